@@ -1,0 +1,1 @@
+"""An SMTP receiver that decides while the sender is still connected."""

@@ -1,0 +1,80 @@
+"""Decisions: what a hook may answer.
+
+`None` is no opinion. `accept()` settles the question in the sender's favour, `deny()` refuses for
+good (5xx), `defer()` for now (4xx). A decision is a value: it can be stored, compared and logged.
+"""
+
+from enum import Enum
+
+import msgspec
+
+from gatepost.model.reply import check_codes
+
+_CLASSES = {"deny": 5, "defer": 4}
+
+
+class Verdict(Enum):
+    """The three ways to answer; the value is what logs and transcripts show."""
+
+    ACCEPT = "accept"
+    DENY = "deny"
+    DEFER = "defer"
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """One answer of one hook.
+
+    `text` is for the client (None: the hook's usual text), `code` and `enhanced` replace the hook's
+    usual codes, `reason` is a short fixed word for logs and metrics, `disconnect` closes the
+    connection after the reply, `delay` holds the reply back for so many seconds.
+    """
+
+    verdict: Verdict
+    text: str | None = None
+    code: int | None = None
+    enhanced: str | None = None
+    reason: str = ""
+    disconnect: bool = False
+    delay: float = 0.0
+
+
+def accept(text: str | None = None, *, reason: str = "") -> Decision:
+    """Accept; no later plugin is asked."""
+    return Decision(Verdict.ACCEPT, text, reason=reason)
+
+
+def deny(
+    text: str | None = None,
+    *,
+    code: int | None = None,
+    enhanced: str | None = None,
+    reason: str = "",
+    disconnect: bool = False,
+    delay: float = 0.0,
+) -> Decision:
+    """Refuse for good: a 5xx reply. Raises ValueError for a code of another class."""
+    _check("deny", code, enhanced, delay)
+    return Decision(Verdict.DENY, text, code, enhanced, reason, disconnect, delay)
+
+
+def defer(
+    text: str | None = None,
+    *,
+    code: int | None = None,
+    enhanced: str | None = None,
+    reason: str = "",
+    disconnect: bool = False,
+    delay: float = 0.0,
+) -> Decision:
+    """Refuse for now: a 4xx reply, the client will try again. Raises ValueError as `deny`."""
+    _check("defer", code, enhanced, delay)
+    return Decision(Verdict.DEFER, text, code, enhanced, reason, disconnect, delay)
+
+
+def _check(verdict: str, code: int | None, enhanced: str | None, delay: float) -> None:
+    expected = _CLASSES[verdict]
+    check_codes(expected * 100 + 50 if code is None else code, enhanced)
+    if code is not None and code // 100 != expected:
+        raise ValueError(f"{verdict}() takes a {expected}xx code, found {code}")
+    if delay < 0:
+        raise ValueError(f"{verdict}() takes a delay of 0 or more seconds, found {delay}")

@@ -1,0 +1,93 @@
+"""SMTP replies: RFC 5321 section 4.2, enhanced status codes of RFC 2034 and RFC 3463.
+
+Security: the one place where text becomes reply bytes. Whatever a plugin or an administrator puts
+into a reply, the client sees printable ASCII in well-formed lines of at most MAX_LINE octets – a
+line break starts a continuation line, any other control or non-ASCII character becomes `?`.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Self
+
+# RFC 5321 s4.5.3.1.5: a reply line is at most 512 octets, code and CRLF included.
+MAX_LINE = 512
+MAX_LINES = 100
+
+_UNPRINTABLE = re.compile(r"[^ -~]")
+_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
+_CONFIGURED = re.compile(r"([2-5]\d\d)(?: ([245]\.\d{1,3}\.\d{1,3}))?(?: (.*))?", re.DOTALL)
+
+
+class Reply:
+    """What the client is told.
+
+    `code` is the three-digit code, `enhanced` the enhanced status code (its class always that of
+    the code) or None where none belongs (greeting, EHLO, 354), `text` one line or several with
+    line breaks between them; `close` asks for the connection to be closed once it is sent.
+    `encoded` is the reply as bytes, made once.
+    """
+
+    __slots__ = ("close", "code", "encoded", "enhanced", "text")
+
+    def __init__(
+        self, code: int, text: str, enhanced: str | None = None, *, close: bool = False
+    ) -> None:
+        check_codes(code, enhanced)
+        self.code = code
+        self.enhanced = enhanced
+        self.text = text
+        self.close = close
+        self.encoded = b"".join(_lines(code, enhanced, text))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a reply as an administrator writes it: `554 5.7.1 Some text`; raises ValueError."""
+        match = _CONFIGURED.fullmatch(text.strip())
+        if match is None:
+            raise ValueError(f"expected a reply such as '554 5.7.1 Text', found {text!r}")
+        return cls(int(match[1]), match[3] or "", match[2])
+
+    def closing(self) -> "Reply":
+        """Return the same reply, after which the connection is closed."""
+        return self if self.close else Reply(self.code, self.text, self.enhanced, close=True)
+
+    def with_reference(self, reference: str) -> "Reply":
+        """Return the same reply with a reference at the end of its last line."""
+        text = f"{self.text} [{reference}]"
+        return Reply(self.code, text, self.enhanced, close=self.close)
+
+    def __str__(self) -> str:
+        return self.encoded.decode("ascii").rstrip("\r\n").replace("\r\n", "\n")
+
+    def __repr__(self) -> str:
+        return f"<Reply {self}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Reply):
+            return NotImplemented
+        return self.encoded == other.encoded and self.close == other.close
+
+    def __hash__(self) -> int:
+        return hash((self.encoded, self.close))
+
+
+def check_codes(code: int, enhanced: str | None) -> None:
+    """Raise ValueError unless both codes are well formed and of the same class."""
+    if not 200 <= code <= 599:
+        raise ValueError(f"expected a reply code from 200 to 599, found {code!r}")
+    if enhanced is None:
+        return
+    if not _ENHANCED.fullmatch(enhanced):
+        raise ValueError(f"expected an enhanced status code such as 5.7.1, found {enhanced!r}")
+    if int(enhanced[0]) != code // 100:
+        raise ValueError(f"enhanced status code {enhanced} does not go with reply code {code}")
+
+
+def _lines(code: int, enhanced: str | None, text: str) -> Iterator[bytes]:
+    prefix = f"{enhanced} " if enhanced else ""
+    room = MAX_LINE - len("250-") - len(prefix) - len("\r\n")
+    lines = text.splitlines()[:MAX_LINES] or [""]
+    for number, line in enumerate(lines, start=1):
+        separator = " " if number == len(lines) else "-"
+        printable = _UNPRINTABLE.sub("?", line)[:room]
+        yield f"{code}{separator}{prefix}{printable}\r\n".encode("ascii")

@@ -1,0 +1,102 @@
+"""What is known of a client and of the message it is sending: facts for policy, nothing to do.
+
+Plugins read these; `notes` is theirs to write.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from gatepost.model.address import Address
+    from gatepost.model.message import Message
+    from gatepost.model.reply import Reply
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One end of a connection: an IP address as text and a port; a unix socket has port 0."""
+
+    host: str
+    port: int = 0
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Session(msgspec.Struct, eq=False):
+    """One client connection.
+
+    `helo` is the argument of HELO or EHLO ("" before it), `extended` whether it was EHLO,
+    `notes` a plugin's memory for as long as the connection lives.
+    """
+
+    id: str
+    peer: Endpoint
+    local: Endpoint
+    started: float
+    helo: str = ""
+    extended: bool = False
+    messages: int = 0
+    transactions: int = 0
+    notes: dict[str, Any] = {}
+
+    @property
+    def started_at(self) -> datetime:
+        """When the client connected (aware, UTC)."""
+        return datetime.fromtimestamp(self.started, UTC)
+
+
+class TrapHit(msgspec.Struct, frozen=True):
+    """A recipient that a trap list names: the address as given, the entry, and where it stands."""
+
+    address: Address
+    entry: str
+    note: str
+    source: str
+    line: int
+
+
+class Recipient(msgspec.Struct, eq=False):
+    """One forward-path of a transaction.
+
+    `reply` is what RCPT was answered (None while it is being decided), `user` the local part in
+    lower case with the subaddress taken off.
+    """
+
+    address: Address
+    params: dict[str, str]
+    user: str = ""
+    reply: Reply | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether RCPT was answered 2xx."""
+        return self.reply is not None and self.reply.code < 300
+
+
+class Transaction(msgspec.Struct, eq=False):
+    """One mail transaction, from MAIL to the end of the message or RSET (RFC 5321 section 3.3).
+
+    `recipients` are those accepted, `refused` the others; `trap_hits` every recipient that is a
+    trap, whatever RCPT was answered; `message` is None before the content begins; `notes` a
+    plugin's memory for as long as the transaction lives.
+    """
+
+    id: str
+    session: Session
+    reverse_path: Address
+    params: dict[str, str]
+    received: float
+    recipients: list[Recipient] = []
+    refused: list[Recipient] = []
+    trap_hits: list[TrapHit] = []
+    message: Message | None = None
+    notes: dict[str, Any] = {}
+
+    @property
+    def received_at(self) -> datetime:
+        """When MAIL was received (aware, local time zone)."""
+        return datetime.fromtimestamp(self.received).astimezone()
