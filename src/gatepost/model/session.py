@@ -63,12 +63,13 @@ class Recipient(msgspec.Struct, eq=False):
     """One forward-path of a transaction.
 
     `reply` is what RCPT was answered (None while it is being decided), `user` the local part in
-    lower case with the subaddress taken off.
+    lower case with the subaddress taken off, `domain` the canonical domain.
     """
 
     address: Address
     params: dict[str, str]
     user: str = ""
+    domain: str = ""
     reply: Reply | None = None
 
     @property

@@ -1,0 +1,142 @@
+"""Running hooks: who is asked, in what order, and what happens when one of them breaks.
+
+Theory of operation
+-------------------
+A `Chain` holds what all plugins have to say at one hook. Synchronous methods are called in place,
+one after the other. At the first one that has to wait, the rest of the stage moves into a task
+under one deadline for all of it; a plugin that is still busy then is cancelled and left behind.
+
+Security: a plugin that raises, answers with something that is no decision, or misses the deadline
+has failed. Its `on_error` says what that means: "defer" (the default) and "deny" refuse the
+command, "skip" asks the next plugin. A failed observer refuses the command all the same, because
+what it would have seen may be the reason to refuse; the other observers still run.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import Any
+
+import msgspec
+import structlog
+
+from gatepost.model.decision import Decision, Verdict
+from gatepost.model.reply import Reply
+from gatepost.plugin.inline import need_task
+
+_log = structlog.get_logger("gatepost.plugin")
+
+ON_ERROR: dict[str, Decision | None] = {
+    "defer": Decision(
+        Verdict.DEFER, "Temporary local problem", 451, "4.3.0", reason="plugin-failed"
+    ),
+    "deny": Decision(Verdict.DENY, "Local policy failed", 554, "5.3.0", reason="plugin-failed"),
+    "skip": None,
+}
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A decision and the name of the plugin that made it."""
+
+    decision: Decision
+    by: str
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What `after_<hook>` is told: the reply, and the answer that led to it (None: nobody's)."""
+
+    reply: Reply
+    answer: Answer | None
+
+
+class BoundHook(msgspec.Struct, frozen=True, eq=False):
+    """One method of one plugin; `answers` says whether it may return a decision."""
+
+    plugin: str
+    name: str
+    method: Callable[..., Any]
+    on_error: str
+    answers: bool
+
+    def call(self, args: tuple[Any, ...]) -> Answer | Awaitable[Any] | None:
+        """Call the method: an answer, None for no opinion, or something to `settle`."""
+        try:
+            result = self.method(*args)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises, it has failed
+            return self.failed(error)
+        if result is None:
+            return None
+        return result if isawaitable(result) else self._check(result)
+
+    async def settle(self, result: Awaitable[Any], expiry: float) -> Answer | None:
+        """Wait for the method's result, until the loop's time is `expiry`."""
+        try:
+            async with asyncio.timeout_at(expiry):
+                return self._check(await result)
+        except Exception as error:  # noqa: BLE001 - likewise, a missed deadline included
+            return self.failed(error)
+
+    def failed(self, error: Exception) -> Answer | None:
+        """Log a failure; return what the administrator wants it to mean."""
+        _log.error("plugin failed", plugin=self.plugin, method=self.name, exc_info=error)
+        decision = ON_ERROR[self.on_error]
+        return None if decision is None else Answer(decision, self.plugin)
+
+    def _check(self, result: Any) -> Answer | None:
+        if result is None:
+            return None
+        if self.answers and type(result) is Decision:
+            return Answer(result, self.plugin)
+        expected = "None or a decision" if self.answers else "None"
+        return self.failed(TypeError(f"expected {expected}, found {type(result).__name__}"))
+
+
+Hooks = tuple[BoundHook, ...]
+
+
+class Chain(msgspec.Struct, frozen=True, eq=False):
+    """What all plugins have to say at one hook; `deadline` is in seconds, for each stage."""
+
+    observers: Hooks = ()
+    deciders: Hooks = ()
+    followers: Hooks = ()
+    deadline: float = 30.0
+
+    def __bool__(self) -> bool:
+        return bool(self.observers or self.deciders or self.followers)
+
+    async def observe(self, *args: Any) -> Answer | None:
+        """Tell every observer; return the answer that a failed one stands for, if any."""
+        return await self._tell(self.observers, args)
+
+    async def decide(self, *args: Any) -> Answer | None:
+        """Ask in order until one answers."""
+        expiry = None
+        for hook in self.deciders:
+            answer = hook.call(args)
+            if answer is None:
+                continue
+            if not isinstance(answer, Answer):
+                expiry = expiry or await self._start_deadline()
+                answer = await hook.settle(answer, expiry)
+            if answer is not None:
+                return answer
+        return None
+
+    async def follow(self, *args: Any) -> None:
+        """Tell every plugin what came of it; failures are logged, nothing can be changed."""
+        await self._tell(self.followers, args)
+
+    async def _tell(self, hooks: Hooks, args: tuple[Any, ...]) -> Answer | None:
+        expiry = failure = None
+        for hook in hooks:
+            answer = hook.call(args)
+            if answer is not None and not isinstance(answer, Answer):
+                expiry = expiry or await self._start_deadline()
+                answer = await hook.settle(answer, expiry)
+            failure = failure or answer
+        return failure
+
+    async def _start_deadline(self) -> float:
+        await need_task()
+        return asyncio.get_running_loop().time() + self.deadline

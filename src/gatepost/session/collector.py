@@ -1,0 +1,30 @@
+"""Collecting the header block of a message while it streams by."""
+
+from gatepost.model.headers import Headers
+
+_END = b"\r\n\r\n"
+
+
+class HeaderCollector:
+    """Keeps content until the blank line that ends the header block, at most `limit` octets."""
+
+    __slots__ = ("_limit", "_raw", "too_long")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._raw = b""
+        self.too_long = False
+
+    def add(self, data: bytes) -> bool:
+        """Take a piece of content; return whether the block is complete, or too long."""
+        searched = max(0, len(self._raw) - len(_END))
+        self._raw += data[: self._limit + len(_END)]
+        end = 0 if self._raw.startswith(b"\r\n") else self._raw.find(_END, searched)
+        if end >= 0:
+            self._raw = self._raw[:end]
+        self.too_long = len(self._raw) > self._limit
+        return end >= 0 or self.too_long
+
+    def parse(self) -> Headers:
+        """Return what has been collected, as a header block."""
+        return Headers(self._raw)

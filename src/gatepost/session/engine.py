@@ -1,0 +1,262 @@
+"""One session: events in, replies out.
+
+Theory of operation
+-------------------
+`handle(event)` returns a coroutine that ends with the reply, or None for an event that takes none.
+The caller runs it to its end before it hands in the next event. As long as no plugin and no target
+has to wait, the coroutine never suspends, so `gatepost.plugin.inline` runs it in place.
+
+What the client may send when is the wire's business; here a command is known to be in order. The
+engine decides (`run`) along the rows of `gatepost.session.steps`.
+
+Security: a refusal's text comes from the core, the configuration or a plugin, never from an
+exception. Whatever goes wrong inside is logged and answered with 421 or 451, not with silence.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from gatepost.model.decision import Verdict
+from gatepost.model.message import Message
+from gatepost.model.reply import Reply
+from gatepost.model.session import Session, Transaction, TrapHit
+from gatepost.plugin.chain import Answer, Outcome
+from gatepost.plugin.hooks import reply_for
+from gatepost.plugin.inline import need_task
+from gatepost.session import replies as r
+from gatepost.session import rules
+from gatepost.session.collector import HeaderCollector
+from gatepost.session.policy import Policy
+from gatepost.session.record import log_accepted, log_refusal, log_trap
+from gatepost.session.steps import DATA, DELIVER, HEADERS, MESSAGE, STEPS, Step
+from gatepost.session.trace import received
+from gatepost.wire.smtp import events as e
+from gatepost.wire.smtp.commands import JUNK
+from gatepost.wire.smtp.replies import START_MAIL_INPUT
+
+_log = structlog.get_logger("gatepost.session")
+
+Handled = Coroutine[Any, Any, Reply | None]
+
+
+class Engine:
+    """Policy applied to one connection.
+
+    `tx` is the open transaction; `delivering` is true while a target has the message, when the
+    coroutine must not be cancelled.
+    """
+
+    __slots__ = (
+        "_errors",
+        "_headers",
+        "_junk",
+        "_verdict",
+        "delivering",
+        "policy",
+        "session",
+        "tx",
+    )
+
+    def __init__(self, policy: Policy, session: Session) -> None:
+        self.policy = policy
+        self.session = session
+        self.tx: Transaction | None = None
+        self.delivering = False
+        self._headers: HeaderCollector | None = None
+        self._verdict: Reply | None = None
+        self._errors = 0
+        self._junk = 0
+
+    def handle(self, event: e.Event) -> Handled:
+        """Return the coroutine that deals with an event; its result is the reply, if one is due."""
+        step = STEPS.get(type(event))
+        return self.run(step, event) if step is not None else _OTHERS[type(event)](self, event)
+
+    async def run(self, step: Step, event: Any) -> Reply:
+        """Walk an event through its step, from begin to follow."""
+        args = step.begin(self, event)
+        chain = self.policy.plugins.chains[step.hook]
+        failure = await chain.observe(*args) if chain.observers else None
+        answer = failure if step.rule is None else step.rule(self, *args) or failure
+        if answer is None and chain.deciders:
+            answer = await chain.decide(*args)
+        if answer is None or answer.decision.verdict is Verdict.ACCEPT:
+            result = step.proceed(self, answer, *args)
+            reply = result if isinstance(result, Reply) else await result
+        else:
+            reply = await self._refuse(step, answer, args)
+        if chain.followers:
+            await chain.follow(*args, Outcome(reply, answer))
+        return reply
+
+    async def _refuse(self, step: Step, answer: Answer, args: tuple[Any, ...]) -> Reply:
+        decision = answer.decision
+        reply = reply_for(step.hook, decision).with_reference(self.reference)
+        log_refusal(self, step.hook, answer, reply)
+        if step.refused is not None:
+            await step.refused(self, reply, *args)
+        if decision.delay:
+            await need_task()
+            await self.policy.clock.sleep(decision.delay)
+        return reply
+
+    @property
+    def reference(self) -> str:
+        """What a refusal is looked up by: the transaction's id, or the session's."""
+        return self.session.id if self.tx is None else self.tx.id
+
+    def settle(self, event: e.Event, reply: Reply) -> Reply:
+        """Count errors and idle commands; return the reply, or 421 when there were too many."""
+        if reply.code >= 400:
+            self._errors += 1
+            if self._errors >= self.policy.limits.errors:
+                return r.TOO_MANY_ERRORS
+        elif type(event) in JUNK:
+            self._junk += 1
+            if self._junk > self.policy.limits.junk_commands:
+                return r.TOO_MUCH_JUNK
+        return reply
+
+    async def greeted(self, name: str, *, extended: bool) -> None:
+        """HELO or EHLO was accepted, which also ends a transaction (RFC 5321 section 4.1.4)."""
+        await self.reset()
+        self.session.helo = name
+        self.session.extended = extended
+
+    def trap_hit(self, tx: Transaction, hit: TrapHit) -> None:
+        """Note that a recipient is a trap."""
+        tx.trap_hits.append(hit)
+        log_trap(self, tx, hit)
+
+    def begin_message(self, tx: Transaction) -> None:
+        """Expect content."""
+        policy = self.policy
+        tx.message = Message(policy.limits.memory_per_message, policy.folder)
+        self._verdict = None
+        has_readers = bool(policy.plugins.chains["headers"])
+        self._headers = HeaderCollector(policy.limits.header_size) if has_readers else None
+
+    async def take(self, data: bytes) -> None:
+        """Store content; once the header block is complete, show it to plugins."""
+        tx = self.tx
+        if self._verdict is not None or tx is None or tx.message is None:
+            return
+        try:
+            tx.message.write(data)
+        except OSError as error:
+            _log.error("storage failed", ref=tx.id, error=str(error))
+            self._verdict = await self._refuse(MESSAGE, rules.STORAGE, (tx,))
+        if self._headers is not None and self._headers.add(data):
+            await self.read_headers()
+
+    async def read_headers(self) -> None:
+        """Show the header block to plugins, once; a refusal waits for the end of the message."""
+        if self._headers is None or self._verdict is not None:
+            return
+        headers, self._headers = self._headers, None
+        if headers.too_long:
+            self._verdict = await self._refuse(HEADERS, rules.HEADER_TOO_LONG, ())
+            return
+        reply = await self.run(HEADERS, headers.parse())
+        if reply.code >= 400:
+            self._verdict = reply
+
+    async def end_of_message(self) -> Reply:
+        """Decide about the whole message and hand it over."""
+        await self.read_headers()
+        reply = self._verdict or await self.run(MESSAGE, None)
+        if reply.code >= 400 or self.tx is None:
+            await self.reset()
+            return reply
+        return await self._deliver(self.tx)
+
+    async def _deliver(self, tx: Transaction) -> Reply:
+        if tx.message is not None:
+            tx.message.added.append(received(tx, self.policy.hostname))
+        self.delivering = True
+        try:
+            reply = await self.run(DELIVER, None)
+        finally:
+            self.delivering = False
+        if reply.code >= 400:
+            await self.reset()
+            return reply
+        self._errors = self._junk = 0
+        self.session.messages += 1
+        log_accepted(tx)
+        await self._notify("delivered", tx)
+        self._close(tx)
+        return reply
+
+    async def reset(self) -> None:
+        """Drop the open transaction, if there is one."""
+        tx = self.tx
+        if tx is not None:
+            self._close(tx)
+            await self._notify("reset", tx)
+
+    async def disconnected(self) -> None:
+        """Clean up after a connection that is gone."""
+        await self.reset()
+        await self._notify("disconnect", self.session)
+
+    def _close(self, tx: Transaction) -> None:
+        self.tx = None
+        self._headers = None
+        if tx.message is not None:
+            tx.message.close()
+
+    async def _notify(self, notification: str, fact: Transaction | Session) -> None:
+        chain = self.policy.plugins.notifications[notification]
+        if chain.followers:
+            await chain.follow(fact)
+
+
+async def _rset(engine: Engine, _event: e.Rset) -> Reply:
+    await engine.reset()
+    return r.OK
+
+
+async def _expn(_engine: Engine, _event: e.Expn) -> Reply:
+    return r.NOT_IMPLEMENTED
+
+
+async def _content(engine: Engine, event: e.Content) -> None:
+    await engine.take(event.data)
+
+
+async def _bdat(engine: Engine, event: e.Bdat) -> Reply:
+    """Decide at the first chunk as at DATA; later ones belong to what was decided then."""
+    return await engine.run(DATA, event) if event.first else START_MAIL_INPUT
+
+
+async def _chunk_end(_engine: Engine, _event: e.ChunkEnd) -> Reply:
+    return r.CHUNK_OK
+
+
+async def _end_of_message(engine: Engine, _event: e.EndOfMessage) -> Reply:
+    return await engine.end_of_message()
+
+
+async def _message_fault(engine: Engine, event: e.MessageFault) -> Reply:
+    await engine.reset()
+    return event.reply
+
+
+async def _given(_engine: Engine, event: e.Fault | e.Due) -> Reply:
+    return event.reply
+
+
+_OTHERS: dict[type[e.Event], Callable[[Engine, Any], Handled]] = {
+    e.Rset: _rset,
+    e.Expn: _expn,
+    e.Bdat: _bdat,
+    e.Content: _content,
+    e.ChunkEnd: _chunk_end,
+    e.EndOfMessage: _end_of_message,
+    e.MessageFault: _message_fault,
+    e.Fault: _given,
+    e.Due: _given,
+}

@@ -1,0 +1,75 @@
+"""What a session goes by: everything the configuration says, ready for use.
+
+Made once per worker by `gatepost.session.assemble`; lists in it change under it as their files do.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from gatepost.config.schema import Limits
+from gatepost.delivery.routes import Router
+from gatepost.lists.addresses import Source
+from gatepost.model.address import domain_key
+from gatepost.model.reply import Reply
+from gatepost.plugin.clock import Clock
+from gatepost.plugin.host import PluginHost
+from gatepost.traps.table import TrapTable
+
+
+class TrapRule(msgspec.Struct, frozen=True, eq=False):
+    """What a trap among the recipients leads to: `delay` in seconds before `reply`."""
+
+    table: TrapTable
+    action: Literal["refuse", "shadow"]
+    delay: float
+    reply: Reply
+
+
+class Policy(msgspec.Struct, eq=False):
+    """All a session has to know. `known` is empty where every address of a domain exists."""
+
+    hostname: str
+    limits: Limits
+    domains: Sequence[Any]
+    known: Sequence[Source]
+    subaddress: str
+    traps: TrapRule
+    plugins: PluginHost
+    router: Router
+    clock: Clock
+    folder: Path | None
+    greeting: Reply
+    keywords: tuple[str, ...]
+    ehlo: Reply
+
+    def is_local(self, domain: str) -> bool:
+        """Whether the domain, in any spelling, is one of ours."""
+        key = domain_key(domain)
+        return any(key in source.current for source in self.domains)
+
+    def exists(self, key: str, user_key: str) -> bool:
+        """Whether a mailbox exists, by its canonical address with and without subaddress."""
+        return not self.known or any(
+            source.current.find(key, user_key) is not None for source in self.known
+        )
+
+
+def greeting(hostname: str) -> Reply:
+    """RFC 5321 section 4.3.1."""
+    return Reply(220, f"{hostname} ESMTP Gatepost")
+
+
+def keywords(limits: Limits) -> tuple[str, ...]:
+    """Return the EHLO keywords: RFC 2920, 1870, 6152, 6531, 3030, 2034, 9422."""
+    return (
+        "PIPELINING",
+        f"SIZE {limits.message_size}",
+        "8BITMIME",
+        "SMTPUTF8",
+        "CHUNKING",
+        "ENHANCEDSTATUSCODES",
+        f"LIMITS MAILMAX={limits.transactions} RCPTMAX={limits.recipients}",
+    )

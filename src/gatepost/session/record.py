@@ -1,0 +1,64 @@
+"""What a session writes to the log: structured fields only, so that no value can forge a line."""
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from gatepost.model.reply import Reply
+from gatepost.model.session import Transaction, TrapHit
+from gatepost.plugin.chain import Answer
+
+if TYPE_CHECKING:
+    from gatepost.session.engine import Engine
+
+_log = structlog.get_logger("gatepost.session")
+
+
+def _who(engine: "Engine") -> dict[str, Any]:
+    session, tx = engine.session, engine.tx
+    facts: dict[str, Any] = {
+        "ref": engine.reference,
+        "peer": str(session.peer),
+        "helo": session.helo,
+    }
+    if tx is not None:
+        facts["sender"] = str(tx.reverse_path)
+        facts["recipients"] = [str(one.address) for one in (*tx.recipients, *tx.refused)]
+    return facts
+
+
+def log_refusal(engine: "Engine", hook: str, answer: Answer, reply: Reply) -> None:
+    """Log who was refused what, by whom and why."""
+    reason = answer.decision.reason
+    _log.info("refused", hook=hook, by=answer.by, reason=reason, reply=str(reply), **_who(engine))
+
+
+def log_trap(engine: "Engine", tx: Transaction, hit: TrapHit) -> None:
+    """Log that a recipient is a trap, and which entry of which list says so."""
+    _log.warning(
+        "trap hit",
+        trap=str(hit.address),
+        entry=hit.entry,
+        note=hit.note,
+        list=f"{hit.source}:{hit.line}",
+        sender=str(tx.reverse_path),
+        ref=tx.id,
+        peer=str(engine.session.peer),
+    )
+
+
+def log_shadow(tx: Transaction) -> None:
+    """Log that a message would have been refused for its traps."""
+    _log.warning("trap shadowed", ref=tx.id, traps=[str(hit.address) for hit in tx.trap_hits])
+
+
+def log_accepted(tx: Transaction) -> None:
+    """Log a message that was taken."""
+    _log.info(
+        "accepted",
+        ref=tx.id,
+        peer=str(tx.session.peer),
+        sender=str(tx.reverse_path),
+        recipients=[str(one.address) for one in tx.recipients],
+        size=0 if tx.message is None else tx.message.size,
+    )

@@ -1,0 +1,23 @@
+"""The session's own replies, each with the section that asks for it."""
+
+from gatepost.model.reply import Reply
+
+# RFC 5321 s4.2.3, enhanced codes of RFC 3463
+OK = Reply(250, "Ok", "2.0.0")
+CHUNK_OK = Reply(250, "Chunk received", "2.0.0")
+SENDER_OK = Reply(250, "Sender ok", "2.1.0")
+RECIPIENT_OK = Reply(250, "Recipient ok", "2.1.5")
+CLOSING = Reply(221, "Closing connection", "2.0.0", close=True)
+# RFC 5321 s3.5.3: 252 where an address is neither confirmed nor denied
+CANNOT_VERIFY = Reply(252, "Cannot verify, send some mail and see", "2.5.0")
+NOT_IMPLEMENTED = Reply(502, "Command not implemented", "5.5.1")
+UNKNOWN_COMMAND = Reply(500, "Command not recognised", "5.5.1")
+HELP = Reply(214, "Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT", "2.0.0")
+
+# RFC 5321 s3.8 and s4.5.3.2: the connection is closed after these
+TOO_MANY_ERRORS = Reply(421, "Too many errors", "4.7.0", close=True)
+TOO_MUCH_JUNK = Reply(421, "Too many commands without a message", "4.7.0", close=True)
+TIMED_OUT = Reply(421, "Timed out waiting for the client", "4.4.2", close=True)
+SHUTTING_DOWN = Reply(421, "Server is shutting down, try again later", "4.3.2", close=True)
+TOO_MANY_CONNECTIONS = Reply(421, "Too many connections, try again later", "4.7.0", close=True)
+INTERNAL_ERROR = Reply(421, "Internal error, try again later", "4.3.0", close=True)

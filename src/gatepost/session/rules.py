@@ -1,0 +1,86 @@
+"""The core's own decisions, in the form plugins decide: what no plugin can override.
+
+Each rule looks at one command before any plugin is asked and returns an `Answer` or None.
+"""
+
+from typing import TYPE_CHECKING
+
+from gatepost.model.decision import Decision, Verdict, accept, defer, deny
+from gatepost.model.session import Recipient, Transaction
+from gatepost.plugin.chain import Answer
+
+if TYPE_CHECKING:
+    from gatepost.session.policy import Policy, TrapRule
+
+CORE = "gatepost"
+
+
+def _core(decision: Decision) -> Answer:
+    return Answer(decision, CORE)
+
+
+# RFC 1870 s6.1 (2)
+TOO_BIG = _core(
+    deny("Message size exceeds the limit", code=552, enhanced="5.3.4", reason="too-big")
+)
+# RFC 5321 s4.5.3.1.10
+TOO_MANY_RECIPIENTS = _core(
+    defer("Too many recipients", code=452, enhanced="4.5.3", reason="too-many-recipients")
+)
+TOO_MANY_MESSAGES = _core(
+    defer(
+        "Too many messages on this connection",
+        enhanced="4.7.0",
+        reason="too-many-messages",
+        disconnect=True,
+    )
+)
+# RFC 5321 s3.6.2 and RFC 3463 s3.8
+RELAY_DENIED = _core(
+    deny("Relaying denied: not a domain of this server", enhanced="5.7.1", reason="relay-denied")
+)
+UNKNOWN_RECIPIENT = _core(deny("No such mailbox", enhanced="5.1.1", reason="unknown-recipient"))
+NO_ROUTE = _core(
+    defer("No route for this recipient", code=451, enhanced="4.3.5", reason="no-route")
+)
+# RFC 5321 s4.5.1: mail for postmaster is always taken
+POSTMASTER = _core(accept(reason="postmaster"))
+STORAGE = _core(defer("Insufficient system storage", code=452, enhanced="4.3.1", reason="storage"))
+
+# RFC 5321 s4.5.3.1: a limit of its own, so that a plugin is never handed an endless header block
+HEADER_TOO_LONG = _core(
+    deny("Header block exceeds the limit", code=552, enhanced="5.3.4", reason="header-too-long")
+)
+
+
+def mail_rule(policy: "Policy", tx: Transaction) -> Answer | None:
+    """Answer a MAIL: size as declared, number of messages."""
+    if tx.session.transactions > policy.limits.transactions:
+        return TOO_MANY_MESSAGES
+    size = tx.params.get("SIZE")
+    return TOO_BIG if size and int(size) > policy.limits.message_size else None
+
+
+def rcpt_rule(policy: "Policy", tx: Transaction, rcpt: Recipient) -> Answer | None:
+    """Answer a RCPT: never a relay, nobody who does not exist, postmaster always."""
+    if len(tx.recipients) >= policy.limits.recipients:
+        return TOO_MANY_RECIPIENTS
+    address = rcpt.address
+    if address.domain and not policy.is_local(address.domain):
+        return RELAY_DENIED
+    if rcpt.user == "postmaster":
+        return POSTMASTER
+    if policy.known and not policy.exists(address.key, f"{rcpt.user}@{rcpt.domain}"):
+        return UNKNOWN_RECIPIENT
+    return NO_ROUTE if policy.router.route(rcpt) is None else None
+
+
+def trap_rule(rule: "TrapRule", tx: Transaction) -> Answer | None:
+    """Refuse the whole message if one of its recipients is a trap."""
+    if not tx.trap_hits or rule.action != "refuse":
+        return None
+    reply = rule.reply
+    verdict = Verdict.DENY if reply.code >= 500 else Verdict.DEFER
+    return _core(
+        Decision(verdict, reply.text, reply.code, reply.enhanced, "trap", False, rule.delay)
+    )

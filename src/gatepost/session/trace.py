@@ -1,0 +1,43 @@
+"""Trace information: the Received field (RFC 5321 section 4.4).
+
+Security: HELO arguments and addresses come from the client. Only characters that cannot end a
+comment, a quoted string or the field are copied; the rest becomes `?`.
+"""
+
+import re
+from datetime import datetime
+from email.utils import format_datetime
+from functools import lru_cache
+
+from gatepost.model.session import Transaction
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
+_UNSAFE_ADDRESS = re.compile(r"[^!#-\'*+,\-./0-9:=?@A-Z\[\]^-~\u0080-\U0010ffff]")
+_PROTOCOLS = {(False, False): "SMTP", (True, False): "ESMTP", (True, True): "UTF8SMTP"}
+
+
+def received(tx: Transaction, hostname: str) -> bytes:
+    """Return the Received field, folded, with its final CRLF."""
+    session = tx.session
+    helo = _UNSAFE.sub("?", session.helo)
+    host = session.peer.host
+    address = f"[IPv6:{host}]" if ":" in host else f"[{host}]"
+    protocol = _PROTOCOLS.get((session.extended, "SMTPUTF8" in tx.params), "SMTP")
+    return (
+        f"Received: from {helo} ({address})\r\n"
+        f"\tby {hostname} (Gatepost) with {protocol} id {tx.id}"
+        f"{_for(tx)};\r\n"
+        f"\t{_date(int(tx.received))}\r\n"
+    ).encode()
+
+
+def _for(tx: Transaction) -> str:
+    """Name the recipient if there is only one: more would betray one to the other."""
+    if len(tx.recipients) != 1:
+        return ""
+    return f"\r\n\tfor <{_UNSAFE_ADDRESS.sub('?', str(tx.recipients[0].address))}>"
+
+
+@lru_cache(maxsize=4)
+def _date(seconds: int) -> str:
+    return format_datetime(datetime.fromtimestamp(seconds).astimezone())

@@ -1,0 +1,105 @@
+"""ESMTP parameters of MAIL and RCPT: RFC 5321 section 4.1.2, and of each extension its own RFC.
+
+A parameter is understood only while its extension is offered; any other is 555 (RFC 5321 section
+4.1.1.11). Values are checked here, so an event never carries a malformed one.
+"""
+
+import re
+from collections.abc import Callable, Collection
+
+from gatepost.model.reply import Reply
+
+_KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+_VALUE = re.compile(r"[!-<>-~\u0080-\U0010ffff]+")
+_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
+_HEX_PAIR = re.compile(r"\+([0-9A-F]{2})")
+_SIZE = re.compile(r"[0-9]{1,20}")
+
+
+class ParameterError(Exception):
+    """A parameter that cannot be taken; `reply` says why."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.reply = Reply(code, text, "5.5.4")
+
+
+def decode_xtext(value: str) -> str:
+    """Decode xtext (RFC 3461 section 4); raises ValueError, also for an encoded control."""
+    if not _XTEXT.fullmatch(value):
+        raise ValueError("expected xtext")
+    decoded = _HEX_PAIR.sub(lambda pair: chr(int(pair[1], 16)), value)
+    if any(ord(character) < 32 or ord(character) == 127 for character in decoded):
+        raise ValueError("expected xtext without control characters")
+    return decoded
+
+
+def _no_value(value: str) -> str:
+    if value:
+        raise ValueError("expected no value")
+    return ""
+
+
+def _size(value: str) -> str:
+    if not _SIZE.fullmatch(value):
+        raise ValueError("expected a number of octets")
+    return value
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if value.upper() not in words:
+            raise ValueError(f"expected one of {', '.join(words)}")
+        return value.upper()
+
+    return check
+
+
+def _notify(value: str) -> str:
+    words = value.upper().split(",")
+    if words != ["NEVER"] and not {"SUCCESS", "FAILURE", "DELAY"}.issuperset(words):
+        raise ValueError("expected NEVER or some of SUCCESS, FAILURE, DELAY")
+    return value.upper()
+
+
+def _original_recipient(value: str) -> str:
+    kind, separator, address = value.partition(";")
+    if not separator or not _KEYWORD.fullmatch(kind):
+        raise ValueError("expected type;address")
+    return f"{kind};{decode_xtext(address)}"
+
+
+# verb: keyword: (extension that brings it, check of the value)
+PARAMETERS: dict[str, dict[str, tuple[str, Callable[[str], str]]]] = {
+    "MAIL": {
+        "SIZE": ("SIZE", _size),  # RFC 1870
+        "BODY": ("8BITMIME", _one_of("7BIT", "8BITMIME")),  # RFC 6152
+        "SMTPUTF8": ("SMTPUTF8", _no_value),  # RFC 6531
+        "RET": ("DSN", _one_of("FULL", "HDRS")),  # RFC 3461
+        "ENVID": ("DSN", decode_xtext),
+        "AUTH": ("AUTH", decode_xtext),  # RFC 4954 s5
+    },
+    "RCPT": {
+        "NOTIFY": ("DSN", _notify),
+        "ORCPT": ("DSN", _original_recipient),
+    },
+}
+
+
+def parse_params(verb: str, text: str, extensions: Collection[str]) -> dict[str, str]:
+    """Parse `KEY=value KEY ...`; raises `ParameterError` with the reply to give."""
+    known = PARAMETERS[verb]
+    params: dict[str, str] = {}
+    for word in text.split():
+        keyword, separator, value = word.partition("=")
+        keyword = keyword.upper()
+        extension, check = known.get(keyword, ("", _no_value))
+        if extension not in extensions:
+            raise ParameterError(555, f"{verb} parameter not recognised: {keyword[:40]}")
+        if keyword in params or (separator and not _VALUE.fullmatch(value)):
+            raise ParameterError(501, f"Syntax error in {verb} parameter {keyword}")
+        try:
+            params[keyword] = check(value)
+        except ValueError as error:
+            raise ParameterError(501, f"{verb} parameter {keyword}: {error}") from None
+    return params

@@ -1,0 +1,60 @@
+"""The arguments of MAIL and RCPT: RFC 5321 sections 4.1.1.2, 4.1.1.3 and 4.1.2.
+
+    Reverse-path = Path / "<>"
+    Forward-path = Path / "<Postmaster>"
+    Path         = "<" [ A-d-l ":" ] Mailbox ">"
+    A-d-l        = At-domain *( "," At-domain )
+
+A source route is accepted and dropped (RFC 5321 appendix C). `LENIENT` takes what some senders
+write instead: no angle brackets, a blank after the colon.
+"""
+
+import re
+
+from gatepost.model.address import (
+    ADDRESS_LITERAL,
+    DOMAIN,
+    DOT_STRING,
+    NULL_PATH,
+    QUOTED_STRING,
+    Address,
+)
+
+_LOCAL = rf"{DOT_STRING}|{QUOTED_STRING}"
+_HOST = rf"{DOMAIN}|{ADDRESS_LITERAL}"
+_ROUTE = rf"(?:@{DOMAIN}(?:,@{DOMAIN})*:)?"
+_REST = r"(?: +(.*))?"
+
+_FROM = "[Ff][Rr][Oo][Mm]:"
+_TO = "[Tt][Oo]:"
+_NULL = ""
+_POSTMASTER = "[Pp][Oo][Ss][Tt][Mm][Aa][Ss][Tt][Ee][Rr]"
+
+
+def _strict(special: str) -> str:
+    return rf"<(?:{_ROUTE}({_LOCAL})@({_HOST})|({special}))>{_REST}"
+
+
+def _lenient(special: str) -> str:
+    bracketed = rf"<(?:{_ROUTE}({_LOCAL})@({_HOST})|({special}))>"
+    return rf" *(?:{bracketed}|({_LOCAL})@({_HOST})){_REST}"
+
+
+STRICT = {
+    "MAIL": re.compile(_FROM + _strict(_NULL)),
+    "RCPT": re.compile(_TO + _strict(_POSTMASTER)),
+}
+LENIENT = {
+    "MAIL": re.compile(_FROM + _lenient(_NULL)),
+    "RCPT": re.compile(_TO + _lenient(_POSTMASTER)),
+}
+
+
+def parse_path(match: re.Match[str]) -> Address:
+    """Return the path of a match of one of the patterns above; raises `AddressError`."""
+    groups = match.groups()
+    if groups[0] is not None:
+        return Address.from_parts(groups[0], groups[1])
+    if groups[2] is not None:
+        return Address(groups[2], "") if groups[2] else NULL_PATH
+    return Address.from_parts(groups[3], groups[4])

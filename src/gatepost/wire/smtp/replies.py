@@ -1,0 +1,39 @@
+"""The protocol's own replies: each a constant with the section that asks for it."""
+
+from gatepost.model.reply import Reply
+
+# RFC 5321 s4.2.4 and s4.5.3.1, enhanced codes of RFC 3463 s3.6 and RFC 5248
+LINE_TOO_LONG = Reply(500, "Line too long", "5.5.6", close=True)
+BAD_LINE_ENDING = Reply(500, "Lines must end with CR LF and nothing else", "5.5.2", close=True)
+BAD_CHARACTERS = Reply(500, "Syntax error: expected printable characters", "5.5.2")
+NO_COMMAND = Reply(500, "Syntax error: command expected", "5.5.2")
+NOT_SMTP = Reply(554, "This is an SMTP server", "5.5.1", close=True)
+NO_ARGUMENT = Reply(501, "Syntax error: no parameters allowed", "5.5.4")
+NAME_EXPECTED = Reply(501, "Syntax error: expected a domain name or address literal", "5.5.4")
+ARGUMENT_EXPECTED = Reply(501, "Syntax error: expected an argument", "5.5.4")
+
+# RFC 5321 s4.1.4: the order of commands
+HELLO_FIRST = Reply(503, "Bad sequence of commands: EHLO or HELO first", "5.5.1")
+MAIL_FIRST = Reply(503, "Bad sequence of commands: MAIL first", "5.5.1")
+RCPT_FIRST = Reply(503, "Bad sequence of commands: RCPT first", "5.5.1")
+NESTED_MAIL = Reply(503, "Bad sequence of commands: a transaction is already open", "5.5.1")
+NO_RECIPIENTS = Reply(554, "No valid recipients", "5.5.1")
+CHUNKING = Reply(503, "Bad sequence of commands: expected BDAT or RSET", "5.5.1")
+SPOILED = Reply(503, "Bad sequence of commands: the transaction has failed", "5.5.1")
+
+# MAIL and RCPT arguments: RFC 5321 s4.1.1.2, s4.1.1.3 and s4.1.1.11, RFC 6531 s3.5
+MAIL_SYNTAX = Reply(501, "Syntax error: expected MAIL FROM:<address>", "5.1.7")
+RCPT_SYNTAX = Reply(501, "Syntax error: expected RCPT TO:<address>", "5.1.3")
+NEEDS_SMTPUTF8 = Reply(553, "Non-ASCII address needs the SMTPUTF8 parameter", "5.6.7")
+
+# BDAT: RFC 3030 s2; the size is unknown, so what follows cannot be told from commands
+BDAT_SYNTAX = Reply(501, "Syntax error: expected BDAT size [LAST]", "5.5.4", close=True)
+BDAT_EMPTY = Reply(551, "Empty chunk that is not the last", "5.7.1")
+
+# Content: RFC 1870 s6.3; RFC 5321 s2.3.8 and s4.1.1.4 forbid bare CR and LF
+TOO_BIG = Reply(552, "Message size exceeds the limit", "5.3.4")
+TOO_BIG_CLOSING = TOO_BIG.closing()
+IMPURE = Reply(550, "Message contains a bare CR, bare LF or NUL", "5.6.0", close=True)
+
+# RFC 5321 s4.3.2 and s3.8
+START_MAIL_INPUT = Reply(354, "End data with <CR><LF>.<CR><LF>")

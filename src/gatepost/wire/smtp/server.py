@@ -1,0 +1,264 @@
+"""The receiving side of SMTP as bytes in, events out: RFC 5321, 2920, 3030, 6531.
+
+Contract
+--------
+`receive_data(bytes)` only buffers. `next_event()` returns an event, NEED_DATA when there is not
+enough to make one, or PAUSED while an event waits for its reply. `send(reply)` answers the event
+and returns the bytes to put on the wire, possibly none. The first event, `Connected`, comes
+without any data: its reply is the greeting. Replies thus leave in the order of the commands,
+however those were pipelined, and nothing is interpreted before the command in front of it has been
+answered.
+
+`next_event` never raises for what a client sends: it is answered by a `Fault`. `ProtocolError`
+means the caller broke this contract.
+
+The events do not depend on how the bytes are cut into pieces, but for where `Content` is cut, and
+how much of it comes before a `MessageFault`.
+
+Security: a line must end with CRLF. One with a bare CR or LF closes the session, because what
+comes after it may be read differently by whoever composed it.
+Limits: a command line of `WireLimits.command_line` octets, a message of `message_size`. Unread
+input is as much as the caller feeds while PAUSED; `unread` tells how much that is.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+
+import msgspec
+
+from gatepost.model.reply import Reply
+from gatepost.wire.smtp import replies as r
+from gatepost.wire.smtp.commands import AFTER_REFUSED_BDAT, COMMANDS, FOREIGN_VERBS, State
+from gatepost.wire.smtp.content import SWALLOW_FACTOR, ChunkReader, DotReader, Reader, Swallow
+from gatepost.wire.smtp.events import (
+    Bdat,
+    Connected,
+    Content,
+    Data,
+    Due,
+    Event,
+    Fault,
+    MessageFault,
+    Unknown,
+)
+from gatepost.wire.smtp.path import STRICT
+
+EXTENSIONS = frozenset({"PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING"})
+
+_CR = ord("\r")
+_VERB = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,15}")
+_CONNECTED = Connected()
+
+
+class Signal(Enum):
+    """What `next_event` returns when there is no event."""
+
+    NEED_DATA = "need data"
+    PAUSED = "paused"
+
+
+NEED_DATA = Signal.NEED_DATA
+PAUSED = Signal.PAUSED
+
+
+class ProtocolError(Exception):
+    """The caller broke the contract of `SmtpServer`."""
+
+
+class WireLimits(msgspec.Struct, frozen=True):
+    """Bounds in octets.
+
+    RFC 5321 section 4.5.3.1.4 asks for command lines of 512; extensions lengthen them, and 2,048
+    is what Postfix takes as well.
+    """
+
+    command_line: int = 2048
+    message_size: int = 25 * 1024 * 1024
+
+
+class SmtpServer:
+    """One connection. See the module for the contract.
+
+    `paths` are the patterns of `gatepost.wire.smtp.path` to read addresses with, `extensions` the
+    EHLO keywords whose parameters are understood.
+    """
+
+    __slots__ = (
+        "_at",
+        "_buffer",
+        "_chunks",
+        "_dropped",
+        "_event",
+        "_incoming",
+        "_limits",
+        "_next_state",
+        "_reader",
+        "closed",
+        "extensions",
+        "paths",
+        "smtputf8",
+        "state",
+    )
+
+    def __init__(
+        self,
+        limits: WireLimits,
+        paths: Mapping[str, re.Pattern[str]] = STRICT,
+        extensions: frozenset[str] = EXTENSIONS,
+    ) -> None:
+        self._limits = limits
+        self.paths = paths
+        self.extensions = extensions
+        self.state = State.START
+        self.closed = False
+        self.smtputf8 = False
+        self._buffer = b""
+        self._at = 0
+        self._incoming: list[bytes] = []
+        self._reader: Reader | None = Swallow(0, _CONNECTED)
+        self._chunks = ChunkReader(limits.message_size)
+        self._dropped = 0
+        self._event: Event | None = None
+        self._next_state: State | None = None
+
+    @property
+    def unread(self) -> int:
+        """How many octets have been received and not yet interpreted."""
+        return len(self._buffer) - self._at + sum(map(len, self._incoming))
+
+    @property
+    def first_chunk(self) -> bool:
+        """Whether the next BDAT is the first of its message."""
+        return self.state is not State.CHUNKING
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes from the client."""
+        if self._at == len(self._buffer):
+            self._buffer = data
+            self._at = 0
+        else:
+            self._incoming.append(data)
+
+    def next_event(self) -> Event | Signal:
+        """Return what the client did next."""
+        if self._event is not None or self.closed:
+            return PAUSED
+        if self._incoming:
+            self._gather()
+        event = self._read_command() if self._reader is None else None
+        if event is None:
+            event = self._read_content()
+        if event is None:
+            return NEED_DATA
+        if type(event) is not Content:
+            self._event = event
+        return event
+
+    def send(self, reply: Reply) -> bytes:
+        """Answer the last event; return what to put on the wire."""
+        event = self._event
+        if event is None:
+            raise ProtocolError("there is no event to answer")
+        self._event = None
+        self.closed = reply.close
+        if type(event) is Bdat:
+            return self._answer_chunk(event, reply)
+        if reply.code < 400:
+            if self._next_state is not None:
+                self.state = self._next_state
+            if type(event) is Data:
+                self._reader = DotReader(self._limits.message_size)
+        elif type(event) is Data:
+            self.state = State.READY
+        return reply.encoded
+
+    def _gather(self) -> None:
+        self._buffer = b"".join((self._buffer[self._at :], *self._incoming))
+        self._at = 0
+        self._incoming.clear()
+
+    def _read_command(self) -> Event | None:
+        buffer, at, limit = self._buffer, self._at, self._limits.command_line
+        end = buffer.find(b"\n", at)
+        if end < 0:
+            return Fault(r.LINE_TOO_LONG) if len(buffer) - at >= limit else None
+        if end - at >= limit:
+            return Fault(r.LINE_TOO_LONG)
+        if end == at or buffer[end - 1] != _CR:
+            return Fault(r.BAD_LINE_ENDING)
+        self._at = end + 1
+        return self._parse(buffer[at : end - 1])
+
+    def _read_content(self) -> Event | None:
+        if self._reader is None:
+            return None
+        event, self._at = self._reader.ingest(self._buffer, self._at)
+        if event is not None and type(event) is not Content:
+            self._reader = None
+            if type(event) is MessageFault and self.state is State.CHUNKING:
+                self.state = State.SPOILED
+        return event
+
+    def _parse(self, line: bytes) -> Event | None:
+        self._next_state = None
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            return Fault(r.BAD_CHARACTERS)
+        if not text.isprintable():
+            return Fault(r.BAD_LINE_ENDING if "\r" in text else r.BAD_CHARACTERS)
+        verb, _, argument = text.partition(" ")
+        command = COMMANDS.get(verb) or COMMANDS.get(verb.upper())
+        if command is None:
+            return _unknown(verb, argument)
+        following = command.transitions[self.state]
+        if not isinstance(following, Reply):
+            self._next_state = following
+            event = command.parse(self, argument)
+            return self._check_chunk(event) if type(event) is Bdat else event
+        return self._out_of_order(command.parse(self, argument), following)
+
+    def _out_of_order(self, event: Event, reply: Reply) -> Event | None:
+        """Answer a command that may not come now; BDAT's chunk is still to be read."""
+        if type(event) is not Bdat:
+            return Fault(reply)
+        in_transaction = self.state is State.MAIL
+        self._swallow(event, MessageFault(reply) if in_transaction else Fault(reply))
+        return None
+
+    def _check_chunk(self, chunk: Bdat) -> Event | None:
+        """Refuse what need not be asked about: empty chunks, and messages over the limit."""
+        if chunk.first:
+            self._chunks = ChunkReader(self._limits.message_size)
+        if chunk.size == 0 and not chunk.last:
+            self._swallow(chunk, MessageFault(r.BDAT_EMPTY))
+        elif not self._chunks.fits(chunk.size):
+            self._swallow(chunk, MessageFault(r.TOO_BIG))
+        else:
+            return chunk
+        return None
+
+    def _answer_chunk(self, chunk: Bdat, reply: Reply) -> bytes:
+        if reply.code == r.START_MAIL_INPUT.code:
+            self.state = State.READY if chunk.last else State.CHUNKING
+            self._chunks.begin(chunk.size, last=chunk.last)
+            self._reader = self._chunks
+            return b""
+        self._swallow(chunk, Due(reply))
+        return reply.encoded if reply.close else b""
+
+    def _swallow(self, chunk: Bdat, outcome: Event) -> None:
+        """Drop the chunk, with `outcome` to follow; close if that would go on for too long."""
+        self.state = AFTER_REFUSED_BDAT[self.state][chunk.last]
+        self._dropped += chunk.size
+        if self._dropped <= self._limits.message_size * SWALLOW_FACTOR:
+            self._reader = Swallow(chunk.size, outcome)
+        else:
+            self._reader = Swallow(0, MessageFault(r.TOO_BIG_CLOSING))
+
+
+def _unknown(verb: str, argument: str) -> Event:
+    if verb.upper() in FOREIGN_VERBS:
+        return Fault(r.NOT_SMTP)
+    return Unknown(verb.upper(), argument) if _VERB.fullmatch(verb) else Fault(r.NO_COMMAND)
