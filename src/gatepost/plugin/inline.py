@@ -3,29 +3,33 @@
 Theory of operation
 -------------------
 A session's commands are handled by coroutines, because any of them may meet a plugin that waits.
-Hardly any does. `run_inline(coroutine)` sends it its first step: if it ends there – the usual case
-– no task was made and no trip through the event loop taken.
+Hardly any does. `first_step(coroutine)` runs it until it ends – the usual case: no task was made,
+no trip through the event loop taken – or until it asks for a task.
 
 A step outside a task must not touch the event loop (asyncio.timeout, for one, asks for the current
 task). So code that is about to wait says `await need_task()` first. That hands a marker to
-`run_inline`, which puts the rest of the coroutine into a task.
+`first_step`, which returns UNFINISHED; the caller then runs `finish(coroutine)` in a task.
+
+`first_step` may itself be called in a task, as tests in memory do; the coroutine under it is still
+not that task's, so it is `first_step` that counts, not whether there is a current task.
 """
 
-import asyncio
-from collections.abc import Callable, Coroutine, Generator
-from typing import Any
+from collections.abc import Coroutine, Generator
+from typing import Any, Final
 
 
 class _NeedTask:
-    """Awaiting this hands the marker `_NeedTask` to whoever runs the coroutine."""
+    """Awaiting this under `first_step` suspends the coroutine until it is in a task."""
+
+    inline = False
 
     def __await__(self) -> Generator[Any, None, None]:
-        if asyncio.current_task() is None:
-            yield _NeedTask
+        if self.inline:
+            yield self
 
 
 class _Rest:
-    """What is left of a coroutine that has begun."""
+    """What is left of a coroutine that has begun, which `await` alone would refuse."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._coroutine = coroutine
@@ -35,6 +39,7 @@ class _Rest:
 
 
 _NEED_TASK = _NeedTask()
+UNFINISHED: Final = _NEED_TASK
 
 
 def need_task() -> _NeedTask:
@@ -42,20 +47,17 @@ def need_task() -> _NeedTask:
     return _NEED_TASK
 
 
-def run_inline(
-    coroutine: Coroutine[Any, Any, Any], finish: Callable[[Any], None]
-) -> asyncio.Task[None] | None:
-    """Run `coroutine` and call `finish` with its result, here and now if it need not wait.
-
-    Returns the task that goes on with it otherwise.
-    """
+def first_step(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Return the coroutine's result, or UNFINISHED if `finish` has to go on with it."""
+    _NEED_TASK.inline = True
     try:
-        coroutine.send(None)
+        return coroutine.send(None)
     except StopIteration as done:
-        finish(done.value)
-        return None
-    return asyncio.get_running_loop().create_task(_finish_later(coroutine, finish))
+        return done.value
+    finally:
+        _NEED_TASK.inline = False
 
 
-async def _finish_later(coroutine: Coroutine[Any, Any, Any], finish: Callable[[Any], None]) -> None:
-    finish(await _Rest(coroutine))
+async def finish(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Go on, in a task, with a coroutine that `first_step` left unfinished; return its result."""
+    return await _Rest(coroutine)

@@ -94,8 +94,8 @@ class SmtpServer:
         "_limits",
         "_next_state",
         "_reader",
-        "closed",
         "extensions",
+        "last_words",
         "paths",
         "smtputf8",
         "state",
@@ -111,7 +111,7 @@ class SmtpServer:
         self.paths = paths
         self.extensions = extensions
         self.state = State.START
-        self.closed = False
+        self.last_words: Reply | None = None
         self.smtputf8 = False
         self._buffer = b""
         self._at = 0
@@ -128,6 +128,16 @@ class SmtpServer:
         return len(self._buffer) - self._at + sum(map(len, self._incoming))
 
     @property
+    def closed(self) -> bool:
+        """Whether a closing reply (`last_words`) was sent: nothing more is read."""
+        return self.last_words is not None
+
+    @property
+    def receiving(self) -> bool:
+        """Whether the client is in the middle of a message."""
+        return self._reader is not None
+
+    @property
     def first_chunk(self) -> bool:
         """Whether the next BDAT is the first of its message."""
         return self.state is not State.CHUNKING
@@ -142,7 +152,7 @@ class SmtpServer:
 
     def next_event(self) -> Event | Signal:
         """Return what the client did next."""
-        if self._event is not None or self.closed:
+        if self._event is not None or self.last_words is not None:
             return PAUSED
         if self._incoming:
             self._gather()
@@ -161,7 +171,8 @@ class SmtpServer:
         if event is None:
             raise ProtocolError("there is no event to answer")
         self._event = None
-        self.closed = reply.close
+        if reply.close:
+            self.last_words = reply
         if type(event) is Bdat:
             return self._answer_chunk(event, reply)
         if reply.code < 400:

@@ -1,0 +1,1 @@
+"""Sockets, workers and time: what carries bytes between clients and sessions."""

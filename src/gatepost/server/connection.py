@@ -1,0 +1,239 @@
+"""One client on an asyncio transport: bytes to the wire, events to the engine, replies back.
+
+Theory of operation
+-------------------
+`_pump` takes events from the wire as long as there are any and runs the engine's coroutine for
+each in place; all replies leave in one write. If a coroutine has to wait it goes on in a task, and
+the pump rests until it is done: what the client sends meanwhile is buffered up to MAX_UNREAD, then
+reading stops. A client that does not read its replies stops the pump as well.
+
+There is no timer here: `touched` says when the client last sent something, and the worker looks
+over all connections once a second.
+
+Security: when the server closes after a refusal it goes on reading – and drops what comes – until
+the client has closed too, or LINGER seconds; otherwise the reset that unread bytes cause could
+overtake the refusal.
+"""
+
+import asyncio
+import functools
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from gatepost.model.reply import Reply
+from gatepost.model.session import Endpoint, Session
+from gatepost.plugin.inline import UNFINISHED, finish, first_step
+from gatepost.session import replies as r
+from gatepost.session.engine import Engine
+from gatepost.wire.smtp import SmtpServer
+from gatepost.wire.smtp.events import Event
+from gatepost.wire.smtp.server import Signal
+
+if TYPE_CHECKING:
+    from gatepost.server.worker import Worker
+
+# A full pipelined transaction is a few KB; a sender need not be read further ahead than this.
+MAX_UNREAD = 256 * 1024
+# What a client needs to read a refusal and close, in seconds.
+LINGER = 5.0
+
+_log = structlog.get_logger("gatepost.server")
+
+
+class Connection(asyncio.Protocol):
+    """A client, from accept to close."""
+
+    __slots__ = (
+        "_engine",
+        "_eof",
+        "_lingering",
+        "_lost",
+        "_may_write",
+        "_task",
+        "_transport",
+        "_wire",
+        "_worker",
+        "host",
+        "touched",
+    )
+
+    _transport: asyncio.Transport
+    _engine: Engine
+
+    def __init__(self, worker: "Worker") -> None:
+        self._worker = worker
+        self._wire = SmtpServer(worker.wire_limits, worker.paths)
+        self._task: asyncio.Task[Reply | None] | None = None
+        self._may_write = True
+        self._lingering = False
+        self._lost = False
+        self._eof = False
+        self.touched = worker.now
+        self.host = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet the client, unless there are too many."""
+        assert isinstance(transport, asyncio.Transport)
+        worker = self._worker
+        self._transport = transport
+        peer = endpoint(transport.get_extra_info("peername"))
+        local = endpoint(transport.get_extra_info("sockname"))
+        self.host = peer.host
+        session = Session(worker.next_id(), peer, local, worker.policy.clock.time())
+        self._engine = Engine(worker.policy, session)
+        refusal = worker.admit(self)
+        if refusal is None:
+            self._pump()
+        else:
+            self.dismiss(refusal)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the client."""
+        self.touched = self._worker.now
+        wire = self._wire
+        if self._lingering:
+            return
+        wire.receive_data(data)
+        if self._task is None and self._may_write:
+            self._pump()
+        elif wire.unread > MAX_UNREAD:
+            self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """Note that the client sends no more; what it has sent is still answered."""
+        self._eof = True
+        return self._task is not None
+
+    def pause_writing(self) -> None:
+        """Stop: the client does not read its replies."""
+        self._may_write = False
+
+    def resume_writing(self) -> None:
+        """Go on where `pause_writing` stopped."""
+        self._may_write = True
+        if self._task is None and not self._lost and not self._lingering:
+            self._pump()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - whatever the cause
+        """Clean up; a message that a target already has is not taken back."""
+        self._lost = True
+        if self._task is None:
+            self._finish()
+        elif not self._engine.delivering:
+            self._task.cancel()
+
+    def _pump(self) -> None:
+        """Answer whatever the client has sent, in one write."""
+        wire, engine = self._wire, self._engine
+        out = []
+        while True:
+            event = wire.next_event()
+            if isinstance(event, Signal):
+                break
+            coroutine = engine.handle(event)
+            try:
+                reply = first_step(coroutine)
+            except Exception:  # noqa: BLE001 - logged there; one session's trouble is not another's
+                reply = self._internal_error()
+            if reply is UNFINISHED:
+                self._wait_for(event, coroutine)
+                break
+            if reply is not None:
+                out.append(wire.send(engine.settle(event, reply)))
+        self._write(b"".join(out))
+
+    def _wait_for(self, event: Event, coroutine: Coroutine[Any, Any, Reply | None]) -> None:
+        """Go on with `coroutine` in a task; `_resume` runs outside of it, as the pump must."""
+        self._task = self._worker.loop.create_task(finish(coroutine))
+        self._task.add_done_callback(functools.partial(self._resume, event))
+
+    def _resume(self, event: Event, task: asyncio.Task[Reply | None]) -> None:
+        """Answer what had to wait, and pump again."""
+        self._task = None
+        reply = None
+        try:
+            reply = task.result()
+        except asyncio.CancelledError:
+            pass
+        except Exception:  # noqa: BLE001 - logged there
+            reply = self._internal_error()
+        if self._lost:
+            self._finish()
+            return
+        self.touched = self._worker.now
+        if reply is not None:
+            self._write(self._wire.send(self._engine.settle(event, reply)))
+        self._transport.resume_reading()
+        self._pump()
+        if self._eof and self._task is None:
+            self._transport.close()
+
+    def _internal_error(self) -> Reply:
+        _log.exception("session failed", ref=self._engine.reference)
+        return r.INTERNAL_ERROR
+
+    def _write(self, data: bytes) -> None:
+        transport = self._transport
+        if data:
+            transport.write(data)
+        if self._wire.closed and not self._lingering:
+            self._close()
+        elif self._worker.draining and self.idle:
+            self.dismiss(r.SHUTTING_DOWN)
+
+    def _close(self) -> None:
+        self._lingering = True
+        if self._wire.last_words is r.CLOSING or not self._transport.can_write_eof():
+            self._transport.close()
+        else:
+            self._transport.write_eof()
+            self._transport.resume_reading()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no transaction is open and nothing is being waited for."""
+        return self._task is None and self._engine.tx is None
+
+    def dismiss(self, reply: Reply) -> None:
+        """Say one last thing, unasked, and close."""
+        if not self._lingering:
+            self._transport.write(reply.encoded)
+            self._close()
+
+    def sweep(self, now: float) -> None:
+        """Close if the client has been silent for too long; called about once a second."""
+        if self._task is not None:
+            return
+        limits = self._worker.policy.limits
+        silent = now - self.touched
+        if self._lingering:
+            if silent > LINGER:
+                self._transport.abort()
+        elif silent > (limits.data_timeout if self._wire.receiving else limits.command_timeout):
+            self.dismiss(r.TIMED_OUT)
+
+    async def settled(self) -> bool:
+        """Wait for whatever a command waits for; return whether there was anything."""
+        task = self._task
+        if task is not None:
+            await asyncio.wait({task})
+        return task is not None
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    def _finish(self) -> None:
+        self._worker.forget(self)
+        end = self._engine.disconnected()
+        if first_step(end) is UNFINISHED:
+            self._worker.spawn(finish(end))
+
+
+def endpoint(name: Any) -> Endpoint:
+    """Return a socket's name as an endpoint; IPv4 that arrived on an IPv6 socket is IPv4."""
+    if isinstance(name, tuple):
+        return Endpoint(name[0].removeprefix("::ffff:") if "." in name[0] else name[0], name[1])
+    return Endpoint(name or "local")

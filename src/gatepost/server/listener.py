@@ -1,0 +1,66 @@
+"""Sockets to listen on, bound from the configuration's addresses."""
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+from gatepost.config.listen import InetAddress, InheritedSocket, ListenAddress, UnixAddress
+
+# Connections that have arrived and not been accepted; the kernel cuts it to its own limit.
+BACKLOG = 4096
+
+
+class ListenFailedError(OSError):
+    """An address that cannot be listened on; the message names it and says why."""
+
+
+def bind(address: ListenAddress, base: Path) -> socket.socket:
+    """Return a listening socket; a relative path starts at `base`. Raises `ListenFailedError`."""
+    try:
+        match address:
+            case InetAddress():
+                return _inet(address)
+            case UnixAddress():
+                return _unix(base / address.path)
+            case InheritedSocket():
+                return socket.socket(fileno=os.dup(address.fd))
+    except OSError as error:
+        raise ListenFailedError(f"cannot listen on {address}: {error.strerror}") from error
+
+
+def _inet(address: InetAddress) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    # With IPPROTO_TCP asyncio sets TCP_NODELAY on accepted sockets; without, replies would wait.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((address.host, address.port))
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _unix(path: Path) -> socket.socket:
+    if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
+        path.unlink()
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(str(path))
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def bound_address(sock: socket.socket) -> str:
+    """Return where a socket listens, with the port it really got."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_INET6:
+        return f"[{name[0]}]:{name[1]}"
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else f"unix:{name}"

@@ -1,0 +1,114 @@
+"""A whole server in one process: lists, plugins, listeners, and their orderly end.
+
+    async with Server(config) as server:
+        print(server.addresses)
+
+Everything that can fail does so in `start`, and then leaves nothing behind.
+"""
+
+import asyncio
+import functools
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from gatepost.config.schema import Config
+from gatepost.lists.source import Change
+from gatepost.lists.watch import ListWatcher
+from gatepost.plugin.base import Plugin
+from gatepost.plugin.clock import Clock
+from gatepost.server.connection import Connection
+from gatepost.server.listener import BACKLOG, bind, bound_address
+from gatepost.server.worker import Worker
+from gatepost.session.assemble import find_lists, load_lists, make_policy
+from gatepost.session.policy import Policy
+
+# How long a stop waits for messages that are on their way, in seconds.
+PATIENCE = 30.0
+
+_log = structlog.get_logger("gatepost.server")
+
+
+class Server:
+    """Accepts mail as `config` says; `plugins` come after those of the configuration.
+
+    `addresses` are (protocol, address) pairs once it has started.
+    """
+
+    def __init__(
+        self, config: Config, plugins: Sequence[Plugin] = (), clock: Clock | None = None
+    ) -> None:
+        self._config = config
+        self._plugins = plugins
+        self._clock = clock
+        self._stack = AsyncExitStack()
+        self.addresses: list[tuple[str, str]] = []
+
+    async def start(self) -> None:
+        """Begin to accept connections.
+
+        Raises `SetupError`, `PluginError` or `ListenFailedError` if it cannot.
+        """
+        async with AsyncExitStack() as stack:
+            lists = find_lists(self._config)
+            await asyncio.to_thread(load_lists, lists)
+            folder = await asyncio.to_thread(_make_folder, self._config.data_dir / "tmp")
+            policy = make_policy(self._config, lists, self._plugins, self._clock, folder)
+            await asyncio.to_thread(_report, policy)
+            await policy.plugins.start()
+            stack.push_async_callback(policy.plugins.stop)
+            watcher = ListWatcher(lists.files, _list_changed)
+            watcher.start()
+            stack.push_async_callback(watcher.stop)
+            worker = Worker(policy, lenient_paths=self._config.smtp.lenient_paths)
+            stack.push_async_callback(worker.drain, PATIENCE)
+            await self._listen(worker, stack)
+            self._stack = stack.pop_all()
+
+    async def _listen(self, worker: Worker, stack: AsyncExitStack) -> None:
+        addresses: list[tuple[str, str]] = []
+        for listen in self._config.listen:
+            sock = bind(listen.address, self._config.base)
+            factory = functools.partial(Connection, worker)
+            listener = await worker.loop.create_server(factory, sock=sock, backlog=BACKLOG)
+            stack.callback(listener.close)
+            addresses.append((listen.protocol, bound_address(sock)))
+        self.addresses = addresses
+
+    async def stop(self) -> None:
+        """Accept no more, let messages under way come to their end, and clean up."""
+        await self._stack.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+
+def _make_folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _report(policy: Policy) -> None:
+    """Log what looks wrong in the trap lists."""
+    for unarmed in policy.traps.table.report():
+        _log.warning("trap not armed", problem=str(unarmed))
+
+
+def _list_changed(change: Change) -> None:
+    if change.problem:
+        _log.error("list not read", path=str(change.path), problem=change.problem)
+    else:
+        _log.info("list read", path=str(change.path), entries=change.entries)

@@ -1,0 +1,107 @@
+"""All connections of one process: who may come in, who has been silent for too long."""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Awaitable
+from itertools import count
+from typing import TYPE_CHECKING
+
+from gatepost.model.reply import Reply
+from gatepost.session import replies as r
+from gatepost.session.policy import Policy
+from gatepost.wire.smtp.path import LENIENT, STRICT
+from gatepost.wire.smtp.server import WireLimits
+
+if TYPE_CHECKING:
+    from gatepost.server.connection import Connection
+
+# How often silent connections are looked for, in seconds.
+SWEEP = 1.0
+
+
+class Worker:
+    """Connections and what they share.
+
+    `now` is the event loop's time, at most SWEEP seconds old: good enough for time-outs and free
+    to read.
+    """
+
+    def __init__(self, policy: Policy, *, lenient_paths: bool = False) -> None:
+        limits = policy.limits
+        self.policy = policy
+        self.wire_limits = WireLimits(limits.command_line, limits.message_size)
+        self.paths = LENIENT if lenient_paths else STRICT
+        self.loop = asyncio.get_running_loop()
+        self.now = self.loop.time()
+        self.draining = False
+        self.connections: set[Connection] = set()
+        self._by_host: Counter[str] = Counter()
+        self._tasks: set[asyncio.Future[None]] = set()
+        self._empty = asyncio.Event()
+        self._prefix = os.urandom(4).hex()
+        self._numbers = count(1)
+        self._sweeper = self.loop.call_later(SWEEP, self._sweep)
+
+    def next_id(self) -> str:
+        """Return a name for a session that no other session has."""
+        return f"{self._prefix}-{next(self._numbers):x}"
+
+    def admit(self, connection: "Connection") -> Reply | None:
+        """Take note of a connection; return the refusal if there are too many."""
+        limits = self.policy.limits
+        self.connections.add(connection)
+        self._by_host[connection.host] += 1
+        if self.draining:
+            return r.SHUTTING_DOWN
+        if (
+            len(self.connections) > limits.connections
+            or self._by_host[connection.host] > limits.connections_per_ip
+        ):
+            return r.TOO_MANY_CONNECTIONS
+        return None
+
+    def forget(self, connection: "Connection") -> None:
+        """Take note that a connection is gone."""
+        self.connections.discard(connection)
+        left = self._by_host[connection.host] - 1
+        if left:
+            self._by_host[connection.host] = left
+        else:
+            del self._by_host[connection.host]
+        if not self.connections:
+            self._empty.set()
+
+    def spawn(self, work: Awaitable[None]) -> None:
+        """See work to its end that no connection waits for any more."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _sweep(self) -> None:
+        self.now = self.loop.time()
+        for connection in tuple(self.connections):
+            connection.sweep(self.now)
+        self._sweeper = self.loop.call_later(SWEEP, self._sweep)
+
+    async def drain(self, patience: float) -> None:
+        """End all sessions: idle ones now, the others after their message or `patience` seconds."""
+        self.draining = True
+        for connection in tuple(self.connections):
+            if connection.idle:
+                connection.dismiss(r.SHUTTING_DOWN)
+        if self.connections:
+            self._empty.clear()
+            await _wait(self._empty, patience)
+        for connection in tuple(self.connections):
+            connection.abort()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=patience)
+        self._sweeper.cancel()
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return

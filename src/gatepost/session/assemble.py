@@ -1,0 +1,132 @@
+"""From configuration to policy: loads lists, finds plugins, makes targets.
+
+Everything that can be wrong with a configuration beyond its syntax shows here, before the first
+client connects. Lists are read – blocking – by `load_lists`; nothing else touches the disk.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gatepost.config.schema import Config
+from gatepost.delivery.registry import make_router
+from gatepost.lists.addresses import AddressList, Source
+from gatepost.lists.domains import DomainList
+from gatepost.lists.file import DomainFile, ListFile
+from gatepost.lists.source import ListError
+from gatepost.model.reply import Reply
+from gatepost.plugin.base import Plugin
+from gatepost.plugin.clock import Clock, SystemClock
+from gatepost.plugin.host import Installed, PluginError, PluginHost
+from gatepost.plugin.loader import load_plugin
+from gatepost.plugin.order import OrderError
+from gatepost.session.policy import Policy, TrapRule, greeting, keywords
+from gatepost.traps.table import TrapTable
+
+
+class SetupError(Exception):
+    """The configuration is well formed but cannot be used; one line for each problem."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = list(problems)
+
+
+class Lists(msgspec.Struct, eq=False):
+    """The lists a configuration names: what they say, and the files to watch."""
+
+    domains: list[Any]
+    known: list[Source]
+    traps: list[Source]
+    files: list[Any]
+
+
+def find_lists(config: Config) -> Lists:
+    """Return the configuration's lists, files not read yet."""
+    inline_domains, domain_paths = config.sources(config.recipients.domains)
+    inline_known, known_paths = config.sources(config.recipients.known)
+    cache = config.data_dir / "cache"
+    domain_files = [DomainFile(path) for path in domain_paths]
+    known_files = [ListFile(path, cache) for path in known_paths]
+    trap_files = [ListFile(config.path(name), cache) for name in config.traps.lists]
+    domains: list[Any] = list(domain_files)
+    known: list[Source] = list(known_files)
+    if inline_domains:
+        domains.insert(0, DomainList.from_lines(inline_domains, "recipients.domains"))
+    if inline_known:
+        known.insert(0, AddressList.from_lines(inline_known, "recipients.known"))
+    files: list[Any] = [*domain_files, *known_files, *trap_files]
+    return Lists(domains, known, list(trap_files), files)
+
+
+def load_lists(lists: Lists) -> None:
+    """Read every list file; raises `SetupError` naming all that cannot be read."""
+    problems = []
+    for file in lists.files:
+        try:
+            file.load()
+        except ListError as error:
+            problems.append(str(error))
+    if problems:
+        raise SetupError(problems)
+
+
+def load_plugins(config: Config) -> list[Installed]:
+    """Find and make every plugin; raises `SetupError` naming all that cannot be used."""
+    installed, problems = [], []
+    for use in config.plugin:
+        try:
+            plugin = load_plugin(use.use, use.options, config.base)
+            installed.append(Installed(plugin, use.on_error))
+        except PluginError as error:
+            problems.append(str(error))
+    if problems:
+        raise SetupError(problems)
+    return installed
+
+
+def make_policy(
+    config: Config,
+    lists: Lists,
+    plugins: Sequence[Plugin | Installed] = (),
+    clock: Clock | None = None,
+    folder: Path | None = None,
+) -> Policy:
+    """Put a policy together; `plugins` come after those of the configuration.
+
+    `folder` is for messages too long for memory. Raises `SetupError`.
+    """
+    given = [one if isinstance(one, Installed) else Installed(one) for one in plugins]
+    installed = load_plugins(config) + given
+    hostname = config.server.hostname
+    clock = SystemClock() if clock is None else clock
+    for one in installed:
+        one.plugin.clock = clock
+    try:
+        host = PluginHost(installed, config.limits.hook_timeout)
+        router = make_router(
+            [(route.for_, route.to) for route in config.route],
+            base=config.base,
+            hostname=hostname,
+        )
+    except (PluginError, OrderError, ValueError) as error:
+        raise SetupError([str(error)]) from error
+    words = keywords(config.limits)
+    traps = config.traps
+    return Policy(
+        hostname=hostname,
+        limits=config.limits,
+        domains=tuple(lists.domains),
+        known=tuple(lists.known),
+        subaddress=config.recipients.subaddress,
+        traps=TrapRule(TrapTable(lists.traps, lists.known), traps.action, traps.delay, traps.reply),
+        plugins=host,
+        router=router,
+        clock=clock,
+        folder=folder,
+        greeting=greeting(hostname),
+        keywords=words,
+        ehlo=Reply(250, "\n".join((hostname, *words))),
+    )

@@ -1,0 +1,282 @@
+"""For authors of plugins: run a dialogue against plugins, in memory, with a clock that never waits.
+
+    from gatepost.testing import play
+
+    def test_closed_on_mondays():
+        played = play('''
+            S: 220
+            C: EHLO client.example
+            S: 250
+            C: MAIL FROM:<a@client.example>
+            C: RCPT TO:<user@example.com>
+            S: 250
+            S: 550 5.7.1 closed today*
+        ''', plugins=[NoMondays(day=0)], now="2024-01-01")
+        assert played.messages == []
+
+A dialogue is a transcript. `C:` lines are sent; those that follow each other in one piece, as a
+client that pipelines does. Each `S:` line is what the server must answer: only the code matches
+a whole reply with that code, anything longer is compared with the reply's next line, where `*`
+stands for any text. Blank lines and lines that begin with `#` say nothing.
+
+The server is the real one, from the bytes to the plugins; only socket, clock and target are not.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Self
+
+import msgspec
+
+from gatepost.config.schema import Config, Recipients, Route
+from gatepost.lists.addresses import AddressList
+from gatepost.model.decision import Decision, accept
+from gatepost.model.session import Transaction
+from gatepost.plugin.base import Plugin
+from gatepost.plugin.host import Installed
+from gatepost.server.connection import Connection
+from gatepost.server.worker import Worker
+from gatepost.session.assemble import find_lists, load_lists, make_policy
+
+DEFAULT_CONFIG = Config(
+    recipients=Recipients(domains=["example.com"]),
+    route=[Route(to="discard:")],
+)
+
+_LINE = re.compile(r"([CS]): ?(.*)")
+_ONLY_CODE = re.compile(r"[2-5]\d\d")
+_REPLY = re.compile(rb"(?:\d\d\d-[^\r\n]*\r\n)*\d\d\d [^\r\n]*\r\n")
+
+
+class VirtualClock:
+    """A clock that shows what it is told and for which waiting takes no time.
+
+    `slept` are the waits asked for, in seconds; each moves the clock on.
+    """
+
+    def __init__(self, now: str | datetime = "2024-01-01") -> None:
+        moment = datetime.fromisoformat(now) if isinstance(now, str) else now
+        self._time = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        self.slept: list[float] = []
+
+    def time(self) -> float:
+        """Return seconds since the epoch."""
+        return self._time
+
+    async def sleep(self, seconds: float) -> None:
+        """Move on at once; whoever else is ready runs first."""
+        self.slept.append(seconds)
+        self._time += seconds
+        await asyncio.sleep(0)
+
+
+class ReceivedMessage(msgspec.Struct, frozen=True):
+    """A message that was accepted: the envelope's addresses, and all its bytes."""
+
+    reverse_path: str
+    recipients: list[str]
+    content: bytes
+
+
+class Played(msgspec.Struct, frozen=True):
+    """What came of a dialogue: the replies as text, the messages taken, the waits in seconds."""
+
+    replies: list[str]
+    messages: list[ReceivedMessage]
+    slept: list[float]
+
+
+class Capture(Plugin):
+    """Takes every message that nobody else has taken, and keeps it in `messages`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[ReceivedMessage] = []
+
+    def on_deliver(self, tx: Transaction) -> Decision:
+        """Take the message."""
+        recipients = [str(one.address) for one in tx.recipients]
+        content = b"" if tx.message is None else bytes(tx.message)
+        self.messages.append(ReceivedMessage(str(tx.reverse_path), recipients, content))
+        return accept()
+
+
+class DialogueError(AssertionError):
+    """The server did not answer as the transcript says."""
+
+
+def play(
+    transcript: str,
+    plugins: Sequence[Plugin | Installed] = (),
+    *,
+    traps: Sequence[str] = (),
+    config: Config = DEFAULT_CONFIG,
+    now: str | datetime = "2024-01-01",
+    peer: tuple[str, int] = ("192.0.2.1", 50000),
+) -> Played:
+    """Play a transcript; raises `DialogueError` at the first reply that differs.
+
+    `traps` are lines of a trap list, `now` what the clock shows at the start, `peer` the client's
+    address. By default example.com is local and nothing else is configured.
+    """
+
+    async def run() -> Played:
+        clock = VirtualClock(now)
+        async with MemoryServer(plugins, traps=traps, config=config, clock=clock) as server:
+            client = server.connect(peer)
+            for speaker, lines in _turns(transcript):
+                if speaker == "C":
+                    client.send("".join(f"{line}\r\n" for line in lines).encode())
+                else:
+                    await client.expect(lines)
+            await client.close()
+            return Played(client.replies, server.messages, clock.slept)
+
+    return asyncio.run(run())
+
+
+class MemoryServer:
+    """A server without sockets, for one event loop: `async with MemoryServer(...) as server`."""
+
+    def __init__(
+        self,
+        plugins: Sequence[Plugin | Installed] = (),
+        *,
+        traps: Sequence[str] = (),
+        config: Config = DEFAULT_CONFIG,
+        clock: VirtualClock | None = None,
+    ) -> None:
+        self._plugins = plugins
+        self._traps = traps
+        self._config = config
+        self._clock = clock or VirtualClock()
+        self._capture = Capture()
+
+    @property
+    def messages(self) -> list[ReceivedMessage]:
+        """The messages accepted so far."""
+        return self._capture.messages
+
+    async def __aenter__(self) -> Self:
+        lists = find_lists(self._config)
+        load_lists(lists)
+        lists.traps.append(AddressList.from_lines(self._traps, "traps"))
+        plugins = [*self._plugins, self._capture]
+        self.policy = make_policy(self._config, lists, plugins, self._clock)
+        await self.policy.plugins.start()
+        self._worker = Worker(self.policy, lenient_paths=self._config.smtp.lenient_paths)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._worker.drain(1.0)
+        await self.policy.plugins.stop()
+
+    def connect(self, peer: tuple[str, int] = ("192.0.2.1", 50000)) -> "MemoryClient":
+        """Open a connection."""
+        return MemoryClient(Connection(self._worker), peer)
+
+
+class MemoryTransport(asyncio.Transport):
+    """What the server takes for a socket: it keeps what is written."""
+
+    def __init__(self, peer: tuple[str, int]) -> None:
+        super().__init__({"peername": peer, "sockname": ("192.0.2.25", 25)})
+        self.written = b""
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Keep what the server sends."""
+        self.written += bytes(data)
+
+    def can_write_eof(self) -> bool:
+        """Return False: closing is all there is."""
+        return False
+
+    def pause_reading(self) -> None:
+        """Do nothing: there is no socket to leave unread."""
+
+    def resume_reading(self) -> None:
+        """Do nothing, as `pause_reading`."""
+
+    def close(self) -> None:
+        """Note that the server closes the connection."""
+        self.closed = True
+
+    def abort(self) -> None:
+        """Close."""
+        self.closed = True
+
+
+class MemoryClient:
+    """A client of a `MemoryServer`; `replies` are those it has read."""
+
+    def __init__(self, connection: Connection, peer: tuple[str, int]) -> None:
+        self.replies: list[str] = []
+        self._connection = connection
+        self._transport = MemoryTransport(peer)
+        connection.connection_made(self._transport)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the server has closed the connection."""
+        return self._transport.closed
+
+    def send(self, data: bytes) -> None:
+        """Send bytes to the server."""
+        if not self.closed:
+            self._connection.data_received(data)
+
+    async def reply(self) -> str:
+        """Return the next reply, lines separated by line feeds, "" when there will be none."""
+        transport = self._transport
+        while (match := _REPLY.match(transport.written)) is None:
+            if not await self._connection.settled():
+                return ""
+        transport.written = transport.written[match.end() :]
+        reply = match[0].decode("ascii").rstrip("\r\n").replace("\r\n", "\n")
+        self.replies.append(reply)
+        return reply
+
+    async def expect(self, lines: Sequence[str]) -> None:
+        """Compare the next replies with lines of a transcript; raises `DialogueError`."""
+        found: list[str] = []
+        for expected in lines:
+            found = found or (await self.reply()).split("\n")
+            if _ONLY_CODE.fullmatch(expected) and found[0].startswith(expected):
+                found = []
+            elif not _matches(expected, found[0]):
+                raise DialogueError(f"expected {expected!r}, found {found[0]!r}")
+            else:
+                found = found[1:]
+
+    async def close(self) -> None:
+        """Close the connection and wait until the server is done with it."""
+        self._connection.connection_lost(None)
+        await self._connection.settled()
+
+
+def _matches(pattern: str, line: str) -> bool:
+    parts = map(re.escape, pattern.split("*"))
+    return re.fullmatch(".*".join(parts), line) is not None
+
+
+def _turns(transcript: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield who speaks and the lines, those that follow each other together."""
+    turn: tuple[str, list[str]] | None = None
+    for number, raw in enumerate(transcript.splitlines(), start=1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise DialogueError(f"line {number}: expected 'C: ' or 'S: ', found {line!r}")
+        if turn is not None and turn[0] == match[1]:
+            turn[1].append(match[2])
+            continue
+        if turn is not None:
+            yield turn
+        turn = match[1], [match[2]]
+    if turn is not None:
+        yield turn

@@ -1,0 +1,55 @@
+"""Make the project's virtual environment: `venv.py FOLDER EXTRA...`.
+
+Runs on any Python from 3.11, with nothing installed. Where Debian's Python comes without its venv
+package, that is installed (as root) or asked for.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+MINIMUM = (3, 11)
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def fail(text: str) -> None:
+    """Say what is missing and stop."""
+    sys.exit(f"gatepost: {text}")
+
+
+def make_environment(folder: Path) -> None:
+    """Create the environment, with Debian's help if needed."""
+    command = [sys.executable, "-m", "venv", str(folder)]
+    if subprocess.run(command, check=False, capture_output=True).returncode == 0:
+        return
+    package = f"python3.{sys.version_info.minor}-venv"
+    if os.geteuid() != 0:
+        fail(f"cannot make a virtual environment: install the package {package} and try again")
+    subprocess.run(["apt-get", "update", "-q"], check=False, stdout=subprocess.DEVNULL)
+    subprocess.run(["apt-get", "install", "-qy", package], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True)
+
+
+def main() -> None:
+    """Create the environment if it is not there, and install the project with these extras."""
+    folder, extras = Path(sys.argv[1]), ",".join(sys.argv[2:])
+    if sys.version_info < MINIMUM:
+        found = ".".join(map(str, sys.version_info[:3]))
+        fail(f"expected Python {'.'.join(map(str, MINIMUM))} or later, found {found}")
+    pip = [str(folder / "bin" / "python"), "-m", "pip"]
+    works = (folder / "bin" / "python").exists()
+    if not works or subprocess.run([*pip, "--version"], check=False, capture_output=True).returncode:
+        print("gatepost: making a virtual environment")
+        make_environment(folder)
+    print(f"gatepost: installing what is needed ({extras})")
+    options = ["install", "-q", "--disable-pip-version-check", "-c", str(ROOT / "constraints.txt")]
+    result = subprocess.run(
+        [*pip, *options, "-e", f"{ROOT}[{extras}]"], check=False, capture_output=True, text=True
+    )
+    if result.returncode:
+        fail(f"installation failed:\n{result.stdout}{result.stderr}")
+
+
+if __name__ == "__main__":
+    main()
