@@ -1,0 +1,77 @@
+"""Settings whose work is not built yet: understood, checked, and refused.
+
+A setting that is read and then ignored would be a promise broken in silence. Each row names a key
+(`[]` for the items of an array), says which values are available, and what to tell whoever asks
+for another. Delete a row when its feature arrives.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from gatepost.config.problem import Place
+
+AVAILABLE_TARGETS = ("maildir:", "discard:")
+
+
+class Later(msgspec.Struct, frozen=True):
+    """One row: the key, whether a value is available, and the message for one that is not."""
+
+    key: str
+    available: Callable[[Any], bool]
+    message: str
+
+
+LATER = (
+    Later(
+        "server.workers",
+        lambda value: value == 1,
+        "more than one worker is not available yet, expected 1",
+    ),
+    Later(
+        "server.user",
+        lambda value: not value,
+        'changing the user is not available yet, expected ""',
+    ),
+    Later(
+        "listen[].protocol",
+        lambda value: value == "smtp",
+        'protocols other than SMTP are not available yet, expected "smtp"',
+    ),
+    Later(
+        "listen[].tls",
+        lambda value: value == "none",
+        'TLS is not available yet, expected "none"',
+    ),
+    Later(
+        "listen[].proxy_from",
+        lambda value: not value,
+        "the PROXY protocol is not available yet, expected no networks",
+    ),
+    Later(
+        "tls.certificates",
+        lambda value: not value,
+        "TLS is not available yet, expected no certificates",
+    ),
+    Later(
+        "route[].to",
+        lambda value: value.startswith(AVAILABLE_TARGETS),
+        'this target is not available yet, expected "maildir:PATH" or "discard:"',
+    ),
+    Later(
+        "route[].mode",
+        lambda value: value == "direct",
+        'the queue is not available yet, expected "direct"',
+    ),
+)
+
+_ROWS = {row.key: row for row in LATER}
+
+
+def refuse_later(root: Place) -> None:
+    """Report every value read below `root` that asks for what is not built yet."""
+    for place, value in root.values:
+        row = _ROWS.get(place.pattern)
+        if row is not None and not row.available(value):
+            place.wrong(row.message)

@@ -1,0 +1,83 @@
+"""Read a configuration: from a TOML file, from a dict, or one built in code.
+
+Trusts the file to be the administrator's, nothing else: bytes that are not UTF-8, text that is not
+TOML, unknown keys and wrong values each give a `Problem`, all of them in one `ConfigError`.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+from gatepost.config.kinds import Table
+from gatepost.config.later import refuse_later
+from gatepost.config.problem import ConfigError, Place, Problem
+from gatepost.config.schema import Config
+
+_POSITION = re.compile(r"(.*) \(at (line \d+, column \d+|end of document)\)", re.DOTALL)
+
+
+def load(path: Path | str) -> Config:
+    """Read a TOML file; relative paths in it start at its folder. Raises `ConfigError`."""
+    file = Path(path)
+    data = _parse(_read(file), str(file))
+    return from_dict(data, file.absolute().parent, source=str(file))
+
+
+def from_dict(
+    data: Mapping[str, Any], base: Path | None = None, *, source: str = "configuration"
+) -> Config:
+    """Read what a TOML file would give; raises `ConfigError`.
+
+    `base` is the folder relative paths start at (None: the current one), `source` what problems
+    name in place of a file.
+    """
+    config = _checked(data, source)
+    return msgspec.structs.replace(config, base=Path() if base is None else base)
+
+
+def check(config: Config, *, source: str = "configuration") -> Config:
+    """Apply the loader's checks to a configuration built in code; raises `ConfigError`.
+
+    Returns it with every value in its typed form.
+    """
+    return msgspec.structs.replace(_checked(config, source), base=config.base)
+
+
+def _checked(data: object, source: str) -> Config:
+    root = Place(source)
+    config = Table(Config).read(data, root)
+    refuse_later(root)
+    if root.problems:
+        raise ConfigError(root.problems)
+    assert isinstance(config, Config)
+    return config
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        _fail(str(file), "", f"cannot be read: {error.strerror}", error)
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        what = f"expected UTF-8, found byte 0x{error.object[error.start]:02x}"
+        _fail(str(file), f"line {line}", what, error)
+
+
+def _parse(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        _fail(source, "", "expected TOML, found arrays or tables nested too deeply", error)
+    except ValueError as error:  # TOMLDecodeError, or a number the interpreter will not convert
+        match = _POSITION.fullmatch(str(error))
+        what, where = (match[1], match[2]) if match else (str(error), "")
+        _fail(source, where, f"not TOML: {what}", error)
+
+
+def _fail(source: str, where: str, what: str, cause: Exception) -> NoReturn:
+    raise ConfigError([Problem(source, where, what)]) from cause

@@ -1,0 +1,420 @@
+"""Everything that can be configured: each key with its type, default, unit and reason.
+
+What it is for: the one place a setting is declared; the loader, the checks and the reference are
+made from it. Each field carries a `Key`: how it is read, what it does, why its default is what it
+is. Durations are seconds, sizes octets. The structs can also be built in code – `load.check`
+then applies the same checks.
+
+Limits: none of these values may be unbounded; every range has an upper end.
+"""
+
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from gatepost.config import texts
+from gatepost.config.kinds import (
+    BOOLEAN,
+    Anything,
+    Items,
+    Key,
+    Table,
+    duration,
+    one_of,
+    size,
+    whole,
+)
+from gatepost.config.listen import InetAddress, ListenAddress
+from gatepost.config.units import parse_duration, parse_size
+from gatepost.model.reply import Reply
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[server]`: the process as a whole."""
+
+    hostname: Annotated[
+        str,
+        Key(
+            texts.HOSTNAME,
+            "The name in the greeting, in Received and in Authentication-Results.",
+            "Looking up the machine's own name can block for seconds and often gives a name"
+            " nobody else knows; a name that is plainly local is better than a wrong one.",
+        ),
+    ] = "localhost"
+    data_dir: Annotated[
+        str,
+        Key(texts.FOLDER, "The folder for what is written; relative to the configuration's."),
+    ] = "var"
+    workers: Annotated[
+        int,
+        Key(whole(0, 1024), "Worker processes; 0 is one per core.", "One is easiest to reason of."),
+    ] = 1
+    user: Annotated[
+        str,
+        Key(
+            texts.USER,
+            "The user to become once the ports are bound; empty: stay who we are.",
+            "A test or a container starts as the right user already.",
+        ),
+    ] = ""
+
+
+class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[listen]]`: one place where connections are taken."""
+
+    address: Annotated[
+        ListenAddress,
+        Key(
+            texts.LISTEN_ADDRESS,
+            "Where to listen; port 0 is any free port.",
+            "Loopback opens nothing to a network unasked; ports from 1024 on need no privilege.",
+        ),
+    ] = InetAddress("127.0.0.1", 2525)
+    protocol: Annotated[
+        Literal["smtp", "lmtp", "milter", "policy"],
+        Key(one_of("smtp", "lmtp", "milter", "policy"), "The protocol spoken there."),
+    ] = "smtp"
+    tls: Annotated[
+        Literal["none", "starttls", "implicit"],
+        Key(
+            one_of("none", "starttls", "implicit"),
+            "Whether TLS is absent, offered, or starts with the connection.",
+            "Without a certificate there is nothing to offer.",
+        ),
+    ] = "none"
+    proxy_from: Annotated[
+        Sequence[IPv4Network | IPv6Network],
+        Key(
+            Items(texts.NETWORK),
+            "Networks whose PROXY header is believed, and required.",
+            "Whoever may send the header may claim any client address: nobody, unasked.",
+        ),
+    ] = ()
+
+
+class Certificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One entry of `certificates` in `[tls]`."""
+
+    names: Annotated[
+        Sequence[str],
+        Key(Items(texts.CERTIFICATE_NAME), 'The server names it is shown for; "*" is any.'),
+    ] = ("*",)
+    cert: Annotated[str, Key(texts.PATH, "The PEM file of the certificate and its chain.")]
+    key: Annotated[str, Key(texts.PATH, "The PEM file of the private key.")]
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[tls]`: what is needed for listeners with TLS."""
+
+    certificates: Annotated[
+        Sequence[Certificate],
+        Key(Items(Table(Certificate)), "Certificates; the first whose names match is shown."),
+    ] = ()
+
+
+class Smtp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[smtp]`: how strictly the protocol is read."""
+
+    lenient_paths: Annotated[
+        bool,
+        Key(
+            BOOLEAN,
+            "Also take MAIL FROM:a@b and RCPT TO:a@b without angle brackets.",
+            "RFC 5321 s4.1.2 requires them; senders without are rare, and mostly spam.",
+        ),
+    ] = False
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[limits]`: how much a client may use. Sizes in octets, durations in seconds."""
+
+    message_size: Annotated[
+        int,
+        Key(
+            size("1", "1TiB"),
+            "Content of one message.",
+            "About what large mail providers take; RFC 5321 s4.5.3.1.7 asks for 64 KiB or more.",
+        ),
+    ] = parse_size("25MiB")
+    recipients: Annotated[
+        int,
+        Key(
+            whole(1, 100_000),
+            "Recipients of one message.",
+            "The least RFC 5321 s4.5.3.1.8 allows; senders split longer lists by themselves.",
+        ),
+    ] = 100
+    transactions: Annotated[
+        int,
+        Key(
+            whole(1, 1_000_000),
+            "Messages on one connection, then 421.",
+            "A busy sender reuses its connection, but must give it up some time.",
+        ),
+    ] = 1000
+    connections: Annotated[
+        int,
+        Key(
+            whole(1, 1_000_000),
+            "Connections at a time, per worker.",
+            "About the file descriptors a process may open unless told otherwise (1024).",
+        ),
+    ] = 1000
+    connections_per_ip: Annotated[
+        int,
+        Key(
+            whole(1, 1_000_000),
+            "Connections at a time from one client address.",
+            "Postfix opens at most 20 to one destination; it takes 20 clients to fill a worker.",
+        ),
+    ] = 50
+    command_timeout: Annotated[
+        float,
+        Key(
+            duration("100ms", "1h"),
+            "The wait for the next command.",
+            "RFC 5321 s4.5.3.2.7: at least 5 minutes.",
+        ),
+    ] = parse_duration("5m")
+    data_timeout: Annotated[
+        float,
+        Key(
+            duration("100ms", "1h"),
+            "The wait for the next piece of a message.",
+            "RFC 5321 s4.5.3.2.5 has senders wait 3 minutes for a buffer, s4.5.3.2.6 10 minutes"
+            " for the end: slow, but alive.",
+        ),
+    ] = parse_duration("10m")
+    hook_timeout: Annotated[
+        float,
+        Key(
+            duration("10ms", "5m"),
+            "All plugins together for one hook.",
+            "Senders wait 5 minutes for most replies (RFC 5321 s4.5.3.2); a tenth of that leaves"
+            " room for each hook of a pipelined transaction.",
+        ),
+    ] = parse_duration("30s")
+    command_line: Annotated[
+        int,
+        Key(
+            size("512", "64KiB"),
+            "One command line with its CRLF.",
+            "RFC 5321 s4.5.3.1.4: 512, made longer by each extension's parameters (SMTPUTF8"
+            " addresses, AUTH, DSN's ORCPT); Postfix takes 2048 too.",
+        ),
+    ] = 2048
+    errors: Annotated[
+        int,
+        Key(
+            whole(1, 100_000),
+            "Error replies on one connection, then 421.",
+            "As Postfix's smtpd_hard_error_limit: a client that errs this often is guessing.",
+        ),
+    ] = 20
+    junk_commands: Annotated[
+        int,
+        Key(
+            whole(1, 100_000),
+            "Commands without a message between (NOOP, RSET, VRFY, HELO …), then 421.",
+            "As Postfix's smtpd_junk_command_limit: more than any probe or pool needs.",
+        ),
+    ] = 100
+    memory_per_message: Annotated[
+        int,
+        Key(
+            size("0", "1GiB"),
+            "Content kept in memory; what is longer goes to a file.",
+            "Most mail is shorter and never touches a disk twice; 1,000 connections use 256 MiB.",
+        ),
+    ] = parse_size("256KiB")
+    header_size: Annotated[
+        int,
+        Key(
+            size("1KiB", "64MiB"),
+            "The header block, where a plugin reads it.",
+            "A few KiB are usual, the longest legitimate ones (ARC, long recipient lists) stay"
+            " well below.",
+        ),
+    ] = parse_size("256KiB")
+
+
+class Recipients(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[recipients]`: whose mail is taken."""
+
+    domains: Annotated[
+        Sequence[str],
+        Key(
+            Items(texts.DOMAIN_OR_FILE),
+            'Our domains; ".example.com" is all below it, "file:NAME" a list with one a line.',
+            "None: everything is refused, so that nothing is relayed by accident.",
+        ),
+    ] = ()
+    known: Annotated[
+        Sequence[str],
+        Key(
+            Items(texts.ADDRESS_OR_FILE),
+            'The addresses that exist; "file:NAME" is a list with one a line. Empty: all do.',
+            "Only the next hop knows until it is told here.",
+        ),
+    ] = ()
+    subaddress: Annotated[
+        str,
+        Key(
+            texts.SEPARATOR,
+            "The character before a tag: with + user+tag is user; empty: there are no tags.",
+            "What most mail servers use (RFC 5233).",
+        ),
+    ] = "+"
+
+
+class Traps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[traps]`: addresses nobody may write to, and what happens to whoever does."""
+
+    lists: Annotated[
+        Sequence[str],
+        Key(Items(texts.PATH), "Files of trap addresses: address, @domain or /regex/ a line."),
+    ] = ()
+    action: Annotated[
+        Literal["refuse", "shadow"],
+        Key(
+            one_of("refuse", "shadow"),
+            "refuse: a message with a trap among its recipients is refused for all of them."
+            " shadow: it passes and is logged as one that would have been.",
+        ),
+    ] = "refuse"
+    delay: Annotated[
+        float,
+        Key(
+            duration("0s", "1m"),
+            "The wait before the refusal is sent; costs no worker.",
+            "Slows a list washer down; well inside the 2 minutes a sender waits for the answer"
+            " to DATA (RFC 5321 s4.5.3.2.4).",
+        ),
+    ] = 1.0
+    reply: Annotated[
+        Reply,
+        Key(
+            texts.REFUSAL,
+            "The refusal.",
+            "Permanent, so that nothing is sent again; does not say which recipient was it.",
+        ),
+    ] = Reply(554, "Message refused by local policy", "5.7.1")
+
+
+class Route(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename={"for_": "for"},
+):
+    """`[[route]]`: where accepted mail goes; the first that matches a recipient is taken."""
+
+    for_: Annotated[
+        Sequence[str],
+        Key(Items(texts.ROUTE_PATTERN), 'The recipients: "*", a domain or an address.'),
+    ] = ("*",)
+    to: Annotated[
+        str,
+        Key(
+            texts.TARGET,
+            "The target; relative paths start at the configuration's folder, {domain} and"
+            " {local} stand for the recipient's.",
+        ),
+    ]
+    mode: Annotated[
+        Literal["direct", "queue"],
+        Key(
+            one_of("direct", "queue"),
+            "direct: 250 when the target has the message; queue: when the spool has it.",
+            "Nothing can be lost in a queue that does not exist.",
+        ),
+    ] = "direct"
+
+
+class PluginUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[plugin]]`: one plugin to run; they are asked in the order written."""
+
+    use: Annotated[str, Key(texts.PLUGIN, "A shipped or installed plugin's name, or a .py file.")]
+    options: Annotated[
+        Mapping[str, Any],
+        Key(Anything(), "The plugin's own options; the plugin says which there are."),
+    ] = msgspec.field(default_factory=dict)
+    on_error: Annotated[
+        Literal["defer", "skip", "deny"],
+        Key(
+            one_of("defer", "skip", "deny"),
+            "The answer when the plugin fails or is late: 451, none, or 554.",
+            "A broken plugin is not an open door, and not a reason to lose mail.",
+        ),
+    ] = "defer"
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[ledger]`: the record of what was decided and why."""
+
+    keep: Annotated[
+        float,
+        Key(
+            duration("1h", "3650d"),
+            "How long records are kept.",
+            "Complaints come within weeks; personal data should not be kept for longer.",
+        ),
+    ] = parse_duration("30d")
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[log]`: the log on standard error."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Key(one_of("debug", "info", "warning", "error"), "The least that is logged."),
+    ] = "info"
+    format: Annotated[
+        Literal["json", "text"],
+        Key(one_of("json", "text"), "json: one object a line, for collectors; text: for people."),
+    ] = "json"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole configuration.
+
+    `base` is the folder that relative paths start at: the file's own, or the current folder for
+    a configuration made in code.
+    """
+
+    server: Annotated[Server, Key(Table(Server), "The process as a whole.")] = Server()
+    listen: Annotated[
+        Sequence[Listen], Key(Items(Table(Listen)), "Where connections are taken.")
+    ] = (Listen(),)
+    tls: Annotated[Tls, Key(Table(Tls), "Certificates.")] = Tls()
+    smtp: Annotated[Smtp, Key(Table(Smtp), "How strictly the protocol is read.")] = Smtp()
+    limits: Annotated[Limits, Key(Table(Limits), "How much a client may use.")] = Limits()
+    recipients: Annotated[Recipients, Key(Table(Recipients), "Whose mail is taken.")] = Recipients()
+    traps: Annotated[Traps, Key(Table(Traps), "Traps, and what they do.")] = Traps()
+    route: Annotated[Sequence[Route], Key(Items(Table(Route)), "Where accepted mail goes.")] = ()
+    plugin: Annotated[
+        Sequence[PluginUse], Key(Items(Table(PluginUse)), "The plugins, in order.")
+    ] = ()
+    ledger: Annotated[Ledger, Key(Table(Ledger), "What was decided and why.")] = Ledger()
+    log: Annotated[Log, Key(Table(Log), "The log.")] = Log()
+    base: Path = Path()
+
+    def path(self, name: str) -> Path:
+        """Return the path a name in this configuration stands for."""
+        return self.base / name
+
+    @property
+    def data_dir(self) -> Path:
+        """The folder for what is written."""
+        return self.path(self.server.data_dir)
+
+    def sources(self, items: Sequence[str]) -> tuple[list[str], list[Path]]:
+        """Split `domains` or `known` into entries written inline and paths of list files."""
+        prefix = texts.FILE_PREFIX
+        inline = [item for item in items if not item.startswith(prefix)]
+        files = [self.path(item.removeprefix(prefix)) for item in items if item.startswith(prefix)]
+        return inline, files

@@ -1,0 +1,160 @@
+"""The strings of the configuration that must be more than strings: names, addresses, replies.
+
+Each constant is a `Kind`; the functions under it say no with ValueError. Nothing here looks at a
+disk or a network: a file that is named but missing is its reader's to report.
+"""
+
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+
+from gatepost.config.kinds import Scalar, text
+from gatepost.config.listen import (
+    EXPECTED_LISTEN_ADDRESS,
+    InetAddress,
+    InheritedSocket,
+    ListenAddress,
+    UnixAddress,
+    parse_listen_address,
+)
+from gatepost.model.address import Address, check_literal, parse_domain
+from gatepost.model.reply import Reply
+
+FILE_PREFIX = "file:"
+
+_ASCII_LINES = re.compile(r"[ -~\n]*")
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}|")
+_SEPARATOR = re.compile(r"[!#$%&'*+/=?^_`{|}~.-]?")
+_ANYTHING_AFTER = re.compile(r"[^\s].*")
+_HOST_AFTER = re.compile(r"//[^\s/]+.*")
+_TARGET_FORMS = {
+    "maildir": _ANYTHING_AFTER,
+    "lmtp": _HOST_AFTER,
+    "smtp": _HOST_AFTER,
+    "pipe": _ANYTHING_AFTER,
+    "discard": re.compile(""),
+}
+
+
+def _printable(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise ValueError
+    return value
+
+
+def _path(value: str) -> str:
+    if value.startswith(FILE_PREFIX):
+        raise ValueError
+    return _printable(value)
+
+
+def _hostname(value: str) -> str:
+    if value.startswith("[") and value.endswith("]"):
+        check_literal(value)
+        return value
+    return parse_domain(value)
+
+
+def _is_file(value: str) -> bool:
+    return value.startswith(FILE_PREFIX) and bool(_path(value.removeprefix(FILE_PREFIX)))
+
+
+def _domain_or_file(value: str) -> str:
+    if value.startswith("."):
+        parse_domain(value[1:])
+    elif not _is_file(value):
+        _hostname(value)
+    return value
+
+
+def _address(value: str) -> None:
+    if value.startswith("@"):
+        parse_domain(value[1:])
+    else:
+        Address.parse(value)
+
+
+def _address_or_file(value: str) -> str:
+    if not _is_file(value):
+        _address(value)
+    return value
+
+
+def _pattern(value: str) -> str:
+    if "@" in value:
+        Address.parse(value)
+    elif value != "*":
+        parse_domain(value)
+    return value
+
+
+def _target(value: str) -> str:
+    scheme, _, rest = value.partition(":")
+    form = _TARGET_FORMS.get(scheme) if ":" in value and value.isprintable() else None
+    if form is None or not form.fullmatch(rest):
+        raise ValueError
+    return value
+
+
+def _network(value: str) -> IPv4Network | IPv6Network:
+    return ip_network(value)
+
+
+def _matching(pattern: re.Pattern[str], value: str) -> str:
+    if not pattern.fullmatch(value):
+        raise ValueError
+    return value
+
+
+def _listen_address(value: object) -> ListenAddress:
+    if isinstance(value, InetAddress | UnixAddress | InheritedSocket):
+        return value
+    return parse_listen_address(value if isinstance(value, str) else "")
+
+
+def _refusal(value: object) -> Reply:
+    reply = value if isinstance(value, Reply) else _written_reply(value)
+    if reply.code < 400:
+        raise ValueError
+    return reply
+
+
+def _written_reply(value: object) -> Reply:
+    if not isinstance(value, str) or not _ASCII_LINES.fullmatch(value):
+        raise ValueError
+    return Reply.parse(value)
+
+
+def _folder(value: object) -> str:
+    if not isinstance(value, str | Path):
+        raise ValueError  # noqa: TRY004 - the one way a converter says no
+    return _path(str(value))
+
+
+HOSTNAME = text('a domain name such as "mx.example.com" or an address literal', _hostname)
+FOLDER = Scalar('a folder such as "var"', _folder)
+PATH = text("a file name, without file: before it", _path)
+USER = text('the name of a system user, or ""', lambda value: _matching(_USER, value))
+LISTEN_ADDRESS = Scalar(EXPECTED_LISTEN_ADDRESS, _listen_address)
+NETWORK = text('a network such as "192.0.2.0/24" or "2001:db8::/32"', _network)
+CERTIFICATE_NAME = text('a domain name, "*.example.com" or "*"', _printable)
+DOMAIN_OR_FILE = text(
+    'a domain such as "example.com", ".example.com" for those below it, or "file:NAME"',
+    _domain_or_file,
+)
+ADDRESS_OR_FILE = text(
+    'an address such as "user@example.com", "@example.com" for a whole domain, or "file:NAME"',
+    _address_or_file,
+)
+SEPARATOR = text(
+    'one separating character such as "+", or "" for none',
+    lambda value: _matching(_SEPARATOR, value),
+)
+REFUSAL = Scalar('a 4xx or 5xx reply in ASCII such as "554 5.7.1 Text"', _refusal)
+ROUTE_PATTERN = text('"*", a domain or an address', _pattern)
+TARGET = text(
+    'a target: "maildir:PATH", "lmtp://HOST:PORT", "smtp://HOST:PORT", "pipe:COMMAND"'
+    ' or "discard:"',
+    _target,
+)
+PLUGIN = text('a plugin name or a path such as "plugins/mine.py"', _printable)

@@ -1,0 +1,655 @@
+"""The loader: files, messages, defaults, and configurations built in code."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost.config.kinds import Items, Table, keys
+from gatepost.config.later import LATER
+from gatepost.config.listen import InetAddress, UnixAddress
+from gatepost.config.load import check, from_dict, load
+from gatepost.config.problem import ConfigError
+from gatepost.config.schema import (
+    Config,
+    Limits,
+    Listen,
+    PluginUse,
+    Recipients,
+    Route,
+    Server,
+    Traps,
+)
+from gatepost.model.reply import Reply
+
+CONTRACT = """
+[server]
+hostname = "mx.example.com"
+data_dir = "var"
+workers = 1
+user = ""
+
+[[listen]]
+address = "127.0.0.1:2525"
+protocol = "smtp"
+tls = "none"
+proxy_from = []
+
+[tls]
+certificates = [{ names = ["*"], cert = "tls/cert.pem", key = "tls/key.pem" }]
+
+[limits]
+message_size = "25MiB"
+recipients = 100
+connections = 1000
+connections_per_ip = 50
+command_timeout = "5m"
+data_timeout = "10m"
+
+[recipients]
+domains = ["example.com"]
+known = []
+subaddress = "+"
+
+[traps]
+lists = ["verybadrcptto"]
+action = "refuse"
+delay = "1s"
+reply = "554 5.7.1 Message refused by local policy"
+
+[[route]]
+for = ["*"]
+to = "maildir:var/mail/{domain}/{local}"
+mode = "direct"
+
+[[plugin]]
+use = "plugins/no_mondays.py"
+options = { day = 0 }
+on_error = "defer"
+
+[ledger]
+keep = "30d"
+[log]
+level = "info"
+format = "json"
+"""
+CERTIFICATES = re.compile(r"^certificates = .*$", re.MULTILINE)
+
+LISTEN_EXPECTED = (
+    'an address such as "127.0.0.1:2525", "[::1]:25", "unix:/run/gatepost.sock" or "fd:3"'
+)
+DOMAIN_EXPECTED = (
+    'a domain such as "example.com", ".example.com" for those below it, or "file:NAME"'
+)
+ADDRESS_EXPECTED = (
+    'an address such as "user@example.com", "@example.com" for a whole domain, or "file:NAME"'
+)
+TARGET_EXPECTED = (
+    'a target: "maildir:PATH", "lmtp://HOST:PORT", "smtp://HOST:PORT", "pipe:COMMAND" or "discard:"'
+)
+REPLY_EXPECTED = 'a 4xx or 5xx reply in ASCII such as "554 5.7.1 Text"'
+PATH_EXPECTED = "a file name, without file: before it"
+
+
+def problems_of(read, *arguments):
+    with pytest.raises(ConfigError) as caught:
+        read(*arguments)
+    assert str(caught.value) == "\n".join(map(str, caught.value.problems))
+    return [str(problem) for problem in caught.value.problems]
+
+
+def written(tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
+    data = content if isinstance(content, bytes) else content.encode()
+    Path("gatepost.toml").write_bytes(data)
+    return "gatepost.toml"
+
+
+def test_an_empty_file_gives_the_defaults(tmp_path, monkeypatch):
+    config = load(written(tmp_path, monkeypatch, ""))
+    assert config == Config(base=tmp_path)
+    assert config.data_dir == tmp_path / "var"
+    assert config.listen[0].address == InetAddress("127.0.0.1", 2525)
+    assert str(config.traps.reply) == "554 5.7.1 Message refused by local policy"
+
+
+def test_the_contract_without_what_is_not_available_yet(tmp_path, monkeypatch):
+    sample = CERTIFICATES.sub("certificates = []", CONTRACT)
+    config = load(written(tmp_path, monkeypatch, sample))
+    assert config == Config(
+        server=Server(hostname="mx.example.com"),
+        listen=(Listen(address=InetAddress("127.0.0.1", 2525)),),
+        recipients=Recipients(domains=("example.com",)),
+        traps=Traps(lists=("verybadrcptto",)),
+        route=(Route(to="maildir:var/mail/{domain}/{local}"),),
+        plugin=(PluginUse(use="plugins/no_mondays.py", options={"day": 0}),),
+        base=tmp_path,
+    )
+
+
+def test_the_contract_as_it_stands(tmp_path, monkeypatch):
+    assert problems_of(load, written(tmp_path, monkeypatch, CONTRACT)) == [
+        "gatepost.toml: tls.certificates: TLS is not available yet, expected no certificates"
+    ]
+
+
+def test_everything_of_later_work_is_refused():
+    data = {
+        "server": {"workers": 0, "user": "mail"},
+        "listen": [
+            {"protocol": "lmtp", "tls": "starttls", "proxy_from": ["192.0.2.0/24"]},
+            {"protocol": "milter", "tls": "implicit", "proxy_from": ["2001:db8::/32"]},
+            {"protocol": "policy"},
+        ],
+        "tls": {"certificates": [{"cert": "c.pem", "key": "k.pem"}]},
+        "route": [
+            {"to": "lmtp://127.0.0.1:24", "mode": "queue"},
+            {"to": "smtp://[::1]:25"},
+            {"to": "pipe:/bin/cat"},
+        ],
+    }
+    protocols = 'protocols other than SMTP are not available yet, expected "smtp"'
+    tls = 'TLS is not available yet, expected "none"'
+    proxy = "the PROXY protocol is not available yet, expected no networks"
+    target = 'this target is not available yet, expected "maildir:PATH" or "discard:"'
+    assert problems_of(from_dict, data) == [
+        "configuration: server.workers: more than one worker is not available yet, expected 1",
+        'configuration: server.user: changing the user is not available yet, expected ""',
+        f"configuration: listen[0].protocol: {protocols}",
+        f"configuration: listen[0].tls: {tls}",
+        f"configuration: listen[0].proxy_from: {proxy}",
+        f"configuration: listen[1].protocol: {protocols}",
+        f"configuration: listen[1].tls: {tls}",
+        f"configuration: listen[1].proxy_from: {proxy}",
+        f"configuration: listen[2].protocol: {protocols}",
+        "configuration: tls.certificates: TLS is not available yet, expected no certificates",
+        f"configuration: route[0].to: {target}",
+        'configuration: route[0].mode: the queue is not available yet, expected "direct"',
+        f"configuration: route[1].to: {target}",
+        f"configuration: route[2].to: {target}",
+    ]
+
+
+def patterns(struct, prefix=""):
+    for field, key in keys(struct):
+        pattern = prefix + field.encode_name
+        yield pattern
+        if isinstance(key.kind, Table):
+            yield from patterns(key.kind.struct, pattern + ".")
+        if isinstance(key.kind, Items) and isinstance(key.kind.of, Table):
+            yield from patterns(key.kind.of.struct, pattern + "[].")
+
+
+def test_every_row_of_later_work_names_a_key():
+    assert {row.key for row in LATER} <= set(patterns(Config))
+
+
+@pytest.mark.parametrize(
+    ("toml", "problem"),
+    [
+        (
+            '[limits]\nrecipients = "abc"',
+            'limits.recipients: expected a whole number from 1 to 100000, found "abc"',
+        ),
+        (
+            "[limits]\nrecipients = 0",
+            "limits.recipients: expected a whole number from 1 to 100000, found 0",
+        ),
+        (
+            "[limits]\nrecipients = true",
+            "limits.recipients: expected a whole number from 1 to 100000, found true",
+        ),
+        (
+            f"[limits]\nrecipients = 0x{'f' * 100}",
+            (
+                "limits.recipients: expected a whole number from 1 to 100000,"
+                " found a number too long to show"
+            ),
+        ),
+        (
+            "[limits]\nerrors = 1979-05-27",
+            "limits.errors: expected a whole number from 1 to 100000, found 1979-05-27",
+        ),
+        (
+            '[limits]\nmessage_size = "25 MiB"',
+            (
+                "limits.message_size: expected a size from 1 to 1TiB"
+                ' such as "10KB" or "25MiB", found "25 MiB"'
+            ),
+        ),
+        (
+            "[limits]\ncommand_line = 511",
+            (
+                "limits.command_line: expected a size from 512 to 64KiB"
+                ' such as "10KB" or "25MiB", found 511'
+            ),
+        ),
+        (
+            '[limits]\ncommand_timeout = "0s"',
+            (
+                "limits.command_timeout: expected a duration from 100ms to 1h"
+                ' such as "90s" or "5m", found "0s"'
+            ),
+        ),
+        (
+            "[limits]\ndata_timeout = nan",
+            (
+                "limits.data_timeout: expected a duration from 100ms to 1h"
+                ' such as "90s" or "5m", found nan'
+            ),
+        ),
+        (
+            '[ledger]\nkeep = "forever"',
+            (
+                "ledger.keep: expected a duration from 1h to 3650d"
+                ' such as "90s" or "5m", found "forever"'
+            ),
+        ),
+        (
+            "[limits]\nrecipient = 5",
+            'limits.recipient: unknown key, did you mean "recipients"?',
+        ),
+        ("[limit]\nrecipients = 5", 'limit: unknown key, did you mean "limits"?'),
+        ("[ledger]\nxyzzy = 5", "ledger.xyzzy: unknown key, expected one of keep"),
+        ('[ledger]\n"a\\u001bb" = 5', 'ledger."a\\u001bb": unknown key, expected one of keep'),
+        (
+            'base = "/"',
+            (
+                "base: unknown key, expected one of server, listen, tls, smtp, limits, recipients,"
+                " traps, route, plugin, ledger, log"
+            ),
+        ),
+        ("server = 5", "server: expected a table, found 5"),
+        ("[listen]", "listen: expected an array, each item a table, found a table"),
+        ("listen = [5]", "listen[0]: expected a table, found 5"),
+        (
+            '[[listen]]\naddress = "localhost:25"',
+            f'listen[0].address: expected {LISTEN_EXPECTED}, found "localhost:25"',
+        ),
+        ("[[listen]]\naddress = 25", f"listen[0].address: expected {LISTEN_EXPECTED}, found 25"),
+        (
+            '[[listen]]\nprotocol = "http"',
+            'listen[0].protocol: expected "smtp", "lmtp", "milter" or "policy", found "http"',
+        ),
+        (
+            '[[listen]]\ntls = "on"',
+            'listen[0].tls: expected "none", "starttls" or "implicit", found "on"',
+        ),
+        (
+            '[[listen]]\nproxy_from = ["192.0.2.1/24"]',
+            (
+                "listen[0].proxy_from[0]: expected a network such as"
+                ' "192.0.2.0/24" or "2001:db8::/32", found "192.0.2.1/24"\n'
+                "gatepost.toml: listen[0].proxy_from: the PROXY protocol is not available yet,"
+                " expected no networks"
+            ),
+        ),
+        (
+            '[tls]\ncertificates = [{ cert = "c.pem" }]',
+            (
+                f"tls.certificates[0].key: expected {PATH_EXPECTED}, found nothing\n"
+                "gatepost.toml: tls.certificates: TLS is not available yet,"
+                " expected no certificates"
+            ),
+        ),
+        (
+            '[server]\nhostname = "mx_example"',
+            (
+                'server.hostname: expected a domain name such as "mx.example.com"'
+                ' or an address literal, found "mx_example"'
+            ),
+        ),
+        (
+            '[server]\nhostname = "[192.0.2.999]"',
+            (
+                'server.hostname: expected a domain name such as "mx.example.com"'
+                ' or an address literal, found "[192.0.2.999]"'
+            ),
+        ),
+        (
+            '[server]\ndata_dir = ""',
+            'server.data_dir: expected a folder such as "var", found ""',
+        ),
+        ("[server]\ndata_dir = 5", 'server.data_dir: expected a folder such as "var", found 5'),
+        (
+            '[server]\nuser = "a b"',
+            'server.user: expected the name of a system user, or "", found "a b"',
+        ),
+        ('[smtp]\nlenient_paths = "no"', 'smtp.lenient_paths: expected true or false, found "no"'),
+        (
+            '[recipients]\ndomains = "example.com"',
+            (
+                f"recipients.domains: expected an array, each item {DOMAIN_EXPECTED},"
+                ' found "example.com"'
+            ),
+        ),
+        (
+            '[recipients]\ndomains = ["example.com", "@example.org", ".[192.0.2.1]"]',
+            (
+                f'recipients.domains[1]: expected {DOMAIN_EXPECTED}, found "@example.org"\n'
+                f"gatepost.toml: recipients.domains[2]: expected {DOMAIN_EXPECTED},"
+                ' found ".[192.0.2.1]"'
+            ),
+        ),
+        (
+            '[recipients]\ndomains = ["file:"]',
+            f'recipients.domains[0]: expected {DOMAIN_EXPECTED}, found "file:"',
+        ),
+        (
+            '[recipients]\nknown = ["postmaster"]',
+            f'recipients.known[0]: expected {ADDRESS_EXPECTED}, found "postmaster"',
+        ),
+        (
+            '[recipients]\nsubaddress = "++"',
+            (
+                'recipients.subaddress: expected one separating character such as "+",'
+                ' or "" for none, found "++"'
+            ),
+        ),
+        (
+            '[traps]\nlists = ["file:verybadrcptto"]',
+            f'traps.lists[0]: expected {PATH_EXPECTED}, found "file:verybadrcptto"',
+        ),
+        (
+            '[traps]\naction = "log"',
+            'traps.action: expected "refuse" or "shadow", found "log"',
+        ),
+        (
+            '[traps]\ndelay = "2m"',
+            ('traps.delay: expected a duration from 0s to 1m such as "90s" or "5m", found "2m"'),
+        ),
+        (
+            '[traps]\nreply = "250 2.0.0 Ok"',
+            f'traps.reply: expected {REPLY_EXPECTED}, found "250 2.0.0 Ok"',
+        ),
+        (
+            '[traps]\nreply = "554 4.7.1 No"',
+            f'traps.reply: expected {REPLY_EXPECTED}, found "554 4.7.1 No"',
+        ),
+        (
+            '[traps]\nreply = "554 5.7.1 Nö"',
+            f'traps.reply: expected {REPLY_EXPECTED}, found "554 5.7.1 Nö"',
+        ),
+        ("[traps]\nreply = 554", f"traps.reply: expected {REPLY_EXPECTED}, found 554"),
+        (
+            '[[route]]\nfor = ["user@"]\nto = "discard:"',
+            'route[0].for[0]: expected "*", a domain or an address, found "user@"',
+        ),
+        ("[[route]]", f"route[0].to: expected {TARGET_EXPECTED}, found nothing"),
+        (
+            '[[route]]\nto = "mbox:var"',
+            f'route[0].to: expected {TARGET_EXPECTED}, found "mbox:var"',
+        ),
+        (
+            '[[route]]\nto = "maildir:"',
+            f'route[0].to: expected {TARGET_EXPECTED}, found "maildir:"',
+        ),
+        (
+            '[[route]]\nto = "discard:x"',
+            f'route[0].to: expected {TARGET_EXPECTED}, found "discard:x"',
+        ),
+        (
+            '[[route]]\nto = "smtp:127.0.0.1"',
+            f'route[0].to: expected {TARGET_EXPECTED}, found "smtp:127.0.0.1"',
+        ),
+        (
+            '[[route]]\nto = "maildir"',
+            f'route[0].to: expected {TARGET_EXPECTED}, found "maildir"',
+        ),
+        (
+            '[[route]]\nto = "discard:"\nmode = "fast"',
+            'route[0].mode: expected "direct" or "queue", found "fast"',
+        ),
+        (
+            "[[plugin]]\noptions = []",
+            (
+                'plugin[0].use: expected a plugin name or a path such as "plugins/mine.py",'
+                " found nothing\n"
+                "gatepost.toml: plugin[0].options: expected a table, found an array"
+            ),
+        ),
+        (
+            '[[plugin]]\nuse = "x"\non_error = "accept"',
+            'plugin[0].on_error: expected "defer", "skip" or "deny", found "accept"',
+        ),
+        (
+            '[log]\nlevel = "INFO"',
+            ('log.level: expected "debug", "info", "warning" or "error", found "INFO"'),
+        ),
+        ('[log]\nformat = "xml"', 'log.format: expected "json" or "text", found "xml"'),
+    ],
+)
+def test_a_wrong_value(tmp_path, monkeypatch, toml, problem):
+    assert problems_of(load, written(tmp_path, monkeypatch, toml)) == (
+        f"gatepost.toml: {problem}".split("\n")
+    )
+
+
+def test_all_problems_are_named_at_once():
+    data = {
+        "server": {"workers": 4, "hostnam": "x"},
+        "limits": {"recipients": -1, "errors": "x"},
+        "route": [{"to": "discard:"}, {"for": "*", "to": 5}],
+    }
+    assert problems_of(from_dict, data) == [
+        'configuration: server.hostnam: unknown key, did you mean "hostname"?',
+        "configuration: limits.recipients: expected a whole number from 1 to 100000, found -1",
+        'configuration: limits.errors: expected a whole number from 1 to 100000, found "x"',
+        (
+            'configuration: route[1].for: expected an array, each item "*", a domain or an address,'
+            ' found "*"'
+        ),
+        f"configuration: route[1].to: expected {TARGET_EXPECTED}, found 5",
+        "configuration: server.workers: more than one worker is not available yet, expected 1",
+    ]
+
+
+def test_a_long_value_is_cut():
+    assert problems_of(from_dict, {"log": {"level": "x" * 1000}}) == [
+        (
+            'configuration: log.level: expected "debug", "info", "warning" or "error",'
+            f' found "{"x" * 80}…"'
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("[server\n", "line 1, column 8: not TOML: "),
+        ("a = 1\nb = = 2\n", "line 2, column 5: not TOML: "),
+        ("a = 1\na = 2\n", "line 2, column 6: not TOML: "),
+        ("a = 'x", "end of document: not TOML: "),
+        ("a = 2020-02-30\n", "line 1, column 5: not TOML: "),
+        (f"a = {'9' * 5000}\n", "not TOML: "),
+        (b"a = 1\nb = '\xff'\n", "line 2: expected UTF-8, found byte 0xff"),
+    ],
+)
+def test_what_is_not_toml(tmp_path, monkeypatch, content, problem):
+    (found,) = problems_of(load, written(tmp_path, monkeypatch, content))
+    assert found.startswith(f"gatepost.toml: {problem}")
+
+
+def test_nesting_without_end(tmp_path, monkeypatch):
+    assert problems_of(load, written(tmp_path, monkeypatch, "a = " + "[" * 100_000)) == [
+        "gatepost.toml: expected TOML, found arrays or tables nested too deeply"
+    ]
+
+
+def test_a_byte_order_mark_is_no_problem(tmp_path, monkeypatch):
+    file = written(tmp_path, monkeypatch, b'\xef\xbb\xbf[log]\r\nformat = "text"\r\n')
+    assert load(file).log.format == "text"
+
+
+def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert problems_of(load, "none.toml") == [
+        "none.toml: cannot be read: No such file or directory"
+    ]
+    assert problems_of(load, str(tmp_path)) == [f"{tmp_path}: cannot be read: Is a directory"]
+
+
+def test_paths_start_at_the_files_folder(tmp_path, monkeypatch):
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "gatepost.toml").write_text(
+        '[server]\ndata_dir = "var"\n'
+        '[recipients]\ndomains = ["example.com", "file:rcpthosts", "file:/abs/hosts"]\n'
+        '[[listen]]\naddress = "unix:gp.sock"\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    config = load(Path("etc/gatepost.toml"))
+    etc = tmp_path / "etc"
+    assert config.data_dir == etc / "var"
+    assert config.path("/abs") == Path("/abs")
+    assert config.listen[0].address == UnixAddress("gp.sock")
+    assert config.sources(config.recipients.domains) == (
+        ["example.com"],
+        [etc / "rcpthosts", Path("/abs/hosts")],
+    )
+
+
+@pytest.mark.parametrize("hostname", ["mx.example.com", "localhost", "[192.0.2.1]", "[IPv6:::1]"])
+def test_hostnames(hostname):
+    assert from_dict({"server": {"hostname": hostname}}).server.hostname == hostname
+
+
+@pytest.mark.parametrize("separator", ["", "+", "-", "=", "."])
+def test_separators(separator):
+    config = from_dict({"recipients": {"subaddress": separator}})
+    assert config.recipients.subaddress == separator
+
+
+def test_values_arrive_typed():
+    config = from_dict(
+        {
+            "limits": {"message_size": "10KB", "command_timeout": "90s", "data_timeout": 7},
+            "recipients": {
+                "domains": [".example.com", "[192.0.2.1]"],
+                "known": ["a@example.com", "@b.example"],
+            },
+            "route": [{"for": ["example.com", "user@example.org", "*"], "to": "discard:"}],
+            "smtp": {"lenient_paths": True},
+            "traps": {"reply": "450 4.7.1 Later", "delay": "250ms", "action": "shadow"},
+            "listen": [{"address": "[::1]:0"}],
+        },
+        Path("/etc"),
+    )
+    assert config.limits.message_size == 10_000
+    assert (config.limits.command_timeout, config.limits.data_timeout) == (90.0, 7.0)
+    assert config.recipients.domains == (".example.com", "[192.0.2.1]")
+    assert config.recipients.known == ("a@example.com", "@b.example")
+    assert config.route == (Route(for_=("example.com", "user@example.org", "*"), to="discard:"),)
+    assert config.smtp.lenient_paths is True
+    assert config.traps.reply == Reply(450, "Later", "4.7.1")
+    assert config.traps.delay == 0.25
+    assert config.listen == (Listen(address=InetAddress("::1", 0)),)
+    assert config.base == Path("/etc")
+
+
+def test_a_configuration_built_in_code_passes_the_same_checks(tmp_path):
+    config = Config(
+        recipients=Recipients(domains=["example.com"]),
+        listen=[Listen(address=InetAddress("127.0.0.1", 0))],
+        route=[Route(to="discard:")],
+        base=tmp_path,
+    )
+    checked = check(config)
+    assert checked.base == tmp_path
+    assert checked.recipients.domains == ("example.com",)
+    assert check(checked) == checked
+
+
+def test_a_wrong_configuration_built_in_code():
+    config = Config(
+        limits=Limits(recipients=0),
+        traps=Traps(reply=Reply(250, "Ok", "2.0.0")),
+    )
+    assert problems_of(check, config) == [
+        "configuration: limits.recipients: expected a whole number from 1 to 100000, found 0",
+        f"configuration: traps.reply: expected {REPLY_EXPECTED}, found 250 2.0.0 Ok",
+    ]
+
+
+def test_the_defaults_pass_their_own_checks():
+    assert check(Config()) == Config()
+
+
+def structs(struct):
+    yield struct
+    for _, key in keys(struct):
+        kind = key.kind.of if isinstance(key.kind, Items) else key.kind
+        if isinstance(kind, Table):
+            yield from structs(kind.struct)
+
+
+@pytest.mark.parametrize("struct", list(structs(Config)))
+def test_every_field_says_what_it_is(struct):
+    named = {field.name for field, key in keys(struct) if key.about.endswith(".")}
+    fields = {field.name for field in msgspec.structs.fields(struct)}
+    assert fields - named <= {"base"}
+
+
+def test_limits_give_their_reasons():
+    assert [field.name for field, key in keys(Limits) if not key.why] == []
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.dates()
+    | st.sampled_from(["discard:", "unix:", "fd:0", "1s", "10KB", "@", "file:x", "[a:b]"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from([pattern.rpartition(".")[2] for pattern in patterns(Config)])
+            | st.text(max_size=5),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+def shaped(struct):
+    """Dicts with the schema's keys and any values: deep enough to reach every kind."""
+
+    def of(kind):
+        if isinstance(kind, Table):
+            return VALUES | shaped(kind.struct)
+        if isinstance(kind, Items):
+            return VALUES | st.lists(of(kind.of), max_size=2)
+        return VALUES
+
+    return st.fixed_dictionaries(
+        {}, optional={field.encode_name: of(key.kind) for field, key in keys(struct)}
+    )
+
+
+def attempt(read, argument):
+    try:
+        return read(argument), []
+    except ConfigError as error:
+        return None, [str(problem) for problem in error.problems]
+
+
+@given(shaped(Config) | VALUES)
+def test_any_data_is_a_configuration_or_a_named_error(data):
+    config, problems = attempt(from_dict, data)
+    assert all("\n" not in problem for problem in problems)
+    assert problems or check(config) == config
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_bytes_are_a_configuration_or_a_named_error(tmp_path_factory, data):
+    file = tmp_path_factory.getbasetemp() / "any.toml"
+    file.write_bytes(data)
+    config, problems = attempt(load, file)
+    assert all(problem.startswith(f"{file}: ") for problem in problems)
+    assert problems or isinstance(config, Config)
