@@ -73,7 +73,8 @@ class Address(msgspec.Struct, frozen=True):
         return self.local != "" or self.domain != ""
 
     def __str__(self) -> str:
-        local = self.local if _DOT_STRING.fullmatch(self.local) or not self else quote(self.local)
+        plain = self.local.isalnum() or _DOT_STRING.fullmatch(self.local) or not self
+        local = self.local if plain else quote(self.local)
         return f"{local}@{self.domain}" if self.domain else local
 
     @property
@@ -109,11 +110,17 @@ def check_literal(literal: str) -> None:
     """RFC 5321 s4.1.3: `[192.0.2.1]`, `[IPv6:2001:db8::1]` or `[tag:content]`."""
     try:
         if literal[:6].lower() == "[ipv6:":
-            IPv6Address(literal[6:-1])
+            _check_ipv6(literal[6:-1])
         elif not _GENERAL_LITERAL.fullmatch(literal):
             IPv4Address(literal[1:-1])
     except AddressValueError as error:
         raise AddressError(f"expected an address literal, found {literal[:80]!r}") from error
+
+
+def _check_ipv6(text: str) -> None:
+    if "%" in text:
+        raise AddressValueError("a zone means nothing to another host")
+    IPv6Address(text)
 
 
 def unquote(quoted: str) -> str:

@@ -4,6 +4,7 @@
 good (5xx), `defer()` for now (4xx). A decision is a value: it can be stored, compared and logged.
 """
 
+import math
 from enum import Enum
 
 import msgspec
@@ -76,5 +77,5 @@ def _check(verdict: str, code: int | None, enhanced: str | None, delay: float) -
     check_codes(expected * 100 + 50 if code is None else code, enhanced)
     if code is not None and code // 100 != expected:
         raise ValueError(f"{verdict}() takes a {expected}xx code, found {code}")
-    if delay < 0:
+    if not 0 <= delay < math.inf:
         raise ValueError(f"{verdict}() takes a delay of 0 or more seconds, found {delay}")

@@ -7,15 +7,18 @@ line break starts a continuation line, any other control or non-ASCII character 
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Self
 
 # RFC 5321 s4.5.3.1.5: a reply line is at most 512 octets, code and CRLF included.
 MAX_LINE = 512
 MAX_LINES = 100
+# One line for certain, whatever the codes.
+SHORT = 400
 
 _UNPRINTABLE = re.compile(r"[^ -~]")
-_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
-_CONFIGURED = re.compile(r"([2-5]\d\d)(?: ([245]\.\d{1,3}\.\d{1,3}))?(?: (.*))?", re.DOTALL)
+_ENHANCED = re.compile(r"[245](?:\.[0-9]{1,3}){2}")
+_CONFIGURED = re.compile(r"([2-5][0-9]{2})(?: ([245](?:\.[0-9]{1,3}){2}))?(?: (.*))?", re.DOTALL)
 
 
 class Reply:
@@ -37,7 +40,7 @@ class Reply:
         self.enhanced = enhanced
         self.text = text
         self.close = close
-        self.encoded = b"".join(_lines(code, enhanced, text))
+        self.encoded = encode(code, enhanced, text)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -52,9 +55,11 @@ class Reply:
         return self if self.close else Reply(self.code, self.text, self.enhanced, close=True)
 
     def with_reference(self, reference: str) -> "Reply":
-        """Return the same reply with a reference at the end of its last line."""
-        text = f"{self.text} [{reference}]"
-        return Reply(self.code, text, self.enhanced, close=self.close)
+        """Return the same reply with a reference at the end of its last line, which makes room."""
+        lines = self.text.splitlines()[:MAX_LINES] or [""]
+        tail = f" [{reference}]"
+        lines[-1] = lines[-1][: _room(self.enhanced) - len(tail)] + tail
+        return Reply(self.code, "\n".join(lines), self.enhanced, close=self.close)
 
     def __str__(self) -> str:
         return self.encoded.decode("ascii").rstrip("\r\n").replace("\r\n", "\n")
@@ -71,6 +76,7 @@ class Reply:
         return hash((self.encoded, self.close))
 
 
+@lru_cache(maxsize=256)
 def check_codes(code: int, enhanced: str | None) -> None:
     """Raise ValueError unless both codes are well formed and of the same class."""
     if not 200 <= code <= 599:
@@ -83,9 +89,22 @@ def check_codes(code: int, enhanced: str | None) -> None:
         raise ValueError(f"enhanced status code {enhanced} does not go with reply code {code}")
 
 
+def _room(enhanced: str | None) -> int:
+    """Return how many octets of text fit on a line."""
+    return MAX_LINE - len("250-") - (len(enhanced) + 1 if enhanced else 0) - len("\r\n")
+
+
+def encode(code: int, enhanced: str | None, text: str) -> bytes:
+    """Return the lines of a reply as bytes, whatever is in the text."""
+    if len(text) < SHORT and text.isascii() and text.isprintable():
+        prefix = f"{code} {enhanced} " if enhanced else f"{code} "
+        return f"{prefix}{text}\r\n".encode("ascii")
+    return b"".join(_lines(code, enhanced, text))
+
+
 def _lines(code: int, enhanced: str | None, text: str) -> Iterator[bytes]:
     prefix = f"{enhanced} " if enhanced else ""
-    room = MAX_LINE - len("250-") - len(prefix) - len("\r\n")
+    room = _room(enhanced)
     lines = text.splitlines()[:MAX_LINES] or [""]
     for number, line in enumerate(lines, start=1):
         separator = " " if number == len(lines) else "-"

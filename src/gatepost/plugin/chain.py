@@ -4,9 +4,10 @@ Theory of operation
 -------------------
 A `Chain` holds what all plugins have to say at one hook. Synchronous methods are called in place,
 one after the other. At the first one that has to wait, the rest of the stage moves into a task
-under one deadline for all of it; a plugin that is still busy then is cancelled and left behind.
+under one deadline for all of it; a plugin that is still busy then is cancelled and left behind:
+each runs in a task of its own, because one that ignores the cancellation must not hold the session.
 
-Security: a plugin that raises, answers with something that is no decision, or misses the deadline
+Security: a plugin that raises, answers with something that makes no reply, or misses the deadline
 has failed. Its `on_error` says what that means: "defer" (the default) and "deny" refuse the
 command, "skip" asks the next plugin. A failed observer refuses the command all the same, because
 what it would have seen may be the reason to refuse; the other observers still run.
@@ -20,7 +21,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from gatepost.model.decision import Decision, Verdict
+from gatepost.model.decision import Decision, Verdict, defer, deny
 from gatepost.model.reply import Reply
 from gatepost.plugin.inline import need_task
 
@@ -33,6 +34,8 @@ ON_ERROR: dict[str, Decision | None] = {
     "deny": Decision(Verdict.DENY, "Local policy failed", 554, "5.3.0", reason="plugin-failed"),
     "skip": None,
 }
+
+_REFUSALS = {Verdict.DENY: deny, Verdict.DEFER: defer}
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -62,7 +65,7 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
         """Call the method: an answer, None for no opinion, or something to `settle`."""
         try:
             result = self.method(*args)
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises, it has failed
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it raises
             return self.failed(error)
         if result is None:
             return None
@@ -70,13 +73,22 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
 
     async def settle(self, result: Awaitable[Any], expiry: float) -> Answer | None:
         """Wait for the method's result, until the loop's time is `expiry`."""
+        task = asyncio.ensure_future(result)
         try:
-            async with asyncio.timeout_at(expiry):
-                return self._check(await result)
-        except Exception as error:  # noqa: BLE001 - likewise, a missed deadline included
-            return self.failed(error)
+            await asyncio.wait({task}, timeout=expiry - asyncio.get_running_loop().time())
+        finally:
+            finished = task.done()
+            if not finished:
+                task.add_done_callback(_leave_behind)
+                task.cancel()
+        if not finished:
+            return self.failed(TimeoutError("no answer before the deadline"))
+        if task.cancelled():
+            return self.failed(asyncio.CancelledError())
+        error = task.exception()
+        return self._check(task.result()) if error is None else self.failed(error)
 
-    def failed(self, error: Exception) -> Answer | None:
+    def failed(self, error: BaseException) -> Answer | None:
         """Log a failure; return what the administrator wants it to mean."""
         _log.error("plugin failed", plugin=self.plugin, method=self.name, exc_info=error)
         decision = ON_ERROR[self.on_error]
@@ -85,10 +97,34 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
     def _check(self, result: Any) -> Answer | None:
         if result is None:
             return None
-        if self.answers and type(result) is Decision:
-            return Answer(result, self.plugin)
-        expected = "None or a decision" if self.answers else "None"
-        return self.failed(TypeError(f"expected {expected}, found {type(result).__name__}"))
+        if not (self.answers and type(result) is Decision):
+            expected = "None or a decision" if self.answers else "None"
+            return self.failed(TypeError(f"expected {expected}, found {type(result).__name__}"))
+        try:
+            _check_decision(result)
+        except (TypeError, ValueError) as error:
+            return self.failed(error)
+        return Answer(result, self.plugin)
+
+
+def _leave_behind(task: asyncio.Future[Any]) -> None:
+    """Take note of how a cancelled plugin ended, so that it is not reported as forgotten."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _check_decision(decision: Decision) -> None:
+    """Raise TypeError or ValueError for a decision no reply can be made of.
+
+    `deny()` and `defer()` make none such, but a plugin may have built the struct by itself.
+    """
+    if not isinstance(decision.verdict, Verdict):
+        raise TypeError(f"expected a Verdict, found {decision.verdict!r}")
+    if not isinstance(decision.text, str | None):
+        raise TypeError(f"expected text as str, found {type(decision.text).__name__}")
+    make = _REFUSALS.get(decision.verdict)
+    if make is not None:
+        make(code=decision.code, enhanced=decision.enhanced, delay=decision.delay)
 
 
 Hooks = tuple[BoundHook, ...]

@@ -36,9 +36,9 @@ class Installed(msgspec.Struct, frozen=True, eq=False):
 class PluginHost:
     """All plugins, in the order they are asked.
 
-    `chains` has one `Chain` for every hook, `notifications` one for every notification (its
-    methods are followers). Raises `PluginError` if a plugin has a method for a hook that does not
-    exist, `OrderError` if the order asked for is impossible.
+    `chains` has one `Chain` for every hook, `busy` only those with anyone in them, `notifications`
+    one for every notification (its methods are followers). Raises `PluginError` if a plugin has a
+    method for a hook that does not exist, `OrderError` if the order asked for is impossible.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class PluginHost:
             _check_methods(one.plugin)
         self.installed = in_order(installed)
         self.chains = {hook: self._chain(hook, deadline) for hook in HOOKS}
+        self.busy = {hook: chain for hook, chain in self.chains.items() if chain}
         self.notifications = {
             name: Chain(followers=self._bind("on", name, answers=False), deadline=deadline)
             for name in NOTIFICATIONS
@@ -74,7 +75,7 @@ class PluginHost:
         started: list[Plugin] = []
         try:
             for one in self.installed:
-                await one.plugin.start()
+                await _life(one.plugin.start)
                 started.append(one.plugin)
         except Exception as error:
             await _stop(started)
@@ -94,10 +95,17 @@ class PluginHost:
                     yield hook, stage, [one.plugin for one in bound]
 
 
+async def _life(method: Callable[[], Any]) -> None:
+    """Call start or stop, which may be `def` or `async def` as any other method."""
+    result = method()
+    if inspect.isawaitable(result):
+        await result
+
+
 async def _stop(plugins: list[Plugin]) -> None:
     for plugin in reversed(plugins):
         try:
-            await plugin.stop()
+            await _life(plugin.stop)
         except Exception:
             plugin.log.exception("plugin failed", plugin=plugin.name, method="stop")
 

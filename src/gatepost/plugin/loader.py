@@ -10,15 +10,15 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import gatepost.plugins
 from gatepost.plugin.base import OptionsError, Plugin
 from gatepost.plugin.host import PluginError
 
+SHIPPED = "gatepost.plugins"
 ENTRY_POINT_GROUP = "gatepost.plugins"
 
 
@@ -45,10 +45,10 @@ def find_plugin(use: str, base: Path) -> tuple[type[Plugin], str]:
         path = base / use
         return plugin_class_of(_import_file(path), str(path)), path.stem
     if use in builtin_names():
-        module = importlib.import_module(f"gatepost.plugins.{use}")
+        module = importlib.import_module(f"{SHIPPED}.{use}")
         return plugin_class_of(module, use), use
     for point in entry_points(group=ENTRY_POINT_GROUP, name=use):
-        return _from_entry_point(point.load(), use), use
+        return _from_entry_point(_import_entry_point(point, use), use), use
     raise PluginError(
         f"plugin {use}: not found, expected the name of a shipped plugin, an entry point of group "
         f"{ENTRY_POINT_GROUP}, or a path that ends in .py"
@@ -57,7 +57,8 @@ def find_plugin(use: str, base: Path) -> tuple[type[Plugin], str]:
 
 def builtin_names() -> Iterator[str]:
     """Yield the names of the shipped plugins."""
-    return (module.name for module in pkgutil.iter_modules(gatepost.plugins.__path__))
+    shipped = importlib.import_module(SHIPPED)  # by name: plugins are above their host
+    return (module.name for module in pkgutil.iter_modules(shipped.__path__))
 
 
 def plugin_class_of(module: ModuleType, where: str) -> type[Plugin]:
@@ -88,6 +89,13 @@ def _import_file(path: Path) -> ModuleType:
         del sys.modules[name]
         raise PluginError(f"plugin {path}: import failed: {error!r}") from error
     return module
+
+
+def _import_entry_point(point: EntryPoint, use: str) -> Any:
+    try:
+        return point.load()
+    except Exception as error:
+        raise PluginError(f"plugin {use}: import failed: {error!r}") from error
 
 
 def _from_entry_point(loaded: Any, use: str) -> type[Plugin]:

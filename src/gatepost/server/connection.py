@@ -17,8 +17,7 @@ overtake the refusal.
 
 import asyncio
 import functools
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
@@ -28,6 +27,7 @@ from gatepost.plugin.inline import UNFINISHED, finish, first_step
 from gatepost.session import replies as r
 from gatepost.session.engine import Engine
 from gatepost.wire.smtp import SmtpServer
+from gatepost.wire.smtp.commands import JUNK
 from gatepost.wire.smtp.events import Event
 from gatepost.wire.smtp.server import Signal
 
@@ -75,9 +75,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client, unless there are too many."""
-        assert isinstance(transport, asyncio.Transport)
         worker = self._worker
-        self._transport = transport
+        # uvloop's transports have the interface of asyncio.Transport, but do not derive from it
+        self._transport = cast("asyncio.Transport", transport)
         peer = endpoint(transport.get_extra_info("peername"))
         local = endpoint(transport.get_extra_info("sockname"))
         self.host = peer.host
@@ -132,25 +132,32 @@ class Connection(asyncio.Protocol):
             event = wire.next_event()
             if isinstance(event, Signal):
                 break
-            coroutine = engine.handle(event)
-            try:
-                reply = first_step(coroutine)
-            except Exception:  # noqa: BLE001 - logged there; one session's trouble is not another's
-                reply = self._internal_error()
-            if reply is UNFINISHED:
-                self._wait_for(event, coroutine)
+            reply = self._handle(event)
+            if self._task is not None:
                 break
             if reply is not None:
-                out.append(wire.send(engine.settle(event, reply)))
+                if reply.code >= 400 or type(event) in JUNK:
+                    reply = engine.settle(event, reply)
+                out.append(wire.send(reply))
         self._write(b"".join(out))
 
-    def _wait_for(self, event: Event, coroutine: Coroutine[Any, Any, Reply | None]) -> None:
-        """Go on with `coroutine` in a task; `_resume` runs outside of it, as the pump must."""
-        self._task = self._worker.loop.create_task(finish(coroutine))
+    def _handle(self, event: Event) -> Reply | None:
+        """Have an event dealt with in place; if it has to wait, `_task` goes on with it."""
+        try:
+            result = self._engine.handle(event)
+            if result is None or isinstance(result, Reply):
+                return result
+            reply = first_step(result)
+        except Exception:  # noqa: BLE001 - logged there; one session's trouble is not another's
+            return self._internal_error()
+        if reply is not UNFINISHED:
+            return cast("Reply | None", reply)
+        self._task = self._worker.loop.create_task(finish(result))
         self._task.add_done_callback(functools.partial(self._resume, event))
+        return None
 
     def _resume(self, event: Event, task: asyncio.Task[Reply | None]) -> None:
-        """Answer what had to wait, and pump again."""
+        """Answer what had to wait, and pump again; not in the task, for the pump must not be."""
         self._task = None
         reply = None
         try:

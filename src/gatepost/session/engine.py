@@ -2,9 +2,10 @@
 
 Theory of operation
 -------------------
-`handle(event)` returns a coroutine that ends with the reply, or None for an event that takes none.
-The caller runs it to its end before it hands in the next event. As long as no plugin and no target
-has to wait, the coroutine never suspends, so `gatepost.plugin.inline` runs it in place.
+`handle(event)` returns the reply, None for an event that takes none, or a coroutine that ends with
+either. The caller runs that to its end before it hands in the next event. Where nobody is to be
+asked there is no coroutine; and as long as no plugin and no target has to wait one never suspends,
+so `gatepost.plugin.inline` runs it in place.
 
 What the client may send when is the wire's business; here a command is known to be in order. The
 engine decides (`run`) along the rows of `gatepost.session.steps`.
@@ -22,7 +23,7 @@ from gatepost.model.decision import Verdict
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
 from gatepost.model.session import Session, Transaction, TrapHit
-from gatepost.plugin.chain import Answer, Outcome
+from gatepost.plugin.chain import Answer, Chain, Outcome
 from gatepost.plugin.hooks import reply_for
 from gatepost.plugin.inline import need_task
 from gatepost.session import replies as r
@@ -30,7 +31,7 @@ from gatepost.session import rules
 from gatepost.session.collector import HeaderCollector
 from gatepost.session.policy import Policy
 from gatepost.session.record import log_accepted, log_refusal, log_trap
-from gatepost.session.steps import DATA, DELIVER, HEADERS, MESSAGE, STEPS, Step
+from gatepost.session.steps import DATA, DELIVER, HEADERS, MESSAGE, STEPS, Result, Step, reply_of
 from gatepost.session.trace import received
 from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp.commands import JUNK
@@ -38,7 +39,8 @@ from gatepost.wire.smtp.replies import START_MAIL_INPUT
 
 _log = structlog.get_logger("gatepost.session")
 
-Handled = Coroutine[Any, Any, Reply | None]
+Handling = Coroutine[Any, Any, Reply | None]
+Handled = Reply | Handling | None
 
 
 class Engine:
@@ -49,6 +51,7 @@ class Engine:
     """
 
     __slots__ = (
+        "_chains",
         "_errors",
         "_headers",
         "_junk",
@@ -62,6 +65,7 @@ class Engine:
     def __init__(self, policy: Policy, session: Session) -> None:
         self.policy = policy
         self.session = session
+        self._chains = policy.plugins.busy
         self.tx: Transaction | None = None
         self.delivering = False
         self._headers: HeaderCollector | None = None
@@ -70,26 +74,34 @@ class Engine:
         self._junk = 0
 
     def handle(self, event: e.Event) -> Handled:
-        """Return the coroutine that deals with an event; its result is the reply, if one is due."""
+        """Deal with an event; see the module for what is returned."""
         step = STEPS.get(type(event))
         return self.run(step, event) if step is not None else _OTHERS[type(event)](self, event)
 
-    async def run(self, step: Step, event: Any) -> Reply:
+    def run(self, step: Step, event: Any) -> Result:
         """Walk an event through its step, from begin to follow."""
         args = step.begin(self, event)
-        chain = self.policy.plugins.chains[step.hook]
-        failure = await chain.observe(*args) if chain.observers else None
+        chain = self._chains.get(step.hook)
+        if chain is not None:
+            return self._consult(step, chain, args)
+        answer = None if step.rule is None else step.rule(self, *args)
+        return self._conclude(step, answer, args)
+
+    async def _consult(self, step: Step, chain: Chain, args: tuple[Any, ...]) -> Reply:
+        """Do the same with plugins: all are told, then asked, then told what came of it."""
+        failure = await chain.observe(*args)
         answer = failure if step.rule is None else step.rule(self, *args) or failure
-        if answer is None and chain.deciders:
+        if answer is None:
             answer = await chain.decide(*args)
-        if answer is None or answer.decision.verdict is Verdict.ACCEPT:
-            result = step.proceed(self, answer, *args)
-            reply = result if isinstance(result, Reply) else await result
-        else:
-            reply = await self._refuse(step, answer, args)
+        reply = await reply_of(self._conclude(step, answer, args))
         if chain.followers:
             await chain.follow(*args, Outcome(reply, answer))
         return reply
+
+    def _conclude(self, step: Step, answer: Answer | None, args: tuple[Any, ...]) -> Result:
+        if answer is None or answer.decision.verdict is Verdict.ACCEPT:
+            return step.proceed(self, answer, *args)
+        return self._refuse(step, answer, args)
 
     async def _refuse(self, step: Step, answer: Answer, args: tuple[Any, ...]) -> Reply:
         decision = answer.decision
@@ -135,21 +147,25 @@ class Engine:
         policy = self.policy
         tx.message = Message(policy.limits.memory_per_message, policy.folder)
         self._verdict = None
-        has_readers = bool(policy.plugins.chains["headers"])
+        has_readers = "headers" in self._chains
         self._headers = HeaderCollector(policy.limits.header_size) if has_readers else None
 
-    async def take(self, data: bytes) -> None:
+    def take(self, data: bytes) -> Coroutine[Any, Any, None] | None:
         """Store content; once the header block is complete, show it to plugins."""
         tx = self.tx
         if self._verdict is not None or tx is None or tx.message is None:
-            return
+            return None
         try:
             tx.message.write(data)
         except OSError as error:
             _log.error("storage failed", ref=tx.id, error=str(error))
-            self._verdict = await self._refuse(MESSAGE, rules.STORAGE, (tx,))
+            return self._storage_failed(tx)
         if self._headers is not None and self._headers.add(data):
-            await self.read_headers()
+            return self.read_headers()
+        return None
+
+    async def _storage_failed(self, tx: Transaction) -> None:
+        self._verdict = await self._refuse(MESSAGE, rules.STORAGE, (tx,))
 
     async def read_headers(self) -> None:
         """Show the header block to plugins, once; a refusal waits for the end of the message."""
@@ -159,14 +175,14 @@ class Engine:
         if headers.too_long:
             self._verdict = await self._refuse(HEADERS, rules.HEADER_TOO_LONG, ())
             return
-        reply = await self.run(HEADERS, headers.parse())
+        reply = await reply_of(self.run(HEADERS, headers.parse()))
         if reply.code >= 400:
             self._verdict = reply
 
     async def end_of_message(self) -> Reply:
         """Decide about the whole message and hand it over."""
         await self.read_headers()
-        reply = self._verdict or await self.run(MESSAGE, None)
+        reply = self._verdict or await reply_of(self.run(MESSAGE, None))
         if reply.code >= 400 or self.tx is None:
             await self.reset()
             return reply
@@ -177,7 +193,7 @@ class Engine:
             tx.message.added.append(received(tx, self.policy.hostname))
         self.delivering = True
         try:
-            reply = await self.run(DELIVER, None)
+            reply = await reply_of(self.run(DELIVER, None))
         finally:
             self.delivering = False
         if reply.code >= 400:
@@ -219,25 +235,25 @@ async def _rset(engine: Engine, _event: e.Rset) -> Reply:
     return r.OK
 
 
-async def _expn(_engine: Engine, _event: e.Expn) -> Reply:
+def _expn(_engine: Engine, _event: e.Expn) -> Reply:
     return r.NOT_IMPLEMENTED
 
 
-async def _content(engine: Engine, event: e.Content) -> None:
-    await engine.take(event.data)
+def _content(engine: Engine, event: e.Content) -> Handled:
+    return engine.take(event.data)
 
 
-async def _bdat(engine: Engine, event: e.Bdat) -> Reply:
+def _bdat(engine: Engine, event: e.Bdat) -> Handled:
     """Decide at the first chunk as at DATA; later ones belong to what was decided then."""
-    return await engine.run(DATA, event) if event.first else START_MAIL_INPUT
+    return engine.run(DATA, event) if event.first else START_MAIL_INPUT
 
 
-async def _chunk_end(_engine: Engine, _event: e.ChunkEnd) -> Reply:
+def _chunk_end(_engine: Engine, _event: e.ChunkEnd) -> Reply:
     return r.CHUNK_OK
 
 
-async def _end_of_message(engine: Engine, _event: e.EndOfMessage) -> Reply:
-    return await engine.end_of_message()
+def _end_of_message(engine: Engine, _event: e.EndOfMessage) -> Handled:
+    return engine.end_of_message()
 
 
 async def _message_fault(engine: Engine, event: e.MessageFault) -> Reply:
@@ -245,7 +261,7 @@ async def _message_fault(engine: Engine, event: e.MessageFault) -> Reply:
     return event.reply
 
 
-async def _given(_engine: Engine, event: e.Fault | e.Due) -> Reply:
+def _given(_engine: Engine, event: e.Fault | e.Due) -> Reply:
     return event.reply
 
 

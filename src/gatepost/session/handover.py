@@ -24,4 +24,9 @@ async def hand_over(policy: Policy, tx: Transaction) -> Reply:
         _log.warning("not delivered", ref=tx.id, detail=error.detail, permanent=error.permanent)
         code, enhanced = (554, "5.3.0") if error.permanent else (451, "4.3.0")
         return Reply(code, error.text, enhanced).with_reference(tx.id)
+    return accepted(tx)
+
+
+def accepted(tx: Transaction) -> Reply:
+    """Return the reply that takes responsibility for a message; it names it for later questions."""
     return Reply(250, f"Ok, {tx.id}", "2.0.0")

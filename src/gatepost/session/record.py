@@ -1,5 +1,6 @@
 """What a session writes to the log: structured fields only, so that no value can forge a line."""
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -53,7 +54,9 @@ def log_shadow(tx: Transaction) -> None:
 
 
 def log_accepted(tx: Transaction) -> None:
-    """Log a message that was taken."""
+    """Log a message that was taken; next to free where that is not logged."""
+    if not _log.is_enabled_for(logging.INFO):
+        return
     _log.info(
         "accepted",
         ref=tx.id,

@@ -65,12 +65,11 @@ def rcpt_rule(policy: "Policy", tx: Transaction, rcpt: Recipient) -> Answer | No
     """Answer a RCPT: never a relay, nobody who does not exist, postmaster always."""
     if len(tx.recipients) >= policy.limits.recipients:
         return TOO_MANY_RECIPIENTS
-    address = rcpt.address
-    if address.domain and not policy.is_local(address.domain):
+    if rcpt.domain and not policy.is_local(rcpt.domain):
         return RELAY_DENIED
     if rcpt.user == "postmaster":
         return POSTMASTER
-    if policy.known and not policy.exists(address.key, f"{rcpt.user}@{rcpt.domain}"):
+    if policy.known and not policy.exists(rcpt.address.key, f"{rcpt.user}@{rcpt.domain}"):
         return UNKNOWN_RECIPIENT
     return NO_ROUTE if policy.router.route(rcpt) is None else None
 

@@ -11,7 +11,7 @@ Every command takes the same way, which `gatepost.session.engine` walks:
     follow   plugins are told what came of it
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gatepost.model.address import domain_key, without_tag
@@ -21,7 +21,7 @@ from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.plugin.chain import Answer
 from gatepost.session import replies as r
 from gatepost.session import rules
-from gatepost.session.handover import hand_over
+from gatepost.session.handover import accepted, hand_over
 from gatepost.session.record import log_shadow
 from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp.replies import START_MAIL_INPUT
@@ -30,12 +30,15 @@ if TYPE_CHECKING:
     from gatepost.session.engine import Engine
 
 
+Result = Reply | Coroutine[Any, Any, Reply]
+
+
 class Step(NamedTuple):
     """One row. `begin` returns the arguments of the hook's methods and of the other functions."""
 
     hook: str
     begin: "Callable[[Engine, Any], tuple[Any, ...]]"
-    proceed: "Callable[..., Reply | Awaitable[Reply]]"
+    proceed: "Callable[..., Result]"
     rule: "Callable[..., Answer | None] | None" = None
     refused: "Callable[..., Awaitable[None]] | None" = None
 
@@ -137,7 +140,7 @@ async def _helo(engine: "Engine", _answer: Answer | None, _session: Session, nam
 async def _ehlo(engine: "Engine", _answer: Answer | None, _session: Session, name: str) -> Reply:
     await engine.greeted(name, extended=True)
     chain = engine.policy.plugins.chains["ehlo"]
-    return await engine.run(KEYWORDS, None) if chain else engine.policy.ehlo
+    return await reply_of(engine.run(KEYWORDS, None)) if chain else engine.policy.ehlo
 
 
 def _begin_keywords(engine: "Engine", _event: None) -> tuple[Any, ...]:
@@ -167,9 +170,14 @@ def _keep(_engine: "Engine", _answer: Answer | None, *_args: Any) -> Reply:
     return r.OK
 
 
-async def _deliver(engine: "Engine", answer: Answer | None, tx: Transaction) -> Reply:
+def _deliver(engine: "Engine", answer: Answer | None, tx: Transaction) -> Result:
     """Hand the message over, unless a plugin has taken it."""
-    return r.OK if answer is not None else await hand_over(engine.policy, tx)
+    return hand_over(engine.policy, tx) if answer is None else accepted(tx)
+
+
+async def reply_of(result: Result) -> Reply:
+    """Return the reply, waiting for it if need be."""
+    return result if isinstance(result, Reply) else await result
 
 
 # DATA and the first BDAT

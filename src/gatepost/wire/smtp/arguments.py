@@ -1,7 +1,8 @@
 """How the argument of each command is read: text after the verb in, event out.
 
 An argument that is wrong gives a `Fault` with the reply. BDAT's is read here; what follows it is
-the business of `gatepost.wire.smtp.content`.
+the business of `gatepost.wire.smtp.content`. Blanks at the end of a line are tolerated (RFC 5321
+section 4.1.1).
 """
 
 import re
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from gatepost.wire.smtp.server import SmtpServer
 
 _NO_PARAMS: dict[str, str] = {}
-_BDAT = re.compile(r"([0-9]{1,19})(?: +([Ll][Aa][Ss][Tt]))?")
+_BDAT = re.compile(r"([0-9]{1,19})(?: +([Ll][Aa][Ss][Tt]))? *")
 _DATA, _RSET, _NOOP, _QUIT = e.Data(), e.Rset(), e.Noop(), e.Quit()
 
 
@@ -70,7 +71,7 @@ def parse_rcpt(wire: "SmtpServer", text: str) -> e.Event:
 
 def parse_data(_wire: "SmtpServer", text: str) -> e.Event:
     """Read DATA, which takes no argument."""
-    return e.Fault(r.NO_ARGUMENT) if text else _DATA
+    return e.Fault(r.NO_ARGUMENT) if text.strip() else _DATA
 
 
 def parse_bdat(wire: "SmtpServer", text: str) -> e.Event:
@@ -83,7 +84,7 @@ def parse_bdat(wire: "SmtpServer", text: str) -> e.Event:
 
 def parse_rset(_wire: "SmtpServer", text: str) -> e.Event:
     """Read RSET, which takes no argument."""
-    return e.Fault(r.NO_ARGUMENT) if text else _RSET
+    return e.Fault(r.NO_ARGUMENT) if text.strip() else _RSET
 
 
 def parse_noop(_wire: "SmtpServer", _text: str) -> e.Event:
@@ -93,12 +94,12 @@ def parse_noop(_wire: "SmtpServer", _text: str) -> e.Event:
 
 def parse_vrfy(_wire: "SmtpServer", text: str) -> e.Event:
     """VRFY SP String."""
-    return e.Vrfy(text) if text else e.Fault(r.ARGUMENT_EXPECTED)
+    return e.Vrfy(text) if text.strip() else e.Fault(r.ARGUMENT_EXPECTED)
 
 
 def parse_expn(_wire: "SmtpServer", text: str) -> e.Event:
     """EXPN SP String."""
-    return e.Expn(text) if text else e.Fault(r.ARGUMENT_EXPECTED)
+    return e.Expn(text) if text.strip() else e.Fault(r.ARGUMENT_EXPECTED)
 
 
 def parse_help(_wire: "SmtpServer", text: str) -> e.Event:
@@ -108,4 +109,4 @@ def parse_help(_wire: "SmtpServer", text: str) -> e.Event:
 
 def parse_quit(_wire: "SmtpServer", text: str) -> e.Event:
     """Read QUIT, which takes no argument."""
-    return e.Fault(r.NO_ARGUMENT) if text else _QUIT
+    return e.Fault(r.NO_ARGUMENT) if text.strip() else _QUIT

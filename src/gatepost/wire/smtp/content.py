@@ -77,7 +77,9 @@ class DotReader:
 
     def ingest(self, buffer: bytes, at: int) -> tuple[Event | None, int]:
         """Return the next event and position."""
-        if self._line_start and at < len(buffer):
+        if at == len(buffer):
+            return None, at
+        if self._line_start:
             if buffer[at] == _DOT:
                 if buffer.startswith(b".\r\n", at):
                     return self._intake.end(), at + 3

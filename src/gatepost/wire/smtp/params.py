@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection
 from gatepost.model.reply import Reply
 
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
-_VALUE = re.compile(r"[!-<>-~\u0080-\U0010ffff]+")
+# RFC 6531 s3.3 allows UTF-8 here as well; no parameter below has a use for it.
+_VALUE = re.compile(r"[!-<>-~]+")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 _HEX_PAIR = re.compile(r"\+([0-9A-F]{2})")
 _SIZE = re.compile(r"[0-9]{1,20}")
@@ -25,12 +26,12 @@ class ParameterError(Exception):
 
 
 def decode_xtext(value: str) -> str:
-    """Decode xtext (RFC 3461 section 4); raises ValueError, also for an encoded control."""
+    """Decode xtext (RFC 3461 section 4) to printable US-ASCII; raises ValueError."""
     if not _XTEXT.fullmatch(value):
         raise ValueError("expected xtext")
     decoded = _HEX_PAIR.sub(lambda pair: chr(int(pair[1], 16)), value)
-    if any(ord(character) < 32 or ord(character) == 127 for character in decoded):
-        raise ValueError("expected xtext without control characters")
+    if not (decoded.isascii() and decoded.isprintable()):
+        raise ValueError("expected xtext of printable US-ASCII characters")
     return decoded
 
 
@@ -92,7 +93,8 @@ def parse_params(verb: str, text: str, extensions: Collection[str]) -> dict[str,
     params: dict[str, str] = {}
     for word in text.split():
         keyword, separator, value = word.partition("=")
-        keyword = keyword.upper()
+        if keyword.isascii():
+            keyword = keyword.upper()
         extension, check = known.get(keyword, ("", _no_value))
         if extension not in extensions:
             raise ParameterError(555, f"{verb} parameter not recognised: {keyword[:40]}")

@@ -15,7 +15,6 @@ ARGUMENT_EXPECTED = Reply(501, "Syntax error: expected an argument", "5.5.4")
 # RFC 5321 s4.1.4: the order of commands
 HELLO_FIRST = Reply(503, "Bad sequence of commands: EHLO or HELO first", "5.5.1")
 MAIL_FIRST = Reply(503, "Bad sequence of commands: MAIL first", "5.5.1")
-RCPT_FIRST = Reply(503, "Bad sequence of commands: RCPT first", "5.5.1")
 NESTED_MAIL = Reply(503, "Bad sequence of commands: a transaction is already open", "5.5.1")
 NO_RECIPIENTS = Reply(554, "No valid recipients", "5.5.1")
 CHUNKING = Reply(503, "Bad sequence of commands: expected BDAT or RSET", "5.5.1")

@@ -29,7 +29,13 @@ import msgspec
 
 from gatepost.model.reply import Reply
 from gatepost.wire.smtp import replies as r
-from gatepost.wire.smtp.commands import AFTER_REFUSED_BDAT, COMMANDS, FOREIGN_VERBS, State
+from gatepost.wire.smtp.commands import (
+    AFTER_REFUSED_BDAT,
+    COMMANDS,
+    FOREIGN_VERBS,
+    Command,
+    State,
+)
 from gatepost.wire.smtp.content import SWALLOW_FACTOR, ChunkReader, DotReader, Reader, Swallow
 from gatepost.wire.smtp.events import (
     Bdat,
@@ -48,7 +54,10 @@ EXTENSIONS = frozenset({"PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING"
 
 _CR = ord("\r")
 _VERB = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,15}")
-_CONNECTED = Connected()
+# What stands for the chunks of a message before the first; most connections never see one.
+_NO_CHUNKS = ChunkReader(0)
+# Every connection begins with an event that needs no bytes; the reader of none has no state.
+_GREETING = Swallow(0, Connected())
 
 
 class Signal(Enum):
@@ -116,8 +125,8 @@ class SmtpServer:
         self._buffer = b""
         self._at = 0
         self._incoming: list[bytes] = []
-        self._reader: Reader | None = Swallow(0, _CONNECTED)
-        self._chunks = ChunkReader(limits.message_size)
+        self._reader: Reader | None = _GREETING
+        self._chunks = _NO_CHUNKS
         self._dropped = 0
         self._event: Event | None = None
         self._next_state: State | None = None
@@ -156,10 +165,16 @@ class SmtpServer:
             return PAUSED
         if self._incoming:
             self._gather()
-        event = self._read_command() if self._reader is None else None
+        event = None
+        if self._reader is None:
+            if self._at == len(self._buffer):
+                return NEED_DATA
+            event = self._read_command()
         if event is None:
             event = self._read_content()
         if event is None:
+            if self._at == len(self._buffer):  # an idle client's last words are not kept
+                self._buffer, self._at = b"", 0
             return NEED_DATA
         if type(event) is not Content:
             self._event = event
@@ -216,24 +231,32 @@ class SmtpServer:
         try:
             text = line.decode()
         except UnicodeDecodeError:
-            return Fault(r.BAD_CHARACTERS)
+            return _unreadable(line)
         if not text.isprintable():
-            return Fault(r.BAD_LINE_ENDING if "\r" in text else r.BAD_CHARACTERS)
+            return _unreadable(line)
         verb, _, argument = text.partition(" ")
-        command = COMMANDS.get(verb) or COMMANDS.get(verb.upper())
+        command = COMMANDS.get(verb) or _any_case(verb)
         if command is None:
             return _unknown(verb, argument)
         following = command.transitions[self.state]
-        if not isinstance(following, Reply):
-            self._next_state = following
-            event = command.parse(self, argument)
-            return self._check_chunk(event) if type(event) is Bdat else event
-        return self._out_of_order(command.parse(self, argument), following)
+        if isinstance(following, Reply):
+            return self._out_of_order(command, argument, following)
+        event = command.parse(self, argument)
+        if type(event) is Bdat:
+            return self._check_chunk(event)
+        self._next_state = following
+        return event
 
-    def _out_of_order(self, event: Event, reply: Reply) -> Event | None:
-        """Answer a command that may not come now; BDAT's chunk is still to be read."""
-        if type(event) is not Bdat:
+    def _out_of_order(self, command: Command, argument: str, reply: Reply) -> Event | None:
+        """Answer a command that may not come now; BDAT's chunk is still to be read.
+
+        Other arguments are not looked at, so the command leaves no trace.
+        """
+        if command.event is not Bdat:
             return Fault(reply)
+        event = command.parse(self, argument)
+        if type(event) is not Bdat:
+            return event
         in_transaction = self.state is State.MAIL
         self._swallow(event, MessageFault(reply) if in_transaction else Fault(reply))
         return None
@@ -242,6 +265,7 @@ class SmtpServer:
         """Refuse what need not be asked about: empty chunks, and messages over the limit."""
         if chunk.first:
             self._chunks = ChunkReader(self._limits.message_size)
+            self._dropped = 0
         if chunk.size == 0 and not chunk.last:
             self._swallow(chunk, MessageFault(r.BDAT_EMPTY))
         elif not self._chunks.fits(chunk.size):
@@ -269,7 +293,19 @@ class SmtpServer:
             self._reader = Swallow(0, MessageFault(r.TOO_BIG_CLOSING))
 
 
+def _any_case(verb: str) -> Command | None:
+    """Look a verb up without regard to case; `upper` makes ASCII of some letters that are not."""
+    return COMMANDS.get(verb.upper()) if verb.isascii() else None
+
+
+def _unreadable(line: bytes) -> Event:
+    if b"\r" in line:
+        return Fault(r.BAD_LINE_ENDING)
+    return Fault(r.BDAT_SYNTAX if line[:4].upper() == b"BDAT" else r.BAD_CHARACTERS)
+
+
 def _unknown(verb: str, argument: str) -> Event:
-    if verb.upper() in FOREIGN_VERBS:
-        return Fault(r.NOT_SMTP)
-    return Unknown(verb.upper(), argument) if _VERB.fullmatch(verb) else Fault(r.NO_COMMAND)
+    if not _VERB.fullmatch(verb):
+        return Fault(r.NO_COMMAND)
+    verb = verb.upper()
+    return Fault(r.NOT_SMTP) if verb in FOREIGN_VERBS else Unknown(verb, argument)

@@ -1,0 +1,1 @@
+"""Measure gatepost beside other receivers: ``python -m bench --help``."""

@@ -1,0 +1,123 @@
+"""The command line of the bench."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import scenarios, servers
+from bench.process import BenchError
+from bench.profile import profile
+from bench.run import LOADS, Bench
+from bench.scenarios import SCENARIOS
+from bench.servers import SERVERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def names_of(known: Sequence[str]) -> Callable[[str], list[str]]:
+    """Return a parser of comma-separated names out of the known ones."""
+
+    def parse(text: str) -> list[str]:
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        if unknown := [name for name in names if name not in known]:
+            found, expected = ", ".join(unknown), ", ".join(known)
+            raise argparse.ArgumentTypeError(f"found {found}; expected any of {expected}")
+        return names
+
+    return parse
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the options."""
+    options = argparse.ArgumentParser(
+        prog="python -m bench", description="Measure gatepost beside other receivers."
+    )
+    add = options.add_argument
+    add("--rounds", type=int, default=5, help="rounds per load (default: 5)")
+    add(
+        "--only",
+        type=names_of(list(SCENARIOS)),
+        default=list(SCENARIOS),
+        metavar="NAME,…",
+        help=f"any of {', '.join(SCENARIOS)}",
+    )
+    add(
+        "--servers",
+        type=names_of(list(SERVERS)),
+        default=list(SERVERS),
+        metavar="NAME,…",
+        help=f"any of {', '.join(SERVERS)}",
+    )
+    add("--quick", action="store_true", help="two rounds of a tenth: to see that it works")
+    add("--markdown", action="store_true", help="print the tables as Markdown")
+    add("--json", type=Path, metavar="FILE", help="write tables and every round's figures")
+    add("--profile", choices=list(LOADS), help="profile gatepost under this load instead")
+    return options
+
+
+def machine(names: Sequence[str]) -> str:
+    """Return in one line what the figures were taken on."""
+    found = ", ".join(f"{name} {version}" for name, version in servers.versions(names).items())
+    return f"{os.cpu_count()} cores, Linux {platform.release()}; {found}"
+
+
+def as_json(bench: Bench) -> str:
+    """Return everything that was measured."""
+    everything = {
+        "machine": machine(bench.names),
+        "tables": [dataclasses.asdict(table) for table in bench.tables],
+        "problems": bench.problems,
+        "rounds": {
+            scenario: {
+                name: [dataclasses.asdict(cost) for cost in each] for name, each in by.items()
+            }
+            for scenario, by in bench.costs.items()
+        },
+    }
+    return json.dumps(everything, indent=1, ensure_ascii=False) + "\n"
+
+
+def report(bench: Bench, chosen: argparse.Namespace) -> None:
+    """Print the tables, and what could not be measured."""
+    form = "markdown" if chosen.markdown else "text"
+    parts = [
+        machine(bench.names),
+        *(getattr(table, form)() for table in bench.tables if table.rows),
+    ]
+    parts += [f"Not measured: {problem}" for problem in bench.problems]
+    print("\n\n".join(parts))
+    if chosen.json:
+        chosen.json.parent.mkdir(parents=True, exist_ok=True)
+        chosen.json.write_text(as_json(bench))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the bench; exit 1 when something asked for could not be measured."""
+    chosen = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped then too
+    bench = Bench(2 if chosen.quick else max(1, chosen.rounds), chosen.servers, chosen.quick)
+    try:
+        if chosen.profile:
+            print(profile(bench, chosen.profile))
+            return 0
+        scenarios.run(bench, chosen.only)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    report(bench, chosen)
+    return 1 if bench.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

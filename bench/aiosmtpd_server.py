@@ -1,0 +1,51 @@
+"""Run aiosmtpd at its best: uvloop, a handler that discards, and DATA refused where it is asked to.
+
+Runs under the Python of .peers/aiosmtpd, not the project's: ``python aiosmtpd_server.py PORT
+accept|refuse``. aiosmtpd has no hook before the content is taken, so the refusal replaces its DATA
+command, which is the least work it could do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+import uvloop  # type: ignore[import-not-found,unused-ignore]
+from aiosmtpd.smtp import SMTP  # type: ignore[import-not-found,unused-ignore]
+
+
+class Discard:
+    """Take every message and keep none."""
+
+    async def handle_DATA(self, *_: Any) -> str:  # noqa: N802 - aiosmtpd's name for the hook
+        """Answer the end of data."""
+        return "250 2.0.0 Ok"
+
+
+class Refuse(SMTP):  # type: ignore[misc,unused-ignore]
+    """Refuse every DATA command."""
+
+    async def smtp_DATA(self, _: str) -> None:  # noqa: N802 - aiosmtpd's name for the command
+        """Answer DATA."""
+        await self.push("554 5.7.1 Refused")
+
+
+KINDS = {"accept": SMTP, "refuse": Refuse}
+
+
+async def main(port: int, kind: str) -> None:
+    """Serve until the process is ended."""
+    handler = Discard()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: KINDS[kind](handler, hostname="bench.example", enable_SMTPUTF8=True),
+        "127.0.0.1",
+        port,
+        backlog=1024,
+    )
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    uvloop.install()
+    asyncio.run(main(int(sys.argv[1]), sys.argv[2]))

@@ -1,0 +1,40 @@
+"""Measure the memory of connections that wait."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from bench import load, proc
+from bench.run import progress, started
+from bench.table import Table
+
+if TYPE_CHECKING:
+    from bench.process import Running
+    from bench.run import Bench
+
+IDLE_CONNECTIONS = 10_000
+SETTLE = 1.0  # seconds before memory is read: sweeps and garbage collection of the server
+
+
+def measure_idle(bench: Bench) -> None:
+    """Measure what a connection costs that has said EHLO and then nothing."""
+    count = load.connections_allowed(bench.scaled(IDLE_CONNECTIONS))
+    table = Table("Idle connections", ("server", "connections", "KB each (RSS)", "KB each (PSS)"))
+    for name in bench.names:
+        progress(f"idle: {name}")
+        with bench.attempt(f"idle: {name}"), started(name, connections=count) as server:
+            with load.idle_connections(server, min(200, count)):
+                pass  # what the first connections make the server load or compile is not theirs
+            before = _settled_memory(server)
+            with load.idle_connections(server, count):
+                after = _settled_memory(server)
+            rss = (after.rss - before.rss) / count / 1024
+            pss = (after.pss - before.pss) / count / 1024
+            table.rows.append((name, f"{count:,}", f"{rss:.1f}", f"{pss:.1f}"))
+    bench.tables.append(table)
+
+
+def _settled_memory(server: Running) -> proc.Memory:
+    time.sleep(SETTLE)
+    return proc.memory(server.pid)

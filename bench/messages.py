@@ -1,0 +1,95 @@
+"""Measure what messages cost: the same load on every server, in turn.
+
+Each round puts the load on one server after the other, the first one changing from round to round;
+a ratio compares two servers of the same round, so that a machine that slows down for a minute slows
+both. Medians over the rounds are shown, with the smallest and the largest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from statistics import median
+from typing import TYPE_CHECKING
+
+from bench import load
+from bench.run import LOADS, Costs, progress, started
+from bench.servers import REFERENCE, SLOW
+from bench.table import Table, spread
+
+if TYPE_CHECKING:
+    from bench.load import Cost, Load
+    from bench.process import Running
+    from bench.run import Bench
+
+SLOW_SHARE = 5  # a slow server gets one message for so many
+WARM_UP_SHARE = 5  # a round in advance, not counted: just-in-time compilers, first allocations
+
+
+def share(name: str, full: Load) -> Load:
+    """Return a server's own number of messages of a load."""
+    part = SLOW_SHARE if name in SLOW else 1
+    return dataclasses.replace(full, messages=max(full.sessions, full.messages // part))
+
+
+def measure_messages(bench: Bench, scenario: str) -> None:
+    """Measure one load on all servers, in turn."""
+    full = bench.load(scenario)
+    costs: Costs = {}
+    with contextlib.ExitStack() as stack:
+        running: list[Running] = []
+        for name in bench.names:
+            with bench.attempt(f"{scenario}: {name}"):
+                server = stack.enter_context(started(name, refuses=full.refused))
+                warm_up(server, full)
+                running.append(server)
+        for number in range(bench.rounds):
+            progress(f"{scenario}: round {number + 1} of {bench.rounds}")
+            first = number % max(1, len(running))
+            for server in running[first:] + running[:first]:
+                with bench.attempt(f"{scenario}: {server.name}"):
+                    cost = load.send(server, share(server.name, full))
+                    costs.setdefault(server.name, []).append(cost)
+    bench.costs[scenario] = costs
+
+
+def warm_up(server: Running, full: Load) -> None:
+    """Send a part of a round that is not counted."""
+    some = share(server.name, full)
+    few = max(some.sessions, some.messages // WARM_UP_SHARE)
+    load.send(server, dataclasses.replace(some, messages=few))
+
+
+def message_table(costs: dict[str, Costs]) -> Table:
+    """Return the table of all message scenarios."""
+    header = (
+        "load",
+        "server",
+        "CPU s per 1,000",
+        "range",
+        f"ratio to {REFERENCE}",
+        "msg/s",
+        "MB/s",
+    )
+    rows = [
+        _message_row(scenario, name, by_server)
+        for scenario, by_server in costs.items()
+        for name in by_server
+    ]
+    return Table("Messages", header, rows)
+
+
+def _message_row(scenario: str, name: str, by_server: Costs) -> tuple[str, ...]:
+    costs = by_server[name]
+    each = [cost.cpu_per_1000 for cost in costs]
+    rate = median(cost.per_second for cost in costs)
+    ratio = _ratio(costs, by_server.get(REFERENCE, []))
+    megabytes = f"{rate * LOADS[scenario].length / 1e6:.0f}" if scenario == "large" else ""
+    return (scenario, name, f"{median(each):.3f}", spread(each), ratio, f"{rate:,.0f}", megabytes)
+
+
+def _ratio(costs: list[Cost], reference: list[Cost]) -> str:
+    if len(costs) != len(reference):  # a round failed, so that rounds cannot be paired
+        return ""
+    pairs = zip(costs, reference, strict=True)
+    return f"{median(own.cpu_per_1000 / max(ref.cpu_per_1000, 1e-9) for own, ref in pairs):.2f}"

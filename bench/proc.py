@@ -1,0 +1,79 @@
+"""What Linux says of a process and its descendants: CPU time and memory, from /proc.
+
+Trusts: proc(5). Limits: Linux only; CPU time comes in clock ticks (10 ms), so a round must be long
+enough to make a tick small.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Stat:
+    """One line of /proc/PID/stat: the parent, and CPU seconds with those of reaped children."""
+
+    pid: int
+    parent: int
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of memory of a process tree: resident, and with shared pages divided by their users."""
+
+    rss: int
+    pss: int
+
+
+def parse_stat(line: str) -> Stat:
+    """Read a /proc/PID/stat line; the command name may itself hold blanks and parentheses."""
+    pid, rest = line.split(" ", 1)
+    fields = rest[rest.rindex(")") + 2 :].split()  # from field 3, the state
+    ticks = sum(int(field) for field in fields[11:15])  # utime, stime, cutime, cstime
+    return Stat(int(pid), int(fields[1]), ticks * TICK)
+
+
+def parse_memory(text: str) -> Memory:
+    """Read the Rss and Pss lines of /proc/PID/smaps_rollup (in kB)."""
+    rows = (line.split() for line in text.splitlines()[1:])
+    sizes = {row[0]: int(row[1]) * 1024 for row in rows}
+    return Memory(sizes["Rss:"], sizes["Pss:"])
+
+
+def descendants(root: int, stats: Iterable[Stat]) -> list[Stat]:
+    """Return a process and all below it, whatever the order of the stats."""
+    everyone = list(stats)
+    tree = [stat for stat in everyone if stat.pid == root]
+    for member in tree:  # grows while it is walked
+        tree += [stat for stat in everyone if stat.parent == member.pid]
+    return tree
+
+
+def all_stats() -> Iterator[Stat]:
+    """Yield the stat of every process that is still there when it is read."""
+    for path in PROC.glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            yield parse_stat(path.read_text())
+
+
+def cpu_seconds(root: int) -> float:
+    """Return user and system seconds used so far by a process tree."""
+    return sum(stat.cpu for stat in descendants(root, all_stats()))
+
+
+def memory(root: int) -> Memory:
+    """Return the memory of a process tree now; raises PermissionError for another user's."""
+    pids = [stat.pid for stat in descendants(root, all_stats())]
+    parts = [parse_memory((PROC / str(pid) / "smaps_rollup").read_text()) for pid in pids]
+    return Memory(sum(part.rss for part in parts), sum(part.pss for part in parts))

@@ -1,0 +1,117 @@
+"""Start a server process, learn when it accepts, and be sure that it ends.
+
+Every server leads a session of its own, so that ending it ends all it started, and a Ctrl-C at the
+terminal reaches the bench alone, which then stops them in order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+HOST = "127.0.0.1"
+START_TIMEOUT = 180.0  # seconds; the largest trap list is indexed before the server is ready
+STOP_TIMEOUT = 5.0
+POLL = 0.01
+
+
+class BenchError(Exception):
+    """A measurement cannot be made; the text says why."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that accepts connections; ``started_in`` is the seconds it took to get there."""
+
+    name: str
+    pid: int
+    port: int
+    started_in: float
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody uses at this moment."""
+    with socket.create_server((HOST, 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_greeting(port: int) -> bool:
+    """Say whether a server on the port greets with 220."""
+    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=2) as client:
+        return client.recv(4).startswith(b"220")
+    return False
+
+
+@dataclass(frozen=True)
+class Starting:
+    """A server that was started and does not accept connections yet."""
+
+    name: str
+    child: subprocess.Popen[bytes]
+    log: Path
+    begun: float = field(default_factory=time.monotonic)
+
+    def running(self, port: int) -> Running:
+        """Return the server as one that now accepts on a port."""
+        return Running(self.name, self.child.pid, port, time.monotonic() - self.begun)
+
+    def check(self) -> None:
+        """Raise BenchError when the server has ended or takes too long."""
+        if self.child.poll() is not None:
+            said = self.log.read_text(errors="replace").strip() or "nothing"
+            raise BenchError(
+                f"ended with {self.child.returncode} instead of accepting connections;"
+                f" it said: {said.splitlines()[-1]}"
+            )
+        if time.monotonic() - self.begun > START_TIMEOUT:
+            raise BenchError(f"did not accept connections within {START_TIMEOUT:.0f} s")
+
+
+@contextlib.contextmanager
+def process(
+    name: str, argv: Sequence[str], env: Mapping[str, str], log: Path
+) -> Iterator[Starting]:
+    """Run a server with its output in a file, and end all of its session on leaving."""
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            argv,
+            env=env,
+            cwd=log.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Starting(name, child, log)
+    finally:
+        stop(child)
+
+
+def stop(child: subprocess.Popen[bytes]) -> None:
+    """Ask a process to end, then end whatever is left of its session."""
+    child.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(STOP_TIMEOUT)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def wait_until_greeting(starting: Starting, port: int) -> Running:
+    """Wait for the greeting of a server whose port is known."""
+    while not is_greeting(port):
+        starting.check()
+        time.sleep(POLL)
+    return starting.running(port)

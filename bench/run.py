@@ -1,0 +1,75 @@
+"""One run of the bench: what was asked for, what came out, and the servers it starts."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.load import Cost, Load
+from bench.process import BenchError, Running
+from bench.servers import SERVERS, TRAP, Setup
+from bench.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+LOADS = {
+    "new": Load(10_000),
+    "reused": Load(40_000, sessions=40, reuse=True),
+    "refused": Load(20_000, refused=True, recipient=TRAP),
+    "large": Load(200, length=1_000_000, sessions=4),
+}
+
+Costs = dict[str, list[Cost]]  # by server, one for each round
+
+
+@dataclass
+class Bench:
+    """What was asked for, and what came out."""
+
+    rounds: int
+    names: Sequence[str]
+    quick: bool
+    tables: list[Table] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    costs: dict[str, Costs] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def attempt(self, what: str) -> Iterator[None]:
+        """Note a measurement that cannot be made, and go on with the next."""
+        try:
+            yield
+        except (BenchError, OSError, subprocess.SubprocessError) as error:
+            self.problems.append(f"{what}: {error}")
+            progress(f"{what}: {error}")
+
+    def scaled(self, amount: int) -> int:
+        """Return an amount, or a tenth of it where a quick run is asked for."""
+        return amount // 10 if self.quick else amount
+
+    def load(self, scenario: str) -> Load:
+        """Return the load of a scenario at this run's scale."""
+        full = LOADS[scenario]
+        return dataclasses.replace(full, messages=self.scaled(full.messages))
+
+
+def progress(text: str) -> None:
+    """Tell the person who waits."""
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def started(
+    name: str, *, refuses: bool = False, traps: int = 100_000, connections: int = 1000
+) -> Iterator[Running]:
+    """Run a server in a temporary folder that others may enter, as smtp-sink runs as nobody."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        Path(folder).chmod(0o755)
+        with SERVERS[name](Setup(Path(folder), refuses, traps, connections)) as running:
+            yield running

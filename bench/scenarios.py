@@ -1,0 +1,30 @@
+"""All that can be measured, by name."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bench.idle import measure_idle
+from bench.messages import measure_messages, message_table
+from bench.run import LOADS
+from bench.traps import measure_traps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bench.run import Bench
+
+SCENARIOS: dict[str, Callable[[Bench], None]] = {
+    **{name: partial(measure_messages, scenario=name) for name in LOADS},
+    "idle": measure_idle,
+    "traps": measure_traps,
+}
+
+
+def run(bench: Bench, only: Sequence[str]) -> None:
+    """Run the scenarios that were asked for and leave their tables in the bench."""
+    for name in only:
+        SCENARIOS[name](bench)
+    if any(bench.costs.values()):
+        bench.tables.insert(0, message_table(bench.costs))

@@ -1,0 +1,202 @@
+"""The servers that are measured, each started the way that shows it at its best.
+
+One function per server: a context manager that writes what the server needs into a folder, starts
+it on a free loopback port and yields it when it greets. All take mail for bench.example and throw
+it away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools import peers
+
+from bench.process import (
+    HOST,
+    POLL,
+    BenchError,
+    Running,
+    Starting,
+    free_port,
+    process,
+    wait_until_greeting,
+)
+from bench.traplist import write_traps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+GATEPOST = CHECKOUT / ".venv/bin/gatepost"
+TRAP = "trap@bench.example"
+READY = re.compile(rb"^gatepost: ready .*\bsmtp=127\.0\.0\.1:(\d+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a scenario asks of a server."""
+
+    folder: Path  # empty, the server's own
+    refuses: bool = False  # DATA is refused
+    traps: int = 100_000  # addresses in the trap list, for the server that has one
+    connections: int = 1000  # held at once
+
+
+# gatepost
+
+GATEPOST_CONFIG = """\
+[server]
+hostname = "bench.example"
+data_dir = "var"
+
+[[listen]]
+address = "127.0.0.1:0"
+
+[limits]
+connections = {connections}
+connections_per_ip = {connections}
+
+[recipients]
+domains = ["bench.example"]
+
+[traps]
+lists = ["traps"]
+delay = "0s"
+
+[[route]]
+for = ["*"]
+to = "discard:"
+
+[log]
+level = "error"
+"""
+
+
+@contextlib.contextmanager
+def gatepost(setup: Setup) -> Iterator[Running]:
+    """Serve with the default configuration, a trap list and no limit on connections."""
+    with gatepost_under((), setup) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def gatepost_under(interpreter: Sequence[str], setup: Setup) -> Iterator[Running]:
+    """Serve under an interpreter of one's choice, a profiler for one."""
+    if not GATEPOST.exists():
+        raise BenchError(f"gatepost is not installed at {GATEPOST}")
+    write_traps(setup.folder / "traps", setup.traps, TRAP)
+    config = setup.folder / "gatepost.toml"
+    config.write_text(GATEPOST_CONFIG.format(connections=setup.connections + 100))
+    argv = [*interpreter, str(GATEPOST), "serve", "-c", str(config)]
+    log = setup.folder / "log"
+    with process("gatepost", argv, os.environ, log) as starting:
+        yield _wait_until_ready(starting)
+
+
+def _wait_until_ready(starting: Starting) -> Running:
+    while not (ready := READY.search(starting.log.read_bytes())):
+        starting.check()
+        time.sleep(POLL)
+    return starting.running(int(ready[1]))
+
+
+# Peers
+
+
+def _peer(name: str) -> peers.Command:
+    command = peers.find(name)
+    if command is None:
+        raise BenchError(f"{name} is missing: {peers.missing([name])[name]}")
+    return command
+
+
+@contextlib.contextmanager
+def smtp_sink(setup: Setup) -> Iterator[Running]:
+    """Run Postfix's own discard server, in C: it parses little and checks nothing."""
+    command, port = _peer("smtp-sink"), free_port()
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []  # as root it insists on another user
+    refusal = ["-f", "data"] if setup.refuses else []
+    room = ["-m", str(setup.connections + 100)]
+    argv = command.argv(*user, *refusal, *room, f"{HOST}:{port}", "1024")
+    with process("smtp-sink", argv, command.env, setup.folder / "log") as starting:
+        yield wait_until_greeting(starting, port)
+
+
+@contextlib.contextmanager
+def aiosmtpd(setup: Setup) -> Iterator[Running]:
+    """Run the Python library on uvloop, with a handler that discards."""
+    command, port = _peer("aiosmtpd"), free_port()
+    script = Path(__file__).with_name("aiosmtpd_server.py")
+    argv = command.argv(script, str(port), "refuse" if setup.refuses else "accept")
+    with process("aiosmtpd", argv, command.env, setup.folder / "log") as starting:
+        yield wait_until_greeting(starting, port)
+
+
+HARAKA_FILES = {
+    "config/smtp.ini": "listen={host}:{port}\nnodes=0\n",
+    "config/log.ini": "[main]\nlevel=error\n",
+    "config/connection.ini": """\
+[message]
+helo=bench.example
+close=closing connection
+[headers]
+add_received=true
+max_received=100
+[max]
+bytes=26214400
+line_length=512
+data_line_length=992
+[uuid]
+banner_chars=6
+deny_chars=0
+""",
+    "config/me": "bench.example\n",
+    "config/plugins": "discard\n",
+    "config/host_list": "bench.example\n",
+    "plugins/discard.js": """\
+'use strict';
+exports.hook_lookup_rdns = (next) => next(OK, 'client.example');
+exports.hook_rcpt = (next) => next(OK);
+exports.hook_queue = (next) => next(OK);
+{refusal}
+""",
+}
+
+
+@contextlib.contextmanager
+def haraka(setup: Setup) -> Iterator[Running]:
+    """Run the Node server in one process, one plugin that accepts and discards, no DNS, no log."""
+    command, port = _peer("haraka"), free_port()
+    refusal = "exports.hook_data = (next) => next(DENY, 'Refused');" if setup.refuses else ""
+    for name, text in HARAKA_FILES.items():
+        path = setup.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text.format(host=HOST, port=port, refusal=refusal))
+    argv = command.argv("-c", setup.folder)
+    with process("haraka", argv, command.env, setup.folder / "log") as starting:
+        yield wait_until_greeting(starting, port)
+
+
+SERVERS: dict[str, Callable[[Setup], contextlib.AbstractContextManager[Running]]] = {
+    "gatepost": gatepost,
+    "smtp-sink": smtp_sink,
+    "aiosmtpd": aiosmtpd,
+    "haraka": haraka,
+}
+
+REFERENCE = "smtp-sink"  # ratios are to this one
+SLOW = {"aiosmtpd", "haraka"}  # given a fifth of the messages, to be measured in as many seconds
+
+
+def versions(names: Sequence[str]) -> dict[str, str]:
+    """Return the versions of Python and of the peers among some servers."""
+    asked = [name for name in names if name in peers.PROGRAMS]
+    found = {name: command.version for name in asked if (command := peers.find(name))}
+    return {"python": sys.version.split()[0], **found}

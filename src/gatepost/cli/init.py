@@ -1,0 +1,40 @@
+"""`gatepost init`: a folder to start from."""
+
+from pathlib import Path
+
+import click
+
+from gatepost.cli.folder import create, starter
+from gatepost.cli.output import Failure, reason, say
+
+NEXT_STEPS = """\
+{folder} is ready to serve. Next:
+
+  cd {folder}
+  gatepost check             # shows what is in force and what looks wrong
+  gatepost try --to alice@example.com --to trap@example.com
+  gatepost serve
+
+Then put your own into gatepost.toml (hostname, domains), users and verybadrcptto."""
+
+
+@click.command(epilog="Example: gatepost init mail && cd mail && gatepost serve")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+def command(folder: Path) -> None:
+    """Write a starter folder: a commented configuration, a trap list, a plugin with its test.
+
+    DIR must not exist, or be empty.
+    """
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise Failure(f"{folder}: expected a folder that is empty or does not exist yet")
+        create(folder, starter())
+    except OSError as error:
+        raise Failure(reason(error)) from error
+    say_lines(NEXT_STEPS.format(folder=folder))
+
+
+def say_lines(text: str) -> None:
+    """Write several lines to standard output."""
+    for line in text.splitlines():
+        say(line)

@@ -1,0 +1,66 @@
+"""A group of commands that are imported on demand, and what becomes of their errors."""
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import click
+
+from gatepost.cli.output import complain
+
+# What a shell says of a process that SIGINT ended.
+INTERRUPTED = 130
+
+
+class LazyCommand(NamedTuple):
+    """Where a command is – `command` in that module – and one line of help."""
+
+    module: str
+    summary: str
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are the rows of `table`.
+
+    A command returns its exit status, None for 0.
+    """
+
+    def __init__(self, *args: Any, table: Mapping[str, LazyCommand], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of the table."""
+        return list(self._table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command; None if there is none of that name."""
+        row = self._table.get(cmd_name)
+        if row is None:
+            return None
+        command: click.Command = importlib.import_module(row.module).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the help's list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, row.summary) for name, row in self._table.items()])
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> NoReturn:
+        """Run a command line and end the process with its exit status."""
+        try:
+            status = super().main(args, *rest, **options | {"standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.UsageError as error:
+            hint = f", see {error.ctx.command_path} --help" if error.ctx is not None else ""
+            complain(error.format_message().rstrip(".") + hint)
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            complain(error.format_message())
+            sys.exit(error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            sys.exit(INTERRUPTED)
+        sys.exit(status or 0)

@@ -1,0 +1,77 @@
+"""How commands speak: complaints to standard error, data to standard output, as text or JSON."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from gatepost.server.printable import printable
+
+
+class Failure(click.ClickException):
+    """The command failed: exit status 1, and one line for each problem."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+
+
+class WrongUsage(click.ClickException):
+    """What was typed cannot be meant: exit status 2."""
+
+    exit_code = 2
+
+
+def complain(text: str) -> None:
+    """Write each line to standard error, after `gatepost: `."""
+    for line in text.splitlines():
+        click.echo(f"gatepost: {printable(line)}", err=True)
+
+
+def say(text: str = "") -> None:
+    """Write a line to standard output, safe for a terminal."""
+    click.echo(printable(text))
+
+
+def say_json(data: Any) -> None:
+    """Write data to standard output as JSON."""
+    click.echo(json.dumps(data, indent=2))
+
+
+def reason(error: OSError) -> str:
+    """Return what the system says is wrong, with the file if it names one."""
+    what = error.strerror or str(error)
+    return f"{error.filename}: {what}" if error.filename else what
+
+
+def joined(words: Iterable[str]) -> str:
+    """Return words as a list to read, `none` if there are none."""
+    return ", ".join(words) or "none"
+
+
+def say_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write a table: with bold headers and wrapped to the width on a terminal, else plain."""
+    safe = [[printable(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _rich_table(headers, safe)
+    else:
+        _plain_table(headers, safe)
+
+
+def _rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - 50 ms, for a terminal only
+    from rich.table import Table  # noqa: PLC0415 - likewise
+    from rich.text import Text  # noqa: PLC0415 - likewise
+
+    table = Table(*headers, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def _plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    for row in (headers, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())

@@ -1,0 +1,80 @@
+"""`gatepost plugin new`: a plugin to start from, with a test that passes."""
+
+import re
+import sys
+from keyword import iskeyword
+from pathlib import Path
+
+import click
+
+from gatepost.cli.folder import create, template
+from gatepost.cli.output import Failure, WrongUsage, reason, say
+from gatepost.cli.settings import config_option
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+# Modules that the test and pytest itself need under these names.
+_TAKEN = frozenset({"gatepost", "pytest", "conftest"})
+
+
+@click.group(epilog="Example: gatepost plugin new no_newcomers")
+def command() -> None:
+    """Write a new plugin and its test."""
+
+
+@command.command("new", epilog="Example: gatepost plugin new no_newcomers && pytest plugins")
+@click.argument("name")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("plugins"),
+    show_default=True,
+    help="Where; a relative path starts at the configuration's folder.",
+)
+@config_option
+def new(name: str, *, folder: Path, file: Path) -> None:
+    """Write DIR/NAME.py and DIR/test_NAME.py, a test that passes.
+
+    NAME is a Python name in lower case. Nothing is overwritten.
+    """
+    check_name(name)
+    place = file.parent / folder
+    texts = {f"{name}.py": _filled("plugin.txt", name)}
+    texts[f"test_{name}.py"] = _filled("test_plugin.txt", name)
+    try:
+        create(place, texts)
+    except FileExistsError as error:
+        raise Failure(f"{error.filename}: exists already, expected a new name") from error
+    except OSError as error:
+        raise Failure(reason(error)) from error
+    _say_next(place, folder / f"{name}.py", name)
+
+
+def check_name(name: str) -> None:
+    """Raise `WrongUsage` unless a module of this name can be imported by its test."""
+    if not _NAME.fullmatch(name) or iskeyword(name):
+        raise WrongUsage(f"NAME: expected a Python name such as no_mondays, found {name!r}")
+    if name in _TAKEN or name in sys.stdlib_module_names or name.startswith("test_"):
+        raise WrongUsage(f"NAME: expected a name that no other module has, found {name!r}")
+
+
+def class_name(name: str) -> str:
+    """Return the name of a plugin's class: `no_mondays` is `NoMondays`."""
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def _filled(name: str, plugin: str) -> str:
+    text = template(name).replace("@NAME@", plugin)
+    return text.replace("@CLASS@", class_name(plugin))
+
+
+def _say_next(place: Path, use: Path, name: str) -> None:
+    say(f"{place / name}.py and its test are written. Run the test:")
+    say()
+    say(f"  pytest {place}/test_{name}.py")
+    say()
+    say("To use it, put this into the configuration:")
+    say()
+    say("  [[plugin]]")
+    say(f'  use = "{use}"')
+    say('  options = { user = "robot" }')

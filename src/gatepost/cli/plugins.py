@@ -1,0 +1,82 @@
+"""`gatepost plugins`: what there is to use, and what is used."""
+
+import inspect
+import sys
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import click
+import msgspec
+
+from gatepost.cli.output import complain, joined, say, say_json, say_table
+from gatepost.cli.settings import DEFAULT_FILE, config_option, json_option, read_config
+from gatepost.plugin.base import Plugin
+from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS, STAGES
+from gatepost.plugin.host import PluginError
+from gatepost.plugin.loader import ENTRY_POINT_GROUP, builtin_names, find_plugin
+from gatepost.server import logs
+
+_METHODS = [f"{stage}_{hook}" for hook in HOOKS for stage in STAGES]
+_METHODS += [f"on_{name}" for name in NOTIFICATIONS]
+
+
+class Shown(msgspec.Struct):
+    """A plugin: its name, whether shipped, installed or a file, and whether it is configured."""
+
+    name: str
+    kind: str
+    configured: bool
+    about: str
+    hooks: list[str]
+
+
+@click.command(epilog="Example: gatepost plugins --json")
+@config_option
+@json_option
+def command(file: Path, *, as_json: bool) -> int:
+    """Show the plugins that are shipped, installed or configured: what each does, and where."""
+    logs.configure_command()
+    errors: list[str] = []
+    found = list(_all(file, errors))
+    if as_json:
+        say_json(msgspec.to_builtins(found))
+    elif found:
+        rows = [[p.name, p.kind, "yes" if p.configured else "no", p.about] for p in found]
+        hooks = [joined(one.hooks) for one in found]
+        cells = [[*row, text] for row, text in zip(rows, hooks, strict=True)]
+        say_table(("name", "kind", "configured", "about", "hooks"), cells)
+    else:
+        say("no plugins; gatepost plugin new NAME writes one")
+    for error in errors:
+        complain(error)
+    return 1 if errors else 0
+
+
+def _all(file: Path, errors: list[str]) -> Iterator[Shown]:
+    """Yield every plugin once; those that cannot be used are named in `errors`."""
+    has_config = file.exists() or file != DEFAULT_FILE
+    config = read_config(file) if has_config else None
+    base = Path() if config is None else config.base
+    uses = [] if config is None else [one.use for one in config.plugin]
+    kinds = dict.fromkeys(uses, "file")
+    kinds |= {point.name: "installed" for point in entry_points(group=ENTRY_POINT_GROUP)}
+    kinds |= dict.fromkeys(builtin_names(), "shipped")
+    for use, kind in sorted(kinds.items()):
+        try:
+            plugin, name = find_plugin(use, base)
+        except PluginError as error:
+            errors.append(str(error))
+            continue
+        yield Shown(name, kind, use in uses, first_line(plugin), hooks_of(plugin))
+
+
+def first_line(plugin: type[Plugin]) -> str:
+    """Return the first line of a plugin's own documentation, or its module's."""
+    own = plugin.__dict__.get("__doc__") or sys.modules[plugin.__module__].__doc__ or ""
+    return inspect.cleandoc(own).partition("\n")[0]
+
+
+def hooks_of(plugin: type[Plugin]) -> list[str]:
+    """Return the hook methods a plugin has, in the order of a session."""
+    return [name for name in _METHODS if hasattr(plugin, name)]

@@ -1,0 +1,129 @@
+"""What may be meant but is probably not: the warnings of `gatepost check`.
+
+Each function looks at one thing and yields sentences; SUSPICIONS has them all. A kind of warning
+that comes once for each entry of a list is cut off at MAX_OF_A_KIND.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from gatepost.config.listen import UnixAddress
+from gatepost.config.schema import Config
+from gatepost.model.address import Address
+from gatepost.model.session import Recipient
+from gatepost.session.assemble import Lists
+from gatepost.session.policy import Policy
+
+MAX_OF_A_KIND = 20
+
+# Names under which plugins for other servers do what is in the core here.
+TRAP_PLUGINS = frozenset(
+    {
+        "badrcptto",
+        "check_badrcptto",
+        "check_verybadrcptto",
+        "honeypot",
+        "spamtrap",
+        "traps",
+        "verybadrcptto",
+    }
+)
+
+Suspicion = Callable[[Config, Policy, Lists], Iterator[str]]
+
+
+def suspicions(config: Config, policy: Policy, lists: Lists) -> Iterator[str]:
+    """Yield every warning."""
+    for look in SUSPICIONS:
+        found = look(config, policy, lists)
+        yield from islice(found, MAX_OF_A_KIND)
+        more = sum(1 for _ in found)
+        if more:
+            yield f"… and {more} more of this kind"
+
+
+def _hostname(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
+    if config.server.hostname == "localhost":
+        yield (
+            "server.hostname is localhost: expected the name this host has in the DNS,"
+            " which senders and the Received header are shown"
+        )
+
+
+def _domains(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
+    if not config.recipients.domains:
+        yield "recipients.domains is empty: every recipient is refused with 550 5.7.1"
+
+
+def _known(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
+    if config.recipients.domains and not config.recipients.known:
+        yield (
+            "recipients.known is empty: every address of your domains exists, and a Maildir"
+            " is made for each that anybody invents"
+        )
+
+
+def _routes(config: Config, policy: Policy, _lists: Lists) -> Iterator[str]:
+    if not config.route:
+        yield "there is no [[route]]: every recipient is deferred with 451 4.3.5"
+        return
+    for source in policy.domains:
+        for key in source.current:
+            domain = f"any{key}" if key.startswith(".") else key
+            rcpt = Recipient(Address("any", domain), {}, "any", domain)
+            if policy.router.route(rcpt) is None:
+                yield (
+                    f"no [[route]] takes all of {key}: recipients there that none names are"
+                    " deferred with 451 4.3.5"
+                )
+
+
+def _empty_lists(_config: Config, _policy: Policy, lists: Lists) -> Iterator[str]:
+    for file in lists.files:
+        if not len(file.current):
+            yield f"{file.path}: there is no entry in it"
+
+
+def _traps(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
+    traps = config.traps
+    if not traps.lists:
+        yield "traps.lists is empty: no address is a trap"
+        return
+    if traps.action == "shadow":
+        yield "traps.action is shadow: messages that name a trap are taken, and only logged"
+    elif traps.delay == 0:
+        yield "traps.delay is 0: whoever washes a list learns at full speed which addresses to drop"
+
+
+def _unarmed(_config: Config, policy: Policy, _lists: Lists) -> Iterator[str]:
+    return map(str, policy.traps.table.report())
+
+
+def _trap_plugins(_config: Config, policy: Policy, _lists: Lists) -> Iterator[str]:
+    for one in policy.plugins.installed:
+        if one.plugin.name in TRAP_PLUGINS:
+            yield (
+                f"plugin {one.plugin.name}: its name says that it looks for traps, which the"
+                " server itself does before any plugin; see traps.lists"
+            )
+
+
+def _folders(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
+    for listen in config.listen:
+        if isinstance(listen.address, UnixAddress):
+            folder = config.path(listen.address.path).parent
+            if not folder.is_dir():
+                yield f"{listen.address}: there is no folder {folder}"
+
+
+SUSPICIONS: tuple[Suspicion, ...] = (
+    _hostname,
+    _folders,
+    _domains,
+    _known,
+    _routes,
+    _empty_lists,
+    _traps,
+    _unarmed,
+    _trap_plugins,
+)

@@ -1,0 +1,241 @@
+"""`gatepost traps`: the trap lists of the configuration."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from gatepost.cli import traplists
+from gatepost.cli.output import Failure, WrongUsage, complain, reason, say, say_json
+from gatepost.cli.scratch import progress, scratch
+from gatepost.cli.settings import config_option, json_option, read_config
+from gatepost.config.schema import Config
+from gatepost.lists.addresses import AddressList
+from gatepost.lists.entry import Entry
+from gatepost.lists.source import ListError
+from gatepost.model.address import Address, AddressError
+from gatepost.session.assemble import SetupError, find_lists, load_lists
+from gatepost.traps.table import TrapTable
+
+list_option = click.option(
+    "--list", "name", metavar="FILE", help="One of the configuration's lists, as it is named there."
+)
+
+
+@click.group(
+    epilog="Example: gatepost traps add old-sales@example.com --note 'gone since 2019'",
+)
+def command() -> None:
+    """List, add, remove and test traps: addresses nobody may write to."""
+
+
+@command.command("list", epilog="Example: gatepost traps list --json")
+@config_option
+@json_option
+def list_traps(file: Path, *, as_json: bool) -> None:
+    """Print every trap with its note and its place.
+
+    Says so where an entry is not armed, and why.
+    """
+    config = read_config(file)
+    with scratch(config) as usable:
+        lists = find_lists(usable)
+        try:
+            with progress([one.path for one in lists.files]):
+                load_lists(lists)
+        except SetupError as error:
+            raise Failure(*error.problems) from error
+        report = TrapTable(lists.traps, lists.known).report()
+        unarmed = {(one.entry.source, one.entry.line): one.reason.value for one in report}
+        found = (entry for source in lists.traps for entry in source.current)
+        rows = ((entry, unarmed.get((entry.source, entry.line), "")) for entry in found)
+        if as_json:
+            _print_json(rows)
+        else:
+            _print_text(rows)
+
+
+def _print_json(rows: Iterator[tuple[Entry, str]]) -> None:
+    """Print an array, item by item: there may be millions."""
+    separator = "["
+    for entry, why in rows:
+        click.echo(separator)
+        click.echo(json.dumps(_as_data(entry, why)), nl=False)
+        separator = ","
+    click.echo("[]" if separator == "[" else "\n]")
+
+
+def _as_data(entry: Entry, not_armed: str) -> dict[str, object]:
+    return {
+        "trap": entry.text,
+        "kind": entry.kind.value,
+        "note": entry.note,
+        "list": entry.source,
+        "line": entry.line,
+        "armed": not not_armed,
+        "not_armed_because": not_armed,
+    }
+
+
+def _print_text(rows: Iterator[tuple[Entry, str]]) -> None:
+    for entry, why in rows:
+        words = [f"{entry.source}:{entry.line}", entry.text]
+        words += [entry.note] if entry.note else []
+        words += [f"[not armed: {why}]"] if why else []
+        say("  ".join(words))
+
+
+@command.command("add", epilog="Example: gatepost traps add @old.example.com --note 'sold in 2020'")
+@click.argument("address")
+@click.option(
+    "--note", default="", help="What to remember of it: where it was published, since when."
+)
+@list_option
+@config_option
+def add(address: str, *, note: str, name: str | None, file: Path) -> None:
+    """Add a trap: an address, @domain, or /regular expression/.
+
+    The server knows it within a second. Does nothing if it is in one of the lists already.
+    """
+    entry = _entry(address, note)
+    config = read_config(file)
+    target = _chosen(config, name)[0]
+    existing = _first(config, entry)
+    if existing is not None:
+        say(f"{entry.text} is in {existing.source}:{existing.line} already")
+        return
+    try:
+        traplists.append(target, entry)
+    except OSError as error:
+        raise Failure(f"{target}: cannot be written: {error.strerror}") from error
+    say(f"{entry.text} added to {target}")
+    with _list_errors():
+        known = traplists.known(config, {entry.key})
+    for unarmed in TrapTable([AddressList([entry])], known).report():
+        complain(f"warning: {entry.text} is not armed: it is {unarmed.reason.value}")
+
+
+def _first(config: Config, entry: Entry) -> Entry | None:
+    """Return the first entry of any list that is the same; a list that is missing has none."""
+    paths = [path for path in _paths(config) if path.exists()]
+    with progress(paths), _list_errors():
+        lists = [traplists.matching(path, {entry.key}) for path in paths]
+    same = (other for one in lists for other in one if other.key == entry.key)
+    return next(same, None)
+
+
+@command.command("remove", epilog="Example: gatepost traps remove old-sales@example.com")
+@click.argument("address")
+@list_option
+@config_option
+def remove(address: str, *, name: str | None, file: Path) -> None:
+    """Remove a trap, from all lists or from one."""
+    entry = _entry(address, "")
+    config = read_config(file)
+    chosen = _chosen(config, name) if name else _paths(config)
+    removed: list[Entry] = []
+    with progress(chosen):
+        for path in chosen:
+            try:
+                removed += traplists.remove(path, entry.key)
+            except OSError as error:
+                raise Failure(f"{path}: cannot be changed: {error.strerror}") from error
+    if not removed:
+        raise Failure(f"{entry.text} is in none of the lists")
+    for one in removed:
+        say(f"{one.text} removed from {one.source}:{one.line}")
+
+
+@command.command("test", epilog="Example: gatepost traps test bob@example.com trap@example.com")
+@click.argument("addresses", nargs=-1, required=True)
+@config_option
+@json_option
+def test(addresses: tuple[str, ...], *, file: Path, as_json: bool) -> int:
+    """Say whether addresses are traps, and which entry says so.
+
+    Exit status 0 if all are, 1 if one is not.
+    """
+    parsed = [_address(one) for one in addresses]
+    config = read_config(file)
+    with progress(_paths(config)), _list_errors():
+        found = traplists.look_up(config, parsed)
+    if as_json:
+        say_json([_found_as_data(one) for one in found])
+    else:
+        for one in found:
+            say(_found_as_text(one))
+    return 0 if all(one.trap is not None for one in found) else 1
+
+
+def _found_as_data(found: traplists.Found) -> dict[str, object]:
+    hit = found.trap or found.spared
+    data: dict[str, object] = {"address": found.address, "trap": found.trap is not None}
+    if hit is not None:
+        entry = hit.text if isinstance(hit, Entry) else hit.entry
+        data |= {"entry": entry, "note": hit.note, "list": hit.source, "line": hit.line}
+    return data
+
+
+def _found_as_text(found: traplists.Found) -> str:
+    if found.trap is not None:
+        hit = found.trap
+        note = f" ({hit.note})" if hit.note else ""
+        return f"{found.address}: trap, named by {hit.entry}{note} in {hit.source}:{hit.line}"
+    if found.spared is not None:
+        entry = found.spared
+        where = f"{entry.source}:{entry.line}"
+        return (
+            f"{found.address}: no trap, {entry.text} in {where} names it,"
+            " but it is a role address or a known recipient"
+        )
+    return f"{found.address}: no trap"
+
+
+@contextmanager
+def _list_errors() -> Iterator[None]:
+    """Turn a list that cannot be read into a failure of the command."""
+    try:
+        yield
+    except ListError as error:
+        raise Failure(str(error)) from error
+    except OSError as error:
+        raise Failure(reason(error)) from error
+
+
+def _entry(text: str, note: str) -> Entry:
+    try:
+        return traplists.parse_entry(text, note)
+    except traplists.EntryError as error:
+        raise WrongUsage(str(error)) from error
+
+
+def _address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except AddressError as error:
+        raise WrongUsage(str(error)) from error
+
+
+def _paths(config: Config) -> list[Path]:
+    return [config.path(name) for name in config.traps.lists]
+
+
+def _chosen(config: Config, name: str | None) -> list[Path]:
+    """Return the one list to change: the first, or the one named."""
+    paths = _paths(config)
+    if not paths:
+        raise Failure("traps.lists: expected at least one list, found none")
+    if name is None:
+        return paths[:1]
+    wanted = Path(name).absolute()
+    chosen = [
+        path
+        for path, known in zip(paths, config.traps.lists, strict=True)
+        if name == known or wanted == path.absolute()
+    ]
+    if not chosen:
+        expected = ", ".join(config.traps.lists)
+        raise WrongUsage(f"--list: expected one of traps.lists ({expected}), found {name!r}")
+    return chosen

@@ -1,0 +1,126 @@
+"""`gatepost try`: what would become of a message."""
+
+import asyncio
+from ipaddress import ip_address
+from pathlib import Path
+
+import click
+import msgspec
+
+from gatepost.cli.output import Failure, WrongUsage, reason, say, say_json, say_table
+from gatepost.cli.scratch import progress, scratch
+from gatepost.cli.settings import config_option, json_option, read_config
+from gatepost.cli.trial import Envelope, Step, Trial, hold, short_message
+from gatepost.config.schema import Config
+from gatepost.model.address import NULL_PATH, Address, AddressError
+from gatepost.plugin.host import PluginError
+from gatepost.server import logs
+from gatepost.session.assemble import SetupError
+
+
+@click.command(
+    "try",
+    epilog="Example: gatepost try --from a@example.org --to bob@example.com --to trap@example.com",
+)
+@config_option
+@json_option
+@click.option("--ip", default="192.0.2.1", show_default=True, help="The client's IP address.")
+@click.option("--helo", default="client.example", show_default=True, help="The client's name.")
+@click.option("--from", "sender", default="", help='The sender; "" for the null reverse-path.')
+@click.option("--to", "recipients", multiple=True, required=True, help="A recipient; repeat it.")
+@click.option(
+    "--message",
+    type=click.Path(path_type=Path, allow_dash=True, dir_okay=False),
+    help="A file with the message, - for standard input; without it a short one is made.",
+)
+def command(
+    file: Path,
+    *,
+    as_json: bool,
+    ip: str,
+    helo: str,
+    sender: str,
+    recipients: tuple[str, ...],
+    message: Path | None,
+) -> int:
+    """Run one message through the real lists and plugins, in memory, and show who said what.
+
+    Nothing is delivered and no delay is waited for; plugins do what they do. Exit status 0 if the
+    message would be accepted, 1 if not.
+    """
+    envelope = Envelope(
+        _ip(ip), _helo(helo), _sender(sender), [_address("--to", one) for one in recipients]
+    )
+    content = short_message(envelope) if message is None else _content(message)
+    config = read_config(file)
+    logs.configure_command()
+    trial = _hold(config, envelope, content)
+    if as_json:
+        say_json(msgspec.to_builtins(trial))
+    else:
+        _show(trial)
+    return 0 if trial.accepted else 1
+
+
+def _hold(config: Config, envelope: Envelope, content: bytes) -> Trial:
+    paths = [config.path(name) for name in config.traps.lists]
+    try:
+        with scratch(config) as usable, progress(paths):
+            return asyncio.run(hold(usable, envelope, content))
+    except (SetupError, PluginError) as error:
+        raise Failure(str(error)) from error
+    except OSError as error:
+        raise Failure(reason(error)) from error
+
+
+def _show(trial: Trial) -> None:
+    say_table(("hook", "about", "asked", "who", "answer", "reply"), [*map(_row, trial.steps)])
+    say()
+    for trap in trial.traps:
+        say(f"trap: {trap}")
+    if trial.delay:
+        say(f"the client waits {trial.delay:g} s for it")
+    say("accepted" if trial.accepted else "refused")
+
+
+def _row(step: Step) -> list[str]:
+    """Return a step as a row of the table; of a reply of several lines the first is enough."""
+    first, _, more = step.reply.partition("\n")
+    reply = f"{first} …" if more else first
+    asked = ", ".join(step.asked)
+    return [step.hook, step.about, asked or "-", step.by or "-", step.answer or "-", reply]
+
+
+def _ip(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise WrongUsage(f"--ip: expected an IP address, found {text!r}") from None
+
+
+def _helo(text: str) -> str:
+    if not text.isprintable() or not text.isascii() or not text or " " in text:
+        raise WrongUsage(f"--helo: expected a name such as client.example, found {text!r}")
+    return text
+
+
+def _sender(text: str) -> Address:
+    return NULL_PATH if text in {"", "<>"} else _address("--from", text)
+
+
+def _address(option: str, text: str) -> Address:
+    if text.lower() == "postmaster":
+        return Address(text, "")
+    try:
+        return Address.parse(text)
+    except AddressError as error:
+        raise WrongUsage(f"{option}: {error}") from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with click.open_file(str(path), "rb") as file:
+            content: bytes = file.read()
+    except OSError as error:
+        raise Failure(f"--message: {reason(error)}") from error
+    return content

@@ -1,0 +1,149 @@
+"""The target `maildir:`: one file per message in a folder per recipient.
+
+The format is D. J. Bernstein's (https://cr.yp.to/proto/maildir.html): write in tmp/, fsync, move
+to new/. Success is said when the file, its name in new/ and every folder on the way are fsynced.
+
+Theory of operation: two phases over all folders. First each gets its copy in tmp/, written and
+fsynced – here disks fill up. Then all are moved, and the new/ folders fsynced. A failure anywhere
+takes every copy back. A process killed in the first phase leaves files in tmp/ only, which no
+reader looks at and which readers remove after 36 hours. Killed in the second, the copies that were
+moved stay: the client had no answer and sends again, a duplicate but no loss. Likewise where a
+reader moved a message out of new/ before a failure could take it back.
+
+A file is Return-Path (RFC 5321 section 4.4), the header fields added on the way and the content
+byte for byte: line ends stay CRLF, and a Return-Path the sender wrote stays where it was.
+Recipients that share a folder (user and user+tag) share one copy.
+
+Disk work runs in a thread. A delivery that is cancelled is taken back unless its second phase has
+begun; either way the message is no longer read once the cancellation gets through.
+
+Trusts the template. Security: names are made safe by `template`; files are for their owner only.
+"""
+
+import asyncio
+import os
+import re
+import secrets
+import threading
+import time
+from concurrent.futures import Executor
+from contextlib import suppress
+from itertools import chain, count
+from pathlib import Path
+
+from gatepost.delivery.copies import Copies
+from gatepost.delivery.durable import DurableFolders
+from gatepost.delivery.target import Delivery, DeliveryError
+from gatepost.delivery.template import PathTemplate
+from gatepost.model.address import Address, domain_key
+from gatepost.model.session import Recipient
+
+SUBFOLDERS = ("tmp", "new", "cur")
+MAX_HOST = 128  # characters of the host name in a file name, which has 255 octets for everything
+
+_TRY_AGAIN = "The message could not be stored, please try again later"
+_IMPURE = re.compile(r"[\0-\x1f\x7f\ud800-\udfff]")
+_ESCAPES = str.maketrans({"/": r"\057", ":": r"\072"})  # as the format has it
+
+
+class Maildir:
+    """Delivers into Maildirs.
+
+    `template` is a path with fields (see `PathTemplate`) relative to `base`: `{local}` and its
+    other name `{user}` are the local part in lower case without subaddress, `{domain}` the domain
+    in lower case and A-labels. `hostname` stands for the domain of `<postmaster>` and in file
+    names; `executor` runs the disk work, by default the event loop's own. Raises ValueError for a
+    template that cannot be used.
+    """
+
+    def __init__(
+        self, template: str, *, base: Path, hostname: str, executor: Executor | None = None
+    ) -> None:
+        self._template = PathTemplate(template, base)
+        self._hostname = domain_key(hostname)
+        self._names = UniqueNames(hostname)
+        self._folders = DurableFolders()
+        self._executor = executor
+
+    def folder(self, recipient: Recipient) -> Path:
+        """Return the Maildir of this recipient; it need not exist."""
+        address = recipient.address
+        user = recipient.user or address.local.lower()
+        domain = domain_key(address.domain) or self._hostname
+        return self._template.path({"local": user, "user": user, "domain": domain})
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Store one copy in each distinct folder; raises `DeliveryError`, always temporary."""
+        cancelled = threading.Event()
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(self._executor, self._store, delivery, cancelled)
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            cancelled.set()
+            await _settled(work)
+            raise
+
+    def _store(self, delivery: Delivery, cancelled: threading.Event) -> None:
+        copies = Copies()
+        try:
+            self._write_all(copies, delivery, cancelled)
+            copies.move()
+        except OSError as error:
+            raise _not_stored("; ".join([str(error), *copies.take_back()])) from error
+        except BaseException:
+            copies.take_back()
+            raise
+
+    def _write_all(self, copies: Copies, delivery: Delivery, cancelled: threading.Event) -> None:
+        for folder in dict.fromkeys(map(self.folder, delivery.recipients)):
+            self._write(copies, folder, delivery)
+        if cancelled.is_set():
+            raise _not_stored("cancelled before the message was in place")
+
+    def _write(self, copies: Copies, folder: Path, delivery: Delivery) -> None:
+        for name in SUBFOLDERS:
+            self._folders.ensure(folder / name)
+        message = delivery.message
+        trace = return_path(delivery.transaction.reverse_path)
+        expected = len(trace) + sum(map(len, message.added)) + message.size
+        found = copies.write(folder / "tmp" / self._names.next(), chain((trace,), message))
+        if found != expected:
+            raise _not_stored(f"{folder}: expected {expected} octets of message, found {found}")
+
+
+def return_path(reverse_path: Address) -> bytes:
+    """Return the trace field of final delivery, RFC 5321 section 4.4; raises `DeliveryError`."""
+    path = str(reverse_path)
+    if _IMPURE.search(path):
+        raise _not_stored(f"expected a reverse-path without control characters, found {path!r}")
+    return f"Return-Path: <{path}>\r\n".encode()
+
+
+class UniqueNames:
+    """File names that no other process on any host gives: seconds, a unique part, the host.
+
+    The unique part is microseconds, process, a count and a random number. Threads may share one.
+    """
+
+    def __init__(self, hostname: str) -> None:
+        self._host = hostname.translate(_ESCAPES)[:MAX_HOST]
+        self._counter = count()
+
+    def next(self) -> str:
+        """Return a name never given before."""
+        seconds, rest = divmod(time.time_ns(), 1_000_000_000)
+        unique = f"M{rest // 1000}P{os.getpid()}Q{next(self._counter)}R{secrets.token_hex(8)}"
+        return f"{seconds}.{unique}.{self._host}"
+
+
+def _not_stored(detail: str) -> DeliveryError:
+    return DeliveryError(_TRY_AGAIN, detail=f"maildir: {detail}")
+
+
+async def _settled(work: asyncio.Future[None]) -> None:
+    """Wait for the thread whatever happens: the caller is about to close what it reads."""
+    while not work.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([work])
+    work.exception()  # seen: the cancellation is what the caller hears of

@@ -1,0 +1,202 @@
+"""Building the index of a big list: `python -m gatepost.lists.build LIST INDEX`.
+
+A process of its own at low priority, so that neither the event loop nor its process's memory feels
+it. The index is made under a temporary name, made durable, and only then given its name: it is
+either the old one or the new one, whole. Workers that want the same index at the same time wait
+for each other at a lock, and who comes second finds it done.
+
+The words are sorted in 256 parts by their first octet: sorting all at once would take a quarter
+of a gigabyte of Python integers for the largest public list.
+
+Limits: `index.MAX_TEXT`; MAX_SPECIALS of the patterns and of the bad lines are kept.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from array import array
+from contextlib import contextmanager, suppress
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from gatepost.lists.addresses import MAX_ERRORS, MAX_PATTERNS
+from gatepost.lists.entry import Entry, Kind, LineError, attempt, parse_octets
+from gatepost.lists.index import (
+    FAN_OUT,
+    LINE_COUNT_EVERY,
+    MAX_TEXT,
+    TABLE_ALIGNMENT,
+    TEXT_START,
+    Header,
+    Index,
+    IndexFileError,
+    hash_key,
+)
+from gatepost.lists.source import Identity, ListError, open_regular, settled
+from gatepost.lists.text import BLOCK, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# One more than a list keeps, so that it sees that there are more.
+MAX_SPECIALS = {Kind.PATTERN: MAX_PATTERNS + 1, None: MAX_ERRORS}
+
+_PARTS = 256
+
+
+def build(source: Path, target: Path) -> None:
+    """Make `target` the index of the list `source` as it is now.
+
+    Raises `ListError` when the list cannot be read and OSError when the index cannot be written.
+    """
+    with _lock(target), open_regular(source) as (file, identity):
+        if identity.size > MAX_TEXT:
+            raise ListError(f"{source}: expected less than 4 GiB, found {identity.size} octets")
+        if not is_of(target, identity):
+            # An identity that the file may keep after another write is no proof of its content.
+            _write(
+                target, file, identity if settled(identity) else identity._replace(modified_ns=0)
+            )
+
+
+def is_of(target: Path, identity: Identity) -> bool:
+    """Whether `target` is a usable index of a list in that very state."""
+    try:
+        return Index(target).header.identity == identity
+    except (OSError, IndexFileError):
+        return False
+
+
+@contextmanager
+def _lock(target: Path) -> Iterator[None]:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(target.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write(target: Path, file: BinaryIO, identity: Identity) -> None:
+    temporary = target.with_suffix(".new")
+    try:
+        with _create(temporary) as out:
+            out.seek(TEXT_START)
+            size = _copy(file, out, identity.size)
+            out.flush()
+            tables = Tables(Text(os.dup(out.fileno()), TEXT_START, size))
+            header = tables.write(out, identity)
+            out.seek(0)
+            out.write(header.pack())
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _create(path: Path) -> BinaryIO:
+    flags = os.O_CREAT | os.O_TRUNC | os.O_RDWR | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o600), "w+b")
+
+
+def _copy(file: BinaryIO, out: BinaryIO, size: int) -> int:
+    """Copy at most `size` octets and return how many there were."""
+    copied = 0
+    while block := file.read(min(BLOCK, size - copied)):
+        out.write(block)
+        copied += len(block)
+    return copied
+
+
+class Tables:
+    """The tables over a text, collected line by line."""
+
+    def __init__(self, text: Text) -> None:
+        self._text_size = text.size
+        self._parts = [array("Q") for _ in range(_PARTS)]
+        self._counts = array("I", bytes(4 * (FAN_OUT + 1)))
+        self._line_counts = array("I")
+        self._specials = array("I")
+        self._room = dict(MAX_SPECIALS)
+        self._domains = self._bad_lines = self._lines = 0
+        for offset, raw in text.lines(0, text.size):
+            self._count_lines(offset)
+            self._add(offset, attempt(parse_octets, raw, "", 0))
+        self._count_lines(text.size)
+
+    def _count_lines(self, line_start: int) -> None:
+        """Note how many lines end before each mark up to the start of a line."""
+        mark = len(self._line_counts) * LINE_COUNT_EVERY
+        while mark < line_start:
+            self._line_counts.append(self._lines - 1)
+            mark += LINE_COUNT_EVERY
+        if mark == line_start:
+            self._line_counts.append(self._lines)
+        self._lines += 1
+
+    def _add(self, offset: int, item: Entry | LineError | None) -> None:
+        if item is None:
+            return
+        if isinstance(item, LineError):
+            self._bad_lines += 1
+            self._add_special(offset, None)
+        elif item.kind is Kind.PATTERN:
+            self._add_special(offset, Kind.PATTERN)
+        else:
+            self._domains += item.kind is Kind.DOMAIN
+            self._add_word(offset, hash_key(item.key))
+
+    def _add_special(self, offset: int, kind: Kind | None) -> None:
+        if self._room[kind]:
+            self._room[kind] -= 1
+            self._specials.append(offset)
+
+    def _add_word(self, offset: int, hashed: int) -> None:
+        self._parts[hashed >> 24].append(hashed << 32 | offset)
+        self._counts[(hashed >> 16) + 1] += 1
+
+    def write(self, out: BinaryIO, identity: Identity) -> Header:
+        """Write the tables behind the text and return the header that describes them."""
+        header = self._header(identity)
+        out.seek(header.tables_start)
+        for part in self._parts:
+            array("Q", sorted(part)).tofile(out)
+        array("I", accumulate(self._counts)).tofile(out)
+        self._line_counts.tofile(out)
+        self._specials.tofile(out)
+        return header
+
+    def _header(self, identity: Identity) -> Header:
+        end = TEXT_START + self._text_size
+        return Header(
+            *identity,
+            text_size=self._text_size,
+            tables_start=-(-end // TABLE_ALIGNMENT) * TABLE_ALIGNMENT,
+            words=sum(map(len, self._parts)),
+            line_counts=len(self._line_counts),
+            specials=len(self._specials),
+            domains=self._domains,
+            bad_lines=self._bad_lines,
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """Build an index; the process's exit status."""
+    source, target = map(Path, arguments)
+    with suppress(OSError):
+        os.nice(10)
+    try:
+        build(source, target)
+    except (ListError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,210 @@
+"""One line of a list: its grammar, and the entry or the complaint it becomes.
+
+The qmail control format, one entry a line:
+
+    # a comment            lines that start with # and blank lines say nothing
+    trap@example.com       one mailbox; `"a b"@example.com` where the local part needs quotes
+    @example.net           every mailbox of the domain (not of its subdomains)
+    /^sales-[0-9]+@/       a regular expression, searched in the canonical address, ignoring case
+
+White space ends the entry, the rest of the line is a note. A regular expression ends at the first
+unescaped `/` that white space or the end of the line follows; write `[ ]` for a blank after a
+slash. Leading and trailing blanks, a UTF-8 byte order mark and CR before LF are taken off.
+
+Trusts nothing: every other line is a `LineError`, never another exception. Regular expressions
+are Python's and can backtrack: what is matched is bounded (an address has at most 512 characters)
+but the patterns themselves are the administrator's code and are trusted to be sane.
+
+Limits: MAX_LINE octets.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from enum import Enum
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+import msgspec
+
+from gatepost.model.address import Address, AddressError, domain_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_Line = TypeVar("_Line", str, bytes)
+_Item = TypeVar("_Item")
+
+# The longest address is 512 octets as ASCII; the rest is room for a note.
+MAX_LINE = 8192
+
+_BLANKS = " \t\r\n"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# Most lines of most lists: already canonical, so that reading millions takes seconds. Everything
+# it takes is taken by the full grammar too, with the same key.
+_PLAIN_WORD = r"[a-z0-9_+=-]+"
+_PLAIN_LABEL = r"[a-z0-9]+(?:-+[a-z0-9]+)*"
+_PLAIN = re.compile(
+    rf"{_PLAIN_WORD}(?:\.{_PLAIN_WORD})*@{_PLAIN_LABEL}(?:\.{_PLAIN_LABEL})*", re.ASCII
+)
+_PLAIN_LENGTH = 255
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_ADDRESS_AND_NOTE = re.compile(r'("(?:[^"\\]|\\.)*"[^ \t]*|[^ \t]+)[ \t]*(.*)')
+_PATTERN_AND_NOTE = re.compile(r"(/(?:[^\\]|\\.)*?/)(?:$|[ \t]+(.*))")
+
+
+class Kind(Enum):
+    """What an entry names."""
+
+    ADDRESS = "address"
+    DOMAIN = "domain"
+    PATTERN = "pattern"
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One entry of a list.
+
+    `key` is the canonical form that is compared (`Address.key`, `@domain` or `/pattern/`), `text`
+    the entry as it was written, `note` the rest of the line, `source` and `line` where it stands.
+    """
+
+    kind: Kind
+    key: str
+    text: str
+    note: str
+    source: str
+    line: int
+
+
+class LineError(ValueError):
+    """A line that is no entry: where it stands, what was expected and what was found."""
+
+    def __init__(self, source: str, line: int, expected: str, found: str) -> None:
+        super().__init__(f"{source}:{line}: expected {expected}, found {found[:80]!r}")
+        self.source = source
+        self.line = line
+        self.expected = expected
+        self.found = found
+
+
+def parse_line(text: str, source: str, line: int) -> Entry | None:
+    """Read one line; None for a comment or a blank line. Raises `LineError`."""
+    text = text.strip(_BLANKS)
+    if len(text) < _PLAIN_LENGTH and _PLAIN.fullmatch(text):
+        return Entry(Kind.ADDRESS, text, text, "", source, line)
+    if is_silent(text):
+        return None
+    try:
+        kind, key, written, note = _READERS.get(text[0], _read_address)(check_text(text))
+    except _UnexpectedError as error:
+        raise LineError(source, line, str(error), text) from None
+    return Entry(kind, key, written, note, source, line)
+
+
+def parse_octets(raw: bytes, source: str, line: int) -> Entry | None:
+    """Read one line as it stands in a file; as `parse_line`."""
+    return parse_line(decode_line(raw, source, line), source, line)
+
+
+def parse_lines(lines: Iterable[str], source: str) -> Iterator[Entry | LineError]:
+    """Read lines, numbered from 1, into what each of them says."""
+    for number, text in enumerate(lines, start=1):
+        item = attempt(parse_line, text, source, number)
+        if item is not None:
+            yield item
+
+
+def attempt(
+    parse: Callable[[_Line, str, int], _Item], line: _Line, source: str, number: int
+) -> _Item | LineError:
+    """Return what `parse` makes of a line, or its complaint."""
+    try:
+        return parse(line, source, number)
+    except LineError as error:
+        return error
+
+
+def decode_line(raw: bytes, source: str, line: int) -> str:
+    """Return the text of a line of a file; raises `LineError` if too long or not UTF-8."""
+    if len(raw) > MAX_LINE:
+        head = raw[:80].decode("utf-8", "replace")
+        raise LineError(source, line, f"a line of at most {MAX_LINE} octets", head)
+    try:
+        return raw.removeprefix(_BYTE_ORDER_MARK).decode()
+    except UnicodeDecodeError:
+        raise LineError(source, line, "UTF-8", raw.decode("utf-8", "backslashreplace")) from None
+
+
+def is_silent(text: str) -> bool:
+    """Whether a stripped line is blank or a comment."""
+    return not text or text[0] == "#"
+
+
+def check_text(text: str) -> str:
+    """Return `text`, which holds no control characters; raises ValueError if it does."""
+    if _CONTROL.search(text):
+        raise _UnexpectedError("text without control characters")
+    return text
+
+
+def domain_or_literal(text: str) -> str:
+    """Return the key of a domain or an address literal; raises `AddressError`."""
+    return domain_key(Address.parse(f"postmaster@{text}").domain)
+
+
+def compile_pattern(entry_text: str) -> re.Pattern[str]:
+    """Compile `/pattern/`; raises ValueError saying what was expected."""
+    pattern = entry_text[1:-1]
+    if not pattern:
+        raise _UnexpectedError("a pattern between the slashes")
+    try:
+        # A pattern Python only warns of will mean something else one day: refused today.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return re.compile(pattern, re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError, Warning) as error:
+        raise _UnexpectedError(f"a regular expression ({error})") from None
+
+
+class _UnexpectedError(ValueError):
+    """What was expected; `parse_line` adds the place."""
+
+
+_Parts: TypeAlias = tuple[Kind, str, str, str]
+
+
+def _read_address(text: str) -> _Parts:
+    written, note = _split(text)
+    try:
+        address = Address.parse(written)
+    except AddressError:
+        raise _UnexpectedError("local-part@domain, @domain or /pattern/") from None
+    if not address.local:
+        # Its key would be that of the whole domain.
+        raise _UnexpectedError("a local part that is not empty")
+    return Kind.ADDRESS, address.key, written, note
+
+
+def _read_domain(text: str) -> _Parts:
+    written, note = _split(text)
+    try:
+        return Kind.DOMAIN, "@" + domain_or_literal(written[1:]), written, note
+    except AddressError:
+        raise _UnexpectedError("a domain name after the @") from None
+
+
+def _read_pattern(text: str) -> _Parts:
+    match = _PATTERN_AND_NOTE.fullmatch(text)
+    if match is None:
+        raise _UnexpectedError("a / that ends the pattern")
+    compile_pattern(match[1])
+    return Kind.PATTERN, match[1], match[1], match[2] or ""
+
+
+def _split(text: str) -> tuple[str, str]:
+    match = _ADDRESS_AND_NOTE.fullmatch(text)
+    assert match is not None
+    return match[1], match[2]
+
+
+_READERS: dict[str, Callable[[str], _Parts]] = {"@": _read_domain, "/": _read_pattern}

@@ -1,0 +1,106 @@
+"""A long text on disk, read in pieces at offsets: a list file, or the copy of one in an index.
+
+Read with pread and not mapped: what is looked at does not count as this process's memory, and a
+file that somebody truncates gives short pieces instead of a crash.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING
+
+from gatepost.lists.entry import MAX_LINE
+from gatepost.lists.lines import placed_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Self
+
+    from _typeshed import WriteableBuffer
+
+BLOCK = 1024 * 1024
+_USUAL_LINE = 256
+
+
+class Text:
+    """`size` octets of an open file, from `start`; owns the descriptor and closes it."""
+
+    def __init__(self, descriptor: int, start: int, size: int) -> None:
+        self._descriptor = descriptor
+        self._start = start
+        self.size = size
+
+    @classmethod
+    def of_file(cls, descriptor: int, size: int) -> Self:
+        """Return the first `size` octets of a file that stays open for whoever opened it."""
+        return cls(os.dup(descriptor), 0, size)
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return up to `size` octets from `offset`, fewer at the end."""
+        size = min(size, self.size - offset)
+        return os.pread(self._descriptor, size, self._start + offset) if size > 0 else b""
+
+    def line(self, offset: int) -> bytes:
+        """Return the line that starts at `offset`, cut short beyond MAX_LINE octets."""
+        piece = self.read(offset, _USUAL_LINE)
+        end = piece.find(b"\n")
+        if end < 0 and len(piece) == _USUAL_LINE:
+            piece = self.read(offset, MAX_LINE + 1)
+            end = piece.find(b"\n")
+        return piece if end < 0 else piece[: end + 1]
+
+    def lines(self, offset: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the lines between two offsets with theirs, cut short beyond MAX_LINE octets."""
+        window = io.BufferedReader(_Window(self, offset, end), BLOCK)
+        return ((offset + at, line) for at, line in placed_lines(window))
+
+    def lines_with(self, needles: tuple[bytes, ...]) -> Iterator[tuple[int, bytes]]:
+        """Yield the lines that hold one of `needles` (in lower case), ignoring case.
+
+        At the speed of a search through the text; no line longer than a block is found.
+        """
+        for start, block in self._blocks():
+            for at in sorted(_line_starts(block.lower(), needles)):
+                if start + at == 0 or self.read(start + at - 1, 1) == b"\n":
+                    yield start + at, self.line(start + at)
+
+    def _blocks(self) -> Iterator[tuple[int, bytes]]:
+        offset = 0
+        while block := self.read(offset, BLOCK):
+            whole = block[: block.rfind(b"\n") + 1] if len(block) == BLOCK else block
+            yield offset, whole or block
+            offset += len(whole or block)
+
+
+def _line_starts(block: bytes, needles: tuple[bytes, ...]) -> set[int]:
+    found = set()
+    for needle in needles:
+        at = block.find(needle)
+        while at >= 0:
+            found.add(block.rfind(b"\n", 0, at) + 1)
+            at = block.find(needle, at + 1)
+    return found
+
+
+class _Window(io.RawIOBase):
+    """The octets of a text between two offsets, as a file."""
+
+    def __init__(self, text: Text, offset: int, end: int) -> None:
+        super().__init__()
+        self._text = text
+        self._offset = offset
+        self._end = end
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)
+        piece = self._text.read(self._offset, min(len(view), self._end - self._offset))
+        view[: len(piece)] = piece
+        self._offset += len(piece)
+        return len(piece)

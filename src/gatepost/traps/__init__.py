@@ -1,0 +1,1 @@
+"""Traps: which recipients spoil a message. Pure: no I/O, no clock, no event loop."""

@@ -1,0 +1,163 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bench.__main__ import main, names_of
+from bench.load import Cost, Load
+from bench.messages import message_table
+from bench.process import BenchError, Running
+from bench.table import Table, spread
+
+from bench import load, proc, servers, traplist
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+ROLLUP = """\
+55f0cab89000-7ffc3788c000 ---p 00000000 00:00 0                          [rollup]
+Rss:                1740 kB
+Pss:                 408 kB
+Pss_Dirty:           112 kB
+"""
+
+
+def test_stat_of_a_command_with_blanks_and_parentheses():
+    line = "42 (a) b (c) S 7 42 42 0 -1 4194560 1 2 3 4 100 20 3 1 20 0 1 0 55 1024 9"
+    stat = proc.parse_stat(line)
+    assert (stat.pid, stat.parent) == (42, 7)
+    assert stat.cpu == pytest.approx(124 * proc.TICK)
+
+
+def test_own_stat_names_the_parent():
+    stat = proc.parse_stat(Path("/proc/self/stat").read_text())
+    assert (stat.pid, stat.parent) == (os.getpid(), os.getppid())
+
+
+def test_memory_is_read_in_bytes():
+    assert proc.parse_memory(ROLLUP) == proc.Memory(1740 * 1024, 408 * 1024)
+
+
+def test_memory_of_this_process():
+    memory = proc.memory(os.getpid())
+    assert memory.rss >= memory.pss > 0
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3, 4, 5), (5, 4, 3, 2, 1), (3, 5, 1, 4, 2)])
+def test_descendants_in_any_order(order):
+    parents = {1: 0, 2: 1, 3: 2, 4: 0, 5: 3}
+    stats = [proc.Stat(pid, parents[pid], 0.0) for pid in order]
+    assert {stat.pid for stat in proc.descendants(1, stats)} == {1, 2, 3, 5}
+
+
+def test_descendants_of_a_process_that_is_gone():
+    assert proc.descendants(9, [proc.Stat(1, 0, 0.0)]) == []
+
+
+def test_table_as_text():
+    table = Table("T", ("load", "server", "n"), [("new", "gatepost", "1.25"), ("new", "x", "10")])
+    assert table.text() == ("T\nload  server       n\nnew   gatepost  1.25\nnew   x           10")
+
+
+def test_table_as_markdown():
+    table = Table("T", ("load", "server", "n"), [("new", "x", "10")])
+    assert table.markdown() == (
+        "### T\n\n| load | server | n |\n| --- | --- | ---: |\n| new | x | 10 |"
+    )
+
+
+def test_spread_is_smallest_and_largest():
+    assert spread([0.3, 0.1, 0.2]) == "0.100 - 0.300"
+
+
+def test_ratio_is_the_median_over_paired_rounds():
+    costs = {
+        "new": {
+            "gatepost": [Cost(1000, 0.2, 1.0), Cost(1000, 0.6, 1.0), Cost(1000, 0.3, 1.0)],
+            "smtp-sink": [Cost(1000, 0.1, 0.5), Cost(1000, 0.3, 0.5), Cost(1000, 0.3, 0.5)],
+        }
+    }
+    assert message_table(costs).rows == [
+        ("new", "gatepost", "0.300", "0.200 - 0.600", "2.00", "1,000", ""),
+        ("new", "smtp-sink", "0.300", "0.100 - 0.300", "1.00", "2,000", ""),
+    ]
+
+
+def test_no_ratio_where_rounds_cannot_be_paired():
+    costs = {"large": {"gatepost": [Cost(100, 1.0, 2.0)]}}
+    expected = ("large", "gatepost", "10.000", "10.000 - 10.000", "", "50", "50")
+    assert message_table(costs).rows == [expected]
+
+
+@pytest.mark.parametrize("size", [1, 2, 999, 10_000])
+def test_trap_addresses_are_all_different(size):
+    assert len(set(traplist.addresses(size))) == size
+
+
+def test_trap_list_holds_the_named_trap_and_size_more(tmp_path):
+    traplist.write_traps(tmp_path / "traps", 250_001, "trap@bench.example")
+    lines = (tmp_path / "traps").read_text().splitlines()
+    assert lines[0] == "trap@bench.example"
+    assert len(lines) == len(set(lines)) == 250_002
+
+
+def test_trap_list_of_size_zero_is_empty(tmp_path):
+    traplist.write_traps(tmp_path / "traps", 0, "trap@bench.example")
+    assert (tmp_path / "traps").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("output", "port"),
+    [
+        (b"gatepost: ready smtp=127.0.0.1:2525\n", b"2525"),
+        (b"noise\ngatepost: ready lmtp=127.0.0.1:24 smtp=127.0.0.1:25 \n", b"25"),
+    ],
+)
+def test_ready_line_gives_the_port(output, port):
+    assert servers.READY.search(output)[1] == port
+
+
+def test_no_port_before_the_ready_line():
+    assert servers.READY.search(b"gatepost: not ready smtp=none\n") is None
+
+
+def test_names_are_checked():
+    assert names_of(["a", "b"])("b, a") == ["b", "a"]
+    with pytest.raises(Exception, match=r"^found c; expected any of a, b$"):
+        names_of(["a", "b"])("a,c")
+
+
+def test_unknown_scenario_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--only", "nope"])
+    assert ended.value.code == 2
+    assert "found nope; expected any of new, reused, refused, large" in capsys.readouterr().err
+
+
+REFUSED = "warning: data rejected: 554 5.7.1 no\n"
+
+
+@pytest.mark.parametrize(
+    ("load_", "code", "said"),
+    [
+        (Load(2), 1, "fatal: bad reply"),
+        (Load(2), 0, REFUSED),
+        (Load(2, refused=True), 0, REFUSED),
+        (Load(2, refused=True), 0, ""),
+    ],
+)
+def test_a_round_with_unexpected_replies_does_not_count(load_, code, said):
+    done = subprocess.CompletedProcess([], code, "", said)
+    with pytest.raises(BenchError, match=r"^gatepost: smtp-source ended with"):
+        load._check(Running("gatepost", 1, 25, 0.0), load_, done)
+
+
+def test_help_names_every_scenario():
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--help"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in ("new", "reused", "refused", "large", "idle", "traps"):
+        assert name in done.stdout

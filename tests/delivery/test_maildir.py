@@ -1,0 +1,416 @@
+"""What arrives in a Maildir, and what is left when it cannot."""
+
+import asyncio
+import errno
+import mailbox
+import os
+import re
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tests.delivery.samples import NULL_PATH, delivery, message, recipient
+
+from gatepost.delivery import durable
+from gatepost.delivery.durable import DurableFolders
+from gatepost.delivery.maildir import MAX_HOST, Maildir, UniqueNames
+from gatepost.delivery.target import DeliveryError
+from gatepost.model.address import Address
+
+HOST = "mx.example.com"
+TEMPLATE = "mail/{domain}/{local}"
+TRACE = b"Return-Path: <sender@example.net>\r\n"
+CLIENT_TEXT = "The message could not be stored, please try again later"
+
+
+def maildir(base, template=TEMPLATE, **options):
+    return Maildir(template, base=base, hostname=HOST, **options)
+
+
+def deliver(target, what):
+    asyncio.run(target.deliver(what))
+
+
+def files(base):
+    return sorted(path for path in base.rglob("*") if path.is_file())
+
+
+def contents(base):
+    return [path.read_bytes() for path in files(base)]
+
+
+def failure(target, what):
+    with pytest.raises(DeliveryError) as caught:
+        deliver(target, what)
+    assert caught.value.text == CLIENT_TEXT
+    assert not caught.value.permanent
+    return caught.value.detail
+
+
+# --- what arrives
+
+
+@given(st.binary(max_size=2000), st.integers(0, 1500))
+@example(b"\r\n.\r\n\r\n", 0)
+def test_any_bytes_arrive_as_they_are(content, threshold):
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        with message(content, threshold) as made:
+            deliver(maildir(base), delivery(recipient("a@example.com"), of=made))
+        assert contents(base) == [TRACE + content]
+
+
+def test_header_fields_added_on_the_way_stand_between(tmp_path):
+    made = message(b"Subject: x\r\n\r\n")
+    made.add_header("Received", "first")
+    made.add_header("X-Later", "second")
+    deliver(maildir(tmp_path), delivery(recipient("a@example.com"), of=made))
+    expected = b"X-Later: second\r\nReceived: first\r\nSubject: x\r\n\r\n"
+    assert contents(tmp_path) == [TRACE + expected]
+
+
+def test_a_large_message_kept_in_a_file(tmp_path):
+    content = os.urandom(1_000_003)
+    with message(content, 1000) as made:
+        people = recipient("a@example.com"), recipient("b@example.com")
+        deliver(maildir(tmp_path), delivery(*people, of=made))
+    assert contents(tmp_path) == [TRACE + content] * 2
+
+
+@pytest.mark.parametrize(
+    ("sender", "field"),
+    [
+        (NULL_PATH, "Return-Path: <>\r\n"),
+        (Address.parse("josé@bücher.example"), "Return-Path: <josé@bücher.example>\r\n"),
+        (Address.parse('"a b"@example.net'), 'Return-Path: <"a b"@example.net>\r\n'),
+    ],
+)
+def test_return_path(tmp_path, sender, field):
+    what = delivery(recipient("a@example.com"), of=message(b"x\r\n"), sender=sender)
+    deliver(maildir(tmp_path), what)
+    assert contents(tmp_path) == [field.encode() + b"x\r\n"]
+
+
+@pytest.mark.parametrize("local", ["x\r\nEvil: y", "a\0b", "\ud800", "x\n"])
+def test_an_impure_return_path_is_refused(tmp_path, local):
+    what = delivery(recipient("a@example.com"), sender=Address(local, "example.net"))
+    detail = failure(maildir(tmp_path), what)
+    assert detail.startswith("maildir: expected a reverse-path without control characters, found")
+    assert files(tmp_path) == []
+
+
+def test_the_standard_library_reads_it(tmp_path):
+    deliver(maildir(tmp_path), delivery(recipient("a@example.com")))
+    box = mailbox.Maildir(tmp_path / "mail/example.com/a", create=False)
+    [read] = list(box)
+    assert (read["Subject"], read["Return-Path"]) == ("x", "<sender@example.net>")
+    assert read.get_subdir() == "new"
+
+
+def test_the_three_folders_and_their_modes(tmp_path):
+    deliver(maildir(tmp_path), delivery(recipient("a@example.com")))
+    folder = tmp_path / "mail/example.com/a"
+    assert sorted(path.name for path in folder.iterdir()) == ["cur", "new", "tmp"]
+    assert {path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())} == {0o700}
+    assert [path.stat().st_mode & 0o777 for path in files(folder / "new")] == [0o600]
+
+
+@pytest.mark.parametrize(
+    ("person", "folder"),
+    [
+        (recipient("Alice@EXAMPLE.com"), "example.com/alice"),
+        (recipient("alice+tag@example.com", user="alice"), "example.com/alice"),
+        (recipient("Alice@example.com", user=""), "example.com/alice"),
+        (recipient("Postmaster"), "mx.example.com/postmaster"),
+        (recipient("a@bücher.example"), "xn--bcher-kva.example/a"),
+        (recipient("a@[192.0.2.1]"), "%5b192.0.2.1%5d/a"),
+        (recipient('"../../etc"@example.com'), "example.com/%2e.%2f..%2fetc"),
+        (recipient('".."@example.com'), "example.com/%2e."),
+        (recipient('""@example.com'), "example.com/%"),
+    ],
+)
+def test_folders(tmp_path, person, folder):
+    target = maildir(tmp_path)
+    assert target.folder(person) == tmp_path / "mail" / folder
+    deliver(target, delivery(person))
+    assert [path.parent for path in files(tmp_path)] == [tmp_path / "mail" / folder / "new"]
+
+
+def test_recipients_of_one_folder_share_a_copy(tmp_path):
+    people = recipient("a@example.com"), recipient("a+x@example.com", "a"), recipient("b@x.example")
+    deliver(maildir(tmp_path), delivery(*people))
+    places = [path.parents[1].relative_to(tmp_path / "mail").as_posix() for path in files(tmp_path)]
+    assert places == ["example.com/a", "x.example/b"]
+
+
+def test_many_deliveries_at_once_into_one_folder(tmp_path):
+    target = maildir(tmp_path)
+
+    async def all_at_once():
+        async with asyncio.TaskGroup() as group:
+            for number in range(50):
+                made = message(b"%d" % number)
+                group.create_task(target.deliver(delivery(recipient("a@example.com"), of=made)))
+
+    asyncio.run(all_at_once())
+    assert {*contents(tmp_path)} == {TRACE + b"%d" % number for number in range(50)}
+
+
+def test_a_folder_that_was_removed_is_made_anew(tmp_path):
+    target = maildir(tmp_path)
+    deliver(target, delivery(recipient("a@example.com")))
+    (tmp_path / "mail").rename(tmp_path / "away")
+    deliver(target, delivery(recipient("a@example.com")))
+    assert len(files(tmp_path / "mail/example.com/a/new")) == 1
+
+
+def test_the_executor_handed_in_does_the_work(tmp_path):
+    with ThreadPoolExecutor(1, thread_name_prefix="disk") as executor:
+        seen = []
+        target = maildir(tmp_path, executor=executor)
+        made = message()
+        original = type(made).__iter__
+
+        class Watched(type(made)):
+            def __iter__(self):
+                seen.append(threading.current_thread().name)
+                return original(self)
+
+        watched = Watched(100)
+        deliver(target, delivery(recipient("a@example.com"), of=watched))
+    assert seen == ["disk_0"]
+
+
+# --- names
+
+
+def test_unique_names():
+    names = UniqueNames("mx/1:a.example")
+    made = [names.next() for _ in range(1000)]
+    assert len({*made}) == 1000
+    shape = rf"\d+\.M\d{{1,6}}P{os.getpid()}Q\d+R[0-9a-f]{{16}}\.mx\\0571\\072a\.example"
+    assert all(re.fullmatch(shape, name) for name in made)
+
+
+def test_a_long_host_name_is_cut():
+    assert UniqueNames("h" * 300).next().rpartition(".")[2] == "h" * MAX_HOST
+
+
+# --- when it cannot
+
+
+def test_a_file_where_a_folder_belongs(tmp_path):
+    (tmp_path / "mail").write_text("x")
+    detail = failure(maildir(tmp_path), delivery(recipient("a@example.com")))
+    assert detail == f"maildir: [Errno 20] Expected a folder: '{tmp_path}/mail'"
+    assert contents(tmp_path) == [b"x"]
+
+
+def test_one_recipient_that_fails_takes_all_back(tmp_path):
+    (tmp_path / "mail/example.com").mkdir(parents=True)
+    (tmp_path / "mail/example.com/c").touch()
+    people = [recipient(f"{name}@example.com") for name in "abc"]
+    detail = failure(maildir(tmp_path), delivery(*people))
+    assert detail == f"maildir: [Errno 20] Expected a folder: '{tmp_path}/mail/example.com/c'"
+    assert files(tmp_path) == [tmp_path / "mail/example.com/c"]
+
+
+def test_a_message_closed_too_early_is_not_delivered_short(tmp_path):
+    made = message(b"0123456789")
+    made.close()
+    detail = failure(maildir(tmp_path), delivery(recipient("a@example.com"), of=made))
+    folder = tmp_path / "mail/example.com/a"
+    expected = f"expected {len(TRACE) + 10} octets of message, found {len(TRACE)}"
+    assert detail == f"maildir: {folder}: {expected}"
+    assert files(tmp_path) == []
+
+
+def outcome(target, what):
+    try:
+        deliver(target, what)
+    except DeliveryError as error:
+        return error
+    return None
+
+
+class Failing:
+    """Makes the nth of the calls to be watched fail, in the order they are made."""
+
+    def __init__(self, monkeypatch, names, nth, error=errno.ENOSPC):
+        self.nth, self.error, self.calls = nth, error, 0
+        for name in names:
+            monkeypatch.setattr(os, name, self.wrap(getattr(os, name)))
+
+    def wrap(self, real):
+        def call(*args, **kwargs):
+            self.calls += 1
+            if self.calls == self.nth:
+                raise OSError(self.error, os.strerror(self.error))
+            return real(*args, **kwargs)
+
+        return call
+
+
+# Folders for two recipients: 9 made (mail, example.com, a, b and their three), each fsynced, and
+# every folder above them; files: 2 fsyncs, 2 renames, 2 fsyncs of new/.
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT])
+def test_whichever_call_fails_nothing_remains(tmp_path, monkeypatch, error):
+    people = recipient("a@example.com"), recipient("b@example.com")
+    for nth in range(1, 1000):
+        base = tmp_path / str(nth)
+        base.mkdir()
+        with monkeypatch.context() as patch:
+            failing = Failing(patch, ["mkdir", "fsync", "rename"], nth, error)
+            raised = outcome(maildir(base), delivery(*people))
+        if raised is None:
+            break
+        assert os.strerror(error) in raised.detail
+        assert "not taken back" not in raised.detail
+        assert files(base) == []
+    assert len(files(base)) == 2
+    assert failing.calls == nth - 1
+    assert nth > 10 + 10 + 2 + 2 + 2
+
+
+def test_a_write_that_fails_names_the_file(tmp_path, monkeypatch):
+    folder = tmp_path / "mail/example.com/a"
+    target = maildir(tmp_path)
+    deliver(target, delivery(recipient("a@example.com"), of=message(b"earlier")))
+    Failing(monkeypatch, ["fsync"], 1)
+    detail = failure(target, delivery(recipient("a@example.com")))
+    start = re.escape(f"maildir: [Errno 28] No space left on device: '{folder}/tmp/")
+    assert re.fullmatch(rf"{start}[^/]+'", detail)
+    assert contents(tmp_path) == [TRACE + b"earlier"]
+
+
+def test_an_existing_name_is_never_overwritten(tmp_path, monkeypatch):
+    target = maildir(tmp_path)
+    monkeypatch.setattr(UniqueNames, "next", lambda self: "same")
+    taken = tmp_path / "mail/example.com/a/tmp/same"
+    taken.parent.mkdir(parents=True)
+    taken.write_bytes(b"another's")
+    detail = failure(target, delivery(recipient("a@example.com")))
+    assert detail == f"maildir: [Errno 17] File exists: '{taken}'"
+    assert contents(tmp_path) == [b"another's"]
+
+
+def test_what_cannot_be_taken_back_is_named(tmp_path, monkeypatch):
+    target = maildir(tmp_path)
+    monkeypatch.setattr(UniqueNames, "next", lambda self: "same")
+    Failing(monkeypatch, ["rename"], 1, errno.EIO)
+    Failing(monkeypatch, ["unlink"], 1, errno.EROFS)
+    detail = failure(target, delivery(recipient("a@example.com")))
+    assert detail == (
+        "maildir: [Errno 5] Input/output error; not taken back: [Errno 30] Read-only file system"
+    )
+
+
+def test_a_read_error_of_the_message_takes_back_and_is_not_hidden(tmp_path):
+    made = message(b"x" * 1000, 10)
+    made._file.close()
+    with pytest.raises(ValueError, match="closed file"):
+        deliver(maildir(tmp_path), delivery(recipient("a@example.com"), of=made))
+    assert files(tmp_path) == []
+    made.close()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
+def test_no_permission(tmp_path):
+    (tmp_path / "mail").mkdir(mode=0o500)
+    detail = failure(maildir(tmp_path), delivery(recipient("a@example.com")))
+    assert detail == f"maildir: [Errno 13] Permission denied: '{tmp_path}/mail/example.com'"
+
+
+# --- cancelled
+
+
+def cancel_when(target, what, reached, proceed):
+    """Cancel the delivery, twice, once its thread has `reached`; then let it `proceed`."""
+
+    async def run():
+        task = asyncio.create_task(target.deliver(what))
+        await asyncio.to_thread(reached.wait)
+        try:
+            for _ in range(2):
+                task.cancel()
+                await asyncio.sleep(0)
+            assert not task.done()
+        finally:
+            proceed.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("call", "left"), [("fsync", 0), ("rename", 1)])
+def test_a_cancelled_delivery_is_taken_back_until_it_moves(tmp_path, monkeypatch, call, left):
+    reached, proceed = threading.Event(), threading.Event()
+    real = getattr(os, call)
+
+    def held(*args, **kwargs):
+        reached.set()
+        proceed.wait()
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(os, call, held)
+    cancel_when(maildir(tmp_path), delivery(recipient("a@example.com")), reached, proceed)
+    assert len(files(tmp_path)) == left
+
+
+# --- folders
+
+
+def test_memory_of_folders_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(durable, "MAX_REMEMBERED", 20)
+    folders = DurableFolders()
+    for number in range(100):
+        folders.ensure(tmp_path / str(number))
+        assert len(folders._durable) <= 20
+    assert len(list(tmp_path.iterdir())) == 100
+
+
+def synced(monkeypatch, action):
+    paths = []
+    real = durable.sync_folder
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "sync_folder", lambda path: (paths.append(path), real(path)))
+        action()
+    return paths
+
+
+def test_a_folder_found_is_fsynced_once_as_one_made_is(tmp_path, monkeypatch):
+    (tmp_path / "found").mkdir()
+    folders = DurableFolders()
+    folders.ensure(tmp_path)
+    leaf = tmp_path / "found/made"
+    assert synced(monkeypatch, lambda: folders.ensure(leaf)) == [tmp_path, tmp_path / "found"]
+    assert synced(monkeypatch, lambda: folders.ensure(leaf)) == []
+
+
+def refuse(path):
+    raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+
+def test_a_parent_that_cannot_be_read_matters_only_below_a_new_folder(tmp_path, monkeypatch):
+    (tmp_path / "found").mkdir()
+    monkeypatch.setattr(durable, "sync_folder", refuse)
+    DurableFolders().ensure(tmp_path / "found")
+    with pytest.raises(PermissionError):
+        DurableFolders().ensure(tmp_path / "made")
+
+
+def test_another_process_makes_the_folder_first(tmp_path, monkeypatch):
+    real = os.mkdir
+
+    def slower(path, mode=0o777):
+        real(path, mode)
+        raise FileExistsError(errno.EEXIST, "File exists", str(path))
+
+    monkeypatch.setattr(os, "mkdir", slower)
+    DurableFolders().ensure(tmp_path / "a/b")
+    assert (tmp_path / "a/b").is_dir()

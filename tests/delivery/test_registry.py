@@ -1,0 +1,64 @@
+"""Targets and routes from configured text."""
+
+from pathlib import Path
+
+import pytest
+from tests.delivery.samples import delivery, recipient
+
+from gatepost.delivery.discard import Discard
+from gatepost.delivery.maildir import Maildir
+from gatepost.delivery.registry import make_router, make_target
+
+WHERE = {"base": Path("/srv"), "hostname": "mx.example.com"}
+
+
+def test_discard_is_done_at_once():
+    target = make_target("discard:", **WHERE)
+    assert isinstance(target, Discard)
+    assert target.deliver(delivery(recipient("a@example.com"))) is None
+
+
+def test_maildir():
+    target = make_target("maildir:mail/{domain}/{local}", **WHERE)
+    assert isinstance(target, Maildir)
+    assert target.folder(recipient("a@example.com")) == Path("/srv/mail/example.com/a")
+    assert target.folder(recipient("postmaster")) == Path("/srv/mail/mx.example.com/postmaster")
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("", "expected a target that starts with maildir: or discard:, found ''"),
+        ("discard", "expected a target that starts with maildir: or discard:, found 'discard'"),
+        ("mbox:x", "expected a target that starts with maildir: or discard:, found 'mbox:x'"),
+        ("Discard:", "expected a target that starts with maildir: or discard:, found 'Discard:'"),
+        ("lmtp://host:24", "target 'lmtp://host:24': lmtp: is not available yet"),
+        ("smtp://host", "target 'smtp://host': smtp: is not available yet"),
+        ("pipe:cat", "target 'pipe:cat': pipe: is not available yet"),
+        ("discard:x", "target 'discard:x': expected nothing after the colon, found 'x'"),
+        (
+            "maildir:{x}",
+            "target 'maildir:{x}': expected {local}, {domain} or {user}, found {x}",
+        ),
+    ],
+)
+def test_bad_targets(url, error):
+    with pytest.raises(ValueError) as caught:
+        make_target(url, **WHERE)
+    assert str(caught.value) == error
+
+
+def test_routes_with_one_url_share_a_target():
+    routes = [(["a.example"], "maildir:x"), (["b.example"], "discard:"), (["*"], "maildir:x")]
+    router = make_router(routes, **WHERE)
+    people = [recipient(f"x@{letter}.example") for letter in "abc"]
+    split = router.split(people)
+    assert [(type(target), share) for target, share in split] == [
+        (Maildir, [people[0], people[2]]),
+        (Discard, [people[1]]),
+    ]
+
+
+def test_a_bad_url_in_a_route():
+    with pytest.raises(ValueError, match=r"^expected a target that starts with"):
+        make_router([(["*"], "nowhere")], **WHERE)

@@ -1,0 +1,159 @@
+"""Mail clients nobody here wrote, each behind the same call: `CLIENTS[name](port, mail)`.
+
+A client sends all mails of a call on one connection, if it can, and returns what it was told.
+"""
+
+import asyncio
+import json
+import smtplib
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from tools import peers
+
+TIMEOUT = 60  # seconds for one run of a program
+
+
+class Outcome(NamedTuple):
+    """Whether a client reports success, and what it says it was told."""
+
+    sent: bool
+    said: str
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What is to be sent: content with CRLF line ends, nothing stuffed."""
+
+    recipients: tuple[str, ...]
+    content: bytes
+    sender: str = "sender@client.example"
+
+    @property
+    def is_international(self):
+        return not "".join((self.sender, *self.recipients)).isascii()
+
+
+def program(name):
+    """Return a program that runs, or skip the test and say why."""
+    command = peers.find(name)
+    if command is None:
+        pytest.skip(f"{name} is missing: {peers.missing([name])[name]}")
+    return command
+
+
+def run(name, *arguments, given=b"", **variables):
+    command = program(name)
+    done = subprocess.run(
+        command.argv(*arguments),
+        env={**command.env, "LC_ALL": "C.UTF-8", **variables},
+        input=given,
+        capture_output=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    said = (done.stdout + done.stderr).decode("utf-8", "replace")
+    return Outcome(done.returncode == 0, said)
+
+
+def curl(port, folder, *letters):
+    arguments = []
+    for number, letter in enumerate(letters):
+        file = folder / f"curl{number}"
+        file.write_bytes(letter.content)
+        arguments += ["--next"] if number else []
+        arguments += ["-sv", "--mail-from", letter.sender, "--upload-file", file]
+        for recipient in letter.recipients:
+            arguments += ["--mail-rcpt", recipient]
+        arguments.append(f"smtp://127.0.0.1:{port}/client.example")
+    return run("curl", *arguments)
+
+
+def swaks(port, folder, letter, *options):
+    """Ends what it is given with a CRLF of its own."""
+    file = folder / "swaks"
+    file.write_bytes(letter.content.removesuffix(b"\r\n"))
+    return run(
+        "swaks",
+        f"--server=127.0.0.1:{port}",
+        "--ehlo=client.example",
+        f"--from={letter.sender}",
+        f"--to={','.join(letter.recipients)}",
+        f"--data=@{file}",
+        *options,
+    )
+
+
+def smtp_source(port, folder, letter, *options):
+    """Takes lines that end with LF, and adds an empty one (see ADDED)."""
+    file = folder / "smtp-source"
+    file.write_bytes(letter.content.replace(b"\r\n", b"\n"))
+    return run(
+        "smtp-source",
+        f"-F{file}",
+        f"-f{letter.sender}",
+        f"-t{letter.recipients[0]}",
+        *options,
+        f"127.0.0.1:{port}",
+    )
+
+
+def python(port, _folder, *letters):
+    try:
+        with smtplib.SMTP("127.0.0.1", port, "client.example") as client:
+            for letter in letters:
+                options = ["SMTPUTF8"] if letter.is_international else []
+                client.sendmail(letter.sender, letter.recipients, letter.content, options)
+    except smtplib.SMTPResponseException as error:
+        return Outcome(False, f"{error.smtp_code} {error.smtp_error.decode()}")
+    except smtplib.SMTPRecipientsRefused as error:
+        return Outcome(False, str(error))
+    return Outcome(True, "")
+
+
+def aio(port, _folder, *letters):
+    aiosmtplib = pytest.importorskip("aiosmtplib")
+
+    async def send():
+        client = aiosmtplib.SMTP(hostname="127.0.0.1", port=port, local_hostname="client.example")
+        async with client:
+            for letter in letters:
+                options = ["SMTPUTF8"] if letter.is_international else []
+                await client.sendmail(
+                    letter.sender, letter.recipients, letter.content, mail_options=options
+                )
+
+    try:
+        asyncio.run(send())
+    except aiosmtplib.SMTPResponseException as error:
+        return Outcome(False, f"{error.code} {error.message}")
+    return Outcome(True, "")
+
+
+def nodemailer(port, _folder, *letters):
+    mails = [
+        {
+            "envelope": {"from": letter.sender, "to": letter.recipients},
+            "raw": letter.content.decode("latin-1"),
+        }
+        for letter in letters
+    ]
+    script = Path(__file__).with_name("nodemailer.js")
+    return run("nodemailer", script, str(port), given=json.dumps(mails).encode())
+
+
+CLIENTS = {
+    "curl": curl,
+    "swaks": swaks,
+    "smtp-source": smtp_source,
+    "smtplib": python,
+    "aiosmtplib": aio,
+    "nodemailer": nodemailer,
+}
+# What a client sends after the content it is given.
+ADDED = {"smtp-source": b"\r\n"}
+REUSING = {name: CLIENTS[name] for name in ("curl", "smtplib", "aiosmtplib", "nodemailer")}
+UTF8_CLIENTS = ("curl", "smtplib", "aiosmtplib", "nodemailer")

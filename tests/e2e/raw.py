@@ -1,0 +1,70 @@
+"""A client that says whatever it is told to, octet by octet if need be."""
+
+import select
+import socket
+
+from tests.e2e.server import PATIENCE
+
+
+class Raw:
+    """One connection, greeted; use it as a context manager."""
+
+    def __init__(self, port, hello="EHLO client.example"):
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._lines = self._socket.makefile("rb")
+        assert self.reply() == "220 mx.example.com ESMTP Gatepost"
+        self.greeting = self.say(hello)[0] if hello else ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self._lines.close()
+        self._socket.close()
+
+    def send(self, *pieces):
+        """Send each piece in a segment of its own."""
+        for piece in pieces:
+            self._socket.sendall(piece)
+
+    def reply(self):
+        """Return the next reply, all its lines; "" when the server has closed."""
+        lines = [self._line()]
+        while lines[-1][3:4] == "-":
+            lines.append(self._line())
+        return "\n".join(lines)
+
+    def _line(self):
+        line = self._lines.readline()
+        if not line.endswith(b"\n"):
+            return ""
+        assert line.endswith(b"\r\n"), line
+        return line[:-2].decode()
+
+    def has_reply(self):
+        """Return whether the server has said something that was not read yet."""
+        return bool(select.select([self._socket], [], [], 0)[0])
+
+    def say(self, *commands):
+        """Send commands in one segment and return their replies."""
+        self.send("".join(f"{command}\r\n" for command in commands).encode())
+        return [self.reply() for _ in commands]
+
+    def rest(self):
+        """Return all replies up to the end of the connection."""
+        return list(iter(self.reply, ""))
+
+
+def envelope(*recipients, sender="sender@client.example"):
+    """Return the commands that begin a transaction."""
+    return [f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{recipient}>" for recipient in recipients)]
+
+
+def stuffed(content):
+    """Return content as it is sent after DATA, its end included."""
+    return (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"
+
+
+def codes(replies):
+    return [reply[:3] for reply in replies]

@@ -1,0 +1,144 @@
+"""A server as its administrator runs it: a process of its own, a folder, a configuration file."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+GATEPOST = Path(sys.executable).with_name("gatepost")
+READY = re.compile(r"^gatepost: ready smtp=127\.0\.0\.1:(\d+)$", re.MULTILINE)
+PATIENCE = 20.0  # seconds for anything to happen on a busy machine
+POLL = 0.01
+LIMIT = 3 * 1024 * 1024  # message_size
+
+# Nobody is unknown in open.example: a trap there is accepted at RCPT, one in example.com is not.
+USERS = ("alice", "bob", "carol", "dave")
+TRAPS = ("trap@example.com leaked in 2019", "trap@open.example", "@spoilt.open.example")
+
+CONFIG = """\
+[server]
+hostname = "mx.example.com"
+
+[[listen]]
+address = "127.0.0.1:0"
+
+[limits]
+message_size = {limit}
+
+[recipients]
+domains = ["example.com", "open.example", ".open.example"]
+known = ["file:users"]
+
+[traps]
+lists = ["traps"]
+delay = "{delay}"
+
+[[route]]
+for = ["*"]
+to = "maildir:mail/{{domain}}/{{local}}"
+"""
+TRACE = re.compile(
+    rb"Return-Path: <(?P<sender>[^\r\n]*)>\r\n"
+    rb"Received: from [^\r\n]+\r\n"
+    rb"\tby mx\.example\.com \(Gatepost\) with [A-Z0-9]+"
+    rb" id (?P<session>[^\r\n;.]+)\.(?P<number>\d+)"
+    rb"(?:\r\n\tfor <[^\r\n]*>)?;\r\n"
+    rb"\t[^\r\n]+\r\n"
+)
+IMPURE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
+
+
+def eventually(condition):
+    """Return what `condition()` returns once that is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {PATIENCE} s: {condition}"
+        time.sleep(POLL)
+    return found
+
+
+class Mail:
+    """A delivered file: the trace fields in front, and the content as it was sent."""
+
+    def __init__(self, octets):
+        trace = TRACE.match(octets)
+        assert trace, octets[:500]
+        self.sender = trace["sender"].decode()
+        self.session = trace["session"].decode()
+        self.number = int(trace["number"])
+        self.content = octets[trace.end() :]
+
+
+class Server:
+    """One server; `extra` is added to its configuration, `traps` are the lines of its list."""
+
+    def __init__(self, folder, extra="", *, traps=TRAPS, delay="0s"):
+        self.folder = folder
+        (folder / "gatepost.toml").write_text(CONFIG.format(limit=LIMIT, delay=delay) + extra)
+        (folder / "users").write_text(
+            "".join(f"{user}@example.com\n" for user in USERS)
+            + "@open.example\n@spoilt.open.example\n"
+        )
+        (folder / "traps").write_text("".join(f"{trap}\n" for trap in traps))
+        self._mailboxes = 0
+        self.start()
+
+    def start(self):
+        log = self.folder / "log"
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [GATEPOST, "serve", "-c", self.folder / "gatepost.toml"],
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        ready = eventually(lambda: READY.search(log.read_text()) or self.process.poll() is not None)
+        assert isinstance(ready, re.Match), f"did not start:\n{log.read_text()}"
+        self.port = int(ready[1])
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self):
+        """Return the exit code."""
+        return self.process.wait(PATIENCE)
+
+    def stop(self):
+        """End it as an administrator would; it must say 0."""
+        self.terminate()
+        assert self.wait() == 0, (self.folder / "log").read_text()
+
+    def kill(self):
+        """End it, and whatever it started, as a power cut would."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.wait()
+
+    def address(self, name="box"):
+        """Return an address that nobody has written to."""
+        self._mailboxes += 1
+        return f"{self._mailboxes}{name}@open.example"
+
+    def mails(self, address):
+        """Return the mails an address has, in order of arrival on one connection."""
+        local, _, domain = address.partition("@")
+        files = self.maildir(domain, local).glob("new/*")
+        return sorted((Mail(file.read_bytes()) for file in files), key=lambda mail: mail.number)
+
+    def maildir(self, domain, local):
+        """Return a mailbox's folder; octets that are no plain letters are written as %xx."""
+        name = "".join(
+            char
+            if char.isalnum() and char.isascii()
+            else "".join(f"%{c:02x}" for c in char.encode())
+            for char in local
+        )
+        return self.folder / "mail" / domain / name
+
+    def delivered(self):
+        """Return the octets of every file in every mailbox, however unfinished."""
+        return [file.read_bytes() for file in self.folder.glob("mail/*/*/[ntc]*/*")]

@@ -1,0 +1,168 @@
+"""No sequence of octets makes two messages of one (CVE-2023-51764 and its relatives).
+
+The server refuses what is not CRLF, so each attempt ends with one reply and a closed connection.
+"""
+
+import re
+
+import pytest
+from tests.e2e.clients import Letter, python
+from tests.e2e.raw import Raw, codes, envelope
+from tests.e2e.server import IMPURE, LIMIT
+
+IMPURE_REPLY = "550 5.6.0 Message contains a bare CR, bare LF or NUL"
+LINE_REPLY = "500 5.5.2 Lines must end with CR LF and nothing else"
+
+SEQUENCES = [
+    b"\n.\n",
+    b"\n.\r",
+    b"\r.\n",
+    b"\r.\r",
+    b"\n.\r\n",
+    b"\r.\r\n",
+    b"\r\n.\n",
+    b"\r\n.\r",
+    b"\r\n\0.\r\n",
+    b"\r\n.\r\r\n",
+    b"\r\r\n.\r\r\n",
+    b"\r\r\n.\r\n",  # ends with the true end of data: what follows would be commands
+    b"\r\n.\0\r\n",
+    b"\r\n\r.\r\n",
+    b"\n\n.\r\n",
+]
+SPLITS = {
+    "whole": lambda octets: [octets],
+    "octets": lambda octets: [octets[at : at + 1] for at in range(len(octets))],
+    "line ends": lambda octets: re.split(rb"(?=[\r\n])", octets),
+}
+BEFORE = {
+    "body": b"Subject: a\r\n\r\nbody",
+    "header": b"Subject: a",
+    "start": b"",
+    "dots": b"Subject: a\r\n\r\n..x\r\n...",
+}
+
+
+def second_message(box):
+    """Return the commands and content that are to be smuggled."""
+    lines = [
+        *envelope(box, sender="evil@client.example"),
+        "DATA",
+        "Subject: SMUGGLED",
+        "",
+        "x",
+        ".",
+    ]
+    return b"".join(line.encode() + b"\r\n" for line in lines)
+
+
+@pytest.fixture
+def boxes(server):
+    """Give the addresses of the outer and of the smuggled message; neither may get anything."""
+    outer, inner = server.address("outer"), server.address("inner")
+    yield outer, inner
+    assert server.mails(outer) == []
+    assert server.mails(inner) == []
+
+
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("sequence", SEQUENCES, ids=repr)
+def test_data(server, boxes, sequence, split, before):
+    outer, inner = boxes
+    octets = BEFORE[before] + sequence + second_message(inner)
+    with Raw(server.port) as client:
+        assert codes(client.say(*envelope(outer), "DATA")) == ["250", "250", "354"]
+        client.send(*SPLITS[split](octets))
+        assert client.rest() == [IMPURE_REPLY]
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES, ids=repr)
+def test_a_whole_session_in_one_segment(server, boxes, sequence):
+    outer, inner = boxes
+    commands = ["EHLO client.example", *envelope(outer), "DATA", ""]
+    octets = BEFORE["body"] + sequence + second_message(inner)
+    with Raw(server.port, hello="") as client:
+        client.send("\r\n".join(commands).encode() + octets)
+        *replies, last = client.rest()
+    assert codes(replies) == ["250", "250", "250", "354"]
+    assert last == IMPURE_REPLY
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("sequence", SEQUENCES, ids=repr)
+def test_chunk(server, boxes, sequence, split):
+    outer, inner = boxes
+    octets = BEFORE["body"] + sequence + second_message(inner)
+    with Raw(server.port) as client:
+        assert codes(client.say(*envelope(outer))) == ["250", "250"]
+        client.send(*SPLITS[split](b"BDAT %d LAST\r\n" % len(octets) + octets))
+        assert client.rest() == [IMPURE_REPLY]
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES, ids=repr)
+def test_a_sequence_cut_in_two_by_a_chunks_end(server, boxes, sequence):
+    outer, inner = boxes
+    octets = BEFORE["body"] + sequence
+    first, second = octets[:-1], octets[-1:] + second_message(inner)
+    chunks = b"BDAT %d\r\n%sBDAT %d LAST\r\n%s" % (len(first), first, len(second), second)
+    with Raw(server.port) as client:
+        assert codes(client.say(*envelope(outer))) == ["250", "250"]
+        client.send(chunks)
+        replies = client.rest()
+    assert replies in ([IMPURE_REPLY], ["250 2.0.0 Chunk received", IMPURE_REPLY])
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES, ids=repr)
+def test_after_the_size_limit(server, boxes, sequence):
+    outer, inner = boxes
+    octets = b"x" * (LIMIT + 1) + sequence + second_message(inner)
+    with Raw(server.port) as client:
+        assert codes(client.say(*envelope(outer), "DATA")) == ["250", "250", "354"]
+        client.send(octets)
+        assert client.rest() == [IMPURE_REPLY]
+
+
+def test_an_end_of_data_in_a_chunk_is_content(server, tmp_path):
+    """Dots mean nothing to BDAT; what looks like a message inside stays inside."""
+    outer, inner = server.address("outer"), server.address("inner")
+    octets = BEFORE["body"] + b"\r\n.\r\n" + second_message(inner)
+    with Raw(server.port) as client:
+        assert codes(client.say(*envelope(outer))) == ["250", "250"]
+        client.send(b"BDAT %d LAST\r\n" % len(octets) + octets)
+        assert client.reply()[:3] == "250"
+    assert [mail.content for mail in server.mails(outer)] == [octets]
+    assert server.mails(inner) == []
+
+
+@pytest.mark.parametrize(
+    "end", [b"\n", b"\r", b"\r\r\n", b"\n\r\n", b"\0\r\n", b"\r\0\n"], ids=repr
+)
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_command_line_that_does_not_end_with_crlf(server, boxes, end, split):
+    outer, _ = boxes
+    line = f"RCPT TO:<{outer}>".encode() + end + b"DATA\r\nSubject: x\r\n\r\n.\r\n"
+    with Raw(server.port) as client:
+        assert codes(client.say("MAIL FROM:<evil@client.example>")) == ["250"]
+        client.send(*SPLITS[split](line + b"QUIT\r\n"))
+        first, *others = client.rest()
+    assert first[:3] in {"500", "501"}
+    assert "354" not in codes(others)
+
+
+def test_a_command_line_with_a_bare_lf_closes(server):
+    with Raw(server.port) as client:
+        client.send(b"NOOP\nNOOP\r\nNOOP\r\n")
+        assert client.rest() == [LINE_REPLY]
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES, ids=repr)
+def test_a_client_that_lets_it_pass(server, tmp_path, sequence):
+    """smtplib makes clean lines of text; of octets it makes nothing, and is refused."""
+    box, inner = server.address(), server.address("inner")
+    content = BEFORE["body"] + sequence + second_message(inner)
+    outcome = python(server.port, tmp_path, Letter((box,), content))
+    for mail in server.mails(box):
+        assert not IMPURE.search(mail.content)
+    assert len(server.mails(box)) == outcome.sent
+    assert server.mails(inner) == []

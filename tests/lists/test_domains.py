@@ -1,0 +1,62 @@
+"""Lists of domains."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost.lists.domains import DomainList
+
+LINES = ["# ours", "Example.com the main one", ".example.net", "[192.0.2.1]", "bücher.example\ta"]
+
+
+@pytest.mark.parametrize(
+    ("domain", "ours"),
+    [
+        ("example.com", True),
+        ("sub.example.com", False),
+        ("example.net", False),
+        ("a.example.net", True),
+        ("a.b.example.net", True),
+        ("aexample.net", False),
+        ("xn--bcher-kva.example", True),
+        ("[192.0.2.1]", True),
+        ("[192.0.2.2]", False),
+        ("", False),
+    ],
+)
+def test_membership(domain, ours):
+    assert (domain in DomainList.from_lines(LINES, "d")) is ours
+
+
+def test_without_suffixes_no_parent_is_looked_up():
+    assert "a.example.com" not in DomainList.from_lines(["example.com"], "d")
+
+
+def test_contents():
+    domains = DomainList.from_lines(LINES, "d")
+    keys = ["example.com", ".example.net", "[192.0.2.1]", "xn--bcher-kva.example"]
+    assert list(domains) == keys
+    assert len(domains) == 4
+    assert domains.current is domains
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("a@example.com", "a domain name such as example.com or .example.com"),
+        (".", "a domain name such as example.com or .example.com"),
+        ("..example.com", "a domain name such as example.com or .example.com"),
+        (".[192.0.2.1]", "a domain name such as example.com or .example.com"),
+        ("example\0.com", "text without control characters"),
+    ],
+)
+def test_bad_lines(line, expected):
+    domains = DomainList.from_lines(["ok.example", line], "d")
+    assert [str(error) for error in domains.errors] == [f"d:2: expected {expected}, found {line!r}"]
+    assert list(domains) == ["ok.example"]
+
+
+@given(st.lists(st.text()))
+def test_any_lines_are_domains_or_complaints(lines):
+    domains = DomainList.from_lines(lines, "d")
+    assert len(domains) + domains.bad_lines <= len(lines)

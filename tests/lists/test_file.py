@@ -1,0 +1,352 @@
+"""List files: when they are read again, and what happens when they cannot be."""
+
+import errno
+import os
+
+import pytest
+
+from gatepost.lists import file as file_module
+from gatepost.lists.file import DomainFile, ListFile
+from gatepost.lists.source import Change, ListError, SourceFile
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "traps"
+
+
+def write(path, content):
+    """Write a file whose time stamp is long past, as that of a list that is left alone is."""
+    path.write_bytes(content)
+    os.utime(path, (1, 1))
+
+
+def loaded(path, content=b"trap@example.com\n", **options):
+    write(path, content)
+    file = ListFile(path, path.parent / "cache", **options)
+    file.load()
+    return file
+
+
+def names(file):
+    return [entry.text for entry in file.current]
+
+
+def big(count, prefix=b"user"):
+    return b"".join(b"%s%d@example.com\n" % (prefix, number) for number in range(count))
+
+
+def settle(file):
+    """Let the child that builds the index come to its end, and refresh."""
+    file._builder._child.wait()
+    return file.refresh()
+
+
+def test_load(path):
+    file = loaded(path, b"trap@example.com note\nbad\n")
+    assert names(file) == ["trap@example.com"]
+    assert file.current.exact("trap@example.com").source == str(path)
+    assert [error.line for error in file.current.errors] == [2]
+
+
+def test_a_list_of_nothing_but_bad_lines_is_loaded_with_its_errors(path):
+    file = loaded(path, b"bad\n")
+    assert len(file.current) == 0
+    assert file.current.bad_lines == 1
+
+
+def test_loading_what_is_missing(path):
+    with pytest.raises(ListError) as caught:
+        ListFile(path, path.parent).load()
+    assert str(caught.value) == f"{path}: cannot be read: No such file or directory"
+
+
+def test_loading_a_folder(path):
+    path.mkdir()
+    with pytest.raises(ListError) as caught:
+        ListFile(path, path.parent).load()
+    assert str(caught.value) == f"{path}: cannot be read: Is a directory"
+
+
+def test_loading_a_pipe(path):
+    os.mkfifo(path)
+    with pytest.raises(ListError) as caught:
+        ListFile(path, path.parent).load()
+    assert str(caught.value) == f"{path}: expected a file, found something else"
+
+
+@pytest.mark.parametrize("above", [0, 1000])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_loading_utf_16(path, above, encoding):
+    with pytest.raises(ListError) as caught:
+        loaded(path, "\ufefftrap@example.com\n".encode(encoding), index_above=above)
+    expected = f"{path}: expected UTF-8, found the byte order mark of UTF-16"
+    assert str(caught.value) == expected
+
+
+def test_nothing_changed(path):
+    file = loaded(path)
+    before = file.current
+    assert file.refresh() is None
+    assert file.current is before
+
+
+def test_a_touched_file_is_no_change(path):
+    file = loaded(path)
+    os.utime(path, (2, 2))
+    assert file.refresh() is None
+
+
+def replace(path, content):
+    other = path.with_name("other")
+    write(other, content)
+    other.replace(path)
+
+
+def append(path, content):
+    with path.open("ab") as file:
+        file.write(content)
+
+
+@pytest.mark.parametrize("above", [1, 1000])
+@pytest.mark.parametrize("edit", [write, replace])
+@pytest.mark.parametrize(
+    "content", [b"new@example.com\n", b"trap@example.net\n", b"trap@example.com\nnew@example.com"]
+)
+def test_an_edit(path, edit, content, above):
+    file = loaded(path, index_above=above)
+    edit(path, content)
+    expected = content.decode().split()
+    assert file.refresh() == Change(path, len(expected))
+    assert names(file) == expected
+    assert file.refresh() is None
+    file.close()
+
+
+def test_a_change_tells_of_bad_lines(path):
+    file = loaded(path)
+    write(path, b"a@example.com\nbad\n")
+    change = file.refresh()
+    assert change.entries == 1
+    assert [error.line for error in change.errors] == [2]
+    assert change.problem == ""
+
+
+def test_a_write_within_the_same_tick_is_seen(path):
+    file = loaded(path)
+    path.write_bytes(b"aaaa@example.com\n")
+    status = path.stat()
+    assert file.refresh() == Change(path, 1)
+    path.write_bytes(b"bbbb@example.com\n")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert file.refresh() == Change(path, 1)
+    assert names(file) == ["bbbb@example.com"]
+
+
+def test_a_vanished_file_is_told_once_and_its_return_too(path):
+    file = loaded(path)
+    path.rename(path.with_name("away"))
+    problem = f"{path}: cannot be read: No such file or directory"
+    assert file.refresh() == Change(path, 1, problem=problem)
+    assert file.refresh() is None
+    assert names(file) == ["trap@example.com"]
+    path.with_name("away").rename(path)
+    assert file.refresh() == Change(path, 1)
+    assert file.refresh() is None
+
+
+def test_a_file_that_becomes_a_folder(path):
+    file = loaded(path)
+    path.unlink()
+    path.mkdir()
+    assert file.refresh().problem == f"{path}: cannot be read: Is a directory"
+    assert file.refresh() is None
+    assert names(file) == ["trap@example.com"]
+
+
+def test_a_file_that_cannot_be_read_is_tried_again(path, monkeypatch):
+    file = loaded(path)
+    write(path, b"new@example.com\n")
+
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(ListFile, "_read", fail)
+    assert file.refresh().problem == f"{path}: cannot be read: Input/output error"
+    assert file.refresh() is None
+    monkeypatch.undo()
+    assert file.refresh() == Change(path, 1)
+    assert names(file) == ["new@example.com"]
+
+
+@pytest.mark.parametrize("above", [1, 1000])
+def test_a_file_that_becomes_garbage_keeps_the_last_good_version(path, above):
+    file = loaded(path, index_above=above)
+    write(path, b"\0\0\0\n")
+    change = file.refresh()
+    assert change.problem == (
+        f"{path}: none of its lines is an entry: {path}:1: "
+        "expected text without control characters, found '\\x00\\x00\\x00'"
+    )
+    assert file.refresh() is None
+    assert names(file) == ["trap@example.com"]
+    write(path, b"trap@example.com\n")
+    assert file.refresh() == Change(path, 1)
+    file.close()
+
+
+def test_an_emptied_file_is_believed_the_second_time(path):
+    file = loaded(path)
+    write(path, b"")
+    assert file.refresh() is None
+    assert names(file) == ["trap@example.com"]
+    assert file.refresh() == Change(path, 0)
+    assert names(file) == []
+
+
+def test_a_file_emptied_and_filled_again_never_disarms(path):
+    file = loaded(path)
+    write(path, b"")
+    assert file.refresh() is None
+    write(path, b"new@example.com\n")
+    assert file.refresh() == Change(path, 1)
+
+
+def test_a_line_of_ten_megabytes(path):
+    file = loaded(path, b"x" * 10_000_000 + b"\ntrap@example.com\n", index_above=20_000_000)
+    assert names(file) == ["trap@example.com"]
+    assert file.current.exact("trap@example.com").line == 2
+    assert file.current.bad_lines == 1
+
+
+def test_a_big_list_grows_and_shrinks(path):
+    file = loaded(path, big(10), index_above=100)
+    assert len(file.current) == 10
+    write(path, b"one@example.com\n")
+    assert file.refresh() == Change(path, 1)
+    assert names(file) == ["one@example.com"]
+    write(path, big(20))
+    assert file.refresh() == Change(path, 20)
+    write(path, b"one@example.com\n")
+    assert file.refresh() == Change(path, 1)
+    file.close()
+
+
+def test_the_index_is_used_again(path):
+    loaded(path, big(10), index_above=100).close()
+    (index,) = (path.parent / "cache").glob("*.index")
+    before = index.stat().st_ino
+    file = loaded(path, big(10) + b"new@example.com\n", index_above=100)
+    assert names(file)[-1] == "new@example.com"
+    assert index.stat().st_ino == before
+
+
+def too_much(monkeypatch):
+    monkeypatch.setattr("gatepost.lists.difference.MAX_CHANGED", 200)
+    monkeypatch.setattr("gatepost.lists.difference._WINDOWS", (100, 200))
+
+
+def test_too_much_at_once_is_indexed_anew_meanwhile_the_old_version_stands(path, monkeypatch):
+    file = loaded(path, big(50), index_above=100)
+    too_much(monkeypatch)
+    write(path, big(50, b"other"))
+    assert file.refresh() == Change(path, 50, pending=True)
+    os.utime(path, (3, 3))
+    assert file.refresh() is None
+    assert file.current.exact("user7@example.com") is not None
+    assert settle(file) == Change(path, 50)
+    assert file.current.exact("user7@example.com") is None
+    assert file.current.exact("other7@example.com").line == 8
+    assert file.refresh() is None
+
+
+def test_a_file_that_goes_on_changing_while_it_is_indexed(path, monkeypatch):
+    file = loaded(path, big(50), index_above=100)
+    too_much(monkeypatch)
+    write(path, big(50, b"other"))
+    assert file.refresh().pending
+    file._builder._child.wait()
+    append(path, b"late@example.com\n")
+    assert file.refresh() == Change(path, 51)
+    assert file.current.exact("late@example.com").line == 51
+
+
+def test_much_that_was_laid_over_is_indexed_in_the_end(path, monkeypatch):
+    monkeypatch.setattr(file_module, "COMPACT_ABOVE", 100)
+    file = loaded(path, big(50), index_above=100)
+    append(path, big(20, b"more"))
+    assert file.refresh() == Change(path, 70)
+    assert file.current.exact("more3@example.com").line == 54
+    assert settle(file) == Change(path, 70)
+    assert file._hunks == []
+    assert file.current.exact("more3@example.com").line == 54
+
+
+def test_an_index_that_cannot_be_built(path, monkeypatch):
+    file = loaded(path, big(50), index_above=100)
+    too_much(monkeypatch)
+    write(path, big(50, b"other"))
+    assert file.refresh().pending
+    file._builder.stop()
+    (path.parent / "cache").rename(path.parent / "gone")
+    (path.parent / "cache").write_bytes(b"in the way")
+    file._builder.start()
+    change = settle(file)
+    assert change.entries == 50
+    assert change.problem.startswith(f"{path}: its index cannot be built: ")
+    assert change.problem.endswith("; the next change of the file tries again")
+    assert file.refresh() is None
+    assert file.current.exact("user7@example.com") is not None
+
+
+def test_loading_where_no_index_can_be_built(path):
+    path.parent.joinpath("cache").write_bytes(b"in the way")
+    with pytest.raises(ListError, match=r"its index cannot be built: .*File exists"):
+        loaded(path, big(50), index_above=100)
+
+
+def test_no_process_can_be_started(path, monkeypatch):
+    monkeypatch.setattr("sys.executable", "/nonexistent/python")
+    with pytest.raises(ListError, match=r"its index cannot be built: .*No such file"):
+        loaded(path, big(50), index_above=100)
+
+
+def test_a_list_that_never_rests_while_it_is_loaded(path, monkeypatch):
+    monkeypatch.setattr(file_module, "_changes", lambda *_: None)
+    with pytest.raises(ListError, match=r"traps: changes faster than its index can be built$"):
+        loaded(path, big(50), index_above=100)
+
+
+def test_closing_ends_a_build(path, monkeypatch):
+    file = loaded(path, big(50), index_above=100)
+    too_much(monkeypatch)
+    write(path, big(50, b"other"))
+    file.refresh()
+    child = file._builder._child
+    file.close()
+    assert child.returncode is not None
+    file.close()
+
+
+def test_domains(path):
+    write(path, b"\xef\xbb\xbfexample.com\r\n.example.net note\n# no\na@b\n")
+    file = DomainFile(path)
+    file.load()
+    assert list(file.current) == ["example.com", ".example.net"]
+    assert [error.line for error in file.current.errors] == [4]
+    append(path, b"example.org\n")
+    change = file.refresh()
+    assert (change.entries, len(change.errors)) == (3, 1)
+    file.close()
+
+
+def test_a_domain_list_that_is_too_big(path, monkeypatch):
+    monkeypatch.setattr(file_module, "INDEX_ABOVE", 10)
+    write(path, b"example.com\n")
+    with pytest.raises(ListError, match=r"traps: expected at most 10 octets, found 12$"):
+        DomainFile(path).load()
+
+
+def test_every_kind_of_file_is_a_source_file():
+    assert issubclass(ListFile, SourceFile)
+    assert issubclass(DomainFile, SourceFile)

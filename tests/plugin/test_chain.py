@@ -1,0 +1,337 @@
+"""The chain: who is asked, in what order, and what a plugin that breaks comes to."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from gatepost.model.decision import Decision, Verdict, accept, defer, deny
+from gatepost.model.reply import Reply
+from gatepost.plugin.chain import ON_ERROR, Answer, BoundHook, Chain, Outcome
+
+DEFERRED = Answer(ON_ERROR["defer"], "p")
+OUTCOME = Outcome(Reply(250, "Ok"), None)
+
+
+def hook(method, plugin="p", on_error="defer", *, answers=True):
+    return BoundHook(plugin, getattr(method, "__name__", "on_x"), method, on_error, answers)
+
+
+def decide(*hooks, deadline=30.0, args=()):
+    return asyncio.run(Chain(deciders=hooks, deadline=deadline).decide(*args))
+
+
+def observe(*hooks, deadline=30.0, args=()):
+    return asyncio.run(Chain(observers=hooks, deadline=deadline).observe(*args))
+
+
+async def never(*_args):
+    await asyncio.Event().wait()
+
+
+async def ignoring_cancellation():
+    try:
+        await never()
+    except asyncio.CancelledError:
+        return
+
+
+def test_a_chain_is_true_when_it_has_anyone_at_any_stage():
+    one = (hook(lambda: None),)
+    assert not Chain()
+    assert Chain(observers=one)
+    assert Chain(deciders=one)
+    assert Chain(followers=one)
+
+
+def test_nobody_to_ask_is_no_answer():
+    assert decide() is None
+    assert observe() is None
+
+
+def test_arguments_reach_the_method():
+    seen = []
+    decide(hook(lambda *args: seen.append(args)), args=("tx", "rcpt"))
+    assert seen == [("tx", "rcpt")]
+
+
+def test_the_first_answer_wins_and_nobody_is_asked_after_it():
+    asked = []
+
+    def say(name, answer):
+        def method():
+            asked.append(name)
+            return answer
+
+        return hook(method, name)
+
+    answer = decide(say("a", None), say("b", deny("no")), say("c", accept()))
+    assert answer == Answer(deny("no"), "b")
+    assert asked == ["a", "b"]
+
+
+_ANSWERS = st.sampled_from([None, accept(), deny("no"), defer("later")])
+
+
+@given(st.lists(st.tuples(_ANSWERS, st.booleans()), max_size=8))
+def test_sync_and_async_plugins_are_asked_in_the_order_given(script):
+    asked = []
+
+    def make(number, answer, waits):
+        def sync():
+            asked.append(number)
+            return answer
+
+        async def waiting():
+            await asyncio.sleep(0)
+            return sync()
+
+        return hook(waiting if waits else sync, str(number))
+
+    answer = decide(*(make(n, what, waits) for n, (what, waits) in enumerate(script)))
+    first = next((n for n, (what, _) in enumerate(script) if what is not None), None)
+    assert answer == (None if first is None else Answer(script[first][0], str(first)))
+    assert asked == list(range(len(script) if first is None else first + 1))
+
+
+def test_an_awaitable_that_is_no_coroutine_is_awaited_too():
+    def method():
+        return asyncio.ensure_future(asyncio.sleep(0, deny("no")))
+
+    assert decide(hook(method)) == Answer(deny("no"), "p")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (True, "bool"),
+        (1, "int"),
+        ("deny", "str"),
+        ((accept(),), "tuple"),
+        (Verdict.ACCEPT, "Verdict"),
+    ],
+)
+def test_an_answer_of_a_wrong_type_is_a_failure_never_an_accept(value, kind):
+    async def waiting():
+        return value
+
+    for method in (lambda: value, waiting):
+        with capture_logs() as logs:
+            assert decide(hook(method)) == DEFERRED
+        assert str(logs[0]["exc_info"]) == f"expected None or a decision, found {kind}"
+
+
+@pytest.mark.parametrize(
+    ("decision", "message"),
+    [
+        (Decision(Verdict.DENY, code=250), "deny() takes a 5xx code, found 250"),
+        (Decision(Verdict.DEFER, code=550), "defer() takes a 4xx code, found 550"),
+        (
+            Decision(Verdict.DENY, enhanced="4.7.1"),
+            "enhanced status code 4.7.1 does not go with reply code 550",
+        ),
+        (Decision(Verdict.DENY, text=5), "expected text as str, found int"),
+        (Decision("deny"), "expected a Verdict, found 'deny'"),
+    ],
+)
+def test_a_decision_that_makes_no_reply_is_a_failure(decision, message):
+    with capture_logs() as logs:
+        assert decide(hook(lambda: decision)) == DEFERRED
+    assert str(logs[0]["exc_info"]) == message
+
+
+def test_a_generator_is_no_answer():
+    def method():
+        yield accept()
+
+    assert decide(hook(method)) == DEFERRED
+
+
+def test_an_observer_may_not_answer():
+    with capture_logs() as logs:
+        assert observe(hook(lambda: deny("no"), answers=False)) == DEFERRED
+    assert str(logs[0]["exc_info"]) == "expected None, found Decision"
+
+
+def raising():
+    raise RuntimeError("secret detail")
+
+
+async def raising_later():
+    await asyncio.sleep(0)
+    raise RuntimeError("secret detail")
+
+
+def cancelled():
+    raise asyncio.CancelledError
+
+
+async def cancelled_later():
+    task = asyncio.ensure_future(asyncio.Event().wait())
+    task.cancel()
+    await task
+
+
+BREAKS = [raising, raising_later, cancelled, cancelled_later]
+
+
+@pytest.mark.parametrize("method", BREAKS)
+@pytest.mark.parametrize(
+    ("on_error", "code", "enhanced", "verdict"),
+    [("defer", 451, "4.3.0", Verdict.DEFER), ("deny", 554, "5.3.0", Verdict.DENY)],
+)
+def test_a_plugin_that_raises_refuses(method, on_error, code, enhanced, verdict):
+    answer = decide(hook(method, "broken", on_error), hook(accept, "next"))
+    assert answer.by == "broken"
+    decision = answer.decision
+    assert (decision.verdict, decision.code, decision.enhanced) == (verdict, code, enhanced)
+    assert decision.reason == "plugin-failed"
+    assert "secret" not in decision.text
+
+
+@pytest.mark.parametrize("method", BREAKS)
+def test_a_plugin_that_raises_is_passed_over_if_the_administrator_says_so(method):
+    assert decide(hook(method, "a", "skip"), hook(lambda: deny("no"), "b")) == Answer(
+        deny("no"), "b"
+    )
+
+
+@pytest.mark.parametrize("method", BREAKS)
+@pytest.mark.parametrize("on_error", ["defer", "deny", "skip"])
+def test_every_failure_is_logged(method, on_error):
+    with capture_logs() as logs:
+        decide(hook(method, "a", on_error))
+    assert [(one["event"], one["plugin"], one["method"]) for one in logs] == [
+        ("plugin failed", "a", method.__name__)
+    ]
+
+
+def test_a_plugin_that_never_returns_fails_at_the_deadline():
+    with capture_logs() as logs:
+        assert decide(hook(never), hook(accept), deadline=0.01) == DEFERRED
+    assert isinstance(logs[0]["exc_info"], TimeoutError)
+
+
+def test_a_late_plugin_is_cancelled():
+    ended = []
+
+    async def method():
+        try:
+            await never()
+        finally:
+            ended.append(True)
+
+    decide(hook(method), deadline=0.01)
+    assert ended == [True]
+
+
+def test_an_answer_given_after_the_deadline_does_not_count():
+    async def stubborn():
+        await ignoring_cancellation()
+        return accept()
+
+    assert decide(hook(stubborn), deadline=0.01) == DEFERRED
+
+
+def test_a_plugin_that_ignores_the_deadline_is_left_behind():
+    async def scenario():
+        go_on, ended = asyncio.Event(), []
+
+        async def stubborn():
+            await ignoring_cancellation()
+            await go_on.wait()
+            ended.append(True)
+            raise RuntimeError
+
+        chain = Chain(deciders=(hook(stubborn),), deadline=0.01)
+        assert await chain.decide() == DEFERRED
+        assert ended == []
+        go_on.set()
+        await asyncio.gather(
+            *(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True
+        )
+        assert ended == [True]
+
+    asyncio.run(scenario())
+
+
+def test_the_deadline_is_for_all_plugins_together():
+    async def method():
+        await never()
+
+    hooks = [hook(method, str(number), "skip") for number in range(3)]
+    with capture_logs() as logs:
+        assert decide(*hooks, deadline=0.01) is None
+    assert [one["plugin"] for one in logs] == ["0", "1", "2"]
+
+
+def test_after_the_deadline_plugins_that_need_not_wait_are_still_asked():
+    answer = decide(hook(never, "a", "skip"), hook(lambda: deny("no"), "b"), deadline=0.01)
+    assert answer == Answer(deny("no"), "b")
+
+
+def test_cancelling_the_session_ends_the_chain():
+    async def scenario():
+        started = asyncio.Event()
+
+        async def method():
+            started.set()
+            await never()
+
+        task = asyncio.ensure_future(Chain(deciders=(hook(method),)).decide())
+        await started.wait()
+        task.cancel()
+        [ended] = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(ended, asyncio.CancelledError)
+
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+    assert logs == []
+
+
+def test_all_observers_run_whatever_the_others_do():
+    seen = []
+    hooks = [
+        hook(raising, "a", answers=False),
+        hook(never, "b", answers=False),
+        hook(lambda: seen.append("c"), "c", answers=False),
+    ]
+    assert observe(*hooks, deadline=0.01) == Answer(ON_ERROR["defer"], "a")
+    assert seen == ["c"]
+
+
+def test_the_first_failed_observer_speaks_for_all():
+    hooks = [
+        hook(raising, "a", "skip", answers=False),
+        hook(raising_later, "b", "deny", answers=False),
+        hook(raising, "c", "defer", answers=False),
+    ]
+    assert observe(*hooks) == Answer(ON_ERROR["deny"], "b")
+
+
+def test_observers_may_wait():
+    seen = []
+
+    async def method(tx):
+        await asyncio.sleep(0)
+        seen.append(tx)
+
+    assert observe(hook(method, answers=False), args=("tx",)) is None
+    assert seen == ["tx"]
+
+
+def test_followers_are_told_the_outcome_and_cannot_change_it():
+    seen = []
+
+    async def waiting(outcome):
+        await asyncio.sleep(0)
+        seen.append(outcome)
+
+    def failing(_outcome):
+        raise RuntimeError
+
+    hooks = tuple(hook(one, answers=False) for one in (failing, waiting, seen.append))
+    assert asyncio.run(Chain(followers=hooks).follow(OUTCOME)) is None
+    assert seen == [OUTCOME, OUTCOME]

@@ -1,0 +1,251 @@
+"""The host: methods bound to hooks, plugins started and stopped."""
+
+import asyncio
+import threading
+
+import pytest
+from structlog.testing import capture_logs
+
+from gatepost.model.decision import Decision, Verdict, accept, defer, deny
+from gatepost.plugin.base import OptionsError, Plugin
+from gatepost.plugin.clock import SystemClock
+from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS, reply_for
+from gatepost.plugin.host import Installed, PluginError, PluginHost
+
+
+def host(*plugins, deadline=30.0):
+    return PluginHost([Installed(one) for one in plugins], deadline)
+
+
+def named(name, **methods):
+    plugin = type("Some", (Plugin,), methods)()
+    plugin.name = name
+    return plugin
+
+
+def test_every_method_of_the_table_is_bound():
+    methods = {
+        f"{stage}_{hook}": lambda *_: None for stage in ("observe", "on", "after") for hook in HOOKS
+    }
+    methods |= {f"on_{name}": lambda *_: None for name in NOTIFICATIONS}
+    made = host(named("all", **methods))
+    for chain in made.chains.values():
+        assert [len(stage) for stage in (chain.observers, chain.deciders, chain.followers)] == [
+            1
+        ] * 3
+    assert [len(chain.followers) for chain in made.notifications.values()] == [1] * 3
+
+
+def test_a_plugin_without_hooks_leaves_all_chains_empty():
+    made = host(Plugin())
+    assert not any(made.chains.values())
+    assert not any(made.notifications.values())
+
+
+def test_the_deadline_and_on_error_reach_the_chain():
+    made = PluginHost([Installed(named("a", on_rcpt=lambda *_: None), "deny")], 7.0)
+    chain = made.chains["rcpt"]
+    assert chain.deadline == 7.0
+    assert made.notifications["reset"].deadline == 7.0
+    assert [(one.plugin, one.name, one.on_error, one.answers) for one in chain.deciders] == [
+        ("a", "on_rcpt", "deny", True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "hint"),
+    [
+        ("on_rcpts", ", did you mean on_rcpt?"),
+        ("observe_recpt", ", did you mean observe_rcpt?"),
+        ("after_reset", ", did you mean after_"),
+        ("on_Mail", ", did you mean on_mail?"),
+        ("on_zzzzzzzzzzzzzzzzzz", ""),
+    ],
+)
+def test_a_method_that_would_never_be_called_is_refused(method, hint):
+    with pytest.raises(PluginError) as caught:
+        host(named("mine", **{method: lambda *_: None}))
+    assert str(caught.value).startswith(f"plugin mine: {method} is no hook{hint}")
+    assert bool(hint) == ("did you mean" in str(caught.value))
+
+
+def test_attributes_and_helpers_may_have_any_name():
+    host(named("mine", on_board=5, online=lambda *_: None, observed=lambda *_: None))
+
+
+def test_the_order_is_told_hook_by_hook():
+    first = named("a", on_rcpt=lambda *_: None, observe_rcpt=lambda *_: None)
+    second = named("b", on_rcpt=lambda *_: None, after_mail=lambda *_: None)
+    assert list(host(first, second).order()) == [
+        ("mail", "after", ["b"]),
+        ("rcpt", "observe", ["a"]),
+        ("rcpt", "on", ["a", "b"]),
+    ]
+
+
+class Noted(Plugin):
+    def __init__(self, name, log, fails=""):
+        super().__init__()
+        self.name, self.events, self.fails = name, log, fails
+
+    async def start(self):
+        await asyncio.sleep(0)
+        self.note("start")
+
+    async def stop(self):
+        self.note("stop")
+
+    def note(self, what):
+        if what == self.fails:
+            raise RuntimeError("no")
+        self.events.append(f"{what} {self.name}")
+
+
+def test_plugins_start_in_order_and_stop_in_reverse():
+    events = []
+    made = host(Noted("a", events), Noted("b", events))
+
+    async def life():
+        await made.start()
+        await made.stop()
+
+    asyncio.run(life())
+    assert events == ["start a", "start b", "stop b", "stop a"]
+
+
+def test_start_and_stop_may_be_plain_methods():
+    events = []
+
+    class Plain(Plugin):
+        def start(self):
+            events.append("start")
+
+        def stop(self):
+            events.append("stop")
+
+    made = host(Plain())
+
+    async def life():
+        await made.start()
+        await made.stop()
+
+    asyncio.run(life())
+    assert events == ["start", "stop"]
+
+
+def test_a_start_that_fails_stops_those_already_started():
+    events = []
+    made = host(Noted("a", events), Noted("b", events, "start"), Noted("c", events))
+    with pytest.raises(PluginError) as caught:
+        asyncio.run(made.start())
+    assert str(caught.value) == "plugin b: start() failed: RuntimeError('no')"
+    assert events == ["start a", "stop a"]
+
+
+def test_a_stop_that_fails_is_logged_and_the_others_stop():
+    events = []
+    made = host(Noted("a", events), Noted("b", events, "stop"), Noted("c", events))
+    with capture_logs() as logs:
+        asyncio.run(made.stop())
+    assert events == ["stop c", "stop a"]
+    assert [(one["plugin"], one["method"]) for one in logs] == [("b", "stop")]
+
+
+def test_a_blocking_plugin_runs_in_a_thread_and_an_async_method_of_it_does_not():
+    seen = {}
+
+    class Slow(Plugin):
+        blocking = True
+
+        def on_rcpt(self, *_args):
+            seen["rcpt"] = threading.current_thread()
+            return deny("no")
+
+        async def on_mail(self, *_args):
+            seen["mail"] = threading.current_thread()
+
+    chains = host(Slow()).chains
+
+    async def ask():
+        assert await chains["mail"].decide(None, None) is None
+        return await chains["rcpt"].decide(None, None)
+
+    answer = asyncio.run(ask())
+    assert (answer.decision, answer.by) == (deny("no"), "slow")
+    assert seen["mail"] is threading.main_thread()
+    assert seen["rcpt"] is not threading.main_thread()
+
+
+def test_a_blocking_plugin_has_a_deadline_too():
+    release = threading.Event()
+
+    class Stuck(Plugin):
+        blocking = True
+
+        def on_rcpt(self, *_args):
+            release.wait()
+            return accept()
+
+    async def ask():
+        try:
+            return await host(Stuck(), deadline=0.01).chains["rcpt"].decide(None, None)
+        finally:
+            release.set()
+
+    assert asyncio.run(ask()).decision.code == 451
+
+
+@pytest.mark.parametrize(
+    ("hook", "decision", "reply"),
+    [
+        ("rcpt", deny(), "550 5.7.1 Refused by local policy"),
+        ("rcpt", defer(), "450 4.7.1 Refused by local policy for now, try again later"),
+        ("data", deny(), "554 5.7.1 Refused by local policy"),
+        ("data", defer(), "451 4.7.1 Refused by local policy for now, try again later"),
+        ("rcpt", deny("no", code=553, enhanced="5.1.3"), "553 5.1.3 no"),
+        ("rcpt", defer("x", disconnect=True), "421 4.7.1 x"),
+        ("rcpt", defer("x", code=450, disconnect=True), "450 4.7.1 x"),
+        ("rcpt", deny("x", disconnect=True), "550 5.7.1 x"),
+        ("rcpt", deny(""), "550 5.7.1 "),
+        ("connect", deny(), "554 5.7.1 Refused by local policy"),
+        ("connect", defer(), "421 4.7.0 Refused by local policy for now, try again later"),
+    ],
+)
+def test_the_reply_of_a_refusal(hook, decision, reply):
+    made = reply_for(hook, decision)
+    assert made.encoded.decode() == f"{reply}\r\n"
+    assert made.close == (decision.disconnect or hook == "connect")
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_usual_replies_are_of_the_right_class(hook):
+    assert reply_for(hook, Decision(Verdict.DENY)).code // 100 == 5
+    assert reply_for(hook, Decision(Verdict.DEFER)).code // 100 == 4
+
+
+def test_options_are_typed():
+    class Limited(Plugin):
+        class Options(Plugin.Options):
+            most: int = 3
+
+    assert Limited().options.most == 3
+    assert Limited(most=5).options.most == 5
+    with pytest.raises(OptionsError, match="unknown field `moost`"):
+        Limited(moost=5)
+    with pytest.raises(OptionsError, match=r"Expected `int`, got `str` - at `\$.most`"):
+        Limited(most="5")
+
+
+def test_a_plugin_made_in_code_is_named_after_its_class():
+    class NoMondays(Plugin):
+        pass
+
+    assert NoMondays().name == "no_mondays"
+
+
+def test_the_machines_clock_tells_the_time_in_utc():
+    clock = SystemClock()
+    before = clock.time()
+    assert clock.now().timestamp() >= before
+    assert clock.now().utcoffset().total_seconds() == 0
+    asyncio.run(clock.sleep(0))

@@ -1,0 +1,194 @@
+"""Finding plugins: files, entry points, shipped ones; and what is said when there is none."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import gatepost.plugins
+from gatepost.plugin.host import PluginError
+from gatepost.plugin.loader import builtin_names, find_plugin, load_plugin
+
+GOOD = """
+from gatepost import Plugin, deny
+
+class Good(Plugin):
+    class Options(Plugin.Options):
+        day: int = 0
+
+    def on_rcpt(self, tx, rcpt):
+        return deny("no")
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text, name="mine.py"):
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def dist(tmp_path, monkeypatch):
+    """A function that installs a package with an entry point, for the time of the test."""
+
+    def install(name, module, text, target):
+        site = tmp_path / "site"
+        info = site / f"{module}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (site / f"{module}.py").write_text(text)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[gatepost.plugins]\n{name} = {target}\n")
+        monkeypatch.syspath_prepend(str(site))
+        monkeypatch.delitem(sys.modules, module, raising=False)
+
+    return install
+
+
+def failure(use, base=Path(), options=None):
+    with pytest.raises(PluginError) as caught:
+        load_plugin(use, options or {}, base)
+    return str(caught.value)
+
+
+def test_a_file_relative_to_the_configuration(file, tmp_path):
+    file(GOOD)
+    plugin = load_plugin("mine.py", {"day": 3}, tmp_path)
+    assert plugin.name == "mine"
+    assert plugin.options.day == 3
+    assert type(plugin).__name__ == "Good"
+
+
+def test_a_file_by_its_whole_path(file):
+    path = file(GOOD)
+    assert load_plugin(str(path), {}, Path("/nowhere")).name == "mine"
+
+
+def test_two_files_of_one_name_are_two_plugins(file, tmp_path):
+    (tmp_path / "other").mkdir()
+    file(GOOD)
+    (tmp_path / "other" / "mine.py").write_text(GOOD.replace("Good", "Other"))
+    first, _ = find_plugin("mine.py", tmp_path)
+    second, _ = find_plugin("other/mine.py", tmp_path)
+    assert [first.__name__, second.__name__] == ["Good", "Other"]
+
+
+def test_a_file_may_import_plugins_it_does_not_define(file, tmp_path):
+    path = file("from gatepost.testing import Capture\n" + GOOD)
+    assert load_plugin(str(path), {}, tmp_path).options.day == 0
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    assert failure("gone.py", tmp_path) == f"plugin {tmp_path}/gone.py: no such file"
+
+
+def test_a_folder_is_no_file(tmp_path):
+    (tmp_path / "x.py").mkdir()
+    assert failure("x.py", tmp_path) == f"plugin {tmp_path}/x.py: no such file"
+
+
+def test_a_syntax_error(file, tmp_path):
+    path = file("def on_rcpt(:\n")
+    assert failure("mine.py", tmp_path).startswith(
+        f"plugin {path}: import failed: SyntaxError('invalid syntax', ("
+    )
+
+
+def test_an_import_that_fails_leaves_no_module_behind(file, tmp_path):
+    path = file("raise RuntimeError('no')")
+    assert failure("mine.py", tmp_path) == f"plugin {path}: import failed: RuntimeError('no')"
+    assert not [
+        name
+        for name in sys.modules
+        if name.startswith("gatepost_plugin_mine_")
+        and getattr(sys.modules[name], "__file__", "") == str(path)
+    ]
+
+
+def test_a_file_without_a_plugin(file, tmp_path):
+    path = file("from gatepost import Plugin\n")
+    assert failure("mine.py", tmp_path) == (
+        f"plugin {path}: expected one class derived from Plugin, found none"
+    )
+
+
+def test_a_file_with_two_plugins(file, tmp_path):
+    path = file(GOOD + "\n\nclass Second(Plugin):\n    pass\n")
+    assert failure("mine.py", tmp_path) == (
+        f"plugin {path}: expected one class derived from Plugin, found Good, Second"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dya": 1}, "Object contains unknown field `dya`"),
+        ({"day": "x"}, "Expected `int`, got `str` - at `$.day`"),
+    ],
+)
+def test_wrong_options(file, tmp_path, options, message):
+    file(GOOD)
+    assert failure("mine.py", tmp_path, options) == f"plugin mine.py: options: {message}"
+
+
+def test_missing_options(file, tmp_path):
+    file(GOOD.replace("day: int = 0", "day: int"))
+    assert failure("mine.py", tmp_path) == (
+        "plugin mine.py: options: Object missing required field `day`"
+    )
+
+
+def test_a_plugin_that_cannot_be_made(file, tmp_path):
+    file(GOOD + "\n    def __init__(self, **options):\n        raise OSError('no database')\n")
+    assert failure("mine.py", tmp_path) == (
+        "plugin mine.py: could not be made: OSError('no database')"
+    )
+
+
+def test_a_name_nobody_has():
+    assert failure("greylisst") == (
+        "plugin greylisst: not found, expected the name of a shipped plugin, an entry point of "
+        "group gatepost.plugins, or a path that ends in .py"
+    )
+
+
+def test_a_shipped_plugin(file, tmp_path, monkeypatch):
+    file(GOOD, "gatepost_test_shipped.py")
+    monkeypatch.setattr(gatepost.plugins, "__path__", [str(tmp_path)])
+    assert list(builtin_names()) == ["gatepost_test_shipped"]
+    plugin = load_plugin("gatepost_test_shipped", {}, Path())
+    assert plugin.name == "gatepost_test_shipped"
+    monkeypatch.delitem(sys.modules, "gatepost.plugins.gatepost_test_shipped")
+
+
+def test_the_entry_point_of_a_class(dist):
+    dist("from_class", "gp_test_class", GOOD, "gp_test_class:Good")
+    plugin = load_plugin("from_class", {"day": 2}, Path())
+    assert (plugin.name, plugin.options.day) == ("from_class", 2)
+
+
+def test_the_entry_point_of_a_module(dist):
+    dist("from_module", "gp_test_module", GOOD, "gp_test_module")
+    assert load_plugin("from_module", {}, Path()).name == "from_module"
+
+
+def test_the_entry_point_of_something_else(dist):
+    dist("from_value", "gp_test_value", "ANSWER = 42\n", "gp_test_value:ANSWER")
+    assert failure("from_value") == (
+        "plugin from_value: expected a class derived from Plugin, found 42"
+    )
+
+
+def test_an_entry_point_that_cannot_be_imported(dist):
+    dist("broken", "gp_test_broken", "import gp_no_such_module\n", "gp_test_broken")
+    assert failure("broken") == (
+        "plugin broken: import failed: ModuleNotFoundError(\"No module named 'gp_no_such_module'\")"
+    )
+
+
+def test_nothing_is_looked_up_in_the_current_folder(file, tmp_path, monkeypatch):
+    file(GOOD)
+    monkeypatch.chdir(tmp_path)
+    assert failure("mine").startswith("plugin mine: not found")

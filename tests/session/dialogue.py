@@ -1,0 +1,45 @@
+"""What the dialogues share: configurations, plugins made of functions, the usual opening."""
+
+import msgspec
+
+from gatepost.config.schema import Config, Limits, Recipients, Route, Traps
+from gatepost.model.reply import Reply
+from gatepost.plugin.base import Plugin
+from gatepost.plugin.host import Installed
+
+TRAPS = ["trap@example.com", "trap@elsewhere.example", "@trapped.example.com"]
+
+OPEN = """
+    S: 220
+    C: EHLO client.example
+    S: 250
+"""
+
+REFUSED = "554 5.7.1 Message refused by local policy [*]"
+
+
+def config(*, limits=None, traps=None, recipients=None, **more):
+    made = Config(
+        limits=Limits(**(limits or {})),
+        recipients=Recipients(**({"domains": ["example.com", "trapped.example.com"]} | (recipients or {}))),
+        traps=Traps(**(traps or {})),
+        route=[Route(to="discard:")],
+    )
+    return msgspec.structs.replace(made, **more)
+
+
+def plugin(on_error="defer", name="test", **methods):
+    """A plugin made of functions, `self` left out."""
+    made = Plugin()
+    made.name = name
+    for method, function in methods.items():
+        setattr(made, method, function)
+    return Installed(made, on_error)
+
+
+def reply(text):
+    return Reply.parse(text)
+
+
+def references(replies):
+    return [one.rpartition("[")[2].rstrip("]") for one in replies if one.endswith("]")]

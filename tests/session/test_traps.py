@@ -1,0 +1,462 @@
+"""The trap rule: one trap among the recipients, and nobody gets the message."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.session.dialogue import OPEN, REFUSED, TRAPS, config, plugin, reply
+
+from gatepost.model.decision import accept, defer, deny
+from gatepost.testing import MemoryServer, VirtualClock, play
+
+GOOD = ["one@example.com", "two@example.com", "three@example.com", "four@example.com"]
+SENDER = "MAIL FROM:<sender@client.example>"
+CONFIG = config()
+
+AFTER = """
+    C: RCPT TO:<one@example.com>
+    S: 503 5.5.1 Bad sequence of commands: MAIL first
+    C: DATA
+    S: 503 5.5.1 Bad sequence of commands: MAIL first
+    C: MAIL FROM:<sender@client.example>
+    C: RCPT TO:<one@example.com>
+    C: DATA
+    S: 250
+    S: 250
+    S: 354
+    C: Subject: clean
+    C: .
+    S: 250
+"""
+
+
+def envelope(recipients, reply_to_rcpt="250", *, pipelined=False):
+    commands = [SENDER, *(f"RCPT TO:<{one}>" for one in recipients)]
+    if pipelined:
+        sent = [f"C: {one}" for one in commands]
+        return "\n".join([*sent, *(f"S: {reply_to_rcpt}" for _ in commands)]) + "\n"
+    return "\n".join(f"C: {one}\nS: {reply_to_rcpt}" for one in commands) + "\n"
+
+
+def refused(transcript, plugins=(), **options):
+    """Play, and check that only the clean message that `AFTER` sends has come through."""
+    options = {"traps": TRAPS, "config": CONFIG} | options
+    played = play(OPEN + transcript + AFTER, plugins, **options)
+    assert [one.recipients for one in played.messages] == [["one@example.com"]]
+    assert played.messages[0].content.endswith(b"\r\nSubject: clean\r\n")
+    return played
+
+
+@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_a_trap_among_five_recipients_spoils_the_message(place, pipelined):
+    recipients = [*GOOD[:place], "trap@example.com", *GOOD[place:]]
+    refused(envelope(recipients, pipelined=pipelined) + f"C: DATA\nS: {REFUSED}\n")
+
+
+def test_everything_in_one_piece():
+    lines = [SENDER, *(f"RCPT TO:<{one}>" for one in ("trap@example.com", *GOOD)), "DATA", "NOOP"]
+    transcript = "\n".join(f"C: {line}" for line in lines)
+    refused(f"{transcript}\n" + "S: 250\n" * 6 + f"S: {REFUSED}\nS: 250 2.0.0 Ok\n")
+
+
+def test_a_trap_as_the_only_recipient():
+    refused(envelope(["trap@example.com"]) + f"C: DATA\nS: {REFUSED}\n")
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_a_trap_spoils_the_first_chunk_and_what_it_brings_is_dropped(place):
+    recipients = [*GOOD[:place], "trap@example.com", *GOOD[place:]]
+    refused(envelope(recipients) + f"C: BDAT 16 LAST\nC: Subject: hello\nS: {REFUSED}\n")
+
+
+def test_after_a_refused_chunk_later_ones_are_dropped_until_the_last():
+    refused(
+        envelope(["trap@example.com", *GOOD])
+        + f"""
+        C: BDAT 14
+        C: RSET or text
+        S: {REFUSED}
+        C: BDAT 12
+        C: MAIL FROM:
+        S: 503 5.5.1 Bad sequence of commands: the transaction has failed
+        C: RCPT TO:<one@example.com>
+        S: 503 5.5.1 Bad sequence of commands: the transaction has failed
+        C: BDAT 6 LAST
+        C: QUIT
+        S: 503 5.5.1 Bad sequence of commands: the transaction has failed
+        """.replace("BDAT 14", "BDAT 14").replace("BDAT 12", "BDAT 12")
+    )
+
+
+def test_after_a_refused_chunk_rset_ends_it_too():
+    refused(
+        envelope(["trap@example.com", *GOOD])
+        + f"C: BDAT 6\nC: text\nS: {REFUSED}\nC: RSET\nS: 250 2.0.0 Ok\n"
+    )
+
+
+def test_chunks_sent_without_waiting_for_answers():
+    refused(
+        envelope(["one@example.com", "trap@example.com"])
+        + f"""
+        C: BDAT 6
+        C: text
+        C: BDAT 6
+        C: text
+        C: BDAT 0 LAST
+        S: {REFUSED}
+        S: 503
+        S: 503
+        """
+    )
+
+
+def test_the_trap_need_not_be_a_known_recipient():
+    listed = config(recipients={"domains": ["example.com"], "known": GOOD})
+    refused(
+        envelope(["one@example.com"])
+        + f"""
+        C: RCPT TO:<trap@example.com>
+        S: 550 5.1.1 No such mailbox [*]
+        C: DATA
+        S: {REFUSED}
+        """,
+        config=listed,
+    )
+
+
+def test_the_trap_need_not_be_in_one_of_our_domains():
+    refused(
+        envelope(["one@example.com"])
+        + f"""
+        C: RCPT TO:<trap@elsewhere.example>
+        S: 550 5.7.1 Relaying denied: not a domain of this server [*]
+        C: DATA
+        S: {REFUSED}
+        """
+    )
+
+
+def test_a_trap_beyond_the_limit_of_recipients_counts():
+    refused(
+        envelope(["one@example.com"])
+        + f"""
+        C: RCPT TO:<trap@example.com>
+        S: 452 4.5.3 Too many recipients [*]
+        C: DATA
+        S: {REFUSED}
+        """,
+        config=config(limits={"recipients": 1}),
+    )
+
+
+def test_when_the_trap_is_all_and_refused_there_is_nobody_left():
+    play(
+        OPEN
+        + """
+        C: MAIL FROM:<a@client.example>
+        C: RCPT TO:<trap@elsewhere.example>
+        C: DATA
+        S: 250
+        S: 550
+        S: 554 5.5.1 No valid recipients
+        C: RCPT TO:<one@example.com>
+        C: DATA
+        S: 250
+        S: 554 5.7.1 Message refused by local policy*
+        """,
+        traps=TRAPS,
+        config=CONFIG,
+    )
+
+
+async def never(*_args):
+    await asyncio.Event().wait()
+
+
+def broken(*_args):
+    raise RuntimeError
+
+
+async def late_answer(_tx, _rcpt):
+    await asyncio.sleep(0)
+    return accept()
+
+
+ANSWERS = {
+    "accept": lambda *_: accept(),
+    "accept later": late_answer,
+    "deny": lambda *_: deny("no"),
+    "defer": lambda *_: defer("later"),
+    "raise": broken,
+    "time out": never,
+    "wrong type": lambda *_: True,
+}
+CODES = {"accept": 250, "accept later": 250, "deny": 550, "defer": 450}
+
+
+def on_trap(answer):
+    return lambda tx, rcpt: answer(tx, rcpt) if rcpt.address.local == "trap" else None
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("on_error", ["defer", "deny", "skip"])
+def test_whatever_a_plugin_does_to_the_trap_the_hit_stands(name, on_error):
+    failed = {"defer": 451, "deny": 554, "skip": 250}[on_error]
+    code = CODES.get(name, failed)
+    refused(
+        envelope(["one@example.com"])
+        + f"C: RCPT TO:<trap@example.com>\nS: {code}\nC: DATA\nS: {REFUSED}\n",
+        [plugin(on_error, on_rcpt=on_trap(ANSWERS[name]))],
+        config=config(limits={"hook_timeout": 0.01}),
+    )
+
+
+@pytest.mark.parametrize("stage", ["observe_rcpt", "after_rcpt"])
+@pytest.mark.parametrize("method", [broken, never])
+def test_whatever_becomes_of_observers_the_hit_stands(stage, method):
+    code = 451 if stage == "observe_rcpt" else 250
+    refused(
+        f"C: {SENDER}\nS: 250\nC: RCPT TO:<trap@example.com>\nS: {code}\n"
+        f"C: RCPT TO:<one@example.com>\nS: 250\nC: DATA\nS: {REFUSED}\n",
+        [plugin(**{stage: lambda _tx, rcpt, *_: method() if rcpt.address.local == "trap" else None})],
+        config=config(limits={"hook_timeout": 0.01}),
+    )
+
+
+_PLUGINS = st.lists(
+    st.tuples(st.sampled_from(sorted(set(ANSWERS) - {"time out"})), st.sampled_from(["defer", "skip"])),
+    max_size=4,
+)
+
+
+@given(_PLUGINS, st.integers(0, 4))
+def test_no_order_of_plugins_hides_a_trap(plugins, place):
+    """Whatever stands in the way of whom, a message with a trap is never taken."""
+    installed = [plugin(on_error, on_rcpt=ANSWERS[name]) for name, on_error in plugins]
+    recipients = [*GOOD[:place], "trap@example.com", *GOOD[place:]]
+
+    async def scenario():
+        async with MemoryServer(installed, traps=TRAPS, config=CONFIG) as server:
+            client = server.connect()
+            commands = ["EHLO x", SENDER, *(f"RCPT TO:<{one}>" for one in recipients), "DATA"]
+            client.send("".join(f"{one}\r\n" for one in commands).encode())
+            replies = [await client.reply() for _ in range(len(commands) + 1)]
+            client.send(b"Subject: x\r\n\r\n.\r\n")
+            await client.close()
+            assert replies[-1].startswith("554")
+            assert server.messages == []
+
+    asyncio.run(scenario())
+
+
+def test_a_disconnect_at_the_trap_ends_the_session():
+    played = play(
+        OPEN
+        + """
+        C: MAIL FROM:<a@client.example>
+        C: RCPT TO:<trap@example.com>
+        C: RCPT TO:<one@example.com>
+        C: DATA
+        S: 250
+        S: 550 5.7.1 no [*]
+        """,
+        [plugin(on_rcpt=lambda *_: deny("no", disconnect=True))],
+        traps=TRAPS,
+        config=CONFIG,
+    )
+    assert played.messages == []
+
+
+def test_plugins_are_not_asked_about_data_that_a_trap_refuses():
+    asked = []
+    refused(
+        envelope(["trap@example.com"]) + f"C: DATA\nS: {REFUSED}\n",
+        [plugin(on_data=lambda tx: asked.append(len(tx.trap_hits)))],
+    )
+    assert asked == [0]
+
+
+def test_an_accept_at_data_does_not_outrank_the_trap():
+    refused(
+        envelope(["trap@example.com"]) + f"C: DATA\nS: {REFUSED}\n",
+        [plugin(on_data=lambda _tx: accept())],
+    )
+
+
+def test_a_failed_observer_of_data_does_not_hide_the_trap():
+    played = play(
+        OPEN + envelope(["trap@example.com"]) + f"C: DATA\nS: {REFUSED}\n",
+        [plugin(observe_data=broken)],
+        traps=TRAPS,
+        config=CONFIG,
+    )
+    assert played.messages == []
+
+
+def test_plugins_see_the_hit():
+    hits = []
+    refused(
+        envelope(["trap@example.com"]) + f"C: DATA\nS: {REFUSED}\n",
+        [plugin(after_data=lambda tx, outcome: hits.append((tx.trap_hits, outcome)))],
+        traps=["", "trap@example.com a note"],
+    )
+    [hit], outcome = hits[0]
+    assert (str(hit.address), hit.entry, hit.note, hit.source, hit.line) == (
+        "trap@example.com",
+        "trap@example.com",
+        "a note",
+        "traps",
+        2,
+    )
+    assert (outcome.answer.by, outcome.answer.decision.reason) == ("gatepost", "trap")
+
+
+@pytest.mark.parametrize("forget", ["RSET", "EHLO client.example", "HELO client.example"])
+def test_the_hit_dies_with_its_transaction(forget):
+    played = play(
+        OPEN + envelope(["trap@example.com"]) + f"C: {forget}\nS: 250\n" + AFTER.partition("MAIL first\n")[2].partition("MAIL first\n")[2],
+        traps=TRAPS,
+        config=CONFIG,
+    )
+    assert len(played.messages) == 1
+
+
+def test_a_transaction_before_is_not_touched():
+    transcript = envelope(["one@example.com"]) + "C: DATA\nS: 354\nC: Subject: clean\nC: .\nS: 250\n"
+    played = play(
+        OPEN + transcript + envelope(["trap@example.com"]) + f"C: DATA\nS: {REFUSED}\n",
+        traps=TRAPS,
+        config=CONFIG,
+    )
+    assert len(played.messages) == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "TRAP@EXAMPLE.COM",
+        "trap+tag@example.com",
+        "Trap+Shop+2@Example.Com",
+        '"trap"@example.com',
+        r'"tr\ap"@example.com',
+        "anyone@trapped.example.com",
+        "@relay.example:trap@example.com",
+    ],
+)
+def test_every_spelling_of_a_trap(address):
+    refused(f"C: {SENDER}\nS: 250\nC: RCPT TO:<{address}>\nS: 250\nC: DATA\nS: {REFUSED}\n")
+
+
+@pytest.mark.parametrize("listed", ["trap@bücher.example", "trap@xn--bcher-kva.example"])
+@pytest.mark.parametrize("given_", ["trap@bücher.example", "trap@BÜCHER.example", "Trap@xn--bcher-kva.example"])
+def test_an_internationalised_domain_in_either_form(listed, given_):
+    refused(
+        f"C: {SENDER} SMTPUTF8\nS: 250\nC: RCPT TO:<{given_}>\nS: 250\nC: DATA\nS: {REFUSED}\n",
+        traps=[listed],
+        config=config(recipients={"domains": ["example.com", "bücher.example"]}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "traps", "known"),
+    [
+        ("postmaster@example.com", ["postmaster@example.com"], []),
+        ("Postmaster", ["postmaster@example.com"], []),
+        ("abuse@example.com", ["abuse@example.com", "@example.com"], []),
+        ("one@example.com", ["one@example.com"], ["one@example.com"]),
+        ("one+tag@example.com", ["@example.com"], ["one@example.com"]),
+    ],
+)
+def test_what_real_mail_goes_to_is_never_a_trap(address, traps, known):
+    played = play(
+        OPEN
+        + f"C: {SENDER}\nS: 250\nC: RCPT TO:<{address}>\nS: 250\nC: DATA\nS: 354\nC: .\nS: 250\n",
+        traps=traps,
+        config=config(recipients={"domains": ["example.com"], "known": known}),
+    )
+    assert len(played.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("451 4.7.1 Try later", "451 4.7.1 Try later [*]"),
+        ("450 Not now", "450 4.7.1 Not now [*]"),
+        ("550 5.7.0 Go away", "550 5.7.0 Go away [*]"),
+        ("554 Go away", "554 5.7.1 Go away [*]"),
+    ],
+)
+def test_the_reply_is_the_configured_one(text, line):
+    refused(
+        envelope(["trap@example.com"]) + f"C: DATA\nS: {line}\n",
+        config=config(traps={"reply": reply(text)}),
+    )
+
+
+@pytest.mark.parametrize("delay", [0.0, 1.0, 7.5])
+def test_the_delay_is_served(delay):
+    played = refused(
+        envelope(["trap@example.com", *GOOD]) + f"C: DATA\nS: {REFUSED}\n",
+        config=config(traps={"delay": delay}),
+    )
+    assert played.slept == ([delay] if delay else [])
+
+
+class HeldClock(VirtualClock):
+    """A clock whose waits end when the test says so."""
+
+    def __init__(self):
+        super().__init__()
+        self.go_on = asyncio.Event()
+
+    async def sleep(self, seconds):
+        self.slept.append(seconds)
+        await self.go_on.wait()
+
+
+async def whole_message(server):
+    client = server.connect()
+    client.send(f"EHLO x\r\n{SENDER}\r\nRCPT TO:<one@example.com>\r\nDATA\r\n".encode())
+    client.send(b"Subject: x\r\n.\r\n")
+    replies = [await client.reply() for _ in range(6)]
+    await client.close()
+    return replies[-1]
+
+
+def test_while_one_is_delayed_others_are_served():
+    async def scenario():
+        clock = HeldClock()
+        async with MemoryServer(traps=TRAPS, config=CONFIG, clock=clock) as server:
+            spammer = server.connect()
+            commands = f"EHLO x\r\n{SENDER}\r\nRCPT TO:<trap@example.com>\r\nDATA\r\nNOOP\r\n"
+            spammer.send(commands.encode())
+            for _ in range(4):
+                await spammer.reply()
+            assert (await whole_message(server)).startswith("250")
+            assert clock.slept == []
+            waiting = asyncio.ensure_future(spammer.reply())
+            assert (await whole_message(server)).startswith("250")
+            assert clock.slept == [1.0]
+            assert not waiting.done()
+            clock.go_on.set()
+            assert (await waiting).startswith("554")
+            assert (await spammer.reply()).startswith("250")
+            await spammer.close()
+
+    asyncio.run(scenario())
+
+
+def test_in_shadow_the_message_passes_and_plugins_know():
+    seen = []
+    played = play(
+        OPEN + envelope(["one@example.com", "trap@example.com"]) + "C: DATA\nS: 354\nC: .\nS: 250\n",
+        [plugin(on_message=lambda tx: seen.append([hit.entry for hit in tx.trap_hits]))],
+        traps=TRAPS,
+        config=config(traps={"action": "shadow"}),
+    )
+    assert [one.recipients for one in played.messages] == [["one@example.com", "trap@example.com"]]
+    assert seen == [["trap@example.com"]]
+    assert played.slept == []

@@ -1,0 +1,66 @@
+"""What must hold for any input and any answers: used by the property tests and the fuzzers."""
+
+import re
+
+from tests.wire.driver import SPLITS, Answerer, Played, play, usual
+
+from gatepost.model.reply import Reply
+from gatepost.wire.smtp import WireLimits
+from gatepost.wire.smtp import events as e
+
+SMALL = WireLimits(command_line=100, message_size=60)
+
+_REPLY_LINE = re.compile(r"([2-5][0-9]{2})([ -])(?:([245])\.[0-9]{1,3}\.[0-9]{1,3} )?[ -~]*")
+_IMPURE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
+
+
+def assert_replies_well_formed(output: bytes) -> None:
+    lines = output.decode("ascii").split("\r\n")
+    assert lines.pop() == "", output[-80:]
+    going_on = None
+    for line in lines:
+        match = _REPLY_LINE.fullmatch(line)
+        assert match is not None, line
+        assert len(line) + 2 <= 512
+        assert going_on in (None, match[1]), line
+        assert match[3] in (None, match[1][0]), line
+        going_on = match[1] if match[2] == "-" else None
+    assert going_on is None, "a reply without its last line"
+
+
+def assert_content_pure(events: list[e.Event]) -> None:
+    """Every message that was taken, over all its chunks."""
+    message = b""
+    for event in events:
+        if type(event) is e.Content:
+            message += event.data
+        elif type(event) is e.EndOfMessage:
+            assert _IMPURE.search(message) is None, message
+            message = b""
+        elif type(event) is not e.ChunkEnd and not (type(event) is e.Bdat and not event.first):
+            message = b""
+
+
+def assert_answered(played: Played, answer: Answerer) -> None:
+    """One reply for each event, none for content and for a chunk that is still to be read."""
+    silent = (e.Content, e.Bdat)
+    expected = [answer(event).encoded for event in played.events if type(event) not in silent]
+    if played.closed and type(played.events[-1]) is e.Bdat:
+        last_words = played.server.last_words
+        assert isinstance(last_words, Reply)
+        expected.append(last_words.encoded)
+    assert played.output == b"".join(expected)
+
+
+def assert_all(data: bytes, answer: Answerer = usual, limits: WireLimits = SMALL) -> Played:
+    """Play the data in every split; what comes of it must be sound, and the same."""
+    first, *others = [play(data, split, answer, limits) for split in SPLITS]
+    for other in others:
+        assert other.events == first.events
+        assert other.output == first.output
+        assert (other.state, other.closed) == (first.state, first.closed)
+    for played in (first, *others):
+        assert played.most_unread < limits.command_line
+    assert_replies_well_formed(first.output)
+    assert_content_pure(first.events)
+    return first

@@ -1,0 +1,212 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.wire.driver import HELLO, MAIL, play
+
+from gatepost.model.address import NULL_PATH, Address
+from gatepost.wire.smtp import events as e
+from gatepost.wire.smtp.path import LENIENT, STRICT
+
+MAIL_SYNTAX = "501 5.1.7 Syntax error: expected MAIL FROM:<address>"
+RCPT_SYNTAX = "501 5.1.3 Syntax error: expected RCPT TO:<address>"
+NEEDS_UTF8 = "553 5.6.7 Non-ASCII address needs the SMTPUTF8 parameter"
+
+GOOD = [
+    ("<a@b>", Address("a", "b")),
+    ("<a.b+c=d/e@b-c.example>", Address("a.b+c=d/e", "b-c.example")),
+    ("<!#$%&'*+-/=?^_`{|}~@b>", Address("!#$%&'*+-/=?^_`{|}~", "b")),
+    ("<A@B.Example>", Address("A", "B.Example")),
+    ('<"a b"@c>', Address("a b", "c")),
+    ('<"a@b"@c>', Address("a@b", "c")),
+    ('<"a>b <c"@d>', Address("a>b <c", "d")),
+    ('<"\\"\\\\"@c>', Address('"\\', "c")),
+    ('<"\\a"@c>', Address("a", "c")),
+    ('<""@c>', Address("", "c")),
+    ('<"a..b."@c>', Address("a..b.", "c")),
+    ("<a@[192.0.2.1]>", Address("a", "[192.0.2.1]")),
+    ("<a@[IPv6:2001:db8::1]>", Address("a", "[IPv6:2001:db8::1]")),
+    ("<a@[ipv6:::ffff:192.0.2.1]>", Address("a", "[ipv6:::ffff:192.0.2.1]")),
+    ("<a@[x-400:c=de]>", Address("a", "[x-400:c=de]")),
+    ("<@x:a@b>", Address("a", "b")),
+    ("<@x.example,@y,@z:a@b>", Address("a", "b")),
+    ("<a@b--c.xn--p1ai>", Address("a", "b--c.xn--p1ai")),
+    ("<a%d@b>", Address("a%d", "b")),
+    ("<b!u@c>", Address("b!u", "c")),
+]
+BAD = [
+    "",
+    "a@b",
+    "<a@b",
+    "a@b>",
+    " <a@b>",
+    "<a@b>x",
+    "<<a@b>>",
+    "< a@b>",
+    "<a@b >",
+    "<a>",
+    "<a@>",
+    "<@b>",
+    "<a@b@c>",
+    "<a b@c>",
+    "<.a@b>",
+    "<a.@b>",
+    "<a..b@c>",
+    '<"a@b>',
+    '<"a"b@c>',
+    '<a"b"@c>',
+    '<"a\\"@b>',
+    "<(comment)a@b>",
+    "<a@b.>",
+    "<a@.b>",
+    "<a@b..c>",
+    "<a@-b>",
+    "<a@b->",
+    "<a@b_c>",
+    "<a@[192.0.2.256]>",
+    "<a@[192.0.2]>",
+    "<a@[192.0.2.1>",
+    "<a@192.0.2.1]>",
+    "<a@[]>",
+    "<a@[IPv6:2001:db8::g]>",
+    "<a@[IPv6:]>",
+    "<a@[IPv6:fe80::1%eth0]>",
+    "<a@[2001:]>",
+    "<a@[tag:a b]>",
+    "<a@[-:x]>",
+    "<[192.0.2.1]:a>",
+    "<@x a@b>",
+    "<@x,y:a@b>",
+    "<@x:@y:a@b>",
+    "<@[192.0.2.1]:a@b>",
+    "<" + "a" * 257 + "@b>",
+    "<a@" + "b" * 256 + ">",
+    "<a@" + "b." * 127 + "bc>",
+]
+
+
+def mail(argument, **options):
+    played = play(HELLO + f"MAIL FROM:{argument}\r\n".encode(), **options)
+    return played.events[-1], played.replies[-1]
+
+
+def rcpt(argument, **options):
+    played = play(MAIL + f"RCPT TO:{argument}\r\n".encode(), **options)
+    return played.events[-1], played.replies[-1]
+
+
+@pytest.mark.parametrize("patterns", [STRICT, LENIENT])
+@pytest.mark.parametrize(("argument", "address"), GOOD)
+def test_well_formed(argument, address, patterns):
+    assert mail(argument, paths=patterns) == (e.Mail(address, {}), "250 2.0.0 ok")
+    assert rcpt(argument, paths=patterns) == (e.Rcpt(address, {}), "250 2.0.0 ok")
+
+
+@pytest.mark.parametrize("argument", BAD)
+def test_malformed(argument):
+    assert mail(argument)[1] == MAIL_SYNTAX
+    assert rcpt(argument)[1] == RCPT_SYNTAX
+
+
+@pytest.mark.parametrize("argument", BAD)
+def test_lenient_takes_only_what_it_names(argument):
+    taken = {"a@b": "a", " <a@b>": "a"}
+    event, reply = mail(argument, paths=LENIENT)
+    if argument in taken:
+        assert event == e.Mail(Address("a", "b"), {})
+    else:
+        assert reply == MAIL_SYNTAX
+        assert rcpt(argument, paths=LENIENT)[1] == RCPT_SYNTAX
+
+
+@pytest.mark.parametrize(
+    ("argument", "address"),
+    [
+        ("a@b", Address("a", "b")),
+        ("  a@b", Address("a", "b")),
+        ('"a b"@[192.0.2.1]', Address("a b", "[192.0.2.1]")),
+        (" <@x:a@b>", Address("a", "b")),
+        (" <>", NULL_PATH),
+    ],
+)
+def test_lenient(argument, address):
+    assert mail(argument, paths=LENIENT)[0] == e.Mail(address, {})
+    assert mail(argument + " SIZE=7", paths=LENIENT)[0] == e.Mail(address, {"SIZE": "7"})
+
+
+def test_lenient_checks_the_literal_too():
+    assert mail("a@[192.0.2.999]", paths=LENIENT)[1] == MAIL_SYNTAX
+
+
+def test_the_longest_that_fits():
+    longest = Address("a" * 256, "b" * 255)
+    assert mail(f"<{longest}>")[0] == e.Mail(longest, {})
+
+
+def test_null_reverse_path():
+    event, reply = mail("<>")
+    assert event == e.Mail(NULL_PATH, {})
+    assert not event.path
+    assert reply == "250 2.0.0 ok"
+    assert rcpt("<>")[1] == RCPT_SYNTAX
+
+
+@pytest.mark.parametrize("name", ["postmaster", "Postmaster", "POSTMASTER", "pOsTmAsTeR"])
+def test_postmaster_needs_no_domain(name):
+    assert rcpt(f"<{name}>")[0] == e.Rcpt(Address(name, ""), {})
+    assert mail(f"<{name}>")[1] == MAIL_SYNTAX
+    assert rcpt(name, paths=LENIENT)[1] == RCPT_SYNTAX
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["mail from:<a@b>", "Mail From:<a@b>", "MAIL FROM:<a@b> ", "MAIL FROM:<a@b>   size=5"],
+)
+def test_case_and_blanks(line):
+    assert type(play(HELLO + line.encode() + b"\r\n").events[-1]) is e.Mail
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "MAIL",
+        "MAIL ",
+        "MAIL FROM",
+        "MAIL FROM:",
+        "MAIL FROM <a@b>",
+        "MAIL  FROM:<a@b>",
+        "MAIL TO:<a@b>",
+        "MAIL FROM:<a@b>SIZE=5",
+    ],
+)
+def test_no_path(line):
+    assert play(HELLO + line.encode() + b"\r\n").replies[-1] == MAIL_SYNTAX
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["<jürgen@b.example>", "<a@müller.example>", '<"ü ö"@b>', "<@bücher:a@b>", "<猫@日本>"],
+)
+def test_utf8_needs_its_parameter(address):
+    assert mail(address)[1] == NEEDS_UTF8
+    assert rcpt(address)[1] == NEEDS_UTF8
+    assert type(mail(f"{address} SMTPUTF8")[0]) is e.Mail
+    declared = f"MAIL FROM:<a@b> SMTPUTF8\r\nRCPT TO:{address}\r\n".encode()
+    assert type(play(HELLO + declared).events[-1]) is e.Rcpt
+
+
+def test_the_parameter_holds_for_one_transaction():
+    first = "MAIL FROM:<ü@b> SMTPUTF8\r\nRSET\r\nMAIL FROM:<a@b>\r\nRCPT TO:<ü@b>\r\n".encode()
+    assert play(HELLO + first).replies[-1] == NEEDS_UTF8
+
+
+@pytest.mark.parametrize("argument", ["<a\0@b>", "<a\t@b>", "<a@b\x7f>", "<a@b\u00a0>"])
+def test_controls(argument):
+    assert mail(argument)[1] == "500 5.5.2 Syntax error: expected printable characters"
+
+
+@given(st.text(max_size=40))
+def test_a_bracketed_address_is_taken_whole_or_not_at_all(text):
+    match = STRICT["RCPT"].fullmatch(f"TO:<{text}>")
+    if match is not None and match[1] is not None:
+        assert text.endswith(f"{match[1]}@{match[2]}")
+        assert text.startswith(("@", match[1]))

@@ -1,0 +1,74 @@
+"""`make run`: a server to try, on 127.0.0.1:2525, from the folder ./demo.
+
+The folder is written once, by the same code as `gatepost init`; change what is in it as you like.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from gatepost.cli.folder import create, starter
+from gatepost.cli.output import complain, reason
+from gatepost.cli.serve import run
+from gatepost.cli.settings import read_config
+from gatepost.server import logs
+
+FOLDER = Path("demo")
+DOMAIN = "demo.example"
+
+CURL = r"""  printf 'Subject: hello\r\n\r\nIt works.\r\n' | curl smtp://{address}/client.example -T - \
+    --mail-from me@client.example --mail-rcpt alice@{domain}{trap}"""
+SMTPLIB = (
+    """  python3 -c "import smtplib; smtplib.SMTP('{host}', {port}).sendmail('me@client.example',"""
+    """ ['alice@{domain}'{trap}], 'Subject: hello\\r\\n\\r\\nIt works.\\r\\n')\""""
+)
+TEXT = """
+A mail that is taken, and lies in {folder}/var/mail/{domain}/alice/new then:
+
+{good}
+
+The same mail with a trap among its recipients, refused for all of them:
+
+{bad}
+
+Traps are in {folder}/verybadrcptto, users in {folder}/users: change them while it runs.
+Ctrl-C ends the server.
+"""
+
+
+def main() -> int:
+    """Write the folder if it is not there, say what to type, and serve."""
+    try:
+        if not FOLDER.exists():
+            create(FOLDER, starter(DOMAIN))
+        config = read_config(FOLDER / "gatepost.toml")
+        logs.configure(config.log)
+        print(instructions(str(config.listen[0].address)), flush=True)
+        run(config)
+    except OSError as error:
+        complain(reason(error))
+        return 1
+    except click.ClickException as error:
+        complain(error.format_message())
+        complain(f"[[listen]] in {FOLDER}/gatepost.toml says where; rm -r {FOLDER} starts anew")
+        return 1
+    return 0
+
+
+def instructions(address: str) -> str:
+    """Return what to type to send mail to the demo."""
+    command, another = (
+        (CURL, " --mail-rcpt-allowfails --mail-rcpt ") if shutil.which("curl") else (SMTPLIB, ", ")
+    )
+    trap = f"trap@{DOMAIN}" if command is CURL else f"'trap@{DOMAIN}'"
+    host, _, port = address.rpartition(":")
+    facts = {"address": address, "host": host.strip("[]"), "port": port, "domain": DOMAIN}
+    good = command.format(trap="", **facts)
+    bad = command.format(trap=another + trap, **facts)
+    return TEXT.format(folder=FOLDER, domain=DOMAIN, good=good, bad=bad)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

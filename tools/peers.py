@@ -1,0 +1,414 @@
+"""Fetch the real mail programs that the tests and the bench talk to, without installing anything.
+
+Debian packages are downloaded and unpacked, PyPI packages go into a virtual environment of their
+own, npm packages into a folder of their own: all below ``.peers/`` of the checkout, each once, and
+nothing outside it is touched. A program that the machine already has is used as it is.
+
+    python tools/peers.py                     # fetch all, say what is missing and why
+    python tools/peers.py smtp-source swaks   # only these
+
+    from tools import peers
+    source = peers.find("smtp-source")        # None when it cannot be had
+    subprocess.run(source.argv("-m", "1", "127.0.0.1:2525"), env=source.env)
+
+Trusts: the package managers' own signatures and checksums. Limits: Debian programs need ``apt-get``
+and ``dpkg`` (any user may run them; root is not needed), the npm ones ``node`` and ``npm``. A fetch
+that failed is not tried again for an hour, except from the command line. Processes that ask at the
+same moment wait for each other on a lock file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+ROOT = Path(__file__).resolve().parent.parent / ".peers"
+STEP_TIMEOUT = 300  # seconds for one package manager run: a slow mirror, not a dead one
+RETRY_AFTER = (
+    3600  # seconds a failed fetch is believed, so that an offline test run fails once and quickly
+)
+SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+
+
+class UnavailableError(Exception):
+    """A program cannot be had here; the text is the reason, in one line."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program that runs: how to call it, and with which environment."""
+
+    name: str
+    version: str
+    prefix: tuple[str, ...]
+    env: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def argv(self, *arguments: str | Path) -> list[str]:
+        """Return the full argument vector that runs the program with these arguments."""
+        return [*self.prefix, *map(str, arguments)]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A package: ``fetch(folder, packages)`` fills the folder and returns the version it got."""
+
+    fetch: Callable[[Path, Sequence[str]], str]
+    packages: tuple[str, ...]
+
+    @property
+    def recipe(self) -> str:
+        """What the folder was made from; another recipe makes it anew."""
+        return " ".join([self.fetch.__name__, *self.packages])
+
+
+@dataclass(frozen=True)
+class Program:
+    """Where a program is inside its source, what runs it, and how to see that it runs."""
+
+    source: str
+    path: str  # below the source's folder
+    interpreter: str = ""
+    probe: tuple[str, ...] = ("--version",)
+    probe_says: str = ""  # expected somewhere in its output, whatever the exit code
+    may_be_installed: bool = False
+    variables: tuple[
+        tuple[str, str], ...
+    ] = ()  # environment: name, paths below the source's folder
+
+
+def _run(*argv: str | Path, cwd: Path | None = None) -> str:
+    """Run one step and return its stdout; raise UnavailableError with what it said last."""
+    name = Path(argv[0]).name
+    try:
+        done = subprocess.run(
+            [str(word) for word in argv],
+            cwd=cwd,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+            timeout=STEP_TIMEOUT,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise UnavailableError(f"{name} is not on this machine") from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UnavailableError(f"{name}: {error}") from None
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+        raise UnavailableError(f"{name} {argv[1]} failed with {done.returncode}: {said}")
+    return done.stdout
+
+
+# Debian
+
+
+def _apt(folder: Path) -> list[str]:
+    """Return an apt-get call with lists and cache of its own, so that any user may refresh them."""
+    private = folder / "apt"
+    for part in ("lists/partial", "cache/archives/partial"):
+        (private / part).mkdir(parents=True, exist_ok=True)
+    return [
+        "apt-get",
+        "-q",
+        f"-oDir::State::Lists={private / 'lists'}",
+        f"-oDir::Cache={private / 'cache'}",
+        "-oAPT::Sandbox::User=",
+    ]
+
+
+def _download(folder: Path, package: str) -> Path:
+    """Download one .deb, with fresh package lists of our own if the system's do not serve."""
+    try:
+        _run("apt-get", "-q", "-oAPT::Sandbox::User=", "download", package, cwd=folder)
+    except UnavailableError:
+        own = _apt(folder)
+        if not any((folder / "apt/lists").glob("*_Packages*")):
+            _run(*own, "update")
+        _run(*own, "download", package, cwd=folder)
+    return next(folder.glob(f"{package}_*.deb"))
+
+
+def _absent_libraries(deb: Path) -> list[str]:
+    """Return the libraries a package depends on that this machine does not have installed."""
+    depends = _run("dpkg-deb", "-f", deb, "Depends")
+    names = {re.split(r"[ (:|]", item.strip())[0] for item in depends.split(",")}
+    return sorted(name for name in names if name.startswith("lib") and not _is_installed(name))
+
+
+def _is_installed(package: str) -> bool:
+    with contextlib.suppress(UnavailableError):
+        return "ok installed" in _run("dpkg-query", "-W", "-f", "${Status}", package)
+    return False
+
+
+def debian(folder: Path, packages: Sequence[str]) -> str:
+    """Unpack Debian packages, and the libraries they need that the machine lacks, into a folder."""
+    wanted, seen, version = list(packages), set[str](), ""
+    while wanted:
+        package = wanted.pop()
+        if package in seen:
+            continue
+        seen.add(package)
+        deb = _download(folder, package)
+        _run("dpkg-deb", "-x", deb, folder)
+        wanted += _absent_libraries(deb)
+        if package == packages[0]:
+            version = _run("dpkg-deb", "-f", deb, "Version").strip()
+        deb.unlink()
+    shutil.rmtree(folder / "apt", ignore_errors=True)
+    return version
+
+
+# PyPI and npm
+
+
+def pypi(folder: Path, packages: Sequence[str]) -> str:
+    """Install PyPI packages into a virtual environment made in the folder."""
+    _run(sys.executable, "-m", "venv", folder)
+    python = folder / "bin/python"
+    _run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages)
+    name = re.split(r"[<>=~!]", packages[0])[0]
+    query = "import sys, importlib.metadata as m; print(m.version(sys.argv[1]))"
+    return _run(python, "-c", query, name).strip()
+
+
+def npm(folder: Path, packages: Sequence[str]) -> str:
+    """Install npm packages below the folder; their install scripts are not run."""
+    if not shutil.which("node"):
+        raise UnavailableError("node is not on this machine")
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    _run("npm", "install", "--prefix", folder, *options, *packages)
+    name = packages[0].split("@")[0]
+    version = "process.stdout.write(require(process.argv[1]).version)"
+    return _run("node", "-e", version, folder / "node_modules" / name / "package.json")
+
+
+# What there is
+
+SOURCES: Mapping[str, Source] = {
+    "postfix": Source(debian, ("postfix",)),
+    "swaks": Source(debian, ("swaks",)),
+    "curl": Source(debian, ("curl",)),
+    "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
+    "haraka": Source(npm, ("Haraka@3",)),
+    "nodemailer": Source(npm, ("nodemailer",)),
+}
+
+_LIBRARIES = (("LD_LIBRARY_PATH", "usr/lib/postfix:usr/lib/*-linux-gnu*:lib/*-linux-gnu*"),)
+
+PROGRAMS: Mapping[str, Program] = {
+    "smtp-source": Program(
+        source="postfix",
+        path="usr/sbin/smtp-source",
+        probe=("-h",),
+        probe_says="usage: ",
+        may_be_installed=True,
+        variables=_LIBRARIES,
+    ),
+    "smtp-sink": Program(
+        source="postfix",
+        path="usr/sbin/smtp-sink",
+        probe=("-h",),
+        probe_says="usage: ",
+        may_be_installed=True,
+        variables=_LIBRARIES,
+    ),
+    "swaks": Program(
+        source="swaks",
+        path="usr/bin/swaks",
+        interpreter="perl",
+        probe_says="swaks",
+        may_be_installed=True,
+    ),
+    "curl": Program(
+        source="curl",
+        path="usr/bin/curl",
+        probe_says="smtp",
+        may_be_installed=True,
+        variables=_LIBRARIES,
+    ),
+    "aiosmtpd": Program(  # a Python that can import it
+        source="aiosmtpd",
+        path="bin/python",
+        probe=("-c", "import aiosmtpd, uvloop; print('imported')"),
+        probe_says="imported",
+    ),
+    "haraka": Program(
+        source="haraka",
+        path="node_modules/Haraka/bin/haraka",
+        interpreter="node",
+        probe=("-v",),
+        probe_says="Haraka",
+    ),
+    "nodemailer": Program(  # a node that can require it
+        source="nodemailer",
+        path="",
+        interpreter="node",
+        probe=("-e", "require('nodemailer'); console.log('required')"),
+        probe_says="required",
+        variables=(("NODE_PATH", "node_modules"),),
+    ),
+}
+
+
+# Finding and fetching
+
+
+@contextlib.contextmanager
+def _locked() -> Iterator[None]:
+    """Hold the one lock of the folder; the kernel frees it however the holder ends."""
+    ROOT.mkdir(exist_ok=True)
+    with (ROOT / "lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _fetched_version(name: str) -> str | None:
+    """Return the version of a source that is there and complete, made from today's recipe."""
+    with contextlib.suppress(FileNotFoundError):
+        recipe, _, version = (ROOT / f"{name}.stamp").read_text().partition("\n")
+        if recipe == SOURCES[name].recipe:
+            return version.strip()
+    return None
+
+
+def _raise_recent_failure(name: str) -> None:
+    """Raise the reason of a failed fetch that is less than RETRY_AFTER old."""
+    note = ROOT / f"{name}.failed"
+    with contextlib.suppress(FileNotFoundError):
+        if time.time() - note.stat().st_mtime < RETRY_AFTER:
+            raise UnavailableError(note.read_text().strip())
+
+
+def _fetch(name: str) -> str:
+    """Fetch a source unless it is there, and return its version.
+
+    The stamp is written last, so it means complete.
+    """
+    with _locked():
+        if (version := _fetched_version(name)) is not None:
+            return version
+        _raise_recent_failure(name)
+        folder = ROOT / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        source = SOURCES[name]
+        try:
+            version = source.fetch(folder, source.packages)
+        except UnavailableError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            (ROOT / f"{name}.failed").write_text(f"{error}\n")
+            raise
+        (ROOT / f"{name}.stamp").write_text(f"{source.recipe}\n{version}\n")
+    return version
+
+
+def _environment(program: Program) -> dict[str, str]:
+    folder = ROOT / program.source
+    env = dict(os.environ)
+    for name, pattern in program.variables:
+        parts = (sorted(map(str, folder.glob(part))) for part in pattern.split(":"))
+        env[name] = ":".join(path for group in parts for path in group)
+    return env
+
+
+def _fetched_command(name: str, program: Program) -> Command:
+    version = _fetched_version(program.source) or _fetch(program.source)
+    path = ROOT / program.source / program.path
+    prefix = tuple(filter(None, (program.interpreter, str(path) if program.path else "")))
+    return Command(name, version, prefix, _environment(program))
+
+
+def _check_runs(command: Command, program: Program) -> None:
+    """Raise UnavailableError unless the program starts and says what it should."""
+    try:
+        done = subprocess.run(
+            command.argv(*program.probe),
+            env=command.env,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+            timeout=30,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UnavailableError(f"does not run: {error}") from None
+    if program.probe_says not in (said := done.stdout + done.stderr):
+        raise UnavailableError(f"does not run: {said.strip()[-200:] or 'no output'}")
+
+
+@functools.cache
+def _command(name: str) -> Command | str:
+    """Return the command, or the reason why it cannot be had; decided once per process."""
+    program = PROGRAMS[name]
+    try:
+        installed = shutil.which(name, path=SYSTEM_PATH) if program.may_be_installed else None
+        if installed:
+            command = Command(name, "installed", (installed,))
+        else:
+            command = _fetched_command(name, program)
+        _check_runs(command, program)
+    except UnavailableError as error:
+        return str(error)
+    except OSError as error:
+        return f"cannot write {ROOT}: {error}"
+    return command
+
+
+def find(name: str) -> Command | None:
+    """Return a program that runs, fetched if need be; None when it cannot be had (see missing).
+
+    Raises KeyError for a name that is not in PROGRAMS.
+    """
+    found = _command(name)
+    return found if isinstance(found, Command) else None
+
+
+def missing(names: Sequence[str] = tuple(PROGRAMS)) -> dict[str, str]:
+    """Fetch what is not there yet; return the programs that cannot be had, with the reasons."""
+    return {name: found for name in names if isinstance(found := _command(name), str)}
+
+
+def _forget_failures() -> None:
+    for note in ROOT.glob("*.failed"):
+        note.unlink(missing_ok=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fetch the named programs (all by default); exit 1 when one of them cannot be had."""
+    parser = argparse.ArgumentParser(
+        description="Fetch the mail programs that tests and bench use."
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(PROGRAMS)}")
+    names = parser.parse_args(arguments).names or list(PROGRAMS)
+    if unknown := [name for name in names if name not in PROGRAMS]:
+        parser.error(f"unknown: {', '.join(unknown)}; expected any of: {', '.join(PROGRAMS)}")
+    _forget_failures()
+    for name in names:
+        command = find(name)
+        print(
+            f"{name}: {' '.join(command.prefix)} ({command.version})"
+            if command
+            else f"{name}: missing: {missing([name])[name]}"
+        )
+    return 1 if missing(names) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
