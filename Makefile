@@ -20,11 +20,11 @@ format: $(VENV)/.ready-dev
 	$(BIN)/ruff check --fix .
 
 $(VENV)/.ready-run: pyproject.toml
-	@$(PYTHON) tools/venv.py $(VENV) fast
+	@$(PYTHON) tools/environment.py $(VENV) fast
 	@touch $@
 
 $(VENV)/.ready-dev: pyproject.toml
-	@$(PYTHON) tools/venv.py $(VENV) fast dev
+	@$(PYTHON) tools/environment.py $(VENV) fast dev
 	@touch $@ $(VENV)/.ready-run
 
 clean:

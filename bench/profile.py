@@ -26,7 +26,7 @@ def profile(bench: Bench, scenario: str) -> str:
         interpreter = [str(python), "-m", "cProfile", "-o", str(result)]
         wanted = bench.load(scenario)
         setup = servers.Setup(Path(folder), refuses=wanted.refused)
-        with servers.gatepost_under(interpreter, setup) as server:
+        with servers.gatepost_under(interpreter, setup, "gatepost") as server:
             progress(f"profile: {scenario}")
             load.send(server, wanted)
         if not result.exists():

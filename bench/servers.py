@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools import peers
+from tools import compiled, peers
 
 from bench.process import (
     HOST,
@@ -31,7 +31,7 @@ from bench.process import (
 from bench.traplist import write_traps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 GATEPOST = CHECKOUT / ".venv/bin/gatepost"
@@ -60,6 +60,7 @@ data_dir = "var"
 address = "127.0.0.1:0"
 
 [limits]
+transactions = 1000000
 connections = {connections}
 connections_per_ip = {connections}
 
@@ -81,13 +82,26 @@ level = "error"
 
 @contextlib.contextmanager
 def gatepost(setup: Setup) -> Iterator[Running]:
-    """Serve with the default configuration, a trap list and no limit on connections."""
-    with gatepost_under((), setup) as running:
+    """Serve with the default configuration, a trap list and no limit on connections; compiled."""
+    try:
+        env = {"PYTHONPATH": str(compiled.build())}
+    except compiled.NoCompilerError as error:
+        raise BenchError(str(error)) from error
+    with gatepost_under((), setup, "gatepost", env) as running:
         yield running
 
 
 @contextlib.contextmanager
-def gatepost_under(interpreter: Sequence[str], setup: Setup) -> Iterator[Running]:
+def gatepost_pure(setup: Setup) -> Iterator[Running]:
+    """Serve from the source as it is, in pure Python."""
+    with gatepost_under((), setup, "gatepost-pure") as running:
+        yield running
+
+
+@contextlib.contextmanager
+def gatepost_under(
+    interpreter: Sequence[str], setup: Setup, name: str, env: Mapping[str, str] | None = None
+) -> Iterator[Running]:
     """Serve under an interpreter of one's choice, a profiler for one."""
     if not GATEPOST.exists():
         raise BenchError(f"gatepost is not installed at {GATEPOST}")
@@ -96,7 +110,7 @@ def gatepost_under(interpreter: Sequence[str], setup: Setup) -> Iterator[Running
     config.write_text(GATEPOST_CONFIG.format(connections=setup.connections + 100))
     argv = [*interpreter, str(GATEPOST), "serve", "-c", str(config)]
     log = setup.folder / "log"
-    with process("gatepost", argv, os.environ, log) as starting:
+    with process(name, argv, os.environ | (env or {}), log) as starting:
         yield _wait_until_ready(starting)
 
 
@@ -186,6 +200,7 @@ def haraka(setup: Setup) -> Iterator[Running]:
 
 SERVERS: dict[str, Callable[[Setup], contextlib.AbstractContextManager[Running]]] = {
     "gatepost": gatepost,
+    "gatepost-pure": gatepost_pure,
     "smtp-sink": smtp_sink,
     "aiosmtpd": aiosmtpd,
     "haraka": haraka,

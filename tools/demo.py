@@ -18,7 +18,8 @@ from gatepost.server import logs
 FOLDER = Path("demo")
 DOMAIN = "demo.example"
 
-CURL = r"""  printf 'Subject: hello\r\n\r\nIt works.\r\n' | curl smtp://{address}/client.example -T - \
+CURL = r"""  printf 'Subject: hello\r\n\r\nIt works.\r\n' | \
+    curl -sS smtp://{address}/client.example -T - \
     --mail-from me@client.example --mail-rcpt alice@{domain}{trap}"""
 SMTPLIB = (
     """  python3 -c "import smtplib; smtplib.SMTP('{host}', {port}).sendmail('me@client.example',"""
@@ -60,7 +61,9 @@ def main() -> int:
 def instructions(address: str) -> str:
     """Return what to type to send mail to the demo."""
     command, another = (
-        (CURL, " --mail-rcpt-allowfails --mail-rcpt ") if shutil.which("curl") else (SMTPLIB, ", ")
+        (CURL, " \\\n    --mail-rcpt-allowfails --mail-rcpt ")
+        if shutil.which("curl")
+        else (SMTPLIB, ", ")
     )
     trap = f"trap@{DOMAIN}" if command is CURL else f"'trap@{DOMAIN}'"
     host, _, port = address.rpartition(":")

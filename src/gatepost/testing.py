@@ -181,8 +181,9 @@ class MemoryServer:
 class MemoryTransport(asyncio.Transport):
     """What the server takes for a socket: it keeps what is written."""
 
-    def __init__(self, peer: tuple[str, int]) -> None:
+    def __init__(self, connection: Connection, peer: tuple[str, int]) -> None:
         super().__init__({"peername": peer, "sockname": ("192.0.2.25", 25)})
+        self._connection = connection
         self.written = b""
         self.closed = False
 
@@ -201,12 +202,14 @@ class MemoryTransport(asyncio.Transport):
         """Do nothing, as `pause_reading`."""
 
     def close(self) -> None:
-        """Note that the server closes the connection."""
-        self.closed = True
+        """End the connection; the server is told soon, as it is of a socket's end."""
+        if not self.closed:
+            self.closed = True
+            asyncio.get_running_loop().call_soon(self._connection.connection_lost, None)
 
     def abort(self) -> None:
         """Close."""
-        self.closed = True
+        self.close()
 
 
 class MemoryClient:
@@ -215,12 +218,12 @@ class MemoryClient:
     def __init__(self, connection: Connection, peer: tuple[str, int]) -> None:
         self.replies: list[str] = []
         self._connection = connection
-        self._transport = MemoryTransport(peer)
+        self._transport = MemoryTransport(connection, peer)
         connection.connection_made(self._transport)
 
     @property
     def closed(self) -> bool:
-        """Whether the server has closed the connection."""
+        """Whether the connection is closed, by either side."""
         return self._transport.closed
 
     def send(self, data: bytes) -> None:
@@ -253,7 +256,8 @@ class MemoryClient:
 
     async def close(self) -> None:
         """Close the connection and wait until the server is done with it."""
-        self._connection.connection_lost(None)
+        self._transport.close()
+        await asyncio.sleep(0)
         await self._connection.settled()
 
 

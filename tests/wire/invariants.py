@@ -52,11 +52,16 @@ def assert_answered(played: Played, answer: Answerer) -> None:
     assert played.output == b"".join(expected)
 
 
+def settled(events: list[e.Event]) -> list[e.Event]:
+    """Leave out the content of a message still going on: it may yet come to a fault."""
+    return events[:-1] if events and type(events[-1]) is e.Content else events
+
+
 def assert_all(data: bytes, answer: Answerer = usual, limits: WireLimits = SMALL) -> Played:
     """Play the data in every split; what comes of it must be sound, and the same."""
     first, *others = [play(data, split, answer, limits) for split in SPLITS]
     for other in others:
-        assert other.events == first.events
+        assert settled(other.events) == settled(first.events)
         assert other.output == first.output
         assert (other.state, other.closed) == (first.state, first.closed)
     for played in (first, *others):

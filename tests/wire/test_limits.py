@@ -46,7 +46,7 @@ def test_a_message_of_the_limit(split):
 
 
 @pytest.mark.parametrize("split", SPLITS)
-@pytest.mark.parametrize("body", [b"x" * 401, b"x\r\n" * 134, b"\0" * 401, b"..\r\n" * 134])
+@pytest.mark.parametrize("body", [b"x" * 401, b"x\r\n" * 135, b"\0" * 401, b"..\r\n" * 140])
 def test_a_message_without_end_closes(body, split):
     played = play(DATA + body, split, limits=LIMITS)
     assert played.replies[3:] == ["354 go ahead", TOO_BIG]

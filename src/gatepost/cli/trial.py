@@ -206,6 +206,7 @@ def _params(envelope: Envelope) -> str:
 
 
 def short_message(envelope: Envelope) -> bytes:
+    """Return a message to try with where none is given."""
     recipients = ", ".join(map(str, envelope.recipients))
     lines = (
         f"From: <{envelope.sender}>",

@@ -87,14 +87,20 @@ class Connection(asyncio.Protocol):
         if refusal is None:
             self._pump()
         else:
-            self.dismiss(refusal)
+            self._turn_away(refusal)
+
+    def _turn_away(self, refusal: Reply) -> None:
+        """Refuse the whole connection: it must not take the place of another by lingering."""
+        self._lingering = True
+        self._transport.write(refusal.encoded)
+        self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
-        self.touched = self._worker.now
-        wire = self._wire
         if self._lingering:
             return
+        self.touched = self._worker.now
+        wire = self._wire
         wire.receive_data(data)
         if self._task is None and self._may_write:
             self._pump()
@@ -114,6 +120,7 @@ class Connection(asyncio.Protocol):
         """Go on where `pause_writing` stopped."""
         self._may_write = True
         if self._task is None and not self._lost and not self._lingering:
+            self._transport.resume_reading()
             self._pump()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - whatever the cause
@@ -149,7 +156,7 @@ class Connection(asyncio.Protocol):
                 return result
             reply = first_step(result)
         except Exception:  # noqa: BLE001 - logged there; one session's trouble is not another's
-            return self._internal_error()
+            return self._failed(event)
         if reply is not UNFINISHED:
             return cast("Reply | None", reply)
         self._task = self._worker.loop.create_task(finish(result))
@@ -159,13 +166,12 @@ class Connection(asyncio.Protocol):
     def _resume(self, event: Event, task: asyncio.Task[Reply | None]) -> None:
         """Answer what had to wait, and pump again; not in the task, for the pump must not be."""
         self._task = None
-        reply = None
         try:
             reply = task.result()
         except asyncio.CancelledError:
-            pass
+            reply = None if self._lost else self._failed(event)
         except Exception:  # noqa: BLE001 - logged there
-            reply = self._internal_error()
+            reply = self._failed(event)
         if self._lost:
             self._finish()
             return
@@ -173,13 +179,14 @@ class Connection(asyncio.Protocol):
         if reply is not None:
             self._write(self._wire.send(self._engine.settle(event, reply)))
         self._transport.resume_reading()
-        self._pump()
+        if not self._lingering:
+            self._pump()
         if self._eof and self._task is None:
             self._transport.close()
 
-    def _internal_error(self) -> Reply:
+    def _failed(self, event: Event) -> Reply | None:
         _log.exception("session failed", ref=self._engine.reference)
-        return r.INTERNAL_ERROR
+        return self._engine.fail(event)
 
     def _write(self, data: bytes) -> None:
         transport = self._transport
@@ -192,6 +199,7 @@ class Connection(asyncio.Protocol):
 
     def _close(self) -> None:
         self._lingering = True
+        self.touched = self._worker.now
         if self._wire.last_words is r.CLOSING or not self._transport.can_write_eof():
             self._transport.close()
         else:

@@ -79,10 +79,10 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
     def _sweep(self) -> None:
+        self._sweeper = self.loop.call_later(SWEEP, self._sweep)
         self.now = self.loop.time()
         for connection in tuple(self.connections):
             connection.sweep(self.now)
-        self._sweeper = self.loop.call_later(SWEEP, self._sweep)
 
     async def drain(self, patience: float) -> None:
         """End all sessions: idle ones now, the others after their message or `patience` seconds."""

@@ -46,8 +46,8 @@ Handled = Reply | Handling | None
 class Engine:
     """Policy applied to one connection.
 
-    `tx` is the open transaction; `delivering` is true while a target has the message, when the
-    coroutine must not be cancelled.
+    `tx` is the open transaction; `delivering` is true from when a target has the message until all
+    are told of it: the coroutine must not be cancelled then.
     """
 
     __slots__ = (
@@ -121,6 +121,8 @@ class Engine:
 
     def settle(self, event: e.Event, reply: Reply) -> Reply:
         """Count errors and idle commands; return the reply, or 421 when there were too many."""
+        if type(event) is e.Due:
+            return reply  # counted when the chunk it is about was refused
         if reply.code >= 400:
             self._errors += 1
             if self._errors >= self.policy.limits.errors:
@@ -194,17 +196,26 @@ class Engine:
         self.delivering = True
         try:
             reply = await reply_of(self.run(DELIVER, None))
+            if reply.code < 400:
+                await self._delivered(tx)
         finally:
             self.delivering = False
-        if reply.code >= 400:
-            await self.reset()
-            return reply
+        await self.reset()
+        return reply
+
+    async def _delivered(self, tx: Transaction) -> None:
         self._errors = self._junk = 0
         self.session.messages += 1
         log_accepted(tx)
         await self._notify("delivered", tx)
         self._close(tx)
-        return reply
+
+    def fail(self, event: e.Event) -> Reply | None:
+        """Return the reply to an event that went wrong inside; content has to wait for its end."""
+        if type(event) is not e.Content:
+            return r.INTERNAL_ERROR
+        self._verdict = r.INTERNAL_ERROR
+        return None
 
     async def reset(self) -> None:
         """Drop the open transaction, if there is one."""

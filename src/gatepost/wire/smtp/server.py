@@ -168,13 +168,12 @@ class SmtpServer:
         event = None
         if self._reader is None:
             if self._at == len(self._buffer):
+                self._buffer, self._at = b"", 0  # an idle client's last words are not kept
                 return NEED_DATA
             event = self._read_command()
         if event is None:
             event = self._read_content()
         if event is None:
-            if self._at == len(self._buffer):  # an idle client's last words are not kept
-                self._buffer, self._at = b"", 0
             return NEED_DATA
         if type(event) is not Content:
             self._event = event

@@ -1,4 +1,4 @@
-"""Make the project's virtual environment: `venv.py FOLDER EXTRA...`.
+"""Make the project's virtual environment: `environment.py FOLDER EXTRA...`.
 
 Runs on any Python from 3.11, with nothing installed. Where Debian's Python comes without its venv
 package, that is installed (as root) or asked for.
@@ -31,6 +31,14 @@ def make_environment(folder: Path) -> None:
     subprocess.run(command, check=True)
 
 
+def works(pip: list[str]) -> bool:
+    """Whether this pip can be run."""
+    try:
+        return subprocess.run([*pip, "--version"], check=False, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
 def main() -> None:
     """Create the environment if it is not there, and install the project with these extras."""
     folder, extras = Path(sys.argv[1]), ",".join(sys.argv[2:])
@@ -38,8 +46,7 @@ def main() -> None:
         found = ".".join(map(str, sys.version_info[:3]))
         fail(f"expected Python {'.'.join(map(str, MINIMUM))} or later, found {found}")
     pip = [str(folder / "bin" / "python"), "-m", "pip"]
-    works = (folder / "bin" / "python").exists()
-    if not works or subprocess.run([*pip, "--version"], check=False, capture_output=True).returncode:
+    if not works(pip):
         print("gatepost: making a virtual environment")
         make_environment(folder)
     print(f"gatepost: installing what is needed ({extras})")

@@ -1,0 +1,54 @@
+import logging
+
+import pytest
+import structlog
+from click.testing import CliRunner
+
+from gatepost.cli.commands import gatepost
+from gatepost.cli.folder import create, starter
+
+
+@pytest.fixture(autouse=True)
+def log_settings():
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def run():
+    """Run a command line in this process; its result has exit_code, stdout and stderr."""
+
+    def run(*arguments, text=None):
+        result = CliRunner().invoke(gatepost, [str(one) for one in arguments], input=text)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A starter folder, which is the current one."""
+    folder = tmp_path / "mail"
+    create(folder, starter())
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def configure(tmp_path, monkeypatch):
+    """Write a configuration of these lines into an empty folder, which is the current one."""
+
+    def configure(*lines):
+        folder = tmp_path / "configured"
+        folder.mkdir()
+        (folder / "gatepost.toml").write_text("\n".join(lines))
+        monkeypatch.chdir(folder)
+        return folder
+
+    return configure

@@ -1,0 +1,257 @@
+"""`gatepost check`."""
+
+import json
+
+import pytest
+
+from gatepost.cli.suspicions import MAX_OF_A_KIND
+
+SOUND = (
+    "[server]",
+    'hostname = "mx.example.com"',
+    "[recipients]",
+    'domains = ["example.com"]',
+    'known = ["bob@example.com"]',
+    "[traps]",
+    'lists = ["traps"]',
+    "[[route]]",
+    'to = "discard:"',
+)
+
+
+@pytest.fixture
+def sound(configure):
+    """Write a configuration that has nothing wrong with it, some of its lines replaced."""
+
+    def sound(replaced=None, *more):
+        lines = [(replaced or {}).get(line, line) for line in SOUND]
+        folder = configure(*lines, *more)
+        (folder / "traps").write_text("trap@example.com\n")
+        return folder
+
+    return sound
+
+
+def report(run):
+    result = run("check", "--json")
+    return result, json.loads(result.stdout)
+
+
+def test_nothing_wrong(run, sound):
+    folder = sound()
+    result, found = report(run)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (found["errors"], found["warnings"], found["hooks"]) == ([], [], [])
+    assert found["listen"] == ["smtp=127.0.0.1:2525"]
+    assert found["lists"] == [{"path": f"{folder}/traps", "entries": 1}]
+    text = run("check")
+    assert text.exit_code == 0
+    assert text.stdout.endswith("\n\ngatepost.toml: no errors, warnings: 0\n")
+
+
+def test_nothing_is_written(run, sound):
+    folder = sound()
+    run("check")
+    assert sorted(path.name for path in folder.iterdir()) == ["gatepost.toml", "traps"]
+
+
+def test_limits_have_their_reasons(run, sound):
+    sound(None, "[limits]", 'data_timeout = "90s"', 'message_size = "10KB"', "recipients = 7")
+    found = {one["name"]: one for one in report(run)[1]["limits"]}
+    assert found["command_timeout"]["value"] == "5m"
+    assert found["command_timeout"]["why"] == "RFC 5321 s4.5.3.2.7: at least 5 minutes."
+    assert found["data_timeout"]["value"] == "90s"
+    assert found["data_timeout"]["why"] == "set here, the default is 10m"
+    assert found["message_size"]["value"] == "10000"
+    assert found["message_size"]["why"] == "set here, the default is 25MiB"
+    assert found["recipients"]["value"] == "7"
+
+
+def test_the_order_of_hooks(run, sound):
+    folder = sound(None, '[[plugin]]\nuse = "b.py"', '[[plugin]]\nuse = "a.py"')
+    method = "    def on_rcpt(self, tx, rcpt): ...\n    def observe_mail(self, tx, sender): ...\n"
+    for name, before in (("a", "()"), ("b", "()")):
+        (folder / f"{name}.py").write_text(
+            f"from gatepost import Plugin\nclass P(Plugin):\n    before = {before}\n{method}"
+        )
+    assert report(run)[1]["hooks"] == [
+        {"hook": "mail", "stage": "observe", "plugins": ["b", "a"]},
+        {"hook": "rcpt", "stage": "on", "plugins": ["b", "a"]},
+    ]
+
+
+WARNINGS = {
+    'hostname = "mx.example.com"': (
+        "",
+        "server.hostname is localhost: expected the name this host has in the DNS, which senders"
+        " and the Received header are shown",
+    ),
+    'domains = ["example.com"]': (
+        "",
+        "recipients.domains is empty: every recipient is refused with 550 5.7.1",
+    ),
+    'known = ["bob@example.com"]': (
+        "",
+        "recipients.known is empty: every address of your domains exists, and a Maildir is made"
+        " for each that anybody invents",
+    ),
+    'lists = ["traps"]': ("", "traps.lists is empty: no address is a trap"),
+    "[traps]": (
+        '[traps]\ndelay = "0s"',
+        "traps.delay is 0: whoever washes a list learns at full speed which addresses to drop",
+    ),
+    'to = "discard:"': (
+        'to = "discard:"\nfor = ["bob@example.com"]',
+        "no [[route]] takes all of example.com: recipients there that none names are deferred with"
+        " 451 4.3.5",
+    ),
+}
+
+
+@pytest.mark.parametrize("line", WARNINGS)
+def test_a_warning(run, sound, line):
+    replacement, warning = WARNINGS[line]
+    sound({line: replacement})
+    result, found = report(run)
+    assert (result.exit_code, found["warnings"], found["errors"]) == (0, [warning], [])
+    assert f"\nwarning: {warning}\n" in run("check").stdout
+
+
+def test_traps_that_are_only_logged(run, sound):
+    sound({"[traps]": '[traps]\naction = "shadow"\ndelay = "0s"'})
+    assert report(run)[1]["warnings"] == [
+        "traps.action is shadow: messages that name a trap are taken, and only logged"
+    ]
+
+
+def test_no_route_at_all(run, sound):
+    sound({"[[route]]": "", 'to = "discard:"': ""})
+    assert report(run)[1]["warnings"] == [
+        "there is no [[route]]: every recipient is deferred with 451 4.3.5"
+    ]
+
+
+def test_a_route_for_one_of_two_domains(run, sound):
+    domains = 'domains = ["example.com", ".example.net", "file:rcpthosts"]'
+    folder = sound(
+        {
+            'domains = ["example.com"]': domains,
+            'to = "discard:"': 'to = "discard:"\nfor = ["example.com", "example.org"]',
+        }
+    )
+    (folder / "rcpthosts").write_text("example.org\nexample.edu\n")
+    found = [one.partition(":")[0] for one in report(run)[1]["warnings"]]
+    assert found == [
+        "no [[route]] takes all of .example.net",
+        "no [[route]] takes all of example.edu",
+    ]
+
+
+def test_traps_that_are_not_armed(run, sound):
+    folder = sound()
+    (folder / "traps").write_text("abuse@example.com\nbob@example.com\n")
+    assert report(run)[1]["warnings"] == [
+        f"{folder}/traps:1: abuse@example.com is not armed: it is a role address (RFC 2142)",
+        f"{folder}/traps:2: bob@example.com is not armed: it is a known recipient",
+    ]
+
+
+def test_many_warnings_of_a_kind_are_cut_off(run, sound):
+    folder = sound()
+    names = [f"abuse@d{number}.example\n" for number in range(MAX_OF_A_KIND + 3)]
+    (folder / "traps").write_text("".join(names))
+    found = report(run)[1]["warnings"]
+    assert len(found) == MAX_OF_A_KIND + 1
+    assert found[-1] == "… and 3 more of this kind"
+
+
+def test_an_empty_list(run, sound):
+    folder = sound()
+    (folder / "traps").write_text("# nothing yet\n")
+    assert report(run)[1]["warnings"] == [f"{folder}/traps: there is no entry in it"]
+
+
+def test_a_plugin_that_does_what_the_core_does(run, sound):
+    folder = sound(None, "[[plugin]]", 'use = "check_verybadrcptto.py"')
+    (folder / "check_verybadrcptto.py").write_text(
+        "from gatepost import Plugin\nclass P(Plugin): ...\n"
+    )
+    assert report(run)[1]["warnings"] == [
+        "plugin check_verybadrcptto: its name says that it looks for traps, which the server"
+        " itself does before any plugin; see traps.lists"
+    ]
+
+
+def test_a_socket_in_a_folder_that_does_not_exist(run, sound):
+    folder = sound(None, "[[listen]]", 'address = "unix:run/gatepost.sock"')
+    assert report(run)[1]["warnings"] == [
+        f"unix:run/gatepost.sock: there is no folder {folder}/run"
+    ]
+
+
+def failed(run):
+    """Return the errors, which are the same in the report and on standard error."""
+    result, found = report(run)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [f"gatepost: {error}" for error in found["errors"]]
+    text = run("check")
+    assert (text.exit_code, text.stderr) == (1, result.stderr)
+    assert "no errors" not in text.stdout
+    return found["errors"]
+
+
+def test_bad_lines_of_lists(run, sound):
+    folder = sound({'domains = ["example.com"]': 'domains = ["file:rcpthosts"]'})
+    (folder / "traps").write_text("trap@example.com\nno address\n/((/\n")
+    (folder / "rcpthosts").write_text("example.com\n-\n")
+    assert failed(run) == [
+        f"{folder}/rcpthosts:2: expected a domain name such as example.com or .example.com,"
+        " found '-'",
+        f"{folder}/traps:2: expected local-part@domain, @domain or /pattern/, found 'no address'",
+        f"{folder}/traps:3: expected a regular expression"
+        " (missing ), unterminated subpattern at position 1), found '/((/'",
+    ]
+
+
+def test_lists_and_plugins_that_are_missing_are_all_named(run, sound):
+    folder = sound(None, '[[plugin]]\nuse = "gone"', '[[plugin]]\nuse = "gone.py"')
+    (folder / "traps").unlink()
+    assert failed(run) == [
+        f"{folder}/traps: cannot be read: No such file or directory",
+        "plugin gone: not found, expected the name of a shipped plugin, an entry point of group"
+        " gatepost.plugins, or a path that ends in .py",
+        f"plugin {folder}/gone.py: no such file",
+    ]
+
+
+def test_options_of_a_plugin(run, sound):
+    folder = sound(None, "[[plugin]]", 'use = "mine.py"', "options = { dya = 1 }")
+    (folder / "mine.py").write_text("from gatepost import Plugin\nclass P(Plugin): ...\n")
+    assert failed(run) == [
+        "plugin mine.py: options: Object contains unknown field `dya`",
+    ]
+
+
+def test_a_method_that_is_no_hook(run, sound):
+    folder = sound(None, "[[plugin]]", 'use = "mine.py"')
+    (folder / "mine.py").write_text(
+        "from gatepost import Plugin\nclass P(Plugin):\n    def on_rctp(self, tx, rcpt): ...\n"
+    )
+    assert failed(run) == ["plugin mine: on_rctp is no hook, did you mean on_rcpt?"]
+
+
+def test_two_listeners_at_one_address(run, sound):
+    sound(None, *['[[listen]]\naddress = "127.0.0.1:2525"'] * 2)
+    assert failed(run) == [
+        "listen[1].address: expected an address of its own, found that of listen[0]"
+    ]
+
+
+def test_any_free_port_may_be_asked_for_twice(run, sound):
+    sound(None, *['[[listen]]\naddress = "127.0.0.1:0"'] * 2)
+    assert report(run)[0].exit_code == 0
+
+
+def test_a_bad_configuration_as_json(run, sound):
+    sound(None, "[smtp]", "lenient_paths = 1")
+    assert failed(run) == ["gatepost.toml: smtp.lenient_paths: expected true or false, found 1"]

@@ -1,0 +1,107 @@
+"""`gatepost init`, and the folder it writes."""
+
+import subprocess
+import sys
+
+import pytest
+
+from gatepost.cli.folder import create, starter
+
+FILES = [
+    ".gitignore",
+    "gatepost.toml",
+    "plugins/no_mondays.py",
+    "plugins/test_no_mondays.py",
+    "users",
+    "verybadrcptto",
+]
+
+
+def all_files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+
+
+def test_it_writes_a_folder_and_says_what_is_next(run, tmp_path):
+    result = run("init", tmp_path / "new" / "mail")
+    assert result.exit_code == 0
+    assert all_files(tmp_path / "new" / "mail") == FILES
+    assert f"cd {tmp_path}/new/mail\n  gatepost check" in result.stdout
+
+
+def test_an_empty_folder_will_do(run, tmp_path):
+    assert run("init", tmp_path).exit_code == 0
+    assert all_files(tmp_path) == FILES
+
+
+def test_a_folder_that_is_not_empty_is_not_touched(run, tmp_path):
+    (tmp_path / "mine").write_text("precious")
+    result = run("init", tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"gatepost: {tmp_path}: expected a folder that is empty or does not exist yet\n"
+    )
+    assert all_files(tmp_path) == ["mine"]
+
+
+def test_a_file_is_no_folder(run, tmp_path):
+    (tmp_path / "mine").write_text("precious")
+    result = run("init", tmp_path / "mine")
+    assert result.exit_code == 1
+    assert (tmp_path / "mine").read_text() == "precious"
+
+
+def test_below_a_file_there_is_no_folder(run, tmp_path):
+    (tmp_path / "mine").write_text("precious")
+    result = run("init", tmp_path / "mine" / "mail")
+    assert result.exit_code == 1
+    assert result.stderr == f"gatepost: {tmp_path}/mine/mail: Not a directory\n"
+
+
+def test_nothing_is_left_of_a_folder_that_could_not_be_written(tmp_path):
+    texts = {"one/a": "1", "one/two/b": "2", "c" * 300: "a name too long for any file system"}
+    with pytest.raises(OSError, match="too long"):
+        create(tmp_path / "new" / "mail", texts)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_was_there_stays(tmp_path):
+    (tmp_path / "b").write_text("precious")
+    with pytest.raises(FileExistsError):
+        create(tmp_path, {"a": "1", "b": "2"})
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("b", "precious")]
+
+
+def test_another_domain():
+    texts = starter("demo.example")
+    assert "alice@demo.example\n" in texts["users"]
+    assert 'domains = ["demo.example"]' in texts["gatepost.toml"]
+    assert not any("example.com" in text for name, text in texts.items() if name[-3:] != ".py")
+
+
+def test_it_is_valid_and_warns_of_nothing_but_the_host_name(run, folder):
+    result = run("check")
+    assert result.exit_code == 0
+    warnings = [line for line in result.stdout.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("warning: server.hostname is localhost")
+
+
+def test_its_example_plugin_can_be_used(run, folder):
+    text = (folder / "gatepost.toml").read_text()
+    for line in ("[[plugin]]", 'use = "plugins/no_mondays.py"', "options = { day = 0 }"):
+        assert f"# {line}" in text
+        text = text.replace(f"# {line}", line)
+    (folder / "gatepost.toml").write_text(text)
+    result = run("check")
+    assert result.exit_code == 0
+    assert "rcpt  on     no_mondays" in result.stdout
+
+
+def run_pytest(folder, *arguments):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_its_example_plugin_passes_its_test(folder):
+    result = run_pytest(folder, "plugins")
+    assert "2 passed" in result.stdout, result.stdout

@@ -1,0 +1,50 @@
+"""`gatepost plugins`."""
+
+import json
+
+from gatepost.plugin.loader import builtin_names
+
+
+def test_without_a_configuration_there_are_the_shipped_ones(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run("plugins", "--json")
+    assert result.exit_code == 0
+    shown = json.loads(result.stdout)
+    assert [one["name"] for one in shown if one["kind"] == "shipped"] == sorted(builtin_names())
+    assert not any(one["configured"] for one in shown)
+
+
+def test_a_configured_file(run, configure):
+    folder = configure("[[plugin]]", 'use = "mine.py"')
+    (folder / "mine.py").write_text(
+        '"""About the module."""\n'
+        "from gatepost import Plugin\n"
+        "class Mine(Plugin):\n"
+        "    def after_data(self, tx, outcome): ...\n"
+        "    def on_rcpt(self, tx, rcpt): ...\n"
+        "    def on_disconnect(self, session): ...\n"
+    )
+    result = run("plugins", "--json")
+    assert result.exit_code == 0
+    assert {
+        "name": "mine",
+        "kind": "file",
+        "configured": True,
+        "about": "About the module.",
+        "hooks": ["on_rcpt", "after_data", "on_disconnect"],
+    } in json.loads(result.stdout)
+    (line,) = [one for one in run("plugins").stdout.splitlines() if one.startswith("mine ")]
+    assert line.split()[1:] == (
+        "file yes About the module. on_rcpt, after_data, on_disconnect".split()
+    )
+
+
+def test_one_that_cannot_be_used_is_named_and_the_others_are_shown(run, configure):
+    folder = configure("[[plugin]]", 'use = "gone.py"', "[[plugin]]", 'use = "mine.py"')
+    (folder / "mine.py").write_text(
+        "from gatepost import Plugin\nclass Mine(Plugin):\n    'Does nothing.'\n"
+    )
+    result = run("plugins")
+    assert result.exit_code == 1
+    assert result.stderr == f"gatepost: plugin {folder}/gone.py: no such file\n"
+    assert "Does nothing." in result.stdout

@@ -1,0 +1,304 @@
+"""`gatepost traps list|add|remove|test`."""
+
+import json
+import os
+import stat
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost.cli.traplists import EntryError, append, parse_entry, remove
+from gatepost.lists.entry import parse_line
+from gatepost.lists.file import INDEX_ABOVE
+
+LISTS = """\
+# a comment
+Trap@Example.com  an old leaver
+@example.net\t a whole domain
+/^x[0-9]+@/
+abuse@example.com
+bob@example.com  is known
+"""
+
+
+@pytest.fixture
+def lists(configure):
+    folder = configure(
+        "[recipients]",
+        'domains = ["example.com"]',
+        'known = ["bob@example.com", "file:users"]',
+        "[traps]",
+        'lists = ["one", "two"]',
+    )
+    (folder / "users").write_text("eve@example.com\n")
+    (folder / "one").write_text(LISTS)
+    (folder / "two").write_text("other@example.com\n")
+    return folder
+
+
+def test_list(run, lists):
+    result = run("traps", "list")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        f"{lists}/one:2  Trap@Example.com  an old leaver",
+        f"{lists}/one:3  @example.net  a whole domain",
+        f"{lists}/one:4  /^x[0-9]+@/",
+        f"{lists}/one:5  abuse@example.com  [not armed: a role address (RFC 2142)]",
+        f"{lists}/one:6  bob@example.com  is known  [not armed: a known recipient]",
+        f"{lists}/two:1  other@example.com",
+    ]
+
+
+def test_list_as_json(run, lists):
+    found = json.loads(run("traps", "list", "--json").stdout)
+    assert [one["trap"] for one in found if not one["armed"]] == [
+        "abuse@example.com",
+        "bob@example.com",
+    ]
+    assert found[0] == {
+        "trap": "Trap@Example.com",
+        "kind": "address",
+        "note": "an old leaver",
+        "list": f"{lists}/one",
+        "line": 2,
+        "armed": True,
+        "not_armed_because": "",
+    }
+
+
+def test_an_empty_list_as_json(run, configure):
+    folder = configure("[traps]", 'lists = ["none"]')
+    (folder / "none").write_text("")
+    assert json.loads(run("traps", "list", "--json").stdout) == []
+
+
+def test_a_list_that_is_missing(run, lists):
+    (lists / "two").unlink()
+    for command in (["list"], ["test", "a@example.com"], ["remove", "a@example.com"]):
+        result = run("traps", *command)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"gatepost: {lists}/two: cannot be ")
+        assert result.stderr.endswith(": No such file or directory\n")
+
+
+ANSWERS = {
+    "TRAP@example.com": "trap, named by Trap@Example.com (an old leaver) in {}/one:2",
+    "trap+tag@example.com": "trap, named by Trap@Example.com (an old leaver) in {}/one:2",
+    "any@example.net": "trap, named by @example.net (a whole domain) in {}/one:3",
+    "x12@example.org": "trap, named by /^x[0-9]+@/ in {}/one:4",
+    "other@example.com": "trap, named by other@example.com in {}/two:1",
+    "eve@example.com": "no trap",
+    "any@sub.example.net": "no trap",
+    "bob@example.com": (
+        "no trap, bob@example.com in {}/one:6 names it, but it is a role address or a known"
+        " recipient"
+    ),
+    "postmaster@example.net": (
+        "no trap, @example.net in {}/one:3 names it, but it is a role address or a known recipient"
+    ),
+}
+
+
+@pytest.mark.parametrize(("address", "answer"), ANSWERS.items())
+def test_an_address(run, lists, address, answer):
+    result = run("traps", "test", address)
+    assert result.stdout == f"{address}: {answer.format(lists)}\n"
+    assert result.exit_code == (0 if answer.startswith("trap") else 1)
+
+
+def test_one_that_is_none_among_several(run, lists):
+    result = run("traps", "test", "--json", "trap@example.com", "eve@example.com")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == [
+        {
+            "address": "trap@example.com",
+            "trap": True,
+            "entry": "Trap@Example.com",
+            "note": "an old leaver",
+            "list": f"{lists}/one",
+            "line": 2,
+        },
+        {"address": "eve@example.com", "trap": False},
+    ]
+
+
+def test_what_is_no_address_is_wrong_usage(run, lists):
+    result = run("traps", "test", "@example.com")
+    assert result.exit_code == 2
+    assert result.stderr == "gatepost: expected local-part@domain, found '@example.com'\n"
+
+
+def test_add(run, lists):
+    result = run("traps", "add", "new@example.com", "--note", "since 2024")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == f"new@example.com added to {lists}/one\n"
+    assert (lists / "one").read_text() == f"{LISTS}new@example.com since 2024\n"
+    assert run("traps", "test", "new@example.com").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["two", "./two"])
+def test_add_to_another_list(run, lists, name):
+    assert run("traps", "add", "@new.example", "--list", name).exit_code == 0
+    assert (lists / "two").read_text() == "other@example.com\n@new.example\n"
+
+
+def test_add_to_a_list_without_a_line_end_or_that_is_not_there(run, lists):
+    (lists / "one").write_text("a@example.com")
+    (lists / "two").unlink()
+    run("traps", "add", "/^a/")
+    run("traps", "add", "b@example.com", "--list", "two")
+    assert (lists / "one").read_text() == "a@example.com\n/^a/\n"
+    assert (lists / "two").read_text() == "b@example.com\n"
+
+
+@pytest.mark.parametrize("again", ["trap@EXAMPLE.com", "@EXAMPLE.net", "/^x[0-9]+@/"])
+def test_what_is_there_is_not_added_again(run, lists, again):
+    result = run("traps", "add", again, "--list", "two")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{again} is in {lists}/one:")
+    assert result.stdout.endswith(" already\n")
+    assert (lists / "two").read_text() == "other@example.com\n"
+
+
+def test_a_warning_where_it_will_not_be_armed(run, lists):
+    result = run("traps", "add", "eve@example.com")
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "gatepost: warning: eve@example.com is not armed: it is a known recipient\n"
+    )
+
+
+WRONG_ENTRIES = {
+    ("no",): "expected local-part@domain, @domain or /pattern/, found 'no'",
+    ("# x",): "expected one address, @domain or /pattern/, found '# x'",
+    ("",): "expected one address, @domain or /pattern/, found ''",
+    ("a@example.com b",): ("expected one address, @domain or /pattern/, found 'a@example.com b'"),
+    ("@-",): "expected a domain name after the @, found '@-'",
+    ("/((/",): (
+        "expected a regular expression (missing ), unterminated subpattern at position 1),"
+        " found '/((/'"
+    ),
+    ("/a",): "expected a / that ends the pattern, found '/a'",
+    ("a@example.com", "--note", "two\nlines"): (
+        "expected text without control characters, found 'a@example.com'"
+    ),
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG_ENTRIES, ids=repr)
+def test_add_what_is_no_entry(run, lists, arguments):
+    result = run("traps", "add", *arguments)
+    assert result.exit_code == 2
+    assert result.stderr == f"gatepost: {WRONG_ENTRIES[arguments]}\n"
+    assert (lists / "one").read_text() == LISTS
+
+
+def test_a_list_that_is_not_configured(run, lists):
+    result = run("traps", "add", "a@example.com", "--list", "three")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "gatepost: --list: expected one of traps.lists (one, two), found 'three'\n"
+    )
+
+
+def test_no_list_to_add_to(run, configure):
+    configure("[server]")
+    result = run("traps", "add", "a@example.com")
+    assert result.exit_code == 1
+    assert result.stderr == "gatepost: traps.lists: expected at least one list, found none\n"
+
+
+def test_a_list_that_cannot_be_written(run, lists):
+    (lists / "two").unlink()
+    (lists / "two").mkdir()
+    result = run("traps", "remove", "a@example.com", "--list", "two")
+    assert result.exit_code == 1
+    assert result.stderr == f"gatepost: {lists}/two: cannot be changed: Is a directory\n"
+
+
+def test_remove(run, lists):
+    (lists / "two").write_text("trap@example.com again\nother@example.com")
+    result = run("traps", "remove", "TRAP@example.com")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        f"Trap@Example.com removed from {lists}/one:2",
+        f"trap@example.com removed from {lists}/two:1",
+    ]
+    assert (lists / "one").read_text() == LISTS.replace("Trap@Example.com  an old leaver\n", "")
+    assert (lists / "two").read_text() == "other@example.com"
+
+
+def test_remove_from_one_list(run, lists):
+    (lists / "two").write_text("trap@example.com\n")
+    assert run("traps", "remove", "trap@example.com", "--list", "two").exit_code == 0
+    assert (lists / "one").read_text() == LISTS
+    assert (lists / "two").read_text() == ""
+
+
+def test_remove_what_is_not_there(run, lists):
+    result = run("traps", "remove", "none@example.com")
+    assert result.exit_code == 1
+    assert result.stderr == "gatepost: none@example.com is in none of the lists\n"
+
+
+def test_removing_keeps_the_mode_and_a_link(run, lists):
+    (lists / "real").mkdir()
+    (lists / "two").rename(lists / "real" / "two")
+    (lists / "two").symlink_to(lists / "real" / "two")
+    (lists / "real" / "two").chmod(0o640)
+    assert run("traps", "remove", "other@example.com").exit_code == 0
+    assert (lists / "two").is_symlink()
+    assert stat.S_IMODE((lists / "real" / "two").stat().st_mode) == 0o640
+    assert [path.name for path in (lists / "real").iterdir()] == ["two"]
+
+
+def test_removing_that_fails_changes_nothing(lists, monkeypatch):
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    before = sorted(path.name for path in lists.iterdir())
+    with pytest.raises(OSError, match="No space left"):
+        remove(lists / "one", "trap@example.com")
+    assert (lists / "one").read_text() == LISTS
+    assert sorted(path.name for path in lists.iterdir()) == before
+
+
+def test_bytes_that_are_no_entries_survive(lists):
+    odd = b"\xff\xfe not UTF-8\r\n" + b"x" * 20_000 + b"\n"
+    (lists / "two").write_bytes(odd + b"other@example.com\r\n" + odd)
+    assert [entry.line for entry in remove(lists / "two", "other@example.com")] == [3]
+    assert (lists / "two").read_bytes() == odd + odd
+
+
+def test_a_big_list_shows_that_it_is_read(run, lists):
+    (lists / "two").write_bytes(b"# a very long comment\n" * (INDEX_ABOVE // 20))
+    result = run("traps", "test", "trap@example.com")
+    assert result.exit_code == 0
+    assert result.stderr.startswith(f"gatepost: reading {lists}/two (4MiB)\n")
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_an_entry_reads_back_as_it_was_meant(text, note):
+    try:
+        entry = parse_entry(text, note)
+    except EntryError:
+        return
+    again = parse_line(f"{entry.text} {entry.note}", "", 0)
+    assert again == entry
+    assert entry.text == text.strip()
+    assert entry.note == note.strip()
+
+
+@given(st.lists(st.sampled_from(["a@x.example", "@x.example", "/a/", "b@x.example"]), max_size=8))
+def test_what_is_appended_is_there_until_it_is_removed(tmp_path_factory, texts):
+    path = tmp_path_factory.mktemp("lists") / "list"
+    path.write_text("# first")
+    for text in texts:
+        append(path, parse_entry(text))
+    assert path.read_text() == "\n".join(["# first", *texts]) + ("\n" if texts else "")
+    removed = remove(path, "a@x.example")
+    kept = [text for text in texts if text != "a@x.example"]
+    assert len(removed) == len(texts) - len(kept)
+    assert path.read_text().split() == ["#", "first", *kept]

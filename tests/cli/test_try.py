@@ -1,0 +1,209 @@
+"""`gatepost try`."""
+
+import json
+
+import pytest
+
+TO_ALICE = ("--from", "me@client.example", "--to", "alice@example.com")
+
+
+def plugin(folder, body):
+    """Write a plugin `mine` of these lines and configure it."""
+    lines = "".join(f"    {line}\n" for line in body)
+    (folder / "mine.py").write_text(
+        f"from gatepost import Plugin, accept, deny\nclass Mine(Plugin):\n{lines}"
+    )
+    with (folder / "gatepost.toml").open("a") as file:
+        file.write('\n[[plugin]]\nuse = "mine.py"\n')
+
+
+def trial(run, *arguments, text=None):
+    result = run("try", "--json", *arguments, text=text)
+    return result, json.loads(result.stdout)
+
+
+def test_a_message_that_would_be_accepted(run, folder):
+    result, found = trial(run, *TO_ALICE)
+    assert (result.exit_code, found["accepted"], found["traps"]) == (0, True, [])
+    assert [(step["hook"], step["about"], step["by"]) for step in found["steps"]] == [
+        ("connect", "192.0.2.1", ""),
+        ("ehlo", "", ""),
+        ("helo", "client.example", ""),
+        ("mail", "<me@client.example>", ""),
+        ("rcpt", "alice@example.com", ""),
+        ("data", "", ""),
+        ("message", "", ""),
+        ("deliver", "", ""),
+    ]
+    assert found["steps"][4]["reply"] == "250 2.1.5 Recipient ok"
+    assert found["steps"][-1]["answer"] == "not delivered: this is a trial"
+
+
+def test_nothing_is_delivered(run, folder):
+    run("try", *TO_ALICE)
+    assert not (folder / "var").exists()
+
+
+def test_a_trap_spoils_the_message(run, folder):
+    result, found = trial(run, *TO_ALICE, "--to", "trap@example.com")
+    assert (result.exit_code, found["accepted"], found["delay"]) == (1, False, 1.0)
+    assert found["traps"] == [
+        "trap@example.com is named by trap@example.com (an example: hidden on the contact page)"
+        f" in {folder}/verybadrcptto:8"
+    ]
+    last = found["steps"][-1]
+    assert (last["hook"], last["by"], last["answer"]) == ("data", "gatepost", "deny (trap)")
+    assert last["reply"].startswith("554 5.7.1 Message refused by local policy [")
+
+
+def test_the_table(run, folder):
+    result = run("try", *TO_ALICE, "--to", "trap@example.com")
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["hook", "about", "asked", "who", "answer", "reply"]
+    assert lines[2].endswith("250-localhost …")
+    assert lines[-3].startswith("trap: trap@example.com is named by trap@example.com")
+    assert lines[-2:] == ["the client waits 1 s for it", "refused"]
+
+
+def test_a_plugin_that_refuses(run, folder):
+    plugin(folder, ["def on_mail(self, tx, sender):", "    return deny('no', reason='why')"])
+    result, found = trial(run, *TO_ALICE)
+    assert result.exit_code == 1
+    last = found["steps"][-1]
+    assert (last["hook"], last["by"], last["answer"]) == ("mail", "mine", "deny (why)")
+    assert last["asked"] == ["mine"]
+    assert last["reply"].startswith("550 5.7.1 no [")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "test"),
+    [
+        ("--ip", "2001:db8::1", "session.peer.host == '2001:db8::1'"),
+        ("--helo", "mx.example", "session.helo == 'mx.example'"),
+    ],
+)
+def test_plugins_see_the_client(run, folder, option, value, test):
+    plugin(
+        folder,
+        ["def on_mail(self, tx, sender):", f"    session = tx.session; return {test} and deny()"],
+    )
+    plugin_says = trial(run, *TO_ALICE, option, value)[1]["steps"][-1]
+    assert (plugin_says["hook"], plugin_says["by"]) == ("mail", "mine")
+
+
+def test_plugins_see_the_message(run, folder):
+    plugin(
+        folder,
+        [
+            "def on_message(self, tx):",
+            "    content = bytes(tx.message)",
+            "    assert content == b'Subject: x\\r\\n\\r\\n.dot\\r\\n', content",
+            "    return deny('read')",
+        ],
+    )
+    (folder / "mail").write_text("Subject: x\n\n.dot\n")
+    last = trial(run, *TO_ALICE, "--message", "mail")[1]["steps"][-1]
+    assert (last["hook"], last["by"], last["answer"]) == ("message", "mine", "deny")
+    last = trial(run, *TO_ALICE, "--message", "-", text="Subject: x\n\n.dot")[1]["steps"][-1]
+    assert (last["hook"], last["by"], last["answer"]) == ("message", "mine", "deny")
+
+
+def test_the_header_block_is_shown_where_a_plugin_reads_it(run, folder):
+    plugin(folder, ["def on_headers(self, tx, headers):", "    return deny('headers')"])
+    hooks = [step["hook"] for step in trial(run, *TO_ALICE)[1]["steps"]]
+    assert hooks[-2:] == ["data", "headers"]
+
+
+def test_a_header_block_that_no_plugin_reads_may_be_long(run, folder):
+    with (folder / "gatepost.toml").open() as file:
+        text = file.read().replace("[limits]", '[limits]\nheader_size = "1KiB"')
+    (folder / "gatepost.toml").write_text(text)
+    (folder / "mail").write_text("X-Long: y\n" * 1000 + "\n.\n")
+    assert trial(run, *TO_ALICE, "--message", "mail")[0].exit_code == 0
+
+
+def test_a_message_that_is_not_pure(run, folder):
+    (folder / "mail").write_bytes(b"one\rtwo\n")
+    result, found = trial(run, *TO_ALICE, "--message", "mail")
+    assert result.exit_code == 1
+    last = found["steps"][-1]
+    assert (last["by"], last["reply"][:9]) == ("gatepost", "550 5.6.0")
+
+
+def test_a_plugin_that_fails_says_why(folder):
+    import subprocess
+    import sys
+
+    plugin(folder, ["def on_data(self, tx):", "    return 1 / 0"])
+    command = [sys.executable, "-m", "gatepost", "try", "--json", *TO_ALICE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    last = json.loads(done.stdout)["steps"][-1]
+    assert (last["by"], last["answer"]) == ("mine", "defer (plugin-failed)")
+    assert "plugin failed plugin=mine method=on_data\n" in done.stderr
+    assert "    ZeroDivisionError: division by zero\n" in done.stderr
+
+
+def test_postmaster_and_the_null_reverse_path(run, folder):
+    result, found = trial(run, "--to", "postmaster")
+    assert result.exit_code == 0
+    assert [step["answer"] for step in found["steps"] if step["hook"] == "rcpt"] == [
+        "accept (postmaster)"
+    ]
+    assert [step["about"] for step in found["steps"] if step["hook"] == "mail"] == ["<>"]
+
+
+def test_an_address_beyond_ascii(run, folder):
+    result, found = trial(run, "--from", "jürgen@client.example", "--to", "alice@example.com")
+    assert result.exit_code == 0
+    assert found["steps"][3]["about"] == "<jürgen@client.example>"
+
+
+def test_a_client_that_is_refused_at_once(run, folder):
+    plugin(folder, ["def on_connect(self, session):", "    return deny('go away')"])
+    result, found = trial(run, *TO_ALICE)
+    assert result.exit_code == 1
+    assert [step["hook"] for step in found["steps"]] == ["connect"]
+
+
+WRONG = [
+    (("--ip", "300.1.1.1"), "--ip: expected an IP address, found '300.1.1.1'"),
+    (("--helo", "a\r\nb"), r"--helo: expected a name such as client.example, found 'a\r\nb'"),
+    (("--from", "a@b@c"), "--from: expected local-part@domain, found 'a@b@c'"),
+    (("--to", "a>\r\nb"), r"--to: expected local-part@domain, found 'a>\r\nb'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG, ids=lambda one: one[0])
+def test_wrong_usage(run, folder, arguments, message):
+    result = run("try", *TO_ALICE, *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"gatepost: {message}\n"
+
+
+def test_no_recipient(run, folder):
+    result = run("try")
+    assert result.exit_code == 2
+    assert result.stderr == "gatepost: Missing option '--to', see gatepost try --help\n"
+
+
+def test_a_message_that_cannot_be_read(run, folder):
+    result = run("try", *TO_ALICE, "--message", "none")
+    assert result.exit_code == 1
+    assert result.stderr == "gatepost: --message: none: No such file or directory\n"
+
+
+def test_a_list_that_cannot_be_read(run, folder):
+    (folder / "verybadrcptto").unlink()
+    result = run("try", *TO_ALICE)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"gatepost: {folder}/verybadrcptto: cannot be read: No such file or directory\n"
+    )
+
+
+def test_a_plugin_that_cannot_start(run, folder):
+    plugin(folder, ["async def start(self):", "    raise OSError('no database')"])
+    result = run("try", *TO_ALICE)
+    assert result.exit_code == 1
+    assert result.stderr == "gatepost: plugin mine: start() failed: OSError('no database')\n"

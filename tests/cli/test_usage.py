@@ -1,0 +1,98 @@
+"""What holds for all commands: help, wrong usage, missing configuration."""
+
+import pytest
+
+from gatepost import __version__
+from gatepost.cli.commands import COMMANDS
+
+TABLES = "server listen tls smtp limits recipients traps route plugin ledger log".split()
+WHOLE = "a whole number from 1 to 100000"
+WITH_CONFIGURATION = [
+    ["serve"],
+    ["check"],
+    ["try", "--to", "a@example.com"],
+    ["traps", "list"],
+    ["traps", "add", "a@example.com"],
+    ["traps", "remove", "a@example.com"],
+    ["traps", "test", "a@example.com"],
+    ["plugins"],
+]
+
+
+def test_help_names_every_command(run):
+    result = run("--help")
+    assert result.exit_code == 0
+    for name, row in COMMANDS.items():
+        assert f"\n  {name:<8} {row.summary}\n" in result.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(run, name):
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    assert f"Example: gatepost {name}" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["list", "add", "remove", "test"])
+def test_every_command_of_traps_has_help_with_an_example(run, name):
+    result = run("traps", name, "--help")
+    assert result.exit_code == 0
+    assert f"Example: gatepost traps {name}" in result.stdout
+
+
+def test_the_version(run):
+    result = run("--version")
+    assert (result.exit_code, result.stdout) == (0, f"gatepost, version {__version__}\n")
+
+
+@pytest.mark.parametrize("name", ["explain", "log", "queue"])
+def test_a_command_that_does_not_exist(run, name):
+    result = run(name)
+    assert result.exit_code == 2
+    assert result.stderr == f"gatepost: No such command '{name}', see gatepost --help\n"
+
+
+def test_an_option_that_does_not_exist(run):
+    result = run("check", "--jsom")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("gatepost: No such option")
+    assert result.stderr.endswith("see gatepost check --help\n")
+
+
+def test_an_argument_that_is_missing(run):
+    result = run("init")
+    assert result.exit_code == 2
+    assert result.stderr == "gatepost: Missing argument 'DIR', see gatepost init --help\n"
+
+
+def test_no_command_at_all_shows_the_help(run):
+    result = run()
+    assert result.exit_code == 2
+    assert "Usage: gatepost" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", WITH_CONFIGURATION, ids=" ".join)
+def test_a_configuration_that_does_not_exist(run, tmp_path, arguments):
+    result = run(*arguments, "-c", tmp_path / "none.toml")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[0] == (
+        f"gatepost: {tmp_path}/none.toml: cannot be read: No such file or directory"
+    )
+
+
+@pytest.mark.parametrize("arguments", WITH_CONFIGURATION, ids=" ".join)
+def test_a_configuration_with_errors(run, configure, arguments):
+    configure("[limits]", 'recipients = "abc"', "[nonsense]")
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        f"gatepost: gatepost.toml: nonsense: unknown key, expected one of {', '.join(TABLES)}",
+        f'gatepost: gatepost.toml: limits.recipients: expected {WHOLE}, found "abc"',
+    ]
+
+
+def test_control_characters_in_arguments_do_not_reach_the_terminal(run):
+    result = run("\x1b[2J")
+    assert result.exit_code == 2
+    assert "\x1b" not in result.stderr

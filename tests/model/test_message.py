@@ -1,0 +1,151 @@
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost.model.message import PIECE_COST, READ_SIZE, Message
+
+IN_MEMORY, IN_FILE = 10**6, 0
+
+
+@pytest.fixture(params=[IN_MEMORY, IN_FILE])
+def message(request, tmp_path):
+    with Message(request.param, tmp_path) as message:
+        yield message
+
+
+@given(st.lists(st.binary(max_size=20), max_size=10), st.sampled_from([0, 20, 100, 500, 10**6]))
+def test_content_is_what_was_written(pieces, threshold):
+    with Message(threshold) as message:
+        for piece in pieces:
+            message.write(piece)
+        assert b"".join(message.content()) == b"".join(pieces)
+        assert message.size == len(b"".join(pieces))
+        assert bytes(message) == b"".join(pieces)
+
+
+def test_an_empty_message(message):
+    assert bytes(message) == b""
+    assert message.size == 0
+
+
+def test_added_fields_stand_in_front(message):
+    message.write(b"Subject: x\r\n\r\n")
+    message.add_header("First", "1")
+    message.write(b"body\r\n")
+    message.add_header("Second", "zwölf\r\n\tund mehr")
+    expected = "Second: zwölf\r\n\tund mehr\r\nFirst: 1\r\nSubject: x\r\n\r\nbody\r\n".encode()
+    assert bytes(message) == b"".join(message) == expected
+    assert b"".join(message.content()) == b"Subject: x\r\n\r\nbody\r\n"
+    with message.open() as file:
+        assert file.readline() == "Second: zwölf\r\n".encode()
+
+
+def test_readers_do_not_disturb_each_other_nor_the_writer(message):
+    body = bytes(range(1, 256)) * 3000
+    message.write(body)
+    one, other = message.content(), message.content()
+    pieces = [[next(one)], [next(other)]]
+    message.write(b"more")
+    pieces[0].extend(one)
+    pieces[1].extend(other)
+    assert b"".join(pieces[0]) == b"".join(pieces[1]) == body + b"more"
+    assert max(map(len, pieces[0])) <= max(READ_SIZE, len(body))
+    assert b"".join(message.content()) == body + b"more"
+
+
+def test_content_comes_in_pieces_from_a_file(tmp_path):
+    with Message(0, tmp_path) as message:
+        message.write(b"x" * (READ_SIZE + 1))
+        assert [len(piece) for piece in message.content()] == [READ_SIZE, 1]
+
+
+def test_nothing_is_left_in_the_folder(tmp_path):
+    with Message(0, tmp_path) as message:
+        message.write(b"x")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_memory_is_bounded_however_small_the_pieces():
+    with Message(10_000) as message:
+        most = 0
+        for number in range(5000):
+            message.write(b"%04d" % number)
+            most = max(most, sum(map(sys.getsizeof, message._chunks)))
+        assert 1000 < most <= 10_000
+        assert sys.getsizeof(b"") <= PIECE_COST
+        assert len(bytes(message)) == message.size == 20_000
+
+
+def test_a_folder_that_does_not_exist(tmp_path):
+    message = Message(0, tmp_path / "gone")
+    with pytest.raises(FileNotFoundError):
+        message.write(b"x")
+    message.close()
+
+
+def test_closing_twice_is_fine(message):
+    message.write(b"x")
+    message.close()
+    message.close()
+    assert bytes(message) == b""
+
+
+def test_a_reader_notices_that_the_message_is_gone(tmp_path):
+    message = Message(0, tmp_path)
+    message.write(b"x" * (READ_SIZE + 1))
+    reader = message.content()
+    next(reader)
+    message.close()
+    with pytest.raises(ValueError, match="closed file"):
+        next(reader)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a:", "a\r\n", "é", "x" * 77, "a\0"])
+def test_field_names(message, name):
+    with pytest.raises(ValueError) as caught:
+        message.add_header(name, "x")
+    assert str(caught.value) == f"expected a header field name, found {name!r}"
+    assert message.added == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a\nb", "a\rb", "a\r\nb", "a\r\n\r\n b", "a\0", "a\r\n", "a\r\n \r\n b", "a\r\n \t", "\r\n",
+        "a\r\n \x0b", "a\r\n \0x", "a\r\n b\rc", " \n",
+    ],
+)  # fmt: skip
+def test_field_values(message, value):
+    with pytest.raises(ValueError) as caught:
+        message.add_header("X-Test", value)
+    assert str(caught.value) == "header field X-Test: line breaks must be CRLF and white space"
+    assert message.added == []
+
+
+@pytest.mark.parametrize(
+    "value", ["", "a", "a\r\n b", "a\r\n\t \tb c \r\n d", "\r\n a", "é\r\n \x0bx", "a\r\n b\r\n c"]
+)
+def test_folded_values(message, value):
+    message.add_header("X-Test", value)
+    assert message.added == [f"X-Test: {value}\r\n".encode()]
+
+
+def test_white_space_does_not_slow_the_check_down(message):
+    """Linear or this would not come back."""
+    with pytest.raises(ValueError, match="line breaks"):
+        message.add_header("X-Test", "a\r\n" + " \t" * 200_000 + "\0")
+
+
+@given(st.text(st.sampled_from("a \t\r\n\0\x0b")))
+def test_a_field_never_ends_the_header_block(value):
+    with Message(10) as message:
+        try:
+            message.add_header("X", value)
+        except ValueError:
+            return
+        lines = bytes(message).split(b"\r\n")
+        assert lines.pop() == b""
+        assert lines[0].startswith(b"X: ")
+        assert all(line[:1] in (b" ", b"\t") and line.strip() for line in lines[1:])
