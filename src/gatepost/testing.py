@@ -126,12 +126,10 @@ def play(
         clock = VirtualClock(now)
         async with MemoryServer(plugins, traps=traps, config=config, clock=clock) as server:
             client = server.connect(peer)
-            for speaker, lines in _turns(transcript):
-                if speaker == "C":
-                    client.send("".join(f"{line}\r\n" for line in lines).encode())
-                else:
-                    await client.expect(lines)
-            await client.close()
+            try:
+                await client.perform(transcript)
+            finally:
+                await client.close()
             return Played(client.replies, server.messages, clock.slept)
 
     return asyncio.run(run())
@@ -253,6 +251,14 @@ class MemoryClient:
                 raise DialogueError(f"expected {expected!r}, found {found[0]!r}")
             else:
                 found = found[1:]
+
+    async def perform(self, transcript: str) -> None:
+        """Play a transcript; raises `DialogueError`."""
+        for speaker, lines in _turns(transcript):
+            if speaker == "C":
+                self.send("".join(f"{line}\r\n" for line in lines).encode())
+            else:
+                await self.expect(lines)
 
     async def close(self) -> None:
         """Close the connection and wait until the server is done with it."""

@@ -83,8 +83,10 @@ def test_the_order_of_hooks(run, sound):
 WARNINGS = {
     'hostname = "mx.example.com"': (
         "",
-        "server.hostname is localhost: expected the name this host has in the DNS, which senders"
-        " and the Received header are shown",
+        (
+            "server.hostname is localhost: expected the name this host has in the DNS, which"
+            " senders and the Received header are shown"
+        ),
     ),
     'domains = ["example.com"]': (
         "",
@@ -92,8 +94,10 @@ WARNINGS = {
     ),
     'known = ["bob@example.com"]': (
         "",
-        "recipients.known is empty: every address of your domains exists, and a Maildir is made"
-        " for each that anybody invents",
+        (
+            "recipients.known is empty: every address of your domains exists, and a Maildir is made"
+            " for each that anybody invents"
+        ),
     ),
     'lists = ["traps"]': ("", "traps.lists is empty: no address is a trap"),
     "[traps]": (
@@ -102,8 +106,10 @@ WARNINGS = {
     ),
     'to = "discard:"': (
         'to = "discard:"\nfor = ["bob@example.com"]',
-        "no [[route]] takes all of example.com: recipients there that none names are deferred with"
-        " 451 4.3.5",
+        (
+            "no [[route]] takes all of example.com: recipients there that none names are"
+            " deferred with 451 4.3.5"
+        ),
     ),
 }
 
@@ -177,8 +183,10 @@ def test_a_plugin_that_does_what_the_core_does(run, sound):
         "from gatepost import Plugin\nclass P(Plugin): ...\n"
     )
     assert report(run)[1]["warnings"] == [
-        "plugin check_verybadrcptto: its name says that it looks for traps, which the server"
-        " itself does before any plugin; see traps.lists"
+        (
+            "plugin check_verybadrcptto: its name says that it looks for traps, which the server"
+            " itself does before any plugin; see traps.lists"
+        )
     ]
 
 
@@ -205,11 +213,15 @@ def test_bad_lines_of_lists(run, sound):
     (folder / "traps").write_text("trap@example.com\nno address\n/((/\n")
     (folder / "rcpthosts").write_text("example.com\n-\n")
     assert failed(run) == [
-        f"{folder}/rcpthosts:2: expected a domain name such as example.com or .example.com,"
-        " found '-'",
+        (
+            f"{folder}/rcpthosts:2: expected a domain name such as example.com or .example.com,"
+            " found '-'"
+        ),
         f"{folder}/traps:2: expected local-part@domain, @domain or /pattern/, found 'no address'",
-        f"{folder}/traps:3: expected a regular expression"
-        " (missing ), unterminated subpattern at position 1), found '/((/'",
+        (
+            f"{folder}/traps:3: expected a regular expression"
+            " (missing ), unterminated subpattern at position 1), found '/((/'"
+        ),
     ]
 
 
@@ -218,8 +230,10 @@ def test_lists_and_plugins_that_are_missing_are_all_named(run, sound):
     (folder / "traps").unlink()
     assert failed(run) == [
         f"{folder}/traps: cannot be read: No such file or directory",
-        "plugin gone: not found, expected the name of a shipped plugin, an entry point of group"
-        " gatepost.plugins, or a path that ends in .py",
+        (
+            "plugin gone: not found, expected the name of a shipped plugin, an entry point of group"
+            " gatepost.plugins, or a path that ends in .py"
+        ),
         f"plugin {folder}/gone.py: no such file",
     ]
 

@@ -35,7 +35,7 @@ def test_a_configured_file(run, configure):
     } in json.loads(result.stdout)
     (line,) = [one for one in run("plugins").stdout.splitlines() if one.startswith("mine ")]
     assert line.split()[1:] == (
-        "file yes About the module. on_rcpt, after_data, on_disconnect".split()
+        ["file", "yes", "About", "the", "module.", "on_rcpt,", "after_data,", "on_disconnect"]
     )
 
 

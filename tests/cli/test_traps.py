@@ -181,7 +181,7 @@ WRONG_ENTRIES = {
     ),
     ("/a",): "expected a / that ends the pattern, found '/a'",
     ("a@example.com", "--note", "two\nlines"): (
-        "expected text without control characters, found 'a@example.com'"
+        "expected text without control characters, found 'two\\nlines'"
     ),
 }
 

@@ -48,8 +48,10 @@ def test_a_trap_spoils_the_message(run, folder):
     result, found = trial(run, *TO_ALICE, "--to", "trap@example.com")
     assert (result.exit_code, found["accepted"], found["delay"]) == (1, False, 1.0)
     assert found["traps"] == [
-        "trap@example.com is named by trap@example.com (an example: hidden on the contact page)"
-        f" in {folder}/verybadrcptto:8"
+        (
+            "trap@example.com is named by trap@example.com (an example: hidden on the contact page)"
+            f" in {folder}/verybadrcptto:8"
+        )
     ]
     last = found["steps"][-1]
     assert (last["hook"], last["by"], last["answer"]) == ("data", "gatepost", "deny (trap)")

@@ -2,6 +2,7 @@
 
 import select
 import socket
+import struct
 
 from tests.e2e.server import PATIENCE
 
@@ -22,6 +23,11 @@ class Raw:
     def __exit__(self, *_error):
         self._lines.close()
         self._socket.close()
+
+    def reset(self):
+        """Break the connection off, so that the server hears of it at once."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.__exit__()
 
     def send(self, *pieces):
         """Send each piece in a segment of its own."""

@@ -194,4 +194,5 @@ def test_the_delay_holds_up_nobody_else(tmp_path):
             other.send(stuffed(CONTENT))
             assert other.reply()[:3] == "250"
             assert not trapped.has_reply()
+            trapped.reset()
         assert len(server.mails(box)) == 1

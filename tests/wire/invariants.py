@@ -10,7 +10,8 @@ from gatepost.wire.smtp import events as e
 
 SMALL = WireLimits(command_line=100, message_size=60)
 
-_REPLY_LINE = re.compile(r"([2-5][0-9]{2})([ -])(?:([245])\.[0-9]{1,3}\.[0-9]{1,3} )?[ -~]*")
+_REPLY_LINE = re.compile(r"([2-5][0-9]{2})([ -])([ -~]*)")
+_ENHANCED = re.compile(r"([245])\.[0-9]{1,3}\.[0-9]{1,3} ")
 _IMPURE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 
 
@@ -23,9 +24,15 @@ def assert_replies_well_formed(output: bytes) -> None:
         assert match is not None, line
         assert len(line) + 2 <= 512
         assert going_on in (None, match[1]), line
-        assert match[3] in (None, match[1][0]), line
         going_on = match[1] if match[2] == "-" else None
     assert going_on is None, "a reply without its last line"
+
+
+def assert_classes_match(output: bytes) -> None:
+    """The enhanced status code of a line, if it has one, is of the reply code's class."""
+    for line in output.decode("ascii").split("\r\n"):
+        enhanced = _ENHANCED.match(line, len("250 "))
+        assert enhanced is None or enhanced[1] == line[0], line
 
 
 def assert_content_pure(events: list[e.Event]) -> None:
@@ -67,5 +74,6 @@ def assert_all(data: bytes, answer: Answerer = usual, limits: WireLimits = SMALL
     for played in (first, *others):
         assert played.most_unread < limits.command_line
     assert_replies_well_formed(first.output)
+    assert_classes_match(first.output)
     assert_content_pure(first.events)
     return first

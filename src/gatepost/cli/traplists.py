@@ -41,16 +41,20 @@ class Found(msgspec.Struct, frozen=True):
 
 def parse_entry(text: str, note: str = "") -> Entry:
     """Read an entry as it is typed, with its note; raises `EntryError`."""
-    line = f"{text.strip()} {note.strip()}".strip()
-    try:
-        alone, entry = parse_line(text, "", 0), parse_line(line, "", 0)
-    except LineError as error:
-        raise EntryError(f"expected {error.expected}, found {text!r}") from error
+    alone = _parsed(text, text)
+    entry = _parsed(f"{text.strip()} {note.strip()}".strip(), note)
     if alone is None or alone.note or alone.text != text.strip():
         raise EntryError(f"expected one address, @domain or /pattern/, found {text!r}")
     if entry is None or (entry.key, entry.note) != (alone.key, note.strip()):
         raise EntryError(f"expected a note on one line, found {note!r}")
     return entry
+
+
+def _parsed(line: str, typed: str) -> Entry | None:
+    try:
+        return parse_line(line, "", 0)
+    except LineError as error:
+        raise EntryError(f"expected {error.expected}, found {typed!r}") from error
 
 
 def look_up(config: Config, addresses: Collection[Address]) -> list[Found]:

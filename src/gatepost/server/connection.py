@@ -43,12 +43,16 @@ _log = structlog.get_logger("gatepost.server")
 
 
 class Connection(asyncio.Protocol):
-    """A client, from accept to close."""
+    """A client, from accept to close.
+
+    `local` is the address it came in at, None where the listener has several and it must be asked.
+    """
 
     __slots__ = (
         "_engine",
         "_eof",
         "_lingering",
+        "_local",
         "_lost",
         "_may_write",
         "_task",
@@ -62,8 +66,9 @@ class Connection(asyncio.Protocol):
     _transport: asyncio.Transport
     _engine: Engine
 
-    def __init__(self, worker: "Worker") -> None:
+    def __init__(self, worker: "Worker", local: Endpoint | None = None) -> None:
         self._worker = worker
+        self._local = local
         self._wire = SmtpServer(worker.wire_limits, worker.paths)
         self._task: asyncio.Task[Reply | None] | None = None
         self._may_write = True
@@ -79,7 +84,7 @@ class Connection(asyncio.Protocol):
         # uvloop's transports have the interface of asyncio.Transport, but do not derive from it
         self._transport = cast("asyncio.Transport", transport)
         peer = endpoint(transport.get_extra_info("peername"))
-        local = endpoint(transport.get_extra_info("sockname"))
+        local = self._local or endpoint(transport.get_extra_info("sockname"))
         self.host = peer.host
         session = Session(worker.next_id(), peer, local, worker.policy.clock.time())
         self._engine = Engine(worker.policy, session)
@@ -155,7 +160,7 @@ class Connection(asyncio.Protocol):
             if result is None or isinstance(result, Reply):
                 return result
             reply = first_step(result)
-        except Exception:  # noqa: BLE001 - logged there; one session's trouble is not another's
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001 - one session's, not another's
             return self._failed(event)
         if reply is not UNFINISHED:
             return cast("Reply | None", reply)
@@ -243,7 +248,7 @@ class Connection(asyncio.Protocol):
     def _finish(self) -> None:
         self._worker.forget(self)
         end = self._engine.disconnected()
-        if first_step(end) is UNFINISHED:
+        if end is not None and first_step(end) is UNFINISHED:
             self._worker.spawn(finish(end))
 
 

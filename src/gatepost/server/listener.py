@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from gatepost.config.listen import InetAddress, InheritedSocket, ListenAddress, UnixAddress
+from gatepost.model.session import Endpoint
 
 # Connections that have arrived and not been accepted; the kernel cuts it to its own limit.
 BACKLOG = 4096
@@ -64,3 +65,11 @@ def bound_address(sock: socket.socket) -> str:
     if sock.family == socket.AF_INET6:
         return f"[{name[0]}]:{name[1]}"
     return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else f"unix:{name}"
+
+
+def single_address(sock: socket.socket) -> Endpoint | None:
+    """Return the address all connections of a listener come in at; None if there are several."""
+    name = sock.getsockname()
+    if not isinstance(name, tuple) or name[0] in ("0.0.0.0", "::"):  # noqa: S104 - compared only
+        return None
+    return Endpoint(name[0], name[1])

@@ -83,7 +83,16 @@ class _FromLibraries(logging.Handler):
 
 Renderer = Callable[["Lines", str, MutableMapping[str, Any]], bytes]
 
-_encode = msgspec.json.Encoder(enc_hook=repr).encode
+
+def _described(value: Any) -> str:
+    """Return any value as text, even one that cannot describe itself."""
+    try:
+        return value if isinstance(value, str) else repr(value)
+    except Exception:  # noqa: BLE001 - a plugin's object; the log goes on
+        return f"<{type(value).__name__}>"
+
+
+_encode = msgspec.json.Encoder(enc_hook=_described).encode
 
 
 def render_json(logger: Lines, level: str, event: MutableMapping[str, Any]) -> bytes:
@@ -131,14 +140,6 @@ def _value(value: Any) -> str:
         return text
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{printable(quoted)}"'
-
-
-def _described(value: Any) -> str:
-    """Return any value as text, even one that cannot describe itself."""
-    try:
-        return value if isinstance(value, str) else repr(value)
-    except Exception:  # noqa: BLE001 - a plugin's object; the log goes on
-        return f"<{type(value).__name__}>"
 
 
 def traceback_of(event: MutableMapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from gatepost.lists.watch import ListWatcher
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.clock import Clock
 from gatepost.server.connection import Connection
-from gatepost.server.listener import BACKLOG, bind, bound_address
+from gatepost.server.listener import BACKLOG, bind, bound_address, single_address
 from gatepost.server.worker import Worker
 from gatepost.session.assemble import find_lists, load_lists, make_policy
 from gatepost.session.policy import Policy
@@ -73,7 +73,7 @@ class Server:
         addresses: list[tuple[str, str]] = []
         for listen in self._config.listen:
             sock = bind(listen.address, self._config.base)
-            factory = functools.partial(Connection, worker)
+            factory = functools.partial(Connection, worker, single_address(sock))
             listener = await worker.loop.create_server(factory, sock=sock, backlog=BACKLOG)
             stack.callback(listener.close)
             addresses.append((listen.protocol, bound_address(sock)))

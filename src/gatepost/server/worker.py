@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections import Counter
 from collections.abc import Awaitable
 from itertools import count
 from typing import TYPE_CHECKING
@@ -36,7 +35,7 @@ class Worker:
         self.now = self.loop.time()
         self.draining = False
         self.connections: set[Connection] = set()
-        self._by_host: Counter[str] = Counter()
+        self._by_host: dict[str, int] = {}
         self._tasks: set[asyncio.Future[None]] = set()
         self._empty = asyncio.Event()
         self._prefix = os.urandom(4).hex()
@@ -51,13 +50,11 @@ class Worker:
         """Take note of a connection; return the refusal if there are too many."""
         limits = self.policy.limits
         self.connections.add(connection)
-        self._by_host[connection.host] += 1
+        of_host = self._by_host.get(connection.host, 0) + 1
+        self._by_host[connection.host] = of_host
         if self.draining:
             return r.SHUTTING_DOWN
-        if (
-            len(self.connections) > limits.connections
-            or self._by_host[connection.host] > limits.connections_per_ip
-        ):
+        if len(self.connections) > limits.connections or of_host > limits.connections_per_ip:
             return r.TOO_MANY_CONNECTIONS
         return None
 

@@ -128,5 +128,6 @@ def make_policy(
         folder=folder,
         greeting=greeting(hostname),
         keywords=words,
+        helo=Reply(250, hostname),
         ehlo=Reply(250, "\n".join((hostname, *words))),
     )

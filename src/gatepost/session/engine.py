@@ -31,7 +31,7 @@ from gatepost.session import rules
 from gatepost.session.collector import HeaderCollector
 from gatepost.session.policy import Policy
 from gatepost.session.record import log_accepted, log_refusal, log_trap
-from gatepost.session.steps import DATA, DELIVER, HEADERS, MESSAGE, STEPS, Result, Step, reply_of
+from gatepost.session.steps import DATA, DELIVER, HEADERS, MESSAGE, STEPS, Result, Step
 from gatepost.session.trace import received
 from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp.commands import JUNK
@@ -93,7 +93,8 @@ class Engine:
         answer = failure if step.rule is None else step.rule(self, *args) or failure
         if answer is None:
             answer = await chain.decide(*args)
-        reply = await reply_of(self._conclude(step, answer, args))
+        result = self._conclude(step, answer, args)
+        reply = result if isinstance(result, Reply) else await result
         if chain.followers:
             await chain.follow(*args, Outcome(reply, answer))
         return reply
@@ -133,11 +134,16 @@ class Engine:
                 return r.TOO_MUCH_JUNK
         return reply
 
-    async def greeted(self, name: str, *, extended: bool) -> None:
-        """HELO or EHLO was accepted, which also ends a transaction (RFC 5321 section 4.1.4)."""
-        await self.reset()
+    def greeted(self, name: str, reply: Reply, *, extended: bool) -> Result:
+        """Take the client's name; that also ends a transaction (RFC 5321 section 4.1.4)."""
         self.session.helo = name
         self.session.extended = extended
+        return reply if self.tx is None else self.reset_and(reply)
+
+    async def reset_and(self, reply: Reply) -> Reply:
+        """Drop the open transaction, then reply."""
+        await self.reset()
+        return reply
 
     def trap_hit(self, tx: Transaction, hit: TrapHit) -> None:
         """Note that a recipient is a trap."""
@@ -177,14 +183,17 @@ class Engine:
         if headers.too_long:
             self._verdict = await self._refuse(HEADERS, rules.HEADER_TOO_LONG, ())
             return
-        reply = await reply_of(self.run(HEADERS, headers.parse()))
+        result = self.run(HEADERS, headers.parse())
+        reply = result if isinstance(result, Reply) else await result
         if reply.code >= 400:
             self._verdict = reply
 
     async def end_of_message(self) -> Reply:
         """Decide about the whole message and hand it over."""
-        await self.read_headers()
-        reply = self._verdict or await reply_of(self.run(MESSAGE, None))
+        if self._headers is not None:
+            await self.read_headers()
+        result = self._verdict or self.run(MESSAGE, None)
+        reply = result if isinstance(result, Reply) else await result
         if reply.code >= 400 or self.tx is None:
             await self.reset()
             return reply
@@ -195,7 +204,8 @@ class Engine:
             tx.message.added.append(received(tx, self.policy.hostname))
         self.delivering = True
         try:
-            reply = await reply_of(self.run(DELIVER, None))
+            result = self.run(DELIVER, None)
+            reply = result if isinstance(result, Reply) else await result
             if reply.code < 400:
                 await self._delivered(tx)
         finally:
@@ -224,8 +234,13 @@ class Engine:
             self._close(tx)
             await self._notify("reset", tx)
 
-    async def disconnected(self) -> None:
-        """Clean up after a connection that is gone."""
+    def disconnected(self) -> Coroutine[Any, Any, None] | None:
+        """Clean up after a connection that is gone; what has to be waited for is returned."""
+        if self.tx is None and not self.policy.plugins.notifications["disconnect"]:
+            return None
+        return self._disconnected()
+
+    async def _disconnected(self) -> None:
         await self.reset()
         await self._notify("disconnect", self.session)
 
@@ -241,9 +256,8 @@ class Engine:
             await chain.follow(fact)
 
 
-async def _rset(engine: Engine, _event: e.Rset) -> Reply:
-    await engine.reset()
-    return r.OK
+def _rset(engine: Engine, _event: e.Rset) -> Handled:
+    return r.OK if engine.tx is None else engine.reset_and(r.OK)
 
 
 def _expn(_engine: Engine, _event: e.Expn) -> Reply:
@@ -267,9 +281,8 @@ def _end_of_message(engine: Engine, _event: e.EndOfMessage) -> Handled:
     return engine.end_of_message()
 
 
-async def _message_fault(engine: Engine, event: e.MessageFault) -> Reply:
-    await engine.reset()
-    return event.reply
+def _message_fault(engine: Engine, event: e.MessageFault) -> Handled:
+    return engine.reset_and(event.reply)
 
 
 def _given(_engine: Engine, event: e.Fault | e.Due) -> Reply:

@@ -42,6 +42,7 @@ class Policy(msgspec.Struct, eq=False):
     folder: Path | None
     greeting: Reply
     keywords: tuple[str, ...]
+    helo: Reply
     ehlo: Reply
 
     def is_local(self, key: str) -> bool:

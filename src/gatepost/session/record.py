@@ -1,4 +1,7 @@
-"""What a session writes to the log: structured fields only, so that no value can forge a line."""
+"""What a session writes to the log: structured fields only, so that no value can forge a line.
+
+Where a level is not logged, an event costs one question; its fields are not put together.
+"""
 
 import logging
 from typing import TYPE_CHECKING, Any
@@ -30,12 +33,16 @@ def _who(engine: "Engine") -> dict[str, Any]:
 
 def log_refusal(engine: "Engine", hook: str, answer: Answer, reply: Reply) -> None:
     """Log who was refused what, by whom and why."""
+    if not _log.is_enabled_for(logging.INFO):
+        return
     reason = answer.decision.reason
     _log.info("refused", hook=hook, by=answer.by, reason=reason, reply=str(reply), **_who(engine))
 
 
 def log_trap(engine: "Engine", tx: Transaction, hit: TrapHit) -> None:
     """Log that a recipient is a trap, and which entry of which list says so."""
+    if not _log.is_enabled_for(logging.WARNING):
+        return
     _log.warning(
         "trap hit",
         trap=str(hit.address),
@@ -54,7 +61,7 @@ def log_shadow(tx: Transaction) -> None:
 
 
 def log_accepted(tx: Transaction) -> None:
-    """Log a message that was taken; next to free where that is not logged."""
+    """Log a message that was taken."""
     if not _log.is_enabled_for(logging.INFO):
         return
     _log.info(

@@ -132,15 +132,21 @@ def _text_or(usual: Reply, code: int) -> "Callable[..., Reply]":
     return proceed
 
 
-async def _helo(engine: "Engine", _answer: Answer | None, _session: Session, name: str) -> Reply:
-    await engine.greeted(name, extended=False)
-    return Reply(250, engine.policy.hostname)
+def _helo(engine: "Engine", _answer: Answer | None, _session: Session, name: str) -> Result:
+    return engine.greeted(name, engine.policy.helo, extended=False)
 
 
-async def _ehlo(engine: "Engine", _answer: Answer | None, _session: Session, name: str) -> Reply:
-    await engine.greeted(name, extended=True)
-    chain = engine.policy.plugins.chains["ehlo"]
-    return await reply_of(engine.run(KEYWORDS, None)) if chain else engine.policy.ehlo
+def _ehlo(engine: "Engine", _answer: Answer | None, _session: Session, name: str) -> Result:
+    result = engine.greeted(name, engine.policy.ehlo, extended=True)
+    return _offer(engine, result) if "ehlo" in engine.policy.plugins.busy else result
+
+
+async def _offer(engine: "Engine", greeted: Result) -> Reply:
+    """Let plugins change what EHLO offers."""
+    if not isinstance(greeted, Reply):
+        await greeted
+    result = engine.run(KEYWORDS, None)
+    return result if isinstance(result, Reply) else await result
 
 
 def _begin_keywords(engine: "Engine", _event: None) -> tuple[Any, ...]:
@@ -173,11 +179,6 @@ def _keep(_engine: "Engine", _answer: Answer | None, *_args: Any) -> Reply:
 def _deliver(engine: "Engine", answer: Answer | None, tx: Transaction) -> Result:
     """Hand the message over, unless a plugin has taken it."""
     return hand_over(engine.policy, tx) if answer is None else accepted(tx)
-
-
-async def reply_of(result: Result) -> Reply:
-    """Return the reply, waiting for it if need be."""
-    return result if isinstance(result, Reply) else await result
 
 
 # DATA and the first BDAT

@@ -1,0 +1,67 @@
+"""Whatever is sent, however it is cut: no exception, equal events, sound replies, pure content.
+
+Also: never more unread input than a command line, and one reply for each event that takes one.
+The first byte of an input decides what policy refuses, the rest is what the client sends.
+"""
+
+import sys
+
+from tests.wire.driver import (
+    DATA,
+    DEFERRED,
+    DENIED,
+    HELLO,
+    MAIL,
+    RCPT,
+    Answerer,
+    usual,
+)
+from tests.wire.invariants import assert_all, assert_answered
+
+from fuzz.engine import Target, run
+from gatepost.model.reply import Reply
+from gatepost.wire.smtp import events as e
+
+# By bit of the first byte: the kind of event that is refused, and how.
+REFUSALS: list[tuple[type[e.Event], Reply]] = [
+    (e.Ehlo, DENIED),
+    (e.Mail, DEFERRED),
+    (e.Rcpt, DENIED),
+    (e.Data, DENIED),
+    (e.Bdat, DEFERRED),
+    (e.EndOfMessage, DENIED),
+    (e.MessageFault, DENIED),
+    (e.Bdat, DENIED.closing()),
+]
+TOKENS = [
+    *(b"\r\n", b"\r", b"\n", b"\0", b".", b"\r\n.\r\n", b"\r\n.\r", b"\n.\n", b"..", b" ", b"\t"),
+    *(b"EHLO c\r\n", b"MAIL FROM:<a@b>\r\n", b"RCPT TO:<c@d>\r\n", b"DATA\r\n", b"RSET\r\n"),
+    *(b"NOOP\r\n", b"QUIT\r\n", b"BDAT 3\r\n", b"BDAT 3 LAST\r\n", b"BDAT 0\r\n", b" LAST"),
+    *(b" SMTPUTF8", b" SIZE=9", b" BODY=8BITMIME", b"\xc3\xbc", b"\xff", b"x" * 60, b"99999999"),
+]
+SEEDS = [
+    b"\0" + HELLO + b"VRFY a\r\nEXPN b\r\nHELP\r\nNOOP\r\nRSET\r\nQUIT\r\n",
+    b"\0" + DATA + b"Subject: a\r\n\r\n..\r\nbody\r\n.\r\nQUIT\r\n",
+    b"\0" + DATA + b"x" * 300 + b"\r\n.\r\n",
+    b"\0" + RCPT + b"BDAT 5\r\nab\r\ncBDAT 2 LAST\r\n\r\nMAIL FROM:<>\r\n",
+    b"\x10" + RCPT + b"BDAT 5\r\nab\r\ncBDAT 2 LAST\r\n\r\nNOOP\r\n",
+    b"\x20" + DATA + b"a\r\n.\r\n" + MAIL + b"RCPT TO:<Postmaster>\r\nDATA\r\n.\r\n",
+    b"\x40" + RCPT + b"BDAT 3\r\na\nbBDAT 4 LAST\r\nQUITNOOP\r\n",
+    b"\0" + HELLO + 'MAIL FROM:<ü@b> SMTPUTF8 BODY=8BITMIME\r\nRCPT TO:<"a b"@é>\r\n'.encode(),
+]
+
+
+def policy(choice: int) -> Answerer:
+    """Refuse what the bits of `choice` name."""
+    refused = {kind: reply for bit, (kind, reply) in enumerate(REFUSALS) if choice >> bit & 1}
+    return lambda event: refused.get(type(event)) or usual(event)
+
+
+def check(data: bytes) -> None:
+    """Raise if the invariant does not hold."""
+    answer = policy(data[0] if data else 0)
+    assert_answered(assert_all(data[1:], answer), answer)
+
+
+if __name__ == "__main__":
+    sys.exit(run(Target(check, SEEDS, TOKENS)))

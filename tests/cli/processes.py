@@ -1,0 +1,57 @@
+"""A gatepost of its own process, as the tests of `serve` and of the demo need it."""
+
+import re
+import subprocess
+import sys
+
+READY = re.compile(r"gatepost: ready smtp=(.*):(\d+)\n")
+
+
+class Process:
+    """Runs until the end of `with`, whatever happens; `errors` are the lines read so far."""
+
+    def __init__(self, *command, **options):
+        self.errors = []
+        self._command = [sys.executable, *map(str, command)]
+        self._options = options
+
+    def __enter__(self):
+        self.popen = subprocess.Popen(
+            self._command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="surrogateescape",
+            **self._options,
+        )
+        return self
+
+    def __exit__(self, *exc):
+        self.popen.kill()
+        self.popen.communicate()
+
+    def line(self):
+        """Wait for the next line on standard error."""
+        self.errors.append(self.popen.stderr.readline())
+        return self.errors[-1]
+
+    def address(self):
+        """Wait until it accepts connections; return host and port."""
+        for line in iter(self.line, ""):
+            match = READY.fullmatch(line)
+            if match:
+                return match[1], int(match[2])
+        raise AssertionError(f"not ready: {''.join(self.errors)}")
+
+    def stop(self, number):
+        """Send a signal; return the exit status and what else was said on standard error."""
+        self.popen.send_signal(number)
+        return self.end()
+
+    def end(self):
+        _, rest = self.popen.communicate()
+        return self.popen.returncode, rest
+
+
+def serve(folder, **options):
+    return Process("-m", "gatepost", "serve", cwd=folder, **options)

@@ -1,0 +1,92 @@
+"""tools/demo.py, which `make run` runs."""
+
+import importlib.util
+import shutil
+import signal
+import smtplib
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.cli.processes import Process
+
+from gatepost.cli.folder import create, starter
+
+DEMO = Path(__file__).parents[2] / "tools" / "demo.py"
+
+
+@pytest.fixture
+def demo():
+    spec = importlib.util.spec_from_file_location("demo", DEMO)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def folder_at(tmp_path, address):
+    """Make the demo's folder, listening elsewhere."""
+    texts = starter("demo.example")
+    texts["gatepost.toml"] = texts["gatepost.toml"].replace("127.0.0.1:2525", address)
+    create(tmp_path / "demo", texts)
+
+
+def commands(text):
+    """Return the shell commands in the instructions: indented lines, joined."""
+    blocks = [block for block in text.split("\n\n") if block.startswith("  ")]
+    assert len(blocks) == 2
+    return blocks
+
+
+@pytest.mark.parametrize("tool", ["curl", "python3"])
+def test_what_it_says_works_as_typed(demo, tmp_path, monkeypatch, tool):
+    if shutil.which(tool) is None:
+        pytest.skip(f"there is no {tool}")
+    folder_at(tmp_path, "127.0.0.1:0")
+    found = shutil.which
+    monkeypatch.setattr(demo.shutil, "which", lambda name: found(tool) if name == tool else None)
+    with Process(DEMO, cwd=tmp_path) as process:
+        host, port = process.address()
+        good, bad = commands(demo.instructions(f"{host}:{port}"))
+        assert tool in good
+        taken = subprocess.run(good, shell=True, capture_output=True, text=True, check=False)
+        assert (taken.returncode, taken.stderr) == (0, "")
+        assert len(list(tmp_path.glob("demo/var/mail/demo.example/alice/new/*"))) == 1
+        refused = subprocess.run(bad, shell=True, capture_output=True, text=True, check=False)
+        assert refused.returncode != 0
+        assert "554" in refused.stderr
+        assert len(list(tmp_path.glob("demo/var/mail/*/*/new/*"))) == 1
+
+
+def test_it_makes_its_folder_once_and_ends_cleanly(tmp_path):
+    folder_at(tmp_path, "127.0.0.1:0")
+    (tmp_path / "demo" / "users").write_text("carol@demo.example\n")
+    with Process(DEMO, cwd=tmp_path) as process:
+        with smtplib.SMTP(*process.address()) as client:
+            client.sendmail("me@client.example", ["carol@demo.example"], "Subject: hello")
+        status, said = process.stop(signal.SIGINT)
+    assert status == 0
+    assert "Traceback" not in said
+    assert len(list(tmp_path.glob("demo/var/mail/demo.example/carol/new/*"))) == 1
+
+
+def test_a_port_that_is_taken(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        folder_at(tmp_path, address)
+        with Process(DEMO, cwd=tmp_path) as process:
+            status, said = process.end()
+    assert status == 1
+    assert said.splitlines() == [
+        f"gatepost: cannot listen on {address}: Address already in use",
+        "gatepost: [[listen]] in demo/gatepost.toml says where; rm -r demo starts anew",
+    ]
+
+
+def test_the_folder_is_that_of_init_for_another_domain(demo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "run", lambda config: None)
+    monkeypatch.setattr(demo.logs, "configure", lambda log: None)
+    assert demo.main() == 0
+    for name, text in starter("demo.example").items():
+        assert (tmp_path / "demo" / name).read_text() == text

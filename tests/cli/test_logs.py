@@ -1,0 +1,162 @@
+"""The lines of the log: one event, one line, nothing in it that acts."""
+
+import json
+import logging
+import os
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost.config.schema import Log
+from gatepost.server import logs
+from gatepost.server.printable import printable
+
+HOSTILE = "a\r\nb\x00\x1b[2J\x7f\x9b\u2028\u202e\ud800\U000e0001"
+EVERYTHING = st.text(
+    st.characters(codec=None, exclude_categories=()) | st.sampled_from(list(HOSTILE)), max_size=30
+)
+VALUES = EVERYTHING | st.integers() | st.none() | st.floats() | st.lists(EVERYTHING, max_size=3)
+EVENTS = st.dictionaries(EVERYTHING.filter(lambda key: key not in {"exc_info", "event"}), VALUES)
+
+
+@pytest.fixture
+def written(monkeypatch):
+    lines = []
+    monkeypatch.setattr(os, "write", lambda _descriptor, line: lines.append(line))
+    return lines
+
+
+def text_of(**fields):
+    """Return a line of the text format without its time."""
+    line = logs.render_text(logs.Lines("gatepost.x"), "info", fields).decode()
+    return line.partition(" ")[2]
+
+
+@given(EVENTS, EVERYTHING)
+def test_an_event_is_one_line_of_text(fields, event):
+    line = logs.render_text(logs.Lines("x"), "info", {"event": event, **fields}).decode()
+    assert line.endswith("\n")
+    assert line[:-1].isprintable()
+
+
+@given(EVENTS, EVERYTHING)
+def test_an_event_is_one_line_of_json(fields, event):
+    line = logs.render_json(logs.Lines("x"), "info", {"event": event, **fields})
+    assert line.endswith(b"\n")
+    assert line[:-1].decode().isprintable() or b"\x7f" in line
+    assert isinstance(json.loads(line), dict)
+
+
+@given(EVERYTHING)
+def test_printable_text_prints(text):
+    shown = printable(text)
+    assert shown.isprintable()
+    assert (shown == text) is text.isprintable()
+
+
+def test_a_line_of_text():
+    assert text_of(event="refused", hook="rcpt", empty="", number=3, to=["a@b", "c@d"]) == (
+        "info    gatepost.x refused hook=rcpt number=3 to=[a@b,c@d]\n"
+    )
+
+
+def test_values_that_could_be_mistaken_are_quoted():
+    assert text_of(event="e", a="x y", b='"', c="k=v", d="\\", e=["a,b", "c"]) == (
+        'info    gatepost.x e a="x y" b="\\"" c="k=v" d="\\\\" e=["a,b",c]\n'
+    )
+
+
+def test_what_a_client_sends_cannot_act():
+    assert text_of(event="e", helo="a\x1b[2J\r\nb\u202e") == (
+        'info    gatepost.x e helo="a\\x1b[2J\\r\\nb\\u202e"\n'
+    )
+
+
+def test_a_line_of_json():
+    fields = {"event": "refused", "helo": "a\u202eb\r\n", "to": ["x"]}
+    line = logs.render_json(logs.Lines("gatepost.x"), "info", fields)
+    found = json.loads(line)
+    assert found.pop("time").endswith("Z")
+    assert found == {"level": "info", "logger": "gatepost.x", **fields}
+    assert line.isascii()
+
+
+def test_text_that_prints_is_left_as_it_is_in_json():
+    line = logs.render_json(logs.Lines("x"), "info", {"event": "e", "to": "jürgen@例え.jp"})
+    assert "jürgen@例え.jp".encode() in line
+
+
+class Broken:
+    def __repr__(self):
+        raise RuntimeError
+
+
+def test_an_object_that_cannot_be_described():
+    assert "thing=<Broken>" in text_of(event="e", thing=Broken())
+    line = logs.render_json(logs.Lines("x"), "info", {"event": "e", "thing": Broken()})
+    assert json.loads(line)["thing"] == "<Broken>"
+
+
+def an_error():
+    with pytest.raises(ValueError, match="bad") as caught:
+        raise ValueError("bad\x1b\nworse")
+    return caught.value
+
+
+@pytest.mark.parametrize("as_given", [lambda e: e, lambda e: (type(e), e, e.__traceback__)])
+def test_a_traceback_is_indented(as_given):
+    lines = text_of(event="e", exc_info=as_given(an_error())).splitlines()
+    assert lines[0] == "info    gatepost.x e"
+    assert lines[1] == "    Traceback (most recent call last):"
+    assert lines[-2:] == [r"    ValueError: bad\x1b", "    worse"]
+    assert all(line.startswith("    ") for line in lines[1:])
+
+
+def test_a_traceback_in_json():
+    line = logs.render_json(logs.Lines("x"), "error", {"event": "e", "exc_info": an_error()})
+    assert json.loads(line)["exception"].endswith("ValueError: bad\x1b\nworse")
+    assert line.count(b"\n") == 1
+
+
+def test_the_error_being_handled(written):
+    logs.configure_command()
+    try:
+        raise an_error()
+    except ValueError:
+        structlog.get_logger("x").exception("failed")
+    assert b"ValueError: bad" in written[0]
+
+
+def test_one_write_a_line_and_only_from_the_level_on(written):
+    logs.configure(Log(level="warning", format="text"))
+    log = structlog.get_logger("x")
+    log.debug("one")
+    log.info("two")
+    log.warning("three")
+    log.bind(plugin="p").error("four")
+    assert [line.decode().split()[1:] for line in written] == [
+        ["warning", "x", "three"],
+        ["error", "x", "four", "plugin=p"],
+    ]
+
+
+def test_libraries_take_the_same_way(written):
+    logs.configure(Log(level="warning", format="json"))
+    logging.getLogger("asyncio").warning("slow\r\n%s", "callback")
+    logging.getLogger("asyncio").log(35, "odd level")
+    logging.getLogger("asyncio").info("not this")
+    found = [json.loads(line) for line in written]
+    assert [(one["logger"], one["level"], one["event"]) for one in found] == [
+        ("asyncio", "warning", "slow\r\ncallback"),
+        ("asyncio", "warning", "odd level"),
+    ]
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(monkeypatch):
+    def full(*_args):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(os, "write", full)
+    assert logs.Lines("x").write(b"line\n") is None

@@ -1,0 +1,215 @@
+"""`gatepost serve`, as a process."""
+
+import json
+import signal
+import smtplib
+import socket
+
+import pytest
+from tests.cli.processes import READY, Process, serve
+
+MESSAGE = "Subject: hello\r\n\r\nIt works.\r\n"
+
+
+@pytest.fixture
+def free_port(folder):
+    """The starter folder, served on any free port."""
+    return rewrite(folder, '"127.0.0.1:2525"', '"127.0.0.1:0"')
+
+
+def rewrite(folder, old, new):
+    text = (folder / "gatepost.toml").read_text()
+    assert old in text
+    (folder / "gatepost.toml").write_text(text.replace(old, new))
+    return folder
+
+
+def configure_plugin(folder, *lines):
+    (folder / "mine.py").write_text("\n".join(["from gatepost import Plugin", *lines]))
+    with (folder / "gatepost.toml").open("a") as file:
+        file.write('\n[[plugin]]\nuse = "mine.py"\n')
+
+
+def delivered(folder):
+    return [path.read_text() for path in folder.glob("var/mail/*/*/new/*")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_takes_mail_and_ends_when_told(free_port, number):
+    with serve(free_port) as process:
+        with smtplib.SMTP(*process.address(), local_hostname="client.example") as client:
+            client.sendmail("me@client.example", ["alice@example.com"], MESSAGE)
+        status, _ = process.stop(number)
+    assert status == 0
+    (content,) = delivered(free_port)
+    assert content.replace("\n", "\r\n").endswith(MESSAGE) or content.endswith(MESSAGE)
+
+
+def test_a_trap_spoils_the_message(free_port):
+    rewrite(free_port, 'delay = "1s"', 'delay = "0s"')
+    with serve(free_port) as process:
+        with smtplib.SMTP(*process.address(), local_hostname="client.example") as client:
+            recipients = ["alice@example.com", "trap@example.com"]
+            with pytest.raises(smtplib.SMTPDataError) as refused:
+                client.sendmail("me@client.example", recipients, MESSAGE)
+        process.stop(signal.SIGTERM)
+    assert refused.value.smtp_code == 554
+    assert delivered(free_port) == []
+
+
+def test_ready_is_one_line_with_every_listener(free_port):
+    with (free_port / "gatepost.toml").open("a") as file:
+        file.write('\n[[listen]]\naddress = "unix:socket"\n')
+    with serve(free_port) as process:
+        ready = process.line()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(free_port / "socket"))
+            assert client.recv(100).startswith(b"220 ")
+        process.stop(signal.SIGTERM)
+    first, _, second = ready.rstrip("\n").rpartition(" ")
+    assert READY.fullmatch(f"{first}\n")
+    assert second == f"smtp=unix:{free_port}/socket"
+
+
+def test_a_message_under_way_comes_to_its_end(free_port):
+    with serve(free_port) as process:
+        with smtplib.SMTP(*process.address(), local_hostname="client.example") as client:
+            client.ehlo()
+            client.mail("me@client.example")
+            client.rcpt("alice@example.com")
+            process.popen.send_signal(signal.SIGTERM)
+            while "stopping" not in process.line():
+                pass
+            assert client.data(MESSAGE)[0] == 250
+            assert client.getreply()[0] == 421
+            client.close()
+        status, _ = process.end()
+    assert status == 0
+    assert len(delivered(free_port)) == 1
+
+
+def test_the_second_signal_ends_it_at_once(free_port):
+    with serve(free_port) as process, smtplib.SMTP(*process.address()) as client:
+        client.ehlo("client.example")
+        client.mail("me@client.example")
+        process.popen.send_signal(signal.SIGTERM)
+        while "stopping" not in process.line():
+            pass
+        status, _ = process.stop(signal.SIGTERM)
+        client.close()
+    assert status == -signal.SIGTERM
+
+
+def test_a_hangup_is_survived(free_port):
+    with serve(free_port) as process:
+        address = process.address()
+        process.popen.send_signal(signal.SIGHUP)
+        line = process.line()
+        with smtplib.SMTP(*address) as client:
+            assert client.noop()[0] == 250
+        status, _ = process.stop(signal.SIGTERM)
+    assert "reload is not available yet" in line
+    assert status == 0
+
+
+def test_the_log_as_json(free_port):
+    rewrite(free_port, 'format = "text"', 'format = "json"')
+    with serve(free_port) as process:
+        with smtplib.SMTP(*process.address(), local_hostname="client.example") as client:
+            client.sendmail("me@client.example", ["alice@example.com"], MESSAGE)
+        _, rest = process.stop(signal.SIGTERM)
+    first, last = map(json.loads, rest.splitlines())
+    assert (first["event"], first["logger"], first["level"]) == (
+        "accepted",
+        "gatepost.session",
+        "info",
+    )
+    assert first["recipients"] == ["alice@example.com"]
+    assert last["event"] == "stopping"
+
+
+WITHOUT_UVLOOP = """
+import sys
+sys.modules["uvloop"] = None
+sys.argv = ["gatepost", "serve"]
+from gatepost.cli import main
+main()
+"""
+
+
+def test_without_uvloop(free_port):
+    with Process("-c", WITHOUT_UVLOOP, cwd=free_port) as process:
+        with smtplib.SMTP(*process.address(), local_hostname="client.example") as client:
+            client.sendmail("me@client.example", ["alice@example.com"], MESSAGE)
+        status, _ = process.stop(signal.SIGTERM)
+    assert status == 0
+    assert len(delivered(free_port)) == 1
+
+
+def test_it_can_be_told_to_stop_before_it_is_ready(free_port):
+    configure_plugin(
+        free_port,
+        "from asyncio import Event",
+        "class Mine(Plugin):",
+        "    async def start(self):",
+        "        self.log.warning('waiting')",
+        "        await Event().wait()",
+    )
+    with serve(free_port) as process:
+        assert "waiting" in process.line()
+        assert process.stop(signal.SIGTERM) == (0, "")
+
+
+def test_the_level_of_the_log(free_port):
+    rewrite(free_port, 'level = "info"', 'level = "error"')
+    with serve(free_port) as process:
+        with smtplib.SMTP(*process.address(), local_hostname="client.example") as client:
+            client.sendmail("me@client.example", ["alice@example.com"], MESSAGE)
+        assert process.stop(signal.SIGTERM) == (0, "")
+
+
+def failed(folder):
+    with serve(folder) as process:
+        status, said = process.end()
+    assert status == 1
+    return said
+
+
+def test_an_address_that_is_taken(free_port):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        rewrite(free_port, "127.0.0.1:0", address)
+        said = failed(free_port)
+    assert said == f"gatepost: cannot listen on {address}: Address already in use\n"
+
+
+def test_lists_that_are_missing(free_port):
+    (free_port / "verybadrcptto").unlink()
+    (free_port / "users").unlink()
+    why = "cannot be read: No such file or directory"
+    assert failed(free_port).splitlines() == [
+        f"gatepost: {free_port}/users: {why}",
+        f"gatepost: {free_port}/verybadrcptto: {why}",
+    ]
+
+
+def test_a_plugin_that_is_missing(free_port):
+    with (free_port / "gatepost.toml").open("a") as file:
+        file.write('\n[[plugin]]\nuse = "gone.py"\n')
+    assert failed(free_port) == f"gatepost: plugin {free_port}/gone.py: no such file\n"
+
+
+def test_a_plugin_that_cannot_start(free_port):
+    configure_plugin(
+        free_port,
+        "class Mine(Plugin):",
+        "    async def start(self):",
+        "        raise OSError('no database')",
+    )
+    said = failed(free_port)
+    assert said == "gatepost: plugin mine: start() failed: OSError('no database')\n"
+
+
+def test_a_data_folder_that_cannot_be_made(free_port):
+    (free_port / "var").write_text("")
+    assert failed(free_port) == f"gatepost: {free_port}/var/tmp: Not a directory\n"

@@ -1,0 +1,108 @@
+"""A server on loopback sockets and a client that speaks bytes."""
+
+import asyncio
+import contextlib
+import os
+
+import uvloop
+
+from gatepost.config.listen import InetAddress
+from gatepost.config.schema import Config, Limits, Listen, Recipients, Route
+from gatepost.server.server import Server
+from gatepost.server.worker import Worker
+
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+HELO = b"EHLO x\r\n"
+ENVELOPE = HELO + b"MAIL FROM:<>\r\nRCPT TO:<one@example.com>\r\n"
+MESSAGE = b"Subject: x\r\n\r\ntext\r\n.\r\n"
+
+
+def config(folder, *, limits=None, to="discard:", address=None, **more):
+    return Config(
+        listen=[Listen(address=address or InetAddress("127.0.0.1", 0))],
+        limits=Limits(**(limits or {})),
+        recipients=Recipients(domains=["example.com"]),
+        route=[Route(to=to)],
+        base=folder,
+        **more,
+    )
+
+
+class Recorded(Worker):
+    """A worker the test can get at."""
+
+    made: "list[Recorded]" = []
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.made.append(self)
+
+    def sweep_later(self, seconds):
+        """Look over the connections as if so many seconds had gone by."""
+        for connection in tuple(self.connections):
+            connection.sweep(self.now + seconds)
+
+
+class Client:
+    """One connection: `await client.reply()` is the next reply's last line."""
+
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+
+    def send(self, data):
+        self.writer.write(data)
+
+    async def reply(self):
+        while (line := await self.reader.readline())[3:4] == b"-":
+            pass
+        return line.decode().rstrip("\r\n")
+
+    async def replies(self, count):
+        return [await self.reply() for _ in range(count)]
+
+    async def codes(self, count):
+        return [one[:3] for one in await self.replies(count)]
+
+    async def rest(self):
+        """Everything until the server closes."""
+        return (await self.reader.read()).decode()
+
+    async def close(self):
+        self.writer.close()
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
+
+
+class House:
+    """A started server and its clients."""
+
+    def __init__(self, server):
+        self.server = server
+        self.worker = Recorded.made[-1]
+
+    async def connect(self):
+        _, address = self.server.addresses[0]
+        if address.startswith("unix:"):
+            return Client(*await asyncio.open_unix_connection(address.removeprefix("unix:")))
+        host, _, port = address.rpartition(":")
+        return Client(*await asyncio.open_connection(host.strip("[]"), int(port)))
+
+    async def until(self, condition):
+        """Let the loop run until the server has seen what was sent."""
+        while not condition():
+            await asyncio.sleep(0)
+
+
+def run(scenario, made, plugins=(), *, loop="asyncio", clock=None):
+    """Start a server and give it to `scenario`, a coroutine function."""
+
+    async def main():
+        async with Server(made, plugins, clock) as server:
+            return await scenario(House(server))
+
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        return runner.run(asyncio.wait_for(main(), 60))
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))

@@ -1,0 +1,534 @@
+"""Messages: what plugins see and add, what is delivered, who is told, what may go wrong."""
+
+import asyncio
+import io
+
+import pytest
+from tests.session.dialogue import OPEN, config, plugin
+
+from gatepost.delivery.discard import Discard
+from gatepost.delivery.target import DeliveryError
+from gatepost.model.address import Address
+from gatepost.model.decision import accept, deny
+from gatepost.model.message import Message
+from gatepost.model.session import Endpoint, Recipient, Session, Transaction
+from gatepost.session.collector import HeaderCollector
+from gatepost.session.trace import received
+from gatepost.testing import Capture, MemoryServer, VirtualClock, play
+
+ENVELOPE = """
+    C: MAIL FROM:<a@client.example>
+    C: RCPT TO:<one@example.com>
+    S: 250
+    S: 250
+"""
+BODY = """
+    C: DATA
+    S: 354
+    C: Subject: hello
+    C: X-Folded: a
+    C:  b
+    C:
+    C: text
+    C: .
+"""
+TAKEN = ENVELOPE + BODY + "    S: 250\n"
+
+
+def send(plugins=(), end="S: 250", **options):
+    return play(OPEN + ENVELOPE + BODY + end, plugins, **options)
+
+
+class Notes:
+    """Remembers what a plugin was told, in order."""
+
+    def __init__(self, **methods):
+        self.events = []
+        told = {f"on_{name}": self._teller(name) for name in ("reset", "delivered", "disconnect")}
+        self.plugin = plugin(name="notes", **(told | methods))
+
+    def _teller(self, name):
+        return lambda fact: self.events.append((name, fact.id.rpartition("-")[2]))
+
+
+def test_plugins_see_the_header_block_once():
+    seen = []
+    send([plugin(on_headers=lambda _tx, headers: seen.append(list(headers)))])
+    assert seen == [[("Subject", "hello"), ("X-Folded", "a b")]]
+
+
+@pytest.mark.parametrize(
+    ("content", "raw"),
+    [
+        (b"A: 1\r\n\r\nbody", b"A: 1"),
+        (b"A: 1\r\nB: 2\r\n", b"A: 1\r\nB: 2\r\n"),
+        (b"\r\nbody\r\n\r\n", b""),
+        (b"", b""),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_the_header_block_does_not_depend_on_how_it_is_cut(content, raw, size):
+    collector = HeaderCollector(100)
+    for at in range(0, len(content), size):
+        if collector.add(content[at : at + size]):
+            break
+    assert collector.parse().raw == raw
+    assert not collector.too_long
+
+
+def test_a_header_block_without_end_is_cut_off():
+    collector = HeaderCollector(10)
+    assert not collector.add(b"x" * 10)
+    assert collector.add(b"x" * 100_000)
+    assert collector.too_long
+    assert len(collector.parse().raw) <= 30
+
+
+def test_a_header_block_too_long_for_plugins_is_refused_at_the_end():
+    seen = []
+    played = send(
+        [plugin(on_headers=lambda *args: seen.append(args))],
+        "S: 552 5.3.4 Header block exceeds the limit [*]",
+        config=config(limits={"header_size": 10}),
+    )
+    assert (seen, played.messages) == ([], [])
+
+
+def test_without_a_plugin_that_reads_it_a_header_block_may_be_long():
+    assert send(config=config(limits={"header_size": 10})).messages
+
+
+def test_a_header_block_refused_is_refused_once_at_the_end_and_storing_stops():
+    asked = []
+
+    def refuse(_tx, headers):
+        asked.append(headers.get("subject"))
+        return deny("no spam", enhanced="5.7.0")
+
+    played = send([plugin(on_headers=refuse, on_message=asked.append)], "S: 554 5.7.0 no spam [*]")
+    assert (asked, played.messages) == (["hello"], [])
+
+
+def test_headers_are_shown_over_bdat_too():
+    seen = []
+    played = play(
+        OPEN + ENVELOPE + """
+        C: BDAT 10
+        C: A: 12345
+        S: 250 2.0.0 Chunk received
+        C: BDAT 2
+        C:
+        S: 250
+        C: BDAT 6 LAST
+        C: text
+        S: 250 2.0.0 Ok, *
+        """,
+        [plugin(on_headers=lambda _tx, headers: seen.append(headers.get("a")))],
+    )
+    assert seen == ["12345"]
+    assert played.messages[0].content.endswith(b"\r\nA: 12345\r\n\r\ntext\r\n")
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_the_message_hook_reads_the_content_and_adds_fields(waits):
+    def tag(tx):
+        assert bytes(tx.message).endswith(b"\r\ntext\r\n")
+        tx.message.add_header("X-First", "1")
+        tx.message.add_header("X-Second", "a\r\n b")
+
+    async def tag_later(tx):
+        await asyncio.sleep(0)
+        tag(tx)
+
+    content = send([plugin(on_message=tag_later if waits else tag)]).messages[0].content
+    trace, _, rest = content.partition(b"X-Second")
+    assert trace.startswith(b"Received: ")
+    assert rest == (
+        b": a\r\n b\r\nX-First: 1\r\nSubject: hello\r\nX-Folded: a\r\n b\r\n\r\ntext\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-A", "b\r\nBcc: c"),
+        ("X-A", "b\r\n\r\nbody"),
+        ("X-A", "b\nc"),
+        ("X-A", "b\0c"),
+        ("X-A", "b\r\n "),
+        ("X A", "b"),
+        ("X-A: b\r\nY", "c"),
+    ],
+)
+def test_a_field_that_would_end_the_header_block_fails_the_plugin(name, value):
+    played = send(
+        [plugin(on_message=lambda tx: tx.message.add_header(name, value))], "S: 451 4.3.0*"
+    )
+    assert played.messages == []
+
+
+def test_bytes_of_the_message_are_untouched_and_dots_undone():
+    played = play(
+        OPEN + ENVELOPE + "C: DATA\nS: 354\nC: ..\nC: .a\nC: b.\nC: ü\nC: .\nS: 250\n"
+    )
+    assert played.messages[0].content.endswith("\r\n.\r\na\r\nb.\r\nü\r\n".encode())
+
+
+def test_a_plugin_may_take_the_message_itself():
+    def failing(_tx):
+        raise AssertionError("the next one is not asked")
+
+    capture = Capture()
+    send([capture, plugin(on_deliver=failing)])
+    assert [one.recipients for one in capture.messages] == [["one@example.com"]]
+
+
+def test_the_reply_names_the_message():
+    ids = []
+    played = send([plugin(on_message=lambda tx: ids.append(tx.id))])
+    assert played.replies[-1] == f"250 2.0.0 Ok, {ids[0]}"
+
+
+def test_a_message_over_the_threshold_goes_through_a_file(tmp_path):
+    played = send(config=config(limits={"memory_per_message": 5}))
+    assert played.messages[0].content.endswith(b"\r\n\r\ntext\r\n")
+
+
+@pytest.mark.parametrize(
+    ("transcript", "events"),
+    [
+        ("", [("disconnect", "1")]),
+        (TAKEN, [("delivered", "1.1"), ("disconnect", "1")]),
+        (ENVELOPE, [("reset", "1.1"), ("disconnect", "1")]),
+        (ENVELOPE + "C: RSET\nS: 250\nC: RSET\nS: 250\n", [("reset", "1.1"), ("disconnect", "1")]),
+        (ENVELOPE + "C: HELO x\nS: 250\n", [("reset", "1.1"), ("disconnect", "1")]),
+        (ENVELOPE + "C: QUIT\nS: 221\n", [("reset", "1.1"), ("disconnect", "1")]),
+        (ENVELOPE + "C: DATA\nS: 354\n", [("reset", "1.1"), ("disconnect", "1")]),
+        (
+            TAKEN + ENVELOPE + "C: BDAT 0\nS: 551\n" + "C: RSET\nS: 250\n" + TAKEN,
+            [("delivered", "1.1"), ("reset", "1.2"), ("delivered", "1.3"), ("disconnect", "1")],
+        ),
+    ],
+)
+def test_every_end_is_told_exactly_once(transcript, events):
+    notes = Notes()
+    play(OPEN + transcript, [notes.plugin])
+    assert notes.events == events
+
+
+@pytest.mark.parametrize("hook", ["data", "headers", "message", "deliver"])
+def test_a_refused_message_is_a_reset(hook):
+    notes = Notes(**{f"on_{hook}": lambda *_: deny("no")})
+    ends = "C: DATA\nS: 554\n" if hook == "data" else BODY + "S: 554\n"
+    played = play(OPEN + ENVELOPE + ends + "C: DATA\nS: 503\n", [notes.plugin])
+    assert notes.events == [("reset", "1.1"), ("disconnect", "1")]
+    assert played.messages == []
+
+
+def test_those_told_of_a_delivery_still_have_the_message():
+    seen = []
+    send([plugin(on_delivered=lambda tx: seen.append(bytes(tx.message)[-6:]))])
+    assert seen == [b"text\r\n"]
+
+
+def test_after_methods_are_told_what_came_of_it():
+    seen = []
+
+    def after(hook):
+        return lambda *args: seen.append((hook, args[-1].reply.code, args[-1].answer and args[-1].answer.by))
+
+    hooks = ("connect", "helo", "mail", "rcpt", "data", "headers", "message", "deliver", "quit")
+    play(
+        OPEN + ENVELOPE + "C: RCPT TO:<two@example.com>\nS: 550\n" + BODY + "S: 250\nC: QUIT\nS: 221\n",
+        [
+            plugin(
+                name="refuser",
+                on_rcpt=lambda _tx, rcpt: deny("no") if rcpt.address.local == "two" else None,
+                **{f"after_{hook}": after(hook) for hook in hooks},
+            )
+        ],
+    )
+    assert seen == [
+        ("connect", 220, None),
+        ("helo", 250, None),
+        ("mail", 250, None),
+        ("rcpt", 250, None),
+        ("rcpt", 550, "refuser"),
+        ("data", 354, None),
+        ("headers", 250, None),
+        ("message", 250, None),
+        ("deliver", 250, "capture"),
+        ("quit", 221, None),
+    ]
+
+
+def test_recipients_and_refused_ones_are_kept_apart():
+    seen = []
+
+    def look(tx):
+        seen.append([[(str(r.address), r.accepted) for r in rs] for rs in (tx.recipients, tx.refused)])
+
+    play(
+        OPEN + ENVELOPE + "C: RCPT TO:<x@elsewhere.example>\nS: 550\n" + BODY + "S: 250\n",
+        [plugin(on_message=look)],
+    )
+    assert seen == [[[("one@example.com", True)], [("x@elsewhere.example", False)]]]
+
+
+class Failing(Message):
+    """A message whose disk is full after the first octets."""
+
+    def write(self, data):
+        raise OSError(28, "No space left on device")
+
+
+class Broken(Message):
+    def write(self, data):
+        raise RuntimeError("secret")
+
+
+def test_a_full_disk_is_told_and_nothing_delivered(monkeypatch):
+    monkeypatch.setattr("gatepost.session.engine.Message", Failing)
+    seen = []
+    played = send(
+        [plugin(on_headers=seen.append, on_message=seen.append)],
+        "S: 452 4.3.1 Insufficient system storage [*]\nC: NOOP\nS: 250\n",
+    )
+    assert (played.messages, seen) == ([], [])
+
+
+def test_what_goes_wrong_inside_while_content_comes_is_told_at_its_end(monkeypatch):
+    monkeypatch.setattr("gatepost.session.engine.Message", Broken)
+    played = send((), "S: 421 4.3.0 Internal error, try again later\n")
+    assert played.messages == []
+
+
+def test_what_goes_wrong_inside_closes_the_session(monkeypatch):
+    monkeypatch.setattr("gatepost.session.steps.rules.mail_rule", lambda *_: 1 / 0)
+    play(OPEN + "C: MAIL FROM:<>\nC: NOOP\nS: 421 4.3.0 Internal error, try again later\n")
+
+
+def test_what_goes_wrong_inside_after_a_wait_closes_the_session(monkeypatch):
+    monkeypatch.setattr("gatepost.session.steps.rules.mail_rule", lambda *_: 1 / 0)
+
+    async def wait(*_):
+        await asyncio.sleep(0)
+
+    play(
+        OPEN + "C: MAIL FROM:<>\nC: NOOP\nS: 421 4.3.0 Internal error, try again later\n",
+        [plugin(observe_mail=wait)],
+    )
+
+
+class Target:
+    """A target that does what the test says."""
+
+    def __init__(self, result):
+        self.result, self.taken = result, []
+
+    def deliver(self, delivery):
+        if isinstance(self.result, BaseException):
+            raise self.result
+        if callable(self.result):
+            return self.result(delivery)
+        self.taken.append(bytes(delivery.message))
+        return None
+
+
+def deliver_to(target, end, monkeypatch):
+    monkeypatch.setattr(Discard, "deliver", lambda _self, delivery: target.deliver(delivery))
+    monkeypatch.setattr(Capture, "on_deliver", lambda _self, _tx: None)
+    notes = Notes()
+    play(OPEN + ENVELOPE + BODY + end, [notes.plugin])
+    return [name for name, _ in notes.events]
+
+
+def test_a_target_takes_the_message(monkeypatch):
+    target = Target(None)
+    assert deliver_to(target, "S: 250 2.0.0 Ok, *", monkeypatch) == ["delivered", "disconnect"]
+    assert target.taken[0].endswith(b"\r\ntext\r\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (DeliveryError("Disk full", detail="/secret"), "451 4.3.0 Disk full [*]"),
+        (DeliveryError("Not here", permanent=True), "554 5.3.0 Not here [*]"),
+        (OSError("secret"), "421 4.3.0 Internal error, try again later"),
+        (asyncio.CancelledError(), "421 4.3.0 Internal error, try again later"),
+    ],
+)
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_target_that_fails(error, line, waits, monkeypatch):
+    async def later(_delivery):
+        await asyncio.sleep(0)
+        raise error
+
+    target = Target(later if waits else error)
+    assert deliver_to(target, f"S: {line}", monkeypatch) == ["reset", "disconnect"]
+
+
+def test_a_target_may_wait(monkeypatch):
+    async def later(delivery):
+        await asyncio.sleep(0)
+        assert bytes(delivery.message).endswith(b"text\r\n")
+
+    assert deliver_to(Target(later), "S: 250", monkeypatch) == ["delivered", "disconnect"]
+
+
+def client_gone(hook, **options):
+    """Drop the connection while a plugin waits at a hook; return what is told and delivered."""
+
+    async def scenario():
+        go_on, waiting = asyncio.Event(), asyncio.Event()
+
+        async def wait(*_):
+            waiting.set()
+            await go_on.wait()
+
+        notes = Notes(**{hook: wait})
+        async with MemoryServer([notes.plugin], **options) as server:
+            client = server.connect()
+            client.send(
+                b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<one@example.com>\r\nDATA\r\n"
+            )
+            client.send(b"Subject: x\r\n\r\n.\r\n")
+            await waiting.wait()
+            closing = asyncio.ensure_future(client.close())
+            await asyncio.sleep(0)
+            go_on.set()
+            await closing
+        return [name for name, _ in notes.events], len(server.messages)
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("hook", ["on_data", "on_headers", "on_message"])
+def test_a_client_that_is_gone_before_the_delivery(hook):
+    assert client_gone(hook) == (["reset", "disconnect"], 0)
+
+
+@pytest.mark.parametrize("hook", ["observe_deliver", "on_deliver", "after_deliver"])
+def test_a_client_that_is_gone_during_the_delivery(hook):
+    assert client_gone(hook) == (["delivered", "disconnect"], 1)
+
+
+def test_a_client_that_is_gone_while_the_delivery_is_told():
+    async def scenario():
+        go_on, waiting, events = asyncio.Event(), asyncio.Event(), []
+
+        async def wait(_tx):
+            waiting.set()
+            await go_on.wait()
+            events.append("delivered")
+
+        told = plugin(on_delivered=wait, on_reset=lambda _tx: events.append("reset"))
+        async with MemoryServer([told]) as server:
+            client = server.connect()
+            client.send(b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<one@example.com>\r\nDATA\r\n")
+            client.send(b"Subject: x\r\n\r\n.\r\n")
+            await waiting.wait()
+            closing = asyncio.ensure_future(client.close())
+            await asyncio.sleep(0)
+            go_on.set()
+            await closing
+        return events
+
+    assert asyncio.run(scenario()) == ["delivered"]
+
+
+def test_those_told_of_the_end_may_wait():
+    events = []
+
+    async def wait(session):
+        await asyncio.sleep(0)
+        events.append(session.helo)
+
+    play(OPEN, [plugin(on_disconnect=wait)])
+    assert events == ["client.example"]
+
+
+def transaction(helo="client.example", recipients=("one@example.com",), *, extended=True, params=None, host="192.0.2.1"):
+    session = Session("abc-1", Endpoint(host, 1), Endpoint("192.0.2.25", 25), 0.0, helo, extended)
+    tx = Transaction("abc-1.1", session, Address.parse("a@b"), params or {}, 1704067200.7)
+    tx.recipients.extend(Recipient(Address.parse(one), {}) for one in recipients)
+    return tx
+
+
+@pytest.fixture
+def utc(monkeypatch):
+    import time
+
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("utc")
+def test_the_received_field():
+    assert received(transaction(), "mx.example.net") == (
+        b"Received: from client.example ([192.0.2.1])\r\n"
+        b"\tby mx.example.net (Gatepost) with ESMTP id abc-1.1\r\n"
+        b"\tfor <one@example.com>;\r\n"
+        b"\tMon, 01 Jan 2024 00:00:00 +0000\r\n"
+    )
+
+
+@pytest.mark.usefixtures("utc")
+def test_the_received_field_does_not_name_several_recipients():
+    assert received(transaction(recipients=("one@x", "two@x")), "mx") == (
+        b"Received: from client.example ([192.0.2.1])\r\n"
+        b"\tby mx (Gatepost) with ESMTP id abc-1.1;\r\n"
+        b"\tMon, 01 Jan 2024 00:00:00 +0000\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"extended": False}, b" with SMTP id "),
+        ({"params": {"SMTPUTF8": ""}}, b" with UTF8SMTP id "),
+        ({"host": "2001:db8::1"}, b"from client.example ([IPv6:2001:db8::1])\r\n"),
+        ({"helo": "[192.0.2.9]"}, b"from [192.0.2.9] ("),
+        ({"helo": "a(b)c\\d\r\nX: y\0\t\"<é>"}, "from a?b?c?d??X:?y?????? ([".encode()),
+        ({"recipients": ['"a\\">b;(c"@x']}, b"\tfor <?a???b??c?@x>;\r\n"),
+        ({"recipients": ["ü@bücher.example"]}, "\tfor <ü@bücher.example>;\r\n".encode()),
+    ],
+)
+def test_what_a_client_says_cannot_break_the_received_field(change, line):
+    field = received(transaction(**change), "mx")
+    assert line in field
+    assert field.count(b"\r\n") == 4
+    assert all(part[:1] in (b"R", b"\t", b"") for part in field.split(b"\r\n"))
+    assert b"\0" not in field
+
+
+def test_messages_are_timed_by_the_clock():
+    clock = VirtualClock("2024-01-01T12:00:00+00:00")
+    seen = []
+
+    async def scenario():
+        note = plugin(on_mail=lambda tx, _s: seen.append((tx.received, tx.session.started)))
+        async with MemoryServer([note], clock=clock) as server:
+            client = server.connect()
+            await clock.sleep(60)
+            client.send(b"EHLO x\r\nMAIL FROM:<>\r\n")
+            await client.close()
+
+    asyncio.run(scenario())
+    assert seen == [(1704110460.0, 1704110400.0)]
+
+
+def test_content_can_be_read_as_a_file():
+    seen = []
+
+    def read(tx):
+        with tx.message.open() as file:
+            assert isinstance(file, io.BytesIO)
+            seen.append(file.read().endswith(b"text\r\n"))
+        return accept()
+
+    send([plugin(on_message=read)])
+    assert seen == [True]
