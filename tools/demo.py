@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from gatepost.cli.folder import create, starter
+from gatepost.cli.lazy import INTERRUPTED
 from gatepost.cli.output import complain, reason
 from gatepost.cli.serve import run
 from gatepost.cli.settings import read_config
@@ -55,6 +56,8 @@ def main() -> int:
         complain(error.format_message())
         complain(f"[[listen]] in {FOLDER}/gatepost.toml says where; rm -r {FOLDER} starts anew")
         return 1
+    except KeyboardInterrupt:  # the second Ctrl-C, which does not wait for messages under way
+        return INTERRUPTED
     return 0
 
 

@@ -1,23 +1,57 @@
 """An SMTP receiver that decides while the sender is still connected.
 
-Everything public is named here; `gatepost.testing` has what tests of plugins need.
+Everything public is named here; `gatepost.testing` has what tests of plugins need. A name is
+imported when it is first used, so that a command that needs little starts fast.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from gatepost._version import __version__
-from gatepost.config.load import from_dict, load
-from gatepost.config.problem import ConfigError
-from gatepost.config.schema import Config
-from gatepost.model.address import Address, AddressError
-from gatepost.model.decision import Decision, Verdict, accept, defer, deny
-from gatepost.model.headers import Headers
-from gatepost.model.message import Message
-from gatepost.model.reply import Reply
-from gatepost.model.session import Endpoint, Recipient, Session, Transaction, TrapHit
-from gatepost.plugin.base import Plugin
-from gatepost.plugin.chain import Answer, Outcome
-from gatepost.plugin.clock import Clock
-from gatepost.server.server import Server
-from gatepost.session.assemble import SetupError
+
+if TYPE_CHECKING:
+    from gatepost.config.load import from_dict, load
+    from gatepost.config.problem import ConfigError
+    from gatepost.config.schema import Config
+    from gatepost.model.address import Address, AddressError
+    from gatepost.model.decision import Decision, Verdict, accept, defer, deny
+    from gatepost.model.headers import Headers
+    from gatepost.model.message import Message
+    from gatepost.model.reply import Reply
+    from gatepost.model.session import Endpoint, Recipient, Session, Transaction, TrapHit
+    from gatepost.plugin.base import Plugin
+    from gatepost.plugin.chain import Answer, Outcome
+    from gatepost.plugin.clock import Clock
+    from gatepost.server.server import Server
+    from gatepost.session.assemble import SetupError
+
+_HOMES = {
+    "Address": "model.address",
+    "AddressError": "model.address",
+    "Answer": "plugin.chain",
+    "Clock": "plugin.clock",
+    "Config": "config.schema",
+    "ConfigError": "config.problem",
+    "Decision": "model.decision",
+    "Endpoint": "model.session",
+    "Headers": "model.headers",
+    "Message": "model.message",
+    "Outcome": "plugin.chain",
+    "Plugin": "plugin.base",
+    "Recipient": "model.session",
+    "Reply": "model.reply",
+    "Server": "server.server",
+    "Session": "model.session",
+    "SetupError": "session.assemble",
+    "Transaction": "model.session",
+    "TrapHit": "model.session",
+    "Verdict": "model.decision",
+    "accept": "model.decision",
+    "defer": "model.decision",
+    "deny": "model.decision",
+    "from_dict": "config.load",
+    "load": "config.load",
+}
 
 __all__ = [
     "Address",
@@ -47,3 +81,15 @@ __all__ = [
     "from_dict",
     "load",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gatepost' has no attribute {name!r}")
+    value: object = getattr(import_module(f"gatepost.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -70,6 +70,19 @@ def test_it_makes_its_folder_once_and_ends_cleanly(tmp_path):
     assert len(list(tmp_path.glob("demo/var/mail/demo.example/carol/new/*"))) == 1
 
 
+def test_the_second_interrupt_does_not_wait(tmp_path):
+    folder_at(tmp_path, "127.0.0.1:0")
+    with Process(DEMO, cwd=tmp_path) as process, smtplib.SMTP(*process.address()) as client:
+        client.ehlo("client.example")
+        client.mail("me@client.example")
+        process.popen.send_signal(signal.SIGINT)
+        while "stopping" not in process.line():
+            pass
+        status, said = process.stop(signal.SIGINT)
+        client.close()
+    assert (status, said) == (130, "")
+
+
 def test_a_port_that_is_taken(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"

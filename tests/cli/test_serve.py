@@ -88,16 +88,18 @@ def test_a_message_under_way_comes_to_its_end(free_port):
     assert len(delivered(free_port)) == 1
 
 
-def test_the_second_signal_ends_it_at_once(free_port):
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, -15), (signal.SIGINT, 130)])
+def test_the_second_signal_ends_it_at_once(free_port, number, expected):
     with serve(free_port) as process, smtplib.SMTP(*process.address()) as client:
         client.ehlo("client.example")
         client.mail("me@client.example")
-        process.popen.send_signal(signal.SIGTERM)
+        process.popen.send_signal(number)
         while "stopping" not in process.line():
             pass
-        status, _ = process.stop(signal.SIGTERM)
+        status, said = process.stop(number)
         client.close()
-    assert status == -signal.SIGTERM
+    assert status == expected
+    assert said.strip() == ""
 
 
 def test_a_hangup_is_survived(free_port):

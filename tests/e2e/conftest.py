@@ -12,7 +12,7 @@ def serving(folder, extra="", **settings):
     server = Server(folder, extra, **settings)
     try:
         yield server
-        if server.process.poll() is None:
+        if not server.has_ended():
             server.stop()
     finally:
         server.kill()

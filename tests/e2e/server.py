@@ -96,9 +96,16 @@ class Server:
                 stderr=stderr,
                 start_new_session=True,
             )
-        ready = eventually(lambda: READY.search(log.read_text()) or self.process.poll() is not None)
-        assert isinstance(ready, re.Match), f"did not start:\n{log.read_text()}"
+        try:
+            ready = eventually(lambda: READY.search(log.read_text()) or self.has_ended())
+            assert isinstance(ready, re.Match), f"did not start:\n{log.read_text()}"
+        except AssertionError:
+            self.kill()
+            raise
         self.port = int(ready[1])
+
+    def has_ended(self):
+        return self.process.poll() is not None
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
@@ -114,7 +121,7 @@ class Server:
 
     def kill(self):
         """End it, and whatever it started, as a power cut would."""
-        if self.process.poll() is None:
+        if not self.has_ended():
             os.killpg(self.process.pid, signal.SIGKILL)
             self.wait()
 

@@ -111,7 +111,7 @@ def test_a_message_under_way_completes_before_the_server_ends(own_server, chunke
         own_server.terminate()
         assert idle.rest() == ["421 4.3.2 Server is shutting down, try again later"]
         eventually(lambda: refuses_connections(own_server.port))
-        assert own_server.process.poll() is None
+        assert not own_server.has_ended()
         client.send(rest)
         assert codes(client.rest()) == ["250", "421"]
     assert own_server.wait() == 0

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-import os
+import socket
+from typing import ClassVar
 
 import uvloop
 
@@ -31,7 +32,7 @@ def config(folder, *, limits=None, to="discard:", address=None, **more):
 class Recorded(Worker):
     """A worker the test can get at."""
 
-    made: "list[Recorded]" = []
+    made: ClassVar = []
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
@@ -87,9 +88,14 @@ class House:
         host, _, port = address.rpartition(":")
         return Client(*await asyncio.open_connection(host.strip("[]"), int(port)))
 
+    def connect_plainly(self):
+        """Open a connection that nobody reads from."""
+        host, _, port = self.server.addresses[0][1].rpartition(":")
+        return socket.create_connection((host, int(port)))
+
     async def until(self, condition):
         """Let the loop run until the server has seen what was sent."""
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - there is no event for what a socket brings
             await asyncio.sleep(0)
 
 
@@ -102,7 +108,3 @@ def run(scenario, made, plugins=(), *, loop="asyncio", clock=None):
 
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
         return runner.run(asyncio.wait_for(main(), 60))
-
-
-def descriptors():
-    return len(os.listdir("/proc/self/fd"))

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import socket
+import struct
 
 import pytest
+from structlog.testing import capture_logs
 from tests.server.loopback import ENVELOPE, HELO, MESSAGE, config, run
 
 from gatepost.config.listen import InetAddress, InheritedSocket, UnixAddress
@@ -82,8 +84,11 @@ def test_a_change_of_a_list_comes_into_force(tmp_path, monkeypatch):
     path = tmp_path / "verybadrcptto"
     path.write_text("other@example.com\n")
     watchers = []
-    start = "gatepost.server.server.ListWatcher.start"
-    monkeypatch.setattr(start, watchers.append)
+
+    def start(watcher):
+        watchers.append(watcher)
+
+    monkeypatch.setattr("gatepost.server.server.ListWatcher.start", start)
 
     async def refused(house):
         client = await house.connect()
@@ -189,7 +194,6 @@ def test_what_comes_while_a_plugin_thinks_is_buffered_up_to_a_bound(tmp_path, lo
         [connection] = house.worker.connections
         paused = []
         pause = connection._transport.pause_reading
-        connection.__class__ = type("Watched", (type(connection),), {"__slots__": ()})
 
         class Transport:
             def __getattr__(self, name):
@@ -233,11 +237,12 @@ def test_a_client_that_is_gone(tmp_path, loop, hook, taken):
     waiting, capture = Waiting(hook), Capture()
 
     async def scenario(house):
-        client = await house.connect()
-        client.send(ENVELOPE + b"DATA\r\n" + MESSAGE)
+        client = house.connect_plainly()
+        client.sendall(ENVELOPE + b"DATA\r\n" + MESSAGE)
         await waiting.waits.wait()
         [connection] = house.worker.connections
-        client.writer.transport.abort()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
         await house.until(lambda: connection._lost)
         waiting.go_on.set()
         await house.until(lambda: not house.worker.connections)
@@ -338,12 +343,12 @@ def test_a_stop_does_not_wait_for_ever(tmp_path, monkeypatch):
             stopped.append("stop")
 
     async def scenario(house):
-        client = await house.connect()
-        client.send(ENVELOPE)
-        await client.replies(4)
+        client = house.connect_plainly()
+        client.sendall(ENVELOPE)
+        await house.until(lambda: any(not one.idle for one in house.worker.connections))
         return client
 
-    run(scenario, config(tmp_path), [Told()])
+    run(scenario, config(tmp_path), [Told()]).close()
     assert stopped == ["disconnect", "stop"]
 
 
@@ -361,11 +366,24 @@ def test_the_sweep_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr("gatepost.server.worker.SWEEP", 0.001)
 
     async def scenario(house):
-        for _ in range(3):
-            now = house.worker.now
-            await house.until(lambda now=now: house.worker.now > now)
+        client = await house.connect()
+        assert (await client.rest()).endswith("421 4.4.2 Timed out waiting for the client\r\n")
+        await client.close()
 
-    run(scenario, config(tmp_path))
+    run(scenario, config(tmp_path, limits={"command_timeout": 0.0}))
+
+
+def test_entries_of_a_trap_list_that_are_not_armed_are_reported(tmp_path):
+    (tmp_path / "list").write_text("one@example.com\npostmaster@example.com\n")
+
+    async def scenario(_house):
+        return None
+
+    with capture_logs() as logs:
+        run(scenario, config(tmp_path, traps=Traps(lists=["list"])))
+    assert [one["problem"] for one in logs if one["event"] == "trap not armed"] == [
+        f"{tmp_path}/list:2: postmaster@example.com is not armed: it is a role address (RFC 2142)"
+    ]
 
 
 def test_a_unix_socket(tmp_path):
@@ -426,9 +444,7 @@ def test_an_address_that_is_taken_is_named_and_nothing_left_behind(tmp_path):
         made = config(tmp_path, address=InetAddress("127.0.0.1", port))
         with pytest.raises(ListenFailedError) as caught:
             asyncio.run(Server(made, [Told()]).start())
-    assert str(caught.value) == (
-        f"cannot listen on 127.0.0.1:{port}: {os.strerror(98)}"
-    )
+    assert str(caught.value) == (f"cannot listen on 127.0.0.1:{port}: {os.strerror(98)}")
     assert events == ["start", "stop"]
 
 

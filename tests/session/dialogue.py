@@ -21,7 +21,9 @@ REFUSED = "554 5.7.1 Message refused by local policy [*]"
 def config(*, limits=None, traps=None, recipients=None, **more):
     made = Config(
         limits=Limits(**(limits or {})),
-        recipients=Recipients(**({"domains": ["example.com", "trapped.example.com"]} | (recipients or {}))),
+        recipients=Recipients(
+            **({"domains": ["example.com", "trapped.example.com"]} | (recipients or {}))
+        ),
         traps=Traps(**(traps or {})),
         route=[Route(to="discard:")],
     )

@@ -77,7 +77,10 @@ def test_commands_that_concern_no_mail():
     ("recipient", "line"),
     [
         ("one@elsewhere.example", "550 5.7.1 Relaying denied: not a domain of this server [*]"),
-        ("postmaster@elsewhere.example", "550 5.7.1 Relaying denied: not a domain of this server [*]"),
+        (
+            "postmaster@elsewhere.example",
+            "550 5.7.1 Relaying denied: not a domain of this server [*]",
+        ),
         ("one@sub.example.com", "550 5.7.1 Relaying denied: not a domain of this server [*]"),
         ("one@[192.0.2.25]", "550 5.7.1 Relaying denied: not a domain of this server [*]"),
         ("nobody@example.com", "550 5.1.1 No such mailbox [*]"),
@@ -118,7 +121,11 @@ def test_a_domain_without_a_route_is_deferred():
 
 def test_too_many_recipients():
     played = ask(
-        MAIL + RCPT + RCPT + "C: RCPT TO:<x@example.com>\nS: 452 4.5.3 Too many recipients [*]\n" + TAKEN,
+        MAIL
+        + RCPT
+        + RCPT
+        + "C: RCPT TO:<x@example.com>\nS: 452 4.5.3 Too many recipients [*]\n"
+        + TAKEN,
         config=config(limits={"recipients": 2}),
     )
     assert [len(one.recipients) for one in played.messages] == [2]
@@ -149,7 +156,11 @@ def test_a_message_too_big_by_declaration_and_by_content():
 def test_too_many_messages_on_a_connection():
     again = "C: RSET\nS: 250\n"
     played = ask(
-        MAIL + again + MAIL + again + """
+        MAIL
+        + again
+        + MAIL
+        + again
+        + """
         C: MAIL FROM:<a@client.example>
         C: NOOP
         S: 421 4.7.0 Too many messages on this connection [*]
@@ -188,7 +199,9 @@ def test_a_refused_chunk_is_one_error():
 
 def test_a_chunk_that_a_plugin_refuses_is_one_error():
     ask(
-        MAIL + RCPT + """
+        MAIL
+        + RCPT
+        + """
         C: BDAT 0 LAST
         S: 554 5.7.1 no [*]
         C: BAD
@@ -209,7 +222,11 @@ def test_too_many_commands_without_a_message():
 
 def test_a_message_starts_the_budgets_anew():
     ask(
-        "C: BAD\nS: 500\nC: BAD\nS: 500\n" + MAIL + RCPT + TAKEN + "C: BAD\nS: 500\nC: BAD\nS: 500\n"
+        "C: BAD\nS: 500\nC: BAD\nS: 500\n"
+        + MAIL
+        + RCPT
+        + TAKEN
+        + "C: BAD\nS: 500\nC: BAD\nS: 500\n"
         "C: BAD\nS: 421\n",
         config=config(limits={"errors": 3}),
     )
@@ -237,6 +254,20 @@ def test_plugins_edit_the_keywords():
         """,
         [plugin(on_ehlo=edit)],
     )
+
+
+def test_a_second_ehlo_ends_the_transaction_before_the_keywords_are_asked_for():
+    events = []
+
+    async def told(_tx):
+        await asyncio.sleep(0)
+        events.append("reset")
+
+    ask(
+        MAIL + "C: EHLO client.example\nS: 250\nC: RCPT TO:<one@example.com>\nS: 503\n",
+        [plugin(on_reset=told, on_ehlo=lambda *_: events.append("ehlo"))],
+    )
+    assert events == ["ehlo", "reset", "ehlo"]
 
 
 HOOKS = {
@@ -318,8 +349,10 @@ def test_an_accept_may_say_the_text(hook, line):
 
 
 def test_a_deferred_connection_is_closed_with_421():
-    play("S: 421 4.7.0 Refused by local policy for now, try again later [*]\n",
-         [plugin(on_connect=lambda _session: defer())])
+    play(
+        "S: 421 4.7.0 Refused by local policy for now, try again later [*]\n",
+        [plugin(on_connect=lambda _session: defer())],
+    )
 
 
 @pytest.mark.parametrize(

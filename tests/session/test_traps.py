@@ -223,13 +223,19 @@ def test_whatever_becomes_of_observers_the_hit_stands(stage, method):
     refused(
         f"C: {SENDER}\nS: 250\nC: RCPT TO:<trap@example.com>\nS: {code}\n"
         f"C: RCPT TO:<one@example.com>\nS: 250\nC: DATA\nS: {REFUSED}\n",
-        [plugin(**{stage: lambda _tx, rcpt, *_: method() if rcpt.address.local == "trap" else None})],
+        [
+            plugin(
+                **{stage: lambda _tx, rcpt, *_: method() if rcpt.address.local == "trap" else None}
+            )
+        ],
         config=config(limits={"hook_timeout": 0.01}),
     )
 
 
 _PLUGINS = st.lists(
-    st.tuples(st.sampled_from(sorted(set(ANSWERS) - {"time out"})), st.sampled_from(["defer", "skip"])),
+    st.tuples(
+        st.sampled_from(sorted(set(ANSWERS) - {"time out"})), st.sampled_from(["defer", "skip"])
+    ),
     max_size=4,
 )
 
@@ -327,7 +333,9 @@ def test_the_hit_dies_with_its_transaction(forget):
 
 
 def test_a_transaction_before_is_not_touched():
-    transcript = envelope(["one@example.com"]) + "C: DATA\nS: 354\nC: Subject: clean\nC: .\nS: 250\n"
+    transcript = (
+        envelope(["one@example.com"]) + "C: DATA\nS: 354\nC: Subject: clean\nC: .\nS: 250\n"
+    )
     played = play(
         OPEN + transcript + envelope(["trap@example.com"]) + f"C: DATA\nS: {REFUSED}\n",
         traps=TRAPS,
@@ -353,7 +361,9 @@ def test_every_spelling_of_a_trap(address):
 
 
 @pytest.mark.parametrize("listed", ["trap@bücher.example", "trap@xn--bcher-kva.example"])
-@pytest.mark.parametrize("given_", ["trap@bücher.example", "trap@BÜCHER.example", "Trap@xn--bcher-kva.example"])
+@pytest.mark.parametrize(
+    "given_", ["trap@bücher.example", "trap@BÜCHER.example", "Trap@xn--bcher-kva.example"]
+)
 def test_an_internationalised_domain_in_either_form(listed, given_):
     refused(
         f"C: {SENDER} SMTPUTF8\nS: 250\nC: RCPT TO:<{given_}>\nS: 250\nC: DATA\nS: {REFUSED}\n",
@@ -454,7 +464,9 @@ def test_while_one_is_delayed_others_are_served():
 def test_in_shadow_the_message_passes_and_plugins_know():
     seen = []
     played = play(
-        OPEN + envelope(["one@example.com", "trap@example.com"]) + "C: DATA\nS: 354\nC: .\nS: 250\n",
+        OPEN
+        + envelope(["one@example.com", "trap@example.com"])
+        + "C: DATA\nS: 354\nC: .\nS: 250\n",
         [plugin(on_message=lambda tx: seen.append([hit.entry for hit in tx.trap_hits]))],
         traps=TRAPS,
         config=config(traps={"action": "shadow"}),

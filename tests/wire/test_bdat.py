@@ -157,6 +157,13 @@ def test_the_sum_of_the_chunks_counts(split):
 
 
 @pytest.mark.parametrize("split", SPLITS)
+def test_a_cr_at_the_end_of_a_chunk_counts(split):
+    played = play(RCPT + b"BDAT 10\r\n012345678\rBDAT 1 LAST\r\n\n", split, limits=TINY)
+    assert played.replies[3:] == ["250 2.0.0 ok", TOO_BIG]
+    assert len(played.of(e.Bdat)) == 1
+
+
+@pytest.mark.parametrize("split", SPLITS)
 def test_a_message_of_the_limit_fits(split):
     played = play(RCPT + b"BDAT 5\r\nhelloBDAT 5 LAST\r\nworld", split, limits=TINY)
     assert played.replies[3:] == ["250 2.0.0 ok"] * 2

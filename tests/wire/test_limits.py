@@ -29,7 +29,7 @@ def test_a_command_line_of_the_limit(split):
 
 
 @pytest.mark.parametrize("split", SPLITS)
-@pytest.mark.parametrize("size", [101, 399])
+@pytest.mark.parametrize("size", [101, 400])
 def test_a_message_too_big_is_dropped_and_the_session_goes_on(size, split):
     body = b"x" * (size - 2) + b"\r\n.\r\n"
     played = play(DATA + body + b"NOOP\r\n", split, limits=LIMITS)

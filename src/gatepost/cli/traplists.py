@@ -22,7 +22,7 @@ from gatepost.lists.addresses import AddressList, Source
 from gatepost.lists.entry import Entry, Kind, LineError, attempt, parse_line, parse_octets
 from gatepost.lists.lines import lines_of
 from gatepost.lists.source import open_regular
-from gatepost.model.address import Address, domain_key, without_tag
+from gatepost.model.address import Address, domain_key, local_key, without_tag
 from gatepost.model.session import TrapHit
 from gatepost.traps.table import TrapTable
 
@@ -60,7 +60,7 @@ def _parsed(line: str, typed: str) -> Entry | None:
 def look_up(config: Config, addresses: Collection[Address]) -> list[Found]:
     """Return what the lists say to each address; raises `ListError`."""
     separator = config.recipients.subaddress
-    users = [without_tag(one.local.lower(), separator) for one in addresses]
+    users = [without_tag(local_key(one.local), separator) for one in addresses]
     keys: set[str] = set()
     for address, user in zip(addresses, users, strict=True):
         domain = domain_key(address.domain)

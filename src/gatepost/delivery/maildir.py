@@ -35,7 +35,7 @@ from gatepost.delivery.copies import Copies
 from gatepost.delivery.durable import DurableFolders
 from gatepost.delivery.target import Delivery, DeliveryError
 from gatepost.delivery.template import PathTemplate
-from gatepost.model.address import Address, domain_key
+from gatepost.model.address import Address, domain_key, local_key
 from gatepost.model.session import Recipient
 
 SUBFOLDERS = ("tmp", "new", "cur")
@@ -68,7 +68,7 @@ class Maildir:
     def folder(self, recipient: Recipient) -> Path:
         """Return the Maildir of this recipient; it need not exist."""
         address = recipient.address
-        user = recipient.user or address.local.lower()
+        user = recipient.user or local_key(address.local)
         domain = domain_key(address.domain) or self._hostname
         return self._template.path({"local": user, "user": user, "domain": domain})
 

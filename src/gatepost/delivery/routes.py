@@ -10,7 +10,7 @@ One dictionary from pattern to route serves them all, so the cost does not grow 
 from collections.abc import Iterable, Sequence
 
 from gatepost.delivery.target import DeliveryError, Target
-from gatepost.model.address import Address, domain_key, parse_domain
+from gatepost.model.address import Address, domain_key, local_key, parse_domain
 from gatepost.model.session import Recipient
 
 EVERYONE = "*"
@@ -58,7 +58,7 @@ class Router:
 
     def _matches(self, recipient: Recipient) -> Iterable[int]:
         address = recipient.address
-        local = address.local.lower()
+        local = local_key(address.local)
         domain = domain_key(address.domain) or self._hostname
         keys = (f"{local}@{domain}", f"{recipient.user or local}@{domain}", domain, EVERYONE)
         return (self._ranks[key] for key in keys if key in self._ranks)

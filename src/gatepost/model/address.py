@@ -12,6 +12,7 @@ import re
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Self
+from unicodedata import normalize
 
 import idna
 import msgspec
@@ -80,10 +81,15 @@ class Address(msgspec.Struct, frozen=True):
     @property
     def key(self) -> str:
         """The form two spellings of one mailbox share: lower case, domain in A-labels."""
-        return f"{self.local.lower()}@{domain_key(self.domain)}"
+        return f"{local_key(self.local)}@{domain_key(self.domain)}"
 
 
 NULL_PATH = Address("", "")
+
+
+def local_key(local: str) -> str:
+    """Lower case, and the composed form (NFC) of letters that Unicode can write in two ways."""
+    return local.lower() if local.isascii() else normalize("NFC", local.lower())
 
 
 def domain_key(domain: str) -> str:

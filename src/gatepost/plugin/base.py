@@ -40,7 +40,9 @@ class Plugin:
     longer than a millisecond.
     """
 
-    Options: ClassVar[type[BaseOptions]] = BaseOptions
+    class Options(BaseOptions):
+        """None, unless a plugin has an `Options(Plugin.Options)` of its own."""
+
     before: ClassVar[Collection[str]] = ()
     after: ClassVar[Collection[str]] = ()
     blocking: ClassVar[bool] = False

@@ -77,8 +77,10 @@ class PluginHost:
             for one in self.installed:
                 await _life(one.plugin.start)
                 started.append(one.plugin)
-        except Exception as error:
+        except BaseException as error:  # a cancelled start included
             await _stop(started)
+            if not isinstance(error, Exception):
+                raise
             name = self.installed[len(started)].plugin.name
             raise PluginError(f"plugin {name}: start() failed: {error!r}") from error
 

@@ -208,7 +208,11 @@ class Connection(asyncio.Protocol):
         if self._wire.last_words is r.CLOSING or not self._transport.can_write_eof():
             self._transport.close()
         else:
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:  # the client is gone already, we have only not been told yet
+                self._transport.abort()
+                return
             self._transport.resume_reading()
 
     @property

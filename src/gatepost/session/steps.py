@@ -14,7 +14,7 @@ Every command takes the same way, which `gatepost.session.engine` walks:
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gatepost.model.address import domain_key, without_tag
+from gatepost.model.address import domain_key, local_key, without_tag
 from gatepost.model.headers import Headers
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Session, Transaction
@@ -93,7 +93,7 @@ def _begin_rcpt(engine: "Engine", event: e.Rcpt) -> tuple[Any, ...]:
     """Observe traps before anything can be decided: no order of plugins can hide a hit."""
     tx, policy, address = engine.tx, engine.policy, event.path
     assert tx is not None
-    user = without_tag(address.local.lower(), policy.subaddress)
+    user = without_tag(local_key(address.local), policy.subaddress)
     rcpt = Recipient(address, event.params, user, domain_key(address.domain))
     hit = policy.traps.table.match(address, user)
     if hit is not None:

@@ -22,7 +22,7 @@ import msgspec
 
 from gatepost.lists.addresses import AddressList, local_part
 from gatepost.lists.entry import Entry, Kind
-from gatepost.model.address import Address, domain_key
+from gatepost.model.address import Address, domain_key, local_key
 from gatepost.model.session import TrapHit
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class TrapTable:
 
         `user` is the local part in lower case without the subaddress.
         """
-        local = address.local.lower()
+        local = local_key(address.local)
         domain = domain_key(address.domain)
         key = f"{local}@{domain}"  # address.key, whose halves are needed here
         user_key = key if user == local else f"{user}@{domain}"

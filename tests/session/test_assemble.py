@@ -1,0 +1,75 @@
+"""From configuration to policy: everything that cannot be used is told before the first client."""
+
+import pytest
+from tests.session.dialogue import config, plugin
+
+from gatepost.config.schema import Config, PluginUse, Recipients, Route
+from gatepost.model.decision import accept
+from gatepost.plugin.base import Plugin
+from gatepost.session.assemble import SetupError, find_lists, load_lists, make_policy
+from gatepost.testing import VirtualClock
+
+
+def problems(made, plugins=()):
+    with pytest.raises(SetupError) as caught:
+        make_policy(made, find_lists(made), plugins)
+    assert str(caught.value) == "\n".join(caught.value.problems)
+    return caught.value.problems
+
+
+def test_every_plugin_that_cannot_be_used_is_named(tmp_path):
+    uses = [PluginUse(use="a.py"), PluginUse(use="nobody")]
+    found = problems(config(plugin=uses, base=tmp_path))
+    assert found[0] == f"plugin {tmp_path}/a.py: no such file"
+    assert found[1].startswith("plugin nobody: not found, expected ")
+
+
+def test_a_method_that_is_no_hook():
+    found = problems(config(), [plugin(on_rcptt=lambda *_: accept())])
+    assert found == ["plugin test: on_rcptt is no hook, did you mean on_rcpt?"]
+
+
+def test_an_order_that_is_impossible():
+    first = type("First", (Plugin,), {"after": {"second"}})()
+    second = type("Second", (Plugin,), {"after": {"first"}})()
+    assert problems(config(), [first, second]) == [
+        "before/after of these plugins contradict each other: first, second"
+    ]
+
+
+def test_a_route_that_is_none():
+    [found] = problems(config(route=[Route(for_=["not a domain"], to="discard:")]))
+    assert found.startswith("route 1: ")
+
+
+def test_lists_are_read_from_files_and_inline(tmp_path):
+    (tmp_path / "rcpthosts").write_text("example.net\n")
+    (tmp_path / "users").write_text("two@example.com\n")
+    made = Config(
+        base=tmp_path,
+        recipients=Recipients(
+            domains=["example.com", "file:rcpthosts"], known=["one@example.com", "file:users"]
+        ),
+        route=[Route(to="discard:")],
+    )
+    lists = find_lists(made)
+    load_lists(lists)
+    policy = make_policy(made, lists)
+    assert [policy.is_local(one) for one in ("example.com", "example.net", "x.example")] == [
+        True,
+        True,
+        False,
+    ]
+    names = ("one@example.com", "two@example.com", "three@example.com")
+    assert [policy.exists(one, one) for one in names] == [True, True, False]
+
+
+def test_without_known_recipients_all_exist():
+    policy = make_policy(config(), find_lists(config()))
+    assert policy.exists("x@example.com", "x@example.com")
+
+
+def test_plugins_get_the_clock():
+    clock, one = VirtualClock(), Plugin()
+    make_policy(config(), find_lists(config()), [one], clock)
+    assert one.clock is clock

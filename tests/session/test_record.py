@@ -1,0 +1,71 @@
+"""The log: fields, never text a client could forge a line with; nothing where it is not wanted."""
+
+import logging
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+from tests.session.dialogue import OPEN, TRAPS, config
+
+from gatepost.testing import play
+
+SPOILED = """
+    C: MAIL FROM:<a@client.example>
+    S: 250
+    C: RCPT TO:<one@example.com>
+    S: 250
+    C: RCPT TO:<trap@example.com>
+    S: 250
+    C: DATA
+    S: 554
+"""
+TAKEN = """
+    C: MAIL FROM:<a@client.example>
+    S: 250
+    C: RCPT TO:<one@example.com>
+    S: 250
+    C: DATA
+    S: 354
+    C: text
+    C: .
+    S: 250
+"""
+
+
+def test_what_is_logged_of_a_trap_a_refusal_and_a_message():
+    with capture_logs() as logs:
+        play(OPEN + SPOILED + TAKEN, traps=TRAPS, config=config())
+    assert [one["event"] for one in logs] == ["trap hit", "refused", "accepted"]
+    hit, refused, accepted = logs
+    assert (hit["trap"], hit["list"]) == ("trap@example.com", "traps:1")
+    assert (refused["by"], refused["reason"], refused["hook"]) == ("gatepost", "trap", "data")
+    assert refused["recipients"] == ["one@example.com", "trap@example.com"]
+    assert (accepted["sender"], accepted["size"]) == ("a@client.example", 6)
+
+
+def test_a_shadow_is_logged():
+    with capture_logs() as logs:
+        shadow = config(traps={"action": "shadow"})
+        play(OPEN + SPOILED.replace("554", "354"), traps=TRAPS, config=shadow)
+    assert [one["event"] for one in logs] == ["trap hit", "trap shadowed"]
+    assert logs[1]["traps"] == ["trap@example.com"]
+
+
+def test_a_log_that_wants_only_errors_gets_none_of_it(monkeypatch):
+    written = []
+
+    class Sink:
+        def __getattr__(self, name):
+            return lambda *args, **fields: written.append((name, args, fields))
+
+    quiet = structlog.wrap_logger(
+        Sink(), wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR)
+    )
+    monkeypatch.setattr("gatepost.session.record._log", quiet)
+    play(OPEN + SPOILED + TAKEN, traps=TRAPS, config=config())
+    assert written == []
+
+
+@pytest.mark.parametrize("helo", ["a\tb", "x\x1b[2J"])
+def test_what_is_no_text_never_gets_that_far(helo):
+    play(f"S: 220\nC: EHLO {helo}\nS: 500 5.5.2 Syntax error: expected printable characters\n")

@@ -1,0 +1,169 @@
+"""The tool for authors of plugins: what it takes for a difference, and what it reports."""
+
+import asyncio
+
+import pytest
+from tests.session.dialogue import plugin
+
+from gatepost.config.schema import Recipients, Route
+from gatepost.model.decision import deny
+from gatepost.testing import (
+    DEFAULT_CONFIG,
+    Capture,
+    DialogueError,
+    MemoryServer,
+    VirtualClock,
+    play,
+)
+
+
+@pytest.mark.parametrize(
+    ("transcript", "message"),
+    [
+        ("S: 554", "expected '554', found '220 localhost ESMTP Gatepost'"),
+        ("S: 220 other*", "expected '220 other*', found '220 localhost ESMTP Gatepost'"),
+        ("S: 22", "expected '22', found '220 localhost ESMTP Gatepost'"),
+        ("S: 220\nS: 250", "expected '250', found ''"),
+        ("S: 220\nC: QUIT\nS: 221\nC: NOOP\nS: 250", "expected '250', found ''"),
+        ("S: 220\nhello", "line 2: expected 'C: ' or 'S: ', found 'hello'"),
+    ],
+)
+def test_a_difference_says_what_was_expected_and_found(transcript, message):
+    with pytest.raises(DialogueError) as caught:
+        play(transcript)
+    assert str(caught.value) == message
+
+
+def test_a_difference_in_the_middle_of_a_message_is_told_at_once():
+    with pytest.raises(DialogueError):
+        play("S: 220\nC: EHLO x\nS: 250\nC: MAIL FROM:<>\nS: 500")
+
+
+def test_blank_lines_comments_and_a_blank_too_few():
+    assert play("\n# nothing\nS:220\n\nC:QUIT\nS: 221").replies[1].startswith("221")
+    assert play("").replies == []
+
+
+def test_what_is_played_is_reported():
+    played = play(
+        """
+        S: 220
+        C: HELO x
+        S: 250
+        C: MAIL FROM:<a@b>
+        C: RCPT TO:<one@example.com>
+        C: RCPT TO:<two@example.com>
+        C: DATA
+        S: 250
+        S: 250
+        S: 250
+        S: 354
+        C: text
+        C: .
+        S: 250
+        """
+    )
+    [message] = played.messages
+    assert (message.reverse_path, message.recipients) == (
+        "a@b",
+        ["one@example.com", "two@example.com"],
+    )
+    assert message.content.startswith(b"Received: from x ([192.0.2.1])\r\n\tby localhost ")
+    assert played.replies[1] == "250 localhost"
+    assert played.slept == []
+
+
+def test_the_peer_is_given():
+    seen = []
+    play("S: 220", [plugin(on_connect=lambda s: seen.append(str(s.peer)))], peer=("2001:db8::1", 5))
+    assert seen == ["[2001:db8::1]:5"]
+
+
+@pytest.mark.parametrize("now", ["2024-03-01T12:00:00", "2024-03-01T13:00:00+01:00"])
+def test_the_clock_is_set(now):
+    assert VirtualClock(now).time() == 1709294400.0
+
+
+def test_the_clock_goes_on_by_what_was_slept():
+    clock = VirtualClock()
+    asyncio.run(clock.sleep(2.5))
+    assert clock.time() == VirtualClock().time() + 2.5
+    assert clock.slept == [2.5]
+
+
+def test_a_delay_is_reported():
+    played = play("S: 554", [plugin(on_connect=lambda _s: deny(delay=3))])
+    assert played.slept == [3]
+
+
+def test_a_client_left_open_does_not_hold_up_the_end():
+    async def scenario():
+        events = []
+        told = plugin(on_disconnect=lambda s: events.append(s.id.rpartition("-")[2]))
+        async with MemoryServer([told]) as server:
+            first, second = server.connect(), server.connect()
+            assert not first.closed
+        assert first.closed
+        assert second.closed
+        return sorted(events)
+
+    assert asyncio.run(scenario()) == ["1", "2"]
+
+
+def test_too_many_clients():
+    async def scenario():
+        async with MemoryServer() as server:
+            server.policy.limits = type(server.policy.limits)(connections=1)
+            first, second = server.connect(), server.connect()
+            assert (await first.reply())[:3] == "220"
+            assert (await second.reply())[:3] == "421"
+            assert second.closed
+            await second.close()
+            await first.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_does_not_read_stops_the_server_from_answering():
+    async def scenario():
+        async with MemoryServer() as server:
+            client = server.connect()
+            await client.reply()
+            client._connection.pause_writing()
+            reading = []
+            transport = client._transport
+            transport.pause_reading = lambda: reading.append("pause")
+            transport.resume_reading = lambda: reading.append("resume")
+            client.send(b"NOOP\r\n")
+            assert transport.written == b""
+            client.send(b"EHLO " + b"x" * 300_000)
+            assert reading == ["pause"]
+            client._connection.resume_writing()
+            assert reading == ["pause", "resume"]
+            assert await client.reply() == "250 2.0.0 Ok"
+            await client.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_transport_in_memory_can_be_aborted_and_paused():
+    async def scenario():
+        async with MemoryServer() as server:
+            client = server.connect()
+            client._transport.pause_reading()
+            client._transport.resume_reading()
+            client._connection.abort()
+            assert client.closed
+            await client.close()
+
+    asyncio.run(scenario())
+
+
+def test_the_default_takes_mail_for_example_com():
+    assert DEFAULT_CONFIG.recipients == Recipients(domains=["example.com"])
+    assert DEFAULT_CONFIG.route == [Route(to="discard:")]
+
+
+def test_capture_is_a_plugin_of_its_own():
+    assert Capture().name == "capture"
+    assert Capture().messages == []
