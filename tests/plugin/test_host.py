@@ -142,6 +142,27 @@ def test_a_start_that_fails_stops_those_already_started():
     assert events == ["start a", "stop a"]
 
 
+def test_a_start_that_is_cancelled_stops_those_already_started():
+    stopped = []
+
+    async def forever(_self):
+        await asyncio.Event().wait()
+
+    async def stop(self):
+        stopped.append(self.name)
+
+    async def main():
+        ready, waiting = named("ready", stop=stop), named("waiting", start=forever, stop=stop)
+        starting = asyncio.create_task(host(ready, waiting).start())
+        await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.wait([starting])
+        assert starting.cancelled()
+
+    asyncio.run(main())
+    assert stopped == ["ready"]
+
+
 def test_a_stop_that_fails_is_logged_and_the_others_stop():
     events = []
     made = host(Noted("a", events), Noted("b", events, "stop"), Noted("c", events))

@@ -51,18 +51,22 @@ def test_a_shadow_is_logged():
     assert logs[1]["traps"] == ["trap@example.com"]
 
 
-def test_a_log_that_wants_only_errors_gets_none_of_it(monkeypatch):
+def test_a_log_that_wants_only_errors_gets_none_of_it():
     written = []
 
     class Sink:
         def __getattr__(self, name):
             return lambda *args, **fields: written.append((name, args, fields))
 
-    quiet = structlog.wrap_logger(
-        Sink(), wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR)
+    before = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=lambda *_: Sink(),
     )
-    monkeypatch.setattr("gatepost.session.record._log", quiet)
-    play(OPEN + SPOILED + TAKEN, traps=TRAPS, config=config())
+    try:
+        play(OPEN + SPOILED + TAKEN, traps=TRAPS, config=config())
+    finally:
+        structlog.configure(**before)
     assert written == []
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from gatepost.config.schema import Config
 from gatepost.delivery.registry import make_router
@@ -125,6 +126,7 @@ def make_policy(
         plugins=host,
         router=router,
         clock=clock,
+        log=structlog.get_logger("gatepost.session").bind(),
         folder=folder,
         greeting=greeting(hostname),
         keywords=words,

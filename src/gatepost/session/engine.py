@@ -17,8 +17,6 @@ exception. Whatever goes wrong inside is logged and answered with 421 or 451, no
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import structlog
-
 from gatepost.model.decision import Verdict
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
@@ -36,8 +34,6 @@ from gatepost.session.trace import received
 from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp.commands import JUNK
 from gatepost.wire.smtp.replies import START_MAIL_INPUT
-
-_log = structlog.get_logger("gatepost.session")
 
 Handling = Coroutine[Any, Any, Reply | None]
 Handled = Reply | Handling | None
@@ -166,13 +162,13 @@ class Engine:
         try:
             tx.message.write(data)
         except OSError as error:
-            _log.error("storage failed", ref=tx.id, error=str(error))
-            return self._storage_failed(tx)
+            return self._storage_failed(tx, str(error))
         if self._headers is not None and self._headers.add(data):
             return self.read_headers()
         return None
 
-    async def _storage_failed(self, tx: Transaction) -> None:
+    async def _storage_failed(self, tx: Transaction, error: str) -> None:
+        self.policy.log.error("storage failed", ref=tx.id, error=error)
         self._verdict = await self._refuse(MESSAGE, rules.STORAGE, (tx,))
 
     async def read_headers(self) -> None:
@@ -216,7 +212,7 @@ class Engine:
     async def _delivered(self, tx: Transaction) -> None:
         self._errors = self._junk = 0
         self.session.messages += 1
-        log_accepted(tx)
+        log_accepted(self, tx)
         await self._notify("delivered", tx)
         self._close(tx)
 

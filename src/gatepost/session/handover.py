@@ -1,14 +1,10 @@
 """The end of a message's way: its targets take it, and only then is the client told 250."""
 
-import structlog
-
 from gatepost.delivery.target import Delivery, DeliveryError
 from gatepost.model.reply import Reply
 from gatepost.model.session import Transaction
 from gatepost.plugin.inline import need_task
 from gatepost.session.policy import Policy
-
-_log = structlog.get_logger("gatepost.session")
 
 
 async def hand_over(policy: Policy, tx: Transaction) -> Reply:
@@ -21,7 +17,9 @@ async def hand_over(policy: Policy, tx: Transaction) -> Reply:
                 await need_task()
                 await pending
     except DeliveryError as error:
-        _log.warning("not delivered", ref=tx.id, detail=error.detail, permanent=error.permanent)
+        policy.log.warning(
+            "not delivered", ref=tx.id, detail=error.detail, permanent=error.permanent
+        )
         code, enhanced = (554, "5.3.0") if error.permanent else (451, "4.3.0")
         return Reply(code, error.text, enhanced).with_reference(tx.id)
     return accepted(tx)

@@ -39,6 +39,7 @@ class Policy(msgspec.Struct, eq=False):
     plugins: PluginHost
     router: Router
     clock: Clock
+    log: Any
     folder: Path | None
     greeting: Reply
     keywords: tuple[str, ...]

@@ -1,12 +1,11 @@
 """What a session writes to the log: structured fields only, so that no value can forge a line.
 
-Where a level is not logged, an event costs one question; its fields are not put together.
+Where a level is not logged, an event costs one question: its fields are not put together, and the
+policy's logger is a bound one, which structlog need not look up again.
 """
 
 import logging
 from typing import TYPE_CHECKING, Any
-
-import structlog
 
 from gatepost.model.reply import Reply
 from gatepost.model.session import Transaction, TrapHit
@@ -14,8 +13,6 @@ from gatepost.plugin.chain import Answer
 
 if TYPE_CHECKING:
     from gatepost.session.engine import Engine
-
-_log = structlog.get_logger("gatepost.session")
 
 
 def _who(engine: "Engine") -> dict[str, Any]:
@@ -33,17 +30,19 @@ def _who(engine: "Engine") -> dict[str, Any]:
 
 def log_refusal(engine: "Engine", hook: str, answer: Answer, reply: Reply) -> None:
     """Log who was refused what, by whom and why."""
-    if not _log.is_enabled_for(logging.INFO):
+    log = engine.policy.log
+    if not log.is_enabled_for(logging.INFO):
         return
     reason = answer.decision.reason
-    _log.info("refused", hook=hook, by=answer.by, reason=reason, reply=str(reply), **_who(engine))
+    log.info("refused", hook=hook, by=answer.by, reason=reason, reply=str(reply), **_who(engine))
 
 
 def log_trap(engine: "Engine", tx: Transaction, hit: TrapHit) -> None:
     """Log that a recipient is a trap, and which entry of which list says so."""
-    if not _log.is_enabled_for(logging.WARNING):
+    log = engine.policy.log
+    if not log.is_enabled_for(logging.WARNING):
         return
-    _log.warning(
+    log.warning(
         "trap hit",
         trap=str(hit.address),
         entry=hit.entry,
@@ -55,16 +54,18 @@ def log_trap(engine: "Engine", tx: Transaction, hit: TrapHit) -> None:
     )
 
 
-def log_shadow(tx: Transaction) -> None:
+def log_shadow(engine: "Engine", tx: Transaction) -> None:
     """Log that a message would have been refused for its traps."""
-    _log.warning("trap shadowed", ref=tx.id, traps=[str(hit.address) for hit in tx.trap_hits])
+    traps = [str(hit.address) for hit in tx.trap_hits]
+    engine.policy.log.warning("trap shadowed", ref=tx.id, traps=traps)
 
 
-def log_accepted(tx: Transaction) -> None:
+def log_accepted(engine: "Engine", tx: Transaction) -> None:
     """Log a message that was taken."""
-    if not _log.is_enabled_for(logging.INFO):
+    log = engine.policy.log
+    if not log.is_enabled_for(logging.INFO):
         return
-    _log.info(
+    log.info(
         "accepted",
         ref=tx.id,
         peer=str(tx.session.peer),

@@ -117,7 +117,7 @@ def _data_rule(engine: "Engine", tx: Transaction) -> Answer | None:
 
 def _data(engine: "Engine", _answer: Answer | None, tx: Transaction) -> Reply:
     if tx.trap_hits:
-        log_shadow(tx)
+        log_shadow(engine, tx)
     engine.begin_message(tx)
     return START_MAIL_INPUT
 

@@ -1,0 +1,408 @@
+"""What the pages in docs/ say is true: links, samples, code, commands, replies, generated parts."""
+
+import re
+from pathlib import Path
+
+import pytest
+from tools import reference
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+SOURCE = ROOT / "src" / "gatepost"
+PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md"])
+MINE = ["configuration", "operation", "plugins", "protocol", "traps"]
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)\s:]*)\)")
+FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+LOGGED = re.compile(r'_log\.(?:debug|info|warning|error|exception)\(\s*"([^"]+)"')
+
+
+def page(name):
+    return (DOCS / f"{name}.md").read_text("utf-8")
+
+
+def blocks(name, language):
+    found = re.findall(rf"^```{language}\n(.*?)^```$", page(name), re.DOTALL | re.MULTILINE)
+    assert found, f"no {language} in {name}.md"
+    return found
+
+
+def section(name, heading):
+    """The text under a heading, up to the next one of any level."""
+    match = re.search(
+        rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", page(name), re.DOTALL | re.MULTILINE
+    )
+    assert match, f"no section {heading} in {name}.md"
+    return match[1]
+
+
+def rows(text):
+    """The cells of the tables in a text, without their headers."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    ruler = [number for number, row in enumerate(cells) if set(row[0]) <= {"-", " "}]
+    heads = {number - 1 for number in ruler} | set(ruler)
+    return [row for number, row in enumerate(cells) if number not in heads]
+
+
+def anchor(heading):
+    """What GitHub makes of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+# generated parts
+
+
+@pytest.mark.parametrize("path", reference.pages(), ids=lambda path: path.name)
+def test_the_generated_parts_are_up_to_date(path):
+    text = path.read_text("utf-8")
+    hint = f"{path} is out of date: run .venv/bin/python tools/reference.py"
+    assert reference.renewed(text) == text, hint
+
+
+def test_every_generated_part_is_used():
+    used = [name for path in reference.pages() for name in _parts(path)]
+    assert sorted(used) == sorted(reference.PARTS)
+
+
+def _parts(path):
+    return re.findall(r"<!-- generated: (?!end)(\w+) -->", path.read_text("utf-8"))
+
+
+def test_an_outdated_part_is_noticed():
+    page = "before\n<!-- generated: later -->\nold\n<!-- generated: end -->\nafter\n"
+    renewed = reference.renewed(page)
+    assert renewed.startswith("before\n") and renewed.endswith("after\n")
+    assert "old" not in renewed
+    assert "`server.workers`" in renewed
+
+
+# links and language
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+    for link in LINK.findall(FENCE.sub("", path.read_text("utf-8"))):
+        name, _, wanted = link.partition("#")
+        target = path.parent / name if name else path
+        assert target.exists(), f"{path.name}: {link}"
+        if wanted:
+            headings = HEADING.findall(FENCE.sub("", target.read_text("utf-8")))
+            assert wanted in map(anchor, headings), f"{path.name}: {link}"
+
+
+@pytest.mark.parametrize("name", MINE)
+def test_every_page_has_one_title(name):
+    titles = re.findall(r"^# .+$", FENCE.sub("", page(name)), re.MULTILINE)
+    assert len(titles) == 1
+    assert page(name).startswith(titles[0])
+
+
+# configuration
+
+
+TOML = [
+    (name, text) for name in MINE for text in re.findall(r"(?ms)^```toml\n(.*?)^```$", page(name))
+]
+
+
+@pytest.mark.parametrize(("name", "sample"), TOML)
+def test_every_piece_of_configuration_is_valid(name, sample):
+    assert from_dict(tomllib.loads(sample))
+
+
+def test_the_complete_sample_has_every_key():
+    sample = tomllib.loads(blocks("configuration", "toml")[0])
+    for field, key in kinds.keys(Config):
+        found = sample[field.encode_name]
+        kind = key.kind
+        tables = found if isinstance(kind, kinds.Items) else [found]
+        struct = kind.of.struct if isinstance(kind, kinds.Items) else kind.struct
+        written = {name for one in tables for name in one}
+        assert written == {one.encode_name for one, _ in kinds.keys(struct)}
+
+
+def test_the_limits_of_the_sample_are_the_defaults():
+    sample = tomllib.loads(blocks("configuration", "toml")[0])
+    assert from_dict({"limits": sample["limits"]}).limits == Limits()
+    assert from_dict({"traps": sample["traps"] | {"lists": []}}).traps == Traps()
+
+
+def test_the_messages_shown_are_those_of_the_server():
+    shown = blocks("configuration", "text")[0].splitlines()
+    bad = {"limits": {"recipient": 1}, "traps": {"delay": "2h"}}
+    with pytest.raises(ConfigError) as caught:
+        from_dict(bad, source="gatepost.toml")
+    assert shown == [f"gatepost: {problem}" for problem in caught.value.problems]
+
+
+def test_every_key_that_is_not_available_yet_is_marked():
+    text = page("configuration")
+    assert text.count("(#not-available-yet)") == len(LATER)
+
+
+def test_a_value_is_written_as_the_loader_reads_it():
+    limits = [
+        f"{field.encode_name} = {reference.written(field.default, key.kind.expected)}"
+        for field, key in kinds.keys(Limits)
+    ]
+    assert from_dict({"limits": tomllib.loads("\n".join(limits))}).limits == Limits()
+    assert reference.written(Reply(554, "no", "5.7.1")) == '"554 5.7.1 no"'
+    assert reference.written(("*",)) == '["*"]'
+    assert reference.written(False) == "false"
+
+
+# plugins
+
+
+@pytest.fixture
+def plugin_files(tmp_path, monkeypatch):
+    """The Python blocks of the page, as the files their first lines name."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = set(sys.modules)
+    for block in blocks("plugins", "python"):
+        name = re.match(r"# (\w+\.py)\n", block)
+        assert name, f"a block does not begin with the name of its file: {block[:60]}"
+        assert not (tmp_path / name[1]).exists()
+        (tmp_path / name[1]).write_text(block)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if getattr(sys.modules[name], "__file__", None) and _is_in(sys.modules[name], tmp_path):
+            del sys.modules[name]
+
+
+def _is_in(module, folder):
+    return Path(module.__file__).parent == folder
+
+
+def test_every_plugin_of_the_page_can_be_used(plugin_files):
+    paths = [path for path in plugin_files.glob("*.py") if not path.name.startswith("test_")]
+    installed = [Installed(load_plugin(path.name, {}, plugin_files)) for path in sorted(paths)]
+    host = PluginHost(installed)
+    assert len(installed) == len(paths) >= 5
+    assert [one.plugin.name for one in host.installed][-1] == "last_word"
+
+
+def test_every_test_of_the_page_passes(plugin_files):
+    ran = 0
+    for path in sorted(plugin_files.glob("test_*.py")):
+        spec = importlib.util.spec_from_file_location(f"docs_{path.stem}", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        for name in [one for one in vars(module) if one.startswith("test_")]:
+            getattr(module, name)()
+            ran += 1
+    assert ran == 4
+
+
+def test_every_hook_and_notification_is_described():
+    text = section("plugins", "Hooks")
+    described = "".join(re.findall(r"^- (.*?) – ", text, re.MULTILINE))
+    assert [name for name in HOOKS if f"`{name}`" not in described] == []
+    prose = text.rpartition("<!-- generated: end -->")[2]
+    assert [
+        name for name in NOTIFICATIONS if f"`{name}`" not in prose and name != "disconnect"
+    ] == []
+
+
+def test_every_hook_has_a_counterpart_in_the_table():
+    table = section("plugins", "For those who come from qpsmtpd")
+    targets = " ".join(row[1] + row[0] for row in rows(table))
+    names = {name for name in HOOKS if f"`{name}`" in targets}
+    assert names == set(HOOKS)
+    assert all(f"`on_{name}`" in targets for name in NOTIFICATIONS)
+
+
+def test_what_a_failure_is_answered():
+    table = {row[0].split()[0]: row[1] for row in rows(section("plugins", "When a plugin fails"))}
+    assert set(table) == {f'`"{name}"`' for name in ON_ERROR}
+    for name, decision in ON_ERROR.items():
+        if decision is not None:
+            assert table[f'`"{name}"`'] == f"`{reply_for('rcpt', decision)}`"
+
+
+# traps
+
+
+def trap_list():
+    return blocks("traps", "traps")[0].splitlines()
+
+
+def test_the_list_shown_has_four_entries_and_no_errors():
+    traps = AddressList.from_lines(trap_list(), "traps")
+    assert (len(traps), traps.errors) == (4, [])
+    assert traps.find("trap@example.com", "trap@example.com").note == "contact page"
+
+
+@pytest.mark.parametrize("dialogue", blocks("traps", "smtp"))
+def test_the_dialogues_with_traps(dialogue):
+    play(dialogue, traps=trap_list())
+
+
+def test_the_delay_is_waited_for():
+    assert play(blocks("traps", "smtp")[0], traps=trap_list()).slept == [1.0]
+
+
+def test_a_trap_alone_that_does_not_exist():
+    config = from_dict({"recipients": {"domains": ["example.com"], "known": ["a@example.com"]}})
+    played = play(
+        """
+        S: 220
+        C: EHLO client.example
+        S: 250
+        C: MAIL FROM:<>
+        C: RCPT TO:<trap@example.com>
+        C: DATA
+        S: 250
+        S: 550
+        S: 554 5.5.1 No valid recipients
+        """,
+        traps=trap_list(),
+        config=config,
+    )
+    assert played.slept == []
+
+
+# protocol
+
+
+def written_replies(heading):
+    """(reply, whether it closes) of a table."""
+    table = rows(section("protocol", heading))
+    return sorted((re.match(r"`(.*)`", row[0])[1], row[1] == "yes") for row in table)
+
+
+def constants(module):
+    return [one for one in vars(module).values() if isinstance(one, Reply)]
+
+
+def shown(replies):
+    return sorted((str(one), one.close) for one in replies)
+
+
+def test_every_reply_of_the_protocol_is_listed():
+    assert isinstance(wire_replies.START_MAIL_INPUT, Reply)
+    faults = [one for one in constants(wire_replies) if one.code >= 400]
+    assert written_replies("Faults of the protocol") == shown(faults)
+
+
+def test_every_answer_to_a_command_is_listed():
+    answers = [*constants(session_replies), wire_replies.START_MAIL_INPUT]
+    assert written_replies("Answers to commands") == shown(answers)
+
+
+# The hooks at which the core's rules answer.
+RULES = {
+    "TOO_BIG": "mail",
+    "TOO_MANY_RECIPIENTS": "rcpt",
+    "TOO_MANY_MESSAGES": "mail",
+    "RELAY_DENIED": "rcpt",
+    "UNKNOWN_RECIPIENT": "rcpt",
+    "NO_ROUTE": "rcpt",
+    "STORAGE": "message",
+    "HEADER_TOO_LONG": "headers",
+}
+
+
+def answers():
+    return {name: one for name, one in vars(rules).items() if isinstance(one, Answer)}
+
+
+def test_every_rule_of_the_core_is_listed():
+    refusals = {
+        name: one.decision
+        for name, one in answers().items()
+        if one.decision.verdict is not Verdict.ACCEPT
+    }
+    assert set(refusals) == set(RULES)
+    found = [reply_for(RULES[name], decision) for name, decision in refusals.items()]
+    assert written_replies("Rules of the core") == shown([*found, Traps().reply])
+
+
+def test_every_state_is_explained():
+    explained = [row[0] for row in rows(section("protocol", "Order")) if row[0].isupper()]
+    assert explained[-len(State) :] == [state.name for state in State]
+
+
+def test_every_extension_is_explained():
+    explained = [row[0] for row in rows(section("protocol", "Extensions"))]
+    assert explained == [word.split()[0] for word in policy.keywords(Limits())]
+
+
+def test_the_parameters_that_are_not_understood():
+    text = section("protocol", "Extensions")
+    unknown = [
+        keyword
+        for known in PARAMETERS.values()
+        for keyword, (extension, _) in known.items()
+        if extension not in EXTENSIONS
+    ]
+    assert f"({', '.join(f'`{keyword}`' for keyword in unknown)}) is 555" in " ".join(text.split())
+
+
+def test_every_limit_is_in_the_table():
+    named = " ".join(row[0] for row in rows(section("protocol", "Limits")))
+    assert re.findall(r"`(\w+)`", named) == [
+        *(field.encode_name for field, _ in kinds.keys(Limits) if f"`{field.encode_name}`" in named)
+    ]
+    assert [f.encode_name for f, _ in kinds.keys(Limits) if f"`{f.encode_name}`" not in named] == []
+
+
+# operation
+
+
+def logged():
+    sources = (path.read_text() for path in SOURCE.rglob("*.py"))
+    found = [event for text in sources for event in LOGGED.findall(text)]
+    assert len(found) >= 10
+    return set(found)
+
+
+def test_every_event_of_the_log_is_listed():
+    listed = {row[0].strip("`") for row in rows(section("operation", "Logs"))}
+    assert listed == logged()
+
+
+def test_every_reason_of_the_core_is_listed():
+    reasons = {one.decision.reason for one in answers().values()} | {"trap"}
+    reasons |= {one.reason for one in ON_ERROR.values() if one is not None}
+    text = " ".join(section("operation", "Logs").split())
+    sentence = re.search(r"The reasons of the core are (.*)\.$", text)[1]
+    assert set(re.findall(r"`([\w-]+)`", sentence)) == reasons
+
+
+@pytest.mark.parametrize("row", rows(section("operation", "Maildirs")), ids=lambda row: row[0])
+def test_where_the_mail_of_a_recipient_lies(row, tmp_path):
+    address = Address.parse(row[0].strip("`"))
+    user = without_tag(local_key(address.local), "+")
+    maildir = Maildir("{domain}/{local}", base=tmp_path, hostname="mx.example.com")
+    folder = maildir.folder(Recipient(address, {}, user))
+    assert str(folder.relative_to(tmp_path)) == row[1].strip("`")
+
+
+CONSOLE = [
+    line.removeprefix("$ ")
+    for name in MINE
+    for block in re.findall(r"(?ms)^```console\n(.*?)^```$", page(name))
+    for line in block.splitlines()
+    if line.startswith("$ gatepost ")
+]
+
+
+@pytest.mark.parametrize("line", CONSOLE)
+def test_every_command_shown_can_be_typed(line):
+    words = shlex.split(line.partition("2>>")[0])[1:]
+    command = gatepost
+    context = click.Context(command, info_name="gatepost")
+    while isinstance(command, click.Group):
+        name = words.pop(0)
+        command = command.get_command(context, name)
+        assert command is not None, f"{line}: there is no {name}"
+    command.make_context(command.name, words, parent=context)
+
+
+@pytest.mark.parametrize("name", MINE)
+def test_every_command_that_is_mentioned_exists(name):
+    for words in re.findall(r"`gatepost (\w[\w ]*)", page(name)):
+        first = words.split()[0]
+        assert first in gatepost.list_commands(click.Context(gatepost)) or first == "explain"
