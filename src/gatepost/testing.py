@@ -229,6 +229,11 @@ class MemoryClient:
         if not self.closed:
             self._connection.data_received(data)
 
+    def send_eof(self) -> None:
+        """Say that nothing more will be sent."""
+        if not self._connection.eof_received():
+            self._transport.close()
+
     async def reply(self) -> str:
         """Return the next reply, lines separated by line feeds, "" when there will be none."""
         transport = self._transport

@@ -5,7 +5,8 @@ Theory of operation
 `_pump` takes events from the wire as long as there are any and runs the engine's coroutine for
 each in place; all replies leave in one write. If a coroutine has to wait it goes on in a task, and
 the pump rests until it is done: what the client sends meanwhile is buffered up to MAX_UNREAD, then
-reading stops. A client that does not read its replies stops the pump as well.
+reading stops. A client that does not read its replies stops the pump as well, and one that has sent
+many commands at once waits for its turn after every BATCH of them.
 
 There is no timer here: `touched` says when the client last sent something, and the worker looks
 over all connections once a second.
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 # A full pipelined transaction is a few KB; a sender need not be read further ahead than this.
 MAX_UNREAD = 256 * 1024
+# Events answered before others get their turn: one read may hold thousands of pipelined commands.
+BATCH = 100
 # What a client needs to read a refusal and close, in seconds.
 LINGER = 5.0
 
@@ -57,6 +60,7 @@ class Connection(asyncio.Protocol):
         "_may_write",
         "_task",
         "_transport",
+        "_turn",
         "_wire",
         "_worker",
         "host",
@@ -75,6 +79,7 @@ class Connection(asyncio.Protocol):
         self._lingering = False
         self._lost = False
         self._eof = False
+        self._turn: asyncio.Handle | None = None
         self.touched = worker.now
         self.host = ""
 
@@ -107,7 +112,7 @@ class Connection(asyncio.Protocol):
         self.touched = self._worker.now
         wire = self._wire
         wire.receive_data(data)
-        if self._task is None and self._may_write:
+        if self._task is None and self._turn is None and self._may_write:
             self._pump()
         elif wire.unread > MAX_UNREAD:
             self._transport.pause_reading()
@@ -115,7 +120,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Note that the client sends no more; what it has sent is still answered."""
         self._eof = True
-        return self._task is not None
+        return self._task is not None or self._turn is not None
 
     def pause_writing(self) -> None:
         """Stop: the client does not read its replies."""
@@ -124,7 +129,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on where `pause_writing` stopped."""
         self._may_write = True
-        if self._task is None and not self._lost and not self._lingering:
+        if not (self._task or self._turn or self._lost or self._lingering):
             self._transport.resume_reading()
             self._pump()
 
@@ -140,7 +145,7 @@ class Connection(asyncio.Protocol):
         """Answer whatever the client has sent, in one write."""
         wire, engine = self._wire, self._engine
         out = []
-        while True:
+        for _ in range(BATCH):
             event = wire.next_event()
             if isinstance(event, Signal):
                 break
@@ -151,7 +156,26 @@ class Connection(asyncio.Protocol):
                 if reply.code >= 400 or type(event) in JUNK:
                     reply = engine.settle(event, reply)
                 out.append(wire.send(reply))
+        else:
+            self._yield()
         self._write(b"".join(out))
+
+    def _yield(self) -> None:
+        """Let others have their turn before the rest of what the client has sent."""
+        self._transport.pause_reading()
+        self._turn = self._worker.loop.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        if self._may_write and not (self._lost or self._lingering):
+            self._transport.resume_reading()
+            self._pump()
+            self._end_after_eof()
+
+    def _end_after_eof(self) -> None:
+        """Close once everything that came before the client's end of file is answered."""
+        if self._eof and self._task is None and self._turn is None:
+            self._transport.close()
 
     def _handle(self, event: Event) -> Reply | None:
         """Have an event dealt with in place; if it has to wait, `_task` goes on with it."""
@@ -186,8 +210,7 @@ class Connection(asyncio.Protocol):
         self._transport.resume_reading()
         if not self._lingering:
             self._pump()
-        if self._eof and self._task is None:
-            self._transport.close()
+        self._end_after_eof()
 
     def _failed(self, event: Event) -> Reply | None:
         _log.exception("session failed", ref=self._engine.reference)
@@ -240,10 +263,12 @@ class Connection(asyncio.Protocol):
 
     async def settled(self) -> bool:
         """Wait for whatever a command waits for; return whether there was anything."""
-        task = self._task
+        task, turn = self._task, self._turn
         if task is not None:
             await asyncio.wait({task})
-        return task is not None
+        elif turn is not None:
+            await asyncio.sleep(0)
+        return task is not None or turn is not None
 
     def abort(self) -> None:
         """Close at once."""
