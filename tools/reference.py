@@ -180,8 +180,8 @@ def _following(cell: State | Reply) -> str:
 
 def extensions() -> str:
     """Return what EHLO offers by default."""
-    lines = "".join(f"250-{word}\n" for word in policy.keywords(Limits()))
-    return f"```text\n{lines}```\n"
+    answer = Reply(250, "\n".join(("mx.example.com", *policy.keywords(Limits()))))
+    return f"```text\n{answer}\n```\n"
 
 
 # The limits that cannot be configured, with what stands for them in the code.

@@ -253,6 +253,10 @@ def test_every_row_of_later_work_names_a_key():
             'limits.recipient: unknown key, did you mean "recipients"?',
         ),
         ("[limit]\nrecipients = 5", 'limit: unknown key, did you mean "limits"?'),
+        (
+            '[ledger]\nkeep = "60d"',
+            "ledger.keep: the ledger is not available yet, expected no [ledger]",
+        ),
         ("[ledger]\nxyzzy = 5", "ledger.xyzzy: unknown key, expected one of keep"),
         ('[ledger]\n"a\\u001bb" = 5', 'ledger."a\\u001bb": unknown key, expected one of keep'),
         (

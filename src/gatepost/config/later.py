@@ -11,7 +11,10 @@ from typing import Any
 import msgspec
 
 from gatepost.config.problem import Place
+from gatepost.config.units import parse_duration
 
+# What a configuration built in code has anyway.
+DEFAULT_KEEP = parse_duration("30d")
 AVAILABLE_TARGETS = ("maildir:", "discard:")
 
 
@@ -58,6 +61,11 @@ LATER = (
         "route[].to",
         lambda value: value.startswith(AVAILABLE_TARGETS),
         'this target is not available yet, expected "maildir:PATH" or "discard:"',
+    ),
+    Later(
+        "ledger.keep",
+        lambda value: value == DEFAULT_KEEP,
+        "the ledger is not available yet, expected no [ledger]",
     ),
     Later(
         "route[].mode",

@@ -8,7 +8,7 @@ Everything that can fail does so in `start`, and then leaves nothing behind.
 
 import asyncio
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from typing import Self
 import structlog
 
 from gatepost.config.schema import Config
+from gatepost.lists.entry import LineError
 from gatepost.lists.source import Change
 from gatepost.lists.watch import ListWatcher
 from gatepost.plugin.base import Plugin
@@ -102,13 +103,24 @@ def _make_folder(path: Path) -> Path:
 
 
 def _report(policy: Policy) -> None:
-    """Log what looks wrong in the trap lists."""
+    """Log what looks wrong in the lists."""
+    for source in (*policy.domains, *policy.known, *policy.traps.table.lists):
+        _report_lines(source.current.errors)
     for unarmed in policy.traps.table.report():
         _log.warning("trap not armed", problem=str(unarmed))
 
 
 def _list_changed(change: Change) -> None:
+    path = str(change.path)
     if change.problem:
-        _log.error("list not read", path=str(change.path), problem=change.problem)
+        _log.error("list not read", path=path, problem=change.problem)
+    elif change.pending:
+        _log.info("list changed, new version in preparation", path=path)
     else:
-        _log.info("list read", path=str(change.path), entries=change.entries)
+        _log.info("list read", path=path, entries=change.entries)
+        _report_lines(change.errors)
+
+
+def _report_lines(errors: Iterable[LineError]) -> None:
+    for error in errors:
+        _log.warning("list line skipped", problem=str(error))

@@ -60,7 +60,7 @@ class TrapTable:
     """
 
     def __init__(self, lists: Sequence[Source], known: Sequence[Source] = ()) -> None:
-        self._lists = tuple(lists)
+        self.lists = tuple(lists)
         self._known = tuple(known)
 
     def match(self, address: Address, user: str) -> TrapHit | None:
@@ -72,7 +72,7 @@ class TrapTable:
         domain = domain_key(address.domain)
         key = f"{local}@{domain}"  # address.key, whose halves are needed here
         user_key = key if user == local else f"{user}@{domain}"
-        for source in self._lists:
+        for source in self.lists:
             entry = source.current.find(key, user_key)
             if entry is not None and not self._spares(entry, key, user_key):
                 return TrapHit(address, entry.text, entry.note, entry.source, entry.line)
@@ -95,7 +95,7 @@ class TrapTable:
         Takes time in proportion to the smaller of the lists compared, and one fast pass over each
         trap list for the roles.
         """
-        return [unarmed for source in self._lists for unarmed in self._report_list(source.current)]
+        return [unarmed for source in self.lists for unarmed in self._report_list(source.current)]
 
     def _report_list(self, traps: AddressList) -> Iterator[Unarmed]:
         found = dict.fromkeys(traps.with_local_part(ROLES), Reason.ROLE)
