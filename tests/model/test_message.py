@@ -42,6 +42,15 @@ def test_added_fields_stand_in_front(message):
         assert file.readline() == "Second: zwölf\r\n".encode()
 
 
+def test_a_file_to_read_from_has_all_of_it_and_not_at_once(message):
+    message.write(b"x" * 3_000_000)
+    message.add_header("First", "1")
+    with message.open() as file:
+        assert file.read(10) == b"First: 1\r\n"
+        assert sum(map(len, iter(lambda: file.read(70_000), b""))) == 3_000_000
+        assert file.read() == b""
+
+
 def test_readers_do_not_disturb_each_other_nor_the_writer(message):
     body = bytes(range(1, 256)) * 3000
     message.write(body)

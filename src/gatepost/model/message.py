@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Self, cast
+from typing import Any, BinaryIO, Self, cast
 
 READ_SIZE = 256 * 1024
 # What a piece in memory costs beside its octets: a sender that drips must not multiply our memory.
@@ -94,8 +94,8 @@ class Message:
         return b"".join(self)
 
     def open(self) -> BinaryIO:
-        """Return the whole message as a binary file in memory, for parsers that want one."""
-        return io.BytesIO(bytes(self))
+        """Return the whole message as a binary file to read from, for parsers that want one."""
+        return io.BufferedReader(_Pieces(iter(self)))
 
     def close(self) -> None:
         """Free the content; twice is fine."""
@@ -110,3 +110,22 @@ class Message:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+class _Pieces(io.RawIOBase):
+    """Pieces of a message, read one after the other."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        super().__init__()
+        self._pieces = pieces
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._rest = self._rest or next((piece for piece in self._pieces if piece), b"")
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
