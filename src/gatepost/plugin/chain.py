@@ -61,16 +61,6 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
     on_error: str
     answers: bool
 
-    def call(self, args: tuple[Any, ...]) -> Answer | Awaitable[Any] | None:
-        """Call the method: an answer, None for no opinion, or something to `settle`."""
-        try:
-            result = self.method(*args)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it raises
-            return self.failed(error)
-        if result is None:
-            return None
-        return result if isawaitable(result) else self._check(result)
-
     async def settle(self, result: Awaitable[Any], expiry: float) -> Answer | None:
         """Wait for the method's result, until the loop's time is `expiry`."""
         task = asyncio.ensure_future(result)
@@ -86,7 +76,7 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
         if task.cancelled():
             return self.failed(asyncio.CancelledError())
         error = task.exception()
-        return self._check(task.result()) if error is None else self.failed(error)
+        return self.check(task.result()) if error is None else self.failed(error)
 
     def failed(self, error: BaseException) -> Answer | None:
         """Log a failure; return what the administrator wants it to mean."""
@@ -94,7 +84,8 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
         decision = ON_ERROR[self.on_error]
         return None if decision is None else Answer(decision, self.plugin)
 
-    def _check(self, result: Any) -> Answer | None:
+    def check(self, result: Any) -> Answer | None:
+        """Make an answer of what the method returned; anything it may not return is a failure."""
         if result is None:
             return None
         if not (self.answers and type(result) is Decision):
@@ -130,6 +121,24 @@ def _check_decision(decision: Decision) -> None:
 Hooks = tuple[BoundHook, ...]
 
 
+def _next_answer(
+    hooks: Hooks, start: int, args: tuple[Any, ...]
+) -> tuple[int, Answer | Awaitable[Any] | None]:
+    """Call methods from `start` on until one says more than None.
+
+    Returns its index, or how many there are, and the answer or something to `settle`.
+    """
+    index = start
+    try:
+        for index in range(start, len(hooks)):
+            result = hooks[index].method(*args)
+            if result is not None:
+                return index, result if isawaitable(result) else hooks[index].check(result)
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it raises
+        return index, hooks[index].failed(error)
+    return len(hooks), None
+
+
 class Chain(msgspec.Struct, frozen=True, eq=False):
     """What all plugins have to say at one hook; `deadline` is in seconds, for each stage."""
 
@@ -147,16 +156,15 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
 
     async def decide(self, *args: Any) -> Answer | None:
         """Ask in order until one answers."""
-        expiry = None
-        for hook in self.deciders:
-            answer = hook.call(args)
-            if answer is None:
-                continue
-            if not isinstance(answer, Answer):
+        hooks, index, expiry = self.deciders, 0, 0.0
+        while index < len(hooks):
+            index, answer = _next_answer(hooks, index, args)
+            if answer is not None and not isinstance(answer, Answer):
                 expiry = expiry or await self._start_deadline()
-                answer = await hook.settle(answer, expiry)
+                answer = await hooks[index].settle(answer, expiry)
             if answer is not None:
                 return answer
+            index += 1
         return None
 
     async def follow(self, *args: Any) -> None:
@@ -164,13 +172,14 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
         await self._tell(self.followers, args)
 
     async def _tell(self, hooks: Hooks, args: tuple[Any, ...]) -> Answer | None:
-        expiry = failure = None
-        for hook in hooks:
-            answer = hook.call(args)
+        index, expiry, failure = 0, 0.0, None
+        while index < len(hooks):
+            index, answer = _next_answer(hooks, index, args)
             if answer is not None and not isinstance(answer, Answer):
                 expiry = expiry or await self._start_deadline()
-                answer = await hook.settle(answer, expiry)
+                answer = await hooks[index].settle(answer, expiry)
             failure = failure or answer
+            index += 1
         return failure
 
     async def _start_deadline(self) -> float:
