@@ -39,8 +39,8 @@ LATER = (
     ),
     Later(
         "listen[].protocol",
-        lambda value: value == "smtp",
-        'protocols other than SMTP are not available yet, expected "smtp"',
+        lambda value: value in ("smtp", "lmtp"),
+        'this protocol is not available yet, expected "smtp" or "lmtp"',
     ),
     Later(
         "listen[].tls",

@@ -6,7 +6,7 @@ line break starts a continuation line, any other control or non-ASCII character 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Self
 
@@ -74,6 +74,22 @@ class Reply:
 
     def __hash__(self) -> int:
         return hash((self.encoded, self.close))
+
+
+class RecipientReplies(Reply):
+    """One reply for each recipient, in the order of RCPT (RFC 2033 section 4.2).
+
+    `each` are the replies, at least one; where one is asked for – in a log, by a plugin – it is the
+    first that took the message, or the first of all if none did.
+    """
+
+    __slots__ = ("each",)
+
+    def __init__(self, each: Sequence[Reply]) -> None:
+        one = next((reply for reply in each if reply.code < 400), each[0])
+        super().__init__(one.code, one.text, one.enhanced)
+        self.each = tuple(each)
+        self.encoded = b"".join(reply.encoded for reply in each)
 
 
 @lru_cache(maxsize=256)

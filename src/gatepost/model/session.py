@@ -29,8 +29,9 @@ class Endpoint(msgspec.Struct, frozen=True):
 class Session(msgspec.Struct, eq=False):
     """One client connection.
 
-    `helo` is the argument of HELO or EHLO ("" before it), `extended` whether it was EHLO,
-    `notes` a plugin's memory for as long as the connection lives.
+    `helo` is the argument of HELO, EHLO or LHLO ("" before it), `extended` whether it was not HELO,
+    `protocol` what is spoken ("smtp" or "lmtp"), `notes` a plugin's memory for as long as the
+    connection lives.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Session(msgspec.Struct, eq=False):
     messages: int = 0
     transactions: int = 0
     notes: dict[str, Any] = {}
+    protocol: str = "smtp"
 
     @property
     def started_at(self) -> datetime:
@@ -62,8 +64,9 @@ class TrapHit(msgspec.Struct, frozen=True):
 class Recipient(msgspec.Struct, eq=False):
     """One forward-path of a transaction.
 
-    `reply` is what RCPT was answered (None while it is being decided), `user` the local part in
-    lower case with the subaddress taken off, `domain` the canonical domain.
+    `reply` is what RCPT was answered (None while it is being decided), or, where each recipient has
+    an answer of its own to the end of the message, the refusal it had then; `user` is the local
+    part in lower case with the subaddress taken off, `domain` the canonical domain.
     """
 
     address: Address

@@ -27,6 +27,7 @@ from gatepost.model.session import Endpoint, Session
 from gatepost.plugin.inline import UNFINISHED, finish, first_step
 from gatepost.session import replies as r
 from gatepost.session.engine import Engine
+from gatepost.wire.lmtp import LmtpServer
 from gatepost.wire.smtp import SmtpServer
 from gatepost.wire.smtp.commands import JUNK
 from gatepost.wire.smtp.events import Event
@@ -42,13 +43,17 @@ BATCH = 100
 # What a client needs to read a refusal and close, in seconds.
 LINGER = 5.0
 
+# What is spoken to a client, by the protocol of its listener.
+WIRES: dict[str, type[SmtpServer]] = {"smtp": SmtpServer, "lmtp": LmtpServer}
+
 _log = structlog.get_logger("gatepost.server")
 
 
 class Connection(asyncio.Protocol):
     """A client, from accept to close.
 
-    `local` is the address it came in at, None where the listener has several and it must be asked.
+    `local` is the address it came in at, None where the listener has several and it must be asked;
+    `protocol` is one of WIRES.
     """
 
     __slots__ = (
@@ -58,6 +63,7 @@ class Connection(asyncio.Protocol):
         "_local",
         "_lost",
         "_may_write",
+        "_protocol",
         "_task",
         "_transport",
         "_turn",
@@ -70,10 +76,13 @@ class Connection(asyncio.Protocol):
     _transport: asyncio.Transport
     _engine: Engine
 
-    def __init__(self, worker: "Worker", local: Endpoint | None = None) -> None:
+    def __init__(
+        self, worker: "Worker", local: Endpoint | None = None, protocol: str = "smtp"
+    ) -> None:
         self._worker = worker
         self._local = local
-        self._wire = SmtpServer(worker.wire_limits, worker.paths)
+        self._protocol = protocol
+        self._wire = WIRES[protocol](worker.wire_limits, worker.paths)
         self._task: asyncio.Task[Reply | None] | None = None
         self._may_write = True
         self._lingering = False
@@ -91,7 +100,9 @@ class Connection(asyncio.Protocol):
         peer = endpoint(transport.get_extra_info("peername"))
         local = self._local or endpoint(transport.get_extra_info("sockname"))
         self.host = peer.host
-        session = Session(worker.next_id(), peer, local, worker.policy.clock.time())
+        session = Session(
+            worker.next_id(), peer, local, worker.policy.clock.time(), protocol=self._protocol
+        )
         self._engine = Engine(worker.policy, session)
         refusal = worker.admit(self)
         if refusal is None:

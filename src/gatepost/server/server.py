@@ -74,7 +74,7 @@ class Server:
         addresses: list[tuple[str, str]] = []
         for listen in self._config.listen:
             sock = bind(listen.address, self._config.base)
-            factory = functools.partial(Connection, worker, single_address(sock))
+            factory = functools.partial(Connection, worker, single_address(sock), listen.protocol)
             listener = await worker.loop.create_server(factory, sock=sock, backlog=BACKLOG)
             stack.callback(listener.close)
             addresses.append((listen.protocol, bound_address(sock)))

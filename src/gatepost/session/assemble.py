@@ -23,7 +23,7 @@ from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.host import Installed, PluginError, PluginHost
 from gatepost.plugin.loader import load_plugin
 from gatepost.plugin.order import OrderError
-from gatepost.session.policy import Policy, TrapRule, greeting, keywords
+from gatepost.session.policy import Policy, TrapRule, greetings, keywords
 from gatepost.traps.table import TrapTable
 
 
@@ -128,7 +128,7 @@ def make_policy(
         clock=clock,
         log=structlog.get_logger("gatepost.session").bind(),
         folder=folder,
-        greeting=greeting(hostname),
+        greetings=greetings(hostname),
         keywords=words,
         helo=Reply(250, hostname),
         ehlo=Reply(250, "\n".join((hostname, *words))),

@@ -1,8 +1,16 @@
-"""The end of a message's way: its targets take it, and only then is the client told 250."""
+"""The end of a message's way: its targets take it, and only then is the client told 250.
+
+SMTP has one reply for the whole message: the first target that does not take it ends the way. LMTP
+has one for each recipient (RFC 2033 section 4.2), so each target is tried and its recipients have
+its answer.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from gatepost.delivery.target import Delivery, DeliveryError
-from gatepost.model.reply import Reply
-from gatepost.model.session import Transaction
+from gatepost.model.reply import RecipientReplies, Reply
+from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.inline import need_task
 from gatepost.session.policy import Policy
 
@@ -17,12 +25,55 @@ async def hand_over(policy: Policy, tx: Transaction) -> Reply:
                 await need_task()
                 await pending
     except DeliveryError as error:
-        policy.log.warning(
-            "not delivered", ref=tx.id, detail=error.detail, permanent=error.permanent
-        )
-        code, enhanced = (554, "5.3.0") if error.permanent else (451, "4.3.0")
-        return Reply(code, error.text, enhanced).with_reference(tx.id)
+        return _not_delivered(policy, tx, error)
     return accepted(tx)
+
+
+async def hand_over_each(policy: Policy, tx: Transaction) -> Reply:
+    """Deliver to every recipient; return what each has for an answer, one reply if it is the same.
+
+    Those not delivered to are moved to the transaction's refused recipients.
+    """
+    try:
+        shares = policy.router.split(tx.recipients)
+    except DeliveryError as error:
+        return _not_delivered(policy, tx, error)
+    results: dict[Recipient, Reply] = {}
+    for target, recipients in shares:
+        assert tx.message is not None
+        reply = accepted(tx)
+        try:
+            pending = target.deliver(Delivery(tx, recipients, tx.message))
+            if pending is not None:
+                await need_task()
+                await pending
+        except DeliveryError as error:
+            reply = _not_delivered(policy, tx, error)
+        results |= dict.fromkeys(recipients, reply)
+    replies = [results[one] for one in tx.recipients]
+    _refuse(tx, results)
+    return replies[0] if len(set(replies)) == 1 else RecipientReplies(replies)
+
+
+def _refuse(tx: Transaction, results: dict[Recipient, Reply]) -> None:
+    """Count those whose target did not take the message among the refused."""
+    for rcpt, reply in results.items():
+        if reply.code >= 400:
+            rcpt.reply = reply
+            tx.refused.append(rcpt)
+    tx.recipients = [one for one in tx.recipients if results[one].code < 400]
+
+
+HAND_OVER: dict[str, Callable[[Policy, Transaction], Coroutine[Any, Any, Reply]]] = {
+    "smtp": hand_over,
+    "lmtp": hand_over_each,
+}
+
+
+def _not_delivered(policy: Policy, tx: Transaction, error: DeliveryError) -> Reply:
+    policy.log.warning("not delivered", ref=tx.id, detail=error.detail, permanent=error.permanent)
+    code, enhanced = (554, "5.3.0") if error.permanent else (451, "4.3.0")
+    return Reply(code, error.text, enhanced).with_reference(tx.id)
 
 
 def accepted(tx: Transaction) -> Reply:

@@ -3,7 +3,7 @@
 Made once per worker by `gatepost.session.assemble`; lists in it change under it as their files do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,7 +41,7 @@ class Policy(msgspec.Struct, eq=False):
     clock: Clock
     log: Any
     folder: Path | None
-    greeting: Reply
+    greetings: Mapping[str, Reply]
     keywords: tuple[str, ...]
     helo: Reply
     ehlo: Reply
@@ -60,9 +60,12 @@ class Policy(msgspec.Struct, eq=False):
         )
 
 
-def greeting(hostname: str) -> Reply:
-    """RFC 5321 section 4.3.1."""
-    return Reply(220, f"{hostname} ESMTP Gatepost")
+def greetings(hostname: str) -> dict[str, Reply]:
+    """Return the greeting of each protocol: RFC 5321 section 4.3.1, RFC 2033 section 4.1."""
+    return {
+        "smtp": Reply(220, f"{hostname} ESMTP Gatepost"),
+        "lmtp": Reply(220, f"{hostname} LMTP Gatepost"),
+    }
 
 
 def keywords(limits: Limits) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.plugin.chain import Answer
 from gatepost.session import replies as r
 from gatepost.session import rules
-from gatepost.session.handover import accepted, hand_over
+from gatepost.session.handover import HAND_OVER, accepted
 from gatepost.session.record import log_shadow
 from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp.replies import START_MAIL_INPUT
@@ -64,7 +64,7 @@ def _transaction(engine: "Engine", _event: e.Event) -> tuple[Any, ...]:
 
 
 def _greet(engine: "Engine", _answer: Answer | None, *_args: Any) -> Reply:
-    return engine.policy.greeting
+    return engine.policy.greetings[engine.session.protocol]
 
 
 def _begin_mail(engine: "Engine", event: e.Mail) -> tuple[Any, ...]:
@@ -122,14 +122,23 @@ def _data(engine: "Engine", _answer: Answer | None, tx: Transaction) -> Reply:
     return START_MAIL_INPUT
 
 
+def _said_or(usual: Reply, code: int, answer: Answer | None) -> Reply:
+    """Return a plugin's text as a reply, or the usual reply."""
+    text = answer.decision.text if answer is not None else None
+    return usual if text is None else Reply(code, text, "2.0.0", close=usual.close)
+
+
 def _text_or(usual: Reply, code: int) -> "Callable[..., Reply]":
     """Make a function that answers with a plugin's text, or as usual."""
 
     def proceed(_engine: "Engine", answer: Answer | None, *_args: Any) -> Reply:
-        text = answer.decision.text if answer is not None else None
-        return usual if text is None else Reply(code, text, "2.0.0", close=usual.close)
+        return _said_or(usual, code, answer)
 
     return proceed
+
+
+def _help(engine: "Engine", answer: Answer | None, *_args: Any) -> Reply:
+    return _said_or(r.HELP[engine.session.protocol], 214, answer)
 
 
 def _helo(engine: "Engine", _answer: Answer | None, _session: Session, name: str) -> Result:
@@ -178,7 +187,8 @@ def _keep(_engine: "Engine", _answer: Answer | None, *_args: Any) -> Reply:
 
 def _deliver(engine: "Engine", answer: Answer | None, tx: Transaction) -> Result:
     """Hand the message over, unless a plugin has taken it."""
-    return hand_over(engine.policy, tx) if answer is None else accepted(tx)
+    deliver = HAND_OVER[engine.session.protocol]
+    return deliver(engine.policy, tx) if answer is None else accepted(tx)
 
 
 # DATA and the first BDAT
@@ -193,7 +203,7 @@ STEPS: dict[type[e.Event], Step] = {
     e.Data: DATA,
     e.Noop: Step("noop", _session, _text_or(r.OK, 250)),
     e.Vrfy: Step("vrfy", _session_text, _text_or(r.CANNOT_VERIFY, 250)),
-    e.Help: Step("help", _session_text, _text_or(r.HELP, 214)),
+    e.Help: Step("help", _session_text, _help),
     e.Quit: Step("quit", _session, _text_or(r.CLOSING, 221)),
     e.Unknown: Step("unknown_command", _session_unknown, _text_or(r.UNKNOWN_COMMAND, 250)),
 }

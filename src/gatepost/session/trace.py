@@ -13,7 +13,13 @@ from gatepost.model.session import Transaction
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
 _UNSAFE_ADDRESS = re.compile(r"[^!#-\'*+,\-./0-9:=?@A-Z\[\]^-~\u0080-\U0010ffff]")
-_PROTOCOLS = {(False, False): "SMTP", (True, False): "ESMTP", (True, True): "UTF8SMTP"}
+# The "with" names of RFC 3848 and RFC 6531 s4.3: by protocol, whether extended, whether SMTPUTF8.
+_PROTOCOLS = {
+    ("smtp", True, False): "ESMTP",
+    ("smtp", True, True): "UTF8SMTP",
+    ("lmtp", True, False): "LMTP",
+    ("lmtp", True, True): "UTF8LMTP",
+}
 
 
 def received(tx: Transaction, hostname: str) -> bytes:
@@ -22,7 +28,8 @@ def received(tx: Transaction, hostname: str) -> bytes:
     helo = _UNSAFE.sub("?", session.helo)
     host = session.peer.host
     address = f"[IPv6:{host}]" if ":" in host else f"[{host}]"
-    protocol = _PROTOCOLS.get((session.extended, "SMTPUTF8" in tx.params), "SMTP")
+    spoken = session.protocol, session.extended, "SMTPUTF8" in tx.params
+    protocol = _PROTOCOLS.get(spoken, "SMTP")
     return (
         f"Received: from {helo} ({address})\r\n"
         f"\tby {hostname} (Gatepost) with {protocol} id {tx.id}"

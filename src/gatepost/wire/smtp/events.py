@@ -19,7 +19,7 @@ class Connected(Event, frozen=True):
 
 
 class Ehlo(Event, frozen=True):
-    """EHLO, or LHLO's like: `name` is the client's domain or literal, as sent."""
+    """EHLO, or LHLO in LMTP: `name` is the client's domain or literal, as sent."""
 
     name: str
 

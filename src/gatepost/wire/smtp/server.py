@@ -90,13 +90,14 @@ class SmtpServer:
     """One connection. See the module for the contract.
 
     `paths` are the patterns of `gatepost.wire.smtp.path` to read addresses with, `extensions` the
-    EHLO keywords whose parameters are understood.
+    EHLO keywords whose parameters are understood, `commands` the rows of the protocol by verb.
     """
 
     __slots__ = (
         "_at",
         "_buffer",
         "_chunks",
+        "_commands",
         "_dropped",
         "_event",
         "_incoming",
@@ -115,7 +116,9 @@ class SmtpServer:
         limits: WireLimits,
         paths: Mapping[str, re.Pattern[str]] = STRICT,
         extensions: frozenset[str] = EXTENSIONS,
+        commands: Mapping[str, Command] = COMMANDS,
     ) -> None:
+        self._commands = commands
         self._limits = limits
         self.paths = paths
         self.extensions = extensions
@@ -234,7 +237,7 @@ class SmtpServer:
         if not text.isprintable():
             return _unreadable(line)
         verb, _, argument = text.partition(" ")
-        command = COMMANDS.get(verb) or _any_case(verb)
+        command = self._commands.get(verb) or _any_case(self._commands, verb)
         if command is None:
             return _unknown(verb, argument)
         following = command.transitions[self.state]
@@ -292,9 +295,9 @@ class SmtpServer:
             self._reader = Swallow(0, MessageFault(r.TOO_BIG_CLOSING))
 
 
-def _any_case(verb: str) -> Command | None:
+def _any_case(commands: Mapping[str, Command], verb: str) -> Command | None:
     """Look a verb up without regard to case; `upper` makes ASCII of some letters that are not."""
-    return COMMANDS.get(verb.upper()) if verb.isascii() else None
+    return commands.get(verb.upper()) if verb.isascii() else None
 
 
 def _unreadable(line: bytes) -> Event:
