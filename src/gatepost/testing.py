@@ -20,23 +20,32 @@ a whole reply with that code, anything longer is compared with the reply's next 
 stands for any text. Blank lines and lines that begin with `#` say nothing.
 
 The server is the real one, from the bytes to the plugins; only socket, clock and target are not.
+
+Programs that send mail are tested with a server on a real socket, in a thread of its own:
+`RunningServer`, or the fixture `gatepost_server` of `gatepost.pytest_plugin`.
 """
 
 import asyncio
 import re
+import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import Self
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import msgspec
 
-from gatepost.config.schema import Config, Recipients, Route
+from gatepost.config.listen import InetAddress
+from gatepost.config.schema import Config, Listen, Recipients, Route
 from gatepost.lists.addresses import AddressList
 from gatepost.model.decision import Decision, accept
 from gatepost.model.session import Transaction
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.host import Installed
 from gatepost.server.connection import Connection
+from gatepost.server.server import Server
 from gatepost.server.worker import Worker
 from gatepost.session.assemble import find_lists, load_lists, make_policy
 
@@ -44,6 +53,9 @@ DEFAULT_CONFIG = Config(
     recipients=Recipients(domains=["example.com"]),
     route=[Route(to="discard:")],
 )
+
+# A client that a test has left connected is not worth waiting for.
+PATIENCE = 0.1
 
 _LINE = re.compile(r"([CS]): ?(.*)")
 _ONLY_CODE = re.compile(r"[2-5]\d\d")
@@ -115,17 +127,19 @@ def play(
     config: Config = DEFAULT_CONFIG,
     now: str | datetime = "2024-01-01",
     peer: tuple[str, int] = ("192.0.2.1", 50000),
+    protocol: str = "smtp",
 ) -> Played:
     """Play a transcript; raises `DialogueError` at the first reply that differs.
 
     `traps` are lines of a trap list, `now` what the clock shows at the start, `peer` the client's
-    address. By default example.com is local and nothing else is configured.
+    address, `protocol` "smtp" or "lmtp". By default example.com is local and nothing else is
+    configured.
     """
 
     async def run() -> Played:
         clock = VirtualClock(now)
         async with MemoryServer(plugins, traps=traps, config=config, clock=clock) as server:
-            client = server.connect(peer)
+            client = server.connect(peer, protocol)
             try:
                 await client.perform(transcript)
             finally:
@@ -171,9 +185,11 @@ class MemoryServer:
         await self._worker.drain(1.0)
         await self.policy.plugins.stop()
 
-    def connect(self, peer: tuple[str, int] = ("192.0.2.1", 50000)) -> "MemoryClient":
+    def connect(
+        self, peer: tuple[str, int] = ("192.0.2.1", 50000), protocol: str = "smtp"
+    ) -> "MemoryClient":
         """Open a connection."""
-        return MemoryClient(Connection(self._worker), peer)
+        return MemoryClient(Connection(self._worker, protocol=protocol), peer)
 
 
 class MemoryTransport(asyncio.Transport):
@@ -270,6 +286,83 @@ class MemoryClient:
         self._transport.close()
         await asyncio.sleep(0)
         await self._connection.settled()
+
+
+class RunningServer:
+    """A server on a free port of 127.0.0.1, in a thread of its own, for code without event loop.
+
+        with RunningServer() as server:
+            with smtplib.SMTP(*server.address) as client: ...
+            assert server.messages
+
+    `plugins`, `traps` and `config` are as for `play`; but for the listener and the data folder,
+    which are its own. Its clock shows `now` (None: when it was made) and waiting takes no time, so
+    the delay of a trap's refusal does not slow a test down. Entering raises what `Server.start`
+    does; leaving waits PATIENCE seconds for clients that are still connected.
+    """
+
+    def __init__(
+        self,
+        plugins: Sequence[Plugin] = (),
+        *,
+        traps: Sequence[str] = (),
+        config: Config = DEFAULT_CONFIG,
+        now: str | datetime | None = None,
+        protocol: Literal["smtp", "lmtp"] = "smtp",
+    ) -> None:
+        self._capture = Capture()
+        self._plugins = [*plugins, self._capture]
+        self._traps = traps
+        self._config = config
+        self._clock = VirtualClock(datetime.now(UTC) if now is None else now)
+        self._protocol = protocol
+        self._stack = ExitStack()
+        self.address = ("", 0)
+
+    @property
+    def messages(self) -> list[ReceivedMessage]:
+        """The messages accepted so far: one is here before its client is told so."""
+        return self._capture.messages
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            thread = stack.enter_context(ThreadPoolExecutor(1, "gatepost"))
+            started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+            ended = thread.submit(asyncio.run, self._serve(Path(folder), started))
+            loop, stop = started.result()
+            stack.callback(ended.result)
+            stack.callback(loop.call_soon_threadsafe, stop.set)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    async def _serve(self, folder: Path, started: "Future[Any]") -> None:
+        stop = asyncio.Event()
+        server = Server(self._configured(folder), self._plugins, self._clock, patience=PATIENCE)
+        try:
+            await server.start()
+        except BaseException as error:  # noqa: BLE001 - raised where the server was asked for
+            started.set_exception(error)
+            return
+        host, _, port = server.addresses[0][1].rpartition(":")
+        self.address = host, int(port)
+        started.set_result((asyncio.get_running_loop(), stop))
+        await stop.wait()
+        await server.stop()
+
+    def _configured(self, folder: Path) -> Config:
+        config, change = self._config, msgspec.structs.replace
+        traps = folder / "traps"
+        traps.write_text("".join(f"{line}\n" for line in self._traps))
+        return change(
+            config,
+            server=change(config.server, data_dir=str(folder)),
+            listen=[Listen(address=InetAddress("127.0.0.1", 0), protocol=self._protocol)],
+            traps=change(config.traps, lists=[*config.traps.lists, str(traps)]),
+        )
 
 
 def _matches(pattern: str, line: str) -> bool:

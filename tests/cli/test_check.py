@@ -80,6 +80,29 @@ def test_the_order_of_hooks(run, sound):
     ]
 
 
+LMTP = '[[listen]]\naddress = "{}"\nprotocol = "lmtp"'
+BEYOND = (
+    "{}: LMTP beyond this machine: it is for use between a mail system's parts, everyone who can"
+    " connect is taken for one (RFC 2033 section 5)"
+)
+
+
+@pytest.mark.parametrize(
+    ("address", "warnings"),
+    [
+        ("127.0.0.1:24", []),
+        ("[::1]:24", []),
+        ("unix:lmtp.sock", []),
+        ("127.0.0.1:25", ["127.0.0.1:25: LMTP on port 25, which is SMTP's (RFC 2033 section 5)"]),
+        ("0.0.0.0:24", [BEYOND.format("0.0.0.0:24")]),
+        ("[2001:db8::1]:24", [BEYOND.format("[2001:db8::1]:24")]),
+    ],
+)
+def test_where_lmtp_should_not_be_spoken(run, sound, address, warnings):
+    sound(None, LMTP.format(address))
+    assert report(run)[1]["warnings"] == warnings
+
+
 WARNINGS = {
     'hostname = "mx.example.com"': (
         "",

@@ -84,10 +84,11 @@ def play(
     split: Split = whole,
     answer: Answerer = usual,
     limits: WireLimits | None = None,
+    make: type[SmtpServer] = SmtpServer,
     **options: Any,
 ) -> Played:
     """Feed a fresh server and drain it after every piece."""
-    server = SmtpServer(limits or WireLimits(), **options)
+    server = make(limits or WireLimits(), **options)
     events: list[e.Event] = []
     output: list[bytes] = []
     most_unread = 0

@@ -5,9 +5,10 @@ that comes once for each entry of a list is cut off at MAX_OF_A_KIND.
 """
 
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address
 from itertools import islice
 
-from gatepost.config.listen import UnixAddress
+from gatepost.config.listen import InetAddress, UnixAddress
 from gatepost.config.schema import Config
 from gatepost.model.address import Address
 from gatepost.model.session import Recipient
@@ -116,9 +117,24 @@ def _folders(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
                 yield f"{listen.address}: there is no folder {folder}"
 
 
+def _lmtp(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
+    for listen in config.listen:
+        address = listen.address
+        if listen.protocol != "lmtp" or not isinstance(address, InetAddress):
+            continue
+        if address.port == 25:
+            yield f"{address}: LMTP on port 25, which is SMTP's (RFC 2033 section 5)"
+        if not ip_address(address.host).is_loopback:
+            yield (
+                f"{address}: LMTP beyond this machine: it is for use between a mail system's"
+                " parts, everyone who can connect is taken for one (RFC 2033 section 5)"
+            )
+
+
 SUSPICIONS: tuple[Suspicion, ...] = (
     _hostname,
     _folders,
+    _lmtp,
     _domains,
     _known,
     _routes,

@@ -37,15 +37,22 @@ _log = structlog.get_logger("gatepost.server")
 class Server:
     """Accepts mail as `config` says; `plugins` come after those of the configuration.
 
-    `addresses` are (protocol, address) pairs once it has started.
+    `addresses` are (protocol, address) pairs once it has started. `patience` is how many seconds a
+    stop waits for messages that are on their way.
     """
 
     def __init__(
-        self, config: Config, plugins: Sequence[Plugin] = (), clock: Clock | None = None
+        self,
+        config: Config,
+        plugins: Sequence[Plugin] = (),
+        clock: Clock | None = None,
+        *,
+        patience: float = PATIENCE,
     ) -> None:
         self._config = config
         self._plugins = plugins
         self._clock = clock
+        self._patience = patience
         self._stack = AsyncExitStack()
         self.addresses: list[tuple[str, str]] = []
 
@@ -66,7 +73,7 @@ class Server:
             watcher.start()
             stack.push_async_callback(watcher.stop)
             worker = Worker(policy, lenient_paths=self._config.smtp.lenient_paths)
-            stack.push_async_callback(worker.drain, PATIENCE)
+            stack.push_async_callback(worker.drain, self._patience)
             await self._listen(worker, stack)
             self._stack = stack.pop_all()
 

@@ -1,0 +1,111 @@
+"""LMTP over TCP and unix sockets, beside SMTP, with a client nobody here wrote."""
+
+import asyncio
+import smtplib
+
+import msgspec
+import pytest
+from tests.server.loopback import config, run
+
+from gatepost.config.listen import InetAddress, UnixAddress
+from gatepost.config.schema import Listen, Route, Traps
+from gatepost.testing import Capture
+
+ANY = InetAddress("127.0.0.1", 0)
+LETTER = b"Subject: x\r\n\r\ntext\r\n"
+
+
+def listening(folder, *listen, **more):
+    return msgspec.structs.replace(config(folder, **more), listen=listen)
+
+
+def connect(address):
+    """`smtplib.LMTP` takes a host and a port, or a path."""
+    if address.startswith("unix:"):
+        return smtplib.LMTP(address.removeprefix("unix:"), local_hostname="client.example")
+    host, _, port = address.rpartition(":")
+    return smtplib.LMTP(host, int(port), local_hostname="client.example")
+
+
+def sent(address, recipients):
+    """Send a message; the replies to its end, one for each recipient (smtplib reads the first)."""
+    with connect(address) as client:
+        assert client.ehlo()[0] == 250
+        client.mail("a@client.example")
+        assert [client.rcpt(one)[0] for one in recipients] == [250] * len(recipients)
+        replies = [client.data(LETTER)]
+        replies += [client.getreply() for _ in recipients[1:]]
+        assert client.noop()[0] == 250
+    return [f"{code} {text.decode()}" for code, text in replies]
+
+
+@pytest.mark.parametrize("address", [ANY, UnixAddress("lmtp.sock")], ids=["tcp", "unix"])
+def test_a_message_for_several(tmp_path, loop, address):
+    capture = Capture()
+
+    async def scenario(house):
+        [(protocol, where)] = house.server.addresses
+        assert protocol == "lmtp"
+        return await asyncio.to_thread(sent, where, ["one@example.com", "two@example.com"])
+
+    made = listening(tmp_path, Listen(address=address, protocol="lmtp"))
+    replies = run(scenario, made, [capture], loop=loop)
+    assert [one[:13] for one in replies] == ["250 2.0.0 Ok,"] * 2
+    [message] = capture.messages
+    assert message.recipients == ["one@example.com", "two@example.com"]
+    assert b" with LMTP id " in message.content
+
+
+def test_targets_that_differ(tmp_path, loop):
+    (tmp_path / "file").write_text("no folder")
+    routes = [Route(for_=["two@example.com"], to="maildir:file/x"), Route(to="maildir:box")]
+    made = listening(tmp_path, Listen(address=ANY, protocol="lmtp"))
+    made = msgspec.structs.replace(made, route=routes)
+
+    async def scenario(house):
+        to = [f"{one}@example.com" for one in ("one", "two", "three")]
+        return await asyncio.to_thread(sent, house.server.addresses[0][1], to)
+
+    replies = run(scenario, made, loop=loop)
+    assert [one[:3] for one in replies] == ["250", "451", "250"]
+    assert len(list((tmp_path / "box" / "new").iterdir())) == 1
+
+
+def test_a_trap(tmp_path):
+    (tmp_path / "traps").write_text("trap@example.com\n")
+    made = listening(
+        tmp_path,
+        Listen(address=ANY, protocol="lmtp"),
+        traps=Traps(lists=["traps"], delay=0.0),
+    )
+
+    def refused(address):
+        with connect(address) as client:
+            client.ehlo()
+            client.mail("a@client.example")
+            codes = [client.rcpt(f"{one}@example.com")[0] for one in ("one", "trap", "two")]
+            with pytest.raises(smtplib.SMTPDataError) as error:
+                client.data(LETTER)
+            return codes, error.value.smtp_code, client.noop()[0]
+
+    async def scenario(house):
+        return await asyncio.to_thread(refused, house.server.addresses[0][1])
+
+    assert run(scenario, made) == ([250, 250, 250], 554, 250)
+
+
+def test_both_protocols_at_once(tmp_path):
+    made = listening(tmp_path, Listen(address=ANY), Listen(address=ANY, protocol="lmtp"))
+
+    def greetings(addresses):
+        answers = {}
+        for protocol, address in addresses:
+            host, _, port = address.rpartition(":")
+            with smtplib.SMTP(host, int(port)) as client:
+                answers[protocol] = [client.docmd(f"{verb} x")[0] for verb in ("EHLO", "LHLO")]
+        return answers
+
+    async def scenario(house):
+        return await asyncio.to_thread(greetings, house.server.addresses)
+
+    assert run(scenario, made) == {"smtp": [250, 500], "lmtp": [500, 250]}

@@ -1,0 +1,203 @@
+"""LMTP: one decision about a message, one reply for each recipient, each target's own result."""
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+from tests.session.dialogue import REFUSED, TRAPS, config, plugin
+
+from gatepost.config.schema import Route
+from gatepost.delivery.routes import Router
+from gatepost.delivery.target import DeliveryError
+from gatepost.model.decision import deny
+from gatepost.testing import play
+
+ENVELOPE = """
+    S: 220 localhost LMTP Gatepost
+    C: LHLO client.example
+    S: 250
+    C: MAIL FROM:<a@client.example>
+    C: RCPT TO:<one@example.com>
+    C: RCPT TO:<two@example.com>
+    S: 250
+    S: 250
+    S: 250
+"""
+CONTENT = """
+    C: DATA
+    S: 354
+    C: Subject: hello
+    C:
+    C: text
+    C: .
+"""
+
+
+def lmtp(transcript, plugins=(), **options):
+    return play(transcript, plugins, protocol="lmtp", **options)
+
+
+def test_lhlo_offers_what_ehlo_does():
+    replies = lmtp("S: 220\nC: LHLO x\nS: 250").replies
+    assert replies[1] == play("S: 220\nC: EHLO x\nS: 250").replies[1]
+
+
+def test_a_message_is_taken_for_each_recipient():
+    played = lmtp(ENVELOPE + CONTENT + "S: 250 2.0.0 Ok, *\nS: 250 2.0.0 Ok, *\nC: QUIT\nS: 221")
+    [message] = played.messages
+    assert message.recipients == ["one@example.com", "two@example.com"]
+    assert b" with LMTP id " in message.content
+
+
+def test_received_says_so_of_an_international_message():
+    mail = "C: MAIL FROM:<> SMTPUTF8\nC: RCPT TO:<ö@example.com>\nS: 250\nS: 250\n"
+    played = lmtp("S: 220\nC: LHLO x\nS: 250\n" + mail + CONTENT + "S: 250")
+    assert b" with UTF8LMTP id " in played.messages[0].content
+
+
+def test_a_trap_refuses_data_once_and_the_transaction_is_gone():
+    trap = "C: RCPT TO:<trap@example.com>\nS: 250\n"
+    after = "C: DATA\nC: NOOP\nS: 503 5.5.1 Bad sequence of commands: MAIL first\nS: 250"
+    played = lmtp(ENVELOPE + trap + f"C: DATA\nS: {REFUSED}\n" + after, traps=TRAPS)
+    assert played.messages == []
+
+
+def test_a_trap_refuses_the_only_chunk_for_each_recipient():
+    trap = "C: RCPT TO:<trap@example.com>\nS: 250\nC: BDAT 3 LAST\nC: x\nC: NOOP\n"
+    played = lmtp(ENVELOPE + trap + f"S: {REFUSED}\n" * 3 + "S: 250", traps=TRAPS)
+    assert played.messages == []
+
+
+def test_a_trap_refuses_the_first_chunk_once_and_the_last_for_each_recipient():
+    trap = "C: RCPT TO:<trap@example.com>\nS: 250\nC: BDAT 3\nC: x\n"
+    played = lmtp(
+        ENVELOPE
+        + trap
+        + f"S: {REFUSED}\nC: BDAT 3 LAST\nC: x\nC: NOOP\n"
+        + "S: 503\n" * 3
+        + "S: 250",
+        traps=TRAPS,
+    )
+    assert played.messages == []
+
+
+@pytest.mark.parametrize("hook", ["headers", "message", "deliver"])
+def test_a_refusal_by_a_plugin_is_told_for_each_recipient(hook):
+    played = lmtp(
+        ENVELOPE + CONTENT + "S: 554 5.7.1 no [*]\n" * 2 + "C: NOOP\nS: 250",
+        [plugin(**{f"on_{hook}": lambda *_args: deny("no")})],
+    )
+    assert played.messages == []
+    assert played.replies[-3] == played.replies[-2]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "commands"),
+    [("smtp", "EHLO HELO MAIL"), ("lmtp", "LHLO MAIL")],
+)
+def test_help_names_the_protocols_commands(protocol, commands):
+    line = f"S: 214 2.0.0 Commands: {commands} RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT"
+    play(f"S: 220\nC: HELP\n{line}", protocol=protocol)
+
+
+class Target:
+    """Takes messages, or fails."""
+
+    def __init__(self, error=None):
+        self.error, self.taken = error, []
+
+    def deliver(self, delivery):
+        if self.error is not None:
+            raise self.error
+        self.taken.append([str(one.address) for one in delivery.recipients])
+
+
+class LaterTarget(Target):
+    """Does the same, but has to be waited for."""
+
+    async def deliver(self, delivery):
+        super().deliver(delivery)
+
+
+def deliver(monkeypatch, end, *routes, protocol="lmtp", plugins=()):
+    """Deliver to one and two with these routes, nobody capturing; return the log's events."""
+    router = Router(routes, hostname="mx.example.com")
+    monkeypatch.setattr("gatepost.testing.Capture.on_deliver", lambda *_args: None)
+    monkeypatch.setattr("gatepost.session.assemble.make_router", lambda *_args, **_options: router)
+    with capture_logs() as logs:
+        lmtp(ENVELOPE + CONTENT + end + "C: NOOP\nS: 250", plugins)
+    return logs
+
+
+FULL = DeliveryError("Disk full", detail="/secret")
+GONE = DeliveryError("Not here", permanent=True)
+
+
+@pytest.mark.parametrize("kind", [Target, LaterTarget])
+def test_each_recipient_has_its_targets_result(monkeypatch, kind):
+    one, rest, told = kind(FULL), kind(), []
+    fact = plugin(on_delivered=told.append)
+    end = "S: 451 4.3.0 Disk full [*]\nS: 250 2.0.0 Ok, *\n"
+    logs = deliver(monkeypatch, end, (["one@example.com"], one), (["*"], rest), plugins=[fact])
+    assert (one.taken, rest.taken) == ([], [["two@example.com"]])
+    [tx] = told
+    assert [str(rcpt.address) for rcpt in tx.recipients] == ["two@example.com"]
+    assert [(str(rcpt.address), rcpt.reply.code) for rcpt in tx.refused] == [
+        ("one@example.com", 451)
+    ]
+    events = {log["event"]: log for log in logs}
+    assert events["not delivered"]["detail"] == "/secret"
+    assert events["accepted"]["recipients"] == ["two@example.com"]
+
+
+def test_the_order_is_that_of_the_recipients(monkeypatch):
+    end = "S: 250 2.0.0 Ok, *\nS: 554 5.3.0 Not here [*]\n"
+    deliver(monkeypatch, end, (["two@example.com"], Target(GONE)), (["*"], Target()))
+
+
+def test_nobody_has_it_where_no_target_took_it(monkeypatch):
+    told = []
+    end = "S: 451 4.3.0 Disk full [*]\nS: 554 5.3.0 Not here [*]\n"
+    deliver(
+        monkeypatch,
+        end,
+        (["one@example.com"], Target(FULL)),
+        (["*"], Target(GONE)),
+        plugins=[plugin(on_delivered=told.append)],
+    )
+    assert told == []
+
+
+def test_the_plugins_are_told_of_the_first_success(monkeypatch):
+    outcomes = []
+    deliver(
+        monkeypatch,
+        "S: 451 4.3.0 Disk full [*]\nS: 250 2.0.0 Ok, *\n",
+        (["one@example.com"], Target(FULL)),
+        (["*"], Target()),
+        plugins=[plugin(after_deliver=lambda _tx, outcome: outcomes.append(outcome.reply))],
+    )
+    [reply] = outcomes
+    assert (reply.code, [one.code for one in reply.each]) == (250, [451, 250])
+
+
+def test_a_recipient_without_a_route_at_the_end(monkeypatch):
+    """Only where routes have changed since RCPT."""
+    taken = Target()
+
+    def split(_router, _recipients):
+        raise DeliveryError("A recipient's mail cannot be delivered now")
+
+    monkeypatch.setattr(Router, "split", split)
+    end = "S: 451 4.3.0 A recipient's mail cannot be delivered now [*]\n" * 2
+    deliver(monkeypatch, end, (["*"], taken))
+    assert taken.taken == []
+
+
+def test_two_routes_of_one_configuration(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    routes = [Route(for_=["one@example.com"], to="maildir:file/x"), Route(to="maildir:box")]
+    made = msgspec.structs.replace(config(), base=tmp_path, route=routes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gatepost.testing.Capture.on_deliver", lambda *_args: None)
+        lmtp(ENVELOPE + CONTENT + "S: 451\nS: 250", config=made)
+    assert len(list((tmp_path / "box" / "new").iterdir())) == 1
