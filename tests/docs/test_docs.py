@@ -30,6 +30,7 @@ from gatepost.plugin.loader import load_plugin
 from gatepost.session import policy, rules
 from gatepost.session import replies as session_replies
 from gatepost.testing import play
+from gatepost.wire import lmtp
 from gatepost.wire.smtp import replies as wire_replies
 from gatepost.wire.smtp.commands import State
 from gatepost.wire.smtp.params import PARAMETERS
@@ -39,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 SOURCE = ROOT / "src" / "gatepost"
 PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md"])
-MINE = ["configuration", "operation", "plugins", "protocol", "traps"]
+MINE = ["configuration", "embedding", "operation", "plugins", "protocol", "traps"]
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s:]*)\)")
 FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
@@ -314,6 +315,12 @@ def test_every_reply_of_the_protocol_is_listed():
     assert isinstance(wire_replies.START_MAIL_INPUT, Reply)
     faults = [one for one in constants(wire_replies) if one.code >= 400]
     assert written_replies("Faults of the protocol") == shown(faults)
+
+
+def test_every_reply_of_lmtp_is_listed():
+    assert written_replies("Faults of LMTP") == shown(
+        [lmtp.LHLO_ONLY, lmtp.LHLO_FIRST, lmtp.NO_RECIPIENTS]
+    )
 
 
 def test_every_answer_to_a_command_is_listed():

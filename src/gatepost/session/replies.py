@@ -12,12 +12,8 @@ CLOSING = Reply(221, "Closing connection", "2.0.0", close=True)
 CANNOT_VERIFY = Reply(252, "Cannot verify, send some mail and see", "2.5.0")
 NOT_IMPLEMENTED = Reply(502, "Command not implemented", "5.5.1")
 UNKNOWN_COMMAND = Reply(500, "Command not recognised", "5.5.1")
-HELP = {
-    "smtp": Reply(
-        214, "Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT", "2.0.0"
-    ),
-    "lmtp": Reply(214, "Commands: LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT", "2.0.0"),
-}
+HELP = Reply(214, "Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT", "2.0.0")
+HELP_LMTP = Reply(214, "Commands: LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT", "2.0.0")
 
 # RFC 5321 s3.8 and s4.5.3.2: the connection is closed after these
 TOO_MANY_ERRORS = Reply(421, "Too many errors", "4.7.0", close=True)

@@ -137,8 +137,11 @@ def _text_or(usual: Reply, code: int) -> "Callable[..., Reply]":
     return proceed
 
 
+_HELP = {"smtp": r.HELP, "lmtp": r.HELP_LMTP}
+
+
 def _help(engine: "Engine", answer: Answer | None, *_args: Any) -> Reply:
-    return _said_or(r.HELP[engine.session.protocol], 214, answer)
+    return _said_or(_HELP[engine.session.protocol], 214, answer)
 
 
 def _helo(engine: "Engine", _answer: Answer | None, _session: Session, name: str) -> Result:
