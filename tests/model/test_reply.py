@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.wire.invariants import assert_replies_well_formed
 
-from gatepost.model.reply import MAX_LINE, MAX_LINES, Reply
+from gatepost.model.reply import MAX_LINE, MAX_LINES, RecipientReplies, Reply
 
 ENHANCED = st.sampled_from([None, "5.7.1", "5.123.456"])
 
@@ -131,3 +131,13 @@ def test_equality_and_text():
     assert Reply(250, "a") != "250 a"
     assert str(Reply(250, "a\nb", "2.0.0")) == "250-2.0.0 a\n250 2.0.0 b"
     assert repr(Reply(250, "a")) == "<Reply 250 a>"
+
+
+def test_replies_of_recipients():
+    no, ok, later = Reply(550, "no", "5.7.1"), Reply(250, "ok", "2.0.0"), Reply(451, "later")
+    replies = RecipientReplies([no, ok, later])
+    assert replies.each == (no, ok, later)
+    assert (replies.code, replies.enhanced, replies.text) == (250, "2.0.0", "ok")
+    assert replies.encoded == b"550 5.7.1 no\r\n250 2.0.0 ok\r\n451 later\r\n"
+    assert str(replies) == "550 5.7.1 no\n250 2.0.0 ok\n451 later"
+    assert RecipientReplies([later, no]).code == 451

@@ -99,6 +99,17 @@ def test_help_names_the_protocols_commands(protocol, commands):
     play(f"S: 220\nC: HELP\n{line}", protocol=protocol)
 
 
+def test_smtp_has_one_answer_and_names_whom_it_is_about(monkeypatch):
+    router = Router([(["two@example.com"], Target(FULL)), (["*"], Target())], hostname="x.example")
+    monkeypatch.setattr("gatepost.testing.Capture.on_deliver", lambda *_args: None)
+    monkeypatch.setattr("gatepost.session.assemble.make_router", lambda *_args, **_options: router)
+    envelope = ENVELOPE.replace("LHLO", "EHLO").replace("LMTP", "ESMTP")
+    with capture_logs() as logs:
+        play(envelope + CONTENT + "S: 451 4.3.0 Disk full [*]\nC: NOOP\nS: 250")
+    [failed] = [log for log in logs if log["event"] == "not delivered"]
+    assert failed["recipients"] == ["two@example.com"]
+
+
 class Target:
     """Takes messages, or fails."""
 
@@ -146,6 +157,7 @@ def test_each_recipient_has_its_targets_result(monkeypatch, kind):
     ]
     events = {log["event"]: log for log in logs}
     assert events["not delivered"]["detail"] == "/secret"
+    assert events["not delivered"]["recipients"] == ["one@example.com"]
     assert events["accepted"]["recipients"] == ["two@example.com"]
 
 

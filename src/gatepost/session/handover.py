@@ -18,6 +18,7 @@ from gatepost.session.policy import Policy
 async def hand_over(policy: Policy, tx: Transaction) -> Reply:
     """Deliver to every recipient; return the reply to the end of the message."""
     assert tx.message is not None
+    recipients = tx.recipients
     try:
         for target, recipients in policy.router.split(tx.recipients):
             pending = target.deliver(Delivery(tx, recipients, tx.message))
@@ -25,7 +26,7 @@ async def hand_over(policy: Policy, tx: Transaction) -> Reply:
                 await need_task()
                 await pending
     except DeliveryError as error:
-        return _not_delivered(policy, tx, error)
+        return _not_delivered(policy, tx, recipients, error)
     return accepted(tx)
 
 
@@ -37,7 +38,7 @@ async def hand_over_each(policy: Policy, tx: Transaction) -> Reply:
     try:
         shares = policy.router.split(tx.recipients)
     except DeliveryError as error:
-        return _not_delivered(policy, tx, error)
+        return _not_delivered(policy, tx, tx.recipients, error)
     results: dict[Recipient, Reply] = {}
     for target, recipients in shares:
         assert tx.message is not None
@@ -48,7 +49,7 @@ async def hand_over_each(policy: Policy, tx: Transaction) -> Reply:
                 await need_task()
                 await pending
         except DeliveryError as error:
-            reply = _not_delivered(policy, tx, error)
+            reply = _not_delivered(policy, tx, recipients, error)
         results |= dict.fromkeys(recipients, reply)
     replies = [results[one] for one in tx.recipients]
     _refuse(tx, results)
@@ -70,8 +71,16 @@ HAND_OVER: dict[str, Callable[[Policy, Transaction], Coroutine[Any, Any, Reply]]
 }
 
 
-def _not_delivered(policy: Policy, tx: Transaction, error: DeliveryError) -> Reply:
-    policy.log.warning("not delivered", ref=tx.id, detail=error.detail, permanent=error.permanent)
+def _not_delivered(
+    policy: Policy, tx: Transaction, recipients: list[Recipient], error: DeliveryError
+) -> Reply:
+    policy.log.warning(
+        "not delivered",
+        ref=tx.id,
+        recipients=[str(one.address) for one in recipients],
+        detail=error.detail,
+        permanent=error.permanent,
+    )
     code, enhanced = (554, "5.3.0") if error.permanent else (451, "4.3.0")
     return Reply(code, error.text, enhanced).with_reference(tx.id)
 
