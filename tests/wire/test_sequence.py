@@ -198,5 +198,5 @@ def test_quit_behind_the_message():
 
 def test_junk_is_what_moves_no_mail():
     assert {event.__name__ for event in JUNK} == {
-        "Ehlo", "Helo", "Rset", "Noop", "Vrfy", "Expn", "Help", "Unknown",
+        "Ehlo", "Helo", "Rset", "Noop", "Vrfy", "Expn", "Help", "Unknown", "Xclient",
     }  # fmt: skip

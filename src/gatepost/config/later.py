@@ -48,11 +48,6 @@ LATER = (
         'TLS is not available yet, expected "none"',
     ),
     Later(
-        "listen[].proxy_from",
-        lambda value: not value,
-        "the PROXY protocol is not available yet, expected no networks",
-    ),
-    Later(
         "tls.certificates",
         lambda value: not value,
         "TLS is not available yet, expected no certificates",

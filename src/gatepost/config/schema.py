@@ -93,6 +93,14 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "Whoever may send the header may claim any client address: nobody, unasked.",
         ),
     ] = ()
+    xclient_from: Annotated[
+        Sequence[IPv4Network | IPv6Network],
+        Key(
+            Items(texts.NETWORK),
+            "Networks of hosts in front that may say with XCLIENT who the client is.",
+            "Whoever may send the command may claim any client address: nobody, unasked.",
+        ),
+    ] = ()
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -188,6 +196,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             " for the end: slow, but alive.",
         ),
     ] = parse_duration("10m")
+    proxy_timeout: Annotated[
+        float,
+        Key(
+            duration("100ms", "1m"),
+            "The wait for a PROXY header, from those that must send one.",
+            "As Postfix's smtpd_upstream_proxy_timeout: a proxy is near and sends it first of all.",
+        ),
+    ] = parse_duration("5s")
     hook_timeout: Annotated[
         float,
         Key(

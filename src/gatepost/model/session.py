@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gatepost.model.address import Address
     from gatepost.model.message import Message
+    from gatepost.model.proxy import ProxyHeader
     from gatepost.model.reply import Reply
 
 
@@ -32,6 +35,9 @@ class Session(msgspec.Struct, eq=False):
     `helo` is the argument of HELO, EHLO or LHLO ("" before it), `extended` whether it was not HELO,
     `protocol` what is spoken ("smtp" or "lmtp"), `notes` a plugin's memory for as long as the
     connection lives.
+
+    `peer` and `local` are what a trusted host in front says, where there is one: `via` is then its
+    own address, `proxy` its PROXY header, `xclient` the attributes of XCLIENT by upper-case name.
     """
 
     id: str
@@ -44,6 +50,9 @@ class Session(msgspec.Struct, eq=False):
     transactions: int = 0
     notes: dict[str, Any] = {}
     protocol: str = "smtp"
+    via: Endpoint | None = None
+    proxy: ProxyHeader | None = None
+    xclient: Mapping[str, str] | None = None
 
     @property
     def started_at(self) -> datetime:

@@ -25,13 +25,15 @@ import structlog
 from gatepost.model.reply import Reply
 from gatepost.model.session import Endpoint, Session
 from gatepost.plugin.inline import UNFINISHED, finish, first_step
+from gatepost.server.caller import Caller
+from gatepost.server.networks import is_within
 from gatepost.session import replies as r
 from gatepost.session.engine import Engine
 from gatepost.wire.lmtp import LmtpServer
 from gatepost.wire.smtp import SmtpServer
 from gatepost.wire.smtp.commands import JUNK
 from gatepost.wire.smtp.events import Event
-from gatepost.wire.smtp.server import Signal
+from gatepost.wire.smtp.server import EXTENSIONS, Signal
 
 if TYPE_CHECKING:
     from gatepost.server.worker import Worker
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 MAX_UNREAD = 256 * 1024
 # Events answered before others get their turn: one read may hold thousands of pipelined commands.
 BATCH = 100
+# For hosts in front that may say who the client is.
+WITH_XCLIENT = EXTENSIONS | {"XCLIENT"}
 # What a client needs to read a refusal and close, in seconds.
 LINGER = 5.0
 
@@ -53,10 +57,12 @@ class Connection(asyncio.Protocol):
     """A client, from accept to close.
 
     `local` is the address it came in at, None where the listener has several and it must be asked;
-    `protocol` is one of WIRES.
+    `protocol` is one of WIRES. Where the socket alone does not tell who the client is, `caller`
+    does.
     """
 
     __slots__ = (
+        "_caller",
         "_engine",
         "_eof",
         "_lingering",
@@ -77,11 +83,16 @@ class Connection(asyncio.Protocol):
     _engine: Engine
 
     def __init__(
-        self, worker: "Worker", local: Endpoint | None = None, protocol: str = "smtp"
+        self,
+        worker: "Worker",
+        local: Endpoint | None = None,
+        protocol: str = "smtp",
+        caller: Caller | None = None,
     ) -> None:
         self._worker = worker
         self._local = local
         self._protocol = protocol
+        self._caller = caller
         self._wire = WIRES[protocol](worker.wire_limits, worker.paths)
         self._task: asyncio.Task[Reply | None] | None = None
         self._may_write = True
@@ -97,18 +108,49 @@ class Connection(asyncio.Protocol):
         worker = self._worker
         # uvloop's transports have the interface of asyncio.Transport, but do not derive from it
         self._transport = cast("asyncio.Transport", transport)
-        peer = endpoint(transport.get_extra_info("peername"))
-        local = self._local or endpoint(transport.get_extra_info("sockname"))
-        self.host = peer.host
-        session = Session(
-            worker.next_id(), peer, local, worker.policy.clock.time(), protocol=self._protocol
-        )
-        self._engine = Engine(worker.policy, session)
+        caller = self._caller
+        if caller is None:
+            peer = endpoint(transport.get_extra_info("peername"))
+            local = self._local or endpoint(transport.get_extra_info("sockname"))
+            session = Session(
+                worker.next_id(), peer, local, worker.policy.clock.time(), protocol=self._protocol
+            )
+            self._engine = Engine(worker.policy, session)
+        else:
+            session = self._called(caller)
+        self.host = session.peer.host
         refusal = worker.admit(self)
         if refusal is None:
             self._pump()
         else:
             self._turn_away(refusal)
+
+    def _called(self, caller: Caller) -> Session:
+        """Begin a session for whom somebody may have spoken, or who may speak for others."""
+        worker = self._worker
+        session = Session(
+            worker.next_id(),
+            caller.peer,
+            caller.local,
+            worker.policy.clock.time(),
+            via=caller.via,
+            proxy=caller.proxy,
+            protocol=self._protocol,
+        )
+        self._engine = Engine(worker.policy, session)
+        self._trust(trusted=caller.may_name)
+        return session
+
+    def _trust(self, *, trusted: bool) -> None:
+        self._engine.gate = self if trusted else None
+        self._wire.extensions = WITH_XCLIENT if trusted else EXTENSIONS
+
+    def readmit(self, session: Session, address: str | None) -> Reply | None:
+        """See `gatepost.session.xclient.Gate`."""
+        assert self._caller is not None
+        if address is not None:
+            self._trust(trusted=is_within(address, self._caller.xclient_from))
+        return self._worker.readmit(self, session.peer.host)
 
     def _turn_away(self, refusal: Reply) -> None:
         """Refuse the whole connection: it must not take the place of another by lingering."""

@@ -8,7 +8,7 @@ Everything that can fail does so in `start`, and then leaves nothing behind.
 
 import asyncio
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -16,12 +16,14 @@ from typing import Self
 
 import structlog
 
-from gatepost.config.schema import Config
+from gatepost.config.schema import Config, Listen
 from gatepost.lists.entry import LineError
 from gatepost.lists.source import Change
 from gatepost.lists.watch import ListWatcher
+from gatepost.model.session import Endpoint
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.clock import Clock
+from gatepost.server.arrival import Arrival
 from gatepost.server.connection import Connection
 from gatepost.server.listener import BACKLOG, bind, bound_address, single_address
 from gatepost.server.worker import Worker
@@ -81,7 +83,7 @@ class Server:
         addresses: list[tuple[str, str]] = []
         for listen in self._config.listen:
             sock = bind(listen.address, self._config.base)
-            factory = functools.partial(Connection, worker, single_address(sock), listen.protocol)
+            factory = _protocol(worker, listen, single_address(sock))
             listener = await worker.loop.create_server(factory, sock=sock, backlog=BACKLOG)
             stack.callback(listener.close)
             addresses.append((listen.protocol, bound_address(sock)))
@@ -102,6 +104,15 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         await self.stop()
+
+
+def _protocol(
+    worker: Worker, listen: Listen, local: Endpoint | None
+) -> Callable[[], asyncio.Protocol]:
+    """Return what makes a listener's protocol; only where somebody is trusted it has to ask who."""
+    if listen.proxy_from or listen.xclient_from:
+        return functools.partial(Arrival, worker, listen, local)
+    return functools.partial(Connection, worker, local, listen.protocol)
 
 
 def _make_folder(path: Path) -> Path:

@@ -13,6 +13,7 @@ from gatepost.wire.smtp.path import LENIENT, STRICT
 from gatepost.wire.smtp.server import WireLimits
 
 if TYPE_CHECKING:
+    from gatepost.server.arrival import Arrival
     from gatepost.server.connection import Connection
 
 # How often silent connections are looked for, in seconds.
@@ -20,7 +21,7 @@ SWEEP = 1.0
 
 
 class Worker:
-    """Connections and what they share.
+    """Connections and what they share; `expected` are those that have to say first whose they are.
 
     `now` is the event loop's time, at most SWEEP seconds old: good enough for time-outs and free
     to read.
@@ -35,6 +36,7 @@ class Worker:
         self.now = self.loop.time()
         self.draining = False
         self.connections: set[Connection] = set()
+        self.expected: set[Arrival] = set()
         self._by_host: dict[str, int] = {}
         self._tasks: set[asyncio.Future[None]] = set()
         self._empty = asyncio.Event()
@@ -58,6 +60,24 @@ class Worker:
             return r.TOO_MANY_CONNECTIONS
         return None
 
+    def expect(self, arrival: "Arrival") -> bool:
+        """Take note of a connection that has to say whose it is; return False if it has no place.
+
+        Hosts are not counted here: it comes from a proxy, which brings many.
+        """
+        if len(self.connections) + len(self.expected) >= self.policy.limits.connections:
+            return False
+        self.expected.add(arrival)
+        return True
+
+    def readmit(self, connection: "Connection", host: str) -> Reply | None:
+        """Take note that a connection is another host's; return the refusal if it has too many."""
+        if self.draining:
+            return r.SHUTTING_DOWN
+        self.forget(connection)
+        connection.host = host
+        return self.admit(connection)
+
     def forget(self, connection: "Connection") -> None:
         """Take note that a connection is gone."""
         self.connections.discard(connection)
@@ -80,10 +100,14 @@ class Worker:
         self.now = self.loop.time()
         for connection in tuple(self.connections):
             connection.sweep(self.now)
+        for arrival in tuple(self.expected):
+            arrival.sweep(self.now)
 
     async def drain(self, patience: float) -> None:
         """End all sessions: idle ones now, the others after their message or `patience` seconds."""
         self.draining = True
+        for arrival in tuple(self.expected):
+            arrival.abort()
         for connection in tuple(self.connections):
             if connection.idle:
                 connection.dismiss(r.SHUTTING_DOWN)

@@ -14,7 +14,7 @@ Security: a refusal's text comes from the core, the configuration or a plugin, n
 exception. Whatever goes wrong inside is logged and answered with 421 or 451, not with silence.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from gatepost.model.decision import Verdict
@@ -31,9 +31,11 @@ from gatepost.session.policy import Policy
 from gatepost.session.record import log_accepted, log_refusal, log_trap
 from gatepost.session.steps import DATA, DELIVER, HEADERS, MESSAGE, STEPS, Result, Step
 from gatepost.session.trace import received
+from gatepost.session.xclient import Gate, claimed
 from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp.commands import JUNK
 from gatepost.wire.smtp.replies import START_MAIL_INPUT
+from gatepost.wire.smtp.xclient import KEYWORD
 
 Handling = Coroutine[Any, Any, Reply | None]
 Handled = Reply | Handling | None
@@ -43,7 +45,8 @@ class Engine:
     """Policy applied to one connection.
 
     `tx` is the open transaction; `delivering` is true from when a target has the message until all
-    are told of it: the coroutine must not be cancelled then.
+    are told of it: the coroutine must not be cancelled then. `gate` is None unless the client is
+    a trusted host that may send XCLIENT.
     """
 
     __slots__ = (
@@ -53,14 +56,16 @@ class Engine:
         "_junk",
         "_verdict",
         "delivering",
+        "gate",
         "policy",
         "session",
         "tx",
     )
 
-    def __init__(self, policy: Policy, session: Session) -> None:
+    def __init__(self, policy: Policy, session: Session, gate: Gate | None = None) -> None:
         self.policy = policy
         self.session = session
+        self.gate = gate
         self._chains = policy.plugins.busy
         self.tx: Transaction | None = None
         self.delivering = False
@@ -230,6 +235,25 @@ class Engine:
             self._close(tx)
             await self._notify("reset", tx)
 
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """What EHLO offers this client."""
+        offered = self.policy.keywords
+        return offered if self.gate is None else (*offered, KEYWORD)
+
+    async def restart(self, attributes: Mapping[str, str]) -> Reply:
+        """Go on as if another client had just connected, whom XCLIENT has named."""
+        assert self.gate is not None
+        session = claimed(self.session, attributes, self.policy.clock.time())
+        refusal = self.gate.readmit(session, attributes.get("ADDR"))
+        if refusal is not None:
+            return refusal
+        await self._notify("disconnect", self.session)
+        self.session = session
+        result = self.run(STEPS[e.Connected], None)
+        reply = result if isinstance(result, Reply) else await result
+        return reply if reply.code < 400 else reply.closing()
+
     def disconnected(self) -> Coroutine[Any, Any, None] | None:
         """Clean up after a connection that is gone; what has to be waited for is returned."""
         if self.tx is None and not self.policy.plugins.notifications["disconnect"]:
@@ -254,6 +278,10 @@ class Engine:
 
 def _rset(engine: Engine, _event: e.Rset) -> Handled:
     return r.OK if engine.tx is None else engine.reset_and(r.OK)
+
+
+def _xclient(engine: Engine, event: e.Xclient) -> Handled:
+    return engine.restart(event.attributes)
 
 
 def _expn(_engine: Engine, _event: e.Expn) -> Reply:
@@ -288,6 +316,7 @@ def _given(_engine: Engine, event: e.Fault | e.Due) -> Reply:
 _OTHERS: dict[type[e.Event], Callable[[Engine, Any], Handled]] = {
     e.Rset: _rset,
     e.Expn: _expn,
+    e.Xclient: _xclient,
     e.Bdat: _bdat,
     e.Content: _content,
     e.ChunkEnd: _chunk_end,

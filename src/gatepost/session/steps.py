@@ -150,11 +150,13 @@ def _helo(engine: "Engine", _answer: Answer | None, _session: Session, name: str
 
 def _ehlo(engine: "Engine", _answer: Answer | None, _session: Session, name: str) -> Result:
     result = engine.greeted(name, engine.policy.ehlo, extended=True)
-    return _offer(engine, result) if "ehlo" in engine.policy.plugins.busy else result
+    if engine.gate is not None or "ehlo" in engine.policy.plugins.busy:
+        return _offer(engine, result)
+    return result
 
 
 async def _offer(engine: "Engine", greeted: Result) -> Reply:
-    """Let plugins change what EHLO offers."""
+    """Put together what EHLO offers this client; plugins may change it."""
     if not isinstance(greeted, Reply):
         await greeted
     result = engine.run(KEYWORDS, None)
@@ -162,7 +164,7 @@ async def _offer(engine: "Engine", greeted: Result) -> Reply:
 
 
 def _begin_keywords(engine: "Engine", _event: None) -> tuple[Any, ...]:
-    return engine.session, list(engine.policy.keywords)
+    return engine.session, list(engine.keywords)
 
 
 def _keywords(

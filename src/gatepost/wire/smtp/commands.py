@@ -26,6 +26,7 @@ from gatepost.wire.smtp import arguments as a
 from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp import replies as r
 from gatepost.wire.smtp.events import Event
+from gatepost.wire.smtp.xclient import parse_xclient
 
 if TYPE_CHECKING:
     from gatepost.wire.smtp.server import SmtpServer
@@ -68,6 +69,10 @@ TRANSITIONS: dict[str, tuple[State | Reply, ...]] = {
     "HELP": _ANY,
     "QUIT": _ANY,
 }
+# Commands that are there only for whom their extension is offered to; the session starts anew.
+OFFERED_TRANSITIONS: dict[str, tuple[State | Reply, ...]] = {
+    "XCLIENT": (_START,    _START,       r.NESTED_MAIL,    r.NESTED_MAIL, r.CHUNKING,  r.SPOILED),
+}
 # Where a refused BDAT leads: (not the last chunk, the last chunk), by the state it came in.
 AFTER_REFUSED_BDAT: tuple[tuple[State, State], ...] = (
     (_START, _START), (_READY, _READY), (_SPOILED, _READY),
@@ -105,7 +110,14 @@ COMMANDS: dict[str, Command] = {
     for verb, (event, parse, flags) in _ROWS.items()
 }
 
-JUNK = frozenset(row.event for row in COMMANDS.values() if row.flags & Flags.JUNK) | {e.Unknown}
+# By the verb, which is the extension's name too.
+OFFERED: dict[str, Command] = {
+    "XCLIENT": Command(e.Xclient, parse_xclient, OFFERED_TRANSITIONS["XCLIENT"], Flags.JUNK),
+}
+
+JUNK = frozenset(
+    row.event for row in (*COMMANDS.values(), *OFFERED.values()) if row.flags & Flags.JUNK
+) | {e.Unknown}
 
 # A browser or a scanner that was led here to speak SMTP by mistake (cross-protocol attacks).
 FOREIGN_VERBS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})

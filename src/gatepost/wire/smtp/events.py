@@ -112,6 +112,12 @@ class Quit(Event, frozen=True):
     """QUIT."""
 
 
+class Xclient(Event, frozen=True):
+    """XCLIENT: who the client really is, by upper-case attribute; see `wire.smtp.xclient`."""
+
+    attributes: dict[str, str]
+
+
 class Unknown(Event, frozen=True):
     """A command that is not in the table; `verb` is printable ASCII of at most 16 characters."""
 

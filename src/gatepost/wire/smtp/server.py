@@ -33,6 +33,7 @@ from gatepost.wire.smtp.commands import (
     AFTER_REFUSED_BDAT,
     COMMANDS,
     FOREIGN_VERBS,
+    OFFERED,
     Command,
     State,
 )
@@ -90,7 +91,8 @@ class SmtpServer:
     """One connection. See the module for the contract.
 
     `paths` are the patterns of `gatepost.wire.smtp.path` to read addresses with, `extensions` the
-    EHLO keywords whose parameters are understood, `commands` the rows of the protocol by verb.
+    EHLO keywords whose parameters and commands are understood, from the next command on; `commands`
+    the rows of the protocol by verb.
     """
 
     __slots__ = (
@@ -237,7 +239,7 @@ class SmtpServer:
         if not text.isprintable():
             return _unreadable(line)
         verb, _, argument = text.partition(" ")
-        command = self._commands.get(verb) or _any_case(self._commands, verb)
+        command = self._commands.get(verb) or self._uncommon(verb)
         if command is None:
             return _unknown(verb, argument)
         following = command.transitions[self.state]
@@ -248,6 +250,13 @@ class SmtpServer:
             return self._check_chunk(event)
         self._next_state = following
         return event
+
+    def _uncommon(self, verb: str) -> Command | None:
+        """Look a verb up without regard to case, and among what not everybody is offered."""
+        if not verb.isascii():  # `upper` makes ASCII of some letters that are not
+            return None
+        verb = verb.upper()
+        return self._commands.get(verb) or (OFFERED.get(verb) if verb in self.extensions else None)
 
     def _out_of_order(self, command: Command, argument: str, reply: Reply) -> Event | None:
         """Answer a command that may not come now; BDAT's chunk is still to be read.
@@ -293,11 +302,6 @@ class SmtpServer:
             self._reader = Swallow(chunk.size, outcome)
         else:
             self._reader = Swallow(0, MessageFault(r.TOO_BIG_CLOSING))
-
-
-def _any_case(commands: Mapping[str, Command], verb: str) -> Command | None:
-    """Look a verb up without regard to case; `upper` makes ASCII of some letters that are not."""
-    return commands.get(verb.upper()) if verb.isascii() else None
 
 
 def _unreadable(line: bytes) -> Event:

@@ -1,0 +1,103 @@
+"""XCLIENT: a trusted host in front says who the client really is (Postfix, XCLIENT_README).
+
+Values are xtext (RFC 3461 section 4); names, `[UNAVAILABLE]`, `[TEMPUNAVAIL]` and `IPV6:` are read
+in any case and stand in upper case in the event. Addresses are canonical there.
+
+Security: whoever may send it may claim any address, so a server takes it from few or nobody; see
+`gatepost.wire.smtp.server.SmtpServer.extensions`.
+"""
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gatepost.model.reply import Reply
+from gatepost.wire.ip import ipv4, ipv6
+from gatepost.wire.smtp import events as e
+from gatepost.wire.smtp.params import decode_xtext
+
+if TYPE_CHECKING:
+    from gatepost.wire.smtp.server import SmtpServer
+
+UNAVAILABLE = "[UNAVAILABLE]"
+TEMPORARILY_UNAVAILABLE = "[TEMPUNAVAIL]"
+
+# XCLIENT_README, note 1: "syntactically valid NAME and HELO attributes" have at most 255.
+MAX_VALUE = 255
+
+_UNKNOWN = (UNAVAILABLE, TEMPORARILY_UNAVAILABLE)
+_IPV6 = "IPV6:"
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_PORT = re.compile(r"[0-9]{1,5}")
+
+
+def _text(value: str) -> str:
+    if not value:
+        raise ValueError("expected a value")
+    return value
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("expected a host name")
+    return value
+
+
+def _address(value: str) -> str:
+    try:
+        has_prefix = value[: len(_IPV6)].upper() == _IPV6
+        return ipv6(value[len(_IPV6) :]) if has_prefix else ipv4(value)
+    except ValueError:
+        raise ValueError("expected an IPv4 address, or IPV6: and an IPv6 address") from None
+
+
+def _port(value: str) -> str:
+    if not _PORT.fullmatch(value) or int(value) > 0xFFFF:
+        raise ValueError("expected a port")
+    return value
+
+
+def _protocol(value: str) -> str:
+    if value.upper() not in ("SMTP", "ESMTP"):
+        raise ValueError("expected SMTP or ESMTP")
+    return value.upper()
+
+
+ATTRIBUTES: dict[str, Callable[[str], str]] = {
+    "NAME": _name,
+    "ADDR": _address,
+    "PORT": _port,
+    "PROTO": _protocol,
+    "HELO": _text,
+    "LOGIN": _text,
+    "DESTADDR": _address,
+    "DESTPORT": _port,
+}
+# The EHLO keyword, for whom it is offered to.
+KEYWORD = f"XCLIENT {' '.join(ATTRIBUTES)}"
+
+SYNTAX = Reply(501, "Syntax error: expected XCLIENT attribute=value ...", "5.5.4")
+
+
+def parse_xclient(_wire: "SmtpServer", text: str) -> e.Event:
+    """XCLIENT 1*( SP attribute-name "=" attribute-value )."""
+    attributes: dict[str, str] = {}
+    for word in text.split() if text.isascii() else ():
+        name, separator, value = word.partition("=")
+        name = name.upper()
+        if not separator or name not in ATTRIBUTES or name in attributes:
+            return e.Fault(SYNTAX)
+        try:
+            attributes[name] = _value(name, value)
+        except ValueError as error:
+            return e.Fault(Reply(501, f"XCLIENT attribute {name}: {error}", "5.5.4"))
+    return e.Xclient(attributes) if attributes else e.Fault(SYNTAX)
+
+
+def _value(name: str, value: str) -> str:
+    if value.upper() in _UNKNOWN:
+        return value.upper()
+    decoded = decode_xtext(value)
+    if len(decoded) > MAX_VALUE:
+        raise ValueError(f"expected at most {MAX_VALUE} characters")
+    return ATTRIBUTES[name](decoded)
