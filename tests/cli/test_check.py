@@ -220,6 +220,25 @@ def test_a_socket_in_a_folder_that_does_not_exist(run, sound):
     ]
 
 
+@pytest.mark.parametrize("key", ["proxy_from", "xclient_from"])
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "128.0.0.0/1"])
+def test_trust_in_everybody(run, sound, key, network):
+    sound(None, "[[listen]]", f'{key} = ["10.0.0.0/8", "{network}", "fd00::/8"]')
+    assert report(run)[1]["warnings"] == [
+        (
+            f"listen[0].{key} has {network}: whoever connects from there may claim to be any"
+            " client, expected the addresses of your own proxies"
+        )
+    ]
+
+
+def test_trust_in_addresses_where_there_are_none(run, sound):
+    sound(None, "[[listen]]", 'address = "unix:s"', 'proxy_from = ["127.0.0.1/32"]')
+    assert report(run)[1]["warnings"] == [
+        "listen[0].proxy_from is of no use: who connects to unix:s has no IP address"
+    ]
+
+
 def failed(run):
     """Return the errors, which are the same in the report and on standard error."""
     result, found = report(run)

@@ -6,13 +6,13 @@ import socket
 import struct
 from ipaddress import ip_network
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 from tests.server.loopback import ENVELOPE, MESSAGE, Client, config, run
 from tests.wire.headers import LOCAL, TCP6, UNIX, V1, V1_IPV6, addresses, tls, v2, value
 
 from gatepost.config.listen import UnixAddress
-from gatepost.config.schema import Listen
 from gatepost.model.decision import deny
 from gatepost.model.proxy import ProxyTls
 from gatepost.model.session import Endpoint
@@ -44,15 +44,10 @@ class Doorman(Plugin):
         self.left.append(session)
 
 
-def behind(folder, networks=LOOPBACK, *, limits=None, **listen):
-    made = config(folder, limits=limits)
-    only = Listen(address=made.listen[0].address, proxy_from=networks, **listen)
-    return type(made)(
-        listen=[only],
-        limits=made.limits,
-        recipients=made.recipients,
-        route=made.route,
-        base=made.base,
+def behind(folder, networks=LOOPBACK, **more):
+    made = config(folder, **more)
+    return msgspec.structs.replace(
+        made, listen=[msgspec.structs.replace(made.listen[0], proxy_from=networks)]
     )
 
 
@@ -360,9 +355,7 @@ def test_a_stop_does_not_wait_for_headers(tmp_path, loop):
 
 def test_the_other_end_of_a_unix_socket_is_no_proxy(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    made = config(tmp_path)
-    listen = Listen(address=UnixAddress("s"), proxy_from=LOOPBACK)
-    made = type(made)(listen=[listen], recipients=made.recipients, route=made.route, base=tmp_path)
+    made = behind(tmp_path, address=UnixAddress("s"))
 
     async def scenario(house):
         client = await house.connect()

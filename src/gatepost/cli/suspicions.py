@@ -30,6 +30,9 @@ TRAP_PLUGINS = frozenset(
     }
 )
 
+# The shortest prefix of a network that may be one's own: as 10.0.0.0/8 and fd00::/8 have.
+WIDEST = 8
+
 Suspicion = Callable[[Config, Policy, Lists], Iterator[str]]
 
 
@@ -131,10 +134,27 @@ def _lmtp(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
             )
 
 
+def _trusted(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
+    """Warn of trust in whole stretches of the Internet, and of trust that comes to nothing."""
+    for number, listen in enumerate(config.listen):
+        for key in ("proxy_from", "xclient_from"):
+            networks = getattr(listen, key)
+            name = f"listen[{number}].{key}"
+            for network in networks:
+                if network.prefixlen < WIDEST:
+                    yield (
+                        f"{name} has {network}: whoever connects from there may claim to be any"
+                        " client, expected the addresses of your own proxies"
+                    )
+            if networks and isinstance(listen.address, UnixAddress):
+                yield f"{name} is of no use: who connects to {listen.address} has no IP address"
+
+
 SUSPICIONS: tuple[Suspicion, ...] = (
     _hostname,
     _folders,
     _lmtp,
+    _trusted,
     _domains,
     _known,
     _routes,
