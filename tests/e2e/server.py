@@ -24,9 +24,11 @@ hostname = "mx.example.com"
 
 [[listen]]
 address = "127.0.0.1:0"
+{listen}
 
 [limits]
 message_size = {limit}
+{limits}
 
 [recipients]
 domains = ["example.com", "open.example", ".open.example"]
@@ -73,11 +75,16 @@ class Mail:
 
 
 class Server:
-    """One server; `extra` is added to its configuration, `traps` are the lines of its list."""
+    """One server; `extra` is added to its configuration, `traps` are the lines of its list.
 
-    def __init__(self, folder, extra="", *, traps=TRAPS, delay="0s"):
+    `listen` is added to its listener, `limits` to its limits.
+    """
+
+    def __init__(self, folder, extra="", *, listen="", limits="", traps=TRAPS, delay="0s"):
         self.folder = folder
-        (folder / "gatepost.toml").write_text(CONFIG.format(limit=LIMIT, delay=delay) + extra)
+        (folder / "gatepost.toml").write_text(
+            CONFIG.format(limit=LIMIT, limits=limits, delay=delay, listen=listen) + extra
+        )
         (folder / "users").write_text(
             "".join(f"{user}@example.com\n" for user in USERS)
             + "@open.example\n@spoilt.open.example\n"

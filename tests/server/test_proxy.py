@@ -281,6 +281,24 @@ def test_a_health_check_is_nothing_to_speak_of(tmp_path, loop, data, reset):
     assert [one for one in logs if one["log_level"] not in ("debug", "info")] == []
 
 
+def test_whoever_is_gone_before_it_could_be_asked_who_it_was(tmp_path, loop):
+    doorman = Doorman()
+
+    async def scenario(house):
+        for _ in range(20):
+            sock = house.connect_plainly()
+            sock.sendall(V1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+        client = await house.connect()
+        client.send(V1)
+        assert await client.reply() == GREETING
+        await client.close()
+
+    run(scenario, behind(tmp_path), [doorman], loop=loop)
+    assert {one.peer.host for one in doorman.sessions} == {"203.0.113.7"}
+
+
 def test_limits_count_real_clients(tmp_path):
     async def scenario(house):
         async def greeted(host):
@@ -353,7 +371,7 @@ def test_a_stop_does_not_wait_for_headers(tmp_path, loop):
     run(scenario, behind(tmp_path), loop=loop)
 
 
-def test_the_other_end_of_a_unix_socket_is_no_proxy(tmp_path, monkeypatch):
+def test_the_other_end_of_a_unix_socket_is_no_proxy(tmp_path, monkeypatch, loop):
     monkeypatch.chdir(tmp_path)
     made = behind(tmp_path, address=UnixAddress("s"))
 
@@ -362,7 +380,7 @@ def test_the_other_end_of_a_unix_socket_is_no_proxy(tmp_path, monkeypatch):
         assert await client.reply() == GREETING
         await client.close()
 
-    run(scenario, made)
+    run(scenario, made, loop=loop)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,11 @@ class Arrival(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for a header if there has to be one."""
         self._transport = cast("asyncio.Transport", transport)
-        self._peer = endpoint(transport.get_extra_info("peername"))
+        name = transport.get_extra_info("peername")
+        if name is None:  # a health check that is gone already; a Unix socket's name is ""
+            self._transport.abort()
+            return
+        self._peer = endpoint(name)
         if not is_within(self._peer.host, self._listen.proxy_from):
             self._hand_over(None, b"")
         elif not self._worker.expect(self):
