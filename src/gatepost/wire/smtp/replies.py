@@ -25,6 +25,9 @@ MAIL_SYNTAX = Reply(501, "Syntax error: expected MAIL FROM:<address>", "5.1.7")
 RCPT_SYNTAX = Reply(501, "Syntax error: expected RCPT TO:<address>", "5.1.3")
 NEEDS_SMTPUTF8 = Reply(553, "Non-ASCII address needs the SMTPUTF8 parameter", "5.6.7")
 
+# XCLIENT_README of Postfix, "XCLIENT Server response"
+XCLIENT_SYNTAX = Reply(501, "Syntax error: expected XCLIENT attribute=value ...", "5.5.4")
+
 # BDAT: RFC 3030 s2; the size is unknown, so what follows cannot be told from commands
 BDAT_SYNTAX = Reply(501, "Syntax error: expected BDAT size [LAST]", "5.5.4", close=True)
 BDAT_EMPTY = Reply(551, "Empty chunk that is not the last", "5.7.1")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gatepost.model.reply import Reply
 from gatepost.wire.ip import ipv4, ipv6
 from gatepost.wire.smtp import events as e
+from gatepost.wire.smtp import replies as r
 from gatepost.wire.smtp.params import decode_xtext
 
 if TYPE_CHECKING:
@@ -76,8 +77,6 @@ ATTRIBUTES: dict[str, Callable[[str], str]] = {
 # The EHLO keyword, for whom it is offered to.
 KEYWORD = f"XCLIENT {' '.join(ATTRIBUTES)}"
 
-SYNTAX = Reply(501, "Syntax error: expected XCLIENT attribute=value ...", "5.5.4")
-
 
 def parse_xclient(_wire: "SmtpServer", text: str) -> e.Event:
     """XCLIENT 1*( SP attribute-name "=" attribute-value )."""
@@ -86,12 +85,12 @@ def parse_xclient(_wire: "SmtpServer", text: str) -> e.Event:
         name, separator, value = word.partition("=")
         name = name.upper()
         if not separator or name not in ATTRIBUTES or name in attributes:
-            return e.Fault(SYNTAX)
+            return e.Fault(r.XCLIENT_SYNTAX)
         try:
             attributes[name] = _value(name, value)
         except ValueError as error:
             return e.Fault(Reply(501, f"XCLIENT attribute {name}: {error}", "5.5.4"))
-    return e.Xclient(attributes) if attributes else e.Fault(SYNTAX)
+    return e.Xclient(attributes) if attributes else e.Fault(r.XCLIENT_SYNTAX)
 
 
 def _value(name: str, value: str) -> str:
