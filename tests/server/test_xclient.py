@@ -293,3 +293,22 @@ def test_plugins_change_what_ehlo_offers_here_too(tmp_path):
         await client.close()
 
     run(scenario, trusting(tmp_path), [Fewer()])
+
+
+def test_lmtp_has_it_too(tmp_path):
+    made = trusting(tmp_path, proxies=PROXY_ONLY)
+    lmtp = msgspec.structs.replace(made.listen[0], protocol="lmtp")
+    doorman = Doorman()
+
+    async def scenario(house):
+        client = await house.connect()
+        client.send(v2(b"", LOCAL) + b"LHLO x\r\n" + NAMED)
+        greeting, hello, again = await client.replies(3)
+        assert (hello, again) == (f"250 {KEYWORD}", greeting)
+        client.send(b"MAIL FROM:<>\r\nEHLO x\r\nLHLO x\r\n")
+        assert await client.codes(3) == ["503", "500", "250"]
+        await client.close()
+
+    run(scenario, msgspec.structs.replace(made, listen=[lmtp]), [doorman])
+    assert [one.protocol for one in doorman.sessions] == ["lmtp", "lmtp"]
+    assert doorman.sessions[-1].peer.host == "203.0.113.7"
