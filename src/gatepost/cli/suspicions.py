@@ -4,11 +4,12 @@ Each function looks at one thing and yields sentences; SUSPICIONS has them all. 
 that comes once for each entry of a list is cut off at MAX_OF_A_KIND.
 """
 
+import pwd
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from itertools import islice
 
-from gatepost.config.listen import InetAddress, UnixAddress
+from gatepost.config.listen import InetAddress, ListenAddress, UnixAddress
 from gatepost.config.schema import Config
 from gatepost.model.address import Address
 from gatepost.model.session import Recipient
@@ -49,6 +50,24 @@ def _hostname(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
             "server.hostname is localhost: expected the name this host has in the DNS,"
             " which senders and the Received header are shown"
         )
+
+
+def _user(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
+    user = config.server.user
+    if user:
+        try:
+            pwd.getpwnam(user)
+        except KeyError:
+            yield f"server.user: there is no user {user} on this system, the server will not start"
+    elif any(_is_privileged(one.address) for one in config.listen):
+        yield (
+            "server.user is empty and a port is below 1024: a server that is started as root to"
+            " bind it stays root"
+        )
+
+
+def _is_privileged(address: ListenAddress) -> bool:
+    return isinstance(address, InetAddress) and 0 < address.port < 1024
 
 
 def _domains(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
@@ -133,6 +152,7 @@ def _lmtp(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
 
 SUSPICIONS: tuple[Suspicion, ...] = (
     _hostname,
+    _user,
     _folders,
     _lmtp,
     _domains,
