@@ -150,15 +150,20 @@ def test_a_user_that_does_not_exist(run, sound):
     hostname = 'hostname = "mx.example.com"'
     sound({hostname: f'{hostname}\nuser = "nobody-of-that-name"'})
     assert report(run)[1]["warnings"] == [
-        "server.user: there is no user nobody-of-that-name on this system, the server will not start"
+        (
+            "server.user: there is no user nobody-of-that-name on this system, the server will not"
+            " start"
+        )
     ]
 
 
 def test_a_port_that_needs_privileges(run, sound):
     sound(None, "[[listen]]", 'address = "127.0.0.1:25"')
     assert report(run)[1]["warnings"] == [
-        "server.user is empty and a port is below 1024: a server that is started as root to bind"
-        " it stays root"
+        (
+            "server.user is empty and a port is below 1024: a server that is started as root to"
+            " bind it stays root"
+        )
     ]
 
 

@@ -154,3 +154,11 @@ def subjects(server):
     return [
         re.search(rb"^Subject: (\S+)\r$", mail, re.MULTILINE)[1].decode() for mail in server.mails()
     ]
+
+
+def refuses_connections(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+    except ConnectionRefusedError:
+        return True
+    return False

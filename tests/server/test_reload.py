@@ -1,10 +1,17 @@
 """SIGHUP: new workers with the new configuration, and nobody notices but by it."""
 
-import contextlib
 import socket
 
 import pytest
-from tests.server.supervised import Supervised, connect, eventually, greeting, send, subjects
+from tests.server.supervised import (
+    Supervised,
+    connect,
+    eventually,
+    greeting,
+    refuses_connections,
+    send,
+    subjects,
+)
 from tests.server.test_supervisor import PLUGIN, USES_PLUGIN, in_transaction, sending
 
 KEPT = "configuration not loaded, the one before stays"
@@ -101,14 +108,7 @@ def test_another_address(tmp_path):
         assert server.reload(address=f"127.0.0.1:{new}")["listen"] == [f"smtp=127.0.0.1:{new}"]
         with connect(new) as client:
             send(client, "x")
-
-        def is_closed():
-            with contextlib.suppress(ConnectionRefusedError):
-                socket.create_connection(("127.0.0.1", old)).close()
-                return False
-            return True
-
-        eventually(is_closed)
+        eventually(lambda: refuses_connections(old))
 
 
 def test_an_address_that_is_taken(tmp_path):

@@ -10,7 +10,15 @@ import sys
 import threading
 
 import pytest
-from tests.server.supervised import Supervised, connect, eventually, parent, send, subjects
+from tests.server.supervised import (
+    Supervised,
+    connect,
+    eventually,
+    parent,
+    refuses_connections,
+    send,
+    subjects,
+)
 
 BROKEN = "raise RuntimeError('broken')\n"
 PLUGIN = "from gatepost import Plugin\n\n\nclass Mine(Plugin):\n    pass\n"
@@ -193,9 +201,10 @@ def in_transaction(port):
 
 def test_a_stop_lets_a_message_come_to_its_end(tmp_path):
     with Supervised(tmp_path) as server:
-        client = in_transaction(server.ready())
+        port = server.ready()
+        client = in_transaction(port)
         server.popen.send_signal(signal.SIGTERM)
-        server.await_events("stopping")
+        eventually(lambda: refuses_connections(port))
         assert client.data("Subject: x\r\n\r\n")[0] == 250
         assert client.getreply()[0] == 421
         client.close()

@@ -228,6 +228,7 @@ class Supervisor:
         systemd.notify(systemd.STOPPING)
         if self._ready:
             _log().info("stopping")
+        self._sockets.keep(())
         for crew in self._crews():
             crew.dismiss(Word.STOP, now)
         self._retired = self._crews()
