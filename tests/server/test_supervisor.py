@@ -117,7 +117,7 @@ def test_a_connection_waits_for_the_replacement_of_the_only_worker(tmp_path):
 
 
 def test_a_worker_that_hangs_is_replaced(tmp_path):
-    with Supervised(tmp_path, server='workers = 1\nworker_timeout = "500ms"') as server:
+    with Supervised(tmp_path, server='workers = 1\nworker_timeout = "1s"') as server:
         port = server.ready()
         (victim,) = server.workers()
         os.kill(victim, signal.SIGSTOP)
@@ -132,7 +132,7 @@ def test_a_worker_that_a_plugin_blocks_says_where(tmp_path):
         "import time\nfrom gatepost import Plugin\n\n\n"
         "class Mine(Plugin):\n    def on_rcpt(self, tx, rcpt):\n        time.sleep(3600)\n"
     )
-    settings = 'workers = 1\nworker_timeout = "500ms"'
+    settings = 'workers = 1\nworker_timeout = "1s"'
     with Supervised(tmp_path, server=settings, extra=USES_PLUGIN) as server:
         client = connect(server.ready())
         with pytest.raises(smtplib.SMTPServerDisconnected):

@@ -71,7 +71,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     worker_timeout: Annotated[
         float,
         Key(
-            duration("500ms", "1h"),
+            duration("1s", "1h"),
             "A worker whose event loop does not answer for so long is killed and replaced.",
             "A plugin that blocks the loop for seconds stops all other sessions with it.",
         ),

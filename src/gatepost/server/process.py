@@ -96,6 +96,11 @@ class WorkerProcess:
             self.say(Word.PING)
         return False
 
+    def excuse(self, now: float) -> None:
+        """Begin to wait for the answer anew: we have been away ourselves."""
+        if self._asked is not None:
+            self._asked = now
+
     def ended(self) -> bool:
         """Whether the process is gone; everything it said before has been heard then."""
         if self._popen.poll() is None:

@@ -21,6 +21,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -39,6 +40,8 @@ from gatepost.server.sockets import Listener, Sockets
 
 # How long nothing is looked at if nothing happens, in seconds.
 TICK = 0.5
+# After a turn that comes this late the whole machine or job was stopped, not the workers alone.
+LATE = 2 * TICK
 # Beyond stop_timeout, for what a worker does after its sessions have ended; then it is killed.
 GRACE = 5.0
 # Generations that may retire at a time: with reloads every few seconds and sessions that last,
@@ -64,6 +67,7 @@ class Supervisor:
         self._ready = False
         self._watchdog = systemd.watchdog_interval()
         self._fed = 0.0
+        self._turned = 0.0
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; a second one ends the process at once.
@@ -107,10 +111,9 @@ class Supervisor:
         """Wait for a signal, a worker that says something, or TICK."""
         poll = select.poll()
         poll.register(awake, select.POLLIN)
-        for crew in self._crews():
-            for process in crew:
-                if not process.channel.ended:
-                    poll.register(process.channel, select.POLLIN)
+        for process in chain.from_iterable(self._crews()):
+            if not process.channel.ended:
+                poll.register(process.channel, select.POLLIN)
         if any(found == awake.fileno() for found, _ in poll.poll(TICK * 1000)):
             awake.recv(4096)
 
@@ -127,6 +130,7 @@ class Supervisor:
                 return False
             self._obey(number, now)
         self._feed(now)
+        self._excuse(now)
         if self._stopping is None:
             self._tend(now)
         self._tend_retired(now)
@@ -137,6 +141,13 @@ class Supervisor:
             self._reload_wanted = True
         elif number in _STOP:
             self._stop(now)
+
+    def _excuse(self, now: float) -> None:
+        """Do not take for silence what was our own absence."""
+        late = now - self._turned > LATE
+        self._turned = now
+        for process in chain.from_iterable(self._crews() if late else ()):
+            process.excuse(now)
 
     def _feed(self, now: float) -> None:
         if self._watchdog is not None and now - self._fed >= self._watchdog:
