@@ -157,16 +157,6 @@ def test_a_user_that_does_not_exist(run, sound):
     ]
 
 
-def test_a_port_that_needs_privileges(run, sound):
-    sound(None, "[[listen]]", 'address = "127.0.0.1:25"')
-    assert report(run)[1]["warnings"] == [
-        (
-            "server.user is empty and a port is below 1024: a server that is started as root to"
-            " bind it stays root"
-        )
-    ]
-
-
 def test_traps_that_are_only_logged(run, sound):
     sound({"[traps]": '[traps]\naction = "shadow"\ndelay = "0s"'})
     assert report(run)[1]["warnings"] == [

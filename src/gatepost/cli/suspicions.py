@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from itertools import islice
 
-from gatepost.config.listen import InetAddress, ListenAddress, UnixAddress
+from gatepost.config.listen import InetAddress, UnixAddress
 from gatepost.config.schema import Config
 from gatepost.model.address import Address
 from gatepost.model.session import Recipient
@@ -59,15 +59,6 @@ def _user(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
             pwd.getpwnam(user)
         except KeyError:
             yield f"server.user: there is no user {user} on this system, the server will not start"
-    elif any(_is_privileged(one.address) for one in config.listen):
-        yield (
-            "server.user is empty and a port is below 1024: a server that is started as root to"
-            " bind it stays root"
-        )
-
-
-def _is_privileged(address: ListenAddress) -> bool:
-    return isinstance(address, InetAddress) and 0 < address.port < 1024
 
 
 def _domains(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
