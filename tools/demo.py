@@ -11,10 +11,11 @@ import click
 
 from gatepost.cli.folder import create, starter
 from gatepost.cli.lazy import INTERRUPTED
-from gatepost.cli.output import complain, reason
+from gatepost.cli.output import complain
 from gatepost.cli.serve import run
 from gatepost.cli.settings import read_config
 from gatepost.server import logs
+from gatepost.server.reason import reason
 
 FOLDER = Path("demo")
 DOMAIN = "demo.example"
@@ -45,10 +46,11 @@ def main() -> int:
     try:
         if not FOLDER.exists():
             create(FOLDER, starter(DOMAIN))
-        config = read_config(FOLDER / "gatepost.toml")
+        file = FOLDER / "gatepost.toml"
+        config = read_config(file)
         logs.configure(config.log)
         print(instructions(str(config.listen[0].address)), flush=True)
-        run(config)
+        run(config, file)
     except OSError as error:
         complain(reason(error))
         return 1

@@ -23,7 +23,7 @@ from gatepost.lists import addresses, entry, file
 from gatepost.model import address, reply
 from gatepost.model.reply import Reply
 from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS
-from gatepost.server import connection, server
+from gatepost.server import connection
 from gatepost.session import policy
 from gatepost.wire.smtp import content
 from gatepost.wire.smtp.commands import AFTER_REFUSED_BDAT, COMMANDS, TRANSITIONS, Flags, State
@@ -203,11 +203,6 @@ FIXED: tuple[tuple[str, str, str], ...] = (
     (
         "wait for a client to close after a last reply",
         units.format_duration(connection.LINGER),
-        "closes",
-    ),
-    (
-        "wait for messages under way when the server stops",
-        units.format_duration(server.PATIENCE),
         "closes",
     ),
     ("line of a list", units.format_size(entry.MAX_LINE), "not an entry"),

@@ -146,6 +146,17 @@ def test_a_warning(run, sound, line):
     assert f"\nwarning: {warning}\n" in run("check").stdout
 
 
+def test_a_user_that_does_not_exist(run, sound):
+    hostname = 'hostname = "mx.example.com"'
+    sound({hostname: f'{hostname}\nuser = "nobody-of-that-name"'})
+    assert report(run)[1]["warnings"] == [
+        (
+            "server.user: there is no user nobody-of-that-name on this system, the server will not"
+            " start"
+        )
+    ]
+
+
 def test_traps_that_are_only_logged(run, sound):
     sound({"[traps]": '[traps]\naction = "shadow"\ndelay = "0s"'})
     assert report(run)[1]["warnings"] == [

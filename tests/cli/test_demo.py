@@ -98,7 +98,7 @@ def test_a_port_that_is_taken(tmp_path):
 
 def test_the_folder_is_that_of_init_for_another_domain(demo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(demo, "run", lambda config: None)
+    monkeypatch.setattr(demo, "run", lambda config, file: None)
     monkeypatch.setattr(demo.logs, "configure", lambda log: None)
     assert demo.main() == 0
     for name, text in starter("demo.example").items():

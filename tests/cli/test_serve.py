@@ -1,12 +1,18 @@
 """`gatepost serve`, as a process."""
 
 import json
+import os
 import signal
 import smtplib
 import socket
+from pathlib import Path
 
 import pytest
-from tests.cli.processes import READY, Process, serve
+from tests.cli.processes import READY, serve
+
+import gatepost
+
+SOURCE = Path(gatepost.__file__).parents[1]
 
 MESSAGE = "Subject: hello\r\n\r\nIt works.\r\n"
 
@@ -102,15 +108,15 @@ def test_the_second_signal_ends_it_at_once(free_port, number, expected):
     assert said.strip() == ""
 
 
-def test_a_hangup_is_survived(free_port):
+def test_a_hangup_applies_a_new_configuration(free_port):
     with serve(free_port) as process:
         address = process.address()
+        rewrite(free_port, 'hostname = "localhost"', 'hostname = "new.example.com"')
         process.popen.send_signal(signal.SIGHUP)
-        line = process.line()
+        assert "reloaded listen=" in process.line()
         with smtplib.SMTP(*address) as client:
-            assert client.noop()[0] == 250
+            assert client.ehlo()[1].startswith(b"new.example.com")
         status, _ = process.stop(signal.SIGTERM)
-    assert "reload is not available yet" in line
     assert status == 0
 
 
@@ -130,17 +136,10 @@ def test_the_log_as_json(free_port):
     assert last["event"] == "stopping"
 
 
-WITHOUT_UVLOOP = """
-import sys
-sys.modules["uvloop"] = None
-sys.argv = ["gatepost", "serve"]
-from gatepost.cli import main
-main()
-"""
-
-
-def test_without_uvloop(free_port):
-    with Process("-c", WITHOUT_UVLOOP, cwd=free_port) as process:
+def test_without_uvloop(free_port, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['uvloop'] = None\n")
+    path = os.pathsep.join([str(tmp_path), str(SOURCE)])
+    with serve(free_port, env={**os.environ, "PYTHONPATH": path}) as process:
         with smtplib.SMTP(*process.address(), local_hostname="client.example") as client:
             client.sendmail("me@client.example", ["alice@example.com"], MESSAGE)
         status, _ = process.stop(signal.SIGTERM)

@@ -138,7 +138,6 @@ def test_the_contract_as_it_stands(tmp_path, monkeypatch):
 
 def test_everything_of_later_work_is_refused():
     data = {
-        "server": {"workers": 0, "user": "mail"},
         "listen": [
             {"protocol": "lmtp", "tls": "starttls"},
             {"protocol": "milter", "tls": "implicit"},
@@ -155,8 +154,6 @@ def test_everything_of_later_work_is_refused():
     tls = 'TLS is not available yet, expected "none"'
     target = 'this target is not available yet, expected "maildir:PATH" or "discard:"'
     assert problems_of(from_dict, data) == [
-        "configuration: server.workers: more than one worker is not available yet, expected 1",
-        'configuration: server.user: changing the user is not available yet, expected ""',
         f"configuration: listen[0].tls: {tls}",
         f"configuration: listen[1].protocol: {protocols}",
         f"configuration: listen[1].tls: {tls}",
@@ -428,7 +425,7 @@ def test_a_wrong_value(tmp_path, monkeypatch, toml, problem):
 
 def test_all_problems_are_named_at_once():
     data = {
-        "server": {"workers": 4, "hostnam": "x"},
+        "server": {"hostnam": "x"},
         "limits": {"recipients": -1, "errors": "x"},
         "route": [{"to": "discard:"}, {"for": "*", "to": 5}],
     }
@@ -441,7 +438,6 @@ def test_all_problems_are_named_at_once():
             ' found "*"'
         ),
         f"configuration: route[1].to: expected {TARGET_EXPECTED}, found 5",
-        "configuration: server.workers: more than one worker is not available yet, expected 1",
     ]
 
 

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from tests.server.loopback import ENVELOPE, HELO, MESSAGE, config, run
 
 from gatepost.config.listen import InetAddress, InheritedSocket, UnixAddress
+from gatepost.config.schema import Server as Settings
 from gatepost.config.schema import Traps
 from gatepost.model.decision import accept
 from gatepost.model.session import Endpoint
@@ -331,8 +332,8 @@ def test_a_stop_lets_messages_come_to_their_end_and_the_rest_go(tmp_path, loop):
     assert len(capture.messages) == 1
 
 
-def test_a_stop_does_not_wait_for_ever(tmp_path, monkeypatch):
-    monkeypatch.setattr("gatepost.server.server.PATIENCE", 0.01)
+def test_a_stop_does_not_wait_for_ever(tmp_path):
+    impatient = Settings(stop_timeout=0.01)
     stopped = []
 
     class Told(Plugin):
@@ -348,7 +349,7 @@ def test_a_stop_does_not_wait_for_ever(tmp_path, monkeypatch):
         await house.until(lambda: any(not one.idle for one in house.worker.connections))
         return client
 
-    run(scenario, config(tmp_path), [Told()]).close()
+    run(scenario, config(tmp_path, server=impatient), [Told()]).close()
     assert stopped == ["disconnect", "stop"]
 
 

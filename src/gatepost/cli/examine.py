@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from gatepost.cli.output import reason
 from gatepost.cli.scratch import progress, scratch
 from gatepost.cli.suspicions import suspicions
 from gatepost.config.kinds import keys
@@ -16,6 +15,7 @@ from gatepost.config.problem import ConfigError
 from gatepost.config.schema import Config, Limits
 from gatepost.config.units import format_duration, format_size
 from gatepost.lists.source import ListError
+from gatepost.server.reason import reason
 from gatepost.session.assemble import Lists, SetupError, find_lists, make_policy
 from gatepost.session.policy import Policy
 

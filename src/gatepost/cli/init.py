@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from gatepost.cli.folder import create, starter
-from gatepost.cli.output import Failure, reason, say
+from gatepost.cli.output import Failure, say
+from gatepost.server.reason import reason
 
 NEXT_STEPS = """\
 {folder} is ready to serve. Next:

@@ -39,12 +39,6 @@ def say_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2))
 
 
-def reason(error: OSError) -> str:
-    """Return what the system says is wrong, with the file if it names one."""
-    what = error.strerror or str(error)
-    return f"{error.filename}: {what}" if error.filename else what
-
-
 def joined(words: Iterable[str]) -> str:
     """Return words as a list to read, `none` if there are none."""
     return ", ".join(words) or "none"

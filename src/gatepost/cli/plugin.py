@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from gatepost.cli.folder import create, template
-from gatepost.cli.output import Failure, WrongUsage, reason, say
+from gatepost.cli.output import Failure, WrongUsage, say
 from gatepost.cli.settings import config_option
+from gatepost.server.reason import reason
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # Modules that the test and pytest itself need under these names.

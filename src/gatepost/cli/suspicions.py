@@ -4,6 +4,7 @@ Each function looks at one thing and yields sentences; SUSPICIONS has them all. 
 that comes once for each entry of a list is cut off at MAX_OF_A_KIND.
 """
 
+import pwd
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from itertools import islice
@@ -52,6 +53,15 @@ def _hostname(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
             "server.hostname is localhost: expected the name this host has in the DNS,"
             " which senders and the Received header are shown"
         )
+
+
+def _user(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
+    user = config.server.user
+    if user:
+        try:
+            pwd.getpwnam(user)
+        except KeyError:
+            yield f"server.user: there is no user {user} on this system, the server will not start"
 
 
 def _domains(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
@@ -152,6 +162,7 @@ def _trusted(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
 
 SUSPICIONS: tuple[Suspicion, ...] = (
     _hostname,
+    _user,
     _folders,
     _lmtp,
     _trusted,

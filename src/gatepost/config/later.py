@@ -28,16 +28,6 @@ class Later(msgspec.Struct, frozen=True):
 
 LATER = (
     Later(
-        "server.workers",
-        lambda value: value == 1,
-        "more than one worker is not available yet, expected 1",
-    ),
-    Later(
-        "server.user",
-        lambda value: not value,
-        'changing the user is not available yet, expected ""',
-    ),
-    Later(
         "listen[].protocol",
         lambda value: value in ("smtp", "lmtp"),
         'this protocol is not available yet, expected "smtp" or "lmtp"',

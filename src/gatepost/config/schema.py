@@ -60,6 +60,22 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "A test or a container starts as the right user already.",
         ),
     ] = ""
+    stop_timeout: Annotated[
+        float,
+        Key(
+            duration("0s", "1h"),
+            "How long a stop, or a worker that a reload replaces, waits for sessions.",
+            "Long enough for nearly every message under way; service managers wait 90 seconds.",
+        ),
+    ] = parse_duration("30s")
+    worker_timeout: Annotated[
+        float,
+        Key(
+            duration("1s", "1h"),
+            "A worker whose event loop does not answer for so long is killed and replaced.",
+            "A plugin that blocks the loop for seconds stops all other sessions with it.",
+        ),
+    ] = parse_duration("10s")
 
 
 class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,12 +16,16 @@ class ListenFailedError(OSError):
     """An address that cannot be listened on; the message names it and says why."""
 
 
-def bind(address: ListenAddress, base: Path) -> socket.socket:
-    """Return a listening socket; a relative path starts at `base`. Raises `ListenFailedError`."""
+def bind(address: ListenAddress, base: Path, *, shared: bool = False) -> socket.socket:
+    """Return a listening socket; a relative path starts at `base`. Raises `ListenFailedError`.
+
+    `shared` lets other sockets of this user have the same TCP port (SO_REUSEPORT); the kernel then
+    spreads connections among them.
+    """
     try:
         match address:
             case InetAddress():
-                return _inet(address)
+                return _inet(address, shared=shared)
             case UnixAddress():
                 return _unix(base / address.path)
             case InheritedSocket():
@@ -30,16 +34,35 @@ def bind(address: ListenAddress, base: Path) -> socket.socket:
         raise ListenFailedError(f"cannot listen on {address}: {error.strerror}") from error
 
 
-def _inet(address: InetAddress) -> socket.socket:
+def probe(address: InetAddress) -> None:
+    """Raise `ListenFailedError` if anybody listens there, even one who would share the port."""
+    try:
+        _bound(address, shared=False).close()
+    except OSError as error:
+        raise ListenFailedError(f"cannot listen on {address}: {error.strerror}") from error
+
+
+def _inet(address: InetAddress, *, shared: bool) -> socket.socket:
+    sock = _bound(address, shared=shared)
+    try:
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _bound(address: InetAddress, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     # With IPPROTO_TCP asyncio sets TCP_NODELAY on accepted sockets; without, replies would wait.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind((address.host, address.port))
-        sock.listen(BACKLOG)
     except OSError:
         sock.close()
         raise

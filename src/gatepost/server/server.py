@@ -8,6 +8,7 @@ Everything that can fail does so in `start`, and then leaves nothing behind.
 
 import asyncio
 import functools
+import socket
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -30,8 +31,8 @@ from gatepost.server.worker import Worker
 from gatepost.session.assemble import find_lists, load_lists, make_policy
 from gatepost.session.policy import Policy
 
-# How long a stop waits for messages that are on their way, in seconds.
-PATIENCE = 30.0
+# Turns of the event loop that a connection needs, at most, from accept to its protocol object.
+_TURNS = 5
 
 _log = structlog.get_logger("gatepost.server")
 
@@ -39,8 +40,10 @@ _log = structlog.get_logger("gatepost.server")
 class Server:
     """Accepts mail as `config` says; `plugins` come after those of the configuration.
 
-    `addresses` are (protocol, address) pairs once it has started. `patience` is how many seconds a
-    stop waits for messages that are on their way.
+    `patience` is how many seconds a stop waits for messages that are on their way, None for the
+    configuration's `stop_timeout`. `sockets` has the open sockets of each listener, for who has
+    bound them already; they are closed in the end. `addresses` are (protocol, address) pairs once
+    it has started.
     """
 
     def __init__(
@@ -49,12 +52,16 @@ class Server:
         plugins: Sequence[Plugin] = (),
         clock: Clock | None = None,
         *,
-        patience: float = PATIENCE,
+        patience: float | None = None,
+        sockets: Sequence[Sequence[socket.socket]] | None = None,
     ) -> None:
         self._config = config
         self._plugins = plugins
         self._clock = clock
-        self._patience = patience
+        self._patience = config.server.stop_timeout if patience is None else patience
+        self._sockets = sockets
+        self._listeners: list[asyncio.AbstractServer] = []
+        self._worker: Worker | None = None
         self._stack = AsyncExitStack()
         self.addresses: list[tuple[str, str]] = []
 
@@ -77,17 +84,34 @@ class Server:
             worker = Worker(policy, lenient_paths=self._config.smtp.lenient_paths)
             stack.push_async_callback(worker.drain, self._patience)
             await self._listen(worker, stack)
+            self._worker = worker
             self._stack = stack.pop_all()
 
     async def _listen(self, worker: Worker, stack: AsyncExitStack) -> None:
+        sockets = self._sockets
+        if sockets is None:
+            sockets = [[bind(one.address, self._config.base)] for one in self._config.listen]
         addresses: list[tuple[str, str]] = []
-        for listen in self._config.listen:
-            sock = bind(listen.address, self._config.base)
-            factory = _protocol(worker, listen, single_address(sock))
-            listener = await worker.loop.create_server(factory, sock=sock, backlog=BACKLOG)
-            stack.callback(listener.close)
-            addresses.append((listen.protocol, bound_address(sock)))
+        for listen, of_address in zip(self._config.listen, sockets, strict=True):
+            for sock in of_address:
+                factory = _protocol(worker, listen, single_address(sock))
+                listener = await worker.loop.create_server(factory, sock=sock, backlog=BACKLOG)
+                stack.callback(listener.close)
+                self._listeners.append(listener)
+            addresses.append((listen.protocol, bound_address(of_address[0])))
         self.addresses = addresses
+
+    async def retire(self) -> None:
+        """Accept no more, and wait until all sessions have ended, `stop_timeout` at most.
+
+        Sessions go on as if nothing had happened. `stop` is still to be called.
+        """
+        for listener in self._listeners:
+            listener.close()
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        if self._worker is not None:
+            await self._worker.emptied(self._patience)
 
     async def stop(self) -> None:
         """Accept no more, let messages under way come to their end, and clean up."""

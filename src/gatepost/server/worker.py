@@ -103,6 +103,12 @@ class Worker:
         for arrival in tuple(self.expected):
             arrival.sweep(self.now)
 
+    async def emptied(self, patience: float) -> None:
+        """Wait until there is no connection, or `patience` seconds."""
+        if self.connections:
+            self._empty.clear()
+            await _wait(self._empty, patience)
+
     async def drain(self, patience: float) -> None:
         """End all sessions: idle ones now, the others after their message or `patience` seconds."""
         self.draining = True
@@ -111,9 +117,7 @@ class Worker:
         for connection in tuple(self.connections):
             if connection.idle:
                 connection.dismiss(r.SHUTTING_DOWN)
-        if self.connections:
-            self._empty.clear()
-            await _wait(self._empty, patience)
+        await self.emptied(patience)
         for connection in tuple(self.connections):
             connection.abort()
         if self._tasks:

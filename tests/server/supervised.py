@@ -1,0 +1,164 @@
+"""`gatepost serve` with a supervisor and workers, as real processes."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PATIENCE = 60.0  # seconds for anything to happen on a busy machine
+POLL = 0.02
+READY = re.compile(r"^gatepost: ready (.*)$", re.MULTILINE)
+CONFIG = """\
+[server]
+hostname = "{hostname}"
+{server}
+
+[[listen]]
+address = "{address}"
+
+[recipients]
+domains = ["example.com"]
+
+[[route]]
+for = ["*"]
+to = "maildir:mail/{{domain}}/{{local}}"
+{extra}
+"""
+
+
+def eventually(condition):
+    """Return what `condition()` returns once that is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {PATIENCE} s"
+        time.sleep(POLL)
+    return found
+
+
+def parent(pid):
+    """Return a process's parent; None if it is gone or a zombie."""
+    try:
+        state, ppid = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    except OSError:
+        return None
+    return None if state == "Z" else int(ppid)
+
+
+def uids(pid):
+    """Return real, effective, saved and file system user of a process."""
+    return re.search(r"^Uid:\t(.*)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[
+        1
+    ].split()
+
+
+class Supervised:
+    """A server; settings may be changed with `configure` while it runs."""
+
+    def __init__(self, folder, **settings):
+        self.folder = folder
+        self.command = [sys.executable, "-m", "gatepost", "serve"]
+        self.descriptors = ()
+        self._settings = {"hostname": "mx.example.com", "server": "workers = 2", "extra": ""}
+        self._settings["address"] = "127.0.0.1:0"
+        self._environment = {**os.environ, **settings.pop("environment", {})}
+        self.configure(**settings)
+
+    def configure(self, **settings):
+        self._settings |= settings
+        (self.folder / "gatepost.toml").write_text(CONFIG.format(**self._settings))
+
+    def __enter__(self):
+        self._log = self.folder / "log"
+        with self._log.open("wb") as log:
+            self.popen = subprocess.Popen(
+                self.command,
+                pass_fds=self.descriptors,
+                cwd=self.folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
+        return self
+
+    def __exit__(self, *_error):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait()
+
+    def said(self):
+        return self._log.read_text()
+
+    def ready(self):
+        """Wait for the ready line; return the first port."""
+        found = eventually(lambda: READY.search(self.said()) or self.popen.poll() is not None)
+        assert isinstance(found, re.Match), self.said()
+        return int(found[1].split()[0].rpartition(":")[2])
+
+    def events(self, name):
+        lines = self.said().splitlines(keepends=True)
+        found = [json.loads(line) for line in lines if line.startswith("{") and line[-1] == "\n"]
+        return [event for event in found if event["event"] == name]
+
+    def await_events(self, name, count=1):
+        """Wait until so many events of that name are logged, and return them."""
+        return eventually(lambda: self.events(name)[count - 1 :] and self.events(name))
+
+    def workers(self):
+        """Return the ids of the processes the supervisor has started."""
+        pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+        return {pid for pid in pids if parent(pid) == self.popen.pid}
+
+    def hang_up(self):
+        self.popen.send_signal(signal.SIGHUP)
+
+    def reload(self, **settings):
+        """Reload with other settings and wait until that has happened."""
+        count = len(self.events("reloaded")) + 1
+        self.configure(**settings)
+        self.hang_up()
+        return self.await_events("reloaded", count)[-1]
+
+    def stop(self):
+        """Return the exit status after SIGTERM."""
+        self.popen.send_signal(signal.SIGTERM)
+        return self.popen.wait(PATIENCE)
+
+    def mails(self):
+        return [path.read_bytes() for path in self.folder.glob("mail/*/*/new/*")]
+
+
+def connect(port):
+    return smtplib.SMTP("127.0.0.1", port, local_hostname="client.example", timeout=PATIENCE)
+
+
+def send(client, name):
+    message = f"Subject: {name}\r\n\r\ntext\r\n"
+    client.sendmail("me@client.example", ["one@example.com"], message)
+
+
+def greeting(port):
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+        return client.makefile().readline().split()[1]
+
+
+def subjects(server):
+    """Return the subjects of all mails that were delivered, each as often as it is there."""
+    return [
+        re.search(rb"^Subject: (\S+)\r$", mail, re.MULTILINE)[1].decode() for mail in server.mails()
+    ]
+
+
+def refuses_connections(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+    except ConnectionRefusedError:
+        return True
+    return False

@@ -1,0 +1,165 @@
+"""SIGHUP: new workers with the new configuration, and nobody notices but by it."""
+
+import socket
+
+import pytest
+from tests.server.supervised import (
+    Supervised,
+    connect,
+    eventually,
+    greeting,
+    refuses_connections,
+    send,
+    subjects,
+)
+from tests.server.test_supervisor import PLUGIN, USES_PLUGIN, in_transaction, sending
+
+KEPT = "configuration not loaded, the one before stays"
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize("numbers", [(2, 2, 2), (3, 1, 2)], ids=["same", "changing"])
+def test_no_session_is_refused_or_cut(tmp_path, numbers):
+    with Supervised(tmp_path) as server:
+        port = server.ready()
+        with sending(port) as senders:
+            eventually(lambda: all(one.taken for one in senders))
+            for generation, workers in enumerate(numbers):
+                name = f"mx{generation}.example.com"
+                server.reload(hostname=name, server=f"workers = {workers}")
+                assert greeting(port) == name
+                eventually(lambda workers=workers: len(server.workers()) == workers)
+        assert server.stop() == 0
+    assert [error for one in senders for error in one.errors] == []
+    taken = [name for one in senders for name in one.taken]
+    assert sorted(subjects(server)) == sorted(taken)
+
+
+def test_an_open_session_goes_on_with_the_configuration_it_began_with(tmp_path):
+    with Supervised(tmp_path) as server:
+        port = server.ready()
+        client = in_transaction(port)
+        old = server.workers()
+        server.reload(hostname="new.example.com")
+        assert greeting(port) == "new.example.com"
+        assert client.data("Subject: x\r\n\r\n")[0] == 250
+        send(client, "y")
+        assert b"mx.example.com" in client.ehlo()[1]
+        client.quit()
+        eventually(lambda: not old & server.workers())
+        assert len(server.workers()) == 2
+    assert sorted(subjects(server)) == ["x", "y"]
+
+
+def test_a_session_that_goes_on_for_too_long_is_told_to_end(tmp_path):
+    with Supervised(tmp_path, server='workers = 1\nstop_timeout = "100ms"') as server:
+        client = connect(server.ready())
+        client.ehlo()
+        server.reload()
+        assert client.getreply()[0] == 421
+        client.close()
+
+
+def test_generations_do_not_pile_up(tmp_path):
+    with Supervised(tmp_path, server="workers = 1") as server:
+        port = server.ready()
+        clients = []
+        for _ in range(6):
+            clients.append(connect(port))
+            server.reload()
+        assert clients[0].getreply()[0] == 421
+        assert clients[-1].noop()[0] == 250
+        for client in clients:
+            client.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"server": "workers = -1"}, "server.workers: expected a whole number from 0 to 1024"),
+        ({"extra": "["}, "not TOML"),
+        ({"server": 'user = "mail"'}, 'server.user: expected "" until the next restart'),
+        ({"extra": '[traps]\nlists = ["gone"]'}, "gone: cannot be read: No such file"),
+        ({"extra": USES_PLUGIN}, "mine.py: no such file"),
+    ],
+    ids=["value", "syntax", "user", "list", "plugin"],
+)
+def test_a_bad_configuration_changes_nothing(tmp_path, settings, problem):
+    with Supervised(tmp_path) as server:
+        port = server.ready()
+        workers = server.workers()
+        server.configure(hostname="new.example.com", **settings)
+        server.hang_up()
+        (event,) = server.await_events(KEPT)
+        assert problem in event["problem"]
+        assert greeting(port) == "mx.example.com"
+        eventually(lambda: server.workers() == workers)
+        assert server.reload(server="workers = 2", extra="")
+        assert greeting(port) == "new.example.com"
+
+
+def test_another_address(tmp_path):
+    with Supervised(tmp_path) as server:
+        old, new = server.ready(), free_port()
+        assert server.reload(address=f"127.0.0.1:{new}")["listen"] == [f"smtp=127.0.0.1:{new}"]
+        with connect(new) as client:
+            send(client, "x")
+        eventually(lambda: refuses_connections(old))
+
+
+def test_an_address_that_is_taken(tmp_path):
+    with Supervised(tmp_path) as server, socket.create_server(("127.0.0.1", 0)) as other:
+        port = server.ready()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        server.configure(address=address)
+        server.hang_up()
+        (event,) = server.await_events(KEPT)
+        assert event["problem"] == f"cannot listen on {address}: Address already in use"
+        assert greeting(port) == "mx.example.com"
+
+
+def test_a_reload_overtakes_one_that_does_not_end(tmp_path):
+    waiting = PLUGIN.replace(
+        "    pass\n",
+        "    async def start(self):\n"
+        "        import asyncio\n"
+        "        self.log.warning('waiting')\n"
+        "        await asyncio.Event().wait()\n",
+    )
+    with Supervised(tmp_path) as server:
+        port = server.ready()
+        (tmp_path / "mine.py").write_text(waiting)
+        server.configure(extra=USES_PLUGIN)
+        server.hang_up()
+        server.await_events("waiting")
+        assert greeting(port) == "mx.example.com"
+        server.reload(extra="", hostname="new.example.com")
+        assert greeting(port) == "new.example.com"
+        eventually(lambda: len(server.workers()) == 2)
+        assert server.stop() == 0
+
+
+def test_a_hangup_before_it_is_ready(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        PLUGIN.replace(
+            "    pass\n",
+            "    async def start(self):\n"
+            "        from asyncio import sleep\n"
+            "        from pathlib import Path\n"
+            "        self.log.warning('waiting')\n"
+            "        while not Path('go').exists():\n"
+            "            await sleep(0.01)\n",
+        )
+    )
+    with Supervised(tmp_path, extra=USES_PLUGIN) as server:
+        server.await_events("waiting")
+        server.configure(hostname="new.example.com")
+        server.hang_up()
+        (tmp_path / "go").touch()
+        port = server.ready()
+        server.await_events("reloaded")
+        assert greeting(port) == "new.example.com"

@@ -1,0 +1,46 @@
+"""A server that accepts no more and lets its sessions go on."""
+
+import asyncio
+
+from tests.server.loopback import ENVELOPE, HELO, MESSAGE, config, run
+
+from gatepost.testing import Capture
+
+
+async def refused(house):
+    try:
+        await (await house.connect()).close()
+    except ConnectionRefusedError:
+        return True
+    except ConnectionResetError:  # it still waited when the listener was closed
+        return False
+    return False
+
+
+def test_sessions_go_on_until_they_end(tmp_path, loop):
+    capture = Capture()
+
+    async def scenario(house):
+        client = await house.connect()
+        assert await client.codes(1) == ["220"]
+        retired = asyncio.create_task(house.server.retire())
+        await asyncio.sleep(0)
+        while not await refused(house):
+            pass
+        client.send(ENVELOPE + b"DATA\r\n" + MESSAGE + HELO)
+        assert await client.codes(6) == ["250", "250", "250", "354", "250", "250"]
+        assert not retired.done()
+        client.send(b"QUIT\r\n")
+        assert await client.rest() == "221 2.0.0 Closing connection\r\n"
+        await client.close()
+        await retired
+
+    run(scenario, config(tmp_path), [capture], loop=loop)
+    assert len(capture.messages) == 1
+
+
+def test_nobody_is_there(tmp_path, loop):
+    async def scenario(house):
+        await house.server.retire()
+
+    run(scenario, config(tmp_path), loop=loop)
