@@ -1,9 +1,13 @@
 """A server that accepts no more and lets its sessions go on."""
 
 import asyncio
+from ipaddress import ip_network
 
+import msgspec
 from tests.server.loopback import ENVELOPE, HELO, MESSAGE, config, run
 
+from gatepost.config.listen import InetAddress
+from gatepost.config.schema import Listen
 from gatepost.testing import Capture
 
 
@@ -37,6 +41,29 @@ def test_sessions_go_on_until_they_end(tmp_path, loop):
 
     run(scenario, config(tmp_path), [capture], loop=loop)
     assert len(capture.messages) == 1
+
+
+def test_who_still_has_to_send_a_proxy_header_is_not_cut(tmp_path, loop, monkeypatch):
+    monkeypatch.setattr("gatepost.server.server.SWEEP", 0.01)
+    trusting = Listen(address=InetAddress("127.0.0.1", 0), proxy_from=[ip_network("127.0.0.0/8")])
+
+    async def scenario(house):
+        client = await house.connect()
+        await house.until(lambda: house.worker.expected)
+        retired = asyncio.create_task(house.server.retire())
+        await asyncio.sleep(0)
+        while not await refused(house):
+            pass
+        assert not retired.done()
+        client.send(b"PROXY TCP4 192.0.2.1 192.0.2.2 1234 25\r\n")
+        assert await client.codes(1) == ["220"]
+        client.send(b"QUIT\r\n")
+        assert await client.codes(1) == ["221"]
+        await client.close()
+        await retired
+
+    made = msgspec.structs.replace(config(tmp_path), listen=[trusting])
+    run(scenario, made, loop=loop)
 
 
 def test_nobody_is_there(tmp_path, loop):

@@ -27,7 +27,7 @@ from gatepost.plugin.clock import Clock
 from gatepost.server.arrival import Arrival
 from gatepost.server.connection import Connection
 from gatepost.server.listener import BACKLOG, bind, bound_address, single_address
-from gatepost.server.worker import Worker
+from gatepost.server.worker import SWEEP, Worker
 from gatepost.session.assemble import find_lists, load_lists, make_policy
 from gatepost.session.policy import Policy
 
@@ -111,7 +111,7 @@ class Server:
         for _ in range(_TURNS):
             await asyncio.sleep(0)
         if self._worker is not None:
-            await self._worker.emptied(self._patience)
+            await _all_gone(self._worker, self._patience)
 
     async def stop(self) -> None:
         """Accept no more, let messages under way come to their end, and clean up."""
@@ -137,6 +137,16 @@ def _protocol(
     if listen.proxy_from or listen.xclient_from:
         return functools.partial(Arrival, worker, listen, local)
     return functools.partial(Connection, worker, local, listen.protocol)
+
+
+async def _all_gone(worker: Worker, patience: float) -> None:
+    """Wait for sessions, and for those that begin when a PROXY header comes, to end."""
+    deadline = worker.loop.time() + patience
+    while (worker.connections or worker.expected) and (left := deadline - worker.loop.time()) > 0:
+        if worker.connections:
+            await worker.emptied(left)
+        else:  # nobody says when a header comes; SWEEP is how exactly it is timed anyway
+            await asyncio.sleep(min(SWEEP, left))
 
 
 def _make_folder(path: Path) -> Path:
