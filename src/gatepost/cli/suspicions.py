@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from itertools import islice
 
-from gatepost.config.listen import InetAddress, UnixAddress
+from gatepost.config.listen import InetAddress, ListenAddress, UnixAddress
 from gatepost.config.schema import Config
 from gatepost.model.address import Address
 from gatepost.model.session import Recipient
@@ -131,10 +131,31 @@ def _lmtp(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
             )
 
 
+def _tls(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
+    if config.tls.certificates and all(listen.tls == "none" for listen in config.listen):
+        yield "tls.certificates are not used: no [[listen]] has tls"
+    if config.tls.client_ca:
+        yield (
+            "tls.client_ca is set: a client with a certificate of anybody else, as large mail"
+            " providers have, cannot finish its handshake"
+        )
+    for listen in config.listen:
+        if listen.tls == "none" and not _is_private(listen.address):
+            yield (
+                f'{listen.address}: there is no TLS: expected tls = "starttls" where mail comes'
+                " in from a network"
+            )
+
+
+def _is_private(address: ListenAddress) -> bool:
+    return not isinstance(address, InetAddress) or ip_address(address.host).is_loopback
+
+
 SUSPICIONS: tuple[Suspicion, ...] = (
     _hostname,
     _folders,
     _lmtp,
+    _tls,
     _domains,
     _known,
     _routes,

@@ -43,19 +43,9 @@ LATER = (
         'this protocol is not available yet, expected "smtp" or "lmtp"',
     ),
     Later(
-        "listen[].tls",
-        lambda value: value == "none",
-        'TLS is not available yet, expected "none"',
-    ),
-    Later(
         "listen[].proxy_from",
         lambda value: not value,
         "the PROXY protocol is not available yet, expected no networks",
-    ),
-    Later(
-        "tls.certificates",
-        lambda value: not value,
-        "TLS is not available yet, expected no certificates",
     ),
     Later(
         "route[].to",

@@ -8,6 +8,10 @@ the pump rests until it is done: what the client sends meanwhile is buffered up 
 reading stops. A client that does not read its replies stops the pump as well, and one that has sent
 many commands at once waits for its turn after every BATCH of them.
 
+TLS is another transport in the place of the socket's (`gatepost.server.secured`): it comes there
+with the connection, or when STARTTLS has been answered. Until its handshake is done nothing is
+written, and the session – with the client's greeting still to come – already counts.
+
 There is no timer here: `touched` says when the client last sent something, and the worker looks
 over all connections once a second.
 
@@ -23,15 +27,19 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 
 from gatepost.model.reply import Reply
-from gatepost.model.session import Endpoint, Session
+from gatepost.model.session import Endpoint, Session, TlsFacts
+from gatepost.net.pump import TlsPump
+from gatepost.net.tls import ListenerTls
 from gatepost.plugin.inline import UNFINISHED, finish, first_step
+from gatepost.server.secured import SecuredTransport
 from gatepost.session import replies as r
 from gatepost.session.engine import Engine
+from gatepost.session.policy import STARTTLS
 from gatepost.wire.lmtp import LmtpServer
 from gatepost.wire.smtp import SmtpServer
 from gatepost.wire.smtp.commands import JUNK
 from gatepost.wire.smtp.events import Event
-from gatepost.wire.smtp.server import Signal
+from gatepost.wire.smtp.server import EXTENSIONS, PAUSED, Signal
 
 if TYPE_CHECKING:
     from gatepost.server.worker import Worker
@@ -42,6 +50,7 @@ MAX_UNREAD = 256 * 1024
 BATCH = 100
 # What a client needs to read a refusal and close, in seconds.
 LINGER = 5.0
+WITH_TLS = EXTENSIONS | {STARTTLS}
 
 # What is spoken to a client, by the protocol of its listener.
 WIRES: dict[str, type[SmtpServer]] = {"smtp": SmtpServer, "lmtp": LmtpServer}
@@ -53,7 +62,7 @@ class Connection(asyncio.Protocol):
     """A client, from accept to close.
 
     `local` is the address it came in at, None where the listener has several and it must be asked;
-    `protocol` is one of WIRES.
+    `protocol` is one of WIRES; `tls` what it needs for TLS, None where it has none.
     """
 
     __slots__ = (
@@ -64,7 +73,9 @@ class Connection(asyncio.Protocol):
         "_lost",
         "_may_write",
         "_protocol",
+        "_secured",
         "_task",
+        "_tls",
         "_transport",
         "_turn",
         "_wire",
@@ -77,12 +88,20 @@ class Connection(asyncio.Protocol):
     _engine: Engine
 
     def __init__(
-        self, worker: "Worker", local: Endpoint | None = None, protocol: str = "smtp"
+        self,
+        worker: "Worker",
+        local: Endpoint | None = None,
+        protocol: str = "smtp",
+        tls: ListenerTls | None = None,
     ) -> None:
         self._worker = worker
         self._local = local
         self._protocol = protocol
-        self._wire = WIRES[protocol](worker.wire_limits, worker.paths)
+        self._tls = tls
+        self._secured: SecuredTransport | None = None
+        self._wire = WIRES[protocol](
+            worker.wire_limits, worker.paths, EXTENSIONS if tls is None else WITH_TLS
+        )
         self._task: asyncio.Task[Reply | None] | None = None
         self._may_write = True
         self._lingering = False
@@ -105,16 +124,36 @@ class Connection(asyncio.Protocol):
         )
         self._engine = Engine(worker.policy, session)
         refusal = worker.admit(self)
-        if refusal is None:
-            self._pump()
-        else:
+        if refusal is not None:
             self._turn_away(refusal)
+        elif self._tls is not None and self._tls.mode == "implicit":
+            self._begin_tls(self._tls)
+        else:
+            self._engine.offers_tls = self._tls is not None
+            self._pump()
 
     def _turn_away(self, refusal: Reply) -> None:
-        """Refuse the whole connection: it must not take the place of another by lingering."""
+        """Refuse the whole connection: it must not take the place of another by lingering.
+
+        Where TLS begins with the connection there are no words for that.
+        """
         self._lingering = True
-        self._transport.write(refusal.encoded)
+        if self._tls is None or self._tls.mode != "implicit":
+            self._transport.write(refusal.encoded)
         self._transport.close()
+
+    def _begin_tls(self, tls: ListenerTls) -> None:
+        """Leave the socket to TLS; `secured` goes on."""
+        self.touched = self._worker.now
+        self._secured = SecuredTransport(TlsPump(tls.context()), self._transport, self)
+        self._transport = self._secured
+
+    def secured(self, facts: TlsFacts) -> None:
+        """Begin the session, or begin it anew: the handshake is done."""
+        self.touched = self._worker.now
+        self._wire.start_tls()
+        self._engine.start_tls(facts)
+        self._pump()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
@@ -170,6 +209,8 @@ class Connection(asyncio.Protocol):
         else:
             self._yield()
         self._write(b"".join(out))
+        if event is PAUSED and wire.switching and self._tls and not self._lingering:
+            self._begin_tls(self._tls)
 
     def _yield(self) -> None:
         """Let others have their turn before the rest of what the client has sent."""
@@ -254,9 +295,16 @@ class Connection(asyncio.Protocol):
         """Whether no transaction is open and nothing is being waited for."""
         return self._task is None and self._engine.tx is None
 
+    @property
+    def _handshaking(self) -> bool:
+        """Whether nothing can be said: not in the clear any more, and not under TLS yet."""
+        return self._secured is not None and self._secured.handshaking
+
     def dismiss(self, reply: Reply) -> None:
         """Say one last thing, unasked, and close."""
-        if not self._lingering:
+        if self._handshaking:
+            self.abort()
+        elif not self._lingering:
             self._transport.write(reply.encoded)
             self._close()
 
@@ -266,6 +314,10 @@ class Connection(asyncio.Protocol):
             return
         limits = self._worker.policy.limits
         silent = now - self.touched
+        if self._handshaking:
+            if silent > limits.handshake_timeout:
+                self.abort()
+            return
         if self._lingering:
             if silent > LINGER:
                 self._transport.abort()

@@ -8,7 +8,7 @@ Everything that can fail does so in `start`, and then leaves nothing behind.
 
 import asyncio
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -20,12 +20,13 @@ from gatepost.config.schema import Config
 from gatepost.lists.entry import LineError
 from gatepost.lists.source import Change
 from gatepost.lists.watch import ListWatcher
+from gatepost.net.tls import MODES, ListenerTls, key_pairs
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.clock import Clock
 from gatepost.server.connection import Connection
 from gatepost.server.listener import BACKLOG, bind, bound_address, single_address
 from gatepost.server.worker import Worker
-from gatepost.session.assemble import find_lists, load_lists, make_policy
+from gatepost.session.assemble import find_lists, load_key_pairs, load_lists, make_policy
 from gatepost.session.policy import Policy
 
 # How long a stop waits for messages that are on their way, in seconds.
@@ -72,16 +73,35 @@ class Server:
             watcher = ListWatcher(lists.files, _list_changed)
             watcher.start()
             stack.push_async_callback(watcher.stop)
+            tls = await self._certificates(stack)
             worker = Worker(policy, lenient_paths=self._config.smtp.lenient_paths)
             stack.push_async_callback(worker.drain, self._patience)
-            await self._listen(worker, stack)
+            await self._listen(worker, tls, stack)
             self._stack = stack.pop_all()
 
-    async def _listen(self, worker: Worker, stack: AsyncExitStack) -> None:
+    async def _certificates(self, stack: AsyncExitStack) -> Mapping[str, ListenerTls]:
+        """Return what listeners need for TLS by its mode, with a watch on the files.
+
+        It is not the lists' watch: a long list must not hold up a certificate.
+        """
+        pairs = key_pairs(self._config)
+        if not pairs:
+            return {}
+        await asyncio.to_thread(load_key_pairs, pairs)
+        watcher = ListWatcher(pairs, _certificate_changed)
+        watcher.start()
+        stack.push_async_callback(watcher.stop)
+        return {mode: ListenerTls(mode, pairs) for mode in MODES}
+
+    async def _listen(
+        self, worker: Worker, tls: Mapping[str, ListenerTls], stack: AsyncExitStack
+    ) -> None:
         addresses: list[tuple[str, str]] = []
         for listen in self._config.listen:
             sock = bind(listen.address, self._config.base)
-            factory = functools.partial(Connection, worker, single_address(sock), listen.protocol)
+            factory = functools.partial(
+                Connection, worker, single_address(sock), listen.protocol, tls.get(listen.tls)
+            )
             listener = await worker.loop.create_server(factory, sock=sock, backlog=BACKLOG)
             stack.callback(listener.close)
             addresses.append((listen.protocol, bound_address(sock)))
@@ -126,6 +146,14 @@ def _list_changed(change: Change) -> None:
     else:
         _log.info("list read", path=path, entries=change.entries)
         _report_lines(change.errors)
+
+
+def _certificate_changed(change: Change) -> None:
+    path = str(change.path)
+    if change.problem:
+        _log.error("certificate not read", path=path, problem=change.problem)
+    else:
+        _log.info("certificate read", path=path)
 
 
 def _report_lines(errors: Iterable[LineError]) -> None:

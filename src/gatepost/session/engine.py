@@ -20,7 +20,7 @@ from typing import Any
 from gatepost.model.decision import Verdict
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
-from gatepost.model.session import Session, Transaction, TrapHit
+from gatepost.model.session import Session, TlsFacts, Transaction, TrapHit
 from gatepost.plugin.chain import Answer, Chain, Outcome
 from gatepost.plugin.hooks import reply_for
 from gatepost.plugin.inline import need_task
@@ -42,8 +42,9 @@ Handled = Reply | Handling | None
 class Engine:
     """Policy applied to one connection.
 
-    `tx` is the open transaction; `delivering` is true from when a target has the message until all
-    are told of it: the coroutine must not be cancelled then.
+    `offers_tls` is whether the client may say STARTTLS; `tx` is the open transaction; `delivering`
+    is true from when a target has the message until all are told of it: the coroutine must not be
+    cancelled then.
     """
 
     __slots__ = (
@@ -53,6 +54,7 @@ class Engine:
         "_junk",
         "_verdict",
         "delivering",
+        "offers_tls",
         "policy",
         "session",
         "tx",
@@ -64,6 +66,7 @@ class Engine:
         self._chains = policy.plugins.busy
         self.tx: Transaction | None = None
         self.delivering = False
+        self.offers_tls = False
         self._headers: HeaderCollector | None = None
         self._verdict: Reply | None = None
         self._errors = 0
@@ -129,6 +132,14 @@ class Engine:
             if self._junk > self.policy.limits.junk_commands:
                 return r.TOO_MUCH_JUNK
         return reply
+
+    def start_tls(self, facts: TlsFacts) -> None:
+        """Forget what the client said in the clear; budgets stay (RFC 3207 section 4.2)."""
+        session = self.session
+        session.helo = ""
+        session.extended = False
+        session.tls = facts
+        self.offers_tls = False
 
     def greeted(self, name: str, reply: Reply, *, extended: bool) -> Result:
         """Take the client's name; that also ends a transaction (RFC 5321 section 4.1.4)."""
@@ -260,6 +271,10 @@ def _expn(_engine: Engine, _event: e.Expn) -> Reply:
     return r.NOT_IMPLEMENTED
 
 
+def _start_tls(_engine: Engine, _event: e.StartTls) -> Reply:
+    return r.START_TLS
+
+
 def _content(engine: Engine, event: e.Content) -> Handled:
     return engine.take(event.data)
 
@@ -288,6 +303,7 @@ def _given(_engine: Engine, event: e.Fault | e.Due) -> Reply:
 _OTHERS: dict[type[e.Event], Callable[[Engine, Any], Handled]] = {
     e.Rset: _rset,
     e.Expn: _expn,
+    e.StartTls: _start_tls,
     e.Bdat: _bdat,
     e.Content: _content,
     e.ChunkEnd: _chunk_end,

@@ -22,6 +22,7 @@ from gatepost.plugin.chain import Answer
 from gatepost.session import replies as r
 from gatepost.session import rules
 from gatepost.session.handover import HAND_OVER, accepted
+from gatepost.session.policy import STARTTLS
 from gatepost.session.record import log_shadow
 from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp.replies import START_MAIL_INPUT
@@ -149,7 +150,9 @@ def _helo(engine: "Engine", _answer: Answer | None, _session: Session, name: str
 
 
 def _ehlo(engine: "Engine", _answer: Answer | None, _session: Session, name: str) -> Result:
-    result = engine.greeted(name, engine.policy.ehlo, extended=True)
+    policy = engine.policy
+    offer = policy.ehlo_starttls if engine.offers_tls else policy.ehlo
+    result = engine.greeted(name, offer, extended=True)
     return _offer(engine, result) if "ehlo" in engine.policy.plugins.busy else result
 
 
@@ -162,7 +165,8 @@ async def _offer(engine: "Engine", greeted: Result) -> Reply:
 
 
 def _begin_keywords(engine: "Engine", _event: None) -> tuple[Any, ...]:
-    return engine.session, list(engine.policy.keywords)
+    keywords = engine.policy.keywords
+    return engine.session, [*keywords, STARTTLS] if engine.offers_tls else list(keywords)
 
 
 def _keywords(
