@@ -140,7 +140,8 @@ def _tls(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
             " providers have, cannot finish its handshake"
         )
     for listen in config.listen:
-        if listen.tls == "none" and not _is_private(listen.address):
+        exposed = listen.protocol == "smtp" and not _is_private(listen.address)
+        if exposed and listen.tls == "none":
             yield (
                 f'{listen.address}: there is no TLS: expected tls = "starttls" where mail comes'
                 " in from a network"
