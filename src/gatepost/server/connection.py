@@ -126,10 +126,12 @@ class Connection(asyncio.Protocol):
         refusal = worker.admit(self)
         if refusal is not None:
             self._turn_away(refusal)
-        elif self._tls is not None and self._tls.mode == "implicit":
+        elif self._tls is None:
+            self._pump()
+        elif self._tls.mode == "implicit":
             self._begin_tls(self._tls)
         else:
-            self._engine.offers_tls = self._tls is not None
+            self._engine.offers_tls = True
             self._pump()
 
     def _turn_away(self, refusal: Reply) -> None:
