@@ -57,6 +57,7 @@ def test_the_public_api():
         "Server",
         "Session",
         "SetupError",
+        "TlsFacts",
         "Transaction",
         "TrapHit",
         "Verdict",

@@ -26,7 +26,14 @@ from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS
 from gatepost.server import connection
 from gatepost.session import policy
 from gatepost.wire.smtp import content
-from gatepost.wire.smtp.commands import AFTER_REFUSED_BDAT, COMMANDS, TRANSITIONS, Flags, State
+from gatepost.wire.smtp.commands import (
+    AFTER_REFUSED_BDAT,
+    COMMANDS,
+    OFFERED_COMMANDS,
+    TRANSITIONS,
+    Flags,
+    State,
+)
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -166,7 +173,8 @@ def sequence() -> str:
 
 def _sequence_rows() -> Rows:
     for verb, row in TRANSITIONS.items():
-        junk = "yes" if COMMANDS[verb].flags & Flags.JUNK else ""
+        command = COMMANDS.get(verb) or OFFERED_COMMANDS[verb]
+        junk = "yes" if command.flags & Flags.JUNK else ""
         yield verb, *map(_following, row), junk
     for last, name in enumerate(("BDAT, refused", "BDAT LAST, refused")):
         yield name, *(after[last].name for after in AFTER_REFUSED_BDAT), ""

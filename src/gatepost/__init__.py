@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gatepost.model.headers import Headers
     from gatepost.model.message import Message
     from gatepost.model.reply import Reply
-    from gatepost.model.session import Endpoint, Recipient, Session, Transaction, TrapHit
+    from gatepost.model.session import Endpoint, Recipient, Session, TlsFacts, Transaction, TrapHit
     from gatepost.plugin.base import Plugin
     from gatepost.plugin.chain import Answer, Outcome
     from gatepost.plugin.clock import Clock
@@ -43,6 +43,7 @@ _HOMES = {
     "Server": "server.server",
     "Session": "model.session",
     "SetupError": "session.assemble",
+    "TlsFacts": "model.session",
     "Transaction": "model.session",
     "TrapHit": "model.session",
     "Verdict": "model.decision",
@@ -71,6 +72,7 @@ __all__ = [
     "Server",
     "Session",
     "SetupError",
+    "TlsFacts",
     "Transaction",
     "TrapHit",
     "Verdict",

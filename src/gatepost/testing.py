@@ -33,7 +33,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import msgspec
 
@@ -197,7 +197,7 @@ class MemoryTransport(asyncio.Transport):
 
     def __init__(self, connection: Connection, peer: tuple[str, int]) -> None:
         super().__init__({"peername": peer, "sockname": ("192.0.2.25", 25)})
-        self._connection = connection
+        self.protocol: asyncio.Protocol = connection
         self.written = b""
         self.closed = False
 
@@ -215,11 +215,15 @@ class MemoryTransport(asyncio.Transport):
     def resume_reading(self) -> None:
         """Do nothing, as `pause_reading`."""
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Have another take what the client sends: TLS."""
+        self.protocol = cast("asyncio.Protocol", protocol)
+
     def close(self) -> None:
         """End the connection; the server is told soon, as it is of a socket's end."""
         if not self.closed:
             self.closed = True
-            asyncio.get_running_loop().call_soon(self._connection.connection_lost, None)
+            asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
 
     def abort(self) -> None:
         """Close."""
@@ -243,11 +247,11 @@ class MemoryClient:
     def send(self, data: bytes) -> None:
         """Send bytes to the server."""
         if not self.closed:
-            self._connection.data_received(data)
+            self._transport.protocol.data_received(data)
 
     def send_eof(self) -> None:
         """Say that nothing more will be sent."""
-        if not self._connection.eof_received():
+        if not self._transport.protocol.eof_received():
             self._transport.close()
 
     async def reply(self) -> str:

@@ -1,11 +1,16 @@
 """`gatepost init`, and the folder it writes."""
 
+import ssl
 import subprocess
 import sys
 
 import pytest
+from tests.net.authority import Shaken
 
 from gatepost.cli.folder import create, starter
+from gatepost.config.load import load
+from gatepost.net.pump import TlsPump
+from gatepost.net.tls import ListenerTls, key_pairs
 
 FILES = [
     ".gitignore",
@@ -105,3 +110,53 @@ def run_pytest(folder, *arguments):
 def test_its_example_plugin_passes_its_test(folder):
     result = run_pytest(folder, "plugins")
     assert "2 passed" in result.stdout, result.stdout
+
+
+def test_with_tls_it_is_ready_to_serve_with_a_certificate(run, tmp_path):
+    assert run("init", "--tls", tmp_path / "mail").exit_code == 0
+    folder = tmp_path / "mail"
+    assert all_files(folder) == sorted([*FILES, "tls/cert.pem", "tls/key.pem"])
+    assert (folder / "tls/key.pem").stat().st_mode & 0o777 == 0o600
+    config = load(folder / "gatepost.toml")
+    assert config.listen[0].tls == "starttls"
+    (pair,) = key_pairs(config)
+    pair.load()
+    listener = ListenerTls("starttls", [pair])
+    context = ssl.create_default_context(cafile=folder / "tls/cert.pem")
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    shaken = Shaken(TlsPump(listener.context()), context, "localhost")
+    shaken.shake()
+    assert shaken.shown == ["localhost"]
+    assert run("check", "-c", folder / "gatepost.toml").exit_code == 0
+
+
+def test_without_cryptography_there_is_no_certificate(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("gatepost.cli.certificate.find_spec", lambda name: None)
+    result = run("init", "--tls", tmp_path / "mail")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "gatepost: cannot make a certificate: expected the package cryptography,"
+        ' install it with pip install "gatepost[tls]"\n'
+    )
+    assert not (tmp_path / "mail").exists()
+
+
+def test_check_finds_what_is_wrong_with_certificates(run, tmp_path):
+    run("init", "--tls", tmp_path / "mail")
+    (tmp_path / "mail/tls/key.pem").unlink()
+    result = run("check", "-c", tmp_path / "mail/gatepost.toml")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"gatepost: {tmp_path}/mail/tls/key.pem: cannot be read: No such file or directory\n"
+    )
+
+
+def test_check_warns_of_what_looks_wrong_with_tls(run, tmp_path):
+    run("init", "--tls", tmp_path / "mail")
+    file = tmp_path / "mail/gatepost.toml"
+    text = file.read_text().replace('tls = "starttls"\n', "").replace("127.0.0.1:", "0.0.0.0:")
+    file.write_text(text.replace("[tls]\n", '[tls]\nclient_ca = "tls/cert.pem"\n'))
+    warnings = run("check", "-c", file).stdout
+    assert "warning: tls.certificates are not used: no [[listen]] has tls" in warnings
+    assert "warning: tls.client_ca is set: a client with a certificate of anybody else" in warnings
+    assert "warning: 0.0.0.0:2525: there is no TLS" in warnings

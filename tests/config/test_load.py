@@ -1,6 +1,6 @@
 """The loader: files, messages, defaults, and configurations built in code."""
 
-import re
+import json
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,7 @@ from gatepost.config.listen import InetAddress, UnixAddress
 from gatepost.config.load import check, from_dict, load
 from gatepost.config.problem import ConfigError
 from gatepost.config.schema import (
+    Certificate,
     Config,
     Limits,
     Listen,
@@ -21,6 +22,7 @@ from gatepost.config.schema import (
     Recipients,
     Route,
     Server,
+    Tls,
     Traps,
 )
 from gatepost.model.reply import Reply
@@ -76,7 +78,6 @@ keep = "30d"
 level = "info"
 format = "json"
 """
-CERTIFICATES = re.compile(r"^certificates = .*$", re.MULTILINE)
 
 LISTEN_EXPECTED = (
     'an address such as "127.0.0.1:2525", "[::1]:25", "unix:/run/gatepost.sock" or "fd:3"'
@@ -117,11 +118,11 @@ def test_an_empty_file_gives_the_defaults(tmp_path, monkeypatch):
 
 
 def test_the_contract_without_what_is_not_available_yet(tmp_path, monkeypatch):
-    sample = CERTIFICATES.sub("certificates = []", CONTRACT)
-    config = load(written(tmp_path, monkeypatch, sample))
+    config = load(written(tmp_path, monkeypatch, CONTRACT))
     assert config == Config(
         server=Server(hostname="mx.example.com"),
         listen=(Listen(address=InetAddress("127.0.0.1", 2525)),),
+        tls=Tls(certificates=(Certificate(cert="tls/cert.pem", key="tls/key.pem"),)),
         recipients=Recipients(domains=("example.com",)),
         traps=Traps(lists=("verybadrcptto",)),
         route=(Route(to="maildir:var/mail/{domain}/{local}"),),
@@ -130,9 +131,34 @@ def test_the_contract_without_what_is_not_available_yet(tmp_path, monkeypatch):
     )
 
 
-def test_the_contract_as_it_stands(tmp_path, monkeypatch):
-    assert problems_of(load, written(tmp_path, monkeypatch, CONTRACT)) == [
-        "gatepost.toml: tls.certificates: TLS is not available yet, expected no certificates"
+def test_tls_needs_a_certificate():
+    data = {"listen": [{"tls": "starttls"}, {}, {"tls": "implicit"}]}
+    expected = "expected a certificate in tls.certificates, found nothing"
+    assert problems_of(from_dict, data) == [
+        f"configuration: listen[0].tls: {expected}",
+        f"configuration: listen[2].tls: {expected}",
+    ]
+
+
+@pytest.mark.parametrize("mode", ["starttls", "implicit"])
+def test_names_of_certificates(mode):
+    names = ["*", "MX.Example.com", "*.Example.com", "mx.bücher.example"]
+    pair = {"names": names, "cert": "c.pem", "key": "k.pem"}
+    data = {"listen": [{"tls": mode}], "tls": {"certificates": [pair], "client_ca": "ca.pem"}}
+    config = from_dict(data)
+    read = ("*", "mx.example.com", "*.example.com", "mx.xn--bcher-kva.example")
+    assert config.tls.certificates[0].names == read
+    assert (config.listen[0].tls, config.tls.client_ca) == (mode, "ca.pem")
+
+
+@pytest.mark.parametrize("name", ["", "*.", "*mx.example.com", "mx example", "a.*.example"])
+def test_what_is_no_name_of_a_certificate(name):
+    pair = {"names": [name], "cert": "c.pem", "key": "k.pem"}
+    assert problems_of(from_dict, {"tls": {"certificates": [pair]}}) == [
+        (
+            "configuration: tls.certificates[0].names[0]: expected a domain name,"
+            f' "*.example.com" or "*", found {json.dumps(name)}'
+        )
     ]
 
 
@@ -151,14 +177,10 @@ def test_everything_of_later_work_is_refused():
         ],
     }
     protocols = 'this protocol is not available yet, expected "smtp" or "lmtp"'
-    tls = 'TLS is not available yet, expected "none"'
     target = 'this target is not available yet, expected "maildir:PATH" or "discard:"'
     assert problems_of(from_dict, data) == [
-        f"configuration: listen[0].tls: {tls}",
         f"configuration: listen[1].protocol: {protocols}",
-        f"configuration: listen[1].tls: {tls}",
         f"configuration: listen[2].protocol: {protocols}",
-        "configuration: tls.certificates: TLS is not available yet, expected no certificates",
         f"configuration: route[0].to: {target}",
         'configuration: route[0].mode: the queue is not available yet, expected "direct"',
         f"configuration: route[1].to: {target}",
@@ -284,11 +306,7 @@ def test_every_row_of_later_work_names_a_key():
         ),
         (
             '[tls]\ncertificates = [{ cert = "c.pem" }]',
-            (
-                f"tls.certificates[0].key: expected {PATH_EXPECTED}, found nothing\n"
-                "gatepost.toml: tls.certificates: TLS is not available yet,"
-                " expected no certificates"
-            ),
+            (f"tls.certificates[0].key: expected {PATH_EXPECTED}, found nothing"),
         ),
         (
             '[server]\nhostname = "mx_example"',

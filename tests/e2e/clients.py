@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.net import authority
 from tools import peers
 
 TIMEOUT = 60  # seconds for one run of a program
@@ -59,16 +60,18 @@ def run(name, *arguments, given=b"", **variables):
     return Outcome(done.returncode == 0, said)
 
 
-def curl(port, folder, *letters):
+def curl(port, folder, *letters, tls="none"):
     arguments = []
+    scheme = "smtps" if tls == "implicit" else "smtp"
+    trust = [] if tls == "none" else ["--ssl-reqd", "--cacert", folder / "ca.pem"]
     for number, letter in enumerate(letters):
         file = folder / f"curl{number}"
         file.write_bytes(letter.content)
         arguments += ["--next"] if number else []
-        arguments += ["-sv", "--mail-from", letter.sender, "--upload-file", file]
+        arguments += ["-sv", *trust, "--mail-from", letter.sender, "--upload-file", file]
         for recipient in letter.recipients:
             arguments += ["--mail-rcpt", recipient]
-        arguments.append(f"smtp://127.0.0.1:{port}/client.example")
+        arguments.append(f"{scheme}://127.0.0.1:{port}/client.example")
     return run("curl", *arguments)
 
 
@@ -101,9 +104,17 @@ def smtp_source(port, folder, letter, *options):
     )
 
 
-def python(port, _folder, *letters):
+def python(port, _folder, *letters, tls="none"):
+    context = authority.client_context()
     try:
-        with smtplib.SMTP("127.0.0.1", port, "client.example") as client:
+        with (
+            smtplib.SMTP_SSL("localhost", port, "client.example", context=context)
+            if tls == "implicit"
+            else smtplib.SMTP("127.0.0.1", port, "client.example")
+        ) as client:
+            if tls == "starttls":
+                client._host = "localhost"
+                client.starttls(context=context)
             for letter in letters:
                 options = ["SMTPUTF8"] if letter.is_international else []
                 client.sendmail(letter.sender, letter.recipients, letter.content, options)
@@ -114,11 +125,18 @@ def python(port, _folder, *letters):
     return Outcome(True, "")
 
 
-def aio(port, _folder, *letters):
+def aio(port, _folder, *letters, tls="none"):
     aiosmtplib = pytest.importorskip("aiosmtplib")
 
     async def send():
-        client = aiosmtplib.SMTP(hostname="127.0.0.1", port=port, local_hostname="client.example")
+        client = aiosmtplib.SMTP(
+            hostname="127.0.0.1",
+            port=port,
+            local_hostname="client.example",
+            use_tls=tls == "implicit",
+            start_tls=tls == "starttls",
+            tls_context=None if tls == "none" else authority.client_context(),
+        )
         async with client:
             for letter in letters:
                 options = ["SMTPUTF8"] if letter.is_international else []

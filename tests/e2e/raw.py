@@ -5,17 +5,29 @@ import socket
 import struct
 
 from tests.e2e.server import PATIENCE
+from tests.net import authority
 
 
 class Raw:
     """One connection, greeted; use it as a context manager."""
 
-    def __init__(self, port, hello="EHLO client.example"):
+    def __init__(self, port, hello="EHLO client.example", tls="none"):
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls == "implicit":
+            self.encrypt()
         self._lines = self._socket.makefile("rb")
         assert self.reply() == "220 mx.example.com ESMTP Gatepost"
+        if tls == "starttls":
+            assert codes(self.say("EHLO clear.example", "STARTTLS")) == ["250", "220"]
+            self.encrypt()
         self.greeting = self.say(hello)[0] if hello else ""
+
+    def encrypt(self):
+        """Do the handshake."""
+        context = authority.client_context()
+        self._socket = context.wrap_socket(self._socket, server_hostname="localhost")
+        self._lines = self._socket.makefile("rb")
 
     def __enter__(self):
         return self

@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.net import authority
+
 GATEPOST = Path(sys.executable).with_name("gatepost")
 READY = re.compile(r"^gatepost: ready smtp=127\.0\.0\.1:(\d+)(?: .*)?$", re.MULTILINE)
 PATIENCE = 20.0  # seconds for anything to happen on a busy machine
@@ -25,10 +27,14 @@ hostname = "mx.example.com"
 [[listen]]
 address = "127.0.0.1:0"
 {listen}
+tls = "{tls}"
 
 [limits]
 message_size = {limit}
 {limits}
+
+[tls]
+certificates = [{{ cert = "cert.pem", key = "cert.key" }}]
 
 [recipients]
 domains = ["example.com", "open.example", ".open.example"]
@@ -45,7 +51,8 @@ to = "maildir:mail/{{domain}}/{{local}}"
 TRACE = re.compile(
     rb"Return-Path: <(?P<sender>[^\r\n]*)>\r\n"
     rb"Received: from [^\r\n]+\r\n"
-    rb"\tby mx\.example\.com \(Gatepost\) with [A-Z0-9]+"
+    rb"(?:\t\((?P<tls>TLSv[0-9.]+ [A-Z0-9_-]+)\)\r\n)?"
+    rb"\tby mx\.example\.com \(Gatepost\) with (?P<protocol>[A-Z0-9]+)"
     rb" id (?P<session>[^\r\n;.]+)\.(?P<number>\d+)"
     rb"(?:\r\n\tfor <[^\r\n]*>)?;\r\n"
     rb"\t[^\r\n]+\r\n"
@@ -68,6 +75,8 @@ class Mail:
     def __init__(self, octets):
         trace = TRACE.match(octets)
         assert trace, octets[:500]
+        self.tls = (trace["tls"] or b"").decode()
+        self.protocol = trace["protocol"].decode()
         self.sender = trace["sender"].decode()
         self.session = trace["session"].decode()
         self.number = int(trace["number"])
@@ -80,11 +89,14 @@ class Server:
     `listen` is added to its listener, `limits` to its limits.
     """
 
-    def __init__(self, folder, extra="", *, listen="", limits="", traps=TRAPS, delay="0s"):
+    def __init__(
+        self, folder, extra="", *, listen="", limits="", traps=TRAPS, delay="0s", tls="none"
+    ):
         self.folder = folder
-        (folder / "gatepost.toml").write_text(
-            CONFIG.format(limit=LIMIT, limits=limits, delay=delay, listen=listen) + extra
-        )
+        self.tls = tls
+        config = CONFIG.format(limit=LIMIT, limits=limits, delay=delay, listen=listen, tls=tls)
+        (folder / "gatepost.toml").write_text(config + extra)
+        authority.write(folder, "localhost", "127.0.0.1")
         (folder / "users").write_text(
             "".join(f"{user}@example.com\n" for user in USERS)
             + "@open.example\n@spoilt.open.example\n"

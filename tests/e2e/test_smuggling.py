@@ -7,6 +7,7 @@ import re
 
 import pytest
 from tests.e2e.clients import Letter, python
+from tests.e2e.conftest import serving
 from tests.e2e.raw import Raw, codes, envelope
 from tests.e2e.server import IMPURE, LIMIT
 
@@ -56,6 +57,13 @@ def second_message(box):
     return b"".join(line.encode() + b"\r\n" for line in lines)
 
 
+@pytest.fixture(scope="module", params=["none", "starttls", "implicit"])
+def server(tmp_path_factory, request):
+    """The same must hold in the clear and under TLS."""
+    with serving(tmp_path_factory.mktemp("server"), tls=request.param) as running:
+        yield running
+
+
 @pytest.fixture
 def boxes(server):
     """Give the addresses of the outer and of the smuggled message; neither may get anything."""
@@ -71,7 +79,7 @@ def boxes(server):
 def test_data(server, boxes, sequence, split, before):
     outer, inner = boxes
     octets = BEFORE[before] + sequence + second_message(inner)
-    with Raw(server.port) as client:
+    with Raw(server.port, tls=server.tls) as client:
         assert codes(client.say(*envelope(outer), "DATA")) == ["250", "250", "354"]
         client.send(*SPLITS[split](octets))
         assert client.rest() == [IMPURE_REPLY]
@@ -82,7 +90,7 @@ def test_a_whole_session_in_one_segment(server, boxes, sequence):
     outer, inner = boxes
     commands = ["EHLO client.example", *envelope(outer), "DATA", ""]
     octets = BEFORE["body"] + sequence + second_message(inner)
-    with Raw(server.port, hello="") as client:
+    with Raw(server.port, tls=server.tls, hello="") as client:
         client.send("\r\n".join(commands).encode() + octets)
         *replies, last = client.rest()
     assert codes(replies) == ["250", "250", "250", "354"]
@@ -94,7 +102,7 @@ def test_a_whole_session_in_one_segment(server, boxes, sequence):
 def test_chunk(server, boxes, sequence, split):
     outer, inner = boxes
     octets = BEFORE["body"] + sequence + second_message(inner)
-    with Raw(server.port) as client:
+    with Raw(server.port, tls=server.tls) as client:
         assert codes(client.say(*envelope(outer))) == ["250", "250"]
         client.send(*SPLITS[split](b"BDAT %d LAST\r\n" % len(octets) + octets))
         assert client.rest() == [IMPURE_REPLY]
@@ -106,7 +114,7 @@ def test_a_sequence_cut_in_two_by_a_chunks_end(server, boxes, sequence):
     octets = BEFORE["body"] + sequence
     first, second = octets[:-1], octets[-1:] + second_message(inner)
     chunks = b"BDAT %d\r\n%sBDAT %d LAST\r\n%s" % (len(first), first, len(second), second)
-    with Raw(server.port) as client:
+    with Raw(server.port, tls=server.tls) as client:
         assert codes(client.say(*envelope(outer))) == ["250", "250"]
         client.send(chunks)
         replies = client.rest()
@@ -117,7 +125,7 @@ def test_a_sequence_cut_in_two_by_a_chunks_end(server, boxes, sequence):
 def test_after_the_size_limit(server, boxes, sequence):
     outer, inner = boxes
     octets = b"x" * (LIMIT + 1) + sequence + second_message(inner)
-    with Raw(server.port) as client:
+    with Raw(server.port, tls=server.tls) as client:
         assert codes(client.say(*envelope(outer), "DATA")) == ["250", "250", "354"]
         client.send(octets)
         assert client.rest() == [IMPURE_REPLY]
@@ -127,7 +135,7 @@ def test_an_end_of_data_in_a_chunk_is_content(server, tmp_path):
     """Dots mean nothing to BDAT; what looks like a message inside stays inside."""
     outer, inner = server.address("outer"), server.address("inner")
     octets = BEFORE["body"] + b"\r\n.\r\n" + second_message(inner)
-    with Raw(server.port) as client:
+    with Raw(server.port, tls=server.tls) as client:
         assert codes(client.say(*envelope(outer))) == ["250", "250"]
         client.send(b"BDAT %d LAST\r\n" % len(octets) + octets)
         assert client.reply()[:3] == "250"
@@ -142,7 +150,7 @@ def test_an_end_of_data_in_a_chunk_is_content(server, tmp_path):
 def test_a_command_line_that_does_not_end_with_crlf(server, boxes, end, split):
     outer, _ = boxes
     line = f"RCPT TO:<{outer}>".encode() + end + b"DATA\r\nSubject: x\r\n\r\n.\r\n"
-    with Raw(server.port) as client:
+    with Raw(server.port, tls=server.tls) as client:
         assert codes(client.say("MAIL FROM:<evil@client.example>")) == ["250"]
         client.send(*SPLITS[split](line + b"QUIT\r\n"))
         first, *others = client.rest()
@@ -151,7 +159,7 @@ def test_a_command_line_that_does_not_end_with_crlf(server, boxes, end, split):
 
 
 def test_a_command_line_with_a_bare_lf_closes(server):
-    with Raw(server.port) as client:
+    with Raw(server.port, tls=server.tls) as client:
         client.send(b"NOOP\nNOOP\r\nNOOP\r\n")
         assert client.rest() == [LINE_REPLY]
 
@@ -161,7 +169,7 @@ def test_a_client_that_lets_it_pass(server, tmp_path, sequence):
     """smtplib makes clean lines of text; of octets it makes nothing, and is refused."""
     box, inner = server.address(), server.address("inner")
     content = BEFORE["body"] + sequence + second_message(inner)
-    outcome = python(server.port, tmp_path, Letter((box,), content))
+    outcome = python(server.port, tmp_path, Letter((box,), content), tls=server.tls)
     for mail in server.mails(box):
         assert not IMPURE.search(mail.content)
     assert len(server.mails(box)) == outcome.sent

@@ -3,7 +3,14 @@ from tests.wire.driver import DEFERRED, DENIED, HELLO, MAIL, RCPT, SPLITS, but, 
 
 from gatepost.wire.smtp import State
 from gatepost.wire.smtp import events as e
-from gatepost.wire.smtp.commands import AFTER_REFUSED_BDAT, COMMANDS, JUNK, TRANSITIONS
+from gatepost.wire.smtp.commands import (
+    AFTER_REFUSED_BDAT,
+    COMMANDS,
+    JUNK,
+    OFFERED_COMMANDS,
+    TRANSITIONS,
+)
+from gatepost.wire.smtp.server import EXTENSIONS
 
 START, READY, IN_MAIL, IN_RCPT, CHUNKING, SPOILED = State
 
@@ -30,6 +37,8 @@ LINES = {
     "EXPN": b"EXPN list\r\n",
     "HELP": b"HELP\r\n",
     "QUIT": b"QUIT\r\n",
+    "XCLIENT": b"XCLIENT ADDR=192.0.2.9\r\n",
+    "STARTTLS": b"STARTTLS\r\n",
 }
 HELLO_FIRST = "503 5.5.1 Bad sequence of commands: EHLO or HELO first"
 MAIL_FIRST = "503 5.5.1 Bad sequence of commands: MAIL first"
@@ -53,6 +62,8 @@ EXPECTED = {
     "EXPN": SAME,
     "HELP": SAME,
     "QUIT": SAME,
+    "XCLIENT": [START, START, NESTED, NESTED, BDAT_OR_RSET, FAILED],
+    "STARTTLS": [HELLO_FIRST, START, NESTED, NESTED, BDAT_OR_RSET, FAILED],
 }
 AFTER = {
     "BDAT": [START, READY, SPOILED, SPOILED, SPOILED, SPOILED],
@@ -73,7 +84,10 @@ EVENTS = {
     "EXPN": e.Expn,
     "HELP": e.Help,
     "QUIT": e.Quit,
+    "XCLIENT": e.Xclient,
+    "STARTTLS": e.StartTls,
 }
+ALL = EXTENSIONS | set(OFFERED_COMMANDS)
 PAIRS = [(verb, state) for verb in LINES for state in State]
 
 
@@ -82,13 +96,14 @@ def added(state, verb, split, answer=None, after=b""):
     reached = play(REACH[state], split)
     assert reached.state is state
     assert not reached.closed
-    options = {"answer": answer} if answer else {}
+    options = {"extensions": ALL} | ({"answer": answer} if answer else {})
     played = play(REACH[state] + LINES[verb] + after, split, **options)
     return played, played.replies[len(reached.replies) :]
 
 
 def test_every_verb_of_the_table_is_walked():
-    assert {verb.split()[0] for verb in LINES} == set(COMMANDS) == set(TRANSITIONS)
+    verbs = {verb.split()[0] for verb in LINES}
+    assert verbs == set(COMMANDS) | set(OFFERED_COMMANDS) == set(TRANSITIONS)
     assert all(len(row) == len(State) for row in TRANSITIONS.values())
     assert len(AFTER_REFUSED_BDAT) == len(State)
 
@@ -124,7 +139,7 @@ def test_refused_by_policy(verb, state, refusal):
 
 def refusing_last(kind, refusal, state, verb):
     """Refuse the last command of that kind, after those that lead to the state."""
-    wanted = len(play(REACH[state] + LINES[verb]).of(kind))
+    wanted = len(play(REACH[state] + LINES[verb], extensions=ALL).of(kind))
     usual = but({})
     seen = 0
 

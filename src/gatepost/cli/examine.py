@@ -15,6 +15,7 @@ from gatepost.config.problem import ConfigError
 from gatepost.config.schema import Config, Limits
 from gatepost.config.units import format_duration, format_size
 from gatepost.lists.source import ListError
+from gatepost.net.tls import TlsError, all_key_pairs
 from gatepost.server.reason import reason
 from gatepost.session.assemble import Lists, SetupError, find_lists, make_policy
 from gatepost.session.policy import Policy
@@ -66,9 +67,19 @@ def examine(file: Path) -> Report:
     report.listen = [f"{listen.protocol}={listen.address}" for listen in config.listen]
     report.limits = list(limits_of(config))
     report.errors.extend(same_address(config))
+    report.errors.extend(certificate_errors(config))
     with scratch(config) as usable:
         _examine_lists(usable, report)
     return report
+
+
+def certificate_errors(config: Config) -> Iterator[str]:
+    """Yield what is wrong with certificates and keys, whether listeners use them yet or not."""
+    for pair in all_key_pairs(config):
+        try:
+            pair.load()
+        except TlsError as error:
+            yield str(error)
 
 
 def _examine_lists(config: Config, report: Report) -> None:

@@ -4,12 +4,21 @@ Written without a trace on failure: what was made is taken away again. The confi
 last, so that a folder that was interrupted cannot be served.
 """
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 
 EXAMPLE_DOMAIN = "example.com"
+
+CERTIFICATE = "tls/cert.pem"
+KEY = "tls/key.pem"
+# Files nobody else may read.
+PRIVATE = frozenset({KEY})
+
+# What the template of the configuration has commented out.
+_TLS_LINES = ("# tls = ", "# [tls]", "# certificates = ")
 
 # Where each file goes, and the template it is made from.
 STARTER = {
@@ -36,6 +45,15 @@ def starter(domain: str = EXAMPLE_DOMAIN) -> dict[str, str]:
     }
 
 
+def with_tls(texts: Mapping[str, str], certificate: str, key: str) -> dict[str, str]:
+    """Return a starter folder's files with a certificate, and what stands ready for it in force."""
+    lines = texts["gatepost.toml"].splitlines(keepends=True)
+    config = "".join(
+        line.removeprefix("# ") if line.startswith(_TLS_LINES) else line for line in lines
+    )
+    return {CERTIFICATE: certificate, KEY: key, **texts, "gatepost.toml": config}
+
+
 def create(folder: Path, texts: Mapping[str, str]) -> None:
     """Write files below a folder, making folders as needed.
 
@@ -46,12 +64,17 @@ def create(folder: Path, texts: Mapping[str, str]) -> None:
         for name, text in texts.items():
             path = folder / name
             _make_folder(path.parent, made)
-            with path.open("x", encoding="utf-8") as file:
+            opener = _open_private if name in PRIVATE else None
+            with open(path, "x", encoding="utf-8", opener=opener) as file:
                 made.append(path)
                 file.write(text)
     except BaseException:
         _take_away(made)
         raise
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _make_folder(path: Path, made: list[Path]) -> None:

@@ -4,9 +4,13 @@ from pathlib import Path
 
 import click
 
-from gatepost.cli.folder import create, starter
+from gatepost.cli.certificate import self_signed
+from gatepost.cli.folder import create, starter, with_tls
 from gatepost.cli.output import Failure, say
 from gatepost.server.reason import reason
+
+# What the starter configuration has.
+HOSTNAME = "localhost"
 
 NEXT_STEPS = """\
 {folder} is ready to serve. Next:
@@ -21,15 +25,17 @@ Then put your own into gatepost.toml (hostname, domains), users and verybadrcptt
 
 @click.command(epilog="Example: gatepost init mail && cd mail && gatepost serve")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-def command(folder: Path) -> None:
+@click.option("--tls", "tls", is_flag=True, help="Offer STARTTLS, with a self-signed certificate.")
+def command(folder: Path, *, tls: bool) -> None:
     """Write a starter folder: a commented configuration, a trap list, a plugin with its test.
 
-    DIR must not exist, or be empty.
+    DIR must not exist, or be empty. The certificate of --tls is for trying: it proves nothing to
+    anybody, but mail servers encrypt with it all the same.
     """
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise Failure(f"{folder}: expected a folder that is empty or does not exist yet")
-        create(folder, starter())
+        create(folder, with_tls(starter(), *self_signed(HOSTNAME)) if tls else starter())
     except OSError as error:
         raise Failure(reason(error)) from error
     say_lines(NEXT_STEPS.format(folder=folder))

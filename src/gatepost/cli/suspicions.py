@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from itertools import islice
 
-from gatepost.config.listen import InetAddress, UnixAddress
+from gatepost.config.listen import InetAddress, ListenAddress, UnixAddress
 from gatepost.config.schema import Config
 from gatepost.model.address import Address
 from gatepost.model.session import Recipient
@@ -160,12 +160,34 @@ def _trusted(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
                 yield f"{name} is of no use: who connects to {listen.address} has no IP address"
 
 
+def _tls(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
+    if config.tls.certificates and all(listen.tls == "none" for listen in config.listen):
+        yield "tls.certificates are not used: no [[listen]] has tls"
+    if config.tls.client_ca:
+        yield (
+            "tls.client_ca is set: a client with a certificate of anybody else, as large mail"
+            " providers have, cannot finish its handshake"
+        )
+    for listen in config.listen:
+        exposed = listen.protocol == "smtp" and not _is_private(listen.address)
+        if exposed and listen.tls == "none":
+            yield (
+                f'{listen.address}: there is no TLS: expected tls = "starttls" where mail comes'
+                " in from a network"
+            )
+
+
+def _is_private(address: ListenAddress) -> bool:
+    return not isinstance(address, InetAddress) or ip_address(address.host).is_loopback
+
+
 SUSPICIONS: tuple[Suspicion, ...] = (
     _hostname,
     _user,
     _folders,
     _lmtp,
     _trusted,
+    _tls,
     _domains,
     _known,
     _routes,

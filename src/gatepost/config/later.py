@@ -33,16 +33,6 @@ LATER = (
         'this protocol is not available yet, expected "smtp" or "lmtp"',
     ),
     Later(
-        "listen[].tls",
-        lambda value: value == "none",
-        'TLS is not available yet, expected "none"',
-    ),
-    Later(
-        "tls.certificates",
-        lambda value: not value,
-        "TLS is not available yet, expected no certificates",
-    ),
-    Later(
         "route[].to",
         lambda value: value.startswith(AVAILABLE_TARGETS),
         'this target is not available yet, expected "maildir:PATH" or "discard:"',

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from gatepost.config.kinds import Table
+from gatepost.config.kinds import NOTHING, Table
 from gatepost.config.later import refuse_later
 from gatepost.config.problem import ConfigError, Place, Problem
 from gatepost.config.schema import Config
@@ -51,10 +51,20 @@ def _checked(data: object, source: str) -> Config:
     root = Place(source)
     config = Table(Config).read(data, root)
     refuse_later(root)
+    if isinstance(config, Config):
+        _need_certificates(config, root)
     if root.problems:
         raise ConfigError(root.problems)
     assert isinstance(config, Config)
     return config
+
+
+def _need_certificates(config: Config, root: Place) -> None:
+    """Report listeners with TLS where there is no certificate: none must fall back to clear."""
+    for number, listen in enumerate(config.listen):
+        if listen.tls != "none" and not config.tls.certificates:
+            place = root.member("listen").item(number).member("tls")
+            place.expected("a certificate in tls.certificates", NOTHING)
 
 
 def _read(file: Path) -> str:

@@ -135,8 +135,21 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     certificates: Annotated[
         Sequence[Certificate],
-        Key(Items(Table(Certificate)), "Certificates; the first whose names match is shown."),
+        Key(
+            Items(Table(Certificate)),
+            "Certificates; the first whose names match what the client asks for is shown, if none"
+            ' does the first for "*", else the first. Read again when a file changes.',
+        ),
     ] = ()
+    client_ca: Annotated[
+        str,
+        Key(
+            texts.PATH_OR_NONE,
+            "The PEM file of who vouches for clients: they are asked for a certificate, which"
+            " plugins see; one of somebody else's ends the handshake. Empty: not asked.",
+            "Hardly a mail server has one, and those that do have it from anybody.",
+        ),
+    ] = ""
 
 
 class Smtp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -203,6 +216,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "RFC 5321 s4.5.3.2.7: at least 5 minutes.",
         ),
     ] = parse_duration("5m")
+    handshake_timeout: Annotated[
+        float,
+        Key(
+            duration("100ms", "1h"),
+            "The whole TLS handshake.",
+            "Two round trips and a certificate: seconds on the slowest line. Nobody is known"
+            " before it is done, so it must not be as patient as the wait for a command.",
+        ),
+    ] = parse_duration("30s")
     data_timeout: Annotated[
         float,
         Key(

@@ -96,6 +96,14 @@ def _target(value: str) -> str:
     return value
 
 
+def _certificate_name(value: str) -> str:
+    if value == "*":
+        return value
+    if value.startswith("*."):
+        return f"*.{parse_domain(value[2:])}"
+    return parse_domain(value)
+
+
 def _network(value: str) -> IPv4Network | IPv6Network:
     return ip_network(value)
 
@@ -134,10 +142,13 @@ def _folder(value: object) -> str:
 HOSTNAME = text('a domain name such as "mx.example.com" or an address literal', _hostname)
 FOLDER = Scalar('a folder such as "var"', _folder)
 PATH = text("a file name, without file: before it", _path)
+PATH_OR_NONE = text(
+    'a file name, without file: before it, or ""', lambda value: value and _path(value)
+)
 USER = text('the name of a system user, or ""', lambda value: _matching(_USER, value))
 LISTEN_ADDRESS = Scalar(EXPECTED_LISTEN_ADDRESS, _listen_address)
 NETWORK = text('a network such as "192.0.2.0/24" or "2001:db8::/32"', _network)
-CERTIFICATE_NAME = text('a domain name, "*.example.com" or "*"', _printable)
+CERTIFICATE_NAME = text('a domain name, "*.example.com" or "*"', _certificate_name)
 DOMAIN_OR_FILE = text(
     'a domain such as "example.com", ".example.com" for those below it, or "file:NAME"',
     _domain_or_file,

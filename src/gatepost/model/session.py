@@ -29,12 +29,29 @@ class Endpoint(msgspec.Struct, frozen=True):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class TlsFacts(msgspec.Struct, frozen=True):
+    """What a TLS handshake agreed on and showed.
+
+    `version` is such as "TLSv1.3", `cipher` OpenSSL's name of the suite, `sni` the server name the
+    client asked for ("" if none). A client certificate that one of `[tls] client_ca` vouches for
+    is `peer_subject`, such as "CN=mail.example.org", and `peer_fingerprint`, the SHA-256 of it in
+    hexadecimal; both are "" if the client gave none.
+    """
+
+    version: str
+    cipher: str
+    sni: str = ""
+    peer_subject: str = ""
+    peer_fingerprint: str = ""
+
+
 class Session(msgspec.Struct, eq=False):
     """One client connection.
 
     `helo` is the argument of HELO, EHLO or LHLO ("" before it), `extended` whether it was not HELO,
-    `protocol` what is spoken ("smtp" or "lmtp"), `notes` a plugin's memory for as long as the
-    connection lives.
+    `protocol` what is spoken ("smtp" or "lmtp"), `tls` what is known of the encryption (None in the
+    clear), `notes` a plugin's memory for as long as the connection lives: STARTTLS, after which a
+    client begins anew, leaves them alone.
 
     `peer` and `local` are what a trusted host in front says, where there is one: `via` is then its
     own address, `proxy` its PROXY header, `xclient` the attributes of XCLIENT by upper-case name.
@@ -46,6 +63,7 @@ class Session(msgspec.Struct, eq=False):
     started: float
     helo: str = ""
     extended: bool = False
+    tls: TlsFacts | None = None
     messages: int = 0
     transactions: int = 0
     notes: dict[str, Any] = {}

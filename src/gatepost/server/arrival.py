@@ -23,6 +23,7 @@ import structlog
 from gatepost.config.schema import Listen
 from gatepost.model.proxy import ProxyHeader
 from gatepost.model.session import Endpoint
+from gatepost.net.tls import ListenerTls
 from gatepost.server.caller import Caller
 from gatepost.server.connection import Connection, endpoint
 from gatepost.server.networks import is_within
@@ -38,13 +39,20 @@ _log = structlog.get_logger("gatepost.server")
 class Arrival(asyncio.Protocol):
     """A connection of a listener that trusts somebody; `local` as for `Connection`."""
 
-    __slots__ = ("_came", "_data", "_listen", "_local", "_peer", "_transport", "_worker")
+    __slots__ = ("_came", "_data", "_listen", "_local", "_peer", "_tls", "_transport", "_worker")
 
     _transport: asyncio.Transport
     _peer: Endpoint
 
-    def __init__(self, worker: "Worker", listen: Listen, local: Endpoint | None = None) -> None:
+    def __init__(
+        self,
+        worker: "Worker",
+        listen: Listen,
+        local: Endpoint | None = None,
+        tls: ListenerTls | None = None,
+    ) -> None:
         self._worker = worker
+        self._tls = tls
         self._listen = listen
         self._local = local
         self._data = b""
@@ -100,12 +108,16 @@ class Arrival(asyncio.Protocol):
     def _hand_over(self, header: ProxyHeader | None, rest: bytes) -> None:
         """Let the client in, by its own address."""
         connection = Connection(
-            self._worker, protocol=self._listen.protocol, caller=self._caller(header)
+            self._worker,
+            protocol=self._listen.protocol,
+            tls=self._tls,
+            caller=self._caller(header),
         )
-        self._transport.set_protocol(connection)
-        connection.connection_made(self._transport)
-        if rest:
-            connection.data_received(rest)
+        transport = self._transport
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+        if rest:  # it is the handshake's where TLS begins with the connection
+            cast("asyncio.Protocol", transport.get_protocol()).data_received(rest)
 
     def _caller(self, header: ProxyHeader | None) -> Caller:
         local = self._local or endpoint(self._transport.get_extra_info("sockname"))

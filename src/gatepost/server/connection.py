@@ -8,6 +8,10 @@ the pump rests until it is done: what the client sends meanwhile is buffered up 
 reading stops. A client that does not read its replies stops the pump as well, and one that has sent
 many commands at once waits for its turn after every BATCH of them.
 
+TLS is another transport in the place of the socket's (`gatepost.server.secured`): it comes there
+with the connection, or when STARTTLS has been answered. Until its handshake is done nothing is
+written, and the session – with the client's greeting still to come – already counts.
+
 There is no timer here: `touched` says when the client last sent something, and the worker looks
 over all connections once a second.
 
@@ -23,17 +27,21 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 
 from gatepost.model.reply import Reply
-from gatepost.model.session import Endpoint, Session
+from gatepost.model.session import Endpoint, Session, TlsFacts
+from gatepost.net.pump import TlsPump
+from gatepost.net.tls import ListenerTls
 from gatepost.plugin.inline import UNFINISHED, finish, first_step
 from gatepost.server.caller import Caller
 from gatepost.server.networks import is_within
+from gatepost.server.secured import SecuredTransport
 from gatepost.session import replies as r
 from gatepost.session.engine import Engine
+from gatepost.session.policy import STARTTLS
 from gatepost.wire.lmtp import LmtpServer
 from gatepost.wire.smtp import SmtpServer
 from gatepost.wire.smtp.commands import JUNK
 from gatepost.wire.smtp.events import Event
-from gatepost.wire.smtp.server import EXTENSIONS, Signal
+from gatepost.wire.smtp.server import EXTENSIONS, PAUSED, Signal
 
 if TYPE_CHECKING:
     from gatepost.server.worker import Worker
@@ -42,10 +50,9 @@ if TYPE_CHECKING:
 MAX_UNREAD = 256 * 1024
 # Events answered before others get their turn: one read may hold thousands of pipelined commands.
 BATCH = 100
-# For hosts in front that may say who the client is.
-WITH_XCLIENT = EXTENSIONS | {"XCLIENT"}
 # What a client needs to read a refusal and close, in seconds.
 LINGER = 5.0
+WITH_TLS = EXTENSIONS | {STARTTLS}
 
 # What is spoken to a client, by the protocol of its listener.
 WIRES: dict[str, type[SmtpServer]] = {"smtp": SmtpServer, "lmtp": LmtpServer}
@@ -57,8 +64,8 @@ class Connection(asyncio.Protocol):
     """A client, from accept to close.
 
     `local` is the address it came in at, None where the listener has several and it must be asked;
-    `protocol` is one of WIRES. Where the socket alone does not tell who the client is, `caller`
-    does.
+    `protocol` is one of WIRES, `tls` what it needs for TLS, None where it has none. Where the
+    socket alone does not tell who the client is, `caller` does.
     """
 
     __slots__ = (
@@ -70,7 +77,9 @@ class Connection(asyncio.Protocol):
         "_lost",
         "_may_write",
         "_protocol",
+        "_secured",
         "_task",
+        "_tls",
         "_transport",
         "_turn",
         "_wire",
@@ -87,13 +96,18 @@ class Connection(asyncio.Protocol):
         worker: "Worker",
         local: Endpoint | None = None,
         protocol: str = "smtp",
+        tls: ListenerTls | None = None,
         caller: Caller | None = None,
     ) -> None:
         self._worker = worker
         self._local = local
         self._protocol = protocol
         self._caller = caller
-        self._wire = WIRES[protocol](worker.wire_limits, worker.paths)
+        self._tls = tls
+        self._secured: SecuredTransport | None = None
+        self._wire = WIRES[protocol](
+            worker.wire_limits, worker.paths, EXTENSIONS if tls is None else WITH_TLS
+        )
         self._task: asyncio.Task[Reply | None] | None = None
         self._may_write = True
         self._lingering = False
@@ -120,10 +134,15 @@ class Connection(asyncio.Protocol):
             session = self._called(caller)
         self.host = session.peer.host
         refusal = worker.admit(self)
-        if refusal is None:
-            self._pump()
-        else:
+        if refusal is not None:
             self._turn_away(refusal)
+        elif self._tls is None:
+            self._pump()
+        elif self._tls.mode == "implicit":
+            self._begin_tls(self._tls)
+        else:
+            self._engine.offers_tls = True
+            self._pump()
 
     def _called(self, caller: Caller) -> Session:
         """Begin a session for whom somebody may have spoken, or who may speak for others."""
@@ -143,7 +162,8 @@ class Connection(asyncio.Protocol):
 
     def _trust(self, *, trusted: bool) -> None:
         self._engine.gate = self if trusted else None
-        self._wire.extensions = WITH_XCLIENT if trusted else EXTENSIONS
+        offered = EXTENSIONS if self._tls is None else WITH_TLS
+        self._wire.extensions = offered | {"XCLIENT"} if trusted else offered
 
     def readmit(self, session: Session, address: str | None) -> Reply | None:
         """See `gatepost.session.xclient.Gate`."""
@@ -153,10 +173,27 @@ class Connection(asyncio.Protocol):
         return self._worker.readmit(self, session.peer.host)
 
     def _turn_away(self, refusal: Reply) -> None:
-        """Refuse the whole connection: it must not take the place of another by lingering."""
+        """Refuse the whole connection: it must not take the place of another by lingering.
+
+        Where TLS begins with the connection there are no words for that.
+        """
         self._lingering = True
-        self._transport.write(refusal.encoded)
+        if self._tls is None or self._tls.mode != "implicit":
+            self._transport.write(refusal.encoded)
         self._transport.close()
+
+    def _begin_tls(self, tls: ListenerTls) -> None:
+        """Leave the socket to TLS; `secured` goes on."""
+        self.touched = self._worker.now
+        self._secured = SecuredTransport(TlsPump(tls.context()), self._transport, self)
+        self._transport = self._secured
+
+    def secured(self, facts: TlsFacts) -> None:
+        """Begin the session, or begin it anew: the handshake is done."""
+        self.touched = self._worker.now
+        self._wire.start_tls()
+        self._engine.start_tls(facts)
+        self._pump()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
@@ -212,6 +249,8 @@ class Connection(asyncio.Protocol):
         else:
             self._yield()
         self._write(b"".join(out))
+        if event is PAUSED and wire.switching and self._tls and not self._lingering:
+            self._begin_tls(self._tls)
 
     def _yield(self) -> None:
         """Let others have their turn before the rest of what the client has sent."""
@@ -296,9 +335,16 @@ class Connection(asyncio.Protocol):
         """Whether no transaction is open and nothing is being waited for."""
         return self._task is None and self._engine.tx is None
 
+    @property
+    def _handshaking(self) -> bool:
+        """Whether nothing can be said: not in the clear any more, and not under TLS yet."""
+        return self._secured is not None and self._secured.handshaking
+
     def dismiss(self, reply: Reply) -> None:
         """Say one last thing, unasked, and close."""
-        if not self._lingering:
+        if self._handshaking:
+            self.abort()
+        elif not self._lingering:
             self._transport.write(reply.encoded)
             self._close()
 
@@ -308,6 +354,10 @@ class Connection(asyncio.Protocol):
             return
         limits = self._worker.policy.limits
         silent = now - self.touched
+        if self._handshaking:
+            if silent > limits.handshake_timeout:
+                self.abort()
+            return
         if self._lingering:
             if silent > LINGER:
                 self._transport.abort()

@@ -9,7 +9,7 @@ Everything that can fail does so in `start`, and then leaves nothing behind.
 import asyncio
 import functools
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -22,13 +22,14 @@ from gatepost.lists.entry import LineError
 from gatepost.lists.source import Change
 from gatepost.lists.watch import ListWatcher
 from gatepost.model.session import Endpoint
+from gatepost.net.tls import MODES, ListenerTls, key_pairs
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.clock import Clock
 from gatepost.server.arrival import Arrival
 from gatepost.server.connection import Connection
 from gatepost.server.listener import BACKLOG, bind, bound_address, single_address
 from gatepost.server.worker import SWEEP, Worker
-from gatepost.session.assemble import find_lists, load_lists, make_policy
+from gatepost.session.assemble import find_lists, load_key_pairs, load_lists, make_policy
 from gatepost.session.policy import Policy
 
 # Turns of the event loop that a connection needs, at most, from accept to its protocol object.
@@ -81,20 +82,37 @@ class Server:
             watcher = ListWatcher(lists.files, _list_changed)
             watcher.start()
             stack.push_async_callback(watcher.stop)
+            tls = await self._certificates(stack)
             worker = Worker(policy, lenient_paths=self._config.smtp.lenient_paths)
             stack.push_async_callback(worker.drain, self._patience)
-            await self._listen(worker, stack)
+            await self._listen(worker, tls, stack)
             self._worker = worker
             self._stack = stack.pop_all()
 
-    async def _listen(self, worker: Worker, stack: AsyncExitStack) -> None:
+    async def _certificates(self, stack: AsyncExitStack) -> Mapping[str, ListenerTls]:
+        """Return what listeners need for TLS by its mode, with a watch on the files.
+
+        It is not the lists' watch: a long list must not hold up a certificate.
+        """
+        pairs = key_pairs(self._config)
+        if not pairs:
+            return {}
+        await asyncio.to_thread(load_key_pairs, pairs)
+        watcher = ListWatcher(pairs, _certificate_changed)
+        watcher.start()
+        stack.push_async_callback(watcher.stop)
+        return {mode: ListenerTls(mode, pairs) for mode in MODES}
+
+    async def _listen(
+        self, worker: Worker, tls: Mapping[str, ListenerTls], stack: AsyncExitStack
+    ) -> None:
         sockets = self._sockets
         if sockets is None:
             sockets = [[bind(one.address, self._config.base)] for one in self._config.listen]
         addresses: list[tuple[str, str]] = []
         for listen, of_address in zip(self._config.listen, sockets, strict=True):
             for sock in of_address:
-                factory = _protocol(worker, listen, single_address(sock))
+                factory = _protocol(worker, listen, single_address(sock), tls.get(listen.tls))
                 listener = await worker.loop.create_server(factory, sock=sock, backlog=BACKLOG)
                 stack.callback(listener.close)
                 self._listeners.append(listener)
@@ -131,12 +149,12 @@ class Server:
 
 
 def _protocol(
-    worker: Worker, listen: Listen, local: Endpoint | None
+    worker: Worker, listen: Listen, local: Endpoint | None, tls: ListenerTls | None
 ) -> Callable[[], asyncio.Protocol]:
     """Return what makes a listener's protocol; only where somebody is trusted it has to ask who."""
     if listen.proxy_from or listen.xclient_from:
-        return functools.partial(Arrival, worker, listen, local)
-    return functools.partial(Connection, worker, local, listen.protocol)
+        return functools.partial(Arrival, worker, listen, local, tls)
+    return functools.partial(Connection, worker, local, listen.protocol, tls)
 
 
 async def _all_gone(worker: Worker, patience: float) -> None:
@@ -171,6 +189,14 @@ def _list_changed(change: Change) -> None:
     else:
         _log.info("list read", path=path, entries=change.entries)
         _report_lines(change.errors)
+
+
+def _certificate_changed(change: Change) -> None:
+    path = str(change.path)
+    if change.problem:
+        _log.error("certificate not read", path=path, problem=change.problem)
+    else:
+        _log.info("certificate read", path=path)
 
 
 def _report_lines(errors: Iterable[LineError]) -> None:

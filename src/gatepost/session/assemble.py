@@ -18,12 +18,13 @@ from gatepost.lists.domains import DomainList
 from gatepost.lists.file import DomainFile, ListFile
 from gatepost.lists.source import ListError
 from gatepost.model.reply import Reply
+from gatepost.net.tls import KeyPair, TlsError
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.host import Installed, PluginError, PluginHost
 from gatepost.plugin.loader import load_plugin
 from gatepost.plugin.order import OrderError
-from gatepost.session.policy import Policy, TrapRule, greetings, keywords
+from gatepost.session.policy import STARTTLS, Policy, TrapRule, greetings, keywords
 from gatepost.traps.table import TrapTable
 
 
@@ -69,6 +70,18 @@ def load_lists(lists: Lists) -> None:
         try:
             file.load()
         except ListError as error:
+            problems.append(str(error))
+    if problems:
+        raise SetupError(problems)
+
+
+def load_key_pairs(pairs: Sequence[KeyPair]) -> None:
+    """Read every certificate and key; raises `SetupError` naming all that cannot be used."""
+    problems = []
+    for pair in pairs:
+        try:
+            pair.load()
+        except TlsError as error:
             problems.append(str(error))
     if problems:
         raise SetupError(problems)
@@ -132,4 +145,5 @@ def make_policy(
         keywords=words,
         helo=Reply(250, hostname),
         ehlo=Reply(250, "\n".join((hostname, *words))),
+        ehlo_starttls=Reply(250, "\n".join((hostname, *words, STARTTLS))),
     )

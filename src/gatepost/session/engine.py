@@ -20,14 +20,14 @@ from typing import Any
 from gatepost.model.decision import Verdict
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
-from gatepost.model.session import Session, Transaction, TrapHit
+from gatepost.model.session import Session, TlsFacts, Transaction, TrapHit
 from gatepost.plugin.chain import Answer, Chain, Outcome
 from gatepost.plugin.hooks import reply_for
 from gatepost.plugin.inline import need_task
 from gatepost.session import replies as r
 from gatepost.session import rules
 from gatepost.session.collector import HeaderCollector
-from gatepost.session.policy import Policy
+from gatepost.session.policy import STARTTLS, Policy
 from gatepost.session.record import log_accepted, log_refusal, log_trap
 from gatepost.session.steps import DATA, DELIVER, HEADERS, MESSAGE, STEPS, Result, Step
 from gatepost.session.trace import received
@@ -45,8 +45,8 @@ class Engine:
     """Policy applied to one connection.
 
     `tx` is the open transaction; `delivering` is true from when a target has the message until all
-    are told of it: the coroutine must not be cancelled then. `gate` is None unless the client is
-    a trusted host that may send XCLIENT.
+    are told of it: the coroutine must not be cancelled then. `offers_tls` is whether the client may
+    say STARTTLS, `gate` is None unless it is a trusted host that may send XCLIENT.
     """
 
     __slots__ = (
@@ -57,6 +57,7 @@ class Engine:
         "_verdict",
         "delivering",
         "gate",
+        "offers_tls",
         "policy",
         "session",
         "tx",
@@ -69,6 +70,7 @@ class Engine:
         self._chains = policy.plugins.busy
         self.tx: Transaction | None = None
         self.delivering = False
+        self.offers_tls = False
         self._headers: HeaderCollector | None = None
         self._verdict: Reply | None = None
         self._errors = 0
@@ -134,6 +136,14 @@ class Engine:
             if self._junk > self.policy.limits.junk_commands:
                 return r.TOO_MUCH_JUNK
         return reply
+
+    def start_tls(self, facts: TlsFacts) -> None:
+        """Forget what the client said in the clear; budgets stay (RFC 3207 section 4.2)."""
+        session = self.session
+        session.helo = ""
+        session.extended = False
+        session.tls = facts
+        self.offers_tls = False
 
     def greeted(self, name: str, reply: Reply, *, extended: bool) -> Result:
         """Take the client's name; that also ends a transaction (RFC 5321 section 4.1.4)."""
@@ -239,6 +249,8 @@ class Engine:
     def keywords(self) -> tuple[str, ...]:
         """What EHLO offers this client."""
         offered = self.policy.keywords
+        if self.offers_tls:
+            offered = (*offered, STARTTLS)
         return offered if self.gate is None else (*offered, KEYWORD)
 
     async def restart(self, attributes: Mapping[str, str]) -> Reply:
@@ -288,6 +300,10 @@ def _expn(_engine: Engine, _event: e.Expn) -> Reply:
     return r.NOT_IMPLEMENTED
 
 
+def _start_tls(_engine: Engine, _event: e.StartTls) -> Reply:
+    return r.START_TLS
+
+
 def _content(engine: Engine, event: e.Content) -> Handled:
     return engine.take(event.data)
 
@@ -317,6 +333,7 @@ _OTHERS: dict[type[e.Event], Callable[[Engine, Any], Handled]] = {
     e.Rset: _rset,
     e.Expn: _expn,
     e.Xclient: _xclient,
+    e.StartTls: _start_tls,
     e.Bdat: _bdat,
     e.Content: _content,
     e.ChunkEnd: _chunk_end,

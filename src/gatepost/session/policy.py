@@ -17,6 +17,9 @@ from gatepost.plugin.clock import Clock
 from gatepost.plugin.host import PluginHost
 from gatepost.traps.table import TrapTable
 
+# RFC 3207: offered in the clear only, and only where a listener has certificates.
+STARTTLS = "STARTTLS"
+
 
 class TrapRule(msgspec.Struct, frozen=True, eq=False):
     """What a trap among the recipients leads to: `delay` in seconds before `reply`."""
@@ -45,6 +48,7 @@ class Policy(msgspec.Struct, eq=False):
     keywords: tuple[str, ...]
     helo: Reply
     ehlo: Reply
+    ehlo_starttls: Reply
 
     def is_local(self, key: str) -> bool:
         """Whether the domain, by its key, is one of ours."""

@@ -15,6 +15,9 @@ UNKNOWN_COMMAND = Reply(500, "Command not recognised", "5.5.1")
 HELP = Reply(214, "Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT", "2.0.0")
 HELP_LMTP = Reply(214, "Commands: LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT", "2.0.0")
 
+# RFC 3207 s4
+START_TLS = Reply(220, "Ready to start TLS", "2.0.0")
+
 # RFC 5321 s3.8 and s4.5.3.2: the connection is closed after these
 TOO_MANY_ERRORS = Reply(421, "Too many errors", "4.7.0", close=True)
 TOO_MUCH_JUNK = Reply(421, "Too many commands without a message", "4.7.0", close=True)

@@ -149,8 +149,10 @@ def _helo(engine: "Engine", _answer: Answer | None, _session: Session, name: str
 
 
 def _ehlo(engine: "Engine", _answer: Answer | None, _session: Session, name: str) -> Result:
-    result = engine.greeted(name, engine.policy.ehlo, extended=True)
-    if engine.gate is not None or "ehlo" in engine.policy.plugins.busy:
+    policy = engine.policy
+    offer = policy.ehlo_starttls if engine.offers_tls else policy.ehlo
+    result = engine.greeted(name, offer, extended=True)
+    if engine.gate is not None or "ehlo" in policy.plugins.busy:
         return _offer(engine, result)
     return result
 

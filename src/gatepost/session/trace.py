@@ -13,12 +13,17 @@ from gatepost.model.session import Transaction
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
 _UNSAFE_ADDRESS = re.compile(r"[^!#-\'*+,\-./0-9:=?@A-Z\[\]^-~\u0080-\U0010ffff]")
-# The "with" names of RFC 3848 and RFC 6531 s4.3: by protocol, whether extended, whether SMTPUTF8.
+# The "with" names of RFC 3848 and RFC 6531 s4.3: by protocol, whether extended, whether SMTPUTF8,
+# whether under TLS.
 _PROTOCOLS = {
-    ("smtp", True, False): "ESMTP",
-    ("smtp", True, True): "UTF8SMTP",
-    ("lmtp", True, False): "LMTP",
-    ("lmtp", True, True): "UTF8LMTP",
+    ("smtp", True, False, False): "ESMTP",
+    ("smtp", True, False, True): "ESMTPS",
+    ("smtp", True, True, False): "UTF8SMTP",
+    ("smtp", True, True, True): "UTF8SMTPS",
+    ("lmtp", True, False, False): "LMTP",
+    ("lmtp", True, False, True): "LMTPS",
+    ("lmtp", True, True, False): "UTF8LMTP",
+    ("lmtp", True, True, True): "UTF8LMTPS",
 }
 
 
@@ -28,10 +33,13 @@ def received(tx: Transaction, hostname: str) -> bytes:
     helo = _UNSAFE.sub("?", session.helo)
     host = session.peer.host
     address = f"[IPv6:{host}]" if ":" in host else f"[{host}]"
-    spoken = session.protocol, session.extended, "SMTPUTF8" in tx.params
+    tls = session.tls
+    spoken = session.protocol, session.extended, "SMTPUTF8" in tx.params, tls is not None
     protocol = _PROTOCOLS.get(spoken, "SMTP")
+    encryption = "" if tls is None else f"\t({tls.version} {tls.cipher})\r\n"
     return (
         f"Received: from {helo} ({address})\r\n"
+        f"{encryption}"
         f"\tby {hostname} (Gatepost) with {protocol} id {tx.id}"
         f"{_for(tx)};\r\n"
         f"\t{_date(int(tx.received))}\r\n"

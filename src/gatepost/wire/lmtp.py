@@ -25,6 +25,7 @@ is taken to have had the answer to another.
 
 import re
 from collections.abc import Mapping
+from typing import ClassVar
 
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.wire.smtp import arguments as a
@@ -77,6 +78,10 @@ class LmtpServer(SmtpServer):
     """One connection. See the module for what differs from SMTP."""
 
     __slots__ = ("_accepted", "_owed")
+
+    offered: ClassVar[Mapping[str, Command]] = {
+        verb: _row(row) for verb, row in smtp.OFFERED_COMMANDS.items()
+    }
 
     def __init__(
         self,

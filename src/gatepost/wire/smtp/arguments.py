@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _NO_PARAMS: dict[str, str] = {}
 _BDAT = re.compile(r"([0-9]{1,19})(?: +([Ll][Aa][Ss][Tt]))? *")
 _DATA, _RSET, _NOOP, _QUIT = e.Data(), e.Rset(), e.Noop(), e.Quit()
+_STARTTLS = e.StartTls()
 
 
 def parse_ehlo(_wire: "SmtpServer", text: str) -> e.Event:
@@ -105,6 +106,15 @@ def parse_expn(_wire: "SmtpServer", text: str) -> e.Event:
 def parse_help(_wire: "SmtpServer", text: str) -> e.Event:
     """HELP [SP String]."""
     return e.Help(text)
+
+
+def parse_starttls(wire: "SmtpServer", text: str) -> e.Event:
+    """Read STARTTLS, which takes no argument, and behind which nothing may stand in the clear."""
+    if text.strip():
+        return e.Fault(r.NO_ARGUMENT)
+    if wire.secured:
+        return e.Fault(r.TLS_ALREADY)
+    return e.Fault(r.NOT_ALONE) if wire.unread else _STARTTLS
 
 
 def parse_quit(_wire: "SmtpServer", text: str) -> e.Event:

@@ -48,6 +48,7 @@ class Flags(Flag):
 
     NONE = 0
     JUNK = auto()  # does nothing for the delivery of mail: counted, limited
+    OFFERED = auto()  # exists only where the extension of its name is offered
 
 
 _START, _READY, _MAIL, _RCPT, _CHUNKING, _SPOILED = State
@@ -68,10 +69,8 @@ TRANSITIONS: dict[str, tuple[State | Reply, ...]] = {
     "EXPN": _ANY,
     "HELP": _ANY,
     "QUIT": _ANY,
-}
-# Commands that are there only for whom their extension is offered to; the session starts anew.
-OFFERED_TRANSITIONS: dict[str, tuple[State | Reply, ...]] = {
-    "XCLIENT": (_START,    _START,       r.NESTED_MAIL,    r.NESTED_MAIL, r.CHUNKING,  r.SPOILED),
+    "STARTTLS": (r.HELLO_FIRST, _START, r.NESTED_MAIL, r.NESTED_MAIL, r.CHUNKING, r.SPOILED),
+    "XCLIENT": (_START,     _START,       r.NESTED_MAIL,   r.NESTED_MAIL, r.CHUNKING,  r.SPOILED),
 }
 # Where a refused BDAT leads: (not the last chunk, the last chunk), by the state it came in.
 AFTER_REFUSED_BDAT: tuple[tuple[State, State], ...] = (
@@ -103,20 +102,24 @@ _ROWS: "dict[str, tuple[type[Event], Callable[[SmtpServer, str], Event], Flags]]
     "EXPN": (e.Expn, a.parse_expn, Flags.JUNK),
     "HELP": (e.Help, a.parse_help, Flags.JUNK),
     "QUIT": (e.Quit, a.parse_quit, Flags.NONE),
+    "STARTTLS": (e.StartTls, a.parse_starttls, Flags.OFFERED),
+    "XCLIENT": (e.Xclient, parse_xclient, Flags.OFFERED | Flags.JUNK),
 }
 
 COMMANDS: dict[str, Command] = {
     verb: Command(event, parse, TRANSITIONS[verb], flags)
     for verb, (event, parse, flags) in _ROWS.items()
+    if not flags & Flags.OFFERED
 }
-
-# By the verb, which is the extension's name too.
-OFFERED: dict[str, Command] = {
-    "XCLIENT": Command(e.Xclient, parse_xclient, OFFERED_TRANSITIONS["XCLIENT"], Flags.JUNK),
+# Apart, so that looking a verb up costs nothing more where they are not offered.
+OFFERED_COMMANDS: dict[str, Command] = {
+    verb: Command(event, parse, TRANSITIONS[verb], flags)
+    for verb, (event, parse, flags) in _ROWS.items()
+    if flags & Flags.OFFERED
 }
 
 JUNK = frozenset(
-    row.event for row in (*COMMANDS.values(), *OFFERED.values()) if row.flags & Flags.JUNK
+    row.event for row in (*COMMANDS.values(), *OFFERED_COMMANDS.values()) if row.flags & Flags.JUNK
 ) | {e.Unknown}
 
 # A browser or a scanner that was led here to speak SMTP by mistake (cross-protocol attacks).

@@ -108,6 +108,10 @@ class Help(Event, frozen=True):
     text: str
 
 
+class StartTls(Event, frozen=True):
+    """STARTTLS (RFC 3207): answer 220 and the handshake follows, see `SmtpServer.start_tls`."""
+
+
 class Quit(Event, frozen=True):
     """QUIT."""
 

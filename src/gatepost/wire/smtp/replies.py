@@ -20,6 +20,10 @@ NO_RECIPIENTS = Reply(554, "No valid recipients", "5.5.1")
 CHUNKING = Reply(503, "Bad sequence of commands: expected BDAT or RSET", "5.5.1")
 SPOILED = Reply(503, "Bad sequence of commands: the transaction has failed", "5.5.1")
 
+# STARTTLS: RFC 3207 s4; what came behind the command in clear may be anybody's
+TLS_ALREADY = Reply(503, "Bad sequence of commands: TLS is active already", "5.5.1")
+NOT_ALONE = Reply(554, "Nothing may follow STARTTLS before it is answered", "5.5.1", close=True)
+
 # MAIL and RCPT arguments: RFC 5321 s4.1.1.2, s4.1.1.3 and s4.1.1.11, RFC 6531 s3.5
 MAIL_SYNTAX = Reply(501, "Syntax error: expected MAIL FROM:<address>", "5.1.7")
 RCPT_SYNTAX = Reply(501, "Syntax error: expected RCPT TO:<address>", "5.1.3")

@@ -12,11 +12,17 @@ answered.
 `next_event` never raises for what a client sends: it is answered by a `Fault`. `ProtocolError`
 means the caller broke this contract.
 
+When STARTTLS has been answered 220 (RFC 3207) it is PAUSED until `start_tls()` says that the
+handshake is done: from then on `receive_data` is given what TLS protects, and the session begins
+anew. `switching` is true between the two.
+
 The events do not depend on how the bytes are cut into pieces, but for where `Content` is cut, and
 how much of it comes before a `MessageFault`.
 
-Security: a line must end with CRLF. One with a bare CR or LF closes the session, because what
-comes after it may be read differently by whoever composed it.
+Security: nothing that came in the clear is interpreted after STARTTLS (CVE-2011-0411): with
+anything behind it the command is refused and the session closed. A line must end with CRLF.
+One with a bare CR or LF closes the session, because what comes after it may be read differently by
+whoever composed it.
 Limits: a command line of `WireLimits.command_line` octets, a message of `message_size`. Unread
 input is as much as the caller feeds while PAUSED; `unread` tells how much that is.
 """
@@ -24,6 +30,7 @@ input is as much as the caller feeds while PAUSED; `unread` tells how much that 
 import re
 from collections.abc import Mapping
 from enum import Enum
+from typing import ClassVar
 
 import msgspec
 
@@ -33,7 +40,7 @@ from gatepost.wire.smtp.commands import (
     AFTER_REFUSED_BDAT,
     COMMANDS,
     FOREIGN_VERBS,
-    OFFERED,
+    OFFERED_COMMANDS,
     Command,
     State,
 )
@@ -47,6 +54,7 @@ from gatepost.wire.smtp.events import (
     Event,
     Fault,
     MessageFault,
+    StartTls,
     Unknown,
 )
 from gatepost.wire.smtp.path import STRICT
@@ -59,6 +67,8 @@ _VERB = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,15}")
 _NO_CHUNKS = ChunkReader(0)
 # Every connection begins with an event that needs no bytes; the reader of none has no state.
 _GREETING = Swallow(0, Connected())
+# Stands where the event waits while the handshake does.
+_SWITCHING = StartTls()
 
 
 class Signal(Enum):
@@ -109,9 +119,13 @@ class SmtpServer:
         "extensions",
         "last_words",
         "paths",
+        "secured",
         "smtputf8",
         "state",
     )
+
+    # Rows of commands that exist only where the extension of their name is among `extensions`.
+    offered: ClassVar[Mapping[str, Command]] = OFFERED_COMMANDS
 
     def __init__(
         self,
@@ -127,6 +141,7 @@ class SmtpServer:
         self.state = State.START
         self.last_words: Reply | None = None
         self.smtputf8 = False
+        self.secured = False
         self._buffer = b""
         self._at = 0
         self._incoming: list[bytes] = []
@@ -147,6 +162,11 @@ class SmtpServer:
         return self.last_words is not None
 
     @property
+    def switching(self) -> bool:
+        """Whether STARTTLS has been accepted and the handshake is still to come."""
+        return self._event is _SWITCHING
+
+    @property
     def receiving(self) -> bool:
         """Whether the client is in the middle of a message."""
         return self._reader is not None
@@ -163,6 +183,14 @@ class SmtpServer:
             self._at = 0
         else:
             self._incoming.append(data)
+
+    def start_tls(self) -> None:
+        """Forget what was said in the clear: what is received from here on came under TLS."""
+        self.secured = True
+        self.smtputf8 = False
+        self._event = None
+        self._buffer, self._at = b"", 0
+        self._incoming.clear()
 
     def next_event(self) -> Event | Signal:
         """Return what the client did next."""
@@ -199,6 +227,8 @@ class SmtpServer:
                 self.state = self._next_state
             if type(event) is Data:
                 self._reader = DotReader(self._limits.message_size)
+            elif type(event) is StartTls:
+                self._event = _SWITCHING
         elif type(event) is Data:
             self.state = State.READY
         return reply.encoded
@@ -239,7 +269,7 @@ class SmtpServer:
         if not text.isprintable():
             return _unreadable(line)
         verb, _, argument = text.partition(" ")
-        command = self._commands.get(verb) or self._uncommon(verb)
+        command = self._commands.get(verb) or self._less_common(verb)
         if command is None:
             return _unknown(verb, argument)
         following = command.transitions[self.state]
@@ -251,12 +281,14 @@ class SmtpServer:
         self._next_state = following
         return event
 
-    def _uncommon(self, verb: str) -> Command | None:
-        """Look a verb up without regard to case, and among what not everybody is offered."""
-        if not verb.isascii():  # `upper` makes ASCII of some letters that are not
-            return None
+    def _less_common(self, verb: str) -> Command | None:
+        """Look up a verb that is not in upper case, or that not every listener has."""
+        if not verb.isascii():
+            return None  # `upper` makes ASCII of some letters that are not
         verb = verb.upper()
-        return self._commands.get(verb) or (OFFERED.get(verb) if verb in self.extensions else None)
+        return self._commands.get(verb) or (
+            self.offered.get(verb) if verb in self.extensions else None
+        )
 
     def _out_of_order(self, command: Command, argument: str, reply: Reply) -> Event | None:
         """Answer a command that may not come now; BDAT's chunk is still to be read.

@@ -1,0 +1,47 @@
+"""A self-signed certificate, to try TLS with before there is a real one.
+
+Only here is the package cryptography needed; serving TLS takes nothing but Python's own.
+"""
+
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
+
+from gatepost.cli.output import Failure
+
+VALID = timedelta(days=365)
+# A client's clock may be behind ours.
+SLACK = timedelta(days=1)
+
+
+def self_signed(hostname: str) -> tuple[str, str]:
+    """Return a certificate for a host name and its key, in PEM form; raises `Failure`."""
+    if find_spec("cryptography") is None:
+        raise Failure(
+            "cannot make a certificate: expected the package cryptography,"
+            ' install it with pip install "gatepost[tls]"'
+        )
+    from cryptography import x509  # noqa: PLC0415 - an optional dependency
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415 - likewise
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - likewise
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, hostname)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - SLACK)
+        .not_valid_after(now + VALID)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(hostname)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM).decode(), private.decode()

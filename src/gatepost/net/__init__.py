@@ -1,0 +1,1 @@
+"""What sessions need of the network beside their own socket: TLS."""

@@ -1,0 +1,220 @@
+"""TLS for listeners: certificates and keys from files, read again when those change.
+
+Theory of operation: a `KeyPair` is one certificate with its key, as an `ssl.SSLContext` for each
+kind of listener; `refresh` – called by the list watcher's thread – replaces the contexts as a
+whole, so that a handshake sees the old pair or the new one and sessions under way see nothing. A
+`ListenerTls` chooses the pair for a handshake by the server name the client asks for (SNI).
+
+A renewal writes two files, and may be seen between them: a pair that does not fit is told of only
+when it is found twice, and the one before stays in force all the while.
+
+Security: TLS 1.2 or later, no compression, no renegotiation. Each kind of listener has contexts of
+its own and with them keys for session tickets of its own: a ticket of one resumes nothing at
+another. Trusts the files to be the administrator's. A key with a passphrase is refused, for there
+is nobody to ask.
+Limits: a client certificate that `client_ca` does not vouch for ends the handshake; OpenSSL offers
+Python no way to go on.
+
+Blocking I/O in `load` and `refresh`: for a thread. One thread at a time may call into a pair.
+"""
+
+import ssl
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from gatepost.config.schema import Certificate, Config
+from gatepost.lists.source import Change, Identity, identify, settled
+
+# The kinds of listeners with TLS, as the configuration names them.
+MODES = ("starttls", "implicit")
+# A sender hardly opens two connections with one ticket.
+TICKETS = 1
+
+ANY_NAME = "*"
+
+
+class TlsError(Exception):
+    """A certificate or key that cannot be used; the message names the file and says why."""
+
+
+class NamedObject(ssl.SSLObject):
+    """A TLS connection that knows the server name the client asked for, "" if none."""
+
+    sni = ""
+
+
+class KeyPair:
+    """A certificate with its key; `contexts` has the last good version for each of `MODES`.
+
+    `path` is the certificate's file, `names` are the server names it is for.
+    """
+
+    contexts: Mapping[str, ssl.SSLContext]
+
+    def __init__(
+        self, names: Sequence[str], path: Path, key: Path, client_ca: Path | None = None
+    ) -> None:
+        self.names = tuple(names)
+        self.path = path
+        self._key = key
+        self._client_ca = client_ca
+        self._seen: tuple[Identity, ...] | None = None
+        self._suspect: tuple[Identity, ...] | None = None
+        self._problem = ""
+        self.listeners: list[ListenerTls] = []
+
+    def load(self) -> None:
+        """Read the files for the first time; raises `TlsError`."""
+        self._remember(self._stat())
+        self.contexts = self._read()
+
+    def refresh(self) -> Change | None:
+        """Read the files again if one of them changed; None when there is nothing to say."""
+        try:
+            found = self._stat()
+            return None if found == self._seen else self._refresh(found)
+        except TlsError as error:
+            return self._fail(str(error))
+
+    def close(self) -> None:
+        """Do nothing: no file stays open."""
+
+    def _refresh(self, found: tuple[Identity, ...]) -> Change | None:
+        try:
+            contexts = self._read()
+        except TlsError:
+            if found != self._suspect:
+                self._suspect = found
+                return None
+            self._remember(found)
+            raise
+        self._remember(found)
+        for listener in self.listeners:
+            listener.attach(contexts)
+        self.contexts = contexts
+        self._problem = ""
+        return Change(self.path, len(self.names))
+
+    def _fail(self, problem: str) -> Change | None:
+        if problem == self._problem:
+            return None
+        self._problem = problem
+        return Change(self.path, len(self.names), problem=problem)
+
+    def _remember(self, found: tuple[Identity, ...]) -> None:
+        self._seen = found if all(map(settled, found)) else None
+
+    @property
+    def _files(self) -> tuple[Path, ...]:
+        pair = (self.path, self._key)
+        return pair if self._client_ca is None else (*pair, self._client_ca)
+
+    def _stat(self) -> tuple[Identity, ...]:
+        try:
+            return tuple(map(_identity, self._files))
+        except TlsError:
+            self._seen = None
+            raise
+
+    def _read(self) -> dict[str, ssl.SSLContext]:
+        return {mode: self._context() for mode in MODES}
+
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+        context.num_tickets = TICKETS
+        context.sslobject_class = NamedObject
+        try:
+            context.load_cert_chain(self.path, self._key, password=_no_passphrase)
+        except (OSError, ValueError) as error:
+            raise TlsError(f"{self.path}: {_why(error)} (key {self._key})") from error
+        if self._client_ca is not None:
+            self._ask_clients(context, self._client_ca)
+        return context
+
+    def _ask_clients(self, context: ssl.SSLContext, path: Path) -> None:
+        try:
+            context.load_verify_locations(path)
+        except OSError as error:
+            raise TlsError(f"{path}: {_why(error)}") from error
+        context.verify_mode = ssl.CERT_OPTIONAL
+
+
+class ListenerTls:
+    """What a listener with TLS needs: `mode` is "starttls" or "implicit", `pairs` not empty."""
+
+    def __init__(self, mode: str, pairs: Sequence[KeyPair]) -> None:
+        self.mode = mode
+        self._pairs = tuple(pairs)
+        self._usual = next((pair for pair in pairs if ANY_NAME in pair.names), pairs[0])
+        for pair in pairs:
+            pair.listeners.append(self)
+            self.attach(pair.contexts)
+
+    def attach(self, contexts: Mapping[str, ssl.SSLContext]) -> None:
+        """Have the server name looked at in handshakes that begin with one of these contexts."""
+        contexts[self.mode].sni_callback = self._choose_context
+
+    def context(self) -> ssl.SSLContext:
+        """Return the context to begin a handshake with."""
+        return self._usual.contexts[self.mode]
+
+    def choose(self, name: str) -> KeyPair:
+        """Return the first pair for a server name, in lower case; the usual one if none is."""
+        parent = f"*.{name.partition('.')[2]}"
+        for pair in self._pairs:
+            if name in pair.names or parent in pair.names:
+                return pair
+        return self._usual
+
+    def _choose_context(
+        self, connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext
+    ) -> None:
+        if name and isinstance(connection, NamedObject):
+            connection.sni = name.lower().removesuffix(".")
+            connection.context = self.choose(connection.sni).contexts[self.mode]
+
+
+def key_pairs(config: Config) -> list[KeyPair]:
+    """Return the configuration's certificates, files not read yet; none if no listener has TLS."""
+    if all(listen.tls == "none" for listen in config.listen):
+        return []
+    return all_key_pairs(config)
+
+
+def all_key_pairs(config: Config) -> list[KeyPair]:
+    """Return the configuration's certificates, files not read yet."""
+    ca = config.path(config.tls.client_ca) if config.tls.client_ca else None
+    return [_pair(config, one, ca) for one in config.tls.certificates]
+
+
+def _pair(config: Config, one: Certificate, client_ca: Path | None) -> KeyPair:
+    return KeyPair(one.names, config.path(one.cert), config.path(one.key), client_ca)
+
+
+def _identity(path: Path) -> Identity:
+    try:
+        return identify(path.stat())
+    except OSError as error:
+        raise TlsError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _no_passphrase() -> str:
+    raise ValueError("the key is encrypted, expected one without a passphrase")
+
+
+# OpenSSL's reasons, in the words of this configuration.
+_REASONS = {
+    "KEY_VALUES_MISMATCH": "the certificate and the key do not belong together",
+    "NO_START_LINE": "expected a certificate and a key in PEM form",
+    "PEM_LIB": "expected a certificate and a key in PEM form",
+    "NO_CERTIFICATE_OR_CRL_FOUND": "expected a certificate in PEM form",
+}
+
+
+def _why(error: Exception) -> str:
+    if not isinstance(error, ssl.SSLError):
+        return f"cannot be used: {getattr(error, 'strerror', None) or error}"
+    reason = error.reason or "PEM_LIB"
+    return f"cannot be used: {_REASONS.get(reason, reason.lower().replace('_', ' '))}"
