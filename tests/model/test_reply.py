@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,3 +143,8 @@ def test_replies_of_recipients():
     assert replies.encoded == b"550 5.7.1 no\r\n250 2.0.0 ok\r\n451 later\r\n"
     assert str(replies) == "550 5.7.1 no\n250 2.0.0 ok\n451 later"
     assert RecipientReplies([later, no]).code == 451
+
+
+def test_a_reply_can_be_sent_to_another_process():
+    reply = Reply(421, "two\nlines", "4.7.0", close=True)
+    assert pickle.loads(pickle.dumps(reply)) == reply

@@ -61,6 +61,10 @@ class Reply:
         lines[-1] = lines[-1][: _room(self.enhanced) - len(tail)] + tail
         return Reply(self.code, "\n".join(lines), self.enhanced, close=self.close)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # a compiled class does not know how to be copied to another process by itself
+        return _again, (self.code, self.text, self.enhanced, self.close)
+
     def __str__(self) -> str:
         return self.encoded.decode("ascii").rstrip("\r\n").replace("\r\n", "\n")
 
@@ -90,6 +94,10 @@ class RecipientReplies(Reply):
         super().__init__(one.code, one.text, one.enhanced)
         self.each = tuple(each)
         self.encoded = b"".join(reply.encoded for reply in each)
+
+
+def _again(code: int, text: str, enhanced: str | None, close: bool) -> Reply:  # noqa: FBT001
+    return Reply(code, text, enhanced, close=close)
 
 
 @lru_cache(maxsize=256)
