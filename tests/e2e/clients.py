@@ -137,12 +137,16 @@ def aio(port, _folder, *letters, tls="none"):
             start_tls=tls == "starttls",
             tls_context=None if tls == "none" else authority.client_context(),
         )
-        async with client:
-            for letter in letters:
-                options = ["SMTPUTF8"] if letter.is_international else []
-                await client.sendmail(
-                    letter.sender, letter.recipients, letter.content, mail_options=options
-                )
+        try:
+            async with client:
+                for letter in letters:
+                    options = ["SMTPUTF8"] if letter.is_international else []
+                    await client.sendmail(
+                        letter.sender, letter.recipients, letter.content, mail_options=options
+                    )
+        finally:
+            for _ in range(3):  # its socket is closed a turn of the loop after it says so
+                await asyncio.sleep(0)
 
     try:
         asyncio.run(send())
