@@ -10,22 +10,13 @@ from tests.e2e.clients import Letter, python
 from tests.e2e.conftest import serving
 from tests.e2e.raw import Raw, codes, envelope
 from tests.e2e.server import IMPURE, LIMIT
+from tests.vectors import SMUGGLING
 
 IMPURE_REPLY = "550 5.6.0 Message contains a bare CR, bare LF or NUL"
 LINE_REPLY = "500 5.5.2 Lines must end with CR LF and nothing else"
 
 SEQUENCES = [
-    b"\n.\n",
-    b"\n.\r",
-    b"\r.\n",
-    b"\r.\r",
-    b"\n.\r\n",
-    b"\r.\r\n",
-    b"\r\n.\n",
-    b"\r\n.\r",
-    b"\r\n\0.\r\n",
-    b"\r\n.\r\r\n",
-    b"\r\r\n.\r\r\n",
+    *SMUGGLING,
     b"\r\r\n.\r\n",  # ends with the true end of data: what follows would be commands
     b"\r\n.\0\r\n",
     b"\r\n\r.\r\n",

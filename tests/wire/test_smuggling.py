@@ -1,4 +1,5 @@
 import pytest
+from tests.vectors import SMUGGLING as SEQUENCES
 from tests.wire.driver import DATA, HELLO, RCPT, SPLITS, bytewise, play
 from tests.wire.invariants import assert_content_pure
 
@@ -9,19 +10,6 @@ REFUSED = "550 5.6.0 Message contains a bare CR, bare LF or NUL"
 BAD_LINE = "500 5.5.2 Lines must end with CR LF and nothing else"
 TOO_BIG = "552 5.3.4 Message size exceeds the limit"
 
-SEQUENCES = [
-    b"\n.\n",
-    b"\n.\r",
-    b"\r.\n",
-    b"\r.\r",
-    b"\n.\r\n",
-    b"\r.\r\n",
-    b"\r\n.\n",
-    b"\r\n.\r",
-    b"\r\n\0.\r\n",
-    b"\r\n.\r\r\n",
-    b"\r\r\n.\r\r\n",
-]
 SECOND = b"MAIL FROM:<evil@x>\r\nRCPT TO:<u@local>\r\nDATA\r\nSubject: SMUGGLED\r\n\r\nx\r\n.\r\n"
 
 
