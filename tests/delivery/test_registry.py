@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tests.delivery.samples import delivery, recipient
 
+from gatepost.config.schema import Route
 from gatepost.delivery.discard import Discard
 from gatepost.delivery.maildir import Maildir
 from gatepost.delivery.registry import make_router, make_target
@@ -13,13 +14,13 @@ WHERE = {"base": Path("/srv"), "hostname": "mx.example.com"}
 
 
 def test_discard_is_done_at_once():
-    target = make_target("discard:", **WHERE)
+    target = make_target(Route(to="discard:"), **WHERE)
     assert isinstance(target, Discard)
     assert target.deliver(delivery(recipient("a@example.com"))) is None
 
 
 def test_maildir():
-    target = make_target("maildir:mail/{domain}/{local}", **WHERE)
+    target = make_target(Route(to="maildir:mail/{domain}/{local}"), **WHERE)
     assert isinstance(target, Maildir)
     assert target.folder(recipient("a@example.com")) == Path("/srv/mail/example.com/a")
     assert target.folder(recipient("postmaster")) == Path("/srv/mail/mx.example.com/postmaster")
@@ -44,16 +45,17 @@ def test_maildir():
 )
 def test_bad_targets(url, error):
     with pytest.raises(ValueError) as caught:
-        make_target(url, **WHERE)
+        make_target(Route(to=url), **WHERE)
     assert str(caught.value) == error
 
 
 def test_routes_with_one_url_share_a_target():
-    routes = [(["a.example"], "maildir:x"), (["b.example"], "discard:"), (["*"], "maildir:x")]
+    urls = [(["a.example"], "maildir:x"), (["b.example"], "discard:"), (["*"], "maildir:x")]
+    routes = [Route(for_=patterns, to=url) for patterns, url in urls]
     router = make_router(routes, **WHERE)
     people = [recipient(f"x@{letter}.example") for letter in "abc"]
     split = router.split(people)
-    assert [(type(target), share) for target, share in split] == [
+    assert [(type(route.target), share) for route, share in split] == [
         (Maildir, [people[0], people[2]]),
         (Discard, [people[1]]),
     ]
@@ -61,4 +63,4 @@ def test_routes_with_one_url_share_a_target():
 
 def test_a_bad_url_in_a_route():
     with pytest.raises(ValueError, match=r"^expected a target that starts with"):
-        make_router([(["*"], "nowhere")], **WHERE)
+        make_router([Route(to="nowhere")], **WHERE)

@@ -8,7 +8,9 @@ from tests.session.dialogue import REFUSED, TRAPS, config, plugin
 from gatepost.config.schema import Route
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
+from gatepost.delivery.target import Route as Way
 from gatepost.model.decision import deny
+from gatepost.model.reply import Reply
 from gatepost.testing import play
 
 ENVELOPE = """
@@ -100,7 +102,7 @@ def test_help_names_the_protocols_commands(protocol, commands):
 
 
 def test_smtp_has_one_answer_and_names_whom_it_is_about(monkeypatch):
-    router = Router([(["two@example.com"], Target(FULL)), (["*"], Target())], hostname="x.example")
+    router = routed((["two@example.com"], Target(FULL)), (["*"], Target()))
     monkeypatch.setattr("gatepost.testing.Capture.on_deliver", lambda *_args: None)
     monkeypatch.setattr("gatepost.session.assemble.make_router", lambda *_args, **_options: router)
     envelope = ENVELOPE.replace("LHLO", "EHLO").replace("LMTP", "ESMTP")
@@ -108,6 +110,12 @@ def test_smtp_has_one_answer_and_names_whom_it_is_about(monkeypatch):
         play(envelope + CONTENT + "S: 451 4.3.0 Disk full [*]\nC: NOOP\nS: 250")
     [failed] = [log for log in logs if log["event"] == "not delivered"]
     assert failed["recipients"] == ["two@example.com"]
+
+
+def routed(*routes):
+    return Router(
+        [(patterns, Way(target, "test:")) for patterns, target in routes], hostname="x.example"
+    )
 
 
 class Target:
@@ -131,7 +139,7 @@ class LaterTarget(Target):
 
 def deliver(monkeypatch, end, *routes, protocol="lmtp", plugins=()):
     """Deliver to one and two with these routes, nobody capturing; return the log's events."""
-    router = Router(routes, hostname="mx.example.com")
+    router = routed(*routes)
     monkeypatch.setattr("gatepost.testing.Capture.on_deliver", lambda *_args: None)
     monkeypatch.setattr("gatepost.session.assemble.make_router", lambda *_args, **_options: router)
     with capture_logs() as logs:
@@ -213,3 +221,19 @@ def test_two_routes_of_one_configuration(tmp_path):
         patch.setattr("gatepost.testing.Capture.on_deliver", lambda *_args: None)
         lmtp(ENVELOPE + CONTENT + "S: 451\nS: 250", config=made)
     assert len(list((tmp_path / "box" / "new").iterdir())) == 1
+
+
+class Choosy(Target):
+    """Takes all but one recipient's mail; the next hop has said why."""
+
+    async def deliver(self, delivery):
+        one, *rest = delivery.recipients
+        self.taken.append([str(rcpt.address) for rcpt in rest])
+        return {one: DeliveryError("full", reply=Reply(452, "Mailbox full", "4.2.2"))}
+
+
+def test_a_target_may_take_the_mail_of_some(monkeypatch):
+    choosy = Choosy()
+    end = "S: 452 4.2.2 Mailbox full [*]\nS: 250 2.0.0 Ok, *\n"
+    deliver(monkeypatch, end, (["*"], choosy))
+    assert choosy.taken == [["two@example.com"]]

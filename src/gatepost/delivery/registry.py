@@ -3,37 +3,54 @@
 A new kind of target is a line in TARGETS.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
+import msgspec
+
+from gatepost.config import schema
 from gatepost.delivery.discard import Discard
 from gatepost.delivery.maildir import Maildir
 from gatepost.delivery.routes import Router
-from gatepost.delivery.target import Target
+from gatepost.delivery.target import Route, Target
 
 
-def _maildir(rest: str, base: Path, hostname: str) -> Target:
-    return Maildir(rest, base=base, hostname=hostname)
+class Wanted(NamedTuple):
+    """What a target is made from: the URL's `rest` behind its scheme, the route that names it.
+
+    Relative paths start at the folder `base`; `hostname` is the server's name.
+    """
+
+    rest: str
+    route: schema.Route
+    base: Path
+    hostname: str
 
 
-def _discard(rest: str, base: Path, hostname: str) -> Target:  # noqa: ARG001 - one shape for all
-    if rest:
-        raise ValueError(f"expected nothing after the colon, found {rest!r}")
+def _maildir(wanted: Wanted) -> Target:
+    return Maildir(wanted.rest, base=wanted.base, hostname=wanted.hostname)
+
+
+def _discard(wanted: Wanted) -> Target:
+    if wanted.rest:
+        raise ValueError(f"expected nothing after the colon, found {wanted.rest!r}")
     return Discard()
 
 
-TARGETS: dict[str, Callable[[str, Path, str], Target]] = {
+TARGETS: dict[str, Callable[[Wanted], Target]] = {
     "maildir": _maildir,
     "discard": _discard,
 }
 NOT_AVAILABLE_YET = frozenset({"lmtp", "smtp", "pipe"})
 
 
-def make_target(url: str, *, base: Path, hostname: str) -> Target:
-    """Return the target that `url` (scheme, colon, the rest) names; touches no disk.
+def make_target(route: schema.Route, *, base: Path, hostname: str) -> Target:
+    """Return the target that a route names (scheme, colon, the rest); touches no disk.
 
     Relative paths start at the folder `base`; `hostname` is the server's name. Raises ValueError.
     """
+    url = route.to
     scheme, colon, rest = url.partition(":")
     if colon and scheme in NOT_AVAILABLE_YET:
         raise ValueError(f"target {url!r}: {scheme}: is not available yet")
@@ -41,23 +58,24 @@ def make_target(url: str, *, base: Path, hostname: str) -> Target:
         known = " or ".join(f"{name}:" for name in TARGETS)
         raise ValueError(f"expected a target that starts with {known}, found {url!r}")
     try:
-        return TARGETS[scheme](rest, base, hostname)
+        return TARGETS[scheme](Wanted(rest, route, base, hostname))
     except ValueError as error:
         raise ValueError(f"target {url!r}: {error}") from error
 
 
-def make_router(
-    routes: Iterable[tuple[Sequence[str], str]], *, base: Path, hostname: str
-) -> Router:
-    """Return the router for pairs of patterns and a target's URL; raises ValueError.
+def make_router(routes: Iterable[schema.Route], *, base: Path, hostname: str) -> Router:
+    """Return the router for the configuration's routes; raises ValueError.
 
-    Routes with the same URL share one target, so a message for both is delivered once.
+    Those that differ in nothing but their patterns are one, so a message for both is delivered
+    once.
     """
-    targets: dict[str, Target] = {}
+    made: dict[schema.Route, Route] = {}
 
-    def target(url: str) -> Target:
-        if url not in targets:
-            targets[url] = make_target(url, base=base, hostname=hostname)
-        return targets[url]
+    def make(route: schema.Route) -> Route:
+        whole = msgspec.structs.replace(route, for_=())
+        if whole not in made:
+            target = make_target(route, base=base, hostname=hostname)
+            made[whole] = Route(target, route.to, route.mode)
+        return made[whole]
 
-    return Router([(patterns, target(url)) for patterns, url in routes], hostname=hostname)
+    return Router([(route.for_, make(route)) for route in routes], hostname=hostname)

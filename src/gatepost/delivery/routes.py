@@ -1,4 +1,4 @@
-"""Which target a recipient's mail goes to: the first route that names it.
+"""Which route a recipient's mail takes: the first that names it.
 
 A route names recipients by patterns: `*` (everyone), `example.com` or `@example.com` (everyone
 there, not in subdomains) and `user@example.com` (that mailbox, with any subaddress). The order of
@@ -9,7 +9,7 @@ One dictionary from pattern to route serves them all, so the cost does not grow 
 
 from collections.abc import Iterable, Sequence
 
-from gatepost.delivery.target import DeliveryError, Target
+from gatepost.delivery.target import DeliveryError, Route
 from gatepost.model.address import Address, domain_key, local_key, parse_domain
 from gatepost.model.session import Recipient
 
@@ -17,43 +17,43 @@ EVERYONE = "*"
 
 
 class Router:
-    """Chooses targets.
+    """Chooses routes.
 
-    `routes` are pairs of patterns and a target, `hostname` the domain of `<postmaster>`. Raises
+    `routes` are pairs of patterns and a route, `hostname` the domain of `<postmaster>`. Raises
     ValueError, with the number of the route, for a pattern that is none.
     """
 
-    def __init__(self, routes: Iterable[tuple[Sequence[str], Target]], *, hostname: str) -> None:
+    def __init__(self, routes: Iterable[tuple[Sequence[str], Route]], *, hostname: str) -> None:
         self._hostname = domain_key(hostname)
-        self._targets: list[Target] = []
+        self.routes: list[Route] = []
         self._ranks: dict[str, int] = {}
-        for rank, (patterns, target) in enumerate(routes):
-            self._targets.append(target)
+        for rank, (patterns, route) in enumerate(routes):
+            self.routes.append(route)
             for key in _keys(patterns, rank + 1):
                 self._ranks.setdefault(key, rank)
-        self._only = self._targets[0] if self._ranks.get(EVERYONE) == 0 else None
+        self._only = self.routes[0] if self._ranks.get(EVERYONE) == 0 else None
 
-    def route(self, recipient: Recipient) -> Target | None:
-        """Return the target for this recipient, None where no route names it."""
+    def route(self, recipient: Recipient) -> Route | None:
+        """Return the route for this recipient, None where none names it."""
         if self._only is not None:
             return self._only
         rank = min(self._matches(recipient), default=None)
-        return None if rank is None else self._targets[rank]
+        return None if rank is None else self.routes[rank]
 
-    def split(self, recipients: list[Recipient]) -> list[tuple[Target, list[Recipient]]]:
-        """Return each target with the recipients it serves, in order of first use.
+    def split(self, recipients: list[Recipient]) -> list[tuple[Route, list[Recipient]]]:
+        """Return each route with the recipients it serves, in order of first use.
 
         Raises `DeliveryError` where a recipient has no route: none is dropped silently.
         """
         if self._only is not None:
             return [(self._only, recipients)]
-        shares: dict[Target, list[Recipient]] = {}
+        shares: dict[Route, list[Recipient]] = {}
         for recipient in recipients:
-            target = self.route(recipient)
-            if target is None:
+            route = self.route(recipient)
+            if route is None:
                 detail = f"no route for {recipient.address}"
                 raise DeliveryError("A recipient's mail cannot be delivered now", detail=detail)
-            shares.setdefault(target, []).append(recipient)
+            shares.setdefault(route, []).append(recipient)
         return list(shares.items())
 
     def _matches(self, recipient: Recipient) -> Iterable[int]:

@@ -120,11 +120,7 @@ def make_policy(
         one.plugin.clock = clock
     try:
         host = PluginHost(installed, config.limits.hook_timeout)
-        router = make_router(
-            [(route.for_, route.to) for route in config.route],
-            base=config.base,
-            hostname=hostname,
-        )
+        router = make_router(config.route, base=config.base, hostname=hostname)
     except (PluginError, OrderError, ValueError) as error:
         raise SetupError([str(error)]) from error
     words = keywords(config.limits)

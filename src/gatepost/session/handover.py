@@ -8,7 +8,7 @@ its answer.
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from gatepost.delivery.target import Delivery, DeliveryError
+from gatepost.delivery.target import Delivery, DeliveryError, Failures
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.inline import need_task
@@ -20,11 +20,12 @@ async def hand_over(policy: Policy, tx: Transaction) -> Reply:
     assert tx.message is not None
     recipients = tx.recipients
     try:
-        for target, recipients in policy.router.split(tx.recipients):
-            pending = target.deliver(Delivery(tx, recipients, tx.message))
+        for route, recipients in policy.router.split(tx.recipients):
+            pending = route.target.deliver(Delivery(tx, recipients, tx.message))
             if pending is not None:
                 await need_task()
-                await pending
+                for error in (await pending or {}).values():
+                    raise error
     except DeliveryError as error:
         return _not_delivered(policy, tx, recipients, error)
     return accepted(tx)
@@ -40,17 +41,19 @@ async def hand_over_each(policy: Policy, tx: Transaction) -> Reply:
     except DeliveryError as error:
         return _not_delivered(policy, tx, tx.recipients, error)
     results: dict[Recipient, Reply] = {}
-    for target, recipients in shares:
+    for route, recipients in shares:
         assert tx.message is not None
-        reply = accepted(tx)
+        results |= dict.fromkeys(recipients, accepted(tx))
+        failures: Failures | None = None
         try:
-            pending = target.deliver(Delivery(tx, recipients, tx.message))
+            pending = route.target.deliver(Delivery(tx, recipients, tx.message))
             if pending is not None:
                 await need_task()
-                await pending
+                failures = await pending
         except DeliveryError as error:
-            reply = _not_delivered(policy, tx, recipients, error)
-        results |= dict.fromkeys(recipients, reply)
+            failures = dict.fromkeys(recipients, error)
+        for rcpt, failure in (failures or {}).items():
+            results[rcpt] = _not_delivered(policy, tx, [rcpt], failure)
     replies = [results[one] for one in tx.recipients]
     _refuse(tx, results)
     return replies[0] if len(set(replies)) == 1 else RecipientReplies(replies)
@@ -82,7 +85,8 @@ def _not_delivered(
         permanent=error.permanent,
     )
     code, enhanced = (554, "5.3.0") if error.permanent else (451, "4.3.0")
-    return Reply(code, error.text, enhanced).with_reference(tx.id)
+    reply = error.reply or Reply(code, error.text, enhanced)
+    return reply.with_reference(tx.id)
 
 
 def accepted(tx: Transaction) -> Reply:
