@@ -229,6 +229,13 @@ PROGRAMS: Mapping[str, Program] = {
         may_be_installed=True,
         variables=_LIBRARIES,
     ),
+    "postfix": Program(  # any of its commands: tools/postfix.py runs its daemons
+        source="postfix",
+        path="usr/sbin/postconf",
+        probe=("-dh", "mail_version"),
+        probe_says=".",
+        variables=_LIBRARIES,
+    ),
     "swaks": Program(
         source="swaks",
         path="usr/bin/swaks",

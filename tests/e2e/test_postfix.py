@@ -1,0 +1,46 @@
+"""Postfix as the tests run it: mail sent to it is received, and nothing of it stays behind."""
+
+import smtplib
+
+import pytest
+from tests.e2e.server import eventually
+from tools import postfix
+
+CONTENT = b"Subject: sample\r\n\r\n.some text\r\n"
+
+
+@pytest.fixture
+def start():
+    if why := postfix.why_not():
+        pytest.skip(why)
+    return postfix.running
+
+
+def send(port, *recipients):
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        return client.sendmail("sender@client.example", recipients, CONTENT)
+
+
+def test_mail_is_received_and_nothing_stays(start):
+    with start() as mail:
+        assert send(mail.port, "one@example.com", "two@example.com") == {}
+        eventually(lambda: len(mail.delivered()) == 2)
+        (message,) = mail.mails("two@example.com")
+        assert message.endswith(b"\nSubject: sample\n\n.some text\n")
+        assert "status=sent" in mail.log()
+    assert not mail.folder.exists()
+
+
+def test_it_is_no_open_relay_and_knows_no_other_domain(start):
+    with start() as mail, pytest.raises(smtplib.SMTPRecipientsRefused, match="Relay access denied"):
+        send(mail.port, "one@elsewhere.example")
+
+
+def test_parameters_and_services_of_ones_own(start):
+    port = postfix.free_port()
+    services = [f"127.0.0.1:{port} inet n - n - - smtpd", "  -o smtpd_banner=other"]
+    with start({"smtpd_banner": "$myhostname this"}, services) as mail:
+        with smtplib.SMTP() as client:
+            assert client.connect("127.0.0.1", mail.port) == (220, b"mail.example.com this")
+        with smtplib.SMTP() as client:
+            assert client.connect("127.0.0.1", port) == (220, b"other")

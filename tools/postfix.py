@@ -1,0 +1,240 @@
+"""Run a real Postfix beside whatever the machine has, in a folder and on ports of its own.
+
+It takes mail for `example.com` on one loopback port and delivers it into a Maildir, where
+`delivered` and `mails` read it; nothing ever leaves for another machine. What else it is to be –
+a client of a milter, a gateway to another server, with TLS – is a matter of main.cf and master.cf:
+
+    with postfix.running({"mynetworks": "127.0.0.0/8"}) as mail:
+        ...  # send something to 127.0.0.1, mail.port
+        (message,) = eventually(lambda: mail.mails("someone@example.com"))
+
+    port = postfix.free_port()
+    with postfix.running(services=[f"127.0.0.1:{port} inet n - n - - smtpd -o smtpd_milters="]):
+
+Postfix is unpacked by tools/peers.py, not installed: its master is started without its scripts, and
+accounts that every Debian has stand in for those that a package would have made.
+
+Limits: root only (`UnavailableError`), as Postfix itself insists. The folder is its own and
+not one of pytest's, where Postfix's accounts may not go. What keeps it from starting at all, it
+tells the system's log and nobody else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools import peers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+HOST = "127.0.0.1"
+START_TIMEOUT = 60.0  # seconds, on a busy machine
+POLL = 0.01
+
+# Three accounts and groups that share nothing, as Postfix demands.
+OWNER, DELIVERER, DROP_GROUP = "nobody", "daemon", "mail"
+QUEUES = (
+    "active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "maildrop",
+    "private", "public", "saved", "trace",
+)  # fmt: skip
+
+MAIN = {
+    "compatibility_level": "3.6",
+    "mail_owner": OWNER,
+    "default_privs": DELIVERER,
+    "setgid_group": DROP_GROUP,
+    "import_environment": "LD_LIBRARY_PATH MAIL_CONFIG LANG=C",
+    "maillog_file": "/dev/stdout",
+    "myhostname": "mail.example.com",
+    "mydestination": "",
+    "mynetworks": "",
+    "inet_interfaces": HOST,
+    "inet_protocols": "ipv4",
+    # Nothing is looked up, and nothing goes out by itself.
+    "disable_dns_lookups": "yes",
+    "smtpd_peername_lookup": "no",
+    "default_transport": "discard:",
+    "local_transport": "error:there is no local delivery",
+    "local_recipient_maps": "",
+    "local_header_rewrite_clients": "",  # no header is completed
+    "alias_maps": "",
+    "alias_database": "",
+    "queue_minfree": "0",
+    "virtual_mailbox_domains": "example.com",
+    "virtual_mailbox_maps": "static:all/",
+}
+
+MASTER = """\
+{host}:{port} inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+proxywrite unix - - n - 1 proxymap
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+lmtp unix - - n - - lmtp
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+virtual unix - n n - - virtual
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+@dataclass(frozen=True)
+class Postfix:
+    """A Postfix that greets on `port`; `pid` is its master's, and all of it is below `folder`."""
+
+    folder: Path
+    port: int
+    pid: int
+
+    def delivered(self) -> list[bytes]:
+        """Return the content of all mails in its Maildir, in no certain order.
+
+        One for each recipient. In front of what was received are the fields that Postfix adds,
+        Delivered-To and Received among them; the lines end with LF.
+        """
+        return [file.read_bytes() for file in self.folder.glob("mail/all/new/*")]
+
+    def mails(self, recipient: str) -> list[bytes]:
+        """Return the content of the mails that one recipient got."""
+        field = f"\nDelivered-To: {recipient}\n".encode()
+        return [mail for mail in self.delivered() if field in mail]
+
+    def log(self) -> str:
+        """Return what it has logged so far."""
+        return (self.folder / "log").read_text(errors="replace")
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody uses at this moment."""
+    with socket.create_server((HOST, 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def why_not() -> str:
+    """Return why Postfix cannot be run here, "" if it can."""
+    if os.geteuid():
+        return "postfix is missing: only root may run it"
+    return "".join(f"{name} is missing: {why}" for name, why in peers.missing(["postfix"]).items())
+
+
+@contextlib.contextmanager
+def running(
+    main: Mapping[str, str] | None = None, services: Sequence[str] = ()
+) -> Iterator[Postfix]:
+    """Run Postfix and yield it once it greets; end all of it on leaving.
+
+    `main` has parameters of main.cf to add or replace, `services` lines to add to master.cf.
+    Raises `peers.UnavailableError` when it cannot be had, `RuntimeError` when it does not start.
+    """
+    command = peers.find("postfix")
+    if command is None or os.geteuid():
+        raise peers.UnavailableError(why_not())
+    with tempfile.TemporaryDirectory(prefix="postfix-", ignore_cleanup_errors=True) as name:
+        folder, port = Path(name), free_port()
+        _lay_out(folder, _programs(command), main or {}, services, port)
+        master = _start(folder, command)
+        try:
+            _wait_until_greeting(master, folder, port)
+            yield Postfix(folder, port, master.pid)
+        finally:
+            _stop(master)
+
+
+def _programs(command: peers.Command) -> Path:
+    """Return the folder Postfix was unpacked into; the command is one in its usr/sbin."""
+    return Path(command.prefix[0]).parents[2]
+
+
+def _lay_out(
+    folder: Path, programs: Path, main: Mapping[str, str], services: Sequence[str], port: int
+) -> None:
+    owner, deliverer = (pwd.getpwnam(name) for name in (OWNER, DELIVERER))
+    folder.chmod(0o755)
+    for name, user in (
+        ("queue", 0),
+        ("etc", 0),
+        ("data", owner.pw_uid),
+        ("mail", deliverer.pw_uid),
+    ):
+        (folder / name).mkdir()
+        os.chown(folder / name, user, -1)
+    (folder / "queue/pid").mkdir()
+    for name in QUEUES:
+        (folder / "queue" / name).mkdir(mode=0o700)
+        os.chown(folder / "queue" / name, owner.pw_uid, -1)
+    places = {
+        "queue_directory": folder / "queue",
+        "data_directory": folder / "data",
+        "command_directory": programs / "usr/sbin",
+        "daemon_directory": programs / "usr/lib/postfix/sbin",
+        "shlib_directory": programs / "usr/lib/postfix",
+        "meta_directory": folder / "etc",
+        "virtual_mailbox_base": folder / "mail",
+        "virtual_uid_maps": f"static:{deliverer.pw_uid}",
+        "virtual_gid_maps": f"static:{deliverer.pw_gid}",
+        "virtual_minimum_uid": "1",
+    }
+    lines = [f"{name} = {value}\n" for name, value in {**MAIN, **places, **main}.items()]
+    (folder / "etc/main.cf").write_text("".join(lines))
+    own = MASTER.format(host=HOST, port=port)
+    (folder / "etc/master.cf").write_text(own + "".join(f"{line}\n" for line in services))
+
+
+def _start(folder: Path, command: peers.Command) -> subprocess.Popen[bytes]:
+    etc = str(folder / "etc")
+    with (folder / "log").open("wb") as log:
+        return subprocess.Popen(
+            [str(_programs(command) / "usr/lib/postfix/sbin/master"), "-c", etc, "-d"],
+            env={**command.env, "MAIL_CONFIG": etc},
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _wait_until_greeting(master: subprocess.Popen[bytes], folder: Path, port: int) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while not _greets(port):
+        if master.poll() is not None or time.monotonic() > deadline:
+            said = (folder / "log").read_text(errors="replace")
+            raise RuntimeError(f"Postfix does not start; it said:\n{said or 'nothing'}")
+        time.sleep(POLL)
+
+
+def _greets(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=10) as client:
+        return client.recv(4) == b"220 "
+    return False
+
+
+def _stop(master: subprocess.Popen[bytes]) -> None:
+    """End it and all it started at once: nothing it has is to be kept."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(master.pid, signal.SIGKILL)
+    master.wait()
