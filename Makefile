@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test bench format clean
+.PHONY: run test bench soak format clean
 
 run: $(VENV)/.ready-run ## serve on 127.0.0.1:2525 from the demo folder
 	@$(BIN)/python tools/demo.py
@@ -14,6 +14,9 @@ test: $(VENV)/.ready-dev ## format check, lint, types, import contracts, all tes
 
 bench: $(VENV)/.ready-dev ## CPU per message, against smtp-sink, aiosmtpd and Haraka
 	@$(BIN)/python -m bench $(ARGS)
+
+soak: $(VENV)/.ready-dev ## a minute under attack, workers killed and replaced, while good mail comes in
+	@$(BIN)/python -m endurance.soak $(ARGS)
 
 format: $(VENV)/.ready-dev
 	$(BIN)/ruff format .

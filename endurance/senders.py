@@ -1,0 +1,116 @@
+"""Good senders: smtplib in threads of a process of their own, each message with a token.
+
+They behave as mail servers do: wait for answers, send a few messages on a connection, some under
+STARTTLS, come from addresses of their own. They do not try again, so that each token is sent once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import smtplib
+import ssl
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from endurance.outcome import MARK, Outcome, answer_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Long enough for a worker to be replaced meanwhile, short enough for a run to end.
+PATIENCE = 60.0
+_SIZES = (200, 2_000, 4_000, 4_000, 20_000, 300_000)
+
+
+# The server's certificate is made for the run.
+_ANYBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_ANYBODY.check_hostname = False
+_ANYBODY.verify_mode = ssl.CERT_NONE
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Who sends: so many at a time, until `until` (time.time()); `tls` as share of connections."""
+
+    port: int
+    until: float
+    senders: int = 8
+    recipient: str = "user@example.com"
+    network: str = "127.10.0"
+    tls: float = 0.0
+    seed: int = 1
+    pause: float = 0.05  # seconds between messages, at most
+
+
+@dataclass
+class Sender:
+    """One of them."""
+
+    crowd: Crowd
+    number: int
+    count: int = 0
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(f"{self.crowd.seed}-{self.number}")
+
+    def run(self) -> list[Outcome]:
+        """Send until the time is over."""
+        while time.time() < self.crowd.until:
+            with contextlib.suppress(OSError, smtplib.SMTPException), self._connected() as client:
+                for _ in range(self.chance.randint(1, 5)):
+                    self._send(client)
+                    time.sleep(self.chance.random() * self.crowd.pause)
+        return self.outcomes
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[smtplib.SMTP]:
+        source = f"{self.crowd.network}.{self.number + 1}"
+        with smtplib.SMTP(
+            "127.0.0.1",
+            self.crowd.port,
+            local_hostname="good.example",
+            timeout=PATIENCE,
+            source_address=(source, 0),
+        ) as client:
+            if self.chance.random() < self.crowd.tls:
+                client.starttls(context=_ANYBODY)
+            yield client
+
+    def _send(self, client: smtplib.SMTP) -> None:
+        self.count += 1
+        token = f"{self.crowd.seed}-{self.number}-{self.count}"
+        content = self._content(token)
+        begun = time.monotonic()
+        try:
+            client.sendmail("good@good.example", [self.crowd.recipient], content)
+        except smtplib.SMTPResponseException as error:
+            self._note(token, error.smtp_code, begun)
+            raise
+        except smtplib.SMTPRecipientsRefused as error:
+            [(code, _)] = error.recipients.values()
+            self._note(token, code, begun)
+            raise
+        except (OSError, smtplib.SMTPException):
+            self._note(token, 0, begun)
+            raise
+        self._note(token, 250, begun)
+
+    def _note(self, token: str, code: int, begun: float) -> None:
+        self.outcomes.append(Outcome(token, answer_of(code), code, time.monotonic() - begun))
+
+    def _content(self, token: str) -> bytes:
+        size = self.chance.choice(_SIZES)
+        line = b"An ordinary line of an ordinary message, as long as they are.\r\n"
+        head = f"From: good@good.example\r\nSubject: hello\r\n{MARK}: {token}\r\n\r\n"
+        return head.encode() + line * (size // len(line))
+
+
+def send_all(crowd: Crowd) -> list[Outcome]:
+    """Have all of them send at once; return what came of each message."""
+    with ThreadPoolExecutor(crowd.senders) as threads:
+        everyone = [Sender(crowd, number) for number in range(crowd.senders)]
+        return [one for each in threads.map(Sender.run, everyone) for one in each]
