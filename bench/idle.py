@@ -1,4 +1,4 @@
-"""Measure the memory of connections that wait."""
+"""Measure the memory of connections that wait, and whether others are served meanwhile."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from bench.run import Bench
 
 IDLE_CONNECTIONS = 10_000
+NEW_CLIENTS = 1_000  # messages, each on a connection of its own
 SETTLE = 1.0  # seconds before memory is read: sweeps and garbage collection of the server
 
 
 def measure_idle(bench: Bench) -> None:
     """Measure what a connection costs that has said EHLO and then nothing."""
     count = load.connections_allowed(bench.scaled(IDLE_CONNECTIONS))
-    table = Table("Idle connections", ("server", "connections", "KB each (RSS)", "KB each (PSS)"))
+    table = Table(
+        "Idle connections",
+        ("server", "connections", "KB each (RSS)", "KB each (PSS)", "new clients' msg/s meanwhile"),
+    )
     for name in bench.names:
         progress(f"idle: {name}")
         with bench.attempt(f"idle: {name}"), started(name, connections=count) as server:
@@ -29,9 +33,12 @@ def measure_idle(bench: Bench) -> None:
             before = _settled_memory(server)
             with load.idle_connections(server, count):
                 after = _settled_memory(server)
+                served = load.send(server, load.Load(bench.scaled(NEW_CLIENTS)))
             rss = (after.rss - before.rss) / count / 1024
             pss = (after.pss - before.pss) / count / 1024
-            table.rows.append((name, f"{count:,}", f"{rss:.1f}", f"{pss:.1f}"))
+            table.rows.append(
+                (name, f"{count:,}", f"{rss:.1f}", f"{pss:.1f}", f"{served.per_second:,.0f}")
+            )
     bench.tables.append(table)
 
 
