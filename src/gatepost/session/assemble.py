@@ -24,6 +24,7 @@ from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.host import Installed, PluginError, PluginHost
 from gatepost.plugin.loader import load_plugin
 from gatepost.plugin.order import OrderError
+from gatepost.session.confirm import confirms
 from gatepost.session.policy import STARTTLS, Policy, TrapRule, greetings, keywords
 from gatepost.traps.table import TrapTable
 
@@ -134,6 +135,7 @@ def make_policy(
         traps=TrapRule(TrapTable(lists.traps, lists.known), traps.action, traps.delay, traps.reply),
         plugins=host,
         router=router,
+        confirms=confirms(router),
         clock=clock,
         log=structlog.get_logger("gatepost.session").bind(),
         folder=folder,

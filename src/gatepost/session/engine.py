@@ -14,7 +14,7 @@ Security: a refusal's text comes from the core, the configuration or a plugin, n
 exception. Whatever goes wrong inside is logged and answered with 421 or 451, not with silence.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from gatepost.model.decision import Verdict
@@ -103,9 +103,23 @@ class Engine:
         return reply
 
     def _conclude(self, step: Step, answer: Answer | None, args: tuple[Any, ...]) -> Result:
+        if answer is None and step.confirm is not None:
+            confirmation = step.confirm(self, *args)
+            if confirmation is not None:
+                return self._confirm(step, confirmation, args)
         if answer is None or answer.decision.verdict is Verdict.ACCEPT:
             return step.proceed(self, answer, *args)
         return self._refuse(step, answer, args)
+
+    async def _confirm(
+        self, step: Step, confirmation: Awaitable[Answer | None], args: tuple[Any, ...]
+    ) -> Reply:
+        """Proceed unless the next hop objects."""
+        answer = await confirmation
+        result = (
+            step.proceed(self, None, *args) if answer is None else self._refuse(step, answer, args)
+        )
+        return result if isinstance(result, Reply) else await result
 
     async def _refuse(self, step: Step, answer: Answer, args: tuple[Any, ...]) -> Reply:
         decision = answer.decision

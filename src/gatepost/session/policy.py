@@ -31,7 +31,11 @@ class TrapRule(msgspec.Struct, frozen=True, eq=False):
 
 
 class Policy(msgspec.Struct, eq=False):
-    """All a session has to know. `known` is empty where every address of a domain exists."""
+    """All a session has to know.
+
+    `known` is empty where every address of a domain exists, `confirms` true where the next hop of
+    some route can be asked for a recipient.
+    """
 
     hostname: str
     limits: Limits
@@ -41,6 +45,7 @@ class Policy(msgspec.Struct, eq=False):
     traps: TrapRule
     plugins: PluginHost
     router: Router
+    confirms: bool
     clock: Clock
     log: Any
     folder: Path | None

@@ -6,6 +6,7 @@ Every command takes the same way, which `gatepost.session.engine` walks:
     observe  plugins are told, all of them
     rule     the core's own decision (`gatepost.session.rules`)
     decide   plugins are asked, if the core has no opinion
+    confirm  the next hop is asked, if nobody here has one
     proceed  the command takes effect, or
     refused  what a refusal undoes
     follow   plugins are told what came of it
@@ -21,6 +22,7 @@ from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.plugin.chain import Answer
 from gatepost.session import replies as r
 from gatepost.session import rules
+from gatepost.session.confirm import confirmation
 from gatepost.session.handover import HAND_OVER, accepted
 from gatepost.session.record import log_shadow
 from gatepost.wire.smtp import events as e
@@ -41,6 +43,7 @@ class Step(NamedTuple):
     proceed: "Callable[..., Result]"
     rule: "Callable[..., Answer | None] | None" = None
     refused: "Callable[..., Awaitable[None]] | None" = None
+    confirm: "Callable[..., Awaitable[Answer | None] | None] | None" = None
 
 
 def _session(engine: "Engine", _event: e.Event) -> tuple[Any, ...]:
@@ -103,6 +106,12 @@ def _begin_rcpt(engine: "Engine", event: e.Rcpt) -> tuple[Any, ...]:
 
 def _rcpt_rule(engine: "Engine", tx: Transaction, rcpt: Recipient) -> Answer | None:
     return rules.rcpt_rule(engine.policy, tx, rcpt)
+
+
+def _confirm_rcpt(
+    engine: "Engine", tx: Transaction, rcpt: Recipient
+) -> Awaitable[Answer | None] | None:
+    return confirmation(engine.policy.router, tx, rcpt) if engine.policy.confirms else None
 
 
 def _rcpt(_engine: "Engine", _answer: Answer | None, tx: Transaction, rcpt: Recipient) -> Reply:
@@ -206,7 +215,7 @@ STEPS: dict[type[e.Event], Step] = {
     e.Ehlo: Step("helo", _session_name, _ehlo),
     e.Helo: Step("helo", _session_name, _helo),
     e.Mail: Step("mail", _begin_mail, _mail, _mail_rule),
-    e.Rcpt: Step("rcpt", _begin_rcpt, _rcpt, _rcpt_rule, _refused_rcpt),
+    e.Rcpt: Step("rcpt", _begin_rcpt, _rcpt, _rcpt_rule, _refused_rcpt, _confirm_rcpt),
     e.Data: DATA,
     e.Noop: Step("noop", _session, _text_or(r.OK, 250)),
     e.Vrfy: Step("vrfy", _session_text, _text_or(r.CANNOT_VERIFY, 250)),

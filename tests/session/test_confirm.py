@@ -1,0 +1,115 @@
+"""The next hop is asked for a recipient that nobody here has an opinion of."""
+
+import pytest
+from structlog.testing import capture_logs
+from tests.session.dialogue import OPEN, config, plugin
+
+from gatepost.delivery.routes import Router
+from gatepost.delivery.target import Route
+from gatepost.model.decision import accept, deny
+from gatepost.model.reply import Reply
+from gatepost.testing import play
+
+UNKNOWN = Reply(550, "User unknown here", "5.1.1")
+MAIL = OPEN + "C: MAIL FROM:<a@client.example>\nS: 250\n"
+
+
+class NextHop:
+    """Knows one user; `asked` are those it was asked for."""
+
+    def __init__(self):
+        self.asked = []
+
+    def deliver(self, delivery):
+        pass
+
+    async def verify(self, _tx, recipient):
+        self.asked.append(str(recipient.address))
+        return None if recipient.user == "known" else UNKNOWN
+
+
+class Silent:
+    """Cannot be asked."""
+
+    def deliver(self, delivery):
+        pass
+
+
+@pytest.fixture
+def hop(monkeypatch):
+    made = NextHop()
+    routes = [(["quiet@example.com"], Route(Silent(), "a:")), (["*"], Route(made, "b:"))]
+    router = Router(routes, hostname="mx.example.com")
+    monkeypatch.setattr("gatepost.session.assemble.make_router", lambda *_args, **_options: router)
+    return made
+
+
+def test_its_refusal_is_the_clients_answer(hop):
+    with capture_logs() as logs:
+        play(
+            MAIL
+            + """
+            C: RCPT TO:<known@example.com>
+            C: RCPT TO:<nobody@example.com>
+            C: RCPT TO:<quiet@example.com>
+            S: 250
+            S: 550 5.1.1 User unknown here [*]
+            S: 250
+            C: DATA
+            S: 354
+            C: .
+            S: 250
+        """
+        )
+    assert hop.asked == ["known@example.com", "nobody@example.com"]
+    [refused] = [log for log in logs if log["event"] == "refused"]
+    assert (refused["by"], refused["reason"]) == ("next hop", "next-hop-refuses")
+
+
+def test_the_plugins_are_told(hop):
+    told = []
+    after = plugin(after_rcpt=lambda _tx, rcpt, outcome: told.append((rcpt.user, outcome)))
+    play(MAIL + "C: RCPT TO:<nobody@example.com>\nS: 550", [after])
+    [(user, outcome)] = told
+    assert (user, outcome.reply.code) == ("nobody", 550)
+
+
+@pytest.mark.parametrize(("decision", "code"), [(accept(), "250"), (deny(), "550")])
+def test_it_is_not_asked_where_a_plugin_has_decided(hop, decision, code):
+    play(
+        MAIL + f"C: RCPT TO:<nobody@example.com>\nS: {code}",
+        [plugin(on_rcpt=lambda *_args: decision)],
+    )
+    assert hop.asked == []
+
+
+def test_it_is_not_asked_for_whom_we_refuse_or_must_take(hop):
+    made = config(recipients={"known": ["known@example.com"]})
+    play(
+        MAIL
+        + """
+        C: RCPT TO:<x@elsewhere.example>
+        C: RCPT TO:<nobody@example.com>
+        C: RCPT TO:<postmaster@example.com>
+        S: 550 5.7.1
+        S: 550 5.1.1
+        S: 250
+    """.replace("5.7.1", "5.7.1 *").replace("5.1.1", "5.1.1 *"),
+        config=made,
+    )
+    assert hop.asked == []
+
+
+def test_a_trap_that_it_refuses_is_still_a_trap(hop):
+    play(
+        MAIL
+        + """
+        C: RCPT TO:<trap@example.com>
+        C: RCPT TO:<known@example.com>
+        S: 550
+        S: 250
+        C: DATA
+        S: 554 5.7.1 *
+    """,
+        traps=["trap@example.com"],
+    )
