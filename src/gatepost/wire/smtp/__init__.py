@@ -1,4 +1,4 @@
-"""The receiving side of SMTP (RFC 5321) without I/O: see `gatepost.wire.smtp.server`."""
+"""SMTP (RFC 5321) without I/O: see `gatepost.wire.smtp.server` and `gatepost.wire.smtp.client`."""
 
 from gatepost.wire.smtp.commands import State
 from gatepost.wire.smtp.server import NEED_DATA, PAUSED, ProtocolError, SmtpServer, WireLimits

@@ -13,6 +13,7 @@ _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 # RFC 6531 s3.3 allows UTF-8 here as well; no parameter below has a use for it.
 _VALUE = re.compile(r"[!-<>-~]+")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
+_NOT_XCHAR = re.compile(r"[+= ]")
 _HEX_PAIR = re.compile(r"\+([0-9A-F]{2})")
 _SIZE = re.compile(r"[0-9]{1,20}")
 
@@ -33,6 +34,13 @@ def decode_xtext(value: str) -> str:
     if not (decoded.isascii() and decoded.isprintable()):
         raise ValueError("expected xtext of printable US-ASCII characters")
     return decoded
+
+
+def encode_xtext(text: str) -> str:
+    """Write printable US-ASCII as xtext; raises ValueError for any other text."""
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("expected printable US-ASCII characters")
+    return _NOT_XCHAR.sub(lambda found: f"+{ord(found[0]):02X}", text)
 
 
 def _no_value(value: str) -> str:

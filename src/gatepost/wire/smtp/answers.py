@@ -1,0 +1,95 @@
+"""Reading replies, as a client: bytes in, `Reply` out (RFC 5321 section 4.2).
+
+What the next hop says is shown to our own client and written into logs, so it is read as strictly
+as a client's commands: a reply is lines that end with CRLF, all with one code of 2yz to 5yz, all
+but the last with a hyphen behind it. Anything else raises `PeerError`, after which the reader is of
+no use: where replies begin and end is not known any more.
+
+An enhanced status code (RFC 2034) is taken off the text where its class is that of the code.
+Whatever is not printable US-ASCII becomes `?`.
+
+Security: trusts nothing. How the bytes are cut makes no difference.
+Limits: MAX_LINE octets a line, four times what RFC 5321 section 4.5.3.1.5 allows, for servers that
+explain themselves at length; MAX_LINES lines a reply, what `Reply` has room for.
+"""
+
+import re
+
+from gatepost.model.reply import MAX_LINES, Reply
+
+MAX_LINE = 2048
+
+_LINE = re.compile(r"([2-5][0-9]{2})(?:([ -])(.*))?")
+_UNPRINTABLE = re.compile(r"[^ -~]")
+_ENHANCED = re.compile(r"([245])(?:\.[0-9]{1,3}){2}(?= |$)")
+
+
+class PeerError(Exception):
+    """The next hop broke the protocol: the connection can only be closed."""
+
+
+class ReplyReader:
+    """Takes what one next hop says; see the module."""
+
+    __slots__ = ("_at", "_buffer", "_code", "_lines")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._at = 0
+        self._code = ""
+        self._lines: list[str] = []
+
+    @property
+    def unread(self) -> int:
+        """How many octets wait to be read, those of an unfinished reply among them."""
+        return len(self._buffer) - self._at + len(self._lines)
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes from the next hop."""
+        self._buffer = self._buffer[self._at :] + data
+        self._at = 0
+
+    def next_reply(self) -> Reply | None:
+        """Return the next whole reply, None while there is none; raises `PeerError`."""
+        while (line := self._next_line()) is not None:
+            if self._add(line):
+                return self._finish()
+        return None
+
+    def _next_line(self) -> str | None:
+        end = self._buffer.find(b"\n", self._at, self._at + MAX_LINE)
+        if end < 0:
+            if len(self._buffer) - self._at >= MAX_LINE:
+                raise PeerError(f"a reply line of more than {MAX_LINE} octets")
+            return None
+        line = self._buffer[self._at : end + 1]
+        if not line.endswith(b"\r\n"):
+            raise PeerError(f"expected a reply line that ends with CR LF, found {line[-80:]!r}")
+        self._at = end + 1
+        return _UNPRINTABLE.sub("?", line[:-2].decode("ascii", "replace"))
+
+    def _add(self, line: str) -> bool:
+        """Take a line; return whether it is the last of its reply."""
+        match = _LINE.fullmatch(line)
+        if match is None or match[1] != (self._code or match[1]):
+            expected = self._code or "a reply code"
+            raise PeerError(f"expected {expected} and text, found {line[:80]!r}")
+        if len(self._lines) == MAX_LINES:
+            raise PeerError(f"a reply of more than {MAX_LINES} lines")
+        self._code = match[1]
+        self._lines.append(match[3] or "")
+        return match[2] != "-"
+
+    def _finish(self) -> Reply:
+        code, lines = int(self._code), self._lines
+        self._code, self._lines = "", []
+        found = (_ENHANCED.match(line) for line in lines)
+        enhanced = next((one[0] for one in found if one and int(one[1]) == code // 100), None)
+        if enhanced is not None:
+            lines = [_without(enhanced, line) for line in lines]
+        return Reply(code, "\n".join(lines), enhanced)
+
+
+def _without(enhanced: str, line: str) -> str:
+    match = _ENHANCED.match(line)
+    return line[len(enhanced) + 1 :] if match and match[0] == enhanced else line
