@@ -158,3 +158,12 @@ def test_a_field_never_ends_the_header_block(value):
         assert lines.pop() == b""
         assert lines[0].startswith(b"X: ")
         assert all(line[:1] in (b" ", b"\t") and line.strip() for line in lines[1:])
+
+
+def test_content_that_is_kept_elsewhere_is_read_anew_each_time():
+    message = Message.stored(lambda: iter([b"Subject: x\r\n", b"\r\nHello"]), 19)
+    assert [bytes(message), message.open().read()] == [b"Subject: x\r\n\r\nHello"] * 2
+    message.add_header("X-Added", "yes")
+    assert bytes(message).startswith(b"X-Added: yes\r\nSubject: x\r\n")
+    assert message.size == 19
+    message.close()

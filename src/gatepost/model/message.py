@@ -12,7 +12,7 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
@@ -34,15 +34,27 @@ class Message:
     of content received so far.
     """
 
-    __slots__ = ("_chunks", "_file", "_folder", "_threshold", "added", "size")
+    __slots__ = ("_chunks", "_file", "_folder", "_stored", "_threshold", "added", "size")
 
     def __init__(self, threshold: int, folder: Path | None = None) -> None:
         self._threshold = threshold
         self._folder = folder
         self._chunks: list[bytes] = []
         self._file: BinaryIO | None = None
+        self._stored: Callable[[], Iterator[bytes]] | None = None
         self.added: list[bytes] = []
         self.size = 0
+
+    @classmethod
+    def stored(cls, pieces: Callable[[], Iterator[bytes]], size: int) -> Self:
+        """Return a message whose content is kept elsewhere: `size` octets that `pieces()` yields.
+
+        `pieces` is called for each reading, and raises OSError where the content cannot be read.
+        """
+        message = cls(0)
+        message._stored = pieces
+        message.size = size
+        return message
 
     def write(self, data: bytes) -> None:
         """Append content. Raises OSError when the disk takes no more."""
@@ -76,6 +88,9 @@ class Message:
 
         Several may read at once, in threads too: none moves another's place in the file.
         """
+        if self._stored is not None:
+            yield from self._stored()
+            return
         if self._file is None:
             yield from self._chunks
             return

@@ -1,0 +1,12 @@
+"""The durable spool: messages that were answered 250 and are not delivered yet.
+
+Theory of operation
+-------------------
+A worker has one SQLite file of its own and one thread that writes to it (`writer`). What comes in
+while the thread waits for the disk shares the next commit, and so its one fsync; what comes alone
+waits for nobody. A file is in WAL mode with synchronous=FULL: a commit that has returned survives
+a power cut, and other processes can read, and now and then write, beside the worker.
+
+`schema` has the tables, `records` what is in them, `store` the questions asked of a file, `folder`
+whose file is whose, `salvage` what is done with one that is damaged.
+"""

@@ -1,0 +1,65 @@
+"""Opening a spool file, and what an error of SQLite means.
+
+Limits: a file grows to `size` octets and no further; SQLite then says that the disk is full.
+"""
+
+import os
+import sqlite3
+from pathlib import Path
+
+from gatepost.delivery.spool.schema import upgrade
+from gatepost.delivery.target import DeliveryError
+from gatepost.model.reply import Reply
+
+FILE_MODE = 0o600
+PAGE = 4096
+# How long a commit waits for another process that writes, in seconds: an administrator's command
+# changes rows in small portions.
+BUSY_TIMEOUT = 10.0
+# Pages in the WAL before they are copied to the file: messages that are delivered soon are gone by
+# then, and never come to the file at all.
+CHECKPOINT = 4000
+
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_FULL = Reply(452, "Insufficient system storage, please try again later", "4.3.1")
+
+
+def open_file(path: Path, size: int) -> sqlite3.Connection:
+    """Open or make a spool file; raises OSError, sqlite3.Error or `VersionError`."""
+    # SQLite gives the files it makes beside it the same mode.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+    connection = connect(path)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
+        connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT * PAGE}")
+        connection.execute(f"PRAGMA max_page_count = {max(1, size // PAGE)}")
+        upgrade(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Connect to a file that is there; transactions are the caller's. Raises sqlite3.Error."""
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    return sqlite3.connect(
+        uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+    )
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether the file itself is broken, not what was asked of it."""
+    return isinstance(error, sqlite3.DatabaseError) and _code(error) in _DAMAGED
+
+
+def not_spooled(error: sqlite3.Error | OSError) -> DeliveryError:
+    """Return what a client is told: nearly always the disk is full."""
+    return DeliveryError(_FULL.text, detail=f"spool: {error}", reply=_FULL)
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Return SQLite's result code without its extension."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -1,0 +1,62 @@
+"""Writing down what has become of a message, and finding those that time has decided about."""
+
+import sqlite3
+from collections.abc import Callable
+
+from gatepost.delivery.spool.content import delete_content
+from gatepost.delivery.spool.marks import Marks
+from gatepost.delivery.spool.put import put
+from gatepost.delivery.spool.records import Settlement
+
+_DEFER = "UPDATE recipient SET due = ?, attempts = attempts + 1, reply = ?, reason = ? WHERE id = ?"
+_HOLD = "UPDATE recipient SET due = NULL, reply = ?, reason = ? WHERE id = ?"
+
+
+def settle(
+    connection: sqlite3.Connection,
+    marks: Marks,
+    settlement: Settlement,
+    opens: Callable[[str], float],
+) -> None:
+    """Write a settlement down; raises sqlite3.Error.
+
+    Rows that an administrator has removed meanwhile stay away.
+    """
+    connection.executemany(
+        "DELETE FROM recipient WHERE id = ?", [(one,) for one in settlement.done]
+    )
+    connection.executemany(
+        _DEFER, [(one.due, one.reply, one.reason, one.id) for one in settlement.deferred]
+    )
+    connection.executemany(_HOLD, [(one.reply, one.reason, one.id) for one in settlement.held])
+    if settlement.event is not None:
+        connection.execute(
+            "UPDATE message SET event = ? WHERE id = ?", (settlement.event, settlement.message)
+        )
+    for parcel in settlement.parcels:
+        put(connection, marks, parcel, opens)
+    for name in settlement.destinations:
+        marks.refresh(name, opens(name))
+    tidy(connection, settlement.message)
+
+
+def tidy(connection: sqlite3.Connection, message: int) -> None:
+    """Forget a message that nobody is to have any more; one that is only held has no events."""
+    (left, queued) = connection.execute(
+        "SELECT count(*), count(due) FROM recipient WHERE message = ?", (message,)
+    ).fetchone()
+    if not left:
+        delete_content(connection, message)
+        connection.execute("DELETE FROM message WHERE id = ?", (message,))
+    elif not queued:
+        connection.execute("UPDATE message SET event = NULL WHERE id = ?", (message,))
+
+
+def elapsed(connection: sqlite3.Connection, now: float, horizon: float, limit: int) -> list[int]:
+    """Return messages whose `event` has come, or is further away than anything puts it."""
+    rows = connection.execute(
+        "SELECT id FROM (SELECT id FROM message WHERE event <= ? ORDER BY event LIMIT ?)"
+        " UNION ALL SELECT id FROM (SELECT id FROM message WHERE event > ? LIMIT ?)",
+        (now, limit, horizon, limit),
+    )
+    return [message for (message,) in rows]

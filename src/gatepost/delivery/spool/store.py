@@ -1,0 +1,125 @@
+"""One open spool file: a connection, what is remembered of it, and what can be asked of it.
+
+Everything here runs in the writer's thread, between a `begin` and a `commit` of the writer's.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from gatepost.delivery.spool.content import Reader
+from gatepost.delivery.spool.database import connect, open_file
+from gatepost.delivery.spool.marks import Marks
+from gatepost.delivery.spool.put import put
+from gatepost.delivery.spool.records import Held, Parcel, Settlement, Work
+from gatepost.delivery.spool.settle import elapsed, settle
+from gatepost.delivery.spool.take import Claims, Damage, due_messages, read_message, read_work
+
+# Messages whose time has come that are looked at in one go.
+EVENTS = 100
+
+
+class Taken(msgspec.Struct, frozen=True, eq=False):
+    """Work, and what could not be read: that is held now, with the reason."""
+
+    works: list[Work]
+    damaged: list[Damage]
+
+
+class Store:
+    """A spool file; makes it if it is not there. Raises OSError, sqlite3.Error, `VersionError`.
+
+    `size` is how many octets the file may have, `horizon` the longest any attempt is put off, in
+    seconds, `opens` says of a destination before when it is not to be looked at (0: at any time).
+    """
+
+    def __init__(
+        self, path: Path, *, size: int, horizon: float, opens: Callable[[str], float]
+    ) -> None:
+        self.path = path
+        self.connection = open_file(path, size)
+        self.reader = Reader(connect(path))
+        self.marks = Marks(self.connection)
+        self._horizon = horizon
+        self._opens = opens
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        self.connection.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Make it durable; it is when this returns."""
+        self.connection.execute("COMMIT")
+
+    def roll_back(self) -> None:
+        """Undo it."""
+        self.marks.forget()
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the file."""
+        self.reader.close()
+        self.connection.close()
+
+    def put(self, parcel: Parcel) -> int:
+        """Store a message and return its number; raises `DeliveryError` or sqlite3.Error."""
+        return put(self.connection, self.marks, parcel, self._opens)
+
+    def take(self, now: float, total: int, claims: Claims) -> Taken:
+        """Return what is to be delivered now, at most `total` messages."""
+        horizon = now + self._horizon
+        found = due_messages(
+            self.connection, self.marks, claims, now=now, horizon=horizon, total=total
+        )
+        return self._read(
+            partial(read_work, self.connection, message, name, now, horizon)
+            for name, message in found
+        )
+
+    def elapsed(self, now: float, horizon: float) -> Taken:
+        """Return messages, for all their queued recipients, whose `event` has come."""
+        messages = elapsed(self.connection, now, horizon, EVENTS)
+        return self._read(partial(self._read_queued, message) for message in messages)
+
+    def _read_queued(self, message: int) -> Work | None:
+        rows = self.connection.execute(
+            "SELECT id, facts, destination, attempts, reply, reason FROM recipient"
+            " WHERE message = ? AND due IS NOT NULL",
+            (message,),
+        ).fetchall()
+        return read_message(self.connection, message, rows) if rows else None
+
+    def _read(self, readings: Iterable[Callable[[], Work | None]]) -> Taken:
+        works, damaged = list[Work](), list[Damage]()
+        for read in readings:
+            try:
+                work = read()
+            except Damage as damage:
+                damaged.append(damage)
+                self._set_aside(damage)
+            else:
+                works += [] if work is None else [work]
+        return Taken(works, damaged)
+
+    def _set_aside(self, damage: Damage) -> None:
+        held = [Held(one, "", f"damaged: {damage.problem}") for one in damage.ids]
+        self.settle(Settlement(damage.message, damage.destinations, held=held))
+
+    def settle(self, settlement: Settlement) -> None:
+        """Write down what has become of a message; raises sqlite3.Error."""
+        settle(self.connection, self.marks, settlement, self._opens)
+
+    def move(self, ids: Sequence[int], old: str, new: str) -> None:
+        """Have recipients at another destination than before."""
+        self.connection.executemany(
+            "UPDATE recipient SET destination = ? WHERE id = ?", [(new, one) for one in ids]
+        )
+        for name in (old, new):
+            self.marks.refresh(name, self._opens(name))
+
+    def is_empty(self) -> bool:
+        """Whether there is no message, queued or held."""
+        return self.connection.execute("SELECT 1 FROM message LIMIT 1").fetchone() is None

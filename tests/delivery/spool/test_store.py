@@ -1,0 +1,335 @@
+"""One spool file: what is put is found again, whole, in its turn, until it is settled."""
+
+import os
+import sqlite3
+
+import msgspec
+import pytest
+from tests.delivery.spool.samples import (
+    HORIZON,
+    NOW,
+    Claims,
+    committed,
+    content,
+    done,
+    facts,
+    parcel,
+    put,
+    recipient,
+    settle,
+    store_at,
+    take,
+)
+
+from gatepost.delivery.spool.content import CHUNK, DamagedError
+from gatepost.delivery.spool.records import (
+    Deferred,
+    Held,
+    QueuedRecipient,
+    Settlement,
+    message_facts,
+    recipient_facts,
+    transaction,
+)
+from gatepost.delivery.target import DeliveryError
+from gatepost.model.address import Address
+from gatepost.model.session import Endpoint, Recipient, Session, TlsFacts, Transaction
+
+
+@pytest.fixture
+def store(tmp_path):
+    with store_at(tmp_path / "1.db") as made:
+        yield made
+
+
+def addresses(work):
+    return [str(one.facts.address) for one in work.recipients]
+
+
+def messages(works):
+    return [work.message for work in works]
+
+
+def rows(store, table):
+    return store.connection.execute(f"SELECT * FROM {table}").fetchall()
+
+
+def test_what_is_put_is_taken(store):
+    put(store, parcel(recipient("a@example.com"), recipient("b@example.com")))
+    (work,) = take(store)
+    assert addresses(work) == ["a@example.com", "b@example.com"]
+    assert work.facts == facts()
+    assert content(store, work) == b"Subject: x\r\n\r\nHello\r\n"
+    assert work.recipients[0].recipient().address == Address.parse("a@example.com")
+
+
+def test_what_is_settled_is_gone_without_a_trace(store):
+    put(store, parcel())
+    (work,) = take(store)
+    settle(store, done(work))
+    assert take(store) == []
+    assert [rows(store, table) for table in ("message", "content", "recipient", "destination")] == [
+        []
+    ] * 4
+    with committed(store):
+        assert store.is_empty()
+
+
+def test_a_message_stays_until_its_last_recipient_is_settled(store):
+    put(store, parcel(recipient("a@example.com", "one"), recipient("b@example.com", "two")))
+    first, second = take(store)
+    settle(store, done(first))
+    assert content(store, second)
+    (again,) = take(store)
+    assert again.destination == second.destination
+    settle(store, done(again))
+    assert rows(store, "message") == []
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK])
+def test_content_of_any_size_comes_back_in_bounded_pieces(store, size):
+    octets = os.urandom(size)
+    put(store, parcel(content=[octets[:10], octets[10:]]))
+    (work,) = take(store)
+    pieces = list(store.reader.pieces(work.message, work.size))
+    assert b"".join(pieces) == octets
+    assert content(store, work) == octets
+    assert all(len(piece) <= CHUNK for piece in pieces)
+    settle(store, done(work))
+    assert rows(store, "content") == []
+
+
+def test_a_message_that_is_not_as_long_as_it_should_be_is_not_stored(store):
+    short = msgspec.structs.replace(parcel(content=b"whole"), pieces=[b"who"])
+    with pytest.raises(DeliveryError, match="expected 5 octets of message, found 3"):
+        put(store, short)
+    assert rows(store, "message") == rows(store, "content") == []
+
+
+def test_what_is_on_its_way_is_not_taken_again(store):
+    put(store, parcel(), parcel())
+    claims = Claims()
+    assert len(take(store, claims=claims)) == 2
+    assert take(store, claims=claims) == []
+    claims.taken.clear()  # as after a crash
+    assert len(take(store, claims=claims)) == 2
+
+
+def test_work_is_taken_when_it_is_due_and_not_before(store):
+    put(store, parcel(recipient(due=NOW + 60)))
+    assert take(store, NOW + 59) == []
+    assert len(take(store, NOW + 60)) == 1
+
+
+def test_a_deferred_recipient_comes_back_with_what_was_said(store):
+    put(store, parcel(recipient("a@example.com"), recipient("b@example.com")))
+    (work,) = take(store)
+    a, b = work.recipients
+    later = Deferred(a.id, NOW + 300, "451 4.3.0 Later", "host said so")
+    settle(store, Settlement(work.message, ["one"], done=[b.id], deferred=[later]))
+    assert take(store, NOW + 299) == []
+    (again,) = take(store, NOW + 300)
+    (found,) = again.recipients
+    assert (found.attempts, found.reply, found.reason) == (1, "451 4.3.0 Later", "host said so")
+    assert addresses(again) == ["a@example.com"]
+
+
+def test_a_held_recipient_is_not_taken(store):
+    put(store, parcel(event=NOW + 5))
+    (work,) = take(store)
+    held = [Held(work.recipients[0].id, "550 5.1.1 Unknown", "refused")]
+    settle(store, Settlement(work.message, ["one"], held=held))
+    assert take(store, NOW + HORIZON) == []
+    with committed(store):
+        assert store.elapsed(NOW + 5, NOW + HORIZON).works == []
+    assert [row[4] for row in rows(store, "recipient")] == [None]
+
+
+def test_who_has_the_least_on_its_way_comes_first(store):
+    put(store, *[parcel(recipient(destination="busy")) for _ in range(30)])
+    put(store, parcel(recipient(destination="other", due=NOW + 1)))
+    claims = Claims(limit=3)
+    assert [work.destination for work in take(store, NOW + 1, claims=claims)] == [
+        "busy", "other", "busy", "busy",
+    ]  # fmt: skip
+    put(store, parcel(recipient(destination="third", due=NOW + 2)))
+    assert [work.destination for work in take(store, NOW + 2, claims=claims)] == ["third"]
+
+
+def test_a_total_is_dealt_out_evenly(store):
+    for name in ("one", "two", "three"):
+        put(store, *[parcel(recipient(destination=name)) for _ in range(10)])
+    names = [work.destination for work in take(store, total=6)]
+    assert sorted(names) == ["one", "one", "three", "three", "two", "two"]
+
+
+def test_a_destination_is_left_alone_until_it_opens(tmp_path):
+    opens = {"dead": NOW + 600}
+    with store_at(tmp_path / "1.db", opens=lambda name: opens.get(name, 0.0)) as store:
+        put(store, parcel(recipient(destination="dead")), parcel(recipient(destination="fine")))
+        assert [work.destination for work in take(store)] == ["fine"]
+        assert "dead" in [work.destination for work in take(store, NOW + 600)]
+
+
+def test_a_clock_that_jumps_back_stops_nothing(store):
+    put(store, parcel(recipient(due=NOW + 60), event=NOW + 100))
+    long_before = NOW - 10 * HORIZON
+    assert len(take(store, long_before)) == 1
+    with committed(store):
+        assert len(store.elapsed(long_before, long_before + HORIZON).works) == 1
+
+
+def test_events_come_in_their_order(store):
+    numbers = put(store, *[parcel(event=NOW + at) for at in (30, 10, 20)])
+    with committed(store):
+        assert messages(store.elapsed(NOW + 20, NOW + HORIZON).works) == [numbers[1], numbers[2]]
+
+
+def test_an_event_can_be_moved(store):
+    (number,) = put(store, parcel(event=NOW))
+    settle(store, Settlement(number, [], event=NOW + 50))
+    with committed(store):
+        assert store.elapsed(NOW + 49, NOW + HORIZON).works == []
+        assert messages(store.elapsed(NOW + 50, NOW + HORIZON).works) == [number]
+
+
+def test_notices_are_put_together_with_what_they_are_about(store):
+    put(store, parcel())
+    (work,) = take(store)
+    notice = parcel(recipient("sender@example.net", "back"), of=facts("s-1.1-1", ""))
+    settlement = Settlement(work.message, ["one"], done=[work.recipients[0].id], parcels=[notice])
+    settle(store, settlement)
+    (found,) = take(store)
+    assert (found.destination, found.facts.id) == ("back", "s-1.1-1")
+
+
+def test_recipients_move_to_another_destination(store):
+    put(store, parcel())
+    (work,) = take(store)
+    with committed(store):
+        store.move([work.recipients[0].id], "one", "two")
+    (again,) = take(store)
+    assert again.destination == "two"
+
+
+def test_the_administrators_now_reopens_a_destination(store):
+    put(store, parcel(recipient(due=NOW + 900)))
+    store.connection.execute("UPDATE recipient SET due = 0")
+    store.connection.execute("UPDATE destination SET due = 0")
+    claims = Claims()
+    assert len(take(store, claims=claims)) == 1
+    assert claims.reopened == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        ("UPDATE message SET facts = '{'", "damaged: Input data was truncated"),
+        ("UPDATE message SET facts = x'ff00'", "damaged: JSON is malformed"),
+        ("UPDATE message SET size = 'x'", "damaged: expected x octets of content"),
+        ("DELETE FROM content", "damaged: expected 21 octets of content"),
+        ("DELETE FROM message", "damaged: its envelope is gone"),
+        ("UPDATE recipient SET facts = '[]'", "damaged: Expected `object`, got `array`"),
+        ("UPDATE recipient SET attempts = 'x'", "damaged: invalid literal for int()"),
+        ("UPDATE message SET expires = 'x'", "damaged: could not convert string to float"),
+    ],
+)
+def test_a_damaged_row_is_held_and_the_rest_goes_on(store, damage, problem):
+    (broken,) = put(store, parcel())
+    store.connection.execute(damage)
+    put(store, parcel(of=facts("s-1.2")))
+    with committed(store):
+        taken = store.take(NOW, 100, Claims())
+    assert [work.facts.id for work in taken.works] == ["s-1.2"]
+    assert [one.message for one in taken.damaged] == [broken]
+    assert rows(store, "recipient")[0][4] is None
+    assert rows(store, "recipient")[0][7].startswith(problem)
+    assert len(take(store)) == 1
+
+
+def test_a_piece_that_is_gone_is_noticed_while_reading(store):
+    put(store, parcel(content=[b"x" * CHUNK, b"y"]))
+    (work,) = take(store)
+    store.connection.execute("DELETE FROM content WHERE data = CAST('y' AS BLOB)")
+    with pytest.raises(DamagedError, match="expected 262145 octets"):
+        content(store, work)
+
+
+def test_what_an_administrator_removed_meanwhile_stays_away(store):
+    put(store, parcel())
+    (work,) = take(store)
+    store.connection.execute("DELETE FROM recipient")
+    later = Deferred(work.recipients[0].id, NOW, "", "")
+    settle(store, Settlement(work.message, ["one"], deferred=[later]))
+    assert rows(store, "message") == rows(store, "recipient") == []
+
+
+def test_numbers_are_never_given_twice(store):
+    (first,) = put(store, parcel())
+    (work,) = take(store)
+    settle(store, done(work))
+    (second,) = put(store, parcel())
+    assert second > first
+
+
+def test_a_file_is_its_owners_alone(store):
+    put(store, parcel())
+    modes = {path.stat().st_mode & 0o777 for path in store.path.parent.iterdir()}
+    assert modes == {0o600}
+
+
+def test_a_full_file_takes_nothing_half(tmp_path):
+    path = tmp_path / "1.db"
+    with store_at(path, size=1 << 20) as store:
+        put(store, parcel(content=b"x" * 100_000))
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            put(store, parcel(content=[b"x" * CHUNK] * 8))
+        (work,) = take(store)
+        settle(store, done(work))
+        assert [rows(store, table) for table in ("message", "content")] == [[], []]
+        put(store, parcel(content=b"y" * 100_000))
+    with store_at(path) as store:
+        assert content(store, take(store)[0]) == b"y" * 100_000
+
+
+def test_what_is_committed_outlives_the_process_and_the_rest_does_not(tmp_path):
+    path = tmp_path / "1.db"
+    with store_at(path) as store:
+        put(store, parcel())
+        store.begin()
+        store.put(parcel())
+        crashed = {name: (tmp_path / name).read_bytes() for name in ("1.db", "1.db-wal")}
+        store.roll_back()
+    for name, octets in crashed.items():
+        (tmp_path / name).write_bytes(octets)
+    with store_at(path) as store:
+        assert len(take(store)) == 1
+
+
+def test_a_session_and_its_transaction_come_back():
+    session = Session(
+        "s-1",
+        Endpoint("192.0.2.1", 1),
+        Endpoint("192.0.2.9", 25),
+        NOW,
+        helo="client.example",
+        extended=True,
+        tls=TlsFacts("TLSv1.3", "X"),
+        protocol="lmtp",
+        via=Endpoint("192.0.2.7"),
+        xclient={"NAME": "x"},
+    )
+    tx = Transaction("s-1.1", session, Address.parse("ü@example.net"), {"SMTPUTF8": ""}, NOW)
+    kept = message_facts(tx)
+    again = transaction(kept, [])
+    assert message_facts(again) == kept
+    assert (again.session.helo, again.session.tls, again.params) == (
+        "client.example", session.tls, {"SMTPUTF8": ""},
+    )  # fmt: skip
+
+
+def test_a_recipient_comes_back():
+    one = Recipient(Address("postmaster", ""), {"NOTIFY": "NEVER"}, "postmaster", "")
+    facts_of = recipient_facts(one)
+    again = QueuedRecipient(1, facts_of, "one", 0, "", "").recipient()
+    assert recipient_facts(again) == facts_of
