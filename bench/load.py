@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tools import peers
+from tools.daemon import HOST
 
 from bench import proc
-from bench.process import HOST, BenchError, Running
+from bench.process import BenchError, Running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,17 +9,17 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tools.daemon import is_greeting
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-HOST = "127.0.0.1"
 START_TIMEOUT = 180.0  # seconds; the largest trap list is indexed before the server is ready
 STOP_TIMEOUT = 5.0
 POLL = 0.01
@@ -37,20 +37,6 @@ class Running:
     pid: int
     port: int
     started_in: float
-
-
-def free_port() -> int:
-    """Return a port of the loopback address that nobody uses at this moment."""
-    with socket.create_server((HOST, 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def is_greeting(port: int) -> bool:
-    """Say whether a server on the port greets with 220."""
-    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=2) as client:
-        return client.recv(4).startswith(b"220")
-    return False
 
 
 @dataclass(frozen=True)

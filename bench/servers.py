@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools import compiled, peers
+from tools.daemon import HOST, free_port
 
 from bench.process import (
-    HOST,
     POLL,
     BenchError,
     Running,
     Starting,
-    free_port,
     process,
     wait_until_greeting,
 )

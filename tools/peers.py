@@ -202,6 +202,7 @@ def npm(folder: Path, packages: Sequence[str]) -> str:
 
 SOURCES: Mapping[str, Source] = {
     "postfix": Source(debian, ("postfix",)),
+    "dovecot": Source(debian, ("dovecot-core", "dovecot-lmtpd")),
     "swaks": Source(debian, ("swaks",)),
     "curl": Source(debian, ("curl",)),
     "haproxy": Source(debian, ("haproxy",)),
@@ -235,6 +236,12 @@ PROGRAMS: Mapping[str, Program] = {
         probe=("-dh", "mail_version"),
         probe_says=".",
         variables=_LIBRARIES,
+    ),
+    "dovecot": Program(  # asked for its version only: tools/dovecot.py runs it
+        source="dovecot",
+        path="usr/sbin/dovecot",
+        probe_says=".",
+        variables=(("LD_LIBRARY_PATH", "usr/lib/dovecot:usr/lib/*-linux-gnu*:lib/*-linux-gnu*"),),
     ),
     "swaks": Program(
         source="swaks",

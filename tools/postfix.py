@@ -8,7 +8,7 @@ a client of a milter, a gateway to another server, with TLS – is a matter of m
         ...  # send something to 127.0.0.1, mail.port
         (message,) = eventually(lambda: mail.mails("someone@example.com"))
 
-    port = postfix.free_port()
+    port = daemon.free_port()
     with postfix.running(services=[f"127.0.0.1:{port} inet n - n - - smtpd -o smtpd_milters="]):
 
 Postfix is unpacked by tools/peers.py, not installed: its master is started without its scripts, and
@@ -24,23 +24,16 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import signal
-import socket
-import subprocess
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools import peers
+from tools.daemon import HOST, free_port, greeting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-HOST = "127.0.0.1"
-START_TIMEOUT = 60.0  # seconds, on a busy machine
-POLL = 0.01
 
 # Three accounts and groups that share nothing, as Postfix demands.
 OWNER, DELIVERER, DROP_GROUP = "nobody", "daemon", "mail"
@@ -127,13 +120,6 @@ class Postfix:
         return (self.folder / "log").read_text(errors="replace")
 
 
-def free_port() -> int:
-    """Return a port of the loopback address that nobody uses at this moment."""
-    with socket.create_server((HOST, 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def why_not() -> str:
     """Return why Postfix cannot be run here, "" if it can."""
     if os.geteuid():
@@ -156,12 +142,11 @@ def running(
     with tempfile.TemporaryDirectory(prefix="postfix-", ignore_cleanup_errors=True) as name:
         folder, port = Path(name), free_port()
         _lay_out(folder, _programs(command), main or {}, services, port)
-        master = _start(folder, command)
-        try:
-            _wait_until_greeting(master, folder, port)
+        etc = str(folder / "etc")
+        argv = [str(_programs(command) / "usr/lib/postfix/sbin/master"), "-c", etc, "-d"]
+        env = {**command.env, "MAIL_CONFIG": etc}
+        with greeting(argv, env, folder / "log", port) as master:
             yield Postfix(folder, port, master.pid)
-        finally:
-            _stop(master)
 
 
 def _programs(command: peers.Command) -> Path:
@@ -202,39 +187,3 @@ def _lay_out(
     (folder / "etc/main.cf").write_text("".join(lines))
     own = MASTER.format(host=HOST, port=port)
     (folder / "etc/master.cf").write_text(own + "".join(f"{line}\n" for line in services))
-
-
-def _start(folder: Path, command: peers.Command) -> subprocess.Popen[bytes]:
-    etc = str(folder / "etc")
-    with (folder / "log").open("wb") as log:
-        return subprocess.Popen(
-            [str(_programs(command) / "usr/lib/postfix/sbin/master"), "-c", etc, "-d"],
-            env={**command.env, "MAIL_CONFIG": etc},
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-
-
-def _wait_until_greeting(master: subprocess.Popen[bytes], folder: Path, port: int) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while not _greets(port):
-        if master.poll() is not None or time.monotonic() > deadline:
-            said = (folder / "log").read_text(errors="replace")
-            raise RuntimeError(f"Postfix does not start; it said:\n{said or 'nothing'}")
-        time.sleep(POLL)
-
-
-def _greets(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=10) as client:
-        return client.recv(4) == b"220 "
-    return False
-
-
-def _stop(master: subprocess.Popen[bytes]) -> None:
-    """End it and all it started at once: nothing it has is to be kept."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(master.pid, signal.SIGKILL)
-    master.wait()

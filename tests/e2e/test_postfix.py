@@ -5,6 +5,7 @@ import smtplib
 import pytest
 from tests.e2e.server import eventually
 from tools import postfix
+from tools.daemon import free_port
 
 CONTENT = b"Subject: sample\r\n\r\n.some text\r\n"
 
@@ -37,7 +38,7 @@ def test_it_is_no_open_relay_and_knows_no_other_domain(start):
 
 
 def test_parameters_and_services_of_ones_own(start):
-    port = postfix.free_port()
+    port = free_port()
     services = [f"127.0.0.1:{port} inet n - n - - smtpd", "  -o smtpd_banner=other"]
     with start({"smtpd_banner": "$myhostname this"}, services) as mail:
         with smtplib.SMTP() as client:

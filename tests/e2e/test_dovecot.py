@@ -1,0 +1,23 @@
+"""Dovecot as the tests run it: mail sent to it by LMTP is kept, and nothing of it stays behind."""
+
+import smtplib
+
+import pytest
+from tools import dovecot
+
+CONTENT = b"Subject: sample\r\n\r\n.some text\r\n"
+
+
+def test_mail_is_kept_and_nothing_stays():
+    if why := dovecot.why_not():
+        pytest.skip(why)
+    recipients = ["one@example.com", "two@other.example"]
+    with dovecot.running() as store:
+        with smtplib.LMTP("127.0.0.1", store.port) as client:
+            for recipient in recipients:  # one by one: smtplib reads one reply after the content
+                assert client.sendmail("sender@client.example", recipient, CONTENT) == {}
+        for recipient in recipients:
+            (message,) = store.mails(recipient)
+            assert message.endswith(b"\nSubject: sample\n\n.some text\n")
+        assert "saved mail to INBOX" in store.log()
+    assert not store.folder.exists()

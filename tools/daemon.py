@@ -1,0 +1,72 @@
+"""Run a server from another project in the foreground: started, known to greet, ended.
+
+Every server leads a session of its own, so that ending it ends all it started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+HOST = "127.0.0.1"
+START_TIMEOUT = 60.0  # seconds, on a busy machine
+POLL = 0.01
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody uses at this moment."""
+    with socket.create_server((HOST, 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_greeting(port: int) -> bool:
+    """Say whether a server on the port greets with 220."""
+    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=10) as client:
+        return client.recv(4).startswith(b"220")
+    return False
+
+
+@contextlib.contextmanager
+def greeting(
+    argv: Sequence[str], env: Mapping[str, str], log: Path, port: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server, its output in a file, and yield once it greets; end it at once on leaving.
+
+    Raises `RuntimeError`, with what it said, when it ends instead or takes too long.
+    """
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            argv,
+            env=env,
+            cwd=log.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        _wait(server, log, port)
+        yield server
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _wait(server: subprocess.Popen[bytes], log: Path, port: int) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while not is_greeting(port):
+        if server.poll() is not None or time.monotonic() > deadline:
+            said = log.read_text(errors="replace") or "nothing"
+            raise RuntimeError(f"{server.args!r} does not accept connections; it said:\n{said}")
+        time.sleep(POLL)
