@@ -334,6 +334,7 @@ RULES = {
     "TOO_MANY_RECIPIENTS": "rcpt",
     "TOO_MANY_MESSAGES": "mail",
     "RELAY_DENIED": "rcpt",
+    "ROUTE_DENIED": "rcpt",
     "UNKNOWN_RECIPIENT": "rcpt",
     "NO_ROUTE": "rcpt",
     "STORAGE": "message",

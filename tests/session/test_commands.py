@@ -98,6 +98,19 @@ def test_who_is_a_recipient(recipient, line):
     )
 
 
+@pytest.mark.parametrize(
+    "local", ["one%elsewhere.example", "elsewhere.example!one", '"one@elsewhere.example"', "one%"]
+)
+def test_a_local_part_that_names_another_host_is_not_passed_on(local):
+    """A next hop that trusts us might: Postfix reads user%host@domain as user@host."""
+    refused = "550 5.7.1 Relaying denied: the local part names another host [*]"
+    for known in ([], ["@example.com"], ["one@elsewhere.example"]):
+        ask(
+            MAIL + f"C: RCPT TO:<{local}@example.com>\nS: {refused}\n",
+            config=config(recipients={"known": known}),
+        )
+
+
 def test_without_a_domain_everything_is_refused():
     ask(
         MAIL + "C: RCPT TO:<one@example.com>\nS: 550 5.7.1 Relaying denied*\n",

@@ -3,6 +3,7 @@
 Each rule looks at one command before any plugin is asked and returns an `Answer` or None.
 """
 
+import re
 from typing import TYPE_CHECKING
 
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
@@ -39,6 +40,15 @@ TOO_MANY_MESSAGES = _core(
 RELAY_DENIED = _core(
     deny("Relaying denied: not a domain of this server", enhanced="5.7.1", reason="relay-denied")
 )
+# Sender-specified routing, in the notations that mail servers have understood. To a next hop that
+# trusts us it may be an order to relay, however local it looks here.
+ROUTE_DENIED = _core(
+    deny(
+        "Relaying denied: the local part names another host",
+        enhanced="5.7.1",
+        reason="relay-denied",
+    )
+)
 UNKNOWN_RECIPIENT = _core(deny("No such mailbox", enhanced="5.1.1", reason="unknown-recipient"))
 NO_ROUTE = _core(
     defer("No route for this recipient", code=451, enhanced="4.3.5", reason="no-route")
@@ -51,6 +61,9 @@ STORAGE = _core(defer("Insufficient system storage", code=452, enhanced="4.3.1",
 HEADER_TOO_LONG = _core(
     deny("Header block exceeds the limit", code=552, enhanced="5.3.4", reason="header-too-long")
 )
+
+
+_names_a_host = re.compile("[@%!]").search
 
 
 def mail_rule(policy: "Policy", tx: Transaction) -> Answer | None:
@@ -67,6 +80,8 @@ def rcpt_rule(policy: "Policy", tx: Transaction, rcpt: Recipient) -> Answer | No
         return TOO_MANY_RECIPIENTS
     if rcpt.domain and not policy.is_local(rcpt.domain):
         return RELAY_DENIED
+    if _names_a_host(rcpt.address.local):
+        return ROUTE_DENIED
     if rcpt.user == "postmaster":
         return POSTMASTER
     if policy.known and not policy.exists(rcpt.address.key, f"{rcpt.user}@{rcpt.domain}"):
