@@ -14,3 +14,29 @@ SMUGGLING = [
     b"\r\n.\r\r\n",
     b"\r\r\n.\r\r\n",
 ]
+
+# What nmap's smtp-open-relay asks to have relayed, here to elsewhere.example by mx.example.com.
+NMAP_RELAY = [
+    b"<relaytest@elsewhere.example>",
+    b"<relaytest%elsewhere.example@[127.0.0.1]>",
+    b"<relaytest%elsewhere.example@mx.example.com>",
+    b'<"relaytest@elsewhere.example">',
+    b'<"relaytest%elsewhere.example">',
+    b"<relaytest@elsewhere.example@[127.0.0.1]>",
+    b'<"relaytest@elsewhere.example"@[127.0.0.1]>',
+    b"<relaytest@elsewhere.example@mx.example.com>",
+    b"<@[127.0.0.1]:relaytest@elsewhere.example>",
+    b"<@mx.example.com:relaytest@elsewhere.example>",
+    b"<elsewhere.example!relaytest>",
+    b"<elsewhere.example!relaytest@[127.0.0.1]>",
+    b"<elsewhere.example!relaytest@mx.example.com>",
+    b"relaytest@elsewhere.example",
+    b"<@example.com:relaytest@elsewhere.example>",
+    b"<@[127.0.0.1],@example.com:relaytest@elsewhere.example>",
+]
+# The same asked of a domain of ours.
+LOCAL_RELAY = [
+    b"<relaytest%elsewhere.example@example.com>",
+    b"<elsewhere.example!relaytest@example.com>",
+    b'<"relaytest@elsewhere.example"@example.com>',
+]

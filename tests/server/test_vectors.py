@@ -1,0 +1,173 @@
+"""What has broken other servers, over every transport, however it is cut.
+
+Each row is what a client says once it is greeted (and under TLS, if there is any), and the replies
+it must get: no more and no fewer, up to the end of the connection. A row that does not end it is
+followed by QUIT. The tests of the wire have more rows; these go through sockets and TLS.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+from tests.net.authority import write
+from tests.server.loopback import HELO, config, run
+from tests.server.transports import CUTS, TRANSPORTS, Caller
+from tests.vectors import LOCAL_RELAY, NMAP_RELAY, SMUGGLING
+
+from gatepost.config.schema import Certificate, Tls
+from gatepost.plugin.base import Plugin
+
+MAIL = HELO + b"MAIL FROM:<one@client.example>\r\n"
+RCPT = MAIL + b"RCPT TO:<one@example.com>\r\n"
+DATA = RCPT + b"DATA\r\n"
+LIMIT = 200  # message_size
+INNER = b"MAIL FROM:<evil@x>\r\nRCPT TO:<two@example.com>\r\nDATA\r\nSubject: SECOND\r\n\r\n.\r\n"
+V2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12)
+
+HEARD = ("250",)
+IN_MAIL = (*HEARD, "250")
+IN_RCPT = (*IN_MAIL, "250")
+IN_DATA = (*IN_RCPT, "354")
+IMPURE = "550 5.6.0 Message contains a bare CR, bare LF or NUL"
+BAD_LINE = "500 5.5.2 Lines must end with CR LF and nothing else"
+BAD_SIZE = "501 5.5.4 Syntax error: expected BDAT size [LAST]"
+FAILED = "503 5.5.1 Bad sequence of commands: the transaction has failed"
+
+
+class Row(NamedTuple):
+    """`said` is answered by `replies`, each beginning so, and delivers `mails`."""
+
+    said: bytes
+    replies: tuple[str, ...]
+    mails: tuple[bytes, ...] = ()
+    closes: bool = False
+
+
+def ends(said, *replies):
+    """Return a row after which the connection is closed."""
+    return Row(said, replies, closes=True)
+
+
+def bdat(content, last=" LAST"):
+    return b"BDAT %d%s\r\n" % (len(content), last.encode()) + content
+
+
+def smuggling(before):
+    return [ends(DATA + before + sequence + INNER, *IN_DATA, IMPURE) for sequence in SMUGGLING]
+
+
+ROWS = {
+    "smuggling": [
+        *smuggling(b"Subject: a\r\n\r\nbody"),
+        *smuggling(b"Subject: a"),
+        *smuggling(b""),
+        *smuggling(b"x" * (LIMIT + 1)),
+        *(ends(RCPT + bdat(b"body" + one + INNER), *IN_RCPT, IMPURE) for one in SMUGGLING),
+        ends(DATA + b"Subject: a\n" + b"\r\nbody\r\n.\r\n" + INNER, *IN_DATA, IMPURE),
+        ends(MAIL + b"NOOP\nNOOP\r\n", *IN_MAIL, BAD_LINE),
+        ends(MAIL + b"NOOP\r\r\nNOOP\r\n", *IN_MAIL, BAD_LINE),
+        ends(MAIL + b"RCPT TO:<one@example.com>\nDATA\r\n", *IN_MAIL, BAD_LINE),
+        ends(HELO + b"MAIL FROM:<one@x>\rRCPT TO:<one@example.com>\r\n", *HEARD, BAD_LINE),
+        Row(DATA + b"..\r\n...\r\n.\r\n", (*IN_DATA, "250"), (b".\r\n..\r\n",)),
+    ],
+    "chunks": [
+        *(
+            ends(RCPT + b"BDAT" + size + b"\r\nhello\r\n", *IN_RCPT, BAD_SIZE)
+            for size in (b"", b" ", b" x", b" -1", b" 0x10", b" 1 FIRST", b" " + b"9" * 20)
+        ),
+        Row(RCPT + bdat(b"a\r\n.\r\n" + INNER), (*IN_RCPT, "250"), (b"a\r\n.\r\n" + INNER,)),
+        Row(RCPT + bdat(b"a\r", "") + bdat(b"\nb"), (*IN_RCPT, "250", "250"), (b"a\r\nb",)),
+        Row(RCPT + bdat(b"", "") + b"DATA\r\n", (*IN_RCPT, "551 5.7.1", "503")),
+        Row(bdat(b"QUIT\r\n") + HELO + bdat(b"QUIT\r\n"), ("503", "250", "503")),
+        Row(MAIL + bdat(b"QUIT\r\n"), (*IN_MAIL, "554")),
+        Row(RCPT + bdat(b"x" * (LIMIT + 1)) + b"DATA\r\n", (*IN_RCPT, "552", "503")),
+        Row(RCPT + bdat(b"x", "") + b"DATA\r\n", (*IN_RCPT, "250", "503")),
+        ends(RCPT + bdat(b"x", "") + bdat(b"a\nb") + b"NOOP\r\n", *IN_RCPT, "250", IMPURE),
+        ends(RCPT + bdat(b"x\r", "") + bdat(b""), *IN_RCPT, "250", IMPURE),
+    ],
+    "states": [
+        Row(MAIL + b"MAIL FROM:<two@x>\r\n", (*IN_MAIL, "503")),
+        Row(
+            DATA + b"x" * LIMIT + b"\r\n.\r\nRCPT TO:<one@example.com>\r\n",
+            (*IN_DATA, "552", "503"),
+        ),
+        Row(MAIL + "VRFY ä\r\nRCPT TO:<one@example.com>\r\n".encode(), (*IN_MAIL, "", "250")),
+        Row(RCPT + HELO + b"DATA\r\n", (*IN_RCPT, "250", "503")),
+        Row(RCPT + b"RSET\r\nDATA\r\n", (*IN_RCPT, "250", "503")),
+        Row(b"DATA\r\n", ("503",)),
+        Row(MAIL + b"DATA\r\n", (*IN_MAIL, "")),
+        ends(DATA + b"x\r\n.\r\nQUIT\r\n", *IN_DATA, "250", "221")._replace(mails=(b"x\r\n",)),
+        *(ends(verb + b" / HTTP/1.1\r\n" + DATA, "554") for verb in (b"GET", b"POST", b"CONNECT")),
+        Row(RCPT + b"STARTTLS\r\nDATA\r\n.\r\n", (*IN_RCPT, "50", "354", "250"), (b"",)),
+    ],
+    "who is named": [
+        Row(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\n" + HELO, ("500", "250")),
+        Row(b"PROXY UNKNOWN\r\n" * 2 + HELO, ("500", "500", "250")),
+        ends(V2, "500", "500", "500", BAD_LINE),
+        Row(HELO + b"XCLIENT ADDR=192.0.2.1\r\nXFORWARD ADDR=192.0.2.1\r\n", ("250", "500", "500")),
+    ],
+    "relay": [
+        Row(HELO + b"MAIL FROM:<antispam@[127.0.0.1]>\r\nRCPT TO:" + one + b"\r\n", (*IN_MAIL, "5"))
+        for one in NMAP_RELAY + LOCAL_RELAY
+    ],
+}
+
+
+class Keeper(Plugin):
+    """Keeps the content of what is delivered."""
+
+    def __init__(self):
+        super().__init__()
+        self.mails = []
+
+    def on_deliver(self, tx):
+        self.mails.append(bytes(tx.message))
+
+
+def served(folder, transport):
+    made = config(folder, limits={"message_size": LIMIT})
+    if transport == "plain":
+        return made
+    cert, key = write(folder, "mx.example.com")
+    listen = [msgspec.structs.replace(made.listen[0], tls=transport)]
+    tls = Tls(certificates=[Certificate(names=("*",), cert=cert.name, key=key.name)])
+    return msgspec.structs.replace(made, listen=listen, tls=tls)
+
+
+async def played(house, row, transport, cut):
+    """Return the replies to a row."""
+    client = await Caller.to(house, transport)
+    await client.send(*CUTS[cut](row.said + (b"" if row.closes else b"QUIT\r\n")))
+    replies = await client.rest()
+    await client.close()
+    await house.until(lambda: not house.worker.connections)
+    return replies
+
+
+def is_answered(row, replies, mails):
+    expected = [*row.replies, *(() if row.closes else ("221",))]
+    return (
+        len(replies) == len(expected)
+        and all(map(str.startswith, replies, expected))
+        and [mail.rpartition(b"+0000\r\n")[2] for mail in mails] == list(row.mails)
+    )
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
+def test_every_row_is_answered_as_it_must_be(tmp_path, rows, transport, cut, loop):
+    keeper, wrong = Keeper(), []
+
+    async def scenario(house):
+        for row in rows:
+            replies = await played(house, row, transport, cut)
+            if not is_answered(row, replies, keeper.mails):
+                wrong.append((row, replies, keeper.mails.copy()))
+            keeper.mails.clear()
+
+    with capture_logs() as logs:
+        run(scenario, served(tmp_path, transport), [keeper], loop=loop)
+    assert wrong == []
+    assert not [one for one in logs if one["log_level"] in ("error", "critical")]
