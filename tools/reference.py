@@ -96,9 +96,13 @@ def _section(struct: type[msgspec.Struct], path: str) -> Iterator[str]:
     rows = (_key_row(field, key, f"{path}.{field.encode_name}") for field, key in found)
     yield table(("key", "value", "default", "what it does"), iter(rows))
     for field, key in found:
+        inside = f"{path}.{field.encode_name}"
         if isinstance(key.kind, Items) and isinstance(key.kind.of, Table):
             yield f"Each item of `{field.encode_name}`:\n"
-            yield from _section(key.kind.of.struct, f"{path}.{field.encode_name}[]")
+            yield from _section(key.kind.of.struct, f"{inside}[]")
+        elif isinstance(key.kind, Table):
+            yield f"The keys of `{field.encode_name}`:\n"
+            yield from _section(key.kind.struct, inside)
 
 
 def _struct_of(kind: kinds.Kind) -> type[msgspec.Struct]:
@@ -119,6 +123,8 @@ def _key_row(field: FieldInfo, key: Key, path: str) -> Sequence[str]:
 def _default(field: FieldInfo, key: Key) -> str:
     if field.required:
         return "none, required"
+    if isinstance(key.kind, Table):
+        return "`{}`"
     factory = field.default_factory
     value = field.default if factory is msgspec.NODEFAULT else factory()
     return f"`{written(value, key.kind.expected)}`"

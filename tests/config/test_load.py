@@ -89,7 +89,8 @@ ADDRESS_EXPECTED = (
     'an address such as "user@example.com", "@example.com" for a whole domain, or "file:NAME"'
 )
 TARGET_EXPECTED = (
-    'a target: "maildir:PATH", "lmtp://HOST:PORT", "smtp://HOST:PORT", "pipe:COMMAND" or "discard:"'
+    'a target: "maildir:PATH", "file:FOLDER", "lmtp://HOST:PORT", "smtp://HOST:PORT",'
+    ' "pipe:COMMAND", "sendmail:PATH", "qmail-queue:PATH" or "discard:"'
 )
 REPLY_EXPECTED = 'a 4xx or 5xx reply in ASCII such as "554 5.7.1 Text"'
 PATH_EXPECTED = "a file name, without file: before it"
@@ -173,11 +174,13 @@ def test_everything_of_later_work_is_refused():
         "route": [
             {"to": "lmtp://127.0.0.1:24", "mode": "queue"},
             {"to": "smtp://[::1]:25"},
-            {"to": "pipe:/bin/cat"},
+            {"to": "smtp://host"},
         ],
     }
     protocols = 'this protocol is not available yet, expected "smtp" or "lmtp"'
-    target = 'this target is not available yet, expected "maildir:PATH" or "discard:"'
+    target = (
+        'this target is not available yet, expected "maildir:PATH", "pipe:COMMAND" or "discard:"'
+    )
     assert problems_of(from_dict, data) == [
         f"configuration: listen[1].protocol: {protocols}",
         f"configuration: listen[2].protocol: {protocols}",

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from tests.delivery.samples import delivery, recipient
 
-from gatepost.config.schema import Route
+from gatepost.config.schema import Maildir as MaildirOptions
+from gatepost.config.schema import Pipe, Route
 from gatepost.delivery.discard import Discard
 from gatepost.delivery.maildir import Maildir
 from gatepost.delivery.registry import make_router, make_target
@@ -29,13 +30,25 @@ def test_maildir():
 @pytest.mark.parametrize(
     ("url", "error"),
     [
-        ("", "expected a target that starts with maildir: or discard:, found ''"),
-        ("discard", "expected a target that starts with maildir: or discard:, found 'discard'"),
-        ("mbox:x", "expected a target that starts with maildir: or discard:, found 'mbox:x'"),
-        ("Discard:", "expected a target that starts with maildir: or discard:, found 'Discard:'"),
+        ("", "expected a target that starts with maildir: or pipe: or discard:, found ''"),
+        (
+            "discard",
+            "expected a target that starts with maildir: or pipe: or discard:, found 'discard'",
+        ),
+        (
+            "mbox:x",
+            "expected a target that starts with maildir: or pipe: or discard:, found 'mbox:x'",
+        ),
+        (
+            "Discard:",
+            "expected a target that starts with maildir: or pipe: or discard:, found 'Discard:'",
+        ),
         ("lmtp://host:24", "target 'lmtp://host:24': lmtp: is not available yet"),
         ("smtp://host", "target 'smtp://host': smtp: is not available yet"),
-        ("pipe:cat", "target 'pipe:cat': pipe: is not available yet"),
+        (
+            "pipe:cat",
+            "target 'pipe:cat': expected the path of a program such as /usr/bin/prog, found 'cat'",
+        ),
         ("discard:x", "target 'discard:x': expected nothing after the colon, found 'x'"),
         (
             "maildir:{x}",
@@ -47,6 +60,30 @@ def test_bad_targets(url, error):
     with pytest.raises(ValueError) as caught:
         make_target(Route(to=url), **WHERE)
     assert str(caught.value) == error
+
+
+@pytest.mark.parametrize(
+    ("to", "options", "table", "scheme"),
+    [
+        ("discard:", {"pipe": Pipe(timeout=1.0)}, "pipe", "discard"),
+        ("pipe:/bin/cat", {"maildir": MaildirOptions(folder=".Junk")}, "maildir", "pipe"),
+    ],
+)
+def test_options_of_another_kind_of_target(to, options, table, scheme):
+    with pytest.raises(ValueError) as caught:
+        make_target(Route(to=to, **options), **WHERE)
+    assert str(caught.value) == f"target {to!r}: the table {table} says nothing to {scheme}:"
+
+
+def test_routes_with_one_url_and_other_options_have_targets_of_their_own():
+    routes = [
+        Route(for_=["a.example"], to="pipe:/bin/cat"),
+        Route(for_=["b.example"], to="pipe:/bin/cat", pipe=Pipe(timeout=1.0)),
+        Route(for_=["c.example"], to="pipe:/bin/cat", pipe=Pipe()),
+    ]
+    people = [recipient(f"x@{letter}.example") for letter in "abc"]
+    split = make_router(routes, **WHERE).split(people)
+    assert [share for _, share in split] == [[people[0], people[2]], [people[1]]]
 
 
 def test_routes_with_one_url_share_a_target():

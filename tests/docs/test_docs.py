@@ -17,7 +17,7 @@ from gatepost.config import kinds
 from gatepost.config.later import LATER
 from gatepost.config.problem import ConfigError
 from gatepost.config.schema import Config, Limits, Traps
-from gatepost.delivery import maildir
+from gatepost.delivery import content, maildir
 from gatepost.lists.addresses import AddressList
 from gatepost.model.address import Address, local_key, without_tag
 from gatepost.model.decision import Verdict
@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 SOURCE = ROOT / "src" / "gatepost"
 PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md"])
-MINE = ["configuration", "embedding", "operation", "plugins", "protocol", "traps"]
+MINE = ["configuration", "delivery", "embedding", "operation", "plugins", "protocol", "traps"]
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s:]*)\)")
 FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
@@ -100,11 +100,11 @@ def _parts(path):
 
 
 def test_an_outdated_part_is_noticed():
-    page = "before\n<!-- generated: later -->\nold\n<!-- generated: end -->\nafter\n"
+    page = "before\n<!-- generated: later -->\noutdated\n<!-- generated: end -->\nafter\n"
     renewed = reference.renewed(page)
     assert renewed.startswith("before\n")
     assert renewed.endswith("after\n")
-    assert "old" not in renewed
+    assert "outdated" not in renewed
     assert "`ledger.keep`" in renewed
 
 
@@ -359,7 +359,7 @@ def test_every_rule_of_the_core_is_listed():
 
 def test_the_reply_to_a_message_that_cannot_be_stored():
     text = " ".join(section("protocol", "Answers to commands").split())
-    assert f"`451 4.3.0 {maildir._TRY_AGAIN}`" in text
+    assert f"`451 4.3.0 {content.TRY_AGAIN}`" in text
 
 
 def test_every_state_is_explained():

@@ -15,7 +15,7 @@ from gatepost.config.units import parse_duration
 
 # What a configuration built in code has anyway.
 DEFAULT_KEEP = parse_duration("30d")
-AVAILABLE_TARGETS = ("maildir:", "discard:")
+AVAILABLE_TARGETS = ("maildir:", "pipe:", "discard:")
 
 
 class Later(msgspec.Struct, frozen=True):
@@ -35,7 +35,7 @@ LATER = (
     Later(
         "route[].to",
         lambda value: value.startswith(AVAILABLE_TARGETS),
-        'this target is not available yet, expected "maildir:PATH" or "discard:"',
+        'this target is not available yet, expected "maildir:PATH", "pipe:COMMAND" or "discard:"',
     ),
     Later(
         "ledger.keep",
@@ -46,6 +46,10 @@ LATER = (
         "route[].mode",
         lambda value: value == "direct",
         'the queue is not available yet, expected "direct"',
+    ),
+    *(
+        Later(f"route[].maildir.{key}", lambda value: not value, "not available yet, expected none")
+        for key in ("folder", "quota", "quota_messages")
     ),
 )
 

@@ -358,6 +358,66 @@ class Traps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = Reply(554, "Message refused by local policy", "5.7.1")
 
 
+class Maildir(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`maildir` of a `[[route]]`: how a Maildir is filled."""
+
+    folder: Annotated[
+        str,
+        Key(
+            texts.MAILDIR_FOLDER,
+            "The folder inside each Maildir that mail goes to, as Maildir++ names it: a full stop"
+            " before each part; empty: the inbox.",
+            "Where every mail reader looks.",
+        ),
+    ] = ""
+    quota: Annotated[
+        int,
+        Key(
+            size("0", "1TiB"),
+            "What one Maildir may hold with all its folders; 0: as much as the disk.",
+            "How much a mailbox is worth, only its owner knows.",
+        ),
+    ] = 0
+    quota_messages: Annotated[
+        int,
+        Key(
+            whole(0, 1_000_000_000),
+            "How many messages one Maildir may hold with all its folders; 0: any number.",
+            "As for quota.",
+        ),
+    ] = 0
+
+
+class Pipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`pipe` of a `[[route]]`: how the program that takes the mail is run."""
+
+    timeout: Annotated[
+        float,
+        Key(
+            duration("100ms", "1h"),
+            "How long one run may take, then it is killed and the mail deferred.",
+            "The client waits as long, and gives up after 10 minutes (RFC 5321 s4.5.3.2.6), with"
+            " the runs for several recipients one after the other.",
+        ),
+    ] = parse_duration("1m")
+    concurrency: Annotated[
+        int,
+        Key(
+            whole(1, 1000),
+            "Runs at a time, per worker; others wait.",
+            "Programs are bigger than sessions: a burst of mail must not fill the memory.",
+        ),
+    ] = 10
+    line_ends: Annotated[
+        Literal["lf", "crlf"],
+        Key(
+            one_of("lf", "crlf"),
+            "How the lines a pipe: program reads end.",
+            "What programs on POSIX systems expect of a text; CR LF is how mail travels.",
+        ),
+    ] = "lf"
+
+
 class Route(
     msgspec.Struct,
     frozen=True,
@@ -387,6 +447,12 @@ class Route(
             "Nothing can be lost in a queue that does not exist.",
         ),
     ] = "direct"
+    maildir: Annotated[
+        Maildir, Key(Table(Maildir), "For maildir: which folder of it, and how much it may hold.")
+    ] = Maildir()
+    pipe: Annotated[
+        Pipe, Key(Table(Pipe), "For pipe:, qmail-queue: and sendmail: how the program is run.")
+    ] = Pipe()
 
 
 class PluginUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -25,13 +25,18 @@ FILE_PREFIX = "file:"
 _ASCII_LINES = re.compile(r"[ -~\n]*")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}|")
 _SEPARATOR = re.compile(r"[!#$%&'*+/=?^_`{|}~.-]?")
+# Maildir++: parts of printable ASCII (IMAP's modified UTF-7) with a full stop before each.
+_MAILDIR_FOLDER = re.compile(r"(?=.{0,200}\Z)(?:\.[ -\-0-~]+)*")
 _ANYTHING_AFTER = re.compile(r"[^\s].*")
 _HOST_AFTER = re.compile(r"//[^\s/]+.*")
 _TARGET_FORMS = {
     "maildir": _ANYTHING_AFTER,
+    "file": _ANYTHING_AFTER,
     "lmtp": _HOST_AFTER,
     "smtp": _HOST_AFTER,
     "pipe": _ANYTHING_AFTER,
+    "sendmail": _ANYTHING_AFTER,
+    "qmail-queue": _ANYTHING_AFTER,
     "discard": re.compile(""),
 }
 
@@ -164,8 +169,12 @@ SEPARATOR = text(
 REFUSAL = Scalar('a 4xx or 5xx reply in ASCII such as "554 5.7.1 Text"', _refusal)
 ROUTE_PATTERN = text('"*", a domain or an address', _pattern)
 TARGET = text(
-    'a target: "maildir:PATH", "lmtp://HOST:PORT", "smtp://HOST:PORT", "pipe:COMMAND"'
-    ' or "discard:"',
+    'a target: "maildir:PATH", "file:FOLDER", "lmtp://HOST:PORT", "smtp://HOST:PORT",'
+    ' "pipe:COMMAND", "sendmail:PATH", "qmail-queue:PATH" or "discard:"',
     _target,
+)
+MAILDIR_FOLDER = text(
+    'a folder of a Maildir such as ".Junk" or ".Lists.python", or ""',
+    lambda value: _matching(_MAILDIR_FOLDER, value),
 )
 PLUGIN = text('a plugin name or a path such as "plugins/mine.py"', _printable)

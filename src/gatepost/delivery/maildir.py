@@ -27,21 +27,22 @@ import secrets
 import threading
 import time
 from concurrent.futures import Executor
-from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
 
+from gatepost.delivery.content import TRY_AGAIN, whole
 from gatepost.delivery.copies import Copies
 from gatepost.delivery.durable import DurableFolders
+from gatepost.delivery.fields import mailbox_fields
+from gatepost.delivery.settled import settled
 from gatepost.delivery.target import Delivery, DeliveryError
 from gatepost.delivery.template import PathTemplate
-from gatepost.model.address import Address, domain_key, local_key
+from gatepost.model.address import Address, domain_key
 from gatepost.model.session import Recipient
 
 SUBFOLDERS = ("tmp", "new", "cur")
 MAX_HOST = 128  # characters of the host name in a file name, which has 255 octets for everything
 
-_TRY_AGAIN = "The message could not be stored, please try again later"
 _IMPURE = re.compile(r"[\0-\x1f\x7f\ud800-\udfff]")
 _ESCAPES = str.maketrans({"/": r"\057", ":": r"\072"})  # as the format has it
 
@@ -67,22 +68,14 @@ class Maildir:
 
     def folder(self, recipient: Recipient) -> Path:
         """Return the Maildir of this recipient; it need not exist."""
-        address = recipient.address
-        user = recipient.user or local_key(address.local)
-        domain = domain_key(address.domain) or self._hostname
-        return self._template.path({"local": user, "user": user, "domain": domain})
+        return self._template.path(mailbox_fields(recipient, self._hostname))
 
     async def deliver(self, delivery: Delivery) -> None:
         """Store one copy in each distinct folder; raises `DeliveryError`, always temporary."""
         cancelled = threading.Event()
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._executor, self._store, delivery, cancelled)
-        try:
-            await asyncio.shield(work)
-        except asyncio.CancelledError:
-            cancelled.set()
-            await _settled(work)
-            raise
+        await settled(work, cancel=cancelled.set)
 
     def _store(self, delivery: Delivery, cancelled: threading.Event) -> None:
         copies = Copies()
@@ -104,12 +97,9 @@ class Maildir:
     def _write(self, copies: Copies, folder: Path, delivery: Delivery) -> None:
         for name in SUBFOLDERS:
             self._folders.ensure(folder / name)
-        message = delivery.message
         trace = return_path(delivery.transaction.reverse_path)
-        expected = len(trace) + sum(map(len, message.added)) + message.size
-        found = copies.write(folder / "tmp" / self._names.next(), chain((trace,), message))
-        if found != expected:
-            raise _not_stored(f"{folder}: expected {expected} octets of message, found {found}")
+        copy = chain((trace,), whole(delivery.message))
+        copies.write(folder / "tmp" / self._names.next(), copy)
 
 
 def return_path(reverse_path: Address) -> bytes:
@@ -138,12 +128,4 @@ class UniqueNames:
 
 
 def _not_stored(detail: str) -> DeliveryError:
-    return DeliveryError(_TRY_AGAIN, detail=f"maildir: {detail}")
-
-
-async def _settled(work: asyncio.Future[None]) -> None:
-    """Wait for the thread whatever happens: the caller is about to close what it reads."""
-    while not work.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([work])
-    work.exception()  # seen: the cancellation is what the caller hears of
+    return DeliveryError(TRY_AGAIN, detail=f"maildir: {detail}")

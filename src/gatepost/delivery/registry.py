@@ -1,6 +1,6 @@
 """From what the configuration says to targets and routes: `maildir:PATH`, `discard:`.
 
-A new kind of target is a line in TARGETS.
+A new kind of target is a line in TARGETS, and one in OPTIONS for each table of the route it heeds.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,8 +10,11 @@ from typing import NamedTuple
 import msgspec
 
 from gatepost.config import schema
+from gatepost.delivery.content import with_lf
 from gatepost.delivery.discard import Discard
 from gatepost.delivery.maildir import Maildir
+from gatepost.delivery.pipe import LineEnds, Pipe
+from gatepost.delivery.program import Programs
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import Route, Target
 
@@ -32,6 +35,24 @@ def _maildir(wanted: Wanted) -> Target:
     return Maildir(wanted.rest, base=wanted.base, hostname=wanted.hostname)
 
 
+LINE_ENDS: dict[str, LineEnds] = {"lf": with_lf, "crlf": iter}
+
+
+def _programs(options: schema.Pipe) -> Programs:
+    return Programs(timeout=options.timeout, concurrency=options.concurrency)
+
+
+def _pipe(wanted: Wanted) -> Target:
+    options = wanted.route.pipe
+    return Pipe(
+        wanted.rest,
+        base=wanted.base,
+        hostname=wanted.hostname,
+        programs=_programs(options),
+        line_ends=LINE_ENDS[options.line_ends],
+    )
+
+
 def _discard(wanted: Wanted) -> Target:
     if wanted.rest:
         raise ValueError(f"expected nothing after the colon, found {wanted.rest!r}")
@@ -40,9 +61,17 @@ def _discard(wanted: Wanted) -> Target:
 
 TARGETS: dict[str, Callable[[Wanted], Target]] = {
     "maildir": _maildir,
+    "pipe": _pipe,
     "discard": _discard,
 }
-NOT_AVAILABLE_YET = frozenset({"lmtp", "smtp", "pipe"})
+NOT_AVAILABLE_YET = frozenset({"file", "lmtp", "smtp", "sendmail", "qmail-queue"})
+
+# The tables of a route, and the targets that each is for.
+OPTIONS: dict[str, frozenset[str]] = {
+    "maildir": frozenset({"maildir"}),
+    "pipe": frozenset({"pipe"}),
+}
+_DEFAULTS = schema.Route(to="discard:")
 
 
 def make_target(route: schema.Route, *, base: Path, hostname: str) -> Target:
@@ -57,6 +86,9 @@ def make_target(route: schema.Route, *, base: Path, hostname: str) -> Target:
     if not colon or scheme not in TARGETS:
         known = " or ".join(f"{name}:" for name in TARGETS)
         raise ValueError(f"expected a target that starts with {known}, found {url!r}")
+    for table, heeded_by in OPTIONS.items():
+        if scheme not in heeded_by and getattr(route, table) != getattr(_DEFAULTS, table):
+            raise ValueError(f"target {url!r}: the table {table} says nothing to {scheme}:")
     try:
         return TARGETS[scheme](Wanted(rest, route, base, hostname))
     except ValueError as error:

@@ -1,0 +1,184 @@
+"""What every local target keeps to, as tests: subclass `Contract` in the tests of a target.
+
+A subclass says how the target is made and what it has kept; the tests are the same for all.
+"""
+
+import asyncio
+import threading
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from tests.delivery.programs import deliver, stop
+from tests.delivery.samples import NULL_PATH, delivery, message, recipient
+
+from gatepost.delivery.target import DeliveryError
+from gatepost.model.address import Address
+from gatepost.model.message import Message
+
+PEOPLE = [recipient(f"{name}@example.com") for name in "abc"]
+CONTENT = b"Subject: x\r\n\r\n.dots\r\n\r\nHello\r\n"
+LARGE = 50_000_000
+FLAT = 4_000_000
+
+HOSTILE_LOCALS = [
+    "../../x",
+    "..",
+    "/etc/passwd",
+    "-oQ/tmp/x",
+    "$(touch x)",
+    "`touch x`",
+    "a b;touch x",
+    "a\\0",
+    "'\"",
+    "x" * 256,
+    "\u202egnp.exe",
+    ".Sent",
+    "",
+]
+IMPURE = ["a\0b", "a\nb", "a\r\nRcpt: x", "\ud800", "\x1b[2J"]
+
+
+class Contract:
+    """The tests. `one_copy` is for targets that keep one for all recipients."""
+
+    one_copy = False
+
+    def target(self, base):
+        """Make the target, which keeps what it takes below the folder `base`."""
+        raise NotImplementedError
+
+    def kept(self, base):
+        """Return the content of each message that was taken, CRLF for line ends."""
+        raise NotImplementedError
+
+    def copies(self, recipients):
+        return 1 if self.one_copy else recipients
+
+    @pytest.fixture
+    def base(self, tmp_path):
+        (tmp_path / "inside").mkdir()
+        return tmp_path / "inside"
+
+    def test_it_takes_the_message_for_all(self, base):
+        assert not deliver(self.target(base), delivery(*PEOPLE, of=message(CONTENT)))
+        assert self.kept(base) == [CONTENT] * self.copies(3)
+
+    def test_the_null_path(self, base):
+        what = delivery(*PEOPLE, of=message(CONTENT), sender=NULL_PATH)
+        assert not deliver(self.target(base), what)
+        assert self.kept(base) == [CONTENT] * self.copies(3)
+
+    def test_added_header_fields_stand_in_front(self, base):
+        made = message(CONTENT)
+        made.add_header("Received", "by us")
+        assert not deliver(self.target(base), delivery(PEOPLE[0], of=made))
+        assert self.kept(base) == [b"Received: by us\r\n" + CONTENT]
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"\r\n", b"x", b"From x\r\n.\r\n", b"\xff\r\n" * 9999]
+    )
+    def test_any_content(self, base, content):
+        with message(content, 5000) as made:
+            assert not deliver(self.target(base), delivery(PEOPLE[0], of=made))
+        assert self.kept(base) == [content]
+
+    def test_many_deliveries_at_once(self, base):
+        target = self.target(base)
+        wanted = [b"%d\r\n" % number for number in range(20)]
+
+        async def all_at_once():
+            async with asyncio.TaskGroup() as group:
+                for content in wanted:
+                    made = message(content)
+                    group.create_task(target.deliver(delivery(PEOPLE[0], of=made)))
+            await stop(target)
+
+        asyncio.run(all_at_once())
+        assert sorted(self.kept(base)) == sorted(wanted)
+
+    def test_a_message_closed_too_early_is_not_taken_short(self, base):
+        made = message(CONTENT)
+        made.close()
+        with pytest.raises(DeliveryError) as caught:
+            self.all_failed(deliver(self.target(base), delivery(*PEOPLE, of=made)))
+        assert not caught.value.permanent
+        assert self.kept(base) == []
+
+    def test_an_error_while_reading_leaves_nothing(self, base):
+        class Broken(Message):
+            def __iter__(self):
+                yield CONTENT
+                raise OSError(5, "Input/output error")
+
+        with pytest.raises((DeliveryError, OSError)):
+            self.all_failed(deliver(self.target(base), delivery(*PEOPLE, of=Broken(100))))
+        assert self.kept(base) == []
+
+    def all_failed(self, failures):
+        """Raise what was returned for each recipient, if anything was."""
+        for error in (failures or {}).values():
+            raise error
+
+    def test_cancelled_it_leaves_nothing(self, base):
+        reached, proceed = threading.Event(), threading.Event()
+
+        class Held(Message):
+            def __iter__(self):
+                yield CONTENT
+                reached.set()
+                proceed.wait()
+
+        held = Held(100)
+        held.size = len(CONTENT)
+
+        async def run():
+            target = self.target(base)
+            task = asyncio.create_task(target.deliver(delivery(*PEOPLE, of=held)))
+            await asyncio.to_thread(reached.wait)
+            task.cancel()
+            await asyncio.sleep(0)
+            assert not task.done()
+            proceed.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await stop(target)
+
+        asyncio.run(run())
+        assert self.kept(base) == []
+
+    def test_memory_is_flat(self, base):
+        with message(b"", 1000, base) as made:
+            for _ in range(LARGE // 100_000):
+                made.write(b"x" * 99_998 + b"\r\n")
+            tracemalloc.start()
+            try:
+                assert not deliver(self.target(base), delivery(*PEOPLE[:2], of=made))
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+        assert peak < FLAT
+        assert [*map(len, self.kept(base))] == [LARGE] * self.copies(2)
+
+    @pytest.mark.parametrize("local", HOSTILE_LOCALS)
+    def test_hostile_names(self, base, local):
+        """Whether taken or refused: every other place stays as it is."""
+        self.attack(base, recipient(str(Address(local, "example.com"))))
+
+    @pytest.mark.parametrize("local", IMPURE)
+    def test_impure_names(self, base, local):
+        """The grammar of addresses has none of these; a target does not rely on it."""
+        person = recipient("a@example.com")
+        person.address = Address(local, "example.com")
+        person.user = local
+        self.attack(base, person)
+
+    def attack(self, base, person):
+        outside, here = set(base.parent.iterdir()), set(Path.cwd().iterdir())
+        for what in (delivery(person), delivery(PEOPLE[0], sender=person.address)):
+            try:
+                deliver(self.target(base), what)
+            except DeliveryError:
+                assert self.kept(base) == [] or what.recipients == [PEOPLE[0]]
+        assert set(base.parent.iterdir()) == outside
+        assert set(Path.cwd().iterdir()) == here

@@ -1,0 +1,30 @@
+"""What docs/delivery.md says of targets is what they do."""
+
+import re
+
+from tests.docs.test_docs import rows, section
+
+from gatepost.delivery.arguments import FIELDS
+from gatepost.delivery.program import NOT_NOW
+from gatepost.delivery.registry import TARGETS
+from gatepost.delivery.sysexits import PERMANENT
+
+
+def listed(heading):
+    return rows(section("delivery", heading))
+
+
+def test_every_target_is_listed():
+    assert [re.match(r"`([\w-]+):", row[0])[1] for row in listed("Delivery")] == [*TARGETS]
+
+
+def test_every_field_is_explained():
+    named = re.findall(r"\{(\w+)\}", " ".join(row[0] for row in listed("Fields")))
+    assert sorted(named) == sorted(FIELDS)
+
+
+def test_every_exit_status_is_listed():
+    table = listed("Pipe")
+    expected = [[f"{status} ({name})", f"`{reply}`"] for status, (name, reply) in PERMANENT.items()]
+    assert table[1:-1] == expected
+    assert table[-1][1] == f"`451 4.3.0 {NOT_NOW}`"
