@@ -272,12 +272,12 @@ def test_a_client_that_goes_on_sending_after_the_refusal_is_cut_off(tmp_path, lo
         assert await client.codes(2) == ["220", "554"]
         assert await client.rest() == ""
         [connection] = house.worker.connections
-        touched = connection.touched
+        since = connection.since
         house.worker.now += 1.0
         client.send(b"Host: x\r\n")
         await client.writer.drain()
         house.worker.sweep_later(LINGER - 1.5)
-        assert connection.touched == touched
+        assert connection.since == since
         assert not connection._transport.is_closing()
         house.worker.sweep_later(LINGER)
         await house.until(lambda: not house.worker.connections)
