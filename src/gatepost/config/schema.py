@@ -204,10 +204,44 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         int,
         Key(
             whole(1, 1_000_000),
-            "Connections at a time from one client address.",
+            "Connections at a time from one client address, over all workers.",
             "Postfix opens at most 20 to one destination; it takes 20 clients to fill a worker.",
         ),
     ] = 50
+    connections_per_network: Annotated[
+        int,
+        Key(
+            whole(1, 1_000_000),
+            "The same from one network: a /24 of IPv4, a /64 of IPv6.",
+            "Three addresses' worth: mail providers send from several neighbours, and whoever has"
+            " a whole network should not have a place for each of its addresses.",
+        ),
+    ] = 150
+    connection_rate_per_ip: Annotated[
+        int,
+        Key(
+            whole(1, 1_000_000),
+            "New connections in a minute from one client address, over all workers.",
+            "Five a second: a busy sender reuses its connections, and mox allows as many.",
+        ),
+    ] = 300
+    connection_rate_per_network: Annotated[
+        int,
+        Key(
+            whole(1, 1_000_000),
+            "The same from one network: a /24 of IPv4, a /64 of IPv6.",
+            "Three addresses' worth, as for connections at a time.",
+        ),
+    ] = 900
+    exempt: Annotated[
+        Sequence[IPv4Network | IPv6Network],
+        Key(
+            Items(texts.NETWORK),
+            "Networks whose connections are not counted by these four limits.",
+            "This machine: behind a balancer, a tunnel or a mail server here everybody has its"
+            " address, and would be refused with everybody else.",
+        ),
+    ] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
     command_timeout: Annotated[
         float,
         Key(

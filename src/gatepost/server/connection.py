@@ -34,6 +34,7 @@ from gatepost.net.pump import TlsPump
 from gatepost.net.tls import ListenerTls
 from gatepost.plugin.inline import UNFINISHED, finish, first_step
 from gatepost.server.caller import Caller
+from gatepost.server.crowd import Origin
 from gatepost.server.networks import is_within
 from gatepost.server.pace import Pace
 from gatepost.server.secured import SecuredTransport
@@ -91,6 +92,7 @@ class Connection(asyncio.Protocol):
         "_wire",
         "_worker",
         "host",
+        "origin",
         "since",
     )
 
@@ -124,6 +126,7 @@ class Connection(asyncio.Protocol):
         self._pace: Pace | None = None
         self._came = self.since = worker.now
         self.host = ""
+        self.origin: Origin | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client, unless there are too many."""
@@ -339,6 +342,11 @@ class Connection(asyncio.Protocol):
                 self._transport.abort()
                 return
             self._transport.resume_reading()
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it is a host in front, which brings many clients and says who each is."""
+        return self._engine.gate is not None
 
     @property
     def idle(self) -> bool:
