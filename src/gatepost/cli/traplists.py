@@ -6,17 +6,14 @@ take one out the file is written anew and renamed, with its owner, mode and attr
 lock on the file, so that two commands at a time do not lose each other's work.
 """
 
-import fcntl
 import os
-import shutil
-import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
+from gatepost.cli.rewriting import locked, rewrite, sync_folder
 from gatepost.config.schema import Config
 from gatepost.lists.addresses import AddressList, Source
 from gatepost.lists.entry import Entry, Kind, LineError, attempt, parse_line, parse_octets
@@ -107,10 +104,10 @@ def append(path: Path, entry: Entry) -> None:
     """Append an entry to a list, which is made if it does not exist; raises OSError."""
     line = f"{entry.text} {entry.note}".rstrip().encode() + b"\n"
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-    with _locked(path, flags) as file:
+    with locked(path, flags) as file:
         os.write(file.fileno(), line if _ends_a_line(file) else b"\n" + line)
         os.fsync(file.fileno())
-    _sync_folder(path)
+    sync_folder(path)
 
 
 def _ends_a_line(file: BinaryIO) -> bool:
@@ -121,64 +118,12 @@ def _ends_a_line(file: BinaryIO) -> bool:
 def remove(path: Path, key: str) -> list[Entry]:
     """Take every entry with this key out of a list and return them; raises OSError."""
     real = path.resolve()
-    with _locked(real, os.O_RDWR | os.O_CLOEXEC) as file:
+    with locked(real, os.O_RDWR | os.O_CLOEXEC) as file:
         found = [entry for entry in entries(file, str(path)) if entry.key == key]
         if found:
             file.seek(0)
-            _rewrite(real, file, {entry.line for entry in found})
+            lines = {entry.line for entry in found}
+            # whole lines, however long, numbered as `entries` does
+            kept = (raw for number, raw in enumerate(file, start=1) if number not in lines)
+            rewrite(real, file, kept)
     return found
-
-
-def _rewrite(path: Path, file: BinaryIO, without: Collection[int]) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            _keep_owner(file, out)
-            shutil.copystat(path, name)
-            out.writelines(raw for number, raw in _numbered(file) if number not in without)
-            out.flush()
-            os.fsync(out.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
-    _sync_folder(path)
-
-
-def _numbered(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield whole lines, however long, numbered as `entries` does."""
-    return enumerate(file, start=1)
-
-
-def _keep_owner(file: BinaryIO, out: BinaryIO) -> None:
-    wanted, found = os.fstat(file.fileno()), os.fstat(out.fileno())
-    if (wanted.st_uid, wanted.st_gid) != (found.st_uid, found.st_gid):
-        os.fchown(out.fileno(), wanted.st_uid, wanted.st_gid)
-
-
-@contextmanager
-def _locked(path: Path, flags: int) -> Iterator[BinaryIO]:
-    """Open a file and lock it; if it was replaced while we waited, the one that took its place."""
-    while True:
-        descriptor = os.open(path, flags, 0o644)
-        with os.fdopen(descriptor, "r+b", buffering=1 << 16) as file:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _is_still(path, file):
-                yield file
-                return
-
-
-def _is_still(path: Path, file: BinaryIO) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
