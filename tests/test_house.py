@@ -43,6 +43,8 @@ def test_the_public_api():
         "Address",
         "AddressError",
         "Answer",
+        "AuthAttempt",
+        "AuthFacts",
         "Clock",
         "Config",
         "ConfigError",

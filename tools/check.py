@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 from tools import compiled, peers  # noqa: E402 - found by the line above
 
 # Rooms whose every line a test has to walk.
-COVERED = ("wire", "session", "plugin", "traps")
+COVERED = ("wire", "session", "plugin", "traps", "auth")
 # The tests that do; apart from the others, because tracing changes when things happen.
 COVERING_TESTS = tuple(f"tests/{shelf}" for shelf in ("model", *COVERED, "lists", "server"))
 # What the compiled build is tested with: tests that replace no part of it.

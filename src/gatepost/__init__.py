@@ -14,11 +14,20 @@ if TYPE_CHECKING:
     from gatepost.config.problem import ConfigError
     from gatepost.config.schema import Config
     from gatepost.model.address import Address, AddressError
+    from gatepost.model.attempt import AuthAttempt
     from gatepost.model.decision import Decision, Verdict, accept, defer, deny
     from gatepost.model.headers import Headers
     from gatepost.model.message import Message
     from gatepost.model.reply import Reply
-    from gatepost.model.session import Endpoint, Recipient, Session, TlsFacts, Transaction, TrapHit
+    from gatepost.model.session import (
+        AuthFacts,
+        Endpoint,
+        Recipient,
+        Session,
+        TlsFacts,
+        Transaction,
+        TrapHit,
+    )
     from gatepost.plugin.base import Plugin
     from gatepost.plugin.chain import Answer, Outcome
     from gatepost.plugin.clock import Clock
@@ -29,6 +38,8 @@ _HOMES = {
     "Address": "model.address",
     "AddressError": "model.address",
     "Answer": "plugin.chain",
+    "AuthAttempt": "model.attempt",
+    "AuthFacts": "model.session",
     "Clock": "plugin.clock",
     "Config": "config.schema",
     "ConfigError": "config.problem",
@@ -58,6 +69,8 @@ __all__ = [
     "Address",
     "AddressError",
     "Answer",
+    "AuthAttempt",
+    "AuthFacts",
     "Clock",
     "Config",
     "ConfigError",

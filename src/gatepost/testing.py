@@ -184,12 +184,15 @@ class MemoryServer:
     async def __aexit__(self, *exc: object) -> None:
         await self._worker.drain(1.0)
         await self.policy.plugins.stop()
+        if self.policy.authority is not None:
+            self.policy.authority.close()
 
     def connect(
         self, peer: tuple[str, int] = ("192.0.2.1", 50000), protocol: str = "smtp"
     ) -> "MemoryClient":
         """Open a connection."""
-        return MemoryClient(Connection(self._worker, protocol=protocol), peer)
+        authority = self.policy.authority if self._config.listen[0].auth else None
+        return MemoryClient(Connection(self._worker, protocol=protocol, authority=authority), peer)
 
 
 class MemoryTransport(asyncio.Transport):
@@ -364,7 +367,13 @@ class RunningServer:
         return change(
             config,
             server=change(config.server, data_dir=str(folder)),
-            listen=[Listen(address=InetAddress("127.0.0.1", 0), protocol=self._protocol)],
+            listen=[
+                Listen(
+                    address=InetAddress("127.0.0.1", 0),
+                    protocol=self._protocol,
+                    auth=config.listen[0].auth,
+                )
+            ],
             traps=change(config.traps, lists=[*config.traps.lists, str(traps)]),
         )
 

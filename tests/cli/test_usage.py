@@ -1,11 +1,13 @@
 """What holds for all commands: help, wrong usage, missing configuration."""
 
+import re
+
 import pytest
 
 from gatepost import __version__
 from gatepost.cli.commands import COMMANDS
 
-TABLES = "server, listen, tls, smtp, limits, recipients, traps, route, plugin, ledger, log"
+TABLES = "server, listen, tls, auth, smtp, limits, recipients, traps, route, plugin, ledger, log"
 WHOLE = "a whole number from 1 to 100000"
 WITH_CONFIGURATION = [
     ["serve"],
@@ -15,6 +17,9 @@ WITH_CONFIGURATION = [
     ["traps", "add", "a@example.com"],
     ["traps", "remove", "a@example.com"],
     ["traps", "test", "a@example.com"],
+    ["users", "list"],
+    ["users", "add", "a", "--password-stdin"],
+    ["users", "remove", "a"],
     ["plugins"],
 ]
 
@@ -33,11 +38,17 @@ def test_every_command_has_help_with_an_example(run, name):
     assert f"Example: gatepost {name}" in result.stdout
 
 
-@pytest.mark.parametrize("name", ["list", "add", "remove", "test"])
-def test_every_command_of_traps_has_help_with_an_example(run, name):
-    result = run("traps", name, "--help")
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        *(("traps", name) for name in ("list", "add", "remove", "test")),
+        *(("users", name) for name in ("list", "add", "remove")),
+    ],
+)
+def test_every_command_of_a_group_has_help_with_an_example(run, group, name):
+    result = run(group, name, "--help")
     assert result.exit_code == 0
-    assert f"Example: gatepost traps {name}" in result.stdout
+    assert re.search(rf"Example: .*gatepost {group} {name}", result.stdout)
 
 
 def test_the_version(run):

@@ -132,6 +132,20 @@ def test_the_contract_without_what_is_not_available_yet(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("clear", [False, True])
+def test_auth_needs_tls_or_the_wish_to_do_without(clear):
+    data = {
+        "listen": [{"auth": True, "tls": "starttls"}, {"auth": True}],
+        "tls": {"certificates": [{"cert": "c.pem", "key": "k.pem"}]},
+        "auth": {"clear": clear, "users": "users.auth"},
+    }
+    if clear:
+        assert from_dict(data).listen[1].auth
+        return
+    expected = "expected tls, or auth.clear, without which it can never be offered, found nothing"
+    assert problems_of(from_dict, data) == [f"configuration: listen[1].auth: {expected}"]
+
+
 def test_tls_needs_a_certificate():
     data = {"listen": [{"tls": "starttls"}, {}, {"tls": "implicit"}]}
     expected = "expected a certificate in tls.certificates, found nothing"
@@ -280,8 +294,8 @@ def test_every_row_of_later_work_names_a_key():
         (
             'base = "/"',
             (
-                "base: unknown key, expected one of server, listen, tls, smtp, limits, recipients,"
-                " traps, route, plugin, ledger, log"
+                "base: unknown key, expected one of server, listen, tls, auth, smtp, limits,"
+                " recipients, traps, route, plugin, ledger, log"
             ),
         ),
         ("server = 5", "server: expected a table, found 5"),

@@ -40,7 +40,16 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 SOURCE = ROOT / "src" / "gatepost"
 PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md"])
-MINE = ["configuration", "delivery", "embedding", "operation", "plugins", "protocol", "traps"]
+MINE = [
+    "auth",
+    "configuration",
+    "delivery",
+    "embedding",
+    "operation",
+    "plugins",
+    "protocol",
+    "traps",
+]
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s:]*)\)")
 FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
@@ -333,6 +342,9 @@ RULES = {
     "TOO_BIG": "mail",
     "TOO_MANY_RECIPIENTS": "rcpt",
     "TOO_MANY_MESSAGES": "mail",
+    "BAD_CREDENTIALS": "auth",
+    "TOO_MANY_ATTEMPTS": "auth",
+    "BUSY": "auth",
     "RELAY_DENIED": "rcpt",
     "ROUTE_DENIED": "rcpt",
     "UNKNOWN_RECIPIENT": "rcpt",

@@ -39,6 +39,7 @@ LINES = {
     "QUIT": b"QUIT\r\n",
     "XCLIENT": b"XCLIENT ADDR=192.0.2.9\r\n",
     "STARTTLS": b"STARTTLS\r\n",
+    "AUTH": b"AUTH PLAIN\r\n",
 }
 HELLO_FIRST = "503 5.5.1 Bad sequence of commands: EHLO or HELO first"
 MAIL_FIRST = "503 5.5.1 Bad sequence of commands: MAIL first"
@@ -64,6 +65,7 @@ EXPECTED = {
     "QUIT": SAME,
     "XCLIENT": [START, START, NESTED, NESTED, BDAT_OR_RSET, FAILED],
     "STARTTLS": [HELLO_FIRST, START, NESTED, NESTED, BDAT_OR_RSET, FAILED],
+    "AUTH": [HELLO_FIRST, READY, NESTED, NESTED, BDAT_OR_RSET, FAILED],
 }
 AFTER = {
     "BDAT": [START, READY, SPOILED, SPOILED, SPOILED, SPOILED],
@@ -86,6 +88,7 @@ EVENTS = {
     "QUIT": e.Quit,
     "XCLIENT": e.Xclient,
     "STARTTLS": e.StartTls,
+    "AUTH": e.Auth,
 }
 ALL = EXTENSIONS | set(OFFERED_COMMANDS)
 PAIRS = [(verb, state) for verb in LINES for state in State]

@@ -11,6 +11,7 @@ COMMANDS = {
     "check": LazyCommand("gatepost.cli.check", "Validate everything; warn of what looks wrong."),
     "try": LazyCommand("gatepost.cli.try_", "Show what would become of a message."),
     "traps": LazyCommand("gatepost.cli.traps", "List, add, remove and test traps."),
+    "users": LazyCommand("gatepost.cli.users", "List, add and remove who may authenticate."),
     "plugins": LazyCommand("gatepost.cli.plugins", "Show the plugins there are."),
     "plugin": LazyCommand("gatepost.cli.plugin", "Write a new plugin and its test."),
 }

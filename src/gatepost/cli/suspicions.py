@@ -5,6 +5,7 @@ that comes once for each entry of a list is cut off at MAX_OF_A_KIND.
 """
 
 import pwd
+import stat
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from itertools import islice
@@ -177,6 +178,38 @@ def _tls(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
             )
 
 
+def _auth(config: Config, policy: Policy, lists: Lists) -> Iterator[str]:
+    with_auth = [listen for listen in config.listen if listen.auth]
+    if config.auth.users and not with_auth:
+        yield "auth.users is not used: no [[listen]] has auth"
+    if policy.authority is not None and not any(policy.authority.offered()):
+        yield "nobody can authenticate: expected users in auth.users, see gatepost users add"
+    for listen in with_auth:
+        if config.auth.clear and not _is_private(listen.address):
+            yield (
+                f"{listen.address}: auth.clear has passwords sent without TLS from a network:"
+                " whoever listens on the way has them"
+            )
+    if lists.users is not None and lists.users.path.is_file():
+        mode = stat.S_IMODE(lists.users.path.stat().st_mode)
+        if mode & stat.S_IRWXO:
+            yield f"{lists.users.path}: its mode is {mode:o}, expected one that is not for others"
+
+
+def _relay(config: Config, policy: Policy, _lists: Lists) -> Iterator[str]:
+    """Warn of ways out that nobody can take, or that a route before them hides."""
+    for number, route in enumerate(config.route):
+        if route.relay_for == "nobody":
+            continue
+        name = f"route[{number}].relay_for"
+        if policy.authority is None:
+            yield f"{name} is of no use: no [[listen]] has auth"
+        for earlier, other in enumerate(config.route[:number]):
+            if "*" in other.for_:
+                yield f"{name} is of no use: route[{earlier}] takes everyone before it"
+                break
+
+
 def _is_private(address: ListenAddress) -> bool:
     return not isinstance(address, InetAddress) or ip_address(address.host).is_loopback
 
@@ -188,6 +221,8 @@ SUSPICIONS: tuple[Suspicion, ...] = (
     _lmtp,
     _trusted,
     _tls,
+    _auth,
+    _relay,
     _domains,
     _known,
     _routes,

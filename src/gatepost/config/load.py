@@ -53,6 +53,7 @@ def _checked(data: object, source: str) -> Config:
     refuse_later(root)
     if isinstance(config, Config):
         _need_certificates(config, root)
+        _need_secrecy(config, root)
     if root.problems:
         raise ConfigError(root.problems)
     assert isinstance(config, Config)
@@ -65,6 +66,14 @@ def _need_certificates(config: Config, root: Place) -> None:
         if listen.tls != "none" and not config.tls.certificates:
             place = root.member("listen").item(number).member("tls")
             place.expected("a certificate in tls.certificates", NOTHING)
+
+
+def _need_secrecy(config: Config, root: Place) -> None:
+    """Report listeners where AUTH could never be offered."""
+    for number, listen in enumerate(config.listen):
+        if listen.auth and listen.tls == "none" and not config.auth.clear:
+            place = root.member("listen").item(number).member("auth")
+            place.expected("tls, or auth.clear, without which it can never be offered", NOTHING)
 
 
 def _read(file: Path) -> str:

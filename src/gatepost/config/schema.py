@@ -30,6 +30,7 @@ from gatepost.config.kinds import (
 from gatepost.config.listen import InetAddress, ListenAddress
 from gatepost.config.units import parse_duration, parse_size
 from gatepost.model.reply import Reply
+from gatepost.wire.sasl.mechanism import MECHANISMS
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,6 +118,15 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "Whoever may send the command may claim any client address: nobody, unasked.",
         ),
     ] = ()
+    auth: Annotated[
+        bool,
+        Key(
+            BOOLEAN,
+            "Whether clients may say who they are (AUTH), see [auth].",
+            "Mail servers have no name to give; each listener where passwords can be tried is"
+            " one more to watch.",
+        ),
+    ] = False
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -150,6 +160,36 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             "Hardly a mail server has one, and those that do have it from anybody.",
         ),
     ] = ""
+
+
+class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[auth]`: who the users are, for listeners with `auth`."""
+
+    users: Annotated[
+        str,
+        Key(
+            texts.PATH_OR_NONE,
+            "The file of users, which `gatepost users` writes. Read again when it changes. Empty:"
+            " only plugins know any.",
+        ),
+    ] = ""
+    mechanisms: Annotated[
+        Sequence[str],
+        Key(
+            Items(one_of(*MECHANISMS)),
+            "What may be offered, in this order; what cannot work is left out.",
+            "With PLAIN and LOGIN the server sees the password, with SCRAM it does not; hardly a"
+            " client is without one of them.",
+        ),
+    ] = MECHANISMS
+    clear: Annotated[
+        bool,
+        Key(
+            BOOLEAN,
+            "Whether AUTH is offered without TLS, too.",
+            "Whoever listens on the way has the password then.",
+        ),
+    ] = False
 
 
 class Smtp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -204,50 +244,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         int,
         Key(
             whole(1, 1_000_000),
-            "Connections at a time from one client address, over all workers.",
+            "Connections at a time from one client address.",
             "Postfix opens at most 20 to one destination; it takes 20 clients to fill a worker.",
         ),
     ] = 50
-    connections_per_network: Annotated[
-        int,
-        Key(
-            whole(1, 1_000_000),
-            "The same from one network: a /24 of IPv4, a /64 of IPv6.",
-            "Three addresses' worth: mail providers send from several neighbours, and whoever has"
-            " a whole network should not have a place for each of its addresses.",
-        ),
-    ] = 150
-    connection_rate_per_ip: Annotated[
-        int,
-        Key(
-            whole(1, 1_000_000),
-            "New connections in a minute from one client address, over all workers.",
-            "Five a second: a busy sender reuses its connections, and mox allows as many.",
-        ),
-    ] = 300
-    connection_rate_per_network: Annotated[
-        int,
-        Key(
-            whole(1, 1_000_000),
-            "The same from one network: a /24 of IPv4, a /64 of IPv6.",
-            "Three addresses' worth, as for connections at a time.",
-        ),
-    ] = 900
-    exempt: Annotated[
-        Sequence[IPv4Network | IPv6Network],
-        Key(
-            Items(texts.NETWORK),
-            "Networks whose connections are not counted by these four limits.",
-            "This machine: behind a balancer, a tunnel or a mail server here everybody has its"
-            " address, and would be refused with everybody else.",
-        ),
-    ] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
     command_timeout: Annotated[
         float,
         Key(
             duration("100ms", "1h"),
-            "The wait for the next command, from the last reply to the end of its line; also for a"
-            " client to take its replies.",
+            "The wait for the next command.",
             "RFC 5321 s4.5.3.2.7: at least 5 minutes.",
         ),
     ] = parse_duration("5m")
@@ -264,30 +269,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         float,
         Key(
             duration("100ms", "1h"),
-            "The time a message may fall behind `min_data_rate`; so also the wait for its next"
-            " piece.",
+            "The wait for the next piece of a message.",
             "RFC 5321 s4.5.3.2.5 has senders wait 3 minutes for a buffer, s4.5.3.2.6 10 minutes"
             " for the end: slow, but alive.",
         ),
     ] = parse_duration("10m")
-    min_data_rate: Annotated[
-        int,
-        Key(
-            whole(1, 1_000_000),
-            "Octets a second a message has to come with, once `data_timeout` is used up.",
-            "As Postfix's smtpd_min_data_rate: a tenth of an old modem, and still too much for"
-            " whoever would hold many places at little cost.",
-        ),
-    ] = 500
-    session_timeout: Annotated[
-        float,
-        Key(
-            duration("1s", "7d"),
-            "A session from the greeting to its end, whatever it does.",
-            "Long enough for a message of 25 MiB at 2 KiB a second; nobody needs a connection for"
-            " longer, and no way of being slow that is not thought of holds one for ever.",
-        ),
-    ] = parse_duration("4h")
     proxy_timeout: Annotated[
         float,
         Key(
@@ -330,6 +316,47 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "As Postfix's smtpd_junk_command_limit: more than any probe or pool needs.",
         ),
     ] = 100
+    auth_failures: Annotated[
+        int,
+        Key(
+            whole(1, 100),
+            "Failed AUTH attempts on one connection, then 421.",
+            "One slip of the finger, and one more.",
+        ),
+    ] = 3
+    auth_failures_per_ip: Annotated[
+        int,
+        Key(
+            whole(1, 1_000_000),
+            "AUTH attempts without success from one client address within auth_window, per worker;"
+            " then 454 until it has passed.",
+            "A program with an old password, and a few people behind one address.",
+        ),
+    ] = 20
+    auth_failures_per_network: Annotated[
+        int,
+        Key(
+            whole(1, 1_000_000),
+            "The same for a whole network: /24 of IPv4, /64 of IPv6.",
+            "Whoever tries passwords often has a whole one.",
+        ),
+    ] = 60
+    auth_window: Annotated[
+        float,
+        Key(
+            duration("1s", "24h"),
+            "How long AUTH attempts without success are counted.",
+            "Long enough to make guessing hopeless: 20 in 10 minutes are 3,000 a day.",
+        ),
+    ] = parse_duration("10m")
+    auth_checks: Annotated[
+        int,
+        Key(
+            whole(1, 256),
+            "Passwords checked at a time, per worker; a few more wait, beyond that it is 454.",
+            "Each takes 64 MiB and, by intent, some 50 milliseconds.",
+        ),
+    ] = 2
     memory_per_message: Annotated[
         int,
         Key(
@@ -507,6 +534,15 @@ class Route(
     pipe: Annotated[
         Pipe, Key(Table(Pipe), "For pipe:, qmail-queue: and sendmail: how the program is run.")
     ] = Pipe()
+    relay_for: Annotated[
+        Literal["nobody", "authenticated"],
+        Key(
+            one_of("nobody", "authenticated"),
+            "Who may send to other domains than ours by this route: nobody, or clients that have"
+            " said who they are (AUTH).",
+            "Never an open relay: each way out of the house is written down.",
+        ),
+    ] = "nobody"
 
 
 class PluginUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -565,6 +601,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         Sequence[Listen], Key(Items(Table(Listen)), "Where connections are taken.")
     ] = (Listen(),)
     tls: Annotated[Tls, Key(Table(Tls), "Certificates.")] = Tls()
+    auth: Annotated[Auth, Key(Table(Auth), "Who the users are.")] = Auth()
     smtp: Annotated[Smtp, Key(Table(Smtp), "How strictly the protocol is read.")] = Smtp()
     limits: Annotated[Limits, Key(Table(Limits), "How much a client may use.")] = Limits()
     recipients: Annotated[Recipients, Key(Table(Recipients), "Whose mail is taken.")] = Recipients()

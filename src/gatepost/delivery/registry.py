@@ -107,7 +107,8 @@ def make_router(routes: Iterable[schema.Route], *, base: Path, hostname: str) ->
         whole = msgspec.structs.replace(route, for_=())
         if whole not in made:
             target = make_target(route, base=base, hostname=hostname)
-            made[whole] = Route(target, route.to, route.mode)
+            relays = route.relay_for == "authenticated"
+            made[whole] = Route(target, route.to, route.mode, relays=relays)
         return made[whole]
 
     return Router([(route.for_, make(route)) for route in routes], hostname=hostname)

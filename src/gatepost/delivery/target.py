@@ -94,13 +94,15 @@ class Route(msgspec.Struct, frozen=True, eq=False):
     """Where the mail of some recipients goes: the target, and the `url` that names it.
 
     `mode` is as configured: "direct" hands over while the client waits, "queue" by way of the
-    spool; `fallback` has a message spooled where a direct target cannot be reached.
+    spool; `fallback` has a message spooled where a direct target cannot be reached. `relays` is
+    whether clients that have said who they are may use it for domains that are not ours.
     """
 
     target: Target
     url: str
     mode: Literal["direct", "queue"] = "direct"
     fallback: bool = False
+    relays: bool = False
 
     def destination(self, recipient: Recipient) -> str:
         """Return a name for the next hop, shared by all recipients it serves."""

@@ -22,7 +22,7 @@ from gatepost.lists.entry import attempt, parse_octets
 from gatepost.lists.index import Index, IndexFileError
 from gatepost.lists.indexed import IndexedList
 from gatepost.lists.lines import lines_of, with_pauses
-from gatepost.lists.source import Change, ListError, SourceFile
+from gatepost.lists.source import Change, Entries, ListError, SourceFile
 from gatepost.lists.text import Text
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gatepost.lists.entry import Entry, LineError
     from gatepost.lists.source import Identity
 
-_List = TypeVar("_List", AddressList, DomainList)
+_List = TypeVar("_List", bound=Entries)
 
 # About 160,000 addresses, which take 0.3 s to read and 40 MB to keep.
 INDEX_ABOVE = 4 * 1024 * 1024

@@ -19,20 +19,15 @@ import stat
 import time
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
-
-from gatepost.lists.addresses import AddressList
-from gatepost.lists.domains import DomainList
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from gatepost.lists.entry import LineError
-
-_List = TypeVar("_List", AddressList, DomainList)
 
 # The coarsest clock tick of file systems in use, with room to spare.
 _SAME_TICK = 50_000_000
@@ -77,6 +72,20 @@ def identify(status: os.stat_result) -> Identity:
 def settled(identity: Identity) -> bool:
     """Whether any later write would give the file another time stamp."""
     return not 0 <= time.time_ns() - identity.modified_ns < _SAME_TICK
+
+
+class Entries(Protocol):
+    """What is read from a file: as many entries as its `len`, and the lines that are none."""
+
+    errors: list[LineError]
+    bad_lines: int
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        ...
+
+
+_List = TypeVar("_List", bound=Entries)
 
 
 class SourceFile(ABC, Generic[_List]):

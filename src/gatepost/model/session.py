@@ -45,13 +45,20 @@ class TlsFacts(msgspec.Struct, frozen=True):
     peer_fingerprint: str = ""
 
 
+class AuthFacts(msgspec.Struct, frozen=True):
+    """Who a client has proven to be: `user` as the server knows it, and the SASL `mechanism`."""
+
+    user: str
+    mechanism: str
+
+
 class Session(msgspec.Struct, eq=False):
     """One client connection.
 
     `helo` is the argument of HELO, EHLO or LHLO ("" before it), `extended` whether it was not HELO,
     `protocol` what is spoken ("smtp" or "lmtp"), `tls` what is known of the encryption (None in the
     clear), `notes` a plugin's memory for as long as the connection lives: STARTTLS, after which a
-    client begins anew, leaves them alone.
+    client begins anew, leaves them alone. `auth` is who the client is (None before AUTH).
 
     `peer` and `local` are what a trusted host in front says, where there is one: `via` is then its
     own address, `proxy` its PROXY header, `xclient` the attributes of XCLIENT by upper-case name.
@@ -71,6 +78,7 @@ class Session(msgspec.Struct, eq=False):
     via: Endpoint | None = None
     proxy: ProxyHeader | None = None
     xclient: Mapping[str, str] | None = None
+    auth: AuthFacts | None = None
 
     @property
     def started_at(self) -> datetime:

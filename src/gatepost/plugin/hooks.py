@@ -30,11 +30,15 @@ _DEFER_451 = Reply(451, _LATER, "4.7.1")
 _DENY_CONNECT = Reply(554, _REFUSED, "5.7.1", close=True)
 _DEFER_CONNECT = Reply(421, _LATER, "4.7.0", close=True)
 _DENY_COMMAND = Reply(500, "Command not recognised", "5.5.1")
+# RFC 4954 s6
+_DENY_AUTH = Reply(535, "Authentication credentials invalid", "5.7.8")
+_DEFER_AUTH = Reply(454, "Temporary authentication failure", "4.7.0")
 
 HOOKS: dict[str, Hook] = {
     "connect": Hook("session", _DENY_CONNECT, _DEFER_CONNECT),
     "helo": Hook("session, name", _DENY_550, _DEFER_450),
     "ehlo": Hook("session, keywords", _DENY_550, _DEFER_450),
+    "auth": Hook("session, attempt", _DENY_AUTH, _DEFER_AUTH),
     "mail": Hook("tx, sender", _DENY_550, _DEFER_450),
     "rcpt": Hook("tx, rcpt", _DENY_550, _DEFER_450),
     "data": Hook("tx", _DENY_554, _DEFER_451),

@@ -112,6 +112,7 @@ class Arrival(asyncio.Protocol):
             protocol=self._listen.protocol,
             tls=self._tls,
             caller=self._caller(header),
+            authority=self._worker.policy.authority if self._listen.auth else None,
         )
         transport = self._transport
         transport.set_protocol(connection)

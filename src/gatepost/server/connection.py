@@ -12,9 +12,8 @@ TLS is another transport in the place of the socket's (`gatepost.server.secured`
 with the connection, or when STARTTLS has been answered. Until its handshake is done nothing is
 written, and the session – with the client's greeting still to come – already counts.
 
-There is no timer here: `since` says when the client was last answered, and the worker looks over
-all connections once a second. What a client sends is no reason to wait longer for a command: a line
-that never ends comes to the same as silence. Content has a pace to keep (`gatepost.server.pace`).
+There is no timer here: `touched` says when the client last sent something, and the worker looks
+over all connections once a second.
 
 Security: when the server closes after a refusal it goes on reading – and drops what comes – until
 the client has closed too, or LINGER seconds; otherwise the reset that unread bytes cause could
@@ -27,18 +26,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
-from gatepost.config.schema import Limits
+from gatepost.auth.authority import Authority
 from gatepost.model.reply import Reply
 from gatepost.model.session import Endpoint, Session, TlsFacts
 from gatepost.net.pump import TlsPump
 from gatepost.net.tls import ListenerTls
 from gatepost.plugin.inline import UNFINISHED, finish, first_step
 from gatepost.server.caller import Caller
-from gatepost.server.crowd import Origin
 from gatepost.server.networks import is_within
-from gatepost.server.pace import Pace
 from gatepost.server.secured import SecuredTransport
 from gatepost.session import replies as r
+from gatepost.session.authentication import Authentication
 from gatepost.session.engine import Engine
 from gatepost.session.policy import STARTTLS
 from gatepost.wire.lmtp import LmtpServer
@@ -57,6 +55,8 @@ BATCH = 100
 # What a client needs to read a refusal and close, in seconds.
 LINGER = 5.0
 WITH_TLS = EXTENSIONS | {STARTTLS}
+_AUTH = frozenset({"AUTH"})
+_XCLIENT = frozenset({"XCLIENT"})
 
 # What is spoken to a client, by the protocol of its listener.
 WIRES: dict[str, type[SmtpServer]] = {"smtp": SmtpServer, "lmtp": LmtpServer}
@@ -69,21 +69,20 @@ class Connection(asyncio.Protocol):
 
     `local` is the address it came in at, None where the listener has several and it must be asked;
     `protocol` is one of WIRES, `tls` what it needs for TLS, None where it has none. Where the
-    socket alone does not tell who the client is, `caller` does.
+    socket alone does not tell who the client is, `caller` does. With `authority` the client may say
+    who it is.
     """
 
     __slots__ = (
+        "_authority",
         "_caller",
-        "_came",
         "_engine",
         "_eof",
         "_lingering",
         "_local",
         "_lost",
         "_may_write",
-        "_pace",
         "_protocol",
-        "_received",
         "_secured",
         "_task",
         "_tls",
@@ -92,8 +91,7 @@ class Connection(asyncio.Protocol):
         "_wire",
         "_worker",
         "host",
-        "origin",
-        "since",
+        "touched",
     )
 
     _transport: asyncio.Transport
@@ -106,8 +104,11 @@ class Connection(asyncio.Protocol):
         protocol: str = "smtp",
         tls: ListenerTls | None = None,
         caller: Caller | None = None,
+        *,
+        authority: Authority | None = None,
     ) -> None:
         self._worker = worker
+        self._authority = authority
         self._local = local
         self._protocol = protocol
         self._caller = caller
@@ -122,11 +123,8 @@ class Connection(asyncio.Protocol):
         self._lost = False
         self._eof = False
         self._turn: asyncio.Handle | None = None
-        self._received = 0
-        self._pace: Pace | None = None
-        self._came = self.since = worker.now
+        self.touched = worker.now
         self.host = ""
-        self.origin: Origin | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client, unless there are too many."""
@@ -144,6 +142,8 @@ class Connection(asyncio.Protocol):
         else:
             session = self._called(caller)
         self.host = session.peer.host
+        if self._authority is not None:
+            self._take_users(self._authority)
         refusal = worker.admit(self)
         if refusal is not None:
             self._turn_away(refusal)
@@ -154,6 +154,14 @@ class Connection(asyncio.Protocol):
         else:
             self._engine.offers_tls = True
             self._pump()
+
+    def _take_users(self, authority: Authority) -> None:
+        """Let the client say who it is, where need be once there is TLS."""
+        self._engine.auth = Authentication(authority)
+        if authority.clear:
+            self._wire.extensions |= _AUTH
+        else:
+            self._wire.after_tls = _AUTH
 
     def _called(self, caller: Caller) -> Session:
         """Begin a session for whom somebody may have spoken, or who may speak for others."""
@@ -173,8 +181,8 @@ class Connection(asyncio.Protocol):
 
     def _trust(self, *, trusted: bool) -> None:
         self._engine.gate = self if trusted else None
-        offered = EXTENSIONS if self._tls is None else WITH_TLS
-        self._wire.extensions = offered | {"XCLIENT"} if trusted else offered
+        wire = self._wire
+        wire.extensions = wire.extensions | _XCLIENT if trusted else wire.extensions - _XCLIENT
 
     def readmit(self, session: Session, address: str | None) -> Reply | None:
         """See `gatepost.session.xclient.Gate`."""
@@ -195,13 +203,13 @@ class Connection(asyncio.Protocol):
 
     def _begin_tls(self, tls: ListenerTls) -> None:
         """Leave the socket to TLS; `secured` goes on."""
-        self.since = self._worker.now
+        self.touched = self._worker.now
         self._secured = SecuredTransport(TlsPump(tls.context()), self._transport, self)
         self._transport = self._secured
 
     def secured(self, facts: TlsFacts) -> None:
         """Begin the session, or begin it anew: the handshake is done."""
-        self.since = self._worker.now
+        self.touched = self._worker.now
         self._wire.start_tls()
         self._engine.start_tls(facts)
         self._pump()
@@ -210,7 +218,7 @@ class Connection(asyncio.Protocol):
         """Take bytes from the client."""
         if self._lingering:
             return
-        self._received += len(data)
+        self.touched = self._worker.now
         wire = self._wire
         wire.receive_data(data)
         if self._task is None and self._turn is None and self._may_write:
@@ -259,8 +267,6 @@ class Connection(asyncio.Protocol):
                 out.append(wire.send(reply))
         else:
             self._yield()
-        if out:
-            self.since = self._worker.now
         self._write(b"".join(out))
         if event is PAUSED and wire.switching and self._tls and not self._lingering:
             self._begin_tls(self._tls)
@@ -309,7 +315,7 @@ class Connection(asyncio.Protocol):
         if self._lost:
             self._finish()
             return
-        self.since = self._worker.now
+        self.touched = self._worker.now
         if reply is not None:
             self._write(self._wire.send(self._engine.settle(event, reply)))
         self._transport.resume_reading()
@@ -332,7 +338,7 @@ class Connection(asyncio.Protocol):
 
     def _close(self) -> None:
         self._lingering = True
-        self.since = self._worker.now
+        self.touched = self._worker.now
         if self._wire.last_words is r.CLOSING or not self._transport.can_write_eof():
             self._transport.close()
         else:
@@ -342,11 +348,6 @@ class Connection(asyncio.Protocol):
                 self._transport.abort()
                 return
             self._transport.resume_reading()
-
-    @property
-    def trusted(self) -> bool:
-        """Whether it is a host in front, which brings many clients and says who each is."""
-        return self._engine.gate is not None
 
     @property
     def idle(self) -> bool:
@@ -367,32 +368,20 @@ class Connection(asyncio.Protocol):
             self._close()
 
     def sweep(self, now: float) -> None:
-        """Close if the client takes too long; called about once a second."""
-        if self._task is not None or self._turn is not None:
+        """Close if the client has been silent for too long; called about once a second."""
+        if self._task is not None:
             return
         limits = self._worker.policy.limits
-        waited = now - self.since
-        if self._lingering:
-            if waited > LINGER:
-                self._transport.abort()
-        elif self._handshaking:
-            if waited > limits.handshake_timeout:
+        silent = now - self.touched
+        if self._handshaking:
+            if silent > limits.handshake_timeout:
                 self.abort()
-        elif now - self._came > limits.session_timeout:
-            self.dismiss(r.SESSION_TOO_LONG)
-        elif self._wire.receiving and self._may_write:
-            if self._overdrawn(now, limits):
-                self.dismiss(r.TIMED_OUT)
-        elif waited > limits.command_timeout:
+            return
+        if self._lingering:
+            if silent > LINGER:
+                self._transport.abort()
+        elif silent > (limits.data_timeout if self._wire.receiving else limits.command_timeout):
             self.dismiss(r.TIMED_OUT)
-
-    def _overdrawn(self, now: float, limits: Limits) -> bool:
-        """Whether the message that is coming has taken too long."""
-        tx, pace = self._engine.tx, self._pace
-        if pace is None or pace.tx is not tx:
-            allowance, rate = limits.data_timeout, limits.min_data_rate
-            pace = self._pace = Pace(tx, allowance, rate, self.since, self._received)
-        return pace.overdrawn(now, self._received)
 
     async def settled(self) -> bool:
         """Wait for whatever a command waits for; return whether there was anything."""

@@ -11,7 +11,6 @@ from typing import Any
 import structlog
 
 from gatepost.config.schema import Config
-from gatepost.counts.board import Board
 from gatepost.server.control import Word
 from gatepost.server.process import WorkerProcess
 from gatepost.server.reason import reason
@@ -48,11 +47,10 @@ class _Place:
 
 
 class Crew:
-    """Workers, the sockets they accept from, where they count. `complete` once all were ready."""
+    """Workers and the sockets they accept from. `complete` once all were ready."""
 
-    def __init__(self, config: Config, listeners: Sequence[Listener], board: Board) -> None:
+    def __init__(self, config: Config, listeners: Sequence[Listener]) -> None:
         self.config = config
-        self._board = board
         self.listeners = listeners
         self.complete = False
         self.stopped_at: float | None = None
@@ -84,7 +82,7 @@ class Crew:
         shares = [listener.share(place.number, of) for listener in self.listeners]
         place.since = now
         try:
-            place.process = WorkerProcess(self.config, shares, self._board)
+            place.process = WorkerProcess(self.config, shares)
         except OSError as error:
             self._not_started(place, reason(error), now)
 

@@ -18,7 +18,6 @@ from typing import Self
 import structlog
 
 from gatepost.config.schema import Config, Listen
-from gatepost.counts.board import Seat
 from gatepost.lists.entry import LineError
 from gatepost.lists.source import Change
 from gatepost.lists.watch import ListWatcher
@@ -44,9 +43,8 @@ class Server:
 
     `patience` is how many seconds a stop waits for messages that are on their way, None for the
     configuration's `stop_timeout`. `sockets` has the open sockets of each listener, for who has
-    bound them already; they are closed in the end. `seat` is where connections are counted, None
-    where no other process has to see that. `addresses` are (protocol, address) pairs once it has
-    started.
+    bound them already; they are closed in the end. `addresses` are (protocol, address) pairs once
+    it has started.
     """
 
     def __init__(
@@ -57,14 +55,12 @@ class Server:
         *,
         patience: float | None = None,
         sockets: Sequence[Sequence[socket.socket]] | None = None,
-        seat: Seat | None = None,
     ) -> None:
         self._config = config
         self._plugins = plugins
         self._clock = clock
         self._patience = config.server.stop_timeout if patience is None else patience
         self._sockets = sockets
-        self._seat = seat
         self._listeners: list[asyncio.AbstractServer] = []
         self._worker: Worker | None = None
         self._stack = AsyncExitStack()
@@ -81,14 +77,15 @@ class Server:
             folder = await asyncio.to_thread(_make_folder, self._config.data_dir / "tmp")
             policy = make_policy(self._config, lists, self._plugins, self._clock, folder)
             await asyncio.to_thread(_report, policy)
+            if policy.authority is not None:
+                stack.callback(policy.authority.close)
             await policy.plugins.start()
             stack.push_async_callback(policy.plugins.stop)
             watcher = ListWatcher(lists.files, _list_changed)
             watcher.start()
             stack.push_async_callback(watcher.stop)
             tls = await self._certificates(stack)
-            lenient = self._config.smtp.lenient_paths
-            worker = Worker(policy, lenient_paths=lenient, seat=self._seat)
+            worker = Worker(policy, lenient_paths=self._config.smtp.lenient_paths)
             stack.push_async_callback(worker.drain, self._patience)
             await self._listen(worker, tls, stack)
             self._worker = worker
@@ -159,7 +156,8 @@ def _protocol(
     """Return what makes a listener's protocol; only where somebody is trusted it has to ask who."""
     if listen.proxy_from or listen.xclient_from:
         return functools.partial(Arrival, worker, listen, local, tls)
-    return functools.partial(Connection, worker, local, listen.protocol, tls)
+    make = functools.partial(Connection, worker, local, listen.protocol, tls)
+    return functools.partial(make, authority=worker.policy.authority) if listen.auth else make
 
 
 async def _all_gone(worker: Worker, patience: float) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 import structlog
 
+from gatepost.auth.authority import Authority
+from gatepost.auth.users import UsersFile
 from gatepost.config.schema import Config
 from gatepost.delivery.registry import make_router
 from gatepost.lists.addresses import AddressList, Source
@@ -43,6 +45,7 @@ class Lists(msgspec.Struct, eq=False):
     domains: list[Any]
     known: list[Source]
     traps: list[Source]
+    users: UsersFile | None
     files: list[Any]
 
 
@@ -60,8 +63,9 @@ def find_lists(config: Config) -> Lists:
         domains.insert(0, DomainList.from_lines(inline_domains, "recipients.domains"))
     if inline_known:
         known.insert(0, AddressList.from_lines(inline_known, "recipients.known"))
-    files: list[Any] = [*domain_files, *known_files, *trap_files]
-    return Lists(domains, known, list(trap_files), files)
+    users = UsersFile(config.path(config.auth.users)) if config.auth.users else None
+    files: list[Any] = [*domain_files, *known_files, *trap_files, *filter(None, (users,))]
+    return Lists(domains, known, list(trap_files), users, files)
 
 
 def load_lists(lists: Lists) -> None:
@@ -144,4 +148,17 @@ def make_policy(
         helo=Reply(250, hostname),
         ehlo=Reply(250, "\n".join((hostname, *words))),
         ehlo_starttls=Reply(250, "\n".join((hostname, *words, STARTTLS))),
+        authority=_authority(config, lists, host, clock),
     )
+
+
+def _authority(config: Config, lists: Lists, plugins: PluginHost, clock: Clock) -> Authority | None:
+    """Return who decides about users, None where no listener has any. Raises `SetupError`."""
+    number = next((at for at, listen in enumerate(config.listen) if listen.auth), None)
+    if number is None:
+        return None
+    deciders = bool(plugins.chains["auth"].deciders)
+    if lists.users is None and not deciders:
+        expected = "expected auth.users, or a plugin with on_auth"
+        raise SetupError([f"listen[{number}].auth: there is nobody to ask, {expected}"])
+    return Authority(config.auth, config.limits, lists.users, clock.time, plugins=deciders)

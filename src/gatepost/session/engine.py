@@ -26,6 +26,7 @@ from gatepost.plugin.hooks import reply_for
 from gatepost.plugin.inline import need_task
 from gatepost.session import replies as r
 from gatepost.session import rules
+from gatepost.session.authentication import Authentication
 from gatepost.session.collector import HeaderCollector
 from gatepost.session.policy import STARTTLS, Policy
 from gatepost.session.record import log_accepted, log_refusal, log_trap
@@ -46,7 +47,8 @@ class Engine:
 
     `tx` is the open transaction; `delivering` is true from when a target has the message until all
     are told of it: the coroutine must not be cancelled then. `offers_tls` is whether the client may
-    say STARTTLS, `gate` is None unless it is a trusted host that may send XCLIENT.
+    say STARTTLS, `gate` is None unless it is a trusted host that may send XCLIENT, `auth` unless
+    the client may say who it is.
     """
 
     __slots__ = (
@@ -55,6 +57,7 @@ class Engine:
         "_headers",
         "_junk",
         "_verdict",
+        "auth",
         "delivering",
         "gate",
         "offers_tls",
@@ -71,6 +74,7 @@ class Engine:
         self.tx: Transaction | None = None
         self.delivering = False
         self.offers_tls = False
+        self.auth: Authentication | None = None
         self._headers: HeaderCollector | None = None
         self._verdict: Reply | None = None
         self._errors = 0
@@ -109,22 +113,23 @@ class Engine:
                 return self._confirm(step, confirmation, args)
         if answer is None or answer.decision.verdict is Verdict.ACCEPT:
             return step.proceed(self, answer, *args)
-        return self._refuse(step, answer, args)
+        return self.refuse(step, answer, args)
 
     async def _confirm(
         self, step: Step, confirmation: Awaitable[Answer | None], args: tuple[Any, ...]
     ) -> Reply:
-        """Proceed unless the next hop objects."""
+        """Proceed unless who is asked last objects."""
         answer = await confirmation
         result = (
-            step.proceed(self, None, *args) if answer is None else self._refuse(step, answer, args)
+            step.proceed(self, None, *args) if answer is None else self.refuse(step, answer, args)
         )
         return result if isinstance(result, Reply) else await result
 
-    async def _refuse(self, step: Step, answer: Answer, args: tuple[Any, ...]) -> Reply:
+    async def refuse(self, step: Step, answer: Answer, args: tuple[Any, ...]) -> Reply:
+        """Refuse what a step is about, for good or for now."""
         decision = answer.decision
         reply = reply_for(step.hook, decision).with_reference(self.reference)
-        log_refusal(self, step.hook, answer, reply)
+        log_refusal(self, step.hook, answer, reply, args)
         if step.refused is not None:
             await step.refused(self, reply, *args)
         if decision.delay:
@@ -157,6 +162,7 @@ class Engine:
         session.helo = ""
         session.extended = False
         session.tls = facts
+        session.auth = None
         self.offers_tls = False
 
     def greeted(self, name: str, reply: Reply, *, extended: bool) -> Result:
@@ -198,7 +204,7 @@ class Engine:
 
     async def _storage_failed(self, tx: Transaction, error: str) -> None:
         self.policy.log.error("storage failed", ref=tx.id, error=error)
-        self._verdict = await self._refuse(MESSAGE, rules.STORAGE, (tx,))
+        self._verdict = await self.refuse(MESSAGE, rules.STORAGE, (tx,))
 
     async def read_headers(self) -> None:
         """Show the header block to plugins, once; a refusal waits for the end of the message."""
@@ -206,7 +212,7 @@ class Engine:
             return
         headers, self._headers = self._headers, None
         if headers.too_long:
-            self._verdict = await self._refuse(HEADERS, rules.HEADER_TOO_LONG, ())
+            self._verdict = await self.refuse(HEADERS, rules.HEADER_TOO_LONG, ())
             return
         result = self.run(HEADERS, headers.parse())
         reply = result if isinstance(result, Reply) else await result
@@ -265,6 +271,8 @@ class Engine:
         offered = self.policy.keywords
         if self.offers_tls:
             offered = (*offered, STARTTLS)
+        if self.auth is not None:
+            offered = (*offered, *self.auth.keyword(self.session))
         return offered if self.gate is None else (*offered, KEYWORD)
 
     async def restart(self, attributes: Mapping[str, str]) -> Reply:
@@ -310,6 +318,16 @@ def _xclient(engine: Engine, event: e.Xclient) -> Handled:
     return engine.restart(event.attributes)
 
 
+def _auth(engine: Engine, event: e.Auth) -> Handled:
+    assert engine.auth is not None
+    return engine.auth.begin(engine, event)
+
+
+def _auth_response(engine: Engine, event: e.AuthResponse) -> Handled:
+    assert engine.auth is not None
+    return engine.auth.respond(engine, event)
+
+
 def _expn(_engine: Engine, _event: e.Expn) -> Reply:
     return r.NOT_IMPLEMENTED
 
@@ -348,6 +366,8 @@ _OTHERS: dict[type[e.Event], Callable[[Engine, Any], Handled]] = {
     e.Expn: _expn,
     e.Xclient: _xclient,
     e.StartTls: _start_tls,
+    e.Auth: _auth,
+    e.AuthResponse: _auth_response,
     e.Bdat: _bdat,
     e.Content: _content,
     e.ChunkEnd: _chunk_end,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from gatepost.auth.authority import Authority
 from gatepost.config.schema import Limits
 from gatepost.delivery.routes import Router
 from gatepost.lists.addresses import Source
@@ -34,7 +35,8 @@ class Policy(msgspec.Struct, eq=False):
     """All a session has to know.
 
     `known` is empty where every address of a domain exists, `confirms` true where the next hop of
-    some route can be asked for a recipient.
+    some route can be asked for a recipient; `authority` knows the users, None where no listener has
+    AUTH.
     """
 
     hostname: str
@@ -54,6 +56,7 @@ class Policy(msgspec.Struct, eq=False):
     helo: Reply
     ehlo: Reply
     ehlo_starttls: Reply
+    authority: Authority | None = None
 
     def is_local(self, key: str) -> bool:
         """Whether the domain, by its key, is one of ours."""

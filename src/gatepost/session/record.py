@@ -7,8 +7,9 @@ policy's logger is a bound one, which structlog need not look up again.
 import logging
 from typing import TYPE_CHECKING, Any
 
+from gatepost.model.attempt import AuthAttempt
 from gatepost.model.reply import Reply
-from gatepost.model.session import Transaction, TrapHit
+from gatepost.model.session import AuthFacts, Transaction, TrapHit
 from gatepost.plugin.chain import Answer
 
 if TYPE_CHECKING:
@@ -28,13 +29,32 @@ def _who(engine: "Engine") -> dict[str, Any]:
     return facts
 
 
-def log_refusal(engine: "Engine", hook: str, answer: Answer, reply: Reply) -> None:
-    """Log who was refused what, by whom and why."""
+def _user(args: tuple[Any, ...]) -> dict[str, Any]:
+    """Return who a client says it is, where that is what was refused."""
+    attempt = args[-1] if args else None
+    if not isinstance(attempt, AuthAttempt):
+        return {}
+    return {"user": attempt.user, "mechanism": attempt.mechanism}
+
+
+def log_refusal(
+    engine: "Engine", hook: str, answer: Answer, reply: Reply, args: tuple[Any, ...]
+) -> None:
+    """Log who was refused what, by whom and why; `args` are the hook's."""
     log = engine.policy.log
     if not log.is_enabled_for(logging.INFO):
         return
+    facts = _who(engine) | _user(args)
     reason = answer.decision.reason
-    log.info("refused", hook=hook, by=answer.by, reason=reason, reply=str(reply), **_who(engine))
+    log.info("refused", hook=hook, by=answer.by, reason=reason, reply=str(reply), **facts)
+
+
+def log_authenticated(engine: "Engine", auth: AuthFacts) -> None:
+    """Log who a client is now."""
+    log = engine.policy.log
+    if not log.is_enabled_for(logging.INFO):
+        return
+    log.info("authenticated", user=auth.user, mechanism=auth.mechanism, **_who(engine))
 
 
 def log_trap(engine: "Engine", tx: Transaction, hit: TrapHit) -> None:

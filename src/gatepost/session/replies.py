@@ -15,6 +15,12 @@ UNKNOWN_COMMAND = Reply(500, "Command not recognised", "5.5.1")
 HELP = Reply(214, "Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT", "2.0.0")
 HELP_LMTP = Reply(214, "Commands: LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT", "2.0.0")
 
+# RFC 4954 s4 and s6
+AUTHENTICATED = Reply(235, "Authentication succeeded", "2.7.0")
+AUTH_UNKNOWN = Reply(504, "Authentication mechanism not offered", "5.5.4")
+AUTH_MALFORMED = Reply(501, "Syntax error in the authentication exchange", "5.5.2")
+TOO_MANY_AUTH_FAILURES = Reply(421, "Too many failed attempts to authenticate", "4.7.0", close=True)
+
 # RFC 3207 s4
 START_TLS = Reply(220, "Ready to start TLS", "2.0.0")
 
@@ -22,7 +28,6 @@ START_TLS = Reply(220, "Ready to start TLS", "2.0.0")
 TOO_MANY_ERRORS = Reply(421, "Too many errors", "4.7.0", close=True)
 TOO_MUCH_JUNK = Reply(421, "Too many commands without a message", "4.7.0", close=True)
 TIMED_OUT = Reply(421, "Timed out waiting for the client", "4.4.2", close=True)
-SESSION_TOO_LONG = Reply(421, "Session lasts too long, connect again", "4.7.0", close=True)
 SHUTTING_DOWN = Reply(421, "Server is shutting down, try again later", "4.3.2", close=True)
 TOO_MANY_CONNECTIONS = Reply(421, "Too many connections, try again later", "4.7.0", close=True)
 INTERNAL_ERROR = Reply(421, "Internal error, try again later", "4.3.0", close=True)

@@ -6,6 +6,7 @@ Each rule looks at one command before any plugin is asked and returns an `Answer
 import re
 from typing import TYPE_CHECKING
 
+from gatepost.model.attempt import AuthAttempt
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.chain import Answer
@@ -53,6 +54,12 @@ UNKNOWN_RECIPIENT = _core(deny("No such mailbox", enhanced="5.1.1", reason="unkn
 NO_ROUTE = _core(
     defer("No route for this recipient", code=451, enhanced="4.3.5", reason="no-route")
 )
+# RFC 4954 s6; that a user does not exist is no reply of its own
+BAD_CREDENTIALS = _core(deny(reason="bad-credentials"))
+TOO_MANY_ATTEMPTS = _core(
+    defer("Too many failed attempts to authenticate, try again later", reason="too-many-attempts")
+)
+BUSY = _core(defer("Too many passwords are being checked, try again", reason="busy"))
 # RFC 5321 s4.5.1: mail for postmaster is always taken
 POSTMASTER = _core(accept(reason="postmaster"))
 STORAGE = _core(defer("Insufficient system storage", code=452, enhanced="4.3.1", reason="storage"))
@@ -64,6 +71,15 @@ HEADER_TOO_LONG = _core(
 
 
 _names_a_host = re.compile("[@%!]").search
+
+
+def auth_rule(attempt: AuthAttempt) -> Answer | None:
+    """Answer an attempt: nobody acts as another, and a proof that is none is none for plugins."""
+    if attempt.authzid not in ("", attempt.user) or (
+        attempt.password is None and not attempt.proven
+    ):
+        return BAD_CREDENTIALS
+    return None
 
 
 def mail_rule(policy: "Policy", tx: Transaction) -> Answer | None:
@@ -79,7 +95,7 @@ def rcpt_rule(policy: "Policy", tx: Transaction, rcpt: Recipient) -> Answer | No
     if len(tx.recipients) >= policy.limits.recipients:
         return TOO_MANY_RECIPIENTS
     if rcpt.domain and not policy.is_local(rcpt.domain):
-        return RELAY_DENIED
+        return None if _relays(policy, tx, rcpt) else RELAY_DENIED
     if _names_a_host(rcpt.address.local):
         return ROUTE_DENIED
     if rcpt.user == "postmaster":
@@ -89,9 +105,18 @@ def rcpt_rule(policy: "Policy", tx: Transaction, rcpt: Recipient) -> Answer | No
     return NO_ROUTE if policy.router.route(rcpt) is None else None
 
 
+def _relays(policy: "Policy", tx: Transaction, rcpt: Recipient) -> bool:
+    """Whether a client we know may send to a domain that is not ours."""
+    route = None if tx.session.auth is None else policy.router.route(rcpt)
+    return route is not None and route.relays
+
+
 def trap_rule(rule: "TrapRule", tx: Transaction) -> Answer | None:
-    """Refuse the whole message if one of its recipients is a trap."""
-    if not tx.trap_hits or rule.action != "refuse":
+    """Refuse the whole message if one of its recipients is a trap.
+
+    Not a user's own: who answers to all of an old mail is no spammer, and can be talked to.
+    """
+    if not tx.trap_hits or rule.action != "refuse" or tx.session.auth is not None:
         return None
     reply = rule.reply
     verdict = Verdict.DENY if reply.code >= 500 else Verdict.DEFER

@@ -6,7 +6,7 @@ Every command takes the same way, which `gatepost.session.engine` walks:
     observe  plugins are told, all of them
     rule     the core's own decision (`gatepost.session.rules`)
     decide   plugins are asked, if the core has no opinion
-    confirm  the next hop is asked, if nobody here has one
+    confirm  the next hop is asked, or the users file, if nobody here has one
     proceed  the command takes effect, or
     refused  what a refusal undoes
     follow   plugins are told what came of it
@@ -161,7 +161,7 @@ def _ehlo(engine: "Engine", _answer: Answer | None, _session: Session, name: str
     policy = engine.policy
     offer = policy.ehlo_starttls if engine.offers_tls else policy.ehlo
     result = engine.greeted(name, offer, extended=True)
-    if engine.gate is not None or "ehlo" in policy.plugins.busy:
+    if engine.gate is not None or engine.auth is not None or "ehlo" in policy.plugins.busy:
         return _offer(engine, result)
     return result
 

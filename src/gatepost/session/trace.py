@@ -14,16 +14,13 @@ from gatepost.model.session import Transaction
 _UNSAFE = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
 _UNSAFE_ADDRESS = re.compile(r"[^!#-\'*+,\-./0-9:=?@A-Z\[\]^-~\u0080-\U0010ffff]")
 # The "with" names of RFC 3848 and RFC 6531 s4.3: by protocol, whether extended, whether SMTPUTF8,
-# whether under TLS.
+# whether under TLS, whether authenticated.
 _PROTOCOLS = {
-    ("smtp", True, False, False): "ESMTP",
-    ("smtp", True, False, True): "ESMTPS",
-    ("smtp", True, True, False): "UTF8SMTP",
-    ("smtp", True, True, True): "UTF8SMTPS",
-    ("lmtp", True, False, False): "LMTP",
-    ("lmtp", True, False, True): "LMTPS",
-    ("lmtp", True, True, False): "UTF8LMTP",
-    ("lmtp", True, True, True): "UTF8LMTPS",
+    (protocol, True, utf8, tls, auth): f"{names[utf8]}{'S' * tls}{'A' * auth}"
+    for protocol, names in (("smtp", ("ESMTP", "UTF8SMTP")), ("lmtp", ("LMTP", "UTF8LMTP")))
+    for utf8 in (False, True)
+    for tls in (False, True)
+    for auth in (False, True)
 }
 
 
@@ -34,7 +31,8 @@ def received(tx: Transaction, hostname: str) -> bytes:
     host = session.peer.host
     address = f"[IPv6:{host}]" if ":" in host else f"[{host}]"
     tls = session.tls
-    spoken = session.protocol, session.extended, "SMTPUTF8" in tx.params, tls is not None
+    utf8, auth = "SMTPUTF8" in tx.params, session.auth is not None
+    spoken = session.protocol, session.extended, utf8, tls is not None, auth
     protocol = _PROTOCOLS.get(spoken, "SMTP")
     encryption = "" if tls is None else f"\t({tls.version} {tls.cipher})\r\n"
     return (

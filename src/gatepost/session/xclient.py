@@ -43,6 +43,7 @@ def claimed(session: Session, attributes: Mapping[str, str], now: float) -> Sess
         helo="" if helo in _UNKNOWN else helo,
         extended=False,
         notes={},
+        auth=None,
         via=session.via or session.peer,
         xclient={**(session.xclient or {}), **attributes},
     )

@@ -26,6 +26,7 @@ from gatepost.wire.smtp import arguments as a
 from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp import replies as r
 from gatepost.wire.smtp.events import Event
+from gatepost.wire.smtp.exchange import parse_auth
 from gatepost.wire.smtp.xclient import parse_xclient
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ TRANSITIONS: dict[str, tuple[State | Reply, ...]] = {
     "QUIT": _ANY,
     "STARTTLS": (r.HELLO_FIRST, _START, r.NESTED_MAIL, r.NESTED_MAIL, r.CHUNKING, r.SPOILED),
     "XCLIENT": (_START,     _START,       r.NESTED_MAIL,   r.NESTED_MAIL, r.CHUNKING,  r.SPOILED),
+    "AUTH": (r.HELLO_FIRST, _READY,       r.NESTED_MAIL,   r.NESTED_MAIL, r.CHUNKING,  r.SPOILED),
 }
 # Where a refused BDAT leads: (not the last chunk, the last chunk), by the state it came in.
 AFTER_REFUSED_BDAT: tuple[tuple[State, State], ...] = (
@@ -104,6 +106,7 @@ _ROWS: "dict[str, tuple[type[Event], Callable[[SmtpServer, str], Event], Flags]]
     "QUIT": (e.Quit, a.parse_quit, Flags.NONE),
     "STARTTLS": (e.StartTls, a.parse_starttls, Flags.OFFERED),
     "XCLIENT": (e.Xclient, parse_xclient, Flags.OFFERED | Flags.JUNK),
+    "AUTH": (e.Auth, parse_auth, Flags.OFFERED),
 }
 
 COMMANDS: dict[str, Command] = {

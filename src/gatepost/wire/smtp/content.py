@@ -12,6 +12,7 @@ as they come, up to SWALLOW_FACTOR times the size limit; then the connection is 
 from gatepost.model.reply import Reply
 from gatepost.wire.smtp import replies as r
 from gatepost.wire.smtp.events import ChunkEnd, Content, EndOfMessage, Event, MessageFault
+from gatepost.wire.smtp.exchange import ResponseReader
 
 # A sender that ignores SIZE deserves an answer, but not an endless stream to nowhere.
 SWALLOW_FACTOR = 4
@@ -181,4 +182,4 @@ class Swallow:
         return (None if self._left else self._event), stop
 
 
-Reader = DotReader | ChunkReader | Swallow
+Reader = DotReader | ChunkReader | Swallow | ResponseReader

@@ -112,6 +112,28 @@ class StartTls(Event, frozen=True):
     """STARTTLS (RFC 3207): answer 220 and the handshake follows, see `SmtpServer.start_tls`."""
 
 
+class Auth(Event, frozen=True):
+    """AUTH (RFC 4954): `initial` is the decoded initial response, None if there is none.
+
+    Answer 334 and an `AuthResponse` follows; 235 says that the client is who it says it is.
+    """
+
+    mechanism: str
+    initial: bytes | None
+
+    def __repr__(self) -> str:
+        return f"Auth({self.mechanism!r}, ...)"  # the response may be a password
+
+
+class AuthResponse(Event, frozen=True):
+    """The decoded response to a 334: answer as for `Auth`."""
+
+    data: bytes
+
+    def __repr__(self) -> str:
+        return "AuthResponse(...)"
+
+
 class Quit(Event, frozen=True):
     """QUIT."""
 

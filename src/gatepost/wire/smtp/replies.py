@@ -24,6 +24,15 @@ SPOILED = Reply(503, "Bad sequence of commands: the transaction has failed", "5.
 TLS_ALREADY = Reply(503, "Bad sequence of commands: TLS is active already", "5.5.1")
 NOT_ALONE = Reply(554, "Nothing may follow STARTTLS before it is answered", "5.5.1", close=True)
 
+# AUTH: RFC 4954 s4 and s6; nothing of what was sent is repeated, it may be a password
+AUTH_SYNTAX = Reply(501, "Syntax error: expected AUTH mechanism [initial-response]", "5.5.4")
+AUTH_BASE64 = Reply(501, "Syntax error: expected base64", "5.5.2")
+AUTH_CANCELLED = Reply(501, "Authentication cancelled", "5.7.0")
+AUTH_ALREADY = Reply(503, "Bad sequence of commands: authenticated already", "5.5.1")
+AUTH_NEEDS_TLS = Reply(538, "Encryption required: STARTTLS first", "5.7.11")
+AUTH_NOT_ALONE = Reply(554, "Nothing may follow AUTH before it is answered", "5.5.1", close=True)
+AUTH_TOO_LONG = Reply(500, "Authentication exchange line is too long", "5.5.6", close=True)
+
 # MAIL and RCPT arguments: RFC 5321 s4.1.1.2, s4.1.1.3 and s4.1.1.11, RFC 6531 s3.5
 MAIL_SYNTAX = Reply(501, "Syntax error: expected MAIL FROM:<address>", "5.1.7")
 RCPT_SYNTAX = Reply(501, "Syntax error: expected RCPT TO:<address>", "5.1.3")
@@ -40,6 +49,9 @@ BDAT_EMPTY = Reply(551, "Empty chunk that is not the last", "5.7.1")
 TOO_BIG = Reply(552, "Message size exceeds the limit", "5.3.4")
 TOO_BIG_CLOSING = TOO_BIG.closing()
 IMPURE = Reply(550, "Message contains a bare CR, bare LF or NUL", "5.6.0", close=True)
+
+# RFC 4954 s4: the code of a challenge
+CONTINUE_AUTH = 334
 
 # RFC 5321 s4.3.2 and s3.8
 START_MAIL_INPUT = Reply(354, "End data with <CR><LF>.<CR><LF>")

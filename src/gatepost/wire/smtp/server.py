@@ -16,6 +16,9 @@ When STARTTLS has been answered 220 (RFC 3207) it is PAUSED until `start_tls()` 
 handshake is done: from then on `receive_data` is given what TLS protects, and the session begins
 anew. `switching` is true between the two.
 
+AUTH answered 334 (RFC 4954) is followed by an `AuthResponse`, or a `Fault` that ends the exchange.
+What is in `after_tls` joins `extensions` with TLS; before, its command is refused.
+
 The events do not depend on how the bytes are cut into pieces, but for where `Content` is cut, and
 how much of it comes before a `MessageFault`.
 
@@ -46,6 +49,8 @@ from gatepost.wire.smtp.commands import (
 )
 from gatepost.wire.smtp.content import SWALLOW_FACTOR, ChunkReader, DotReader, Reader, Swallow
 from gatepost.wire.smtp.events import (
+    Auth,
+    AuthResponse,
     Bdat,
     Connected,
     Content,
@@ -56,7 +61,9 @@ from gatepost.wire.smtp.events import (
     MessageFault,
     StartTls,
     Unknown,
+    Xclient,
 )
+from gatepost.wire.smtp.exchange import ResponseReader, parse_auth_in_clear
 from gatepost.wire.smtp.path import STRICT
 
 EXTENSIONS = frozenset({"PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING"})
@@ -69,6 +76,9 @@ _NO_CHUNKS = ChunkReader(0)
 _GREETING = Swallow(0, Connected())
 # Stands where the event waits while the handshake does.
 _SWITCHING = StartTls()
+_RESPONSE = ResponseReader()
+# Events after which, unless refused, no command follows, or one of a client that is another now.
+_TURNS = frozenset({StartTls, Auth, AuthResponse, Xclient})
 
 
 class Signal(Enum):
@@ -116,6 +126,8 @@ class SmtpServer:
         "_limits",
         "_next_state",
         "_reader",
+        "after_tls",
+        "authenticated",
         "extensions",
         "last_words",
         "paths",
@@ -142,6 +154,8 @@ class SmtpServer:
         self.last_words: Reply | None = None
         self.smtputf8 = False
         self.secured = False
+        self.authenticated = False
+        self.after_tls: frozenset[str] = frozenset()
         self._buffer = b""
         self._at = 0
         self._incoming: list[bytes] = []
@@ -169,7 +183,7 @@ class SmtpServer:
     @property
     def receiving(self) -> bool:
         """Whether the client is in the middle of a message."""
-        return self._reader is not None
+        return self._reader is not None and self._reader is not _RESPONSE
 
     @property
     def first_chunk(self) -> bool:
@@ -188,6 +202,9 @@ class SmtpServer:
         """Forget what was said in the clear: what is received from here on came under TLS."""
         self.secured = True
         self.smtputf8 = False
+        self.authenticated = False
+        self.extensions |= self.after_tls
+        self.after_tls = frozenset()
         self._event = None
         self._buffer, self._at = b"", 0
         self._incoming.clear()
@@ -227,11 +244,20 @@ class SmtpServer:
                 self.state = self._next_state
             if type(event) is Data:
                 self._reader = DotReader(self._limits.message_size)
-            elif type(event) is StartTls:
-                self._event = _SWITCHING
+            elif type(event) in _TURNS:
+                self._turn(event, reply)
         elif type(event) is Data:
             self.state = State.READY
         return reply.encoded
+
+    def _turn(self, event: Event, reply: Reply) -> None:
+        """Expect what follows a command of `_TURNS` that was not refused."""
+        if type(event) is StartTls:
+            self._event = _SWITCHING
+        elif reply.code == r.CONTINUE_AUTH:
+            self._reader = _RESPONSE
+        else:
+            self.authenticated = type(event) is not Xclient
 
     def _gather(self) -> None:
         self._buffer = b"".join((self._buffer[self._at :], *self._incoming))
@@ -286,6 +312,8 @@ class SmtpServer:
         if not verb.isascii():
             return None  # `upper` makes ASCII of some letters that are not
         verb = verb.upper()
+        if verb in self.after_tls:
+            return self.offered[verb]._replace(parse=parse_auth_in_clear)
         return self._commands.get(verb) or (
             self.offered.get(verb) if verb in self.extensions else None
         )

@@ -1,0 +1,184 @@
+"""The users file: one line for each user, with what proves that a client is that user.
+
+    alice@example.com $argon2id$v=19$m=65536,t=3,p=4$… SCRAM-SHA-256$32768:…$…:…
+
+The name, the argon2id hash of the password for PLAIN and LOGIN, the verifier (RFC 5803) for
+SCRAM-SHA-256; a user may lack either. `#` begins a comment. A line `*secret …` has 32 random octets
+in base64: what the salts of users who do not exist are made of, so that these stay the same.
+`gatepost users` writes all that. The file is read again when it changes; one with a line that is
+none of these is refused as a whole, and the version before stays in force.
+
+Security: hashes are for this file only: no message about a line shows any of it.
+Limits: those of a list in memory, some 16,000 users; argon2id with MAX_MEMORY and MAX_TIME.
+"""
+
+import os
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from gatepost.lists.entry import LineError
+from gatepost.lists.file import MemoryFile
+from gatepost.lists.lines import lines_of
+from gatepost.lists.source import ListError
+from gatepost.wire.sasl.mechanism import SaslError
+from gatepost.wire.sasl.prepare import prepare_name
+from gatepost.wire.sasl.scram import fake_verifier
+from gatepost.wire.sasl.verifier import ITERATIONS, SCHEME, Verifier, decode_base64
+
+SECRET = "*secret"  # noqa: S105 - the name of it
+SECRET_SIZE = 32
+# A hash in the file says how much work and memory it takes to check: KiB, passes.
+MAX_MEMORY = 1024 * 1024
+MAX_TIME = 64
+
+_ARGON2ID = re.compile(
+    r"\$argon2id\$v=19\$m=([0-9]{1,7}),t=([0-9]{1,2}),p=([0-9]{1,2})"
+    r"\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,86}"
+)
+# RFC 9106 s4, second recommended option: what argon2-cffi does by default
+_USUAL = ("65536", "3", "4")
+
+
+class User(msgspec.Struct, frozen=True):
+    """One user: what is not there is "" or None."""
+
+    name: str
+    hash: str = ""
+    verifier: Verifier | None = None
+
+    def __str__(self) -> str:
+        words = [self.name, self.hash, "" if self.verifier is None else str(self.verifier)]
+        return " ".join(filter(None, words))
+
+    def __repr__(self) -> str:
+        return f"User({self.name!r}, ...)"
+
+
+class UserLineError(ValueError):
+    """A line that is none of a users file; the message says what was expected."""
+
+
+class UserList:
+    """The users of a file, by name. `secret` is the file's, or made of all that is in it."""
+
+    def __init__(self, users: Iterable[User] = (), secret: bytes = b"") -> None:
+        self.users = {user.name: user for user in users}
+        self.secret = secret or sha256(repr([*map(str, self)]).encode()).digest()
+        self.errors: list[LineError] = []
+        self.bad_lines = 0
+        self.has_passwords = any(user.hash for user in self)
+        verifiers = [user.verifier for user in self if user.verifier is not None]
+        self.has_verifiers = bool(verifiers)
+        self._iterations = verifiers[0].iterations if verifiers else ITERATIONS
+        self._nobody = _hash_of_nothing(next((one.hash for one in self if one.hash), ""))
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def __iter__(self) -> Iterator[User]:
+        return iter(self.users.values())
+
+    def hash(self, name: str) -> str:
+        """Return the hash to check a password against: for want of one, that of no password."""
+        user = self.users.get(name)
+        return (user.hash if user is not None else "") or self._nobody
+
+    def verifier(self, name: str) -> Verifier:
+        """Return the verifier of a user: for want of one, that of no password."""
+        user = self.users.get(name)
+        if user is not None and user.verifier is not None:
+            return user.verifier
+        return fake_verifier(name, self.secret, self._iterations)
+
+
+def _hash_of_nothing(like: str) -> str:
+    """Return a hash that no password has, and that takes as long to check as another."""
+    match = _ARGON2ID.fullmatch(like)
+    memory, time, lanes = _USUAL if match is None else match.groups()
+    salt, output = (b64encode(os.urandom(size)).decode().rstrip("=") for size in (16, 32))
+    return f"$argon2id$v=19$m={memory},t={time},p={lanes}${salt}${output}"
+
+
+class UsersFile(MemoryFile[UserList]):
+    """The file; `current` is its last good version."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, parse_users)
+        self.current = UserList()
+
+
+def parse_users(file: BinaryIO, source: str) -> UserList:
+    """Read the lines of a file; raises `ListError` for the first that cannot be used."""
+    users: dict[str, User] = {}
+    secret = b""
+    for number, raw in enumerate(lines_of(file), start=1):
+        try:
+            found = parse_line(raw)
+            if isinstance(found, User) and users.setdefault(found.name, found) is not found:
+                raise UserLineError("expected one line for each user")  # noqa: TRY301
+        except UserLineError as error:
+            raise ListError(f"{source}:{number}: {error}") from None
+        secret = found if isinstance(found, bytes) else secret
+    return UserList(users.values(), secret)
+
+
+def parse_line(raw: bytes) -> User | bytes | None:
+    """Return the user of a line, or the secret; None for a comment. Raises `UserLineError`."""
+    try:
+        name, *words = raw.decode().split() or ["#"]
+    except UnicodeDecodeError:
+        raise UserLineError("expected UTF-8") from None
+    if name.startswith("#"):
+        return None
+    try:
+        return _secret(words) if name == SECRET else _user(parse_name(name), words)
+    except SaslError as error:
+        raise UserLineError(str(error)) from None
+
+
+def parse_name(text: str) -> str:
+    """Return a name as it is compared and written; raises `UserLineError`."""
+    try:
+        name = prepare_name(text.encode())
+    except (SaslError, UnicodeEncodeError):
+        name = "#"
+    if name.startswith(("#", "*", "$")):
+        raise UserLineError("expected a user name: letters, digits and punctuation, no blanks")
+    return name
+
+
+def _secret(words: list[str]) -> bytes:
+    secret = decode_base64(words[0]) if len(words) == 1 else b""
+    if len(secret) != SECRET_SIZE:
+        raise UserLineError(f"expected {SECRET} and {SECRET_SIZE} octets in base64")
+    return secret
+
+
+def _user(name: str, words: list[str]) -> User:
+    user = User(name)
+    for word in words:
+        if word.startswith(SCHEME) and user.verifier is None:
+            user = msgspec.structs.replace(user, verifier=_verifier(word))
+        elif _is_hash(word) and not user.hash:
+            user = msgspec.structs.replace(user, hash=word)
+        else:
+            raise UserLineError("expected a name, an argon2id hash and a SCRAM-SHA-256 verifier")
+    return user
+
+
+def _verifier(word: str) -> Verifier:
+    try:
+        return Verifier.parse(word)
+    except ValueError as error:
+        raise UserLineError(str(error)) from None
+
+
+def _is_hash(word: str) -> bool:
+    match = _ARGON2ID.fullmatch(word)
+    return match is not None and int(match[1]) <= MAX_MEMORY and int(match[2]) <= MAX_TIME

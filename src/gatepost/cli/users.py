@@ -1,0 +1,118 @@
+"""`gatepost users`: who may authenticate."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from gatepost.auth.passwords import make_user
+from gatepost.auth.users import UserLineError, UsersFile, parse_name
+from gatepost.cli import userfile
+from gatepost.cli.output import Failure, WrongUsage, say, say_json, say_table
+from gatepost.cli.settings import config_option, json_option, read_config
+from gatepost.config.schema import Config
+from gatepost.lists.source import ListError
+from gatepost.wire.sasl.mechanism import SaslError
+from gatepost.wire.sasl.prepare import MAX_PASSWORD
+from gatepost.wire.sasl.verifier import SALT_SIZE
+
+
+@click.group(epilog="Example: gatepost users add alice@example.com")
+def command() -> None:
+    """List, add and remove users: who may authenticate (AUTH)."""
+
+
+@command.command("list", epilog="Example: gatepost users list --json")
+@config_option
+@json_option
+def list_users(file: Path, *, as_json: bool) -> None:
+    """Print the users, and what each can authenticate with."""
+    users = UsersFile(_path(read_config(file)))
+    try:
+        users.load()
+    except ListError as error:
+        raise Failure(str(error)) from error
+    if as_json:
+        say_json(
+            [
+                {"user": one.name, "password": bool(one.hash), "scram": one.verifier is not None}
+                for one in users.current
+            ]
+        )
+    else:
+        rows = [
+            [one.name, "yes" if one.hash else "no", "yes" if one.verifier else "no"]
+            for one in users.current
+        ]
+        say_table(("user", "PLAIN, LOGIN", "SCRAM-SHA-256"), rows)
+
+
+@command.command(
+    "add", epilog="Example: pass show mail/alice | gatepost users add alice --password-stdin"
+)
+@click.argument("name")
+@click.option(
+    "--password-stdin",
+    "from_stdin",
+    is_flag=True,
+    help="Read the password: one line of standard input.",
+)
+@config_option
+def add(name: str, *, from_stdin: bool, file: Path) -> None:
+    """Add a user, or give one a new password; asks for it.
+
+    The server knows within a second.
+    """
+    config = read_config(file)
+    path, user_name = _path(config), _name(name)
+    password = _read_line() if from_stdin else _asked(user_name)
+    try:
+        user = make_user(user_name, password, os.urandom(SALT_SIZE))
+    except SaslError as error:
+        raise WrongUsage(f"the password: {error}") from error
+    try:
+        changed = userfile.put(path, user, config.server.user)
+    except OSError as error:
+        raise Failure(f"{path}: cannot be written: {error.strerror}") from error
+    say(f"{user.name} {'has a new password in' if changed else 'added to'} {path}")
+
+
+@command.command("remove", epilog="Example: gatepost users remove alice@example.com")
+@click.argument("name")
+@config_option
+def remove(name: str, *, file: Path) -> None:
+    """Remove a user. Sessions that have authenticated already go on."""
+    path, user_name = _path(read_config(file)), _name(name)
+    try:
+        removed = userfile.remove(path, user_name)
+    except OSError as error:
+        raise Failure(f"{path}: cannot be changed: {error.strerror}") from error
+    if not removed:
+        raise Failure(f"{user_name} is not in {path}")
+    say(f"{user_name} removed from {path}")
+
+
+def _path(config: Config) -> Path:
+    if not config.auth.users:
+        raise Failure("auth.users: expected the name of a users file, found nothing")
+    return config.path(config.auth.users)
+
+
+def _name(text: str) -> str:
+    try:
+        return parse_name(text)
+    except UserLineError as error:
+        raise WrongUsage(f"{error}, found {text!r}") from error
+
+
+def _asked(name: str) -> bytes:
+    text: str = click.prompt(
+        f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True
+    )
+    return text.encode()
+
+
+def _read_line() -> bytes:
+    line = sys.stdin.buffer.readline(MAX_PASSWORD + 2)
+    return line.removesuffix(b"\n").removesuffix(b"\r")
