@@ -11,11 +11,11 @@ from tests.delivery.programs import deliver, python, script
 from tests.delivery.samples import NULL_PATH, delivery, message, recipient
 
 from gatepost.config.schema import Pipe, Route
-from gatepost.delivery.arguments import Arguments, ValueRefusedError
+from gatepost.delivery.arguments import FIELDS, Arguments, ValueRefusedError
 from gatepost.delivery.content import with_lf
-from gatepost.delivery.pipe import BAD_RECIPIENT, BAD_SENDER
 from gatepost.delivery.program import NOT_NOW, End
 from gatepost.delivery.registry import make_target
+from gatepost.delivery.surroundings import BAD_RECIPIENT, BAD_SENDER
 from gatepost.delivery.sysexits import PERMANENT, TEMPORARY, failure
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
@@ -147,7 +147,7 @@ VALUES = st.text() | st.sampled_from(["-x", "a b", "';x", "$(x)", "a/b", "{sende
 
 @given(VALUES, VALUES)
 def test_values_stay_in_their_arguments(base_path, recipient_value, sender):
-    line = Arguments("/bin/prog {recipient} -f{sender} end", base_path)
+    line = Arguments("/bin/prog {recipient} -f{sender} end", base_path, FIELDS)
     values = {"recipient": recipient_value, "sender": sender}
     try:
         vector = line.fill(values)

@@ -13,6 +13,10 @@ from gatepost.delivery.registry import make_router, make_target
 
 WHERE = {"base": Path("/srv"), "hostname": "mx.example.com"}
 
+EXPECTED = (
+    "expected a target that starts with maildir: or pipe: or sendmail: or qmail-queue: or discard:"
+)
+
 
 def test_discard_is_done_at_once():
     target = make_target(Route(to="discard:"), **WHERE)
@@ -30,19 +34,10 @@ def test_maildir():
 @pytest.mark.parametrize(
     ("url", "error"),
     [
-        ("", "expected a target that starts with maildir: or pipe: or discard:, found ''"),
-        (
-            "discard",
-            "expected a target that starts with maildir: or pipe: or discard:, found 'discard'",
-        ),
-        (
-            "mbox:x",
-            "expected a target that starts with maildir: or pipe: or discard:, found 'mbox:x'",
-        ),
-        (
-            "Discard:",
-            "expected a target that starts with maildir: or pipe: or discard:, found 'Discard:'",
-        ),
+        ("", f"{EXPECTED}, found ''"),
+        ("discard", f"{EXPECTED}, found 'discard'"),
+        ("mbox:x", f"{EXPECTED}, found 'mbox:x'"),
+        ("Discard:", f"{EXPECTED}, found 'Discard:'"),
         ("lmtp://host:24", "target 'lmtp://host:24': lmtp: is not available yet"),
         ("smtp://host", "target 'smtp://host': smtp: is not available yet"),
         (

@@ -4,9 +4,11 @@ import re
 
 from tests.docs.test_docs import rows, section
 
+from gatepost.delivery import qmail_queue
 from gatepost.delivery.arguments import FIELDS
 from gatepost.delivery.program import NOT_NOW
 from gatepost.delivery.registry import TARGETS
+from gatepost.delivery.sendmail import BATCH
 from gatepost.delivery.sysexits import PERMANENT
 
 
@@ -28,3 +30,13 @@ def test_every_exit_status_is_listed():
     expected = [[f"{status} ({name})", f"`{reply}`"] for status, (name, reply) in PERMANENT.items()]
     assert table[1:-1] == expected
     assert table[-1][1] == f"`451 4.3.0 {NOT_NOW}`"
+
+
+def test_the_answers_of_qmail_queue():
+    answers = [row[1] for row in listed("qmail-queue")]
+    refusals = [f"`{reply}`" for reply in (qmail_queue.ADDRESS_TOO_LONG, qmail_queue.REFUSED)]
+    assert answers == ["taken", *refusals, f"`451 4.3.0 {NOT_NOW}`"]
+
+
+def test_the_recipients_of_one_run_of_sendmail():
+    assert f"beyond {BATCH} recipients" in " ".join(section("delivery", "Sendmail").split())

@@ -12,7 +12,7 @@ for a file's name. Control characters are refused everywhere; so no value ends e
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 RECIPIENT_FIELDS = ("recipient", "local", "user", "domain")
@@ -20,6 +20,7 @@ FIELDS = (*RECIPIENT_FIELDS, "sender")
 NAMES = frozenset({"local", "user", "domain"})  # these are names, where a slash has no place
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
+_NO_VALUES: Mapping[str, str] = {}
 _IMPURE = re.compile(r"[\0-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -34,12 +35,12 @@ class ValueRefusedError(Exception):
 class Arguments:
     """The command line of a program.
 
-    `text` begins with the program's path, relative to the folder `base`; `per_recipient` says
-    whether a field names the recipient. Raises ValueError for a line that ends within quotes, a
-    program without a path, an unknown field and a stray brace.
+    `text` begins with the program's path, relative to the folder `base`, and may have `fields`;
+    `per_recipient` says whether one of them names the recipient. Raises ValueError for a line that
+    ends within quotes, a program without a path, an unknown field and a stray brace.
     """
 
-    def __init__(self, text: str, base: Path) -> None:
+    def __init__(self, text: str, base: Path, fields: Sequence[str] = ()) -> None:
         words = shlex.split(text)
         if not words or "/" not in words[0] or _FIELD.search(words[0]):
             raise ValueError(
@@ -47,10 +48,10 @@ class Arguments:
             )
         self.program = base.absolute() / words[0]
         self._words = words[1:]
-        fields = {field for word in self._words for field in _check_word(word)}
-        self.per_recipient = not fields.isdisjoint(RECIPIENT_FIELDS)
+        used = {field for word in self._words for field in _check_word(word, fields)}
+        self.per_recipient = not used.isdisjoint(RECIPIENT_FIELDS)
 
-    def fill(self, values: Mapping[str, str]) -> list[str]:
+    def fill(self, values: Mapping[str, str] = _NO_VALUES) -> list[str]:
         """Return the vector, the program first; raises `ValueRefusedError`."""
         return [str(self.program), *(_fill(word, values) for word in self._words)]
 
@@ -80,12 +81,13 @@ def _fill(word: str, values: Mapping[str, str]) -> str:
     return _FIELD.sub(value, word)
 
 
-def _check_word(word: str) -> list[str]:
-    expected = ", ".join(f"{{{field}}}" for field in FIELDS)
+def _check_word(word: str, known: Sequence[str]) -> list[str]:
+    names = ", ".join(f"{{{field}}}" for field in known)
+    expected = f"expected one of {names}" if known else "expected no fields"
     fields = _FIELD.findall(word)
     for field in fields:
-        if field not in FIELDS:
-            raise ValueError(f"expected one of {expected}, found {{{field}}}")
+        if field not in known:
+            raise ValueError(f"{expected}, found {{{field}}}")
     if any(brace in literal for literal in _FIELD.split(word)[::2] for brace in "{}"):
-        raise ValueError(f"stray brace in {word!r}: expected one of {expected}")
+        raise ValueError(f"stray brace in {word!r}: {expected}")
     return fields

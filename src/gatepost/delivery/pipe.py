@@ -2,10 +2,8 @@
 
 It runs once for each recipient if its arguments name the recipient, else once for the message; its
 exit status decides (see `sysexits`). It gets the message with the header fields added on the way,
-without a Return-Path: the reverse-path is in SENDER and, if wanted, in an argument.
-
-The environment is PATH, SENDER, CLIENT_ADDRESS, MESSAGE_REF (what the log calls `ref`) and, where
-there is but one recipient, RECIPIENT. It starts in the configuration's folder.
+without a Return-Path: the reverse-path is in SENDER and, if wanted, in an argument. It
+starts in the configuration's folder.
 
 Trusts the command line, which is the administrator's. Security: see `arguments` and `program`.
 
@@ -14,24 +12,18 @@ Limits: the runs of one message follow each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from gatepost.delivery.arguments import Arguments, ValueRefusedError, check_value
+from gatepost.delivery.arguments import FIELDS, Arguments
 from gatepost.delivery.content import whole
 from gatepost.delivery.fields import mailbox_fields
 from gatepost.delivery.program import Job, Programs
+from gatepost.delivery.surroundings import environment, refusals
 from gatepost.delivery.sysexits import failure
 from gatepost.delivery.target import Delivery, DeliveryError, Failures
 from gatepost.model.address import domain_key
-from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Transaction
-
-PATH = "/usr/local/bin:/usr/bin:/bin"
-
-BAD_SENDER = Reply(553, "The sender's address is not allowed here", "5.1.7")
-BAD_RECIPIENT = Reply(553, "The recipient's address is not allowed here", "5.1.3")
 
 LineEnds = Callable[[Iterable[bytes]], Iterable[bytes]]
 
@@ -47,7 +39,7 @@ class Pipe:
     def __init__(
         self, command: str, *, base: Path, hostname: str, programs: Programs, line_ends: LineEnds
     ) -> None:
-        self._arguments = Arguments(command, base)
+        self._arguments = Arguments(command, base, FIELDS)
         self._base = base.absolute()
         self._hostname = domain_key(hostname)
         self._programs = programs
@@ -88,26 +80,3 @@ class Pipe:
         path = str(recipient.address)
         fields = mailbox_fields(recipient, self._hostname)
         return {**fields, "recipient": path, "sender": str(tx.reverse_path)}
-
-
-def environment(tx: Transaction, recipients: list[Recipient]) -> Mapping[str, str]:
-    """Return what a program finds in its environment; raises `ValueRefusedError`."""
-    found = {
-        "PATH": PATH,
-        "SENDER": check_value("sender", str(tx.reverse_path)),
-        "CLIENT_ADDRESS": tx.session.peer.host,
-        "MESSAGE_REF": tx.id,
-    }
-    if len(recipients) == 1:
-        found["RECIPIENT"] = check_value("recipient", str(recipients[0].address))
-    return found
-
-
-@contextmanager
-def refusals() -> Iterator[None]:
-    """Refuse mail with an address that a program must not see."""
-    try:
-        yield
-    except ValueRefusedError as error:
-        reply = BAD_SENDER if error.field == "sender" else BAD_RECIPIENT
-        raise DeliveryError(reply.text, permanent=True, detail=str(error), reply=reply) from error

@@ -15,7 +15,9 @@ from gatepost.delivery.discard import Discard
 from gatepost.delivery.maildir import Maildir
 from gatepost.delivery.pipe import LineEnds, Pipe
 from gatepost.delivery.program import Programs
+from gatepost.delivery.qmail_queue import QmailQueue
 from gatepost.delivery.routes import Router
+from gatepost.delivery.sendmail import Sendmail
 from gatepost.delivery.target import Route, Target
 
 
@@ -53,6 +55,19 @@ def _pipe(wanted: Wanted) -> Target:
     )
 
 
+def _sendmail(wanted: Wanted) -> Target:
+    return Sendmail(wanted.rest, base=wanted.base, programs=_programs(wanted.route.pipe))
+
+
+def _qmail_queue(wanted: Wanted) -> Target:
+    return QmailQueue(
+        wanted.rest,
+        base=wanted.base,
+        hostname=wanted.hostname,
+        programs=_programs(wanted.route.pipe),
+    )
+
+
 def _discard(wanted: Wanted) -> Target:
     if wanted.rest:
         raise ValueError(f"expected nothing after the colon, found {wanted.rest!r}")
@@ -62,14 +77,16 @@ def _discard(wanted: Wanted) -> Target:
 TARGETS: dict[str, Callable[[Wanted], Target]] = {
     "maildir": _maildir,
     "pipe": _pipe,
+    "sendmail": _sendmail,
+    "qmail-queue": _qmail_queue,
     "discard": _discard,
 }
-NOT_AVAILABLE_YET = frozenset({"file", "lmtp", "smtp", "sendmail", "qmail-queue"})
+NOT_AVAILABLE_YET = frozenset({"file", "lmtp", "smtp"})
 
 # The tables of a route, and the targets that each is for.
 OPTIONS: dict[str, frozenset[str]] = {
     "maildir": frozenset({"maildir"}),
-    "pipe": frozenset({"pipe"}),
+    "pipe": frozenset({"pipe", "sendmail", "qmail-queue"}),
 }
 _DEFAULTS = schema.Route(to="discard:")
 

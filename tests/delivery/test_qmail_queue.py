@@ -1,0 +1,117 @@
+"""The target `qmail-queue:`, against a program that follows qmail-queue(8)."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.delivery.contract import Contract
+from tests.delivery.programs import deliver, python, script
+from tests.delivery.samples import NULL_PATH, delivery, recipient
+
+from gatepost.config.schema import Route
+from gatepost.delivery.arguments import ValueRefusedError
+from gatepost.delivery.program import NOT_NOW, End
+from gatepost.delivery.qmail_queue import ADDRESS_TOO_LONG, MEANINGS, REFUSED, QmailQueue, failure
+from gatepost.delivery.registry import make_target
+from gatepost.delivery.target import DeliveryError
+from gatepost.model.address import Address
+
+# The message first, to its end, then the envelope; queued only when both are whole.
+QUEUE = r"""
+import os, shutil, sys
+name = f"{os.path.dirname(sys.argv[0])}/{os.getpid()}"
+with open(0, "rb") as message, open(f"{name}.part", "wb") as file:
+    shutil.copyfileobj(message, file)
+with open(1, "rb", closefd=False) as descriptor:
+    envelope = descriptor.read()
+if not envelope.endswith(b"\0\0"):
+    sys.exit(54)
+sender, *recipients = envelope[:-2].split(b"\0")
+if sender[:1] != b"F" or not all(one[:1] == b"T" for one in recipients):
+    sys.exit(91)
+with open(f"{name}.envelope", "wb") as file:
+    file.write(envelope)
+os.rename(f"{name}.part", f"{name}.whole")
+"""
+
+
+def target(base, command):
+    return make_target(Route(to=f"qmail-queue:{command}"), base=base, hostname="mx.example.com")
+
+
+def queued(base, what):
+    assert deliver(target(base, python(base, QUEUE)), what) is None
+    (envelope,) = (path.read_bytes() for path in base.glob("*.envelope"))
+    return envelope.decode()
+
+
+class TestContract(Contract):
+    one_copy = True
+
+    def target(self, base):
+        return target(base, python(base, QUEUE))
+
+    def kept(self, base):
+        read = (path.read_bytes() for path in sorted(base.glob("*.whole")))
+        return [content.replace(b"\n", b"\r\n") for content in read]
+
+
+def test_the_envelope(tmp_path):
+    people = recipient("A+x@example.com"), recipient(r'"a\"b@c"@example.com'), recipient("Admin")
+    assert queued(tmp_path, delivery(*people)).split("\0") == [
+        "Fsender@example.net",
+        "TA+x@example.com",
+        'Ta"b@c@example.com',
+        "TAdmin@mx.example.com",
+        "",
+        "",
+    ]
+
+
+def test_the_null_path(tmp_path):
+    what = delivery(recipient("a@example.com"), sender=NULL_PATH)
+    assert queued(tmp_path, what) == "F\0Ta@example.com\0\0"
+
+
+def test_a_long_envelope(tmp_path):
+    people = [recipient(f"{'x' * 200}{number}@example.com") for number in range(2000)]
+    assert queued(tmp_path, delivery(*people)).count("\0T") == 2000
+
+
+@given(st.lists(st.text(), min_size=1, max_size=3), st.text())
+def test_no_address_adds_to_the_envelope(locals_, sender):
+    people = [recipient("a@example.com") for _ in locals_]
+    for person, local in zip(people, locals_, strict=True):
+        person.address = Address(local, "example.com")
+    made = QmailQueue("/x", base=Path("/"), hostname="h", programs=None)
+    try:
+        envelope = b"".join(made._envelope(delivery(*people, sender=Address(sender, "x.example"))))
+    except ValueRefusedError:
+        return
+    first, *rest = envelope.removesuffix(b"\0\0").decode().split("\0")
+    assert first == f"F{sender}@x.example"
+    assert rest == [f"T{local}@example.com" for local in locals_]
+
+
+@pytest.mark.parametrize("status", [51, 53, 54, 62, 71, 73, 81, 91, 1, 10, 41, 111, -9])
+def test_temporary(status):
+    error = failure("prog", End(status, "said"))
+    assert (error.permanent, error.reply, error.text) == (False, None, NOT_NOW)
+    how = f"signal {-status}" if status < 0 else f"exit status {status}"
+    meant = f" ({MEANINGS[status]})" if status in MEANINGS else ""
+    assert error.detail == f"qmail-queue: prog: {how}{meant}: said"
+
+
+@pytest.mark.parametrize(
+    ("status", "reply"), [(11, ADDRESS_TOO_LONG), (12, REFUSED), (31, REFUSED), (40, REFUSED)]
+)
+def test_permanent(status, reply):
+    error = failure("prog", End(status, ""))
+    assert (error.permanent, error.reply, error.text) == (True, reply, reply.text)
+
+
+def test_its_answer_is_for_all(tmp_path):
+    people = recipient("a@example.com"), recipient("b@example.com")
+    with pytest.raises(DeliveryError, match=r"exit status 53 \(write error, such as a full disk\)"):
+        deliver(target(tmp_path, script(tmp_path, "exit 53")), delivery(*people))
