@@ -6,6 +6,7 @@ import pytest
 from tests.server.loopback import config
 from tests.server.supervised import eventually
 
+from gatepost.counts.board import Board
 from gatepost.server.control import Word
 from gatepost.server.listener import bind
 from gatepost.server.process import ABORT_GRACE, WorkerProcess
@@ -16,11 +17,13 @@ LIMIT = 10.0
 @pytest.fixture
 def process(tmp_path):
     made = config(tmp_path)
+    board = Board()
     with bind(made.listen[0].address, tmp_path) as sock:
-        started = WorkerProcess(made, [[sock]])
+        started = WorkerProcess(made, [[sock]], board)
     yield started
     started.kill()
     eventually(started.ended)
+    board.close()
 
 
 def heard(process, condition):

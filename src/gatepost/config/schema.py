@@ -244,15 +244,50 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         int,
         Key(
             whole(1, 1_000_000),
-            "Connections at a time from one client address.",
+            "Connections at a time from one client address, over all workers.",
             "Postfix opens at most 20 to one destination; it takes 20 clients to fill a worker.",
         ),
     ] = 50
+    connections_per_network: Annotated[
+        int,
+        Key(
+            whole(1, 1_000_000),
+            "The same from one network: a /24 of IPv4, a /64 of IPv6.",
+            "Three addresses' worth: mail providers send from several neighbours, and whoever has"
+            " a whole network should not have a place for each of its addresses.",
+        ),
+    ] = 150
+    connection_rate_per_ip: Annotated[
+        int,
+        Key(
+            whole(1, 1_000_000),
+            "New connections in a minute from one client address, over all workers.",
+            "Five a second: a busy sender reuses its connections, and mox allows as many.",
+        ),
+    ] = 300
+    connection_rate_per_network: Annotated[
+        int,
+        Key(
+            whole(1, 1_000_000),
+            "The same from one network: a /24 of IPv4, a /64 of IPv6.",
+            "Three addresses' worth, as for connections at a time.",
+        ),
+    ] = 900
+    exempt: Annotated[
+        Sequence[IPv4Network | IPv6Network],
+        Key(
+            Items(texts.NETWORK),
+            "Networks whose connections are not counted by these four limits.",
+            "This machine: behind a balancer, a tunnel or a mail server here everybody has its"
+            " address, and would be refused with everybody else.",
+        ),
+    ] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
     command_timeout: Annotated[
         float,
         Key(
             duration("100ms", "1h"),
-            "The wait for the next command.",
+            "The wait for the next command, from the last reply to the end of its line; also for a"
+            " client to take its replies.",
             "RFC 5321 s4.5.3.2.7: at least 5 minutes.",
         ),
     ] = parse_duration("5m")
@@ -269,11 +304,30 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         float,
         Key(
             duration("100ms", "1h"),
-            "The wait for the next piece of a message.",
+            "The time a message may fall behind `min_data_rate`; so also the wait for its next"
+            " piece.",
             "RFC 5321 s4.5.3.2.5 has senders wait 3 minutes for a buffer, s4.5.3.2.6 10 minutes"
             " for the end: slow, but alive.",
         ),
     ] = parse_duration("10m")
+    min_data_rate: Annotated[
+        int,
+        Key(
+            whole(1, 1_000_000),
+            "Octets a second a message has to come with, once `data_timeout` is used up.",
+            "As Postfix's smtpd_min_data_rate: a tenth of an old modem, and still too much for"
+            " whoever would hold many places at little cost.",
+        ),
+    ] = 500
+    session_timeout: Annotated[
+        float,
+        Key(
+            duration("1s", "7d"),
+            "A session from the greeting to its end, whatever it does.",
+            "Long enough for a message of 25 MiB at 2 KiB a second; nobody needs a connection for"
+            " longer, and no way of being slow that is not thought of holds one for ever.",
+        ),
+    ] = parse_duration("4h")
     proxy_timeout: Annotated[
         float,
         Key(

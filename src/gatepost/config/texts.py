@@ -109,8 +109,10 @@ def _certificate_name(value: str) -> str:
     return parse_domain(value)
 
 
-def _network(value: str) -> IPv4Network | IPv6Network:
-    return ip_network(value)
+def _network(value: object) -> IPv4Network | IPv6Network:
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    return ip_network(value if isinstance(value, str) else "")
 
 
 def _matching(pattern: re.Pattern[str], value: str) -> str:
@@ -152,7 +154,7 @@ PATH_OR_NONE = text(
 )
 USER = text('the name of a system user, or ""', lambda value: _matching(_USER, value))
 LISTEN_ADDRESS = Scalar(EXPECTED_LISTEN_ADDRESS, _listen_address)
-NETWORK = text('a network such as "192.0.2.0/24" or "2001:db8::/32"', _network)
+NETWORK = Scalar('a network such as "192.0.2.0/24" or "2001:db8::/32"', _network)
 CERTIFICATE_NAME = text('a domain name, "*.example.com" or "*"', _certificate_name)
 DOMAIN_OR_FILE = text(
     'a domain such as "example.com", ".example.com" for those below it, or "file:NAME"',

@@ -10,6 +10,7 @@ Security: orders are a pickle, which can run code; they come from the file the s
 import asyncio
 import faulthandler
 import gc
+import os
 import pickle
 import signal
 import socket
@@ -17,6 +18,7 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 
+from gatepost.counts.board import Seat
 from gatepost.plugin.host import PluginError
 from gatepost.server import logs
 from gatepost.server.control import Channel, Word
@@ -39,6 +41,7 @@ def main() -> int:
     orders: Orders = pickle.load(sys.stdin.buffer)  # noqa: S301 - see Security above
     logs.configure(orders.config.log)
     channel = Channel(_inherited(int(sys.argv[1])))
+    os.set_inheritable(orders.board, False)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_Child(orders, channel).serve())
@@ -83,7 +86,8 @@ class _Child:
         loop.add_reader(self._channel.fileno(), self._hear)
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         sockets = [list(map(_inherited, one)) for one in self._orders.sockets]
-        server = Server(self._orders.config, sockets=sockets)
+        seat = Seat.taken(self._orders.board, self._orders.seat)
+        server = Server(self._orders.config, sockets=sockets, seat=seat)
         stop = asyncio.create_task(self._stop.wait())
         start = asyncio.create_task(server.start())
         await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)

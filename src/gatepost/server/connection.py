@@ -12,8 +12,9 @@ TLS is another transport in the place of the socket's (`gatepost.server.secured`
 with the connection, or when STARTTLS has been answered. Until its handshake is done nothing is
 written, and the session – with the client's greeting still to come – already counts.
 
-There is no timer here: `touched` says when the client last sent something, and the worker looks
-over all connections once a second.
+There is no timer here: `since` says when the client was last answered, and the worker looks over
+all connections once a second. What a client sends is no reason to wait longer for a command: a line
+that never ends comes to the same as silence. Content has a pace to keep (`gatepost.server.pace`).
 
 Security: when the server closes after a refusal it goes on reading – and drops what comes – until
 the client has closed too, or LINGER seconds; otherwise the reset that unread bytes cause could
@@ -27,13 +28,16 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 
 from gatepost.auth.authority import Authority
+from gatepost.config.schema import Limits
 from gatepost.model.reply import Reply
 from gatepost.model.session import Endpoint, Session, TlsFacts
 from gatepost.net.pump import TlsPump
 from gatepost.net.tls import ListenerTls
 from gatepost.plugin.inline import UNFINISHED, finish, first_step
 from gatepost.server.caller import Caller
+from gatepost.server.crowd import Origin
 from gatepost.server.networks import is_within
+from gatepost.server.pace import Pace
 from gatepost.server.secured import SecuredTransport
 from gatepost.session import replies as r
 from gatepost.session.authentication import Authentication
@@ -76,13 +80,16 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_authority",
         "_caller",
+        "_came",
         "_engine",
         "_eof",
         "_lingering",
         "_local",
         "_lost",
         "_may_write",
+        "_pace",
         "_protocol",
+        "_received",
         "_secured",
         "_task",
         "_tls",
@@ -91,7 +98,8 @@ class Connection(asyncio.Protocol):
         "_wire",
         "_worker",
         "host",
-        "touched",
+        "origin",
+        "since",
     )
 
     _transport: asyncio.Transport
@@ -123,8 +131,11 @@ class Connection(asyncio.Protocol):
         self._lost = False
         self._eof = False
         self._turn: asyncio.Handle | None = None
-        self.touched = worker.now
+        self._received = 0
+        self._pace: Pace | None = None
+        self._came = self.since = worker.now
         self.host = ""
+        self.origin: Origin | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client, unless there are too many."""
@@ -203,13 +214,13 @@ class Connection(asyncio.Protocol):
 
     def _begin_tls(self, tls: ListenerTls) -> None:
         """Leave the socket to TLS; `secured` goes on."""
-        self.touched = self._worker.now
+        self.since = self._worker.now
         self._secured = SecuredTransport(TlsPump(tls.context()), self._transport, self)
         self._transport = self._secured
 
     def secured(self, facts: TlsFacts) -> None:
         """Begin the session, or begin it anew: the handshake is done."""
-        self.touched = self._worker.now
+        self.since = self._worker.now
         self._wire.start_tls()
         self._engine.start_tls(facts)
         self._pump()
@@ -218,7 +229,7 @@ class Connection(asyncio.Protocol):
         """Take bytes from the client."""
         if self._lingering:
             return
-        self.touched = self._worker.now
+        self._received += len(data)
         wire = self._wire
         wire.receive_data(data)
         if self._task is None and self._turn is None and self._may_write:
@@ -267,6 +278,8 @@ class Connection(asyncio.Protocol):
                 out.append(wire.send(reply))
         else:
             self._yield()
+        if out:
+            self.since = self._worker.now
         self._write(b"".join(out))
         if event is PAUSED and wire.switching and self._tls and not self._lingering:
             self._begin_tls(self._tls)
@@ -315,7 +328,7 @@ class Connection(asyncio.Protocol):
         if self._lost:
             self._finish()
             return
-        self.touched = self._worker.now
+        self.since = self._worker.now
         if reply is not None:
             self._write(self._wire.send(self._engine.settle(event, reply)))
         self._transport.resume_reading()
@@ -338,7 +351,7 @@ class Connection(asyncio.Protocol):
 
     def _close(self) -> None:
         self._lingering = True
-        self.touched = self._worker.now
+        self.since = self._worker.now
         if self._wire.last_words is r.CLOSING or not self._transport.can_write_eof():
             self._transport.close()
         else:
@@ -348,6 +361,11 @@ class Connection(asyncio.Protocol):
                 self._transport.abort()
                 return
             self._transport.resume_reading()
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it is a host in front, which brings many clients and says who each is."""
+        return self._engine.gate is not None
 
     @property
     def idle(self) -> bool:
@@ -368,20 +386,32 @@ class Connection(asyncio.Protocol):
             self._close()
 
     def sweep(self, now: float) -> None:
-        """Close if the client has been silent for too long; called about once a second."""
-        if self._task is not None:
+        """Close if the client takes too long; called about once a second."""
+        if self._task is not None or self._turn is not None:
             return
         limits = self._worker.policy.limits
-        silent = now - self.touched
-        if self._handshaking:
-            if silent > limits.handshake_timeout:
-                self.abort()
-            return
+        waited = now - self.since
         if self._lingering:
-            if silent > LINGER:
+            if waited > LINGER:
                 self._transport.abort()
-        elif silent > (limits.data_timeout if self._wire.receiving else limits.command_timeout):
+        elif self._handshaking:
+            if waited > limits.handshake_timeout:
+                self.abort()
+        elif now - self._came > limits.session_timeout:
+            self.dismiss(r.SESSION_TOO_LONG)
+        elif self._wire.receiving and self._may_write:
+            if self._overdrawn(now, limits):
+                self.dismiss(r.TIMED_OUT)
+        elif waited > limits.command_timeout:
             self.dismiss(r.TIMED_OUT)
+
+    def _overdrawn(self, now: float, limits: Limits) -> bool:
+        """Whether the message that is coming has taken too long."""
+        tx, pace = self._engine.tx, self._pace
+        if pace is None or pace.tx is not tx:
+            allowance, rate = limits.data_timeout, limits.min_data_rate
+            pace = self._pace = Pace(tx, allowance, rate, self.since, self._received)
+        return pace.overdrawn(now, self._received)
 
     async def settled(self) -> bool:
         """Wait for whatever a command waits for; return whether there was anything."""

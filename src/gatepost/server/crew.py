@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from gatepost.config.schema import Config
+from gatepost.counts.board import Board
 from gatepost.server.control import Word
 from gatepost.server.process import WorkerProcess
 from gatepost.server.reason import reason
@@ -47,10 +48,11 @@ class _Place:
 
 
 class Crew:
-    """Workers and the sockets they accept from. `complete` once all were ready."""
+    """Workers, the sockets they accept from, where they count. `complete` once all were ready."""
 
-    def __init__(self, config: Config, listeners: Sequence[Listener]) -> None:
+    def __init__(self, config: Config, listeners: Sequence[Listener], board: Board) -> None:
         self.config = config
+        self._board = board
         self.listeners = listeners
         self.complete = False
         self.stopped_at: float | None = None
@@ -82,7 +84,7 @@ class Crew:
         shares = [listener.share(place.number, of) for listener in self.listeners]
         place.since = now
         try:
-            place.process = WorkerProcess(self.config, shares)
+            place.process = WorkerProcess(self.config, shares, self._board)
         except OSError as error:
             self._not_started(place, reason(error), now)
 

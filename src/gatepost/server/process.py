@@ -17,10 +17,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import msgspec
 
 from gatepost.config.schema import Config
+from gatepost.counts.board import Board
 from gatepost.server.control import Channel, Word
 from gatepost.server.systemd import VARIABLES
 
@@ -31,19 +33,28 @@ ABORT_GRACE = 1.0
 
 
 class Orders(msgspec.Struct, frozen=True):
-    """What a worker reads when it starts; `sockets` are the descriptors for each listener."""
+    """What a worker reads when it starts.
+
+    `sockets` are the descriptors for each listener, `board` is that of the counters, where the
+    worker has the region `seat`.
+    """
 
     config: Config
     sockets: list[list[int]]
+    board: int
+    seat: int
 
 
 class WorkerProcess:
     """A worker; `ready` once it accepts connections, `failure` says why it could not.
 
-    Raises OSError when no process can be started.
+    It has a region of `board` from now until `ended`. Raises OSError when no process can be
+    started.
     """
 
-    def __init__(self, config: Config, sockets: Sequence[Sequence[socket.socket]]) -> None:
+    def __init__(
+        self, config: Config, sockets: Sequence[Sequence[socket.socket]], board: Board
+    ) -> None:
         descriptors = [[sock.fileno() for sock in some] for some in sockets]
         ours, theirs = socket.socketpair()
         self.ready = False
@@ -52,9 +63,15 @@ class WorkerProcess:
         self._asked: float | None = None
         self._next_ping = 0.0
         self._aborted: float | None = None
-        with ours, theirs:
-            self._popen = _start(Orders(config, descriptors), theirs.fileno())
+        self._board = board
+        with ours, theirs, ExitStack() as undo:
+            self._seat = board.claim()
+            undo.callback(board.release, self._seat)
+            self._popen = _start(
+                Orders(config, descriptors, board.file, self._seat), theirs.fileno()
+            )
             self.channel = Channel(ours.dup())
+            undo.pop_all()
 
     @property
     def pid(self) -> int:
@@ -107,6 +124,7 @@ class WorkerProcess:
             return False
         self.hear()
         self.channel.close()
+        self._board.release(self._seat)
         return True
 
     @property
@@ -129,6 +147,6 @@ def _start(orders: Orders, channel: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 - ourselves
             [sys.executable, "-P", "-m", "gatepost.server.child", str(channel)],
             stdin=file,
-            pass_fds=[channel, *(one for some in orders.sockets for one in some)],
+            pass_fds=[channel, orders.board, *(one for some in orders.sockets for one in some)],
             env={key: text for key, text in os.environ.items() if key not in VARIABLES},
         )

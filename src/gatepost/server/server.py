@@ -18,6 +18,7 @@ from typing import Self
 import structlog
 
 from gatepost.config.schema import Config, Listen
+from gatepost.counts.board import Seat
 from gatepost.lists.entry import LineError
 from gatepost.lists.source import Change
 from gatepost.lists.watch import ListWatcher
@@ -43,8 +44,9 @@ class Server:
 
     `patience` is how many seconds a stop waits for messages that are on their way, None for the
     configuration's `stop_timeout`. `sockets` has the open sockets of each listener, for who has
-    bound them already; they are closed in the end. `addresses` are (protocol, address) pairs once
-    it has started.
+    bound them already; they are closed in the end. `seat` is where connections are counted, None
+    where no other process has to see that. `addresses` are (protocol, address) pairs once it has
+    started.
     """
 
     def __init__(
@@ -55,12 +57,14 @@ class Server:
         *,
         patience: float | None = None,
         sockets: Sequence[Sequence[socket.socket]] | None = None,
+        seat: Seat | None = None,
     ) -> None:
         self._config = config
         self._plugins = plugins
         self._clock = clock
         self._patience = config.server.stop_timeout if patience is None else patience
         self._sockets = sockets
+        self._seat = seat
         self._listeners: list[asyncio.AbstractServer] = []
         self._worker: Worker | None = None
         self._stack = AsyncExitStack()
@@ -85,7 +89,8 @@ class Server:
             watcher.start()
             stack.push_async_callback(watcher.stop)
             tls = await self._certificates(stack)
-            worker = Worker(policy, lenient_paths=self._config.smtp.lenient_paths)
+            lenient = self._config.smtp.lenient_paths
+            worker = Worker(policy, lenient_paths=lenient, seat=self._seat)
             stack.push_async_callback(worker.drain, self._patience)
             await self._listen(worker, tls, stack)
             self._worker = worker

@@ -31,6 +31,7 @@ import structlog
 from gatepost.config.load import load
 from gatepost.config.problem import ConfigError
 from gatepost.config.schema import Config
+from gatepost.counts.board import Board
 from gatepost.server import logs, systemd
 from gatepost.server.control import Word
 from gatepost.server.crew import Crew, CrewError, workers
@@ -58,7 +59,8 @@ class Supervisor:
     def __init__(self, config: Config, file: Path) -> None:
         self._file = file
         self._sockets = Sockets()
-        self._crew = Crew(config, ())
+        self._board = Board()
+        self._crew = Crew(config, (), self._board)
         self._next: Crew | None = None
         self._retired: list[Crew] = []
         self._signals: list[int] = []
@@ -77,13 +79,14 @@ class Supervisor:
         before = {number: signal.getsignal(number) for number in _HANDLED}
         config = self._crew.config
         try:
-            self._crew = Crew(config, self._sockets.listen(config, workers(config)))
+            self._crew = Crew(config, self._sockets.listen(config, workers(config)), self._board)
             become(config.server.user)
             self._supervise()
         finally:
             for crew in self._crews():
                 crew.kill()
             self._sockets.keep(())
+            self._board.close()
             for number, handler in before.items():
                 signal.signal(number, handler)
         again = [number for number in self._signals if number in _STOP]
@@ -199,7 +202,7 @@ class Supervisor:
         else:
             if self._next is not None:
                 self._retire(self._next, Word.STOP, now)
-            self._next = Crew(config, listeners)
+            self._next = Crew(config, listeners, self._board)
 
     def _check_user(self, config: Config) -> None:
         now, then = self._crew.config.server.user, config.server.user

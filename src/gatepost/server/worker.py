@@ -6,7 +6,11 @@ from collections.abc import Awaitable
 from itertools import count
 from typing import TYPE_CHECKING
 
+import structlog
+
+from gatepost.counts.board import Seat
 from gatepost.model.reply import Reply
+from gatepost.server.crowd import Crowd
 from gatepost.session import replies as r
 from gatepost.session.policy import Policy
 from gatepost.wire.smtp.path import LENIENT, STRICT
@@ -19,15 +23,19 @@ if TYPE_CHECKING:
 # How often silent connections are looked for, in seconds.
 SWEEP = 1.0
 
+_log = structlog.get_logger("gatepost.server")
+
 
 class Worker:
     """Connections and what they share; `expected` are those that have to say first whose they are.
 
     `now` is the event loop's time, at most SWEEP seconds old: good enough for time-outs and free
-    to read.
+    to read. `seat` is where connections are counted, None where no other worker has to see that.
     """
 
-    def __init__(self, policy: Policy, *, lenient_paths: bool = False) -> None:
+    def __init__(
+        self, policy: Policy, *, lenient_paths: bool = False, seat: Seat | None = None
+    ) -> None:
         limits = policy.limits
         self.policy = policy
         self.wire_limits = WireLimits(limits.command_line, limits.message_size)
@@ -37,7 +45,9 @@ class Worker:
         self.draining = False
         self.connections: set[Connection] = set()
         self.expected: set[Arrival] = set()
-        self._by_host: dict[str, int] = {}
+        self._crowd = Crowd(limits, seat or Seat.alone())
+        self._refused = 0
+        self._refused_last = ("", "")
         self._tasks: set[asyncio.Future[None]] = set()
         self._empty = asyncio.Event()
         self._prefix = os.urandom(4).hex()
@@ -50,15 +60,19 @@ class Worker:
 
     def admit(self, connection: "Connection") -> Reply | None:
         """Take note of a connection; return the refusal if there are too many."""
-        limits = self.policy.limits
         self.connections.add(connection)
-        of_host = self._by_host.get(connection.host, 0) + 1
-        self._by_host[connection.host] = of_host
+        origin = None if connection.trusted else self._crowd.origin(connection.host)
+        connection.origin = origin
+        beyond = "" if origin is None else self._crowd.enter(origin, self.now)
         if self.draining:
             return r.SHUTTING_DOWN
-        if len(self.connections) > limits.connections or of_host > limits.connections_per_ip:
-            return r.TOO_MANY_CONNECTIONS
-        return None
+        if len(self.connections) > self.policy.limits.connections:
+            beyond = "connections"
+        if not beyond:
+            return None
+        self._refused += 1
+        self._refused_last = (connection.host, beyond)
+        return r.TOO_MANY_CONNECTIONS
 
     def expect(self, arrival: "Arrival") -> bool:
         """Take note of a connection that has to say whose it is; return False if it has no place.
@@ -81,11 +95,10 @@ class Worker:
     def forget(self, connection: "Connection") -> None:
         """Take note that a connection is gone."""
         self.connections.discard(connection)
-        left = self._by_host[connection.host] - 1
-        if left:
-            self._by_host[connection.host] = left
-        else:
-            del self._by_host[connection.host]
+        origin = connection.origin
+        if origin is not None:
+            self._crowd.leave(origin)
+            connection.origin = None
         if not self.connections:
             self._empty.set()
 
@@ -102,6 +115,14 @@ class Worker:
             connection.sweep(self.now)
         for arrival in tuple(self.expected):
             arrival.sweep(self.now)
+        self._report_refused()
+
+    def _report_refused(self) -> None:
+        """Log what was refused since the last time: one line, however many there were."""
+        if self._refused:
+            last, limit = self._refused_last
+            _log.warning("connections refused", count=self._refused, last=last, limit=limit)
+            self._refused = 0
 
     async def emptied(self, patience: float) -> None:
         """Wait until there is no connection, or `patience` seconds."""
