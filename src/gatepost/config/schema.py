@@ -599,6 +599,62 @@ class Route(
     ] = "nobody"
 
 
+class Queue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[queue]`: mail that was answered 250 and is not delivered yet. Durations in seconds."""
+
+    retry: Annotated[
+        Sequence[float],
+        Key(
+            Items(duration("1s", "7d")),
+            "The waits after each attempt that failed; the last one is repeated. One in ten more or"
+            " less, by chance.",
+            "RFC 5321 s4.5.4.1 wants half an hour or more in the long run, and sooner at first:"
+            " most failures are a restart or greylisting.",
+        ),
+    ] = tuple(map(parse_duration, ("1m", "5m", "15m", "30m", "1h", "2h")))
+    expire: Annotated[
+        float,
+        Key(
+            duration("1m", "365d"),
+            "When a message that came now is given up.",
+            "RFC 5321 s4.5.4.1: at least 4 to 5 days, so that a host may be away over a weekend.",
+        ),
+    ] = parse_duration("5d")
+    delay_notice: Annotated[
+        float,
+        Key(
+            duration("0s", "365d"),
+            "After how long its sender is told, once, that a message is late; 0s is never.",
+            "As sendmail: half a working day. Only those who may have notices at all are told.",
+        ),
+    ] = parse_duration("4h")
+    concurrency: Annotated[
+        int,
+        Key(
+            whole(1, 10_000),
+            "Deliveries at a time, per worker.",
+            "As Postfix's default_process_limit: enough to keep many slow hosts busy.",
+        ),
+    ] = 100
+    concurrency_per_destination: Annotated[
+        int,
+        Key(
+            whole(1, 10_000),
+            "Of these, to one next hop.",
+            "As Postfix's default_destination_concurrency_limit: hosts refuse more.",
+        ),
+    ] = 20
+    spool_size: Annotated[
+        int,
+        Key(
+            size("1MiB", "64TiB"),
+            "One spool file, of which each worker has one; then mail is answered 452.",
+            "Days of mail for most, and less than a disk: what fills it up must not fill the"
+            " system's.",
+        ),
+    ] = parse_size("10GiB")
+
+
 class PluginUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[[plugin]]`: one plugin to run; they are asked in the order written."""
 
@@ -661,6 +717,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     recipients: Annotated[Recipients, Key(Table(Recipients), "Whose mail is taken.")] = Recipients()
     traps: Annotated[Traps, Key(Table(Traps), "Traps, and what they do.")] = Traps()
     route: Annotated[Sequence[Route], Key(Items(Table(Route)), "Where accepted mail goes.")] = ()
+    queue: Annotated[Queue, Key(Table(Queue), "Mail that is not delivered yet.")] = Queue()
     plugin: Annotated[
         Sequence[PluginUse], Key(Items(Table(PluginUse)), "The plugins, in order.")
     ] = ()

@@ -141,7 +141,7 @@ def test_a_held_recipient_is_not_taken(store):
     settle(store, Settlement(work.message, ["one"], held=held))
     assert take(store, NOW + HORIZON) == []
     with committed(store):
-        assert store.elapsed(NOW + 5, NOW + HORIZON).works == []
+        assert store.elapsed(NOW + 5, NOW + HORIZON, 9).works == []
     assert [row[4] for row in rows(store, "recipient")] == [None]
 
 
@@ -176,21 +176,21 @@ def test_a_clock_that_jumps_back_stops_nothing(store):
     long_before = NOW - 10 * HORIZON
     assert len(take(store, long_before)) == 1
     with committed(store):
-        assert len(store.elapsed(long_before, long_before + HORIZON).works) == 1
+        assert len(store.elapsed(long_before, long_before + HORIZON, 9).works) == 1
 
 
 def test_events_come_in_their_order(store):
     numbers = put(store, *[parcel(event=NOW + at) for at in (30, 10, 20)])
     with committed(store):
-        assert messages(store.elapsed(NOW + 20, NOW + HORIZON).works) == [numbers[1], numbers[2]]
+        assert messages(store.elapsed(NOW + 20, NOW + HORIZON, 9).works) == [numbers[1], numbers[2]]
 
 
 def test_an_event_can_be_moved(store):
     (number,) = put(store, parcel(event=NOW))
     settle(store, Settlement(number, [], event=NOW + 50))
     with committed(store):
-        assert store.elapsed(NOW + 49, NOW + HORIZON).works == []
-        assert messages(store.elapsed(NOW + 50, NOW + HORIZON).works) == [number]
+        assert store.elapsed(NOW + 49, NOW + HORIZON, 9).works == []
+        assert messages(store.elapsed(NOW + 50, NOW + HORIZON, 9).works) == [number]
 
 
 def test_notices_are_put_together_with_what_they_are_about(store):

@@ -6,6 +6,7 @@ and the bytes of a PROXY header are not kept: nobody asks for them once the sess
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -57,7 +58,7 @@ class NewRecipient(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-class QueuedRecipient(msgspec.Struct, frozen=True):
+class QueuedRecipient(msgspec.Struct, frozen=True, eq=False):
     """A recipient in the spool: its row's number, and what the last attempt came to."""
 
     id: int
@@ -153,6 +154,7 @@ class Work(msgspec.Struct, frozen=True, eq=False):
     size: int
     received: float
     expires: float
+    event: float | None
     destination: str
     recipients: Sequence[QueuedRecipient]
     first: bytes = b""
@@ -178,8 +180,8 @@ class Held(msgspec.Struct, frozen=True):
 class Settlement(msgspec.Struct, frozen=True, eq=False):
     """What has become of recipients of one message; `parcels` are the notices about it.
 
-    `destinations` are those of the recipients that are named, `event` is when something has to
-    happen next without an attempt, where that has changed.
+    `destinations` are those of the recipients that are named. Where it has changed, `event` is when
+    something has to happen next without an attempt, and `expires` the latest time to give it up.
     """
 
     message: int
@@ -189,3 +191,4 @@ class Settlement(msgspec.Struct, frozen=True, eq=False):
     held: Sequence[Held] = ()
     parcels: Sequence[Parcel] = ()
     event: float | None = None
+    expires: float = math.inf

@@ -33,7 +33,9 @@ Row = tuple[Any, ...]
 
 def salvage(path: Path) -> Iterator[Parcel]:
     """Yield the messages of a file that can be read whole, the oldest first."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, check_same_thread=False
+    )
     try:
         reader = Reader(connection)
         for row, recipients in _with_recipients(connection):

@@ -31,7 +31,8 @@ def settle(
     connection.executemany(_HOLD, [(one.reply, one.reason, one.id) for one in settlement.held])
     if settlement.event is not None:
         connection.execute(
-            "UPDATE message SET event = ? WHERE id = ?", (settlement.event, settlement.message)
+            "UPDATE message SET event = ?, expires = min(expires, ?) WHERE id = ?",
+            (settlement.event, settlement.expires, settlement.message),
         )
     for parcel in settlement.parcels:
         put(connection, marks, parcel, opens)

@@ -17,9 +17,6 @@ from gatepost.delivery.spool.records import Held, Parcel, Settlement, Work
 from gatepost.delivery.spool.settle import elapsed, settle
 from gatepost.delivery.spool.take import Claims, Damage, due_messages, read_message, read_work
 
-# Messages whose time has come that are looked at in one go.
-EVENTS = 100
-
 
 class Taken(msgspec.Struct, frozen=True, eq=False):
     """Work, and what could not be read: that is held now, with the reason."""
@@ -79,9 +76,12 @@ class Store:
             for name, message in found
         )
 
-    def elapsed(self, now: float, horizon: float) -> Taken:
-        """Return messages, for all their queued recipients, whose `event` has come."""
-        messages = elapsed(self.connection, now, horizon, EVENTS)
+    def elapsed(self, now: float, horizon: float, limit: int) -> Taken:
+        """Return messages whose `event` has come, with all their queued recipients.
+
+        A time beyond `horizon` comes from a clock that was wrong, and counts as come.
+        """
+        messages = elapsed(self.connection, now, horizon, limit)
         return self._read(partial(self._read_queued, message) for message in messages)
 
     def _read_queued(self, message: int) -> Work | None:

@@ -125,13 +125,14 @@ def read_work(
 def read_message(connection: sqlite3.Connection, message: int, rows: Sequence[Row]) -> Work:
     """Return a message for the recipients of these rows; raises `Damage`."""
     try:
-        facts, size, received, expires = _envelope(connection, message)
+        facts, size, received, expires, event = _envelope(connection, message)
         return Work(
             message=message,
             facts=records.decode_message(facts),
             size=size,
             received=float(received),
             expires=float(expires),
+            event=event,
             destination=rows[0][2],
             recipients=[_recipient(row) for row in rows],
             first=_first_piece(connection, message),
@@ -142,7 +143,7 @@ def read_message(connection: sqlite3.Connection, message: int, rows: Sequence[Ro
 
 def _envelope(connection: sqlite3.Connection, message: int) -> Row:
     row: Row | None = connection.execute(
-        "SELECT facts, size, received, expires FROM message WHERE id = ?", (message,)
+        "SELECT facts, size, received, expires, event FROM message WHERE id = ?", (message,)
     ).fetchone()
     if row is None:
         raise ValueError("its envelope is gone")

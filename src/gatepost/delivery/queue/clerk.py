@@ -1,0 +1,251 @@
+"""Judges what has become of recipients: done, later, or given up – and then told, or held.
+
+A recipient that is given up leaves the queue if its sender is told of it, or has asked not to be
+(NOTIFY=NEVER). If there is nobody to tell it is held for the administrator. So nothing disappears
+without somebody knowing.
+
+Nothing is written down here but the log: what is judged is handed to the spool.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gatepost.config.units import format_duration
+from gatepost.delivery.queue.letters import Letters, about, fate
+from gatepost.delivery.queue.notice import About, Action
+from gatepost.delivery.queue.schedule import Schedule
+from gatepost.delivery.queue.senders import may_be_told, wants
+from gatepost.delivery.queue.terms import Terms
+from gatepost.delivery.routes import Router
+from gatepost.delivery.spool.records import (
+    Deferred,
+    Held,
+    MessageFacts,
+    NewRecipient,
+    Parcel,
+    QueuedRecipient,
+    RecipientFacts,
+    Settlement,
+    Work,
+    message_facts,
+    recipient_facts,
+)
+from gatepost.delivery.target import DeliveryError
+from gatepost.model.message import Message
+from gatepost.model.reply import Reply
+from gatepost.model.session import Recipient, Transaction
+
+EXPIRED = "4.4.7"  # RFC 3463 s3.5: delivery time expired
+# What is read of a message for a notice about it.
+BEGINNING = 64 * 1024
+
+
+class _Lost(NamedTuple):
+    """A recipient that is given up, with what the sender and what the log is told."""
+
+    facts: RecipientFacts
+    reply: str
+    status: str
+    reason: str
+
+
+class Clerk:
+    """Judges by `terms` and `schedule`; `router` knows where a recipient's mail goes next."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        schedule: Schedule,
+        letters: Letters,
+        router: Router,
+        log: Any,
+    ) -> None:
+        self._terms = terms
+        self._schedule = schedule
+        self._letters = letters
+        self._router = router
+        self._log = log
+
+    @property
+    def horizon(self) -> float:
+        """How far away anything can be that happens to a message, in seconds."""
+        return self._terms.horizon
+
+    def destination(self, recipient: Recipient) -> str:
+        """Return a name for where a recipient's mail goes next, "" where there is no route."""
+        route = self._router.route(recipient)
+        return "" if route is None else route.destination(recipient)
+
+    def accept(
+        self,
+        tx: Transaction,
+        recipients: Sequence[Recipient],
+        message: Message,
+        failures: Mapping[Recipient, DeliveryError],
+        now: float,
+    ) -> list[Parcel]:
+        """Return what to put into the spool for a message that comes, notices included.
+
+        `failures` are the recipients that have been tried already, each with what came of it.
+        """
+        facts = message_facts(tx)
+        kept, lost = list[NewRecipient](), list[_Lost]()
+        for one in recipients:
+            error, known = failures.get(one), recipient_facts(one)
+            if error is not None and error.permanent:
+                lost.append(_lost(known, error))
+            else:
+                kept.append(self._new(one, known, error, now))
+        if not may_be_told(facts):
+            kept += [NewRecipient(one.facts, "", None, 1, one.reply, one.reason) for one in lost]
+        expires, event = self._times(facts, now)
+        size = message.size + sum(map(len, message.added))
+        parcels = [Parcel(facts, kept, message, size, now, expires, event)] if kept else []
+        if lost:
+            original = about(facts, _beginning(message), whole=False, received=now, until=expires)
+            parcels += self._give_up(facts, original, lost, now)
+        return parcels
+
+    def _new(
+        self, one: Recipient, known: RecipientFacts, error: DeliveryError | None, now: float
+    ) -> NewRecipient:
+        destination = self.destination(one)
+        if error is None:
+            return NewRecipient(known, destination, now)
+        due = now + self._schedule.wait(0)
+        return NewRecipient(known, destination, due, 1, str(reply_of(error)), error.detail)
+
+    def _times(self, facts: MessageFacts, now: float) -> tuple[float, float]:
+        """Return when a message expires, and when something has to happen first of all."""
+        expires, delay = now + self._terms.expire, self._terms.delay_notice
+        is_told = delay > 0 and may_be_told(facts)
+        return expires, min(expires, now + delay) if is_told else expires
+
+    def judge(
+        self, work: Work, failures: Mapping[QueuedRecipient, DeliveryError], now: float
+    ) -> Settlement:
+        """Return what has become of a delivery's recipients; those not in `failures` have it."""
+        done = [one for one in work.recipients if one not in failures]
+        deferred, lost = list[Deferred](), dict[int, _Lost]()
+        for one, error in failures.items():
+            if error.permanent:
+                lost[one.id] = _lost(one.facts, error)
+            elif now >= work.expires:
+                lost[one.id] = self._expired(one, error)
+            else:
+                due = now + self._schedule.wait(one.attempts)
+                deferred.append(Deferred(one.id, due, str(reply_of(error)), error.detail))
+        self._note("delivered", work, done)
+        self._note("deferred", work, [one for one in failures if one.id not in lost])
+        return self._settled(work, [one.id for one in done], deferred, lost, now)
+
+    def _note(self, event: str, work: Work, recipients: Sequence[QueuedRecipient]) -> None:
+        if recipients and self._log.is_enabled_for(logging.INFO):
+            addresses = [str(one.facts.address) for one in recipients]
+            self._log.info(event, ref=work.facts.id, recipients=addresses, to=work.destination)
+
+    def late(self, work: Work, now: float) -> Settlement:
+        """Return what becomes of a message because of the time alone: a notice, or its end."""
+        if now >= work.expires:
+            lost = {one.id: self._expired(one, None) for one in work.recipients}
+            return self._settled(work, [], [], lost, now)
+        # Nothing is further away than this, unless a clock was wrong or `expire` was longer.
+        expires = min(work.expires, now + self._terms.expire)
+        is_late = work.event is not None and work.event <= now
+        delayed = [
+            _Lost(one.facts, one.reply, _status(one.reply, "4.0.0"), one.reason)
+            for one in work.recipients
+            if is_late
+        ]
+        parcels = self._tell("delayed", work.facts, _original(work), delayed, now)
+        return Settlement(work.message, (), parcels=parcels, event=expires, expires=expires)
+
+    def _expired(self, one: QueuedRecipient, error: DeliveryError | None) -> _Lost:
+        reply = str(reply_of(error)) if error is not None else one.reply
+        reason = f"not delivered in {format_duration(self._terms.expire)}: {one.reason}"
+        return _Lost(one.facts, reply, EXPIRED, reason)
+
+    def _settled(
+        self,
+        work: Work,
+        done: list[int],
+        deferred: list[Deferred],
+        lost: Mapping[int, _Lost],
+        now: float,
+    ) -> Settlement:
+        told = may_be_told(work.facts)
+        held = [Held(at, one.reply, one.reason) for at, one in lost.items() if not told]
+        parcels = (
+            self._give_up(work.facts, _original(work), list(lost.values()), now) if lost else []
+        )
+        return Settlement(
+            message=work.message,
+            destinations={one.destination for one in work.recipients},
+            done=[*done, *(lost if told else ())],
+            deferred=deferred,
+            held=held,
+            parcels=parcels,
+        )
+
+    def _give_up(
+        self, facts: MessageFacts, original: About, lost: Sequence[_Lost], now: float
+    ) -> list[Parcel]:
+        for one in lost:
+            self._log.warning(
+                "given up" if may_be_told(facts) else "held",
+                ref=facts.id,
+                sender=str(facts.reverse_path),
+                recipient=str(one.facts.address),
+                reply=one.reply,
+                detail=one.reason,
+            )
+        return self._tell("failed", facts, original, lost, now)
+
+    def _tell(
+        self,
+        action: Action,
+        facts: MessageFacts,
+        original: About,
+        lost: Sequence[_Lost],
+        now: float,
+    ) -> list[Parcel]:
+        """Return the notice to a sender who may and wants to have it."""
+        event = _EVENTS[action]
+        fates = [fate(one.facts, one.reply, one.status) for one in lost if wants(one.facts, event)]
+        if not fates or not may_be_told(facts):
+            return []
+        return [self._letters.write(action, original, fates, facts, now)]
+
+
+# RFC 3461 s4.1: what NOTIFY calls it.
+_EVENTS: dict[Action, str] = {"failed": "FAILURE", "delayed": "DELAY"}
+
+
+def reply_of(error: DeliveryError) -> Reply:
+    """Return a failure as a reply: the next hop's, or one with what a client may be told."""
+    code, enhanced = (554, "5.3.0") if error.permanent else (451, "4.3.0")
+    return error.reply or Reply(code, error.text, enhanced)
+
+
+def _lost(known: RecipientFacts, error: DeliveryError) -> _Lost:
+    reply = reply_of(error)
+    return _Lost(known, str(reply), reply.enhanced or f"{reply.code // 100}.0.0", error.detail)
+
+
+def _status(reply: str, default: str) -> str:
+    """Return the enhanced status code of a reply as it is kept, `default` if it has none."""
+    try:
+        return Reply.parse(reply).enhanced or default
+    except ValueError:
+        return default
+
+
+def _original(work: Work) -> About:
+    whole = len(work.first) == work.size
+    return about(work.facts, work.first, whole=whole, received=work.received, until=work.expires)
+
+
+def _beginning(message: Message) -> bytes:
+    with message.open() as file:
+        return file.read(BEGINNING)

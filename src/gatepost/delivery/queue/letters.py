@@ -1,0 +1,100 @@
+"""Notices as messages of the spool's own: from nobody, to a sender, by the router's way.
+
+Limits: RET=FULL is honoured for messages that are no longer than what was read of them anyway.
+"""
+
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+
+from gatepost.delivery.queue.notice import About, Action, Fate, notice
+from gatepost.delivery.queue.terms import Terms
+from gatepost.delivery.routes import Router
+from gatepost.delivery.spool.records import (
+    MessageFacts,
+    NewRecipient,
+    Parcel,
+    RecipientFacts,
+    recipient_facts,
+)
+from gatepost.model.address import NULL_PATH, Address, domain_key, local_key, without_tag
+from gatepost.model.session import Endpoint, Recipient
+from gatepost.wire.smtp.params import decode_xtext
+
+HERE = Endpoint("local")
+
+
+class Letters:
+    """Writes notices; `router` knows the way to a sender."""
+
+    def __init__(self, terms: Terms, router: Router) -> None:
+        self._terms = terms
+        self._router = router
+
+    def write(
+        self, action: Action, about: About, fates: Sequence[Fate], facts: MessageFacts, now: float
+    ) -> Parcel:
+        """Return a notice about recipients of a message; held if there is no way to its sender."""
+        content = notice(action, about, fates, hostname=self._terms.hostname, now=now)
+        return Parcel(
+            facts=self._envelope(facts, now),
+            recipients=[self._to(facts.reverse_path, now)],
+            pieces=[content],
+            size=len(content),
+            received=now,
+            expires=now + self._terms.expire,
+            event=now + self._terms.expire,
+        )
+
+    def _envelope(self, facts: MessageFacts, now: float) -> MessageFacts:
+        international = {} if str(facts.reverse_path).isascii() else {"SMTPUTF8": ""}
+        return MessageFacts(
+            id=f"{facts.id}-{secrets.token_hex(3)}",
+            reverse_path=NULL_PATH,
+            params={"BODY": "8BITMIME"} | international,
+            received=now,
+            session=facts.session,
+            peer=HERE,
+            local=HERE,
+            started=now,
+            helo=self._terms.hostname,
+            extended=True,
+        )
+
+    def _to(self, sender: Address, now: float) -> NewRecipient:
+        local = local_key(sender.local)
+        user = without_tag(local, self._terms.subaddress)
+        recipient = Recipient(sender, {}, user, domain_key(sender.domain))
+        known, route = recipient_facts(recipient), self._router.route(recipient)
+        if route is None:
+            return NewRecipient(known, "", None, reason="no route for the sender")
+        return NewRecipient(known, route.destination(recipient), now)
+
+
+def about(
+    facts: MessageFacts, original: bytes, *, whole: bool, received: float, until: float
+) -> About:
+    """Return what a notice says of the message itself; `whole` is whether `original` is all."""
+    return About(
+        sender=facts.reverse_path,
+        ref=facts.id,
+        envelope=_decoded(facts.params.get("ENVID", "")),
+        received=received,
+        until=until,
+        original=original,
+        full=whole and facts.params.get("RET", "").upper() == "FULL",
+    )
+
+
+def fate(recipient: RecipientFacts, reply: str, status: str) -> Fate:
+    """Return what a notice says of a recipient."""
+    kind, _, address = recipient.params.get("ORCPT", "").partition(";")
+    original = f"{kind};{_decoded(address)}" if address else ""
+    return Fate(recipient.address, original, reply.replace("\n", " / "), status)
+
+
+def _decoded(xtext: str) -> str:
+    """Return what xtext says, "" where it is none (ORCPT of UTF-8 addresses, RFC 6533)."""
+    with suppress(ValueError):
+        return decode_xtext(xtext)
+    return ""

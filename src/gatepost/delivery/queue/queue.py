@@ -1,0 +1,193 @@
+"""The queue of one worker: its own spool file, and those that nobody else looks after.
+
+Theory of operation
+-------------------
+What comes is put into the worker's own file. Once in a while the folder is searched for files whose
+owner is gone – a worker that crashed, or one of a reload with more workers before – and they are
+adopted: run beside the own one, and removed when the last message has left them.
+
+Limits: a file with held messages stays; each is a thread and three open files.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from gatepost.config import schema
+from gatepost.delivery.queue.clerk import Clerk
+from gatepost.delivery.queue.gate import Gate
+from gatepost.delivery.queue.letters import Letters
+from gatepost.delivery.queue.runner import Runner
+from gatepost.delivery.queue.schedule import Schedule
+from gatepost.delivery.queue.terms import Terms
+from gatepost.delivery.routes import Router
+from gatepost.delivery.spool.database import not_spooled
+from gatepost.delivery.spool.folder import Claimed, claim, orphans
+from gatepost.delivery.spool.opening import Opener
+from gatepost.delivery.spool.records import Parcel
+from gatepost.delivery.spool.salvage import salvage
+from gatepost.delivery.spool.store import Store
+from gatepost.delivery.spool.writer import Writer
+from gatepost.delivery.target import DeliveryError
+from gatepost.model.message import Message
+from gatepost.model.session import Recipient, Transaction
+from gatepost.plugin.clock import Clock
+
+# How often due work, and what an administrator has changed, is looked for, in seconds.
+TICK = 1.0
+# How often files without an owner are looked for, in ticks: a worker that crashed is replaced after
+# a second, and should find its own file.
+ADOPT = 3
+# Messages of a damaged file that are put into the new one together.
+SALVAGED = 50
+
+_log = structlog.get_logger("gatepost.queue")
+
+
+class _Running(NamedTuple):
+    claimed: Claimed
+    runner: Runner
+
+
+class Queue:
+    """Keeps mail in `folder` and delivers it by the routes of `router`, as `config` says.
+
+    `hostname` is who sends notices; `subaddress` separates user and tag in a sender's address.
+    """
+
+    def __init__(
+        self,
+        config: schema.Queue,
+        folder: Path,
+        router: Router,
+        clock: Clock,
+        *,
+        hostname: str,
+        subaddress: str,
+    ) -> None:
+        schedule = Schedule(config.retry)
+        terms = Terms(hostname, config.expire, config.delay_notice, subaddress)
+        self._folder = folder
+        self._router = router
+        self._clock = clock
+        self._gate = Gate(
+            schedule, total=config.concurrency, each=config.concurrency_per_destination
+        )
+        self._clerk = Clerk(terms, schedule, Letters(terms, router), router, _log.bind())
+        self._opener = Opener(
+            self._damaged, size=config.spool_size, horizon=schedule.longest, opens=self._gate.opens
+        )
+        self._own: Runner | None = None
+        self._running: list[_Running] = []
+        self._keeper: asyncio.Task[None] | None = None
+        self._salvaging: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Open a file and begin to deliver.
+
+        Raises OSError, sqlite3.Error or `VersionError`, and then leaves nothing behind.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._own = await self._run(await asyncio.to_thread(claim, self._folder))
+        self._keeper = self._loop.create_task(self._keep(), name="queue keeper")
+
+    async def stop(self, patience: float) -> None:
+        """Begin no delivery, wait `patience` seconds for those that are on their way, and end."""
+        for task in (self._keeper, *self._salvaging):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+        await asyncio.gather(*(one.runner.stop(patience) for one in self._running))
+        for one in self._running:
+            one.claimed.release()
+        self._running.clear()
+
+    async def put(
+        self,
+        tx: Transaction,
+        recipients: Sequence[Recipient],
+        message: Message,
+        failures: Mapping[Recipient, DeliveryError] | None = None,
+    ) -> None:
+        """Keep a message for recipients of a transaction; it is durable when this returns.
+
+        `failures` are those of them that have been tried already: one that may be tried again is,
+        later; of one that may not the sender is told, or the administrator. Raises `DeliveryError`,
+        and then keeps nothing.
+        """
+        assert self._own is not None
+        parcels = self._clerk.accept(tx, recipients, message, failures or {}, self._clock.time())
+        try:
+            await self._own.writer.submit(partial(_put_all, parcels))
+        except (sqlite3.Error, OSError) as error:
+            raise not_spooled(error) from error
+        self._own.wake()
+
+    async def _run(self, claimed: Claimed) -> Runner:
+        try:
+            store = await asyncio.to_thread(self._opener.open, claimed.path)
+        except BaseException:
+            claimed.release()
+            raise
+        writer = Writer(store, self._opener.replace)
+        runner = Runner(writer, self._gate, self._clerk, self._router, self._clock)
+        runner.start()
+        self._running.append(_Running(claimed, runner))
+        return runner
+
+    async def _keep(self) -> None:
+        turn = 0
+        while True:
+            await asyncio.sleep(TICK)
+            turn += 1
+            for one in self._running:
+                one.runner.tick()
+            if turn % ADOPT == 0:
+                try:
+                    await self.adopt()
+                except Exception:  # noqa: BLE001 - one file must not stop the others
+                    _log.exception("queue not looked after", folder=str(self._folder))
+
+    async def adopt(self) -> None:
+        """Leave adopted files that are empty, and take up those that nobody owns."""
+        for one in self._running[1:]:
+            if one.runner.is_idle and await one.runner.writer.submit(Store.is_empty):
+                self._running.remove(one)
+                await one.runner.stop(0)
+                one.claimed.remove()
+        for claimed in await asyncio.to_thread(list, orphans(self._folder)):
+            _log.info("spool file adopted", file=str(claimed.path))
+            await self._run(claimed)
+
+    def _damaged(self, place: Path) -> None:
+        """Have what can be read of a damaged file put back; called in any thread."""
+        self._loop.call_soon_threadsafe(self._begin_to_salvage, place)
+
+    def _begin_to_salvage(self, place: Path) -> None:
+        task = self._loop.create_task(self._salvage(place))
+        self._salvaging.add(task)
+        task.add_done_callback(self._salvaging.discard)
+
+    async def _salvage(self, place: Path) -> None:
+        assert self._own is not None
+        parcels, count = salvage(place), 0
+        try:
+            while some := await asyncio.to_thread(list, islice(parcels, SALVAGED)):
+                await self._own.writer.submit(partial(_put_all, some))
+                self._own.wake()
+                count += len(some)
+        except Exception:  # noqa: BLE001 - a damaged file may be wrong in any way
+            _log.exception("spool file not salvaged", file=str(place), messages=count)
+        else:
+            _log.warning("spool file salvaged", file=str(place), messages=count)
+
+
+def _put_all(parcels: Sequence[Parcel], store: Store) -> None:
+    for one in parcels:
+        store.put(one)

@@ -1,0 +1,197 @@
+"""Runs one spool file: takes due work, has it delivered, writes down what came of it.
+
+Theory of operation
+-------------------
+`wake` asks for a turn: after a put, after a delivery, and once a second for what has become due and
+what an administrator has changed. A turn takes as much work as the gate has room for and starts a
+task for each. Work is in `_busy` from then until its settlement is committed, and so cannot be
+taken twice. If the settlement cannot be written – the disk is full – the message stays in the file
+as it was, and comes again.
+
+A cancelled delivery settles nothing: nobody knows what the target has, so it comes again.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+
+from gatepost.delivery.queue.attempt import Failures, attempt
+from gatepost.delivery.queue.clerk import Clerk
+from gatepost.delivery.queue.gate import Gate
+from gatepost.delivery.routes import Router
+from gatepost.delivery.spool.records import Work
+from gatepost.delivery.spool.store import Store, Taken
+from gatepost.delivery.spool.writer import Writer
+from gatepost.delivery.target import DeliveryError
+from gatepost.plugin.clock import Clock
+
+_log = structlog.get_logger("gatepost.queue")
+
+# Messages whose time has come that are looked at in one turn.
+EVENTS = 100
+# After an error of the spool's own nothing is tried for so long, in seconds.
+PAUSE = 5.0
+
+
+class Runner:
+    """Delivers what is in the file of `writer`."""
+
+    def __init__(
+        self, writer: Writer, gate: Gate, clerk: Clerk, router: Router, clock: Clock
+    ) -> None:
+        self.writer = writer
+        self._gate = gate
+        self._clerk = clerk
+        self._router = router
+        self._clock = clock
+        self._busy: set[tuple[int, str]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wanted = asyncio.Event()
+        self._ticked = True
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to take work."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="queue runner")
+        self.wake()
+
+    def wake(self) -> None:
+        """Have it look for work soon."""
+        self._wanted.set()
+
+    def tick(self) -> None:
+        """Have it look for work, and for what time has decided; to be called once a second."""
+        self._ticked = True
+        self.wake()
+
+    async def stop(self, patience: float) -> None:
+        """Take no more, wait `patience` seconds for deliveries to end, and close the file."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=patience)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self.writer.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way."""
+        return not self._busy
+
+    async def _run(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                await self.turn()
+            except Exception:  # noqa: BLE001 - the queue must outlive a full disk and its own faults
+                _log.exception("queue failed", file=str(self.writer.store.path))
+                await asyncio.sleep(PAUSE)
+
+    async def turn(self) -> None:
+        """Start what is due and has room, and once a second end what is too old."""
+        now = self._clock.time()
+        total = self._gate.free
+        if total > 0:
+            store, taken = await self._writer_does(lambda store: store.take(now, total, self))
+            for work in taken.works:
+                self._start(work, store, now)
+        if self._ticked:
+            self._ticked = False
+            await self._look_at_the_time(now)
+
+    async def _writer_does(self, question: Callable[[Store], Taken]) -> tuple[Store, Taken]:
+        """Return which store has answered, and what; what it could not read is logged."""
+        store, taken = await self.writer.submit(lambda store: (store, question(store)))
+        for damage in taken.damaged:
+            _log.error("message damaged, held", file=str(store.path), problem=str(damage))
+        return store, taken
+
+    def _start(self, work: Work, store: Store, now: float) -> None:
+        if not self._gate.free or self.room(work.destination, now) <= 0:
+            return  # another file's work was faster
+        self._busy.add((work.message, work.destination))
+        self._gate.enter(work.destination)
+        task = asyncio.get_running_loop().create_task(self._deliver(work, store))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, work: Work, store: Store) -> None:
+        try:
+            if not await self._moved(work, store):
+                failures = await attempt(work, self._router, store.reader)
+                await self._settle(work, failures, store)
+        except Exception:  # noqa: BLE001 - what is not written down comes again
+            _log.exception("not settled", ref=work.facts.id)
+            await asyncio.sleep(PAUSE)
+        finally:
+            self._busy.discard((work.message, work.destination))
+            self._gate.leave(work.destination)
+            self.wake()
+
+    async def _moved(self, work: Work, store: Store) -> bool:
+        """Put recipients where the routes send them now; return whether any has moved."""
+        moves: dict[str, list[int]] = {}
+        for one in work.recipients:
+            name = self._clerk.destination(one.recipient())
+            if name not in {"", work.destination}:
+                moves.setdefault(name, []).append(one.id)
+        for name, ids in moves.items():
+            await self._write(store, partial(Store.move, ids=ids, old=work.destination, new=name))
+        return bool(moves)
+
+    async def _settle(self, work: Work, failures: Failures, store: Store) -> None:
+        now = self._clock.time()
+        if len(failures) == len(work.recipients) and all(map(_unanswered, failures.values())):
+            self._gate.failed(work.destination, now)
+        else:
+            self._gate.answered(work.destination)
+        settlement = self._clerk.judge(work, failures, now)
+        await self._write(store, partial(Store.settle, settlement=settlement))
+        if settlement.parcels:
+            self.wake()
+
+    async def _write(self, store: Store, job: Callable[[Store], None]) -> None:
+        """Do a job in the store it is about; in one that has replaced it numbers mean others."""
+        await self.writer.submit(lambda current: job(store) if current is store else None)
+
+    async def _look_at_the_time(self, now: float) -> None:
+        on_their_way = {message for message, _ in self._busy}
+        limit = EVENTS + len(on_their_way)
+        horizon = now + self._clerk.horizon
+        store, taken = await self._writer_does(lambda store: store.elapsed(now, horizon, limit))
+        for work in taken.works:
+            if work.message not in on_their_way:
+                settlement = self._clerk.late(work, now)
+                await self._write(store, partial(Store.settle, settlement=settlement))
+        if taken.works:
+            self.wake()
+
+    # what the store asks while it takes work (`take.Claims`)
+
+    def room(self, destination: str, now: float) -> int:
+        """Return how many more messages the destination may have."""
+        return self._gate.room(destination, now)
+
+    def rank(self, destination: str) -> tuple[int, int]:
+        """Return what sorts it: how much it has now, and when it had its turn last."""
+        return self._gate.rank(destination)
+
+    def has(self, message: int, destination: str) -> bool:
+        """Whether the message is on its way there."""
+        return (message, destination) in self._busy
+
+    def reopen(self, destination: str) -> None:
+        """Have a destination tried now, whatever has been: the administrator wants it."""
+        self._gate.answered(destination)
+
+
+def _unanswered(error: DeliveryError) -> bool:
+    """Whether a failure says that nobody is there: no answer, or 421 (RFC 5321 section 3.8)."""
+    return not error.permanent and (error.reply is None or error.reply.code == 421)
