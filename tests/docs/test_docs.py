@@ -48,6 +48,7 @@ MINE = [
     "operation",
     "plugins",
     "protocol",
+    "queue",
     "traps",
 ]
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)

@@ -43,11 +43,6 @@ LATER = (
         lambda value: value == DEFAULT_KEEP,
         "the ledger is not available yet, expected no [ledger]",
     ),
-    Later(
-        "route[].mode",
-        lambda value: value == "direct",
-        'the queue is not available yet, expected "direct"',
-    ),
     *(
         Later(f"route[].maildir.{key}", lambda value: not value, "not available yet, expected none")
         for key in ("folder", "quota", "quota_messages")

@@ -9,6 +9,7 @@ Everything that can fail does so in `start`, and then leaves nothing behind.
 import asyncio
 import functools
 import socket
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -19,6 +20,10 @@ import structlog
 
 from gatepost.config.schema import Config, Listen
 from gatepost.counts.board import Seat
+from gatepost.delivery.queue.queue import Queue
+from gatepost.delivery.spool.folder import files as spool_files
+from gatepost.delivery.spool.schema import VersionError
+from gatepost.delivery.target import Route
 from gatepost.lists.entry import LineError
 from gatepost.lists.source import Change
 from gatepost.lists.watch import ListWatcher
@@ -30,7 +35,13 @@ from gatepost.server.arrival import Arrival
 from gatepost.server.connection import Connection
 from gatepost.server.listener import BACKLOG, bind, bound_address, single_address
 from gatepost.server.worker import SWEEP, Worker
-from gatepost.session.assemble import find_lists, load_key_pairs, load_lists, make_policy
+from gatepost.session.assemble import (
+    SetupError,
+    find_lists,
+    load_key_pairs,
+    load_lists,
+    make_policy,
+)
 from gatepost.session.policy import Policy
 
 # Turns of the event loop that a connection needs, at most, from accept to its protocol object.
@@ -88,6 +99,7 @@ class Server:
             watcher = ListWatcher(lists.files, _list_changed)
             watcher.start()
             stack.push_async_callback(watcher.stop)
+            await self._run_queue(policy, stack)
             tls = await self._certificates(stack)
             lenient = self._config.smtp.lenient_paths
             worker = Worker(policy, lenient_paths=lenient, seat=self._seat)
@@ -95,6 +107,26 @@ class Server:
             await self._listen(worker, tls, stack)
             self._worker = worker
             self._stack = stack.pop_all()
+
+    async def _run_queue(self, policy: Policy, stack: AsyncExitStack) -> None:
+        """Start the queue if a route goes by way of it, or if there is mail in the spool still."""
+        folder = self._config.data_dir / "spool"
+        if not (any(map(_uses_queue, policy.router.routes)) or spool_files(folder)):
+            return
+        queue = Queue(
+            self._config.queue,
+            folder,
+            policy.router,
+            policy.clock,
+            hostname=policy.hostname,
+            subaddress=policy.subaddress,
+        )
+        try:
+            await queue.start()
+        except (OSError, sqlite3.Error, VersionError) as error:
+            raise SetupError([f"{folder}: the spool cannot be used: {error}"]) from error
+        stack.push_async_callback(queue.stop, self._patience)
+        policy.spool = queue
 
     async def _certificates(self, stack: AsyncExitStack) -> Mapping[str, ListenerTls]:
         """Return what listeners need for TLS by its mode, with a watch on the files.
@@ -163,6 +195,10 @@ def _protocol(
         return functools.partial(Arrival, worker, listen, local, tls)
     make = functools.partial(Connection, worker, local, listen.protocol, tls)
     return functools.partial(make, authority=worker.policy.authority) if listen.auth else make
+
+
+def _uses_queue(route: Route) -> bool:
+    return route.mode == "queue" or route.fallback
 
 
 async def _all_gone(worker: Worker, patience: float) -> None:

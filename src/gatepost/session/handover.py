@@ -2,13 +2,13 @@
 
 SMTP has one reply for the whole message: the first target that does not take it ends the way. LMTP
 has one for each recipient (RFC 2033 section 4.2), so each target is tried and its recipients have
-its answer.
+its answer. What goes by way of the queue is taken when the spool has it.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from gatepost.delivery.target import Delivery, DeliveryError, Failures
+from gatepost.delivery.target import Delivery, DeliveryError, Failures, Route
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.inline import need_task
@@ -21,7 +21,7 @@ async def hand_over(policy: Policy, tx: Transaction) -> Reply:
     recipients = tx.recipients
     try:
         for route, recipients in policy.router.split(tx.recipients):
-            pending = route.target.deliver(Delivery(tx, recipients, tx.message))
+            pending = _deliver(policy, route, Delivery(tx, recipients, tx.message))
             if pending is not None:
                 await need_task()
                 for error in (await pending or {}).values():
@@ -46,7 +46,7 @@ async def hand_over_each(policy: Policy, tx: Transaction) -> Reply:
         results |= dict.fromkeys(recipients, accepted(tx))
         failures: Failures | None = None
         try:
-            pending = route.target.deliver(Delivery(tx, recipients, tx.message))
+            pending = _deliver(policy, route, Delivery(tx, recipients, tx.message))
             if pending is not None:
                 await need_task()
                 failures = await pending
@@ -57,6 +57,17 @@ async def hand_over_each(policy: Policy, tx: Transaction) -> Reply:
     replies = [results[one] for one in tx.recipients]
     _refuse(tx, results)
     return replies[0] if len(set(replies)) == 1 else RecipientReplies(replies)
+
+
+def _deliver(
+    policy: Policy, route: Route, delivery: Delivery
+) -> "Awaitable[Failures | None] | None":
+    """Hand a message to a route's target, or to the spool where the route says so."""
+    if route.mode == "direct":
+        return route.target.deliver(delivery)
+    if policy.spool is None:
+        raise DeliveryError("The message could not be stored", detail="the queue does not run")
+    return policy.spool.put(delivery.transaction, delivery.recipients, delivery.message)
 
 
 def _refuse(tx: Transaction, results: dict[Recipient, Reply]) -> None:

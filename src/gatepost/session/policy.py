@@ -11,6 +11,7 @@ import msgspec
 
 from gatepost.auth.authority import Authority
 from gatepost.config.schema import Limits
+from gatepost.delivery.queue.queue import Queue
 from gatepost.delivery.routes import Router
 from gatepost.lists.addresses import Source
 from gatepost.model.reply import Reply
@@ -36,7 +37,7 @@ class Policy(msgspec.Struct, eq=False):
 
     `known` is empty where every address of a domain exists, `confirms` true where the next hop of
     some route can be asked for a recipient; `authority` knows the users, None where no listener has
-    AUTH.
+    AUTH; `spool` is the queue, None where nothing goes that way or it does not run.
     """
 
     hostname: str
@@ -56,6 +57,7 @@ class Policy(msgspec.Struct, eq=False):
     helo: Reply
     ehlo: Reply
     ehlo_starttls: Reply
+    spool: Queue | None = None
     authority: Authority | None = None
 
     def is_local(self, key: str) -> bool:

@@ -136,14 +136,25 @@ class Clerk:
             else:
                 due = now + self._schedule.wait(one.attempts)
                 deferred.append(Deferred(one.id, due, str(reply_of(error)), error.detail))
-        self._note("delivered", work, done)
-        self._note("deferred", work, [one for one in failures if one.id not in lost])
+        self._log_attempt(
+            work, done, {one: failures[one] for one in failures if one.id not in lost}
+        )
         return self._settled(work, [one.id for one in done], deferred, lost, now)
 
-    def _note(self, event: str, work: Work, recipients: Sequence[QueuedRecipient]) -> None:
-        if recipients and self._log.is_enabled_for(logging.INFO):
-            addresses = [str(one.facts.address) for one in recipients]
-            self._log.info(event, ref=work.facts.id, recipients=addresses, to=work.destination)
+    def _log_attempt(
+        self,
+        work: Work,
+        done: Sequence[QueuedRecipient],
+        deferred: Mapping[QueuedRecipient, DeliveryError],
+    ) -> None:
+        if not self._log.is_enabled_for(logging.INFO):
+            return
+        log = self._log.bind(ref=work.facts.id, to=work.destination)
+        if done:
+            log.info("delivered", recipients=[str(one.facts.address) for one in done])
+        for one, error in deferred.items():
+            recipient, reply = str(one.facts.address), str(reply_of(error))
+            log.info("deferred", recipient=recipient, reply=reply, detail=error.detail)
 
     def late(self, work: Work, now: float) -> Settlement:
         """Return what becomes of a message because of the time alone: a notice, or its end."""
@@ -191,15 +202,19 @@ class Clerk:
     def _give_up(
         self, facts: MessageFacts, original: About, lost: Sequence[_Lost], now: float
     ) -> list[Parcel]:
+        told = may_be_told(facts)
         for one in lost:
-            self._log.warning(
-                "given up" if may_be_told(facts) else "held",
+            log = self._log.bind(
                 ref=facts.id,
                 sender=str(facts.reverse_path),
                 recipient=str(one.facts.address),
                 reply=one.reply,
                 detail=one.reason,
             )
+            if told:
+                log.warning("given up")
+            else:
+                log.warning("held")
         return self._tell("failed", facts, original, lost, now)
 
     def _tell(

@@ -12,14 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from gatepost.model.address import Address
-from gatepost.model.session import Endpoint, Recipient, Session, TlsFacts, Transaction
+from gatepost.model.session import AuthFacts, Endpoint, Recipient, Session, TlsFacts, Transaction
 
 
 class MessageFacts(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The envelope but for the recipients: the transaction, and what of its session is kept.
-
-    `auth` is who the client has shown to be, as user and mechanism.
-    """
+    """The envelope but for the recipients: the transaction, and what of its session is kept."""
 
     id: str
     reverse_path: Address
@@ -35,7 +32,7 @@ class MessageFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     tls: TlsFacts | None = None
     via: Endpoint | None = None
     xclient: dict[str, str] | None = None
-    auth: tuple[str, str] | None = None
+    auth: AuthFacts | None = None
 
 
 class RecipientFacts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,7 +79,6 @@ decode_recipient = msgspec.json.Decoder(RecipientFacts).decode
 def message_facts(tx: Transaction) -> MessageFacts:
     """Return what is kept of a transaction and its session."""
     session = tx.session
-    auth = getattr(session, "auth", None)
     return MessageFacts(
         id=tx.id,
         reverse_path=tx.reverse_path,
@@ -98,7 +94,7 @@ def message_facts(tx: Transaction) -> MessageFacts:
         tls=session.tls,
         via=session.via,
         xclient=_plain(session.xclient),
-        auth=None if auth is None else (auth.user, auth.mechanism),
+        auth=session.auth,
     )
 
 
@@ -124,6 +120,7 @@ def transaction(facts: MessageFacts, recipients: list[Recipient]) -> Transaction
         protocol=facts.protocol,
         via=facts.via,
         xclient=facts.xclient,
+        auth=facts.auth,
     )
     return Transaction(
         facts.id, session, facts.reverse_path, facts.params, facts.received, recipients
