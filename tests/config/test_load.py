@@ -193,8 +193,8 @@ def test_everything_of_later_work_is_refused():
     }
     protocols = 'this protocol is not available yet, expected "smtp" or "lmtp"'
     target = (
-        'this target is not available yet, expected "maildir:PATH", "pipe:COMMAND",'
-        ' "sendmail:PATH", "qmail-queue:PATH" or "discard:"'
+        'this target is not available yet, expected "maildir:PATH", "file:FOLDER",'
+        ' "pipe:COMMAND", "sendmail:PATH", "qmail-queue:PATH" or "discard:"'
     )
     assert problems_of(from_dict, data) == [
         f"configuration: listen[1].protocol: {protocols}",

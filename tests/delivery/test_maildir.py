@@ -18,7 +18,8 @@ from tests.delivery.samples import NULL_PATH, delivery, message, recipient
 
 from gatepost.delivery import durable
 from gatepost.delivery.durable import DurableFolders
-from gatepost.delivery.maildir import MAX_HOST, Maildir, UniqueNames
+from gatepost.delivery.maildir import Maildir
+from gatepost.delivery.names import MAX_HOST, UniqueNames
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
 

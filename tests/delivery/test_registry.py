@@ -14,7 +14,8 @@ from gatepost.delivery.registry import make_router, make_target
 WHERE = {"base": Path("/srv"), "hostname": "mx.example.com"}
 
 EXPECTED = (
-    "expected a target that starts with maildir: or pipe: or sendmail: or qmail-queue: or discard:"
+    "expected a target that starts with"
+    " maildir: or file: or pipe: or sendmail: or qmail-queue: or discard:"
 )
 
 

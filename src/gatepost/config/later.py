@@ -15,7 +15,7 @@ from gatepost.config.units import parse_duration
 
 # What a configuration built in code has anyway.
 DEFAULT_KEEP = parse_duration("30d")
-AVAILABLE_TARGETS = ("maildir:", "pipe:", "sendmail:", "qmail-queue:", "discard:")
+AVAILABLE_TARGETS = ("maildir:", "file:", "pipe:", "sendmail:", "qmail-queue:", "discard:")
 
 
 class Later(msgspec.Struct, frozen=True):
@@ -35,8 +35,8 @@ LATER = (
     Later(
         "route[].to",
         lambda value: value.startswith(AVAILABLE_TARGETS),
-        'this target is not available yet, expected "maildir:PATH", "pipe:COMMAND",'
-        ' "sendmail:PATH", "qmail-queue:PATH" or "discard:"',
+        'this target is not available yet, expected "maildir:PATH", "file:FOLDER",'
+        ' "pipe:COMMAND", "sendmail:PATH", "qmail-queue:PATH" or "discard:"',
     ),
     Later(
         "ledger.keep",

@@ -1,4 +1,4 @@
-"""Files that come into place together: written in tmp/, then moved to new/, or taken back.
+"""Files that come into place together: written, then moved where they belong, or taken back.
 
 Knows the three steps and nothing of recipients or messages. Raises OSError, always with the path
 it is about; after one, `take_back` is the only step left.
@@ -19,13 +19,16 @@ class Copies:
     """The files of one delivery; `write` each, then `move` all."""
 
     def __init__(self) -> None:
-        self._written: deque[Path] = deque()
+        self._written: deque[tuple[Path, Path]] = deque()
         self._moved: list[Path] = []
 
-    def write(self, path: Path, pieces: Iterable[bytes]) -> int:
-        """Write and fsync a file that is not there yet; returns its size in octets."""
+    def write(self, path: Path, pieces: Iterable[bytes], place: Path) -> int:
+        """Write and fsync a file that is not there yet; returns its size in octets.
+
+        It is to be moved to `place`, on the same file system; `path` itself has it stay.
+        """
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-        self._written.append(path)
+        self._written.append((path, place))
         with naming(path), os.fdopen(descriptor, "wb") as file:
             size = sum(map(file.write, pieces))
             file.flush()
@@ -33,20 +36,22 @@ class Copies:
         return size
 
     def move(self) -> None:
-        """Move every file from tmp/ to the new/ beside it, then fsync the new/ folders."""
+        """Move every file to its place, then fsync the folders there."""
         while self._written:
-            path = self._written[0]
-            place = path.parent.parent / "new" / path.name
-            path.rename(place)
+            path, place = self._written[0]
+            if path != place:
+                path.rename(place)
             self._moved.append(place)
             self._written.popleft()
-        for place in self._moved:
-            sync_folder(place.parent)
+        for folder in dict.fromkeys(place.parent for place in self._moved):
+            sync_folder(folder)
 
     def take_back(self) -> list[str]:
         """Remove every file, wherever it is now; returns what stood in the way, if anything."""
         problems = [
-            problem for path in (*self._written, *self._moved) if (problem := _remove(path))
+            problem
+            for path in (*(path for path, _ in self._written), *self._moved)
+            if (problem := _remove(path))
         ]
         for place in self._moved:
             with suppress(OSError):  # the reason for taking back may be just this

@@ -14,37 +14,31 @@ A file is Return-Path (RFC 5321 section 4.4), the header fields added on the way
 byte for byte: line ends stay CRLF, and a Return-Path the sender wrote stays where it was.
 Recipients that share a folder (user and user+tag) share one copy.
 
-Disk work runs in a thread. A delivery that is cancelled is taken back unless its second phase has
-begun; either way the message is no longer read once the cancellation gets through.
+A cancelled delivery is taken back unless its second phase has begun.
 
 Trusts the template. Security: names are made safe by `template`; files are for their owner only.
 """
 
-import asyncio
-import os
 import re
-import secrets
-import threading
-import time
 from concurrent.futures import Executor
-from itertools import chain, count
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
-from gatepost.delivery.content import TRY_AGAIN, whole
+from gatepost.delivery.content import whole
 from gatepost.delivery.copies import Copies
 from gatepost.delivery.durable import DurableFolders
 from gatepost.delivery.fields import mailbox_fields
-from gatepost.delivery.settled import settled
-from gatepost.delivery.target import Delivery, DeliveryError
+from gatepost.delivery.names import UniqueNames
+from gatepost.delivery.store import not_stored, store
+from gatepost.delivery.target import Delivery
 from gatepost.delivery.template import PathTemplate
 from gatepost.model.address import Address, domain_key
 from gatepost.model.session import Recipient
 
 SUBFOLDERS = ("tmp", "new", "cur")
-MAX_HOST = 128  # characters of the host name in a file name, which has 255 octets for everything
 
 _IMPURE = re.compile(r"[\0-\x1f\x7f\ud800-\udfff]")
-_ESCAPES = str.maketrans({"/": r"\057", ":": r"\072"})  # as the format has it
 
 
 class Maildir:
@@ -60,7 +54,7 @@ class Maildir:
     def __init__(
         self, template: str, *, base: Path, hostname: str, executor: Executor | None = None
     ) -> None:
-        self._template = PathTemplate(template, base)
+        self.template = PathTemplate(template, base)
         self._hostname = domain_key(hostname)
         self._names = UniqueNames(hostname)
         self._folders = DurableFolders()
@@ -68,64 +62,30 @@ class Maildir:
 
     def folder(self, recipient: Recipient) -> Path:
         """Return the Maildir of this recipient; it need not exist."""
-        return self._template.path(mailbox_fields(recipient, self._hostname))
+        return self.template.path(mailbox_fields(recipient, self._hostname))
 
     async def deliver(self, delivery: Delivery) -> None:
         """Store one copy in each distinct folder; raises `DeliveryError`, always temporary."""
-        cancelled = threading.Event()
-        loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._executor, self._store, delivery, cancelled)
-        await settled(work, cancel=cancelled.set)
+        await store("maildir", partial(self._write_all, delivery), self._executor)
 
-    def _store(self, delivery: Delivery, cancelled: threading.Event) -> None:
-        copies = Copies()
-        try:
-            self._write_all(copies, delivery, cancelled)
-            copies.move()
-        except OSError as error:
-            raise _not_stored("; ".join([str(error), *copies.take_back()])) from error
-        except BaseException:
-            copies.take_back()
-            raise
-
-    def _write_all(self, copies: Copies, delivery: Delivery, cancelled: threading.Event) -> None:
+    def _write_all(self, delivery: Delivery, copies: Copies) -> None:
         for folder in dict.fromkeys(map(self.folder, delivery.recipients)):
             self._write(copies, folder, delivery)
-        if cancelled.is_set():
-            raise _not_stored("cancelled before the message was in place")
 
     def _write(self, copies: Copies, folder: Path, delivery: Delivery) -> None:
         for name in SUBFOLDERS:
             self._folders.ensure(folder / name)
         trace = return_path(delivery.transaction.reverse_path)
         copy = chain((trace,), whole(delivery.message))
-        copies.write(folder / "tmp" / self._names.next(), copy)
+        name = self._names.next()
+        copies.write(folder / "tmp" / name, copy, folder / "new" / name)
 
 
 def return_path(reverse_path: Address) -> bytes:
     """Return the trace field of final delivery, RFC 5321 section 4.4; raises `DeliveryError`."""
     path = str(reverse_path)
     if _IMPURE.search(path):
-        raise _not_stored(f"expected a reverse-path without control characters, found {path!r}")
+        raise not_stored(
+            "maildir", f"expected a reverse-path without control characters, found {path!r}"
+        )
     return f"Return-Path: <{path}>\r\n".encode()
-
-
-class UniqueNames:
-    """File names that no other process on any host gives: seconds, a unique part, the host.
-
-    The unique part is microseconds, process, a count and a random number. Threads may share one.
-    """
-
-    def __init__(self, hostname: str) -> None:
-        self._host = hostname.translate(_ESCAPES)[:MAX_HOST]
-        self._counter = count()
-
-    def next(self) -> str:
-        """Return a name never given before."""
-        seconds, rest = divmod(time.time_ns(), 1_000_000_000)
-        unique = f"M{rest // 1000}P{os.getpid()}Q{next(self._counter)}R{secrets.token_hex(8)}"
-        return f"{seconds}.{unique}.{self._host}"
-
-
-def _not_stored(detail: str) -> DeliveryError:
-    return DeliveryError(TRY_AGAIN, detail=f"maildir: {detail}")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from gatepost.config import schema
+from gatepost.delivery.capture import Capture
 from gatepost.delivery.content import with_lf
 from gatepost.delivery.discard import Discard
 from gatepost.delivery.maildir import Maildir
@@ -55,6 +56,10 @@ def _pipe(wanted: Wanted) -> Target:
     )
 
 
+def _file(wanted: Wanted) -> Target:
+    return Capture(wanted.rest, base=wanted.base, hostname=wanted.hostname)
+
+
 def _sendmail(wanted: Wanted) -> Target:
     return Sendmail(wanted.rest, base=wanted.base, programs=_programs(wanted.route.pipe))
 
@@ -76,12 +81,13 @@ def _discard(wanted: Wanted) -> Target:
 
 TARGETS: dict[str, Callable[[Wanted], Target]] = {
     "maildir": _maildir,
+    "file": _file,
     "pipe": _pipe,
     "sendmail": _sendmail,
     "qmail-queue": _qmail_queue,
     "discard": _discard,
 }
-NOT_AVAILABLE_YET = frozenset({"file", "lmtp", "smtp"})
+NOT_AVAILABLE_YET = frozenset({"lmtp", "smtp"})
 
 # The tables of a route, and the targets that each is for.
 OPTIONS: dict[str, frozenset[str]] = {
