@@ -7,7 +7,9 @@ import pytest
 from gatepost import __version__
 from gatepost.cli.commands import COMMANDS
 
-TABLES = "server, listen, tls, auth, smtp, limits, recipients, traps, route, plugin, ledger, log"
+TABLES = (
+    "server, listen, tls, auth, smtp, limits, recipients, traps, route, queue, plugin, ledger, log"
+)
 WHOLE = "a whole number from 1 to 100000"
 WITH_CONFIGURATION = [
     ["serve"],
@@ -20,6 +22,9 @@ WITH_CONFIGURATION = [
     ["users", "list"],
     ["users", "add", "a", "--password-stdin"],
     ["users", "remove", "a"],
+    ["queue", "list"],
+    ["queue", "show", "1-1"],
+    ["queue", "remove", "1-1"],
     ["plugins"],
 ]
 
@@ -43,6 +48,7 @@ def test_every_command_has_help_with_an_example(run, name):
     [
         *(("traps", name) for name in ("list", "add", "remove", "test")),
         *(("users", name) for name in ("list", "add", "remove")),
+        *(("queue", name) for name in ("list", "show", "retry", "hold", "release", "remove")),
     ],
 )
 def test_every_command_of_a_group_has_help_with_an_example(run, group, name):
@@ -56,7 +62,7 @@ def test_the_version(run):
     assert (result.exit_code, result.stdout) == (0, f"gatepost, version {__version__}\n")
 
 
-@pytest.mark.parametrize("name", ["explain", "log", "queue"])
+@pytest.mark.parametrize("name", ["explain", "log"])
 def test_a_command_that_does_not_exist(run, name):
     result = run(name)
     assert result.exit_code == 2

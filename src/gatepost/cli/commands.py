@@ -12,6 +12,7 @@ COMMANDS = {
     "try": LazyCommand("gatepost.cli.try_", "Show what would become of a message."),
     "traps": LazyCommand("gatepost.cli.traps", "List, add, remove and test traps."),
     "users": LazyCommand("gatepost.cli.users", "List, add and remove who may authenticate."),
+    "queue": LazyCommand("gatepost.cli.queue", "Show and change mail that is queued or held."),
     "plugins": LazyCommand("gatepost.cli.plugins", "Show the plugins there are."),
     "plugin": LazyCommand("gatepost.cli.plugin", "Write a new plugin and its test."),
 }

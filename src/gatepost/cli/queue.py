@@ -1,0 +1,217 @@
+"""`gatepost queue`: mail that is queued or held, with a server that runs or without."""
+
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from gatepost.cli.output import Failure, WrongUsage, say, say_json, say_table
+from gatepost.cli.settings import config_option, json_option, read_config
+from gatepost.config.schema import Config
+from gatepost.config.units import format_size
+from gatepost.delivery.spool import desk
+from gatepost.delivery.spool.desk import Change, Chosen, Entry
+from gatepost.delivery.spool.schema import VersionError
+from gatepost.model.headers import Headers
+
+# What is shown of a message's content is its header block, if that is not longer.
+SHOWN = 64 * 1024
+EVERYTHING = 1 << 62
+
+_HEADERS = ("message", "state", "due", "attempts", "size", "from", "to", "next hop", "last reply")
+
+
+def _chosen(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which recipients are meant."""
+    options = (
+        click.argument("names", nargs=-1, metavar="[MESSAGE]..."),
+        click.option("--destination", metavar="NAME", help="Of this next hop."),
+        click.option("--recipient", metavar="ADDRESS", help="For this address; * is anything."),
+        click.option(
+            "--sender", metavar="ADDRESS", help='From this address; "" is the null reverse-path.'
+        ),
+        click.option("--state", type=click.Choice(["queued", "held"]), help="In this state."),
+        config_option,
+        json_option,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+all_option = click.option("--all", "everything", is_flag=True, help="All there is.")
+
+
+@click.group(epilog="Example: gatepost queue list --state held")
+def command() -> None:
+    """Show and change mail that is queued or held."""
+
+
+@command.command("list", epilog="Example: gatepost queue list --recipient '*@example.com'")
+@_chosen
+@click.option("--limit", default=50, show_default=True, help="How many, at most.")
+@click.option("--after", default="", metavar="MESSAGE", help="Only those behind this one.")
+def list_(*, file: Path, as_json: bool, limit: int, after: str, **chosen: Any) -> None:
+    """Print recipients that mail is queued or held for, a line for each.
+
+    Messages are named by number, as the list shows them, or by reference.
+    """
+    config = read_config(file)
+    with _errors():
+        found = list(desk.entries(_folder(config), Chosen(**chosen), limit, after))
+    if as_json:
+        say_json([_as_data(one) for one in found])
+    elif found:
+        say_table(_HEADERS, [_as_row(one) for one in found])
+        if len(found) == limit:
+            say(f"There may be more: --after {found[-1].name}, or a higher --limit")
+    else:
+        say("nothing is queued or held" if Chosen(**chosen).is_everything else "no such mail")
+
+
+@command.command("show", epilog="Example: gatepost queue show 1-17")
+@click.argument("name", metavar="MESSAGE")
+@click.option("--content", is_flag=True, help="Print the message itself, octet by octet.")
+@config_option
+@json_option
+def show(name: str, *, content: bool, file: Path, as_json: bool) -> None:
+    """Print a message's envelope, what was last said of each recipient, and its header."""
+    folder = _folder(read_config(file))
+    with _errors(), desk.opened(folder, name) as message:
+        if message is None:
+            raise Failure(f"{name}: no such message in {folder}")
+        facts, pieces = message
+        if content:
+            for piece in pieces:
+                sys.stdout.buffer.write(piece)
+            return
+        recipients = list(desk.entries(folder, Chosen(names=[name]), EVERYTHING))
+        header = _header(next(pieces, b""))
+    if as_json:
+        data = {"facts": msgspec.json.decode(facts), "header": list(header)}
+        say_json(data | {"recipients": [_as_data(one) for one in recipients]})
+    else:
+        _say_message(msgspec.json.decode(facts), recipients, header)
+
+
+def _say_message(facts: dict[str, Any], recipients: list[Entry], header: Headers) -> None:
+    one = recipients[0]
+    say(f"message   {one.name}")
+    say(f"reference {one.ref}")
+    say(f"from      <{one.sender}>")
+    say(f"client    {facts['peer']['host']} {facts.get('helo', '')}")
+    say(f"received  {_time(one.received)}")
+    say(f"expires   {_time(one.expires)}")
+    say(f"size      {format_size(one.size)}")
+    for each in recipients:
+        say()
+        say(f"to        <{each.recipient}>")
+        say(f"state     {each.state}" + (f", due {_time(each.due)}" if each.due else ""))
+        say(f"next hop  {each.destination}")
+        say(f"attempts  {each.attempts}")
+        say(f"reply     {each.reply}")
+        say(f"reason    {each.reason}")
+    say()
+    for field, value in header:
+        say(f"{field}: {value}")
+
+
+@command.command("retry", epilog="Example: gatepost queue retry --destination lmtp://127.0.0.1:24")
+@_chosen
+@all_option
+def retry(**options: Any) -> None:
+    """Try queued mail now, also at a next hop that is left alone for a while."""
+    _change(desk.RETRY, "to be tried now", **options)
+
+
+@command.command("hold", epilog="Example: gatepost queue hold 1-17")
+@_chosen
+@all_option
+def hold(**options: Any) -> None:
+    """Have queued mail wait until it is released."""
+    _change(desk.HOLD, "held", **options)
+
+
+@command.command("release", epilog="Example: gatepost queue release 1-17")
+@_chosen
+@all_option
+def release(**options: Any) -> None:
+    """Queue held mail again; it has queue.expire from now."""
+    _change(desk.RELEASE, "released", **options)
+
+
+@command.command("remove", epilog="Example: gatepost queue remove --state held --sender ''")
+@_chosen
+@all_option
+def remove(**options: Any) -> None:
+    """Remove mail for good. Nobody is told."""
+    _change(desk.REMOVE, "removed", **options)
+
+
+def _change(
+    what: Change, done: str, *, file: Path, as_json: bool, everything: bool, **conditions: Any
+) -> None:
+    chosen = Chosen(**conditions)
+    if chosen.is_everything != everything:
+        raise WrongUsage("expected messages, options that choose some, or --all and neither")
+    config = read_config(file)
+    expires = time.time() + config.queue.expire
+    with _errors():
+        count = desk.change(_folder(config), chosen, what, expires)
+    if as_json:
+        say_json({"recipients": count})
+    else:
+        say(f"{count} {'recipient' if count == 1 else 'recipients'} {done}")
+    if chosen.names and not count:
+        raise Failure(f"{', '.join(chosen.names)}: no such message, or not in that state")
+
+
+def _folder(config: Config) -> Path:
+    return config.data_dir / "spool"
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn a spool that cannot be read or written into a failure of the command."""
+    try:
+        yield
+    except (sqlite3.Error, OSError, VersionError) as error:
+        notes = "".join(f": {note}" for note in getattr(error, "__notes__", ()))
+        raise Failure(f"the spool cannot be used{notes}: {error}") from error
+
+
+def _header(beginning: bytes) -> Headers:
+    return Headers(beginning[:SHOWN].partition(b"\r\n\r\n")[0])
+
+
+def _as_data(entry: Entry) -> dict[str, Any]:
+    times = {name: _time(getattr(entry, name)) for name in ("received", "expires", "due")}
+    data = entry._asdict() | times | {"message": entry.name, "state": entry.state}
+    return {name: value for name, value in data.items() if name not in ("name", "row")}
+
+
+def _as_row(entry: Entry) -> list[str]:
+    return [
+        entry.name,
+        entry.state,
+        _time(entry.due) or "",
+        str(entry.attempts),
+        format_size(entry.size),
+        f"<{entry.sender}>",
+        f"<{entry.recipient}>",
+        entry.destination,
+        entry.reply or entry.reason,
+    ]
+
+
+def _time(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,187 @@
+"""`gatepost queue`, with a server that has the spool open and without one."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from tests.delivery.queue.fakes import DEAD, LATER, REFUSED, Target
+from tests.delivery.queue.fakes import run as run_queue
+from tests.delivery.spool.samples import facts, parcel, put, recipient, store_at
+
+from gatepost.cli.commands import gatepost
+from gatepost.delivery.queue.gate import STRIKES
+
+BIG = b"Subject: big\r\nX: y\r\n\r\n" + b"x" * 600_000
+
+
+@pytest.fixture
+def folder(configure):
+    configure()
+    return Path("var/spool").absolute()
+
+
+@pytest.fixture
+def spool(folder):
+    """Two files: three messages queued, one held, for five recipients."""
+    folder.mkdir(parents=True)
+    with store_at(folder / "1.db") as store:
+        put(
+            store,
+            parcel(recipient("a@example.com"), recipient("b@example.com"), of=facts("s-1.1")),
+            parcel(recipient("c_1@example.com", "two"), of=facts("s-1.2", ""), content=BIG),
+        )
+    with store_at(folder / "3.db") as store:
+        held = recipient("d@example.net", due=None, reply="550 5.1.1 No", reason="No")
+        put(store, parcel(held, recipient("e@example.net"), of=facts("s-2.1")))
+    return folder
+
+
+def listed(run, *options):
+    result = run("queue", "list", "--json", *options)
+    assert result.exit_code == 0, result.stderr
+    return [one["recipient"].partition("@")[0] for one in json.loads(result.stdout)]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], ["a", "b", "c_1", "d", "e"]),
+        (["--limit", 2], ["a", "b"]),
+        (["--after", "1-1"], ["c_1", "d", "e"]),
+        (["--after", "1-2", "--limit", 1], ["d"]),
+        (["--after", "3-1"], []),
+        (["1-1"], ["a", "b"]),
+        (["1-2", "s-2.1"], ["c_1", "d", "e"]),
+        (["--state", "held"], ["d"]),
+        (["--state", "queued", "3-1"], ["e"]),
+        (["--destination", "two"], ["c_1"]),
+        (["--recipient", "*@EXAMPLE.net"], ["d", "e"]),
+        (["--recipient", "c_1@*"], ["c_1"]),
+        (["--recipient", "c%"], []),
+        (["--sender", ""], ["c_1"]),
+        (["--sender", "sender@*"], ["a", "b", "d", "e"]),
+    ],
+)
+def test_listing(run, spool, options, expected):
+    assert listed(run, *options) == expected
+
+
+def test_a_table_to_read(run, spool):
+    result = run("queue", "list", "--limit", 4)
+    lines = result.stdout.splitlines()
+    assert re.split(r"  +", lines[0])[:4] == ["message", "state", "due", "attempts"]
+    assert lines[4].split()[:2] == ["3-1", "held"]
+    assert "550 5.1.1 No" in lines[4]
+    assert lines[5] == "There may be more: --after 3-1, or a higher --limit"
+
+
+def test_an_empty_queue(run, folder):
+    assert run("queue", "list").stdout == "nothing is queued or held\n"
+    assert run("queue", "list", "1-1").stdout == "no such mail\n"
+    assert listed(run) == []
+
+
+def test_showing_a_message(run, spool):
+    result = run("queue", "show", "s-2.1")
+    assert "message   3-1\n" in result.stdout
+    assert "to        <d@example.net>\nstate     held\n" in result.stdout
+    assert "reply     550 5.1.1 No\n" in result.stdout
+    assert "\nSubject: x\n" in result.stdout
+    data = json.loads(run("queue", "show", "1-2", "--json").stdout)
+    assert data["header"] == [["Subject", "big"], ["X", "y"]]
+    assert data["facts"]["peer"]["host"] == "192.0.2.1"
+
+
+def test_the_content_of_a_message(run, spool):
+    result = CliRunner().invoke(gatepost, ["queue", "show", "1-2", "--content"])
+    assert result.stdout_bytes == BIG
+
+
+def test_a_message_that_is_not_there(run, spool):
+    for arguments in (["show", "1-9"], ["show", "2-1"], ["remove", "1-9"], ["release", "1-1"]):
+        result = run("queue", *arguments)
+        assert (result.exit_code, "no such message" in result.stderr) == (1, True)
+
+
+def test_removing(run, spool):
+    assert run("queue", "remove", "1-1", "--recipient", "a@*").stdout == "1 recipient removed\n"
+    assert listed(run) == ["b", "c_1", "d", "e"]
+    assert run("queue", "remove", "--all", "--json").stdout == '{\n  "recipients": 4\n}\n'
+    assert listed(run) == []
+    with store_at(spool / "1.db") as store:
+        assert store.is_empty()
+
+
+def test_holding_and_releasing(run, spool):
+    assert run("queue", "hold", "--all").stdout == "4 recipients held\n"
+    assert listed(run, "--state", "held") == ["a", "b", "c_1", "d", "e"]
+    assert (
+        run("queue", "release", "--destination", "one", "3-1").stdout == "2 recipients released\n"
+    )
+    assert listed(run, "--state", "queued") == ["d", "e"]
+
+
+@pytest.mark.parametrize("command", ["retry", "hold", "release", "remove"])
+@pytest.mark.parametrize("options", [[], ["--all", "1-1"], ["--all", "--state", "held"]])
+def test_everything_has_to_be_meant(run, spool, command, options):
+    result = run("queue", command, *options)
+    assert result.exit_code == 2
+    assert "--all" in result.stderr
+
+
+def test_a_spool_that_is_none(run, spool):
+    (spool / "1.db").write_bytes(b"x" * 5000)
+    result = run("queue", "list")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"gatepost: the spool cannot be used: {spool / '1.db'}: ")
+
+
+def test_a_spool_of_another_version(run, spool):
+    with store_at(spool / "1.db") as store:
+        store.connection.execute("PRAGMA user_version = 99")
+    assert "expected version 1, found 99" in run("queue", "list").stderr
+
+
+# beside a queue that runs
+
+
+def beside(tmp_path, scenario, target):
+    """Run a queue whose files are where the command looks for them."""
+    (tmp_path / "configured" / "var").mkdir()
+    run_queue(tmp_path / "configured" / "var", scenario, target)
+
+
+def test_a_dead_next_hop_is_tried_when_the_administrator_wants_it(run, folder, tmp_path):
+    target = Target({"one.example": [DEAD] * STRIKES + [None]})
+
+    async def scenario(bench):
+        for number in range(10):
+            await bench.put("a@one.example", ref=f"s-1.{number}")
+            await bench.settle()
+        assert target.taken == []
+        assert run("queue", "retry", "--all").exit_code == 0
+        await bench.settle()
+        assert len(target.taken) == 10
+
+    beside(tmp_path, scenario, target)
+
+
+def test_mail_is_released_held_and_removed_beside_the_queue(run, folder, tmp_path):
+    target = Target({"one.example": [REFUSED, None], "two.example": LATER})
+
+    async def scenario(bench):
+        await bench.put("a@one.example", "b@two.example")
+        await bench.settle()
+        run("queue", "release", "--state", "held")
+        await bench.settle()
+        assert [taken[1] for taken in target.taken] == [["a@one.example"]]
+        run("queue", "hold", "--recipient", "b@*")
+        await bench.settle(1000)
+        assert len(target.tried) == 3
+        run("queue", "remove", "s-1.1")
+        await bench.settle(1000)
+        assert await bench.rows("SELECT * FROM message") == []
+
+    beside(tmp_path, scenario, target)
