@@ -5,6 +5,7 @@ it must get: no more and no fewer, up to the end of the connection. A row that d
 followed by QUIT. The tests of the wire have more rows; these go through sockets and TLS.
 """
 
+import contextlib
 from typing import NamedTuple
 
 import msgspec
@@ -12,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.net.authority import write
 from tests.server.loopback import HELO, config, run
-from tests.server.transports import CUTS, TRANSPORTS, Caller
+from tests.server.transports import CUTS, TRANSPORTS, Caller, octetwise
 from tests.vectors import LOCAL_RELAY, NMAP_RELAY, SMUGGLING
 
 from gatepost.config.schema import Certificate, Tls
@@ -171,3 +172,113 @@ def test_every_row_is_answered_as_it_must_be(tmp_path, rows, transport, cut, loo
         run(scenario, served(tmp_path, transport), [keeper], loop=loop)
     assert wrong == []
     assert not [one for one in logs if one["log_level"] in ("error", "critical")]
+
+
+STATES = {
+    "greeted": (b"", ()),
+    "in a command": (b"EHL", ()),
+    "between CR and LF": (HELO + b"NOOP\r", HEARD),
+    "ready": (HELO, HEARD),
+    "in a transaction": (RCPT, IN_RCPT),
+    "in DATA": (DATA + b"Subject: cut\r\n\r\ntext\r\n", IN_DATA),
+    "before the last LF of DATA": (DATA + b"text\r\n.\r", IN_DATA),
+    "in a chunk": (RCPT + b"BDAT 100 LAST\r\ntext\r\n.\r\n", IN_RCPT),
+    "between chunks": (RCPT + bdat(b"text\r\n", ""), (*IN_RCPT, "250")),
+    "in an unwanted chunk": (HELO + b"BDAT 100 LAST\r\ntext\r\n", HEARD),
+}
+TLS = [transport for transport in TRANSPORTS if transport != "plain"]
+
+
+@pytest.mark.parametrize("politely", [True, False], ids=["close_notify", "cut"])
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_client_that_sends_no_more_gets_its_answers_and_delivers_nothing_half(
+    tmp_path, transport, politely, loop
+):
+    keeper = Keeper()
+
+    async def scenario(house):
+        for name, (said, replies) in STATES.items():
+            client = await Caller.to(house, transport)
+            await client.send(said)
+            if politely and transport != "plain":
+                await client.half_close_tls()
+            client.writer.write_eof()
+            got = await client.rest()
+            assert [reply[:3] for reply in got] == list(replies), name
+            await client.close()
+            await house.until(lambda: not house.worker.connections)
+
+    with capture_logs() as logs:
+        run(scenario, served(tmp_path, transport), [keeper], loop=loop)
+    assert keeper.mails == []
+    assert not [one for one in logs if one["log_level"] in ("error", "critical")]
+
+
+@pytest.mark.parametrize("transport", TLS)
+def test_a_client_that_sends_no_more_instead_of_a_handshake(tmp_path, transport, loop):
+    async def scenario(house):
+        for begun in (b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc"):
+            client = await Caller.before_handshake(house, transport)
+            await client.send_raw(begun)
+            client.writer.write_eof()
+            assert await client.rest() == []
+            await client.close()
+            await house.until(lambda: not house.worker.connections)
+
+    with capture_logs() as logs:
+        run(scenario, served(tmp_path, transport), loop=loop)
+    assert not [one for one in logs if one["log_level"] in ("error", "critical")]
+
+
+# The rest of a message and more, as it would complete what was said under TLS.
+IN_THE_CLEAR = {
+    "in DATA": b"text\r\n.\r\n" + INNER,
+    "in a chunk": b"x" * 100 + INNER,
+    "between chunks": bdat(b"text\r\n") + INNER,
+    "in a transaction": b"DATA\r\ntext\r\n.\r\n",
+    "ready": b"NOOP\r\n",
+}
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one segment", "apart"])
+@pytest.mark.parametrize("state", IN_THE_CLEAR)
+@pytest.mark.parametrize("transport", TLS)
+def test_nothing_in_the_clear_goes_on_where_tls_ended(tmp_path, transport, state, together, loop):
+    """CVE-2026-45185: what follows close_notify is content or commands to nobody."""
+    keeper = Keeper()
+    said, replies = STATES[state]
+
+    async def scenario(house):
+        client = await Caller.to(house, transport)
+        await client.send(said)
+        got = [(await client.reply())[:3] for _ in replies]
+        await client.end_tls(IN_THE_CLEAR[state] if together else b"")
+        with contextlib.suppress(ConnectionError):
+            await client.send_raw(IN_THE_CLEAR[state])
+        await house.until(lambda: not house.worker.connections)
+        assert got == list(replies)
+        assert b"250" not in await client.rest_raw()
+        await client.close()
+
+    with capture_logs() as logs:
+        run(scenario, served(tmp_path, transport), [keeper], loop=loop)
+    assert keeper.mails == []
+    assert not [one for one in logs if one["log_level"] in ("error", "critical")]
+
+
+@pytest.mark.parametrize("transport", TLS)
+def test_records_may_be_cut_anywhere_and_the_end_of_data_lie_in_several(tmp_path, transport, loop):
+    keeper = Keeper()
+
+    async def scenario(house):
+        client = await Caller.to(house, transport)
+        await client.send_cut(DATA + b"Subject: x\r\n\r\ntext", octetwise)
+        await client.send(b"\r", b"\n", b".", b"\r", b"\n")
+        await client.send_cut(b"QUIT\r\n", octetwise)
+        assert [reply[:3] for reply in await client.rest()] == [*IN_DATA, "250", "221"]
+        await client.close()
+
+    run(scenario, served(tmp_path, transport), [keeper], loop=loop)
+    assert [mail.rpartition(b"+0000\r\n")[2] for mail in keeper.mails] == [
+        b"Subject: x\r\n\r\ntext\r\n"
+    ]

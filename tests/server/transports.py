@@ -50,18 +50,24 @@ class Caller:
 
     @classmethod
     async def to(cls, house, transport, number=0):
-        """Connect to the server's listener of that number."""
+        """Connect to the listener of that number, up to its greeting or behind STARTTLS."""
+        caller = await cls.before_handshake(house, transport, number)
+        if transport != "plain":
+            await caller.encrypt()
+        if transport != "starttls":
+            assert (await caller.reply())[:3] == "220"
+        return caller
+
+    @classmethod
+    async def before_handshake(cls, house, transport, number=0):
+        """Connect, and begin what leads to TLS."""
         host, _, port = house.server.addresses[number][1].rpartition(":")
         caller = cls(*await asyncio.open_connection(host, int(port)))
         caller.writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if transport == "implicit":
-            await caller.encrypt()
-        assert (await caller.reply())[:3] == "220"
         if transport == "starttls":
             await caller.send(HELO)
             await caller.send(b"STARTTLS\r\n")
-            assert [(await caller.reply())[:3] for _ in range(2)] == ["250", "220"]
-            await caller.encrypt()
+            assert [(await caller.reply())[:3] for _ in range(3)] == ["220", "250", "220"]
         return caller
 
     async def encrypt(self):
@@ -104,12 +110,16 @@ class Caller:
         """Send what TLS has to say by itself."""
         await self.send_raw(self._outgoing.read())
 
-    async def end_tls(self):
-        """Say close_notify; what is sent from here on is in the clear."""
-        with contextlib.suppress(ssl.SSLWantReadError):
+    async def half_close_tls(self, behind=b""):
+        """Say close_notify, with octets in the clear behind it; what comes is still decrypted."""
+        with contextlib.suppress(ssl.SSLError):
             self._tls.unwrap()
+        await self.send_raw(self._outgoing.read() + behind)
+
+    async def end_tls(self, behind=b""):
+        """The same; what comes and goes from here on is in the clear."""
+        await self.half_close_tls(behind)
         self._tls = None
-        await self.flush()
 
     async def reply(self):
         """Return the last line of the next reply, "" at the end."""
@@ -151,6 +161,12 @@ class Caller:
     async def _received(self):
         with contextlib.suppress(ConnectionError):
             return await self.reader.read(65536)
+        return b""
+
+    async def rest_raw(self):
+        """Return what comes up to the end, as it is."""
+        with contextlib.suppress(ConnectionError):
+            return await self.reader.read()
         return b""
 
     async def close(self):
