@@ -1,8 +1,10 @@
 """`gatepost check`."""
 
 import json
+import os
 
 import pytest
+from tests.net import authority
 
 from gatepost.cli.suspicions import MAX_OF_A_KIND
 
@@ -154,6 +156,30 @@ def test_a_user_that_does_not_exist(run, sound):
             "server.user: there is no user nobody-of-that-name on this system, the server will not"
             " start"
         )
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can tell what others may read")
+def test_keys_that_only_root_can_read(run, sound, tmp_path):
+    hostname = 'hostname = "mx.example.com"'
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    paths = authority.write(keys, "mx.example.com")
+    sound(
+        {hostname: f'{hostname}\nuser = "nobody"'},
+        '[[listen]]\naddress = "127.0.0.1:2525"\ntls = "starttls"',
+        f'[tls]\ncertificates = [{{ cert = "{paths[0]}", key = "{paths[1]}" }}]',
+    )
+    assert report(run)[1]["warnings"] == [
+        f"{path}: only root can read it: it is read when the server starts, so that it has to be"
+        " restarted after a renewal"
+        for path in paths
+    ]
+    os.chown(keys, 65534, -1)
+    assert report(run)[1]["warnings"] == [
+        f"{path}: only root can read it, but others can replace it: expected {keys} to be root's"
+        " and writable by nobody else"
+        for path in paths
     ]
 
 

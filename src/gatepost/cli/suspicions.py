@@ -4,16 +4,21 @@ Each function looks at one thing and yields sentences; SUSPICIONS has them all. 
 that comes once for each entry of a list is cut off at MAX_OF_A_KIND.
 """
 
+import os
 import pwd
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from itertools import islice
+from pathlib import Path
 
 from gatepost.config.listen import InetAddress, ListenAddress, UnixAddress
 from gatepost.config.schema import Config
 from gatepost.model.address import Address
 from gatepost.model.session import Recipient
+from gatepost.net.tls import key_pairs
+from gatepost.server.held import loose, problem
 from gatepost.session.assemble import Lists
 from gatepost.session.policy import Policy
 
@@ -63,6 +68,39 @@ def _user(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
             pwd.getpwnam(user)
         except KeyError:
             yield f"server.user: there is no user {user} on this system, the server will not start"
+
+
+def _keys(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
+    """Look at what the user cannot read; only root can tell."""
+    if not config.server.user or os.geteuid() != 0:
+        return
+    for pair in key_pairs(config):
+        for path in (pair.path, pair.key):
+            if path.exists() and not _may_read(config.server.user, path):
+                by = loose(path)
+                yield _only_at_the_start(path) if by is None else problem(path, by)
+
+
+def _only_at_the_start(path: Path) -> str:
+    return (
+        f"{path}: only root can read it: it is read when the server starts, so that it has to be"
+        " restarted after a renewal"
+    )
+
+
+def _may_read(user: str, path: Path) -> bool:
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        return True  # the user is what is to be told of
+    done = subprocess.run(  # noqa: S603 - the words are a path and no option
+        ["test", "-r", str(path)],  # noqa: S607 - as the administrator has it
+        user=entry.pw_uid,
+        group=entry.pw_gid,
+        extra_groups=os.getgrouplist(user, entry.pw_gid),
+        check=False,
+    )
+    return done.returncode == 0
 
 
 def _domains(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
@@ -217,6 +255,7 @@ def _is_private(address: ListenAddress) -> bool:
 SUSPICIONS: tuple[Suspicion, ...] = (
     _hostname,
     _user,
+    _keys,
     _folders,
     _lmtp,
     _trusted,

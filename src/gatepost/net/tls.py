@@ -20,10 +20,12 @@ Blocking I/O in `load` and `refresh`: for a thread. One thread at a time may cal
 
 import ssl
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from gatepost.config.schema import Certificate, Config
 from gatepost.lists.source import Change, Identity, identify, settled
+from gatepost.net.unnamed import readable
 
 # The kinds of listeners with TLS, as the configuration names them.
 MODES = ("starttls", "implicit")
@@ -31,6 +33,9 @@ MODES = ("starttls", "implicit")
 TICKETS = 1
 
 ANY_NAME = "*"
+
+# The content of files that somebody else has read for us.
+Contents = Mapping[Path, bytes]
 
 
 class TlsError(Exception):
@@ -46,18 +51,25 @@ class NamedObject(ssl.SSLObject):
 class KeyPair:
     """A certificate with its key; `contexts` has the last good version for each of `MODES`.
 
-    `path` is the certificate's file, `names` are the server names it is for.
+    `path` is the certificate's file, `key` its key's, `names` are the server names it is for. A
+    pair that `contents` has is taken from there, whatever becomes of the files.
     """
 
     contexts: Mapping[str, ssl.SSLContext]
 
     def __init__(
-        self, names: Sequence[str], path: Path, key: Path, client_ca: Path | None = None
+        self,
+        names: Sequence[str],
+        path: Path,
+        key: Path,
+        client_ca: Path | None = None,
+        contents: Contents | None = None,
     ) -> None:
         self.names = tuple(names)
         self.path = path
-        self._key = key
+        self.key = key
         self._client_ca = client_ca
+        self._contents = contents if contents and path in contents else {}
         self._seen: tuple[Identity, ...] | None = None
         self._suspect: tuple[Identity, ...] | None = None
         self._problem = ""
@@ -106,7 +118,7 @@ class KeyPair:
 
     @property
     def _files(self) -> tuple[Path, ...]:
-        pair = (self.path, self._key)
+        pair = () if self._contents else (self.path, self.key)
         return pair if self._client_ca is None else (*pair, self._client_ca)
 
     def _stat(self) -> tuple[Identity, ...]:
@@ -126,12 +138,20 @@ class KeyPair:
         context.num_tickets = TICKETS
         context.sslobject_class = NamedObject
         try:
-            context.load_cert_chain(self.path, self._key, password=_no_passphrase)
+            self._load_pair(context)
         except (OSError, ValueError) as error:
-            raise TlsError(f"{self.path}: {_why(error)} (key {self._key})") from error
+            raise TlsError(f"{self.path}: {_why(error)} (key {self.key})") from error
         if self._client_ca is not None:
             self._ask_clients(context, self._client_ca)
         return context
+
+    def _load_pair(self, context: ssl.SSLContext) -> None:
+        with ExitStack() as stack:
+            cert, key = (
+                stack.enter_context(readable(self._contents[path])) if self._contents else path
+                for path in (self.path, self.key)
+            )
+            context.load_cert_chain(cert, key, password=_no_passphrase)
 
     def _ask_clients(self, context: ssl.SSLContext, path: Path) -> None:
         try:
@@ -176,21 +196,23 @@ class ListenerTls:
             connection.context = self.choose(connection.sni).contexts[self.mode]
 
 
-def key_pairs(config: Config) -> list[KeyPair]:
+def key_pairs(config: Config, contents: Contents | None = None) -> list[KeyPair]:
     """Return the configuration's certificates, files not read yet; none if no listener has TLS."""
     if all(listen.tls == "none" for listen in config.listen):
         return []
-    return all_key_pairs(config)
+    return all_key_pairs(config, contents)
 
 
-def all_key_pairs(config: Config) -> list[KeyPair]:
+def all_key_pairs(config: Config, contents: Contents | None = None) -> list[KeyPair]:
     """Return the configuration's certificates, files not read yet."""
     ca = config.path(config.tls.client_ca) if config.tls.client_ca else None
-    return [_pair(config, one, ca) for one in config.tls.certificates]
+    return [_pair(config, one, ca, contents) for one in config.tls.certificates]
 
 
-def _pair(config: Config, one: Certificate, client_ca: Path | None) -> KeyPair:
-    return KeyPair(one.names, config.path(one.cert), config.path(one.key), client_ca)
+def _pair(
+    config: Config, one: Certificate, client_ca: Path | None, contents: Contents | None
+) -> KeyPair:
+    return KeyPair(one.names, config.path(one.cert), config.path(one.key), client_ca, contents)
 
 
 def _identity(path: Path) -> Identity:

@@ -87,7 +87,8 @@ class _Child:
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         sockets = [list(map(_inherited, one)) for one in self._orders.sockets]
         seat = Seat.taken(self._orders.board, self._orders.seat)
-        server = Server(self._orders.config, sockets=sockets, seat=seat)
+        orders = self._orders
+        server = Server(orders.config, sockets=sockets, seat=seat, contents=orders.contents)
         stop = asyncio.create_task(self._stop.wait())
         start = asyncio.create_task(server.start())
         await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)

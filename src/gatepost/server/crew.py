@@ -12,6 +12,7 @@ import structlog
 
 from gatepost.config.schema import Config
 from gatepost.counts.board import Board
+from gatepost.net.tls import Contents
 from gatepost.server.control import Word
 from gatepost.server.process import WorkerProcess
 from gatepost.server.reason import reason
@@ -48,10 +49,20 @@ class _Place:
 
 
 class Crew:
-    """Workers, the sockets they accept from, where they count. `complete` once all were ready."""
+    """Workers, the sockets they accept from, where they count. `complete` once all were ready.
 
-    def __init__(self, config: Config, listeners: Sequence[Listener], board: Board) -> None:
+    `contents` has the files that they need and may not read.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        listeners: Sequence[Listener],
+        board: Board,
+        contents: Contents | None = None,
+    ) -> None:
         self.config = config
+        self.contents = contents or {}
         self._board = board
         self.listeners = listeners
         self.complete = False
@@ -84,7 +95,7 @@ class Crew:
         shares = [listener.share(place.number, of) for listener in self.listeners]
         place.since = now
         try:
-            place.process = WorkerProcess(self.config, shares, self._board)
+            place.process = WorkerProcess(self.config, shares, self._board, self.contents)
         except OSError as error:
             self._not_started(place, reason(error), now)
 

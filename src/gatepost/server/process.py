@@ -5,8 +5,9 @@ loop of the supervisor's – runs the code that is installed now, and keeps plug
 supervisor. What a fork would share is little: reference counts make Python's pages private soon,
 and big lists are mapped files anyway.
 
-Security: the configuration travels by an unnamed temporary file and open sockets by inheritance;
-nobody else can write to either. `-P` keeps the current folder out of the worker's module path.
+Security: the configuration travels by an unnamed file, in memory where there are such, and open
+sockets by inheritance; nobody else can read or write either. `-P` keeps the current folder out of
+the worker's module path.
 """
 
 import os
@@ -15,7 +16,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -23,6 +23,8 @@ import msgspec
 
 from gatepost.config.schema import Config
 from gatepost.counts.board import Board
+from gatepost.net.tls import Contents
+from gatepost.net.unnamed import unnamed
 from gatepost.server.control import Channel, Word
 from gatepost.server.systemd import VARIABLES
 
@@ -36,13 +38,14 @@ class Orders(msgspec.Struct, frozen=True):
     """What a worker reads when it starts.
 
     `sockets` are the descriptors for each listener, `board` is that of the counters, where the
-    worker has the region `seat`.
+    worker has the region `seat`, `contents` has files that the worker may not read.
     """
 
     config: Config
     sockets: list[list[int]]
     board: int
     seat: int
+    contents: Contents
 
 
 class WorkerProcess:
@@ -53,7 +56,11 @@ class WorkerProcess:
     """
 
     def __init__(
-        self, config: Config, sockets: Sequence[Sequence[socket.socket]], board: Board
+        self,
+        config: Config,
+        sockets: Sequence[Sequence[socket.socket]],
+        board: Board,
+        contents: Contents | None = None,
     ) -> None:
         descriptors = [[sock.fileno() for sock in some] for some in sockets]
         ours, theirs = socket.socketpair()
@@ -68,7 +75,8 @@ class WorkerProcess:
             self._seat = board.claim()
             undo.callback(board.release, self._seat)
             self._popen = _start(
-                Orders(config, descriptors, board.file, self._seat), theirs.fileno()
+                Orders(config, descriptors, board.file, self._seat, contents or {}),
+                theirs.fileno(),
             )
             self.channel = Channel(ours.dup())
             undo.pop_all()
@@ -141,7 +149,7 @@ class WorkerProcess:
 
 
 def _start(orders: Orders, channel: int) -> subprocess.Popen[bytes]:
-    with tempfile.TemporaryFile() as file:
+    with unnamed() as file:
         pickle.dump(orders, file)
         file.seek(0)
         return subprocess.Popen(  # noqa: S603 - ourselves

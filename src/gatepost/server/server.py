@@ -28,7 +28,7 @@ from gatepost.lists.entry import LineError
 from gatepost.lists.source import Change
 from gatepost.lists.watch import ListWatcher
 from gatepost.model.session import Endpoint
-from gatepost.net.tls import MODES, ListenerTls, key_pairs
+from gatepost.net.tls import MODES, Contents, ListenerTls, key_pairs
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.clock import Clock
 from gatepost.server.arrival import Arrival
@@ -56,8 +56,8 @@ class Server:
     `patience` is how many seconds a stop waits for messages that are on their way, None for the
     configuration's `stop_timeout`. `sockets` has the open sockets of each listener, for who has
     bound them already; they are closed in the end. `seat` is where connections are counted, None
-    where no other process has to see that. `addresses` are (protocol, address) pairs once it has
-    started.
+    where no other process has to see that. `contents` has the certificates and keys that somebody
+    else has read for us. `addresses` are (protocol, address) pairs once it has started.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Server:
         patience: float | None = None,
         sockets: Sequence[Sequence[socket.socket]] | None = None,
         seat: Seat | None = None,
+        contents: Contents | None = None,
     ) -> None:
         self._config = config
         self._plugins = plugins
@@ -76,6 +77,7 @@ class Server:
         self._patience = config.server.stop_timeout if patience is None else patience
         self._sockets = sockets
         self._seat = seat
+        self._contents = contents
         self._listeners: list[asyncio.AbstractServer] = []
         self._worker: Worker | None = None
         self._stack = AsyncExitStack()
@@ -133,7 +135,7 @@ class Server:
 
         It is not the lists' watch: a long list must not hold up a certificate.
         """
-        pairs = key_pairs(self._config)
+        pairs = key_pairs(self._config, self._contents)
         if not pairs:
             return {}
         await asyncio.to_thread(load_key_pairs, pairs)

@@ -11,8 +11,9 @@ that no connection is ever refused for want of somebody who accepts.
 There is one worker at least, and it is a process of its own even if it is the only one: a reload
 needs two generations side by side, and a crash somebody who is left.
 
-Security: privileges are dropped once the first sockets are bound and before the first worker
-starts, in this process too. A reload can therefore not bind ports below 1024 that are new.
+Security: privileges are dropped once the first sockets are bound and certificates are read, and
+before the first worker starts, in this process too. A reload can therefore not bind ports below
+1024 that are new, nor read again what only root may read (`gatepost.server.held`).
 """
 
 import select
@@ -35,6 +36,7 @@ from gatepost.counts.board import Board
 from gatepost.server import logs, systemd
 from gatepost.server.control import Word
 from gatepost.server.crew import Crew, CrewError, workers
+from gatepost.server.held import Held, hold
 from gatepost.server.listener import ListenFailedError
 from gatepost.server.privileges import PrivilegesError, become
 from gatepost.server.sockets import Listener, Sockets
@@ -60,6 +62,7 @@ class Supervisor:
         self._file = file
         self._sockets = Sockets()
         self._board = Board()
+        self._held = Held({}, {})
         self._crew = Crew(config, (), self._board)
         self._next: Crew | None = None
         self._retired: list[Crew] = []
@@ -79,8 +82,11 @@ class Supervisor:
         before = {number: signal.getsignal(number) for number in _HANDLED}
         config = self._crew.config
         try:
-            self._crew = Crew(config, self._sockets.listen(config, workers(config)), self._board)
+            listeners = self._sockets.listen(config, workers(config))
+            self._held = hold(config)
             become(config.server.user)
+            contents = self._held.for_workers(config)
+            self._crew = Crew(config, listeners, self._board, contents)
             self._supervise()
         finally:
             for crew in self._crews():
@@ -194,6 +200,7 @@ class Supervisor:
         try:
             config = load(self._file)
             self._check_user(config)
+            contents = self._held.for_workers(config)
             listeners = self._sockets.listen(config, workers(config))
         except ConfigError as error:
             self._keep_old(map(str, error.problems))
@@ -202,7 +209,7 @@ class Supervisor:
         else:
             if self._next is not None:
                 self._retire(self._next, Word.STOP, now)
-            self._next = Crew(config, listeners, self._board)
+            self._next = Crew(config, listeners, self._board, contents)
 
     def _check_user(self, config: Config) -> None:
         now, then = self._crew.config.server.user, config.server.user
@@ -235,6 +242,8 @@ class Supervisor:
         self._sockets.keep([crew.config])
         logs.configure(crew.config.log)
         _log().info("reloaded", listen=_addresses(crew.listeners))
+        for path in crew.contents:
+            _log().warning("certificate not read again, only root may", path=str(path))
         systemd.notify(systemd.READY)
 
     def _stop(self, now: float) -> None:
