@@ -206,6 +206,9 @@ SOURCES: Mapping[str, Source] = {
     "swaks": Source(debian, ("swaks",)),
     "curl": Source(debian, ("curl",)),
     "haproxy": Source(debian, ("haproxy",)),
+    "msmtp": Source(debian, ("msmtp",)),
+    "nmap": Source(debian, ("nmap", "nmap-common", "lua-lpeg")),
+    "sslyze": Source(pypi, ("sslyze>=6,<7",)),
     "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
@@ -264,6 +267,28 @@ PROGRAMS: Mapping[str, Program] = {
         probe_says="HAProxy version",
         may_be_installed=True,
         variables=_LIBRARIES,
+    ),
+    "msmtp": Program(
+        source="msmtp",
+        path="usr/bin/msmtp",
+        probe_says="msmtp version",
+        may_be_installed=True,
+        variables=_LIBRARIES,
+    ),
+    "nmap": Program(
+        source="nmap",
+        path="usr/bin/nmap",
+        probe_says="Nmap version",
+        variables=(
+            ("LD_LIBRARY_PATH", f"{_LIBRARIES[0][1]}:usr/lib/*-linux-gnu*/blas"),
+            ("NMAPDIR", "usr/share/nmap"),
+        ),
+    ),
+    "sslyze": Program(
+        source="sslyze",
+        path="bin/sslyze",
+        probe=("--help",),
+        probe_says="--starttls",
     ),
     "aiosmtpd": Program(  # a Python that can import it
         source="aiosmtpd",

@@ -20,6 +20,7 @@ LIMIT = 3 * 1024 * 1024  # message_size
 USERS = ("alice", "bob", "carol", "dave")
 TRAPS = ("trap@example.com leaked in 2019", "trap@open.example", "@spoilt.open.example")
 
+CERTIFICATE = '{ cert = "cert.pem", key = "cert.key" }'
 CONFIG = """\
 [server]
 hostname = "mx.example.com"
@@ -34,7 +35,7 @@ message_size = {limit}
 {limits}
 
 [tls]
-certificates = [{{ cert = "cert.pem", key = "cert.key" }}]
+certificates = [{certificate}]
 
 [recipients]
 domains = ["example.com", "open.example", ".open.example"]
@@ -90,11 +91,27 @@ class Server:
     """
 
     def __init__(
-        self, folder, extra="", *, listen="", limits="", traps=TRAPS, delay="0s", tls="none"
+        self,
+        folder,
+        extra="",
+        *,
+        listen="",
+        limits="",
+        traps=TRAPS,
+        delay="0s",
+        tls="none",
+        certificate=CERTIFICATE,
     ):
         self.folder = folder
         self.tls = tls
-        config = CONFIG.format(limit=LIMIT, limits=limits, delay=delay, listen=listen, tls=tls)
+        config = CONFIG.format(
+            limit=LIMIT,
+            limits=limits,
+            delay=delay,
+            listen=listen,
+            tls=tls,
+            certificate=certificate,
+        )
         (folder / "gatepost.toml").write_text(config + extra)
         authority.write(folder, "localhost", "127.0.0.1")
         (folder / "users").write_text(
