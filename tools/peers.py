@@ -203,7 +203,7 @@ def npm(folder: Path, packages: Sequence[str]) -> str:
 SOURCES: Mapping[str, Source] = {
     "postfix": Source(debian, ("postfix",)),
     "dovecot": Source(debian, ("dovecot-core", "dovecot-lmtpd")),
-    "swaks": Source(debian, ("swaks",)),
+    "swaks": Source(debian, ("swaks", "libnet-ssleay-perl")),
     "curl": Source(debian, ("curl",)),
     "haproxy": Source(debian, ("haproxy",)),
     "msmtp": Source(debian, ("msmtp",)),
@@ -250,8 +250,9 @@ PROGRAMS: Mapping[str, Program] = {
         source="swaks",
         path="usr/bin/swaks",
         interpreter="perl",
-        probe_says="swaks",
-        may_be_installed=True,
+        probe=("--support",),
+        probe_says="=== TLS supported",
+        variables=(("PERL5LIB", "usr/lib/*-linux-gnu*/perl5/*:usr/share/perl5"),),
     ),
     "curl": Program(
         source="curl",

@@ -5,6 +5,7 @@ A client sends all mails of a call on one connection, if it can, and returns wha
 
 import asyncio
 import json
+import os
 import smtplib
 import subprocess
 from dataclasses import dataclass
@@ -75,8 +76,10 @@ def curl(port, folder, *letters, tls="none"):
     return run("curl", *arguments)
 
 
-def swaks(port, folder, letter, *options):
+def swaks(port, folder, letter, *options, tls="none"):
     """Ends what it is given with a CRLF of its own."""
+    trust = ["--tls-verify", f"--tls-ca-path={folder / 'ca.pem'}"]
+    encrypted = {"none": [], "starttls": ["--tls", *trust], "implicit": ["--tlsc", *trust]}
     file = folder / "swaks"
     file.write_bytes(letter.content.removesuffix(b"\r\n"))
     return run(
@@ -86,7 +89,30 @@ def swaks(port, folder, letter, *options):
         f"--from={letter.sender}",
         f"--to={','.join(letter.recipients)}",
         f"--data=@{file}",
+        *encrypted[tls],
         *options,
+    )
+
+
+def msmtp(port, folder, letter, *options, tls="none"):
+    """Takes lines that end with LF."""
+    return run(
+        "msmtp",
+        f"--file={os.devnull}",
+        "--host=localhost",
+        f"--port={port}",
+        "--domain=client.example",
+        f"--tls={'off' if tls == 'none' else 'on'}",
+        f"--tls-starttls={'on' if tls == 'starttls' else 'off'}",
+        f"--tls-trust-file={folder / 'ca.pem'}",
+        "--set-from-header=off",
+        "--set-date-header=off",
+        "--set-msgid-header=off",
+        f"--from={letter.sender}",
+        *options,
+        "--",
+        *letter.recipients,
+        given=letter.content.replace(b"\r\n", b"\n"),
     )
 
 
@@ -170,6 +196,7 @@ def nodemailer(port, _folder, *letters):
 CLIENTS = {
     "curl": curl,
     "swaks": swaks,
+    "msmtp": msmtp,
     "smtp-source": smtp_source,
     "smtplib": python,
     "aiosmtplib": aio,

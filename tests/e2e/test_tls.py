@@ -4,14 +4,20 @@ import shutil
 import subprocess
 
 import pytest
-from tests.e2e.clients import Letter, aio, curl, python
+from tests.e2e.clients import Letter, aio, curl, msmtp, python, swaks
 from tests.e2e.conftest import serving
 from tests.e2e.raw import Raw, codes, envelope, stuffed
 from tests.net import authority
 
 CONTENT = b"Subject: sample\r\n\r\n.some text\r\n" + b"x" * 70 + b"\r\n"
 REFUSED = "554 5.7.1 Message refused by local policy"
-CLIENTS = {"curl": curl, "smtplib": python, "aiosmtplib": aio}
+CLIENTS = {
+    "curl": curl,
+    "swaks": swaks,
+    "msmtp": msmtp,
+    "smtplib": python,
+    "aiosmtplib": aio,
+}
 MODES = ("starttls", "implicit")
 
 
