@@ -18,9 +18,13 @@ from bench.profile import profile
 from bench.run import LOADS, Bench
 from bench.scenarios import SCENARIOS
 from bench.servers import SERVERS
+from bench.tls_servers import TLS_SERVERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+
+ALL_SERVERS = [*SERVERS, *(name for name in TLS_SERVERS if name not in SERVERS)]
 
 
 def names_of(known: Sequence[str]) -> Callable[[str], list[str]]:
@@ -52,10 +56,10 @@ def parser() -> argparse.ArgumentParser:
     )
     add(
         "--servers",
-        type=names_of(list(SERVERS)),
-        default=list(SERVERS),
+        type=names_of(ALL_SERVERS),
+        default=ALL_SERVERS,
         metavar="NAME,…",
-        help=f"any of {', '.join(SERVERS)}",
+        help=f"any of {', '.join(ALL_SERVERS)}",
     )
     add("--quick", action="store_true", help="two rounds of a tenth: to see that it works")
     add("--markdown", action="store_true", help="print the tables as Markdown")
@@ -80,7 +84,7 @@ def as_json(bench: Bench) -> str:
             scenario: {
                 name: [dataclasses.asdict(cost) for cost in each] for name, each in by.items()
             }
-            for scenario, by in bench.costs.items()
+            for scenario, by in (bench.costs | bench.tls_costs).items()
         },
     }
     return json.dumps(everything, indent=1, ensure_ascii=False) + "\n"

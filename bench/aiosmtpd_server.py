@@ -1,13 +1,14 @@
 """Run aiosmtpd at its best: uvloop, a handler that discards, and DATA refused where it is asked to.
 
 Runs under the Python of .peers/aiosmtpd, not the project's: ``python aiosmtpd_server.py PORT
-accept|refuse``. aiosmtpd has no hook before the content is taken, so the refusal replaces its DATA
-command, which is the least work it could do.
+accept|refuse [starttls|implicit CERT KEY]``. aiosmtpd has no hook before the content is taken, so
+the refusal replaces its DATA command, which is the least work it could do.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 from typing import Any
 
@@ -34,13 +35,25 @@ class Refuse(SMTP):  # type: ignore[misc,unused-ignore]
 KINDS = {"accept": SMTP, "refuse": Refuse}
 
 
-async def main(port: int, kind: str) -> None:
+def context(cert: str, key: str) -> ssl.SSLContext:
+    """Return the server's side of TLS."""
+    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    made.load_cert_chain(cert, key)
+    return made
+
+
+async def main(port: int, kind: str, mode: str = "none", *files: str) -> None:
     """Serve until the process is ended."""
     handler = Discard()
+    tls = context(*files) if files else None
+    options = {"hostname": "bench.example", "enable_SMTPUTF8": True}
+    if mode == "starttls":
+        options["tls_context"] = tls
     server = await asyncio.get_running_loop().create_server(
-        lambda: KINDS[kind](handler, hostname="bench.example", enable_SMTPUTF8=True),
+        lambda: KINDS[kind](handler, **options),
         "127.0.0.1",
         port,
+        ssl=tls if mode == "implicit" else None,
         backlog=1024,
     )
     await server.serve_forever()
@@ -48,4 +61,4 @@ async def main(port: int, kind: str) -> None:
 
 if __name__ == "__main__":
     uvloop.install()
-    asyncio.run(main(int(sys.argv[1]), sys.argv[2]))
+    asyncio.run(main(int(sys.argv[1]), *sys.argv[2:]))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench import load, proc
 from bench.run import progress, started
+from bench.servers import SERVERS
 from bench.table import Table
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def measure_idle(bench: Bench) -> None:
         "Idle connections",
         ("server", "connections", "KB each (RSS)", "KB each (PSS)", "new clients' msg/s meanwhile"),
     )
-    for name in bench.names:
+    for name in bench.among(SERVERS):
         progress(f"idle: {name}")
         with bench.attempt(f"idle: {name}"), started(name, connections=count) as server:
             with load.idle_connections(server, min(200, count)):

@@ -10,17 +10,23 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from bench import load
 from bench.run import LOADS, Costs, progress, started
-from bench.servers import REFERENCE, SLOW
+from bench.servers import REFERENCE, SERVERS, SLOW
 from bench.table import Table, spread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from bench.load import Cost, Load
     from bench.process import Running
     from bench.run import Bench
+
+# Starts a server by name; sends it a round, divided by a number, and returns what that cost.
+Start: TypeAlias = "Callable[[str], contextlib.AbstractContextManager[Running]]"
+Send: TypeAlias = "Callable[[Running, int], Cost]"
 
 SLOW_SHARE = 5  # a slow server gets one message for so many
 WARM_UP_SHARE = 5  # a round in advance, not counted: just-in-time compilers, first allocations
@@ -35,29 +41,44 @@ def share(name: str, full: Load) -> Load:
 def measure_messages(bench: Bench, scenario: str) -> None:
     """Measure one load on all servers, in turn."""
     full = bench.load(scenario)
+
+    def send(server: Running, divisor: int) -> Cost:
+        return load.send(server, part(server.name, full, divisor))
+
+    def start(name: str) -> contextlib.AbstractContextManager[Running]:
+        return started(name, refuses=full.refused)
+
+    bench.costs[scenario] = in_turn(bench, scenario, bench.among(SERVERS), start, send)
+
+
+def in_turn(bench: Bench, scenario: str, names: Sequence[str], start: Start, send: Send) -> Costs:
+    """Run all servers, and send each its rounds, one server after the other."""
     costs: Costs = {}
     with contextlib.ExitStack() as stack:
         running: list[Running] = []
-        for name in bench.names:
+        for name in names:
             with bench.attempt(f"{scenario}: {name}"):
-                server = stack.enter_context(started(name, refuses=full.refused))
-                warm_up(server, full)
+                server = stack.enter_context(start(name))
+                send(server, WARM_UP_SHARE)
                 running.append(server)
         for number in range(bench.rounds):
             progress(f"{scenario}: round {number + 1} of {bench.rounds}")
             first = number % max(1, len(running))
             for server in running[first:] + running[:first]:
                 with bench.attempt(f"{scenario}: {server.name}"):
-                    cost = load.send(server, share(server.name, full))
-                    costs.setdefault(server.name, []).append(cost)
-    bench.costs[scenario] = costs
+                    costs.setdefault(server.name, []).append(send(server, 1))
+    return costs
 
 
 def warm_up(server: Running, full: Load) -> None:
     """Send a part of a round that is not counted."""
-    some = share(server.name, full)
-    few = max(some.sessions, some.messages // WARM_UP_SHARE)
-    load.send(server, dataclasses.replace(some, messages=few))
+    load.send(server, part(server.name, full, WARM_UP_SHARE))
+
+
+def part(name: str, full: Load, divisor: int) -> Load:
+    """Return a server's own number of messages of a load, divided."""
+    some = share(name, full)
+    return dataclasses.replace(some, messages=max(some.sessions, some.messages // divisor))
 
 
 def message_table(costs: dict[str, Costs]) -> Table:
@@ -83,12 +104,21 @@ def _message_row(scenario: str, name: str, by_server: Costs) -> tuple[str, ...]:
     costs = by_server[name]
     each = [cost.cpu_per_1000 for cost in costs]
     rate = median(cost.per_second for cost in costs)
-    ratio = _ratio(costs, by_server.get(REFERENCE, []))
+    compared = ratio(costs, by_server.get(REFERENCE, []))
     megabytes = f"{rate * LOADS[scenario].length / 1e6:.0f}" if scenario == "large" else ""
-    return (scenario, name, f"{median(each):.3f}", spread(each), ratio, f"{rate:,.0f}", megabytes)
+    return (
+        scenario,
+        name,
+        f"{median(each):.3f}",
+        spread(each),
+        compared,
+        f"{rate:,.0f}",
+        megabytes,
+    )
 
 
-def _ratio(costs: list[Cost], reference: list[Cost]) -> str:
+def ratio(costs: list[Cost], reference: list[Cost]) -> str:
+    """Return the median of the ratios of costs of the same round."""
     if len(costs) != len(reference):  # a round failed, so that rounds cannot be paired
         return ""
     pairs = zip(costs, reference, strict=True)

@@ -95,9 +95,9 @@ def stop(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def wait_until_greeting(starting: Starting, port: int) -> Running:
-    """Wait for the greeting of a server whose port is known."""
-    while not is_greeting(port):
+def wait_until_greeting(starting: Starting, port: int, *, implicit: bool = False) -> Running:
+    """Wait for the greeting of a server whose port is known, under TLS if that comes first."""
+    while not is_greeting(port, implicit=implicit):
         starting.check()
         time.sleep(POLL)
     return starting.running(port)

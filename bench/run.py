@@ -17,7 +17,7 @@ from bench.servers import SERVERS, TRAP, Setup
 from bench.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 LOADS = {
     "new": Load(10_000),
@@ -39,6 +39,11 @@ class Bench:
     tables: list[Table] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     costs: dict[str, Costs] = field(default_factory=dict)
+    tls_costs: dict[str, Costs] = field(default_factory=dict)
+
+    def among(self, servers: Mapping[str, object]) -> list[str]:
+        """Return which of these servers were asked for."""
+        return [name for name in self.names if name in servers]
 
     @contextlib.contextmanager
     def attempt(self, what: str) -> Iterator[None]:

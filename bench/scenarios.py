@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bench.idle import measure_idle
 from bench.messages import measure_messages, message_table
 from bench.run import LOADS
+from bench.tls import TLS_LOADS, measure_tls, tls_table
 from bench.traps import measure_traps
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 SCENARIOS: dict[str, Callable[[Bench], None]] = {
     **{name: partial(measure_messages, scenario=name) for name in LOADS},
+    **{name: partial(measure_tls, scenario=name) for name in TLS_LOADS},
     "idle": measure_idle,
     "traps": measure_traps,
 }
@@ -26,5 +28,7 @@ def run(bench: Bench, only: Sequence[str]) -> None:
     """Run the scenarios that were asked for and leave their tables in the bench."""
     for name in only:
         SCENARIOS[name](bench)
+    if any(bench.tls_costs.values()):
+        bench.tables.insert(0, tls_table(bench.tls_costs))
     if any(bench.costs.values()):
         bench.tables.insert(0, message_table(bench.costs))

@@ -39,6 +39,15 @@ READY = re.compile(rb"^gatepost: ready .*\bsmtp=127\.0\.0\.1:(\d+)", re.MULTILIN
 
 
 @dataclass(frozen=True)
+class Tls:
+    """How TLS begins, "starttls" or "implicit", and the files to do it with."""
+
+    mode: str
+    cert: Path
+    key: Path
+
+
+@dataclass(frozen=True)
 class Setup:
     """What a scenario asks of a server."""
 
@@ -46,6 +55,7 @@ class Setup:
     refuses: bool = False  # DATA is refused
     traps: int = 100_000  # addresses in the trap list, for the server that has one
     connections: int = 1000  # held at once
+    tls: Tls | None = None
 
 
 # gatepost
@@ -57,6 +67,7 @@ data_dir = "var"
 
 [[listen]]
 address = "127.0.0.1:0"
+tls = "{tls}"
 
 [limits]
 transactions = 1000000
@@ -76,6 +87,10 @@ to = "discard:"
 
 [log]
 level = "error"
+"""
+GATEPOST_TLS = """
+[tls]
+certificates = [{{ cert = "{cert}", key = "{key}" }}]
 """
 
 
@@ -106,11 +121,18 @@ def gatepost_under(
         raise BenchError(f"gatepost is not installed at {GATEPOST}")
     write_traps(setup.folder / "traps", setup.traps, TRAP)
     config = setup.folder / "gatepost.toml"
-    config.write_text(GATEPOST_CONFIG.format(connections=setup.connections + 100))
+    config.write_text(_gatepost_config(setup))
     argv = [*interpreter, str(GATEPOST), "serve", "-c", str(config)]
     log = setup.folder / "log"
     with process(name, argv, os.environ | (env or {}), log) as starting:
         yield _wait_until_ready(starting)
+
+
+def _gatepost_config(setup: Setup) -> str:
+    tls = setup.tls
+    more = GATEPOST_TLS.format(cert=tls.cert, key=tls.key) if tls else ""
+    connections = setup.connections + 100
+    return GATEPOST_CONFIG.format(connections=connections, tls=tls.mode if tls else "none") + more
 
 
 def _wait_until_ready(starting: Starting) -> Running:
@@ -147,9 +169,11 @@ def aiosmtpd(setup: Setup) -> Iterator[Running]:
     """Run the Python library on uvloop, with a handler that discards."""
     command, port = _peer("aiosmtpd"), free_port()
     script = Path(__file__).with_name("aiosmtpd_server.py")
-    argv = command.argv(script, str(port), "refuse" if setup.refuses else "accept")
+    tls = [setup.tls.mode, str(setup.tls.cert), str(setup.tls.key)] if setup.tls else []
+    argv = command.argv(script, str(port), "refuse" if setup.refuses else "accept", *tls)
     with process("aiosmtpd", argv, command.env, setup.folder / "log") as starting:
-        yield wait_until_greeting(starting, port)
+        mode = setup.tls.mode if setup.tls else "none"
+        yield wait_until_greeting(starting, port, implicit=mode == "implicit")
 
 
 HARAKA_FILES = {

@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -29,16 +30,26 @@ def free_port() -> int:
         return port
 
 
-def is_greeting(port: int) -> bool:
-    """Say whether a server on the port greets with 220."""
+def is_greeting(port: int, *, implicit: bool = False) -> bool:
+    """Say whether a server on the port greets with 220, under TLS where that comes first."""
     with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=10) as client:
+        if implicit:
+            with _believing().wrap_socket(client) as secured:
+                return secured.recv(4).startswith(b"220")
         return client.recv(4).startswith(b"220")
     return False
 
 
+def _believing() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 @contextlib.contextmanager
 def greeting(
-    argv: Sequence[str], env: Mapping[str, str], log: Path, port: int
+    argv: Sequence[str], env: Mapping[str, str], log: Path, port: int, *, implicit: bool = False
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server, its output in a file, and yield once it greets; end it at once on leaving.
 
@@ -55,7 +66,7 @@ def greeting(
             start_new_session=True,
         )
     try:
-        _wait(server, log, port)
+        _wait(server, log, port, implicit=implicit)
         yield server
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -63,9 +74,9 @@ def greeting(
         server.wait()
 
 
-def _wait(server: subprocess.Popen[bytes], log: Path, port: int) -> None:
+def _wait(server: subprocess.Popen[bytes], log: Path, port: int, *, implicit: bool) -> None:
     deadline = time.monotonic() + START_TIMEOUT
-    while not is_greeting(port):
+    while not is_greeting(port, implicit=implicit):
         if server.poll() is not None or time.monotonic() > deadline:
             said = log.read_text(errors="replace") or "nothing"
             raise RuntimeError(f"{server.args!r} does not accept connections; it said:\n{said}")

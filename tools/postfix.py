@@ -145,7 +145,8 @@ def running(
         etc = str(folder / "etc")
         argv = [str(_programs(command) / "usr/lib/postfix/sbin/master"), "-c", etc, "-d"]
         env = {**command.env, "MAIL_CONFIG": etc}
-        with greeting(argv, env, folder / "log", port) as master:
+        implicit = (main or {}).get("smtpd_tls_wrappermode") == "yes"
+        with greeting(argv, env, folder / "log", port, implicit=implicit) as master:
             yield Postfix(folder, port, master.pid)
 
 

@@ -9,6 +9,8 @@ from bench.load import Cost, Load
 from bench.messages import message_table
 from bench.process import BenchError, Running
 from bench.table import Table, spread
+from bench.tls import TlsLoad, send_round, tls_table
+from tests.e2e.conftest import serving
 
 from bench import load, proc, servers, traplist
 
@@ -80,6 +82,23 @@ def test_ratio_is_the_median_over_paired_rounds():
         ("new", "gatepost", "0.300", "0.200 - 0.600", "2.00", "1,000", ""),
         ("new", "smtp-sink", "0.300", "0.100 - 0.300", "1.00", "2,000", ""),
     ]
+
+
+def test_ratios_under_tls_are_to_postfix():
+    costs = {"tls": {"gatepost": [Cost(1000, 0.5, 2.0)], "postfix": [Cost(1000, 1.0, 4.0)]}}
+    assert tls_table(costs).rows == [
+        ("tls", "gatepost", "0.500", "0.500 - 0.500", "0.50", "500"),
+        ("tls", "postfix", "1.000", "1.000 - 1.000", "1.00", "250"),
+    ]
+
+
+@pytest.mark.parametrize("mode", ["starttls", "implicit"])
+def test_the_client_counts_only_what_was_answered(tmp_path, mode):
+    with serving(tmp_path, tls=mode) as server:
+        running = Running("gatepost", server.process.pid, server.port, 0.0)
+        with pytest.raises(BenchError, match=r"^gatepost: the client ended with 1: .*550"):
+            send_round(running, TlsLoad(mode, 4, 1))
+        assert send_round(running, TlsLoad(mode, 4, 0)).messages == 4
 
 
 def test_no_ratio_where_rounds_cannot_be_paired():
@@ -159,5 +178,5 @@ def test_help_names_every_scenario():
         text=True,
         check=True,
     )
-    for name in ("new", "reused", "refused", "large", "idle", "traps"):
+    for name in ("new", "reused", "refused", "large", "tls", "tls-reused", "idle", "traps"):
         assert name in done.stdout
