@@ -371,10 +371,11 @@ def test_a_client_with_a_certificate(tmp_path, loop, mode):
     assert (shown[1].peer_subject, shown[1].peer_fingerprint) == ("", "")
 
 
-def test_a_ticket_of_one_listener_is_nothing_to_the_other(tmp_path):
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_ticket_of_one_listener_is_nothing_to_the_other(tmp_path, version):
     made = tls_config(tmp_path, "implicit")
     both = [made.listen[0], msgspec.structs.replace(made.listen[0], tls="starttls")]
-    context = client_context(maximum_version=ssl.TLSVersion.TLSv1_2)
+    context = client_context(maximum_version=version)
 
     def visit(house, number, mode, session=None):
         host, _, port = house.server.addresses[number][1].rpartition(":")
