@@ -183,6 +183,7 @@ class MemoryServer:
 
     async def __aexit__(self, *exc: object) -> None:
         await self._worker.drain(1.0)
+        await self.policy.router.stop()
         await self.policy.plugins.stop()
         if self.policy.authority is not None:
             self.policy.authority.close()

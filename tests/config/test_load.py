@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.config.kinds import Items, Table, keys
-from gatepost.config.later import LATER
+from gatepost.config.later import AVAILABLE_TARGETS, LATER
 from gatepost.config.listen import InetAddress, UnixAddress
 from gatepost.config.load import check, from_dict, load
 from gatepost.config.problem import ConfigError
@@ -89,8 +89,9 @@ ADDRESS_EXPECTED = (
     'an address such as "user@example.com", "@example.com" for a whole domain, or "file:NAME"'
 )
 TARGET_EXPECTED = (
-    'a target: "maildir:PATH", "file:FOLDER", "lmtp://HOST:PORT", "smtp://HOST:PORT",'
-    ' "pipe:COMMAND", "sendmail:PATH", "qmail-queue:PATH" or "discard:"'
+    'a target: "maildir:PATH", "file:FOLDER", "smtp://HOST:PORT", "smtps://HOST:PORT",'
+    ' "lmtp://HOST:PORT", "lmtp:unix:PATH", "mx:", "pipe:COMMAND", "sendmail:PATH",'
+    ' "qmail-queue:PATH" or "discard:"'
 )
 REPLY_EXPECTED = 'a 4xx or 5xx reply in ASCII such as "554 5.7.1 Text"'
 PATH_EXPECTED = "a file name, without file: before it"
@@ -187,21 +188,17 @@ def test_everything_of_later_work_is_refused():
         "tls": {"certificates": [{"cert": "c.pem", "key": "k.pem"}]},
         "route": [
             {"to": "lmtp://127.0.0.1:24"},
-            {"to": "smtp://[::1]:25"},
-            {"to": "smtp://host"},
+            {"to": "mx:"},
+            {"to": "smtp://host", "client": {"user": "u"}},
         ],
     }
     protocols = 'this protocol is not available yet, expected "smtp" or "lmtp"'
-    target = (
-        'this target is not available yet, expected "maildir:PATH", "file:FOLDER",'
-        ' "pipe:COMMAND", "sendmail:PATH", "qmail-queue:PATH" or "discard:"'
-    )
+    target = f"this target is not available yet, expected one of {', '.join(AVAILABLE_TARGETS)}"
     assert problems_of(from_dict, data) == [
         f"configuration: listen[1].protocol: {protocols}",
         f"configuration: listen[2].protocol: {protocols}",
-        f"configuration: route[0].to: {target}",
         f"configuration: route[1].to: {target}",
-        f"configuration: route[2].to: {target}",
+        'configuration: route[2].client.user: AUTH is not available yet, expected ""',
     ]
 
 

@@ -9,14 +9,11 @@ from gatepost.config.schema import Maildir as MaildirOptions
 from gatepost.config.schema import Pipe, Route
 from gatepost.delivery.discard import Discard
 from gatepost.delivery.maildir import Maildir
-from gatepost.delivery.registry import make_router, make_target
+from gatepost.delivery.registry import TARGETS, make_router, make_target
 
 WHERE = {"base": Path("/srv"), "hostname": "mx.example.com"}
 
-EXPECTED = (
-    "expected a target that starts with"
-    " maildir: or file: or pipe: or sendmail: or qmail-queue: or discard:"
-)
+EXPECTED = "expected a target that starts with " + " or ".join(f"{one}:" for one in TARGETS)
 
 
 def test_discard_is_done_at_once():
@@ -39,8 +36,18 @@ def test_maildir():
         ("discard", f"{EXPECTED}, found 'discard'"),
         ("mbox:x", f"{EXPECTED}, found 'mbox:x'"),
         ("Discard:", f"{EXPECTED}, found 'Discard:'"),
-        ("lmtp://host:24", "target 'lmtp://host:24': lmtp: is not available yet"),
-        ("smtp://host", "target 'smtp://host': smtp: is not available yet"),
+        ("mx:", "target 'mx:': mx: is not available yet"),
+        (
+            "smtp:host",
+            "target 'smtp:host': expected //HOST or //HOST:PORT after smtp:, found 'host'",
+        ),
+        (
+            "lmtp://h:0",
+            (
+                "target 'lmtp://h:0': expected //HOST or //HOST:PORT or unix:PATH after lmtp:,"
+                " found '//h:0'"
+            ),
+        ),
         (
             "pipe:cat",
             "target 'pipe:cat': expected the path of a program such as /usr/bin/prog, found 'cat'",

@@ -15,7 +15,10 @@ from gatepost.config.units import parse_duration
 
 # What a configuration built in code has anyway.
 DEFAULT_KEEP = parse_duration("30d")
-AVAILABLE_TARGETS = ("maildir:", "file:", "pipe:", "sendmail:", "qmail-queue:", "discard:")
+AVAILABLE_TARGETS = (
+    *("maildir:", "file:", "pipe:", "sendmail:", "qmail-queue:", "discard:"),
+    *("smtp:", "smtps:", "lmtp:"),
+)
 
 
 class Later(msgspec.Struct, frozen=True):
@@ -35,8 +38,12 @@ LATER = (
     Later(
         "route[].to",
         lambda value: value.startswith(AVAILABLE_TARGETS),
-        'this target is not available yet, expected "maildir:PATH", "file:FOLDER",'
-        ' "pipe:COMMAND", "sendmail:PATH", "qmail-queue:PATH" or "discard:"',
+        f"this target is not available yet, expected one of {', '.join(AVAILABLE_TARGETS)}",
+    ),
+    Later(
+        "route[].client.user",
+        lambda value: not value,
+        'AUTH is not available yet, expected ""',
     ),
     Later(
         "ledger.keep",

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from gatepost.config import texts
+from gatepost.config.client import Client
 from gatepost.config.kinds import (
     BOOLEAN,
     Anything,
@@ -597,6 +598,10 @@ class Route(
             "Never an open relay: each way out of the house is written down.",
         ),
     ] = "nobody"
+    client: Annotated[
+        Client,
+        Key(Table(Client), "How to speak to the next hop of smtp:, smtps:, lmtp: and mx:."),
+    ] = Client()
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -29,11 +29,14 @@ _SEPARATOR = re.compile(r"[!#$%&'*+/=?^_`{|}~.-]?")
 _MAILDIR_FOLDER = re.compile(r"(?=.{0,200}\Z)(?:\.[ -\-0-~]+)*")
 _ANYTHING_AFTER = re.compile(r"[^\s].*")
 _HOST_AFTER = re.compile(r"//[^\s/]+.*")
+_SOCKET_AFTER = re.compile(r"(?://[^\s/]+|unix:[^\s]).*")
 _TARGET_FORMS = {
     "maildir": _ANYTHING_AFTER,
     "file": _ANYTHING_AFTER,
-    "lmtp": _HOST_AFTER,
+    "lmtp": _SOCKET_AFTER,
     "smtp": _HOST_AFTER,
+    "smtps": _HOST_AFTER,
+    "mx": re.compile(""),
     "pipe": _ANYTHING_AFTER,
     "sendmail": _ANYTHING_AFTER,
     "qmail-queue": _ANYTHING_AFTER,
@@ -152,6 +155,11 @@ PATH = text("a file name, without file: before it", _path)
 PATH_OR_NONE = text(
     'a file name, without file: before it, or ""', lambda value: value and _path(value)
 )
+NAME_OR_NONE = text('a domain name, or ""', lambda value: value and parse_domain(value))
+HOSTNAME_OR_NONE = text(
+    'a domain name, an address literal, or ""', lambda value: value and _hostname(value)
+)
+TEXT = text('printable text, or ""', lambda value: value and _printable(value))
 USER = text('the name of a system user, or ""', lambda value: _matching(_USER, value))
 LISTEN_ADDRESS = Scalar(EXPECTED_LISTEN_ADDRESS, _listen_address)
 NETWORK = Scalar('a network such as "192.0.2.0/24" or "2001:db8::/32"', _network)
@@ -171,8 +179,9 @@ SEPARATOR = text(
 REFUSAL = Scalar('a 4xx or 5xx reply in ASCII such as "554 5.7.1 Text"', _refusal)
 ROUTE_PATTERN = text('"*", a domain or an address', _pattern)
 TARGET = text(
-    'a target: "maildir:PATH", "file:FOLDER", "lmtp://HOST:PORT", "smtp://HOST:PORT",'
-    ' "pipe:COMMAND", "sendmail:PATH", "qmail-queue:PATH" or "discard:"',
+    'a target: "maildir:PATH", "file:FOLDER", "smtp://HOST:PORT", "smtps://HOST:PORT",'
+    ' "lmtp://HOST:PORT", "lmtp:unix:PATH", "mx:", "pipe:COMMAND", "sendmail:PATH",'
+    ' "qmail-queue:PATH" or "discard:"',
     _target,
 )
 MAILDIR_FOLDER = text(

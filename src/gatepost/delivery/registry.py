@@ -1,4 +1,4 @@
-"""From what the configuration says to targets and routes: `maildir:PATH`, `discard:`.
+"""From what the configuration says to targets and routes: `maildir:PATH`, `smtp://HOST` and so on.
 
 A new kind of target is a line in TARGETS, and one in OPTIONS for each table of the route it heeds.
 """
@@ -19,6 +19,10 @@ from gatepost.delivery.program import Programs
 from gatepost.delivery.qmail_queue import QmailQueue
 from gatepost.delivery.routes import Router
 from gatepost.delivery.sendmail import Sendmail
+from gatepost.delivery.smtp.hop import Scheme, parse_hop
+from gatepost.delivery.smtp.relay import Relay
+from gatepost.delivery.smtp.settings import Settings
+from gatepost.delivery.smtp.verify import VerifyingRelay
 from gatepost.delivery.target import Route, Target
 
 
@@ -73,6 +77,15 @@ def _qmail_queue(wanted: Wanted) -> Target:
     )
 
 
+def _relay(scheme: Scheme) -> Callable[[Wanted], Target]:
+    def make(wanted: Wanted) -> Target:
+        settings = Settings.make(wanted.route.client, wanted.base, wanted.hostname)
+        kind = VerifyingRelay if settings.options.verify else Relay
+        return kind(parse_hop(scheme, wanted.rest, wanted.base), settings)
+
+    return make
+
+
 def _discard(wanted: Wanted) -> Target:
     if wanted.rest:
         raise ValueError(f"expected nothing after the colon, found {wanted.rest!r}")
@@ -86,21 +99,26 @@ TARGETS: dict[str, Callable[[Wanted], Target]] = {
     "sendmail": _sendmail,
     "qmail-queue": _qmail_queue,
     "discard": _discard,
+    "smtp": _relay("smtp"),
+    "smtps": _relay("smtps"),
+    "lmtp": _relay("lmtp"),
 }
-NOT_AVAILABLE_YET = frozenset({"lmtp", "smtp"})
+NOT_AVAILABLE_YET = frozenset({"mx"})
 
 # The tables of a route, and the targets that each is for.
 OPTIONS: dict[str, frozenset[str]] = {
     "maildir": frozenset({"maildir"}),
     "pipe": frozenset({"pipe", "sendmail", "qmail-queue"}),
+    "client": frozenset({"smtp", "smtps", "lmtp"}),
 }
 _DEFAULTS = schema.Route(to="discard:")
 
 
 def make_target(route: schema.Route, *, base: Path, hostname: str) -> Target:
-    """Return the target that a route names (scheme, colon, the rest); touches no disk.
+    """Return the target that a route names (scheme, colon, the rest); raises ValueError.
 
-    Relative paths start at the folder `base`; `hostname` is the server's name. Raises ValueError.
+    Reads the files that `client` names, if any; touches no other disk, and no network. Relative
+    paths start at the folder `base`; `hostname` is the server's name.
     """
     url = route.to
     scheme, colon, rest = url.partition(":")

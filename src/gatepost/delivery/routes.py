@@ -56,6 +56,13 @@ class Router:
             shares.setdefault(route, []).append(recipient)
         return list(shares.items())
 
+    async def stop(self) -> None:
+        """Have every target let go of what it holds open: no delivery will come any more."""
+        for route in self.routes:
+            stop = getattr(route.target, "stop", None)
+            if stop is not None:
+                await stop()
+
     def _matches(self, recipient: Recipient) -> Iterable[int]:
         address = recipient.address
         local = local_key(address.local)

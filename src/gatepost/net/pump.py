@@ -38,19 +38,23 @@ class TlsFailedError(Exception):
 
 
 class TlsPump:
-    """The server's side of one TLS connection.
+    """One side of one TLS connection: the server's, or with a `peer_name` the client's.
 
-    `handshaking` is true until the handshake is done, `ended` once the client has said that it
-    sends no more.
+    `peer_name` is the server's name: it is asked for (SNI), and checked where the context says so.
+    A client's handshake begins with `receive(b"")`. `handshaking` is true until the handshake is
+    done, `ended` once the other side has said that it sends no more.
     """
 
     __slots__ = ("_incoming", "_object", "_outgoing", "_silent", "ended", "handshaking")
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, peer_name: str | None = None) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._silent = True
+        is_server = peer_name is None
+        self._object = context.wrap_bio(
+            self._incoming, self._outgoing, is_server, server_hostname=peer_name
+        )
+        self._silent = is_server
         self.handshaking = True
         self.ended = False
 
@@ -64,12 +68,12 @@ class TlsPump:
                 return b""
             return self._read()
         except ssl.SSLError as error:
-            raise TlsFailedError(error.reason or str(error)) from error
+            raise TlsFailedError(_reason(error)) from error
 
     def _shake_hands(self, data: bytes) -> bool:
         """Go on with the handshake; return whether it is done.
 
-        A client that does not speak TLS is told nothing, not even an alert.
+        A client that does not speak TLS is told nothing by a server, not even an alert.
         """
         if self._silent and data:
             self._silent = data[0] != _HANDSHAKE
@@ -94,15 +98,15 @@ class TlsPump:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
-        """Encrypt bytes for the client."""
+        """Encrypt bytes for the other side."""
         self._object.write(data)
 
     def close(self) -> None:
-        """Tell the client that nothing more is sent (close_notify)."""
+        """Tell the other side that nothing more is sent (close_notify)."""
         try:
             self._object.unwrap()
         except ssl.SSLError:
-            return  # the client's own close_notify is not waited for
+            return  # the other side's own close_notify is not waited for
 
     def outgoing(self) -> bytes:
         """Return what has to go to the network, once."""
@@ -121,6 +125,13 @@ class TlsPump:
             peer_subject=_subject(connection.getpeercert()) if given else "",
             peer_fingerprint=hashlib.sha256(certificate).hexdigest() if certificate else "",
         )
+
+
+def _reason(error: ssl.SSLError) -> str:
+    reason = error.reason or str(error)
+    why = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else ""
+    # OpenSSL has the same words for a client's certificate, without saying more
+    return f"{reason}: {why}" if why else reason
 
 
 def _subject(certificate: Any) -> str:

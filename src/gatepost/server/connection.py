@@ -8,7 +8,7 @@ the pump rests until it is done: what the client sends meanwhile is buffered up 
 reading stops. A client that does not read its replies stops the pump as well, and one that has sent
 many commands at once waits for its turn after every BATCH of them.
 
-TLS is another transport in the place of the socket's (`gatepost.server.secured`): it comes there
+TLS is another transport in the place of the socket's (`gatepost.net.secured`): it comes there
 with the connection, or when STARTTLS has been answered. Until its handshake is done nothing is
 written, and the session – with the client's greeting still to come – already counts.
 
@@ -32,13 +32,13 @@ from gatepost.config.schema import Limits
 from gatepost.model.reply import Reply
 from gatepost.model.session import Endpoint, Session, TlsFacts
 from gatepost.net.pump import TlsPump
+from gatepost.net.secured import SecuredTransport
 from gatepost.net.tls import ListenerTls
 from gatepost.plugin.inline import UNFINISHED, finish, first_step
 from gatepost.server.caller import Caller
 from gatepost.server.crowd import Origin
 from gatepost.server.networks import is_within
 from gatepost.server.pace import Pace
-from gatepost.server.secured import SecuredTransport
 from gatepost.session import replies as r
 from gatepost.session.authentication import Authentication
 from gatepost.session.engine import Engine

@@ -98,6 +98,7 @@ class Server:
                 stack.callback(policy.authority.close)
             await policy.plugins.start()
             stack.push_async_callback(policy.plugins.stop)
+            stack.push_async_callback(policy.router.stop)
             watcher = ListWatcher(lists.files, _list_changed)
             watcher.start()
             stack.push_async_callback(watcher.stop)

@@ -57,7 +57,7 @@ _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _MESSAGES = frozenset({e.Data, e.Bdat})
 _ENDS = frozenset({e.Bdat, e.EndOfMessage})
 _END_OF_MESSAGE = e.EndOfMessage()
-_SHUTTING_DOWN = 421
+SHUTTING_DOWN = 421
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -88,6 +88,11 @@ class SmtpClient:
         """How many answers are still to come."""
         return len(self._owed)
 
+    @property
+    def sending(self) -> bool:
+        """Whether the client is in the middle of a message."""
+        return self._writer is not None
+
     def send(self, command: e.Event) -> bytes:
         """Return a command, or a piece of content, as bytes; raises as the module says."""
         if self.broken:
@@ -100,8 +105,6 @@ class SmtpClient:
         line = compose(command, self.hello)
         if type(command) is e.Bdat:
             self._begin_chunk(command)
-        elif type(command) is e.Mail:
-            self._accepted = 0
         self._owed.extend([command] * self._answers(command))
         return line
 
@@ -175,7 +178,7 @@ class SmtpClient:
 
     def _settle(self, reply: Reply) -> Answer:
         code = reply.code
-        if code == _SHUTTING_DOWN:
+        if code == SHUTTING_DOWN:
             self.broken = True
         if not self._owed:
             return self._unasked(reply)
@@ -192,7 +195,7 @@ class SmtpClient:
         if self._writer is not None and reply.code >= 400:
             self.broken = True
             return Answer(_END_OF_MESSAGE, reply)
-        if reply.code != _SHUTTING_DOWN:
+        if reply.code != SHUTTING_DOWN:
             raise PeerError(f"an answer to nothing: {reply.code}")
         return Answer(None, reply)
 
@@ -209,7 +212,9 @@ class SmtpClient:
         if kind is e.Bdat and type(self._writer) is ChunkWriter and not self._writer.done:
             raise PeerError("a chunk accepted before it was sent")
         self._move_on(kind)
-        if kind is e.Rcpt:
+        if kind is e.Mail:
+            self._accepted = 0
+        elif kind is e.Rcpt:
             self._accepted += 1
         elif kind is e.Data:
             self._writer = DotWriter()

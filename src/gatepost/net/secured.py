@@ -42,7 +42,10 @@ class Inner(Protocol):
 
 
 class SecuredTransport(asyncio.Transport, asyncio.Protocol):
-    """One connection's TLS. Takes `transport` over from `inner` at once."""
+    """One connection's TLS. Takes `transport` over from `inner` at once.
+
+    A client calls `begin` then. `failure` says why the handshake failed, "" as long as it has not.
+    """
 
     def __init__(self, pump: TlsPump, transport: asyncio.Transport, inner: Inner) -> None:
         super().__init__()
@@ -50,7 +53,13 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         self._transport = transport
         self._inner = inner
         self._shut = False
+        self.failure = ""
         transport.set_protocol(self)
+
+    def begin(self) -> None:
+        """Begin the handshake, as a client does."""
+        self._pump.receive(b"")
+        self._flush()
 
     @property
     def handshaking(self) -> bool:
@@ -60,7 +69,7 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
     # What the socket's transport calls
 
     def data_received(self, data: bytes) -> None:
-        """Decrypt what came from the client."""
+        """Decrypt what came from the other side."""
         if self._shut:
             return
         pump = self._pump
@@ -79,15 +88,16 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
             self.close()
 
     def _fail(self, error: TlsFailedError) -> None:
-        """Say in TLS's own terms what is wrong, if the client speaks it, and close."""
+        """Say in TLS's own terms what is wrong, if the other side speaks it, and close."""
         peer = self._transport.get_extra_info("peername")
         _log.info("TLS failed", peer=str(peer), reason=str(error))
+        self.failure = str(error)
         self._shut = True
         self._flush()
         self._transport.close()
 
     def eof_received(self) -> bool:
-        """Pass on that the client sends no more."""
+        """Pass on that the other side sends no more."""
         return not (self._shut or self._pump.handshaking) and self._inner.eof_received()
 
     def pause_writing(self) -> None:

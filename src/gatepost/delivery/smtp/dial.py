@@ -1,0 +1,137 @@
+"""Opening a connection to a next hop: from the first packet to where MAIL can be said.
+
+The order: PROXY header, implicit TLS, greeting, EHLO, STARTTLS and EHLO again, XCLIENT and EHLO
+again, AUTH. Whatever is refused here is temporary (`LinkError`): it says nothing of a message.
+
+Security: where TLS is compulsory nothing but EHLO is said without. In mode "wanted" a handshake
+that fails is tried once more in the clear, as a server without TLS would have had it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from gatepost.delivery.smtp import errors
+from gatepost.delivery.smtp.hop import Hop
+from gatepost.delivery.smtp.introduce import Introduced, proxy_header, xclient
+from gatepost.delivery.smtp.link import Link
+from gatepost.delivery.smtp.settings import Settings
+from gatepost.model.reply import Reply
+from gatepost.wire.smtp import events as e
+from gatepost.wire.smtp.client import LmtpClient, SmtpClient
+
+_TLS_FAILED = errors.tls_failed("").reply
+
+
+async def dial(
+    hop: Hop, settings: Settings, client: Introduced | None = None, addresses: Sequence[str] = ()
+) -> Link:
+    """Return a connection that is ready for MAIL; raises `LinkError`.
+
+    `client` is who the next hop is told of, `addresses` are the host's where they are known
+    already; the system looks them up if not.
+    """
+    try:
+        return await _dial(hop, settings, client, addresses, secure=settings.tls.mode != "none")
+    except errors.LinkError as error:
+        if settings.tls.mode != "wanted" or hop.scheme == "smtps" or error.reply != _TLS_FAILED:
+            raise
+        return await _dial(hop, settings, client, addresses, secure=False)
+
+
+async def _dial(
+    hop: Hop,
+    settings: Settings,
+    client: Introduced | None,
+    addresses: Sequence[str],
+    *,
+    secure: bool,
+) -> Link:
+    link = await _connect(hop, settings, addresses)
+    try:
+        link.write(proxy_header(settings.options.forward, client))
+        await _greet(link, hop, settings, secure=secure)
+        if client is not None:
+            await _name(link, settings, client)
+    except BaseException:
+        link.abort()
+        raise
+    return link
+
+
+async def _connect(hop: Hop, settings: Settings, addresses: Sequence[str]) -> Link:
+    """Try each address in turn; raises `LinkError` with what the last one said."""
+    problem = "no address"
+    for address in addresses or (hop.host,):
+        try:
+            async with asyncio.timeout(settings.options.connect_timeout):
+                return await _connect_to(hop, address)
+        except TimeoutError:
+            problem = f"{address}: no connection within {settings.options.connect_timeout:g} s"
+        except OSError as error:
+            problem = f"{address}: {error.strerror or error}"
+    raise errors.unreachable(f"{hop}: {problem}")
+
+
+async def _connect_to(hop: Hop, address: str) -> Link:
+    loop = asyncio.get_running_loop()
+
+    def make() -> Link:
+        wire = LmtpClient() if hop.scheme == "lmtp" else SmtpClient()
+        return Link(wire, str(hop))
+
+    if hop.path:
+        _, link = await loop.create_unix_connection(make, hop.path)
+    else:
+        _, link = await loop.create_connection(make, address, hop.port)
+    return link
+
+
+async def _greet(link: Link, hop: Hop, settings: Settings, *, secure: bool) -> None:
+    limit = settings.options.command_timeout
+    if hop.scheme == "smtps":
+        await link.begin_tls(settings.tls, hop.host, limit)
+    _check(await link.greeting(limit), link)
+    await hello(link, settings)
+    if hop.scheme != "smtps":
+        await _secure(link, hop, settings, wanted=secure)
+
+
+async def hello(link: Link, settings: Settings) -> None:
+    """Say EHLO, or HELO to who knows no better (RFC 5321 section 3.2)."""
+    limit = settings.options.command_timeout
+    (reply,) = await link.exchange([e.Ehlo(settings.helo)], limit)
+    if reply.code >= 500 and link.wire.hello == "EHLO":
+        (reply,) = await link.exchange([e.Helo(settings.helo)], limit)
+    _check(reply, link)
+
+
+async def _secure(link: Link, hop: Hop, settings: Settings, *, wanted: bool) -> None:
+    """Say STARTTLS where it is offered and wanted (RFC 3207)."""
+    tls, limit = settings.tls, settings.options.command_timeout
+    offered = "STARTTLS" in link.wire.extensions
+    if wanted and offered:
+        (reply,) = await link.exchange([e.StartTls()], limit)
+        if reply.code < 400:
+            await link.begin_tls(tls, hop.host, limit)
+            link.wire.start_tls()
+            await hello(link, settings)
+            return
+    if tls.compulsory:
+        raise errors.no_tls(f"{link.name}: STARTTLS is {'refused' if offered else 'not offered'}")
+
+
+async def _name(link: Link, settings: Settings, client: Introduced) -> None:
+    """Say XCLIENT where that is wanted and offered, and begin anew."""
+    offered = link.wire.extensions.get("XCLIENT")
+    if settings.options.forward != "xclient" or offered is None:
+        return
+    command = xclient(client, offered)
+    if command is not None:
+        (reply,) = await link.exchange([command], settings.options.command_timeout)
+        _check(reply, link)
+        await hello(link, settings)
+
+
+def _check(reply: Reply, link: Link) -> None:
+    if reply.code >= 400:
+        raise errors.unreachable(f"{link.name}: {reply}")

@@ -1,0 +1,63 @@
+"""Where a next hop is, as a target names it: `smtp://HOST:PORT`, `lmtp:unix:/path` and the like."""
+
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from gatepost.model.address import parse_domain
+
+Scheme = Literal["smtp", "smtps", "lmtp"]
+
+# RFC 5321 s4.5.4.2, RFC 8314 s7.3; RFC 2033 s5 gives LMTP no port, 24 is what servers use.
+PORTS: dict[str, int] = {"smtp": 25, "smtps": 465, "lmtp": 24}
+
+_HOST_AND_PORT = re.compile(r"//(?:\[([0-9A-Fa-f:.]+)\]|([^\s/:\[\]@]+))(?::([0-9]{1,5}))?/?")
+_UNIX = "unix:"
+
+
+class Hop(msgspec.Struct, frozen=True):
+    """A next hop: `host` (a name or an IP address) and `port`, or `path` of a Unix socket."""
+
+    scheme: Scheme
+    host: str
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"{self.scheme}:{_UNIX}{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether what is sent there stays on this machine, as far as the name tells."""
+        if self.path or self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def parse_hop(scheme: Scheme, rest: str, base: Path) -> Hop:
+    """Return the hop for what stands behind `SCHEME:`; raises ValueError.
+
+    A relative path of a socket starts at the folder `base`.
+    """
+    if scheme == "lmtp" and rest.startswith(_UNIX) and len(rest) > len(_UNIX):
+        return Hop(scheme, "localhost", path=str(base / rest.removeprefix(_UNIX)))
+    match = _HOST_AND_PORT.fullmatch(rest)
+    port = int(match[3] or PORTS[scheme]) if match else 0
+    if match is None or not 1 <= port <= 0xFFFF:
+        unix = " or unix:PATH" if scheme == "lmtp" else ""
+        raise ValueError(f"expected //HOST or //HOST:PORT{unix} after {scheme}:, found {rest!r}")
+    return Hop(scheme, str(ip_address(match[1])) if match[1] else _name(match[2]), port)
+
+
+def _name(text: str) -> str:
+    """Return a host's name, or an IPv4 address, which looks like one."""
+    return parse_domain(text)

@@ -1,0 +1,127 @@
+"""A next hop that does what it is told: says any bytes to any command, in any pieces, or hangs up.
+
+`says` maps a verb – GREETING, EHLO, MAIL, RCPT, DATA, END (the end of the content), BDAT, RSET … –
+to what is done there, each time or, from a list, in turn: bytes are sent as they are, HANG says
+nothing, DROP closes, a tuple is several of these one after the other.
+"""
+
+import asyncio
+import contextlib
+
+from gatepost.config.client import Client
+from gatepost.delivery.smtp.hop import Hop
+from gatepost.delivery.smtp.settings import Settings
+from gatepost.net.client_tls import ClientTls
+
+HANG, DROP = "hang", "drop"
+OK = b"250 2.0.0 ok\r\n"
+EHLO = b"250-peer\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 100000\r\n"
+POLITE = {
+    "GREETING": b"220 peer\r\n",
+    "EHLO": EHLO,
+    "LHLO": EHLO,
+    "DATA": b"354 go\r\n",
+    "QUIT": (b"221 bye\r\n", DROP),
+}
+ENDS = (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError)
+QUICK = {"connect_timeout": 5.0, "command_timeout": 5.0, "data_timeout": 5.0, "end_timeout": 5.0}
+IMPATIENT = dict.fromkeys(QUICK, 0.1)
+
+
+class DroppedError(Exception):
+    """The peer has hung up."""
+
+
+class Peer:
+    """`async with Peer(says) as peer`: `lines` are all command lines, `messages` all contents."""
+
+    def __init__(self, says=None, scheme="smtp", tls=None, path=None):
+        self.says = {**POLITE, **(says or {})}
+        self.scheme = scheme
+        self.lines = []
+        self.messages = []
+        self.connections = 0
+        self.ended = asyncio.Event()
+        self._tls = tls
+        self._path = path
+        self._writers = set()
+
+    async def __aenter__(self):
+        if self._path:
+            self._server = await asyncio.start_unix_server(self._serve, self._path)
+            self.hop = Hop(self.scheme, "localhost", path=str(self._path))
+        else:
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+            self.hop = Hop(self.scheme, "127.0.0.1", self._server.sockets[0].getsockname()[1])
+        return self
+
+    async def __aexit__(self, *_error):
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def hang_up(self):
+        """Close every connection, as after too long a silence."""
+        for writer in self._writers:
+            writer.close()
+
+    @property
+    def verbs(self):
+        return [line.split(":")[0].split(" ")[0] for line in self.lines]
+
+    async def _serve(self, reader, writer):
+        self.connections += 1
+        self._writers.add(writer)
+        with contextlib.suppress(DroppedError, *ENDS):
+            await self._talk(reader, writer)
+        writer.close()
+        self.ended.set()
+
+    async def _talk(self, reader, writer):
+        await self._do("GREETING", writer)
+        while line := await reader.readline():
+            text = line.decode().rstrip("\r\n")
+            self.lines.append(text)
+            verb = text.split(" ")[0]
+            if verb == "BDAT":
+                self.messages.append(await reader.readexactly(int(text.split(" ")[1])))
+            done = await self._do(verb, writer)
+            if verb == "DATA" and done == POLITE["DATA"]:
+                self.messages.append(await reader.readuntil(b"\r\n.\r\n"))
+                await self._do("END", writer)
+            if verb == "STARTTLS" and done.startswith(b"220"):
+                await writer.start_tls(self._tls)
+
+    async def _do(self, verb, writer):
+        what = self.says.get(verb, OK)
+        if isinstance(what, list):
+            what = what.pop(0) if len(what) > 1 else what[0]
+        for part in what if isinstance(what, tuple) else (what,):
+            if part is DROP:
+                raise DroppedError
+            if part is HANG:
+                await asyncio.get_running_loop().create_future()
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0)
+        return what
+
+
+def settings(tls=None, **options):
+    return Settings(Client(**{**QUICK, **options}), "gate.example", tls or ClientTls("none"))
+
+
+async def until(condition):
+    """Let others run until something is so."""
+    while not condition():  # noqa: ASYNC110 - what is waited for is a protocol's plain attribute
+        await asyncio.sleep(0.001)
+
+
+def run(scenario):
+    """Run a coroutine; a test that would hang fails."""
+
+    async def bounded():
+        async with asyncio.timeout(20):
+            return await scenario
+
+    return asyncio.run(bounded())

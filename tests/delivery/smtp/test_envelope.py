@@ -1,0 +1,118 @@
+"""What is asked of a next hop by what it offers; nothing of it needs a connection."""
+
+import pytest
+from tests.delivery.samples import SENDER, delivery, message
+
+from gatepost.delivery.smtp.envelope import make_envelope
+from gatepost.delivery.target import DeliveryError
+from gatepost.model.address import Address
+from gatepost.model.session import Recipient
+
+ALL = {"SIZE": "1000", "8BITMIME": "", "SMTPUTF8": "", "DSN": "", "AUTH": "PLAIN"}
+PARAMS = {"SIZE": "9", "BODY": "8BITMIME", "RET": "HDRS", "ENVID": "e", "AUTH": "<>"}
+RCPT_PARAMS = {"NOTIFY": "NEVER", "ORCPT": "rfc822;x@y"}
+CONTENT = b"Subject: x\r\n\r\nHello\r\n"
+NO_UTF8 = "550 5.6.7 The next hop does not take internationalised mail"
+
+
+def rcpt(text, params=None):
+    return Recipient(Address.parse(text), params or {})
+
+
+def envelope(
+    offered, *people, sender=SENDER, params=None, content=CONTENT, added=(), threshold=10**6
+):
+    of = message(content, threshold)
+    of.added.extend(added)
+    what = delivery(*(people or [rcpt("a@b.example")]), of=of, sender=sender)
+    what.transaction.params.update(params or {})
+    with of:
+        return make_envelope(what, offered)
+
+
+def refusal(*args, **options):
+    with pytest.raises(DeliveryError) as caught:
+        envelope(*args, **options)
+    assert caught.value.permanent
+    return str(caught.value.reply)
+
+
+def test_everything_is_passed_on_where_it_is_offered():
+    made = envelope(ALL, rcpt("a@b.example", RCPT_PARAMS), params=PARAMS)
+    size = str(len(CONTENT))
+    assert made.mail.params == {"SIZE": size, "BODY": "8BITMIME", "RET": "HDRS", "ENVID": "e"}
+    ((_, command),) = made.rcpts
+    assert command.params == RCPT_PARAMS
+
+
+def test_nothing_is_where_it_is_not():
+    made = envelope({}, rcpt("a@b.example", RCPT_PARAMS), params=PARAMS)
+    assert made.mail.params == {}
+    assert made.rcpts[0][1].params == {}
+
+
+def test_fields_added_in_front_count():
+    made = envelope(ALL, added=[b"X: y\r\n", b"Received: z\r\n"])
+    assert made.size == len(CONTENT) + 6 + 13
+    assert made.mail.params["SIZE"] == str(made.size)
+
+
+SIZES = [("21", ""), ("20", "552 5.3.4 Message size exceeds the next hop's limit of 20 octets")]
+SIZES += [(limit, "") for limit in ("", "0", "x", "-1", "1" * 21, "٣")]
+
+
+@pytest.mark.parametrize(("limit", "expected"), SIZES)
+def test_the_next_hops_limit(limit, expected):
+    content = CONTENT[:21]
+    if expected:
+        assert refusal({"SIZE": limit}, content=content) == expected
+    else:
+        assert envelope({"SIZE": limit}, content=content).failures == {}
+
+
+def test_eight_bits():
+    declared = {"BODY": "8BITMIME"}
+    assert envelope({}, params=declared).mail.params == {}
+    told = refusal({}, params=declared, content=CONTENT + "ü\r\n".encode())
+    assert told == "554 5.6.3 The next hop does not take 8-bit content"
+    assert envelope({}, content=CONTENT + "ü\r\n".encode()).mail.params == {}
+
+
+def test_internationalised_addresses_where_they_are_taken():
+    made = envelope(ALL, rcpt("ü@b.example"))
+    assert made.mail.params["SMTPUTF8"] == ""
+    assert envelope(ALL, sender=Address("a", "é.example")).mail.params["SMTPUTF8"] == ""
+    assert envelope(ALL, params={"SMTPUTF8": ""}).mail.params["SMTPUTF8"] == ""
+    assert "SMTPUTF8" not in envelope(ALL).mail.params
+
+
+def test_internationalised_addresses_where_they_are_not():
+    people = rcpt("a@müller.example"), rcpt("ü@b.example"), rcpt("c@b.example")
+    made = envelope({}, *people)
+    assert [str(command.path) for _, command in made.rcpts] == [
+        "a@xn--mller-kva.example",
+        "c@b.example",
+    ]
+    assert [str(error.reply) for error in made.failures.values()] == [f"{NO_UTF8}: no such address"]
+    assert [*made.failures] == [people[1]]
+    assert refusal({}, sender=Address("ü", "x")) == f"{NO_UTF8}: no such address"
+    assert str(envelope({}, sender=Address("a", "é.example")).mail.path) == "a@xn--9ca.example"
+
+
+@pytest.mark.parametrize("threshold", [10**6, 0])
+def test_internationalised_headers(threshold):
+    declared = {"params": {"SMTPUTF8": ""}, "threshold": threshold}
+    told = refusal({}, content="Subject: ü\r\n\r\n".encode(), **declared)
+    assert told == f"{NO_UTF8}: no such header"
+    assert envelope({}, content="Subject: x\r\n\r\nü\r\n".encode(), **declared).failures == {}
+    assert envelope({}, content="\r\nü\r\n".encode(), **declared).failures == {}
+    assert refusal({}, added=["X: ü\r\n".encode()], content=b"\r\n", **declared)
+
+
+def test_the_end_of_a_header_block_in_two_pieces():
+    of = message(b"Subject: x\r\n")
+    for piece in (b"\r", b"\n", "ü\r\n".encode()):
+        of.write(piece)
+    what = delivery(rcpt("a@b.example"), of=of)
+    what.transaction.params["SMTPUTF8"] = ""
+    assert make_envelope(what, {}).failures == {}

@@ -1,0 +1,182 @@
+"""Connections that are kept: shared, limited, worn out, stale."""
+
+import asyncio
+
+import pytest
+from tests.delivery.samples import delivery, message, recipient
+from tests.delivery.smtp.peer import DROP, EHLO, OK, POLITE, Peer, run, settings, until
+
+from gatepost.delivery.smtp.relay import Relay
+from gatepost.delivery.target import DeliveryError
+
+CONTENT = b"Subject: x\r\n\r\nHello\r\n"
+RCPT = recipient("a@example.com")
+BUSY = "451 4.4.5 The next hop is busy, please try again later"
+
+
+def played(scenario, says=None, **options):
+    """Run a scenario with a peer and a relay to it; return the peer."""
+
+    async def play():
+        async with Peer(says) as peer:
+            relay = Relay(peer.hop, settings(**options))
+            await scenario(relay, peer)
+            await relay.stop()
+        return peer
+
+    return run(play())
+
+
+async def send(relay, *people):
+    return await relay.deliver(delivery(*(people or (RCPT,)), of=message(CONTENT)))
+
+
+def test_a_connection_ends_after_so_many_messages():
+    async def five(relay, _peer):
+        for _ in range(5):
+            assert await send(relay) is None
+
+    assert played(five, messages_per_connection=2).verbs.count("EHLO") == 3
+
+
+def test_none_is_kept_where_none_is_wanted():
+    async def two(relay, _peer):
+        await send(relay)
+        await send(relay)
+
+    assert played(two, idle_timeout=0.0).connections == 2
+
+
+def test_idle_for_too_long():
+    async def wait(relay, peer):
+        await send(relay)
+        await peer.ended.wait()  # the peer hangs up at QUIT
+
+    assert played(wait, idle_timeout=0.05).verbs[-1] == "QUIT"
+
+
+def test_no_more_connections_than_allowed():
+    async def many(relay, peer):
+        async with asyncio.TaskGroup() as group:
+            for _ in range(12):
+                group.create_task(send(relay))
+
+    peer = played(many, connections=3)
+    assert peer.connections == 3
+    assert len(peer.messages) == 12
+
+
+def test_whoever_waits_for_too_long_is_told():
+    async def two(relay, peer):
+        first = asyncio.create_task(send(relay))
+        await until(lambda: "MAIL" in peer.verbs)
+        with pytest.raises(DeliveryError) as caught:
+            await send(relay)
+        assert str(caught.value.reply) == BUSY
+        first.cancel()
+        await asyncio.wait([first])
+
+    played(two, {"MAIL": "hang"}, connections=1, connect_timeout=0.05)
+
+
+def test_a_turn_that_is_given_up_goes_to_the_next():
+    async def three(relay, peer):
+        first = asyncio.create_task(send(relay))
+        await until(lambda: "MAIL" in peer.verbs)
+        second, third = (asyncio.create_task(send(relay)) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        second.cancel()
+        assert await third is None
+        assert peer.connections == 2
+
+    played(three, {"MAIL": ["hang", OK]}, connections=1)
+
+
+def test_after_a_refusal_the_connection_is_reset_and_used_again():
+    async def two(relay, _peer):
+        failures = await send(relay, RCPT)
+        assert str(failures[RCPT].reply) == "550 5.1.1 nobody"
+        assert await send(relay) is None
+
+    refused = b"550 5.1.1 nobody\r\n"
+    peer = played(two, {"RCPT": [refused, OK], "DATA": [b"503 5.5.1 no\r\n", POLITE["DATA"]]})
+    assert peer.connections == 1
+    assert peer.verbs[4:7] == ["RSET", "MAIL", "RCPT"]
+
+
+STALE = {
+    "closed": [OK, DROP],
+    "said good-bye": [OK, (b"421 4.4.2 idle for too long\r\n", DROP)],
+    "broke off": [OK, (b"garbage\r\n", DROP)],
+}
+
+
+@pytest.mark.parametrize("how", STALE)
+def test_a_stale_connection_is_replaced_once(how):
+    async def two(relay, _peer):
+        assert await send(relay) is None
+        assert await send(relay) is None
+
+    peer = played(two, {"MAIL": [*STALE[how], OK]})
+    assert peer.connections == 2
+    assert len(peer.messages) == 2
+
+
+def test_one_that_was_closed_while_it_was_idle_is_not_used():
+    async def two(relay, peer):
+        assert await send(relay) is None
+        peer.hang_up()
+        await until(lambda: not relay._pool._idle[0][2].usable)
+        assert await send(relay) is None
+
+    assert played(two).verbs.count("MAIL") == 2
+
+
+def test_a_new_connection_is_not_tried_again():
+    async def one(relay, _peer):
+        with pytest.raises(DeliveryError):
+            await send(relay)
+
+    assert played(one, {"MAIL": [DROP, OK]}).connections == 1
+
+
+@pytest.mark.parametrize("end", [DROP, (b"421 bye\r\n", DROP)])
+def test_nothing_is_sent_again_once_the_content_was_sent(end):
+    async def two(relay, _peer):
+        assert await send(relay) is None
+        (failure,) = (await send(relay)).values()
+        assert failure.reply.code == 451
+
+    peer = played(two, {"END": [OK, end, OK]})
+    assert (peer.connections, len(peer.messages)) == (1, 2)
+
+
+def test_a_delivery_that_is_cancelled_leaves_no_connection_behind():
+    async def two(relay, peer):
+        task = asyncio.create_task(send(relay))
+        await until(lambda: peer.messages)
+        task.cancel()
+        await asyncio.wait([task])
+        assert relay._pool.unused
+        assert await send(relay) is None
+
+    assert played(two, {"END": ["hang", OK]}).connections == 2
+
+
+def test_unused_once_stopped():
+    async def one(relay, _peer):
+        await send(relay)
+        await relay.stop()
+        assert relay._pool.unused
+
+    assert played(one, {"EHLO": EHLO}).verbs[-1] == "QUIT"
+
+
+def test_a_next_hop_that_does_not_answer_to_quit_is_left(monkeypatch):
+    monkeypatch.setattr("gatepost.delivery.smtp.pool.GOODBYE", 0.01)
+
+    async def one(relay, _peer):
+        await send(relay)
+
+    played(one, {"QUIT": "hang"})

@@ -1,0 +1,138 @@
+"""Deliveries to a next hop that does anything: what is told to whom, and what is never sent."""
+
+import pytest
+from tests.delivery.samples import delivery, message, recipient
+from tests.delivery.smtp.peer import DROP, EHLO, HANG, IMPATIENT, OK, Peer, run, settings
+
+from gatepost.delivery.smtp.relay import Relay
+from gatepost.delivery.target import DeliveryError
+
+A, B = recipient("a@example.com"), recipient("b@example.com")
+CONTENT = b"Subject: x\r\n\r\n.Hello\r\n"
+NO = b"550 5.7.1 no\r\n"
+LATER = b"451 4.7.1 later\r\n"
+BYE = b"421 4.3.2 bye\r\n"
+CHUNKING = EHLO.replace(b"250 SIZE", b"250-CHUNKING\r\n250 SIZE")
+ALONE = b"250 peer\r\n"
+PROTOCOLS = ["smtp", "lmtp"]
+
+
+def outcome(failures, people=(A, B)):
+    """Return what each recipient's mail came to: "" or the reply."""
+    return ["" if one not in (failures or {}) else str(failures[one].reply) for one in people]
+
+
+async def deliver(peer, *, content=CONTENT, people=(A, B), times=1, **options):
+    """Return what came of each of some deliveries."""
+    relay = Relay(peer.hop, settings(**options))
+    results = []
+    for _ in range(times):
+        try:
+            failures = await relay.deliver(delivery(*people, of=message(content)))
+            results.append(outcome(failures, people))
+        except DeliveryError as error:
+            results.append((str(error.reply), error.detail.partition(": ")[2]))
+    await relay.stop()
+    return results
+
+
+def play(says=None, scheme="smtp", **more):
+    async def converse():
+        async with Peer(says, scheme) as peer:
+            return await deliver(peer, **more), peer
+
+    return run(converse())
+
+
+@pytest.mark.parametrize("ehlo", [EHLO, CHUNKING, ALONE], ids=["pipelining", "chunking", "alone"])
+@pytest.mark.parametrize("scheme", PROTOCOLS)
+def test_delivered(scheme, ehlo):
+    hello = "EHLO" if scheme == "smtp" else "LHLO"
+    end = OK if scheme == "smtp" else OK + OK
+    results, peer = play({hello: ehlo, "END": end, "BDAT": end}, scheme, times=2)
+    assert results == [["", ""]] * 2
+    chunked = ehlo is CHUNKING
+    assert peer.messages == [CONTENT if chunked else b"Subject: x\r\n\r\n..Hello\r\n.\r\n"] * 2
+    once = ["MAIL FROM", "RCPT TO", "RCPT TO", f"BDAT {len(CONTENT)} LAST" if chunked else "DATA"]
+    assert peer.connections == 1
+    assert [line.split(":")[0] for line in peer.lines] == [
+        f"{hello} gate.example",
+        *once,
+        *once,
+        "QUIT",
+    ]
+
+
+def test_the_last_line_is_completed_for_data_only():
+    assert play(content=b"a\r\nb")[1].messages == [b"a\r\nb\r\n.\r\n"]
+    assert play({"EHLO": CHUNKING}, content=b"a\r\nb")[1].messages == [b"a\r\nb"]
+
+
+def test_helo_for_who_knows_no_better():
+    results, peer = play({"EHLO": b"502 what?\r\n"})
+    assert results == [["", ""]]
+    assert peer.lines[:3] == [
+        "EHLO gate.example",
+        "HELO gate.example",
+        "MAIL FROM:<sender@example.net>",
+    ]
+
+
+NO_REPLY, LATER_REPLY = "550 5.7.1 no", "451 4.7.1 later"
+LOST = "451 4.4.2 The connection to the next hop was lost, please try again later"
+UNREACHABLE = "451 4.4.1 The next hop cannot be reached, please try again later"
+ODD = "451 4.5.0 The next hop cannot be understood, please try again later"
+CLOSED = "the connection was closed"
+SILENT = "nothing happened for 0.1 seconds"
+UNKNOWN = "; unknown whether the message was taken"
+
+# What the next hop says where, and what comes of it: what each recipient has, or one error.
+STAGES = {
+    "greeting 554": ({"GREETING": b"554 go away\r\n"}, (UNREACHABLE, "554 go away")),
+    "greeting 421": ({"GREETING": BYE}, (UNREACHABLE, "421 4.3.2 bye")),
+    "greeting odd": (
+        {"GREETING": b"SSH-2.0\r\n"},
+        (ODD, "expected a reply code and text, found 'SSH-2.0'"),
+    ),
+    "greeting two": ({"GREETING": b"220 a\r\n220 b\r\n"}, (ODD, "an answer to nothing: 220")),
+    "no greeting": ({"GREETING": DROP}, (LOST, CLOSED)),
+    "silence": ({"GREETING": HANG}, (LOST, SILENT)),
+    "ehlo 4": ({"EHLO": LATER}, (UNREACHABLE, "451 4.7.1 later")),
+    "ehlo, helo 5": ({"EHLO": NO, "HELO": NO}, (UNREACHABLE, "550 5.7.1 no")),
+    "ehlo drop": ({"EHLO": DROP}, (LOST, CLOSED)),
+    "mail 5": ({"MAIL": NO, "RCPT": NO, "DATA": NO}, (NO_REPLY, "MAIL: 550 5.7.1 no")),
+    "mail 4": ({"MAIL": LATER, "RCPT": NO, "DATA": NO}, (LATER_REPLY, "MAIL: 451 4.7.1 later")),
+    "mail 421": ({"MAIL": (BYE, DROP)}, ("451 4.3.2 bye", "421 4.3.2 bye")),
+    "mail drop": ({"MAIL": DROP}, (LOST, CLOSED)),
+    "mail 354": ({"MAIL": b"354 go\r\n"}, (ODD, "Mail answered with 354")),
+    "mail refused, rcpt not": ({"MAIL": NO}, (ODD, "Rcpt accepted out of order")),
+    "rcpt hang": ({"RCPT": HANG}, (LOST, SILENT)),
+    "rcpt one 5": ({"RCPT": [NO, OK]}, [NO_REPLY, ""]),
+    "rcpt one 4": ({"RCPT": [OK, LATER]}, ["", LATER_REPLY]),
+    "rcpt all": ({"RCPT": [NO, LATER], "DATA": NO}, [NO_REPLY, LATER_REPLY]),
+    "rcpt all, data not": ({"RCPT": NO}, [NO_REPLY] * 2),
+    "rcpt all, drop": ({"RCPT": NO, "DATA": DROP}, [NO_REPLY] * 2),
+    "rcpt 421": ({"RCPT": [OK, (BYE, DROP)]}, ("451 4.3.2 bye", "421 4.3.2 bye")),
+    "rcpt drop": ({"RCPT": [NO, DROP]}, (LOST, CLOSED)),
+    "data 5": ({"DATA": NO}, (NO_REPLY, "DATA: 550 5.7.1 no")),
+    "data 4": ({"DATA": LATER}, (LATER_REPLY, "DATA: 451 4.7.1 later")),
+    "data 250": ({"DATA": OK}, (ODD, "Data answered with 250")),
+    "data early": ({"RCPT": [OK + OK, OK]}, (ODD, "Data answered with 250")),
+    "end 5": ({"END": NO}, [NO_REPLY] * 2),
+    "end 4": ({"END": LATER}, [LATER_REPLY] * 2),
+    "end 421": ({"END": BYE}, ["451 4.3.2 bye"] * 2),
+    "end drop": ({"END": DROP}, [LOST] * 2),
+    "end hang": ({"END": HANG}, [LOST] * 2),
+    "end 354": ({"END": b"354 more\r\n"}, [LOST] * 2),
+    "end in two pieces": ({"END": (b"250-2.0.0 o", b"k\r\n250 2.0.0 ok\r\n")}, ["", ""]),
+    "end mixed codes": ({"END": b"250-ok\r\n550 no\r\n"}, [LOST] * 2),
+    "odd text": ({"END": b"550 5.7.1 \xff\x1b[0m\tno\r\n"}, ["550 5.7.1 ??[0m?no"] * 2),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage(stage):
+    says, expected = STAGES[stage]
+    slow = IMPATIENT if HANG in says.values() else {}
+    (result,), _ = play(says, **slow)
+    assert result == expected

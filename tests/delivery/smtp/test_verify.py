@@ -1,0 +1,113 @@
+"""The next hop asked for a recipient before there is a message."""
+
+import pytest
+from tests.delivery.samples import delivery, recipient
+from tests.delivery.smtp.peer import DROP, HANG, OK, Peer, run, settings
+
+from gatepost.delivery.smtp import verify
+from gatepost.delivery.smtp.verify import Answers, VerifyingRelay
+from gatepost.model.address import Address
+from gatepost.model.reply import Reply
+
+RCPT, OTHER = recipient("a@example.com"), recipient("b@example.com")
+NO = b"550 5.1.1 no\r\n"
+
+
+def ask(says=None, people=(RCPT,), sender=None, **options):
+    """Return the answers for some recipients, and the peer."""
+
+    async def play():
+        async with Peer(says) as peer:
+            relay = VerifyingRelay(peer.hop, settings(**options))
+            of = delivery(*people)
+            if sender:
+                of.transaction.reverse_path = Address.parse(sender)
+            answers = [await relay.verify(of.transaction, one) for one in people]
+            answers = [answer and str(answer) for answer in answers]
+            await relay.stop()
+            return answers, peer
+
+    return run(play())
+
+
+def test_the_conversation():
+    answers, peer = ask({"RCPT": [OK, NO]}, [RCPT, OTHER])
+    assert answers == [None, "550 5.1.1 no"]
+    asked = ["MAIL", "RCPT", "RSET"]
+    assert peer.verbs == ["EHLO", *asked, *asked, "QUIT"]
+    assert peer.connections == 1
+
+
+CANNOT_SAY = {
+    "4yz": {"RCPT": b"450 4.2.0 greylisted\r\n"},
+    "421": {"RCPT": (b"421 bye\r\n", DROP)},
+    "drop": {"RCPT": DROP},
+    "hang": {"RCPT": HANG},
+    "mail": {"MAIL": NO, "RCPT": NO},
+    "no connection": {"GREETING": DROP},
+    "no service": {"GREETING": b"554 no\r\n"},
+    "garbage": {"RCPT": b"what?\r\n"},
+}
+
+
+@pytest.mark.parametrize("says", CANNOT_SAY.values(), ids=CANNOT_SAY)
+def test_who_cannot_say_refuses_nobody_and_is_asked_again(says, monkeypatch):
+    monkeypatch.setattr(verify, "PATIENCE", 0.1 if HANG in says.values() else 10.0)
+    answers, peer = ask(says, [RCPT, RCPT])
+    assert answers == [None, None]
+    assert peer.connections == 2 or peer.verbs.count("MAIL") == 2
+
+
+@pytest.mark.parametrize(("rcpt", "answer"), [(OK, None), (NO, "550 5.1.1 no")])
+def test_an_answer_is_kept(rcpt, answer):
+    answers, peer = ask({"RCPT": rcpt}, [RCPT, RCPT])
+    assert answers == [answer] * 2
+    assert peer.verbs.count("RCPT") == 1
+
+
+def test_nothing_is_kept_where_nothing_is_to_be():
+    keep = {"verify_keep": 0.0, "verify_keep_refused": 0.0}
+    for says in (OK, NO):
+        assert ask({"RCPT": says}, [RCPT, RCPT], **keep)[1].verbs.count("RCPT") == 2
+
+
+def test_a_recipient_that_cannot_be_asked_for():
+    assert ask(people=[recipient("ü@example.com")])[0] == [None]
+
+
+def test_without_pipelining():
+    answers, _ = ask({"EHLO": b"250 peer\r\n", "RCPT": [OK, NO]}, [RCPT, OTHER])
+    assert answers == [None, "550 5.1.1 no"]
+    assert ask({"EHLO": b"250 peer\r\n", "MAIL": NO})[0] == [None]
+
+
+A, B, C = ((Address("s", "x"), Address(local, "y")) for local in "abc")
+REFUSAL = Reply(550, "no", "5.1.1")
+
+
+def test_answers_go_stale_each_in_its_time():
+    answers = Answers(keep=10.0, keep_refused=1.0)
+    answers.keep(A, None, 0.0)
+    answers.keep(B, REFUSAL, 0.0)
+    assert answers.find(A, 0.9) == (None,)
+    assert answers.find(B, 0.9) == (REFUSAL,)
+    assert answers.find(B, 1.0) is None
+    assert answers.find(A, 9.9) == (None,)
+    assert answers.find(A, 10.0) is None
+    assert answers.find(C, 0.0) is None
+
+
+def test_a_sender_that_is_refused_does_not_spoil_the_recipient():
+    answers = Answers(10.0, 10.0)
+    answers.keep((Address("forged", "x"), Address("a", "y")), REFUSAL, 0.0)
+    assert answers.find(A, 0.0) is None
+
+
+def test_the_answer_used_longest_ago_is_forgotten(monkeypatch):
+    monkeypatch.setattr(verify, "MAX_KEPT", 2)
+    answers = Answers(10.0, 10.0)
+    answers.keep(A, None, 0.0)
+    answers.keep(B, None, 0.0)
+    answers.find(A, 0.0)
+    answers.keep(C, None, 0.0)
+    assert [answers.find(one, 0.0) for one in (A, B, C)] == [(None,), None, (None,)]
