@@ -348,3 +348,57 @@ def test_any_free_port_may_be_asked_for_twice(run, sound):
 def test_a_bad_configuration_as_json(run, sound):
     sound(None, "[smtp]", "lenient_paths = 1")
     assert failed(run) == ["gatepost.toml: smtp.lenient_paths: expected true or false, found 1"]
+
+
+NEXT_HOPS = {
+    'to = "smtp://mail.example"\nclient = { tls = "none" }': [
+        (
+            "route[0].client.tls is none: whoever listens on the way to smtp://mail.example:25"
+            " reads the mail"
+        )
+    ],
+    'to = "smtp://127.0.0.1"\nclient = { tls = "none" }': [],
+    'to = "lmtp:unix:/run/lmtp"\nclient = { tls = "none" }': [],
+    'to = "smtp://mail.example"': [],
+    'to = "smtp://mail.example"\n'
+    'client = { user = "u", password_file = "secret", auth_in_clear = true }': [
+        (
+            "route[0].client.auth_in_clear: whoever listens on the way to smtp://mail.example:25"
+            " has the password"
+        ),
+        "{folder}/secret: its mode is 644, expected one that is not for others",
+    ],
+    'to = "smtp://mail.example"\nclient = { ca = "ca.pem" }': [
+        "route[0].client.ca is of no use: no certificate is checked, expected tls = verified"
+    ],
+}
+
+
+@pytest.mark.parametrize("route", NEXT_HOPS)
+def test_the_way_to_a_next_hop(run, sound, route):
+    folder = sound({'to = "discard:"': route})
+    (folder / "secret").write_text("s3cret\n")
+    (folder / "secret").chmod(0o644)
+    authority.write_authority(folder)
+    result, found = report(run)
+    assert (result.exit_code, found["errors"]) == (0, [])
+    assert found["warnings"] == [one.format(folder=folder) for one in NEXT_HOPS[route]]
+
+
+@pytest.mark.parametrize(
+    ("client", "error"),
+    [
+        ('user = "u"', "client: expected both user and password_file, or neither"),
+        ('user = "u", password_file = "none"', "{folder}/none: cannot be read: No such file"),
+        ('user = "u", password_file = "traps"', ""),
+        ('tls = "verified", ca = "traps"', "{folder}/traps: expected certificates in PEM form"),
+        ('tls = "verified", ca = "none"', "{folder}/none: cannot be read: No such file"),
+    ],
+)
+def test_files_that_a_next_hop_needs(run, sound, client, error):
+    folder = sound({'to = "discard:"': f'to = "smtp://[::1]"\nclient = {{ {client} }}'})
+    result, found = report(run)
+    assert result.exit_code == bool(error)
+    if error:
+        (problem,) = found["errors"]
+        assert error.format(folder=folder) in problem

@@ -114,6 +114,13 @@ def test_tls_begins_anew():
     assert "SIZE" in pair.client.extensions
 
 
+def test_login():
+    heard = Heard((e.Auth("LOGIN", None), b"334 VXNlcm5hbWU6\r\n"), (e.AuthResponse(b"u"), OK))
+    assert codes(heard.answers)[-2:] == [334, 250]
+    with pytest.raises(PeerError, match="Mail answered with 334"):
+        Heard((e.Auth("PLAIN", b"x"), b"535 5.7.8 no\r\n"), (MAIL, b"334 \r\n"))
+
+
 def test_xclient_begins_anew():
     pair = Pair(answer=polite)
     pair.say(HELLO)

@@ -35,6 +35,11 @@ LINES = [
     (e.Noop(), b"NOOP"),
     (e.Quit(), b"QUIT"),
     (e.StartTls(), b"STARTTLS"),
+    (e.Auth("PLAIN", b"\0u\0p"), b"AUTH PLAIN AHUAcA=="),
+    (e.Auth("PLAIN", b""), b"AUTH PLAIN ="),
+    (e.Auth("LOGIN", None), b"AUTH LOGIN"),
+    (e.AuthResponse(b"u"), b"dQ=="),
+    (e.AuthResponse(b""), b""),
     (
         e.Xclient({"ADDR": "192.0.2.1", "NAME": "[UNAVAILABLE]", "HELO": "a=b"}),
         b"XCLIENT ADDR=192.0.2.1 NAME=[UNAVAILABLE] HELO=a+3Db",
@@ -53,6 +58,7 @@ def test_lhlo():
 
 IMPOSSIBLE = [
     e.Ehlo("a b"),
+    e.Auth("A B", None),
     e.Ehlo(""),
     e.Ehlo("a\r\nRSET"),
     e.Mail(Address("a", "b> SIZE=1"), {}),

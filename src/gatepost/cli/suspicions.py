@@ -248,6 +248,25 @@ def _relay(config: Config, policy: Policy, _lists: Lists) -> Iterator[str]:
                 break
 
 
+def _next_hops(config: Config, policy: Policy, _lists: Lists) -> Iterator[str]:
+    """Warn of mail and passwords that anybody on the way to a next hop can read."""
+    for number, route in enumerate(config.route):
+        name, client = f"route[{number}].client", route.client
+        hop = getattr(policy.router.routes[number].target, "hop", None)
+        if hop is not None and not hop.is_loopback:
+            if client.tls == "none" and hop.scheme != "smtps":
+                yield f"{name}.tls is none: whoever listens on the way to {hop} reads the mail"
+            if client.auth_in_clear:
+                yield f"{name}.auth_in_clear: whoever listens on the way to {hop} has the password"
+        if client.ca and client.tls != "verified":
+            yield f"{name}.ca is of no use: no certificate is checked, expected tls = verified"
+        if client.password_file:
+            path = config.path(client.password_file)
+            mode = stat.S_IMODE(path.stat().st_mode)
+            if mode & stat.S_IRWXO:
+                yield f"{path}: its mode is {mode:o}, expected one that is not for others"
+
+
 def _is_private(address: ListenAddress) -> bool:
     return not isinstance(address, InetAddress) or ip_address(address.host).is_loopback
 
@@ -262,6 +281,7 @@ SUSPICIONS: tuple[Suspicion, ...] = (
     _tls,
     _auth,
     _relay,
+    _next_hops,
     _domains,
     _known,
     _routes,

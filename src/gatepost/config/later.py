@@ -41,11 +41,6 @@ LATER = (
         f"this target is not available yet, expected one of {', '.join(AVAILABLE_TARGETS)}",
     ),
     Later(
-        "route[].client.user",
-        lambda value: not value,
-        'AUTH is not available yet, expected ""',
-    ),
-    Later(
         "ledger.keep",
         lambda value: value == DEFAULT_KEEP,
         "the ledger is not available yet, expected no [ledger]",

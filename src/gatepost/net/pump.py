@@ -135,6 +135,9 @@ def _reason(error: ssl.SSLError) -> str:
 
 
 def _subject(certificate: Any) -> str:
-    """Write a subject as RFC 4514 does, most specific part first; values are not escaped."""
-    parts = [part for group in certificate["subject"] for part in group]
+    """Write a subject as RFC 4514 does, most specific part first; values are not escaped.
+
+    It is "" of a certificate that nobody has checked: Python does not read those.
+    """
+    parts = [part for group in certificate.get("subject", ()) for part in group]
     return ",".join(f"{_SHORT.get(name, name)}={value}" for name, value in reversed(parts))

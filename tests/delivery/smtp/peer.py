@@ -21,9 +21,10 @@ POLITE = {
     "EHLO": EHLO,
     "LHLO": EHLO,
     "DATA": b"354 go\r\n",
+    "PROXY": b"",
     "QUIT": (b"221 bye\r\n", DROP),
 }
-ENDS = (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError)
+ENDS = (OSError, asyncio.IncompleteReadError, asyncio.CancelledError)
 QUICK = {"connect_timeout": 5.0, "command_timeout": 5.0, "data_timeout": 5.0, "end_timeout": 5.0}
 IMPATIENT = dict.fromkeys(QUICK, 0.1)
 
@@ -41,6 +42,7 @@ class Peer:
         self.lines = []
         self.messages = []
         self.connections = 0
+        self.secured = 0
         self.ended = asyncio.Event()
         self._tls = tls
         self._path = path
@@ -89,8 +91,12 @@ class Peer:
             if verb == "DATA" and done == POLITE["DATA"]:
                 self.messages.append(await reader.readuntil(b"\r\n.\r\n"))
                 await self._do("END", writer)
-            if verb == "STARTTLS" and done.startswith(b"220"):
+            if verb == "STARTTLS" and "HANDSHAKE" in self.says:
+                await reader.read(1)
+                await self._do("HANDSHAKE", writer)
+            if verb == "STARTTLS" and self._tls is not None:
                 await writer.start_tls(self._tls)
+                self.secured += 1
 
     async def _do(self, verb, writer):
         what = self.says.get(verb, OK)

@@ -14,6 +14,7 @@ from gatepost.delivery.smtp import errors
 from gatepost.delivery.smtp.hop import Hop
 from gatepost.delivery.smtp.introduce import Introduced, proxy_header, xclient
 from gatepost.delivery.smtp.link import Link
+from gatepost.delivery.smtp.login import log_in
 from gatepost.delivery.smtp.settings import Settings
 from gatepost.model.reply import Reply
 from gatepost.wire.smtp import events as e
@@ -52,6 +53,8 @@ async def _dial(
         await _greet(link, hop, settings, secure=secure)
         if client is not None:
             await _name(link, settings, client)
+        if settings.options.user:
+            await log_in(link, settings, private=hop.is_loopback)
     except BaseException:
         link.abort()
         raise

@@ -43,10 +43,13 @@ from gatepost.wire.smtp.server import NEED_DATA, ProtocolError, Signal
 
 # RFC 2920 s3.1: what must wait for its answer before anything else is sent.
 LAST_IN_GROUP: frozenset[type[e.Event]] = frozenset(
-    {e.Connected, e.Ehlo, e.Helo, e.Data, e.Bdat, e.Noop, e.Quit, e.StartTls, e.Xclient}
+    {
+        *(e.Connected, e.Ehlo, e.Helo, e.Data, e.Bdat, e.Noop, e.Quit, e.StartTls),
+        *(e.Xclient, e.Auth, e.AuthResponse),
+    }
 )
 # First digits of the replies that let a command succeed, where they are not just 2.
-SUCCESS: dict[type[e.Event], str] = {e.Data: "3"}
+SUCCESS: dict[type[e.Event], str] = {e.Data: "3", e.Auth: "23", e.AuthResponse: "23"}
 
 _TRANSITIONS = {
     row.event: row.transitions for row in (*COMMANDS.values(), *OFFERED_COMMANDS.values())
@@ -185,7 +188,7 @@ class SmtpClient:
         command = self._owed.popleft()
         if code >= 400:
             self._refused(command)
-        elif str(code)[0] == SUCCESS.get(type(command), "2"):
+        elif str(code)[0] in SUCCESS.get(type(command), "2"):
             self._succeeded(command, reply)
         else:
             raise PeerError(f"{type(command).__name__} answered with {code}")

@@ -5,6 +5,7 @@ said in one – a control character, a path that is none – raises `ProtocolErr
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -48,6 +49,17 @@ def _rcpt(command: Any) -> str:
 
 def _bdat(command: Any) -> str:
     return f"BDAT {command.size}{' LAST' if command.last else ''}"
+
+
+def _auth(command: Any) -> str:
+    """Write AUTH (RFC 4954 section 4): "=" is an initial response that is empty."""
+    if command.initial is None:
+        return f"AUTH {_word(command.mechanism)}"
+    return f"AUTH {_word(command.mechanism)} {_base64(command.initial) or '='}"
+
+
+def _base64(data: bytes) -> str:
+    return b64encode(data).decode("ascii")
 
 
 def _xclient(command: Any) -> str:
@@ -109,5 +121,7 @@ _LINES: dict[type[e.Event], Callable[[Any], str]] = {
     e.Noop: lambda _: "NOOP",
     e.Quit: lambda _: "QUIT",
     e.StartTls: lambda _: "STARTTLS",
+    e.Auth: _auth,
+    e.AuthResponse: lambda command: _base64(command.data),
     e.Xclient: _xclient,
 }

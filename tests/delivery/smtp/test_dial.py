@@ -1,0 +1,267 @@
+"""From the first packet to MAIL: TLS, logging in, telling who the client is."""
+
+import msgspec
+import pytest
+from tests.delivery.samples import delivery, message, recipient
+from tests.delivery.smtp.peer import EHLO, QUICK, Peer, run, settings
+from tests.net import authority
+
+from gatepost.config.client import Client
+from gatepost.delivery.smtp.relay import Relay
+from gatepost.delivery.smtp.settings import Settings
+from gatepost.delivery.target import DeliveryError
+from gatepost.net.client_tls import ClientTls
+
+RCPT = recipient("a@example.com")
+CONTENT = b"Subject: x\r\n\r\nHello\r\n"
+STARTTLS = EHLO.replace(b"250 SIZE", b"250-STARTTLS\r\n250 SIZE")
+NO = b"454 4.7.0 not now\r\n"
+
+
+def with_keyword(keyword):
+    return EHLO.replace(b"250 SIZE", b"250-" + keyword + b"\r\n250 SIZE")
+
+
+def sent(says=None, *, tls=None, path=None, scheme="smtp", server_tls=None, **options):
+    """Deliver once; return the error's reply and detail ("" if none) and the peer."""
+
+    async def play():
+        async with Peer(says, scheme, tls=server_tls, path=path) as peer:
+            relay = Relay(peer.hop, settings(tls, **options))
+            try:
+                assert await relay.deliver(delivery(RCPT, of=message(CONTENT))) is None
+            except DeliveryError as error:
+                return (str(error.reply), error.detail.partition(": ")[2]), peer
+            finally:
+                await relay.stop()
+            return ("", ""), peer
+
+    return run(play())
+
+
+def test_a_unix_socket(tmp_path):
+    error, peer = sent(scheme="lmtp", path=tmp_path / "lmtp")
+    assert error == ("", "")
+    assert peer.lines[0] == "LHLO gate.example"
+
+
+def test_nobody_there(tmp_path):
+    from gatepost.delivery.smtp.hop import Hop
+
+    async def play():
+        relay = Relay(Hop("lmtp", "localhost", path=str(tmp_path / "none")), settings())
+        with pytest.raises(DeliveryError, match="No such file or directory") as caught:
+            await relay.deliver(delivery(RCPT))
+        assert caught.value.reply.enhanced == "4.4.1"
+        assert relay._pool.unused
+
+    run(play())
+
+
+# TLS, with a real handshake
+
+
+@pytest.fixture
+def shown(tmp_path):
+    """A server's context, with a certificate for 127.0.0.1."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.write(tmp_path, "127.0.0.1"))
+    return context
+
+
+def modes(tmp_path):
+    ca = authority.write_authority(tmp_path)
+    (tmp_path / "other").mkdir()
+    stranger = authority.write_authority(tmp_path / "other", authority.other_authority())
+    return {
+        "wanted": ClientTls("wanted"),
+        "required": ClientTls("required"),
+        "verified": ClientTls("verified", ca),
+        "stranger": ClientTls("verified", stranger),
+        "other name": ClientTls("verified", ca, "mail.example"),
+        "system": ClientTls("verified"),
+    }
+
+
+TLS_FAILED = "451 4.7.5 The next hop offers no trustworthy connection, please try again later"
+NO_TLS = "451 4.7.4 The next hop offers no secure connection, please try again later"
+
+
+@pytest.mark.parametrize(
+    ("mode", "error"),
+    [
+        *(("wanted", ""), ("required", ""), ("verified", "")),
+        *((mode, TLS_FAILED) for mode in ("stranger", "other name", "system")),
+    ],
+)
+def test_starttls(tmp_path, shown, mode, error):
+    says = {"EHLO": [STARTTLS, EHLO], "STARTTLS": b"220 go\r\n"}
+    (found, detail), peer = sent(says, tls=modes(tmp_path)[mode], server_tls=shown)
+    assert found == error
+    if error:
+        assert detail.startswith("CERTIFICATE_VERIFY_FAILED: ")
+        assert peer.verbs == ["EHLO", "STARTTLS"]
+    else:
+        assert peer.verbs == ["EHLO", "STARTTLS", "EHLO", "MAIL", "RCPT", "DATA", "QUIT"]
+        assert peer.secured == 1
+
+
+@pytest.mark.parametrize("says", [{}, {"EHLO": STARTTLS, "STARTTLS": NO}], ids=["no", "refused"])
+def test_tls_is_not_to_be_had(tmp_path, says):
+    assert sent(says, tls=ClientTls("wanted"))[0] == ("", "")
+    for mode in ("required", "verified"):
+        (found, _), peer = sent(says, tls=ClientTls(mode))
+        assert found == NO_TLS
+        assert "MAIL" not in peer.verbs
+
+
+def test_never():
+    assert sent({"EHLO": STARTTLS}, tls=ClientTls("none"))[1].verbs[:2] == ["EHLO", "MAIL"]
+
+
+def test_a_handshake_that_fails_is_done_without_where_it_is_only_wanted():
+    says = {"EHLO": STARTTLS, "STARTTLS": b"220 go\r\n", "HANDSHAKE": b"this is no TLS\r\n"}
+    error, peer = sent(says, tls=ClientTls("wanted"))
+    assert error == ("", "")
+    assert peer.connections == 2
+    error, peer = sent(says, tls=ClientTls("required"))
+    assert peer.connections == 1
+    assert error == (TLS_FAILED, "WRONG_VERSION_NUMBER")
+
+
+def test_what_comes_in_the_clear_behind_starttls_ends_it():
+    says = {"EHLO": STARTTLS, "STARTTLS": b"220 go\r\n250 injected\r\n"}
+    (found, detail), _ = sent(says, tls=ClientTls("required"))
+    assert (found[:9], detail) == (
+        "451 4.5.0",
+        "something in the clear behind the answer to STARTTLS",
+    )
+
+
+def test_smtps_with_a_next_hop_in_the_clear():
+    (found, detail), peer = sent(scheme="smtps", tls=ClientTls("wanted"))
+    assert (found, detail) == (TLS_FAILED, "WRONG_VERSION_NUMBER")
+    assert peer.connections == 1
+
+
+# Logging in
+
+LOGIN = {"user": "gate", "password_file": "p", "tls": "none"}
+AUTH = {"AUTH": b"235 2.7.0 welcome\r\n"}
+NOT_IN = "451 4.7.0 The next hop does not let us in, please try again later"
+
+
+def logged_in(says, *, remote=False, **options):
+    async def play():
+        async with Peer(says) as peer:
+            made = Settings(
+                Client(**{**QUICK, **LOGIN, **options}), "gate.example", ClientTls("none"), "s3cret"
+            )
+            hop = msgspec.structs.replace(peer.hop, host="127.1") if remote else peer.hop
+            relay = Relay(hop, made)
+            try:
+                await relay.deliver(delivery(RCPT, of=message(CONTENT)))
+            except DeliveryError as error:
+                return str(error.reply), error.detail, peer
+            finally:
+                await relay.stop()
+            return "", "", peer
+
+    return run(play())
+
+
+def test_plain():
+    error, _, peer = logged_in({"EHLO": with_keyword(b"AUTH LOGIN plain"), **AUTH})
+    assert error == ""
+    assert peer.lines[1] == "AUTH PLAIN AGdhdGUAczNjcmV0"
+
+
+def test_login():
+    says = {"AUTH": b"334 VXNlcm5hbWU6\r\n", "Z2F0ZQ==": b"334 UGFzc3dvcmQ6\r\n"}
+    says |= {"EHLO": with_keyword(b"AUTH LOGIN"), "czNjcmV0": b"235 2.7.0 welcome\r\n"}
+    error, _, peer = logged_in(says)
+    assert error == ""
+    assert peer.lines[1:4] == ["AUTH LOGIN", "Z2F0ZQ==", "czNjcmV0"]
+
+
+NOT_LET_IN = {
+    "not offered": {},
+    "another": {"EHLO": with_keyword(b"AUTH GSSAPI")},
+    "refused": {"EHLO": with_keyword(b"AUTH PLAIN"), "AUTH": b"535 5.7.8 no\r\n"},
+    "asks for more": {"EHLO": with_keyword(b"AUTH PLAIN"), "AUTH": b"334 \r\n"},
+    "no user": {"EHLO": with_keyword(b"AUTH LOGIN"), "AUTH": b"504 5.5.4 what?\r\n"},
+}
+
+
+@pytest.mark.parametrize("says", NOT_LET_IN.values(), ids=NOT_LET_IN)
+def test_not_let_in(says):
+    error, detail, peer = logged_in(says)
+    assert error == NOT_IN
+    assert "s3cret" not in detail
+    assert "MAIL" not in peer.verbs
+
+
+def test_not_in_the_clear():
+    says = {"EHLO": with_keyword(b"AUTH PLAIN"), **AUTH}
+    error, detail, peer = logged_in(says, remote=True)
+    assert (error, detail.partition(": ")[2]) == (NOT_IN, "AUTH only under TLS")
+    assert "AUTH" not in peer.verbs
+    assert logged_in(says, remote=True, auth_in_clear=True)[0] == ""
+
+
+# Telling who the client is
+
+
+@pytest.mark.parametrize(
+    ("offered", "line"),
+    [
+        (
+            b"XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT",
+            (
+                "XCLIENT NAME=[UNAVAILABLE] ADDR=192.0.2.1 PORT=40000 PROTO=SMTP"
+                " HELO=[UNAVAILABLE] DESTADDR=192.0.2.9 DESTPORT=25"
+            ),
+        ),
+        (b"XCLIENT addr", "XCLIENT ADDR=192.0.2.1"),
+    ],
+)
+def test_xclient(offered, line):
+    says = {"EHLO": with_keyword(offered), "XCLIENT": b"220 peer\r\n"}
+    error, peer = sent(says, forward="xclient")
+    assert error == ("", "")
+    assert peer.lines[1] == line
+    assert peer.verbs[2:4] == ["EHLO", "MAIL"]
+
+
+@pytest.mark.parametrize("keyword", [b"XCLIENT", b"X-NONE"])
+def test_no_xclient_where_it_is_not_offered(keyword):
+    error, peer = sent({"EHLO": with_keyword(keyword)}, forward="xclient")
+    assert error == ("", "")
+    assert "XCLIENT" not in peer.verbs
+
+
+def test_xclient_refused():
+    says = {"EHLO": with_keyword(b"XCLIENT ADDR"), "XCLIENT": b"550 5.7.1 no\r\n"}
+    assert sent(says, forward="xclient")[0][0][:9] == "451 4.4.1"
+
+
+def test_a_proxy_header_comes_first():
+    _, peer = sent(forward="proxy-v1")
+    assert peer.lines[0] == "PROXY TCP4 192.0.2.1 192.0.2.9 40000 25"
+
+
+def test_a_connection_that_was_told_of_a_client_is_that_clients():
+    async def play():
+        async with Peer() as peer:
+            relay = Relay(peer.hop, settings(forward="proxy-v1", connections=1))
+            for port in (1, 1, 2, 1):
+                of = delivery(RCPT, of=message(CONTENT))
+                session = of.transaction.session
+                session.peer = msgspec.structs.replace(session.peer, port=port)
+                await relay.deliver(of)
+            await relay.stop()
+            return peer
+
+    assert run(play()).connections == 3
