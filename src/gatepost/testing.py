@@ -28,7 +28,7 @@ Programs that send mail are tested with a server on a real socket, in a thread o
 import asyncio
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -42,6 +42,7 @@ from gatepost.config.schema import Config, Listen, Recipients, Route
 from gatepost.lists.addresses import AddressList
 from gatepost.model.decision import Decision, accept
 from gatepost.model.session import Transaction
+from gatepost.net.resolver import NoSuchNameError, ResolveError
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.host import Installed
 from gatepost.server.connection import Connection
@@ -82,6 +83,39 @@ class VirtualClock:
         self.slept.append(seconds)
         self._time += seconds
         await asyncio.sleep(0)
+
+
+class FakeResolver:
+    """A DNS in which is what it is told: for whatever takes a `gatepost.net.resolver.Resolver`.
+
+    `mx` has (preference, host) pairs by domain, `hosts` the addresses of hosts; a name in neither
+    does not exist. For those in `fail` nobody can say.
+    """
+
+    def __init__(
+        self,
+        mx: Mapping[str, Sequence[tuple[int, str]]] | None = None,
+        hosts: Mapping[str, Sequence[str]] | None = None,
+        fail: Collection[str] = (),
+    ) -> None:
+        self._mx = mx or {}
+        self._hosts = hosts or {}
+        self._fail = fail
+
+    async def mx(self, domain: str) -> list[tuple[int, str]]:
+        """Return what `mx` has."""
+        return list(self._look_up(self._mx, domain))
+
+    async def addresses(self, host: str) -> list[str]:
+        """Return what `hosts` has."""
+        return list(self._look_up(self._hosts, host))
+
+    def _look_up(self, records: Mapping[str, Sequence[Any]], name: str) -> Sequence[Any]:
+        if name in self._fail:
+            raise ResolveError(f"{name}: no answer")
+        if name not in self._mx and name not in self._hosts:
+            raise NoSuchNameError(f"{name}: no such name")
+        return records.get(name, ())
 
 
 class ReceivedMessage(msgspec.Struct, frozen=True):

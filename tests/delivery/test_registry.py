@@ -36,7 +36,7 @@ def test_maildir():
         ("discard", f"{EXPECTED}, found 'discard'"),
         ("mbox:x", f"{EXPECTED}, found 'mbox:x'"),
         ("Discard:", f"{EXPECTED}, found 'Discard:'"),
-        ("mx:", "target 'mx:': mx: is not available yet"),
+        ("mx:x", "target 'mx:x': expected nothing after the colon, found 'x'"),
         (
             "smtp:host",
             "target 'smtp:host': expected //HOST or //HOST:PORT after smtp:, found 'host'",

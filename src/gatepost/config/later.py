@@ -15,10 +15,6 @@ from gatepost.config.units import parse_duration
 
 # What a configuration built in code has anyway.
 DEFAULT_KEEP = parse_duration("30d")
-AVAILABLE_TARGETS = (
-    *("maildir:", "file:", "pipe:", "sendmail:", "qmail-queue:", "discard:"),
-    *("smtp:", "smtps:", "lmtp:"),
-)
 
 
 class Later(msgspec.Struct, frozen=True):
@@ -34,11 +30,6 @@ LATER = (
         "listen[].protocol",
         lambda value: value in ("smtp", "lmtp"),
         'this protocol is not available yet, expected "smtp" or "lmtp"',
-    ),
-    Later(
-        "route[].to",
-        lambda value: value.startswith(AVAILABLE_TARGETS),
-        f"this target is not available yet, expected one of {', '.join(AVAILABLE_TARGETS)}",
     ),
     Later(
         "ledger.keep",

@@ -20,10 +20,12 @@ from gatepost.delivery.qmail_queue import QmailQueue
 from gatepost.delivery.routes import Router
 from gatepost.delivery.sendmail import Sendmail
 from gatepost.delivery.smtp.hop import Scheme, parse_hop
+from gatepost.delivery.smtp.mx import Exchangers
 from gatepost.delivery.smtp.relay import Relay
 from gatepost.delivery.smtp.settings import Settings
 from gatepost.delivery.smtp.verify import VerifyingRelay
 from gatepost.delivery.target import Route, Target
+from gatepost.net.resolver import DnsResolver
 
 
 class Wanted(NamedTuple):
@@ -86,6 +88,13 @@ def _relay(scheme: Scheme) -> Callable[[Wanted], Target]:
     return make
 
 
+def _mx(wanted: Wanted) -> Target:
+    if wanted.rest:
+        raise ValueError(f"expected nothing after the colon, found {wanted.rest!r}")
+    settings = Settings.make(wanted.route.client, wanted.base, wanted.hostname)
+    return Exchangers(settings, DnsResolver(), wanted.hostname)
+
+
 def _discard(wanted: Wanted) -> Target:
     if wanted.rest:
         raise ValueError(f"expected nothing after the colon, found {wanted.rest!r}")
@@ -102,14 +111,14 @@ TARGETS: dict[str, Callable[[Wanted], Target]] = {
     "smtp": _relay("smtp"),
     "smtps": _relay("smtps"),
     "lmtp": _relay("lmtp"),
+    "mx": _mx,
 }
-NOT_AVAILABLE_YET = frozenset({"mx"})
 
 # The tables of a route, and the targets that each is for.
 OPTIONS: dict[str, frozenset[str]] = {
     "maildir": frozenset({"maildir"}),
     "pipe": frozenset({"pipe", "sendmail", "qmail-queue"}),
-    "client": frozenset({"smtp", "smtps", "lmtp"}),
+    "client": frozenset({"smtp", "smtps", "lmtp", "mx"}),
 }
 _DEFAULTS = schema.Route(to="discard:")
 
@@ -122,8 +131,6 @@ def make_target(route: schema.Route, *, base: Path, hostname: str) -> Target:
     """
     url = route.to
     scheme, colon, rest = url.partition(":")
-    if colon and scheme in NOT_AVAILABLE_YET:
-        raise ValueError(f"target {url!r}: {scheme}: is not available yet")
     if not colon or scheme not in TARGETS:
         known = " or ".join(f"{name}:" for name in TARGETS)
         raise ValueError(f"expected a target that starts with {known}, found {url!r}")

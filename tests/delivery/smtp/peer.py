@@ -36,7 +36,7 @@ class DroppedError(Exception):
 class Peer:
     """`async with Peer(says) as peer`: `lines` are all command lines, `messages` all contents."""
 
-    def __init__(self, says=None, scheme="smtp", tls=None, path=None):
+    def __init__(self, says=None, scheme="smtp", tls=None, path=None, at=None):
         self.says = {**POLITE, **(says or {})}
         self.scheme = scheme
         self.lines = []
@@ -46,6 +46,7 @@ class Peer:
         self.ended = asyncio.Event()
         self._tls = tls
         self._path = path
+        self._at = at or ("127.0.0.1", 0)
         self._writers = set()
 
     async def __aenter__(self):
@@ -53,7 +54,7 @@ class Peer:
             self._server = await asyncio.start_unix_server(self._serve, self._path)
             self.hop = Hop(self.scheme, "localhost", path=str(self._path))
         else:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+            self._server = await asyncio.start_server(self._serve, *self._at)
             self.hop = Hop(self.scheme, "127.0.0.1", self._server.sockets[0].getsockname()[1])
         return self
 

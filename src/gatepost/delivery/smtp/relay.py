@@ -42,6 +42,11 @@ class Relay:
         """How to speak to the next hop."""
         return self._settings.options
 
+    @property
+    def unused(self) -> bool:
+        """Whether there is no connection, and nobody waits for one."""
+        return self._pool.unused
+
     async def deliver(self, delivery: Delivery) -> Failures | None:
         """Hand the message over; see `Target.deliver`."""
         session, options = delivery.transaction.session, self.options

@@ -1,0 +1,187 @@
+"""Mail to whatever hosts the DNS names: in which order, and what stands in the way."""
+
+import pytest
+from tests.delivery.samples import delivery, message, recipient
+from tests.delivery.smtp.peer import DROP, OK, Peer, run, settings
+
+from gatepost.delivery.smtp import mx
+from gatepost.delivery.smtp.exchangers import MAX_HOSTS, exchangers
+from gatepost.delivery.smtp.mx import Exchangers, is_reachable
+from gatepost.delivery.target import DeliveryError
+from gatepost.testing import FakeResolver
+
+A = recipient("a@example.com")
+CONTENT = b"Subject: x\r\n\r\nHello\r\n"
+NAME = "gate.example"
+
+DNS = FakeResolver(
+    {
+        "three.example": [(20, "b.example"), (10, "a.example"), (30, "c.example")],
+        "null.example": [(0, "")],
+        "odd.example": [(0, ""), (5, "a.example")],
+        "ours.example": [(10, "a.example"), (20, NAME), (20, "b.example"), (30, "c.example")],
+        "best.example": [(10, NAME), (20, "b.example")],
+        "many.example": [(number, f"h{number}.example") for number in range(50)],
+    },
+    {"plain.example": ["192.0.2.1"]},
+    fail=["fail.example"],
+)
+HOSTS = {
+    "three.example": ["a.example", "b.example", "c.example"],
+    "odd.example": ["a.example"],
+    "ours.example": ["a.example"],
+    "plain.example": ["plain.example"],
+    "[192.0.2.1]": ["192.0.2.1"],
+    "[ipv6:2001:db8::1]": ["2001:db8::1"],
+    "many.example": [f"h{number}.example" for number in range(MAX_HOSTS)],
+}
+NO_HOSTS = {
+    "null.example": "556 5.1.10 The recipient's domain takes no mail",
+    "best.example": "550 5.4.6 Mail for best.example would come back here",
+    "none.example": "550 5.1.2 There is no domain none.example",
+    "fail.example": (
+        "451 4.4.3 The recipient's domain cannot be looked up, please try again later"
+    ),
+}
+
+
+@pytest.mark.parametrize("domain", HOSTS)
+def test_which_hosts(domain):
+    assert run(exchangers(DNS, domain, NAME)) == HOSTS[domain]
+
+
+@pytest.mark.parametrize("domain", NO_HOSTS)
+def test_no_hosts(domain):
+    with pytest.raises(DeliveryError) as caught:
+        run(exchangers(DNS, domain, NAME))
+    assert str(caught.value.reply) == NO_HOSTS[domain]
+    assert caught.value.permanent == (caught.value.reply.code >= 500)
+
+
+def test_hosts_of_one_preference_take_turns():
+    dns = FakeResolver({"x.example": [(1, "a"), (1, "b")]})
+
+    async def both():
+        return {(await exchangers(dns, "x.example", NAME))[0] for _ in range(100)}
+
+    assert run(both()) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("address", "reachable"),
+    [
+        *(("192.0.2.1", True), ("2001:db8::1", True), ("127.0.0.2", False), ("::1", False)),
+        *(("0.0.0.0", False), ("224.0.0.1", False)),
+    ],
+)
+def test_which_addresses(address, reachable):
+    assert is_reachable(address) == reachable
+
+
+def sent(says, dns, *people, tls=None, reachable=lambda _: True):
+    """Deliver to peers at 127.0.0.1, .2 and so on, which share a port; return replies and peers."""
+
+    async def play():
+        async with Peer(says[0]) as first:
+            port, peers = first.hop.port, [first]
+            for number, one in enumerate(says[1:], start=2):
+                peers.append(await Peer(one, at=(f"127.0.0.{number}", port)).__aenter__())
+            made = settings(tls, verify=False)
+            target = Exchangers(made, dns, NAME, port=port, reachable=reachable)
+            of = delivery(*(people or (A,)), of=message(CONTENT))
+            failures = await target.deliver(of) or {}
+            await target.stop()
+            for one in peers[1:]:
+                await one.__aexit__()
+            return [str(failures[p].reply) if p in failures else "" for p in of.recipients], peers
+
+    return run(play())
+
+
+def dns(*addresses):
+    """Return a DNS with a host for each list of addresses, in order of preference."""
+    hosts = {f"h{number}.example": one for number, one in enumerate(addresses)}
+    return FakeResolver({"example.com": list(enumerate(hosts))}, hosts)
+
+
+def test_the_preferred_host_has_it():
+    replies, (first, second) = sent([{}, {}], dns(["127.0.0.1"], ["127.0.0.2"]))
+    assert replies == [""]
+    assert (len(first.messages), second.connections) == (1, 0)
+
+
+AWAY = [{"GREETING": DROP}, {"GREETING": b"554 no\r\n"}, {"EHLO": b"421 bye\r\n"}, {"MAIL": DROP}]
+
+
+@pytest.mark.parametrize("says", AWAY, ids=str)
+def test_the_next_host_has_it_if_one_is_away(says):
+    replies, (first, second) = sent([says, {}], dns(["127.0.0.1"], ["127.0.0.2"]))
+    assert replies == [""]
+    assert (len(first.messages), len(second.messages)) == (0, 1)
+
+
+def test_all_addresses_of_a_host_are_tried():
+    replies, (peer,) = sent([{}], dns(["127.0.0.9", "127.0.0.1"]))
+    assert replies == [""]
+    assert len(peer.messages) == 1
+
+
+@pytest.mark.parametrize(
+    "says", [{"RCPT": b"550 5.1.1 no\r\n", "DATA": b"503 no\r\n"}, {"END": b"550 5.1.1 no\r\n"}]
+)
+def test_what_a_host_says_stands(says):
+    replies, (_, second) = sent([says, {}], dns(["127.0.0.1"], ["127.0.0.2"]))
+    assert replies == ["550 5.1.1 no"]
+    assert second.connections == 0
+
+
+def test_nobody_else_is_asked_once_the_message_may_have_been_taken():
+    replies, (_, second) = sent([{"END": DROP}, {}], dns(["127.0.0.1"], ["127.0.0.2"]))
+    assert replies[0].startswith("451 4.4.2 ")
+    assert second.connections == 0
+
+
+UNREACHABLE = "451 4.4.1 The next hop cannot be reached, please try again later"
+
+
+def test_no_address_to_connect_to():
+    assert sent([{}], dns([]))[0] == [UNREACHABLE]
+    assert sent([{}], FakeResolver({"example.com": [(1, "gone.example")]}))[0] == [UNREACHABLE]
+    replies, (peer,) = sent([{}], dns(["127.0.0.1"]), reachable=is_reachable)
+    assert (replies, peer.connections) == ([UNREACHABLE], 0)
+    failing = FakeResolver({"example.com": [(1, "h")]}, fail=["h"])
+    assert sent([{}], failing)[0][0].startswith("451 4.4.3 ")
+
+
+def test_a_domain_at_a_time():
+    other, literal, third = (
+        recipient("b@other.example"),
+        recipient("c@[127.0.0.1]"),
+        recipient("d@none.example"),
+    )
+    names = FakeResolver(
+        {"example.com": [(1, "h")], "other.example": [(1, "h")]}, {"h": ["127.0.0.1"]}
+    )
+    replies, (peer,) = sent([{}], names, A, other, literal, third)
+    assert replies == ["", "", "", "550 5.1.2 There is no domain none.example"]
+    assert peer.verbs.count("MAIL") == 3
+    assert peer.connections == 2
+
+
+def test_hosts_without_connections_are_forgotten(monkeypatch):
+    monkeypatch.setattr(mx, "MAX_POOLS", 1)
+    names = FakeResolver(
+        {"example.com": [(1, "h")], "other.example": [(1, "i")]},
+        {"h": ["127.0.0.1"], "i": ["127.0.0.1"]},
+    )
+    replies, _ = sent([{"QUIT": OK}], names, A, recipient("b@other.example"))
+    assert replies == ["", "451 4.4.5 The next hop is busy, please try again later"]
+    refusing = {"GREETING": [b"554 no\r\n", b"220 peer\r\n"]}
+    replies, _ = sent([refusing], names, A, recipient("b@other.example"))
+    assert replies == [UNREACHABLE, ""]
+
+
+def test_each_domain_is_a_destination():
+    target = Exchangers(settings(), DNS, NAME)
+    assert target.destination(recipient("a@Müller.example")) == "mx:xn--mller-kva.example"
+    assert target.destination(recipient("postmaster")) == f"mx:{NAME}"

@@ -1,0 +1,113 @@
+"""The DNS asked for real: a name server of the test's own, on a port of its own."""
+
+import asyncio
+import socket
+import struct
+
+import pytest
+
+from gatepost.net.resolver import DnsResolver, NoSuchNameError, ResolveError
+
+pytest.importorskip("aiodns")
+
+KINDS = {1: "A", 15: "MX", 28: "AAAA"}
+NXDOMAIN, SERVFAIL = 3, 2
+
+
+def wire_name(name):
+    return b"".join(bytes([len(part)]) + part.encode() for part in name.split(".") if part) + b"\0"
+
+
+def mx(preference, host):
+    return struct.pack("!H", preference) + wire_name(host)
+
+
+RECORDS = {
+    ("two.example", "MX"): [mx(20, "B.example"), mx(10, "a.example")],
+    ("null.example", "MX"): [mx(0, "")],
+    ("both.example", "A"): [socket.inet_aton("192.0.2.1"), socket.inet_aton("192.0.2.2")],
+    ("both.example", "AAAA"): [socket.inet_pton(socket.AF_INET6, "2001:db8::1")],
+    ("four.example", "A"): [socket.inet_aton("192.0.2.4")],
+    ("half.example", "A"): [socket.inet_aton("192.0.2.5")],
+}
+CODES = {
+    ("none.example", None): NXDOMAIN,
+    ("broken.example", None): SERVFAIL,
+    ("half.example", "AAAA"): SERVFAIL,
+}
+
+
+class NameServer(asyncio.DatagramProtocol):
+    """Answers from RECORDS and CODES."""
+
+    def connection_made(self, transport):
+        self._transport = transport
+
+    def datagram_received(self, data, client):
+        at, parts = 12, []
+        while data[at]:
+            parts.append(data[at + 1 : at + 1 + data[at]].decode().lower())
+            at += 1 + data[at]
+        kind = struct.unpack_from("!H", data, at + 1)[0]
+        question, name = data[12 : at + 5], ".".join(parts)
+        found = RECORDS.get((name, KINDS.get(kind)), [])
+        code = CODES.get((name, KINDS.get(kind))) or CODES.get((name, None)) or 0
+        head = data[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(found), 0, 0)
+        answers = (b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 60, len(one)) + one for one in found)
+        self._transport.sendto(head + question + b"".join(answers), client)
+
+
+def ask(question):
+    async def run():
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(NameServer, ("127.0.0.1", 0))
+        port = transport.get_extra_info("sockname")[1]
+        options = {"nameservers": [f"127.0.0.1:{port}"], "timeout": 2.0, "tries": 1}
+        try:
+            async with asyncio.timeout(20):
+                return await question(DnsResolver(**options))
+        finally:
+            transport.close()
+
+    return asyncio.run(run())
+
+
+def test_mx():
+    found = ask(lambda dns: dns.mx("two.example"))
+    assert sorted(found) == [(10, "a.example"), (20, "b.example")]
+
+
+def test_null_mx():
+    assert ask(lambda dns: dns.mx("null.example")) == [(0, "")]
+
+
+def test_no_mx_but_a_host():
+    assert ask(lambda dns: dns.mx("four.example")) == []
+
+
+def test_addresses_of_both_families():
+    found = ask(lambda dns: dns.addresses("both.example"))
+    assert sorted(found) == ["192.0.2.1", "192.0.2.2", "2001:db8::1"]
+
+
+@pytest.mark.parametrize(
+    ("host", "address"), [("four.example", "192.0.2.4"), ("half.example", "192.0.2.5")]
+)
+def test_addresses_of_one_family(host, address):
+    assert ask(lambda dns: dns.addresses(host)) == [address]
+
+
+def test_no_addresses():
+    assert ask(lambda dns: dns.addresses("two.example")) == []
+
+
+@pytest.mark.parametrize("method", ["mx", "addresses"])
+def test_no_such_name(method):
+    with pytest.raises(NoSuchNameError, match=r"^none\.example: no such name$"):
+        ask(lambda dns: getattr(dns, method)("none.example"))
+
+
+@pytest.mark.parametrize("method", ["mx", "addresses"])
+def test_nobody_can_say(method):
+    with pytest.raises(ResolveError, match=r"^broken\.example (MX|A|AAAA): "):
+        ask(lambda dns: getattr(dns, method)("broken.example"))
