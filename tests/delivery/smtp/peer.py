@@ -2,7 +2,7 @@
 
 `says` maps a verb – GREETING, EHLO, MAIL, RCPT, DATA, END (the end of the content), BDAT, RSET … –
 to what is done there, each time or, from a list, in turn: bytes are sent as they are, HANG says
-nothing, DROP closes, a tuple is several of these one after the other.
+nothing, DROP closes, READ waits for an octet; a tuple is several of these one after the other.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from gatepost.delivery.smtp.hop import Hop
 from gatepost.delivery.smtp.settings import Settings
 from gatepost.net.client_tls import ClientTls
 
-HANG, DROP = "hang", "drop"
+HANG, DROP, READ = "hang", "drop", "read"
 OK = b"250 2.0.0 ok\r\n"
 EHLO = b"250-peer\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 100000\r\n"
 POLITE = {
@@ -81,31 +81,34 @@ class Peer:
         self.ended.set()
 
     async def _talk(self, reader, writer):
-        await self._do("GREETING", writer)
+        await self._do("GREETING", reader, writer)
         while line := await reader.readline():
             text = line.decode().rstrip("\r\n")
             self.lines.append(text)
             verb = text.split(" ")[0]
             if verb == "BDAT":
                 self.messages.append(await reader.readexactly(int(text.split(" ")[1])))
-            done = await self._do(verb, writer)
+            done = await self._do(verb, reader, writer)
             if verb == "DATA" and done == POLITE["DATA"]:
                 self.messages.append(await reader.readuntil(b"\r\n.\r\n"))
-                await self._do("END", writer)
+                await self._do("END", reader, writer)
             if verb == "STARTTLS" and "HANDSHAKE" in self.says:
                 await reader.read(1)
-                await self._do("HANDSHAKE", writer)
+                await self._do("HANDSHAKE", reader, writer)
             if verb == "STARTTLS" and self._tls is not None:
                 await writer.start_tls(self._tls)
                 self.secured += 1
 
-    async def _do(self, verb, writer):
+    async def _do(self, verb, reader, writer):
         what = self.says.get(verb, OK)
         if isinstance(what, list):
             what = what.pop(0) if len(what) > 1 else what[0]
         for part in what if isinstance(what, tuple) else (what,):
             if part is DROP:
                 raise DroppedError
+            if part is READ:
+                await reader.readexactly(1)
+                continue
             if part is HANG:
                 await asyncio.get_running_loop().create_future()
             writer.write(part)

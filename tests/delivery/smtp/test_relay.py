@@ -2,7 +2,7 @@
 
 import pytest
 from tests.delivery.samples import delivery, message, recipient
-from tests.delivery.smtp.peer import DROP, EHLO, HANG, IMPATIENT, OK, Peer, run, settings
+from tests.delivery.smtp.peer import DROP, EHLO, HANG, IMPATIENT, OK, READ, Peer, run, settings
 
 from gatepost.delivery.smtp.relay import Relay
 from gatepost.delivery.target import DeliveryError
@@ -136,3 +136,112 @@ def test_every_stage(stage):
     slow = IMPATIENT if HANG in says.values() else {}
     (result,), _ = play(says, **slow)
     assert result == expected
+
+
+# Content on its way
+
+
+LARGE = b"x" * 998 + b"\r\n"
+
+
+def large(folder):
+    """Return a message of 20 MB, in a file."""
+    made = message(b"", threshold=0, folder=folder)
+    for _ in range(200):
+        made.write(LARGE * 100)
+    return made
+
+
+def play_large(says, folder, **options):
+    """Return what came of a delivery of 20 MB, and the peer."""
+
+    async def converse():
+        async with Peer(says) as peer:
+            relay = Relay(peer.hop, settings(**options))
+            with large(folder) as content:
+                try:
+                    failures = await relay.deliver(delivery(A, of=content))
+                    return outcome(failures, (A,)), peer
+                except DeliveryError as error:
+                    return (str(error.reply), error.detail.partition(": ")[2]), peer
+                finally:
+                    await relay.stop()
+
+    return run(converse())
+
+
+NOT_LIMITED = EHLO.replace(b" SIZE 100000", b" SIZE")
+
+
+def test_a_next_hop_that_stops_reading_is_given_up(tmp_path):
+    says = {"EHLO": NOT_LIMITED, "DATA": (b"354 go\r\n", HANG)}
+    result, _ = play_large(says, tmp_path, data_timeout=0.1)
+    assert result == (LOST, SILENT)
+
+
+@pytest.mark.parametrize("refusal", [b"552 5.3.4 too big\r\n", b"421 5.3.4 too big\r\n"])
+def test_a_refusal_in_the_middle_counts(tmp_path, refusal):
+    says = {"EHLO": NOT_LIMITED, "DATA": (b"354 go\r\n", READ, refusal, HANG)}
+    (reply,), _ = play_large(says, tmp_path)
+    assert reply in ("552 5.3.4 too big", "451 5.3.4 too big")
+
+
+@pytest.mark.parametrize("what", [DROP, b"250 2.0.0 taken already\r\n"], ids=["drop", "lie"])
+def test_whatever_else_comes_in_the_middle_does_not(tmp_path, what):
+    says = {"EHLO": NOT_LIMITED, "DATA": (b"354 go\r\n", READ, what, HANG)}
+    result, _ = play_large(says, tmp_path)
+    assert result[0] in (LOST, ODD)
+
+
+@pytest.mark.parametrize("ehlo", [EHLO, CHUNKING], ids=["data", "bdat"])
+@pytest.mark.parametrize("content", [b"a\nb\r\n", b"a\rb\r\n", b"a\0b\r\n", b"a\r"])
+def test_impure_content_is_not_sent(ehlo, content):
+    ((reply, detail),), peer = play({"EHLO": ehlo}, content=b"Subject: x\r\n\r\n" + content)
+    assert reply == ODD
+    assert detail.startswith("content not sent: a bare CR")
+    assert peer.messages == []
+
+
+def test_what_is_not_known_is_logged_as_that():
+    async def converse():
+        async with Peer({"END": DROP}) as peer:
+            relay = Relay(peer.hop, settings())
+            failures = await relay.deliver(delivery(A, of=message(CONTENT)))
+            await relay.stop()
+            return failures[A].detail
+
+    assert run(converse()).endswith(CLOSED + UNKNOWN)
+
+
+def test_lmtp_what_was_answered_before_the_end_stands():
+    (result,), _ = play({"LHLO": EHLO, "END": (OK, DROP)}, "lmtp")
+    assert result == ["", LOST]
+    (result,), _ = play({"LHLO": EHLO, "END": NO + OK}, "lmtp")
+    assert result == [NO_REPLY, ""]
+
+
+def test_a_size_the_next_hop_does_not_take_is_not_sent():
+    small = EHLO.replace(b"100000", b"10")
+    ((reply, _),), peer = play({"EHLO": small})
+    assert reply == "552 5.3.4 Message size exceeds the next hop's limit of 10 octets"
+    assert peer.verbs == ["EHLO", "QUIT"]
+
+
+def test_nobody_can_be_asked_for():
+    people = (recipient("ü@example.com"),)
+    (result,), peer = play(people=people)
+    assert result == [
+        "550 5.6.7 The next hop does not take internationalised mail: no such address"
+    ]
+    assert "MAIL" not in peer.verbs
+
+
+@pytest.mark.parametrize("ehlo", [EHLO, ALONE], ids=["pipelining", "alone"])
+def test_refusals_without_pipelining_are_the_same(ehlo):
+    (result,), peer = play({"EHLO": ehlo, "RCPT": [NO, OK]})
+    assert result == [NO_REPLY, ""]
+    assert len(peer.messages) == 1
+    ((reply, _),), peer = play({"EHLO": ehlo, "MAIL": NO, "RCPT": LATER, "DATA": LATER})
+    assert reply == NO_REPLY
+    ((reply, _),), _ = play({"EHLO": ehlo, "DATA": NO})
+    assert reply == NO_REPLY
