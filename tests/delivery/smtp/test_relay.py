@@ -152,16 +152,16 @@ def large(folder):
     return made
 
 
-def play_large(says, folder, **options):
+def play_large(says, folder, scheme="smtp", people=(A,), **options):
     """Return what came of a delivery of 20 MB, and the peer."""
 
     async def converse():
-        async with Peer(says) as peer:
+        async with Peer(says, scheme) as peer:
             relay = Relay(peer.hop, settings(**options))
             with large(folder) as content:
                 try:
-                    failures = await relay.deliver(delivery(A, of=content))
-                    return outcome(failures, (A,)), peer
+                    failures = await relay.deliver(delivery(*people, of=content))
+                    return outcome(failures, people), peer
                 except DeliveryError as error:
                     return (str(error.reply), error.detail.partition(": ")[2]), peer
                 finally:
@@ -173,6 +173,44 @@ def play_large(says, folder, **options):
 NOT_LIMITED = EHLO.replace(b" SIZE 100000", b" SIZE")
 
 
+class Watched:
+    """A message that looks, at each piece, at how much of it waits to be sent."""
+
+    def __init__(self, content, links):
+        self._content = content
+        self._links = links
+        self.added, self.size = [], content.size
+        self.most = 0
+
+    def __iter__(self):
+        for piece in self._content:
+            waiting = self._links[0]._transport.get_write_buffer_size()
+            self.most = max(self.most, waiting)
+            yield piece
+
+
+def test_a_large_message_is_sent_as_fast_as_it_is_taken(tmp_path):
+    links = []
+
+    class Watching(Relay):
+        async def _dial(self, client):
+            links.append(await super()._dial(client))
+            return links[0]
+
+    async def converse():
+        says = {"EHLO": CHUNKING.replace(b" SIZE 100000", b" SIZE")}
+        async with Peer(says) as peer:
+            relay = Watching(peer.hop, settings())
+            with large(tmp_path) as content:
+                watched = Watched(content, links)
+                assert await relay.deliver(delivery(A, of=watched)) is None
+            await relay.stop()
+            assert peer.messages == [LARGE * 20_000]
+            return watched.most
+
+    assert run(converse()) < 1_000_000
+
+
 def test_a_next_hop_that_stops_reading_is_given_up(tmp_path):
     says = {"EHLO": NOT_LIMITED, "DATA": (b"354 go\r\n", HANG)}
     result, _ = play_large(says, tmp_path, data_timeout=0.1)
@@ -182,8 +220,10 @@ def test_a_next_hop_that_stops_reading_is_given_up(tmp_path):
 @pytest.mark.parametrize("refusal", [b"552 5.3.4 too big\r\n", b"421 5.3.4 too big\r\n"])
 def test_a_refusal_in_the_middle_counts(tmp_path, refusal):
     says = {"EHLO": NOT_LIMITED, "DATA": (b"354 go\r\n", READ, refusal, HANG)}
-    (reply,), _ = play_large(says, tmp_path)
-    assert reply in ("552 5.3.4 too big", "451 5.3.4 too big")
+    told = f"{'552' if refusal[:3] == b'552' else '451'} 5.3.4 too big"
+    assert play_large(says, tmp_path)[0] == [told]
+    says["LHLO"] = says.pop("EHLO")
+    assert play_large(says, tmp_path, "lmtp", (A, B))[0] == [told] * 2
 
 
 @pytest.mark.parametrize("what", [DROP, b"250 2.0.0 taken already\r\n"], ids=["drop", "lie"])
@@ -216,6 +256,10 @@ def test_what_is_not_known_is_logged_as_that():
 def test_lmtp_what_was_answered_before_the_end_stands():
     (result,), _ = play({"LHLO": EHLO, "END": (OK, DROP)}, "lmtp")
     assert result == ["", LOST]
+    (result,), _ = play({"LHLO": EHLO, "END": NO + b"garbage\r\n"}, "lmtp")
+    assert result == [NO_REPLY, LOST]
+    (result,), _ = play({"LHLO": EHLO, "END": OK + BYE}, "lmtp")
+    assert result == ["", "451 4.3.2 bye"]
     (result,), _ = play({"LHLO": EHLO, "END": NO + OK}, "lmtp")
     assert result == [NO_REPLY, ""]
 

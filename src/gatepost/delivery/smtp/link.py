@@ -175,7 +175,8 @@ class Link(asyncio.Protocol):
     ) -> list[Reply | errors.LinkError]:
         """Send content, return what is answered to its end: `number` of replies.
 
-        Where the connection ends before all are there, its error stands for each that is missing.
+        Where the connection ends before all are there, its error stands for each that is missing;
+        a refusal in the middle of the content, or a 421, counts for all behind it.
         `chunk` is the command in front if the content goes by BDAT, `block` and `end` are the time
         limits of each piece and of the answer. Raises `LinkError` if the end was never sent.
         """
@@ -188,8 +189,9 @@ class Link(asyncio.Protocol):
         replies = self._take_answers()
         if len(replies) >= number:
             return [*replies]
-        if self.wire.broken and replies and replies[-1].code >= 400:
-            return [*replies, *[replies[-1]] * (number - len(replies))]
+        last = replies[-1] if replies else None
+        if last is not None and (self.wire.sending or last.code == SHUTTING_DOWN):
+            return [*replies, *[last] * (number - len(replies))]
         failure = self._failure
         assert failure is not None
         if self.wire.sending:

@@ -1,0 +1,36 @@
+"""What docs/relay.md says of next hops is what happens, and its samples can be used."""
+
+import re
+import tomllib
+
+import pytest
+from tests.docs.test_docs import blocks, rows, section
+
+from gatepost.config.load import from_dict
+from gatepost.delivery.registry import make_router
+from gatepost.delivery.smtp import errors
+from gatepost.delivery.smtp.exchangers import unresolved
+
+CONNECTIONS = ("unreachable", "broken_off", "busy", "no_login", "not_understood", "no_tls")
+
+
+@pytest.mark.parametrize("sample", blocks("relay", "toml"))
+def test_samples(sample, tmp_path):
+    config = from_dict(tomllib.loads(sample))
+    assert make_router(config.route, base=tmp_path, hostname="mx.example.com").routes
+
+
+def test_what_the_client_hears():
+    made = [getattr(errors, name)("").reply for name in (*CONNECTIONS, "tls_failed")]
+    listed = [row[0].strip("`") for row in rows(section("relay", "What the client hears"))]
+    assert sorted(listed[: len(made)]) == sorted(map(str, made))
+
+
+def test_what_the_dns_says():
+    listed = " ".join(row[0] for row in rows(section("relay", "MX")))
+    assert re.findall(r"`(\d{3} [\d.]+)`", listed) == [
+        "550 5.1.2",
+        "556 5.1.10",
+        "550 5.4.6",
+        str(unresolved("").reply)[:9],
+    ]
