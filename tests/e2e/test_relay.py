@@ -147,3 +147,16 @@ def test_a_next_hop_that_is_away(tmp_path):
         assert codes(client.say(*envelope("alice@example.com"), "DATA")) == ["250", "250", "354"]
         client.send(b"Subject: x\r\n\r\n.\r\n")
         assert client.reply().startswith("451 4.4.1 The next hop cannot be reached")
+
+
+def test_the_next_hop_is_told_of_the_client(tmp_path):
+    trusting = {"smtpd_authorized_xclient_hosts": "127.0.0.0/8", "mynetworks": "127.0.0.0/8"}
+    with (
+        postfix.running(trusting) as mail,
+        relaying(tmp_path, mail.port, 'forward = "xclient"') as gate,
+        Raw(gate.port, "EHLO real.client.example") as client,
+    ):
+        assert codes(client.say(*envelope("alice@example.com"))) == ["250", "250"]
+        assert chunk(client, BODY)[:3] == "250"
+        (message,) = eventually(lambda: mail.mails("alice@example.com"))
+    assert b"Received: from real.client.example (unknown [127.0.0.1])" in message

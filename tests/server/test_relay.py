@@ -99,7 +99,7 @@ def test_smtps(folder):
 
 
 FORWARDS = [
-    ("xclient", {"xclient_from": ["127.0.0.1/32"]}, "localhost"),
+    ("xclient", {"xclient_from": ["127.0.0.1/32"]}, "client.example"),
     ("proxy-v1", {"proxy_from": ["127.0.0.1/32"]}, "localhost"),
     ("proxy-v2", {"proxy_from": ["127.0.0.1/32"]}, "localhost"),
 ]
@@ -107,6 +107,5 @@ FORWARDS = [
 
 @pytest.mark.parametrize(("forward", "trust", "helo"), FORWARDS)
 def test_the_real_client_is_seen(folder, forward, trust, helo):
-    # verify asks with the client's name too: the connection is the same
     ((peer, name, _, _),) = asyncio.run(relayed(folder, "smtp", {"forward": forward}, **trust))
     assert (peer, name) == ("127.0.0.3", helo)

@@ -7,9 +7,11 @@ from tests.delivery.smtp.peer import EHLO, QUICK, Peer, run, settings
 from tests.net import authority
 
 from gatepost.config.client import Client
+from gatepost.delivery.smtp.introduce import Introduced, xclient
 from gatepost.delivery.smtp.relay import Relay
 from gatepost.delivery.smtp.settings import Settings
 from gatepost.delivery.target import DeliveryError
+from gatepost.model.session import Endpoint
 from gatepost.net.client_tls import ClientTls
 
 RCPT = recipient("a@example.com")
@@ -233,6 +235,43 @@ def test_xclient(offered, line):
     assert error == ("", "")
     assert peer.lines[1] == line
     assert peer.verbs[2:4] == ["EHLO", "MAIL"]
+
+
+@pytest.mark.parametrize(
+    ("helo", "told", "greeted"),
+    [
+        ("client.example", "client.example", "client.example"),
+        ("a=b", "a+3Db", "a=b"),
+        ("ü.example", "[UNAVAILABLE]", "gate.example"),
+        ("x" * 256, "[UNAVAILABLE]", "gate.example"),
+    ],
+)
+def test_what_the_client_has_called_itself(helo, told, greeted):
+    says = {"EHLO": with_keyword(b"XCLIENT HELO"), "XCLIENT": b"220 peer\r\n"}
+
+    async def play():
+        async with Peer(says) as peer:
+            relay = Relay(peer.hop, settings(forward="xclient"))
+            of = delivery(RCPT, of=message(CONTENT))
+            of.transaction.session.helo = helo
+            await relay.deliver(of)
+            await relay.stop()
+            return peer.lines[1:3]
+
+    assert run(play()) == [f"XCLIENT HELO={told}", f"EHLO {greeted}"]
+
+
+def test_a_client_without_an_address():
+    local = Endpoint("")
+    command = xclient(Introduced(local, local, "", extended=True), "ADDR PORT PROTO DESTPORT")
+    assert command.attributes == {
+        "ADDR": "[UNAVAILABLE]",
+        "PORT": "[UNAVAILABLE]",
+        "PROTO": "ESMTP",
+        "DESTPORT": "[UNAVAILABLE]",
+    }
+    six = Introduced(Endpoint("::1", 1), local, "", extended=False)
+    assert xclient(six, "ADDR").attributes == {"ADDR": "IPV6:::1"}
 
 
 @pytest.mark.parametrize("keyword", [b"XCLIENT", b"X-NONE"])

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from gatepost.delivery.smtp import errors
 from gatepost.delivery.smtp.hop import Hop
-from gatepost.delivery.smtp.introduce import Introduced, proxy_header, xclient
+from gatepost.delivery.smtp.introduce import Introduced, greeting_name, proxy_header, xclient
 from gatepost.delivery.smtp.link import Link
 from gatepost.delivery.smtp.login import log_in
 from gatepost.delivery.smtp.settings import Settings
@@ -94,17 +94,17 @@ async def _greet(link: Link, hop: Hop, settings: Settings, *, secure: bool) -> N
     if hop.scheme == "smtps":
         await link.begin_tls(settings.tls, hop.host, limit)
     _check(await link.greeting(limit), link)
-    await hello(link, settings)
+    await _hello(link, settings)
     if hop.scheme != "smtps":
         await _secure(link, hop, settings, wanted=secure)
 
 
-async def hello(link: Link, settings: Settings) -> None:
+async def _hello(link: Link, settings: Settings, name: str = "") -> None:
     """Say EHLO, or HELO to who knows no better (RFC 5321 section 3.2)."""
-    limit = settings.options.command_timeout
-    (reply,) = await link.exchange([e.Ehlo(settings.helo)], limit)
+    name, limit = name or settings.helo, settings.options.command_timeout
+    (reply,) = await link.exchange([e.Ehlo(name)], limit)
     if reply.code >= 500 and link.wire.hello == "EHLO":
-        (reply,) = await link.exchange([e.Helo(settings.helo)], limit)
+        (reply,) = await link.exchange([e.Helo(name)], limit)
     _check(reply, link)
 
 
@@ -117,14 +117,14 @@ async def _secure(link: Link, hop: Hop, settings: Settings, *, wanted: bool) -> 
         if reply.code < 400:
             await link.begin_tls(tls, hop.host, limit)
             link.wire.start_tls()
-            await hello(link, settings)
+            await _hello(link, settings)
             return
     if tls.compulsory:
         raise errors.no_tls(f"{link.name}: STARTTLS is {'refused' if offered else 'not offered'}")
 
 
 async def _name(link: Link, settings: Settings, client: Introduced) -> None:
-    """Say XCLIENT where that is wanted and offered, and begin anew."""
+    """Say XCLIENT where that is wanted and offered, and begin anew, as the client has."""
     offered = link.wire.extensions.get("XCLIENT")
     if settings.options.forward != "xclient" or offered is None:
         return
@@ -132,7 +132,7 @@ async def _name(link: Link, settings: Settings, client: Introduced) -> None:
     if command is not None:
         (reply,) = await link.exchange([command], settings.options.command_timeout)
         _check(reply, link)
-        await hello(link, settings)
+        await _hello(link, settings, greeting_name(client))
 
 
 def _check(reply: Reply, link: Link) -> None:

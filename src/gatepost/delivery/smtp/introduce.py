@@ -3,6 +3,7 @@
 A connection that is told of a client is that client's alone: see `identity`.
 """
 
+import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Literal
@@ -17,7 +18,8 @@ from gatepost.wire.smtp.xclient import UNAVAILABLE
 Forward = Literal["none", "xclient", "proxy-v1", "proxy-v2"]
 
 _PROXY_VERSIONS = {"proxy-v1": 1, "proxy-v2": 2}
-_MAX_HELO = 255
+# What XCLIENT can carry (XCLIENT_README, note 1), and EHLO.
+_NAME = re.compile(r"[!-~]{1,255}")
 
 
 class Introduced(msgspec.Struct, frozen=True):
@@ -51,14 +53,18 @@ def xclient(client: Introduced, offered: str) -> e.Xclient | None:
     return e.Xclient(attributes) if attributes else None
 
 
+def greeting_name(client: Introduced) -> str:
+    """Return what the client has called itself, "" if that is not to be repeated."""
+    return client.helo if _NAME.fullmatch(client.helo) else ""
+
+
 def _attributes(client: Introduced) -> Mapping[str, str]:
-    helo = client.helo if client.helo.isascii() and client.helo.isprintable() else ""
     return {
         "NAME": UNAVAILABLE,
         "ADDR": _address(client.peer.host),
         "PORT": str(client.peer.port) if client.peer.port else UNAVAILABLE,
         "PROTO": "ESMTP" if client.extended else "SMTP",
-        "HELO": helo[:_MAX_HELO] or UNAVAILABLE,
+        "HELO": greeting_name(client) or UNAVAILABLE,
         "DESTADDR": _address(client.local.host),
         "DESTPORT": str(client.local.port) if client.local.port else UNAVAILABLE,
     }
