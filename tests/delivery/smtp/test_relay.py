@@ -1,6 +1,9 @@
 """Deliveries to a next hop that does anything: what is told to whom, and what is never sent."""
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 from tests.delivery.samples import delivery, message, recipient
 from tests.delivery.smtp.peer import DROP, EHLO, HANG, IMPATIENT, OK, READ, Peer, run, settings
 
@@ -289,3 +292,27 @@ def test_refusals_without_pipelining_are_the_same(ehlo):
     assert reply == NO_REPLY
     ((reply, _),), _ = play({"EHLO": ehlo, "DATA": NO})
     assert reply == NO_REPLY
+
+
+# Whatever is said
+
+ANYTHING = st.sampled_from(
+    [
+        *(OK, NO, LATER, BYE, OK + OK, b"354 go\r\n", b"220 x\r\n", b"250-a\r\n550 b\r\n"),
+        *(EHLO, CHUNKING, ALONE, b"garbage\r\n", b"250 ok\n", b"\xff\xfe\r\n", DROP, HANG),
+        *((b"25", b"0 ok\r\n"), (b"354 go\r\n", DROP), (OK, DROP), b"", b"334 \r\n"),
+    ]
+)
+VERBS = ["GREETING", "EHLO", "HELO", "MAIL", "RCPT", "DATA", "END", "BDAT", "RSET", "QUIT"]
+LIMITS = dict.fromkeys(IMPATIENT, 0.05)
+
+
+@settings_of_hypothesis(max_examples=60)
+@given(st.dictionaries(st.sampled_from(VERBS), st.lists(ANYTHING, min_size=1, max_size=3)))
+def test_no_next_hop_can_make_us_hang_fail_or_lie(says):
+    results, peer = play({verb: [*said] for verb, said in says.items()}, times=2, **LIMITS)
+    taken = sum(result == ["", ""] for result in results)
+    assert taken <= len(peer.messages)
+    for result in results:
+        for reply in result[:1] if isinstance(result, tuple) else result:
+            assert reply == "" or reply[:1] in "45"
