@@ -198,6 +198,7 @@ LIES = [
     ([(MAIL, b"550 no\r\n"), (RCPT, OK)], "Rcpt accepted out of order"),
     ([(MAIL, OK), (RCPT, b"550 no\r\n"), (DATA, b"354 go\r\n")], "Data accepted out of order"),
     ([*READY, (DATA, OK)], "Data answered with 250"),
+    ([*READY, (DATA, b"334 \r\n")], "Data answered with 334"),
     ([*READY, (chunk(b"xx"), OK)], "a chunk accepted before it was sent"),
     ([*READY, (chunk(b"xx"), b"354 go\r\n")], "Bdat answered with 354"),
     ([*IN_DATA, (e.Content(b"x"), OK)], "an answer to nothing: 250"),

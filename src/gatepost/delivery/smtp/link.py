@@ -62,6 +62,7 @@ class Link(asyncio.Protocol):
         self._failure: errors.LinkError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._paused = False
+        self._leaving = False
 
     @property
     def usable(self) -> bool:
@@ -85,6 +86,9 @@ class Link(asyncio.Protocol):
         """Read answers."""
         wire = self.wire
         if self._failure is not None:
+            return
+        if self._leaving:
+            self.abort()
             return
         wire.receive_data(data)
         try:
@@ -189,9 +193,9 @@ class Link(asyncio.Protocol):
         replies = self._take_answers()
         if len(replies) >= number:
             return [*replies]
-        last = replies[-1] if replies else None
-        if last is not None and (self.wire.sending or last.code == SHUTTING_DOWN):
-            return [*replies, *[last] * (number - len(replies))]
+        refusal = replies[-1] if replies and self.wire.sending else said_goodbye(replies)
+        if refusal is not None:
+            return [*replies, *[refusal] * (number - len(replies))]
         failure = self._failure
         assert failure is not None
         if self.wire.sending:
@@ -235,8 +239,9 @@ class Link(asyncio.Protocol):
         while self.wire.owed and not self.wire.broken and self._failure is None:
             await self._wait(limit)
         replies = self._take_answers()
-        if len(replies) < number and replies and replies[-1].code == SHUTTING_DOWN:
-            replies += [replies[-1]] * (number - len(replies))
+        goodbye = said_goodbye(replies)
+        if goodbye is not None:
+            replies += [goodbye] * (number - len(replies))
         if len(replies) < number:
             assert self._failure is not None
             self._failure.replies = replies
@@ -279,9 +284,15 @@ class Link(asyncio.Protocol):
             self.abort()
             return
         transport = self._transport
+        self._leaving = True
         transport.write(self.wire.send(_QUIT))
         self._loop.call_later(GOODBYE, transport.abort)
 
     def abort(self) -> None:
         """Close at once."""
         self._fail(errors.broken_off(f"{self.name}: given up"))
+
+
+def said_goodbye(replies: Iterable[Reply]) -> Reply | None:
+    """Return the 421 among some replies, if there is one."""
+    return next((one for one in replies if one.code == SHUTTING_DOWN), None)

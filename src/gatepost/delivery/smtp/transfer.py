@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from gatepost.config.client import Client
 from gatepost.delivery.smtp import errors
 from gatepost.delivery.smtp.envelope import Envelope, make_envelope
-from gatepost.delivery.smtp.link import Link
+from gatepost.delivery.smtp.link import Link, said_goodbye
 from gatepost.delivery.target import Delivery, DeliveryError
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient
 from gatepost.wire.smtp import events as e
-from gatepost.wire.smtp.client import SHUTTING_DOWN
 
 _DATA = e.Data()
 _RSET = e.Rset()
@@ -63,8 +62,9 @@ async def _open(
         replies = list(error.replies)
         if len(replies) < len(commands) - 1 or not _all_refused(envelope, replies[start:]):
             raise
-    if replies[-1].code == SHUTTING_DOWN:
-        raise errors.refused(replies[-1], link.name)
+    goodbye = said_goodbye(replies)
+    if goodbye is not None:
+        raise errors.refused(goodbye, link.name)
     mail, *others = replies[start:]
     if mail.code >= 400:
         raise errors.refused(mail, f"{link.name}: MAIL")

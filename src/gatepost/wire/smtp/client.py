@@ -48,8 +48,14 @@ LAST_IN_GROUP: frozenset[type[e.Event]] = frozenset(
         *(e.Xclient, e.Auth, e.AuthResponse),
     }
 )
-# First digits of the replies that let a command succeed, where they are not just 2.
-SUCCESS: dict[type[e.Event], str] = {e.Data: "3", e.Auth: "23", e.AuthResponse: "23"}
+# The replies that let a command succeed, where they are not just any 2yz. DATA has but one: what is
+# sent after it would be commands to a next hop that means something else.
+_FINE = frozenset(range(200, 300))
+SUCCESS: dict[type[e.Event], frozenset[int]] = {
+    e.Data: frozenset({354}),
+    e.Auth: _FINE | {334},
+    e.AuthResponse: _FINE | {334},
+}
 
 _TRANSITIONS = {
     row.event: row.transitions for row in (*COMMANDS.values(), *OFFERED_COMMANDS.values())
@@ -188,7 +194,7 @@ class SmtpClient:
         command = self._owed.popleft()
         if code >= 400:
             self._refused(command)
-        elif str(code)[0] in SUCCESS.get(type(command), "2"):
+        elif code in SUCCESS.get(type(command), _FINE):
             self._succeeded(command, reply)
         else:
             raise PeerError(f"{type(command).__name__} answered with {code}")
