@@ -48,6 +48,7 @@ delay = "{delay}"
 [[route]]
 for = ["*"]
 to = "maildir:mail/{{domain}}/{{local}}"
+{route}
 """
 TRACE = re.compile(
     rb"Return-Path: <(?P<sender>[^\r\n]*)>\r\n"
@@ -87,7 +88,8 @@ class Mail:
 class Server:
     """One server; `extra` is added to its configuration, `traps` are the lines of its list.
 
-    `listen` is added to its listener, `limits` to its limits.
+    `listen` is added to its listener, `limits` to its limits, `route` to its route; `tracer` is a
+    command that runs it.
     """
 
     def __init__(
@@ -101,9 +103,12 @@ class Server:
         delay="0s",
         tls="none",
         certificate=CERTIFICATE,
+        route="",
+        tracer=(),
     ):
         self.folder = folder
         self.tls = tls
+        self.tracer = tracer
         config = CONFIG.format(
             limit=LIMIT,
             limits=limits,
@@ -111,6 +116,7 @@ class Server:
             listen=listen,
             tls=tls,
             certificate=certificate,
+            route=route,
         )
         (folder / "gatepost.toml").write_text(config + extra)
         authority.write(folder, "localhost", "127.0.0.1")
@@ -126,7 +132,7 @@ class Server:
         log = self.folder / "log"
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [GATEPOST, "serve", "-c", self.folder / "gatepost.toml"],
+                [*self.tracer, GATEPOST, "serve", "-c", self.folder / "gatepost.toml"],
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,

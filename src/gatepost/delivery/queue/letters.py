@@ -88,8 +88,9 @@ def about(
 
 def fate(recipient: RecipientFacts, reply: str, status: str) -> Fate:
     """Return what a notice says of a recipient."""
-    kind, _, address = recipient.params.get("ORCPT", "").partition(";")
-    original = f"{kind};{_decoded(address)}" if address else ""
+    kind, _, xtext = recipient.params.get("ORCPT", "").partition(";")
+    address = _decoded(xtext)
+    original = f"{kind};{address}" if address else ""
     return Fate(recipient.address, original, reply.replace("\n", " / "), status)
 
 

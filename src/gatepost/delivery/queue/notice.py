@@ -56,21 +56,26 @@ class Fate(NamedTuple):
 
 
 class Wording(NamedTuple):
-    """How an action is put into words."""
+    """How an action is put into words: the subject, and lines of text."""
 
     subject: str
-    text: str
+    text: tuple[str, ...]
 
 
 _WORDS: dict[Action, Wording] = {
     "failed": Wording(
         "Your message could not be delivered",
-        "Your message could not be delivered to the recipients below, and will not be tried again.",
+        (
+            "Your message could not be delivered to the recipients below,",
+            "and will not be tried again.",
+        ),
     ),
     "delayed": Wording(
         "Your message is delayed",
-        "Your message has not been delivered to the recipients below yet. It is being tried"
-        " again; you need not do anything.",
+        (
+            "Your message has not been delivered to the recipients below yet.",
+            "It is being tried again; you need not do anything.",
+        ),
     ),
 }
 
@@ -111,7 +116,7 @@ def _header(action: Action, about: About, hostname: str, now: float) -> Iterator
 def _words(action: Action, about: About, fates: Sequence[Fate], hostname: str) -> Iterator[str]:
     yield f"This is {_plain(hostname)}, a mail server."
     yield ""
-    yield _WORDS[action].text
+    yield from _WORDS[action].text
     yield ""
     for fate in fates:
         yield f"<{_seven_bits(fate.address)}>"

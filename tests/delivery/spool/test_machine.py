@@ -1,0 +1,177 @@
+"""Whatever is put, tried, failed, removed and crashed: nothing is lost, nothing comes back."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from tests.delivery.spool.samples import (
+    NOW,
+    Claims,
+    committed,
+    content,
+    facts,
+    open_store,
+    parcel,
+    recipient,
+)
+
+from gatepost.delivery.spool import desk
+from gatepost.delivery.spool.desk import Chosen
+from gatepost.delivery.spool.records import Deferred, Held, Settlement
+
+FAR = NOW + 50_000
+DESTINATIONS = ("one", "two", "three")
+
+
+class Spool(RuleBasedStateMachine):
+    """The model: for each message its content, and who is queued and who held."""
+
+    works = Bundle("works")
+
+    def __init__(self):
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.store = open_store(self.folder / "1.db")
+        self.claims = Claims(limit=3)
+        self.queued, self.held, self.contents = {}, {}, {}
+        self.now = NOW
+        self.count = 0
+
+    def teardown(self):
+        self.store.close()
+        shutil.rmtree(self.folder)
+
+    @rule(
+        names=st.lists(st.sampled_from(DESTINATIONS), min_size=1, max_size=3),
+        size=st.sampled_from([0, 1, 5000, 300_000]),
+        abort=st.booleans(),
+    )
+    def put(self, names, size, abort):
+        self.count += 1
+        ref, octets = f"s-1.{self.count}", b"%d" % self.count + b"x" * size
+        to = [recipient(f"u{at}@example.com", name, self.now) for at, name in enumerate(names)]
+        self.store.begin()
+        number = self.store.put(parcel(*to, content=octets, of=facts(ref)))
+        if abort:
+            self.store.roll_back()
+            return
+        self.store.commit()
+        self.contents[number] = octets
+        self.queued[number] = {(str(one.facts.address), one.destination) for one in to}
+        self.held[number] = set()
+
+    @rule(target=works)
+    def take(self):
+        with committed(self.store):
+            taken = self.store.take(self.now, 2, self.claims)
+        assert not taken.damaged
+        for work in taken.works:
+            key = work.message, work.destination
+            assert key not in self.claims.taken
+            self.claims.taken.add(key)
+            assert content(self.store, work) == self.contents[work.message]
+            found = {(str(one.facts.address), work.destination) for one in work.recipients}
+            assert found <= self.queued[work.message]
+        return taken.works
+
+    @rule(works=consumes(works), fates=st.lists(st.sampled_from("dlh"), min_size=3, max_size=3))
+    def settle(self, works, fates):
+        for work in works:
+            key = work.message, work.destination
+            if key not in self.claims.taken:
+                continue  # from before a crash
+            self.claims.taken.discard(key)
+            ends = {"d": [], "l": [], "h": []}
+            for one, fate in zip(work.recipients, fates, strict=False):
+                ends[fate].append(one)
+            with committed(self.store):
+                self.store.settle(
+                    Settlement(
+                        work.message,
+                        [work.destination],
+                        done=[one.id for one in ends["d"]],
+                        deferred=[Deferred(one.id, self.now + 60, "", "") for one in ends["l"]],
+                        held=[Held(one.id, "", "") for one in ends["h"]],
+                    )
+                )
+            for fate, recipients in ends.items():
+                for one in recipients:
+                    self._settled(work.message, (str(one.facts.address), work.destination), fate)
+
+    def _settled(self, message, who, fate):
+        if who in self.queued.get(message, ()) and fate != "l":
+            self.queued[message].discard(who)
+            if fate == "h":
+                self.held[message].add(who)
+
+    @rule(name=st.sampled_from(DESTINATIONS))
+    def remove(self, name):
+        desk.change(self.folder, Chosen(destination=name), desk.REMOVE, FAR)
+        for everybody in (*self.queued.values(), *self.held.values()):
+            everybody -= {one for one in everybody if one[1] == name}
+        self.claims.taken = {key for key in self.claims.taken if key[1] != name}
+
+    @rule()
+    def release(self):
+        desk.change(self.folder, Chosen(), desk.RELEASE, FAR)
+        for message, held in self.held.items():
+            self.queued[message] |= held
+            held.clear()
+
+    @rule()
+    def hold(self):
+        desk.change(self.folder, Chosen(), desk.HOLD, FAR)
+        for message, queued in self.queued.items():
+            self.held[message] |= queued
+            queued.clear()
+        self.claims.taken.clear()
+
+    @rule(seconds=st.sampled_from([0, 59, 60, 1000]))
+    def wait(self, seconds):
+        self.now += seconds
+
+    @rule()
+    def crash(self):
+        copy = Path(tempfile.mkdtemp())
+        for path in self.folder.iterdir():
+            if not path.name.endswith("-shm"):
+                shutil.copy(path, copy)
+        self.store.close()
+        shutil.rmtree(self.folder)
+        self.folder = copy
+        self.store = open_store(copy / "1.db")
+        self.claims.taken.clear()
+
+    @invariant()
+    def nothing_is_lost_and_nothing_comes_back(self):
+        found = {}
+        for entry in desk.entries(self.folder, Chosen(), 1000):
+            message = int(entry.name.partition("-")[2])
+            found.setdefault((message, entry.state), set()).add(
+                (entry.recipient, entry.destination)
+            )
+        expected = {
+            (message, state): who
+            for state, model in (("queued", self.queued), ("held", self.held))
+            for message, who in model.items()
+            if who
+        }
+        assert found == expected
+        kept = {row[0] for row in self.store.connection.execute("SELECT id FROM message")}
+        pieces = {row[0] >> 24 for row in self.store.connection.execute("SELECT id FROM content")}
+        assert kept == pieces == {message for message, _ in expected}
+
+    @invariant()
+    def whoever_is_queued_is_found_when_due(self):
+        everyone = Claims(limit=10_000)
+        with committed(self.store):
+            taken = self.store.take(self.now + 60, 10_000, everyone)
+        found = {(work.message, work.destination) for work in taken.works}
+        assert found == {(message, name) for message, who in self.queued.items() for _, name in who}
+
+
+TestSpool = Spool.TestCase
+TestSpool.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
