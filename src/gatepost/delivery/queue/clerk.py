@@ -97,7 +97,7 @@ class Clerk:
                 lost.append(_lost(known, error))
             else:
                 kept.append(self._new(one, known, error, now))
-        if not may_be_told(facts):
+        if lost and not may_be_told(facts):
             kept += [NewRecipient(one.facts, "", None, 1, one.reply, one.reason) for one in lost]
         expires, event = self._times(facts, now)
         size = message.size + sum(map(len, message.added))

@@ -8,6 +8,7 @@ reverse-path is never told anything (RFC 5321 section 4.5.5).
 RFC 3461: a recipient's NOTIFY says of what the sender wants to be told.
 """
 
+from functools import lru_cache
 from ipaddress import ip_address
 
 from gatepost.delivery.spool.records import MessageFacts, RecipientFacts
@@ -23,10 +24,17 @@ def may_be_told(facts: MessageFacts) -> bool:
 
 
 def _is_here(peer: Endpoint) -> bool:
+    is_loopback = _loopback(peer.host)
+    return peer.port == 0 if is_loopback is None else is_loopback
+
+
+@lru_cache(maxsize=4096)
+def _loopback(host: str) -> bool | None:
+    """Return whether an address is this machine's; None for the name of a Unix socket."""
     try:
-        return ip_address(peer.host).is_loopback
-    except ValueError:  # a Unix socket has a name
-        return peer.port == 0
+        return ip_address(host).is_loopback
+    except ValueError:
+        return None
 
 
 def wants(recipient: RecipientFacts, event: str) -> bool:
