@@ -19,6 +19,7 @@ from tests.delivery.queue.fakes import (
 )
 
 from gatepost.delivery.queue.gate import STRIKES
+from gatepost.delivery.spool.store import Store
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.session import Endpoint
 
@@ -425,6 +426,26 @@ def test_a_full_spool_is_452_and_mail_flows_again_when_there_is_room(tmp_path):
         await bench.put("a@one.example", content=b"x" * 50_000)
 
     run(tmp_path, scenario, target, spool_size=1 << 20)
+
+
+def test_what_cannot_be_written_down_is_not_delivered_again(tmp_path, monkeypatch):
+    real, failures = Store.settle, iter(range(3))
+
+    def settle(store, settlement):
+        if next(failures, None) is not None:
+            raise sqlite3.OperationalError("database or disk is full")
+        real(store, settlement)
+
+    monkeypatch.setattr(Store, "settle", settle)
+    monkeypatch.setattr("gatepost.delivery.queue.runner.PAUSE", 0.0)
+
+    async def scenario(bench):
+        await bench.put("a@one.example")
+        while await bench.rows("SELECT 1 FROM message"):
+            await bench.settle()
+        assert len(bench.target.tried) == 1
+
+    run(tmp_path, scenario)
 
 
 def test_files_of_others_that_are_gone_are_adopted_drained_and_removed(tmp_path):

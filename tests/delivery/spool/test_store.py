@@ -185,6 +185,14 @@ def test_events_come_in_their_order(store):
         assert messages(store.elapsed(NOW + 20, NOW + HORIZON, 9).works) == [numbers[1], numbers[2]]
 
 
+def test_a_message_for_nobody_is_forgotten_when_its_time_comes(store):
+    put(store, parcel(event=NOW))
+    store.connection.execute("DELETE FROM recipient")
+    with committed(store):
+        assert store.elapsed(NOW, NOW + HORIZON, 9).works == []
+    assert rows(store, "message") == rows(store, "content") == []
+
+
 def test_an_event_can_be_moved(store):
     (number,) = put(store, parcel(event=NOW))
     settle(store, Settlement(number, [], event=NOW + 50))

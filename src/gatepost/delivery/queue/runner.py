@@ -5,13 +5,14 @@ Theory of operation
 `wake` asks for a turn: after a put, after a delivery, and once a second for what has become due and
 what an administrator has changed. A turn takes as much work as the gate has room for and starts a
 task for each. Work is in `_busy` from then until its settlement is committed, and so cannot be
-taken twice. If the settlement cannot be written – the disk is full – the message stays in the file
-as it was, and comes again.
+taken twice. If the settlement cannot be written – the disk is full – that is tried again until it
+can, and nothing else is done about the message meanwhile.
 
 A cancelled delivery settles nothing: nobody knows what the target has, so it comes again.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from functools import partial
 
@@ -128,7 +129,7 @@ class Runner:
                 failures = await attempt(work, self._router, store.reader)
                 await self._settle(work, failures, store)
         except Exception:  # noqa: BLE001 - what is not written down comes again
-            _log.exception("not settled", ref=work.facts.id)
+            _log.exception("attempt failed", ref=work.facts.id)
             await asyncio.sleep(PAUSE)
         finally:
             self._busy.discard((work.message, work.destination))
@@ -158,8 +159,18 @@ class Runner:
             self.wake()
 
     async def _write(self, store: Store, job: Callable[[Store], None]) -> None:
-        """Do a job in the store it is about; in one that has replaced it numbers mean others."""
-        await self.writer.submit(lambda current: job(store) if current is store else None)
+        """Do a job in the store it is about; in one that has replaced it numbers mean others.
+
+        Tries again until it is written: else a full disk would have mail delivered over and over.
+        """
+        while True:
+            try:
+                await self.writer.submit(lambda current: job(store) if current is store else None)
+            except (OSError, sqlite3.Error):
+                _log.exception("not settled", file=str(store.path))
+                await asyncio.sleep(PAUSE)
+            else:
+                return
 
     async def _look_at_the_time(self, now: float) -> None:
         on_their_way = {message for message, _ in self._busy}

@@ -14,7 +14,7 @@ from gatepost.delivery.spool.database import connect, open_file
 from gatepost.delivery.spool.marks import Marks
 from gatepost.delivery.spool.put import put
 from gatepost.delivery.spool.records import Held, Parcel, Settlement, Work
-from gatepost.delivery.spool.settle import elapsed, settle
+from gatepost.delivery.spool.settle import elapsed, settle, tidy
 from gatepost.delivery.spool.take import Claims, Damage, due_messages, read_message, read_work
 
 
@@ -90,7 +90,10 @@ class Store:
             " WHERE message = ? AND due IS NOT NULL",
             (message,),
         ).fetchall()
-        return read_message(self.connection, message, rows) if rows else None
+        if not rows:
+            tidy(self.connection, message)
+            return None
+        return read_message(self.connection, message, rows)
 
     def _read(self, readings: Iterable[Callable[[], Work | None]]) -> Taken:
         works, damaged = list[Work](), list[Damage]()
