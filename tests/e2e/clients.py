@@ -61,7 +61,7 @@ def run(name, *arguments, given=b"", **variables):
     return Outcome(done.returncode == 0, said)
 
 
-def curl(port, folder, *letters, tls="none"):
+def curl(port, folder, *letters, tls="none", options=()):
     arguments = []
     scheme = "smtps" if tls == "implicit" else "smtp"
     trust = [] if tls == "none" else ["--ssl-reqd", "--cacert", folder / "ca.pem"]
@@ -69,7 +69,7 @@ def curl(port, folder, *letters, tls="none"):
         file = folder / f"curl{number}"
         file.write_bytes(letter.content)
         arguments += ["--next"] if number else []
-        arguments += ["-sv", *trust, "--mail-from", letter.sender, "--upload-file", file]
+        arguments += ["-sv", *trust, *options, "--mail-from", letter.sender, "--upload-file", file]
         for recipient in letter.recipients:
             arguments += ["--mail-rcpt", recipient]
         arguments.append(f"{scheme}://127.0.0.1:{port}/client.example")
@@ -130,7 +130,7 @@ def smtp_source(port, folder, letter, *options):
     )
 
 
-def python(port, _folder, *letters, tls="none"):
+def python(port, _folder, *letters, tls="none", login=()):
     context = authority.client_context()
     try:
         with (
@@ -141,6 +141,8 @@ def python(port, _folder, *letters, tls="none"):
             if tls == "starttls":
                 client._host = "localhost"
                 client.starttls(context=context)
+            if login:
+                client.login(*login)
             for letter in letters:
                 options = ["SMTPUTF8"] if letter.is_international else []
                 client.sendmail(letter.sender, letter.recipients, letter.content, options)
@@ -151,7 +153,7 @@ def python(port, _folder, *letters, tls="none"):
     return Outcome(True, "")
 
 
-def aio(port, _folder, *letters, tls="none"):
+def aio(port, _folder, *letters, tls="none", login=()):
     aiosmtplib = pytest.importorskip("aiosmtplib")
 
     async def send():
@@ -163,15 +165,19 @@ def aio(port, _folder, *letters, tls="none"):
             start_tls=tls == "starttls",
             tls_context=None if tls == "none" else authority.client_context(),
         )
+        await client.connect()
+        socket = client.get_transport_info("socket")
         try:
             async with client:
+                if login:
+                    await client.login(*login)
                 for letter in letters:
                     options = ["SMTPUTF8"] if letter.is_international else []
                     await client.sendmail(
                         letter.sender, letter.recipients, letter.content, mail_options=options
                     )
         finally:
-            for _ in range(3):  # its socket is closed a turn of the loop after it says so
+            while socket.fileno() >= 0:  # noqa: ASYNC110 - closed some turns after it says so
                 await asyncio.sleep(0)
 
     try:
@@ -179,6 +185,25 @@ def aio(port, _folder, *letters, tls="none"):
     except aiosmtplib.SMTPResponseException as error:
         return Outcome(False, f"{error.code} {error.message}")
     return Outcome(True, "")
+
+
+def msmtp(port, folder, letter, *options, password="", tls="none"):
+    """Asks for the password with a command, so that it is in no argument."""
+    (folder / "password").write_text(password)
+    trust = ["--tls=on", f"--tls-trust-file={folder / 'ca.pem'}"]
+    return run(
+        "msmtp",
+        "--host=localhost",
+        f"--port={port}",
+        f"--from={letter.sender}",
+        f"--passwordeval=cat {folder / 'password'}",
+        *(["--tls=off"] if tls == "none" else trust),
+        f"--tls-starttls={'on' if tls == 'starttls' else 'off'}",
+        *options,
+        "--",
+        *letter.recipients,
+        given=letter.content.replace(b"\r\n", b"\n"),
+    )
 
 
 def nodemailer(port, _folder, *letters):

@@ -5,7 +5,9 @@ import logging
 import pytest
 import structlog
 from structlog.testing import capture_logs
+from tests.auth.samples import b64, plain
 from tests.session.dialogue import OPEN, TRAPS, config
+from tests.session.test_auth import made as with_auth
 
 from gatepost.testing import play
 
@@ -51,7 +53,7 @@ def test_a_shadow_is_logged():
     assert logs[1]["traps"] == ["trap@example.com"]
 
 
-def test_a_log_that_wants_only_errors_gets_none_of_it():
+def test_a_log_that_wants_only_errors_gets_none_of_it(tmp_path):
     written = []
 
     class Sink:
@@ -63,8 +65,10 @@ def test_a_log_that_wants_only_errors_gets_none_of_it():
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=lambda *_: Sink(),
     )
+    enter = f"C: AUTH PLAIN {b64(plain())}\nS: 235\n"
     try:
         play(OPEN + SPOILED + TAKEN, traps=TRAPS, config=config())
+        play(OPEN + enter, config=with_auth(tmp_path))
     finally:
         structlog.configure(**before)
     assert written == []
