@@ -6,7 +6,6 @@ Made once per worker; the users change under it as their file does.
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from gatepost.auth.attempts import AttemptCounts, Attempts
 from gatepost.auth.passwords import PasswordChecks
 from gatepost.auth.users import UserList, UsersFile
 from gatepost.config.schema import Auth, Limits
@@ -20,27 +19,17 @@ NONCE_SIZE = 18
 
 
 class Authority:
-    """What a worker knows of users. `plugins` is whether plugins are asked for passwords.
-
-    `time` returns the seconds since the epoch.
-    """
+    """What a worker knows of users. `plugins` is whether plugins are asked for passwords."""
 
     def __init__(
         self,
         auth: Auth,
         limits: Limits,
         users: UsersFile | None,
-        time: Callable[[], float],
         *,
         plugins: bool,
     ) -> None:
         self.clear = auth.clear
-        self.attempts: Attempts = AttemptCounts(
-            limits.auth_failures_per_ip,
-            limits.auth_failures_per_network,
-            limits.auth_window,
-            time,
-        )
         self._mechanisms: Sequence[str] = auth.mechanisms
         self._users = users
         self._plugins = plugins

@@ -278,7 +278,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Sequence[IPv4Network | IPv6Network],
         Key(
             Items(texts.NETWORK),
-            "Networks whose connections are not counted by these four limits.",
+            "Networks whose connections are not counted by these four limits, and attempts of AUTH"
+            " not by auth_failures_per_ip and auth_failures_per_network.",
             "This machine: behind a balancer, a tunnel or a mail server here everybody has its"
             " address, and would be refused with everybody else.",
         ),
@@ -383,8 +384,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         int,
         Key(
             whole(1, 1_000_000),
-            "AUTH attempts without success from one client address within auth_window, per worker;"
-            " then 454 until it has passed.",
+            "AUTH attempts without success from one client address within auth_window, then 454"
+            " until it has passed.",
             "A program with an old password, and a few people behind one address.",
         ),
     ] = 20

@@ -14,7 +14,7 @@ have regions side by side.
 
 A process that serves alone has the same in memory of its own.
 
-Limits: 448 KiB for each worker, whatever is counted; MAX_REGIONS of them at a time.
+Limits: 576 KiB for each worker, whatever is counted; MAX_REGIONS of them at a time.
 Security: workers can write to each other's regions, as they could stop each other anyway: they are
 the same user's.
 """
@@ -46,7 +46,8 @@ class Table(IntEnum):
 
     CONNECTIONS = 0
     ARRIVALS = 1
-    FAILED_LOGINS = 2
+    ATTEMPTS = 2
+    FORGIVEN_ATTEMPTS = 3
 
 
 REGION_SIZE = _ALIGNED + len(Table) * SIZE * _WORD

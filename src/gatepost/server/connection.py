@@ -168,7 +168,7 @@ class Connection(asyncio.Protocol):
 
     def _take_users(self, authority: Authority) -> None:
         """Let the client say who it is, where need be once there is TLS."""
-        self._engine.auth = Authentication(authority)
+        self._engine.auth = Authentication(authority, self._worker.attempts)
         if authority.clear:
             self._wire.extensions |= _AUTH
         else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from gatepost.auth.attempts import Attempts
 from gatepost.counts.board import Seat
 from gatepost.model.reply import Reply
 from gatepost.server.crowd import Crowd
@@ -45,7 +46,9 @@ class Worker:
         self.draining = False
         self.connections: set[Connection] = set()
         self.expected: set[Arrival] = set()
-        self._crowd = Crowd(limits, seat or Seat.alone())
+        seat = seat or Seat.alone()
+        self._crowd = Crowd(limits, seat)
+        self.attempts = Attempts(limits, seat, self._crowd.origin, policy.clock.time)
         self._refused = 0
         self._refused_last = ("", "")
         self._tasks: set[asyncio.Future[None]] = set()

@@ -148,11 +148,11 @@ def make_policy(
         helo=Reply(250, hostname),
         ehlo=Reply(250, "\n".join((hostname, *words))),
         ehlo_starttls=Reply(250, "\n".join((hostname, *words, STARTTLS))),
-        authority=_authority(config, lists, host, clock),
+        authority=_authority(config, lists, host),
     )
 
 
-def _authority(config: Config, lists: Lists, plugins: PluginHost, clock: Clock) -> Authority | None:
+def _authority(config: Config, lists: Lists, plugins: PluginHost) -> Authority | None:
     """Return who decides about users, None where no listener has any. Raises `SetupError`."""
     number = next((at for at, listen in enumerate(config.listen) if listen.auth), None)
     if number is None:
@@ -161,4 +161,4 @@ def _authority(config: Config, lists: Lists, plugins: PluginHost, clock: Clock) 
     if lists.users is None and not deciders:
         expected = "expected auth.users, or a plugin with on_auth"
         raise SetupError([f"listen[{number}].auth: there is nobody to ask, {expected}"])
-    return Authority(config.auth, config.limits, lists.users, clock.time, plugins=deciders)
+    return Authority(config.auth, config.limits, lists.users, plugins=deciders)

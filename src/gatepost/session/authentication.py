@@ -19,6 +19,7 @@ from base64 import b64encode
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
+from gatepost.auth.attempts import Attempts
 from gatepost.auth.authority import Authority
 from gatepost.auth.passwords import BusyError
 from gatepost.model.attempt import AuthAttempt
@@ -44,10 +45,11 @@ FIRST_DELAY = 1.0
 class Authentication:
     """What one connection has made of AUTH so far."""
 
-    __slots__ = ("_authority", "_failures", "_mechanism")
+    __slots__ = ("_attempts", "_authority", "_failures", "_mechanism")
 
-    def __init__(self, authority: Authority) -> None:
+    def __init__(self, authority: Authority, attempts: Attempts) -> None:
         self._authority = authority
+        self._attempts = attempts
         self._failures = 0
         self._mechanism: Mechanism | None = None
 
@@ -63,7 +65,7 @@ class Authentication:
         self._mechanism = self._authority.begin(event.mechanism)
         if self._mechanism is None:
             return r.AUTH_UNKNOWN
-        if not self._authority.attempts.admit(engine.session.peer.host):
+        if not self._attempts.admit(engine.session.peer.host):
             return engine.refuse(AUTH, rules.TOO_MANY_ATTEMPTS, ())
         return self._step(engine, event.initial)
 
@@ -87,7 +89,7 @@ class Authentication:
         result = engine.run(AUTH, attempt)
         reply = result if isinstance(result, Reply) else await result
         if reply.code < 500:
-            self._authority.attempts.forgive(engine.session.peer.host)
+            self._attempts.forgive(engine.session.peer.host)
             return reply
         self._failures += 1
         await need_task()
