@@ -26,7 +26,7 @@ COVERING_TESTS = tuple(f"tests/{shelf}" for shelf in ("model", *COVERED, "lists"
 # What the compiled build is tested with: tests that replace no part of it.
 COMPILED_TESTS = ("tests/wire", "tests/e2e")
 # Programs the tests talk to.
-NEEDED = ("smtp-source", "swaks", "curl", "nodemailer", "haproxy", "msmtp")
+NEEDED = ("smtp-source", "swaks", "curl", "nodemailer", "haproxy")
 
 
 class Step(NamedTuple):

@@ -205,7 +205,6 @@ SOURCES: Mapping[str, Source] = {
     "dovecot": Source(debian, ("dovecot-core", "dovecot-lmtpd")),
     "swaks": Source(debian, ("swaks", "libnet-ssleay-perl")),
     "curl": Source(debian, ("curl",)),
-    "msmtp": Source(debian, ("msmtp",)),
     "haproxy": Source(debian, ("haproxy",)),
     "msmtp": Source(debian, ("msmtp",)),
     "nmap": Source(debian, ("nmap", "nmap-common", "lua-lpeg")),
@@ -254,13 +253,6 @@ PROGRAMS: Mapping[str, Program] = {
         probe=("--support",),
         probe_says="=== TLS supported",
         variables=(("PERL5LIB", "usr/lib/*-linux-gnu*/perl5/*:usr/share/perl5"),),
-    ),
-    "msmtp": Program(
-        source="msmtp",
-        path="usr/bin/msmtp",
-        probe_says="scram-sha-256",
-        may_be_installed=True,
-        variables=_LIBRARIES,
     ),
     "curl": Program(
         source="curl",

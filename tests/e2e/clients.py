@@ -187,25 +187,6 @@ def aio(port, _folder, *letters, tls="none", login=()):
     return Outcome(True, "")
 
 
-def msmtp(port, folder, letter, *options, password="", tls="none"):
-    """Asks for the password with a command, so that it is in no argument."""
-    (folder / "password").write_text(password)
-    trust = ["--tls=on", f"--tls-trust-file={folder / 'ca.pem'}"]
-    return run(
-        "msmtp",
-        "--host=localhost",
-        f"--port={port}",
-        f"--from={letter.sender}",
-        f"--passwordeval=cat {folder / 'password'}",
-        *(["--tls=off"] if tls == "none" else trust),
-        f"--tls-starttls={'on' if tls == 'starttls' else 'off'}",
-        *options,
-        "--",
-        *letter.recipients,
-        given=letter.content.replace(b"\r\n", b"\n"),
-    )
-
-
 def nodemailer(port, _folder, *letters):
     mails = [
         {

@@ -52,8 +52,10 @@ def with_python(client):
 
 def with_msmtp(mechanism):
     def send(server, folder, letter, password):
-        options = [f"--auth={mechanism}", "--user=alice"]
-        return msmtp(server.port, folder, letter, *options, password=password, tls=server.tls)
+        (folder / "password").write_text(password)
+        asks = f"--passwordeval=cat {folder / 'password'}"
+        options = [f"--auth={mechanism}", "--user=alice", asks]
+        return msmtp(server.port, folder, letter, *options, tls=server.tls)
 
     return send
 
