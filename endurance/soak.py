@@ -23,7 +23,7 @@ import trustme
 from endurance.attacks import attack
 from endurance.outcome import Outcome, arrived_in, judge, percentile
 from endurance.senders import Crowd, send_all
-from endurance.subject import Subject, serving
+from endurance.subject import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +114,7 @@ def soak(folder: Path, chosen: argparse.Namespace) -> tuple[list[Outcome], Count
     _prepare(folder)
     run = Run()
     with (
-        serving(folder, CONFIG) as server,
+        Subject(folder, CONFIG) as server,
         ProcessPoolExecutor(2, mp_context=get_context("spawn")) as others,
     ):
         until = time.time() + chosen.seconds

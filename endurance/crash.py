@@ -1,0 +1,268 @@
+"""`make crash`: everything is killed, again and again, under load; nothing may be lost.
+
+A gateway with a queue stands before a downstream server with Maildirs. At random instants a worker
+of the gateway, all of the gateway, or all of the downstream is killed with SIGKILL and started
+again. In the end the queue is given the time to empty, and every message has to be where its answer
+says: what was answered 250 in a Maildir, or still in the spool; what was refused nowhere.
+
+A message may be there twice for one reason only: the downstream had it, and somebody was killed
+before the gateway had written that down. So between the arrivals of the two copies there must be a
+kill; such duplicates are counted and explained, any other is a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.servers import GATEPOST
+from tools.daemon import free_port
+
+from endurance.outcome import Outcome, judge, token_of
+from endurance.senders import Crowd, send_all
+from endurance.subject import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+GATEWAY = """\
+[server]
+hostname = "gateway.example"
+workers = 2
+stop_timeout = "5s"
+
+[[listen]]
+address = "127.0.0.1:{port}"
+
+[limits]
+exempt = ["127.0.0.0/8"]
+
+[recipients]
+domains = ["example.com"]
+
+[queue]
+retry = ["1s", "2s"]
+
+[[route]]
+for = ["*"]
+to = "smtp://127.0.0.1:{downstream}"
+mode = "{mode}"
+client = {{ tls = "none", verify = false }}
+{more}
+
+[log]
+level = "warning"
+"""
+DOWNSTREAM = """\
+[server]
+hostname = "downstream.example"
+stop_timeout = "5s"
+
+[[listen]]
+address = "127.0.0.1:{port}"
+
+[limits]
+exempt = ["127.0.0.0/8"]
+
+[recipients]
+domains = ["example.com"]
+
+[[route]]
+for = ["*"]
+to = "maildir:mail/{{local}}"
+
+[log]
+level = "error"
+"""
+# How long the queue is given to empty in the end, in seconds.
+EMPTYING = 120.0
+# By how much the clock of a file name and that of a kill may differ, in seconds.
+SLACK = 0.05
+
+
+@dataclass
+class Kills:
+    """What was killed, and when (time.time())."""
+
+    by_kind: Counter[str] = field(default_factory=Counter)
+    times: list[float] = field(default_factory=list)
+
+    def note(self, kind: str) -> None:
+        """Take note of a kill that is about to happen."""
+        self.by_kind[kind] += 1
+        self.times.append(time.time())
+
+    def explains(self, arrivals: Sequence[float]) -> bool:
+        """Whether there was a kill between each arrival of a message and the next."""
+        return all(
+            any(first - SLACK <= at <= again + SLACK for at in self.times)
+            for first, again in pairwise(arrivals)
+        )
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A gateway and what is behind it."""
+
+    gateway: Subject
+    downstream: Subject
+
+    def kill_a_worker(self, chance: random.Random) -> None:
+        """Kill one of the gateway's workers; the supervisor replaces it."""
+        self.gateway.kill_worker(chance)
+
+    def kill_the_gateway(self, _chance: random.Random) -> None:
+        """Kill supervisor and workers, and start them again."""
+        self.gateway.kill()
+        self.gateway.start()
+
+    def kill_the_downstream(self, chance: random.Random) -> None:
+        """Kill the next hop, leave it dead for a moment, and start it again."""
+        self.downstream.kill()
+        time.sleep(chance.uniform(0, 1))
+        self.downstream.start()
+
+
+ACCIDENTS: tuple[tuple[str, Callable[[Scene, random.Random], None]], ...] = (
+    ("worker", Scene.kill_a_worker),
+    ("worker", Scene.kill_a_worker),
+    ("gateway", Scene.kill_the_gateway),
+    ("downstream", Scene.kill_the_downstream),
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the options."""
+    options = argparse.ArgumentParser(prog="python -m endurance.crash", description=__doc__)
+    add = options.add_argument
+    add("--rounds", type=int, default=60, help="kills (default: 60)")
+    add("--senders", type=int, default=8, help="clients at a time (default: 8)")
+    add("--mode", choices=("queue", "direct", "fallback"), default="queue", help="of the route")
+    add("--every", type=float, default=1.0, metavar="S", help="between kills (default: 1)")
+    add("--seed", type=int, default=1, help="of what is left to chance (default: 1)")
+    return options
+
+
+@dataclass(frozen=True)
+class Crash:
+    """What was answered and killed, how many messages were `left` in the queue, what is where.
+
+    `arrivals` has for each token when its copies came to the downstream, in order.
+    """
+
+    outcomes: Sequence[Outcome]
+    kills: Kills
+    left: int
+    arrivals: Mapping[str, Sequence[float]]
+
+    @property
+    def explained(self) -> list[str]:
+        """The tokens that are there more than once, for a reason."""
+        return [
+            token
+            for token, times in self.arrivals.items()
+            if len(times) > 1 and self.kills.explains(times)
+        ]
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, in words."""
+        arrived = Counter({token: len(times) for token, times in self.arrivals.items()})
+        arrived.update({token: 1 - arrived[token] for token in self.explained})
+        found = judge(self.outcomes, arrived).problems
+        if self.left:
+            found.append(f"{self.left} messages still in the queue after {EMPTYING:.0f} s")
+        return found
+
+
+def crash(folder: Path, chosen: argparse.Namespace) -> Crash:
+    """Run all rounds and let the queue empty."""
+    kills, chance = Kills(), random.Random(chosen.seed)
+    with (
+        _downstream(folder) as downstream,
+        _gateway(folder, downstream.port, chosen.mode) as gateway,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as others,
+    ):
+        scene = Scene(gateway, downstream)
+        until = time.time() + chosen.rounds * chosen.every
+        crowd = Crowd(gateway.port, until, senders=chosen.senders, seed=chosen.seed, pause=0.01)
+        good = others.submit(send_all, crowd)
+        while time.time() < until:
+            time.sleep(chance.uniform(0, 2 * chosen.every))
+            kind, accident = chance.choice(ACCIDENTS)
+            kills.note(kind)
+            accident(scene, chance)
+        outcomes = good.result()
+        return Crash(outcomes, kills, _empty(gateway), arrivals_in(downstream.folder / "mail"))
+
+
+def _downstream(folder: Path) -> Subject:
+    place = folder / "downstream"
+    place.mkdir()
+    return Subject(place, DOWNSTREAM.format(port=free_port()))
+
+
+def _gateway(folder: Path, downstream: int, mode: str) -> Subject:
+    place = folder / "gateway"
+    place.mkdir()
+    more = 'fallback = "queue"' if mode == "fallback" else ""
+    plain = "direct" if mode == "fallback" else mode
+    config = GATEWAY.format(port=free_port(), downstream=downstream, mode=plain, more=more)
+    return Subject(place, config)
+
+
+def _empty(gateway: Subject) -> int:
+    """Wait until the queue is empty, or long enough; return how many messages are left in it."""
+    deadline = time.monotonic() + EMPTYING
+    while (left := spooled(gateway)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return len(left)
+
+
+def spooled(gateway: Subject) -> list[str]:
+    """Return the ids of the messages in the queue."""
+    argv = [str(GATEPOST), "queue", "list", "--json", "--limit", "1000000", "-c"]
+    listed = subprocess.run([*argv, str(gateway.file)], check=True, capture_output=True)
+    return [str(one["id"]) for one in map(json.loads, listed.stdout.splitlines())]
+
+
+def arrivals_in(folder: Path) -> Mapping[str, list[float]]:
+    """Return for each token when its copies arrived, in order: Maildir names begin with it."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for file in folder.glob("*/new/*"):
+        seconds, rest = file.name.split(".", 1)
+        micros = rest[1:].split("P", 1)[0]
+        found[token_of(file.read_bytes())].append(int(seconds) + int(micros) / 1e6)
+    return {token: sorted(times) for token, times in found.items()}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it; exit 1 if anything was lost, doubled for no reason, or refused and there."""
+    chosen = parser().parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="gatepost-crash-") as name:
+        came = crash(Path(name), chosen)
+    answers = Counter(one.answer for one in came.outcomes)
+    print(f"messages: {len(came.outcomes):,}: {dict(answers)}")
+    print(f"kills: {came.kills.by_kind.total()}: {dict(came.kills.by_kind)}")
+    print(f"duplicates explained by a kill: {len(came.explained)}")
+    problems = came.problems
+    for problem in problems:
+        print(f"crash: {problem}", file=sys.stderr)
+    print("failed" if problems else "nothing lost")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
