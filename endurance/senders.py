@@ -39,7 +39,7 @@ class Crowd:
     until: float
     senders: int = 8
     recipient: str = "user@example.com"
-    network: str = "127.10.0"
+    network: str = "127.10"
     tls: float = 0.0
     seed: int = 1
     pause: float = 0.05  # seconds between messages, at most
@@ -63,12 +63,16 @@ class Sender:
             with contextlib.suppress(OSError, smtplib.SMTPException), self._connected() as client:
                 for _ in range(self.chance.randint(1, 5)):
                     self._send(client)
-                    time.sleep(self.chance.random() * self.crowd.pause)
+                    self._rest()
+            self._rest()
         return self.outcomes
+
+    def _rest(self) -> None:
+        time.sleep(self.chance.random() * self.crowd.pause)
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[smtplib.SMTP]:
-        source = f"{self.crowd.network}.{self.number + 1}"
+        source = f"{self.crowd.network}.{self.chance.randrange(256)}.{self.number + 1}"
         with smtplib.SMTP(
             "127.0.0.1",
             self.crowd.port,

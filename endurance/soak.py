@@ -42,6 +42,7 @@ tls = "starttls"
 certificates = [{ cert = "cert.pem", key = "cert.key" }]
 
 [limits]
+exempt = []
 command_timeout = "5s"
 data_timeout = "5s"
 handshake_timeout = "3s"
