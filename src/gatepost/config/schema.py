@@ -584,6 +584,16 @@ class Route(
             "Nothing can be lost in a queue that does not exist.",
         ),
     ] = "direct"
+    fallback: Annotated[
+        Literal["none", "queue"],
+        Key(
+            one_of("none", "queue"),
+            "Where a direct target cannot be reached: none: 451, the client tries again; queue:"
+            " 250 when the spool has it.",
+            "The client has a queue as well, and a sender who can be told; but some clients give up"
+            " sooner than we would.",
+        ),
+    ] = "none"
     maildir: Annotated[
         Maildir, Key(Table(Maildir), "For maildir: which folder of it, and how much it may hold.")
     ] = Maildir()

@@ -156,7 +156,8 @@ def make_router(routes: Iterable[schema.Route], *, base: Path, hostname: str) ->
         if whole not in made:
             target = make_target(route, base=base, hostname=hostname)
             relays = route.relay_for == "authenticated"
-            made[whole] = Route(target, route.to, route.mode, relays=relays)
+            fallback = route.fallback == "queue"
+            made[whole] = Route(target, route.to, route.mode, fallback, relays)
         return made[whole]
 
     return Router([(route.for_, make(route)) for route in routes], hostname=hostname)

@@ -52,6 +52,11 @@ class DeliveryError(Exception):
         self.detail = detail or text
         self.reply = reply
 
+    @property
+    def answered(self) -> bool:
+        """Whether there was somebody to ask, who said no."""
+        return self.reply is not None
+
 
 # The recipients whose mail was not taken, each with the reason.
 Failures: TypeAlias = "Mapping[Recipient, DeliveryError]"

@@ -112,11 +112,12 @@ class Server:
             self._stack = stack.pop_all()
 
     async def _run_queue(self, policy: Policy, stack: AsyncExitStack) -> None:
-        """Start the queue if a route goes by way of it, or if there is mail in the spool still."""
+        """Have a queue; start it if a route goes by way of it, or mail is left in the spool.
+
+        Else it starts when there is mail for it, as when a target takes a message for some.
+        """
         folder = self._config.data_dir / "spool"
-        if not (any(map(_uses_queue, policy.router.routes)) or spool_files(folder)):
-            return
-        queue = Queue(
+        queue = policy.spool = Queue(
             self._config.queue,
             folder,
             policy.router,
@@ -124,12 +125,12 @@ class Server:
             hostname=policy.hostname,
             subaddress=policy.subaddress,
         )
-        try:
-            await queue.start()
-        except (OSError, sqlite3.Error, VersionError) as error:
-            raise SetupError([f"{folder}: the spool cannot be used: {error}"]) from error
         stack.push_async_callback(queue.stop, self._patience)
-        policy.spool = queue
+        if any(map(_uses_queue, policy.router.routes)) or spool_files(folder):
+            try:
+                await queue.start()
+            except (OSError, sqlite3.Error, VersionError) as error:
+                raise SetupError([f"{folder}: the spool cannot be used: {error}"]) from error
 
     async def _certificates(self, stack: AsyncExitStack) -> Mapping[str, ListenerTls]:
         """Return what listeners need for TLS by its mode, with a watch on the files.

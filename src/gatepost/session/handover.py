@@ -1,11 +1,23 @@
 """The end of a message's way: its targets take it, and only then is the client told 250.
 
-SMTP has one reply for the whole message: the first target that does not take it ends the way. LMTP
-has one for each recipient (RFC 2033 section 4.2), so each target is tried and its recipients have
-its answer. What goes by way of the queue is taken when the spool has it.
+Theory of operation
+-------------------
+SMTP has one reply for the whole message. Targets that are to have it at once are tried in turn; as
+long as nobody has it, the first that does not take it ends the way, and the client knows why. Once
+somebody has it there is no way back: what is left – recipients a target did not take, and those by
+way of the queue – is put into the spool, and the client told 250. So a client that tries again
+sends nothing twice. The queue goes on with what may be tried again, and sees to it that somebody is
+told of the rest.
+
+LMTP has one reply for each recipient (RFC 2033 section 4.2), so each target is tried and its
+recipients have its answer. A route with a fallback leaves to the queue what its target cannot be
+reached with.
+
+Limits: where the spool takes nothing after a target has the message the answer is 451, and those
+who have it get it again: a second copy is better than none.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from gatepost.delivery.target import Delivery, DeliveryError, Failures, Route
@@ -14,20 +26,27 @@ from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.inline import need_task
 from gatepost.session.policy import Policy
 
+_NO_QUEUE = DeliveryError("The message could not be stored", detail="the queue does not run")
+_NONE: Failures = {}
+
 
 async def hand_over(policy: Policy, tx: Transaction) -> Reply:
     """Deliver to every recipient; return the reply to the end of the message."""
-    assert tx.message is not None
-    recipients = tx.recipients
+    taken, rest = False, dict[Recipient, DeliveryError | None]()
     try:
         for route, recipients in policy.router.split(tx.recipients):
-            pending = _deliver(policy, route, Delivery(tx, recipients, tx.message))
-            if pending is not None:
-                await need_task()
-                for error in (await pending or {}).values():
-                    raise error
+            if route.mode == "queue":
+                rest.update(dict.fromkeys(recipients))
+                continue
+            failures = await _offer(route, tx, recipients)
+            taken = taken or len(failures) < len(recipients)
+            if not (taken or _may_wait(route, failures)):
+                return _not_delivered(policy, tx, failures)
+            rest.update(failures)
+        if rest:
+            await _spool(policy, tx, rest)
     except DeliveryError as error:
-        return _not_delivered(policy, tx, recipients, error)
+        return _not_delivered(policy, tx, dict.fromkeys(rest or tx.recipients, error))
     return accepted(tx)
 
 
@@ -36,38 +55,63 @@ async def hand_over_each(policy: Policy, tx: Transaction) -> Reply:
 
     Those not delivered to are moved to the transaction's refused recipients.
     """
+    results = dict.fromkeys(tx.recipients, accepted(tx))
     try:
-        shares = policy.router.split(tx.recipients)
+        for route, recipients in policy.router.split(tx.recipients):
+            failures = await _offer_or_spool(policy, route, tx, recipients)
+            for rcpt, error in failures.items():
+                results[rcpt] = _not_delivered(policy, tx, {rcpt: error})
     except DeliveryError as error:
-        return _not_delivered(policy, tx, tx.recipients, error)
-    results: dict[Recipient, Reply] = {}
-    for route, recipients in shares:
-        assert tx.message is not None
-        results |= dict.fromkeys(recipients, accepted(tx))
-        failures: Failures | None = None
-        try:
-            pending = _deliver(policy, route, Delivery(tx, recipients, tx.message))
-            if pending is not None:
-                await need_task()
-                failures = await pending
-        except DeliveryError as error:
-            failures = dict.fromkeys(recipients, error)
-        for rcpt, failure in (failures or {}).items():
-            results[rcpt] = _not_delivered(policy, tx, [rcpt], failure)
+        return _not_delivered(policy, tx, dict.fromkeys(tx.recipients, error))
     replies = [results[one] for one in tx.recipients]
     _refuse(tx, results)
     return replies[0] if len(set(replies)) == 1 else RecipientReplies(replies)
 
 
-def _deliver(
-    policy: Policy, route: Route, delivery: Delivery
-) -> "Awaitable[Failures | None] | None":
-    """Hand a message to a route's target, or to the spool where the route says so."""
-    if route.mode == "direct":
-        return route.target.deliver(delivery)
-    if policy.spool is None:
-        raise DeliveryError("The message could not be stored", detail="the queue does not run")
-    return policy.spool.put(delivery.transaction, delivery.recipients, delivery.message)
+async def _offer(route: Route, tx: Transaction, recipients: list[Recipient]) -> Failures:
+    """Hand a message to a route's target; return the recipients whose mail was not taken."""
+    assert tx.message is not None
+    try:
+        pending = route.target.deliver(Delivery(tx, recipients, tx.message))
+        if pending is None:
+            return _NONE
+        await need_task()
+        return await pending or _NONE
+    except DeliveryError as error:
+        return dict.fromkeys(recipients, error)
+
+
+async def _offer_or_spool(
+    policy: Policy, route: Route, tx: Transaction, recipients: list[Recipient]
+) -> Failures:
+    """Do the same, or put it into the spool if that is the route's way, or its fallback."""
+    failures = _NONE if route.mode == "queue" else await _offer(route, tx, recipients)
+    rest = recipients if route.mode == "queue" else list(failures)
+    if not rest or not (route.mode == "queue" or _may_wait(route, failures)):
+        return failures
+    try:
+        await _spool(policy, tx, {one: failures.get(one) for one in rest})
+    except DeliveryError as error:
+        return dict.fromkeys(rest, error)
+    return _NONE
+
+
+def _may_wait(route: Route, failures: Failures) -> bool:
+    """Whether the queue is to go on with what a target did not take: nobody was there to ask."""
+    return route.fallback and not any(
+        error.permanent or error.answered for error in failures.values()
+    )
+
+
+async def _spool(
+    policy: Policy, tx: Transaction, rest: Mapping[Recipient, DeliveryError | None]
+) -> None:
+    """Leave recipients to the queue, with what came of them so far; raises `DeliveryError`."""
+    if policy.spool is None or tx.message is None:
+        raise _NO_QUEUE
+    await need_task()
+    failures = {rcpt: error for rcpt, error in rest.items() if error is not None}
+    await policy.spool.put(tx, list(rest), tx.message, failures)
 
 
 def _refuse(tx: Transaction, results: dict[Recipient, Reply]) -> None:
@@ -85,13 +129,13 @@ HAND_OVER: dict[str, Callable[[Policy, Transaction], Coroutine[Any, Any, Reply]]
 }
 
 
-def _not_delivered(
-    policy: Policy, tx: Transaction, recipients: list[Recipient], error: DeliveryError
-) -> Reply:
+def _not_delivered(policy: Policy, tx: Transaction, failures: Failures) -> Reply:
+    """Log whose mail was not taken; return the reply: the first reason stands for all."""
+    error = next(iter(failures.values()))
     policy.log.warning(
         "not delivered",
         ref=tx.id,
-        recipients=[str(one.address) for one in recipients],
+        recipients=[str(one.address) for one in failures],
         detail=error.detail,
         permanent=error.permanent,
     )

@@ -37,7 +37,7 @@ class Policy(msgspec.Struct, eq=False):
 
     `known` is empty where every address of a domain exists, `confirms` true where the next hop of
     some route can be asked for a recipient; `authority` knows the users, None where no listener has
-    AUTH; `spool` is the queue, None where nothing goes that way or it does not run.
+    AUTH; `spool` is the queue, None where there is no disk to keep it on.
     """
 
     hostname: str

@@ -32,6 +32,7 @@ from gatepost.delivery.spool.folder import Claimed, claim, orphans
 from gatepost.delivery.spool.opening import Opener
 from gatepost.delivery.spool.records import Parcel
 from gatepost.delivery.spool.salvage import salvage
+from gatepost.delivery.spool.schema import VersionError
 from gatepost.delivery.spool.store import Store
 from gatepost.delivery.spool.writer import Writer
 from gatepost.delivery.target import DeliveryError
@@ -83,19 +84,22 @@ class Queue:
         self._opener = Opener(
             self._damaged, size=config.spool_size, horizon=schedule.longest, opens=self._gate.opens
         )
+        self._starting = asyncio.Lock()
         self._own: Runner | None = None
         self._running: list[_Running] = []
         self._keeper: asyncio.Task[None] | None = None
         self._salvaging: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Open a file and begin to deliver.
+        """Open a file and begin to deliver, unless that has been done.
 
         Raises OSError, sqlite3.Error or `VersionError`, and then leaves nothing behind.
         """
-        self._loop = asyncio.get_running_loop()
-        self._own = await self._run(await asyncio.to_thread(claim, self._folder))
-        self._keeper = self._loop.create_task(self._keep(), name="queue keeper")
+        async with self._starting:
+            if self._own is None:
+                self._loop = asyncio.get_running_loop()
+                self._own = await self._run(await asyncio.to_thread(claim, self._folder))
+                self._keeper = self._loop.create_task(self._keep(), name="queue keeper")
 
     async def stop(self, patience: float) -> None:
         """Begin no delivery, wait `patience` seconds for those that are on their way, and end."""
@@ -117,17 +121,28 @@ class Queue:
     ) -> None:
         """Keep a message for recipients of a transaction; it is durable when this returns.
 
+        Starts the queue if that has not been done.
+
         `failures` are those of them that have been tried already: one that may be tried again is,
         later; of one that may not the sender is told, or the administrator. Raises `DeliveryError`,
         and then keeps nothing.
         """
-        assert self._own is not None
+        own = self._own or await self._started()
         parcels = self._clerk.accept(tx, recipients, message, failures or {}, self._clock.time())
         try:
-            await self._own.writer.submit(partial(_put_all, parcels))
+            await own.writer.submit(partial(_put_all, parcels))
         except (sqlite3.Error, OSError) as error:
             raise not_spooled(error) from error
-        self._own.wake()
+        own.wake()
+
+    async def _started(self) -> Runner:
+        """Start now that there is something to do; raises `DeliveryError`."""
+        try:
+            await self.start()
+        except (OSError, sqlite3.Error, VersionError) as error:
+            raise not_spooled(error) from error
+        assert self._own is not None
+        return self._own
 
     async def _run(self, claimed: Claimed) -> Runner:
         try:

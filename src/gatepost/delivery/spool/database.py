@@ -55,7 +55,7 @@ def is_damage(error: BaseException) -> bool:
     return isinstance(error, sqlite3.DatabaseError) and _code(error) in _DAMAGED
 
 
-def not_spooled(error: sqlite3.Error | OSError) -> DeliveryError:
+def not_spooled(error: Exception) -> DeliveryError:
     """Return what a client is told: nearly always the disk is full."""
     return DeliveryError(_FULL.text, detail=f"spool: {error}", reply=_FULL)
 
