@@ -25,14 +25,14 @@ async def send(house, lines=SESSION, replies=6):
     return said[-1]
 
 
-def mails(folder):
-    return [path.read_bytes() for path in folder.glob("mail/*/new/*")]
+def mails(folder, where="mail"):
+    return [path.read_bytes() for path in folder.glob(f"{where}/*/new/*")]
 
 
-async def arrived(house, folder, count=1):
-    while len(mails(folder)) < count:  # noqa: ASYNC110 - nobody says when a file is there
+async def arrived(house, folder, count=1, where="mail"):
+    while len(mails(folder, where)) < count:  # noqa: ASYNC110 - nobody says when a file is there
         await asyncio.sleep(0)
-    return mails(folder)
+    return mails(folder, where)
 
 
 def test_mail_goes_through_the_queue(tmp_path, loop):
@@ -92,12 +92,46 @@ def test_a_spool_that_cannot_be_used_is_an_error_at_the_start(tmp_path):
         run(None, queued(tmp_path))
 
 
-def test_without_a_route_that_needs_it_there_is_no_queue(tmp_path):
+def test_without_a_route_that_needs_it_nothing_is_opened(tmp_path):
     async def scenario(house):
-        assert house.worker.policy.spool is None
+        assert (await send(house))[:3] == "250"
 
     run(scenario, config(tmp_path))
     assert not (tmp_path / "var" / "spool").exists()
+
+
+TWO = b"MAIL FROM:<>\r\nRCPT TO:<one@example.com>\r\nRCPT TO:<two@example.com>\r\n"
+
+
+def test_what_a_second_target_does_not_take_is_left_to_the_queue(tmp_path):
+    """The client hears 250 and sends nothing twice; the rest arrives once there is room."""
+    (tmp_path / "broken").touch()
+    made = config(tmp_path, queue=Queue(retry=[1.0]))
+    made.route[:] = [
+        Route(for_=["one@example.com"], to="maildir:mail/{local}"),
+        Route(to="maildir:broken/{local}"),
+    ]
+
+    async def scenario(house):
+        assert (await send(house, HELO + TWO + b"DATA\r\n" + MESSAGE, 7))[:3] == "250"
+        (tmp_path / "broken").unlink()
+        await arrived(house, tmp_path, where="broken")
+
+    run(scenario, made)
+    assert len(mails(tmp_path)) == 1
+
+
+def test_a_fallback_is_for_targets_that_are_not_there(tmp_path):
+    (tmp_path / "broken").touch()
+    made = config(tmp_path, queue=Queue(retry=[1.0]))
+    made.route[:] = [Route(to="maildir:broken/{local}", fallback="queue")]
+
+    async def scenario(house):
+        assert (await send(house))[:3] == "250"
+        (tmp_path / "broken").unlink()
+        await arrived(house, tmp_path, where="broken")
+
+    run(scenario, made)
 
 
 def test_each_recipient_of_lmtp_has_its_answer(tmp_path):
