@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bench.durable import measure_durable
 from bench.idle import measure_idle
 from bench.messages import measure_messages, message_table
 from bench.run import LOADS
@@ -21,6 +22,7 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     **{name: partial(measure_tls, scenario=name) for name in TLS_LOADS},
     "idle": measure_idle,
     "traps": measure_traps,
+    "durable": measure_durable,
 }
 
 

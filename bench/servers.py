@@ -73,6 +73,10 @@ tls = "{tls}"
 transactions = 1000000
 connections = {connections}
 connections_per_ip = {connections}
+connections_per_network = {connections}
+connection_rate_per_ip = 1000000
+connection_rate_per_network = 1000000
+exempt = []
 
 [recipients]
 domains = ["bench.example"]
@@ -97,12 +101,16 @@ certificates = [{{ cert = "{cert}", key = "{key}" }}]
 @contextlib.contextmanager
 def gatepost(setup: Setup) -> Iterator[Running]:
     """Serve with the default configuration, a trap list and no limit on connections; compiled."""
+    with gatepost_under((), setup, "gatepost", compiled_environment()) as running:
+        yield running
+
+
+def compiled_environment() -> Mapping[str, str]:
+    """Return what makes gatepost run its compiled build; raises BenchError without a compiler."""
     try:
-        env = {"PYTHONPATH": str(compiled.build())}
+        return {"PYTHONPATH": str(compiled.build())}
     except compiled.NoCompilerError as error:
         raise BenchError(str(error)) from error
-    with gatepost_under((), setup, "gatepost", env) as running:
-        yield running
 
 
 @contextlib.contextmanager
@@ -117,14 +125,26 @@ def gatepost_under(
     interpreter: Sequence[str], setup: Setup, name: str, env: Mapping[str, str] | None = None
 ) -> Iterator[Running]:
     """Serve under an interpreter of one's choice, a profiler for one."""
+    write_traps(setup.folder / "traps", setup.traps, TRAP)
+    with gatepost_as(_gatepost_config(setup), setup.folder, name, env, interpreter) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def gatepost_as(
+    config: str,
+    folder: Path,
+    name: str,
+    env: Mapping[str, str] | None = None,
+    interpreter: Sequence[str] = (),
+) -> Iterator[Running]:
+    """Serve as a configuration says, which is written to the folder."""
     if not GATEPOST.exists():
         raise BenchError(f"gatepost is not installed at {GATEPOST}")
-    write_traps(setup.folder / "traps", setup.traps, TRAP)
-    config = setup.folder / "gatepost.toml"
-    config.write_text(_gatepost_config(setup))
-    argv = [*interpreter, str(GATEPOST), "serve", "-c", str(config)]
-    log = setup.folder / "log"
-    with process(name, argv, os.environ | (env or {}), log) as starting:
+    file = folder / "gatepost.toml"
+    file.write_text(config)
+    argv = [*interpreter, str(GATEPOST), "serve", "-c", str(file)]
+    with process(name, argv, os.environ | (env or {}), folder / "log") as starting:
         yield _wait_until_ready(starting)
 
 

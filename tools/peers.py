@@ -209,6 +209,7 @@ SOURCES: Mapping[str, Source] = {
     "msmtp": Source(debian, ("msmtp",)),
     "nmap": Source(debian, ("nmap", "nmap-common", "lua-lpeg")),
     "sslyze": Source(pypi, ("sslyze>=6,<7",)),
+    "strace": Source(debian, ("strace",)),
     "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
@@ -217,6 +218,14 @@ SOURCES: Mapping[str, Source] = {
 _LIBRARIES = (("LD_LIBRARY_PATH", "usr/lib/postfix:usr/lib/*-linux-gnu*:lib/*-linux-gnu*"),)
 
 PROGRAMS: Mapping[str, Program] = {
+    "strace": Program(
+        source="strace",
+        path="usr/bin/strace",
+        probe=("-V",),
+        probe_says="strace -- version",
+        may_be_installed=True,
+        variables=(("LD_LIBRARY_PATH", "usr/lib/*-linux-gnu*"),),
+    ),
     "smtp-source": Program(
         source="postfix",
         path="usr/sbin/smtp-source",

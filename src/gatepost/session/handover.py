@@ -107,10 +107,10 @@ async def _spool(
     policy: Policy, tx: Transaction, rest: Mapping[Recipient, DeliveryError | None]
 ) -> None:
     """Leave recipients to the queue, with what came of them so far; raises `DeliveryError`."""
-    if policy.spool is None or tx.message is None:
-        raise _NO_QUEUE
-    await need_task()
     failures = {rcpt: error for rcpt, error in rest.items() if error is not None}
+    if policy.spool is None or tx.message is None:
+        raise next(iter(failures.values()), _NO_QUEUE)
+    await need_task()
     await policy.spool.put(tx, list(rest), tx.message, failures)
 
 
