@@ -204,5 +204,5 @@ class Runner:
 
 
 def _unanswered(error: DeliveryError) -> bool:
-    """Whether a failure says that nobody is there: no answer, or 421 (RFC 5321 section 3.8)."""
-    return not error.permanent and (error.reply is None or error.reply.code == 421)
+    """Whether a failure says that nobody is there."""
+    return not (error.permanent or error.answered)

@@ -21,6 +21,11 @@ class LinkError(DeliveryError):
 
     replies: Sequence[Reply] = ()
 
+    @property
+    def answered(self) -> bool:
+        """False: nobody was there who could have said no, whatever the client is told."""
+        return False
+
 
 def _temporary(enhanced: str, text: str, detail: str) -> LinkError:
     text = f"{text}, {_TRY_AGAIN}"
