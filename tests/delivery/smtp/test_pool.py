@@ -133,6 +133,19 @@ def test_one_that_was_closed_while_it_was_idle_is_not_used():
     assert played(two).verbs.count("MAIL") == 2
 
 
+def test_what_comes_behind_a_goodbye_is_not_kept():
+    async def one(relay, peer):
+        await send(relay)
+        link = relay._pool._idle[0][2]
+        for _ in range(3):
+            link.data_received(b"421 4.3.2 bye\r\n")
+        assert len(link._answers) == 1
+        assert not link.usable
+        assert await send(relay) is None
+
+    assert played(one).connections == 2
+
+
 def test_a_new_connection_is_not_tried_again():
     async def one(relay, _peer):
         with pytest.raises(DeliveryError):

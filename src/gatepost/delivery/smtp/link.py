@@ -83,9 +83,9 @@ class Link(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Read answers."""
+        """Read answers; none count any more behind one that ends the connection."""
         wire = self.wire
-        if self._failure is not None:
+        if self._failure is not None or wire.broken:
             return
         if self._leaving:
             self.abort()
