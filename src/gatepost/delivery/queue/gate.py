@@ -94,10 +94,6 @@ class Gate:
         self._strikes.pop(destination, None)
         self._closed.pop(destination, None)
 
-    def is_closed(self, destination: str) -> bool:
-        """Whether the destination is dead, as far as is known."""
-        return destination in self._closed
-
 
 def _keep(memory: MutableMapping[str, V], name: str, value: V) -> None:
     """Remember a value; the oldest gives way if there are too many."""
