@@ -135,3 +135,20 @@ def test_where_no_other_file_can_be_made_the_damage_is_told(tmp_path):
         await put(writer)
 
     run(tmp_path, scenario, replace)
+
+
+def test_what_can_wait_is_written_with_what_comes_next(tmp_path):
+    async def scenario(writer, store):
+        writer.submit_later(lambda store: store.put(parcel()))
+        await put(writer)
+        assert store.commits == 1
+
+    run(tmp_path, scenario)
+
+
+def test_what_can_wait_does_not_wait_for_ever(tmp_path):
+    async def scenario(writer, store):
+        assert await writer.submit_later(lambda store: store.put(parcel())) == 1
+        assert store.commits == 1
+
+    run(tmp_path, scenario)

@@ -55,9 +55,11 @@ def _by_route(
 
 async def _deliver(route: Route, delivery: Delivery) -> Mapping[Recipient, DeliveryError]:
     try:
+        pending = route.target.deliver(delivery)
+        if pending is None:
+            return {}
         async with asyncio.timeout(LONGEST):
-            pending = route.target.deliver(delivery)
-            return (None if pending is None else await pending) or {}
+            return await pending or {}
     except DeliveryError as error:
         failure = error
     except TimeoutError:

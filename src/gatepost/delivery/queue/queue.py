@@ -30,7 +30,7 @@ from gatepost.delivery.routes import Router
 from gatepost.delivery.spool.database import not_spooled
 from gatepost.delivery.spool.folder import Claimed, claim, orphans
 from gatepost.delivery.spool.opening import Opener
-from gatepost.delivery.spool.records import Parcel
+from gatepost.delivery.spool.records import Parcel, Work
 from gatepost.delivery.spool.salvage import salvage
 from gatepost.delivery.spool.schema import VersionError
 from gatepost.delivery.spool.store import Store
@@ -128,12 +128,13 @@ class Queue:
         and then keeps nothing.
         """
         own = self._own or await self._started()
-        parcels = self._clerk.accept(tx, recipients, message, failures or {}, self._clock.time())
+        now = self._clock.time()
+        parcels = self._clerk.accept(tx, recipients, message, failures or {}, now)
         try:
-            await own.writer.submit(partial(_put_all, parcels))
+            store, works = await own.writer.submit(partial(_post_all, parcels, now))
         except (sqlite3.Error, OSError) as error:
             raise not_spooled(error) from error
-        own.wake()
+        own.offer(store, works)
 
     async def _started(self) -> Runner:
         """Start now that there is something to do; raises `DeliveryError`."""
@@ -206,3 +207,7 @@ class Queue:
 def _put_all(parcels: Sequence[Parcel], store: Store) -> None:
     for one in parcels:
         store.put(one)
+
+
+def _post_all(parcels: Sequence[Parcel], now: float, store: Store) -> tuple[Store, list[Work]]:
+    return store, [work for one in parcels for work in store.post(one, now)]

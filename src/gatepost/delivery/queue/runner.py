@@ -13,7 +13,7 @@ A cancelled delivery settles nothing: nobody knows what the target has, so it co
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
@@ -21,8 +21,9 @@ import structlog
 from gatepost.delivery.queue.attempt import Failures, attempt
 from gatepost.delivery.queue.clerk import Clerk
 from gatepost.delivery.queue.gate import Gate
+from gatepost.delivery.queue.waiting import Offer, Waiting
 from gatepost.delivery.routes import Router
-from gatepost.delivery.spool.records import Work
+from gatepost.delivery.spool.records import Settlement, Work
 from gatepost.delivery.spool.store import Store, Taken
 from gatepost.delivery.spool.writer import Writer
 from gatepost.delivery.target import DeliveryError
@@ -48,9 +49,11 @@ class Runner:
         self._router = router
         self._clock = clock
         self._busy: set[tuple[int, str]] = set()
+        self._offers = Waiting()
         self._tasks: set[asyncio.Task[None]] = set()
         self._wanted = asyncio.Event()
         self._ticked = True
+        self._waiting = True
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -99,13 +102,47 @@ class Runner:
         """Start what is due and has room, and once a second end what is too old."""
         now = self._clock.time()
         total = self._gate.free
+        self._waiting = total <= 0
         if total > 0:
             store, taken = await self._writer_does(lambda store: store.take(now, total, self))
+            self._waiting = self._waiting or bool(taken.works)
             for work in taken.works:
                 self._start(work, store, now)
         if self._ticked:
             self._ticked = False
             await self._look_at_the_time(now)
+
+    def offer(self, store: Store, works: Sequence[Work]) -> None:
+        """Start what has just been put, as soon as there is room; or find it in a turn."""
+        now = self._clock.time()
+        for work in works:
+            if self._start(work, store, now):
+                continue
+            may_wait = now >= self._gate.opens(work.destination)
+            if may_wait and self._offers.add(Offer(work, store)):
+                self._busy.add((work.message, work.destination))
+            else:
+                self._look_again()
+
+    def _start_offered(self) -> None:
+        now = self._clock.time()
+        for work, store in self._offers.take(lambda name: self._has_room(name, now)):
+            self._busy.discard((work.message, work.destination))
+            self._start(work, store, now)
+
+    def _has_room(self, destination: str, now: float) -> bool:
+        return self._gate.free > 0 and self._gate.room(destination, now) > 0
+
+    def _drop_offered(self, destination: str) -> None:
+        """Leave what waits for a dead destination to later turns."""
+        for work, _ in self._offers.drop(destination):
+            self._busy.discard((work.message, work.destination))
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """Look for work soon, as there is some."""
+        self._waiting = True
+        self.wake()
 
     async def _writer_does(self, question: Callable[[Store], Taken]) -> tuple[Store, Taken]:
         """Return which store has answered, and what; what it could not read is logged."""
@@ -114,27 +151,51 @@ class Runner:
             _log.error("message damaged, held", file=str(store.path), problem=str(damage))
         return store, taken
 
-    def _start(self, work: Work, store: Store, now: float) -> None:
-        if not self._gate.free or self.room(work.destination, now) <= 0:
-            return  # another file's work was faster
-        self._busy.add((work.message, work.destination))
+    def _start(self, work: Work, store: Store, now: float) -> bool:
+        """Begin to deliver; return whether there was room, or no need."""
+        key = work.message, work.destination
+        if key in self._busy:
+            return True  # offered, and taken meanwhile
+        if not self._has_room(work.destination, now):
+            return False
+        self._busy.add(key)
         self._gate.enter(work.destination)
         task = asyncio.get_running_loop().create_task(self._deliver(work, store))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return True
 
     async def _deliver(self, work: Work, store: Store) -> None:
         try:
-            if not await self._moved(work, store):
-                failures = await attempt(work, self._router, store.reader)
-                await self._settle(work, failures, store)
+            settlement = await self._attempt(work, store)
+            if settlement is not None:
+                await self._write(store, partial(Store.settle, settlement=settlement))
+            if settlement is None or settlement.parcels:
+                self._waiting = True
         except Exception:  # noqa: BLE001 - what is not written down comes again
             _log.exception("attempt failed", ref=work.facts.id)
             await asyncio.sleep(PAUSE)
+            self._waiting = True
         finally:
             self._busy.discard((work.message, work.destination))
+            if self._waiting:
+                self.wake()
+
+    async def _attempt(self, work: Work, store: Store) -> Settlement | None:
+        """Have a message delivered; return what came of it, None if it goes elsewhere now.
+
+        Others have its place from then on, before anything is written down.
+        """
+        try:
+            if await self._moved(work, store):
+                return None
+            failures = await attempt(work, self._router, store.reader)
+            return self._judge(work, failures)
+        finally:
             self._gate.leave(work.destination)
-            self.wake()
+            self._start_offered()
+            if self._waiting:
+                self.wake()
 
     async def _moved(self, work: Work, store: Store) -> bool:
         """Put recipients where the routes send them now; return whether any has moved."""
@@ -147,16 +208,15 @@ class Runner:
             await self._write(store, partial(Store.move, ids=ids, old=work.destination, new=name))
         return bool(moves)
 
-    async def _settle(self, work: Work, failures: Failures, store: Store) -> None:
+    def _judge(self, work: Work, failures: Failures) -> Settlement:
         now = self._clock.time()
         if len(failures) == len(work.recipients) and all(map(_unanswered, failures.values())):
             self._gate.failed(work.destination, now)
+            if self._gate.opens(work.destination) > now:
+                self._drop_offered(work.destination)
         else:
             self._gate.answered(work.destination)
-        settlement = self._clerk.judge(work, failures, now)
-        await self._write(store, partial(Store.settle, settlement=settlement))
-        if settlement.parcels:
-            self.wake()
+        return self._clerk.judge(work, failures, now)
 
     async def _write(self, store: Store, job: Callable[[Store], None]) -> None:
         """Do a job in the store it is about; in one that has replaced it numbers mean others.
@@ -165,7 +225,9 @@ class Runner:
         """
         while True:
             try:
-                await self.writer.submit(lambda current: job(store) if current is store else None)
+                await self.writer.submit_later(
+                    lambda current: job(store) if current is store else None
+                )
             except (OSError, sqlite3.Error):
                 _log.exception("not settled", file=str(store.path))
                 await asyncio.sleep(PAUSE)
@@ -188,7 +250,10 @@ class Runner:
 
     def room(self, destination: str, now: float) -> int:
         """Return how many more messages the destination may have."""
-        return self._gate.room(destination, now)
+        room = self._gate.room(destination, now)
+        if room <= 0:
+            self._waiting = True
+        return room
 
     def rank(self, destination: str) -> tuple[int, int]:
         """Return what sorts it: how much it has now, and when it had its turn last."""

@@ -16,13 +16,16 @@ class DamagedError(OSError):
     """A message is not in the spool as it was put there."""
 
 
-def write_content(connection: sqlite3.Connection, message: int, pieces: Iterable[bytes]) -> int:
-    """Store the content of a message; returns its size in octets."""
-    size = 0
+def write_content(
+    connection: sqlite3.Connection, message: int, pieces: Iterable[bytes]
+) -> tuple[int, bytes]:
+    """Store the content of a message; returns its size in octets, and its first piece."""
+    size, first = 0, b""
     for number, chunk in enumerate(_chunks(pieces), start=message << CHUNK_BITS):
         connection.execute(_INSERT, (number, chunk))
+        first = first or chunk
         size += len(chunk)
-    return size
+    return size, first
 
 
 def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -2,11 +2,12 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from gatepost.delivery.spool import records
 from gatepost.delivery.spool.content import write_content
 from gatepost.delivery.spool.marks import Marks
-from gatepost.delivery.spool.records import NewRecipient, Parcel
+from gatepost.delivery.spool.records import NewRecipient, Parcel, QueuedRecipient, Work
 from gatepost.delivery.target import DeliveryError
 
 _MESSAGE = (
@@ -19,27 +20,60 @@ _RECIPIENT = (
 )
 
 
+class Placed(NamedTuple):
+    """Where a message is: its number, the rows of its recipients, its first piece."""
+
+    message: int
+    recipients: list[int]
+    first: bytes
+
+
 def put(
     connection: sqlite3.Connection, marks: Marks, parcel: Parcel, opens: Callable[[str], float]
-) -> int:
-    """Store a message and return its number; raises `DeliveryError` or sqlite3.Error.
+) -> Placed:
+    """Store a message and return where it is; raises `DeliveryError` or sqlite3.Error.
 
     `opens` says before when a destination is not to be looked at.
     """
-    message = _put_envelope(connection, parcel)
-    found = write_content(connection, message, parcel.pieces)
+    message = _inserted(connection, _MESSAGE, _envelope(parcel))
+    found, first = write_content(connection, message, parcel.pieces)
     if found != parcel.size:
         detail = f"spool: expected {parcel.size} octets of message, found {found}"
         raise DeliveryError("The message could not be stored, try again later", detail=detail)
-    connection.executemany(_RECIPIENT, [_row(message, one) for one in parcel.recipients])
+    ids = [_inserted(connection, _RECIPIENT, _row(message, one)) for one in parcel.recipients]
     for name, due in _first_due(parcel.recipients).items():
         marks.lower(name, max(due, opens(name)))
-    return message
+    return Placed(message, ids, first)
 
 
-def _put_envelope(connection: sqlite3.Connection, parcel: Parcel) -> int:
+def as_work(parcel: Parcel, placed: Placed, now: float) -> list[Work]:
+    """Return a message that has just been put as work, one for each destination that is due."""
+    due: dict[str, list[QueuedRecipient]] = {}
+    for one, number in zip(parcel.recipients, placed.recipients, strict=True):
+        if one.due is not None and one.due <= now:
+            queued = QueuedRecipient(
+                number, one.facts, one.destination, one.attempts, one.reply, one.reason
+            )
+            due.setdefault(one.destination, []).append(queued)
+    return [
+        Work(
+            message=placed.message,
+            facts=parcel.facts,
+            size=parcel.size,
+            received=parcel.received,
+            expires=parcel.expires,
+            event=parcel.event,
+            destination=name,
+            recipients=recipients,
+            first=placed.first,
+        )
+        for name, recipients in due.items()
+    ]
+
+
+def _envelope(parcel: Parcel) -> tuple[object, ...]:
     facts = parcel.facts
-    values = (
+    return (
         facts.id,
         str(facts.reverse_path),
         parcel.size,
@@ -48,7 +82,11 @@ def _put_envelope(connection: sqlite3.Connection, parcel: Parcel) -> int:
         parcel.event,
         records.encode(facts).decode(),
     )
-    number = connection.execute(_MESSAGE, values).lastrowid
+
+
+def _inserted(connection: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> int:
+    """Insert a row and return its number."""
+    number = connection.execute(statement, values).lastrowid
     assert number is not None
     return number
 

@@ -189,3 +189,8 @@ class Settlement(msgspec.Struct, frozen=True, eq=False):
     parcels: Sequence[Parcel] = ()
     event: float | None = None
     expires: float = math.inf
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether there is nothing to write down but that recipients have their mail."""
+        return not (self.deferred or self.held or self.parcels or self.event is not None)

@@ -18,13 +18,10 @@ def settle(
     settlement: Settlement,
     opens: Callable[[str], float],
 ) -> None:
-    """Write a settlement down; raises sqlite3.Error.
+    """Write down what of a message is not done; raises sqlite3.Error.
 
     Rows that an administrator has removed meanwhile stay away.
     """
-    connection.executemany(
-        "DELETE FROM recipient WHERE id = ?", [(one,) for one in settlement.done]
-    )
     connection.executemany(
         _DEFER, [(one.due, one.reply, one.reason, one.id) for one in settlement.deferred]
     )
@@ -36,9 +33,6 @@ def settle(
         )
     for parcel in settlement.parcels:
         put(connection, marks, parcel, opens)
-    for name in settlement.destinations:
-        marks.refresh(name, opens(name))
-    tidy(connection, settlement.message)
 
 
 def tidy(connection: sqlite3.Connection, message: int) -> None:

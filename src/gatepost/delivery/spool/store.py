@@ -11,8 +11,9 @@ import msgspec
 
 from gatepost.delivery.spool.content import Reader
 from gatepost.delivery.spool.database import connect, open_file
+from gatepost.delivery.spool.done import Done
 from gatepost.delivery.spool.marks import Marks
-from gatepost.delivery.spool.put import put
+from gatepost.delivery.spool.put import as_work, put
 from gatepost.delivery.spool.records import Held, Parcel, Settlement, Work
 from gatepost.delivery.spool.settle import elapsed, settle, tidy
 from gatepost.delivery.spool.take import Claims, Damage, due_messages, read_message, read_work
@@ -39,6 +40,8 @@ class Store:
         self.connection = open_file(path, size)
         self.reader = Reader(connect(path))
         self.marks = Marks(self.connection)
+        self._done = Done()
+        self._changed: set[str] = set()
         self._horizon = horizon
         self._opens = opens
 
@@ -48,10 +51,16 @@ class Store:
 
     def commit(self) -> None:
         """Make it durable; it is when this returns."""
+        self._done.forget(self.connection)
+        for name in self._changed:
+            self.marks.refresh(name, self._opens(name))
+        self._changed.clear()
         self.connection.execute("COMMIT")
 
     def roll_back(self) -> None:
         """Undo it."""
+        self._done.clear()
+        self._changed.clear()
         self.marks.forget()
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
@@ -63,7 +72,12 @@ class Store:
 
     def put(self, parcel: Parcel) -> int:
         """Store a message and return its number; raises `DeliveryError` or sqlite3.Error."""
-        return put(self.connection, self.marks, parcel, self._opens)
+        return put(self.connection, self.marks, parcel, self._opens).message
+
+    def post(self, parcel: Parcel, now: float) -> list[Work]:
+        """Store a message and return what of it is to be delivered now; raises as `put`."""
+        placed = put(self.connection, self.marks, parcel, self._opens)
+        return as_work(parcel, placed, now)
 
     def take(self, now: float, total: int, claims: Claims) -> Taken:
         """Return what is to be delivered now, at most `total` messages."""
@@ -112,8 +126,14 @@ class Store:
         self.settle(Settlement(damage.message, damage.destinations, held=held))
 
     def settle(self, settlement: Settlement) -> None:
-        """Write down what has become of a message; raises sqlite3.Error."""
-        settle(self.connection, self.marks, settlement, self._opens)
+        """Write down what has become of a message; raises sqlite3.Error.
+
+        Where all is done the mark of the destination may stay too early, which costs a look.
+        """
+        self._done.add(settlement.message, settlement.done)
+        if not settlement.is_simple:
+            settle(self.connection, self.marks, settlement, self._opens)
+            self._changed.update(settlement.destinations)
 
     def move(self, ids: Sequence[int], old: str, new: str) -> None:
         """Have recipients at another destination than before."""

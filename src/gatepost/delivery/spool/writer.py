@@ -4,7 +4,9 @@ Theory of operation
 -------------------
 A job is a function of the store. The thread takes all jobs that have come while it was busy with
 the commit before, does them in one transaction, and commits it: one fsync for all. A job that comes
-alone is committed at once. Its caller's future is done when the commit has returned, never before.
+alone is committed at once, unless it is one that can wait: what has been delivered is written down
+with what comes next, or after PATIENCE. A future is done when the commit has returned, and not
+before.
 
 If anything in a transaction goes wrong it is rolled back, and each of its jobs is done again in one
 of its own: so a message that does not fit does not take others with it. A job must therefore bear
@@ -17,8 +19,10 @@ in the new one.
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
 from gatepost.delivery.spool.database import is_damage
@@ -26,6 +30,8 @@ from gatepost.delivery.spool.store import Store
 
 # Jobs of one commit: past this the disk is not what one waits for.
 MAX_GROUP = 200
+# How long a job that can wait does so, in seconds: about as long as a sync takes.
+PATIENCE = 0.005
 
 T = TypeVar("T")
 
@@ -33,6 +39,7 @@ T = TypeVar("T")
 class _Job(NamedTuple):
     work: Callable[[Store], Any]
     future: asyncio.Future[Any]
+    can_wait: bool
 
 
 class _Result(NamedTuple):
@@ -57,8 +64,15 @@ class Writer:
 
     def submit(self, work: Callable[[Store], T]) -> "asyncio.Future[T]":
         """Return the future of a job; it raises what `work` or the commit raises."""
+        return self._ask(work, can_wait=False)
+
+    def submit_later(self, work: Callable[[Store], T]) -> "asyncio.Future[T]":
+        """Return the future of a job that nobody is in a hurry for."""
+        return self._ask(work, can_wait=True)
+
+    def _ask(self, work: Callable[[Store], T], *, can_wait: bool) -> "asyncio.Future[T]":
         future: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put(_Job(work, future))
+        self._jobs.put(_Job(work, future, can_wait))
         return future
 
     async def close(self) -> None:
@@ -69,13 +83,25 @@ class Writer:
     def _run(self) -> None:
         going = True
         while going:
-            group = [self._jobs.get()]
-            while len(group) < MAX_GROUP and not self._jobs.empty():
-                group.append(self._jobs.get())
+            group = self._group()
             going = None not in group
             results = self._commit([job for job in group if job is not None])
             self._loop.call_soon_threadsafe(_settle, results)
         self.store.close()
+
+    def _group(self) -> list[_Job | None]:
+        """Return the jobs there are, once there is any that cannot wait for others any longer."""
+        group = [self._jobs.get()]
+        deadline = time.monotonic() + PATIENCE
+        while len(group) < MAX_GROUP:
+            last = group[-1]
+            if last is None or not last.can_wait:
+                deadline = 0.0
+            with suppress(Empty):
+                group.append(self._jobs.get(timeout=max(0.0, deadline - time.monotonic())))
+                continue
+            break
+        return group
 
     def _commit(self, jobs: list[_Job]) -> list[_Result]:
         try:

@@ -1,0 +1,61 @@
+"""Mail that has just been put and waits a moment for room: so it is not read from the spool again.
+
+It is in the spool all the same, where it is found again if it is dropped here.
+
+Limits: MAX_WORKS of it, each with at most MAX_PIECE octets of content.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from gatepost.delivery.spool.records import Work
+from gatepost.delivery.spool.store import Store
+
+MAX_WORKS = 500
+MAX_PIECE = 64 * 1024
+
+
+class Offer(NamedTuple):
+    """Work, and the store it is in."""
+
+    work: Work
+    store: Store
+
+
+class Waiting:
+    """Offers by destination, first come first served."""
+
+    def __init__(self) -> None:
+        self._offers: dict[str, deque[Offer]] = {}
+        self._count = 0
+
+    def add(self, offer: Offer) -> bool:
+        """Keep an offer; return whether there was room for it."""
+        if self._count >= MAX_WORKS or len(offer.work.first) > MAX_PIECE:
+            return False
+        self._offers.setdefault(offer.work.destination, deque()).append(offer)
+        self._count += 1
+        return True
+
+    def take(self, has_room: Callable[[str], bool]) -> Iterator[Offer]:
+        """Yield offers for as long as a destination has room, one for each in turn."""
+        found = True
+        while found:
+            found = False
+            for name in [name for name in self._offers if has_room(name)]:
+                yield self._pop(name)
+                found = True
+
+    def drop(self, destination: str) -> Iterator[Offer]:
+        """Yield and forget all offers for a destination."""
+        while destination in self._offers:
+            yield self._pop(destination)
+
+    def _pop(self, name: str) -> Offer:
+        offers = self._offers[name]
+        self._count -= 1
+        offer = offers.popleft()
+        if not offers:
+            del self._offers[name]
+        return offer

@@ -1,0 +1,66 @@
+"""Forgetting what has been delivered: all of a group of settlements in a few statements.
+
+Each statement of SQLite lets go of the interpreter's lock and has to have it back, which is most of
+what it costs while the event loop is busy. So what is done with is collected and forgotten in one
+go, at the end of the transaction.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+
+from gatepost.delivery.spool.content import CHUNK, delete_content
+from gatepost.delivery.spool.schema import CHUNK_BITS
+
+_RECIPIENTS = "DELETE FROM recipient WHERE id IN (SELECT value FROM json_each(?))"
+_LEFT = (
+    "SELECT message, count(due) FROM recipient"
+    " WHERE message IN (SELECT value FROM json_each(?)) GROUP BY message"
+)
+_SIZES = "SELECT id, size FROM message WHERE id IN (SELECT value FROM json_each(?))"
+_CONTENT = "DELETE FROM content WHERE id IN (SELECT value FROM json_each(?))"
+_MESSAGES = "DELETE FROM message WHERE id IN (SELECT value FROM json_each(?))"
+_NO_EVENT = "UPDATE message SET event = NULL WHERE id IN (SELECT value FROM json_each(?))"
+
+
+class Done:
+    """Recipients that have their mail, and messages that may be nobody's any more."""
+
+    def __init__(self) -> None:
+        self._recipients: list[int] = []
+        self._messages: set[int] = set()
+
+    def add(self, message: int, recipients: Iterable[int]) -> None:
+        """Take note of recipients of a message."""
+        self._messages.add(message)
+        self._recipients += recipients
+
+    def clear(self) -> None:
+        """Take note of nothing."""
+        self._recipients.clear()
+        self._messages.clear()
+
+    def forget(self, connection: sqlite3.Connection) -> None:
+        """Delete all of it, with the messages that nobody is to have any more."""
+        if not self._messages:
+            return
+        connection.execute(_RECIPIENTS, _list(self._recipients))
+        left = dict(connection.execute(_LEFT, _list(self._messages)))
+        held = [message for message, queued in left.items() if not queued]
+        if held:  # what is only held has no events
+            connection.execute(_NO_EVENT, _list(held))
+        _forget_messages(connection, self._messages.difference(left))
+        self.clear()
+
+
+def _forget_messages(connection: sqlite3.Connection, messages: Iterable[int]) -> None:
+    sizes = dict(connection.execute(_SIZES, _list(messages)))
+    for message, size in sizes.items():
+        if size > CHUNK:
+            delete_content(connection, message)
+    connection.execute(_CONTENT, _list(message << CHUNK_BITS for message in sizes))
+    connection.execute(_MESSAGES, _list(sizes))
+
+
+def _list(numbers: Iterable[int]) -> tuple[str]:
+    return (json.dumps(list(numbers)),)

@@ -1,0 +1,76 @@
+"""What waits in memory for room is taken fairly, bounded, and dropped for a dead destination."""
+
+import asyncio
+
+from tests.delivery.queue.fakes import DEAD, Target, run
+from tests.delivery.spool.samples import facts
+
+from gatepost.delivery.queue import waiting
+from gatepost.delivery.queue.waiting import MAX_PIECE, Offer, Waiting
+from gatepost.delivery.spool.records import Work
+
+
+def offer(number, destination="one", first=b""):
+    return Offer(Work(number, facts(), 0, 0.0, 0.0, None, destination, [], first), None)
+
+
+def numbers(offers):
+    return [one.work.message for one in offers]
+
+
+def test_destinations_take_turns():
+    made = Waiting()
+    for number, name in enumerate(["one", "one", "two", "one"]):
+        assert made.add(offer(number, name))
+    assert numbers(made.take(lambda name: True)) == [0, 2, 1, 3]
+    assert numbers(made.take(lambda name: True)) == []
+
+
+def test_only_where_there_is_room():
+    made = Waiting()
+    for number, name in enumerate(["one", "two"]):
+        made.add(offer(number, name))
+    assert numbers(made.take(lambda name: name == "two")) == [1]
+    assert numbers(made.drop("two")) == []
+    assert numbers(made.drop("one")) == [0]
+
+
+def test_memory_is_bounded(monkeypatch):
+    monkeypatch.setattr(waiting, "MAX_WORKS", 2)
+    made = Waiting()
+    assert not made.add(offer(0, first=b"x" * (MAX_PIECE + 1)))
+    assert [made.add(offer(number)) for number in (1, 2, 3)] == [True, True, False]
+    next(made.take(lambda name: True))
+    assert made.add(offer(4))
+
+
+def test_what_is_put_while_there_is_no_room_is_delivered_once_there_is(tmp_path):
+    gate = asyncio.Event()
+    target = Target({"a.example": gate})
+
+    async def scenario(bench):
+        for number in range(5):
+            await bench.put("x@a.example", ref=f"s-{number}")
+        await bench.settle()
+        assert target.most == {"a.example": 2}
+        gate.set()
+        await bench.settle()
+        assert sorted(target.ids()) == [f"s-{number}" for number in range(5)]
+        assert await bench.queued() == [(0,)]
+
+    run(tmp_path, scenario, target, concurrency_per_destination=2)
+
+
+def test_what_waits_for_a_host_that_turns_out_dead_is_tried_again_later(tmp_path):
+    target = Target({"a.example": [DEAD, DEAD, DEAD, None]})
+
+    async def scenario(bench):
+        for number in range(6):
+            await bench.put("x@a.example", ref=f"s-{number}")
+        await bench.settle()
+        assert len(target.tried) == 3
+        for _ in range(8):
+            await bench.settle(100_000)
+        assert len(set(target.ids())) == 6
+
+    run(tmp_path, scenario, target, concurrency_per_destination=1, expire=1e7)
