@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test bench soak format clean
+.PHONY: run test bench soak crash format clean
 
 run: $(VENV)/.ready-run ## serve on 127.0.0.1:2525 from the demo folder
 	@$(BIN)/python tools/demo.py
@@ -17,6 +17,9 @@ bench: $(VENV)/.ready-dev ## CPU per message, against smtp-sink, aiosmtpd and Ha
 
 soak: $(VENV)/.ready-dev ## a minute under attack, workers killed and replaced, while good mail comes in
 	@$(BIN)/python -m endurance.soak $(ARGS)
+
+crash: $(VENV)/.ready-dev ## kill everything under load, again and again, and look for what was lost
+	@$(BIN)/python -m endurance.crash $(ARGS)
 
 format: $(VENV)/.ready-dev
 	$(BIN)/ruff format .

@@ -22,7 +22,7 @@ import time
 from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import cycle, pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,6 +86,7 @@ to = "maildir:mail/{{local}}"
 [log]
 level = "error"
 """
+MODES = ("queue", "direct", "fallback")
 # How long the queue is given to empty in the end, in seconds.
 EMPTYING = 120.0
 # By how much the clock of a file name and that of a kill may differ, in seconds.
@@ -149,7 +150,7 @@ def parser() -> argparse.ArgumentParser:
     add = options.add_argument
     add("--rounds", type=int, default=60, help="kills (default: 60)")
     add("--senders", type=int, default=8, help="clients at a time (default: 8)")
-    add("--mode", choices=("queue", "direct", "fallback"), default="queue", help="of the route")
+    add("--mode", choices=MODES, help="of the route (default: one after the other)")
     add("--every", type=float, default=1.0, metavar="S", help="between kills (default: 1)")
     add("--seed", type=int, default=1, help="of what is left to chance (default: 1)")
     return options
@@ -187,21 +188,22 @@ class Crash:
         return found
 
 
-def crash(folder: Path, chosen: argparse.Namespace) -> Crash:
-    """Run all rounds and let the queue empty."""
+def crash(folder: Path, mode: str, chosen: argparse.Namespace) -> Crash:
+    """Run all rounds with a route of this mode, and let the queue empty."""
     kills, chance = Kills(), random.Random(chosen.seed)
     with (
         _downstream(folder) as downstream,
-        _gateway(folder, downstream.port, chosen.mode) as gateway,
+        _gateway(folder, downstream.port, mode) as gateway,
         ProcessPoolExecutor(1, mp_context=get_context("spawn")) as others,
     ):
         scene = Scene(gateway, downstream)
         until = time.time() + chosen.rounds * chosen.every
         crowd = Crowd(gateway.port, until, senders=chosen.senders, seed=chosen.seed, pause=0.01)
         good = others.submit(send_all, crowd)
-        while time.time() < until:
+        for kind, accident in cycle(chance.sample(ACCIDENTS, len(ACCIDENTS))):
             time.sleep(chance.uniform(0, 2 * chosen.every))
-            kind, accident = chance.choice(ACCIDENTS)
+            if time.time() > until:
+                break
             kills.note(kind)
             accident(scene, chance)
         outcomes = good.result()
@@ -233,9 +235,9 @@ def _empty(gateway: Subject) -> int:
 
 def spooled(gateway: Subject) -> list[str]:
     """Return the ids of the messages in the queue."""
-    argv = [str(GATEPOST), "queue", "list", "--json", "--limit", "1000000", "-c"]
+    argv = [str(GATEPOST), "queue", "list", "--json", "--limit", "100000", "-c"]
     listed = subprocess.run([*argv, str(gateway.file)], check=True, capture_output=True)
-    return [str(one["id"]) for one in map(json.loads, listed.stdout.splitlines())]
+    return [str(one["id"]) for one in json.loads(listed.stdout)]
 
 
 def arrivals_in(folder: Path) -> Mapping[str, list[float]]:
@@ -248,20 +250,27 @@ def arrivals_in(folder: Path) -> Mapping[str, list[float]]:
     return {token: sorted(times) for token, times in found.items()}
 
 
+def tell(mode: str, came: Crash) -> None:
+    """Say what came of a run."""
+    answers, kills = Counter(one.answer for one in came.outcomes), came.kills.by_kind
+    print(f"{mode}: messages: {len(came.outcomes):,}: {dict(answers)}")
+    print(f"{mode}: kills: {kills.total()}: {dict(kills)}")
+    print(f"{mode}: duplicates explained by a kill: {len(came.explained)}")
+    for problem in came.problems:
+        print(f"crash: {mode}: {problem}", file=sys.stderr)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; exit 1 if anything was lost, doubled for no reason, or refused and there."""
     chosen = parser().parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="gatepost-crash-") as name:
-        came = crash(Path(name), chosen)
-    answers = Counter(one.answer for one in came.outcomes)
-    print(f"messages: {len(came.outcomes):,}: {dict(answers)}")
-    print(f"kills: {came.kills.by_kind.total()}: {dict(came.kills.by_kind)}")
-    print(f"duplicates explained by a kill: {len(came.explained)}")
-    problems = came.problems
-    for problem in problems:
-        print(f"crash: {problem}", file=sys.stderr)
-    print("failed" if problems else "nothing lost")
-    return 1 if problems else 0
+    failed = False
+    for mode in [chosen.mode] if chosen.mode else MODES:
+        with tempfile.TemporaryDirectory(prefix="gatepost-crash-") as name:
+            came = crash(Path(name), mode, chosen)
+        tell(mode, came)
+        failed = failed or bool(came.problems)
+    print("failed" if failed else "nothing lost")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
