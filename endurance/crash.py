@@ -237,7 +237,7 @@ def spooled(gateway: Subject) -> list[str]:
     """Return the ids of the messages in the queue."""
     argv = [str(GATEPOST), "queue", "list", "--json", "--limit", "100000", "-c"]
     listed = subprocess.run([*argv, str(gateway.file)], check=True, capture_output=True)
-    return [str(one["id"]) for one in json.loads(listed.stdout)]
+    return [str(one["message"]) for one in json.loads(listed.stdout)]
 
 
 def arrivals_in(folder: Path) -> Mapping[str, list[float]]:

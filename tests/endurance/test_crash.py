@@ -1,7 +1,6 @@
 """The harness knows a duplicate that a kill explains; and a short run loses nothing."""
 
 import pytest
-
 from endurance.crash import Crash, Kills, crash, parser
 from endurance.outcome import Outcome
 
