@@ -89,6 +89,9 @@ level = "error"
 MODES = ("queue", "direct", "fallback")
 # How long the queue is given to empty in the end, in seconds.
 EMPTYING = 120.0
+# What a gateway had sent when it was killed is still taken for so long, in seconds: it is in the
+# downstream's buffers.
+IN_FLIGHT = 2.0
 # By how much the clock of a file name and that of a kill may differ, in seconds.
 SLACK = 0.05
 
@@ -106,9 +109,9 @@ class Kills:
         self.times.append(time.time())
 
     def explains(self, arrivals: Sequence[float]) -> bool:
-        """Whether there was a kill between each arrival of a message and the next."""
+        """Whether there was a kill between the sending of each copy of a message and the next."""
         return all(
-            any(first - SLACK <= at <= again + SLACK for at in self.times)
+            any(first - IN_FLIGHT <= at <= again + SLACK for at in self.times)
             for first, again in pairwise(arrivals)
         )
 
@@ -236,7 +239,7 @@ def _empty(gateway: Subject) -> int:
 def spooled(gateway: Subject) -> list[str]:
     """Return the ids of the messages in the queue."""
     argv = [str(GATEPOST), "queue", "list", "--json", "--limit", "100000", "-c"]
-    listed = subprocess.run([*argv, str(gateway.file)], check=True, capture_output=True)
+    listed = subprocess.run([*argv, str(gateway.file)], check=True, stdout=subprocess.PIPE)
     return [str(one["message"]) for one in json.loads(listed.stdout)]
 
 

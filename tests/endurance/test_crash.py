@@ -20,7 +20,11 @@ def test_a_kill_between_two_copies_explains_the_second():
     assert (twice.explained, twice.problems) == (["a"], [])
 
 
-@pytest.mark.parametrize("arrivals", [(1.0, 1.5), (1.0, 3.0, 5.0)])
+def test_what_was_sent_before_the_kill_may_arrive_after_it():
+    assert came(3.0, 9.0, kills=[2.0]).problems == []
+
+
+@pytest.mark.parametrize("arrivals", [(1.0, 1.5), (1.0, 5.0, 9.0)])
 def test_any_other_is_a_failure(arrivals):
     found = came(*arrivals, kills=[2.0])
     assert (found.explained, found.problems) == ([], ["1 there more than once: a"])

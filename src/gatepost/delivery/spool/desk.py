@@ -100,20 +100,23 @@ def _first_after(after: str, number: int) -> int:
 
 
 def _connections(folder: Path) -> Iterator[tuple[int, sqlite3.Connection]]:
+    """Connect to each file; one that a server removes or makes just now has nothing in it."""
     for path in files(folder):
-        with closing(connect(path)) as connection:
-            _check(connection, path)
-            yield int(path.stem), connection
+        try:
+            with closing(connect(path)) as connection:
+                if _has_tables(connection, path):
+                    yield int(path.stem), connection
+        except sqlite3.Error as error:
+            if path.exists():
+                error.add_note(str(path))
+                raise
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    try:
-        (found,) = connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.Error as error:
-        error.add_note(str(path))
-        raise
-    if found != VERSION:
+def _has_tables(connection: sqlite3.Connection, path: Path) -> bool:
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    if found not in (0, VERSION):
         raise VersionError(f"{path}: expected version {VERSION}, found {found}")
+    return bool(found)
 
 
 def _conditions(chosen: Chosen, number: int) -> tuple[str, list[object]]:
