@@ -38,7 +38,7 @@ from typing import Any, Literal, Self, cast
 import msgspec
 
 from gatepost.config.listen import InetAddress
-from gatepost.config.schema import Config, Listen, Recipients, Route
+from gatepost.config.schema import Config, Listen, Recipients, Route, Smtp
 from gatepost.lists.addresses import AddressList
 from gatepost.model.decision import Decision, accept
 from gatepost.model.session import Transaction
@@ -50,7 +50,9 @@ from gatepost.server.server import Server
 from gatepost.server.worker import Worker
 from gatepost.session.assemble import find_lists, load_lists, make_policy
 
+# Transcripts are read more easily where commands need not wait for replies.
 DEFAULT_CONFIG = Config(
+    smtp=Smtp(unauthorised_pipelining="tolerate"),
     recipients=Recipients(domains=["example.com"]),
     route=[Route(to="discard:")],
 )
@@ -212,7 +214,7 @@ class MemoryServer:
         plugins = [*self._plugins, self._capture]
         self.policy = make_policy(self._config, lists, plugins, self._clock)
         await self.policy.plugins.start()
-        self._worker = Worker(self.policy, lenient_paths=self._config.smtp.lenient_paths)
+        self._worker = Worker(self.policy, self._config.smtp)
         return self
 
     async def __aexit__(self, *exc: object) -> None:

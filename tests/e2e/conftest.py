@@ -25,6 +25,13 @@ def server(tmp_path_factory):
         yield running
 
 
+@pytest.fixture(scope="module")
+def tolerant(tmp_path_factory):
+    """A server whose clients need not wait for replies."""
+    with serving(tmp_path_factory.mktemp("tolerant"), pipelining="tolerate") as running:
+        yield running
+
+
 @pytest.fixture
 def own_server(tmp_path):
     with serving(tmp_path) as running:

@@ -30,6 +30,9 @@ address = "127.0.0.1:0"
 {listen}
 tls = "{tls}"
 
+[smtp]
+unauthorised_pipelining = "{pipelining}"
+
 [limits]
 message_size = {limit}
 {limits}
@@ -99,6 +102,7 @@ class Server:
         *,
         listen="",
         limits="",
+        pipelining="refuse",
         traps=TRAPS,
         delay="0s",
         tls="none",
@@ -112,6 +116,7 @@ class Server:
         config = CONFIG.format(
             limit=LIMIT,
             limits=limits,
+            pipelining=pipelining,
             delay=delay,
             listen=listen,
             tls=tls,

@@ -107,7 +107,7 @@ def both(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("haproxy")
     (folder / "doorman.py").write_text(DOORMAN)
     with (
-        serving(folder, USE, limits="connections_per_ip = 1", **TRUSTED) as server,
+        serving(folder, USE, limits="connections_per_ip = 1\nexempt = []", **TRUSTED) as server,
         proxying(folder, server.port, request.param) as proxy,
     ):
         yield server, proxy

@@ -51,7 +51,9 @@ def second_message(box):
 @pytest.fixture(scope="module", params=["none", "starttls", "implicit"])
 def server(tmp_path_factory, request):
     """The same must hold in the clear and under TLS."""
-    with serving(tmp_path_factory.mktemp("server"), tls=request.param) as running:
+    with serving(
+        tmp_path_factory.mktemp("server"), tls=request.param, pipelining="tolerate"
+    ) as running:
         yield running
 
 

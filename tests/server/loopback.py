@@ -8,7 +8,7 @@ from typing import ClassVar
 import uvloop
 
 from gatepost.config.listen import InetAddress
-from gatepost.config.schema import Config, Limits, Listen, Recipients, Route
+from gatepost.config.schema import Config, Limits, Listen, Recipients, Route, Smtp
 from gatepost.server.server import Server
 from gatepost.server.worker import Worker
 
@@ -24,6 +24,7 @@ def config(folder, *, limits=None, to="discard:", address=None, **more):
         limits=Limits(**(limits or {})),
         recipients=Recipients(domains=["example.com"]),
         route=[Route(to=to)],
+        smtp=Smtp(unauthorised_pipelining="tolerate"),  # so that tests can send in one go
         base=folder,
         **more,
     )

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from gatepost.config.schema import Config, Limits, Recipients, Route, Traps
+from gatepost.config.schema import Config, Limits, Recipients, Route, Smtp, Traps
 from gatepost.model.reply import Reply
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.host import Installed
@@ -26,6 +26,7 @@ def config(*, limits=None, traps=None, recipients=None, **more):
         ),
         traps=Traps(**(traps or {})),
         route=[Route(to="discard:")],
+        smtp=Smtp(unauthorised_pipelining="tolerate"),
     )
     return msgspec.structs.replace(made, **more)
 

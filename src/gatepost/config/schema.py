@@ -204,6 +204,26 @@ class Smtp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             "RFC 5321 s4.1.2 requires them; senders without are rare, and mostly spam.",
         ),
     ] = False
+    greeting_delay: Annotated[
+        float,
+        Key(
+            duration("0s", "1m"),
+            "The wait before the greeting; who speaks first is refused with 554.",
+            "0: every sender would wait; a few seconds keep many spam programs away, which never"
+            " look at the greeting, and stay well inside the 5 minutes of RFC 5321 s4.5.3.2.1.",
+        ),
+    ] = 0.0
+    unauthorised_pipelining: Annotated[
+        Literal["refuse", "tolerate"],
+        Key(
+            one_of("refuse", "tolerate"),
+            "What is done with clients that send more behind a command that has to be the last of"
+            " a group (EHLO, HELO, DATA, VRFY, EXPN, NOOP), or anything ahead after HELO: 554 and"
+            " the connection is closed, or nothing.",
+            "As Postfix since 3.9: RFC 2920 forbids it, whoever does so does not read replies, and"
+            " content sent before 354 could be taken for commands.",
+        ),
+    ] = "refuse"
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -364,6 +384,22 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "As Postfix's smtpd_hard_error_limit: a client that errs this often is guessing.",
         ),
     ] = 20
+    soft_errors: Annotated[
+        int,
+        Key(
+            whole(0, 100_000),
+            "Error replies on one connection before each further one is held back.",
+            "As Postfix's smtpd_soft_error_limit: half of `errors`.",
+        ),
+    ] = 10
+    error_delay: Annotated[
+        float,
+        Key(
+            duration("0s", "1m"),
+            "How long each is held back then; costs no worker.",
+            "As Postfix's smtpd_error_sleep_time: who tries addresses out gets 1 a second.",
+        ),
+    ] = 1.0
     junk_commands: Annotated[
         int,
         Key(

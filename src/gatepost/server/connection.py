@@ -23,6 +23,7 @@ overtake the refusal.
 
 import asyncio
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -125,7 +126,7 @@ class Connection(asyncio.Protocol):
         self._wire = WIRES[protocol](
             worker.wire_limits, worker.paths, EXTENSIONS if tls is None else WITH_TLS
         )
-        self._task: asyncio.Task[Reply | None] | None = None
+        self._task: asyncio.Task[Any] | None = None
         self._may_write = True
         self._lingering = False
         self._lost = False
@@ -159,12 +160,28 @@ class Connection(asyncio.Protocol):
         if refusal is not None:
             self._turn_away(refusal)
         elif self._tls is None:
-            self._pump()
+            self._greet()
         elif self._tls.mode == "implicit":
             self._begin_tls(self._tls)
         else:
             self._engine.offers_tls = True
+            self._greet()
+
+    def _greet(self) -> None:
+        """Greet the client, at once or when it has shown that it can wait."""
+        delay = self._worker.greeting_delay
+        if delay:
+            self._rest(delay, self._greet_late)
+        else:
             self._pump()
+
+    def _greet_late(self) -> None:
+        if self._wire.unread:
+            _log.info("early talker", ref=self._engine.reference, peer=self.host)
+            self.dismiss(r.SPOKE_FIRST)
+        else:
+            self._pump()
+            self._end_after_eof()
 
     def _take_users(self, authority: Authority) -> None:
         """Let the client say who it is, where need be once there is TLS."""
@@ -275,6 +292,9 @@ class Connection(asyncio.Protocol):
             if reply is not None:
                 if reply.code >= 400 or type(event) in JUNK:
                     reply = engine.settle(event, reply)
+                    if reply.code >= 400 and engine.erring:
+                        self._answer_late(reply)
+                        break
                 out.append(wire.send(reply))
         else:
             self._yield()
@@ -328,13 +348,38 @@ class Connection(asyncio.Protocol):
         if self._lost:
             self._finish()
             return
+        if reply is not None:
+            reply = self._engine.settle(event, reply)
+            if reply.code >= 400 and self._engine.erring:
+                self._answer_late(reply)
+                return
+        self._go_on(reply)
+
+    def _go_on(self, reply: Reply | None) -> None:
+        """Answer, and take up what came meanwhile."""
         self.since = self._worker.now
         if reply is not None:
-            self._write(self._wire.send(self._engine.settle(event, reply)))
+            self._write(self._wire.send(reply))
         self._transport.resume_reading()
         if not self._lingering:
             self._pump()
         self._end_after_eof()
+
+    def _answer_late(self, reply: Reply) -> None:
+        """Have a client that errs again and again wait for each further answer."""
+        self._rest(self._worker.policy.limits.error_delay, functools.partial(self._go_on, reply))
+
+    def _rest(self, seconds: float, then: Callable[[], None]) -> None:
+        """Go on with `then` later; a task, but only for those it is meant to cost something."""
+        self._task = self._worker.loop.create_task(self._worker.policy.clock.sleep(seconds))
+        self._task.add_done_callback(functools.partial(self._rested, then))
+
+    def _rested(self, then: Callable[[], None], _task: "asyncio.Task[None]") -> None:
+        self._task = None
+        if self._lost:
+            self._finish()
+        elif not self._lingering:
+            then()
 
     def _failed(self, event: Event) -> Reply | None:
         _log.exception("session failed", ref=self._engine.reference)

@@ -104,8 +104,7 @@ class Server:
             stack.push_async_callback(watcher.stop)
             await self._run_queue(policy, stack)
             tls = await self._certificates(stack)
-            lenient = self._config.smtp.lenient_paths
-            worker = Worker(policy, lenient_paths=lenient, seat=self._seat)
+            worker = Worker(policy, self._config.smtp, seat=self._seat)
             stack.push_async_callback(worker.drain, self._patience)
             await self._listen(worker, tls, stack)
             self._worker = worker

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gatepost.auth.attempts import Attempts
+from gatepost.config.schema import Smtp
 from gatepost.counts.board import Seat
 from gatepost.model.reply import Reply
 from gatepost.server.crowd import Crowd
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 # How often silent connections are looked for, in seconds.
 SWEEP = 1.0
 
+_SMTP = Smtp()
+
 _log = structlog.get_logger("gatepost.server")
 
 
@@ -34,13 +37,16 @@ class Worker:
     to read. `seat` is where connections are counted, None where no other worker has to see that.
     """
 
-    def __init__(
-        self, policy: Policy, *, lenient_paths: bool = False, seat: Seat | None = None
-    ) -> None:
+    def __init__(self, policy: Policy, smtp: Smtp = _SMTP, *, seat: Seat | None = None) -> None:
         limits = policy.limits
         self.policy = policy
-        self.wire_limits = WireLimits(limits.command_line, limits.message_size)
-        self.paths = LENIENT if lenient_paths else STRICT
+        self.wire_limits = WireLimits(
+            limits.command_line,
+            limits.message_size,
+            synchronised=smtp.unauthorised_pipelining == "refuse",
+        )
+        self.paths = LENIENT if smtp.lenient_paths else STRICT
+        self.greeting_delay = smtp.greeting_delay
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time()
         self.draining = False

@@ -156,6 +156,11 @@ class Engine:
                 return r.TOO_MUCH_JUNK
         return reply
 
+    @property
+    def erring(self) -> bool:
+        """Whether the client has made so many errors that it has to wait for the next answer."""
+        return self._errors > self.policy.limits.soft_errors
+
     def start_tls(self, facts: TlsFacts) -> None:
         """Forget what the client said in the clear; budgets stay (RFC 3207 section 4.2)."""
         session = self.session

@@ -23,13 +23,15 @@ _DATA, _RSET, _NOOP, _QUIT = e.Data(), e.Rset(), e.Noop(), e.Quit()
 _STARTTLS = e.StartTls()
 
 
-def parse_ehlo(_wire: "SmtpServer", text: str) -> e.Event:
+def parse_ehlo(wire: "SmtpServer", text: str) -> e.Event:
     """EHLO SP ( Domain / address-literal ); what follows the name is dropped."""
+    wire.plain = False
     return e.Ehlo(text.split(None, 1)[0]) if text.strip() else e.Fault(r.NAME_EXPECTED)
 
 
-def parse_helo(_wire: "SmtpServer", text: str) -> e.Event:
+def parse_helo(wire: "SmtpServer", text: str) -> e.Event:
     """HELO SP Domain; as EHLO."""
+    wire.plain = True
     return e.Helo(text.split(None, 1)[0]) if text.strip() else e.Fault(r.NAME_EXPECTED)
 
 

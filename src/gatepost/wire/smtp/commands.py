@@ -49,6 +49,7 @@ class Flags(Flag):
 
     NONE = 0
     JUNK = auto()  # does nothing for the delivery of mail: counted, limited
+    LAST = auto()  # nothing may be sent behind it before its reply: RFC 2920 s3.1
     OFFERED = auto()  # exists only where the extension of its name is offered
 
 
@@ -92,16 +93,16 @@ class Command(NamedTuple):
 
 
 _ROWS: "dict[str, tuple[type[Event], Callable[[SmtpServer, str], Event], Flags]]" = {
-    "EHLO": (e.Ehlo, a.parse_ehlo, Flags.JUNK),
-    "HELO": (e.Helo, a.parse_helo, Flags.JUNK),
+    "EHLO": (e.Ehlo, a.parse_ehlo, Flags.JUNK | Flags.LAST),
+    "HELO": (e.Helo, a.parse_helo, Flags.JUNK | Flags.LAST),
     "MAIL": (e.Mail, a.parse_mail, Flags.NONE),
     "RCPT": (e.Rcpt, a.parse_rcpt, Flags.NONE),
-    "DATA": (e.Data, a.parse_data, Flags.NONE),
+    "DATA": (e.Data, a.parse_data, Flags.LAST),
     "BDAT": (e.Bdat, a.parse_bdat, Flags.NONE),
     "RSET": (e.Rset, a.parse_rset, Flags.JUNK),
-    "NOOP": (e.Noop, a.parse_noop, Flags.JUNK),
-    "VRFY": (e.Vrfy, a.parse_vrfy, Flags.JUNK),
-    "EXPN": (e.Expn, a.parse_expn, Flags.JUNK),
+    "NOOP": (e.Noop, a.parse_noop, Flags.JUNK | Flags.LAST),
+    "VRFY": (e.Vrfy, a.parse_vrfy, Flags.JUNK | Flags.LAST),
+    "EXPN": (e.Expn, a.parse_expn, Flags.JUNK | Flags.LAST),
     "HELP": (e.Help, a.parse_help, Flags.JUNK),
     "QUIT": (e.Quit, a.parse_quit, Flags.NONE),
     "STARTTLS": (e.StartTls, a.parse_starttls, Flags.OFFERED),
@@ -121,9 +122,14 @@ OFFERED_COMMANDS: dict[str, Command] = {
     if flags & Flags.OFFERED
 }
 
-JUNK = frozenset(
-    row.event for row in (*COMMANDS.values(), *OFFERED_COMMANDS.values()) if row.flags & Flags.JUNK
-) | {e.Unknown}
+
+def _flagged(flag: Flags) -> frozenset[type[Event]]:
+    rows = (*COMMANDS.values(), *OFFERED_COMMANDS.values())
+    return frozenset(row.event for row in rows if row.flags & flag)
+
+
+JUNK = _flagged(Flags.JUNK) | {e.Unknown}
+LAST = _flagged(Flags.LAST)
 
 # A browser or a scanner that was led here to speak SMTP by mistake (cross-protocol attacks).
 FOREIGN_VERBS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})

@@ -33,6 +33,9 @@ AUTH_NEEDS_TLS = Reply(538, "Encryption required: STARTTLS first", "5.7.11")
 AUTH_NOT_ALONE = Reply(554, "Nothing may follow AUTH before it is answered", "5.5.1", close=True)
 AUTH_TOO_LONG = Reply(500, "Authentication exchange line is too long", "5.5.6", close=True)
 
+# RFC 2920 s3.1: what was sent too early was not meant as what it would now be taken for
+NOT_SYNCHRONISED = Reply(554, "Commands were sent before their time", "5.5.0", close=True)
+
 # MAIL and RCPT arguments: RFC 5321 s4.1.1.2, s4.1.1.3 and s4.1.1.11, RFC 6531 s3.5
 MAIL_SYNTAX = Reply(501, "Syntax error: expected MAIL FROM:<address>", "5.1.7")
 RCPT_SYNTAX = Reply(501, "Syntax error: expected RCPT TO:<address>", "5.1.3")

@@ -22,6 +22,10 @@ What is in `after_tls` joins `extensions` with TLS; before, its command is refus
 The events do not depend on how the bytes are cut into pieces, but for where `Content` is cut, and
 how much of it comes before a `MessageFault`.
 
+With `WireLimits.synchronised` clients may send ahead only what RFC 2920 allows: nothing behind a
+command of `LAST`, and nothing at all if they said HELO. It is then the one thing that depends on
+how the bytes arrive, and whoever waits for replies where that is required never meets it.
+
 Security: nothing that came in the clear is interpreted after STARTTLS (CVE-2011-0411): with
 anything behind it the command is refused and the session closed. A line must end with CRLF.
 One with a bare CR or LF closes the session, because what comes after it may be read differently by
@@ -43,6 +47,7 @@ from gatepost.wire.smtp.commands import (
     AFTER_REFUSED_BDAT,
     COMMANDS,
     FOREIGN_VERBS,
+    LAST,
     OFFERED_COMMANDS,
     Command,
     State,
@@ -97,7 +102,7 @@ class ProtocolError(Exception):
 
 
 class WireLimits(msgspec.Struct, frozen=True):
-    """Bounds in octets.
+    """Bounds in octets, and whether to refuse what is sent ahead of its time.
 
     RFC 5321 section 4.5.3.1.4 asks for command lines of 512; extensions lengthen them, and 2,048
     is what Postfix takes as well.
@@ -105,6 +110,7 @@ class WireLimits(msgspec.Struct, frozen=True):
 
     command_line: int = 2048
     message_size: int = 25 * 1024 * 1024
+    synchronised: bool = False
 
 
 class SmtpServer:
@@ -112,7 +118,8 @@ class SmtpServer:
 
     `paths` are the patterns of `gatepost.wire.smtp.path` to read addresses with, `extensions` the
     EHLO keywords whose parameters and commands are understood, from the next command on; `commands`
-    the rows of the protocol by verb.
+    the rows of the protocol by verb. `plain` is whether the client said HELO last, so that it does
+    not know of extensions.
     """
 
     __slots__ = (
@@ -131,6 +138,7 @@ class SmtpServer:
         "extensions",
         "last_words",
         "paths",
+        "plain",
         "secured",
         "smtputf8",
         "state",
@@ -153,6 +161,7 @@ class SmtpServer:
         self.state = State.START
         self.last_words: Reply | None = None
         self.smtputf8 = False
+        self.plain = False
         self.secured = False
         self.authenticated = False
         self.after_tls: frozenset[str] = frozenset()
@@ -239,15 +248,24 @@ class SmtpServer:
             self.last_words = reply
         if type(event) is Bdat:
             return self._answer_chunk(event, reply)
+        if type(event) is Data:
+            return self._answer_data(reply)
         if reply.code < 400:
             if self._next_state is not None:
                 self.state = self._next_state
-            if type(event) is Data:
-                self._reader = DotReader(self._limits.message_size)
-            elif type(event) in _TURNS:
+            if type(event) in _TURNS:
                 self._turn(event, reply)
-        elif type(event) is Data:
-            self.state = State.READY
+        return reply.encoded
+
+    def _answer_data(self, reply: Reply) -> bytes:
+        """Expect content, or close if it is here already: it could be read as commands."""
+        self.state = State.READY
+        if self._limits.synchronised and (self._incoming or self._at != len(self._buffer)):
+            if reply.code < 400:
+                reply = r.NOT_SYNCHRONISED
+            self.last_words = reply
+        elif reply.code < 400:
+            self._reader = DotReader(self._limits.message_size)
         return reply.encoded
 
     def _turn(self, event: Event, reply: Reply) -> None:
@@ -298,6 +316,8 @@ class SmtpServer:
         command = self._commands.get(verb) or self._less_common(verb)
         if command is None:
             return _unknown(verb, argument)
+        if self._at != len(self._buffer) and self._limits.synchronised and self._too_early(command):
+            return Fault(r.NOT_SYNCHRONISED)
         following = command.transitions[self.state]
         if isinstance(following, Reply):
             return self._out_of_order(command, argument, following)
@@ -306,6 +326,10 @@ class SmtpServer:
             return self._check_chunk(event)
         self._next_state = following
         return event
+
+    def _too_early(self, command: Command) -> bool:
+        """Whether what stands behind a command may not be there before its reply."""
+        return command.event in LAST or (self.plain and command.event is not Bdat)
 
     def _less_common(self, verb: str) -> Command | None:
         """Look up a verb that is not in upper case, or that not every listener has."""
