@@ -10,7 +10,7 @@ from gatepost import Plugin
 from gatepost.config.client import Client
 from gatepost.config.listen import InetAddress
 from gatepost.config.load import check
-from gatepost.config.schema import Certificate, Config, Listen, Recipients, Route, Tls
+from gatepost.config.schema import Certificate, Config, Listen, Recipients, Route, Smtp, Tls
 from gatepost.server.server import Server
 
 CONTENT = b"Subject: x\r\n\r\n.Hello\r\n"
@@ -33,6 +33,7 @@ def config(folder, listen, route):
     return check(
         Config(
             listen=[listen],
+            smtp=Smtp(unauthorised_pipelining="tolerate"),
             recipients=Recipients(domains=["example.com"]),
             tls=Tls(certificates=[Certificate(cert="cert.pem", key="cert.key")]),
             route=[route],
