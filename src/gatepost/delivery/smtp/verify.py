@@ -19,7 +19,6 @@ from gatepost.delivery.smtp.link import Link
 from gatepost.delivery.smtp.relay import Relay
 from gatepost.delivery.smtp.settings import Settings
 from gatepost.delivery.target import DeliveryError
-from gatepost.model.address import Address
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Transaction
 from gatepost.wire.smtp import events as e
@@ -28,7 +27,7 @@ MAX_KEPT = 10_000
 # A client waits for RCPT; what is not known by then, the message itself will show.
 PATIENCE = 10.0
 
-_Pair = tuple[Address, Address]
+_Pair = tuple[str, str]
 _RSET = e.Rset()
 
 
@@ -71,7 +70,7 @@ class VerifyingRelay(Relay):
     async def verify(self, tx: Transaction, recipient: Recipient) -> Reply | None:
         """Return the next hop's refusal; None where it takes the recipient, or cannot say."""
         now = asyncio.get_running_loop().time()
-        pair = tx.reverse_path, recipient.address
+        pair = str(tx.reverse_path), str(recipient.address)
         known = self._answers.find(pair, now)
         if known is not None:
             return known[0]
