@@ -457,6 +457,23 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "Most mail is shorter and never touches a disk twice; 1,000 connections use 256 MiB.",
         ),
     ] = parse_size("256KiB")
+    content_memory: Annotated[
+        int,
+        Key(
+            size("1KiB", "1TiB"),
+            "Content in memory of all messages that come in, per worker; beyond it MAIL is 452.",
+            "Half of what 1,000 connections could hold: senders come back, a machine without memory"
+            " does not.",
+        ),
+    ] = parse_size("128MiB")
+    content_files: Annotated[
+        int,
+        Key(
+            size("1KiB", "1TiB"),
+            "The same for content in temporary files.",
+            "160 of the longest messages at a time; a full disk stops everything else, too.",
+        ),
+    ] = parse_size("4GiB")
     header_size: Annotated[
         int,
         Key(

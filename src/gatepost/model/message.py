@@ -56,6 +56,11 @@ class Message:
         message.size = size
         return message
 
+    @property
+    def in_file(self) -> bool:
+        """Whether the content is in a file, not in memory."""
+        return self._file is not None
+
     def write(self, data: bytes) -> None:
         """Append content. Raises OSError when the disk takes no more."""
         self.size += len(data)

@@ -30,6 +30,7 @@ import structlog
 
 from gatepost.auth.authority import Authority
 from gatepost.config.schema import Limits
+from gatepost.model.message import Message
 from gatepost.model.reply import Reply
 from gatepost.model.session import Endpoint, Session, TlsFacts
 from gatepost.net.pump import TlsPump
@@ -411,6 +412,12 @@ class Connection(asyncio.Protocol):
     def trusted(self) -> bool:
         """Whether it is a host in front, which brings many clients and says who each is."""
         return self._engine.gate is not None
+
+    @property
+    def message(self) -> Message | None:
+        """The message that is coming in, if there is one."""
+        tx = self._engine.tx
+        return None if tx is None else tx.message
 
     @property
     def idle(self) -> bool:

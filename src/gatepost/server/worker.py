@@ -125,6 +125,25 @@ class Worker:
         for arrival in tuple(self.expected):
             arrival.sweep(self.now)
         self._report_refused()
+        self._measure()
+
+    def _measure(self) -> None:
+        """See whether there is room for more content.
+
+        It is added up anew each time, once a second: nothing has to be given back, and no message
+        costs more for it. Until the next time a worker can take no more than its connections send.
+        """
+        memory = files = 0
+        for connection in self.connections:
+            message = connection.message
+            if message is not None and message.in_file:
+                files += message.size
+            elif message is not None:
+                memory += message.size
+        limits, full = self.policy.limits, self.policy.full
+        self.policy.full = memory > limits.content_memory or files > limits.content_files
+        if self.policy.full and not full:
+            _log.warning("no room for more content", memory=memory, files=files)
 
     def _report_refused(self) -> None:
         """Log what was refused since the last time: one line, however many there were."""

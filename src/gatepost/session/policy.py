@@ -37,7 +37,8 @@ class Policy(msgspec.Struct, eq=False):
 
     `known` is empty where every address of a domain exists, `confirms` true where the next hop of
     some route can be asked for a recipient; `authority` knows the users, None where no listener has
-    AUTH; `spool` is the queue, None where there is no disk to keep it on.
+    AUTH; `spool` is the queue, None where there is no disk to keep it on; `full`
+    says that the messages that are coming in are as much as there is room for.
     """
 
     hostname: str
@@ -58,6 +59,7 @@ class Policy(msgspec.Struct, eq=False):
     ehlo: Reply
     ehlo_starttls: Reply
     spool: Queue | None = None
+    full: bool = False
     authority: Authority | None = None
 
     def is_local(self, key: str) -> bool:

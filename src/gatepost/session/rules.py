@@ -83,9 +83,11 @@ def auth_rule(attempt: AuthAttempt) -> Answer | None:
 
 
 def mail_rule(policy: "Policy", tx: Transaction) -> Answer | None:
-    """Answer a MAIL: size as declared, number of messages."""
+    """Answer a MAIL: size as declared, number of messages, room for another."""
     if tx.session.transactions > policy.limits.transactions:
         return TOO_MANY_MESSAGES
+    if policy.full:
+        return STORAGE
     size = tx.params.get("SIZE")
     return TOO_BIG if size and int(size) > policy.limits.message_size else None
 
