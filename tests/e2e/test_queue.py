@@ -130,7 +130,8 @@ def test_each_answer_follows_the_sync_of_its_message(tmp_path):
     with serving(tmp_path, route=QUEUE, tracer=tracer) as server, Raw(server.port) as client:
         for number in range(count):
             send(client, "one@open.example", b"Subject: token-%d\r\n\r\n" % number)
-    eventually(lambda: f"{server.process.pid} +++ " in log.read_text())  # exited, or was killed
+    end = re.compile(rf"^{server.process.pid} +\+\+\+ ", re.MULTILINE)  # exited, or was killed
+    eventually(lambda: end.search(log.read_text()))
     found = list(steps(log.read_text()))
     answers = [at for at, step in enumerate(found) if step == "answer"]
     assert len(answers) == count
