@@ -1,4 +1,4 @@
-"""What the spool costs: `python -m bench.queue`, with `--messages 1000000` for one that is full.
+"""What the spool costs: `python -m bench.spool`, with `--messages 1000000` for one that is full.
 
 Puts messages of 4 KB as a worker does, from 1, 20 and 100 producers that each wait for their own to
 be durable, beside the least that is possible on the same disk: a log to which the same octets are
@@ -235,7 +235,7 @@ async def measure(folder: Path, messages: int, count: int) -> None:
 def main() -> int:
     """Measure, as the command line says."""
     options = argparse.ArgumentParser(
-        prog="python -m bench.queue", description="Measure the spool."
+        prog="python -m bench.spool", description="Measure the spool."
     )
     options.add_argument("--messages", type=int, default=0, help="fill a spool with so many")
     options.add_argument("--count", type=int, default=20_000, help="puts to measure")
