@@ -33,6 +33,15 @@ def test_only_where_there_is_room():
     assert numbers(made.take(lambda name: name == "two")) == [1]
     assert numbers(made.drop("two")) == []
     assert numbers(made.drop("one")) == [0]
+    assert numbers(made.drop_all()) == []
+
+
+def test_all_of_it_can_be_dropped():
+    made = Waiting()
+    for number, name in enumerate(["one", "two", "one"]):
+        made.add(offer(number, name))
+    assert numbers(made.drop_all()) == [0, 2, 1]
+    assert numbers(made.take(lambda name: True)) == []
 
 
 def test_memory_is_bounded(monkeypatch):
@@ -74,3 +83,33 @@ def test_what_waits_for_a_host_that_turns_out_dead_is_tried_again_later(tmp_path
         assert len(set(target.ids())) == 6
 
     run(tmp_path, scenario, target, concurrency_per_destination=1, expire=1e7)
+
+
+def test_what_waits_for_room_that_others_had_is_delivered_at_the_next_tick(tmp_path):
+    """Several files share the room: it may become free where nobody of this one ends."""
+
+    async def scenario(bench):
+        gate = bench.queue._gate
+        gate.enter("a.example")
+        await bench.put("x@a.example")
+        await bench.settle()
+        assert bench.target.tried == []
+        gate.leave("a.example")
+        await bench.settle()
+        assert bench.target.ids() == ["s-1.1"]
+
+    run(tmp_path, scenario, concurrency_per_destination=1)
+
+
+def test_what_was_removed_while_it_waited_for_room_is_not_delivered(tmp_path):
+    async def scenario(bench):
+        gate = bench.queue._gate
+        gate.enter("a.example")
+        await bench.put("x@a.example")
+        await bench.rows("DELETE FROM recipient")
+        await bench.settle()
+        gate.leave("a.example")
+        await bench.settle()
+        assert bench.target.tried == []
+
+    run(tmp_path, scenario, concurrency_per_destination=1)

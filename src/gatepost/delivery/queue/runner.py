@@ -13,7 +13,7 @@ A cancelled delivery settles nothing: nobody knows what the target has, so it co
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import structlog
@@ -100,6 +100,8 @@ class Runner:
 
     async def turn(self) -> None:
         """Start what is due and has room, and once a second end what is too old."""
+        if self._ticked:
+            self._find_again(self._offers.drop_all())
         now = self._clock.time()
         total = self._gate.free
         self._waiting = total <= 0
@@ -133,9 +135,9 @@ class Runner:
     def _has_room(self, destination: str, now: float) -> bool:
         return self._gate.free > 0 and self._gate.room(destination, now) > 0
 
-    def _drop_offered(self, destination: str) -> None:
-        """Leave what waits for a dead destination to later turns."""
-        for work, _ in self._offers.drop(destination):
+    def _find_again(self, dropped: Iterable[Offer]) -> None:
+        """Leave what waits no longer to turns."""
+        for work, _ in dropped:
             self._busy.discard((work.message, work.destination))
             self._look_again()
 
@@ -213,7 +215,7 @@ class Runner:
         if len(failures) == len(work.recipients) and all(map(_unanswered, failures.values())):
             self._gate.failed(work.destination, now)
             if self._gate.opens(work.destination) > now:
-                self._drop_offered(work.destination)
+                self._find_again(self._offers.drop(work.destination))
         else:
             self._gate.answered(work.destination)
         return self._clerk.judge(work, failures, now)

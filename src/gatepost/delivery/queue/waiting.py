@@ -1,6 +1,8 @@
 """Mail that has just been put and waits a moment for room: so it is not read from the spool again.
 
-It is in the spool all the same, where it is found again if it is dropped here.
+It is in the spool all the same, where it is found again once it is dropped here: with each tick of
+the queue, so that it is not kept from an administrator's command for long, and if the destination
+turns out to be dead.
 
 Limits: MAX_WORKS of it, each with at most MAX_PIECE octets of content.
 """
@@ -51,6 +53,11 @@ class Waiting:
         """Yield and forget all offers for a destination."""
         while destination in self._offers:
             yield self._pop(destination)
+
+    def drop_all(self) -> Iterator[Offer]:
+        """Yield and forget all offers."""
+        for name in list(self._offers):
+            yield from self.drop(name)
 
     def _pop(self, name: str) -> Offer:
         offers = self._offers[name]
