@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import msgspec
 
+from gatepost.model.reply import Reply
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
     from gatepost.model.message import Message
-    from gatepost.model.reply import Reply
     from gatepost.model.session import Recipient, Transaction
 
 
@@ -56,6 +57,11 @@ class DeliveryError(Exception):
     def answered(self) -> bool:
         """Whether there was somebody to ask, who said no."""
         return self.reply is not None
+
+    def as_reply(self) -> Reply:
+        """Return the next hop's answer, or one with what a client may be told."""
+        code, enhanced = (554, "5.3.0") if self.permanent else (451, "4.3.0")
+        return self.reply or Reply(code, self.text, enhanced)
 
 
 # The recipients whose mail was not taken, each with the reason.

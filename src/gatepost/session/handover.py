@@ -26,7 +26,6 @@ from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.inline import need_task
 from gatepost.session.policy import Policy
 
-_NO_QUEUE = DeliveryError("The message could not be stored", detail="the queue does not run")
 _NONE: Failures = {}
 
 
@@ -85,12 +84,14 @@ async def _offer_or_spool(
     policy: Policy, route: Route, tx: Transaction, recipients: list[Recipient]
 ) -> Failures:
     """Do the same, or put it into the spool if that is the route's way, or its fallback."""
-    failures = _NONE if route.mode == "queue" else await _offer(route, tx, recipients)
-    rest = recipients if route.mode == "queue" else list(failures)
-    if not rest or not (route.mode == "queue" or _may_wait(route, failures)):
-        return failures
+    rest: dict[Recipient, DeliveryError | None] = dict.fromkeys(recipients)
+    if route.mode == "direct":
+        failures = await _offer(route, tx, recipients)
+        if not (failures and _may_wait(route, failures)):
+            return failures
+        rest = dict(failures)
     try:
-        await _spool(policy, tx, {one: failures.get(one) for one in rest})
+        await _spool(policy, tx, rest)
     except DeliveryError as error:
         return dict.fromkeys(rest, error)
     return _NONE
@@ -109,7 +110,8 @@ async def _spool(
     """Leave recipients to the queue, with what came of them so far; raises `DeliveryError`."""
     failures = {rcpt: error for rcpt, error in rest.items() if error is not None}
     if policy.spool is None or tx.message is None:
-        raise next(iter(failures.values()), _NO_QUEUE)
+        no_queue = DeliveryError("The message could not be stored", detail="the queue does not run")
+        raise next(iter(failures.values()), no_queue)
     await need_task()
     await policy.spool.put(tx, list(rest), tx.message, failures)
 
@@ -139,9 +141,7 @@ def _not_delivered(policy: Policy, tx: Transaction, failures: Failures) -> Reply
         detail=error.detail,
         permanent=error.permanent,
     )
-    code, enhanced = (554, "5.3.0") if error.permanent else (451, "4.3.0")
-    reply = error.reply or Reply(code, error.text, enhanced)
-    return reply.with_reference(tx.id)
+    return error.as_reply().with_reference(tx.id)
 
 
 def accepted(tx: Transaction) -> Reply:

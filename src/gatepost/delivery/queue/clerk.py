@@ -114,7 +114,7 @@ class Clerk:
         if error is None:
             return NewRecipient(known, destination, now)
         due = now + self._schedule.wait(0)
-        return NewRecipient(known, destination, due, 1, str(reply_of(error)), error.detail)
+        return NewRecipient(known, destination, due, 1, str(error.as_reply()), error.detail)
 
     def _times(self, facts: MessageFacts, now: float) -> tuple[float, float]:
         """Return when a message expires, and when something has to happen first of all."""
@@ -135,7 +135,7 @@ class Clerk:
                 lost[one.id] = self._expired(one, error)
             else:
                 due = now + self._schedule.wait(one.attempts)
-                deferred.append(Deferred(one.id, due, str(reply_of(error)), error.detail))
+                deferred.append(Deferred(one.id, due, str(error.as_reply()), error.detail))
         self._log_attempt(
             work, done, {one: failures[one] for one in failures if one.id not in lost}
         )
@@ -153,7 +153,7 @@ class Clerk:
         if done:
             log.info("delivered", recipients=[str(one.facts.address) for one in done])
         for one, error in deferred.items():
-            recipient, reply = str(one.facts.address), str(reply_of(error))
+            recipient, reply = str(one.facts.address), str(error.as_reply())
             log.info("deferred", recipient=recipient, reply=reply, detail=error.detail)
 
     def late(self, work: Work, now: float) -> Settlement:
@@ -173,7 +173,7 @@ class Clerk:
         return Settlement(work.message, (), parcels=parcels, event=expires, expires=expires)
 
     def _expired(self, one: QueuedRecipient, error: DeliveryError | None) -> _Lost:
-        reply = str(reply_of(error)) if error is not None else one.reply
+        reply = str(error.as_reply()) if error is not None else one.reply
         reason = f"not delivered in {format_duration(self._terms.expire)}: {one.reason}"
         return _Lost(one.facts, reply, EXPIRED, reason)
 
@@ -237,14 +237,8 @@ class Clerk:
 _EVENTS: dict[Action, str] = {"failed": "FAILURE", "delayed": "DELAY"}
 
 
-def reply_of(error: DeliveryError) -> Reply:
-    """Return a failure as a reply: the next hop's, or one with what a client may be told."""
-    code, enhanced = (554, "5.3.0") if error.permanent else (451, "4.3.0")
-    return error.reply or Reply(code, error.text, enhanced)
-
-
 def _lost(known: RecipientFacts, error: DeliveryError) -> _Lost:
-    reply = reply_of(error)
+    reply = error.as_reply()
     return _Lost(known, str(reply), reply.enhanced or f"{reply.code // 100}.0.0", error.detail)
 
 
