@@ -15,9 +15,9 @@ import msgspec
 
 from gatepost.delivery.spool.content import Reader
 from gatepost.delivery.spool.database import connect
+from gatepost.delivery.spool.done import tidy
 from gatepost.delivery.spool.folder import files
 from gatepost.delivery.spool.schema import VERSION, VersionError
-from gatepost.delivery.spool.settle import tidy
 
 # Recipients that are changed in one transaction.
 PORTION = 500
@@ -184,6 +184,7 @@ def change(folder: Path, chosen: Chosen, what: "Change", expires: float) -> int:
             connection.execute("BEGIN IMMEDIATE")
             for message, row in portion:
                 what.apply(connection, message, row, expires)
+            tidy(connection, {message for message, _ in portion})
             connection.execute("COMMIT")
             after = portion[-1][1]
             count += len(portion)
@@ -228,16 +229,14 @@ def _release(connection: sqlite3.Connection, message: int, row: int, expires: fl
     _retry(connection, message, row, expires)
 
 
-def _hold(connection: sqlite3.Connection, message: int, row: int, _expires: float) -> None:
+def _hold(connection: sqlite3.Connection, _message: int, row: int, _expires: float) -> None:
     connection.execute(
         "UPDATE recipient SET due = NULL, reason = 'held by the administrator' WHERE id = ?", (row,)
     )
-    tidy(connection, message)
 
 
-def _remove(connection: sqlite3.Connection, message: int, row: int, _expires: float) -> None:
+def _remove(connection: sqlite3.Connection, _message: int, row: int, _expires: float) -> None:
     connection.execute("DELETE FROM recipient WHERE id = ?", (row,))
-    tidy(connection, message)
 
 
 RETRY = Change("r.due IS NOT NULL", _retry)

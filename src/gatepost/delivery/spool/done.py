@@ -17,7 +17,10 @@ _LEFT = (
     "SELECT message, count(due) FROM recipient"
     " WHERE message IN (SELECT value FROM json_each(?)) GROUP BY message"
 )
-_SIZES = "SELECT id, size FROM message WHERE id IN (SELECT value FROM json_each(?))"
+_SHORT = (
+    "SELECT id FROM message WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608 - a number
+    f" AND typeof(size) = 'integer' AND size BETWEEN 0 AND {CHUNK}"
+)
 _CONTENT = "DELETE FROM content WHERE id IN (SELECT value FROM json_each(?))"
 _MESSAGES = "DELETE FROM message WHERE id IN (SELECT value FROM json_each(?))"
 _NO_EVENT = "UPDATE message SET event = NULL WHERE id IN (SELECT value FROM json_each(?))"
@@ -45,21 +48,31 @@ class Done:
         if not self._messages:
             return
         connection.execute(_RECIPIENTS, _list(self._recipients))
-        left = dict(connection.execute(_LEFT, _list(self._messages)))
-        held = [message for message, queued in left.items() if not queued]
-        if held:  # what is only held has no events
-            connection.execute(_NO_EVENT, _list(held))
-        _forget_messages(connection, self._messages.difference(left))
+        tidy(connection, self._messages)
         self.clear()
 
 
-def _forget_messages(connection: sqlite3.Connection, messages: Iterable[int]) -> None:
-    sizes = dict(connection.execute(_SIZES, _list(messages)))
-    for message, size in sizes.items():
-        if size > CHUNK:
-            delete_content(connection, message)
-    connection.execute(_CONTENT, _list(message << CHUNK_BITS for message in sizes))
-    connection.execute(_MESSAGES, _list(sizes))
+def tidy(connection: sqlite3.Connection, messages: set[int]) -> None:
+    """Forget those of some messages that nobody is to have any more.
+
+    One that is only held has no events.
+    """
+    left = dict(connection.execute(_LEFT, _list(messages)))
+    held = [message for message, queued in left.items() if not queued]
+    if held:
+        connection.execute(_NO_EVENT, _list(held))
+    gone = messages - left.keys()
+    if gone:
+        _forget_messages(connection, gone)
+
+
+def _forget_messages(connection: sqlite3.Connection, messages: set[int]) -> None:
+    """Delete messages with their content, also where the envelope is damaged."""
+    short = {message for (message,) in connection.execute(_SHORT, _list(messages))}
+    for message in messages - short:
+        delete_content(connection, message)
+    connection.execute(_CONTENT, _list(message << CHUNK_BITS for message in short))
+    connection.execute(_MESSAGES, _list(messages))
 
 
 def _list(numbers: Iterable[int]) -> tuple[str]:

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Callable
 
-from gatepost.delivery.spool.content import delete_content
 from gatepost.delivery.spool.marks import Marks
 from gatepost.delivery.spool.put import put
 from gatepost.delivery.spool.records import Settlement
@@ -33,18 +32,6 @@ def settle(
         )
     for parcel in settlement.parcels:
         put(connection, marks, parcel, opens)
-
-
-def tidy(connection: sqlite3.Connection, message: int) -> None:
-    """Forget a message that nobody is to have any more; one that is only held has no events."""
-    (left, queued) = connection.execute(
-        "SELECT count(*), count(due) FROM recipient WHERE message = ?", (message,)
-    ).fetchone()
-    if not left:
-        delete_content(connection, message)
-        connection.execute("DELETE FROM message WHERE id = ?", (message,))
-    elif not queued:
-        connection.execute("UPDATE message SET event = NULL WHERE id = ?", (message,))
 
 
 def elapsed(connection: sqlite3.Connection, now: float, horizon: float, limit: int) -> list[int]:

@@ -11,11 +11,11 @@ import msgspec
 
 from gatepost.delivery.spool.content import Reader
 from gatepost.delivery.spool.database import connect, open_file
-from gatepost.delivery.spool.done import Done
+from gatepost.delivery.spool.done import Done, tidy
 from gatepost.delivery.spool.marks import Marks
 from gatepost.delivery.spool.put import as_work, put
 from gatepost.delivery.spool.records import Held, Parcel, Settlement, Work
-from gatepost.delivery.spool.settle import elapsed, settle, tidy
+from gatepost.delivery.spool.settle import elapsed, settle
 from gatepost.delivery.spool.take import Claims, Damage, due_messages, read_message, read_work
 
 
@@ -105,7 +105,7 @@ class Store:
             (message,),
         ).fetchall()
         if not rows:
-            tidy(self.connection, message)
+            tidy(self.connection, {message})
             return None
         return read_message(self.connection, message, rows)
 

@@ -1,0 +1,55 @@
+"""What an administrator changes in a file, damaged rows included."""
+
+import pytest
+from tests.delivery.spool.samples import EXPIRES, parcel, put, recipient, store_at
+
+from gatepost.delivery.spool import desk
+from gatepost.delivery.spool.content import CHUNK
+from gatepost.delivery.spool.desk import Chosen
+
+LONG = [b"x" * CHUNK, b"y"]
+
+
+@pytest.fixture
+def store(tmp_path):
+    with store_at(tmp_path / "1.db") as made:
+        yield made
+
+
+def change(store, what, **chosen):
+    return desk.change(store.path.parent, Chosen(**chosen), what, EXPIRES)
+
+
+def rows(store, table):
+    return store.connection.execute(f"SELECT * FROM {table}").fetchall()
+
+
+def test_what_is_removed_leaves_nothing_whatever_its_length(store):
+    put(store, *[parcel(content=content) for content in (b"short", LONG, b"")])
+    assert change(store, desk.REMOVE) == 3
+    assert [rows(store, table) for table in ("message", "content", "recipient")] == [[]] * 3
+
+
+def test_more_than_a_portion_is_removed(store, monkeypatch):
+    monkeypatch.setattr(desk, "PORTION", 2)
+    put(store, parcel(*[recipient(f"u{number}@example.com") for number in range(5)]))
+    assert change(store, desk.REMOVE, recipient="u4@*") == 1
+    assert len(rows(store, "message")) == 1
+    assert change(store, desk.REMOVE) == 4
+    assert rows(store, "message") == rows(store, "content") == []
+
+
+@pytest.mark.parametrize("size", ["'x'", "NULL + 'x'", "-1", "9e99"])
+def test_a_damaged_message_is_removed_with_its_content(store, size):
+    put(store, parcel(content=LONG))
+    store.connection.execute(f"UPDATE message SET size = coalesce({size}, 'y')")
+    assert change(store, desk.REMOVE) == 1
+    assert rows(store, "message") == rows(store, "content") == []
+
+
+def test_what_is_only_held_has_no_events(store):
+    put(store, parcel(recipient("a@example.com"), recipient("b@example.com"), event=EXPIRES))
+    assert change(store, desk.HOLD, recipient="a@*") == 1
+    assert store.connection.execute("SELECT event FROM message").fetchall() == [(EXPIRES,)]
+    assert change(store, desk.HOLD) == 1
+    assert store.connection.execute("SELECT event FROM message").fetchall() == [(None,)]
