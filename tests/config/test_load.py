@@ -198,6 +198,41 @@ def test_everything_of_later_work_is_refused():
     ]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Junk",
+        ".",
+        "..",
+        "../x",
+        ".a/b",
+        ".a/../b",
+        ".a..b",
+        ".a.",
+        "..a",
+        "/etc",
+        ".a\0",
+        ".a\n",
+        ".a\x7f",
+        ".é",
+        "." + "x" * 200,
+    ],
+)
+def test_a_folder_of_a_maildir_leads_nowhere_else(name):
+    data = {"route": [{"to": "maildir:x", "maildir": {"folder": name}}]}
+    expected = 'a folder of a Maildir such as ".Junk" or ".Lists.python", or ""'
+    (problem,) = problems_of(from_dict, data)
+    assert problem.startswith(
+        f"configuration: route[0].maildir.folder: expected {expected}, found "
+    )
+
+
+@pytest.mark.parametrize("name", ["", ".Junk", ".Lists.python", ".a b", ".&AOk-t&AOk-"])
+def test_folders_of_a_maildir(name):
+    data = {"route": [{"to": "maildir:x", "maildir": {"folder": name}}]}
+    assert from_dict(data).route[0].maildir.folder == name
+
+
 def patterns(struct, prefix=""):
     for field, key in keys(struct):
         pattern = prefix + field.encode_name

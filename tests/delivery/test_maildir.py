@@ -197,6 +197,74 @@ def test_the_executor_handed_in_does_the_work(tmp_path):
     assert seen == ["disk_0"]
 
 
+# --- a folder inside
+
+
+def junk(base):
+    return base / "mail/example.com/a/.Junk"
+
+
+def test_mail_goes_to_the_folder_inside_which_is_made_with_its_mark(tmp_path):
+    target = maildir(tmp_path, inner=".Junk")
+    deliver(target, delivery(recipient("a@example.com")))
+    deliver(target, delivery(recipient("a@example.com")))
+    assert sorted(path.name for path in junk(tmp_path).iterdir()) == [
+        "cur",
+        "maildirfolder",
+        "new",
+        "tmp",
+    ]
+    mark = junk(tmp_path) / "maildirfolder"
+    assert (mark.read_bytes(), mark.stat().st_mode & 0o777) == (b"", 0o600)
+    assert len(files(junk(tmp_path) / "new")) == 2
+    # the Maildir around it is whole, or no mail reader would take it for one
+    assert sorted(path.name for path in junk(tmp_path).parent.iterdir()) == [
+        ".Junk",
+        "cur",
+        "new",
+        "tmp",
+    ]
+    assert files(junk(tmp_path).parent / "new") == []
+
+
+def test_the_standard_library_finds_the_folder(tmp_path):
+    deliver(maildir(tmp_path, inner=".Lists.python"), delivery(recipient("a@example.com")))
+    box = mailbox.Maildir(tmp_path / "mail/example.com/a", create=False)
+    assert box.list_folders() == ["Lists.python"]
+    assert len(box.get_folder("Lists.python")) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc/self/fd")
+def test_the_mark_of_the_folder_is_durable(tmp_path, monkeypatch):
+    synced_paths = []
+    real = os.fsync
+
+    def fsync(descriptor):
+        synced_paths.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        real(descriptor)
+
+    target = maildir(tmp_path, inner=".Junk")
+    deliver(target, delivery(recipient("a@example.com")))
+    (junk(tmp_path) / "maildirfolder").unlink()
+    monkeypatch.setattr(os, "fsync", fsync)
+    deliver(target, delivery(recipient("a@example.com")))
+    assert synced_paths[:2] == [junk(tmp_path) / "maildirfolder", junk(tmp_path)]
+
+
+def test_whichever_call_fails_no_mail_remains_in_the_folder(tmp_path, monkeypatch):
+    for nth in range(1, 1000):
+        base = tmp_path / str(nth)
+        base.mkdir()
+        with monkeypatch.context() as patch:
+            Failing(patch, ["mkdir", "open", "fsync", "rename"], nth)
+            raised = outcome(maildir(base, inner=".Junk"), delivery(recipient("a@example.com")))
+        if raised is None:
+            break
+        assert os.strerror(errno.ENOSPC) in raised.detail
+        assert [path.name for path in files(base)] in ([], ["maildirfolder"])
+    assert nth > 10
+
+
 # --- names
 
 

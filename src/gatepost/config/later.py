@@ -38,7 +38,7 @@ LATER = (
     ),
     *(
         Later(f"route[].maildir.{key}", lambda value: not value, "not available yet, expected none")
-        for key in ("folder", "quota", "quota_messages")
+        for key in ("quota", "quota_messages")
     ),
 )
 

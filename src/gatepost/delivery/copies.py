@@ -10,9 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from gatepost.delivery.durable import naming, sync_folder
-
-FILE_MODE = 0o600
+from gatepost.delivery.durable import FILE_MODE, naming, sync_folder
 
 
 class Copies:

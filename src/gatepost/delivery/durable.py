@@ -11,11 +11,12 @@ all are forgotten and fsynced anew at their next use.
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MAX_REMEMBERED = 10_000
 FOLDER_MODE = 0o700
+FILE_MODE = 0o600
 
 
 class DurableFolders:
@@ -37,6 +38,19 @@ class DurableFolders:
         if len(self._durable) >= MAX_REMEMBERED:
             self._durable.clear()
         self._durable.add(folder)
+
+
+def ensure_file(path: Path) -> None:
+    """Return when there is a file `path`, an empty one if it had to be made. Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with suppress(FileExistsError):
+        descriptor = os.open(path, flags, FILE_MODE)
+        try:
+            with naming(path):
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,7 +16,8 @@ Recipients that share a folder (user and user+tag) share one copy.
 
 A cancelled delivery is taken back unless its second phase has begun.
 
-Trusts the template. Security: names are made safe by `template`; files are for their owner only.
+Trusts the template and the name of the folder inside. Security: names are made safe by `template`;
+files are for their owner only.
 """
 
 import re
@@ -27,7 +28,7 @@ from pathlib import Path
 
 from gatepost.delivery.content import whole
 from gatepost.delivery.copies import Copies
-from gatepost.delivery.durable import DurableFolders
+from gatepost.delivery.durable import DurableFolders, ensure_file
 from gatepost.delivery.fields import mailbox_fields
 from gatepost.delivery.names import UniqueNames
 from gatepost.delivery.store import not_stored, store
@@ -37,6 +38,8 @@ from gatepost.model.address import Address, domain_key
 from gatepost.model.session import Recipient
 
 SUBFOLDERS = ("tmp", "new", "cur")
+# The empty file by which Maildir++ tells a folder of a Maildir from a Maildir.
+FOLDER_MARK = "maildirfolder"
 
 _IMPURE = re.compile(r"[\0-\x1f\x7f\ud800-\udfff]")
 
@@ -47,18 +50,26 @@ class Maildir:
     `template` is a path with fields (see `PathTemplate`) relative to `base`: `{local}` and its
     other name `{user}` are the local part in lower case without subaddress, `{domain}` the domain
     in lower case and A-labels. `hostname` stands for the domain of `<postmaster>` and in file
-    names; `executor` runs the disk work, by default the event loop's own. Raises ValueError for a
-    template that cannot be used.
+    names; `executor` runs the disk work, by default the event loop's own. `inner` is the folder
+    inside the Maildir that mail goes to, as Maildir++ names it (`.Junk`), "" the inbox. Raises
+    ValueError for a template that cannot be used.
     """
 
     def __init__(
-        self, template: str, *, base: Path, hostname: str, executor: Executor | None = None
+        self,
+        template: str,
+        *,
+        base: Path,
+        hostname: str,
+        executor: Executor | None = None,
+        inner: str = "",
     ) -> None:
         self.template = PathTemplate(template, base)
         self._hostname = domain_key(hostname)
         self._names = UniqueNames(hostname)
         self._folders = DurableFolders()
         self._executor = executor
+        self._inner = inner
 
     def folder(self, recipient: Recipient) -> Path:
         """Return the Maildir of this recipient; it need not exist."""
@@ -70,11 +81,24 @@ class Maildir:
 
     def _write_all(self, delivery: Delivery, copies: Copies) -> None:
         for folder in dict.fromkeys(map(self.folder, delivery.recipients)):
-            self._write(copies, folder, delivery)
+            self._write(copies, self._ready(folder), delivery)
 
-    def _write(self, copies: Copies, folder: Path, delivery: Delivery) -> None:
+    def _ready(self, root: Path) -> Path:
+        """Make what a Maildir lacks; return the folder in it that mail goes to."""
+        self._make(root)
+        if not self._inner:
+            return root
+        inner = root / self._inner
+        self._folders.ensure(inner)
+        ensure_file(inner / FOLDER_MARK)
+        self._make(inner)
+        return inner
+
+    def _make(self, folder: Path) -> None:
         for name in SUBFOLDERS:
             self._folders.ensure(folder / name)
+
+    def _write(self, copies: Copies, folder: Path, delivery: Delivery) -> None:
         trace = return_path(delivery.transaction.reverse_path)
         copy = chain((trace,), whole(delivery.message))
         name = self._names.next()

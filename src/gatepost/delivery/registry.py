@@ -41,7 +41,8 @@ class Wanted(NamedTuple):
 
 
 def _maildir(wanted: Wanted) -> Target:
-    return Maildir(wanted.rest, base=wanted.base, hostname=wanted.hostname)
+    options = wanted.route.maildir
+    return Maildir(wanted.rest, base=wanted.base, hostname=wanted.hostname, inner=options.folder)
 
 
 LINE_ENDS: dict[str, LineEnds] = {"lf": with_lf, "crlf": iter}
