@@ -11,14 +11,17 @@ from tests.delivery.queue.fakes import (
     LATER,
     LOCAL,
     REFUSED,
+    STRANGER,
     Bench,
     Clock,
     Target,
     recipient,
     run,
 )
+from tests.delivery.spool.samples import rot
 
 from gatepost.delivery.queue.gate import STRIKES
+from gatepost.delivery.spool.content import CHUNK
 from gatepost.delivery.spool.store import Store
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.session import Endpoint
@@ -467,6 +470,46 @@ def test_files_of_others_that_are_gone_are_adopted_drained_and_removed(tmp_path)
         assert sorted(path.name for path in (tmp_path / "spool").glob("*.db")) == ["1.db"]
 
     run(tmp_path, scenario)
+
+
+LONG = b"x" * CHUNK + b"y"
+WRONG = "damaged: the content is not what was put into the spool"
+
+
+@pytest.mark.parametrize("who", [LOCAL, STRANGER])
+def test_a_message_found_damaged_while_it_is_delivered_is_held(tmp_path, who):
+    target = Target({"one.example": [LATER, None]})
+
+    async def scenario(bench):
+        await bench.put("a@one.example", "b@one.example", content=LONG, peer=who)
+        await bench.put("a@two.example", ref="s-1.2")
+        await bench.settle()
+        await bench.runner.writer.submit(lambda store: rot(store.connection, piece=1))
+        for _ in range(10):
+            await bench.settle(DAY)
+        assert await bench.held() == [("a@one.example", "", WRONG), ("b@one.example", "", WRONG)]
+        assert target.ids() == ["s-1.2"]
+        assert len(target.tried) == 3
+
+    run(tmp_path, scenario, target)
+
+
+def test_damage_is_not_the_destinations_fault(tmp_path):
+    target = Target({"one.example": [*[LATER] * STRIKES, None]})
+
+    async def scenario(bench):
+        for number in range(STRIKES):
+            await bench.put("a@one.example", ref=f"s-1.{number}", content=LONG)
+        await bench.settle()
+        for number in range(STRIKES):
+            await bench.runner.writer.submit(lambda store, at=number: rot(store.connection, at + 1))
+        await bench.settle(100)
+        assert len(await bench.held()) == STRIKES
+        await bench.put("a@one.example", ref="s-1.well")
+        await bench.settle()
+        assert target.ids() == ["s-1.well"]
+
+    run(tmp_path, scenario, target)
 
 
 @pytest.mark.parametrize("broken", ["header", "all"])

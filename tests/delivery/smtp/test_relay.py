@@ -5,10 +5,22 @@ from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 from tests.delivery.samples import delivery, message, recipient
-from tests.delivery.smtp.peer import DROP, EHLO, HANG, IMPATIENT, OK, READ, Peer, run, settings
+from tests.delivery.smtp.peer import (
+    DROP,
+    EHLO,
+    HANG,
+    IMPATIENT,
+    OK,
+    READ,
+    Peer,
+    run,
+    settings,
+    until,
+)
 
 from gatepost.delivery.smtp.relay import Relay
 from gatepost.delivery.target import DeliveryError
+from gatepost.model.message import Message
 
 A, B = recipient("a@example.com"), recipient("b@example.com")
 CONTENT = b"Subject: x\r\n\r\n.Hello\r\n"
@@ -64,6 +76,34 @@ def test_delivered(scheme, ehlo):
         *once,
         "QUIT",
     ]
+
+
+class BreaksOff(Message):
+    """Content that cannot be read to its end."""
+
+    def __iter__(self):
+        yield CONTENT
+        raise OSError(5, "Input/output error")
+
+
+@pytest.mark.parametrize("ehlo", [EHLO, CHUNKING, ALONE], ids=["pipelining", "chunking", "alone"])
+@pytest.mark.parametrize("scheme", PROTOCOLS)
+def test_content_that_breaks_off_is_never_ended(scheme, ehlo):
+    async def converse():
+        async with Peer({"EHLO": ehlo, "LHLO": ehlo}, scheme) as peer:
+            relay = Relay(peer.hop, settings())
+            broken = BreaksOff(100)
+            broken.size = 2 * len(CONTENT)
+            with pytest.raises(OSError, match="Input/output"):
+                await relay.deliver(delivery(A, of=broken))
+            await until(peer.ended.is_set)
+            assert peer.messages == []
+            await relay.deliver(delivery(A, of=message(CONTENT)))
+            await relay.stop()
+            return peer
+
+    peer = run(converse())
+    assert (len(peer.messages), peer.connections) == (1, 2)
 
 
 def test_the_last_line_is_completed_for_data_only():

@@ -9,6 +9,7 @@ from gatepost.delivery.spool.records import (
     RecipientFacts,
     Settlement,
 )
+from gatepost.delivery.spool.schema import CHUNK_BITS
 from gatepost.delivery.spool.store import Store
 from gatepost.model.address import Address
 from gatepost.model.session import Endpoint
@@ -121,4 +122,13 @@ def settle(store, *settlements):
 
 
 def content(store, work):
-    return b"".join(store.reader.pieces(work.message, work.size, work.first))
+    return b"".join(store.reader.pieces(work.message, work.size, work.first, work.digest))
+
+
+def rot(connection, message=1, piece=0, at=0):
+    """Turn over a bit of the content, as a disk does it: nobody is told."""
+    number = (message << CHUNK_BITS) + piece
+    ((octets,),) = connection.execute("SELECT data FROM content WHERE id = ?", (number,))
+    rotten = bytearray(octets)
+    rotten[at] ^= 4
+    connection.execute("UPDATE content SET data = ? WHERE id = ?", (bytes(rotten), number))

@@ -16,6 +16,7 @@ from tests.delivery.spool.samples import (
     parcel,
     put,
     recipient,
+    rot,
     settle,
     store_at,
     take,
@@ -261,6 +262,68 @@ def test_a_piece_that_is_gone_is_noticed_while_reading(store):
     store.connection.execute("DELETE FROM content WHERE data = CAST('y' AS BLOB)")
     with pytest.raises(DamagedError, match="expected 262145 octets"):
         content(store, work)
+
+
+def test_a_short_message_with_a_bit_turned_over_is_held_and_the_rest_goes_on(store):
+    put(store, parcel(), parcel(of=facts("s-1.2")))
+    rot(store.connection, at=20)
+    with committed(store):
+        taken = store.take(NOW, 100, Claims())
+    assert [work.facts.id for work in taken.works] == ["s-1.2"]
+    assert [str(one) for one in taken.damaged] == [
+        "message 1: the content is not what was put into the spool"
+    ]
+    assert [row[4] for row in rows(store, "recipient")] == [None, NOW]
+
+
+@pytest.mark.parametrize("piece", [0, 1, 2])
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_end_of_a_long_message_with_a_bit_turned_over_is_not_handed_out(store, piece, kept):
+    put(store, parcel(content=[b"x" * CHUNK, b"y" * CHUNK, b"z"]))
+    rot(store.connection, piece=piece)
+    (work,) = take(store)
+    first = work.first if kept else b""
+    pieces = store.reader.pieces(work.message, work.size, first, work.digest)
+    assert len(next(pieces)) == len(next(pieces)) == CHUNK
+    with pytest.raises(DamagedError, match="not what was put"):
+        next(pieces)
+
+
+def test_a_message_just_put_is_as_whole_from_memory_as_from_the_file(store):
+    with committed(store):
+        (short,) = store.post(parcel(), NOW)
+        (long,) = store.post(parcel(content=[b"x" * CHUNK, b"y"]), NOW)
+    rot(store.connection, short.message)
+    rot(store.connection, long.message)
+    assert content(store, short) == b"Subject: x\r\n\r\nHello\r\n"
+    assert content(store, long) == b"x" * CHUNK + b"y"
+
+
+def test_octets_that_have_become_text_are_noticed(store):
+    put(store, parcel(content=[b"x" * CHUNK, b"y"]))
+    (work,) = take(store)
+    store.connection.execute("UPDATE content SET data = CAST(data AS TEXT)")
+    with pytest.raises(DamagedError, match="expected octets"):
+        content(store, work)
+
+
+def test_a_message_that_was_removed_while_it_was_read_is_not_damaged(store):
+    put(store, parcel(content=[b"x" * CHUNK, b"y"]))
+    (work,) = take(store)
+    for table in ("message", "content", "recipient"):
+        store.connection.execute(f"DELETE FROM {table}")
+    with pytest.raises(OSError, match="has been removed") as caught:
+        content(store, work)
+    assert not isinstance(caught.value, DamagedError)
+
+
+def test_a_file_that_was_closed_is_not_damage(store):
+    put(store, parcel(content=[b"x" * CHUNK, b"y"]))
+    (work,) = take(store)
+    store.reader.close()
+    with pytest.raises(OSError, match="closed database") as caught:
+        content(store, work)
+    assert not isinstance(caught.value, DamagedError)
 
 
 def test_what_an_administrator_removed_meanwhile_stays_away(store):

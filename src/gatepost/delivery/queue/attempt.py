@@ -1,18 +1,20 @@
 """One attempt: a message out of the spool to the targets its recipients' routes name now.
 
+Content that is not what was put breaks off before its end, whoever reads it: no target takes it,
+and what that target says of it is not the reason.
+
 Limits: LONGEST seconds, after which the delivery is cancelled; targets have limits of their own,
 which are shorter.
 """
 
 import asyncio
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 
 import structlog
 
 from gatepost.delivery.routes import Router
 from gatepost.delivery.spool import records
-from gatepost.delivery.spool.content import Reader
+from gatepost.delivery.spool.content import DamagedError, Reader
 from gatepost.delivery.spool.records import QueuedRecipient, Work
 from gatepost.delivery.target import Delivery, DeliveryError, Route
 from gatepost.model.message import Message
@@ -28,11 +30,39 @@ _FAILED = "The message could not be delivered"
 Failures = Mapping[QueuedRecipient, DeliveryError]
 
 
+class UnreadableError(DeliveryError):
+    """The message is not in the spool any more as it was put there, for nobody."""
+
+    def __init__(self, damage: DamagedError) -> None:
+        super().__init__(_FAILED, permanent=True, detail=f"damaged: {damage}")
+
+
+class _Content:
+    """What the spool has of a message, and what was found wrong with it."""
+
+    def __init__(self, work: Work, reader: Reader) -> None:
+        self._work = work
+        self._reader = reader
+        self.damage: DamagedError | None = None
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the content; raises `DamagedError` and takes note of it, or another OSError."""
+        work = self._work
+        try:
+            yield from self._reader.pieces(work.message, work.size, work.first, work.digest)
+        except DamagedError as damage:
+            self.damage = damage
+            raise
+
+
 async def attempt(work: Work, router: Router, reader: Reader) -> Failures:
-    """Deliver a message; return the recipients that do not have it, each with the reason."""
+    """Deliver a message; return the recipients that do not have it, each with the reason.
+
+    If the message is damaged that is the reason, an `UnreadableError`, for each of them.
+    """
     known = {one.recipient(): one for one in work.recipients}
-    pieces = partial(reader.pieces, work.message, work.size, work.first)
-    message = Message.stored(pieces, work.size)
+    content = _Content(work, reader)
+    message = Message.stored(content.pieces, work.size)
     tx = records.transaction(work.facts, list(known))
     tx.message = message
     failures: dict[Recipient, DeliveryError] = {}
@@ -41,6 +71,8 @@ async def attempt(work: Work, router: Router, reader: Reader) -> Failures:
             failures |= dict.fromkeys(recipients, DeliveryError(_NO_ROUTE, detail="no route"))
         else:
             failures |= await _deliver(route, Delivery(tx, recipients, message))
+    if content.damage is not None:
+        failures = dict.fromkeys(failures, UnreadableError(content.damage))
     return {known[one]: error for one, error in failures.items()}
 
 
@@ -62,6 +94,8 @@ async def _deliver(route: Route, delivery: Delivery) -> Mapping[Recipient, Deliv
             return await pending or {}
     except DeliveryError as error:
         failure = error
+    except DamagedError as error:
+        failure = UnreadableError(error)
     except TimeoutError:
         failure = DeliveryError(_FAILED, detail=f"{route.url}: no end in {LONGEST:g} s")
     except Exception as error:  # noqa: BLE001 - a target that is broken must not lose mail

@@ -1,8 +1,8 @@
 """Judges what has become of recipients: done, later, or given up – and then told, or held.
 
 A recipient that is given up leaves the queue if its sender is told of it, or has asked not to be
-(NOTIFY=NEVER). If there is nobody to tell it is held for the administrator. So nothing disappears
-without somebody knowing.
+(NOTIFY=NEVER). If there is nobody to tell it is held for the administrator, and so is what cannot
+be read: it may be repaired. So nothing disappears without somebody knowing.
 
 Nothing is written down here but the log: what is judged is handed to the spool.
 """
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gatepost.config.units import format_duration
+from gatepost.delivery.queue.attempt import UnreadableError
 from gatepost.delivery.queue.letters import Letters, about, fate
 from gatepost.delivery.queue.notice import About, Action
 from gatepost.delivery.queue.schedule import Schedule
@@ -127,6 +128,9 @@ class Clerk:
     ) -> Settlement:
         """Return what has become of a delivery's recipients; those not in `failures` have it."""
         done = [one for one in work.recipients if one not in failures]
+        unreadable = [one for one in failures.values() if isinstance(one, UnreadableError)]
+        if unreadable:
+            return self._damaged(work, done, str(unreadable[0]))
         deferred, lost = list[Deferred](), dict[int, _Lost]()
         for one, error in failures.items():
             if error.permanent:
@@ -140,6 +144,17 @@ class Clerk:
             work, done, {one: failures[one] for one in failures if one.id not in lost}
         )
         return self._settled(work, [one.id for one in done], deferred, lost, now)
+
+    def _damaged(self, work: Work, done: Sequence[QueuedRecipient], problem: str) -> Settlement:
+        self._log.error("message damaged, held", ref=work.facts.id, problem=problem)
+        self._log_attempt(work, done, {})
+        has_it = {one.id for one in done}
+        return Settlement(
+            message=work.message,
+            destinations={one.destination for one in work.recipients},
+            done=[*has_it],
+            held=[Held(one.id, "", problem) for one in work.recipients if one.id not in has_it],
+        )
 
     def _log_attempt(
         self,

@@ -1,9 +1,17 @@
-"""The octets of a message in a spool file: in pieces, so that no message has to fit into memory."""
+"""The octets of a message in a spool file: in pieces, so that no message has to fit into memory.
+
+SQLite does not notice a bit that a disk has turned over. So the envelope has a digest of the
+content, and whoever reads the content to its end has what was put: the last piece is not handed out
+before all of them together are found to be right.
+"""
 
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn
+from zlib import crc32
 
+from gatepost.delivery.spool.database import is_damage
 from gatepost.delivery.spool.schema import CHUNK_BITS
 
 CHUNK = 256 * 1024
@@ -17,18 +25,27 @@ class DamagedError(OSError):
 
 
 def write_content(
-    connection: sqlite3.Connection, message: int, pieces: Iterable[bytes]
-) -> tuple[int, bytes]:
-    """Store the content of a message; returns its size in octets, and its first piece."""
-    size, first = 0, b""
-    for number, chunk in enumerate(_chunks(pieces), start=message << CHUNK_BITS):
+    connection: sqlite3.Connection, message: int, first: bytes, digest: int, rest: Iterable[bytes]
+) -> tuple[int, int]:
+    """Store the content of a message in chunks; returns its size in octets, and its digest.
+
+    `digest` is that of the first chunk, as it is in the envelope: set right if there are more.
+    """
+    number, size = message << CHUNK_BITS, len(first)
+    if first:
+        connection.execute(_INSERT, (number, first))
+    if size < CHUNK:
+        return size, digest
+    for chunk in rest:
+        number += 1
         connection.execute(_INSERT, (number, chunk))
-        first = first or chunk
         size += len(chunk)
-    return size, first
+        digest = crc32(chunk, digest)
+    connection.execute("UPDATE message SET digest = ? WHERE id = ?", (digest, message))
+    return size, digest
 
 
-def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def in_chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the same octets in pieces of CHUNK, but for the last."""
     parts, size = list[bytes](), 0
     for piece in pieces:
@@ -40,6 +57,12 @@ def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
             parts, size = [whole[CHUNK:]], size - CHUNK
     if size:
         yield b"".join(parts)
+
+
+def check(found: int, digest: int | None) -> None:
+    """Raise `DamagedError` if content is not what was put; without a digest nobody knows."""
+    if digest is not None and found != digest:
+        raise DamagedError("the content is not what was put into the spool")
 
 
 def stored_size(connection: sqlite3.Connection, message: int) -> int:
@@ -64,30 +87,54 @@ class Reader:
         self._connection = connection
         self._lock = threading.Lock()
 
-    def pieces(self, message: int, size: int, first: bytes = b"") -> Iterator[bytes]:
-        """Yield the content of a message; raises `DamagedError` if it is not `size` octets.
+    def pieces(
+        self, message: int, size: int, first: bytes = b"", digest: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield the content of a message: `size` octets with this digest, if there is one.
 
-        `first` is the first piece, if it has been read already.
+        `first` is the first piece, if it has been read already; one that is all there is has been
+        looked at then. Raises `DamagedError` in place of the last piece if the content is not what
+        was put, and another OSError where that cannot be said.
         """
-        number, left = message << CHUNK_BITS, size
+        if first and len(first) == size:
+            yield first
+            return
+        number, left, found = message << CHUNK_BITS, size, 0
+        if left <= 0:
+            check(found, digest)
         while left > 0:
             chunk = first or self._chunk(number)
             first = b""
             left -= len(chunk)
+            found = crc32(chunk, found)
             if not chunk or left < 0:
-                raise DamagedError(f"message {message}: expected {size} octets in the spool")
+                self._missing(message, size)
+            if not left:
+                check(found, digest)
             yield chunk
             number += 1
 
     def _chunk(self, number: int) -> bytes:
-        with self._lock:
-            try:
-                row = self._connection.execute(
-                    "SELECT data FROM content WHERE id = ?", (number,)
-                ).fetchone()
-            except sqlite3.Error as error:
-                raise DamagedError(f"message {number >> CHUNK_BITS}: {error}") from error
+        row = self._row("SELECT data FROM content WHERE id = ?", number)
+        if row is not None and not isinstance(row[0], bytes):
+            raise DamagedError(f"message {number >> CHUNK_BITS}: expected octets")
         return b"" if row is None else row[0]
+
+    def _missing(self, message: int, size: int) -> NoReturn:
+        if self._row("SELECT 1 FROM message WHERE id = ?", message) is None:
+            raise OSError(f"message {message} has been removed")
+        raise DamagedError(f"message {message}: expected {size} octets in the spool")
+
+    def _row(self, question: str, number: int) -> tuple[Any, ...] | None:
+        try:
+            with self._lock:
+                row: tuple[Any, ...] | None = self._connection.execute(
+                    question, (number,)
+                ).fetchone()
+        except sqlite3.Error as error:
+            kind = DamagedError if is_damage(error) else OSError
+            raise kind(f"{error} in reading the spool") from error
+        return row
 
     def close(self) -> None:
         """Close the connection."""

@@ -17,7 +17,7 @@ from gatepost.delivery.spool.content import Reader
 from gatepost.delivery.spool.database import connect
 from gatepost.delivery.spool.done import tidy
 from gatepost.delivery.spool.folder import files
-from gatepost.delivery.spool.schema import VERSION, VersionError
+from gatepost.delivery.spool.schema import VERSION, VersionError, has_digests
 
 # Recipients that are changed in one transaction.
 PORTION = 500
@@ -114,8 +114,8 @@ def _connections(folder: Path) -> Iterator[tuple[int, sqlite3.Connection]]:
 
 def _has_tables(connection: sqlite3.Connection, path: Path) -> bool:
     (found,) = connection.execute("PRAGMA user_version").fetchone()
-    if found not in (0, VERSION):
-        raise VersionError(f"{path}: expected version {VERSION}, found {found}")
+    if found > VERSION:
+        raise VersionError(f"{path}: expected version {VERSION} or less, found {found}")
     return bool(found)
 
 
@@ -161,13 +161,14 @@ def opened(folder: Path, name: str) -> Iterator[tuple[str, Iterator[bytes]] | No
     """Give the facts (JSON) of a message and its content in pieces; None if it is not there."""
     for number, connection in _connections(folder):
         where, values = _named([name], number)
+        digest = "m.digest" if has_digests(connection) else "NULL"
         row = connection.execute(
-            f"SELECT m.id, m.facts, m.size FROM message m WHERE {where}",  # noqa: S608 - likewise
+            f"SELECT m.id, m.facts, m.size, {digest} FROM message m WHERE {where}",  # noqa: S608 - likewise
             values,
         ).fetchone()
         if row is not None:
-            message, facts, size = row
-            yield facts, Reader(connection).pieces(message, size)
+            message, facts, size, expected = row
+            yield facts, Reader(connection).pieces(message, size, digest=expected)
             return
     yield None
 

@@ -3,16 +3,17 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
+from zlib import crc32
 
 from gatepost.delivery.spool import records
-from gatepost.delivery.spool.content import write_content
+from gatepost.delivery.spool.content import in_chunks, write_content
 from gatepost.delivery.spool.marks import Marks
 from gatepost.delivery.spool.records import NewRecipient, Parcel, QueuedRecipient, Work
 from gatepost.delivery.target import DeliveryError
 
 _MESSAGE = (
-    "INSERT INTO message (ref, sender, size, received, expires, event, facts)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO message (ref, sender, size, received, expires, event, facts, digest)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _RECIPIENT = (
     "INSERT INTO recipient (message, address, destination, due, attempts, reply, reason, facts)"
@@ -21,11 +22,12 @@ _RECIPIENT = (
 
 
 class Placed(NamedTuple):
-    """Where a message is: its number, the rows of its recipients, its first piece."""
+    """Where a message is: its number, the rows of its recipients, its first piece, its digest."""
 
     message: int
     recipients: list[int]
     first: bytes
+    digest: int
 
 
 def put(
@@ -35,15 +37,18 @@ def put(
 
     `opens` says before when a destination is not to be looked at.
     """
-    message = _inserted(connection, _MESSAGE, _envelope(parcel))
-    found, first = write_content(connection, message, parcel.pieces)
+    chunks = in_chunks(parcel.pieces)
+    first = next(chunks, b"")
+    digest = crc32(first)
+    message = _inserted(connection, _MESSAGE, _envelope(parcel, digest))
+    found, digest = write_content(connection, message, first, digest, chunks)
     if found != parcel.size:
         detail = f"spool: expected {parcel.size} octets of message, found {found}"
         raise DeliveryError("The message could not be stored, try again later", detail=detail)
     ids = [_inserted(connection, _RECIPIENT, _row(message, one)) for one in parcel.recipients]
     for name, due in _first_due(parcel.recipients).items():
         marks.lower(name, max(due, opens(name)))
-    return Placed(message, ids, first)
+    return Placed(message, ids, first, digest)
 
 
 def as_work(parcel: Parcel, placed: Placed, now: float) -> list[Work]:
@@ -66,12 +71,13 @@ def as_work(parcel: Parcel, placed: Placed, now: float) -> list[Work]:
             destination=name,
             recipients=recipients,
             first=placed.first,
+            digest=placed.digest,
         )
         for name, recipients in due.items()
     ]
 
 
-def _envelope(parcel: Parcel) -> tuple[object, ...]:
+def _envelope(parcel: Parcel, digest: int) -> tuple[object, ...]:
     facts = parcel.facts
     return (
         facts.id,
@@ -81,6 +87,7 @@ def _envelope(parcel: Parcel) -> tuple[object, ...]:
         parcel.expires,
         parcel.event,
         records.encode(facts).decode(),
+        digest,
     )
 
 

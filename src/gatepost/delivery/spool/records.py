@@ -144,7 +144,10 @@ class Parcel(msgspec.Struct, frozen=True, eq=False):
 
 
 class Work(msgspec.Struct, frozen=True, eq=False):
-    """A message and its due recipients at one destination; `first` is its first piece."""
+    """A message and its due recipients at one destination.
+
+    `first` is its first piece, `digest` that of all its content, None where there is none.
+    """
 
     message: int
     facts: MessageFacts
@@ -155,6 +158,7 @@ class Work(msgspec.Struct, frozen=True, eq=False):
     destination: str
     recipients: Sequence[QueuedRecipient]
     first: bytes = b""
+    digest: int | None = None
 
 
 class Deferred(msgspec.Struct, frozen=True):

@@ -18,11 +18,12 @@ from typing import Any
 from gatepost.delivery.spool import records
 from gatepost.delivery.spool.content import Reader
 from gatepost.delivery.spool.records import NewRecipient, Parcel
+from gatepost.delivery.spool.schema import has_digests
 
 # Steps over what cannot be read are doubled up to here.
 MAX_STEP = 1 << 16
 
-_MESSAGE = "SELECT id, facts, size, received, expires, event FROM message"
+_MESSAGE = "SELECT id, facts, size, received, expires, event, {digest} FROM message"
 _RECIPIENT = "SELECT id, message, facts, destination, due, attempts, reply, reason FROM recipient"
 
 # More than any number of a message.
@@ -50,11 +51,18 @@ def _with_recipients(connection: sqlite3.Connection) -> Iterator[tuple[Row, Sequ
     """Yield messages, each with its recipients: both are numbered in the order they came in."""
     groups = groupby(_rows(connection, _RECIPIENT), key=itemgetter(1))
     belongs_to, recipients = 0, list[Row]()
-    for row in _rows(connection, _MESSAGE):
+    for row in _rows(connection, _MESSAGE.format(digest=_digest(connection))):
         while belongs_to < row[0]:
             belongs_to, group = next(groups, (_END, iter(())))
             recipients = list(group)
         yield row, recipients if belongs_to == row[0] else ()
+
+
+def _digest(connection: sqlite3.Connection) -> str:
+    try:
+        return "digest" if has_digests(connection) else "NULL"
+    except sqlite3.DatabaseError:
+        return "NULL"
 
 
 def _rows(connection: sqlite3.Connection, query: str) -> Iterator[Row]:
@@ -74,8 +82,8 @@ def _rows(connection: sqlite3.Connection, query: str) -> Iterator[Row]:
 
 def _parcel(reader: Reader, row: Row, recipients: Sequence[Row]) -> Parcel | None:
     try:
-        message, facts, size, received, expires, event = row
-        pieces = list(reader.pieces(message, size))
+        message, facts, size, received, expires, event, digest = row
+        pieces = list(reader.pieces(message, size, digest=digest))
         readable = [_recipient(one) for one in recipients]
         if not readable:
             return None

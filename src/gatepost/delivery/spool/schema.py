@@ -2,7 +2,7 @@
 
 `message` is the envelope, one row a message; `content` its octets in pieces, numbered from
 `message.id << CHUNK_BITS`; `recipient` who is still to have it; `destination` where there may be
-work, and not before when.
+work, and not before when. `message.digest` is the CRC-32 of the octets, NULL if version 1 put them.
 
 A recipient is queued while `due` (seconds since the epoch) is set and held while it is NULL.
 `message.event` is when something has to happen even without an attempt: the delay notice, or the
@@ -54,8 +54,10 @@ CREATE TABLE destination (
 CREATE INDEX destination_due ON destination (due);
 """
 
+_DIGEST = "ALTER TABLE message ADD COLUMN digest INTEGER"
+
 # The statements that make version N + 1 of version N, by N. An empty file is version 0.
-UPGRADES = (_TABLES,)
+UPGRADES = (_TABLES, _DIGEST)
 VERSION = len(UPGRADES)
 
 
@@ -72,6 +74,12 @@ def upgrade(connection: sqlite3.Connection) -> None:
         connection.rollback()
         raise
     connection.commit()
+
+
+def has_digests(connection: sqlite3.Connection) -> bool:
+    """Whether messages have digests in a file that may be of an earlier version."""
+    columns = connection.execute("PRAGMA table_info(message)")
+    return any(name == "digest" for _, name, *_ in columns)
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:

@@ -9,9 +9,10 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Protocol
+from zlib import crc32
 
 from gatepost.delivery.spool import records
-from gatepost.delivery.spool.content import stored_size
+from gatepost.delivery.spool.content import DamagedError, check, stored_size
 from gatepost.delivery.spool.marks import Marks
 from gatepost.delivery.spool.records import QueuedRecipient, Work
 from gatepost.delivery.spool.schema import CHUNK_BITS
@@ -125,7 +126,10 @@ def read_work(
 def read_message(connection: sqlite3.Connection, message: int, rows: Sequence[Row]) -> Work:
     """Return a message for the recipients of these rows; raises `Damage`."""
     try:
-        facts, size, received, expires, event = _envelope(connection, message)
+        facts, size, received, expires, event, digest = _envelope(connection, message)
+        first = _first_piece(connection, message)
+        if len(first) == size:
+            check(crc32(first), digest)
         return Work(
             message=message,
             facts=records.decode_message(facts),
@@ -135,15 +139,16 @@ def read_message(connection: sqlite3.Connection, message: int, rows: Sequence[Ro
             event=event,
             destination=rows[0][2],
             recipients=[_recipient(row) for row in rows],
-            first=_first_piece(connection, message),
+            first=first,
+            digest=digest,
         )
-    except (ValueError, TypeError) as error:  # msgspec's are ValueErrors
+    except (ValueError, TypeError, DamagedError) as error:  # msgspec's are ValueErrors
         raise Damage(message, rows, str(error)) from error
 
 
 def _envelope(connection: sqlite3.Connection, message: int) -> Row:
     row: Row | None = connection.execute(
-        "SELECT facts, size, received, expires, event FROM message WHERE id = ?", (message,)
+        "SELECT facts, size, received, expires, event, digest FROM message WHERE id = ?", (message,)
     ).fetchone()
     if row is None:
         raise ValueError("its envelope is gone")
