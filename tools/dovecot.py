@@ -15,23 +15,20 @@ one of pytest's, where the account that mail belongs to may not go.
 
 from __future__ import annotations
 
-import functools
 import grp
 import os
 import pwd
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import peers
+from tools import mounts
 from tools.daemon import HOST, free_port, greeting
 
 # Accounts that every Debian has: who the mail belongs to, and who is nobody at all.
 OWNER, STRANGER = "nobody", "daemon"
-OVERLAY = 'mount -t overlay overlay -o lowerdir="$0":/usr /usr && exec "$@"'
 
 CONFIG = """\
 base_dir = {folder}/run
@@ -80,21 +77,9 @@ class Dovecot:
         return (self.folder / "log").read_text(errors="replace")
 
 
-@functools.cache
 def why_not() -> str:
     """Return why Dovecot cannot be run here, "" if it can."""
-    if os.geteuid():
-        return "dovecot is missing: it needs root"
-    if missing := peers.missing(["dovecot"]):
-        return f"dovecot is missing: {missing['dovecot']}"
-    try:
-        done = subprocess.run(
-            _argv("true"), capture_output=True, stdin=subprocess.DEVNULL, check=False
-        )
-    except OSError as error:
-        return f"dovecot is missing: {error}"
-    said = done.stderr.decode(errors="replace").strip()
-    return f"dovecot is missing: no overlay mount: {said}" if done.returncode else ""
+    return mounts.why_not("dovecot")
 
 
 @contextmanager
@@ -104,26 +89,14 @@ def running(extra: str = "") -> Iterator[Dovecot]:
     `extra` is added to its configuration, where it may replace what is there. Raises
     `peers.UnavailableError` when it cannot be had, `RuntimeError` when it does not start.
     """
-    if why := why_not():
-        raise peers.UnavailableError(why)
+    package = mounts.unpacked("dovecot")
     with tempfile.TemporaryDirectory(prefix="dovecot-", ignore_cleanup_errors=True) as name:
         folder, port = Path(name), free_port()
         _lay_out(folder, port, extra)
-        argv = _argv("/usr/sbin/dovecot", "-F", "-c", str(folder / "dovecot.conf"))
-        with greeting(argv, _command().env, folder / "log", port):
+        program = ["/usr/sbin/dovecot", "-F", "-c", str(folder / "dovecot.conf")]
+        argv = mounts.argv(*program, over={"/usr": package.folder / "usr"})
+        with greeting(argv, package.env, folder / "log", port):
             yield Dovecot(folder, port)
-
-
-def _command() -> peers.Command:
-    command = peers.find("dovecot")
-    assert command is not None
-    return command
-
-
-def _argv(*program: str) -> list[str]:
-    """Return what runs a program where Dovecot's package lies over /usr."""
-    usr = Path(_command().prefix[0]).parents[1]
-    return ["unshare", "--mount", "sh", "-c", OVERLAY, str(usr), *program]
 
 
 def _lay_out(folder: Path, port: int, extra: str) -> None:

@@ -203,6 +203,8 @@ def npm(folder: Path, packages: Sequence[str]) -> str:
 SOURCES: Mapping[str, Source] = {
     "postfix": Source(debian, ("postfix",)),
     "dovecot": Source(debian, ("dovecot-core", "dovecot-lmtpd")),
+    "exim": Source(debian, ("exim4-daemon-light",)),
+    "opensmtpd": Source(debian, ("opensmtpd",)),
     "swaks": Source(debian, ("swaks", "libnet-ssleay-perl")),
     "curl": Source(debian, ("curl",)),
     "haproxy": Source(debian, ("haproxy",)),
@@ -254,6 +256,19 @@ PROGRAMS: Mapping[str, Program] = {
         path="usr/sbin/dovecot",
         probe_says=".",
         variables=(("LD_LIBRARY_PATH", "usr/lib/dovecot:usr/lib/*-linux-gnu*:lib/*-linux-gnu*"),),
+    ),
+    "exim": Program(  # run by tools/exim.py; by itself it only misses its account
+        source="exim",
+        path="usr/sbin/exim4",
+        probe=("-bV",),
+        variables=_LIBRARIES,
+    ),
+    "opensmtpd": Program(  # asked for its version only: tools/opensmtpd.py runs it
+        source="opensmtpd",
+        path="usr/sbin/smtpd",
+        probe=("-h",),
+        probe_says="version: OpenSMTPD",
+        variables=_LIBRARIES,
     ),
     "swaks": Program(
         source="swaks",

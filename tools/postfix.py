@@ -115,6 +115,11 @@ class Postfix:
         field = f"\nDelivered-To: {recipient}\n".encode()
         return [mail for mail in self.delivered() if field in mail]
 
+    def is_idle(self) -> bool:
+        """Say whether everything that it has taken is delivered."""
+        queues = [self.folder / "queue" / name for name in ("maildrop", "incoming", "active")]
+        return not any(file.is_file() for queue in queues for file in queue.rglob("*"))
+
     def log(self) -> str:
         """Return what it has logged so far."""
         return (self.folder / "log").read_text(errors="replace")

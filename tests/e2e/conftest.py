@@ -3,6 +3,7 @@
 import contextlib
 
 import pytest
+from tests.e2e import server as e2e
 from tests.e2e.server import IMPURE, Server
 
 
@@ -17,6 +18,24 @@ def serving(folder, extra="", **settings):
     finally:
         server.kill()
     assert not [mail for mail in server.delivered() if IMPURE.search(mail)]
+
+
+@contextlib.contextmanager
+def relaying(folder, *routes):
+    """Run a server that has these routes instead of its own; see `relay`."""
+    before, _, _ = e2e.CONFIG.partition("[[route]]")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(e2e, "CONFIG", before)
+        with serving(folder, "\n".join(routes)) as running:
+            yield running
+
+
+def relay(port, client, mode="direct", recipients="*"):
+    """Return a route to a port of this machine; `client` are its options."""
+    return (
+        f'[[route]]\nfor = ["{recipients}"]\nto = "smtp://127.0.0.1:{port}"\n'
+        f'client = {{ {client} }}\nmode = "{mode}"\n'
+    )
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ import struct
 from tests.e2e.server import PATIENCE
 from tests.net import authority
 
+SMUGGLER = "evil@client.example"  # the reverse-path of what is smuggled
+
 
 class Raw:
     """One connection, greeted; use it as a context manager."""
@@ -78,6 +80,19 @@ class Raw:
 def envelope(*recipients, sender="sender@client.example"):
     """Return the commands that begin a transaction."""
     return [f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{recipient}>" for recipient in recipients)]
+
+
+def second_message(box):
+    """Return the commands and content that are to be smuggled in a message."""
+    lines = [
+        *envelope(box, sender=SMUGGLER),
+        "DATA",
+        "Subject: SMUGGLED",
+        "",
+        "x",
+        ".",
+    ]
+    return b"".join(line.encode() + b"\r\n" for line in lines)
 
 
 def stuffed(content):

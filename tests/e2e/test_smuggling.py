@@ -8,7 +8,7 @@ import re
 import pytest
 from tests.e2e.clients import Letter, python
 from tests.e2e.conftest import serving
-from tests.e2e.raw import Raw, codes, envelope
+from tests.e2e.raw import Raw, codes, envelope, second_message
 from tests.e2e.server import IMPURE, LIMIT
 from tests.vectors import SMUGGLING
 
@@ -33,19 +33,6 @@ BEFORE = {
     "start": b"",
     "dots": b"Subject: a\r\n\r\n..x\r\n...",
 }
-
-
-def second_message(box):
-    """Return the commands and content that are to be smuggled."""
-    lines = [
-        *envelope(box, sender="evil@client.example"),
-        "DATA",
-        "Subject: SMUGGLED",
-        "",
-        "x",
-        ".",
-    ]
-    return b"".join(line.encode() + b"\r\n" for line in lines)
 
 
 @pytest.fixture(scope="module", params=["none", "starttls", "implicit"])
