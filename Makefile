@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test bench soak crash format clean
+.PHONY: run test bench soak crash power format clean
 
 run: $(VENV)/.ready-run ## serve on 127.0.0.1:2525 from the demo folder
 	@$(BIN)/python tools/demo.py
@@ -20,6 +20,9 @@ soak: $(VENV)/.ready-dev ## a minute under attack, workers killed and replaced, 
 
 crash: $(VENV)/.ready-dev ## kill everything under load, again and again, and look for what was lost
 	@$(BIN)/python -m endurance.crash $(ARGS)
+
+power: $(VENV)/.ready-dev ## cut the power under load, again and again, and look for what was lost; root only
+	@$(BIN)/python -m endurance.power $(ARGS)
 
 format: $(VENV)/.ready-dev
 	$(BIN)/ruff format .

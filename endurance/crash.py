@@ -35,11 +35,12 @@ from endurance.senders import Crowd, send_all
 from endurance.subject import Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 GATEWAY = """\
 [server]
 hostname = "gateway.example"
+data_dir = "{data}"
 workers = 2
 stop_timeout = "5s"
 
@@ -57,13 +58,15 @@ retry = ["1s", "2s"]
 
 [[route]]
 for = ["*"]
-to = "smtp://127.0.0.1:{downstream}"
-mode = "{mode}"
-client = {{ tls = "none", verify = false }}
-{more}
+{route}
 
 [log]
 level = "warning"
+"""
+QUEUED = """\
+to = "smtp://127.0.0.1:{downstream}"
+mode = "queue"
+client = {{ tls = "none", verify = false }}
 """
 DOWNSTREAM = """\
 [server]
@@ -86,7 +89,12 @@ to = "maildir:mail/{{local}}"
 [log]
 level = "error"
 """
-MODES = ("queue", "direct", "fallback")
+_DIRECT = QUEUED.replace('"queue"', '"direct"')
+MODES = {
+    "queue": QUEUED,
+    "direct": _DIRECT,
+    "fallback": _DIRECT + 'fallback = "queue"\n',
+}
 # How long the queue is given to empty in the end, in seconds.
 EMPTYING = 120.0
 # What a gateway had sent when it was killed is still taken for so long, in seconds: it is in the
@@ -195,8 +203,8 @@ def crash(folder: Path, mode: str, chosen: argparse.Namespace) -> Crash:
     """Run all rounds with a route of this mode, and let the queue empty."""
     kills, chance = Kills(), random.Random(chosen.seed)
     with (
-        _downstream(folder) as downstream,
-        _gateway(folder, downstream.port, mode) as gateway,
+        downstream_in(folder) as downstream,
+        gateway_in(folder, MODES[mode].format(downstream=downstream.port)) as gateway,
         ProcessPoolExecutor(1, mp_context=get_context("spawn")) as others,
     ):
         scene = Scene(gateway, downstream)
@@ -210,25 +218,24 @@ def crash(folder: Path, mode: str, chosen: argparse.Namespace) -> Crash:
             kills.note(kind)
             accident(scene, chance)
         outcomes = good.result()
-        return Crash(outcomes, kills, _empty(gateway), arrivals_in(downstream.folder / "mail"))
+        return Crash(outcomes, kills, emptied(gateway), _arrivals(downstream))
 
 
-def _downstream(folder: Path) -> Subject:
+def downstream_in(folder: Path) -> Subject:
+    """Return a server with Maildirs in `mail` of its folder."""
     place = folder / "downstream"
     place.mkdir()
     return Subject(place, DOWNSTREAM.format(port=free_port()))
 
 
-def _gateway(folder: Path, downstream: int, mode: str) -> Subject:
+def gateway_in(folder: Path, route: str, data: str = "var") -> Subject:
+    """Return a gateway with this route and data_dir."""
     place = folder / "gateway"
     place.mkdir()
-    more = 'fallback = "queue"' if mode == "fallback" else ""
-    plain = "direct" if mode == "fallback" else mode
-    config = GATEWAY.format(port=free_port(), downstream=downstream, mode=plain, more=more)
-    return Subject(place, config)
+    return Subject(place, GATEWAY.format(port=free_port(), route=route, data=data))
 
 
-def _empty(gateway: Subject) -> int:
+def emptied(gateway: Subject) -> int:
     """Wait until the queue is empty, or long enough; return how many messages are left in it."""
     deadline = time.monotonic() + EMPTYING
     while (left := spooled(gateway)) and time.monotonic() < deadline:
@@ -243,10 +250,14 @@ def spooled(gateway: Subject) -> list[str]:
     return [str(one["message"]) for one in json.loads(listed.stdout)]
 
 
-def arrivals_in(folder: Path) -> Mapping[str, list[float]]:
-    """Return for each token when its copies arrived, in order: Maildir names begin with it."""
+def _arrivals(downstream: Subject) -> Mapping[str, list[float]]:
+    return arrivals(downstream.folder.glob("mail/*/new/*"))
+
+
+def arrivals(files: Iterable[Path]) -> Mapping[str, list[float]]:
+    """Return for each token when its copies arrived, in order: names of messages begin with it."""
     found: dict[str, list[float]] = defaultdict(list)
-    for file in folder.glob("*/new/*"):
+    for file in files:
         seconds, rest = file.name.split(".", 1)
         micros = rest[1:].split("P", 1)[0]
         found[token_of(file.read_bytes())].append(int(seconds) + int(micros) / 1e6)

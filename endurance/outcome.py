@@ -18,16 +18,27 @@ if TYPE_CHECKING:
 Answer = Literal["accepted", "refused", "unanswered"]
 
 MARK = "Message-Token"
+SIZE = "Message-Size"
 _TOKEN = re.compile(rf"^{MARK}: ([a-z0-9.-]+)\r?$", re.MULTILINE)
+_SIZE = re.compile(rb"^%b: ([0-9]+)\r?$" % SIZE.encode(), re.MULTILINE)
 
 
 class Outcome(NamedTuple):
-    """One message: its token, what came of it, the reply's code, the seconds until then."""
+    """One message: its token, what came of it, the reply's code, the seconds until then.
+
+    `at` is when that was (time.time()).
+    """
 
     token: str
     answer: Answer
     code: int
     seconds: float
+    at: float = 0.0
+
+    @property
+    def begun(self) -> float:
+        """When it began to be sent."""
+        return self.at - self.seconds
 
 
 @dataclass(frozen=True)
@@ -78,10 +89,15 @@ def arrived_in(folders: Iterable[Path]) -> Counter[str]:
 
 
 def token_of(content: bytes) -> str:
-    """Return the token a message carries; the beginning of its text where it has none."""
-    text = content[:4096].decode("latin-1")
-    found = _TOKEN.search(text)
-    return found[1] if found else f"without token: {text[:80]!r}"
+    """Return the token a message carries; what is wrong with it if it has none or is not whole."""
+    head, _, body = content.partition(b"\r\n\r\n")
+    text = head.decode("latin-1")
+    found, size = _TOKEN.search(text), _SIZE.search(head)
+    if not found:
+        return f"without token: {text[:80]!r}"
+    if size and int(size[1]) != len(body):
+        return f"cut to {len(body)} octets: {found[1]}"
+    return found[1]
 
 
 def percentile(outcomes: Iterable[Outcome], share: float) -> float:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from endurance.outcome import MARK, Outcome, answer_of
+from endurance.outcome import MARK, SIZE, Outcome, answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,13 +104,15 @@ class Sender:
         self._note(token, 250, begun)
 
     def _note(self, token: str, code: int, begun: float) -> None:
-        self.outcomes.append(Outcome(token, answer_of(code), code, time.monotonic() - begun))
+        seconds = time.monotonic() - begun
+        self.outcomes.append(Outcome(token, answer_of(code), code, seconds, time.time()))
 
     def _content(self, token: str) -> bytes:
         size = self.chance.choice(_SIZES)
         line = b"An ordinary line of an ordinary message, as long as they are.\r\n"
-        head = f"From: good@good.example\r\nSubject: hello\r\n{MARK}: {token}\r\n\r\n"
-        return head.encode() + line * (size // len(line))
+        body = line * (size // len(line))
+        head = f"From: good@good.example\r\n{MARK}: {token}\r\n{SIZE}: {len(body)}\r\n\r\n"
+        return head.encode() + body
 
 
 def send_all(crowd: Crowd) -> list[Outcome]:

@@ -25,11 +25,13 @@ READY = re.compile(rb"^gatepost: ready .*?\bsmtp=127\.0\.0\.1:(\d+)", re.MULTILI
 class Subject:
     """A server that serves as `config` says, which is written to `folder`; `port` once it runs.
 
-    It can be killed and started again: `port` changes unless the configuration names one.
+    It can be killed and started again: `port` changes unless the configuration names one. `env` is
+    added to its environment.
     """
 
     def __init__(self, folder: Path, config: str) -> None:
         self.folder = folder
+        self.env: dict[str, str] = {}
         self.file = folder / "gatepost.toml"
         self.file.write_text(config)
         self.port = 0
@@ -42,6 +44,7 @@ class Subject:
         with log.open("ab") as output:
             self._child = subprocess.Popen(
                 [str(GATEPOST), "serve", "-c", str(self.file)],
+                env=os.environ | self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -3,7 +3,16 @@
 from collections import Counter
 
 import pytest
-from endurance.outcome import MARK, Outcome, answer_of, arrived_in, judge, percentile
+from endurance.outcome import (
+    MARK,
+    SIZE,
+    Outcome,
+    answer_of,
+    arrived_in,
+    judge,
+    percentile,
+    token_of,
+)
 
 OUTCOMES = [
     Outcome("a", "accepted", 250, 0.1),
@@ -40,6 +49,12 @@ def test_tokens_are_counted_in_maildirs(tmp_path):
     arrived = arrived_in([tmp_path / "box"])
     assert arrived["t"] == 2
     assert [one for one in arrived if one.startswith("without token: 'Smuggled")]
+
+
+@pytest.mark.parametrize(("body", "token"), [(b"12345", "t"), (b"123", "cut to 3 octets: t")])
+def test_a_message_that_says_its_size_has_to_be_whole(body, token):
+    head = f"{MARK}: t\r\n{SIZE}: 5\r\n\r\n"
+    assert token_of(head.encode() + body) == token
 
 
 def test_answers_by_code():
