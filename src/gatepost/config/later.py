@@ -36,10 +36,6 @@ LATER = (
         lambda value: value == DEFAULT_KEEP,
         "the ledger is not available yet, expected no [ledger]",
     ),
-    *(
-        Later(f"route[].maildir.{key}", lambda value: not value, "not available yet, expected none")
-        for key in ("quota", "quota_messages")
-    ),
 )
 
 _ROWS = {row.key: row for row in LATER}

@@ -12,9 +12,14 @@ from gatepost.model.message import Message
 TRY_AGAIN = "The message could not be stored, please try again later"
 
 
+def octets(message: Message) -> int:
+    """Return the size of the message with the header fields added on the way."""
+    return sum(map(len, message.added)) + message.size
+
+
 def whole(message: Message) -> Iterator[bytes]:
     """Yield the message in pieces; raises `DeliveryError` at the end if they are not all of it."""
-    expected = sum(map(len, message.added)) + message.size
+    expected = octets(message)
     found = 0
     for piece in message:
         found += len(piece)

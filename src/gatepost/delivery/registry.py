@@ -14,6 +14,7 @@ from gatepost.delivery.capture import Capture
 from gatepost.delivery.content import with_lf
 from gatepost.delivery.discard import Discard
 from gatepost.delivery.maildir import Maildir
+from gatepost.delivery.maildirsize import Limits
 from gatepost.delivery.pipe import LineEnds, Pipe
 from gatepost.delivery.program import Programs
 from gatepost.delivery.qmail_queue import QmailQueue
@@ -42,7 +43,13 @@ class Wanted(NamedTuple):
 
 def _maildir(wanted: Wanted) -> Target:
     options = wanted.route.maildir
-    return Maildir(wanted.rest, base=wanted.base, hostname=wanted.hostname, inner=options.folder)
+    return Maildir(
+        wanted.rest,
+        base=wanted.base,
+        hostname=wanted.hostname,
+        inner=options.folder,
+        limits=Limits(options.quota, options.quota_messages),
+    )
 
 
 LINE_ENDS: dict[str, LineEnds] = {"lf": with_lf, "crlf": iter}

@@ -1,0 +1,201 @@
+"""The file `maildirsize` of a Maildir: how much it may hold, and how much it does.
+
+The format is Maildir++'s (https://www.courier-mta.org/imap/README.maildirquota.html). The first
+line is the definition, `1000000S,100C` for octets and messages; the sum of all others, `SIZE COUNT`
+each, is what the Maildir holds. Whoever adds or removes a message appends a line, in one write that
+the system puts at the end: so Courier, Dovecot and we share it without a lock.
+
+Trusts nothing: the file may be anybody's work. Security: it is read only if it is a file with one
+name, never through a symbolic link, and no more than MAX_OCTETS of it; opening it waits for
+nothing. What is not in the format counts as no file at all.
+"""
+
+import errno
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from gatepost.delivery.durable import FILE_MODE, naming
+
+NAME = "maildirsize"
+# Maildir++: a file of this size is to be written anew.
+MAX_OCTETS = 5120
+
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# Nothing there; a symbolic link; a socket, or a device that is not there.
+_NO_FILE = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENODEV)
+
+# 18 digits: the sum of a whole file of those is within the 64 bits that other programs have.
+_LIMIT = re.compile(rb"(\d{1,18})([SC])")
+_LINES = re.compile(rb"(?:[ \t]*-?\d{1,18}[ \t]+-?\d{1,18}[ \t]*\n)+")
+
+
+class Limits(NamedTuple):
+    """How much a Maildir may hold, in octets and in messages; 0 is no limit."""
+
+    octets: int = 0
+    messages: int = 0
+
+    def definition(self) -> bytes:
+        """Return the first line, without its end."""
+        parts = ((b"%dS", self.octets), (b"%dC", self.messages))
+        return b",".join(form % limit for form, limit in parts if limit)
+
+
+class Usage(NamedTuple):
+    """How much a Maildir holds, or how much more or less it is to hold."""
+
+    octets: int
+    messages: int
+
+    def plus(self, other: "Usage") -> "Usage":
+        """Return the sum."""
+        return Usage(self.octets + other.octets, self.messages + other.messages)
+
+    def negative(self) -> "Usage":
+        """Return what takes this away again."""
+        return Usage(-self.octets, -self.messages)
+
+    def within(self, limits: Limits) -> bool:
+        """Return whether it is not too much."""
+        return all(used <= limit or not limit for used, limit in zip(self, limits, strict=True))
+
+    def line(self) -> bytes:
+        """Return the line that says so."""
+        return b"%d %d\n" % self
+
+
+class Contents(NamedTuple):
+    """What a file says: the sum of its lines, and how many they are."""
+
+    limits: Limits
+    usage: Usage
+    lines: int
+
+
+class Entry(NamedTuple):
+    """A line that was appended: the inode of the file, where in it the line begins, the line."""
+
+    inode: int
+    start: int
+    line: bytes
+
+
+class Ledger(NamedTuple):
+    """A file that is open: what it said then, in how many octets, how many seconds ago.
+
+    Methods raise OSError.
+    """
+
+    path: Path
+    descriptor: int
+    inode: int
+    contents: Contents
+    size: int
+    age: float
+
+    def append(self, change: Usage) -> Entry:
+        """Append a line."""
+        line = change.line()
+        with naming(self.path):
+            if os.write(self.descriptor, line) != len(line):
+                # What is there now is not in the format: whoever comes next counts anew.
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            end = os.lseek(self.descriptor, 0, os.SEEK_CUR)
+        return Entry(self.inode, end - len(line), line)
+
+    def before(self, entry: Entry) -> Usage:
+        """Return the sum of the lines before one that was appended here, whoever wrote them."""
+        if entry.start == self.size:
+            return self.contents.usage
+        said = parse(os.pread(self.descriptor, min(entry.start, MAX_OCTETS), 0))
+        return (said or self.contents).usage
+
+    def holds(self, entry: Entry) -> bool:
+        """Return whether a line is still where it was; it is not once the file is written anew."""
+        if entry.inode != self.inode:
+            return False
+        return os.pread(self.descriptor, len(entry.line), entry.start) == entry.line
+
+
+def parse(content: bytes) -> Contents | None:
+    """Return what a file's whole content says; None where it is of no use."""
+    definition, _, lines = content.partition(b"\n")
+    limits = _parse_definition(definition)
+    if len(content) >= MAX_OCTETS or limits is None or not _LINES.fullmatch(lines):
+        return None
+    numbers = [int(word) for word in lines.split()]
+    usage = Usage(sum(numbers[::2]), sum(numbers[1::2]))
+    return Contents(limits, usage, lines.count(b"\n")) if min(usage) >= 0 else None
+
+
+def _parse_definition(definition: bytes) -> Limits | None:
+    matches = [_LIMIT.fullmatch(part.strip()) for part in definition.split(b",")]
+    found = {match[2]: int(match[1]) for match in matches if match}
+    if len(found) < len(matches):
+        return None
+    return Limits(found.get(b"S", 0), found.get(b"C", 0))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Ledger | None]:
+    """Open a file for as long as the `with`; None where none is of use. Raises OSError."""
+    descriptor = _open(path)
+    if descriptor is None:
+        yield None
+        return
+    try:
+        yield _read(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int | None:
+    try:
+        return os.open(path, _FLAGS)
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
+    return None
+
+
+def _read(path: Path, descriptor: int) -> Ledger | None:
+    with naming(path):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+            return None
+        found = os.pread(descriptor, MAX_OCTETS, 0)
+    contents = parse(found)
+    if contents is None:
+        return None
+    age = time.time() - status.st_mtime
+    return Ledger(path, descriptor, status.st_ino, contents, len(found), age)
+
+
+@contextmanager
+def written(path: Path, draft: Path, limits: Limits, usage: Usage) -> Iterator[Ledger]:
+    """Write the file anew, and have it open for as long as the `with`. Raises OSError.
+
+    `draft` is a free name on the same file system. Nothing is fsynced: what a power cut leaves half
+    done is of no use, and counted anew.
+    """
+    content = limits.definition() + b"\n" + usage.line()
+    descriptor = os.open(draft, _FLAGS | os.O_CREAT | os.O_EXCL, FILE_MODE)
+    try:
+        try:
+            with naming(draft):
+                inode = os.fstat(descriptor).st_ino
+                os.write(descriptor, content)
+            draft.rename(path)
+        except OSError:
+            with suppress(OSError):
+                draft.unlink()
+            raise
+        yield Ledger(path, descriptor, inode, Contents(limits, usage, 1), len(content), 0.0)
+    finally:
+        os.close(descriptor)

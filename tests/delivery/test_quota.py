@@ -1,0 +1,499 @@
+"""Full mailboxes: who is refused, what is counted, and what is left when something goes wrong."""
+
+import asyncio
+import errno
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tests.delivery.contract import Contract
+from tests.delivery.samples import delivery, message, recipient
+
+from gatepost.delivery import quota as quota_module
+from gatepost.delivery.maildir import Maildir
+from gatepost.delivery.maildirsize import Ledger, Limits, Usage, parse
+from gatepost.delivery.names import UniqueNames
+from gatepost.delivery.quota import BELIEVED, OverQuotaError, Quota
+from gatepost.delivery.tally import tally
+from gatepost.delivery.target import DeliveryError
+
+ROOT = Path(__file__).parents[2]
+HOST = "mx.example.com"
+TRACE = len("Return-Path: <sender@example.net>\r\n")
+ANN, BOB = recipient("ann@example.com"), recipient("bob@example.com")
+FULL = "452 4.2.2 The mailbox is full, please try again later"
+TOO_LARGE = "552 5.2.3 The message is larger than the whole mailbox may be"
+
+
+def maildir(base, octets=0, messages=0, **options):
+    limits = Limits(octets, messages)
+    return Maildir("{local}", base=base, hostname=HOST, limits=limits, **options)
+
+
+def deliver(target, *people, size=100):
+    """Deliver a message that takes `size` octets on disk."""
+    what = delivery(*people, of=message(b"x" * (size - TRACE)))
+    return asyncio.run(target.deliver(what)) or {}
+
+
+def replies(failures):
+    return {str(one.address): str(error.reply) for one, error in failures.items()}
+
+
+def said(root):
+    return parse((root / "maildirsize").read_bytes())
+
+
+def kept(root):
+    return sorted(path for path in root.rglob("*") if path.parent.name in ("new", "cur"))
+
+
+@pytest.fixture
+def ann(tmp_path):
+    return tmp_path / "ann"
+
+
+@pytest.fixture
+def names():
+    return UniqueNames(HOST)
+
+
+@pytest.fixture
+def root(ann):
+    """A Maildir with no messages and no `maildirsize`."""
+    for name in ("tmp", "new", "cur"):
+        (ann / name).mkdir(parents=True)
+    return ann
+
+
+class TestContract(Contract):
+    """A quota changes nothing as long as there is room."""
+
+    def target(self, base):
+        return Maildir(
+            "mail/{domain}/{local}",
+            base=base,
+            hostname=HOST,
+            limits=Limits(10**9, 1000),
+        )
+
+    def kept(self, base):
+        paths = (path for path in base.rglob("*") if path.parent.name in ("tmp", "new"))
+        found = [path.read_bytes() for path in sorted(paths)]
+        return [content.partition(b"\r\n")[2] for content in found]
+
+
+# --- who is refused
+
+
+def test_a_mailbox_takes_what_it_has_room_for(tmp_path, ann):
+    target = maildir(tmp_path, octets=300)
+    for _ in range(3):
+        assert deliver(target, ANN, size=100) == {}
+    assert replies(deliver(target, ANN, size=1 + TRACE)) == {"ann@example.com": FULL}
+    assert tally(ann) == said(ann).usage == Usage(300, 3)
+
+
+def test_a_mailbox_takes_as_many_messages_as_it_may(tmp_path, ann):
+    target = maildir(tmp_path, messages=2)
+    assert [len(deliver(target, ANN)) for _ in range(4)] == [0, 0, 1, 1]
+    assert said(ann).usage == Usage(200, 2)
+
+
+def test_why_one_is_full_is_in_the_log(tmp_path, ann):
+    target = maildir(tmp_path, octets=150, messages=7)
+    deliver(target, ANN)
+    (error,) = deliver(target, ANN).values()
+    assert not error.permanent
+    assert error.answered  # no reason to leave the other mailboxes alone
+    assert error.detail == (
+        f"maildir: {ann} may hold 150S,7C, found 100 octets in 1 messages, 100 more do not fit"
+    )
+
+
+def test_a_message_larger_than_any_mailbox_is_refused_for_good(tmp_path, ann):
+    (error,) = deliver(maildir(tmp_path, octets=1000), ANN, size=1001).values()
+    assert error.permanent
+    assert str(error.reply) == TOO_LARGE
+    assert error.detail == f"maildir: {ann} may hold 1000S, found a message of 1001 octets"
+    assert not (ann / "maildirsize").exists()  # nothing was counted for it
+
+
+def test_the_others_get_their_mail(tmp_path, ann):
+    target = maildir(tmp_path, messages=1)
+    deliver(target, ANN)
+    tagged = recipient("ann+x@example.com", "ann")
+    failures = deliver(target, ANN, BOB, tagged)
+    assert replies(failures) == {"ann@example.com": FULL, "ann+x@example.com": FULL}
+    assert len(kept(ann)) == len(kept(tmp_path / "bob")) == 1
+
+
+def test_recipients_of_one_folder_take_room_once(tmp_path, ann):
+    target = maildir(tmp_path, messages=1)
+    assert deliver(target, ANN, recipient("ann+x@example.com", "ann")) == {}
+    assert said(ann).usage == Usage(100, 1)
+
+
+def test_header_fields_added_on_the_way_count(tmp_path, ann):
+    made = message(b"\r\nHello\r\n")
+    made.add_header("X-Long", "x" * 100)
+    asyncio.run(maildir(tmp_path, octets=1000).deliver(delivery(ANN, of=made)))
+    (path,) = kept(ann)
+    assert said(ann).usage.octets == path.stat().st_size
+    assert path.name.endswith(f",S={path.stat().st_size}")
+
+
+def test_names_say_the_size_without_a_quota_too(tmp_path, ann):
+    deliver(Maildir("{local}", base=tmp_path, hostname=HOST), ANN, size=123)
+    (path,) = kept(ann)
+    assert path.name.endswith(f".{HOST},S=123")
+    assert not (ann / "maildirsize").exists()
+
+
+def test_a_folder_inside_counts_for_the_whole(tmp_path, ann):
+    deliver(maildir(tmp_path, messages=2), ANN)
+    junk = maildir(tmp_path, messages=2, inner=".Junk")
+    assert [len(deliver(junk, ANN)) for _ in range(2)] == [0, 1]
+    assert tally(ann) == said(ann).usage == Usage(200, 2)
+    assert not (ann / ".Junk/maildirsize").exists()
+
+
+def test_no_quota_for_what_does_not_count(tmp_path):
+    with pytest.raises(ValueError, match=r"expected no quota: Maildir\+\+ does not count \.Trash"):
+        maildir(tmp_path, messages=1, inner=".Trash")
+    maildir(tmp_path, inner=".Trash")
+
+
+def test_a_disk_that_is_full_is_no_full_mailbox(tmp_path, ann, monkeypatch):
+    target = maildir(tmp_path, messages=10)
+    deliver(target, ANN)
+    real = os.write
+
+    def write(descriptor, octets):
+        if octets == b"100 1\n":
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+        return real(descriptor, octets)
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(DeliveryError) as caught:
+        deliver(target, ANN)
+    assert caught.value.reply is None
+    size = ann / "maildirsize"
+    assert caught.value.detail == f"maildir: [Errno 122] Disk quota exceeded: '{size}'"
+
+
+def test_a_line_of_which_only_a_part_is_written(tmp_path, ann, monkeypatch):
+    target = maildir(tmp_path, messages=10)
+    deliver(target, ANN)
+    real = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda descriptor, octets: real(descriptor, octets[:3]))
+        with pytest.raises(DeliveryError, match="No space left on device"):
+            deliver(target, ANN)
+    assert said(ann) is None
+    assert deliver(target, ANN) == {}
+    assert said(ann).usage == Usage(200, 2)
+
+
+# --- when it is counted anew
+
+GARBAGE = {
+    "absent": None,
+    "empty": b"",
+    "another definition": b"99S\n7 7\n",
+    "no lines": b"1000S,10C\n",
+    "not in the format": b"\xff\0 hello",
+    "too long": b"1000S,10C\n" + b"0 0\n" * 1300,
+    "over, with several lines": b"1000S,10C\n900 9\n100 1\n",
+    "below nothing": b"1000S,10C\n-7 -7\n",
+}
+
+
+@pytest.mark.parametrize("content", GARBAGE.values(), ids=GARBAGE)
+def test_counted_anew(tmp_path, root, content):
+    (root / "cur/1.x:2,S").write_bytes(b"x" * 50)
+    if content is not None:
+        (root / "maildirsize").write_bytes(content)
+    assert deliver(maildir(tmp_path, octets=1000, messages=10), ANN) == {}
+    assert (root / "maildirsize").read_bytes() == b"1000S,10C\n50 1\n100 1\n"
+    assert list((root / "tmp").iterdir()) == []
+
+
+def test_an_old_count_that_leaves_no_room_is_not_believed(tmp_path, root):
+    path = root / "maildirsize"
+    target = maildir(tmp_path, messages=10)
+    path.write_bytes(b"10C\n1000 10\n")
+    assert len(deliver(target, ANN)) == 1
+    for age in (1.1 * BELIEVED, -1.1 * BELIEVED):  # a clock that is wrong lasts no longer
+        path.write_bytes(b"10C\n1000 10\n")
+        os.utime(path, (time.time() - age, time.time() - age))
+        assert deliver(target, ANN) == {}
+
+
+def test_a_young_count_is_believed(tmp_path, root, monkeypatch):
+    """A mailbox that is full and gets much mail is not counted for every message."""
+    target = maildir(tmp_path, messages=1)
+    deliver(target, ANN)
+    assert len(deliver(target, ANN)) == 1
+    monkeypatch.setattr(quota_module, "tally", None)
+    for _ in range(5):
+        assert len(deliver(target, ANN)) == 1
+    assert (root / "maildirsize").read_bytes() == b"1C\n100 1\n"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_replaced(tmp_path, root, make):
+    make(root / "maildirsize")
+    assert deliver(maildir(tmp_path, messages=10), ANN) == {}
+    assert (root / "maildirsize").read_bytes() == b"10C\n0 0\n100 1\n"
+
+
+def test_a_folder_in_its_place_defers_the_mail(tmp_path, root):
+    (root / "maildirsize").mkdir()
+    with pytest.raises(DeliveryError) as caught:
+        deliver(maildir(tmp_path, messages=10), ANN)
+    assert caught.value.detail == (f"maildir: [Errno 21] Is a directory: '{root / 'maildirsize'}'")
+    assert kept(root) == []
+
+
+def test_a_maildir_that_changes_while_it_is_counted_is_counted_again(root, names, monkeypatch):
+    arrivals = iter([b"first", b"second"])
+
+    def counted(path):
+        usage = tally(path)
+        if content := next(arrivals, b""):
+            (root / "new" / content.decode()).write_bytes(content)
+            os.utime(root / "new", ns=(0, len(content)))  # whatever the ticks of its clock
+        return usage
+
+    monkeypatch.setattr(quota_module, "tally", counted)
+    Quota(Limits(0, 10), names).reserve(root, 100)
+    assert (root / "maildirsize").read_bytes() == b"10C\n11 2\n100 1\n"
+
+
+def test_one_that_never_keeps_still_is_taken_as_it_is(root, names, monkeypatch):
+    ticks = iter(range(1000))
+    monkeypatch.setattr(quota_module, "stamps", lambda path: next(ticks))
+    Quota(Limits(0, 10), names).reserve(root, 100)
+    assert (root / "maildirsize").read_bytes() == b"10C\n0 0\n100 1\n"
+
+
+# --- taken back, or not
+
+
+def test_a_delivery_taken_back_gives_the_room_back(tmp_path, ann):
+    (tmp_path / "bob").touch()
+    target = maildir(tmp_path, messages=10)
+    deliver(target, ANN)
+    with pytest.raises(DeliveryError, match="Expected a folder"):
+        deliver(target, ANN, BOB)
+    assert (ann / "maildirsize").read_bytes() == b"10C\n0 0\n100 1\n100 1\n-100 -1\n"
+    assert len(kept(ann)) == 1
+
+
+def test_room_that_cannot_be_given_back_is_named(tmp_path, ann, monkeypatch):
+    target = maildir(tmp_path, messages=10)
+    deliver(target, ANN)
+    real = os.write
+
+    def write(descriptor, octets):
+        if octets.startswith(b"-"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(descriptor, octets)
+
+    def rename(self, place):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "write", write)
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(DeliveryError) as caught:
+        deliver(target, ANN)
+    path = ann / "maildirsize"
+    assert caught.value.detail == (
+        "maildir: [Errno 30] Read-only file system;"
+        f" not taken back: [Errno 5] Input/output error: '{path}'"
+    )
+
+
+def test_room_that_a_count_took_away_is_not_given_back_twice(root, names):
+    quota = Quota(Limits(0, 10), names)
+    reservation = quota.reserve(root, 100)
+    with quota.counted(root):
+        pass
+    reservation.release()
+    assert (root / "maildirsize").read_bytes() == b"10C\n0 0\n"
+
+
+def test_a_message_that_a_count_missed_is_counted_once_it_is_there(root, names):
+    quota = Quota(Limits(0, 10), names)
+    reservation = quota.reserve(root, 100)
+    with quota.counted(root):
+        pass
+    (root / "new/1.x,S=100").touch()
+    reservation.keep()
+    assert (root / "maildirsize").read_bytes() == b"10C\n100 1\n"
+
+
+def test_a_message_that_is_counted_is_not_counted_again(root, names, monkeypatch):
+    quota = Quota(Limits(0, 10), names)
+    reservation = quota.reserve(root, 100)
+    monkeypatch.setattr(quota_module, "tally", None)
+    reservation.keep()
+    assert (root / "maildirsize").read_bytes() == b"10C\n0 0\n100 1\n"
+
+
+def test_mail_that_is_there_is_delivered_whatever_becomes_of_the_count(root, names):
+    reservation = Quota(Limits(0, 10), names).reserve(root, 100)
+    (root / "maildirsize").unlink()
+    (root / "maildirsize").mkdir()
+    reservation.keep()
+
+
+def test_whichever_call_fails_room_is_given_back(tmp_path, monkeypatch):
+    for nth in range(1, 1000):
+        base = tmp_path / str(nth)
+        target = maildir(base, octets=250)
+        deliver(target, ANN)
+        with monkeypatch.context() as patch:
+            raised = failing(patch, nth, target)
+        if raised is None:
+            break
+        assert raised.reply is None
+        assert len(kept(base)) == 1
+        assert deliver(target, ANN) == {}  # there is room for one more
+        assert replies(deliver(target, ANN)) == {"ann@example.com": FULL}
+    assert nth > 5
+
+
+def failing(patch, nth, target):
+    """Deliver with the nth of these calls failing; return the error."""
+    calls = iter(range(1, nth))
+
+    def wrap(real):
+        def call(*args, **kwargs):
+            if next(calls, None) is None:
+                patch.undo()
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return real(*args, **kwargs)
+
+        return call
+
+    for name in ("open", "write", "lseek", "fsync", "rename"):
+        patch.setattr(os, name, wrap(getattr(os, name)))
+    try:
+        deliver(target, ANN, BOB)
+    except DeliveryError as error:
+        return error
+    return None
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.delivery import test_quota as t
+Path.rename = lambda self, place: os.kill(os.getpid(), signal.SIGKILL)
+t.deliver(t.maildir(Path(sys.argv[1]), messages=2), t.ANN)
+"""
+
+
+def python(code, *arguments):
+    paths = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+
+
+def test_a_kill_leaves_room_reserved_until_the_next_count(tmp_path, ann):
+    target = maildir(tmp_path, messages=2)
+    deliver(target, ANN)
+    assert python(KILLED, tmp_path).wait() == -9
+    assert said(ann).usage == Usage(200, 2)
+    assert deliver(target, ANN) == {}  # it seemed full, and was counted
+    assert said(ann).usage == Usage(200, 2)
+    assert len(kept(ann)) == 2
+
+
+# --- at the same time
+
+
+def reserved(quota, root):
+    try:
+        return quota.reserve(root, 100)
+    except OverQuotaError:
+        return None
+
+
+def test_of_two_who_race_for_the_last_place_one_gets_it(root, names, monkeypatch):
+    """Both have seen that there is room before either takes it."""
+    (root / "maildirsize").write_bytes(b"10C\n900 9\n")
+    both = threading.Barrier(2)
+    real = Ledger.append
+
+    def append(self, change):
+        if change.messages > 0:
+            both.wait()
+        return real(self, change)
+
+    monkeypatch.setattr(Ledger, "append", append)
+    quota = Quota(Limits(0, 10), names)
+    with ThreadPoolExecutor(2) as pool:
+        racers = [pool.submit(reserved, quota, root) for _ in range(2)]
+        results = [racer.result() for racer in racers]
+    assert sum(one is not None for one in results) == 1
+    assert said(root).usage == Usage(1000, 10)
+
+
+def test_racing_for_a_maildir_that_nobody_has_counted(tmp_path, ann):
+    """Each that is under way while another has all counted may be one too many."""
+    racers, limit = 4, 5
+
+    async def race(target):
+        whats = [delivery(ANN, of=message(b"%d" % number)) for number in range(20)]
+        return await asyncio.gather(*map(target.deliver, whats))
+
+    with ThreadPoolExecutor(racers) as pool:
+        results = asyncio.run(race(maildir(tmp_path, messages=limit, executor=pool)))
+    assert limit <= len(kept(ann)) <= limit + racers - 1
+    assert len(list(filter(None, results))) == 20 - len(kept(ann))
+
+
+RACING = """
+import sys
+from pathlib import Path
+from tests.delivery import test_quota as t
+target = t.maildir(Path(sys.argv[1]), messages=10)
+failed = sum(len(t.deliver(target, t.ANN)) for _ in range(10))
+sys.exit(failed)
+"""
+
+
+def test_processes_that_race(tmp_path, ann):
+    processes = [python(RACING, tmp_path) for _ in range(3)]
+    failed = sum(process.wait() for process in processes)
+    assert 10 <= len(kept(ann)) <= 12
+    assert failed == 30 - len(kept(ann))
+
+
+# --- without a quota
+
+
+def test_nothing_is_read_or_written_for_a_quota_that_is_not_set(tmp_path, ann, monkeypatch):
+    target = Maildir("{local}", base=tmp_path, hostname=HOST)
+    deliver(target, ANN)
+    opened, real = [], os.open
+
+    def watched(path, *args, **kwargs):
+        opened.append(Path(path).name)
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", watched)
+    monkeypatch.setattr(UniqueNames, "next", lambda self: "name")
+    deliver(target, ANN)
+    assert opened == ["name", "new"]
