@@ -98,10 +98,29 @@ def _lock_of(path: Path) -> Path:
 
 
 def set_aside(path: Path, moment: str) -> Path:
-    """Rename a damaged file, and what is beside it, to NAME.damaged-MOMENT; raises OSError."""
+    """Rename a damaged file, and what is beside it, to NAME.damaged-MOMENT.
+
+    Raises OSError, and then has renamed nothing.
+    """
     place = path.with_name(f"{path.name}.damaged-{moment}")
+    try:
+        _rename(path, place)
+        sync_folder(path.parent)
+    except OSError:
+        with suppress(OSError):
+            _rename(place, path)
+        raise
+    return place
+
+
+def put_back(place: Path, path: Path) -> None:
+    """Undo `set_aside`, and forget what has been begun in place of the file; raises OSError."""
+    for begun in (path, *beside(path)):
+        begun.unlink(missing_ok=True)
+    _rename(place, path)
+
+
+def _rename(path: Path, place: Path) -> None:
     for old, new in zip((path, *beside(path)), (place, *beside(place)), strict=True):
         with suppress(FileNotFoundError):
             old.rename(new)
-    sync_folder(path.parent)
-    return place

@@ -1,4 +1,8 @@
-"""Opening a spool file whatever state it is in: one that is damaged gives way to a new one."""
+"""Opening a spool file whatever state it is in: one that is damaged gives way to a new one.
+
+A disk that fails looks like damage: SQLite says the same of both. Where the file cannot be renamed
+or no other made it is the disk, and the file stays what it is.
+"""
 
 import sqlite3
 from collections.abc import Callable
@@ -10,7 +14,7 @@ from typing import Any
 import structlog
 
 from gatepost.delivery.spool.database import is_damage
-from gatepost.delivery.spool.folder import set_aside
+from gatepost.delivery.spool.folder import put_back, set_aside
 from gatepost.delivery.spool.store import Store
 
 _log = structlog.get_logger("gatepost.queue")
@@ -36,7 +40,10 @@ class Opener:
             return self._open_anew(path)
 
     def replace(self, store: Store) -> Store:
-        """Return another store in place of one that is damaged; raises OSError, sqlite3.Error."""
+        """Return another store in place of one that is damaged; raises OSError, sqlite3.Error.
+
+        Then the old one is closed and has its file, which `begin` opens again.
+        """
         with suppress(sqlite3.Error):
             store.close()
         return self._open_anew(store.path)
@@ -44,7 +51,11 @@ class Opener:
     def _open_anew(self, path: Path) -> Store:
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
         place = set_aside(path, moment)
+        try:
+            store = Store(path, **self._options)
+        except BaseException:
+            put_back(place, path)
+            raise
         _log.error("spool file damaged, set aside", file=str(path), now=str(place))
-        store = Store(path, **self._options)
         self._on_damage(place)
         return store

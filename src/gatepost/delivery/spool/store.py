@@ -29,6 +29,8 @@ class Taken(msgspec.Struct, frozen=True, eq=False):
 class Store:
     """A spool file; makes it if it is not there. Raises OSError, sqlite3.Error, `VersionError`.
 
+    One that was closed is opened again by `begin`: a disk may come back.
+
     `size` is how many octets the file may have, `horizon` the longest any attempt is put off, in
     seconds, `opens` says of a destination before when it is not to be looked at (0: at any time).
     """
@@ -37,16 +39,28 @@ class Store:
         self, path: Path, *, size: int, horizon: float, opens: Callable[[str], float]
     ) -> None:
         self.path = path
-        self.connection = open_file(path, size)
-        self.reader = Reader(connect(path))
-        self.marks = Marks(self.connection)
+        self._size = size
         self._done = Done()
         self._changed: set[str] = set()
         self._horizon = horizon
         self._opens = opens
+        self._open()
+
+    def _open(self) -> None:
+        self.connection = open_file(self.path, self._size)
+        try:
+            self.reader = Reader(connect(self.path))
+        except BaseException:
+            self.connection.close()
+            raise
+        self.marks = Marks(self.connection)
+        self._is_open = True
 
     def begin(self) -> None:
-        """Begin a transaction."""
+        """Begin a transaction; raises sqlite3.Error, and what opening a file raises."""
+        if not self._is_open:
+            self.path.stat()  # numbers of messages would mean others in a new one
+            self._open()
         self.connection.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
@@ -62,11 +76,12 @@ class Store:
         self._done.clear()
         self._changed.clear()
         self.marks.forget()
-        if self.connection.in_transaction:
+        if self._is_open and self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the file."""
+        self._is_open = False
         self.reader.close()
         self.connection.close()
 
