@@ -143,3 +143,17 @@ def test_bad_templates(template, error):
     with pytest.raises(ValueError) as caught:
         PathTemplate(template, BASE)
     assert str(caught.value) == error
+
+
+@pytest.mark.parametrize(
+    ("template", "fixed"),
+    [
+        ("mail/all/", "/srv/gatepost/mail/all"),
+        ("mail/{domain}/{local}", "/srv/gatepost/mail"),
+        ("/var//mail/box-{local}/Maildir", "/var/mail"),
+        ("{domain}", "/srv/gatepost"),
+        ("/{domain}", "/"),
+    ],
+)
+def test_what_is_in_front_of_the_first_field(template, fixed):
+    assert PathTemplate(template, BASE).fixed == Path(fixed)

@@ -69,7 +69,7 @@ def examine(file: Path) -> Report:
     report.errors.extend(same_address(config))
     report.errors.extend(certificate_errors(config))
     with scratch(config) as usable:
-        _examine_lists(usable, report)
+        _examine_lists(config, usable, report)
     return report
 
 
@@ -82,13 +82,13 @@ def certificate_errors(config: Config) -> Iterator[str]:
             yield str(error)
 
 
-def _examine_lists(config: Config, report: Report) -> None:
-    lists = find_lists(config)
+def _examine_lists(config: Config, usable: Config, report: Report) -> None:
+    lists = find_lists(usable)
     with progress([file.path for file in lists.files]):
         report.errors.extend(_load(lists))
     report.lists = [ListFound(str(one.path), len(one.current)) for one in lists.files]
     try:
-        policy = make_policy(config, lists)
+        policy = make_policy(usable, lists)
     except SetupError as error:
         report.errors.extend(error.problems)
         return

@@ -1,6 +1,7 @@
 """What may be meant but is probably not: the warnings of `gatepost check`.
 
-Each function looks at one thing and yields sentences; SUSPICIONS has them all. A kind of warning
+Each function looks at one thing and yields sentences; SUSPICIONS has them all, those from `places`
+and `routing` included. A kind of warning
 that comes once for each entry of a list is cut off at MAX_OF_A_KIND.
 """
 
@@ -13,10 +14,10 @@ from ipaddress import ip_address
 from itertools import islice
 from pathlib import Path
 
+from gatepost.cli.places import unusable
+from gatepost.cli.routing import hidden, relays, unrouted
 from gatepost.config.listen import InetAddress, ListenAddress, UnixAddress
 from gatepost.config.schema import Config
-from gatepost.model.address import Address
-from gatepost.model.session import Recipient
 from gatepost.net.tls import key_pairs
 from gatepost.server.held import loose, problem
 from gatepost.session.assemble import Lists
@@ -114,21 +115,6 @@ def _known(config: Config, _policy: Policy, _lists: Lists) -> Iterator[str]:
             "recipients.known is empty: every address of your domains exists, and a Maildir"
             " is made for each that anybody invents"
         )
-
-
-def _routes(config: Config, policy: Policy, _lists: Lists) -> Iterator[str]:
-    if not config.route:
-        yield "there is no [[route]]: every recipient is deferred with 451 4.3.5"
-        return
-    for source in policy.domains:
-        for key in source.current:
-            domain = f"any{key}" if key.startswith(".") else key
-            rcpt = Recipient(Address("any", domain), {}, "any", domain)
-            if policy.router.route(rcpt) is None:
-                yield (
-                    f"no [[route]] takes all of {key}: recipients there that none names are"
-                    " deferred with 451 4.3.5"
-                )
 
 
 def _empty_lists(_config: Config, _policy: Policy, lists: Lists) -> Iterator[str]:
@@ -234,20 +220,6 @@ def _auth(config: Config, policy: Policy, lists: Lists) -> Iterator[str]:
             yield f"{lists.users.path}: its mode is {mode:o}, expected one that is not for others"
 
 
-def _relay(config: Config, policy: Policy, _lists: Lists) -> Iterator[str]:
-    """Warn of ways out that nobody can take, or that a route before them hides."""
-    for number, route in enumerate(config.route):
-        if route.relay_for == "nobody":
-            continue
-        name = f"route[{number}].relay_for"
-        if policy.authority is None:
-            yield f"{name} is of no use: no [[listen]] has auth"
-        for earlier, other in enumerate(config.route[:number]):
-            if "*" in other.for_:
-                yield f"{name} is of no use: route[{earlier}] takes everyone before it"
-                break
-
-
 def _next_hops(config: Config, policy: Policy, _lists: Lists) -> Iterator[str]:
     """Warn of mail and passwords that anybody on the way to a next hop can read."""
     for number, route in enumerate(config.route):
@@ -280,11 +252,13 @@ SUSPICIONS: tuple[Suspicion, ...] = (
     _trusted,
     _tls,
     _auth,
-    _relay,
+    relays,
+    hidden,
+    unusable,
     _next_hops,
     _domains,
     _known,
-    _routes,
+    unrouted,
     _empty_lists,
     _traps,
     _unarmed,

@@ -75,13 +75,14 @@ def _keys(patterns: Sequence[str], number: int) -> list[str]:
     if not patterns:
         raise ValueError(f"route {number}: expected at least one pattern, found none")
     try:
-        return [_key(pattern) for pattern in patterns]
+        return [pattern_key(pattern) for pattern in patterns]
     except ValueError as error:
         expected = "*, a domain, @domain or an address"
         raise ValueError(f"route {number}: expected {expected}: {error}") from error
 
 
-def _key(pattern: str) -> str:
+def pattern_key(pattern: str) -> str:
+    """Return what all spellings of a pattern have in common; raises ValueError if it is none."""
     if pattern == EVERYONE:
         return EVERYONE
     if "@" in pattern[1:]:

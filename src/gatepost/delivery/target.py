@@ -115,6 +115,11 @@ class Route(msgspec.Struct, frozen=True, eq=False):
     fallback: bool = False
     relays: bool = False
 
+    @property
+    def spools(self) -> bool:
+        """Whether its mail may come into the spool."""
+        return self.mode == "queue" or self.fallback
+
     def destination(self, recipient: Recipient) -> str:
         """Return a name for the next hop, shared by all recipients it serves."""
         branches = getattr(self.target, "destination", None)

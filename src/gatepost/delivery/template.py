@@ -16,6 +16,7 @@ what RFC 5321 section 4.5.3.1.1 promises for a local part, plain names are never
 
 import re
 from hashlib import sha256
+from itertools import takewhile
 from pathlib import Path
 
 MAX_COMPONENT = 255
@@ -45,6 +46,12 @@ class PathTemplate:
             )
         self._parts = [(part, _check_component(part)) for part in text.split("/") if part]
         self._root = Path("/") if text.startswith("/") else base.absolute()
+
+    @property
+    def fixed(self) -> Path:
+        """The folder that all its paths are in or, without a field, its only path."""
+        parts = (part for part, _ in self._parts)
+        return self._root.joinpath(*takewhile(lambda part: not _FIELD.search(part), parts))
 
     def path(self, values: dict[str, str]) -> Path:
         """Return the path for these values, one for each of FIELDS."""

@@ -12,7 +12,7 @@ would do. It stays in memory, of the supervisor and of the workers that need it.
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 from gatepost.config.schema import Config
@@ -83,15 +83,15 @@ def problem(path: Path, by: Path) -> str:
     )
 
 
-def loose(path: Path) -> Path | None:
-    """Return what, on the way to a file, somebody else than root could change; None if nothing.
+def loose(path: Path, owners: Container[int] = frozenset({0})) -> Path | None:
+    """Return what, on the way to a file, others than `owners` could change; None if nothing.
 
-    Raises OSError for a file that is not there.
+    They are user ids, by default root's. Raises OSError for a file that is not there.
     """
     real = Path(os.path.realpath(path))
     for one in (path, *path.parents, real, *real.parents):
         status = one.lstat()
-        if status.st_uid != 0 or _is_shared(status.st_mode):
+        if status.st_uid not in owners or _is_shared(status.st_mode):
             return one
     return None
 

@@ -23,7 +23,6 @@ from gatepost.counts.board import Seat
 from gatepost.delivery.queue.queue import Queue
 from gatepost.delivery.spool.folder import files as spool_files
 from gatepost.delivery.spool.schema import VersionError
-from gatepost.delivery.target import Route
 from gatepost.lists.entry import LineError
 from gatepost.lists.source import Change
 from gatepost.lists.watch import ListWatcher
@@ -125,7 +124,7 @@ class Server:
             subaddress=policy.subaddress,
         )
         stack.push_async_callback(queue.stop, self._patience)
-        if any(map(_uses_queue, policy.router.routes)) or spool_files(folder):
+        if any(route.spools for route in policy.router.routes) or spool_files(folder):
             try:
                 await queue.start()
             except (OSError, sqlite3.Error, VersionError) as error:
@@ -198,10 +197,6 @@ def _protocol(
         return functools.partial(Arrival, worker, listen, local, tls)
     make = functools.partial(Connection, worker, local, listen.protocol, tls)
     return functools.partial(make, authority=worker.policy.authority) if listen.auth else make
-
-
-def _uses_queue(route: Route) -> bool:
-    return route.mode == "queue" or route.fallback
 
 
 async def _all_gone(worker: Worker, patience: float) -> None:

@@ -1,0 +1,62 @@
+"""What `gatepost check` says of routes that other routes hide."""
+
+import json
+
+import pytest
+
+ROUTES = {
+    ("*",): [],
+    ("bob@example.com", "example.com", "example.org", "*"): [],
+    ("example.com", "example.com", "*"): [
+        "route[1].for has example.com: route[0] takes its mail before"
+    ],
+    ("Example.COM", "example.com", "*"): [
+        "route[1].for has example.com: route[0] takes its mail before"
+    ],
+    ("example.com", "Bob@example.com", "*"): [
+        "route[1].for has Bob@example.com: route[0] takes its mail before"
+    ],
+    ("bob@example.com", "bob@example.com", "bob@example.com", "*"): [
+        "route[1].for has bob@example.com: route[0] takes its mail before",
+        "route[2].for has bob@example.com: route[0] takes its mail before",
+    ],
+    ("*", "example.com", "*"): [
+        "route[1] is of no use: route[0] takes everyone before it",
+        "route[2] is of no use: route[0] takes everyone before it",
+    ],
+}
+
+
+@pytest.fixture
+def checked(configure, run):
+    """Return the warnings about routes, each of which is for these recipients."""
+
+    def checked(*patterns):
+        folder = configure(
+            '[server]\nhostname = "mx.example.com"',
+            '[recipients]\ndomains = ["example.com"]\nknown = ["bob@example.com"]',
+            '[traps]\nlists = ["traps"]',
+            *(f'[[route]]\nfor = {json.dumps(one)}\nto = "discard:"' for one in patterns),
+        )
+        (folder / "traps").write_text("trap@example.com\n")
+        found = json.loads(run("check", "--json").stdout)
+        assert found["errors"] == []
+        return found["warnings"]
+
+    return checked
+
+
+@pytest.mark.parametrize("patterns", ROUTES, ids=", ".join)
+def test_routes_that_are_never_reached(checked, patterns):
+    assert checked(*([one] for one in patterns)) == ROUTES[patterns]
+
+
+def test_one_pattern_of_several(checked):
+    mixed = ["example.org", "example.com", "example.com"]
+    assert checked(["example.com"], mixed, ["*"]) == [
+        "route[1].for has example.com: route[0] takes its mail before"
+    ]
+
+
+def test_one_route_may_say_the_same_twice(checked):
+    assert checked(["example.com", "bob@example.com", "example.com", "*"]) == []
