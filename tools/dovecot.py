@@ -18,6 +18,8 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,6 +77,20 @@ class Dovecot:
     def log(self) -> str:
         """Return what it has logged so far."""
         return (self.folder / "log").read_text(errors="replace")
+
+    def doveadm(self, *words: str) -> list[dict[str, str]]:
+        """Run Dovecot's own tool; return the rows of its table. Raises CalledProcessError."""
+        package = mounts.unpacked("dovecot")
+        program = ["/usr/bin/doveadm", "-c", str(self.folder / "dovecot.conf"), "-f", "tab"]
+        argv = mounts.argv(*program, *words, over={"/usr": package.folder / "usr"})
+        done = subprocess.run(argv, env=package.env, stdout=subprocess.PIPE, text=True, check=True)
+        head, *rows = [line.split("\t") for line in done.stdout.splitlines()] or [[]]
+        return [dict(zip(head, row, strict=True)) for row in rows]
+
+    def own(self) -> None:
+        """Give all mail to whom Dovecot has it belong to, wherever it is from."""
+        for path in (self.folder / "mail").rglob("*"):
+            shutil.chown(path, OWNER)
 
 
 def why_not() -> str:

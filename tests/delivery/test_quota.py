@@ -420,6 +420,32 @@ def test_a_kill_leaves_room_reserved_until_the_next_count(tmp_path, ann):
     assert len(kept(ann)) == 2
 
 
+def test_after_a_power_cut_what_is_there_is_counted(make_disk):
+    own = make_disk(16)
+    target = maildir(own.root, messages=3)
+    for _ in range(3):
+        assert deliver(target, ANN) == {}
+    own.cut()
+    own.again()
+    root = own.root / "ann"
+    assert len(kept(root)) == 3
+    assert replies(deliver(maildir(own.root, messages=3), ANN)) == {"ann@example.com": FULL}
+    assert said(root).usage == Usage(300, 3)
+
+
+def test_a_disk_with_no_room_for_a_line(make_disk):
+    own = make_disk(16)
+    target = maildir(own.root, messages=10)
+    deliver(target, ANN)
+    with own.full(), pytest.raises(DeliveryError) as caught:
+        deliver(target, ANN, BOB)
+    assert caught.value.reply is None
+    assert "No space left on device" in caught.value.detail
+    assert len(kept(own.root)) == 1
+    assert deliver(target, ANN) == {}
+    assert tally(own.root / "ann") == Usage(200, 2)
+
+
 # --- at the same time
 
 
