@@ -289,6 +289,13 @@ class Failing(Message):
         raise OSError(28, "No space left on device")
 
 
+class FailingAtItsEnd(Message):
+    """One whose last octets were in memory until then."""
+
+    def complete(self):
+        raise OSError(28, "No space left on device")
+
+
 class Broken(Message):
     def write(self, data):
         raise RuntimeError("secret")
@@ -301,6 +308,14 @@ def test_a_full_disk_is_told_and_nothing_delivered(monkeypatch):
         [plugin(on_headers=seen.append, on_message=seen.append)],
         "S: 452 4.3.1 Insufficient system storage [*]\nC: NOOP\nS: 250\n",
     )
+    assert (played.messages, seen) == ([], [])
+
+
+def test_a_full_disk_is_told_before_anybody_reads_the_message(monkeypatch):
+    monkeypatch.setattr("gatepost.session.engine.Message", FailingAtItsEnd)
+    seen = []
+    said = "S: 452 4.3.1 Insufficient system storage [*]\nC: NOOP\nS: 250\n"
+    played = send([plugin(on_message=seen.append)], said)
     assert (played.messages, seen) == ([], [])
 
 

@@ -77,6 +77,14 @@ class Message:
             self._file.write(chunk)
         self._chunks.clear()
 
+    def complete(self) -> None:
+        """Have all of it where it is read from, now that nothing more is written; raises OSError.
+
+        Else whoever reads first would hear that the disk takes no more.
+        """
+        if self._file is not None:
+            self._file.flush()
+
     def add_header(self, name: str, value: str) -> None:
         """Put a header field in front of the message; raises ValueError if it is not well formed.
 

@@ -226,6 +226,12 @@ class Engine:
 
     async def end_of_message(self) -> Reply:
         """Decide about the whole message and hand it over."""
+        tx = self.tx
+        if self._verdict is None and tx is not None and tx.message is not None:
+            try:
+                tx.message.complete()
+            except OSError as error:
+                await self._storage_failed(tx, str(error))
         if self._headers is not None:
             await self.read_headers()
         result = self._verdict or self.run(MESSAGE, None)
