@@ -7,6 +7,7 @@ server offers it or by DATA, in the clear or under TLS.
 import contextlib
 import functools
 import itertools
+import re
 
 import pytest
 from tests.e2e.conftest import relay, relaying
@@ -160,7 +161,7 @@ def as_delivered(content):
 def test_what_is_sent_is_what_arrives(gate, downstream, way, send):
     body = (
         b"\r\n.dots\r\n..more\r\n.\r\n\r\n..\r\nna\xc3\xafve \xe4\r\n"
-        + b"x" * 998
+        + b"x" * 5000
         + b"\r\n.last\r\n"
     )
     octets = HEADER + body if send is by_bdat else stuffed(HEADER + body)
@@ -172,6 +173,16 @@ def test_what_is_sent_is_what_arrives(gate, downstream, way, send):
     for address in boxes:
         (mail,) = eventually(lambda address=address: downstream.mails(address))
         assert as_delivered(mail) == body.replace(b"\r\n", b"\n")
+
+
+@everywhere
+def test_a_last_line_that_does_not_end(gate, downstream, way):
+    address = box(way)
+    with Raw(gate.port) as client:
+        assert codes(client.say(*envelope(address))) == ["250", "250"]
+        assert by_bdat(client, HEADER + b"\r\n.\r\n.last")[:3] == "250"
+    (mail,) = eventually(lambda: downstream.mails(address))
+    assert as_delivered(mail) == b"\n.\n.last\n"
 
 
 @everywhere
@@ -242,3 +253,17 @@ def test_it_is_handed_over_under_tls(gate, downstream, way):
     (mail,) = eventually(lambda: downstream.mails(address))
     received, _, _ = mail.partition(b"(Gatepost)")
     assert b"TLS1.3" in received or b"TLSv1.3" in received
+
+
+@pytest.mark.parametrize(
+    ("name", "way", "chunked"), [("exim", "direct", True), ("exim", "direct by DATA", False)]
+)
+def test_bdat_is_used_where_it_is_offered_and_wanted(gate, downstream, way, chunked):
+    address = box(way)
+    with Raw(gate.port) as client:
+        assert codes(client.say(*envelope(address))) == ["250", "250"]
+        assert by_data(client, stuffed(HEADER))[:3] == "250"
+    (mail,) = eventually(lambda: downstream.mails(address))
+    received = re.search(rb"\n\tid ([^;]+);", mail)[1].decode()
+    (line,) = [one for one in downstream.log().splitlines() if f" {received} <= " in one]
+    assert (" K " in line) == chunked
