@@ -1,5 +1,6 @@
 """Targets and routes from configured text."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from gatepost.config.schema import Maildir as MaildirOptions
 from gatepost.config.schema import Pipe, Route
 from gatepost.delivery.discard import Discard
 from gatepost.delivery.maildir import Maildir
+from gatepost.delivery.maildirsize import Limits, parse
 from gatepost.delivery.registry import TARGETS, make_router, make_target
 
 WHERE = {"base": Path("/srv"), "hostname": "mx.example.com"}
@@ -27,6 +29,15 @@ def test_maildir():
     assert isinstance(target, Maildir)
     assert target.folder(recipient("a@example.com")) == Path("/srv/mail/example.com/a")
     assert target.folder(recipient("postmaster")) == Path("/srv/mail/mx.example.com/postmaster")
+
+
+def test_folder_and_quota_of_a_maildir(tmp_path):
+    options = MaildirOptions(folder=".Junk", quota=1000, quota_messages=10)
+    route = Route(to="maildir:{local}", maildir=options)
+    target = make_target(route, base=tmp_path, hostname="mx.example.com")
+    assert asyncio.run(target.deliver(delivery(recipient("a@example.com")))) is None
+    assert len(list(tmp_path.glob("a/.Junk/new/*"))) == 1
+    assert parse((tmp_path / "a/maildirsize").read_bytes()).limits == Limits(1000, 10)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """What may be meant but is probably not: the warnings of `gatepost check`.
 
-Each function looks at one thing and yields sentences; SUSPICIONS has them all, those from `places`
-and `routing` included. A kind of warning
-that comes once for each entry of a list is cut off at MAX_OF_A_KIND.
+Each function looks at one thing and yields sentences; SUSPICIONS has them all, those from `places`,
+`quotas` and `routing` included. A kind of warning that comes once for each entry of a list is cut
+off at MAX_OF_A_KIND.
 """
 
 import os
@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from gatepost.cli.places import unusable
+from gatepost.cli.quotas import quotas
 from gatepost.cli.routing import hidden, relays, unrouted
 from gatepost.config.listen import InetAddress, ListenAddress, UnixAddress
 from gatepost.config.schema import Config
@@ -254,6 +255,7 @@ SUSPICIONS: tuple[Suspicion, ...] = (
     _auth,
     relays,
     hidden,
+    quotas,
     unusable,
     _next_hops,
     _domains,
