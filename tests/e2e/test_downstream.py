@@ -264,6 +264,6 @@ def test_bdat_is_used_where_it_is_offered_and_wanted(gate, downstream, way, chun
         assert codes(client.say(*envelope(address))) == ["250", "250"]
         assert by_data(client, stuffed(HEADER))[:3] == "250"
     (mail,) = eventually(lambda: downstream.mails(address))
-    received = re.search(rb"\n\tid ([^;]+);", mail)[1].decode()
+    received = re.search(rb"\n\tid (\S+)\n", mail)[1].decode()
     (line,) = [one for one in downstream.log().splitlines() if f" {received} <= " in one]
     assert (" K " in line) == chunked
