@@ -17,6 +17,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,41 +87,45 @@ class Entry(NamedTuple):
     line: bytes
 
 
-class Ledger(NamedTuple):
-    """A file that is open: what it said then, in how many octets, how many seconds ago.
+class Ledger:
+    """A file that is open: `path`, the octets `found` in it then, `age` the seconds since.
 
     Methods raise OSError.
     """
 
-    path: Path
-    descriptor: int
-    inode: int
-    contents: Contents
-    size: int
-    age: float
+    def __init__(self, path: Path, descriptor: int, status: os.stat_result, found: bytes) -> None:
+        self.path = path
+        self.age = time.time() - status.st_mtime
+        self._descriptor = descriptor
+        self._inode = status.st_ino
+        self._found = found
+
+    @cached_property
+    def contents(self) -> Contents | None:
+        """What it said; None where it was of no use."""
+        return parse(self._found)
 
     def append(self, change: Usage) -> Entry:
         """Append a line."""
         line = change.line()
         with naming(self.path):
-            if os.write(self.descriptor, line) != len(line):
+            if os.write(self._descriptor, line) != len(line):
                 # What is there now is not in the format: whoever comes next counts anew.
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            end = os.lseek(self.descriptor, 0, os.SEEK_CUR)
-        return Entry(self.inode, end - len(line), line)
+            end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        return Entry(self._inode, end - len(line), line)
 
-    def before(self, entry: Entry) -> Usage:
-        """Return the sum of the lines before one that was appended here, whoever wrote them."""
-        if entry.start == self.size:
-            return self.contents.usage
-        said = parse(os.pread(self.descriptor, min(entry.start, MAX_OCTETS), 0))
-        return (said or self.contents).usage
+    def before(self, entry: Entry) -> Contents | None:
+        """Return what stands before a line that was appended here, whoever wrote it."""
+        if entry.start == len(self._found):
+            return self.contents
+        return parse(os.pread(self._descriptor, min(entry.start, MAX_OCTETS), 0))
 
     def holds(self, entry: Entry) -> bool:
         """Return whether a line is still where it was; it is not once the file is written anew."""
-        if entry.inode != self.inode:
+        if entry.inode != self._inode:
             return False
-        return os.pread(self.descriptor, len(entry.line), entry.start) == entry.line
+        return os.pread(self._descriptor, len(entry.line), entry.start) == entry.line
 
 
 def parse(content: bytes) -> Contents | None:
@@ -129,7 +134,7 @@ def parse(content: bytes) -> Contents | None:
     limits = _parse_definition(definition)
     if len(content) >= MAX_OCTETS or limits is None or not _LINES.fullmatch(lines):
         return None
-    numbers = [int(word) for word in lines.split()]
+    numbers = list(map(int, lines.split()))
     usage = Usage(sum(numbers[::2]), sum(numbers[1::2]))
     return Contents(limits, usage, lines.count(b"\n")) if min(usage) >= 0 else None
 
@@ -144,7 +149,7 @@ def _parse_definition(definition: bytes) -> Limits | None:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Ledger | None]:
-    """Open a file for as long as the `with`; None where none is of use. Raises OSError."""
+    """Open a file for as long as the `with`; None where none may be used. Raises OSError."""
     descriptor = _open(path)
     if descriptor is None:
         yield None
@@ -169,12 +174,7 @@ def _read(path: Path, descriptor: int) -> Ledger | None:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
             return None
-        found = os.pread(descriptor, MAX_OCTETS, 0)
-    contents = parse(found)
-    if contents is None:
-        return None
-    age = time.time() - status.st_mtime
-    return Ledger(path, descriptor, status.st_ino, contents, len(found), age)
+        return Ledger(path, descriptor, status, os.pread(descriptor, MAX_OCTETS, 0))
 
 
 @contextmanager
@@ -189,13 +189,13 @@ def written(path: Path, draft: Path, limits: Limits, usage: Usage) -> Iterator[L
     try:
         try:
             with naming(draft):
-                inode = os.fstat(descriptor).st_ino
                 os.write(descriptor, content)
+                status = os.fstat(descriptor)
             draft.rename(path)
         except OSError:
             with suppress(OSError):
                 draft.unlink()
             raise
-        yield Ledger(path, descriptor, inode, Contents(limits, usage, 1), len(content), 0.0)
+        yield Ledger(path, descriptor, status, content)
     finally:
         os.close(descriptor)

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gatepost.delivery import maildirsize
-from gatepost.delivery.maildirsize import Entry, Ledger, Limits, Usage
+from gatepost.delivery.maildirsize import Contents, Entry, Ledger, Limits, Usage
 from gatepost.delivery.names import UniqueNames
 from gatepost.delivery.tally import stamps, tally
 from gatepost.delivery.target import DeliveryError
@@ -71,10 +71,10 @@ class Quota:
             return Reservation(self, root, needed, self._enter(ledger, needed))
 
     def _enter(self, ledger: Ledger, needed: Usage) -> Entry:
-        used = ledger.contents.usage
+        used = _used(ledger.contents)
         if used.plus(needed).within(self._limits):
             entry = ledger.append(needed)
-            used = ledger.before(entry)
+            used = _used(ledger.before(entry))
             if used.plus(needed).within(self._limits):
                 return entry
             ledger.append(needed.negative())
@@ -93,11 +93,11 @@ class Quota:
             yield ledger
 
     def _believes(self, ledger: Ledger, needed: Usage) -> bool:
-        limits, usage, lines = ledger.contents
-        if limits != self._limits:
+        said = ledger.contents
+        if said is None or said.limits != self._limits:
             return False
-        just_counted = lines == 1 and abs(ledger.age) < BELIEVED
-        return just_counted or usage.plus(needed).within(limits)
+        just_counted = said.lines == 1 and abs(ledger.age) < BELIEVED
+        return just_counted or said.usage.plus(needed).within(self._limits)
 
     @contextmanager
     def counted(self, root: Path) -> Iterator[Ledger]:
@@ -114,6 +114,11 @@ class Quota:
 
     def _said(self) -> str:
         return self._limits.definition().decode()
+
+
+def _used(said: Contents | None) -> Usage:
+    """Return what is used; nothing where nothing of use is said: whoever comes next counts."""
+    return Usage(0, 0) if said is None else said.usage
 
 
 class Reservation(NamedTuple):
