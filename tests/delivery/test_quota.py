@@ -246,6 +246,52 @@ def test_a_young_count_is_believed(tmp_path, root, monkeypatch):
     assert (root / "maildirsize").read_bytes() == b"1C\n100 1\n"
 
 
+class Clock:
+    """Time that passes as the test says: a count takes two seconds."""
+
+    def __init__(self):
+        self.now = 1000.0
+        self.counts = 0
+
+    def monotonic(self):
+        return self.now
+
+    thread_time = monotonic
+
+    def count(self, root):
+        self.counts += 1
+        self.now += 2.0
+        return tally(root)
+
+
+def test_a_large_mailbox_is_not_counted_for_every_message(tmp_path, ann, monkeypatch):
+    """A message that fits and one that does not, in turn: none of it need be counted anew."""
+    clock = Clock()
+    monkeypatch.setattr(quota_module, "time", clock)
+    monkeypatch.setattr(quota_module, "tally", clock.count)
+    target = maildir(tmp_path, octets=1000)
+    deliver(target, ANN, size=100)
+    for _ in range(3):
+        assert len(deliver(target, ANN, size=950)) == 1
+        assert deliver(target, ANN, size=100) == {}
+    assert clock.counts == 1
+    clock.now += 200.0
+    assert len(deliver(target, ANN, size=950)) == 1
+    assert clock.counts == 2
+    assert said(ann).lines == 1
+
+
+def test_memory_of_large_mailboxes_is_bounded(root, names, monkeypatch):
+    monkeypatch.setattr(quota_module, "QUICK", -1.0)
+    monkeypatch.setattr(quota_module, "MAX_REMEMBERED", 2)
+    quota = Quota(Limits(0, 10), names)
+    for number in range(5):
+        other = root.with_name(f"box{number}")
+        (other / "tmp").mkdir(parents=True)
+        quota.reserve(other, 100)
+        assert len(quota._rests) <= 2
+
+
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
 def test_what_is_no_file_is_replaced(tmp_path, root, make):
     make(root / "maildirsize")

@@ -18,9 +18,16 @@ A process that is killed leaves at worst a line too many, until the next count. 
 that is taken back after a count has seen it. After a power cut lines may be missing, until then
 too: they are not fsynced, which would cost as much as the message itself.
 
+Security: a sender can have a Maildir counted by a message that does not fit, again and again with
+one in between that does. So a count that took long is believed for a while, by whoever made it:
+RATIO times as long as it took.
+
+Limits: MAX_REMEMBERED Maildirs of which that is known; past it all are forgotten.
+
 Trusts the limits. See `maildirsize` and `tally` for what they do not trust.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,6 +44,9 @@ from gatepost.model.reply import Reply
 BELIEVED = 15 * 60.0  # seconds
 # How often a Maildir is counted that does not keep still.
 ATTEMPTS = 3
+QUICK = 0.05  # seconds of CPU for a count that nobody minds: some ten thousand messages
+RATIO = 100
+MAX_REMEMBERED = 10_000
 
 FULL = Reply(452, "The mailbox is full, please try again later", "4.2.2")
 # RFC 3463 section 3.3: larger than the mailbox takes, even when it is empty.
@@ -57,6 +67,7 @@ class Quota:
     def __init__(self, limits: Limits, names: UniqueNames) -> None:
         self._limits = limits
         self._names = names
+        self._rests: dict[Path, float] = {}
 
     def reserve(self, root: Path, size: int) -> "Reservation":
         """Have room in the Maildir `root` (its `tmp` exists) for a message of `size` octets.
@@ -86,18 +97,20 @@ class Quota:
     @contextmanager
     def _ledger(self, root: Path, needed: Usage) -> Iterator[Ledger]:
         with maildirsize.opened(root / maildirsize.NAME) as ledger:
-            if ledger is not None and self._believes(ledger, needed):
+            if ledger is not None and self._believes(root, ledger, needed):
                 yield ledger
                 return
         with self.counted(root) as ledger:
             yield ledger
 
-    def _believes(self, ledger: Ledger, needed: Usage) -> bool:
+    def _believes(self, root: Path, ledger: Ledger, needed: Usage) -> bool:
         said = ledger.contents
         if said is None or said.limits != self._limits:
             return False
+        if said.usage.plus(needed).within(self._limits):
+            return True
         just_counted = said.lines == 1 and abs(ledger.age) < BELIEVED
-        return just_counted or said.usage.plus(needed).within(self._limits)
+        return just_counted or time.monotonic() < self._rests.get(root, 0.0)
 
     @contextmanager
     def counted(self, root: Path) -> Iterator[Ledger]:
@@ -106,11 +119,21 @@ class Quota:
         for left in reversed(range(ATTEMPTS)):
             draft = root / "tmp" / self._names.next()
             before = stamps(root)
-            with maildirsize.written(path, draft, self._limits, tally(root)) as ledger:
+            with maildirsize.written(path, draft, self._limits, self._tally(root)) as ledger:
                 # Whoever changes something from here on finds the new file.
                 if not left or stamps(root) == before:
                     yield ledger
                     return
+
+    def _tally(self, root: Path) -> Usage:
+        start = time.thread_time()
+        usage = tally(root)
+        spent = time.thread_time() - start
+        if spent > QUICK:
+            if len(self._rests) >= MAX_REMEMBERED:
+                self._rests.clear()
+            self._rests[root] = time.monotonic() + RATIO * spent
+        return usage
 
     def _said(self) -> str:
         return self._limits.definition().decode()
