@@ -451,6 +451,67 @@ def test_what_cannot_be_written_down_is_not_delivered_again(tmp_path, monkeypatc
     run(tmp_path, scenario)
 
 
+def refs(count):
+    return [f"s-1.{number}" for number in range(count)]
+
+
+async def tick(bench):
+    bench.runner.tick()
+    for _ in range(5):
+        await bench.runner.writer.submit(lambda store: None)
+        await asyncio.sleep(0)
+
+
+def test_while_nothing_can_be_written_down_few_messages_are_delivered(make_disk, monkeypatch):
+    """They come again if the machine fails then, and memory has to know them until it can be."""
+    monkeypatch.setattr("gatepost.delivery.queue.runner.PAUSE", 0.1)
+    own, count, concurrency = make_disk(16), 50, 3
+    target = Target({"one.example": [LATER] * count + [None]})
+
+    async def scenario(bench):
+        for ref in refs(count):
+            await bench.put("a@one.example", ref=ref)
+        await bench.settle()
+        with own.full():
+            bench.clock.move(HOUR)
+            ticks = 0
+            while len(target.taken) < 2 * concurrency:
+                await tick(bench)
+                ticks += 1
+            assert len(target.taken) <= 2 * concurrency + ticks
+        while await bench.rows("SELECT 1 FROM message"):
+            await bench.settle()
+        assert sorted(target.ids()) == sorted(refs(count))
+
+    run(own.root, scenario, target, concurrency=concurrency)
+
+
+def test_a_notice_for_which_there_is_no_room_stops_nobody(tmp_path, monkeypatch):
+    """What is delivered makes room for it."""
+    real, waiting = Store.settle, [True]
+
+    def settle(store, settlement):
+        if settlement.parcels and waiting:
+            raise sqlite3.OperationalError("database or disk is full")
+        real(store, settlement)
+
+    monkeypatch.setattr(Store, "settle", settle)
+    target = Target({"one.example": LATER, "two.example": [LATER, LATER, None]})
+
+    async def scenario(bench):
+        await bench.put("a@one.example", peer=LOCAL)
+        await bench.put("a@two.example", ref="s-1.2")
+        await bench.settle()
+        await bench.settle(5 * HOUR)  # the delay notice is due
+        await bench.settle(5 * HOUR)
+        assert target.ids() == ["s-1.2"]
+        waiting.clear()
+        await bench.settle()
+        assert len(notices(target)) == 1
+
+    run(tmp_path, scenario, target)
+
+
 def test_files_of_others_that_are_gone_are_adopted_drained_and_removed(tmp_path):
     async def scenario(bench):
         async with Bench(tmp_path, Target({"one.example": LATER})) as other:

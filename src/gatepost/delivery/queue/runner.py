@@ -6,7 +6,10 @@ Theory of operation
 what an administrator has changed. A turn takes as much work as the gate has room for and starts a
 task for each. Work is in `_busy` from then until its settlement is committed, and so cannot be
 taken twice. If the settlement cannot be written – the disk is full – that is tried again until it
-can, and nothing else is done about the message meanwhile.
+can, and nothing else is done about the message meanwhile. Nor is much done about others: one
+delivery begins with each tick, until something has been written down again. So few messages come
+twice if the machine fails then; and where it was only one settlement that had no room – it has a
+notice in it – the others make some.
 
 A cancelled delivery settles nothing: nobody knows what the target has, so it comes again.
 """
@@ -54,6 +57,8 @@ class Runner:
         self._wanted = asyncio.Event()
         self._ticked = True
         self._waiting = True
+        self._is_blocked = False
+        self._probes = 0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -68,6 +73,7 @@ class Runner:
     def tick(self) -> None:
         """Have it look for work, and for what time has decided; to be called once a second."""
         self._ticked = True
+        self._probes = 1
         self.wake()
 
     async def stop(self, patience: float) -> None:
@@ -103,7 +109,7 @@ class Runner:
         if self._ticked:
             self._find_again(self._offers.drop_all())
         now = self._clock.time()
-        total = self._gate.free
+        total = self._free
         self._waiting = total <= 0
         if total > 0:
             store, taken = await self._writer_does(lambda store: store.take(now, total, self))
@@ -132,8 +138,13 @@ class Runner:
             self._busy.discard((work.message, work.destination))
             self._start(work, store, now)
 
+    @property
+    def _free(self) -> int:
+        """How many deliveries may begin now."""
+        return min(self._gate.free, self._probes) if self._is_blocked else self._gate.free
+
     def _has_room(self, destination: str, now: float) -> bool:
-        return self._gate.free > 0 and self._gate.room(destination, now) > 0
+        return self._free > 0 and self._gate.room(destination, now) > 0
 
     def _find_again(self, dropped: Iterable[Offer]) -> None:
         """Leave what waits no longer to turns."""
@@ -161,6 +172,7 @@ class Runner:
         if not self._has_room(work.destination, now):
             return False
         self._busy.add(key)
+        self._probes = 0
         self._gate.enter(work.destination)
         task = asyncio.get_running_loop().create_task(self._deliver(work, store))
         self._tasks.add(task)
@@ -171,7 +183,7 @@ class Runner:
         try:
             settlement = await self._attempt(work, store)
             if settlement is not None:
-                await self._write(store, partial(Store.settle, settlement=settlement))
+                await self._settle(store, settlement)
             if settlement is None or settlement.parcels:
                 self._waiting = True
         except Exception:  # noqa: BLE001 - what is not written down comes again
@@ -207,7 +219,9 @@ class Runner:
             if name not in {"", work.destination}:
                 moves.setdefault(name, []).append(one.id)
         for name, ids in moves.items():
-            await self._write(store, partial(Store.move, ids=ids, old=work.destination, new=name))
+            move = partial(Store.move, ids=ids, old=work.destination, new=name)
+            if not await self._is_written(store, move):
+                await asyncio.sleep(PAUSE)
         return bool(moves)
 
     def _judge(self, work: Work, failures: Failures) -> Settlement:
@@ -220,21 +234,30 @@ class Runner:
             self._gate.answered(work.destination)
         return self._clerk.judge(work, failures, now)
 
-    async def _write(self, store: Store, job: Callable[[Store], None]) -> None:
-        """Do a job in the store it is about; in one that has replaced it numbers mean others.
+    async def _settle(self, store: Store, settlement: Settlement) -> None:
+        """Write down what came of a delivery.
 
         Tries again until it is written: else a full disk would have mail delivered over and over.
         """
-        while True:
-            try:
-                await self.writer.submit_later(
-                    lambda current: job(store) if current is store else None
-                )
-            except (OSError, sqlite3.Error):
-                _log.exception("not settled", file=str(store.path))
-                await asyncio.sleep(PAUSE)
-            else:
-                return
+        job = partial(Store.settle, settlement=settlement)
+        while not await self._is_written(store, job):  # noqa: ASYNC110 - a disk tells nobody
+            await asyncio.sleep(PAUSE)
+
+    async def _is_written(self, store: Store, job: Callable[[Store], None]) -> bool:
+        """Do a job in the store it is about; in one that has replaced it numbers mean others.
+
+        Return whether it could be written down.
+        """
+        try:
+            await self.writer.submit_later(lambda current: job(store) if current is store else None)
+        except (OSError, sqlite3.Error) as error:
+            if not self._is_blocked:
+                _log.error("not settled", file=str(store.path), error=str(error))
+            self._is_blocked = True
+        else:
+            self._is_blocked = False
+            return True
+        return False
 
     async def _look_at_the_time(self, now: float) -> None:
         on_their_way = {message for message, _ in self._busy}
@@ -243,8 +266,9 @@ class Runner:
         store, taken = await self._writer_does(lambda store: store.elapsed(now, horizon, limit))
         for work in taken.works:
             if work.message not in on_their_way:
-                settlement = self._clerk.late(work, now)
-                await self._write(store, partial(Store.settle, settlement=settlement))
+                late = partial(Store.settle, settlement=self._clerk.late(work, now))
+                if not await self._is_written(store, late):
+                    return  # it is found again with the next tick
         if taken.works:
             self.wake()
 
