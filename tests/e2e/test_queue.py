@@ -110,9 +110,10 @@ def calls(trace):
 def steps(trace):
     """The message written to the log, the sync of it, the answer: in their order."""
     for name, rest in calls(trace):
-        if name == "pwrite64" and ".db-wal>" in rest:  # a page may have several messages
+        file = re.search(r"\.db-(?:wal|log)>", rest)
+        if name == "pwrite64" and file:  # a page may have several messages
             yield from (f"write {token}" for token in re.findall(r"Subject: token-(\d+)", rest))
-        elif name in ("fsync", "fdatasync") and ".db-wal>" in rest and rest.endswith("= 0"):
+        elif name in ("fsync", "fdatasync") and file and rest.endswith("= 0"):
             yield "sync"
         elif "250 2.0.0 Ok" in rest and "socket:" in rest:
             yield "answer"

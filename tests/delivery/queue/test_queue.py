@@ -432,10 +432,11 @@ def test_a_full_spool_is_452_and_mail_flows_again_when_there_is_room(tmp_path):
 
 
 def test_what_cannot_be_written_down_is_not_delivered_again(tmp_path, monkeypatch):
-    real, failures = Store.settle, iter(range(3))
+    real, attempts = Store.settle, []
 
     def settle(store, settlement):
-        if next(failures, None) is not None:
+        attempts.append(settlement)
+        if len(attempts) < 4:
             raise sqlite3.OperationalError("database or disk is full")
         real(store, settlement)
 
@@ -444,9 +445,11 @@ def test_what_cannot_be_written_down_is_not_delivered_again(tmp_path, monkeypatc
 
     async def scenario(bench):
         await bench.put("a@one.example")
-        while await bench.rows("SELECT 1 FROM message"):
+        while len(attempts) < 4:
             await bench.settle()
+        await bench.settle()
         assert len(bench.target.tried) == 1
+        assert await bench.rows("SELECT 1 FROM message") == []
 
     run(tmp_path, scenario)
 
@@ -590,7 +593,7 @@ def test_a_damaged_file_gives_way_to_a_new_one(tmp_path, broken):
         assert bench.target.ids() == ["s-1.2"]
 
     run(tmp_path, second)
-    assert len(list((tmp_path / "spool").glob("1.db.damaged-*"))) == 1
+    assert len(list((tmp_path / "spool").glob("1.db.damaged-*[0-9]"))) == 1
 
 
 def test_what_can_be_read_of_a_file_damaged_while_it_is_used_is_delivered(tmp_path):

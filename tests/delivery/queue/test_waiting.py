@@ -1,13 +1,16 @@
 """What waits in memory for room is taken fairly, bounded, and dropped for a dead destination."""
 
 import asyncio
+import sqlite3
 
-from tests.delivery.queue.fakes import DEAD, Target, run
+from tests.delivery.queue.fakes import DEAD, LATER, Target, run
 from tests.delivery.spool.samples import facts
 
 from gatepost.delivery.queue import waiting
+from gatepost.delivery.queue.gate import STRIKES
 from gatepost.delivery.queue.waiting import MAX_PIECE, Offer, Waiting
 from gatepost.delivery.spool.records import Work
+from gatepost.delivery.spool.store import Store
 
 
 def offer(number, destination="one", first=b""):
@@ -106,6 +109,7 @@ def test_what_was_removed_while_it_waited_for_room_is_not_delivered(tmp_path):
         gate = bench.queue._gate
         gate.enter("a.example")
         await bench.put("x@a.example")
+        await bench.settle()
         await bench.rows("DELETE FROM recipient")
         await bench.settle()
         gate.leave("a.example")
@@ -113,3 +117,52 @@ def test_what_was_removed_while_it_waited_for_room_is_not_delivered(tmp_path):
         assert bench.target.tried == []
 
     run(tmp_path, scenario, concurrency_per_destination=1)
+
+
+async def taken(bench, count):
+    """Wait until the target has had so much, without a tick."""
+    while len(bench.target.taken) < count:  # noqa: ASYNC110 - a target says nothing
+        await asyncio.sleep(0)
+
+
+def test_what_is_delivered_at_once_never_comes_to_the_tables(tmp_path):
+    async def scenario(bench):
+        await bench.settle()
+        await bench.put("x@a.example", "y@b.example")
+        await taken(bench, 2)
+        await bench.settle()
+        assert await bench.rows("SELECT * FROM sqlite_sequence") == []
+
+    run(tmp_path, scenario)
+
+
+def test_what_may_not_start_yet_goes_to_the_tables_at_once(tmp_path):
+    target = Target({"a.example": [DEAD] * STRIKES})
+
+    async def scenario(bench):
+        for number in range(STRIKES):
+            await bench.put("x@a.example", ref=f"s-{number}")
+            await bench.settle()
+        await bench.put("x@a.example", ref="s-new")
+        assert await bench.rows("SELECT 1 FROM message WHERE ref = 's-new'") == [(1,)]
+
+    run(tmp_path, scenario, target)
+
+
+def test_where_the_tables_take_nothing_more_what_they_have_goes_on(tmp_path, monkeypatch, capsys):
+    target = Target({"a.example": [LATER, None]})
+
+    def full(store):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async def scenario(bench):
+        await bench.put("x@a.example", ref="s-1")
+        await bench.settle()
+        with monkeypatch.context() as patched:
+            patched.setattr(Store, "absorb", full)
+            await bench.put("x@b.example", ref="s-2")
+            await bench.settle(100_000)
+            assert sorted(target.ids()) == ["s-1", "s-2"]
+        assert "journal not emptied" in capsys.readouterr().out
+
+    run(tmp_path, scenario, target, expire=1e7)

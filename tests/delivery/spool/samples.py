@@ -67,10 +67,10 @@ def committed(store):
     store.begin()
     try:
         yield store
+        store.commit()
     except BaseException:
         store.roll_back()
         raise
-    store.commit()
 
 
 def put(store, *parcels):

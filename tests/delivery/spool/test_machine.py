@@ -1,4 +1,7 @@
-"""Whatever is put, tried, failed, removed and crashed: nothing is lost, nothing comes back."""
+"""Whatever is put, tried, failed, removed and crashed: nothing is lost, nothing comes back.
+
+What is put to be delivered at once is fresh: no table has it until it is absorbed.
+"""
 
 import shutil
 import tempfile
@@ -20,10 +23,13 @@ from tests.delivery.spool.samples import (
 
 from gatepost.delivery.spool import desk
 from gatepost.delivery.spool.desk import Chosen
+from gatepost.delivery.spool.fresh import MAX_CONTENT
 from gatepost.delivery.spool.records import Deferred, Held, Settlement
 
 FAR = NOW + 50_000
 DESTINATIONS = ("one", "two", "three")
+NAMES = st.lists(st.sampled_from(DESTINATIONS), min_size=1, max_size=3)
+SIZES = st.sampled_from([0, 1, 5000, 300_000])
 
 
 class Spool(RuleBasedStateMachine):
@@ -36,7 +42,7 @@ class Spool(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.store = open_store(self.folder / "1.db")
         self.claims = Claims(limit=3)
-        self.queued, self.held, self.contents = {}, {}, {}
+        self.queued, self.held, self.contents, self.fresh = {}, {}, {}, set()
         self.now = NOW
         self.count = 0
 
@@ -44,24 +50,55 @@ class Spool(RuleBasedStateMachine):
         self.store.close()
         shutil.rmtree(self.folder)
 
-    @rule(
-        names=st.lists(st.sampled_from(DESTINATIONS), min_size=1, max_size=3),
-        size=st.sampled_from([0, 1, 5000, 300_000]),
-        abort=st.booleans(),
-    )
-    def put(self, names, size, abort):
+    def _parcel(self, names, size):
         self.count += 1
         ref, octets = f"s-1.{self.count}", b"%d" % self.count + b"x" * size
         to = [recipient(f"u{at}@example.com", name, self.now) for at, name in enumerate(names)]
+        return parcel(*to, content=octets, of=facts(ref))
+
+    def _came(self, number, parcel):
+        (self.contents[number],) = parcel.pieces
+        to = {(str(one.facts.address), one.destination) for one in parcel.recipients}
+        self.queued[number], self.held[number] = to, set()
+
+    @rule(names=NAMES, size=SIZES, abort=st.booleans())
+    def put(self, names, size, abort):
+        made = self._parcel(names, size)
         self.store.begin()
-        number = self.store.put(parcel(*to, content=octets, of=facts(ref)))
+        number = self.store.put(made)
         if abort:
             self.store.roll_back()
             return
         self.store.commit()
-        self.contents[number] = octets
-        self.queued[number] = {(str(one.facts.address), one.destination) for one in to}
-        self.held[number] = set()
+        self._came(number, made)
+
+    @rule(target=works, names=NAMES, size=SIZES, abort=st.booleans())
+    def post(self, names, size, abort):
+        made = self._parcel(names, size)
+        self.store.begin()
+        works = self.store.post_fresh(made, self.now)
+        if abort:
+            self.store.roll_back()
+            return []
+        self.store.commit()
+        number = works[0].message
+        self._came(number, made)
+        self.fresh |= {number} if made.size <= MAX_CONTENT else set()
+        assert {work.destination for work in works} == set(names)
+        for work in works:
+            assert content(self.store, work) == self.contents[number]
+            self.claims.taken.add((number, work.destination))
+        return works
+
+    @rule(abort=st.booleans())
+    def absorb(self, abort):
+        self.store.begin()
+        self.store.absorb()
+        if abort:
+            self.store.roll_back()
+            return
+        self.store.commit()
+        self.fresh.clear()
 
     @rule(target=works)
     def take(self):
@@ -97,6 +134,8 @@ class Spool(RuleBasedStateMachine):
                         held=[Held(one.id, "", "") for one in ends["h"]],
                     )
                 )
+            if work.message in self.fresh and (ends["l"] or ends["h"]):
+                self.fresh.clear()
             for fate, recipients in ends.items():
                 for one in recipients:
                     self._settled(work.message, (str(one.facts.address), work.destination), fate)
@@ -110,9 +149,12 @@ class Spool(RuleBasedStateMachine):
     @rule(name=st.sampled_from(DESTINATIONS))
     def remove(self, name):
         desk.change(self.folder, Chosen(destination=name), desk.REMOVE, FAR)
-        for everybody in (*self.queued.values(), *self.held.values()):
-            everybody -= {one for one in everybody if one[1] == name}
-        self.claims.taken = {key for key in self.claims.taken if key[1] != name}
+        for model in (self.queued, self.held):
+            for message in model.keys() - self.fresh:
+                model[message] -= {one for one in model[message] if one[1] == name}
+        self.claims.taken = {
+            key for key in self.claims.taken if key[1] != name or key[0] in self.fresh
+        }
 
     @rule()
     def release(self):
@@ -124,10 +166,10 @@ class Spool(RuleBasedStateMachine):
     @rule()
     def hold(self):
         desk.change(self.folder, Chosen(), desk.HOLD, FAR)
-        for message, queued in self.queued.items():
-            self.held[message] |= queued
-            queued.clear()
-        self.claims.taken.clear()
+        for message in self.queued.keys() - self.fresh:
+            self.held[message] |= self.queued[message]
+            self.queued[message].clear()
+        self.claims.taken = {key for key in self.claims.taken if key[0] in self.fresh}
 
     @rule(seconds=st.sampled_from([0, 59, 60, 1000]))
     def wait(self, seconds):
@@ -157,7 +199,7 @@ class Spool(RuleBasedStateMachine):
             (message, state): who
             for state, model in (("queued", self.queued), ("held", self.held))
             for message, who in model.items()
-            if who
+            if who and message not in self.fresh
         }
         assert found == expected
         kept = {row[0] for row in self.store.connection.execute("SELECT id FROM message")}
@@ -170,7 +212,12 @@ class Spool(RuleBasedStateMachine):
         with committed(self.store):
             taken = self.store.take(self.now + 60, 10_000, everyone)
         found = {(work.message, work.destination) for work in taken.works}
-        assert found == {(message, name) for message, who in self.queued.items() for _, name in who}
+        assert found == {
+            (message, name)
+            for message, who in self.queued.items()
+            for _, name in who
+            if message not in self.fresh
+        }
 
 
 TestSpool = Spool.TestCase

@@ -11,7 +11,7 @@ Limits: a file with held messages stays; each is a thread and three open files.
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -130,8 +130,9 @@ class Queue:
         own = self._own or await self._started()
         now = self._clock.time()
         parcels = self._clerk.accept(tx, recipients, message, failures or {}, now)
+        post = Store.post_fresh if own.takes_at_once(parcels, now) else Store.post
         try:
-            store, works = await own.writer.submit(partial(_post_all, parcels, now))
+            store, works = await own.writer.submit(partial(_post_all, post, parcels, now))
         except (sqlite3.Error, OSError) as error:
             raise not_spooled(error) from error
         own.offer(store, works)
@@ -209,5 +210,10 @@ def _put_all(parcels: Sequence[Parcel], store: Store) -> None:
         store.put(one)
 
 
-def _post_all(parcels: Sequence[Parcel], now: float, store: Store) -> tuple[Store, list[Work]]:
-    return store, [work for one in parcels for work in store.post(one, now)]
+def _post_all(
+    post: Callable[[Store, Parcel, float], list[Work]],
+    parcels: Sequence[Parcel],
+    now: float,
+    store: Store,
+) -> tuple[Store, list[Work]]:
+    return store, [work for one in parcels for work in post(store, one, now)]

@@ -4,12 +4,16 @@ Theory of operation
 -------------------
 `wake` asks for a turn: after a put, after a delivery, and once a second for what has become due and
 what an administrator has changed. A turn takes as much work as the gate has room for and starts a
-task for each. Work is in `_busy` from then until its settlement is committed, and so cannot be
-taken twice. If the settlement cannot be written – the disk is full – that is tried again until it
-can, and nothing else is done about the message meanwhile. Nor is much done about others: one
-delivery begins with each tick, until something has been written down again. So few messages come
-twice if the machine fails then; and where it was only one settlement that had no room – it has a
-notice in it – the others make some.
+task for each. It finds what is in the tables: what has just been put is in the journal, and is
+offered to start without them; once a second, and as soon as some of it could not be started, what
+is left of it goes to the tables.
+
+Work is in `_busy` from its start until its settlement is committed, and so cannot be taken twice.
+If the settlement cannot be written – the disk is full – that is tried again until it can, and
+nothing else is done about the message meanwhile. Nor is much done about others: one delivery begins
+with each tick, until something has been written down again. So few messages come twice if the
+machine fails then; and where it was only one settlement that had no room – it has a notice in it –
+the others make some.
 
 A cancelled delivery settles nothing: nobody knows what the target has, so it comes again.
 """
@@ -17,6 +21,7 @@ A cancelled delivery settles nothing: nobody knows what the target has, so it co
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -26,7 +31,7 @@ from gatepost.delivery.queue.clerk import Clerk
 from gatepost.delivery.queue.gate import Gate
 from gatepost.delivery.queue.waiting import Offer, Waiting
 from gatepost.delivery.routes import Router
-from gatepost.delivery.spool.records import Settlement, Work
+from gatepost.delivery.spool.records import Parcel, Settlement, Work
 from gatepost.delivery.spool.store import Store, Taken
 from gatepost.delivery.spool.writer import Writer
 from gatepost.delivery.target import DeliveryError
@@ -59,6 +64,7 @@ class Runner:
         self._waiting = True
         self._is_blocked = False
         self._probes = 0
+        self._unseen = self._is_stuck = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -87,6 +93,8 @@ class Runner:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        with suppress(OSError, sqlite3.Error):  # then it is found in the journal at the next start
+            await self.writer.submit(Store.absorb)
         await self.writer.close()
 
     @property
@@ -106,8 +114,8 @@ class Runner:
 
     async def turn(self) -> None:
         """Start what is due and has room, and once a second end what is too old."""
-        if self._ticked:
-            self._find_again(self._offers.drop_all())
+        if self._ticked or self._unseen:
+            await self._absorb()
         now = self._clock.time()
         total = self._free
         self._waiting = total <= 0
@@ -120,6 +128,30 @@ class Runner:
             self._ticked = False
             await self._look_at_the_time(now)
 
+    async def _absorb(self) -> None:
+        """Have all in the tables; then nothing need wait in memory for longer than a tick."""
+        self._unseen = False
+        try:
+            await self.writer.submit(Store.absorb)
+        except (OSError, sqlite3.Error) as error:  # a full disk: what the tables have is to go on
+            if not self._is_stuck:
+                _log.error(
+                    "journal not emptied", file=str(self.writer.store.path), error=str(error)
+                )
+            self._is_stuck = True
+        else:
+            self._is_stuck = False
+            if self._ticked:
+                self._find_again(self._offers.drop_all())
+
+    def takes_at_once(self, parcels: Sequence[Parcel], now: float) -> bool:
+        """Whether `offer` will start all of this at once, or after a moment."""
+        return not self._offers.is_full and all(
+            one.due is not None and one.due <= now and self._gate.opens(one.destination) <= now
+            for parcel in parcels
+            for one in parcel.recipients
+        )
+
     def offer(self, store: Store, works: Sequence[Work]) -> None:
         """Start what has just been put, as soon as there is room; or find it in a turn."""
         now = self._clock.time()
@@ -130,6 +162,7 @@ class Runner:
             if may_wait and self._offers.add(Offer(work, store)):
                 self._busy.add((work.message, work.destination))
             else:
+                self._unseen = True
                 self._look_again()
 
     def _start_offered(self) -> None:
@@ -229,6 +262,7 @@ class Runner:
         if len(failures) == len(work.recipients) and all(map(_unanswered, failures.values())):
             self._gate.failed(work.destination, now)
             if self._gate.opens(work.destination) > now:
+                self._unseen = True
                 self._find_again(self._offers.drop(work.destination))
         else:
             self._gate.answered(work.destination)

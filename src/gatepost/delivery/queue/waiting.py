@@ -32,9 +32,14 @@ class Waiting:
         self._offers: dict[str, deque[Offer]] = {}
         self._count = 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for more."""
+        return self._count >= MAX_WORKS
+
     def add(self, offer: Offer) -> bool:
         """Keep an offer; return whether there was room for it."""
-        if self._count >= MAX_WORKS or len(offer.work.first) > MAX_PIECE:
+        if self.is_full or len(offer.work.first) > MAX_PIECE:
             return False
         self._offers.setdefault(offer.work.destination, deque()).append(offer)
         self._count += 1

@@ -16,8 +16,9 @@ from pathlib import Path
 from gatepost.delivery.durable import DurableFolders, sync_folder
 
 _NAME = re.compile(r"([1-9][0-9]{0,8})\.db")
-# What SQLite has beside a file.
-BESIDE = ("-wal", "-shm", "-journal")
+# What SQLite has beside a file, and our own journal.
+JOURNAL = "-log"
+BESIDE = ("-wal", "-shm", "-journal", JOURNAL)
 
 
 class Claimed:
@@ -38,14 +39,20 @@ class Claimed:
 
     def remove(self) -> None:
         """Remove the file, which is closed and has no message any more."""
-        for path in (self.path, *beside(self.path), _lock_of(self.path)):
+        # The journal first: beside another file of this name it would pass for that one's.
+        for path in (journal_of(self.path), self.path, *beside(self.path), _lock_of(self.path)):
             path.unlink(missing_ok=True)
         self.release()
 
 
 def beside(path: Path) -> list[Path]:
-    """Return the names of the files that SQLite has beside one."""
+    """Return the names of the files that are beside one."""
     return [path.with_name(path.name + ending) for ending in BESIDE]
+
+
+def journal_of(path: Path) -> Path:
+    """Return the name of the journal beside a file."""
+    return path.with_name(path.name + JOURNAL)
 
 
 def files(folder: Path) -> list[Path]:

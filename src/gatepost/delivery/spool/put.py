@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from itertools import count, islice
 from typing import NamedTuple
 from zlib import crc32
 
@@ -12,49 +13,101 @@ from gatepost.delivery.spool.records import NewRecipient, Parcel, QueuedRecipien
 from gatepost.delivery.target import DeliveryError
 
 _MESSAGE = (
-    "INSERT INTO message (ref, sender, size, received, expires, event, facts, digest)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO message (id, ref, sender, size, received, expires, event, facts, digest)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _RECIPIENT = (
-    "INSERT INTO recipient (message, address, destination, due, attempts, reply, reason, facts)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO recipient (id, message, address, destination, due, attempts, reply, reason, facts)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_LAST = (
+    "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'message'"
+    " UNION ALL SELECT coalesce(max(id), 0) FROM recipient"
 )
 
 
-class Placed(NamedTuple):
-    """Where a message is: its number, the rows of its recipients, its first piece, its digest."""
+class Place(NamedTuple):
+    """Where a message is: its number, and those of its recipients."""
 
     message: int
     recipients: list[int]
+
+
+class Placed(NamedTuple):
+    """A message that has been put somewhere: its first piece, and the digest of all of them."""
+
+    place: Place
     first: bytes
     digest: int
 
 
-def put(
-    connection: sqlite3.Connection, marks: Marks, parcel: Parcel, opens: Callable[[str], float]
-) -> Placed:
-    """Store a message and return where it is; raises `DeliveryError` or sqlite3.Error.
+class Numbers:
+    """The numbers of messages and recipients that come; no message has one that was in a table.
 
-    `opens` says before when a destination is not to be looked at.
+    `taken` are numbers that are taken beside: up to these.
     """
-    chunks = in_chunks(parcel.pieces)
-    first = next(chunks, b"")
-    digest = crc32(first)
-    message = _inserted(connection, _MESSAGE, _envelope(parcel, digest))
-    found, digest = write_content(connection, message, first, digest, chunks)
+
+    def __init__(self, connection: sqlite3.Connection, taken: tuple[int, int]) -> None:
+        found = (last for (last,) in connection.execute(_LAST))
+        message, recipient = (max(pair) for pair in zip(found, taken, strict=True))
+        self._messages, self._recipients = count(message + 1), count(recipient + 1)
+
+    def place(self, parcel: Parcel) -> Place:
+        """Return a place for a message."""
+        rows = list(islice(self._recipients, len(parcel.recipients)))
+        return Place(next(self._messages), rows)
+
+
+class Tables:
+    """The tables that messages are put into.
+
+    `opens` says of a destination before when it is not to be looked at.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        marks: Marks,
+        numbers: Numbers,
+        opens: Callable[[str], float],
+    ) -> None:
+        self._connection = connection
+        self._marks = marks
+        self._opens = opens
+        self.numbers = numbers
+
+    def put(self, parcel: Parcel) -> Placed:
+        """Store a message and return where it is; raises `DeliveryError` or sqlite3.Error."""
+        return self.put_at(self.numbers.place(parcel), parcel)
+
+    def put_at(self, place: Place, parcel: Parcel) -> Placed:
+        """Store a message in its place; raises as `put`."""
+        chunks = in_chunks(parcel.pieces)
+        first = next(chunks, b"")
+        digest = crc32(first)
+        self._connection.execute(_MESSAGE, _envelope(place.message, parcel, digest))
+        size, digest = write_content(self._connection, place.message, first, digest, chunks)
+        check_size(parcel, size)
+        rows = zip(place.recipients, parcel.recipients, strict=True)
+        self._connection.executemany(
+            _RECIPIENT, [_row(row, place.message, one) for row, one in rows]
+        )
+        for name, due in _first_due(parcel.recipients).items():
+            self._marks.lower(name, max(due, self._opens(name)))
+        return Placed(place, first, digest)
+
+
+def check_size(parcel: Parcel, found: int) -> None:
+    """Raise `DeliveryError` unless all of a message was found."""
     if found != parcel.size:
         detail = f"spool: expected {parcel.size} octets of message, found {found}"
         raise DeliveryError("The message could not be stored, try again later", detail=detail)
-    ids = [_inserted(connection, _RECIPIENT, _row(message, one)) for one in parcel.recipients]
-    for name, due in _first_due(parcel.recipients).items():
-        marks.lower(name, max(due, opens(name)))
-    return Placed(message, ids, first, digest)
 
 
 def as_work(parcel: Parcel, placed: Placed, now: float) -> list[Work]:
     """Return a message that has just been put as work, one for each destination that is due."""
     due: dict[str, list[QueuedRecipient]] = {}
-    for one, number in zip(parcel.recipients, placed.recipients, strict=True):
+    for one, number in zip(parcel.recipients, placed.place.recipients, strict=True):
         if one.due is not None and one.due <= now:
             queued = QueuedRecipient(
                 number, one.facts, one.destination, one.attempts, one.reply, one.reason
@@ -62,7 +115,7 @@ def as_work(parcel: Parcel, placed: Placed, now: float) -> list[Work]:
             due.setdefault(one.destination, []).append(queued)
     return [
         Work(
-            message=placed.message,
+            message=placed.place.message,
             facts=parcel.facts,
             size=parcel.size,
             received=parcel.received,
@@ -77,9 +130,10 @@ def as_work(parcel: Parcel, placed: Placed, now: float) -> list[Work]:
     ]
 
 
-def _envelope(parcel: Parcel, digest: int) -> tuple[object, ...]:
+def _envelope(message: int, parcel: Parcel, digest: int) -> tuple[object, ...]:
     facts = parcel.facts
     return (
+        message,
         facts.id,
         str(facts.reverse_path),
         parcel.size,
@@ -91,15 +145,9 @@ def _envelope(parcel: Parcel, digest: int) -> tuple[object, ...]:
     )
 
 
-def _inserted(connection: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> int:
-    """Insert a row and return its number."""
-    number = connection.execute(statement, values).lastrowid
-    assert number is not None
-    return number
-
-
-def _row(message: int, one: NewRecipient) -> tuple[object, ...]:
+def _row(row: int, message: int, one: NewRecipient) -> tuple[object, ...]:
     return (
+        row,
         message,
         str(one.facts.address),
         one.destination,

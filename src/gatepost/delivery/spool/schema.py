@@ -9,6 +9,9 @@ A recipient is queued while `due` (seconds since the epoch) is set and held whil
 end at `expires`. `destination.due` is never later than the first due recipient there, unless the
 destination is left alone until then; 0 is an administrator's "now".
 
+`journal.generation` names the generation of the journal beside the file that is not in the tables
+(`fresh`); there is a row as soon as there was a journal.
+
 Numbers are never given twice (AUTOINCREMENT), so that what an administrator has seen in a list is
 what a command acts on.
 """
@@ -54,10 +57,16 @@ CREATE TABLE destination (
 CREATE INDEX destination_due ON destination (due);
 """
 
-_DIGEST = "ALTER TABLE message ADD COLUMN digest INTEGER"
+_DIGEST_AND_JOURNAL = """
+ALTER TABLE message ADD COLUMN digest INTEGER;
+CREATE TABLE journal (
+    id INTEGER PRIMARY KEY,
+    generation INTEGER NOT NULL
+);
+"""
 
 # The statements that make version N + 1 of version N, by N. An empty file is version 0.
-UPGRADES = (_TABLES, _DIGEST)
+UPGRADES = (_TABLES, _DIGEST_AND_JOURNAL)
 VERSION = len(UPGRADES)
 
 

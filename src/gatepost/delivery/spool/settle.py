@@ -1,22 +1,15 @@
 """Writing down what has become of a message, and finding those that time has decided about."""
 
 import sqlite3
-from collections.abc import Callable
 
-from gatepost.delivery.spool.marks import Marks
-from gatepost.delivery.spool.put import put
+from gatepost.delivery.spool.put import Tables
 from gatepost.delivery.spool.records import Settlement
 
 _DEFER = "UPDATE recipient SET due = ?, attempts = attempts + 1, reply = ?, reason = ? WHERE id = ?"
 _HOLD = "UPDATE recipient SET due = NULL, reply = ?, reason = ? WHERE id = ?"
 
 
-def settle(
-    connection: sqlite3.Connection,
-    marks: Marks,
-    settlement: Settlement,
-    opens: Callable[[str], float],
-) -> None:
+def settle(connection: sqlite3.Connection, settlement: Settlement, tables: Tables) -> None:
     """Write down what of a message is not done; raises sqlite3.Error.
 
     Rows that an administrator has removed meanwhile stay away.
@@ -31,7 +24,7 @@ def settle(
             (settlement.event, settlement.expires, settlement.message),
         )
     for parcel in settlement.parcels:
-        put(connection, marks, parcel, opens)
+        tables.put(parcel)
 
 
 def elapsed(connection: sqlite3.Connection, now: float, horizon: float, limit: int) -> list[int]:

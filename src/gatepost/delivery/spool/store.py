@@ -4,16 +4,22 @@ Everything here runs in the writer's thread, between a `begin` and a `commit` of
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from zlib import crc32
 
 import msgspec
 
 from gatepost.delivery.spool.content import Reader
 from gatepost.delivery.spool.database import connect, open_file
 from gatepost.delivery.spool.done import Done, tidy
+from gatepost.delivery.spool.folder import journal_of
+from gatepost.delivery.spool.fresh import MAX_CONTENT, Fresh
+from gatepost.delivery.spool.generation import current_generation, next_generation
+from gatepost.delivery.spool.journal import CAPACITY
 from gatepost.delivery.spool.marks import Marks
-from gatepost.delivery.spool.put import as_work, put
+from gatepost.delivery.spool.put import Numbers, Placed, Tables, as_work, check_size
 from gatepost.delivery.spool.records import Held, Parcel, Settlement, Work
 from gatepost.delivery.spool.settle import elapsed, settle
 from gatepost.delivery.spool.take import Claims, Damage, due_messages, read_message, read_work
@@ -31,8 +37,9 @@ class Store:
 
     One that was closed is opened again by `begin`: a disk may come back.
 
-    `size` is how many octets the file may have, `horizon` the longest any attempt is put off, in
-    seconds, `opens` says of a destination before when it is not to be looked at (0: at any time).
+    `size` is how many octets the file and its journal may have, `horizon` the longest any attempt
+    is put off, in seconds, `opens` says of a destination before when it is not to be looked at (0:
+    at any time).
     """
 
     def __init__(
@@ -44,16 +51,24 @@ class Store:
         self._changed: set[str] = set()
         self._horizon = horizon
         self._opens = opens
+        self._next: int | None = None
         self._open()
 
     def _open(self) -> None:
-        self.connection = open_file(self.path, self._size)
-        try:
+        capacity = min(CAPACITY, self._size // 4)
+        journal = journal_of(self.path)
+        with ExitStack() as stack:
+            self.connection = open_file(self.path, self._size - capacity)
+            stack.callback(self.connection.close)
             self.reader = Reader(connect(self.path))
-        except BaseException:
-            self.connection.close()
-            raise
-        self.marks = Marks(self.connection)
+            stack.callback(self.reader.close)
+            generation = current_generation(self.connection, journal)
+            self._fresh = Fresh.open(journal, generation, capacity)
+            stack.callback(self._fresh.close)
+            self.marks = Marks(self.connection)
+            numbers = Numbers(self.connection, self._fresh.numbers)
+            self._tables = Tables(self.connection, self.marks, numbers, self._opens)
+            self._files = stack.pop_all()
         self._is_open = True
 
     def begin(self) -> None:
@@ -69,30 +84,61 @@ class Store:
         for name in self._changed:
             self.marks.refresh(name, self._opens(name))
         self._changed.clear()
-        self.connection.execute("COMMIT")
+        if self._next is None:
+            self._fresh.write()
+            self.connection.execute("COMMIT")
+            self._fresh.keep()
+        else:
+            self.connection.execute("COMMIT")
+            self._fresh.start_again(self._next)
+            self._next = None
 
     def roll_back(self) -> None:
         """Undo it."""
         self._done.clear()
         self._changed.clear()
+        self._next = None
         self.marks.forget()
+        if self._is_open:
+            self._fresh.undo()
         if self._is_open and self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the file."""
         self._is_open = False
-        self.reader.close()
-        self.connection.close()
+        self._files.close()
 
     def put(self, parcel: Parcel) -> int:
         """Store a message and return its number; raises `DeliveryError` or sqlite3.Error."""
-        return put(self.connection, self.marks, parcel, self._opens).message
+        return self._tables.put(parcel).place.message
 
     def post(self, parcel: Parcel, now: float) -> list[Work]:
         """Store a message and return what of it is to be delivered now; raises as `put`."""
-        placed = put(self.connection, self.marks, parcel, self._opens)
+        return as_work(parcel, self._tables.put(parcel), now)
+
+    def post_fresh(self, parcel: Parcel, now: float) -> list[Work]:
+        """Do the same, in the journal if it is short and there is room.
+
+        It has to be delivered at once: what is not is found with the next `absorb`.
+        """
+        if parcel.size > MAX_CONTENT or self._next is not None:
+            return self.post(parcel, now)
+        content = b"".join(parcel.pieces)
+        check_size(parcel, len(content))
+        placed = Placed(self._tables.numbers.place(parcel), content, crc32(content))
+        if not self._fresh.put(parcel, placed):
+            self.absorb()
+            self._tables.put_at(placed.place, msgspec.structs.replace(parcel, pieces=[content]))
         return as_work(parcel, placed, now)
+
+    def absorb(self) -> None:
+        """Move what is in the journal to the tables; raises sqlite3.Error."""
+        if self._fresh.is_empty or self._next is not None:
+            return
+        for parcel, place in self._fresh.left():
+            self._tables.put_at(place, parcel)
+        self._next = next_generation(self.connection)
 
     def take(self, now: float, total: int, claims: Claims) -> Taken:
         """Return what is to be delivered now, at most `total` messages."""
@@ -145,13 +191,21 @@ class Store:
 
         Where all is done the mark of the destination may stay too early, which costs a look.
         """
+        if self._is_fresh(settlement.message):
+            if settlement.is_simple and self._fresh.done(settlement.done):
+                return
+            self.absorb()
         self._done.add(settlement.message, settlement.done)
         if not settlement.is_simple:
-            settle(self.connection, self.marks, settlement, self._opens)
+            settle(self.connection, settlement, self._tables)
             self._changed.update(settlement.destinations)
+
+    def _is_fresh(self, message: int) -> bool:
+        return self._next is None and message in self._fresh
 
     def move(self, ids: Sequence[int], old: str, new: str) -> None:
         """Have recipients at another destination than before."""
+        self.absorb()
         self.connection.executemany(
             "UPDATE recipient SET destination = ? WHERE id = ?", [(new, one) for one in ids]
         )
@@ -160,4 +214,5 @@ class Store:
 
     def is_empty(self) -> bool:
         """Whether there is no message, queued or held."""
+        self.absorb()
         return self.connection.execute("SELECT 1 FROM message LIMIT 1").fetchone() is None
