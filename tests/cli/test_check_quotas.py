@@ -62,6 +62,10 @@ def test_a_quota_that_no_large_message_fits_into(checked):
     ]
 
 
+def test_other_targets_have_none(checked):
+    assert checked("", to='to = "discard:"') == []
+
+
 def test_a_quota_for_what_does_not_count(checked):
     (error,) = checked('folder = ".Trash", quota = "1GiB"')
     assert error.endswith("expected no quota: Maildir++ does not count .Trash")

@@ -5,12 +5,15 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.delivery.contract import Contract
 from tests.delivery.samples import delivery, message, recipient
 
@@ -327,6 +330,46 @@ def test_one_that_never_keeps_still_is_taken_as_it_is(root, names, monkeypatch):
     monkeypatch.setattr(quota_module, "stamps", lambda path: next(ticks))
     Quota(Limits(0, 10), names).reserve(root, 100)
     assert (root / "maildirsize").read_bytes() == b"10C\n0 0\n100 1\n"
+
+
+sizes = st.integers(TRACE, 400)
+scribbles = st.sampled_from([one for one in GARBAGE.values() if one is not None]) | st.binary(
+    max_size=20
+)
+steps = st.one_of(
+    st.tuples(st.just("deliver"), sizes),
+    st.tuples(st.sampled_from(["expunge", "remove", "forget"]), st.none()),
+    st.tuples(st.just("scribble"), scribbles),
+)
+
+
+@given(st.lists(steps, max_size=15))
+def test_whatever_happens_in_between_a_mailbox_never_gets_too_full(steps):
+    limits = Limits(1000, 5)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "ann"
+        target = maildir(Path(folder), *limits)
+        for step, argument in steps:
+            take_step(target, root, step, argument)
+            if root.exists():
+                assert tally(root).within(limits)
+
+
+def take_step(target, root, step, argument):
+    path = root / "maildirsize"
+    if step == "deliver":
+        deliver(target, ANN, size=argument)
+    elif step == "scribble" and root.exists():
+        # a definition of ours would be believed, as another program's is
+        path.write_bytes(argument if not argument.startswith(b"1000S") else b"99S\n1 1\n")
+    elif step == "forget":
+        path.unlink(missing_ok=True)
+    for mail in kept(root)[:1] if step in ("expunge", "remove") else []:
+        size = mail.stat().st_size
+        mail.unlink()
+        if step == "expunge" and path.exists():
+            with path.open("ab") as file:
+                file.write(Usage(-size, -1).line())
 
 
 # --- taken back, or not
