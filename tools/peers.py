@@ -204,6 +204,7 @@ SOURCES: Mapping[str, Source] = {
     "postfix": Source(debian, ("postfix",)),
     "dovecot": Source(debian, ("dovecot-core", "dovecot-lmtpd")),
     "exim": Source(debian, ("exim4-daemon-light",)),
+    "maildrop": Source(debian, ("maildrop", "courier-authlib")),
     "opensmtpd": Source(debian, ("opensmtpd",)),
     "swaks": Source(debian, ("swaks", "libnet-ssleay-perl")),
     "curl": Source(debian, ("curl",)),
@@ -262,6 +263,13 @@ PROGRAMS: Mapping[str, Program] = {
         path="usr/sbin/exim4",
         probe=("-bV",),
         variables=_LIBRARIES,
+    ),
+    "deliverquota": Program(  # Courier's own, which comes with maildrop
+        source="maildrop",
+        path="usr/sbin/deliverquota.maildrop",
+        probe=(),
+        probe_says="Usage: ",
+        variables=(("LD_LIBRARY_PATH", "usr/lib:usr/lib/*-linux-gnu*:lib/*-linux-gnu*"),),
     ),
     "opensmtpd": Program(  # asked for its version only: tools/opensmtpd.py runs it
         source="opensmtpd",

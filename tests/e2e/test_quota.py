@@ -1,9 +1,11 @@
-"""Full mailboxes: beside a real Dovecot, which reads, fills and empties them, and in the queue."""
+"""Full mailboxes: beside a real Dovecot that fills and empties them, beside Courier, queued."""
 
 import re
 import smtplib
+import subprocess
 
 import pytest
+from tests.e2e.clients import program
 from tests.e2e.conftest import serving
 from tests.e2e.raw import Raw, codes, envelope, stuffed
 from tests.e2e.server import eventually
@@ -137,6 +139,24 @@ def test_dovecot_reads_the_folder_that_mail_is_put_into(tmp_path, house):
     (row,) = house.doveadm("mailbox status", box, "messages", "Junk")
     assert row["messages"] == "1"
     assert house.used(box).messages == 1
+
+
+def test_courier_and_we_share_the_count(tmp_path):
+    courier = program("deliverquota")
+
+    def deliver():
+        argv = courier.argv(root)
+        return subprocess.run(argv, env=courier.env, input=CONTENT, check=False).returncode
+
+    with serving(tmp_path, route=ROUTE) as server:
+        box = server.address()
+        local, _, domain = box.partition("@")
+        root = server.maildir(domain, local)
+        assert [answer(server.port, box), deliver()] == [TAKEN, 0]
+        assert parse((root / "maildirsize").read_bytes()).usage == tally(root)
+        assert [answer(server.port, box), deliver()] == [TAKEN, 77]  # EX_NOPERM: it is full
+        assert answer(server.port, box) == FULL
+        assert parse((root / "maildirsize").read_bytes()) == (Limits(100_000, 3), tally(root), 1)
 
 
 def test_the_queue_tries_again_and_others_do_not_wait(tmp_path):
