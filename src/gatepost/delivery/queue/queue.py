@@ -23,7 +23,7 @@ from gatepost.config import schema
 from gatepost.delivery.queue.clerk import Clerk
 from gatepost.delivery.queue.gate import Gate
 from gatepost.delivery.queue.letters import Letters
-from gatepost.delivery.queue.runner import Runner
+from gatepost.delivery.queue.runner import DISK, Runner
 from gatepost.delivery.queue.schedule import Schedule
 from gatepost.delivery.queue.terms import Terms
 from gatepost.delivery.routes import Router
@@ -133,7 +133,7 @@ class Queue:
         post = Store.post_fresh if own.takes_at_once(parcels, now) else Store.post
         try:
             store, works = await own.writer.submit(partial(_post_all, post, parcels, now))
-        except (sqlite3.Error, OSError) as error:
+        except DISK as error:
             raise not_spooled(error) from error
         own.offer(store, works)
 
@@ -168,6 +168,8 @@ class Queue:
             if turn % ADOPT == 0:
                 try:
                     await self.adopt()
+                except DISK as error:
+                    _log.error("queue not looked after", folder=str(self._folder), error=str(error))
                 except Exception:  # noqa: BLE001 - one file must not stop the others
                     _log.exception("queue not looked after", folder=str(self._folder))
 

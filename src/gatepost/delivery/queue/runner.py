@@ -43,6 +43,8 @@ _log = structlog.get_logger("gatepost.queue")
 EVENTS = 100
 # After an error of the spool's own nothing is tried for so long, in seconds.
 PAUSE = 5.0
+# What a disk that is full or has failed looks like: the error says it all.
+DISK = (OSError, sqlite3.Error)
 
 
 class Runner:
@@ -108,7 +110,10 @@ class Runner:
             self._wanted.clear()
             try:
                 await self.turn()
-            except Exception:  # noqa: BLE001 - the queue must outlive a full disk and its own faults
+            except DISK as error:
+                _log.error("queue failed", file=str(self.writer.store.path), error=str(error))
+                await asyncio.sleep(PAUSE)
+            except Exception:  # noqa: BLE001 - the queue must outlive its own faults
                 _log.exception("queue failed", file=str(self.writer.store.path))
                 await asyncio.sleep(PAUSE)
 
@@ -284,7 +289,7 @@ class Runner:
         """
         try:
             await self.writer.submit_later(lambda current: job(store) if current is store else None)
-        except (OSError, sqlite3.Error) as error:
+        except DISK as error:
             if not self._is_blocked:
                 _log.error("not settled", file=str(store.path), error=str(error))
             self._is_blocked = True
