@@ -18,10 +18,11 @@ from tests.delivery.queue.fakes import (
     recipient,
     run,
 )
-from tests.delivery.spool.samples import rot
+from tests.delivery.spool.samples import parcel, rot, store_at
 
 from gatepost.delivery.queue.gate import STRIKES
 from gatepost.delivery.spool.content import CHUNK
+from gatepost.delivery.spool.folder import orphans
 from gatepost.delivery.spool.store import Store
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.session import Endpoint
@@ -532,6 +533,26 @@ def test_files_of_others_that_are_gone_are_adopted_drained_and_removed(tmp_path)
             await asyncio.sleep(0)
         await bench.queue.adopt()
         assert sorted(path.name for path in (tmp_path / "spool").glob("*.db")) == ["1.db"]
+
+    run(tmp_path, scenario)
+
+
+def test_a_file_that_cannot_be_opened_keeps_nobody_from_the_others(tmp_path):
+    spool = tmp_path / "spool"
+
+    async def scenario(bench):
+        with sqlite3.connect(spool / "2.db") as later:
+            later.execute("PRAGMA user_version = 99")
+        later.close()
+        with store_at(spool / "3.db") as store:
+            store.begin()
+            store.put(parcel())
+            store.commit()
+        await bench.queue.adopt()
+        assert [one.claimed.number for one in bench.queue._running] == [1, 3]
+        (left,) = orphans(spool)
+        assert left.number == 2
+        left.release()
 
     run(tmp_path, scenario)
 

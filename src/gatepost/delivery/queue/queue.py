@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -168,10 +168,8 @@ class Queue:
             if turn % ADOPT == 0:
                 try:
                     await self.adopt()
-                except DISK as error:
-                    _log.error("queue not looked after", folder=str(self._folder), error=str(error))
-                except Exception:  # noqa: BLE001 - one file must not stop the others
-                    _log.exception("queue not looked after", folder=str(self._folder))
+                except Exception as error:  # noqa: BLE001 - what is on its way goes on
+                    _not_looked_after(self._folder, error)
 
     async def adopt(self) -> None:
         """Leave adopted files that are empty, and take up those that nobody owns."""
@@ -180,9 +178,14 @@ class Queue:
                 self._running.remove(one)
                 await one.runner.stop(0)
                 one.claimed.remove()
-        for claimed in await asyncio.to_thread(list, orphans(self._folder)):
-            _log.info("spool file adopted", file=str(claimed.path))
-            await self._run(claimed)
+        found = orphans(self._folder)
+        while (claimed := await asyncio.to_thread(next, found, None)) is not None:
+            try:
+                await self._run(claimed)
+            except Exception as error:  # noqa: BLE001 - one file must not stop the others
+                _not_looked_after(claimed.path, error)
+            else:
+                _log.info("spool file adopted", file=str(claimed.path))
 
     def _damaged(self, place: Path) -> None:
         """Have what can be read of a damaged file put back; called in any thread."""
@@ -205,6 +208,12 @@ class Queue:
             _log.exception("spool file not salvaged", file=str(place), messages=count)
         else:
             _log.warning("spool file salvaged", file=str(place), messages=count)
+
+
+def _not_looked_after(path: Path, error: Exception) -> None:
+    expected = isinstance(error, (*DISK, VersionError))
+    told: Any = {"error": str(error)} if expected else {"exc_info": error}
+    _log.error("queue not looked after", path=str(path), **told)
 
 
 def _put_all(parcels: Sequence[Parcel], store: Store) -> None:

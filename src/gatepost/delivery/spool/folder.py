@@ -40,9 +40,11 @@ class Claimed:
     def remove(self) -> None:
         """Remove the file, which is closed and has no message any more."""
         # The journal first: beside another file of this name it would pass for that one's.
-        for path in (journal_of(self.path), self.path, *beside(self.path), _lock_of(self.path)):
-            path.unlink(missing_ok=True)
-        self.release()
+        try:
+            for path in (journal_of(self.path), self.path, *beside(self.path), _lock_of(self.path)):
+                path.unlink(missing_ok=True)
+        finally:
+            self.release()
 
 
 def beside(path: Path) -> list[Path]:
@@ -96,6 +98,9 @@ def _claim(path: Path) -> Claimed | None:
             return Claimed(path, lock)
     except (BlockingIOError, FileNotFoundError):
         pass
+    except BaseException:
+        os.close(lock)
+        raise
     os.close(lock)
     return None
 
