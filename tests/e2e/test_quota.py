@@ -159,6 +159,26 @@ def test_courier_and_we_share_the_count(tmp_path):
         assert parse((root / "maildirsize").read_bytes()) == (Limits(100_000, 3), tally(root), 1)
 
 
+LMTP = """
+[[listen]]
+address = "unix:lmtp"
+protocol = "lmtp"
+"""
+
+
+def test_lmtp_has_an_answer_for_each(tmp_path):
+    with serving(tmp_path, LMTP, route="maildir = { quota_messages = 1 }") as server:
+        full, other = server.address(), server.address()
+        assert answer(server.port, full) == TAKEN
+        with smtplib.LMTP(str(tmp_path / "lmtp")) as client:
+            for command in ("LHLO client.example", *envelope(full, other), "DATA"):
+                client.docmd(command)
+            client.send(stuffed(CONTENT))
+            replies = [client.getreply() for _ in range(2)]
+        assert [code for code, _ in replies] == [452, 250]
+        assert (len(server.mails(full)), len(server.mails(other))) == (1, 1)
+
+
 def test_the_queue_tries_again_and_others_do_not_wait(tmp_path):
     extra = '\n[queue]\nretry = ["1s"]\n'
     route = 'mode = "queue"\nmaildir = { quota_messages = 1 }'
@@ -176,3 +196,17 @@ def test_the_queue_tries_again_and_others_do_not_wait(tmp_path):
         (second,) = eventually(lambda: server.mails(full))
         assert second.session != first.session
         assert len(server.mails(other)) == 1
+
+
+def test_a_full_mailbox_does_not_hold_up_the_queue_to_others(tmp_path):
+    """All Maildirs of a route are one destination, which did answer."""
+    extra = '\n[queue]\nretry = ["1h"]\n'
+    route = 'mode = "queue"\nmaildir = { quota_messages = 1 }'
+    with serving(tmp_path, extra, route=route) as server:
+        full, other = server.address(), server.address()
+        answer(server.port, full)
+        eventually(lambda: server.mails(full))
+        answer(server.port, full)
+        eventually(lambda: "4.2.2" in (tmp_path / "log").read_text())
+        answer(server.port, other)
+        eventually(lambda: server.mails(other))
