@@ -164,6 +164,12 @@ class Bench:
         return await self.rows("SELECT address, reply, reason FROM recipient WHERE due IS NULL")
 
 
+async def salvaged(bench):
+    """Return when nothing that was set aside is left to put back."""
+    while not all(one.salvager.is_idle for one in bench.queue._running):  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+
 def run(folder, scenario, *args, **options):
     async def main():
         async with Bench(folder, *args, **options) as bench:

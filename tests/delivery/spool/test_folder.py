@@ -2,7 +2,8 @@
 
 import pytest
 
-from gatepost.delivery.spool.folder import beside, claim, files, orphans, set_aside
+from gatepost.delivery.spool.aside import beside, finish, set_aside
+from gatepost.delivery.spool.folder import claim, files, orphans
 
 
 def names(folder):
@@ -78,10 +79,20 @@ def test_other_names_are_not_ours(folder):
     assert files(folder / "missing") == []
 
 
-def test_a_damaged_file_is_set_aside_with_what_belongs_to_it(folder):
+def test_what_was_set_aside_has_an_owner_though_there_is_no_file(folder):
     claimed = touch(claim(folder))
-    claimed.path.with_name("1.db-wal").touch()
-    assert set_aside(claimed.path, "20240101").name == "1.db.damaged-20240101"
-    assert names(folder) == ["1.db.damaged-20240101", "1.db.damaged-20240101-wal", "1.lock"]
-    assert files(folder) == []
+    set_aside(claimed.path, "20240101T000000.000000")
     claimed.release()
+    first = claim(folder)
+    assert first.number == 1
+    second = claim(folder)
+    assert second.number == 2
+    for one in (first, second):
+        one.release()
+
+
+def test_what_is_done_with_needs_no_owner(folder):
+    claimed = touch(claim(folder))
+    finish(set_aside(claimed.path, "20240101T000000.000000"), 0)
+    claimed.remove()
+    assert list(orphans(folder)) == []

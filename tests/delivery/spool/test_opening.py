@@ -3,7 +3,9 @@
 import pytest
 from tests.delivery.spool.samples import HORIZON, NOW, SIZE, Claims, always_open, parcel
 
+from gatepost.delivery.spool.aside import all_aside, unfinished
 from gatepost.delivery.spool.opening import Opener
+from gatepost.delivery.spool.salvage import salvage
 
 
 @pytest.fixture
@@ -30,17 +32,14 @@ def taken(store):
     return [work.message for work in works]
 
 
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
 def test_a_damaged_file_gives_way_to_a_new_one(tmp_path, opener, seen):
     old = opener.open(tmp_path / "1.db")
     put(old)
     new = opener.replace(old)
     assert taken(new) == []
-    (place,) = seen
-    assert place.name.startswith("1.db.damaged-")
+    assert seen == [new.path]
+    (place,) = unfinished(new.path)
+    assert [one.message for one in salvage(place)] == [1]
     new.close()
 
 
@@ -66,7 +65,7 @@ def test_one_for_which_no_other_can_be_made_is_put_back(make_disk, opener, seen)
         opener.replace(store)
     assert taken(store) == [number]
     assert seen == []
-    assert [name for name in names(folder) if "damaged" in name] == []
+    assert all_aside(folder) == []
     store.close()
 
 

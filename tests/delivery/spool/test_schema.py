@@ -94,7 +94,7 @@ def test_what_version_1_has_put_can_be_listed_shown_and_salvaged(tmp_path):
     assert [one.name for one in desk.entries(tmp_path, Chosen(), 9)] == ["1-1", "1-2", "1-3"]
     with desk.opened(tmp_path, "1-2") as (_, pieces):
         assert b"".join(pieces) == OLD[1]
-    assert [b"".join(one.pieces) for one in salvage(tmp_path / "1.db")] == OLD
+    assert [b"".join(one.parcel.pieces) for one in salvage(tmp_path / "1.db")] == OLD
 
 
 def test_an_upgrade_that_breaks_off_leaves_the_file_as_it_was(tmp_path, monkeypatch):

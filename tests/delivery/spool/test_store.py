@@ -235,7 +235,10 @@ def test_the_administrators_now_reopens_a_destination(store):
     [
         ("UPDATE message SET facts = '{'", "damaged: Input data was truncated"),
         ("UPDATE message SET facts = x'ff00'", "damaged: JSON is malformed"),
-        ("UPDATE message SET size = 'x'", "damaged: expected x octets of content"),
+        ("UPDATE message SET facts = CAST(x'7bff' AS TEXT)", "damaged: 'utf-8' codec can't encode"),
+        ("UPDATE message SET size = CAST(x'ff' AS TEXT)", "damaged: expected '\\udcff' octets"),
+        ("UPDATE recipient SET facts = CAST(x'ff' AS TEXT)", "damaged: 'utf-8' codec can't encode"),
+        ("UPDATE message SET size = 'x'", "damaged: expected 'x' octets of content"),
         ("DELETE FROM content", "damaged: expected 21 octets of content"),
         ("DELETE FROM message", "damaged: its envelope is gone"),
         ("UPDATE recipient SET facts = '[]'", "damaged: Expected `object`, got `array`"),

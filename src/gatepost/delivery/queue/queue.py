@@ -4,7 +4,8 @@ Theory of operation
 -------------------
 What comes is put into the worker's own file. Once in a while the folder is searched for files whose
 owner is gone – a worker that crashed, or one of a reload with more workers before – and they are
-adopted: run beside the own one, and removed when the last message has left them.
+adopted: run beside the own one, and removed when the last message has left them. With each file go
+those that were damaged and set aside before it (`salvager`).
 
 Limits: a file with held messages stays; each is a thread and three open files.
 """
@@ -13,7 +14,6 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from gatepost.delivery.queue.clerk import Clerk
 from gatepost.delivery.queue.gate import Gate
 from gatepost.delivery.queue.letters import Letters
 from gatepost.delivery.queue.runner import DISK, Runner
+from gatepost.delivery.queue.salvager import Salvager
 from gatepost.delivery.queue.schedule import Schedule
 from gatepost.delivery.queue.terms import Terms
 from gatepost.delivery.routes import Router
@@ -31,7 +32,6 @@ from gatepost.delivery.spool.database import not_spooled
 from gatepost.delivery.spool.folder import Claimed, claim, orphans
 from gatepost.delivery.spool.opening import Opener
 from gatepost.delivery.spool.records import Parcel, Work
-from gatepost.delivery.spool.salvage import salvage
 from gatepost.delivery.spool.schema import VersionError
 from gatepost.delivery.spool.store import Store
 from gatepost.delivery.spool.writer import Writer
@@ -45,8 +45,6 @@ TICK = 1.0
 # How often files without an owner are looked for, in ticks: a worker that crashed is replaced after
 # a second, and should find its own file.
 ADOPT = 3
-# Messages of a damaged file that are put into the new one together.
-SALVAGED = 50
 
 _log = structlog.get_logger("gatepost.queue")
 
@@ -54,6 +52,7 @@ _log = structlog.get_logger("gatepost.queue")
 class _Running(NamedTuple):
     claimed: Claimed
     runner: Runner
+    salvager: Salvager
 
 
 class Queue:
@@ -88,7 +87,6 @@ class Queue:
         self._own: Runner | None = None
         self._running: list[_Running] = []
         self._keeper: asyncio.Task[None] | None = None
-        self._salvaging: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Open a file and begin to deliver, unless that has been done.
@@ -103,10 +101,10 @@ class Queue:
 
     async def stop(self, patience: float) -> None:
         """Begin no delivery, wait `patience` seconds for those that are on their way, and end."""
-        for task in (self._keeper, *self._salvaging):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait([task])
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+        await asyncio.gather(*(one.salvager.stop() for one in self._running))
         await asyncio.gather(*(one.runner.stop(patience) for one in self._running))
         for one in self._running:
             one.claimed.release()
@@ -155,7 +153,9 @@ class Queue:
         writer = Writer(store, self._opener.replace)
         runner = Runner(writer, self._gate, self._clerk, self._router, self._clock)
         runner.start()
-        self._running.append(_Running(claimed, runner))
+        salvager = Salvager(claimed.path, writer, runner.wake)
+        salvager.start()
+        self._running.append(_Running(claimed, runner, salvager))
         return runner
 
     async def _keep(self) -> None:
@@ -174,8 +174,10 @@ class Queue:
     async def adopt(self) -> None:
         """Leave adopted files that are empty, and take up those that nobody owns."""
         for one in self._running[1:]:
-            if one.runner.is_idle and await one.runner.writer.submit(Store.is_empty):
+            is_idle = one.runner.is_idle and one.salvager.is_idle
+            if is_idle and await one.runner.writer.submit(Store.is_empty):
                 self._running.remove(one)
+                await one.salvager.stop()
                 await one.runner.stop(0)
                 one.claimed.remove()
         found = orphans(self._folder)
@@ -187,38 +189,20 @@ class Queue:
             else:
                 _log.info("spool file adopted", file=str(claimed.path))
 
-    def _damaged(self, place: Path) -> None:
+    def _damaged(self, path: Path) -> None:
         """Have what can be read of a damaged file put back; called in any thread."""
-        self._loop.call_soon_threadsafe(self._begin_to_salvage, place)
+        self._loop.call_soon_threadsafe(self._salvage, path)
 
-    def _begin_to_salvage(self, place: Path) -> None:
-        task = self._loop.create_task(self._salvage(place))
-        self._salvaging.add(task)
-        task.add_done_callback(self._salvaging.discard)
-
-    async def _salvage(self, place: Path) -> None:
-        assert self._own is not None
-        parcels, count = salvage(place), 0
-        try:
-            while some := await asyncio.to_thread(list, islice(parcels, SALVAGED)):
-                await self._own.writer.submit(partial(_put_all, some))
-                self._own.wake()
-                count += len(some)
-        except Exception:  # noqa: BLE001 - a damaged file may be wrong in any way
-            _log.exception("spool file not salvaged", file=str(place), messages=count)
-        else:
-            _log.warning("spool file salvaged", file=str(place), messages=count)
+    def _salvage(self, path: Path) -> None:
+        for one in self._running:
+            if one.claimed.path == path:
+                one.salvager.look()
 
 
 def _not_looked_after(path: Path, error: Exception) -> None:
     expected = isinstance(error, (*DISK, VersionError))
     told: Any = {"error": str(error)} if expected else {"exc_info": error}
     _log.error("queue not looked after", path=str(path), **told)
-
-
-def _put_all(parcels: Sequence[Parcel], store: Store) -> None:
-    for one in parcels:
-        store.put(one)
 
 
 def _post_all(

@@ -5,6 +5,7 @@ Limits: a file grows to `size` octets and no further; SQLite then says that the 
 
 import os
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 from gatepost.delivery.spool.schema import upgrade
@@ -21,6 +22,13 @@ BUSY_TIMEOUT = 10.0
 CHECKPOINT = 4000
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+# What beside that is due to what is in a file: SQL that does not fit its tables, text that is none.
+_ODD = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_FORMAT})
+# A disk that does not give back what is on it.
+_LOST = frozenset({sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ})
+# Text that is damaged must not keep what is beside it from being read. It cannot be encoded again,
+# so nobody takes it for what was put.
+_text = partial(str, encoding="utf-8", errors="surrogateescape")
 _FULL = Reply(452, "Insufficient system storage, please try again later", "4.3.1")
 
 
@@ -45,14 +53,29 @@ def open_file(path: Path, size: int) -> sqlite3.Connection:
 def connect(path: Path) -> sqlite3.Connection:
     """Connect to a file that is there; transactions are the caller's. Raises sqlite3.Error."""
     uri = f"{path.absolute().as_uri()}?mode=rw"
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
     )
+    connection.text_factory = _text
+    return connection
+
+
+def as_text(value: object) -> str:
+    """Return a value that should be text as text that can be written down again."""
+    return str(value).encode(errors="replace").decode()
 
 
 def is_damage(error: BaseException) -> bool:
     """Whether the file itself is broken, not what was asked of it."""
     return isinstance(error, sqlite3.DatabaseError) and _code(error) in _DAMAGED
+
+
+def is_unreadable(error: BaseException | None) -> bool:
+    """Whether something cannot be read and will not be, whoever tries when."""
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        return code in _LOST or code & 0xFF in _DAMAGED | _ODD
+    return isinstance(error, OSError) and is_unreadable(error.__cause__)
 
 
 def not_spooled(error: Exception) -> DeliveryError:

@@ -13,12 +13,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from gatepost.delivery.durable import DurableFolders, sync_folder
+from gatepost.delivery.durable import DurableFolders
+from gatepost.delivery.spool.aside import all_aside, beside, journal_of
 
 _NAME = re.compile(r"([1-9][0-9]{0,8})\.db")
-# What SQLite has beside a file, and our own journal.
-JOURNAL = "-log"
-BESIDE = ("-wal", "-shm", "-journal", JOURNAL)
 
 
 class Claimed:
@@ -31,7 +29,7 @@ class Claimed:
     @property
     def number(self) -> int:
         """The file's number, which its name is made from."""
-        return int(self.path.stem)
+        return _number(self.path)
 
     def release(self) -> None:
         """Leave the file to others."""
@@ -47,22 +45,16 @@ class Claimed:
             self.release()
 
 
-def beside(path: Path) -> list[Path]:
-    """Return the names of the files that are beside one."""
-    return [path.with_name(path.name + ending) for ending in BESIDE]
-
-
-def journal_of(path: Path) -> Path:
-    """Return the name of the journal beside a file."""
-    return path.with_name(path.name + JOURNAL)
-
-
 def files(folder: Path) -> list[Path]:
     """Return the spool files of a folder in order; none if it is not there."""
     with suppress(FileNotFoundError):
         found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
-        return sorted(found, key=lambda path: int(path.stem))
+        return sorted(found, key=_number)
     return []
+
+
+def _number(path: Path) -> int:
+    return int(path.stem)
 
 
 def claim(folder: Path) -> Claimed:
@@ -73,8 +65,12 @@ def claim(folder: Path) -> Claimed:
 
 
 def orphans(folder: Path) -> Iterator[Claimed]:
-    """Claim the files that nobody owns, one after the other; raises OSError."""
-    for path in files(folder):
+    """Claim the files that nobody owns, one after the other; raises OSError.
+
+    Where one was set aside that is not done with there need not be another of its name.
+    """
+    left = {one.file for one in all_aside(folder) if not one.done}
+    for path in sorted(left.union(files(folder)), key=_number):
         claimed = _claim(path)
         if claimed is not None:
             yield claimed
@@ -107,32 +103,3 @@ def _claim(path: Path) -> Claimed | None:
 
 def _lock_of(path: Path) -> Path:
     return path.with_suffix(".lock")
-
-
-def set_aside(path: Path, moment: str) -> Path:
-    """Rename a damaged file, and what is beside it, to NAME.damaged-MOMENT.
-
-    Raises OSError, and then has renamed nothing.
-    """
-    place = path.with_name(f"{path.name}.damaged-{moment}")
-    try:
-        _rename(path, place)
-        sync_folder(path.parent)
-    except OSError:
-        with suppress(OSError):
-            _rename(place, path)
-        raise
-    return place
-
-
-def put_back(place: Path, path: Path) -> None:
-    """Undo `set_aside`, and forget what has been begun in place of the file; raises OSError."""
-    for begun in (path, *beside(path)):
-        begun.unlink(missing_ok=True)
-    _rename(place, path)
-
-
-def _rename(path: Path, place: Path) -> None:
-    for old, new in zip((path, *beside(path)), (place, *beside(place)), strict=True):
-        with suppress(FileNotFoundError):
-            old.rename(new)

@@ -21,10 +21,10 @@ _NOTE = "INSERT OR REPLACE INTO journal (id, generation) VALUES (1, ?)"
 def current_generation(connection: sqlite3.Connection, journal: Path) -> int:
     """Return the generation that is not in the tables; raises OSError or sqlite3.Error."""
     noted = connection.execute("SELECT generation FROM journal").fetchone()
-    if noted is not None and _is_one(noted[0]):
+    if noted is not None and is_generation(noted[0]):
         return int(noted[0])
     first = first_generation(read(journal))
-    return _note(connection, first if _is_one(first) else _random())
+    return _note(connection, first if is_generation(first) else _random())
 
 
 def next_generation(connection: sqlite3.Connection) -> int:
@@ -41,5 +41,6 @@ def _random() -> int:
     return secrets.randbelow(HIGHEST) + 1
 
 
-def _is_one(found: object) -> bool:
+def is_generation(found: object) -> bool:
+    """Whether what was found can be a generation."""
     return isinstance(found, int) and 0 < found <= HIGHEST

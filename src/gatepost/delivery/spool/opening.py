@@ -1,7 +1,8 @@
 """Opening a spool file whatever state it is in: one that is damaged gives way to a new one.
 
 A disk that fails looks like damage: SQLite says the same of both. Where the file cannot be renamed
-or no other made it is the disk, and the file stays what it is.
+or no other made it is the disk, and the file stays what it is. If that is interrupted it is gone on
+with at the next start.
 """
 
 import sqlite3
@@ -13,15 +14,15 @@ from typing import Any
 
 import structlog
 
+from gatepost.delivery.spool.aside import bring_back, complete, set_aside
 from gatepost.delivery.spool.database import is_damage
-from gatepost.delivery.spool.folder import put_back, set_aside
 from gatepost.delivery.spool.store import Store
 
 _log = structlog.get_logger("gatepost.queue")
 
 
 class Opener:
-    """Opens files; `on_damage` is told where a damaged one is now, in whatever thread it was seen.
+    """Opens files; `on_damage` is told which was damaged, in whatever thread that was seen.
 
     `options` are those of `Store`.
     """
@@ -32,6 +33,7 @@ class Opener:
 
     def open(self, path: Path) -> Store:
         """Open or make a file; raises OSError, sqlite3.Error or `VersionError`."""
+        complete(path)
         try:
             return Store(path, **self._options)
         except sqlite3.DatabaseError as error:
@@ -54,8 +56,8 @@ class Opener:
         try:
             store = Store(path, **self._options)
         except BaseException:
-            put_back(place, path)
+            bring_back(place, path)
             raise
         _log.error("spool file damaged, set aside", file=str(path), now=str(place))
-        self._on_damage(place)
+        self._on_damage(path)
         return store

@@ -12,6 +12,9 @@ destination is left alone until then; 0 is an administrator's "now".
 `journal.generation` names the generation of the journal beside the file that is not in the tables
 (`fresh`); there is a row as soon as there was a journal.
 
+`salvage` is how far each damaged file has been read that is being put back into this one: up to
+`message`, of which `put_back` are here and of `unreadable` something is missing.
+
 Numbers are never given twice (AUTOINCREMENT), so that what an administrator has seen in a list is
 what a command acts on.
 """
@@ -65,8 +68,17 @@ CREATE TABLE journal (
 );
 """
 
+_SALVAGE = """
+CREATE TABLE salvage (
+    name TEXT PRIMARY KEY,
+    message INTEGER NOT NULL,
+    put_back INTEGER NOT NULL,
+    unreadable INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+
 # The statements that make version N + 1 of version N, by N. An empty file is version 0.
-UPGRADES = (_TABLES, _DIGEST_AND_JOURNAL)
+UPGRADES = (_TABLES, _DIGEST_AND_JOURNAL, _SALVAGE)
 VERSION = len(UPGRADES)
 
 

@@ -11,10 +11,10 @@ from zlib import crc32
 
 import msgspec
 
+from gatepost.delivery.spool.aside import journal_of
 from gatepost.delivery.spool.content import Reader
 from gatepost.delivery.spool.database import connect, open_file
 from gatepost.delivery.spool.done import Done, tidy
-from gatepost.delivery.spool.folder import journal_of
 from gatepost.delivery.spool.fresh import MAX_CONTENT, Fresh
 from gatepost.delivery.spool.generation import current_generation, next_generation
 from gatepost.delivery.spool.journal import CAPACITY

@@ -13,6 +13,7 @@ from zlib import crc32
 
 from gatepost.delivery.spool import records
 from gatepost.delivery.spool.content import DamagedError, check, stored_size
+from gatepost.delivery.spool.database import as_text
 from gatepost.delivery.spool.marks import Marks
 from gatepost.delivery.spool.records import QueuedRecipient, Work
 from gatepost.delivery.spool.schema import CHUNK_BITS
@@ -51,7 +52,7 @@ class Damage(Exception):  # noqa: N818 - a state of the file, not a mistake
         super().__init__(f"message {message}: {problem}")
         self.message = message
         self.ids = [row[0] for row in rows]
-        self.destinations = {row[2] for row in rows}
+        self.destinations = {as_text(row[2]) for row in rows}
         self.problem = problem
 
 
@@ -153,14 +154,16 @@ def _envelope(connection: sqlite3.Connection, message: int) -> Row:
     if row is None:
         raise ValueError("its envelope is gone")
     if stored_size(connection, message) != row[1]:
-        raise ValueError(f"expected {row[1]} octets of content")
+        raise ValueError(f"expected {row[1]!r} octets of content")
     return row
 
 
 def _recipient(row: Row) -> QueuedRecipient:
     number, facts, destination, attempts, reply, reason = row
     known = records.decode_recipient(facts)
-    return QueuedRecipient(number, known, destination, int(attempts), str(reply), str(reason))
+    return QueuedRecipient(
+        number, known, as_text(destination), int(attempts), as_text(reply), as_text(reason)
+    )
 
 
 def _first_piece(connection: sqlite3.Connection, message: int) -> bytes:
