@@ -8,6 +8,8 @@ the system puts at the end: so Courier, Dovecot and we share it without a lock.
 Trusts nothing: the file may be anybody's work. Security: it is read only if it is a file with one
 name, never through a symbolic link, and no more than MAX_OCTETS of it; opening it waits for
 nothing. What is not in the format counts as no file at all.
+
+Limits: on NFS, lines of several hosts may overwrite each other; the next count sets it right.
 """
 
 import errno
