@@ -12,7 +12,7 @@ CUT = Dark(9.9, 10.0, 11.0)
 LIAR = """\
 import os, sqlite3
 
-os.fsync = lambda descriptor: None
+os.fsync = os.fdatasync = lambda descriptor: None
 
 
 class Connection(sqlite3.Connection):
