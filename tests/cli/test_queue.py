@@ -8,10 +8,11 @@ import pytest
 from click.testing import CliRunner
 from tests.delivery.queue.fakes import DEAD, LATER, REFUSED, Target
 from tests.delivery.queue.fakes import run as run_queue
-from tests.delivery.spool.samples import facts, parcel, put, recipient, store_at
+from tests.delivery.spool.samples import facts, parcel, put, recipient, rot, store_at
 
 from gatepost.cli.commands import gatepost
 from gatepost.delivery.queue.gate import STRIKES
+from gatepost.delivery.spool.aside import finish, set_aside
 from gatepost.delivery.spool.schema import VERSION
 
 BIG = b"Subject: big\r\nX: y\r\n\r\n" + b"x" * 600_000
@@ -145,6 +146,57 @@ def test_a_spool_of_another_version(run, spool):
     assert f"expected version {VERSION} or less, found 99" in run("queue", "list").stderr
 
 
+DAMAGES = {
+    "content": ("UPDATE content SET data = 'x'", "expected octets"),
+    "rot": ("UPDATE message SET digest = 1", "not what was put"),
+    "facts": ("UPDATE message SET facts = '{'", "truncated"),
+    "text": ("UPDATE message SET facts = CAST(x'ff' AS TEXT)", "codec"),
+    "no content": ("DELETE FROM content", "octets in the spool"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_message_is_shown_as_one(run, spool, damage):
+    statement, problem = DAMAGES[damage]
+    with store_at(spool / "3.db") as store:
+        store.connection.execute(statement)
+    result = run("queue", "show", "3-1")
+    assert (result.exit_code, "to        <d@example.net>" in result.stdout) == (0, True)
+    assert re.search(rf"damaged   .*{problem}", result.stdout)
+    data = json.loads(run("queue", "show", "3-1", "--json").stdout)
+    assert problem in data["damage"]
+
+
+def test_the_content_of_a_damaged_message_breaks_off(run, spool):
+    with store_at(spool / "1.db") as store:
+        rot(store.connection, 2, piece=1)
+    result = run("queue", "show", "1-2", "--content")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (
+        1,
+        "gatepost: damaged: the content is not what was put into the spool",
+    )
+
+
+def test_wrong_values_are_listed_as_they_are(run, spool):
+    with store_at(spool / "3.db") as store:
+        store.connection.execute("UPDATE message SET size = 'x', expires = 'y', received = 9e99")
+    for command in ("list", "show"):
+        assert run("queue", command, "3-1").exit_code == 0
+        assert run("queue", command, "3-1", "--json").exit_code == 0
+
+
+def test_files_that_were_set_aside_are_told_of(run, spool):
+    place = set_aside(spool / "1.db", "20240101T000000.000000")
+    done = finish(set_aside(spool / "3.db", "20240101T000000.000001"), 4)
+    result = run("queue", "list")
+    assert result.stdout == "nothing is queued or held\n"
+    assert result.stderr.splitlines() == [
+        f"gatepost: {place}: damaged, what can be read is put back while a server runs",
+        f"gatepost: {done}: was damaged, something could not be read of messages: 4",
+    ]
+    assert json.loads(run("queue", "list", "--json").stdout) == []
+
+
 # beside a queue that runs
 
 
@@ -165,6 +217,25 @@ def test_a_dead_next_hop_is_tried_when_the_administrator_wants_it(run, folder, t
         assert run("queue", "retry", "--all").exit_code == 0
         await bench.settle()
         assert len(target.taken) == 10
+
+    beside(tmp_path, scenario, target)
+
+
+@pytest.mark.parametrize("command", ["release", "retry"])
+def test_a_damaged_message_is_held_again_whatever_is_asked(run, folder, tmp_path, command):
+    target = Target({"one.example": LATER})
+
+    async def scenario(bench):
+        await bench.put("a@one.example")
+        await bench.settle()
+        await bench.runner.writer.submit(lambda store: rot(store.connection))
+        await bench.settle(1000)
+        for _ in range(2):
+            ((_, _, reason),) = await bench.held()
+            assert reason == "damaged: the content is not what was put into the spool"
+            run("queue", command, "--all")
+            await bench.settle()
+        assert len(target.tried) == 1
 
     beside(tmp_path, scenario, target)
 

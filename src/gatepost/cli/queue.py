@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import msgspec
 
-from gatepost.cli.output import Failure, WrongUsage, say, say_json, say_table
+from gatepost.cli.output import Failure, WrongUsage, complain, say, say_json, say_table
 from gatepost.cli.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
 from gatepost.config.units import format_size
 from gatepost.delivery.spool import desk
+from gatepost.delivery.spool.aside import Aside, all_aside
+from gatepost.delivery.spool.content import DamagedError
 from gatepost.delivery.spool.desk import Change, Chosen, Entry
 from gatepost.delivery.spool.schema import VersionError
 from gatepost.model.headers import Headers
@@ -24,6 +26,8 @@ from gatepost.model.headers import Headers
 # What is shown of a message's content is its header block, if that is not longer.
 SHOWN = 64 * 1024
 EVERYTHING = 1 << 62
+
+T = TypeVar("T")
 
 _HEADERS = ("message", "state", "due", "attempts", "size", "from", "to", "next hop", "last reply")
 
@@ -61,11 +65,13 @@ def command() -> None:
 def list_(*, file: Path, as_json: bool, limit: int, after: str, **chosen: Any) -> None:
     """Print recipients that mail is queued or held for, a line for each.
 
-    Messages are named by number, as the list shows them, or by reference.
+    Messages are named by number, as the list shows them, or by reference. Files that were damaged
+    and set aside are told of on standard error.
     """
     config = read_config(file)
     with _errors():
         found = list(desk.entries(_folder(config), Chosen(**chosen), limit, after))
+        aside = all_aside(_folder(config))
     if as_json:
         say_json([_as_data(one) for one in found])
     elif found:
@@ -74,6 +80,15 @@ def list_(*, file: Path, as_json: bool, limit: int, after: str, **chosen: Any) -
             say(f"There may be more: --after {found[-1].name}, or a higher --limit")
     else:
         say("nothing is queued or held" if Chosen(**chosen).is_everything else "no such mail")
+    for one in aside:
+        complain(_about(one))
+
+
+def _about(aside: Aside) -> str:
+    if not aside.done:
+        return f"{aside.path}: damaged, what can be read is put back while a server runs"
+    count = "an unknown number" if aside.unreadable is None else aside.unreadable
+    return f"{aside.path}: was damaged, something could not be read of messages: {count}"
 
 
 @command.command("show", epilog="Example: gatepost queue show 1-17")
@@ -93,23 +108,42 @@ def show(name: str, *, content: bool, file: Path, as_json: bool) -> None:
                 sys.stdout.buffer.write(piece)
             return
         recipients = list(desk.entries(folder, Chosen(names=[name]), EVERYTHING))
-        header = _header(next(pieces, b""))
+        known, damage = _readable(
+            lambda: msgspec.json.decode(facts, type=dict[str, Any]), dict[str, Any]()
+        )
+        header, problem = _readable(lambda: _header(next(pieces, b"")), Headers(b""))
+    damage = damage or problem
+    if not recipients:
+        raise Failure(f"{name}: damaged: it has no recipients")
     if as_json:
-        data = {"facts": msgspec.json.decode(facts), "header": list(header)}
+        data = {"facts": known, "header": list(header), "damage": damage}
         say_json(data | {"recipients": [_as_data(one) for one in recipients]})
     else:
-        _say_message(msgspec.json.decode(facts), recipients, header)
+        _say_message(known, recipients, header, damage)
 
 
-def _say_message(facts: dict[str, Any], recipients: list[Entry], header: Headers) -> None:
+def _readable(read: Callable[[], T], otherwise: T) -> tuple[T, str]:
+    """Return what can be read of a message, and what is wrong where that is nothing."""
+    try:
+        return read(), ""
+    except (DamagedError, ValueError, TypeError) as error:  # msgspec's are ValueErrors
+        return otherwise, str(error)
+
+
+def _say_message(
+    facts: dict[str, Any], recipients: list[Entry], header: Headers, damage: str
+) -> None:
     one = recipients[0]
+    peer = facts.get("peer", {})
     say(f"message   {one.name}")
     say(f"reference {one.ref}")
     say(f"from      <{one.sender}>")
-    say(f"client    {facts['peer']['host']} {facts.get('helo', '')}")
+    say(f"client    {peer.get('host', '')} {facts.get('helo', '')}")
     say(f"received  {_time(one.received)}")
     say(f"expires   {_time(one.expires)}")
-    say(f"size      {format_size(one.size)}")
+    say(f"size      {_size(one.size)}")
+    if damage:
+        say(f"damaged   {damage}")
     for each in recipients:
         say()
         say(f"to        <{each.recipient}>")
@@ -182,6 +216,8 @@ def _errors() -> Iterator[None]:
     """Turn a spool that cannot be read or written into a failure of the command."""
     try:
         yield
+    except DamagedError as error:
+        raise Failure(f"damaged: {error}") from error
     except (sqlite3.Error, OSError, VersionError) as error:
         notes = "".join(f": {note}" for note in getattr(error, "__notes__", ()))
         raise Failure(f"the spool cannot be used{notes}: {error}") from error
@@ -203,7 +239,7 @@ def _as_row(entry: Entry) -> list[str]:
         entry.state,
         _time(entry.due) or "",
         str(entry.attempts),
-        format_size(entry.size),
+        _size(entry.size),
         f"<{entry.sender}>",
         f"<{entry.recipient}>",
         entry.destination,
@@ -211,7 +247,16 @@ def _as_row(entry: Entry) -> list[str]:
     ]
 
 
+def _size(octets: int) -> str:
+    """Return a size; what a damaged row has in its place as it is."""
+    return format_size(octets) if isinstance(octets, int) else str(octets)
+
+
 def _time(seconds: float | None) -> str | None:
+    """Return a time; what a damaged row has in its place as it is."""
     if seconds is None:
         return None
-    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
+    try:
+        return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, TypeError, OverflowError, OSError):
+        return str(seconds)
