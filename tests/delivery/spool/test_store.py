@@ -259,6 +259,14 @@ def test_a_damaged_row_is_held_and_the_rest_goes_on(store, damage, problem):
     assert len(take(store)) == 1
 
 
+def test_a_destination_whose_name_is_damaged_stops_no_other(store):
+    put(store, parcel(recipient(destination="one")), parcel(recipient(destination="two")))
+    store.connection.execute(
+        "UPDATE destination SET name = CAST(x'6fff65' AS TEXT) WHERE name = 'one'"
+    )
+    assert [work.destination for work in take(store)] == ["two"]
+
+
 def test_a_piece_that_is_gone_is_noticed_while_reading(store):
     put(store, parcel(content=[b"x" * CHUNK, b"y"]))
     (work,) = take(store)

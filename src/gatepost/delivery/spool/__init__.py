@@ -12,5 +12,6 @@ fraction of the work of tables, and as fast whatever is in them. What is left th
 second goes to the tables, of which alone the rest of this package speaks.
 
 `schema` has the tables, `records` what is in them, `store` the questions asked of a file, `folder`
-whose file is whose, `salvage` what is done with one that is damaged.
+whose file is whose. One that is damaged is set aside (`aside`), and what can be read of it
+(`salvage`) put back (`progress`).
 """

@@ -9,6 +9,8 @@ Limits: MAX_REMEMBERED rows are remembered, so that not every put has to write o
 
 import sqlite3
 
+from gatepost.delivery.spool.database import as_text
+
 MAX_REMEMBERED = 10_000
 # Destinations that are looked at in one go.
 WINDOW = 1000
@@ -28,13 +30,14 @@ class Marks:
 
         Times beyond `horizon` come from a clock that was wrong: they count as due.
         """
-        return self._connection.execute(
+        rows = self._connection.execute(
             "SELECT name, due FROM (SELECT name, due FROM destination WHERE due <= ?"
             " ORDER BY due LIMIT ?)"
             " UNION ALL SELECT name, due FROM (SELECT name, due FROM destination WHERE due > ?"
             " LIMIT ?)",
             (now, WINDOW, horizon, WINDOW),
-        ).fetchall()
+        )
+        return [(as_text(name), due) for name, due in rows]
 
     def lower(self, name: str, due: float) -> None:
         """Have a destination looked at by `due`."""
