@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bench.durable import measure_durable
 from bench.idle import measure_idle
 from bench.messages import measure_messages, message_table
+from bench.relay import measure_relay
 from bench.run import LOADS
 from bench.tls import TLS_LOADS, measure_tls, tls_table
 from bench.traps import measure_traps
@@ -23,6 +24,7 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "idle": measure_idle,
     "traps": measure_traps,
     "durable": measure_durable,
+    "relay": measure_relay,
 }
 
 
