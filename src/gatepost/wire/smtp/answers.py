@@ -14,6 +14,7 @@ explain themselves at length; MAX_LINES lines a reply, what `Reply` has room for
 """
 
 import re
+from functools import lru_cache
 
 from gatepost.model.reply import MAX_LINES, Reply
 
@@ -52,11 +53,15 @@ class ReplyReader:
     def next_reply(self) -> Reply | None:
         """Return the next whole reply, None while there is none; raises `PeerError`."""
         while (line := self._next_line()) is not None:
+            if not self._lines:
+                reply = _whole(line)
+                if reply is not None:
+                    return reply
             if self._add(line):
                 return self._finish()
         return None
 
-    def _next_line(self) -> str | None:
+    def _next_line(self) -> bytes | None:
         end = self._buffer.find(b"\n", self._at, self._at + MAX_LINE)
         if end < 0:
             if len(self._buffer) - self._at >= MAX_LINE:
@@ -66,10 +71,11 @@ class ReplyReader:
         if not line.endswith(b"\r\n"):
             raise PeerError(f"expected a reply line that ends with CR LF, found {line[-80:]!r}")
         self._at = end + 1
-        return _UNPRINTABLE.sub("?", line[:-2].decode("ascii", "replace"))
+        return line
 
-    def _add(self, line: str) -> bool:
+    def _add(self, octets: bytes) -> bool:
         """Take a line; return whether it is the last of its reply."""
+        line = _text(octets)
         match = _LINE.fullmatch(line)
         if match is None or match[1] != (self._code or match[1]):
             expected = self._code or "a reply code"
@@ -83,11 +89,28 @@ class ReplyReader:
     def _finish(self) -> Reply:
         code, lines = int(self._code), self._lines
         self._code, self._lines = "", []
-        found = (_ENHANCED.match(line) for line in lines)
-        enhanced = next((one[0] for one in found if one and int(one[1]) == code // 100), None)
-        if enhanced is not None:
-            lines = [_without(enhanced, line) for line in lines]
-        return Reply(code, "\n".join(lines), enhanced)
+        return _reply(code, lines)
+
+
+@lru_cache(maxsize=256)
+def _whole(line: bytes) -> Reply | None:
+    """Return a reply that is a single line, None where it is not; most are the same every time."""
+    match = _LINE.fullmatch(_text(line))
+    if match is None or match[2] == "-":
+        return None
+    return _reply(int(match[1]), [match[3] or ""])
+
+
+def _text(line: bytes) -> str:
+    return _UNPRINTABLE.sub("?", line[:-2].decode("ascii", "replace"))
+
+
+def _reply(code: int, lines: list[str]) -> Reply:
+    found = (_ENHANCED.match(line) for line in lines)
+    enhanced = next((one[0] for one in found if one and int(one[1]) == code // 100), None)
+    if enhanced is not None:
+        lines = [_without(enhanced, line) for line in lines]
+    return Reply(code, "\n".join(lines), enhanced)
 
 
 def _without(enhanced: str, line: str) -> str:
