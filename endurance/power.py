@@ -9,10 +9,11 @@ the end every message has to be where its answer says, as in `crash`.
 With mode `queue` the next hop has a disk that is never cut. In every second round it is away, so
 that the spool is full of mail when the power fails; it is back after that.
 
-Two things are a cut's own. A message that was refused while the power failed may be there all the
-same: it was safe, and only the news of that never came. And a copy that came to the next hop
-before the gateway was killed comes again, as in `crash`. Nobody may be answered 250 for a message
-that was begun when the disk was gone, wherever that message is in the end.
+Two things are a cut's own. What was answered while the power failed says nothing: the message may
+have been safe, and only the news of that never came; and the kernel, which here outlives its disk,
+says of a sync that was under way that it is done when it is not (`tools.disk`). And a copy that
+came to the next hop before the gateway was killed comes again, as in `crash`. Nobody may be
+answered 250 for a message that was begun when the disk was gone, wherever it is in the end.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Power:
 
     @property
     def crash(self) -> Crash:
-        """What is to be judged, where a refusal during a cut says nothing."""
+        """What is to be judged, where an answer during a cut says nothing."""
         outcomes = [
             one._replace(answer="unanswered") if self._is_unsure(one) else one
             for one in self.outcomes
@@ -84,9 +85,7 @@ class Power:
         return Crash(outcomes, self.kills, self.left, self.arrivals)
 
     def _is_unsure(self, one: Outcome) -> bool:
-        return one.answer == "refused" and any(
-            one.begun <= dark.since and dark.begun <= one.at <= dark.until for dark in self.cuts
-        )
+        return any(one.begun <= dark.since and dark.begun <= one.at for dark in self.cuts)
 
     @property
     def answered_in_the_dark(self) -> list[Outcome]:
@@ -219,7 +218,9 @@ def tell(mode: str, came: Power) -> None:
     """Say what came of a run."""
     answers = Counter(one.answer for one in came.outcomes)
     codes = Counter(one.code for one in came.answered_in_the_dark)
+    unsure = len([one for one in came.crash.outcomes if one.answer == "unanswered" and one.code])
     print(f"{mode}: messages: {len(came.outcomes):,}: {dict(answers)}")
+    print(f"{mode}: answered while the power failed: {unsure}")
     print(f"{mode}: cuts: {len(came.cuts)}; begun without a disk, by answer: {dict(codes)}")
     print(f"{mode}: duplicates explained by a cut: {len(came.crash.explained)}")
     for problem in came.problems:

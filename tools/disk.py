@@ -18,7 +18,9 @@ namespace meanwhile – other tests do – has it mounted, too.
 
 Limits: root only, with loop devices and the tools of Debian's e2fsprogs (`UnavailableError`). What
 the loop device was given and not told to flush is in this machine's memory and survives a cut, on
-a disk with a cache of its own it would not: here ext4 is trusted, not put to the test. A process
+a disk with a cache of its own it would not: here ext4 is trusted, not put to the test. A sync that
+is under way while `cut` runs may be said to be done and is not, which a machine without power would
+not live to say: what comes of one is known only if it had ended before, or begins after. A process
 that is killed with SIGKILL while it has a disk leaves it mounted.
 """
 

@@ -43,11 +43,12 @@ def answered(answer, begun, at):
 
 
 @pytest.mark.parametrize("arrivals", [(), (9.0,)])
-def test_a_refusal_during_a_cut_says_nothing(arrivals):
-    assert came(answered("refused", 9.5, 10.5), *arrivals).problems == []
+@pytest.mark.parametrize("answer", ["accepted", "refused"])
+def test_an_answer_during_a_cut_says_nothing(answer, arrivals):
+    assert came(answered(answer, 9.5, 10.5), *arrivals).problems == []
 
 
-@pytest.mark.parametrize(("begun", "at"), [(9.0, 9.5), (10.1, 10.2), (9.5, 11.5)])
+@pytest.mark.parametrize(("begun", "at"), [(9.0, 9.5), (10.1, 10.2), (12.0, 12.5)])
 def test_any_other_refusal_holds(begun, at):
     found = came(answered("refused", begun, at), 9.2).problems
     assert found == ["1 refused and there all the same: a"]
