@@ -97,6 +97,9 @@ MODES = {
 }
 # How long the queue is given to empty in the end, in seconds.
 EMPTYING = 120.0
+# How long mail is waited for that no list of the queue shows: it is in a journal whose file nobody
+# has adopted yet. In seconds.
+LATE = 8.0
 # What a gateway had sent when it was killed is still taken for so long, in seconds: it is in the
 # downstream's buffers.
 IN_FLIGHT = 2.0
@@ -218,7 +221,8 @@ def crash(folder: Path, mode: str, chosen: argparse.Namespace) -> Crash:
             kills.note(kind)
             accident(scene, chance)
         outcomes = good.result()
-        return Crash(outcomes, kills, emptied(gateway), _arrivals(downstream))
+        left = emptied(gateway)
+        return Crash(outcomes, kills, left, in_time(outcomes, lambda: _arrivals(downstream)))
 
 
 def downstream_in(folder: Path) -> Subject:
@@ -252,6 +256,17 @@ def spooled(gateway: Subject) -> list[str]:
 
 def _arrivals(downstream: Subject) -> Mapping[str, list[float]]:
     return arrivals(downstream.folder.glob("mail/*/new/*"))
+
+
+def in_time(
+    outcomes: Sequence[Outcome], look: Callable[[], Mapping[str, list[float]]]
+) -> Mapping[str, list[float]]:
+    """Return what `look` finds once all that was accepted is there, or it is too late."""
+    accepted = {one.token for one in outcomes if one.answer == "accepted"}
+    deadline = time.monotonic() + LATE
+    while accepted - (found := look()).keys() and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return found
 
 
 def arrivals(files: Iterable[Path]) -> Mapping[str, list[float]]:

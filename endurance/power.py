@@ -42,6 +42,7 @@ from endurance.crash import (
     downstream_in,
     emptied,
     gateway_in,
+    in_time,
 )
 from endurance.senders import Crowd, send_all
 
@@ -210,7 +211,7 @@ def power(
             others.submit(time.time).result()  # it is there before the first round
             Scene(gateway, disk, downstream, others).run(chosen, came)
             came.left = emptied(gateway)
-            came.arrivals = arrivals(kind.messages(folder))
+            came.arrivals = in_time(came.outcomes, lambda: arrivals(kind.messages(folder)))
     return came
 
 

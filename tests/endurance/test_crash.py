@@ -1,7 +1,7 @@
 """The harness knows a duplicate that a kill explains; and a short run loses nothing."""
 
 import pytest
-from endurance.crash import Crash, Kills, crash, parser
+from endurance.crash import Crash, Kills, crash, in_time, parser
 from endurance.outcome import Outcome
 
 TAKEN = [Outcome("a", "accepted", 250, 0.1)]
@@ -32,6 +32,11 @@ def test_any_other_is_a_failure(arrivals):
 
 def test_what_is_still_in_the_queue_is_said():
     assert came(1.0, left=2).problems == ["2 messages still in the queue after 120 s"]
+
+
+def test_what_is_in_no_list_may_still_come():
+    looks = iter([{}, {"a": [1.0]}])
+    assert in_time(TAKEN, lambda: next(looks)) == {"a": [1.0]}
 
 
 def test_a_few_kills(tmp_path):
