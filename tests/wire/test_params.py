@@ -7,7 +7,7 @@ from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp.params import decode_xtext
 from gatepost.wire.smtp.server import EXTENSIONS
 
-ALL = EXTENSIONS | {"DSN", "AUTH"}
+ALL = EXTENSIONS | {"AUTH"}
 
 
 def mail(params, extensions=ALL):
@@ -62,6 +62,8 @@ def test_rcpt(text, params):
         ("BODY=9BIT", "501 5.5.4 MAIL parameter BODY: expected one of 7BIT, 8BITMIME"),
         ("BODY=8B\u0131TMIME", "501 5.5.4 Syntax error in MAIL parameter BODY"),
         ("SMTPUTF8=yes", "501 5.5.4 MAIL parameter SMTPUTF8: expected no value"),
+        ("ENVID", "501 5.5.4 MAIL parameter ENVID: expected xtext"),
+        ("AUTH", "501 5.5.4 MAIL parameter AUTH: expected xtext"),
         ("ENVID=a+zz", "501 5.5.4 MAIL parameter ENVID: expected xtext"),
         ("ENVID=ü", "501 5.5.4 Syntax error in MAIL parameter ENVID"),
         (

@@ -43,6 +43,12 @@ def encode_xtext(text: str) -> str:
     return _NOT_XCHAR.sub(lambda found: f"+{ord(found[0]):02X}", text)
 
 
+def _xtext(value: str) -> str:
+    if not value:
+        raise ValueError("expected xtext")
+    return decode_xtext(value)
+
+
 def _no_value(value: str) -> str:
     if value:
         raise ValueError("expected no value")
@@ -85,8 +91,8 @@ PARAMETERS: dict[str, dict[str, tuple[str, Callable[[str], str]]]] = {
         "BODY": ("8BITMIME", _one_of("7BIT", "8BITMIME")),  # RFC 6152
         "SMTPUTF8": ("SMTPUTF8", _no_value),  # RFC 6531
         "RET": ("DSN", _one_of("FULL", "HDRS")),  # RFC 3461
-        "ENVID": ("DSN", decode_xtext),
-        "AUTH": ("AUTH", decode_xtext),  # RFC 4954 s5
+        "ENVID": ("DSN", _xtext),
+        "AUTH": ("AUTH", _xtext),  # RFC 4954 s5
     },
     "RCPT": {
         "NOTIFY": ("DSN", _notify),
