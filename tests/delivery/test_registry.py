@@ -41,6 +41,19 @@ def test_folder_and_quota_of_a_maildir(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("url", "hands_on"),
+    [
+        ("maildir:m", False), ("file:f", False), ("pipe:/bin/true", False), ("discard:", False),
+        ("lmtp://h", False), ("smtp://h", True), ("smtps://h", True), ("mx:", True),
+        ("sendmail:/bin/true", True), ("qmail-queue:/bin/true", True),
+    ],
+)  # fmt: skip
+def test_where_mail_goes_on_and_where_it_has_arrived(url, hands_on):
+    (route,) = make_router([Route(to=url)], **WHERE).routes
+    assert route.hands_on is hands_on
+
+
+@pytest.mark.parametrize(
     ("url", "error"),
     [
         ("", f"{EXPECTED}, found ''"),

@@ -348,6 +348,8 @@ RULES = {
     "BUSY": "auth",
     "RELAY_DENIED": "rcpt",
     "ROUTE_DENIED": "rcpt",
+    "NOTICES_NOT_OFFERED": "rcpt",
+    "NO_NOTICE_OF_SUCCESS": "rcpt",
     "UNKNOWN_RECIPIENT": "rcpt",
     "NO_ROUTE": "rcpt",
     "STORAGE": "message",

@@ -38,17 +38,26 @@ class Target:
 class Spool:
     """Keeps who is put into it, with what came of them before."""
 
-    def __init__(self, error=None):
+    def __init__(self, error=None, mute=None):
         self.error, self.kept = error, {}
+        self.mute, self.told = mute, []
 
     async def put(self, _tx, recipients, _message, failures):
         if self.error is not None:
             raise self.error
         self.kept |= {one.user: failures.get(one) for one in recipients}
 
+    async def report(self, _tx, _message, successes):
+        if self.mute is not None:
+            raise self.mute
+        self.told.append({one.user: action for one, action in successes.items()})
 
-def hand_over(routes, names, spool=None, protocol="smtp"):
-    """Hand a message for `names`, each at the domain of its route; return the reply."""
+
+def hand_over(routes, names, spool=None, protocol="smtp", **notify):
+    """Hand a message for `names`, each at the domain of its route; return the reply.
+
+    `notify` is what NOTIFY says for a local part.
+    """
 
     async def main():
         policy = make_policy(config(), find_lists(config()))
@@ -59,6 +68,8 @@ def hand_over(routes, names, spool=None, protocol="smtp"):
         policy.router = Router(ways, hostname="mx.example.com")
         policy.spool = spool
         people = [recipient(f"{name}.example") for name in names]
+        for one in people:
+            one.params.update({"NOTIFY": notify[one.user]} if one.user in notify else {})
         made = delivery(*people)
         made.transaction.recipients[:] = people
         made.transaction.message = made.message
@@ -168,3 +179,45 @@ def test_nobody_is_dropped_who_has_no_route(protocol):
     one = Target()
     reply = hand_over([("a", one, DIRECT)], ["x@a", "y@elsewhere"], Spool(), protocol)
     assert (reply.code, one.taken) == (451, [])
+
+
+class Forwarder(Target):
+    """Hands mail on; the next hop sees to the notices of `knowing`, by local part."""
+
+    hands_on = True
+
+    def __init__(self, *knowing, **failures):
+        super().__init__(**failures)
+        self.knowing = knowing
+
+    async def deliver(self, delivery):
+        delivery.taken_on.update(one for one in delivery.recipients if one.user in self.knowing)
+        return await super().deliver(delivery)
+
+
+ASKED = dict.fromkeys("vwxyz", "SUCCESS,FAILURE")
+
+
+@pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
+def test_a_sender_who_wants_to_know_is_told_once_of_all_who_have_it(protocol):
+    one, two, three, spool = Target(w=BUSY), Forwarder("z"), Target(), Spool()
+    routes = [("a", one, DIRECT), ("b", two, DIRECT), ("q", three, QUEUE)]
+    names = ["v@q", "w@a", "x@a", "y@b", "z@b", "n@a", "o@a"]
+    hand_over(routes, names, spool, protocol, **ASKED, n="NEVER")
+    assert spool.told == [{"x": "delivered", "y": "relayed"}]
+
+
+@pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
+def test_nobody_is_told_of_what_comes_again(protocol):
+    spool = Spool(FULL)
+    routes = [("a", Target(x=BUSY), DIRECT), ("q", Target(), QUEUE)]
+    hand_over(routes, ["x@a", "v@q"], spool, protocol, **ASKED)
+    assert spool.told == []
+
+
+@pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
+@pytest.mark.parametrize("spool", [None, Spool(mute=FULL)])
+def test_a_notice_that_cannot_be_kept_is_not_worth_a_second_copy(protocol, spool):
+    one = Target()
+    reply = hand_over([("a", one, DIRECT)], ["x@a"], spool, protocol, **ASKED)
+    assert (reply.code, one.taken) == (250, ["x"])

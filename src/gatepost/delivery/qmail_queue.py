@@ -57,6 +57,8 @@ class QmailQueue:
     be used.
     """
 
+    hands_on = True
+
     def __init__(self, command: str, *, base: Path, hostname: str, programs: Programs) -> None:
         self._arguments = Arguments(command, base)
         self._base = base.absolute()

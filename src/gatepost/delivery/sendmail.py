@@ -35,6 +35,8 @@ class Sendmail:
     `Arguments`); `programs` runs it. Raises ValueError for a command that cannot be used.
     """
 
+    hands_on = True
+
     def __init__(self, command: str, *, base: Path, programs: Programs) -> None:
         self._arguments = Arguments(command, base)
         self._base = base.absolute()

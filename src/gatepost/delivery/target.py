@@ -24,11 +24,15 @@ class Delivery(msgspec.Struct, frozen=True, eq=False):
 
     A message reads from one place at a time: the deliveries of one message are made one after the
     other, and it is neither changed nor closed until the last has ended.
+
+    The target adds to `taken_on` the recipients of whose success the next hop tells the sender, if
+    he wants it: it was given what he has asked for, and knows of that (RFC 3461 section 5.2.2).
     """
 
     transaction: Transaction
     recipients: list[Recipient]
     message: Message
+    taken_on: set[Recipient] = set()
 
 
 class DeliveryError(Exception):
@@ -94,6 +98,12 @@ class Branching(Protocol):
         """Return a name for where this recipient's mail goes next."""
 
 
+class HandingOn(Protocol):
+    """A target whose mail goes on from there: to have taken it is not to have delivered it."""
+
+    hands_on: bool
+
+
 class Stoppable(Protocol):
     """A target that holds something open between deliveries."""
 
@@ -119,6 +129,11 @@ class Route(msgspec.Struct, frozen=True, eq=False):
     def spools(self) -> bool:
         """Whether its mail may come into the spool."""
         return self.mode == "queue" or self.fallback
+
+    @property
+    def hands_on(self) -> bool:
+        """Whether mail goes on from the target, see `HandingOn`."""
+        return getattr(self.target, "hands_on", False)
 
     def destination(self, recipient: Recipient) -> str:
         """Return a name for the next hop, shared by all recipients it serves."""

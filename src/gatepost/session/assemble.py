@@ -27,7 +27,7 @@ from gatepost.plugin.host import Installed, PluginError, PluginHost
 from gatepost.plugin.loader import load_plugin
 from gatepost.plugin.order import OrderError
 from gatepost.session.confirm import confirms
-from gatepost.session.policy import STARTTLS, Policy, TrapRule, greetings, keywords
+from gatepost.session.policy import Policy, TrapRule, greetings, keywords, offers
 from gatepost.traps.table import TrapTable
 
 
@@ -146,8 +146,7 @@ def make_policy(
         greetings=greetings(hostname),
         keywords=words,
         helo=Reply(250, hostname),
-        ehlo=Reply(250, "\n".join((hostname, *words))),
-        ehlo_starttls=Reply(250, "\n".join((hostname, *words, STARTTLS))),
+        offers=offers(hostname, words),
         authority=_authority(config, lists, host),
     )
 

@@ -24,11 +24,11 @@ from gatepost.model.session import Session, TlsFacts, Transaction, TrapHit
 from gatepost.plugin.chain import Answer, Chain, Outcome
 from gatepost.plugin.hooks import reply_for
 from gatepost.plugin.inline import need_task
+from gatepost.session import notices, rules
 from gatepost.session import replies as r
-from gatepost.session import rules
 from gatepost.session.authentication import Authentication
 from gatepost.session.collector import HeaderCollector
-from gatepost.session.policy import STARTTLS, Policy
+from gatepost.session.policy import DSN, STARTTLS, Policy
 from gatepost.session.record import log_accepted, log_refusal, log_trap
 from gatepost.session.steps import DATA, DELIVER, HEADERS, MESSAGE, STEPS, Result, Step
 from gatepost.session.trace import received
@@ -277,11 +277,15 @@ class Engine:
             await self._notify("reset", tx)
 
     @property
+    def choice(self) -> tuple[str, ...]:
+        """What of `Policy.offers` is this client's."""
+        told = (DSN,) if notices.are_offered(self) else ()
+        return (*told, STARTTLS) if self.offers_tls else told
+
+    @property
     def keywords(self) -> tuple[str, ...]:
         """What EHLO offers this client."""
-        offered = self.policy.keywords
-        if self.offers_tls:
-            offered = (*offered, STARTTLS)
+        offered = (*self.policy.keywords, *self.choice)
         if self.auth is not None:
             offered = (*offered, *self.auth.keyword(self.session))
         return offered if self.gate is None else (*offered, KEYWORD)

@@ -13,6 +13,10 @@ LMTP has one reply for each recipient (RFC 2033 section 4.2), so each target is 
 recipients have its answer. A route with a fallback leaves to the queue what its target cannot be
 reached with.
 
+A sender who has asked to be told of a success (RFC 3461) is told by way of the spool before the
+client is told 250. If that cannot be written the message is taken all the same, and it is logged: a
+notice is not worth a second copy.
+
 Limits: where the spool takes nothing after a target has the message the answer is 451, and those
 who have it get it again: a second copy is better than none.
 """
@@ -20,6 +24,8 @@ who have it get it again: a second copy is better than none.
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+from gatepost.delivery.queue.notice import Action
+from gatepost.delivery.queue.senders import Successes, successes, wants
 from gatepost.delivery.target import Delivery, DeliveryError, Failures, Route
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.session import Recipient, Transaction
@@ -32,12 +38,13 @@ _NONE: Failures = {}
 async def hand_over(policy: Policy, tx: Transaction) -> Reply:
     """Deliver to every recipient; return the reply to the end of the message."""
     taken, rest = False, dict[Recipient, DeliveryError | None]()
+    told: dict[Recipient, Action] = {}
     try:
         for route, recipients in policy.router.split(tx.recipients):
             if route.mode == "queue":
                 rest.update(dict.fromkeys(recipients))
                 continue
-            failures = await _offer(route, tx, recipients)
+            failures = await _offer(route, tx, recipients, told)
             taken = taken or len(failures) < len(recipients)
             if not (taken or _may_wait(route, failures)):
                 return _not_delivered(policy, tx, failures)
@@ -46,6 +53,8 @@ async def hand_over(policy: Policy, tx: Transaction) -> Reply:
             await _spool(policy, tx, rest)
     except DeliveryError as error:
         return _not_delivered(policy, tx, dict.fromkeys(rest or tx.recipients, error))
+    if told:
+        await _report(policy, tx, told)
     return accepted(tx)
 
 
@@ -55,38 +64,62 @@ async def hand_over_each(policy: Policy, tx: Transaction) -> Reply:
     Those not delivered to are moved to the transaction's refused recipients.
     """
     results = dict.fromkeys(tx.recipients, accepted(tx))
+    told: dict[Recipient, Action] = {}
     try:
         for route, recipients in policy.router.split(tx.recipients):
-            failures = await _offer_or_spool(policy, route, tx, recipients)
+            failures = await _offer_or_spool(policy, route, tx, recipients, told)
             for rcpt, error in failures.items():
                 results[rcpt] = _not_delivered(policy, tx, {rcpt: error})
     except DeliveryError as error:
         return _not_delivered(policy, tx, dict.fromkeys(tx.recipients, error))
+    if told:
+        await _report(policy, tx, told)
     replies = [results[one] for one in tx.recipients]
     _refuse(tx, results)
     return replies[0] if len(set(replies)) == 1 else RecipientReplies(replies)
 
 
-async def _offer(route: Route, tx: Transaction, recipients: list[Recipient]) -> Failures:
-    """Hand a message to a route's target; return the recipients whose mail was not taken."""
+async def taken(policy: Policy, tx: Transaction) -> Reply:
+    """Answer for a message that a plugin has taken, and who knows what for."""
+    told: dict[Recipient, Action] = {
+        one: "relayed" for one in tx.recipients if one.params and wants(one.params, "relayed")
+    }
+    if told:
+        await _report(policy, tx, told)
+    return accepted(tx)
+
+
+async def _offer(
+    route: Route, tx: Transaction, recipients: list[Recipient], told: dict[Recipient, Action]
+) -> Failures:
+    """Hand a message to a route's target; return the recipients whose mail was not taken.
+
+    Adds to `told` those of whose success the sender is to be told.
+    """
     assert tx.message is not None
+    delivery, failures = Delivery(tx, recipients, tx.message), _NONE
     try:
-        pending = route.target.deliver(Delivery(tx, recipients, tx.message))
-        if pending is None:
-            return _NONE
-        await need_task()
-        return await pending or _NONE
+        pending = route.target.deliver(delivery)
+        if pending is not None:
+            await need_task()
+            failures = await pending or _NONE
     except DeliveryError as error:
         return dict.fromkeys(recipients, error)
+    told.update(successes(route, delivery, failures))
+    return failures
 
 
 async def _offer_or_spool(
-    policy: Policy, route: Route, tx: Transaction, recipients: list[Recipient]
+    policy: Policy,
+    route: Route,
+    tx: Transaction,
+    recipients: list[Recipient],
+    told: dict[Recipient, Action],
 ) -> Failures:
     """Do the same, or put it into the spool if that is the route's way, or its fallback."""
     rest: dict[Recipient, DeliveryError | None] = dict.fromkeys(recipients)
     if route.mode == "direct":
-        failures = await _offer(route, tx, recipients)
+        failures = await _offer(route, tx, recipients, told)
         if not (failures and _may_wait(route, failures)):
             return failures
         rest = dict(failures)
@@ -114,6 +147,20 @@ async def _spool(
         raise next(iter(failures.values()), no_queue)
     await need_task()
     await policy.spool.put(tx, list(rest), tx.message, failures)
+
+
+async def _report(policy: Policy, tx: Transaction, told: Successes) -> None:
+    """Have the sender told of those whose mail was taken."""
+    problem = "the queue does not run"
+    if policy.spool is not None and tx.message is not None:
+        await need_task()
+        try:
+            await policy.spool.report(tx, tx.message, told)
+        except DeliveryError as error:
+            problem = error.detail
+        else:
+            return
+    policy.log.warning("sender not told", ref=tx.id, detail=problem)
 
 
 def _refuse(tx: Transaction, results: dict[Recipient, Reply]) -> None:

@@ -21,6 +21,8 @@ from gatepost.traps.table import TrapTable
 
 # RFC 3207: offered in the clear only, and only where a listener has certificates.
 STARTTLS = "STARTTLS"
+# RFC 3461: offered to those who may be told, see `gatepost.session.notices`.
+DSN = "DSN"
 
 
 class TrapRule(msgspec.Struct, frozen=True, eq=False):
@@ -37,7 +39,8 @@ class Policy(msgspec.Struct, eq=False):
 
     `known` is empty where every address of a domain exists, `confirms` true where the next hop of
     some route can be asked for a recipient; `authority` knows the users, None where no listener has
-    AUTH; `spool` is the queue, None where there is no disk to keep it on; `full`
+    AUTH; `offers` are the replies to EHLO, by the keywords that not everybody is
+    offered; `spool` is the queue, None where there is no disk to keep it on; `full`
     says that the messages that are coming in are as much as there is room for.
     """
 
@@ -56,8 +59,7 @@ class Policy(msgspec.Struct, eq=False):
     greetings: Mapping[str, Reply]
     keywords: tuple[str, ...]
     helo: Reply
-    ehlo: Reply
-    ehlo_starttls: Reply
+    offers: Mapping[tuple[str, ...], Reply]
     spool: Queue | None = None
     full: bool = False
     authority: Authority | None = None
@@ -95,3 +97,9 @@ def keywords(limits: Limits) -> tuple[str, ...]:
         "ENHANCEDSTATUSCODES",
         f"LIMITS MAILMAX={limits.transactions} RCPTMAX={limits.recipients}",
     )
+
+
+def offers(hostname: str, words: tuple[str, ...]) -> dict[tuple[str, ...], Reply]:
+    """Return the reply to EHLO for each choice of what not everybody is offered."""
+    choices = ((), (DSN,), (STARTTLS,), (DSN, STARTTLS))
+    return {more: Reply(250, "\n".join((hostname, *words, *more))) for more in choices}

@@ -50,6 +50,18 @@ ROUTE_DENIED = _core(
         reason="relay-denied",
     )
 )
+# RFC 5321 s4.1.1.11, RFC 3461 s4
+NOTICES_NOT_OFFERED = _core(
+    deny("DSN is not offered", code=555, enhanced="5.5.4", reason="notices-not-offered")
+)
+NO_NOTICE_OF_SUCCESS = _core(
+    deny(
+        "NOTIFY=SUCCESS is not for everybody: authenticate first",
+        code=555,
+        enhanced="5.5.4",
+        reason="not-to-be-told",
+    )
+)
 UNKNOWN_RECIPIENT = _core(deny("No such mailbox", enhanced="5.1.1", reason="unknown-recipient"))
 NO_ROUTE = _core(
     defer("No route for this recipient", code=451, enhanced="4.3.5", reason="no-route")

@@ -20,10 +20,10 @@ from gatepost.model.headers import Headers
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.plugin.chain import Answer
+from gatepost.session import notices, rules
 from gatepost.session import replies as r
-from gatepost.session import rules
 from gatepost.session.confirm import confirmation
-from gatepost.session.handover import HAND_OVER, accepted
+from gatepost.session.handover import HAND_OVER, taken
 from gatepost.session.record import log_shadow
 from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp.replies import START_MAIL_INPUT
@@ -84,7 +84,8 @@ def _begin_mail(engine: "Engine", event: e.Mail) -> tuple[Any, ...]:
 
 
 def _mail_rule(engine: "Engine", tx: Transaction, _sender: Any) -> Answer | None:
-    return rules.mail_rule(engine.policy, tx)
+    answer = notices.mail_rule(engine, tx.params) if tx.params else None
+    return answer or rules.mail_rule(engine.policy, tx)
 
 
 def _mail(engine: "Engine", _answer: Answer | None, tx: Transaction, _sender: Any) -> Reply:
@@ -105,7 +106,8 @@ def _begin_rcpt(engine: "Engine", event: e.Rcpt) -> tuple[Any, ...]:
 
 
 def _rcpt_rule(engine: "Engine", tx: Transaction, rcpt: Recipient) -> Answer | None:
-    return rules.rcpt_rule(engine.policy, tx, rcpt)
+    answer = notices.rcpt_rule(engine, rcpt.params) if rcpt.params else None
+    return answer or rules.rcpt_rule(engine.policy, tx, rcpt)
 
 
 def _confirm_rcpt(
@@ -159,8 +161,7 @@ def _helo(engine: "Engine", _answer: Answer | None, _session: Session, name: str
 
 def _ehlo(engine: "Engine", _answer: Answer | None, _session: Session, name: str) -> Result:
     policy = engine.policy
-    offer = policy.ehlo_starttls if engine.offers_tls else policy.ehlo
-    result = engine.greeted(name, offer, extended=True)
+    result = engine.greeted(name, policy.offers[engine.choice], extended=True)
     if engine.gate is not None or engine.auth is not None or "ehlo" in policy.plugins.busy:
         return _offer(engine, result)
     return result
@@ -203,8 +204,8 @@ def _keep(_engine: "Engine", _answer: Answer | None, *_args: Any) -> Reply:
 
 def _deliver(engine: "Engine", answer: Answer | None, tx: Transaction) -> Result:
     """Hand the message over, unless a plugin has taken it."""
-    deliver = HAND_OVER[engine.session.protocol]
-    return deliver(engine.policy, tx) if answer is None else accepted(tx)
+    deliver = HAND_OVER[engine.session.protocol] if answer is None else taken
+    return deliver(engine.policy, tx)
 
 
 # DATA and the first BDAT

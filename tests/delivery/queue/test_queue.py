@@ -15,9 +15,11 @@ from tests.delivery.queue.fakes import (
     Bench,
     Clock,
     Target,
+    message,
     recipient,
     run,
     salvaged,
+    transaction,
 )
 from tests.delivery.spool.samples import parcel, rot, store_at
 
@@ -201,6 +203,102 @@ def test_senders_are_told_what_they_want_to_know(tmp_path, notify, told):
         assert await bench.rows("SELECT * FROM message") == []
 
     run(tmp_path, scenario, target)
+
+
+ASKED = {"RET": "FULL", "ENVID": "q+1=2B"}
+
+
+def test_a_sender_who_wants_to_know_is_told_once_of_each_delivery(tmp_path):
+    target = Target({"one.example": [{"b@one.example": LATER}, None]})
+
+    async def scenario(bench):
+        people = [
+            recipient("a@one.example", NOTIFY="SUCCESS", ORCPT="rfc822;A+x@one.example"),
+            recipient("b@one.example", NOTIFY="SUCCESS,DELAY"),
+            recipient("c@one.example", NOTIFY="FAILURE"),
+            recipient("d@one.example", NOTIFY="NEVER"),
+            recipient("e@one.example"),
+            recipient("f@one.example", NOTIFY="FAILURE,SUCCESS"),
+        ]
+        await bench.put(*people, peer=LOCAL, params=ASKED)
+        await bench.settle()
+        await bench.settle(100)
+        first, second = map(report, notices(target))
+        assert first[0]["Original-Envelope-Id"] == "q+1=2B"
+        assert [one["Final-Recipient"][8:9] for one in first[1:]] == ["a", "f"]
+        assert first[1]["Original-Recipient"] == "rfc822;A+x@one.example"
+        assert {(one["Action"], one["Status"]) for one in first[1:]} == {("delivered", "2.0.0")}
+        assert second[1]["Final-Recipient"] == "rfc822; b@one.example"
+        assert "Diagnostic-Code" not in second[1]
+        assert await bench.rows("SELECT * FROM message") == []
+
+    run(tmp_path, scenario, target)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"), [(None, "text/rfc822-headers"), (REFUSED, "message/rfc822")]
+)
+def test_the_whole_message_comes_back_of_a_failure_only(tmp_path, answer, kind):
+    target = Target({"one.example": answer})
+
+    async def scenario(bench):
+        one = recipient("a@one.example", NOTIFY="SUCCESS,FAILURE")
+        await bench.put(one, peer=LOCAL, params=ASKED)
+        await bench.settle()
+        (notice,) = notices(target)
+        assert notice.get_payload(2).get_content_type() == kind
+
+    run(tmp_path, scenario, target)
+
+
+@pytest.mark.parametrize(("knows", "actions"), [(False, ["relayed"]), (True, [])])
+def test_of_what_is_handed_on_the_next_hop_tells_if_it_knows_how(tmp_path, knows, actions):
+    target = Target()
+    target.hands_on = True
+    deliver = target.deliver
+
+    async def knowing(delivery):
+        delivery.taken_on.update(delivery.recipients if knows else ())
+        return await deliver(delivery)
+
+    target.deliver = knowing
+
+    async def scenario(bench):
+        await bench.put(recipient("a@one.example", NOTIFY="SUCCESS"), peer=LOCAL)
+        await bench.settle()
+        assert [report(one)[1]["Action"] for one in notices(target)] == actions
+        assert await bench.rows("SELECT * FROM message") == []
+
+    run(tmp_path, scenario, target)
+
+
+@pytest.mark.parametrize("who", [{"peer": STRANGER}, {"peer": LOCAL, "sender": ""}])
+def test_no_stranger_is_told_of_a_success(tmp_path, who):
+    async def scenario(bench):
+        one = recipient("a@one.example", NOTIFY="SUCCESS")
+        await bench.put(one, **who)
+        await bench.settle()
+        await bench.queue.report(transaction(**who), message(), {one: "delivered"})
+        await bench.settle()
+        assert [taken[1] for taken in bench.target.taken] == [["a@one.example"]]
+
+    run(tmp_path, scenario)
+
+
+def test_a_sender_is_told_of_what_did_not_go_by_way_of_the_queue(tmp_path):
+    async def scenario(bench):
+        told = {
+            recipient("a@one.example", NOTIFY="SUCCESS"): "delivered",
+            recipient("b@two.example", NOTIFY="SUCCESS"): "relayed",
+            recipient("c@one.example", NOTIFY="SUCCESS"): "delivered",
+        }
+        await bench.queue.report(transaction(peer=LOCAL, params=ASKED), message(), told)
+        await bench.settle()
+        found = [[one["Action"] for one in report(each)[1:]] for each in notices(bench.target)]
+        assert sorted(found) == [["delivered", "delivered"], ["relayed"]]
+        assert await bench.rows("SELECT * FROM message") == []
+
+    run(tmp_path, scenario)
 
 
 def test_a_notice_without_a_way_to_the_sender_is_held(tmp_path):

@@ -185,3 +185,19 @@ def test_each_domain_is_a_destination():
     target = Exchangers(settings(), DNS, NAME)
     assert target.destination(recipient("a@Müller.example")) == "mx:xn--mller-kva.example"
     assert target.destination(recipient("postmaster")) == f"mx:{NAME}"
+
+
+def test_what_a_host_sees_to_itself_is_known():
+    async def taken_on():
+        says = {"EHLO": b"250-peer\r\n250 DSN\r\n"}
+        async with Peer(says) as peer:
+            made = settings(verify=False)
+            target = Exchangers(
+                made, dns(["127.0.0.1"]), NAME, port=peer.hop.port, reachable=lambda _: True
+            )
+            of = delivery(A, of=message(CONTENT))
+            await target.deliver(of)
+            await target.stop()
+            return of.taken_on
+
+    assert run(taken_on()) == {A}

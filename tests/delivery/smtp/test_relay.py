@@ -78,6 +78,25 @@ def test_delivered(scheme, ehlo):
     ]
 
 
+@pytest.mark.parametrize("ehlo", [EHLO, CHUNKING], ids=["data", "chunking"])
+@pytest.mark.parametrize("scheme", PROTOCOLS)
+@pytest.mark.parametrize("refusal", [NO, None])
+def test_a_next_hop_that_offers_dsn_sees_to_the_notices(scheme, ehlo, refusal):
+    hello, end = {"smtp": ("EHLO", OK), "lmtp": ("LHLO", OK + OK)}[scheme]
+    end = refusal * (len(end) // len(OK)) if refusal else end
+
+    async def taken_on(ehlo):
+        async with Peer({hello: ehlo, "END": end, "BDAT": end}, scheme) as peer:
+            relay, made = Relay(peer.hop, settings()), delivery(A, B, of=message(CONTENT))
+            failures = await relay.deliver(made)
+            await relay.stop()
+            return [one for one in made.taken_on if one not in (failures or {})]
+
+    assert run(taken_on(ehlo)) == []
+    knowing = run(taken_on(ehlo.replace(b"250 SIZE", b"250-DSN\r\n250 SIZE")))
+    assert set(knowing) == (set() if refusal else {A, B})
+
+
 class BreaksOff(Message):
     """Content that cannot be read to its end."""
 

@@ -9,9 +9,12 @@ which are shorter.
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import structlog
 
+from gatepost.delivery.queue.notice import Action
+from gatepost.delivery.queue.senders import successes
 from gatepost.delivery.routes import Router
 from gatepost.delivery.spool import records
 from gatepost.delivery.spool.content import DamagedError, Reader
@@ -27,7 +30,15 @@ _log = structlog.get_logger("gatepost.queue")
 _NO_ROUTE = "A recipient's mail cannot be delivered now"
 _FAILED = "The message could not be delivered"
 
-Failures = Mapping[QueuedRecipient, DeliveryError]
+
+class Outcome(NamedTuple):
+    """What came of an attempt: the recipients that do not have the message, each with the reason.
+
+    `successes` are those that have it and of whom the sender wants to be told.
+    """
+
+    failures: Mapping[QueuedRecipient, DeliveryError]
+    successes: Mapping[QueuedRecipient, Action] = {}
 
 
 class UnreadableError(DeliveryError):
@@ -55,10 +66,10 @@ class _Content:
             raise
 
 
-async def attempt(work: Work, router: Router, reader: Reader) -> Failures:
-    """Deliver a message; return the recipients that do not have it, each with the reason.
+async def attempt(work: Work, router: Router, reader: Reader) -> Outcome:
+    """Deliver a message; return what came of it.
 
-    If the message is damaged that is the reason, an `UnreadableError`, for each of them.
+    If the message is damaged that is the reason, an `UnreadableError`, for all who do not have it.
     """
     known = {one.recipient(): one for one in work.recipients}
     content = _Content(work, reader)
@@ -66,14 +77,20 @@ async def attempt(work: Work, router: Router, reader: Reader) -> Failures:
     tx = records.transaction(work.facts, list(known))
     tx.message = message
     failures: dict[Recipient, DeliveryError] = {}
+    told: dict[Recipient, Action] = {}
     for route, recipients in _by_route(router, list(known)).items():
         if route is None:
             failures |= dict.fromkeys(recipients, DeliveryError(_NO_ROUTE, detail="no route"))
         else:
-            failures |= await _deliver(route, Delivery(tx, recipients, message))
+            delivery = Delivery(tx, recipients, message)
+            failures |= await _deliver(route, delivery)
+            told |= successes(route, delivery, failures)
     if content.damage is not None:
         failures = dict.fromkeys(failures, UnreadableError(content.damage))
-    return {known[one]: error for one, error in failures.items()}
+    return Outcome(
+        {known[one]: error for one, error in failures.items()},
+        {known[one]: action for one, action in told.items()},
+    )
 
 
 def _by_route(

@@ -8,15 +8,17 @@ Nothing is written down here but the log: what is judged is handed to the spool.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from gatepost.config.units import format_duration
-from gatepost.delivery.queue.attempt import UnreadableError
+from gatepost.delivery.queue.attempt import Outcome, UnreadableError
 from gatepost.delivery.queue.letters import Letters, about, fate
 from gatepost.delivery.queue.notice import About, Action
 from gatepost.delivery.queue.schedule import Schedule
-from gatepost.delivery.queue.senders import may_be_told, wants
+from gatepost.delivery.queue.senders import Successes, may_be_told, wants
 from gatepost.delivery.queue.terms import Terms
 from gatepost.delivery.routes import Router
 from gatepost.delivery.spool.records import (
@@ -38,12 +40,13 @@ from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Transaction
 
 EXPIRED = "4.4.7"  # RFC 3463 s3.5: delivery time expired
+TAKEN = "2.0.0"  # RFC 3463 s2: success, and no more to say
 # What is read of a message for a notice about it.
 BEGINNING = 64 * 1024
 
 
-class _Lost(NamedTuple):
-    """A recipient that is given up, with what the sender and what the log is told."""
+class _News(NamedTuple):
+    """A recipient, with what the sender and what the log is told of it."""
 
     facts: RecipientFacts
     reply: str
@@ -91,7 +94,7 @@ class Clerk:
         `failures` are the recipients that have been tried already, each with what came of it.
         """
         facts = message_facts(tx)
-        kept, lost = list[NewRecipient](), list[_Lost]()
+        kept, lost = list[NewRecipient](), list[_News]()
         for one in recipients:
             error, known = failures.get(one), recipient_facts(one)
             if error is not None and error.permanent:
@@ -123,15 +126,34 @@ class Clerk:
         is_told = delay > 0 and may_be_told(facts)
         return expires, min(expires, now + delay) if is_told else expires
 
-    def judge(
+    def report(
+        self, tx: Transaction, message: Message, successes: Successes, now: float
+    ) -> list[Parcel]:
+        """Return the notices of a message that targets have taken without the queue."""
+        facts, expires = message_facts(tx), now + self._terms.expire
+        if not may_be_told(facts):
+            return []
+        original = about(facts, _beginning(message), whole=False, received=now, until=expires)
+        done = [(recipient_facts(one), action) for one, action in successes.items()]
+        return self._succeeded(facts, original, done, now)
+
+    def judge(self, work: Work, outcome: Outcome, now: float) -> Settlement:
+        """Return what has become of a delivery's recipients; those that have not failed have it."""
+        settlement = self._judged(work, outcome.failures, now)
+        done = [(one.facts, action) for one, action in outcome.successes.items()]
+        if not done:
+            return settlement
+        parcels = self._succeeded(work.facts, _original(work), done, now)
+        return msgspec.structs.replace(settlement, parcels=[*parcels, *settlement.parcels])
+
+    def _judged(
         self, work: Work, failures: Mapping[QueuedRecipient, DeliveryError], now: float
     ) -> Settlement:
-        """Return what has become of a delivery's recipients; those not in `failures` have it."""
         done = [one for one in work.recipients if one not in failures]
         unreadable = [one for one in failures.values() if isinstance(one, UnreadableError)]
         if unreadable:
             return self._damaged(work, done, str(unreadable[0]))
-        deferred, lost = list[Deferred](), dict[int, _Lost]()
+        deferred, lost = list[Deferred](), dict[int, _News]()
         for one, error in failures.items():
             if error.permanent:
                 lost[one.id] = _lost(one.facts, error)
@@ -180,24 +202,24 @@ class Clerk:
         expires = min(work.expires, now + self._terms.expire)
         is_late = work.event is not None and work.event <= now
         delayed = [
-            _Lost(one.facts, one.reply, _status(one.reply, "4.0.0"), one.reason)
+            _News(one.facts, one.reply, _status(one.reply, "4.0.0"), one.reason)
             for one in work.recipients
             if is_late
         ]
         parcels = self._tell("delayed", work.facts, _original(work), delayed, now)
         return Settlement(work.message, (), parcels=parcels, event=expires, expires=expires)
 
-    def _expired(self, one: QueuedRecipient, error: DeliveryError | None) -> _Lost:
+    def _expired(self, one: QueuedRecipient, error: DeliveryError | None) -> _News:
         reply = str(error.as_reply()) if error is not None else one.reply
         reason = f"not delivered in {format_duration(self._terms.expire)}: {one.reason}"
-        return _Lost(one.facts, reply, EXPIRED, reason)
+        return _News(one.facts, reply, EXPIRED, reason)
 
     def _settled(
         self,
         work: Work,
         done: list[int],
         deferred: list[Deferred],
-        lost: Mapping[int, _Lost],
+        lost: Mapping[int, _News],
         now: float,
     ) -> Settlement:
         told = may_be_told(work.facts)
@@ -215,7 +237,7 @@ class Clerk:
         )
 
     def _give_up(
-        self, facts: MessageFacts, original: About, lost: Sequence[_Lost], now: float
+        self, facts: MessageFacts, original: About, lost: Sequence[_News], now: float
     ) -> list[Parcel]:
         told = may_be_told(facts)
         for one in lost:
@@ -232,29 +254,45 @@ class Clerk:
                 log.warning("held")
         return self._tell("failed", facts, original, lost, now)
 
+    def _succeeded(
+        self,
+        facts: MessageFacts,
+        original: About,
+        done: Iterable[tuple[RecipientFacts, Action]],
+        now: float,
+    ) -> list[Parcel]:
+        """Return the notices of those who have their mail, one for each kind of success."""
+        shares: dict[Action, list[_News]] = {}
+        for one, action in done:
+            shares.setdefault(action, []).append(_News(one, "", TAKEN, ""))
+        return [
+            parcel
+            for action, share in shares.items()
+            for parcel in self._tell(action, facts, original, share, now)
+        ]
+
     def _tell(
         self,
         action: Action,
         facts: MessageFacts,
         original: About,
-        lost: Sequence[_Lost],
+        news: Sequence[_News],
         now: float,
     ) -> list[Parcel]:
         """Return the notice to a sender who may and wants to have it."""
-        event = _EVENTS[action]
-        fates = [fate(one.facts, one.reply, one.status) for one in lost if wants(one.facts, event)]
+        fates = [
+            fate(one.facts, one.reply, one.status)
+            for one in news
+            if wants(one.facts.params, action)
+        ]
         if not fates or not may_be_told(facts):
             return []
         return [self._letters.write(action, original, fates, facts, now)]
 
 
-# RFC 3461 s4.1: what NOTIFY calls it.
-_EVENTS: dict[Action, str] = {"failed": "FAILURE", "delayed": "DELAY"}
-
-
-def _lost(known: RecipientFacts, error: DeliveryError) -> _Lost:
+def _lost(known: RecipientFacts, error: DeliveryError) -> _News:
     reply = error.as_reply()
-    return _Lost(known, str(reply), reply.enhanced or f"{reply.code // 100}.0.0", error.detail)
+    return _News(known, str(reply), reply.enhanced or f"{reply.code // 100}.0.0", error.detail)
 
 
 def _status(reply: str, default: str) -> str:

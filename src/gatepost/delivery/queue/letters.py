@@ -1,11 +1,11 @@
 """Notices as messages of the spool's own: from nobody, to a sender, by the router's way.
 
-Limits: RET=FULL is honoured for messages that are no longer than what was read of them anyway.
+Limits: RET=FULL is honoured for messages that are no longer than what was read of them anyway, and
+in notices of a failure: to others it does not apply (RFC 3461 section 4.3).
 """
 
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 
 from gatepost.delivery.queue.notice import About, Action, Fate, notice
 from gatepost.delivery.queue.terms import Terms
@@ -19,7 +19,6 @@ from gatepost.delivery.spool.records import (
 )
 from gatepost.model.address import NULL_PATH, Address, domain_key, local_key, without_tag
 from gatepost.model.session import Endpoint, Recipient
-from gatepost.wire.smtp.params import decode_xtext
 
 HERE = Endpoint("local")
 
@@ -35,6 +34,7 @@ class Letters:
         self, action: Action, about: About, fates: Sequence[Fate], facts: MessageFacts, now: float
     ) -> Parcel:
         """Return a notice about recipients of a message; held if there is no way to its sender."""
+        about = about._replace(full=about.full and action == "failed")
         content = notice(action, about, fates, hostname=self._terms.hostname, now=now)
         return Parcel(
             facts=self._envelope(facts, now),
@@ -78,7 +78,7 @@ def about(
     return About(
         sender=facts.reverse_path,
         ref=facts.id,
-        envelope=_decoded(facts.params.get("ENVID", "")),
+        envelope=facts.params.get("ENVID", ""),
         received=received,
         until=until,
         original=original,
@@ -88,14 +88,6 @@ def about(
 
 def fate(recipient: RecipientFacts, reply: str, status: str) -> Fate:
     """Return what a notice says of a recipient."""
-    kind, _, xtext = recipient.params.get("ORCPT", "").partition(";")
-    address = _decoded(xtext)
+    kind, _, address = recipient.params.get("ORCPT", "").partition(";")
     original = f"{kind};{address}" if address else ""
     return Fate(recipient.address, original, reply.replace("\n", " / "), status)
-
-
-def _decoded(xtext: str) -> str:
-    """Return what xtext says, "" where it is none (ORCPT of UTF-8 addresses, RFC 6533)."""
-    with suppress(ValueError):
-        return decode_xtext(xtext)
-    return ""

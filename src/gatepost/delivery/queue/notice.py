@@ -28,7 +28,7 @@ _END = b"\r\n\r\n"
 _EIGHT_BIT = re.compile(rb"[^\t\r\n -~]")
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
-Action = Literal["failed", "delayed"]
+Action = Literal["failed", "delayed", "delivered", "relayed"]
 
 
 class About(NamedTuple):
@@ -77,6 +77,17 @@ _WORDS: dict[Action, Wording] = {
             "It is being tried again; you need not do anything.",
         ),
     ),
+    "delivered": Wording(
+        "Your message has been delivered",
+        ("Your message has been delivered to the recipients below.",),
+    ),
+    "relayed": Wording(
+        "Your message has been handed on",
+        (
+            "Your message has been handed on to another mail system for the recipients below.",
+            "It may tell you if it cannot be delivered, but not that it was.",
+        ),
+    ),
 }
 
 
@@ -120,7 +131,8 @@ def _words(action: Action, about: About, fates: Sequence[Fate], hostname: str) -
     yield ""
     for fate in fates:
         yield f"<{_seven_bits(fate.address)}>"
-        yield f"    {_plain(fate.reply)}"
+        if fate.reply:
+            yield f"    {_plain(fate.reply)}"
     yield ""
     if action == "delayed":
         yield f"It will be tried until {_date(about.until)}."

@@ -26,6 +26,7 @@ from gatepost.delivery.queue.letters import Letters
 from gatepost.delivery.queue.runner import DISK, Runner
 from gatepost.delivery.queue.salvager import Salvager
 from gatepost.delivery.queue.schedule import Schedule
+from gatepost.delivery.queue.senders import Successes
 from gatepost.delivery.queue.terms import Terms
 from gatepost.delivery.routes import Router
 from gatepost.delivery.spool.database import not_spooled
@@ -127,7 +128,18 @@ class Queue:
         """
         own = self._own or await self._started()
         now = self._clock.time()
-        parcels = self._clerk.accept(tx, recipients, message, failures or {}, now)
+        await self._post(own, self._clerk.accept(tx, recipients, message, failures or {}, now), now)
+
+    async def report(self, tx: Transaction, message: Message, successes: Successes) -> None:
+        """Keep notices to a sender of recipients whose mail was taken without the queue.
+
+        Else as `put`.
+        """
+        own = self._own or await self._started()
+        now = self._clock.time()
+        await self._post(own, self._clerk.report(tx, message, successes, now), now)
+
+    async def _post(self, own: Runner, parcels: Sequence[Parcel], now: float) -> None:
         post = Store.post_fresh if own.takes_at_once(parcels, now) else Store.post
         try:
             store, works = await own.writer.submit(partial(_post_all, post, parcels, now))

@@ -26,7 +26,7 @@ from functools import partial
 
 import structlog
 
-from gatepost.delivery.queue.attempt import Failures, attempt
+from gatepost.delivery.queue.attempt import Outcome, attempt
 from gatepost.delivery.queue.clerk import Clerk
 from gatepost.delivery.queue.gate import Gate
 from gatepost.delivery.queue.waiting import Offer, Waiting
@@ -241,8 +241,7 @@ class Runner:
         try:
             if await self._moved(work, store):
                 return None
-            failures = await attempt(work, self._router, store.reader)
-            return self._judge(work, failures)
+            return self._judge(work, await attempt(work, self._router, store.reader))
         finally:
             self._gate.leave(work.destination)
             self._start_offered()
@@ -262,8 +261,8 @@ class Runner:
                 await asyncio.sleep(PAUSE)
         return bool(moves)
 
-    def _judge(self, work: Work, failures: Failures) -> Settlement:
-        now = self._clock.time()
+    def _judge(self, work: Work, outcome: Outcome) -> Settlement:
+        now, failures = self._clock.time(), outcome.failures
         if len(failures) == len(work.recipients) and all(map(_unanswered, failures.values())):
             self._gate.failed(work.destination, now)
             if self._gate.opens(work.destination) > now:
@@ -271,7 +270,7 @@ class Runner:
                 self._find_again(self._offers.drop(work.destination))
         else:
             self._gate.answered(work.destination)
-        return self._clerk.judge(work, failures, now)
+        return self._clerk.judge(work, outcome, now)
 
     async def _settle(self, store: Store, settlement: Settlement) -> None:
         """Write down what came of a delivery.

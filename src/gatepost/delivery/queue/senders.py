@@ -1,43 +1,49 @@
 """Who is told what became of a message: only senders that somebody vouches for.
 
-Security: a reverse-path is whatever the client says. A notice to a stranger is mail to whom a
-spammer likes (backscatter). So a sender is told only if the client has authenticated, or is this
-machine – by loopback or a Unix socket – and speaks for nobody else (PROXY, XCLIENT). The null
-reverse-path is never told anything (RFC 5321 section 4.5.5).
+A notice to anybody else is backscatter, see `gatepost.model.vouching`. The null reverse-path is
+never told anything (RFC 5321 section 4.5.5).
 
-RFC 3461: a recipient's NOTIFY says of what the sender wants to be told.
+RFC 3461: a recipient's NOTIFY says of what the sender wants to be told. Of a success nobody is told
+who has not asked for it, nor where the next hop has taken that on itself (section 5.2.2).
 """
 
-from functools import lru_cache
-from ipaddress import ip_address
+from collections.abc import Mapping
 
-from gatepost.delivery.spool.records import MessageFacts, RecipientFacts
-from gatepost.model.session import Endpoint
+from gatepost.delivery.queue.notice import Action
+from gatepost.delivery.spool.records import MessageFacts
+from gatepost.delivery.target import Delivery, Failures, Route
+from gatepost.model.session import Recipient
+from gatepost.model.vouching import is_vouched_for
+
+# Recipients whose mail has left us, of whom the sender wants to be told, with what came of it.
+Successes = Mapping[Recipient, Action]
+
+# RFC 3461 s4.1: what NOTIFY calls it.
+EVENTS: dict[Action, str] = {
+    "failed": "FAILURE",
+    "delayed": "DELAY",
+    "delivered": "SUCCESS",
+    "relayed": "SUCCESS",
+}
 
 
 def may_be_told(facts: MessageFacts) -> bool:
     """Whether the sender of a message may have notices."""
-    if not facts.reverse_path:
-        return False
-    speaks_for_itself = facts.via is None and facts.xclient is None
-    return facts.auth is not None or (speaks_for_itself and _is_here(facts.peer))
+    return bool(facts.reverse_path) and is_vouched_for(facts)
 
 
-def _is_here(peer: Endpoint) -> bool:
-    is_loopback = _loopback(peer.host)
-    return peer.port == 0 if is_loopback is None else is_loopback
+def wants(params: Mapping[str, str], action: Action) -> bool:
+    """Whether a sender wants to be told of this, as the recipient's parameter NOTIFY says it."""
+    notify = params.get("NOTIFY", "FAILURE,DELAY")
+    return EVENTS[action] in notify.upper().split(",")
 
 
-@lru_cache(maxsize=4096)
-def _loopback(host: str) -> bool | None:
-    """Return whether an address is this machine's; None for the name of a Unix socket."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return None
-
-
-def wants(recipient: RecipientFacts, event: str) -> bool:
-    """Whether a sender wants to be told of an event, FAILURE or DELAY, as NOTIFY says it."""
-    notify = recipient.params.get("NOTIFY", "FAILURE,DELAY")
-    return event in notify.upper().split(",")
+def successes(route: Route, delivery: Delivery, failures: Failures) -> Successes:
+    """Return of whom the sender wants to be told after a delivery, and by us."""
+    action: Action = "relayed" if route.hands_on else "delivered"
+    return {
+        one: action
+        for one in delivery.recipients
+        if one.params and wants(one.params, action)
+        if one not in failures and one not in delivery.taken_on
+    }

@@ -15,12 +15,14 @@ from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from gatepost.delivery.smtp import errors
 from gatepost.delivery.smtp.dial import dial
 from gatepost.delivery.smtp.exchangers import exchangers, unresolved
 from gatepost.delivery.smtp.hop import PORTS, Hop
 from gatepost.delivery.smtp.relay import Relay
-from gatepost.delivery.target import Delivery, DeliveryError
+from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import domain_key
 from gatepost.net.resolver import NoSuchNameError, ResolveError, Resolver
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from gatepost.delivery.smtp.introduce import Introduced
     from gatepost.delivery.smtp.link import Link
     from gatepost.delivery.smtp.settings import Settings
-    from gatepost.delivery.target import Failures
+    from gatepost.delivery.target import Delivery, Failures
     from gatepost.model.session import Recipient
 
 MAX_POOLS = 1000
@@ -53,6 +55,8 @@ class Exchanger(Relay):
 
 class Exchangers:
     """Delivers to whatever hosts `resolver` names; `hostname` is this host's name."""
+
+    hands_on = True
 
     def __init__(
         self,
@@ -81,7 +85,7 @@ class Exchangers:
             shares.setdefault(self._domain(recipient), []).append(recipient)
         failures: dict[Recipient, DeliveryError] = {}
         for domain, recipients in shares.items():
-            part = Delivery(delivery.transaction, recipients, delivery.message)
+            part = msgspec.structs.replace(delivery, recipients=recipients)
             try:
                 failures |= await self._deliver_to(domain, part) or {}
             except DeliveryError as error:

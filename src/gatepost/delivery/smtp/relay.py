@@ -34,6 +34,7 @@ class Relay:
 
     def __init__(self, hop: Hop, settings: Settings) -> None:
         self.hop = hop
+        self.hands_on = hop.scheme != "lmtp"
         self._settings = settings
         self._pool = Pool(str(hop), settings.options, self._dial)
 

@@ -42,6 +42,8 @@ async def transfer(link: Link, delivery: Delivery, options: Client) -> Outcome:
     if refusal is not None:
         raise errors.refused(refusal, f"{link.name}: DATA")
     await _send(link, delivery, envelope, accepted, options, chunked=chunked)
+    if "DSN" in link.wire.extensions:
+        delivery.taken_on.update(accepted)
     return failures
 
 

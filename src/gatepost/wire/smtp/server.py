@@ -71,7 +71,7 @@ from gatepost.wire.smtp.events import (
 from gatepost.wire.smtp.exchange import ResponseReader, parse_auth_in_clear
 from gatepost.wire.smtp.path import STRICT
 
-EXTENSIONS = frozenset({"PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING"})
+EXTENSIONS = frozenset({"PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING", "DSN"})
 
 _CR = ord("\r")
 _VERB = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,15}")

@@ -1,0 +1,93 @@
+"""Notices of what was delivered, from the client that asks for one to the sender's mailbox."""
+
+import email
+import smtplib
+
+import pytest
+from tests.e2e.conftest import relay, relaying, serving
+from tests.e2e.server import eventually
+from tools import postfix
+
+BODY = "Subject: important\r\n\r\ntext\r\n"
+ASKED = {"mail_options": ["RET=FULL", "ENVID=number+2B1"]}
+
+
+def send(port, sender, recipients):
+    """Send a message to recipients, each with its parameters."""
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        client.ehlo()
+        assert client.has_extn("dsn")
+        assert client.mail(sender, ASKED["mail_options"])[0] == 250
+        for address, *params in recipients:
+            assert client.rcpt(address, params)[0] == 250
+        assert client.data(BODY)[0] == 250
+
+
+def report(octets):
+    """Return the fields of a notice's report: those of the message, and those of each recipient."""
+    parsed = email.message_from_bytes(octets)
+    assert parsed.get_content_type() == "multipart/report"
+    assert parsed.get_param("report-type") == "delivery-status"
+    words, status, original = parsed.get_payload()
+    assert words.get_content_type() == "text/plain"
+    assert status.get_content_type() == "message/delivery-status"
+    assert original.get_content_type() == "text/rfc822-headers"
+    assert "Subject: important" in original.get_payload()
+    return [dict(part.items()) for part in status.get_payload()]
+
+
+def the_notice(server, address):
+    (mail,) = eventually(lambda: [*server.maildir(*reversed(address.split("@"))).glob("new/*")])
+    return report(mail.read_bytes())
+
+
+@pytest.mark.parametrize("mode", ["queue", "direct"])
+def test_a_sender_hears_of_a_delivery(tmp_path, mode):
+    with serving(tmp_path, route=f'mode = "{mode}"') as server:
+        send(
+            server.port,
+            "alice@open.example",
+            [
+                ("1@open.example", "NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;one+2Bx@list.example"),
+                ("2@open.example", "NOTIFY=NEVER"),
+                ("3@open.example",),
+            ],
+        )
+        of_message, *of_recipients = the_notice(server, "alice@open.example")
+    assert of_message["Original-Envelope-Id"] == "number+1"
+    assert of_message["Reporting-MTA"] == "dns; mx.example.com"
+    (of_one,) = of_recipients
+    assert of_one.pop("Last-Attempt-Date")
+    assert of_one == {
+        "Original-Recipient": "rfc822;one+x@list.example",
+        "Final-Recipient": "rfc822; 1@open.example",
+        "Action": "delivered",
+        "Status": "2.0.0",
+    }
+
+
+@pytest.mark.parametrize("mode", ["queue", "direct"])
+@pytest.mark.parametrize(
+    ("keywords", "reporter", "action"),
+    [("", "mail.example.com", "delivered"), ("dsn", "mx.example.com", "relayed")],
+)
+def test_a_postfix_that_offers_dsn_tells_the_sender_itself(
+    tmp_path, mode, keywords, reporter, action
+):
+    if why := postfix.why_not():
+        pytest.skip(why)
+    options = {"mynetworks": "127.0.0.0/8", "smtpd_discard_ehlo_keywords": keywords}
+    with (
+        postfix.running(options) as mail,
+        relaying(tmp_path, relay(mail.port, "verify = false", mode)) as gate,
+    ):
+        recipient = ("bob@example.com", "NOTIFY=SUCCESS", "ORCPT=rfc822;bobby@example.com")
+        send(gate.port, "alice@example.com", [recipient])
+        (notice,) = eventually(lambda: mail.mails("alice@example.com"))
+        eventually(mail.is_idle)
+        assert len(mail.mails("alice@example.com")) == 1
+    of_message, of_recipient = report(notice)
+    assert of_message["Reporting-MTA"] == f"dns; {reporter}"
+    assert of_message["Original-Envelope-Id"] == "number+1"
+    assert of_recipient["Original-Recipient"].replace(" ", "") == "rfc822;bobby@example.com"
+    assert (of_recipient["Action"], of_recipient["Status"]) == (action, "2.0.0")
