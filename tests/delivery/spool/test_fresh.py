@@ -212,6 +212,21 @@ def test_what_could_not_be_absorbed_stays_in_the_journal(store, tmp_path):
     assert found_after_a_crash(store, tmp_path / "again") == {}
 
 
+def test_nothing_comes_into_a_journal_that_may_have_been_absorbed(store, tmp_path):
+    """A commit that failed may be on the disk, and come alive after a crash."""
+    post(store, parcel())
+    real = store.connection
+    store.connection = Failing(real)
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        absorb(store)
+    store.connection = real
+    post(store, parcel(of=facts("s-1.2")))
+    assert count(store)[0] == 2
+    post(store, parcel(of=facts("s-1.3")))
+    assert count(store)[0] == 2
+    assert list(found_after_a_crash(store, tmp_path / "again")) == ["s-1.1", "s-1.2", "s-1.3"]
+
+
 def test_a_record_that_is_broken_is_told_of_and_the_rest_is_there(store, tmp_path, capsys):
     post(store, parcel(content=b"broken"), parcel(of=facts("s-1.2")))
     journal = store.path.with_name("1.db-log")

@@ -1,6 +1,7 @@
 """Whatever is put, tried, failed, removed and crashed: nothing is lost, nothing comes back.
 
-What is put to be delivered at once is fresh: no table has it until it is absorbed.
+What is put to be delivered at once is fresh: no table has it until it is absorbed. Where that was
+broken off nothing is fresh before it has been done.
 """
 
 import shutil
@@ -43,6 +44,7 @@ class Spool(RuleBasedStateMachine):
         self.store = open_store(self.folder / "1.db")
         self.claims = Claims(limit=3)
         self.queued, self.held, self.contents, self.fresh = {}, {}, {}, set()
+        self.broken_off = False
         self.now = NOW
         self.count = 0
 
@@ -83,7 +85,9 @@ class Spool(RuleBasedStateMachine):
         self.store.commit()
         number = works[0].message
         self._came(number, made)
-        self.fresh |= {number} if made.size <= MAX_CONTENT else set()
+        if made.size <= MAX_CONTENT:
+            self.fresh.add(number)
+            self._absorbed_after_all()
         assert {work.destination for work in works} == set(names)
         for work in works:
             assert content(self.store, work) == self.contents[number]
@@ -96,9 +100,18 @@ class Spool(RuleBasedStateMachine):
         self.store.absorb()
         if abort:
             self.store.roll_back()
+            self.broken_off = self.broken_off or bool(self.fresh)
             return
         self.store.commit()
+        self._absorbed()
+
+    def _absorbed(self):
         self.fresh.clear()
+        self.broken_off = False
+
+    def _absorbed_after_all(self):
+        if self.broken_off:
+            self._absorbed()
 
     @rule(target=works)
     def take(self):
@@ -134,8 +147,10 @@ class Spool(RuleBasedStateMachine):
                         held=[Held(one.id, "", "") for one in ends["h"]],
                     )
                 )
-            if work.message in self.fresh and (ends["l"] or ends["h"]):
-                self.fresh.clear()
+            if work.message in self.fresh:
+                self._absorbed_after_all()
+                if ends["l"] or ends["h"]:
+                    self._absorbed()
             for fate, recipients in ends.items():
                 for one in recipients:
                     self._settled(work.message, (str(one.facts.address), work.destination), fate)
@@ -148,7 +163,7 @@ class Spool(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(DESTINATIONS))
     def remove(self, name):
-        desk.change(self.folder, Chosen(destination=name), desk.REMOVE, FAR)
+        sum(desk.change(self.folder, Chosen(destination=name), desk.REMOVE, FAR))
         for model in (self.queued, self.held):
             for message in model.keys() - self.fresh:
                 model[message] -= {one for one in model[message] if one[1] == name}
@@ -158,14 +173,14 @@ class Spool(RuleBasedStateMachine):
 
     @rule()
     def release(self):
-        desk.change(self.folder, Chosen(), desk.RELEASE, FAR)
+        sum(desk.change(self.folder, Chosen(), desk.RELEASE, FAR))
         for message, held in self.held.items():
             self.queued[message] |= held
             held.clear()
 
     @rule()
     def hold(self):
-        desk.change(self.folder, Chosen(), desk.HOLD, FAR)
+        sum(desk.change(self.folder, Chosen(), desk.HOLD, FAR))
         for message in self.queued.keys() - self.fresh:
             self.held[message] |= self.queued[message]
             self.queued[message].clear()
@@ -186,6 +201,7 @@ class Spool(RuleBasedStateMachine):
         self.folder = copy
         self.store = open_store(copy / "1.db")
         self.claims.taken.clear()
+        self.broken_off = False
 
     @invariant()
     def nothing_is_lost_and_nothing_comes_back(self):

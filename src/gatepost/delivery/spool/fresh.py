@@ -190,6 +190,10 @@ class Fresh:
         self._journal.undo()
         self._new.clear()
 
+    def close_generation(self) -> None:
+        """Have room for nothing more before `start_again`."""
+        self._journal.close_generation()
+
     def start_again(self, generation: int) -> None:
         """Know nothing: the tables have it all. The journal begins another generation."""
         self._journal.start_again(generation)

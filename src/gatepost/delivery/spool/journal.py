@@ -92,8 +92,12 @@ class Journal:
                 os.fdatasync(self._file)
             except OSError:
                 # Nothing may come to stand before what is there now and must not be found.
-                self._end = self._capacity
+                self.close_generation()
         self._forget()
+
+    def close_generation(self) -> None:
+        """Have room for nothing more until the next generation begins."""
+        self._end = self._capacity
 
     def start_again(self, generation: int) -> None:
         """Begin another generation: no record of the one before is needed any more."""

@@ -97,10 +97,14 @@ class Store:
         """Undo it."""
         self._done.clear()
         self._changed.clear()
-        self._next = None
         self.marks.forget()
         if self._is_open:
             self._fresh.undo()
+            if self._next is not None:
+                # A commit that has failed may be on the disk all the same, and come alive after a
+                # crash: what is in the journal after it would be of no generation.
+                self._fresh.close_generation()
+        self._next = None
         if self._is_open and self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
 
