@@ -26,6 +26,7 @@ from gatepost.model.headers import Headers
 # What is shown of a message's content is its header block, if that is not longer.
 SHOWN = 64 * 1024
 EVERYTHING = 1 << 62
+BEAT = 1.0  # seconds between two signs of life
 
 T = TypeVar("T")
 
@@ -198,13 +199,26 @@ def _change(
     config = read_config(file)
     expires = time.time() + config.queue.expire
     with _errors():
-        count = desk.change(_folder(config), chosen, what, expires)
+        count = _sum(desk.change(_folder(config), chosen, what, expires))
     if as_json:
         say_json({"recipients": count})
     else:
         say(f"{count} {'recipient' if count == 1 else 'recipients'} {done}")
     if chosen.names and not count:
         raise Failure(f"{', '.join(chosen.names)}: no such message, or not in that state")
+
+
+def _sum(counts: Iterator[int]) -> int:
+    """Return the sum; says how far it is where that takes a while and somebody looks."""
+    total, shown = 0, time.monotonic()
+    for count in counts:
+        total += count
+        if sys.stderr.isatty() and time.monotonic() >= shown + BEAT:
+            shown = time.monotonic()
+            sys.stderr.write(f"\rgatepost: {total:,} recipients so far")
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
+    return total
 
 
 def _folder(config: Config) -> Path:

@@ -1,7 +1,7 @@
 """What an administrator changes in a file, damaged rows included."""
 
 import pytest
-from tests.delivery.spool.samples import EXPIRES, parcel, put, recipient, store_at
+from tests.delivery.spool.samples import EXPIRES, facts, parcel, put, recipient, store_at
 
 from gatepost.delivery.spool import desk
 from gatepost.delivery.spool.content import CHUNK
@@ -17,7 +17,7 @@ def store(tmp_path):
 
 
 def change(store, what, **chosen):
-    return desk.change(store.path.parent, Chosen(**chosen), what, EXPIRES)
+    return sum(desk.change(store.path.parent, Chosen(**chosen), what, EXPIRES))
 
 
 def rows(store, table):
@@ -53,3 +53,31 @@ def test_what_is_only_held_has_no_events(store):
     assert store.connection.execute("SELECT event FROM message").fetchall() == [(EXPIRES,)]
     assert change(store, desk.HOLD) == 1
     assert store.connection.execute("SELECT event FROM message").fetchall() == [(None,)]
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Count the steps of SQLite's machine, in hundreds."""
+    counted, real = [], desk.connect
+
+    def connect(path):
+        connection = real(path)
+        connection.set_progress_handler(lambda: counted.append(1), 100)
+        return connection
+
+    monkeypatch.setattr(desk, "connect", connect)
+    return counted
+
+
+def test_one_of_many_is_found_without_looking_at_the_others(store, steps):
+    put(store, *(parcel(of=facts(f"s-1.{number}")) for number in range(3000)))
+    for name in ("1-1500", "s-1.1500"):
+        assert change(store, desk.RETRY, names=[name]) == 1
+    assert len(steps) < 50
+
+
+def test_each_of_many_is_looked_at_once(store, steps, monkeypatch):
+    monkeypatch.setattr(desk, "PORTION", 10)
+    put(store, *(parcel(of=facts(f"s-1.{number}")) for number in range(3000)))
+    assert change(store, desk.RETRY, destination="one") == 3000
+    assert len(steps) < 3000 * 3

@@ -3,8 +3,10 @@
 Limits: a file grows to `size` octets and no further; SQLite then says that the disk is full.
 """
 
+import json
 import os
 import sqlite3
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -58,6 +60,11 @@ def connect(path: Path) -> sqlite3.Connection:
     )
     connection.text_factory = _text
     return connection
+
+
+def as_json(values: Iterable[object]) -> str:
+    """Return numbers or texts as what SQLite's `json_each` takes apart."""
+    return json.dumps(list(values))
 
 
 def as_text(value: object) -> str:

@@ -6,7 +6,7 @@ second. What is on its way just now may still be delivered after it was held or 
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -14,13 +14,13 @@ from typing import NamedTuple
 import msgspec
 
 from gatepost.delivery.spool.content import Reader
-from gatepost.delivery.spool.database import connect
+from gatepost.delivery.spool.database import as_json, connect
 from gatepost.delivery.spool.done import tidy
 from gatepost.delivery.spool.folder import files
 from gatepost.delivery.spool.schema import VERSION, VersionError, has_digests
 
 # Recipients that are changed in one transaction.
-PORTION = 500
+PORTION = 2000
 
 
 class Chosen(msgspec.Struct, frozen=True):
@@ -72,6 +72,10 @@ _ENTRIES = (
     "SELECT m.id, m.ref, m.sender, m.size, m.received, m.expires, r.id, r.address, r.destination,"
     " r.due, r.attempts, r.reply, r.reason FROM recipient r JOIN message m ON m.id = r.message"
 )
+_NAMED = (
+    "SELECT id FROM message WHERE id IN (SELECT value FROM json_each(?))"
+    " UNION SELECT id FROM message WHERE ref IN (SELECT value FROM json_each(?))"
+)
 _STATES = {"queued": "r.due IS NOT NULL", "held": "r.due IS NULL"}
 
 
@@ -81,7 +85,7 @@ def entries(folder: Path, chosen: Chosen, limit: int, after: str = "") -> Iterat
     Raises sqlite3.Error, naming the file, and `VersionError`.
     """
     for number, connection in _connections(folder):
-        where, values = _conditions(chosen, number)
+        where, values = _conditions(connection, chosen, number)
         first = _first_after(after, number)
         rows = connection.execute(
             f"{_ENTRIES} WHERE r.message > ? AND {where} ORDER BY r.message, r.id LIMIT ?",
@@ -119,11 +123,14 @@ def _has_tables(connection: sqlite3.Connection, path: Path) -> bool:
     return bool(found)
 
 
-def _conditions(chosen: Chosen, number: int) -> tuple[str, list[object]]:
+def _conditions(
+    connection: sqlite3.Connection, chosen: Chosen, number: int
+) -> tuple[str, list[object]]:
     """Return what a row has to meet, in SQL, and the values in it."""
     found: list[tuple[str, list[object]]] = []
     if chosen.names:
-        found.append(_named(chosen.names, number))
+        messages = as_json(_messages(connection, chosen.names, number))
+        found.append(("r.message IN (SELECT value FROM json_each(?))", [messages]))
     if chosen.destination is not None:
         found.append(("r.destination = ?", [chosen.destination]))
     if chosen.recipient is not None:
@@ -136,12 +143,12 @@ def _conditions(chosen: Chosen, number: int) -> tuple[str, list[object]]:
     return where, [value for _, values in found for value in values]
 
 
-def _named(names: Sequence[str], number: int) -> tuple[str, list[object]]:
+def _messages(connection: sqlite3.Connection, names: Sequence[str], number: int) -> list[int]:
+    """Return the messages of a file that are named, by number or reference."""
     numbers = {found for name in names if (found := _number(name)) is not None}
-    messages = [message for file, message in numbers if file == number]
-    references = [name for name in names if _number(name) is None]
-    marks = ", ".join("?" * len(messages)), ", ".join("?" * len(references))
-    return f"(m.id IN ({marks[0]}) OR m.ref IN ({marks[1]}))", [*messages, *references]
+    messages = as_json(message for file, message in numbers if file == number)
+    references = as_json(name for name in names if _number(name) is None)
+    return [message for (message,) in connection.execute(_NAMED, (messages, references))]
 
 
 def _number(name: str) -> tuple[int, int] | None:
@@ -160,87 +167,81 @@ def _pattern(text: str) -> str:
 def opened(folder: Path, name: str) -> Iterator[tuple[str, Iterator[bytes]] | None]:
     """Give the facts (JSON) of a message and its content in pieces; None if it is not there."""
     for number, connection in _connections(folder):
-        where, values = _named([name], number)
-        digest = "m.digest" if has_digests(connection) else "NULL"
-        row = connection.execute(
-            f"SELECT m.id, m.facts, m.size, {digest} FROM message m WHERE {where}",  # noqa: S608 - likewise
-            values,
-        ).fetchone()
-        if row is not None:
-            message, facts, size, expected = row
+        for message in _messages(connection, [name], number):
+            digest = "digest" if has_digests(connection) else "NULL"
+            facts, size, expected = connection.execute(
+                f"SELECT facts, size, {digest} FROM message WHERE id = ?",  # noqa: S608 - our own
+                (message,),
+            ).fetchone()
             yield facts, Reader(connection).pieces(message, size, digest=expected)
             return
     yield None
 
 
-def change(folder: Path, chosen: Chosen, what: "Change", expires: float) -> int:
-    """Change recipients; return how many. What is released is given up at `expires`.
+def change(folder: Path, chosen: Chosen, what: "Change", expires: float) -> Iterator[int]:
+    """Change recipients; yield how many, again and again, while that is done.
 
+    What is released is given up at `expires`.
     Raises sqlite3.Error and `VersionError`; what was changed before stays so.
     """
-    count = 0
     for number, connection in _connections(folder):
         after = 0
         while portion := _portion(connection, chosen, what, number, after):
+            messages = {message for message, _ in portion}
+            rows = as_json(row for _, row in portion)
             connection.execute("BEGIN IMMEDIATE")
-            for message, row in portion:
-                what.apply(connection, message, row, expires)
-            tidy(connection, {message for message, _ in portion})
+            for statement in what.statements:
+                connection.execute(statement, {"rows": rows, "expires": expires})
+            tidy(connection, messages)
             connection.execute("COMMIT")
             after = portion[-1][1]
-            count += len(portion)
-    return count
+            yield len(portion)
 
 
 def _portion(
     connection: sqlite3.Connection, chosen: Chosen, what: "Change", number: int, after: int
 ) -> list[tuple[int, int]]:
-    where, values = _conditions(chosen, number)
+    where, values = _conditions(connection, chosen, number)
+    # By number and by no index: else each portion is chosen out of all the others again.
+    order = "" if chosen.names else "NOT INDEXED"
     return connection.execute(
-        "SELECT m.id, r.id FROM recipient r JOIN message m ON m.id = r.message"  # noqa: S608 - likewise
+        f"SELECT m.id, r.id FROM recipient r {order} CROSS JOIN message m ON m.id = r.message"  # noqa: S608 - our own, with places for values
         f" WHERE r.id > ? AND {what.of} AND {where} ORDER BY r.id LIMIT ?",
         (after, *values, PORTION),
     ).fetchall()
 
 
 class Change(NamedTuple):
-    """What can be done to a recipient, and to which: `of` is a condition in SQL."""
+    """What can be done to recipients, and to which: `of` is a condition in SQL.
+
+    The statements have `:rows`, the recipients' numbers in JSON, and may have `:expires`.
+    """
 
     of: str
-    apply: Callable[[sqlite3.Connection, int, int, float], None]
+    statements: tuple[str, ...]
 
 
-def _retry(connection: sqlite3.Connection, message: int, row: int, _expires: float) -> None:
-    """Have a recipient tried as if it had just come, even where nobody is tried at the moment."""
-    connection.execute(
-        "UPDATE recipient SET due = (SELECT received FROM message WHERE id = ?) WHERE id = ?",
-        (message, row),
-    )
-    connection.execute(
-        "INSERT INTO destination (name, due) SELECT destination, 0 FROM recipient WHERE id = ?"
-        " ON CONFLICT (name) DO UPDATE SET due = 0",
-        (row,),
-    )
+# As if it had just come, even where nobody is tried at the moment.
+_DUE = (
+    "UPDATE recipient SET due = (SELECT received FROM message WHERE id = recipient.message)"
+    " WHERE id IN (SELECT value FROM json_each(:rows))"
+)
+_REOPEN = (
+    "INSERT INTO destination (name, due) SELECT DISTINCT destination, 0 FROM recipient"
+    " WHERE id IN (SELECT value FROM json_each(:rows))"
+    " ON CONFLICT (name) DO UPDATE SET due = 0"
+)
+_RELEASE = (
+    "UPDATE message SET expires = :expires, event = :expires WHERE id IN"
+    " (SELECT message FROM recipient WHERE id IN (SELECT value FROM json_each(:rows)))"
+)
+_HOLD = (
+    "UPDATE recipient SET due = NULL, reason = 'held by the administrator'"
+    " WHERE id IN (SELECT value FROM json_each(:rows))"
+)
+_REMOVE = "DELETE FROM recipient WHERE id IN (SELECT value FROM json_each(:rows))"
 
-
-def _release(connection: sqlite3.Connection, message: int, row: int, expires: float) -> None:
-    connection.execute(
-        "UPDATE message SET expires = ?, event = ? WHERE id = ?", (expires, expires, message)
-    )
-    _retry(connection, message, row, expires)
-
-
-def _hold(connection: sqlite3.Connection, _message: int, row: int, _expires: float) -> None:
-    connection.execute(
-        "UPDATE recipient SET due = NULL, reason = 'held by the administrator' WHERE id = ?", (row,)
-    )
-
-
-def _remove(connection: sqlite3.Connection, _message: int, row: int, _expires: float) -> None:
-    connection.execute("DELETE FROM recipient WHERE id = ?", (row,))
-
-
-RETRY = Change("r.due IS NOT NULL", _retry)
-RELEASE = Change("r.due IS NULL", _release)
-HOLD = Change("r.due IS NOT NULL", _hold)
-REMOVE = Change("1", _remove)
+RETRY = Change("r.due IS NOT NULL", (_DUE, _REOPEN))
+RELEASE = Change("r.due IS NULL", (_RELEASE, _DUE, _REOPEN))
+HOLD = Change("r.due IS NOT NULL", (_HOLD,))
+REMOVE = Change("1", (_REMOVE,))

@@ -5,11 +5,11 @@ what it costs while the event loop is busy. So what is done with is collected an
 go, at the end of the transaction.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterable
 
 from gatepost.delivery.spool.content import CHUNK, delete_content
+from gatepost.delivery.spool.database import as_json
 from gatepost.delivery.spool.schema import CHUNK_BITS
 
 _RECIPIENTS = "DELETE FROM recipient WHERE id IN (SELECT value FROM json_each(?))"
@@ -76,4 +76,4 @@ def _forget_messages(connection: sqlite3.Connection, messages: set[int]) -> None
 
 
 def _list(numbers: Iterable[int]) -> tuple[str]:
-    return (json.dumps(list(numbers)),)
+    return (as_json(numbers),)

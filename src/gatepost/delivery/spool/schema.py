@@ -68,7 +68,8 @@ CREATE TABLE journal (
 );
 """
 
-_SALVAGE = """
+_SALVAGE_AND_REFERENCES = """
+CREATE INDEX message_ref ON message (ref);
 CREATE TABLE salvage (
     name TEXT PRIMARY KEY,
     message INTEGER NOT NULL,
@@ -78,7 +79,7 @@ CREATE TABLE salvage (
 """
 
 # The statements that make version N + 1 of version N, by N. An empty file is version 0.
-UPGRADES = (_TABLES, _DIGEST_AND_JOURNAL, _SALVAGE)
+UPGRADES = (_TABLES, _DIGEST_AND_JOURNAL, _SALVAGE_AND_REFERENCES)
 VERSION = len(UPGRADES)
 
 
