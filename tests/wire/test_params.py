@@ -43,6 +43,7 @@ def test_mail(text, params):
         ("NOTIFY=never", {"NOTIFY": "NEVER"}),
         ("NOTIFY=SUCCESS,DELAY", {"NOTIFY": "SUCCESS,DELAY"}),
         ("ORCPT=rfc822;a+2Bb@c", {"ORCPT": "rfc822;a+b@c"}),
+        ("ORCPT=utf-8;b\\x{FC}c@d", {"ORCPT": "utf-8;b\\x{FC}c@d"}),
     ],
 )
 def test_rcpt(text, params):
@@ -95,6 +96,8 @@ def test_mail_refused(text, reply):
         ),
         ("ORCPT=a@b", "501 5.5.4 RCPT parameter ORCPT: expected type;address"),
         ("ORCPT=;a@b", "501 5.5.4 RCPT parameter ORCPT: expected type;address"),
+        ("ORCPT=rfc822;ü@b", "501 5.5.4 RCPT parameter ORCPT: expected xtext"),
+        ("ORCPT=utf-8;ü@b", "553 5.6.7 Non-ASCII address needs the SMTPUTF8 parameter"),
         ("ORCPT=rfc822;a+", "501 5.5.4 RCPT parameter ORCPT: expected xtext"),
     ],
 )
@@ -115,6 +118,12 @@ def test_smtputf8_not_offered_means_no_utf8_address():
     line = "MAIL FROM:<ü@b> SMTPUTF8\r\n".encode()
     played = play(HELLO + line, extensions=frozenset({"SIZE"}))
     assert played.replies[-1] == "555 5.5.4 MAIL parameter not recognised: SMTPUTF8"
+
+
+def test_an_original_recipient_in_utf8_is_kept_in_ascii():
+    lines = "MAIL FROM:<a@b> SMTPUTF8\r\nRCPT TO:<a@b> ORCPT=UTF-8;jörg@bücher.example\r\n"
+    played = play(HELLO + lines.encode())
+    assert played.events[-1].params == {"ORCPT": r"UTF-8;j\x{F6}rg@b\x{FC}cher.example"}
 
 
 @given(st.text(st.sampled_from("+0123456789ABCDEF aZ;<>=é\x7f"), max_size=30) | st.text())

@@ -18,6 +18,7 @@ from email.utils import format_datetime
 from typing import Literal, NamedTuple
 
 from gatepost.model.address import Address
+from gatepost.wire.smtp.params import encode_unicode
 
 MAX_QUOTED = 64 * 1024
 MAX_TEXT = 500
@@ -200,8 +201,7 @@ def _seven_bits(address: Address) -> str:
     text = str(address)
     if text.isascii():
         return _plain(text)
-    escaped = text.replace("\\", r"\x{5C}")
-    return _plain("".join(c if c.isascii() else f"\\x{{{ord(c):X}}}" for c in escaped))
+    return _plain(encode_unicode(text.replace("\\", r"\x{5C}")))
 
 
 def _date(seconds: float) -> str:

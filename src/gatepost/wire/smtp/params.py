@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection
 from gatepost.model.reply import Reply
 
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
-# RFC 6531 s3.3 allows UTF-8 here as well; no parameter below has a use for it.
+# RFC 6531 s3.3 allows UTF-8 here as well; one parameter has a use for it, see `_VALUES`.
 _VALUE = re.compile(r"[!-<>-~]+")
+_UTF8_VALUE = re.compile(r"[!-<>-~\xa0-\U0010ffff]+")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 _NOT_XCHAR = re.compile(r"[+= ]")
 _HEX_PAIR = re.compile(r"\+([0-9A-F]{2})")
@@ -41,6 +42,11 @@ def encode_xtext(text: str) -> str:
     if not (text.isascii() and text.isprintable()):
         raise ValueError("expected printable US-ASCII characters")
     return _NOT_XCHAR.sub(lambda found: f"+{ord(found[0]):02X}", text)
+
+
+def encode_unicode(text: str) -> str:
+    r"""Write characters outside US-ASCII as \x{HEX} (RFC 6533 section 3)."""
+    return "".join(c if c.isascii() else f"\\x{{{ord(c):X}}}" for c in text)
 
 
 def _xtext(value: str) -> str:
@@ -81,6 +87,8 @@ def _original_recipient(value: str) -> str:
     kind, separator, address = value.partition(";")
     if not separator or not _KEYWORD.fullmatch(kind):
         raise ValueError("expected type;address")
+    if kind.lower() == "utf-8":
+        address = encode_unicode(address)  # then it may be passed on, and quoted, anywhere
     return f"{kind};{decode_xtext(address)}"
 
 
@@ -100,6 +108,9 @@ PARAMETERS: dict[str, dict[str, tuple[str, Callable[[str], str]]]] = {
     },
 }
 
+# RFC 6533 s3: where SMTPUTF8 is offered as well an original recipient may be in UTF-8.
+_VALUES = {"ORCPT": _UTF8_VALUE}
+
 
 def parse_params(verb: str, text: str, extensions: Collection[str]) -> dict[str, str]:
     """Parse `KEY=value KEY ...`; raises `ParameterError` with the reply to give."""
@@ -112,7 +123,7 @@ def parse_params(verb: str, text: str, extensions: Collection[str]) -> dict[str,
         extension, check = known.get(keyword, ("", _no_value))
         if extension not in extensions:
             raise ParameterError(555, f"{verb} parameter not recognised: {keyword[:40]}")
-        if keyword in params or (separator and not _VALUE.fullmatch(value)):
+        if keyword in params or (separator and not _VALUES.get(keyword, _VALUE).fullmatch(value)):
             raise ParameterError(501, f"Syntax error in {verb} parameter {keyword}")
         try:
             params[keyword] = check(value)
