@@ -175,6 +175,15 @@ def test_where_the_journal_is_full_the_tables_take_all_of_it(tmp_path):
         assert [work.facts.id for work in take(store)] == [f"s-1.{n}" for n in range(5)]
 
 
+def test_a_full_journal_is_begun_anew_where_nothing_of_it_is_left(tmp_path):
+    with store_at(tmp_path / "1.db", size=1 << 20) as store:
+        for number in range(20):
+            works = post(store, parcel(content=b"x" * MAX_CONTENT, of=facts(f"s-1.{number}")))
+            settle(store, *map(done, works))
+            absorb(store)
+        assert store.connection.execute("SELECT * FROM sqlite_sequence").fetchall() == []
+
+
 class Failing:
     """A connection that cannot commit."""
 

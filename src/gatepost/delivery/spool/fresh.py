@@ -56,9 +56,6 @@ class Known:
         self._waiting: dict[int, set[int]] = {}
         self._messages: dict[int, int] = {}
 
-    def __len__(self) -> int:
-        return len(self._puts)
-
     def __contains__(self, message: int) -> bool:
         return message in self._puts
 
@@ -133,9 +130,9 @@ class Fresh:
         return self._known.numbers
 
     @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing in the journal that the tables have not."""
-        return not (self._known or self._new)
+    def is_unused(self) -> bool:
+        """Whether there is nothing in the journal, not even what is done with."""
+        return self._journal.is_unused
 
     def __contains__(self, message: int) -> bool:
         return message in self._known

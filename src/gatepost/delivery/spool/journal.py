@@ -53,6 +53,11 @@ class Journal:
         self._waiting = 0
         sync_folder(path.parent)
 
+    @property
+    def is_unused(self) -> bool:
+        """Whether there is no record of this generation."""
+        return not (self._end or self._records)
+
     def has_room(self, size: int) -> bool:
         """Whether a record with `size` octets of payload fits in."""
         return self._end + self._waiting + HEADER.size + size <= self._capacity

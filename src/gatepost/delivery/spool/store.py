@@ -137,8 +137,8 @@ class Store:
         return as_work(parcel, placed, now)
 
     def absorb(self) -> None:
-        """Move what is in the journal to the tables; raises sqlite3.Error."""
-        if self._fresh.is_empty or self._next is not None:
+        """Move what is left in the journal to the tables, and begin it anew; raises sqlite3.Error."""
+        if self._fresh.is_unused or self._next is not None:
             return
         for parcel, place in self._fresh.left():
             self._tables.put_at(place, parcel)
