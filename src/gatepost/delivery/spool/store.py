@@ -137,7 +137,7 @@ class Store:
         return as_work(parcel, placed, now)
 
     def absorb(self) -> None:
-        """Move what is left in the journal to the tables, and begin it anew; raises sqlite3.Error."""
+        """Move what is left in the journal to the tables, begin it anew; raises sqlite3.Error."""
         if self._fresh.is_unused or self._next is not None:
             return
         for parcel, place in self._fresh.left():
