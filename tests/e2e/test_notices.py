@@ -1,6 +1,7 @@
 """Notices of what was delivered, from the client that asks for one to the sender's mailbox."""
 
 import email
+import re
 import smtplib
 
 import pytest
@@ -90,4 +91,30 @@ def test_a_postfix_that_offers_dsn_tells_the_sender_itself(
     assert of_message["Reporting-MTA"] == f"dns; {reporter}"
     assert of_message["Original-Envelope-Id"] == "number+1"
     assert of_recipient["Original-Recipient"].replace(" ", "") == "rfc822;bobby@example.com"
+    assert (of_recipient["Action"], of_recipient["Status"]) == (action, "2.0.0")
+
+
+@pytest.mark.parametrize(
+    ("discarded", "reporter", "action"),
+    [("", "mx.example.com", "delivered"), ("dsn", "mail.example.com", "relayed")],
+)
+def test_behind_a_postfix_that_may_keep_the_notices_to_itself(
+    tmp_path, discarded, reporter, action
+):
+    if why := postfix.why_not():
+        pytest.skip(why)
+    listen = '\n[[listen]]\naddress = "127.0.0.1:0"\nprotocol = "lmtp"\n'
+    with serving(tmp_path, listen) as gate:
+        port = re.search(r" lmtp=127\.0\.0\.1:(\d+)", (tmp_path / "log").read_text())[1]
+        options = {
+            "virtual_transport": f"lmtp:inet:127.0.0.1:{port}",
+            "lmtp_discard_lhlo_keywords": discarded,
+        }
+        with postfix.running(options) as mail:
+            send(mail.port, "alice@example.com", [("bob@example.com", "NOTIFY=SUCCESS")])
+            of_message, of_recipient = the_notice(gate, "alice@example.com")
+            eventually(mail.is_idle)
+        assert len(gate.mails("bob@example.com")) == 1
+        assert len([*gate.maildir("example.com", "alice").glob("new/*")]) == 1
+    assert of_message["Reporting-MTA"] == f"dns; {reporter}"
     assert (of_recipient["Action"], of_recipient["Status"]) == (action, "2.0.0")

@@ -272,6 +272,19 @@ def test_of_what_is_handed_on_the_next_hop_tells_if_it_knows_how(tmp_path, knows
     run(tmp_path, scenario, target)
 
 
+def test_a_notice_of_a_success_that_has_no_way_is_not_held(tmp_path):
+    async def scenario(bench):
+        one = recipient("a@one.example", NOTIFY="SUCCESS")
+        await bench.put(one, peer=LOCAL)
+        await bench.settle()
+        await bench.queue.report(transaction(peer=LOCAL), message(), {one: "delivered"})
+        await bench.settle()
+        assert len(bench.target.taken) == 1
+        assert await bench.rows("SELECT * FROM message") == []
+
+    run(tmp_path, scenario, patterns=["one.example"])
+
+
 @pytest.mark.parametrize("who", [{"peer": STRANGER}, {"peer": LOCAL, "sender": ""}])
 def test_no_stranger_is_told_of_a_success(tmp_path, who):
     async def scenario(bench):

@@ -261,7 +261,14 @@ class Clerk:
         done: Iterable[tuple[RecipientFacts, Action]],
         now: float,
     ) -> list[Parcel]:
-        """Return the notices of those who have their mail, one for each kind of success."""
+        """Return the notices of those who have their mail, one for each kind of success.
+
+        Where there is no way to the sender there are none: held ones would fill the spool with what
+        nobody has to do anything about.
+        """
+        if not self._letters.reach(facts.reverse_path):
+            self._log.warning("sender not told", ref=facts.id, detail="no route for the sender")
+            return []
         shares: dict[Action, list[_News]] = {}
         for one, action in done:
             shares.setdefault(action, []).append(_News(one, "", TAKEN, ""))

@@ -61,10 +61,17 @@ class Letters:
             extended=True,
         )
 
-    def _to(self, sender: Address, now: float) -> NewRecipient:
+    def reach(self, sender: Address) -> bool:
+        """Whether there is a way to a sender."""
+        return self._router.route(self._recipient(sender)) is not None
+
+    def _recipient(self, sender: Address) -> Recipient:
         local = local_key(sender.local)
         user = without_tag(local, self._terms.subaddress)
-        recipient = Recipient(sender, {}, user, domain_key(sender.domain))
+        return Recipient(sender, {}, user, domain_key(sender.domain))
+
+    def _to(self, sender: Address, now: float) -> NewRecipient:
+        recipient = self._recipient(sender)
         known, route = recipient_facts(recipient), self._router.route(recipient)
         if route is None:
             return NewRecipient(known, "", None, reason="no route for the sender")
