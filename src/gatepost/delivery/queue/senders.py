@@ -18,6 +18,8 @@ from gatepost.model.vouching import is_vouched_for
 # Recipients whose mail has left us, of whom the sender wants to be told, with what came of it.
 Successes = Mapping[Recipient, Action]
 
+_NONE: Successes = {}
+
 # RFC 3461 s4.1: what NOTIFY calls it.
 EVENTS: dict[Action, str] = {
     "failed": "FAILURE",
@@ -40,10 +42,8 @@ def wants(params: Mapping[str, str], action: Action) -> bool:
 
 def successes(route: Route, delivery: Delivery, failures: Failures) -> Successes:
     """Return of whom the sender wants to be told after a delivery, and by us."""
+    asked = [one for one in delivery.recipients if one.params and wants(one.params, "delivered")]
+    if not asked:
+        return _NONE
     action: Action = "relayed" if route.hands_on else "delivered"
-    return {
-        one: action
-        for one in delivery.recipients
-        if one.params and wants(one.params, action)
-        if one not in failures and one not in delivery.taken_on
-    }
+    return {one: action for one in asked if one not in failures and one not in delivery.taken_on}
