@@ -2,11 +2,12 @@
 
 Theory of operation
 -------------------
-A job is a function of the store. The thread takes all jobs that have come while it was busy with
-the commit before, does them in one transaction, and commits it: one fsync for all. A job that comes
-alone is committed at once, unless it is one that can wait: what has been delivered is written down
-with what comes next, or after PATIENCE. A future is done when the commit has returned, and not
-before.
+A job is a function of the store. Jobs of one turn of the event loop go to the thread together: a
+thread that woke at the first would fight with the loop for the interpreter's lock, and sync what it
+has alone. The thread takes all that have come while it was busy with the commit before, does them
+in one transaction, and commits it: one sync for all. A job that comes alone is committed at once,
+unless it is one that can wait: what has been delivered is written down with what comes next, or
+after PATIENCE. A future is done when the commit has returned, and not before.
 
 If anything in a transaction goes wrong it is rolled back, and each of its jobs is done again in one
 of its own: so a message that does not fit does not take others with it. A job must therefore bear
@@ -19,10 +20,8 @@ in the new one.
 import asyncio
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
-from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
 from gatepost.delivery.spool.database import is_damage
@@ -39,7 +38,6 @@ T = TypeVar("T")
 class _Job(NamedTuple):
     work: Callable[[Store], Any]
     future: asyncio.Future[Any]
-    can_wait: bool
 
 
 class _Result(NamedTuple):
@@ -58,50 +56,59 @@ class Writer:
         self.store = store
         self._replace = replace
         self._loop = asyncio.get_running_loop()
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._coming: list[_Job] = []
+        self._is_called = self._is_timed = False
+        # An empty list is the end.
+        self._groups: SimpleQueue[list[_Job]] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="gatepost-spool", daemon=True)
         self._thread.start()
 
     def submit(self, work: Callable[[Store], T]) -> "asyncio.Future[T]":
         """Return the future of a job; it raises what `work` or the commit raises."""
-        return self._ask(work, can_wait=False)
+        if not self._is_called:
+            self._is_called = True
+            self._loop.call_soon(self._hand_over)
+        return self._add(work)
 
     def submit_later(self, work: Callable[[Store], T]) -> "asyncio.Future[T]":
         """Return the future of a job that nobody is in a hurry for."""
-        return self._ask(work, can_wait=True)
+        if not self._is_timed:
+            self._is_timed = True
+            self._loop.call_later(PATIENCE, self._time_is_up)
+        return self._add(work)
 
-    def _ask(self, work: Callable[[Store], T], *, can_wait: bool) -> "asyncio.Future[T]":
+    def _add(self, work: Callable[[Store], T]) -> "asyncio.Future[T]":
         future: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put(_Job(work, future, can_wait))
+        self._coming.append(_Job(work, future))
         return future
+
+    def _time_is_up(self) -> None:
+        self._is_timed = False
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        self._is_called = False
+        if self._coming:
+            self._groups.put(self._coming)
+            self._coming = []
 
     async def close(self) -> None:
         """Do what has been asked for, and close the file."""
-        self._jobs.put(None)
+        self._hand_over()
+        self._groups.put([])
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        going = True
-        while going:
-            group = self._group()
-            going = None not in group
-            results = self._commit([job for job in group if job is not None])
+        while group := self._groups.get():
+            while len(group) < MAX_GROUP and not self._groups.empty():
+                more = self._groups.get()
+                if not more:
+                    self._groups.put(more)
+                    break
+                group += more
+            results = self._commit(group)
             self._loop.call_soon_threadsafe(_settle, results)
         self.store.close()
-
-    def _group(self) -> list[_Job | None]:
-        """Return the jobs there are, once there is any that cannot wait for others any longer."""
-        group = [self._jobs.get()]
-        deadline = time.monotonic() + PATIENCE
-        while len(group) < MAX_GROUP:
-            last = group[-1]
-            if last is None or not last.can_wait:
-                deadline = 0.0
-            with suppress(Empty):
-                group.append(self._jobs.get(timeout=max(0.0, deadline - time.monotonic())))
-                continue
-            break
-        return group
 
     def _commit(self, jobs: list[_Job]) -> list[_Result]:
         try:
