@@ -57,6 +57,7 @@ class Writer:
         self._replace = replace
         self._loop = asyncio.get_running_loop()
         self._coming: list[_Job] = []
+        self._since = 0.0
         self._is_called = self._is_timed = False
         # An empty list is the end.
         self._groups: SimpleQueue[list[_Job]] = SimpleQueue()
@@ -72,9 +73,11 @@ class Writer:
 
     def submit_later(self, work: Callable[[Store], T]) -> "asyncio.Future[T]":
         """Return the future of a job that nobody is in a hurry for."""
+        if not self._coming:
+            self._since = self._loop.time()
         if not self._is_timed:
             self._is_timed = True
-            self._loop.call_later(PATIENCE, self._time_is_up)
+            self._loop.call_later(PATIENCE, self._look_at_the_time)
         return self._add(work)
 
     def _add(self, work: Callable[[Store], T]) -> "asyncio.Future[T]":
@@ -82,9 +85,14 @@ class Writer:
         self._coming.append(_Job(work, future))
         return future
 
-    def _time_is_up(self) -> None:
-        self._is_timed = False
-        self._hand_over()
+    def _look_at_the_time(self) -> None:
+        """Hand over what has waited long enough: it may have come after the timer was set."""
+        left = self._since + PATIENCE - self._loop.time() if self._coming else 0.0
+        self._is_timed = left > 0
+        if self._is_timed:
+            self._loop.call_later(left, self._look_at_the_time)
+        else:
+            self._hand_over()
 
     def _hand_over(self) -> None:
         self._is_called = False
