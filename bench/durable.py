@@ -20,7 +20,7 @@ from tools import peers, postfix
 from bench import load, proc
 from bench.process import POLL, BenchError, Running
 from bench.run import progress
-from bench.servers import compiled_environment, gatepost_as
+from bench.servers import ROUTE_CONFIG, compiled_environment, gatepost_as
 from bench.table import Table
 
 if TYPE_CHECKING:
@@ -34,28 +34,7 @@ RECIPIENT = "user@example.com"
 CROWDS = {1: 1_000, 20: 4_000, 100: 10_000}
 TRACED = 500  # messages under strace, which counts syncs
 
-GATEPOST_CONFIG = """\
-[server]
-hostname = "bench.example"
-
-[[listen]]
-address = "127.0.0.1:0"
-
-[limits]
-exempt = ["127.0.0.0/8"]
-transactions = 1000000
-
-[recipients]
-domains = ["example.com"]
-
-[[route]]
-for = ["*"]
-to = "discard:"
-mode = "queue"
-
-[log]
-level = "error"
-"""
+ROUTE = 'to = "discard:"\nmode = "queue"'
 # A client that sends as fast as it can is not what Postfix's limits are for.
 POSTFIX_MAIN = {
     "virtual_mailbox_domains": "",
@@ -69,7 +48,8 @@ POSTFIX_MAIN = {
 
 @contextlib.contextmanager
 def _gatepost(folder: Path) -> Iterator[Running]:
-    with gatepost_as(GATEPOST_CONFIG, folder, "gatepost", compiled_environment()) as running:
+    config = ROUTE_CONFIG.format(route=ROUTE)
+    with gatepost_as(config, folder, "gatepost", compiled_environment()) as running:
         yield running
 
 

@@ -21,7 +21,7 @@ from tools.daemon import HOST
 from bench import load
 from bench.process import BenchError, Running
 from bench.run import progress, started
-from bench.servers import compiled_environment, gatepost_as
+from bench.servers import ROUTE_CONFIG, compiled_environment, gatepost_as
 from bench.table import Table
 
 if TYPE_CHECKING:
@@ -37,27 +37,6 @@ LOADS = {
     "reused": load.Load(10_000, reuse=True, recipient=RECIPIENT),
 }
 
-CONFIG = """\
-[server]
-hostname = "bench.example"
-
-[[listen]]
-address = "127.0.0.1:0"
-
-[limits]
-exempt = ["127.0.0.0/8"]
-transactions = 1000000
-
-[recipients]
-domains = ["example.com"]
-
-[[route]]
-for = ["*"]
-{target}
-
-[log]
-level = "error"
-"""
 DISCARD = 'to = "discard:"'
 RELAY = 'to = "smtp://127.0.0.1:{port}"\nclient = {{ tls = "none" }}'
 
@@ -142,9 +121,9 @@ def measure_relay(bench: Bench) -> None:
 
 
 @contextlib.contextmanager
-def _gatepost(target: str) -> Iterator[Running]:
+def _gatepost(route: str) -> Iterator[Running]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        config = CONFIG.format(target=target)
+        config = ROUTE_CONFIG.format(route=route)
         with gatepost_as(config, Path(folder), "gatepost", compiled_environment()) as running:
             yield running
 

@@ -60,6 +60,28 @@ class Setup:
 
 # gatepost
 
+# With one route for all mail, and no limits for the machine that measures.
+ROUTE_CONFIG = """\
+[server]
+hostname = "bench.example"
+
+[[listen]]
+address = "127.0.0.1:0"
+
+[limits]
+exempt = ["127.0.0.0/8"]
+transactions = 1000000
+
+[recipients]
+domains = ["example.com"]
+
+[[route]]
+for = ["*"]
+{route}
+
+[log]
+level = "error"
+"""
 GATEPOST_CONFIG = """\
 [server]
 hostname = "bench.example"
