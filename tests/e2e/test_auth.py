@@ -27,10 +27,8 @@ def server(tmp_path_factory, request):
 
 def with_swaks(mechanism):
     def send(server, folder, letter, password):
-        if server.tls != "none":
-            pytest.skip("swaks needs Net::SSLeay for TLS")
         auth = [f"--auth={mechanism}", "--auth-user=alice", f"--auth-password={password}"]
-        return swaks(server.port, folder, letter, *auth)
+        return swaks(server.port, folder, letter, *auth, tls=server.tls)
 
     return send
 
