@@ -34,11 +34,14 @@ class Place(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """A message that has been put somewhere: its first piece, and the digest of all of them."""
+    """A message that has been put somewhere: its first piece, and the digest of all of them.
+
+    None says that nobody has to look: the first piece is all there is, and as it came.
+    """
 
     place: Place
     first: bytes
-    digest: int
+    digest: int | None
 
 
 class Numbers:

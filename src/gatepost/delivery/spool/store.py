@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from zlib import crc32
 
 import msgspec
 
@@ -130,7 +129,7 @@ class Store:
             return self.post(parcel, now)
         content = b"".join(parcel.pieces)
         check_size(parcel, len(content))
-        placed = Placed(self._tables.numbers.place(parcel), content, crc32(content))
+        placed = Placed(self._tables.numbers.place(parcel), content, None)
         if not self._fresh.put(parcel, placed):
             self.absorb()
             self._tables.put_at(placed.place, msgspec.structs.replace(parcel, pieces=[content]))
