@@ -11,11 +11,10 @@ Limits: a file with held messages stays; each is a thread and three open files.
 """
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
@@ -23,7 +22,7 @@ from gatepost.config import schema
 from gatepost.delivery.queue.clerk import Clerk
 from gatepost.delivery.queue.gate import Gate
 from gatepost.delivery.queue.letters import Letters
-from gatepost.delivery.queue.runner import DISK, Runner
+from gatepost.delivery.queue.runner import DISK, Runner, told
 from gatepost.delivery.queue.salvager import Salvager
 from gatepost.delivery.queue.schedule import Schedule
 from gatepost.delivery.queue.senders import Successes
@@ -151,7 +150,7 @@ class Queue:
         """Start now that there is something to do; raises `DeliveryError`."""
         try:
             await self.start()
-        except (OSError, sqlite3.Error, VersionError) as error:
+        except (*DISK, VersionError) as error:
             raise not_spooled(error) from error
         assert self._own is not None
         return self._own
@@ -212,9 +211,7 @@ class Queue:
 
 
 def _not_looked_after(path: Path, error: Exception) -> None:
-    expected = isinstance(error, (*DISK, VersionError))
-    told: Any = {"error": str(error)} if expected else {"exc_info": error}
-    _log.error("queue not looked after", path=str(path), **told)
+    _log.error("queue not looked after", path=str(path), **told(error, (*DISK, VersionError)))
 
 
 def _post_all(

@@ -23,6 +23,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -95,7 +96,7 @@ class Runner:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        with suppress(OSError, sqlite3.Error):  # then it is found in the journal at the next start
+        with suppress(*DISK):  # then it is found in the journal at the next start
             await self.writer.submit(Store.absorb)
         await self.writer.close()
 
@@ -138,7 +139,7 @@ class Runner:
         self._unseen = False
         try:
             await self.writer.submit(Store.absorb)
-        except (OSError, sqlite3.Error) as error:  # a full disk: what the tables have is to go on
+        except DISK as error:  # a full disk: what the tables have is to go on
             if not self._is_stuck:
                 _log.error(
                     "journal not emptied", file=str(self.writer.store.path), error=str(error)
@@ -330,6 +331,11 @@ class Runner:
     def reopen(self, destination: str) -> None:
         """Have a destination tried now, whatever has been: the administrator wants it."""
         self._gate.answered(destination)
+
+
+def told(error: Exception, expected: tuple[type[Exception], ...] = DISK) -> dict[str, Any]:
+    """Return what the log is told of an error: a traceback only if it is none of the expected."""
+    return {"error": str(error)} if isinstance(error, expected) else {"exc_info": error}
 
 
 def _unanswered(error: DeliveryError) -> bool:

@@ -8,16 +8,14 @@ Limits: BATCH messages or OCTETS of content, and one message, in memory.
 """
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import structlog
 
-from gatepost.delivery.queue.runner import DISK
+from gatepost.delivery.queue.runner import DISK, told
 from gatepost.delivery.settled import settled
 from gatepost.delivery.spool.aside import finish, unfinished
 from gatepost.delivery.spool.progress import Progress, forget, progress, put_back
@@ -71,10 +69,7 @@ class Salvager:
                     await self._salvage(place)
                 self.is_idle = not self._wanted.is_set()
             except Exception as error:  # noqa: BLE001 - a damaged file may be wrong in any way
-                told: Any = (
-                    {"error": str(error)} if isinstance(error, DISK) else {"exc_info": error}
-                )
-                _log.error("spool file not salvaged yet", file=str(self._path), **told)
+                _log.error("spool file not salvaged yet", file=str(self._path), **told(error))
                 await asyncio.sleep(PAUSE)
                 self.look()
 
@@ -100,7 +95,7 @@ class Salvager:
         while True:
             try:
                 after = await self._writer.submit(job)
-            except (OSError, sqlite3.Error) as error:
+            except DISK as error:
                 _log.error("messages not put back yet", file=str(place), problem=str(error))
                 await asyncio.sleep(PAUSE)
             else:

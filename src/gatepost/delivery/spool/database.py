@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+from gatepost.delivery.durable import FILE_MODE
 from gatepost.delivery.spool.schema import upgrade
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.reply import Reply
 
-FILE_MODE = 0o600
 PAGE = 4096
 # How long a commit waits for another process that writes, in seconds: an administrator's command
 # changes rows in small portions.

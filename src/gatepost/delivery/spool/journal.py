@@ -27,9 +27,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from struct import Struct
 
-from gatepost.delivery.durable import naming, sync_folder
+from gatepost.delivery.durable import FILE_MODE, naming, sync_folder
 
-FILE_MODE = 0o600
 CAPACITY = 16 << 20
 GROWTH = 1 << 20
 HEADER = Struct(">QII")

@@ -4,13 +4,13 @@ Theory of operation
 -------------------
 The file has been set aside by then (`aside`). First the numbers of what is there are listed in a
 table elsewhere: rows are read in their order, and where that breaks off from the next number that
-can be read. Indexes are not asked, they may be as broken as the rest. Then each message
-is read by its number.
+can be read. Indexes are not asked, they may be as broken as the rest. Then each message is read by
+its number.
 
 A message is put back if its envelope and all of its content can be read, for those of its
 recipients that can be; what cannot be read of it is told. What is in the journal and not in the
-tables is taken from there. Where neither its envelope nor any
-recipient can be read nobody knows that it was there.
+tables is taken from there. Where neither its envelope nor any recipient can be read nobody knows
+that it was there.
 
 Trusts nothing: any value may be of any type, any row anywhere.
 Limits: one message in memory. Past STEPS numbers in a row that cannot be read the next that can is
