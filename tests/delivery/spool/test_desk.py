@@ -1,19 +1,13 @@
 """What an administrator changes in a file, damaged rows included."""
 
 import pytest
-from tests.delivery.spool.samples import EXPIRES, facts, parcel, put, recipient, store_at
+from tests.delivery.spool.samples import EXPIRES, facts, parcel, put, recipient
 
 from gatepost.delivery.spool import desk
 from gatepost.delivery.spool.content import CHUNK
 from gatepost.delivery.spool.desk import Chosen
 
 LONG = [b"x" * CHUNK, b"y"]
-
-
-@pytest.fixture
-def store(tmp_path):
-    with store_at(tmp_path / "1.db") as made:
-        yield made
 
 
 def change(store, what, **chosen):

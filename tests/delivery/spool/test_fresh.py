@@ -26,12 +26,6 @@ from gatepost.delivery.spool.records import Deferred, Settlement
 TABLES = ("message", "content", "recipient", "destination")
 
 
-@pytest.fixture
-def store(tmp_path):
-    with store_at(tmp_path / "1.db") as made:
-        yield made
-
-
 def post(store, *parcels):
     with committed(store):
         return [work for one in parcels for work in store.post_fresh(one, NOW)]

@@ -37,12 +37,6 @@ from gatepost.model.address import Address
 from gatepost.model.session import Endpoint, Recipient, Session, TlsFacts, Transaction
 
 
-@pytest.fixture
-def store(tmp_path):
-    with store_at(tmp_path / "1.db") as made:
-        yield made
-
-
 def addresses(work):
     return [str(one.facts.address) for one in work.recipients]
 
