@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from itertools import cycle, pairwise
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bench.servers import GATEPOST
 from tools.daemon import free_port
@@ -285,21 +285,40 @@ def tell(mode: str, came: Crash) -> None:
     print(f"{mode}: messages: {len(came.outcomes):,}: {dict(answers)}")
     print(f"{mode}: kills: {kills.total()}: {dict(kills)}")
     print(f"{mode}: duplicates explained by a kill: {len(came.explained)}")
-    for problem in came.problems:
-        print(f"crash: {mode}: {problem}", file=sys.stderr)
+
+
+class Came(Protocol):
+    """What came of a run."""
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, in words."""
+
+
+C = TypeVar("C", bound=Came)
+
+
+def in_turn(
+    name: str, modes: Iterable[str], run: Callable[[Path, str], C], tell: Callable[[str, C], None]
+) -> int:
+    """Run each mode in a folder of its own, tell what came of it, and return the exit code."""
+    failed = False
+    for mode in modes:
+        with tempfile.TemporaryDirectory(prefix=f"gatepost-{name}-") as folder:
+            came = run(Path(folder), mode)
+        tell(mode, came)
+        for problem in came.problems:
+            print(f"{name}: {mode}: {problem}", file=sys.stderr)
+            failed = True
+    print("failed" if failed else "nothing lost")
+    return 1 if failed else 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; exit 1 if anything was lost, doubled for no reason, or refused and there."""
     chosen = parser().parse_args(arguments)
-    failed = False
-    for mode in [chosen.mode] if chosen.mode else MODES:
-        with tempfile.TemporaryDirectory(prefix="gatepost-crash-") as name:
-            came = crash(Path(name), mode, chosen)
-        tell(mode, came)
-        failed = failed or bool(came.problems)
-    print("failed" if failed else "nothing lost")
-    return 1 if failed else 0
+    modes = [chosen.mode] if chosen.mode else MODES
+    return in_turn("crash", modes, lambda folder, mode: crash(folder, mode, chosen), tell)
 
 
 if __name__ == "__main__":

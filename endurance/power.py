@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import random
 import sys
-import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -43,6 +42,7 @@ from endurance.crash import (
     emptied,
     gateway_in,
     in_time,
+    in_turn,
 )
 from endurance.senders import Crowd, send_all
 
@@ -224,25 +224,17 @@ def tell(mode: str, came: Power) -> None:
     print(f"{mode}: answered while the power failed: {unsure}")
     print(f"{mode}: cuts: {len(came.cuts)}; begun without a disk, by answer: {dict(codes)}")
     print(f"{mode}: duplicates explained by a cut: {len(came.crash.explained)}")
-    for problem in came.problems:
-        print(f"power: {mode}: {problem}", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; exit 1 if anything was lost, doubled for no reason, or refused and there."""
     chosen = parser().parse_args(arguments)
-    failed = False
-    for mode in [chosen.mode] if chosen.mode else MODES:
-        with tempfile.TemporaryDirectory(prefix="gatepost-power-") as name:
-            try:
-                came = power(Path(name), mode, chosen)
-            except peers.UnavailableError as error:
-                print(f"power: {error}", file=sys.stderr)
-                return 1
-        tell(mode, came)
-        failed = failed or bool(came.problems)
-    print("failed" if failed else "nothing lost")
-    return 1 if failed else 0
+    modes = [chosen.mode] if chosen.mode else MODES
+    try:
+        return in_turn("power", modes, lambda folder, mode: power(folder, mode, chosen), tell)
+    except peers.UnavailableError as error:
+        print(f"power: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
