@@ -23,31 +23,31 @@ from queue import SimpleQueue
 from statistics import median
 
 from gatepost.config import schema
-from gatepost.delivery.queue.queue import Queue
 from gatepost.delivery.routes import Router
-from gatepost.delivery.spool import desk
-from gatepost.delivery.spool.records import (
-    NewRecipient,
-    Parcel,
-    message_facts,
-    recipient_facts,
-)
-from gatepost.delivery.spool.store import Store
 from gatepost.delivery.target import Delivery, DeliveryError, Route
 from gatepost.model.address import Address
 from gatepost.model.message import Message
 from gatepost.model.session import Endpoint, Recipient, Session, Transaction
 from gatepost.plugin.clock import SystemClock
+from gatepost.queue.queue import Queue
+from gatepost.queue.spool import admin
+from gatepost.queue.spool.records import (
+    NewMessage,
+    NewRecipient,
+    message_facts,
+    recipient_facts,
+)
+from gatepost.queue.spool.store import Store
 
 CONTENT = b"Subject: bench\r\n\r\n" + b"x" * 76 * 50 + b"\r\n"
 PRODUCERS = (1, 20, 100)
 FILLED_AT_ONCE = 1000
 
 LISTS = {
-    "the first": desk.Chosen(),
-    "of a destination": desk.Chosen(destination="nobody:"),
-    "of a sender who is not there": desk.Chosen(sender="nobody@*"),
-    "held": desk.Chosen(state="held"),
+    "the first": admin.Selection(),
+    "of a destination": admin.Selection(destination="nobody:"),
+    "of a sender who is not there": admin.Selection(sender="nobody@*"),
+    "held": admin.Selection(state="held"),
 }
 
 Put = Callable[[], Awaitable[object]]
@@ -189,7 +189,7 @@ async def full(folder: Path, messages: int) -> None:
     print(f"start with {messages:,} messages: {started * 1e3:,.1f} ms")
     for what, chosen in LISTS.items():
         began = time.perf_counter()
-        found = len(list(desk.entries(folder / "full", chosen, 50)))
+        found = len(list(admin.entries(folder / "full", chosen, 50)))
         print(f"list, {what}: {(time.perf_counter() - began) * 1e3:,.1f} ms, {found} found")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"peak memory {peak // 1024} MiB")
@@ -213,11 +213,11 @@ def fill(path: Path, messages: int) -> None:
     to = NewRecipient(recipient_facts(tx.recipients[0]), "nobody:", time.time() + 86400)
     now, content = time.time(), b"Subject: short\r\n\r\n"
     facts = message_facts(tx)
-    parcel = Parcel(facts, [to], [content], len(content), now, now + 1e6, now + 1e6)
+    new_message = NewMessage(facts, [to], [content], len(content), now, now + 1e6, now + 1e6)
     for _ in range(messages // FILLED_AT_ONCE):
         store.begin()
         for _ in range(FILLED_AT_ONCE):
-            store.put(parcel)
+            store.put(new_message)
         store.commit()
     store.close()
 

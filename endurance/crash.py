@@ -31,7 +31,7 @@ from bench.servers import GATEPOST
 from tools.daemon import free_port
 
 from endurance.outcome import Outcome, judge, token_of
-from endurance.senders import Crowd, send_all
+from endurance.senders import SenderGroup, send_all
 from endurance.subject import Subject
 
 if TYPE_CHECKING:
@@ -212,8 +212,10 @@ def crash(folder: Path, mode: str, chosen: argparse.Namespace) -> Crash:
     ):
         scene = Scene(gateway, downstream)
         until = time.time() + chosen.rounds * chosen.every
-        crowd = Crowd(gateway.port, until, senders=chosen.senders, seed=chosen.seed, pause=0.01)
-        good = others.submit(send_all, crowd)
+        group = SenderGroup(
+            gateway.port, until, senders=chosen.senders, seed=chosen.seed, pause=0.01
+        )
+        good = others.submit(send_all, group)
         for kind, accident in cycle(chance.sample(ACCIDENTS, len(ACCIDENTS))):
             time.sleep(chance.uniform(0, 2 * chosen.every))
             if time.time() > until:

@@ -44,7 +44,7 @@ from endurance.crash import (
     in_time,
     in_turn,
 )
-from endurance.senders import Crowd, send_all
+from endurance.senders import SenderGroup, send_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -159,8 +159,10 @@ class Scene:
             load = chance.uniform(0.1, 2 * chosen.every)
             until = time.time() + load + DARK
             seed = chosen.seed * 1000 + number
-            crowd = Crowd(self.gateway.port, until, senders=chosen.senders, seed=seed, pause=0.02)
-            good = self.others.submit(send_all, crowd)
+            group = SenderGroup(
+                self.gateway.port, until, senders=chosen.senders, seed=seed, pause=0.02
+            )
+            good = self.others.submit(send_all, group)
             with away(self.downstream if number % 2 else None, came.kills):
                 self.cut(came, load, chance.uniform(0, DARK))
             came.outcomes += good.result()

@@ -32,7 +32,7 @@ _ANYBODY.verify_mode = ssl.CERT_NONE
 
 
 @dataclass(frozen=True)
-class Crowd:
+class SenderGroup:
     """Who sends: so many at a time, until `until` (time.time()); `tls` as share of connections."""
 
     port: int
@@ -49,17 +49,17 @@ class Crowd:
 class Sender:
     """One of them."""
 
-    crowd: Crowd
+    group: SenderGroup
     number: int
     count: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.chance = random.Random(f"{self.crowd.seed}-{self.number}")
+        self.chance = random.Random(f"{self.group.seed}-{self.number}")
 
     def run(self) -> list[Outcome]:
         """Send until the time is over."""
-        while time.time() < self.crowd.until:
+        while time.time() < self.group.until:
             with contextlib.suppress(OSError, smtplib.SMTPException), self._connected() as client:
                 for _ in range(self.chance.randint(1, 5)):
                     self._send(client)
@@ -68,29 +68,29 @@ class Sender:
         return self.outcomes
 
     def _rest(self) -> None:
-        time.sleep(self.chance.random() * self.crowd.pause)
+        time.sleep(self.chance.random() * self.group.pause)
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[smtplib.SMTP]:
-        source = f"{self.crowd.network}.{self.chance.randrange(256)}.{self.number + 1}"
+        source = f"{self.group.network}.{self.chance.randrange(256)}.{self.number + 1}"
         with smtplib.SMTP(
             "127.0.0.1",
-            self.crowd.port,
+            self.group.port,
             local_hostname="good.example",
             timeout=PATIENCE,
             source_address=(source, 0),
         ) as client:
-            if self.chance.random() < self.crowd.tls:
+            if self.chance.random() < self.group.tls:
                 client.starttls(context=_ANYBODY)
             yield client
 
     def _send(self, client: smtplib.SMTP) -> None:
         self.count += 1
-        token = f"{self.crowd.seed}-{self.number}-{self.count}"
+        token = f"{self.group.seed}-{self.number}-{self.count}"
         content = self._content(token)
         begun = time.monotonic()
         try:
-            client.sendmail("good@good.example", [self.crowd.recipient], content)
+            client.sendmail("good@good.example", [self.group.recipient], content)
         except smtplib.SMTPResponseException as error:
             self._note(token, error.smtp_code, begun)
             raise
@@ -115,8 +115,8 @@ class Sender:
         return head.encode() + body
 
 
-def send_all(crowd: Crowd) -> list[Outcome]:
+def send_all(group: SenderGroup) -> list[Outcome]:
     """Have all of them send at once; return what came of each message."""
-    with ThreadPoolExecutor(crowd.senders) as threads:
-        everyone = [Sender(crowd, number) for number in range(crowd.senders)]
+    with ThreadPoolExecutor(group.senders) as threads:
+        everyone = [Sender(group, number) for number in range(group.senders)]
         return [one for each in threads.map(Sender.run, everyone) for one in each]

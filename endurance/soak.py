@@ -22,7 +22,7 @@ import trustme
 
 from endurance.attacks import attack
 from endurance.outcome import Outcome, arrived_in, judge, percentile
-from endurance.senders import Crowd, send_all
+from endurance.senders import SenderGroup, send_all
 from endurance.subject import Subject
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ def soak(folder: Path, chosen: argparse.Namespace) -> tuple[list[Outcome], Count
         ProcessPoolExecutor(2, mp_context=get_context("spawn")) as others,
     ):
         until = time.time() + chosen.seconds
-        crowd = Crowd(server.port, until, senders=chosen.senders, tls=0.3, seed=chosen.seed)
-        good = others.submit(send_all, crowd)
+        group = SenderGroup(server.port, until, senders=chosen.senders, tls=0.3, seed=chosen.seed)
+        good = others.submit(send_all, group)
         bad = others.submit(attack, server.port, until, chosen.share)
         run.disturb(server, chosen, until)
         return good.result(), bad.result(), run

@@ -9,7 +9,7 @@ from tests.wire.driver import MAIL, play
 
 from fuzz.engine import Target, run
 from gatepost.model.address import Address, AddressError, domain_key
-from gatepost.wire.smtp import events as e
+from gatepost.wire import events as e
 
 TOKENS = [
     *(b"@", b".", b"..", b"-", b'"', b"\\", b"<", b">", b" ", b"\0", b"\r\n", b"\t", b",", b":"),

@@ -13,14 +13,14 @@ from tests.wire.driver import HELLO, drain, usual
 from tests.wire.invariants import assert_classes_match, assert_replies_well_formed
 
 from fuzz.engine import Target, run
-from gatepost.model.attempt import AuthAttempt
+from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.reply import Reply
 from gatepost.session.replies import AUTH_MALFORMED
+from gatepost.wire import events as e
 from gatepost.wire.sasl.mechanism import Challenge, Mechanism, SaslError
 from gatepost.wire.sasl.plain import Login, Plain
 from gatepost.wire.sasl.scram import ScramSha256, fake_verifier
 from gatepost.wire.smtp import SmtpServer, WireLimits
-from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp.replies import CONTINUE_AUTH
 from gatepost.wire.smtp.server import EXTENSIONS
 

@@ -13,10 +13,10 @@ from tests.wire.invariants import assert_replies_well_formed
 
 from fuzz.engine import Target, run
 from gatepost.model.address import Address
+from gatepost.wire import events as e
 from gatepost.wire.smtp import NEED_DATA, ProtocolError
-from gatepost.wire.smtp import events as e
-from gatepost.wire.smtp.answers import PeerError
 from gatepost.wire.smtp.client import Answer, LmtpClient, SmtpClient
+from gatepost.wire.smtp.reply_reader import PeerError
 
 _LINES = re.compile(rb"[^\n]*\n|[^\n]+")
 _A = Address("a", "b")

@@ -20,7 +20,7 @@ from tests.wire.invariants import assert_all, assert_answered
 
 from fuzz.engine import Target, run
 from gatepost.model.reply import Reply
-from gatepost.wire.smtp import events as e
+from gatepost.wire import events as e
 
 # By bit of the first byte: the kind of event that is refused, and how.
 REFUSALS: list[tuple[type[e.Event], Reply]] = [
@@ -51,7 +51,7 @@ SEEDS = [
 ]
 
 
-def policy(choice: int) -> Answerer:
+def setup(choice: int) -> Answerer:
     """Refuse what the bits of `choice` name."""
     refused = {kind: reply for bit, (kind, reply) in enumerate(REFUSALS) if choice >> bit & 1}
     return lambda event: refused.get(type(event)) or usual(event)
@@ -59,7 +59,7 @@ def policy(choice: int) -> Answerer:
 
 def check(data: bytes) -> None:
     """Raise if the invariant does not hold."""
-    answer = policy(data[0] if data else 0)
+    answer = setup(data[0] if data else 0)
     assert_answered(assert_all(data[1:], answer), answer)
 
 

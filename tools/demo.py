@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 
-from gatepost.cli.folder import create, starter
 from gatepost.cli.lazy import INTERRUPTED
 from gatepost.cli.output import complain
 from gatepost.cli.serve import run
 from gatepost.cli.settings import read_config
-from gatepost.server import logs
-from gatepost.server.reason import reason
+from gatepost.cli.starter import create, starter
+from gatepost.log import logs
+from gatepost.log.os_error import reason
 
 FOLDER = Path("demo")
 DOMAIN = "demo.example"

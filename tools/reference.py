@@ -17,14 +17,14 @@ from msgspec.structs import FieldInfo
 
 from gatepost.config import kinds, units
 from gatepost.config.kinds import Items, Key, Table
-from gatepost.config.later import LATER
 from gatepost.config.schema import Config, Limits
+from gatepost.config.unavailable import LATER
 from gatepost.lists import addresses, entry, file
 from gatepost.model import address, reply
 from gatepost.model.reply import Reply
 from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS
 from gatepost.server import connection
-from gatepost.session import policy
+from gatepost.session import setup
 from gatepost.wire.smtp import content
 from gatepost.wire.smtp.commands import (
     AFTER_REFUSED_BDAT,
@@ -194,7 +194,7 @@ def _following(cell: State | Reply) -> str:
 
 def extensions() -> str:
     """Return what EHLO offers by default."""
-    answer = Reply(250, "\n".join(("mx.example.com", *policy.keywords(Limits()))))
+    answer = Reply(250, "\n".join(("mx.example.com", *setup.keywords(Limits()))))
     return f"```text\n{answer}\n```\n"
 
 

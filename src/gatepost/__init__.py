@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gatepost.config.problem import ConfigError
     from gatepost.config.schema import Config
     from gatepost.model.address import Address, AddressError
-    from gatepost.model.attempt import AuthAttempt
+    from gatepost.model.auth_attempt import AuthAttempt
     from gatepost.model.decision import Decision, Verdict, accept, defer, deny
     from gatepost.model.headers import Headers
     from gatepost.model.message import Message
@@ -38,7 +38,7 @@ _HOMES = {
     "Address": "model.address",
     "AddressError": "model.address",
     "Answer": "plugin.chain",
-    "AuthAttempt": "model.attempt",
+    "AuthAttempt": "model.auth_attempt",
     "AuthFacts": "model.session",
     "Clock": "plugin.clock",
     "Config": "config.schema",

@@ -46,9 +46,9 @@ from gatepost.net.resolver import NoSuchNameError, ResolveError
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.host import Installed
 from gatepost.server.connection import Connection
+from gatepost.server.connections import Connections
 from gatepost.server.server import Server
-from gatepost.server.worker import Worker
-from gatepost.session.assemble import find_lists, load_lists, make_policy
+from gatepost.session.assemble import find_lists, load_lists, make_setup
 
 # Transcripts are read more easily where commands need not wait for replies.
 DEFAULT_CONFIG = Config(
@@ -212,23 +212,23 @@ class MemoryServer:
         load_lists(lists)
         lists.traps.append(AddressList.from_lines(self._traps, "traps"))
         plugins = [*self._plugins, self._capture]
-        self.policy = make_policy(self._config, lists, plugins, self._clock)
-        await self.policy.plugins.start()
-        self._worker = Worker(self.policy, self._config.smtp)
+        self.setup = make_setup(self._config, lists, plugins, self._clock)
+        await self.setup.plugins.start()
+        self._worker = Connections(self.setup, self._config.smtp)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self._worker.drain(1.0)
-        await self.policy.router.stop()
-        await self.policy.plugins.stop()
-        if self.policy.authority is not None:
-            self.policy.authority.close()
+        await self.setup.router.stop()
+        await self.setup.plugins.stop()
+        if self.setup.authority is not None:
+            self.setup.authority.close()
 
     def connect(
         self, peer: tuple[str, int] = ("192.0.2.1", 50000), protocol: str = "smtp"
     ) -> "MemoryClient":
         """Open a connection."""
-        authority = self.policy.authority if self._config.listen[0].auth else None
+        authority = self.setup.authority if self._config.listen[0].auth else None
         return MemoryClient(Connection(self._worker, protocol=protocol, authority=authority), peer)
 
 

@@ -5,7 +5,7 @@ import structlog
 from click.testing import CliRunner
 
 from gatepost.cli.commands import gatepost
-from gatepost.cli.folder import create, starter
+from gatepost.cli.starter import create, starter
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import os
 import pytest
 from tests.net import authority
 
-from gatepost.cli.suspicions import MAX_OF_A_KIND
+from gatepost.checks.warnings import MAX_OF_A_KIND
 
 SOUND = (
     "[server]",

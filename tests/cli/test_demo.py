@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.cli.processes import Process
 
-from gatepost.cli.folder import create, starter
+from gatepost.cli.starter import create, starter
 
 DEMO = Path(__file__).parents[2] / "tools" / "demo.py"
 

@@ -7,10 +7,10 @@ import sys
 import pytest
 from tests.net.authority import Shaken
 
-from gatepost.cli.folder import create, starter
+from gatepost.cli.starter import create, starter
 from gatepost.config.load import load
-from gatepost.net.pump import TlsPump
 from gatepost.net.tls import ListenerTls, key_pairs
+from gatepost.net.tls_pump import TlsPump
 
 FILES = [
     ".gitignore",

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.config.schema import Log
-from gatepost.server import logs
-from gatepost.server.printable import printable
+from gatepost.log import logs
+from gatepost.log.printable import printable
 
 HOSTILE = "a\r\nb\x00\x1b[2J\x7f\x9b\u2028\u202e\ud800\U000e0001"
 EVERYTHING = st.text(

@@ -2,7 +2,8 @@
 
 import sys
 
-from gatepost.cli import output, scratch
+from gatepost.checks import scratch
+from gatepost.cli import output
 
 ROWS = [["rcpt", "550 no [ref-1]"], ["a\x1b[2J", ""]]
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tests.delivery.queue.fakes import DEAD, LATER, REFUSED, Target
-from tests.delivery.queue.fakes import run as run_queue
-from tests.delivery.spool.samples import facts, parcel, put, recipient, rot, store_at
+from tests.queue.fakes import DEAD, LATER, REFUSED, Target
+from tests.queue.fakes import run as run_queue
+from tests.queue.spool.samples import facts, new_message, put, recipient, rot, store_at
 
 from gatepost.cli.commands import gatepost
-from gatepost.delivery.queue.gate import STRIKES
-from gatepost.delivery.spool.aside import finish, set_aside
-from gatepost.delivery.spool.schema import VERSION
+from gatepost.queue.spool.corrupt import finish, set_aside
+from gatepost.queue.spool.schema import VERSION
+from gatepost.queue.throttle import STRIKES
 
 BIG = b"Subject: big\r\nX: y\r\n\r\n" + b"x" * 600_000
 
@@ -31,12 +31,12 @@ def spool(folder):
     with store_at(folder / "1.db") as store:
         put(
             store,
-            parcel(recipient("a@example.com"), recipient("b@example.com"), of=facts("s-1.1")),
-            parcel(recipient("c_1@example.com", "two"), of=facts("s-1.2", ""), content=BIG),
+            new_message(recipient("a@example.com"), recipient("b@example.com"), of=facts("s-1.1")),
+            new_message(recipient("c_1@example.com", "two"), of=facts("s-1.2", ""), content=BIG),
         )
     with store_at(folder / "3.db") as store:
         held = recipient("d@example.net", due=None, reply="550 5.1.1 No", reason="No")
-        put(store, parcel(held, recipient("e@example.net"), of=facts("s-2.1")))
+        put(store, new_message(held, recipient("e@example.net"), of=facts("s-2.1")))
     return folder
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.processes import READY, serve
-from tests.server.supervised import eventually
+from tests.process.supervised import eventually
 
 import gatepost
 

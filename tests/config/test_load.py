@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.config.kinds import Items, Table, keys
-from gatepost.config.later import LATER
 from gatepost.config.listen import InetAddress, UnixAddress
 from gatepost.config.load import check, from_dict, load
 from gatepost.config.problem import ConfigError
@@ -25,6 +24,7 @@ from gatepost.config.schema import (
     Tls,
     Traps,
 )
+from gatepost.config.unavailable import LATER
 from gatepost.model.reply import Reply
 
 CONTRACT = """

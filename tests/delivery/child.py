@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.delivery.samples import delivery, recipient
 
-from gatepost.delivery.maildir import Maildir
+from gatepost.delivery.maildir.maildir import Maildir
 
 
 def kill_at(name, nth):

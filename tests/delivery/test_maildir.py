@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from tests.delivery.contract import Contract
 from tests.delivery.samples import NULL_PATH, delivery, message, recipient
 
-from gatepost.delivery import durable
-from gatepost.delivery.durable import DurableFolders
-from gatepost.delivery.maildir import Maildir
-from gatepost.delivery.names import MAX_HOST, UniqueNames
+from gatepost.delivery.maildir.maildir import Maildir
 from gatepost.delivery.target import DeliveryError
+from gatepost.disk import durable
+from gatepost.disk.durable import DurableFolders
+from gatepost.disk.names import MAX_HOST, UniqueNames
 from gatepost.model.address import Address
 
 HOST = "mx.example.com"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gatepost.delivery.maildirsize import (
+from gatepost.delivery.maildir.maildirsize import (
     MAX_OCTETS,
     Contents,
     Entry,

@@ -11,12 +11,12 @@ from tests.delivery.programs import deliver, python, script
 from tests.delivery.samples import NULL_PATH, delivery, message, recipient
 
 from gatepost.config.schema import Pipe, Route
-from gatepost.delivery.arguments import FIELDS, Arguments, ValueRefusedError
 from gatepost.delivery.content import with_lf
-from gatepost.delivery.program import NOT_NOW, End
+from gatepost.delivery.program.arguments import FIELDS, Arguments, ValueRefusedError
+from gatepost.delivery.program.environment import BAD_RECIPIENT, BAD_SENDER
+from gatepost.delivery.program.program import NOT_NOW, End
+from gatepost.delivery.program.sysexits import PERMANENT, TEMPORARY, failure
 from gatepost.delivery.registry import make_target
-from gatepost.delivery.surroundings import BAD_RECIPIENT, BAD_SENDER
-from gatepost.delivery.sysexits import PERMANENT, TEMPORARY, failure
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
 

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 from tests.delivery.programs import python, script
 
-from gatepost.delivery import program
-from gatepost.delivery.program import MAX_SAID, End, Job, Programs
+from gatepost.delivery.program import program
+from gatepost.delivery.program.program import MAX_SAID, End, Job, Programs
 from gatepost.delivery.target import DeliveryError
 
 

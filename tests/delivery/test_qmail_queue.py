@@ -10,9 +10,15 @@ from tests.delivery.programs import deliver, python, script
 from tests.delivery.samples import NULL_PATH, delivery, recipient
 
 from gatepost.config.schema import Route
-from gatepost.delivery.arguments import ValueRefusedError
-from gatepost.delivery.program import NOT_NOW, End
-from gatepost.delivery.qmail_queue import ADDRESS_TOO_LONG, MEANINGS, REFUSED, QmailQueue, failure
+from gatepost.delivery.program.arguments import ValueRefusedError
+from gatepost.delivery.program.program import NOT_NOW, End
+from gatepost.delivery.program.qmail_queue import (
+    ADDRESS_TOO_LONG,
+    MEANINGS,
+    REFUSED,
+    QmailQueue,
+    failure,
+)
 from gatepost.delivery.registry import make_target
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address

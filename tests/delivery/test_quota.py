@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from tests.delivery.contract import Contract
 from tests.delivery.samples import delivery, message, recipient
 
-from gatepost.delivery import quota as quota_module
-from gatepost.delivery.maildir import Maildir
-from gatepost.delivery.maildirsize import Ledger, Limits, Usage, parse
-from gatepost.delivery.names import UniqueNames
-from gatepost.delivery.quota import BELIEVED, OverQuotaError, Quota
-from gatepost.delivery.tally import tally
+from gatepost.delivery.maildir import quota as quota_module
+from gatepost.delivery.maildir.count import tally
+from gatepost.delivery.maildir.maildir import Maildir
+from gatepost.delivery.maildir.maildirsize import Limits, Usage, UsageFile, parse
+from gatepost.delivery.maildir.quota import BELIEVED, OverQuotaError, Quota
 from gatepost.delivery.target import DeliveryError
+from gatepost.disk.names import UniqueNames
 
 ROOT = Path(__file__).parents[2]
 HOST = "mx.example.com"
@@ -549,14 +549,14 @@ def test_of_two_who_race_for_the_last_place_one_gets_it(root, names, monkeypatch
     """Both have seen that there is room before either takes it."""
     (root / "maildirsize").write_bytes(b"10C\n900 9\n")
     both = threading.Barrier(2)
-    real = Ledger.append
+    real = UsageFile.append
 
     def append(self, change):
         if change.messages > 0:
             both.wait()
         return real(self, change)
 
-    monkeypatch.setattr(Ledger, "append", append)
+    monkeypatch.setattr(UsageFile, "append", append)
     quota = Quota(Limits(0, 10), names)
     with ThreadPoolExecutor(2) as pool:
         racers = [pool.submit(reserved, quota, root) for _ in range(2)]

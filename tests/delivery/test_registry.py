@@ -9,8 +9,8 @@ from tests.delivery.samples import delivery, recipient
 from gatepost.config.schema import Maildir as MaildirOptions
 from gatepost.config.schema import Pipe, Route
 from gatepost.delivery.discard import Discard
-from gatepost.delivery.maildir import Maildir
-from gatepost.delivery.maildirsize import Limits, parse
+from gatepost.delivery.maildir.maildir import Maildir
+from gatepost.delivery.maildir.maildirsize import Limits, parse
 from gatepost.delivery.registry import TARGETS, make_router, make_target
 
 WHERE = {"base": Path("/srv"), "hostname": "mx.example.com"}

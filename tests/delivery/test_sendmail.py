@@ -6,9 +6,9 @@ from tests.delivery.programs import deliver, python, script
 from tests.delivery.samples import NULL_PATH, delivery, message, recipient
 
 from gatepost.config.schema import Route
-from gatepost.delivery import sendmail
+from gatepost.delivery.program import sendmail
+from gatepost.delivery.program.environment import BAD_RECIPIENT, BAD_SENDER
 from gatepost.delivery.registry import make_target
-from gatepost.delivery.surroundings import BAD_RECIPIENT, BAD_SENDER
 from gatepost.model.address import Address
 
 KEEPING = 'file=$(mktemp "${0%/*}/tmp.XXXXXX") && cat > "$file" && mv "$file" "$file.whole"'

@@ -4,12 +4,12 @@ import re
 
 from tests.docs.test_docs import rows, section
 
-from gatepost.delivery import qmail_queue
-from gatepost.delivery.arguments import FIELDS
-from gatepost.delivery.program import NOT_NOW
+from gatepost.delivery.program import qmail_queue
+from gatepost.delivery.program.arguments import FIELDS
+from gatepost.delivery.program.program import NOT_NOW
+from gatepost.delivery.program.sendmail import BATCH
+from gatepost.delivery.program.sysexits import PERMANENT
 from gatepost.delivery.registry import TARGETS
-from gatepost.delivery.sendmail import BATCH
-from gatepost.delivery.sysexits import PERMANENT
 
 
 def listed(heading):

@@ -14,10 +14,11 @@ from tools import reference
 from gatepost import from_dict
 from gatepost.cli.commands import gatepost
 from gatepost.config import kinds
-from gatepost.config.later import LATER
 from gatepost.config.problem import ConfigError
 from gatepost.config.schema import Config, Limits, Traps
-from gatepost.delivery import content, maildir
+from gatepost.config.unavailable import LATER
+from gatepost.delivery import content
+from gatepost.delivery.maildir import maildir
 from gatepost.lists.addresses import AddressList
 from gatepost.model.address import Address, local_key, without_tag
 from gatepost.model.decision import Verdict
@@ -27,8 +28,8 @@ from gatepost.plugin.chain import ON_ERROR, Answer
 from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS, reply_for
 from gatepost.plugin.host import Installed, PluginHost
 from gatepost.plugin.loader import load_plugin
-from gatepost.session import policy, rules
 from gatepost.session import replies as session_replies
+from gatepost.session import rules, setup
 from gatepost.testing import play
 from gatepost.wire import lmtp
 from gatepost.wire.smtp import replies as wire_replies
@@ -384,7 +385,7 @@ def test_every_state_is_explained():
 
 def test_every_extension_is_explained():
     explained = [row[0] for row in rows(section("protocol", "Extensions"))]
-    assert explained == [word.split()[0] for word in policy.keywords(Limits())]
+    assert explained == [word.split()[0] for word in setup.keywords(Limits())]
 
 
 def test_the_parameters_that_are_not_understood():

@@ -9,7 +9,7 @@ from tests.docs.test_docs import blocks, rows, section
 from gatepost.config.load import from_dict
 from gatepost.delivery.registry import make_router
 from gatepost.delivery.smtp import errors
-from gatepost.delivery.smtp.exchangers import unresolved
+from gatepost.delivery.smtp.mx_lookup import unresolved
 
 CONNECTIONS = ("unreachable", "broken_off", "busy", "no_login", "not_understood", "no_tls")
 

@@ -11,8 +11,8 @@ from tests.e2e.raw import Raw, codes, envelope, stuffed
 from tests.e2e.server import eventually
 from tools import dovecot
 
-from gatepost.delivery.maildirsize import Limits, parse
-from gatepost.delivery.tally import tally
+from gatepost.delivery.maildir.count import tally
+from gatepost.delivery.maildir.maildirsize import Limits, parse
 
 # It has no limits of its own: it takes them from maildirsize.
 QUOTA = """

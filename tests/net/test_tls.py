@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import serialization
 from tests.net.authority import Shaken, client_context, issued, write
 
 from gatepost.config.schema import Certificate, Config, Listen, Tls
-from gatepost.net.pump import TlsFailedError, TlsPump
 from gatepost.net.tls import MODES, KeyPair, ListenerTls, TlsError, key_pairs
+from gatepost.net.tls_pump import TlsFailedError, TlsPump
 
 NAME = "mx.example.com"
 

@@ -6,7 +6,7 @@ from tests.server.loopback import LOOPS, Recorded
 
 @pytest.fixture(autouse=True)
 def _recorded(monkeypatch):
-    monkeypatch.setattr("gatepost.server.server.Worker", Recorded)
+    monkeypatch.setattr("gatepost.server.server.Connections", Recorded)
     monkeypatch.setattr(Recorded, "made", [])
 
 

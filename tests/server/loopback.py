@@ -9,8 +9,8 @@ import uvloop
 
 from gatepost.config.listen import InetAddress
 from gatepost.config.schema import Config, Limits, Listen, Recipients, Route, Smtp
+from gatepost.server.connections import Connections
 from gatepost.server.server import Server
-from gatepost.server.worker import Worker
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 HELO = b"EHLO x\r\n"
@@ -30,7 +30,7 @@ def config(folder, *, limits=None, to="discard:", address=None, **more):
     )
 
 
-class Recorded(Worker):
+class Recorded(Connections):
     """A worker the test can get at."""
 
     made: ClassVar = []

@@ -14,15 +14,15 @@ from gatepost.config.schema import Server as Settings
 from gatepost.config.schema import Traps
 from gatepost.model.decision import accept
 from gatepost.model.session import Endpoint
+from gatepost.net.sockets import ListenFailedError, bind
 from gatepost.plugin.base import Plugin
 from gatepost.server.connection import LINGER, MAX_UNREAD, endpoint
-from gatepost.server.listener import ListenFailedError, bind
 from gatepost.server.server import Server
 from gatepost.session.assemble import SetupError
 from gatepost.testing import Capture
 
 
-class Waiting(Plugin):
+class ReadyQueue(Plugin):
     """Holds one hook until told to go on."""
 
     def __init__(self, hook):
@@ -143,7 +143,7 @@ def test_within_a_message_the_time_out_is_another(tmp_path):
 
 
 def test_a_client_that_waits_for_a_plugin_is_not_timed_out(tmp_path):
-    waiting = Waiting("noop")
+    waiting = ReadyQueue("noop")
 
     async def scenario(house):
         client = await house.connect()
@@ -186,7 +186,7 @@ def test_a_connection_refused_takes_nobodys_place(tmp_path):
 
 
 def test_what_comes_while_a_plugin_thinks_is_buffered_up_to_a_bound(tmp_path, loop):
-    waiting = Waiting("data")
+    waiting = ReadyQueue("data")
 
     async def scenario(house):
         client = await house.connect()
@@ -217,7 +217,7 @@ def test_what_comes_while_a_plugin_thinks_is_buffered_up_to_a_bound(tmp_path, lo
 
 
 def test_a_client_that_sends_no_more_still_gets_its_answers(tmp_path, loop):
-    waiting, capture = Waiting("rcpt"), Capture()
+    waiting, capture = ReadyQueue("rcpt"), Capture()
 
     async def scenario(house):
         client = await house.connect()
@@ -235,7 +235,7 @@ def test_a_client_that_sends_no_more_still_gets_its_answers(tmp_path, loop):
 
 @pytest.mark.parametrize(("hook", "taken"), [("message", 0), ("data", 0), ("deliver", 1)])
 def test_a_client_that_is_gone(tmp_path, loop, hook, taken):
-    waiting, capture = Waiting(hook), Capture()
+    waiting, capture = ReadyQueue(hook), Capture()
 
     async def scenario(house):
         client = house.connect_plainly()
@@ -302,7 +302,7 @@ def test_a_timed_out_client_has_time_to_read_why(tmp_path):
 
 
 def test_a_stop_lets_messages_come_to_their_end_and_the_rest_go(tmp_path, loop):
-    waiting, capture = Waiting("deliver"), Capture()
+    waiting, capture = ReadyQueue("deliver"), Capture()
 
     async def main():
         server = Server(config(tmp_path), [waiting, capture])
@@ -364,7 +364,7 @@ def test_a_client_that_comes_while_the_server_stops(tmp_path):
 
 
 def test_the_sweep_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("gatepost.server.worker.SWEEP", 0.001)
+    monkeypatch.setattr("gatepost.server.connections.SWEEP", 0.001)
 
     async def scenario(house):
         client = await house.connect()

@@ -251,10 +251,10 @@ def test_a_late_header_ends_the_connection(tmp_path):
         client = await house.connect()
         client.send(b"PROXY TCP4 ")
         await house.until(lambda: house.worker.expected)
-        (arrival,) = house.worker.expected
-        arrival.sweep(arrival._came + 5.0)
-        assert house.worker.expected == {arrival}
-        arrival.sweep(arrival._came + 5.1)
+        (handshake,) = house.worker.expected
+        handshake.sweep(handshake._came + 5.0)
+        assert house.worker.expected == {handshake}
+        handshake.sweep(handshake._came + 5.1)
         assert not house.worker.expected
         assert await last_words(client) == ""
         await client.close()

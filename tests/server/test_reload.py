@@ -3,7 +3,7 @@
 import socket
 
 import pytest
-from tests.server.supervised import (
+from tests.process.supervised import (
     Supervised,
     connect,
     eventually,
@@ -12,7 +12,7 @@ from tests.server.supervised import (
     send,
     subjects,
 )
-from tests.server.test_supervisor import PLUGIN, USES_PLUGIN, in_transaction, sending
+from tests.process.test_supervisor import PLUGIN, USES_PLUGIN, in_transaction, sending
 
 KEPT = "configuration not loaded, the one before stays"
 

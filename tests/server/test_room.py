@@ -43,7 +43,7 @@ def test_connections_without_a_message_take_no_room(tmp_path):
         client.send(ENVELOPE)
         await client.codes(4)
         house.worker._measure()
-        assert not house.worker.policy.full
+        assert not house.worker.setup.full
         await client.close()
 
     run(scenario, config(tmp_path))

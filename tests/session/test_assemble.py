@@ -6,13 +6,13 @@ from tests.session.dialogue import config, plugin
 from gatepost.config.schema import Config, PluginUse, Recipients, Route
 from gatepost.model.decision import accept
 from gatepost.plugin.base import Plugin
-from gatepost.session.assemble import SetupError, find_lists, load_lists, make_policy
+from gatepost.session.assemble import SetupError, find_lists, load_lists, make_setup
 from gatepost.testing import VirtualClock
 
 
 def problems(made, plugins=()):
     with pytest.raises(SetupError) as caught:
-        make_policy(made, find_lists(made), plugins)
+        make_setup(made, find_lists(made), plugins)
     assert str(caught.value) == "\n".join(caught.value.problems)
     return caught.value.problems
 
@@ -54,22 +54,22 @@ def test_lists_are_read_from_files_and_inline(tmp_path):
     )
     lists = find_lists(made)
     load_lists(lists)
-    policy = make_policy(made, lists)
-    assert [policy.is_local(one) for one in ("example.com", "example.net", "x.example")] == [
+    setup = make_setup(made, lists)
+    assert [setup.is_local(one) for one in ("example.com", "example.net", "x.example")] == [
         True,
         True,
         False,
     ]
     names = ("one@example.com", "two@example.com", "three@example.com")
-    assert [policy.exists(one, one) for one in names] == [True, True, False]
+    assert [setup.exists(one, one) for one in names] == [True, True, False]
 
 
 def test_without_known_recipients_all_exist():
-    policy = make_policy(config(), find_lists(config()))
-    assert policy.exists("x@example.com", "x@example.com")
+    setup = make_setup(config(), find_lists(config()))
+    assert setup.exists("x@example.com", "x@example.com")
 
 
 def test_plugins_get_the_clock():
     clock, one = VirtualClock(), Plugin()
-    make_policy(config(), find_lists(config()), [one], clock)
+    make_setup(config(), find_lists(config()), [one], clock)
     assert one.clock is clock

@@ -275,7 +275,7 @@ def test_a_user_that_is_added_can_authenticate(tmp_path):
         await talk.hello()
         assert (await talk.say(f"AUTH PLAIN {b64(plain('bob'))}")).startswith("535")
         write_users(tmp_path, user(), user("bob"))
-        server.policy.authority._users.refresh()
+        server.setup.authority._users.refresh()
         assert await talk.say(f"AUTH PLAIN {b64(plain('bob'))}") == WELCOME
 
     talking(scenario, made(tmp_path))
@@ -345,7 +345,7 @@ def test_exchanges_that_are_left_count(tmp_path):
 
 def test_more_than_can_be_checked(tmp_path, monkeypatch):
     async def scenario(server, clock):
-        authority = server.policy.authority
+        authority = server.setup.authority
         places = authority._passwords._places
         while places.acquire(blocking=False):
             pass

@@ -330,7 +330,7 @@ def test_every_hook_can_disconnect_and_delay(hook):
             last = await client.reply()
             assert last.startswith(f"{codes} no [")
             assert client.closed
-            assert server.policy.clock.slept == [2.5]
+            assert server.setup.clock.slept == [2.5]
             await client.close()
 
     asyncio.run(scenario())

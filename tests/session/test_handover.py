@@ -10,7 +10,7 @@ from tests.session.dialogue import config
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError, Route
 from gatepost.model.reply import Reply
-from gatepost.session.assemble import find_lists, make_policy
+from gatepost.session.assemble import find_lists, make_setup
 from gatepost.session.handover import HAND_OVER
 
 AWAY = DeliveryError("Nobody there", detail="10.0.0.1: refused")
@@ -60,20 +60,20 @@ def hand_over(routes, names, spool=None, protocol="smtp", **notify):
     """
 
     async def main():
-        policy = make_policy(config(), find_lists(config()))
+        setup = make_setup(config(), find_lists(config()))
         ways = [
             ([f"{domain}.example"], Route(target, f"{domain}:", **more))
             for domain, target, more in routes
         ]
-        policy.router = Router(ways, hostname="mx.example.com")
-        policy.spool = spool
+        setup.router = Router(ways, hostname="mx.example.com")
+        setup.spool = spool
         people = [recipient(f"{name}.example") for name in names]
         for one in people:
             one.params.update({"NOTIFY": notify[one.user]} if one.user in notify else {})
         made = delivery(*people)
         made.transaction.recipients[:] = people
         made.transaction.message = made.message
-        return await HAND_OVER[protocol](policy, made.transaction)
+        return await HAND_OVER[protocol](setup, made.transaction)
 
     with capture_logs():
         return asyncio.run(main())

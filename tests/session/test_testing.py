@@ -113,7 +113,7 @@ def test_a_client_left_open_does_not_hold_up_the_end():
 def test_too_many_clients():
     async def scenario():
         async with MemoryServer() as server:
-            server.policy.limits = type(server.policy.limits)(connections=1)
+            server.setup.limits = type(server.setup.limits)(connections=1)
             first, second = server.connect(), server.connect()
             assert (await first.reply())[:3] == "220"
             assert (await second.reply())[:3] == "421"

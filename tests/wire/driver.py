@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from gatepost.model.reply import Reply
+from gatepost.wire import events as e
 from gatepost.wire.smtp import NEED_DATA, PAUSED, SmtpServer, State, WireLimits
-from gatepost.wire.smtp import events as e
 
 OK = Reply(250, "ok", "2.0.0")
 GREETING = Reply(220, "gate.example ESMTP")
@@ -28,7 +28,7 @@ _USUAL: dict[type[e.Event], Reply] = {
 
 def usual(event: e.Event) -> Reply:
     """Accept everything; give the server's own replies where it has one."""
-    if isinstance(event, e.Fault | e.MessageFault | e.Due):
+    if isinstance(event, e.Fault | e.MessageFault | e.ChunkRefused):
         return event.reply
     return _USUAL.get(type(event), OK)
 

@@ -5,8 +5,8 @@ import re
 from tests.wire.driver import SPLITS, Answerer, Played, play, usual
 
 from gatepost.model.reply import Reply
+from gatepost.wire import events as e
 from gatepost.wire.smtp import WireLimits
-from gatepost.wire.smtp import events as e
 
 SMALL = WireLimits(command_line=100, message_size=60)
 

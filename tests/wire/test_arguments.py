@@ -1,7 +1,7 @@
 import pytest
 from tests.wire.driver import HELLO, RCPT, play
 
-from gatepost.wire.smtp import events as e
+from gatepost.wire import events as e
 
 NAME = "501 5.5.4 Syntax error: expected a domain name or address literal"
 NO_PARAMETERS = "501 5.5.4 Syntax error: no parameters allowed"

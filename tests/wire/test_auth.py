@@ -7,10 +7,10 @@ from tests.auth.samples import b64, plain
 from tests.wire.driver import DENIED, HELLO, MAIL, RCPT, SPLITS, bytewise, drain, play, usual, whole
 
 from gatepost.model.reply import Reply
+from gatepost.wire import events as e
 from gatepost.wire.lmtp import LmtpServer
 from gatepost.wire.smtp import NEED_DATA, SmtpServer, State, WireLimits
-from gatepost.wire.smtp import events as e
-from gatepost.wire.smtp.exchange import MAX_RESPONSE
+from gatepost.wire.smtp.auth import MAX_RESPONSE
 from gatepost.wire.smtp.server import EXTENSIONS
 
 WITH_AUTH = EXTENSIONS | {"AUTH"}

@@ -13,8 +13,8 @@ from tests.wire.driver import (
     play,
 )
 
+from gatepost.wire import events as e
 from gatepost.wire.smtp import State, WireLimits
-from gatepost.wire.smtp import events as e
 
 SYNTAX = "501 5.5.4 Syntax error: expected BDAT size [LAST]"
 IMPURE = "550 5.6.0 Message contains a bare CR, bare LF or NUL"
@@ -205,7 +205,7 @@ def test_a_refusal_waits_for_its_chunk():
     assert played.replies[3:] == []
     played = play(RCPT + b"BDAT 6 LAST\r\nQUIT\r\n", answer=answer)
     assert played.replies[3:] == ["550 5.7.1 no"]
-    assert played.of(e.Due) == [e.Due(DENIED)]
+    assert played.of(e.ChunkRefused) == [e.ChunkRefused(DENIED)]
 
 
 @pytest.mark.parametrize("split", SPLITS)

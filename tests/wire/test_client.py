@@ -8,11 +8,11 @@ from tests.wire.pair import KEYWORDS, Pair
 
 from gatepost.model.address import NULL_PATH, Address
 from gatepost.model.reply import RecipientReplies, Reply
+from gatepost.wire import events as e
 from gatepost.wire.smtp import NEED_DATA, ProtocolError, State
-from gatepost.wire.smtp import events as e
-from gatepost.wire.smtp.answers import PeerError
 from gatepost.wire.smtp.client import Answer, LmtpClient, SmtpClient
-from gatepost.wire.smtp.outgoing import ImpureError
+from gatepost.wire.smtp.content_writer import ImpureError
+from gatepost.wire.smtp.reply_reader import PeerError
 
 HELLO = e.Ehlo("client.example")
 MAIL = e.Mail(Address("a", "b.example"), {})

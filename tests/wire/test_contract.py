@@ -2,8 +2,8 @@ import pytest
 from tests.wire.driver import DATA, GREETING, HELLO, OK, RCPT, usual
 
 from gatepost.model.reply import Reply
+from gatepost.wire import events as e
 from gatepost.wire.smtp import NEED_DATA, PAUSED, ProtocolError, SmtpServer, State, WireLimits
-from gatepost.wire.smtp import events as e
 
 
 def greeted():

@@ -1,8 +1,8 @@
 import pytest
 from tests.wire.driver import DATA, HELLO, RCPT, SPLITS, drain, play, usual
 
+from gatepost.wire import events as e
 from gatepost.wire.smtp import SmtpServer, WireLimits
-from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp.content import SWALLOW_FACTOR, is_pure
 
 TOO_LONG = "500 5.5.6 Line too long"

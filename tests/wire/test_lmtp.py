@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from tests.wire.driver import BYE, DEFERRED, DENIED, GO_AHEAD, SPLITS, but, play
 
 from gatepost.model.reply import RecipientReplies, Reply
+from gatepost.wire import events as e
 from gatepost.wire.lmtp import COMMANDS, LmtpServer
 from gatepost.wire.smtp import State, WireLimits
 from gatepost.wire.smtp import commands as smtp
-from gatepost.wire.smtp import events as e
 
 OK = "250 2.0.0 ok"
 NO = str(DENIED)

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.wire.driver import HELLO, MAIL, play
 
-from gatepost.wire.smtp import events as e
+from gatepost.wire import events as e
 from gatepost.wire.smtp.params import decode_xtext
 from gatepost.wire.smtp.server import EXTENSIONS
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from tests.wire.driver import HELLO, MAIL, play
 
 from gatepost.model.address import NULL_PATH, Address
-from gatepost.wire.smtp import events as e
+from gatepost.wire import events as e
 from gatepost.wire.smtp.path import LENIENT, STRICT
 
 MAIL_SYNTAX = "501 5.1.7 Syntax error: expected MAIL FROM:<address>"

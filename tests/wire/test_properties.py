@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from tests.wire.driver import DATA, DEFERRED, DENIED, HELLO, RCPT, bytewise, play, usual
 from tests.wire.invariants import SMALL, assert_all, assert_answered, assert_content_pure, settled
 
+from gatepost.wire import events as e
 from gatepost.wire.smtp import WireLimits
-from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp.content import is_pure
 
 LINE_ENDS = st.sampled_from([b"\r\n"] * 8 + [b"\n", b"\r", b"\r\r\n", b"\0\r\n", b""])

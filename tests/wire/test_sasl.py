@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.auth.samples import ITERATIONS, SALT, ScramClient, b64, plain
 
-from gatepost.model.attempt import AuthAttempt
-from gatepost.server.logs import RENDERERS, Lines
+from gatepost.log.logs import RENDERERS, Lines
+from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.wire.sasl.mechanism import Challenge, SaslError
 from gatepost.wire.sasl.plain import Login, Plain
 from gatepost.wire.sasl.prepare import prepare_name, prepare_password

@@ -1,8 +1,8 @@
 import pytest
 from tests.wire.driver import DEFERRED, DENIED, HELLO, MAIL, RCPT, SPLITS, but, play
 
+from gatepost.wire import events as e
 from gatepost.wire.smtp import State
-from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp.commands import (
     AFTER_REFUSED_BDAT,
     COMMANDS,

@@ -3,8 +3,8 @@ from tests.vectors import SMUGGLING as SEQUENCES
 from tests.wire.driver import DATA, HELLO, RCPT, SPLITS, bytewise, play
 from tests.wire.invariants import assert_content_pure
 
+from gatepost.wire import events as e
 from gatepost.wire.smtp import WireLimits
-from gatepost.wire.smtp import events as e
 
 REFUSED = "550 5.6.0 Message contains a bare CR, bare LF or NUL"
 BAD_LINE = "500 5.5.2 Lines must end with CR LF and nothing else"

@@ -3,8 +3,8 @@
 import pytest
 from tests.wire.driver import DENIED, HELLO, MAIL, OK, RCPT, SPLITS, but, drain, play, usual
 
+from gatepost.wire import events as e
 from gatepost.wire.smtp import PAUSED, SmtpServer, State, WireLimits
-from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp.server import EXTENSIONS
 
 OFFERED = EXTENSIONS | {"STARTTLS"}

@@ -3,9 +3,9 @@
 import pytest
 from tests.wire.driver import DATA, DENIED, GREETING, HELLO, MAIL, RCPT, bytewise, play, usual
 
+from gatepost.wire import events as e
 from gatepost.wire.lmtp import LmtpServer
 from gatepost.wire.smtp import NEED_DATA, SmtpServer, WireLimits
-from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp import replies as r
 
 SYNCHRONISED = WireLimits(synchronised=True)

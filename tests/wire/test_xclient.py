@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from tests.wire.driver import HELLO, MAIL, RCPT, SPLITS, but, play
 
 from gatepost.model.reply import Reply
+from gatepost.wire import events as e
 from gatepost.wire.smtp import State
-from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp.commands import OFFERED_COMMANDS, TRANSITIONS
 from gatepost.wire.smtp.server import EXTENSIONS
 from gatepost.wire.smtp.xclient import KEYWORD

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from gatepost.auth.passwords import PasswordChecks
 from gatepost.auth.users import UserList, UsersFile
 from gatepost.config.schema import Auth, Limits
-from gatepost.model.attempt import AuthAttempt
+from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.wire.sasl.mechanism import Mechanism
 from gatepost.wire.sasl.plain import Login, Plain
 from gatepost.wire.sasl.scram import ScramSha256

@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 import msgspec
 
-from gatepost.cli.examine import Report, examine
+from gatepost.checks.report import Report, examine
 from gatepost.cli.output import complain, say, say_json, say_table
 from gatepost.cli.settings import config_option, json_option
-from gatepost.server import logs
+from gatepost.log import logs
 
 
 @click.command(epilog="Example: gatepost check && systemctl restart gatepost")

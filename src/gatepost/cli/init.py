@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from gatepost.cli.certificate import self_signed
-from gatepost.cli.folder import create, starter, with_tls
 from gatepost.cli.output import Failure, say
-from gatepost.server.reason import reason
+from gatepost.cli.starter import create, starter, with_tls
+from gatepost.log.os_error import reason
 
 # What the starter configuration has.
 HOSTNAME = "localhost"
@@ -25,7 +25,7 @@ Then put your own into gatepost.toml (hostname, domains), users and verybadrcptt
 
 @click.command(epilog="Example: gatepost init mail && cd mail && gatepost serve")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--tls", "tls", is_flag=True, help="Offer STARTTLS, with a self-signed certificate.")
+@click.option("--tls", "tls", is_flag=True, help="Ready STARTTLS, with a self-signed certificate.")
 def command(folder: Path, *, tls: bool) -> None:
     """Write a starter folder: a commented configuration, a trap list, a plugin with its test.
 

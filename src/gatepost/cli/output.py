@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gatepost.server.printable import printable
+from gatepost.log.printable import printable
 
 
 class Failure(click.ClickException):

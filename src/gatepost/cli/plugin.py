@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from gatepost.cli.folder import create, template
 from gatepost.cli.output import Failure, WrongUsage, say
 from gatepost.cli.settings import config_option
-from gatepost.server.reason import reason
+from gatepost.cli.starter import create, template
+from gatepost.log.os_error import reason
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # Modules that the test and pytest itself need under these names.

@@ -11,11 +11,11 @@ import msgspec
 
 from gatepost.cli.output import complain, joined, say, say_json, say_table
 from gatepost.cli.settings import DEFAULT_FILE, config_option, json_option, read_config
+from gatepost.log import logs
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS, STAGES
 from gatepost.plugin.host import PluginError
 from gatepost.plugin.loader import ENTRY_POINT_GROUP, builtin_names, find_plugin
-from gatepost.server import logs
 
 _METHODS = [f"{stage}_{hook}" for hook in HOOKS for stage in STAGES]
 _METHODS += [f"on_{name}" for name in NOTIFICATIONS]

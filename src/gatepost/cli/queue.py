@@ -16,12 +16,12 @@ from gatepost.cli.output import Failure, WrongUsage, complain, say, say_json, sa
 from gatepost.cli.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
 from gatepost.config.units import format_size
-from gatepost.delivery.spool import desk
-from gatepost.delivery.spool.aside import Aside, all_aside
-from gatepost.delivery.spool.content import DamagedError
-from gatepost.delivery.spool.desk import Change, Chosen, Entry
-from gatepost.delivery.spool.schema import VersionError
 from gatepost.model.headers import Headers
+from gatepost.queue.spool import admin
+from gatepost.queue.spool.admin import Change, Entry, Selection
+from gatepost.queue.spool.content import DamagedError
+from gatepost.queue.spool.corrupt import CorruptFiles, all_aside
+from gatepost.queue.spool.schema import VersionError
 
 # What is shown of a message's content is its header block, if that is not longer.
 SHOWN = 64 * 1024
@@ -71,7 +71,7 @@ def list_(*, file: Path, as_json: bool, limit: int, after: str, **chosen: Any) -
     """
     config = read_config(file)
     with _errors():
-        found = list(desk.entries(_folder(config), Chosen(**chosen), limit, after))
+        found = list(admin.entries(_folder(config), Selection(**chosen), limit, after))
         aside = all_aside(_folder(config))
     if as_json:
         say_json([_as_data(one) for one in found])
@@ -80,12 +80,12 @@ def list_(*, file: Path, as_json: bool, limit: int, after: str, **chosen: Any) -
         if len(found) == limit:
             say(f"There may be more: --after {found[-1].name}, or a higher --limit")
     else:
-        say("nothing is queued or held" if Chosen(**chosen).is_everything else "no such mail")
+        say("nothing is queued or held" if Selection(**chosen).is_everything else "no such mail")
     for one in aside:
         complain(_about(one))
 
 
-def _about(aside: Aside) -> str:
+def _about(aside: CorruptFiles) -> str:
     if not aside.done:
         return f"{aside.path}: damaged, what can be read is put back while a server runs"
     count = "an unknown number" if aside.unreadable is None else aside.unreadable
@@ -100,7 +100,7 @@ def _about(aside: Aside) -> str:
 def show(name: str, *, content: bool, file: Path, as_json: bool) -> None:
     """Print a message's envelope, what was last said of each recipient, and its header."""
     folder = _folder(read_config(file))
-    with _errors(), desk.opened(folder, name) as message:
+    with _errors(), admin.opened(folder, name) as message:
         if message is None:
             raise Failure(f"{name}: no such message in {folder}")
         facts, pieces = message
@@ -108,7 +108,7 @@ def show(name: str, *, content: bool, file: Path, as_json: bool) -> None:
             for piece in pieces:
                 sys.stdout.buffer.write(piece)
             return
-        recipients = list(desk.entries(folder, Chosen(names=[name]), EVERYTHING))
+        recipients = list(admin.entries(folder, Selection(names=[name]), EVERYTHING))
         known, damage = _readable(
             lambda: msgspec.json.decode(facts, type=dict[str, Any]), dict[str, Any]()
         )
@@ -163,7 +163,7 @@ def _say_message(
 @all_option
 def retry(**options: Any) -> None:
     """Try queued mail now, also at a next hop that is left alone for a while."""
-    _change(desk.RETRY, "to be tried now", **options)
+    _change(admin.RETRY, "to be tried now", **options)
 
 
 @command.command("hold", epilog="Example: gatepost queue hold 1-17")
@@ -171,7 +171,7 @@ def retry(**options: Any) -> None:
 @all_option
 def hold(**options: Any) -> None:
     """Have queued mail wait until it is released."""
-    _change(desk.HOLD, "held", **options)
+    _change(admin.HOLD, "held", **options)
 
 
 @command.command("release", epilog="Example: gatepost queue release 1-17")
@@ -179,7 +179,7 @@ def hold(**options: Any) -> None:
 @all_option
 def release(**options: Any) -> None:
     """Queue held mail again; it has queue.expire from now."""
-    _change(desk.RELEASE, "released", **options)
+    _change(admin.RELEASE, "released", **options)
 
 
 @command.command("remove", epilog="Example: gatepost queue remove --state held --sender ''")
@@ -187,19 +187,19 @@ def release(**options: Any) -> None:
 @all_option
 def remove(**options: Any) -> None:
     """Remove mail for good. Nobody is told."""
-    _change(desk.REMOVE, "removed", **options)
+    _change(admin.REMOVE, "removed", **options)
 
 
 def _change(
     what: Change, done: str, *, file: Path, as_json: bool, everything: bool, **conditions: Any
 ) -> None:
-    chosen = Chosen(**conditions)
+    chosen = Selection(**conditions)
     if chosen.is_everything != everything:
         raise WrongUsage("expected messages, options that choose some, or --all and neither")
     config = read_config(file)
     expires = time.time() + config.queue.expire
     with _errors():
-        count = _sum(desk.change(_folder(config), chosen, what, expires))
+        count = _sum(admin.change(_folder(config), chosen, what, expires))
     if as_json:
         say_json({"recipients": count})
     else:

@@ -11,11 +11,11 @@ import click
 from gatepost.cli.output import Failure
 from gatepost.cli.settings import config_option, read_config
 from gatepost.config.schema import Config
-from gatepost.server import logs
-from gatepost.server.crew import CrewError
-from gatepost.server.listener import ListenFailedError
-from gatepost.server.privileges import PrivilegesError
-from gatepost.server.supervisor import Supervisor
+from gatepost.log import logs
+from gatepost.net.sockets import ListenFailedError
+from gatepost.process.pool import PoolError
+from gatepost.process.privileges import PrivilegesError
+from gatepost.process.supervisor import Supervisor
 
 
 @click.command(epilog="Example: gatepost serve -c /etc/gatepost/gatepost.toml")
@@ -35,5 +35,5 @@ def run(config: Config, file: Path) -> None:
     """Serve until told to stop; raises `Failure` if the server cannot start."""
     try:
         Supervisor(config, file.absolute()).run()
-    except (CrewError, ListenFailedError, PrivilegesError) as error:
+    except (PoolError, ListenFailedError, PrivilegesError) as error:
         raise Failure(str(error)) from error

@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from gatepost.cli.rewriting import locked, rewrite, sync_folder
 from gatepost.config.schema import Config
+from gatepost.disk.rewrite import locked, rewrite, sync_folder
 from gatepost.lists.addresses import AddressList, Source
 from gatepost.lists.entry import Entry, Kind, LineError, attempt, parse_line, parse_octets
 from gatepost.lists.lines import lines_of

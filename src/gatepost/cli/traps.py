@@ -7,16 +7,16 @@ from pathlib import Path
 
 import click
 
+from gatepost.checks.scratch import progress, scratch
 from gatepost.cli import traplists
 from gatepost.cli.output import Failure, WrongUsage, complain, say, say_json
-from gatepost.cli.scratch import progress, scratch
 from gatepost.cli.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
 from gatepost.lists.addresses import AddressList
 from gatepost.lists.entry import Entry
 from gatepost.lists.source import ListError
+from gatepost.log.os_error import reason
 from gatepost.model.address import Address, AddressError
-from gatepost.server.reason import reason
 from gatepost.session.assemble import SetupError, find_lists, load_lists
 from gatepost.traps.table import TrapTable
 

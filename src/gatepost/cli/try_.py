@@ -7,15 +7,15 @@ from pathlib import Path
 import click
 import msgspec
 
+from gatepost.checks.scratch import progress, scratch
+from gatepost.checks.trial import Envelope, Step, Trial, hold, short_message
 from gatepost.cli.output import Failure, WrongUsage, say, say_json, say_table
-from gatepost.cli.scratch import progress, scratch
 from gatepost.cli.settings import config_option, json_option, read_config
-from gatepost.cli.trial import Envelope, Step, Trial, hold, short_message
 from gatepost.config.schema import Config
+from gatepost.log import logs
+from gatepost.log.os_error import reason
 from gatepost.model.address import NULL_PATH, Address, AddressError
 from gatepost.plugin.host import PluginError
-from gatepost.server import logs
-from gatepost.server.reason import reason
 from gatepost.session.assemble import SetupError
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gatepost.auth.users import SECRET, SECRET_SIZE, User, UserLineError, parse_line
-from gatepost.cli.rewriting import locked, rewrite
+from gatepost.disk.rewrite import locked, rewrite
 
 HEADING = "# Users, written by `gatepost users`: name, argon2id hash, SCRAM-SHA-256 verifier\n"
 MODE = 0o600

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from gatepost.config import texts
+from gatepost.config import formats
 from gatepost.config.kinds import BOOLEAN, Key, duration, one_of, whole
 from gatepost.config.units import parse_duration
 
@@ -27,7 +27,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ca: Annotated[
         str,
         Key(
-            texts.PATH_OR_NONE,
+            formats.PATH_OR_NONE,
             'The PEM file of who vouches for the next hop, with tls = "verified"; empty: those the'
             " system believes.",
         ),
@@ -35,15 +35,15 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     server_name: Annotated[
         str,
         Key(
-            texts.NAME_OR_NONE,
+            formats.NAME_OR_NONE,
             "The name to ask for in the handshake and to find in the certificate; empty: the host"
             " as the target names it.",
         ),
     ] = ""
-    user: Annotated[str, Key(texts.TEXT, "The user to log in as (AUTH); empty: nobody.")] = ""
+    user: Annotated[str, Key(formats.TEXT, "The user to log in as (AUTH); empty: nobody.")] = ""
     password_file: Annotated[
         str,
-        Key(texts.PATH_OR_NONE, "The file that has the user's password in its first line."),
+        Key(formats.PATH_OR_NONE, "The file that has the user's password in its first line."),
     ] = ""
     auth_in_clear: Annotated[
         bool,
@@ -55,7 +55,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = False
     helo: Annotated[
         str,
-        Key(texts.HOSTNAME_OR_NONE, "The name to greet with; empty: server.hostname."),
+        Key(formats.HOSTNAME_OR_NONE, "The name to greet with; empty: server.hostname."),
     ] = ""
     forward: Annotated[
         Literal["none", "xclient", "proxy-v1", "proxy-v2"],

@@ -13,9 +13,9 @@ from typing import Any, NoReturn
 import msgspec
 
 from gatepost.config.kinds import NOTHING, Table
-from gatepost.config.later import refuse_later
 from gatepost.config.problem import ConfigError, Place, Problem
 from gatepost.config.schema import Config
+from gatepost.config.unavailable import refuse_later
 
 _POSITION = re.compile(r"(.*) \(at (line \d+, column \d+|end of document)\)", re.DOTALL)
 

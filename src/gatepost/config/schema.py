@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from gatepost.config import texts
+from gatepost.config import formats
 from gatepost.config.client import Client
 from gatepost.config.kinds import (
     BOOLEAN,
@@ -40,7 +40,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     hostname: Annotated[
         str,
         Key(
-            texts.HOSTNAME,
+            formats.HOSTNAME,
             "The name in the greeting, in Received and in Authentication-Results.",
             "Looking up the machine's own name can block for seconds and often gives a name"
             " nobody else knows; a name that is plainly local is better than a wrong one.",
@@ -48,16 +48,20 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = "localhost"
     data_dir: Annotated[
         str,
-        Key(texts.FOLDER, "The folder for what is written; relative to the configuration's."),
+        Key(formats.FOLDER, "The folder for what is written; relative to the configuration's."),
     ] = "var"
     workers: Annotated[
         int,
-        Key(whole(0, 1024), "Worker processes; 0 is one per core.", "One is easiest to reason of."),
+        Key(
+            whole(0, 1024),
+            "Worker processes; 0 is one per core.",
+            "One is easiest to reason of.",
+        ),
     ] = 1
     user: Annotated[
         str,
         Key(
-            texts.USER,
+            formats.USER,
             "The user to become once the ports are bound; empty: stay who we are.",
             "A test or a container starts as the right user already.",
         ),
@@ -86,7 +90,7 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     address: Annotated[
         ListenAddress,
         Key(
-            texts.LISTEN_ADDRESS,
+            formats.LISTEN_ADDRESS,
             "Where to listen; port 0 is any free port.",
             "Loopback opens nothing to a network unasked; ports from 1024 on need no privilege.",
         ),
@@ -106,7 +110,7 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     proxy_from: Annotated[
         Sequence[IPv4Network | IPv6Network],
         Key(
-            Items(texts.NETWORK),
+            Items(formats.NETWORK),
             "Networks whose PROXY header is believed, and required.",
             "Whoever may send the header may claim any client address: nobody, unasked.",
         ),
@@ -114,7 +118,7 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     xclient_from: Annotated[
         Sequence[IPv4Network | IPv6Network],
         Key(
-            Items(texts.NETWORK),
+            Items(formats.NETWORK),
             "Networks of hosts in front that may say with XCLIENT who the client is.",
             "Whoever may send the command may claim any client address: nobody, unasked.",
         ),
@@ -135,10 +139,10 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     names: Annotated[
         Sequence[str],
-        Key(Items(texts.CERTIFICATE_NAME), 'The server names it is shown for; "*" is any.'),
+        Key(Items(formats.CERTIFICATE_NAME), 'The server names it is shown for; "*" is any.'),
     ] = ("*",)
-    cert: Annotated[str, Key(texts.PATH, "The PEM file of the certificate and its chain.")]
-    key: Annotated[str, Key(texts.PATH, "The PEM file of the private key.")]
+    cert: Annotated[str, Key(formats.PATH, "The PEM file of the certificate and its chain.")]
+    key: Annotated[str, Key(formats.PATH, "The PEM file of the private key.")]
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -155,7 +159,7 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     client_ca: Annotated[
         str,
         Key(
-            texts.PATH_OR_NONE,
+            formats.PATH_OR_NONE,
             "The PEM file of who vouches for clients: they are asked for a certificate, which"
             " plugins see; one of somebody else's ends the handshake. Empty: not asked.",
             "Hardly a mail server has one, and those that do have it from anybody.",
@@ -169,7 +173,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     users: Annotated[
         str,
         Key(
-            texts.PATH_OR_NONE,
+            formats.PATH_OR_NONE,
             "The file of users, which `gatepost users` writes. Read again when it changes. Empty:"
             " only plugins know any.",
         ),
@@ -297,7 +301,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     exempt: Annotated[
         Sequence[IPv4Network | IPv6Network],
         Key(
-            Items(texts.NETWORK),
+            Items(formats.NETWORK),
             "Networks whose connections are not counted by these four limits, and attempts of AUTH"
             " not by auth_failures_per_ip and auth_failures_per_network.",
             "This machine: behind a balancer, a tunnel or a mail server here everybody has its"
@@ -491,7 +495,7 @@ class Recipients(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     domains: Annotated[
         Sequence[str],
         Key(
-            Items(texts.DOMAIN_OR_FILE),
+            Items(formats.DOMAIN_OR_FILE),
             'Our domains; ".example.com" is all below it, "file:NAME" a list with one a line.',
             "None: everything is refused, so that nothing is relayed by accident.",
         ),
@@ -499,7 +503,7 @@ class Recipients(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     known: Annotated[
         Sequence[str],
         Key(
-            Items(texts.ADDRESS_OR_FILE),
+            Items(formats.ADDRESS_OR_FILE),
             'The addresses that exist; "file:NAME" is a list with one a line. Empty: all do.',
             "Only the next hop knows until it is told here.",
         ),
@@ -507,7 +511,7 @@ class Recipients(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     subaddress: Annotated[
         str,
         Key(
-            texts.SEPARATOR,
+            formats.SEPARATOR,
             "The character before a tag: with + user+tag is user; empty: there are no tags.",
             "What most mail servers use (RFC 5233).",
         ),
@@ -519,7 +523,7 @@ class Traps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     lists: Annotated[
         Sequence[str],
-        Key(Items(texts.PATH), "Files of trap addresses: address, @domain or /regex/ a line."),
+        Key(Items(formats.PATH), "Files of trap addresses: address, @domain or /regex/ a line."),
     ] = ()
     action: Annotated[
         Literal["refuse", "shadow"],
@@ -541,7 +545,7 @@ class Traps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reply: Annotated[
         Reply,
         Key(
-            texts.REFUSAL,
+            formats.REFUSAL,
             "The refusal.",
             "Permanent, so that nothing is sent again; does not say which recipient was it.",
         ),
@@ -554,7 +558,7 @@ class Maildir(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     folder: Annotated[
         str,
         Key(
-            texts.MAILDIR_FOLDER,
+            formats.MAILDIR_FOLDER,
             "The folder inside each Maildir that mail goes to, as Maildir++ names it: a full stop"
             " before each part; empty: the inbox.",
             "Where every mail reader looks.",
@@ -619,12 +623,12 @@ class Route(
 
     for_: Annotated[
         Sequence[str],
-        Key(Items(texts.ROUTE_PATTERN), 'The recipients: "*", a domain or an address.'),
+        Key(Items(formats.ROUTE_PATTERN), 'The recipients: "*", a domain or an address.'),
     ] = ("*",)
     to: Annotated[
         str,
         Key(
-            texts.TARGET,
+            formats.TARGET,
             "The target; relative paths start at the configuration's folder, {domain} and"
             " {local} stand for the recipient's.",
         ),
@@ -727,7 +731,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class PluginUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[[plugin]]`: one plugin to run; they are asked in the order written."""
 
-    use: Annotated[str, Key(texts.PLUGIN, "A shipped or installed plugin's name, or a .py file.")]
+    use: Annotated[str, Key(formats.PLUGIN, "A shipped or installed plugin's name, or a .py file.")]
     options: Annotated[
         Mapping[str, Any],
         Key(Anything(), "The plugin's own options; the plugin says which there are."),
@@ -805,7 +809,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     def sources(self, items: Sequence[str]) -> tuple[list[str], list[Path]]:
         """Split `domains` or `known` into entries written inline and paths of list files."""
-        prefix = texts.FILE_PREFIX
+        prefix = formats.FILE_PREFIX
         inline = [item for item in items if not item.startswith(prefix)]
         files = [self.path(item.removeprefix(prefix)) for item in items if item.startswith(prefix)]
         return inline, files

@@ -10,18 +10,18 @@ from typing import NamedTuple
 import msgspec
 
 from gatepost.config import schema
-from gatepost.delivery.capture import Capture
 from gatepost.delivery.content import with_lf
 from gatepost.delivery.discard import Discard
-from gatepost.delivery.maildir import Maildir
-from gatepost.delivery.maildirsize import Limits
-from gatepost.delivery.pipe import LineEnds, Pipe
-from gatepost.delivery.program import Programs
-from gatepost.delivery.qmail_queue import QmailQueue
+from gatepost.delivery.file import FileTarget
+from gatepost.delivery.maildir.maildir import Maildir
+from gatepost.delivery.maildir.maildirsize import Limits
+from gatepost.delivery.program.pipe import LineEnds, Pipe
+from gatepost.delivery.program.program import Programs
+from gatepost.delivery.program.qmail_queue import QmailQueue
+from gatepost.delivery.program.sendmail import Sendmail
 from gatepost.delivery.routes import Router
-from gatepost.delivery.sendmail import Sendmail
 from gatepost.delivery.smtp.hop import Scheme, parse_hop
-from gatepost.delivery.smtp.mx import Exchangers
+from gatepost.delivery.smtp.mx import MxRelay
 from gatepost.delivery.smtp.relay import Relay
 from gatepost.delivery.smtp.settings import Settings
 from gatepost.delivery.smtp.verify import VerifyingRelay
@@ -71,7 +71,7 @@ def _pipe(wanted: Wanted) -> Target:
 
 
 def _file(wanted: Wanted) -> Target:
-    return Capture(wanted.rest, base=wanted.base, hostname=wanted.hostname)
+    return FileTarget(wanted.rest, base=wanted.base, hostname=wanted.hostname)
 
 
 def _sendmail(wanted: Wanted) -> Target:
@@ -100,7 +100,7 @@ def _mx(wanted: Wanted) -> Target:
     if wanted.rest:
         raise ValueError(f"expected nothing after the colon, found {wanted.rest!r}")
     settings = Settings.make(wanted.route.client, wanted.base, wanted.hostname)
-    return Exchangers(settings, DnsResolver(), wanted.hostname)
+    return MxRelay(settings, DnsResolver(), wanted.hostname)
 
 
 def _discard(wanted: Wanted) -> Target:

@@ -8,7 +8,7 @@ the pump rests until it is done: what the client sends meanwhile is buffered up 
 reading stops. A client that does not read its replies stops the pump as well, and one that has sent
 many commands at once waits for its turn after every BATCH of them.
 
-TLS is another transport in the place of the socket's (`gatepost.net.secured`): it comes there
+TLS is another transport in the place of the socket's (`gatepost.net.tls_transport`): it comes there
 with the connection, or when STARTTLS has been answered. Until its handshake is done nothing is
 written, and the session – with the client's greeting still to come – already counts.
 
@@ -33,26 +33,26 @@ from gatepost.config.schema import Limits
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
 from gatepost.model.session import Endpoint, Session, TlsFacts
-from gatepost.net.pump import TlsPump
-from gatepost.net.secured import SecuredTransport
 from gatepost.net.tls import ListenerTls
+from gatepost.net.tls_pump import TlsPump
+from gatepost.net.tls_transport import TlsTransport
 from gatepost.plugin.inline import UNFINISHED, finish, first_step
-from gatepost.server.caller import Caller
-from gatepost.server.crowd import Origin
+from gatepost.server.client_identity import ClientIdentity
+from gatepost.server.limits import Origin
 from gatepost.server.networks import is_within
 from gatepost.server.pace import Pace
 from gatepost.session import replies as r
 from gatepost.session.authentication import Authentication
 from gatepost.session.engine import Engine
-from gatepost.session.policy import STARTTLS
+from gatepost.session.setup import STARTTLS
+from gatepost.wire.events import Event
 from gatepost.wire.lmtp import LmtpServer
 from gatepost.wire.smtp import SmtpServer
 from gatepost.wire.smtp.commands import JUNK
-from gatepost.wire.smtp.events import Event
 from gatepost.wire.smtp.server import EXTENSIONS, PAUSED, Signal
 
 if TYPE_CHECKING:
-    from gatepost.server.worker import Worker
+    from gatepost.server.connections import Connections
 
 # A full pipelined transaction is a few KB; a sender need not be read further ahead than this.
 MAX_UNREAD = 256 * 1024
@@ -81,10 +81,10 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_authority",
-        "_caller",
         "_came",
         "_engine",
         "_eof",
+        "_identity",
         "_lingering",
         "_local",
         "_lost",
@@ -109,11 +109,11 @@ class Connection(asyncio.Protocol):
 
     def __init__(
         self,
-        worker: "Worker",
+        worker: "Connections",
         local: Endpoint | None = None,
         protocol: str = "smtp",
         tls: ListenerTls | None = None,
-        caller: Caller | None = None,
+        identity: ClientIdentity | None = None,
         *,
         authority: Authority | None = None,
     ) -> None:
@@ -121,9 +121,9 @@ class Connection(asyncio.Protocol):
         self._authority = authority
         self._local = local
         self._protocol = protocol
-        self._caller = caller
+        self._identity = identity
         self._tls = tls
-        self._secured: SecuredTransport | None = None
+        self._secured: TlsTransport | None = None
         self._wire = WIRES[protocol](
             worker.wire_limits, worker.paths, EXTENSIONS if tls is None else WITH_TLS
         )
@@ -144,16 +144,16 @@ class Connection(asyncio.Protocol):
         worker = self._worker
         # uvloop's transports have the interface of asyncio.Transport, but do not derive from it
         self._transport = cast("asyncio.Transport", transport)
-        caller = self._caller
-        if caller is None:
+        identity = self._identity
+        if identity is None:
             peer = endpoint(transport.get_extra_info("peername"))
             local = self._local or endpoint(transport.get_extra_info("sockname"))
             session = Session(
-                worker.next_id(), peer, local, worker.policy.clock.time(), protocol=self._protocol
+                worker.next_id(), peer, local, worker.setup.clock.time(), protocol=self._protocol
             )
-            self._engine = Engine(worker.policy, session)
+            self._engine = Engine(worker.setup, session)
         else:
-            session = self._called(caller)
+            session = self._called(identity)
         self.host = session.peer.host
         if self._authority is not None:
             self._take_users(self._authority)
@@ -192,20 +192,20 @@ class Connection(asyncio.Protocol):
         else:
             self._wire.after_tls = _AUTH
 
-    def _called(self, caller: Caller) -> Session:
+    def _called(self, identity: ClientIdentity) -> Session:
         """Begin a session for whom somebody may have spoken, or who may speak for others."""
         worker = self._worker
         session = Session(
             worker.next_id(),
-            caller.peer,
-            caller.local,
-            worker.policy.clock.time(),
-            via=caller.via,
-            proxy=caller.proxy,
+            identity.peer,
+            identity.local,
+            worker.setup.clock.time(),
+            via=identity.via,
+            proxy=identity.proxy,
             protocol=self._protocol,
         )
-        self._engine = Engine(worker.policy, session)
-        self._trust(trusted=caller.may_name)
+        self._engine = Engine(worker.setup, session)
+        self._trust(trusted=identity.may_name)
         return session
 
     def _trust(self, *, trusted: bool) -> None:
@@ -215,9 +215,9 @@ class Connection(asyncio.Protocol):
 
     def readmit(self, session: Session, address: str | None) -> Reply | None:
         """See `gatepost.session.xclient.Gate`."""
-        assert self._caller is not None
+        assert self._identity is not None
         if address is not None:
-            self._trust(trusted=is_within(address, self._caller.xclient_from))
+            self._trust(trusted=is_within(address, self._identity.xclient_from))
         return self._worker.readmit(self, session.peer.host)
 
     def _turn_away(self, refusal: Reply) -> None:
@@ -233,7 +233,7 @@ class Connection(asyncio.Protocol):
     def _begin_tls(self, tls: ListenerTls) -> None:
         """Leave the socket to TLS; `secured` goes on."""
         self.since = self._worker.now
-        self._secured = SecuredTransport(TlsPump(tls.context()), self._transport, self)
+        self._secured = TlsTransport(TlsPump(tls.context()), self._transport, self)
         self._transport = self._secured
 
     def secured(self, facts: TlsFacts) -> None:
@@ -368,11 +368,11 @@ class Connection(asyncio.Protocol):
 
     def _answer_late(self, reply: Reply) -> None:
         """Have a client that errs again and again wait for each further answer."""
-        self._rest(self._worker.policy.limits.error_delay, functools.partial(self._go_on, reply))
+        self._rest(self._worker.setup.limits.error_delay, functools.partial(self._go_on, reply))
 
     def _rest(self, seconds: float, then: Callable[[], None]) -> None:
         """Go on with `then` later; a task, but only for those it is meant to cost something."""
-        self._task = self._worker.loop.create_task(self._worker.policy.clock.sleep(seconds))
+        self._task = self._worker.loop.create_task(self._worker.setup.clock.sleep(seconds))
         self._task.add_done_callback(functools.partial(self._rested, then))
 
     def _rested(self, then: Callable[[], None], _task: "asyncio.Task[None]") -> None:
@@ -441,7 +441,7 @@ class Connection(asyncio.Protocol):
         """Close if the client takes too long; called about once a second."""
         if self._task is not None or self._turn is not None:
             return
-        limits = self._worker.policy.limits
+        limits = self._worker.setup.limits
         waited = now - self.since
         if self._lingering:
             if waited > LINGER:

@@ -19,29 +19,29 @@ from typing import Self
 import structlog
 
 from gatepost.config.schema import Config, Listen
-from gatepost.counts.board import Seat
-from gatepost.delivery.queue.queue import Queue
-from gatepost.delivery.spool.folder import files as spool_files
-from gatepost.delivery.spool.schema import VersionError
+from gatepost.counts.memory import Slot
 from gatepost.lists.entry import LineError
 from gatepost.lists.source import Change
 from gatepost.lists.watch import ListWatcher
 from gatepost.model.session import Endpoint
+from gatepost.net.sockets import BACKLOG, bind, bound_address, single_address
 from gatepost.net.tls import MODES, Contents, ListenerTls, key_pairs
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.clock import Clock
-from gatepost.server.arrival import Arrival
+from gatepost.queue.queue import Queue
+from gatepost.queue.spool.folder import files as spool_files
+from gatepost.queue.spool.schema import VersionError
 from gatepost.server.connection import Connection
-from gatepost.server.listener import BACKLOG, bind, bound_address, single_address
-from gatepost.server.worker import SWEEP, Worker
+from gatepost.server.connections import SWEEP, Connections
+from gatepost.server.proxy import ProxyHandshake
 from gatepost.session.assemble import (
     SetupError,
     find_lists,
     load_key_pairs,
     load_lists,
-    make_policy,
+    make_setup,
 )
-from gatepost.session.policy import Policy
+from gatepost.session.setup import Setup
 
 # Turns of the event loop that a connection needs, at most, from accept to its protocol object.
 _TURNS = 5
@@ -67,7 +67,7 @@ class Server:
         *,
         patience: float | None = None,
         sockets: Sequence[Sequence[socket.socket]] | None = None,
-        seat: Seat | None = None,
+        slot: Slot | None = None,
         contents: Contents | None = None,
     ) -> None:
         self._config = config
@@ -75,10 +75,10 @@ class Server:
         self._clock = clock
         self._patience = config.server.stop_timeout if patience is None else patience
         self._sockets = sockets
-        self._seat = seat
+        self._slot = slot
         self._contents = contents
         self._listeners: list[asyncio.AbstractServer] = []
-        self._worker: Worker | None = None
+        self._worker: Connections | None = None
         self._stack = AsyncExitStack()
         self.addresses: list[tuple[str, str]] = []
 
@@ -91,40 +91,40 @@ class Server:
             lists = find_lists(self._config)
             await asyncio.to_thread(load_lists, lists)
             folder = await asyncio.to_thread(_make_folder, self._config.data_dir / "tmp")
-            policy = make_policy(self._config, lists, self._plugins, self._clock, folder)
-            await asyncio.to_thread(_report, policy)
-            if policy.authority is not None:
-                stack.callback(policy.authority.close)
-            await policy.plugins.start()
-            stack.push_async_callback(policy.plugins.stop)
-            stack.push_async_callback(policy.router.stop)
+            setup = make_setup(self._config, lists, self._plugins, self._clock, folder)
+            await asyncio.to_thread(_report, setup)
+            if setup.authority is not None:
+                stack.callback(setup.authority.close)
+            await setup.plugins.start()
+            stack.push_async_callback(setup.plugins.stop)
+            stack.push_async_callback(setup.router.stop)
             watcher = ListWatcher(lists.files, _list_changed)
             watcher.start()
             stack.push_async_callback(watcher.stop)
-            await self._run_queue(policy, stack)
+            await self._run_queue(setup, stack)
             tls = await self._certificates(stack)
-            worker = Worker(policy, self._config.smtp, seat=self._seat)
+            worker = Connections(setup, self._config.smtp, slot=self._slot)
             stack.push_async_callback(worker.drain, self._patience)
             await self._listen(worker, tls, stack)
             self._worker = worker
             self._stack = stack.pop_all()
 
-    async def _run_queue(self, policy: Policy, stack: AsyncExitStack) -> None:
+    async def _run_queue(self, setup: Setup, stack: AsyncExitStack) -> None:
         """Have a queue; start it if a route goes by way of it, or mail is left in the spool.
 
         Else it starts when there is mail for it, as when a target takes a message for some.
         """
         folder = self._config.data_dir / "spool"
-        queue = policy.spool = Queue(
+        queue = setup.spool = Queue(
             self._config.queue,
             folder,
-            policy.router,
-            policy.clock,
-            hostname=policy.hostname,
-            subaddress=policy.subaddress,
+            setup.router,
+            setup.clock,
+            hostname=setup.hostname,
+            subaddress=setup.subaddress,
         )
         stack.push_async_callback(queue.stop, self._patience)
-        if any(route.spools for route in policy.router.routes) or spool_files(folder):
+        if any(route.spools for route in setup.router.routes) or spool_files(folder):
             try:
                 await queue.start()
             except (OSError, sqlite3.Error, VersionError) as error:
@@ -145,7 +145,7 @@ class Server:
         return {mode: ListenerTls(mode, pairs) for mode in MODES}
 
     async def _listen(
-        self, worker: Worker, tls: Mapping[str, ListenerTls], stack: AsyncExitStack
+        self, worker: Connections, tls: Mapping[str, ListenerTls], stack: AsyncExitStack
     ) -> None:
         sockets = self._sockets
         if sockets is None:
@@ -190,16 +190,16 @@ class Server:
 
 
 def _protocol(
-    worker: Worker, listen: Listen, local: Endpoint | None, tls: ListenerTls | None
+    worker: Connections, listen: Listen, local: Endpoint | None, tls: ListenerTls | None
 ) -> Callable[[], asyncio.Protocol]:
     """Return what makes a listener's protocol; only where somebody is trusted it has to ask who."""
     if listen.proxy_from or listen.xclient_from:
-        return functools.partial(Arrival, worker, listen, local, tls)
+        return functools.partial(ProxyHandshake, worker, listen, local, tls)
     make = functools.partial(Connection, worker, local, listen.protocol, tls)
-    return functools.partial(make, authority=worker.policy.authority) if listen.auth else make
+    return functools.partial(make, authority=worker.setup.authority) if listen.auth else make
 
 
-async def _all_gone(worker: Worker, patience: float) -> None:
+async def _all_gone(worker: Connections, patience: float) -> None:
     """Wait for sessions, and for those that begin when a PROXY header comes, to end."""
     deadline = worker.loop.time() + patience
     while (worker.connections or worker.expected) and (left := deadline - worker.loop.time()) > 0:
@@ -214,11 +214,11 @@ def _make_folder(path: Path) -> Path:
     return path
 
 
-def _report(policy: Policy) -> None:
+def _report(setup: Setup) -> None:
     """Log what looks wrong in the lists."""
-    for source in (*policy.domains, *policy.known, *policy.traps.table.lists):
+    for source in (*setup.domains, *setup.known, *setup.traps.table.lists):
         _report_lines(source.current.errors)
-    for unarmed in policy.traps.table.report():
+    for unarmed in setup.traps.table.report():
         _log.warning("trap not armed", problem=str(unarmed))
 
 

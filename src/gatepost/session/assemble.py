@@ -26,8 +26,8 @@ from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.host import Installed, PluginError, PluginHost
 from gatepost.plugin.loader import load_plugin
 from gatepost.plugin.order import OrderError
-from gatepost.session.confirm import confirms
-from gatepost.session.policy import Policy, TrapRule, greetings, keywords, offers
+from gatepost.session.callahead import confirms
+from gatepost.session.setup import Setup, TrapRule, greetings, keywords, offers
 from gatepost.traps.table import TrapTable
 
 
@@ -106,13 +106,13 @@ def load_plugins(config: Config) -> list[Installed]:
     return installed
 
 
-def make_policy(
+def make_setup(
     config: Config,
     lists: Lists,
     plugins: Sequence[Plugin | Installed] = (),
     clock: Clock | None = None,
     folder: Path | None = None,
-) -> Policy:
+) -> Setup:
     """Put a policy together; `plugins` come after those of the configuration.
 
     `folder` is for messages too long for memory. Raises `SetupError`.
@@ -130,7 +130,7 @@ def make_policy(
         raise SetupError([str(error)]) from error
     words = keywords(config.limits)
     traps = config.traps
-    return Policy(
+    return Setup(
         hostname=hostname,
         limits=config.limits,
         domains=tuple(lists.domains),

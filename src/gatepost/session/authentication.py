@@ -8,8 +8,8 @@ answers has decided – and if nobody does, the users file. With SCRAM the proof
 any plugin is asked: `accept()` cannot stand in for it.
 
 A failure is answered after a wait that doubles with each, and the connection closed after
-`limits.auth_failures`. Attempts are also counted by address and network, see
-`gatepost.auth.attempts`; over the limit the answer is 454 whatever the credentials.
+`limits.auth_failures`. AuthLimiter are also counted by address and network, see
+`gatepost.auth.auth_limiter`; over the limit the answer is 454 whatever the credentials.
 
 Security: nothing of a response is logged or repeated but the user name, and only once it is known
 to be one (`gatepost.wire.sasl.prepare`).
@@ -19,20 +19,20 @@ from base64 import b64encode
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from gatepost.auth.attempts import Attempts
+from gatepost.auth.auth_limiter import AuthLimiter
 from gatepost.auth.authority import Authority
 from gatepost.auth.passwords import BusyError
-from gatepost.model.attempt import AuthAttempt
+from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.reply import Reply
 from gatepost.model.session import AuthFacts, Session
 from gatepost.plugin.chain import Answer
 from gatepost.plugin.inline import need_task
 from gatepost.session import replies as r
 from gatepost.session import rules
-from gatepost.session.record import log_authenticated
+from gatepost.session.log import log_authenticated
 from gatepost.session.steps import Result, Step
+from gatepost.wire import events as e
 from gatepost.wire.sasl.mechanism import Challenge, Mechanism, SaslError
-from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp.replies import CONTINUE_AUTH
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Authentication:
 
     __slots__ = ("_attempts", "_authority", "_failures", "_mechanism")
 
-    def __init__(self, authority: Authority, attempts: Attempts) -> None:
+    def __init__(self, authority: Authority, attempts: AuthLimiter) -> None:
         self._authority = authority
         self._attempts = attempts
         self._failures = 0
@@ -93,8 +93,8 @@ class Authentication:
             return reply
         self._failures += 1
         await need_task()
-        await engine.policy.clock.sleep(FIRST_DELAY * 2 ** (self._failures - 1))
-        enough = self._failures >= engine.policy.limits.auth_failures
+        await engine.setup.clock.sleep(FIRST_DELAY * 2 ** (self._failures - 1))
+        enough = self._failures >= engine.setup.limits.auth_failures
         return r.TOO_MANY_AUTH_FAILURES if enough else reply
 
 
@@ -110,7 +110,7 @@ def _ask(
     engine: "Engine", _session: Session, attempt: AuthAttempt
 ) -> Coroutine[Any, Any, Answer | None]:
     """Ask the users file, where no plugin has an opinion."""
-    authority = engine.policy.authority
+    authority = engine.setup.authority
     assert authority is not None
     return _objection(authority, attempt)
 

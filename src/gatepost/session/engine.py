@@ -24,16 +24,16 @@ from gatepost.model.session import Session, TlsFacts, Transaction, TrapHit
 from gatepost.plugin.chain import Answer, Chain, Outcome
 from gatepost.plugin.hooks import reply_for
 from gatepost.plugin.inline import need_task
-from gatepost.session import notices, rules
+from gatepost.session import dsn, rules
 from gatepost.session import replies as r
 from gatepost.session.authentication import Authentication
 from gatepost.session.collector import HeaderCollector
-from gatepost.session.policy import DSN, STARTTLS, Policy
-from gatepost.session.record import log_accepted, log_refusal, log_trap
+from gatepost.session.log import log_accepted, log_refusal, log_trap
+from gatepost.session.setup import DSN, STARTTLS, Setup
 from gatepost.session.steps import DATA, DELIVER, HEADERS, MESSAGE, STEPS, Result, Step
 from gatepost.session.trace import received
 from gatepost.session.xclient import Gate, claimed
-from gatepost.wire.smtp import events as e
+from gatepost.wire import events as e
 from gatepost.wire.smtp.commands import JUNK
 from gatepost.wire.smtp.replies import START_MAIL_INPUT
 from gatepost.wire.smtp.xclient import KEYWORD
@@ -43,7 +43,7 @@ Handled = Reply | Handling | None
 
 
 class Engine:
-    """Policy applied to one connection.
+    """Setup applied to one connection.
 
     `tx` is the open transaction; `delivering` is true from when a target has the message until all
     are told of it: the coroutine must not be cancelled then. `offers_tls` is whether the client may
@@ -61,16 +61,16 @@ class Engine:
         "delivering",
         "gate",
         "offers_tls",
-        "policy",
         "session",
+        "setup",
         "tx",
     )
 
-    def __init__(self, policy: Policy, session: Session, gate: Gate | None = None) -> None:
-        self.policy = policy
+    def __init__(self, setup: Setup, session: Session, gate: Gate | None = None) -> None:
+        self.setup = setup
         self.session = session
         self.gate = gate
-        self._chains = policy.plugins.busy
+        self._chains = setup.plugins.busy
         self.tx: Transaction | None = None
         self.delivering = False
         self.offers_tls = False
@@ -134,7 +134,7 @@ class Engine:
             await step.refused(self, reply, *args)
         if decision.delay:
             await need_task()
-            await self.policy.clock.sleep(decision.delay)
+            await self.setup.clock.sleep(decision.delay)
         return reply
 
     @property
@@ -144,22 +144,22 @@ class Engine:
 
     def settle(self, event: e.Event, reply: Reply) -> Reply:
         """Count errors and idle commands; return the reply, or 421 when there were too many."""
-        if type(event) is e.Due:
+        if type(event) is e.ChunkRefused:
             return reply  # counted when the chunk it is about was refused
         if reply.code >= 400:
             self._errors += 1
-            if self._errors >= self.policy.limits.errors:
+            if self._errors >= self.setup.limits.errors:
                 return r.TOO_MANY_ERRORS
         elif type(event) in JUNK:
             self._junk += 1
-            if self._junk > self.policy.limits.junk_commands:
+            if self._junk > self.setup.limits.junk_commands:
                 return r.TOO_MUCH_JUNK
         return reply
 
     @property
     def erring(self) -> bool:
         """Whether the client has made so many errors that it has to wait for the next answer."""
-        return self._errors > self.policy.limits.soft_errors
+        return self._errors > self.setup.limits.soft_errors
 
     def start_tls(self, facts: TlsFacts) -> None:
         """Forget what the client said in the clear; budgets stay (RFC 3207 section 4.2)."""
@@ -188,11 +188,11 @@ class Engine:
 
     def begin_message(self, tx: Transaction) -> None:
         """Expect content."""
-        policy = self.policy
-        tx.message = Message(policy.limits.memory_per_message, policy.folder)
+        setup = self.setup
+        tx.message = Message(setup.limits.memory_per_message, setup.folder)
         self._verdict = None
         has_readers = "headers" in self._chains
-        self._headers = HeaderCollector(policy.limits.header_size) if has_readers else None
+        self._headers = HeaderCollector(setup.limits.header_size) if has_readers else None
 
     def take(self, data: bytes) -> Coroutine[Any, Any, None] | None:
         """Store content; once the header block is complete, show it to plugins."""
@@ -208,7 +208,7 @@ class Engine:
         return None
 
     async def _storage_failed(self, tx: Transaction, error: str) -> None:
-        self.policy.log.error("storage failed", ref=tx.id, error=error)
+        self.setup.log.error("storage failed", ref=tx.id, error=error)
         self._verdict = await self.refuse(MESSAGE, rules.STORAGE, (tx,))
 
     async def read_headers(self) -> None:
@@ -243,7 +243,7 @@ class Engine:
 
     async def _deliver(self, tx: Transaction) -> Reply:
         if tx.message is not None:
-            tx.message.added.append(received(tx, self.policy.hostname))
+            tx.message.added.append(received(tx, self.setup.hostname))
         self.delivering = True
         try:
             result = self.run(DELIVER, None)
@@ -278,14 +278,14 @@ class Engine:
 
     @property
     def choice(self) -> tuple[str, ...]:
-        """What of `Policy.offers` is this client's."""
-        told = (DSN,) if notices.are_offered(self) else ()
+        """What of `Setup.offers` is this client's."""
+        told = (DSN,) if dsn.are_offered(self) else ()
         return (*told, STARTTLS) if self.offers_tls else told
 
     @property
     def keywords(self) -> tuple[str, ...]:
         """What EHLO offers this client."""
-        offered = (*self.policy.keywords, *self.choice)
+        offered = (*self.setup.keywords, *self.choice)
         if self.auth is not None:
             offered = (*offered, *self.auth.keyword(self.session))
         return offered if self.gate is None else (*offered, KEYWORD)
@@ -293,7 +293,7 @@ class Engine:
     async def restart(self, attributes: Mapping[str, str]) -> Reply:
         """Go on as if another client had just connected, whom XCLIENT has named."""
         assert self.gate is not None
-        session = claimed(self.session, attributes, self.policy.clock.time())
+        session = claimed(self.session, attributes, self.setup.clock.time())
         refusal = self.gate.readmit(session, attributes.get("ADDR"))
         if refusal is not None:
             return refusal
@@ -305,7 +305,7 @@ class Engine:
 
     def disconnected(self) -> Coroutine[Any, Any, None] | None:
         """Clean up after a connection that is gone; what has to be waited for is returned."""
-        if self.tx is None and not self.policy.plugins.notifications["disconnect"]:
+        if self.tx is None and not self.setup.plugins.notifications["disconnect"]:
             return None
         return self._disconnected()
 
@@ -320,7 +320,7 @@ class Engine:
             tx.message.close()
 
     async def _notify(self, notification: str, fact: Transaction | Session) -> None:
-        chain = self.policy.plugins.notifications[notification]
+        chain = self.setup.plugins.notifications[notification]
         if chain.followers:
             await chain.follow(fact)
 
@@ -372,7 +372,7 @@ def _message_fault(engine: Engine, event: e.MessageFault) -> Handled:
     return engine.reset_and(event.reply)
 
 
-def _given(_engine: Engine, event: e.Fault | e.Due) -> Reply:
+def _given(_engine: Engine, event: e.Fault | e.ChunkRefused) -> Reply:
     return event.reply
 
 
@@ -389,5 +389,5 @@ _OTHERS: dict[type[e.Event], Callable[[Engine, Any], Handled]] = {
     e.EndOfMessage: _end_of_message,
     e.MessageFault: _message_fault,
     e.Fault: _given,
-    e.Due: _given,
+    e.ChunkRefused: _given,
 }

@@ -24,41 +24,41 @@ who have it get it again: a second copy is better than none.
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from gatepost.delivery.queue.notice import Action
-from gatepost.delivery.queue.senders import Successes, successes, wants
 from gatepost.delivery.target import Delivery, DeliveryError, Failures, Route
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.inline import need_task
-from gatepost.session.policy import Policy
+from gatepost.queue.dsn.notify import SuccessDsn, successes, wants
+from gatepost.queue.dsn.report import Action
+from gatepost.session.setup import Setup
 
 _NONE: Failures = {}
 
 
-async def hand_over(policy: Policy, tx: Transaction) -> Reply:
+async def hand_over(setup: Setup, tx: Transaction) -> Reply:
     """Deliver to every recipient; return the reply to the end of the message."""
     taken, rest = False, dict[Recipient, DeliveryError | None]()
     told: dict[Recipient, Action] = {}
     try:
-        for route, recipients in policy.router.split(tx.recipients):
+        for route, recipients in setup.router.split(tx.recipients):
             if route.mode == "queue":
                 rest.update(dict.fromkeys(recipients))
                 continue
             failures = await _offer(route, tx, recipients, told)
             taken = taken or len(failures) < len(recipients)
             if not (taken or _may_wait(route, failures)):
-                return _not_delivered(policy, tx, failures)
+                return _not_delivered(setup, tx, failures)
             rest.update(failures)
         if rest:
-            await _spool(policy, tx, rest)
+            await _spool(setup, tx, rest)
     except DeliveryError as error:
-        return _not_delivered(policy, tx, dict.fromkeys(rest or tx.recipients, error))
+        return _not_delivered(setup, tx, dict.fromkeys(rest or tx.recipients, error))
     if told:
-        await _report(policy, tx, told)
+        await _report(setup, tx, told)
     return accepted(tx)
 
 
-async def hand_over_each(policy: Policy, tx: Transaction) -> Reply:
+async def hand_over_each(setup: Setup, tx: Transaction) -> Reply:
     """Deliver to every recipient; return what each has for an answer, one reply if it is the same.
 
     Those not delivered to are moved to the transaction's refused recipients.
@@ -66,26 +66,26 @@ async def hand_over_each(policy: Policy, tx: Transaction) -> Reply:
     results = dict.fromkeys(tx.recipients, accepted(tx))
     told: dict[Recipient, Action] = {}
     try:
-        for route, recipients in policy.router.split(tx.recipients):
-            failures = await _offer_or_spool(policy, route, tx, recipients, told)
+        for route, recipients in setup.router.split(tx.recipients):
+            failures = await _offer_or_spool(setup, route, tx, recipients, told)
             for rcpt, error in failures.items():
-                results[rcpt] = _not_delivered(policy, tx, {rcpt: error})
+                results[rcpt] = _not_delivered(setup, tx, {rcpt: error})
     except DeliveryError as error:
-        return _not_delivered(policy, tx, dict.fromkeys(tx.recipients, error))
+        return _not_delivered(setup, tx, dict.fromkeys(tx.recipients, error))
     if told:
-        await _report(policy, tx, told)
+        await _report(setup, tx, told)
     replies = [results[one] for one in tx.recipients]
     _refuse(tx, results)
     return replies[0] if len(set(replies)) == 1 else RecipientReplies(replies)
 
 
-async def taken(policy: Policy, tx: Transaction) -> Reply:
+async def taken(setup: Setup, tx: Transaction) -> Reply:
     """Answer for a message that a plugin has taken, and who knows what for."""
     told: dict[Recipient, Action] = {
         one: "relayed" for one in tx.recipients if one.params and wants(one.params, "relayed")
     }
     if told:
-        await _report(policy, tx, told)
+        await _report(setup, tx, told)
     return accepted(tx)
 
 
@@ -110,7 +110,7 @@ async def _offer(
 
 
 async def _offer_or_spool(
-    policy: Policy,
+    setup: Setup,
     route: Route,
     tx: Transaction,
     recipients: list[Recipient],
@@ -124,7 +124,7 @@ async def _offer_or_spool(
             return failures
         rest = dict(failures)
     try:
-        await _spool(policy, tx, rest)
+        await _spool(setup, tx, rest)
     except DeliveryError as error:
         return dict.fromkeys(rest, error)
     return _NONE
@@ -138,29 +138,29 @@ def _may_wait(route: Route, failures: Failures) -> bool:
 
 
 async def _spool(
-    policy: Policy, tx: Transaction, rest: Mapping[Recipient, DeliveryError | None]
+    setup: Setup, tx: Transaction, rest: Mapping[Recipient, DeliveryError | None]
 ) -> None:
     """Leave recipients to the queue, with what came of them so far; raises `DeliveryError`."""
     failures = {rcpt: error for rcpt, error in rest.items() if error is not None}
-    if policy.spool is None or tx.message is None:
+    if setup.spool is None or tx.message is None:
         no_queue = DeliveryError("The message could not be stored", detail="the queue does not run")
         raise next(iter(failures.values()), no_queue)
     await need_task()
-    await policy.spool.put(tx, list(rest), tx.message, failures)
+    await setup.spool.put(tx, list(rest), tx.message, failures)
 
 
-async def _report(policy: Policy, tx: Transaction, told: Successes) -> None:
+async def _report(setup: Setup, tx: Transaction, told: SuccessDsn) -> None:
     """Have the sender told of those whose mail was taken."""
     problem = "the queue does not run"
-    if policy.spool is not None and tx.message is not None:
+    if setup.spool is not None and tx.message is not None:
         await need_task()
         try:
-            await policy.spool.report(tx, tx.message, told)
+            await setup.spool.report(tx, tx.message, told)
         except DeliveryError as error:
             problem = error.detail
         else:
             return
-    policy.log.warning("sender not told", ref=tx.id, detail=problem)
+    setup.log.warning("sender not told", ref=tx.id, detail=problem)
 
 
 def _refuse(tx: Transaction, results: dict[Recipient, Reply]) -> None:
@@ -172,16 +172,16 @@ def _refuse(tx: Transaction, results: dict[Recipient, Reply]) -> None:
     tx.recipients = [one for one in tx.recipients if results[one].code < 400]
 
 
-HAND_OVER: dict[str, Callable[[Policy, Transaction], Coroutine[Any, Any, Reply]]] = {
+HAND_OVER: dict[str, Callable[[Setup, Transaction], Coroutine[Any, Any, Reply]]] = {
     "smtp": hand_over,
     "lmtp": hand_over_each,
 }
 
 
-def _not_delivered(policy: Policy, tx: Transaction, failures: Failures) -> Reply:
+def _not_delivered(setup: Setup, tx: Transaction, failures: Failures) -> Reply:
     """Log whose mail was not taken; return the reply: the first reason stands for all."""
     error = next(iter(failures.values()))
-    policy.log.warning(
+    setup.log.warning(
         "not delivered",
         ref=tx.id,
         recipients=[str(one.address) for one in failures],

@@ -6,13 +6,13 @@ Each rule looks at one command before any plugin is asked and returns an `Answer
 import re
 from typing import TYPE_CHECKING
 
-from gatepost.model.attempt import AuthAttempt
+from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.chain import Answer
 
 if TYPE_CHECKING:
-    from gatepost.session.policy import Policy, TrapRule
+    from gatepost.session.setup import Setup, TrapRule
 
 CORE = "gatepost"
 
@@ -94,34 +94,34 @@ def auth_rule(attempt: AuthAttempt) -> Answer | None:
     return None
 
 
-def mail_rule(policy: "Policy", tx: Transaction) -> Answer | None:
+def mail_rule(setup: "Setup", tx: Transaction) -> Answer | None:
     """Answer a MAIL: size as declared, number of messages, room for another."""
-    if tx.session.transactions > policy.limits.transactions:
+    if tx.session.transactions > setup.limits.transactions:
         return TOO_MANY_MESSAGES
-    if policy.full:
+    if setup.full:
         return STORAGE
     size = tx.params.get("SIZE")
-    return TOO_BIG if size and int(size) > policy.limits.message_size else None
+    return TOO_BIG if size and int(size) > setup.limits.message_size else None
 
 
-def rcpt_rule(policy: "Policy", tx: Transaction, rcpt: Recipient) -> Answer | None:
+def rcpt_rule(setup: "Setup", tx: Transaction, rcpt: Recipient) -> Answer | None:
     """Answer a RCPT: never a relay, nobody who does not exist, postmaster always."""
-    if len(tx.recipients) >= policy.limits.recipients:
+    if len(tx.recipients) >= setup.limits.recipients:
         return TOO_MANY_RECIPIENTS
-    if rcpt.domain and not policy.is_local(rcpt.domain):
-        return None if _relays(policy, tx, rcpt) else RELAY_DENIED
+    if rcpt.domain and not setup.is_local(rcpt.domain):
+        return None if _relays(setup, tx, rcpt) else RELAY_DENIED
     if _names_a_host(rcpt.address.local):
         return ROUTE_DENIED
     if rcpt.user == "postmaster":
         return POSTMASTER
-    if policy.known and not policy.exists(rcpt.address.key, f"{rcpt.user}@{rcpt.domain}"):
+    if setup.known and not setup.exists(rcpt.address.key, f"{rcpt.user}@{rcpt.domain}"):
         return UNKNOWN_RECIPIENT
-    return NO_ROUTE if policy.router.route(rcpt) is None else None
+    return NO_ROUTE if setup.router.route(rcpt) is None else None
 
 
-def _relays(policy: "Policy", tx: Transaction, rcpt: Recipient) -> bool:
+def _relays(setup: "Setup", tx: Transaction, rcpt: Recipient) -> bool:
     """Whether a client we know may send to a domain that is not ours."""
-    route = None if tx.session.auth is None else policy.router.route(rcpt)
+    route = None if tx.session.auth is None else setup.router.route(rcpt)
     return route is not None and route.relays
 
 

@@ -20,12 +20,12 @@ from gatepost.model.headers import Headers
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.plugin.chain import Answer
-from gatepost.session import notices, rules
+from gatepost.session import dsn, rules
 from gatepost.session import replies as r
-from gatepost.session.confirm import confirmation
+from gatepost.session.callahead import confirmation
 from gatepost.session.handover import HAND_OVER, taken
-from gatepost.session.record import log_shadow
-from gatepost.wire.smtp import events as e
+from gatepost.session.log import log_shadow
+from gatepost.wire import events as e
 from gatepost.wire.smtp.replies import START_MAIL_INPUT
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _transaction(engine: "Engine", _event: e.Event) -> tuple[Any, ...]:
 
 
 def _greet(engine: "Engine", _answer: Answer | None, *_args: Any) -> Reply:
-    return engine.policy.greetings[engine.session.protocol]
+    return engine.setup.greetings[engine.session.protocol]
 
 
 def _begin_mail(engine: "Engine", event: e.Mail) -> tuple[Any, ...]:
@@ -78,14 +78,14 @@ def _begin_mail(engine: "Engine", event: e.Mail) -> tuple[Any, ...]:
         session,
         event.path,
         event.params,
-        engine.policy.clock.time(),
+        engine.setup.clock.time(),
     )
     return tx, event.path
 
 
 def _mail_rule(engine: "Engine", tx: Transaction, _sender: Any) -> Answer | None:
-    answer = notices.mail_rule(engine, tx.params) if tx.params else None
-    return answer or rules.mail_rule(engine.policy, tx)
+    answer = dsn.mail_rule(engine, tx.params) if tx.params else None
+    return answer or rules.mail_rule(engine.setup, tx)
 
 
 def _mail(engine: "Engine", _answer: Answer | None, tx: Transaction, _sender: Any) -> Reply:
@@ -95,25 +95,25 @@ def _mail(engine: "Engine", _answer: Answer | None, tx: Transaction, _sender: An
 
 def _begin_rcpt(engine: "Engine", event: e.Rcpt) -> tuple[Any, ...]:
     """Observe traps before anything can be decided: no order of plugins can hide a hit."""
-    tx, policy, address = engine.tx, engine.policy, event.path
+    tx, setup, address = engine.tx, engine.setup, event.path
     assert tx is not None
-    user = without_tag(local_key(address.local), policy.subaddress)
+    user = without_tag(local_key(address.local), setup.subaddress)
     rcpt = Recipient(address, event.params, user, domain_key(address.domain))
-    hit = policy.traps.table.match(address, user)
+    hit = setup.traps.table.match(address, user)
     if hit is not None:
         engine.trap_hit(tx, hit)
     return tx, rcpt
 
 
 def _rcpt_rule(engine: "Engine", tx: Transaction, rcpt: Recipient) -> Answer | None:
-    answer = notices.rcpt_rule(engine, rcpt.params) if rcpt.params else None
-    return answer or rules.rcpt_rule(engine.policy, tx, rcpt)
+    answer = dsn.rcpt_rule(engine, rcpt.params) if rcpt.params else None
+    return answer or rules.rcpt_rule(engine.setup, tx, rcpt)
 
 
 def _confirm_rcpt(
     engine: "Engine", tx: Transaction, rcpt: Recipient
 ) -> Awaitable[Answer | None] | None:
-    return confirmation(engine.policy.router, tx, rcpt) if engine.policy.confirms else None
+    return confirmation(engine.setup.router, tx, rcpt) if engine.setup.confirms else None
 
 
 def _rcpt(_engine: "Engine", _answer: Answer | None, tx: Transaction, rcpt: Recipient) -> Reply:
@@ -123,7 +123,7 @@ def _rcpt(_engine: "Engine", _answer: Answer | None, tx: Transaction, rcpt: Reci
 
 
 def _data_rule(engine: "Engine", tx: Transaction) -> Answer | None:
-    return rules.trap_rule(engine.policy.traps, tx)
+    return rules.trap_rule(engine.setup.traps, tx)
 
 
 def _data(engine: "Engine", _answer: Answer | None, tx: Transaction) -> Reply:
@@ -156,13 +156,13 @@ def _help(engine: "Engine", answer: Answer | None, *_args: Any) -> Reply:
 
 
 def _helo(engine: "Engine", _answer: Answer | None, _session: Session, name: str) -> Result:
-    return engine.greeted(name, engine.policy.helo, extended=False)
+    return engine.greeted(name, engine.setup.helo, extended=False)
 
 
 def _ehlo(engine: "Engine", _answer: Answer | None, _session: Session, name: str) -> Result:
-    policy = engine.policy
-    result = engine.greeted(name, policy.offers[engine.choice], extended=True)
-    if engine.gate is not None or engine.auth is not None or "ehlo" in policy.plugins.busy:
+    setup = engine.setup
+    result = engine.greeted(name, setup.offers[engine.choice], extended=True)
+    if engine.gate is not None or engine.auth is not None or "ehlo" in setup.plugins.busy:
         return _offer(engine, result)
     return result
 
@@ -182,7 +182,7 @@ def _begin_keywords(engine: "Engine", _event: None) -> tuple[Any, ...]:
 def _keywords(
     engine: "Engine", _answer: Answer | None, _session: Session, keywords: list[str]
 ) -> Reply:
-    return Reply(250, "\n".join((engine.policy.hostname, *keywords)))
+    return Reply(250, "\n".join((engine.setup.hostname, *keywords)))
 
 
 async def _refused_rcpt(_engine: "Engine", reply: Reply, tx: Transaction, rcpt: Recipient) -> None:
@@ -205,7 +205,7 @@ def _keep(_engine: "Engine", _answer: Answer | None, *_args: Any) -> Reply:
 def _deliver(engine: "Engine", answer: Answer | None, tx: Transaction) -> Result:
     """Hand the message over, unless a plugin has taken it."""
     deliver = HAND_OVER[engine.session.protocol] if answer is None else taken
-    return deliver(engine.policy, tx)
+    return deliver(engine.setup, tx)
 
 
 # DATA and the first BDAT

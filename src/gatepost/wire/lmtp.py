@@ -28,11 +28,11 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from gatepost.model.reply import RecipientReplies, Reply
+from gatepost.wire.events import Bdat, Data, Event, Rcpt
 from gatepost.wire.smtp import arguments as a
 from gatepost.wire.smtp import commands as smtp
 from gatepost.wire.smtp import replies as r
 from gatepost.wire.smtp.commands import Command, State
-from gatepost.wire.smtp.events import Bdat, Data, Event, Rcpt
 from gatepost.wire.smtp.path import STRICT
 from gatepost.wire.smtp.server import EXTENSIONS, SmtpServer, WireLimits
 

@@ -5,8 +5,8 @@ from tests.delivery.samples import delivery, message, recipient
 from tests.delivery.smtp.peer import DROP, OK, Peer, run, settings
 
 from gatepost.delivery.smtp import mx
-from gatepost.delivery.smtp.exchangers import MAX_HOSTS, exchangers
-from gatepost.delivery.smtp.mx import Exchangers, is_reachable
+from gatepost.delivery.smtp.mx import MxRelay, is_reachable
+from gatepost.delivery.smtp.mx_lookup import MAX_HOSTS, exchangers
 from gatepost.delivery.target import DeliveryError
 from gatepost.testing import FakeResolver
 
@@ -87,7 +87,7 @@ def sent(says, dns, *people, tls=None, reachable=lambda _: True):
             for number, one in enumerate(says[1:], start=2):
                 peers.append(await Peer(one, at=(f"127.0.0.{number}", port)).__aenter__())
             made = settings(tls, verify=False)
-            target = Exchangers(made, dns, NAME, port=port, reachable=reachable)
+            target = MxRelay(made, dns, NAME, port=port, reachable=reachable)
             of = delivery(*(people or (A,)), of=message(CONTENT))
             failures = await target.deliver(of) or {}
             await target.stop()
@@ -182,7 +182,7 @@ def test_hosts_without_connections_are_forgotten(monkeypatch):
 
 
 def test_each_domain_is_a_destination():
-    target = Exchangers(settings(), DNS, NAME)
+    target = MxRelay(settings(), DNS, NAME)
     assert target.destination(recipient("a@Müller.example")) == "mx:xn--mller-kva.example"
     assert target.destination(recipient("postmaster")) == f"mx:{NAME}"
 
@@ -192,7 +192,7 @@ def test_what_a_host_sees_to_itself_is_known():
         says = {"EHLO": b"250-peer\r\n250 DSN\r\n"}
         async with Peer(says) as peer:
             made = settings(verify=False)
-            target = Exchangers(
+            target = MxRelay(
                 made, dns(["127.0.0.1"]), NAME, port=peer.hop.port, reachable=lambda _: True
             )
             of = delivery(A, of=message(CONTENT))

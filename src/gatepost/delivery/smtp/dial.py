@@ -1,7 +1,7 @@
 """Opening a connection to a next hop: from the first packet to where MAIL can be said.
 
 The order: PROXY header, implicit TLS, greeting, EHLO, STARTTLS and EHLO again, XCLIENT and EHLO
-again, AUTH. Whatever is refused here is temporary (`LinkError`): it says nothing of a message.
+again, AUTH. Whatever is refused here is temporary (`NextHopError`): it says nothing of a message.
 
 Security: where TLS is compulsory nothing but EHLO is said without. In mode "wanted" a handshake
 that fails is tried once more in the clear, as a server without TLS would have had it.
@@ -17,7 +17,7 @@ from gatepost.delivery.smtp.link import Link
 from gatepost.delivery.smtp.login import log_in
 from gatepost.delivery.smtp.settings import Settings
 from gatepost.model.reply import Reply
-from gatepost.wire.smtp import events as e
+from gatepost.wire import events as e
 from gatepost.wire.smtp.client import LmtpClient, SmtpClient
 
 _TLS_FAILED = errors.tls_failed("").reply
@@ -26,14 +26,14 @@ _TLS_FAILED = errors.tls_failed("").reply
 async def dial(
     hop: Hop, settings: Settings, client: Introduced | None = None, addresses: Sequence[str] = ()
 ) -> Link:
-    """Return a connection that is ready for MAIL; raises `LinkError`.
+    """Return a connection that is ready for MAIL; raises `NextHopError`.
 
     `client` is who the next hop is told of, `addresses` are the host's where they are known
     already; the system looks them up if not.
     """
     try:
         return await _dial(hop, settings, client, addresses, secure=settings.tls.mode != "none")
-    except errors.LinkError as error:
+    except errors.NextHopError as error:
         if settings.tls.mode != "wanted" or hop.scheme == "smtps" or error.reply != _TLS_FAILED:
             raise
         return await _dial(hop, settings, client, addresses, secure=False)
@@ -62,7 +62,7 @@ async def _dial(
 
 
 async def _connect(hop: Hop, settings: Settings, addresses: Sequence[str]) -> Link:
-    """Try each address in turn; raises `LinkError` with what the last one said."""
+    """Try each address in turn; raises `NextHopError` with what the last one said."""
     problem = "no address"
     for address in addresses or (hop.host,):
         try:

@@ -20,7 +20,7 @@ from gatepost.delivery.target import Delivery, DeliveryError
 from gatepost.model.address import Address, domain_key
 from gatepost.model.message import Message
 from gatepost.model.session import Recipient, Transaction
-from gatepost.wire.smtp import events as e
+from gatepost.wire import events as e
 
 # Of each parameter that is passed on, the extension that must be offered.
 PASSED_ON = {

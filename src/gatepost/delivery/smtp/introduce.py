@@ -11,8 +11,8 @@ from typing import Literal
 import msgspec
 
 from gatepost.model.session import Endpoint, Session
+from gatepost.wire import events as e
 from gatepost.wire.proxy_writer import write_proxy_header
-from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp.xclient import UNAVAILABLE
 
 Forward = Literal["none", "xclient", "proxy-v1", "proxy-v2"]

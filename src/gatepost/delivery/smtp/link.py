@@ -18,13 +18,13 @@ from gatepost.delivery.smtp import errors
 from gatepost.model.reply import Reply
 from gatepost.model.session import TlsFacts
 from gatepost.net.client_tls import ClientTls
-from gatepost.net.pump import TlsPump
-from gatepost.net.secured import SecuredTransport
+from gatepost.net.tls_pump import TlsPump
+from gatepost.net.tls_transport import TlsTransport
+from gatepost.wire import events as e
 from gatepost.wire.smtp import State
-from gatepost.wire.smtp import events as e
-from gatepost.wire.smtp.answers import PeerError
 from gatepost.wire.smtp.client import SHUTTING_DOWN, Answer, SmtpClient
-from gatepost.wire.smtp.outgoing import ImpureError
+from gatepost.wire.smtp.content_writer import ImpureError
+from gatepost.wire.smtp.reply_reader import PeerError
 from gatepost.wire.smtp.server import NEED_DATA, ProtocolError
 
 # Content is written in pieces of this many octets or more, so that small ones make no segments.
@@ -57,9 +57,9 @@ class Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self._transport: asyncio.Transport | None = None
-        self._secured: SecuredTransport | None = None
+        self._secured: TlsTransport | None = None
         self._answers: list[Answer] = []
-        self._failure: errors.LinkError | None = None
+        self._failure: errors.NextHopError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._paused = False
         self._leaving = False
@@ -128,9 +128,9 @@ class Link(asyncio.Protocol):
     # What its user calls
 
     async def begin_tls(self, tls: ClientTls, host: str, limit: float) -> None:
-        """Do the handshake; raises `LinkError`."""
+        """Do the handshake; raises `NextHopError`."""
         pump = TlsPump(tls.context, tls.peer_name(host))
-        self._secured = SecuredTransport(pump, self._writable(), self)
+        self._secured = TlsTransport(pump, self._writable(), self)
         self._transport = self._secured
         self._secured.begin()
         while self._secured.handshaking:
@@ -143,11 +143,11 @@ class Link(asyncio.Protocol):
             self._writable().write(data)
 
     async def greeting(self, limit: float) -> Reply:
-        """Return what the next hop says first; raises `LinkError`."""
+        """Return what the next hop says first; raises `NextHopError`."""
         return (await self._collect(limit))[0]
 
     async def exchange(self, commands: Sequence[e.Event], limit: float) -> list[Reply]:
-        """Send commands, return the reply to each; raises `LinkError`.
+        """Send commands, return the reply to each; raises `NextHopError`.
 
         Without PIPELINING nothing is sent behind a MAIL that is refused, or a good-bye.
         """
@@ -176,13 +176,13 @@ class Link(asyncio.Protocol):
         number: int,
         block: float,
         end: float,
-    ) -> list[Reply | errors.LinkError]:
+    ) -> list[Reply | errors.NextHopError]:
         """Send content, return what is answered to its end: `number` of replies.
 
         Where the connection ends before all are there, its error stands for each that is missing;
         a refusal in the middle of the content, or a 421, counts for all behind it.
         `chunk` is the command in front if the content goes by BDAT, `block` and `end` are the time
-        limits of each piece and of the answer. Raises `LinkError` if the end was never sent.
+        limits of each piece and of the answer. Raises `NextHopError` if the end was never sent.
         """
         try:
             await self._stream(chunk, pieces, block)
@@ -253,7 +253,7 @@ class Link(asyncio.Protocol):
         return [answer.reply for answer in answers]
 
     async def _wait(self, limit: float) -> None:
-        """Wait until something has happened; raises `LinkError` where it does not in time."""
+        """Wait until something has happened; raises `NextHopError` where it does not in time."""
         if self._failure is not None:
             raise self._failure
         self._waiter = self._loop.create_future()
@@ -271,7 +271,7 @@ class Link(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _fail(self, error: errors.LinkError) -> None:
+    def _fail(self, error: errors.NextHopError) -> None:
         if self._failure is None:
             self._failure = error
             if self._transport is not None:

@@ -11,11 +11,11 @@ from gatepost.delivery.smtp import errors
 from gatepost.delivery.smtp.link import Link
 from gatepost.delivery.smtp.settings import Settings
 from gatepost.model.reply import Reply
-from gatepost.wire.smtp import events as e
+from gatepost.wire import events as e
 
 
 async def log_in(link: Link, settings: Settings, *, private: bool) -> None:
-    """Log in by the first mechanism that the next hop offers; raises `LinkError`.
+    """Log in by the first mechanism that the next hop offers; raises `NextHopError`.
 
     `private` is whether the connection does not leave this machine.
     """

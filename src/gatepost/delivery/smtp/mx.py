@@ -19,8 +19,8 @@ import msgspec
 
 from gatepost.delivery.smtp import errors
 from gatepost.delivery.smtp.dial import dial
-from gatepost.delivery.smtp.exchangers import exchangers, unresolved
 from gatepost.delivery.smtp.hop import PORTS, Hop
+from gatepost.delivery.smtp.mx_lookup import exchangers, unresolved
 from gatepost.delivery.smtp.relay import Relay
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import domain_key
@@ -42,7 +42,7 @@ def is_reachable(address: str) -> bool:
     return not (parsed.is_loopback or parsed.is_unspecified or parsed.is_multicast)
 
 
-class Exchanger(Relay):
+class MxHost(Relay):
     """A next hop whose addresses are known from the DNS."""
 
     def __init__(self, hop: Hop, settings: Settings, addresses: Sequence[str]) -> None:
@@ -53,7 +53,7 @@ class Exchanger(Relay):
         return await dial(self.hop, self._settings, client, self.addresses)
 
 
-class Exchangers:
+class MxRelay:
     """Delivers to whatever hosts `resolver` names; `hostname` is this host's name."""
 
     hands_on = True
@@ -72,7 +72,7 @@ class Exchangers:
         self._hostname = domain_key(hostname)
         self._port = port
         self._reachable = reachable
-        self._relays: dict[str, Exchanger] = {}
+        self._relays: dict[str, MxHost] = {}
 
     def destination(self, recipient: Recipient) -> str:
         """See `Branching`."""
@@ -106,19 +106,19 @@ class Exchangers:
             try:
                 relay = await self._relay(host)
                 return await relay.deliver(delivery)
-            except errors.LinkError as error:
+            except errors.NextHopError as error:
                 problem = error
         raise problem
 
-    async def _relay(self, host: str) -> Exchanger:
-        """Return what delivers to a host; raises `LinkError` if it has no address."""
+    async def _relay(self, host: str) -> MxHost:
+        """Return what delivers to a host; raises `NextHopError` if it has no address."""
         addresses = [one for one in await self._addresses(host) if self._reachable(one)]
         if not addresses:
             raise errors.unreachable(f"{host}: no address that could be another host's")
         relay = self._relays.get(host)
         if relay is None:
             self._make_room()
-            relay = Exchanger(Hop("smtp", host, self._port), self._settings, addresses)
+            relay = MxHost(Hop("smtp", host, self._port), self._settings, addresses)
             self._relays[host] = relay
         relay.addresses = addresses
         return relay
@@ -134,7 +134,7 @@ class Exchangers:
             return []
         except ResolveError as error:
             failure = unresolved(str(error))
-            raise errors.LinkError(
+            raise errors.NextHopError(
                 failure.text, detail=failure.detail, reply=failure.reply
             ) from error
 

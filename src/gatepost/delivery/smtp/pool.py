@@ -21,7 +21,7 @@ Dial = Callable[[Introduced | None], Awaitable[Link]]
 
 
 class Pool:
-    """The connections to one next hop; `dial` opens one for a client, raising `LinkError`."""
+    """The connections to one next hop; `dial` opens one for a client, raising `NextHopError`."""
 
     def __init__(self, name: str, options: Client, dial: Dial) -> None:
         self._name = name
@@ -40,7 +40,7 @@ class Pool:
         return not self._open and not self._waiting
 
     async def acquire(self, client: Introduced | None = None, *, fresh: bool = False) -> Link:
-        """Return a connection to use alone, a `fresh` one if asked for; raises `LinkError`."""
+        """Return a connection to use alone, a `fresh` one if asked for; raises `NextHopError`."""
         while True:
             link = None if fresh else self._take_idle(client)
             if link is not None:
@@ -95,7 +95,7 @@ class Pool:
         return None
 
     async def _turn(self) -> None:
-        """Wait until a connection is free or gone; raises `LinkError`."""
+        """Wait until a connection is free or gone; raises `NextHopError`."""
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:

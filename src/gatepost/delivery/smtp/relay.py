@@ -60,7 +60,7 @@ class Relay:
         kept = not link.fresh
         try:
             return await self._work(link, client, work)
-        except errors.LinkError:
+        except errors.NextHopError:
             if not kept or link.begun:
                 raise
         link = await self._pool.acquire(client, fresh=True)

@@ -17,7 +17,7 @@ from gatepost.delivery.smtp.link import Link, said_goodbye
 from gatepost.delivery.target import Delivery, DeliveryError
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient
-from gatepost.wire.smtp import events as e
+from gatepost.wire import events as e
 
 _DATA = e.Data()
 _RSET = e.Rset()
@@ -28,7 +28,7 @@ Outcome = dict[Recipient, DeliveryError]
 async def transfer(link: Link, delivery: Delivery, options: Client) -> Outcome:
     """Hand a message over; return whose mail was not taken, which may be everybody's.
 
-    Raises `DeliveryError` where the reason has nothing to do with a recipient; `LinkError` where
+    Raises `DeliveryError` where the reason has nothing to do with a recipient; `NextHopError` where
     the connection is the reason.
     """
     envelope = make_envelope(delivery, link.wire.extensions)
@@ -60,7 +60,7 @@ async def _open(
         commands.append(_DATA)
     try:
         replies = await link.exchange(commands, options.command_timeout)
-    except errors.LinkError as error:
+    except errors.NextHopError as error:
         replies = list(error.replies)
         if len(replies) < len(commands) - 1 or not _all_refused(envelope, replies[start:]):
             raise

@@ -21,7 +21,7 @@ from gatepost.delivery.smtp.settings import Settings
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Transaction
-from gatepost.wire.smtp import events as e
+from gatepost.wire import events as e
 
 MAX_KEPT = 10_000
 # A client waits for RCPT; what is not known by then, the message itself will show.

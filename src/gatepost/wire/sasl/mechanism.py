@@ -6,7 +6,7 @@ the response to it. It ends with an `AuthAttempt`, or raises `SaslError` for wha
 
 from typing import NamedTuple, Protocol
 
-from gatepost.model.attempt import AuthAttempt
+from gatepost.model.auth_attempt import AuthAttempt
 
 # IANA names. A client that goes by the order should not say its password.
 MECHANISMS = ("SCRAM-SHA-256", "PLAIN", "LOGIN")

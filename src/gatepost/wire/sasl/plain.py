@@ -3,7 +3,7 @@
 Security: the password itself is transmitted. It is in the `AuthAttempt` and nowhere else.
 """
 
-from gatepost.model.attempt import AuthAttempt
+from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.wire.sasl.mechanism import Challenge, SaslError
 from gatepost.wire.sasl.prepare import prepare_name, prepare_password
 

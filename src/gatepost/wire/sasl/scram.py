@@ -14,7 +14,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from hashlib import sha256
 
-from gatepost.model.attempt import AuthAttempt
+from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.wire.sasl.mechanism import Challenge, SaslError
 from gatepost.wire.sasl.prepare import prepare_name
 from gatepost.wire.sasl.verifier import (

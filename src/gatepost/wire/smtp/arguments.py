@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from gatepost.model.address import AddressError
-from gatepost.wire.smtp import events as e
+from gatepost.wire import events as e
 from gatepost.wire.smtp import replies as r
 from gatepost.wire.smtp.params import ParameterError, parse_params
 from gatepost.wire.smtp.path import parse_path

@@ -2,7 +2,7 @@
 
 Contract
 --------
-`send(command)` takes an event of `gatepost.wire.smtp.events` – the server's words for what a client
+`send(command)` takes an event of `gatepost.wire.events` – the server's words for what a client
 does – and returns the bytes to put on the wire. `receive_data(bytes)` only buffers. `next_event()`
 returns the next `Answer` or NEED_DATA. The greeting is the answer to `Connected`, which nobody has
 to send.
@@ -24,7 +24,7 @@ Security: an answer nobody has asked for would shift all the others, and a later
 for accepted that is not. So whatever comes unasked ends the connection, and so does a 2yz or 3yz
 where it makes no sense, such as 354 without a recipient. Nothing that came before TLS is read after
 it (CVE-2011-0411).
-Limits: those of `gatepost.wire.smtp.answers`.
+Limits: those of `gatepost.wire.smtp.reply_reader`.
 """
 
 import re
@@ -34,11 +34,11 @@ from typing import ClassVar
 import msgspec
 
 from gatepost.model.reply import Reply
-from gatepost.wire.smtp import events as e
-from gatepost.wire.smtp.answers import PeerError, ReplyReader
+from gatepost.wire import events as e
+from gatepost.wire.smtp.command_writer import compose
 from gatepost.wire.smtp.commands import COMMANDS, OFFERED_COMMANDS, State
-from gatepost.wire.smtp.compose import compose
-from gatepost.wire.smtp.outgoing import ChunkWriter, DotWriter, ImpureError
+from gatepost.wire.smtp.content_writer import ChunkWriter, DotWriter, ImpureError
+from gatepost.wire.smtp.reply_reader import PeerError, ReplyReader
 from gatepost.wire.smtp.server import NEED_DATA, ProtocolError, Signal
 
 # RFC 2920 s3.1: what must wait for its answer before anything else is sent.

@@ -22,11 +22,11 @@ from enum import Flag, IntEnum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 from gatepost.model.reply import Reply
+from gatepost.wire import events as e
+from gatepost.wire.events import Event
 from gatepost.wire.smtp import arguments as a
-from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp import replies as r
-from gatepost.wire.smtp.events import Event
-from gatepost.wire.smtp.exchange import parse_auth
+from gatepost.wire.smtp.auth import parse_auth
 from gatepost.wire.smtp.xclient import parse_xclient
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ as they come, up to SWALLOW_FACTOR times the size limit; then the connection is 
 """
 
 from gatepost.model.reply import Reply
+from gatepost.wire.events import ChunkEnd, Content, EndOfMessage, Event, MessageFault
 from gatepost.wire.smtp import replies as r
-from gatepost.wire.smtp.events import ChunkEnd, Content, EndOfMessage, Event, MessageFault
-from gatepost.wire.smtp.exchange import ResponseReader
+from gatepost.wire.smtp.auth import ResponseReader
 
 # A sender that ignores SIZE deserves an answer, but not an endless stream to nowhere.
 SWALLOW_FACTOR = 4

@@ -42,7 +42,23 @@ from typing import ClassVar
 import msgspec
 
 from gatepost.model.reply import Reply
+from gatepost.wire.events import (
+    Auth,
+    AuthResponse,
+    Bdat,
+    ChunkRefused,
+    Connected,
+    Content,
+    Data,
+    Event,
+    Fault,
+    MessageFault,
+    StartTls,
+    Unknown,
+    Xclient,
+)
 from gatepost.wire.smtp import replies as r
+from gatepost.wire.smtp.auth import ResponseReader, parse_auth_in_clear
 from gatepost.wire.smtp.commands import (
     AFTER_REFUSED_BDAT,
     COMMANDS,
@@ -53,22 +69,6 @@ from gatepost.wire.smtp.commands import (
     State,
 )
 from gatepost.wire.smtp.content import SWALLOW_FACTOR, ChunkReader, DotReader, Reader, Swallow
-from gatepost.wire.smtp.events import (
-    Auth,
-    AuthResponse,
-    Bdat,
-    Connected,
-    Content,
-    Data,
-    Due,
-    Event,
-    Fault,
-    MessageFault,
-    StartTls,
-    Unknown,
-    Xclient,
-)
-from gatepost.wire.smtp.exchange import ResponseReader, parse_auth_in_clear
 from gatepost.wire.smtp.path import STRICT
 
 EXTENSIONS = frozenset({"PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING", "DSN"})
@@ -375,7 +375,7 @@ class SmtpServer:
             self._chunks.begin(chunk.size, last=chunk.last)
             self._reader = self._chunks
             return b""
-        self._swallow(chunk, Due(reply))
+        self._swallow(chunk, ChunkRefused(reply))
         return reply.encoded if reply.close else b""
 
     def _swallow(self, chunk: Bdat, outcome: Event) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gatepost.model.reply import Reply
+from gatepost.wire import events as e
 from gatepost.wire.ip import ipv4, ipv6
-from gatepost.wire.smtp import events as e
 from gatepost.wire.smtp import replies as r
 from gatepost.wire.smtp.params import decode_xtext
 

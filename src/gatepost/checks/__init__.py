@@ -1,0 +1,1 @@
+"""What `gatepost check` and `gatepost try` report."""

@@ -1,0 +1,1 @@
+"""Delivery to Maildirs, with Maildir++ quotas."""

@@ -1,0 +1,1 @@
+"""Delivery to programs: `pipe:`, `sendmail:`, `qmail-queue:`."""

@@ -1,0 +1,127 @@
+"""Writing commands, as a client: an event of `gatepost.wire.events` in, its line out.
+
+Security: whatever an address, a name or a parameter holds, one command is one line. What cannot be
+said in one – a control character, a path that is none – raises `ProtocolError`.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gatepost.model.address import MAILBOX, Address
+from gatepost.wire import events as e
+from gatepost.wire.smtp.params import encode_xtext
+from gatepost.wire.smtp.server import ProtocolError
+
+# A mailbox, the null reverse-path, or <postmaster>.
+_PATH = re.compile(rf"(?:{MAILBOX}|[Pp][Oo][Ss][Tt][Mm][Aa][Ss][Tt][Ee][Rr])?")
+_WORD = re.compile(r"[!-~]+")
+
+
+def compose(command: e.Event, hello: str = "EHLO") -> bytes:
+    """Return a command as its line; `hello` is what EHLO is called. Raises `ProtocolError`."""
+    write = _LINES.get(type(command))
+    if write is None:
+        raise ProtocolError(f"expected a command, found {type(command).__name__}")
+    try:
+        line = write(command)
+    except ValueError as error:  # xtext has no octets to spare
+        raise ProtocolError(f"{type(command).__name__}: {error}") from error
+    if type(command) is e.Ehlo:
+        line = f"{hello} {line}"
+    if not line.isprintable():
+        raise ProtocolError(f"{line[:4]}: expected one line of printable characters")
+    return f"{line}\r\n".encode()
+
+
+def _hello(command: Any) -> str:
+    return _word(command.name)
+
+
+def _mail(command: Any) -> str:
+    return f"MAIL FROM:<{_path(command.path)}>{_parameters(command.params)}"
+
+
+def _rcpt(command: Any) -> str:
+    return f"RCPT TO:<{_path(command.path)}>{_parameters(command.params)}"
+
+
+def _bdat(command: Any) -> str:
+    return f"BDAT {command.size}{' LAST' if command.last else ''}"
+
+
+def _auth(command: Any) -> str:
+    """Write AUTH (RFC 4954 section 4): "=" is an initial response that is empty."""
+    if command.initial is None:
+        return f"AUTH {_word(command.mechanism)}"
+    return f"AUTH {_word(command.mechanism)} {_base64(command.initial) or '='}"
+
+
+def _base64(data: bytes) -> str:
+    return b64encode(data).decode("ascii")
+
+
+def _xclient(command: Any) -> str:
+    return " ".join(
+        ("XCLIENT", *(f"{name}={_xclient_value(v)}" for name, v in command.attributes.items()))
+    )
+
+
+def _xclient_value(value: str) -> str:
+    """Write xtext, but for the two values that are names for not knowing."""
+    return value if value in ("[UNAVAILABLE]", "[TEMPUNAVAIL]") else encode_xtext(value)
+
+
+def _path(address: Address) -> str:
+    text = str(address)
+    if not _PATH.fullmatch(text):
+        raise ProtocolError(f"expected a mailbox, found {text[:80]!r}")
+    return text
+
+
+def _word(text: str) -> str:
+    if not _WORD.fullmatch(text):
+        raise ProtocolError(f"expected a word, found {text[:80]!r}")
+    return text
+
+
+def _parameters(params: Mapping[str, str]) -> str:
+    if not params:
+        return ""
+    return "".join(f" {_parameter(keyword, value)}" for keyword, value in params.items())
+
+
+def _parameter(keyword: str, value: str) -> str:
+    write = _VALUES.get(keyword)
+    written = value if write is None else write(value)
+    return _word(f"{keyword}={written}" if written else keyword)
+
+
+def _original_recipient(value: str) -> str:
+    kind, _, address = value.partition(";")
+    return f"{kind};{encode_xtext(address)}"
+
+
+# Parameters whose values are xtext on the wire: RFC 3461 sections 4.2 and 4.4, RFC 4954 section 5.
+_VALUES: dict[str, Callable[[str], str]] = {
+    "ENVID": encode_xtext,
+    "AUTH": encode_xtext,
+    "ORCPT": _original_recipient,
+}
+
+_LINES: dict[type[e.Event], Callable[[Any], str]] = {
+    e.Ehlo: _hello,
+    e.Helo: lambda command: f"HELO {_hello(command)}",
+    e.Mail: _mail,
+    e.Rcpt: _rcpt,
+    e.Data: lambda _: "DATA",
+    e.Bdat: _bdat,
+    e.Rset: lambda _: "RSET",
+    e.Noop: lambda _: "NOOP",
+    e.Quit: lambda _: "QUIT",
+    e.StartTls: lambda _: "STARTTLS",
+    e.Auth: _auth,
+    e.AuthResponse: lambda command: _base64(command.data),
+    e.Xclient: _xclient,
+}

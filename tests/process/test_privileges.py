@@ -1,0 +1,212 @@
+"""Changing the user."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+import pytest
+from tests.net import authority
+from tests.process.supervised import Supervised, connect, send, uids
+
+import gatepost
+from gatepost.process.privileges import PrivilegesError, become
+from gatepost.process.root_files import loose
+
+root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+@pytest.fixture
+def open_folder():
+    """A folder of nobody's that nobody can reach; pytest's own are closed to others."""
+    nobody = pwd.getpwnam("nobody")
+    folder = Path(tempfile.mkdtemp(prefix="gatepost-"))
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def as_nobody():
+    """Command and environment of a server that nobody may run, whoever owns our interpreter."""
+    paths = [str(Path(gatepost.__file__).parents[1]), sysconfig.get_path("purelib")]
+    environment = {"PYTHONPATH": os.pathsep.join(paths)}
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for python in (sys.executable, f"/usr/bin/{version}"):
+        trial = [python, "-c", "import gatepost.process.worker_main"]
+        try:
+            subprocess.run(trial, user="nobody", env=environment, check=True, cwd="/")
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return [python, "-m", "gatepost", "serve"], environment
+    return pytest.skip(f"needs a {version} that the user nobody may run")
+
+
+@root
+def test_supervisor_and_workers_are_the_user_for_good(open_folder, as_nobody):
+    user = pwd.getpwnam("nobody").pw_uid
+    command, environment = as_nobody
+    settings = 'workers = 2\nuser = "nobody"'
+    server = Supervised(open_folder, server=settings, environment=environment)
+    server.command = command
+    with server:
+        port = server.ready()
+        pids = [server.popen.pid, *server.workers()]
+        assert [uids(pid) for pid in pids] == [[str(user)] * 4] * 3
+        with connect(port) as client:
+            send(client, "x")
+        (mail,) = open_folder.glob("mail/*/*/new/*")
+        assert mail.stat().st_uid == user
+        server.reload(hostname="new.example.com", server='workers = 3\nuser = "nobody"')
+        with connect(port) as client:
+            send(client, "y")
+        assert server.stop() == 0
+
+
+@root
+def test_a_port_is_bound_before_privileges_are_dropped(open_folder, as_nobody):
+    command, environment = as_nobody
+    settings = 'user = "nobody"'
+    server = Supervised(
+        open_folder, server=settings, address="127.0.0.1:965", environment=environment
+    )
+    server.command = command
+    with server:
+        with connect(server.ready()) as client:
+            send(client, "x")
+        assert uids(server.popen.pid)[0] == str(pwd.getpwnam("nobody").pw_uid)
+
+
+@pytest.fixture
+def closed_folder():
+    """A folder of root's that nobody else may even enter, as certbot makes them."""
+    folder = Path(tempfile.mkdtemp(prefix="gatepost-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def with_tls(folder, keys, environment, workers=1):
+    return Supervised(
+        folder,
+        server=f'workers = {workers}\nuser = "nobody"',
+        address='127.0.0.1:0"\ntls = "starttls',
+        extra=f"""
+            [tls]
+            certificates = [{{ cert = "{keys}/cert.pem", key = "{keys}/cert.key" }}]
+        """,
+        environment=environment,
+    )
+
+
+def shown(port):
+    """Return the name in the certificate of a server that also takes a message under it."""
+    with connect(port) as client:
+        client._host = "localhost"
+        client.starttls(context=authority.client_context(check_hostname=False))
+        send(client, "x")
+        return client.sock.getpeercert()["subjectAltName"][0][1]
+
+
+@root
+def test_a_key_that_only_root_can_read(open_folder, closed_folder, as_nobody):
+    command, environment = as_nobody
+    authority.write(closed_folder, "one.example.com")
+    server = with_tls(open_folder, closed_folder, environment)
+    server.command = command
+    with server:
+        port = server.ready()
+        assert shown(port) == "one.example.com"
+        assert {uids(pid)[0] for pid in server.workers()} == {str(pwd.getpwnam("nobody").pw_uid)}
+        authority.write(closed_folder, "two.example.com")
+        server.reload(hostname="new.example.com")
+        assert shown(port) == "one.example.com"
+        kept = [
+            one["path"]
+            for one in server.await_events("certificate not read again, only root may", 2)
+        ]
+        assert kept == [f"{closed_folder}/cert.pem", f"{closed_folder}/cert.key"]
+        assert server.stop() == 0
+    with server:
+        assert shown(server.ready()) == "two.example.com"
+
+
+@root
+def test_a_key_of_the_users_own_is_read_again(open_folder, as_nobody):
+    command, environment = as_nobody
+    nobody = pwd.getpwnam("nobody")
+    server = with_tls(open_folder, open_folder, environment)
+    server.command = command
+    for path in authority.write(open_folder, "one.example.com"):
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        path.chmod(0o600)
+    with server:
+        port = server.ready()
+        assert shown(port) == "one.example.com"
+        authority.write(open_folder, "two.example.com")
+        server.reload()
+        assert shown(port) == "two.example.com"
+        assert server.events("certificate not read again, only root may") == []
+
+
+@root
+def test_a_secret_that_the_user_has_put_in_place_of_a_key_is_not_handed_out(
+    open_folder, closed_folder, as_nobody
+):
+    command, environment = as_nobody
+    authority.write(closed_folder, "secret.example.com")
+    for name in ("cert.pem", "cert.key"):
+        (open_folder / name).symlink_to(closed_folder / name)
+    server = with_tls(open_folder, open_folder, environment)
+    server.command = command
+    with server:
+        assert server.popen.wait(60) == 1
+        assert server.said() == (
+            f"gatepost: {open_folder}/cert.pem: only root can read it, but others can replace it:"
+            f" expected {open_folder} to be root's and writable by nobody else\n"
+        )
+
+
+@root
+def test_what_is_loose(tmp_path):
+    def found(mode, folder=0o700, owner=0):
+        path = tmp_path / "folder" / "file"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+        path.chmod(mode)
+        path.parent.chmod(folder)
+        os.chown(path, owner, -1)
+        link = tmp_path / "link"
+        link.unlink(missing_ok=True)
+        link.symlink_to(path)
+        assert loose(link) == loose(path)
+        return loose(path) and loose(path).name
+
+    assert found(0o644) is None
+    assert found(0o644, 0o1777) is None
+    assert found(0o664) == found(0o602) == found(0o600, owner=65534) == "file"
+    assert found(0o600, 0o720) == found(0o600, 0o777) == "folder"
+
+
+def test_nobody_in_particular_and_oneself():
+    before = os.getuid(), os.getgid(), os.getgroups()
+    become("")
+    become(pwd.getpwuid(os.getuid()).pw_name)
+    assert (os.getuid(), os.getgid(), os.getgroups()) == before
+
+
+def test_without_the_right(monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "initgroups", refuse)
+    monkeypatch.setattr(os, "getuid", lambda: 4711)
+    with pytest.raises(PrivilegesError) as caught:
+        become("nobody")
+    assert str(caught.value) == (
+        'server.user: cannot become "nobody", expected to be started as root or as that user:'
+        " Operation not permitted"
+    )

@@ -1,0 +1,178 @@
+"""Targets and routers to try the queue with: they do as they are told, and remember it."""
+
+import asyncio
+
+from gatepost.config import schema
+from gatepost.delivery.routes import Router
+from gatepost.delivery.target import DeliveryError, Route
+from gatepost.model.address import Address
+from gatepost.model.message import Message
+from gatepost.model.reply import Reply
+from gatepost.model.session import Endpoint, Recipient, Session, Transaction
+from gatepost.queue.queue import Queue
+from gatepost.testing import VirtualClock
+
+STRANGER = Endpoint("192.0.2.1", 40000)
+LOCAL = Endpoint("127.0.0.1", 40000)
+CONTENT = b"Subject: x\r\nX-Y: z\r\n\r\nHello\r\n"
+REFUSED = DeliveryError("Refused", permanent=True, reply=Reply(550, "No such user", "5.1.1"))
+LATER = DeliveryError("Later", reply=Reply(451, "Busy", "4.3.2"))
+DEAD = DeliveryError("Dead", detail="connection refused")
+
+
+class Target:
+    """Takes messages for each domain as a destination of its own.
+
+    `answers` says what becomes of a domain's mail: an error to raise, an event to wait for, or
+    failures to return; a list has one for each attempt, the last of which is repeated.
+    """
+
+    def __init__(self, answers=None):
+        self.answers = answers or {}
+        self.taken = []
+        self.tried = []
+        self.now = {}
+        self.most = {}
+
+    def destination(self, recipient):
+        return recipient.domain
+
+    async def deliver(self, delivery):
+        domain = delivery.recipients[0].domain
+        addresses = [str(one.address) for one in delivery.recipients]
+        self.tried.append((domain, delivery.transaction.id))
+        self.now[domain] = self.now.get(domain, 0) + 1
+        self.most[domain] = max(self.most.get(domain, 0), self.now[domain])
+        try:
+            failures = await self._answer(domain, delivery)
+        finally:
+            self.now[domain] -= 1
+        failed = {str(one.address) for one in failures}
+        took = [one for one in addresses if one not in failed]
+        if took:
+            self.taken.append((delivery.transaction.id, took, bytes(delivery.message)))
+        return failures
+
+    async def _answer(self, domain, delivery):
+        answer = self.answers.get(domain)
+        if isinstance(answer, list):
+            answer = answer.pop(0) if len(answer) > 1 else answer[0]
+        if isinstance(answer, asyncio.Event):
+            await answer.wait()
+            return {}
+        if isinstance(answer, BaseException):
+            raise answer
+        if isinstance(answer, dict):
+            return {
+                one: answer[str(one.address)]
+                for one in delivery.recipients
+                if str(one.address) in answer
+            }
+        await asyncio.sleep(0)
+        return {}
+
+    def ids(self):
+        return [ref for ref, _, _ in self.taken]
+
+
+def router(target, patterns=("*",)):
+    return Router([(patterns, Route(target, "fake:", "queue"))], hostname="mx.example.com")
+
+
+class Clock(VirtualClock):
+    """A clock that only a test moves."""
+
+    def move(self, seconds):
+        self._time += seconds
+
+
+def transaction(ref="s-1.1", sender="sender@example.net", peer=STRANGER, params=None, **session):
+    facts = Session("s-1", peer, Endpoint("192.0.2.9", 25), 1.0, helo="client.example", **session)
+    reverse_path = Address.parse(sender) if sender else Address("", "")
+    return Transaction(ref, facts, reverse_path, params or {}, 1.0)
+
+
+def recipient(text, **params):
+    address = Address.parse(text)
+    return Recipient(address, params, address.local, address.domain)
+
+
+def message(content=CONTENT):
+    made = Message(1_000_000)
+    made.write(content)
+    return made
+
+
+class Bench:
+    """A queue with a target, driven by hand: nothing happens but in `settle`."""
+
+    def __init__(self, folder, target=None, *, patterns=("*",), clock=None, **config):
+        self.folder = folder
+        self.target = target or Target()
+        self.clock = clock or Clock()
+        self.queue = Queue(
+            schema.Queue(**config),
+            folder / "spool",
+            router(self.target, patterns),
+            self.clock,
+            hostname="mx.example.com",
+            subaddress="+",
+        )
+
+    async def __aenter__(self):
+        await self.queue.start()
+        self.queue._keeper.cancel()
+        return self
+
+    async def __aexit__(self, *exc):
+        await self.queue.stop(5)
+
+    @property
+    def runner(self):
+        return self.queue._own
+
+    async def put(self, *addresses, failures=None, content=CONTENT, **options):
+        recipients = [recipient(one) if isinstance(one, str) else one for one in addresses]
+        tx = transaction(**options)
+        named = {str(one.address): one for one in recipients}
+        failed = {named[address]: error for address, error in (failures or {}).items()}
+        await self.queue.put(tx, recipients, message(content), failed)
+
+    async def settle(self, seconds=0.0):
+        """Let so much time go by, and everything happen that is to happen then."""
+        self.clock.move(seconds)
+        runner = self.runner
+        idle = 0
+        while idle < 3:
+            runner.tick()
+            before = len(self.target.tried)
+            await runner.writer.submit(lambda store: None)
+            for _ in range(10):
+                await asyncio.sleep(0)
+            quiet = len(self.target.tried) == before and not runner._wanted.is_set()
+            idle = idle + 1 if quiet else 0
+
+    async def rows(self, query):
+        return await self.runner.writer.submit(
+            lambda store: store.connection.execute(query).fetchall()
+        )
+
+    async def queued(self):
+        return await self.rows("SELECT count(*) FROM recipient WHERE due IS NOT NULL")
+
+    async def held(self):
+        return await self.rows("SELECT address, reply, reason FROM recipient WHERE due IS NULL")
+
+
+async def salvaged(bench):
+    """Return when nothing that was set aside is left to put back."""
+    while not all(one.salvager.is_idle for one in bench.queue._running):  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+
+def run(folder, scenario, *args, **options):
+    async def main():
+        async with Bench(folder, *args, **options) as bench:
+            return await scenario(bench)
+
+    return asyncio.run(asyncio.wait_for(main(), 120))

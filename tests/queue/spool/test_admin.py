@@ -1,0 +1,77 @@
+"""What an administrator changes in a file, damaged rows included."""
+
+import pytest
+from tests.queue.spool.samples import EXPIRES, facts, new_message, put, recipient
+
+from gatepost.queue.spool import admin
+from gatepost.queue.spool.admin import Selection
+from gatepost.queue.spool.content import CHUNK
+
+LONG = [b"x" * CHUNK, b"y"]
+
+
+def change(store, what, **chosen):
+    return sum(admin.change(store.path.parent, Selection(**chosen), what, EXPIRES))
+
+
+def rows(store, table):
+    return store.connection.execute(f"SELECT * FROM {table}").fetchall()
+
+
+def test_what_is_removed_leaves_nothing_whatever_its_length(store):
+    put(store, *[new_message(content=content) for content in (b"short", LONG, b"")])
+    assert change(store, admin.REMOVE) == 3
+    assert [rows(store, table) for table in ("message", "content", "recipient")] == [[]] * 3
+
+
+def test_more_than_a_portion_is_removed(store, monkeypatch):
+    monkeypatch.setattr(admin, "PORTION", 2)
+    put(store, new_message(*[recipient(f"u{number}@example.com") for number in range(5)]))
+    assert change(store, admin.REMOVE, recipient="u4@*") == 1
+    assert len(rows(store, "message")) == 1
+    assert change(store, admin.REMOVE) == 4
+    assert rows(store, "message") == rows(store, "content") == []
+
+
+@pytest.mark.parametrize("size", ["'x'", "NULL + 'x'", "-1", "9e99"])
+def test_a_damaged_message_is_removed_with_its_content(store, size):
+    put(store, new_message(content=LONG))
+    store.connection.execute(f"UPDATE message SET size = coalesce({size}, 'y')")
+    assert change(store, admin.REMOVE) == 1
+    assert rows(store, "message") == rows(store, "content") == []
+
+
+def test_what_is_only_held_has_no_events(store):
+    put(store, new_message(recipient("a@example.com"), recipient("b@example.com"), event=EXPIRES))
+    assert change(store, admin.HOLD, recipient="a@*") == 1
+    assert store.connection.execute("SELECT event FROM message").fetchall() == [(EXPIRES,)]
+    assert change(store, admin.HOLD) == 1
+    assert store.connection.execute("SELECT event FROM message").fetchall() == [(None,)]
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Count the steps of SQLite's machine, in hundreds."""
+    counted, real = [], admin.connect
+
+    def connect(path):
+        connection = real(path)
+        connection.set_progress_handler(lambda: counted.append(1), 100)
+        return connection
+
+    monkeypatch.setattr(admin, "connect", connect)
+    return counted
+
+
+def test_one_of_many_is_found_without_looking_at_the_others(store, steps):
+    put(store, *(new_message(of=facts(f"s-1.{number}")) for number in range(3000)))
+    for name in ("1-1500", "s-1.1500"):
+        assert change(store, admin.RETRY, names=[name]) == 1
+    assert len(steps) < 50
+
+
+def test_each_of_many_is_looked_at_once(store, steps, monkeypatch):
+    monkeypatch.setattr(admin, "PORTION", 10)
+    put(store, *(new_message(of=facts(f"s-1.{number}")) for number in range(3000)))
+    assert change(store, admin.RETRY, destination="one") == 3000
+    assert len(steps) < 3000 * 3

@@ -1,0 +1,207 @@
+"""What was kept is read back, whatever came before and after it; what was undone never is."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from gatepost.queue.spool.journal import GROWTH, HEADER, Journal, Records, read
+
+CAPACITY = 1 << 16
+FIRST, SECOND = 7, 1 << 62
+
+
+@pytest.fixture
+def journal(tmp_path):
+    made = Journal(tmp_path / "log", FIRST, CAPACITY)
+    yield made
+    made.close()
+
+
+def group(journal, *payloads):
+    for payload in payloads:
+        journal.add(payload)
+    journal.write()
+
+
+def kept(journal, *payloads):
+    group(journal, *payloads)
+    journal.keep()
+
+
+def found(journal, generation=FIRST):
+    return list(Records(read(journal.path), generation).payloads())
+
+
+def test_what_is_kept_is_read_back_in_its_order(journal):
+    kept(journal, b"a", b"")
+    kept(journal, b"c" * 5000)
+    assert found(journal) == [b"a", b"", b"c" * 5000]
+
+
+def test_another_generation_hides_the_one_before(journal):
+    kept(journal, b"old", b"older")
+    journal.start_again(SECOND)
+    assert found(journal, SECOND) == []
+    kept(journal, b"new")
+    assert (found(journal, SECOND), found(journal)) == ([b"new"], [b"older"])
+
+
+def test_what_is_undone_is_not_found(journal):
+    kept(journal, b"a")
+    group(journal, b"b", b"c", b"d")
+    journal.undo()
+    kept(journal, b"e")
+    assert found(journal) == [b"a", b"e"]
+
+
+def test_what_was_added_and_undone_is_not_written(journal):
+    journal.add(b"a")
+    journal.undo()
+    kept(journal, b"b")
+    assert found(journal) == [b"b"]
+
+
+def fail(*_):
+    raise OSError(5, "Input/output error")
+
+
+def test_what_could_not_be_synced_is_not_found(journal, monkeypatch):
+    kept(journal, b"a")
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", fail)
+        with pytest.raises(OSError, match=r"error.*log"):
+            group(journal, b"b")
+    journal.undo()
+    assert found(journal) == [b"a"]
+
+
+def test_nothing_comes_to_stand_before_what_could_not_be_undone(journal, monkeypatch):
+    group(journal, b"b", b"c")
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "pwrite", fail)
+        journal.undo()
+    assert not journal.has_room(0)
+    journal.start_again(SECOND)
+    assert journal.has_room(1)
+    kept(journal, b"d")
+    assert found(journal, SECOND) == [b"d"]
+
+
+def test_there_is_room_for_as_much_as_was_said(journal):
+    most = CAPACITY - HEADER.size
+    assert journal.has_room(most)
+    assert not journal.has_room(most + 1)
+    journal.add(b"x")
+    assert not journal.has_room(most - 1)
+
+
+def test_the_file_grows_by_steps_and_never_for_another_generation(journal):
+    kept(journal, b"a")
+    assert journal.path.stat().st_size == GROWTH
+    journal.start_again(SECOND)
+    kept(journal, b"a" * CAPACITY)
+    assert journal.path.stat().st_size == GROWTH
+
+
+def test_the_file_is_its_owners_alone(journal):
+    assert journal.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_no_other_file_is_written_by_way_of_a_link(tmp_path):
+    (tmp_path / "log").symlink_to(tmp_path / "other")
+    with pytest.raises(OSError, match="symbolic links"):
+        Journal(tmp_path / "log", FIRST, CAPACITY)
+    with pytest.raises(OSError, match="symbolic links"):
+        read(tmp_path / "log")
+
+
+def test_content_that_looks_like_a_record_is_none(journal):
+    forged = HEADER.pack(SECOND, 3, 0x352441C2) + b"abc"
+    kept(journal, forged)
+    octets = bytearray(read(journal.path))
+    octets[12] ^= 1
+    assert list(Records(bytes(octets), FIRST).payloads()) == []
+
+
+@settings(max_examples=200)
+@given(
+    payloads=st.lists(st.binary(max_size=40), min_size=1, max_size=8),
+    cut=st.integers(0, 400),
+    change=st.tuples(st.integers(0, 400), st.integers(1, 255)) | st.none(),
+)
+def test_whatever_is_broken_the_rest_is_read(payloads, cut, change):
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Journal(Path(folder) / "log", FIRST, CAPACITY)
+        kept(journal, *payloads)
+        octets = bytearray(read(journal.path))[: sum(map(len, payloads)) + 16 * len(payloads)]
+        journal.close()
+    broken = octets[: max(0, len(octets) - cut)]
+    if change is not None and change[0] < len(broken):
+        broken[change[0]] ^= change[1]
+    ends = [sum(map(len, payloads[:n])) + 16 * n for n in range(len(payloads) + 1)]
+    whole = [
+        payload
+        for payload, start, end in zip(payloads, ends, ends[1:], strict=False)
+        if broken[start:end] == octets[start:end]
+    ]
+    records = Records(bytes(broken), FIRST)
+    assert list(records.payloads()) == whole
+    assert records.broken == sum(
+        16 + len(one)
+        for one, end in zip(payloads, ends[1:], strict=False)
+        if end <= records.end and one not in whole
+    ) or len(set(payloads)) < len(payloads)
+
+
+class Writing(RuleBasedStateMachine):
+    """The model: what has been kept in this generation."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.generation = FIRST
+        self.journal = Journal(self.folder / "log", FIRST, CAPACITY)
+        self.kept = []
+
+    def teardown(self):
+        self.journal.close()
+        shutil.rmtree(self.folder)
+
+    @rule(payloads=st.lists(st.binary(max_size=30), max_size=4))
+    def keep(self, payloads):
+        kept(self.journal, *payloads)
+        self.kept += payloads
+
+    @rule(payloads=st.lists(st.binary(max_size=30), max_size=4))
+    def undo(self, payloads):
+        group(self.journal, *payloads)
+        self.journal.undo()
+
+    @rule()
+    def start_again(self):
+        self.generation += 1
+        self.journal.start_again(self.generation)
+        self.kept = []
+
+    @rule()
+    def open_again(self):
+        self.journal.close()
+        records = Records(read(self.folder / "log"), self.generation)
+        assert list(records.payloads()) == self.kept
+        self.journal = Journal(self.folder / "log", self.generation, CAPACITY, records.end)
+
+    @invariant()
+    def all_that_was_kept_is_there(self):
+        records = Records(read(self.folder / "log"), self.generation)
+        assert list(records.payloads()) == self.kept
+        assert not records.broken
+
+
+TestWriting = Writing.TestCase
+TestWriting.settings = settings(max_examples=50, stateful_step_count=20, deadline=None)

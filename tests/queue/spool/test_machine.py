@@ -1,0 +1,240 @@
+"""Whatever is put, tried, failed, removed and crashed: nothing is lost, nothing comes back.
+
+What is put to be delivered at once is fresh: no table has it until it is absorbed. Where that was
+broken off nothing is fresh before it has been done.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from tests.queue.spool.samples import (
+    NOW,
+    Claims,
+    committed,
+    content,
+    facts,
+    new_message,
+    open_store,
+    recipient,
+)
+
+from gatepost.queue.spool import admin
+from gatepost.queue.spool.admin import Selection
+from gatepost.queue.spool.memtable import MAX_CONTENT
+from gatepost.queue.spool.records import AttemptResult, Deferred, Held
+
+FAR = NOW + 50_000
+DESTINATIONS = ("one", "two", "three")
+NAMES = st.lists(st.sampled_from(DESTINATIONS), min_size=1, max_size=3)
+SIZES = st.sampled_from([0, 1, 5000, 300_000])
+
+
+class Spool(RuleBasedStateMachine):
+    """The model: for each message its content, and who is queued and who held."""
+
+    works = Bundle("works")
+
+    def __init__(self):
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.store = open_store(self.folder / "1.db")
+        self.claims = Claims(limit=3)
+        self.queued, self.held, self.contents, self.fresh = {}, {}, {}, set()
+        self.broken_off = False
+        self.now = NOW
+        self.count = 0
+
+    def teardown(self):
+        self.store.close()
+        shutil.rmtree(self.folder)
+
+    def _parcel(self, names, size):
+        self.count += 1
+        ref, octets = f"s-1.{self.count}", b"%d" % self.count + b"x" * size
+        to = [recipient(f"u{at}@example.com", name, self.now) for at, name in enumerate(names)]
+        return new_message(*to, content=octets, of=facts(ref))
+
+    def _came(self, number, new_message):
+        (self.contents[number],) = new_message.pieces
+        to = {(str(one.facts.address), one.destination) for one in new_message.recipients}
+        self.queued[number], self.held[number] = to, set()
+
+    @rule(names=NAMES, size=SIZES, abort=st.booleans())
+    def put(self, names, size, abort):
+        made = self._parcel(names, size)
+        self.store.begin()
+        number = self.store.put(made)
+        if abort:
+            self.store.roll_back()
+            return
+        self.store.commit()
+        self._came(number, made)
+
+    @rule(target=works, names=NAMES, size=SIZES, abort=st.booleans())
+    def post(self, names, size, abort):
+        made = self._parcel(names, size)
+        self.store.begin()
+        works = self.store.post_fresh(made, self.now)
+        if abort:
+            self.store.roll_back()
+            return []
+        self.store.commit()
+        number = works[0].message
+        self._came(number, made)
+        if made.size <= MAX_CONTENT:
+            self.fresh.add(number)
+            self._absorbed_after_all()
+        assert {work.destination for work in works} == set(names)
+        for work in works:
+            assert content(self.store, work) == self.contents[number]
+            self.claims.taken.add((number, work.destination))
+        return works
+
+    @rule(abort=st.booleans())
+    def absorb(self, abort):
+        self.store.begin()
+        self.store.absorb()
+        if abort:
+            self.store.roll_back()
+            self.broken_off = self.broken_off or bool(self.fresh)
+            return
+        self.store.commit()
+        self._absorbed()
+
+    def _absorbed(self):
+        self.fresh.clear()
+        self.broken_off = False
+
+    def _absorbed_after_all(self):
+        if self.broken_off:
+            self._absorbed()
+
+    @rule(target=works)
+    def take(self):
+        with committed(self.store):
+            taken = self.store.take(self.now, 2, self.claims)
+        assert not taken.damaged
+        for work in taken.works:
+            key = work.message, work.destination
+            assert key not in self.claims.taken
+            self.claims.taken.add(key)
+            assert content(self.store, work) == self.contents[work.message]
+            found = {(str(one.facts.address), work.destination) for one in work.recipients}
+            assert found <= self.queued[work.message]
+        return taken.works
+
+    @rule(works=consumes(works), fates=st.lists(st.sampled_from("dlh"), min_size=3, max_size=3))
+    def settle(self, works, fates):
+        for work in works:
+            key = work.message, work.destination
+            if key not in self.claims.taken:
+                continue  # from before a crash
+            self.claims.taken.discard(key)
+            ends = {"d": [], "l": [], "h": []}
+            for one, fate in zip(work.recipients, fates, strict=False):
+                ends[fate].append(one)
+            with committed(self.store):
+                self.store.settle(
+                    AttemptResult(
+                        work.message,
+                        [work.destination],
+                        done=[one.id for one in ends["d"]],
+                        deferred=[Deferred(one.id, self.now + 60, "", "") for one in ends["l"]],
+                        held=[Held(one.id, "", "") for one in ends["h"]],
+                    )
+                )
+            if work.message in self.fresh:
+                self._absorbed_after_all()
+                if ends["l"] or ends["h"]:
+                    self._absorbed()
+            for fate, recipients in ends.items():
+                for one in recipients:
+                    self._settled(work.message, (str(one.facts.address), work.destination), fate)
+
+    def _settled(self, message, who, fate):
+        if who in self.queued.get(message, ()) and fate != "l":
+            self.queued[message].discard(who)
+            if fate == "h":
+                self.held[message].add(who)
+
+    @rule(name=st.sampled_from(DESTINATIONS))
+    def remove(self, name):
+        sum(admin.change(self.folder, Selection(destination=name), admin.REMOVE, FAR))
+        for model in (self.queued, self.held):
+            for message in model.keys() - self.fresh:
+                model[message] -= {one for one in model[message] if one[1] == name}
+        self.claims.taken = {
+            key for key in self.claims.taken if key[1] != name or key[0] in self.fresh
+        }
+
+    @rule()
+    def release(self):
+        sum(admin.change(self.folder, Selection(), admin.RELEASE, FAR))
+        for message, held in self.held.items():
+            self.queued[message] |= held
+            held.clear()
+
+    @rule()
+    def hold(self):
+        sum(admin.change(self.folder, Selection(), admin.HOLD, FAR))
+        for message in self.queued.keys() - self.fresh:
+            self.held[message] |= self.queued[message]
+            self.queued[message].clear()
+        self.claims.taken = {key for key in self.claims.taken if key[0] in self.fresh}
+
+    @rule(seconds=st.sampled_from([0, 59, 60, 1000]))
+    def wait(self, seconds):
+        self.now += seconds
+
+    @rule()
+    def crash(self):
+        copy = Path(tempfile.mkdtemp())
+        for path in self.folder.iterdir():
+            if not path.name.endswith("-shm"):
+                shutil.copy(path, copy)
+        self.store.close()
+        shutil.rmtree(self.folder)
+        self.folder = copy
+        self.store = open_store(copy / "1.db")
+        self.claims.taken.clear()
+        self.broken_off = False
+
+    @invariant()
+    def nothing_is_lost_and_nothing_comes_back(self):
+        found = {}
+        for entry in admin.entries(self.folder, Selection(), 1000):
+            message = int(entry.name.partition("-")[2])
+            found.setdefault((message, entry.state), set()).add(
+                (entry.recipient, entry.destination)
+            )
+        expected = {
+            (message, state): who
+            for state, model in (("queued", self.queued), ("held", self.held))
+            for message, who in model.items()
+            if who and message not in self.fresh
+        }
+        assert found == expected
+        kept = {row[0] for row in self.store.connection.execute("SELECT id FROM message")}
+        pieces = {row[0] >> 24 for row in self.store.connection.execute("SELECT id FROM content")}
+        assert kept == pieces == {message for message, _ in expected}
+
+    @invariant()
+    def whoever_is_queued_is_found_when_due(self):
+        everyone = Claims(limit=10_000)
+        with committed(self.store):
+            taken = self.store.take(self.now + 60, 10_000, everyone)
+        found = {(work.message, work.destination) for work in taken.works}
+        assert found == {
+            (message, name)
+            for message, who in self.queued.items()
+            for _, name in who
+            if message not in self.fresh
+        }
+
+
+TestSpool = Spool.TestCase
+TestSpool.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
