@@ -23,8 +23,8 @@ from gatepost.lists import addresses, entry, file
 from gatepost.model import address, reply
 from gatepost.model.reply import Reply
 from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS
-from gatepost.server import connection
-from gatepost.session import setup
+from gatepost.server import deadlines, pump
+from gatepost.session import offer
 from gatepost.wire.smtp import content
 from gatepost.wire.smtp.commands import (
     AFTER_REFUSED_BDAT,
@@ -194,7 +194,7 @@ def _following(cell: State | Reply) -> str:
 
 def extensions() -> str:
     """Return what EHLO offers by default."""
-    answer = Reply(250, "\n".join(("mx.example.com", *setup.keywords(Limits()))))
+    answer = Reply(250, "\n".join(("mx.example.com", *offer.keywords(Limits()))))
     return f"```text\n{answer}\n```\n"
 
 
@@ -211,12 +211,12 @@ FIXED: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "octets read ahead of what is being decided",
-        units.format_size(connection.MAX_UNREAD),
+        units.format_size(pump.MAX_UNREAD),
         "reading stops until then",
     ),
     (
         "wait for a client to close after a last reply",
-        units.format_duration(connection.LINGER),
+        units.format_duration(deadlines.LINGER),
         "closes",
     ),
     ("line of a list", units.format_size(entry.MAX_LINE), "not an entry"),

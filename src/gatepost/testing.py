@@ -49,6 +49,7 @@ from gatepost.server.connection import Connection
 from gatepost.server.connections import Connections
 from gatepost.server.server import Server
 from gatepost.session.assemble import find_lists, load_lists, make_setup
+from gatepost.session.recorder import Recorder
 
 # Transcripts are read more easily where commands need not wait for replies.
 DEFAULT_CONFIG = Config(
@@ -195,8 +196,10 @@ class MemoryServer:
         traps: Sequence[str] = (),
         config: Config = DEFAULT_CONFIG,
         clock: VirtualClock | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._plugins = plugins
+        self._recorder = recorder
         self._traps = traps
         self._config = config
         self._clock = clock or VirtualClock()
@@ -212,7 +215,7 @@ class MemoryServer:
         load_lists(lists)
         lists.traps.append(AddressList.from_lines(self._traps, "traps"))
         plugins = [*self._plugins, self._capture]
-        self.setup = make_setup(self._config, lists, plugins, self._clock)
+        self.setup = make_setup(self._config, lists, plugins, self._clock, recorder=self._recorder)
         await self.setup.plugins.start()
         self._worker = Connections(self.setup, self._config.smtp)
         return self

@@ -61,7 +61,7 @@ def test_a_listener_where_auth_can_never_be_offered(checked):
 
 
 def test_nobody_to_ask(checked):
-    expected = "there is nobody to ask, expected auth.users, or a plugin with on_auth"
+    expected = "no source of users, expected auth.users, or a plugin with on_auth"
     assert checked(auth="clear = true") == [f"listen[0].auth: {expected}"]
 
 

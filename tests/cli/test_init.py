@@ -10,7 +10,7 @@ from tests.net.authority import Shaken
 from gatepost.cli.starter import create, starter
 from gatepost.config.load import load
 from gatepost.net.tls import ListenerTls, key_pairs
-from gatepost.net.tls_pump import TlsPump
+from gatepost.net.tls_codec import TlsCodec
 
 FILES = [
     ".gitignore",
@@ -124,7 +124,7 @@ def test_with_tls_it_is_ready_to_serve_with_a_certificate(run, tmp_path):
     listener = ListenerTls("starttls", [pair])
     context = ssl.create_default_context(cafile=folder / "tls/cert.pem")
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    shaken = Shaken(TlsPump(listener.context()), context, "localhost")
+    shaken = Shaken(TlsCodec(listener.context()), context, "localhost")
     shaken.shake()
     assert shaken.shown == ["localhost"]
     assert run("check", "-c", folder / "gatepost.toml").exit_code == 0

@@ -109,7 +109,7 @@ def test_a_message_under_way_completes_before_the_server_ends(own_server, chunke
     with Raw(own_server.port) as client, Raw(own_server.port) as idle:
         rest = half(client, box, chunked)
         own_server.terminate()
-        assert idle.rest() == ["421 4.3.2 Server is shutting down, try again later"]
+        assert idle.rest() == ["421 4.3.2 Server shutting down, try again later"]
         eventually(lambda: refuses_connections(own_server.port))
         assert not own_server.has_ended()
         client.send(rest)

@@ -11,7 +11,7 @@ from tests.net.authority import Shaken, client_context, issued, write
 
 from gatepost.config.schema import Certificate, Config, Listen, Tls
 from gatepost.net.tls import MODES, KeyPair, ListenerTls, TlsError, key_pairs
-from gatepost.net.tls_pump import TlsFailedError, TlsPump
+from gatepost.net.tls_codec import TlsCodec, TlsFailedError
 
 NAME = "mx.example.com"
 
@@ -23,7 +23,7 @@ def pair_of(folder, stem, *names, dns=None):
 
 
 def shown(listener, name, context=None):
-    shaken = Shaken(TlsPump(listener.context()), context or lenient(), name)
+    shaken = Shaken(TlsCodec(listener.context()), context or lenient(), name)
     shaken.shake()
     return shaken.shown[0]
 

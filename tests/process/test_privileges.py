@@ -126,7 +126,7 @@ def test_a_key_that_only_root_can_read(open_folder, closed_folder, as_nobody):
         assert shown(port) == "one.example.com"
         kept = [
             one["path"]
-            for one in server.await_events("certificate not read again, only root may", 2)
+            for one in server.await_events("certificate reload failed again, only root may", 2)
         ]
         assert kept == [f"{closed_folder}/cert.pem", f"{closed_folder}/cert.key"]
         assert server.stop() == 0
@@ -149,7 +149,7 @@ def test_a_key_of_the_users_own_is_read_again(open_folder, as_nobody):
         authority.write(open_folder, "two.example.com")
         server.reload()
         assert shown(port) == "two.example.com"
-        assert server.events("certificate not read again, only root may") == []
+        assert server.events("certificate reload failed again, only root may") == []
 
 
 @root

@@ -41,7 +41,7 @@ class Recorded(Connections):
 
     def sweep_later(self, seconds):
         """Look over the connections as if so many seconds had gone by."""
-        for connection in tuple(self.connections):
+        for connection in tuple(self.members):
             connection.sweep(self.now + seconds)
 
 

@@ -208,7 +208,7 @@ def test_a_client_that_leaves_while_its_password_is_checked(tmp_path):
         await say(client, HELO)
         client.send(PLAIN)
         await client.close()
-        await house.until(lambda: not house.worker.connections)
+        await house.until(lambda: not house.worker.members)
         again = await house.connect()
         await again.reply()
         await say(again, HELO)
@@ -226,7 +226,7 @@ def test_commands_sent_while_a_password_is_checked_wait(tmp_path):
         await client.reply()
         await say(client, HELO)
         client.send(PLAIN)
-        await house.until(lambda: any(one._task for one in house.worker.connections))
+        await house.until(lambda: any(one._pump.waiting for one in house.worker.members))
         client.send(b"NOOP\r\n")
         assert await client.codes(2) == ["235", "250"]
         await client.close()

@@ -12,7 +12,7 @@ from gatepost.config.schema import Config, Limits, Recipients, Route, Smtp
 from gatepost.testing import MemoryServer
 
 TOO_EARLY = "554 5.5.0 Commands were sent before their time"
-SPOKE_FIRST = "554 5.5.1 Wait for the greeting before you speak"
+SPOKE_FIRST = "554 5.5.1 SMTP protocol violation: data sent before the greeting"
 
 
 def visit(scenario, smtp=None, **limits):
@@ -75,10 +75,10 @@ def test_who_speaks_before_the_greeting_is_not_greeted(spoken):
 def test_who_is_gone_before_the_greeting(tmp_path, loop):
     async def scenario(house):
         client = house.connect_plainly()
-        await house.until(lambda: house.worker.connections)
+        await house.until(lambda: house.worker.members)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
-        await house.until(lambda: not house.worker.connections)
+        await house.until(lambda: not house.worker.members)
 
     made = replace(config(tmp_path), smtp=Smtp(greeting_delay=60.0))
     run(scenario, made, loop=loop)
@@ -110,10 +110,10 @@ def test_who_leaves_while_an_answer_is_held_back(tmp_path, loop):
     async def scenario(house):
         client = house.connect_plainly()
         client.sendall(b"BAD\r\n")
-        await house.until(lambda: any(one._task for one in house.worker.connections))
+        await house.until(lambda: any(one._pump.waiting for one in house.worker.members))
         client.close()
-        for one in house.worker.connections:
+        for one in house.worker.members:
             one.abort()
-        await house.until(lambda: not house.worker.connections)
+        await house.until(lambda: not house.worker.members)
 
     run(scenario, config(tmp_path, limits={"soft_errors": 0, "error_delay": 60.0}), loop=loop)

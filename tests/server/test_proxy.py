@@ -235,12 +235,12 @@ def test_a_malformed_header_ends_the_connection_without_a_word(tmp_path, loop, d
         client = await house.connect()
         client.send(data)
         assert await last_words(client) == ""
-        await house.until(lambda: not house.worker.expected)
+        await house.until(lambda: not house.worker.pending)
         await client.close()
 
     with capture_logs() as logs:
         run(scenario, behind(tmp_path), [doorman], loop=loop)
-    (logged,) = [one for one in logs if one["event"] == "no PROXY header"]
+    (logged,) = [one for one in logs if one["event"] == "PROXY header refused"]
     assert (logged["log_level"], logged["problem"]) == ("warning", problem)
     assert logged["peer"].startswith("127.0.0.1:")
     assert doorman.sessions == []
@@ -250,18 +250,19 @@ def test_a_late_header_ends_the_connection(tmp_path):
     async def scenario(house):
         client = await house.connect()
         client.send(b"PROXY TCP4 ")
-        await house.until(lambda: house.worker.expected)
-        (handshake,) = house.worker.expected
+        await house.until(lambda: house.worker.pending)
+        (handshake,) = house.worker.pending
         handshake.sweep(handshake._came + 5.0)
-        assert house.worker.expected == {handshake}
+        assert house.worker.pending == {handshake}
         handshake.sweep(handshake._came + 5.1)
-        assert not house.worker.expected
+        assert not house.worker.pending
         assert await last_words(client) == ""
         await client.close()
 
     with capture_logs() as logs:
         run(scenario, behind(tmp_path))
-    assert [one["event"] for one in logs if one["log_level"] == "warning"] == ["no PROXY header"]
+    warnings = [one["event"] for one in logs if one["log_level"] == "warning"]
+    assert warnings == ["PROXY header refused"]
 
 
 @pytest.mark.parametrize("data", [b"", b"PROXY TC", V1, v2(b"", LOCAL)])
@@ -272,9 +273,9 @@ def test_a_health_check_is_nothing_to_speak_of(tmp_path, loop, data, reset):
         sock.sendall(data)
         if reset:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        await house.until(lambda: house.worker.expected or house.worker.connections)
+        await house.until(lambda: house.worker.pending or house.worker.members)
         sock.close()
-        await house.until(lambda: not (house.worker.expected or house.worker.connections))
+        await house.until(lambda: not (house.worker.pending or house.worker.members))
 
     with capture_logs() as logs:
         run(scenario, behind(tmp_path), loop=loop)
@@ -310,7 +311,7 @@ def test_limits_count_real_clients(tmp_path):
         second = await greeted("203.0.113.7")
         assert [reply for _, reply in (first, second, *others)] == [GREETING, TOO_MANY, GREETING]
         await first[0].close()
-        await house.until(lambda: len(house.worker.connections) == 1)
+        await house.until(lambda: len(house.worker.members) == 1)
         again = await greeted("203.0.113.7")
         assert again[1] == GREETING
         for client, _ in (second, again, *others):
@@ -322,7 +323,7 @@ def test_limits_count_real_clients(tmp_path):
 def test_those_that_wait_count_as_connections(tmp_path):
     async def scenario(house):
         waiting = house.connect_plainly()
-        await house.until(lambda: house.worker.expected)
+        await house.until(lambda: house.worker.pending)
         client = await house.connect()
         assert await client.rest() == f"{TOO_MANY}\r\n"
         client.send(V1)
@@ -363,9 +364,9 @@ def test_a_trusted_and_an_untrusted_client_at_one_listener(tmp_path):
 def test_a_stop_does_not_wait_for_headers(tmp_path, loop):
     async def scenario(house):
         sock = house.connect_plainly()
-        await house.until(lambda: house.worker.expected)
+        await house.until(lambda: house.worker.pending)
         await house.server.stop()
-        await house.until(lambda: not house.worker.expected)
+        await house.until(lambda: not house.worker.pending)
         sock.close()
 
     run(scenario, behind(tmp_path), loop=loop)

@@ -49,7 +49,7 @@ def test_who_still_has_to_send_a_proxy_header_is_not_cut(tmp_path, loop, monkeyp
 
     async def scenario(house):
         client = await house.connect()
-        await house.until(lambda: house.worker.expected)
+        await house.until(lambda: house.worker.pending)
         retired = asyncio.create_task(house.server.retire())
         await asyncio.sleep(0)
         while not await refused(house):

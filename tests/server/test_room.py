@@ -15,7 +15,7 @@ MAIL = HELO + b"MAIL FROM:<>\r\n"
 def test_mail_is_deferred_while_there_is_no_room(tmp_path, limits):
     async def scenario(house):
         def coming():
-            return [one.message.size for one in house.worker.connections if one.message]
+            return [one.message.size for one in house.worker.members if one.message]
 
         sender, other = await house.connect(), await house.connect()
         sender.send(ENVELOPE + b"DATA\r\n")
@@ -43,7 +43,7 @@ def test_connections_without_a_message_take_no_room(tmp_path):
         client.send(ENVELOPE)
         await client.codes(4)
         house.worker._measure()
-        assert not house.worker.setup.full
+        assert not house.worker.setup.storage_full
         await client.close()
 
     run(scenario, config(tmp_path))

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from tests.server.loopback import Client, config, run
 
 from gatepost.config.schema import Config, Limits, Recipients, Route
-from gatepost.server.connection import LINGER
-from gatepost.server.pace import Pace
+from gatepost.server.deadlines import LINGER, Pace
 from gatepost.testing import MemoryServer
 
 DEFAULTS = Limits()
-TIMED_OUT = "421 4.4.2 Timed out waiting for the client"
+TIMED_OUT = "421 4.4.2 Timeout exceeded"
 CONTENT = (b"EHLO a", b"MAIL FROM:<a@client.example>", b"RCPT TO:<u@example.com>", b"DATA")
 
 
@@ -24,7 +23,7 @@ class Watched:
     def __init__(self, server):
         self.client = server.connect()
         self.worker = server._worker
-        (self.connection,) = self.worker.connections
+        (self.connection,) = self.worker.members
 
     def later(self, seconds):
         for _ in range(int(seconds)):
@@ -130,7 +129,8 @@ def test_no_session_lasts_for_ever():
             assert (await watched.client.reply()).startswith("250")
             watched.later(100)
         watched.later(1)
-        assert await watched.client.reply() == "421 4.7.0 Session lasts too long, connect again"
+        expected = "421 4.7.0 Session time limit exceeded, connect again"
+        assert await watched.client.reply() == expected
 
     watch(scenario, session_timeout=600.0)
 
@@ -143,16 +143,16 @@ def test_a_client_that_does_not_read_its_replies(tmp_path, loop):
         sock.connect((host, int(port)))
         client = Client(*await asyncio.open_connection(sock=sock, limit=1))
         client.send(b"HELP\r\n" * 100_000)
-        await house.until(lambda: house.worker.connections)
-        (connection,) = house.worker.connections
-        await house.until(lambda: not (connection._may_write or connection._turn))
+        await house.until(lambda: house.worker.members)
+        (connection,) = house.worker.members
+        await house.until(lambda: not (connection._pump.writable or connection._pump.busy))
         house.worker.sweep_later(299.0)
         client.send(b"HELP\r\n")
         assert not connection._lingering
         house.worker.sweep_later(302.0)
         assert connection._lingering
         house.worker.sweep_later(LINGER + 2.0)
-        await house.until(lambda: not house.worker.connections)
+        await house.until(lambda: not house.worker.members)
         await client.close()
 
     run(scenario, config(tmp_path, limits={"junk_commands": 100_000}), loop=loop)

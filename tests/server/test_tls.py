@@ -189,7 +189,7 @@ def test_garbage_instead_of_a_handshake_is_answered_with_silence(tmp_path, loop,
         client.send(garbage)
         assert await client.reader.read() == b""
         await client.close()
-        await house.until(lambda: not house.worker.connections)
+        await house.until(lambda: not house.worker.members)
 
     run(scenario, tls_config(tmp_path, mode), loop=loop)
 
@@ -217,12 +217,12 @@ def test_a_handshake_has_a_deadline_of_its_own(tmp_path, loop, mode):
             client.send(HELO + b"STARTTLS\r\n")
             await client.replies(3)
         client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")  # the beginning of a ClientHello
-        await house.until(lambda: house.worker.connections)
-        await house.until(lambda: all(one._handshaking for one in house.worker.connections))
+        await house.until(lambda: house.worker.members)
+        await house.until(lambda: all(one._handshaking for one in house.worker.members))
         house.worker.sweep_later(Limits().handshake_timeout - 1)
-        assert len(house.worker.connections) == 1
+        assert len(house.worker.members) == 1
         house.worker.sweep_later(Limits().handshake_timeout + 1)
-        await house.until(lambda: not house.worker.connections)
+        await house.until(lambda: not house.worker.members)
         with contextlib.suppress(ConnectionResetError):
             assert await client.reader.read() == b""
         await client.close()
@@ -237,8 +237,8 @@ def test_a_stop_in_the_middle_of_a_handshake(tmp_path, loop, mode):
         if mode == "starttls":
             client.send(HELO + b"STARTTLS\r\n")
             await client.replies(3)
-        await house.until(lambda: house.worker.connections)
-        await house.until(lambda: all(one._handshaking for one in house.worker.connections))
+        await house.until(lambda: house.worker.members)
+        await house.until(lambda: all(one._handshaking for one in house.worker.members))
         await house.server.stop()
         with contextlib.suppress(ConnectionResetError):
             assert await client.reader.read() == b""
@@ -254,7 +254,7 @@ def test_an_idle_client_is_told_under_tls(tmp_path, loop, mode):
         client.send(b"NOOP\r\n")
         assert await client.codes(1) == ["250"]
         house.worker.sweep_later(Limits().command_timeout + 1)
-        assert await client.reply() == "421 4.4.2 Timed out waiting for the client"
+        assert await client.reply() == "421 4.4.2 Timeout exceeded"
         assert await client.rest() == ""
         await client.close()
 
@@ -286,7 +286,7 @@ def test_close_notify_in_the_middle_of_a_message(tmp_path, mode):
             with contextlib.suppress(ConnectionResetError):
                 assert await asyncio.to_thread(plain.recv, 1000) == b""
             plain.close()
-        await house.until(lambda: not house.worker.connections)
+        await house.until(lambda: not house.worker.members)
         assert list((tmp_path / "mail").glob("*")) == []
 
     run(scenario, tls_config(tmp_path, mode, to="maildir:mail/{local}"))
@@ -330,7 +330,7 @@ def test_a_client_that_vanishes(tmp_path, loop, mode):
     async def scenario(house):
         client = await encrypted(house, mode)
         client.writer.transport.abort()
-        await house.until(lambda: not house.worker.connections)
+        await house.until(lambda: not house.worker.members)
 
     run(scenario, tls_config(tmp_path, mode), loop=loop)
 
@@ -452,9 +452,9 @@ def test_a_renewed_certificate_is_shown_and_no_session_is_cut(tmp_path, loop, mo
             assert await client.codes(1) == ["250"]
             await client.close()
         path = str(tmp_path / "cert.pem")
-        assert logs == [{"event": "certificate read", "log_level": "info", "path": path}]
+        assert logs == [{"event": "certificate reloaded", "log_level": "info", "path": path}]
         assert [(one["event"], one["log_level"], one["path"]) for one in more] == [
-            ("certificate not read", "error", path)
+            ("certificate reload failed", "error", path)
         ]
         assert "expected a certificate and a key in PEM form" in more[0]["problem"]
 

@@ -142,7 +142,7 @@ async def played(house, row, transport, cut):
     await client.send(*CUTS[cut](row.said + (b"" if row.closes else b"QUIT\r\n")))
     replies = await client.rest()
     await client.close()
-    await house.until(lambda: not house.worker.connections)
+    await house.until(lambda: not house.worker.members)
     return replies
 
 
@@ -206,7 +206,7 @@ def test_a_client_that_sends_no_more_gets_its_answers_and_delivers_nothing_half(
             got = await client.rest()
             assert [reply[:3] for reply in got] == list(replies), name
             await client.close()
-            await house.until(lambda: not house.worker.connections)
+            await house.until(lambda: not house.worker.members)
 
     with capture_logs() as logs:
         run(scenario, served(tmp_path, transport), [keeper], loop=loop)
@@ -223,7 +223,7 @@ def test_a_client_that_sends_no_more_instead_of_a_handshake(tmp_path, transport,
             client.writer.write_eof()
             assert await client.rest() == []
             await client.close()
-            await house.until(lambda: not house.worker.connections)
+            await house.until(lambda: not house.worker.members)
 
     with capture_logs() as logs:
         run(scenario, served(tmp_path, transport), loop=loop)
@@ -255,7 +255,7 @@ def test_nothing_in_the_clear_goes_on_where_tls_ended(tmp_path, transport, state
         await client.end_tls(IN_THE_CLEAR[state] if together else b"")
         with contextlib.suppress(ConnectionError):
             await client.send_raw(IN_THE_CLEAR[state])
-        await house.until(lambda: not house.worker.connections)
+        await house.until(lambda: not house.worker.members)
         assert got == list(replies)
         assert b"250" not in await client.rest_raw()
         await client.close()

@@ -39,7 +39,7 @@ def talk(folder_config, plugins, *exchanges, host="127.0.0.1"):
             client.send(line.encode() + b"\r\n")
             assert await client.reply() == expected, line
         await client.close()
-        await house.until(lambda: not house.worker.connections)
+        await house.until(lambda: not house.worker.members)
 
     run(scenario, folder_config, plugins)
 
@@ -70,7 +70,7 @@ def test_the_client_is_whom_the_host_in_front_names(tmp_path, loop):
         client.send(MESSAGE + b"QUIT\r\n")
         assert await client.codes(2) == ["250", "221"]
         await client.close()
-        await house.until(lambda: not house.worker.connections)
+        await house.until(lambda: not house.worker.members)
 
     run(scenario, trusting(tmp_path), [doorman, capture], loop=loop)
     before, after = doorman.sessions
@@ -210,7 +210,7 @@ def test_limits_count_whom_it_names(tmp_path):
         assert third[1] == GREETING
         assert await second[0].rest() == ""
         await first[0].close()
-        await house.until(lambda: len(house.worker.connections) == 1)
+        await house.until(lambda: len(house.worker.members) == 1)
         again = await named(NAMED)
         assert again[1] == GREETING
         for client in (third[0], again[0]):
@@ -247,7 +247,7 @@ def test_a_stop_refuses_whom_it_names(tmp_path):
         client.send(b"NOOP\r\n" + NAMED)
         assert await client.replies(2) == [
             "250 2.0.0 Ok",
-            "421 4.3.2 Server is shutting down, try again later",
+            "421 4.3.2 Server shutting down, try again later",
         ]
         await client.close()
 

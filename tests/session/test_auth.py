@@ -20,8 +20,8 @@ from gatepost.wire.sasl.verifier import decode_base64
 
 WRONG = "535 5.7.8 Authentication credentials invalid [*]"
 WELCOME = "235 2.7.0 Authentication succeeded"
-ENOUGH = "421 4.7.0 Too many failed attempts to authenticate"
-LATER = "454 4.7.0 Too many failed attempts to authenticate, try again later [*]"
+ENOUGH = "421 4.7.0 Too many authentication failures"
+LATER = "454 4.7.0 Too many authentication failures, try again later [*]"
 OPEN = "S: 220\nC: EHLO x\nS: 250\n"
 NOT_OFFERED = "504 5.5.4 Authentication mechanism not offered"
 MALFORMED = "501 5.5.2 Syntax error in the authentication exchange"
@@ -265,7 +265,7 @@ def test_a_listener_without_auth_does_not_know_it(tmp_path):
 
 
 def test_with_nobody_to_ask_the_server_does_not_start():
-    with pytest.raises(SetupError, match=r"^listen\[0\].auth: there is nobody to ask, expected"):
+    with pytest.raises(SetupError, match=r"^listen\[0\].auth: no source of users, expected"):
         offered(made())
 
 
@@ -352,7 +352,7 @@ def test_more_than_can_be_checked(tmp_path, monkeypatch):
         talk = Talk(server)
         await talk.hello()
         reply = await talk.say(f"AUTH PLAIN {b64(plain())}")
-        assert reply.startswith("454 4.7.0 Too many passwords are being checked, try again [")
+        assert reply.startswith("454 4.7.0 Server busy, try again later [")
         places.release()
         assert await talk.say(f"AUTH PLAIN {b64(plain())}") == WELCOME
 

@@ -58,7 +58,7 @@ def test_commands_that_concern_no_mail():
         C: NOOP
         S: 250 2.0.0 Ok
         C: VRFY one
-        S: 252 2.5.0 Cannot verify, send some mail and see
+        S: 252 2.5.0 Cannot VRFY user, but will accept message and attempt delivery
         C: EXPN list
         S: 502 5.5.1 Command not implemented
         C: HELP

@@ -13,7 +13,7 @@ LOCAL, STRANGER = ("127.0.0.1", 40000), ("192.0.2.1", 40000)
 AUTH = f"AUTH PLAIN {b64(plain('alice', 'secret'))}"
 SENDER, RECIPIENT = "MAIL FROM:<alice@example.net>", "RCPT TO:<bob@example.com>"
 NOT_OFFERED = "555 5.5.4 DSN is not offered ["
-NOT_YOU = "555 5.5.4 NOTIFY=SUCCESS is not for everybody: authenticate first ["
+NOT_YOU = "555 5.5.4 NOTIFY=SUCCESS requires authentication ["
 HELLO = {"smtp": "EHLO", "lmtp": "LHLO"}
 
 
@@ -38,7 +38,7 @@ def talking(scenario, config, peer, protocol="smtp", spool=None):
 
     async def main():
         async with MemoryServer(config=config, traps=TRAPS) as server:
-            server.setup.spool = spool
+            server.setup.queue = spool
             talk = Talk(server, peer=peer, protocol=protocol)
             return await scenario(talk, (await talk.hello(HELLO[protocol])).split("\n"))
 

@@ -11,7 +11,7 @@ from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError, Route
 from gatepost.model.reply import Reply
 from gatepost.session.assemble import find_lists, make_setup
-from gatepost.session.handover import HAND_OVER
+from gatepost.session.dialect import DIALECTS
 
 AWAY = DeliveryError("Nobody there", detail="10.0.0.1: refused")
 BUSY = DeliveryError("Busy", reply=Reply(450, "Mailbox busy", "4.2.0"))
@@ -66,14 +66,14 @@ def hand_over(routes, names, spool=None, protocol="smtp", **notify):
             for domain, target, more in routes
         ]
         setup.router = Router(ways, hostname="mx.example.com")
-        setup.spool = spool
+        setup.queue = spool
         people = [recipient(f"{name}.example") for name in names]
         for one in people:
             one.params.update({"NOTIFY": notify[one.user]} if one.user in notify else {})
         made = delivery(*people)
         made.transaction.recipients[:] = people
         made.transaction.message = made.message
-        return await HAND_OVER[protocol](setup, made.transaction)
+        return await DIALECTS[protocol].hand_over(setup, made.transaction)
 
     with capture_logs():
         return asyncio.run(main())

@@ -12,6 +12,7 @@ from gatepost.model.decision import accept, deny
 from gatepost.model.message import Message
 from gatepost.model.session import Endpoint, Recipient, Session, Transaction
 from gatepost.session.collector import HeaderCollector
+from gatepost.session.dialect import SMTP
 from gatepost.session.trace import received
 from gatepost.testing import Capture, MemoryServer, VirtualClock, play
 
@@ -302,7 +303,7 @@ class Broken(Message):
 
 
 def test_a_full_disk_is_told_and_nothing_delivered(monkeypatch):
-    monkeypatch.setattr("gatepost.session.engine.Message", Failing)
+    monkeypatch.setattr("gatepost.session.conversation.Message", Failing)
     seen = []
     played = send(
         [plugin(on_headers=seen.append, on_message=seen.append)],
@@ -312,7 +313,7 @@ def test_a_full_disk_is_told_and_nothing_delivered(monkeypatch):
 
 
 def test_a_full_disk_is_told_before_anybody_reads_the_message(monkeypatch):
-    monkeypatch.setattr("gatepost.session.engine.Message", FailingAtItsEnd)
+    monkeypatch.setattr("gatepost.session.conversation.Message", FailingAtItsEnd)
     seen = []
     said = "S: 452 4.3.1 Insufficient system storage [*]\nC: NOOP\nS: 250\n"
     played = send([plugin(on_message=seen.append)], said)
@@ -320,18 +321,18 @@ def test_a_full_disk_is_told_before_anybody_reads_the_message(monkeypatch):
 
 
 def test_what_goes_wrong_inside_while_content_comes_is_told_at_its_end(monkeypatch):
-    monkeypatch.setattr("gatepost.session.engine.Message", Broken)
+    monkeypatch.setattr("gatepost.session.conversation.Message", Broken)
     played = send((), "S: 421 4.3.0 Internal error, try again later\n")
     assert played.messages == []
 
 
 def test_what_goes_wrong_inside_closes_the_session(monkeypatch):
-    monkeypatch.setattr("gatepost.session.steps.rules.mail_rule", lambda *_: 1 / 0)
+    monkeypatch.setattr("gatepost.session.envelope.Transaction", lambda *_: 1 / 0)
     play(OPEN + "C: MAIL FROM:<>\nC: NOOP\nS: 421 4.3.0 Internal error, try again later\n")
 
 
 def test_what_goes_wrong_inside_after_a_wait_closes_the_session(monkeypatch):
-    monkeypatch.setattr("gatepost.session.steps.rules.mail_rule", lambda *_: 1 / 0)
+    monkeypatch.setattr("gatepost.session.envelope.Transaction", lambda *_: 1 / 0)
 
     async def wait(*_):
         await asyncio.sleep(0)
@@ -495,7 +496,7 @@ def utc(monkeypatch):
 
 @pytest.mark.usefixtures("utc")
 def test_the_received_field():
-    assert received(transaction(), "mx.example.net") == (
+    assert received(transaction(), "mx.example.net", SMTP.with_names) == (
         b"Received: from client.example ([192.0.2.1])\r\n"
         b"\tby mx.example.net (Gatepost) with ESMTP id abc-1.1\r\n"
         b"\tfor <one@example.com>;\r\n"
@@ -505,7 +506,7 @@ def test_the_received_field():
 
 @pytest.mark.usefixtures("utc")
 def test_the_received_field_does_not_name_several_recipients():
-    assert received(transaction(recipients=("one@x", "two@x")), "mx") == (
+    assert received(transaction(recipients=("one@x", "two@x")), "mx", SMTP.with_names) == (
         b"Received: from client.example ([192.0.2.1])\r\n"
         b"\tby mx (Gatepost) with ESMTP id abc-1.1;\r\n"
         b"\tMon, 01 Jan 2024 00:00:00 +0000\r\n"
@@ -525,7 +526,7 @@ def test_the_received_field_does_not_name_several_recipients():
     ],
 )
 def test_what_a_client_says_cannot_break_the_received_field(change, line):
-    field = received(transaction(**change), "mx")
+    field = received(transaction(**change), "mx", SMTP.with_names)
     assert line in field
     assert field.count(b"\r\n") == 4
     assert all(part[:1] in (b"R", b"\t", b"") for part in field.split(b"\r\n"))

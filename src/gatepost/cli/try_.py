@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from gatepost.checks.scratch import progress, scratch
-from gatepost.checks.trial import Envelope, Step, Trial, hold, short_message
+from gatepost.checks.trial import Envelope, Step, Trial, run, short_message
 from gatepost.cli.output import Failure, WrongUsage, say, say_json, say_table
 from gatepost.cli.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
@@ -67,7 +67,7 @@ def _hold(config: Config, envelope: Envelope, content: bytes) -> Trial:
     paths = [config.path(name) for name in config.traps.lists]
     try:
         with scratch(config) as usable, progress(paths):
-            return asyncio.run(hold(usable, envelope, content))
+            return asyncio.run(run(usable, envelope, content))
     except (SetupError, PluginError) as error:
         raise Failure(str(error)) from error
     except OSError as error:

@@ -1,35 +1,38 @@
-"""TLS between a socket's transport and a connection that knows nothing of it.
+"""TLS between a socket's transport and a connection.
 
-To the socket it is the protocol, to the connection the transport, in the place of the socket's own
-from the handshake on: connections in the clear never meet it. What asyncio and uvloop offer for
-this (`start_tls`) can lose data, so the pumping is done here.
+To the socket it is the protocol; to the connection it is the transport, from the start of the
+handshake. Connections in the clear do not use it. `start_tls` of asyncio and uvloop can lose data,
+so bytes are passed on here.
 
-Security: a handshake that fails ends in a close, with at most a TLS alert; nothing is ever said in
-the clear. How long it may take is the connection's to watch.
+Theory of operation: what one read from the socket holds may be much work. It is decrypted in turns
+(`gatepost.net.turns`), and the socket is not read while a turn is due or the connection is paused.
+
+Security: a failed handshake ends in a close, with at most a TLS alert; nothing is sent in the
+clear. The connection limits the time it may take.
 """
 
 import asyncio
 from typing import Any, Protocol
 
-import structlog
-
 from gatepost.model.session import TlsFacts
-from gatepost.net.tls_pump import TlsFailedError, TlsPump
-
-_log = structlog.get_logger("gatepost.server")
+from gatepost.net.tls_codec import TlsCodec, TlsFailedError
+from gatepost.net.turns import Turns
 
 
 class Inner(Protocol):
-    """A protocol that is told when TLS is in force."""
+    """A protocol that is notified when TLS is in force."""
 
     def secured(self, facts: TlsFacts) -> None:
-        """Begin: the handshake is done."""
+        """Start: the handshake is done."""
+
+    def tls_failed(self, problem: str) -> None:
+        """Note a failed handshake or record; the connection is being closed."""
 
     def data_received(self, data: bytes) -> None:
         """Take decrypted bytes."""
 
     def eof_received(self) -> bool:
-        """Take note that no more will come; return whether there is still something to send."""
+        """Note that no more will come; return whether there is still something to send."""
 
     def pause_writing(self) -> None:
         """Stop writing."""
@@ -44,61 +47,104 @@ class Inner(Protocol):
 class TlsTransport(asyncio.Transport, asyncio.Protocol):
     """One connection's TLS. Takes `transport` over from `inner` at once.
 
-    A client calls `begin` then. `failure` says why the handshake failed, "" as long as it has not.
+    A client calls `begin` then. `failure` is why TLS failed, "" unless it has.
     """
 
-    def __init__(self, pump: TlsPump, transport: asyncio.Transport, inner: Inner) -> None:
+    def __init__(
+        self,
+        codec: TlsCodec,
+        transport: asyncio.Transport,
+        inner: Inner,
+        turns: Turns | None = None,
+    ) -> None:
         super().__init__()
-        self._pump = pump
+        self._codec = codec
         self._transport = transport
         self._inner = inner
+        self._turns = turns or Turns(asyncio.get_running_loop())
+        self._queued = False
+        self._paused = False
+        self._eof = False
         self._shut = False
         self.failure = ""
         transport.set_protocol(self)
 
     def begin(self) -> None:
-        """Begin the handshake, as a client does."""
-        self._pump.receive(b"")
+        """Start the handshake, as a client does."""
+        self._codec.receive(b"")
         self._flush()
 
     @property
     def handshaking(self) -> bool:
         """Whether nothing can be sent yet."""
-        return self._pump.handshaking
+        return self._codec.handshaking
 
-    # What the socket's transport calls
+    # Called by the socket's transport
 
     def data_received(self, data: bytes) -> None:
         """Decrypt what came from the other side."""
-        if self._shut:
-            return
-        pump = self._pump
-        handshaking = pump.handshaking
+        if not self._shut:
+            self._decrypt(data)
+
+    def turn(self) -> int:
+        """Decrypt more of what has come; return the cost in octets."""
+        self._queued = False
+        if self._shut or self._paused:
+            return 0
+        self._transport.resume_reading()
+        self._decrypt(b"")
+        return self._codec.cost
+
+    def _decrypt(self, data: bytes) -> None:
+        codec, inner = self._codec, self._inner
+        handshaking = codec.handshaking
         try:
-            plain = pump.receive(data)
+            plain = codec.receive(data)
         except TlsFailedError as error:
             self._fail(error)
             return
-        if handshaking and not pump.handshaking:
-            self._inner.secured(pump.facts())
+        if handshaking and not codec.handshaking:
+            inner.secured(codec.facts())
         if plain:
-            self._inner.data_received(plain)
+            inner.data_received(plain)
         self._flush()
-        if pump.ended and not self._inner.eof_received():
+        if codec.more:
+            self._queue()
+        elif codec.ended:
+            self._end()
+        elif self._eof:
+            self._pass_eof()
+
+    def _queue(self) -> None:
+        if not (self._queued or self._shut):
+            self._queued = True
+            self._transport.pause_reading()
+            self._turns.add(self)
+
+    def _end(self) -> None:
+        if not self._inner.eof_received():
             self.close()
 
+    def _pass_eof(self) -> None:
+        if not self._inner.eof_received():
+            self._transport.close()
+
     def _fail(self, error: TlsFailedError) -> None:
-        """Say in TLS's own terms what is wrong, if the other side speaks it, and close."""
-        peer = self._transport.get_extra_info("peername")
-        _log.info("TLS failed", peer=str(peer), reason=str(error))
+        """Send an alert if the other side speaks TLS, and close."""
         self.failure = str(error)
         self._shut = True
+        self._inner.tls_failed(self.failure)
         self._flush()
         self._transport.close()
 
     def eof_received(self) -> bool:
-        """Pass on that the other side sends no more."""
-        return not (self._shut or self._pump.handshaking) and self._inner.eof_received()
+        """Pass on that the other side sends no more, after what it has sent."""
+        if self._shut or self._codec.handshaking:
+            return False
+        if self._queued or self._codec.more:
+            self._eof = True
+            return True
+        return self._inner.eof_received()
 
     def pause_writing(self) -> None:
         """Pass it on."""
@@ -110,25 +156,26 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass it on."""
+        self._shut = True
         self._inner.connection_lost(exc)
 
-    # What the connection calls
+    # Called by the connection
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Encrypt and send."""
         if not self._shut:
-            self._pump.send(data)
+            self._codec.send(data)
             self._flush()
 
     def _flush(self) -> None:
-        data = self._pump.outgoing()
+        data = self._codec.outgoing()
         if data:
             self._transport.write(data)
 
     def _shut_down(self) -> None:
         if not self._shut:
             self._shut = True
-            self._pump.close()
+            self._codec.close()
             self._flush()
 
     def can_write_eof(self) -> bool:
@@ -136,12 +183,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         return self._transport.can_write_eof()
 
     def write_eof(self) -> None:
-        """Say that nothing more is sent, and drop what comes."""
+        """Send close_notify and close the sending half."""
         self._shut_down()
         self._transport.write_eof()
 
     def close(self) -> None:
-        """Send what is to be sent, say good-bye and close."""
+        """Send what is buffered and close_notify, then close."""
         self._shut_down()
         self._transport.close()
 
@@ -155,13 +202,18 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         return self._transport.is_closing()
 
     def pause_reading(self) -> None:
-        """Leave the socket unread."""
+        """Stop reading from the socket, and decrypting."""
+        self._paused = True
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read the socket again."""
-        self._transport.resume_reading()
+        """Decrypt what has come, then read from the socket again."""
+        self._paused = False
+        if self._codec.more:
+            self._queue()
+        elif not self._queued:
+            self._transport.resume_reading()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what the socket's transport knows."""
+        """Return information about the socket."""
         return self._transport.get_extra_info(name, default)

@@ -1,22 +1,23 @@
-"""Running hooks: who is asked, in what order, and what happens when one of them breaks.
+"""Run the plugins' methods at a hook: order, deadline, failures.
 
 Theory of operation
 -------------------
-A `Chain` holds what all plugins have to say at one hook. Synchronous methods are called in place,
-one after the other. At the first one that has to wait, the rest of the stage moves into a task
-under one deadline for all of it; a plugin that is still busy then is cancelled and left behind:
-each runs in a task of its own, because one that ignores the cancellation must not hold the session.
+A `Chain` holds all plugins' methods at one hook. Synchronous methods are called in place, one after
+the other. At the first one that waits, the rest of the stage moves into a task, under one deadline
+for the stage. A plugin that misses the deadline is cancelled and abandoned. Each runs in a task of
+its own, because a plugin that ignores the cancellation must not hold the session.
 
-Security: a plugin that raises, answers with something that makes no reply, or misses the deadline
-has failed. Its `on_error` says what that means: "defer" (the default) and "deny" refuse the
-command, "skip" asks the next plugin. A failed observer refuses the command all the same, because
-what it would have seen may be the reason to refuse; the other observers still run.
+Security: a plugin fails if it raises, returns something other than None or a valid decision, or
+misses the deadline. Its `on_error` decides: "defer" (the default) and "deny" refuse the command,
+"skip" asks the next plugin. A failed observer refuses the command as well, because it might have
+found the reason to refuse; the other observers still run.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -45,15 +46,23 @@ class Answer(msgspec.Struct, frozen=True):
     by: str
 
 
+class Asked(NamedTuple):
+    """A plugin that was asked, the time it took in seconds, and its answer, if it gave one."""
+
+    plugin: str
+    seconds: float
+    answer: Answer | None
+
+
 class Outcome(msgspec.Struct, frozen=True):
-    """What `after_<hook>` is told: the reply, and the answer that led to it (None: nobody's)."""
+    """The argument of `after_<hook>`: the reply, and the answer that led to it, if any."""
 
     reply: Reply
     answer: Answer | None
 
 
 class BoundHook(msgspec.Struct, frozen=True, eq=False):
-    """One method of one plugin; `answers` says whether it may return a decision."""
+    """One method of one plugin; `answers` is true if it may return a decision."""
 
     plugin: str
     name: str
@@ -61,7 +70,7 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
     on_error: str
     answers: bool
 
-    async def settle(self, result: Awaitable[Any], expiry: float) -> Answer | None:
+    async def await_result(self, result: Awaitable[Any], expiry: float) -> Answer | None:
         """Wait for the method's result, until the loop's time is `expiry`."""
         task = asyncio.ensure_future(result)
         try:
@@ -69,7 +78,7 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
         finally:
             finished = task.done()
             if not finished:
-                task.add_done_callback(_leave_behind)
+                task.add_done_callback(_abandon)
                 task.cancel()
         if not finished:
             return self.failed(TimeoutError("no answer before the deadline"))
@@ -79,13 +88,13 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
         return self.check(task.result()) if error is None else self.failed(error)
 
     def failed(self, error: BaseException) -> Answer | None:
-        """Log a failure; return what the administrator wants it to mean."""
+        """Log a failure; return the answer that the administrator chose for it."""
         _log.error("plugin failed", plugin=self.plugin, method=self.name, exc_info=error)
         decision = ON_ERROR[self.on_error]
         return None if decision is None else Answer(decision, self.plugin)
 
     def check(self, result: Any) -> Answer | None:
-        """Make an answer of what the method returned; anything it may not return is a failure."""
+        """Return the method's result as an answer; a result of a wrong type is a failure."""
         if result is None:
             return None
         if not (self.answers and type(result) is Decision):
@@ -98,16 +107,16 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
         return Answer(result, self.plugin)
 
 
-def _leave_behind(task: asyncio.Future[Any]) -> None:
-    """Take note of how a cancelled plugin ended, so that it is not reported as forgotten."""
+def _abandon(task: asyncio.Future[Any]) -> None:
+    """Retrieve the exception of a cancelled plugin, so that asyncio does not report it."""
     if not task.cancelled():
         task.exception()
 
 
 def _check_decision(decision: Decision) -> None:
-    """Raise TypeError or ValueError for a decision no reply can be made of.
+    """Raise TypeError or ValueError for a decision that cannot become a reply.
 
-    `deny()` and `defer()` make none such, but a plugin may have built the struct by itself.
+    `deny()` and `defer()` check their arguments, but a plugin may create the struct itself.
     """
     if not isinstance(decision.verdict, Verdict):
         raise TypeError(f"expected a Verdict, found {decision.verdict!r}")
@@ -124,9 +133,9 @@ Hooks = tuple[BoundHook, ...]
 def _next_answer(
     hooks: Hooks, start: int, args: tuple[Any, ...]
 ) -> tuple[int, Answer | Awaitable[Any] | None]:
-    """Call methods from `start` on until one says more than None.
+    """Call methods from `start` on until one returns more than None.
 
-    Returns its index, or how many there are, and the answer or something to `settle`.
+    Returns its index, or the number of methods, and the answer or an awaitable.
     """
     index = start
     try:
@@ -140,7 +149,7 @@ def _next_answer(
 
 
 class Chain(msgspec.Struct, frozen=True, eq=False):
-    """What all plugins have to say at one hook; `deadline` is in seconds, for each stage."""
+    """All plugins' methods at one hook; `deadline` is in seconds, for each stage."""
 
     observers: Hooks = ()
     deciders: Hooks = ()
@@ -151,33 +160,48 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
         return bool(self.observers or self.deciders or self.followers)
 
     async def observe(self, *args: Any) -> Answer | None:
-        """Tell every observer; return the answer that a failed one stands for, if any."""
-        return await self._tell(self.observers, args)
+        """Call every observer; return the answer that stands for a failed one, if any."""
+        return await self._call_all(self.observers, args)
 
-    async def decide(self, *args: Any) -> Answer | None:
-        """Ask in order until one answers."""
+    async def decide(self, *args: Any, asked: list[Asked] | None = None) -> Answer | None:
+        """Ask in order until a plugin answers; with `asked`, add each plugin and its time to it."""
+        if asked is not None:
+            return await self._decide_measured(args, asked)
         hooks, index, expiry = self.deciders, 0, 0.0
         while index < len(hooks):
             index, answer = _next_answer(hooks, index, args)
             if answer is not None and not isinstance(answer, Answer):
                 expiry = expiry or await self._start_deadline()
-                answer = await hooks[index].settle(answer, expiry)
+                answer = await hooks[index].await_result(answer, expiry)
             if answer is not None:
                 return answer
             index += 1
         return None
 
-    async def follow(self, *args: Any) -> None:
-        """Tell every plugin what came of it; failures are logged, nothing can be changed."""
-        await self._tell(self.followers, args)
+    async def _decide_measured(self, args: tuple[Any, ...], asked: list[Asked]) -> Answer | None:
+        expiry = 0.0
+        for hook in self.deciders:
+            began = time.perf_counter()
+            _, answer = _next_answer((hook,), 0, args)
+            if answer is not None and not isinstance(answer, Answer):
+                expiry = expiry or await self._start_deadline()
+                answer = await hook.await_result(answer, expiry)
+            asked.append(Asked(hook.plugin, time.perf_counter() - began, answer))
+            if answer is not None:
+                return answer
+        return None
 
-    async def _tell(self, hooks: Hooks, args: tuple[Any, ...]) -> Answer | None:
+    async def follow(self, *args: Any) -> None:
+        """Call every plugin that follows the outcome; failures are logged and change nothing."""
+        await self._call_all(self.followers, args)
+
+    async def _call_all(self, hooks: Hooks, args: tuple[Any, ...]) -> Answer | None:
         index, expiry, failure = 0, 0.0, None
         while index < len(hooks):
             index, answer = _next_answer(hooks, index, args)
             if answer is not None and not isinstance(answer, Answer):
                 expiry = expiry or await self._start_deadline()
-                answer = await hooks[index].settle(answer, expiry)
+                answer = await hooks[index].await_result(answer, expiry)
             failure = failure or answer
             index += 1
         return failure

@@ -1,6 +1,6 @@
-"""Who a connection is from, where that takes more than to look at its socket."""
+"""The client of a connection: by its socket, or named by a host in front."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gatepost.model.proxy import ProxyHeader
 from gatepost.model.session import Endpoint
@@ -8,9 +8,9 @@ from gatepost.server.networks import Networks, is_within
 
 
 class ClientIdentity(NamedTuple):
-    """`peer` is the client, `local` the address it came to, `via` the proxy between, if any.
+    """`peer` is the client, `local` the address it connected to, `via` the proxy between, if any.
 
-    XCLIENT is believed from `xclient_from`; see `may_name`.
+    XCLIENT is accepted from `xclient_from`; see `may_name`.
     """
 
     peer: Endpoint
@@ -21,9 +21,16 @@ class ClientIdentity(NamedTuple):
 
     @property
     def may_name(self) -> bool:
-        """Whether the client may say that it is another.
+        """Whether the client may name another client with XCLIENT.
 
-        A proxy that does not know the client does not lend it its own address for that.
+        A proxy whose header names no client does not lend its own address for that.
         """
         anonymous = self.proxy is not None and self.proxy.source is None and not self.proxy.local
         return not anonymous and is_within(self.peer.host, self.xclient_from)
+
+
+def endpoint(name: Any) -> Endpoint:
+    """Return a socket's name as an endpoint; IPv4 that arrived on an IPv6 socket is IPv4."""
+    if isinstance(name, tuple):
+        return Endpoint(name[0].removeprefix("::ffff:") if "." in name[0] else name[0], name[1])
+    return Endpoint(name or "local")

@@ -1,28 +1,27 @@
-"""All connections of one process: who may come in, who has been silent for too long."""
+"""All connections of one process: admission, the periodic check of deadlines, the drain."""
 
 import asyncio
 import os
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import structlog
 
 from gatepost.auth.auth_limiter import AuthLimiter
 from gatepost.config.schema import Smtp
 from gatepost.counts.memory import Slot
+from gatepost.model.message import Message
 from gatepost.model.reply import Reply
-from gatepost.server.limits import ConnectionLimiter
+from gatepost.net.turns import Turns
+from gatepost.plugin.inline import UNFINISHED, finish, first_step
+from gatepost.server.limits import ConnectionLimiter, Origin
 from gatepost.session import replies as r
 from gatepost.session.setup import Setup
 from gatepost.wire.smtp.path import LENIENT, STRICT
 from gatepost.wire.smtp.server import WireLimits
 
-if TYPE_CHECKING:
-    from gatepost.server.connection import Connection
-    from gatepost.server.proxy import ProxyHandshake
-
-# How often silent connections are looked for, in seconds.
+# How often deadlines are checked, in seconds.
 SWEEP = 1.0
 
 _SMTP = Smtp()
@@ -30,11 +29,50 @@ _SMTP = Smtp()
 _log = structlog.get_logger("gatepost.server")
 
 
-class Connections:
-    """Connections and what they share; `expected` are those that have to say first whose they are.
+class Pending(Protocol):
+    """A connection that must send a PROXY header first."""
 
-    `now` is the event loop's time, at most SWEEP seconds old: good enough for time-outs and free
-    to read. `seat` is where connections are counted, None where no other worker has to see that.
+    def sweep(self, now: float) -> None:
+        """Close if the header is late."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+
+class Member(Protocol):
+    """A connection with a session."""
+
+    host: str
+    origin: Origin | None
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it is a host in front, which brings many clients and names each."""
+
+    @property
+    def message(self) -> Message | None:
+        """The message that is being received, if there is one."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no transaction is open and no command is being handled."""
+
+    def sweep(self, now: float) -> None:
+        """Close if a deadline has passed."""
+
+    def dismiss(self, reply: Reply) -> None:
+        """Send a last reply and close."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+
+class Connections:
+    """Connections and what they share; `pending` are those that must send a PROXY header first.
+
+    `now` is the event loop's time, at most SWEEP seconds old: precise enough for time-outs, and
+    cheap to read. `slot` is where connections are counted, None if no other worker shares the
+    counts.
     """
 
     def __init__(self, setup: Setup, smtp: Smtp = _SMTP, *, slot: Slot | None = None) -> None:
@@ -49,12 +87,13 @@ class Connections:
         self.greeting_delay = smtp.greeting_delay
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time()
+        self.turns = Turns(self.loop)
         self.draining = False
-        self.connections: set[Connection] = set()
-        self.expected: set[ProxyHandshake] = set()
+        self.members: set[Member] = set()
+        self.pending: set[Pending] = set()
         slot = slot or Slot.alone()
         self._limiter = ConnectionLimiter(limits, slot)
-        self.attempts = AuthLimiter(limits, slot, self._limiter.origin, setup.clock.time)
+        self.auth_limiter = AuthLimiter(limits, slot, self._limiter.origin, setup.clock.time)
         self._refused = 0
         self._refused_last = ("", "")
         self._tasks: set[asyncio.Future[None]] = set()
@@ -64,89 +103,93 @@ class Connections:
         self._sweeper = self.loop.call_later(SWEEP, self._sweep)
 
     def next_id(self) -> str:
-        """Return a name for a session that no other session has."""
+        """Return a session id that no other session has."""
         return f"{self._prefix}-{next(self._numbers):x}"
 
-    def admit(self, connection: "Connection") -> Reply | None:
-        """Take note of a connection; return the refusal if there are too many."""
-        self.connections.add(connection)
+    def admit(self, connection: Member) -> Reply | None:
+        """Add a connection; return the refusal if there are too many."""
+        self.members.add(connection)
         origin = None if connection.trusted else self._limiter.origin(connection.host)
         connection.origin = origin
-        beyond = "" if origin is None else self._limiter.enter(origin, self.now)
+        exceeded = "" if origin is None else self._limiter.enter(origin, self.now)
         if self.draining:
             return r.SHUTTING_DOWN
-        if len(self.connections) > self.setup.limits.connections:
-            beyond = "connections"
-        if not beyond:
-            return None
+        if len(self.members) > self.setup.limits.connections:
+            exceeded = "connections"
+        return self._refuse(connection.host, exceeded) if exceeded else None
+
+    def _refuse(self, host: str, limit: str) -> Reply:
         self._refused += 1
-        self._refused_last = (connection.host, beyond)
+        self._refused_last = (host, limit)
+        self.setup.recorder.connection_refused(host, limit, r.TOO_MANY_CONNECTIONS)
         return r.TOO_MANY_CONNECTIONS
 
-    def expect(self, handshake: "ProxyHandshake") -> bool:
-        """Take note of a connection that has to say whose it is; return False if it has no place.
+    def expect(self, connection: Pending, host: str) -> Reply | None:
+        """Add a connection that must send a PROXY header; return the refusal if there are too many.
 
-        Hosts are not counted here: it comes from a proxy, which brings many.
+        Its address is not counted: it is a proxy's, which brings many clients.
         """
-        if len(self.connections) + len(self.expected) >= self.setup.limits.connections:
-            return False
-        self.expected.add(handshake)
-        return True
+        if len(self.members) + len(self.pending) >= self.setup.limits.connections:
+            return self._refuse(host, "connections")
+        self.pending.add(connection)
+        return None
 
-    def readmit(self, connection: "Connection", host: str) -> Reply | None:
-        """Take note that a connection is another host's; return the refusal if it has too many."""
+    def readmit(self, connection: Member, host: str) -> Reply | None:
+        """Count a connection as another client's; return the refusal if there are too many."""
         if self.draining:
             return r.SHUTTING_DOWN
-        self.forget(connection)
+        self.release(connection)
         connection.host = host
         return self.admit(connection)
 
-    def forget(self, connection: "Connection") -> None:
-        """Take note that a connection is gone."""
-        self.connections.discard(connection)
+    def release(self, connection: Member) -> None:
+        """Remove a connection."""
+        self.members.discard(connection)
         origin = connection.origin
         if origin is not None:
             self._limiter.leave(origin)
             connection.origin = None
-        if not self.connections:
+        if not self.members:
             self._empty.set()
 
-    def spawn(self, work: Awaitable[None]) -> None:
-        """See work to its end that no connection waits for any more."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def run_to_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine that no connection waits for; `drain` waits for it."""
+        if first_step(work) is UNFINISHED:
+            task = asyncio.ensure_future(finish(work))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def _sweep(self) -> None:
         self._sweeper = self.loop.call_later(SWEEP, self._sweep)
         self.now = self.loop.time()
-        for connection in tuple(self.connections):
+        self.turns.count += 1
+        for connection in tuple(self.members):
             connection.sweep(self.now)
-        for handshake in tuple(self.expected):
-            handshake.sweep(self.now)
+        for pending in tuple(self.pending):
+            pending.sweep(self.now)
         self._report_refused()
         self._measure()
 
     def _measure(self) -> None:
-        """See whether there is room for more content.
+        """Check whether there is room for more content.
 
-        It is added up anew each time, once a second: nothing has to be given back, and no message
-        costs more for it. Until the next time a worker can take no more than its connections send.
+        The sum is recomputed once a second, so no message pays for the accounting. Until the next
+        check a worker can take no more than its connections send.
         """
         memory = files = 0
-        for connection in self.connections:
+        for connection in self.members:
             message = connection.message
             if message is not None and message.in_file:
                 files += message.size
             elif message is not None:
                 memory += message.size
-        limits, full = self.setup.limits, self.setup.full
-        self.setup.full = memory > limits.content_memory or files > limits.content_files
-        if self.setup.full and not full:
-            _log.warning("no room for more content", memory=memory, files=files)
+        limits, full = self.setup.limits, self.setup.storage_full
+        self.setup.storage_full = memory > limits.content_memory or files > limits.content_files
+        if self.setup.storage_full and not full:
+            _log.warning("content storage full", memory=memory, files=files)
 
     def _report_refused(self) -> None:
-        """Log what was refused since the last time: one line, however many there were."""
+        """Log the connections refused since the last check: one line, however many there were."""
         if self._refused:
             last, limit = self._refused_last
             _log.warning("connections refused", count=self._refused, last=last, limit=limit)
@@ -154,20 +197,20 @@ class Connections:
 
     async def emptied(self, patience: float) -> None:
         """Wait until there is no connection, or `patience` seconds."""
-        if self.connections:
+        if self.members:
             self._empty.clear()
             await _wait(self._empty, patience)
 
     async def drain(self, patience: float) -> None:
-        """End all sessions: idle ones now, the others after their message or `patience` seconds."""
+        """End all sessions: idle ones now, others after their message or `patience` seconds."""
         self.draining = True
-        for handshake in tuple(self.expected):
-            handshake.abort()
-        for connection in tuple(self.connections):
+        for pending in tuple(self.pending):
+            pending.abort()
+        for connection in tuple(self.members):
             if connection.idle:
                 connection.dismiss(r.SHUTTING_DOWN)
         await self.emptied(patience)
-        for connection in tuple(self.connections):
+        for connection in tuple(self.members):
             connection.abort()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=patience)

@@ -1,10 +1,10 @@
-"""How many connections come from where: one address, one network, all workers of a machine.
+"""Connection limits by address and network, over all workers of a machine.
 
-A network is what one party usually has: a /24 of IPv4, a /64 of IPv6. Whoever has neither, as the
-other end of a Unix socket, is not counted, and neither are the networks of `limits.exempt`.
+A network is what one organisation usually has: a /24 of IPv4, a /64 of IPv6. Clients without an IP
+address, such as those of a Unix socket, and the networks of `limits.exempt` are not counted.
 
-Limits: memory is that of the counters, whatever comes; what is remembered of addresses (REMEMBERED)
-only saves time.
+Limits: memory is that of the counters, independent of the number of clients; the cache of addresses
+(REMEMBERED) only saves time.
 """
 
 import functools
@@ -24,14 +24,14 @@ MINUTE = 60
 
 
 class Origin(NamedTuple):
-    """Where a client's address and its network are counted."""
+    """The counters of a client's address and of its network."""
 
     address: sketch.Cell
     network: sketch.Cell
 
 
 class ConnectionLimiter:
-    """The connections of all clients; `origin` tells where one is counted, None for nowhere."""
+    """The connections of all clients; `origin` returns a client's counters, None if it has none."""
 
     def __init__(self, limits: Limits, slot: Slot) -> None:
         self._limits = limits
@@ -41,28 +41,28 @@ class ConnectionLimiter:
         self.origin: Callable[[str], Origin | None] = functools.lru_cache(REMEMBERED)(find)
 
     def enter(self, origin: Origin, now: float) -> str:
-        """Count a connection; return the name of the limit that it is beyond, "" for none."""
+        """Count a connection; return the key of the limit that it exceeds, "" for none."""
         address, network = origin
-        limits, present, handshakes = self._limits, self._present, self._arrivals
+        limits, present, arrivals = self._limits, self._present, self._arrivals
         found = ""
         if present.add(address) > limits.connections_per_ip:
             found = "connections_per_ip"
         if present.add(network) > limits.connections_per_network:
             found = found or "connections_per_network"
-        if handshakes.add(address, now) > limits.connection_rate_per_ip:
+        if arrivals.add(address, now) > limits.connection_rate_per_ip:
             found = found or "connection_rate_per_ip"
-        if handshakes.add(network, now) > limits.connection_rate_per_network:
+        if arrivals.add(network, now) > limits.connection_rate_per_network:
             found = found or "connection_rate_per_network"
         return found
 
     def leave(self, origin: Origin) -> None:
-        """Count no longer what was counted by `enter`."""
+        """Remove a connection that `enter` counted."""
         self._present.remove(origin.address)
         self._present.remove(origin.network)
 
 
 def origin(host: str, limits: Limits, seed: bytes) -> Origin | None:
-    """Return where a client is counted, by its address as text."""
+    """Return the counters of a client, by its address as text."""
     octets = packed(host)
     if octets is None or is_within(host, limits.exempt):
         return None
@@ -71,7 +71,7 @@ def origin(host: str, limits: Limits, seed: bytes) -> Origin | None:
 
 
 def packed(host: str) -> bytes | None:
-    """Return an address as its octets, None for what is none."""
+    """Return an address as its octets, None if it is not an IP address."""
     host = host.partition("%")[0]  # a link-local address may name its interface
     try:
         return socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)

@@ -1,4 +1,4 @@
-"""Which hosts are trusted: membership in the networks that the configuration names."""
+"""Membership of a host in networks of the configuration."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -7,9 +7,9 @@ Networks = Sequence[IPv4Network | IPv6Network]
 
 
 def is_within(host: str, networks: Networks) -> bool:
-    """Whether a host, by its address as text, is in one of the networks.
+    """Return whether a host, by its address as text, is in one of the networks.
 
-    What is no IP address, such as the other end of a Unix socket, is in none.
+    The other end of a Unix socket has no IP address and is in none.
     """
     if not networks:
         return False

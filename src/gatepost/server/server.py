@@ -1,9 +1,9 @@
-"""A whole server in one process: lists, plugins, listeners, and their orderly end.
+"""A complete server in one process: lists, plugins, listeners, and their orderly end.
 
     async with Server(config) as server:
         print(server.addresses)
 
-Everything that can fail does so in `start`, and then leaves nothing behind.
+`start` raises everything that can fail, and leaves nothing running then.
 """
 
 import asyncio
@@ -41,6 +41,7 @@ from gatepost.session.assemble import (
     load_lists,
     make_setup,
 )
+from gatepost.session.recorder import Recorder
 from gatepost.session.setup import Setup
 
 # Turns of the event loop that a connection needs, at most, from accept to its protocol object.
@@ -52,11 +53,12 @@ _log = structlog.get_logger("gatepost.server")
 class Server:
     """Accepts mail as `config` says; `plugins` come after those of the configuration.
 
-    `patience` is how many seconds a stop waits for messages that are on their way, None for the
-    configuration's `stop_timeout`. `sockets` has the open sockets of each listener, for who has
-    bound them already; they are closed in the end. `seat` is where connections are counted, None
-    where no other process has to see that. `contents` has the certificates and keys that somebody
-    else has read for us. `addresses` are (protocol, address) pairs once it has started.
+    `patience` is how many seconds a stop waits for messages in transit, None for the
+    configuration's `stop_timeout`. `sockets` has the open sockets of each listener if they are
+    already bound; they are closed in the end. `slot` is where connections are counted, None if no
+    other process shares the counts. `contents` has certificates and keys that were read before
+    privileges were dropped. Facts go to the log unless there is a `recorder`. `addresses` are
+    (protocol, address) pairs once the server has started.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Server:
         sockets: Sequence[Sequence[socket.socket]] | None = None,
         slot: Slot | None = None,
         contents: Contents | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._config = config
         self._plugins = plugins
@@ -77,13 +80,14 @@ class Server:
         self._sockets = sockets
         self._slot = slot
         self._contents = contents
+        self._recorder = recorder
         self._listeners: list[asyncio.AbstractServer] = []
-        self._worker: Connections | None = None
+        self._connections: Connections | None = None
         self._stack = AsyncExitStack()
         self.addresses: list[tuple[str, str]] = []
 
     async def start(self) -> None:
-        """Begin to accept connections.
+        """Start to accept connections.
 
         Raises `SetupError`, `PluginError` or `ListenFailedError` if it cannot.
         """
@@ -91,7 +95,9 @@ class Server:
             lists = find_lists(self._config)
             await asyncio.to_thread(load_lists, lists)
             folder = await asyncio.to_thread(_make_folder, self._config.data_dir / "tmp")
-            setup = make_setup(self._config, lists, self._plugins, self._clock, folder)
+            setup = make_setup(
+                self._config, lists, self._plugins, self._clock, folder, recorder=self._recorder
+            )
             await asyncio.to_thread(_report, setup)
             if setup.authority is not None:
                 stack.callback(setup.authority.close)
@@ -103,19 +109,20 @@ class Server:
             stack.push_async_callback(watcher.stop)
             await self._run_queue(setup, stack)
             tls = await self._certificates(stack)
-            worker = Connections(setup, self._config.smtp, slot=self._slot)
-            stack.push_async_callback(worker.drain, self._patience)
-            await self._listen(worker, tls, stack)
-            self._worker = worker
+            connections = Connections(setup, self._config.smtp, slot=self._slot)
+            stack.push_async_callback(connections.drain, self._patience)
+            await self._listen(connections, tls, stack)
+            self._connections = connections
             self._stack = stack.pop_all()
 
     async def _run_queue(self, setup: Setup, stack: AsyncExitStack) -> None:
-        """Have a queue; start it if a route goes by way of it, or mail is left in the spool.
+        """Create the queue; start it if a route uses it or the spool holds mail.
 
-        Else it starts when there is mail for it, as when a target takes a message for some.
+        Otherwise it starts with the first message for it, such as one that a target has taken for
+        some recipients only.
         """
         folder = self._config.data_dir / "spool"
-        queue = setup.spool = Queue(
+        queue = setup.queue = Queue(
             self._config.queue,
             folder,
             setup.router,
@@ -131,9 +138,9 @@ class Server:
                 raise SetupError([f"{folder}: the spool cannot be used: {error}"]) from error
 
     async def _certificates(self, stack: AsyncExitStack) -> Mapping[str, ListenerTls]:
-        """Return what listeners need for TLS by its mode, with a watch on the files.
+        """Return what listeners need for TLS, by mode; the files are watched.
 
-        It is not the lists' watch: a long list must not hold up a certificate.
+        The watch is not that of the lists: a long list must not delay a certificate.
         """
         pairs = key_pairs(self._config, self._contents)
         if not pairs:
@@ -145,7 +152,7 @@ class Server:
         return {mode: ListenerTls(mode, pairs) for mode in MODES}
 
     async def _listen(
-        self, worker: Connections, tls: Mapping[str, ListenerTls], stack: AsyncExitStack
+        self, connections: Connections, tls: Mapping[str, ListenerTls], stack: AsyncExitStack
     ) -> None:
         sockets = self._sockets
         if sockets is None:
@@ -153,8 +160,8 @@ class Server:
         addresses: list[tuple[str, str]] = []
         for listen, of_address in zip(self._config.listen, sockets, strict=True):
             for sock in of_address:
-                factory = _protocol(worker, listen, single_address(sock), tls.get(listen.tls))
-                listener = await worker.loop.create_server(factory, sock=sock, backlog=BACKLOG)
+                factory = _protocol(connections, listen, single_address(sock), tls.get(listen.tls))
+                listener = await connections.loop.create_server(factory, sock=sock, backlog=BACKLOG)
                 stack.callback(listener.close)
                 self._listeners.append(listener)
             addresses.append((listen.protocol, bound_address(of_address[0])))
@@ -163,17 +170,17 @@ class Server:
     async def retire(self) -> None:
         """Accept no more, and wait until all sessions have ended, `stop_timeout` at most.
 
-        Sessions go on as if nothing had happened. `stop` is still to be called.
+        Sessions go on unchanged. Call `stop` afterwards.
         """
         for listener in self._listeners:
             listener.close()
         for _ in range(_TURNS):
             await asyncio.sleep(0)
-        if self._worker is not None:
-            await _all_gone(self._worker, self._patience)
+        if self._connections is not None:
+            await _all_gone(self._connections, self._patience)
 
     async def stop(self) -> None:
-        """Accept no more, let messages under way come to their end, and clean up."""
+        """Accept no more, finish messages in transit, and clean up."""
         await self._stack.aclose()
 
     async def __aenter__(self) -> Self:
@@ -190,22 +197,24 @@ class Server:
 
 
 def _protocol(
-    worker: Connections, listen: Listen, local: Endpoint | None, tls: ListenerTls | None
+    connections: Connections, listen: Listen, local: Endpoint | None, tls: ListenerTls | None
 ) -> Callable[[], asyncio.Protocol]:
-    """Return what makes a listener's protocol; only where somebody is trusted it has to ask who."""
+    """Return the factory of a listener's protocol objects."""
     if listen.proxy_from or listen.xclient_from:
-        return functools.partial(ProxyHandshake, worker, listen, local, tls)
-    make = functools.partial(Connection, worker, local, listen.protocol, tls)
-    return functools.partial(make, authority=worker.setup.authority) if listen.auth else make
+        return functools.partial(ProxyHandshake, connections, listen, local, tls)
+    make = functools.partial(Connection, connections, local, listen.protocol, tls)
+    return functools.partial(make, authority=connections.setup.authority) if listen.auth else make
 
 
-async def _all_gone(worker: Connections, patience: float) -> None:
-    """Wait for sessions, and for those that begin when a PROXY header comes, to end."""
-    deadline = worker.loop.time() + patience
-    while (worker.connections or worker.expected) and (left := deadline - worker.loop.time()) > 0:
-        if worker.connections:
-            await worker.emptied(left)
-        else:  # nobody says when a header comes; SWEEP is how exactly it is timed anyway
+async def _all_gone(connections: Connections, patience: float) -> None:
+    """Wait for sessions to end, and for those that start when a PROXY header comes."""
+    deadline = connections.loop.time() + patience
+    while (connections.members or connections.pending) and (
+        left := deadline - connections.loop.time()
+    ) > 0:
+        if connections.members:
+            await connections.emptied(left)
+        else:  # there is no event for a header; SWEEP is the precision of its time-out
             await asyncio.sleep(min(SWEEP, left))
 
 
@@ -215,7 +224,7 @@ def _make_folder(path: Path) -> Path:
 
 
 def _report(setup: Setup) -> None:
-    """Log what looks wrong in the lists."""
+    """Log the errors of the lists."""
     for source in (*setup.domains, *setup.known, *setup.traps.table.lists):
         _report_lines(source.current.errors)
     for unarmed in setup.traps.table.report():
@@ -225,20 +234,20 @@ def _report(setup: Setup) -> None:
 def _list_changed(change: Change) -> None:
     path = str(change.path)
     if change.problem:
-        _log.error("list not read", path=path, problem=change.problem)
+        _log.error("list reload failed", path=path, problem=change.problem)
     elif change.pending:
-        _log.info("list changed, new version in preparation", path=path)
+        _log.info("list reload started", path=path)
     else:
-        _log.info("list read", path=path, entries=change.entries)
+        _log.info("list reloaded", path=path, entries=change.entries)
         _report_lines(change.errors)
 
 
 def _certificate_changed(change: Change) -> None:
     path = str(change.path)
     if change.problem:
-        _log.error("certificate not read", path=path, problem=change.problem)
+        _log.error("certificate reload failed", path=path, problem=change.problem)
     else:
-        _log.info("certificate read", path=path)
+        _log.info("certificate reloaded", path=path)
 
 
 def _report_lines(errors: Iterable[LineError]) -> None:

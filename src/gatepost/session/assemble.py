@@ -1,7 +1,7 @@
-"""From configuration to policy: loads lists, finds plugins, makes targets.
+"""From configuration to setup: load lists, find plugins, make targets.
 
-Everything that can be wrong with a configuration beyond its syntax shows here, before the first
-client connects. Lists are read – blocking – by `load_lists`; nothing else touches the disk.
+Every error of a configuration beyond its syntax is raised here, before the first client connects.
+`load_lists` reads files and blocks; nothing else touches the disk.
 """
 
 from collections.abc import Sequence
@@ -27,12 +27,16 @@ from gatepost.plugin.host import Installed, PluginError, PluginHost
 from gatepost.plugin.loader import load_plugin
 from gatepost.plugin.order import OrderError
 from gatepost.session.callahead import confirms
-from gatepost.session.setup import Setup, TrapRule, greetings, keywords, offers
+from gatepost.session.dialect import DIALECTS
+from gatepost.session.log import LogRecorder
+from gatepost.session.offer import keywords
+from gatepost.session.recorder import Recorder
+from gatepost.session.setup import Setup, TrapRule
 from gatepost.traps.table import TrapTable
 
 
 class SetupError(Exception):
-    """The configuration is well formed but cannot be used; one line for each problem."""
+    """A well-formed configuration that cannot be used; one line for each problem."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -40,7 +44,7 @@ class SetupError(Exception):
 
 
 class Lists(msgspec.Struct, eq=False):
-    """The lists a configuration names: what they say, and the files to watch."""
+    """The lists of a configuration, and the files to watch."""
 
     domains: list[Any]
     known: list[Source]
@@ -50,7 +54,7 @@ class Lists(msgspec.Struct, eq=False):
 
 
 def find_lists(config: Config) -> Lists:
-    """Return the configuration's lists, files not read yet."""
+    """Return the configuration's lists; their files are not read yet."""
     inline_domains, domain_paths = config.sources(config.recipients.domains)
     inline_known, known_paths = config.sources(config.recipients.known)
     cache = config.data_dir / "cache"
@@ -69,7 +73,7 @@ def find_lists(config: Config) -> Lists:
 
 
 def load_lists(lists: Lists) -> None:
-    """Read every list file; raises `SetupError` naming all that cannot be read."""
+    """Read every list file; raises `SetupError` that names all unreadable ones."""
     problems = []
     for file in lists.files:
         try:
@@ -81,7 +85,7 @@ def load_lists(lists: Lists) -> None:
 
 
 def load_key_pairs(pairs: Sequence[KeyPair]) -> None:
-    """Read every certificate and key; raises `SetupError` naming all that cannot be used."""
+    """Read every certificate and key; raises `SetupError` that names all unusable ones."""
     problems = []
     for pair in pairs:
         try:
@@ -93,7 +97,7 @@ def load_key_pairs(pairs: Sequence[KeyPair]) -> None:
 
 
 def load_plugins(config: Config) -> list[Installed]:
-    """Find and make every plugin; raises `SetupError` naming all that cannot be used."""
+    """Find and create every plugin; raises `SetupError` that names all unusable ones."""
     installed, problems = [], []
     for use in config.plugin:
         try:
@@ -112,10 +116,13 @@ def make_setup(
     plugins: Sequence[Plugin | Installed] = (),
     clock: Clock | None = None,
     folder: Path | None = None,
+    *,
+    recorder: Recorder | None = None,
 ) -> Setup:
-    """Put a policy together; `plugins` come after those of the configuration.
+    """Return the setup of a worker; `plugins` come after those of the configuration.
 
-    `folder` is for messages too long for memory. Raises `SetupError`.
+    `folder` is for messages too large for memory. Facts go to the log unless there is a `recorder`.
+    Raises `SetupError`.
     """
     given = [one if isinstance(one, Installed) else Installed(one) for one in plugins]
     installed = load_plugins(config) + given
@@ -128,7 +135,6 @@ def make_setup(
         router = make_router(config.route, base=config.base, hostname=hostname)
     except (PluginError, OrderError, ValueError) as error:
         raise SetupError([str(error)]) from error
-    words = keywords(config.limits)
     traps = config.traps
     return Setup(
         hostname=hostname,
@@ -139,25 +145,25 @@ def make_setup(
         traps=TrapRule(TrapTable(lists.traps, lists.known), traps.action, traps.delay, traps.reply),
         plugins=host,
         router=router,
-        confirms=confirms(router),
+        calls_ahead=confirms(router),
         clock=clock,
-        log=structlog.get_logger("gatepost.session").bind(),
+        recorder=recorder or LogRecorder(structlog.get_logger("gatepost.session").bind()),
         folder=folder,
-        greetings=greetings(hostname),
-        keywords=words,
+        greetings={name: dialect.greeting(hostname) for name, dialect in DIALECTS.items()},
+        keywords=keywords(config.limits),
         helo=Reply(250, hostname),
-        offers=offers(hostname, words),
+        offers={},
         authority=_authority(config, lists, host),
     )
 
 
 def _authority(config: Config, lists: Lists, plugins: PluginHost) -> Authority | None:
-    """Return who decides about users, None where no listener has any. Raises `SetupError`."""
+    """Return the users' authority, None if no listener has AUTH. Raises `SetupError`."""
     number = next((at for at, listen in enumerate(config.listen) if listen.auth), None)
     if number is None:
         return None
     deciders = bool(plugins.chains["auth"].deciders)
     if lists.users is None and not deciders:
         expected = "expected auth.users, or a plugin with on_auth"
-        raise SetupError([f"listen[{number}].auth: there is nobody to ask, {expected}"])
+        raise SetupError([f"listen[{number}].auth: no source of users, {expected}"])
     return Authority(config.auth, config.limits, lists.users, plugins=deciders)

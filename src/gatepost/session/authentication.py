@@ -1,23 +1,21 @@
-"""AUTH on one connection: who the client says it is, who decides, and what a failure leads to.
+"""AUTH on one connection: credentials, the decision, and the cost of a failure.
 
 Theory of operation
 -------------------
-A SASL mechanism (`gatepost.wire.sasl`) makes an `AuthAttempt` of what the client sends. That takes
-the way of every command (`gatepost.session.steps`): observers, the core's rule, plugins – whoever
-answers has decided – and if nobody does, the users file. With SCRAM the proof is looked at before
-any plugin is asked: `accept()` cannot stand in for it.
+A SASL mechanism (`gatepost.wire.sasl`) turns what the client sends into an `AuthAttempt`. The
+attempt takes the way of every command (`gatepost.session.step`): observers, the core's rule,
+plugins, and then the users file. A SCRAM proof is verified before any plugin is asked: `accept()`
+cannot replace it.
 
-A failure is answered after a wait that doubles with each, and the connection closed after
-`limits.auth_failures`. AuthLimiter are also counted by address and network, see
-`gatepost.auth.auth_limiter`; over the limit the answer is 454 whatever the credentials.
+The reply to a failure is delayed; the delay doubles with each failure, and after
+`limits.auth_failures` the connection is closed. Attempts are also counted by address and network,
+see `gatepost.auth.auth_limiter`. Over that limit the reply is 454 whatever the credentials.
 
-Security: nothing of a response is logged or repeated but the user name, and only once it is known
-to be one (`gatepost.wire.sasl.prepare`).
+Security: nothing of a response is logged or repeated but the user name, and only after
+`gatepost.wire.sasl.prepare` has accepted it.
 """
 
 from base64 import b64encode
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
 
 from gatepost.auth.auth_limiter import AuthLimiter
 from gatepost.auth.authority import Authority
@@ -29,51 +27,48 @@ from gatepost.plugin.chain import Answer
 from gatepost.plugin.inline import need_task
 from gatepost.session import replies as r
 from gatepost.session import rules
-from gatepost.session.log import log_authenticated
-from gatepost.session.steps import Result, Step
+from gatepost.session.conversation import Conversation, Result
+from gatepost.session.step import Question, Step, refusal, run
 from gatepost.wire import events as e
 from gatepost.wire.sasl.mechanism import Challenge, Mechanism, SaslError
 from gatepost.wire.smtp.replies import CONTINUE_AUTH
-
-if TYPE_CHECKING:
-    from gatepost.session.engine import Engine
 
 # Seconds before the first failure is answered.
 FIRST_DELAY = 1.0
 
 
 class Authentication:
-    """What one connection has made of AUTH so far."""
+    """The state of AUTH on one connection."""
 
-    __slots__ = ("_attempts", "_authority", "_failures", "_mechanism")
+    __slots__ = ("_authority", "_failures", "_limiter", "_mechanism")
 
-    def __init__(self, authority: Authority, attempts: AuthLimiter) -> None:
+    def __init__(self, authority: Authority, limiter: AuthLimiter) -> None:
         self._authority = authority
-        self._attempts = attempts
+        self._limiter = limiter
         self._failures = 0
         self._mechanism: Mechanism | None = None
 
-    def keyword(self, session: Session) -> tuple[str, ...]:
-        """Return what EHLO offers, nothing where it could not be used now."""
+    def keyword(self, session: Session) -> str:
+        """Return the EHLO keyword, "" if AUTH cannot be used now."""
         if session.tls is None and not self._authority.clear:
-            return ()
+            return ""
         mechanisms = " ".join(self._authority.offered())
-        return (f"AUTH {mechanisms}",) if mechanisms else ()
+        return f"AUTH {mechanisms}" if mechanisms else ""
 
-    def begin(self, engine: "Engine", event: e.Auth) -> Result:
+    def begin(self, talk: Conversation, event: e.Auth) -> Result:
         """Answer AUTH."""
         self._mechanism = self._authority.begin(event.mechanism)
         if self._mechanism is None:
             return r.AUTH_UNKNOWN
-        if not self._attempts.admit(engine.session.peer.host):
-            return engine.refuse(AUTH, rules.TOO_MANY_ATTEMPTS, ())
-        return self._step(engine, event.initial)
+        if not self._limiter.admit(talk.session.peer.host):
+            return refusal(talk, AUTH.hook, rules.TOO_MANY_ATTEMPTS)
+        return self._advance(talk, event.initial)
 
-    def respond(self, engine: "Engine", event: e.AuthResponse) -> Result:
+    def respond(self, talk: Conversation, event: e.AuthResponse) -> Result:
         """Answer the response to a challenge."""
-        return self._step(engine, event.data)
+        return self._advance(talk, event.data)
 
-    def _step(self, engine: "Engine", response: bytes | None) -> Result:
+    def _advance(self, talk: Conversation, response: bytes | None) -> Result:
         assert self._mechanism is not None
         try:
             outcome = self._mechanism.step(response)
@@ -81,36 +76,37 @@ class Authentication:
             return r.AUTH_MALFORMED
         if isinstance(outcome, Challenge):
             return Reply(CONTINUE_AUTH, b64encode(outcome.data).decode())
-        return self._decide(engine, outcome)
+        return self._decide(talk, outcome)
 
-    async def _decide(self, engine: "Engine", attempt: AuthAttempt) -> Reply:
-        """Answer an attempt that is complete, a failed one after a while."""
+    async def _decide(self, talk: Conversation, attempt: AuthAttempt) -> Reply:
+        """Answer a complete attempt; the reply to a failure is delayed."""
         self._mechanism = None
-        result = engine.run(AUTH, attempt)
+        result = run(talk, AUTH, attempt)
         reply = result if isinstance(result, Reply) else await result
         if reply.code < 500:
-            self._attempts.forgive(engine.session.peer.host)
+            self._limiter.forgive(talk.session.peer.host)
             return reply
         self._failures += 1
         await need_task()
-        await engine.setup.clock.sleep(FIRST_DELAY * 2 ** (self._failures - 1))
-        enough = self._failures >= engine.setup.limits.auth_failures
-        return r.TOO_MANY_AUTH_FAILURES if enough else reply
+        await talk.setup.clock.sleep(FIRST_DELAY * 2 ** (self._failures - 1))
+        if self._failures < talk.setup.limits.auth_failures:
+            return reply
+        last = r.TOO_MANY_AUTH_FAILURES
+        talk.recorder.limit_reached(talk.session, talk.tx, "auth_failures", last)
+        return last
 
 
-def _begin(engine: "Engine", attempt: AuthAttempt) -> tuple[Session, AuthAttempt]:
-    return engine.session, attempt
+def _begin(talk: Conversation, attempt: AuthAttempt) -> tuple[Session, AuthAttempt]:
+    return talk.session, attempt
 
 
-def _rule(_engine: "Engine", _session: Session, attempt: AuthAttempt) -> Answer | None:
+def _rule(_talk: Conversation, _session: Session, attempt: AuthAttempt) -> Answer | None:
     return rules.auth_rule(attempt)
 
 
-def _ask(
-    engine: "Engine", _session: Session, attempt: AuthAttempt
-) -> Coroutine[Any, Any, Answer | None]:
-    """Ask the users file, where no plugin has an opinion."""
-    authority = engine.setup.authority
+def _ask(talk: Conversation, _session: Session, attempt: AuthAttempt) -> Question:
+    """Ask the users file, if no plugin has an opinion."""
+    authority = talk.setup.authority
     assert authority is not None
     return _objection(authority, attempt)
 
@@ -124,12 +120,11 @@ async def _objection(authority: Authority, attempt: AuthAttempt) -> Answer | Non
 
 
 def _proceed(
-    engine: "Engine", _answer: Answer | None, session: Session, attempt: AuthAttempt
+    talk: Conversation, _answer: Answer | None, session: Session, attempt: AuthAttempt
 ) -> Reply:
-    """Take the client for whom it says it is."""
     session.auth = AuthFacts(attempt.user, attempt.mechanism)
-    log_authenticated(engine, session.auth)
+    talk.recorder.authenticated(session)
     return r.AUTHENTICATED
 
 
-AUTH = Step("auth", _begin, _proceed, _rule, confirm=_ask)
+AUTH = Step("auth", _begin, _proceed, _rule, ask=_ask)

@@ -1,4 +1,4 @@
-"""Collecting the header block of a message while it streams by."""
+"""Collect the header block of a message while its content arrives."""
 
 from gatepost.model.headers import Headers
 
@@ -6,7 +6,7 @@ _END = b"\r\n\r\n"
 
 
 class HeaderCollector:
-    """Keeps content until the blank line that ends the header block, at most `limit` octets."""
+    """Content up to the blank line that ends the header block, at most `limit` octets."""
 
     __slots__ = ("_limit", "_raw", "too_long")
 
@@ -16,7 +16,7 @@ class HeaderCollector:
         self.too_long = False
 
     def add(self, data: bytes) -> bool:
-        """Take a piece of content; return whether the block is complete, or too long."""
+        """Add a piece of content; return whether the block is complete, or too long."""
         searched = max(0, len(self._raw) - len(_END))
         self._raw += data[: self._limit + len(_END)]
         end = 0 if self._raw.startswith(b"\r\n") else self._raw.find(_END, searched)
@@ -26,5 +26,5 @@ class HeaderCollector:
         return end >= 0 or self.too_long
 
     def parse(self) -> Headers:
-        """Return what has been collected, as a header block."""
+        """Return the header block."""
         return Headers(self._raw)

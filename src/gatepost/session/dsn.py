@@ -1,43 +1,39 @@
-"""Who may ask for delivery status notifications: RFC 3461's RET, ENVID, NOTIFY and ORCPT.
+"""Which clients may ask for delivery status notifications: RFC 3461's RET, ENVID, NOTIFY, ORCPT.
 
-The extension is offered to clients that somebody vouches for, and to those that may still log in: a
-client need not say EHLO again after AUTH. Until it has, it is not promised a notice of success –
-it would have none, see `gatepost.queue.dsn.notify` – but may ask for less than is usual.
-There must be a spool to write notices into.
+DSN is offered to trusted clients, and to clients that may still log in: a client need not repeat
+EHLO after AUTH. Before AUTH it may ask for fewer notifications than usual, but not for one of
+success: it would not get it, see `gatepost.queue.dsn.notify`. Without a queue DSN is not offered.
 
-The wire understands the parameters of anybody, so a trap is seen whatever stands behind it.
+The wire parses the parameters for every client, so that a trap is seen whatever follows it.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from gatepost.model.trust import is_trusted
 from gatepost.plugin.chain import Answer
 from gatepost.session import rules
-
-if TYPE_CHECKING:
-    from gatepost.session.engine import Engine
+from gatepost.session.conversation import Conversation
 
 
-def are_offered(engine: "Engine") -> bool:
-    """Whether this client is offered DSN."""
-    if engine.setup.spool is None:
+def is_offered(talk: Conversation) -> bool:
+    """Return whether this client is offered DSN."""
+    if talk.setup.queue is None:
         return False
-    session, auth = engine.session, engine.auth
+    session, auth = talk.session, talk.auth
     return is_trusted(session) or (auth is not None and bool(auth.keyword(session)))
 
 
-def mail_rule(engine: "Engine", params: Mapping[str, str]) -> Answer | None:
-    """Answer the parameters of MAIL."""
-    if ("RET" in params or "ENVID" in params) and not are_offered(engine):
-        return rules.NOTICES_NOT_OFFERED
+def mail_rule(talk: Conversation, params: Mapping[str, str]) -> Answer | None:
+    """Check the parameters of MAIL."""
+    if ("RET" in params or "ENVID" in params) and not is_offered(talk):
+        return rules.DSN_NOT_OFFERED
     return None
 
 
-def rcpt_rule(engine: "Engine", params: Mapping[str, str]) -> Answer | None:
-    """Answer the parameters of RCPT, all of which are of this extension."""
-    if not are_offered(engine):
-        return rules.NOTICES_NOT_OFFERED
-    if "SUCCESS" in params.get("NOTIFY", "") and not is_trusted(engine.session):
-        return rules.NO_NOTICE_OF_SUCCESS
+def rcpt_rule(talk: Conversation, params: Mapping[str, str]) -> Answer | None:
+    """Check the parameters of RCPT; all of them belong to this extension."""
+    if not is_offered(talk):
+        return rules.DSN_NOT_OFFERED
+    if "SUCCESS" in params.get("NOTIFY", "") and not is_trusted(talk.session):
+        return rules.SUCCESS_DSN_DENIED
     return None

@@ -1,18 +1,15 @@
-"""The core's own decisions, in the form plugins decide: what no plugin can override.
+"""The core's own decisions. No plugin can override them.
 
-Each rule looks at one command before any plugin is asked and returns an `Answer` or None.
+Each rule runs before any plugin is asked and returns an `Answer`, or None if it has no opinion.
 """
 
 import re
-from typing import TYPE_CHECKING
 
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.chain import Answer
-
-if TYPE_CHECKING:
-    from gatepost.session.setup import Setup, TrapRule
+from gatepost.session.setup import Setup, TrapRule
 
 CORE = "gatepost"
 
@@ -41,8 +38,8 @@ TOO_MANY_MESSAGES = _core(
 RELAY_DENIED = _core(
     deny("Relaying denied: not a domain of this server", enhanced="5.7.1", reason="relay-denied")
 )
-# Sender-specified routing, in the notations that mail servers have understood. To a next hop that
-# trusts us it may be an order to relay, however local it looks here.
+# Sender-specified routing (user%host, host!user). A next hop that trusts this server may relay it,
+# although the domain is local here.
 ROUTE_DENIED = _core(
     deny(
         "Relaying denied: the local part names another host",
@@ -51,32 +48,32 @@ ROUTE_DENIED = _core(
     )
 )
 # RFC 5321 s4.1.1.11, RFC 3461 s4
-NOTICES_NOT_OFFERED = _core(
-    deny("DSN is not offered", code=555, enhanced="5.5.4", reason="notices-not-offered")
+DSN_NOT_OFFERED = _core(
+    deny("DSN is not offered", code=555, enhanced="5.5.4", reason="dsn-not-offered")
 )
-NO_NOTICE_OF_SUCCESS = _core(
+SUCCESS_DSN_DENIED = _core(
     deny(
-        "NOTIFY=SUCCESS is not for everybody: authenticate first",
+        "NOTIFY=SUCCESS requires authentication",
         code=555,
         enhanced="5.5.4",
-        reason="not-to-be-told",
+        reason="dsn-success-denied",
     )
 )
 UNKNOWN_RECIPIENT = _core(deny("No such mailbox", enhanced="5.1.1", reason="unknown-recipient"))
 NO_ROUTE = _core(
     defer("No route for this recipient", code=451, enhanced="4.3.5", reason="no-route")
 )
-# RFC 4954 s6; that a user does not exist is no reply of its own
+# RFC 4954 s6; the reply does not reveal whether the user exists
 BAD_CREDENTIALS = _core(deny(reason="bad-credentials"))
 TOO_MANY_ATTEMPTS = _core(
-    defer("Too many failed attempts to authenticate, try again later", reason="too-many-attempts")
+    defer("Too many authentication failures, try again later", reason="too-many-attempts")
 )
-BUSY = _core(defer("Too many passwords are being checked, try again", reason="busy"))
-# RFC 5321 s4.5.1: mail for postmaster is always taken
+BUSY = _core(defer("Server busy, try again later", reason="busy"))
+# RFC 5321 s4.5.1: mail for postmaster is always accepted
 POSTMASTER = _core(accept(reason="postmaster"))
 STORAGE = _core(defer("Insufficient system storage", code=452, enhanced="4.3.1", reason="storage"))
 
-# RFC 5321 s4.5.3.1: a limit of its own, so that a plugin is never handed an endless header block
+# RFC 5321 s4.5.3.1: bounds what plugins that read the header block have to handle
 HEADER_TOO_LONG = _core(
     deny("Header block exceeds the limit", code=552, enhanced="5.3.4", reason="header-too-long")
 )
@@ -86,7 +83,7 @@ _names_a_host = re.compile("[@%!]").search
 
 
 def auth_rule(attempt: AuthAttempt) -> Answer | None:
-    """Answer an attempt: nobody acts as another, and a proof that is none is none for plugins."""
+    """Refuse a login as another user, and an invalid SCRAM proof, before plugins are asked."""
     if attempt.authzid not in ("", attempt.user) or (
         attempt.password is None and not attempt.proven
     ):
@@ -94,18 +91,18 @@ def auth_rule(attempt: AuthAttempt) -> Answer | None:
     return None
 
 
-def mail_rule(setup: "Setup", tx: Transaction) -> Answer | None:
-    """Answer a MAIL: size as declared, number of messages, room for another."""
+def mail_rule(setup: Setup, tx: Transaction) -> Answer | None:
+    """Check MAIL: the number of messages, the declared size, and free space for another."""
     if tx.session.transactions > setup.limits.transactions:
         return TOO_MANY_MESSAGES
-    if setup.full:
+    if setup.storage_full:
         return STORAGE
     size = tx.params.get("SIZE")
     return TOO_BIG if size and int(size) > setup.limits.message_size else None
 
 
-def rcpt_rule(setup: "Setup", tx: Transaction, rcpt: Recipient) -> Answer | None:
-    """Answer a RCPT: never a relay, nobody who does not exist, postmaster always."""
+def rcpt_rule(setup: Setup, tx: Transaction, rcpt: Recipient) -> Answer | None:
+    """Check RCPT: refuse to relay, refuse unknown mailboxes, always accept postmaster."""
     if len(tx.recipients) >= setup.limits.recipients:
         return TOO_MANY_RECIPIENTS
     if rcpt.domain and not setup.is_local(rcpt.domain):
@@ -119,16 +116,16 @@ def rcpt_rule(setup: "Setup", tx: Transaction, rcpt: Recipient) -> Answer | None
     return NO_ROUTE if setup.router.route(rcpt) is None else None
 
 
-def _relays(setup: "Setup", tx: Transaction, rcpt: Recipient) -> bool:
-    """Whether a client we know may send to a domain that is not ours."""
+def _relays(setup: Setup, tx: Transaction, rcpt: Recipient) -> bool:
+    """Return whether an authenticated client may send to a domain that is not local."""
     route = None if tx.session.auth is None else setup.router.route(rcpt)
     return route is not None and route.relays
 
 
-def trap_rule(rule: "TrapRule", tx: Transaction) -> Answer | None:
+def trap_rule(rule: TrapRule, tx: Transaction) -> Answer | None:
     """Refuse the whole message if one of its recipients is a trap.
 
-    Not a user's own: who answers to all of an old mail is no spammer, and can be talked to.
+    Authenticated users are exempt: a reply to all recipients of an old message is not spam.
     """
     if not tx.trap_hits or rule.action != "refuse" or tx.session.auth is not None:
         return None

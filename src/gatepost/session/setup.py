@@ -1,6 +1,7 @@
-"""What a session goes by: everything the configuration says, ready for use.
+"""What all sessions of a worker share: the configuration, ready for use.
 
-Made once per worker by `gatepost.session.assemble`; lists in it change under it as their files do.
+`gatepost.session.assemble` makes one per worker. Its lists follow their files; `storage_full` and
+`queue` are set by the server.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,16 +18,12 @@ from gatepost.model.reply import Reply
 from gatepost.plugin.clock import Clock
 from gatepost.plugin.host import PluginHost
 from gatepost.queue.queue import Queue
+from gatepost.session.recorder import Recorder
 from gatepost.traps.table import TrapTable
-
-# RFC 3207: offered in the clear only, and only where a listener has certificates.
-STARTTLS = "STARTTLS"
-# RFC 3461: offered to those who may be told, see `gatepost.session.dsn`.
-DSN = "DSN"
 
 
 class TrapRule(msgspec.Struct, frozen=True, eq=False):
-    """What a trap among the recipients leads to: `delay` in seconds before `reply`."""
+    """What a trap among the recipients leads to: `delay` is in seconds, before `reply`."""
 
     table: TrapTable
     action: Literal["refuse", "shadow"]
@@ -35,13 +32,13 @@ class TrapRule(msgspec.Struct, frozen=True, eq=False):
 
 
 class Setup(msgspec.Struct, eq=False):
-    """All a session has to know.
+    """Everything a session looks up.
 
-    `known` is empty where every address of a domain exists, `confirms` true where the next hop of
-    some route can be asked for a recipient; `authority` knows the users, None where no listener has
-    AUTH; `offers` are the replies to EHLO, by the keywords that not everybody is
-    offered; `spool` is the queue, None where there is no disk to keep it on; `full`
-    says that the messages that are coming in are as much as there is room for.
+    `known` is empty if every address of a local domain exists. `calls_ahead` is true if the next
+    hop of a route can be asked about a recipient. `greetings` are by protocol; `keywords` are those
+    that EHLO offers to every client, `offers` caches EHLO replies by the keywords beyond them.
+    `folder` holds messages too large for memory. `queue` is None if there is no disk to keep it
+    on; `storage_full` is true while messages in transit use up the space they may use.
     """
 
     hostname: str
@@ -52,54 +49,27 @@ class Setup(msgspec.Struct, eq=False):
     traps: TrapRule
     plugins: PluginHost
     router: Router
-    confirms: bool
+    calls_ahead: bool
     clock: Clock
-    log: Any
+    recorder: Recorder
     folder: Path | None
     greetings: Mapping[str, Reply]
     keywords: tuple[str, ...]
     helo: Reply
-    offers: Mapping[tuple[str, ...], Reply]
-    spool: Queue | None = None
-    full: bool = False
+    offers: dict[tuple[str, ...], Reply]
+    queue: Queue | None = None
+    storage_full: bool = False
     authority: Authority | None = None
 
     def is_local(self, key: str) -> bool:
-        """Whether the domain, by its key, is one of ours."""
+        """Return whether the domain with this key is local."""
         for source in self.domains:  # noqa: SIM110 - any() costs as much as all the rest of RCPT
             if key in source.current:
                 return True
         return False
 
     def exists(self, key: str, user_key: str) -> bool:
-        """Whether a mailbox exists, by its canonical address with and without subaddress."""
+        """Return whether a mailbox exists, by its canonical address with and without subaddress."""
         return not self.known or any(
             source.current.find(key, user_key) is not None for source in self.known
         )
-
-
-def greetings(hostname: str) -> dict[str, Reply]:
-    """Return the greeting of each protocol: RFC 5321 section 4.3.1, RFC 2033 section 4.1."""
-    return {
-        "smtp": Reply(220, f"{hostname} ESMTP Gatepost"),
-        "lmtp": Reply(220, f"{hostname} LMTP Gatepost"),
-    }
-
-
-def keywords(limits: Limits) -> tuple[str, ...]:
-    """Return the EHLO keywords: RFC 2920, 1870, 6152, 6531, 3030, 2034, 9422."""
-    return (
-        "PIPELINING",
-        f"SIZE {limits.message_size}",
-        "8BITMIME",
-        "SMTPUTF8",
-        "CHUNKING",
-        "ENHANCEDSTATUSCODES",
-        f"LIMITS MAILMAX={limits.transactions} RCPTMAX={limits.recipients}",
-    )
-
-
-def offers(hostname: str, words: tuple[str, ...]) -> dict[tuple[str, ...], Reply]:
-    """Return the reply to EHLO for each choice of what not everybody is offered."""
-    choices = ((), (DSN,), (STARTTLS,), (DSN, STARTTLS))
-    return {more: Reply(250, "\n".join((hostname, *words, *more))) for more in choices}

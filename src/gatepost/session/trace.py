@@ -1,10 +1,11 @@
 """Trace information: the Received field (RFC 5321 section 4.4).
 
 Security: HELO arguments and addresses come from the client. Only characters that cannot end a
-comment, a quoted string or the field are copied; the rest becomes `?`.
+comment, a quoted string or the field are copied; others become `?`.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
@@ -13,18 +14,26 @@ from gatepost.model.session import Transaction
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
 _UNSAFE_ADDRESS = re.compile(r"[^!#-\'*+,\-./0-9:=?@A-Z\[\]^-~\u0080-\U0010ffff]")
-# The "with" names of RFC 3848 and RFC 6531 s4.3: by protocol, whether extended, whether SMTPUTF8,
-# whether under TLS, whether authenticated.
-_PROTOCOLS = {
-    (protocol, True, utf8, tls, auth): f"{names[utf8]}{'S' * tls}{'A' * auth}"
-    for protocol, names in (("smtp", ("ESMTP", "UTF8SMTP")), ("lmtp", ("LMTP", "UTF8LMTP")))
-    for utf8 in (False, True)
-    for tls in (False, True)
-    for auth in (False, True)
-}
+
+# The names for "with" (RFC 3848, RFC 6531 s4.3) by: extended (EHLO), SMTPUTF8, TLS, authenticated.
+WithNames = Mapping[tuple[bool, bool, bool, bool], str]
 
 
-def received(tx: Transaction, hostname: str) -> bytes:
+def with_names(plain: str, extended: str, utf8: str) -> WithNames:
+    """Return the table of a protocol: its name after HELO, after EHLO, and with SMTPUTF8."""
+    flags = (False, True)
+    return {
+        (greeted, is_utf8, tls, auth): (
+            f"{utf8 if is_utf8 else extended}{'S' * tls}{'A' * auth}" if greeted else plain
+        )
+        for greeted in flags
+        for is_utf8 in flags
+        for tls in flags
+        for auth in flags
+    }
+
+
+def received(tx: Transaction, hostname: str, names: WithNames) -> bytes:
     """Return the Received field, folded, with its final CRLF."""
     session = tx.session
     helo = _UNSAFE.sub("?", session.helo)
@@ -32,8 +41,7 @@ def received(tx: Transaction, hostname: str) -> bytes:
     address = f"[IPv6:{host}]" if ":" in host else f"[{host}]"
     tls = session.tls
     utf8, auth = "SMTPUTF8" in tx.params, session.auth is not None
-    spoken = session.protocol, session.extended, utf8, tls is not None, auth
-    protocol = _PROTOCOLS.get(spoken, "SMTP")
+    protocol = names[session.extended, utf8, tls is not None, auth]
     encryption = "" if tls is None else f"\t({tls.version} {tls.cipher})\r\n"
     return (
         f"Received: from {helo} ({address})\r\n"
@@ -45,7 +53,7 @@ def received(tx: Transaction, hostname: str) -> bytes:
 
 
 def _for(tx: Transaction) -> str:
-    """Name the recipient if there is only one: more would betray one to the other."""
+    """Name the recipient if there is only one: more would reveal one to the other."""
     if len(tx.recipients) != 1:
         return ""
     return f"\r\n\tfor <{_UNSAFE_ADDRESS.sub('?', str(tx.recipients[0].address))}>"

@@ -1,37 +1,24 @@
-"""Another client in the middle of a connection: what XCLIENT makes of a session.
+"""XCLIENT: a trusted host in front names another client in the middle of a connection.
 
-Security: the address decides whether the next XCLIENT is believed. A host in front that hands its
-client's own bytes on after it has named the client must not let that client name itself anew.
+Security: the address decides whether the next XCLIENT is accepted. After a host has named a client
+it may pass on that client's own bytes; these must not name another.
 """
 
 from collections.abc import Mapping
-from typing import Protocol
 
 import msgspec
 
-from gatepost.model.reply import Reply
 from gatepost.model.session import Endpoint, Session
 from gatepost.wire.smtp.xclient import TEMPORARILY_UNAVAILABLE, UNAVAILABLE
 
 _UNKNOWN = (UNAVAILABLE, TEMPORARILY_UNAVAILABLE)
 
 
-class Gate(Protocol):
-    """Who lets clients in; only connections that may send XCLIENT have one."""
-
-    def readmit(self, session: Session, address: str | None) -> Reply | None:
-        """Count the connection as this session's client's; return the refusal if it may not stay.
-
-        `address` is ADDR as given, None if it was not: a client that was named, even as one whose
-        address is unknown, sends the next XCLIENT in its own name.
-        """
-
-
 def claimed(session: Session, attributes: Mapping[str, str], now: float) -> Session:
     """Return the session that a client with these attributes would have begun now.
 
-    It keeps its name and its count of transactions. Where no address is given, or none is known,
-    that of the connection stands; the attributes of an earlier XCLIENT stay unless given anew.
+    It keeps its id and its count of transactions. Without a known address that of the connection
+    stays; the attributes of an earlier XCLIENT stay unless they are given again.
     """
     peer = _endpoint(attributes, "ADDR", "PORT") or session.peer
     helo = attributes.get("HELO", UNAVAILABLE)

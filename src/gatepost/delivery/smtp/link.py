@@ -18,7 +18,7 @@ from gatepost.delivery.smtp import errors
 from gatepost.model.reply import Reply
 from gatepost.model.session import TlsFacts
 from gatepost.net.client_tls import ClientTls
-from gatepost.net.tls_pump import TlsPump
+from gatepost.net.tls_codec import TlsCodec
 from gatepost.net.tls_transport import TlsTransport
 from gatepost.wire import events as e
 from gatepost.wire.smtp import State
@@ -104,6 +104,9 @@ class Link(asyncio.Protocol):
         self.facts = facts
         self._wake()
 
+    def tls_failed(self, problem: str) -> None:
+        """Do nothing: `connection_lost` follows, and reads the reason from the transport."""
+
     def eof_received(self) -> bool:
         """Close: a next hop that says no more takes no more."""
         return False
@@ -129,8 +132,8 @@ class Link(asyncio.Protocol):
 
     async def begin_tls(self, tls: ClientTls, host: str, limit: float) -> None:
         """Do the handshake; raises `NextHopError`."""
-        pump = TlsPump(tls.context, tls.peer_name(host))
-        self._secured = TlsTransport(pump, self._writable(), self)
+        codec = TlsCodec(tls.context, tls.peer_name(host))
+        self._secured = TlsTransport(codec, self._writable(), self)
         self._transport = self._secured
         self._secured.begin()
         while self._secured.handshaking:

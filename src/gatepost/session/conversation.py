@@ -1,0 +1,125 @@
+"""The state of one session: facts, the open transaction, and what ends it.
+
+The steps of `gatepost.session` work on a `Conversation`; none of it is visible to plugins but
+`session` and `tx`.
+"""
+
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from gatepost.model.message import Message
+from gatepost.model.reply import Reply
+from gatepost.model.session import Session, Transaction
+from gatepost.session.collector import HeaderCollector
+from gatepost.session.dialect import Dialect
+from gatepost.session.setup import Setup
+from gatepost.wire.events import Auth, AuthResponse
+
+Result = Reply | Coroutine[Any, Any, Reply]
+
+
+class Admission(Protocol):
+    """Counts clients; only connections that may send XCLIENT have one."""
+
+    def readmit(self, session: Session, address: str | None) -> Reply | None:
+        """Count the connection as this session's client's; return a refusal if over a limit.
+
+        `address` is ADDR as given, None if it was not given. A client that was named, even if its
+        address is unknown, sends the next XCLIENT in its own name.
+        """
+
+
+class Login(Protocol):
+    """The state of AUTH on one connection, see `gatepost.session.authentication`."""
+
+    def keyword(self, session: Session) -> str:
+        """Return the EHLO keyword, "" if AUTH cannot be used now."""
+
+    def begin(self, talk: "Conversation", event: Auth) -> Result:
+        """Answer AUTH."""
+
+    def respond(self, talk: "Conversation", event: AuthResponse) -> Result:
+        """Answer the response to a challenge."""
+
+
+class Conversation:
+    """One client's session.
+
+    `tx` is the open transaction. `delivering` is true from when a target gets the message until all
+    plugins are notified: the coroutine must not be cancelled then. `offers_tls` is true if the
+    client may send STARTTLS; `admission` is None unless it may send XCLIENT; `auth` is None unless
+    it may log in. While content arrives, `headers` collects the header block if a plugin reads it,
+    and `refusal` is the reply to the end of the message once it is certain. `errors` and
+    `idle_commands` count towards the limits of their names, and start again with each message.
+    """
+
+    __slots__ = (
+        "admission",
+        "auth",
+        "chains",
+        "delivering",
+        "dialect",
+        "errors",
+        "headers",
+        "idle_commands",
+        "offers_tls",
+        "recorder",
+        "refusal",
+        "session",
+        "setup",
+        "tx",
+    )
+
+    def __init__(self, setup: Setup, session: Session, dialect: Dialect) -> None:
+        self.setup = setup
+        self.session = session
+        self.dialect = dialect
+        self.recorder = setup.recorder
+        self.chains = setup.plugins.busy
+        self.tx: Transaction | None = None
+        self.delivering = False
+        self.offers_tls = False
+        self.admission: Admission | None = None
+        self.auth: Login | None = None
+        self.headers: HeaderCollector | None = None
+        self.refusal: Reply | None = None
+        self.errors = 0
+        self.idle_commands = 0
+
+    @property
+    def reference(self) -> str:
+        """The id in a refusal: the transaction's, or the session's."""
+        return self.session.id if self.tx is None else self.tx.id
+
+    def begin_message(self, tx: Transaction) -> None:
+        """Expect content."""
+        setup = self.setup
+        tx.message = Message(setup.limits.memory_per_message, setup.folder)
+        self.refusal = None
+        read = "headers" in self.chains
+        self.headers = HeaderCollector(setup.limits.header_size) if read else None
+
+    async def reset(self) -> None:
+        """Drop the open transaction, if there is one, and notify plugins."""
+        tx = self.tx
+        if tx is not None:
+            self.close(tx)
+            await self.notify("reset", tx)
+
+    async def reset_and(self, reply: Reply) -> Reply:
+        """Drop the open transaction, then return the reply."""
+        await self.reset()
+        return reply
+
+    def close(self, tx: Transaction) -> None:
+        """End the transaction and free its content."""
+        self.tx = None
+        self.headers = None
+        if tx.message is not None:
+            tx.message.close()
+
+    async def notify(self, notification: str, fact: Transaction | Session) -> None:
+        """Run a notification of plugins."""
+        chain = self.setup.plugins.notifications[notification]
+        if chain.followers:
+            await chain.follow(fact)

@@ -1,0 +1,65 @@
+"""The protocols that clients use, one row each: everything in which they differ.
+
+`[[listen]] protocol` names a row. No other file compares the name of a protocol.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
+
+from gatepost.model.reply import Reply
+from gatepost.model.session import Recipient, Transaction
+from gatepost.plugin.chain import Answer
+from gatepost.session import replies as r
+from gatepost.session import rules
+from gatepost.session.handover import hand_over, hand_over_each
+from gatepost.session.setup import Setup
+from gatepost.session.trace import WithNames, with_names
+from gatepost.wire.lmtp import LmtpServer
+from gatepost.wire.smtp import SmtpServer
+
+
+class Dialect(NamedTuple):
+    """One protocol.
+
+    `wire` parses it. `service` is its name in the greeting, `help` the usual reply to HELP.
+    `mail_rule` and `rcpt_rule` are the core's own decisions, `hand_over` delivers an accepted
+    message and returns the reply to the end of data. `with_names` names the protocol in the
+    Received field; without it no field is added.
+    """
+
+    name: str
+    wire: type[SmtpServer]
+    service: str
+    help: Reply
+    mail_rule: Callable[[Setup, Transaction], Answer | None]
+    rcpt_rule: Callable[[Setup, Transaction, Recipient], Answer | None]
+    hand_over: Callable[[Setup, Transaction], Coroutine[Any, Any, Reply]]
+    with_names: WithNames | None
+
+    def greeting(self, hostname: str) -> Reply:
+        """Return the greeting: RFC 5321 section 4.3.1, RFC 2033 section 4.1."""
+        return Reply(220, f"{hostname} {self.service} Gatepost")
+
+
+SMTP = Dialect(
+    name="smtp",
+    wire=SmtpServer,
+    service="ESMTP",
+    help=r.HELP,
+    mail_rule=rules.mail_rule,
+    rcpt_rule=rules.rcpt_rule,
+    hand_over=hand_over,
+    with_names=with_names("SMTP", "ESMTP", "UTF8SMTP"),
+)
+LMTP = Dialect(
+    name="lmtp",
+    wire=LmtpServer,
+    service="LMTP",
+    help=r.HELP_LMTP,
+    mail_rule=rules.mail_rule,
+    rcpt_rule=rules.rcpt_rule,
+    hand_over=hand_over_each,
+    with_names=with_names("LMTP", "LMTP", "UTF8LMTP"),
+)
+
+DIALECTS = {dialect.name: dialect for dialect in (SMTP, LMTP)}

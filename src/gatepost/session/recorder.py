@@ -1,0 +1,112 @@
+"""The one interface that every fact of a connection reaches: a method for each.
+
+Log lines (`gatepost.session.log`) and `gatepost try` are implementations. A recorder is called in
+the event loop, between two replies: it must not wait, and it should not raise. Facts of
+connections that never become a session are included.
+
+Arguments are the session's own objects, not copies. They change after the call: a recorder that
+keeps facts copies what it needs.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from gatepost.delivery.target import DeliveryError
+from gatepost.model.reply import Reply
+from gatepost.model.session import Endpoint, Recipient, Session, Transaction, TrapHit
+from gatepost.plugin.chain import Answer, Asked
+
+
+class Decided(msgspec.Struct, frozen=True, eq=False):
+    """How one hook was decided.
+
+    `args` are the arguments of the hook's methods. `answer` is the decision and its author, None
+    if neither the core nor a plugin had an opinion. `asked` lists the plugins that were asked, in
+    order; it is empty unless the recorder is `detailed`.
+    """
+
+    hook: str
+    args: tuple[Any, ...]
+    answer: Answer | None
+    asked: Sequence[Asked] = ()
+
+
+class Recorder:
+    """Receives every fact and does nothing with it: override the methods you need.
+
+    With `detailed`, `decided` is called for every hook of a session and includes the time that each
+    plugin took. Otherwise it is called only if there is an answer, and no time is measured.
+    """
+
+    detailed = False
+
+    # Connections
+
+    def connection_opened(self, session: Session) -> None:
+        """Record a client that was admitted, before its greeting."""
+
+    def connection_refused(self, host: str, limit: str, reply: Reply) -> None:
+        """Record a connection over a limit; `limit` is its key in `[limits]`, or "shutdown"."""
+
+    def proxy_refused(self, peer: Endpoint, problem: str) -> None:
+        """Record a connection that was closed because its PROXY header is missing or invalid."""
+
+    def early_talker(self, session: Session, reply: Reply) -> None:
+        """Record a client that sent data before the greeting."""
+
+    def tls_established(self, session: Session) -> None:
+        """Record a completed TLS handshake."""
+
+    def tls_failed(self, session: Session, problem: str) -> None:
+        """Record a TLS handshake or record that failed."""
+
+    def timed_out(
+        self, session: Session, tx: Transaction | None, limit: str, reply: Reply | None
+    ) -> None:
+        """Record a time-out; `limit` is its key in `[limits]`. No reply is sent in a handshake."""
+
+    def connection_closed(self, session: Session, received: int) -> None:
+        """Record the end of a connection; `received` is in octets, before decryption."""
+
+    # Commands
+
+    def command_fault(self, session: Session, tx: Transaction | None, reply: Reply) -> None:
+        """Record a command that is malformed or out of sequence: no hook runs for it."""
+
+    def limit_reached(
+        self, session: Session, tx: Transaction | None, limit: str, reply: Reply
+    ) -> None:
+        """Record a session that is closed for too many errors, idle commands or failed logins."""
+
+    def decided(
+        self, session: Session, tx: Transaction | None, decided: Decided, reply: Reply
+    ) -> None:
+        """Record the outcome of a hook."""
+
+    def authenticated(self, session: Session) -> None:
+        """Record a client that has logged in; `session.auth` is set."""
+
+    def session_failed(self, session: Session, tx: Transaction | None) -> None:
+        """Record an internal error; called while the exception is being handled."""
+
+    # Messages
+
+    def trap_hit(self, tx: Transaction, hit: TrapHit) -> None:
+        """Record a recipient that is a trap."""
+
+    def trap_shadowed(self, tx: Transaction) -> None:
+        """Record a message that shadow mode let pass in spite of its traps."""
+
+    def storage_failed(self, tx: Transaction, problem: str) -> None:
+        """Record content that could not be stored."""
+
+    def accepted(self, tx: Transaction) -> None:
+        """Record a message that was answered 2xx."""
+
+    def not_delivered(self, tx: Transaction, failures: Mapping[Recipient, DeliveryError]) -> None:
+        """Record recipients for whom no target took the message."""
+
+    def dsn_not_queued(self, tx: Transaction, problem: str) -> None:
+        """Record a requested notification of success that could not be queued."""

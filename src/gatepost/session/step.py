@@ -1,0 +1,168 @@
+"""One step of a session: how a command is decided, and its effect.
+
+Theory of operation
+-------------------
+Every command takes the same way:
+
+    begin    return the arguments of the plugins' methods; traps are looked up here
+    observe  call every plugin's observer
+    rule     the core's own decision (`gatepost.session.rules`)
+    decide   ask plugins in order, if the core has no opinion
+    ask      ask the next hop or the users file, if no plugin has an opinion
+    proceed  the command takes effect, or
+    refused  a refusal undoes what it must
+    follow   call every plugin that follows the outcome
+
+A row's type parameters are the event and the types of the arguments, so that the type checker
+compares the functions of a row with each other.
+
+`run` returns a reply, or a coroutine that ends with one. Without plugins at a hook there is no
+coroutine; and as long as no plugin and no target waits, a coroutine never suspends, so that
+`gatepost.plugin.inline` runs it in place.
+
+Security: a refusal's text comes from the core, the configuration or a plugin, never from an
+exception.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Generic, NamedTuple, TypeVar, TypeVarTuple, Unpack
+
+from gatepost.model.decision import Verdict
+from gatepost.model.reply import Reply
+from gatepost.plugin.chain import Answer, Asked, Chain, Outcome
+from gatepost.plugin.hooks import reply_for
+from gatepost.plugin.inline import need_task
+from gatepost.session.conversation import Conversation, Result
+from gatepost.session.recorder import Decided
+
+# The last to decide, which may have to wait.
+Question = Awaitable[Answer | None]
+
+E_contra = TypeVar("E_contra", contravariant=True)
+Args = TypeVarTuple("Args")
+
+_NO_CHAIN = Chain()
+
+
+class Step(NamedTuple, Generic[E_contra, *Args]):
+    """One row; the module describes its columns."""
+
+    hook: str
+    begin: Callable[[Conversation, E_contra], tuple[*Args]]
+    proceed: Callable[[Conversation, Answer | None, Unpack[Args]], Result]
+    rule: Callable[[Conversation, Unpack[Args]], Answer | None] | None = None
+    refused: Callable[[Conversation, Reply, Unpack[Args]], Awaitable[None] | None] | None = None
+    ask: Callable[[Conversation, Unpack[Args]], Question | None] | None = None
+
+
+def run(talk: Conversation, step: Step[E_contra, *Args], event: E_contra) -> Result:
+    """Take an event through its step, from `begin` to `follow`."""
+    args = step.begin(talk, event)
+    chain = talk.chains.get(step.hook)
+    if chain is not None or talk.recorder.detailed:
+        return _consult(talk, step, chain or _NO_CHAIN, args)
+    answer = None if step.rule is None else step.rule(talk, *args)
+    return _conclude(talk, step, answer, args)
+
+
+async def _consult(
+    talk: Conversation, step: Step[E_contra, *Args], chain: Chain, args: tuple[*Args]
+) -> Reply:
+    """Do the same with plugins: observe, decide, follow."""
+    asked: list[Asked] | None = [] if talk.recorder.detailed else None
+    failure = await chain.observe(*args)
+    answer = failure if step.rule is None else step.rule(talk, *args) or failure
+    if answer is None:
+        answer = await chain.decide(*args, asked=asked)
+    result = _conclude(talk, step, answer, args, asked)
+    reply = result if isinstance(result, Reply) else await result
+    if chain.followers:
+        await chain.follow(*args, Outcome(reply, answer))
+    return reply
+
+
+def _conclude(
+    talk: Conversation,
+    step: Step[E_contra, *Args],
+    answer: Answer | None,
+    args: tuple[*Args],
+    asked: list[Asked] | None = None,
+) -> Result:
+    if answer is None and step.ask is not None:
+        question = step.ask(talk, *args)
+        if question is not None:
+            return _ask(talk, step, question, args, asked)
+    if answer is None or answer.decision.verdict is Verdict.ACCEPT:
+        return _proceed(talk, step, answer, args, asked)
+    return _refuse(talk, step, answer, args, asked)
+
+
+async def _ask(
+    talk: Conversation,
+    step: Step[E_contra, *Args],
+    question: Question,
+    args: tuple[*Args],
+    asked: list[Asked] | None,
+) -> Reply:
+    """Proceed unless the last to be asked objects."""
+    answer = await question
+    if answer is not None:
+        return await _refuse(talk, step, answer, args, asked)
+    result = _proceed(talk, step, None, args, asked)
+    return result if isinstance(result, Reply) else await result
+
+
+def _proceed(
+    talk: Conversation,
+    step: Step[E_contra, *Args],
+    answer: Answer | None,
+    args: tuple[*Args],
+    asked: list[Asked] | None,
+) -> Result:
+    result = step.proceed(talk, answer, *args)
+    if answer is None and asked is None:
+        return result
+    decided = Decided(step.hook, args, answer, asked or ())
+    if isinstance(result, Reply):
+        talk.recorder.decided(talk.session, talk.tx, decided, result)
+        return result
+    return _record_later(talk, decided, result)
+
+
+async def _record_later(
+    talk: Conversation, decided: Decided, pending: Coroutine[Any, Any, Reply]
+) -> Reply:
+    reply = await pending
+    talk.recorder.decided(talk.session, talk.tx, decided, reply)
+    return reply
+
+
+async def _refuse(
+    talk: Conversation,
+    step: Step[E_contra, *Args],
+    answer: Answer,
+    args: tuple[*Args],
+    asked: list[Asked] | None,
+) -> Reply:
+    reply = refusal(talk, step.hook, answer, args, asked)
+    undone = None if step.refused is None else step.refused(talk, reply, *args)
+    if undone is not None:
+        await undone
+    if answer.decision.delay:
+        await need_task()
+        await talk.setup.clock.sleep(answer.decision.delay)
+    return reply
+
+
+def refusal(
+    talk: Conversation,
+    hook: str,
+    answer: Answer,
+    args: tuple[Any, ...] = (),
+    asked: list[Asked] | None = None,
+) -> Reply:
+    """Record a refusal and return its reply, with the reference that it is looked up by."""
+    reply = reply_for(hook, answer.decision).with_reference(talk.reference)
+    decided = Decided(hook, args, answer, asked or ())
+    talk.recorder.decided(talk.session, talk.tx, decided, reply)
+    return reply

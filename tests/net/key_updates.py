@@ -1,0 +1,56 @@
+"""A TLS 1.3 client that can send KeyUpdate messages, which Python's ssl cannot (RFC 8446)."""
+
+import hashlib
+import hmac
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_HASHES = {
+    "TLS_AES_128_GCM_SHA256": (hashlib.sha256, 16),
+    "TLS_AES_256_GCM_SHA384": (hashlib.sha384, 32),
+}
+# A handshake message (24) that asks the other side to update its keys as well (1).
+_KEY_UPDATE = b"\x18\x00\x00\x01\x01"
+_HANDSHAKE, _DATA = 22, 23
+
+
+class KeyUpdater:
+    """Encrypts records with the client's keys, from its first application record on."""
+
+    def __init__(self, suite, secret):
+        self._hash, self._size = _HASHES[suite]
+        self._use(secret)
+
+    def _use(self, secret):
+        self._secret, self._number = secret, 0
+        self._key = AESGCM(self._expand(b"key", self._size))
+        self._iv = int.from_bytes(self._expand(b"iv", 12))
+
+    def _expand(self, label, size):
+        """HKDF-Expand-Label of RFC 8446 section 7.1 with an empty context."""
+        label = b"tls13 " + label
+        info = size.to_bytes(2) + bytes([len(label)]) + label + b"\0"
+        return hmac.digest(self._secret, info + b"\x01", self._hash)[:size]
+
+    def record(self, content, kind=_DATA):
+        """Return a record with this content."""
+        plain = content + bytes([kind])
+        header = b"\x17\x03\x03" + (len(plain) + 16).to_bytes(2)
+        nonce = (self._iv ^ self._number).to_bytes(12)
+        self._number += 1
+        return header + self._key.encrypt(nonce, plain, header)
+
+    def key_update(self):
+        """Return a record with a KeyUpdate, and use the next keys from here on."""
+        record = self.record(_KEY_UPDATE, _HANDSHAKE)
+        self._use(self._expand(b"traffic upd", self._hash().digest_size))
+        return record
+
+
+def client_secret(keylog):
+    """Return the secret of the client's application records from a key log file."""
+    for line in keylog.read_text().splitlines():
+        label, _, secret = line.split()
+        if label == "CLIENT_TRAFFIC_SECRET_0":
+            return bytes.fromhex(secret)
+    raise LookupError(f"{keylog}: no client traffic secret")

@@ -1,0 +1,175 @@
+"""TLS in memory: decryption, alerts, facts, and the bounds of a turn."""
+
+import ssl
+
+import pytest
+from tests.net.authority import (
+    Shaken,
+    client_context,
+    issued,
+    other_authority,
+    write,
+    write_authority,
+)
+from tests.net.key_updates import KeyUpdater, client_secret
+
+from gatepost.net.tls import KeyPair, ListenerTls
+from gatepost.net.tls_codec import MAX_SILENT, RECORD, RECORD_COST, TlsCodec, TlsFailedError
+from gatepost.net.turns import TURN
+
+NAME = "mx.example.com"
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+@pytest.fixture
+def codec(tmp_path):
+    return TlsCodec(listener(tmp_path).context())
+
+
+def listener(folder, client_ca=None):
+    pair = KeyPair(["*"], *write(folder, NAME), client_ca)
+    pair.load()
+    return ListenerTls("implicit", [pair])
+
+
+def rest(codec):
+    """Return what further turns decrypt."""
+    pieces = []
+    while codec.more:
+        pieces.append(codec.receive(b""))
+    return pieces
+
+
+@pytest.fixture
+def updater(codec, tmp_path):
+    """A client's keys after its handshake with the codec."""
+    context = client_context(minimum_version=ssl.TLSVersion.TLSv1_3)
+    context.keylog_filename = str(tmp_path / "keys")
+    shaken = Shaken(codec, context)
+    shaken.shake()
+    return KeyUpdater(shaken.client.cipher()[0], client_secret(tmp_path / "keys"))
+
+
+def test_a_few_key_updates_are_followed(codec, updater):
+    sent = b"".join(updater.key_update() + updater.record(b"NOOP\r\n") for _ in range(100))
+    pieces = [codec.receive(sent), *rest(codec)]
+    assert b"".join(pieces) == b"NOOP\r\n" * 100
+
+
+def test_many_key_updates_without_data_end_the_connection(codec, updater):
+    sent = b"".join(updater.key_update() for _ in range(MAX_SILENT + 1))
+    with pytest.raises(TlsFailedError, match=r"^too many records without data$"):
+        codec.receive(sent)
+
+
+def test_a_turn_decrypts_a_bounded_number_of_records(codec, updater):
+    sent = b"".join(updater.record(b"x") for _ in range(1000))
+    first = codec.receive(sent)
+    assert len(first) == TURN // RECORD_COST
+    assert codec.more
+    assert first + b"".join(rest(codec)) == b"x" * 1000
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_both_directions(codec, version):
+    shaken = Shaken(codec, client_context(minimum_version=version, maximum_version=version))
+    assert shaken.shake() == b""
+    assert shaken.exchange(b"EHLO x\r\n") == b"EHLO x\r\n"
+    codec.send(b"250 mx\r\n")
+    assert shaken.heard() == b"250 mx\r\n"
+    facts = codec.facts()
+    assert facts.version == shaken.client.version()
+    assert facts.cipher == shaken.client.cipher()[0]
+    assert facts.sni == NAME
+
+
+@pytest.mark.parametrize("size", [1, RECORD - 1, RECORD, RECORD + 1, 5 * RECORD])
+def test_records_of_any_size_however_they_are_cut(codec, size):
+    shaken = Shaken(codec)
+    shaken.shake()
+    data = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    shaken.client.write(data)
+    sent = shaken.outgoing.read()
+    pieces = [codec.receive(sent[at : at + 1000]) for at in range(0, len(sent), 1000)]
+    pieces += rest(codec)
+    assert b"".join(pieces) == data
+
+
+def test_what_comes_with_the_end_of_the_handshake_is_not_lost(codec):
+    shaken = Shaken(codec)
+    shaken.incoming.write(b"")
+    with pytest.raises(ssl.SSLWantReadError):
+        shaken.client.do_handshake()
+    shaken.exchange()
+    shaken.client.do_handshake()
+    assert shaken.exchange(b"EHLO early\r\n") == b"EHLO early\r\n"
+    assert not codec.handshaking
+
+
+def test_nothing_is_read_after_close_notify(codec):
+    shaken = Shaken(codec)
+    shaken.shake()
+    shaken.client.write(b"DATA\r\n")
+    with pytest.raises(ssl.SSLWantReadError):
+        shaken.client.unwrap()
+    assert codec.receive(shaken.outgoing.read() + b"NOOP\r\n") == b"DATA\r\n"
+    assert codec.ended
+    assert codec.receive(b"NOOP\r\n") == b""
+
+
+def test_a_forged_record_ends_it(codec):
+    shaken = Shaken(codec)
+    shaken.shake()
+    shaken.client.write(b"MAIL FROM:<a@b>\r\n")
+    sent = bytearray(shaken.outgoing.read())
+    sent[-1] ^= 1
+    with pytest.raises(TlsFailedError, match=r"^DECRYPTION_FAILED_OR_BAD_RECORD_MAC$"):
+        codec.receive(bytes(sent))
+
+
+@pytest.mark.parametrize("data", [b"EHLO x\r\n", b"GET / HTTP/1.0\r\n\r\n", b"\x15\x03\x01", b"\0"])
+def test_who_does_not_speak_tls_is_told_nothing(codec, data):
+    try:
+        while not codec.receive(data):
+            pass
+    except TlsFailedError:
+        assert codec.outgoing() == b""
+
+
+def test_a_handshake_that_fails_is_answered_by_an_alert(codec):
+    with pytest.raises(TlsFailedError):
+        codec.receive(b"\x16\x03\x01\x00\x04\x01\x00\x00\x00")
+    assert codec.outgoing()[:1] == b"\x15"
+
+
+def test_close_notify_is_said(codec):
+    shaken = Shaken(codec)
+    shaken.shake()
+    codec.close()
+    shaken.incoming.write(codec.outgoing())
+    assert shaken.client.read() == b""
+
+
+def test_a_client_that_asks_for_no_name(codec):
+    shaken = Shaken(codec, client_context(check_hostname=False), name=None)
+    shaken.shake()
+    assert codec.facts().sni == ""
+
+
+def test_a_client_certificate_is_a_fact(tmp_path):
+    made = listener(tmp_path, write_authority(tmp_path))
+    codec = TlsCodec(made.context())
+    Shaken(codec, client_context(issued("client.example"))).shake()
+    facts = codec.facts()
+    assert facts.peer_subject.startswith("CN=client.example,OU=")
+    assert len(bytes.fromhex(facts.peer_fingerprint)) == 32
+    without = TlsCodec(made.context())
+    Shaken(without).shake()
+    assert (without.facts().peer_subject, without.facts().peer_fingerprint) == ("", "")
+
+
+def test_a_client_certificate_nobody_vouches_for_ends_the_handshake(tmp_path):
+    made = listener(tmp_path, write_authority(tmp_path))
+    stranger = other_authority().issue_cert("client.example")
+    with pytest.raises(TlsFailedError, match=r"^CERTIFICATE_VERIFY_FAILED: unable to"):
+        Shaken(TlsCodec(made.context()), client_context(stranger)).shake()

@@ -1,0 +1,164 @@
+"""The pump: bounded turns, bounded read-ahead, whatever the protocol."""
+
+import asyncio
+
+import pytest
+
+from gatepost.model.reply import Reply
+from gatepost.net.turns import TURN, Turns
+from gatepost.server.pump import COMMAND_COST, MAX_UNREAD, Pump
+from gatepost.testing import VirtualClock
+from gatepost.wire.smtp.server import NEED_DATA
+
+OK = Reply(250, "Ok")
+
+
+class Lines:
+    """A wire whose commands are lines of 64 octets."""
+
+    SIZE = 64
+
+    def __init__(self):
+        self.unread = 0
+
+    def receive_data(self, data):
+        self.unread += len(data)
+
+    def next_event(self):
+        if self.unread < self.SIZE:
+            return NEED_DATA
+        self.unread -= self.SIZE
+        return "line"
+
+    def send(self, _reply):
+        return b"."
+
+
+class Engine:
+    """Answers at once, or after as many trips through the loop as `waits`."""
+
+    counted = frozenset()
+    error_delay = 0.0
+
+    def __init__(self, waits=0):
+        self.waits = waits
+
+    def handle(self, _event):
+        return self.later() if self.waits else OK
+
+    async def later(self):
+        for _ in range(self.waits):
+            await asyncio.sleep(0)
+        return OK
+
+    def count(self, _event, reply):
+        return reply
+
+    def fail(self, _event):
+        raise AssertionError
+
+
+class Owner:
+    def __init__(self):
+        self.sent, self.ends = 0, []
+
+    def send(self, data):
+        self.sent += len(data)
+
+    def wire_paused(self):
+        self.ends.append("paused")
+
+    def drained(self):
+        self.ends.append("drained")
+
+    def finish(self):
+        self.ends.append("finished")
+
+
+class Transport:
+    """A socket that delivers up to 256 KiB whenever it is read from, as uvloop does."""
+
+    def __init__(self, loop, octets):
+        self.loop, self.left, self.reading, self.most = loop, octets, True, 0
+
+    def start(self, pump):
+        self.pump = pump
+        self.loop.call_soon(self.deliver)
+
+    def deliver(self):
+        if self.reading and self.left:
+            piece = min(self.left, 256 * 1024)
+            self.left -= piece
+            self.pump.receive(bytes(piece))
+        self.most = max(self.most, self.pump._wire.unread)
+        if self.left:
+            self.loop.call_soon(self.deliver)
+
+    def pause_reading(self):
+        self.reading = False
+
+    def resume_reading(self):
+        self.reading = True
+
+
+def made(octets, waits=0):
+    loop = asyncio.get_running_loop()
+    owner, turns = Owner(), Turns(loop)
+    pump = Pump(Lines(), Engine(waits), owner, turns, VirtualClock())
+    pump.transport = Transport(loop, octets)
+    pump.transport.start(pump)
+    return pump, owner, turns
+
+
+@pytest.mark.parametrize("waits", [0, 1, 3])
+def test_reading_stops_at_the_limit_however_often_commands_wait(waits):
+    """One that has to wait must not read on while there is still much to answer."""
+
+    async def scenario():
+        pump, owner, _ = made(2**21, waits)
+        while owner.sent < 2**21 // Lines.SIZE:
+            await asyncio.sleep(0)
+        assert pump.transport.most <= MAX_UNREAD + 256 * 1024
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+def test_a_turn_is_bounded():
+    async def scenario():
+        pump, owner, turns = made(0)
+        pump.receive(bytes(2**18))
+        assert owner.sent == TURN // COMMAND_COST
+        assert pump.busy
+        assert not pump.transport.reading
+        before = owner.sent
+        await asyncio.sleep(0)
+        assert owner.sent - before == TURN // COMMAND_COST
+        assert turns.count == 3
+
+    asyncio.run(scenario())
+
+
+def test_the_end_of_file_waits_until_everything_is_answered():
+    async def scenario():
+        pump, owner, _ = made(0)
+        pump.receive(bytes(2**18))
+        assert pump.eof()
+        while owner.ends != ["drained"]:
+            await asyncio.sleep(0)
+        assert owner.sent == 2**18 // Lines.SIZE
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+def test_a_lost_connection_is_cleaned_up_once_and_answers_no_more():
+    async def scenario():
+        pump, owner, _ = made(0)
+        pump.receive(bytes(2**18))
+        before = owner.sent
+        pump.lose(cancel=True)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert owner.ends == ["finished"]
+        assert owner.sent == before
+
+    asyncio.run(scenario())
