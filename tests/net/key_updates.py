@@ -50,7 +50,6 @@ class KeyUpdater:
 def client_secret(keylog):
     """Return the secret of the client's application records from a key log file."""
     for line in keylog.read_text().splitlines():
-        label, _, secret = line.split()
-        if label == "CLIENT_TRAFFIC_SECRET_0":
-            return bytes.fromhex(secret)
+        if line.startswith("CLIENT_TRAFFIC_SECRET_0 "):
+            return bytes.fromhex(line.split()[2])
     raise LookupError(f"{keylog}: no client traffic secret")
