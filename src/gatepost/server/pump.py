@@ -144,7 +144,7 @@ class Pump:
                 wire.receive_data(data[start : start + TURN])
         if self._task is None and not self._queued and self.writable:
             self.run()
-        elif wire.unread > MAX_UNREAD:
+        if wire.unread > MAX_UNREAD:
             self.transport.pause_reading()
 
     def turn(self) -> int:
