@@ -2,7 +2,7 @@
 
 import re
 
-from tests.docs.test_docs import rows, section
+from tests.docs.pages import rows, section
 
 from gatepost.delivery.program import qmail_queue
 from gatepost.delivery.program.arguments import FIELDS

@@ -1,4 +1,4 @@
-"""What the pages in docs/ say is true: links, samples, code, commands, replies, generated parts."""
+"""The pages in docs/ are true: samples, code, commands, replies, generated parts."""
 
 import importlib.util
 import re
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from tests.docs.pages import NAMES, ROOT, blocks, page, rows, section
 from tools import reference
 
 from gatepost import from_dict
@@ -37,58 +38,8 @@ from gatepost.wire.smtp.commands import State
 from gatepost.wire.smtp.params import PARAMETERS
 from gatepost.wire.smtp.server import EXTENSIONS
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCS = ROOT / "docs"
 SOURCE = ROOT / "src" / "gatepost"
-PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md"])
-MINE = [
-    "auth",
-    "configuration",
-    "delivery",
-    "embedding",
-    "operation",
-    "plugins",
-    "protocol",
-    "queue",
-    "traps",
-]
-HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-LINK = re.compile(r"\]\(([^)\s:]*)\)")
-FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 LOGGED = re.compile(r'log(?:\(\))?\.(?:debug|info|warning|error|exception)\(\s*"([^"]+)"')
-
-
-def page(name):
-    return (DOCS / f"{name}.md").read_text("utf-8")
-
-
-def blocks(name, language):
-    found = re.findall(rf"^```{language}\n(.*?)^```$", page(name), re.DOTALL | re.MULTILINE)
-    assert found, f"no {language} in {name}.md"
-    return found
-
-
-def section(name, heading):
-    """The text under a heading, up to the next one of any level."""
-    match = re.search(
-        rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", page(name), re.DOTALL | re.MULTILINE
-    )
-    assert match, f"no section {heading} in {name}.md"
-    return match[1]
-
-
-def rows(text):
-    """The cells of the tables in a text, without their headers."""
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
-    ruler = [number for number, row in enumerate(cells) if set(row[0]) <= {"-", " "}]
-    heads = {number - 1 for number in ruler} | set(ruler)
-    return [row for number, row in enumerate(cells) if number not in heads]
-
-
-def anchor(heading):
-    """What GitHub makes of a heading."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 # generated parts
@@ -119,32 +70,11 @@ def test_an_outdated_part_is_noticed():
     assert "`ledger.keep`" in renewed
 
 
-# links and language
-
-
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_links_lead_somewhere(path):
-    for link in LINK.findall(FENCE.sub("", path.read_text("utf-8"))):
-        name, _, wanted = link.partition("#")
-        target = path.parent / name if name else path
-        assert target.exists(), f"{path.name}: {link}"
-        if wanted:
-            headings = HEADING.findall(FENCE.sub("", target.read_text("utf-8")))
-            assert wanted in map(anchor, headings), f"{path.name}: {link}"
-
-
-@pytest.mark.parametrize("name", MINE)
-def test_every_page_has_one_title(name):
-    titles = re.findall(r"^# .+$", FENCE.sub("", page(name)), re.MULTILINE)
-    assert len(titles) == 1
-    assert page(name).startswith(titles[0])
-
-
 # configuration
 
 
 TOML = [
-    (name, text) for name in MINE for text in re.findall(r"(?ms)^```toml\n(.*?)^```$", page(name))
+    (name, text) for name in NAMES for text in re.findall(r"(?ms)^```toml\n(.*?)^```$", page(name))
 ]
 
 
@@ -438,7 +368,7 @@ def test_where_the_mail_of_a_recipient_lies(row, tmp_path):
 
 CONSOLE = [
     line.removeprefix("$ ")
-    for name in MINE
+    for name in NAMES
     for block in re.findall(r"(?ms)^```console\n(.*?)^```$", page(name))
     for line in block.splitlines()
     if line.startswith("$ gatepost ")
@@ -457,7 +387,7 @@ def test_every_command_shown_can_be_typed(line):
     command.make_context(command.name, words, parent=context)
 
 
-@pytest.mark.parametrize("name", MINE)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_command_that_is_mentioned_exists(name):
     for words in re.findall(r"`gatepost (\w[\w ]*)", page(name)):
         first = words.split()[0]

@@ -4,7 +4,7 @@ import re
 import tomllib
 
 import pytest
-from tests.docs.test_docs import blocks, rows, section
+from tests.docs.pages import blocks, rows, section
 
 from gatepost.config.load import from_dict
 from gatepost.delivery.registry import make_router
