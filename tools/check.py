@@ -6,8 +6,8 @@
 Every step runs to its end, also after another has failed. The exit status is 1 if any failed. A
 program that the tests need and this machine lacks is named with the reason; its tests are skipped.
 
-The quick run leaves out the tests that start servers, compile, or wait for many processes (SLOW).
-The complete run adds them, the line coverage of the protocol packages, and the compiled build.
+The quick run leaves out the tests that are marked `slow` (see tests/conftest.py). The complete run
+adds them, the line coverage of the protocol packages, and the compiled build.
 """
 
 import argparse
@@ -35,8 +35,6 @@ COVERED = ("wire", "session", "plugin", "traps", "auth")
 COVERING = tuple(f"tests/{shelf}" for shelf in ("model", *COVERED, "lists", "server"))
 # Tests for the compiled build: they replace no part of it.
 COMPILED = ("tests/wire", "tests/e2e")
-# Tests left out of the quick run.
-SLOW = ("tests/e2e", "tests/endurance", "tests/bench")
 
 
 class Step(NamedTuple):
@@ -65,7 +63,7 @@ def pytest(*arguments: str) -> tuple[str, ...]:
 def quick_steps() -> Iterator[Step]:
     """Yield the steps of `make check`."""
     yield from STATIC
-    yield Step("fast tests", pytest(*(f"--ignore={shelf}" for shelf in SLOW)))
+    yield Step("fast tests", pytest("-m", "not slow"))
 
 
 def all_steps() -> Iterator[Step]:

@@ -62,8 +62,8 @@ class Allowed(NamedTuple):
 ALLOWED = (
     Allowed("SSLWantReadError", "*", "a name of Python's ssl module"),
     Allowed("SSLWantWriteError", "*", "a name of Python's ssl module"),
-    Allowed('"nobody"', "*", "the account of that name, or the value of relay_for"),
-    Allowed("`nobody`", "docs/*", "the account of that name, or the value of relay_for"),
+    Allowed('"nobody"', "*", "the account of that name"),
+    Allowed("`nobody`", "docs/*", "the account of that name"),
 )
 # Files that quote the words.
 SKIPPED = ("tools/words.py", "tests/test_words.py")

@@ -6,14 +6,16 @@ import pytest
 from tests.docs.pages import DOCS, PAGES, ROOT, prose
 
 LINK = re.compile(r"\]\(([^)\s:]*)\)")
+ANCHOR = re.compile(r'<a id="([\w-]+)"></a>')
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 INDEX = DOCS / "README.md"
 
 
 def anchors(path):
-    """The anchors of a page, made of its headings as GitHub makes them."""
+    """The anchors of a page: those of its headings, as GitHub makes them, and explicit ones."""
     headings = HEADING.findall(prose(path))
-    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+    made = {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+    return made | set(ANCHOR.findall(prose(path)))
 
 
 def broken(path):

@@ -1,4 +1,7 @@
+import shutil
+
 from tests.docs.pages import ROOT, blocks_of
+from tools import demo
 
 from gatepost import load
 
@@ -17,3 +20,16 @@ def test_the_plugin_passes_its_test():
     namespace = {"__name__": "readme"}
     exec(compile(plugin + test, "README.md", "exec"), namespace)
     namespace["test_closed_on_mondays"]()
+
+
+def test_the_mail_it_sends_is_that_of_the_demo(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    instructions = demo.instructions("127.0.0.1:2525")
+    printed = [line.strip() for line in instructions.splitlines() if line.startswith("  ")]
+    written = [line.strip() for block in blocks_of(README, "sh") for line in block.splitlines()]
+    assert written == printed
+
+
+def test_it_admits_that_no_plugin_ships_as_long_as_none_does():
+    shipped = {path.stem for path in (ROOT / "src/gatepost/plugins").glob("*.py")} - {"__init__"}
+    assert ("No plugin ships with Gatepost." in README.read_text("utf-8")) == (not shipped)
