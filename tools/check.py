@@ -31,10 +31,19 @@ NEEDED = ("smtp-source", "swaks", "curl", "nodemailer", "haproxy")
 
 # Packages of which every line must be covered.
 COVERED = ("wire", "session", "plugin", "traps", "auth")
-# Tests that cover them. Only these run under coverage, because tracing slows down a server.
-COVERING = tuple(f"tests/{shelf}" for shelf in ("model", *COVERED, "lists", "server"))
+# Tests of packages without sockets and processes. Tracing does not change their result, so they run
+# only once, under coverage.
+PURE = tuple(f"tests/{shelf}" for shelf in ("model", *COVERED, "lists"))
+# These run twice, because tracing changes the order of events; the slow ones start processes, which
+# are not traced.
+TRACED_AGAIN = ("tests/server", "-m", "not slow")
 # Tests for the compiled build: they replace no part of it.
 COMPILED = ("tests/wire", "tests/e2e")
+# Tests of code that is not compiled.
+NOT_COMPILED = tuple(
+    f"tests/e2e/test_{name}.py"
+    for name in ("clients", "disk", "durability", "queue", "quota", "scanners", "unpacked")
+)
 
 
 class Step(NamedTuple):
@@ -60,6 +69,11 @@ def pytest(*arguments: str) -> tuple[str, ...]:
     return (str(BIN / "pytest"), "-q", "-n", str(os.cpu_count() or 1), *arguments)
 
 
+def ignore(paths: Sequence[str]) -> Iterator[str]:
+    """Yield the options that leave out these tests."""
+    return (f"--ignore={path}" for path in paths)
+
+
 def quick_steps() -> Iterator[Step]:
     """Yield the steps of `make check`."""
     yield from STATIC
@@ -71,19 +85,21 @@ def all_steps() -> Iterator[Step]:
     covered = ",".join(f"*/gatepost/{package}/*" for package in COVERED)
     report = (str(BIN / "coverage"), "report", "--fail-under=100", "--skip-covered")
     yield from STATIC
-    yield Step("tests", pytest())
-    yield Step("coverage run", pytest(*COVERING, "--cov=gatepost", "--cov-report="))
+    yield Step("tests", pytest(*ignore(PURE)))
+    yield Step("tests under coverage", pytest(*PURE, *TRACED_AGAIN, "--cov", "--cov-report="))
     yield Step("coverage", (*report, f"--include={covered}"))
     yield from _compiled_steps()
 
 
 def _compiled_steps() -> Iterator[Step]:
+    print("\n== build with mypyc", flush=True)
     try:
         build = compiled.build()
     except compiled.NoCompilerError as error:
         print(f"left out: tests of the compiled build: {error}")
     else:
-        yield Step("tests of the compiled build", pytest(*COMPILED), {"PYTHONPATH": str(build)})
+        command = pytest(*COMPILED, *ignore(NOT_COMPILED))
+        yield Step("tests of the compiled build", command, {"PYTHONPATH": str(build)})
 
 
 def run(step: Step) -> bool:
