@@ -178,7 +178,7 @@ class Scene:
         came.kills.note("gateway")
         came.cuts.append(Dark(begun, since, time.time()))
         self.gateway.kill()
-        self.disk.again()
+        self.disk.restore()
         self.gateway.start()
 
 

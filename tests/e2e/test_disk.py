@@ -21,7 +21,7 @@ def test_a_cut_leaves_what_was_synced_and_nothing_else(make_disk):
     own.cut()
     with pytest.raises(OSError, match="Input/output error"):
         (own.root / "late").write_text("late")
-    own.again()
+    own.restore()
     assert {path.name for path in own.root.iterdir()} == {"kept", "lost+found"}
     assert (own.root / "kept").read_text() == "kept"
 
