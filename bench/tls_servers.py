@@ -1,4 +1,4 @@
-"""The servers that are measured under TLS: those that have it, Postfix in smtp-sink's place."""
+"""The servers that are measured with TLS; Postfix replaces smtp-sink."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def postfix(setup: Setup) -> Iterator[Running]:
-    """Run Postfix with TLS: it queues every message, as it always does, and then discards it."""
+    """Run Postfix with TLS; it queues every message and then discards it."""
     tls = setup.tls
     assert tls is not None
     main = {
