@@ -40,7 +40,7 @@ def test_every_package_of_the_source_is_listed():
     assert set(listed()) == folders | modules
 
 
-def test_the_pure_packages_and_what_they_must_not_import_are_listed():
+def test_the_pure_packages_and_their_forbidden_imports_are_listed():
     pure = contract("source_modules", "gatepost.wire")
     sentence = re.search(r"^(.*) import none of ([^.]*)\.", page("architecture"), re.MULTILINE)
     sources, modules = sentence.groups()

@@ -22,7 +22,7 @@ def test_the_folder_of_a_new_file_exists(path):
     assert (ROOT / folder).is_dir()
 
 
-def test_every_target_of_make_that_it_names_exists():
+def test_every_make_target_it_names_exists():
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     named = set(re.findall(r"`make (\w+)`|^make (\w+)", PAGE.read_text("utf-8"), re.MULTILINE))
     assert {first or second for first, second in named} <= set(targets)

@@ -30,6 +30,6 @@ def test_the_mail_it_sends_is_that_of_the_demo(monkeypatch):
     assert written == printed
 
 
-def test_it_admits_that_no_plugin_ships_as_long_as_none_does():
+def test_shipped_plugins_are_described_correctly():
     shipped = {path.stem for path in (ROOT / "src/gatepost/plugins").glob("*.py")} - {"__init__"}
     assert ("No plugin ships with Gatepost." in README.read_text("utf-8")) == (not shipped)
