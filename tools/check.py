@@ -33,7 +33,7 @@ NEEDED = ("smtp-source", "swaks", "curl", "nodemailer", "haproxy")
 COVERED = ("wire", "session", "plugin", "traps", "auth")
 # Tests of packages without sockets and processes. Tracing does not change their result, so they run
 # only once, under coverage.
-PURE = tuple(f"tests/{shelf}" for shelf in ("model", *COVERED, "lists"))
+PURE = tuple(f"tests/{folder}" for folder in ("model", *COVERED, "lists"))
 # These run twice, because tracing changes the order of events; the slow ones start processes, which
 # are not traced.
 TRACED_AGAIN = ("tests/server", "-m", "not slow")
