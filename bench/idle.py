@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bench.run import Bench
 
 IDLE_CONNECTIONS = 10_000
-NEW_CLIENTS = 1_000  # messages, each on a connection of its own
+NEW_CLIENTS = 1_000  # messages, each on a separate connection
 SETTLE = 1.0  # seconds before memory is read: sweeps and garbage collection of the server
 
 

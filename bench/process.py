@@ -46,11 +46,11 @@ class Starting:
     name: str
     child: subprocess.Popen[bytes]
     log: Path
-    begun: float = field(default_factory=time.monotonic)
+    started_at: float = field(default_factory=time.monotonic)
 
     def running(self, port: int) -> Running:
         """Return the server as one that accepts connections on a port."""
-        return Running(self.name, self.child.pid, port, time.monotonic() - self.begun)
+        return Running(self.name, self.child.pid, port, time.monotonic() - self.started_at)
 
     def check(self) -> None:
         """Raise BenchError if the server has ended or takes too long."""
@@ -60,7 +60,7 @@ class Starting:
                 f"ended with {self.child.returncode} instead of accepting connections;"
                 f" output: {output.splitlines()[-1]}"
             )
-        if time.monotonic() - self.begun > START_TIMEOUT:
+        if time.monotonic() - self.started_at > START_TIMEOUT:
             raise BenchError(f"did not accept connections within {START_TIMEOUT:.0f} s")
 
 

@@ -29,10 +29,10 @@ def postfix(setup: Setup) -> Iterator[Running]:
         "virtual_transport": "discard:",
         "in_flow_delay": "0",
     }
-    begun = time.monotonic()
+    started_at = time.monotonic()
     try:
         with real_postfix.running(main) as mail:
-            yield Running("postfix", mail.pid, mail.port, time.monotonic() - begun)
+            yield Running("postfix", mail.pid, mail.port, time.monotonic() - started_at)
     except (UnavailableError, RuntimeError) as error:
         raise BenchError(str(error)) from error
 

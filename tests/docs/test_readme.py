@@ -1,9 +1,10 @@
 import shutil
 
+import pytest
 from tests.docs.pages import ROOT, blocks_of
 from tools import demo
 
-from gatepost import load
+from gatepost import ConfigError, from_dict, load
 
 README = ROOT / "README.md"
 
@@ -33,3 +34,22 @@ def test_the_mail_it_sends_is_that_of_the_demo(monkeypatch):
 def test_shipped_plugins_are_described_correctly():
     shipped = {path.stem for path in (ROOT / "src/gatepost/plugins").glob("*.py")} - {"__init__"}
     assert ("No plugin ships with Gatepost." in README.read_text("utf-8")) == (not shipped)
+
+
+def is_unavailable(config):
+    try:
+        from_dict(config)
+    except ConfigError as error:
+        return "not available yet" in str(error)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("statement", "config"),
+    [
+        ("No milter protocol.", {"listen": [{"protocol": "milter"}]}),
+        ("No history.", {"ledger": {"keep": "60d"}}),
+    ],
+)
+def test_missing_features_are_described_correctly(statement, config):
+    assert (statement in README.read_text("utf-8")) == is_unavailable(config)
