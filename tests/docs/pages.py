@@ -9,7 +9,7 @@ DOCS = ROOT / "docs"
 NAMES = sorted(path.stem for path in DOCS.glob("*.md"))
 # All pages: those, and the files in the top folder.
 PAGES = sorted([*DOCS.glob("*.md"), *ROOT.glob("*.md")])
-_FENCE = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
 
 
 def page(name):
@@ -18,7 +18,7 @@ def page(name):
 
 def prose(path):
     """The text of a page without its blocks of code."""
-    return _FENCE.sub("", path.read_text("utf-8"))
+    return FENCE.sub("", path.read_text("utf-8"))
 
 
 def blocks(name, language):

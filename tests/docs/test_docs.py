@@ -61,7 +61,7 @@ def _parts(path):
     return re.findall(r"<!-- generated: (?!end)(\w+) -->", path.read_text("utf-8"))
 
 
-def test_an_outdated_part_is_detected():
+def test_an_outdated_part_is_noticed():
     page = "before\n<!-- generated: later -->\noutdated\n<!-- generated: end -->\nafter\n"
     renewed = reference.renewed(page)
     assert renewed.startswith("before\n")
@@ -113,7 +113,7 @@ def test_every_key_that_is_not_available_yet_is_marked():
     assert text.count("(#not-available-yet)") == len(LATER)
 
 
-def test_the_loader_reads_the_values_of_the_reference():
+def test_a_value_is_written_as_the_loader_reads_it():
     limits = [
         f"{field.encode_name} = {reference.written(field.default, key.kind.expected)}"
         for field, key in kinds.keys(Limits)
