@@ -60,7 +60,10 @@ class Engine(Protocol):
         """Seconds to wait before a refusal is sent."""
 
     def handle(self, event: Any) -> Any:
-        """Return a reply, None if the event has none, or a coroutine that ends with either."""
+        """Return a reply, or a coroutine that ends with one; None for a piece of content.
+
+        Events of content have the octets as `data`.
+        """
 
     def count(self, event: Any, reply: Reply) -> Reply:
         """Count the reply towards the limits; return it, or the one that ends the session."""
@@ -144,7 +147,12 @@ class Pump:
                 wire.receive_data(data[start : start + TURN])
         if self._task is None and not self._queued and self.writable:
             self.run()
-        if wire.unread > MAX_UNREAD:
+        if self._task is not None or not self.writable:
+            self._limit_reading()
+
+    def _limit_reading(self) -> None:
+        """Stop reading if much has come that has to wait."""
+        if self._wire.unread > MAX_UNREAD:
             self.transport.pause_reading()
 
     def turn(self) -> int:
@@ -159,7 +167,7 @@ class Pump:
     def run(self) -> int:
         """Answer what the client has sent, up to the limit of a turn; return the cost."""
         wire, engine = self._wire, self._engine
-        out, cost, before = [], 0, wire.unread
+        out, cost = [], 0
         while True:
             event = wire.next_event()
             if isinstance(event, Signal):
@@ -174,7 +182,9 @@ class Pump:
                         break
                 out.append(wire.send(reply))
                 cost += COMMAND_COST
-            if cost >= TURN or (reply is None and cost + before - wire.unread >= TURN):
+            else:
+                cost += len(event.data)
+            if cost >= TURN:
                 self._queue()
                 break
         self._turns.count += 1
@@ -182,7 +192,7 @@ class Pump:
             self._owner.send(b"".join(out))
         if event is PAUSED:
             self._owner.wire_paused()
-        return cost + before - wire.unread
+        return cost
 
     def _queue(self) -> None:
         """Let others have their turn; meanwhile nothing is read."""
