@@ -47,8 +47,10 @@ from gatepost.plugin.base import Plugin
 from gatepost.plugin.host import Installed
 from gatepost.server.connection import Connection
 from gatepost.server.connections import Connections
+from gatepost.server.listener import ListenerSettings
 from gatepost.server.server import Server
 from gatepost.session.assemble import find_lists, load_lists, make_setup
+from gatepost.session.dialect import DIALECTS
 from gatepost.session.recorder import Recorder
 
 # Transcripts are read more easily where commands need not wait for replies.
@@ -232,7 +234,8 @@ class MemoryServer:
     ) -> "MemoryClient":
         """Open a connection."""
         authority = self.setup.authority if self._config.listen[0].auth else None
-        return MemoryClient(Connection(self._worker, protocol=protocol, authority=authority), peer)
+        settings = ListenerSettings(DIALECTS[protocol], authority=authority)
+        return MemoryClient(Connection(self._worker, settings), peer)
 
 
 class MemoryTransport(asyncio.Transport):
@@ -301,7 +304,7 @@ class MemoryClient:
         """Return the next reply, lines separated by line feeds, "" when there will be none."""
         transport = self._transport
         while (match := _REPLY.match(transport.written)) is None:
-            if not await self._connection.settled():
+            if not await self._connection.pump.settle():
                 return ""
         transport.written = transport.written[match.end() :]
         reply = match[0].decode("ascii").rstrip("\r\n").replace("\r\n", "\n")
@@ -332,7 +335,7 @@ class MemoryClient:
         """Close the connection and wait until the server is done with it."""
         self._transport.close()
         await asyncio.sleep(0)
-        await self._connection.settled()
+        await self._connection.pump.settle()
 
 
 class RunningServer:

@@ -226,7 +226,7 @@ def test_commands_sent_while_a_password_is_checked_wait(tmp_path):
         await client.reply()
         await say(client, HELO)
         client.send(PLAIN)
-        await house.until(lambda: any(one._pump.waiting for one in house.worker.members))
+        await house.until(lambda: any(one.pump.waiting for one in house.worker.members))
         client.send(b"NOOP\r\n")
         assert await client.codes(2) == ["235", "250"]
         await client.close()

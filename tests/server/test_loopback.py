@@ -196,7 +196,7 @@ def test_what_comes_while_a_plugin_thinks_is_buffered_up_to_a_bound(tmp_path, lo
         await waiting.waits.wait()
         [connection] = house.worker.members
         paused = []
-        pause = connection._pump.transport.pause_reading
+        pause = connection.pump.transport.pause_reading
 
         class Transport:
             def __getattr__(self, name):
@@ -206,7 +206,7 @@ def test_what_comes_while_a_plugin_thinks_is_buffered_up_to_a_bound(tmp_path, lo
                 paused.append(True)
                 pause()
 
-        transport, connection._pump.transport = connection._pump.transport, Transport()
+        transport, connection.pump.transport = connection.pump.transport, Transport()
         body = b"x" * 70 + b"\r\n"
         client.send(body * 60_000 + b".\r\nNOOP\r\n")
         await house.until(lambda: paused)
@@ -246,7 +246,7 @@ def test_a_client_that_is_gone(tmp_path, loop, hook, taken):
         [connection] = house.worker.members
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
-        await house.until(lambda: connection._pump.lost)
+        await house.until(lambda: connection.pump.lost)
         waiting.go_on.set()
         await house.until(lambda: not house.worker.members)
 
@@ -280,7 +280,7 @@ def test_a_client_that_goes_on_sending_after_the_refusal_is_cut_off(tmp_path, lo
         await client.writer.drain()
         house.worker.sweep_later(LINGER - 1.5)
         assert connection._deadlines.since == since
-        assert not connection._pump.transport.is_closing()
+        assert not connection.pump.transport.is_closing()
         house.worker.sweep_later(LINGER)
         await house.until(lambda: not house.worker.members)
         await client.close()
@@ -296,7 +296,7 @@ def test_a_timed_out_client_has_time_to_read_why(tmp_path):
         house.worker.now += 400.0
         house.worker.sweep_later(0.0)
         house.worker.sweep_later(LINGER - 1.0)
-        assert not connection._pump.transport.is_closing()
+        assert not connection.pump.transport.is_closing()
         assert (await client.rest())[:3] == "421"
         await client.close()
 
@@ -494,7 +494,7 @@ def test_replies_leave_without_waiting_for_more(tmp_path):
         client = await house.connect()
         await client.reply()
         [connection] = house.worker.members
-        sock = connection._pump.transport.get_extra_info("socket")
+        sock = connection.pump.transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         await client.close()
 

@@ -110,7 +110,7 @@ def test_who_leaves_while_an_answer_is_held_back(tmp_path, loop):
     async def scenario(house):
         client = house.connect_plainly()
         client.sendall(b"BAD\r\n")
-        await house.until(lambda: any(one._pump.waiting for one in house.worker.members))
+        await house.until(lambda: any(one.pump.waiting for one in house.worker.members))
         client.close()
         for one in house.worker.members:
             one.abort()

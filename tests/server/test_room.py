@@ -15,7 +15,7 @@ MAIL = HELO + b"MAIL FROM:<>\r\n"
 def test_mail_is_deferred_while_there_is_no_room(tmp_path, limits):
     async def scenario(house):
         def coming():
-            return [one.message.size for one in house.worker.members if one.message]
+            return [one.talk.message.size for one in house.worker.members if one.talk.message]
 
         sender, other = await house.connect(), await house.connect()
         sender.send(ENVELOPE + b"DATA\r\n")

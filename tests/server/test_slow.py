@@ -145,7 +145,7 @@ def test_a_client_that_does_not_read_its_replies(tmp_path, loop):
         client.send(b"HELP\r\n" * 100_000)
         await house.until(lambda: house.worker.members)
         (connection,) = house.worker.members
-        await house.until(lambda: not (connection._pump.writable or connection._pump.busy))
+        await house.until(lambda: not (connection.pump.writable or connection.pump.busy))
         house.worker.sweep_later(299.0)
         client.send(b"HELP\r\n")
         assert not connection._lingering

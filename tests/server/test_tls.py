@@ -218,7 +218,7 @@ def test_a_handshake_has_a_deadline_of_its_own(tmp_path, loop, mode):
             await client.replies(3)
         client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")  # the beginning of a ClientHello
         await house.until(lambda: house.worker.members)
-        await house.until(lambda: all(one._handshaking for one in house.worker.members))
+        await house.until(lambda: all(one.handshaking for one in house.worker.members))
         house.worker.sweep_later(Limits().handshake_timeout - 1)
         assert len(house.worker.members) == 1
         house.worker.sweep_later(Limits().handshake_timeout + 1)
@@ -238,7 +238,7 @@ def test_a_stop_in_the_middle_of_a_handshake(tmp_path, loop, mode):
             client.send(HELO + b"STARTTLS\r\n")
             await client.replies(3)
         await house.until(lambda: house.worker.members)
-        await house.until(lambda: all(one._handshaking for one in house.worker.members))
+        await house.until(lambda: all(one.handshaking for one in house.worker.members))
         await house.server.stop()
         with contextlib.suppress(ConnectionResetError):
             assert await client.reader.read() == b""

@@ -34,7 +34,7 @@ class Envelope(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct):
-    """How one hook was decided: `by` which plugin (`gatepost` is the core, "" if by none).
+    """The decision of one hook; `by` names the plugin (`gatepost` is the core, "" for none).
 
     `about` is the argument of the command, `answer` the verdict and its reason, `asked` the plugins
     that were asked before that.

@@ -1,9 +1,10 @@
 """The client of a connection: by its socket, or named by a host in front."""
 
+import asyncio
 from typing import Any, NamedTuple
 
 from gatepost.model.proxy import ProxyHeader
-from gatepost.model.session import Endpoint
+from gatepost.model.session import Endpoint, Session
 from gatepost.server.networks import Networks, is_within
 
 
@@ -21,12 +22,31 @@ class ClientIdentity(NamedTuple):
 
     @property
     def may_name(self) -> bool:
-        """Whether the client may name another client with XCLIENT.
+        """Return whether the client may name another client with XCLIENT.
 
         A proxy whose header names no client does not lend its own address for that.
         """
         anonymous = self.proxy is not None and self.proxy.source is None and not self.proxy.local
         return not anonymous and is_within(self.peer.host, self.xclient_from)
+
+
+def of_socket(transport: asyncio.BaseTransport, local: Endpoint | None) -> ClientIdentity:
+    """Return the identity of the socket's client; `local` is the listener's address if fixed."""
+    peer = endpoint(transport.get_extra_info("peername"))
+    return ClientIdentity(peer, local or endpoint(transport.get_extra_info("sockname")))
+
+
+def new_session(reference: str, identity: ClientIdentity, started: float, protocol: str) -> Session:
+    """Return the session of a client that has just connected."""
+    return Session(
+        reference,
+        identity.peer,
+        identity.local,
+        started,
+        via=identity.via,
+        proxy=identity.proxy,
+        protocol=protocol,
+    )
 
 
 def endpoint(name: Any) -> Endpoint:

@@ -11,12 +11,12 @@ import structlog
 from gatepost.auth.auth_limiter import AuthLimiter
 from gatepost.config.schema import Smtp
 from gatepost.counts.memory import Slot
-from gatepost.model.message import Message
 from gatepost.model.reply import Reply
 from gatepost.net.turns import Turns
 from gatepost.plugin.inline import UNFINISHED, finish, first_step
 from gatepost.server.limits import ConnectionLimiter, Origin
 from gatepost.session import replies as r
+from gatepost.session.conversation import Conversation
 from gatepost.session.setup import Setup
 from gatepost.wire.smtp.path import LENIENT, STRICT
 from gatepost.wire.smtp.server import WireLimits
@@ -46,16 +46,12 @@ class Member(Protocol):
     origin: Origin | None
 
     @property
-    def trusted(self) -> bool:
-        """Whether it is a host in front, which brings many clients and names each."""
-
-    @property
-    def message(self) -> Message | None:
-        """The message that is being received, if there is one."""
+    def talk(self) -> Conversation:
+        """Return the state of the session."""
 
     @property
     def idle(self) -> bool:
-        """Whether no transaction is open and no command is being handled."""
+        """Return whether no transaction is open and no command is being handled."""
 
     def sweep(self, now: float) -> None:
         """Close if a deadline has passed."""
@@ -109,7 +105,8 @@ class Connections:
     def admit(self, connection: Member) -> Reply | None:
         """Add a connection; return the refusal if there are too many."""
         self.members.add(connection)
-        origin = None if connection.trusted else self._limiter.origin(connection.host)
+        trusted = connection.talk.admission is not None
+        origin = None if trusted else self._limiter.origin(connection.host)
         connection.origin = origin
         exceeded = "" if origin is None else self._limiter.enter(origin, self.now)
         if self.draining:
@@ -178,7 +175,7 @@ class Connections:
         """
         memory = files = 0
         for connection in self.members:
-            message = connection.message
+            message = connection.talk.message
             if message is not None and message.in_file:
                 files += message.size
             elif message is not None:

@@ -20,27 +20,18 @@ from typing import cast
 from gatepost.config.schema import Listen
 from gatepost.model.proxy import ProxyHeader
 from gatepost.model.session import Endpoint
-from gatepost.net.tls import ListenerTls
 from gatepost.server.client_identity import ClientIdentity, endpoint
 from gatepost.server.connection import Connection
 from gatepost.server.connections import Connections
+from gatepost.server.listener import ListenerSettings
 from gatepost.server.networks import is_within
 from gatepost.wire.proxy import ProxyError, parse_proxy_header
 
 
 class ProxyHandshake(asyncio.Protocol):
-    """A connection of a listener that trusts a host in front; `local` as for `Connection`."""
+    """A connection of a listener that trusts a host in front."""
 
-    __slots__ = (
-        "_came",
-        "_connections",
-        "_data",
-        "_listen",
-        "_local",
-        "_peer",
-        "_tls",
-        "_transport",
-    )
+    __slots__ = ("_came", "_connections", "_data", "_listen", "_listener", "_peer", "_transport")
 
     _transport: asyncio.Transport
     _peer: Endpoint
@@ -49,13 +40,11 @@ class ProxyHandshake(asyncio.Protocol):
         self,
         connections: Connections,
         listen: Listen,
-        local: Endpoint | None = None,
-        tls: ListenerTls | None = None,
+        listener: ListenerSettings,
     ) -> None:
         self._connections = connections
-        self._tls = tls
         self._listen = listen
-        self._local = local
+        self._listener = listener
         self._data = b""
         self._came = connections.now
 
@@ -110,13 +99,7 @@ class ProxyHandshake(asyncio.Protocol):
 
     def _hand_over(self, header: ProxyHeader | None, rest: bytes) -> None:
         """Start the connection, by the client's own address."""
-        connection = Connection(
-            self._connections,
-            protocol=self._listen.protocol,
-            tls=self._tls,
-            identity=self._identity(header),
-            authority=self._connections.setup.authority if self._listen.auth else None,
-        )
+        connection = Connection(self._connections, self._listener, self._identity(header))
         transport = self._transport
         transport.set_protocol(connection)
         connection.connection_made(transport)
@@ -124,7 +107,7 @@ class ProxyHandshake(asyncio.Protocol):
             cast("asyncio.Protocol", transport.get_protocol()).data_received(rest)
 
     def _identity(self, header: ProxyHeader | None) -> ClientIdentity:
-        local = self._local or endpoint(self._transport.get_extra_info("sockname"))
+        local = self._listener.local or endpoint(self._transport.get_extra_info("sockname"))
         trusted = self._listen.xclient_from
         if header is None:
             return ClientIdentity(self._peer, local, trusted)

@@ -33,6 +33,7 @@ from gatepost.queue.spool.folder import files as spool_files
 from gatepost.queue.spool.schema import VersionError
 from gatepost.server.connection import Connection
 from gatepost.server.connections import SWEEP, Connections
+from gatepost.server.listener import ListenerSettings
 from gatepost.server.proxy import ProxyHandshake
 from gatepost.session.assemble import (
     SetupError,
@@ -41,6 +42,7 @@ from gatepost.session.assemble import (
     load_lists,
     make_setup,
 )
+from gatepost.session.dialect import DIALECTS
 from gatepost.session.recorder import Recorder
 from gatepost.session.setup import Setup
 
@@ -51,7 +53,7 @@ _log = structlog.get_logger("gatepost.server")
 
 
 class Server:
-    """Accepts mail as `config` says; `plugins` come after those of the configuration.
+    """Accepts mail by `config`; `plugins` come after those of the configuration.
 
     `patience` is how many seconds a stop waits for messages in transit, None for the
     configuration's `stop_timeout`. `sockets` has the open sockets of each listener if they are
@@ -200,18 +202,18 @@ def _protocol(
     connections: Connections, listen: Listen, local: Endpoint | None, tls: ListenerTls | None
 ) -> Callable[[], asyncio.Protocol]:
     """Return the factory of a listener's protocol objects."""
+    authority = connections.setup.authority if listen.auth else None
+    settings = ListenerSettings(DIALECTS[listen.protocol], tls, authority, local)
     if listen.proxy_from or listen.xclient_from:
-        return functools.partial(ProxyHandshake, connections, listen, local, tls)
-    make = functools.partial(Connection, connections, local, listen.protocol, tls)
-    return functools.partial(make, authority=connections.setup.authority) if listen.auth else make
+        return functools.partial(ProxyHandshake, connections, listen, settings)
+    return functools.partial(Connection, connections, settings)
 
 
 async def _all_gone(connections: Connections, patience: float) -> None:
     """Wait for sessions to end, and for those that start when a PROXY header comes."""
     deadline = connections.loop.time() + patience
-    while (connections.members or connections.pending) and (
-        left := deadline - connections.loop.time()
-    ) > 0:
+    now = connections.loop.time
+    while (connections.members or connections.pending) and (left := deadline - now()) > 0:
         if connections.members:
             await connections.emptied(left)
         else:  # there is no event for a header; SWEEP is the precision of its time-out

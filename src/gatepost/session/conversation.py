@@ -91,6 +91,11 @@ class Conversation:
         """The id in a refusal: the transaction's, or the session's."""
         return self.session.id if self.tx is None else self.tx.id
 
+    @property
+    def message(self) -> Message | None:
+        """Return the message that is being received, if there is one."""
+        return None if self.tx is None else self.tx.message
+
     def begin_message(self, tx: Transaction) -> None:
         """Expect content."""
         setup = self.setup

@@ -1,0 +1,20 @@
+"""Settings that the connections of one listener share."""
+
+from typing import NamedTuple
+
+from gatepost.auth.authority import Authority
+from gatepost.model.session import Endpoint
+from gatepost.net.tls import ListenerTls
+from gatepost.session.dialect import SMTP, Dialect
+
+
+class ListenerSettings(NamedTuple):
+    """The protocol, what TLS needs if the listener has it, and the users' authority if it has AUTH.
+
+    `local` is the address that clients connect to, None if each socket must be asked.
+    """
+
+    dialect: Dialect = SMTP
+    tls: ListenerTls | None = None
+    authority: Authority | None = None
+    local: Endpoint | None = None
