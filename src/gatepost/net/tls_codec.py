@@ -90,7 +90,7 @@ class TlsCodec:
 
     @property
     def more(self) -> bool:
-        """Whether `receive(b"")` would decrypt more."""
+        """Return whether `receive(b"")` would decrypt more."""
         return not self.ended and self._record_size() > 0
 
     def receive(self, data: bytes) -> bytes:
@@ -207,7 +207,7 @@ class TlsCodec:
 def _reason(error: ssl.SSLError) -> str:
     reason = error.reason or str(error)
     why = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else ""
-    # OpenSSL's reason for a client's certificate does not say more
+    # For a client's certificate OpenSSL gives no further reason
     return f"{reason}: {why}" if why else reason
 
 

@@ -76,7 +76,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     @property
     def handshaking(self) -> bool:
-        """Whether nothing can be sent yet."""
+        """Return whether nothing can be sent yet."""
         return self._codec.handshaking
 
     # Called by the socket's transport

@@ -21,7 +21,7 @@ class ClientIdentity(NamedTuple):
 
     @property
     def may_name(self) -> bool:
-        """Whether the client may name another client with XCLIENT.
+        """Return whether the client may name another client with XCLIENT.
 
         A proxy whose header names no client does not lend its own address for that.
         """

@@ -243,7 +243,7 @@ class Connection(asyncio.Protocol):
     # Replies and the close
 
     def send(self, data: bytes) -> None:
-        """Write replies; close if the last of them says so."""
+        """Write replies; close if the last of them ends the session."""
         self._deadlines.since = self._connections.now
         self._pump.transport.write(data)
         if self._wire.closed and not self._lingering:
@@ -297,7 +297,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def trusted(self) -> bool:
-        """Whether it is a host in front, which brings many clients and names each."""
+        """Return whether the client is a trusted host that names other clients."""
         return self._engine.talk.admission is not None
 
     @property
@@ -308,7 +308,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def idle(self) -> bool:
-        """Whether no transaction is open and no command is being handled."""
+        """Return whether no transaction is open and no command is being handled."""
         return not self._pump.waiting and self._engine.talk.tx is None
 
     @property

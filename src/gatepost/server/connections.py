@@ -47,7 +47,7 @@ class Member(Protocol):
 
     @property
     def trusted(self) -> bool:
-        """Whether it is a host in front, which brings many clients and names each."""
+        """Return whether the client is a trusted host that names other clients."""
 
     @property
     def message(self) -> Message | None:
@@ -55,7 +55,7 @@ class Member(Protocol):
 
     @property
     def idle(self) -> bool:
-        """Whether no transaction is open and no command is being handled."""
+        """Return whether no transaction is open and no command is being handled."""
 
     def sweep(self, now: float) -> None:
         """Close if a deadline has passed."""

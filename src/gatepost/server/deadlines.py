@@ -1,4 +1,4 @@
-"""How long a client may take: for commands, for content, for a session.
+"""Time limits of a client: for commands, for content, for a session.
 
 Theory of operation
 -------------------

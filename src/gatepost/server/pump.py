@@ -73,7 +73,7 @@ class Owner(Protocol):
     """The connection that a pump works for."""
 
     def send(self, data: bytes) -> None:
-        """Write replies; close the connection if the last of them says so."""
+        """Write replies; close the connection if the last of them ends it."""
 
     def wire_paused(self) -> None:
         """Go on if the wire waits for something other than a reply, such as a TLS handshake."""
@@ -126,12 +126,12 @@ class Pump:
 
     @property
     def waiting(self) -> bool:
-        """Whether a command is being handled, or waits for a delay."""
+        """Return whether a command is being handled, or waits for a delay."""
         return self._task is not None
 
     @property
     def busy(self) -> bool:
-        """Whether a command is being handled, or the next turn is due."""
+        """Return whether a command is being handled, or the next turn is due."""
         return self._task is not None or self._queued
 
     def receive(self, data: bytes) -> None:

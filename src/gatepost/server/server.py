@@ -51,7 +51,7 @@ _log = structlog.get_logger("gatepost.server")
 
 
 class Server:
-    """Accepts mail as `config` says; `plugins` come after those of the configuration.
+    """An SMTP and LMTP server for a configuration; `plugins` come after those of the configuration.
 
     `patience` is how many seconds a stop waits for messages in transit, None for the
     configuration's `stop_timeout`. `sockets` has the open sockets of each listener if they are

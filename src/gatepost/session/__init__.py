@@ -1,4 +1,4 @@
-"""What happens between a command and its reply: rules, traps, plugins, transactions.
+"""Commands and their replies: rules, traps, plugins, transactions.
 
 No sockets here: events in, replies out, the same for every protocol that carries mail.
 """

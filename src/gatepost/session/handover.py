@@ -90,9 +90,9 @@ async def taken(setup: Setup, tx: Transaction) -> Reply:
 async def _deliver(
     route: Route, tx: Transaction, recipients: list[Recipient], reports: dict[Recipient, Action]
 ) -> Failures:
-    """Deliver to a route's target; return the recipients for whom it failed.
+    """Deliver to a route's target; return the recipients without delivery.
 
-    Adds the recipients for whom the sender gets a DSN of success to `reports`.
+    Adds to `reports` the recipients that a DSN of success is for.
     """
     assert tx.message is not None
     delivery, failures = Delivery(tx, recipients, tx.message), _NONE

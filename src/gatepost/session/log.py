@@ -125,7 +125,7 @@ class LogRecorder(Recorder):
         )
 
     def not_delivered(self, tx: Transaction, failures: Mapping[Recipient, DeliveryError]) -> None:
-        """Log recipients for whom no target took the message; the first reason stands for all."""
+        """Log the recipients without delivery; the first reason stands for all."""
         error = next(iter(failures.values()))
         self._log.warning(
             "not delivered",

@@ -20,7 +20,7 @@ from gatepost.plugin.chain import Answer, Asked
 
 
 class Decided(msgspec.Struct, frozen=True, eq=False):
-    """How one hook was decided.
+    """The decision at one hook.
 
     `args` are the arguments of the hook's methods. `answer` is the decision and its author, None
     if neither the core nor a plugin had an opinion. `asked` lists the plugins that were asked, in
@@ -106,7 +106,7 @@ class Recorder:
         """Record a message that was answered 2xx."""
 
     def not_delivered(self, tx: Transaction, failures: Mapping[Recipient, DeliveryError]) -> None:
-        """Record recipients for whom no target took the message."""
+        """Record recipients whose targets have not accepted the message."""
 
     def dsn_not_queued(self, tx: Transaction, problem: str) -> None:
         """Record a requested notification of success that could not be queued."""

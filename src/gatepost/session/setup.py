@@ -1,4 +1,4 @@
-"""What all sessions of a worker share: the configuration, ready for use.
+"""The state that all sessions of a worker share: the configuration, ready for use.
 
 `gatepost.session.assemble` makes one per worker. Its lists follow their files; `storage_full` and
 `queue` are set by the server.
@@ -23,7 +23,7 @@ from gatepost.traps.table import TrapTable
 
 
 class TrapRule(msgspec.Struct, frozen=True, eq=False):
-    """What a trap among the recipients leads to: `delay` is in seconds, before `reply`."""
+    """The consequence of a trap among the recipients; `delay` is in seconds, before `reply`."""
 
     table: TrapTable
     action: Literal["refuse", "shadow"]
