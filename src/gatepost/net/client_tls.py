@@ -1,11 +1,11 @@
 """TLS for outgoing connections: the modes, and which certificates are trusted.
 
-| mode          | TLS       | certificate | use                                                 |
-|---------------|-----------|-------------|-----------------------------------------------------|
-| none          | never     |             | a local socket, a private network                   |
-| opportunistic | offered   | any         | servers of other organisations (RFC 7435)           |
-| required      | always    | any         | protection from passive attackers, which only listen |
-| verified      | always    | checked     | protection from active attackers                    |
+| mode          | TLS        | certificate | use                                          |
+|---------------|------------|-------------|----------------------------------------------|
+| none          | never      |             | a local socket, a private network            |
+| opportunistic | if offered | any         | servers of other organisations (RFC 7435)    |
+| required      | always     | any         | protection from attackers that only listen   |
+| verified      | always     | checked     | protection from attackers that change packets |
 
 Security: TLS 1.2 or later. A certificate that is not checked gives no protection from an attacker
 that can change packets. The constructor reads the file of authorities: blocking I/O.
