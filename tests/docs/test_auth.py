@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from tests.auth.samples import b64, plain
 from tests.net.authority import write
 from tests.server.loopback import HELO, MESSAGE
-from tests.server.test_tls import encrypted
+from tests.server.tls import encrypted
 
 from gatepost.cli.commands import gatepost
 from gatepost.config.listen import InetAddress
