@@ -81,7 +81,7 @@ def test_null_mx_is_an_empty_host_name():
     assert look_up(lambda dns: dns.mx("null.example")) == [(0, "")]
 
 
-def test_a_host_without_mx_records():
+def test_no_mx_records_is_an_empty_list():
     assert look_up(lambda dns: dns.mx("four.example")) == []
 
 
@@ -97,7 +97,7 @@ def test_addresses_of_one_family(host, address):
     assert look_up(lambda dns: dns.addresses(host)) == [address]
 
 
-def test_a_name_without_addresses():
+def test_no_addresses_is_an_empty_list():
     assert look_up(lambda dns: dns.addresses("two.example")) == []
 
 

@@ -62,7 +62,7 @@ def test_many_key_updates_without_data_end_the_connection(codec, updater):
         codec.receive(sent)
 
 
-def test_a_turn_decrypts_a_bounded_number_of_records(codec, updater):
+def test_turn_decrypts_a_bounded_number_of_records(codec, updater):
     sent = b"".join(updater.record(b"x") for _ in range(1000))
     first = codec.receive(sent)
     assert len(first) == TURN // RECORD_COST
@@ -156,7 +156,7 @@ def test_close_sends_close_notify(codec):
     assert client.tls.read() == b""
 
 
-def test_client_without_a_server_name(codec):
+def test_sni_is_empty_without_a_server_name(codec):
     client = MemoryTlsClient(codec, client_context(check_hostname=False), name=None)
     client.handshake()
     assert codec.facts().sni == ""

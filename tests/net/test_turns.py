@@ -32,7 +32,7 @@ class Busy:
         return self.cost
 
 
-def test_a_round_is_bounded_and_the_next_one_serves_the_others():
+def test_round_is_bounded_and_the_next_one_serves_the_others():
     loop = Loop()
     turns = Turns(loop)
     busy = [Busy(turns, 3) for _ in range(10)]

@@ -208,13 +208,13 @@ def test_every_failure_is_logged(method, on_error):
     ]
 
 
-def test_a_plugin_that_never_returns_fails_at_the_deadline():
+def test_plugin_that_never_returns_fails_at_the_deadline():
     with capture_logs() as logs:
         assert decide(hook(never), hook(accept), deadline=0.01) == DEFERRED
     assert isinstance(logs[0]["exc_info"], TimeoutError)
 
 
-def test_a_late_plugin_is_cancelled():
+def test_late_plugin_is_cancelled():
     ended = []
 
     async def method():

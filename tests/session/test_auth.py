@@ -56,12 +56,12 @@ def run_server(scenario, config, plugins=(), **options):
         ("secret", "carol", WRONG),
     ],
 )
-def test_plain_password(tmp_path, password, name, reply):
+def test_plain_password_is_checked(tmp_path, password, name, reply):
     users = (user(), user("bob", "other"), user("carol", plain=False))
     play(f"{OPEN}{attempt(password, name)}S: {reply}", config=auth_config(tmp_path, users=users))
 
 
-def test_plain_in_two_steps_and_login(tmp_path):
+def test_passwords_of_plain_in_two_steps_and_login_are_checked(tmp_path):
     for lines in (
         ("AUTH PLAIN", "334 ", b64(plain()), WELCOME),
         (
@@ -97,7 +97,7 @@ def test_plain_in_two_steps_and_login(tmp_path):
         (ScramClient(header="p=tls-unique,,"), "501"),
     ],
 )
-def test_scram_exchange(tmp_path, scram, reply):
+def test_scram_proof_is_checked(tmp_path, scram, reply):
     async def scenario(server, clock):
         client = AuthClient(server)
         assert "AUTH SCRAM-SHA-256 PLAIN LOGIN" in await client.hello()
@@ -338,7 +338,7 @@ def test_plugin_decides_before_the_users_file(tmp_path):
             )
 
 
-def test_plugin_without_a_users_file():
+def test_plugin_can_check_passwords_without_a_users_file():
     asked = []
 
     def on_auth(session, attempt):
@@ -498,7 +498,7 @@ def test_trap_of_an_authenticated_sender_is_logged_but_not_refused(tmp_path, aut
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
 @pytest.mark.parametrize("authenticated", [False, True])
-def test_protocol_in_the_received_field(tmp_path, protocol, tls, utf8, authenticated):
+def test_received_field_names_the_protocol(tmp_path, protocol, tls, utf8, authenticated):
     """RFC 3848 and RFC 6531 section 4.3."""
 
     def on_helo(session, name):

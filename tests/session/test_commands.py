@@ -32,7 +32,7 @@ def ask(transcript, plugins=(), **options):
     return play(OPEN + transcript, plugins, **options)
 
 
-def test_greeting_and_keywords():
+def test_greeting_and_keywords_of_ehlo():
     play(
         """
         S: 220 mx.example.net ESMTP Gatepost
@@ -52,7 +52,7 @@ def test_greeting_and_keywords():
     )
 
 
-def test_commands_without_mail():
+def test_replies_to_commands_outside_a_transaction():
     ask(
         """
         C: NOOP
@@ -144,7 +144,7 @@ def test_recipients_beyond_the_limit_are_deferred():
     assert [len(one.recipients) for one in played.messages] == [2]
 
 
-def test_size_limit_by_declaration_and_by_content():
+def test_size_is_limited_by_declaration_and_by_content():
     played = ask(
         """
         C: MAIL FROM:<a@client.example> SIZE=21
@@ -198,7 +198,7 @@ def closed_after(commands, replies, **limits):
     return asyncio.run(scenario())
 
 
-def test_errors_up_to_the_limit_close_the_connection():
+def test_too_many_errors_close_the_connection():
     found = closed_after(["BAD"] * 9, 9, errors=3)
     assert [one[:3] for one in found] == ["500", "500", "421"]
     assert found[-1] == "421 4.7.0 Too many errors"
@@ -361,7 +361,7 @@ def test_accept_may_set_the_text(hook, line):
     play(transcript + f"S: {line}\n", [plugin(**{f"on_{hook}": lambda *_: accept("text")})])
 
 
-def test_a_deferred_connection_is_closed_with_421():
+def test_deferred_connection_is_closed_with_421():
     play(
         "S: 421 4.7.0 Refused by local policy for now, try again later [*]\n",
         [plugin(on_connect=lambda _session: defer())],
@@ -442,7 +442,7 @@ def test_refused_helo_does_not_count():
     assert names == [("good.example", False)]
 
 
-def test_a_refused_sender_opens_no_transaction():
+def test_refused_sender_opens_no_transaction():
     ask(
         """
         C: MAIL FROM:<bad@client.example>

@@ -168,7 +168,7 @@ def test_each_lmtp_recipient_has_its_own_result():
     assert spool.kept == {"y": None, "w": AWAY}
 
 
-def test_error_of_the_spool_over_lmtp():
+def test_error_of_the_spool_is_the_reply_of_its_lmtp_recipients():
     routes = [("a", Target(), DIRECT), ("q", Target(), QUEUE), ("f", Target(w=AWAY), FALLBACK)]
     reply = hand_over(routes, ["x@a", "y@q", "w@f"], Spool(FULL), "lmtp")
     assert codes(reply) == [250, 452, 452]

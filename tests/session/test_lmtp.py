@@ -50,7 +50,7 @@ def test_message_is_accepted_for_each_recipient():
     assert b" with LMTP id " in message.content
 
 
-def test_received_field_of_an_international_message():
+def test_received_field_names_utf8lmtp():
     mail = "C: MAIL FROM:<> SMTPUTF8\nC: RCPT TO:<ö@example.com>\nS: 250\nS: 250\n"
     played = lmtp("S: 220\nC: LHLO x\nS: 250\n" + mail + CONTENT + "S: 250")
     assert b" with UTF8LMTP id " in played.messages[0].content
@@ -63,13 +63,13 @@ def test_trap_refuses_data_once_and_ends_the_transaction():
     assert played.messages == []
 
 
-def test_a_trap_refuses_the_only_chunk_for_each_recipient():
+def test_trap_refuses_the_only_chunk_for_each_recipient():
     trap = "C: RCPT TO:<trap@example.com>\nS: 250\nC: BDAT 3 LAST\nC: x\nC: NOOP\n"
     played = lmtp(ENVELOPE + trap + f"S: {REFUSED}\n" * 3 + "S: 250", traps=TRAPS)
     assert played.messages == []
 
 
-def test_a_trap_refuses_the_first_chunk_once_and_the_last_for_each_recipient():
+def test_trap_refuses_the_first_chunk_once_and_the_last_for_each_recipient():
     trap = "C: RCPT TO:<trap@example.com>\nS: 250\nC: BDAT 3\nC: x\n"
     played = lmtp(
         ENVELOPE

@@ -134,7 +134,7 @@ def test_header_hook_runs_over_bdat():
 
 
 @pytest.mark.parametrize("waits", [False, True])
-def test_the_message_hook_reads_the_content_and_adds_fields(waits):
+def test_message_hook_reads_the_content_and_adds_fields(waits):
     def tag(tx):
         assert bytes(tx.message).endswith(b"\r\ntext\r\n")
         tx.message.add_header("X-First", "1")
@@ -497,7 +497,7 @@ def utc(monkeypatch):
 
 
 @pytest.mark.usefixtures("utc")
-def test_received_field():
+def test_received_field_has_all_clauses():
     assert received(transaction(), "mx.example.net", SMTP.with_names) == (
         b"Received: from client.example ([192.0.2.1])\r\n"
         b"\tby mx.example.net (Gatepost) with ESMTP id abc-1.1\r\n"

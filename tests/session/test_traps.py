@@ -57,13 +57,13 @@ def test_trap_among_five_recipients_refuses_the_message(place, pipelined):
     refused(envelope(recipients, pipelined=pipelined) + f"C: DATA\nS: {REFUSED}\n")
 
 
-def test_trap_with_all_commands_in_one_piece():
+def test_trap_refuses_commands_sent_in_one_piece():
     lines = [SENDER, *(f"RCPT TO:<{one}>" for one in ("trap@example.com", *GOOD)), "DATA", "NOOP"]
     transcript = "\n".join(f"C: {line}" for line in lines)
     refused(f"{transcript}\n" + "S: 250\n" * 6 + f"S: {REFUSED}\nS: 250 2.0.0 Ok\n")
 
 
-def test_trap_as_the_only_recipient():
+def test_trap_as_the_only_recipient_refuses_the_message():
     refused(envelope(["trap@example.com"]) + f"C: DATA\nS: {REFUSED}\n")
 
 
@@ -99,7 +99,7 @@ def test_rset_ends_the_transaction_after_a_refused_chunk():
     )
 
 
-def test_trap_with_pipelined_chunks():
+def test_trap_refuses_pipelined_chunks():
     refused(
         envelope(["one@example.com", "trap@example.com"])
         + f"""
