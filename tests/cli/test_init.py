@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.net.authority import Shaken
+from tests.net.authority import MemoryTlsClient
 
 from gatepost.cli.starter import create, starter
 from gatepost.config.load import load
@@ -124,9 +124,9 @@ def test_with_tls_it_is_ready_to_serve_with_a_certificate(run, tmp_path):
     listener = ListenerTls("starttls", [pair])
     context = ssl.create_default_context(cafile=folder / "tls/cert.pem")
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    shaken = Shaken(TlsCodec(listener.context()), context, "localhost")
-    shaken.shake()
-    assert shaken.shown == ["localhost"]
+    client = MemoryTlsClient(TlsCodec(listener.context()), context, "localhost")
+    client.handshake()
+    assert client.certificate_names == ["localhost"]
     assert run("check", "-c", folder / "gatepost.toml").exit_code == 0
 
 

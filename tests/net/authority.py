@@ -1,4 +1,4 @@
-"""Certificates for tests, made once, and the clients' side of TLS."""
+"""Certificates for tests, made once, and the client side of TLS."""
 
 import functools
 import ssl
@@ -37,7 +37,7 @@ def write_authority(folder, made=None):
 
 
 def client_context(certificate=None, **attributes):
-    """A client that believes the tests' authority and no other."""
+    """Return the context of a client that trusts the authority of the tests only."""
     context = ssl.create_default_context()
     authority().configure_trust(context)
     if certificate is not None:
@@ -47,22 +47,22 @@ def client_context(certificate=None, **attributes):
     return context
 
 
-class Shaken:
-    """A handshake in memory: `client` and the server's `pump`, with nothing but bytes between."""
+class MemoryTlsClient:
+    """A TLS client in memory: `tls` is its TLS object, `codec` the server's."""
 
-    def __init__(self, pump, context=None, name="mx.example.com"):
-        self.pump = pump
+    def __init__(self, codec, context=None, name="mx.example.com"):
+        self.codec = codec
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         context = context or client_context()
-        self.client = context.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
 
-    def shake(self):
-        """Do the handshake; return what the server decrypted after it."""
+    def handshake(self):
+        """Do the handshake; return the octets that the server decrypted after it."""
         plain = b""
         done = False
         while not done:
             try:
-                self.client.do_handshake()
+                self.tls.do_handshake()
                 done = True
             except ssl.SSLWantReadError:
                 pass
@@ -70,19 +70,19 @@ class Shaken:
         return plain
 
     def exchange(self, data=b""):
-        """Have the client say something; return what the server decrypted."""
+        """Send data from the client; return the octets that the server decrypted."""
         if data:
-            self.client.write(data)
-        plain = self.pump.receive(self.outgoing.read())
-        self.incoming.write(self.pump.outgoing())
+            self.tls.write(data)
+        plain = self.codec.receive(self.outgoing.read())
+        self.incoming.write(self.codec.outgoing())
         return plain
 
-    def heard(self):
-        """Return what the client decrypts."""
-        self.incoming.write(self.pump.outgoing())
-        return self.client.read()
+    def receive(self):
+        """Return the octets that the client decrypts."""
+        self.incoming.write(self.codec.outgoing())
+        return self.tls.read()
 
     @property
-    def shown(self):
-        """The names of the certificate the server has shown."""
-        return [name for _, name in self.client.getpeercert()["subjectAltName"]]
+    def certificate_names(self):
+        """Return the names in the server's certificate."""
+        return [name for _, name in self.tls.getpeercert()["subjectAltName"]]

@@ -1,4 +1,4 @@
-"""A TLS 1.3 client that can send KeyUpdate messages, which Python's ssl cannot (RFC 8446)."""
+"""TLS 1.3 records with KeyUpdate messages (RFC 8446), which Python's ssl cannot send."""
 
 import hashlib
 import hmac
@@ -9,7 +9,7 @@ _HASHES = {
     "TLS_AES_128_GCM_SHA256": (hashlib.sha256, 16),
     "TLS_AES_256_GCM_SHA384": (hashlib.sha384, 32),
 }
-# A handshake message (24) that asks the other side to update its keys as well (1).
+# A handshake message (24) that asks the other side to update its keys too (1).
 _KEY_UPDATE = b"\x18\x00\x00\x01\x01"
 _HANDSHAKE, _DATA = 22, 23
 
@@ -27,7 +27,7 @@ class KeyUpdater:
         self._iv = int.from_bytes(self._expand(b"iv", 12))
 
     def _expand(self, label, size):
-        """HKDF-Expand-Label of RFC 8446 section 7.1 with an empty context."""
+        """Return HKDF-Expand-Label of RFC 8446 section 7.1 with an empty context."""
         label = b"tls13 " + label
         info = size.to_bytes(2) + bytes([len(label)]) + label + b"\0"
         return hmac.digest(self._secret, info + b"\x01", self._hash)[:size]

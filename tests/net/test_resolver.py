@@ -1,4 +1,4 @@
-"""The DNS asked for real: a name server of the test's own, on a port of its own."""
+"""DNS lookups over UDP, from a name server in the test."""
 
 import asyncio
 import socket
@@ -57,7 +57,7 @@ class NameServer(asyncio.DatagramProtocol):
         self._transport.sendto(head + question + b"".join(answers), client)
 
 
-def ask(question):
+def look_up(lookup):
     async def run():
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(NameServer, ("127.0.0.1", 0))
@@ -65,28 +65,28 @@ def ask(question):
         options = {"nameservers": [f"127.0.0.1:{port}"], "timeout": 2.0, "tries": 1}
         try:
             async with asyncio.timeout(20):
-                return await question(DnsResolver(**options))
+                return await lookup(DnsResolver(**options))
         finally:
             transport.close()
 
     return asyncio.run(run())
 
 
-def test_mx():
-    found = ask(lambda dns: dns.mx("two.example"))
+def test_mx_records_are_returned_in_lower_case():
+    found = look_up(lambda dns: dns.mx("two.example"))
     assert sorted(found) == [(10, "a.example"), (20, "b.example")]
 
 
-def test_null_mx():
-    assert ask(lambda dns: dns.mx("null.example")) == [(0, "")]
+def test_null_mx_is_an_empty_host_name():
+    assert look_up(lambda dns: dns.mx("null.example")) == [(0, "")]
 
 
-def test_no_mx_but_a_host():
-    assert ask(lambda dns: dns.mx("four.example")) == []
+def test_no_mx_records_is_an_empty_list():
+    assert look_up(lambda dns: dns.mx("four.example")) == []
 
 
 def test_addresses_of_both_families():
-    found = ask(lambda dns: dns.addresses("both.example"))
+    found = look_up(lambda dns: dns.addresses("both.example"))
     assert sorted(found) == ["192.0.2.1", "192.0.2.2", "2001:db8::1"]
 
 
@@ -94,20 +94,20 @@ def test_addresses_of_both_families():
     ("host", "address"), [("four.example", "192.0.2.4"), ("half.example", "192.0.2.5")]
 )
 def test_addresses_of_one_family(host, address):
-    assert ask(lambda dns: dns.addresses(host)) == [address]
+    assert look_up(lambda dns: dns.addresses(host)) == [address]
 
 
-def test_no_addresses():
-    assert ask(lambda dns: dns.addresses("two.example")) == []
+def test_no_addresses_is_an_empty_list():
+    assert look_up(lambda dns: dns.addresses("two.example")) == []
 
 
 @pytest.mark.parametrize("method", ["mx", "addresses"])
-def test_no_such_name(method):
+def test_nxdomain_raises_no_such_name(method):
     with pytest.raises(NoSuchNameError, match=r"^none\.example: no such name$"):
-        ask(lambda dns: getattr(dns, method)("none.example"))
+        look_up(lambda dns: getattr(dns, method)("none.example"))
 
 
 @pytest.mark.parametrize("method", ["mx", "addresses"])
-def test_nobody_can_say(method):
+def test_server_failure_raises_resolve_error(method):
     with pytest.raises(ResolveError, match=r"^broken\.example (MX|A|AAAA): "):
-        ask(lambda dns: getattr(dns, method)("broken.example"))
+        look_up(lambda dns: getattr(dns, method)("broken.example"))

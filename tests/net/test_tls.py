@@ -1,4 +1,4 @@
-"""Certificates from files: which is shown, when they are read again, what is wrong with them."""
+"""Certificates from files: selection by server name, reload, errors."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ import ssl
 import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
-from tests.net.authority import Shaken, client_context, issued, write
+from tests.net.authority import MemoryTlsClient, client_context, issued, write
 
 from gatepost.config.schema import Certificate, Config, Listen, Tls
 from gatepost.net.tls import MODES, KeyPair, ListenerTls, TlsError, key_pairs
@@ -16,32 +16,32 @@ from gatepost.net.tls_codec import TlsCodec, TlsFailedError
 NAME = "mx.example.com"
 
 
-def pair_of(folder, stem, *names, dns=None):
+def load_pair(folder, stem, *names, dns=None):
     pair = KeyPair(names, *write(folder, *(dns or names), stem=stem))
     pair.load()
     return pair
 
 
-def shown(listener, name, context=None):
-    shaken = Shaken(TlsCodec(listener.context()), context or lenient(), name)
-    shaken.shake()
-    return shaken.shown[0]
+def shown_name(listener, name, context=None):
+    client = MemoryTlsClient(TlsCodec(listener.context()), context or any_name(), name)
+    client.handshake()
+    return client.certificate_names[0]
 
 
-def lenient():
-    """Whatever name the certificate has, it is looked at."""
+def any_name():
+    """Return the context of a client that accepts any name in the certificate."""
     return client_context(check_hostname=False)
 
 
-def old(*paths):
-    """Give files time stamps of long ago, each call other ones."""
-    old.age = getattr(old, "age", 0) + 1
+def set_old_times(*paths):
+    """Set time stamps in the past, different ones for each call."""
+    set_old_times.age = getattr(set_old_times, "age", 0) + 1
     for path in paths:
-        os.utime(path, ns=(0, old.age * 10**9))
+        os.utime(path, ns=(0, set_old_times.age * 10**9))
 
 
 @pytest.mark.parametrize(
-    ("asked", "found"),
+    ("requested", "found"),
     [
         ("one.example", "one.example"),
         ("ONE.Example", "one.example"),
@@ -53,93 +53,93 @@ def old(*paths):
     ],
 )
 @pytest.mark.parametrize("mode", MODES)
-def test_the_first_certificate_that_matches_is_shown(tmp_path, mode, asked, found):
+def test_first_matching_certificate_is_shown(tmp_path, mode, requested, found):
     pairs = [
-        pair_of(tmp_path, "1", "one.example"),
-        pair_of(tmp_path, "2", "two.example", "also.example"),
-        pair_of(tmp_path, "3", "*.two.example", dns=["wild.example"]),
-        pair_of(tmp_path, "4", "*", dns=["any.example"]),
-        pair_of(tmp_path, "5", "*", "one.example", dns=["last.example"]),
+        load_pair(tmp_path, "1", "one.example"),
+        load_pair(tmp_path, "2", "two.example", "also.example"),
+        load_pair(tmp_path, "3", "*.two.example", dns=["wild.example"]),
+        load_pair(tmp_path, "4", "*", dns=["any.example"]),
+        load_pair(tmp_path, "5", "*", "one.example", dns=["last.example"]),
     ]
-    assert shown(ListenerTls(mode, pairs), asked) == found
+    assert shown_name(ListenerTls(mode, pairs), requested) == found
 
 
-def test_where_none_is_for_any_name_the_first_is_shown(tmp_path):
-    pairs = [pair_of(tmp_path, "1", "one.example"), pair_of(tmp_path, "2", "two.example")]
-    assert shown(ListenerTls("implicit", pairs), "other.example") == "one.example"
+def test_first_certificate_is_the_default_if_none_is_for_any_name(tmp_path):
+    pairs = [load_pair(tmp_path, "1", "one.example"), load_pair(tmp_path, "2", "two.example")]
+    assert shown_name(ListenerTls("implicit", pairs), "other.example") == "one.example"
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 def test_tls_before_1_2_is_refused(tmp_path, version):
-    listener = ListenerTls("implicit", [pair_of(tmp_path, "1", NAME)])
+    listener = ListenerTls("implicit", [load_pair(tmp_path, "1", NAME)])
     with pytest.warns(DeprecationWarning, match="deprecated"):
         context = client_context(minimum_version=version, maximum_version=version)
     context.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.raises((TlsFailedError, ssl.SSLError)):
-        shown(listener, NAME, context)
+        shown_name(listener, NAME, context)
 
 
-def test_listeners_of_two_kinds_share_no_context(tmp_path):
-    pair = pair_of(tmp_path, "1", NAME)
+def test_kinds_of_listeners_do_not_share_a_context(tmp_path):
+    pair = load_pair(tmp_path, "1", NAME)
     assert pair.contexts["starttls"] is not pair.contexts["implicit"]
 
 
-def test_a_new_certificate_is_shown_once_it_was_read(tmp_path):
-    pair = pair_of(tmp_path, "1", "*", dns=[NAME])
+def test_new_certificate_is_shown_after_a_refresh(tmp_path):
+    pair = load_pair(tmp_path, "1", "*", dns=[NAME])
     listener = ListenerTls("starttls", [pair])
-    old(*write(tmp_path, "new.example", stem="1"))
-    assert shown(listener, "new.example") == NAME
+    set_old_times(*write(tmp_path, "new.example", stem="1"))
+    assert shown_name(listener, "new.example") == NAME
     change = pair.refresh()
     assert (change.path, change.problem) == (tmp_path / "1.pem", "")
-    assert shown(listener, "new.example") == "new.example"
+    assert shown_name(listener, "new.example") == "new.example"
     assert pair.refresh() is None
     pair.close()
 
 
-def test_the_name_is_looked_at_after_a_renewal_too(tmp_path):
-    pairs = [pair_of(tmp_path, "1", "*", dns=[NAME]), pair_of(tmp_path, "2", "two.example")]
+def test_server_name_selects_the_certificate_after_a_renewal(tmp_path):
+    pairs = [load_pair(tmp_path, "1", "*", dns=[NAME]), load_pair(tmp_path, "2", "two.example")]
     listener = ListenerTls("starttls", pairs)
-    old(*write(tmp_path, "new.example", stem="1"))
+    set_old_times(*write(tmp_path, "new.example", stem="1"))
     pairs[0].refresh()
-    assert shown(listener, "two.example") == "two.example"
+    assert shown_name(listener, "two.example") == "two.example"
 
 
-def test_between_its_two_files_a_renewal_is_not_complained_of(tmp_path):
-    pair = pair_of(tmp_path, "1", NAME)
+def test_half_written_renewal_is_not_reported(tmp_path):
+    pair = load_pair(tmp_path, "1", NAME)
     key = (tmp_path / "1.key").read_bytes()
     cert, new_key = write(tmp_path, "new.example", stem="1")
     renewed = new_key.read_bytes()
     new_key.write_bytes(key)
-    old(cert, new_key)
+    set_old_times(cert, new_key)
     assert pair.refresh() is None
     new_key.write_bytes(renewed)
     assert pair.refresh().problem == ""
 
 
-def test_a_pair_that_does_not_fit_is_told_once_and_the_old_one_stays(tmp_path):
-    pair = pair_of(tmp_path, "1", NAME)
+def test_mismatched_pair_is_reported_once_and_the_old_one_stays(tmp_path):
+    pair = load_pair(tmp_path, "1", NAME)
     listener = ListenerTls("starttls", [pair])
     shutil.copy(write(tmp_path, "other.example", stem="2")[1], tmp_path / "1.key")
-    old(tmp_path / "1.pem", tmp_path / "1.key")
+    set_old_times(tmp_path / "1.pem", tmp_path / "1.key")
     changes = [pair.refresh() for _ in range(4)]
     assert [change is None for change in changes] == [True, False, True, True]
     assert changes[1].problem == (
         f"{tmp_path}/1.pem: cannot be used: the certificate and the key do not belong together"
         f" (key {tmp_path}/1.key)"
     )
-    assert shown(listener, NAME) == NAME
-    old(*write(tmp_path, NAME, stem="1"))
+    assert shown_name(listener, NAME) == NAME
+    set_old_times(*write(tmp_path, NAME, stem="1"))
     assert pair.refresh().problem == ""
 
 
-def test_a_file_that_vanishes_is_told_once_and_the_old_one_stays(tmp_path):
-    pair = pair_of(tmp_path, "1", NAME)
+def test_missing_file_is_reported_once_and_the_old_pair_stays(tmp_path):
+    pair = load_pair(tmp_path, "1", NAME)
     listener = ListenerTls("starttls", [pair])
     (tmp_path / "1.key").unlink()
     problem = f"{tmp_path}/1.key: cannot be read: No such file or directory"
     assert pair.refresh().problem == problem
     assert pair.refresh() is None
-    assert shown(listener, NAME) == NAME
+    assert shown_name(listener, NAME) == NAME
     write(tmp_path, NAME, stem="1")
     assert pair.refresh().problem == ""
 
@@ -175,7 +175,7 @@ BROKEN = {
             " (key {0}/1.key)"
         ),
     ),
-    "an authority that is none": (
+    "an invalid authority": (
         lambda folder: (folder / "ca.pem").write_text("hello"),
         "{0}/ca.pem: cannot be used: expected a certificate in PEM form",
     ),
@@ -183,7 +183,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_what_cannot_be_used_is_said_at_the_start(tmp_path, kind):
+def test_unusable_files_raise_at_load(tmp_path, kind):
     breaking, problem = BROKEN[kind]
     pair = KeyPair(["*"], *write(tmp_path, NAME, stem="1"), tmp_path / "ca.pem")
     (tmp_path / "ca.pem").write_bytes((tmp_path / "1.pem").read_bytes())
@@ -194,7 +194,7 @@ def test_what_cannot_be_used_is_said_at_the_start(tmp_path, kind):
     assert str(caught.value) == problem.format(tmp_path)
 
 
-def test_the_pairs_of_a_configuration(tmp_path):
+def test_key_pairs_of_a_configuration(tmp_path):
     one = Certificate(names=["*", "mx.example"], cert="a.pem", key="/b.key")
     config = Config(
         listen=[Listen(), Listen(tls="starttls")], tls=Tls(certificates=[one]), base=tmp_path

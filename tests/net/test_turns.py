@@ -1,4 +1,4 @@
-"""Busy connections share the event loop: a round is bounded, and every one gets its turn."""
+"""Busy connections share the event loop: a round is bounded, and every connection gets its turn."""
 
 from gatepost.net.turns import ROUND, TURN, Turns
 
@@ -32,7 +32,7 @@ class Busy:
         return self.cost
 
 
-def test_a_round_is_bounded_and_the_others_come_in_the_next():
+def test_round_is_bounded_and_the_next_one_serves_the_others():
     loop = Loop()
     turns = Turns(loop)
     busy = [Busy(turns, 3) for _ in range(10)]
@@ -44,7 +44,7 @@ def test_a_round_is_bounded_and_the_others_come_in_the_next():
     assert [one.taken for one in busy] == [2] * 2 + [1] * 8
 
 
-def test_the_loop_is_left_alone_once_the_queue_is_empty():
+def test_no_callback_remains_when_the_queue_is_empty():
     loop = Loop()
     turns = Turns(loop)
     busy = Busy(turns, 5)
@@ -56,7 +56,7 @@ def test_the_loop_is_left_alone_once_the_queue_is_empty():
     assert len(loop.callbacks) == 1
 
 
-def test_a_connection_has_one_turn_in_a_round_however_cheap_it_is():
+def test_cheap_turns_do_not_repeat_within_a_round():
     loop = Loop()
     turns = Turns(loop)
     busy = Busy(turns, 5, cost=0)

@@ -1,4 +1,4 @@
-"""The chain: who is asked, in what order, and what a plugin that breaks comes to."""
+"""The chain: the order of plugins, decisions, failures and deadlines."""
 
 import asyncio
 
@@ -38,7 +38,7 @@ async def ignoring_cancellation():
         return
 
 
-def test_a_chain_is_true_when_it_has_anyone_at_any_stage():
+def test_chain_is_true_if_any_stage_has_a_hook():
     one = (hook(lambda: None),)
     assert not Chain()
     assert Chain(observers=one)
@@ -46,7 +46,7 @@ def test_a_chain_is_true_when_it_has_anyone_at_any_stage():
     assert Chain(followers=one)
 
 
-def test_nobody_to_ask_is_no_answer():
+def test_empty_chain_gives_no_answer():
     assert decide() is None
     assert observe() is None
 
@@ -57,17 +57,17 @@ def test_arguments_reach_the_method():
     assert seen == [("tx", "rcpt")]
 
 
-def test_the_first_answer_wins_and_nobody_is_asked_after_it():
+def test_first_answer_wins_and_later_plugins_are_not_asked():
     asked = []
 
-    def say(name, answer):
+    def answering(name, answer):
         def method():
             asked.append(name)
             return answer
 
         return hook(method, name)
 
-    answer = decide(say("a", None), say("b", deny("no")), say("c", accept()))
+    answer = decide(answering("a", None), answering("b", deny("no")), answering("c", accept()))
     assert answer == Answer(deny("no"), "b")
     assert asked == ["a", "b"]
 
@@ -76,7 +76,7 @@ _ANSWERS = st.sampled_from([None, accept(), deny("no"), defer("later")])
 
 
 @given(st.lists(st.tuples(_ANSWERS, st.booleans()), max_size=8))
-def test_sync_and_async_plugins_are_asked_in_the_order_given(script):
+def test_sync_and_async_plugins_are_asked_in_order(script):
     asked = []
 
     def make(number, answer, waits):
@@ -90,13 +90,13 @@ def test_sync_and_async_plugins_are_asked_in_the_order_given(script):
 
         return hook(waiting if waits else sync, str(number))
 
-    answer = decide(*(make(n, what, waits) for n, (what, waits) in enumerate(script)))
-    first = next((n for n, (what, _) in enumerate(script) if what is not None), None)
+    answer = decide(*(make(n, answer, waits) for n, (answer, waits) in enumerate(script)))
+    first = next((n for n, (answer, _) in enumerate(script) if answer is not None), None)
     assert answer == (None if first is None else Answer(script[first][0], str(first)))
     assert asked == list(range(len(script) if first is None else first + 1))
 
 
-def test_an_awaitable_that_is_no_coroutine_is_awaited_too():
+def test_awaitable_other_than_a_coroutine_is_awaited():
     def method():
         return asyncio.ensure_future(asyncio.sleep(0, deny("no")))
 
@@ -113,7 +113,7 @@ def test_an_awaitable_that_is_no_coroutine_is_awaited_too():
         (Verdict.ACCEPT, "Verdict"),
     ],
 )
-def test_an_answer_of_a_wrong_type_is_a_failure_never_an_accept(value, kind):
+def test_answer_of_a_wrong_type_is_a_failure(value, kind):
     async def waiting():
         return value
 
@@ -136,20 +136,20 @@ def test_an_answer_of_a_wrong_type_is_a_failure_never_an_accept(value, kind):
         (Decision("deny"), "expected a Verdict, found 'deny'"),
     ],
 )
-def test_a_decision_that_makes_no_reply_is_a_failure(decision, message):
+def test_decision_without_a_valid_reply_is_a_failure(decision, message):
     with capture_logs() as logs:
         assert decide(hook(lambda: decision)) == DEFERRED
     assert str(logs[0]["exc_info"]) == message
 
 
-def test_a_generator_is_no_answer():
+def test_generator_is_a_failure():
     def method():
         yield accept()
 
     assert decide(hook(method)) == DEFERRED
 
 
-def test_an_observer_may_not_answer():
+def test_answer_of_an_observer_is_a_failure():
     with capture_logs() as logs:
         assert observe(hook(lambda: deny("no"), answers=False)) == DEFERRED
     assert str(logs[0]["exc_info"]) == "expected None, found Decision"
@@ -182,7 +182,7 @@ BREAKS = [raising, raising_later, cancelled, cancelled_later]
     ("on_error", "code", "enhanced", "verdict"),
     [("defer", 451, "4.3.0", Verdict.DEFER), ("deny", 554, "5.3.0", Verdict.DENY)],
 )
-def test_a_plugin_that_raises_refuses(method, on_error, code, enhanced, verdict):
+def test_exception_in_a_plugin_refuses(method, on_error, code, enhanced, verdict):
     answer = decide(hook(method, "broken", on_error), hook(accept, "next"))
     assert answer.by == "broken"
     decision = answer.decision
@@ -192,7 +192,7 @@ def test_a_plugin_that_raises_refuses(method, on_error, code, enhanced, verdict)
 
 
 @pytest.mark.parametrize("method", BREAKS)
-def test_a_plugin_that_raises_is_passed_over_if_the_administrator_says_so(method):
+def test_exception_is_skipped_with_on_error_skip(method):
     assert decide(hook(method, "a", "skip"), hook(lambda: deny("no"), "b")) == Answer(
         deny("no"), "b"
     )
@@ -208,13 +208,13 @@ def test_every_failure_is_logged(method, on_error):
     ]
 
 
-def test_a_plugin_that_never_returns_fails_at_the_deadline():
+def test_plugin_that_never_returns_fails_at_the_deadline():
     with capture_logs() as logs:
         assert decide(hook(never), hook(accept), deadline=0.01) == DEFERRED
     assert isinstance(logs[0]["exc_info"], TimeoutError)
 
 
-def test_a_late_plugin_is_cancelled():
+def test_late_plugin_is_cancelled():
     ended = []
 
     async def method():
@@ -227,7 +227,7 @@ def test_a_late_plugin_is_cancelled():
     assert ended == [True]
 
 
-def test_an_answer_given_after_the_deadline_does_not_count():
+def test_answer_after_the_deadline_is_ignored():
     async def stubborn():
         await ignoring_cancellation()
         return accept()
@@ -235,7 +235,7 @@ def test_an_answer_given_after_the_deadline_does_not_count():
     assert decide(hook(stubborn), deadline=0.01) == DEFERRED
 
 
-def test_a_plugin_that_ignores_the_deadline_is_left_behind():
+def test_chain_does_not_wait_for_a_plugin_that_ignores_the_deadline():
     async def scenario():
         go_on, ended = asyncio.Event(), []
 
@@ -257,7 +257,7 @@ def test_a_plugin_that_ignores_the_deadline_is_left_behind():
     asyncio.run(scenario())
 
 
-def test_the_deadline_is_for_all_plugins_together():
+def test_all_plugins_share_one_deadline():
     async def method():
         await never()
 
@@ -267,7 +267,7 @@ def test_the_deadline_is_for_all_plugins_together():
     assert [one["plugin"] for one in logs] == ["0", "1", "2"]
 
 
-def test_after_the_deadline_plugins_that_need_not_wait_are_still_asked():
+def test_plugins_that_do_not_wait_are_asked_after_the_deadline():
     answer = decide(hook(never, "a", "skip"), hook(lambda: deny("no"), "b"), deadline=0.01)
     assert answer == Answer(deny("no"), "b")
 
@@ -291,7 +291,7 @@ def test_cancelling_the_session_ends_the_chain():
     assert logs == []
 
 
-def test_all_observers_run_whatever_the_others_do():
+def test_all_observers_run_if_one_fails():
     seen = []
     hooks = [
         hook(raising, "a", answers=False),
@@ -302,7 +302,7 @@ def test_all_observers_run_whatever_the_others_do():
     assert seen == ["c"]
 
 
-def test_the_first_failed_observer_speaks_for_all():
+def test_first_failed_observer_determines_the_answer():
     hooks = [
         hook(raising, "a", "skip", answers=False),
         hook(raising_later, "b", "deny", answers=False),
@@ -322,7 +322,7 @@ def test_observers_may_wait():
     assert seen == ["tx"]
 
 
-def test_followers_are_told_the_outcome_and_cannot_change_it():
+def test_followers_get_the_outcome_and_cannot_change_it():
     seen = []
 
     async def waiting(outcome):

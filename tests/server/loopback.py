@@ -1,4 +1,4 @@
-"""A server on loopback sockets and a client that speaks bytes."""
+"""A server on loopback sockets, and a client that sends and receives octets."""
 
 import asyncio
 import contextlib
@@ -24,14 +24,14 @@ def config(folder, *, limits=None, to="discard:", address=None, **more):
         limits=Limits(**(limits or {})),
         recipients=Recipients(domains=["example.com"]),
         route=[Route(to=to)],
-        smtp=Smtp(unauthorised_pipelining="tolerate"),  # so that tests can send in one go
+        smtp=Smtp(unauthorised_pipelining="tolerate"),  # tests send all commands together
         base=folder,
         **more,
     )
 
 
-class Recorded(Connections):
-    """A worker the test can get at."""
+class RecordedConnections(Connections):
+    """Connections that the test can access; `made` are all instances."""
 
     made: ClassVar = []
 
@@ -40,13 +40,13 @@ class Recorded(Connections):
         self.made.append(self)
 
     def sweep_later(self, seconds):
-        """Look over the connections as if so many seconds had gone by."""
+        """Check the deadlines as if this many seconds had passed."""
         for connection in tuple(self.members):
             connection.sweep(self.now + seconds)
 
 
 class Client:
-    """One connection: `await client.reply()` is the next reply's last line."""
+    """One connection; `await client.reply()` is the last line of the next reply."""
 
     def __init__(self, reader, writer):
         self.reader, self.writer = reader, writer
@@ -66,7 +66,7 @@ class Client:
         return [one[:3] for one in await self.replies(count)]
 
     async def rest(self):
-        """Everything until the server closes."""
+        """Return everything until the server closes the connection."""
         return (await self.reader.read()).decode()
 
     async def close(self):
@@ -75,12 +75,12 @@ class Client:
             await self.writer.wait_closed()
 
 
-class House:
-    """A started server and its clients."""
+class LoopbackServer:
+    """A started server; `connections` are its connections."""
 
     def __init__(self, server):
         self.server = server
-        self.worker = Recorded.made[-1]
+        self.connections = RecordedConnections.made[-1]
 
     async def connect(self):
         _, address = self.server.addresses[0]
@@ -89,23 +89,23 @@ class House:
         host, _, port = address.rpartition(":")
         return Client(*await asyncio.open_connection(host.strip("[]"), int(port)))
 
-    def connect_plainly(self):
-        """Open a connection that nobody reads from."""
+    def connect_socket(self):
+        """Open a connection with a plain socket, whose replies are not read."""
         host, _, port = self.server.addresses[0][1].rpartition(":")
         return socket.create_connection((host, int(port)))
 
     async def until(self, condition):
-        """Let the loop run until the server has seen what was sent."""
-        while not condition():  # noqa: ASYNC110 - there is no event for what a socket brings
+        """Run the event loop until the condition is true."""
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0)
 
 
 def run(scenario, made, plugins=(), *, loop="asyncio", clock=None):
-    """Start a server and give it to `scenario`, a coroutine function."""
+    """Start a server and pass it to `scenario`, a coroutine function."""
 
     async def main():
         async with Server(made, plugins, clock) as server:
-            return await scenario(House(server))
+            return await scenario(LoopbackServer(server))
 
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
         return runner.run(asyncio.wait_for(main(), 60))

@@ -1,11 +1,12 @@
-"""AUTH over loopback sockets: in the clear, after STARTTLS, under implicit TLS, behind hosts."""
+"""AUTH over loopback sockets: in the clear, with STARTTLS and implicit TLS, behind proxies."""
 
 import msgspec
 import pytest
 from tests.auth.samples import ScramClient, b64, plain, user, write_users
+from tests.net.authority import client_context
 from tests.server.loopback import HELO, config, run
-from tests.server.test_proxy import LOOPBACK
-from tests.server.test_tls import MODES, encrypted, lines, tls_config
+from tests.server.proxies import LOOPBACK
+from tests.server.tls import MODES, encrypted, lines, tls_config
 from tests.wire.headers import V1
 
 from gatepost.config.schema import Auth
@@ -20,7 +21,7 @@ PLAIN = f"AUTH PLAIN {b64(plain())}\r\n".encode()
 DENIED = "550 5.7.1 Relaying denied"
 
 
-class Who(Plugin):
+class UserRecorder(Plugin):
     def __init__(self):
         super().__init__()
         self.seen = []
@@ -37,21 +38,21 @@ def with_auth(made, *, clear=False, **listen):
     )
 
 
-async def say(client, data):
+async def command(client, data):
     client.send(data)
     return await client.reply()
 
 
-async def scram(client, who):
-    challenge = await say(client, f"AUTH SCRAM-SHA-256 {b64(who.first)}\r\n".encode())
-    final = who.final(decode_base64(challenge[4:]))
-    verdict = await say(client, f"{b64(final)}\r\n".encode())
-    assert decode_base64(verdict[4:]) == who.verdict
-    return await say(client, b"\r\n")
+async def scram(client, exchange):
+    challenge = await command(client, f"AUTH SCRAM-SHA-256 {b64(exchange.first)}\r\n".encode())
+    final = exchange.final(decode_base64(challenge[4:]))
+    verdict = await command(client, f"{b64(final)}\r\n".encode())
+    assert decode_base64(verdict[4:]) == exchange.verdict
+    return await command(client, b"\r\n")
 
 
 async def with_plain(client):
-    return await say(client, PLAIN)
+    return await command(client, PLAIN)
 
 
 async def with_scram(client):
@@ -59,45 +60,45 @@ async def with_scram(client):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_under_tls(tmp_path, loop, mode):
-    who = Who()
+def test_auth_succeeds_under_tls(tmp_path, loop, mode):
+    recorder = UserRecorder()
 
-    async def scenario(house):
+    async def scenario(running):
         for enter in (
-            lambda client: say(client, PLAIN),
+            lambda client: command(client, PLAIN),
             lambda client: scram(client, ScramClient()),
         ):
-            client = await encrypted(house, mode)
+            client = await encrypted(running, mode)
             client.send(HELO)
             assert KEYWORD in await lines(client)
             assert await enter(client) == WELCOME
-            assert (await say(client, b"MAIL FROM:<> AUTH=<>\r\n"))[:3] == "250"
+            assert (await command(client, b"MAIL FROM:<> AUTH=<>\r\n"))[:3] == "250"
             await client.close()
 
-    run(scenario, with_auth(tls_config(tmp_path, mode)), [who], loop=loop)
-    assert who.seen == ["alice", "alice"]
+    run(scenario, with_auth(tls_config(tmp_path, mode)), [recorder], loop=loop)
+    assert recorder.seen == ["alice", "alice"]
 
 
-def test_before_starttls_it_is_refused_and_not_offered(tmp_path, loop):
-    async def scenario(house):
-        client = await house.connect()
+def test_auth_before_starttls_is_refused_and_not_offered(tmp_path, loop):
+    async def scenario(running):
+        client = await running.connect()
         await client.reply()
         client.send(HELO)
         assert not [one for one in await lines(client) if "AUTH" in one]
-        assert await say(client, PLAIN) == NEEDS_TLS
-        assert (await say(client, b"MAIL FROM:<> AUTH=<>\r\n"))[:3] == "555"
+        assert await command(client, PLAIN) == NEEDS_TLS
+        assert (await command(client, b"MAIL FROM:<> AUTH=<>\r\n"))[:3] == "555"
         await client.close()
 
     run(scenario, with_auth(tls_config(tmp_path, "starttls")), loop=loop)
 
 
-def test_in_the_clear_where_that_is_wanted(tmp_path, loop):
-    async def scenario(house):
-        client = await house.connect()
+def test_auth_in_the_clear_if_configured(tmp_path, loop):
+    async def scenario(running):
+        client = await running.connect()
         await client.reply()
         client.send(HELO)
         assert KEYWORD in await lines(client)
-        assert (await say(client, b"AUTH PLAIN AGFsaWNlAGd1ZXNz\r\n"))[:3] == "535"
+        assert (await command(client, b"AUTH PLAIN AGFsaWNlAGd1ZXNz\r\n"))[:3] == "535"
         assert await scram(client, ScramClient()) == WELCOME
         await client.close()
 
@@ -114,70 +115,68 @@ class Instant:
         pass
 
 
-def test_starttls_makes_the_client_nobody(tmp_path):
-    who = Who()
+def test_starttls_drops_the_authentication(tmp_path):
+    recorder = UserRecorder()
 
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         await client.reply()
-        await say(client, HELO)
-        assert await say(client, PLAIN) == WELCOME
-        await say(client, b"MAIL FROM:<>\r\n")
-        await say(client, b"RSET\r\n")
+        await command(client, HELO)
+        assert await command(client, PLAIN) == WELCOME
+        await command(client, b"MAIL FROM:<>\r\n")
+        await command(client, b"RSET\r\n")
         await encrypt(client)
-        await say(client, HELO)
-        await say(client, b"MAIL FROM:<>\r\n")
-        await say(client, b"RSET\r\n")
-        assert await say(client, PLAIN) == WELCOME
+        await command(client, HELO)
+        await command(client, b"MAIL FROM:<>\r\n")
+        await command(client, b"RSET\r\n")
+        assert await command(client, PLAIN) == WELCOME
         await client.close()
 
-    run(scenario, with_auth(tls_config(tmp_path, "starttls"), clear=True), [who])
-    assert who.seen == ["alice", None]
+    run(scenario, with_auth(tls_config(tmp_path, "starttls"), clear=True), [recorder])
+    assert recorder.seen == ["alice", None]
 
 
 async def encrypt(client):
-    from tests.net.authority import client_context
-
-    assert (await say(client, b"STARTTLS\r\n"))[:3] == "220"
+    assert (await command(client, b"STARTTLS\r\n"))[:3] == "220"
     await client.writer.start_tls(client_context(), server_hostname="mx.example.com")
 
 
-def test_xclient_makes_the_client_nobody(tmp_path):
-    who = Who()
+def test_xclient_drops_the_authentication(tmp_path):
+    recorder = UserRecorder()
 
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         await client.reply()
-        await say(client, HELO)
-        assert await say(client, PLAIN) == WELCOME
-        assert (await say(client, b"XCLIENT ADDR=192.0.2.7 LOGIN=bob\r\n"))[:3] == "220"
-        await say(client, HELO)
-        await say(client, b"MAIL FROM:<>\r\n")
-        await say(client, b"RSET\r\n")
-        assert await say(client, PLAIN) == WELCOME
+        await command(client, HELO)
+        assert await command(client, PLAIN) == WELCOME
+        assert (await command(client, b"XCLIENT ADDR=192.0.2.7 LOGIN=bob\r\n"))[:3] == "220"
+        await command(client, HELO)
+        await command(client, b"MAIL FROM:<>\r\n")
+        await command(client, b"RSET\r\n")
+        assert await command(client, PLAIN) == WELCOME
         await client.close()
 
-    run(scenario, with_auth(config(tmp_path), clear=True, xclient_from=LOOPBACK), [who])
-    assert who.seen == [None]
+    run(scenario, with_auth(config(tmp_path), clear=True, xclient_from=LOOPBACK), [recorder])
+    assert recorder.seen == [None]
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_behind_a_proxy_it_is_the_client_who_tries(tmp_path, mode):
-    """PROXY facts stay, and it is that address whose attempts are counted."""
+def test_attempts_behind_a_proxy_count_for_the_client(tmp_path, mode):
+    """The PROXY facts stay after STARTTLS, and attempts count for the address in the header."""
     made = with_auth(tls_config(tmp_path, "starttls"), clear=True, proxy_from=LOOPBACK)
     limits = msgspec.structs.replace(made.limits, auth_failures_per_ip=1)
 
-    async def scenario(house):
+    async def scenario(running):
         wrong = b"AUTH PLAIN AGFsaWNlAGd1ZXNz\r\n"
         for header, expected in ((V1, "535"), (V1, "454"), (OTHER, "535")):
-            client = await house.connect()
+            client = await running.connect()
             client.send(header)
             await client.reply()
-            await say(client, HELO)
+            await command(client, HELO)
             if mode == "starttls":
                 await encrypt(client)
-                await say(client, HELO)
-            assert (await say(client, wrong))[:3] == expected
+                await command(client, HELO)
+            assert (await command(client, wrong))[:3] == expected
             await client.close()
 
     run(scenario, msgspec.structs.replace(made, limits=limits), clock=Instant())
@@ -186,47 +185,47 @@ def test_behind_a_proxy_it_is_the_client_who_tries(tmp_path, mode):
 OTHER = b"PROXY TCP4 203.0.113.99 192.0.2.25 51234 25\r\n"
 
 
-def test_a_listener_without_auth_beside_one_with(tmp_path):
+def test_listener_without_auth_next_to_one_with_auth(tmp_path):
     made = with_auth(config(tmp_path), clear=True)
     without = msgspec.structs.replace(made.listen[0], auth=False)
 
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         await client.reply()
         client.send(HELO)
         assert KEYWORD not in await lines(client)
-        assert (await say(client, PLAIN))[:3] == "500"
+        assert (await command(client, PLAIN))[:3] == "500"
         await client.close()
 
     run(scenario, msgspec.structs.replace(made, listen=[without, *made.listen]))
 
 
-def test_a_client_that_leaves_while_its_password_is_checked(tmp_path):
-    async def scenario(house):
-        client = await house.connect()
+def test_disconnect_during_a_password_check_frees_its_place(tmp_path):
+    async def scenario(running):
+        client = await running.connect()
         await client.reply()
-        await say(client, HELO)
+        await command(client, HELO)
         client.send(PLAIN)
         await client.close()
-        await house.until(lambda: not house.worker.members)
-        again = await house.connect()
+        await running.until(lambda: not running.connections.members)
+        again = await running.connect()
         await again.reply()
-        await say(again, HELO)
-        assert await say(again, PLAIN) == WELCOME
+        await command(again, HELO)
+        assert await command(again, PLAIN) == WELCOME
         await again.close()
 
     run(scenario, with_auth(config(tmp_path), clear=True))
 
 
-def test_commands_sent_while_a_password_is_checked_wait(tmp_path):
-    """They are not behind AUTH in one piece; whatever they are, they come after its answer."""
+def test_commands_wait_for_the_end_of_a_password_check(tmp_path):
+    """The commands are in another segment than AUTH; their replies come after its reply."""
 
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         await client.reply()
-        await say(client, HELO)
+        await command(client, HELO)
         client.send(PLAIN)
-        await house.until(lambda: any(one.pump.waiting for one in house.worker.members))
+        await running.until(lambda: any(one.pump.waiting for one in running.connections.members))
         client.send(b"NOOP\r\n")
         assert await client.codes(2) == ["235", "250"]
         await client.close()
@@ -234,7 +233,7 @@ def test_commands_sent_while_a_password_is_checked_wait(tmp_path):
     run(scenario, with_auth(config(tmp_path), clear=True))
 
 
-def test_a_users_file_that_cannot_be_read(tmp_path):
+def test_invalid_users_file_prevents_the_start(tmp_path):
     made = with_auth(config(tmp_path), clear=True)
     (tmp_path / "users.auth").write_text(f"{user()}\nbob x\n")
     with pytest.raises(SetupError, match=r"users.auth:2: expected a name, an argon2id hash"):

@@ -1,4 +1,4 @@
-"""The server inside other programs: in their event loop, beside another, in a thread of its own."""
+"""The server inside other programs: in their event loop, with other servers, in a thread."""
 
 import asyncio
 import smtplib
@@ -17,15 +17,15 @@ from gatepost.testing import DEFAULT_CONFIG, Capture, RunningServer
 
 pytest_plugins = ["gatepost.pytest_plugin"]
 
-LETTER = b"Subject: x\r\n\r\ntext\r\n"
+MESSAGE = b"Subject: x\r\n\r\ntext\r\n"
 
 
 def send(address, recipient="one@example.com"):
     with smtplib.SMTP(*address) as client:
-        client.sendmail("a@client.example", [recipient], LETTER)
+        client.sendmail("a@client.example", [recipient], MESSAGE)
 
 
-def where(server):
+def address_of(server):
     host, _, port = server.addresses[0][1].rpartition(":")
     return host, int(port)
 
@@ -35,7 +35,7 @@ def in_loop(program, loop):
         return runner.run(asyncio.wait_for(program, 60))
 
 
-def test_two_servers_in_one_loop(tmp_path, loop):
+def test_two_servers_run_in_one_loop(tmp_path, loop):
     captures = [Capture(), Capture()]
 
     async def program():
@@ -43,9 +43,9 @@ def test_two_servers_in_one_loop(tmp_path, loop):
             Server(config(tmp_path / "a"), [captures[0]]) as one,
             Server(config(tmp_path / "b"), [captures[1]]) as two,
         ):
-            assert where(one) != where(two)
-            await asyncio.to_thread(send, where(one), "one@example.com")
-            await asyncio.to_thread(send, where(two), "two@example.com")
+            assert address_of(one) != address_of(two)
+            await asyncio.to_thread(send, address_of(one), "one@example.com")
+            await asyncio.to_thread(send, address_of(two), "two@example.com")
 
     in_loop(program(), loop)
     assert [[one.recipients for one in capture.messages] for capture in captures] == [
@@ -54,10 +54,10 @@ def test_two_servers_in_one_loop(tmp_path, loop):
     ]
 
 
-def test_a_client_is_told_when_the_server_stops(tmp_path, loop):
+def test_stop_sends_421_to_clients(tmp_path, loop):
     async def program():
         async with Server(config(tmp_path)) as server:
-            reader, writer = await asyncio.open_connection(*where(server))
+            reader, writer = await asyncio.open_connection(*address_of(server))
             assert (await reader.readline())[:3] == b"220"
             stop = asyncio.create_task(server.stop())
             assert (await reader.readline())[:9] == b"421 4.3.2"
@@ -65,17 +65,17 @@ def test_a_client_is_told_when_the_server_stops(tmp_path, loop):
             writer.close()
             await stop
             with pytest.raises(OSError):
-                await asyncio.open_connection(*where(server))
+                await asyncio.open_connection(*address_of(server))
 
     in_loop(program(), loop)
 
 
-def test_a_stop_waits_no_longer_than_it_is_told_to(tmp_path, loop):
-    """A client in the middle of its message would have thirty seconds otherwise."""
+def test_stop_waits_no_longer_than_its_patience(tmp_path, loop):
+    """The default gives a client thirty seconds to finish its message."""
 
     async def program():
         async with Server(config(tmp_path), patience=0.0) as server:
-            reader, writer = await asyncio.open_connection(*where(server))
+            reader, writer = await asyncio.open_connection(*address_of(server))
             writer.write(b"EHLO x\r\nMAIL FROM:<>\r\n")
             while not (await reader.readline()).startswith(b"250 2.1.0"):
                 pass
@@ -86,11 +86,11 @@ def test_a_stop_waits_no_longer_than_it_is_told_to(tmp_path, loop):
     in_loop(program(), loop)
 
 
-def test_nothing_is_left_behind(tmp_path, loop):
+def test_no_task_remains_after_a_stop(tmp_path, loop):
     async def program():
         before = asyncio.all_tasks()
         async with Server(config(tmp_path)) as server:
-            await asyncio.to_thread(send, where(server))
+            await asyncio.to_thread(send, address_of(server))
         return asyncio.all_tasks() - before
 
     assert in_loop(program(), loop) == set()
@@ -101,7 +101,7 @@ class NoFriday(Plugin):
         return deny("closed") if tx.received_at.weekday() == 4 else None
 
 
-def test_a_server_in_a_thread():
+def test_running_server_ends_its_thread():
     before = threading.active_count()
     with RunningServer() as server:
         send(server.address)
@@ -112,7 +112,7 @@ def test_a_server_in_a_thread():
     assert server.messages[0].reverse_path == "a@client.example"
 
 
-def test_plugins_clock_and_configuration_are_as_asked_for():
+def test_running_server_uses_its_plugins_clock_and_configuration():
     made = replace(DEFAULT_CONFIG, recipients=Recipients(domains=["other.example"]))
     with RunningServer([NoFriday()], config=made, now="2024-01-05T12:00") as server:
         with pytest.raises(smtplib.SMTPRecipientsRefused) as error:
@@ -123,23 +123,23 @@ def test_plugins_clock_and_configuration_are_as_asked_for():
     assert server.messages == []
 
 
-def test_a_trap_does_not_wait():
-    """Its delay is a second by default; this clock's seconds take no time."""
+def test_delay_of_a_trap_takes_no_time():
+    """The delay is one second by default; on this clock it takes no time."""
     clocks = []
 
-    class Look(Plugin):
+    class ClockRecorder(Plugin):
         def on_disconnect(self, _session):
             clocks.append(self.clock.slept)
 
     with (
-        RunningServer([Look()], traps=["trap@example.com"]) as server,
+        RunningServer([ClockRecorder()], traps=["trap@example.com"]) as server,
         pytest.raises(smtplib.SMTPDataError),
     ):
         send(server.address, "trap@example.com")
     assert clocks == [[1.0]]
 
 
-def test_a_server_that_cannot_start_says_why():
+def test_server_that_cannot_start_raises_the_reason():
     made = replace(DEFAULT_CONFIG, traps=replace(DEFAULT_CONFIG.traps, lists=["/nowhere"]))
     before = threading.active_count()
     with pytest.raises(SetupError, match=r"^/nowhere: cannot be read: No such file"):
@@ -147,14 +147,14 @@ def test_a_server_that_cannot_start_says_why():
     assert threading.active_count() == before
 
 
-def test_a_server_that_speaks_lmtp():
+def test_running_server_can_use_lmtp():
     with RunningServer(protocol="lmtp") as server:
         with smtplib.LMTP(*server.address) as client:
-            client.sendmail("a@client.example", ["one@example.com"], LETTER)
+            client.sendmail("a@client.example", ["one@example.com"], MESSAGE)
         assert b" with LMTP id " in server.messages[0].content
 
 
-def test_a_client_that_stays_does_not_hold_up_the_end():
+def test_connected_client_does_not_delay_the_end():
     with RunningServer() as server:
         client = smtplib.SMTP(*server.address)
         client.ehlo()
@@ -163,11 +163,11 @@ def test_a_client_that_stays_does_not_hold_up_the_end():
         client.noop()
 
 
-def test_the_fixture(gatepost_server):
+def test_fixture_provides_a_server(gatepost_server):
     send(gatepost_server.address)
     [message] = gatepost_server.messages
     assert message.recipients == ["one@example.com"]
-    assert message.content.endswith(LETTER)
+    assert message.content.endswith(MESSAGE)
 
 
 class TestOptions:
@@ -175,6 +175,6 @@ class TestOptions:
     def gatepost_options(self):
         return {"traps": ["trap@example.com"]}
 
-    def test_the_fixture_is_made_as_asked_for(self, gatepost_server):
+    def test_fixture_uses_the_options(self, gatepost_server):
         with pytest.raises(smtplib.SMTPDataError):
             send(gatepost_server.address, "trap@example.com")

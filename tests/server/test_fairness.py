@@ -1,4 +1,4 @@
-"""Nobody waits for a client that sends a great many commands at once."""
+"""Fairness: a client that sends many commands together does not block the others."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from gatepost.testing import MemoryServer
 OPENING = b"EHLO a\r\nMAIL FROM:<a@client.example>\r\nRCPT TO:<u@example.com>\r\n"
 
 
-def test_a_flood_of_chunks_is_answered_in_turns():
+def test_flood_of_chunks_is_answered_in_turns():
     async def main():
         async with MemoryServer() as server:
             flooding, other = server.connect(), server.connect()
@@ -27,7 +27,7 @@ def test_a_flood_of_chunks_is_answered_in_turns():
     asyncio.run(main())
 
 
-def test_what_was_sent_before_the_end_of_file_is_answered():
+def test_commands_before_the_end_of_file_are_answered():
     async def main():
         async with MemoryServer() as server:
             client = server.connect()

@@ -38,8 +38,8 @@ class Sender:
         return last
 
 
-async def connected(house, content=LONG):
-    client = await house.connect()
+async def connected(running, content=LONG):
+    client = await running.connect()
     assert (await client.reply()).startswith("220")
     return Sender(client, content)
 
@@ -54,8 +54,8 @@ def spooling(root, mail):
 def test_the_queue_takes_no_mail_and_goes_on(tmp_path, make_disk):
     own, mail = make_disk(32), tmp_path / "mail"
 
-    async def scenario(house):
-        sender = await connected(house)
+    async def scenario(running):
+        sender = await connected(running)
         assert (await sender.send()).startswith("250")
         with own.full():
             # There may be some room in the spool's own files.
@@ -63,7 +63,7 @@ def test_the_queue_takes_no_mail_and_goes_on(tmp_path, make_disk):
                 pass
             assert answer.startswith("452 4.3.1 Insufficient system storage")
         assert (await sender.send()).startswith("250")
-        await house.until(lambda: tokens(mail) == sender.taken)
+        await running.until(lambda: tokens(mail) == sender.taken)
         await sender.client.close()
 
     run(scenario, spooling(own.root, mail))
@@ -73,8 +73,8 @@ def test_the_queue_takes_no_mail_and_goes_on(tmp_path, make_disk):
 def test_a_maildir_has_nothing_of_a_message_that_has_no_room(make_disk):
     own = make_disk(16)
 
-    async def scenario(house):
-        sender = await connected(house)
+    async def scenario(running):
+        sender = await connected(running)
         assert (await sender.send()).startswith("250")
         with own.full():
             answer = await sender.send()
@@ -97,8 +97,8 @@ def test_content_that_has_no_room_while_it_comes_in_is_452(tmp_path, make_disk, 
     own = make_disk(16)
     target = to.format(folder=tmp_path)
 
-    async def scenario(house):
-        sender = await connected(house, content)
+    async def scenario(running):
+        sender = await connected(running, content)
         assert (await sender.send()).startswith("250")
         with own.full():
             assert (await sender.send()).startswith("452 4.3.1 Insufficient system storage")

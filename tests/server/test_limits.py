@@ -1,4 +1,4 @@
-"""How many connections may come from one address, one network, and how fast: over all workers."""
+"""Limits of connections and of their rate, by address and by network, over all workers."""
 
 import asyncio
 import os
@@ -23,12 +23,12 @@ SHARED = f"[limits]\nconnections_per_ip = {BOUND}\nexempt = []"
 
 
 def greetings(limits, *hosts, seconds=0.0):
-    """Return for each host the code it is greeted with, all connected at a time."""
+    """Connect from each host and keep the connections; return the codes of the greetings."""
 
     async def main():
         async with MemoryServer(config=Config(limits=limits)) as server:
             codes = []
-            server._worker.now = 600.0  # a window of the rates begins
+            server._worker.now = 600.0  # the start of a window of the rates
             for host in hosts:
                 codes.append((await server.connect((host, 1)).reply())[:3])
                 server._worker.now += seconds
@@ -52,22 +52,22 @@ def greetings(limits, *hosts, seconds=0.0):
         ("connection_rate_per_network", ["::1"] * 3, "220 220 220"),
     ],
 )
-def test_each_limit(limit, hosts, codes):
+def test_limit_by_address_or_network(limit, hosts, codes):
     assert greetings(Limits(**{limit: 2}), *hosts) == codes.split()
 
 
-def test_a_rate_is_for_a_minute():
+def test_rates_are_per_minute():
     codes = greetings(Limits(connection_rate_per_ip=2), *["192.0.2.1"] * 9, seconds=20.0)
     assert codes == ["220", "220", "421"] * 3
 
 
-def test_networks_that_are_exempt():
+def test_exempt_networks_have_no_limits():
     limits = Limits(connections_per_ip=1, exempt=[ip_network("192.0.2.0/28")])
     hosts = ["192.0.2.1", "192.0.2.1", "192.0.2.16", "192.0.2.16", "127.0.0.1", "127.0.0.1"]
     assert greetings(limits, *hosts) == ["220", "220", "220", "421", "220", "421"]
 
 
-def test_those_refused_are_logged_once_a_second():
+def test_refused_connections_are_logged_once_a_second():
     async def main():
         async with MemoryServer(config=Config(limits=Limits(connections_per_ip=1))) as server:
             for _ in range(4):
@@ -85,7 +85,7 @@ HOSTS = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["192.0.2.1", "192.0.2.2", "2001:db8::1"]), HOSTS)))
-def test_nothing_is_left_of_those_that_are_gone(pairs):
+def test_counts_are_zero_after_all_connections_have_ended(pairs):
     slot = Slot.alone()
     limiter = ConnectionLimiter(Limits(), slot)
     inside = []
@@ -107,12 +107,12 @@ def test_nothing_is_left_of_those_that_are_gone(pairs):
         ("", None),
     ],
 )
-def test_addresses_as_octets(host, octets):
+def test_address_is_packed_as_octets(host, octets):
     assert packed(host) == octets
 
 
 class Clients:
-    """Connections to a supervised server, each greeted or refused when the next begins."""
+    """Connections to a supervised server; each has its greeting or refusal before the next."""
 
     def __init__(self, port):
         self.port = port
@@ -125,8 +125,8 @@ class Clients:
         for sock in self.greeted:
             sock.close()
 
-    def come(self, count):
-        """Let so many more in; return how many were greeted."""
+    def connect(self, count):
+        """Open connections; return the number of those that were greeted."""
         before = len(self.greeted)
         for _ in range(count):
             sock = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
@@ -138,16 +138,16 @@ class Clients:
                 sock.close()
         return len(self.greeted) - before
 
-    def cut(self):
-        """Take out those that the server has cut; return how many."""
-        cut = [sock for sock in self.greeted if is_cut(sock)]
-        for sock in cut:
+    def remove_closed(self):
+        """Remove the connections that the server has closed; return their number."""
+        closed = [sock for sock in self.greeted if is_closed(sock)]
+        for sock in closed:
             self.greeted.remove(sock)
             sock.close()
-        return len(cut)
+        return len(closed)
 
 
-def is_cut(sock):
+def is_closed(sock):
     sock.setblocking(False)
     try:
         return sock.recv(1000) == b""
@@ -157,24 +157,24 @@ def is_cut(sock):
         return True
 
 
-def test_workers_count_together_and_what_a_dead_one_had_is_free_again(tmp_path):
+def test_workers_share_the_counts_and_a_killed_worker_releases_its_own(tmp_path):
     with Supervised(tmp_path, extra=SHARED) as server, Clients(server.ready()) as clients:
-        assert clients.come(BOUND + 5) == BOUND
+        assert clients.connect(BOUND + 5) == BOUND
         os.kill(min(server.workers()), signal.SIGKILL)
         server.await_events("worker ended")
-        lost = eventually(clients.cut)
-        assert 0 < lost < BOUND  # each of both had some
-        assert clients.come(lost + 5) == lost
+        lost = eventually(clients.remove_closed)
+        assert 0 < lost < BOUND  # both workers had connections
+        assert clients.connect(lost + 5) == lost
 
 
-def test_the_workers_of_a_reload_count_with_those_before(tmp_path):
+def test_workers_of_a_reload_share_the_counts_of_the_old_ones(tmp_path):
     with Supervised(tmp_path, extra=SHARED) as server, Clients(server.ready()) as clients:
-        assert clients.come(BOUND) == BOUND
+        assert clients.connect(BOUND) == BOUND
         server.reload()
-        assert clients.come(5) == 0
+        assert clients.connect(5) == 0
         for sock in clients.greeted[:3]:
             sock.sendall(b"QUIT\r\n")
             sock.recv(1000)
             sock.close()
         del clients.greeted[:3]
-        eventually(lambda: clients.come(1))
+        eventually(lambda: clients.connect(1))

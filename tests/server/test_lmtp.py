@@ -1,4 +1,4 @@
-"""LMTP over TCP and unix sockets, beside SMTP, with a client nobody here wrote."""
+"""LMTP over TCP and unix sockets, with and without SMTP, with Python's own client."""
 
 import asyncio
 import smtplib
@@ -12,7 +12,7 @@ from gatepost.config.schema import Listen, Route, Traps
 from gatepost.testing import Capture
 
 ANY = InetAddress("127.0.0.1", 0)
-LETTER = b"Subject: x\r\n\r\ntext\r\n"
+MESSAGE = b"Subject: x\r\n\r\ntext\r\n"
 
 
 def listening(folder, *listen, **more):
@@ -20,7 +20,7 @@ def listening(folder, *listen, **more):
 
 
 def connect(address):
-    """`smtplib.LMTP` takes a host and a port, or a path."""
+    """Connect with `smtplib.LMTP`, to a host and a port or to a path."""
     if address.startswith("unix:"):
         return smtplib.LMTP(address.removeprefix("unix:"), local_hostname="client.example")
     host, _, port = address.rpartition(":")
@@ -28,25 +28,25 @@ def connect(address):
 
 
 def sent(address, recipients):
-    """Send a message; the replies to its end, one for each recipient (smtplib reads the first)."""
+    """Send a message; return the replies to its end, one per recipient; smtplib reads one."""
     with connect(address) as client:
         assert client.ehlo()[0] == 250
         client.mail("a@client.example")
         assert [client.rcpt(one)[0] for one in recipients] == [250] * len(recipients)
-        replies = [client.data(LETTER)]
+        replies = [client.data(MESSAGE)]
         replies += [client.getreply() for _ in recipients[1:]]
         assert client.noop()[0] == 250
     return [f"{code} {text.decode()}" for code, text in replies]
 
 
 @pytest.mark.parametrize("address", [ANY, UnixAddress("lmtp.sock")], ids=["tcp", "unix"])
-def test_a_message_for_several(tmp_path, loop, address):
+def test_message_has_one_reply_for_each_recipient(tmp_path, loop, address):
     capture = Capture()
 
-    async def scenario(house):
-        [(protocol, where)] = house.server.addresses
+    async def scenario(running):
+        [(protocol, bound)] = running.server.addresses
         assert protocol == "lmtp"
-        return await asyncio.to_thread(sent, where, ["one@example.com", "two@example.com"])
+        return await asyncio.to_thread(sent, bound, ["one@example.com", "two@example.com"])
 
     made = listening(tmp_path, Listen(address=address, protocol="lmtp"))
     replies = run(scenario, made, [capture], loop=loop)
@@ -56,22 +56,22 @@ def test_a_message_for_several(tmp_path, loop, address):
     assert b" with LMTP id " in message.content
 
 
-def test_targets_that_differ(tmp_path, loop):
+def test_reply_for_each_recipient_is_that_of_its_target(tmp_path, loop):
     (tmp_path / "file").write_text("no folder")
     routes = [Route(for_=["two@example.com"], to="maildir:file/x"), Route(to="maildir:box")]
     made = listening(tmp_path, Listen(address=ANY, protocol="lmtp"))
     made = msgspec.structs.replace(made, route=routes)
 
-    async def scenario(house):
+    async def scenario(running):
         to = [f"{one}@example.com" for one in ("one", "two", "three")]
-        return await asyncio.to_thread(sent, house.server.addresses[0][1], to)
+        return await asyncio.to_thread(sent, running.server.addresses[0][1], to)
 
     replies = run(scenario, made, loop=loop)
     assert [one[:3] for one in replies] == ["250", "451", "250"]
     assert len(list((tmp_path / "box" / "new").iterdir())) == 1
 
 
-def test_a_trap(tmp_path):
+def test_trap_refuses_the_message_and_the_session_continues(tmp_path):
     (tmp_path / "traps").write_text("trap@example.com\n")
     made = listening(
         tmp_path,
@@ -85,16 +85,16 @@ def test_a_trap(tmp_path):
             client.mail("a@client.example")
             codes = [client.rcpt(f"{one}@example.com")[0] for one in ("one", "trap", "two")]
             with pytest.raises(smtplib.SMTPDataError) as error:
-                client.data(LETTER)
+                client.data(MESSAGE)
             return codes, error.value.smtp_code, client.noop()[0]
 
-    async def scenario(house):
-        return await asyncio.to_thread(refused, house.server.addresses[0][1])
+    async def scenario(running):
+        return await asyncio.to_thread(refused, running.server.addresses[0][1])
 
     assert run(scenario, made) == ([250, 250, 250], 554, 250)
 
 
-def test_both_protocols_at_once(tmp_path):
+def test_one_server_can_listen_for_smtp_and_lmtp(tmp_path):
     made = listening(tmp_path, Listen(address=ANY), Listen(address=ANY, protocol="lmtp"))
 
     def greetings(addresses):
@@ -105,7 +105,7 @@ def test_both_protocols_at_once(tmp_path):
                 answers[protocol] = [client.docmd(f"{verb} x")[0] for verb in ("EHLO", "LHLO")]
         return answers
 
-    async def scenario(house):
-        return await asyncio.to_thread(greetings, house.server.addresses)
+    async def scenario(running):
+        return await asyncio.to_thread(greetings, running.server.addresses)
 
     assert run(scenario, made) == {"smtp": [250, 500], "lmtp": [500, 250]}

@@ -1,4 +1,4 @@
-"""Clients that do not wait for their turn, and those that err again and again."""
+"""Clients that send before a reply is due, and clients that make many errors."""
 
 import asyncio
 import socket
@@ -12,11 +12,11 @@ from gatepost.config.schema import Config, Limits, Recipients, Route, Smtp
 from gatepost.testing import MemoryServer
 
 TOO_EARLY = "554 5.5.0 Commands were sent before their time"
-SPOKE_FIRST = "554 5.5.1 SMTP protocol violation: data sent before the greeting"
+EARLY_TALKER = "554 5.5.1 SMTP protocol violation: data sent before the greeting"
 
 
-def visit(scenario, smtp=None, **limits):
-    """Give a server to `scenario`; return the waits it has made somebody bear."""
+def delays_of(scenario, smtp=None, **limits):
+    """Pass a server to `scenario`; return the delays of its replies."""
 
     async def main():
         made = Config(
@@ -32,59 +32,59 @@ def visit(scenario, smtp=None, **limits):
     return asyncio.run(main())
 
 
-def test_who_sends_ahead_is_shown_out():
+def test_unauthorised_pipelining_closes_the_connection():
     async def scenario(server):
         client = server.connect()
         client.send(b"EHLO a\r\nMAIL FROM:<>\r\n")
         assert [(await client.reply())[:3], await client.reply()] == ["220", TOO_EARLY]
         assert client.closed
 
-    visit(scenario)
+    delays_of(scenario)
 
 
-def test_it_may_be_tolerated():
+def test_unauthorised_pipelining_can_be_tolerated():
     async def scenario(server):
         client = server.connect()
         client.send(b"EHLO a\r\nMAIL FROM:<>\r\n")
         assert [(await client.reply())[:3] for _ in range(3)] == ["220", "250", "250"]
 
-    visit(scenario, Smtp(unauthorised_pipelining="tolerate"))
+    delays_of(scenario, Smtp(unauthorised_pipelining="tolerate"))
 
 
-def test_who_waits_is_greeted_in_the_end():
+def test_greeting_comes_after_the_delay():
     async def scenario(server):
         client = server.connect()
         assert (await client.reply())[:3] == "220"
         client.send(b"EHLO a\r\n")
         assert (await client.reply())[:3] == "250"
 
-    assert visit(scenario, Smtp(greeting_delay=3.0)) == [3.0]
+    assert delays_of(scenario, Smtp(greeting_delay=3.0)) == [3.0]
 
 
-@pytest.mark.parametrize("spoken", [b"EHLO a\r\n", b"x", b"\x16\x03\x01"])
-def test_who_speaks_before_the_greeting_is_not_greeted(spoken):
+@pytest.mark.parametrize("early", [b"EHLO a\r\n", b"x", b"\x16\x03\x01"])
+def test_data_before_the_greeting_is_refused(early):
     async def scenario(server):
         client = server.connect()
-        client.send(spoken)
-        assert await client.reply() == SPOKE_FIRST
+        client.send(early)
+        assert await client.reply() == EARLY_TALKER
         assert client.closed
 
-    visit(scenario, Smtp(greeting_delay=3.0))
+    delays_of(scenario, Smtp(greeting_delay=3.0))
 
 
-def test_who_is_gone_before_the_greeting(tmp_path, loop):
-    async def scenario(house):
-        client = house.connect_plainly()
-        await house.until(lambda: house.worker.members)
+def test_disconnect_before_the_greeting_removes_the_connection(tmp_path, loop):
+    async def scenario(running):
+        client = running.connect_socket()
+        await running.until(lambda: running.connections.members)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
-        await house.until(lambda: not house.worker.members)
+        await running.until(lambda: not running.connections.members)
 
     made = replace(config(tmp_path), smtp=Smtp(greeting_delay=60.0))
     run(scenario, made, loop=loop)
 
 
-def test_errors_cost_time_once_there_are_many():
+def test_replies_to_errors_are_delayed_after_soft_errors():
     async def scenario(server):
         client = server.connect()
         client.send(b"BAD\r\n" * 20 + b"RSET\r\n")
@@ -93,27 +93,27 @@ def test_errors_cost_time_once_there_are_many():
         assert replies[-1] == "421 4.7.0 Too many errors"
         assert client.closed
 
-    assert visit(scenario) == [1.0] * 10
+    assert delays_of(scenario) == [1.0] * 10
 
 
-def test_what_is_no_error_is_answered_at_once_even_then():
+def test_valid_commands_are_not_delayed_after_soft_errors():
     async def scenario(server):
         client = server.connect()
         client.send(b"BAD\r\nBAD\r\nRSET\r\nBAD\r\nRSET\r\n")
         replies = [(await client.reply())[:3] for _ in range(6)]
         assert replies == ["220", "500", "500", "250", "500", "250"]
 
-    assert visit(scenario, soft_errors=1, error_delay=2.0) == [2.0, 2.0]
+    assert delays_of(scenario, soft_errors=1, error_delay=2.0) == [2.0, 2.0]
 
 
-def test_who_leaves_while_an_answer_is_held_back(tmp_path, loop):
-    async def scenario(house):
-        client = house.connect_plainly()
+def test_disconnect_during_an_error_delay_removes_the_connection(tmp_path, loop):
+    async def scenario(running):
+        client = running.connect_socket()
         client.sendall(b"BAD\r\n")
-        await house.until(lambda: any(one.pump.waiting for one in house.worker.members))
+        await running.until(lambda: any(one.pump.waiting for one in running.connections.members))
         client.close()
-        for one in house.worker.members:
+        for one in running.connections.members:
             one.abort()
-        await house.until(lambda: not house.worker.members)
+        await running.until(lambda: not running.connections.members)
 
     run(scenario, config(tmp_path, limits={"soft_errors": 0, "error_delay": 60.0}), loop=loop)

@@ -1,4 +1,4 @@
-"""Who is calling, where a proxy says so: before the greeting, from trusted networks only."""
+"""PROXY headers: before the greeting, from trusted networks only."""
 
 import asyncio
 import contextlib
@@ -9,39 +9,26 @@ from ipaddress import ip_network
 import msgspec
 import pytest
 from structlog.testing import capture_logs
-from tests.server.loopback import ENVELOPE, MESSAGE, Client, config, run
+from tests.server.loopback import ENVELOPE, MESSAGE, config, run
+from tests.server.proxies import (
+    GREETING,
+    LOOPBACK,
+    PROXY_ONLY,
+    TOO_MANY,
+    UNKNOWN,
+    SessionRecorder,
+    from_address,
+)
 from tests.wire.headers import LOCAL, TCP6, UNIX, V1, V1_IPV6, addresses, tls, v2, value
 
 from gatepost.config.listen import UnixAddress
-from gatepost.model.decision import deny
 from gatepost.model.proxy import ProxyTls
 from gatepost.model.session import Endpoint
-from gatepost.plugin.base import Plugin
 from gatepost.server.networks import is_within
 from gatepost.testing import Capture
 
-LOOPBACK = [ip_network("127.0.0.0/8")]
-PROXY_ONLY = [ip_network("127.0.0.1/32")]
-ELSEWHERE = [ip_network("192.0.2.0/24"), ip_network("2001:db8::/32")]
-GREETING = "220 localhost ESMTP Gatepost"
-UNKNOWN = "500 5.5.1 Command not recognised"
+OTHER_NETWORKS = [ip_network("192.0.2.0/24"), ip_network("2001:db8::/32")]
 COMMAND_EXPECTED = "500 5.5.2 Syntax error: command expected"
-TOO_MANY = "421 4.7.0 Too many connections, try again later"
-
-
-class Doorman(Plugin):
-    """Keeps the sessions of whoever connects; refuses the addresses it is told."""
-
-    def __init__(self, *refused):
-        super().__init__()
-        self.refused, self.sessions, self.left = refused, [], []
-
-    def on_connect(self, session):
-        self.sessions.append(session)
-        return deny() if session.peer.host in self.refused else None
-
-    def on_disconnect(self, session):
-        self.left.append(session)
 
 
 def behind(folder, networks=LOOPBACK, **more):
@@ -51,19 +38,13 @@ def behind(folder, networks=LOOPBACK, **more):
     )
 
 
-async def from_address(house, host):
-    """Connect from another address of the loopback network."""
-    _, port = house.server.addresses[0][1].split(":")
-    return Client(*await asyncio.open_connection("127.0.0.1", int(port), local_addr=(host, 0)))
-
-
-async def last_words(client):
-    """Return what comes until the connection is closed or broken off."""
-    said = b""
+async def read_to_end(client):
+    """Return all data until the connection is closed or reset."""
+    received = b""
     with contextlib.suppress(ConnectionResetError):
         while piece := await client.reader.read(1000):
-            said += piece
-    return said.decode()
+            received += piece
+    return received.decode()
 
 
 @pytest.mark.parametrize(
@@ -79,11 +60,11 @@ async def last_words(client):
         ),
     ],
 )
-def test_the_client_is_whom_the_proxy_names(tmp_path, loop, header, peer, local):
-    doorman, capture = Doorman(), Capture()
+def test_session_has_the_addresses_of_the_header(tmp_path, loop, header, peer, local):
+    recorder, capture = SessionRecorder(), Capture()
 
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         client.send(header)
         assert await client.reply() == GREETING
         client.send(ENVELOPE + b"DATA\r\n")
@@ -92,8 +73,8 @@ def test_the_client_is_whom_the_proxy_names(tmp_path, loop, header, peer, local)
         assert await client.codes(2) == ["250", "221"]
         await client.close()
 
-    run(scenario, behind(tmp_path), [doorman, capture], loop=loop)
-    (session,) = doorman.sessions
+    run(scenario, behind(tmp_path), [recorder, capture], loop=loop)
+    (session,) = recorder.sessions
     assert (session.peer, session.local, session.via.host) == (peer, local, "127.0.0.1")
     assert (session.proxy.source, session.proxy.destination) == (peer, local)
     literal = f"[IPv6:{peer.host}]" if ":" in peer.host else f"[{peer.host}]"
@@ -108,43 +89,43 @@ def test_the_client_is_whom_the_proxy_names(tmp_path, loop, header, peer, local)
         (v2(bytes(216), family=UNIX), False),
     ],
 )
-def test_without_an_address_that_of_the_connection_stands(tmp_path, header, local_connection):
-    doorman = Doorman()
+def test_header_without_an_address_keeps_that_of_the_connection(tmp_path, header, local_connection):
+    recorder = SessionRecorder()
 
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         client.send(header)
         assert await client.reply() == GREETING
         client.send(b"QUIT\r\n")
         assert await client.codes(1) == ["221"]
         await client.close()
 
-    run(scenario, behind(tmp_path), [doorman])
-    (session,) = doorman.sessions
+    run(scenario, behind(tmp_path), [recorder])
+    (session,) = recorder.sessions
     assert (session.peer, session.local.host) == (session.via, "127.0.0.1")
     assert session.proxy.local is local_connection
 
 
-def test_what_version_2_says_beside_addresses(tmp_path):
-    doorman = Doorman()
+def test_session_has_values_and_tls_facts_of_version_2(tmp_path):
+    recorder = SessionRecorder()
     header = v2(addresses() + value(5, b"id-1") + tls(version=b"TLSv1.3", cipher=b"C"))
 
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         client.send(header)
         assert await client.reply() == GREETING
         await client.close()
 
-    run(scenario, behind(tmp_path), [doorman])
-    proxy = doorman.sessions[0].proxy
+    run(scenario, behind(tmp_path), [recorder])
+    proxy = recorder.sessions[0].proxy
     assert proxy.value(5) == b"id-1"
     assert proxy.tls == ProxyTls("TLSv1.3", "C", certificate=True, verified=True)
 
 
 @pytest.mark.parametrize("header", [V1, v2()])
-def test_a_header_in_pieces(tmp_path, loop, header):
-    async def scenario(house):
-        client = await house.connect()
+def test_header_in_single_octets_is_accepted(tmp_path, loop, header):
+    async def scenario(running):
+        client = await running.connect()
         for octet in header + b"QUIT\r\n":
             client.send(bytes([octet]))
             await client.writer.drain()
@@ -155,9 +136,9 @@ def test_a_header_in_pieces(tmp_path, loop, header):
     run(scenario, behind(tmp_path), loop=loop)
 
 
-def test_what_follows_the_header_is_the_clients(tmp_path, loop):
-    async def scenario(house):
-        client = await house.connect()
+def test_data_after_the_header_belongs_to_the_client(tmp_path, loop):
+    async def scenario(running):
+        client = await running.connect()
         client.send(V1 + ENVELOPE)
         assert await client.codes(4) == ["220", "250", "250", "250"]
         await client.close()
@@ -165,7 +146,7 @@ def test_what_follows_the_header_is_the_clients(tmp_path, loop):
     run(scenario, behind(tmp_path), loop=loop)
 
 
-@pytest.mark.parametrize("networks", [[], ELSEWHERE, [ip_network("127.0.0.2/32")]])
+@pytest.mark.parametrize("networks", [[], OTHER_NETWORKS, [ip_network("127.0.0.2/32")]])
 @pytest.mark.parametrize(
     ("header", "replies"),
     [
@@ -180,37 +161,39 @@ def test_what_follows_the_header_is_the_clients(tmp_path, loop):
         ),
     ],
 )
-def test_from_anybody_else_it_is_a_wrong_command(tmp_path, networks, header, replies):
-    doorman = Doorman()
+def test_header_from_an_untrusted_address_is_an_unknown_command(
+    tmp_path, networks, header, replies
+):
+    recorder = SessionRecorder()
 
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         client.send(header)
         assert await client.replies(len(replies)) == replies
         await client.close()
 
-    run(scenario, behind(tmp_path, networks), [doorman])
-    (session,) = doorman.sessions
+    run(scenario, behind(tmp_path, networks), [recorder])
+    (session,) = recorder.sessions
     assert (session.peer.host, session.via, session.proxy) == ("127.0.0.1", None, None)
 
 
 @pytest.mark.parametrize("second", [V1, V1_IPV6])
-def test_a_second_header_is_a_wrong_command(tmp_path, second):
-    doorman = Doorman()
+def test_second_header_is_an_unknown_command(tmp_path, second):
+    recorder = SessionRecorder()
 
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         client.send(V1 + second)
         assert await client.replies(2) == [GREETING, UNKNOWN]
         await client.close()
 
-    run(scenario, behind(tmp_path), [doorman])
-    assert [one.peer.host for one in doorman.sessions] == ["203.0.113.7"]
+    run(scenario, behind(tmp_path), [recorder])
+    assert [one.peer.host for one in recorder.sessions] == ["203.0.113.7"]
 
 
-def test_a_second_header_of_version_2_is_one_too(tmp_path):
-    async def scenario(house):
-        client = await house.connect()
+def test_second_header_of_version_2_is_a_syntax_error(tmp_path):
+    async def scenario(running):
+        client = await running.connect()
         client.send(v2() + v2())
         assert await client.replies(2) == [GREETING, COMMAND_EXPECTED]
         await client.close()
@@ -228,35 +211,35 @@ def test_a_second_header_of_version_2_is_one_too(tmp_path):
         (v2(addresses() + b"\x04\xff\xff"), "value 0x4: expected 65535 octets, found 0"),
     ],
 )
-def test_a_malformed_header_ends_the_connection_without_a_word(tmp_path, loop, data, problem):
-    doorman = Doorman()
+def test_malformed_header_closes_the_connection_without_a_reply(tmp_path, loop, data, problem):
+    recorder = SessionRecorder()
 
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         client.send(data)
-        assert await last_words(client) == ""
-        await house.until(lambda: not house.worker.pending)
+        assert await read_to_end(client) == ""
+        await running.until(lambda: not running.connections.pending)
         await client.close()
 
     with capture_logs() as logs:
-        run(scenario, behind(tmp_path), [doorman], loop=loop)
+        run(scenario, behind(tmp_path), [recorder], loop=loop)
     (logged,) = [one for one in logs if one["event"] == "PROXY header refused"]
     assert (logged["log_level"], logged["problem"]) == ("warning", problem)
     assert logged["peer"].startswith("127.0.0.1:")
-    assert doorman.sessions == []
+    assert recorder.sessions == []
 
 
-def test_a_late_header_ends_the_connection(tmp_path):
-    async def scenario(house):
-        client = await house.connect()
+def test_late_header_closes_the_connection(tmp_path):
+    async def scenario(running):
+        client = await running.connect()
         client.send(b"PROXY TCP4 ")
-        await house.until(lambda: house.worker.pending)
-        (handshake,) = house.worker.pending
+        await running.until(lambda: running.connections.pending)
+        (handshake,) = running.connections.pending
         handshake.sweep(handshake._came + 5.0)
-        assert house.worker.pending == {handshake}
+        assert running.connections.pending == {handshake}
         handshake.sweep(handshake._came + 5.1)
-        assert not house.worker.pending
-        assert await last_words(client) == ""
+        assert not running.connections.pending
+        assert await read_to_end(client) == ""
         await client.close()
 
     with capture_logs() as logs:
@@ -267,43 +250,45 @@ def test_a_late_header_ends_the_connection(tmp_path):
 
 @pytest.mark.parametrize("data", [b"", b"PROXY TC", V1, v2(b"", LOCAL)])
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_health_check_is_nothing_to_speak_of(tmp_path, loop, data, reset):
-    async def scenario(house):
-        sock = house.connect_plainly()
+def test_health_checks_are_not_logged_as_warnings(tmp_path, loop, data, reset):
+    async def scenario(running):
+        sock = running.connect_socket()
         sock.sendall(data)
         if reset:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        await house.until(lambda: house.worker.pending or house.worker.members)
+        await running.until(lambda: running.connections.pending or running.connections.members)
         sock.close()
-        await house.until(lambda: not (house.worker.pending or house.worker.members))
+        await running.until(
+            lambda: not (running.connections.pending or running.connections.members)
+        )
 
     with capture_logs() as logs:
         run(scenario, behind(tmp_path), loop=loop)
     assert [one for one in logs if one["log_level"] not in ("debug", "info")] == []
 
 
-def test_whoever_is_gone_before_it_could_be_asked_who_it_was(tmp_path, loop):
-    doorman = Doorman()
+def test_connections_reset_before_accept_open_no_session(tmp_path, loop):
+    recorder = SessionRecorder()
 
-    async def scenario(house):
+    async def scenario(running):
         for _ in range(20):
-            sock = house.connect_plainly()
+            sock = running.connect_socket()
             sock.sendall(V1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             sock.close()
-        client = await house.connect()
+        client = await running.connect()
         client.send(V1)
         assert await client.reply() == GREETING
         await client.close()
 
-    run(scenario, behind(tmp_path), [doorman], loop=loop)
-    assert {one.peer.host for one in doorman.sessions} == {"203.0.113.7"}
+    run(scenario, behind(tmp_path), [recorder], loop=loop)
+    assert {one.peer.host for one in recorder.sessions} == {"203.0.113.7"}
 
 
-def test_limits_count_real_clients(tmp_path):
-    async def scenario(house):
+def test_limits_count_the_addresses_of_the_headers(tmp_path):
+    async def scenario(running):
         async def greeted(host):
-            client = await house.connect()
+            client = await running.connect()
             client.send(v2(addresses(host)))
             return client, await client.reply()
 
@@ -311,7 +296,7 @@ def test_limits_count_real_clients(tmp_path):
         second = await greeted("203.0.113.7")
         assert [reply for _, reply in (first, second, *others)] == [GREETING, TOO_MANY, GREETING]
         await first[0].close()
-        await house.until(lambda: len(house.worker.members) == 1)
+        await running.until(lambda: len(running.connections.members) == 1)
         again = await greeted("203.0.113.7")
         assert again[1] == GREETING
         for client, _ in (second, again, *others):
@@ -320,11 +305,11 @@ def test_limits_count_real_clients(tmp_path):
     run(scenario, behind(tmp_path, limits={"connections_per_ip": 1}))
 
 
-def test_those_that_wait_count_as_connections(tmp_path):
-    async def scenario(house):
-        waiting = house.connect_plainly()
-        await house.until(lambda: house.worker.pending)
-        client = await house.connect()
+def test_connections_without_a_header_count(tmp_path):
+    async def scenario(running):
+        waiting = running.connect_socket()
+        await running.until(lambda: running.connections.pending)
+        client = await running.connect()
         assert await client.rest() == f"{TOO_MANY}\r\n"
         client.send(V1)
         await client.close()
@@ -333,51 +318,52 @@ def test_those_that_wait_count_as_connections(tmp_path):
     run(scenario, behind(tmp_path, limits={"connections": 1}))
 
 
-def test_plugins_judge_the_real_client(tmp_path):
-    doorman = Doorman("203.0.113.7")
+def test_plugins_get_the_address_of_the_header(tmp_path):
+    recorder = SessionRecorder("203.0.113.7")
 
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         client.send(V1)
         assert (await client.reply()).startswith("554 5.7.1 Refused by local policy")
         await client.close()
 
-    run(scenario, behind(tmp_path), [doorman])
+    run(scenario, behind(tmp_path), [recorder])
 
 
-def test_a_trusted_and_an_untrusted_client_at_one_listener(tmp_path):
-    doorman = Doorman()
+def test_proxy_and_direct_clients_at_one_listener(tmp_path):
+    recorder = SessionRecorder()
 
-    async def scenario(house):
-        plain = await from_address(house, "127.0.0.9")
+    async def scenario(running):
+        plain = await from_address(running, "127.0.0.9")
         assert await plain.reply() == GREETING
-        proxied = await from_address(house, "127.0.0.1")
+        proxied = await from_address(running, "127.0.0.1")
         proxied.send(V1)
         assert await proxied.reply() == GREETING
         await plain.close()
         await proxied.close()
 
-    run(scenario, behind(tmp_path, PROXY_ONLY), [doorman])
-    assert [one.peer.host for one in doorman.sessions] == ["127.0.0.9", "203.0.113.7"]
+    run(scenario, behind(tmp_path, PROXY_ONLY), [recorder])
+    assert [one.peer.host for one in recorder.sessions] == ["127.0.0.9", "203.0.113.7"]
 
 
-def test_a_stop_does_not_wait_for_headers(tmp_path, loop):
-    async def scenario(house):
-        sock = house.connect_plainly()
-        await house.until(lambda: house.worker.pending)
-        await house.server.stop()
-        await house.until(lambda: not house.worker.pending)
+def test_stop_does_not_wait_for_headers(tmp_path, loop):
+    async def scenario(running):
+        sock = running.connect_socket()
+        await running.until(lambda: running.connections.pending)
+        await running.server.stop()
+        await running.until(lambda: not running.connections.pending)
         sock.close()
+        return running.connections.pending
 
-    run(scenario, behind(tmp_path), loop=loop)
+    assert run(scenario, behind(tmp_path), loop=loop) == set()
 
 
-def test_the_other_end_of_a_unix_socket_is_no_proxy(tmp_path, monkeypatch, loop):
+def test_unix_socket_needs_no_header(tmp_path, monkeypatch, loop):
     monkeypatch.chdir(tmp_path)
     made = behind(tmp_path, address=UnixAddress("s"))
 
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         assert await client.reply() == GREETING
         await client.close()
 
@@ -395,6 +381,6 @@ def test_the_other_end_of_a_unix_socket_is_no_proxy(tmp_path, monkeypatch, loop)
         ("[UNAVAILABLE]", False),
     ],
 )
-def test_networks(host, within):
-    assert is_within(host, ELSEWHERE) is within
+def test_address_is_within_networks(host, within):
+    assert is_within(host, OTHER_NETWORKS) is within
     assert not is_within(host, [])

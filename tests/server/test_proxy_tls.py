@@ -1,22 +1,21 @@
-"""A PROXY header in front of TLS, and XCLIENT under it: who is calling, and that nobody listens."""
+"""A PROXY header before TLS, and XCLIENT under TLS: the client and its encryption."""
 
 import asyncio
 import ssl
-from ipaddress import ip_network
 
 import msgspec
 import pytest
 from tests.net.authority import client_context
 from tests.server.loopback import Client, run
-from tests.server.test_tls import NAME, tls_config
+from tests.server.proxies import LOOPBACK
+from tests.server.tls import NAME, tls_config
 
 from gatepost.plugin.base import Plugin
 
-LOOPBACK = [ip_network("127.0.0.0/8")]
 HEADER = b"PROXY TCP4 192.0.2.7 192.0.2.25 4000 25\r\n"
 
 
-class Doorman(Plugin):
+class PeerRecorder(Plugin):
     def __init__(self):
         super().__init__()
         self.seen = []
@@ -47,12 +46,12 @@ async def dialogue(reader, writer, *lines):
 
 
 @pytest.mark.parametrize("split", [len(HEADER), 10, len(HEADER) + 20])
-def test_the_header_comes_before_the_handshake(tmp_path, loop, split):
-    """The handshake's bytes may come with the header, or be cut anywhere."""
-    doorman = Doorman()
+def test_header_comes_before_the_handshake(tmp_path, loop, split):
+    """The octets of the handshake may come with the header, split anywhere."""
+    recorder = PeerRecorder()
 
-    async def scenario(house):
-        host, _, port = house.server.addresses[0][1].rpartition(":")
+    async def scenario(running):
+        host, _, port = running.server.addresses[0][1].rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = client_context().wrap_bio(incoming, outgoing, server_hostname=NAME)
@@ -73,15 +72,15 @@ def test_the_header_comes_before_the_handshake(tmp_path, loop, split):
         assert plain.startswith(b"220 ")
         await Client(reader, writer).close()
 
-    run(scenario, trusting(tmp_path, "implicit", proxy_from=LOOPBACK), [doorman], loop=loop)
-    assert doorman.seen == [("192.0.2.7", True)]
+    run(scenario, trusting(tmp_path, "implicit", proxy_from=LOOPBACK), [recorder], loop=loop)
+    assert recorder.seen == [("192.0.2.7", True)]
 
 
-def test_a_client_named_by_xclient_is_still_under_tls(tmp_path, loop):
-    doorman = Doorman()
+def test_xclient_keeps_the_session_under_tls(tmp_path, loop):
+    recorder = PeerRecorder()
 
-    async def scenario(house):
-        host, _, port = house.server.addresses[0][1].rpartition(":")
+    async def scenario(running):
+        host, _, port = running.server.addresses[0][1].rpartition(":")
         reader, writer = await asyncio.open_connection(
             host, int(port), ssl=client_context(), server_hostname=NAME
         )
@@ -92,8 +91,8 @@ def test_a_client_named_by_xclient_is_still_under_tls(tmp_path, loop):
         assert "STARTTLS" not in replies[-1]
         await Client(reader, writer).close()
 
-    run(scenario, trusting(tmp_path, "implicit", xclient_from=LOOPBACK), [doorman], loop=loop)
-    assert doorman.seen == [
+    run(scenario, trusting(tmp_path, "implicit", xclient_from=LOOPBACK), [recorder], loop=loop)
+    assert recorder.seen == [
         ("127.0.0.1", True),
         ("127.0.0.1", True),
         ("192.0.2.9", True),
@@ -102,8 +101,8 @@ def test_a_client_named_by_xclient_is_still_under_tls(tmp_path, loop):
 
 
 def test_starttls_and_xclient_are_offered_together(tmp_path, loop):
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         await client.reply()
         client.send(b"EHLO a\r\n")
         offered = [await client.reader.readline()]

@@ -1,4 +1,4 @@
-"""The pump: bounded turns, bounded read-ahead, whatever the protocol."""
+"""The pump: bounded turns and bounded read-ahead."""
 
 import asyncio
 
@@ -36,7 +36,7 @@ class Lines:
 
 
 class Engine:
-    """Answers at once, or after as many trips through the loop as `waits`."""
+    """Answers at once, or after `waits` iterations of the event loop."""
 
     counted = frozenset()
     error_delay = 0.0
@@ -78,7 +78,7 @@ class Owner:
 
 
 class Transport:
-    """A socket that delivers up to 256 KiB whenever it is read from, as uvloop does."""
+    """A socket that delivers up to 256 KiB per read, as uvloop does."""
 
     def __init__(self, loop, octets):
         self.loop, self.left, self.reading, self.most = loop, octets, True, 0
@@ -113,19 +113,19 @@ def made(octets, waits=0):
 
 
 @pytest.mark.parametrize("waits", [0, 1, 3])
-def test_reading_stops_at_the_limit_however_often_commands_wait(waits):
-    """One that has to wait must not read on while there is still much to answer."""
+def test_reading_stops_at_the_limit_even_if_commands_wait(waits):
+    """A command that waits must not cause more reading while many others are unanswered."""
 
     async def scenario():
         pump, owner, _ = made(2**21, waits)
-        while owner.sent < 2**21 // Lines.SIZE:  # noqa: ASYNC110 - the loop is what is tested
+        while owner.sent < 2**21 // Lines.SIZE:  # noqa: ASYNC110 - this tests the event loop
             await asyncio.sleep(0)
         assert pump.transport.most <= MAX_UNREAD + 256 * 1024
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
 
 
-def test_a_turn_is_bounded():
+def test_turn_is_bounded():
     async def scenario():
         pump, owner, turns = made(0)
         pump.receive(bytes(2**18))
@@ -140,19 +140,19 @@ def test_a_turn_is_bounded():
     asyncio.run(scenario())
 
 
-def test_the_end_of_file_waits_until_everything_is_answered():
+def test_end_of_file_waits_until_all_commands_are_answered():
     async def scenario():
         pump, owner, _ = made(0)
         pump.receive(bytes(2**18))
         assert pump.eof()
-        while owner.ends != ["drained"]:  # noqa: ASYNC110 - the loop is what is tested
+        while owner.ends != ["drained"]:  # noqa: ASYNC110 - this tests the event loop
             await asyncio.sleep(0)
         assert owner.sent == 2**18 // Lines.SIZE
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
 
 
-def test_a_lost_connection_is_cleaned_up_once_and_answers_no_more():
+def test_lost_connection_is_cleaned_up_once_and_sends_no_reply():
     async def scenario():
         pump, owner, _ = made(0)
         pump.receive(bytes(2**18))

@@ -1,4 +1,4 @@
-"""A Gatepost behind a Gatepost: what the second one knows of the first one's client."""
+"""A server behind a server: the message, TLS, and the identity of the first one's client."""
 
 import asyncio
 from pathlib import Path
@@ -16,8 +16,8 @@ from gatepost.server.server import Server
 CONTENT = b"Subject: x\r\n\r\n.Hello\r\n"
 
 
-class Seen(Plugin):
-    """Notes who has sent what."""
+class DeliveryRecorder(Plugin):
+    """Records the client, its TLS version and the content."""
 
     def __init__(self):
         super().__init__()
@@ -43,8 +43,8 @@ def config(folder, listen, route):
 
 
 async def relayed(folder, protocol="smtp", client=None, **listen):
-    """Send one message through both; return what the second one has seen."""
-    seen = Seen()
+    """Send one message through both; return the records of the second one."""
+    seen = DeliveryRecorder()
     address = InetAddress("127.0.0.1", 0)
     second = config(
         folder, Listen(address=address, protocol=protocol, **listen), Route(to="discard:")
@@ -75,7 +75,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
 @pytest.mark.parametrize("tls", ["none", "starttls"])
-def test_the_message(folder, protocol, tls):
+def test_message_is_relayed(folder, protocol, tls):
     mode = {"tls": "verified" if tls == "starttls" else "wanted", "ca": "ca.pem"}
     ((peer, helo, version, content),) = asyncio.run(relayed(folder, protocol, mode, tls=tls))
     assert (peer, helo) == ("127.0.0.1", "localhost")
@@ -84,9 +84,9 @@ def test_the_message(folder, protocol, tls):
     assert content.count(b"Received: ") == 2
 
 
-def test_smtps(folder):
+def test_message_is_relayed_over_smtps(folder):
     async def play():
-        seen = Seen()
+        seen = DeliveryRecorder()
         address = InetAddress("127.0.0.1", 0)
         second = config(folder, Listen(address=address, tls="implicit"), Route(to="discard:"))
         async with Server(second, [seen]) as behind:
@@ -107,6 +107,6 @@ FORWARDS = [
 
 
 @pytest.mark.parametrize(("forward", "trust", "helo"), FORWARDS)
-def test_the_real_client_is_seen(folder, forward, trust, helo):
+def test_address_of_the_client_is_forwarded(folder, forward, trust, helo):
     ((peer, name, _, _),) = asyncio.run(relayed(folder, "smtp", {"forward": forward}, **trust))
     assert (peer, name) == ("127.0.0.3", helo)

@@ -1,8 +1,8 @@
-"""What has broken other servers, over every transport, however it is cut.
+"""Input that has broken other servers, over every transport, in whole and in pieces.
 
-Each row is what a client says once it is greeted (and under TLS, if there is any), and the replies
-it must get: no more and no fewer, up to the end of the connection. A row that does not end it is
-followed by QUIT. The tests of the wire have more rows; these go through sockets and TLS.
+Each row has the octets that a client sends after the greeting (and after the TLS handshake, if
+any), and the exact replies up to the end of the connection. QUIT is added to a row that does not
+end the connection. The tests of the wire have more rows; these go through sockets and TLS.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.net.authority import write
 from tests.server.loopback import HELO, config, run
-from tests.server.transports import CUTS, TRANSPORTS, Caller, octetwise
+from tests.server.transports import CUTS, TRANSPORTS, TransportClient, octetwise
 from tests.vectors import LOCAL_RELAY, NMAP_RELAY, SMUGGLING
 
 from gatepost.config.schema import Certificate, Tls
@@ -26,8 +26,8 @@ LIMIT = 200  # message_size
 INNER = b"MAIL FROM:<evil@x>\r\nRCPT TO:<two@example.com>\r\nDATA\r\nSubject: SECOND\r\n\r\n.\r\n"
 V2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12)
 
-HEARD = ("250",)
-IN_MAIL = (*HEARD, "250")
+IN_SESSION = ("250",)
+IN_MAIL = (*IN_SESSION, "250")
 IN_RCPT = (*IN_MAIL, "250")
 IN_DATA = (*IN_RCPT, "354")
 IMPURE = "550 5.6.0 Message contains a bare CR, bare LF or NUL"
@@ -37,17 +37,17 @@ FAILED = "503 5.5.1 Bad sequence of commands: the transaction has failed"
 
 
 class Row(NamedTuple):
-    """`said` is answered by `replies`, each beginning so, and delivers `mails`."""
+    """`sent` is answered by lines that start with `replies`, and delivers `mails`."""
 
-    said: bytes
+    sent: bytes
     replies: tuple[str, ...]
     mails: tuple[bytes, ...] = ()
     closes: bool = False
 
 
-def ends(said, *replies):
+def ends(sent, *replies):
     """Return a row after which the connection is closed."""
-    return Row(said, replies, closes=True)
+    return Row(sent, replies, closes=True)
 
 
 def bdat(content, last=" LAST"):
@@ -69,7 +69,7 @@ ROWS = {
         ends(MAIL + b"NOOP\nNOOP\r\n", *IN_MAIL, BAD_LINE),
         ends(MAIL + b"NOOP\r\r\nNOOP\r\n", *IN_MAIL, BAD_LINE),
         ends(MAIL + b"RCPT TO:<one@example.com>\nDATA\r\n", *IN_MAIL, BAD_LINE),
-        ends(HELO + b"MAIL FROM:<one@x>\rRCPT TO:<one@example.com>\r\n", *HEARD, BAD_LINE),
+        ends(HELO + b"MAIL FROM:<one@x>\rRCPT TO:<one@example.com>\r\n", *IN_SESSION, BAD_LINE),
         Row(DATA + b"..\r\n...\r\n.\r\n", (*IN_DATA, "250"), (b".\r\n..\r\n",)),
     ],
     "chunks": [
@@ -102,7 +102,7 @@ ROWS = {
         *(ends(verb + b" / HTTP/1.1\r\n" + DATA, "554") for verb in (b"GET", b"POST", b"CONNECT")),
         Row(RCPT + b"STARTTLS\r\nDATA\r\n.\r\n", (*IN_RCPT, "50", "354", "250"), (b"",)),
     ],
-    "who is named": [
+    "client identity": [
         Row(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\n" + HELO, ("500", "250")),
         Row(b"PROXY UNKNOWN\r\n" * 2 + HELO, ("500", "500", "250")),
         ends(V2, "500", "500", "500", BAD_LINE),
@@ -115,8 +115,8 @@ ROWS = {
 }
 
 
-class Keeper(Plugin):
-    """Keeps the content of what is delivered."""
+class ContentRecorder(Plugin):
+    """Records the content of delivered messages."""
 
     def __init__(self):
         super().__init__()
@@ -136,13 +136,13 @@ def served(folder, transport):
     return msgspec.structs.replace(made, listen=listen, tls=tls)
 
 
-async def played(house, row, transport, cut):
+async def played(running, row, transport, cut):
     """Return the replies to a row."""
-    client = await Caller.to(house, transport)
-    await client.send(*CUTS[cut](row.said + (b"" if row.closes else b"QUIT\r\n")))
+    client = await TransportClient.connect(running, transport)
+    await client.send(*CUTS[cut](row.sent + (b"" if row.closes else b"QUIT\r\n")))
     replies = await client.rest()
     await client.close()
-    await house.until(lambda: not house.worker.members)
+    await running.until(lambda: not running.connections.members)
     return replies
 
 
@@ -158,18 +158,18 @@ def is_answered(row, replies, mails):
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
-def test_every_row_is_answered_as_it_must_be(tmp_path, rows, transport, cut, loop):
-    keeper, wrong = Keeper(), []
+def test_rows_get_the_expected_replies(tmp_path, rows, transport, cut, loop):
+    recorder, wrong = ContentRecorder(), []
 
-    async def scenario(house):
+    async def scenario(running):
         for row in rows:
-            replies = await played(house, row, transport, cut)
-            if not is_answered(row, replies, keeper.mails):
-                wrong.append((row, replies, keeper.mails.copy()))
-            keeper.mails.clear()
+            replies = await played(running, row, transport, cut)
+            if not is_answered(row, replies, recorder.mails):
+                wrong.append((row, replies, recorder.mails.copy()))
+            recorder.mails.clear()
 
     with capture_logs() as logs:
-        run(scenario, served(tmp_path, transport), [keeper], loop=loop)
+        run(scenario, served(tmp_path, transport), [recorder], loop=loop)
     assert wrong == []
     assert not [one for one in logs if one["log_level"] in ("error", "critical")]
 
@@ -177,60 +177,60 @@ def test_every_row_is_answered_as_it_must_be(tmp_path, rows, transport, cut, loo
 STATES = {
     "greeted": (b"", ()),
     "in a command": (b"EHL", ()),
-    "between CR and LF": (HELO + b"NOOP\r", HEARD),
-    "ready": (HELO, HEARD),
+    "between CR and LF": (HELO + b"NOOP\r", IN_SESSION),
+    "ready": (HELO, IN_SESSION),
     "in a transaction": (RCPT, IN_RCPT),
     "in DATA": (DATA + b"Subject: cut\r\n\r\ntext\r\n", IN_DATA),
     "before the last LF of DATA": (DATA + b"text\r\n.\r", IN_DATA),
     "in a chunk": (RCPT + b"BDAT 100 LAST\r\ntext\r\n.\r\n", IN_RCPT),
     "between chunks": (RCPT + bdat(b"text\r\n", ""), (*IN_RCPT, "250")),
-    "in an unwanted chunk": (HELO + b"BDAT 100 LAST\r\ntext\r\n", HEARD),
+    "in an unwanted chunk": (HELO + b"BDAT 100 LAST\r\ntext\r\n", IN_SESSION),
 }
 TLS = [transport for transport in TRANSPORTS if transport != "plain"]
 
 
-@pytest.mark.parametrize("politely", [True, False], ids=["close_notify", "cut"])
+@pytest.mark.parametrize("close_notify", [True, False], ids=["close_notify", "cut"])
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_client_that_sends_no_more_gets_its_answers_and_delivers_nothing_half(
-    tmp_path, transport, politely, loop
+def test_end_of_file_gets_all_replies_and_delivers_no_partial_message(
+    tmp_path, transport, close_notify, loop
 ):
-    keeper = Keeper()
+    recorder = ContentRecorder()
 
-    async def scenario(house):
-        for name, (said, replies) in STATES.items():
-            client = await Caller.to(house, transport)
-            await client.send(said)
-            if politely and transport != "plain":
+    async def scenario(running):
+        for name, (sent, replies) in STATES.items():
+            client = await TransportClient.connect(running, transport)
+            await client.send(sent)
+            if close_notify and transport != "plain":
                 await client.half_close_tls()
             client.writer.write_eof()
             got = await client.rest()
             assert [reply[:3] for reply in got] == list(replies), name
             await client.close()
-            await house.until(lambda: not house.worker.members)
+            await running.until(lambda: not running.connections.members)
 
     with capture_logs() as logs:
-        run(scenario, served(tmp_path, transport), [keeper], loop=loop)
-    assert keeper.mails == []
+        run(scenario, served(tmp_path, transport), [recorder], loop=loop)
+    assert recorder.mails == []
     assert not [one for one in logs if one["log_level"] in ("error", "critical")]
 
 
 @pytest.mark.parametrize("transport", TLS)
-def test_a_client_that_sends_no_more_instead_of_a_handshake(tmp_path, transport, loop):
-    async def scenario(house):
-        for begun in (b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc"):
-            client = await Caller.before_handshake(house, transport)
-            await client.send_raw(begun)
+def test_end_of_file_instead_of_a_handshake_gets_no_reply(tmp_path, transport, loop):
+    async def scenario(running):
+        for data in (b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc"):
+            client = await TransportClient.before_handshake(running, transport)
+            await client.send_raw(data)
             client.writer.write_eof()
             assert await client.rest() == []
             await client.close()
-            await house.until(lambda: not house.worker.members)
+            await running.until(lambda: not running.connections.members)
 
     with capture_logs() as logs:
         run(scenario, served(tmp_path, transport), loop=loop)
     assert not [one for one in logs if one["log_level"] in ("error", "critical")]
 
 
-# The rest of a message and more, as it would complete what was said under TLS.
+# The rest of a message and more commands: it would complete the data sent under TLS.
 IN_THE_CLEAR = {
     "in DATA": b"text\r\n.\r\n" + INNER,
     "in a chunk": b"x" * 100 + INNER,
@@ -243,42 +243,42 @@ IN_THE_CLEAR = {
 @pytest.mark.parametrize("together", [True, False], ids=["in one segment", "apart"])
 @pytest.mark.parametrize("state", IN_THE_CLEAR)
 @pytest.mark.parametrize("transport", TLS)
-def test_nothing_in_the_clear_goes_on_where_tls_ended(tmp_path, transport, state, together, loop):
-    """CVE-2026-45185: what follows close_notify is content or commands to nobody."""
-    keeper = Keeper()
-    said, replies = STATES[state]
+def test_data_in_the_clear_after_tls_is_ignored(tmp_path, transport, state, together, loop):
+    """CVE-2026-45185: octets after close_notify are neither content nor commands."""
+    recorder = ContentRecorder()
+    sent, replies = STATES[state]
 
-    async def scenario(house):
-        client = await Caller.to(house, transport)
-        await client.send(said)
+    async def scenario(running):
+        client = await TransportClient.connect(running, transport)
+        await client.send(sent)
         got = [(await client.reply())[:3] for _ in replies]
         await client.end_tls(IN_THE_CLEAR[state] if together else b"")
         with contextlib.suppress(ConnectionError):
             await client.send_raw(IN_THE_CLEAR[state])
-        await house.until(lambda: not house.worker.members)
+        await running.until(lambda: not running.connections.members)
         assert got == list(replies)
         assert b"250" not in await client.rest_raw()
         await client.close()
 
     with capture_logs() as logs:
-        run(scenario, served(tmp_path, transport), [keeper], loop=loop)
-    assert keeper.mails == []
+        run(scenario, served(tmp_path, transport), [recorder], loop=loop)
+    assert recorder.mails == []
     assert not [one for one in logs if one["log_level"] in ("error", "critical")]
 
 
 @pytest.mark.parametrize("transport", TLS)
-def test_records_may_be_cut_anywhere_and_the_end_of_data_lie_in_several(tmp_path, transport, loop):
-    keeper = Keeper()
+def test_records_and_the_end_of_data_may_be_split_anywhere(tmp_path, transport, loop):
+    recorder = ContentRecorder()
 
-    async def scenario(house):
-        client = await Caller.to(house, transport)
+    async def scenario(running):
+        client = await TransportClient.connect(running, transport)
         await client.send_cut(DATA + b"Subject: x\r\n\r\ntext", octetwise)
         await client.send(b"\r", b"\n", b".", b"\r", b"\n")
         await client.send_cut(b"QUIT\r\n", octetwise)
         assert [reply[:3] for reply in await client.rest()] == [*IN_DATA, "250", "221"]
         await client.close()
 
-    run(scenario, served(tmp_path, transport), [keeper], loop=loop)
-    assert [mail.rpartition(b"+0000\r\n")[2] for mail in keeper.mails] == [
+    run(scenario, served(tmp_path, transport), [recorder], loop=loop)
+    assert [mail.rpartition(b"+0000\r\n")[2] for mail in recorder.mails] == [
         b"Subject: x\r\n\r\ntext\r\n"
     ]

@@ -1,15 +1,15 @@
-"""Who is calling, where a host in front says so with XCLIENT: believed from its networks only."""
+"""XCLIENT: the client that a trusted host names; other hosts cannot use the command."""
 
 import msgspec
 import pytest
 from tests.server.loopback import ENVELOPE, MESSAGE, config, run
-from tests.server.test_proxy import (
+from tests.server.proxies import (
     GREETING,
     LOOPBACK,
     PROXY_ONLY,
     TOO_MANY,
     UNKNOWN,
-    Doorman,
+    SessionRecorder,
     from_address,
 )
 from tests.wire.headers import LOCAL, UNSPECIFIED, V1, v2
@@ -29,17 +29,17 @@ def trusting(folder, networks=LOOPBACK, *, proxies=(), **more):
     return msgspec.structs.replace(made, listen=[listen])
 
 
-def talk(folder_config, plugins, *exchanges, host="127.0.0.1"):
-    """Say each line and compare the reply's last line; the greeting is read."""
+def dialogue(folder_config, plugins, *exchanges, host="127.0.0.1"):
+    """Read the greeting, then send each line and compare the last line of its reply."""
 
-    async def scenario(house):
-        client = await from_address(house, host)
+    async def scenario(running):
+        client = await from_address(running, host)
         assert await client.reply() == GREETING
         for line, expected in exchanges:
             client.send(line.encode() + b"\r\n")
             assert await client.reply() == expected, line
         await client.close()
-        await house.until(lambda: not house.worker.members)
+        await running.until(lambda: not running.connections.members)
 
     run(scenario, folder_config, plugins)
 
@@ -53,11 +53,11 @@ async def offered(client):
     return [line[4:].decode().strip() for line in lines[1:]]
 
 
-def test_the_client_is_whom_the_host_in_front_names(tmp_path, loop):
-    doorman, capture = Doorman(), Capture()
+def test_session_has_the_client_that_a_trusted_host_names(tmp_path, loop):
+    recorder, capture = SessionRecorder(), Capture()
 
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         assert await client.reply() == GREETING
         assert KEYWORD in await offered(client)
         client.send(
@@ -70,11 +70,11 @@ def test_the_client_is_whom_the_host_in_front_names(tmp_path, loop):
         client.send(MESSAGE + b"QUIT\r\n")
         assert await client.codes(2) == ["250", "221"]
         await client.close()
-        await house.until(lambda: not house.worker.members)
+        await running.until(lambda: not running.connections.members)
 
-    run(scenario, trusting(tmp_path), [doorman, capture], loop=loop)
-    before, after = doorman.sessions
-    assert doorman.left == [before, after]
+    run(scenario, trusting(tmp_path), [recorder, capture], loop=loop)
+    before, after = recorder.sessions
+    assert recorder.left == [before, after]
     assert (before.peer.host, before.via, before.xclient) == ("127.0.0.1", None, None)
     assert after.peer == Endpoint("2001:db8::7", 51234)
     assert after.local == Endpoint("192.0.2.25", 25)
@@ -93,24 +93,24 @@ def test_the_client_is_whom_the_host_in_front_names(tmp_path, loop):
 
 
 @pytest.mark.parametrize("networks", [[], PROXY_ONLY])
-def test_nobody_else_is_offered_it_or_believed(tmp_path, networks):
-    doorman = Doorman()
+def test_xclient_from_an_untrusted_address_is_an_unknown_command(tmp_path, networks):
+    recorder = SessionRecorder()
 
-    async def scenario(house):
-        client = await from_address(house, "127.0.0.9")
+    async def scenario(running):
+        client = await from_address(running, "127.0.0.9")
         assert await client.reply() == GREETING
         assert not [one for one in await offered(client) if one.startswith("XCLIENT")]
         client.send(NAMED)
         assert await client.reply() == UNKNOWN
         await client.close()
 
-    run(scenario, trusting(tmp_path, networks), [doorman])
-    assert [one.peer.host for one in doorman.sessions] == ["127.0.0.9"]
+    run(scenario, trusting(tmp_path, networks), [recorder])
+    assert [one.peer.host for one in recorder.sessions] == ["127.0.0.9"]
 
 
 @pytest.mark.parametrize("address", ["203.0.113.7", "IPV6:::1", "[UNAVAILABLE]", "[TEMPUNAVAIL]"])
-def test_a_client_that_was_named_names_nobody(tmp_path, address):
-    talk(
+def test_named_client_cannot_use_xclient(tmp_path, address):
+    dialogue(
         trusting(tmp_path),
         [],
         (f"XCLIENT ADDR={address}", GREETING),
@@ -120,20 +120,20 @@ def test_a_client_that_was_named_names_nobody(tmp_path, address):
     )
 
 
-def test_several_commands_until_the_address_is_given(tmp_path):
-    doorman = Doorman()
-    talk(
+def test_several_commands_are_accepted_until_the_address_is_named(tmp_path):
+    recorder = SessionRecorder()
+    dialogue(
         trusting(tmp_path),
-        [doorman],
+        [recorder],
         ("XCLIENT HELO=mail PROTO=SMTP", GREETING),
         ("XCLIENT NAME=[TEMPUNAVAIL] HELO=[UNAVAILABLE]", GREETING),
         ("XCLIENT ADDR=203.0.113.7 PORT=[UNAVAILABLE]", GREETING),
         ("QUIT", BYE),
     )
-    assert [one.peer.host for one in doorman.sessions] == [*["127.0.0.1"] * 3, "203.0.113.7"]
-    assert [one.helo for one in doorman.sessions] == ["", "mail", "", ""]
-    assert doorman.sessions[-1].peer.port == 0
-    assert doorman.sessions[-1].xclient == {
+    assert [one.peer.host for one in recorder.sessions] == [*["127.0.0.1"] * 3, "203.0.113.7"]
+    assert [one.helo for one in recorder.sessions] == ["", "mail", "", ""]
+    assert recorder.sessions[-1].peer.port == 0
+    assert recorder.sessions[-1].xclient == {
         "HELO": "[UNAVAILABLE]",
         "PROTO": "SMTP",
         "NAME": "[TEMPUNAVAIL]",
@@ -142,8 +142,8 @@ def test_several_commands_until_the_address_is_given(tmp_path):
     }
 
 
-def test_a_host_that_is_trusted_itself_may_be_named_and_name(tmp_path):
-    talk(
+def test_named_client_in_a_trusted_network_can_use_xclient(tmp_path):
+    dialogue(
         trusting(tmp_path),
         [],
         ("XCLIENT ADDR=127.0.0.2", GREETING),
@@ -152,21 +152,23 @@ def test_a_host_that_is_trusted_itself_may_be_named_and_name(tmp_path):
     )
 
 
-def test_an_unknown_address_leaves_that_of_the_connection(tmp_path):
-    doorman = Doorman()
-    talk(trusting(tmp_path), [doorman], ("XCLIENT ADDR=[UNAVAILABLE]", GREETING), ("QUIT", BYE))
-    assert doorman.sessions[0].peer == doorman.sessions[1].peer
+def test_unavailable_address_keeps_that_of_the_connection(tmp_path):
+    recorder = SessionRecorder()
+    dialogue(
+        trusting(tmp_path), [recorder], ("XCLIENT ADDR=[UNAVAILABLE]", GREETING), ("QUIT", BYE)
+    )
+    assert recorder.sessions[0].peer == recorder.sessions[1].peer
 
 
-def test_nothing_of_the_session_before_is_left(tmp_path):
-    class Writer(Plugin):
+def test_xclient_starts_a_new_session(tmp_path):
+    class NoteWriter(Plugin):
         def on_helo(self, session, name):
             session.notes["greeted"] = name
 
-    doorman = Doorman()
-    talk(
+    recorder = SessionRecorder()
+    dialogue(
         trusting(tmp_path),
-        [doorman, Writer()],
+        [recorder, NoteWriter()],
         ("EHLO before", f"250 {KEYWORD}"),
         ("MAIL FROM:<>", "250 2.1.0 Sender ok"),
         ("XCLIENT HELO=x", "503 5.5.1 Bad sequence of commands: a transaction is already open"),
@@ -176,29 +178,29 @@ def test_nothing_of_the_session_before_is_left(tmp_path):
         ("HELO after", "250 localhost"),
         ("MAIL FROM:<>", "250 2.1.0 Sender ok"),
     )
-    before, after = doorman.sessions
+    before, after = recorder.sessions
     assert (before.notes, after.notes) == ({"greeted": "before"}, {"greeted": "after"})
     assert (before.helo, before.extended) == ("before", True)
     assert (after.helo, after.extended, after.transactions) == ("after", False, 2)
 
 
-def test_plugins_judge_whom_it_names(tmp_path):
-    async def scenario(house):
-        client = await house.connect()
+def test_plugins_get_the_named_address(tmp_path):
+    async def scenario(running):
+        client = await running.connect()
         assert await client.reply() == GREETING
         client.send(NAMED + b"EHLO x\r\n")
-        said = await client.rest()
-        assert said.startswith("554 5.7.1 Refused by local policy [")
-        assert said.count("\r\n") == 1
+        received = await client.rest()
+        assert received.startswith("554 5.7.1 Refused by local policy [")
+        assert received.count("\r\n") == 1
         await client.close()
 
-    run(scenario, trusting(tmp_path), [Doorman("203.0.113.7")])
+    run(scenario, trusting(tmp_path), [SessionRecorder("203.0.113.7")])
 
 
-def test_limits_count_whom_it_names(tmp_path):
-    async def scenario(house):
+def test_limits_count_the_named_addresses(tmp_path):
+    async def scenario(running):
         async def named(line):
-            client = await house.connect()
+            client = await running.connect()
             assert await client.reply() == GREETING
             client.send(line)
             return client, await client.reply()
@@ -210,7 +212,7 @@ def test_limits_count_whom_it_names(tmp_path):
         assert third[1] == GREETING
         assert await second[0].rest() == ""
         await first[0].close()
-        await house.until(lambda: len(house.worker.members) == 1)
+        await running.until(lambda: len(running.connections.members) == 1)
         again = await named(NAMED)
         assert again[1] == GREETING
         for client in (third[0], again[0]):
@@ -219,9 +221,9 @@ def test_limits_count_whom_it_names(tmp_path):
     run(scenario, trusting(tmp_path, limits={"connections_per_ip": 1}))
 
 
-def test_it_counts_as_junk(tmp_path):
+def test_xclient_counts_as_a_command_without_a_message(tmp_path):
     junk = "421 4.7.0 Too many commands without a message"
-    talk(
+    dialogue(
         trusting(tmp_path, limits={"junk_commands": 2}),
         [],
         *[("XCLIENT HELO=x", GREETING)] * 2,
@@ -229,20 +231,20 @@ def test_it_counts_as_junk(tmp_path):
     )
 
 
-def test_a_stop_refuses_whom_it_names(tmp_path):
-    class Slow(Plugin):
+def test_xclient_is_refused_while_the_server_stops(tmp_path):
+    class Drain(Plugin):
         def __init__(self):
             super().__init__()
-            self.worker = None
+            self.connections = None
 
         def on_noop(self, session):
-            self.worker.draining = True
+            self.connections.draining = True
 
-    slow = Slow()
+    drain = Drain()
 
-    async def scenario(house):
-        slow.worker = house.worker
-        client = await house.connect()
+    async def scenario(running):
+        drain.connections = running.connections
+        client = await running.connect()
         assert await client.reply() == GREETING
         client.send(b"NOOP\r\n" + NAMED)
         assert await client.replies(2) == [
@@ -251,7 +253,7 @@ def test_a_stop_refuses_whom_it_names(tmp_path):
         ]
         await client.close()
 
-    run(scenario, trusting(tmp_path), [slow])
+    run(scenario, trusting(tmp_path), [drain])
 
 
 @pytest.mark.parametrize(
@@ -264,28 +266,28 @@ def test_a_stop_refuses_whom_it_names(tmp_path):
         (b"PROXY TCP4 127.0.0.2 127.0.0.1 5 25\r\n", True),
     ],
 )
-def test_behind_a_proxy_it_is_the_client_that_has_to_be_trusted(tmp_path, header, believed):
-    doorman = Doorman()
+def test_client_behind_a_proxy_must_be_trusted_itself(tmp_path, header, believed):
+    recorder = SessionRecorder()
 
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         client.send(header + NAMED)
         assert await client.replies(2) == [GREETING, GREETING if believed else UNKNOWN]
         await client.close()
 
-    run(scenario, trusting(tmp_path, proxies=PROXY_ONLY), [doorman])
-    assert [one.peer.host for one in doorman.sessions[1:]] == ["203.0.113.7"] * believed
-    assert {one.via.host for one in doorman.sessions} == {"127.0.0.1"}
-    assert len({id(one.proxy) for one in doorman.sessions}) == 1
+    run(scenario, trusting(tmp_path, proxies=PROXY_ONLY), [recorder])
+    assert [one.peer.host for one in recorder.sessions[1:]] == ["203.0.113.7"] * believed
+    assert {one.via.host for one in recorder.sessions} == {"127.0.0.1"}
+    assert len({id(one.proxy) for one in recorder.sessions}) == 1
 
 
-def test_plugins_change_what_ehlo_offers_here_too(tmp_path):
+def test_plugins_edit_the_keywords_of_a_trusted_host(tmp_path):
     class Fewer(Plugin):
         def on_ehlo(self, session, keywords):
             keywords.remove("CHUNKING")
 
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         assert await client.reply() == GREETING
         keywords = await offered(client)
         assert "CHUNKING" not in keywords
@@ -295,13 +297,13 @@ def test_plugins_change_what_ehlo_offers_here_too(tmp_path):
     run(scenario, trusting(tmp_path), [Fewer()])
 
 
-def test_lmtp_has_it_too(tmp_path):
+def test_xclient_is_accepted_over_lmtp(tmp_path):
     made = trusting(tmp_path, proxies=PROXY_ONLY)
     lmtp = msgspec.structs.replace(made.listen[0], protocol="lmtp")
-    doorman = Doorman()
+    recorder = SessionRecorder()
 
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         client.send(v2(b"", LOCAL) + b"LHLO x\r\n" + NAMED)
         greeting, hello, again = await client.replies(3)
         assert (hello, again) == (f"250 {KEYWORD}", greeting)
@@ -309,6 +311,6 @@ def test_lmtp_has_it_too(tmp_path):
         assert await client.codes(3) == ["503", "500", "250"]
         await client.close()
 
-    run(scenario, msgspec.structs.replace(made, listen=[lmtp]), [doorman])
-    assert [one.protocol for one in doorman.sessions] == ["lmtp", "lmtp"]
-    assert doorman.sessions[-1].peer.host == "203.0.113.7"
+    run(scenario, msgspec.structs.replace(made, listen=[lmtp]), [recorder])
+    assert [one.protocol for one in recorder.sessions] == ["lmtp", "lmtp"]
+    assert recorder.sessions[-1].peer.host == "203.0.113.7"

@@ -1,7 +1,7 @@
-"""A client of bytes over each transport a server has, that says how they are cut.
+"""A client over each transport of a server that controls how its octets are split.
 
-Whatever is sent goes piece by piece, and the server has its turn after each; under TLS every piece
-is a record of its own, unless the records are cut themselves (`send_cut`).
+Data is sent in pieces, and the server runs after each piece. Under TLS every piece is a record of
+its own; `send_cut` splits the record itself.
 """
 
 import asyncio
@@ -35,40 +35,40 @@ CUTS = {"whole": whole, "octets": octetwise, "line ends": at_line_ends}
 
 @functools.cache
 def _context():
-    """Return a client's side of TLS; to make one takes longer than a handshake."""
+    """Return the TLS context of a client; it is cached, because it costs more than a handshake."""
     return client_context()
 
 
-class Caller:
-    """One connection: `await Caller.to(house, transport)` is greeted."""
+class TransportClient:
+    """One connection; `await TransportClient.connect(running, transport)` reads the greeting."""
 
     def __init__(self, reader, writer):
         self.reader, self.writer = reader, writer
         self._tls = None
-        self._heard = b""
+        self._unread = b""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
 
     @classmethod
-    async def to(cls, house, transport, number=0):
-        """Connect to the listener of that number, up to its greeting or behind STARTTLS."""
-        caller = await cls.before_handshake(house, transport, number)
+    async def connect(cls, running, transport, number=0):
+        """Connect to the listener with this number, up to the greeting or the end of STARTTLS."""
+        client = await cls.before_handshake(running, transport, number)
         if transport != "plain":
-            await caller.encrypt()
+            await client.encrypt()
         if transport != "starttls":
-            assert (await caller.reply())[:3] == "220"
-        return caller
+            assert (await client.reply())[:3] == "220"
+        return client
 
     @classmethod
-    async def before_handshake(cls, house, transport, number=0):
-        """Connect, and begin what leads to TLS."""
-        host, _, port = house.server.addresses[number][1].rpartition(":")
-        caller = cls(*await asyncio.open_connection(host, int(port)))
-        caller.writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    async def before_handshake(cls, running, transport, number=0):
+        """Connect, and send STARTTLS if the transport needs it."""
+        host, _, port = running.server.addresses[number][1].rpartition(":")
+        client = cls(*await asyncio.open_connection(host, int(port)))
+        client.writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if transport == "starttls":
-            await caller.send(HELO)
-            await caller.send(b"STARTTLS\r\n")
-            assert [(await caller.reply())[:3] for _ in range(3)] == ["220", "250", "220"]
-        return caller
+            await client.send(HELO)
+            await client.send(b"STARTTLS\r\n")
+            assert [(await client.reply())[:3] for _ in range(3)] == ["220", "250", "220"]
+        return client
 
     async def encrypt(self):
         """Do the handshake."""
@@ -85,12 +85,12 @@ class Caller:
         await self.flush()
 
     async def send(self, *pieces):
-        """Send each piece by itself."""
+        """Send the pieces one by one."""
         for piece in pieces:
             await self.send_raw(self._sealed(piece))
 
     async def send_cut(self, octets, cut):
-        """Send octets as one record, if there is TLS, and cut what goes over the network."""
+        """Send octets, in one record under TLS, and split the octets on the network."""
         for piece in cut(self._sealed(octets)):
             await self.send_raw(piece)
 
@@ -101,23 +101,23 @@ class Caller:
         return self._outgoing.read()
 
     async def send_raw(self, octets):
-        """Send octets as they are, and let the server have its turn."""
+        """Send octets without encryption, and let the server run."""
         self.writer.write(octets)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
     async def flush(self):
-        """Send what TLS has to say by itself."""
+        """Send the records that TLS has produced itself."""
         await self.send_raw(self._outgoing.read())
 
     async def half_close_tls(self, behind=b""):
-        """Say close_notify, with octets in the clear behind it; what comes is still decrypted."""
+        """Send close_notify and then octets in the clear; received data is still decrypted."""
         with contextlib.suppress(ssl.SSLError):
             self._tls.unwrap()
         await self.send_raw(self._outgoing.read() + behind)
 
     async def end_tls(self, behind=b""):
-        """The same; what comes and goes from here on is in the clear."""
+        """Send the same, and use the connection in the clear from now on."""
         await self.half_close_tls(behind)
         self._tls = None
 
@@ -136,35 +136,35 @@ class Caller:
             yield line
 
     async def _line(self):
-        while b"\n" not in self._heard:
+        while b"\n" not in self._unread:
             data = await self._read()
             if not data:
                 break
-            self._heard += data
-        line, end, self._heard = self._heard.partition(b"\n")
+            self._unread += data
+        line, end, self._unread = self._unread.partition(b"\n")
         return line + end
 
     async def _read(self):
-        """Return what comes next, decrypted; b"" at the end."""
+        """Return the next octets, decrypted; b"" at the end."""
         while self._tls:
             try:
                 return self._tls.read(65536)
             except ssl.SSLWantReadError:
-                data = await self._received()
+                data = await self._read_socket()
                 if not data:
                     return b""
                 self._incoming.write(data)
             except ssl.SSLZeroReturnError:
                 return b""
-        return await self._received()
+        return await self._read_socket()
 
-    async def _received(self):
+    async def _read_socket(self):
         with contextlib.suppress(ConnectionError):
             return await self.reader.read(65536)
         return b""
 
     async def rest_raw(self):
-        """Return what comes up to the end, as it is."""
+        """Return all octets until the end, not decrypted."""
         with contextlib.suppress(ConnectionError):
             return await self.reader.read()
         return b""

@@ -1,4 +1,4 @@
-"""What the dialogues share: configurations, plugins made of functions, the usual opening."""
+"""Configurations, plugins made of functions, and the usual start of a dialogue."""
 
 import msgspec
 
@@ -32,7 +32,7 @@ def config(*, limits=None, traps=None, recipients=None, **more):
 
 
 def plugin(on_error="defer", name="test", **methods):
-    """A plugin made of functions, `self` left out."""
+    """Return a plugin made of functions that have no `self`."""
     made = Plugin()
     made.name = name
     for method, function in methods.items():

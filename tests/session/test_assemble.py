@@ -1,4 +1,4 @@
-"""From configuration to policy: everything that cannot be used is told before the first client."""
+"""The setup of a configuration: everything that cannot be used is reported at the start."""
 
 import pytest
 from tests.session.dialogue import config, plugin
@@ -17,19 +17,19 @@ def problems(made, plugins=()):
     return caught.value.problems
 
 
-def test_every_plugin_that_cannot_be_used_is_named(tmp_path):
+def test_all_unusable_plugins_are_reported(tmp_path):
     uses = [PluginUse(use="a.py"), PluginUse(use="nobody")]
     found = problems(config(plugin=uses, base=tmp_path))
     assert found[0] == f"plugin {tmp_path}/a.py: no such file"
     assert found[1].startswith("plugin nobody: not found, expected ")
 
 
-def test_a_method_that_is_no_hook():
+def test_method_of_an_unknown_hook_is_reported():
     found = problems(config(), [plugin(on_rcptt=lambda *_: accept())])
     assert found == ["plugin test: on_rcptt is no hook, did you mean on_rcpt?"]
 
 
-def test_an_order_that_is_impossible():
+def test_contradicting_order_of_plugins_is_reported():
     first = type("First", (Plugin,), {"after": {"second"}})()
     second = type("Second", (Plugin,), {"after": {"first"}})()
     assert problems(config(), [first, second]) == [
@@ -37,7 +37,7 @@ def test_an_order_that_is_impossible():
     ]
 
 
-def test_a_route_that_is_none():
+def test_invalid_route_is_reported():
     [found] = problems(config(route=[Route(for_=["not a domain"], to="discard:")]))
     assert found.startswith("route 1: ")
 
@@ -64,7 +64,7 @@ def test_lists_are_read_from_files_and_inline(tmp_path):
     assert [setup.exists(one, one) for one in names] == [True, True, False]
 
 
-def test_without_known_recipients_all_exist():
+def test_all_addresses_exist_without_known_recipients():
     setup = make_setup(config(), find_lists(config()))
     assert setup.exists("x@example.com", "x@example.com")
 

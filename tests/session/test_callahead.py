@@ -1,4 +1,4 @@
-"""The next hop is asked for a recipient that nobody here has an opinion of."""
+"""Call-ahead: the next hop is asked about a recipient that no rule or plugin has decided."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -15,7 +15,7 @@ MAIL = OPEN + "C: MAIL FROM:<a@client.example>\nS: 250\n"
 
 
 class NextHop:
-    """Knows one user; `asked` are those it was asked for."""
+    """Accepts one user; `asked` are the recipients it was asked about."""
 
     def __init__(self):
         self.asked = []
@@ -29,14 +29,14 @@ class NextHop:
 
 
 class Silent:
-    """Cannot be asked."""
+    """A target without call-ahead."""
 
     def deliver(self, delivery):
         pass
 
 
 @pytest.fixture
-def hop(monkeypatch):
+def next_hop(monkeypatch):
     made = NextHop()
     routes = [(["quiet@example.com"], Route(Silent(), "a:")), (["*"], Route(made, "b:"))]
     router = Router(routes, hostname="mx.example.com")
@@ -44,7 +44,7 @@ def hop(monkeypatch):
     return made
 
 
-def test_its_refusal_is_the_clients_answer(hop):
+def test_client_gets_the_refusal_of_the_next_hop(next_hop):
     with capture_logs() as logs:
         play(
             MAIL
@@ -61,29 +61,29 @@ def test_its_refusal_is_the_clients_answer(hop):
             S: 250
         """
         )
-    assert hop.asked == ["known@example.com", "nobody@example.com"]
+    assert next_hop.asked == ["known@example.com", "nobody@example.com"]
     [refused] = [log for log in logs if log["event"] == "refused"]
     assert (refused["by"], refused["reason"]) == ("next hop", "next-hop-refuses")
 
 
-def test_the_plugins_are_told(hop):
-    told = []
-    after = plugin(after_rcpt=lambda _tx, rcpt, outcome: told.append((rcpt.user, outcome)))
+def test_plugins_get_the_outcome(next_hop):
+    outcomes = []
+    after = plugin(after_rcpt=lambda _tx, rcpt, outcome: outcomes.append((rcpt.user, outcome)))
     play(MAIL + "C: RCPT TO:<nobody@example.com>\nS: 550", [after])
-    [(user, outcome)] = told
+    [(user, outcome)] = outcomes
     assert (user, outcome.reply.code) == ("nobody", 550)
 
 
 @pytest.mark.parametrize(("decision", "code"), [(accept(), "250"), (deny(), "550")])
-def test_it_is_not_asked_where_a_plugin_has_decided(hop, decision, code):
+def test_next_hop_is_not_asked_after_a_decision_of_a_plugin(next_hop, decision, code):
     play(
         MAIL + f"C: RCPT TO:<nobody@example.com>\nS: {code}",
         [plugin(on_rcpt=lambda *_args: decision)],
     )
-    assert hop.asked == []
+    assert next_hop.asked == []
 
 
-def test_it_is_not_asked_for_whom_we_refuse_or_must_take(hop):
+def test_next_hop_is_not_asked_about_refused_recipients_and_postmaster(next_hop):
     made = config(recipients={"known": ["known@example.com"]})
     play(
         MAIL
@@ -97,10 +97,10 @@ def test_it_is_not_asked_for_whom_we_refuse_or_must_take(hop):
     """.replace("5.7.1", "5.7.1 *").replace("5.1.1", "5.1.1 *"),
         config=made,
     )
-    assert hop.asked == []
+    assert next_hop.asked == []
 
 
-def test_a_trap_that_it_refuses_is_still_a_trap(hop):
+def test_trap_counts_if_the_next_hop_refuses_it(next_hop):
     play(
         MAIL
         + """

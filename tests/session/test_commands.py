@@ -1,11 +1,11 @@
-"""Commands and their replies: recipients, sizes, budgets, keywords, what plugins may say."""
+"""Commands and their replies: recipients, sizes, limits, keywords, decisions of plugins."""
 
 import asyncio
 
 import pytest
 from tests.session.dialogue import OPEN, config, plugin
 
-from gatepost.config.schema import Route, Server
+from gatepost.config.schema import Route, Server, Smtp
 from gatepost.model.decision import accept, defer, deny
 from gatepost.testing import MemoryServer, play
 
@@ -32,7 +32,7 @@ def ask(transcript, plugins=(), **options):
     return play(OPEN + transcript, plugins, **options)
 
 
-def test_the_greeting_and_the_keywords():
+def test_greeting_and_keywords_of_ehlo():
     play(
         """
         S: 220 mx.example.net ESMTP Gatepost
@@ -52,7 +52,7 @@ def test_the_greeting_and_the_keywords():
     )
 
 
-def test_commands_that_concern_no_mail():
+def test_replies_to_commands_outside_a_transaction():
     ask(
         """
         C: NOOP
@@ -91,7 +91,7 @@ def test_commands_that_concern_no_mail():
         ("POSTMASTER@example.com", "250 2.1.5 Recipient ok"),
     ],
 )
-def test_who_is_a_recipient(recipient, line):
+def test_recipient_is_accepted_or_refused(recipient, line):
     ask(
         MAIL + f"C: RCPT TO:<{recipient}>\nS: {line}\n",
         config=config(recipients={"known": ["one@example.com"]}),
@@ -101,8 +101,8 @@ def test_who_is_a_recipient(recipient, line):
 @pytest.mark.parametrize(
     "local", ["one%elsewhere.example", "elsewhere.example!one", '"one@elsewhere.example"', "one%"]
 )
-def test_a_local_part_that_names_another_host_is_not_passed_on(local):
-    """A next hop that trusts us might: Postfix reads user%host@domain as user@host."""
+def test_local_part_with_another_host_is_refused(local):
+    """A next hop that trusts this server might relay: Postfix rewrites user%host to user@host."""
     refused = "550 5.7.1 Relaying denied: the local part names another host [*]"
     for known in ([], ["@example.com"], ["one@elsewhere.example"]):
         ask(
@@ -111,28 +111,28 @@ def test_a_local_part_that_names_another_host_is_not_passed_on(local):
         )
 
 
-def test_without_a_domain_everything_is_refused():
+def test_all_recipients_are_refused_without_a_domain():
     ask(
         MAIL + "C: RCPT TO:<one@example.com>\nS: 550 5.7.1 Relaying denied*\n",
         config=config(recipients={"domains": []}),
     )
 
 
-def test_no_plugin_opens_a_relay_or_refuses_postmaster():
+def test_plugin_cannot_open_a_relay_or_refuse_postmaster():
     accepting = plugin(on_rcpt=lambda *_: accept())
     ask(MAIL + "C: RCPT TO:<one@elsewhere.example>\nS: 550 5.7.1 Relaying denied*\n", [accepting])
     refusing = plugin(on_rcpt=lambda *_: deny("no"))
     ask(MAIL + "C: RCPT TO:<postmaster@example.com>\nS: 250\n", [refusing])
 
 
-def test_a_domain_without_a_route_is_deferred():
+def test_domain_without_a_route_is_deferred():
     ask(
         MAIL + "C: RCPT TO:<one@example.com>\nS: 451 4.3.5 No route for this recipient [*]\n",
         config=config(route=[Route(for_=["other.example"], to="discard:")]),
     )
 
 
-def test_too_many_recipients():
+def test_recipients_beyond_the_limit_are_deferred():
     played = ask(
         MAIL
         + RCPT
@@ -144,7 +144,7 @@ def test_too_many_recipients():
     assert [len(one.recipients) for one in played.messages] == [2]
 
 
-def test_a_message_too_big_by_declaration_and_by_content():
+def test_size_is_limited_by_declaration_and_by_content():
     played = ask(
         """
         C: MAIL FROM:<a@client.example> SIZE=21
@@ -166,7 +166,7 @@ def test_a_message_too_big_by_declaration_and_by_content():
     assert played.messages == []
 
 
-def test_too_many_messages_on_a_connection():
+def test_transactions_beyond_the_limit_close_the_connection():
     again = "C: RSET\nS: 250\n"
     played = ask(
         MAIL
@@ -184,7 +184,7 @@ def test_too_many_messages_on_a_connection():
 
 
 def closed_after(commands, replies, **limits):
-    """Send commands; return how many replies come and the last one, which must close."""
+    """Send commands; return the replies after EHLO. The last one must close the connection."""
 
     async def scenario():
         async with MemoryServer(config=config(limits=limits)) as server:
@@ -198,19 +198,19 @@ def closed_after(commands, replies, **limits):
     return asyncio.run(scenario())
 
 
-def test_too_many_errors():
+def test_too_many_errors_close_the_connection():
     found = closed_after(["BAD"] * 9, 9, errors=3)
     assert [one[:3] for one in found] == ["500", "500", "421"]
     assert found[-1] == "421 4.7.0 Too many errors"
 
 
-def test_a_refused_chunk_is_one_error():
+def test_refused_chunk_counts_as_one_error():
     commands = ["MAIL FROM:<>", "RCPT TO:<one@example.com>", "BDAT 0", "NOOP", "BAD", "BAD"]
     found = closed_after(commands, 6, errors=3)
     assert [one[:3] for one in found] == ["250", "250", "551", "250", "500", "421"]
 
 
-def test_a_chunk_that_a_plugin_refuses_is_one_error():
+def test_chunk_refused_by_a_plugin_counts_as_one_error():
     ask(
         MAIL
         + RCPT
@@ -227,13 +227,13 @@ def test_a_chunk_that_a_plugin_refuses_is_one_error():
     )
 
 
-def test_too_many_commands_without_a_message():
+def test_idle_commands_beyond_the_limit_close_the_connection():
     found = closed_after(["NOOP", "RSET", "HELP", "NOOP"], 4, junk_commands=3)
     assert [one[:3] for one in found] == ["250", "250", "421"]
     assert found[-1] == "421 4.7.0 Too many commands without a message"
 
 
-def test_a_message_starts_the_budgets_anew():
+def test_accepted_message_resets_the_counts():
     ask(
         "C: BAD\nS: 500\nC: BAD\nS: 500\n"
         + MAIL
@@ -269,16 +269,16 @@ def test_plugins_edit_the_keywords():
     )
 
 
-def test_a_second_ehlo_ends_the_transaction_before_the_keywords_are_asked_for():
+def test_second_ehlo_ends_the_transaction_before_its_hook():
     events = []
 
-    async def told(_tx):
+    async def recording(_tx):
         await asyncio.sleep(0)
         events.append("reset")
 
     ask(
         MAIL + "C: EHLO client.example\nS: 250\nC: RCPT TO:<one@example.com>\nS: 503\n",
-        [plugin(on_reset=told, on_ehlo=lambda *_: events.append("ehlo"))],
+        [plugin(on_reset=recording, on_ehlo=lambda *_: events.append("ehlo"))],
     )
     assert events == ["ehlo", "reset", "ehlo"]
 
@@ -337,7 +337,7 @@ def test_every_hook_can_disconnect_and_delay(hook):
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_a_plugin_that_fails_defers_at_every_hook(hook):
+def test_failed_plugin_defers_at_every_hook(hook):
     transcript, _ = HOOKS[hook]
     for stage in ("observe", "on"):
         play(
@@ -356,12 +356,12 @@ def test_a_plugin_that_fails_defers_at_every_hook(hook):
         ("unknown_command", "250 2.0.0 text"),
     ],
 )
-def test_an_accept_may_say_the_text(hook, line):
+def test_accept_may_set_the_text(hook, line):
     transcript, _ = HOOKS[hook]
     play(transcript + f"S: {line}\n", [plugin(**{f"on_{hook}": lambda *_: accept("text")})])
 
 
-def test_a_deferred_connection_is_closed_with_421():
+def test_deferred_connection_is_closed_with_421():
     play(
         "S: 421 4.7.0 Refused by local policy for now, try again later [*]\n",
         [plugin(on_connect=lambda _session: defer())],
@@ -388,7 +388,7 @@ def test_text_of_a_plugin_cannot_forge_a_reply(text, lines):
     assert all(len(line) <= 510 for one in played.replies for line in one.split("\n"))
 
 
-def test_the_reference_names_the_transaction_or_the_session():
+def test_reference_is_the_id_of_the_transaction_or_session():
     ids = {}
 
     def note(tx, *_):
@@ -403,7 +403,7 @@ def test_the_reference_names_the_transaction_or_the_session():
     assert ids["tx"] == f"{ids['session']}.1"
 
 
-def test_notes_live_as_long_as_what_they_are_attached_to():
+def test_notes_last_as_long_as_their_session_or_transaction():
     seen = []
 
     def count(tx, _rcpt):
@@ -418,7 +418,7 @@ def test_notes_live_as_long_as_what_they_are_attached_to():
     assert seen[3] == (1, 1)
 
 
-def test_a_refused_helo_is_no_helo():
+def test_refused_helo_does_not_count():
     names = []
     play(
         """
@@ -442,7 +442,7 @@ def test_a_refused_helo_is_no_helo():
     assert names == [("good.example", False)]
 
 
-def test_a_refused_sender_opens_no_transaction():
+def test_refused_sender_opens_no_transaction():
     ask(
         """
         C: MAIL FROM:<bad@client.example>
@@ -455,9 +455,7 @@ def test_a_refused_sender_opens_no_transaction():
     )
 
 
-def test_lenient_paths_are_a_matter_of_configuration():
+def test_lenient_paths_can_be_configured():
     bare = "C: MAIL FROM: a@client.example\n"
     ask(bare + "S: 501 5.1.7*\n")
-    from gatepost.config.schema import Smtp
-
     ask(bare + "S: 250\n", config=config(smtp=Smtp(lenient_paths=True)))

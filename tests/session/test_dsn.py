@@ -1,90 +1,90 @@
-"""Delivery status notifications: who is offered them, and who may ask for what."""
+"""Delivery status notifications: which clients can request them."""
 
 import asyncio
 
 import pytest
 from tests.auth.samples import b64, plain, user
+from tests.session.authentication import WELCOME, AuthClient, auth_config
 from tests.session.dialogue import TRAPS, config
-from tests.session.test_auth import WELCOME, Talk, made
 
 from gatepost.testing import MemoryServer, play
 
-LOCAL, STRANGER = ("127.0.0.1", 40000), ("192.0.2.1", 40000)
+LOCAL, UNTRUSTED = ("127.0.0.1", 40000), ("192.0.2.1", 40000)
 AUTH = f"AUTH PLAIN {b64(plain('alice', 'secret'))}"
 SENDER, RECIPIENT = "MAIL FROM:<alice@example.net>", "RCPT TO:<bob@example.com>"
 NOT_OFFERED = "555 5.5.4 DSN is not offered ["
-NOT_YOU = "555 5.5.4 NOTIFY=SUCCESS requires authentication ["
+NEEDS_AUTH = "555 5.5.4 NOTIFY=SUCCESS requires authentication ["
 HELLO = {"smtp": "EHLO", "lmtp": "LHLO"}
 
 
 class Spool:
-    """Keeps whom a sender is to be told of."""
+    """Records the requested notifications of success."""
 
     def __init__(self):
-        self.told = []
+        self.reported = []
 
     async def report(self, _tx, message, successes):
         assert bytes(message)
-        self.told.append({str(one.address): action for one, action in successes.items()})
+        self.reported.append({str(one.address): action for one, action in successes.items()})
 
 
 @pytest.fixture
 def users(tmp_path):
-    return made(tmp_path, users=[user()])
+    return auth_config(tmp_path, users=[user()])
 
 
-def talking(scenario, config, peer, protocol="smtp", spool=None):
-    """Give a client, and what it was offered, to a coroutine function."""
+def run_client(scenario, config, peer, protocol="smtp", spool=None):
+    """Pass a client and the lines of its EHLO reply to a coroutine function."""
 
     async def main():
         async with MemoryServer(config=config, traps=TRAPS) as server:
             server.setup.queue = spool
-            talk = Talk(server, peer=peer, protocol=protocol)
-            return await scenario(talk, (await talk.hello(HELLO[protocol])).split("\n"))
+            client = AuthClient(server, peer=peer, protocol=protocol)
+            return await scenario(client, (await client.hello(HELLO[protocol])).split("\n"))
 
     return asyncio.run(main())
 
 
 def offered(*args):
-    async def scenario(_talk, lines):
+    async def scenario(_client, lines):
         return any(line[4:] == "DSN" for line in lines)
 
-    return talking(scenario, *args)
+    return run_client(scenario, *args)
 
 
-def say(lines, *args):
-    """Say these lines one by one; return the replies."""
+def send(lines, *args):
+    """Send these lines one by one; return the replies."""
 
-    async def scenario(talk, _lines):
-        return [await talk.say(line) for line in lines]
+    async def scenario(client, _lines):
+        return [await client.command(line) for line in lines]
 
-    return talking(scenario, *args)
+    return run_client(scenario, *args)
 
 
 @pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
-def test_they_are_offered_to_those_who_may_be_told(tmp_path, users, protocol):
+def test_dsn_is_offered_to_local_clients_and_with_auth(tmp_path, users, protocol):
     assert offered(config(), LOCAL, protocol, Spool())
     assert offered(config(), ("::1", 1), protocol, Spool())
-    assert offered(users, STRANGER, protocol, Spool())
-    assert not offered(config(), STRANGER, protocol, Spool())
-    only_under_tls = made(tmp_path, users=[user()], auth={"clear": False})
-    assert not offered(only_under_tls, STRANGER, protocol, Spool())
+    assert offered(users, UNTRUSTED, protocol, Spool())
+    assert not offered(config(), UNTRUSTED, protocol, Spool())
+    only_under_tls = auth_config(tmp_path, users=[user()], auth={"clear": False})
+    assert not offered(only_under_tls, UNTRUSTED, protocol, Spool())
     assert not offered(config(), LOCAL, protocol, None)
 
 
 @pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
-def test_who_is_not_offered_them_cannot_ask(protocol):
+def test_client_without_the_offer_cannot_request_dsn(protocol):
     lines = [
         f"{SENDER} RET=HDRS", f"{SENDER} ENVID=x", f"{SENDER} SIZE=1",
         f"{RECIPIENT} NOTIFY=NEVER", f"{RECIPIENT} ORCPT=rfc822;a@b", RECIPIENT,
     ]  # fmt: skip
-    replies = say(lines, config(), STRANGER, protocol, Spool())
+    replies = send(lines, config(), UNTRUSTED, protocol, Spool())
     assert [one.startswith(NOT_OFFERED) for one in replies] == [True, True, False] * 2
     assert [one[:3] for one in replies] == ["555", "555", "250"] * 2
 
 
 @pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
-def test_who_may_log_in_is_told_to_before_a_success_is_promised(users, protocol):
+def test_notify_success_requires_authentication(users, protocol):
     lines = [
         f"{SENDER} RET=HDRS ENVID=x",
         f"{RECIPIENT} NOTIFY=FAILURE,SUCCESS",
@@ -95,28 +95,28 @@ def test_who_may_log_in_is_told_to_before_a_success_is_promised(users, protocol)
         SENDER,
         f"{RECIPIENT} NOTIFY=FAILURE,SUCCESS",
     ]
-    replies = say(lines, users, STRANGER, protocol, Spool())
-    assert replies[1].startswith(NOT_YOU)
+    replies = send(lines, users, UNTRUSTED, protocol, Spool())
+    assert replies[1].startswith(NEEDS_AUTH)
     assert replies[5] == WELCOME
     assert [one[:3] for one in replies] == ["250", "555", "250", "250", "250", "235", "250", "250"]
 
 
-def test_who_may_not_ask_is_seen_in_a_trap_all_the_same():
+def test_trap_counts_if_its_dsn_parameter_is_refused():
     trap = f"RCPT TO:<{TRAPS[0]}> NOTIFY=SUCCESS"
-    replies = say([SENDER, trap, RECIPIENT, "DATA"], config(), STRANGER, "smtp", Spool())
+    replies = send([SENDER, trap, RECIPIENT, "DATA"], config(), UNTRUSTED, "smtp", Spool())
     assert [one[:3] for one in replies] == ["250", "555", "250", "554"]
 
 
-def test_what_a_plugin_has_taken_has_gone_on():
+def test_message_taken_by_a_plugin_is_reported_as_relayed():
     spool = Spool()
-    people = ["NOTIFY=SUCCESS", "NOTIFY=FAILURE", ""]
-    lines = [f"RCPT TO:<{number}@example.com> {one}" for number, one in enumerate(people)]
-    replies = say([SENDER, *lines, "DATA", "Subject: x\r\n\r\n."], config(), LOCAL, "smtp", spool)
+    notify = ["NOTIFY=SUCCESS", "NOTIFY=FAILURE", ""]
+    lines = [f"RCPT TO:<{number}@example.com> {one}" for number, one in enumerate(notify)]
+    replies = send([SENDER, *lines, "DATA", "Subject: x\r\n\r\n."], config(), LOCAL, "smtp", spool)
     assert [one[:3] for one in replies] == ["250"] * 4 + ["354", "250"]
-    assert spool.told == [{"0@example.com": "relayed"}]
+    assert spool.reported == [{"0@example.com": "relayed"}]
 
 
-def test_where_nothing_can_be_kept_nobody_is_offered_them():
+def test_dsn_is_not_offered_without_a_queue():
     play(
         f"S: 220\nC: EHLO x\nS: 250\nC: {SENDER} RET=FULL\nS: {NOT_OFFERED}*",
         config=config(),

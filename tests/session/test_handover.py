@@ -1,4 +1,4 @@
-"""Who has a message when the client is told so: several routes, the queue, and what is left."""
+"""Delivery of a message to several routes and to the queue, and the reply to the client."""
 
 import asyncio
 
@@ -13,14 +13,14 @@ from gatepost.model.reply import Reply
 from gatepost.session.assemble import find_lists, make_setup
 from gatepost.session.dialect import DIALECTS
 
-AWAY = DeliveryError("Nobody there", detail="10.0.0.1: refused")
+AWAY = DeliveryError("No answer", detail="10.0.0.1: refused")
 BUSY = DeliveryError("Busy", reply=Reply(450, "Mailbox busy", "4.2.0"))
 NEVER = DeliveryError("No", permanent=True, reply=Reply(554, "Not wanted", "5.7.1"))
 FULL = DeliveryError("Disk full", reply=Reply(452, "Insufficient system storage", "4.3.1"))
 
 
 class Target:
-    """Takes mail but for those in `failures`, by local part; `taken` has the local parts."""
+    """Takes mail except for the local parts in `failures`; `taken` has the local parts."""
 
     def __init__(self, **failures):
         self.failures, self.taken = failures, []
@@ -36,11 +36,11 @@ class Target:
 
 
 class Spool:
-    """Keeps who is put into it, with what came of them before."""
+    """Records the recipients put into it with their failures, and the notifications."""
 
-    def __init__(self, error=None, mute=None):
+    def __init__(self, error=None, report_error=None):
         self.error, self.kept = error, {}
-        self.mute, self.told = mute, []
+        self.report_error, self.reported = report_error, []
 
     async def put(self, _tx, recipients, _message, failures):
         if self.error is not None:
@@ -48,24 +48,24 @@ class Spool:
         self.kept |= {one.user: failures.get(one) for one in recipients}
 
     async def report(self, _tx, _message, successes):
-        if self.mute is not None:
-            raise self.mute
-        self.told.append({one.user: action for one, action in successes.items()})
+        if self.report_error is not None:
+            raise self.report_error
+        self.reported.append({one.user: action for one, action in successes.items()})
 
 
 def hand_over(routes, names, spool=None, protocol="smtp", **notify):
-    """Hand a message for `names`, each at the domain of its route; return the reply.
+    """Hand over a message for `names`, each at the domain of its route; return the reply.
 
-    `notify` is what NOTIFY says for a local part.
+    `notify` has the NOTIFY parameters by local part.
     """
 
     async def main():
         setup = make_setup(config(), find_lists(config()))
-        ways = [
+        bound_routes = [
             ([f"{domain}.example"], Route(target, f"{domain}:", **more))
             for domain, target, more in routes
         ]
-        setup.router = Router(ways, hostname="mx.example.com")
+        setup.router = Router(bound_routes, hostname="mx.example.com")
         setup.queue = spool
         people = [recipient(f"{name}.example") for name in names]
         for one in people:
@@ -82,14 +82,14 @@ def hand_over(routes, names, spool=None, protocol="smtp", **notify):
 DIRECT, QUEUE, FALLBACK = {}, {"mode": "queue"}, {"fallback": True}
 
 
-def test_every_target_has_its_recipients():
+def test_each_target_gets_its_recipients():
     one, two, spool = Target(), Target(), Spool()
     reply = hand_over([("a", one, DIRECT), ("b", two, DIRECT)], ["x@a", "y@b", "z@a"], spool)
     assert (reply.code, one.taken, two.taken, spool.kept) == (250, ["x", "z"], ["y"], {})
 
 
 @pytest.mark.parametrize("error", [AWAY, BUSY, NEVER])
-def test_as_long_as_nobody_has_it_the_client_is_told_why(error):
+def test_first_failure_is_the_reply_while_no_target_has_the_message(error):
     one, two, spool = Target(x=error), Target(), Spool()
     reply = hand_over([("a", one, DIRECT), ("b", two, DIRECT)], ["x@a", "y@b"], spool)
     assert reply.code == (error.reply.code if error.reply else 451)
@@ -97,19 +97,19 @@ def test_as_long_as_nobody_has_it_the_client_is_told_why(error):
 
 
 @pytest.mark.parametrize("error", [AWAY, BUSY, NEVER])
-def test_once_somebody_has_it_the_rest_is_spooled(error):
+def test_failures_after_a_delivery_are_spooled(error):
     one, two, spool = Target(), Target(y=error), Spool()
     reply = hand_over([("a", one, DIRECT), ("b", two, DIRECT)], ["x@a", "y@b"], spool)
     assert (reply.code, one.taken, spool.kept) == (250, ["x"], {"y": error})
 
 
-def test_what_a_target_leaves_is_spooled():
+def test_failed_recipients_of_a_target_are_spooled():
     one, spool = Target(y=BUSY), Spool()
     reply = hand_over([("a", one, DIRECT)], ["x@a", "y@a"], spool)
     assert (reply.code, one.taken, spool.kept) == (250, ["x"], {"y": BUSY})
 
 
-def test_the_queue_takes_what_is_its_own_with_the_rest_and_last():
+def test_queued_routes_and_failures_are_spooled_together_after_direct_routes():
     one, two, three, spool = Target(), Target(), Target(z=AWAY), Spool()
     routes = [("q", two, QUEUE), ("a", one, DIRECT), ("b", three, DIRECT)]
     reply = hand_over(routes, ["y@q", "x@a", "z@b"], spool)
@@ -117,36 +117,36 @@ def test_the_queue_takes_what_is_its_own_with_the_rest_and_last():
     assert spool.kept == {"y": None, "z": AWAY}
 
 
-def test_nothing_is_spooled_where_the_client_tries_again():
+def test_nothing_is_spooled_if_the_client_must_try_again():
     one, spool = Target(x=AWAY), Spool()
     reply = hand_over([("q", Target(), QUEUE), ("a", one, DIRECT)], ["y@q", "x@a"], spool)
     assert (reply.code, spool.kept) == (451, {})
 
 
-def test_a_full_spool_is_the_clients_to_know():
+def test_error_of_the_spool_is_the_reply():
     reply = hand_over([("q", Target(), QUEUE)], ["y@q"], Spool(FULL))
     assert str(reply) == "452 4.3.1 Insufficient system storage [t1]"
 
 
-def test_a_full_spool_after_a_delivery_is_not_a_loss():
+def test_error_of_the_spool_after_a_delivery_defers_the_message():
     reply = hand_over(
         [("a", Target(), DIRECT), ("q", Target(), QUEUE)], ["x@a", "y@q"], Spool(FULL)
     )
     assert reply.code == 452
 
 
-def test_there_may_be_no_spool():
+def test_queued_route_without_a_spool_defers_the_message():
     assert hand_over([("q", Target(), QUEUE)], ["y@q"]).code == 451
 
 
-def test_a_fallback_is_for_whom_nobody_answers():
+def test_fallback_spools_recipients_of_an_unreachable_target():
     spool = Spool()
     reply = hand_over([("a", Target(x=AWAY, y=AWAY), FALLBACK)], ["x@a", "y@a"], spool)
     assert (reply.code, spool.kept) == (250, {"x": AWAY, "y": AWAY})
 
 
 @pytest.mark.parametrize("error", [BUSY, NEVER])
-def test_an_answer_of_the_next_hop_is_the_clients(error):
+def test_reply_of_the_next_hop_is_passed_on_despite_a_fallback(error):
     spool = Spool()
     reply = hand_over([("a", Target(x=error), FALLBACK)], ["x@a"], spool)
     assert (reply.code, spool.kept) == (error.reply.code, {})
@@ -156,7 +156,7 @@ def codes(reply):
     return [one.code for one in getattr(reply, "each", (reply,))]
 
 
-def test_each_recipient_has_its_own_way_over_lmtp():
+def test_each_lmtp_recipient_has_its_own_result():
     spool = Spool()
     routes = [
         ("a", Target(x=BUSY), DIRECT),
@@ -168,56 +168,56 @@ def test_each_recipient_has_its_own_way_over_lmtp():
     assert spool.kept == {"y": None, "w": AWAY}
 
 
-def test_a_full_spool_over_lmtp():
+def test_error_of_the_spool_is_the_reply_of_its_lmtp_recipients():
     routes = [("a", Target(), DIRECT), ("q", Target(), QUEUE), ("f", Target(w=AWAY), FALLBACK)]
     reply = hand_over(routes, ["x@a", "y@q", "w@f"], Spool(FULL), "lmtp")
     assert codes(reply) == [250, 452, 452]
 
 
 @pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
-def test_nobody_is_dropped_who_has_no_route(protocol):
+def test_recipient_without_a_route_defers_the_message(protocol):
     one = Target()
     reply = hand_over([("a", one, DIRECT)], ["x@a", "y@elsewhere"], Spool(), protocol)
     assert (reply.code, one.taken) == (451, [])
 
 
 class Forwarder(Target):
-    """Hands mail on; the next hop sees to the notices of `knowing`, by local part."""
+    """Relays mail; the next hop is responsible for the DSNs of the local parts `taking_on`."""
 
     hands_on = True
 
-    def __init__(self, *knowing, **failures):
+    def __init__(self, *taking_on, **failures):
         super().__init__(**failures)
-        self.knowing = knowing
+        self.taking_on = taking_on
 
     async def deliver(self, delivery):
-        delivery.taken_on.update(one for one in delivery.recipients if one.user in self.knowing)
+        delivery.taken_on.update(one for one in delivery.recipients if one.user in self.taking_on)
         return await super().deliver(delivery)
 
 
-ASKED = dict.fromkeys("vwxyz", "SUCCESS,FAILURE")
+NOTIFY = dict.fromkeys("vwxyz", "SUCCESS,FAILURE")
 
 
 @pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
-def test_a_sender_who_wants_to_know_is_told_once_of_all_who_have_it(protocol):
+def test_one_success_dsn_covers_all_delivered_recipients(protocol):
     one, two, three, spool = Target(w=BUSY), Forwarder("z"), Target(), Spool()
     routes = [("a", one, DIRECT), ("b", two, DIRECT), ("q", three, QUEUE)]
     names = ["v@q", "w@a", "x@a", "y@b", "z@b", "n@a", "o@a"]
-    hand_over(routes, names, spool, protocol, **ASKED, n="NEVER")
-    assert spool.told == [{"x": "delivered", "y": "relayed"}]
+    hand_over(routes, names, spool, protocol, **NOTIFY, n="NEVER")
+    assert spool.reported == [{"x": "delivered", "y": "relayed"}]
 
 
 @pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
-def test_nobody_is_told_of_what_comes_again(protocol):
+def test_no_success_dsn_if_the_client_must_try_again(protocol):
     spool = Spool(FULL)
     routes = [("a", Target(x=BUSY), DIRECT), ("q", Target(), QUEUE)]
-    hand_over(routes, ["x@a", "v@q"], spool, protocol, **ASKED)
-    assert spool.told == []
+    hand_over(routes, ["x@a", "v@q"], spool, protocol, **NOTIFY)
+    assert spool.reported == []
 
 
 @pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
-@pytest.mark.parametrize("spool", [None, Spool(mute=FULL)])
-def test_a_notice_that_cannot_be_kept_is_not_worth_a_second_copy(protocol, spool):
+@pytest.mark.parametrize("spool", [None, Spool(report_error=FULL)])
+def test_message_is_accepted_if_its_success_dsn_cannot_be_queued(protocol, spool):
     one = Target()
-    reply = hand_over([("a", one, DIRECT)], ["x@a"], spool, protocol, **ASKED)
+    reply = hand_over([("a", one, DIRECT)], ["x@a"], spool, protocol, **NOTIFY)
     assert (reply.code, one.taken) == (250, ["x"])

@@ -1,4 +1,4 @@
-"""LMTP: one decision about a message, one reply for each recipient, each target's own result."""
+"""LMTP: one decision per message, one reply per recipient, the result of each target."""
 
 import msgspec
 import pytest
@@ -8,7 +8,7 @@ from tests.session.dialogue import REFUSED, TRAPS, config, plugin
 from gatepost.config.schema import Route
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
-from gatepost.delivery.target import Route as Way
+from gatepost.delivery.target import Route as TargetRoute
 from gatepost.model.decision import deny
 from gatepost.model.reply import Reply
 from gatepost.testing import play
@@ -38,38 +38,38 @@ def lmtp(transcript, plugins=(), **options):
     return play(transcript, plugins, protocol="lmtp", **options)
 
 
-def test_lhlo_offers_what_ehlo_does():
+def test_lhlo_offers_the_keywords_of_ehlo():
     replies = lmtp("S: 220\nC: LHLO x\nS: 250").replies
     assert replies[1] == play("S: 220\nC: EHLO x\nS: 250").replies[1]
 
 
-def test_a_message_is_taken_for_each_recipient():
+def test_message_is_accepted_for_each_recipient():
     played = lmtp(ENVELOPE + CONTENT + "S: 250 2.0.0 Ok, *\nS: 250 2.0.0 Ok, *\nC: QUIT\nS: 221")
     [message] = played.messages
     assert message.recipients == ["one@example.com", "two@example.com"]
     assert b" with LMTP id " in message.content
 
 
-def test_received_says_so_of_an_international_message():
+def test_received_field_names_utf8lmtp():
     mail = "C: MAIL FROM:<> SMTPUTF8\nC: RCPT TO:<ö@example.com>\nS: 250\nS: 250\n"
     played = lmtp("S: 220\nC: LHLO x\nS: 250\n" + mail + CONTENT + "S: 250")
     assert b" with UTF8LMTP id " in played.messages[0].content
 
 
-def test_a_trap_refuses_data_once_and_the_transaction_is_gone():
+def test_trap_refuses_data_once_and_ends_the_transaction():
     trap = "C: RCPT TO:<trap@example.com>\nS: 250\n"
     after = "C: DATA\nC: NOOP\nS: 503 5.5.1 Bad sequence of commands: MAIL first\nS: 250"
     played = lmtp(ENVELOPE + trap + f"C: DATA\nS: {REFUSED}\n" + after, traps=TRAPS)
     assert played.messages == []
 
 
-def test_a_trap_refuses_the_only_chunk_for_each_recipient():
+def test_trap_refuses_the_only_chunk_for_each_recipient():
     trap = "C: RCPT TO:<trap@example.com>\nS: 250\nC: BDAT 3 LAST\nC: x\nC: NOOP\n"
     played = lmtp(ENVELOPE + trap + f"S: {REFUSED}\n" * 3 + "S: 250", traps=TRAPS)
     assert played.messages == []
 
 
-def test_a_trap_refuses_the_first_chunk_once_and_the_last_for_each_recipient():
+def test_trap_refuses_the_first_chunk_once_and_the_last_for_each_recipient():
     trap = "C: RCPT TO:<trap@example.com>\nS: 250\nC: BDAT 3\nC: x\n"
     played = lmtp(
         ENVELOPE
@@ -83,7 +83,7 @@ def test_a_trap_refuses_the_first_chunk_once_and_the_last_for_each_recipient():
 
 
 @pytest.mark.parametrize("hook", ["headers", "message", "deliver"])
-def test_a_refusal_by_a_plugin_is_told_for_each_recipient(hook):
+def test_refusal_of_a_plugin_is_repeated_for_each_recipient(hook):
     played = lmtp(
         ENVELOPE + CONTENT + "S: 554 5.7.1 no [*]\n" * 2 + "C: NOOP\nS: 250",
         [plugin(**{f"on_{hook}": lambda *_args: deny("no")})],
@@ -96,12 +96,12 @@ def test_a_refusal_by_a_plugin_is_told_for_each_recipient(hook):
     ("protocol", "commands"),
     [("smtp", "EHLO HELO MAIL"), ("lmtp", "LHLO MAIL")],
 )
-def test_help_names_the_protocols_commands(protocol, commands):
+def test_help_lists_the_commands_of_the_protocol(protocol, commands):
     line = f"S: 214 2.0.0 Commands: {commands} RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT"
     play(f"S: 220\nC: HELP\n{line}", protocol=protocol)
 
 
-def test_smtp_has_one_answer_and_names_whom_it_is_about(monkeypatch):
+def test_smtp_has_one_reply_and_the_log_names_the_recipient(monkeypatch):
     router = routed((["two@example.com"], Target(FULL)), (["*"], Target()))
     monkeypatch.setattr("gatepost.testing.Capture.on_deliver", lambda *_args: None)
     monkeypatch.setattr("gatepost.session.assemble.make_router", lambda *_args, **_options: router)
@@ -114,7 +114,8 @@ def test_smtp_has_one_answer_and_names_whom_it_is_about(monkeypatch):
 
 def routed(*routes):
     return Router(
-        [(patterns, Way(target, "test:")) for patterns, target in routes], hostname="x.example"
+        [(patterns, TargetRoute(target, "test:")) for patterns, target in routes],
+        hostname="x.example",
     )
 
 
@@ -131,14 +132,14 @@ class Target:
 
 
 class LaterTarget(Target):
-    """Does the same, but has to be waited for."""
+    """Takes messages or fails, after a wait."""
 
     async def deliver(self, delivery):
         super().deliver(delivery)
 
 
 def deliver(monkeypatch, end, *routes, protocol="lmtp", plugins=()):
-    """Deliver to one and two with these routes, nobody capturing; return the log's events."""
+    """Deliver to one and two with these routes and without capture; return the log events."""
     router = routed(*routes)
     monkeypatch.setattr("gatepost.testing.Capture.on_deliver", lambda *_args: None)
     monkeypatch.setattr("gatepost.session.assemble.make_router", lambda *_args, **_options: router)
@@ -152,13 +153,13 @@ GONE = DeliveryError("Not here", permanent=True)
 
 
 @pytest.mark.parametrize("kind", [Target, LaterTarget])
-def test_each_recipient_has_its_targets_result(monkeypatch, kind):
-    one, rest, told = kind(FULL), kind(), []
-    fact = plugin(on_delivered=told.append)
+def test_each_recipient_gets_the_result_of_its_target(monkeypatch, kind):
+    one, rest, delivered = kind(FULL), kind(), []
+    recording = plugin(on_delivered=delivered.append)
     end = "S: 451 4.3.0 Disk full [*]\nS: 250 2.0.0 Ok, *\n"
-    logs = deliver(monkeypatch, end, (["one@example.com"], one), (["*"], rest), plugins=[fact])
+    logs = deliver(monkeypatch, end, (["one@example.com"], one), (["*"], rest), plugins=[recording])
     assert (one.taken, rest.taken) == ([], [["two@example.com"]])
-    [tx] = told
+    [tx] = delivered
     assert [str(rcpt.address) for rcpt in tx.recipients] == ["two@example.com"]
     assert [(str(rcpt.address), rcpt.reply.code) for rcpt in tx.refused] == [
         ("one@example.com", 451)
@@ -169,25 +170,25 @@ def test_each_recipient_has_its_targets_result(monkeypatch, kind):
     assert events["accepted"]["recipients"] == ["two@example.com"]
 
 
-def test_the_order_is_that_of_the_recipients(monkeypatch):
+def test_replies_are_in_the_order_of_the_recipients(monkeypatch):
     end = "S: 250 2.0.0 Ok, *\nS: 554 5.3.0 Not here [*]\n"
     deliver(monkeypatch, end, (["two@example.com"], Target(GONE)), (["*"], Target()))
 
 
-def test_nobody_has_it_where_no_target_took_it(monkeypatch):
-    told = []
+def test_no_delivery_is_notified_if_all_targets_fail(monkeypatch):
+    delivered = []
     end = "S: 451 4.3.0 Disk full [*]\nS: 554 5.3.0 Not here [*]\n"
     deliver(
         monkeypatch,
         end,
         (["one@example.com"], Target(FULL)),
         (["*"], Target(GONE)),
-        plugins=[plugin(on_delivered=told.append)],
+        plugins=[plugin(on_delivered=delivered.append)],
     )
-    assert told == []
+    assert delivered == []
 
 
-def test_the_plugins_are_told_of_the_first_success(monkeypatch):
+def test_plugins_get_the_first_success_as_outcome(monkeypatch):
     outcomes = []
     deliver(
         monkeypatch,
@@ -200,8 +201,8 @@ def test_the_plugins_are_told_of_the_first_success(monkeypatch):
     assert (reply.code, [one.code for one in reply.each]) == (250, [451, 250])
 
 
-def test_a_recipient_without_a_route_at_the_end(monkeypatch):
-    """Only where routes have changed since RCPT."""
+def test_missing_route_at_the_end_defers_all_recipients(monkeypatch):
+    """This happens only if routes have changed since RCPT."""
     taken = Target()
 
     def split(_router, _recipients):
@@ -213,7 +214,7 @@ def test_a_recipient_without_a_route_at_the_end(monkeypatch):
     assert taken.taken == []
 
 
-def test_two_routes_of_one_configuration(tmp_path):
+def test_two_configured_routes_have_their_own_results(tmp_path):
     (tmp_path / "file").write_text("no folder")
     routes = [Route(for_=["one@example.com"], to="maildir:file/x"), Route(to="maildir:box")]
     made = msgspec.structs.replace(config(), base=tmp_path, route=routes)
@@ -223,8 +224,8 @@ def test_two_routes_of_one_configuration(tmp_path):
     assert len(list((tmp_path / "box" / "new").iterdir())) == 1
 
 
-class Choosy(Target):
-    """Takes all but one recipient's mail; the next hop has said why."""
+class PartialTarget(Target):
+    """Takes mail except for one recipient, with the reply of the next hop."""
 
     async def deliver(self, delivery):
         one, *rest = delivery.recipients
@@ -232,8 +233,8 @@ class Choosy(Target):
         return {one: DeliveryError("full", reply=Reply(452, "Mailbox full", "4.2.2"))}
 
 
-def test_a_target_may_take_the_mail_of_some(monkeypatch):
-    choosy = Choosy()
+def test_target_may_fail_for_some_recipients(monkeypatch):
+    target = PartialTarget()
     end = "S: 452 4.2.2 Mailbox full [*]\nS: 250 2.0.0 Ok, *\n"
-    deliver(monkeypatch, end, (["*"], choosy))
-    assert choosy.taken == [["two@example.com"]]
+    deliver(monkeypatch, end, (["*"], target))
+    assert target.taken == [["two@example.com"]]

@@ -1,4 +1,4 @@
-"""The log: fields, never text a client could forge a line with; nothing where it is not wanted."""
+"""Log lines: structured fields that no client can forge, and none at disabled levels."""
 
 import logging
 
@@ -6,8 +6,8 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 from tests.auth.samples import b64, plain
+from tests.session.authentication import auth_config
 from tests.session.dialogue import OPEN, TRAPS, config
-from tests.session.test_auth import made as with_auth
 
 from gatepost.testing import play
 
@@ -34,7 +34,7 @@ TAKEN = """
 """
 
 
-def test_what_is_logged_of_a_trap_a_refusal_and_a_message():
+def test_trap_hits_refusals_and_messages_are_logged():
     with capture_logs() as logs:
         play(OPEN + SPOILED + TAKEN, traps=TRAPS, config=config())
     assert [one["event"] for one in logs] == ["trap hit", "refused", "accepted"]
@@ -45,7 +45,7 @@ def test_what_is_logged_of_a_trap_a_refusal_and_a_message():
     assert (accepted["sender"], accepted["size"]) == ("a@client.example", 6)
 
 
-def test_a_shadow_is_logged():
+def test_shadowed_trap_is_logged():
     with capture_logs() as logs:
         shadow = config(traps={"action": "shadow"})
         play(OPEN + SPOILED.replace("554", "354"), traps=TRAPS, config=shadow)
@@ -53,7 +53,7 @@ def test_a_shadow_is_logged():
     assert logs[1]["traps"] == ["trap@example.com"]
 
 
-def test_a_log_that_wants_only_errors_gets_none_of_it(tmp_path):
+def test_nothing_is_logged_at_level_error(tmp_path):
     written = []
 
     class Sink:
@@ -65,15 +65,15 @@ def test_a_log_that_wants_only_errors_gets_none_of_it(tmp_path):
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=lambda *_: Sink(),
     )
-    enter = f"C: AUTH PLAIN {b64(plain())}\nS: 235\n"
+    login = f"C: AUTH PLAIN {b64(plain())}\nS: 235\n"
     try:
         play(OPEN + SPOILED + TAKEN, traps=TRAPS, config=config())
-        play(OPEN + enter, config=with_auth(tmp_path))
+        play(OPEN + login, config=auth_config(tmp_path))
     finally:
         structlog.configure(**before)
     assert written == []
 
 
 @pytest.mark.parametrize("helo", ["a\tb", "x\x1b[2J"])
-def test_what_is_no_text_never_gets_that_far(helo):
+def test_unprintable_helo_is_a_syntax_error(helo):
     play(f"S: 220\nC: EHLO {helo}\nS: 500 5.5.2 Syntax error: expected printable characters\n")

@@ -1,4 +1,4 @@
-"""Messages: what plugins see and add, what is delivered, who is told, what may go wrong."""
+"""Messages: header hooks, content, notifications, delivery, failures, the Received field."""
 
 import asyncio
 
@@ -39,15 +39,17 @@ def send(plugins=(), end="S: 250", **options):
     return play(OPEN + ENVELOPE + BODY + end, plugins, **options)
 
 
-class Notes:
-    """Remembers what a plugin was told, in order."""
+class Notifications:
+    """Records the notifications of a plugin, in order."""
 
     def __init__(self, **methods):
         self.events = []
-        told = {f"on_{name}": self._teller(name) for name in ("reset", "delivered", "disconnect")}
-        self.plugin = plugin(name="notes", **(told | methods))
+        notified = {
+            f"on_{name}": self._recording(name) for name in ("reset", "delivered", "disconnect")
+        }
+        self.plugin = plugin(name="notifications", **(notified | methods))
 
-    def _teller(self, name):
+    def _recording(self, name):
         return lambda fact: self.events.append((name, fact.id.rpartition("-")[2]))
 
 
@@ -67,7 +69,7 @@ def test_plugins_see_the_header_block_once():
     ],
 )
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
-def test_the_header_block_does_not_depend_on_how_it_is_cut(content, raw, size):
+def test_header_block_is_the_same_in_any_pieces(content, raw, size):
     collector = HeaderCollector(100)
     for at in range(0, len(content), size):
         if collector.add(content[at : at + size]):
@@ -76,7 +78,7 @@ def test_the_header_block_does_not_depend_on_how_it_is_cut(content, raw, size):
     assert not collector.too_long
 
 
-def test_a_header_block_without_end_is_cut_off():
+def test_endless_header_block_is_truncated():
     collector = HeaderCollector(10)
     assert not collector.add(b"x" * 10)
     assert collector.add(b"x" * 100_000)
@@ -84,7 +86,7 @@ def test_a_header_block_without_end_is_cut_off():
     assert len(collector.parse().raw) <= 30
 
 
-def test_a_header_block_too_long_for_plugins_is_refused_at_the_end():
+def test_too_long_header_block_is_refused_at_the_end():
     seen = []
     played = send(
         [plugin(on_headers=lambda *args: seen.append(args))],
@@ -94,11 +96,11 @@ def test_a_header_block_too_long_for_plugins_is_refused_at_the_end():
     assert (seen, played.messages) == ([], [])
 
 
-def test_without_a_plugin_that_reads_it_a_header_block_may_be_long():
+def test_header_size_has_no_effect_without_a_header_hook():
     assert send(config=config(limits={"header_size": 10})).messages
 
 
-def test_a_header_block_refused_is_refused_once_at_the_end_and_storing_stops():
+def test_refusal_of_a_header_hook_is_sent_once_at_the_end():
     asked = []
 
     def refuse(_tx, headers):
@@ -109,7 +111,7 @@ def test_a_header_block_refused_is_refused_once_at_the_end_and_storing_stops():
     assert (asked, played.messages) == (["hello"], [])
 
 
-def test_headers_are_shown_over_bdat_too():
+def test_header_hook_runs_over_bdat():
     seen = []
     played = play(
         OPEN
@@ -132,7 +134,7 @@ def test_headers_are_shown_over_bdat_too():
 
 
 @pytest.mark.parametrize("waits", [False, True])
-def test_the_message_hook_reads_the_content_and_adds_fields(waits):
+def test_message_hook_reads_the_content_and_adds_fields(waits):
     def tag(tx):
         assert bytes(tx.message).endswith(b"\r\ntext\r\n")
         tx.message.add_header("X-First", "1")
@@ -162,19 +164,19 @@ def test_the_message_hook_reads_the_content_and_adds_fields(waits):
         ("X-A: b\r\nY", "c"),
     ],
 )
-def test_a_field_that_would_end_the_header_block_fails_the_plugin(name, value):
+def test_invalid_header_field_fails_the_plugin(name, value):
     played = send(
         [plugin(on_message=lambda tx: tx.message.add_header(name, value))], "S: 451 4.3.0*"
     )
     assert played.messages == []
 
 
-def test_bytes_of_the_message_are_untouched_and_dots_undone():
+def test_dot_stuffing_is_removed_and_other_bytes_are_unchanged():
     played = play(OPEN + ENVELOPE + "C: DATA\nS: 354\nC: ..\nC: .a\nC: b.\nC: ü\nC: .\nS: 250\n")
     assert played.messages[0].content.endswith("\r\n.\r\na\r\nb.\r\nü\r\n".encode())
 
 
-def test_a_plugin_may_take_the_message_itself():
+def test_plugin_can_take_the_message():
     def failing(_tx):
         raise AssertionError("the next one is not asked")
 
@@ -183,13 +185,13 @@ def test_a_plugin_may_take_the_message_itself():
     assert [one.recipients for one in capture.messages] == [["one@example.com"]]
 
 
-def test_the_reply_names_the_message():
+def test_reply_contains_the_id_of_the_message():
     ids = []
     played = send([plugin(on_message=lambda tx: ids.append(tx.id))])
     assert played.replies[-1] == f"250 2.0.0 Ok, {ids[0]}"
 
 
-def test_a_message_over_the_threshold_goes_through_a_file(tmp_path):
+def test_message_above_memory_per_message_is_delivered(tmp_path):
     played = send(config=config(limits={"memory_per_message": 5}))
     assert played.messages[0].content.endswith(b"\r\n\r\ntext\r\n")
 
@@ -210,28 +212,28 @@ def test_a_message_over_the_threshold_goes_through_a_file(tmp_path):
         ),
     ],
 )
-def test_every_end_is_told_exactly_once(transcript, events):
-    notes = Notes()
-    play(OPEN + transcript, [notes.plugin])
-    assert notes.events == events
+def test_plugins_are_notified_of_each_end_once(transcript, events):
+    notifications = Notifications()
+    play(OPEN + transcript, [notifications.plugin])
+    assert notifications.events == events
 
 
 @pytest.mark.parametrize("hook", ["data", "headers", "message", "deliver"])
-def test_a_refused_message_is_a_reset(hook):
-    notes = Notes(**{f"on_{hook}": lambda *_: deny("no")})
+def test_refused_message_is_notified_as_a_reset(hook):
+    notifications = Notifications(**{f"on_{hook}": lambda *_: deny("no")})
     ends = "C: DATA\nS: 554\n" if hook == "data" else BODY + "S: 554\n"
-    played = play(OPEN + ENVELOPE + ends + "C: DATA\nS: 503\n", [notes.plugin])
-    assert notes.events == [("reset", "1.1"), ("disconnect", "1")]
+    played = play(OPEN + ENVELOPE + ends + "C: DATA\nS: 503\n", [notifications.plugin])
+    assert notifications.events == [("reset", "1.1"), ("disconnect", "1")]
     assert played.messages == []
 
 
-def test_those_told_of_a_delivery_still_have_the_message():
+def test_delivered_notification_has_the_content():
     seen = []
     send([plugin(on_delivered=lambda tx: seen.append(bytes(tx.message)[-6:]))])
     assert seen == [b"text\r\n"]
 
 
-def test_after_methods_are_told_what_came_of_it():
+def test_after_methods_get_the_outcome():
     seen = []
 
     def after(hook):
@@ -268,7 +270,7 @@ def test_after_methods_are_told_what_came_of_it():
     ]
 
 
-def test_recipients_and_refused_ones_are_kept_apart():
+def test_accepted_and_refused_recipients_are_separate():
     seen = []
 
     def look(tx):
@@ -291,7 +293,7 @@ class Failing(Message):
 
 
 class FailingAtItsEnd(Message):
-    """One whose last octets were in memory until then."""
+    """A message whose last octets stay in memory until its end."""
 
     def complete(self):
         raise OSError(28, "No space left on device")
@@ -302,7 +304,7 @@ class Broken(Message):
         raise RuntimeError("secret")
 
 
-def test_a_full_disk_is_told_and_nothing_delivered(monkeypatch):
+def test_full_disk_is_refused_and_nothing_is_delivered(monkeypatch):
     monkeypatch.setattr("gatepost.session.conversation.Message", Failing)
     seen = []
     played = send(
@@ -312,26 +314,26 @@ def test_a_full_disk_is_told_and_nothing_delivered(monkeypatch):
     assert (played.messages, seen) == ([], [])
 
 
-def test_a_full_disk_is_told_before_anybody_reads_the_message(monkeypatch):
+def test_full_disk_at_the_end_is_refused_before_the_message_hook(monkeypatch):
     monkeypatch.setattr("gatepost.session.conversation.Message", FailingAtItsEnd)
     seen = []
-    said = "S: 452 4.3.1 Insufficient system storage [*]\nC: NOOP\nS: 250\n"
-    played = send([plugin(on_message=seen.append)], said)
+    end = "S: 452 4.3.1 Insufficient system storage [*]\nC: NOOP\nS: 250\n"
+    played = send([plugin(on_message=seen.append)], end)
     assert (played.messages, seen) == ([], [])
 
 
-def test_what_goes_wrong_inside_while_content_comes_is_told_at_its_end(monkeypatch):
+def test_internal_error_during_content_is_answered_at_its_end(monkeypatch):
     monkeypatch.setattr("gatepost.session.conversation.Message", Broken)
     played = send((), "S: 421 4.3.0 Internal error, try again later\n")
     assert played.messages == []
 
 
-def test_what_goes_wrong_inside_closes_the_session(monkeypatch):
+def test_internal_error_closes_the_session(monkeypatch):
     monkeypatch.setattr("gatepost.session.envelope.Transaction", lambda *_: 1 / 0)
     play(OPEN + "C: MAIL FROM:<>\nC: NOOP\nS: 421 4.3.0 Internal error, try again later\n")
 
 
-def test_what_goes_wrong_inside_after_a_wait_closes_the_session(monkeypatch):
+def test_internal_error_after_a_wait_closes_the_session(monkeypatch):
     monkeypatch.setattr("gatepost.session.envelope.Transaction", lambda *_: 1 / 0)
 
     async def wait(*_):
@@ -344,7 +346,7 @@ def test_what_goes_wrong_inside_after_a_wait_closes_the_session(monkeypatch):
 
 
 class Target:
-    """A target that does what the test says."""
+    """A target that returns, raises or calls the given result."""
 
     def __init__(self, result):
         self.result, self.taken = result, []
@@ -361,12 +363,12 @@ class Target:
 def deliver_to(target, end, monkeypatch):
     monkeypatch.setattr(Discard, "deliver", lambda _self, delivery: target.deliver(delivery))
     monkeypatch.setattr(Capture, "on_deliver", lambda _self, _tx: None)
-    notes = Notes()
-    play(OPEN + ENVELOPE + BODY + end, [notes.plugin])
-    return [name for name, _ in notes.events]
+    notifications = Notifications()
+    play(OPEN + ENVELOPE + BODY + end, [notifications.plugin])
+    return [name for name, _ in notifications.events]
 
 
-def test_a_target_takes_the_message(monkeypatch):
+def test_target_gets_the_message(monkeypatch):
     target = Target(None)
     assert deliver_to(target, "S: 250 2.0.0 Ok, *", monkeypatch) == ["delivered", "disconnect"]
     assert target.taken[0].endswith(b"\r\ntext\r\n")
@@ -382,7 +384,7 @@ def test_a_target_takes_the_message(monkeypatch):
     ],
 )
 @pytest.mark.parametrize("waits", [False, True])
-def test_a_target_that_fails(error, line, waits, monkeypatch):
+def test_failure_of_a_target_is_the_reply(error, line, waits, monkeypatch):
     async def later(_delivery):
         await asyncio.sleep(0)
         raise error
@@ -391,7 +393,7 @@ def test_a_target_that_fails(error, line, waits, monkeypatch):
     assert deliver_to(target, f"S: {line}", monkeypatch) == ["reset", "disconnect"]
 
 
-def test_a_target_may_wait(monkeypatch):
+def test_target_can_wait(monkeypatch):
     async def later(delivery):
         await asyncio.sleep(0)
         assert bytes(delivery.message).endswith(b"text\r\n")
@@ -399,8 +401,8 @@ def test_a_target_may_wait(monkeypatch):
     assert deliver_to(Target(later), "S: 250", monkeypatch) == ["delivered", "disconnect"]
 
 
-def client_gone(hook, **options):
-    """Drop the connection while a plugin waits at a hook; return what is told and delivered."""
+def disconnect_during(hook, **options):
+    """Close the connection during a hook; return the notifications and the number of messages."""
 
     async def scenario():
         go_on, waiting = asyncio.Event(), asyncio.Event()
@@ -409,8 +411,8 @@ def client_gone(hook, **options):
             waiting.set()
             await go_on.wait()
 
-        notes = Notes(**{hook: wait})
-        async with MemoryServer([notes.plugin], **options) as server:
+        notifications = Notifications(**{hook: wait})
+        async with MemoryServer([notifications.plugin], **options) as server:
             client = server.connect()
             client.send(b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<one@example.com>\r\nDATA\r\n")
             client.send(b"Subject: x\r\n\r\n.\r\n")
@@ -419,22 +421,22 @@ def client_gone(hook, **options):
             await asyncio.sleep(0)
             go_on.set()
             await closing
-        return [name for name, _ in notes.events], len(server.messages)
+        return [name for name, _ in notifications.events], len(server.messages)
 
     return asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("hook", ["on_data", "on_headers", "on_message"])
-def test_a_client_that_is_gone_before_the_delivery(hook):
-    assert client_gone(hook) == (["reset", "disconnect"], 0)
+def test_disconnect_before_the_delivery_resets_the_message(hook):
+    assert disconnect_during(hook) == (["reset", "disconnect"], 0)
 
 
 @pytest.mark.parametrize("hook", ["observe_deliver", "on_deliver", "after_deliver"])
-def test_a_client_that_is_gone_during_the_delivery(hook):
-    assert client_gone(hook) == (["delivered", "disconnect"], 1)
+def test_disconnect_during_the_delivery_does_not_cancel_it(hook):
+    assert disconnect_during(hook) == (["delivered", "disconnect"], 1)
 
 
-def test_a_client_that_is_gone_while_the_delivery_is_told():
+def test_disconnect_during_the_delivered_notification_does_not_cancel_it():
     async def scenario():
         go_on, waiting, events = asyncio.Event(), asyncio.Event(), []
 
@@ -443,8 +445,8 @@ def test_a_client_that_is_gone_while_the_delivery_is_told():
             await go_on.wait()
             events.append("delivered")
 
-        told = plugin(on_delivered=wait, on_reset=lambda _tx: events.append("reset"))
-        async with MemoryServer([told]) as server:
+        recording = plugin(on_delivered=wait, on_reset=lambda _tx: events.append("reset"))
+        async with MemoryServer([recording]) as server:
             client = server.connect()
             client.send(b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<one@example.com>\r\nDATA\r\n")
             client.send(b"Subject: x\r\n\r\n.\r\n")
@@ -458,7 +460,7 @@ def test_a_client_that_is_gone_while_the_delivery_is_told():
     assert asyncio.run(scenario()) == ["delivered"]
 
 
-def test_those_told_of_the_end_may_wait():
+def test_disconnect_notification_can_wait():
     events = []
 
     async def wait(session):
@@ -495,7 +497,7 @@ def utc(monkeypatch):
 
 
 @pytest.mark.usefixtures("utc")
-def test_the_received_field():
+def test_received_field_has_all_clauses():
     assert received(transaction(), "mx.example.net", SMTP.with_names) == (
         b"Received: from client.example ([192.0.2.1])\r\n"
         b"\tby mx.example.net (Gatepost) with ESMTP id abc-1.1\r\n"
@@ -505,7 +507,7 @@ def test_the_received_field():
 
 
 @pytest.mark.usefixtures("utc")
-def test_the_received_field_does_not_name_several_recipients():
+def test_received_field_does_not_name_several_recipients():
     assert received(transaction(recipients=("one@x", "two@x")), "mx", SMTP.with_names) == (
         b"Received: from client.example ([192.0.2.1])\r\n"
         b"\tby mx (Gatepost) with ESMTP id abc-1.1;\r\n"
@@ -525,7 +527,7 @@ def test_the_received_field_does_not_name_several_recipients():
         ({"recipients": ["ü@bücher.example"]}, "\tfor <ü@bücher.example>;\r\n".encode()),
     ],
 )
-def test_what_a_client_says_cannot_break_the_received_field(change, line):
+def test_client_data_cannot_break_the_received_field(change, line):
     field = received(transaction(**change), "mx", SMTP.with_names)
     assert line in field
     assert field.count(b"\r\n") == 4
@@ -533,7 +535,7 @@ def test_what_a_client_says_cannot_break_the_received_field(change, line):
     assert b"\0" not in field
 
 
-def test_messages_are_timed_by_the_clock():
+def test_time_stamps_come_from_the_clock():
     clock = VirtualClock("2024-01-01T12:00:00+00:00")
     seen = []
 
@@ -549,7 +551,7 @@ def test_messages_are_timed_by_the_clock():
     assert seen == [(1704110460.0, 1704110400.0)]
 
 
-def test_content_can_be_read_as_a_file():
+def test_content_can_be_opened_as_a_file():
     seen = []
 
     def read(tx):

@@ -1,4 +1,4 @@
-"""The trap rule: one trap among the recipients, and nobody gets the message."""
+"""The trap rule: with a trap among the recipients, the message is not delivered."""
 
 import asyncio
 
@@ -42,7 +42,7 @@ def envelope(recipients, reply_to_rcpt="250", *, pipelined=False):
 
 
 def refused(transcript, plugins=(), **options):
-    """Play, and check that only the clean message that `AFTER` sends has come through."""
+    """Play a transcript, and check that only the message of `CLEAN` has been delivered."""
     options = {"traps": TRAPS, "config": CONFIG} | options
     played = play(OPEN + transcript + AFTER + CLEAN, plugins, **options)
     assert [one.recipients for one in played.messages] == [["one@example.com"]]
@@ -52,28 +52,28 @@ def refused(transcript, plugins=(), **options):
 
 @pytest.mark.parametrize("place", range(5))
 @pytest.mark.parametrize("pipelined", [False, True])
-def test_a_trap_among_five_recipients_spoils_the_message(place, pipelined):
+def test_trap_among_five_recipients_refuses_the_message(place, pipelined):
     recipients = [*GOOD[:place], "trap@example.com", *GOOD[place:]]
     refused(envelope(recipients, pipelined=pipelined) + f"C: DATA\nS: {REFUSED}\n")
 
 
-def test_everything_in_one_piece():
+def test_trap_refuses_commands_sent_in_one_piece():
     lines = [SENDER, *(f"RCPT TO:<{one}>" for one in ("trap@example.com", *GOOD)), "DATA", "NOOP"]
     transcript = "\n".join(f"C: {line}" for line in lines)
     refused(f"{transcript}\n" + "S: 250\n" * 6 + f"S: {REFUSED}\nS: 250 2.0.0 Ok\n")
 
 
-def test_a_trap_as_the_only_recipient():
+def test_trap_as_the_only_recipient_refuses_the_message():
     refused(envelope(["trap@example.com"]) + f"C: DATA\nS: {REFUSED}\n")
 
 
 @pytest.mark.parametrize("place", [0, 2, 4])
-def test_a_trap_spoils_the_first_chunk_and_what_it_brings_is_dropped(place):
+def test_trap_refuses_the_first_chunk_and_drops_its_content(place):
     recipients = [*GOOD[:place], "trap@example.com", *GOOD[place:]]
     refused(envelope(recipients) + f"C: BDAT 16 LAST\nC: Subject: hello\nS: {REFUSED}\n")
 
 
-def test_after_a_refused_chunk_later_ones_are_dropped_until_the_last():
+def test_chunks_after_a_refused_one_are_dropped_until_the_last():
     refused(
         envelope(["trap@example.com", *GOOD])
         + f"""
@@ -92,14 +92,14 @@ def test_after_a_refused_chunk_later_ones_are_dropped_until_the_last():
     )
 
 
-def test_after_a_refused_chunk_rset_ends_it_too():
+def test_rset_ends_the_transaction_after_a_refused_chunk():
     refused(
         envelope(["trap@example.com", *GOOD])
         + f"C: BDAT 6\nC: text\nS: {REFUSED}\nC: RSET\nS: 250 2.0.0 Ok\n"
     )
 
 
-def test_chunks_sent_without_waiting_for_answers():
+def test_trap_refuses_pipelined_chunks():
     refused(
         envelope(["one@example.com", "trap@example.com"])
         + f"""
@@ -115,7 +115,7 @@ def test_chunks_sent_without_waiting_for_answers():
     )
 
 
-def test_the_trap_need_not_be_a_known_recipient():
+def test_unknown_recipient_can_be_a_trap():
     listed = config(recipients={"domains": ["example.com"], "known": GOOD})
     refused(
         envelope(["one@example.com"])
@@ -129,7 +129,7 @@ def test_the_trap_need_not_be_a_known_recipient():
     )
 
 
-def test_the_trap_need_not_be_in_one_of_our_domains():
+def test_recipient_in_another_domain_can_be_a_trap():
     refused(
         envelope(["one@example.com"])
         + f"""
@@ -141,7 +141,7 @@ def test_the_trap_need_not_be_in_one_of_our_domains():
     )
 
 
-def test_a_trap_beyond_the_limit_of_recipients_counts():
+def test_trap_beyond_the_limit_of_recipients_counts():
     refused(
         envelope(["one@example.com"])
         + f"""
@@ -154,7 +154,7 @@ def test_a_trap_beyond_the_limit_of_recipients_counts():
     )
 
 
-def test_when_the_trap_is_all_and_refused_there_is_nobody_left():
+def test_refused_trap_alone_leaves_no_valid_recipient():
     play(
         OPEN
         + """
@@ -205,7 +205,7 @@ def on_trap(answer):
 
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("on_error", ["defer", "deny", "skip"])
-def test_whatever_a_plugin_does_to_the_trap_the_hit_stands(name, on_error):
+def test_no_decision_or_failure_of_a_plugin_hides_a_hit(name, on_error):
     failed = {"defer": 451, "deny": 554, "skip": 250}[on_error]
     code = CODES.get(name, failed)
     refused(
@@ -218,7 +218,7 @@ def test_whatever_a_plugin_does_to_the_trap_the_hit_stands(name, on_error):
 
 @pytest.mark.parametrize("stage", ["observe_rcpt", "after_rcpt"])
 @pytest.mark.parametrize("method", [broken, never])
-def test_whatever_becomes_of_observers_the_hit_stands(stage, method):
+def test_no_failure_of_an_observer_hides_a_hit(stage, method):
     code = 451 if stage == "observe_rcpt" else 250
     refused(
         f"C: {SENDER}\nS: 250\nC: RCPT TO:<trap@example.com>\nS: {code}\n"
@@ -242,7 +242,7 @@ _PLUGINS = st.lists(
 
 @given(_PLUGINS, st.integers(0, 4))
 def test_no_order_of_plugins_hides_a_trap(plugins, place):
-    """Whatever stands in the way of whom, a message with a trap is never taken."""
+    """With any plugins in any order, a message with a trap is refused."""
     installed = [plugin(on_error, on_rcpt=ANSWERS[name]) for name, on_error in plugins]
     recipients = [*GOOD[:place], "trap@example.com", *GOOD[place:]]
 
@@ -260,7 +260,7 @@ def test_no_order_of_plugins_hides_a_trap(plugins, place):
     asyncio.run(scenario())
 
 
-def test_a_disconnect_at_the_trap_ends_the_session():
+def test_disconnect_by_a_plugin_at_a_trap_ends_the_session():
     played = play(
         OPEN
         + """
@@ -278,7 +278,7 @@ def test_a_disconnect_at_the_trap_ends_the_session():
     assert played.messages == []
 
 
-def test_plugins_are_not_asked_about_data_that_a_trap_refuses():
+def test_data_hook_does_not_run_after_a_hit():
     asked = []
     refused(
         envelope(["trap@example.com"]) + f"C: DATA\nS: {REFUSED}\n",
@@ -287,14 +287,14 @@ def test_plugins_are_not_asked_about_data_that_a_trap_refuses():
     assert asked == [0]
 
 
-def test_an_accept_at_data_does_not_outrank_the_trap():
+def test_accept_at_data_does_not_override_a_trap():
     refused(
         envelope(["trap@example.com"]) + f"C: DATA\nS: {REFUSED}\n",
         [plugin(on_data=lambda _tx: accept())],
     )
 
 
-def test_a_failed_observer_of_data_does_not_hide_the_trap():
+def test_failed_observer_at_data_does_not_hide_a_trap():
     played = play(
         OPEN + envelope(["trap@example.com"]) + f"C: DATA\nS: {REFUSED}\n",
         [plugin(observe_data=broken)],
@@ -304,7 +304,7 @@ def test_a_failed_observer_of_data_does_not_hide_the_trap():
     assert played.messages == []
 
 
-def test_plugins_see_the_hit():
+def test_plugins_get_the_hit():
     hits = []
     refused(
         envelope(["trap@example.com"]) + f"C: DATA\nS: {REFUSED}\n",
@@ -322,17 +322,17 @@ def test_plugins_see_the_hit():
     assert (outcome.answer.by, outcome.answer.decision.reason) == ("gatepost", "trap")
 
 
-@pytest.mark.parametrize("forget", ["RSET", "EHLO client.example", "HELO client.example"])
-def test_the_hit_dies_with_its_transaction(forget):
+@pytest.mark.parametrize("command", ["RSET", "EHLO client.example", "HELO client.example"])
+def test_hit_ends_with_its_transaction(command):
     played = play(
-        OPEN + envelope(["trap@example.com"]) + f"C: {forget}\nS: 250\n" + CLEAN,
+        OPEN + envelope(["trap@example.com"]) + f"C: {command}\nS: 250\n" + CLEAN,
         traps=TRAPS,
         config=CONFIG,
     )
     assert len(played.messages) == 1
 
 
-def test_a_transaction_before_is_not_touched():
+def test_earlier_transaction_is_not_affected():
     transcript = (
         envelope(["one@example.com"]) + "C: DATA\nS: 354\nC: Subject: clean\nC: .\nS: 250\n"
     )
@@ -356,7 +356,7 @@ def test_a_transaction_before_is_not_touched():
         "@relay.example:trap@example.com",
     ],
 )
-def test_every_spelling_of_a_trap(address):
+def test_all_spellings_of_a_trap_match(address):
     refused(f"C: {SENDER}\nS: 250\nC: RCPT TO:<{address}>\nS: 250\nC: DATA\nS: {REFUSED}\n")
 
 
@@ -364,7 +364,7 @@ def test_every_spelling_of_a_trap(address):
 @pytest.mark.parametrize(
     "given_", ["trap@bücher.example", "trap@BÜCHER.example", "Trap@xn--bcher-kva.example"]
 )
-def test_an_internationalised_domain_in_either_form(listed, given_):
+def test_internationalised_domain_matches_in_both_forms(listed, given_):
     refused(
         f"C: {SENDER} SMTPUTF8\nS: 250\nC: RCPT TO:<{given_}>\nS: 250\nC: DATA\nS: {REFUSED}\n",
         traps=[listed],
@@ -382,7 +382,7 @@ def test_an_internationalised_domain_in_either_form(listed, given_):
         ("one+tag@example.com", ["@example.com"], ["one@example.com"]),
     ],
 )
-def test_what_real_mail_goes_to_is_never_a_trap(address, traps, known):
+def test_role_addresses_and_known_recipients_are_never_traps(address, traps, known):
     played = play(
         OPEN
         + f"C: {SENDER}\nS: 250\nC: RCPT TO:<{address}>\nS: 250\nC: DATA\nS: 354\nC: .\nS: 250\n",
@@ -401,7 +401,7 @@ def test_what_real_mail_goes_to_is_never_a_trap(address, traps, known):
         ("554 Go away", "554 5.7.1 Go away [*]"),
     ],
 )
-def test_the_reply_is_the_configured_one(text, line):
+def test_reply_can_be_configured(text, line):
     refused(
         envelope(["trap@example.com"]) + f"C: DATA\nS: {line}\n",
         config=config(traps={"reply": reply(text)}),
@@ -409,7 +409,7 @@ def test_the_reply_is_the_configured_one(text, line):
 
 
 @pytest.mark.parametrize("delay", [0.0, 1.0, 7.5])
-def test_the_delay_is_served(delay):
+def test_refusal_is_delayed_as_configured(delay):
     played = refused(
         envelope(["trap@example.com", *GOOD]) + f"C: DATA\nS: {REFUSED}\n",
         config=config(traps={"delay": delay}),
@@ -418,7 +418,7 @@ def test_the_delay_is_served(delay):
 
 
 class HeldClock(VirtualClock):
-    """A clock whose waits end when the test says so."""
+    """A clock whose waits end when the test sets `go_on`."""
 
     def __init__(self):
         super().__init__()
@@ -439,29 +439,29 @@ async def whole_message(server):
     return replies[-1]
 
 
-def test_while_one_is_delayed_others_are_served():
+def test_other_clients_are_served_during_a_delay():
     async def scenario():
         clock = HeldClock()
         async with MemoryServer(traps=TRAPS, config=CONFIG, clock=clock) as server:
-            spammer = server.connect()
+            trapped = server.connect()
             commands = f"EHLO x\r\n{SENDER}\r\nRCPT TO:<trap@example.com>\r\nDATA\r\nNOOP\r\n"
-            spammer.send(commands.encode())
+            trapped.send(commands.encode())
             for _ in range(4):
-                await spammer.reply()
-            waiting = asyncio.ensure_future(spammer.reply())
+                await trapped.reply()
+            waiting = asyncio.ensure_future(trapped.reply())
             await clock.asleep.wait()
             assert (await whole_message(server)).startswith("250")
             assert clock.slept == [1.0]
             assert not waiting.done()
             clock.go_on.set()
             assert (await waiting).startswith("554")
-            assert (await spammer.reply()).startswith("250")
-            await spammer.close()
+            assert (await trapped.reply()).startswith("250")
+            await trapped.close()
 
     asyncio.run(scenario())
 
 
-def test_in_shadow_the_message_passes_and_plugins_know():
+def test_shadow_mode_delivers_and_plugins_get_the_hit():
     seen = []
     played = play(
         OPEN

@@ -1,1 +1,1 @@
-"""What sessions need of the network beside their own socket: TLS."""
+"""Network access: listening sockets, TLS, DNS, and fair shares of the event loop."""

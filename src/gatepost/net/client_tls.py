@@ -1,14 +1,14 @@
-"""TLS for connections that go out: whose certificate is believed, and how much it matters.
+"""TLS for outgoing connections: the modes, and which certificates are trusted.
 
-| mode     | without TLS | certificate | what it is good for                                |
-|----------|-------------|-------------|----------------------------------------------------|
-| none     | always      |             | a socket of this machine, a network of one's own   |
-| wanted   | sends too   | anybody's   | strangers: better than nothing (RFC 7435)          |
-| required | does not    | anybody's   | against those who only listen                      |
-| verified | does not    | checked     | against those who step in between                  |
+| mode          | TLS        | certificate | use                                          |
+|---------------|------------|-------------|----------------------------------------------|
+| none          | never      |             | a local socket, a private network            |
+| opportunistic | if offered | any         | servers of other organisations (RFC 7435)    |
+| required      | always     | any         | protection from attackers that only listen   |
+| verified      | always     | checked     | protection from attackers that change packets |
 
-Security: TLS 1.2 or later. A certificate that is not checked stops nobody who can change packets.
-Blocking I/O where it is made: it reads the file of authorities.
+Security: TLS 1.2 or later. A certificate that is not checked gives no protection from an attacker
+that can change packets. The constructor reads the file of authorities: blocking I/O.
 """
 
 import ssl
@@ -19,11 +19,11 @@ Mode = Literal["none", "wanted", "required", "verified"]
 
 
 class ClientTls:
-    """How connections to some next hop are secured.
+    """The TLS settings of connections to a next hop.
 
-    `ca` is a PEM file of the authorities believed in mode "verified", None for the system's;
-    `peer_name` the name to ask for and to check, "" for the host's own. Raises ValueError for a
-    file that cannot be used.
+    `ca` is a PEM file of the authorities trusted in mode "verified", None for those of the system.
+    `peer_name` is the server name to request and to check, "" for the name of the host. Raises
+    ValueError for a file that cannot be used.
     """
 
     def __init__(self, mode: Mode = "wanted", ca: Path | None = None, peer_name: str = "") -> None:
@@ -33,7 +33,7 @@ class ClientTls:
 
     @property
     def compulsory(self) -> bool:
-        """Whether nothing may be sent in the clear."""
+        """Return whether mail must not be sent in the clear."""
         return self.mode in ("required", "verified")
 
     def peer_name(self, host: str) -> str:
@@ -51,11 +51,11 @@ def _context(mode: Mode, ca: Path | None) -> ssl.SSLContext:
     elif ca is None:
         context.load_default_certs()
     else:
-        _believe(context, ca)
+        _trust(context, ca)
     return context
 
 
-def _believe(context: ssl.SSLContext, ca: Path) -> None:
+def _trust(context: ssl.SSLContext, ca: Path) -> None:
     try:
         context.load_verify_locations(ca)
     except ssl.SSLError as error:

@@ -1,9 +1,9 @@
-"""Questions to the DNS, for whoever needs them: a small protocol, and what answers it for real.
+"""DNS lookups: the protocol of a resolver, and the resolver that uses the system's name servers.
 
-Tests hand in `gatepost.testing.FakeResolver`. Names are asked for in A-labels.
+Tests use `gatepost.testing.FakeResolver`. Names are looked up as A-labels.
 
-Security: an answer is whatever somebody on the way has said, unless the resolver of this machine
-checks signatures. Names and addresses in it are data, and checked by who uses them.
+Security: an answer can be forged on its way, unless the resolver of this machine checks DNSSEC
+signatures. Names and addresses in an answer are untrusted data; the caller checks them.
 Limits: QUERY_TIMEOUT for each try, TRIES tries.
 """
 
@@ -17,27 +17,27 @@ TRIES = 2
 
 
 class ResolveError(Exception):
-    """There is no answer now; another time there may be."""
+    """The lookup failed; it may succeed later."""
 
 
 class NoSuchNameError(Exception):
-    """There is no such name (NXDOMAIN)."""
+    """The name does not exist (NXDOMAIN)."""
 
 
 class Resolver(Protocol):
-    """Asks the DNS. Each raises `NoSuchNameError`, or `ResolveError` where nobody can say."""
+    """Looks up names. Each method raises `NoSuchNameError`, or `ResolveError` without an answer."""
 
     async def mx(self, domain: str) -> list[tuple[int, str]]:
-        """Return (preference, host name) pairs, none if there is no MX record; "" is the root."""
+        """Return (preference, host name) pairs, [] if there is no MX record; "" is the root."""
 
     async def addresses(self, host: str) -> list[str]:
-        """Return the IPv6 and IPv4 addresses of a host, none if it has none."""
+        """Return the IPv6 and IPv4 addresses of a host, [] if it has no address."""
 
 
 class DnsResolver:
-    """Asks the name servers of this system, by aiodns; `options` are those of its DNSResolver.
+    """Uses the name servers of this system, with aiodns; `options` are those of its DNSResolver.
 
-    It is for one event loop, from the first question on.
+    It belongs to one event loop, from the first lookup on.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -45,14 +45,14 @@ class DnsResolver:
         self._resolver: Any = None
 
     async def mx(self, domain: str) -> list[tuple[int, str]]:
-        """See `Resolver.mx`."""
-        answer = await self._ask(domain, "MX")
+        """Look up the mail exchangers, see `Resolver.mx`."""
+        answer = await self._look_up(domain, "MX")
         return [(data.priority, _name(data.exchange)) for data in answer]
 
     async def addresses(self, host: str) -> list[str]:
-        """See `Resolver.addresses`."""
+        """Look up the addresses, see `Resolver.addresses`."""
         found = await asyncio.gather(
-            self._ask(host, "AAAA"), self._ask(host, "A"), return_exceptions=True
+            self._look_up(host, "AAAA"), self._look_up(host, "A"), return_exceptions=True
         )
         addresses = [
             str(ip_address(data.addr)) for one in found if isinstance(one, list) for data in one
@@ -62,9 +62,9 @@ class DnsResolver:
             raise problem
         return addresses
 
-    async def _ask(self, name: str, kind: str) -> list[Any]:
-        """Return what the records of a kind say."""
-        # imported here: most configurations ask for nothing
+    async def _look_up(self, name: str, kind: str) -> list[Any]:
+        """Return the data of the records of one type."""
+        # imported here: most configurations need no DNS
         aiodns: Any = importlib.import_module("aiodns")
         if self._resolver is None:
             self._resolver = aiodns.DNSResolver(**self._options)
@@ -76,8 +76,8 @@ class DnsResolver:
             if error.args[0] == aiodns.error.ARES_ENOTFOUND:
                 raise NoSuchNameError(f"{name}: no such name") from error
             raise ResolveError(f"{name} {kind}: {error.args[-1]}") from error
-        wanted = f"{kind}RecordData"  # aliases (CNAME) stand beside them
-        return [one.data for one in result.answer if type(one.data).__name__ == wanted]
+        data_type = f"{kind}RecordData"  # the answer also contains aliases (CNAME)
+        return [one.data for one in result.answer if type(one.data).__name__ == data_type]
 
 
 def _name(text: str) -> str:

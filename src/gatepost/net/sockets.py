@@ -8,12 +8,12 @@ from pathlib import Path
 from gatepost.config.listen import InetAddress, InheritedSocket, ListenAddress, UnixAddress
 from gatepost.model.session import Endpoint
 
-# Connections that have arrived and not been accepted; the kernel cuts it to its own limit.
+# Connections that wait for accept. The kernel reduces it to its own limit.
 BACKLOG = 4096
 
 
 class ListenFailedError(OSError):
-    """An address that cannot be listened on; the message names it and says why."""
+    """An address that cannot be listened on; the message names the address and the reason."""
 
 
 def bind(address: ListenAddress, base: Path, *, shared: bool = False) -> socket.socket:
@@ -35,7 +35,7 @@ def bind(address: ListenAddress, base: Path, *, shared: bool = False) -> socket.
 
 
 def probe(address: InetAddress) -> None:
-    """Raise `ListenFailedError` if anybody listens there, even one who would share the port."""
+    """Raise `ListenFailedError` if a socket listens there, even one that shares its port."""
     try:
         _bound(address, shared=False).close()
     except OSError as error:
@@ -54,7 +54,7 @@ def _inet(address: InetAddress, *, shared: bool) -> socket.socket:
 
 def _bound(address: InetAddress, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    # With IPPROTO_TCP asyncio sets TCP_NODELAY on accepted sockets; without, replies would wait.
+    # With IPPROTO_TCP asyncio sets TCP_NODELAY on accepted sockets. Otherwise replies are delayed.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -83,7 +83,7 @@ def _unix(path: Path) -> socket.socket:
 
 
 def bound_address(sock: socket.socket) -> str:
-    """Return where a socket listens, with the port it really got."""
+    """Return the address of a listening socket, with the port that the system has chosen."""
     name = sock.getsockname()
     if sock.family == socket.AF_INET6:
         return f"[{name[0]}]:{name[1]}"
@@ -91,7 +91,7 @@ def bound_address(sock: socket.socket) -> str:
 
 
 def single_address(sock: socket.socket) -> Endpoint | None:
-    """Return the address all connections of a listener come in at; None if there are several."""
+    """Return the local address of all connections of a listener; None if it has several."""
     name = sock.getsockname()
     if not isinstance(name, tuple) or name[0] in ("0.0.0.0", "::"):  # noqa: S104 - compared only
         return None

@@ -1,21 +1,23 @@
-"""TLS for listeners: certificates and keys from files, read again when those change.
+"""TLS for listeners: certificates and keys from files, read again when the files change.
 
-Theory of operation: a `KeyPair` is one certificate with its key, as an `ssl.SSLContext` for each
-kind of listener; `refresh` – called by the list watcher's thread – replaces the contexts as a
-whole, so that a handshake sees the old pair or the new one and sessions under way see nothing. A
-`ListenerTls` chooses the pair for a handshake by the server name the client asks for (SNI).
+Theory of operation
+-------------------
+A `KeyPair` is one certificate with its key, as an `ssl.SSLContext` for each kind of listener.
+`refresh`, which the file watcher calls in a thread, replaces all contexts together. A handshake
+uses either the old pair or the new one; sessions in progress are not affected. A `ListenerTls`
+chooses the pair for a handshake by the server name that the client requests (SNI).
 
-A renewal writes two files, and may be seen between them: a pair that does not fit is told of only
-when it is found twice, and the one before stays in force all the while.
+A renewal writes two files, and `refresh` may run between the two writes. A pair that does not match
+is therefore reported only when it is found twice. The previous pair stays in force.
 
-Security: TLS 1.2 or later, no compression, no renegotiation. Each kind of listener has contexts of
-its own and with them keys for session tickets of its own: a ticket of one resumes nothing at
-another. Trusts the files to be the administrator's. A key with a passphrase is refused, for there
-is nobody to ask.
-Limits: a client certificate that `client_ca` does not vouch for ends the handshake; OpenSSL offers
-Python no way to go on.
+Security: TLS 1.2 or later, no compression, no renegotiation. Each kind of listener has its own
+contexts, and so its own keys for session tickets: a ticket from one cannot resume a session at
+another. The files are trusted. A key with a passphrase is refused, because a server cannot prompt
+for it.
+Limits: a client certificate not issued by `client_ca` ends the handshake. OpenSSL offers Python no
+way to continue.
 
-Blocking I/O in `load` and `refresh`: for a thread. One thread at a time may call into a pair.
+`load` and `refresh` block on I/O. At most one thread may use a pair.
 """
 
 import ssl
@@ -29,30 +31,30 @@ from gatepost.net.unnamed import readable
 
 # The kinds of listeners with TLS, as the configuration names them.
 MODES = ("starttls", "implicit")
-# A sender hardly opens two connections with one ticket.
+# A client rarely opens two connections with one ticket.
 TICKETS = 1
 
 ANY_NAME = "*"
 
-# The content of files that somebody else has read for us.
+# The content of files that another process has read.
 Contents = Mapping[Path, bytes]
 
 
 class TlsError(Exception):
-    """A certificate or key that cannot be used; the message names the file and says why."""
+    """A certificate or key that cannot be used; the message names the file and the reason."""
 
 
 class NamedObject(ssl.SSLObject):
-    """A TLS connection that knows the server name the client asked for, "" if none."""
+    """A TLS connection; `sni` is the server name that the client requested, "" if it did not."""
 
     sni = ""
 
 
 class KeyPair:
-    """A certificate with its key; `contexts` has the last good version for each of `MODES`.
+    """A certificate with its key; `contexts` has the last usable version for each of `MODES`.
 
-    `path` is the certificate's file, `key` its key's, `names` are the server names it is for. A
-    pair that `contents` has is taken from there, whatever becomes of the files.
+    `path` is the file of the certificate, `key` the file of the key. `names` are the server names
+    that select the pair. A pair in `contents` is taken from there and never read from the files.
     """
 
     contexts: Mapping[str, ssl.SSLContext]
@@ -76,12 +78,12 @@ class KeyPair:
         self.listeners: list[ListenerTls] = []
 
     def load(self) -> None:
-        """Read the files for the first time; raises `TlsError`."""
+        """Read the files for the first time. Raises `TlsError`."""
         self._remember(self._stat())
         self.contexts = self._read()
 
     def refresh(self) -> Change | None:
-        """Read the files again if one of them changed; None when there is nothing to say."""
+        """Read the files again if one of them changed; return the change to report, if any."""
         try:
             found = self._stat()
             return None if found == self._seen else self._refresh(found)
@@ -142,7 +144,7 @@ class KeyPair:
         except (OSError, ValueError) as error:
             raise TlsError(f"{self.path}: {_why(error)} (key {self.key})") from error
         if self._client_ca is not None:
-            self._ask_clients(context, self._client_ca)
+            self._request_client_certificate(context, self._client_ca)
         return context
 
     def _load_pair(self, context: ssl.SSLContext) -> None:
@@ -153,7 +155,7 @@ class KeyPair:
             )
             context.load_cert_chain(cert, key, password=_no_passphrase)
 
-    def _ask_clients(self, context: ssl.SSLContext, path: Path) -> None:
+    def _request_client_certificate(self, context: ssl.SSLContext, path: Path) -> None:
         try:
             context.load_verify_locations(path)
         except OSError as error:
@@ -162,31 +164,31 @@ class KeyPair:
 
 
 class ListenerTls:
-    """What a listener with TLS needs: `mode` is "starttls" or "implicit", `pairs` not empty."""
+    """The certificates of a listener. `mode` is "starttls" or "implicit"; `pairs` is not empty."""
 
     def __init__(self, mode: str, pairs: Sequence[KeyPair]) -> None:
         self.mode = mode
         self._pairs = tuple(pairs)
-        self._usual = next((pair for pair in pairs if ANY_NAME in pair.names), pairs[0])
+        self._default = next((pair for pair in pairs if ANY_NAME in pair.names), pairs[0])
         for pair in pairs:
             pair.listeners.append(self)
             self.attach(pair.contexts)
 
     def attach(self, contexts: Mapping[str, ssl.SSLContext]) -> None:
-        """Have the server name looked at in handshakes that begin with one of these contexts."""
+        """Choose the pair by server name in handshakes that start with one of these contexts."""
         contexts[self.mode].sni_callback = self._choose_context
 
     def context(self) -> ssl.SSLContext:
-        """Return the context to begin a handshake with."""
-        return self._usual.contexts[self.mode]
+        """Return the context to start a handshake with."""
+        return self._default.contexts[self.mode]
 
     def choose(self, name: str) -> KeyPair:
-        """Return the first pair for a server name, in lower case; the usual one if none is."""
+        """Return the first pair for a server name in lower case, or the default pair."""
         parent = f"*.{name.partition('.')[2]}"
         for pair in self._pairs:
             if name in pair.names or parent in pair.names:
                 return pair
-        return self._usual
+        return self._default
 
     def _choose_context(
         self, connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext
@@ -197,14 +199,14 @@ class ListenerTls:
 
 
 def key_pairs(config: Config, contents: Contents | None = None) -> list[KeyPair]:
-    """Return the configuration's certificates, files not read yet; none if no listener has TLS."""
+    """Return the configured certificates, not read yet; [] if no listener has TLS."""
     if all(listen.tls == "none" for listen in config.listen):
         return []
     return all_key_pairs(config, contents)
 
 
 def all_key_pairs(config: Config, contents: Contents | None = None) -> list[KeyPair]:
-    """Return the configuration's certificates, files not read yet."""
+    """Return the configured certificates, not read yet."""
     ca = config.path(config.tls.client_ca) if config.tls.client_ca else None
     return [_pair(config, one, ca, contents) for one in config.tls.certificates]
 
@@ -226,7 +228,7 @@ def _no_passphrase() -> str:
     raise ValueError("the key is encrypted, expected one without a passphrase")
 
 
-# OpenSSL's reasons, in the words of this configuration.
+# OpenSSL's reasons, as messages for the administrator.
 _REASONS = {
     "KEY_VALUES_MISMATCH": "the certificate and the key do not belong together",
     "NO_START_LINE": "expected a certificate and a key in PEM form",

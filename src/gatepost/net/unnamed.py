@@ -1,7 +1,7 @@
-"""Secrets as files that have no name, for what takes nothing but a file.
+"""Secrets as files without a name, for interfaces that accept only a file.
 
-Security: on Linux they are in memory and never on a disk; elsewhere a temporary file, readable by
-its owner alone and gone with the block.
+Security: on Linux the content is in memory and never on disk. On other systems it is a temporary
+file that only its owner can read and that is removed at the end of the block.
 """
 
 import os
@@ -14,7 +14,7 @@ _IN_MEMORY = hasattr(os, "memfd_create")
 
 
 def unnamed() -> IO[bytes]:
-    """Return an empty file, for writing and reading, to be closed by the caller."""
+    """Return an empty file for writing and reading. The caller closes it."""
     if _IN_MEMORY:
         return os.fdopen(os.memfd_create("gatepost"), "w+b")
     return tempfile.NamedTemporaryFile()
@@ -22,7 +22,7 @@ def unnamed() -> IO[bytes]:
 
 @contextmanager
 def readable(content: bytes) -> Iterator[str]:
-    """Give the path of a file with this content, good for as long as the block."""
+    """Yield the path of a file with this content; it is valid until the end of the block."""
     with unnamed() as file:
         file.write(content)
         file.flush()

@@ -1,1 +1,1 @@
-"""Sockets, workers and time: what carries bytes between clients and sessions."""
+"""Connections: sockets, limits and deadlines, between clients and sessions."""
