@@ -15,7 +15,8 @@ MAIL = HELO + b"MAIL FROM:<>\r\n"
 def test_mail_is_deferred_while_content_uses_all_space(tmp_path, limits):
     async def scenario(running):
         def sizes():
-            return [one.talk.message.size for one in running.connections.members if one.talk.message]
+            messages = [one.talk.message for one in running.connections.members]
+            return [message.size for message in messages if message]
 
         sender, other = await running.connect(), await running.connect()
         sender.send(ENVELOPE + b"DATA\r\n")
