@@ -21,8 +21,8 @@ from gatepost.wire.sasl.mechanism import Challenge, Mechanism, SaslError
 from gatepost.wire.sasl.plain import Login, Plain
 from gatepost.wire.sasl.scram import ScramSha256, fake_verifier
 from gatepost.wire.smtp import SmtpServer, WireLimits
+from gatepost.wire.smtp.extensions import EXTENSIONS
 from gatepost.wire.smtp.replies import CONTINUE_AUTH
-from gatepost.wire.smtp.server import EXTENSIONS
 
 NONCE = "server-nonce"
 MECHANISMS: dict[str, Callable[[], Mechanism]] = {
@@ -96,7 +96,7 @@ def check(data: bytes) -> None:
     assert [repr(one) for one in exchange.attempts] == [repr(one) for one in other.attempts]
     assert_replies_well_formed(whole)
     assert_classes_match(whole)
-    assert not exchange.server.authenticated
+    assert not exchange.server.agreed.authenticated
     for attempt in exchange.attempts:
         assert not attempt.proven
         assert attempt.user.isprintable()

@@ -33,9 +33,8 @@ from gatepost.session import rules, setup
 from gatepost.testing import play
 from gatepost.wire import lmtp
 from gatepost.wire.smtp import replies as wire_replies
-from gatepost.wire.smtp.commands import State
-from gatepost.wire.smtp.params import PARAMETERS
-from gatepost.wire.smtp.server import EXTENSIONS
+from gatepost.wire.smtp.agreed import State
+from gatepost.wire.smtp.extensions import EXTENSIONS, PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

@@ -11,7 +11,7 @@ from gatepost.wire import events as e
 from gatepost.wire.lmtp import LmtpServer
 from gatepost.wire.smtp import NEED_DATA, SmtpServer, State, WireLimits
 from gatepost.wire.smtp.auth import MAX_RESPONSE
-from gatepost.wire.smtp.server import EXTENSIONS
+from gatepost.wire.smtp.extensions import EXTENSIONS
 
 WITH_AUTH = EXTENSIONS | {"AUTH"}
 GO_ON = Reply(334, "Z28gb24=")
@@ -71,7 +71,7 @@ def test_in_several_responses(split):
         e.AuthResponse(b"alice"),
         e.AuthResponse(b"secret"),
     ]
-    assert talk.server.authenticated
+    assert talk.server.agreed.authenticated
     assert talk.say("NOOP") == "250 2.0.0 ok"
 
 
@@ -80,7 +80,7 @@ def test_refused_it_may_be_tried_again():
     assert talk.say(f"AUTH PLAIN {INITIAL}") == "535 5.7.8 wrong"
     assert talk.say("AUTH PLAIN") == "334 Z28gb24="
     assert talk.say(INITIAL) == "535 5.7.8 wrong"
-    assert not talk.server.authenticated
+    assert not talk.server.agreed.authenticated
     assert talk.say(f"AUTH PLAIN {INITIAL}") == "235 2.7.0 welcome"
 
 
@@ -118,7 +118,7 @@ def test_what_ends_the_exchange(response, reply, split):
     talk = Talk(GO_ON, WELCOME, split=split)
     talk.say("AUTH LOGIN")
     assert talk.say(response) == reply
-    assert not talk.server.authenticated
+    assert not talk.server.agreed.authenticated
     assert talk.say("NOOP") == "250 2.0.0 ok"
     assert talk.say("AUTH LOGIN") == "235 2.7.0 welcome"
 
@@ -230,7 +230,7 @@ def test_before_tls_it_is_refused_and_after_it_understood():
         kinds.append(type(event))
         server.send(WELCOME if type(event) is e.Auth else usual(event))
     assert kinds == [e.Ehlo, e.Mail, e.Rset, e.Auth]
-    assert server.authenticated
+    assert server.agreed.authenticated
 
 
 def test_lmtp_has_its_own_reply_out_of_order():
@@ -248,7 +248,7 @@ def test_starttls_and_xclient_make_the_client_nobody():
                 server.send(WELCOME if type(event) is e.Auth else usual(event))
         if server.switching:
             server.start_tls()
-        assert not server.authenticated
+        assert not server.agreed.authenticated
         server.receive_data(HELLO + b"AUTH PLAIN\r\n")
         assert [type(one) for one in answered(server)] == [e.Ehlo, e.Auth]
 
@@ -266,7 +266,7 @@ def test_a_refused_xclient_leaves_who_the_client_is():
         for event in drain(server):
             replies = {e.Auth: WELCOME, e.Xclient: DENIED}
             server.send(replies.get(type(event)) or usual(event))
-    assert server.authenticated
+    assert server.agreed.authenticated
 
 
 def test_lmtp():
@@ -288,4 +288,4 @@ def test_whatever_the_responses_are_nobody_is_authenticated_by_them(lines):
     for line in lines:
         if not talk.server.closed:
             talk.say(line)
-    assert not talk.server.authenticated
+    assert not talk.server.agreed.authenticated

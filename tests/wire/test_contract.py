@@ -90,9 +90,9 @@ def test_first_chunk():
     server.receive_data(RCPT + b"BDAT 1\r\nx")
     for _ in range(3):
         answered(server)
-    assert server.first_chunk
+    assert server.agreed.first_chunk
     assert answered(server) == e.Bdat(1, last=False, first=True)
-    assert not server.first_chunk
+    assert not server.agreed.first_chunk
     assert server.state is State.CHUNKING
 
 

@@ -3,7 +3,7 @@ from tests.wire.driver import DATA, HELLO, RCPT, SPLITS, drain, play, usual
 
 from gatepost.wire import events as e
 from gatepost.wire.smtp import SmtpServer, WireLimits
-from gatepost.wire.smtp.content import SWALLOW_FACTOR, is_pure
+from gatepost.wire.smtp.content import DISCARD_FACTOR, is_pure
 
 TOO_LONG = "500 5.5.6 Line too long"
 TOO_BIG = "552 5.3.4 Message size exceeds the limit"
@@ -51,7 +51,7 @@ def test_a_message_without_end_closes(body, split):
     played = play(DATA + body, split, limits=LIMITS)
     assert played.replies[3:] == ["354 go ahead", TOO_BIG]
     assert played.closed
-    assert SWALLOW_FACTOR == 4
+    assert DISCARD_FACTOR == 4
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -68,7 +68,7 @@ def test_nothing_of_a_message_is_kept():
         server.receive_data(piece)
         events = list(drain(server))
         assert server.unread <= 4
-        assert len(server._buffer) + sum(map(len, server._incoming)) <= len(piece) + 4
+        assert len(server._input.data) + sum(map(len, server._input._later)) <= len(piece) + 4
         if events and type(events[-1]) is e.MessageFault:
             break
     else:
@@ -88,7 +88,7 @@ def test_a_very_long_line_of_content_is_not_split_or_kept():
 def test_an_idle_client_costs_no_buffer():
     server = play(DATA + b"x" * 100_000 + b"\r\n.\r\n").server
     assert server.unread == 0
-    assert server._buffer == b""
+    assert server._input.data == b""
 
 
 def test_a_refused_chunk_is_dropped_as_it_comes():

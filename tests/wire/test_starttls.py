@@ -5,7 +5,7 @@ from tests.wire.driver import DENIED, HELLO, MAIL, OK, RCPT, SPLITS, but, drain,
 
 from gatepost.wire import events as e
 from gatepost.wire.smtp import PAUSED, SmtpServer, State, WireLimits
-from gatepost.wire.smtp.server import EXTENSIONS
+from gatepost.wire.smtp.extensions import EXTENSIONS
 
 OFFERED = EXTENSIONS | {"STARTTLS"}
 NOT_ALONE = "554 5.5.1 Nothing may follow STARTTLS before it is answered"
@@ -39,7 +39,7 @@ def test_what_came_before_the_handshake_was_done_is_dropped():
     server.receive_data(b"NOOP\r\n")
     server.receive_data(b"MAIL FROM:<a@b>\r\n")
     server.start_tls()
-    assert (server.unread, server.switching, server.secured) == (0, False, True)
+    assert (server.unread, server.switching, server.agreed.secured) == (0, False, True)
     assert answers(server, b"RSET\r\n") == ["250 2.0.0 ok"]
 
 
@@ -55,9 +55,9 @@ def test_the_session_begins_anew():
 def test_smtputf8_is_forgotten():
     dialogue = HELLO + "MAIL FROM:<ä@b> SMTPUTF8\r\nRSET\r\nSTARTTLS\r\n".encode()
     server = begun(dialogue)
-    assert server.smtputf8
+    assert server.agreed.smtputf8
     server.start_tls()
-    assert not server.smtputf8
+    assert not server.agreed.smtputf8
 
 
 def test_under_tls_there_is_no_second_one():

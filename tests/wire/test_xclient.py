@@ -7,7 +7,7 @@ from gatepost.model.reply import Reply
 from gatepost.wire import events as e
 from gatepost.wire.smtp import State
 from gatepost.wire.smtp.commands import OFFERED_COMMANDS, TRANSITIONS
-from gatepost.wire.smtp.server import EXTENSIONS
+from gatepost.wire.smtp.extensions import EXTENSIONS
 from gatepost.wire.smtp.xclient import KEYWORD
 
 OFFERED_TO = EXTENSIONS | {"XCLIENT"}

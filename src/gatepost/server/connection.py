@@ -47,9 +47,10 @@ from gatepost.session.engine import Engine
 from gatepost.session.setup import STARTTLS
 from gatepost.wire.events import Event
 from gatepost.wire.lmtp import LmtpServer
+from gatepost.wire.protocol import PAUSED, Signal
 from gatepost.wire.smtp import SmtpServer
 from gatepost.wire.smtp.commands import JUNK
-from gatepost.wire.smtp.server import EXTENSIONS, PAUSED, Signal
+from gatepost.wire.smtp.extensions import EXTENSIONS
 
 if TYPE_CHECKING:
     from gatepost.server.connections import Connections

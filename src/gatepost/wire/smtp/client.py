@@ -35,11 +35,12 @@ import msgspec
 
 from gatepost.model.reply import Reply
 from gatepost.wire import events as e
+from gatepost.wire.protocol import NEED_DATA, ProtocolError, Signal
+from gatepost.wire.smtp.agreed import State
 from gatepost.wire.smtp.command_writer import compose
-from gatepost.wire.smtp.commands import COMMANDS, OFFERED_COMMANDS, State
+from gatepost.wire.smtp.commands import COMMANDS, OFFERED_COMMANDS
 from gatepost.wire.smtp.content_writer import ChunkWriter, DotWriter, ImpureError
 from gatepost.wire.smtp.reply_reader import PeerError, ReplyReader
-from gatepost.wire.smtp.server import NEED_DATA, ProtocolError, Signal
 
 # RFC 2920 s3.1: what must wait for its answer before anything else is sent.
 LAST_IN_GROUP: frozenset[type[e.Event]] = frozenset(

@@ -11,8 +11,9 @@ from typing import Any
 
 from gatepost.model.address import MAILBOX, Address
 from gatepost.wire import events as e
-from gatepost.wire.smtp.params import encode_xtext
-from gatepost.wire.smtp.server import ProtocolError
+from gatepost.wire.protocol import ProtocolError
+from gatepost.wire.smtp.extensions import TABLE
+from gatepost.wire.smtp.xtext import encode_xtext
 
 # A mailbox, the null reverse-path, or <postmaster>.
 _PATH = re.compile(rf"(?:{MAILBOX}|[Pp][Oo][Ss][Tt][Mm][Aa][Ss][Tt][Ee][Rr])?")
@@ -93,21 +94,16 @@ def _parameters(params: Mapping[str, str]) -> str:
 
 
 def _parameter(keyword: str, value: str) -> str:
-    write = _VALUES.get(keyword)
+    write = _WRITERS.get(keyword)
     written = value if write is None else write(value)
     return _word(f"{keyword}={written}" if written else keyword)
 
 
-def _original_recipient(value: str) -> str:
-    kind, _, address = value.partition(";")
-    return f"{kind};{encode_xtext(address)}"
-
-
-# Parameters whose values are xtext on the wire: RFC 3461 sections 4.2 and 4.4, RFC 4954 section 5.
-_VALUES: dict[str, Callable[[str], str]] = {
-    "ENVID": encode_xtext,
-    "AUTH": encode_xtext,
-    "ORCPT": _original_recipient,
+# How the value of each parameter is written.
+_WRITERS: dict[str, Callable[[str], str]] = {
+    keyword: parameter.write
+    for extension in TABLE.values()
+    for keyword, parameter in (*extension.mail.items(), *extension.rcpt.items())
 }
 
 _LINES: dict[type[e.Event], Callable[[Any], str]] = {

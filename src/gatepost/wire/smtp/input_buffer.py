@@ -1,0 +1,82 @@
+"""The input that was received and not yet interpreted.
+
+Pieces stay as they were received. The next piece is taken only when the current one is used up or
+ends in an incomplete line, so each octet is copied at most once more, plus one incomplete line per
+piece. The cost is linear in the input.
+"""
+
+from gatepost.model.reply import Reply
+from gatepost.wire.smtp import replies as r
+
+_CR = ord("\r")
+
+
+class InputBuffer:
+    """The input of one connection: `data[at:]`, then the later pieces."""
+
+    __slots__ = ("_later", "_later_octets", "_taken", "at", "data")
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.at = 0
+        self._later: list[bytes] = []
+        self._later_octets = 0
+        self._taken = 0  # pieces of `_later` that were taken already
+
+    @property
+    def unread(self) -> int:
+        """Return the number of octets that are not interpreted yet."""
+        return len(self.data) - self.at + self._later_octets
+
+    def append(self, data: bytes) -> None:
+        """Append a piece."""
+        if self.at == len(self.data) and not self._later:
+            self.data = data
+            self.at = 0
+        elif data:
+            self._later.append(data)
+            self._later_octets += len(data)
+
+    def clear(self) -> None:
+        """Drop all input."""
+        self.data = b""
+        self.at = 0
+        self._later.clear()
+        self._later_octets = 0
+        self._taken = 0
+
+    def advance(self) -> bool:
+        """Add the next piece to what is left of the current one; return whether there was one."""
+        if not self._later:
+            if self.at == len(self.data):
+                self.data = b""  # an idle connection holds no buffer
+                self.at = 0
+            return False
+        piece = self._later[self._taken]
+        self._later[self._taken] = b""
+        self._later_octets -= len(piece)
+        self._taken += 1
+        if self._taken == len(self._later):
+            self._later.clear()
+            self._taken = 0
+        self.data = piece if self.at == len(self.data) else self.data[self.at :] + piece
+        self.at = 0
+        return True
+
+    def next_line(self, limit: int) -> bytes | Reply | None:
+        """Return the next line without its CRLF, None if it is incomplete.
+
+        Return a reply instead if the line has `limit` octets or more before the LF, or a bare LF.
+        """
+        while True:
+            data, at = self.data, self.at
+            end = data.find(b"\n", at)
+            if (end if end >= 0 else len(data)) - at >= limit:
+                return r.LINE_TOO_LONG
+            if end > at and data[end - 1] == _CR:
+                self.at = end + 1
+                return data[at : end - 1]
+            if end >= 0:
+                return r.BAD_LINE_ENDING
+            if not self.advance():
+                return None
