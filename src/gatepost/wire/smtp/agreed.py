@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from enum import IntEnum
 
-from gatepost.wire.events import Ehlo, Event, Helo, Mail, Xclient
+import msgspec
 
 
 class State(IntEnum):
@@ -22,11 +22,7 @@ class State(IntEnum):
     SPOILED = 5  # a BDAT was refused, later chunks are still to come
 
 
-# Events whose acceptance changes more than `state`.
-TERMS: frozenset[type[Event]] = frozenset({Ehlo, Helo, Mail})
-
-
-class Agreed:
+class Agreed(msgspec.Struct, eq=False, gc=False):
     """The agreed state of one connection.
 
     `paths` are the patterns of `gatepost.wire.smtp.path` for addresses. `extensions` are the EHLO
@@ -36,46 +32,20 @@ class Agreed:
     `commands.ALONE`: more input was received behind the command.
     """
 
-    __slots__ = (
-        "after_tls",
-        "authenticated",
-        "extensions",
-        "followed",
-        "paths",
-        "plain",
-        "secured",
-        "smtputf8",
-        "state",
-    )
-
-    def __init__(
-        self, paths: Mapping[str, re.Pattern[str]], extensions: frozenset[str] = frozenset()
-    ) -> None:
-        self.paths = paths
-        self.extensions = extensions
-        self.after_tls: frozenset[str] = frozenset()
-        self.state = State.START
-        self.plain = False
-        self.smtputf8 = False
-        self.secured = False
-        self.authenticated = False
-        self.followed = False
+    paths: Mapping[str, re.Pattern[str]]
+    extensions: frozenset[str] = frozenset()
+    after_tls: frozenset[str] = frozenset()
+    state: State = State.START
+    plain: bool = False
+    smtputf8: bool = False
+    secured: bool = False
+    authenticated: bool = False
+    followed: bool = False
 
     @property
     def first_chunk(self) -> bool:
         """Return whether the next BDAT is the first of its message."""
         return self.state is not State.CHUNKING
-
-    def accept(self, event: Event) -> None:
-        """Record the terms of an accepted EHLO, HELO or MAIL."""
-        if isinstance(event, Mail):
-            self.smtputf8 = "SMTPUTF8" in event.params
-        else:
-            self.plain = type(event) is Helo
-
-    def identify(self, event: Event) -> None:
-        """Record that the client is authenticated, or replaced by the client that XCLIENT names."""
-        self.authenticated = type(event) is not Xclient
 
     def start_tls(self) -> None:
         """Drop the terms agreed in cleartext (RFC 3207 section 4.2)."""

@@ -21,12 +21,14 @@ _STARTTLS = e.StartTls()
 
 def parse_ehlo(_agreed: Agreed, text: str) -> e.Event:
     """Parse EHLO SP ( Domain / address-literal ); the rest of the line is ignored."""
-    return e.Ehlo(text.split(None, 1)[0]) if text.strip() else e.Fault(r.NAME_EXPECTED)
+    words = text.split(None, 1)
+    return e.Ehlo(words[0]) if words else e.Fault(r.NAME_EXPECTED)
 
 
 def parse_helo(_agreed: Agreed, text: str) -> e.Event:
     """Parse HELO SP Domain; the rest of the line is ignored."""
-    return e.Helo(text.split(None, 1)[0]) if text.strip() else e.Fault(r.NAME_EXPECTED)
+    words = text.split(None, 1)
+    return e.Helo(words[0]) if words else e.Fault(r.NAME_EXPECTED)
 
 
 def parse_mail(agreed: Agreed, text: str) -> e.Event:
@@ -34,10 +36,11 @@ def parse_mail(agreed: Agreed, text: str) -> e.Event:
     match = agreed.paths["MAIL"].fullmatch(text)
     if match is None:
         return e.Fault(r.MAIL_SYNTAX)
+    groups = match.groups()
     try:
-        rest = match[match.re.groups]
+        rest = groups[-1]
         params = parse_params("MAIL", rest, agreed.extensions) if rest else _NO_PARAMS
-        path = parse_path(match)
+        path = parse_path(groups)
     except ParameterError as error:
         return e.Fault(error.reply)
     except AddressError:
@@ -52,10 +55,11 @@ def parse_rcpt(agreed: Agreed, text: str) -> e.Event:
     match = agreed.paths["RCPT"].fullmatch(text)
     if match is None:
         return e.Fault(r.RCPT_SYNTAX)
+    groups = match.groups()
     try:
-        rest = match[match.re.groups]
+        rest = groups[-1]
         params = parse_params("RCPT", rest, agreed.extensions) if rest else _NO_PARAMS
-        path = parse_path(match)
+        path = parse_path(groups)
     except ParameterError as error:
         return e.Fault(error.reply)
     except AddressError:

@@ -5,6 +5,8 @@ ends in an incomplete line, so each octet is copied at most once more, plus one 
 piece. The cost is linear in the input.
 """
 
+from collections import deque
+
 from gatepost.model.reply import Reply
 from gatepost.wire.smtp import replies as r
 
@@ -12,16 +14,18 @@ _CR = ord("\r")
 
 
 class InputBuffer:
-    """The input of one connection: `data[at:]`, then the later pieces."""
+    """The input of one connection: `data[at:]`, then the pieces in `later`.
 
-    __slots__ = ("_later", "_later_octets", "_taken", "at", "data")
+    `later` is None while it is empty, because an empty deque takes 600 octets.
+    """
+
+    __slots__ = ("_later_octets", "at", "data", "later")
 
     def __init__(self) -> None:
         self.data = b""
         self.at = 0
-        self._later: list[bytes] = []
+        self.later: deque[bytes] | None = None
         self._later_octets = 0
-        self._taken = 0  # pieces of `_later` that were taken already
 
     @property
     def unread(self) -> int:
@@ -30,43 +34,45 @@ class InputBuffer:
 
     def append(self, data: bytes) -> None:
         """Append a piece."""
-        if self.at == len(self.data) and not self._later:
+        if self.later is not None:
+            self.later.append(data)
+            self._later_octets += len(data)
+        elif self.at == len(self.data):
             self.data = data
             self.at = 0
         elif data:
-            self._later.append(data)
-            self._later_octets += len(data)
+            self.later = deque((data,))
+            self._later_octets = len(data)
 
     def clear(self) -> None:
         """Drop all input."""
         self.data = b""
         self.at = 0
-        self._later.clear()
+        self.later = None
         self._later_octets = 0
-        self._taken = 0
+
+    def release(self) -> None:
+        """Drop the piece that is used up: an idle connection holds no buffer."""
+        self.data = b""
+        self.at = 0
 
     def advance(self) -> bool:
         """Add the next piece to what is left of the current one; return whether there was one."""
-        if not self._later:
-            if self.at == len(self.data):
-                self.data = b""  # an idle connection holds no buffer
-                self.at = 0
+        later = self.later
+        if later is None:
             return False
-        piece = self._later[self._taken]
-        self._later[self._taken] = b""
+        piece = later.popleft()
         self._later_octets -= len(piece)
-        self._taken += 1
-        if self._taken == len(self._later):
-            self._later.clear()
-            self._taken = 0
+        if not later:
+            self.later = None
         self.data = piece if self.at == len(self.data) else self.data[self.at :] + piece
         self.at = 0
         return True
 
     def next_line(self, limit: int) -> bytes | Reply | None:
-        """Return the next line without its CRLF, None if it is incomplete.
+        """Return the next line without its CRLF, or None if it is incomplete.
 
-        Return a reply instead if the line has `limit` octets or more before the LF, or a bare LF.
+        Return a reply instead if the line has more than `limit` octets or does not end with CRLF.
         """
         while True:
             data, at = self.data, self.at

@@ -48,8 +48,11 @@ from gatepost.wire.events import (
     Connected,
     Content,
     Data,
+    Ehlo,
     Event,
     Fault,
+    Helo,
+    Mail,
     MessageFault,
     StartTls,
     Unknown,
@@ -57,7 +60,7 @@ from gatepost.wire.events import (
 )
 from gatepost.wire.protocol import NEED_DATA, PAUSED, ProtocolError, Signal
 from gatepost.wire.smtp import replies as r
-from gatepost.wire.smtp.agreed import TERMS, Agreed, State
+from gatepost.wire.smtp.agreed import Agreed, State
 from gatepost.wire.smtp.auth import ResponseReader, parse_auth_in_clear
 from gatepost.wire.smtp.chunks import ChunkReader, Chunks, Discard
 from gatepost.wire.smtp.commands import (
@@ -81,8 +84,8 @@ _GREETING = Discard(0, Connected())
 # The unanswered event during the TLS handshake.
 _SWITCHING = StartTls()
 _RESPONSE = ResponseReader()
-# Events whose acceptance changes more than the state.
-_CHANGES = TERMS | {StartTls, Auth, AuthResponse, Xclient}
+# Events whose reply changes more than the state.
+_EFFECTS = frozenset({Ehlo, Helo, Mail, Data, Bdat, StartTls, Auth, AuthResponse, Xclient})
 
 
 class WireLimits(msgspec.Struct, frozen=True):
@@ -193,14 +196,22 @@ class SmtpServer:
         """Return the next event or signal."""
         if self._event is not None or self.last_words is not None:
             return PAUSED
+        source = self._input
         event: Event | None
-        if self._reader is None:
-            line = self._input.next_line(self._limits.command_line)
-            if line is None:
-                return NEED_DATA
-            event = Fault(line) if isinstance(line, Reply) else self._parse(line)
-        else:
+        if self._reader is not None:
             event = self._read_content(self._reader)
+        elif source.at == len(source.data) and source.later is None:
+            if source.at:
+                source.release()
+            return NEED_DATA
+        else:
+            line = source.next_line(self._limits.command_line)
+            if type(line) is bytes:
+                event = self._parse(line)
+            elif type(line) is Reply:
+                event = Fault(line)
+            else:
+                return NEED_DATA
         if event is None:
             return NEED_DATA
         if type(event) is not Content:
@@ -215,27 +226,39 @@ class SmtpServer:
         self._event = None
         if reply.close:
             self.last_words = reply
-        if type(event) is Bdat:
-            return self._answer_chunk(event, reply)
-        if type(event) is Data:
-            return self._answer_data(reply)
-        if reply.code < 400:
-            if self._next_state is not None:
-                self.agreed.state = self._next_state
-            if type(event) in _CHANGES:
-                self._accept(event, reply)
+        if type(event) in _EFFECTS:
+            return self._apply(event, reply)
+        if self._next_state is not None and reply.code < 400:
+            self.agreed.state = self._next_state
         return reply.encoded
 
-    def _accept(self, event: Event, reply: Reply) -> None:
-        """Apply what follows from an accepted command of `_CHANGES`."""
-        if type(event) in TERMS:
-            self.agreed.accept(event)
-        elif type(event) is StartTls:
+    def _apply(self, event: Event, reply: Reply) -> bytes:
+        """Apply the effects of the reply to a command of `_EFFECTS`."""
+        kind = type(event)
+        if kind is Data:
+            return self._answer_data(reply)
+        if type(event) is Bdat:
+            return self._answer_chunk(event, reply)
+        if reply.code < 400:
+            agreed = self.agreed
+            if self._next_state is not None:
+                agreed.state = self._next_state
+            if type(event) is Mail:
+                agreed.smtputf8 = "SMTPUTF8" in event.params
+            elif kind is Ehlo or kind is Helo:
+                agreed.plain = kind is Helo
+            else:
+                self._turn(event, reply)
+        return reply.encoded
+
+    def _turn(self, event: Event, reply: Reply) -> None:
+        """Expect what follows an accepted STARTTLS, XCLIENT, AUTH or response to AUTH."""
+        if type(event) is StartTls:
             self._event = _SWITCHING
         elif reply.code == r.CONTINUE_AUTH:
             self._reader = _RESPONSE
         else:
-            self.agreed.identify(event)
+            self.agreed.authenticated = type(event) is not Xclient
 
     def _answer_data(self, reply: Reply) -> bytes:
         """Expect content. Close if it is here already: it could be read as commands."""
@@ -272,10 +295,11 @@ class SmtpServer:
             return _unknown(verb, argument)
         if self._limits.synchronised and self._too_early(command):
             return Fault(r.NOT_SYNCHRONISED)
-        following = command.transitions[self.agreed.state]
-        if isinstance(following, Reply):
+        agreed = self.agreed
+        following = command.transitions[agreed.state]
+        if not isinstance(following, State):
             return self._out_of_order(command, argument, following)
-        event = command.parse(self.agreed, argument)
+        event = command.parse(agreed, argument)
         if type(event) is Bdat:
             return self._begin_chunk(event)
         self._next_state = following

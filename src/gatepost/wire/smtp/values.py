@@ -11,7 +11,7 @@ from typing import NamedTuple
 from gatepost.wire.smtp.xtext import decode_xtext, encode_unicode, encode_xtext
 
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
-_SIZE = re.compile(r"[0-9]{1,20}")
+_SIZE_DIGITS = 20  # RFC 1870 s3
 # RFC 5321 s4.1.2, esmtp-value. RFC 6531 s3.3 also allows UTF-8; only ORCPT has a use for it.
 _VALUE = re.compile(r"[!-<>-~]+")
 _UTF8_VALUE = re.compile(r"[!-<>-~\xa0-\U0010ffff]+")
@@ -26,7 +26,7 @@ class Parameter(NamedTuple):
 
 
 def _size(value: str) -> str:
-    if not _SIZE.fullmatch(value):
+    if not (value.isdecimal() and len(value) <= _SIZE_DIGITS):
         raise ValueError("expected a number of octets")
     return value
 
