@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from gatepost.model.reply import Reply
 from gatepost.wire import events as e
-from gatepost.wire.smtp import NEED_DATA, PAUSED, SmtpServer, State, WireLimits
+from gatepost.wire.protocol import NEED_DATA, PAUSED, Wire
+from gatepost.wire.smtp import SmtpServer, State, WireLimits
 
 OK = Reply(250, "ok", "2.0.0")
 GREETING = Reply(220, "gate.example ESMTP")
@@ -105,7 +106,7 @@ def play(
     return Played(tidy(events[1:]), b"".join(output[1:]), server, most_unread)
 
 
-def drain(server: SmtpServer) -> Iterator[e.Event]:
+def drain(server: Wire) -> Iterator[e.Event]:
     """Yield events, which the caller answers, until there are no more."""
     while True:
         event = server.next_event()
