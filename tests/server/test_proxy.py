@@ -25,7 +25,7 @@ PROXY_ONLY = [ip_network("127.0.0.1/32")]
 ELSEWHERE = [ip_network("192.0.2.0/24"), ip_network("2001:db8::/32")]
 GREETING = "220 localhost ESMTP Gatepost"
 UNKNOWN = "500 5.5.1 Command not recognised"
-COMMAND_EXPECTED = "500 5.5.2 Syntax error: command expected"
+COMMAND_EXPECTED = "500 5.5.2 Syntax error: command unrecognised"
 TOO_MANY = "421 4.7.0 Too many connections, try again later"
 
 
@@ -174,8 +174,8 @@ def test_what_follows_the_header_is_the_clients(tmp_path, loop):
             v2(),
             [
                 *(GREETING, COMMAND_EXPECTED, COMMAND_EXPECTED),
-                "500 5.5.2 Syntax error: expected printable characters",
-                "500 5.5.2 Lines must end with CR LF and nothing else",
+                "500 5.5.2 Syntax error: non-printable character",
+                "500 5.5.2 Bare <CR> or <LF> received",
             ],
         ),
     ],

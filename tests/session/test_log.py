@@ -76,4 +76,4 @@ def test_a_log_that_wants_only_errors_gets_none_of_it(tmp_path):
 
 @pytest.mark.parametrize("helo", ["a\tb", "x\x1b[2J"])
 def test_what_is_no_text_never_gets_that_far(helo):
-    play(f"S: 220\nC: EHLO {helo}\nS: 500 5.5.2 Syntax error: expected printable characters\n")
+    play(f"S: 220\nC: EHLO {helo}\nS: 500 5.5.2 Syntax error: non-printable character\n")

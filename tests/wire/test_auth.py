@@ -18,8 +18,8 @@ GO_ON = Reply(334, "Z28gb24=")
 WELCOME = Reply(235, "welcome", "2.7.0")
 WRONG = Reply(535, "wrong", "5.7.8")
 INITIAL = b64(plain())
-ALREADY = "503 5.5.1 Bad sequence of commands: authenticated already"
-NOT_ALONE = "554 5.5.1 Nothing may follow AUTH before it is answered"
+ALREADY = "503 5.5.1 Bad sequence of commands: already authenticated"
+NOT_ALONE = "554 5.5.1 Improper command pipelining after AUTH"
 BASE64 = "501 5.5.2 Syntax error: expected base64"
 SYNTAX = "501 5.5.4 Syntax error: expected AUTH mechanism [initial-response]"
 TOO_LONG = "500 5.5.6 Authentication exchange line is too long"

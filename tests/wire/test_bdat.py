@@ -132,7 +132,7 @@ def test_an_impure_chunk_spoils_the_message_when_the_caller_goes_on():
 def test_empty_chunks_do_nothing_but_end(split):
     played = play(RCPT + b"BDAT 0\r\nBDAT 0\r\nBDAT 0 LAST\r\nDATA\r\n", split)
     assert played.replies[3:] == [
-        "551 5.7.1 Empty chunk that is not the last",
+        "551 5.7.1 Empty BDAT chunk without LAST",
         FAILED,
         FAILED,
         "503 5.5.1 Bad sequence of commands: MAIL first",
@@ -227,7 +227,7 @@ def test_a_dot_line_after_a_wrong_size_is_a_command():
     assert played.replies[3:] == [
         "250 2.0.0 ok",
         "250 2.0.0 ok",
-        "500 5.5.2 Syntax error: command expected",
+        "500 5.5.2 Syntax error: command unrecognised",
     ]
     assert played.of(e.Unknown) == [e.Unknown("ELLO", "")]
 

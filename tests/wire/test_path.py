@@ -201,7 +201,7 @@ def test_the_parameter_holds_for_one_transaction():
 
 @pytest.mark.parametrize("argument", ["<a\0@b>", "<a\t@b>", "<a@b\x7f>", "<a@b\u00a0>"])
 def test_controls(argument):
-    assert mail(argument)[1] == "500 5.5.2 Syntax error: expected printable characters"
+    assert mail(argument)[1] == "500 5.5.2 Syntax error: non-printable character"
 
 
 @given(st.text(max_size=40))

@@ -8,7 +8,7 @@ from gatepost.wire.smtp import PAUSED, SmtpServer, State, WireLimits
 from gatepost.wire.smtp.extensions import EXTENSIONS
 
 OFFERED = EXTENSIONS | {"STARTTLS"}
-NOT_ALONE = "554 5.5.1 Nothing may follow STARTTLS before it is answered"
+NOT_ALONE = "554 5.5.1 Improper command pipelining after STARTTLS"
 
 
 def begun(data=HELLO + b"STARTTLS\r\n"):
@@ -63,7 +63,7 @@ def test_smtputf8_is_forgotten():
 def test_under_tls_there_is_no_second_one():
     server = begun()
     server.start_tls()
-    active = "503 5.5.1 Bad sequence of commands: TLS is active already"
+    active = "503 5.5.1 Bad sequence of commands: TLS already active"
     assert answers(server, HELLO + b"STARTTLS\r\n") == ["250 2.0.0 ok", active]
     assert not server.switching
 
@@ -73,7 +73,7 @@ def test_tls_from_the_beginning_begins_with_the_greeting():
     server.start_tls()
     assert server.next_event() == e.Connected()
     server.send(OK)
-    active = "503 5.5.1 Bad sequence of commands: TLS is active already"
+    active = "503 5.5.1 Bad sequence of commands: TLS already active"
     assert answers(server, HELLO + b"STARTTLS\r\n") == ["250 2.0.0 ok", active]
 
 
@@ -137,4 +137,4 @@ def test_where_it_is_not_offered_it_is_unknown(state, split):
 
 def test_letters_that_only_look_like_it():
     played = play(HELLO + "\u017ftarttls\r\n".encode(), extensions=OFFERED)
-    assert played.replies[1:] == ["500 5.5.2 Syntax error: command expected"]
+    assert played.replies[1:] == ["500 5.5.2 Syntax error: command unrecognised"]

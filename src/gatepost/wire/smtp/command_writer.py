@@ -1,7 +1,7 @@
-"""Writing commands, as a client: an event of `gatepost.wire.events` in, its line out.
+"""The commands of a client: an event of `gatepost.wire.events` in, its line out.
 
-Security: whatever an address, a name or a parameter holds, one command is one line. What cannot be
-said in one – a control character, a path that is none – raises `ProtocolError`.
+Security: one command is always one line, for any address, name or parameter. A control character
+or a malformed path raises `ProtocolError`.
 """
 
 import re
@@ -21,13 +21,13 @@ _WORD = re.compile(r"[!-~]+")
 
 
 def compose(command: e.Event, hello: str = "EHLO") -> bytes:
-    """Return a command as its line; `hello` is what EHLO is called. Raises `ProtocolError`."""
+    """Return the line of a command; `hello` is the verb for `Ehlo`. Raises `ProtocolError`."""
     write = _LINES.get(type(command))
     if write is None:
         raise ProtocolError(f"expected a command, found {type(command).__name__}")
     try:
         line = write(command)
-    except ValueError as error:  # xtext has no octets to spare
+    except ValueError as error:  # not representable as xtext
         raise ProtocolError(f"{type(command).__name__}: {error}") from error
     if type(command) is e.Ehlo:
         line = f"{hello} {line}"
@@ -53,7 +53,7 @@ def _bdat(command: Any) -> str:
 
 
 def _auth(command: Any) -> str:
-    """Write AUTH (RFC 4954 section 4): "=" is an initial response that is empty."""
+    """Return AUTH (RFC 4954 section 4); "=" is an empty initial response."""
     if command.initial is None:
         return f"AUTH {_word(command.mechanism)}"
     return f"AUTH {_word(command.mechanism)} {_base64(command.initial) or '='}"
@@ -70,7 +70,7 @@ def _xclient(command: Any) -> str:
 
 
 def _xclient_value(value: str) -> str:
-    """Write xtext, but for the two values that are names for not knowing."""
+    """Return xtext, except for the two special values of XCLIENT."""
     return value if value in ("[UNAVAILABLE]", "[TEMPUNAVAIL]") else encode_xtext(value)
 
 

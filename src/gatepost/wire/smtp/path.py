@@ -5,8 +5,8 @@
     Path         = "<" [ A-d-l ":" ] Mailbox ">"
     A-d-l        = At-domain *( "," At-domain )
 
-A source route is accepted and dropped (RFC 5321 appendix C). `LENIENT` takes what some senders
-write instead: no angle brackets, a blank after the colon.
+A source route is accepted and ignored (RFC 5321 appendix C). `LENIENT` also accepts two common
+errors of senders: no angle brackets, and blanks after the colon.
 """
 
 import re
