@@ -1,4 +1,4 @@
-"""Turns bytes into what the server made of them: events and output, however the bytes are cut."""
+"""Plays input to a server and returns its events and output, with the input cut in any way."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -28,14 +28,14 @@ _USUAL: dict[type[e.Event], Reply] = {
 
 
 def usual(event: e.Event) -> Reply:
-    """Accept everything; give the server's own replies where it has one."""
+    """Accept every event; answer a fault with its own reply."""
     if isinstance(event, e.Fault | e.MessageFault | e.ChunkRefused):
         return event.reply
     return _USUAL.get(type(event), OK)
 
 
 def but(replies: dict[type[e.Event], Reply]) -> Answerer:
-    """As `usual`, but for these kinds of events."""
+    """Return an answerer like `usual`, with other replies for these kinds of events."""
     return lambda event: replies.get(type(event)) or usual(event)
 
 
@@ -65,7 +65,7 @@ class Played(NamedTuple):
 
     @property
     def replies(self) -> list[str]:
-        """Each reply of one line as text."""
+        """Return the reply lines as text."""
         return self.output.decode("ascii").splitlines()
 
     @property
@@ -88,7 +88,7 @@ def play(
     make: type[SmtpServer] = SmtpServer,
     **options: Any,
 ) -> Played:
-    """Feed a fresh server and drain it after every piece."""
+    """Feed a new server and drain it after every piece."""
     server = make(limits or WireLimits(), **options)
     events: list[e.Event] = []
     output: list[bytes] = []
@@ -107,7 +107,7 @@ def play(
 
 
 def drain(server: Wire) -> Iterator[e.Event]:
-    """Yield events, which the caller answers, until there are no more."""
+    """Yield events until there are no more; the caller answers them."""
     while True:
         event = server.next_event()
         if event is NEED_DATA or event is PAUSED:
@@ -117,7 +117,7 @@ def drain(server: Wire) -> Iterator[e.Event]:
 
 
 def tidy(events: list[e.Event]) -> list[e.Event]:
-    """Join adjacent content; drop what comes before a fault, whose amount nobody promises."""
+    """Join adjacent content; drop content in front of a fault: its amount is unspecified."""
     result: list[e.Event] = []
     for event in events:
         if result and type(result[-1]) is e.Content:

@@ -13,7 +13,7 @@ def greeted():
     return server
 
 
-def test_the_greeting_comes_first_and_waits_for_its_reply():
+def test_connected_is_the_first_event_and_waits_for_its_reply():
     server = SmtpServer(WireLimits())
     server.receive_data(HELLO)
     assert server.next_event() == e.Connected()
@@ -25,7 +25,7 @@ def test_the_greeting_comes_first_and_waits_for_its_reply():
     assert server.next_event() is NEED_DATA
 
 
-def test_a_refused_connection():
+def test_a_refused_connection_is_closed():
     server = SmtpServer(WireLimits())
     server.receive_data(HELLO)
     server.next_event()
@@ -36,7 +36,7 @@ def test_a_refused_connection():
     assert server.next_event() is PAUSED
 
 
-def test_a_reply_needs_an_event():
+def test_a_reply_without_an_event_is_an_error():
     server = greeted()
     with pytest.raises(ProtocolError, match=r"^there is no event to answer$"):
         server.send(OK)
@@ -53,7 +53,7 @@ def test_content_takes_no_reply():
     assert server.next_event() == e.EndOfMessage()
 
 
-def test_nothing_is_read_before_the_command_in_front_is_answered():
+def test_no_command_is_read_before_the_previous_reply():
     server = greeted()
     server.receive_data(HELLO + b"NOOP\r\n")
     assert server.next_event() == e.Ehlo("client.example")
@@ -85,7 +85,7 @@ def test_receiving_is_true_in_the_middle_of_a_message():
     assert not server.receiving
 
 
-def test_first_chunk():
+def test_only_the_first_chunk_is_marked_as_first():
     server = greeted()
     server.receive_data(RCPT + b"BDAT 1\r\nx")
     for _ in range(3):
