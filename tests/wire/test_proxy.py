@@ -58,7 +58,7 @@ MAPPED = addresses("::ffff:203.0.113.7", "::ffff:192.0.2.25")
         (v2(BODY_6, family=TCP6), ProxyHeader(2, source=CLIENT_6, destination=SERVER_6)),
         (v2(MAPPED, family=TCP6), ProxyHeader(2, source=CLIENT, destination=SERVER)),
         (v2(b"", LOCAL, UNSPECIFIED), ProxyHeader(2, local=True)),
-        (v2(b"whatever it says", LOCAL, 0xFF), ProxyHeader(2, local=True)),
+        (v2(b"any octets", LOCAL, 0xFF), ProxyHeader(2, local=True)),
         (v2(b"", family=UNSPECIFIED), ProxyHeader(2)),
         (v2(b"\xff\xff skipped", family=UNSPECIFIED), ProxyHeader(2)),
         (v2(family=0x10), ProxyHeader(2)),

@@ -1,4 +1,4 @@
-"""Events: what the client sent, as values.
+"""Events: the input of the client, as values.
 
 Each command is an event with its own class. The data after DATA and BDAT arrives as `Content`.
 Every event except `Content` waits for `SmtpServer.send`.

@@ -87,7 +87,7 @@ class LmtpServer(SmtpServer):
         self._owed = 1
 
     def send(self, reply: Reply) -> bytes:
-        """Answer the last event; return the bytes to send, for each recipient where required."""
+        """Answer the last event; return the bytes to send, once per recipient if required."""
         event = self._event
         sent = super().send(reply)
         if type(event) is Data:

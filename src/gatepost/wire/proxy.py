@@ -62,7 +62,7 @@ _TLS_VERSION, _TLS_COMMON_NAME, _TLS_CIPHER = 0x21, 0x22, 0x23
 
 
 class ProxyError(ValueError):
-    """The header is missing or malformed; the message names what was expected and found."""
+    """The header is missing or malformed; the message names the expected and the found input."""
 
 
 def parse_proxy_header(data: bytes) -> tuple[ProxyHeader, int] | None:

@@ -1,6 +1,6 @@
 """The chunks of a message sent with BDAT (RFC 3030).
 
-The chunk follows its command whatever the reply is, so a refused chunk is read and discarded.
+The chunk follows its command even if that is refused, so a refused chunk is read and discarded.
 """
 
 from gatepost.model.reply import Reply

@@ -49,7 +49,7 @@ LAST_IN_GROUP: frozenset[type[e.Event]] = frozenset(
         *(e.Xclient, e.Auth, e.AuthResponse),
     }
 )
-# The codes of success, where they are not just any 2yz. DATA has only 354: after any other code the
+# The codes of success, unless any 2yz will do. DATA has only 354: after any other code the
 # next hop could read the content as commands.
 _FINE = frozenset(range(200, 300))
 SUCCESS: dict[type[e.Event], frozenset[int]] = {

@@ -99,7 +99,7 @@ def _parameter(keyword: str, value: str) -> str:
     return _word(f"{keyword}={written}" if written else keyword)
 
 
-# How the value of each parameter is written.
+# The writer of each parameter value.
 _WRITERS: dict[str, Callable[[str], str]] = {
     keyword: parameter.write
     for extension in TABLE.values()

@@ -8,7 +8,7 @@ A session is in one `State` whenever a command line is read. `TRANSITIONS[verb][
 `Reply`, which refuses the command, or the state that follows a 2yz or 3yz reply. A 4yz or 5yz reply
 leaves the state alone, except for DATA and BDAT: a refusal ends the transaction.
 
-The chunk of BDAT follows whatever the reply is, so it is read and discarded when refused. After a
+The chunk of BDAT follows even if the command is refused, so it is read and discarded. After a
 refused chunk that is not the last, later chunks are discarded too (`SPOILED`) until BDAT LAST,
 RSET, EHLO or a new MAIL. Otherwise the second half of a refused message could be taken for a
 message.
@@ -18,7 +18,7 @@ The tables cannot express these; `gatepost.wire.smtp.agreed.Agreed` has their st
   requires STARTTLS first.
 - STARTTLS is refused under TLS (`secured`), AUTH after a successful AUTH (`authenticated`). Nothing
   may follow either in the input (`followed`).
-- After HELO (`plain`) no command may be sent ahead, where the caller enforces synchronisation.
+- After HELO (`plain`) no command may be sent ahead if the caller enforces synchronisation.
 - RCPT allows UTF-8 only if MAIL had SMTPUTF8 (`smtputf8`).
 While content or the response to an AUTH challenge is read, no command line is;
 `gatepost.wire.smtp.server.SmtpServer` has that reader.

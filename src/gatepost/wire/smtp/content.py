@@ -5,7 +5,7 @@ needs more. It leaves at most a few octets in the buffer.
 
 Security: only CR LF . CR LF ends DATA (RFC 5321 section 4.1.1.4). A message with a bare CR, a bare
 LF or a NUL is refused as a whole: servers that disagree about line endings can be made to see two
-messages where one was sent (SMTP smuggling). Content that follows the fault is discarded, up to
+messages instead of one (SMTP smuggling). Content that follows the fault is discarded, up to
 DISCARD_FACTOR times the size limit; then the connection is closed.
 """
 

@@ -27,7 +27,7 @@ class Offer(Enum):
 
     ALL = "all"  # understood; the reply to EHLO lists it for every client
     SOME = "some"  # understood; the session decides which clients see the keyword
-    ENABLED = "enabled"  # understood only where the caller adds it to `SmtpServer.extensions`
+    ENABLED = "enabled"  # understood only if the caller adds it to `SmtpServer.extensions`
 
 
 class Extension(NamedTuple):

@@ -57,7 +57,7 @@ class InputBuffer:
         self.at = 0
 
     def advance(self) -> bool:
-        """Add the next piece to what is left of the current one; return whether there was one."""
+        """Add the next piece to the rest of the current one; return whether there was one."""
         later = self.later
         if later is None:
             return False

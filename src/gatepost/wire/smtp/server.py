@@ -22,15 +22,15 @@ exchange.
 The events do not depend on how the input is cut into pieces, with two exceptions: the cuts of
 `Content`, and how much of it comes before a `MessageFault`.
 
-With `WireLimits.synchronised` a client may send ahead only what RFC 2920 allows: nothing behind a
-command of `LAST`, and nothing at all after HELO. This check depends on when the input arrives. It
-never affects a client that waits for replies where RFC 2920 requires it.
+With `WireLimits.synchronised` a client may send commands ahead only as RFC 2920 allows: none behind
+a command of `LAST`, and none at all after HELO. This check depends on when the input arrives. It
+never affects a client that waits for replies when RFC 2920 requires it.
 
 Security: no input from before STARTTLS is interpreted after it (CVE-2011-0411): if anything follows
 the command, it is refused and the session closed. A line must end with CRLF. A bare CR or LF closes
 the session, because another server may read the following input differently.
 Limits: a command line of `WireLimits.command_line` octets, a message of `message_size`. Unread
-input is limited by what the caller feeds while PAUSED; `unread` is its size.
+input is limited by how much the caller feeds while PAUSED; `unread` is its size.
 """
 
 import re
@@ -252,7 +252,7 @@ class SmtpServer:
         return reply.encoded
 
     def _turn(self, event: Event, reply: Reply) -> None:
-        """Expect what follows an accepted STARTTLS, XCLIENT, AUTH or response to AUTH."""
+        """Apply the effects of an accepted STARTTLS, XCLIENT, AUTH or response to AUTH."""
         if type(event) is StartTls:
             self._event = _SWITCHING
         elif reply.code == r.CONTINUE_AUTH:
