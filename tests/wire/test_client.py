@@ -52,6 +52,7 @@ def test_a_message_is_delivered(protocol, split):
         "CHUNKING": "",
     }
     assert codes(pair.send(MAIL, RCPT, DATA)) == [250, 250, 354]
+    assert pair.client.sending
     assert pair.send(e.Content(b".Hello\r"), e.Content(b"\n")) == []
     assert codes(pair.send(END)) == [250]
     assert pair.content == b".Hello\r\n"

@@ -104,3 +104,20 @@ def test_empty_data_changes_nothing():
     server.receive_data(b"")
     assert server.next_event() is NEED_DATA
     assert server.unread == 2
+
+
+def test_an_extension_applies_from_the_next_command():
+    server = greeted()
+    for keywords, kind in ((server.extensions | {"XCLIENT"}, e.Xclient), (frozenset(), e.Unknown)):
+        server.extensions = keywords
+        server.receive_data(b"XCLIENT HELO=x\r\n")
+        assert type(answered(server)) is kind
+
+
+def test_an_extension_after_tls_joins_with_starttls():
+    server = SmtpServer(WireLimits())
+    server.after_tls = frozenset({"AUTH"})
+    assert "AUTH" not in server.extensions
+    server.start_tls()
+    assert "AUTH" in server.extensions
+    assert server.after_tls == frozenset()

@@ -13,7 +13,7 @@ refused chunk that is not the last, later chunks are discarded too (`SPOILED`) u
 RSET, EHLO or a new MAIL. Otherwise the second half of a refused message could be taken for a
 message.
 
-The tables cannot express these; `gatepost.wire.smtp.agreed.Agreed` has their state:
+The tables cannot express these rules; `gatepost.wire.smtp.agreed.Agreed` has their state:
 - An extension's command exists only while its keyword is in `extensions`; a keyword in `after_tls`
   requires STARTTLS first.
 - STARTTLS is refused under TLS (`secured`), AUTH after a successful AUTH (`authenticated`). Nothing
@@ -24,7 +24,7 @@ While content or the response to an AUTH challenge is read, no command line is;
 `gatepost.wire.smtp.server.SmtpServer` has that reader.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Flag, auto
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ from gatepost.wire.events import Event
 from gatepost.wire.smtp import arguments as a
 from gatepost.wire.smtp import replies as r
 from gatepost.wire.smtp.agreed import Agreed, State
-from gatepost.wire.smtp.auth import parse_auth
+from gatepost.wire.smtp.auth import parse_auth, parse_auth_in_clear
 from gatepost.wire.smtp.extensions import OPTIONAL_COMMANDS
 from gatepost.wire.smtp.xclient import parse_xclient
 
@@ -126,6 +126,20 @@ def _flagged(flag: Flags) -> frozenset[type[Event]]:
 
 JUNK = _flagged(Flags.JUNK) | {e.Unknown}
 LAST = _flagged(Flags.LAST)
+
+
+def ends_group(command: Command, agreed: Agreed) -> bool:
+    """Return whether nothing may be sent behind a command before its reply."""
+    return command.event in LAST or (agreed.plain and command.event is not e.Bdat)
+
+
+def enabled(rows: Mapping[str, Command], verb: str, agreed: Agreed) -> Command | None:
+    """Return the row of an optional command if its extension is enabled, now or after TLS."""
+    keyword = OPTIONAL_COMMANDS[verb]
+    if keyword in agreed.after_tls:
+        return rows[verb]._replace(parse=parse_auth_in_clear)
+    return rows[verb] if keyword in agreed.extensions else None
+
 
 # Verbs of HTTP clients, sent by mistake or in a cross-protocol attack.
 FOREIGN_VERBS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})

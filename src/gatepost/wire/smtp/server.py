@@ -61,15 +61,16 @@ from gatepost.wire.events import (
 from gatepost.wire.protocol import NEED_DATA, PAUSED, ProtocolError, Signal
 from gatepost.wire.smtp import replies as r
 from gatepost.wire.smtp.agreed import Agreed, State
-from gatepost.wire.smtp.auth import ResponseReader, parse_auth_in_clear
+from gatepost.wire.smtp.auth import ResponseReader
 from gatepost.wire.smtp.chunks import ChunkReader, Chunks, Discard
 from gatepost.wire.smtp.commands import (
     AFTER_REFUSED_BDAT,
     COMMANDS,
     FOREIGN_VERBS,
-    LAST,
     OFFERED_COMMANDS,
     Command,
+    enabled,
+    ends_group,
 )
 from gatepost.wire.smtp.content import DotReader
 from gatepost.wire.smtp.extensions import EXTENSIONS, OPTIONAL_COMMANDS
@@ -293,9 +294,9 @@ class SmtpServer:
         command = self._commands.get(verb) or self._less_common(verb)
         if command is None:
             return _unknown(verb, argument)
-        if self._limits.synchronised and self._too_early(command):
-            return Fault(r.NOT_SYNCHRONISED)
         agreed = self.agreed
+        if self._limits.synchronised and self._input.unread and ends_group(command, agreed):
+            return Fault(r.NOT_SYNCHRONISED)
         following = command.transitions[agreed.state]
         if not isinstance(following, State):
             return self._out_of_order(command, argument, following)
@@ -305,12 +306,6 @@ class SmtpServer:
         self._next_state = following
         return event
 
-    def _too_early(self, command: Command) -> bool:
-        """Return whether input follows a command that must be the last before its reply."""
-        if not self._input.unread:
-            return False
-        return command.event in LAST or (self.agreed.plain and command.event is not Bdat)
-
     def _less_common(self, verb: str) -> Command | None:
         """Look up a verb that is not in upper case, or the command of an optional extension."""
         if not verb.isascii():
@@ -318,11 +313,8 @@ class SmtpServer:
         verb = verb.upper()
         if verb not in OPTIONAL_COMMANDS:
             return self._commands.get(verb)
-        agreed, keyword = self.agreed, OPTIONAL_COMMANDS[verb]
-        agreed.followed = self._input.unread > 0
-        if keyword in agreed.after_tls:
-            return self.offered[verb]._replace(parse=parse_auth_in_clear)
-        return self.offered[verb] if keyword in agreed.extensions else None
+        self.agreed.followed = self._input.unread > 0
+        return enabled(self.offered, verb, self.agreed)
 
     def _out_of_order(self, command: Command, argument: str, reply: Reply) -> Event | None:
         """Refuse a command of the wrong state, unparsed. The chunk of BDAT is still discarded."""
@@ -335,15 +327,11 @@ class SmtpServer:
         """Return the chunk as an event, or discard it if it is out of order or over a limit."""
         if self._chunks is None:
             self._chunks = Chunks(self._limits.message_size)
-        if refusal is None:
-            refusal = self._chunks.check(chunk)
-            if refusal is None:
-                return chunk
-            outcome: Event = MessageFault(refusal)
-        else:
-            in_transaction = self.agreed.state is State.MAIL
-            outcome = MessageFault(refusal) if in_transaction else Fault(refusal)
-        self._discard(chunk, outcome)
+        fault = self._chunks.check(chunk) if refusal is None else refusal
+        if fault is None:
+            return chunk
+        in_transaction = refusal is None or self.agreed.state is State.MAIL
+        self._discard(chunk, MessageFault(fault) if in_transaction else Fault(fault))
         assert self._reader is not None
         return self._read_content(self._reader)
 
