@@ -8,8 +8,6 @@ import re
 from collections.abc import Mapping
 from enum import IntEnum
 
-import msgspec
-
 
 class State(IntEnum):
     """The position in the command sequence; the value is the column in `commands.TRANSITIONS`."""
@@ -22,18 +20,17 @@ class State(IntEnum):
     SPOILED = 5  # a BDAT was refused, later chunks are still to come
 
 
-class Agreed(msgspec.Struct, eq=False, gc=False):
+class Agreed:
     """The agreed state of one connection.
 
     `paths` are the patterns of `gatepost.wire.smtp.path` for addresses. `extensions` are the EHLO
     keywords whose parameters and commands are understood; `after_tls` are added to them by
     STARTTLS. `plain` is true if the client's last greeting was HELO, so no extension is in use.
-    `smtputf8` belongs to the current transaction. `followed` is valid for commands of
-    `commands.ALONE`: more input was received behind the command.
+    `smtputf8` belongs to the current transaction. `followed` is valid for optional
+    commands: more input was received behind the command.
     """
 
-    paths: Mapping[str, re.Pattern[str]]
-    extensions: frozenset[str] = frozenset()
+    # Defaults of the class cost nothing per connection; with slots they would have to be set.
     after_tls: frozenset[str] = frozenset()
     state: State = State.START
     plain: bool = False
@@ -41,6 +38,12 @@ class Agreed(msgspec.Struct, eq=False, gc=False):
     secured: bool = False
     authenticated: bool = False
     followed: bool = False
+
+    def __init__(
+        self, paths: Mapping[str, re.Pattern[str]], extensions: frozenset[str] = frozenset()
+    ) -> None:
+        self.paths = paths
+        self.extensions = extensions
 
     @property
     def first_chunk(self) -> bool:
