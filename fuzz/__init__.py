@@ -1,5 +1,5 @@
 """Fuzzers: `python -m fuzz.wire_smtp --seconds 60`, from the project's folder.
 
-Each module's first line is the invariant it tries to break. Without further packages inputs are
-mutated at random from seeds; where atheris is installed they are guided by coverage.
+The first line of each module states the invariant that it tries to break. Inputs are mutated at
+random from seeds. If atheris is installed, coverage guides the mutations.
 """

@@ -1,6 +1,6 @@
-"""Any text is an address that reads back as itself, or an `AddressError`; never a line break in it.
+"""Any text is an address that reads back unchanged, without line breaks, or an `AddressError`.
 
-On the wire the same text in angle brackets gives the same address or a refusal.
+In RCPT the same text in angle brackets gives the same address or a refusal.
 """
 
 import sys

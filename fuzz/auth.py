@@ -1,7 +1,7 @@
-"""Whatever is said to AUTH, however it is cut: no exception, sound replies, and nobody gets in.
+"""AUTH, with any responses cut in any way: no exception, sound replies, and no login.
 
-The first byte of an input chooses the mechanism that begins, the rest are the client's lines, each
-sent when the one before has been answered.
+The first byte of an input chooses the first mechanism. The rest are lines of the client, each sent
+after the reply to the previous one.
 """
 
 import re
@@ -21,8 +21,8 @@ from gatepost.wire.sasl.mechanism import Challenge, Mechanism, SaslError
 from gatepost.wire.sasl.plain import Login, Plain
 from gatepost.wire.sasl.scram import ScramSha256, fake_verifier
 from gatepost.wire.smtp import SmtpServer, WireLimits
+from gatepost.wire.smtp.extensions import EXTENSIONS
 from gatepost.wire.smtp.replies import CONTINUE_AUTH
-from gatepost.wire.smtp.server import EXTENSIONS
 
 NONCE = "server-nonce"
 MECHANISMS: dict[str, Callable[[], Mechanism]] = {
@@ -37,15 +37,15 @@ _CUT_AT = re.compile(rb"(?<=\n)")
 
 
 class Exchange:
-    """A server that has nobody, and a mechanism in the middle."""
+    """A server without users, in the middle of an exchange."""
 
     def __init__(self) -> None:
         self.server = SmtpServer(WireLimits(command_line=512), extensions=EXTENSIONS | {"AUTH"})
         self.mechanism: Mechanism | None = None
         self.attempts: list[AuthAttempt] = []
 
-    def say(self, data: bytes, cut: int) -> bytes:
-        """Send a line in pieces of `cut` octets; return what is answered."""
+    def send(self, data: bytes, cut: int) -> bytes:
+        """Send a line in pieces of `cut` octets; return the replies."""
         out = b""
         for at in range(0, len(data), cut):
             self.server.receive_data(data[at : at + cut])
@@ -73,18 +73,18 @@ class Exchange:
 
 
 def lines(data: bytes) -> Iterator[bytes]:
-    """Yield the opening and the client's lines."""
+    """Yield EHLO, AUTH and the lines of the client."""
     yield HELLO
     yield f"AUTH {NAMES[(data[0] if data else 0) % len(NAMES)]}\r\n".encode()
     yield from _CUT_AT.split(data[1:])
 
 
 def play(data: bytes, cut: int) -> tuple[bytes, Exchange]:
-    """Say every line until the server closes; return all replies."""
+    """Send every line until the server closes; return all replies."""
     exchange, out = Exchange(), b""
     for line in lines(data):
         if not exchange.server.closed:
-            out += exchange.say(line, cut)
+            out += exchange.send(line, cut)
     return out, exchange
 
 
@@ -96,7 +96,7 @@ def check(data: bytes) -> None:
     assert [repr(one) for one in exchange.attempts] == [repr(one) for one in other.attempts]
     assert_replies_well_formed(whole)
     assert_classes_match(whole)
-    assert not exchange.server.authenticated
+    assert not exchange.server.agreed.authenticated
     for attempt in exchange.attempts:
         assert not attempt.proven
         assert attempt.user.isprintable()

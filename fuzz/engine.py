@@ -1,8 +1,8 @@
-"""Runs a check on mutated seeds until time or runs are over, or the check fails.
+"""The fuzzing engine: runs a check on mutated seeds until it fails, or time or runs are over.
 
-A check takes bytes and raises if its invariant does not hold. The input that broke it is written
-to the standard error as a Python literal, and to a file if `--save` says where; a saved file given
-as an argument is checked again. The same `--seed` gives the same inputs.
+A check takes bytes and raises if its invariant does not hold. The failing input is written to
+standard error as a Python literal, and to the file of `--save`. A saved file that is given as an
+argument is checked again. The same `--seed` gives the same inputs.
 """
 
 import argparse
@@ -26,7 +26,7 @@ ANY_SEED = 1 << 32
 
 
 class Target(NamedTuple):
-    """What to fuzz: the check, inputs to begin with, and tokens its grammar is made of."""
+    """A fuzzing target: the check, the first inputs, and the tokens of its grammar."""
 
     check: Check
     seeds: Sequence[bytes]
@@ -68,31 +68,33 @@ _NEW = (_nothing, _noise, _token, _token, _copy, _splice)
 
 
 def inputs(target: Target, dice: random.Random) -> Iterator[bytes]:
-    """Yield the seeds as they are, then mutations of them without end."""
+    """Yield the seeds, then mutations of them without end."""
     yield from target.seeds
     while True:
         yield mutate(dice.choice(target.seeds), target, dice)
 
 
 def run(target: Target, arguments: Sequence[str] | None = None) -> int:
-    """Fuzz as the command line asks; return 0 if the invariant held, 1 if it was broken."""
+    """Fuzz with the options of the command line; return 0 if the invariant held, else 1."""
     options = _options(arguments)
     if options.inputs:
         return _try_all(target.check, (path.read_bytes() for path in options.inputs), options.save)
     if not options.plain and importlib.util.find_spec("atheris") is not None:
         _run_guided(target, options)
-    dice = random.Random(options.seed)  # noqa: S311 - to be repeated, not to be unguessable
+    dice = random.Random(options.seed)  # noqa: S311 - repeatable, not secret
     limited = itertools.islice(inputs(target, dice), options.runs)
     return _try_all(target.check, _until(limited, options.seconds), options.save)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=60.0, help="stop after (default: 60)")
-    parser.add_argument("--runs", type=int, help="stop after so many inputs")
-    parser.add_argument("--seed", type=int, help="repeat the run that printed it")
-    parser.add_argument("--plain", action="store_true", help="do without atheris")
-    parser.add_argument("--save", type=Path, help="write the input that fails to this file")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="stop after this many seconds (default: 60)"
+    )
+    parser.add_argument("--runs", type=int, help="stop after this many inputs")
+    parser.add_argument("--seed", type=int, help="repeat the run that printed this seed")
+    parser.add_argument("--plain", action="store_true", help="do not use atheris")
+    parser.add_argument("--save", type=Path, help="write the failing input to this file")
     parser.add_argument("inputs", nargs="*", type=Path, help="files to check, instead of fuzzing")
     options = parser.parse_args(arguments)
     if options.seed is None:
@@ -111,7 +113,7 @@ def _try_all(check: Check, data: Iterator[bytes], save: Path | None) -> int:
     for runs, item in enumerate(data, start=1):  # noqa: B007 - the last number is the result
         try:
             check(item)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+        except Exception as error:  # noqa: BLE001 - any exception is a finding
             sys.stderr.write(f"broken by {item!r}\n")
             if save is not None:
                 save.write_bytes(item)
@@ -122,7 +124,7 @@ def _try_all(check: Check, data: Iterator[bytes], save: Path | None) -> int:
 
 
 def _run_guided(target: Target, options: argparse.Namespace) -> None:
-    """Hand over to atheris, which ends the process itself."""
+    """Run atheris, which ends the process itself."""
     atheris = importlib.import_module("atheris")
     atheris.instrument_all()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
-"""Any text makes a header field that stays within the header block, or a `ValueError`.
+"""Any text gives a header field that stays within the header block, or a `ValueError`.
 
-And any bytes can be read as a header block.
+Any bytes can be read as a header block.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""However a PROXY header is cut, its outcome is the same and comes in bounded space."""
+"""A PROXY header, cut in any way, has the same outcome, within bounded input."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Any text becomes well-formed reply lines of printable ASCII, whoever wrote it."""
+"""Any text becomes well-formed reply lines of printable ASCII."""
 
 import sys
 

@@ -1,7 +1,7 @@
-"""Whatever the next hop says, however lines are cut: equal answers, and no error but `PeerError`.
+"""A next hop that sends anything, with lines cut in any way: equal answers, and only `PeerError`.
 
-What is shown of a reply is well formed. The first byte of an input chooses the commands that are
-sent, one as soon as that before is answered; the rest is what the next hop says, line by line.
+The text of a reply is well formed. The first byte of an input chooses the commands, each sent after
+the answer to the previous one. The rest is the output of the next hop, line by line.
 """
 
 import re
@@ -51,7 +51,7 @@ SEEDS = [
 
 
 def _converse(choice: int, data: bytes, split: Split) -> tuple[list[Answer], bool]:
-    """Send each command once it may be sent; return the answers and whether it broke."""
+    """Send each command as soon as possible; return the answers, and whether it broke."""
     client = (SmtpClient, LmtpClient)[choice >> 2 & 1]()
     commands = iter(CONVERSATIONS[choice & 3])
     answers: list[Answer] = []
@@ -60,15 +60,15 @@ def _converse(choice: int, data: bytes, split: Split) -> tuple[list[Answer], boo
             client.receive_data(piece)
             while isinstance(answer := client.next_event(), Answer):
                 answers.append(answer)
-                _go_on(client, commands)
+                _send_next(client, commands)
             assert client.next_event() is NEED_DATA
     except PeerError:
         assert client.broken
     return answers, client.broken
 
 
-def _go_on(client: SmtpClient, commands: Iterator[e.Event]) -> None:
-    """Send what may be sent before the next answer."""
+def _send_next(client: SmtpClient, commands: Iterator[e.Event]) -> None:
+    """Send commands up to the next outstanding answer."""
     while not (client.broken or client.owed):
         command = next(commands, None)
         if command is None:
@@ -76,13 +76,13 @@ def _go_on(client: SmtpClient, commands: Iterator[e.Event]) -> None:
         try:
             client.send(command)
         except ProtocolError:
-            return  # the next hop has refused what this would need
+            return  # the next hop refused an earlier command
 
 
 def check(data: bytes) -> None:
     """Raise if the invariant does not hold."""
-    choice, said = (data[0], data[1:]) if data else (0, b"")
-    first, *others = [_converse(choice, said, split) for split in SPLITS]
+    choice, output = (data[0], data[1:]) if data else (0, b"")
+    first, *others = [_converse(choice, output, split) for split in SPLITS]
     for answer in first[0]:
         assert_replies_well_formed(answer.reply.encoded)
     for other in others:

@@ -1,7 +1,7 @@
-"""Whatever is sent, however it is cut: no exception, equal events, sound replies, pure content.
+"""Any input, cut in any way: no exception, equal events, sound replies, pure content.
 
-Also: never more unread input than a command line, and one reply for each event that takes one.
-The first byte of an input decides what policy refuses, the rest is what the client sends.
+Also: unread input never exceeds a command line, and each event that takes a reply has exactly one.
+The first byte of an input chooses the refusals of policy, the rest is the input of the client.
 """
 
 import sys
@@ -22,7 +22,7 @@ from fuzz.engine import Target, run
 from gatepost.model.reply import Reply
 from gatepost.wire import events as e
 
-# By bit of the first byte: the kind of event that is refused, and how.
+# By bit of the first byte: the kind of event that is refused, and the reply.
 REFUSALS: list[tuple[type[e.Event], Reply]] = [
     (e.Ehlo, DENIED),
     (e.Mail, DEFERRED),
@@ -52,7 +52,7 @@ SEEDS = [
 
 
 def setup(choice: int) -> Answerer:
-    """Refuse what the bits of `choice` name."""
+    """Return an answerer that refuses the events of the bits in `choice`."""
     refused = {kind: reply for bit, (kind, reply) in enumerate(REFUSALS) if choice >> bit & 1}
     return lambda event: refused.get(type(event)) or usual(event)
 

@@ -1,6 +1,6 @@
-"""Byte sequences that tests of several shelves send."""
+"""Byte sequences that several test packages send."""
 
-# What has been taken for the end of a message, and is not (SMTP smuggling).
+# Sequences that some servers wrongly accept as the end of a message (SMTP smuggling).
 SMUGGLING = [
     b"\n.\n",
     b"\n.\r",
@@ -15,7 +15,7 @@ SMUGGLING = [
     b"\r\r\n.\r\r\n",
 ]
 
-# What nmap's smtp-open-relay asks to have relayed, here to elsewhere.example by mx.example.com.
+# The recipients of the nmap script smtp-open-relay, here elsewhere.example by mx.example.com.
 NMAP_RELAY = [
     b"<relaytest@elsewhere.example>",
     b"<relaytest%elsewhere.example@[127.0.0.1]>",
@@ -34,7 +34,7 @@ NMAP_RELAY = [
     b"<@example.com:relaytest@elsewhere.example>",
     b"<@[127.0.0.1],@example.com:relaytest@elsewhere.example>",
 ]
-# The same asked of a domain of ours.
+# The same forms with a local domain.
 LOCAL_RELAY = [
     b"<relaytest%elsewhere.example@example.com>",
     b"<elsewhere.example!relaytest@example.com>",

@@ -26,13 +26,13 @@ from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS
 from gatepost.server import deadlines, pump
 from gatepost.session import offer
 from gatepost.wire.smtp import content
+from gatepost.wire.smtp.agreed import State
 from gatepost.wire.smtp.commands import (
     AFTER_REFUSED_BDAT,
     COMMANDS,
     OFFERED_COMMANDS,
     TRANSITIONS,
     Flags,
-    State,
 )
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -206,7 +206,7 @@ FIXED: tuple[tuple[str, str, str], ...] = (
     ("lines of a reply", str(reply.MAX_LINES), "cut short"),
     (
         "octets of a message that is too long, read and dropped",
-        f"{content.SWALLOW_FACTOR} times `limits.message_size`",
+        f"{content.DISCARD_FACTOR} times `limits.message_size`",
         "552, then closes",
     ),
     (

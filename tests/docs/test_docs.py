@@ -34,9 +34,8 @@ from gatepost.session import rules, setup
 from gatepost.testing import play
 from gatepost.wire import lmtp
 from gatepost.wire.smtp import replies as wire_replies
-from gatepost.wire.smtp.commands import State
-from gatepost.wire.smtp.params import PARAMETERS
-from gatepost.wire.smtp.server import EXTENSIONS
+from gatepost.wire.smtp.agreed import State
+from gatepost.wire.smtp.extensions import EXTENSIONS, PARAMETERS
 
 SOURCE = ROOT / "src" / "gatepost"
 LOGGED = re.compile(r'log(?:\(\))?\.(?:debug|info|warning|error|exception)\(\s*"([^"]+)"')

@@ -14,7 +14,7 @@ from tests.e2e.server import IMPURE, LIMIT
 from tests.vectors import SMUGGLING
 
 IMPURE_REPLY = "550 5.6.0 Message contains a bare CR, bare LF or NUL"
-LINE_REPLY = "500 5.5.2 Lines must end with CR LF and nothing else"
+LINE_REPLY = "500 5.5.2 Bare <CR> or <LF> received"
 
 SEQUENCES = [
     *SMUGGLING,

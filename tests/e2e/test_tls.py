@@ -94,7 +94,7 @@ def test_a_trap_before_starttls_does_not_affect_mail_after_it(tmp_path):
 def test_a_command_injected_before_the_handshake_is_refused(tmp_path, behind):
     with serving(tmp_path, tls="starttls") as server, Raw(server.port) as client:
         client.send(f"STARTTLS\r\n{behind}\r\n".encode())
-        assert client.rest() == ["554 5.5.1 Nothing may follow STARTTLS before it is answered"]
+        assert client.rest() == ["554 5.5.1 Improper command pipelining after STARTTLS"]
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])

@@ -11,7 +11,7 @@ from tests.server.loopback import config, run
 from gatepost.config.schema import Config, Limits, Recipients, Route, Smtp
 from gatepost.testing import MemoryServer
 
-TOO_EARLY = "554 5.5.0 Commands were sent before their time"
+TOO_EARLY = "554 5.5.0 Improper command pipelining"
 EARLY_TALKER = "554 5.5.1 SMTP protocol violation: data sent before the greeting"
 
 

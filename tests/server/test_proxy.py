@@ -28,7 +28,7 @@ from gatepost.server.networks import is_within
 from gatepost.testing import Capture
 
 OTHER_NETWORKS = [ip_network("192.0.2.0/24"), ip_network("2001:db8::/32")]
-COMMAND_EXPECTED = "500 5.5.2 Syntax error: command expected"
+COMMAND_EXPECTED = "500 5.5.2 Syntax error: command unrecognised"
 
 
 def behind(folder, networks=LOOPBACK, **more):
@@ -155,7 +155,7 @@ def test_data_after_the_header_belongs_to_the_client(tmp_path, loop):
             v2(),
             [
                 *(GREETING, COMMAND_EXPECTED, COMMAND_EXPECTED),
-                "500 5.5.2 Syntax error: expected printable characters",
+                "500 5.5.2 Syntax error: non-printable character",
                 "500 5.5.2 Lines must end with CR LF and nothing else",
             ],
         ),

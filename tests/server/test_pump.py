@@ -9,7 +9,7 @@ from gatepost.net.turns import TURN, Turns
 from gatepost.plugin.inline import need_task
 from gatepost.server.pump import COMMAND_COST, MAX_UNREAD, Pump
 from gatepost.testing import VirtualClock
-from gatepost.wire.smtp.server import NEED_DATA
+from gatepost.wire.protocol import NEED_DATA
 
 OK = Reply(250, "Ok")
 

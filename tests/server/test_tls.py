@@ -19,7 +19,7 @@ from gatepost.session.assemble import SetupError
 
 # A ClientHello of TLS 1.0 with one suite and no extensions.
 TLS_1_0 = bytes.fromhex("160301002d010000290301") + b"\0" * 32 + bytes.fromhex("000002002f0100")
-UNDER_TLS = "503 5.5.1 Bad sequence of commands: TLS is active already"
+UNDER_TLS = "503 5.5.1 Bad sequence of commands: TLS already active"
 
 
 class TlsRecorder(Plugin):
@@ -131,7 +131,7 @@ def test_data_after_starttls_closes_the_session(tmp_path, loop, behind):
         await client.replies(2)
         client.send(b"STARTTLS\r\n" + behind)
         rest = await client.rest()
-        assert rest == "554 5.5.1 Nothing may follow STARTTLS before it is answered\r\n"
+        assert rest == "554 5.5.1 Improper command pipelining after STARTTLS\r\n"
         await client.close()
 
     run(scenario, tls_config(tmp_path, "starttls"), loop=loop)

@@ -31,7 +31,7 @@ IN_MAIL = (*IN_SESSION, "250")
 IN_RCPT = (*IN_MAIL, "250")
 IN_DATA = (*IN_RCPT, "354")
 IMPURE = "550 5.6.0 Message contains a bare CR, bare LF or NUL"
-BAD_LINE = "500 5.5.2 Lines must end with CR LF and nothing else"
+BAD_LINE = "500 5.5.2 Bare <CR> or <LF> received"
 BAD_SIZE = "501 5.5.4 Syntax error: expected BDAT size [LAST]"
 FAILED = "503 5.5.1 Bad sequence of commands: the transaction has failed"
 

@@ -160,7 +160,7 @@ def test_exchange_can_be_cancelled(tmp_path):
 
 
 def test_second_auth_and_auth_in_a_transaction_are_refused(tmp_path):
-    already = "503 5.5.1 Bad sequence of commands: authenticated already"
+    already = "503 5.5.1 Bad sequence of commands: already authenticated"
     nested = "503 5.5.1 Bad sequence of commands: a transaction is already open"
     play(
         f"{OPEN}C: MAIL FROM:<>\nS: 250\nC: AUTH PLAIN\nS: {nested}\nC: RSET\nS: 250\n"

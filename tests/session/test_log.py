@@ -76,4 +76,4 @@ def test_nothing_is_logged_at_level_error(tmp_path):
 
 @pytest.mark.parametrize("helo", ["a\tb", "x\x1b[2J"])
 def test_unprintable_helo_is_a_syntax_error(helo):
-    play(f"S: 220\nC: EHLO {helo}\nS: 500 5.5.2 Syntax error: expected printable characters\n")
+    play(f"S: 220\nC: EHLO {helo}\nS: 500 5.5.2 Syntax error: non-printable character\n")

@@ -1,4 +1,4 @@
-"""Turns bytes into what the server made of them: events and output, however the bytes are cut."""
+"""Plays input to a server and returns its events and output, with the input cut in any way."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from gatepost.model.reply import Reply
 from gatepost.wire import events as e
-from gatepost.wire.smtp import NEED_DATA, PAUSED, SmtpServer, State, WireLimits
+from gatepost.wire.protocol import NEED_DATA, PAUSED, Wire
+from gatepost.wire.smtp import SmtpServer, State, WireLimits
 
 OK = Reply(250, "ok", "2.0.0")
 GREETING = Reply(220, "gate.example ESMTP")
@@ -27,14 +28,14 @@ _USUAL: dict[type[e.Event], Reply] = {
 
 
 def usual(event: e.Event) -> Reply:
-    """Accept everything; give the server's own replies where it has one."""
+    """Accept every event; answer a fault with its own reply."""
     if isinstance(event, e.Fault | e.MessageFault | e.ChunkRefused):
         return event.reply
     return _USUAL.get(type(event), OK)
 
 
 def but(replies: dict[type[e.Event], Reply]) -> Answerer:
-    """As `usual`, but for these kinds of events."""
+    """Return an answerer like `usual`, with other replies for these kinds of events."""
     return lambda event: replies.get(type(event)) or usual(event)
 
 
@@ -64,7 +65,7 @@ class Played(NamedTuple):
 
     @property
     def replies(self) -> list[str]:
-        """Each reply of one line as text."""
+        """Return the reply lines as text."""
         return self.output.decode("ascii").splitlines()
 
     @property
@@ -87,7 +88,7 @@ def play(
     make: type[SmtpServer] = SmtpServer,
     **options: Any,
 ) -> Played:
-    """Feed a fresh server and drain it after every piece."""
+    """Feed a new server and drain it after every piece."""
     server = make(limits or WireLimits(), **options)
     events: list[e.Event] = []
     output: list[bytes] = []
@@ -105,8 +106,8 @@ def play(
     return Played(tidy(events[1:]), b"".join(output[1:]), server, most_unread)
 
 
-def drain(server: SmtpServer) -> Iterator[e.Event]:
-    """Yield events, which the caller answers, until there are no more."""
+def drain(server: Wire) -> Iterator[e.Event]:
+    """Yield events until there are no more; the caller answers them."""
     while True:
         event = server.next_event()
         if event is NEED_DATA or event is PAUSED:
@@ -116,7 +117,7 @@ def drain(server: SmtpServer) -> Iterator[e.Event]:
 
 
 def tidy(events: list[e.Event]) -> list[e.Event]:
-    """Join adjacent content; drop what comes before a fault, whose amount nobody promises."""
+    """Join adjacent content; drop content in front of a fault: its amount is unspecified."""
     result: list[e.Event] = []
     for event in events:
         if result and type(result[-1]) is e.Content:

@@ -1,4 +1,4 @@
-"""PROXY headers as proxies write them, and what must hold for any bytes in their place."""
+"""PROXY headers as proxies write them, and an invariant for any bytes in their place."""
 
 import struct
 from ipaddress import ip_address
@@ -42,7 +42,7 @@ def v2(
     family: int = TCP4,
     length: int | None = None,
 ) -> bytes:
-    """Return a header of version 2; `length` is its length field where that shall be wrong."""
+    """Return a header of version 2; `length` replaces its length field with a wrong one."""
     body = addresses() if body is None else body
     return SIGNATURE + struct.pack("!BBH", command, family, length or len(body)) + body
 
@@ -54,7 +54,7 @@ def with_checksum(*values: bytes) -> bytes:
 
 
 def outcome(data: bytes) -> tuple[ProxyHeader, int] | str | None:
-    """Return the header and its length, None, or what is wrong, as a value to compare."""
+    """Return the header and its length, None, or the error text, as a value to compare."""
     try:
         return parse_proxy_header(data)
     except ProxyError as error:
@@ -62,7 +62,7 @@ def outcome(data: bytes) -> tuple[ProxyHeader, int] | str | None:
 
 
 def assert_outcome_is_final(data: bytes) -> None:
-    """Once there is an outcome more bytes do not change it, and it comes in bounded space."""
+    """Assert that more bytes do not change an outcome, and that it takes bounded input."""
     final = outcome(data)
     ends = sorted({*range(min(len(data), 300)), *range(0, len(data), 97), len(data)})
     first = next((end for end in ends if outcome(data[:end]) is not None), None)

@@ -1,4 +1,4 @@
-"""What must hold for any input and any answers: used by the property tests and the fuzzers."""
+"""Invariants for any input and any answers, for the property tests and the fuzzers."""
 
 import re
 
@@ -18,25 +18,25 @@ _IMPURE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 def assert_replies_well_formed(output: bytes) -> None:
     lines = output.decode("ascii").split("\r\n")
     assert lines.pop() == "", output[-80:]
-    going_on = None
+    continued = None
     for line in lines:
         match = _REPLY_LINE.fullmatch(line)
         assert match is not None, line
         assert len(line) + 2 <= 512
-        assert going_on in (None, match[1]), line
-        going_on = match[1] if match[2] == "-" else None
-    assert going_on is None, "a reply without its last line"
+        assert continued in (None, match[1]), line
+        continued = match[1] if match[2] == "-" else None
+    assert continued is None, "the last line of a reply is missing"
 
 
 def assert_classes_match(output: bytes) -> None:
-    """The enhanced status code of a line, if it has one, is of the reply code's class."""
+    """Assert that each enhanced status code has the class of its reply code."""
     for line in output.decode("ascii").split("\r\n"):
         enhanced = _ENHANCED.match(line, len("250 "))
         assert enhanced is None or enhanced[1] == line[0], line
 
 
 def assert_content_pure(events: list[e.Event]) -> None:
-    """Every message that was taken, over all its chunks."""
+    """Assert that every accepted message is pure, over all its chunks."""
     message = b""
     for event in events:
         if type(event) is e.Content:
@@ -49,7 +49,7 @@ def assert_content_pure(events: list[e.Event]) -> None:
 
 
 def assert_answered(played: Played, answer: Answerer) -> None:
-    """One reply for each event, none for content and for a chunk that is still to be read."""
+    """Assert one reply for each event, none for content or a chunk that is not read yet."""
     silent = (e.Content, e.Bdat)
     expected = [answer(event).encoded for event in played.events if type(event) not in silent]
     if played.closed and type(played.events[-1]) is e.Bdat:
@@ -60,12 +60,12 @@ def assert_answered(played: Played, answer: Answerer) -> None:
 
 
 def settled(events: list[e.Event]) -> list[e.Event]:
-    """Leave out the content of a message still going on: it may yet come to a fault."""
+    """Return the events without the content of an unfinished message, which may end in a fault."""
     return events[:-1] if events and type(events[-1]) is e.Content else events
 
 
 def assert_all(data: bytes, answer: Answerer = usual, limits: WireLimits = SMALL) -> Played:
-    """Play the data in every split; what comes of it must be sound, and the same."""
+    """Play the data in every split; assert sound and equal results."""
     first, *others = [play(data, split, answer, limits) for split in SPLITS]
     for other in others:
         assert settled(other.events) == settled(first.events)

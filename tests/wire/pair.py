@@ -1,4 +1,4 @@
-"""A client and a server of ours, with nothing but bytes between: both must agree on everything."""
+"""A client and a server connected by bytes only: both must agree on the state."""
 
 from tests.wire.driver import GREETING, drain, usual, whole
 
@@ -11,7 +11,10 @@ KEYWORDS = "gate.example\nPIPELINING\nSIZE 1000\n8BITMIME\nSMTPUTF8\nCHUNKING"
 
 
 class Pair:
-    """`answer` is the server's policy; `events` are what it saw, `answers` what was heard."""
+    """A connected pair. `answer` is the policy of the server.
+
+    `events` are those of the server, `answers` those that the client received.
+    """
 
     def __init__(self, protocol="smtp", answer=usual, split=whole):
         make = {"smtp": (SmtpClient, SmtpServer), "lmtp": (LmtpClient, LmtpServer)}[protocol]
@@ -26,11 +29,11 @@ class Pair:
         self.answers = []
         self._exchange(b"")
 
-    def say(self, *commands):
-        """Send commands in one piece; return the answers that came."""
-        heard = len(self.answers)
+    def send(self, *commands):
+        """Send commands in one piece; return the new answers."""
+        before = len(self.answers)
         self._exchange(b"".join(self.client.send(command) for command in commands))
-        return self.answers[heard:]
+        return self.answers[before:]
 
     def _exchange(self, data):
         output = b""
@@ -50,11 +53,11 @@ class Pair:
 
     @property
     def content(self):
-        """What the server took for content."""
+        """The content that the server received."""
         return b"".join(event.data for event in self.events if type(event) is e.Content)
 
-    def agree(self):
-        """Assert that both know the same of the conversation."""
+    def assert_agreement(self):
+        """Assert that both sides are in the same state."""
         assert self.client.owed == 0
         assert self.client.state == self.server.state
         assert self.server.unread == 0

@@ -30,7 +30,7 @@ ARGUMENT = "501 5.5.4 Syntax error: expected an argument"
         ("X-1234567890ABCD", e.Unknown("X-1234567890ABCD", "")),
     ],
 )
-def test_events(line, event):
+def test_valid_arguments_give_events(line, event):
     played = play(HELLO + line.encode() + b"\r\n")
     assert played.events[1:] == [event]
     assert played.replies[1] in ("250 2.0.0 ok", "221 2.0.0 bye")
@@ -51,7 +51,7 @@ def test_events(line, event):
         ("EXPN", ARGUMENT),
     ],
 )
-def test_refused(line, reply):
+def test_invalid_arguments_are_refused(line, reply):
     played = play(HELLO + line.encode() + b"\r\n")
     assert played.replies[1:] == [reply]
     assert not played.closed

@@ -49,7 +49,7 @@ def content(played):
         b"BDAT \xff",
     ],
 )
-def test_an_unknown_size_closes(line, before, split):
+def test_a_chunk_of_unknown_size_closes(line, before, split):
     played = play(before + line + b"\r\nNOOP\r\n", split)
     assert played.replies[-1] == SYNTAX
     assert played.closed
@@ -69,7 +69,7 @@ def test_an_unknown_size_closes(line, before, split):
         ([b"Sub", b"ject: a\r\n\r", b"\n"], b"Subject: a\r\n\r\n"),
     ],
 )
-def test_chunks_are_plain_content(chunks, message, split):
+def test_chunks_are_joined_unchanged(chunks, message, split):
     *others, last = chunks
     sent = b"".join(b"BDAT %d\r\n" % len(chunk) + chunk for chunk in others)
     sent += b"BDAT %d LAST\r\n" % len(last) + last
@@ -83,7 +83,7 @@ def test_chunks_are_plain_content(chunks, message, split):
 @pytest.mark.parametrize(
     "line", [b"bdat 1 last", b"BDAT 1  Last", b"BDAT 1 LAST  ", b"BDAT 01 LAST"]
 )
-def test_spelling(line):
+def test_the_argument_of_bdat_ignores_case_and_blanks(line):
     played = play(RCPT + line + b"\r\nx")
     assert played.events[-3:] == [
         e.Bdat(1, last=True, first=True),
@@ -116,7 +116,7 @@ def test_impure_content_is_refused_at_the_end_of_its_chunk(chunks, accepted, spl
     assert played.of(e.EndOfMessage) == []
 
 
-def test_an_impure_chunk_spoils_the_message_when_the_caller_goes_on():
+def test_an_impure_chunk_fails_the_message_if_the_session_continues():
     played = play(
         RCPT + b"BDAT 2\r\n\n\nBDAT 6 LAST\r\nQUIT\r\nRCPT TO:<c@d>\r\n",
         answer=but({e.MessageFault: DENIED}),
@@ -129,10 +129,10 @@ def test_an_impure_chunk_spoils_the_message_when_the_caller_goes_on():
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_empty_chunks_do_nothing_but_end(split):
+def test_an_empty_chunk_without_last_is_refused(split):
     played = play(RCPT + b"BDAT 0\r\nBDAT 0\r\nBDAT 0 LAST\r\nDATA\r\n", split)
     assert played.replies[3:] == [
-        "551 5.7.1 Empty chunk that is not the last",
+        "551 5.7.1 Empty BDAT chunk without LAST",
         FAILED,
         FAILED,
         "503 5.5.1 Bad sequence of commands: MAIL first",
@@ -141,7 +141,7 @@ def test_empty_chunks_do_nothing_but_end(split):
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_the_declared_size_is_refused_before_it_is_read(split):
+def test_a_chunk_over_the_limit_is_refused_before_it_is_read(split):
     played = play(RCPT + b"BDAT 11 LAST\r\nhello worldNOOP\r\n", split, limits=TINY)
     assert played.replies[3:] == [TOO_BIG, "250 2.0.0 ok"]
     assert played.of(e.Bdat) == []
@@ -149,7 +149,7 @@ def test_the_declared_size_is_refused_before_it_is_read(split):
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_the_sum_of_the_chunks_counts(split):
+def test_the_limit_applies_to_the_sum_of_the_chunks(split):
     sent = b"BDAT 6\r\nhello\rBDAT 4\r\n\nabcBDAT 1\r\nxBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n"
     played = play(RCPT + sent, split, limits=TINY)
     assert played.replies[3:] == ["250 2.0.0 ok"] * 2 + [TOO_BIG, FAILED, "250 2.0.0 ok"]
@@ -157,28 +157,28 @@ def test_the_sum_of_the_chunks_counts(split):
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_a_cr_at_the_end_of_a_chunk_counts(split):
+def test_a_held_cr_counts_towards_the_limit(split):
     played = play(RCPT + b"BDAT 10\r\n012345678\rBDAT 1 LAST\r\n\n", split, limits=TINY)
     assert played.replies[3:] == ["250 2.0.0 ok", TOO_BIG]
     assert len(played.of(e.Bdat)) == 1
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_a_message_of_the_limit_fits(split):
+def test_a_message_at_the_limit_is_accepted(split):
     played = play(RCPT + b"BDAT 5\r\nhelloBDAT 5 LAST\r\nworld", split, limits=TINY)
     assert played.replies[3:] == ["250 2.0.0 ok"] * 2
 
 
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("before", [b"", HELLO, MAIL, RCPT])
-def test_dropping_has_its_limit(before, split):
+def test_discarding_has_a_limit(before, split):
     played = play(before + b"BDAT 41 LAST\r\n" + b"x" * 41 + b"NOOP\r\n", split, limits=TINY)
     assert played.replies[-1] == TOO_BIG
     assert played.closed
     assert played.of(e.Noop) == []
 
 
-def test_what_was_dropped_adds_up_until_the_next_message_begins():
+def test_discarded_octets_add_up_within_one_message():
     refused = b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 10 LAST\r\n0123456789"
     played = play(HELLO + refused * 9, limits=TINY, answer=but({e.Bdat: DEFERRED}))
     assert played.replies[3::3] == ["451 4.7.1 later"] * 9
@@ -188,7 +188,7 @@ def test_what_was_dropped_adds_up_until_the_next_message_begins():
     assert played.closed
 
 
-def test_the_transaction_ends_when_a_chunk_comes_without_recipients():
+def test_a_chunk_without_recipients_ends_the_transaction():
     played = play(MAIL + b"BDAT 2\r\nxyRCPT TO:<c@d>\r\nBDAT 2 LAST\r\nxyMAIL FROM:<a@b>\r\n")
     assert played.replies[2:] == [NO_RECIPIENTS, FAILED, FAILED, "250 2.0.0 ok"]
     assert [type(event) for event in played.events[2:]] == [
@@ -199,7 +199,7 @@ def test_the_transaction_ends_when_a_chunk_comes_without_recipients():
     ]
 
 
-def test_a_refusal_waits_for_its_chunk():
+def test_a_refusal_is_sent_after_its_chunk():
     answer = but({e.Bdat: DENIED})
     played = play(RCPT + b"BDAT 6 LAST\r\nQUIT", answer=answer)
     assert played.replies[3:] == []
@@ -209,35 +209,35 @@ def test_a_refusal_waits_for_its_chunk():
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_a_closing_refusal_does_not_wait(split):
+def test_a_closing_refusal_is_sent_at_once(split):
     played = play(RCPT + b"BDAT 600 LAST\r\nQUIT", split, but({e.Bdat: DENIED.closing()}))
     assert played.replies[3:] == ["550 5.7.1 no"]
     assert played.closed
 
 
 @pytest.mark.parametrize("split", [bytewise, at_line_ends])
-def test_a_flood_of_chunks_keeps_nothing(split):
+def test_many_chunks_are_not_buffered(split):
     played = play(RCPT + b"BDAT 1\r\nx" * 500, split)
     assert len(content(played)) == 500
     assert played.most_unread < max(map(len, RCPT.splitlines(keepends=True)))
 
 
-def test_a_dot_line_after_a_wrong_size_is_a_command():
+def test_a_dot_line_behind_a_wrong_size_is_a_command():
     played = play(RCPT + b"BDAT 1\r\nhello\r\n.\r\n")
     assert played.replies[3:] == [
         "250 2.0.0 ok",
         "250 2.0.0 ok",
-        "500 5.5.2 Syntax error: command expected",
+        "500 5.5.2 Syntax error: command unrecognised",
     ]
     assert played.of(e.Unknown) == [e.Unknown("ELLO", "")]
 
 
-def test_data_after_chunks_and_chunks_after_refused_data():
+def test_a_chunk_after_a_refused_data_is_out_of_order():
     played = play(RCPT + b"DATA\r\nBDAT 6 LAST\r\nQUIT\r\n", answer=but({e.Data: DENIED}))
     assert played.replies[3:] == ["550 5.7.1 no", "503 5.5.1 Bad sequence of commands: MAIL first"]
 
 
-def test_rset_in_between_forgets_the_chunks():
+def test_rset_drops_the_chunks():
     sent = b"BDAT 6\r\nhello\rRSET\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 2 LAST\r\nhi"
     played = play(RCPT + sent, limits=TINY, answer=but({e.EndOfMessage: OK}))
     assert played.events[-2:] == [e.Content(b"hi"), e.EndOfMessage()]

@@ -1,4 +1,4 @@
-"""Commands as lines; our own server must read them as they were meant."""
+"""Commands as lines; our own server must read them back unchanged."""
 
 import pytest
 from hypothesis import given
@@ -9,8 +9,8 @@ from gatepost.model.address import NULL_PATH, Address, AddressError
 from gatepost.wire import events as e
 from gatepost.wire.smtp import ProtocolError
 from gatepost.wire.smtp.command_writer import compose
-from gatepost.wire.smtp.params import decode_xtext, encode_xtext
-from gatepost.wire.smtp.server import EXTENSIONS
+from gatepost.wire.smtp.extensions import EXTENSIONS
+from gatepost.wire.smtp.xtext import decode_xtext, encode_xtext
 
 A = Address("a", "b")
 LINES = [
@@ -48,11 +48,11 @@ LINES = [
 
 
 @pytest.mark.parametrize(("command", "line"), LINES, ids=lambda value: str(value)[:40])
-def test_lines(command, line):
+def test_a_command_is_one_line(command, line):
     assert compose(command) == line + b"\r\n"
 
 
-def test_lhlo():
+def test_ehlo_is_lhlo_in_lmtp():
     assert compose(e.Ehlo("mx.example"), "LHLO") == b"LHLO mx.example\r\n"
 
 
@@ -77,7 +77,7 @@ IMPOSSIBLE = [
 
 
 @pytest.mark.parametrize("command", IMPOSSIBLE, ids=repr)
-def test_what_is_not_one_line(command):
+def test_a_command_that_is_not_one_line_is_refused(command):
     with pytest.raises(ProtocolError):
         compose(command)
 
@@ -88,7 +88,7 @@ def test_xtext_reads_back(text):
 
 
 @pytest.mark.parametrize("text", ["\n", "\u00fc", "\x7f"])
-def test_what_is_not_xtext(text):
+def test_text_that_has_no_xtext_is_refused(text):
     with pytest.raises(ValueError, match="printable US-ASCII"):
         encode_xtext(text)
 
@@ -98,7 +98,7 @@ DOMAINS = st.text(st.sampled_from("aZ0.-[]<> ü\r\n:"), max_size=12)
 
 
 @given(LOCALS, DOMAINS)
-def test_any_address_is_read_as_it_was_meant_or_not_sent(local, domain):
+def test_any_address_is_read_back_unchanged_or_not_sent(local, domain):
     address = Address(local, domain)
     for command, start, params in (
         (e.Mail, HELLO, {"SMTPUTF8": ""}),

@@ -1,4 +1,4 @@
-"""Content on its way out: what is sent is what our own server receives, or nothing is."""
+"""Content as a client sends it: our own server receives it unchanged, or it is not sent."""
 
 from itertools import pairwise
 
@@ -31,7 +31,7 @@ def written(writer, pieces):
 
 
 @given(PURE, CUTS)
-def test_dots_round_trip_through_our_own_reader(data, cuts):
+def test_dot_stuffing_is_reversed_by_our_own_reader(data, cuts):
     sent = written(DotWriter(), cut(data, cuts))
     assert sent == written(DotWriter(), bytewise(data))
     for split in (whole, bytewise):
@@ -43,14 +43,14 @@ def test_dots_round_trip_through_our_own_reader(data, cuts):
 
 
 @given(PURE, CUTS)
-def test_chunks_are_left_alone(data, cuts):
+def test_chunks_are_sent_unchanged(data, cuts):
     writer = ChunkWriter(len(data))
     assert written(writer, cut(data, cuts)) == data
     assert writer.done
 
 
 @given(ANY, CUTS)
-def test_nothing_impure_is_ended(data, cuts):
+def test_impure_content_is_never_completed(data, cuts):
     rest = data.replace(b"\r\n", b"")
     for writer in (DotWriter(), ChunkWriter(len(data))):
         try:
@@ -63,14 +63,14 @@ def test_nothing_impure_is_ended(data, cuts):
 
 @pytest.mark.parametrize("split", [whole, bytewise])
 @pytest.mark.parametrize("sequence", SMUGGLING, ids=repr)
-def test_no_smuggling(sequence, split):
+def test_smuggling_sequences_are_not_sent(sequence, split):
     content = b"Subject: a\r\n\r\nbody" + sequence + b"MAIL FROM:<evil@x>\r\n"
     for writer in (DotWriter(), ChunkWriter(len(content))):
         with pytest.raises(ImpureError):
             written(writer, split(content))
 
 
-def test_a_chunk_has_the_size_it_was_announced_with():
+def test_a_chunk_of_another_size_is_an_error():
     with pytest.raises(ValueError, match="no more content than announced"):
         written(ChunkWriter(3), [b"ab", b"cd"])
     with pytest.raises(ValueError, match="expected 1 octets more"):

@@ -13,7 +13,7 @@ def greeted():
     return server
 
 
-def test_the_greeting_comes_first_and_waits_for_its_reply():
+def test_connected_is_the_first_event_and_waits_for_its_reply():
     server = SmtpServer(WireLimits())
     server.receive_data(HELLO)
     assert server.next_event() == e.Connected()
@@ -25,7 +25,7 @@ def test_the_greeting_comes_first_and_waits_for_its_reply():
     assert server.next_event() is NEED_DATA
 
 
-def test_a_refused_connection():
+def test_a_refused_connection_is_closed():
     server = SmtpServer(WireLimits())
     server.receive_data(HELLO)
     server.next_event()
@@ -36,7 +36,7 @@ def test_a_refused_connection():
     assert server.next_event() is PAUSED
 
 
-def test_a_reply_needs_an_event():
+def test_a_reply_without_an_event_is_an_error():
     server = greeted()
     with pytest.raises(ProtocolError, match=r"^there is no event to answer$"):
         server.send(OK)
@@ -53,7 +53,7 @@ def test_content_takes_no_reply():
     assert server.next_event() == e.EndOfMessage()
 
 
-def test_nothing_is_read_before_the_command_in_front_is_answered():
+def test_no_command_is_read_before_the_previous_reply():
     server = greeted()
     server.receive_data(HELLO + b"NOOP\r\n")
     assert server.next_event() == e.Ehlo("client.example")
@@ -85,14 +85,14 @@ def test_receiving_is_true_in_the_middle_of_a_message():
     assert not server.receiving
 
 
-def test_first_chunk():
+def test_only_the_first_chunk_is_marked_as_first():
     server = greeted()
     server.receive_data(RCPT + b"BDAT 1\r\nx")
     for _ in range(3):
         answered(server)
-    assert server.first_chunk
+    assert server.agreed.first_chunk
     assert answered(server) == e.Bdat(1, last=False, first=True)
-    assert not server.first_chunk
+    assert not server.agreed.first_chunk
     assert server.state is State.CHUNKING
 
 
@@ -104,3 +104,20 @@ def test_empty_data_changes_nothing():
     server.receive_data(b"")
     assert server.next_event() is NEED_DATA
     assert server.unread == 2
+
+
+def test_an_extension_applies_from_the_next_command():
+    server = greeted()
+    for keywords, kind in ((server.extensions | {"XCLIENT"}, e.Xclient), (frozenset(), e.Unknown)):
+        server.extensions = keywords
+        server.receive_data(b"XCLIENT HELO=x\r\n")
+        assert type(answered(server)) is kind
+
+
+def test_an_extension_after_tls_joins_with_starttls():
+    server = SmtpServer(WireLimits())
+    server.after_tls = frozenset({"AUTH"})
+    assert "AUTH" not in server.extensions
+    server.start_tls()
+    assert "AUTH" in server.extensions
+    assert server.after_tls == frozenset()

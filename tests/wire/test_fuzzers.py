@@ -15,14 +15,14 @@ FUZZERS = sorted(
 
 
 @pytest.mark.parametrize("name", FUZZERS)
-def test_a_short_run(name):
+def test_a_short_run_keeps_the_invariant(name):
     command = [sys.executable, "-m", f"fuzz.{name}", "--plain", "--runs", "400", "--seed", "1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "400 inputs, the invariant held\n"), done.stderr
 
 
 @pytest.mark.parametrize("name", FUZZERS)
-def test_the_first_line_is_the_invariant(name):
+def test_the_first_line_of_a_fuzzer_states_its_invariant(name):
     tree = ast.parse((ROOT / "fuzz" / f"{name}.py").read_text(encoding="utf-8"))
     assert ast.get_docstring(tree).splitlines()[0].endswith(".")
 
@@ -34,7 +34,7 @@ def never_two_dots(data):
 TARGET = Target(never_two_dots, [b"a.b", b"c"], [b"..", b"x"])
 
 
-def test_what_breaks_the_invariant_is_found_shown_and_saved(tmp_path, capsys):
+def test_an_input_that_breaks_the_invariant_is_shown_and_saved(tmp_path, capsys):
     saved = tmp_path / "broken"
     options = ["--plain", "--seed", "7", "--runs", "5000", "--save", str(saved)]
     assert run(TARGET, options) == 1
@@ -45,20 +45,20 @@ def test_what_breaks_the_invariant_is_found_shown_and_saved(tmp_path, capsys):
     assert run(TARGET, [str(saved)]) == 1
 
 
-def test_a_saved_input_that_is_fine_now(tmp_path, capsys):
+def test_a_saved_input_that_no_longer_fails_passes(tmp_path, capsys):
     (tmp_path / "input").write_bytes(b"a.b")
     assert run(TARGET, [str(tmp_path / "input")]) == 0
     assert capsys.readouterr().out == "1 inputs, the invariant held\n"
 
 
-def test_no_time_no_inputs(capsys):
+def test_without_time_no_input_is_run(capsys):
     assert run(TARGET, ["--plain", "--seconds", "0"]) == 0
     output = capsys.readouterr()
     assert output.out == "0 inputs, the invariant held\n"
     assert output.err.startswith("seed ")
 
 
-def test_seeds_come_first_and_the_same_dice_give_the_same_inputs():
+def test_seeds_come_first_and_the_same_seed_gives_the_same_inputs():
     one, other = (list(islice(inputs(TARGET, random.Random(3)), 200)) for _ in range(2))
     assert one == other
     assert one[:2] == TARGET.seeds

@@ -3,7 +3,7 @@ from tests.wire.driver import DATA, HELLO, RCPT, SPLITS, drain, play, usual
 
 from gatepost.wire import events as e
 from gatepost.wire.smtp import SmtpServer, WireLimits
-from gatepost.wire.smtp.content import SWALLOW_FACTOR, is_pure
+from gatepost.wire.smtp.content import DISCARD_FACTOR, is_pure
 
 TOO_LONG = "500 5.5.6 Line too long"
 TOO_BIG = "552 5.3.4 Message size exceeds the limit"
@@ -13,7 +13,7 @@ LIMITS = WireLimits(command_line=50, message_size=100)
 
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("ending", [b"\r\n", b"\n", b""])
-def test_a_command_line_too_long_closes(split, ending):
+def test_a_command_line_over_the_limit_closes(split, ending):
     played = play(HELLO + b"x" * 50 + ending, split, limits=LIMITS)
     assert played.replies == ["250 2.0.0 ok", TOO_LONG]
     assert played.closed
@@ -21,7 +21,7 @@ def test_a_command_line_too_long_closes(split, ending):
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_a_command_line_of_the_limit(split):
+def test_a_command_line_at_the_limit_is_accepted(split):
     played = play(HELLO + b"NOOP " + b"x" * 43 + b"\r\n", split, limits=LIMITS)
     assert played.replies == ["250 2.0.0 ok"] * 2
     played = play(HELLO + b"NOOP " + b"x" * 44 + b"\r\n", split, limits=LIMITS)
@@ -30,7 +30,7 @@ def test_a_command_line_of_the_limit(split):
 
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("size", [101, 400])
-def test_a_message_too_big_is_dropped_and_the_session_goes_on(size, split):
+def test_a_message_over_the_limit_is_discarded_and_the_session_continues(size, split):
     body = b"x" * (size - 2) + b"\r\n.\r\n"
     played = play(DATA + body + b"NOOP\r\n", split, limits=LIMITS)
     assert played.replies[3:] == ["354 go ahead", TOO_BIG, "250 2.0.0 ok"]
@@ -38,7 +38,7 @@ def test_a_message_too_big_is_dropped_and_the_session_goes_on(size, split):
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_a_message_of_the_limit(split):
+def test_a_message_at_the_limit_is_accepted(split):
     body = b"x" * 90 + b"\r\n" + b"..\r\n" + b"abc\r\n"
     played = play(DATA + body + b".\r\n", split, limits=LIMITS)
     assert played.of(e.Content) == [e.Content(b"x" * 90 + b"\r\n.\r\nabc\r\n")]
@@ -51,24 +51,25 @@ def test_a_message_without_end_closes(body, split):
     played = play(DATA + body, split, limits=LIMITS)
     assert played.replies[3:] == ["354 go ahead", TOO_BIG]
     assert played.closed
-    assert SWALLOW_FACTOR == 4
+    assert DISCARD_FACTOR == 4
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_impurity_outranks_size(split):
+def test_a_bare_lf_outranks_the_size(split):
     played = play(DATA + b"x" * 200 + b"\n\r\n.\r\n", split, limits=LIMITS)
     assert played.replies[3:] == ["354 go ahead", IMPURE]
 
 
-def test_nothing_of_a_message_is_kept():
-    """Whatever the pieces, all that waits is what may be the beginning of the end."""
+def test_no_part_of_a_message_is_buffered():
+    """Only octets that may start the terminator are held back."""
     limits = WireLimits(message_size=10**6)
     server = play(DATA, limits=limits).server
     for piece in [b"x" * 65536, b"\r", b"\n", b".", b"\r", b"x", b"y" * 400_000] * 12:
         server.receive_data(piece)
         events = list(drain(server))
         assert server.unread <= 4
-        assert len(server._buffer) + sum(map(len, server._incoming)) <= len(piece) + 4
+        assert len(server._input.data) <= len(piece) + 4
+        assert server._input.later is None
         if events and type(events[-1]) is e.MessageFault:
             break
     else:
@@ -76,7 +77,7 @@ def test_nothing_of_a_message_is_kept():
     assert server.send(usual(events[-1])) == f"{TOO_BIG}\r\n".encode()
 
 
-def test_a_very_long_line_of_content_is_not_split_or_kept():
+def test_a_very_long_line_of_content_is_not_buffered():
     body = b"y" * 100_000 + b"\r\n.\r\n"
     played = play(
         DATA + body, lambda data: [data[at : at + 999] for at in range(0, len(data), 999)]
@@ -85,13 +86,13 @@ def test_a_very_long_line_of_content_is_not_split_or_kept():
     assert played.most_unread < 999
 
 
-def test_an_idle_client_costs_no_buffer():
+def test_an_idle_connection_holds_no_buffer():
     server = play(DATA + b"x" * 100_000 + b"\r\n.\r\n").server
     assert server.unread == 0
-    assert server._buffer == b""
+    assert server._input.data == b""
 
 
-def test_a_refused_chunk_is_dropped_as_it_comes():
+def test_a_refused_chunk_is_discarded_on_arrival():
     server = SmtpServer(WireLimits(message_size=10**6))
     feed(server, RCPT + b"BDAT 0\r\nBDAT 1000000 LAST\r\n")
     for _ in range(10):
@@ -111,12 +112,12 @@ def feed(server, data):
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"\r\n", b"a\r\nb", b"\r\n\r\n", b"a\x85\x0b\x1cb"])
-def test_pure(data):
+def test_crlf_only_is_pure(data):
     assert is_pure(data)
 
 
 @pytest.mark.parametrize(
     "data", [b"\r", b"\n", b"\0", b"\n\r", b"a\r\r\nb", b"a\r\n\n", b"a\rb\nc", b"\r\n\r"]
 )
-def test_not_pure(data):
+def test_bare_cr_lf_or_nul_is_not_pure(data):
     assert not is_pure(data)

@@ -1,4 +1,4 @@
-"""LMTP on the wire: the verbs, and how many replies each event has (RFC 2033)."""
+"""LMTP (RFC 2033): the verbs, and the number of replies to each event."""
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ MAIL_FIRST = "503 5.5.1 Bad sequence of commands: MAIL first"
 
 
 def talk(data, answer=None, split=SPLITS[0], **options):
-    """The replies after those to THREE, if it begins with that, and the play."""
+    """Return the replies (after those to THREE, if the data starts with it) and the play."""
     answerer = but(answer or {})
     played = play(data, split, answerer, make=LmtpServer, **options)
     return played.replies[5:] if data.startswith(THREE) else played.replies, played
@@ -39,7 +39,7 @@ def test_lhlo_is_the_greeting():
 
 @pytest.mark.parametrize("verb", ["EHLO", "HELO", "ehlo"])
 @pytest.mark.parametrize("before", [b"", THREE])
-def test_smtps_greetings_are_refused_whenever_they_come(verb, before):
+def test_ehlo_and_helo_are_refused_in_any_state(verb, before):
     replies, played = talk(before + f"{verb} x\r\nNOOP\r\n".encode())
     assert replies == ["500 5.5.1 This is LMTP: expected LHLO", OK]
     assert played.state is (State.RCPT if before else State.START)
@@ -50,7 +50,7 @@ def test_lhlo_is_unknown_to_smtp():
 
 
 @pytest.mark.parametrize("line", ["MAIL FROM:<a@b>", "RCPT TO:<a@b>", "DATA", "BDAT 0 LAST"])
-def test_lhlo_has_to_come_first(line):
+def test_lhlo_is_required_first(line):
     first = "503 5.5.1 Bad sequence of commands: LHLO first"
     assert talk(f"{line}\r\n".encode())[0] == [first]
 
@@ -59,7 +59,7 @@ def test_data_without_recipients_is_503():
     assert after_lhlo(b"MAIL FROM:<a@b>\r\nDATA\r\n")[1:] == ["503 5.5.1 No valid recipients"]
 
 
-def test_everything_else_is_as_in_smtp():
+def test_all_other_commands_are_those_of_smtp():
     assert set(COMMANDS) == {*smtp.COMMANDS, "LHLO"}
     for verb in set(smtp.COMMANDS) - {"EHLO", "HELO"}:
         ours, theirs = COMMANDS[verb], smtp.COMMANDS[verb]
@@ -84,7 +84,7 @@ def test_the_end_of_a_message_is_answered_for_each_recipient(content, before, an
     assert played.state is State.READY
 
 
-def test_only_accepted_recipients_count():
+def test_only_accepted_recipients_have_a_reply():
     answers = iter([DENIED, Reply(250, "ok", "2.0.0"), DEFERRED])
 
     def answer(event):
@@ -99,13 +99,13 @@ def test_a_recipient_named_twice_is_answered_twice():
     assert talk(twice)[0][4:] == [str(GO_AHEAD), OK, OK, str(BYE)]
 
 
-def test_each_recipient_may_have_a_reply_of_its_own():
+def test_each_recipient_may_have_its_own_reply():
     each = RecipientReplies([DENIED, Reply(250, "ok", "2.0.0"), DEFERRED])
     replies, _ = talk(THREE + b"DATA\r\n.\r\nNOOP\r\n", {e.EndOfMessage: each})
     assert replies == [str(GO_AHEAD), NO, OK, str(DEFERRED), OK]
 
 
-def test_data_refused_is_answered_once():
+def test_a_refused_data_is_answered_once():
     replies, _ = talk(THREE + b"DATA\r\nDATA\r\n", {e.Data: DENIED})
     assert replies == [NO, MAIL_FIRST]
 
@@ -118,7 +118,7 @@ def test_a_refused_chunk_is_answered_once_and_the_last_for_each_recipient(split)
     assert talk(several, {e.Bdat: DENIED}, split)[0] == [NO, SPOILED, *[SPOILED] * 3, OK]
 
 
-def test_a_connection_that_is_refused_with_the_last_chunk():
+def test_a_connection_refused_at_the_last_chunk_is_answered_for_each_recipient():
     closing = Reply(421, "away", "4.3.2", close=True)
     replies, played = talk(THREE + b"BDAT 6 LAST\r\nQUIT\r\n", {e.Bdat: closing})
     assert replies == ["421 4.3.2 away"] * 3
@@ -126,7 +126,7 @@ def test_a_connection_that_is_refused_with_the_last_chunk():
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_what_is_wrong_with_the_content_is_told_for_each_recipient(split):
+def test_a_content_fault_is_answered_for_each_recipient(split):
     small = WireLimits(message_size=4)
     big = "552 5.3.4 Message size exceeds the limit"
     replies, _ = talk(THREE + b"DATA\r\n12345\r\n.\r\nNOOP\r\n", split=split, limits=small)
@@ -143,13 +143,13 @@ def test_the_last_chunk_without_recipients_is_answered_once():
 
 
 @pytest.mark.parametrize("between", [b"RSET\r\n", LHLO, b"DATA\r\n.\r\n", b"BDAT 0 LAST\r\n"])
-def test_recipients_are_those_of_this_transaction(between):
+def test_only_recipients_of_the_current_transaction_count(between):
     one = b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n.\r\nNOOP\r\n"
     replies, _ = talk(THREE + between + one)
     assert replies[-5:] == [OK, OK, str(GO_AHEAD), OK, OK]
 
 
-def test_a_new_transaction_after_a_spoiled_one():
+def test_a_new_transaction_may_follow_a_failed_one():
     again = b"MAIL FROM:<a@b>\r\nBDAT 1 LAST\r\nxNOOP\r\n"
     replies, _ = talk(THREE + b"BDAT 1\r\nx" + again, {e.Bdat: DENIED})
     assert replies == [NO, OK, "503 5.5.1 No valid recipients", OK]
@@ -174,8 +174,8 @@ LINES = st.lists(
 
 
 @given(LINES, st.sampled_from(SPLITS), st.booleans())
-def test_the_replies_are_as_many_as_a_client_counts(lines, split, refuses):
-    """A client counts by what it was told; a marker after every line shows whether it is right."""
+def test_the_number_of_replies_is_what_the_client_expects(lines, split, refuses):
+    """The client counts accepted recipients; a marker after every line shows errors."""
 
     def answer(event):
         if refuses and type(event) is e.Bdat:
@@ -190,7 +190,7 @@ def test_the_replies_are_as_many_as_a_client_counts(lines, split, refuses):
     for line in lines:
         replies = list(iter(lambda: next(output), "250 marker"))
         if line.startswith(b"DATA") and replies[0] != str(GO_AHEAD):
-            return  # what was meant as content has been taken for commands
+            return  # the intended content was read as commands
         if line.startswith(b"DATA"):
             assert replies[1:] == [OK] * accepted
         elif line.startswith(b"BDAT 1 LAST"):

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from tests.wire.driver import HELLO, MAIL, play
 
 from gatepost.wire import events as e
-from gatepost.wire.smtp.params import decode_xtext
-from gatepost.wire.smtp.server import EXTENSIONS
+from gatepost.wire.smtp.extensions import EXTENSIONS
+from gatepost.wire.smtp.xtext import decode_xtext
 
 ALL = EXTENSIONS | {"AUTH"}
 
@@ -33,7 +33,7 @@ def rcpt(params, extensions=ALL):
         ("AUTH=e+3Dmc2@example.com", {"AUTH": "e=mc2@example.com"}),
     ],
 )
-def test_mail(text, params):
+def test_valid_mail_parameters_are_read(text, params):
     assert mail(text)[0].params == params
 
 
@@ -46,7 +46,7 @@ def test_mail(text, params):
         ("ORCPT=utf-8;b\\x{FC}c@d", {"ORCPT": "utf-8;b\\x{FC}c@d"}),
     ],
 )
-def test_rcpt(text, params):
+def test_valid_rcpt_parameters_are_read(text, params):
     assert rcpt(text)[0].params == params
 
 
@@ -82,7 +82,7 @@ def test_rcpt(text, params):
         ("NOTIFY=NEVER", "555 5.5.4 MAIL parameter not recognised: NOTIFY"),
     ],
 )
-def test_mail_refused(text, reply):
+def test_invalid_mail_parameters_are_refused(text, reply):
     assert mail(text)[1] == reply
 
 
@@ -101,33 +101,33 @@ def test_mail_refused(text, reply):
         ("ORCPT=rfc822;a+", "501 5.5.4 RCPT parameter ORCPT: expected xtext"),
     ],
 )
-def test_rcpt_refused(text, reply):
+def test_invalid_rcpt_parameters_are_refused(text, reply):
     assert rcpt(text)[1] == reply
 
 
 @pytest.mark.parametrize(
     "text", ["RET=FULL", "ENVID=x", "AUTH=<>", "BODY=8BITMIME", "SIZE=5", "SMTPUTF8"]
 )
-def test_a_parameter_comes_with_its_extension(text):
+def test_a_parameter_requires_its_extension(text):
     keyword = text.partition("=")[0]
     assert mail(text, frozenset())[1] == f"555 5.5.4 MAIL parameter not recognised: {keyword}"
     assert type(mail(text, ALL)[0]) is e.Mail
 
 
-def test_smtputf8_not_offered_means_no_utf8_address():
+def test_smtputf8_is_refused_if_not_offered():
     line = "MAIL FROM:<ü@b> SMTPUTF8\r\n".encode()
     played = play(HELLO + line, extensions=frozenset({"SIZE"}))
     assert played.replies[-1] == "555 5.5.4 MAIL parameter not recognised: SMTPUTF8"
 
 
-def test_an_original_recipient_in_utf8_is_kept_in_ascii():
+def test_an_original_recipient_in_utf8_is_stored_in_ascii():
     lines = "MAIL FROM:<a@b> SMTPUTF8\r\nRCPT TO:<a@b> ORCPT=UTF-8;jörg@bücher.example\r\n"
     played = play(HELLO + lines.encode())
     assert played.events[-1].params == {"ORCPT": r"UTF-8;j\x{F6}rg@b\x{FC}cher.example"}
 
 
 @given(st.text(st.sampled_from("+0123456789ABCDEF aZ;<>=é\x7f"), max_size=30) | st.text())
-def test_xtext_never_yields_a_control(text):
+def test_xtext_never_decodes_to_a_control_character(text):
     try:
         decoded = decode_xtext(text)
     except ValueError:
@@ -136,6 +136,6 @@ def test_xtext_never_yields_a_control(text):
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126)))
-def test_xtext_round_trip(text):
+def test_xtext_is_decoded(text):
     encoded = "".join(f"+{ord(c):02X}" if c in "+=" or not "!" <= c <= "~" else c for c in text)
     assert decode_xtext(encoded) == text

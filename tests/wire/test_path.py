@@ -96,22 +96,22 @@ def rcpt(argument, **options):
 
 @pytest.mark.parametrize("patterns", [STRICT, LENIENT])
 @pytest.mark.parametrize(("argument", "address"), GOOD)
-def test_well_formed(argument, address, patterns):
+def test_valid_paths_are_accepted(argument, address, patterns):
     assert mail(argument, paths=patterns) == (e.Mail(address, {}), "250 2.0.0 ok")
     assert rcpt(argument, paths=patterns) == (e.Rcpt(address, {}), "250 2.0.0 ok")
 
 
 @pytest.mark.parametrize("argument", BAD)
-def test_malformed(argument):
+def test_malformed_paths_are_refused(argument):
     assert mail(argument)[1] == MAIL_SYNTAX
     assert rcpt(argument)[1] == RCPT_SYNTAX
 
 
 @pytest.mark.parametrize("argument", BAD)
-def test_lenient_takes_only_what_it_names(argument):
-    taken = {"a@b": "a", " <a@b>": "a"}
+def test_lenient_accepts_only_the_documented_errors(argument):
+    accepted = {"a@b": "a", " <a@b>": "a"}
     event, reply = mail(argument, paths=LENIENT)
-    if argument in taken:
+    if argument in accepted:
         assert event == e.Mail(Address("a", "b"), {})
     else:
         assert reply == MAIL_SYNTAX
@@ -128,7 +128,7 @@ def test_lenient_takes_only_what_it_names(argument):
         (" <>", NULL_PATH),
     ],
 )
-def test_lenient(argument, address):
+def test_lenient_accepts_missing_brackets_and_blanks(argument, address):
     assert mail(argument, paths=LENIENT)[0] == e.Mail(address, {})
     assert mail(argument + " SIZE=7", paths=LENIENT)[0] == e.Mail(address, {"SIZE": "7"})
 
@@ -137,12 +137,12 @@ def test_lenient_checks_the_literal_too():
     assert mail("a@[192.0.2.999]", paths=LENIENT)[1] == MAIL_SYNTAX
 
 
-def test_the_longest_that_fits():
+def test_the_longest_path_is_accepted():
     longest = Address("a" * 256, "b" * 255)
     assert mail(f"<{longest}>")[0] == e.Mail(longest, {})
 
 
-def test_null_reverse_path():
+def test_the_null_reverse_path_is_accepted():
     event, reply = mail("<>")
     assert event == e.Mail(NULL_PATH, {})
     assert not event.path
@@ -161,7 +161,7 @@ def test_postmaster_needs_no_domain(name):
     "line",
     ["mail from:<a@b>", "Mail From:<a@b>", "MAIL FROM:<a@b> ", "MAIL FROM:<a@b>   size=5"],
 )
-def test_case_and_blanks(line):
+def test_case_and_trailing_blanks_are_ignored(line):
     assert type(play(HELLO + line.encode() + b"\r\n").events[-1]) is e.Mail
 
 
@@ -178,7 +178,7 @@ def test_case_and_blanks(line):
         "MAIL FROM:<a@b>SIZE=5",
     ],
 )
-def test_no_path(line):
+def test_a_missing_path_is_refused(line):
     assert play(HELLO + line.encode() + b"\r\n").replies[-1] == MAIL_SYNTAX
 
 
@@ -186,7 +186,7 @@ def test_no_path(line):
     "address",
     ["<jürgen@b.example>", "<a@müller.example>", '<"ü ö"@b>', "<@bücher:a@b>", "<猫@日本>"],
 )
-def test_utf8_needs_its_parameter(address):
+def test_utf8_requires_the_smtputf8_parameter(address):
     assert mail(address)[1] == NEEDS_UTF8
     assert rcpt(address)[1] == NEEDS_UTF8
     assert type(mail(f"{address} SMTPUTF8")[0]) is e.Mail
@@ -194,18 +194,18 @@ def test_utf8_needs_its_parameter(address):
     assert type(play(HELLO + declared).events[-1]) is e.Rcpt
 
 
-def test_the_parameter_holds_for_one_transaction():
+def test_smtputf8_applies_to_one_transaction():
     first = "MAIL FROM:<ü@b> SMTPUTF8\r\nRSET\r\nMAIL FROM:<a@b>\r\nRCPT TO:<ü@b>\r\n".encode()
     assert play(HELLO + first).replies[-1] == NEEDS_UTF8
 
 
 @pytest.mark.parametrize("argument", ["<a\0@b>", "<a\t@b>", "<a@b\x7f>", "<a@b\u00a0>"])
-def test_controls(argument):
-    assert mail(argument)[1] == "500 5.5.2 Syntax error: expected printable characters"
+def test_control_characters_are_refused(argument):
+    assert mail(argument)[1] == "500 5.5.2 Syntax error: non-printable character"
 
 
 @given(st.text(max_size=40))
-def test_a_bracketed_address_is_taken_whole_or_not_at_all(text):
+def test_a_bracketed_address_is_read_whole(text):
     match = STRICT["RCPT"].fullmatch(f"TO:<{text}>")
     if match is not None and match[1] is not None:
         assert text.endswith(f"{match[1]}@{match[2]}")

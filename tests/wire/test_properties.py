@@ -39,13 +39,13 @@ DIALOGUES = st.builds(
     STARTS,
     st.lists(st.one_of(LINES, LINES, CHUNKS, BODIES), max_size=14),
 )
-# Which events policy refuses, in turn; the others are accepted.
+# Refusals by policy; None accepts.
 REFUSALS = st.lists(st.sampled_from([None] * 4 + [DEFERRED, DENIED, DENIED.closing()]), max_size=20)
 BY_POLICY = (e.Ehlo, e.Mail, e.Rcpt, e.Data, e.Bdat, e.EndOfMessage, e.ChunkEnd)
 
 
 def refusing(refusals):
-    """Refuse by what is asked, not by when, so that each split gets the same answers."""
+    """Refuse by the event, not by its position, so that each split gets the same answers."""
 
     def answer(event):
         if refusals and isinstance(event, BY_POLICY):
@@ -57,18 +57,18 @@ def refusing(refusals):
 
 @given(st.binary(max_size=300), REFUSALS)
 @example(b"BDAT 99999999999999999999\r\n", [])
-def test_any_bytes(data, refusals):
+def test_any_bytes_keep_the_invariants(data, refusals):
     assert_all(data, refusing(refusals))
 
 
 @given(STARTS, st.text(st.sampled_from("\r\n.\0x "), max_size=200).map(str.encode))
-def test_any_line_ends(start, data):
+def test_any_line_endings_keep_the_invariants(start, data):
     played = assert_all(start + data)
     assert_answered(played, usual)
 
 
 @given(DIALOGUES, REFUSALS)
-def test_plausible_dialogues(data, refusals):
+def test_plausible_dialogues_keep_the_invariants(data, refusals):
     answer = refusing(refusals)
     played = assert_all(data, answer)
     if not any(reply and reply.close for reply in refusals):
@@ -76,7 +76,7 @@ def test_plausible_dialogues(data, refusals):
 
 
 @given(DIALOGUES, st.data())
-def test_any_split(data, draw):
+def test_any_split_gives_the_same_events(data, draw):
     cuts = sorted(draw.draw(st.sets(st.integers(0, len(data)), max_size=20)))
     edges = [0, *cuts, len(data)]
 
@@ -89,13 +89,13 @@ def test_any_split(data, draw):
 
 
 @given(DIALOGUES, st.binary(max_size=8), st.integers(0, 400), st.integers(0, 8))
-def test_mutated_dialogues(data, noise, at, dropped):
+def test_mutated_dialogues_keep_the_invariants(data, noise, at, dropped):
     assert_all(data[:at] + noise + data[at + dropped :])
 
 
 @given(st.lists(st.sampled_from([b"x", b".", b"..", b"\r\n", b"a b\r\n", b"\xff"])).map(b"".join))
-def test_what_is_sent_is_what_is_received(text):
-    """Stuffed as RFC 5321 section 4.5.2 asks, every text of whole lines arrives as it was."""
+def test_stuffed_content_is_received_unchanged(text):
+    """RFC 5321 section 4.5.2, for text of whole lines."""
     message = text if text.endswith(b"\r\n") or not text else text + b"\r\n"
     stuffed = (b"." if message.startswith(b".") else b"") + message.replace(b"\r\n.", b"\r\n..")
     played = play(DATA + stuffed + b".\r\n", bytewise, limits=WireLimits())
@@ -104,16 +104,16 @@ def test_what_is_sent_is_what_is_received(text):
 
 
 @given(st.lists(st.sampled_from([b"x", b"\r", b"\n", b"\r\n", b"\0", b"\x85"]), max_size=12))
-def test_is_pure_means_what_it_says(parts):
+def test_is_pure_matches_its_definition(parts):
     data = b"".join(parts)
     rest = data.replace(b"\r\n", b"")
     assert is_pure(data) == (not set(rest) & set(b"\r\n\0"))
 
 
-def test_the_invariant_would_notice_an_impure_message():
-    taken = [e.Data(), e.Content(b"a\r"), e.Content(b"b"), e.EndOfMessage()]
+def test_the_invariant_detects_an_impure_message():
+    events = [e.Data(), e.Content(b"a\r"), e.Content(b"b"), e.EndOfMessage()]
     try:
-        assert_content_pure(taken)
+        assert_content_pure(events)
     except AssertionError:
         return
-    raise AssertionError("a bare CR went unnoticed")
+    raise AssertionError("a bare CR was not detected")

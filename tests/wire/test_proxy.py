@@ -58,7 +58,7 @@ MAPPED = addresses("::ffff:203.0.113.7", "::ffff:192.0.2.25")
         (v2(BODY_6, family=TCP6), ProxyHeader(2, source=CLIENT_6, destination=SERVER_6)),
         (v2(MAPPED, family=TCP6), ProxyHeader(2, source=CLIENT, destination=SERVER)),
         (v2(b"", LOCAL, UNSPECIFIED), ProxyHeader(2, local=True)),
-        (v2(b"whatever it says", LOCAL, 0xFF), ProxyHeader(2, local=True)),
+        (v2(b"any octets", LOCAL, 0xFF), ProxyHeader(2, local=True)),
         (v2(b"", family=UNSPECIFIED), ProxyHeader(2)),
         (v2(b"\xff\xff skipped", family=UNSPECIFIED), ProxyHeader(2)),
         (v2(family=0x10), ProxyHeader(2)),
@@ -67,7 +67,7 @@ MAPPED = addresses("::ffff:203.0.113.7", "::ffff:192.0.2.25")
     ],
 )
 @pytest.mark.parametrize("after", [b"", b"EHLO x\r\n", V1])
-def test_a_header_and_what_comes_after_it(data, header, after):
+def test_a_header_ends_before_the_next_input(data, header, after):
     assert parse_proxy_header(data + after) == (header, len(data))
     assert_outcome_is_final(data + after)
 
@@ -120,18 +120,18 @@ def test_a_header_and_what_comes_after_it(data, header, after):
         (v2(addresses() + value(0x03, bytes(4))), "the checksum does not match"),
     ],
 )
-def test_what_is_no_header(data, problem):
+def test_an_invalid_header_is_refused(data, problem):
     with pytest.raises(ProxyError, match=problem.replace("(", r"\(")):
         parse_proxy_header(data)
     assert_outcome_is_final(data)
 
 
 @pytest.mark.parametrize("data", [b"", V1, V1_IPV6, LONGEST, v2(), v2(bytes(MAX_BODY - 3), LOCAL)])
-def test_more_is_needed_until_the_last_octet(data):
+def test_a_header_is_incomplete_until_its_last_octet(data):
     assert [outcome(data[:end]) for end in range(len(data))] == [None] * len(data)
 
 
-def test_values_are_kept_in_their_order():
+def test_values_keep_their_order():
     values = value(ALPN, b"smtp") + value(4, b"") + value(0xE0, b"\0") + value(ALPN, b"again")
     header, _ = parse_proxy_header(v2(addresses() + values + value(UNIQUE_ID, b"7")))
     assert header.values == ((1, b"smtp"), (4, b""), (0xE0, b"\0"), (1, b"again"), (5, b"7"))
@@ -160,13 +160,13 @@ def test_values_are_kept_in_their_order():
         (tls(client=0x00, version=b"TLSv1.3"), None),
     ],
 )
-def test_facts_about_tls(given, facts):
+def test_the_facts_about_tls_are_read(given, facts):
     header, _ = parse_proxy_header(v2(addresses() + given))
     assert header.tls == facts
 
 
 @pytest.mark.parametrize("values", [(), (value(4, b"pad"), value(1, b"x"))])
-def test_a_checksum_that_matches(values):
+def test_a_checksum_is_verified(values):
     data = with_checksum(*values)
     header, length = parse_proxy_header(data)
     assert (header.source, length) == (CLIENT, len(data))
@@ -175,7 +175,7 @@ def test_a_checksum_that_matches(values):
         assert outcome(broken) == "the checksum does not match"
 
 
-def test_the_check_value_of_the_checksum():
+def test_crc32c_matches_the_published_values():
     assert crc32c(b"123456789") == 0xE3069283
     assert crc32c(bytes(32)) == 0x8A9136AA
 
@@ -187,7 +187,7 @@ values = st.lists(st.tuples(st.integers(0x30, 0xFF), st.binary(max_size=40)), ma
 
 
 @given(st.one_of(st.tuples(ip4, ip4), st.tuples(ip6, ip6)), ports, ports)
-def test_any_addresses_in_version_1(hosts, port, local_port):
+def test_any_addresses_of_version_1_are_read(hosts, port, local_port):
     source, destination = hosts
     line = f"PROXY TCP{source.version} {source} {destination} {port} {local_port}\r\n".encode()
     header = ProxyHeader(
@@ -199,7 +199,7 @@ def test_any_addresses_in_version_1(hosts, port, local_port):
 
 
 @given(st.one_of(st.tuples(ip4, ip4), st.tuples(ip6, ip6)), ports, ports, values)
-def test_any_addresses_and_values_in_version_2(hosts, port, local_port, given_values):
+def test_any_addresses_and_values_of_version_2_are_read(hosts, port, local_port, given_values):
     source, destination = hosts
     body = source.packed + destination.packed + struct.pack("!HH", port, local_port)
     family = TCP4 if source.version == 4 else TCP6
@@ -218,10 +218,10 @@ pieces = st.sampled_from([V1, V1_IPV6, SIGNATURE, v2(), b"PROXY ", b"TCP4 ", b"1
 
 
 @given(st.lists(pieces | st.binary(max_size=20), max_size=6).map(b"".join))
-def test_any_bytes(data):
+def test_any_bytes_have_a_final_outcome(data):
     assert_outcome_is_final(data)
 
 
 @given(st.binary(min_size=2, max_size=2), st.binary(max_size=60))
-def test_any_block(kind, body):
+def test_any_block_has_a_final_outcome(kind, body):
     assert_outcome_is_final(SIGNATURE + kind + struct.pack("!H", len(body)) + body)

@@ -1,4 +1,4 @@
-"""PROXY headers as we send them, read by what reads them here."""
+"""PROXY headers as Gatepost sends them, read by its own parser."""
 
 import pytest
 
@@ -12,7 +12,7 @@ V6 = Endpoint("2001:db8::1", 40000), Endpoint("::1", 25)
 
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("ends", [V4, V6])
-def test_what_is_written_is_read(version, ends):
+def test_a_written_header_is_read_back(version, ends):
     data = write_proxy_header(version, *ends)
     header, length = parse_proxy_header(data + b"EHLO x\r\n")
     assert length == len(data)
@@ -21,6 +21,6 @@ def test_what_is_written_is_read(version, ends):
 
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("ends", [(V4[0], V6[1]), (Endpoint("unix"), V4[1]), (V4[0], Endpoint(""))])
-def test_what_is_not_known_is_not_said(version, ends):
+def test_unusable_addresses_are_left_out(version, ends):
     header, _ = parse_proxy_header(write_proxy_header(version, *ends))
     assert (header.source, header.destination) == (None, None)

@@ -1,4 +1,4 @@
-"""What a next hop says, whole and octet by octet: a reply, nothing yet, or an error."""
+"""Replies of a next hop, whole and octet by octet: a reply, no reply yet, or an error."""
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from gatepost.wire.smtp.reply_reader import MAX_LINE, PeerError, ReplyReader
 
 
 def read(data, split):
-    """Return the replies, and the error that came after them, if any."""
+    """Return the replies, and the text of the error that follows them, if any."""
     reader, replies = ReplyReader(), []
     try:
         for piece in split(data):
@@ -68,7 +68,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("data", GOOD, ids=lambda data: repr(data[:40]))
-def test_replies(data):
+def test_valid_replies_are_read(data):
     replies, error = read_all_ways(data)
     assert error == ""
     assert [(one.code, one.enhanced, one.text) for one in replies] == [
@@ -77,12 +77,12 @@ def test_replies(data):
 
 
 @pytest.mark.parametrize("data", BAD, ids=lambda data: repr(data[:40]))
-def test_no_replies(data):
+def test_malformed_replies_are_errors(data):
     assert read_all_ways(b"220 hi\r\n" + data) == ([Reply(220, "hi")], BAD[data])
 
 
 @pytest.mark.parametrize("data", [b"", b"2", b"250 o", b"250 ok\r", b"250-ok\r\n"])
-def test_unfinished(data):
+def test_an_incomplete_reply_waits_for_more(data):
     reader = ReplyReader()
     reader.receive_data(b"220 hi\r\n" + data)
     assert reader.next_reply() == Reply(220, "hi")
@@ -101,7 +101,7 @@ REPLIES = st.builds(
 
 
 @given(st.lists(REPLIES))
-def test_what_our_server_says_is_read_as_it_was_meant(replies):
+def test_our_own_replies_are_read_back_unchanged(replies):
     found, error = read_all_ways(b"".join(reply.encoded for reply in replies))
     assert error == ""
     assert [one.encoded for one in found] == [one.encoded for one in replies]
@@ -113,7 +113,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.one_of(st.binary(max_size=200), st.lists(PIECES, max_size=40).map(b"".join)))
-def test_any_bytes(data):
+def test_any_bytes_give_replies_or_an_error(data):
     replies, _ = read_all_ways(data)
     for reply in replies:
         assert_replies_well_formed(reply.encoded)

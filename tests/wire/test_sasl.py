@@ -1,4 +1,4 @@
-"""SASL mechanisms: what a client may respond, and that nothing else gets through."""
+"""SASL mechanisms: valid responses are accepted, all others refused."""
 
 import pytest
 from hypothesis import given
@@ -45,18 +45,18 @@ JUNK = [
         (b"x" * 255, "x" * 255),
     ],
 )
-def test_names(octets, name):
+def test_valid_names_are_normalised(octets, name):
     assert prepare_name(octets) == name
 
 
 @pytest.mark.parametrize("octets", JUNK)
-def test_what_is_no_name(octets):
+def test_invalid_names_are_refused(octets):
     with pytest.raises(SaslError):
         prepare_name(octets)
     for mechanism, response in [
         (Plain(), b"\0" + octets + b"\0secret"),
         (Login(), octets),
-        (ScramSha256("x", lambda _: pytest.fail("asked")), b"n,,n=" + octets + b",r=x"),
+        (ScramSha256("x", lambda _: pytest.fail("looked up")), b"n,,n=" + octets + b",r=x"),
     ]:
         with pytest.raises(SaslError) as caught:
             mechanism.step(response)
@@ -64,7 +64,7 @@ def test_what_is_no_name(octets):
 
 
 @given(st.binary(max_size=40))
-def test_a_name_is_one_printable_word_and_stays_what_it_is(octets):
+def test_a_name_is_one_printable_word_and_stable(octets):
     try:
         name = prepare_name(octets)
     except SaslError:
@@ -85,19 +85,19 @@ def test_a_name_is_one_printable_word_and_stays_what_it_is(octets):
         (b"x" * 1024, "x" * 1024),
     ],
 )
-def test_passwords(octets, password):
+def test_valid_passwords_are_normalised(octets, password):
     assert prepare_password(octets) == password
 
 
 @pytest.mark.parametrize(
     "octets", [b"", b"\0", b"a\nb", b"\x7f", b"\xff", b"x" * 1025, "\u0627\u0031".encode()]
 )
-def test_what_is_no_password(octets):
+def test_invalid_passwords_are_refused(octets):
     with pytest.raises(SaslError):
         prepare_password(octets)
 
 
-def test_plain():
+def test_plain_gives_an_attempt():
     mechanism = Plain()
     assert mechanism.step(None) == Challenge(b"")
     attempt = mechanism.step(plain("Alice", "secret", "Bob"))
@@ -106,13 +106,13 @@ def test_plain():
 
 
 @pytest.mark.parametrize("response", [b"", b"alice", b"\0alice", b"\0alice\0secret\0", b"\0a\0"])
-def test_what_is_not_plain(response):
+def test_a_malformed_plain_response_is_refused(response):
     with pytest.raises(SaslError):
         Plain().step(response)
 
 
 @pytest.mark.parametrize("initial", [False, True])
-def test_login(initial):
+def test_login_gives_an_attempt(initial):
     mechanism = Login()
     if not initial:
         assert mechanism.step(None) == Challenge(b"Username:")
@@ -133,7 +133,7 @@ def scram(verifier=None, nonce=RFC_NONCE):
     return ScramSha256(nonce, lambda _: made)
 
 
-def test_the_vector_of_rfc_7677():
+def test_scram_matches_the_example_of_rfc_7677():
     mechanism = scram()
     assert mechanism.step(None) == Challenge(b"")
     assert mechanism.step(RFC_FIRST) == Challenge(RFC_CHALLENGE)
@@ -145,28 +145,28 @@ def test_the_vector_of_rfc_7677():
 
 @pytest.mark.parametrize("header", ["n,,", "y,,", "n,a=bob,", "y,a=a=2Cb=3Dc,"])
 @pytest.mark.parametrize("name", ["alice", "a=2Cb=3Dc"])
-def test_headers_and_names(header, name):
+def test_scram_headers_and_names_are_read(header, name):
     client = ScramClient(name, header=header)
-    asked = []
+    names = []
     made = Verifier.make("secret", SALT, ITERATIONS)
-    mechanism = ScramSha256("server", lambda one: asked.append(one) or made)
+    mechanism = ScramSha256("server", lambda one: names.append(one) or made)
     final = client.final(mechanism.step(client.first).data)
     assert mechanism.step(final).data == client.verdict
     attempt = mechanism.step(b"")
     assert attempt.proven
-    assert asked == [attempt.user] == [name.replace("=2C", ",").replace("=3D", "=")]
+    assert names == [attempt.user] == [name.replace("=2C", ",").replace("=3D", "=")]
     authzid = header[4:-1].replace("=2C", ",").replace("=3D", "=")
     assert attempt.authzid == authzid
 
 
-def test_a_wrong_password_is_no_proof():
+def test_a_wrong_password_proves_nothing():
     client, mechanism = ScramClient(password="guess"), scram()
     attempt = mechanism.step(client.final(mechanism.step(client.first).data))
     assert (attempt.user, attempt.proven) == ("alice", False)
 
 
 @pytest.mark.parametrize("proof", ["", "AAAA", b64(b"\0" * 32), b64(b"\0" * 64)])
-def test_proofs_that_are_none(proof):
+def test_invalid_proofs_are_refused(proof):
     mechanism = scram()
     mechanism.step(RFC_FIRST)
     response = RFC_FINAL.partition(b",p=")[0] + b",p=" + proof.encode()
@@ -195,7 +195,7 @@ def test_proofs_that_are_none(proof):
         b"n,,n=user,r=" + b"x" * (MAX_NONCE + 1),
     ],
 )
-def test_what_is_no_first_message(first):
+def test_a_malformed_first_message_is_refused(first):
     with pytest.raises(SaslError):
         scram().step(first)
 
@@ -213,14 +213,14 @@ def test_what_is_no_first_message(first):
         (b"p=dHz", b"p=Hz"),
     ],
 )
-def test_what_is_no_final_message(found, replaced):
+def test_a_malformed_final_message_is_refused(found, replaced):
     mechanism = scram()
     mechanism.step(RFC_FIRST)
     with pytest.raises(SaslError):
         mechanism.step(RFC_FINAL.replace(found, replaced, 1))
 
 
-def test_the_last_response_is_empty():
+def test_the_last_response_must_be_empty():
     mechanism = scram()
     mechanism.step(RFC_FIRST)
     mechanism.step(RFC_FINAL)
@@ -228,14 +228,14 @@ def test_the_last_response_is_empty():
         mechanism.step(b"x")
 
 
-def test_extensions_mean_nothing():
+def test_scram_extensions_are_ignored():
     mechanism = scram()
     assert mechanism.step(RFC_FIRST + b",x=y").data == RFC_CHALLENGE
 
 
-def test_a_user_who_does_not_exist_has_a_salt_that_stays():
-    one, again = (fake_verifier("nobody", b"key", 4096) for _ in range(2))
-    other, elsewhere = fake_verifier("noone", b"key", 4096), fake_verifier("nobody", b"KEY", 4096)
+def test_the_verifier_of_an_unknown_user_is_stable():
+    one, again = (fake_verifier("unknown", b"key", 4096) for _ in range(2))
+    other, elsewhere = fake_verifier("noone", b"key", 4096), fake_verifier("unknown", b"KEY", 4096)
     assert one == again
     assert len({one.salt, other.salt, elsewhere.salt}) == 3
     real = Verifier.make("x", RFC_SALT, 4096)
@@ -245,7 +245,7 @@ def test_a_user_who_does_not_exist_has_a_salt_that_stays():
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
-def test_no_response_proves_anything_by_chance(first, final):
+def test_random_responses_prove_nothing(first, final):
     for mechanism in (Plain(), Login(), scram()):
         try:
             outcome = mechanism.step(first)
@@ -255,7 +255,7 @@ def test_no_response_proves_anything_by_chance(first, final):
         assert isinstance(outcome, Challenge) or not outcome.proven
 
 
-def test_a_verifier_as_it_is_written():
+def test_a_verifier_has_its_text_form():
     made = Verifier.make("pencil", RFC_SALT, 4096)
     assert str(made) == (
         "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$"
@@ -277,7 +277,7 @@ def test_a_verifier_as_it_is_written():
         ("2dU=", "2dU= "),
     ],
 )
-def test_what_is_no_verifier(found, replaced):
+def test_a_malformed_verifier_is_refused(found, replaced):
     written = str(Verifier.make("pencil", RFC_SALT, 4096))
     assert found in written
     with pytest.raises(ValueError, match="expected"):

@@ -10,7 +10,7 @@ from gatepost.wire.smtp.commands import (
     OFFERED_COMMANDS,
     TRANSITIONS,
 )
-from gatepost.wire.smtp.server import EXTENSIONS
+from gatepost.wire.smtp.extensions import EXTENSIONS
 
 START, READY, IN_MAIL, IN_RCPT, CHUNKING, SPOILED = State
 
@@ -48,7 +48,7 @@ NO_RECIPIENTS = "554 5.5.1 No valid recipients"
 BDAT_OR_RSET = "503 5.5.1 Bad sequence of commands: expected BDAT or RSET"
 FAILED = "503 5.5.1 Bad sequence of commands: the transaction has failed"
 SAME = list(State)
-# A reply: refused with it, the state is the same but for BDAT (see AFTER). A state: what follows.
+# A reply refuses the command and keeps the state, except for BDAT (see AFTER).
 EXPECTED = {
     "EHLO": [READY] * 6,
     "HELO": [READY] * 6,
@@ -94,8 +94,8 @@ ALL = EXTENSIONS | set(OFFERED_COMMANDS)
 PAIRS = [(verb, state) for verb in LINES for state in State]
 
 
-def added(state, verb, split, answer=None, after=b""):
-    """Return what a command adds to what reaching its state gave."""
+def replies_in_state(state, verb, split, answer=None, after=b""):
+    """Return the play, and the replies that follow those of reaching the state."""
     reached = play(REACH[state], split)
     assert reached.state is state
     assert not reached.closed
@@ -104,7 +104,7 @@ def added(state, verb, split, answer=None, after=b""):
     return played, played.replies[len(reached.replies) :]
 
 
-def test_every_verb_of_the_table_is_walked():
+def test_every_verb_of_the_table_is_covered():
     verbs = {verb.split()[0] for verb in LINES}
     assert verbs == set(COMMANDS) | set(OFFERED_COMMANDS) == set(TRANSITIONS)
     assert all(len(row) == len(State) for row in TRANSITIONS.values())
@@ -113,9 +113,9 @@ def test_every_verb_of_the_table_is_walked():
 
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize(("verb", "state"), PAIRS)
-def test_accepted_or_out_of_order(verb, state, split):
+def test_a_command_is_accepted_or_out_of_order(verb, state, split):
     expected = EXPECTED[verb][state]
-    played, replies = added(state, verb, split)
+    played, replies = replies_in_state(state, verb, split)
     if isinstance(expected, State):
         assert replies == [ACCEPTED.get(verb, "250 2.0.0 ok")]
         assert played.state is expected
@@ -129,9 +129,9 @@ def test_accepted_or_out_of_order(verb, state, split):
 @pytest.mark.parametrize(
     ("verb", "state"), [pair for pair in PAIRS if isinstance(EXPECTED[pair[0]][pair[1]], State)]
 )
-def test_refused_by_policy(verb, state, refusal):
+def test_a_refused_command_leaves_the_state(verb, state, refusal):
     bdat = verb.startswith("BDAT")
-    played, replies = added(
+    played, replies = replies_in_state(
         state, verb, SPLITS[0], refusing_last(EVENTS[verb], refusal, state, verb)
     )
     after = AFTER[verb][state] if bdat else READY if verb == "DATA" else state
@@ -141,15 +141,15 @@ def test_refused_by_policy(verb, state, refusal):
 
 
 def refusing_last(kind, refusal, state, verb):
-    """Refuse the last command of that kind, after those that lead to the state."""
-    wanted = len(play(REACH[state] + LINES[verb], extensions=ALL).of(kind))
+    """Return an answerer that refuses the last command of that kind."""
+    position = len(play(REACH[state] + LINES[verb], extensions=ALL).of(kind))
     usual = but({})
     seen = 0
 
     def answer(event):
         nonlocal seen
         seen += type(event) is kind
-        return refusal if type(event) is kind and seen == wanted else usual(event)
+        return refusal if type(event) is kind and seen == position else usual(event)
 
     return answer
 
@@ -158,14 +158,14 @@ def refusing_last(kind, refusal, state, verb):
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("answer", [but({}), but({e.Bdat: DENIED})])
 def test_a_chunk_is_never_taken_for_commands(verb, state, answer):
-    played, replies = added(state, verb, SPLITS[0], answer, after=b"NOOP\r\n")
+    played, replies = replies_in_state(state, verb, SPLITS[0], answer, after=b"NOOP\r\n")
     assert played.of(e.Quit) == []
     assert len(played.of(e.Noop)) == 1
     assert replies[-1] == "250 2.0.0 ok"
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_the_transaction_is_gone_once_the_chunk_is_refused(split):
+def test_a_refused_chunk_ends_the_transaction(split):
     dialogue = (
         RCPT + b"BDAT 6\r\nQUIT\r\nRCPT TO:<c@d>\r\nDATA\r\nBDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\n"
     )
@@ -175,7 +175,7 @@ def test_the_transaction_is_gone_once_the_chunk_is_refused(split):
     assert played.of(e.Content) == []
 
 
-def test_two_messages_in_chunks_on_one_connection():
+def test_two_messages_in_chunks_are_accepted():
     message = b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 3\r\nab\rBDAT 1 LAST\r\n\n"
     played = play(HELLO + message + message)
     assert played.replies == ["250 2.0.0 ok"] * 9
@@ -185,14 +185,14 @@ def test_two_messages_in_chunks_on_one_connection():
 
 @pytest.mark.parametrize("ending", [b"DATA\r\nx\r\n.\r\n", b"BDAT 1 LAST\r\nx"])
 @pytest.mark.parametrize("answer", [DEFERRED, DENIED])
-def test_after_a_refused_message_there_is_no_transaction(ending, answer):
+def test_a_refused_message_ends_the_transaction(ending, answer):
     played = play(
         RCPT + ending + b"RCPT TO:<c@d>\r\nDATA\r\n", answer=but({e.EndOfMessage: answer})
     )
     assert played.replies[-3:] == [str(answer), MAIL_FIRST, MAIL_FIRST]
 
 
-def test_a_nested_mail_leaves_no_trace():
+def test_a_nested_mail_changes_nothing():
     dialogue = HELLO + "MAIL FROM:<ä@b> SMTPUTF8\r\nMAIL FROM:<a@b>\r\nRCPT TO:<ö@d>\r\n".encode()
     assert play(dialogue).replies[1:] == ["250 2.0.0 ok", NESTED, "250 2.0.0 ok"]
     dialogue = HELLO + "MAIL FROM:<a@b>\r\nMAIL FROM:<ä@b> SMTPUTF8\r\nRCPT TO:<ö@d>\r\n".encode()
@@ -202,19 +202,19 @@ def test_a_nested_mail_leaves_no_trace():
     ]
 
 
-def test_vrfy_in_utf8_leaves_the_transaction_alone():
+def test_vrfy_in_utf8_leaves_the_transaction_open():
     played = play(RCPT + "VRFY jürgen\r\nDATA\r\n".encode())
     assert played.replies[3:] == ["250 2.0.0 ok", "354 go ahead"]
 
 
-def test_quit_behind_the_message():
+def test_quit_may_follow_the_message_in_a_pipeline():
     played = play(RCPT + b"DATA\r\nx\r\n.\r\nQUIT\r\nNOOP\r\n")
     assert played.replies[3:] == ["354 go ahead", "250 2.0.0 ok", "221 2.0.0 bye"]
     assert played.closed
     assert played.of(e.Noop) == []
 
 
-def test_junk_is_what_moves_no_mail():
+def test_junk_commands_deliver_no_mail():
     assert {event.__name__ for event in JUNK} == {
         "Ehlo", "Helo", "Rset", "Noop", "Vrfy", "Expn", "Help", "Unknown", "Xclient",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What may be sent ahead, and what not, where the wire insists on it (RFC 2920 section 3.1)."""
+"""Synchronisation: which commands may be sent ahead (RFC 2920 section 3.1)."""
 
 import pytest
 from tests.wire.driver import DATA, DENIED, GREETING, HELLO, MAIL, RCPT, bytewise, play, usual
@@ -14,7 +14,7 @@ HELO = HELLO.replace(b"EHLO", b"HELO")
 
 
 def turns(*pieces, make=SmtpServer):
-    """Send each piece once everything before is answered; return the replies of the last."""
+    """Send each piece after the replies to the previous one; return the replies to the last."""
 
     def cut(_data):
         return pieces
@@ -32,7 +32,7 @@ def turns(*pieces, make=SmtpServer):
         [HELLO, b"NOOP\r\nNOOP\r\n"],
         [HELLO, b"VRFY a\r\nRSET\r\n"],
         [HELLO, b"EXPN a\r\nRSET\r\n"],
-        [HELLO, b"DATA\r\nSubject: x\r\n"],  # out of order does not excuse it
+        [HELLO, b"DATA\r\nSubject: x\r\n"],  # also if out of order
         [HELLO, RCPT.removeprefix(HELLO), b"DATA\r\nSubject: x\r\n\r\n.\r\n"],
         [HELLO, RCPT.removeprefix(HELLO), b"DATA\r\n."],
         [HELLO, RCPT.removeprefix(HELLO), b"DATA\r\nRSET\r\n"],
@@ -40,7 +40,7 @@ def turns(*pieces, make=SmtpServer):
         [HELO, b"RSET\r\nQUIT\r\n"],
     ],
 )
-def test_too_early(pieces):
+def test_input_sent_too_early_closes(pieces):
     assert turns(*pieces) == [TOO_EARLY]
 
 
@@ -58,16 +58,16 @@ def test_too_early(pieces):
         ([HELLO, b"QUIT\r\nMAIL FROM:<>\r\n"], "221"),
     ],
 )
-def test_in_time(pieces, codes):
+def test_allowed_pipelining_is_accepted(pieces, codes):
     assert [reply[:3] for reply in turns(*pieces)] == codes.split()
 
 
-def test_who_waits_for_replies_never_meets_it():
+def test_a_client_that_waits_for_replies_is_unaffected():
     data = DATA + b"text\r\n.\r\nNOOP\r\nQUIT\r\n"
     assert play(data, bytewise, limits=SYNCHRONISED).replies == play(data).replies
 
 
-def test_lmtp():
+def test_lmtp_is_synchronised_in_the_same_way():
     lhlo = b"LHLO a\r\n"
     assert turns(lhlo + b"NOOP\r\n", make=LmtpServer) == [TOO_EARLY]
     envelope = RCPT.removeprefix(HELLO) + b"DATA\r\n"
@@ -75,8 +75,8 @@ def test_lmtp():
 
 
 @pytest.mark.parametrize("answer", [None, DENIED], ids=["taken", "refused"])
-def test_content_that_comes_while_data_is_decided(answer):
-    """It has come before 354: were DATA refused, its lines would be read as commands."""
+def test_content_sent_before_the_reply_to_data_closes(answer):
+    """If DATA were refused, its lines would be read as commands."""
     wire = SmtpServer(SYNCHRONISED)
     wire.next_event()
     wire.send(GREETING)
@@ -86,7 +86,7 @@ def test_content_that_comes_while_data_is_decided(answer):
         if not isinstance(event, e.Data):
             wire.send(usual(event))
     wire.receive_data(b"RSET\r\n")
-    said = wire.send(answer or usual(event))
-    assert said == (answer or r.NOT_SYNCHRONISED).encoded
+    sent = wire.send(answer or usual(event))
+    assert sent == (answer or r.NOT_SYNCHRONISED).encoded
     assert wire.closed
     assert wire.next_event() is not NEED_DATA

@@ -7,11 +7,11 @@ from gatepost.model.reply import Reply
 from gatepost.wire import events as e
 from gatepost.wire.smtp import State
 from gatepost.wire.smtp.commands import OFFERED_COMMANDS, TRANSITIONS
-from gatepost.wire.smtp.server import EXTENSIONS
+from gatepost.wire.smtp.extensions import EXTENSIONS
 from gatepost.wire.smtp.xclient import KEYWORD
 
 OFFERED_TO = EXTENSIONS | {"XCLIENT"}
-AGAIN = Reply(220, "gate.example ESMTP")
+GREETING_AGAIN = Reply(220, "gate.example ESMTP")
 ADDRESS = "expected an IPv4 address, or IPV6: and an IPv6 address"
 SYNTAX = "501 5.5.4 Syntax error: expected XCLIENT attribute=value ..."
 CHUNK = RCPT + b"BDAT 1\r\nx"
@@ -19,7 +19,7 @@ STATES = [b"", HELLO, MAIL, RCPT, CHUNK]
 
 
 def trusted(data, split=SPLITS[0], answer=None):
-    return play(data, split, answer or but({e.Xclient: AGAIN}), extensions=OFFERED_TO)
+    return play(data, split, answer or but({e.Xclient: GREETING_AGAIN}), extensions=OFFERED_TO)
 
 
 def attributes(text):
@@ -48,7 +48,7 @@ def attributes(text):
 )
 @pytest.mark.parametrize("verb", ["XCLIENT", "xClient"])
 @pytest.mark.parametrize("split", SPLITS)
-def test_attributes(verb, text, found, split):
+def test_valid_attributes_are_canonical(verb, text, found, split):
     played = trusted(f"{verb} {text}\r\n".encode(), split)
     assert [event.attributes for event in played.of(e.Xclient)] == ([found] if found else [])
 
@@ -89,7 +89,7 @@ def test_attributes(verb, text, found, split):
         ),
     ],
 )
-def test_malformed(text, reply):
+def test_malformed_attributes_are_refused(text, reply):
     played = trusted(HELLO + f"XCLIENT {text}\r\n".encode())
     assert played.replies[1:] == [reply]
     assert played.state is State.READY
@@ -106,50 +106,50 @@ def test_malformed(text, reply):
         (CHUNK, "503 5.5.1 Bad sequence of commands: expected BDAT or RSET", State.CHUNKING),
     ],
 )
-def test_when_it_may_come(reach, reply, state, split):
+def test_xclient_is_refused_in_a_transaction(reach, reply, state, split):
     played = trusted(reach + b"XCLIENT HELO=x\r\n", split)
     assert played.replies[-1] == reply
     assert played.state is state
 
 
-def test_after_a_refused_chunk():
+def test_xclient_after_a_refused_chunk_is_refused():
     refusal = Reply(550, "no", "5.7.1")
-    answer = but({e.Bdat: refusal, e.Xclient: AGAIN})
+    answer = but({e.Bdat: refusal, e.Xclient: GREETING_AGAIN})
     played = trusted(RCPT + b"BDAT 1\r\nxXCLIENT HELO=x\r\n", answer=answer)
     assert played.replies[-1] == "503 5.5.1 Bad sequence of commands: the transaction has failed"
     assert played.state is State.SPOILED
 
 
-def test_every_state_has_its_column():
+def test_xclient_has_a_cell_for_every_state():
     assert "XCLIENT" in OFFERED_COMMANDS
     assert len(TRANSITIONS["XCLIENT"]) == len(State)
 
 
 @pytest.mark.parametrize("reach", STATES)
 @pytest.mark.parametrize("verb", ["XCLIENT", "xclient"])
-def test_whom_it_is_not_offered_does_not_know_it(reach, verb):
+def test_xclient_is_unknown_if_not_offered(reach, verb):
     played = play(reach + f"{verb} ADDR=192.0.2.7\r\n".encode())
     assert played.events[-1] == e.Unknown("XCLIENT", "ADDR=192.0.2.7")
 
 
-def test_the_session_starts_anew():
+def test_the_session_starts_again():
     played = trusted(HELLO + b"XCLIENT HELO=x\r\nMAIL FROM:<a@b>\r\n" + MAIL)
     assert [reply[:3] for reply in played.replies] == ["250", "220", "503", "250", "250"]
 
 
-def test_a_refusal_leaves_the_state():
+def test_a_refused_xclient_leaves_the_state():
     played = trusted(
         HELLO + b"XCLIENT HELO=x\r\n", answer=but({e.Xclient: Reply(421, "no", "4.7.0")})
     )
     assert played.state is State.READY
 
 
-def test_the_keyword():
+def test_the_keyword_lists_all_attributes():
     assert KEYWORD == "XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"
 
 
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=80))
-def test_any_text_comes_through(text):
+def test_any_xtext_is_decoded(text):
     encoded = "".join(f"+{ord(one):02X}" for one in text)
     assert attributes(f"LOGIN={encoded}") == {"LOGIN": text}
 
@@ -161,6 +161,6 @@ def test_any_text_comes_through(text):
         )
     ).map("".join)
 )
-def test_any_arguments(text):
+def test_any_arguments_are_accepted_or_a_syntax_error(text):
     played = trusted(f"XCLIENT {text}\r\n".encode())
     assert [reply[:3] for reply in played.replies] in (["220"], ["501"])

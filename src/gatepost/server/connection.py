@@ -36,7 +36,7 @@ from gatepost.session.authentication import Authentication
 from gatepost.session.conversation import Conversation
 from gatepost.session.engine import Engine
 from gatepost.session.offer import STARTTLS
-from gatepost.wire.smtp.server import EXTENSIONS
+from gatepost.wire.smtp.extensions import EXTENSIONS
 
 WITH_TLS = EXTENSIONS | {STARTTLS}
 _AUTH = frozenset({"AUTH"})

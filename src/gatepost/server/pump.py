@@ -11,7 +11,7 @@ COMMAND_COST, and the pump queues for its next one (`gatepost.net.turns`). The c
 the buffer large either: while the pump rests, reading stops once MAX_UNREAD octets wait, and goes
 on only when fewer do. One read may bring up to 256 KiB (uvloop's buffer) beyond that.
 
-Nothing here is particular to SMTP. `Engine` and `Owner` are what a protocol has to provide.
+Nothing here is particular to SMTP: a protocol provides a `Wire`, an `Engine` and an `Owner`.
 """
 
 import asyncio
@@ -23,29 +23,12 @@ from gatepost.model.reply import Reply
 from gatepost.net.turns import TURN, Turns
 from gatepost.plugin.clock import Clock
 from gatepost.plugin.inline import UNFINISHED, finish, first_step
-from gatepost.wire.smtp.server import PAUSED, Signal
+from gatepost.wire.protocol import PAUSED, Signal, Wire
 
 # A full pipelined transaction is a few KB; a client need not be read further ahead than this.
 MAX_UNREAD = 64 * 1024
 # The cost of a command, in octets of content: it takes about as long.
 COMMAND_COST = 512
-
-
-class Wire(Protocol):
-    """Bytes in, events out; see `gatepost.wire.smtp.server` for the contract."""
-
-    @property
-    def unread(self) -> int:
-        """The octets received and not yet interpreted."""
-
-    def receive_data(self, data: bytes) -> None:
-        """Take bytes from the client."""
-
-    def next_event(self) -> Any:
-        """Return the next event, or a signal."""
-
-    def send(self, reply: Reply) -> bytes:
-        """Answer the last event; return the bytes to send."""
 
 
 class Engine(Protocol):

@@ -6,6 +6,7 @@ from gatepost.config.schema import Limits
 from gatepost.model.reply import Reply
 from gatepost.session.conversation import Conversation
 from gatepost.session.dsn import is_offered
+from gatepost.wire.smtp.extensions import ANNOUNCED
 from gatepost.wire.smtp.xclient import KEYWORD
 
 # RFC 3207: offered in the clear only, and only if a listener has certificates.
@@ -15,16 +16,12 @@ DSN = "DSN"
 
 
 def keywords(limits: Limits) -> tuple[str, ...]:
-    """Return the keywords of every client: RFC 2920, 1870, 6152, 6531, 3030, 2034, 9422."""
-    return (
-        "PIPELINING",
-        f"SIZE {limits.message_size}",
-        "8BITMIME",
-        "SMTPUTF8",
-        "CHUNKING",
-        "ENHANCEDSTATUSCODES",
-        f"LIMITS MAILMAX={limits.transactions} RCPTMAX={limits.recipients}",
-    )
+    """Return the keywords of every client, with their values."""
+    values = {
+        "SIZE": limits.message_size,
+        "LIMITS": f"MAILMAX={limits.transactions} RCPTMAX={limits.recipients}",
+    }
+    return tuple(f"{word} {values[word]}" if word in values else word for word in ANNOUNCED)
 
 
 # Keywords that depend on the client, in the order of the reply; "" where one is not offered.

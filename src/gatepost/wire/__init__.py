@@ -1,5 +1,5 @@
 """Protocols without I/O: bytes in, events out.
 
-Nothing here knows of sockets, event loops, clocks or files, so each protocol can be tested with
-nothing but bytes, and driven by anything.
+Nothing here uses sockets, event loops, clocks or files. A test needs only bytes, and any kind of
+server can drive these protocols.
 """

@@ -1,6 +1,6 @@
-"""CRC-32C (Castagnoli), as RFC 3720 section 12.1 has it and the PROXY protocol uses it.
+"""CRC-32C (Castagnoli, RFC 3720 section 12.1), the checksum of the PROXY protocol.
 
-Limits: an octet at a time, about 0.1 ms for a kilobyte; for what is short and comes once.
+Limits: about 0.1 ms for a kilobyte, octet by octet. Use it for short data only.
 """
 
 POLYNOMIAL = 0x82F63B78

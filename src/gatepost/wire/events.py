@@ -1,7 +1,7 @@
-"""What the client did, as values.
+"""Events: the input of the client, as values.
 
-Every command is an event of its own class; what follows DATA and BDAT arrives as `Content`. Each
-event but `Content` waits for `SmtpServer.send`.
+Each command is an event with its own class. The data after DATA and BDAT arrives as `Content`.
+Every event except `Content` waits for `SmtpServer.send`.
 """
 
 import msgspec
@@ -15,43 +15,43 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Connected(Event, frozen=True):
-    """The client has connected: answer with the greeting, or with a refusal."""
+    """The client has connected. Answer with the greeting or a refusal."""
 
 
 class Ehlo(Event, frozen=True):
-    """EHLO, or LHLO in LMTP: `name` is the client's domain or literal, as sent."""
+    """EHLO, or LHLO in LMTP. `name` is the domain or address literal of the client, as sent."""
 
     name: str
 
 
 class Helo(Event, frozen=True):
-    """HELO: as EHLO, without extensions."""
+    """HELO: like EHLO, without extensions."""
 
     name: str
 
 
 class Mail(Event, frozen=True):
-    """MAIL: `path` is the reverse-path, `params` the ESMTP parameters by upper-case keyword."""
+    """MAIL. `path` is the reverse-path, `params` are the parameters by upper-case keyword."""
 
     path: Address
     params: dict[str, str]
 
 
 class Rcpt(Event, frozen=True):
-    """RCPT: `path` is the forward-path; `<postmaster>` has no domain."""
+    """RCPT. `path` is the forward-path; `<postmaster>` has no domain."""
 
     path: Address
     params: dict[str, str]
 
 
 class Data(Event, frozen=True):
-    """DATA: answer 354 and the content follows, anything else and the transaction is over."""
+    """DATA. After a 354 reply the content follows; any other reply ends the transaction."""
 
 
 class Bdat(Event, frozen=True):
-    """BDAT (RFC 3030): answer 354 and the chunk follows – the client is not sent that reply.
+    """BDAT (RFC 3030). After a 354 reply the chunk follows; that reply is not sent to the client.
 
-    Any other reply is held back until the chunk of `size` octets has been read and dropped.
+    Any other reply is held back until the chunk of `size` octets is read and discarded.
     """
 
     size: int
@@ -60,23 +60,23 @@ class Bdat(Event, frozen=True):
 
 
 class Content(Event, frozen=True):
-    """A piece of the message: pure (CRLF only, no NUL), dot-stuffing undone. Takes no reply."""
+    """A piece of the message: CRLF only, no NUL, no dot-stuffing. It takes no reply."""
 
     data: bytes
 
 
 class ChunkEnd(Event, frozen=True):
-    """A chunk that is not the last has been received."""
+    """A chunk that is not the last was received."""
 
 
 class EndOfMessage(Event, frozen=True):
-    """The whole message has been received."""
+    """The whole message was received."""
 
 
 class MessageFault(Event, frozen=True):
-    """The content has been read to its end, or as far as it will be, but cannot be taken.
+    """The content is refused. It was read to its end, or as far as it will be.
 
-    The transaction is over; answer with `reply`.
+    The transaction is over. Answer with `reply`.
     """
 
     reply: Reply
@@ -87,7 +87,7 @@ class Rset(Event, frozen=True):
 
 
 class Noop(Event, frozen=True):
-    """NOOP, its argument unread."""
+    """NOOP; its argument is ignored."""
 
 
 class Vrfy(Event, frozen=True):
@@ -109,13 +109,13 @@ class Help(Event, frozen=True):
 
 
 class StartTls(Event, frozen=True):
-    """STARTTLS (RFC 3207): answer 220 and the handshake follows, see `SmtpServer.start_tls`."""
+    """STARTTLS (RFC 3207). After a 220 reply do the handshake, see `SmtpServer.start_tls`."""
 
 
 class Auth(Event, frozen=True):
-    """AUTH (RFC 4954): `initial` is the decoded initial response, None if there is none.
+    """AUTH (RFC 4954). `initial` is the decoded initial response, or None if there is none.
 
-    Answer 334 and an `AuthResponse` follows; 235 says that the client is who it says it is.
+    After a 334 reply an `AuthResponse` follows. A 235 reply means that the client is authenticated.
     """
 
     mechanism: str
@@ -126,7 +126,7 @@ class Auth(Event, frozen=True):
 
 
 class AuthResponse(Event, frozen=True):
-    """The decoded response to a 334: answer as for `Auth`."""
+    """The decoded response to a 334 reply. Answer as for `Auth`."""
 
     data: bytes
 
@@ -139,25 +139,25 @@ class Quit(Event, frozen=True):
 
 
 class Xclient(Event, frozen=True):
-    """XCLIENT: who the client really is, by upper-case attribute; see `wire.smtp.xclient`."""
+    """XCLIENT: the real client, by upper-case attribute; see `wire.smtp.xclient`."""
 
     attributes: dict[str, str]
 
 
 class Unknown(Event, frozen=True):
-    """A command that is not in the table; `verb` is printable ASCII of at most 16 characters."""
+    """An unknown command. `verb` is printable ASCII of at most 16 characters."""
 
     verb: str
     text: str
 
 
 class Fault(Event, frozen=True):
-    """The client broke the protocol: answer with `reply`, which says how."""
+    """The client broke the protocol. Answer with `reply`, which gives the reason."""
 
     reply: Reply
 
 
 class ChunkRefused(Event, frozen=True):
-    """The reply to a refused BDAT, whose chunk has now been dropped: answer with `reply`."""
+    """The chunk of a refused BDAT is discarded now. Answer with `reply`."""
 
     reply: Reply

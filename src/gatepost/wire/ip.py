@@ -1,22 +1,22 @@
-"""IP addresses as other programs write them, in the one form that everything here compares.
+"""IP addresses from other programs, in canonical form.
 
-Security: an address may become the key of a limit, so each has one spelling only, and what is not
-an address is never taken for one.
+Security: an address may become the key of a limit, so each has exactly one spelling, and no other
+text is accepted.
 """
 
 from ipaddress import IPv4Address, IPv6Address
 
 
 def ipv4(address: str | bytes) -> str:
-    """Return an IPv4 address, dotted or as four octets, as text; raises ValueError."""
+    """Return an IPv4 address, given as text or four octets, as text. Raises ValueError."""
     return str(IPv4Address(address))
 
 
 def ipv6(address: str | bytes) -> str:
-    """Return an IPv6 address, written or as sixteen octets, as text; raises ValueError.
+    """Return an IPv6 address, given as text or sixteen octets, as text. Raises ValueError.
 
-    One that stands for an IPv4 address is returned as that; one with a zone is refused, because
-    another machine's zones mean nothing here.
+    An IPv4-mapped address is returned as IPv4. A zone is refused, because the zones of another
+    machine mean nothing here.
     """
     parsed = IPv6Address(address)
     if parsed.scope_id is not None:

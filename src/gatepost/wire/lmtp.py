@@ -1,26 +1,27 @@
-"""The receiving side of LMTP as bytes in, events out: RFC 2033.
+"""The receiving side of LMTP, bytes in and events out: RFC 2033.
 
-LMTP is SMTP between a mail system and its stores. It differs in three things, and only those stand
-here: the client says LHLO, there are other replies to commands out of order, and the end of a
-message is answered once for each recipient that was accepted.
+LMTP is SMTP between a mail system and its message stores. This module has the three differences:
+the client greets with LHLO, some replies to commands out of order differ, and the end of a message
+has one reply for each accepted recipient.
 
 Theory of operation
 -------------------
 The contract is that of `gatepost.wire.smtp.server`. The end of a message is still one event with
-one reply; that reply goes out as often as there are accepted recipients, unless it is a
-`RecipientReplies`, which has one for each. That is so
+one reply. That reply is sent once for each accepted recipient, unless it is a `RecipientReplies`,
+which has one reply for each. This applies
 
-- at the end of the content after DATA (section 4.2), whether it is taken or not,
-- after BDAT LAST (section 4.3), also where its chunk was refused and dropped.
+- at the end of the content after DATA (section 4.2), accepted or refused,
+- after BDAT LAST (section 4.3), also if its chunk was refused and discarded.
 
-DATA refused – a trap among the recipients – is one reply, as in SMTP: it is the end of the content
-that is answered for each recipient, and none will come. A BDAT that is not the last has one reply.
+A refused DATA, for example because of a trap among the recipients, has one reply as in SMTP: the
+replies for each recipient belong to the end of the content, which does not follow. A BDAT without
+LAST has one reply.
 
-A BDAT LAST with no recipient to answer for has one reply as well: section 4.3 would have it none,
-but a client that waits for one would wait for ever.
+A BDAT LAST without accepted recipients also has one reply. Section 4.3 requires no reply at all,
+but a client that expects one would wait for ever.
 
-Security: how many replies there are must be what the client counts, or each of its later commands
-is taken to have had the answer to another.
+Security: the number of replies must be the number that the client expects. Otherwise the client
+takes each later reply for the answer to another command.
 """
 
 import re
@@ -29,12 +30,13 @@ from typing import ClassVar
 
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.wire.events import Bdat, Data, Event, Rcpt
-from gatepost.wire.smtp import arguments as a
 from gatepost.wire.smtp import commands as smtp
 from gatepost.wire.smtp import replies as r
-from gatepost.wire.smtp.commands import Command, State
+from gatepost.wire.smtp.agreed import State
+from gatepost.wire.smtp.commands import Command
+from gatepost.wire.smtp.extensions import EXTENSIONS
 from gatepost.wire.smtp.path import STRICT
-from gatepost.wire.smtp.server import EXTENSIONS, SmtpServer, WireLimits
+from gatepost.wire.smtp.server import SmtpServer, WireLimits
 
 # RFC 2033 s4.1: HELO and EHLO must not be answered with success, 500 is recommended.
 LHLO_ONLY = Reply(500, "This is LMTP: expected LHLO", "5.5.1")
@@ -48,17 +50,8 @@ _OWN_REPLIES: dict[State | Reply, Reply] = {
 }
 
 
-def _parse_bdat(wire: SmtpServer, text: str) -> Event:
-    """Read BDAT as in SMTP; the answer to the last counts for every recipient."""
-    event = a.parse_bdat(wire, text)
-    if type(event) is Bdat and event.last:
-        assert isinstance(wire, LmtpServer)
-        wire.expect_last()
-    return event
-
-
 def _row(row: Command) -> Command:
-    """Return a row of SMTP's table with LMTP's replies in it."""
+    """Return a row of the SMTP table with the replies of LMTP."""
     transitions = tuple(_OWN_REPLIES.get(cell, cell) for cell in row.transitions)
     return row._replace(transitions=transitions)
 
@@ -70,13 +63,13 @@ COMMANDS: dict[str, Command] = {
     "LHLO": smtp.COMMANDS["EHLO"],
     "EHLO": smtp.COMMANDS["EHLO"]._replace(transitions=_NEVER),
     "HELO": smtp.COMMANDS["HELO"]._replace(transitions=_NEVER),
-    "BDAT": _row(smtp.COMMANDS["BDAT"]._replace(parse=_parse_bdat)),
 }
 
 
 class LmtpServer(SmtpServer):
-    """One connection. See the module for what differs from SMTP."""
+    """The receiving side of one connection. See the module for the differences from SMTP."""
 
+    # `_accepted` counts the recipients of the transaction, `_owed` the copies of the next reply.
     __slots__ = ("_accepted", "_owed")
 
     offered: ClassVar[Mapping[str, Command]] = {
@@ -93,12 +86,8 @@ class LmtpServer(SmtpServer):
         self._accepted = 0
         self._owed = 1
 
-    def expect_last(self) -> None:
-        """Take note that the last chunk is on its way: the next reply is one for each recipient."""
-        self._owed = max(1, self._accepted)
-
     def send(self, reply: Reply) -> bytes:
-        """Answer the last event; return what to put on the wire, for each recipient if need be."""
+        """Answer the last event; return the bytes to send, once per recipient if required."""
         event = self._event
         sent = super().send(reply)
         if type(event) is Data:
@@ -111,9 +100,14 @@ class LmtpServer(SmtpServer):
         self._count(event, reply)
         return sent
 
+    def _begin_chunk(self, chunk: Bdat, refusal: Reply | None = None) -> Event | None:
+        if chunk.last:
+            self._owed = max(1, self._accepted)
+        return super()._begin_chunk(chunk, refusal)
+
     def _count(self, event: Event | None, reply: Reply) -> None:
-        """Keep count of the transaction's accepted recipients."""
-        if self.state <= State.MAIL:
+        """Count the accepted recipients of the transaction."""
+        if self.agreed.state <= State.MAIL:
             self._accepted = 0
         elif type(event) is Rcpt and reply.code < 400:
             self._accepted += 1

@@ -1,22 +1,22 @@
-"""The PROXY protocol's header, version 1 and 2, as bytes in, value out.
+"""The header of the PROXY protocol, version 1 and 2: bytes in, a value out.
 
 Specification: "The PROXY protocol, versions 1 & 2", HAProxy Technologies, 2020/03/05.
 
 Contract
 --------
-`parse_proxy_header(data)` takes all that has been received so far. It returns the header and its
-length, or None while more is needed, or raises `ProxyError`. Once it has returned a header or
-raised, more data does not change that; so the outcome does not depend on how the bytes are cut.
+`parse_proxy_header(data)` takes all input received so far. It returns the header and its length,
+or None if more input is needed, or raises `ProxyError`. More input does not change a header or an
+error, so the result does not depend on how the bytes are cut.
 
-Security: whoever may send a header may claim any client address. Call this only for connections
-from a proxy that is trusted; from anybody else such bytes are SMTP, and wrong.
+Security: a header can claim any client address. Call this only for connections from a trusted
+proxy. From any other client these bytes are invalid SMTP.
 Limits: a line of MAX_LINE octets in version 1, MAX_BODY octets after the fixed part in version 2.
 """
 
 import re
 from collections.abc import Callable, Iterator
 from struct import Struct
-from struct import error as StructError  # noqa: N812 - struct's own name says nothing here
+from struct import error as StructError  # noqa: N812 - "error" alone is too general
 from typing import NoReturn
 
 from gatepost.model.proxy import CRC32C, SSL, ProxyHeader, ProxyTls, Values
@@ -28,8 +28,8 @@ SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 START = b"PROXY "
 # Section 2.1: the longest line, CR LF included, of UNKNOWN with two full IPv6 addresses.
 MAX_LINE = 107
-# The longest addresses take 216 octets (section 2.2); 4 KiB leave room for a client certificate,
-# and a proxy that is broken cannot make us keep 64 KiB for each of its connections.
+# The longest addresses take 216 octets (section 2.2). 4 KiB leave room for a client certificate; a
+# broken proxy cannot occupy 64 KiB with each connection.
 MAX_BODY = 4096
 
 _LINE = re.compile(
@@ -44,16 +44,16 @@ _CHECKSUM = Struct("!I")
 
 # Command in the low half of the 13th octet, version 2 in the high one.
 _LOCAL, _PROXY = 0x20, 0x21
-# Address family in the high half of the 14th octet: (length of the addresses, their layout if it
-# is one a mail client may have, how an address is read).
+# Address family in the high half of the 14th octet: (length of the addresses, their layout if mail
+# clients can have such addresses, the reader of an address).
 _Family = tuple[int, Struct | None, Callable[[bytes], str]]
 _FAMILIES: dict[int, _Family] = {
-    0: (0, None, ipv4),  # unspecified: whatever follows is to be skipped
+    0: (0, None, ipv4),  # unspecified: the rest is skipped
     1: (12, Struct("!4s4sHH"), ipv4),
     2: (36, Struct("!16s16sHH"), ipv6),
-    3: (216, None, ipv4),  # Unix sockets: two paths that mean nothing here
+    3: (216, None, ipv4),  # Unix sockets: two paths, unused here
 }
-# Transport in the low half: what a stream may be called.
+# Transport in the low half: the values that stand for a stream.
 _UNSPECIFIED, _STREAM = 0, 1
 
 # Section 2.2.6: bits of the client field, sub-types
@@ -62,11 +62,11 @@ _TLS_VERSION, _TLS_COMMON_NAME, _TLS_CIPHER = 0x21, 0x22, 0x23
 
 
 class ProxyError(ValueError):
-    """No header, or a malformed one; the message says what was expected and found."""
+    """The header is missing or malformed; the message names the expected and the found input."""
 
 
 def parse_proxy_header(data: bytes) -> tuple[ProxyHeader, int] | None:
-    """Parse the header that the data begins with; see the module for what is returned."""
+    """Parse the header at the start of the data. See the module for the result."""
     for beginning, parse in ((SIGNATURE, _version_2), (START, _version_1)):
         if data.startswith(beginning):
             return parse(data)
@@ -119,7 +119,7 @@ def _version_2(data: bytes) -> tuple[ProxyHeader, int] | None:
     if len(data) < end:
         return None
     if command == _LOCAL:
-        return ProxyHeader(2, local=True), end  # section 2.2: the rest is to be skipped
+        return ProxyHeader(2, local=True), end  # section 2.2: the rest is skipped
     return _of_block(family, data[:end]), end
 
 
@@ -168,7 +168,7 @@ def _values(block: bytes, at: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _check_checksum(block: bytes, values: Values) -> None:
-    """Compare the checksum, if there is one: it is taken with zeros in its own place."""
+    """Compare the checksum, if there is one. It is computed with zeros in its own place."""
     given = next((value for kind, value in values if kind == CRC32C), None)
     if given is None:
         return
@@ -180,19 +180,19 @@ def _check_checksum(block: bytes, values: Values) -> None:
         raise ProxyError("the checksum does not match")
 
 
-def _place_of(wanted: int, values: Values, end: int) -> int:
-    """Return where the first value of a type begins in a block that ends with the values."""
+def _place_of(searched: int, values: Values, end: int) -> int:
+    """Return the position of the first value of a type; the block ends with the values."""
     place = end - sum(_VALUE.size + len(value) for _, value in values)
     for kind, value in values:
         place += _VALUE.size
-        if kind == wanted:
+        if kind == searched:
             break
         place += len(value)
     return place
 
 
 def _tls(value: bytes) -> ProxyTls | None:
-    """Read what is said of TLS; None if the client did not use it."""
+    """Return the facts about TLS, or None if the client did not use it."""
     if len(value) < _TLS.size:
         raise ProxyError(f"value {SSL:#x}: expected {_TLS.size} octets or more, found {len(value)}")
     client, verify = _TLS.unpack_from(value)

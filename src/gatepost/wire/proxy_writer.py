@@ -1,8 +1,8 @@
-"""The PROXY protocol's header, version 1 and 2, as a sender: two ends in, bytes out.
+"""The header of the PROXY protocol, version 1 and 2, as a proxy writes it.
 
-Specification: "The PROXY protocol, versions 1 & 2", HAProxy Technologies, 2020/03/05. What reads it
-is `gatepost.wire.proxy`. Where one of the ends is no IP address, or they are not of one family, the
-header says that nothing is known: UNKNOWN, or LOCAL.
+Specification: "The PROXY protocol, versions 1 & 2", HAProxy Technologies, 2020/03/05.
+`gatepost.wire.proxy` reads it. If an endpoint is not an IP address, or the two belong to different
+families, the header has no addresses: UNKNOWN in version 1, LOCAL in version 2.
 """
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -16,12 +16,12 @@ _Address = IPv4Address | IPv6Address
 _FIXED = Struct("!12sBBH")
 _PORTS = Struct("!HH")
 _LOCAL, _PROXY = 0x20, 0x21
-# Address family, and "stream" in the low half; the words of version 1.
+# Address family with "stream" in the low half; the keywords of version 1.
 _FAMILIES = {4: (0x11, "TCP4"), 6: (0x21, "TCP6")}
 
 
 def write_proxy_header(version: int, source: Endpoint, destination: Endpoint) -> bytes:
-    """Return the header of a version (1 or 2) for a client and the address it came to."""
+    """Return a header of version 1 or 2; `destination` is the address the client connected to."""
     pair = _addresses(source, destination)
     write = _version_1 if version == 1 else _version_2
     return write(pair, source.port, destination.port)

@@ -138,7 +138,7 @@ def test_what_comes_in_the_clear_behind_starttls_ends_it():
     (found, detail), _ = sent(says, tls=ClientTls("required"))
     assert (found[:9], detail) == (
         "451 4.5.0",
-        "something in the clear behind the answer to STARTTLS",
+        "cleartext behind the reply to STARTTLS",
     )
 
 

@@ -156,7 +156,7 @@ STAGES = {
         {"GREETING": b"SSH-2.0\r\n"},
         (ODD, "expected a reply code and text, found 'SSH-2.0'"),
     ),
-    "greeting two": ({"GREETING": b"220 a\r\n220 b\r\n"}, (ODD, "an answer to nothing: 220")),
+    "greeting two": ({"GREETING": b"220 a\r\n220 b\r\n"}, (ODD, "unexpected reply: 220")),
     "no greeting": ({"GREETING": DROP}, (LOST, CLOSED)),
     "silence": ({"GREETING": HANG}, (LOST, SILENT)),
     "ehlo 4": ({"EHLO": LATER}, (UNREACHABLE, "451 4.7.1 later")),

@@ -21,11 +21,11 @@ from gatepost.net.client_tls import ClientTls
 from gatepost.net.tls_codec import TlsCodec
 from gatepost.net.tls_transport import TlsTransport
 from gatepost.wire import events as e
+from gatepost.wire.protocol import NEED_DATA, ProtocolError
 from gatepost.wire.smtp import State
 from gatepost.wire.smtp.client import SHUTTING_DOWN, Answer, SmtpClient
 from gatepost.wire.smtp.content_writer import ImpureError
 from gatepost.wire.smtp.reply_reader import PeerError
-from gatepost.wire.smtp.server import NEED_DATA, ProtocolError
 
 # Content is written in pieces of this many octets or more, so that small ones make no segments.
 FLUSH = 64 * 1024

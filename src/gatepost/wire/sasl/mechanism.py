@@ -1,29 +1,29 @@
-"""What all mechanisms are: `step(response)` until it is known who the client says it is.
+"""The interface of all mechanisms: call `step(response)` until it returns an `AuthAttempt`.
 
-`step` is given the client's initial response, None if there was none, and after each `Challenge`
-the response to it. It ends with an `AuthAttempt`, or raises `SaslError` for what is malformed.
+The first call takes the initial response, or None if there is none. Each later call takes the
+response to the previous `Challenge`. A malformed response raises `SaslError`.
 """
 
 from typing import NamedTuple, Protocol
 
 from gatepost.model.auth_attempt import AuthAttempt
 
-# IANA names. A client that goes by the order should not say its password.
+# IANA names. A client that tries them in order does not send its password first.
 MECHANISMS = ("SCRAM-SHA-256", "PLAIN", "LOGIN")
 
 
 class SaslError(ValueError):
-    """A response that is not what the mechanism expects. The message has nothing of it."""
+    """A response is malformed. The message contains no part of it."""
 
 
 class Challenge(NamedTuple):
-    """What the client is to respond to."""
+    """The octets that the client must respond to."""
 
     data: bytes
 
 
 class Mechanism(Protocol):
-    """One exchange; of no use after it has ended."""
+    """One exchange. Use a new object for the next."""
 
     def step(self, response: bytes | None) -> Challenge | AuthAttempt:
-        """Take a response; raises `SaslError`."""
+        """Process a response. Raises `SaslError`."""

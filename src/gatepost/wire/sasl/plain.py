@@ -1,6 +1,6 @@
-"""PLAIN (RFC 4616): the whole of it in one response. LOGIN (draft-murchison-sasl-login): in two.
+"""PLAIN (RFC 4616), one response, and LOGIN (draft-murchison-sasl-login), two responses.
 
-Security: the password itself is transmitted. It is in the `AuthAttempt` and nowhere else.
+Security: the client sends the password itself. Only the `AuthAttempt` contains it.
 """
 
 from gatepost.model.auth_attempt import AuthAttempt
@@ -9,7 +9,7 @@ from gatepost.wire.sasl.prepare import prepare_name, prepare_password
 
 
 class Plain:
-    """[authzid] NUL authcid NUL passwd."""
+    """One response: [authzid] NUL authcid NUL passwd."""
 
     __slots__ = ()
 
@@ -26,7 +26,7 @@ class Plain:
 
 
 class Login:
-    """The user name, then the password; the former may come as the initial response."""
+    """Two responses: the user name, which may be the initial response, and the password."""
 
     __slots__ = ("_user",)
 

@@ -1,10 +1,11 @@
-"""User names and passwords as they are compared: SASLprep (RFC 4013), and for names a bit more.
+"""User names and passwords in the form that is compared: SASLprep (RFC 4013), stricter for names.
 
-A name is one word of letters, digits and ASCII punctuation, in lower case: what PRECIS's
-UsernameCaseMapped (RFC 8265 section 3.3) allows. Both sides of every comparison go through here.
+A name is one word of letters, digits and ASCII punctuation, in lower case, as in the profile
+UsernameCaseMapped of PRECIS (RFC 8265 section 3.3). Prepare both sides of every comparison.
 
-Security: a name gets into logs, into Received and into files of one line a user. Whatever could be
-read as another name – control and formatting characters, blanks, compatibility forms – is refused.
+Security: a name appears in logs, in Received and in files with one line per user. Characters that
+could make it look like another name are refused: control and formatting characters, blanks, and
+compatibility forms.
 Limits: MAX_NAME and MAX_PASSWORD octets.
 """
 
@@ -29,27 +30,27 @@ _PROHIBITED: tuple[Callable[[str], bool], ...] = (
     stringprep.in_table_c8,
     stringprep.in_table_c9,
 )
-# RFC 8264 s4.2.1: LetterDigits; ASCII is allowed beside them
+# RFC 8264 s4.2.1: LetterDigits; printable ASCII is also allowed
 _LETTERS_AND_DIGITS = frozenset({"Ll", "Lu", "Lo", "Lm", "Mn", "Mc", "Nd"})
 
 
 def prepare_name(octets: bytes) -> str:
-    """Return a user name as it is compared; raises `SaslError`."""
+    """Return a user name in the form that is compared. Raises `SaslError`."""
     name = normalize("NFC", _text(octets, MAX_NAME).lower())
-    if not name or not all(map(_may_be_in_a_name, name)):
+    if not name or not all(map(_is_allowed_in_name, name)):
         raise SaslError("expected a user name")
     _check_direction(name)
     return name
 
 
-def _may_be_in_a_name(char: str) -> bool:
+def _is_allowed_in_name(char: str) -> bool:
     if char.isascii():
         return "!" <= char <= "~"
     return category(char) in _LETTERS_AND_DIGITS and normalize("NFKC", char) == char
 
 
 def prepare_password(octets: bytes) -> str:
-    """Return a password as it is hashed (SASLprep); raises `SaslError`."""
+    """Return a password in the form that is hashed (SASLprep). Raises `SaslError`."""
     text = _text(octets, MAX_PASSWORD)
     if text.isascii():
         prepared = text
@@ -76,7 +77,7 @@ def _text(octets: bytes, limit: int) -> str:
 
 
 def _check_direction(text: str) -> None:
-    """Refuse what mixes directions of writing (RFC 3454 section 6)."""
+    """Refuse text that mixes writing directions (RFC 3454 section 6)."""
     if text.isascii() or not any(map(stringprep.in_table_d1, text)):
         return
     ends = stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])

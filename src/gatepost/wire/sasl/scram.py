@@ -1,10 +1,10 @@
-"""SCRAM-SHA-256 (RFC 5802, RFC 7677): the client proves that it knows the password.
+"""SCRAM-SHA-256 (RFC 5802, RFC 7677): the client proves its password without sending it.
 
-Without channel binding: who asks for it (`p=`) is refused, `n` and `y` are taken.
+Channel binding is not supported: a request for it (`p=`) is refused, `n` and `y` are accepted.
 
-Security: `find` answers for every name, so that a client cannot learn who exists: for a user who
-does not, with a salt made of the name (`fake_verifier`). All goes the same way, to the same end.
-`nonce` must come from a source that cannot be guessed, anew for each exchange.
+Security: a client cannot find out which users exist. `find` returns a verifier for every name; that
+of an unknown user has a salt derived from the name (`fake_verifier`), and the exchange takes the
+same steps. `nonce` must come from a secure random source, and be new for each exchange.
 Limits: MAX_NONCE, so that a challenge fits on one line of a reply.
 """
 
@@ -28,7 +28,7 @@ from gatepost.wire.sasl.verifier import (
 
 MAX_NONCE = 96
 
-# RFC 5802 s7; extensions are allowed and mean nothing, the mandatory ones (m=) are none of ours
+# RFC 5802 s7; optional extensions are ignored, mandatory ones (m=) are not supported
 _CLIENT_FIRST = re.compile(
     rf"(?P<header>[ny],(?:a=(?P<authzid>[^,]+))?,)"
     rf"(?P<bare>n=(?P<user>[^,]+),r=(?P<nonce>[!-+\--~]{{1,{MAX_NONCE}}})(?:,[A-Za-z]=[^,]+)*)"
@@ -41,16 +41,25 @@ _SAVED = re.compile(r"(?:[^=]|=2C|=3D)*")
 
 
 class ScramSha256:
-    """One exchange. `find` returns the verifier for a name, `nonce` is printable, without comma."""
+    """One exchange. `find` returns the verifier of a name; `nonce` is printable, without comma."""
 
-    __slots__ = ("_authzid", "_find", "_header", "_nonce", "_said", "_step", "_user", "_verifier")
+    __slots__ = (
+        "_authzid",
+        "_find",
+        "_header",
+        "_messages",
+        "_nonce",
+        "_step",
+        "_user",
+        "_verifier",
+    )
 
     _verifier: Verifier
 
     def __init__(self, nonce: str, find: Callable[[str], Verifier]) -> None:
         self._find = find
         self._nonce = nonce
-        self._header = self._said = self._user = self._authzid = ""
+        self._header = self._messages = self._user = self._authzid = ""
         self._step: Callable[[str], Challenge | AuthAttempt] = self._first
 
     def step(self, response: bytes | None) -> Challenge | AuthAttempt:
@@ -74,7 +83,7 @@ class ScramSha256:
         self._header = match["header"]
         salt = b64encode(self._verifier.salt).decode()
         challenge = f"r={self._nonce},s={salt},i={self._verifier.iterations}"
-        self._said = f"{match['bare']},{challenge}"
+        self._messages = f"{match['bare']},{challenge}"
         self._step = self._final
         return Challenge(challenge.encode())
 
@@ -83,16 +92,16 @@ class ScramSha256:
         if match is None or match["nonce"] != self._nonce:
             raise SaslError("expected a client-final-message with the nonce of this exchange")
         if decode_base64(match["header"]) != self._header.encode():
-            raise SaslError("expected the header of the client-first-message once more")
-        said = f"{self._said},{match['unproven']}".encode()
-        if not _proves(self._verifier, said, decode_base64(match["proof"])):
+            raise SaslError("expected the header of the client-first-message again")
+        messages = f"{self._messages},{match['unproven']}".encode()
+        if not _proves(self._verifier, messages, decode_base64(match["proof"])):
             return self._attempt(proven=False)
         self._step = self._acknowledged
-        signature = hmac_sha256(self._verifier.server_key, said)
+        signature = hmac_sha256(self._verifier.server_key, messages)
         return Challenge(b"v=" + b64encode(signature))
 
     def _acknowledged(self, text: str) -> AuthAttempt:
-        """Take the empty response to the server's own proof (RFC 4954 section 4)."""
+        """Process the empty response to the server's proof (RFC 4954 section 4)."""
         if text:
             raise SaslError("expected an empty response")
         return self._attempt(proven=True)
@@ -107,15 +116,15 @@ def _name(text: str) -> str:
     return prepare_name(text.replace("=2C", ",").replace("=3D", "=").encode())
 
 
-def _proves(verifier: Verifier, said: bytes, proof: bytes) -> bool:
-    """Whether the proof is of the password: ClientProof XOR ClientSignature is the ClientKey."""
-    signature = hmac_sha256(verifier.stored_key, said)
+def _proves(verifier: Verifier, messages: bytes, proof: bytes) -> bool:
+    """Return whether the proof is valid: ClientProof XOR ClientSignature is the ClientKey."""
+    signature = hmac_sha256(verifier.stored_key, messages)
     key = bytes(one ^ other for one, other in zip(proof, signature, strict=False))
     return hmac.compare_digest(sha256(key).digest(), verifier.stored_key)
 
 
 def fake_verifier(name: str, secret: bytes, iterations: int) -> Verifier:
-    """Return the verifier of a user who does not exist: the same each time, and nobody's proof."""
+    """Return the verifier of an unknown user: always the same, and no proof matches it."""
     salt = hmac_sha256(secret, b"salt\0" + name.encode())[:SALT_SIZE]
     key = hmac_sha256(secret, b"key\0" + name.encode())
     assert len(key) == KEY_SIZE

@@ -1,7 +1,9 @@
-"""SCRAM-SHA-256 verifiers: what a server keeps in place of a password (RFC 5802, 5803, 7677).
+"""SCRAM-SHA-256 verifiers: stored by a server in place of a password (RFC 5802, 5803, 7677).
 
-Written `SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey`, in base64. Whoever has it cannot log in
-with it, but can try passwords as fast as they like: the iterations are to slow that down.
+The form is `SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey`, in base64.
+
+Security: a stolen verifier does not allow a login, but passwords can be tried offline against it.
+The iterations make that slow.
 """
 
 import binascii
@@ -14,7 +16,7 @@ from typing import NamedTuple, Self
 from gatepost.wire.sasl.mechanism import SaslError
 
 SCHEME = "SCRAM-SHA-256"
-# RFC 7677 s4 asks for 4096 at least; clients need some 20 milliseconds for these.
+# RFC 7677 s4 requires at least 4096; clients need about 20 milliseconds for these.
 ITERATIONS = 32_768
 MAX_ITERATIONS = 10_000_000
 SALT_SIZE = 16
@@ -28,7 +30,7 @@ _WRITTEN = re.compile(
 
 
 class Verifier(NamedTuple):
-    """One user's: `str()` is the form above."""
+    """The verifier of one user; `str()` returns the form above."""
 
     salt: bytes
     iterations: int
@@ -44,7 +46,7 @@ class Verifier(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the form above; raises ValueError."""
+        """Parse the form above. Raises ValueError."""
         match = _WRITTEN.fullmatch(text)
         if match is None or int(match[1]) > MAX_ITERATIONS:
             raise ValueError("expected SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey")
@@ -66,7 +68,7 @@ def hmac_sha256(key: bytes, text: bytes) -> bytes:
 
 
 def decode_base64(text: str) -> bytes:
-    """Decode base64 with its padding and nothing else in it; raises `SaslError`."""
+    """Decode base64 with its padding, without other characters. Raises `SaslError`."""
     try:
         return b64decode(text, validate=True)
     except (binascii.Error, ValueError):

@@ -1,38 +1,37 @@
-"""AUTH and the responses after it: RFC 4954.
+"""AUTH and the responses that follow it: RFC 4954.
 
-A response is a line of base64 and nothing else; `*` cancels. A client that sends more before it
-has been answered does not know what it is answering: the session is closed.
+A response is one line of base64; `*` cancels the exchange. A client that sends more before the
+reply answers a challenge it has not received: the session is closed.
 
-Security: what cannot be decoded may be a password all the same. It is dropped where it stands: no
-reply, no event and no exception has any of it.
-Limits: a response of MAX_RESPONSE octets; one with the command, as long as a command line.
+Security: input that cannot be decoded may still be a password. No reply, event or exception
+contains any of it.
+Limits: a response of MAX_RESPONSE octets; an initial response as long as a command line allows.
 """
 
 import binascii
 import re
 from base64 import b64decode
-from typing import TYPE_CHECKING
 
+from gatepost.model.reply import Reply
 from gatepost.wire import events as e
 from gatepost.wire.smtp import replies as r
-
-if TYPE_CHECKING:
-    from gatepost.wire.smtp.server import SmtpServer
+from gatepost.wire.smtp.agreed import Agreed
+from gatepost.wire.smtp.input_buffer import InputBuffer
 
 # RFC 4954 s4: 12288 octets with CRLF
 MAX_RESPONSE = 12_288
 
-# RFC 4422 s3.1; a client may write it in lower case
+# RFC 4422 s3.1; clients may write it in lower case
 _MECHANISM = re.compile(r"[A-Za-z0-9_-]{1,20}")
 _CANCEL = b"*"
 _EMPTY = "="
 
 
-def parse_auth(wire: "SmtpServer", text: str) -> e.Event:
-    """AUTH SP mechanism [SP initial-response]."""
-    if wire.authenticated:
+def parse_auth(agreed: Agreed, text: str) -> e.Event:
+    """Parse AUTH SP mechanism [SP initial-response]."""
+    if agreed.authenticated:
         return e.Fault(r.AUTH_ALREADY)
-    if wire.unread:
+    if agreed.followed:
         return e.Fault(r.AUTH_NOT_ALONE)
     words = text.split()
     if len(words) not in (1, 2) or not _MECHANISM.fullmatch(words[0]):
@@ -46,28 +45,24 @@ def parse_auth(wire: "SmtpServer", text: str) -> e.Event:
     return e.Fault(r.AUTH_BASE64) if not initial else e.Auth(mechanism, initial)
 
 
-def parse_auth_in_clear(_wire: "SmtpServer", _text: str) -> e.Event:
-    """Refuse AUTH where TLS has to come first, whatever its arguments are."""
+def parse_auth_in_clear(_agreed: Agreed, _text: str) -> e.Event:
+    """Refuse AUTH before TLS, with any arguments."""
     return e.Fault(r.AUTH_NEEDS_TLS)
 
 
 class ResponseReader:
-    """Reads one response; keeps nothing, so one serves all connections."""
+    """Reads one response. It has no state, so all connections share one."""
 
     __slots__ = ()
 
-    def ingest(self, buffer: bytes, at: int) -> tuple[e.Event | None, int]:
-        """Return the response once its line is complete, and the new position."""
-        end = buffer.find(b"\n", at)
-        if (end if end >= 0 else len(buffer)) - at >= MAX_RESPONSE:
-            return e.Fault(r.AUTH_TOO_LONG), at
-        if end < 0:
-            return None, at
-        if not buffer.endswith(b"\r", at, end):
-            return e.Fault(r.BAD_LINE_ENDING), at
-        if end + 1 < len(buffer):
-            return e.Fault(r.AUTH_NOT_ALONE), end + 1
-        return _response(buffer[at : end - 1]), end + 1
+    def read(self, source: InputBuffer) -> e.Event | None:
+        """Return the response when its line is complete."""
+        line = source.next_line(MAX_RESPONSE)
+        if line is None:
+            return None
+        if isinstance(line, Reply):
+            return e.Fault(r.AUTH_TOO_LONG if line is r.LINE_TOO_LONG else line)
+        return e.Fault(r.AUTH_NOT_ALONE) if source.unread else _response(line)
 
 
 def _response(line: bytes) -> e.Event:
@@ -78,7 +73,7 @@ def _response(line: bytes) -> e.Event:
 
 
 def _decoded(text: bytes) -> bytes | None:
-    """Return what base64 stands for, None if it is none."""
+    """Return the octets that base64 stands for, or None if it is malformed."""
     try:
         return b64decode(text, validate=True)
     except (binascii.Error, ValueError):

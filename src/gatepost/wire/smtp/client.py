@@ -1,29 +1,29 @@
-"""The sending side of SMTP as commands in, bytes out, and bytes in, answers out: RFC 5321, 2920.
+"""The sending side of SMTP: commands in, bytes out; bytes in, answers out. RFC 5321, 2920.
 
 Contract
 --------
-`send(command)` takes an event of `gatepost.wire.events` – the server's words for what a client
-does – and returns the bytes to put on the wire. `receive_data(bytes)` only buffers. `next_event()`
-returns the next `Answer` or NEED_DATA. The greeting is the answer to `Connected`, which nobody has
-to send.
+`send(command)` takes an event of `gatepost.wire.events` and returns the bytes to send.
+`receive_data(bytes)` only buffers. `next_event()` returns the next `Answer` or NEED_DATA. The
+greeting is the answer to `Connected`, which is not sent.
 
-With PIPELINING (RFC 2920) commands may be sent before those in front of them are answered, up to
-one of LAST_IN_GROUP; without, one at a time. After a 354 to DATA the content follows as `Content`
-and ends with `EndOfMessage`; after `Bdat` – a single chunk is a whole message here – as `Content`
-of just that size, and `EndOfMessage`, which adds nothing, says that there was no more.
+With PIPELINING (RFC 2920) commands may be sent before earlier ones are answered, up to a command of
+LAST_IN_GROUP. Without it, each command waits for the answer to the previous one. After a 354 reply
+to DATA the content follows as `Content` and ends with `EndOfMessage`. After `Bdat` it follows as
+`Content` of exactly that size, and `EndOfMessage` sends nothing more. A message here is a single
+chunk.
 
-`state` is what has been agreed with the next hop, by the same table as the server's; `extensions`
-are its keywords with what stands behind them. Both forget what was said before TLS.
+`state` is the position in the command sequence, by the same table as on the server's side.
+`extensions` are the keywords of the next hop with their parameters. STARTTLS resets both.
 
-Errors: `ProtocolError` is the caller's fault, `ImpureError` the content's, `PeerError` the next
-hop's. Any other exception is a bug here. After one of them, and after an answer that ends the
-connection – 421, or a refusal in the middle of the content – the client is `broken`: nothing can be
-sent any more.
+Errors: `ProtocolError` is a fault of the caller, `ImpureError` of the content, `PeerError` of the
+next hop. Any other exception is a bug here. The client is `broken` after each of them, except for a
+`ProtocolError` that leaves the connection intact, and after an answer that ends the connection:
+421, or a refusal in the middle of the content. A broken client sends nothing more.
 
-Security: an answer nobody has asked for would shift all the others, and a later message be taken
-for accepted that is not. So whatever comes unasked ends the connection, and so does a 2yz or 3yz
-where it makes no sense, such as 354 without a recipient. Nothing that came before TLS is read after
-it (CVE-2011-0411).
+Security: an answer without a command would shift all later ones, and a message could be taken for
+accepted that is not. Such an answer ends the connection. So does a 2yz or 3yz reply that makes no
+sense, such as 354 without a recipient. Input from before TLS is never read after it
+(CVE-2011-0411).
 Limits: those of `gatepost.wire.smtp.reply_reader`.
 """
 
@@ -35,21 +35,22 @@ import msgspec
 
 from gatepost.model.reply import Reply
 from gatepost.wire import events as e
+from gatepost.wire.protocol import NEED_DATA, ProtocolError, Signal
+from gatepost.wire.smtp.agreed import State
 from gatepost.wire.smtp.command_writer import compose
-from gatepost.wire.smtp.commands import COMMANDS, OFFERED_COMMANDS, State
+from gatepost.wire.smtp.commands import COMMANDS, OFFERED_COMMANDS
 from gatepost.wire.smtp.content_writer import ChunkWriter, DotWriter, ImpureError
 from gatepost.wire.smtp.reply_reader import PeerError, ReplyReader
-from gatepost.wire.smtp.server import NEED_DATA, ProtocolError, Signal
 
-# RFC 2920 s3.1: what must wait for its answer before anything else is sent.
+# RFC 2920 s3.1: after these, nothing is sent before the answer.
 LAST_IN_GROUP: frozenset[type[e.Event]] = frozenset(
     {
         *(e.Connected, e.Ehlo, e.Helo, e.Data, e.Bdat, e.Noop, e.Quit, e.StartTls),
         *(e.Xclient, e.Auth, e.AuthResponse),
     }
 )
-# The replies that let a command succeed, where they are not just any 2yz. DATA has but one: what is
-# sent after it would be commands to a next hop that means something else.
+# The codes of success, unless any 2yz will do. DATA has only 354: after any other code the
+# next hop could read the content as commands.
 _FINE = frozenset(range(200, 300))
 SUCCESS: dict[type[e.Event], frozenset[int]] = {
     e.Data: frozenset({354}),
@@ -60,8 +61,8 @@ SUCCESS: dict[type[e.Event], frozenset[int]] = {
 _TRANSITIONS = {
     row.event: row.transitions for row in (*COMMANDS.values(), *OFFERED_COMMANDS.values())
 }
-# After these the extensions are others, or unknown.
-_BEGINNINGS = frozenset({e.Ehlo, e.Helo, e.StartTls, e.Xclient})
+# These change or reset the extensions.
+_RESETS = frozenset({e.Ehlo, e.Helo, e.StartTls, e.Xclient})
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _MESSAGES = frozenset({e.Data, e.Bdat})
 _ENDS = frozenset({e.Bdat, e.EndOfMessage})
@@ -70,14 +71,14 @@ SHUTTING_DOWN = 421
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """A reply, and the command it is to; None for a 421 that nobody has asked for."""
+    """A reply and the command it answers; None for an unsolicited 421."""
 
     to: e.Event | None
     reply: Reply
 
 
 class SmtpClient:
-    """One connection. See the module for the contract."""
+    """The sending side of one connection. See the module for the contract."""
 
     __slots__ = ("_accepted", "_owed", "_reader", "_writer", "broken", "extensions", "state")
 
@@ -94,16 +95,16 @@ class SmtpClient:
 
     @property
     def owed(self) -> int:
-        """How many answers are still to come."""
+        """Return the number of outstanding answers."""
         return len(self._owed)
 
     @property
     def sending(self) -> bool:
-        """Whether the client is in the middle of a message."""
+        """Return whether the client is in the middle of a message."""
         return self._writer is not None
 
     def send(self, command: e.Event) -> bytes:
-        """Return a command, or a piece of content, as bytes; raises as the module says."""
+        """Return the bytes of a command or a piece of content. Raises as the module describes."""
         if self.broken:
             raise ProtocolError("the connection can only be closed")
         if type(command) is e.Content:
@@ -118,11 +119,11 @@ class SmtpClient:
         return line
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes from the next hop."""
+        """Buffer bytes from the next hop."""
         self._reader.receive_data(data)
 
     def next_event(self) -> Answer | Signal:
-        """Return what the next hop has answered; raises `PeerError`."""
+        """Return the next answer of the next hop or NEED_DATA. Raises `PeerError`."""
         try:
             reply = self._reader.next_reply()
             return NEED_DATA if reply is None else self._settle(reply)
@@ -131,7 +132,7 @@ class SmtpClient:
             raise
 
     def start_tls(self) -> None:
-        """Begin anew: what is received from here on came under TLS."""
+        """Start again after the handshake."""
         self.extensions = {}
         self.state = State.START
 
@@ -141,12 +142,12 @@ class SmtpClient:
         if not self._owed:
             if self._reader.unread:
                 self.broken = True
-                raise PeerError("an answer to nothing")
+                raise PeerError("unexpected reply")
         elif type(self._owed[-1]) in LAST_IN_GROUP or "PIPELINING" not in self.extensions:
-            raise ProtocolError("the commands in front are not answered yet")
+            raise ProtocolError("earlier commands are not answered yet")
 
     def _answers(self, _command: e.Event) -> int:
-        """Return how many answers a command has."""
+        """Return the number of answers to a command."""
         return 1
 
     # Content
@@ -190,7 +191,7 @@ class SmtpClient:
         if code == SHUTTING_DOWN:
             self.broken = True
         if not self._owed:
-            return self._unasked(reply)
+            return self._unexpected(reply)
         command = self._owed.popleft()
         if code >= 400:
             self._refused(command)
@@ -200,16 +201,16 @@ class SmtpClient:
             raise PeerError(f"{type(command).__name__} answered with {code}")
         return Answer(command, reply)
 
-    def _unasked(self, reply: Reply) -> Answer:
+    def _unexpected(self, reply: Reply) -> Answer:
         if self._writer is not None and reply.code >= 400:
             self.broken = True
             return Answer(_END_OF_MESSAGE, reply)
         if reply.code != SHUTTING_DOWN:
-            raise PeerError(f"an answer to nothing: {reply.code}")
+            raise PeerError(f"unexpected reply: {reply.code}")
         return Answer(None, reply)
 
     def _refused(self, command: e.Event) -> None:
-        """Take note that a transaction is over, and where in a chunk that cannot be left out."""
+        """Record the end of the transaction; a refused chunk not sent yet breaks the client."""
         kind = type(command)
         if kind in _MESSAGES and self.state is State.RCPT:
             self.state = State.READY
@@ -219,7 +220,7 @@ class SmtpClient:
     def _succeeded(self, command: e.Event, reply: Reply) -> None:
         kind = type(command)
         if kind is e.Bdat and type(self._writer) is ChunkWriter and not self._writer.done:
-            raise PeerError("a chunk accepted before it was sent")
+            raise PeerError("chunk accepted before it was sent")
         self._move_on(kind)
         if kind is e.Mail:
             self._accepted = 0
@@ -227,10 +228,10 @@ class SmtpClient:
             self._accepted += 1
         elif kind is e.Data:
             self._writer = DotWriter()
-        elif kind in _BEGINNINGS:
+        elif kind in _RESETS:
             self.extensions = read_extensions(reply) if kind is e.Ehlo else {}
         if kind is e.StartTls and self._reader.unread:
-            raise PeerError("something in the clear behind the answer to STARTTLS")
+            raise PeerError("cleartext behind the reply to STARTTLS")
 
     def _move_on(self, kind: type[e.Event]) -> None:
         if kind is e.Bdat:
@@ -243,9 +244,9 @@ class SmtpClient:
 
 
 class LmtpClient(SmtpClient):
-    """The same for LMTP (RFC 2033): a message has an answer for each recipient that was accepted.
+    """The sending side of LMTP (RFC 2033): a message has one answer for each accepted recipient.
 
-    A refusal in the middle of the content is one answer that counts for all.
+    A refusal in the middle of the content is one answer for all recipients.
     """
 
     __slots__ = ()
@@ -257,7 +258,7 @@ class LmtpClient(SmtpClient):
 
 
 def read_extensions(reply: Reply) -> dict[str, str]:
-    """Return the keywords of an answer to EHLO, in upper case, with their parameters."""
+    """Return the keywords of a reply to EHLO, in upper case, with their parameters."""
     found: dict[str, str] = {}
     for line in reply.text.split("\n")[1:]:
         keyword, _, parameters = line.partition(" ")

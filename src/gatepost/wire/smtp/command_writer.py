@@ -1,7 +1,7 @@
-"""Writing commands, as a client: an event of `gatepost.wire.events` in, its line out.
+"""The commands of a client: an event of `gatepost.wire.events` in, its line out.
 
-Security: whatever an address, a name or a parameter holds, one command is one line. What cannot be
-said in one – a control character, a path that is none – raises `ProtocolError`.
+Security: one command is always one line, for any address, name or parameter. A control character
+or a malformed path raises `ProtocolError`.
 """
 
 import re
@@ -11,8 +11,9 @@ from typing import Any
 
 from gatepost.model.address import MAILBOX, Address
 from gatepost.wire import events as e
-from gatepost.wire.smtp.params import encode_xtext
-from gatepost.wire.smtp.server import ProtocolError
+from gatepost.wire.protocol import ProtocolError
+from gatepost.wire.smtp.extensions import TABLE
+from gatepost.wire.smtp.xtext import encode_xtext
 
 # A mailbox, the null reverse-path, or <postmaster>.
 _PATH = re.compile(rf"(?:{MAILBOX}|[Pp][Oo][Ss][Tt][Mm][Aa][Ss][Tt][Ee][Rr])?")
@@ -20,13 +21,13 @@ _WORD = re.compile(r"[!-~]+")
 
 
 def compose(command: e.Event, hello: str = "EHLO") -> bytes:
-    """Return a command as its line; `hello` is what EHLO is called. Raises `ProtocolError`."""
+    """Return the line of a command; `hello` is the verb for `Ehlo`. Raises `ProtocolError`."""
     write = _LINES.get(type(command))
     if write is None:
         raise ProtocolError(f"expected a command, found {type(command).__name__}")
     try:
         line = write(command)
-    except ValueError as error:  # xtext has no octets to spare
+    except ValueError as error:  # not representable as xtext
         raise ProtocolError(f"{type(command).__name__}: {error}") from error
     if type(command) is e.Ehlo:
         line = f"{hello} {line}"
@@ -52,7 +53,7 @@ def _bdat(command: Any) -> str:
 
 
 def _auth(command: Any) -> str:
-    """Write AUTH (RFC 4954 section 4): "=" is an initial response that is empty."""
+    """Return AUTH (RFC 4954 section 4); "=" is an empty initial response."""
     if command.initial is None:
         return f"AUTH {_word(command.mechanism)}"
     return f"AUTH {_word(command.mechanism)} {_base64(command.initial) or '='}"
@@ -69,7 +70,7 @@ def _xclient(command: Any) -> str:
 
 
 def _xclient_value(value: str) -> str:
-    """Write xtext, but for the two values that are names for not knowing."""
+    """Return xtext, except for the two special values of XCLIENT."""
     return value if value in ("[UNAVAILABLE]", "[TEMPUNAVAIL]") else encode_xtext(value)
 
 
@@ -93,21 +94,16 @@ def _parameters(params: Mapping[str, str]) -> str:
 
 
 def _parameter(keyword: str, value: str) -> str:
-    write = _VALUES.get(keyword)
+    write = _WRITERS.get(keyword)
     written = value if write is None else write(value)
     return _word(f"{keyword}={written}" if written else keyword)
 
 
-def _original_recipient(value: str) -> str:
-    kind, _, address = value.partition(";")
-    return f"{kind};{encode_xtext(address)}"
-
-
-# Parameters whose values are xtext on the wire: RFC 3461 sections 4.2 and 4.4, RFC 4954 section 5.
-_VALUES: dict[str, Callable[[str], str]] = {
-    "ENVID": encode_xtext,
-    "AUTH": encode_xtext,
-    "ORCPT": _original_recipient,
+# The writer of each parameter value.
+_WRITERS: dict[str, Callable[[str], str]] = {
+    keyword: parameter.write
+    for extension in TABLE.values()
+    for keyword, parameter in (*extension.mail.items(), *extension.rcpt.items())
 }
 
 _LINES: dict[type[e.Event], Callable[[Any], str]] = {

@@ -1,56 +1,52 @@
-"""The order of commands, as tables.
+"""The command sequence, as tables.
 
-Everything that decides whether a command may come now, and what state it leads to, stands here.
+Every rule about which command may come when, and which state follows, is in this file.
 
 Theory of operation
 -------------------
 A session is in one `State` whenever a command line is read. `TRANSITIONS[verb][state]` is either a
-`Reply` – the command may not come now, and that is the answer – or the state that follows once the
-command has been answered 2xx or 3xx. A refusal leaves the state alone, but for DATA and BDAT:
-when those are refused the transaction is gone.
+`Reply`, which refuses the command, or the state that follows a 2yz or 3yz reply. A 4yz or 5yz reply
+leaves the state alone, except for DATA and BDAT: a refusal ends the transaction.
 
-BDAT is the odd one: its chunk follows whatever the answer is, so it is read and dropped when
-refused, and after a refused chunk that was not the last, later ones are dropped too (`SPOILED`)
-until BDAT LAST, RSET, EHLO or a new MAIL. Otherwise the second half of a refused message could be
-taken for a message of its own.
+The chunk of BDAT follows even if the command is refused, so it is read and discarded. After a
+refused chunk that is not the last, later chunks are discarded too (`SPOILED`) until BDAT LAST,
+RSET, EHLO or a new MAIL. Otherwise the second half of a refused message could be taken for a
+message.
 
-There is no state for the content itself: while it is read no command line is.
+The tables cannot express these rules; `gatepost.wire.smtp.agreed.Agreed` has their state:
+- An extension's command exists only while its keyword is in `extensions`; a keyword in `after_tls`
+  requires STARTTLS first.
+- STARTTLS is refused under TLS (`secured`), AUTH after a successful AUTH (`authenticated`). Nothing
+  may follow either in the input (`followed`).
+- After HELO (`plain`) no command may be sent ahead if the caller enforces synchronisation.
+- RCPT allows UTF-8 only if MAIL had SMTPUTF8 (`smtputf8`).
+While content or the response to an AUTH challenge is read, no command line is;
+`gatepost.wire.smtp.server.SmtpServer` has that reader.
 """
 
-from collections.abc import Callable
-from enum import Flag, IntEnum, auto
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping
+from enum import Flag, auto
+from typing import NamedTuple
 
 from gatepost.model.reply import Reply
 from gatepost.wire import events as e
 from gatepost.wire.events import Event
 from gatepost.wire.smtp import arguments as a
 from gatepost.wire.smtp import replies as r
-from gatepost.wire.smtp.auth import parse_auth
+from gatepost.wire.smtp.agreed import Agreed, State
+from gatepost.wire.smtp.auth import parse_auth, parse_auth_in_clear
+from gatepost.wire.smtp.extensions import OPTIONAL_COMMANDS
 from gatepost.wire.smtp.xclient import parse_xclient
 
-if TYPE_CHECKING:
-    from gatepost.wire.smtp.server import SmtpServer
-
-
-class State(IntEnum):
-    """What has been agreed so far; the value is the column in the table below."""
-
-    START = 0  # connected, no EHLO or HELO yet
-    READY = 1  # greeted, no transaction
-    MAIL = 2  # a reverse-path, no recipient accepted
-    RCPT = 3  # at least one recipient accepted
-    CHUNKING = 4  # at least one BDAT chunk accepted, the last still to come
-    SPOILED = 5  # a BDAT was refused, later chunks are still to come
+Parser = Callable[[Agreed, str], Event]
 
 
 class Flags(Flag):
-    """Traits that cut across commands."""
+    """Properties that several commands share."""
 
     NONE = 0
-    JUNK = auto()  # does nothing for the delivery of mail: counted, limited
+    JUNK = auto()  # does not deliver mail: counted and limited
     LAST = auto()  # nothing may be sent behind it before its reply: RFC 2920 s3.1
-    OFFERED = auto()  # exists only where the extension of its name is offered
 
 
 _START, _READY, _MAIL, _RCPT, _CHUNKING, _SPOILED = State
@@ -75,7 +71,7 @@ TRANSITIONS: dict[str, tuple[State | Reply, ...]] = {
     "XCLIENT": (_START,     _START,       r.NESTED_MAIL,   r.NESTED_MAIL, r.CHUNKING,  r.SPOILED),
     "AUTH": (r.HELLO_FIRST, _READY,       r.NESTED_MAIL,   r.NESTED_MAIL, r.CHUNKING,  r.SPOILED),
 }
-# Where a refused BDAT leads: (not the last chunk, the last chunk), by the state it came in.
+# The state after a refused BDAT: (not the last chunk, the last chunk), by the state before it.
 AFTER_REFUSED_BDAT: tuple[tuple[State, State], ...] = (
     (_START, _START), (_READY, _READY), (_SPOILED, _READY),
     (_SPOILED, _READY), (_SPOILED, _READY), (_SPOILED, _READY),
@@ -84,15 +80,15 @@ AFTER_REFUSED_BDAT: tuple[tuple[State, State], ...] = (
 
 
 class Command(NamedTuple):
-    """One row: the event, how the argument is read, the row of TRANSITIONS, the flags."""
+    """One row: the event, the parser of the argument, the row of TRANSITIONS, the flags."""
 
     event: type[Event]
-    parse: "Callable[[SmtpServer, str], Event]"
+    parse: Parser
     transitions: tuple[State | Reply, ...]
     flags: Flags
 
 
-_ROWS: "dict[str, tuple[type[Event], Callable[[SmtpServer, str], Event], Flags]]" = {
+_ROWS: dict[str, tuple[type[Event], Parser, Flags]] = {
     "EHLO": (e.Ehlo, a.parse_ehlo, Flags.JUNK | Flags.LAST),
     "HELO": (e.Helo, a.parse_helo, Flags.JUNK | Flags.LAST),
     "MAIL": (e.Mail, a.parse_mail, Flags.NONE),
@@ -105,21 +101,21 @@ _ROWS: "dict[str, tuple[type[Event], Callable[[SmtpServer, str], Event], Flags]]
     "EXPN": (e.Expn, a.parse_expn, Flags.JUNK | Flags.LAST),
     "HELP": (e.Help, a.parse_help, Flags.JUNK),
     "QUIT": (e.Quit, a.parse_quit, Flags.NONE),
-    "STARTTLS": (e.StartTls, a.parse_starttls, Flags.OFFERED),
-    "XCLIENT": (e.Xclient, parse_xclient, Flags.OFFERED | Flags.JUNK),
-    "AUTH": (e.Auth, parse_auth, Flags.OFFERED),
+    "STARTTLS": (e.StartTls, a.parse_starttls, Flags.NONE),
+    "XCLIENT": (e.Xclient, parse_xclient, Flags.JUNK),
+    "AUTH": (e.Auth, parse_auth, Flags.NONE),
 }
 
 COMMANDS: dict[str, Command] = {
     verb: Command(event, parse, TRANSITIONS[verb], flags)
     for verb, (event, parse, flags) in _ROWS.items()
-    if not flags & Flags.OFFERED
+    if verb not in OPTIONAL_COMMANDS
 }
-# Apart, so that looking a verb up costs nothing more where they are not offered.
+# A separate table, so that the lookup of other verbs costs nothing more.
 OFFERED_COMMANDS: dict[str, Command] = {
     verb: Command(event, parse, TRANSITIONS[verb], flags)
     for verb, (event, parse, flags) in _ROWS.items()
-    if flags & Flags.OFFERED
+    if verb in OPTIONAL_COMMANDS
 }
 
 
@@ -131,5 +127,19 @@ def _flagged(flag: Flags) -> frozenset[type[Event]]:
 JUNK = _flagged(Flags.JUNK) | {e.Unknown}
 LAST = _flagged(Flags.LAST)
 
-# A browser or a scanner that was led here to speak SMTP by mistake (cross-protocol attacks).
+
+def ends_group(command: Command, agreed: Agreed) -> bool:
+    """Return whether nothing may be sent behind a command before its reply."""
+    return command.event in LAST or (agreed.plain and command.event is not e.Bdat)
+
+
+def enabled(rows: Mapping[str, Command], verb: str, agreed: Agreed) -> Command | None:
+    """Return the row of an optional command if its extension is enabled, now or after TLS."""
+    keyword = OPTIONAL_COMMANDS[verb]
+    if keyword in agreed.after_tls:
+        return rows[verb]._replace(parse=parse_auth_in_clear)
+    return rows[verb] if keyword in agreed.extensions else None
+
+
+# Verbs of HTTP clients, sent by mistake or in a cross-protocol attack.
 FOREIGN_VERBS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})

@@ -1,23 +1,23 @@
-"""Writing content, as a client: one small object for each way it can go.
+"""The content as a client sends it, after DATA or BDAT.
 
-`write(data)` takes the content in pieces, cut anywhere, and returns what to put on the wire;
-`end()` returns what ends it.
+`write(data)` takes the content in pieces, cut anywhere, and returns the bytes to send; `end()`
+returns the bytes that end it.
 
-Security: content with a bare CR, a bare LF or a NUL is not sent: the next hop might see an end of
-data in it that is none, and a second message behind that. Such content cannot get here, but this is
-the place that would let it out. `ImpureError` is raised before the piece that shows it is sent; the
-connection must be closed then, so that what was sent is not taken for a message.
+Security: content with a bare CR, a bare LF or a NUL is never sent. The next hop might find an end
+of data in it, and a second message behind that. Content is checked when it is received; this is the
+last check before it leaves. `ImpureError` is raised before the faulty piece is sent. The connection
+must then be closed, so that the next hop does not accept the incomplete message.
 """
 
 from gatepost.wire.smtp.content import is_pure
 
 
 class ImpureError(Exception):
-    """The content has a bare CR, a bare LF or a NUL: it must not be sent on."""
+    """The content has a bare CR, a bare LF or a NUL and must not be sent."""
 
 
 class _Pure:
-    """Lets pure content through; a CR at the end is held back until the next octet is known."""
+    """Checks content. A CR at the end of a piece is held back until the next octet is known."""
 
     __slots__ = ("_carry",)
 
@@ -40,9 +40,9 @@ class _Pure:
 
 
 class DotWriter:
-    """The content after DATA, made transparent (RFC 5321 section 4.5.2).
+    """The content after DATA, with dot-stuffing (RFC 5321 section 4.5.2).
 
-    Content whose last line has no CRLF, as BDAT may bring it, is given one.
+    A missing CRLF at the end is added: content received with BDAT may lack it.
     """
 
     __slots__ = ("_line_start", "_pure")
@@ -52,7 +52,7 @@ class DotWriter:
         self._line_start = True
 
     def write(self, data: bytes) -> bytes:
-        """Return the content with its dots doubled; raises `ImpureError`."""
+        """Return the content with dot-stuffing. Raises `ImpureError`."""
         data = self._pure.take(data)
         if not data:
             return b""
@@ -63,13 +63,13 @@ class DotWriter:
         return stuffed
 
     def end(self) -> bytes:
-        """Return the end of data; raises `ImpureError`."""
+        """Return the end of data. Raises `ImpureError`."""
         self._pure.end()
         return b".\r\n" if self._line_start else b"\r\n.\r\n"
 
 
 class ChunkWriter:
-    """The content after BDAT: `size` octets, as they are (RFC 3030 section 2)."""
+    """The content after BDAT: `size` octets, unchanged (RFC 3030 section 2)."""
 
     __slots__ = ("_left", "_pure")
 
@@ -79,11 +79,11 @@ class ChunkWriter:
 
     @property
     def done(self) -> bool:
-        """Whether the chunk is complete."""
+        """Return whether the chunk is complete."""
         return self._left == 0
 
     def write(self, data: bytes) -> bytes:
-        """Return the content; raises `ImpureError`, and ValueError where there is more of it."""
+        """Return the content. Raises `ImpureError`, or ValueError if it exceeds the size."""
         data = self._pure.take(data)
         if len(data) > self._left:
             raise ValueError("expected no more content than announced")
@@ -91,7 +91,7 @@ class ChunkWriter:
         return data
 
     def end(self) -> bytes:
-        """Return nothing; raises `ImpureError`, and ValueError where content is missing."""
+        """Return no bytes. Raises `ImpureError`, or ValueError if content is missing."""
         self._pure.end()
         if self._left:
             raise ValueError(f"expected {self._left} octets more")

@@ -5,11 +5,12 @@
     Path         = "<" [ A-d-l ":" ] Mailbox ">"
     A-d-l        = At-domain *( "," At-domain )
 
-A source route is accepted and dropped (RFC 5321 appendix C). `LENIENT` takes what some senders
-write instead: no angle brackets, a blank after the colon.
+A source route is accepted and ignored (RFC 5321 appendix C). `LENIENT` also accepts two common
+errors of senders: no angle brackets, and blanks after the colon.
 """
 
 import re
+from collections.abc import Sequence
 
 from gatepost.model.address import (
     ADDRESS_LITERAL,
@@ -50,11 +51,14 @@ LENIENT = {
 }
 
 
-def parse_path(match: re.Match[str]) -> Address:
-    """Return the path of a match of one of the patterns above; raises `AddressError`."""
-    groups = match.groups()
-    if groups[0] is not None:
-        return Address.from_parts(groups[0], groups[1])
-    if groups[2] is not None:
-        return Address(groups[2], "") if groups[2] else NULL_PATH
-    return Address.from_parts(groups[3], groups[4])
+def parse_path(groups: Sequence[str | None]) -> Address:
+    """Return the path in the groups of a match of these patterns. Raises `AddressError`."""
+    local, host = groups[0], groups[1]
+    if local is None or host is None:
+        special = groups[2]
+        if special is not None:
+            return Address(special, "") if special else NULL_PATH
+        local, host = groups[3], groups[4]  # without angle brackets
+        assert local is not None
+        assert host is not None
+    return Address.from_parts(local, host)

@@ -1,12 +1,12 @@
-"""The protocol's own replies: each a constant with the section that asks for it."""
+"""The replies that the protocol itself requires, with the sections that specify them."""
 
 from gatepost.model.reply import Reply
 
 # RFC 5321 s4.2.4 and s4.5.3.1, enhanced codes of RFC 3463 s3.6 and RFC 5248
 LINE_TOO_LONG = Reply(500, "Line too long", "5.5.6", close=True)
-BAD_LINE_ENDING = Reply(500, "Lines must end with CR LF and nothing else", "5.5.2", close=True)
-BAD_CHARACTERS = Reply(500, "Syntax error: expected printable characters", "5.5.2")
-NO_COMMAND = Reply(500, "Syntax error: command expected", "5.5.2")
+BAD_LINE_ENDING = Reply(500, "Bare <CR> or <LF> received", "5.5.2", close=True)
+BAD_CHARACTERS = Reply(500, "Syntax error: non-printable character", "5.5.2")
+NO_COMMAND = Reply(500, "Syntax error: command unrecognised", "5.5.2")
 NOT_SMTP = Reply(554, "This is an SMTP server", "5.5.1", close=True)
 NO_ARGUMENT = Reply(501, "Syntax error: no parameters allowed", "5.5.4")
 NAME_EXPECTED = Reply(501, "Syntax error: expected a domain name or address literal", "5.5.4")
@@ -20,21 +20,21 @@ NO_RECIPIENTS = Reply(554, "No valid recipients", "5.5.1")
 CHUNKING = Reply(503, "Bad sequence of commands: expected BDAT or RSET", "5.5.1")
 SPOILED = Reply(503, "Bad sequence of commands: the transaction has failed", "5.5.1")
 
-# STARTTLS: RFC 3207 s4; what came behind the command in clear may be anybody's
-TLS_ALREADY = Reply(503, "Bad sequence of commands: TLS is active already", "5.5.1")
-NOT_ALONE = Reply(554, "Nothing may follow STARTTLS before it is answered", "5.5.1", close=True)
+# STARTTLS: RFC 3207 s4; cleartext behind the command may come from an attacker
+TLS_ALREADY = Reply(503, "Bad sequence of commands: TLS already active", "5.5.1")
+NOT_ALONE = Reply(554, "Improper command pipelining after STARTTLS", "5.5.1", close=True)
 
-# AUTH: RFC 4954 s4 and s6; nothing of what was sent is repeated, it may be a password
+# AUTH: RFC 4954 s4 and s6; no reply repeats the input, because it may be a password
 AUTH_SYNTAX = Reply(501, "Syntax error: expected AUTH mechanism [initial-response]", "5.5.4")
 AUTH_BASE64 = Reply(501, "Syntax error: expected base64", "5.5.2")
 AUTH_CANCELLED = Reply(501, "Authentication cancelled", "5.7.0")
-AUTH_ALREADY = Reply(503, "Bad sequence of commands: authenticated already", "5.5.1")
+AUTH_ALREADY = Reply(503, "Bad sequence of commands: already authenticated", "5.5.1")
 AUTH_NEEDS_TLS = Reply(538, "Encryption required: STARTTLS first", "5.7.11")
-AUTH_NOT_ALONE = Reply(554, "Nothing may follow AUTH before it is answered", "5.5.1", close=True)
+AUTH_NOT_ALONE = Reply(554, "Improper command pipelining after AUTH", "5.5.1", close=True)
 AUTH_TOO_LONG = Reply(500, "Authentication exchange line is too long", "5.5.6", close=True)
 
-# RFC 2920 s3.1: what was sent too early was not meant as what it would now be taken for
-NOT_SYNCHRONISED = Reply(554, "Commands were sent before their time", "5.5.0", close=True)
+# RFC 2920 s3.1: input that was sent too early could be misinterpreted
+NOT_SYNCHRONISED = Reply(554, "Improper command pipelining", "5.5.0", close=True)
 
 # MAIL and RCPT arguments: RFC 5321 s4.1.1.2, s4.1.1.3 and s4.1.1.11, RFC 6531 s3.5
 MAIL_SYNTAX = Reply(501, "Syntax error: expected MAIL FROM:<address>", "5.1.7")
@@ -44,9 +44,9 @@ NEEDS_SMTPUTF8 = Reply(553, "Non-ASCII address needs the SMTPUTF8 parameter", "5
 # XCLIENT_README of Postfix, "XCLIENT Server response"
 XCLIENT_SYNTAX = Reply(501, "Syntax error: expected XCLIENT attribute=value ...", "5.5.4")
 
-# BDAT: RFC 3030 s2; the size is unknown, so what follows cannot be told from commands
+# BDAT: RFC 3030 s2; without a size the chunk cannot be separated from commands
 BDAT_SYNTAX = Reply(501, "Syntax error: expected BDAT size [LAST]", "5.5.4", close=True)
-BDAT_EMPTY = Reply(551, "Empty chunk that is not the last", "5.7.1")
+BDAT_EMPTY = Reply(551, "Empty BDAT chunk without LAST", "5.7.1")
 
 # Content: RFC 1870 s6.3; RFC 5321 s2.3.8 and s4.1.1.4 forbid bare CR and LF
 TOO_BIG = Reply(552, "Message size exceeds the limit", "5.3.4")

@@ -1,16 +1,16 @@
-"""Reading replies, as a client: bytes in, `Reply` out (RFC 5321 section 4.2).
+"""The replies of the next hop: bytes in, `Reply` out (RFC 5321 section 4.2).
 
-What the next hop says is shown to our own client and written into logs, so it is read as strictly
-as a client's commands: a reply is lines that end with CRLF, all with one code of 2yz to 5yz, all
-but the last with a hyphen behind it. Anything else raises `PeerError`, after which the reader is of
-no use: where replies begin and end is not known any more.
+Replies are shown to our own clients and written to logs, so they are parsed as strictly as
+commands. A reply is lines that end with CRLF, all with one code of 2yz to 5yz, and all but the last
+with a hyphen behind the code. Anything else raises `PeerError`. The reader is useless after that,
+because the boundaries of replies are lost.
 
-An enhanced status code (RFC 2034) is taken off the text where its class is that of the code.
-Whatever is not printable US-ASCII becomes `?`.
+An enhanced status code (RFC 2034) is removed from the text if its class matches the code.
+Characters other than printable US-ASCII become `?`.
 
-Security: trusts nothing. How the bytes are cut makes no difference.
-Limits: MAX_LINE octets a line, four times what RFC 5321 section 4.5.3.1.5 allows, for servers that
-explain themselves at length; MAX_LINES lines a reply, what `Reply` has room for.
+Security: nothing in a reply is trusted. The result does not depend on how the bytes are cut.
+Limits: MAX_LINE octets in a line, four times what RFC 5321 section 4.5.3.1.5 allows, because some
+servers send long explanations; MAX_LINES lines in a reply, the maximum of `Reply`.
 """
 
 import re
@@ -26,11 +26,11 @@ _ENHANCED = re.compile(r"([245])(?:\.[0-9]{1,3}){2}(?= |$)")
 
 
 class PeerError(Exception):
-    """The next hop broke the protocol: the connection can only be closed."""
+    """The next hop broke the protocol. The connection must be closed."""
 
 
 class ReplyReader:
-    """Takes what one next hop says; see the module."""
+    """The replies of one connection. See the module for the rules."""
 
     __slots__ = ("_at", "_buffer", "_code", "_lines")
 
@@ -42,16 +42,16 @@ class ReplyReader:
 
     @property
     def unread(self) -> int:
-        """How many octets wait to be read, those of an unfinished reply among them."""
+        """Return the size of the unread input, greater than 0 if a reply is incomplete."""
         return len(self._buffer) - self._at + len(self._lines)
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes from the next hop."""
+        """Buffer bytes from the next hop."""
         self._buffer = self._buffer[self._at :] + data
         self._at = 0
 
     def next_reply(self) -> Reply | None:
-        """Return the next whole reply, None while there is none; raises `PeerError`."""
+        """Return the next complete reply, or None. Raises `PeerError`."""
         while (line := self._next_line()) is not None:
             if not self._lines:
                 reply = _whole(line)
@@ -74,7 +74,7 @@ class ReplyReader:
         return line
 
     def _add(self, octets: bytes) -> bool:
-        """Take a line; return whether it is the last of its reply."""
+        """Add a line; return whether it is the last of its reply."""
         line = _text(octets)
         match = _LINE.fullmatch(line)
         if match is None or match[1] != (self._code or match[1]):
@@ -94,7 +94,7 @@ class ReplyReader:
 
 @lru_cache(maxsize=256)
 def _whole(line: bytes) -> Reply | None:
-    """Return a reply that is a single line, None where it is not; most are the same every time."""
+    """Return the reply if the line is all of it, else None. Cached, because most replies repeat."""
     match = _LINE.fullmatch(_text(line))
     if match is None or match[2] == "-":
         return None

@@ -1,42 +1,40 @@
-"""The receiving side of SMTP as bytes in, events out: RFC 5321, 2920, 3030, 6531.
+"""The receiving side of SMTP, bytes in and events out: RFC 5321, 2920, 3030, 6531.
 
 Contract
 --------
-`receive_data(bytes)` only buffers. `next_event()` returns an event, NEED_DATA when there is not
-enough to make one, or PAUSED while an event waits for its reply. `send(reply)` answers the event
-and returns the bytes to put on the wire, possibly none. The first event, `Connected`, comes
-without any data: its reply is the greeting. Replies thus leave in the order of the commands,
-however those were pipelined, and nothing is interpreted before the command in front of it has been
-answered.
+`receive_data(bytes)` only buffers. `next_event()` returns an event, NEED_DATA if more input is
+needed, or PAUSED while an event waits for its reply. `send(reply)` answers the event and returns
+the bytes to send, possibly none. The first event, `Connected`, needs no input: its reply is the
+greeting. Replies therefore leave in the order of the commands, however these were pipelined. No
+input is interpreted before the command in front of it is answered.
 
-`next_event` never raises for what a client sends: it is answered by a `Fault`. `ProtocolError`
-means the caller broke this contract.
+`next_event` never raises because of the input: a protocol error of the client is a `Fault`.
+`ProtocolError` means that the caller broke this contract.
 
-When STARTTLS has been answered 220 (RFC 3207) it is PAUSED until `start_tls()` says that the
-handshake is done: from then on `receive_data` is given what TLS protects, and the session begins
-anew. `switching` is true between the two.
+After a 220 reply to STARTTLS (RFC 3207), `switching` is true and `next_event` returns PAUSED until
+the caller has done the handshake and calls `start_tls()`. From then on `receive_data` takes
+decrypted input, and the session starts again. Keywords in `after_tls` then join `extensions`;
+before, their commands are refused.
 
-AUTH answered 334 (RFC 4954) is followed by an `AuthResponse`, or a `Fault` that ends the exchange.
-What is in `after_tls` joins `extensions` with TLS; before, its command is refused.
+A 334 reply to AUTH (RFC 4954) is followed by an `AuthResponse`, or by a `Fault` that ends the
+exchange.
 
-The events do not depend on how the bytes are cut into pieces, but for where `Content` is cut, and
-how much of it comes before a `MessageFault`.
+The events do not depend on how the input is cut into pieces, with two exceptions: the cuts of
+`Content`, and how much of it comes before a `MessageFault`.
 
-With `WireLimits.synchronised` clients may send ahead only what RFC 2920 allows: nothing behind a
-command of `LAST`, and nothing at all if they said HELO. It is then the one thing that depends on
-how the bytes arrive, and whoever waits for replies where that is required never meets it.
+With `WireLimits.synchronised` a client may send commands ahead only as RFC 2920 allows: none behind
+a command of `LAST`, and none at all after HELO. This check depends on when the input arrives. It
+never affects a client that waits for replies when RFC 2920 requires it.
 
-Security: nothing that came in the clear is interpreted after STARTTLS (CVE-2011-0411): with
-anything behind it the command is refused and the session closed. A line must end with CRLF.
-One with a bare CR or LF closes the session, because what comes after it may be read differently by
-whoever composed it.
+Security: no input from before STARTTLS is interpreted after it (CVE-2011-0411): if anything follows
+the command, it is refused and the session closed. A line must end with CRLF. A bare CR or LF closes
+the session, because another server may read the following input differently.
 Limits: a command line of `WireLimits.command_line` octets, a message of `message_size`. Unread
-input is as much as the caller feeds while PAUSED; `unread` tells how much that is.
+input is limited by how much the caller feeds while PAUSED; `unread` is its size.
 """
 
 import re
 from collections.abc import Mapping
-from enum import Enum
 from typing import ClassVar
 
 import msgspec
@@ -50,62 +48,52 @@ from gatepost.wire.events import (
     Connected,
     Content,
     Data,
+    Ehlo,
     Event,
     Fault,
+    Helo,
+    Mail,
     MessageFault,
     StartTls,
     Unknown,
     Xclient,
 )
+from gatepost.wire.protocol import NEED_DATA, PAUSED, ProtocolError, Signal
 from gatepost.wire.smtp import replies as r
-from gatepost.wire.smtp.auth import ResponseReader, parse_auth_in_clear
+from gatepost.wire.smtp.agreed import Agreed, State
+from gatepost.wire.smtp.auth import ResponseReader
+from gatepost.wire.smtp.chunks import ChunkReader, Chunks, Discard
 from gatepost.wire.smtp.commands import (
     AFTER_REFUSED_BDAT,
     COMMANDS,
     FOREIGN_VERBS,
-    LAST,
     OFFERED_COMMANDS,
     Command,
-    State,
+    enabled,
+    ends_group,
 )
-from gatepost.wire.smtp.content import SWALLOW_FACTOR, ChunkReader, DotReader, Reader, Swallow
+from gatepost.wire.smtp.content import DotReader
+from gatepost.wire.smtp.extensions import EXTENSIONS, OPTIONAL_COMMANDS
+from gatepost.wire.smtp.input_buffer import InputBuffer
 from gatepost.wire.smtp.path import STRICT
 
-EXTENSIONS = frozenset({"PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING", "DSN"})
+Reader = DotReader | ChunkReader | Discard | ResponseReader
 
-_CR = ord("\r")
 _VERB = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,15}")
-# What stands for the chunks of a message before the first; most connections never see one.
-_NO_CHUNKS = ChunkReader(0)
-# Every connection begins with an event that needs no bytes; the reader of none has no state.
-_GREETING = Swallow(0, Connected())
-# Stands where the event waits while the handshake does.
+# `Connected` needs no input. This reader discards nothing, so all connections share it.
+_GREETING = Discard(0, Connected())
+# The unanswered event during the TLS handshake.
 _SWITCHING = StartTls()
 _RESPONSE = ResponseReader()
-# Events after which, unless refused, no command follows, or one of a client that is another now.
-_TURNS = frozenset({StartTls, Auth, AuthResponse, Xclient})
-
-
-class Signal(Enum):
-    """What `next_event` returns when there is no event."""
-
-    NEED_DATA = "need data"
-    PAUSED = "paused"
-
-
-NEED_DATA = Signal.NEED_DATA
-PAUSED = Signal.PAUSED
-
-
-class ProtocolError(Exception):
-    """The caller broke the contract of `SmtpServer`."""
+# Events whose reply changes more than the state.
+_EFFECTS = frozenset({Ehlo, Helo, Mail, Data, Bdat, StartTls, Auth, AuthResponse, Xclient})
 
 
 class WireLimits(msgspec.Struct, frozen=True):
-    """Bounds in octets, and whether to refuse what is sent ahead of its time.
+    """Limits in octets, and whether input that is sent too early is refused.
 
-    RFC 5321 section 4.5.3.1.4 asks for command lines of 512; extensions lengthen them, and 2,048
-    is what Postfix takes as well.
+    RFC 5321 section 4.5.3.1.4 requires command lines of 512 octets; extensions lengthen them.
+    Postfix also takes 2,048.
     """
 
     command_line: int = 2048
@@ -114,37 +102,25 @@ class WireLimits(msgspec.Struct, frozen=True):
 
 
 class SmtpServer:
-    """One connection. See the module for the contract.
+    """The receiving side of one connection. See the module for the contract.
 
-    `paths` are the patterns of `gatepost.wire.smtp.path` to read addresses with, `extensions` the
-    EHLO keywords whose parameters and commands are understood, from the next command on; `commands`
-    the rows of the protocol by verb. `plain` is whether the client said HELO last, so that it does
-    not know of extensions.
+    `commands` are the rows of the protocol by verb; `paths` and `extensions` are described at
+    `Agreed`. `last_words` is the closing reply that was sent. `agreed` is for reading only.
     """
 
     __slots__ = (
-        "_at",
-        "_buffer",
         "_chunks",
         "_commands",
-        "_dropped",
         "_event",
-        "_incoming",
+        "_input",
         "_limits",
         "_next_state",
         "_reader",
-        "after_tls",
-        "authenticated",
-        "extensions",
+        "agreed",
         "last_words",
-        "paths",
-        "plain",
-        "secured",
-        "smtputf8",
-        "state",
     )
 
-    # Rows of commands that exist only where the extension of their name is among `extensions`.
+    # Rows of commands that exist only while their extension is enabled.
     offered: ClassVar[Mapping[str, Command]] = OFFERED_COMMANDS
 
     def __init__(
@@ -156,82 +132,87 @@ class SmtpServer:
     ) -> None:
         self._commands = commands
         self._limits = limits
-        self.paths = paths
-        self.extensions = extensions
-        self.state = State.START
+        self._input = InputBuffer()
+        self.agreed = Agreed(paths, extensions)
         self.last_words: Reply | None = None
-        self.smtputf8 = False
-        self.plain = False
-        self.secured = False
-        self.authenticated = False
-        self.after_tls: frozenset[str] = frozenset()
-        self._buffer = b""
-        self._at = 0
-        self._incoming: list[bytes] = []
-        self._reader: Reader | None = _GREETING
-        self._chunks = _NO_CHUNKS
-        self._dropped = 0
         self._event: Event | None = None
         self._next_state: State | None = None
+        self._reader: Reader | None = _GREETING
+        self._chunks: Chunks | None = None
 
     @property
     def unread(self) -> int:
-        """How many octets have been received and not yet interpreted."""
-        return len(self._buffer) - self._at + sum(map(len, self._incoming))
+        """Return the number of octets received and not yet interpreted."""
+        return self._input.unread
 
     @property
     def closed(self) -> bool:
-        """Whether a closing reply (`last_words`) was sent: nothing more is read."""
+        """Return whether a closing reply (`last_words`) was sent. No further input is read."""
         return self.last_words is not None
 
     @property
     def switching(self) -> bool:
-        """Whether STARTTLS has been accepted and the handshake is still to come."""
+        """Return whether STARTTLS was accepted and the handshake is not done yet."""
         return self._event is _SWITCHING
 
     @property
     def receiving(self) -> bool:
-        """Whether the client is in the middle of a message."""
+        """Return whether the client is in the middle of a message."""
         return self._reader is not None and self._reader is not _RESPONSE
 
     @property
-    def first_chunk(self) -> bool:
-        """Whether the next BDAT is the first of its message."""
-        return self.state is not State.CHUNKING
+    def state(self) -> State:
+        """Return the position in the command sequence."""
+        return self.agreed.state
+
+    @property
+    def extensions(self) -> frozenset[str]:
+        """Return the keywords that are understood. A new value applies to the next command."""
+        return self.agreed.extensions
+
+    @extensions.setter
+    def extensions(self, keywords: frozenset[str]) -> None:
+        self.agreed.extensions = keywords
+
+    @property
+    def after_tls(self) -> frozenset[str]:
+        """Return the keywords that STARTTLS adds to `extensions`."""
+        return self.agreed.after_tls
+
+    @after_tls.setter
+    def after_tls(self, keywords: frozenset[str]) -> None:
+        self.agreed.after_tls = keywords
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes from the client."""
-        if self._at == len(self._buffer):
-            self._buffer = data
-            self._at = 0
-        else:
-            self._incoming.append(data)
+        """Buffer bytes from the client."""
+        self._input.append(data)
 
     def start_tls(self) -> None:
-        """Forget what was said in the clear: what is received from here on came under TLS."""
-        self.secured = True
-        self.smtputf8 = False
-        self.authenticated = False
-        self.extensions |= self.after_tls
-        self.after_tls = frozenset()
+        """Start again after the handshake: drop the input and the terms agreed in cleartext."""
+        self.agreed.start_tls()
         self._event = None
-        self._buffer, self._at = b"", 0
-        self._incoming.clear()
+        self._input.clear()
 
     def next_event(self) -> Event | Signal:
-        """Return what the client did next."""
+        """Return the next event or signal."""
         if self._event is not None or self.last_words is not None:
             return PAUSED
-        if self._incoming:
-            self._gather()
-        event = None
-        if self._reader is None:
-            if self._at == len(self._buffer):
-                self._buffer, self._at = b"", 0  # an idle client's last words are not kept
+        source = self._input
+        event: Event | None
+        if self._reader is not None:
+            event = self._read_content(self._reader)
+        elif source.at == len(source.data) and source.later is None:
+            if source.at:
+                source.release()
+            return NEED_DATA
+        else:
+            line = source.next_line(self._limits.command_line)
+            if type(line) is bytes:
+                event = self._parse(line)
+            elif type(line) is Reply:
+                event = Fault(line)
+            else:
                 return NEED_DATA
-            event = self._read_command()
-        if event is None:
-            event = self._read_content()
         if event is None:
             return NEED_DATA
         if type(event) is not Content:
@@ -239,28 +220,51 @@ class SmtpServer:
         return event
 
     def send(self, reply: Reply) -> bytes:
-        """Answer the last event; return what to put on the wire."""
+        """Answer the last event and return the bytes to send. Raises `ProtocolError`."""
         event = self._event
         if event is None:
             raise ProtocolError("there is no event to answer")
         self._event = None
         if reply.close:
             self.last_words = reply
+        if type(event) in _EFFECTS:
+            return self._apply(event, reply)
+        if self._next_state is not None and reply.code < 400:
+            self.agreed.state = self._next_state
+        return reply.encoded
+
+    def _apply(self, event: Event, reply: Reply) -> bytes:
+        """Apply the effects of the reply to a command of `_EFFECTS`."""
+        kind = type(event)
+        if kind is Data:
+            return self._answer_data(reply)
         if type(event) is Bdat:
             return self._answer_chunk(event, reply)
-        if type(event) is Data:
-            return self._answer_data(reply)
         if reply.code < 400:
+            agreed = self.agreed
             if self._next_state is not None:
-                self.state = self._next_state
-            if type(event) in _TURNS:
+                agreed.state = self._next_state
+            if type(event) is Mail:
+                agreed.smtputf8 = "SMTPUTF8" in event.params
+            elif kind is Ehlo or kind is Helo:
+                agreed.plain = kind is Helo
+            else:
                 self._turn(event, reply)
         return reply.encoded
 
+    def _turn(self, event: Event, reply: Reply) -> None:
+        """Apply the effects of an accepted STARTTLS, XCLIENT, AUTH or response to AUTH."""
+        if type(event) is StartTls:
+            self._event = _SWITCHING
+        elif reply.code == r.CONTINUE_AUTH:
+            self._reader = _RESPONSE
+        else:
+            self.agreed.authenticated = type(event) is not Xclient
+
     def _answer_data(self, reply: Reply) -> bytes:
-        """Expect content, or close if it is here already: it could be read as commands."""
-        self.state = State.READY
-        if self._limits.synchronised and (self._incoming or self._at != len(self._buffer)):
+        """Expect content. Close if it is here already: it could be read as commands."""
+        self.agreed.state = State.READY
+        if self._limits.synchronised and self._input.unread:
             if reply.code < 400:
                 reply = r.NOT_SYNCHRONISED
             self.last_words = reply
@@ -268,40 +272,14 @@ class SmtpServer:
             self._reader = DotReader(self._limits.message_size)
         return reply.encoded
 
-    def _turn(self, event: Event, reply: Reply) -> None:
-        """Expect what follows a command of `_TURNS` that was not refused."""
-        if type(event) is StartTls:
-            self._event = _SWITCHING
-        elif reply.code == r.CONTINUE_AUTH:
-            self._reader = _RESPONSE
-        else:
-            self.authenticated = type(event) is not Xclient
-
-    def _gather(self) -> None:
-        self._buffer = b"".join((self._buffer[self._at :], *self._incoming))
-        self._at = 0
-        self._incoming.clear()
-
-    def _read_command(self) -> Event | None:
-        buffer, at, limit = self._buffer, self._at, self._limits.command_line
-        end = buffer.find(b"\n", at)
-        if end < 0:
-            return Fault(r.LINE_TOO_LONG) if len(buffer) - at >= limit else None
-        if end - at >= limit:
-            return Fault(r.LINE_TOO_LONG)
-        if end == at or buffer[end - 1] != _CR:
-            return Fault(r.BAD_LINE_ENDING)
-        self._at = end + 1
-        return self._parse(buffer[at : end - 1])
-
-    def _read_content(self) -> Event | None:
-        if self._reader is None:
-            return None
-        event, self._at = self._reader.ingest(self._buffer, self._at)
+    def _read_content(self, reader: Reader) -> Event | None:
+        event = reader.read(self._input)
+        while event is None and self._input.advance():
+            event = reader.read(self._input)
         if event is not None and type(event) is not Content:
             self._reader = None
-            if type(event) is MessageFault and self.state is State.CHUNKING:
-                self.state = State.SPOILED
+            if type(event) is MessageFault and self.agreed.state is State.CHUNKING:
+                self.agreed.state = State.SPOILED
         return event
 
     def _parse(self, line: bytes) -> Event | None:
@@ -316,76 +294,62 @@ class SmtpServer:
         command = self._commands.get(verb) or self._less_common(verb)
         if command is None:
             return _unknown(verb, argument)
-        if self._at != len(self._buffer) and self._limits.synchronised and self._too_early(command):
+        agreed = self.agreed
+        if self._limits.synchronised and self._input.unread and ends_group(command, agreed):
             return Fault(r.NOT_SYNCHRONISED)
-        following = command.transitions[self.state]
-        if isinstance(following, Reply):
+        following = command.transitions[agreed.state]
+        if not isinstance(following, State):
             return self._out_of_order(command, argument, following)
-        event = command.parse(self, argument)
+        event = command.parse(agreed, argument)
         if type(event) is Bdat:
-            return self._check_chunk(event)
+            return self._begin_chunk(event)
         self._next_state = following
         return event
 
-    def _too_early(self, command: Command) -> bool:
-        """Whether what stands behind a command may not be there before its reply."""
-        return command.event in LAST or (self.plain and command.event is not Bdat)
-
     def _less_common(self, verb: str) -> Command | None:
-        """Look up a verb that is not in upper case, or that not every listener has."""
+        """Look up a verb that is not in upper case, or the command of an optional extension."""
         if not verb.isascii():
-            return None  # `upper` makes ASCII of some letters that are not
+            return None  # `upper` turns some non-ASCII letters into ASCII
         verb = verb.upper()
-        if verb in self.after_tls:
-            return self.offered[verb]._replace(parse=parse_auth_in_clear)
-        return self._commands.get(verb) or (
-            self.offered.get(verb) if verb in self.extensions else None
-        )
+        if verb not in OPTIONAL_COMMANDS:
+            return self._commands.get(verb)
+        self.agreed.followed = self._input.unread > 0
+        return enabled(self.offered, verb, self.agreed)
 
     def _out_of_order(self, command: Command, argument: str, reply: Reply) -> Event | None:
-        """Answer a command that may not come now; BDAT's chunk is still to be read.
-
-        Other arguments are not looked at, so the command leaves no trace.
-        """
+        """Refuse a command of the wrong state, unparsed. The chunk of BDAT is still discarded."""
         if command.event is not Bdat:
             return Fault(reply)
-        event = command.parse(self, argument)
-        if type(event) is not Bdat:
-            return event
-        in_transaction = self.state is State.MAIL
-        self._swallow(event, MessageFault(reply) if in_transaction else Fault(reply))
-        return None
+        event = command.parse(self.agreed, argument)
+        return self._begin_chunk(event, reply) if type(event) is Bdat else event
 
-    def _check_chunk(self, chunk: Bdat) -> Event | None:
-        """Refuse what need not be asked about: empty chunks, and messages over the limit."""
-        if chunk.first:
-            self._chunks = ChunkReader(self._limits.message_size)
-            self._dropped = 0
-        if chunk.size == 0 and not chunk.last:
-            self._swallow(chunk, MessageFault(r.BDAT_EMPTY))
-        elif not self._chunks.fits(chunk.size):
-            self._swallow(chunk, MessageFault(r.TOO_BIG))
-        else:
+    def _begin_chunk(self, chunk: Bdat, refusal: Reply | None = None) -> Event | None:
+        """Return the chunk as an event, or discard it if it is out of order or over a limit."""
+        if self._chunks is None:
+            self._chunks = Chunks(self._limits.message_size)
+        fault = self._chunks.check(chunk) if refusal is None else refusal
+        if fault is None:
             return chunk
-        return None
+        in_transaction = refusal is None or self.agreed.state is State.MAIL
+        self._discard(chunk, MessageFault(fault) if in_transaction else Fault(fault))
+        assert self._reader is not None
+        return self._read_content(self._reader)
 
     def _answer_chunk(self, chunk: Bdat, reply: Reply) -> bytes:
+        assert self._chunks is not None
         if reply.code == r.START_MAIL_INPUT.code:
-            self.state = State.READY if chunk.last else State.CHUNKING
-            self._chunks.begin(chunk.size, last=chunk.last)
-            self._reader = self._chunks
+            self.agreed.state = State.READY if chunk.last else State.CHUNKING
+            self._reader = self._chunks.accept(chunk)
             return b""
-        self._swallow(chunk, ChunkRefused(reply))
+        self._discard(chunk, ChunkRefused(reply))
         return reply.encoded if reply.close else b""
 
-    def _swallow(self, chunk: Bdat, outcome: Event) -> None:
-        """Drop the chunk, with `outcome` to follow; close if that would go on for too long."""
-        self.state = AFTER_REFUSED_BDAT[self.state][chunk.last]
-        self._dropped += chunk.size
-        if self._dropped <= self._limits.message_size * SWALLOW_FACTOR:
-            self._reader = Swallow(chunk.size, outcome)
-        else:
-            self._reader = Swallow(0, MessageFault(r.TOO_BIG_CLOSING))
+    def _discard(self, chunk: Bdat, outcome: Event) -> None:
+        """Read and drop the chunk, and return `outcome` after it."""
+        assert self._chunks is not None
+        agreed = self.agreed
+        agreed.state = AFTER_REFUSED_BDAT[agreed.state][chunk.last]
+        self._reader = self._chunks.discard(chunk, outcome)
 
 
 def _unreadable(line: bytes) -> Event:

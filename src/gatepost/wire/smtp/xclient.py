@@ -1,24 +1,21 @@
-"""XCLIENT: a trusted host in front says who the client really is (Postfix, XCLIENT_README).
+"""XCLIENT: a trusted proxy names the real client (Postfix, XCLIENT_README).
 
-Values are xtext (RFC 3461 section 4); names, `[UNAVAILABLE]`, `[TEMPUNAVAIL]` and `IPV6:` are read
-in any case and stand in upper case in the event. Addresses are canonical there.
+Values are xtext (RFC 3461 section 4). Names, `[UNAVAILABLE]`, `[TEMPUNAVAIL]` and `IPV6:` are read
+in any case; the event has them in upper case. Its addresses are canonical.
 
-Security: whoever may send it may claim any address, so a server takes it from few or nobody; see
+Security: a client with XCLIENT can claim any address. It is off unless the caller adds it to
 `gatepost.wire.smtp.server.SmtpServer.extensions`.
 """
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from gatepost.model.reply import Reply
 from gatepost.wire import events as e
 from gatepost.wire.ip import ipv4, ipv6
 from gatepost.wire.smtp import replies as r
-from gatepost.wire.smtp.params import decode_xtext
-
-if TYPE_CHECKING:
-    from gatepost.wire.smtp.server import SmtpServer
+from gatepost.wire.smtp.agreed import Agreed
+from gatepost.wire.smtp.xtext import decode_xtext
 
 UNAVAILABLE = "[UNAVAILABLE]"
 TEMPORARILY_UNAVAILABLE = "[TEMPUNAVAIL]"
@@ -74,12 +71,12 @@ ATTRIBUTES: dict[str, Callable[[str], str]] = {
     "DESTADDR": _address,
     "DESTPORT": _port,
 }
-# The EHLO keyword, for whom it is offered to.
+# The keyword for the reply to EHLO.
 KEYWORD = f"XCLIENT {' '.join(ATTRIBUTES)}"
 
 
-def parse_xclient(_wire: "SmtpServer", text: str) -> e.Event:
-    """XCLIENT 1*( SP attribute-name "=" attribute-value )."""
+def parse_xclient(_agreed: Agreed, text: str) -> e.Event:
+    """Parse XCLIENT 1*( SP attribute-name "=" attribute-value )."""
     attributes: dict[str, str] = {}
     for word in text.split() if text.isascii() else ():
         name, separator, value = word.partition("=")

@@ -1,0 +1,47 @@
+"""The contract of a protocol's receiving side: bytes in, events out, replies back.
+
+`gatepost.wire.smtp.server` describes it in full. A caller that needs only this contract can drive
+any protocol that keeps it.
+"""
+
+from enum import Enum
+from typing import Protocol
+
+from gatepost.model.reply import Reply
+from gatepost.wire.events import Event
+
+
+class Signal(Enum):
+    """Returned by `next_event` when there is no event."""
+
+    NEED_DATA = "need data"
+    PAUSED = "paused"
+
+
+NEED_DATA = Signal.NEED_DATA
+PAUSED = Signal.PAUSED
+
+
+class ProtocolError(Exception):
+    """The caller broke the contract. Input from the network never causes it."""
+
+
+class Wire(Protocol):
+    """The receiving side of one connection."""
+
+    @property
+    def unread(self) -> int:
+        """Return the number of octets received and not yet interpreted."""
+
+    @property
+    def closed(self) -> bool:
+        """Return whether the final reply was sent. No further input is read."""
+
+    def receive_data(self, data: bytes) -> None:
+        """Buffer bytes from the client."""
+
+    def next_event(self) -> Event | Signal:
+        """Return the next event, NEED_DATA if more input is needed, or PAUSED before a reply."""
+
+    def send(self, reply: Reply) -> bytes:
+        """Answer the last event and return the bytes to send. Raises `ProtocolError`."""
