@@ -47,7 +47,7 @@ class Spool:
             raise self.error
         self.kept |= {one.user: failures.get(one) for one in recipients}
 
-    async def report(self, _tx, _message, successes):
+    async def report_successes(self, _tx, _message, successes):
         if self.mute is not None:
             raise self.mute
         self.told.append({one.user: action for one, action in successes.items()})

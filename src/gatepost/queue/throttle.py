@@ -1,9 +1,9 @@
 """The active deliveries per destination, and the destinations that are suspended.
 
 A destination is suspended after FAILURES failed attempts in a row, of any messages. After the wait
-of the retry schedule, one message probes it. If that fails, the next wait is longer; any answer ends
-the suspension. So a dead host costs one attempt now and then, however many messages wait for it.
-Those messages keep their place and are not tried one by one.
+of the retry schedule, one message probes it. If that fails, the next wait is longer. Any answer
+ends the suspension. So a dead host costs one attempt now and then, however many messages wait for
+it. Those messages keep their place and are not tried one by one.
 
 The spool's threads call `suspended_until`, `room` and `rank`, which only read.
 

@@ -28,7 +28,7 @@ from gatepost.delivery.target import Delivery, DeliveryError, Failures, Route
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.inline import need_task
-from gatepost.queue.dsn.notify import SuccessDsn, successes, wants
+from gatepost.queue.dsn.notify import SuccessActions, is_requested, success_actions
 from gatepost.queue.dsn.report import Action
 from gatepost.session.setup import Setup
 
@@ -82,7 +82,9 @@ async def hand_over_each(setup: Setup, tx: Transaction) -> Reply:
 async def taken(setup: Setup, tx: Transaction) -> Reply:
     """Answer for a message that a plugin has taken, and who knows what for."""
     told: dict[Recipient, Action] = {
-        one: "relayed" for one in tx.recipients if one.params and wants(one.params, "relayed")
+        one: "relayed"
+        for one in tx.recipients
+        if one.params and is_requested(one.params, "relayed")
     }
     if told:
         await _report(setup, tx, told)
@@ -105,7 +107,7 @@ async def _offer(
             failures = await pending or _NONE
     except DeliveryError as error:
         return dict.fromkeys(recipients, error)
-    told.update(successes(route, delivery, failures))
+    told.update(success_actions(route, delivery, failures))
     return failures
 
 
@@ -149,18 +151,18 @@ async def _spool(
     await setup.spool.put(tx, list(rest), tx.message, failures)
 
 
-async def _report(setup: Setup, tx: Transaction, told: SuccessDsn) -> None:
+async def _report(setup: Setup, tx: Transaction, told: SuccessActions) -> None:
     """Have the sender told of those whose mail was taken."""
     problem = "the queue does not run"
     if setup.spool is not None and tx.message is not None:
         await need_task()
         try:
-            await setup.spool.report(tx, tx.message, told)
+            await setup.spool.report_successes(tx, tx.message, told)
         except DeliveryError as error:
             problem = error.detail
         else:
             return
-    setup.log.warning("sender not told", ref=tx.id, detail=problem)
+    setup.log.warning("DSN not queued", ref=tx.id, detail=problem)
 
 
 def _refuse(tx: Transaction, results: dict[Recipient, Reply]) -> None:

@@ -79,7 +79,9 @@ _NAMED = (
 _STATES = {"queued": "r.due IS NOT NULL", "held": "r.due IS NULL"}
 
 
-def entries(folder: Path, selection: Selection, limit: int, after: str = "") -> Iterator[QueueEntry]:
+def entries(
+    folder: Path, selection: Selection, limit: int, after: str = ""
+) -> Iterator[QueueEntry]:
     """Yield at most `limit` recipients, message by message, after the message `after`.
 
     Raises sqlite3.Error with the path as a note, and `VersionError`.
@@ -178,7 +180,9 @@ def open_message(folder: Path, name: str) -> Iterator[tuple[str, Iterator[bytes]
     yield None
 
 
-def apply(folder: Path, selection: Selection, change: "QueueChange", expires: float) -> Iterator[int]:
+def apply(
+    folder: Path, selection: Selection, change: "QueueChange", expires: float
+) -> Iterator[int]:
     """Change the selected recipients in portions; yield the size of each portion.
 
     Released recipients expire at `expires`. Raises sqlite3.Error and `VersionError`; earlier
@@ -199,7 +203,11 @@ def apply(folder: Path, selection: Selection, change: "QueueChange", expires: fl
 
 
 def _portion(
-    connection: sqlite3.Connection, selection: Selection, change: "QueueChange", number: int, after: int
+    connection: sqlite3.Connection,
+    selection: Selection,
+    change: "QueueChange",
+    number: int,
+    after: int,
 ) -> list[tuple[int, int]]:
     where, values = _conditions(connection, selection, number)
     # In the order of numbers, without an index: otherwise each portion would sort all rows again.

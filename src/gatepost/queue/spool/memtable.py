@@ -16,7 +16,6 @@ import secrets
 import sqlite3
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
-from typing import Self
 
 import msgspec
 import structlog

@@ -58,9 +58,7 @@ class Tables:
 
     def put(self, ids: RowIds, new_message: NewMessage) -> StoredMessage:
         """Store a message under these numbers; raises `DeliveryError` or sqlite3.Error."""
-        return insert(
-            self._connection, self._destinations, self._suspended_until, ids, new_message
-        )
+        return insert(self._connection, self._destinations, self._suspended_until, ids, new_message)
 
     def record(self, result: AttemptResult) -> None:
         """Write the new state of a message, without the DSNs; raises sqlite3.Error.

@@ -151,7 +151,11 @@ def _read_job(connection: sqlite3.Connection, message: int, rows: Sequence[Row])
             first=first,
             digest=digest,
         )
-    except (ValueError, TypeError, DamagedContentError) as error:  # those of msgspec are ValueErrors
+    except (
+        ValueError,
+        TypeError,
+        DamagedContentError,
+    ) as error:  # those of msgspec are ValueErrors
         raise DamagedRowsError(message, rows, str(error)) from error
 
 
