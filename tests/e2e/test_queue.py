@@ -48,7 +48,7 @@ def test_kill_loses_nothing_that_was_answered(queueing, after):
         eventually(lambda box=box: answered <= set(arrived(queueing, box)))
         # What got no answer may have arrived, but then whole, and one a connection.
         assert len(set(arrived(queueing, box))) <= len(answered) + SENDERS
-    eventually(lambda: queue(queueing, "list") == "nothing is queued or held\n")
+    eventually(lambda: queue(queueing, "list") == "Mail queue is empty\n")
 
 
 def send(client, box, octets):
@@ -82,7 +82,7 @@ def test_a_reload_with_fewer_workers_leaves_no_mail_behind(tmp_path):
         assert config.exists()
         blocked.unlink()
         eventually(lambda: len(set(arrived(server, "one@open.example"))) == 3)
-        eventually(lambda: queue(server, "list") == "nothing is queued or held\n")
+        eventually(lambda: queue(server, "list") == "Mail queue is empty\n")
 
 
 CALL = re.compile(r"(?P<pid>\d+) +(?:<\.\.\. )?(?P<name>\w+)(?P<rest>[( ].*)")

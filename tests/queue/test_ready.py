@@ -7,17 +7,17 @@ from tests.queue.fakes import DEAD, LATER, Target, run
 from tests.queue.spool.samples import facts
 
 from gatepost.queue.ready import MAX_PIECE, Ready, ReadyQueue
-from gatepost.queue.spool.records import Work
+from gatepost.queue.spool.records import DeliveryJob
 from gatepost.queue.spool.store import Store
-from gatepost.queue.throttle import STRIKES
+from gatepost.queue.throttle import FAILURES
 
 
 def offer(number, destination="one", first=b""):
-    return Ready(Work(number, facts(), 0, 0.0, 0.0, None, destination, [], first), None)
+    return Ready(DeliveryJob(number, facts(), 0, 0.0, 0.0, None, destination, [], first), None)
 
 
 def numbers(offers):
-    return [one.work.message for one in offers]
+    return [one.job.message for one in offers]
 
 
 def test_destinations_take_turns():
@@ -47,7 +47,7 @@ def test_all_of_it_can_be_dropped():
 
 
 def test_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr("gatepost.queue.ready.MAX_WORKS", 2)
+    monkeypatch.setattr("gatepost.queue.ready.MAX_JOBS", 2)
     made = ReadyQueue()
     assert not made.add(offer(0, first=b"x" * (MAX_PIECE + 1)))
     assert [made.add(offer(number)) for number in (1, 2, 3)] == [True, True, False]
@@ -62,11 +62,11 @@ def test_what_is_put_while_there_is_no_room_is_delivered_once_there_is(tmp_path)
     async def scenario(bench):
         for number in range(5):
             await bench.put("x@a.example", ref=f"s-{number}")
-        await bench.settle()
-        assert target.most == {"a.example": 2}
+        await bench.run_until_idle()
+        assert target.peak == {"a.example": 2}
         gate.set()
-        await bench.settle()
-        assert sorted(target.ids()) == [f"s-{number}" for number in range(5)]
+        await bench.run_until_idle()
+        assert sorted(target.refs()) == [f"s-{number}" for number in range(5)]
         assert await bench.queued() == [(0,)]
 
     run(tmp_path, scenario, target, concurrency_per_destination=2)
@@ -78,11 +78,11 @@ def test_what_waits_for_a_host_that_turns_out_dead_is_tried_again_later(tmp_path
     async def scenario(bench):
         for number in range(6):
             await bench.put("x@a.example", ref=f"s-{number}")
-        await bench.settle()
+        await bench.run_until_idle()
         assert len(target.tried) == 3
         for _ in range(8):
-            await bench.settle(100_000)
-        assert len(set(target.ids())) == 6
+            await bench.run_until_idle(100_000)
+        assert len(set(target.refs())) == 6
 
     run(tmp_path, scenario, target, concurrency_per_destination=1, expire=1e7)
 
@@ -91,28 +91,28 @@ def test_what_waits_for_room_that_others_had_is_delivered_at_the_next_tick(tmp_p
     """Several files share the room: it may become free where nobody of this one ends."""
 
     async def scenario(bench):
-        gate = bench.queue._gate
+        gate = bench.queue.throttle
         gate.enter("a.example")
         await bench.put("x@a.example")
-        await bench.settle()
+        await bench.run_until_idle()
         assert bench.target.tried == []
         gate.leave("a.example")
-        await bench.settle()
-        assert bench.target.ids() == ["s-1.1"]
+        await bench.run_until_idle()
+        assert bench.target.refs() == ["s-1.1"]
 
     run(tmp_path, scenario, concurrency_per_destination=1)
 
 
 def test_what_was_removed_while_it_waited_for_room_is_not_delivered(tmp_path):
     async def scenario(bench):
-        gate = bench.queue._gate
+        gate = bench.queue.throttle
         gate.enter("a.example")
         await bench.put("x@a.example")
-        await bench.settle()
+        await bench.run_until_idle()
         await bench.rows("DELETE FROM recipient")
-        await bench.settle()
+        await bench.run_until_idle()
         gate.leave("a.example")
-        await bench.settle()
+        await bench.run_until_idle()
         assert bench.target.tried == []
 
     run(tmp_path, scenario, concurrency_per_destination=1)
@@ -120,28 +120,28 @@ def test_what_was_removed_while_it_waited_for_room_is_not_delivered(tmp_path):
 
 async def taken(bench, count):
     """Wait until the target has had so much, without a tick."""
-    while len(bench.target.taken) < count:  # noqa: ASYNC110 - a target says nothing
+    while len(bench.target.delivered) < count:  # noqa: ASYNC110 - a target says nothing
         await asyncio.sleep(0)
 
 
 def test_what_is_delivered_at_once_never_comes_to_the_tables(tmp_path):
     async def scenario(bench):
-        await bench.settle()
+        await bench.run_until_idle()
         await bench.put("x@a.example", "y@b.example")
         await taken(bench, 2)
-        await bench.settle()
+        await bench.run_until_idle()
         assert await bench.rows("SELECT * FROM sqlite_sequence") == []
 
     run(tmp_path, scenario)
 
 
 def test_what_may_not_start_yet_goes_to_the_tables_at_once(tmp_path):
-    target = Target({"a.example": [DEAD] * STRIKES})
+    target = Target({"a.example": [DEAD] * FAILURES})
 
     async def scenario(bench):
-        for number in range(STRIKES):
+        for number in range(FAILURES):
             await bench.put("x@a.example", ref=f"s-{number}")
-            await bench.settle()
+            await bench.run_until_idle()
         await bench.put("x@a.example", ref="s-new")
         assert await bench.rows("SELECT 1 FROM message WHERE ref = 's-new'") == [(1,)]
 
@@ -156,12 +156,12 @@ def test_where_the_tables_take_nothing_more_what_they_have_goes_on(tmp_path, mon
 
     async def scenario(bench):
         await bench.put("x@a.example", ref="s-1")
-        await bench.settle()
+        await bench.run_until_idle()
         with monkeypatch.context() as patched:
             patched.setattr(Store, "absorb", full)
             await bench.put("x@b.example", ref="s-2")
-            await bench.settle(100_000)
-            assert sorted(target.ids()) == ["s-1", "s-2"]
+            await bench.run_until_idle(100_000)
+            assert sorted(target.refs()) == ["s-1", "s-2"]
         assert "journal not emptied" in capsys.readouterr().out
 
     run(tmp_path, scenario, target, expire=1e7)

@@ -41,8 +41,8 @@ from gatepost.queue.throttle import DestinationThrottle
 
 # Seconds between two checks for due jobs and for changes of the administrator.
 TICK = 1.0
-# Ticks between two searches for files without an owner: a crashed worker is replaced after a second,
-# and should get its own file back.
+# Ticks between two searches for files without an owner: a crashed worker is replaced after a
+# second, and should get its own file back.
 ADOPT = 3
 
 _log = structlog.get_logger("gatepost.queue")

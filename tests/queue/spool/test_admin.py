@@ -11,7 +11,7 @@ LONG = [b"x" * CHUNK, b"y"]
 
 
 def change(store, what, **chosen):
-    return sum(admin.change(store.path.parent, Selection(**chosen), what, EXPIRES))
+    return sum(admin.apply(store.path.parent, Selection(**chosen), what, EXPIRES))
 
 
 def rows(store, table):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatepost.queue.spool.corrupt import beside, finish, set_aside
+from gatepost.queue.spool.corrupt import companions, mark_recovered, rename_damaged
 from gatepost.queue.spool.folder import claim, files, orphans
 
 
@@ -50,7 +50,7 @@ def test_files_nobody_owns_are_found_in_order(folder):
 
 def test_a_file_that_is_removed_leaves_nothing(folder):
     claimed = touch(claim(folder))
-    for path in beside(claimed.path):
+    for path in companions(claimed.path):
         path.touch()
     claimed.remove()
     assert names(folder) == []
@@ -81,7 +81,7 @@ def test_other_names_are_not_ours(folder):
 
 def test_what_was_set_aside_has_an_owner_though_there_is_no_file(folder):
     claimed = touch(claim(folder))
-    set_aside(claimed.path, "20240101T000000.000000")
+    rename_damaged(claimed.path, "20240101T000000.000000")
     claimed.release()
     first = claim(folder)
     assert first.number == 1
@@ -93,6 +93,6 @@ def test_what_was_set_aside_has_an_owner_though_there_is_no_file(folder):
 
 def test_what_is_done_with_needs_no_owner(folder):
     claimed = touch(claim(folder))
-    finish(set_aside(claimed.path, "20240101T000000.000000"), 0)
+    mark_recovered(rename_damaged(claimed.path, "20240101T000000.000000"), 0)
     claimed.remove()
     assert list(orphans(folder)) == []

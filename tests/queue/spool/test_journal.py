@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from gatepost.queue.spool.journal import GROWTH, HEADER, Journal, Records, read
+from gatepost.queue.spool.journal import GROWTH, HEADER, Journal, RecordReader, read
 
 CAPACITY = 1 << 16
 FIRST, SECOND = 7, 1 << 62
@@ -35,7 +35,7 @@ def kept(journal, *payloads):
 
 
 def found(journal, generation=FIRST):
-    return list(Records(read(journal.path), generation).payloads())
+    return list(RecordReader(read(journal.path), generation).payloads())
 
 
 def test_what_is_kept_is_read_back_in_its_order(journal):
@@ -46,7 +46,7 @@ def test_what_is_kept_is_read_back_in_its_order(journal):
 
 def test_another_generation_hides_the_one_before(journal):
     kept(journal, b"old", b"older")
-    journal.start_again(SECOND)
+    journal.start_generation(SECOND)
     assert found(journal, SECOND) == []
     kept(journal, b"new")
     assert (found(journal, SECOND), found(journal)) == ([b"new"], [b"older"])
@@ -87,7 +87,7 @@ def test_nothing_comes_to_stand_before_what_could_not_be_undone(journal, monkeyp
         broken.setattr(os, "pwrite", fail)
         journal.undo()
     assert not journal.has_room(0)
-    journal.start_again(SECOND)
+    journal.start_generation(SECOND)
     assert journal.has_room(1)
     kept(journal, b"d")
     assert found(journal, SECOND) == [b"d"]
@@ -104,7 +104,7 @@ def test_there_is_room_for_as_much_as_was_said(journal):
 def test_the_file_grows_by_steps_and_never_for_another_generation(journal):
     kept(journal, b"a")
     assert journal.path.stat().st_size == GROWTH
-    journal.start_again(SECOND)
+    journal.start_generation(SECOND)
     kept(journal, b"a" * CAPACITY)
     assert journal.path.stat().st_size == GROWTH
 
@@ -126,7 +126,7 @@ def test_content_that_looks_like_a_record_is_none(journal):
     kept(journal, forged)
     octets = bytearray(read(journal.path))
     octets[12] ^= 1
-    assert list(Records(bytes(octets), FIRST).payloads()) == []
+    assert list(RecordReader(bytes(octets), FIRST).payloads()) == []
 
 
 @settings(max_examples=200)
@@ -150,7 +150,7 @@ def test_whatever_is_broken_the_rest_is_read(payloads, cut, change):
         for payload, start, end in zip(payloads, ends, ends[1:], strict=False)
         if broken[start:end] == octets[start:end]
     ]
-    records = Records(bytes(broken), FIRST)
+    records = RecordReader(bytes(broken), FIRST)
     assert list(records.payloads()) == whole
     assert records.broken == sum(
         16 + len(one)
@@ -184,21 +184,21 @@ class Writing(RuleBasedStateMachine):
         self.journal.undo()
 
     @rule()
-    def start_again(self):
+    def start_generation(self):
         self.generation += 1
-        self.journal.start_again(self.generation)
+        self.journal.start_generation(self.generation)
         self.kept = []
 
     @rule()
     def open_again(self):
         self.journal.close()
-        records = Records(read(self.folder / "log"), self.generation)
+        records = RecordReader(read(self.folder / "log"), self.generation)
         assert list(records.payloads()) == self.kept
         self.journal = Journal(self.folder / "log", self.generation, CAPACITY, records.end)
 
     @invariant()
     def all_that_was_kept_is_there(self):
-        records = Records(read(self.folder / "log"), self.generation)
+        records = RecordReader(read(self.folder / "log"), self.generation)
         assert list(records.payloads()) == self.kept
         assert not records.broken
 

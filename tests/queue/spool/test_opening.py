@@ -1,9 +1,9 @@
 """A damaged file gives way to a new one; where that cannot be, it is used as it is again."""
 
 import pytest
-from tests.queue.spool.samples import HORIZON, NOW, SIZE, Claims, always_open, new_message
+from tests.queue.spool.samples import HORIZON, NOW, SIZE, Claims, never_suspended, new_message
 
-from gatepost.queue.spool.corrupt import all_aside, unfinished
+from gatepost.queue.spool.corrupt import corrupt_files, unrecovered
 from gatepost.queue.spool.opening import Opener
 from gatepost.queue.spool.salvage import salvage
 
@@ -15,7 +15,7 @@ def seen():
 
 @pytest.fixture
 def opener(seen):
-    return Opener(seen.append, size=SIZE, horizon=HORIZON, opens=always_open)
+    return Opener(seen.append, size=SIZE, horizon=HORIZON, suspended_until=never_suspended)
 
 
 def put(store, **options):
@@ -27,9 +27,9 @@ def put(store, **options):
 
 def taken(store):
     store.begin()
-    works = store.take(NOW, 10, Claims()).works
+    jobs = store.take(NOW, 10, Claims()).jobs
     store.commit()
-    return [work.message for work in works]
+    return [job.message for job in jobs]
 
 
 def test_a_damaged_file_gives_way_to_a_new_one(tmp_path, opener, seen):
@@ -38,7 +38,7 @@ def test_a_damaged_file_gives_way_to_a_new_one(tmp_path, opener, seen):
     new = opener.replace(old)
     assert taken(new) == []
     assert seen == [new.path]
-    (place,) = unfinished(new.path)
+    (place,) = unrecovered(new.path)
     assert [one.message for one in salvage(place)] == [1]
     new.close()
 
@@ -65,7 +65,7 @@ def test_one_for_which_no_other_can_be_made_is_put_back(make_disk, opener, seen)
         opener.replace(store)
     assert taken(store) == [number]
     assert seen == []
-    assert all_aside(folder) == []
+    assert corrupt_files(folder) == []
     store.close()
 
 

@@ -15,23 +15,22 @@ from hypothesis import strategies as st
 from tests.queue.spool.samples import (
     NOW,
     committed,
-    done,
+    delivered,
     facts,
+    flip_bit,
     new_message,
     open_store,
     put,
     recipient,
-    rot,
-    settle,
     store_at,
     take,
 )
 
+from gatepost.queue.recovery import Progress, ReplacedError, put_back, read_progress
 from gatepost.queue.spool import database
 from gatepost.queue.spool import salvage as module
 from gatepost.queue.spool.content import CHUNK
-from gatepost.queue.spool.corrupt import set_aside
-from gatepost.queue.spool.progress import Progress, ReplacedError, progress, put_back
+from gatepost.queue.spool.corrupt import rename_damaged
 from gatepost.queue.spool.salvage import salvage
 
 PAGE = 4096
@@ -170,39 +169,39 @@ def test_each_readable_message_is_put_back_once_wherever_that_is_interrupted(
     dice, octets = random.Random(seed), original.read_bytes()
     pages = dice.sample(range(1, len(octets) // PAGE), count)
     with tempfile.TemporaryDirectory() as folder:
-        wreck, new = Path(folder) / NAME, Path(folder) / "1.db"
-        shutil.copy(original, wreck)
-        write_pages(wreck, {page: how(octets, dice, page) for page in pages})
-        whole, now = answers(original), answers(wreck)
+        damaged, new = Path(folder) / NAME, Path(folder) / "1.db"
+        shutil.copy(original, damaged)
+        write_pages(damaged, {page: how(octets, dice, page) for page in pages})
+        whole, now = answers(original), answers(damaged)
         left = {number for number in whole if now[number] == whole[number]}
 
         for batches in (*breaks, None):
             with store_at(new) as store:
-                put_all_back(store, wreck, batches)
+                put_all_back(store, damaged, batches)
         with store_at(new) as store:
             refs = [row[0] for row in store.connection.execute("SELECT ref FROM message")]
             assert all(
                 store.reader.pieces(*row)
                 for row in store.connection.execute("SELECT id, size FROM message")
             )
-            done = progress(store.connection, NAME)
-        assert len(refs) == len(set(refs)) == done.put_back
+            progress = read_progress(store.connection, NAME)
+        assert len(refs) == len(set(refs)) == progress.put_back
         assert {f"s-1.{number}" for number in left} <= set(refs)
 
 
-def put_all_back(store, wreck, batches):
+def put_all_back(store, damaged, batches):
     """Put back in batches of 20; go so far and no further, with a batch that is rolled back."""
-    done = progress(store.connection, NAME)
-    with closing(salvage(wreck, done.message)) as findings:
+    progress = read_progress(store.connection, NAME)
+    with closing(salvage(damaged, progress.message)) as findings:
         while found := list(islice(findings, 20)):
             if batches == 0:
                 store.begin()
-                put_back(store, NAME, done, found)
+                put_back(store, NAME, progress, found)
                 store.roll_back()
                 return
             batches = None if batches is None else batches - 1
             with committed(store):
-                done = put_back(store, NAME, done, found)
+                progress = put_back(store, NAME, progress, found)
 
 
 @pytest.mark.parametrize(
@@ -211,14 +210,14 @@ def put_all_back(store, wreck, batches):
         ("UPDATE message SET facts = CAST(x'7b22ff' AS TEXT) WHERE id = 2", "surrogates"),
         ("UPDATE message SET facts = 5 WHERE id = 2", "Expected"),
         ("UPDATE message SET size = 'x' WHERE id = 2", "not supported between"),
-        ("UPDATE message SET size = 0 WHERE id = 2", "not what was put"),
+        ("UPDATE message SET size = 0 WHERE id = 2", "checksum mismatch"),
         ("UPDATE message SET expires = 'x' WHERE id = 2", "could not convert"),
-        ("UPDATE message SET digest = 1 WHERE id = 2", "not what was put"),
-        ("DELETE FROM message WHERE id = 2", "its envelope cannot be read"),
+        ("UPDATE message SET digest = 1 WHERE id = 2", "checksum mismatch"),
+        ("DELETE FROM message WHERE id = 2", "envelope unreadable"),
         ("DELETE FROM content WHERE id >> 24 = 2", "expected"),
-        ("DELETE FROM recipient WHERE message = 2", "none of its recipients"),
-        ("UPDATE recipient SET due = 'x' WHERE message = 2", "none of its recipients"),
-        ("UPDATE recipient SET facts = '[]' WHERE message = 2", "none of its recipients"),
+        ("DELETE FROM recipient WHERE message = 2", "no readable recipient"),
+        ("UPDATE recipient SET due = 'x' WHERE message = 2", "no readable recipient"),
+        ("UPDATE recipient SET facts = '[]' WHERE message = 2", "no readable recipient"),
     ],
 )
 def test_a_message_with_a_wrong_value_is_told_and_the_others_are_put_back(
@@ -257,10 +256,10 @@ def test_text_that_is_none_does_not_stop_what_is_put_back(tmp_path):
     with store_at(tmp_path / "1.db") as store:
         with committed(store):
             put_back(store, NAME, Progress(), list(salvage(path)))
-        assert [work.destination for work in take(store)] == ["a?"]
+        assert [job.destination for job in take(store)] == ["a?"]
 
 
-PROBLEMS = {"", "its envelope cannot be read", "database disk image is malformed"}
+PROBLEMS = {"", "envelope unreadable", "database disk image is malformed"}
 
 
 @pytest.mark.parametrize("gap", [1, 5000, 1 << 20, 1 << 40])
@@ -290,7 +289,7 @@ def test_a_long_message_with_a_bit_turned_over_is_not_put_back(tmp_path):
     path = tmp_path / NAME
     with store_at(path) as store:
         put(store, new_message(content=[b"x" * CHUNK, b"y" * CHUNK, b"z"]), new_message())
-        rot(store.connection, piece=1, at=1000)
+        flip_bit(store.connection, piece=1, at=1000)
     assert list(salvaged(path)) == [2]
 
 
@@ -301,7 +300,7 @@ def test_what_is_in_the_log_of_a_file_is_put_back_too(tmp_path):
     store.close()
     for name, octets in crashed.items():
         (tmp_path / name).write_bytes(octets)
-    assert len(salvaged(set_aside(tmp_path / "1.db", "1"))) == 1
+    assert len(salvaged(rename_damaged(tmp_path / "1.db", "1"))) == 1
 
 
 @pytest.mark.parametrize("damage", ["", "DELETE FROM journal", "DROP TABLE journal"])
@@ -309,26 +308,29 @@ def test_what_is_in_the_journal_is_put_back_too(tmp_path, damage):
     with store_at(tmp_path / "1.db") as store:
         put(store, new_message(of=facts("s-1.1")))
         with committed(store):
-            works = [store.post_fresh(new_message(of=facts(f"s-1.{at}")), NOW) for at in (2, 3)]
+            jobs = [
+                store.post(new_message(of=facts(f"s-1.{at}")), NOW, at_once=True) for at in (2, 3)
+            ]
         put(store, new_message(of=facts("s-1.4")))
-        settle(store, done(works[0][0]))
+        record(store, delivered(jobs[0][0]))
         if damage:
             store.connection.execute(damage)
-    found = list(salvage(set_aside(tmp_path / "1.db", "1")))
+    found = list(salvage(rename_damaged(tmp_path / "1.db", "1")))
     assert [one.new_message.facts.id for one in found] == ["s-1.1", "s-1.3", "s-1.4"]
 
 
 def test_what_was_moved_from_the_journal_to_the_tables_is_put_back_once(tmp_path):
     with store_at(tmp_path / "1.db") as store:
         with committed(store):
-            works = [
-                store.post_fresh(new_message(of=facts(f"s-1.{at}")), NOW)[0] for at in range(3)
+            jobs = [
+                store.post(new_message(of=facts(f"s-1.{at}")), NOW, at_once=True)[0]
+                for at in range(3)
             ]
         with committed(store):
             store.absorb()
-        settle(store, done(works[0]))
+        record(store, delivered(jobs[0]))
         store.connection.execute("UPDATE message SET facts = '{' WHERE id = 2")
-    path = set_aside(tmp_path / "1.db", "1")
+    path = rename_damaged(tmp_path / "1.db", "1")
     assert sorted(salvaged(path)) == [3]
     query(path, "DELETE FROM journal")  # then nobody knows what was moved
     assert sorted(salvaged(path)) == [1, 2, 3]
@@ -350,8 +352,8 @@ def test_a_file_that_was_replaced_takes_nothing_that_comes_behind(tmp_path):
     path = written(tmp_path / NAME, 6)
     found = list(salvage(path))
     with store_at(tmp_path / "1.db") as store, committed(store):
-        done = put_back(store, NAME, Progress(), found[:3])
+        progress = put_back(store, NAME, Progress(), found[:3])
     with store_at(tmp_path / "2.db") as store, committed(store):
         with pytest.raises(ReplacedError):
-            put_back(store, NAME, done, found[3:])
+            put_back(store, NAME, progress, found[3:])
         assert store.is_empty()

@@ -8,13 +8,12 @@ from tests.queue.spool.samples import (
     EXPIRES,
     NOW,
     content,
-    done,
+    delivered,
     facts,
     new_message,
     open_store,
     put,
     recipient,
-    settle,
     store_at,
     take,
 )
@@ -82,17 +81,17 @@ def test_what_version_1_has_put_is_delivered(tmp_path):
     with store_at(tmp_path / "1.db") as store:
         assert store.connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
         put(store, new_message(content=b"new"))
-        works = take(store)
-        assert [content(store, work) for work in works] == [*OLD, b"new"]
-        assert [work.digest for work in works] == [None, None, None, crc32(b"new")]
-        settle(store, *map(done, works))
+        jobs = take(store)
+        assert [content(store, job) for job in jobs] == [*OLD, b"new"]
+        assert [job.digest for job in jobs] == [None, None, None, crc32(b"new")]
+        record(store, *map(delivered, jobs))
         assert store.is_empty()
 
 
 def test_what_version_1_has_put_can_be_listed_shown_and_salvaged(tmp_path):
     version_1(tmp_path / "1.db", *OLD)
     assert [one.name for one in admin.entries(tmp_path, Selection(), 9)] == ["1-1", "1-2", "1-3"]
-    with admin.opened(tmp_path, "1-2") as (_, pieces):
+    with admin.open_message(tmp_path, "1-2") as (_, pieces):
         assert b"".join(pieces) == OLD[1]
     assert [b"".join(one.new_message.pieces) for one in salvage(tmp_path / "1.db")] == OLD
 

@@ -11,13 +11,12 @@ from tests.queue.spool.samples import (
     Claims,
     committed,
     content,
-    done,
+    delivered,
     facts,
+    flip_bit,
     new_message,
     put,
     recipient,
-    rot,
-    settle,
     store_at,
     take,
 )
@@ -25,7 +24,7 @@ from tests.queue.spool.samples import (
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
 from gatepost.model.session import Endpoint, Recipient, Session, TlsFacts, Transaction
-from gatepost.queue.spool.content import CHUNK, DamagedError
+from gatepost.queue.spool.content import CHUNK, DamagedContentError
 from gatepost.queue.spool.records import (
     AttemptResult,
     Deferred,
@@ -37,12 +36,12 @@ from gatepost.queue.spool.records import (
 )
 
 
-def addresses(work):
-    return [str(one.facts.address) for one in work.recipients]
+def addresses(job):
+    return [str(one.facts.address) for one in job.recipients]
 
 
-def messages(works):
-    return [work.message for work in works]
+def messages(jobs):
+    return [job.message for job in jobs]
 
 
 def rows(store, table):
@@ -51,17 +50,17 @@ def rows(store, table):
 
 def test_what_is_put_is_taken(store):
     put(store, new_message(recipient("a@example.com"), recipient("b@example.com")))
-    (work,) = take(store)
-    assert addresses(work) == ["a@example.com", "b@example.com"]
-    assert work.facts == facts()
-    assert content(store, work) == b"Subject: x\r\n\r\nHello\r\n"
-    assert work.recipients[0].recipient().address == Address.parse("a@example.com")
+    (job,) = take(store)
+    assert addresses(job) == ["a@example.com", "b@example.com"]
+    assert job.facts == facts()
+    assert content(store, job) == b"Subject: x\r\n\r\nHello\r\n"
+    assert job.recipients[0].recipient().address == Address.parse("a@example.com")
 
 
 def test_what_is_settled_is_gone_without_a_trace(store):
     put(store, new_message())
-    (work,) = take(store)
-    settle(store, done(work))
+    (job,) = take(store)
+    record(store, delivered(job))
     assert take(store) == []
     assert [rows(store, table) for table in ("message", "content", "recipient", "destination")] == [
         []
@@ -73,11 +72,11 @@ def test_what_is_settled_is_gone_without_a_trace(store):
 def test_a_message_stays_until_its_last_recipient_is_settled(store):
     put(store, new_message(recipient("a@example.com", "one"), recipient("b@example.com", "two")))
     first, second = take(store)
-    settle(store, done(first))
+    record(store, delivered(first))
     assert content(store, second)
     (again,) = take(store)
     assert again.destination == second.destination
-    settle(store, done(again))
+    record(store, delivered(again))
     assert rows(store, "message") == []
 
 
@@ -85,12 +84,12 @@ def test_a_message_stays_until_its_last_recipient_is_settled(store):
 def test_content_of_any_size_comes_back_in_bounded_pieces(store, size):
     octets = os.urandom(size)
     put(store, new_message(content=[octets[:10], octets[10:]]))
-    (work,) = take(store)
-    pieces = list(store.reader.pieces(work.message, work.size))
+    (job,) = take(store)
+    pieces = list(store.reader.pieces(job.message, job.size))
     assert b"".join(pieces) == octets
-    assert content(store, work) == octets
+    assert content(store, job) == octets
     assert all(len(piece) <= CHUNK for piece in pieces)
-    settle(store, done(work))
+    record(store, delivered(job))
     assert rows(store, "content") == []
 
 
@@ -118,10 +117,10 @@ def test_work_is_taken_when_it_is_due_and_not_before(store):
 
 def test_a_deferred_recipient_comes_back_with_what_was_said(store):
     put(store, new_message(recipient("a@example.com"), recipient("b@example.com")))
-    (work,) = take(store)
-    a, b = work.recipients
+    (job,) = take(store)
+    a, b = job.recipients
     later = Deferred(a.id, NOW + 300, "451 4.3.0 Later", "host said so")
-    settle(store, AttemptResult(work.message, ["one"], done=[b.id], deferred=[later]))
+    record(store, AttemptResult(job.message, ["one"], delivered=[b.id], deferred=[later]))
     assert take(store, NOW + 299) == []
     (again,) = take(store, NOW + 300)
     (found,) = again.recipients
@@ -131,12 +130,12 @@ def test_a_deferred_recipient_comes_back_with_what_was_said(store):
 
 def test_a_held_recipient_is_not_taken(store):
     put(store, new_message(event=NOW + 5))
-    (work,) = take(store)
-    held = [Held(work.recipients[0].id, "550 5.1.1 Unknown", "refused")]
-    settle(store, AttemptResult(work.message, ["one"], held=held))
+    (job,) = take(store)
+    held = [Held(job.recipients[0].id, "550 5.1.1 Unknown", "refused")]
+    record(store, AttemptResult(job.message, ["one"], held=held))
     assert take(store, NOW + HORIZON) == []
     with committed(store):
-        assert store.elapsed(NOW + 5, NOW + HORIZON, 9).works == []
+        assert store.elapsed(NOW + 5, NOW + HORIZON, 9).jobs == []
     assert [row[4] for row in rows(store, "recipient")] == [None]
 
 
@@ -144,30 +143,30 @@ def test_who_has_the_least_on_its_way_comes_first(store):
     put(store, *[new_message(recipient(destination="busy")) for _ in range(30)])
     put(store, new_message(recipient(destination="other", due=NOW + 1)))
     claims = Claims(limit=3)
-    assert [work.destination for work in take(store, NOW + 1, claims=claims)] == [
+    assert [job.destination for job in take(store, NOW + 1, claims=claims)] == [
         "busy", "other", "busy", "busy",
     ]  # fmt: skip
     put(store, new_message(recipient(destination="third", due=NOW + 2)))
-    assert [work.destination for work in take(store, NOW + 2, claims=claims)] == ["third"]
+    assert [job.destination for job in take(store, NOW + 2, claims=claims)] == ["third"]
 
 
 def test_a_total_is_dealt_out_evenly(store):
     for name in ("one", "two", "three"):
         put(store, *[new_message(recipient(destination=name)) for _ in range(10)])
-    names = [work.destination for work in take(store, total=6)]
+    names = [job.destination for job in take(store, total=6)]
     assert sorted(names) == ["one", "one", "three", "three", "two", "two"]
 
 
 def test_a_destination_is_left_alone_until_it_opens(tmp_path):
     opens = {"dead": NOW + 600}
-    with store_at(tmp_path / "1.db", opens=lambda name: opens.get(name, 0.0)) as store:
+    with store_at(tmp_path / "1.db", suspended_until=lambda name: opens.get(name, 0.0)) as store:
         put(
             store,
             new_message(recipient(destination="dead")),
             new_message(recipient(destination="fine")),
         )
-        assert [work.destination for work in take(store)] == ["fine"]
-        assert "dead" in [work.destination for work in take(store, NOW + 600)]
+        assert [job.destination for job in take(store)] == ["fine"]
+        assert "dead" in [job.destination for job in take(store, NOW + 600)]
 
 
 def test_a_clock_that_jumps_back_stops_nothing(store):
@@ -175,48 +174,48 @@ def test_a_clock_that_jumps_back_stops_nothing(store):
     long_before = NOW - 10 * HORIZON
     assert len(take(store, long_before)) == 1
     with committed(store):
-        assert len(store.elapsed(long_before, long_before + HORIZON, 9).works) == 1
+        assert len(store.elapsed(long_before, long_before + HORIZON, 9).jobs) == 1
 
 
 def test_events_come_in_their_order(store):
     numbers = put(store, *[new_message(event=NOW + at) for at in (30, 10, 20)])
     with committed(store):
-        assert messages(store.elapsed(NOW + 20, NOW + HORIZON, 9).works) == [numbers[1], numbers[2]]
+        assert messages(store.elapsed(NOW + 20, NOW + HORIZON, 9).jobs) == [numbers[1], numbers[2]]
 
 
 def test_a_message_for_nobody_is_forgotten_when_its_time_comes(store):
     put(store, new_message(event=NOW))
     store.connection.execute("DELETE FROM recipient")
     with committed(store):
-        assert store.elapsed(NOW, NOW + HORIZON, 9).works == []
+        assert store.elapsed(NOW, NOW + HORIZON, 9).jobs == []
     assert rows(store, "message") == rows(store, "content") == []
 
 
 def test_an_event_can_be_moved(store):
     (number,) = put(store, new_message(event=NOW))
-    settle(store, AttemptResult(number, [], event=NOW + 50))
+    record(store, AttemptResult(number, [], event=NOW + 50))
     with committed(store):
-        assert store.elapsed(NOW + 49, NOW + HORIZON, 9).works == []
-        assert messages(store.elapsed(NOW + 50, NOW + HORIZON, 9).works) == [number]
+        assert store.elapsed(NOW + 49, NOW + HORIZON, 9).jobs == []
+        assert messages(store.elapsed(NOW + 50, NOW + HORIZON, 9).jobs) == [number]
 
 
 def test_notices_are_put_together_with_what_they_are_about(store):
     put(store, new_message())
-    (work,) = take(store)
+    (job,) = take(store)
     notice = new_message(recipient("sender@example.net", "back"), of=facts("s-1.1-1", ""))
-    settlement = AttemptResult(
-        work.message, ["one"], done=[work.recipients[0].id], new_messages=[notice]
+    result = AttemptResult(
+        job.message, ["one"], delivered=[job.recipients[0].id], new_messages=[notice]
     )
-    settle(store, settlement)
+    record(store, result)
     (found,) = take(store)
     assert (found.destination, found.facts.id) == ("back", "s-1.1-1")
 
 
 def test_recipients_move_to_another_destination(store):
     put(store, new_message())
-    (work,) = take(store)
+    (job,) = take(store)
     with committed(store):
-        store.move([work.recipients[0].id], "one", "two")
+        store.move([job.recipients[0].id], "one", "two")
     (again,) = take(store)
     assert again.destination == "two"
 
@@ -240,7 +239,7 @@ def test_the_administrators_now_reopens_a_destination(store):
         ("UPDATE recipient SET facts = CAST(x'ff' AS TEXT)", "damaged: 'utf-8' codec can't encode"),
         ("UPDATE message SET size = 'x'", "damaged: expected 'x' octets of content"),
         ("DELETE FROM content", "damaged: expected 21 octets of content"),
-        ("DELETE FROM message", "damaged: its envelope is gone"),
+        ("DELETE FROM message", "damaged: envelope missing"),
         ("UPDATE recipient SET facts = '[]'", "damaged: Expected `object`, got `array`"),
         ("UPDATE recipient SET attempts = 'x'", "damaged: invalid literal for int()"),
         ("UPDATE message SET expires = 'x'", "damaged: could not convert string to float"),
@@ -252,7 +251,7 @@ def test_a_damaged_row_is_held_and_the_rest_goes_on(store, damage, problem):
     put(store, new_message(of=facts("s-1.2")))
     with committed(store):
         taken = store.take(NOW, 100, Claims())
-    assert [work.facts.id for work in taken.works] == ["s-1.2"]
+    assert [job.facts.id for job in taken.jobs] == ["s-1.2"]
     assert [one.message for one in taken.damaged] == [broken]
     assert rows(store, "recipient")[0][4] is None
     assert rows(store, "recipient")[0][7].startswith(problem)
@@ -264,26 +263,24 @@ def test_a_destination_whose_name_is_damaged_stops_no_other(store):
     store.connection.execute(
         "UPDATE destination SET name = CAST(x'6fff65' AS TEXT) WHERE name = 'one'"
     )
-    assert [work.destination for work in take(store)] == ["two"]
+    assert [job.destination for job in take(store)] == ["two"]
 
 
 def test_a_piece_that_is_gone_is_noticed_while_reading(store):
     put(store, new_message(content=[b"x" * CHUNK, b"y"]))
-    (work,) = take(store)
+    (job,) = take(store)
     store.connection.execute("DELETE FROM content WHERE data = CAST('y' AS BLOB)")
-    with pytest.raises(DamagedError, match="expected 262145 octets"):
-        content(store, work)
+    with pytest.raises(DamagedContentError, match="expected 262145 octets"):
+        content(store, job)
 
 
 def test_a_short_message_with_a_bit_turned_over_is_held_and_the_rest_goes_on(store):
     put(store, new_message(), new_message(of=facts("s-1.2")))
-    rot(store.connection, at=20)
+    flip_bit(store.connection, at=20)
     with committed(store):
         taken = store.take(NOW, 100, Claims())
-    assert [work.facts.id for work in taken.works] == ["s-1.2"]
-    assert [str(one) for one in taken.damaged] == [
-        "message 1: the content is not what was put into the spool"
-    ]
+    assert [job.facts.id for job in taken.jobs] == ["s-1.2"]
+    assert [str(one) for one in taken.damaged] == ["message 1: content checksum mismatch"]
     assert [row[4] for row in rows(store, "recipient")] == [None, NOW]
 
 
@@ -291,12 +288,12 @@ def test_a_short_message_with_a_bit_turned_over_is_held_and_the_rest_goes_on(sto
 @pytest.mark.parametrize("kept", [True, False])
 def test_the_end_of_a_long_message_with_a_bit_turned_over_is_not_handed_out(store, piece, kept):
     put(store, new_message(content=[b"x" * CHUNK, b"y" * CHUNK, b"z"]))
-    rot(store.connection, piece=piece)
-    (work,) = take(store)
-    first = work.first if kept else b""
-    pieces = store.reader.pieces(work.message, work.size, first, work.digest)
+    flip_bit(store.connection, piece=piece)
+    (job,) = take(store)
+    first = job.first if kept else b""
+    pieces = store.reader.pieces(job.message, job.size, first, job.digest)
     assert len(next(pieces)) == len(next(pieces)) == CHUNK
-    with pytest.raises(DamagedError, match="not what was put"):
+    with pytest.raises(DamagedContentError, match="checksum mismatch"):
         next(pieces)
 
 
@@ -304,52 +301,52 @@ def test_a_message_just_put_is_as_whole_from_memory_as_from_the_file(store):
     with committed(store):
         (short,) = store.post(new_message(), NOW)
         (long,) = store.post(new_message(content=[b"x" * CHUNK, b"y"]), NOW)
-    rot(store.connection, short.message)
-    rot(store.connection, long.message)
+    flip_bit(store.connection, short.message)
+    flip_bit(store.connection, long.message)
     assert content(store, short) == b"Subject: x\r\n\r\nHello\r\n"
     assert content(store, long) == b"x" * CHUNK + b"y"
 
 
 def test_octets_that_have_become_text_are_noticed(store):
     put(store, new_message(content=[b"x" * CHUNK, b"y"]))
-    (work,) = take(store)
+    (job,) = take(store)
     store.connection.execute("UPDATE content SET data = CAST(data AS TEXT)")
-    with pytest.raises(DamagedError, match="expected octets"):
-        content(store, work)
+    with pytest.raises(DamagedContentError, match="expected octets"):
+        content(store, job)
 
 
 def test_a_message_that_was_removed_while_it_was_read_is_not_damaged(store):
     put(store, new_message(content=[b"x" * CHUNK, b"y"]))
-    (work,) = take(store)
+    (job,) = take(store)
     for table in ("message", "content", "recipient"):
         store.connection.execute(f"DELETE FROM {table}")
     with pytest.raises(OSError, match="has been removed") as caught:
-        content(store, work)
-    assert not isinstance(caught.value, DamagedError)
+        content(store, job)
+    assert not isinstance(caught.value, DamagedContentError)
 
 
 def test_a_file_that_was_closed_is_not_damage(store):
     put(store, new_message(content=[b"x" * CHUNK, b"y"]))
-    (work,) = take(store)
+    (job,) = take(store)
     store.reader.close()
     with pytest.raises(OSError, match="closed database") as caught:
-        content(store, work)
-    assert not isinstance(caught.value, DamagedError)
+        content(store, job)
+    assert not isinstance(caught.value, DamagedContentError)
 
 
 def test_what_an_administrator_removed_meanwhile_stays_away(store):
     put(store, new_message())
-    (work,) = take(store)
+    (job,) = take(store)
     store.connection.execute("DELETE FROM recipient")
-    later = Deferred(work.recipients[0].id, NOW, "", "")
-    settle(store, AttemptResult(work.message, ["one"], deferred=[later]))
+    later = Deferred(job.recipients[0].id, NOW, "", "")
+    record(store, AttemptResult(job.message, ["one"], deferred=[later]))
     assert rows(store, "message") == rows(store, "recipient") == []
 
 
 def test_numbers_are_never_given_twice(store):
     (first,) = put(store, new_message())
-    (work,) = take(store)
-    settle(store, done(work))
+    (job,) = take(store)
+    record(store, delivered(job))
     (second,) = put(store, new_message())
     assert second > first
 
@@ -366,8 +363,8 @@ def test_a_full_file_takes_nothing_half(tmp_path):
         put(store, new_message(content=b"x" * 100_000))
         with pytest.raises(sqlite3.OperationalError, match="full"):
             put(store, new_message(content=[b"x" * CHUNK] * 8))
-        (work,) = take(store)
-        settle(store, done(work))
+        (job,) = take(store)
+        record(store, delivered(job))
         assert [rows(store, table) for table in ("message", "content")] == [[], []]
         put(store, new_message(content=b"y" * 100_000))
     with store_at(path) as store:

@@ -1,8 +1,8 @@
 """Damaged spool files: they are renamed, and the name has their state.
 
-A damaged `1.db` is renamed to `1.db.salvage-TIME` until its readable messages are recovered, then to
-`1.db.damaged-TIME.COUNT-unreadable`. A new file takes the old name. The owner of `1.db` (`folder`)
-also owns the damaged files of that number; no other process touches them.
+A damaged `1.db` is renamed to `1.db.salvage-TIME` until its readable messages are recovered, then
+to `1.db.damaged-TIME.COUNT-unreadable`. A new file takes the old name. The owner of `1.db`
+(`folder`) also owns the damaged files of that number; no other process touches them.
 
 A file is renamed before its companions (WAL, journal). If this is interrupted there is no `1.db`,
 and any companions belong to the damaged file that was renamed last (`finish_renaming`).

@@ -1,6 +1,6 @@
 """The messages of a spool file's journal that are not in its tables yet.
 
-Most of them are delivered before they reach the tables. The rest moves there at once (`undelivered`),
+Most of them are delivered before they reach the tables. The rest moves there together (`absorb`),
 and the journal starts another generation. Until the tables have committed that, the journal refuses
 further records (`is_absorbed`).
 

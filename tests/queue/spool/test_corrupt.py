@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from gatepost.queue.spool.corrupt import (
-    CorruptFiles,
-    all_aside,
-    beside,
-    complete,
-    finish,
-    set_aside,
-    unfinished,
+    CorruptFile,
+    companions,
+    corrupt_files,
+    finish_renaming,
+    mark_recovered,
+    rename_damaged,
+    unrecovered,
 )
 
 EARLY, LATE = "20240101T000000.000000", "20240101T000000.000001"
@@ -26,7 +26,7 @@ def path(tmp_path):
 
 
 def write(path):
-    for one in (path, *beside(path)):
+    for one in (path, *companions(path)):
         one.write_text(one.name)
 
 
@@ -35,33 +35,33 @@ def names(folder):
 
 
 def test_a_file_is_set_aside_with_what_belongs_to_it(path):
-    place = set_aside(path, EARLY)
+    place = rename_damaged(path, EARLY)
     assert place.name == f"1.db.salvage-{EARLY}"
-    assert names(path.parent) == sorted(one.name for one in (place, *beside(place)))
+    assert names(path.parent) == sorted(one.name for one in (place, *companions(place)))
     assert place.read_text() == "1.db"
-    assert unfinished(path) == [place]
-    assert unfinished(path.with_name("2.db")) == []
+    assert unrecovered(path) == [place]
+    assert unrecovered(path.with_name("2.db")) == []
 
 
 def test_one_that_is_done_with_says_what_could_not_be_read(path):
-    place = finish(set_aside(path, EARLY), 3)
+    place = mark_recovered(rename_damaged(path, EARLY), 3)
     assert place.name == f"1.db.damaged-{EARLY}.3-unreadable"
-    assert names(path.parent) == sorted(one.name for one in (place, *beside(place)))
-    assert all_aside(path.parent) == [CorruptFiles(place, path, True, 3)]
-    assert unfinished(path) == []
+    assert names(path.parent) == sorted(one.name for one in (place, *companions(place)))
+    assert corrupt_files(path.parent) == [CorruptFile(place, path, True, 3)]
+    assert unrecovered(path) == []
 
 
 def test_one_of_an_earlier_version_is_done_with(tmp_path):
     old = tmp_path / "1.db.damaged-20240101T000000.000000"
     old.touch()
-    assert all_aside(tmp_path) == [CorruptFiles(old, tmp_path / "1.db", True, None)]
+    assert corrupt_files(tmp_path) == [CorruptFile(old, tmp_path / "1.db", True, None)]
 
 
 def test_the_oldest_comes_first(path):
-    late = set_aside(path, LATE)
+    late = rename_damaged(path, LATE)
     write(path)
-    early = set_aside(path, EARLY)
-    assert unfinished(path) == [early, late]
+    early = rename_damaged(path, EARLY)
+    assert unrecovered(path) == [early, late]
 
 
 def test_other_names_are_none(tmp_path):
@@ -73,8 +73,8 @@ def test_other_names_are_none(tmp_path):
         "x.db.damaged-1",
     ):
         (tmp_path / name).touch()
-    assert all_aside(tmp_path) == []
-    assert all_aside(tmp_path / "missing") == []
+    assert corrupt_files(tmp_path) == []
+    assert corrupt_files(tmp_path / "missing") == []
 
 
 @pytest.mark.parametrize("after", range(6))
@@ -89,22 +89,22 @@ def test_setting_aside_goes_on_where_it_was_interrupted(path, monkeypatch, after
     if after < 5:
         monkeypatch.setattr(Path, "rename", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            set_aside(path, LATE)
+            rename_damaged(path, LATE)
         monkeypatch.undo()
     else:
-        set_aside(path, LATE)
-    complete(path)
+        rename_damaged(path, LATE)
+    finish_renaming(path)
     if after == 0:
-        assert names(path.parent) == sorted(one.name for one in (path, *beside(path)))
+        assert names(path.parent) == sorted(one.name for one in (path, *companions(path)))
         return
-    (place,) = unfinished(path)
-    assert [one.read_text() for one in (place, *beside(place))] == [
-        one.name for one in (path, *beside(path))
+    (place,) = unrecovered(path)
+    assert [one.read_text() for one in (place, *companions(place))] == [
+        one.name for one in (path, *companions(path))
     ]
 
 
 def test_a_new_file_keeps_what_is_beside_it(path):
-    set_aside(path, EARLY)
+    rename_damaged(path, EARLY)
     write(path)
-    complete(path)
-    assert beside(path)[0].exists()
+    finish_renaming(path)
+    assert companions(path)[0].exists()

@@ -36,7 +36,7 @@ SIZES = st.sampled_from([0, 1, 5000, 300_000])
 class Spool(RuleBasedStateMachine):
     """The model: for each message its content, and who is queued and who held."""
 
-    works = Bundle("works")
+    jobs = Bundle("jobs")
 
     def __init__(self):
         super().__init__()
@@ -74,25 +74,25 @@ class Spool(RuleBasedStateMachine):
         self.store.commit()
         self._came(number, made)
 
-    @rule(target=works, names=NAMES, size=SIZES, abort=st.booleans())
+    @rule(target=jobs, names=NAMES, size=SIZES, abort=st.booleans())
     def post(self, names, size, abort):
         made = self._parcel(names, size)
         self.store.begin()
-        works = self.store.post_fresh(made, self.now)
+        jobs = self.store.post(made, self.now, at_once=True)
         if abort:
             self.store.roll_back()
             return []
         self.store.commit()
-        number = works[0].message
+        number = jobs[0].message
         self._came(number, made)
         if made.size <= MAX_CONTENT:
             self.fresh.add(number)
             self._absorbed_after_all()
-        assert {work.destination for work in works} == set(names)
-        for work in works:
-            assert content(self.store, work) == self.contents[number]
-            self.claims.taken.add((number, work.destination))
-        return works
+        assert {job.destination for job in jobs} == set(names)
+        for job in jobs:
+            assert content(self.store, job) == self.contents[number]
+            self.claims.taken.add((number, job.destination))
+        return jobs
 
     @rule(abort=st.booleans())
     def absorb(self, abort):
@@ -113,47 +113,47 @@ class Spool(RuleBasedStateMachine):
         if self.broken_off:
             self._absorbed()
 
-    @rule(target=works)
+    @rule(target=jobs)
     def take(self):
         with committed(self.store):
             taken = self.store.take(self.now, 2, self.claims)
         assert not taken.damaged
-        for work in taken.works:
-            key = work.message, work.destination
+        for job in taken.jobs:
+            key = job.message, job.destination
             assert key not in self.claims.taken
             self.claims.taken.add(key)
-            assert content(self.store, work) == self.contents[work.message]
-            found = {(str(one.facts.address), work.destination) for one in work.recipients}
-            assert found <= self.queued[work.message]
-        return taken.works
+            assert content(self.store, job) == self.contents[job.message]
+            found = {(str(one.facts.address), job.destination) for one in job.recipients}
+            assert found <= self.queued[job.message]
+        return taken.jobs
 
-    @rule(works=consumes(works), fates=st.lists(st.sampled_from("dlh"), min_size=3, max_size=3))
-    def settle(self, works, fates):
-        for work in works:
-            key = work.message, work.destination
+    @rule(jobs=consumes(jobs), fates=st.lists(st.sampled_from("dlh"), min_size=3, max_size=3))
+    def record(self, jobs, fates):
+        for job in jobs:
+            key = job.message, job.destination
             if key not in self.claims.taken:
                 continue  # from before a crash
             self.claims.taken.discard(key)
             ends = {"d": [], "l": [], "h": []}
-            for one, fate in zip(work.recipients, fates, strict=False):
+            for one, fate in zip(job.recipients, fates, strict=False):
                 ends[fate].append(one)
             with committed(self.store):
-                self.store.settle(
+                self.store.record(
                     AttemptResult(
-                        work.message,
-                        [work.destination],
-                        done=[one.id for one in ends["d"]],
+                        job.message,
+                        [job.destination],
+                        delivered=[one.id for one in ends["d"]],
                         deferred=[Deferred(one.id, self.now + 60, "", "") for one in ends["l"]],
                         held=[Held(one.id, "", "") for one in ends["h"]],
                     )
                 )
-            if work.message in self.fresh:
+            if job.message in self.fresh:
                 self._absorbed_after_all()
                 if ends["l"] or ends["h"]:
                     self._absorbed()
-            for fate, recipients in ends.items():
-                for one in recipients:
-                    self._settled(work.message, (str(one.facts.address), work.destination), fate)
+            for fate, ended in ends.items():
+                for one in ended:
+                    self._settled(job.message, (str(one.facts.address), job.destination), fate)
 
     def _settled(self, message, who, fate):
         if who in self.queued.get(message, ()) and fate != "l":
@@ -163,7 +163,7 @@ class Spool(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(DESTINATIONS))
     def remove(self, name):
-        sum(admin.change(self.folder, Selection(destination=name), admin.REMOVE, FAR))
+        sum(admin.apply(self.folder, Selection(destination=name), admin.REMOVE, FAR))
         for model in (self.queued, self.held):
             for message in model.keys() - self.fresh:
                 model[message] -= {one for one in model[message] if one[1] == name}
@@ -173,14 +173,14 @@ class Spool(RuleBasedStateMachine):
 
     @rule()
     def release(self):
-        sum(admin.change(self.folder, Selection(), admin.RELEASE, FAR))
+        sum(admin.apply(self.folder, Selection(), admin.RELEASE, FAR))
         for message, held in self.held.items():
             self.queued[message] |= held
             held.clear()
 
     @rule()
     def hold(self):
-        sum(admin.change(self.folder, Selection(), admin.HOLD, FAR))
+        sum(admin.apply(self.folder, Selection(), admin.HOLD, FAR))
         for message in self.queued.keys() - self.fresh:
             self.held[message] |= self.queued[message]
             self.queued[message].clear()
@@ -227,7 +227,7 @@ class Spool(RuleBasedStateMachine):
         everyone = Claims(limit=10_000)
         with committed(self.store):
             taken = self.store.take(self.now + 60, 10_000, everyone)
-        found = {(work.message, work.destination) for work in taken.works}
+        found = {(job.message, job.destination) for job in taken.jobs}
         assert found == {
             (message, name)
             for message, who in self.queued.items()
