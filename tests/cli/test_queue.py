@@ -1,4 +1,4 @@
-"""`gatepost queue`, with a server that has the spool open and without one."""
+"""`gatepost queue`, with and without a running queue."""
 
 import json
 import re
@@ -66,11 +66,11 @@ def listed(run, *options):
         (["--sender", "sender@*"], ["a", "b", "d", "e"]),
     ],
 )
-def test_listing(run, spool, options, expected):
+def test_list_selects_recipients(run, spool, options, expected):
     assert listed(run, *options) == expected
 
 
-def test_a_table_to_read(run, spool):
+def test_list_prints_a_table(run, spool):
     result = run("queue", "list", "--limit", 4)
     lines = result.stdout.splitlines()
     assert re.split(r"  +", lines[0])[:4] == ["message", "state", "next attempt", "attempts"]
@@ -79,13 +79,13 @@ def test_a_table_to_read(run, spool):
     assert lines[5] == "There may be more: use --after 3-1 or a higher --limit"
 
 
-def test_an_empty_queue(run, folder):
+def test_list_of_an_empty_queue(run, folder):
     assert run("queue", "list").stdout == "Mail queue is empty\n"
     assert run("queue", "list", "1-1").stdout == "No matching mail\n"
     assert listed(run) == []
 
 
-def test_showing_a_message(run, spool):
+def test_show_prints_the_envelope_and_the_header(run, spool):
     result = run("queue", "show", "s-2.1")
     assert "message   3-1\n" in result.stdout
     assert "recipient <d@example.net>\nstate     held\n" in result.stdout
@@ -96,18 +96,18 @@ def test_showing_a_message(run, spool):
     assert data["facts"]["peer"]["host"] == "192.0.2.1"
 
 
-def test_the_content_of_a_message(run, spool):
+def test_show_content_prints_the_message(run, spool):
     result = CliRunner().invoke(gatepost, ["queue", "show", "1-2", "--content"])
     assert result.stdout_bytes == BIG
 
 
-def test_a_message_that_is_not_there(run, spool):
+def test_an_unknown_message_is_an_error(run, spool):
     for arguments in (["show", "1-9"], ["show", "2-1"], ["remove", "1-9"], ["release", "1-1"]):
         result = run("queue", *arguments)
         assert (result.exit_code, "no such message" in result.stderr) == (1, True)
 
 
-def test_removing(run, spool):
+def test_remove_deletes_recipients(run, spool):
     assert run("queue", "remove", "1-1", "--recipient", "a@*").stdout == "1 recipient removed\n"
     assert listed(run) == ["b", "c_1", "d", "e"]
     assert run("queue", "remove", "--all", "--json").stdout == '{\n  "recipients": 4\n}\n'
@@ -116,7 +116,7 @@ def test_removing(run, spool):
         assert store.is_empty()
 
 
-def test_holding_and_releasing(run, spool):
+def test_hold_and_release_change_the_state(run, spool):
     assert run("queue", "hold", "--all").stdout == "4 recipients held\n"
     assert listed(run, "--state", "held") == ["a", "b", "c_1", "d", "e"]
     assert (
@@ -127,20 +127,20 @@ def test_holding_and_releasing(run, spool):
 
 @pytest.mark.parametrize("command", ["retry", "hold", "release", "remove"])
 @pytest.mark.parametrize("options", [[], ["--all", "1-1"], ["--all", "--state", "held"]])
-def test_everything_has_to_be_meant(run, spool, command, options):
+def test_a_change_requires_a_selection_or_all(run, spool, command, options):
     result = run("queue", command, *options)
     assert result.exit_code == 2
     assert "--all" in result.stderr
 
 
-def test_a_spool_that_is_none(run, spool):
+def test_an_invalid_spool_file_is_an_error(run, spool):
     (spool / "1.db").write_bytes(b"x" * 5000)
     result = run("queue", "list")
     assert result.exit_code == 1
     assert result.stderr.startswith(f"gatepost: cannot access the spool: {spool / '1.db'}: ")
 
 
-def test_a_spool_of_another_version(run, spool):
+def test_a_spool_file_of_a_later_version_is_an_error(run, spool):
     with store_at(spool / "1.db") as store:
         store.connection.execute("PRAGMA user_version = 99")
     assert f"expected version {VERSION} or less, found 99" in run("queue", "list").stderr
@@ -156,7 +156,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_message_is_shown_as_one(run, spool, damage):
+def test_show_reports_a_damaged_message(run, spool, damage):
     statement, problem = DAMAGES[damage]
     with store_at(spool / "3.db") as store:
         store.connection.execute(statement)
@@ -167,7 +167,7 @@ def test_a_damaged_message_is_shown_as_one(run, spool, damage):
     assert problem in data["damage"]
 
 
-def test_the_content_of_a_damaged_message_breaks_off(run, spool):
+def test_show_content_of_a_damaged_message_fails(run, spool):
     with store_at(spool / "1.db") as store:
         flip_bit(store.connection, 2, piece=1)
     result = run("queue", "show", "1-2", "--content")
@@ -177,7 +177,7 @@ def test_the_content_of_a_damaged_message_breaks_off(run, spool):
     )
 
 
-def test_wrong_values_are_listed_as_they_are(run, spool):
+def test_wrong_values_are_printed_unchanged(run, spool):
     with store_at(spool / "3.db") as store:
         store.connection.execute("UPDATE message SET size = 'x', expires = 'y', received = 9e99")
     for command in ("list", "show"):
@@ -185,28 +185,28 @@ def test_wrong_values_are_listed_as_they_are(run, spool):
         assert run("queue", command, "3-1", "--json").exit_code == 0
 
 
-def test_files_that_were_set_aside_are_told_of(run, spool):
-    place = rename_damaged(spool / "1.db", "20240101T000000.000000")
+def test_list_reports_damaged_files(run, spool):
+    damaged = rename_damaged(spool / "1.db", "20240101T000000.000000")
     recovered = mark_recovered(rename_damaged(spool / "3.db", "20240101T000000.000001"), 4)
     result = run("queue", "list")
     assert result.stdout == "Mail queue is empty\n"
     assert result.stderr.splitlines() == [
-        f"gatepost: {place}: damaged, a running server recovers the readable messages",
+        f"gatepost: {damaged}: damaged, a running server recovers the readable messages",
         f"gatepost: {recovered}: damaged, recovery finished, incomplete messages: 4",
     ]
     assert json.loads(run("queue", "list", "--json").stdout) == []
 
 
-# beside a queue that runs
+# with a running queue
 
 
 def companions(tmp_path, scenario, target):
-    """Run a queue whose files are where the command looks for them."""
+    """Run a queue in the folder of the configuration."""
     (tmp_path / "configured" / "var").mkdir()
     run_queue(tmp_path / "configured" / "var", scenario, target)
 
 
-def test_a_dead_next_hop_is_tried_when_the_administrator_wants_it(run, folder, tmp_path):
+def test_retry_ends_the_suspension_of_a_next_hop(run, folder, tmp_path):
     target = Target({"one.example": [DEAD] * FAILURES + [None]})
 
     async def scenario(bench):
@@ -222,7 +222,7 @@ def test_a_dead_next_hop_is_tried_when_the_administrator_wants_it(run, folder, t
 
 
 @pytest.mark.parametrize("command", ["release", "retry"])
-def test_a_damaged_message_is_held_again_whatever_is_asked(run, folder, tmp_path, command):
+def test_a_damaged_message_is_held_again_after_release_and_retry(run, folder, tmp_path, command):
     target = Target({"one.example": LATER})
 
     async def scenario(bench):
@@ -240,7 +240,7 @@ def test_a_damaged_message_is_held_again_whatever_is_asked(run, folder, tmp_path
     companions(tmp_path, scenario, target)
 
 
-def test_mail_is_released_held_and_removed_beside_the_queue(run, folder, tmp_path):
+def test_commands_change_the_mail_of_a_running_queue(run, folder, tmp_path):
     target = Target({"one.example": [REFUSED, None], "two.example": LATER})
 
     async def scenario(bench):

@@ -1,4 +1,4 @@
-"""Who may be told what became of a message."""
+"""Only trusted senders get DSNs."""
 
 import pytest
 from tests.queue.fakes import LOCAL, UNTRUSTED, transaction
@@ -11,7 +11,7 @@ AUTH = AuthFacts("alice", "PLAIN")
 
 
 @pytest.mark.parametrize(
-    ("told", "session"),
+    ("expected", "session"),
     [
         (False, {"peer": UNTRUSTED}),
         (True, {"peer": UNTRUSTED, "auth": AUTH}),
@@ -27,5 +27,5 @@ AUTH = AuthFacts("alice", "PLAIN")
         (False, {"peer": Endpoint("10.0.0.1", 0)}),
     ],
 )
-def test_only_those_somebody_vouches_for(told, session):
-    assert may_notify(message_facts(transaction(**session))) is told
+def test_only_trusted_senders_get_a_dsn(expected, session):
+    assert may_notify(message_facts(transaction(**session))) is expected

@@ -1,4 +1,4 @@
-"""Notices: their exact form, and that nothing strangers have written can break it."""
+"""DSNs have an exact form, which untrusted text cannot break."""
 
 import email
 import email.policy
@@ -19,7 +19,7 @@ NOW = 1_700_000_000.0
 ORIGINAL = b"Subject: Hello\r\nFrom: alice@example.net\r\n\r\nText\r\n"
 
 
-def about(**changes):
+def reported(**changes):
     made = ReportedMessage(SENDER, "s-1.1", "", NOW - 60, NOW + 86400, ORIGINAL, full=False)
     return made._replace(**changes)
 
@@ -28,7 +28,7 @@ def made(action="failed", of=None, recipients=None):
     recipients = recipients or [
         ReportedRecipient(Address.parse("bob@example.com"), "", "550 5.1.1 No", "5.1.1")
     ]
-    return build_dsn(action, of or about(), recipients, hostname="mx.example.com", now=NOW)
+    return build_dsn(action, of or reported(), recipients, hostname="mx.example.com", now=NOW)
 
 
 GOLDEN = """\
@@ -83,11 +83,11 @@ From: alice@example.net
 """
 
 
-def test_a_notice_to_the_letter():
+def test_a_delay_dsn_has_exactly_this_form():
     bob = ReportedRecipient(
         Address.parse("bob@example.com"), "rfc822;bobby@example.com", "451 4.3.2 Busy", "4.3.2"
     )
-    found = made("delayed", about(envelope="env-1"), [bob]).decode()
+    found = made("delayed", reported(envelope="env-1"), [bob]).decode()
     mark = re.search(r'boundary="(.*)"', found)[1]
     found = re.sub(r"Message-ID: <[0-9a-f]{24}", "Message-ID: <ID", found.replace(mark, "MARK"))
     assert found == GOLDEN.replace("\n", "\r\n")
@@ -100,7 +100,7 @@ def test_a_notice_to_the_letter():
         ("relayed", "Successful Mail Delivery Report"),
     ],
 )
-def test_a_success_has_no_reply_and_no_end(action, subject):
+def test_a_success_dsn_has_no_reply_and_no_expiry(action, subject):
     parsed = email.message_from_bytes(
         made(action, recipients=[ReportedRecipient(BOB, "", "", "2.0.0")])
     )
@@ -115,20 +115,20 @@ def test_a_success_has_no_reply_and_no_end(action, subject):
     ]
 
 
-def test_the_whole_message_where_it_is_asked_for():
+def test_ret_full_includes_the_whole_message():
     original = ORIGINAL + "Grüße\r\n".encode()
-    parsed = email.message_from_bytes(made(of=about(full=True, original=original)))
+    parsed = email.message_from_bytes(made(of=reported(full=True, original=original)))
     assert parsed.get_payload(2).get_content_type() == "message/rfc822"
     assert parsed.get_payload(2).get_payload(0)["Subject"] == "Hello"
-    assert original in made(of=about(full=True, original=original))
+    assert original in made(of=reported(full=True, original=original))
 
 
-def test_a_header_that_has_no_end_is_cut():
-    found = made(of=about(original=b"X: " + b"y" * 10 * MAX_QUOTED))
+def test_an_endless_header_is_truncated():
+    found = made(of=reported(original=b"X: " + b"y" * 10 * MAX_QUOTED))
     assert len(found) < MAX_QUOTED + 3000
 
 
-def test_an_international_address():
+def test_an_international_recipient_is_encoded():
     found = made(recipients=[ReportedRecipient(Address.parse("jörg@bücher.example"), "", "", "x")])
     report = email.message_from_bytes(found).get_payload(1).get_payload(1)
     assert report["Final-Recipient"] == r"utf-8; j\x{F6}rg@b\x{FC}cher.example"
@@ -138,7 +138,7 @@ def test_an_international_address():
 
 def test_the_sender_may_be_international():
     assert "To: <jörg@bücher.example>".encode() in made(
-        of=about(sender=Address.parse("jörg@bücher.example"))
+        of=reported(sender=Address.parse("jörg@bücher.example"))
     )
 
 
@@ -152,7 +152,7 @@ def test_the_sender_may_be_international():
         ("utf-8;b\\x{FC}c", "utf-8;b\\x{FC}c"),
     ],
 )
-def test_the_original_recipient(orcpt, expected):
+def test_orcpt_is_reported_as_original_recipient(orcpt, expected):
     facts = RecipientFacts(Address.parse("b@example.com"), {"ORCPT": orcpt})
     assert reported_recipient(facts, "", "").original == expected
 
@@ -176,11 +176,11 @@ originals = st.binary(max_size=300) | st.sampled_from(
         st.builds(ReportedRecipient, addresses, texts, texts, texts), min_size=1, max_size=4
     ),
 )
-def test_whatever_strangers_write_it_stays_one_report(  # noqa: PLR0917 - hypothesis names them
+def test_untrusted_text_cannot_break_the_report(  # noqa: PLR0917 - hypothesis names them
     action, sender, ref, envelope, original, recipients
 ):
     found = made(
-        action, about(sender=sender, ref=ref, envelope=envelope, original=original), recipients
+        action, reported(sender=sender, ref=ref, envelope=envelope, original=original), recipients
     )
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", found)
     parsed = email.message_from_bytes(found, policy=email.policy.compat32)

@@ -1,4 +1,4 @@
-"""What becomes of mail in the queue: delivered, tried again, given up, told of, held."""
+"""Mail in the queue is delivered, retried, bounced with a DSN, or held."""
 
 import asyncio
 import email
@@ -34,7 +34,7 @@ HOUR = 3600
 DAY = 24 * HOUR
 
 
-def test_what_is_put_is_delivered_at_once(tmp_path):
+def test_a_new_message_is_delivered_at_once(tmp_path):
     async def scenario(bench):
         await bench.put("a@one.example", "b@one.example", "c@two.example")
         await bench.run_until_idle()
@@ -48,7 +48,7 @@ def test_what_is_put_is_delivered_at_once(tmp_path):
     run(tmp_path, scenario)
 
 
-def test_a_temporary_failure_is_tried_again_when_it_is_time(tmp_path):
+def test_a_temporary_failure_is_retried_by_the_schedule(tmp_path):
     target = Target({"one.example": [LATER, LATER, None]})
 
     async def scenario(bench):
@@ -66,7 +66,7 @@ def test_a_temporary_failure_is_tried_again_when_it_is_time(tmp_path):
     run(tmp_path, scenario, target, retry=[60.0, 300.0])
 
 
-def test_only_those_who_were_failed_are_tried_again(tmp_path):
+def test_only_failed_recipients_are_retried(tmp_path):
     target = Target({"one.example": [{"a@one.example": LATER}, None]})
 
     async def scenario(bench):
@@ -78,7 +78,7 @@ def test_only_those_who_were_failed_are_tried_again(tmp_path):
     run(tmp_path, scenario, target)
 
 
-def test_a_permanent_failure_of_a_strangers_message_is_held(tmp_path):
+def test_a_permanent_failure_of_an_untrusted_sender_is_held(tmp_path):
     target = Target({"one.example": REFUSED})
 
     async def scenario(bench):
@@ -91,28 +91,28 @@ def test_a_permanent_failure_of_a_strangers_message_is_held(tmp_path):
     run(tmp_path, scenario, target)
 
 
-def notices(target, sender="sender@example.net"):
+def dsns(target, sender="sender@example.net"):
     return [
         email.message_from_bytes(octets) for _, to, octets in target.delivered if to == [sender]
     ]
 
 
-def report(notice):
-    """The fields of a notice's report: those of the message, and those of each recipient."""
-    return [dict(part.items()) for part in notice.get_payload(1).get_payload()]
+def report(dsn):
+    """Return the fields of a DSN: those of the message, then those of each recipient."""
+    return [dict(part.items()) for part in dsn.get_payload(1).get_payload()]
 
 
 @pytest.mark.parametrize(
-    "who", [{"peer": LOCAL}, {"peer": Endpoint("::1", 9)}, {"peer": Endpoint("local")}]
+    "client", [{"peer": LOCAL}, {"peer": Endpoint("::1", 9)}, {"peer": Endpoint("local")}]
 )
-def test_a_local_sender_is_told_of_a_permanent_failure(tmp_path, who):
+def test_a_local_sender_gets_a_dsn_about_a_permanent_failure(tmp_path, client):
     target = Target({"one.example": REFUSED})
 
     async def scenario(bench):
-        await bench.put("a@one.example", **who)
+        await bench.put("a@one.example", **client)
         await bench.run_until_idle()
-        (notice,) = notices(target)
-        _, of_recipient = report(notice)
+        (dsn,) = dsns(target)
+        _, of_recipient = report(dsn)
         assert of_recipient["Final-Recipient"] == "rfc822; a@one.example"
         assert (of_recipient["Action"], of_recipient["Status"]) == ("failed", "5.1.1")
         assert await bench.rows("SELECT * FROM message") == []
@@ -121,7 +121,7 @@ def test_a_local_sender_is_told_of_a_permanent_failure(tmp_path, who):
 
 
 @pytest.mark.parametrize(
-    "who",
+    "client",
     [
         {"peer": LOCAL, "via": Endpoint("127.0.0.1")},
         {"peer": LOCAL, "xclient": {"NAME": "x"}},
@@ -129,11 +129,11 @@ def test_a_local_sender_is_told_of_a_permanent_failure(tmp_path, who):
         {"peer": Endpoint("198.51.100.1", 0)},
     ],
 )
-def test_nobody_else_is_told_anything(tmp_path, who):
+def test_untrusted_senders_get_no_dsn(tmp_path, client):
     target = Target({"one.example": REFUSED, "two.example": LATER})
 
     async def scenario(bench):
-        await bench.put("a@one.example", "a@two.example", **who)
+        await bench.put("a@one.example", "a@two.example", **client)
         for _ in range(10):
             await bench.run_until_idle(DAY)
         assert target.delivered == []
@@ -149,7 +149,7 @@ def test_a_message_expires_after_an_attempt(tmp_path):
         await bench.put("a@one.example", peer=LOCAL)
         for _ in range(6):
             await bench.run_until_idle(DAY)
-        delayed, failed = notices(target)
+        delayed, failed = dsns(target)
         assert report(delayed)[1]["Action"] == "delayed"
         of_recipient = report(failed)[1]
         assert (of_recipient["Action"], of_recipient["Status"]) == ("failed", "4.4.7")
@@ -159,7 +159,7 @@ def test_a_message_expires_after_an_attempt(tmp_path):
     run(tmp_path, scenario, target)
 
 
-def test_messages_behind_a_dead_destination_expire_too(tmp_path):
+def test_messages_for_a_suspended_destination_expire(tmp_path):
     target = Target({"one.example": DEAD})
 
     async def scenario(bench):
@@ -169,39 +169,39 @@ def test_messages_behind_a_dead_destination_expire_too(tmp_path):
         tried = len(target.tried)
         await bench.run_until_idle(5 * DAY)
         await bench.run_until_idle(1)
-        assert len(notices(target)) == 30
-        assert len(target.tried) - tried <= 32  # notices, and one or two probes
+        assert len(dsns(target)) == 30
+        assert len(target.tried) - tried <= 32  # DSNs, and one or two probes
         assert await bench.queued() == [(0,)]
 
     run(tmp_path, scenario, target, delay_notice=0.0)
 
 
-def test_a_delay_is_told_once(tmp_path):
+def test_a_delay_dsn_is_sent_once(tmp_path):
     target = Target({"one.example": LATER})
 
     async def scenario(bench):
         await bench.put("a@one.example", peer=LOCAL)
         await bench.run_until_idle(4 * HOUR - 1)
-        assert notices(target) == []
+        assert dsns(target) == []
         await bench.run_until_idle(1)
         await bench.run_until_idle(HOUR)
-        assert len(notices(target)) == 1
+        assert len(dsns(target)) == 1
 
     run(tmp_path, scenario, target)
 
 
 @pytest.mark.parametrize(
-    ("notify", "told"),
+    ("notify", "expected"),
     [("NEVER", []), ("FAILURE", ["failed"]), ("DELAY", ["delayed"]), ("SUCCESS", [])],
 )
-def test_senders_are_told_what_they_want_to_know(tmp_path, notify, told):
+def test_notify_selects_the_reported_events(tmp_path, notify, expected):
     target = Target({"one.example": LATER})
 
     async def scenario(bench):
         await bench.put(recipient("a@one.example", NOTIFY=notify), peer=LOCAL)
         for _ in range(6):
             await bench.run_until_idle(DAY)
-        assert [report(one)[1]["Action"] for one in notices(target)] == told
+        assert [report(one)[1]["Action"] for one in dsns(target)] == expected
         assert await bench.rows("SELECT * FROM message") == []
 
     run(tmp_path, scenario, target)
@@ -210,7 +210,7 @@ def test_senders_are_told_what_they_want_to_know(tmp_path, notify, told):
 ASKED = {"RET": "FULL", "ENVID": "q+1=2B"}
 
 
-def test_a_sender_who_wants_to_know_is_told_once_of_each_delivery(tmp_path):
+def test_a_success_dsn_is_sent_once_per_delivery(tmp_path):
     target = Target({"one.example": [{"b@one.example": LATER}, None]})
 
     async def scenario(bench):
@@ -225,7 +225,7 @@ def test_a_sender_who_wants_to_know_is_told_once_of_each_delivery(tmp_path):
         await bench.put(*people, peer=LOCAL, params=ASKED)
         await bench.run_until_idle()
         await bench.run_until_idle(100)
-        first, second = map(report, notices(target))
+        first, second = map(report, dsns(target))
         assert first[0]["Original-Envelope-Id"] == "q+1=2B"
         assert [one["Final-Recipient"][8:9] for one in first[1:]] == ["a", "f"]
         assert first[1]["Original-Recipient"] == "rfc822;A+x@one.example"
@@ -240,41 +240,41 @@ def test_a_sender_who_wants_to_know_is_told_once_of_each_delivery(tmp_path):
 @pytest.mark.parametrize(
     ("answer", "kind"), [(None, "text/rfc822-headers"), (REFUSED, "message/rfc822")]
 )
-def test_the_whole_message_comes_back_of_a_failure_only(tmp_path, answer, kind):
+def test_only_a_failure_dsn_has_the_whole_message(tmp_path, answer, kind):
     target = Target({"one.example": answer})
 
     async def scenario(bench):
         one = recipient("a@one.example", NOTIFY="SUCCESS,FAILURE")
         await bench.put(one, peer=LOCAL, params=ASKED)
         await bench.run_until_idle()
-        (notice,) = notices(target)
-        assert notice.get_payload(2).get_content_type() == kind
+        (dsn,) = dsns(target)
+        assert dsn.get_payload(2).get_content_type() == kind
 
     run(tmp_path, scenario, target)
 
 
-@pytest.mark.parametrize(("knows", "actions"), [(False, ["relayed"]), (True, [])])
-def test_of_what_is_handed_on_the_next_hop_tells_if_it_knows_how(tmp_path, knows, actions):
+@pytest.mark.parametrize(("takes_over", "actions"), [(False, ["relayed"]), (True, [])])
+def test_a_next_hop_with_dsn_support_reports_the_success_itself(tmp_path, takes_over, actions):
     target = Target()
     target.hands_on = True
     deliver = target.deliver
 
-    async def knowing(delivery):
-        delivery.taken_on.update(delivery.recipients if knows else ())
+    async def taking_over(delivery):
+        delivery.taken_on.update(delivery.recipients if takes_over else ())
         return await deliver(delivery)
 
-    target.deliver = knowing
+    target.deliver = taking_over
 
     async def scenario(bench):
         await bench.put(recipient("a@one.example", NOTIFY="SUCCESS"), peer=LOCAL)
         await bench.run_until_idle()
-        assert [report(one)[1]["Action"] for one in notices(target)] == actions
+        assert [report(one)[1]["Action"] for one in dsns(target)] == actions
         assert await bench.rows("SELECT * FROM message") == []
 
     run(tmp_path, scenario, target)
 
 
-def test_a_notice_of_a_success_that_has_no_way_is_not_held(tmp_path):
+def test_a_success_dsn_without_a_route_is_not_held(tmp_path):
     async def scenario(bench):
         one = recipient("a@one.example", NOTIFY="SUCCESS")
         await bench.put(one, peer=LOCAL)
@@ -287,36 +287,38 @@ def test_a_notice_of_a_success_that_has_no_way_is_not_held(tmp_path):
     run(tmp_path, scenario, patterns=["one.example"])
 
 
-@pytest.mark.parametrize("who", [{"peer": UNTRUSTED}, {"peer": LOCAL, "sender": ""}])
-def test_no_stranger_is_told_of_a_success(tmp_path, who):
+@pytest.mark.parametrize("client", [{"peer": UNTRUSTED}, {"peer": LOCAL, "sender": ""}])
+def test_untrusted_senders_get_no_success_dsn(tmp_path, client):
     async def scenario(bench):
         one = recipient("a@one.example", NOTIFY="SUCCESS")
-        await bench.put(one, **who)
+        await bench.put(one, **client)
         await bench.run_until_idle()
-        await bench.queue.report_successes(transaction(**who), message(), {one: "delivered"})
+        await bench.queue.report_successes(transaction(**client), message(), {one: "delivered"})
         await bench.run_until_idle()
         assert [taken[1] for taken in bench.target.delivered] == [["a@one.example"]]
 
     run(tmp_path, scenario)
 
 
-def test_a_sender_is_told_of_what_did_not_go_by_way_of_the_queue(tmp_path):
+def test_success_dsns_of_direct_deliveries_are_queued(tmp_path):
     async def scenario(bench):
-        told = {
+        successes = {
             recipient("a@one.example", NOTIFY="SUCCESS"): "delivered",
             recipient("b@two.example", NOTIFY="SUCCESS"): "relayed",
             recipient("c@one.example", NOTIFY="SUCCESS"): "delivered",
         }
-        await bench.queue.report_successes(transaction(peer=LOCAL, params=ASKED), message(), told)
+        await bench.queue.report_successes(
+            transaction(peer=LOCAL, params=ASKED), message(), successes
+        )
         await bench.run_until_idle()
-        found = [[one["Action"] for one in report(each)[1:]] for each in notices(bench.target)]
+        found = [[one["Action"] for one in report(each)[1:]] for each in dsns(bench.target)]
         assert sorted(found) == [["delivered", "delivered"], ["relayed"]]
         assert await bench.rows("SELECT * FROM message") == []
 
     run(tmp_path, scenario)
 
 
-def test_a_notice_without_a_way_to_the_sender_is_held(tmp_path):
+def test_a_failure_dsn_without_a_route_is_held(tmp_path):
     target = Target({"one.example": REFUSED})
 
     async def scenario(bench):
@@ -327,7 +329,7 @@ def test_a_notice_without_a_way_to_the_sender_is_held(tmp_path):
     run(tmp_path, scenario, target, patterns=["one.example"])
 
 
-def test_a_notice_that_is_refused_is_held(tmp_path):
+def test_a_refused_dsn_is_held(tmp_path):
     target = Target({"one.example": REFUSED, "example.net": REFUSED})
 
     async def scenario(bench):
@@ -339,7 +341,7 @@ def test_a_notice_that_is_refused_is_held(tmp_path):
     run(tmp_path, scenario, target)
 
 
-def test_what_was_tried_already_is_put_with_what_came_of_it(tmp_path):
+def test_earlier_failures_are_stored_with_a_new_message(tmp_path):
     target = Target()
 
     async def scenario(bench):
@@ -354,18 +356,18 @@ def test_what_was_tried_already_is_put_with_what_came_of_it(tmp_path):
     run(tmp_path, scenario, target)
 
 
-def test_a_local_sender_is_told_of_what_was_tried_already(tmp_path):
+def test_a_local_sender_gets_a_dsn_about_an_earlier_failure(tmp_path):
     async def scenario(bench):
         await bench.put("b@one.example", failures={"b@one.example": REFUSED}, peer=LOCAL)
         await bench.run_until_idle()
-        (notice,) = notices(bench.target)
-        assert notice.get_payload(2).get_payload() == "Subject: x\r\nX-Y: z\r\n"
+        (dsn,) = dsns(bench.target)
+        assert dsn.get_payload(2).get_payload() == "Subject: x\r\nX-Y: z\r\n"
         assert await bench.rows("SELECT * FROM message") == []
 
     run(tmp_path, scenario)
 
 
-def test_a_dead_destination_is_probed_by_one_message(tmp_path):
+def test_a_suspended_destination_is_probed_with_one_message(tmp_path):
     target = Target({"dead.example": DEAD})
 
     async def scenario(bench):
@@ -389,7 +391,7 @@ def test_a_dead_destination_is_probed_by_one_message(tmp_path):
     run(tmp_path, scenario, target)
 
 
-def test_one_bad_mailbox_does_not_stop_its_neighbours(tmp_path):
+def test_one_failing_mailbox_does_not_suspend_its_destination(tmp_path):
     class Disk(Target):
         def destination(self, recipient):
             return "disk"
@@ -405,10 +407,10 @@ def test_one_bad_mailbox_does_not_stop_its_neighbours(tmp_path):
     run(tmp_path, scenario, target)
 
 
-def test_concurrency_is_limited_in_all_and_for_each(tmp_path):
-    gate = asyncio.Event()
+def test_concurrency_is_limited_in_total_and_per_destination(tmp_path):
+    finish = asyncio.Event()
     domains = [f"{number}.example" for number in range(5)]
-    target = Target(dict.fromkeys(domains, gate))
+    target = Target(dict.fromkeys(domains, finish))
 
     async def scenario(bench):
         for number in range(20):
@@ -417,7 +419,7 @@ def test_concurrency_is_limited_in_all_and_for_each(tmp_path):
         await bench.run_until_idle()
         assert sum(target.active.values()) == 7
         assert sorted(target.active.values()) == [1, 1, 1, 2, 2]
-        gate.set()
+        finish.set()
         await bench.run_until_idle()
         assert len(target.delivered) == 100
         assert max(target.peak.values()) <= 3
@@ -425,7 +427,7 @@ def test_concurrency_is_limited_in_all_and_for_each(tmp_path):
     run(tmp_path, scenario, target, concurrency=7, concurrency_per_destination=3)
 
 
-def test_a_slow_destination_delays_no_other(tmp_path):
+def test_a_slow_destination_does_not_delay_others(tmp_path):
     never = asyncio.Event()
     target = Target({"slow.example": never})
 
@@ -442,7 +444,7 @@ def test_a_slow_destination_delays_no_other(tmp_path):
     run(tmp_path, scenario, target, concurrency=10, concurrency_per_destination=5)
 
 
-def test_a_clock_that_jumps_back_stalls_nothing(tmp_path):
+def test_a_clock_set_back_delays_nothing(tmp_path):
     target = Target({"one.example": [LATER, None], "dead.example": [DEAD] * FAILURES + [None]})
 
     async def scenario(bench):
@@ -458,7 +460,7 @@ def test_a_clock_that_jumps_back_stalls_nothing(tmp_path):
     run(tmp_path, scenario, target)
 
 
-def test_a_route_that_changed_changes_the_destination(tmp_path):
+def test_a_changed_route_moves_the_message(tmp_path):
     target = Target({"one.example": LATER})
 
     async def scenario(bench):
@@ -481,7 +483,7 @@ def test_without_a_route_mail_waits_for_one(tmp_path):
     run(tmp_path, scenario, patterns=["one.example"])
 
 
-def test_a_target_that_breaks_loses_nothing(tmp_path):
+def test_a_faulty_target_loses_no_message(tmp_path):
     target = Target({"one.example": [RuntimeError("broken"), None]})
 
     async def scenario(bench):
@@ -493,7 +495,7 @@ def test_a_target_that_breaks_loses_nothing(tmp_path):
     run(tmp_path, scenario, target)
 
 
-def test_what_is_on_its_way_at_a_stop_is_there_at_the_next_start(tmp_path):
+def test_a_delivery_cancelled_by_a_stop_is_repeated_at_the_next_start(tmp_path):
     never = asyncio.Event()
 
     async def first(bench):
@@ -510,22 +512,22 @@ def test_what_is_on_its_way_at_a_stop_is_there_at_the_next_start(tmp_path):
     run(tmp_path, second)
 
 
-def test_a_stop_waits_for_what_is_on_its_way(tmp_path):
-    gate = asyncio.Event()
-    target = Target({"one.example": gate})
+def test_a_stop_waits_for_active_deliveries(tmp_path):
+    finish = asyncio.Event()
+    target = Target({"one.example": finish})
 
     async def scenario(bench):
         await bench.put("a@one.example")
         await bench.run_until_idle()
-        asyncio.get_running_loop().call_soon(gate.set)
+        asyncio.get_running_loop().call_soon(finish.set)
 
     run(tmp_path, scenario, target)
     assert target.refs() == ["s-1.1"]
 
 
-def test_a_full_spool_is_452_and_mail_flows_again_when_there_is_room(tmp_path):
-    gate = asyncio.Event()
-    target = Target({"one.example": gate})
+def test_a_full_spool_is_452_until_there_is_room(tmp_path):
+    finish = asyncio.Event()
+    target = Target({"one.example": finish})
 
     async def scenario(bench):
         async def fill():
@@ -538,7 +540,7 @@ def test_a_full_spool_is_452_and_mail_flows_again_when_there_is_room(tmp_path):
             await fill()
         assert str(caught.value.reply).startswith("452 4.3.1")
         assert not caught.value.permanent
-        gate.set()
+        finish.set()
         await bench.run_until_idle()
         assert len(target.delivered) == len(taken)
         await bench.put("a@one.example", content=b"x" * 50_000)
@@ -546,7 +548,7 @@ def test_a_full_spool_is_452_and_mail_flows_again_when_there_is_room(tmp_path):
     run(tmp_path, scenario, target, spool_size=1 << 20)
 
 
-def test_what_cannot_be_written_down_is_not_delivered_again(tmp_path, monkeypatch):
+def test_a_result_that_cannot_be_saved_is_not_delivered_again(tmp_path, monkeypatch):
     real, attempts = Store.record, []
 
     def record(store, result):
@@ -580,8 +582,8 @@ async def tick(bench):
         await asyncio.sleep(0)
 
 
-def test_while_nothing_can_be_written_down_few_messages_are_delivered(make_disk, monkeypatch):
-    """They come again if the machine fails then, and memory has to know them until it can be."""
+def test_while_no_result_can_be_saved_few_messages_are_delivered(make_disk, monkeypatch):
+    """A crash would repeat them, and memory holds them until then."""
     monkeypatch.setattr("gatepost.queue.spool_access.PAUSE", 0.1)
     own, count, concurrency = make_disk(16), 50, 3
     target = Target({"one.example": [LATER] * count + [None]})
@@ -604,8 +606,8 @@ def test_while_nothing_can_be_written_down_few_messages_are_delivered(make_disk,
     run(own.root, scenario, target, concurrency=concurrency)
 
 
-def test_a_notice_for_which_there_is_no_room_stops_nobody(tmp_path, monkeypatch):
-    """What is delivered makes room for it."""
+def test_a_dsn_that_does_not_fit_does_not_stop_other_deliveries(tmp_path, monkeypatch):
+    """Other deliveries make room for it."""
     real, waiting = Store.record, [True]
 
     def record(store, result):
@@ -620,17 +622,17 @@ def test_a_notice_for_which_there_is_no_room_stops_nobody(tmp_path, monkeypatch)
         await bench.put("a@one.example", peer=LOCAL)
         await bench.put("a@two.example", ref="s-1.2")
         await bench.run_until_idle()
-        await bench.run_until_idle(5 * HOUR)  # the delay notice is due
+        await bench.run_until_idle(5 * HOUR)  # the delay DSN is due
         await bench.run_until_idle(5 * HOUR)
         assert target.refs() == ["s-1.2"]
         waiting.clear()
         await bench.run_until_idle()
-        assert len(notices(target)) == 1
+        assert len(dsns(target)) == 1
 
     run(tmp_path, scenario, target)
 
 
-def test_files_of_others_that_are_gone_are_adopted_drained_and_removed(tmp_path):
+def test_files_without_an_owner_are_adopted_drained_and_removed(tmp_path):
     async def scenario(bench):
         async with Bench(tmp_path, Target({"one.example": LATER})) as other:
             await other.put("a@one.example")
@@ -651,7 +653,7 @@ def test_files_of_others_that_are_gone_are_adopted_drained_and_removed(tmp_path)
     run(tmp_path, scenario)
 
 
-def test_a_file_that_cannot_be_opened_keeps_nobody_from_the_others(tmp_path):
+def test_a_file_that_cannot_be_opened_does_not_stop_the_others(tmp_path):
     spool = tmp_path / "spool"
 
     async def scenario(bench):
@@ -675,12 +677,12 @@ LONG = b"x" * CHUNK + b"y"
 WRONG = "damaged: content checksum mismatch"
 
 
-@pytest.mark.parametrize("who", [LOCAL, UNTRUSTED])
-def test_a_message_found_damaged_while_it_is_delivered_is_held(tmp_path, who):
+@pytest.mark.parametrize("client", [LOCAL, UNTRUSTED])
+def test_a_message_found_damaged_during_delivery_is_held(tmp_path, client):
     target = Target({"one.example": [LATER, None]})
 
     async def scenario(bench):
-        await bench.put("a@one.example", "b@one.example", content=LONG, peer=who)
+        await bench.put("a@one.example", "b@one.example", content=LONG, peer=client)
         await bench.put("a@two.example", ref="s-1.2")
         await bench.run_until_idle()
         await bench.in_store(lambda store: flip_bit(store.connection, piece=1))
@@ -693,7 +695,7 @@ def test_a_message_found_damaged_while_it_is_delivered_is_held(tmp_path, who):
     run(tmp_path, scenario, target)
 
 
-def test_damage_is_not_the_destinations_fault(tmp_path):
+def test_damage_does_not_suspend_the_destination(tmp_path):
     target = Target({"one.example": [*[LATER] * FAILURES, None]})
 
     async def scenario(bench):
@@ -712,7 +714,7 @@ def test_damage_is_not_the_destinations_fault(tmp_path):
 
 
 @pytest.mark.parametrize("broken", ["header", "all"])
-def test_a_damaged_file_gives_way_to_a_new_one(tmp_path, broken):
+def test_a_damaged_file_is_replaced_by_a_new_one(tmp_path, broken):
     async def first(bench):
         await bench.put("a@one.example")
         await bench.run_until_idle()
@@ -732,7 +734,7 @@ def test_a_damaged_file_gives_way_to_a_new_one(tmp_path, broken):
     assert len(list((tmp_path / "spool").glob("1.db.damaged-*-unreadable"))) == 1
 
 
-def test_what_can_be_read_of_a_file_damaged_while_it_is_used_is_delivered(tmp_path):
+def test_readable_messages_of_a_file_damaged_during_use_are_delivered(tmp_path):
     target = Target({"one.example": [LATER] * 5 + [None]})
 
     async def scenario(bench):
@@ -756,7 +758,7 @@ def test_what_can_be_read_of_a_file_damaged_while_it_is_used_is_delivered(tmp_pa
     run(tmp_path, scenario, target)
 
 
-def test_clock_is_moved_by_hand():
+def test_the_fake_clock_moves_by_hand():
     clock = Clock()
     clock.move(5)
     assert clock.time() == Clock().time() + 5

@@ -1,4 +1,4 @@
-"""What can be read of a file that was set aside comes back once, whoever is interrupted where."""
+"""Readable messages of a damaged file are recovered once, despite interruptions."""
 
 import asyncio
 import shutil
@@ -23,7 +23,7 @@ TO = recipient("a@one.example", "one.example")
 
 
 def damaged_file(folder, number=1, count=COUNT, prefix="s"):
-    """Set a file aside that has messages; return their references."""
+    """Create a damaged file with messages; return their references."""
     (folder / "spool").mkdir(exist_ok=True)
     path = folder / "spool" / f"{number}.db"
     refs = [f"{prefix}-1.{at}" for at in range(count)]
@@ -44,7 +44,7 @@ def small_batches(monkeypatch):
 
 
 async def deliveries(bench, count):
-    """Return the references that were delivered, once there are so many."""
+    """Wait for this number of deliveries; return their references."""
     while len(bench.target.delivered) < count:
         for one in bench.queue.files:
             one.runner.tick()
@@ -53,7 +53,7 @@ async def deliveries(bench, count):
     return sorted(bench.target.refs())
 
 
-def test_what_was_left_is_put_back_at_the_next_start(tmp_path):
+def test_a_damaged_file_is_recovered_at_the_next_start(tmp_path):
     refs = damaged_file(tmp_path)
 
     async def scenario(bench):
@@ -66,7 +66,7 @@ def test_what_was_left_is_put_back_at_the_next_start(tmp_path):
 
 
 def interrupting(monkeypatch, then, after=2):
-    """Have `then` called in the middle of the batch behind so many."""
+    """Call `then` in the middle of each batch after the first ones."""
     count = iter(range(after))
 
     def put_some_back(store, *args, **options):
@@ -82,7 +82,7 @@ def full():
     raise sqlite3.OperationalError("database or disk is full")
 
 
-def test_a_full_disk_in_the_middle_is_waited_for(tmp_path, monkeypatch):
+def test_recovery_continues_after_a_full_disk(tmp_path, monkeypatch):
     refs, failures = damaged_file(tmp_path), iter(range(3))
     monkeypatch.setattr(recovery, "PAUSE", 0.0)
     interrupting(monkeypatch, lambda: next(failures, None) is None or full())
@@ -94,7 +94,7 @@ def test_a_full_disk_in_the_middle_is_waited_for(tmp_path, monkeypatch):
     run(tmp_path, scenario)
 
 
-def test_a_stop_in_the_middle_brings_nothing_twice(tmp_path, monkeypatch):
+def test_recovery_continues_after_a_stop_without_duplicates(tmp_path, monkeypatch):
     refs = damaged_file(tmp_path)
     target = Target()
     with monkeypatch.context() as patch:
@@ -113,13 +113,15 @@ def test_a_stop_in_the_middle_brings_nothing_twice(tmp_path, monkeypatch):
     run(tmp_path, second, target)
 
 
-def test_a_crash_in_the_middle_brings_nothing_twice(tmp_path, monkeypatch):
-    """The folder is copied while a batch is written, as a process that is killed leaves it."""
-    live, dead = tmp_path / "live", tmp_path / "dead"
+def test_recovery_continues_after_a_crash_without_duplicates(tmp_path, monkeypatch):
+    """The folder is copied while a batch is written, as a killed process leaves it."""
+    live, crashed = tmp_path / "live", tmp_path / "crashed"
     live.mkdir()
     refs = damaged_file(live)
     with monkeypatch.context() as patch:
-        interrupting(patch, lambda: dead.exists() or shutil.copytree(live, dead, ignore=SHARED))
+        interrupting(
+            patch, lambda: crashed.exists() or shutil.copytree(live, crashed, ignore=SHARED)
+        )
         run(live, recovered, Target({"one.example": LATER}))
 
     async def scenario(bench):
@@ -129,10 +131,10 @@ def test_a_crash_in_the_middle_brings_nothing_twice(tmp_path, monkeypatch):
         (last,) = await bench.rows("SELECT seq FROM sqlite_sequence WHERE name = 'message'")
         assert last == (COUNT,)
 
-    run(dead, scenario, Target())
+    run(crashed, scenario, Target())
 
 
-def test_two_workers_put_back_each_file_once(tmp_path):
+def test_two_workers_recover_each_file_once(tmp_path):
     refs = damaged_file(tmp_path, 1, prefix="a") + damaged_file(tmp_path, 2, prefix="b")
     refs += damaged_file(tmp_path, 3, prefix="c")
     target = Target()
@@ -154,7 +156,7 @@ def test_two_workers_put_back_each_file_once(tmp_path):
     assert all("0-unreadable" in name for name in names(tmp_path))
 
 
-def test_an_adopted_file_stays_while_anything_is_to_be_put_back(tmp_path, monkeypatch):
+def test_an_adopted_file_stays_until_it_is_recovered(tmp_path, monkeypatch):
     refs = damaged_file(tmp_path, 7)
     with store_at(tmp_path / "spool" / "1.db"):
         pass
@@ -178,7 +180,7 @@ def test_an_adopted_file_stays_while_anything_is_to_be_put_back(tmp_path, monkey
     assert names(tmp_path) == [f"7.db.damaged-{MOMENT}.0-unreadable"]
 
 
-def test_what_cannot_be_read_is_counted(tmp_path):
+def test_unreadable_messages_are_counted(tmp_path):
     damaged_file(tmp_path)
     with closing(sqlite3.connect(tmp_path / "spool" / f"1.db.salvage-{MOMENT}")) as connection:
         connection.execute("UPDATE message SET facts = '{' WHERE id IN (3, 30)")
@@ -192,7 +194,7 @@ def test_what_cannot_be_read_is_counted(tmp_path):
     assert names(tmp_path) == [f"1.db.damaged-{MOMENT}.2-unreadable"]
 
 
-def test_a_file_damaged_while_another_is_put_back_loses_nothing(tmp_path, monkeypatch):
+def test_damage_during_recovery_loses_no_message(tmp_path, monkeypatch):
     refs = damaged_file(tmp_path)
     monkeypatch.setattr(recovery, "PAUSE", 0.0)
 
@@ -213,7 +215,7 @@ def test_a_file_damaged_while_another_is_put_back_loses_nothing(tmp_path, monkey
     assert all("0-unreadable" in name for name in names(tmp_path))
 
 
-def test_batches_are_bounded_by_their_octets(tmp_path, monkeypatch):
+def test_batches_are_limited_by_octets(tmp_path, monkeypatch):
     monkeypatch.setattr(recovery, "OCTETS", 1)
     damaged_file(tmp_path, count=3)
     with closing(salvage(tmp_path / "spool" / f"1.db.salvage-{MOMENT}")) as findings:

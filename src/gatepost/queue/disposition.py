@@ -5,7 +5,7 @@ is late or expires. They return what to store and write nothing but the log.
 
 A failed recipient leaves the queue (it bounces) if its sender gets a DSN, or has refused DSNs with
 NOTIFY=NEVER. If the sender may not get a DSN, the recipient is held for the administrator. So no
-mail is lost without notice. Damaged messages are held as well, as they may be repaired.
+mail is lost without notice. Damaged messages are also held, as they may be repaired.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The names of files that were set aside say what has become of them, wherever that broke off."""
+"""The names of damaged files have their state, even after an interrupted renaming."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ EARLY, LATE = "20240101T000000.000000", "20240101T000000.000001"
 
 @pytest.fixture
 def path(tmp_path):
-    """A spool file that says what it is, as do those beside it."""
+    """A spool file and its companions, each with its name as content."""
     made = tmp_path / "1.db"
     write(made)
     return made
@@ -34,24 +34,24 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_is_set_aside_with_what_belongs_to_it(path):
-    place = rename_damaged(path, EARLY)
-    assert place.name == f"1.db.salvage-{EARLY}"
-    assert names(path.parent) == sorted(one.name for one in (place, *companions(place)))
-    assert place.read_text() == "1.db"
-    assert unrecovered(path) == [place]
+def test_a_damaged_file_is_renamed_with_its_companions(path):
+    renamed = rename_damaged(path, EARLY)
+    assert renamed.name == f"1.db.salvage-{EARLY}"
+    assert names(path.parent) == sorted(one.name for one in (renamed, *companions(renamed)))
+    assert renamed.read_text() == "1.db"
+    assert unrecovered(path) == [renamed]
     assert unrecovered(path.with_name("2.db")) == []
 
 
-def test_one_that_is_done_with_says_what_could_not_be_read(path):
-    place = mark_recovered(rename_damaged(path, EARLY), 3)
-    assert place.name == f"1.db.damaged-{EARLY}.3-unreadable"
-    assert names(path.parent) == sorted(one.name for one in (place, *companions(place)))
-    assert corrupt_files(path.parent) == [CorruptFile(place, path, True, 3)]
+def test_the_name_of_a_recovered_file_has_the_number_of_unreadable_messages(path):
+    renamed = mark_recovered(rename_damaged(path, EARLY), 3)
+    assert renamed.name == f"1.db.damaged-{EARLY}.3-unreadable"
+    assert names(path.parent) == sorted(one.name for one in (renamed, *companions(renamed)))
+    assert corrupt_files(path.parent) == [CorruptFile(renamed, path, True, 3)]
     assert unrecovered(path) == []
 
 
-def test_one_of_an_earlier_version_is_done_with(tmp_path):
+def test_a_damaged_file_of_an_earlier_version_is_not_recovered(tmp_path):
     old = tmp_path / "1.db.damaged-20240101T000000.000000"
     old.touch()
     assert corrupt_files(tmp_path) == [CorruptFile(old, tmp_path / "1.db", True, None)]
@@ -64,7 +64,7 @@ def test_the_oldest_comes_first(path):
     assert unrecovered(path) == [early, late]
 
 
-def test_other_names_are_none(tmp_path):
+def test_other_names_are_ignored(tmp_path):
     for name in (
         "1.db",
         "1.db-wal",
@@ -78,7 +78,7 @@ def test_other_names_are_none(tmp_path):
 
 
 @pytest.mark.parametrize("after", range(6))
-def test_setting_aside_goes_on_where_it_was_interrupted(path, monkeypatch, after):
+def test_an_interrupted_renaming_is_finished(path, monkeypatch, after):
     rename, count = Path.rename, iter(range(after))
 
     def interrupted(old, new):
@@ -97,13 +97,13 @@ def test_setting_aside_goes_on_where_it_was_interrupted(path, monkeypatch, after
     if after == 0:
         assert names(path.parent) == sorted(one.name for one in (path, *companions(path)))
         return
-    (place,) = unrecovered(path)
-    assert [one.read_text() for one in (place, *companions(place))] == [
+    (renamed,) = unrecovered(path)
+    assert [one.read_text() for one in (renamed, *companions(renamed))] == [
         one.name for one in (path, *companions(path))
     ]
 
 
-def test_a_new_file_keeps_what_is_beside_it(path):
+def test_a_new_file_keeps_its_companions(path):
     rename_damaged(path, EARLY)
     write(path)
     finish_renaming(path)

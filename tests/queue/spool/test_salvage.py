@@ -1,4 +1,4 @@
-"""What can be read of a damaged file comes back whole, exactly once; nothing else does."""
+"""Readable messages of a damaged file are recovered intact and once; others are not."""
 
 import random
 import shutil
@@ -22,6 +22,7 @@ from tests.queue.spool.samples import (
     open_store,
     put,
     recipient,
+    record,
     store_at,
     take,
 )
@@ -59,7 +60,7 @@ def written(path, count):
 
 
 def salvaged(path, after=0):
-    """The parcels that are found, by their messages' numbers."""
+    """Return the readable messages by number."""
     found = list(salvage(path, after))
     numbers = [one.message for one in found]
     assert numbers == sorted(set(numbers))
@@ -82,7 +83,7 @@ def query(path, *statement):
         return connection.execute(*statement).fetchall()
 
 
-def test_all_of_a_file_that_is_well(tmp_path):
+def test_an_intact_file_is_read_completely(tmp_path):
     path = written(tmp_path / "1.db", 20)
     found = list(salvage(path))
     assert [one.new_message.facts.id for one in found] == [
@@ -99,13 +100,13 @@ def test_all_of_a_file_that_is_well(tmp_path):
 @pytest.mark.parametrize(
     "octets", [b"", b"x" * 10, b"x" * 100_000, b"SQLite format 3\0" + b"\0" * 5000]
 )
-def test_nothing_of_what_is_no_spool_file(tmp_path, octets):
+def test_a_file_that_is_not_a_spool_has_no_messages(tmp_path, octets):
     path = tmp_path / "1.db"
     path.write_bytes(octets)
     assert list(salvage(path)) == []
 
 
-# What is in a page that went wrong: garbage, nothing, what was in another, a bit turned over.
+# Kinds of damage to a page: garbage, zeros, the content of another page, a flipped bit.
 def garbage(octets, dice, page):
     return dice.randbytes(PAGE)
 
@@ -126,7 +127,7 @@ def bit(octets, dice, page):
 
 
 def answers(path):
-    """What a question for each message by its number is answered, index or no index."""
+    """Return the rows of each message as queries by number find them."""
     with closing(sqlite3.connect(path)) as connection:
         connection.text_factory = bytes
         return {number: answer(connection, number) for number in range(1, 151)}
@@ -163,7 +164,7 @@ def original(tmp_path_factory):
     count=st.integers(1, 6),
     breaks=st.lists(st.integers(0, 3), max_size=3),
 )
-def test_each_readable_message_is_put_back_once_wherever_that_is_interrupted(
+def test_each_readable_message_is_recovered_once_despite_interruptions(
     original, seed, how, count, breaks
 ):
     dice, octets = random.Random(seed), original.read_bytes()
@@ -190,7 +191,7 @@ def test_each_readable_message_is_put_back_once_wherever_that_is_interrupted(
 
 
 def put_all_back(store, damaged, batches):
-    """Put back in batches of 20; go so far and no further, with a batch that is rolled back."""
+    """Recover in batches of 20; after `batches` of them, roll one back and stop."""
     progress = read_progress(store.connection, NAME)
     with closing(salvage(damaged, progress.message)) as findings:
         while found := list(islice(findings, 20)):
@@ -220,7 +221,7 @@ def put_all_back(store, damaged, batches):
         ("UPDATE recipient SET facts = '[]' WHERE message = 2", "no readable recipient"),
     ],
 )
-def test_a_message_with_a_wrong_value_is_told_and_the_others_are_put_back(
+def test_a_message_with_a_wrong_value_is_reported_and_the_others_are_recovered(
     tmp_path, damage, problem
 ):
     path = written(tmp_path / NAME, 3)
@@ -235,7 +236,7 @@ def test_a_message_with_a_wrong_value_is_told_and_the_others_are_put_back(
         assert put_back(store, NAME, Progress(), list(salvage(path))) == Progress(3, 2, 1)
 
 
-def test_a_recipient_that_cannot_be_read_does_not_keep_the_mail_from_the_others(tmp_path):
+def test_an_unreadable_recipient_does_not_affect_the_others(tmp_path):
     path = written(tmp_path / NAME, 1)
     query(path, "UPDATE recipient SET facts = '[]' WHERE id = 2")
     (found,) = salvage(path)
@@ -243,13 +244,13 @@ def test_a_recipient_that_cannot_be_read_does_not_keep_the_mail_from_the_others(
     assert found.problem.startswith("recipient 2: ")
 
 
-def test_a_recipient_of_a_message_far_away_loses_no_other(tmp_path):
+def test_a_recipient_with_a_wrong_message_number_does_not_affect_others(tmp_path):
     path = written(tmp_path / NAME, 20)
     query(path, "UPDATE recipient SET message = 1 << 50 WHERE id = 6")
     assert sorted(salvaged(path)) == list(range(1, 21))
 
 
-def test_text_that_is_none_does_not_stop_what_is_put_back(tmp_path):
+def test_invalid_text_does_not_stop_recovery(tmp_path):
     path = written(tmp_path / NAME, 1)
     broken = "CAST(x'61ff' AS TEXT)"
     query(path, f"UPDATE recipient SET destination = {broken}, reply = {broken}, reason = {broken}")
@@ -263,7 +264,7 @@ PROBLEMS = {"", "envelope unreadable", "database disk image is malformed"}
 
 
 @pytest.mark.parametrize("gap", [1, 5000, 1 << 20, 1 << 40])
-def test_numbers_far_apart_are_found_beyond_what_is_broken(tmp_path, monkeypatch, gap):
+def test_distant_numbers_are_found_after_a_damaged_page(tmp_path, monkeypatch, gap):
     monkeypatch.setattr(module, "STEPS", 100)
     path = written(tmp_path / NAME, 60)
     if gap > 1:
@@ -285,7 +286,7 @@ def test_numbers_far_apart_are_found_beyond_what_is_broken(tmp_path, monkeypatch
         assert {one.problem for one in found} <= PROBLEMS
 
 
-def test_a_long_message_with_a_bit_turned_over_is_not_put_back(tmp_path):
+def test_a_long_message_with_a_flipped_bit_is_not_recovered(tmp_path):
     path = tmp_path / NAME
     with store_at(path) as store:
         put(store, new_message(content=[b"x" * CHUNK, b"y" * CHUNK, b"z"]), new_message())
@@ -293,7 +294,7 @@ def test_a_long_message_with_a_bit_turned_over_is_not_put_back(tmp_path):
     assert list(salvaged(path)) == [2]
 
 
-def test_what_is_in_the_log_of_a_file_is_put_back_too(tmp_path):
+def test_messages_in_the_wal_are_recovered(tmp_path):
     store = open_store(tmp_path / "1.db")
     put(store, new_message())
     crashed = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -304,7 +305,7 @@ def test_what_is_in_the_log_of_a_file_is_put_back_too(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["", "DELETE FROM journal", "DROP TABLE journal"])
-def test_what_is_in_the_journal_is_put_back_too(tmp_path, damage):
+def test_messages_in_the_journal_are_recovered(tmp_path, damage):
     with store_at(tmp_path / "1.db") as store:
         put(store, new_message(of=facts("s-1.1")))
         with committed(store):
@@ -319,7 +320,7 @@ def test_what_is_in_the_journal_is_put_back_too(tmp_path, damage):
     assert [one.new_message.facts.id for one in found] == ["s-1.1", "s-1.3", "s-1.4"]
 
 
-def test_what_was_moved_from_the_journal_to_the_tables_is_put_back_once(tmp_path):
+def test_absorbed_messages_are_recovered_once(tmp_path):
     with store_at(tmp_path / "1.db") as store:
         with committed(store):
             jobs = [
@@ -332,11 +333,11 @@ def test_what_was_moved_from_the_journal_to_the_tables_is_put_back_once(tmp_path
         store.connection.execute("UPDATE message SET facts = '{' WHERE id = 2")
     path = rename_damaged(tmp_path / "1.db", "1")
     assert sorted(salvaged(path)) == [3]
-    query(path, "DELETE FROM journal")  # then nobody knows what was moved
+    query(path, "DELETE FROM journal")  # so that the state of the journal is unknown
     assert sorted(salvaged(path)) == [1, 2, 3]
 
 
-def test_what_has_nothing_to_do_with_the_file_is_no_damage(tmp_path, monkeypatch):
+def test_a_locked_file_is_not_damage(tmp_path, monkeypatch):
     monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.0)
     path = written(tmp_path / NAME, 3)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -348,7 +349,7 @@ def test_what_has_nothing_to_do_with_the_file_is_no_damage(tmp_path, monkeypatch
         other.execute("ROLLBACK")
 
 
-def test_a_file_that_was_replaced_takes_nothing_that_comes_behind(tmp_path):
+def test_a_replaced_file_refuses_later_batches(tmp_path):
     path = written(tmp_path / NAME, 6)
     found = list(salvage(path))
     with store_at(tmp_path / "1.db") as store, committed(store):

@@ -14,6 +14,7 @@ from tests.queue.spool.samples import (
     open_store,
     put,
     recipient,
+    record,
     store_at,
     take,
 )
@@ -35,7 +36,7 @@ def test_an_empty_file_becomes_the_current_version(tmp_path):
         assert store.connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 
-def test_a_file_of_the_version_before_is_upgraded_with_what_is_in_it(tmp_path, monkeypatch):
+def test_a_file_of_the_last_version_is_upgraded_with_its_messages(tmp_path, monkeypatch):
     path = tmp_path / "1.db"
     with store_at(path) as store:
         put(store, new_message())
@@ -76,7 +77,7 @@ def version_1(path, *messages):
 OLD = [b"short", b"x" * CHUNK + b"y" * CHUNK + b"z", b""]
 
 
-def test_what_version_1_has_put_is_delivered(tmp_path):
+def test_messages_of_version_1_are_delivered(tmp_path):
     version_1(tmp_path / "1.db", *OLD)
     with store_at(tmp_path / "1.db") as store:
         assert store.connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
@@ -88,7 +89,7 @@ def test_what_version_1_has_put_is_delivered(tmp_path):
         assert store.is_empty()
 
 
-def test_what_version_1_has_put_can_be_listed_shown_and_salvaged(tmp_path):
+def test_messages_of_version_1_can_be_listed_shown_and_recovered(tmp_path):
     version_1(tmp_path / "1.db", *OLD)
     assert [one.name for one in admin.entries(tmp_path, Selection(), 9)] == ["1-1", "1-2", "1-3"]
     with admin.open_message(tmp_path, "1-2") as (_, pieces):
@@ -96,7 +97,7 @@ def test_what_version_1_has_put_can_be_listed_shown_and_salvaged(tmp_path):
     assert [b"".join(one.new_message.pieces) for one in salvage(tmp_path / "1.db")] == OLD
 
 
-def test_an_upgrade_that_breaks_off_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+def test_a_failed_upgrade_leaves_the_file_unchanged(tmp_path, monkeypatch):
     broken = "CREATE TABLE first (x); CREATE TABLE first (x)"
     path = tmp_path / "1.db"
     with store_at(path):

@@ -1,4 +1,4 @@
-"""One spool file: what is put is found again, whole, in its turn, until it is settled."""
+"""One spool file: stored messages are taken, complete and in turn, until they are delivered."""
 
 import os
 import sqlite3
@@ -17,6 +17,7 @@ from tests.queue.spool.samples import (
     new_message,
     put,
     recipient,
+    record,
     store_at,
     take,
 )
@@ -48,7 +49,7 @@ def rows(store, table):
     return store.connection.execute(f"SELECT * FROM {table}").fetchall()
 
 
-def test_what_is_put_is_taken(store):
+def test_a_stored_message_is_taken(store):
     put(store, new_message(recipient("a@example.com"), recipient("b@example.com")))
     (job,) = take(store)
     assert addresses(job) == ["a@example.com", "b@example.com"]
@@ -57,7 +58,7 @@ def test_what_is_put_is_taken(store):
     assert job.recipients[0].recipient().address == Address.parse("a@example.com")
 
 
-def test_what_is_settled_is_gone_without_a_trace(store):
+def test_a_delivered_message_leaves_nothing_behind(store):
     put(store, new_message())
     (job,) = take(store)
     record(store, delivered(job))
@@ -69,7 +70,7 @@ def test_what_is_settled_is_gone_without_a_trace(store):
         assert store.is_empty()
 
 
-def test_a_message_stays_until_its_last_recipient_is_settled(store):
+def test_a_message_stays_until_its_last_recipient_is_delivered(store):
     put(store, new_message(recipient("a@example.com", "one"), recipient("b@example.com", "two")))
     first, second = take(store)
     record(store, delivered(first))
@@ -81,7 +82,7 @@ def test_a_message_stays_until_its_last_recipient_is_settled(store):
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK])
-def test_content_of_any_size_comes_back_in_bounded_pieces(store, size):
+def test_content_of_any_size_is_read_in_bounded_pieces(store, size):
     octets = os.urandom(size)
     put(store, new_message(content=[octets[:10], octets[10:]]))
     (job,) = take(store)
@@ -93,14 +94,14 @@ def test_content_of_any_size_comes_back_in_bounded_pieces(store, size):
     assert rows(store, "content") == []
 
 
-def test_a_message_that_is_not_as_long_as_it_should_be_is_not_stored(store):
+def test_a_message_of_the_wrong_size_is_not_stored(store):
     short = msgspec.structs.replace(new_message(content=b"whole"), pieces=[b"who"])
     with pytest.raises(DeliveryError, match="expected 5 octets of message, found 3"):
         put(store, short)
     assert rows(store, "message") == rows(store, "content") == []
 
 
-def test_what_is_on_its_way_is_not_taken_again(store):
+def test_a_job_in_progress_is_not_taken_again(store):
     put(store, new_message(), new_message())
     claims = Claims()
     assert len(take(store, claims=claims)) == 2
@@ -109,22 +110,22 @@ def test_what_is_on_its_way_is_not_taken_again(store):
     assert len(take(store, claims=claims)) == 2
 
 
-def test_work_is_taken_when_it_is_due_and_not_before(store):
+def test_a_job_is_taken_when_it_is_due_and_not_before(store):
     put(store, new_message(recipient(due=NOW + 60)))
     assert take(store, NOW + 59) == []
     assert len(take(store, NOW + 60)) == 1
 
 
-def test_a_deferred_recipient_comes_back_with_what_was_said(store):
+def test_a_deferred_recipient_keeps_the_last_reply(store):
     put(store, new_message(recipient("a@example.com"), recipient("b@example.com")))
     (job,) = take(store)
     a, b = job.recipients
-    later = Deferred(a.id, NOW + 300, "451 4.3.0 Later", "host said so")
+    later = Deferred(a.id, NOW + 300, "451 4.3.0 Later", "mailbox busy")
     record(store, AttemptResult(job.message, ["one"], delivered=[b.id], deferred=[later]))
     assert take(store, NOW + 299) == []
     (again,) = take(store, NOW + 300)
     (found,) = again.recipients
-    assert (found.attempts, found.reply, found.reason) == (1, "451 4.3.0 Later", "host said so")
+    assert (found.attempts, found.reply, found.reason) == (1, "451 4.3.0 Later", "mailbox busy")
     assert addresses(again) == ["a@example.com"]
 
 
@@ -139,7 +140,7 @@ def test_a_held_recipient_is_not_taken(store):
     assert [row[4] for row in rows(store, "recipient")] == [None]
 
 
-def test_who_has_the_least_on_its_way_comes_first(store):
+def test_the_destination_with_the_fewest_active_deliveries_goes_first(store):
     put(store, *[new_message(recipient(destination="busy")) for _ in range(30)])
     put(store, new_message(recipient(destination="other", due=NOW + 1)))
     claims = Claims(limit=3)
@@ -150,16 +151,18 @@ def test_who_has_the_least_on_its_way_comes_first(store):
     assert [job.destination for job in take(store, NOW + 2, claims=claims)] == ["third"]
 
 
-def test_a_total_is_dealt_out_evenly(store):
+def test_a_limited_take_is_shared_evenly(store):
     for name in ("one", "two", "three"):
         put(store, *[new_message(recipient(destination=name)) for _ in range(10)])
     names = [job.destination for job in take(store, total=6)]
     assert sorted(names) == ["one", "one", "three", "three", "two", "two"]
 
 
-def test_a_destination_is_left_alone_until_it_opens(tmp_path):
-    opens = {"dead": NOW + 600}
-    with store_at(tmp_path / "1.db", suspended_until=lambda name: opens.get(name, 0.0)) as store:
+def test_a_suspended_destination_is_not_taken(tmp_path):
+    suspended = {"dead": NOW + 600}
+    with store_at(
+        tmp_path / "1.db", suspended_until=lambda name: suspended.get(name, 0.0)
+    ) as store:
         put(
             store,
             new_message(recipient(destination="dead")),
@@ -169,7 +172,7 @@ def test_a_destination_is_left_alone_until_it_opens(tmp_path):
         assert "dead" in [job.destination for job in take(store, NOW + 600)]
 
 
-def test_a_clock_that_jumps_back_stops_nothing(store):
+def test_a_clock_set_back_delays_nothing(store):
     put(store, new_message(recipient(due=NOW + 60), event=NOW + 100))
     long_before = NOW - 10 * HORIZON
     assert len(take(store, long_before)) == 1
@@ -177,13 +180,13 @@ def test_a_clock_that_jumps_back_stops_nothing(store):
         assert len(store.elapsed(long_before, long_before + HORIZON, 9).jobs) == 1
 
 
-def test_events_come_in_their_order(store):
+def test_elapsed_messages_are_returned_in_order(store):
     numbers = put(store, *[new_message(event=NOW + at) for at in (30, 10, 20)])
     with committed(store):
         assert messages(store.elapsed(NOW + 20, NOW + HORIZON, 9).jobs) == [numbers[1], numbers[2]]
 
 
-def test_a_message_for_nobody_is_forgotten_when_its_time_comes(store):
+def test_an_elapsed_message_without_recipients_is_deleted(store):
     put(store, new_message(event=NOW))
     store.connection.execute("DELETE FROM recipient")
     with committed(store):
@@ -199,12 +202,12 @@ def test_an_event_can_be_moved(store):
         assert messages(store.elapsed(NOW + 50, NOW + HORIZON, 9).jobs) == [number]
 
 
-def test_notices_are_put_together_with_what_they_are_about(store):
+def test_a_dsn_is_stored_together_with_the_result(store):
     put(store, new_message())
     (job,) = take(store)
-    notice = new_message(recipient("sender@example.net", "back"), of=facts("s-1.1-1", ""))
+    dsn = new_message(recipient("sender@example.net", "back"), of=facts("s-1.1-1", ""))
     result = AttemptResult(
-        job.message, ["one"], delivered=[job.recipients[0].id], new_messages=[notice]
+        job.message, ["one"], delivered=[job.recipients[0].id], new_messages=[dsn]
     )
     record(store, result)
     (found,) = take(store)
@@ -220,7 +223,7 @@ def test_recipients_move_to_another_destination(store):
     assert again.destination == "two"
 
 
-def test_the_administrators_now_reopens_a_destination(store):
+def test_a_retry_of_the_administrator_reopens_a_destination(store):
     put(store, new_message(recipient(due=NOW + 900)))
     store.connection.execute("UPDATE recipient SET due = 0")
     store.connection.execute("UPDATE destination SET due = 0")
@@ -245,7 +248,7 @@ def test_the_administrators_now_reopens_a_destination(store):
         ("UPDATE message SET expires = 'x'", "damaged: could not convert string to float"),
     ],
 )
-def test_a_damaged_row_is_held_and_the_rest_goes_on(store, damage, problem):
+def test_a_damaged_message_is_held_and_the_others_are_taken(store, damage, problem):
     (broken,) = put(store, new_message())
     store.connection.execute(damage)
     put(store, new_message(of=facts("s-1.2")))
@@ -258,7 +261,7 @@ def test_a_damaged_row_is_held_and_the_rest_goes_on(store, damage, problem):
     assert len(take(store)) == 1
 
 
-def test_a_destination_whose_name_is_damaged_stops_no_other(store):
+def test_a_damaged_destination_name_does_not_stop_others(store):
     put(store, new_message(recipient(destination="one")), new_message(recipient(destination="two")))
     store.connection.execute(
         "UPDATE destination SET name = CAST(x'6fff65' AS TEXT) WHERE name = 'one'"
@@ -266,7 +269,7 @@ def test_a_destination_whose_name_is_damaged_stops_no_other(store):
     assert [job.destination for job in take(store)] == ["two"]
 
 
-def test_a_piece_that_is_gone_is_noticed_while_reading(store):
+def test_a_missing_piece_is_detected_while_reading(store):
     put(store, new_message(content=[b"x" * CHUNK, b"y"]))
     (job,) = take(store)
     store.connection.execute("DELETE FROM content WHERE data = CAST('y' AS BLOB)")
@@ -274,7 +277,7 @@ def test_a_piece_that_is_gone_is_noticed_while_reading(store):
         content(store, job)
 
 
-def test_a_short_message_with_a_bit_turned_over_is_held_and_the_rest_goes_on(store):
+def test_a_short_message_with_a_flipped_bit_is_held_and_the_others_are_taken(store):
     put(store, new_message(), new_message(of=facts("s-1.2")))
     flip_bit(store.connection, at=20)
     with committed(store):
@@ -286,7 +289,7 @@ def test_a_short_message_with_a_bit_turned_over_is_held_and_the_rest_goes_on(sto
 
 @pytest.mark.parametrize("piece", [0, 1, 2])
 @pytest.mark.parametrize("kept", [True, False])
-def test_the_end_of_a_long_message_with_a_bit_turned_over_is_not_handed_out(store, piece, kept):
+def test_the_last_piece_of_a_long_message_with_a_flipped_bit_is_not_returned(store, piece, kept):
     put(store, new_message(content=[b"x" * CHUNK, b"y" * CHUNK, b"z"]))
     flip_bit(store.connection, piece=piece)
     (job,) = take(store)
@@ -297,7 +300,7 @@ def test_the_end_of_a_long_message_with_a_bit_turned_over_is_not_handed_out(stor
         next(pieces)
 
 
-def test_a_message_just_put_is_as_whole_from_memory_as_from_the_file(store):
+def test_the_content_of_a_new_message_comes_from_memory(store):
     with committed(store):
         (short,) = store.post(new_message(), NOW)
         (long,) = store.post(new_message(content=[b"x" * CHUNK, b"y"]), NOW)
@@ -307,7 +310,7 @@ def test_a_message_just_put_is_as_whole_from_memory_as_from_the_file(store):
     assert content(store, long) == b"x" * CHUNK + b"y"
 
 
-def test_octets_that_have_become_text_are_noticed(store):
+def test_content_of_the_wrong_type_is_damage(store):
     put(store, new_message(content=[b"x" * CHUNK, b"y"]))
     (job,) = take(store)
     store.connection.execute("UPDATE content SET data = CAST(data AS TEXT)")
@@ -315,7 +318,7 @@ def test_octets_that_have_become_text_are_noticed(store):
         content(store, job)
 
 
-def test_a_message_that_was_removed_while_it_was_read_is_not_damaged(store):
+def test_a_message_removed_during_reading_is_not_damage(store):
     put(store, new_message(content=[b"x" * CHUNK, b"y"]))
     (job,) = take(store)
     for table in ("message", "content", "recipient"):
@@ -325,7 +328,7 @@ def test_a_message_that_was_removed_while_it_was_read_is_not_damaged(store):
     assert not isinstance(caught.value, DamagedContentError)
 
 
-def test_a_file_that_was_closed_is_not_damage(store):
+def test_a_closed_file_is_not_damage(store):
     put(store, new_message(content=[b"x" * CHUNK, b"y"]))
     (job,) = take(store)
     store.reader.close()
@@ -334,7 +337,7 @@ def test_a_file_that_was_closed_is_not_damage(store):
     assert not isinstance(caught.value, DamagedContentError)
 
 
-def test_what_an_administrator_removed_meanwhile_stays_away(store):
+def test_a_recipient_removed_during_an_attempt_is_not_created_again(store):
     put(store, new_message())
     (job,) = take(store)
     store.connection.execute("DELETE FROM recipient")
@@ -343,7 +346,7 @@ def test_what_an_administrator_removed_meanwhile_stays_away(store):
     assert rows(store, "message") == rows(store, "recipient") == []
 
 
-def test_numbers_are_never_given_twice(store):
+def test_numbers_are_not_reused(store):
     (first,) = put(store, new_message())
     (job,) = take(store)
     record(store, delivered(job))
@@ -351,13 +354,13 @@ def test_numbers_are_never_given_twice(store):
     assert second > first
 
 
-def test_a_file_is_its_owners_alone(store):
+def test_only_the_owner_can_read_a_file(store):
     put(store, new_message())
     modes = {path.stat().st_mode & 0o777 for path in store.path.parent.iterdir()}
     assert modes == {0o600}
 
 
-def test_a_full_file_takes_nothing_half(tmp_path):
+def test_a_full_file_stores_no_partial_message(tmp_path):
     path = tmp_path / "1.db"
     with store_at(path, size=1 << 20) as store:
         put(store, new_message(content=b"x" * 100_000))
@@ -371,7 +374,7 @@ def test_a_full_file_takes_nothing_half(tmp_path):
         assert content(store, take(store)[0]) == b"y" * 100_000
 
 
-def test_what_is_committed_outlives_the_process_and_the_rest_does_not(tmp_path):
+def test_only_committed_messages_survive_a_crash(tmp_path):
     path = tmp_path / "1.db"
     with store_at(path) as store:
         put(store, new_message())
@@ -385,7 +388,7 @@ def test_what_is_committed_outlives_the_process_and_the_rest_does_not(tmp_path):
         assert len(take(store)) == 1
 
 
-def test_a_session_and_its_transaction_come_back():
+def test_a_session_and_its_transaction_are_restored():
     session = Session(
         "s-1",
         Endpoint("192.0.2.1", 1),
@@ -407,7 +410,7 @@ def test_a_session_and_its_transaction_come_back():
     )  # fmt: skip
 
 
-def test_a_recipient_comes_back():
+def test_a_recipient_is_restored():
     one = Recipient(Address("postmaster", ""), {"NOTIFY": "NEVER"}, "postmaster", "")
     facts_of = recipient_facts(one)
     again = QueuedRecipient(1, facts_of, "one", 0, "", "").recipient()

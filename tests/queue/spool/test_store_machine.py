@@ -1,7 +1,7 @@
-"""Whatever is put, tried, failed, removed and crashed: nothing is lost, nothing comes back.
+"""Random operations, failures and crashes: no message is lost, none comes back.
 
-What is put to be delivered at once is fresh: no table has it until it is absorbed. Where that was
-broken off nothing is fresh before it has been done.
+A message that is delivered at once is in the journal only, until it is absorbed. After an absorption
+that was rolled back, the journal is closed, and the next write absorbs it.
 """
 
 import shutil
@@ -34,7 +34,7 @@ SIZES = st.sampled_from([0, 1, 5000, 300_000])
 
 
 class Spool(RuleBasedStateMachine):
-    """The model: for each message its content, and who is queued and who held."""
+    """The model: the content of each message, and its queued and held recipients."""
 
     jobs = Bundle("jobs")
 
@@ -43,8 +43,8 @@ class Spool(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.store = open_store(self.folder / "1.db")
         self.claims = Claims(limit=3)
-        self.queued, self.held, self.contents, self.fresh = {}, {}, {}, set()
-        self.broken_off = False
+        self.queued, self.held, self.contents, self.journaled = {}, {}, {}, set()
+        self.absorption_failed = False
         self.now = NOW
         self.count = 0
 
@@ -52,31 +52,31 @@ class Spool(RuleBasedStateMachine):
         self.store.close()
         shutil.rmtree(self.folder)
 
-    def _parcel(self, names, size):
+    def _new_message(self, names, size):
         self.count += 1
         ref, octets = f"s-1.{self.count}", b"%d" % self.count + b"x" * size
         to = [recipient(f"u{at}@example.com", name, self.now) for at, name in enumerate(names)]
         return new_message(*to, content=octets, of=facts(ref))
 
-    def _came(self, number, new_message):
+    def _arrived(self, number, new_message):
         (self.contents[number],) = new_message.pieces
         to = {(str(one.facts.address), one.destination) for one in new_message.recipients}
         self.queued[number], self.held[number] = to, set()
 
     @rule(names=NAMES, size=SIZES, abort=st.booleans())
     def put(self, names, size, abort):
-        made = self._parcel(names, size)
+        made = self._new_message(names, size)
         self.store.begin()
         number = self.store.put(made)
         if abort:
             self.store.roll_back()
             return
         self.store.commit()
-        self._came(number, made)
+        self._arrived(number, made)
 
     @rule(target=jobs, names=NAMES, size=SIZES, abort=st.booleans())
     def post(self, names, size, abort):
-        made = self._parcel(names, size)
+        made = self._new_message(names, size)
         self.store.begin()
         jobs = self.store.post(made, self.now, at_once=True)
         if abort:
@@ -84,10 +84,10 @@ class Spool(RuleBasedStateMachine):
             return []
         self.store.commit()
         number = jobs[0].message
-        self._came(number, made)
+        self._arrived(number, made)
         if made.size <= MAX_CONTENT:
-            self.fresh.add(number)
-            self._absorbed_after_all()
+            self.journaled.add(number)
+            self._absorbed_after_failure()
         assert {job.destination for job in jobs} == set(names)
         for job in jobs:
             assert content(self.store, job) == self.contents[number]
@@ -100,17 +100,17 @@ class Spool(RuleBasedStateMachine):
         self.store.absorb()
         if abort:
             self.store.roll_back()
-            self.broken_off = self.broken_off or bool(self.fresh)
+            self.absorption_failed = self.absorption_failed or bool(self.journaled)
             return
         self.store.commit()
         self._absorbed()
 
     def _absorbed(self):
-        self.fresh.clear()
-        self.broken_off = False
+        self.journaled.clear()
+        self.absorption_failed = False
 
-    def _absorbed_after_all(self):
-        if self.broken_off:
+    def _absorbed_after_failure(self):
+        if self.absorption_failed:
             self._absorbed()
 
     @rule(target=jobs)
@@ -147,28 +147,28 @@ class Spool(RuleBasedStateMachine):
                         held=[Held(one.id, "", "") for one in ends["h"]],
                     )
                 )
-            if job.message in self.fresh:
-                self._absorbed_after_all()
+            if job.message in self.journaled:
+                self._absorbed_after_failure()
                 if ends["l"] or ends["h"]:
                     self._absorbed()
             for fate, ended in ends.items():
                 for one in ended:
-                    self._settled(job.message, (str(one.facts.address), job.destination), fate)
+                    self._recorded(job.message, (str(one.facts.address), job.destination), fate)
 
-    def _settled(self, message, who, fate):
-        if who in self.queued.get(message, ()) and fate != "l":
-            self.queued[message].discard(who)
+    def _recorded(self, message, recipient, fate):
+        if recipient in self.queued.get(message, ()) and fate != "l":
+            self.queued[message].discard(recipient)
             if fate == "h":
-                self.held[message].add(who)
+                self.held[message].add(recipient)
 
     @rule(name=st.sampled_from(DESTINATIONS))
     def remove(self, name):
         sum(admin.apply(self.folder, Selection(destination=name), admin.REMOVE, FAR))
         for model in (self.queued, self.held):
-            for message in model.keys() - self.fresh:
+            for message in model.keys() - self.journaled:
                 model[message] -= {one for one in model[message] if one[1] == name}
         self.claims.taken = {
-            key for key in self.claims.taken if key[1] != name or key[0] in self.fresh
+            key for key in self.claims.taken if key[1] != name or key[0] in self.journaled
         }
 
     @rule()
@@ -181,10 +181,10 @@ class Spool(RuleBasedStateMachine):
     @rule()
     def hold(self):
         sum(admin.apply(self.folder, Selection(), admin.HOLD, FAR))
-        for message in self.queued.keys() - self.fresh:
+        for message in self.queued.keys() - self.journaled:
             self.held[message] |= self.queued[message]
             self.queued[message].clear()
-        self.claims.taken = {key for key in self.claims.taken if key[0] in self.fresh}
+        self.claims.taken = {key for key in self.claims.taken if key[0] in self.journaled}
 
     @rule(seconds=st.sampled_from([0, 59, 60, 1000]))
     def wait(self, seconds):
@@ -201,10 +201,10 @@ class Spool(RuleBasedStateMachine):
         self.folder = copy
         self.store = open_store(copy / "1.db")
         self.claims.taken.clear()
-        self.broken_off = False
+        self.absorption_failed = False
 
     @invariant()
-    def nothing_is_lost_and_nothing_comes_back(self):
+    def no_message_is_lost_or_comes_back(self):
         found = {}
         for entry in admin.entries(self.folder, Selection(), 1000):
             message = int(entry.name.partition("-")[2])
@@ -212,10 +212,10 @@ class Spool(RuleBasedStateMachine):
                 (entry.recipient, entry.destination)
             )
         expected = {
-            (message, state): who
+            (message, state): recipients
             for state, model in (("queued", self.queued), ("held", self.held))
-            for message, who in model.items()
-            if who and message not in self.fresh
+            for message, recipients in model.items()
+            if recipients and message not in self.journaled
         }
         assert found == expected
         kept = {row[0] for row in self.store.connection.execute("SELECT id FROM message")}
@@ -223,16 +223,16 @@ class Spool(RuleBasedStateMachine):
         assert kept == pieces == {message for message, _ in expected}
 
     @invariant()
-    def whoever_is_queued_is_found_when_due(self):
-        everyone = Claims(limit=10_000)
+    def queued_recipients_are_found_when_due(self):
+        unlimited = Claims(limit=10_000)
         with committed(self.store):
-            taken = self.store.take(self.now + 60, 10_000, everyone)
+            taken = self.store.take(self.now + 60, 10_000, unlimited)
         found = {(job.message, job.destination) for job in taken.jobs}
         assert found == {
             (message, name)
-            for message, who in self.queued.items()
-            for _, name in who
-            if message not in self.fresh
+            for message, recipients in self.queued.items()
+            for _, name in recipients
+            if message not in self.journaled
         }
 
 
