@@ -200,7 +200,7 @@ def test_list_reports_damaged_files(run, spool):
 # with a running queue
 
 
-def companions(tmp_path, scenario, target):
+def run_with_queue(tmp_path, scenario, target):
     """Run a queue in the folder of the configuration."""
     (tmp_path / "configured" / "var").mkdir()
     run_queue(tmp_path / "configured" / "var", scenario, target)
@@ -218,7 +218,7 @@ def test_retry_ends_the_suspension_of_a_next_hop(run, folder, tmp_path):
         await bench.run_until_idle()
         assert len(target.delivered) == 10
 
-    companions(tmp_path, scenario, target)
+    run_with_queue(tmp_path, scenario, target)
 
 
 @pytest.mark.parametrize("command", ["release", "retry"])
@@ -237,7 +237,7 @@ def test_a_damaged_message_is_held_again_after_release_and_retry(run, folder, tm
             await bench.run_until_idle()
         assert len(target.tried) == 1
 
-    companions(tmp_path, scenario, target)
+    run_with_queue(tmp_path, scenario, target)
 
 
 def test_commands_change_the_mail_of_a_running_queue(run, folder, tmp_path):
@@ -256,4 +256,4 @@ def test_commands_change_the_mail_of_a_running_queue(run, folder, tmp_path):
         await bench.run_until_idle(1000)
         assert await bench.rows("SELECT * FROM message") == []
 
-    companions(tmp_path, scenario, target)
+    run_with_queue(tmp_path, scenario, target)

@@ -249,16 +249,19 @@ class Disposition:
         now: float,
     ) -> list[NewMessage]:
         """Log failed recipients as bounced or held; return the DSN about them."""
-        event = "bounced" if may_notify(facts) else "held"
+        bounces = may_notify(facts)
         for one in failed:
-            self._log.warning(
-                event,
+            log = self._log.bind(
                 ref=facts.id,
                 sender=str(facts.reverse_path),
                 recipient=str(one.facts.address),
                 reply=one.reply,
                 detail=one.reason,
             )
+            if bounces:
+                log.warning("bounced")
+            else:
+                log.warning("held")
         return self._dsn.compose("failed", facts, original, failed, now)
 
 

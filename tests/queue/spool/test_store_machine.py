@@ -1,7 +1,7 @@
 """Random operations, failures and crashes: no message is lost, none comes back.
 
-A message that is delivered at once is in the journal only, until it is absorbed. After an absorption
-that was rolled back, the journal is closed, and the next write absorbs it.
+A message that is delivered at once is in the journal only, until it is absorbed. If an absorption
+is rolled back, the journal is closed, and the next write absorbs it.
 """
 
 import shutil
