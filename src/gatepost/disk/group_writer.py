@@ -32,7 +32,7 @@ PATIENCE = 0.005
 
 
 class Transactional(Protocol):
-    """A database with one transaction at a time; all methods run in the writing thread."""
+    """A database with a single open transaction; all methods run in the writing thread."""
 
     def begin(self) -> None:
         """Begin a transaction."""

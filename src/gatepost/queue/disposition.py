@@ -228,7 +228,7 @@ class Disposition:
         failed: Mapping[int, RecipientStatus],
         now: float,
     ) -> AttemptResult:
-        """Return a result in which failed recipients are gone with a DSN, or held without."""
+        """Return a result in which failed recipients bounce with a DSN, or are held without one."""
         bounces = may_notify(job.facts)
         held = [] if bounces else [Held(at, one.reply, one.reason) for at, one in failed.items()]
         dsns = self._give_up(job.facts, _original(job), failed.values(), now) if failed else []

@@ -1,6 +1,6 @@
 """Jobs that wait in memory for a free slot, so that they need not be read from the spool again.
 
-The jobs are in the spool as well. If they are dropped here, the runner finds them there. They are
+The jobs are also in the spool. If they are dropped here, the runner finds them there. They are
 dropped at each tick of the queue, so that the commands of an administrator take effect soon, and if
 the destination is suspended.
 

@@ -5,7 +5,7 @@ Theory of operation
 The owner of `1.db` also owns the damaged files that had this name, and recovers their messages into
 it. Recovered messages and the progress (`Progress`) are one transaction of the new file. After a
 stop, a crash or a full disk, recovery continues from there, and no message is recovered twice. If
-the new file is damaged as well, its progress is lost, and the old file is read from its beginning.
+the new file is damaged, too, its progress is lost, and the old file is read from its beginning.
 
 Limits: BATCH messages or OCTETS of content, plus one message, in memory.
 """

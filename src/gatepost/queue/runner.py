@@ -34,7 +34,7 @@ from gatepost.queue.throttle import DestinationThrottle
 
 _log = structlog.get_logger("gatepost.queue")
 
-# Messages whose event has come that are handled in one turn.
+# Messages whose event is due that are handled in one turn.
 EVENTS = 100
 # Seconds until the next turn after an error.
 PAUSE = 5.0

@@ -68,7 +68,7 @@ class SpoolAccess:
     async def elapsed(
         self, now: float, horizon: float, limit: int
     ) -> tuple[Store, list[DeliveryJob]]:
-        """Return messages whose event has come."""
+        """Return messages whose event is due."""
         return await self._read(lambda store: store.elapsed(now, horizon, limit))
 
     async def _read(self, query: Callable[[Store], TakenJobs]) -> tuple[Store, list[DeliveryJob]]:

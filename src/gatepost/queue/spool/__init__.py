@@ -12,8 +12,8 @@ A message that is delivered immediately is only written to a journal next to the
 `memtable`). This costs a fraction of the tables' work and does not depend on the size of the file.
 After a second, the remaining messages move to the `tables`. `store` decides between the two.
 
-Modules: `schema` has the tables, `records` their rows as types, `insert`, `take` and `outcomes` the
-queries, `destinations` an index of due work, `folder` the ownership of files, `admin` the commands
-of an administrator. A damaged file is renamed (`corrupt`, `opening`) and its readable messages are
-recovered (`salvage`).
+`schema` has the tables, `records` their rows as types. `insert`, `take` and `outcomes` have the
+queries, `destinations` an index of due work. `folder` has the ownership of files, `admin` the
+commands of an administrator. A damaged file is renamed (`corrupt`, `opening`), and its readable
+messages are recovered (`salvage`).
 """

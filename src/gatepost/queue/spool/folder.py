@@ -1,10 +1,9 @@
 """The ownership of spool files: a folder of files, each with a lock file.
 
 The process that holds the lock on `1.lock` owns `1.db`. The system releases the lock however the
-process ends. The lock is on a separate file, because SQLite's own locks on the database are lost
-when any descriptor of it in the process is closed. Only the owner removes a lock file, together
-with the spool file. A process that gets a lock therefore checks that the name still refers to the
-same file.
+process ends. The lock is on a separate file: a lock on the database itself would be lost when the
+process closes any descriptor of it. Only the owner removes a lock file, together with the spool
+file. A process that gets a lock therefore checks that the name still refers to the same file.
 """
 
 import fcntl

@@ -101,7 +101,7 @@ def _list(numbers: Iterable[int]) -> tuple[str]:
 def elapsed_messages(
     connection: sqlite3.Connection, now: float, horizon: float, limit: int
 ) -> list[int]:
-    """Return messages whose `event` has come, or is beyond `horizon` because of a wrong clock."""
+    """Return messages whose `event` is due, or is beyond `horizon` because of a wrong clock."""
     rows = connection.execute(
         "SELECT id FROM (SELECT id FROM message WHERE event <= ? ORDER BY event LIMIT ?)"
         " UNION ALL SELECT id FROM (SELECT id FROM message WHERE event > ? LIMIT ?)",

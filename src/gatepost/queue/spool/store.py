@@ -160,7 +160,7 @@ class Store:
         return self._tables.take(now, total, claims)
 
     def elapsed(self, now: float, horizon: float, limit: int) -> TakenJobs:
-        """Return messages of the tables whose `event` has come, see `Tables.elapsed`."""
+        """Return messages of the tables whose `event` is due, see `Tables.elapsed`."""
         return self._tables.elapsed(now, horizon, limit)
 
     def is_empty(self) -> bool:

@@ -91,9 +91,9 @@ class Tables:
         )
 
     def elapsed(self, now: float, horizon: float, limit: int) -> TakenJobs:
-        """Return messages whose `event` has come, with all their queued recipients.
+        """Return messages whose `event` is due, with all their queued recipients.
 
-        A time beyond `horizon` comes from a wrong clock, and counts as come.
+        A time beyond `horizon` comes from a wrong clock, and counts as due.
         """
         messages = elapsed_messages(self._connection, now, horizon, limit)
         return self._read(partial(self._read_or_clean_up, message) for message in messages)
