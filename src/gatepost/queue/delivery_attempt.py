@@ -42,6 +42,8 @@ class AttemptOutcome(NamedTuple):
     @property
     def damage(self) -> "DamagedMessageError | None":
         """The error of a damaged message, None if it is intact."""
+        if not self.failures:
+            return None
         damages = (one for one in self.failures.values() if isinstance(one, DamagedMessageError))
         return next(damages, None)
 

@@ -97,7 +97,7 @@ class Disposition:
             for one in recipients
             if one not in failures or not failures[one].permanent
         ]
-        if not may_notify(facts):
+        if failed and not may_notify(facts):
             queued += [
                 NewRecipient(one.facts, "", None, 1, one.reply, one.reason) for one in failed
             ]
@@ -229,16 +229,16 @@ class Disposition:
         now: float,
     ) -> AttemptResult:
         """Return a result in which failed recipients bounce with a DSN, or are held without one."""
+        result = AttemptResult(job.message, _destinations(job), delivered, deferred)
+        if not failed:
+            return result
         bounces = may_notify(job.facts)
-        held = [] if bounces else [Held(at, one.reply, one.reason) for at, one in failed.items()]
-        dsns = self._give_up(job.facts, _original(job), failed.values(), now) if failed else []
-        return AttemptResult(
-            message=job.message,
-            destinations=_destinations(job),
-            delivered=[*delivered, *(failed if bounces else ())],
-            deferred=deferred,
-            held=held,
-            new_messages=dsns,
+        held = [Held(at, one.reply, one.reason) for at, one in failed.items()]
+        return msgspec.structs.replace(
+            result,
+            delivered=[*delivered, *failed] if bounces else delivered,
+            held=[] if bounces else held,
+            new_messages=self._give_up(job.facts, _original(job), failed.values(), now),
         )
 
     def _give_up(

@@ -136,7 +136,7 @@ class Queue:
         temporary failures are retried later; permanent ones are reported to the sender, or held.
         Raises `DeliveryError`, and then stores nothing.
         """
-        runner = await self._started()
+        runner = self._own or await self._started()
         now = self._clock.time()
         new = self._disposition.accept(tx, recipients, message, failures or {}, now)
         await self._post(runner, new, now)
@@ -148,7 +148,7 @@ class Queue:
 
         Otherwise the same as `put`.
         """
-        runner = await self._started()
+        runner = self._own or await self._started()
         now = self._clock.time()
         new = self._disposition.accept_successes(tx, message, successes, now)
         await self._post(runner, new, now)
@@ -160,12 +160,11 @@ class Queue:
             raise spool_error(error) from error
 
     async def _started(self) -> Runner:
-        """Return the runner of the own file, started if necessary; raises `DeliveryError`."""
-        if self._own is None:
-            try:
-                await self.start()
-            except (*STORAGE_ERRORS, VersionError) as error:
-                raise spool_error(error) from error
+        """Start the queue, and return the runner of its own file; raises `DeliveryError`."""
+        try:
+            await self.start()
+        except (*STORAGE_ERRORS, VersionError) as error:
+            raise spool_error(error) from error
         assert self._own is not None
         return self._own
 

@@ -53,11 +53,11 @@ class SpoolAccess:
         """Use up the permit of this tick."""
         self._permits = 0
 
-    async def post(
+    def post(
         self, new_messages: Sequence[NewMessage], now: float, *, at_once: bool
-    ) -> tuple[Store, list[DeliveryJob]]:
-        """Store messages and return their due jobs; raises as `Store.post`."""
-        return await self.writer.submit(
+    ) -> "asyncio.Future[tuple[Store, list[DeliveryJob]]]":
+        """Store messages; the future returns their due jobs, and raises as `Store.post`."""
+        return self.writer.submit(
             partial(_post, new_messages=new_messages, now=now, at_once=at_once)
         )
 
