@@ -4,7 +4,7 @@ Theory of operation
 -------------------
 `queue` stores a message in the spool, which makes the 250 reply true. From there it goes one way:
 
-1. accepted: `disposition` decides what to store, `runner` stores it in a spool file
+1. accepted: `disposition` returns the messages to store, `runner` stores them in a spool file
 2. offered: `runner` starts a job (one message for one destination) when `throttle` permits it.
    Other jobs wait in memory (`ready`) or in the spool
 3. attempted: `delivery_attempt` delivers it to the targets of its recipients' routes

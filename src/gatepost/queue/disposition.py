@@ -1,7 +1,7 @@
 """Decisions about recipients: delivered, deferred, bounced, or held.
 
 `accept` decides at arrival, `after_attempt` after a delivery attempt, `after_time` when a message
-is late or expires. They return what to store and write nothing but the log.
+is late or expires. They return the rows to store; they write only to the log.
 
 A failed recipient leaves the queue (it bounces) if its sender gets a DSN, or has refused DSNs with
 NOTIFY=NEVER. If the sender may not get a DSN, the recipient is held for the administrator. So no

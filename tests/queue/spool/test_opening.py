@@ -38,8 +38,8 @@ def test_a_damaged_file_is_replaced_by_a_new_one(tmp_path, opener, seen):
     new = opener.replace(old)
     assert taken(new) == []
     assert seen == [new.path]
-    (place,) = unrecovered(new.path)
-    assert [one.message for one in salvage(place)] == [1]
+    (damaged,) = unrecovered(new.path)
+    assert [one.message for one in salvage(damaged)] == [1]
     new.close()
 
 

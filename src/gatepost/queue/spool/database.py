@@ -30,7 +30,7 @@ STORAGE_ERRORS = (OSError, sqlite3.Error)
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 # Other errors that the content of a file can cause: SQL does not fit its tables, text is not UTF-8.
 _MALFORMED = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_FORMAT})
-# The disk does not return what was written to it.
+# The disk does not return the data that was written.
 _LOST = frozenset({sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ})
 # Damaged text must not make the other columns unreadable. Surrogates cannot be encoded again, so
 # the text is never mistaken for the original.

@@ -1,4 +1,4 @@
-"""Recording what an attempt, the time or an administrator did to recipients.
+"""Recording the outcome of attempts, and cleaning up after it.
 
 Each SQLite statement releases the interpreter lock and has to get it back. With a busy event loop,
 this is most of its cost. Delivered recipients are therefore collected and deleted together, in a
