@@ -1,7 +1,7 @@
-"""Measure what a durable 250 costs: a queue on disk, beside Postfix's on the same disk.
+"""The cost of a durable 250 reply: the queue on disk, compared with Postfix on the same disk.
 
-Both put every message into their queue, synced, before they answer, and then deliver it to nowhere.
-So both do all of a queue's work, and none of a next hop's.
+Both servers sync every message to their queue before they reply, and then discard it. So both do
+all the work of a queue, and none of a next hop.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from bench.run import Bench
 
 RECIPIENT = "user@example.com"
-# Clients at a time, and the messages they send in a round.
-CROWDS = {1: 1_000, 20: 4_000, 100: 10_000}
+# Concurrent clients, and the messages they send in a round.
+CLIENTS = {1: 1_000, 20: 4_000, 100: 10_000}
 TRACED = 500  # messages under strace, which counts syncs
 
 ROUTE = 'to = "discard:"\nmode = "queue"'
-# A client that sends as fast as it can is not what Postfix's limits are for.
+# The limits of Postfix are not meant for a client that sends as fast as it can.
 POSTFIX_MAIN = {
     "virtual_mailbox_domains": "",
     "relay_domains": "example.com",
@@ -69,7 +69,7 @@ SERVERS: dict[str, Callable[[Path], contextlib.AbstractContextManager[Running]]]
 
 
 def measure_durable(bench: Bench) -> None:
-    """Measure both queues, by how many clients there are."""
+    """Measure both queues with different numbers of clients."""
     header = (
         "clients",
         "server",
@@ -82,7 +82,7 @@ def measure_durable(bench: Bench) -> None:
     with contextlib.ExitStack() as stack:
         running = [server for name in SERVERS if (server := _started(bench, stack, name))]
         syncs = {server.name: _syncs(bench, server) for server in running}
-        for clients, messages in CROWDS.items():
+        for clients, messages in CLIENTS.items():
             costs = _rounds(
                 bench,
                 running,
@@ -128,7 +128,7 @@ def _rows(
 
 
 def _syncs(bench: Bench, server: Running) -> str:
-    """Count the syncs of a load of one client at a time, and of twenty; "" without strace."""
+    """Count the syncs per message with one client and with twenty; "" without strace."""
     found = [""]
     with bench.attempt(f"durable: syncs of {server.name}"):
         found = [
@@ -139,7 +139,7 @@ def _syncs(bench: Bench, server: Running) -> str:
 
 
 def _counted(server: Running, one: load.Load) -> int:
-    """Return how many syncs a server and its children made under a load."""
+    """Return the number of syncs of a server and its children under a load."""
     strace = peers.find("strace")
     if strace is None:
         raise BenchError(f"strace is missing: {peers.missing(['strace'])['strace']}")
@@ -159,7 +159,7 @@ def _counted(server: Running, one: load.Load) -> int:
 
 
 def _wait_until_traced(pids: list[int], tracer: subprocess.Popen[bytes]) -> None:
-    """Wait until the tracer follows all processes."""
+    """Wait until the tracer is attached to all processes."""
     while not all(f"TracerPid:\t{tracer.pid}\n" in _status(pid) for pid in pids):
         if tracer.poll() is not None:
             raise BenchError(f"strace ended with {tracer.returncode}")

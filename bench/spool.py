@@ -1,11 +1,11 @@
-"""What the spool costs: `python -m bench.spool`, with `--messages 1000000` for one that is full.
+"""The cost of the spool: `python -m bench.spool`, with `--messages 1000000` for a full one.
 
-Puts messages of 4 KB as a worker does, from 1, 20 and 100 producers that each wait for their own to
-be durable, beside the least that is possible on the same disk: a log to which the same octets are
-appended, with one fdatasync for all that came together. Then fills a spool, and measures how long a
-put, a list, and a start take beside an empty one.
+Stores messages of 4 KB as a worker does, from 1, 20 and 100 producers that each wait until their
+message is durable. The reference is the minimum on the same disk: a log to which the same octets
+are appended, with one fdatasync for all that arrive together. Then fills a spool, and measures the
+time of a put, a list and a start, compared with an empty one.
 
-Limits: CPU is of the whole process, the producers included; the disk is that of --folder.
+Limits: CPU is that of the whole process, producers included. The disk is that of --folder.
 """
 
 import argparse
@@ -44,25 +44,25 @@ PRODUCERS = (1, 20, 100)
 FILLED_AT_ONCE = 1000
 
 LISTS = {
-    "the first": admin.Selection(),
-    "of a destination": admin.Selection(destination="nobody:"),
-    "of a sender who is not there": admin.Selection(sender="nobody@*"),
+    "first page": admin.Selection(),
+    "by destination": admin.Selection(destination="unreachable:"),
+    "by unknown sender": admin.Selection(sender="unknown@*"),
     "held": admin.Selection(state="held"),
 }
 
 Put = Callable[[], Awaitable[object]]
 
 
-class Nobody:
-    """A target that is always away."""
+class Unreachable:
+    """A target that never answers."""
 
     async def deliver(self, delivery: Delivery) -> None:
         """Fail."""
-        raise DeliveryError("away", detail=delivery.transaction.id)
+        raise DeliveryError("unreachable", detail=delivery.transaction.id)
 
 
 class Log:
-    """The least: octets appended to a file, one fdatasync for all that wait."""
+    """The minimum: octets appended to a file, one fdatasync for all waiting producers."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -115,7 +115,9 @@ def transaction() -> tuple[Transaction, Message]:
 
 def queue(folder: Path) -> Queue:
     """Return a queue that delivers nothing."""
-    router = Router([(["*"], Route(Nobody(), "nobody:", "queue"))], hostname="mx.example.com")
+    router = Router(
+        [(["*"], Route(Unreachable(), "unreachable:", "queue"))], hostname="mx.example.com"
+    )
     config = schema.Queue(concurrency=1, retry=[86400.0])
     return Queue(config, folder, router, SystemClock(), hostname="mx.example.com", subaddress="+")
 
@@ -135,7 +137,7 @@ async def rate(put: Put, producers: int, count: int) -> tuple[float, float]:
 
 @contextlib.contextmanager
 def counted_commits() -> Iterator[list[int]]:
-    """Count the commits that have written something, and so cost a sync."""
+    """Count the commits that wrote something to SQLite."""
     commit, changes = Store.commit, [0]
 
     def counting(store: Store) -> None:
@@ -159,7 +161,7 @@ async def spool_rate(folder: Path, producers: int, count: int) -> None:
     with counted_commits() as commits:
         speed, cpu = await rate(lambda: made.put(tx, tx.recipients, message), producers, count)
     await made.stop(1)
-    say(f"spool, {producers} producers", speed, cpu, (len(commits) - 1) / count)
+    print_rate(f"spool, {producers} producers", speed, cpu, (len(commits) - 1) / count)
 
 
 async def log_rate(folder: Path, producers: int, count: int) -> None:
@@ -167,16 +169,16 @@ async def log_rate(folder: Path, producers: int, count: int) -> None:
     log = Log(folder / "log")
     speed, cpu = await rate(lambda: log.put(CONTENT), producers, count)
     log.close()
-    say(f"log, {producers} producers", speed, cpu, log.syncs / count)
+    print_rate(f"log, {producers} producers", speed, cpu, log.syncs / count)
 
 
-def say(what: str, speed: float, cpu: float, syncs: float) -> None:
+def print_rate(name: str, speed: float, cpu: float, syncs: float) -> None:
     """Print a row."""
-    print(f"{what:<24} {speed:>9,.0f}/s {cpu:>7.1f} us CPU {syncs:>7.3f} syncs a message")
+    print(f"{name:<24} {speed:>9,.0f}/s {cpu:>7.1f} us CPU {syncs:>7.3f} syncs a message")
 
 
 async def full(folder: Path, messages: int) -> None:
-    """Fill a spool, and measure what depends on how full it is."""
+    """Fill a spool, and measure the operations that depend on its size."""
     fill(folder / "full" / "1.db", messages)
     began = time.perf_counter()
     made = queue(folder / "full")
@@ -187,16 +189,16 @@ async def full(folder: Path, messages: int) -> None:
     empty, there = (median(one) * 1e6 for one in zip(*rounds, strict=True))
     print(f"put, one by one          {empty:,.0f} us empty, {there:,.0f} us full (medians of 5)")
     print(f"start with {messages:,} messages: {started * 1e3:,.1f} ms")
-    for what, chosen in LISTS.items():
+    for name, selection in LISTS.items():
         began = time.perf_counter()
-        found = len(list(admin.entries(folder / "full", chosen, 50)))
-        print(f"list, {what}: {(time.perf_counter() - began) * 1e3:,.1f} ms, {found} found")
+        found = len(list(admin.entries(folder / "full", selection, 50)))
+        print(f"list, {name}: {(time.perf_counter() - began) * 1e3:,.1f} ms, {found} found")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"peak memory {peak // 1024} MiB")
 
 
 async def latency(folder: Path, count: int) -> float:
-    """Return how many seconds a put takes that is alone."""
+    """Return the seconds of a single put."""
     made = queue(folder)
     await made.start()
     tx, message = transaction()
@@ -206,11 +208,11 @@ async def latency(folder: Path, count: int) -> float:
 
 
 def fill(path: Path, messages: int) -> None:
-    """Put many short messages into a file of its own, as fast as it goes."""
+    """Store many short messages in a new file, as fast as possible."""
     path.parent.mkdir(parents=True)
-    store = Store(path, size=1 << 40, horizon=1e9, opens=lambda _: 0.0)
+    store = Store(path, size=1 << 40, horizon=1e9, suspended_until=lambda _: 0.0)
     tx, _ = transaction()
-    to = NewRecipient(recipient_facts(tx.recipients[0]), "nobody:", time.time() + 86400)
+    to = NewRecipient(recipient_facts(tx.recipients[0]), "unreachable:", time.time() + 86400)
     now, content = time.time(), b"Subject: short\r\n\r\n"
     facts = message_facts(tx)
     new_message = NewMessage(facts, [to], [content], len(content), now, now + 1e6, now + 1e6)
@@ -233,13 +235,13 @@ async def measure(folder: Path, messages: int, count: int) -> None:
 
 
 def main() -> int:
-    """Measure, as the command line says."""
+    """Run the benchmark that the command line selects."""
     options = argparse.ArgumentParser(
         prog="python -m bench.spool", description="Measure the spool."
     )
-    options.add_argument("--messages", type=int, default=0, help="fill a spool with so many")
-    options.add_argument("--count", type=int, default=20_000, help="puts to measure")
-    options.add_argument("--folder", type=Path, help="on the disk to measure")
+    options.add_argument("--messages", type=int, default=0, help="messages in the full spool")
+    options.add_argument("--count", type=int, default=20_000, help="number of puts to measure")
+    options.add_argument("--folder", type=Path, help="folder on the disk to measure")
     given = options.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         asyncio.run(measure(Path(folder), given.messages, given.count))

@@ -1,4 +1,4 @@
-"""`gatepost queue`, with a server that has the spool open and without one."""
+"""`gatepost queue`, with and without a running queue."""
 
 import json
 import re
@@ -8,12 +8,12 @@ import pytest
 from click.testing import CliRunner
 from tests.queue.fakes import DEAD, LATER, REFUSED, Target
 from tests.queue.fakes import run as run_queue
-from tests.queue.spool.samples import facts, new_message, put, recipient, rot, store_at
+from tests.queue.spool.samples import facts, flip_bit, new_message, put, recipient, store_at
 
 from gatepost.cli.commands import gatepost
-from gatepost.queue.spool.corrupt import finish, set_aside
+from gatepost.queue.spool.corrupt import mark_recovered, rename_damaged
 from gatepost.queue.spool.schema import VERSION
-from gatepost.queue.throttle import STRIKES
+from gatepost.queue.throttle import FAILURES
 
 BIG = b"Subject: big\r\nX: y\r\n\r\n" + b"x" * 600_000
 
@@ -66,29 +66,29 @@ def listed(run, *options):
         (["--sender", "sender@*"], ["a", "b", "d", "e"]),
     ],
 )
-def test_listing(run, spool, options, expected):
+def test_list_selects_recipients(run, spool, options, expected):
     assert listed(run, *options) == expected
 
 
-def test_a_table_to_read(run, spool):
+def test_list_prints_a_table(run, spool):
     result = run("queue", "list", "--limit", 4)
     lines = result.stdout.splitlines()
-    assert re.split(r"  +", lines[0])[:4] == ["message", "state", "due", "attempts"]
+    assert re.split(r"  +", lines[0])[:4] == ["message", "state", "next attempt", "attempts"]
     assert lines[4].split()[:2] == ["3-1", "held"]
     assert "550 5.1.1 No" in lines[4]
-    assert lines[5] == "There may be more: --after 3-1, or a higher --limit"
+    assert lines[5] == "There may be more: use --after 3-1 or a higher --limit"
 
 
-def test_an_empty_queue(run, folder):
-    assert run("queue", "list").stdout == "nothing is queued or held\n"
-    assert run("queue", "list", "1-1").stdout == "no such mail\n"
+def test_list_of_an_empty_queue(run, folder):
+    assert run("queue", "list").stdout == "Mail queue is empty\n"
+    assert run("queue", "list", "1-1").stdout == "No matching mail\n"
     assert listed(run) == []
 
 
-def test_showing_a_message(run, spool):
+def test_show_prints_the_envelope_and_the_header(run, spool):
     result = run("queue", "show", "s-2.1")
     assert "message   3-1\n" in result.stdout
-    assert "to        <d@example.net>\nstate     held\n" in result.stdout
+    assert "recipient <d@example.net>\nstate     held\n" in result.stdout
     assert "reply     550 5.1.1 No\n" in result.stdout
     assert "\nSubject: x\n" in result.stdout
     data = json.loads(run("queue", "show", "1-2", "--json").stdout)
@@ -96,18 +96,18 @@ def test_showing_a_message(run, spool):
     assert data["facts"]["peer"]["host"] == "192.0.2.1"
 
 
-def test_the_content_of_a_message(run, spool):
+def test_show_content_prints_the_message(run, spool):
     result = CliRunner().invoke(gatepost, ["queue", "show", "1-2", "--content"])
     assert result.stdout_bytes == BIG
 
 
-def test_a_message_that_is_not_there(run, spool):
+def test_an_unknown_message_is_an_error(run, spool):
     for arguments in (["show", "1-9"], ["show", "2-1"], ["remove", "1-9"], ["release", "1-1"]):
         result = run("queue", *arguments)
         assert (result.exit_code, "no such message" in result.stderr) == (1, True)
 
 
-def test_removing(run, spool):
+def test_remove_deletes_recipients(run, spool):
     assert run("queue", "remove", "1-1", "--recipient", "a@*").stdout == "1 recipient removed\n"
     assert listed(run) == ["b", "c_1", "d", "e"]
     assert run("queue", "remove", "--all", "--json").stdout == '{\n  "recipients": 4\n}\n'
@@ -116,7 +116,7 @@ def test_removing(run, spool):
         assert store.is_empty()
 
 
-def test_holding_and_releasing(run, spool):
+def test_hold_and_release_change_the_state(run, spool):
     assert run("queue", "hold", "--all").stdout == "4 recipients held\n"
     assert listed(run, "--state", "held") == ["a", "b", "c_1", "d", "e"]
     assert (
@@ -127,20 +127,20 @@ def test_holding_and_releasing(run, spool):
 
 @pytest.mark.parametrize("command", ["retry", "hold", "release", "remove"])
 @pytest.mark.parametrize("options", [[], ["--all", "1-1"], ["--all", "--state", "held"]])
-def test_everything_has_to_be_meant(run, spool, command, options):
+def test_a_change_requires_a_selection_or_all(run, spool, command, options):
     result = run("queue", command, *options)
     assert result.exit_code == 2
     assert "--all" in result.stderr
 
 
-def test_a_spool_that_is_none(run, spool):
+def test_an_invalid_spool_file_is_an_error(run, spool):
     (spool / "1.db").write_bytes(b"x" * 5000)
     result = run("queue", "list")
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"gatepost: the spool cannot be used: {spool / '1.db'}: ")
+    assert result.stderr.startswith(f"gatepost: cannot access the spool: {spool / '1.db'}: ")
 
 
-def test_a_spool_of_another_version(run, spool):
+def test_a_spool_file_of_a_later_version_is_an_error(run, spool):
     with store_at(spool / "1.db") as store:
         store.connection.execute("PRAGMA user_version = 99")
     assert f"expected version {VERSION} or less, found 99" in run("queue", "list").stderr
@@ -148,7 +148,7 @@ def test_a_spool_of_another_version(run, spool):
 
 DAMAGES = {
     "content": ("UPDATE content SET data = 'x'", "expected octets"),
-    "rot": ("UPDATE message SET digest = 1", "not what was put"),
+    "flip_bit": ("UPDATE message SET digest = 1", "checksum mismatch"),
     "facts": ("UPDATE message SET facts = '{'", "truncated"),
     "text": ("UPDATE message SET facts = CAST(x'ff' AS TEXT)", "codec"),
     "no content": ("DELETE FROM content", "octets in the spool"),
@@ -156,28 +156,28 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_message_is_shown_as_one(run, spool, damage):
+def test_show_reports_a_damaged_message(run, spool, damage):
     statement, problem = DAMAGES[damage]
     with store_at(spool / "3.db") as store:
         store.connection.execute(statement)
     result = run("queue", "show", "3-1")
-    assert (result.exit_code, "to        <d@example.net>" in result.stdout) == (0, True)
+    assert (result.exit_code, "recipient <d@example.net>" in result.stdout) == (0, True)
     assert re.search(rf"damaged   .*{problem}", result.stdout)
     data = json.loads(run("queue", "show", "3-1", "--json").stdout)
     assert problem in data["damage"]
 
 
-def test_the_content_of_a_damaged_message_breaks_off(run, spool):
+def test_show_content_of_a_damaged_message_fails(run, spool):
     with store_at(spool / "1.db") as store:
-        rot(store.connection, 2, piece=1)
+        flip_bit(store.connection, 2, piece=1)
     result = run("queue", "show", "1-2", "--content")
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (
         1,
-        "gatepost: damaged: the content is not what was put into the spool",
+        "gatepost: damaged: content checksum mismatch",
     )
 
 
-def test_wrong_values_are_listed_as_they_are(run, spool):
+def test_wrong_values_are_printed_unchanged(run, spool):
     with store_at(spool / "3.db") as store:
         store.connection.execute("UPDATE message SET size = 'x', expires = 'y', received = 9e99")
     for command in ("list", "show"):
@@ -185,75 +185,75 @@ def test_wrong_values_are_listed_as_they_are(run, spool):
         assert run("queue", command, "3-1", "--json").exit_code == 0
 
 
-def test_files_that_were_set_aside_are_told_of(run, spool):
-    place = set_aside(spool / "1.db", "20240101T000000.000000")
-    done = finish(set_aside(spool / "3.db", "20240101T000000.000001"), 4)
+def test_list_reports_damaged_files(run, spool):
+    damaged = rename_damaged(spool / "1.db", "20240101T000000.000000")
+    recovered = mark_recovered(rename_damaged(spool / "3.db", "20240101T000000.000001"), 4)
     result = run("queue", "list")
-    assert result.stdout == "nothing is queued or held\n"
+    assert result.stdout == "Mail queue is empty\n"
     assert result.stderr.splitlines() == [
-        f"gatepost: {place}: damaged, what can be read is put back while a server runs",
-        f"gatepost: {done}: was damaged, something could not be read of messages: 4",
+        f"gatepost: {damaged}: damaged, a running server recovers the readable messages",
+        f"gatepost: {recovered}: damaged, recovery finished, incomplete messages: 4",
     ]
     assert json.loads(run("queue", "list", "--json").stdout) == []
 
 
-# beside a queue that runs
+# with a running queue
 
 
-def beside(tmp_path, scenario, target):
-    """Run a queue whose files are where the command looks for them."""
+def run_with_queue(tmp_path, scenario, target):
+    """Run a queue in the folder of the configuration."""
     (tmp_path / "configured" / "var").mkdir()
     run_queue(tmp_path / "configured" / "var", scenario, target)
 
 
-def test_a_dead_next_hop_is_tried_when_the_administrator_wants_it(run, folder, tmp_path):
-    target = Target({"one.example": [DEAD] * STRIKES + [None]})
+def test_retry_ends_the_suspension_of_a_next_hop(run, folder, tmp_path):
+    target = Target({"one.example": [DEAD] * FAILURES + [None]})
 
     async def scenario(bench):
         for number in range(10):
             await bench.put("a@one.example", ref=f"s-1.{number}")
-            await bench.settle()
-        assert target.taken == []
+            await bench.run_until_idle()
+        assert target.delivered == []
         assert run("queue", "retry", "--all").exit_code == 0
-        await bench.settle()
-        assert len(target.taken) == 10
+        await bench.run_until_idle()
+        assert len(target.delivered) == 10
 
-    beside(tmp_path, scenario, target)
+    run_with_queue(tmp_path, scenario, target)
 
 
 @pytest.mark.parametrize("command", ["release", "retry"])
-def test_a_damaged_message_is_held_again_whatever_is_asked(run, folder, tmp_path, command):
+def test_a_damaged_message_is_held_again_after_release_and_retry(run, folder, tmp_path, command):
     target = Target({"one.example": LATER})
 
     async def scenario(bench):
         await bench.put("a@one.example")
-        await bench.settle()
-        await bench.runner.writer.submit(lambda store: rot(store.connection))
-        await bench.settle(1000)
+        await bench.run_until_idle()
+        await bench.in_store(lambda store: flip_bit(store.connection))
+        await bench.run_until_idle(1000)
         for _ in range(2):
             ((_, _, reason),) = await bench.held()
-            assert reason == "damaged: the content is not what was put into the spool"
+            assert reason == "damaged: content checksum mismatch"
             run("queue", command, "--all")
-            await bench.settle()
+            await bench.run_until_idle()
         assert len(target.tried) == 1
 
-    beside(tmp_path, scenario, target)
+    run_with_queue(tmp_path, scenario, target)
 
 
-def test_mail_is_released_held_and_removed_beside_the_queue(run, folder, tmp_path):
+def test_commands_change_the_mail_of_a_running_queue(run, folder, tmp_path):
     target = Target({"one.example": [REFUSED, None], "two.example": LATER})
 
     async def scenario(bench):
         await bench.put("a@one.example", "b@two.example")
-        await bench.settle()
+        await bench.run_until_idle()
         run("queue", "release", "--state", "held")
-        await bench.settle()
-        assert [taken[1] for taken in target.taken] == [["a@one.example"]]
+        await bench.run_until_idle()
+        assert [taken[1] for taken in target.delivered] == [["a@one.example"]]
         run("queue", "hold", "--recipient", "b@*")
-        await bench.settle(1000)
+        await bench.run_until_idle(1000)
         assert len(target.tried) == 3
         run("queue", "remove", "s-1.1")
-        await bench.settle(1000)
+        await bench.run_until_idle(1000)
         assert await bench.rows("SELECT * FROM message") == []
 
-    beside(tmp_path, scenario, target)
+    run_with_queue(tmp_path, scenario, target)

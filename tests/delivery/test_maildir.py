@@ -347,7 +347,7 @@ def test_whichever_call_fails_nothing_remains(tmp_path, monkeypatch, error):
         if raised is None:
             break
         assert os.strerror(error) in raised.detail
-        assert "not taken back" not in raised.detail
+        assert "not removed" not in raised.detail
         assert files(base) == []
     assert len(files(base)) == 2
     assert failing.calls == nth - 1
@@ -383,7 +383,7 @@ def test_what_cannot_be_taken_back_is_named(tmp_path, monkeypatch):
     Failing(monkeypatch, ["unlink"], 1, errno.EROFS)
     detail = failure(target, delivery(recipient("a@example.com")))
     assert detail == (
-        "maildir: [Errno 5] Input/output error; not taken back: [Errno 30] Read-only file system"
+        "maildir: [Errno 5] Input/output error; not removed: [Errno 30] Read-only file system"
     )
 
 

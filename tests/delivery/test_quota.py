@@ -405,7 +405,7 @@ def test_room_that_cannot_be_given_back_is_named(tmp_path, ann, monkeypatch):
     path = ann / "maildirsize"
     assert caught.value.detail == (
         "maildir: [Errno 30] Read-only file system;"
-        f" not taken back: [Errno 5] Input/output error: '{path}'"
+        f" not removed: [Errno 5] Input/output error: '{path}'"
     )
 
 

@@ -48,7 +48,7 @@ def test_a_kill_loses_no_accepted_message(queueing, after):
         eventually(lambda box=box: accepted <= set(arrived(queueing, box)))
         # A message without a reply may have arrived completely, one on each connection.
         assert len(set(arrived(queueing, box))) <= len(accepted) + SENDERS
-    eventually(lambda: queue(queueing, "list") == "nothing is queued or held\n")
+    eventually(lambda: queue(queueing, "list") == "Mail queue is empty\n")
 
 
 def send(client, box, octets):
@@ -82,7 +82,7 @@ def test_a_reload_with_fewer_workers_leaves_no_mail_behind(tmp_path):
         assert config.exists()
         blocked.unlink()
         eventually(lambda: len(set(arrived(server, "one@open.example"))) == 3)
-        eventually(lambda: queue(server, "list") == "nothing is queued or held\n")
+        eventually(lambda: queue(server, "list") == "Mail queue is empty\n")
 
 
 CALL = re.compile(r"(?P<pid>\d+) +(?:<\.\.\. )?(?P<name>\w+)(?P<rest>[( ].*)")

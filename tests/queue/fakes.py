@@ -1,4 +1,4 @@
-"""Targets and routers to try the queue with: they do as they are told, and remember it."""
+"""Targets and routers for tests of the queue: scripted, and recording every delivery."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from gatepost.model.session import Endpoint, Recipient, Session, Transaction
 from gatepost.queue.queue import Queue
 from gatepost.testing import VirtualClock
 
-STRANGER = Endpoint("192.0.2.1", 40000)
+UNTRUSTED = Endpoint("192.0.2.1", 40000)
 LOCAL = Endpoint("127.0.0.1", 40000)
 CONTENT = b"Subject: x\r\nX-Y: z\r\n\r\nHello\r\n"
 REFUSED = DeliveryError("Refused", permanent=True, reply=Reply(550, "No such user", "5.1.1"))
@@ -21,18 +21,18 @@ DEAD = DeliveryError("Dead", detail="connection refused")
 
 
 class Target:
-    """Takes messages for each domain as a destination of its own.
+    """Accepts messages; each domain is a destination.
 
-    `answers` says what becomes of a domain's mail: an error to raise, an event to wait for, or
-    failures to return; a list has one for each attempt, the last of which is repeated.
+    `answers` are the answers of a domain: an error to raise, an event to wait for, or failures to
+    return. A list has one for each attempt; the last one repeats.
     """
 
     def __init__(self, answers=None):
         self.answers = answers or {}
-        self.taken = []
+        self.delivered = []
         self.tried = []
-        self.now = {}
-        self.most = {}
+        self.active = {}
+        self.peak = {}
 
     def destination(self, recipient):
         return recipient.domain
@@ -41,16 +41,16 @@ class Target:
         domain = delivery.recipients[0].domain
         addresses = [str(one.address) for one in delivery.recipients]
         self.tried.append((domain, delivery.transaction.id))
-        self.now[domain] = self.now.get(domain, 0) + 1
-        self.most[domain] = max(self.most.get(domain, 0), self.now[domain])
+        self.active[domain] = self.active.get(domain, 0) + 1
+        self.peak[domain] = max(self.peak.get(domain, 0), self.active[domain])
         try:
             failures = await self._answer(domain, delivery)
         finally:
-            self.now[domain] -= 1
+            self.active[domain] -= 1
         failed = {str(one.address) for one in failures}
-        took = [one for one in addresses if one not in failed]
-        if took:
-            self.taken.append((delivery.transaction.id, took, bytes(delivery.message)))
+        accepted = [one for one in addresses if one not in failed]
+        if accepted:
+            self.delivered.append((delivery.transaction.id, accepted, bytes(delivery.message)))
         return failures
 
     async def _answer(self, domain, delivery):
@@ -71,8 +71,8 @@ class Target:
         await asyncio.sleep(0)
         return {}
 
-    def ids(self):
-        return [ref for ref, _, _ in self.taken]
+    def refs(self):
+        return [ref for ref, _, _ in self.delivered]
 
 
 def router(target, patterns=("*",)):
@@ -86,7 +86,7 @@ class Clock(VirtualClock):
         self._time += seconds
 
 
-def transaction(ref="s-1.1", sender="sender@example.net", peer=STRANGER, params=None, **session):
+def transaction(ref="s-1.1", sender="sender@example.net", peer=UNTRUSTED, params=None, **session):
     facts = Session("s-1", peer, Endpoint("192.0.2.9", 25), 1.0, helo="client.example", **session)
     reverse_path = Address.parse(sender) if sender else Address("", "")
     return Transaction(ref, facts, reverse_path, params or {}, 1.0)
@@ -104,7 +104,7 @@ def message(content=CONTENT):
 
 
 class Bench:
-    """A queue with a target, driven by hand: nothing happens but in `settle`."""
+    """A queue with a target, driven by hand: nothing happens outside of `run_until_idle`."""
 
     def __init__(self, folder, target=None, *, patterns=("*",), clock=None, **config):
         self.folder = folder
@@ -117,11 +117,11 @@ class Bench:
             self.clock,
             hostname="mx.example.com",
             subaddress="+",
+            interval=None,
         )
 
     async def __aenter__(self):
         await self.queue.start()
-        self.queue._keeper.cancel()
         return self
 
     async def __aexit__(self, *exc):
@@ -129,7 +129,7 @@ class Bench:
 
     @property
     def runner(self):
-        return self.queue._own
+        return self.queue.files[0].runner
 
     async def put(self, *addresses, failures=None, content=CONTENT, **options):
         recipients = [recipient(one) if isinstance(one, str) else one for one in addresses]
@@ -138,24 +138,25 @@ class Bench:
         failed = {named[address]: error for address, error in (failures or {}).items()}
         await self.queue.put(tx, recipients, message(content), failed)
 
-    async def settle(self, seconds=0.0):
-        """Let so much time go by, and everything happen that is to happen then."""
+    async def in_store(self, job):
+        """Run a job in the store of the queue's own file."""
+        return await self.runner.spool.writer.submit(job)
+
+    async def run_until_idle(self, seconds=0.0):
+        """Move the clock, then let the queue do everything that is due."""
         self.clock.move(seconds)
-        runner = self.runner
         idle = 0
         while idle < 3:
-            runner.tick()
+            self.runner.tick()
             before = len(self.target.tried)
-            await runner.writer.submit(lambda store: None)
+            await self.in_store(lambda store: None)
             for _ in range(10):
                 await asyncio.sleep(0)
-            quiet = len(self.target.tried) == before and not runner._wanted.is_set()
-            idle = idle + 1 if quiet else 0
+            is_quiet = len(self.target.tried) == before and not self.runner.has_turn_pending
+            idle = idle + 1 if is_quiet else 0
 
     async def rows(self, query):
-        return await self.runner.writer.submit(
-            lambda store: store.connection.execute(query).fetchall()
-        )
+        return await self.in_store(lambda store: store.connection.execute(query).fetchall())
 
     async def queued(self):
         return await self.rows("SELECT count(*) FROM recipient WHERE due IS NOT NULL")
@@ -164,9 +165,9 @@ class Bench:
         return await self.rows("SELECT address, reply, reason FROM recipient WHERE due IS NULL")
 
 
-async def salvaged(bench):
-    """Return when nothing that was set aside is left to put back."""
-    while not all(one.salvager.is_idle for one in bench.queue._running):  # noqa: ASYNC110
+async def recovered(bench):
+    """Wait until no damaged file is left to recover."""
+    while not all(one.recovery.is_idle for one in bench.queue.files):  # noqa: ASYNC110
         await asyncio.sleep(0.001)
 
 

@@ -1,21 +1,21 @@
-"""Who may be told what became of a message."""
+"""Only trusted senders get DSNs."""
 
 import pytest
-from tests.queue.fakes import LOCAL, STRANGER, transaction
+from tests.queue.fakes import LOCAL, UNTRUSTED, transaction
 
 from gatepost.model.session import AuthFacts, Endpoint
-from gatepost.queue.dsn.notify import may_be_told
+from gatepost.queue.dsn.notify import may_notify
 from gatepost.queue.spool.records import message_facts
 
 AUTH = AuthFacts("alice", "PLAIN")
 
 
 @pytest.mark.parametrize(
-    ("told", "session"),
+    ("expected", "session"),
     [
-        (False, {"peer": STRANGER}),
-        (True, {"peer": STRANGER, "auth": AUTH}),
-        (True, {"peer": STRANGER, "auth": AUTH, "via": Endpoint("127.0.0.1")}),
+        (False, {"peer": UNTRUSTED}),
+        (True, {"peer": UNTRUSTED, "auth": AUTH}),
+        (True, {"peer": UNTRUSTED, "auth": AUTH, "via": Endpoint("127.0.0.1")}),
         (True, {"peer": LOCAL}),
         (True, {"peer": Endpoint("127.9.9.9", 1)}),
         (True, {"peer": Endpoint("::1", 1)}),
@@ -23,9 +23,9 @@ AUTH = AuthFacts("alice", "PLAIN")
         (False, {"peer": LOCAL, "via": LOCAL}),
         (False, {"peer": LOCAL, "xclient": {}}),
         (False, {"peer": LOCAL, "sender": ""}),
-        (False, {"peer": STRANGER, "auth": AUTH, "sender": ""}),
+        (False, {"peer": UNTRUSTED, "auth": AUTH, "sender": ""}),
         (False, {"peer": Endpoint("10.0.0.1", 0)}),
     ],
 )
-def test_only_those_somebody_vouches_for(told, session):
-    assert may_be_told(message_facts(transaction(**session))) is told
+def test_only_trusted_senders_get_a_dsn(expected, session):
+    assert may_notify(message_facts(transaction(**session))) is expected

@@ -1,4 +1,4 @@
-"""What can be read of a file that was set aside comes back once, whoever is interrupted where."""
+"""Readable messages of a damaged file are recovered once, despite interruptions."""
 
 import asyncio
 import shutil
@@ -7,12 +7,12 @@ from contextlib import closing
 
 import msgspec
 import pytest
-from tests.queue.fakes import LATER, Bench, Target, run, salvaged
+from tests.queue.fakes import LATER, Bench, Target, recovered, run
 from tests.queue.spool.samples import facts, new_message, put, recipient, store_at
 
 from gatepost.queue import recovery
-from gatepost.queue.spool.corrupt import all_aside, set_aside
-from gatepost.queue.spool.progress import put_back
+from gatepost.queue.recovery import put_back
+from gatepost.queue.spool.corrupt import corrupt_files, rename_damaged
 from gatepost.queue.spool.salvage import salvage
 
 MOMENT = "20240101T000000.000000"
@@ -22,20 +22,20 @@ SHARED = shutil.ignore_patterns("*-shm")
 TO = recipient("a@one.example", "one.example")
 
 
-def wreck(folder, number=1, count=COUNT, prefix="s"):
-    """Set a file aside that has messages; return their references."""
+def damaged_file(folder, number=1, count=COUNT, prefix="s"):
+    """Create a damaged file with messages; return their references."""
     (folder / "spool").mkdir(exist_ok=True)
     path = folder / "spool" / f"{number}.db"
     refs = [f"{prefix}-1.{at}" for at in range(count)]
     with store_at(path) as store:
         new_messages = [new_message(TO, of=facts(ref)) for ref in refs]
         put(store, *[msgspec.structs.replace(one, expires=NEVER) for one in new_messages])
-    set_aside(path, MOMENT)
+    rename_damaged(path, MOMENT)
     return refs
 
 
 def names(folder):
-    return sorted(one.path.name for one in all_aside(folder / "spool"))
+    return sorted(one.path.name for one in corrupt_files(folder / "spool"))
 
 
 @pytest.fixture(autouse=True)
@@ -43,22 +43,22 @@ def small_batches(monkeypatch):
     monkeypatch.setattr(recovery, "BATCH", 10)
 
 
-async def taken(bench, count):
-    """Return the references that were delivered, once there are so many."""
-    while len(bench.target.taken) < count:
-        for one in bench.queue._running:
+async def deliveries(bench, count):
+    """Wait for this number of deliveries; return their references."""
+    while len(bench.target.delivered) < count:
+        for one in bench.queue.files:
             one.runner.tick()
         await asyncio.sleep(0.001)
-    await bench.settle()
-    return sorted(bench.target.ids())
+    await bench.run_until_idle()
+    return sorted(bench.target.refs())
 
 
-def test_what_was_left_is_put_back_at_the_next_start(tmp_path):
-    refs = wreck(tmp_path)
+def test_a_damaged_file_is_recovered_at_the_next_start(tmp_path):
+    refs = damaged_file(tmp_path)
 
     async def scenario(bench):
-        await salvaged(bench)
-        assert await taken(bench, COUNT) == sorted(refs)
+        await recovered(bench)
+        assert await deliveries(bench, COUNT) == sorted(refs)
         assert await bench.rows("SELECT * FROM salvage") == []
 
     run(tmp_path, scenario)
@@ -66,14 +66,14 @@ def test_what_was_left_is_put_back_at_the_next_start(tmp_path):
 
 
 def interrupting(monkeypatch, then, after=2):
-    """Have `then` called in the middle of the batch behind so many."""
+    """Call `then` in the middle of each batch after the first ones."""
     count = iter(range(after))
 
     def put_some_back(store, *args, **options):
-        done = put_back(store, *args, **options)
+        after = put_back(store, *args, **options)
         if next(count, None) is None:
             then()
-        return done
+        return after
 
     monkeypatch.setattr(recovery, "put_back", put_some_back)
 
@@ -82,80 +82,82 @@ def full():
     raise sqlite3.OperationalError("database or disk is full")
 
 
-def test_a_full_disk_in_the_middle_is_waited_for(tmp_path, monkeypatch):
-    refs, failures = wreck(tmp_path), iter(range(3))
+def test_recovery_continues_after_a_full_disk(tmp_path, monkeypatch):
+    refs, failures = damaged_file(tmp_path), iter(range(3))
     monkeypatch.setattr(recovery, "PAUSE", 0.0)
     interrupting(monkeypatch, lambda: next(failures, None) is None or full())
 
     async def scenario(bench):
-        await salvaged(bench)
-        assert await taken(bench, COUNT) == sorted(refs)
+        await recovered(bench)
+        assert await deliveries(bench, COUNT) == sorted(refs)
 
     run(tmp_path, scenario)
 
 
-def test_a_stop_in_the_middle_brings_nothing_twice(tmp_path, monkeypatch):
-    refs = wreck(tmp_path)
+def test_recovery_continues_after_a_stop_without_duplicates(tmp_path, monkeypatch):
+    refs = damaged_file(tmp_path)
     target = Target()
     with monkeypatch.context() as patch:
         interrupting(patch, full)
 
         async def first(bench):
-            assert len(await taken(bench, 20)) == 20
+            assert len(await deliveries(bench, 20)) == 20
 
         run(tmp_path, first, target)
     assert names(tmp_path) == [f"1.db.salvage-{MOMENT}"]
 
     async def second(bench):
-        await salvaged(bench)
-        assert await taken(bench, COUNT) == sorted(refs)
+        await recovered(bench)
+        assert await deliveries(bench, COUNT) == sorted(refs)
 
     run(tmp_path, second, target)
 
 
-def test_a_crash_in_the_middle_brings_nothing_twice(tmp_path, monkeypatch):
-    """The folder is copied while a batch is written, as a process that is killed leaves it."""
-    live, dead = tmp_path / "live", tmp_path / "dead"
+def test_recovery_continues_after_a_crash_without_duplicates(tmp_path, monkeypatch):
+    """The folder is copied while a batch is written, as a killed process leaves it."""
+    live, crashed = tmp_path / "live", tmp_path / "crashed"
     live.mkdir()
-    refs = wreck(live)
+    refs = damaged_file(live)
     with monkeypatch.context() as patch:
-        interrupting(patch, lambda: dead.exists() or shutil.copytree(live, dead, ignore=SHARED))
-        run(live, salvaged, Target({"one.example": LATER}))
+        interrupting(
+            patch, lambda: crashed.exists() or shutil.copytree(live, crashed, ignore=SHARED)
+        )
+        run(live, recovered, Target({"one.example": LATER}))
 
     async def scenario(bench):
-        await salvaged(bench)
+        await recovered(bench)
         bench.clock.move(1000)
-        assert await taken(bench, COUNT) == sorted(refs)
+        assert await deliveries(bench, COUNT) == sorted(refs)
         (last,) = await bench.rows("SELECT seq FROM sqlite_sequence WHERE name = 'message'")
         assert last == (COUNT,)
 
-    run(dead, scenario, Target())
+    run(crashed, scenario, Target())
 
 
-def test_two_workers_put_back_each_file_once(tmp_path):
-    refs = wreck(tmp_path, 1, prefix="a") + wreck(tmp_path, 2, prefix="b")
-    refs += wreck(tmp_path, 3, prefix="c")
+def test_two_workers_recover_each_file_once(tmp_path):
+    refs = damaged_file(tmp_path, 1, prefix="a") + damaged_file(tmp_path, 2, prefix="b")
+    refs += damaged_file(tmp_path, 3, prefix="c")
     target = Target()
 
     async def scenario(bench):
         async with Bench(tmp_path, target) as other:
             await asyncio.gather(*(one.queue.adopt() for one in (bench, other) * 2))
-            await salvaged(bench)
-            await salvaged(other)
-            while len(target.taken) < 3 * COUNT:
-                for one in (*bench.queue._running, *other.queue._running):
+            await recovered(bench)
+            await recovered(other)
+            while len(target.delivered) < 3 * COUNT:
+                for one in (*bench.queue.files, *other.queue.files):
                     one.runner.tick()
                 await asyncio.sleep(0.001)
-            await bench.settle()
-            await other.settle()
+            await bench.run_until_idle()
+            await other.run_until_idle()
 
     run(tmp_path, scenario, target)
-    assert sorted(target.ids()) == sorted(refs)
+    assert sorted(target.refs()) == sorted(refs)
     assert all("0-unreadable" in name for name in names(tmp_path))
 
 
-def test_an_adopted_file_stays_while_anything_is_to_be_put_back(tmp_path, monkeypatch):
-    refs = wreck(tmp_path, 7)
+def test_an_adopted_file_stays_until_it_is_recovered(tmp_path, monkeypatch):
+    refs = damaged_file(tmp_path, 7)
     with store_at(tmp_path / "spool" / "1.db"):
         pass
     room = []
@@ -167,9 +169,9 @@ def test_an_adopted_file_stays_while_anything_is_to_be_put_back(tmp_path, monkey
         await bench.queue.adopt()
         assert (tmp_path / "spool" / "7.db").exists()
         room.append(True)
-        await salvaged(bench)
-        assert await taken(bench, COUNT) == sorted(refs)
-        while not bench.queue._running[1].runner.is_idle:  # noqa: ASYNC110
+        await recovered(bench)
+        assert await deliveries(bench, COUNT) == sorted(refs)
+        while not bench.queue.files[1].runner.is_idle:  # noqa: ASYNC110
             await asyncio.sleep(0)
         await bench.queue.adopt()
         assert not (tmp_path / "spool" / "7.db").exists()
@@ -178,26 +180,26 @@ def test_an_adopted_file_stays_while_anything_is_to_be_put_back(tmp_path, monkey
     assert names(tmp_path) == [f"7.db.damaged-{MOMENT}.0-unreadable"]
 
 
-def test_what_cannot_be_read_is_counted(tmp_path):
-    wreck(tmp_path)
+def test_unreadable_messages_are_counted(tmp_path):
+    damaged_file(tmp_path)
     with closing(sqlite3.connect(tmp_path / "spool" / f"1.db.salvage-{MOMENT}")) as connection:
         connection.execute("UPDATE message SET facts = '{' WHERE id IN (3, 30)")
         connection.commit()
 
     async def scenario(bench):
-        await salvaged(bench)
-        assert len(await taken(bench, COUNT - 2)) == COUNT - 2
+        await recovered(bench)
+        assert len(await deliveries(bench, COUNT - 2)) == COUNT - 2
 
     run(tmp_path, scenario)
     assert names(tmp_path) == [f"1.db.damaged-{MOMENT}.2-unreadable"]
 
 
-def test_a_file_damaged_while_another_is_put_back_loses_nothing(tmp_path, monkeypatch):
-    refs = wreck(tmp_path)
+def test_damage_during_recovery_loses_no_message(tmp_path, monkeypatch):
+    refs = damaged_file(tmp_path)
     monkeypatch.setattr(recovery, "PAUSE", 0.0)
 
     def damage():
-        if len(all_aside(tmp_path / "spool")) == 1:
+        if len(corrupt_files(tmp_path / "spool")) == 1:
             error = sqlite3.DatabaseError("malformed")
             error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
             raise error
@@ -205,16 +207,16 @@ def test_a_file_damaged_while_another_is_put_back_loses_nothing(tmp_path, monkey
     interrupting(monkeypatch, damage)
 
     async def scenario(bench):
-        await salvaged(bench)
-        await taken(bench, COUNT)
-        assert set(bench.target.ids()) == set(refs)
+        await recovered(bench)
+        await deliveries(bench, COUNT)
+        assert set(bench.target.refs()) == set(refs)
 
     run(tmp_path, scenario)
     assert all("0-unreadable" in name for name in names(tmp_path))
 
 
-def test_batches_are_bounded_by_their_octets(tmp_path, monkeypatch):
+def test_batches_are_limited_by_octets(tmp_path, monkeypatch):
     monkeypatch.setattr(recovery, "OCTETS", 1)
-    wreck(tmp_path, count=3)
+    damaged_file(tmp_path, count=3)
     with closing(salvage(tmp_path / "spool" / f"1.db.salvage-{MOMENT}")) as findings:
-        assert [len(recovery._batch(findings)) for _ in range(4)] == [1, 1, 1, 0]
+        assert [len(recovery.read_batch(findings)) for _ in range(4)] == [1, 1, 1, 0]

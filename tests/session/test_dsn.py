@@ -23,7 +23,7 @@ class Spool:
     def __init__(self):
         self.reported = []
 
-    async def report(self, _tx, message, successes):
+    async def report_successes(self, _tx, message, successes):
         assert bytes(message)
         self.reported.append({str(one.address): action for one, action in successes.items()})
 

@@ -47,7 +47,7 @@ class Spool:
             raise self.error
         self.kept |= {one.user: failures.get(one) for one in recipients}
 
-    async def report(self, _tx, _message, successes):
+    async def report_successes(self, _tx, _message, successes):
         if self.report_error is not None:
             raise self.report_error
         self.reported.append({one.user: action for one, action in successes.items()})

@@ -1,4 +1,4 @@
-"""`gatepost queue`: mail that is queued or held, with a server that runs or without."""
+"""`gatepost queue`: queued and held mail, with or without a running server."""
 
 import sqlite3
 import sys
@@ -18,31 +18,45 @@ from gatepost.config.schema import Config
 from gatepost.config.units import format_size
 from gatepost.model.headers import Headers
 from gatepost.queue.spool import admin
-from gatepost.queue.spool.admin import Change, Entry, Selection
-from gatepost.queue.spool.content import DamagedError
-from gatepost.queue.spool.corrupt import CorruptFiles, all_aside
+from gatepost.queue.spool.admin import QueueChange, QueueEntry, Selection
+from gatepost.queue.spool.content import DamagedContentError
+from gatepost.queue.spool.corrupt import CorruptFile, corrupt_files
 from gatepost.queue.spool.schema import VersionError
 
-# What is shown of a message's content is its header block, if that is not longer.
-SHOWN = 64 * 1024
-EVERYTHING = 1 << 62
-BEAT = 1.0  # seconds between two signs of life
+# Octets of a message in which `show` looks for the end of the header block.
+HEADER_LIMIT = 64 * 1024
+NO_LIMIT = 1 << 62
+PROGRESS_INTERVAL = 1.0  # seconds
 
 T = TypeVar("T")
 
-_HEADERS = ("message", "state", "due", "attempts", "size", "from", "to", "next hop", "last reply")
+_COLUMNS = (
+    "message",
+    "state",
+    "next attempt",
+    "attempts",
+    "size",
+    "sender",
+    "recipient",
+    "next hop",
+    "last reply",
+)
 
 
-def _chosen(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say which recipients are meant."""
+def _with_selection(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that select recipients."""
     options = (
         click.argument("names", nargs=-1, metavar="[MESSAGE]..."),
-        click.option("--destination", metavar="NAME", help="Of this next hop."),
-        click.option("--recipient", metavar="ADDRESS", help="For this address; * is anything."),
+        click.option("--destination", metavar="NAME", help="Select recipients at this next hop."),
         click.option(
-            "--sender", metavar="ADDRESS", help='From this address; "" is the null reverse-path.'
+            "--recipient", metavar="ADDRESS", help="Select this address; * matches any characters."
         ),
-        click.option("--state", type=click.Choice(["queued", "held"]), help="In this state."),
+        click.option(
+            "--sender",
+            metavar="ADDRESS",
+            help='Select this sender; "" is the null reverse-path.',
+        ),
+        click.option("--state", type=click.Choice(["queued", "held"]), help="Select this state."),
         config_option,
         json_option,
     )
@@ -51,56 +65,56 @@ def _chosen(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-all_option = click.option("--all", "everything", is_flag=True, help="All there is.")
+all_option = click.option("--all", "everything", is_flag=True, help="Select all mail.")
 
 
 @click.group(epilog="Example: gatepost queue list --state held")
 def command() -> None:
-    """Show and change mail that is queued or held."""
+    """Show and change queued and held mail."""
 
 
 @command.command("list", epilog="Example: gatepost queue list --recipient '*@example.com'")
-@_chosen
-@click.option("--limit", default=50, show_default=True, help="How many, at most.")
-@click.option("--after", default="", metavar="MESSAGE", help="Only those behind this one.")
-def list_(*, file: Path, as_json: bool, limit: int, after: str, **chosen: Any) -> None:
-    """Print recipients that mail is queued or held for, a line for each.
+@_with_selection
+@click.option("--limit", default=50, show_default=True, help="Print at most this many lines.")
+@click.option("--after", default="", metavar="MESSAGE", help="Start after this message.")
+def list_(*, file: Path, as_json: bool, limit: int, after: str, **conditions: Any) -> None:
+    """List the recipients of queued and held mail, one line each.
 
-    Messages are named by number, as the list shows them, or by reference. Files that were damaged
-    and set aside are told of on standard error.
+    MESSAGE is a number from the list, or a reference. Damaged spool files are reported on standard
+    error.
     """
-    config = read_config(file)
+    config, selection = read_config(file), Selection(**conditions)
     with _errors():
-        found = list(admin.entries(_folder(config), Selection(**chosen), limit, after))
-        aside = all_aside(_folder(config))
+        found = list(admin.entries(_folder(config), selection, limit, after))
+        corrupt = corrupt_files(_folder(config))
     if as_json:
         say_json([_as_data(one) for one in found])
     elif found:
-        say_table(_HEADERS, [_as_row(one) for one in found])
+        say_table(_COLUMNS, [_as_row(one) for one in found])
         if len(found) == limit:
-            say(f"There may be more: --after {found[-1].name}, or a higher --limit")
+            say(f"There may be more: use --after {found[-1].name} or a higher --limit")
     else:
-        say("nothing is queued or held" if Selection(**chosen).is_everything else "no such mail")
-    for one in aside:
-        complain(_about(one))
+        say("Mail queue is empty" if selection.is_everything else "No matching mail")
+    for one in corrupt:
+        complain(_describe(one))
 
 
-def _about(aside: CorruptFiles) -> str:
-    if not aside.done:
-        return f"{aside.path}: damaged, what can be read is put back while a server runs"
-    count = "an unknown number" if aside.unreadable is None else aside.unreadable
-    return f"{aside.path}: was damaged, something could not be read of messages: {count}"
+def _describe(corrupt: CorruptFile) -> str:
+    if not corrupt.is_recovered:
+        return f"{corrupt.path}: damaged, a running server recovers the readable messages"
+    count = "unknown" if corrupt.unreadable is None else corrupt.unreadable
+    return f"{corrupt.path}: damaged, recovery finished, incomplete messages: {count}"
 
 
 @command.command("show", epilog="Example: gatepost queue show 1-17")
 @click.argument("name", metavar="MESSAGE")
-@click.option("--content", is_flag=True, help="Print the message itself, octet by octet.")
+@click.option("--content", is_flag=True, help="Print the message instead, byte for byte.")
 @config_option
 @json_option
 def show(name: str, *, content: bool, file: Path, as_json: bool) -> None:
-    """Print a message's envelope, what was last said of each recipient, and its header."""
+    """Print the envelope and header of a message, and the last reply for each recipient."""
     folder = _folder(read_config(file))
-    with _errors(), admin.opened(folder, name) as message:
+    with _errors(), admin.open_message(folder, name) as message:
         if message is None:
             raise Failure(f"{name}: no such message in {folder}")
         facts, pieces = message
@@ -108,37 +122,41 @@ def show(name: str, *, content: bool, file: Path, as_json: bool) -> None:
             for piece in pieces:
                 sys.stdout.buffer.write(piece)
             return
-        recipients = list(admin.entries(folder, Selection(names=[name]), EVERYTHING))
-        known, damage = _readable(
+        recipients = list(admin.entries(folder, Selection(names=[name]), NO_LIMIT))
+        envelope, damage = _readable(
             lambda: msgspec.json.decode(facts, type=dict[str, Any]), dict[str, Any]()
         )
         header, problem = _readable(lambda: _header(next(pieces, b"")), Headers(b""))
     damage = damage or problem
     if not recipients:
-        raise Failure(f"{name}: damaged: it has no recipients")
+        raise Failure(f"{name}: damaged: no recipients")
     if as_json:
-        data = {"facts": known, "header": list(header), "damage": damage}
+        data = {"facts": envelope, "header": list(header), "damage": damage}
         say_json(data | {"recipients": [_as_data(one) for one in recipients]})
     else:
-        _say_message(known, recipients, header, damage)
+        _print_message(envelope, recipients, header, damage)
 
 
 def _readable(read: Callable[[], T], otherwise: T) -> tuple[T, str]:
-    """Return what can be read of a message, and what is wrong where that is nothing."""
+    """Return a part of a message, or a default and the problem if it is unreadable."""
     try:
         return read(), ""
-    except (DamagedError, ValueError, TypeError) as error:  # msgspec's are ValueErrors
+    except (
+        DamagedContentError,
+        ValueError,
+        TypeError,
+    ) as error:  # those of msgspec are ValueErrors
         return otherwise, str(error)
 
 
-def _say_message(
-    facts: dict[str, Any], recipients: list[Entry], header: Headers, damage: str
+def _print_message(
+    facts: dict[str, Any], recipients: list[QueueEntry], header: Headers, damage: str
 ) -> None:
     one = recipients[0]
     peer = facts.get("peer", {})
     say(f"message   {one.name}")
     say(f"reference {one.ref}")
-    say(f"from      <{one.sender}>")
+    say(f"sender    <{one.sender}>")
     say(f"client    {peer.get('host', '')} {facts.get('helo', '')}")
     say(f"received  {_time(one.received)}")
     say(f"expires   {_time(one.expires)}")
@@ -147,8 +165,8 @@ def _say_message(
         say(f"damaged   {damage}")
     for each in recipients:
         say()
-        say(f"to        <{each.recipient}>")
-        say(f"state     {each.state}" + (f", due {_time(each.due)}" if each.due else ""))
+        say(f"recipient <{each.recipient}>")
+        say(f"state     {each.state}" + (f", next attempt {_time(each.due)}" if each.due else ""))
         say(f"next hop  {each.destination}")
         say(f"attempts  {each.attempts}")
         say(f"reply     {each.reply}")
@@ -159,61 +177,67 @@ def _say_message(
 
 
 @command.command("retry", epilog="Example: gatepost queue retry --destination lmtp://127.0.0.1:24")
-@_chosen
+@_with_selection
 @all_option
 def retry(**options: Any) -> None:
-    """Try queued mail now, also at a next hop that is left alone for a while."""
-    _change(admin.RETRY, "to be tried now", **options)
+    """Retry queued mail now, even if the next hop is suspended."""
+    _change(admin.RETRY, "scheduled for immediate delivery", **options)
 
 
 @command.command("hold", epilog="Example: gatepost queue hold 1-17")
-@_chosen
+@_with_selection
 @all_option
 def hold(**options: Any) -> None:
-    """Have queued mail wait until it is released."""
+    """Hold queued mail until it is released."""
     _change(admin.HOLD, "held", **options)
 
 
 @command.command("release", epilog="Example: gatepost queue release 1-17")
-@_chosen
+@_with_selection
 @all_option
 def release(**options: Any) -> None:
-    """Queue held mail again; it has queue.expire from now."""
+    """Queue held mail again; it expires after queue.expire from now."""
     _change(admin.RELEASE, "released", **options)
 
 
 @command.command("remove", epilog="Example: gatepost queue remove --state held --sender ''")
-@_chosen
+@_with_selection
 @all_option
 def remove(**options: Any) -> None:
-    """Remove mail for good. Nobody is told."""
+    """Remove mail permanently, without a notification to the sender."""
     _change(admin.REMOVE, "removed", **options)
 
 
 def _change(
-    what: Change, done: str, *, file: Path, as_json: bool, everything: bool, **conditions: Any
+    change: QueueChange,
+    done: str,
+    *,
+    file: Path,
+    as_json: bool,
+    everything: bool,
+    **conditions: Any,
 ) -> None:
-    chosen = Selection(**conditions)
-    if chosen.is_everything != everything:
-        raise WrongUsage("expected messages, options that choose some, or --all and neither")
+    selection = Selection(**conditions)
+    if selection.is_everything != everything:
+        raise WrongUsage("expected messages, options that select some, or only --all")
     config = read_config(file)
     expires = time.time() + config.queue.expire
     with _errors():
-        count = _sum(admin.change(_folder(config), chosen, what, expires))
+        count = _sum(admin.apply(_folder(config), selection, change, expires))
     if as_json:
         say_json({"recipients": count})
     else:
         say(f"{count} {'recipient' if count == 1 else 'recipients'} {done}")
-    if chosen.names and not count:
-        raise Failure(f"{', '.join(chosen.names)}: no such message, or not in that state")
+    if selection.names and not count:
+        raise Failure(f"{', '.join(selection.names)}: no such message, or not in that state")
 
 
 def _sum(counts: Iterator[int]) -> int:
-    """Return the sum; says how far it is where that takes a while and somebody looks."""
+    """Return the sum; on a terminal, print the progress of a long change."""
     total, shown = 0, time.monotonic()
     for count in counts:
         total += count
-        if sys.stderr.isatty() and time.monotonic() >= shown + BEAT:
+        if sys.stderr.isatty() and time.monotonic() >= shown + PROGRESS_INTERVAL:
             shown = time.monotonic()
             sys.stderr.write(f"\rgatepost: {total:,} recipients so far")
     if sys.stderr.isatty():
@@ -227,27 +251,27 @@ def _folder(config: Config) -> Path:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """Turn a spool that cannot be read or written into a failure of the command."""
+    """Turn errors of the spool into a failure of the command."""
     try:
         yield
-    except DamagedError as error:
+    except DamagedContentError as error:
         raise Failure(f"damaged: {error}") from error
     except (sqlite3.Error, OSError, VersionError) as error:
         notes = "".join(f": {note}" for note in getattr(error, "__notes__", ()))
-        raise Failure(f"the spool cannot be used{notes}: {error}") from error
+        raise Failure(f"cannot access the spool{notes}: {error}") from error
 
 
 def _header(beginning: bytes) -> Headers:
-    return Headers(beginning[:SHOWN].partition(b"\r\n\r\n")[0])
+    return Headers(beginning[:HEADER_LIMIT].partition(b"\r\n\r\n")[0])
 
 
-def _as_data(entry: Entry) -> dict[str, Any]:
+def _as_data(entry: QueueEntry) -> dict[str, Any]:
     times = {name: _time(getattr(entry, name)) for name in ("received", "expires", "due")}
     data = entry._asdict() | times | {"message": entry.name, "state": entry.state}
     return {name: value for name, value in data.items() if name not in ("name", "row")}
 
 
-def _as_row(entry: Entry) -> list[str]:
+def _as_row(entry: QueueEntry) -> list[str]:
     return [
         entry.name,
         entry.state,
@@ -262,12 +286,12 @@ def _as_row(entry: Entry) -> list[str]:
 
 
 def _size(octets: int) -> str:
-    """Return a size; what a damaged row has in its place as it is."""
+    """Return a size as text; the value of a damaged row is returned unchanged."""
     return format_size(octets) if isinstance(octets, int) else str(octets)
 
 
 def _time(seconds: float | None) -> str | None:
-    """Return a time; what a damaged row has in its place as it is."""
+    """Return a time as text; the value of a damaged row is returned unchanged."""
     if seconds is None:
         return None
     try:

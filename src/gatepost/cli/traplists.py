@@ -14,7 +14,7 @@ from typing import BinaryIO
 import msgspec
 
 from gatepost.config.schema import Config
-from gatepost.disk.rewrite import locked, rewrite, sync_folder
+from gatepost.disk.rewrite import locked, rewrite, sync_entry
 from gatepost.lists.addresses import AddressList, Source
 from gatepost.lists.entry import Entry, Kind, LineError, attempt, parse_line, parse_octets
 from gatepost.lists.lines import lines_of
@@ -107,7 +107,7 @@ def append(path: Path, entry: Entry) -> None:
     with locked(path, flags) as file:
         os.write(file.fileno(), line if _ends_a_line(file) else b"\n" + line)
         os.fsync(file.fileno())
-    sync_folder(path)
+    sync_entry(path)
 
 
 def _ends_a_line(file: BinaryIO) -> bool:

@@ -23,7 +23,7 @@ from gatepost.delivery.fields import mailbox_fields
 from gatepost.delivery.files import not_stored, store
 from gatepost.delivery.target import Delivery
 from gatepost.delivery.template import PathTemplate
-from gatepost.disk.batch import Copies
+from gatepost.disk.batch import FileBatch
 from gatepost.disk.durable import DurableFolders, sync_folder
 from gatepost.disk.names import UniqueNames
 from gatepost.model.address import domain_key
@@ -48,7 +48,7 @@ class FileTarget:
         """Store a pair in each distinct folder; raises `DeliveryError`, always temporary."""
         await store("file", partial(self._write_all, delivery))
 
-    def _write_all(self, delivery: Delivery, copies: Copies) -> None:
+    def _write_all(self, delivery: Delivery, copies: FileBatch) -> None:
         shares: dict[Path, list[Recipient]] = {}
         for recipient in delivery.recipients:
             folder = self.template.path(mailbox_fields(recipient, self._hostname))
@@ -57,7 +57,7 @@ class FileTarget:
             self._write(copies, folder, delivery, recipients)
 
     def _write(
-        self, copies: Copies, folder: Path, delivery: Delivery, recipients: list[Recipient]
+        self, copies: FileBatch, folder: Path, delivery: Delivery, recipients: list[Recipient]
     ) -> None:
         self._folders.ensure(folder)
         name = self._names.next()

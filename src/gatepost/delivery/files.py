@@ -12,14 +12,14 @@ from typing import TypeVar
 
 from gatepost.delivery.content import TRY_AGAIN
 from gatepost.delivery.target import DeliveryError
-from gatepost.disk.batch import Copies
-from gatepost.disk.threads import settled
+from gatepost.disk.batch import FileBatch
+from gatepost.disk.threads import run_to_end
 
 Result = TypeVar("Result")
 
 
 async def store(
-    kind: str, write: Callable[[Copies], Result], executor: Executor | None = None
+    kind: str, write: Callable[[FileBatch], Result], executor: Executor | None = None
 ) -> Result:
     """Let `write` write files, then move them into place; return what it returned.
 
@@ -29,19 +29,19 @@ async def store(
     cancelled = threading.Event()
     loop = asyncio.get_running_loop()
     work = loop.run_in_executor(executor, _store, kind, write, cancelled)
-    return await settled(work, cancel=cancelled.set)
+    return await run_to_end(work, cancel=cancelled.set)
 
 
-def _store(kind: str, write: Callable[[Copies], Result], cancelled: threading.Event) -> Result:
-    copies = Copies()
+def _store(kind: str, write: Callable[[FileBatch], Result], cancelled: threading.Event) -> Result:
+    copies = FileBatch()
     try:
         result = write(copies)
         _still_wanted(kind, cancelled)
         copies.move()
     except OSError as error:
-        raise not_stored(kind, "; ".join([str(error), *copies.take_back()])) from error
+        raise not_stored(kind, "; ".join([str(error), *copies.remove_all()])) from error
     except BaseException:
-        copies.take_back()
+        copies.remove_all()
         raise
     return result
 

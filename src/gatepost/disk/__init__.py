@@ -1,1 +1,1 @@
-"""Files that survive a crash: synced writes, atomic replacement, unique names."""
+"""Files that survive a crash: synced writes, atomic replacement, unique names, group commit."""

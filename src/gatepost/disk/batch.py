@@ -1,8 +1,8 @@
-"""Files that come into place together: written, then moved where they belong, or taken back.
+"""Files that appear together: written first, then moved into place, or all of them removed.
 
-Knows the three steps and nothing of recipients or messages. Raises OSError, always with the path
-it is about; after one, `take_back` is the only step left. What was reserved for the files goes the
-same way as they do.
+The module handles the three steps only, not recipients or messages. Errors are OSErrors that name
+the path. After an error, `remove_all` is the only step left. Reservations for the files, such as
+quota, are kept or released together with them.
 """
 
 import os
@@ -15,35 +15,36 @@ from typing import Protocol
 from gatepost.disk.durable import FILE_MODE, naming, sync_folder
 
 
-class Room(Protocol):
-    """Something that was reserved for a file."""
+class Reservation(Protocol):
+    """A resource that was reserved for a file, such as quota."""
 
     def keep(self) -> None:
-        """Note that the file is in its place; raises nothing."""
+        """Make the reservation permanent, as the file is in place; must not raise."""
 
     def release(self) -> None:
-        """Give it back; raises OSError."""
+        """Give the reservation back; raises OSError."""
 
 
-class Copies:
-    """The files of one delivery; `write` each, then `move` all."""
+class FileBatch:
+    """The files of one delivery: `write` each, then `move` all."""
 
     def __init__(self) -> None:
-        self._rooms: list[Room] = []
+        self._reservations: list[Reservation] = []
         self._written: deque[tuple[Path, Path]] = deque()
         self._moved: list[Path] = []
 
-    def reserved(self, room: Room) -> None:
-        """Answer for what was reserved for a file: it is kept or released as the file is."""
-        self._rooms.append(room)
+    def add_reservation(self, reservation: Reservation) -> None:
+        """Keep or release a reservation together with the files."""
+        self._reservations.append(reservation)
 
-    def write(self, path: Path, pieces: Iterable[bytes], place: Path) -> int:
-        """Write and fsync a file that is not there yet; returns its size in octets.
+    def write(self, path: Path, pieces: Iterable[bytes], destination: Path) -> int:
+        """Write and fsync a new file; return its size in octets.
 
-        It is to be moved to `place`, on the same file system; `path` itself has it stay.
+        `move` will move it to `destination` on the same file system. If that is `path` itself, the
+        file stays.
         """
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-        self._written.append((path, place))
+        self._written.append((path, destination))
         with naming(path), os.fdopen(descriptor, "wb") as file:
             size = sum(map(file.write, pieces))
             file.flush()
@@ -51,26 +52,26 @@ class Copies:
         return size
 
     def move(self) -> None:
-        """Move every file to its place, then fsync the folders there."""
+        """Move all files to their destinations, then fsync the folders there."""
         while self._written:
-            path, place = self._written[0]
-            if path != place:
-                path.rename(place)
-            self._moved.append(place)
+            path, destination = self._written[0]
+            if path != destination:
+                path.rename(destination)
+            self._moved.append(destination)
             self._written.popleft()
-        for folder in dict.fromkeys(place.parent for place in self._moved):
+        for folder in dict.fromkeys(destination.parent for destination in self._moved):
             sync_folder(folder)
-        for room in self._rooms:
-            room.keep()
+        for reservation in self._reservations:
+            reservation.keep()
 
-    def take_back(self) -> list[str]:
-        """Remove every file, wherever it is now; returns what stood in the way, if anything."""
+    def remove_all(self) -> list[str]:
+        """Remove all files, moved or not, and release reservations; return the errors."""
         paths = (*(path for path, _ in self._written), *self._moved)
-        steps = (*(path.unlink for path in paths), *(room.release for room in self._rooms))
+        steps = (*(path.unlink for path in paths), *(one.release for one in self._reservations))
         problems = [problem for step in steps if (problem := _problem(step))]
-        for place in self._moved:
-            with suppress(OSError):  # the reason for taking back may be just this
-                sync_folder(place.parent)
+        for destination in self._moved:
+            with suppress(OSError):  # perhaps the very reason for the removal
+                sync_folder(destination.parent)
         return problems
 
 
@@ -78,5 +79,5 @@ def _problem(step: Callable[[], None]) -> str:
     try:
         step()
     except OSError as error:
-        return f"not taken back: {error}"
+        return f"not removed: {error}"
     return ""

@@ -1,11 +1,10 @@
-"""Folders that survive a power cut: each is made, then its entry is fsynced into its parent.
+"""Folders that survive a power cut: create each folder, then fsync its entry in the parent.
 
-Whether a folder was found or made does not matter: another thread or process, even one that died
-since, may have made it and not come to the fsync. So each is fsynced once for as long as it is
-remembered.
+An existing folder is fsynced, too: another thread or process may have created it and not reached
+its fsync, for example because it died. Each folder is fsynced once as long as it is remembered.
 
-Limits: MAX_REMEMBERED folders; clients choose recipients' names, so memory needs a bound. Past it
-all are forgotten and fsynced anew at their next use.
+Limits: MAX_REMEMBERED folders. Clients choose the names of recipients, so memory needs a bound.
+Past the limit the set is cleared, and each folder is fsynced again at its next use.
 """
 
 import errno
@@ -20,28 +19,28 @@ FILE_MODE = 0o600
 
 
 class DurableFolders:
-    """Makes folders durable and remembers which are; threads may share one."""
+    """Creates durable folders and remembers them; threads may share one object."""
 
     def __init__(self) -> None:
         self._durable: set[Path] = set()
 
     def ensure(self, folder: Path) -> None:
-        """Return when `folder` (an absolute path) and all above it exist durably.
+        """Create `folder` (an absolute path) and its parents, and make them durable.
 
-        Raises OSError where that cannot be.
+        Raises OSError.
         """
         if folder in self._durable and folder.is_dir():
             return
         if folder != folder.parent:
             self.ensure(folder.parent)
-            _sync_entry(folder, made=_make(folder))
+            _sync_entry(folder, created=_create(folder))
         if len(self._durable) >= MAX_REMEMBERED:
             self._durable.clear()
         self._durable.add(folder)
 
 
 def ensure_file(path: Path) -> None:
-    """Return when there is a file `path`, an empty one if it had to be made. Raises OSError."""
+    """Create an empty file unless `path` exists, and make it durable. Raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     with suppress(FileExistsError):
         descriptor = os.open(path, flags, FILE_MODE)
@@ -54,7 +53,7 @@ def ensure_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Fsync a folder: the names in it, not the files. Raises OSError."""
+    """Fsync a folder: its entries, not the contents of its files. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with naming(folder):
@@ -65,7 +64,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Add the path to an OSError that names none: those of writes and fsyncs."""
+    """Add the path to an OSError without one, as those of writes and fsyncs are."""
     try:
         yield
     except OSError as error:
@@ -74,8 +73,8 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
-def _make(folder: Path) -> bool:
-    """Return whether it had to be made."""
+def _create(folder: Path) -> bool:
+    """Create a folder; return False if it existed."""
     if folder.is_dir():
         return False
     try:
@@ -87,10 +86,10 @@ def _make(folder: Path) -> bool:
     return True
 
 
-def _sync_entry(folder: Path, *, made: bool) -> None:
+def _sync_entry(folder: Path, *, created: bool) -> None:
     try:
         sync_folder(folder.parent)
     except PermissionError:
-        # A parent we may pass through but not read, as /home often is: it is not of our making.
-        if made:
+        # A parent that we may pass but not read, as /home often is, was not created by us.
+        if created:
             raise

@@ -1,19 +1,20 @@
-"""File names for messages, each given once."""
+"""Unique file names for messages."""
 
 import os
 import secrets
 import time
 from itertools import count
 
-MAX_HOST = 128  # characters of the host name in a file name, which has 255 octets for everything
+MAX_HOST = 128  # characters of the host name: a file name has at most 255 octets
 
-_ESCAPES = str.maketrans({"/": r"\057", ":": r"\072"})  # as the Maildir format has it
+_ESCAPES = str.maketrans({"/": r"\057", ":": r"\072"})  # as the Maildir format requires
 
 
 class UniqueNames:
-    """File names that no other process on any host gives: seconds, a unique part, the host.
+    """File names that are unique across hosts and processes: seconds, a unique part, the host.
 
-    The unique part is microseconds, process, a count and a random number. Threads may share one.
+    The unique part is microseconds, process ID, a counter and a random number. Threads may share
+    one object.
     """
 
     def __init__(self, hostname: str) -> None:
@@ -21,7 +22,7 @@ class UniqueNames:
         self._counter = count()
 
     def next(self) -> str:
-        """Return a name never given before."""
+        """Return a name that was never returned before."""
         seconds, rest = divmod(time.time_ns(), 1_000_000_000)
         unique = f"M{rest // 1000}P{os.getpid()}Q{next(self._counter)}R{secrets.token_hex(8)}"
         return f"{seconds}.{unique}.{self._host}"

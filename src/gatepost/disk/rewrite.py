@@ -1,7 +1,7 @@
-"""Changing a file that a server reads while it runs: locked, durable, and never half of it.
+"""Changing a file that a running server reads: locked, durable and atomic.
 
-The new version is written beside the file and renamed, with the owner, mode and attributes of the
-old one. Two commands at a time wait for each other, so that neither loses the other's work.
+The new version is written next to the file and renamed. It keeps the owner, mode and extended
+attributes of the old one. Two concurrent commands wait for each other, so that no change is lost.
 """
 
 import fcntl
@@ -16,20 +16,20 @@ from typing import BinaryIO
 
 @contextmanager
 def locked(path: Path, flags: int, mode: int = 0o644) -> Iterator[BinaryIO]:
-    """Open a file and lock it; if it was replaced while we waited, the one that took its place.
+    """Open and lock a file; if it was replaced during the wait, open the new file instead.
 
-    `flags` are those of os.open, `mode` that of a file which is made. Raises OSError.
+    `flags` are those of os.open. A file that has to be created gets `mode`. Raises OSError.
     """
     while True:
         descriptor = os.open(path, flags, mode)
         with os.fdopen(descriptor, "r+b", buffering=1 << 16) as file:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _is_still(path, file):
+            if _is_current(path, file):
                 yield file
                 return
 
 
-def _is_still(path: Path, file: BinaryIO) -> bool:
+def _is_current(path: Path, file: BinaryIO) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:
@@ -37,7 +37,7 @@ def _is_still(path: Path, file: BinaryIO) -> bool:
 
 
 def rewrite(path: Path, file: BinaryIO, lines: Iterable[bytes]) -> None:
-    """Replace a locked file by these lines; `path` is no link. Raises OSError."""
+    """Replace a locked file with these lines; `path` must not be a link. Raises OSError."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(descriptor, "wb") as out:
@@ -51,17 +51,17 @@ def rewrite(path: Path, file: BinaryIO, lines: Iterable[bytes]) -> None:
         with suppress(OSError):
             Path(name).unlink()
         raise
-    sync_folder(path)
+    sync_entry(path)
 
 
 def _keep_owner(file: BinaryIO, out: BinaryIO) -> None:
-    wanted, found = os.fstat(file.fileno()), os.fstat(out.fileno())
-    if (wanted.st_uid, wanted.st_gid) != (found.st_uid, found.st_gid):
-        os.fchown(out.fileno(), wanted.st_uid, wanted.st_gid)
+    expected, found = os.fstat(file.fileno()), os.fstat(out.fileno())
+    if (expected.st_uid, expected.st_gid) != (found.st_uid, found.st_gid):
+        os.fchown(out.fileno(), expected.st_uid, expected.st_gid)
 
 
-def sync_folder(path: Path) -> None:
-    """Make a file's name durable. Raises OSError."""
+def sync_entry(path: Path) -> None:
+    """Make the directory entry of a file durable. Raises OSError."""
     descriptor = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

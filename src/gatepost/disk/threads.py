@@ -1,4 +1,4 @@
-"""Work in a thread that must have ended before its caller goes on, even where that is cancelled."""
+"""Waiting for a thread that must end before its caller continues, even if that is cancelled."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-async def settled(work: asyncio.Future[Result], *, cancel: Callable[[], object]) -> Result:
-    """Return what the work does, or raise what it raises.
+async def run_to_end(work: asyncio.Future[Result], *, cancel: Callable[[], object]) -> Result:
+    """Return the result of the work, or raise its error.
 
-    Cancelled, tell the work by `cancel` and wait for its end: the caller is about to close what it
-    reads.
+    When cancelled, call `cancel` and wait until the work has ended: the caller is about to close
+    the files it reads.
     """
     try:
         return await asyncio.shield(work)
@@ -21,5 +21,5 @@ async def settled(work: asyncio.Future[Result], *, cancel: Callable[[], object])
         while not work.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([work])
-        work.exception()  # seen: the cancellation is what the caller hears of
+        work.exception()  # mark it as retrieved: the caller gets the cancellation instead
         raise

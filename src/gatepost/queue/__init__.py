@@ -1,13 +1,20 @@
-"""The queue: takes what is due out of the spool and delivers it, again and again if need be.
+"""The queue: takes due messages from the spool and delivers them, repeatedly if necessary.
 
 Theory of operation
 -------------------
-A message is put into the spool (`queue`), and with that the sender's 250 is true. A `runner` for
-each spool file takes due work, one message for one destination at a time, and hands it to the
-target that its route names. What a delivery has come to is the `clerk`'s to judge: done, later,
-given up, held. Only then the spool is told. So a crash between the target's yes and the spool's
-commit delivers a message twice, and none delivers it not at all.
+`queue` stores a message in the spool, which makes the 250 reply true. From there it goes one way:
 
-The `gate` knows what is on its way to which destination, and which of them is dead: that is left
-alone for a while and then probed with one message. `notice` writes to senders that may be told.
+1. accepted: `disposition` returns the messages to store, `runner` stores them in a spool file
+2. offered: `runner` starts a job (one message for one destination) when `throttle` permits it.
+   Other jobs wait in memory (`ready`) or in the spool
+3. attempted: `delivery_attempt` delivers it to the targets of its recipients' routes
+4. recorded: `disposition` decides about each recipient (delivered, deferred, bounced, held), and
+   `spool_access` writes that to the spool
+
+The spool is updated only after the attempt. A crash between the target's success and the commit of
+the spool delivers a message twice; no crash loses one.
+
+`throttle` also suspends a destination that does not answer, and then probes it with one message.
+`dsn` reports to senders that may get delivery status notifications. `recovery` restores the
+messages of damaged spool files.
 """

@@ -1,10 +1,9 @@
-"""One attempt: a message out of the spool to the targets its recipients' routes name now.
+"""One attempt: a message from the spool to the targets of its recipients' current routes.
 
-Content that is not what was put breaks off before its end, whoever reads it: no target takes it,
-and what that target says of it is not the reason.
+Damaged content breaks off before its end, so that no target accepts it. The damage is then the
+reason of the failure, not the error that a target reports.
 
-Limits: LONGEST seconds, after which the delivery is cancelled; targets have limits of their own,
-which are shorter.
+Limits: LONGEST seconds, then the delivery is cancelled. Targets have shorter limits of their own.
 """
 
 import asyncio
@@ -17,11 +16,11 @@ from gatepost.delivery.routes import Router
 from gatepost.delivery.target import Delivery, DeliveryError, Route
 from gatepost.model.message import Message
 from gatepost.model.session import Recipient
-from gatepost.queue.dsn.notify import successes
+from gatepost.queue.dsn.notify import success_actions
 from gatepost.queue.dsn.report import Action
 from gatepost.queue.spool import records
-from gatepost.queue.spool.content import DamagedError, Reader
-from gatepost.queue.spool.records import QueuedRecipient, Work
+from gatepost.queue.spool.content import ContentReader, DamagedContentError
+from gatepost.queue.spool.records import DeliveryJob, QueuedRecipient
 
 LONGEST = 3600.0
 
@@ -31,65 +30,73 @@ _NO_ROUTE = "A recipient's mail cannot be delivered now"
 _FAILED = "The message could not be delivered"
 
 
-class Outcome(NamedTuple):
-    """What came of an attempt: the recipients that do not have the message, each with the reason.
+class AttemptOutcome(NamedTuple):
+    """The outcome of an attempt: the recipients that failed, each with its error.
 
-    `successes` are those that have it and of whom the sender wants to be told.
+    `successes` are the delivered recipients for which the sender requested a success DSN.
     """
 
     failures: Mapping[QueuedRecipient, DeliveryError]
     successes: Mapping[QueuedRecipient, Action] = {}
 
+    @property
+    def damage(self) -> "DamagedMessageError | None":
+        """The error of a damaged message, None if it is intact."""
+        if not self.failures:
+            return None
+        damages = (one for one in self.failures.values() if isinstance(one, DamagedMessageError))
+        return next(damages, None)
 
-class UnreadableError(DeliveryError):
-    """The message is not in the spool any more as it was put there, for nobody."""
 
-    def __init__(self, damage: DamagedError) -> None:
+class DamagedMessageError(DeliveryError):
+    """The content of the message in the spool is damaged."""
+
+    def __init__(self, damage: DamagedContentError) -> None:
         super().__init__(_FAILED, permanent=True, detail=f"damaged: {damage}")
 
 
-class _Content:
-    """What the spool has of a message, and what was found wrong with it."""
+class _StoredContent:
+    """The content of a message in the spool, and the damage that was found in it."""
 
-    def __init__(self, work: Work, reader: Reader) -> None:
-        self._work = work
+    def __init__(self, job: DeliveryJob, reader: ContentReader) -> None:
+        self._job = job
         self._reader = reader
-        self.damage: DamagedError | None = None
+        self.damage: DamagedContentError | None = None
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the content; raises `DamagedError` and takes note of it, or another OSError."""
-        work = self._work
+        """Yield the content; raises and records `DamagedContentError`, raises other OSErrors."""
+        job = self._job
         try:
-            yield from self._reader.pieces(work.message, work.size, work.first, work.digest)
-        except DamagedError as damage:
+            yield from self._reader.pieces(job.message, job.size, job.first, job.digest)
+        except DamagedContentError as damage:
             self.damage = damage
             raise
 
 
-async def attempt(work: Work, router: Router, reader: Reader) -> Outcome:
-    """Deliver a message; return what came of it.
+async def attempt(job: DeliveryJob, router: Router, reader: ContentReader) -> AttemptOutcome:
+    """Deliver a message; return the outcome.
 
-    If the message is damaged that is the reason, an `UnreadableError`, for all who do not have it.
+    If the message is damaged, every failure is a `DamagedMessageError`.
     """
-    known = {one.recipient(): one for one in work.recipients}
-    content = _Content(work, reader)
-    message = Message.stored(content.pieces, work.size)
-    tx = records.transaction(work.facts, list(known))
+    queued = {one.recipient(): one for one in job.recipients}
+    content = _StoredContent(job, reader)
+    message = Message.stored(content.pieces, job.size)
+    tx = records.transaction(job.facts, list(queued))
     tx.message = message
     failures: dict[Recipient, DeliveryError] = {}
-    told: dict[Recipient, Action] = {}
-    for route, recipients in _by_route(router, list(known)).items():
+    successes: dict[Recipient, Action] = {}
+    for route, recipients in _by_route(router, list(queued)).items():
         if route is None:
             failures |= dict.fromkeys(recipients, DeliveryError(_NO_ROUTE, detail="no route"))
         else:
             delivery = Delivery(tx, recipients, message)
             failures |= await _deliver(route, delivery)
-            told |= successes(route, delivery, failures)
+            successes |= success_actions(route, delivery, failures)
     if content.damage is not None:
-        failures = dict.fromkeys(failures, UnreadableError(content.damage))
-    return Outcome(
-        {known[one]: error for one, error in failures.items()},
-        {known[one]: action for one, action in told.items()},
+        failures = dict.fromkeys(failures, DamagedMessageError(content.damage))
+    return AttemptOutcome(
+        {queued[one]: error for one, error in failures.items()},
+        {queued[one]: action for one, action in successes.items()},
     )
 
 
@@ -111,11 +118,11 @@ async def _deliver(route: Route, delivery: Delivery) -> Mapping[Recipient, Deliv
             return await pending or {}
     except DeliveryError as error:
         failure = error
-    except DamagedError as error:
-        failure = UnreadableError(error)
+    except DamagedContentError as error:
+        failure = DamagedMessageError(error)
     except TimeoutError:
-        failure = DeliveryError(_FAILED, detail=f"{route.url}: no end in {LONGEST:g} s")
-    except Exception as error:  # noqa: BLE001 - a target that is broken must not lose mail
-        _log.exception("delivery failed", ref=delivery.transaction.id, target=route.url)
+        failure = DeliveryError(_FAILED, detail=f"{route.url}: timeout after {LONGEST:g} s")
+    except Exception as error:  # noqa: BLE001 - a faulty target must not lose mail
+        _log.exception("delivery target failed", ref=delivery.transaction.id, target=route.url)
         failure = DeliveryError(_FAILED, detail=f"{route.url}: {error!r}")
     return dict.fromkeys(delivery.recipients, failure)

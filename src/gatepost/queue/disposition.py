@@ -1,15 +1,16 @@
-"""Judges what has become of recipients: done, later, or given up – and then told, or held.
+"""Decisions about recipients: delivered, deferred, bounced, or held.
 
-A recipient that is given up leaves the queue if its sender is told of it, or has asked not to be
-(NOTIFY=NEVER). If there is nobody to tell it is held for the administrator, and so is what cannot
-be read: it may be repaired. So nothing disappears without somebody knowing.
+`accept` decides at arrival, `after_attempt` after a delivery attempt, `after_time` when a message
+is late or expires. They return the rows to store; they write only to the log.
 
-Nothing is written down here but the log: what is judged is handed to the spool.
+A failed recipient leaves the queue (it bounces) if its sender gets a DSN, or has refused DSNs with
+NOTIFY=NEVER. If the sender may not get a DSN, the recipient is held for the administrator. So no
+mail is lost without notice. Damaged messages are also held, as they may be repaired.
 """
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -19,53 +20,42 @@ from gatepost.delivery.target import DeliveryError
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Transaction
-from gatepost.queue.delivery_attempt import Outcome, UnreadableError
-from gatepost.queue.dsn.compose import DsnComposer, about, fate
-from gatepost.queue.dsn.notify import SuccessDsn, may_be_told, wants
-from gatepost.queue.dsn.report import About, Action
-from gatepost.queue.retry_policy import RetryPolicy
-from gatepost.queue.schedule import Schedule
+from gatepost.queue.delivery_attempt import AttemptOutcome
+from gatepost.queue.dsn.compose import DsnComposer, RecipientStatus, reported_message
+from gatepost.queue.dsn.notify import SuccessActions, may_notify
+from gatepost.queue.dsn.report import ReportedMessage
+from gatepost.queue.schedule import RetryPolicy, Schedule
 from gatepost.queue.spool.records import (
     AttemptResult,
     Deferred,
+    DeliveryJob,
     Held,
     MessageFacts,
     NewMessage,
     NewRecipient,
     QueuedRecipient,
     RecipientFacts,
-    Work,
     message_facts,
     recipient_facts,
 )
 
 EXPIRED = "4.4.7"  # RFC 3463 s3.5: delivery time expired
-TAKEN = "2.0.0"  # RFC 3463 s2: success, and no more to say
-# What is read of a message for a notice about it.
-BEGINNING = 64 * 1024
-
-
-class _News(NamedTuple):
-    """A recipient, with what the sender and what the log is told of it."""
-
-    facts: RecipientFacts
-    reply: str
-    status: str
-    reason: str
+# Octets of a message that a DSN may quote.
+QUOTABLE = 64 * 1024
 
 
 class Disposition:
-    """Judges by `terms` and `schedule`; `router` knows where a recipient's mail goes next."""
+    """Decides by `policy` and `schedule`; `router` has the destinations of recipients."""
 
     def __init__(
         self,
-        terms: RetryPolicy,
+        policy: RetryPolicy,
         schedule: Schedule,
         dsn: DsnComposer,
         router: Router,
         log: Any,
     ) -> None:
-        self._terms = terms
+        self._policy = policy
         self._schedule = schedule
         self._dsn = dsn
         self._router = router
@@ -73,13 +63,15 @@ class Disposition:
 
     @property
     def horizon(self) -> float:
-        """How far away anything can be that happens to a message, in seconds."""
-        return self._terms.horizon
+        """The longest time in seconds until an event of a message."""
+        return self._policy.horizon
 
     def destination(self, recipient: Recipient) -> str:
-        """Return a name for where a recipient's mail goes next, "" where there is no route."""
+        """Return the name of a recipient's destination, "" without a route."""
         route = self._router.route(recipient)
         return "" if route is None else route.destination(recipient)
+
+    # at arrival
 
     def accept(
         self,
@@ -89,162 +81,176 @@ class Disposition:
         failures: Mapping[Recipient, DeliveryError],
         now: float,
     ) -> list[NewMessage]:
-        """Return what to put into the spool for a message that comes, notices included.
+        """Return the messages to store for a message that arrives, DSNs included.
 
-        `failures` are the recipients that have been tried already, each with what came of it.
+        `failures` are the recipients that have been tried before, each with its error.
         """
         facts = message_facts(tx)
-        kept, lost = list[NewRecipient](), list[_News]()
-        for one in recipients:
-            error, known = failures.get(one), recipient_facts(one)
-            if error is not None and error.permanent:
-                lost.append(_lost(known, error))
-            else:
-                kept.append(self._new(one, known, error, now))
-        if lost and not may_be_told(facts):
-            kept += [NewRecipient(one.facts, "", None, 1, one.reply, one.reason) for one in lost]
         expires, event = self._times(facts, now)
+        failed = [
+            _failed(recipient_facts(one), failures[one])
+            for one in recipients
+            if one in failures and failures[one].permanent
+        ]
+        queued = [
+            self._new_recipient(one, failures.get(one), now)
+            for one in recipients
+            if one not in failures or not failures[one].permanent
+        ]
+        if failed and not may_notify(facts):
+            queued += [
+                NewRecipient(one.facts, "", None, 1, one.reply, one.reason) for one in failed
+            ]
         size = message.size + sum(map(len, message.added))
-        new_messages = [NewMessage(facts, kept, message, size, now, expires, event)] if kept else []
-        if lost:
-            original = about(facts, _beginning(message), whole=False, received=now, until=expires)
-            new_messages += self._give_up(facts, original, lost, now)
-        return new_messages
+        new = [NewMessage(facts, queued, message, size, now, expires, event)] if queued else []
+        if failed:
+            original = _original_of(facts, message, now, expires)
+            new += self._give_up(facts, original, failed, now)
+        return new
 
-    def _new(
-        self, one: Recipient, known: RecipientFacts, error: DeliveryError | None, now: float
+    def accept_successes(
+        self, tx: Transaction, message: Message, successes: SuccessActions, now: float
+    ) -> list[NewMessage]:
+        """Return the success DSNs of a message that was delivered without the queue."""
+        facts = message_facts(tx)
+        if not may_notify(facts):
+            return []
+        original = _original_of(facts, message, now, now + self._policy.expire)
+        delivered = [(recipient_facts(one), action) for one, action in successes.items()]
+        return self._dsn.compose_successes(facts, original, delivered, now)
+
+    def _new_recipient(
+        self, one: Recipient, error: DeliveryError | None, now: float
     ) -> NewRecipient:
-        destination = self.destination(one)
+        facts, destination = recipient_facts(one), self.destination(one)
         if error is None:
-            return NewRecipient(known, destination, now)
+            return NewRecipient(facts, destination, now)
         due = now + self._schedule.wait(0)
-        return NewRecipient(known, destination, due, 1, str(error.as_reply()), error.detail)
+        return NewRecipient(facts, destination, due, 1, str(error.as_reply()), error.detail)
 
     def _times(self, facts: MessageFacts, now: float) -> tuple[float, float]:
-        """Return when a message expires, and when something has to happen first of all."""
-        expires, delay = now + self._terms.expire, self._terms.delay_notice
-        is_told = delay > 0 and may_be_told(facts)
-        return expires, min(expires, now + delay) if is_told else expires
+        """Return the expiry of a message, and the time of its first event."""
+        expires, delay = now + self._policy.expire, self._policy.delay_notice
+        has_delay_dsn = delay > 0 and may_notify(facts)
+        return expires, min(expires, now + delay) if has_delay_dsn else expires
 
-    def report(
-        self, tx: Transaction, message: Message, successes: SuccessDsn, now: float
-    ) -> list[NewMessage]:
-        """Return the notices of a message that targets have taken without the queue."""
-        facts, expires = message_facts(tx), now + self._terms.expire
-        if not may_be_told(facts):
-            return []
-        original = about(facts, _beginning(message), whole=False, received=now, until=expires)
-        done = [(recipient_facts(one), action) for one, action in successes.items()]
-        return self._succeeded(facts, original, done, now)
+    # after an attempt
 
-    def judge(self, work: Work, outcome: Outcome, now: float) -> AttemptResult:
-        """Return what has become of a delivery's recipients; those that have not failed have it."""
-        settlement = self._judged(work, outcome.failures, now)
-        done = [(one.facts, action) for one, action in outcome.successes.items()]
-        if not done:
-            return settlement
-        new_messages = self._succeeded(work.facts, _original(work), done, now)
-        return msgspec.structs.replace(
-            settlement, new_messages=[*new_messages, *settlement.new_messages]
-        )
+    def after_attempt(self, job: DeliveryJob, outcome: AttemptOutcome, now: float) -> AttemptResult:
+        """Return the new state of a job's recipients, with DSNs about failures and successes."""
+        delivered = [one for one in job.recipients if one not in outcome.failures]
+        if outcome.damage is None:
+            result = self._after_delivery(job, delivered, outcome.failures, now)
+        else:
+            result = self._hold_damaged(job, delivered, str(outcome.damage))
+        successes = [(one.facts, action) for one, action in outcome.successes.items()]
+        if not successes:
+            return result
+        dsns = self._dsn.compose_successes(job.facts, _original(job), successes, now)
+        return msgspec.structs.replace(result, new_messages=[*dsns, *result.new_messages])
 
-    def _judged(
-        self, work: Work, failures: Mapping[QueuedRecipient, DeliveryError], now: float
+    def _after_delivery(
+        self,
+        job: DeliveryJob,
+        delivered: Sequence[QueuedRecipient],
+        failures: Mapping[QueuedRecipient, DeliveryError],
+        now: float,
     ) -> AttemptResult:
-        done = [one for one in work.recipients if one not in failures]
-        unreadable = [one for one in failures.values() if isinstance(one, UnreadableError)]
-        if unreadable:
-            return self._damaged(work, done, str(unreadable[0]))
-        deferred, lost = list[Deferred](), dict[int, _News]()
+        retried, failed = dict[QueuedRecipient, DeliveryError](), dict[int, RecipientStatus]()
         for one, error in failures.items():
             if error.permanent:
-                lost[one.id] = _lost(one.facts, error)
-            elif now >= work.expires:
-                lost[one.id] = self._expired(one, error)
+                failed[one.id] = _failed(one.facts, error)
+            elif now >= job.expires:
+                failed[one.id] = self._expired(one, str(error.as_reply()))
             else:
-                due = now + self._schedule.wait(one.attempts)
-                deferred.append(Deferred(one.id, due, str(error.as_reply()), error.detail))
-        self._log_attempt(
-            work, done, {one: failures[one] for one in failures if one.id not in lost}
-        )
-        return self._settled(work, [one.id for one in done], deferred, lost, now)
+                retried[one] = error
+        self._log_attempt(job, delivered, retried)
+        deferred = [self._defer(one, error, now) for one, error in retried.items()]
+        return self._result(job, [one.id for one in delivered], deferred, failed, now)
 
-    def _damaged(self, work: Work, done: Sequence[QueuedRecipient], problem: str) -> AttemptResult:
-        self._log.error("message damaged, held", ref=work.facts.id, problem=problem)
-        self._log_attempt(work, done, {})
-        has_it = {one.id for one in done}
+    def _defer(self, one: QueuedRecipient, error: DeliveryError, now: float) -> Deferred:
+        due = now + self._schedule.wait(one.attempts)
+        return Deferred(one.id, due, str(error.as_reply()), error.detail)
+
+    def _hold_damaged(
+        self, job: DeliveryJob, delivered: Sequence[QueuedRecipient], problem: str
+    ) -> AttemptResult:
+        self._log.error("damaged message held", ref=job.facts.id, problem=problem)
+        self._log_attempt(job, delivered, {})
+        ids = {one.id for one in delivered}
         return AttemptResult(
-            message=work.message,
-            destinations={one.destination for one in work.recipients},
-            done=[*has_it],
-            held=[Held(one.id, "", problem) for one in work.recipients if one.id not in has_it],
+            message=job.message,
+            destinations=_destinations(job),
+            delivered=[*ids],
+            held=[Held(one.id, "", problem) for one in job.recipients if one.id not in ids],
         )
 
     def _log_attempt(
         self,
-        work: Work,
-        done: Sequence[QueuedRecipient],
+        job: DeliveryJob,
+        delivered: Sequence[QueuedRecipient],
         deferred: Mapping[QueuedRecipient, DeliveryError],
     ) -> None:
         if not self._log.is_enabled_for(logging.INFO):
             return
-        log = self._log.bind(ref=work.facts.id, to=work.destination)
-        if done:
-            log.info("delivered", recipients=[str(one.facts.address) for one in done])
+        log = self._log.bind(ref=job.facts.id, to=job.destination)
+        if delivered:
+            log.info("delivered", recipients=[str(one.facts.address) for one in delivered])
         for one, error in deferred.items():
             recipient, reply = str(one.facts.address), str(error.as_reply())
-            log.info("deferred", recipient=recipient, reply=reply, detail=error.detail)
+            log.info("delivery deferred", recipient=recipient, reply=reply, detail=error.detail)
 
-    def late(self, work: Work, now: float) -> AttemptResult:
-        """Return what becomes of a message because of the time alone: a notice, or its end."""
-        if now >= work.expires:
-            lost = {one.id: self._expired(one, None) for one in work.recipients}
-            return self._settled(work, [], [], lost, now)
-        # Nothing is further away than this, unless a clock was wrong or `expire` was longer.
-        expires = min(work.expires, now + self._terms.expire)
-        is_late = work.event is not None and work.event <= now
-        delayed = [
-            _News(one.facts, one.reply, _status(one.reply, "4.0.0"), one.reason)
-            for one in work.recipients
-            if is_late
-        ]
-        new_messages = self._tell("delayed", work.facts, _original(work), delayed, now)
-        return AttemptResult(
-            work.message, (), new_messages=new_messages, event=expires, expires=expires
-        )
+    # because of the time
 
-    def _expired(self, one: QueuedRecipient, error: DeliveryError | None) -> _News:
-        reply = str(error.as_reply()) if error is not None else one.reply
-        reason = f"not delivered in {format_duration(self._terms.expire)}: {one.reason}"
-        return _News(one.facts, reply, EXPIRED, reason)
+    def after_time(self, job: DeliveryJob, now: float) -> AttemptResult:
+        """Return the new state of a message that is late, or has expired without an attempt."""
+        if now >= job.expires:
+            failed = {one.id: self._expired(one, one.reply) for one in job.recipients}
+            return self._result(job, [], [], failed, now)
+        # A later expiry comes from a wrong clock, or from an earlier, longer `expire`.
+        expires = min(job.expires, now + self._policy.expire)
+        is_late = job.event is not None and job.event <= now
+        delayed = [_delayed(one) for one in job.recipients if is_late]
+        dsns = self._dsn.compose("delayed", job.facts, _original(job), delayed, now)
+        return AttemptResult(job.message, (), new_messages=dsns, event=expires, expires=expires)
 
-    def _settled(
+    # failures
+
+    def _expired(self, one: QueuedRecipient, reply: str) -> RecipientStatus:
+        reason = f"expired after {format_duration(self._policy.expire)}: {one.reason}"
+        return RecipientStatus(one.facts, reply, EXPIRED, reason)
+
+    def _result(
         self,
-        work: Work,
-        done: list[int],
+        job: DeliveryJob,
+        delivered: list[int],
         deferred: list[Deferred],
-        lost: Mapping[int, _News],
+        failed: Mapping[int, RecipientStatus],
         now: float,
     ) -> AttemptResult:
-        told = may_be_told(work.facts)
-        held = [Held(at, one.reply, one.reason) for at, one in lost.items() if not told]
-        new_messages = (
-            self._give_up(work.facts, _original(work), list(lost.values()), now) if lost else []
-        )
-        return AttemptResult(
-            message=work.message,
-            destinations={one.destination for one in work.recipients},
-            done=[*done, *(lost if told else ())],
-            deferred=deferred,
-            held=held,
-            new_messages=new_messages,
+        """Return a result in which failed recipients bounce with a DSN, or are held without one."""
+        result = AttemptResult(job.message, _destinations(job), delivered, deferred)
+        if not failed:
+            return result
+        bounces = may_notify(job.facts)
+        held = [Held(at, one.reply, one.reason) for at, one in failed.items()]
+        return msgspec.structs.replace(
+            result,
+            delivered=[*delivered, *failed] if bounces else delivered,
+            held=[] if bounces else held,
+            new_messages=self._give_up(job.facts, _original(job), failed.values(), now),
         )
 
     def _give_up(
-        self, facts: MessageFacts, original: About, lost: Sequence[_News], now: float
+        self,
+        facts: MessageFacts,
+        original: ReportedMessage,
+        failed: Iterable[RecipientStatus],
+        now: float,
     ) -> list[NewMessage]:
-        told = may_be_told(facts)
-        for one in lost:
+        """Log failed recipients as bounced or held; return the DSN about them."""
+        bounces = may_notify(facts)
+        for one in failed:
             log = self._log.bind(
                 ref=facts.id,
                 sender=str(facts.reverse_path),
@@ -252,73 +258,45 @@ class Disposition:
                 reply=one.reply,
                 detail=one.reason,
             )
-            if told:
-                log.warning("given up")
+            if bounces:
+                log.warning("bounced")
             else:
                 log.warning("held")
-        return self._tell("failed", facts, original, lost, now)
-
-    def _succeeded(
-        self,
-        facts: MessageFacts,
-        original: About,
-        done: Iterable[tuple[RecipientFacts, Action]],
-        now: float,
-    ) -> list[NewMessage]:
-        """Return the notices of those who have their mail, one for each kind of success.
-
-        Where there is no way to the sender there are none: held ones would fill the spool with what
-        nobody has to do anything about.
-        """
-        if not self._dsn.reach(facts.reverse_path):
-            self._log.warning("sender not told", ref=facts.id, detail="no route for the sender")
-            return []
-        shares: dict[Action, list[_News]] = {}
-        for one, action in done:
-            shares.setdefault(action, []).append(_News(one, "", TAKEN, ""))
-        return [
-            new_message
-            for action, share in shares.items()
-            for new_message in self._tell(action, facts, original, share, now)
-        ]
-
-    def _tell(
-        self,
-        action: Action,
-        facts: MessageFacts,
-        original: About,
-        news: Sequence[_News],
-        now: float,
-    ) -> list[NewMessage]:
-        """Return the notice to a sender who may and wants to have it."""
-        fates = [
-            fate(one.facts, one.reply, one.status)
-            for one in news
-            if wants(one.facts.params, action)
-        ]
-        if not fates or not may_be_told(facts):
-            return []
-        return [self._dsn.write(action, original, fates, facts, now)]
+        return self._dsn.compose("failed", facts, original, failed, now)
 
 
-def _lost(known: RecipientFacts, error: DeliveryError) -> _News:
+def _failed(facts: RecipientFacts, error: DeliveryError) -> RecipientStatus:
     reply = error.as_reply()
-    return _News(known, str(reply), reply.enhanced or f"{reply.code // 100}.0.0", error.detail)
+    status = reply.enhanced or f"{reply.code // 100}.0.0"
+    return RecipientStatus(facts, str(reply), status, error.detail)
+
+
+def _delayed(one: QueuedRecipient) -> RecipientStatus:
+    return RecipientStatus(one.facts, one.reply, _status(one.reply, "4.0.0"), one.reason)
 
 
 def _status(reply: str, default: str) -> str:
-    """Return the enhanced status code of a reply as it is kept, `default` if it has none."""
+    """Return the enhanced status code of a stored reply, `default` if it has none."""
     try:
         return Reply.parse(reply).enhanced or default
     except ValueError:
         return default
 
 
-def _original(work: Work) -> About:
-    whole = len(work.first) == work.size
-    return about(work.facts, work.first, whole=whole, received=work.received, until=work.expires)
+def _destinations(job: DeliveryJob) -> set[str]:
+    return {one.destination for one in job.recipients}
 
 
-def _beginning(message: Message) -> bytes:
+def _original(job: DeliveryJob) -> ReportedMessage:
+    is_whole = len(job.first) == job.size
+    return reported_message(
+        job.facts, job.first, is_whole=is_whole, received=job.received, until=job.expires
+    )
+
+
+def _original_of(
+    facts: MessageFacts, message: Message, received: float, expires: float
+) -> ReportedMessage:
     with message.open() as file:
-        return file.read(BEGINNING)
+        beginning = file.read(QUOTABLE)
+    return reported_message(facts, beginning, is_whole=False, received=received, until=expires)

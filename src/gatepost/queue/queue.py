@@ -1,18 +1,17 @@
-"""The queue of one worker: its own spool file, and those that nobody else looks after.
+"""The queue of one worker: its own spool file, and adopted files without an owner.
 
 Theory of operation
 -------------------
-What comes is put into the worker's own file. Once in a while the folder is searched for files whose
-owner is gone – a worker that crashed, or one of a reload with more workers before – and they are
-adopted: run beside the own one, and removed when the last message has left them. With each file go
-those that were damaged and set aside before it (`salvager`).
+New messages go to the worker's own file. Every few seconds the folder is searched for files without
+an owner: a worker crashed, or a reload reduced the number of workers. These files are adopted: they
+run next to the own file, and are removed when they are empty. The owner of a file also recovers the
+damaged files of the same number (`recovery`).
 
-Limits: a file with held messages stays; each is a thread and three open files.
+Limits: a file with held messages stays; each file costs a thread and three descriptors.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,39 +25,42 @@ from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.clock import Clock
 from gatepost.queue.disposition import Disposition
 from gatepost.queue.dsn.compose import DsnComposer
-from gatepost.queue.dsn.notify import SuccessDsn
+from gatepost.queue.dsn.notify import SuccessActions
 from gatepost.queue.recovery import Recovery
-from gatepost.queue.retry_policy import RetryPolicy
-from gatepost.queue.runner import DISK, Runner, told
-from gatepost.queue.schedule import Schedule
-from gatepost.queue.spool.database import not_spooled
-from gatepost.queue.spool.folder import Claimed, claim, orphans
+from gatepost.queue.runner import Runner
+from gatepost.queue.schedule import RetryPolicy, Schedule
+from gatepost.queue.spool.database import STORAGE_ERRORS, error_fields, spool_error
+from gatepost.queue.spool.folder import ClaimedFile, claim, orphans
 from gatepost.queue.spool.opening import Opener
-from gatepost.queue.spool.records import NewMessage, Work
+from gatepost.queue.spool.records import NewMessage
 from gatepost.queue.spool.schema import VersionError
 from gatepost.queue.spool.store import Store
-from gatepost.queue.spool.writer import Writer
+from gatepost.queue.spool.writer import start_writer
+from gatepost.queue.spool_access import SpoolAccess
 from gatepost.queue.throttle import DestinationThrottle
 
-# How often due work, and what an administrator has changed, is looked for, in seconds.
+# Seconds between two checks for due jobs and for changes of the administrator.
 TICK = 1.0
-# How often files without an owner are looked for, in ticks: a worker that crashed is replaced after
-# a second, and should find its own file.
+# Ticks between two searches for files without an owner: a crashed worker is replaced after a
+# second, and should get its own file back.
 ADOPT = 3
 
 _log = structlog.get_logger("gatepost.queue")
 
 
-class _Running(NamedTuple):
-    claimed: Claimed
+class OpenFile(NamedTuple):
+    """A spool file that this queue owns and delivers."""
+
+    claimed: ClaimedFile
     runner: Runner
-    salvager: Recovery
+    recovery: Recovery
 
 
 class Queue:
-    """Keeps mail in `folder` and delivers it by the routes of `router`, as `config` says.
+    """Stores mail in `folder` and delivers it by the routes of `router`, as configured.
 
-    `hostname` is who sends notices; `subaddress` separates user and tag in a sender's address.
+    `hostname` sends DSNs. `subaddress` separates the user and the tag in the address of a sender.
+    `tick` and `adopt` run every `interval` seconds; if it is None, the caller has to call them.
     """
 
     def __init__(
@@ -70,28 +72,33 @@ class Queue:
         *,
         hostname: str,
         subaddress: str,
+        interval: float | None = TICK,
     ) -> None:
         schedule = Schedule(config.retry)
-        terms = RetryPolicy(hostname, config.expire, config.delay_notice, subaddress)
+        policy = RetryPolicy(hostname, config.expire, config.delay_notice, subaddress)
+        dsn = DsnComposer(policy, router, _log.bind())
         self._folder = folder
         self._router = router
         self._clock = clock
-        self._gate = DestinationThrottle(
+        self._interval = interval
+        self.throttle = DestinationThrottle(
             schedule, total=config.concurrency, each=config.concurrency_per_destination
         )
-        self._disposition = Disposition(
-            terms, schedule, DsnComposer(terms, router), router, _log.bind()
-        )
+        self._disposition = Disposition(policy, schedule, dsn, router, _log.bind())
         self._opener = Opener(
-            self._damaged, size=config.spool_size, horizon=schedule.longest, opens=self._gate.opens
+            self._on_damage,
+            size=config.spool_size,
+            horizon=schedule.longest,
+            suspended_until=self.throttle.suspended_until,
         )
         self._starting = asyncio.Lock()
         self._own: Runner | None = None
-        self._running: list[_Running] = []
-        self._keeper: asyncio.Task[None] | None = None
+        # The own file, then the adopted ones.
+        self.files: list[OpenFile] = []
+        self._timer: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Open a file and begin to deliver, unless that has been done.
+        """Open a file and start to deliver, unless the queue has started.
 
         Raises OSError, sqlite3.Error or `VersionError`, and then leaves nothing behind.
         """
@@ -99,18 +106,22 @@ class Queue:
             if self._own is None:
                 self._loop = asyncio.get_running_loop()
                 self._own = await self._run(await asyncio.to_thread(claim, self._folder))
-                self._keeper = self._loop.create_task(self._keep(), name="queue keeper")
+                if self._interval is not None:
+                    maintenance = self._maintain(self._interval)
+                    self._timer = self._loop.create_task(maintenance, name="queue maintenance")
 
     async def stop(self, patience: float) -> None:
-        """Begin no delivery, wait `patience` seconds for those that are on their way, and end."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
-        await asyncio.gather(*(one.salvager.stop() for one in self._running))
-        await asyncio.gather(*(one.runner.stop(patience) for one in self._running))
-        for one in self._running:
+        """Start no more deliveries, wait `patience` seconds for the active ones, and stop."""
+        if self._timer is not None:
+            self._timer.cancel()
+            await asyncio.wait([self._timer])
+        await asyncio.gather(*(one.recovery.stop() for one in self.files))
+        await asyncio.gather(*(one.runner.stop(patience) for one in self.files))
+        for one in self.files:
             one.claimed.release()
-        self._running.clear()
+        self.files.clear()
+
+    # new messages
 
     async def put(
         self,
@@ -119,109 +130,108 @@ class Queue:
         message: Message,
         failures: Mapping[Recipient, DeliveryError] | None = None,
     ) -> None:
-        """Keep a message for recipients of a transaction; it is durable when this returns.
+        """Store a message for recipients of a transaction; it is durable when this returns.
 
-        Starts the queue if that has not been done.
-
-        `failures` are those of them that have been tried already: one that may be tried again is,
-        later; of one that may not the sender is told, or the administrator. Raises `DeliveryError`,
-        and then keeps nothing.
+        Starts the queue if necessary. `failures` are recipients that have been tried before:
+        temporary failures are retried later; permanent ones are reported to the sender, or held.
+        Raises `DeliveryError`, and then stores nothing.
         """
-        own = self._own or await self._started()
+        runner = self._own or await self._started()
         now = self._clock.time()
-        await self._post(
-            own, self._disposition.accept(tx, recipients, message, failures or {}, now), now
-        )
+        new = self._disposition.accept(tx, recipients, message, failures or {}, now)
+        await self._post(runner, new, now)
 
-    async def report(self, tx: Transaction, message: Message, successes: SuccessDsn) -> None:
-        """Keep notices to a sender of recipients whose mail was taken without the queue.
+    async def report_successes(
+        self, tx: Transaction, message: Message, successes: SuccessActions
+    ) -> None:
+        """Store the success DSNs of a message that was delivered without the queue.
 
-        Else as `put`.
+        Otherwise the same as `put`.
         """
-        own = self._own or await self._started()
+        runner = self._own or await self._started()
         now = self._clock.time()
-        await self._post(own, self._disposition.report(tx, message, successes, now), now)
+        new = self._disposition.accept_successes(tx, message, successes, now)
+        await self._post(runner, new, now)
 
-    async def _post(self, own: Runner, new_messages: Sequence[NewMessage], now: float) -> None:
-        post = Store.post_fresh if own.takes_at_once(new_messages, now) else Store.post
+    async def _post(self, runner: Runner, new: Sequence[NewMessage], now: float) -> None:
         try:
-            store, works = await own.writer.submit(partial(_post_all, post, new_messages, now))
-        except DISK as error:
-            raise not_spooled(error) from error
-        own.offer(store, works)
+            await runner.post(new, now)
+        except STORAGE_ERRORS as error:
+            raise spool_error(error) from error
 
     async def _started(self) -> Runner:
-        """Start now that there is something to do; raises `DeliveryError`."""
+        """Start the queue, and return the runner of its own file; raises `DeliveryError`."""
         try:
             await self.start()
-        except (*DISK, VersionError) as error:
-            raise not_spooled(error) from error
+        except (*STORAGE_ERRORS, VersionError) as error:
+            raise spool_error(error) from error
         assert self._own is not None
         return self._own
 
-    async def _run(self, claimed: Claimed) -> Runner:
+    # spool files
+
+    async def _run(self, claimed: ClaimedFile) -> Runner:
         try:
             store = await asyncio.to_thread(self._opener.open, claimed.path)
         except BaseException:
             claimed.release()
             raise
-        writer = Writer(store, self._opener.replace)
-        runner = Runner(writer, self._gate, self._disposition, self._router, self._clock)
+        spool = SpoolAccess(start_writer(store, self._opener.replace))
+        runner = Runner(spool, self.throttle, self._disposition, self._router, self._clock)
         runner.start()
-        salvager = Recovery(claimed.path, writer, runner.wake)
-        salvager.start()
-        self._running.append(_Running(claimed, runner, salvager))
+        recovery = Recovery(claimed.path, spool.writer, runner.wake)
+        recovery.start()
+        self.files.append(OpenFile(claimed, runner, recovery))
         return runner
 
-    async def _keep(self) -> None:
-        turn = 0
+    async def _maintain(self, interval: float) -> None:
+        ticks = 0
         while True:
-            await asyncio.sleep(TICK)
-            turn += 1
-            for one in self._running:
-                one.runner.tick()
-            if turn % ADOPT == 0:
+            await asyncio.sleep(interval)
+            ticks += 1
+            self.tick()
+            if ticks % ADOPT == 0:
                 try:
                     await self.adopt()
-                except Exception as error:  # noqa: BLE001 - what is on its way goes on
-                    _not_looked_after(self._folder, error)
+                except Exception as error:  # noqa: BLE001 - deliveries must go on
+                    _log_maintenance_failure(self._folder, error)
+
+    def tick(self) -> None:
+        """Check all files for due, late and expired messages."""
+        for one in self.files:
+            one.runner.tick()
 
     async def adopt(self) -> None:
-        """Leave adopted files that are empty, and take up those that nobody owns."""
-        for one in self._running[1:]:
-            is_idle = one.runner.is_idle and one.salvager.is_idle
-            if is_idle and await one.runner.writer.submit(Store.is_empty):
-                self._running.remove(one)
-                await one.salvager.stop()
-                await one.runner.stop(0)
-                one.claimed.remove()
+        """Remove adopted files that are empty, and adopt files without an owner."""
+        for one in self.files[1:]:
+            await self._remove_if_empty(one)
         found = orphans(self._folder)
         while (claimed := await asyncio.to_thread(next, found, None)) is not None:
             try:
                 await self._run(claimed)
-            except Exception as error:  # noqa: BLE001 - one file must not stop the others
-                _not_looked_after(claimed.path, error)
+            except Exception as error:  # noqa: BLE001 - the other files must go on
+                _log_maintenance_failure(claimed.path, error)
             else:
                 _log.info("spool file adopted", file=str(claimed.path))
 
-    def _damaged(self, path: Path) -> None:
-        """Have what can be read of a damaged file put back; called in any thread."""
-        self._loop.call_soon_threadsafe(self._salvage, path)
+    async def _remove_if_empty(self, one: OpenFile) -> None:
+        is_idle = one.runner.is_idle and one.recovery.is_idle
+        if is_idle and await one.runner.spool.writer.submit(Store.is_empty):
+            self.files.remove(one)
+            await one.recovery.stop()
+            await one.runner.stop(0)
+            one.claimed.remove()
 
-    def _salvage(self, path: Path) -> None:
-        for one in self._running:
+    def _on_damage(self, path: Path) -> None:
+        """Recover a damaged file that was replaced; called in any thread."""
+        self._loop.call_soon_threadsafe(self._recover, path)
+
+    def _recover(self, path: Path) -> None:
+        for one in self.files:
             if one.claimed.path == path:
-                one.salvager.look()
+                one.recovery.check()
 
 
-def _not_looked_after(path: Path, error: Exception) -> None:
-    _log.error("queue not looked after", path=str(path), **told(error, (*DISK, VersionError)))
-
-
-def _post_all(
-    post: Callable[[Store, NewMessage, float], list[Work]],
-    new_messages: Sequence[NewMessage],
-    now: float,
-    store: Store,
-) -> tuple[Store, list[Work]]:
-    return store, [work for one in new_messages for work in post(store, one, now)]
+def _log_maintenance_failure(path: Path, error: Exception) -> None:
+    fields = error_fields(error, (*STORAGE_ERRORS, VersionError))
+    _log.error("queue maintenance failed", path=str(path), **fields)

@@ -1,348 +1,288 @@
-"""Runs one spool file: takes due work, has it delivered, writes down what came of it.
+"""Runs one spool file: starts due jobs, attempts them, records the results.
 
 Theory of operation
 -------------------
-`wake` asks for a turn: after a put, after a delivery, and once a second for what has become due and
-what an administrator has changed. A turn takes as much work as the gate has room for and starts a
-task for each. It finds what is in the tables: what has just been put is in the journal, and is
-offered to start without them; once a second, and as soon as some of it could not be started, what
-is left of it goes to the tables.
+New messages are stored and offered (`post`). A job starts immediately if its destination has room.
+Otherwise it waits in memory (`ready`), or is found again in the tables by a turn.
 
-Work is in `_busy` from its start until its settlement is committed, and so cannot be taken twice.
-If the settlement cannot be written – the disk is full – that is tried again until it can, and
-nothing else is done about the message meanwhile. Nor is much done about others: one delivery begins
-with each tick, until something has been written down again. So few messages come twice if the
-machine fails then; and where it was only one settlement that had no room – it has a notice in it –
-the others make some.
+`wake` requests a turn: after a delivery if more jobs may be due, and once a second for jobs that
+have become due and for changes of the administrator. A turn takes as many jobs from the tables as
+there is room for. Messages that are in the journal only are not found there. So the journal is
+absorbed once a second, and as soon as one of its jobs could not be started.
 
-A cancelled delivery settles nothing: nobody knows what the target has, so it comes again.
+A job is claimed (`active`) from its start until its result is committed, and cannot start twice. A
+cancelled delivery records nothing: its outcome is unknown, so it is tried again.
 """
 
 import asyncio
-import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from functools import partial
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import structlog
 
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
 from gatepost.plugin.clock import Clock
-from gatepost.queue.delivery_attempt import Outcome, attempt
+from gatepost.queue.active import ActiveJobs
+from gatepost.queue.delivery_attempt import AttemptOutcome, attempt
 from gatepost.queue.disposition import Disposition
 from gatepost.queue.ready import Ready, ReadyQueue
-from gatepost.queue.spool.records import AttemptResult, NewMessage, Work
-from gatepost.queue.spool.store import Store, Taken
-from gatepost.queue.spool.writer import Writer
+from gatepost.queue.spool.database import error_fields
+from gatepost.queue.spool.records import AttemptResult, DeliveryJob, NewMessage
+from gatepost.queue.spool.store import Store
+from gatepost.queue.spool_access import SpoolAccess
 from gatepost.queue.throttle import DestinationThrottle
 
 _log = structlog.get_logger("gatepost.queue")
 
-# Messages whose time has come that are looked at in one turn.
+# Messages whose event is due that are handled in one turn.
 EVENTS = 100
-# After an error of the spool's own nothing is tried for so long, in seconds.
+# Seconds until the next turn after an error.
 PAUSE = 5.0
-# What a disk that is full or has failed looks like: the error says it all.
-DISK = (OSError, sqlite3.Error)
 
 
 class Runner:
-    """Delivers what is in the file of `writer`."""
+    """Delivers the messages of the spool file behind `spool`."""
 
     def __init__(
         self,
-        writer: Writer,
-        gate: DestinationThrottle,
+        spool: SpoolAccess,
+        throttle: DestinationThrottle,
         disposition: Disposition,
         router: Router,
         clock: Clock,
     ) -> None:
-        self.writer = writer
-        self._gate = gate
+        self.spool = spool
+        self._throttle = throttle
         self._disposition = disposition
         self._router = router
         self._clock = clock
-        self._busy: set[tuple[int, str]] = set()
-        self._offers = ReadyQueue()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._wanted = asyncio.Event()
-        self._ticked = True
-        self._waiting = True
-        self._is_blocked = False
-        self._probes = 0
-        self._unseen = self._is_stuck = False
+        self._active = ActiveJobs(throttle)
+        self._ready = ReadyQueue()
+        self._deliveries: set[asyncio.Task[None]] = set()
+        self._turn_requested = asyncio.Event()
+        self._is_ticked = True
+        self._is_absorb_due = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to take work."""
+        """Start to take jobs."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name="queue runner")
         self.wake()
 
     def wake(self) -> None:
-        """Have it look for work soon."""
-        self._wanted.set()
+        """Request a turn."""
+        self._turn_requested.set()
 
     def tick(self) -> None:
-        """Have it look for work, and for what time has decided; to be called once a second."""
-        self._ticked = True
-        self._probes = 1
+        """Request a turn that also handles expired and late messages; call this once a second."""
+        self._is_ticked = True
+        self.spool.tick()
         self.wake()
 
-    async def stop(self, patience: float) -> None:
-        """Take no more, wait `patience` seconds for deliveries to end, and close the file."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=patience)
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        with suppress(*DISK):  # then it is found in the journal at the next start
-            await self.writer.submit(Store.absorb)
-        await self.writer.close()
+    @property
+    def has_turn_pending(self) -> bool:
+        """Return whether a turn was requested and has not begun."""
+        return self._turn_requested.is_set()
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is on its way."""
-        return not self._busy
+        """Return whether no job is in progress."""
+        return self._active.is_empty
 
-    async def _run(self) -> None:
-        while True:
-            await self._wanted.wait()
-            self._wanted.clear()
-            try:
-                await self.turn()
-            except DISK as error:
-                _log.error("queue failed", file=str(self.writer.store.path), error=str(error))
-                await asyncio.sleep(PAUSE)
-            except Exception:  # noqa: BLE001 - the queue must outlive its own faults
-                _log.exception("queue failed", file=str(self.writer.store.path))
-                await asyncio.sleep(PAUSE)
+    async def stop(self, patience: float) -> None:
+        """Start no more jobs, wait `patience` seconds for active deliveries, close the file."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._deliveries:
+            await asyncio.wait(self._deliveries, timeout=patience)
+        for task in self._deliveries:
+            task.cancel()
+        if self._deliveries:
+            await asyncio.wait(self._deliveries)
+        await self.spool.close()
 
-    async def turn(self) -> None:
-        """Start what is due and has room, and once a second end what is too old."""
-        if self._ticked or self._unseen:
-            await self._absorb()
+    # new messages
+
+    async def post(self, new_messages: Sequence[NewMessage], now: float) -> None:
+        """Store messages and start their due jobs; raises `DeliveryError` or STORAGE_ERRORS."""
+        at_once = self._can_start_all(new_messages, now)
+        store, jobs = await self.spool.post(new_messages, now, at_once=at_once)
         now = self._clock.time()
-        total = self._free
-        self._waiting = total <= 0
-        if total > 0:
-            store, taken = await self._writer_does(lambda store: store.take(now, total, self))
-            self._waiting = self._waiting or bool(taken.works)
-            for work in taken.works:
-                self._start(work, store, now)
-        if self._ticked:
-            self._ticked = False
-            await self._look_at_the_time(now)
+        for job in jobs:
+            self._offer(job, store, now)
 
-    async def _absorb(self) -> None:
-        """Have all in the tables; then nothing need wait in memory for longer than a tick."""
-        self._unseen = False
-        try:
-            await self.writer.submit(Store.absorb)
-        except DISK as error:  # a full disk: what the tables have is to go on
-            if not self._is_stuck:
-                _log.error(
-                    "journal not emptied", file=str(self.writer.store.path), error=str(error)
-                )
-            self._is_stuck = True
-        else:
-            self._is_stuck = False
-            if self._ticked:
-                self._find_again(self._offers.drop_all())
-
-    def takes_at_once(self, new_messages: Sequence[NewMessage], now: float) -> bool:
-        """Whether `offer` will start all of this at once, or after a moment."""
-        return not self._offers.is_full and all(
-            one.due is not None and one.due <= now and self._gate.opens(one.destination) <= now
+    def _can_start_all(self, new_messages: Sequence[NewMessage], now: float) -> bool:
+        """Return whether all jobs will start now, or after a moment in memory."""
+        return not self._ready.is_full and all(
+            one.due is not None
+            and one.due <= now
+            and self._throttle.suspended_until(one.destination) <= now
             for new_message in new_messages
             for one in new_message.recipients
         )
 
-    def offer(self, store: Store, works: Sequence[Work]) -> None:
-        """Start what has just been put, as soon as there is room; or find it in a turn."""
-        now = self._clock.time()
-        for work in works:
-            if self._start(work, store, now):
-                continue
-            may_wait = now >= self._gate.opens(work.destination)
-            if may_wait and self._offers.add(Ready(work, store)):
-                self._busy.add((work.message, work.destination))
-            else:
-                self._unseen = True
-                self._look_again()
+    def _offer(self, job: DeliveryJob, store: Store, now: float) -> None:
+        if self._start(job, store, now):
+            return
+        is_suspended = now < self._throttle.suspended_until(job.destination)
+        if not is_suspended and self._ready.add(Ready(job, store)):
+            self._active.claim(job)
+        else:
+            self._is_absorb_due = True
+            self._look_for_more()
 
-    def _start_offered(self) -> None:
+    # turns
+
+    async def _run(self) -> None:
+        while True:
+            await self._turn_requested.wait()
+            self._turn_requested.clear()
+            try:
+                await self._turn()
+            except Exception as error:  # noqa: BLE001 - the queue must survive its own faults
+                _log.error("queue failed", file=self.spool.file, **error_fields(error))
+                await asyncio.sleep(PAUSE)
+
+    async def _turn(self) -> None:
+        """Start due jobs while there is room, and once a second handle expired messages."""
+        if self._is_ticked or self._is_absorb_due:
+            await self._absorb()
         now = self._clock.time()
-        for work, store in self._offers.take(lambda name: self._has_room(name, now)):
-            self._busy.discard((work.message, work.destination))
-            self._start(work, store, now)
+        await self._start_due(now)
+        if self._is_ticked:
+            self._is_ticked = False
+            await self._handle_elapsed(now)
+
+    async def _absorb(self) -> None:
+        """Move the journal to the tables; at a tick, jobs in memory are left to the tables."""
+        self._is_absorb_due = False
+        if await self.spool.absorb() and self._is_ticked:
+            self._leave_to_turns(self._ready.drop_all())
+
+    async def _start_due(self, now: float) -> None:
+        total = self._free
+        self._active.may_have_more = total <= 0
+        if total > 0:
+            store, jobs = await self.spool.take(now, total, self._active)
+            if jobs:
+                self._active.may_have_more = True
+            for job in jobs:
+                self._start(job, store, now)
+
+    async def _handle_elapsed(self, now: float) -> None:
+        """Record the messages that are late or have expired; the next tick finds the rest."""
+        active = self._active.messages
+        horizon = now + self._disposition.horizon
+        store, jobs = await self.spool.elapsed(now, horizon, EVENTS + len(active))
+        for job in jobs:
+            if job.message not in active:
+                result = self._disposition.after_time(job, now)
+                if not await self.spool.try_record(store, result):
+                    return
+        if jobs:
+            self.wake()
 
     @property
     def _free(self) -> int:
-        """How many deliveries may begin now."""
-        return min(self._gate.free, self._probes) if self._is_blocked else self._gate.free
+        """The number of deliveries that may start."""
+        return self.spool.limit(self._throttle.free)
 
     def _has_room(self, destination: str, now: float) -> bool:
-        return self._free > 0 and self._gate.room(destination, now) > 0
+        return self._free > 0 and self._throttle.room(destination, now) > 0
 
-    def _find_again(self, dropped: Iterable[Ready]) -> None:
-        """Leave what waits no longer to turns."""
-        for work, _ in dropped:
-            self._busy.discard((work.message, work.destination))
-            self._look_again()
+    def _leave_to_turns(self, dropped: Iterable[Ready]) -> None:
+        for job, _ in dropped:
+            self._active.release(job)
+            self._look_for_more()
 
-    def _look_again(self) -> None:
-        """Look for work soon, as there is some."""
-        self._waiting = True
+    def _look_for_more(self) -> None:
+        self._active.may_have_more = True
         self.wake()
 
-    async def _writer_does(self, question: Callable[[Store], Taken]) -> tuple[Store, Taken]:
-        """Return which store has answered, and what; what it could not read is logged."""
-        store, taken = await self.writer.submit(lambda store: (store, question(store)))
-        for damage in taken.damaged:
-            _log.error("message damaged, held", file=str(store.path), problem=str(damage))
-        return store, taken
-
-    def _start(self, work: Work, store: Store, now: float) -> bool:
-        """Begin to deliver; return whether there was room, or no need."""
-        key = work.message, work.destination
-        if key in self._busy:
-            return True  # offered, and taken meanwhile
-        if not self._has_room(work.destination, now):
-            return False
-        self._busy.add(key)
-        self._probes = 0
-        self._gate.enter(work.destination)
-        task = asyncio.get_running_loop().create_task(self._deliver(work, store))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return True
-
-    async def _deliver(self, work: Work, store: Store) -> None:
-        try:
-            settlement = await self._attempt(work, store)
-            if settlement is not None:
-                await self._settle(store, settlement)
-            if settlement is None or settlement.new_messages:
-                self._waiting = True
-        except Exception:  # noqa: BLE001 - what is not written down comes again
-            _log.exception("attempt failed", ref=work.facts.id)
-            await asyncio.sleep(PAUSE)
-            self._waiting = True
-        finally:
-            self._busy.discard((work.message, work.destination))
-            if self._waiting:
-                self.wake()
-
-    async def _attempt(self, work: Work, store: Store) -> AttemptResult | None:
-        """Have a message delivered; return what came of it, None if it goes elsewhere now.
-
-        Others have its place from then on, before anything is written down.
-        """
-        try:
-            if await self._moved(work, store):
-                return None
-            return self._judge(work, await attempt(work, self._router, store.reader))
-        finally:
-            self._gate.leave(work.destination)
-            self._start_offered()
-            if self._waiting:
-                self.wake()
-
-    async def _moved(self, work: Work, store: Store) -> bool:
-        """Put recipients where the routes send them now; return whether any has moved."""
-        moves: dict[str, list[int]] = {}
-        for one in work.recipients:
-            name = self._disposition.destination(one.recipient())
-            if name not in {"", work.destination}:
-                moves.setdefault(name, []).append(one.id)
-        for name, ids in moves.items():
-            move = partial(Store.move, ids=ids, old=work.destination, new=name)
-            if not await self._is_written(store, move):
-                await asyncio.sleep(PAUSE)
-        return bool(moves)
-
-    def _judge(self, work: Work, outcome: Outcome) -> AttemptResult:
-        now, failures = self._clock.time(), outcome.failures
-        if len(failures) == len(work.recipients) and all(map(_unanswered, failures.values())):
-            self._gate.failed(work.destination, now)
-            if self._gate.opens(work.destination) > now:
-                self._unseen = True
-                self._find_again(self._offers.drop(work.destination))
-        else:
-            self._gate.answered(work.destination)
-        return self._disposition.judge(work, outcome, now)
-
-    async def _settle(self, store: Store, settlement: AttemptResult) -> None:
-        """Write down what came of a delivery.
-
-        Tries again until it is written: else a full disk would have mail delivered over and over.
-        """
-        job = partial(Store.settle, settlement=settlement)
-        while not await self._is_written(store, job):  # noqa: ASYNC110 - a disk tells nobody
-            await asyncio.sleep(PAUSE)
-
-    async def _is_written(self, store: Store, job: Callable[[Store], None]) -> bool:
-        """Do a job in the store it is about; in one that has replaced it numbers mean others.
-
-        Return whether it could be written down.
-        """
-        try:
-            await self.writer.submit_later(lambda current: job(store) if current is store else None)
-        except DISK as error:
-            if not self._is_blocked:
-                _log.error("not settled", file=str(store.path), error=str(error))
-            self._is_blocked = True
-        else:
-            self._is_blocked = False
-            return True
-        return False
-
-    async def _look_at_the_time(self, now: float) -> None:
-        on_their_way = {message for message, _ in self._busy}
-        limit = EVENTS + len(on_their_way)
-        horizon = now + self._disposition.horizon
-        store, taken = await self._writer_does(lambda store: store.elapsed(now, horizon, limit))
-        for work in taken.works:
-            if work.message not in on_their_way:
-                late = partial(Store.settle, settlement=self._disposition.late(work, now))
-                if not await self._is_written(store, late):
-                    return  # it is found again with the next tick
-        if taken.works:
+    def _wake_if_more(self) -> None:
+        if self._active.may_have_more:
             self.wake()
 
-    # what the store asks while it takes work (`take.Claims`)
+    # deliveries
 
-    def room(self, destination: str, now: float) -> int:
-        """Return how many more messages the destination may have."""
-        room = self._gate.room(destination, now)
-        if room <= 0:
-            self._waiting = True
-        return room
+    def _start(self, job: DeliveryJob, store: Store, now: float) -> bool:
+        """Start a job; return False if there is no room. A claimed job needs no start."""
+        if self._active.has(job.message, job.destination):
+            return True
+        if not self._has_room(job.destination, now):
+            return False
+        self._active.claim(job)
+        self.spool.note_start()
+        self._throttle.enter(job.destination)
+        task = asyncio.get_running_loop().create_task(self._deliver(job, store))
+        self._deliveries.add(task)
+        task.add_done_callback(self._deliveries.discard)
+        return True
 
-    def rank(self, destination: str) -> tuple[int, int]:
-        """Return what sorts it: how much it has now, and when it had its turn last."""
-        return self._gate.rank(destination)
+    def _start_ready(self) -> None:
+        now = self._clock.time()
+        for job, store in self._ready.take(lambda name: self._has_room(name, now)):
+            self._active.release(job)
+            self._start(job, store, now)
 
-    def has(self, message: int, destination: str) -> bool:
-        """Whether the message is on its way there."""
-        return (message, destination) in self._busy
+    async def _deliver(self, job: DeliveryJob, store: Store) -> None:
+        """Attempt a job and record the result; without a result the job is tried again."""
+        try:
+            result = await self._attempt(job, store)
+            if result is not None:
+                await self.spool.record(store, result)
+            if result is None or result.new_messages:
+                self._active.may_have_more = True
+        except Exception:  # noqa: BLE001 - a job without a recorded result is tried again
+            _log.exception("delivery attempt failed", ref=job.facts.id)
+            await asyncio.sleep(PAUSE)
+            self._active.may_have_more = True
+        finally:
+            self._active.release(job)
+            self._wake_if_more()
 
-    def reopen(self, destination: str) -> None:
-        """Have a destination tried now, whatever has been: the administrator wants it."""
-        self._gate.answered(destination)
+    async def _attempt(self, job: DeliveryJob, store: Store) -> AttemptResult | None:
+        """Attempt a job; return its result, None if recipients moved to another destination.
+
+        The slot of the job is free when this returns, before the result is recorded.
+        """
+        try:
+            if await self._reroute(job, store):
+                return None
+            return self._decide(job, await attempt(job, self._router, store.reader))
+        finally:
+            self._throttle.leave(job.destination)
+            self._start_ready()
+            self._wake_if_more()
+
+    async def _reroute(self, job: DeliveryJob, store: Store) -> bool:
+        """Move recipients to the destinations of their current routes; return whether any moved."""
+        moves: dict[str, list[int]] = {}
+        for one in job.recipients:
+            name = self._disposition.destination(one.recipient())
+            if name not in {"", job.destination}:
+                moves.setdefault(name, []).append(one.id)
+        for name, ids in moves.items():
+            await self.spool.move(store, ids, job.destination, name)
+        return bool(moves)
+
+    def _decide(self, job: DeliveryJob, outcome: AttemptOutcome) -> AttemptResult:
+        now = self._clock.time()
+        self._update_throttle(job, outcome, now)
+        return self._disposition.after_attempt(job, outcome, now)
+
+    def _update_throttle(self, job: DeliveryJob, outcome: AttemptOutcome, now: float) -> None:
+        failures = outcome.failures.values()
+        if len(failures) < len(job.recipients) or not all(map(_is_unanswered, failures)):
+            self._throttle.answered(job.destination)
+            return
+        self._throttle.failed(job.destination, now)
+        if self._throttle.suspended_until(job.destination) > now:
+            self._is_absorb_due = True
+            self._leave_to_turns(self._ready.drop(job.destination))
 
 
-def told(error: Exception, expected: tuple[type[Exception], ...] = DISK) -> dict[str, Any]:
-    """Return what the log is told of an error: a traceback only if it is none of the expected."""
-    return {"error": str(error)} if isinstance(error, expected) else {"exc_info": error}
-
-
-def _unanswered(error: DeliveryError) -> bool:
-    """Whether a failure says that nobody is there."""
+def _is_unanswered(error: DeliveryError) -> bool:
+    """Return whether the destination did not answer at all."""
     return not (error.permanent or error.answered)

@@ -23,6 +23,7 @@ from gatepost.model.reply import Reply
 from gatepost.net.turns import TURN, Turns
 from gatepost.plugin.clock import Clock
 from gatepost.plugin.inline import UNFINISHED, finish, first_step
+from gatepost.wire.events import Content
 from gatepost.wire.protocol import PAUSED, Signal, Wire
 
 # A full pipelined transaction is a few KB; a client need not be read further ahead than this.
@@ -166,7 +167,7 @@ class Pump:
                 out.append(wire.send(reply))
                 cost += COMMAND_COST
             else:
-                cost += len(event.data)
+                cost += len(cast("Content", event).data)
             if cost >= TURN:
                 self._queue()
                 break

@@ -26,7 +26,7 @@ from gatepost.delivery.target import Delivery, DeliveryError, Failures, Route
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.inline import need_task
-from gatepost.queue.dsn.notify import SuccessDsn, successes, wants
+from gatepost.queue.dsn.notify import SuccessActions, is_requested, success_actions
 from gatepost.queue.dsn.report import Action
 from gatepost.session.setup import Setup
 
@@ -80,7 +80,9 @@ async def hand_over_each(setup: Setup, tx: Transaction) -> Reply:
 async def taken(setup: Setup, tx: Transaction) -> Reply:
     """Return the reply to a message that a plugin has taken over."""
     reports: dict[Recipient, Action] = {
-        one: "relayed" for one in tx.recipients if one.params and wants(one.params, "relayed")
+        one: "relayed"
+        for one in tx.recipients
+        if one.params and is_requested(one.params, "relayed")
     }
     if reports:
         await _report(setup, tx, reports)
@@ -103,7 +105,7 @@ async def _deliver(
             failures = await pending or _NONE
     except DeliveryError as error:
         return dict.fromkeys(recipients, error)
-    reports.update(successes(route, delivery, failures))
+    reports.update(success_actions(route, delivery, failures))
     return failures
 
 
@@ -147,13 +149,13 @@ async def _spool(
     await setup.queue.put(tx, list(rest), tx.message, failures)
 
 
-async def _report(setup: Setup, tx: Transaction, reports: SuccessDsn) -> None:
+async def _report(setup: Setup, tx: Transaction, reports: SuccessActions) -> None:
     """Queue the DSN of success."""
     problem = "the queue does not run"
     if setup.queue is not None and tx.message is not None:
         await need_task()
         try:
-            await setup.queue.report(tx, tx.message, reports)
+            await setup.queue.report_successes(tx, tx.message, reports)
         except DeliveryError as error:
             problem = error.detail
         else:

@@ -1,4 +1,4 @@
-"""A store that most tests of the spool begin with."""
+"""The store of most spool tests."""
 
 import pytest
 from tests.queue.spool.samples import store_at

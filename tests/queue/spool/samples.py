@@ -1,4 +1,4 @@
-"""Stores and parcels to try the spool with."""
+"""Stores and messages for tests of the spool."""
 
 import contextlib
 
@@ -21,12 +21,12 @@ EXPIRES = NOW + 5 * 86400
 CLIENT = Endpoint("192.0.2.1", 40000)
 
 
-def always_open(destination):
+def never_suspended(destination):
     return 0.0
 
 
-def open_store(path, *, size=SIZE, opens=always_open):
-    return Store(path, size=size, horizon=HORIZON, opens=opens)
+def open_store(path, *, size=SIZE, suspended_until=never_suspended):
+    return Store(path, size=size, horizon=HORIZON, suspended_until=suspended_until)
 
 
 @contextlib.contextmanager
@@ -78,13 +78,13 @@ def put(store, *new_messages):
         return [store.put(one) for one in new_messages]
 
 
-def done(work):
-    ids = [one.id for one in work.recipients]
-    return AttemptResult(work.message, [work.destination], done=ids)
+def delivered(job):
+    ids = [one.id for one in job.recipients]
+    return AttemptResult(job.message, [job.destination], delivered=ids)
 
 
 class Claims:
-    """What is on its way, as a set of (message, destination); `limit` for each destination."""
+    """The jobs in progress, as a set of (message, destination); `limit` per destination."""
 
     def __init__(self, limit=20):
         self.limit = limit
@@ -107,28 +107,28 @@ class Claims:
 
 
 def take(store, now=NOW, *, total=100, claims=None):
-    """Take work and note it as claimed."""
+    """Take jobs and claim them."""
     claims = Claims() if claims is None else claims
     with committed(store):
         taken = store.take(now, total, claims)
-    claims.taken |= {(work.message, work.destination) for work in taken.works}
-    return taken.works
+    claims.taken |= {(job.message, job.destination) for job in taken.jobs}
+    return taken.jobs
 
 
-def settle(store, *settlements):
+def record(store, *results):
     with committed(store):
-        for one in settlements:
-            store.settle(one)
+        for one in results:
+            store.record(one)
 
 
-def content(store, work):
-    return b"".join(store.reader.pieces(work.message, work.size, work.first, work.digest))
+def content(store, job):
+    return b"".join(store.reader.pieces(job.message, job.size, job.first, job.digest))
 
 
-def rot(connection, message=1, piece=0, at=0):
-    """Turn over a bit of the content, as a disk does it: nobody is told."""
+def flip_bit(connection, message=1, piece=0, at=0):
+    """Flip a bit of the content, as a failing disk does it: without an error."""
     number = (message << CHUNK_BITS) + piece
     ((octets,),) = connection.execute("SELECT data FROM content WHERE id = ?", (number,))
-    rotten = bytearray(octets)
-    rotten[at] ^= 4
-    connection.execute("UPDATE content SET data = ? WHERE id = ?", (bytes(rotten), number))
+    damaged = bytearray(octets)
+    damaged[at] ^= 4
+    connection.execute("UPDATE content SET data = ? WHERE id = ?", (bytes(damaged), number))

@@ -1,4 +1,4 @@
-"""What an administrator changes in a file, damaged rows included."""
+"""The changes of an administrator, with damaged rows."""
 
 import pytest
 from tests.queue.spool.samples import EXPIRES, facts, new_message, put, recipient
@@ -10,15 +10,15 @@ from gatepost.queue.spool.content import CHUNK
 LONG = [b"x" * CHUNK, b"y"]
 
 
-def change(store, what, **chosen):
-    return sum(admin.change(store.path.parent, Selection(**chosen), what, EXPIRES))
+def change(store, change, **conditions):
+    return sum(admin.apply(store.path.parent, Selection(**conditions), change, EXPIRES))
 
 
 def rows(store, table):
     return store.connection.execute(f"SELECT * FROM {table}").fetchall()
 
 
-def test_what_is_removed_leaves_nothing_whatever_its_length(store):
+def test_a_removed_message_leaves_nothing_behind(store):
     put(store, *[new_message(content=content) for content in (b"short", LONG, b"")])
     assert change(store, admin.REMOVE) == 3
     assert [rows(store, table) for table in ("message", "content", "recipient")] == [[]] * 3
@@ -41,7 +41,7 @@ def test_a_damaged_message_is_removed_with_its_content(store, size):
     assert rows(store, "message") == rows(store, "content") == []
 
 
-def test_what_is_only_held_has_no_events(store):
+def test_a_message_with_held_recipients_only_has_no_event(store):
     put(store, new_message(recipient("a@example.com"), recipient("b@example.com"), event=EXPIRES))
     assert change(store, admin.HOLD, recipient="a@*") == 1
     assert store.connection.execute("SELECT event FROM message").fetchall() == [(EXPIRES,)]
@@ -51,7 +51,7 @@ def test_what_is_only_held_has_no_events(store):
 
 @pytest.fixture
 def steps(monkeypatch):
-    """Count the steps of SQLite's machine, in hundreds."""
+    """Count the steps of the SQLite virtual machine, in hundreds."""
     counted, real = [], admin.connect
 
     def connect(path):
@@ -63,14 +63,14 @@ def steps(monkeypatch):
     return counted
 
 
-def test_one_of_many_is_found_without_looking_at_the_others(store, steps):
+def test_a_named_message_is_found_without_a_scan(store, steps):
     put(store, *(new_message(of=facts(f"s-1.{number}")) for number in range(3000)))
     for name in ("1-1500", "s-1.1500"):
         assert change(store, admin.RETRY, names=[name]) == 1
     assert len(steps) < 50
 
 
-def test_each_of_many_is_looked_at_once(store, steps, monkeypatch):
+def test_a_change_of_many_rows_reads_each_row_once(store, steps, monkeypatch):
     monkeypatch.setattr(admin, "PORTION", 10)
     put(store, *(new_message(of=facts(f"s-1.{number}")) for number in range(3000)))
     assert change(store, admin.RETRY, destination="one") == 3000

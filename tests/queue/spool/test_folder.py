@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatepost.queue.spool.corrupt import beside, finish, set_aside
+from gatepost.queue.spool.corrupt import companions, mark_recovered, rename_damaged
 from gatepost.queue.spool.folder import claim, files, orphans
 
 
@@ -20,7 +20,7 @@ def folder(tmp_path):
     return tmp_path / "spool"
 
 
-def test_the_first_file_is_made(folder):
+def test_the_first_file_is_created(folder):
     claimed = claim(folder)
     assert claimed.path == folder / "1.db"
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -38,7 +38,7 @@ def test_two_owners_have_two_files(folder):
     third.release()
 
 
-def test_files_nobody_owns_are_found_in_order(folder):
+def test_files_without_an_owner_are_found_in_order(folder):
     claimed = [touch(claim(folder)) for _ in range(11)]
     for one in claimed[1:]:
         one.release()
@@ -48,15 +48,15 @@ def test_files_nobody_owns_are_found_in_order(folder):
         one.release()
 
 
-def test_a_file_that_is_removed_leaves_nothing(folder):
+def test_a_removed_file_leaves_nothing_behind(folder):
     claimed = touch(claim(folder))
-    for path in beside(claimed.path):
+    for path in companions(claimed.path):
         path.touch()
     claimed.remove()
     assert names(folder) == []
 
 
-def test_a_lock_on_a_file_that_was_removed_is_none(folder, monkeypatch):
+def test_a_lock_on_a_removed_file_does_not_count(folder, monkeypatch):
     import fcntl
 
     claimed = touch(claim(folder))
@@ -71,7 +71,7 @@ def test_a_lock_on_a_file_that_was_removed_is_none(folder, monkeypatch):
     assert list(orphans(folder)) == []
 
 
-def test_other_names_are_not_ours(folder):
+def test_other_file_names_are_ignored(folder):
     folder.mkdir()
     for name in ("x.db", "01.db", "1.db.damaged-2024", "1.lock", "0.db"):
         (folder / name).touch()
@@ -79,9 +79,9 @@ def test_other_names_are_not_ours(folder):
     assert files(folder / "missing") == []
 
 
-def test_what_was_set_aside_has_an_owner_though_there_is_no_file(folder):
+def test_a_damaged_file_without_a_replacement_is_claimed(folder):
     claimed = touch(claim(folder))
-    set_aside(claimed.path, "20240101T000000.000000")
+    rename_damaged(claimed.path, "20240101T000000.000000")
     claimed.release()
     first = claim(folder)
     assert first.number == 1
@@ -91,8 +91,8 @@ def test_what_was_set_aside_has_an_owner_though_there_is_no_file(folder):
         one.release()
 
 
-def test_what_is_done_with_needs_no_owner(folder):
+def test_a_recovered_file_needs_no_owner(folder):
     claimed = touch(claim(folder))
-    finish(set_aside(claimed.path, "20240101T000000.000000"), 0)
+    mark_recovered(rename_damaged(claimed.path, "20240101T000000.000000"), 0)
     claimed.remove()
     assert list(orphans(folder)) == []

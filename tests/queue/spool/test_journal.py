@@ -1,4 +1,4 @@
-"""What was kept is read back, whatever came before and after it; what was undone never is."""
+"""Kept records are read back, whatever surrounds them; undone records never are."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from gatepost.queue.spool.journal import GROWTH, HEADER, Journal, Records, read
+from gatepost.queue.spool.journal import GROWTH, HEADER, Journal, RecordReader, read
 
 CAPACITY = 1 << 16
 FIRST, SECOND = 7, 1 << 62
@@ -35,24 +35,24 @@ def kept(journal, *payloads):
 
 
 def found(journal, generation=FIRST):
-    return list(Records(read(journal.path), generation).payloads())
+    return list(RecordReader(read(journal.path), generation).payloads())
 
 
-def test_what_is_kept_is_read_back_in_its_order(journal):
+def test_kept_records_are_read_in_order(journal):
     kept(journal, b"a", b"")
     kept(journal, b"c" * 5000)
     assert found(journal) == [b"a", b"", b"c" * 5000]
 
 
-def test_another_generation_hides_the_one_before(journal):
+def test_a_new_generation_hides_the_last_one(journal):
     kept(journal, b"old", b"older")
-    journal.start_again(SECOND)
+    journal.start_generation(SECOND)
     assert found(journal, SECOND) == []
     kept(journal, b"new")
     assert (found(journal, SECOND), found(journal)) == ([b"new"], [b"older"])
 
 
-def test_what_is_undone_is_not_found(journal):
+def test_undone_records_are_not_found(journal):
     kept(journal, b"a")
     group(journal, b"b", b"c", b"d")
     journal.undo()
@@ -60,7 +60,7 @@ def test_what_is_undone_is_not_found(journal):
     assert found(journal) == [b"a", b"e"]
 
 
-def test_what_was_added_and_undone_is_not_written(journal):
+def test_records_undone_before_the_write_are_not_written(journal):
     journal.add(b"a")
     journal.undo()
     kept(journal, b"b")
@@ -71,7 +71,7 @@ def fail(*_):
     raise OSError(5, "Input/output error")
 
 
-def test_what_could_not_be_synced_is_not_found(journal, monkeypatch):
+def test_records_that_could_not_be_synced_are_not_found(journal, monkeypatch):
     kept(journal, b"a")
     with monkeypatch.context() as broken:
         broken.setattr(os, "fdatasync", fail)
@@ -81,19 +81,19 @@ def test_what_could_not_be_synced_is_not_found(journal, monkeypatch):
     assert found(journal) == [b"a"]
 
 
-def test_nothing_comes_to_stand_before_what_could_not_be_undone(journal, monkeypatch):
+def test_a_failed_undo_closes_the_generation(journal, monkeypatch):
     group(journal, b"b", b"c")
     with monkeypatch.context() as broken:
         broken.setattr(os, "pwrite", fail)
         journal.undo()
     assert not journal.has_room(0)
-    journal.start_again(SECOND)
+    journal.start_generation(SECOND)
     assert journal.has_room(1)
     kept(journal, b"d")
     assert found(journal, SECOND) == [b"d"]
 
 
-def test_there_is_room_for_as_much_as_was_said(journal):
+def test_the_capacity_is_exact(journal):
     most = CAPACITY - HEADER.size
     assert journal.has_room(most)
     assert not journal.has_room(most + 1)
@@ -101,19 +101,19 @@ def test_there_is_room_for_as_much_as_was_said(journal):
     assert not journal.has_room(most - 1)
 
 
-def test_the_file_grows_by_steps_and_never_for_another_generation(journal):
+def test_the_file_grows_in_steps_and_not_for_a_new_generation(journal):
     kept(journal, b"a")
     assert journal.path.stat().st_size == GROWTH
-    journal.start_again(SECOND)
+    journal.start_generation(SECOND)
     kept(journal, b"a" * CAPACITY)
     assert journal.path.stat().st_size == GROWTH
 
 
-def test_the_file_is_its_owners_alone(journal):
+def test_only_the_owner_can_read_the_file(journal):
     assert journal.path.stat().st_mode & 0o777 == 0o600
 
 
-def test_no_other_file_is_written_by_way_of_a_link(tmp_path):
+def test_a_symbolic_link_is_not_followed(tmp_path):
     (tmp_path / "log").symlink_to(tmp_path / "other")
     with pytest.raises(OSError, match="symbolic links"):
         Journal(tmp_path / "log", FIRST, CAPACITY)
@@ -121,12 +121,12 @@ def test_no_other_file_is_written_by_way_of_a_link(tmp_path):
         read(tmp_path / "log")
 
 
-def test_content_that_looks_like_a_record_is_none(journal):
+def test_content_cannot_forge_a_record(journal):
     forged = HEADER.pack(SECOND, 3, 0x352441C2) + b"abc"
     kept(journal, forged)
     octets = bytearray(read(journal.path))
     octets[12] ^= 1
-    assert list(Records(bytes(octets), FIRST).payloads()) == []
+    assert list(RecordReader(bytes(octets), FIRST).payloads()) == []
 
 
 @settings(max_examples=200)
@@ -135,7 +135,7 @@ def test_content_that_looks_like_a_record_is_none(journal):
     cut=st.integers(0, 400),
     change=st.tuples(st.integers(0, 400), st.integers(1, 255)) | st.none(),
 )
-def test_whatever_is_broken_the_rest_is_read(payloads, cut, change):
+def test_intact_records_are_read_around_broken_ones(payloads, cut, change):
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "log", FIRST, CAPACITY)
         kept(journal, *payloads)
@@ -150,7 +150,7 @@ def test_whatever_is_broken_the_rest_is_read(payloads, cut, change):
         for payload, start, end in zip(payloads, ends, ends[1:], strict=False)
         if broken[start:end] == octets[start:end]
     ]
-    records = Records(bytes(broken), FIRST)
+    records = RecordReader(bytes(broken), FIRST)
     assert list(records.payloads()) == whole
     assert records.broken == sum(
         16 + len(one)
@@ -160,7 +160,7 @@ def test_whatever_is_broken_the_rest_is_read(payloads, cut, change):
 
 
 class Writing(RuleBasedStateMachine):
-    """The model: what has been kept in this generation."""
+    """The model: the records that were kept in this generation."""
 
     def __init__(self):
         super().__init__()
@@ -184,21 +184,21 @@ class Writing(RuleBasedStateMachine):
         self.journal.undo()
 
     @rule()
-    def start_again(self):
+    def start_generation(self):
         self.generation += 1
-        self.journal.start_again(self.generation)
+        self.journal.start_generation(self.generation)
         self.kept = []
 
     @rule()
     def open_again(self):
         self.journal.close()
-        records = Records(read(self.folder / "log"), self.generation)
+        records = RecordReader(read(self.folder / "log"), self.generation)
         assert list(records.payloads()) == self.kept
         self.journal = Journal(self.folder / "log", self.generation, CAPACITY, records.end)
 
     @invariant()
-    def all_that_was_kept_is_there(self):
-        records = Records(read(self.folder / "log"), self.generation)
+    def all_kept_records_are_found(self):
+        records = RecordReader(read(self.folder / "log"), self.generation)
         assert list(records.payloads()) == self.kept
         assert not records.broken
 

@@ -1,4 +1,4 @@
-"""What has just come is in the journal, and survives there; what is left goes to the tables."""
+"""New messages survive in the journal; undelivered ones move to the tables."""
 
 import shutil
 import sqlite3
@@ -8,18 +8,18 @@ from tests.queue.spool.samples import (
     NOW,
     committed,
     content,
-    done,
+    delivered,
     facts,
     new_message,
     open_store,
     put,
     recipient,
-    settle,
+    record,
     store_at,
     take,
 )
 
-from gatepost.queue.spool.journal import HEADER
+from gatepost.queue.spool.journal import CAPACITY, HEADER, Journal
 from gatepost.queue.spool.memtable import MAX_CONTENT
 from gatepost.queue.spool.records import AttemptResult, Deferred
 
@@ -28,7 +28,7 @@ TABLES = ("message", "content", "recipient", "destination")
 
 def post(store, *new_messages):
     with committed(store):
-        return [work for one in new_messages for work in store.post_fresh(one, NOW)]
+        return [job for one in new_messages for job in store.post(one, NOW, at_once=True)]
 
 
 def absorb(store):
@@ -43,7 +43,7 @@ def count(store):
 
 
 def after_a_crash(store, folder):
-    """Return what another process finds that opens the files as they are now."""
+    """Return a store of the files as they are now, as after a crash."""
     folder.mkdir()
     for path in store.path.parent.glob("1.db*"):
         if not path.name.endswith("-shm"):
@@ -55,62 +55,62 @@ def found_after_a_crash(store, folder):
     again = after_a_crash(store, folder)
     absorb(again)
     found = {
-        work.facts.id: (content(again, work), [str(one.facts.address) for one in work.recipients])
-        for work in take(again)
+        job.facts.id: (content(again, job), [str(one.facts.address) for one in job.recipients])
+        for job in take(again)
     }
     again.close()
     return found
 
 
-def test_what_is_delivered_at_once_never_comes_to_the_tables(store):
-    (work,) = post(store, new_message(content=b"Hello"))
-    assert content(store, work) == b"Hello"
-    settle(store, done(work))
+def test_a_message_delivered_at_once_never_reaches_the_tables(store):
+    (job,) = post(store, new_message(content=b"Hello"))
+    assert content(store, job) == b"Hello"
+    record(store, delivered(job))
     absorb(store)
     assert count(store) == [0, 0, 0, 0]
 
 
-def test_what_is_left_is_taken_from_the_tables(store):
-    works = post(
+def test_undelivered_messages_are_taken_from_the_tables(store):
+    jobs = post(
         store, new_message(of=facts("s-1.1")), new_message(of=facts("s-1.2"), content=b"Later")
     )
-    settle(store, done(works[0]))
+    record(store, delivered(jobs[0]))
     absorb(store)
-    (work,) = take(store)
-    assert (work.message, work.facts.id, content(store, work)) == (
-        works[1].message,
+    (job,) = take(store)
+    assert (job.message, job.facts.id, content(store, job)) == (
+        jobs[1].message,
         "s-1.2",
         b"Later",
     )
 
 
-def test_a_crash_loses_nothing_and_brings_nothing_back(store, tmp_path):
-    works = post(
+def test_a_crash_loses_no_message_and_repeats_none(store, tmp_path):
+    jobs = post(
         store, new_message(of=facts("s-1.1")), new_message(of=facts("s-1.2"), content=b"Later")
     )
-    settle(store, done(works[0]))
+    record(store, delivered(jobs[0]))
     expected = {"s-1.2": (b"Later", ["user@example.com"])}
     assert found_after_a_crash(store, tmp_path / "again") == expected
 
 
-def test_recipients_are_done_one_by_one(store, tmp_path):
+def test_delivered_recipients_are_recorded_one_by_one(store, tmp_path):
     first, _ = post(
         store, new_message(recipient("a@one.example"), recipient("b@two.example", "two"))
     )
-    settle(store, done(first))
+    record(store, delivered(first))
     found = found_after_a_crash(store, tmp_path / "again")
     assert [to for _, to in found.values()] == [["b@two.example"]]
 
 
-def test_what_was_absorbed_before_a_crash_comes_once(store, tmp_path):
-    (work,) = post(store, new_message())
+def test_a_message_absorbed_before_a_crash_is_found_once(store, tmp_path):
+    (job,) = post(store, new_message())
     absorb(store)
     post(store, new_message(of=facts("s-1.2")))
-    settle(store, done(work))
+    record(store, delivered(job))
     assert list(found_after_a_crash(store, tmp_path / "again")) == ["s-1.2"]
 
 
-def test_a_crash_before_a_commit_keeps_what_is_in_the_journal(store, tmp_path):
+def test_a_crash_during_absorption_keeps_the_journal(store, tmp_path):
     post(store, new_message())
     store.begin()
     store.absorb()
@@ -119,45 +119,45 @@ def test_a_crash_before_a_commit_keeps_what_is_in_the_journal(store, tmp_path):
     assert list(found) == ["s-1.1"]
 
 
-def test_numbers_go_on_behind_those_in_the_journal(store, tmp_path):
-    (work,) = post(store, new_message())
+def test_new_numbers_are_above_those_of_the_journal(store, tmp_path):
+    (job,) = post(store, new_message())
     again = after_a_crash(store, tmp_path / "again")
     (other,) = post(again, new_message())
-    assert other.message > work.message
-    assert other.recipients[0].id > work.recipients[0].id
+    assert other.message > job.message
+    assert other.recipients[0].id > job.recipients[0].id
     again.close()
 
 
-def test_one_that_is_deferred_takes_all_to_the_tables(store):
+def test_a_deferred_message_moves_the_journal_to_the_tables(store):
     first, second = post(store, new_message(), new_message(of=facts("s-1.2")))
     later = Deferred(first.recipients[0].id, NOW + 60, "450 Later", "busy")
-    settle(store, AttemptResult(first.message, ["one"], deferred=[later]))
-    assert [work.facts.id for work in take(store)] == ["s-1.2"]
-    assert [work.facts.id for work in take(store, NOW + 60)] == ["s-1.2", "s-1.1"]
-    settle(store, done(second))
+    record(store, AttemptResult(first.message, ["one"], deferred=[later]))
+    assert [job.facts.id for job in take(store)] == ["s-1.2"]
+    assert [job.facts.id for job in take(store, NOW + 60)] == ["s-1.2", "s-1.1"]
+    record(store, delivered(second))
     assert count(store)[:3] == [1, 1, 1]
 
 
-def test_what_is_deferred_together_with_what_is_done(store):
+def test_deferred_and_delivered_messages_in_one_transaction(store):
     first, second = post(store, new_message(), new_message(of=facts("s-1.2")))
     later = Deferred(first.recipients[0].id, NOW + 60, "", "")
-    settle(store, done(second), AttemptResult(first.message, ["one"], deferred=[later]))
-    assert [work.facts.id for work in take(store, NOW + 60)] == ["s-1.1"]
+    record(store, delivered(second), AttemptResult(first.message, ["one"], deferred=[later]))
+    assert [job.facts.id for job in take(store, NOW + 60)] == ["s-1.1"]
 
 
-def test_what_comes_in_the_same_transaction_goes_to_the_tables_too(store):
+def test_after_absorption_a_message_of_the_same_transaction_goes_to_the_tables(store):
     (first,) = post(store, new_message())
     with committed(store):
         store.absorb()
-        (second,) = store.post_fresh(new_message(of=facts("s-1.2")), NOW)
-    settle(store, done(first), done(second))
+        (second,) = store.post(new_message(of=facts("s-1.2")), NOW, at_once=True)
+    record(store, delivered(first), delivered(second))
     assert count(store)[:3] == [0, 0, 0]
 
 
 def test_recipients_move_to_another_destination(store):
-    (work,) = post(store, new_message())
+    (job,) = post(store, new_message())
     with committed(store):
-        store.move([work.recipients[0].id], "one", "two")
+        store.move([job.recipients[0].id], "one", "two")
     assert [one.destination for one in take(store)] == ["two"]
 
 
@@ -166,26 +166,26 @@ def test_a_long_message_goes_to_the_tables(store):
     assert count(store) == [1, 1, 1, 1]
 
 
-def test_where_the_journal_is_full_the_tables_take_all_of_it(tmp_path):
+def test_a_full_journal_moves_to_the_tables(tmp_path):
     with store_at(tmp_path / "1.db", size=1 << 20) as store:
         for number in range(5):
             post(store, new_message(content=b"x" * MAX_CONTENT, of=facts(f"s-1.{number}")))
         assert 0 < count(store)[0] < 5
         absorb(store)
-        assert [work.facts.id for work in take(store)] == [f"s-1.{n}" for n in range(5)]
+        assert [job.facts.id for job in take(store)] == [f"s-1.{n}" for n in range(5)]
 
 
-def test_a_full_journal_is_begun_anew_where_nothing_of_it_is_left(tmp_path):
+def test_a_full_journal_of_delivered_messages_starts_again(tmp_path):
     with store_at(tmp_path / "1.db", size=1 << 20) as store:
         for number in range(20):
-            works = post(store, new_message(content=b"x" * MAX_CONTENT, of=facts(f"s-1.{number}")))
-            settle(store, *map(done, works))
+            jobs = post(store, new_message(content=b"x" * MAX_CONTENT, of=facts(f"s-1.{number}")))
+            record(store, *map(delivered, jobs))
             absorb(store)
         assert store.connection.execute("SELECT * FROM sqlite_sequence").fetchall() == []
 
 
 class Failing:
-    """A connection that cannot commit."""
+    """A connection whose commits fail."""
 
     def __init__(self, connection):
         self.connection = connection
@@ -199,7 +199,7 @@ class Failing:
         return getattr(self.connection, name)
 
 
-def test_what_could_not_be_committed_is_not_found_in_the_journal(store, tmp_path):
+def test_uncommitted_messages_are_not_found_in_the_journal(store, tmp_path):
     real = store.connection
     store.connection = Failing(real)
     with pytest.raises(sqlite3.OperationalError, match="full"):
@@ -209,20 +209,20 @@ def test_what_could_not_be_committed_is_not_found_in_the_journal(store, tmp_path
     assert list(found_after_a_crash(store, tmp_path / "again")) == ["s-1.3"]
 
 
-def test_what_could_not_be_absorbed_stays_in_the_journal(store, tmp_path):
-    (work,) = post(store, new_message())
+def test_messages_that_could_not_be_absorbed_stay_in_the_journal(store, tmp_path):
+    (job,) = post(store, new_message())
     real = store.connection
     store.connection = Failing(real)
     with pytest.raises(sqlite3.OperationalError, match="full"):
         absorb(store)
     store.connection = real
     assert count(store)[0] == 0
-    settle(store, done(work))
+    record(store, delivered(job))
     assert found_after_a_crash(store, tmp_path / "again") == {}
 
 
-def test_nothing_comes_into_a_journal_that_may_have_been_absorbed(store, tmp_path):
-    """A commit that failed may be on the disk, and come alive after a crash."""
+def test_after_a_failed_absorption_the_journal_takes_no_records(store, tmp_path):
+    """A failed commit may be on the disk, and take effect after a crash."""
     post(store, new_message())
     real = store.connection
     store.connection = Failing(real)
@@ -236,7 +236,7 @@ def test_nothing_comes_into_a_journal_that_may_have_been_absorbed(store, tmp_pat
     assert list(found_after_a_crash(store, tmp_path / "again")) == ["s-1.1", "s-1.2", "s-1.3"]
 
 
-def test_a_record_that_is_broken_is_told_of_and_the_rest_is_there(store, tmp_path, capsys):
+def test_a_broken_record_is_logged_and_the_rest_is_found(store, tmp_path, capsys):
     post(store, new_message(content=b"broken"), new_message(of=facts("s-1.2")))
     journal = store.path.with_name("1.db-log")
     octets = journal.read_bytes()
@@ -245,37 +245,41 @@ def test_a_record_that_is_broken_is_told_of_and_the_rest_is_there(store, tmp_pat
     assert "journal damaged" in capsys.readouterr().out
 
 
-def test_a_record_that_says_nothing_is_told_of_and_the_rest_is_there(store, tmp_path, capsys):
-    store._fresh._journal.add(b"\xc1")
-    post(store, new_message())
-    assert list(found_after_a_crash(store, tmp_path / "again")) == ["s-1.1"]
-    assert "journal damaged" in capsys.readouterr().out
+def test_an_undecodable_record_is_logged_and_the_rest_is_found(tmp_path, capsys):
+    journal = Journal(tmp_path / "1.db-log", generation=7, capacity=CAPACITY)
+    journal.add(b"\xc1")
+    journal.write()
+    journal.close()
+    with store_at(tmp_path / "1.db") as store:
+        assert "journal damaged" in capsys.readouterr().out
+        post(store, new_message())
+        assert list(found_after_a_crash(store, tmp_path / "again")) == ["s-1.1"]
 
 
-def test_a_new_file_takes_the_journal_that_is_there(store, tmp_path):
+def test_a_new_file_uses_an_existing_journal(store, tmp_path):
     post(store, new_message())
     (tmp_path / "other").mkdir()
     shutil.copy(store.path.with_name("1.db-log"), tmp_path / "other")
     with store_at(tmp_path / "other" / "1.db") as other:
         absorb(other)
-        assert [work.facts.id for work in take(other)] == ["s-1.1"]
+        assert [job.facts.id for job in take(other)] == ["s-1.1"]
 
 
 @pytest.mark.parametrize("octets", [b"", b"x", b"\xff" * 100, b"\0" * HEADER.size, b"x" * 100_000])
-def test_what_is_no_journal_does_not_matter(tmp_path, octets):
+def test_an_invalid_journal_is_ignored(tmp_path, octets):
     (tmp_path / "1.db-log").write_bytes(octets)
     with store_at(tmp_path / "1.db") as store:
-        (work,) = post(store, new_message())
+        (job,) = post(store, new_message())
         assert list(found_after_a_crash(store, tmp_path / "again")) == ["s-1.1"]
-        settle(store, done(work))
+        record(store, delivered(job))
 
 
 @pytest.mark.parametrize("generation", ["'x'", "-1", "0", "1.5", "x'00'"])
-def test_a_generation_that_is_none_does_not_matter(tmp_path, generation):
+def test_an_invalid_generation_is_ignored(tmp_path, generation):
     with store_at(tmp_path / "1.db") as store:
         put(store, new_message())
         store.connection.execute(f"UPDATE journal SET generation = {generation}")
     with store_at(tmp_path / "1.db") as store:
         post(store, new_message(of=facts("s-1.2")))
         absorb(store)
-        assert [work.facts.id for work in take(store)] == ["s-1.1", "s-1.2"]
+        assert [job.facts.id for job in take(store)] == ["s-1.1", "s-1.2"]

@@ -1,9 +1,9 @@
-"""A damaged file gives way to a new one; where that cannot be, it is used as it is again."""
+"""A damaged file is replaced by a new one; if that fails, the old file is used again."""
 
 import pytest
-from tests.queue.spool.samples import HORIZON, NOW, SIZE, Claims, always_open, new_message
+from tests.queue.spool.samples import HORIZON, NOW, SIZE, Claims, never_suspended, new_message
 
-from gatepost.queue.spool.corrupt import all_aside, unfinished
+from gatepost.queue.spool.corrupt import corrupt_files, unrecovered
 from gatepost.queue.spool.opening import Opener
 from gatepost.queue.spool.salvage import salvage
 
@@ -15,7 +15,7 @@ def seen():
 
 @pytest.fixture
 def opener(seen):
-    return Opener(seen.append, size=SIZE, horizon=HORIZON, opens=always_open)
+    return Opener(seen.append, size=SIZE, horizon=HORIZON, suspended_until=never_suspended)
 
 
 def put(store, **options):
@@ -27,24 +27,24 @@ def put(store, **options):
 
 def taken(store):
     store.begin()
-    works = store.take(NOW, 10, Claims()).works
+    jobs = store.take(NOW, 10, Claims()).jobs
     store.commit()
-    return [work.message for work in works]
+    return [job.message for job in jobs]
 
 
-def test_a_damaged_file_gives_way_to_a_new_one(tmp_path, opener, seen):
+def test_a_damaged_file_is_replaced_by_a_new_one(tmp_path, opener, seen):
     old = opener.open(tmp_path / "1.db")
     put(old)
     new = opener.replace(old)
     assert taken(new) == []
     assert seen == [new.path]
-    (place,) = unfinished(new.path)
-    assert [one.message for one in salvage(place)] == [1]
+    (damaged,) = unrecovered(new.path)
+    assert [one.message for one in salvage(damaged)] == [1]
     new.close()
 
 
-def test_one_that_cannot_be_set_aside_is_opened_again(tmp_path, opener, seen):
-    store = opener.open(tmp_path / ("1" * 240 + ".db"))  # no longer name can be
+def test_a_file_that_cannot_be_renamed_is_opened_again(tmp_path, opener, seen):
+    store = opener.open(tmp_path / ("1" * 240 + ".db"))  # the longest possible name
     number = put(store)
     with pytest.raises(OSError, match="name too long"):
         opener.replace(store)
@@ -55,7 +55,7 @@ def test_one_that_cannot_be_set_aside_is_opened_again(tmp_path, opener, seen):
     store.close()
 
 
-def test_one_for_which_no_other_can_be_made_is_put_back(make_disk, opener, seen):
+def test_without_room_for_a_new_file_the_renaming_is_undone(make_disk, opener, seen):
     own = make_disk(16)
     folder = own.root / "spool"
     folder.mkdir()
@@ -65,11 +65,11 @@ def test_one_for_which_no_other_can_be_made_is_put_back(make_disk, opener, seen)
         opener.replace(store)
     assert taken(store) == [number]
     assert seen == []
-    assert all_aside(folder) == []
+    assert corrupt_files(folder) == []
     store.close()
 
 
-def test_after_a_disk_that_failed_the_same_file_is_used(make_disk, opener, seen):
+def test_after_a_disk_failure_the_same_file_is_used(make_disk, opener, seen):
     own = make_disk(16)
     store = opener.open(own.root / "1.db")
     number = put(store)
@@ -82,7 +82,7 @@ def test_after_a_disk_that_failed_the_same_file_is_used(make_disk, opener, seen)
     store.close()
 
 
-def test_a_file_that_is_gone_is_not_taken_for_a_new_one(tmp_path, opener):
+def test_a_missing_file_is_not_created_again(tmp_path, opener):
     store = opener.open(tmp_path / ("1" * 240 + ".db"))
     with pytest.raises(OSError, match="name too long"):
         opener.replace(store)

@@ -1,4 +1,4 @@
-"""What can be read of a damaged file comes back whole, exactly once; nothing else does."""
+"""Readable messages of a damaged file are recovered intact and once; others are not."""
 
 import random
 import shutil
@@ -15,23 +15,23 @@ from hypothesis import strategies as st
 from tests.queue.spool.samples import (
     NOW,
     committed,
-    done,
+    delivered,
     facts,
+    flip_bit,
     new_message,
     open_store,
     put,
     recipient,
-    rot,
-    settle,
+    record,
     store_at,
     take,
 )
 
+from gatepost.queue.recovery import Progress, ReplacedError, put_back, read_progress
 from gatepost.queue.spool import database
 from gatepost.queue.spool import salvage as module
 from gatepost.queue.spool.content import CHUNK
-from gatepost.queue.spool.corrupt import set_aside
-from gatepost.queue.spool.progress import Progress, ReplacedError, progress, put_back
+from gatepost.queue.spool.corrupt import rename_damaged
 from gatepost.queue.spool.salvage import salvage
 
 PAGE = 4096
@@ -60,7 +60,7 @@ def written(path, count):
 
 
 def salvaged(path, after=0):
-    """The parcels that are found, by their messages' numbers."""
+    """Return the readable messages by number."""
     found = list(salvage(path, after))
     numbers = [one.message for one in found]
     assert numbers == sorted(set(numbers))
@@ -83,7 +83,7 @@ def query(path, *statement):
         return connection.execute(*statement).fetchall()
 
 
-def test_all_of_a_file_that_is_well(tmp_path):
+def test_an_intact_file_is_read_completely(tmp_path):
     path = written(tmp_path / "1.db", 20)
     found = list(salvage(path))
     assert [one.new_message.facts.id for one in found] == [
@@ -100,13 +100,13 @@ def test_all_of_a_file_that_is_well(tmp_path):
 @pytest.mark.parametrize(
     "octets", [b"", b"x" * 10, b"x" * 100_000, b"SQLite format 3\0" + b"\0" * 5000]
 )
-def test_nothing_of_what_is_no_spool_file(tmp_path, octets):
+def test_a_file_that_is_not_a_spool_has_no_messages(tmp_path, octets):
     path = tmp_path / "1.db"
     path.write_bytes(octets)
     assert list(salvage(path)) == []
 
 
-# What is in a page that went wrong: garbage, nothing, what was in another, a bit turned over.
+# Kinds of damage to a page: garbage, zeros, the content of another page, a flipped bit.
 def garbage(octets, dice, page):
     return dice.randbytes(PAGE)
 
@@ -127,7 +127,7 @@ def bit(octets, dice, page):
 
 
 def answers(path):
-    """What a question for each message by its number is answered, index or no index."""
+    """Return the rows of each message as queries by number find them."""
     with closing(sqlite3.connect(path)) as connection:
         connection.text_factory = bytes
         return {number: answer(connection, number) for number in range(1, 151)}
@@ -164,45 +164,45 @@ def original(tmp_path_factory):
     count=st.integers(1, 6),
     breaks=st.lists(st.integers(0, 3), max_size=3),
 )
-def test_each_readable_message_is_put_back_once_wherever_that_is_interrupted(
+def test_each_readable_message_is_recovered_once_despite_interruptions(
     original, seed, how, count, breaks
 ):
     dice, octets = random.Random(seed), original.read_bytes()
     pages = dice.sample(range(1, len(octets) // PAGE), count)
     with tempfile.TemporaryDirectory() as folder:
-        wreck, new = Path(folder) / NAME, Path(folder) / "1.db"
-        shutil.copy(original, wreck)
-        write_pages(wreck, {page: how(octets, dice, page) for page in pages})
-        whole, now = answers(original), answers(wreck)
+        damaged, new = Path(folder) / NAME, Path(folder) / "1.db"
+        shutil.copy(original, damaged)
+        write_pages(damaged, {page: how(octets, dice, page) for page in pages})
+        whole, now = answers(original), answers(damaged)
         left = {number for number in whole if now[number] == whole[number]}
 
         for batches in (*breaks, None):
             with store_at(new) as store:
-                put_all_back(store, wreck, batches)
+                put_all_back(store, damaged, batches)
         with store_at(new) as store:
             refs = [row[0] for row in store.connection.execute("SELECT ref FROM message")]
             assert all(
                 store.reader.pieces(*row)
                 for row in store.connection.execute("SELECT id, size FROM message")
             )
-            done = progress(store.connection, NAME)
-        assert len(refs) == len(set(refs)) == done.put_back
+            progress = read_progress(store.connection, NAME)
+        assert len(refs) == len(set(refs)) == progress.put_back
         assert {f"s-1.{number}" for number in left} <= set(refs)
 
 
-def put_all_back(store, wreck, batches):
-    """Put back in batches of 20; go so far and no further, with a batch that is rolled back."""
-    done = progress(store.connection, NAME)
-    with closing(salvage(wreck, done.message)) as findings:
+def put_all_back(store, damaged, batches):
+    """Recover in batches of 20; after `batches` of them, roll one back and stop."""
+    progress = read_progress(store.connection, NAME)
+    with closing(salvage(damaged, progress.message)) as findings:
         while found := list(islice(findings, 20)):
             if batches == 0:
                 store.begin()
-                put_back(store, NAME, done, found)
+                put_back(store, NAME, progress, found)
                 store.roll_back()
                 return
             batches = None if batches is None else batches - 1
             with committed(store):
-                done = put_back(store, NAME, done, found)
+                progress = put_back(store, NAME, progress, found)
 
 
 @pytest.mark.parametrize(
@@ -211,17 +211,17 @@ def put_all_back(store, wreck, batches):
         ("UPDATE message SET facts = CAST(x'7b22ff' AS TEXT) WHERE id = 2", "surrogates"),
         ("UPDATE message SET facts = 5 WHERE id = 2", "Expected"),
         ("UPDATE message SET size = 'x' WHERE id = 2", "not supported between"),
-        ("UPDATE message SET size = 0 WHERE id = 2", "not what was put"),
+        ("UPDATE message SET size = 0 WHERE id = 2", "checksum mismatch"),
         ("UPDATE message SET expires = 'x' WHERE id = 2", "could not convert"),
-        ("UPDATE message SET digest = 1 WHERE id = 2", "not what was put"),
-        ("DELETE FROM message WHERE id = 2", "its envelope cannot be read"),
+        ("UPDATE message SET digest = 1 WHERE id = 2", "checksum mismatch"),
+        ("DELETE FROM message WHERE id = 2", "envelope unreadable"),
         ("DELETE FROM content WHERE id >> 24 = 2", "expected"),
-        ("DELETE FROM recipient WHERE message = 2", "none of its recipients"),
-        ("UPDATE recipient SET due = 'x' WHERE message = 2", "none of its recipients"),
-        ("UPDATE recipient SET facts = '[]' WHERE message = 2", "none of its recipients"),
+        ("DELETE FROM recipient WHERE message = 2", "no readable recipient"),
+        ("UPDATE recipient SET due = 'x' WHERE message = 2", "no readable recipient"),
+        ("UPDATE recipient SET facts = '[]' WHERE message = 2", "no readable recipient"),
     ],
 )
-def test_a_message_with_a_wrong_value_is_told_and_the_others_are_put_back(
+def test_a_message_with_a_wrong_value_is_reported_and_the_others_are_recovered(
     tmp_path, damage, problem
 ):
     path = written(tmp_path / NAME, 3)
@@ -236,7 +236,7 @@ def test_a_message_with_a_wrong_value_is_told_and_the_others_are_put_back(
         assert put_back(store, NAME, Progress(), list(salvage(path))) == Progress(3, 2, 1)
 
 
-def test_a_recipient_that_cannot_be_read_does_not_keep_the_mail_from_the_others(tmp_path):
+def test_an_unreadable_recipient_does_not_affect_the_others(tmp_path):
     path = written(tmp_path / NAME, 1)
     query(path, "UPDATE recipient SET facts = '[]' WHERE id = 2")
     (found,) = salvage(path)
@@ -244,27 +244,27 @@ def test_a_recipient_that_cannot_be_read_does_not_keep_the_mail_from_the_others(
     assert found.problem.startswith("recipient 2: ")
 
 
-def test_a_recipient_of_a_message_far_away_loses_no_other(tmp_path):
+def test_a_recipient_with_a_wrong_message_number_does_not_affect_others(tmp_path):
     path = written(tmp_path / NAME, 20)
     query(path, "UPDATE recipient SET message = 1 << 50 WHERE id = 6")
     assert sorted(salvaged(path)) == list(range(1, 21))
 
 
-def test_text_that_is_none_does_not_stop_what_is_put_back(tmp_path):
+def test_invalid_text_does_not_stop_recovery(tmp_path):
     path = written(tmp_path / NAME, 1)
     broken = "CAST(x'61ff' AS TEXT)"
     query(path, f"UPDATE recipient SET destination = {broken}, reply = {broken}, reason = {broken}")
     with store_at(tmp_path / "1.db") as store:
         with committed(store):
             put_back(store, NAME, Progress(), list(salvage(path)))
-        assert [work.destination for work in take(store)] == ["a?"]
+        assert [job.destination for job in take(store)] == ["a?"]
 
 
-PROBLEMS = {"", "its envelope cannot be read", "database disk image is malformed"}
+PROBLEMS = {"", "envelope unreadable", "database disk image is malformed"}
 
 
 @pytest.mark.parametrize("gap", [1, 5000, 1 << 20, 1 << 40])
-def test_numbers_far_apart_are_found_beyond_what_is_broken(tmp_path, monkeypatch, gap):
+def test_distant_numbers_are_found_after_a_damaged_page(tmp_path, monkeypatch, gap):
     monkeypatch.setattr(module, "STEPS", 100)
     path = written(tmp_path / NAME, 60)
     if gap > 1:
@@ -286,55 +286,58 @@ def test_numbers_far_apart_are_found_beyond_what_is_broken(tmp_path, monkeypatch
         assert {one.problem for one in found} <= PROBLEMS
 
 
-def test_a_long_message_with_a_bit_turned_over_is_not_put_back(tmp_path):
+def test_a_long_message_with_a_flipped_bit_is_not_recovered(tmp_path):
     path = tmp_path / NAME
     with store_at(path) as store:
         put(store, new_message(content=[b"x" * CHUNK, b"y" * CHUNK, b"z"]), new_message())
-        rot(store.connection, piece=1, at=1000)
+        flip_bit(store.connection, piece=1, at=1000)
     assert list(salvaged(path)) == [2]
 
 
-def test_what_is_in_the_log_of_a_file_is_put_back_too(tmp_path):
+def test_messages_in_the_wal_are_recovered(tmp_path):
     store = open_store(tmp_path / "1.db")
     put(store, new_message())
     crashed = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     store.close()
     for name, octets in crashed.items():
         (tmp_path / name).write_bytes(octets)
-    assert len(salvaged(set_aside(tmp_path / "1.db", "1"))) == 1
+    assert len(salvaged(rename_damaged(tmp_path / "1.db", "1"))) == 1
 
 
 @pytest.mark.parametrize("damage", ["", "DELETE FROM journal", "DROP TABLE journal"])
-def test_what_is_in_the_journal_is_put_back_too(tmp_path, damage):
+def test_messages_in_the_journal_are_recovered(tmp_path, damage):
     with store_at(tmp_path / "1.db") as store:
         put(store, new_message(of=facts("s-1.1")))
         with committed(store):
-            works = [store.post_fresh(new_message(of=facts(f"s-1.{at}")), NOW) for at in (2, 3)]
+            jobs = [
+                store.post(new_message(of=facts(f"s-1.{at}")), NOW, at_once=True) for at in (2, 3)
+            ]
         put(store, new_message(of=facts("s-1.4")))
-        settle(store, done(works[0][0]))
+        record(store, delivered(jobs[0][0]))
         if damage:
             store.connection.execute(damage)
-    found = list(salvage(set_aside(tmp_path / "1.db", "1")))
+    found = list(salvage(rename_damaged(tmp_path / "1.db", "1")))
     assert [one.new_message.facts.id for one in found] == ["s-1.1", "s-1.3", "s-1.4"]
 
 
-def test_what_was_moved_from_the_journal_to_the_tables_is_put_back_once(tmp_path):
+def test_absorbed_messages_are_recovered_once(tmp_path):
     with store_at(tmp_path / "1.db") as store:
         with committed(store):
-            works = [
-                store.post_fresh(new_message(of=facts(f"s-1.{at}")), NOW)[0] for at in range(3)
+            jobs = [
+                store.post(new_message(of=facts(f"s-1.{at}")), NOW, at_once=True)[0]
+                for at in range(3)
             ]
         with committed(store):
             store.absorb()
-        settle(store, done(works[0]))
+        record(store, delivered(jobs[0]))
         store.connection.execute("UPDATE message SET facts = '{' WHERE id = 2")
-    path = set_aside(tmp_path / "1.db", "1")
+    path = rename_damaged(tmp_path / "1.db", "1")
     assert sorted(salvaged(path)) == [3]
-    query(path, "DELETE FROM journal")  # then nobody knows what was moved
+    query(path, "DELETE FROM journal")  # so that the state of the journal is unknown
     assert sorted(salvaged(path)) == [1, 2, 3]
 
 
-def test_what_has_nothing_to_do_with_the_file_is_no_damage(tmp_path, monkeypatch):
+def test_a_locked_file_is_not_damage(tmp_path, monkeypatch):
     monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.0)
     path = written(tmp_path / NAME, 3)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -346,12 +349,12 @@ def test_what_has_nothing_to_do_with_the_file_is_no_damage(tmp_path, monkeypatch
         other.execute("ROLLBACK")
 
 
-def test_a_file_that_was_replaced_takes_nothing_that_comes_behind(tmp_path):
+def test_a_replaced_file_refuses_later_batches(tmp_path):
     path = written(tmp_path / NAME, 6)
     found = list(salvage(path))
     with store_at(tmp_path / "1.db") as store, committed(store):
-        done = put_back(store, NAME, Progress(), found[:3])
+        progress = put_back(store, NAME, Progress(), found[:3])
     with store_at(tmp_path / "2.db") as store, committed(store):
         with pytest.raises(ReplacedError):
-            put_back(store, NAME, done, found[3:])
+            put_back(store, NAME, progress, found[3:])
         assert store.is_empty()

@@ -8,13 +8,13 @@ from tests.queue.spool.samples import (
     EXPIRES,
     NOW,
     content,
-    done,
+    delivered,
     facts,
     new_message,
     open_store,
     put,
     recipient,
-    settle,
+    record,
     store_at,
     take,
 )
@@ -36,7 +36,7 @@ def test_an_empty_file_becomes_the_current_version(tmp_path):
         assert store.connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 
-def test_a_file_of_the_version_before_is_upgraded_with_what_is_in_it(tmp_path, monkeypatch):
+def test_a_file_of_the_last_version_is_upgraded_with_its_messages(tmp_path, monkeypatch):
     path = tmp_path / "1.db"
     with store_at(path) as store:
         put(store, new_message())
@@ -77,27 +77,27 @@ def version_1(path, *messages):
 OLD = [b"short", b"x" * CHUNK + b"y" * CHUNK + b"z", b""]
 
 
-def test_what_version_1_has_put_is_delivered(tmp_path):
+def test_messages_of_version_1_are_delivered(tmp_path):
     version_1(tmp_path / "1.db", *OLD)
     with store_at(tmp_path / "1.db") as store:
         assert store.connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
         put(store, new_message(content=b"new"))
-        works = take(store)
-        assert [content(store, work) for work in works] == [*OLD, b"new"]
-        assert [work.digest for work in works] == [None, None, None, crc32(b"new")]
-        settle(store, *map(done, works))
+        jobs = take(store)
+        assert [content(store, job) for job in jobs] == [*OLD, b"new"]
+        assert [job.digest for job in jobs] == [None, None, None, crc32(b"new")]
+        record(store, *map(delivered, jobs))
         assert store.is_empty()
 
 
-def test_what_version_1_has_put_can_be_listed_shown_and_salvaged(tmp_path):
+def test_messages_of_version_1_can_be_listed_shown_and_recovered(tmp_path):
     version_1(tmp_path / "1.db", *OLD)
     assert [one.name for one in admin.entries(tmp_path, Selection(), 9)] == ["1-1", "1-2", "1-3"]
-    with admin.opened(tmp_path, "1-2") as (_, pieces):
+    with admin.open_message(tmp_path, "1-2") as (_, pieces):
         assert b"".join(pieces) == OLD[1]
     assert [b"".join(one.new_message.pieces) for one in salvage(tmp_path / "1.db")] == OLD
 
 
-def test_an_upgrade_that_breaks_off_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+def test_a_failed_upgrade_leaves_the_file_unchanged(tmp_path, monkeypatch):
     broken = "CREATE TABLE first (x); CREATE TABLE first (x)"
     path = tmp_path / "1.db"
     with store_at(path):

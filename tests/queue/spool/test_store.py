@@ -1,4 +1,4 @@
-"""One spool file: what is put is found again, whole, in its turn, until it is settled."""
+"""One spool file: stored messages are taken, complete and in turn, until they are delivered."""
 
 import os
 import sqlite3
@@ -11,13 +11,13 @@ from tests.queue.spool.samples import (
     Claims,
     committed,
     content,
-    done,
+    delivered,
     facts,
+    flip_bit,
     new_message,
     put,
     recipient,
-    rot,
-    settle,
+    record,
     store_at,
     take,
 )
@@ -25,7 +25,7 @@ from tests.queue.spool.samples import (
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
 from gatepost.model.session import Endpoint, Recipient, Session, TlsFacts, Transaction
-from gatepost.queue.spool.content import CHUNK, DamagedError
+from gatepost.queue.spool.content import CHUNK, DamagedContentError
 from gatepost.queue.spool.records import (
     AttemptResult,
     Deferred,
@@ -37,31 +37,31 @@ from gatepost.queue.spool.records import (
 )
 
 
-def addresses(work):
-    return [str(one.facts.address) for one in work.recipients]
+def addresses(job):
+    return [str(one.facts.address) for one in job.recipients]
 
 
-def messages(works):
-    return [work.message for work in works]
+def messages(jobs):
+    return [job.message for job in jobs]
 
 
 def rows(store, table):
     return store.connection.execute(f"SELECT * FROM {table}").fetchall()
 
 
-def test_what_is_put_is_taken(store):
+def test_a_stored_message_is_taken(store):
     put(store, new_message(recipient("a@example.com"), recipient("b@example.com")))
-    (work,) = take(store)
-    assert addresses(work) == ["a@example.com", "b@example.com"]
-    assert work.facts == facts()
-    assert content(store, work) == b"Subject: x\r\n\r\nHello\r\n"
-    assert work.recipients[0].recipient().address == Address.parse("a@example.com")
+    (job,) = take(store)
+    assert addresses(job) == ["a@example.com", "b@example.com"]
+    assert job.facts == facts()
+    assert content(store, job) == b"Subject: x\r\n\r\nHello\r\n"
+    assert job.recipients[0].recipient().address == Address.parse("a@example.com")
 
 
-def test_what_is_settled_is_gone_without_a_trace(store):
+def test_a_delivered_message_leaves_nothing_behind(store):
     put(store, new_message())
-    (work,) = take(store)
-    settle(store, done(work))
+    (job,) = take(store)
+    record(store, delivered(job))
     assert take(store) == []
     assert [rows(store, table) for table in ("message", "content", "recipient", "destination")] == [
         []
@@ -70,38 +70,38 @@ def test_what_is_settled_is_gone_without_a_trace(store):
         assert store.is_empty()
 
 
-def test_a_message_stays_until_its_last_recipient_is_settled(store):
+def test_a_message_stays_until_its_last_recipient_is_delivered(store):
     put(store, new_message(recipient("a@example.com", "one"), recipient("b@example.com", "two")))
     first, second = take(store)
-    settle(store, done(first))
+    record(store, delivered(first))
     assert content(store, second)
     (again,) = take(store)
     assert again.destination == second.destination
-    settle(store, done(again))
+    record(store, delivered(again))
     assert rows(store, "message") == []
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK])
-def test_content_of_any_size_comes_back_in_bounded_pieces(store, size):
+def test_content_of_any_size_is_read_in_bounded_pieces(store, size):
     octets = os.urandom(size)
     put(store, new_message(content=[octets[:10], octets[10:]]))
-    (work,) = take(store)
-    pieces = list(store.reader.pieces(work.message, work.size))
+    (job,) = take(store)
+    pieces = list(store.reader.pieces(job.message, job.size))
     assert b"".join(pieces) == octets
-    assert content(store, work) == octets
+    assert content(store, job) == octets
     assert all(len(piece) <= CHUNK for piece in pieces)
-    settle(store, done(work))
+    record(store, delivered(job))
     assert rows(store, "content") == []
 
 
-def test_a_message_that_is_not_as_long_as_it_should_be_is_not_stored(store):
+def test_a_message_of_the_wrong_size_is_not_stored(store):
     short = msgspec.structs.replace(new_message(content=b"whole"), pieces=[b"who"])
     with pytest.raises(DeliveryError, match="expected 5 octets of message, found 3"):
         put(store, short)
     assert rows(store, "message") == rows(store, "content") == []
 
 
-def test_what_is_on_its_way_is_not_taken_again(store):
+def test_a_job_in_progress_is_not_taken_again(store):
     put(store, new_message(), new_message())
     claims = Claims()
     assert len(take(store, claims=claims)) == 2
@@ -110,118 +110,120 @@ def test_what_is_on_its_way_is_not_taken_again(store):
     assert len(take(store, claims=claims)) == 2
 
 
-def test_work_is_taken_when_it_is_due_and_not_before(store):
+def test_a_job_is_taken_when_it_is_due_and_not_before(store):
     put(store, new_message(recipient(due=NOW + 60)))
     assert take(store, NOW + 59) == []
     assert len(take(store, NOW + 60)) == 1
 
 
-def test_a_deferred_recipient_comes_back_with_what_was_said(store):
+def test_a_deferred_recipient_keeps_the_last_reply(store):
     put(store, new_message(recipient("a@example.com"), recipient("b@example.com")))
-    (work,) = take(store)
-    a, b = work.recipients
-    later = Deferred(a.id, NOW + 300, "451 4.3.0 Later", "host said so")
-    settle(store, AttemptResult(work.message, ["one"], done=[b.id], deferred=[later]))
+    (job,) = take(store)
+    a, b = job.recipients
+    later = Deferred(a.id, NOW + 300, "451 4.3.0 Later", "mailbox busy")
+    record(store, AttemptResult(job.message, ["one"], delivered=[b.id], deferred=[later]))
     assert take(store, NOW + 299) == []
     (again,) = take(store, NOW + 300)
     (found,) = again.recipients
-    assert (found.attempts, found.reply, found.reason) == (1, "451 4.3.0 Later", "host said so")
+    assert (found.attempts, found.reply, found.reason) == (1, "451 4.3.0 Later", "mailbox busy")
     assert addresses(again) == ["a@example.com"]
 
 
 def test_a_held_recipient_is_not_taken(store):
     put(store, new_message(event=NOW + 5))
-    (work,) = take(store)
-    held = [Held(work.recipients[0].id, "550 5.1.1 Unknown", "refused")]
-    settle(store, AttemptResult(work.message, ["one"], held=held))
+    (job,) = take(store)
+    held = [Held(job.recipients[0].id, "550 5.1.1 Unknown", "refused")]
+    record(store, AttemptResult(job.message, ["one"], held=held))
     assert take(store, NOW + HORIZON) == []
     with committed(store):
-        assert store.elapsed(NOW + 5, NOW + HORIZON, 9).works == []
+        assert store.elapsed(NOW + 5, NOW + HORIZON, 9).jobs == []
     assert [row[4] for row in rows(store, "recipient")] == [None]
 
 
-def test_who_has_the_least_on_its_way_comes_first(store):
+def test_the_destination_with_the_fewest_active_deliveries_goes_first(store):
     put(store, *[new_message(recipient(destination="busy")) for _ in range(30)])
     put(store, new_message(recipient(destination="other", due=NOW + 1)))
     claims = Claims(limit=3)
-    assert [work.destination for work in take(store, NOW + 1, claims=claims)] == [
+    assert [job.destination for job in take(store, NOW + 1, claims=claims)] == [
         "busy", "other", "busy", "busy",
     ]  # fmt: skip
     put(store, new_message(recipient(destination="third", due=NOW + 2)))
-    assert [work.destination for work in take(store, NOW + 2, claims=claims)] == ["third"]
+    assert [job.destination for job in take(store, NOW + 2, claims=claims)] == ["third"]
 
 
-def test_a_total_is_dealt_out_evenly(store):
+def test_a_limited_take_is_shared_evenly(store):
     for name in ("one", "two", "three"):
         put(store, *[new_message(recipient(destination=name)) for _ in range(10)])
-    names = [work.destination for work in take(store, total=6)]
+    names = [job.destination for job in take(store, total=6)]
     assert sorted(names) == ["one", "one", "three", "three", "two", "two"]
 
 
-def test_a_destination_is_left_alone_until_it_opens(tmp_path):
-    opens = {"dead": NOW + 600}
-    with store_at(tmp_path / "1.db", opens=lambda name: opens.get(name, 0.0)) as store:
+def test_a_suspended_destination_is_not_taken(tmp_path):
+    suspended = {"dead": NOW + 600}
+    with store_at(
+        tmp_path / "1.db", suspended_until=lambda name: suspended.get(name, 0.0)
+    ) as store:
         put(
             store,
             new_message(recipient(destination="dead")),
             new_message(recipient(destination="fine")),
         )
-        assert [work.destination for work in take(store)] == ["fine"]
-        assert "dead" in [work.destination for work in take(store, NOW + 600)]
+        assert [job.destination for job in take(store)] == ["fine"]
+        assert "dead" in [job.destination for job in take(store, NOW + 600)]
 
 
-def test_a_clock_that_jumps_back_stops_nothing(store):
+def test_a_clock_set_back_delays_nothing(store):
     put(store, new_message(recipient(due=NOW + 60), event=NOW + 100))
     long_before = NOW - 10 * HORIZON
     assert len(take(store, long_before)) == 1
     with committed(store):
-        assert len(store.elapsed(long_before, long_before + HORIZON, 9).works) == 1
+        assert len(store.elapsed(long_before, long_before + HORIZON, 9).jobs) == 1
 
 
-def test_events_come_in_their_order(store):
+def test_elapsed_messages_are_returned_in_order(store):
     numbers = put(store, *[new_message(event=NOW + at) for at in (30, 10, 20)])
     with committed(store):
-        assert messages(store.elapsed(NOW + 20, NOW + HORIZON, 9).works) == [numbers[1], numbers[2]]
+        assert messages(store.elapsed(NOW + 20, NOW + HORIZON, 9).jobs) == [numbers[1], numbers[2]]
 
 
-def test_a_message_for_nobody_is_forgotten_when_its_time_comes(store):
+def test_an_elapsed_message_without_recipients_is_deleted(store):
     put(store, new_message(event=NOW))
     store.connection.execute("DELETE FROM recipient")
     with committed(store):
-        assert store.elapsed(NOW, NOW + HORIZON, 9).works == []
+        assert store.elapsed(NOW, NOW + HORIZON, 9).jobs == []
     assert rows(store, "message") == rows(store, "content") == []
 
 
 def test_an_event_can_be_moved(store):
     (number,) = put(store, new_message(event=NOW))
-    settle(store, AttemptResult(number, [], event=NOW + 50))
+    record(store, AttemptResult(number, [], event=NOW + 50))
     with committed(store):
-        assert store.elapsed(NOW + 49, NOW + HORIZON, 9).works == []
-        assert messages(store.elapsed(NOW + 50, NOW + HORIZON, 9).works) == [number]
+        assert store.elapsed(NOW + 49, NOW + HORIZON, 9).jobs == []
+        assert messages(store.elapsed(NOW + 50, NOW + HORIZON, 9).jobs) == [number]
 
 
-def test_notices_are_put_together_with_what_they_are_about(store):
+def test_a_dsn_is_stored_together_with_the_result(store):
     put(store, new_message())
-    (work,) = take(store)
-    notice = new_message(recipient("sender@example.net", "back"), of=facts("s-1.1-1", ""))
-    settlement = AttemptResult(
-        work.message, ["one"], done=[work.recipients[0].id], new_messages=[notice]
+    (job,) = take(store)
+    dsn = new_message(recipient("sender@example.net", "back"), of=facts("s-1.1-1", ""))
+    result = AttemptResult(
+        job.message, ["one"], delivered=[job.recipients[0].id], new_messages=[dsn]
     )
-    settle(store, settlement)
+    record(store, result)
     (found,) = take(store)
     assert (found.destination, found.facts.id) == ("back", "s-1.1-1")
 
 
 def test_recipients_move_to_another_destination(store):
     put(store, new_message())
-    (work,) = take(store)
+    (job,) = take(store)
     with committed(store):
-        store.move([work.recipients[0].id], "one", "two")
+        store.move([job.recipients[0].id], "one", "two")
     (again,) = take(store)
     assert again.destination == "two"
 
 
-def test_the_administrators_now_reopens_a_destination(store):
+def test_a_retry_of_the_administrator_reopens_a_destination(store):
     put(store, new_message(recipient(due=NOW + 900)))
     store.connection.execute("UPDATE recipient SET due = 0")
     store.connection.execute("UPDATE destination SET due = 0")
@@ -240,141 +242,139 @@ def test_the_administrators_now_reopens_a_destination(store):
         ("UPDATE recipient SET facts = CAST(x'ff' AS TEXT)", "damaged: 'utf-8' codec can't encode"),
         ("UPDATE message SET size = 'x'", "damaged: expected 'x' octets of content"),
         ("DELETE FROM content", "damaged: expected 21 octets of content"),
-        ("DELETE FROM message", "damaged: its envelope is gone"),
+        ("DELETE FROM message", "damaged: envelope missing"),
         ("UPDATE recipient SET facts = '[]'", "damaged: Expected `object`, got `array`"),
         ("UPDATE recipient SET attempts = 'x'", "damaged: invalid literal for int()"),
         ("UPDATE message SET expires = 'x'", "damaged: could not convert string to float"),
     ],
 )
-def test_a_damaged_row_is_held_and_the_rest_goes_on(store, damage, problem):
+def test_a_damaged_message_is_held_and_the_others_are_taken(store, damage, problem):
     (broken,) = put(store, new_message())
     store.connection.execute(damage)
     put(store, new_message(of=facts("s-1.2")))
     with committed(store):
         taken = store.take(NOW, 100, Claims())
-    assert [work.facts.id for work in taken.works] == ["s-1.2"]
+    assert [job.facts.id for job in taken.jobs] == ["s-1.2"]
     assert [one.message for one in taken.damaged] == [broken]
     assert rows(store, "recipient")[0][4] is None
     assert rows(store, "recipient")[0][7].startswith(problem)
     assert len(take(store)) == 1
 
 
-def test_a_destination_whose_name_is_damaged_stops_no_other(store):
+def test_a_damaged_destination_name_does_not_stop_others(store):
     put(store, new_message(recipient(destination="one")), new_message(recipient(destination="two")))
     store.connection.execute(
         "UPDATE destination SET name = CAST(x'6fff65' AS TEXT) WHERE name = 'one'"
     )
-    assert [work.destination for work in take(store)] == ["two"]
+    assert [job.destination for job in take(store)] == ["two"]
 
 
-def test_a_piece_that_is_gone_is_noticed_while_reading(store):
+def test_a_missing_piece_is_detected_while_reading(store):
     put(store, new_message(content=[b"x" * CHUNK, b"y"]))
-    (work,) = take(store)
+    (job,) = take(store)
     store.connection.execute("DELETE FROM content WHERE data = CAST('y' AS BLOB)")
-    with pytest.raises(DamagedError, match="expected 262145 octets"):
-        content(store, work)
+    with pytest.raises(DamagedContentError, match="expected 262145 octets"):
+        content(store, job)
 
 
-def test_a_short_message_with_a_bit_turned_over_is_held_and_the_rest_goes_on(store):
+def test_a_short_message_with_a_flipped_bit_is_held_and_the_others_are_taken(store):
     put(store, new_message(), new_message(of=facts("s-1.2")))
-    rot(store.connection, at=20)
+    flip_bit(store.connection, at=20)
     with committed(store):
         taken = store.take(NOW, 100, Claims())
-    assert [work.facts.id for work in taken.works] == ["s-1.2"]
-    assert [str(one) for one in taken.damaged] == [
-        "message 1: the content is not what was put into the spool"
-    ]
+    assert [job.facts.id for job in taken.jobs] == ["s-1.2"]
+    assert [str(one) for one in taken.damaged] == ["message 1: content checksum mismatch"]
     assert [row[4] for row in rows(store, "recipient")] == [None, NOW]
 
 
 @pytest.mark.parametrize("piece", [0, 1, 2])
 @pytest.mark.parametrize("kept", [True, False])
-def test_the_end_of_a_long_message_with_a_bit_turned_over_is_not_handed_out(store, piece, kept):
+def test_the_last_piece_of_a_long_message_with_a_flipped_bit_is_not_returned(store, piece, kept):
     put(store, new_message(content=[b"x" * CHUNK, b"y" * CHUNK, b"z"]))
-    rot(store.connection, piece=piece)
-    (work,) = take(store)
-    first = work.first if kept else b""
-    pieces = store.reader.pieces(work.message, work.size, first, work.digest)
+    flip_bit(store.connection, piece=piece)
+    (job,) = take(store)
+    first = job.first if kept else b""
+    pieces = store.reader.pieces(job.message, job.size, first, job.digest)
     assert len(next(pieces)) == len(next(pieces)) == CHUNK
-    with pytest.raises(DamagedError, match="not what was put"):
+    with pytest.raises(DamagedContentError, match="checksum mismatch"):
         next(pieces)
 
 
-def test_a_message_just_put_is_as_whole_from_memory_as_from_the_file(store):
+def test_the_content_of_a_new_message_comes_from_memory(store):
     with committed(store):
         (short,) = store.post(new_message(), NOW)
         (long,) = store.post(new_message(content=[b"x" * CHUNK, b"y"]), NOW)
-    rot(store.connection, short.message)
-    rot(store.connection, long.message)
+    flip_bit(store.connection, short.message)
+    flip_bit(store.connection, long.message)
     assert content(store, short) == b"Subject: x\r\n\r\nHello\r\n"
     assert content(store, long) == b"x" * CHUNK + b"y"
 
 
-def test_octets_that_have_become_text_are_noticed(store):
+def test_content_of_the_wrong_type_is_damage(store):
     put(store, new_message(content=[b"x" * CHUNK, b"y"]))
-    (work,) = take(store)
+    (job,) = take(store)
     store.connection.execute("UPDATE content SET data = CAST(data AS TEXT)")
-    with pytest.raises(DamagedError, match="expected octets"):
-        content(store, work)
+    with pytest.raises(DamagedContentError, match="expected octets"):
+        content(store, job)
 
 
-def test_a_message_that_was_removed_while_it_was_read_is_not_damaged(store):
+def test_a_message_removed_during_reading_is_not_damage(store):
     put(store, new_message(content=[b"x" * CHUNK, b"y"]))
-    (work,) = take(store)
+    (job,) = take(store)
     for table in ("message", "content", "recipient"):
         store.connection.execute(f"DELETE FROM {table}")
     with pytest.raises(OSError, match="has been removed") as caught:
-        content(store, work)
-    assert not isinstance(caught.value, DamagedError)
+        content(store, job)
+    assert not isinstance(caught.value, DamagedContentError)
 
 
-def test_a_file_that_was_closed_is_not_damage(store):
+def test_a_closed_file_is_not_damage(store):
     put(store, new_message(content=[b"x" * CHUNK, b"y"]))
-    (work,) = take(store)
+    (job,) = take(store)
     store.reader.close()
     with pytest.raises(OSError, match="closed database") as caught:
-        content(store, work)
-    assert not isinstance(caught.value, DamagedError)
+        content(store, job)
+    assert not isinstance(caught.value, DamagedContentError)
 
 
-def test_what_an_administrator_removed_meanwhile_stays_away(store):
+def test_a_recipient_removed_during_an_attempt_is_not_created_again(store):
     put(store, new_message())
-    (work,) = take(store)
+    (job,) = take(store)
     store.connection.execute("DELETE FROM recipient")
-    later = Deferred(work.recipients[0].id, NOW, "", "")
-    settle(store, AttemptResult(work.message, ["one"], deferred=[later]))
+    later = Deferred(job.recipients[0].id, NOW, "", "")
+    record(store, AttemptResult(job.message, ["one"], deferred=[later]))
     assert rows(store, "message") == rows(store, "recipient") == []
 
 
-def test_numbers_are_never_given_twice(store):
+def test_numbers_are_not_reused(store):
     (first,) = put(store, new_message())
-    (work,) = take(store)
-    settle(store, done(work))
+    (job,) = take(store)
+    record(store, delivered(job))
     (second,) = put(store, new_message())
     assert second > first
 
 
-def test_a_file_is_its_owners_alone(store):
+def test_only_the_owner_can_read_a_file(store):
     put(store, new_message())
     modes = {path.stat().st_mode & 0o777 for path in store.path.parent.iterdir()}
     assert modes == {0o600}
 
 
-def test_a_full_file_takes_nothing_half(tmp_path):
+def test_a_full_file_stores_no_partial_message(tmp_path):
     path = tmp_path / "1.db"
     with store_at(path, size=1 << 20) as store:
         put(store, new_message(content=b"x" * 100_000))
         with pytest.raises(sqlite3.OperationalError, match="full"):
             put(store, new_message(content=[b"x" * CHUNK] * 8))
-        (work,) = take(store)
-        settle(store, done(work))
+        (job,) = take(store)
+        record(store, delivered(job))
         assert [rows(store, table) for table in ("message", "content")] == [[], []]
         put(store, new_message(content=b"y" * 100_000))
     with store_at(path) as store:
         assert content(store, take(store)[0]) == b"y" * 100_000
 
 
-def test_what_is_committed_outlives_the_process_and_the_rest_does_not(tmp_path):
+def test_only_committed_messages_survive_a_crash(tmp_path):
     path = tmp_path / "1.db"
     with store_at(path) as store:
         put(store, new_message())
@@ -388,7 +388,7 @@ def test_what_is_committed_outlives_the_process_and_the_rest_does_not(tmp_path):
         assert len(take(store)) == 1
 
 
-def test_a_session_and_its_transaction_come_back():
+def test_a_session_and_its_transaction_are_restored():
     session = Session(
         "s-1",
         Endpoint("192.0.2.1", 1),
@@ -410,7 +410,7 @@ def test_a_session_and_its_transaction_come_back():
     )  # fmt: skip
 
 
-def test_a_recipient_comes_back():
+def test_a_recipient_is_restored():
     one = Recipient(Address("postmaster", ""), {"NOTIFY": "NEVER"}, "postmaster", "")
     facts_of = recipient_facts(one)
     again = QueuedRecipient(1, facts_of, "one", 0, "", "").recipient()

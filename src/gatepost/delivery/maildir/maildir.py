@@ -39,7 +39,7 @@ from gatepost.delivery.maildir.maildirsize import Limits
 from gatepost.delivery.maildir.quota import OverQuotaError, Quota
 from gatepost.delivery.target import Delivery, DeliveryError, Failures
 from gatepost.delivery.template import PathTemplate
-from gatepost.disk.batch import Copies
+from gatepost.disk.batch import FileBatch
 from gatepost.disk.durable import DurableFolders, ensure_file
 from gatepost.disk.names import UniqueNames
 from gatepost.model.address import Address, domain_key
@@ -97,7 +97,7 @@ class Maildir:
         """
         return await store("maildir", partial(self._write_all, delivery), self._executor)
 
-    def _write_all(self, delivery: Delivery, copies: Copies) -> Failures | None:
+    def _write_all(self, delivery: Delivery, copies: FileBatch) -> Failures | None:
         shares: dict[Path, list[Recipient]] = {}
         for recipient in delivery.recipients:
             shares.setdefault(self.folder(recipient), []).append(recipient)
@@ -124,12 +124,12 @@ class Maildir:
         for name in SUBFOLDERS:
             self._folders.ensure(folder / name)
 
-    def _write(self, copies: Copies, root: Path, delivery: Delivery) -> None:
+    def _write(self, copies: FileBatch, root: Path, delivery: Delivery) -> None:
         folder = self._ready(root)
         trace = return_path(delivery.transaction.reverse_path)
         size = len(trace) + octets(delivery.message)
         if self._quota:
-            copies.reserved(self._quota.reserve(root, size))
+            copies.add_reservation(self._quota.reserve(root, size))
         copy = chain((trace,), whole(delivery.message))
         name = self._names.next()
         copies.write(folder / "tmp" / name, copy, folder / "new" / f"{name},S={size}")

@@ -29,7 +29,7 @@ from pathlib import Path
 import msgspec
 
 from gatepost.delivery.target import DeliveryError
-from gatepost.disk.threads import settled
+from gatepost.disk.threads import run_to_end
 
 MAX_SAID = 4096
 READ_SIZE = 64 * 1024
@@ -82,7 +82,7 @@ class Programs:
         try:
             loop = asyncio.get_running_loop()
             work = loop.run_in_executor(self._threads, run, job, self._timeout, hear)
-            return await settled(work, cancel=lambda: os.write(say, b"."))
+            return await run_to_end(work, cancel=lambda: os.write(say, b"."))
         finally:
             os.close(hear)
             os.close(say)

@@ -1,1 +1,1 @@
-"""Delivery status notifications (RFC 3461, 3464): who gets one, what it contains."""
+"""Delivery status notifications (RFC 3461, RFC 3464): the recipients of a DSN, and its content."""

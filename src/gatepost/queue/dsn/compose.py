@@ -1,17 +1,21 @@
-"""Notices as messages of the spool's own: from nobody, to a sender, by the router's way.
+"""Delivery status notifications as messages for the spool.
 
-Limits: RET=FULL is honoured for messages that are no longer than what was read of them anyway, and
-in notices of a failure: to others it does not apply (RFC 3461 section 4.3).
+A DSN has the null reverse-path and goes to the sender by the routes of the configuration.
+
+Limits: RET=FULL is honoured only if the spool has the whole message at hand, and only for failures:
+other DSNs never include the content (RFC 3461 section 4.3).
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from gatepost.delivery.routes import Router
 from gatepost.model.address import NULL_PATH, Address, domain_key, local_key, without_tag
 from gatepost.model.session import Endpoint, Recipient
-from gatepost.queue.dsn.report import About, Action, Fate, notice
-from gatepost.queue.retry_policy import RetryPolicy
+from gatepost.queue.dsn.notify import is_requested, may_notify
+from gatepost.queue.dsn.report import Action, ReportedMessage, ReportedRecipient, build_dsn
+from gatepost.queue.schedule import RetryPolicy
 from gatepost.queue.spool.records import (
     MessageFacts,
     NewMessage,
@@ -21,29 +25,86 @@ from gatepost.queue.spool.records import (
 )
 
 HERE = Endpoint("local")
+SUCCESS = "2.0.0"  # RFC 3463 s2
+
+
+class RecipientStatus(NamedTuple):
+    """A recipient with the reply, enhanced status code and reason of its last attempt."""
+
+    facts: RecipientFacts
+    reply: str
+    status: str
+    reason: str
 
 
 class DsnComposer:
-    """Writes notices; `router` knows the way to a sender."""
+    """Composes DSNs; `router` has the routes to senders."""
 
-    def __init__(self, terms: RetryPolicy, router: Router) -> None:
-        self._terms = terms
+    def __init__(self, policy: RetryPolicy, router: Router, log: Any) -> None:
+        self._policy = policy
         self._router = router
+        self._log = log
 
-    def write(
-        self, action: Action, about: About, fates: Sequence[Fate], facts: MessageFacts, now: float
+    def compose(
+        self,
+        action: Action,
+        facts: MessageFacts,
+        original: ReportedMessage,
+        recipients: Iterable[RecipientStatus],
+        now: float,
+    ) -> list[NewMessage]:
+        """Return a DSN, or nothing if the sender may not get it or did not request it."""
+        reported = [
+            reported_recipient(one.facts, one.reply, one.status)
+            for one in recipients
+            if is_requested(one.facts.params, action)
+        ]
+        if not reported or not may_notify(facts):
+            return []
+        return [self._compose(action, facts, original, reported, now)]
+
+    def compose_successes(
+        self,
+        facts: MessageFacts,
+        original: ReportedMessage,
+        delivered: Iterable[tuple[RecipientFacts, Action]],
+        now: float,
+    ) -> list[NewMessage]:
+        """Return the DSNs about delivered recipients, one for each kind of success.
+
+        Without a route to the sender there is none: held success DSNs would fill the spool, and
+        need no action of the administrator.
+        """
+        if self._router.route(self._recipient(facts.reverse_path)) is None:
+            self._log.warning("DSN not queued", ref=facts.id, detail="no route to the sender")
+            return []
+        shares: dict[Action, list[RecipientStatus]] = {}
+        for one, action in delivered:
+            shares.setdefault(action, []).append(RecipientStatus(one, "", SUCCESS, ""))
+        return [
+            dsn
+            for action, share in shares.items()
+            for dsn in self.compose(action, facts, original, share, now)
+        ]
+
+    def _compose(
+        self,
+        action: Action,
+        facts: MessageFacts,
+        original: ReportedMessage,
+        recipients: Sequence[ReportedRecipient],
+        now: float,
     ) -> NewMessage:
-        """Return a notice about recipients of a message; held if there is no way to its sender."""
-        about = about._replace(full=about.full and action == "failed")
-        content = notice(action, about, fates, hostname=self._terms.hostname, now=now)
+        original = original._replace(full=original.full and action == "failed")
+        content = build_dsn(action, original, recipients, hostname=self._policy.hostname, now=now)
         return NewMessage(
             facts=self._envelope(facts, now),
             recipients=[self._to(facts.reverse_path, now)],
             pieces=[content],
             size=len(content),
             received=now,
-            expires=now + self._terms.expire,
-            event=now + self._terms.expire,
+            expires=now + self._policy.expire,
+            event=now + self._policy.expire,
         )
 
     def _envelope(self, facts: MessageFacts, now: float) -> MessageFacts:
@@ -57,44 +118,41 @@ class DsnComposer:
             peer=HERE,
             local=HERE,
             started=now,
-            helo=self._terms.hostname,
+            helo=self._policy.hostname,
             extended=True,
         )
 
-    def reach(self, sender: Address) -> bool:
-        """Whether there is a way to a sender."""
-        return self._router.route(self._recipient(sender)) is not None
-
     def _recipient(self, sender: Address) -> Recipient:
         local = local_key(sender.local)
-        user = without_tag(local, self._terms.subaddress)
+        user = without_tag(local, self._policy.subaddress)
         return Recipient(sender, {}, user, domain_key(sender.domain))
 
     def _to(self, sender: Address, now: float) -> NewRecipient:
+        """Return the sender as a recipient; it is held if there is no route."""
         recipient = self._recipient(sender)
-        known, route = recipient_facts(recipient), self._router.route(recipient)
+        facts, route = recipient_facts(recipient), self._router.route(recipient)
         if route is None:
-            return NewRecipient(known, "", None, reason="no route for the sender")
-        return NewRecipient(known, route.destination(recipient), now)
+            return NewRecipient(facts, "", None, reason="no route to the sender")
+        return NewRecipient(facts, route.destination(recipient), now)
 
 
-def about(
-    facts: MessageFacts, original: bytes, *, whole: bool, received: float, until: float
-) -> About:
-    """Return what a notice says of the message itself; `whole` is whether `original` is all."""
-    return About(
+def reported_message(
+    facts: MessageFacts, original: bytes, *, is_whole: bool, received: float, until: float
+) -> ReportedMessage:
+    """Return the message part of a DSN; `original` is all of it if `is_whole`."""
+    return ReportedMessage(
         sender=facts.reverse_path,
         ref=facts.id,
         envelope=facts.params.get("ENVID", ""),
         received=received,
         until=until,
         original=original,
-        full=whole and facts.params.get("RET", "").upper() == "FULL",
+        full=is_whole and facts.params.get("RET", "").upper() == "FULL",
     )
 
 
-def fate(recipient: RecipientFacts, reply: str, status: str) -> Fate:
-    """Return what a notice says of a recipient."""
+def reported_recipient(recipient: RecipientFacts, reply: str, status: str) -> ReportedRecipient:
+    """Return the recipient part of a DSN."""
     kind, _, address = recipient.params.get("ORCPT", "").partition(";")
     original = f"{kind};{address}" if address else ""
-    return Fate(recipient.address, original, reply.replace("\n", " / "), status)
+    return ReportedRecipient(recipient.address, original, reply.replace("\n", " / "), status)

@@ -1,10 +1,10 @@
-"""Who is told what became of a message: only senders that somebody vouches for.
+"""The senders that get delivery status notifications: trusted clients only.
 
-A notice to anybody else is backscatter, see `gatepost.model.trust`. The null reverse-path is
-never told anything (RFC 5321 section 4.5.5).
+A DSN to any other sender is backscatter, see `gatepost.model.trust`. The null reverse-path never
+gets a DSN (RFC 5321 section 4.5.5).
 
-RFC 3461: a recipient's NOTIFY says of what the sender wants to be told. Of a success nobody is told
-who has not asked for it, nor where the next hop has taken that on itself (section 5.2.2).
+RFC 3461: NOTIFY of a recipient selects the events that are reported. A success is reported only if
+the sender requested it, and not if the next hop has accepted that duty (section 5.2.2).
 """
 
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ from gatepost.model.trust import is_trusted
 from gatepost.queue.dsn.report import Action
 from gatepost.queue.spool.records import MessageFacts
 
-# Recipients whose mail has left us, of whom the sender wants to be told, with what came of it.
-SuccessDsn = Mapping[Recipient, Action]
+# Delivered recipients for which the sender requested a success DSN, with the action to report.
+SuccessActions = Mapping[Recipient, Action]
 
-_NONE: SuccessDsn = {}
+_NONE: SuccessActions = {}
 
-# RFC 3461 s4.1: what NOTIFY calls it.
-EVENTS: dict[Action, str] = {
+# RFC 3461 s4.1: the NOTIFY keyword of each action.
+KEYWORDS: dict[Action, str] = {
     "failed": "FAILURE",
     "delayed": "DELAY",
     "delivered": "SUCCESS",
@@ -29,21 +29,25 @@ EVENTS: dict[Action, str] = {
 }
 
 
-def may_be_told(facts: MessageFacts) -> bool:
-    """Whether the sender of a message may have notices."""
+def may_notify(facts: MessageFacts) -> bool:
+    """Return whether the sender of a message may get DSNs."""
     return bool(facts.reverse_path) and is_trusted(facts)
 
 
-def wants(params: Mapping[str, str], action: Action) -> bool:
-    """Whether a sender wants to be told of this, as the recipient's parameter NOTIFY says it."""
+def is_requested(params: Mapping[str, str], action: Action) -> bool:
+    """Return whether the NOTIFY parameter of a recipient requests a DSN about this action."""
     notify = params.get("NOTIFY", "FAILURE,DELAY")
-    return EVENTS[action] in notify.upper().split(",")
+    return KEYWORDS[action] in notify.upper().split(",")
 
 
-def successes(route: Route, delivery: Delivery, failures: Failures) -> SuccessDsn:
-    """Return of whom the sender wants to be told after a delivery, and by us."""
-    asked = [one for one in delivery.recipients if one.params and wants(one.params, "delivered")]
-    if not asked:
+def success_actions(route: Route, delivery: Delivery, failures: Failures) -> SuccessActions:
+    """Return the successes of a delivery that this server has to report."""
+    requested = [
+        one for one in delivery.recipients if one.params and is_requested(one.params, "delivered")
+    ]
+    if not requested:
         return _NONE
     action: Action = "relayed" if route.hands_on else "delivered"
-    return {one: action for one in asked if one not in failures and one not in delivery.taken_on}
+    return {
+        one: action for one in requested if one not in failures and one not in delivery.taken_on
+    }

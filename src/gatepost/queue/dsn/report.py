@@ -1,12 +1,12 @@
-"""Notices to senders: delivery status notifications, RFC 3464 in the form of RFC 6522.
+"""The content of delivery status notifications: RFC 3464 in the form of RFC 6522.
 
-A notice has three parts: words for people, the report for programs, and the header block of the
-message it is about (the whole message where RFC 3461's RET=FULL asks for it and it is short).
+A DSN has three parts: text for people, a report for programs, and the header block of the reported
+message. The last is the whole message if RFC 3461's RET=FULL requests it and the message is short.
 
-Security: addresses, replies and header fields come from strangers. All of the notice but the quoted
-header block is made of printable characters, one field a line, line breaks folded away; addresses
-outside ASCII are written as RFC 6533 has them in 7 bits. The boundary is a number that nobody can
-know before.
+Security: addresses, replies and header fields come from untrusted clients. Except for the quoted
+header block, a DSN consists of printable characters, one field per line, without folding. Addresses
+outside ASCII are encoded in 7 bits as in RFC 6533. The boundary is a random number that a client
+cannot predict.
 Limits: MAX_QUOTED octets of the original, MAX_TEXT characters of a reply.
 """
 
@@ -32,11 +32,8 @@ _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 Action = Literal["failed", "delayed", "delivered", "relayed"]
 
 
-class About(NamedTuple):
-    """What a notice is about: a message and its recipients that share a fate.
-
-    `envelope` is RFC 3461's ENVID, "" if there was none; `until` when the message is given up.
-    """
+class ReportedMessage(NamedTuple):
+    """The message of a DSN: `envelope` is the ENVID of RFC 3461 or "", `until` the expiry time."""
 
     sender: Address
     ref: str
@@ -47,8 +44,8 @@ class About(NamedTuple):
     full: bool
 
 
-class Fate(NamedTuple):
-    """One recipient: `original` is RFC 3461's ORCPT or "", `reply` as a server has given it."""
+class ReportedRecipient(NamedTuple):
+    """A recipient of a DSN: `original` is the ORCPT of RFC 3461 or "", `reply` that of a server."""
 
     address: Address
     original: str
@@ -57,124 +54,138 @@ class Fate(NamedTuple):
 
 
 class Wording(NamedTuple):
-    """How an action is put into words: the subject, and lines of text."""
+    """The subject and the text of an action."""
 
     subject: str
     text: tuple[str, ...]
 
 
-_WORDS: dict[Action, Wording] = {
+# Subjects as in Postfix, which administrators and filters recognise.
+_WORDINGS: dict[Action, Wording] = {
     "failed": Wording(
-        "Your message could not be delivered",
+        "Undelivered Mail Returned to Sender",
         (
-            "Your message could not be delivered to the recipients below,",
-            "and will not be tried again.",
+            "Your message could not be delivered to the recipients below.",
+            "It will not be tried again.",
         ),
     ),
     "delayed": Wording(
-        "Your message is delayed",
+        "Delayed Mail (still being retried)",
         (
-            "Your message has not been delivered to the recipients below yet.",
-            "It is being tried again; you need not do anything.",
+            "Your message could not be delivered to the recipients below yet.",
+            "You do not need to send it again; delivery will be retried.",
         ),
     ),
     "delivered": Wording(
-        "Your message has been delivered",
-        ("Your message has been delivered to the recipients below.",),
+        "Successful Mail Delivery Report",
+        ("Your message was delivered to the recipients below.",),
     ),
     "relayed": Wording(
-        "Your message has been handed on",
+        "Successful Mail Delivery Report",
         (
-            "Your message has been handed on to another mail system for the recipients below.",
-            "It may tell you if it cannot be delivered, but not that it was.",
+            "Your message was relayed to another mail system for the recipients below.",
+            "You may still receive notifications of delivery errors from that system.",
         ),
     ),
 }
 
 
-def notice(
-    action: Action, about: About, fates: Sequence[Fate], *, hostname: str, now: float
+def build_dsn(
+    action: Action,
+    message: ReportedMessage,
+    recipients: Sequence[ReportedRecipient],
+    *,
+    hostname: str,
+    now: float,
 ) -> bytes:
-    """Return a notice as a message with CRLF line ends; times are seconds since the epoch."""
+    """Return a DSN as a message with CRLF line ends; times are seconds since the epoch."""
     boundary = f"=_{secrets.token_hex(16)}"
     parts = (
-        _part("text/plain; charset=us-ascii", _lines(_words(action, about, fates, hostname))),
-        _part("message/delivery-status", _lines(_report(action, about, fates, hostname, now))),
-        _quoted(about),
+        _part("text/plain; charset=us-ascii", _lines(_text(action, message, recipients, hostname))),
+        _part(
+            "message/delivery-status", _lines(_report(action, message, recipients, hostname, now))
+        ),
+        _quoted(message),
     )
     head = _lines(
         (
-            *_header(action, about, hostname, now),
-            *(["Content-Transfer-Encoding: 8bit"] if about.full else ()),
+            *_header(action, message, hostname, now),
+            *(["Content-Transfer-Encoding: 8bit"] if message.full else ()),
             f'Content-Type: multipart/report; report-type="delivery-status"; boundary="{boundary}"',
             "",
             "This is a report in the format of RFC 3464.",
         )
     )
-    mark = f"\r\n--{boundary}\r\n".encode()
-    return head + b"".join(mark + part for part in parts) + f"\r\n--{boundary}--\r\n".encode()
+    separator = f"\r\n--{boundary}\r\n".encode()
+    return head + b"".join(separator + part for part in parts) + f"\r\n--{boundary}--\r\n".encode()
 
 
-def _header(action: Action, about: About, hostname: str, now: float) -> Iterator[str]:
-    yield f"From: Mail delivery <postmaster@{_plain(hostname)}>"
-    yield f"To: <{_plain_or_utf8(about.sender)}>"
-    yield f"Subject: {_WORDS[action].subject}"
+def _header(action: Action, message: ReportedMessage, hostname: str, now: float) -> Iterator[str]:
+    yield f"From: Mail Delivery System <postmaster@{_plain(hostname)}>"
+    yield f"To: <{_plain_or_utf8(message.sender)}>"
+    yield f"Subject: {_WORDINGS[action].subject}"
     yield f"Date: {_date(now)}"
     yield f"Message-ID: <{secrets.token_hex(12)}@{_plain(hostname)}>"
     yield "Auto-Submitted: auto-replied"  # RFC 3834 s5
     yield "MIME-Version: 1.0"
 
 
-def _words(action: Action, about: About, fates: Sequence[Fate], hostname: str) -> Iterator[str]:
-    yield f"This is {_plain(hostname)}, a mail server."
+def _text(
+    action: Action, message: ReportedMessage, recipients: Sequence[ReportedRecipient], hostname: str
+) -> Iterator[str]:
+    yield f"This is the mail system at host {_plain(hostname)}."
     yield ""
-    yield from _WORDS[action].text
+    yield from _WORDINGS[action].text
     yield ""
-    for fate in fates:
-        yield f"<{_seven_bits(fate.address)}>"
-        if fate.reply:
-            yield f"    {_plain(fate.reply)}"
+    for one in recipients:
+        yield f"<{_seven_bits(one.address)}>"
+        if one.reply:
+            yield f"    {_plain(one.reply)}"
     yield ""
     if action == "delayed":
-        yield f"It will be tried until {_date(about.until)}."
+        yield f"Delivery will be retried until {_date(message.until)}."
         yield ""
-    yield f"Reference: {_plain(about.ref)}"
+    yield f"Reference: {_plain(message.ref)}"
 
 
 def _report(
-    action: Action, about: About, fates: Sequence[Fate], hostname: str, now: float
+    action: Action,
+    message: ReportedMessage,
+    recipients: Sequence[ReportedRecipient],
+    hostname: str,
+    now: float,
 ) -> Iterator[str]:
-    """RFC 3464 s2.1: a group of fields for the message, then one for each recipient."""
-    if about.envelope:
-        yield f"Original-Envelope-Id: {_plain(about.envelope)}"
+    """Yield the fields of RFC 3464 s2.1: a group for the message, then one per recipient."""
+    if message.envelope:
+        yield f"Original-Envelope-Id: {_plain(message.envelope)}"
     yield f"Reporting-MTA: dns; {_plain(hostname)}"
-    yield f"ProxyHandshake-Date: {_date(about.received)}"
-    for fate in fates:
+    yield f"Arrival-Date: {_date(message.received)}"
+    for one in recipients:
         yield ""
-        if fate.original:
-            yield f"Original-Recipient: {_plain(fate.original)}"
-        kind = "rfc822" if str(fate.address).isascii() else "utf-8"
-        yield f"Final-Recipient: {kind}; {_seven_bits(fate.address)}"
+        if one.original:
+            yield f"Original-Recipient: {_plain(one.original)}"
+        kind = "rfc822" if str(one.address).isascii() else "utf-8"
+        yield f"Final-Recipient: {kind}; {_seven_bits(one.address)}"
         yield f"Action: {action}"
-        yield f"Status: {fate.status if _STATUS.fullmatch(fate.status) else '5.0.0'}"
-        if fate.reply:
-            yield f"Diagnostic-Code: smtp; {_plain(fate.reply)}"
+        yield f"Status: {one.status if _STATUS.fullmatch(one.status) else '5.0.0'}"
+        if one.reply:
+            yield f"Diagnostic-Code: smtp; {_plain(one.reply)}"
         yield f"Last-Attempt-Date: {_date(now)}"
         if action == "delayed":
-            yield f"Will-Retry-Until: {_date(about.until)}"
+            yield f"Will-Retry-Until: {_date(message.until)}"
 
 
-def _quoted(about: About) -> bytes:
-    if about.full:
-        encoding = "" if about.original.isascii() else "\r\nContent-Transfer-Encoding: 8bit"
-        return _part(f"message/rfc822{encoding}", about.original)
-    end = about.original.find(_END)
-    block = about.original if end < 0 else about.original[: end + 2]
+def _quoted(message: ReportedMessage) -> bytes:
+    if message.full:
+        encoding = "" if message.original.isascii() else "\r\nContent-Transfer-Encoding: 8bit"
+        return _part(f"message/rfc822{encoding}", message.original)
+    end = message.original.find(_END)
+    block = message.original if end < 0 else message.original[: end + 2]
     return _part("text/rfc822-headers; charset=us-ascii", _clean(block[:MAX_QUOTED]))
 
 
 def _clean(octets: bytes) -> bytes:
-    """Return octets that a notice may have: 7 bits, line breaks only as CRLF."""
+    """Return octets that a DSN may contain: 7 bits, line breaks only as CRLF."""
     return _EIGHT_BIT.sub(b"?", _BARE.sub(b"?", octets))
 
 
@@ -191,13 +202,13 @@ def _plain(text: str) -> str:
 
 
 def _plain_or_utf8(address: Address) -> str:
-    """Return an address for a header field, which may be UTF-8 under SMTPUTF8 (RFC 6532)."""
+    """Return an address for a header field, which may be UTF-8 with SMTPUTF8 (RFC 6532)."""
     text = str(address)
     return _plain(text) if text.isascii() else re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text)
 
 
 def _seven_bits(address: Address) -> str:
-    r"""Return an address in ASCII: RFC 6533 s3 writes other characters as \x{HEX}."""
+    r"""Return an address in ASCII, with other characters as \x{HEX} (RFC 6533 s3)."""
     text = str(address)
     if text.isascii():
         return _plain(text)

@@ -1,17 +1,19 @@
-"""The durable spool: messages that were answered 250 and are not delivered yet.
+"""The durable spool: accepted messages that are not delivered yet.
 
 Theory of operation
 -------------------
-A worker has one SQLite file of its own and one thread that writes to it (`writer`). What comes in
-while the thread waits for the disk shares the next commit, and so its one sync; what comes alone
-waits for nobody. A file is in WAL mode with synchronous=FULL: a commit that has returned survives
-a power cut, and other processes can read, and now and then write, beside the worker.
+Each worker has its own SQLite file and one thread that writes to it (`writer`). Messages that
+arrive while the thread waits for the disk share the next commit and its single sync. A message
+that arrives alone is committed immediately. A file is in WAL mode with synchronous=FULL: a commit
+that has returned survives a power cut, and other processes can read, and occasionally write, while
+the worker runs.
 
-What is to be delivered at once is only put into a journal beside the file (`journal`, `fresh`): a
-fraction of the work of tables, and as fast whatever is in them. What is left there after a
-second goes to the tables, of which alone the rest of this package speaks.
+A message that is delivered immediately is only written to a journal next to the file (`journal`,
+`memtable`). This costs a fraction of the tables' work and does not depend on the size of the file.
+After a second, the remaining messages move to the `tables`. `store` decides between the two.
 
-`schema` has the tables, `records` what is in them, `store` the questions asked of a file, `folder`
-whose file is whose. One that is damaged is set aside (`aside`), and what can be read of it
-(`salvage`) put back (`progress`).
+`schema` has the tables, `records` their rows as types. `insert`, `take` and `outcomes` have the
+queries, `destinations` an index of due work. `folder` has the ownership of files, `admin` the
+commands of an administrator. A damaged file is renamed (`corrupt`, `opening`), and its readable
+messages are recovered (`salvage`).
 """

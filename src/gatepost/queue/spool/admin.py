@@ -1,8 +1,8 @@
-"""What an administrator asks of the spool, beside workers that run or without them.
+"""The administrator's commands on the spool, with or without running workers.
 
-A message is named by the number of its file and its own, `1-17`, or by its reference. Changes are
-made in portions, so that no worker waits for long; workers see them at their next look, within a
-second. What is on its way just now may still be delivered after it was held or removed.
+A message is named by its file number and its own number, `1-17`, or by its reference. Changes are
+made in portions, so that a worker does not wait long. Workers notice them within a second. A
+message that is being delivered may still arrive after it was held or removed.
 """
 
 import sqlite3
@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from gatepost.queue.spool.content import Reader
+from gatepost.queue.spool.content import ContentReader
 from gatepost.queue.spool.database import as_json, connect
-from gatepost.queue.spool.done import tidy
 from gatepost.queue.spool.folder import files
+from gatepost.queue.spool.outcomes import clean_up
 from gatepost.queue.spool.schema import VERSION, VersionError, has_digests
 
 # Recipients that are changed in one transaction.
@@ -24,10 +24,10 @@ PORTION = 2000
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """Which recipients are meant: all that every condition that is given (not None) names.
+    """The recipients that match all given conditions (None: not given).
 
-    `names` are messages, as numbers or references. In addresses `*` stands for any characters;
-    `sender` is "" for the null reverse-path, `state` "queued" or "held".
+    `names` are messages, as numbers or references. In addresses, `*` matches any characters.
+    `sender` is "" for the null reverse-path. `state` is "queued" or "held".
     """
 
     names: Sequence[str] = ()
@@ -38,14 +38,14 @@ class Selection(msgspec.Struct, frozen=True):
 
     @property
     def is_everything(self) -> bool:
-        """Whether there is no condition."""
+        """Return whether there is no condition."""
         return self == Selection()
 
 
-class Entry(NamedTuple):
-    """A recipient in the spool; times are seconds since the epoch, `due` is None while it is held.
+class QueueEntry(NamedTuple):
+    """A recipient in the spool; times are seconds since the epoch, `due` is None if it is held.
 
-    `name` is its message's, `row` its own number.
+    `name` is the name of its message, `row` its own number.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Entry(NamedTuple):
 
     @property
     def state(self) -> str:
-        """Whether it is "queued" or "held"."""
+        """The state, "queued" or "held"."""
         return "held" if self.due is None else "queued"
 
 
@@ -79,13 +79,15 @@ _NAMED = (
 _STATES = {"queued": "r.due IS NOT NULL", "held": "r.due IS NULL"}
 
 
-def entries(folder: Path, chosen: Selection, limit: int, after: str = "") -> Iterator[Entry]:
-    """Yield recipients, message by message, at most `limit`, from behind the message `after` on.
+def entries(
+    folder: Path, selection: Selection, limit: int, after: str = ""
+) -> Iterator[QueueEntry]:
+    """Yield at most `limit` recipients, message by message, after the message `after`.
 
-    Raises sqlite3.Error, naming the file, and `VersionError`.
+    Raises sqlite3.Error with the path as a note, and `VersionError`.
     """
     for number, connection in _connections(folder):
-        where, values = _conditions(connection, chosen, number)
+        where, values = _conditions(connection, selection, number)
         first = _first_after(after, number)
         rows = connection.execute(
             f"{_ENTRIES} WHERE r.message > ? AND {where} ORDER BY r.message, r.id LIMIT ?",
@@ -93,7 +95,7 @@ def entries(folder: Path, chosen: Selection, limit: int, after: str = "") -> Ite
         )
         for message, *rest in rows:
             limit -= 1
-            yield Entry(f"{number}-{message}", *rest)
+            yield QueueEntry(f"{number}-{message}", *rest)
 
 
 def _first_after(after: str, number: int) -> int:
@@ -104,7 +106,7 @@ def _first_after(after: str, number: int) -> int:
 
 
 def _connections(folder: Path) -> Iterator[tuple[int, sqlite3.Connection]]:
-    """Connect to each file; one that a server removes or makes just now has nothing in it."""
+    """Connect to each file; one that is being created or removed is skipped."""
     for path in files(folder):
         try:
             with closing(connect(path)) as connection:
@@ -124,27 +126,27 @@ def _has_tables(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 def _conditions(
-    connection: sqlite3.Connection, chosen: Selection, number: int
+    connection: sqlite3.Connection, selection: Selection, number: int
 ) -> tuple[str, list[object]]:
-    """Return what a row has to meet, in SQL, and the values in it."""
+    """Return a condition for rows in SQL, and its values."""
     found: list[tuple[str, list[object]]] = []
-    if chosen.names:
-        messages = as_json(_messages(connection, chosen.names, number))
+    if selection.names:
+        messages = as_json(_messages(connection, selection.names, number))
         found.append(("r.message IN (SELECT value FROM json_each(?))", [messages]))
-    if chosen.destination is not None:
-        found.append(("r.destination = ?", [chosen.destination]))
-    if chosen.recipient is not None:
-        found.append((r"r.address LIKE ? ESCAPE '\'", [_pattern(chosen.recipient)]))
-    if chosen.sender is not None:
-        found.append((r"m.sender LIKE ? ESCAPE '\'", [_pattern(chosen.sender)]))
-    if chosen.state is not None:
-        found.append((_STATES[chosen.state], []))
+    if selection.destination is not None:
+        found.append(("r.destination = ?", [selection.destination]))
+    if selection.recipient is not None:
+        found.append((r"r.address LIKE ? ESCAPE '\'", [_pattern(selection.recipient)]))
+    if selection.sender is not None:
+        found.append((r"m.sender LIKE ? ESCAPE '\'", [_pattern(selection.sender)]))
+    if selection.state is not None:
+        found.append((_STATES[selection.state], []))
     where = " AND ".join(sql for sql, _ in found) or "1"
     return where, [value for _, values in found for value in values]
 
 
 def _messages(connection: sqlite3.Connection, names: Sequence[str], number: int) -> list[int]:
-    """Return the messages of a file that are named, by number or reference."""
+    """Return the named messages of a file; a name is a number or a reference."""
     numbers = {found for name in names if (found := _number(name)) is not None}
     messages = as_json(message for file, message in numbers if file == number)
     references = as_json(name for name in names if _number(name) is None)
@@ -164,64 +166,71 @@ def _pattern(text: str) -> str:
 
 
 @contextmanager
-def opened(folder: Path, name: str) -> Iterator[tuple[str, Iterator[bytes]] | None]:
-    """Give the facts (JSON) of a message and its content in pieces; None if it is not there."""
+def open_message(folder: Path, name: str) -> Iterator[tuple[str, Iterator[bytes]] | None]:
+    """Yield the facts (JSON) and the content of a message, None if it does not exist."""
     for number, connection in _connections(folder):
         for message in _messages(connection, [name], number):
             digest = "digest" if has_digests(connection) else "NULL"
             facts, size, expected = connection.execute(
-                f"SELECT facts, size, {digest} FROM message WHERE id = ?",  # noqa: S608 - our own
+                f"SELECT facts, size, {digest} FROM message WHERE id = ?",  # noqa: S608 - a constant
                 (message,),
             ).fetchone()
-            yield facts, Reader(connection).pieces(message, size, digest=expected)
+            yield facts, ContentReader(connection).pieces(message, size, digest=expected)
             return
     yield None
 
 
-def change(folder: Path, chosen: Selection, what: "Change", expires: float) -> Iterator[int]:
-    """Change recipients; yield how many, again and again, while that is done.
+def apply(
+    folder: Path, selection: Selection, change: "QueueChange", expires: float
+) -> Iterator[int]:
+    """Change the selected recipients in portions; yield the size of each portion.
 
-    What is released is given up at `expires`.
-    Raises sqlite3.Error and `VersionError`; what was changed before stays so.
+    Released recipients expire at `expires`. Raises sqlite3.Error and `VersionError`; earlier
+    portions stay changed.
     """
     for number, connection in _connections(folder):
         after = 0
-        while portion := _portion(connection, chosen, what, number, after):
+        while portion := _portion(connection, selection, change, number, after):
             messages = {message for message, _ in portion}
             rows = as_json(row for _, row in portion)
             connection.execute("BEGIN IMMEDIATE")
-            for statement in what.statements:
+            for statement in change.statements:
                 connection.execute(statement, {"rows": rows, "expires": expires})
-            tidy(connection, messages)
+            clean_up(connection, messages)
             connection.execute("COMMIT")
             after = portion[-1][1]
             yield len(portion)
 
 
 def _portion(
-    connection: sqlite3.Connection, chosen: Selection, what: "Change", number: int, after: int
+    connection: sqlite3.Connection,
+    selection: Selection,
+    change: "QueueChange",
+    number: int,
+    after: int,
 ) -> list[tuple[int, int]]:
-    where, values = _conditions(connection, chosen, number)
-    # By number and by no index: else each portion is chosen out of all the others again.
-    order = "" if chosen.names else "NOT INDEXED"
+    where, values = _conditions(connection, selection, number)
+    # In the order of numbers, without an index: otherwise each portion would sort all rows again.
+    order = "" if selection.names else "NOT INDEXED"
     return connection.execute(
-        f"SELECT m.id, r.id FROM recipient r {order} CROSS JOIN message m ON m.id = r.message"  # noqa: S608 - our own, with places for values
-        f" WHERE r.id > ? AND {what.of} AND {where} ORDER BY r.id LIMIT ?",
+        f"SELECT m.id, r.id FROM recipient r {order} CROSS JOIN message m ON m.id = r.message"  # noqa: S608 - constants, with placeholders for values
+        f" WHERE r.id > ? AND {change.condition} AND {where} ORDER BY r.id LIMIT ?",
         (after, *values, PORTION),
     ).fetchall()
 
 
-class Change(NamedTuple):
-    """What can be done to recipients, and to which: `of` is a condition in SQL.
+class QueueChange(NamedTuple):
+    """A change of recipients: `condition` selects the possible ones in SQL.
 
-    The statements have `:rows`, the recipients' numbers in JSON, and may have `:expires`.
+    The statements have the parameter `:rows`, the recipients' numbers in JSON, and may have
+    `:expires`.
     """
 
-    of: str
+    condition: str
     statements: tuple[str, ...]
 
 
-# As if it had just come, even where nobody is tried at the moment.
+# The time of arrival: due even if the clock was set back.
 _DUE = (
     "UPDATE recipient SET due = (SELECT received FROM message WHERE id = recipient.message)"
     " WHERE id IN (SELECT value FROM json_each(:rows))"
@@ -241,7 +250,7 @@ _HOLD = (
 )
 _REMOVE = "DELETE FROM recipient WHERE id IN (SELECT value FROM json_each(:rows))"
 
-RETRY = Change("r.due IS NOT NULL", (_DUE, _REOPEN))
-RELEASE = Change("r.due IS NULL", (_RELEASE, _DUE, _REOPEN))
-HOLD = Change("r.due IS NOT NULL", (_HOLD,))
-REMOVE = Change("1", (_REMOVE,))
+RETRY = QueueChange("r.due IS NOT NULL", (_DUE, _REOPEN))
+RELEASE = QueueChange("r.due IS NULL", (_RELEASE, _DUE, _REOPEN))
+HOLD = QueueChange("r.due IS NOT NULL", (_HOLD,))
+REMOVE = QueueChange("1", (_REMOVE,))

@@ -1,11 +1,11 @@
-"""Files that were set aside: their names say what has become of them.
+"""Damaged spool files: they are renamed, and the name has their state.
 
-`1.db` that is damaged gives way to a new one and is called `1.db.salvage-MOMENT` until all that can
-be read of it is there, and `1.db.damaged-MOMENT.COUNT-unreadable` from then on. Whoever owns `1.db`
-(`folder`) has those of its number to look after; nobody else touches them.
+A damaged `1.db` is renamed to `1.db.salvage-TIME` until its readable messages are recovered, then
+to `1.db.damaged-TIME.COUNT-unreadable`. A new file takes the old name. The owner of `1.db`
+(`folder`) also owns the damaged files of that number; no other process touches them.
 
-A file is renamed before what is beside it. So if that is interrupted there is no `1.db`,
-and whatever is beside its name belongs to the file set aside last (`complete`).
+A file is renamed before its companions (WAL, journal). If this is interrupted there is no `1.db`,
+and any companions belong to the damaged file that was renamed last (`finish_renaming`).
 """
 
 import re
@@ -15,90 +15,97 @@ from typing import NamedTuple
 
 from gatepost.disk.durable import sync_folder
 
-# What SQLite has beside a file, and our own journal.
+# The files that SQLite keeps next to a database, and our own journal.
 JOURNAL = "-log"
-BESIDE = ("-wal", "-shm", "-journal", JOURNAL)
+COMPANIONS = ("-wal", "-shm", "-journal", JOURNAL)
 
-# Earlier versions did not count; what they had set aside was not taken up again.
+# Earlier versions had no count; their files are not recovered.
 _NAME = re.compile(
     r"(?P<file>[1-9][0-9]{0,8}\.db)\.(?P<state>salvage|damaged)-(?P<moment>[0-9T]+(?:\.[0-9]{6})?)"
     r"(?:\.(?P<count>[0-9]+)-unreadable)?"
 )
 
 
-class CorruptFiles(NamedTuple):
-    """A file set aside: which it was, whether it is done with, what could not be read if known."""
+class CorruptFile(NamedTuple):
+    """A damaged file: its path, its original path, and the state of its recovery.
+
+    `unreadable` is the number of incomplete messages, or None if it is unknown.
+    """
 
     path: Path
-    file: Path
-    done: bool
+    original: Path
+    is_recovered: bool
     unreadable: int | None
 
 
-def beside(path: Path) -> list[Path]:
-    """Return the names of the files that are beside one."""
-    return [path.with_name(path.name + ending) for ending in BESIDE]
+def companions(path: Path) -> list[Path]:
+    """Return the paths of the companions of a spool file."""
+    return [path.with_name(path.name + ending) for ending in COMPANIONS]
 
 
 def journal_of(path: Path) -> Path:
-    """Return the name of the journal beside a file."""
+    """Return the path of the journal of a spool file."""
     return path.with_name(path.name + JOURNAL)
 
 
-def set_aside(path: Path, moment: str) -> Path:
-    """Rename a damaged file, and what is beside it.
+def rename_damaged(path: Path, moment: str) -> Path:
+    """Rename a damaged file and its companions; return the new path.
 
-    Raises OSError, and then has renamed nothing.
+    Raises OSError, and then all names are as before.
     """
-    place = path.with_name(f"{path.name}.salvage-{moment}")
+    renamed = path.with_name(f"{path.name}.salvage-{moment}")
     try:
         with suppress(FileNotFoundError):
-            path.rename(place)
+            path.rename(renamed)
         sync_folder(path.parent)
-        _rename_beside(path, place)
+        _rename_companions(path, renamed)
     except OSError:
         with suppress(OSError):
-            _rename_all(place, path)
+            _rename_all(renamed, path)
         raise
-    return place
+    return renamed
 
 
-def bring_back(place: Path, path: Path) -> None:
-    """Undo `set_aside`, and forget what has been begun in place of the file; raises OSError."""
-    for begun in (path, *beside(path)):
-        begun.unlink(missing_ok=True)
-    _rename_all(place, path)
+def undo_rename(renamed: Path, path: Path) -> None:
+    """Undo `rename_damaged`, and remove the files that replaced the old ones; raises OSError."""
+    for created in (path, *companions(path)):
+        created.unlink(missing_ok=True)
+    _rename_all(renamed, path)
 
 
-def complete(path: Path) -> None:
-    """Go on where setting a file aside was interrupted; raises OSError."""
-    places = [] if path.exists() else unfinished(path)
-    if places:
-        _rename_beside(path, places[-1])
+def finish_renaming(path: Path) -> None:
+    """Finish a renaming that was interrupted; raises OSError."""
+    renamed = [] if path.exists() else unrecovered(path)
+    if renamed:
+        _rename_companions(path, renamed[-1])
 
 
-def finish(place: Path, unreadable: int) -> Path:
-    """Give a file, which is closed, the name of one that is done with; raises OSError."""
-    found = _NAME.fullmatch(place.name)
+def mark_recovered(damaged: Path, unreadable: int) -> Path:
+    """Rename a closed file whose recovery is complete; raises OSError."""
+    found = _NAME.fullmatch(damaged.name)
     assert found is not None
     name = f"{found['file']}.damaged-{found['moment']}.{unreadable}-unreadable"
-    done = place.with_name(name)
-    _rename_all(place, done)
-    return done
+    recovered = damaged.with_name(name)
+    _rename_all(damaged, recovered)
+    return recovered
 
 
-def unfinished(path: Path) -> list[Path]:
-    """Return what was set aside of a file and is not done with, the oldest first."""
-    return [one.path for one in all_aside(path.parent) if one.file == path and not one.done]
+def unrecovered(path: Path) -> list[Path]:
+    """Return the damaged files of a spool file that are not recovered yet, the oldest first."""
+    return [
+        one.path
+        for one in corrupt_files(path.parent)
+        if one.original == path and not one.is_recovered
+    ]
 
 
-def all_aside(folder: Path) -> list[CorruptFiles]:
-    """Return the files of a folder that were set aside, the oldest first; raises OSError."""
+def corrupt_files(folder: Path) -> list[CorruptFile]:
+    """Return the damaged files of a folder, the oldest first; raises OSError."""
     with suppress(FileNotFoundError):
         found = filter(None, (_NAME.fullmatch(path.name) for path in folder.iterdir()))
         names = sorted(found, key=lambda one: (one["moment"], one.string))
         return [
-            CorruptFiles(
+            CorruptFile(
                 folder / one.string,
                 folder / one["file"],
                 one["state"] == "damaged",
@@ -109,15 +116,15 @@ def all_aside(folder: Path) -> list[CorruptFiles]:
     return []
 
 
-def _rename_all(path: Path, place: Path) -> None:
-    _rename_beside(path, place)
+def _rename_all(path: Path, renamed: Path) -> None:
+    _rename_companions(path, renamed)
     with suppress(FileNotFoundError):
-        path.rename(place)
+        path.rename(renamed)
     sync_folder(path.parent)
 
 
-def _rename_beside(path: Path, place: Path) -> None:
-    for old, new in zip(beside(path), beside(place), strict=True):
+def _rename_companions(path: Path, renamed: Path) -> None:
+    for old, new in zip(companions(path), companions(renamed), strict=True):
         with suppress(FileNotFoundError):
             old.rename(new)
     sync_folder(path.parent)

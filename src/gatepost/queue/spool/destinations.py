@@ -1,10 +1,10 @@
-"""Where there may be work, and when: the table `destination`.
+"""An index of due work: the table `destination`.
 
-A row says when its destination is to be looked at. It is never later than the first due recipient
-there, unless the destination is left alone for a while: so work is found by looking at the rows
-that are due. One that is too early costs a look, after which it is put right (`refresh`).
+A row has the time at which its destination is checked for work. That time is never later than the
+first due recipient, unless the destination is suspended. So checking the due rows finds all work. A
+row that is too early costs one check, after which it is corrected (`refresh`).
 
-Limits: MAX_REMEMBERED rows are remembered, so that not every put has to write one.
+Limits: MAX_REMEMBERED rows are cached, so that not every message has to write one.
 """
 
 import sqlite3
@@ -12,7 +12,7 @@ import sqlite3
 from gatepost.queue.spool.database import as_text
 
 MAX_REMEMBERED = 10_000
-# Destinations that are looked at in one go.
+# Destinations that are checked in one query.
 WINDOW = 1000
 
 _NEVER = float("inf")
@@ -26,9 +26,9 @@ class Destinations:
         self._remembered: dict[str, float] = {}
 
     def due(self, now: float, horizon: float) -> list[tuple[str, float]]:
-        """Return at most WINDOW destinations to look at, each with its `due`.
+        """Return at most WINDOW destinations to check, each with its `due`.
 
-        Times beyond `horizon` come from a clock that was wrong: they count as due.
+        A time beyond `horizon` comes from a wrong clock, and counts as due.
         """
         rows = self._connection.execute(
             "SELECT name, due FROM (SELECT name, due FROM destination WHERE due <= ?"
@@ -39,8 +39,8 @@ class Destinations:
         )
         return [(as_text(name), due) for name, due in rows]
 
-    def lower(self, name: str, due: float) -> None:
-        """Have a destination looked at by `due`."""
+    def check_by(self, name: str, due: float) -> None:
+        """Check a destination at `due` or earlier."""
         if self._remembered.get(name, _NEVER) <= due:
             return
         self._connection.execute(
@@ -50,8 +50,8 @@ class Destinations:
         )
         self._remember(name, due)
 
-    def refresh(self, name: str, opens: float) -> None:
-        """Have a destination looked at when its first recipient is due, but not before `opens`."""
+    def refresh(self, name: str, suspended_until: float) -> None:
+        """Check a destination when its first recipient is due and it is not suspended."""
         (first,) = self._connection.execute(
             "SELECT min(due) FROM recipient WHERE destination = ? AND due IS NOT NULL", (name,)
         ).fetchone()
@@ -59,18 +59,19 @@ class Destinations:
             self._remembered.pop(name, None)
             self._connection.execute("DELETE FROM destination WHERE name = ?", (name,))
             return
+        due = max(first, suspended_until)
         self._connection.execute(
             "INSERT INTO destination (name, due) VALUES (?, ?)"
             " ON CONFLICT (name) DO UPDATE SET due = excluded.due WHERE due != excluded.due",
-            (name, max(first, opens)),
+            (name, due),
         )
-        self._remember(name, max(first, opens))
+        self._remember(name, due)
 
     def _remember(self, name: str, due: float) -> None:
         if len(self._remembered) >= MAX_REMEMBERED:
             self._remembered.clear()
         self._remembered[name] = due
 
-    def forget(self) -> None:
-        """Remember nothing: what was written has been rolled back."""
+    def clear_cache(self) -> None:
+        """Drop the cache after a rollback."""
         self._remembered.clear()

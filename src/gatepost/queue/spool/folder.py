@@ -1,9 +1,9 @@
-"""Whose spool file is whose: a folder of files, each with a lock beside it.
+"""The ownership of spool files: a folder of files, each with a lock file.
 
-`1.db` is owned by the process that holds the lock on `1.lock`; the system lets go of that however
-the process ends. The lock is on a file of its own, as SQLite's own locks on the database are lost
-as soon as anybody closes it. A lock file is only taken away by its owner, together with the file it
-is for; who gets a lock therefore looks whether it is still the file of that name.
+The process that holds the lock on `1.lock` owns `1.db`. The system releases the lock however the
+process ends. The lock is on a separate file: a lock on the database itself would be lost when the
+process closes any descriptor of it. Only the owner removes a lock file, together with the spool
+file. A process that gets a lock therefore checks that the name still refers to the same file.
 """
 
 import fcntl
@@ -14,13 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from gatepost.disk.durable import DurableFolders
-from gatepost.queue.spool.corrupt import all_aside, beside, journal_of
+from gatepost.queue.spool.corrupt import companions, corrupt_files, journal_of
 
 _NAME = re.compile(r"([1-9][0-9]{0,8})\.db")
 
 
-class Claimed:
-    """A spool file that is ours for as long as this is not released."""
+class ClaimedFile:
+    """A spool file that this process owns until `release`."""
 
     def __init__(self, path: Path, lock: int) -> None:
         self.path = path
@@ -28,25 +28,26 @@ class Claimed:
 
     @property
     def number(self) -> int:
-        """The file's number, which its name is made from."""
+        """The number in the name of the file."""
         return _number(self.path)
 
     def release(self) -> None:
-        """Leave the file to others."""
+        """Give up the ownership."""
         os.close(self._lock)
 
     def remove(self) -> None:
-        """Remove the file, which is closed and has no message any more."""
-        # The journal first: beside another file of this name it would pass for that one's.
+        """Remove the file, which must be closed and empty."""
+        # The journal goes first: the next file of this name would take it for its own.
+        paths = (journal_of(self.path), self.path, *companions(self.path), _lock_of(self.path))
         try:
-            for path in (journal_of(self.path), self.path, *beside(self.path), _lock_of(self.path)):
+            for path in paths:
                 path.unlink(missing_ok=True)
         finally:
             self.release()
 
 
 def files(folder: Path) -> list[Path]:
-    """Return the spool files of a folder in order; none if it is not there."""
+    """Return the spool files of a folder in order; none if the folder does not exist."""
     with suppress(FileNotFoundError):
         found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
         return sorted(found, key=_number)
@@ -57,26 +58,26 @@ def _number(path: Path) -> int:
     return int(path.stem)
 
 
-def claim(folder: Path) -> Claimed:
-    """Return the first file that nobody owns, or a new one; raises OSError."""
+def claim(folder: Path) -> ClaimedFile:
+    """Return the first file without an owner, or a new one; raises OSError."""
     DurableFolders().ensure(folder.absolute())
     existing = next(orphans(folder), None)
     return existing or _new(folder)
 
 
-def orphans(folder: Path) -> Iterator[Claimed]:
-    """Claim the files that nobody owns, one after the other; raises OSError.
+def orphans(folder: Path) -> Iterator[ClaimedFile]:
+    """Claim the files without an owner, one after the other; raises OSError.
 
-    Where one was set aside that is not done with there need not be another of its name.
+    A damaged file that is not recovered counts, even if no file has the original name.
     """
-    left = {one.file for one in all_aside(folder) if not one.done}
-    for path in sorted(left.union(files(folder)), key=_number):
+    damaged = {one.original for one in corrupt_files(folder) if not one.is_recovered}
+    for path in sorted(damaged.union(files(folder)), key=_number):
         claimed = _claim(path)
         if claimed is not None:
             yield claimed
 
 
-def _new(folder: Path) -> Claimed:
+def _new(folder: Path) -> ClaimedFile:
     number = 1
     while True:
         path = folder / f"{number}.db"
@@ -86,12 +87,12 @@ def _new(folder: Path) -> Claimed:
         number += 1
 
 
-def _claim(path: Path) -> Claimed | None:
+def _claim(path: Path) -> ClaimedFile | None:
     lock = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(lock).st_ino == _lock_of(path).stat().st_ino:
-            return Claimed(path, lock)
+            return ClaimedFile(path, lock)
     except (BlockingIOError, FileNotFoundError):
         pass
     except BaseException:

@@ -1,24 +1,22 @@
-"""The journal of a spool file: octets that are durable at the price of one write and one sync.
+"""The journal of a spool file: an append-only log that costs one write and one sync per group.
 
 Theory of operation
 -------------------
-Records are appended, all that came together with one sync. When none of them is needed any more the
-file is written from its beginning again, as the next *generation*. So it neither grows nor shrinks:
-where octets take the place of others the file system has nothing of its own to write down, and a
-sync costs a fraction of what it costs after an append. For the same reason a file that has to grow
-does so by GROWTH octets.
+Records are appended; all records of a group share one sync. When no record is needed any more, the
+file is overwritten from its beginning, as the next *generation*. It therefore neither grows nor
+shrinks: when octets replace others, the file system has no metadata to write, and a sync costs a
+fraction of the sync after an append. For the same reason the file grows in steps of GROWTH octets.
 
-A record is its generation, the length and the CRC-32 of its payload, and the payload. What is read
-ends where no record of the generation follows. One that is broken, with others behind it, is
-stepped over and counted.
+A record is its generation, the length and the CRC-32 of its payload, and the payload. Reading ends
+at the last record of the generation. A broken record with others behind it is skipped and counted.
 
-A group that could not be written or synced is overwritten with zeros: nobody may find what was
-refused.
+A group that could not be written or synced is overwritten with zeros: refused messages must not be
+found later.
 
-Trusts the disk to leave octets alone that are beside those it overwrites, as SQLite does. Security:
-a generation is a random number, so that no sender can write what passes for a record.
+The journal relies on the disk to leave octets alone that are next to those it overwrites, as SQLite
+does. Security: a generation is a random number, so that a sender cannot forge a record.
 
-Limits: `capacity` octets, CAPACITY at most; whoever adds records looks at `has_room`.
+Limits: `capacity` octets, CAPACITY at most; callers check `has_room` before they add records.
 """
 
 import os
@@ -35,7 +33,7 @@ HEADER = Struct(">QII")
 
 
 class Journal:
-    """The file at `path`, made if it is not there, to be written from `end` on.
+    """The file at `path`, created if necessary, which is written from `end` on.
 
     Raises OSError.
     """
@@ -49,26 +47,26 @@ class Journal:
         self._end = end
         self._written = 0
         self._records: list[bytes] = []
-        self._waiting = 0
+        self._pending = 0
         sync_folder(path.parent)
 
     @property
     def is_unused(self) -> bool:
-        """Whether there is no record of this generation."""
+        """Return whether there is no record of this generation."""
         return not (self._end or self._records)
 
     def has_room(self, size: int) -> bool:
-        """Whether a record with `size` octets of payload fits in."""
-        return self._end + self._waiting + HEADER.size + size <= self._capacity
+        """Return whether a record with `size` octets of payload fits."""
+        return self._end + self._pending + HEADER.size + size <= self._capacity
 
     def add(self, payload: bytes) -> None:
-        """Have a record written with the next `write`."""
+        """Add a record to the next `write`."""
         header = HEADER.pack(self.generation, len(payload), zlib.crc32(payload))
         self._records += (header, payload)
-        self._waiting += len(header) + len(payload)
+        self._pending += len(header) + len(payload)
 
     def write(self) -> None:
-        """Make durable what was added; it can be undone until `keep`. Raises OSError."""
+        """Make the added records durable; `undo` is possible until `keep`. Raises OSError."""
         if not self._records:
             return
         group = b"".join(self._records)
@@ -84,52 +82,52 @@ class Journal:
             self._allocated += GROWTH
 
     def keep(self) -> None:
-        """Go on behind what was written."""
+        """Keep the written records."""
         self._end += self._written
-        self._forget()
+        self._clear()
 
     def undo(self) -> None:
-        """Forget what was added, written or not."""
+        """Drop the added records, written or not."""
         if self._written:
             try:
                 _write(self._file, bytes(self._written), self._end)
                 os.fdatasync(self._file)
             except OSError:
-                # Nothing may come to stand before what is there now and must not be found.
+                # A new record before these octets would make them readable again.
                 self.close_generation()
-        self._forget()
+        self._clear()
 
     def close_generation(self) -> None:
-        """Have room for nothing more until the next generation begins."""
+        """Refuse further records until the next generation."""
         self._end = self._capacity
 
-    def start_again(self, generation: int) -> None:
-        """Begin another generation: no record of the one before is needed any more."""
+    def start_generation(self, generation: int) -> None:
+        """Start another generation: the records of the last one are not needed any more."""
         self.generation = generation
         self._end = 0
-        self._forget()
+        self._clear()
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._records.clear()
-        self._waiting = self._written = 0
+        self._pending = self._written = 0
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
 
 
-def _write(file: int, octets: bytes, place: int) -> None:
+def _write(file: int, octets: bytes, position: int) -> None:
     left = memoryview(octets)
     while left:
-        count = os.pwrite(file, left, place)
-        left, place = left[count:], place + count
+        count = os.pwrite(file, left, position)
+        left, position = left[count:], position + count
 
 
-class Records:
-    """The records of a generation among the octets of a file.
+class RecordReader:
+    """Reads the records of a generation in the octets of a file.
 
-    Once `payloads` has come to its end, `end` is where that is, and `broken` how many octets before
-    it are of no record.
+    After `payloads` has ended, `end` is the end of the last record, and `broken` the number of
+    octets before it that belong to no record.
     """
 
     def __init__(self, octets: bytes, generation: int) -> None:
@@ -139,7 +137,7 @@ class Records:
         self.end = 0
 
     def payloads(self) -> Iterator[bytes]:
-        """Yield the payloads in their order."""
+        """Yield the payloads in order."""
         while (start := self._next(self.end)) >= 0:
             payload = self._payload(start)
             assert payload is not None
@@ -147,26 +145,26 @@ class Records:
             self.end = start + HEADER.size + len(payload)
             yield payload
 
-    def _next(self, place: int) -> int:
-        """Return where the next whole record begins, -1 where there is none."""
-        mark = self._generation.to_bytes(8, "big")
-        place = self._octets.find(mark, place)
-        while place >= 0 and self._payload(place) is None:
-            place = self._octets.find(mark, place + 1)
-        return place
+    def _next(self, position: int) -> int:
+        """Return the position of the next complete record, -1 if there is none."""
+        prefix = self._generation.to_bytes(8, "big")
+        position = self._octets.find(prefix, position)
+        while position >= 0 and self._payload(position) is None:
+            position = self._octets.find(prefix, position + 1)
+        return position
 
-    def _payload(self, place: int) -> bytes | None:
-        """Return the payload of the record at a place, None if it is broken."""
-        start = place + HEADER.size
+    def _payload(self, position: int) -> bytes | None:
+        """Return the payload of the record at a position, None if it is broken."""
+        start = position + HEADER.size
         if start > len(self._octets):
             return None
-        _, length, crc = HEADER.unpack_from(self._octets, place)
+        _, length, crc = HEADER.unpack_from(self._octets, position)
         payload = self._octets[start : start + length]
         return payload if len(payload) == length and zlib.crc32(payload) == crc else None
 
 
 def read(path: Path) -> bytes:
-    """Return the octets of a journal, none if there is no file; raises OSError."""
+    """Return the octets of a journal, empty if there is no file; raises OSError."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:

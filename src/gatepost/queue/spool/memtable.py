@@ -1,32 +1,40 @@
-"""What is in the journal of a spool file and not in its tables: mail that has just come.
+"""The messages of a spool file's journal that are not in its tables yet.
 
-Most of it is delivered before it ever comes to the tables. What is not is moved there (`left`), all
-of it at once, and the journal begins another generation.
+Most of them are delivered before they reach the tables. The rest moves there together (`absorb`),
+and the journal starts another generation. Until the tables have committed that, the journal refuses
+further records (`is_absorbed`).
 
-Here is what the journal says, too: that a message came (`Put`), and that recipients have theirs
-(`DoneRecord`).
+The journal has two kinds of records: a message arrived (`PutRecord`), and recipients are done
+(`DoneRecord`). The table `journal` has the generation that is not in the tables. If it has none,
+because the file is new or replaces a damaged one, the first record of the journal decides. A
+generation is a random number from 1 to HIGHEST.
 
-Limits: MAX_CONTENT octets a message; all of the journal is in memory.
+Limits: MAX_CONTENT octets per message; the whole journal is in memory.
 """
 
+import secrets
+import sqlite3
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
-from typing import Self
 
 import msgspec
 import structlog
 
-from gatepost.queue.spool.journal import Journal, Records, read
-from gatepost.queue.spool.put import Place, Placed
+from gatepost.queue.spool.insert import RowIds, StoredMessage
+from gatepost.queue.spool.journal import Journal, RecordReader, first_generation, read
 from gatepost.queue.spool.records import MessageFacts, NewMessage, NewRecipient
 
 MAX_CONTENT = 64 * 1024
+# The largest integer of SQLite.
+HIGHEST = (1 << 63) - 1
+
+_SET_GENERATION = "INSERT OR REPLACE INTO journal (id, generation) VALUES (1, ?)"
 
 _log = structlog.get_logger("gatepost.queue")
 
 
-class Put(msgspec.Struct, frozen=True, array_like=True, tag="put"):
-    """A message, its number, and the numbers of its recipients."""
+class PutRecord(msgspec.Struct, frozen=True, array_like=True, tag="put"):
+    """A message that arrived, its number, and the numbers of its recipients."""
 
     message: int
     rows: Sequence[int]
@@ -39,21 +47,37 @@ class Put(msgspec.Struct, frozen=True, array_like=True, tag="put"):
 
 
 class DoneRecord(msgspec.Struct, frozen=True, array_like=True, tag="done"):
-    """Recipients that have their mail."""
+    """Recipients that have the message."""
 
     rows: Sequence[int]
 
 
+JournalRecord = PutRecord | DoneRecord
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Put | DoneRecord).decode
+_decode = msgspec.msgpack.Decoder(JournalRecord).decode
+
+
+def put_record(new_message: NewMessage, stored: StoredMessage) -> PutRecord:
+    """Return the record of a message that arrived."""
+    return PutRecord(
+        stored.ids.message,
+        stored.ids.recipients,
+        new_message.facts,
+        new_message.recipients,
+        new_message.received,
+        new_message.expires,
+        new_message.event,
+        stored.first,
+    )
 
 
 class Replay:
-    """Messages, and who of their recipients has his mail, as records say it one after the other."""
+    """The undelivered messages after a sequence of records."""
 
     def __init__(self) -> None:
-        self._puts: dict[int, Put] = {}
-        self._waiting: dict[int, set[int]] = {}
+        self._puts: dict[int, PutRecord] = {}
+        self._undelivered: dict[int, set[int]] = {}
         self._messages: dict[int, int] = {}
 
     def __contains__(self, message: int) -> bool:
@@ -61,153 +85,166 @@ class Replay:
 
     @property
     def numbers(self) -> tuple[int, int]:
-        """The highest numbers of a message and a recipient, 0 where there is none."""
+        """The highest numbers of a message and a recipient, 0 if there is none."""
         return max(self._puts, default=0), max(self._messages, default=0)
 
     def copy(self) -> "Replay":
-        """Return another that knows the same."""
+        """Return a copy."""
         other = Replay()
         for put in self._puts.values():
-            other.note(put)
-        for message, rows in self._waiting.items():
-            other.note(DoneRecord([row for row in self._puts[message].rows if row not in rows]))
+            other.apply(put)
+        for message, rows in self._undelivered.items():
+            other.apply(DoneRecord([row for row in self._puts[message].rows if row not in rows]))
         return other
 
-    def note(self, record: Put | DoneRecord) -> None:
-        """Take note of a record; what it says of messages that are not known says nothing."""
-        if isinstance(record, Put):
+    def apply(self, record: JournalRecord) -> None:
+        """Apply a record; rows of unknown messages are ignored."""
+        if isinstance(record, PutRecord):
             self._puts[record.message] = record
-            self._waiting[record.message] = set(record.rows)
+            self._undelivered[record.message] = set(record.rows)
             self._messages |= dict.fromkeys(record.rows, record.message)
             return
         for row in record.rows:
             message = self._messages.pop(row, None)
             if message is not None:
-                self._waiting[message].discard(row)
-                if not self._waiting[message]:
-                    del self._waiting[message], self._puts[message]
+                self._undelivered[message].discard(row)
+                if not self._undelivered[message]:
+                    del self._undelivered[message], self._puts[message]
 
-    def left(self) -> Iterator[tuple[NewMessage, Place]]:
-        """Yield the messages that somebody is still to have, for them alone."""
-        for message, rows in self._waiting.items():
-            yield _left(self._puts[message], rows)
+    def undelivered(self) -> Iterator[tuple[NewMessage, RowIds]]:
+        """Yield the undelivered messages, each with its undelivered recipients only."""
+        for message, rows in self._undelivered.items():
+            yield _undelivered(self._puts[message], rows)
 
 
-def _left(put: Put, rows: Container[int]) -> tuple[NewMessage, Place]:
-    waiting = [(row, one) for row, one in zip(put.rows, put.recipients, strict=True) if row in rows]
+def _undelivered(put: PutRecord, rows: Container[int]) -> tuple[NewMessage, RowIds]:
+    left = [(row, one) for row, one in zip(put.rows, put.recipients, strict=True) if row in rows]
     new_message = NewMessage(
         facts=put.facts,
-        recipients=[one for _, one in waiting],
+        recipients=[one for _, one in left],
         pieces=[put.content],
         size=len(put.content),
         received=put.received,
         expires=put.expires,
         event=put.event,
     )
-    return new_message, Place(put.message, [row for row, _ in waiting])
+    return new_message, RowIds(put.message, [row for row, _ in left])
 
 
 class Memtable:
-    """The messages of an open journal; what a transaction notes is known once it is kept."""
+    """The messages of an open journal. `connection` is that of the spool file.
 
-    def __init__(self, journal: Journal, known: Replay) -> None:
-        self._journal = journal
-        self._known = known
-        self._new: list[Put | DoneRecord] = []
+    Records of a transaction count from `keep` on. Raises OSError or sqlite3.Error.
+    """
 
-    @classmethod
-    def open(cls, path: Path, generation: int, capacity: int) -> Self:
-        """Open a journal, made if it is not there, with what it says; raises OSError."""
-        records = Records(read(path), generation)
-        known, useless = heard(records)
+    def __init__(self, connection: sqlite3.Connection, path: Path, capacity: int) -> None:
+        self._connection = connection
+        octets = read(path)
+        generation = _current_generation(connection, octets)
+        records = RecordReader(octets, generation)
+        self._kept, useless = replay(records)
         if useless:
             _log.error("journal damaged", file=str(path), octets=useless)
-        return cls(Journal(path, generation, capacity, records.end), known)
+        self._journal = Journal(path, generation, capacity, records.end)
+        self._new: list[JournalRecord] = []
+        self._next_generation: int | None = None
 
     @property
     def numbers(self) -> tuple[int, int]:
-        """The highest numbers of a message and a recipient, 0 where there is none."""
-        return self._known.numbers
+        """The highest numbers of a message and a recipient, 0 if there is none."""
+        return self._kept.numbers
 
     @property
-    def is_unused(self) -> bool:
-        """Whether there is nothing in the journal, not even what is done with."""
-        return self._journal.is_unused
+    def is_absorbed(self) -> bool:
+        """Return whether the tables have, or get in this transaction, all of the journal."""
+        return self._next_generation is not None
 
     def __contains__(self, message: int) -> bool:
-        return message in self._known
+        return not self.is_absorbed and message in self._kept
 
-    def put(self, new_message: NewMessage, placed: Placed) -> bool:
-        """Note a message that has come; return whether there was room for it."""
-        return self._note(
-            Put(
-                placed.place.message,
-                placed.place.recipients,
-                new_message.facts,
-                new_message.recipients,
-                new_message.received,
-                new_message.expires,
-                new_message.event,
-                placed.first,
-            )
-        )
-
-    def done(self, rows: Sequence[int]) -> bool:
-        """Note recipients that have their mail; return whether there was room for it."""
-        return self._note(DoneRecord(rows))
-
-    def _note(self, record: Put | DoneRecord) -> bool:
+    def add(self, record: JournalRecord) -> bool:
+        """Add a record; return False if the journal has no room for it."""
         payload = _encode(record)
-        if not self._journal.has_room(len(payload)):
+        if self.is_absorbed or not self._journal.has_room(len(payload)):
             return False
         self._journal.add(payload)
         self._new.append(record)
         return True
 
-    def left(self) -> Iterator[tuple[NewMessage, Place]]:
-        """Yield the messages that somebody is still to have, by this transaction too."""
-        known = self._known.copy()
+    def absorb(self) -> Iterator[tuple[NewMessage, RowIds]]:
+        """Yield the undelivered messages for the tables, those of this transaction included.
+
+        After the last one the journal counts as absorbed: `keep` starts another generation.
+        """
+        if self.is_absorbed or self._journal.is_unused:
+            return
+        replayed = self._kept.copy()
         for record in self._new:
-            known.note(record)
-        return known.left()
+            replayed.apply(record)
+        yield from replayed.undelivered()
+        self._next_generation = _set_generation(self._connection, _random())
 
     def write(self) -> None:
-        """Make durable what was noted; it can be undone until `keep`. Raises OSError."""
-        self._journal.write()
+        """Make the records of this transaction durable; `undo` is possible until `keep`."""
+        if not self.is_absorbed:
+            self._journal.write()
 
     def keep(self) -> None:
-        """Know what was noted."""
-        self._journal.keep()
-        for record in self._new:
-            self._known.note(record)
+        """Keep the records of this transaction, or start another generation if absorbed."""
+        if self._next_generation is None:
+            self._journal.keep()
+            for record in self._new:
+                self._kept.apply(record)
+        else:
+            self._journal.start_generation(self._next_generation)
+            self._kept = Replay()
+            self._next_generation = None
         self._new.clear()
 
     def undo(self) -> None:
-        """Forget what was noted, written or not."""
+        """Drop the records of this transaction, written or not."""
         self._journal.undo()
         self._new.clear()
-
-    def close_generation(self) -> None:
-        """Have room for nothing more before `start_again`."""
-        self._journal.close_generation()
-
-    def start_again(self, generation: int) -> None:
-        """Know nothing: the tables have it all. The journal begins another generation."""
-        self._journal.start_again(generation)
-        self._known = Replay()
-        self._new.clear()
+        if self.is_absorbed:
+            # A failed commit may still be on the disk, and take effect after a crash. Records that
+            # are added now would then belong to a generation that is not read.
+            self._journal.close_generation()
+            self._next_generation = None
 
     def close(self) -> None:
         """Close the journal."""
         self._journal.close()
 
 
-def heard(records: Records) -> tuple[Replay, int]:
-    """Return what records say, and how many octets among them say nothing."""
-    known, wrong = Replay(), 0
+def replay(records: RecordReader) -> tuple[Replay, int]:
+    """Return the messages of a journal, and the number of useless octets in it."""
+    replayed, undecodable = Replay(), 0
     for payload in records.payloads():
         try:
-            known.note(_decode(payload))
+            replayed.apply(_decode(payload))
         except msgspec.MsgspecError:
-            wrong += len(payload)
-    return known, records.broken + wrong
+            undecodable += len(payload)
+    return replayed, records.broken + undecodable
+
+
+def _current_generation(connection: sqlite3.Connection, octets: bytes) -> int:
+    """Return the generation that is not in the tables."""
+    noted = connection.execute("SELECT generation FROM journal").fetchone()
+    if noted is not None and is_generation(noted[0]):
+        return int(noted[0])
+    first = first_generation(octets)
+    return _set_generation(connection, first if is_generation(first) else _random())
+
+
+def _set_generation(connection: sqlite3.Connection, generation: int) -> int:
+    connection.execute(_SET_GENERATION, (generation,))
+    return generation
+
+
+def _random() -> int:
+    return secrets.randbelow(HIGHEST) + 1
+
+
+def is_generation(value: object) -> bool:
+    """Return whether a value can be a generation."""
+    return isinstance(value, int) and 0 < value <= HIGHEST

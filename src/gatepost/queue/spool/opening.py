@@ -1,8 +1,8 @@
-"""Opening a spool file whatever state it is in: one that is damaged gives way to a new one.
+"""Opening a spool file in any state: a new file replaces a damaged one.
 
-A disk that fails looks like damage: SQLite says the same of both. Where the file cannot be renamed
-or no other made it is the disk, and the file stays what it is. If that is interrupted it is gone on
-with at the next start.
+A failing disk looks like damage: SQLite reports the same errors. If the file cannot be renamed, or
+no new one created, the disk is to blame and the file stays. An interrupted replacement continues at
+the next start.
 """
 
 import sqlite3
@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from gatepost.queue.spool.corrupt import bring_back, complete, set_aside
+from gatepost.queue.spool.corrupt import finish_renaming, rename_damaged, undo_rename
 from gatepost.queue.spool.database import is_damage
 from gatepost.queue.spool.store import Store
 
@@ -22,7 +22,7 @@ _log = structlog.get_logger("gatepost.queue")
 
 
 class Opener:
-    """Opens files; `on_damage` is told which was damaged, in whatever thread that was seen.
+    """Opens files. `on_damage` receives the path of a replaced file, in any thread.
 
     `options` are those of `Store`.
     """
@@ -32,32 +32,32 @@ class Opener:
         self._options = options
 
     def open(self, path: Path) -> Store:
-        """Open or make a file; raises OSError, sqlite3.Error or `VersionError`."""
-        complete(path)
+        """Open or create a file; raises OSError, sqlite3.Error or `VersionError`."""
+        finish_renaming(path)
         try:
             return Store(path, **self._options)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
-            return self._open_anew(path)
+            return self._replace(path)
 
     def replace(self, store: Store) -> Store:
-        """Return another store in place of one that is damaged; raises OSError, sqlite3.Error.
+        """Return a new store in place of a damaged one; raises OSError or sqlite3.Error.
 
-        Then the old one is closed and has its file, which `begin` opens again.
+        After an error the old store is closed and has its file, which `begin` opens again.
         """
         with suppress(sqlite3.Error):
             store.close()
-        return self._open_anew(store.path)
+        return self._replace(store.path)
 
-    def _open_anew(self, path: Path) -> Store:
+    def _replace(self, path: Path) -> Store:
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
-        place = set_aside(path, moment)
+        renamed = rename_damaged(path, moment)
         try:
             store = Store(path, **self._options)
         except BaseException:
-            bring_back(place, path)
+            undo_rename(renamed, path)
             raise
-        _log.error("spool file damaged, set aside", file=str(path), now=str(place))
+        _log.error("damaged spool file replaced", file=str(path), renamed=str(renamed))
         self._on_damage(path)
         return store

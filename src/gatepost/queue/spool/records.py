@@ -1,7 +1,7 @@
-"""What the rows of a spool file say, typed; and the way back to a session and a transaction.
+"""The rows of a spool file as types, and their conversion from and to sessions and transactions.
 
-Facts are JSON, so that a file can be read without this program. What a plugin has left in `notes`
-and the bytes of a PROXY header are not kept: nobody asks for them once the session is over.
+Facts are JSON, so that other programs can read a file. The `notes` of plugins and the bytes of a
+PROXY header are not stored: they have no use after the session.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gatepost.model.session import AuthFacts, Endpoint, Recipient, Session, TlsF
 
 
 class MessageFacts(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The envelope but for the recipients: the transaction, and what of its session is kept."""
+    """The envelope without recipients: the transaction, and the stored part of its session."""
 
     id: str
     reverse_path: Address
@@ -36,7 +36,7 @@ class MessageFacts(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RecipientFacts(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A recipient as the session knew it."""
+    """A recipient as the session received it."""
 
     address: Address
     params: dict[str, str] = {}
@@ -45,7 +45,7 @@ class RecipientFacts(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class NewRecipient(msgspec.Struct, frozen=True):
-    """A recipient on its way into the spool; one whose `due` is None is held."""
+    """A recipient to store; it is held if `due` is None."""
 
     facts: RecipientFacts
     destination: str
@@ -56,7 +56,7 @@ class NewRecipient(msgspec.Struct, frozen=True):
 
 
 class QueuedRecipient(msgspec.Struct, frozen=True, eq=False):
-    """A recipient in the spool: its row's number, and what the last attempt came to."""
+    """A recipient in the spool: its row number, and the result of the last attempt."""
 
     id: int
     facts: RecipientFacts
@@ -66,7 +66,7 @@ class QueuedRecipient(msgspec.Struct, frozen=True, eq=False):
     reason: str
 
     def recipient(self) -> Recipient:
-        """Return it as a target sees it."""
+        """Return the recipient as delivery targets need it."""
         facts = self.facts
         return Recipient(facts.address, facts.params, facts.user, facts.domain)
 
@@ -77,7 +77,7 @@ decode_recipient = msgspec.json.Decoder(RecipientFacts).decode
 
 
 def message_facts(tx: Transaction) -> MessageFacts:
-    """Return what is kept of a transaction and its session."""
+    """Return the stored part of a transaction and its session."""
     session = tx.session
     return MessageFacts(
         id=tx.id,
@@ -103,12 +103,12 @@ def _plain(attributes: Mapping[str, str] | None) -> dict[str, str] | None:
 
 
 def recipient_facts(recipient: Recipient) -> RecipientFacts:
-    """Return what is kept of a recipient."""
+    """Return the stored part of a recipient."""
     return RecipientFacts(recipient.address, recipient.params, recipient.user, recipient.domain)
 
 
 def transaction(facts: MessageFacts, recipients: list[Recipient]) -> Transaction:
-    """Return the transaction that `facts` were taken from, with these recipients."""
+    """Return the transaction of `facts`, with these recipients."""
     session = Session(
         id=facts.session,
         peer=facts.peer,
@@ -128,10 +128,10 @@ def transaction(facts: MessageFacts, recipients: list[Recipient]) -> Transaction
 
 
 class NewMessage(msgspec.Struct, frozen=True, eq=False):
-    """A message to put: its content is `size` octets in `pieces`, read in the writer's thread.
+    """A message to store: its content is `size` octets in `pieces`, read in the writing thread.
 
-    Times are seconds since the epoch: when it came, when it is given up, and when something has to
-    happen before (None: never).
+    Times are seconds since the epoch. `event` is the next change without a delivery attempt, such
+    as a delay notice (None: never).
     """
 
     facts: MessageFacts
@@ -143,10 +143,10 @@ class NewMessage(msgspec.Struct, frozen=True, eq=False):
     event: float | None
 
 
-class Work(msgspec.Struct, frozen=True, eq=False):
-    """A message and its due recipients at one destination.
+class DeliveryJob(msgspec.Struct, frozen=True, eq=False):
+    """One message for its due recipients at one destination.
 
-    `first` is its first piece, `digest` that of all its content, None where there is none.
+    `first` is the first piece of the content, `digest` the digest of all of it (None: unknown).
     """
 
     message: int
@@ -171,7 +171,7 @@ class Deferred(msgspec.Struct, frozen=True):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """A recipient that waits for the administrator."""
+    """A recipient that is held for the administrator."""
 
     id: int
     reply: str
@@ -179,15 +179,15 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class AttemptResult(msgspec.Struct, frozen=True, eq=False):
-    """What has become of recipients of one message; `parcels` are the notices about it.
+    """The new state of recipients of one message; `new_messages` are DSNs about it.
 
-    `destinations` are those of the recipients that are named. Where it has changed, `event` is when
-    something has to happen next without an attempt, and `expires` the latest time to give it up.
+    `destinations` are those of the listed recipients. `event`, unless None, is the new time of the
+    next change without an attempt. `expires` is the latest time at which the message expires.
     """
 
     message: int
     destinations: Iterable[str]
-    done: Sequence[int] = ()
+    delivered: Sequence[int] = ()
     deferred: Sequence[Deferred] = ()
     held: Sequence[Held] = ()
     new_messages: Sequence[NewMessage] = ()
@@ -195,6 +195,6 @@ class AttemptResult(msgspec.Struct, frozen=True, eq=False):
     expires: float = math.inf
 
     @property
-    def is_simple(self) -> bool:
-        """Whether there is nothing to write down but that recipients have their mail."""
+    def is_delivery_only(self) -> bool:
+        """Return whether there is nothing to record except delivered recipients."""
         return not (self.deferred or self.held or self.new_messages or self.event is not None)

@@ -1,22 +1,23 @@
-"""The tables of a spool file, and how older ones are brought up to date.
+"""The tables of a spool file, and the upgrade of older files.
 
-`message` is the envelope, one row a message; `content` its octets in pieces, numbered from
-`message.id << CHUNK_BITS`; `recipient` who is still to have it; `destination` where there may be
-work, and not before when. `message.digest` is the CRC-32 of the octets, NULL if version 1 put them.
+`message` is the envelope, one row per message. `content` is its octets in pieces, numbered from
+`message.id << CHUNK_BITS`. `recipient` is one row per recipient that still needs the message.
+`destination` is the earliest time at which there may be work for a destination.
+`message.digest` is the CRC-32 of the octets, or NULL for messages of version 1.
 
-A recipient is queued while `due` (seconds since the epoch) is set and held while it is NULL.
-`message.event` is when something has to happen even without an attempt: the delay notice, or the
-end at `expires`. `destination.due` is never later than the first due recipient there, unless the
-destination is left alone until then; 0 is an administrator's "now".
+A recipient is queued while `due` (seconds since the epoch) is set, and held while it is NULL.
+`message.event` is the time of the next change without a delivery attempt: the delay notice, or the
+end at `expires`. `destination.due` is never later than the first due recipient of the destination,
+unless the destination is suspended until then. 0 means that an administrator asked for an attempt.
 
-`journal.generation` names the generation of the journal beside the file that is not in the tables
-(`fresh`); there is a row as soon as there was a journal.
+`journal.generation` names the generation of the journal that is not in the tables (`memtable`).
+The row exists from the first journal on.
 
-`salvage` is how far each damaged file has been read that is being put back into this one: up to
-`message`, of which `put_back` are here and of `unreadable` something is missing.
+`salvage` is the progress of each damaged file that is being recovered into this one: read up to
+`message`, with `put_back` messages recovered and `unreadable` messages incomplete.
 
-Numbers are never given twice (AUTOINCREMENT), so that what an administrator has seen in a list is
-what a command acts on.
+Numbers are never reused (AUTOINCREMENT), so that a command of an administrator changes the messages
+that were listed.
 """
 
 import sqlite3
@@ -78,7 +79,7 @@ CREATE TABLE salvage (
 ) WITHOUT ROWID
 """
 
-# The statements that make version N + 1 of version N, by N. An empty file is version 0.
+# The statements that upgrade version N to N + 1, by N. An empty file is version 0.
 UPGRADES = (_TABLES, _DIGEST_AND_JOURNAL, _SALVAGE_AND_REFERENCES)
 VERSION = len(UPGRADES)
 
@@ -88,7 +89,7 @@ class VersionError(Exception):
 
 
 def upgrade(connection: sqlite3.Connection) -> None:
-    """Bring a file to VERSION, all or nothing; raises `VersionError` or sqlite3.Error."""
+    """Upgrade a file to VERSION, all or nothing; raises `VersionError` or sqlite3.Error."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         _upgrade(connection)
@@ -99,7 +100,7 @@ def upgrade(connection: sqlite3.Connection) -> None:
 
 
 def has_digests(connection: sqlite3.Connection) -> bool:
-    """Whether messages have digests in a file that may be of an earlier version."""
+    """Return whether messages have digests; files of version 1 have none."""
     columns = connection.execute("PRAGMA table_info(message)")
     return any(name == "digest" for _, name, *_ in columns)
 

@@ -1,8 +1,8 @@
-"""Taking due work out of a spool file, fairly, and without a scan.
+"""Taking due jobs from a spool file: fair between destinations, and without a table scan.
 
-What is on its way is remembered by who took it (`Claims`), not in the file: a crash leaves nothing
-to clean up. Among destinations with due work the ones that have the least on its way come first,
-so that one that is slow, or has ten thousand messages, delays no other.
+The jobs in progress are in memory (`Claims`), not in the file: after a crash there is nothing to
+clean up. Of the destinations with due jobs, the ones with the fewest active deliveries go first. A
+slow destination, or one with ten thousand messages, does not delay the others.
 """
 
 import sqlite3
@@ -12,41 +12,42 @@ from typing import Any, Protocol
 from zlib import crc32
 
 from gatepost.queue.spool import records
-from gatepost.queue.spool.content import DamagedError, check, stored_size
+from gatepost.queue.spool.content import DamagedContentError, check_digest, stored_size
 from gatepost.queue.spool.database import as_text
 from gatepost.queue.spool.destinations import Destinations
-from gatepost.queue.spool.records import QueuedRecipient, Work
+from gatepost.queue.spool.records import DeliveryJob, QueuedRecipient
 from gatepost.queue.spool.schema import CHUNK_BITS
 
-# As SQLite gives it; columns may be of any type in a file that is damaged.
+# A row as SQLite returns it; in a damaged file columns may have any type.
 Row = tuple[Any, ...]
 
+_COLUMNS = "SELECT id, facts, destination, attempts, reply, reason FROM recipient WHERE message = ?"
 _DUE = "SELECT message FROM recipient WHERE destination = ? AND due <= ? ORDER BY due"
 _WRONG_CLOCK = "SELECT message FROM recipient WHERE destination = ? AND due > ?"
 
 
 class Claims(Protocol):
-    """What is known of what is on its way; asked in the writer's thread."""
+    """The jobs in progress; called in the writing thread."""
 
     def room(self, destination: str, now: float) -> int:
-        """Return how many more messages the destination may have."""
+        """Return the number of deliveries that may start."""
         ...
 
     def rank(self, destination: str) -> tuple[int, int]:
-        """Return what sorts it: how much it has now, and when it had its turn last."""
+        """Return the sort key: the active deliveries, then the turn of the last start."""
         ...
 
     def has(self, message: int, destination: str) -> bool:
-        """Whether the message is on its way there."""
+        """Return whether the job is in progress."""
         ...
 
     def reopen(self, destination: str) -> None:
-        """Take note that the administrator wants it tried now."""
+        """End the suspension of a destination, as the administrator asked."""
         ...
 
 
-class Damage(Exception):  # noqa: N818 - a state of the file, not a mistake
-    """A message cannot be read; its recipients are `ids`, at `destinations`."""
+class DamagedRowsError(Exception):
+    """The rows of a message are damaged; its recipients are `ids`, at `destinations`."""
 
     def __init__(self, message: int, rows: Sequence[Row], problem: str) -> None:
         super().__init__(f"message {message}: {problem}")
@@ -58,27 +59,27 @@ class Damage(Exception):  # noqa: N818 - a state of the file, not a mistake
 
 def due_messages(
     connection: sqlite3.Connection,
-    marks: Destinations,
+    destinations: Destinations,
     claims: Claims,
     *,
     now: float,
     horizon: float,
     total: int,
 ) -> list[tuple[str, int]]:
-    """Return destinations and messages to deliver there now, at most `total`.
+    """Return at most `total` pairs of a destination and a message that is due there.
 
-    A time beyond `horizon` comes from a clock that was wrong, and counts as due.
+    A time beyond `horizon` comes from a wrong clock, and counts as due.
     """
     found: dict[str, list[int]] = {}
-    for name, due in marks.due(now, horizon):
+    for name, due in destinations.due(now, horizon):
         if due == 0:
             claims.reopen(name)
         room = claims.room(name, now)
         if room > 0:
             messages = _due_at(connection, name, now, horizon)
-            found[name] = _first_free(messages, claims, name, min(room, total))
+            found[name] = _first_unclaimed(messages, claims, name, min(room, total))
             if not found[name] and not claims.rank(name)[0]:
-                marks.refresh(name, 0.0)
+                destinations.refresh(name, 0.0)
     return _in_turn(found, claims)[:total]
 
 
@@ -88,7 +89,7 @@ def _due_at(connection: sqlite3.Connection, name: str, now: float, horizon: floa
     return (message for (message,) in chain(due, wrong))
 
 
-def _first_free(messages: Iterator[int], claims: Claims, name: str, room: int) -> list[int]:
+def _first_unclaimed(messages: Iterator[int], claims: Claims, name: str, room: int) -> list[int]:
     found: dict[int, None] = {}
     for message in messages:
         if not claims.has(message, name):
@@ -99,7 +100,7 @@ def _first_free(messages: Iterator[int], claims: Claims, name: str, room: int) -
 
 
 def _in_turn(found: Mapping[str, list[int]], claims: Claims) -> list[tuple[str, int]]:
-    """Deal the work out like cards: to who has least first, then one for each, again and again."""
+    """Sort by the number of active deliveries, each job counted as if the former had started."""
     ranked = [
         ((claims.rank(name)[0] + at, claims.rank(name)[1]), name, message)
         for name, messages in found.items()
@@ -109,29 +110,36 @@ def _in_turn(found: Mapping[str, list[int]], claims: Claims) -> list[tuple[str, 
     return [(name, message) for _, name, message in ranked]
 
 
-def read_work(
+def read_due_job(
     connection: sqlite3.Connection, message: int, destination: str, now: float, horizon: float
-) -> Work | None:
-    """Return a message for its due recipients at a destination, None if there are none any more.
+) -> DeliveryJob | None:
+    """Return the job of a message at a destination, None if no recipient is due there.
 
-    Raises `Damage`.
+    Raises `DamagedRowsError`.
     """
     rows = connection.execute(
-        "SELECT id, facts, destination, attempts, reply, reason FROM recipient"
-        " WHERE message = ? AND destination = ? AND (due <= ? OR due > ?)",
+        f"{_COLUMNS} AND destination = ? AND (due <= ? OR due > ?)",
         (message, destination, now, horizon),
     ).fetchall()
-    return read_message(connection, message, rows) if rows else None
+    return _read_job(connection, message, rows) if rows else None
 
 
-def read_message(connection: sqlite3.Connection, message: int, rows: Sequence[Row]) -> Work:
-    """Return a message for the recipients of these rows; raises `Damage`."""
+def read_queued_job(connection: sqlite3.Connection, message: int) -> DeliveryJob | None:
+    """Return a message with all its queued recipients, None if there is none.
+
+    Raises `DamagedRowsError`.
+    """
+    rows = connection.execute(f"{_COLUMNS} AND due IS NOT NULL", (message,)).fetchall()
+    return _read_job(connection, message, rows) if rows else None
+
+
+def _read_job(connection: sqlite3.Connection, message: int, rows: Sequence[Row]) -> DeliveryJob:
     try:
         facts, size, received, expires, event, digest = _envelope(connection, message)
         first = _first_piece(connection, message)
         if len(first) == size:
-            check(crc32(first), digest)
-        return Work(
+            check_digest(crc32(first), digest)
+        return DeliveryJob(
             message=message,
             facts=records.decode_message(facts),
             size=size,
@@ -143,8 +151,12 @@ def read_message(connection: sqlite3.Connection, message: int, rows: Sequence[Ro
             first=first,
             digest=digest,
         )
-    except (ValueError, TypeError, DamagedError) as error:  # msgspec's are ValueErrors
-        raise Damage(message, rows, str(error)) from error
+    except (
+        ValueError,
+        TypeError,
+        DamagedContentError,
+    ) as error:  # those of msgspec are ValueErrors
+        raise DamagedRowsError(message, rows, str(error)) from error
 
 
 def _envelope(connection: sqlite3.Connection, message: int) -> Row:
@@ -152,7 +164,7 @@ def _envelope(connection: sqlite3.Connection, message: int) -> Row:
         "SELECT facts, size, received, expires, event, digest FROM message WHERE id = ?", (message,)
     ).fetchone()
     if row is None:
-        raise ValueError("its envelope is gone")
+        raise ValueError("envelope missing")
     if stored_size(connection, message) != row[1]:
         raise ValueError(f"expected {row[1]!r} octets of content")
     return row
@@ -160,9 +172,13 @@ def _envelope(connection: sqlite3.Connection, message: int) -> Row:
 
 def _recipient(row: Row) -> QueuedRecipient:
     number, facts, destination, attempts, reply, reason = row
-    known = records.decode_recipient(facts)
     return QueuedRecipient(
-        number, known, as_text(destination), int(attempts), as_text(reply), as_text(reason)
+        number,
+        records.decode_recipient(facts),
+        as_text(destination),
+        int(attempts),
+        as_text(reply),
+        as_text(reason),
     )
 
 

@@ -1,7 +1,7 @@
-"""Whatever is put, tried, failed, removed and crashed: nothing is lost, nothing comes back.
+"""Random operations, failures and crashes: no message is lost, none comes back.
 
-What is put to be delivered at once is fresh: no table has it until it is absorbed. Where that was
-broken off nothing is fresh before it has been done.
+A message that is delivered at once is in the journal only, until it is absorbed. If an absorption
+is rolled back, the journal is closed, and the next write absorbs it.
 """
 
 import shutil
@@ -34,17 +34,17 @@ SIZES = st.sampled_from([0, 1, 5000, 300_000])
 
 
 class Spool(RuleBasedStateMachine):
-    """The model: for each message its content, and who is queued and who held."""
+    """The model: the content of each message, and its queued and held recipients."""
 
-    works = Bundle("works")
+    jobs = Bundle("jobs")
 
     def __init__(self):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.store = open_store(self.folder / "1.db")
         self.claims = Claims(limit=3)
-        self.queued, self.held, self.contents, self.fresh = {}, {}, {}, set()
-        self.broken_off = False
+        self.queued, self.held, self.contents, self.journaled = {}, {}, {}, set()
+        self.absorption_failed = False
         self.now = NOW
         self.count = 0
 
@@ -52,47 +52,47 @@ class Spool(RuleBasedStateMachine):
         self.store.close()
         shutil.rmtree(self.folder)
 
-    def _parcel(self, names, size):
+    def _new_message(self, names, size):
         self.count += 1
         ref, octets = f"s-1.{self.count}", b"%d" % self.count + b"x" * size
         to = [recipient(f"u{at}@example.com", name, self.now) for at, name in enumerate(names)]
         return new_message(*to, content=octets, of=facts(ref))
 
-    def _came(self, number, new_message):
+    def _arrived(self, number, new_message):
         (self.contents[number],) = new_message.pieces
         to = {(str(one.facts.address), one.destination) for one in new_message.recipients}
         self.queued[number], self.held[number] = to, set()
 
     @rule(names=NAMES, size=SIZES, abort=st.booleans())
     def put(self, names, size, abort):
-        made = self._parcel(names, size)
+        made = self._new_message(names, size)
         self.store.begin()
         number = self.store.put(made)
         if abort:
             self.store.roll_back()
             return
         self.store.commit()
-        self._came(number, made)
+        self._arrived(number, made)
 
-    @rule(target=works, names=NAMES, size=SIZES, abort=st.booleans())
+    @rule(target=jobs, names=NAMES, size=SIZES, abort=st.booleans())
     def post(self, names, size, abort):
-        made = self._parcel(names, size)
+        made = self._new_message(names, size)
         self.store.begin()
-        works = self.store.post_fresh(made, self.now)
+        jobs = self.store.post(made, self.now, at_once=True)
         if abort:
             self.store.roll_back()
             return []
         self.store.commit()
-        number = works[0].message
-        self._came(number, made)
+        number = jobs[0].message
+        self._arrived(number, made)
         if made.size <= MAX_CONTENT:
-            self.fresh.add(number)
-            self._absorbed_after_all()
-        assert {work.destination for work in works} == set(names)
-        for work in works:
-            assert content(self.store, work) == self.contents[number]
-            self.claims.taken.add((number, work.destination))
-        return works
+            self.journaled.add(number)
+            self._absorbed_after_failure()
+        assert {job.destination for job in jobs} == set(names)
+        for job in jobs:
+            assert content(self.store, job) == self.contents[number]
+            self.claims.taken.add((number, job.destination))
+        return jobs
 
     @rule(abort=st.booleans())
     def absorb(self, abort):
@@ -100,91 +100,91 @@ class Spool(RuleBasedStateMachine):
         self.store.absorb()
         if abort:
             self.store.roll_back()
-            self.broken_off = self.broken_off or bool(self.fresh)
+            self.absorption_failed = self.absorption_failed or bool(self.journaled)
             return
         self.store.commit()
         self._absorbed()
 
     def _absorbed(self):
-        self.fresh.clear()
-        self.broken_off = False
+        self.journaled.clear()
+        self.absorption_failed = False
 
-    def _absorbed_after_all(self):
-        if self.broken_off:
+    def _absorbed_after_failure(self):
+        if self.absorption_failed:
             self._absorbed()
 
-    @rule(target=works)
+    @rule(target=jobs)
     def take(self):
         with committed(self.store):
             taken = self.store.take(self.now, 2, self.claims)
         assert not taken.damaged
-        for work in taken.works:
-            key = work.message, work.destination
+        for job in taken.jobs:
+            key = job.message, job.destination
             assert key not in self.claims.taken
             self.claims.taken.add(key)
-            assert content(self.store, work) == self.contents[work.message]
-            found = {(str(one.facts.address), work.destination) for one in work.recipients}
-            assert found <= self.queued[work.message]
-        return taken.works
+            assert content(self.store, job) == self.contents[job.message]
+            found = {(str(one.facts.address), job.destination) for one in job.recipients}
+            assert found <= self.queued[job.message]
+        return taken.jobs
 
-    @rule(works=consumes(works), fates=st.lists(st.sampled_from("dlh"), min_size=3, max_size=3))
-    def settle(self, works, fates):
-        for work in works:
-            key = work.message, work.destination
+    @rule(jobs=consumes(jobs), fates=st.lists(st.sampled_from("dlh"), min_size=3, max_size=3))
+    def record(self, jobs, fates):
+        for job in jobs:
+            key = job.message, job.destination
             if key not in self.claims.taken:
                 continue  # from before a crash
             self.claims.taken.discard(key)
             ends = {"d": [], "l": [], "h": []}
-            for one, fate in zip(work.recipients, fates, strict=False):
+            for one, fate in zip(job.recipients, fates, strict=False):
                 ends[fate].append(one)
             with committed(self.store):
-                self.store.settle(
+                self.store.record(
                     AttemptResult(
-                        work.message,
-                        [work.destination],
-                        done=[one.id for one in ends["d"]],
+                        job.message,
+                        [job.destination],
+                        delivered=[one.id for one in ends["d"]],
                         deferred=[Deferred(one.id, self.now + 60, "", "") for one in ends["l"]],
                         held=[Held(one.id, "", "") for one in ends["h"]],
                     )
                 )
-            if work.message in self.fresh:
-                self._absorbed_after_all()
+            if job.message in self.journaled:
+                self._absorbed_after_failure()
                 if ends["l"] or ends["h"]:
                     self._absorbed()
-            for fate, recipients in ends.items():
-                for one in recipients:
-                    self._settled(work.message, (str(one.facts.address), work.destination), fate)
+            for fate, ended in ends.items():
+                for one in ended:
+                    self._recorded(job.message, (str(one.facts.address), job.destination), fate)
 
-    def _settled(self, message, who, fate):
-        if who in self.queued.get(message, ()) and fate != "l":
-            self.queued[message].discard(who)
+    def _recorded(self, message, recipient, fate):
+        if recipient in self.queued.get(message, ()) and fate != "l":
+            self.queued[message].discard(recipient)
             if fate == "h":
-                self.held[message].add(who)
+                self.held[message].add(recipient)
 
     @rule(name=st.sampled_from(DESTINATIONS))
     def remove(self, name):
-        sum(admin.change(self.folder, Selection(destination=name), admin.REMOVE, FAR))
+        sum(admin.apply(self.folder, Selection(destination=name), admin.REMOVE, FAR))
         for model in (self.queued, self.held):
-            for message in model.keys() - self.fresh:
+            for message in model.keys() - self.journaled:
                 model[message] -= {one for one in model[message] if one[1] == name}
         self.claims.taken = {
-            key for key in self.claims.taken if key[1] != name or key[0] in self.fresh
+            key for key in self.claims.taken if key[1] != name or key[0] in self.journaled
         }
 
     @rule()
     def release(self):
-        sum(admin.change(self.folder, Selection(), admin.RELEASE, FAR))
+        sum(admin.apply(self.folder, Selection(), admin.RELEASE, FAR))
         for message, held in self.held.items():
             self.queued[message] |= held
             held.clear()
 
     @rule()
     def hold(self):
-        sum(admin.change(self.folder, Selection(), admin.HOLD, FAR))
-        for message in self.queued.keys() - self.fresh:
+        sum(admin.apply(self.folder, Selection(), admin.HOLD, FAR))
+        for message in self.queued.keys() - self.journaled:
             self.held[message] |= self.queued[message]
             self.queued[message].clear()
-        self.claims.taken = {key for key in self.claims.taken if key[0] in self.fresh}
+        self.claims.taken = {key for key in self.claims.taken if key[0] in self.journaled}
 
     @rule(seconds=st.sampled_from([0, 59, 60, 1000]))
     def wait(self, seconds):
@@ -201,10 +201,10 @@ class Spool(RuleBasedStateMachine):
         self.folder = copy
         self.store = open_store(copy / "1.db")
         self.claims.taken.clear()
-        self.broken_off = False
+        self.absorption_failed = False
 
     @invariant()
-    def nothing_is_lost_and_nothing_comes_back(self):
+    def no_message_is_lost_or_comes_back(self):
         found = {}
         for entry in admin.entries(self.folder, Selection(), 1000):
             message = int(entry.name.partition("-")[2])
@@ -212,10 +212,10 @@ class Spool(RuleBasedStateMachine):
                 (entry.recipient, entry.destination)
             )
         expected = {
-            (message, state): who
+            (message, state): recipients
             for state, model in (("queued", self.queued), ("held", self.held))
-            for message, who in model.items()
-            if who and message not in self.fresh
+            for message, recipients in model.items()
+            if recipients and message not in self.journaled
         }
         assert found == expected
         kept = {row[0] for row in self.store.connection.execute("SELECT id FROM message")}
@@ -223,16 +223,16 @@ class Spool(RuleBasedStateMachine):
         assert kept == pieces == {message for message, _ in expected}
 
     @invariant()
-    def whoever_is_queued_is_found_when_due(self):
-        everyone = Claims(limit=10_000)
+    def queued_recipients_are_found_when_due(self):
+        unlimited = Claims(limit=10_000)
         with committed(self.store):
-            taken = self.store.take(self.now + 60, 10_000, everyone)
-        found = {(work.message, work.destination) for work in taken.works}
+            taken = self.store.take(self.now + 60, 10_000, unlimited)
+        found = {(job.message, job.destination) for job in taken.jobs}
         assert found == {
             (message, name)
-            for message, who in self.queued.items()
-            for _, name in who
-            if message not in self.fresh
+            for message, recipients in self.queued.items()
+            for _, name in recipients
+            if message not in self.journaled
         }
 
 

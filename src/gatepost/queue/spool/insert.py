@@ -1,4 +1,4 @@
-"""Putting a message into a spool file."""
+"""Inserting messages into the tables of a spool file."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from gatepost.delivery.target import DeliveryError
 from gatepost.queue.spool import records
 from gatepost.queue.spool.content import in_chunks, write_content
 from gatepost.queue.spool.destinations import Destinations
-from gatepost.queue.spool.records import NewMessage, NewRecipient, QueuedRecipient, Work
+from gatepost.queue.spool.records import DeliveryJob, NewMessage, NewRecipient, QueuedRecipient
 
 _MESSAGE = (
     "INSERT INTO message (id, ref, sender, size, received, expires, event, facts, digest)"
@@ -26,99 +26,81 @@ _LAST = (
 )
 
 
-class Place(NamedTuple):
-    """Where a message is: its number, and those of its recipients."""
+class RowIds(NamedTuple):
+    """The numbers of a message and of its recipients."""
 
     message: int
     recipients: list[int]
 
 
-class Placed(NamedTuple):
-    """A message that has been put somewhere: its first piece, and the digest of all of them.
+class StoredMessage(NamedTuple):
+    """A message that has just been stored: its numbers, first piece, and digest.
 
-    None says that nobody has to look: the first piece is all there is, and as it came.
+    The digest is None if the first piece is the whole message and comes from memory.
     """
 
-    place: Place
+    ids: RowIds
     first: bytes
     digest: int | None
 
 
-class Numbers:
-    """The numbers of messages and recipients that come; no message has one that was in a table.
+class RowCounter:
+    """Assigns numbers to new messages and recipients, above all numbers in the tables.
 
-    `taken` are numbers that are taken beside: up to these.
+    `used` are the highest numbers that are used elsewhere.
     """
 
-    def __init__(self, connection: sqlite3.Connection, taken: tuple[int, int]) -> None:
+    def __init__(self, connection: sqlite3.Connection, used: tuple[int, int]) -> None:
         found = (last for (last,) in connection.execute(_LAST))
-        message, recipient = (max(pair) for pair in zip(found, taken, strict=True))
+        message, recipient = (max(pair) for pair in zip(found, used, strict=True))
         self._messages, self._recipients = count(message + 1), count(recipient + 1)
 
-    def place(self, new_message: NewMessage) -> Place:
-        """Return a place for a message."""
+    def assign(self, new_message: NewMessage) -> RowIds:
+        """Return numbers for a message and its recipients."""
         rows = list(islice(self._recipients, len(new_message.recipients)))
-        return Place(next(self._messages), rows)
+        return RowIds(next(self._messages), rows)
 
 
-class Tables:
-    """The tables that messages are put into.
-
-    `opens` says of a destination before when it is not to be looked at.
-    """
-
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        marks: Destinations,
-        numbers: Numbers,
-        opens: Callable[[str], float],
-    ) -> None:
-        self._connection = connection
-        self._marks = marks
-        self._opens = opens
-        self.numbers = numbers
-
-    def put(self, new_message: NewMessage) -> Placed:
-        """Store a message and return where it is; raises `DeliveryError` or sqlite3.Error."""
-        return self.put_at(self.numbers.place(new_message), new_message)
-
-    def put_at(self, place: Place, new_message: NewMessage) -> Placed:
-        """Store a message in its place; raises as `put`."""
-        chunks = in_chunks(new_message.pieces)
-        first = next(chunks, b"")
-        digest = crc32(first)
-        self._connection.execute(_MESSAGE, _envelope(place.message, new_message, digest))
-        size, digest = write_content(self._connection, place.message, first, digest, chunks)
-        check_size(new_message, size)
-        rows = zip(place.recipients, new_message.recipients, strict=True)
-        self._connection.executemany(
-            _RECIPIENT, [_row(row, place.message, one) for row, one in rows]
-        )
-        for name, due in _first_due(new_message.recipients).items():
-            self._marks.lower(name, max(due, self._opens(name)))
-        return Placed(place, first, digest)
+def insert(
+    connection: sqlite3.Connection,
+    destinations: Destinations,
+    suspended_until: Callable[[str], float],
+    ids: RowIds,
+    new_message: NewMessage,
+) -> StoredMessage:
+    """Store a message under these numbers; raises `DeliveryError` or sqlite3.Error."""
+    chunks = in_chunks(new_message.pieces)
+    first = next(chunks, b"")
+    digest = crc32(first)
+    connection.execute(_MESSAGE, _envelope(ids.message, new_message, digest))
+    size, digest = write_content(connection, ids.message, first, digest, chunks)
+    check_size(new_message, size)
+    rows = zip(ids.recipients, new_message.recipients, strict=True)
+    connection.executemany(_RECIPIENT, [_row(row, ids.message, one) for row, one in rows])
+    for name, due in _first_due(new_message.recipients).items():
+        destinations.check_by(name, max(due, suspended_until(name)))
+    return StoredMessage(ids, first, digest)
 
 
 def check_size(new_message: NewMessage, found: int) -> None:
-    """Raise `DeliveryError` unless all of a message was found."""
+    """Raise `DeliveryError` unless the content is complete."""
     if found != new_message.size:
         detail = f"spool: expected {new_message.size} octets of message, found {found}"
         raise DeliveryError("The message could not be stored, try again later", detail=detail)
 
 
-def as_work(new_message: NewMessage, placed: Placed, now: float) -> list[Work]:
-    """Return a message that has just been put as work, one for each destination that is due."""
+def as_jobs(new_message: NewMessage, stored: StoredMessage, now: float) -> list[DeliveryJob]:
+    """Return the jobs of a message that has just been stored, one per due destination."""
     due: dict[str, list[QueuedRecipient]] = {}
-    for one, number in zip(new_message.recipients, placed.place.recipients, strict=True):
+    for one, number in zip(new_message.recipients, stored.ids.recipients, strict=True):
         if one.due is not None and one.due <= now:
             queued = QueuedRecipient(
                 number, one.facts, one.destination, one.attempts, one.reply, one.reason
             )
             due.setdefault(one.destination, []).append(queued)
     return [
-        Work(
-            message=placed.place.message,
+        DeliveryJob(
+            message=stored.ids.message,
             facts=new_message.facts,
             size=new_message.size,
             received=new_message.received,
@@ -126,8 +108,8 @@ def as_work(new_message: NewMessage, placed: Placed, now: float) -> list[Work]:
             event=new_message.event,
             destination=name,
             recipients=recipients,
-            first=placed.first,
-            digest=placed.digest,
+            first=stored.first,
+            digest=stored.digest,
         )
         for name, recipients in due.items()
     ]

@@ -1,4 +1,4 @@
-"""Notices: their exact form, and that nothing strangers have written can break it."""
+"""DSNs have an exact form, which untrusted text cannot break."""
 
 import email
 import email.policy
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.model.address import Address
-from gatepost.queue.dsn.compose import fate
-from gatepost.queue.dsn.report import MAX_QUOTED, About, Fate, notice
+from gatepost.queue.dsn.compose import reported_recipient
+from gatepost.queue.dsn.report import MAX_QUOTED, ReportedMessage, ReportedRecipient, build_dsn
 from gatepost.queue.spool.records import RecipientFacts
 
 SENDER = Address.parse("alice@example.net")
@@ -19,20 +19,22 @@ NOW = 1_700_000_000.0
 ORIGINAL = b"Subject: Hello\r\nFrom: alice@example.net\r\n\r\nText\r\n"
 
 
-def about(**changes):
-    made = About(SENDER, "s-1.1", "", NOW - 60, NOW + 86400, ORIGINAL, full=False)
+def reported(**changes):
+    made = ReportedMessage(SENDER, "s-1.1", "", NOW - 60, NOW + 86400, ORIGINAL, full=False)
     return made._replace(**changes)
 
 
-def made(action="failed", of=None, fates=None):
-    fates = fates or [Fate(Address.parse("bob@example.com"), "", "550 5.1.1 No", "5.1.1")]
-    return notice(action, of or about(), fates, hostname="mx.example.com", now=NOW)
+def made(action="failed", of=None, recipients=None):
+    recipients = recipients or [
+        ReportedRecipient(Address.parse("bob@example.com"), "", "550 5.1.1 No", "5.1.1")
+    ]
+    return build_dsn(action, of or reported(), recipients, hostname="mx.example.com", now=NOW)
 
 
 GOLDEN = """\
-From: Mail delivery <postmaster@mx.example.com>
+From: Mail Delivery System <postmaster@mx.example.com>
 To: <alice@example.net>
-Subject: Your message is delayed
+Subject: Delayed Mail (still being retried)
 Date: Tue, 14 Nov 2023 22:13:20 +0000
 Message-ID: <ID@mx.example.com>
 Auto-Submitted: auto-replied
@@ -44,15 +46,15 @@ This is a report in the format of RFC 3464.
 --MARK
 Content-Type: text/plain; charset=us-ascii
 
-This is mx.example.com, a mail server.
+This is the mail system at host mx.example.com.
 
-Your message has not been delivered to the recipients below yet.
-It is being tried again; you need not do anything.
+Your message could not be delivered to the recipients below yet.
+You do not need to send it again; delivery will be retried.
 
 <bob@example.com>
     451 4.3.2 Busy
 
-It will be tried until Wed, 15 Nov 2023 22:13:20 +0000.
+Delivery will be retried until Wed, 15 Nov 2023 22:13:20 +0000.
 
 Reference: s-1.1
 
@@ -61,7 +63,7 @@ Content-Type: message/delivery-status
 
 Original-Envelope-Id: env-1
 Reporting-MTA: dns; mx.example.com
-ProxyHandshake-Date: Tue, 14 Nov 2023 22:12:20 +0000
+Arrival-Date: Tue, 14 Nov 2023 22:12:20 +0000
 
 Original-Recipient: rfc822;bobby@example.com
 Final-Recipient: rfc822; bob@example.com
@@ -81,11 +83,11 @@ From: alice@example.net
 """
 
 
-def test_a_notice_to_the_letter():
-    bob = Fate(
+def test_a_delay_dsn_has_exactly_this_form():
+    bob = ReportedRecipient(
         Address.parse("bob@example.com"), "rfc822;bobby@example.com", "451 4.3.2 Busy", "4.3.2"
     )
-    found = made("delayed", about(envelope="env-1"), [bob]).decode()
+    found = made("delayed", reported(envelope="env-1"), [bob]).decode()
     mark = re.search(r'boundary="(.*)"', found)[1]
     found = re.sub(r"Message-ID: <[0-9a-f]{24}", "Message-ID: <ID", found.replace(mark, "MARK"))
     assert found == GOLDEN.replace("\n", "\r\n")
@@ -94,12 +96,14 @@ def test_a_notice_to_the_letter():
 @pytest.mark.parametrize(
     ("action", "subject"),
     [
-        ("delivered", "Your message has been delivered"),
-        ("relayed", "Your message has been handed on"),
+        ("delivered", "Successful Mail Delivery Report"),
+        ("relayed", "Successful Mail Delivery Report"),
     ],
 )
-def test_a_success_has_no_reply_and_no_end(action, subject):
-    parsed = email.message_from_bytes(made(action, fates=[Fate(BOB, "", "", "2.0.0")]))
+def test_a_success_dsn_has_no_reply_and_no_expiry(action, subject):
+    parsed = email.message_from_bytes(
+        made(action, recipients=[ReportedRecipient(BOB, "", "", "2.0.0")])
+    )
     assert parsed["Subject"] == subject
     words = parsed.get_payload(0).get_payload()
     assert "<bob@example.com>\r\n\r\nReference: s-1.1" in words
@@ -111,21 +115,21 @@ def test_a_success_has_no_reply_and_no_end(action, subject):
     ]
 
 
-def test_the_whole_message_where_it_is_asked_for():
+def test_ret_full_includes_the_whole_message():
     original = ORIGINAL + "Grüße\r\n".encode()
-    parsed = email.message_from_bytes(made(of=about(full=True, original=original)))
+    parsed = email.message_from_bytes(made(of=reported(full=True, original=original)))
     assert parsed.get_payload(2).get_content_type() == "message/rfc822"
     assert parsed.get_payload(2).get_payload(0)["Subject"] == "Hello"
-    assert original in made(of=about(full=True, original=original))
+    assert original in made(of=reported(full=True, original=original))
 
 
-def test_a_header_that_has_no_end_is_cut():
-    found = made(of=about(original=b"X: " + b"y" * 10 * MAX_QUOTED))
+def test_an_endless_header_is_truncated():
+    found = made(of=reported(original=b"X: " + b"y" * 10 * MAX_QUOTED))
     assert len(found) < MAX_QUOTED + 3000
 
 
-def test_an_international_address():
-    found = made(fates=[Fate(Address.parse("jörg@bücher.example"), "", "", "x")])
+def test_an_international_recipient_is_encoded():
+    found = made(recipients=[ReportedRecipient(Address.parse("jörg@bücher.example"), "", "", "x")])
     report = email.message_from_bytes(found).get_payload(1).get_payload(1)
     assert report["Final-Recipient"] == r"utf-8; j\x{F6}rg@b\x{FC}cher.example"
     assert report["Status"] == "5.0.0"
@@ -134,7 +138,7 @@ def test_an_international_address():
 
 def test_the_sender_may_be_international():
     assert "To: <jörg@bücher.example>".encode() in made(
-        of=about(sender=Address.parse("jörg@bücher.example"))
+        of=reported(sender=Address.parse("jörg@bücher.example"))
     )
 
 
@@ -148,9 +152,9 @@ def test_the_sender_may_be_international():
         ("utf-8;b\\x{FC}c", "utf-8;b\\x{FC}c"),
     ],
 )
-def test_the_original_recipient(orcpt, expected):
+def test_orcpt_is_reported_as_original_recipient(orcpt, expected):
     facts = RecipientFacts(Address.parse("b@example.com"), {"ORCPT": orcpt})
-    assert fate(facts, "", "").original == expected
+    assert reported_recipient(facts, "", "").original == expected
 
 
 texts = st.text(max_size=60) | st.sampled_from(
@@ -168,12 +172,16 @@ originals = st.binary(max_size=300) | st.sampled_from(
     ref=texts,
     envelope=texts,
     original=originals,
-    fates=st.lists(st.builds(Fate, addresses, texts, texts, texts), min_size=1, max_size=4),
+    recipients=st.lists(
+        st.builds(ReportedRecipient, addresses, texts, texts, texts), min_size=1, max_size=4
+    ),
 )
-def test_whatever_strangers_write_it_stays_one_report(  # noqa: PLR0917 - hypothesis names them
-    action, sender, ref, envelope, original, fates
+def test_untrusted_text_cannot_break_the_report(  # noqa: PLR0917 - hypothesis names them
+    action, sender, ref, envelope, original, recipients
 ):
-    found = made(action, about(sender=sender, ref=ref, envelope=envelope, original=original), fates)
+    found = made(
+        action, reported(sender=sender, ref=ref, envelope=envelope, original=original), recipients
+    )
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", found)
     parsed = email.message_from_bytes(found, policy=email.policy.compat32)
     assert parsed.keys() == [
@@ -183,8 +191,8 @@ def test_whatever_strangers_write_it_stays_one_report(  # noqa: PLR0917 - hypoth
     kinds = [part.get_content_type() for part in parsed.get_payload()]
     assert kinds == ["text/plain", "message/delivery-status", "text/rfc822-headers"]
     of_message, *of_recipients = parsed.get_payload(1).get_payload()
-    assert of_message.keys()[-2:] == ["Reporting-MTA", "ProxyHandshake-Date"]
-    assert len(of_recipients) == len(fates)
+    assert of_message.keys()[-2:] == ["Reporting-MTA", "Arrival-Date"]
+    assert len(of_recipients) == len(recipients)
     assert {one["Action"] for one in of_recipients} == {action}
     known = {"Original-Recipient", "Final-Recipient", "Action", "Status", "Diagnostic-Code"}
     known |= {"Last-Attempt-Date", "Will-Retry-Until"}
