@@ -24,7 +24,7 @@ from statistics import median
 
 from gatepost.config import schema
 from gatepost.delivery.routes import Router
-from gatepost.delivery.target import Delivery, DeliveryError, Route
+from gatepost.delivery.target import Delivery, DeliveryError, Route, Target
 from gatepost.model.address import Address
 from gatepost.model.message import Message
 from gatepost.model.session import Endpoint, Recipient, Session, Transaction
@@ -53,7 +53,7 @@ LISTS = {
 Put = Callable[[], Awaitable[object]]
 
 
-class Nobody:
+class Nobody(Target):
     """A target that is always away."""
 
     async def deliver(self, delivery: Delivery) -> None:

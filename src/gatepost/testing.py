@@ -214,6 +214,7 @@ class MemoryServer:
         plugins = [*self._plugins, self._capture]
         self.setup = make_setup(self._config, lists, plugins, self._clock)
         await self.setup.plugins.start()
+        await self.setup.router.start()
         self._worker = Connections(self.setup, self._config.smtp)
         return self
 

@@ -9,7 +9,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from tests.delivery.programs import deliver, stop
+from tests.delivery.programs import deliver
 from tests.delivery.samples import NULL_PATH, delivery, message, recipient
 
 from gatepost.delivery.target import DeliveryError
@@ -92,7 +92,7 @@ class Contract:
                 for content in wanted:
                     made = message(content)
                     group.create_task(target.deliver(delivery(PEOPLE[0], of=made)))
-            await stop(target)
+            await target.stop()
 
         asyncio.run(all_at_once())
         assert sorted(self.kept(base)) == sorted(wanted)
@@ -142,7 +142,7 @@ class Contract:
             proceed.set()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            await stop(target)
+            await target.stop()
 
         asyncio.run(run())
         assert self.kept(base) == []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.delivery.maildir.count import stamps, tally
+from gatepost.delivery.maildir.count import change_times, count_usage
 from gatepost.delivery.maildir.maildirsize import Usage
 
 DESCRIPTORS = Path("/proc/self/fd")
@@ -44,7 +44,7 @@ def put(path, size=10):
 )
 def test_sizes(root, name, octets):
     put(root / "cur" / name)
-    assert tally(root) == Usage(octets, 1)
+    assert count_usage(root) == Usage(octets, 1)
 
 
 def test_all_folders_count_but_what_is_thrown_away(root):
@@ -58,7 +58,7 @@ def test_all_folders_count_but_what_is_thrown_away(root):
     put(make(root / "folder") / "cur/1.a")
     put(root / ".file")
     (root / ".empty").mkdir()
-    assert tally(root) == Usage(60, 6)
+    assert count_usage(root) == Usage(60, 6)
 
 
 def test_no_symbolic_link_is_followed(root, tmp_path):
@@ -69,18 +69,18 @@ def test_no_symbolic_link_is_followed(root, tmp_path):
     (root / "cur").rmdir()
     (root / "cur").symlink_to(elsewhere / "cur")
     (root / "new/1.a").symlink_to(elsewhere / "new/1.a")
-    assert tally(root) == Usage(0, 0)
+    assert count_usage(root) == Usage(0, 0)
 
 
 def test_what_is_no_file_does_not_count(root):
     (root / "new/1.a,S=5").mkdir()
     os.mkfifo(root / "new/2.b,S=5")
-    assert tally(root) == Usage(0, 0)
+    assert count_usage(root) == Usage(0, 0)
 
 
 def test_an_absent_maildir_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
-        tally(tmp_path / "absent")
+        count_usage(tmp_path / "absent")
 
 
 def test_a_message_that_goes_while_it_is_counted(root, monkeypatch):
@@ -104,21 +104,21 @@ def test_a_message_that_goes_while_it_is_counted(root, monkeypatch):
             pass
 
     monkeypatch.setattr(os, "scandir", Scanned)
-    assert tally(root) == Usage(7, 1)
+    assert count_usage(root) == Usage(7, 1)
 
 
 def test_stamps_tell_of_a_change_in_any_folder(root):
     junk = make(root / ".Junk")
-    before = stamps(root)
-    assert stamps(root) == before
+    before = change_times(root)
+    assert change_times(root) == before
     os.utime(junk / "cur", ns=(0, 0))
-    assert stamps(root) != before
+    assert change_times(root) != before
 
 
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="needs /proc/self/fd")
 def test_descriptors_are_closed(root):
     make(root / ".Junk")
     before = len(list(DESCRIPTORS.iterdir()))
-    tally(root)
-    stamps(root)
+    count_usage(root)
+    change_times(root)
     assert len(list(DESCRIPTORS.iterdir())) == before

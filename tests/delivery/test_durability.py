@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.delivery.samples import delivery, message, recipient
 
-from gatepost.delivery.maildir.maildir import Maildir
+from gatepost.delivery.maildir.maildir import MaildirTarget
 
 ROOT = Path(__file__).parents[2]
 CHILD = [sys.executable, "-m", "tests.delivery.child"]
@@ -55,7 +55,7 @@ def test_every_step_is_fsynced_in_order(tmp_path, monkeypatch):
     names = iter("1234")
     monkeypatch.setattr("gatepost.disk.names.UniqueNames.next", lambda self: next(names))
     events = record(monkeypatch, tmp_path)
-    target = Maildir("{local}", base=tmp_path, hostname="mx.example.com")
+    target = MaildirTarget("{local}", base=tmp_path, hostname="mx.example.com")
     what = delivery(recipient("a@x.example"), recipient("b@x.example"))
     asyncio.run(target.deliver(what))
 

@@ -11,7 +11,7 @@ from tests.delivery.programs import deliver
 from tests.delivery.samples import delivery, message, recipient
 
 from gatepost.config.schema import Route
-from gatepost.delivery.content import TRY_AGAIN
+from gatepost.delivery.content import NOT_STORED
 from gatepost.delivery.registry import make_target
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
@@ -174,7 +174,7 @@ def test_whichever_call_fails_nothing_remains(tmp_path, monkeypatch, name):
             error = outcome(target(base), delivery(*people))
         if error is None:
             break
-        assert (error.text, error.permanent) == (TRY_AGAIN, False)
+        assert (error.text, error.permanent) == (NOT_STORED, False)
         assert error.detail.startswith("file: [Errno 28] No space left on device")
         assert pairs(base) == []
     assert len(pairs(base)) == 2

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.delivery.contract import Contract
 from tests.delivery.samples import NULL_PATH, delivery, message, recipient
 
-from gatepost.delivery.maildir.maildir import Maildir
+from gatepost.delivery.maildir.maildir import MaildirTarget
 from gatepost.delivery.target import DeliveryError
 from gatepost.disk import durable
 from gatepost.disk.durable import DurableFolders
@@ -30,7 +30,7 @@ CLIENT_TEXT = "The message could not be stored, please try again later"
 
 
 def maildir(base, template=TEMPLATE, **options):
-    return Maildir(template, base=base, hostname=HOST, **options)
+    return MaildirTarget(template, base=base, hostname=HOST, **options)
 
 
 def deliver(target, what):

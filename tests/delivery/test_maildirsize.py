@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from gatepost.delivery.maildir.maildirsize import (
     MAX_OCTETS,
-    Contents,
-    Entry,
-    Limits,
+    QuotaLimits,
     Usage,
+    UsageLine,
+    UsageRecord,
     opened,
     parse,
-    written,
+    rewritten,
 )
 
-LIMITS = Limits(1000, 10)
+LIMITS = QuotaLimits(1000, 10)
 GOOD = b"1000S,10C\n100 2\n-50 -1\n"
 
 # --- the format
@@ -30,14 +30,17 @@ GOOD = b"1000S,10C\n100 2\n-50 -1\n"
 @pytest.mark.parametrize(
     ("content", "contents"),
     [
-        (GOOD, Contents(LIMITS, Usage(50, 1), 2)),
-        (b"10C,1000S\n0 0\n", Contents(LIMITS, Usage(0, 0), 1)),
-        (b"1000S\n7 1\n", Contents(Limits(1000, 0), Usage(7, 1), 1)),
-        (b"10C\n7 1\n", Contents(Limits(0, 10), Usage(7, 1), 1)),
+        (GOOD, UsageRecord(LIMITS, Usage(50, 1), 2)),
+        (b"10C,1000S\n0 0\n", UsageRecord(LIMITS, Usage(0, 0), 1)),
+        (b"1000S\n7 1\n", UsageRecord(QuotaLimits(1000, 0), Usage(7, 1), 1)),
+        (b"10C\n7 1\n", UsageRecord(QuotaLimits(0, 10), Usage(7, 1), 1)),
         # as Dovecot writes it where there is no limit of one kind
-        (b"0S,10C\n7 1\n", Contents(Limits(0, 10), Usage(7, 1), 1)),
+        (b"0S,10C\n7 1\n", UsageRecord(QuotaLimits(0, 10), Usage(7, 1), 1)),
         # as Courier pads it
-        (b"1000S\n         100            1\n", Contents(Limits(1000, 0), Usage(100, 1), 1)),
+        (
+            b"1000S\n         100            1\n",
+            UsageRecord(QuotaLimits(1000, 0), Usage(100, 1), 1),
+        ),
     ],
 )
 def test_what_a_file_says(content, contents):
@@ -77,14 +80,14 @@ def test_what_is_of_no_use(content):
 
 
 numbers = st.integers(-(10**18) + 1, 10**18 - 1)
-limits = st.builds(Limits, st.integers(0, 10**18 - 1), st.integers(1, 10**18 - 1))
+limits = st.builds(QuotaLimits, st.integers(0, 10**18 - 1), st.integers(1, 10**18 - 1))
 
 
 @given(limits, st.lists(st.builds(Usage, numbers, numbers), min_size=1, max_size=50))
 def test_what_is_written_is_read(limits, changes):
     content = limits.definition() + b"\n" + b"".join(change.line() for change in changes)
     usage = Usage(sum(one.octets for one in changes), sum(one.messages for one in changes))
-    expected = Contents(limits, usage, len(changes)) if min(usage) >= 0 else None
+    expected = UsageRecord(limits, usage, len(changes)) if min(usage) >= 0 else None
     assert parse(content) == expected
 
 
@@ -119,16 +122,16 @@ def path(tmp_path):
 
 
 def of_use(path):
-    with opened(path) as ledger:
-        return ledger is not None and ledger.contents is not None
+    with opened(path) as file:
+        return file is not None and file.record is not None
 
 
 def test_an_open_file_says_what_is_in_it_and_how_old_it_is(path):
     path.write_bytes(GOOD)
     os.utime(path, (1000, 1000))
-    with opened(path) as ledger:
-        assert ledger.contents == parse(GOOD)
-        assert ledger.age > 1_000_000_000
+    with opened(path) as file:
+        assert file.record == parse(GOOD)
+        assert file.age > 1_000_000_000
 
 
 def test_lines_are_appended_whoever_else_does(path):
@@ -139,29 +142,29 @@ def test_lines_are_appended_whoever_else_does(path):
         assert path.read_bytes() == GOOD + b"10 1\n20 1\n"
         assert one.before(first).usage == Usage(50, 1)
         assert other.before(second).usage == Usage(60, 2)
-        assert one.holds(first)
-        assert one.holds(second)
+        assert one.contains(first)
+        assert one.contains(second)
 
 
 def test_a_line_is_gone_once_the_file_is_written_anew(path, tmp_path):
     path.write_bytes(GOOD)
     with opened(path) as old:
-        entry = old.append(Usage(10, 1))
-        with written(path, tmp_path / "draft", LIMITS, Usage(60, 2)) as new:
-            assert old.holds(entry)
-            assert not new.holds(entry)
+        line = old.append(Usage(10, 1))
+        with rewritten(path, tmp_path / "draft", LIMITS, Usage(60, 2)) as new:
+            assert old.contains(line)
+            assert not new.contains(line)
     path.unlink()
     path.write_bytes(GOOD)
-    with opened(path) as ledger:  # an inode may be used again
-        again = ledger.append(Usage(10, 1))
-        assert ledger.holds(again)
-        assert not ledger.holds(Entry(again.inode, again.start + 1, again.line))
+    with opened(path) as file:  # an inode may be used again
+        again = file.append(Usage(10, 1))
+        assert file.contains(again)
+        assert not file.contains(UsageLine(again.inode, again.start + 1, again.text))
 
 
 def test_a_file_written_anew(path, tmp_path):
     path.symlink_to("elsewhere")
-    with written(path, tmp_path / "draft", LIMITS, Usage(60, 2)) as ledger:
-        ledger.append(Usage(-10, -1))
+    with rewritten(path, tmp_path / "draft", LIMITS, Usage(60, 2)) as file:
+        file.append(Usage(-10, -1))
     assert path.read_bytes() == b"1000S,10C\n60 2\n-10 -1\n"
     assert stat.S_IMODE(path.lstat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
@@ -169,7 +172,7 @@ def test_a_file_written_anew(path, tmp_path):
 
 def test_what_cannot_be_put_in_its_place_is_removed(path, tmp_path):
     path.mkdir()
-    with pytest.raises(IsADirectoryError), written(path, tmp_path / "draft", LIMITS, Usage(1, 1)):
+    with pytest.raises(IsADirectoryError), rewritten(path, tmp_path / "draft", LIMITS, Usage(1, 1)):
         pass
     assert list(tmp_path.iterdir()) == [path]
 
@@ -226,9 +229,9 @@ def test_of_a_huge_file_little_is_read(path, monkeypatch):
 
 def test_a_file_that_grows_hugely_while_it_is_open_is_not_read(path):
     path.write_bytes(GOOD)
-    with opened(path) as ledger:
+    with opened(path) as file:
         os.truncate(path, 2**32)
-        entry = ledger.append(Usage(1, 1))
-        assert entry.start == 2**32
-        assert ledger.before(entry) is None
-        assert ledger.holds(entry)
+        line = file.append(Usage(1, 1))
+        assert line.start == 2**32
+        assert file.before(line) is None
+        assert file.contains(line)

@@ -12,10 +12,10 @@ from tests.delivery.samples import NULL_PATH, delivery, message, recipient
 
 from gatepost.config.schema import Pipe, Route
 from gatepost.delivery.content import with_lf
-from gatepost.delivery.program.arguments import FIELDS, Arguments, ValueRefusedError
+from gatepost.delivery.program.command_line import FIELDS, CommandLine, UnsafeValueError
 from gatepost.delivery.program.environment import BAD_RECIPIENT, BAD_SENDER
-from gatepost.delivery.program.program import NOT_NOW, End
-from gatepost.delivery.program.sysexits import PERMANENT, TEMPORARY, failure
+from gatepost.delivery.program.runner import NOT_DELIVERED, ExitResult
+from gatepost.delivery.program.sysexits import PERMANENT, TEMPORARY, check_exit
 from gatepost.delivery.registry import make_target
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
@@ -138,7 +138,7 @@ def test_a_sender_that_a_program_could_take_for_an_option(tmp_path):
     with pytest.raises(DeliveryError) as caught:
         deliver(pipe(tmp_path, "/bin/true {sender}"), what)
     assert (caught.value.reply, caught.value.permanent) == (BAD_SENDER, True)
-    detail = "expected a sender that does not begin with \"-\", found '-x@example.com'"
+    detail = "expected a sender that does not start with \"-\", found '-x@example.com'"
     assert caught.value.detail == detail
 
 
@@ -147,11 +147,11 @@ VALUES = st.text() | st.sampled_from(["-x", "a b", "';x", "$(x)", "a/b", "{sende
 
 @given(VALUES, VALUES)
 def test_values_stay_in_their_arguments(base_path, recipient_value, sender):
-    line = Arguments("/bin/prog {recipient} -f{sender} end", base_path, FIELDS)
+    line = CommandLine("/bin/prog {recipient} -f{sender} end", base_path, FIELDS)
     values = {"recipient": recipient_value, "sender": sender}
     try:
-        vector = line.fill(values)
-    except ValueRefusedError:
+        vector = line.arguments(values)
+    except UnsafeValueError:
         assert recipient_value.startswith("-") or re.search(
             r"[\0-\x1f\x7f-\x9f\ud800-\udfff]", recipient_value + sender
         )
@@ -187,28 +187,34 @@ def base_path(tmp_path_factory):
 def test_bad_commands(tmp_path, command, error):
     with pytest.raises(ValueError) as caught:
         pipe(tmp_path, command)
-    assert str(caught.value) == f"target 'pipe:{command}': {error}"
+    assert str(caught.value) == f"to: target 'pipe:{command}': {error}"
 
 
 # --- what its end means
 
 
-def test_success():
-    assert failure("x", End(0, "fine")) is None
+def failure(status, output):
+    with pytest.raises(DeliveryError) as caught:
+        check_exit("prog", ExitResult(status, output))
+    return caught.value
+
+
+def test_status_zero_is_success():
+    check_exit("x", ExitResult(0, "fine"))
 
 
 @pytest.mark.parametrize("status", [*TEMPORARY, 1, 2, 79, 126, 127, 255, -9, -15])
 def test_temporary(status):
-    error = failure("prog", End(status, "it says"))
-    assert (error.permanent, error.reply, error.text) == (False, None, NOT_NOW)
+    error = failure(status, "text")
+    assert (error.permanent, error.reply, error.text) == (False, None, NOT_DELIVERED)
     how = f"signal {-status}" if status < 0 else f"exit status {status}"
     meant = f" ({TEMPORARY[status]})" if status in TEMPORARY else ""
-    assert error.detail == f"prog: {how}{meant}: it says"
+    assert error.detail == f"prog: {how}{meant}: text"
 
 
 @pytest.mark.parametrize("status", PERMANENT)
 def test_permanent(status):
-    error = failure("prog", End(status, ""))
+    error = failure(status, "")
     name, reply = PERMANENT[status]
     assert (error.permanent, error.reply, error.text) == (True, reply, reply.text)
     assert error.detail == f"prog: exit status {status} ({name})"

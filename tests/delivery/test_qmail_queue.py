@@ -10,15 +10,15 @@ from tests.delivery.programs import deliver, python, script
 from tests.delivery.samples import NULL_PATH, delivery, recipient
 
 from gatepost.config.schema import Route
-from gatepost.delivery.program.arguments import ValueRefusedError
-from gatepost.delivery.program.program import NOT_NOW, End
+from gatepost.delivery.program.command_line import UnsafeValueError
 from gatepost.delivery.program.qmail_queue import (
     ADDRESS_TOO_LONG,
     MEANINGS,
     REFUSED,
-    QmailQueue,
-    failure,
+    QmailQueueTarget,
+    check_exit,
 )
+from gatepost.delivery.program.runner import NOT_DELIVERED, ExitResult
 from gatepost.delivery.registry import make_target
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
@@ -90,30 +90,36 @@ def test_no_address_adds_to_the_envelope(locals_, sender):
     people = [recipient("a@example.com") for _ in locals_]
     for person, local in zip(people, locals_, strict=True):
         person.address = Address(local, "example.com")
-    made = QmailQueue("/x", base=Path("/"), hostname="h", programs=None)
+    made = QmailQueueTarget("/x", base=Path("/"), hostname="h", runner=None)
     try:
         envelope = b"".join(made._envelope(delivery(*people, sender=Address(sender, "x.example"))))
-    except ValueRefusedError:
+    except UnsafeValueError:
         return
     first, *rest = envelope.removesuffix(b"\0\0").decode().split("\0")
     assert first == f"F{sender}@x.example"
     assert rest == [f"T{local}@example.com" for local in locals_]
 
 
+def failure(status, output):
+    with pytest.raises(DeliveryError) as caught:
+        check_exit("prog", ExitResult(status, output))
+    return caught.value
+
+
 @pytest.mark.parametrize("status", [51, 53, 54, 62, 71, 73, 81, 91, 1, 10, 41, 111, -9])
 def test_temporary(status):
-    error = failure("prog", End(status, "said"))
-    assert (error.permanent, error.reply, error.text) == (False, None, NOT_NOW)
+    error = failure(status, "text")
+    assert (error.permanent, error.reply, error.text) == (False, None, NOT_DELIVERED)
     how = f"signal {-status}" if status < 0 else f"exit status {status}"
     meant = f" ({MEANINGS[status]})" if status in MEANINGS else ""
-    assert error.detail == f"qmail-queue: prog: {how}{meant}: said"
+    assert error.detail == f"qmail-queue: prog: {how}{meant}: text"
 
 
 @pytest.mark.parametrize(
     ("status", "reply"), [(11, ADDRESS_TOO_LONG), (12, REFUSED), (31, REFUSED), (40, REFUSED)]
 )
 def test_permanent(status, reply):
-    error = failure("prog", End(status, ""))
+    error = failure(status, "")
     assert (error.permanent, error.reply, error.text) == (True, reply, reply.text)
 
 

@@ -18,10 +18,10 @@ from tests.delivery.contract import Contract
 from tests.delivery.samples import delivery, message, recipient
 
 from gatepost.delivery.maildir import quota as quota_module
-from gatepost.delivery.maildir.count import tally
-from gatepost.delivery.maildir.maildir import Maildir
-from gatepost.delivery.maildir.maildirsize import Limits, Usage, UsageFile, parse
-from gatepost.delivery.maildir.quota import BELIEVED, OverQuotaError, Quota
+from gatepost.delivery.maildir.count import count_usage
+from gatepost.delivery.maildir.maildir import MaildirTarget
+from gatepost.delivery.maildir.maildirsize import QuotaLimits, Usage, UsageFile, parse
+from gatepost.delivery.maildir.quota import TRUSTED_FOR, OverQuotaError, Quota
 from gatepost.delivery.target import DeliveryError
 from gatepost.disk.names import UniqueNames
 
@@ -29,13 +29,13 @@ ROOT = Path(__file__).parents[2]
 HOST = "mx.example.com"
 TRACE = len("Return-Path: <sender@example.net>\r\n")
 ANN, BOB = recipient("ann@example.com"), recipient("bob@example.com")
-FULL = "452 4.2.2 The mailbox is full, please try again later"
-TOO_LARGE = "552 5.2.3 The message is larger than the whole mailbox may be"
+FULL = "452 4.2.2 Mailbox full, please try again later"
+TOO_LARGE = "552 5.2.3 Message larger than the mailbox quota"
 
 
 def maildir(base, octets=0, messages=0, **options):
-    limits = Limits(octets, messages)
-    return Maildir("{local}", base=base, hostname=HOST, limits=limits, **options)
+    limits = QuotaLimits(octets, messages)
+    return MaildirTarget("{local}", base=base, hostname=HOST, limits=limits, **options)
 
 
 def deliver(target, *people, size=100):
@@ -78,11 +78,11 @@ class TestContract(Contract):
     """A quota changes nothing as long as there is room."""
 
     def target(self, base):
-        return Maildir(
+        return MaildirTarget(
             "mail/{domain}/{local}",
             base=base,
             hostname=HOST,
-            limits=Limits(10**9, 1000),
+            limits=QuotaLimits(10**9, 1000),
         )
 
     def kept(self, base):
@@ -99,7 +99,7 @@ def test_a_mailbox_takes_what_it_has_room_for(tmp_path, ann):
     for _ in range(3):
         assert deliver(target, ANN, size=100) == {}
     assert replies(deliver(target, ANN, size=1 + TRACE)) == {"ann@example.com": FULL}
-    assert tally(ann) == said(ann).usage == Usage(300, 3)
+    assert count_usage(ann) == said(ann).usage == Usage(300, 3)
 
 
 def test_a_mailbox_takes_as_many_messages_as_it_may(tmp_path, ann):
@@ -152,7 +152,7 @@ def test_header_fields_added_on_the_way_count(tmp_path, ann):
 
 
 def test_names_say_the_size_without_a_quota_too(tmp_path, ann):
-    deliver(Maildir("{local}", base=tmp_path, hostname=HOST), ANN, size=123)
+    deliver(MaildirTarget("{local}", base=tmp_path, hostname=HOST), ANN, size=123)
     (path,) = kept(ann)
     assert path.name.endswith(f".{HOST},S=123")
     assert not (ann / "maildirsize").exists()
@@ -162,7 +162,7 @@ def test_a_folder_inside_counts_for_the_whole(tmp_path, ann):
     deliver(maildir(tmp_path, messages=2), ANN)
     junk = maildir(tmp_path, messages=2, inner=".Junk")
     assert [len(deliver(junk, ANN)) for _ in range(2)] == [0, 1]
-    assert tally(ann) == said(ann).usage == Usage(200, 2)
+    assert count_usage(ann) == said(ann).usage == Usage(200, 2)
     assert not (ann / ".Junk/maildirsize").exists()
 
 
@@ -232,7 +232,7 @@ def test_an_old_count_that_leaves_no_room_is_not_believed(tmp_path, root):
     target = maildir(tmp_path, messages=10)
     path.write_bytes(b"10C\n1000 10\n")
     assert len(deliver(target, ANN)) == 1
-    for age in (1.1 * BELIEVED, -1.1 * BELIEVED):  # a clock that is wrong lasts no longer
+    for age in (1.1 * TRUSTED_FOR, -1.1 * TRUSTED_FOR):  # a clock that is wrong lasts no longer
         path.write_bytes(b"10C\n1000 10\n")
         os.utime(path, (time.time() - age, time.time() - age))
         assert deliver(target, ANN) == {}
@@ -243,7 +243,7 @@ def test_a_young_count_is_believed(tmp_path, root, monkeypatch):
     target = maildir(tmp_path, messages=1)
     deliver(target, ANN)
     assert len(deliver(target, ANN)) == 1
-    monkeypatch.setattr(quota_module, "tally", None)
+    monkeypatch.setattr(quota_module, "count_usage", None)
     for _ in range(5):
         assert len(deliver(target, ANN)) == 1
     assert (root / "maildirsize").read_bytes() == b"1C\n100 1\n"
@@ -264,14 +264,14 @@ class Clock:
     def count(self, root):
         self.counts += 1
         self.now += 2.0
-        return tally(root)
+        return count_usage(root)
 
 
 def test_a_large_mailbox_is_not_counted_for_every_message(tmp_path, ann, monkeypatch):
     """A message that fits and one that does not, in turn: none of it need be counted anew."""
     clock = Clock()
     monkeypatch.setattr(quota_module, "time", clock)
-    monkeypatch.setattr(quota_module, "tally", clock.count)
+    monkeypatch.setattr(quota_module, "count_usage", clock.count)
     target = maildir(tmp_path, octets=1000)
     deliver(target, ANN, size=100)
     for _ in range(3):
@@ -287,12 +287,12 @@ def test_a_large_mailbox_is_not_counted_for_every_message(tmp_path, ann, monkeyp
 def test_memory_of_large_mailboxes_is_bounded(root, names, monkeypatch):
     monkeypatch.setattr(quota_module, "QUICK", -1.0)
     monkeypatch.setattr(quota_module, "MAX_REMEMBERED", 2)
-    quota = Quota(Limits(0, 10), names)
+    quota = Quota(QuotaLimits(0, 10), names)
     for number in range(5):
         other = root.with_name(f"box{number}")
         (other / "tmp").mkdir(parents=True)
         quota.reserve(other, 100)
-        assert len(quota._rests) <= 2
+        assert len(quota._trusted_until) <= 2
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
@@ -314,21 +314,21 @@ def test_a_maildir_that_changes_while_it_is_counted_is_counted_again(root, names
     arrivals = iter([b"first", b"second"])
 
     def counted(path):
-        usage = tally(path)
+        usage = count_usage(path)
         if content := next(arrivals, b""):
             (root / "new" / content.decode()).write_bytes(content)
             os.utime(root / "new", ns=(0, len(content)))  # whatever the ticks of its clock
         return usage
 
-    monkeypatch.setattr(quota_module, "tally", counted)
-    Quota(Limits(0, 10), names).reserve(root, 100)
+    monkeypatch.setattr(quota_module, "count_usage", counted)
+    Quota(QuotaLimits(0, 10), names).reserve(root, 100)
     assert (root / "maildirsize").read_bytes() == b"10C\n11 2\n100 1\n"
 
 
 def test_one_that_never_keeps_still_is_taken_as_it_is(root, names, monkeypatch):
     ticks = iter(range(1000))
-    monkeypatch.setattr(quota_module, "stamps", lambda path: next(ticks))
-    Quota(Limits(0, 10), names).reserve(root, 100)
+    monkeypatch.setattr(quota_module, "change_times", lambda path: next(ticks))
+    Quota(QuotaLimits(0, 10), names).reserve(root, 100)
     assert (root / "maildirsize").read_bytes() == b"10C\n0 0\n100 1\n"
 
 
@@ -345,14 +345,14 @@ steps = st.one_of(
 
 @given(st.lists(steps, max_size=15))
 def test_whatever_happens_in_between_a_mailbox_never_gets_too_full(steps):
-    limits = Limits(1000, 5)
+    limits = QuotaLimits(1000, 5)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "ann"
         target = maildir(Path(folder), *limits)
         for step, argument in steps:
             take_step(target, root, step, argument)
             if root.exists():
-                assert tally(root).within(limits)
+                assert count_usage(root).within(limits)
 
 
 def take_step(target, root, step, argument):
@@ -410,7 +410,7 @@ def test_room_that_cannot_be_given_back_is_named(tmp_path, ann, monkeypatch):
 
 
 def test_room_that_a_count_took_away_is_not_given_back_twice(root, names):
-    quota = Quota(Limits(0, 10), names)
+    quota = Quota(QuotaLimits(0, 10), names)
     reservation = quota.reserve(root, 100)
     with quota.counted(root):
         pass
@@ -419,7 +419,7 @@ def test_room_that_a_count_took_away_is_not_given_back_twice(root, names):
 
 
 def test_a_message_that_a_count_missed_is_counted_once_it_is_there(root, names):
-    quota = Quota(Limits(0, 10), names)
+    quota = Quota(QuotaLimits(0, 10), names)
     reservation = quota.reserve(root, 100)
     with quota.counted(root):
         pass
@@ -429,15 +429,15 @@ def test_a_message_that_a_count_missed_is_counted_once_it_is_there(root, names):
 
 
 def test_a_message_that_is_counted_is_not_counted_again(root, names, monkeypatch):
-    quota = Quota(Limits(0, 10), names)
+    quota = Quota(QuotaLimits(0, 10), names)
     reservation = quota.reserve(root, 100)
-    monkeypatch.setattr(quota_module, "tally", None)
+    monkeypatch.setattr(quota_module, "count_usage", None)
     reservation.keep()
     assert (root / "maildirsize").read_bytes() == b"10C\n0 0\n100 1\n"
 
 
 def test_mail_that_is_there_is_delivered_whatever_becomes_of_the_count(root, names):
-    reservation = Quota(Limits(0, 10), names).reserve(root, 100)
+    reservation = Quota(QuotaLimits(0, 10), names).reserve(root, 100)
     (root / "maildirsize").unlink()
     (root / "maildirsize").mkdir()
     reservation.keep()
@@ -532,7 +532,7 @@ def test_a_disk_with_no_room_for_a_line(make_disk):
     assert "No space left on device" in caught.value.detail
     assert len(kept(own.root)) == 1
     assert deliver(target, ANN) == {}
-    assert tally(own.root / "ann") == Usage(200, 2)
+    assert count_usage(own.root / "ann") == Usage(200, 2)
 
 
 # --- at the same time
@@ -557,7 +557,7 @@ def test_of_two_who_race_for_the_last_place_one_gets_it(root, names, monkeypatch
         return real(self, change)
 
     monkeypatch.setattr(UsageFile, "append", append)
-    quota = Quota(Limits(0, 10), names)
+    quota = Quota(QuotaLimits(0, 10), names)
     with ThreadPoolExecutor(2) as pool:
         racers = [pool.submit(reserved, quota, root) for _ in range(2)]
         results = [racer.result() for racer in racers]
@@ -600,7 +600,7 @@ def test_processes_that_race(tmp_path, ann):
 
 
 def test_nothing_is_read_or_written_for_a_quota_that_is_not_set(tmp_path, ann, monkeypatch):
-    target = Maildir("{local}", base=tmp_path, hostname=HOST)
+    target = MaildirTarget("{local}", base=tmp_path, hostname=HOST)
     deliver(target, ANN)
     opened, real = [], os.open
 

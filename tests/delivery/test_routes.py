@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.delivery.samples import recipient
 
-from gatepost.delivery.discard import Discard
+from gatepost.delivery.discard import DiscardTarget
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
 
 HOST = "mx.example.com"
-FIRST, SECOND, THIRD = Discard(), Discard(), Discard()
+FIRST, SECOND, THIRD = DiscardTarget(), DiscardTarget(), DiscardTarget()
 
 
 def router(*routes):
@@ -87,7 +87,7 @@ def test_split_never_drops_a_recipient():
     routes = router((["a.example"], FIRST))
     with pytest.raises(DeliveryError) as caught:
         routes.split([recipient("x@a.example"), recipient("x@b.example")])
-    assert caught.value.text == "A recipient's mail cannot be delivered now"
+    assert caught.value.text == "No route to recipient, please try again later"
     assert caught.value.detail == "no route for x@b.example"
     assert not caught.value.permanent
 
@@ -99,7 +99,7 @@ PATTERNS = st.lists(
 
 @given(st.lists(PATTERNS, max_size=5), st.sampled_from(["x", "y"]), st.sampled_from(["a", "b"]))
 def test_as_reading_the_routes_from_the_top(tables, local, letter):
-    targets = [Discard() for _ in tables]
+    targets = [DiscardTarget() for _ in tables]
     domain = f"{letter}.example"
     naming = {"*", domain, f"@{domain}", f"{local}@{domain}"}
     expected = next((t for p, t in zip(tables, targets, strict=True) if naming & {*p}), None)
@@ -110,7 +110,7 @@ def test_as_reading_the_routes_from_the_top(tables, local, letter):
 @pytest.mark.parametrize(
     ("patterns", "error"),
     [
-        ([], "route 2: expected at least one pattern, found none"),
+        ([], "route[1].for: expected at least one pattern, found none"),
         (["*.example.com"], "expected a domain name, found '*.example.com'"),
         (["a b@example.com"], "expected local-part@domain, found 'a b@example.com'"),
         (["example.com", ""], "expected a domain name, found ''"),
@@ -120,5 +120,5 @@ def test_as_reading_the_routes_from_the_top(tables, local, letter):
 def test_bad_patterns(patterns, error):
     with pytest.raises(ValueError) as caught:
         router((["*"], FIRST), (patterns, SECOND))
-    start = "" if not patterns else "route 2: expected *, a domain, @domain or an address: "
+    start = "" if not patterns else "route[1].for: expected *, a domain, @domain or an address: "
     assert str(caught.value) == start + error

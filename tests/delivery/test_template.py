@@ -116,17 +116,17 @@ def test_literal_text_counts_towards_the_component():
     [
         ("", "expected a path such as var/mail/{domain}/{local}, found ''"),
         ("a\0b", "expected a path such as var/mail/{domain}/{local}, found 'a\\x00b'"),
-        ("mail/{name}", "expected {local}, {domain} or {user}, found {name}"),
-        ("mail/{}", "expected {local}, {domain} or {user}, found {}"),
-        ("mail/{local", "stray brace in '{local': expected {local}, {domain} or {user}"),
-        ("mail/local}", "stray brace in 'local}': expected {local}, {domain} or {user}"),
+        ("mail/{name}", "expected one of {local}, {user}, {domain}, found {name}"),
+        ("mail/{}", "expected one of {local}, {user}, {domain}, found {}"),
+        ("mail/{local", "stray brace in '{local': expected one of {local}, {user}, {domain}"),
+        ("mail/local}", "stray brace in 'local}': expected one of {local}, {user}, {domain}"),
         (
             "{local}{domain}",
-            "fields of '{local}{domain}' run together: expected a / or an @ between them",
+            "no separator between the fields of '{local}{domain}': expected a / or an @",
         ),
         (
             "{local}-{domain}",
-            "fields of '{local}-{domain}' run together: expected a / or an @ between them",
+            "no separator between the fields of '{local}-{domain}': expected a / or an @",
         ),
         (
             "x" * 156 + "{local}",

@@ -5,11 +5,11 @@ import re
 from tests.docs.test_docs import rows, section
 
 from gatepost.delivery.program import qmail_queue
-from gatepost.delivery.program.arguments import FIELDS
-from gatepost.delivery.program.program import NOT_NOW
+from gatepost.delivery.program.command_line import FIELDS
+from gatepost.delivery.program.runner import NOT_DELIVERED
 from gatepost.delivery.program.sendmail import BATCH
 from gatepost.delivery.program.sysexits import PERMANENT
-from gatepost.delivery.registry import TARGETS
+from gatepost.delivery.registry import BUILT_IN
 
 
 def listed(heading):
@@ -17,7 +17,7 @@ def listed(heading):
 
 
 def test_every_target_is_listed():
-    assert [re.match(r"`([\w-]+):", row[0])[1] for row in listed("Delivery")] == [*TARGETS]
+    assert [re.match(r"`([\w-]+):", row[0])[1] for row in listed("Delivery")] == [*BUILT_IN]
 
 
 def test_every_field_is_explained():
@@ -29,13 +29,13 @@ def test_every_exit_status_is_listed():
     table = listed("Pipe")
     expected = [[f"{status} ({name})", f"`{reply}`"] for status, (name, reply) in PERMANENT.items()]
     assert table[1:-1] == expected
-    assert table[-1][1] == f"`451 4.3.0 {NOT_NOW}`"
+    assert table[-1][1] == f"`451 4.3.0 {NOT_DELIVERED}`"
 
 
 def test_the_answers_of_qmail_queue():
     answers = [row[1] for row in listed("qmail-queue")]
     refusals = [f"`{reply}`" for reply in (qmail_queue.ADDRESS_TOO_LONG, qmail_queue.REFUSED)]
-    assert answers == ["taken", *refusals, f"`451 4.3.0 {NOT_NOW}`"]
+    assert answers == ["taken", *refusals, f"`451 4.3.0 {NOT_DELIVERED}`"]
 
 
 def test_the_recipients_of_one_run_of_sendmail():

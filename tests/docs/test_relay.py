@@ -9,9 +9,9 @@ from tests.docs.test_docs import blocks, rows, section
 from gatepost.config.load import from_dict
 from gatepost.delivery.registry import make_router
 from gatepost.delivery.smtp import errors
-from gatepost.delivery.smtp.mx_lookup import unresolved
+from gatepost.delivery.smtp.mx_lookup import lookup_failed
 
-CONNECTIONS = ("unreachable", "broken_off", "busy", "no_login", "not_understood", "no_tls")
+CONNECTIONS = ("unreachable", "connection_lost", "busy", "auth_failed", "protocol_error", "no_tls")
 
 
 @pytest.mark.parametrize("sample", blocks("relay", "toml"))
@@ -32,5 +32,5 @@ def test_what_the_dns_says():
         "550 5.1.2",
         "556 5.1.10",
         "550 5.4.6",
-        str(unresolved("").reply)[:9],
+        str(lookup_failed("").reply)[:9],
     ]

@@ -11,8 +11,8 @@ from tests.e2e.raw import Raw, codes, envelope, stuffed
 from tests.e2e.server import eventually
 from tools import dovecot
 
-from gatepost.delivery.maildir.count import tally
-from gatepost.delivery.maildir.maildirsize import Limits, parse
+from gatepost.delivery.maildir.count import count_usage
+from gatepost.delivery.maildir.maildirsize import QuotaLimits, parse
 
 # It has no limits of its own: it takes them from maildirsize.
 QUOTA = """
@@ -27,7 +27,7 @@ ROUTE = 'maildir = { quota = "100KB", quota_messages = 3 }'
 REFERENCE = re.compile(r"(?:, \S+| \[\S+\])$")
 CONTENT = b"Subject: x\r\n\r\n" + b"x" * 900 + b"\r\n"
 TAKEN = "250 2.0.0 Ok"
-FULL = "452 4.2.2 The mailbox is full, please try again later"
+FULL = "452 4.2.2 Mailbox full, please try again later"
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ class House:
     def used(self, box):
         """Return what both say that a mailbox holds, once it is seen to be the same."""
         contents = parse((self.maildir(box) / "maildirsize").read_bytes())
-        assert contents.limits == Limits(100_000, 3)
+        assert contents.limits == QuotaLimits(100_000, 3)
         rows = {row["Type"]: row for row in self.doveadm("quota get", box)}
         assert rows["STORAGE"]["Value"] == str(-(-contents.usage.octets // 1024))
         assert rows["STORAGE"]["Limit"] == str(100_000 // 1024 + 1)
@@ -85,7 +85,7 @@ def test_dovecot_sees_the_same_numbers(house):
     box = house.server.address()
     for number in range(1, 4):
         assert house.send(box) == TAKEN
-        assert house.used(box) == tally(house.maildir(box))
+        assert house.used(box) == count_usage(house.maildir(box))
         assert house.used(box).messages == number
     assert house.send(box) == FULL
     assert house.used(box).messages == 3
@@ -153,10 +153,14 @@ def test_courier_and_we_share_the_count(tmp_path):
         local, _, domain = box.partition("@")
         root = server.maildir(domain, local)
         assert [answer(server.port, box), deliver()] == [TAKEN, 0]
-        assert parse((root / "maildirsize").read_bytes()).usage == tally(root)
+        assert parse((root / "maildirsize").read_bytes()).usage == count_usage(root)
         assert [answer(server.port, box), deliver()] == [TAKEN, 77]  # EX_NOPERM: it is full
         assert answer(server.port, box) == FULL
-        assert parse((root / "maildirsize").read_bytes()) == (Limits(100_000, 3), tally(root), 1)
+        assert parse((root / "maildirsize").read_bytes()) == (
+            QuotaLimits(100_000, 3),
+            count_usage(root),
+            1,
+        )
 
 
 LMTP = """

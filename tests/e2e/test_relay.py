@@ -15,7 +15,7 @@ def test_a_next_hop_that_is_away(tmp_path):
     with relaying(tmp_path, relay(free_port(), "verify = true")) as gate, Raw(gate.port) as client:
         assert codes(client.say(*envelope("alice@example.com"), "DATA")) == ["250", "250", "354"]
         client.send(b"Subject: x\r\n\r\n.\r\n")
-        assert client.reply().startswith("451 4.4.1 The next hop cannot be reached")
+        assert client.reply().startswith("451 4.4.1 Cannot connect to next hop")
 
 
 def test_the_next_hop_is_told_of_the_client(tmp_path):

@@ -5,6 +5,7 @@ import asyncio
 from gatepost.config import schema
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError, Route
+from gatepost.delivery.target import Target as BaseTarget
 from gatepost.model.address import Address
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
@@ -20,7 +21,7 @@ LATER = DeliveryError("Later", reply=Reply(451, "Busy", "4.3.2"))
 DEAD = DeliveryError("Dead", detail="connection refused")
 
 
-class Target:
+class Target(BaseTarget):
     """Takes messages for each domain as a destination of its own.
 
     `answers` says what becomes of a domain's mail: an error to raise, an event to wait for, or

@@ -254,11 +254,11 @@ def test_the_whole_message_comes_back_of_a_failure_only(tmp_path, answer, kind):
 @pytest.mark.parametrize(("knows", "actions"), [(False, ["relayed"]), (True, [])])
 def test_of_what_is_handed_on_the_next_hop_tells_if_it_knows_how(tmp_path, knows, actions):
     target = Target()
-    target.hands_on = True
+    target.final_delivery = False
     deliver = target.deliver
 
     async def knowing(delivery):
-        delivery.taken_on.update(delivery.recipients if knows else ())
+        delivery.dsn_delegated.update(delivery.recipients if knows else ())
         return await deliver(delivery)
 
     target.deliver = knowing

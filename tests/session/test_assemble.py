@@ -39,7 +39,7 @@ def test_an_order_that_is_impossible():
 
 def test_a_route_that_is_none():
     [found] = problems(config(route=[Route(for_=["not a domain"], to="discard:")]))
-    assert found.startswith("route 1: ")
+    assert found.startswith("route[0].for: ")
 
 
 def test_lists_are_read_from_files_and_inline(tmp_path):

@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 from tests.session.dialogue import OPEN, config, plugin
 
 from gatepost.delivery.routes import Router
-from gatepost.delivery.target import Route
+from gatepost.delivery.target import Route, Target
 from gatepost.model.decision import accept, deny
 from gatepost.model.reply import Reply
 from gatepost.testing import play
@@ -14,8 +14,10 @@ UNKNOWN = Reply(550, "User unknown here", "5.1.1")
 MAIL = OPEN + "C: MAIL FROM:<a@client.example>\nS: 250\n"
 
 
-class NextHop:
+class NextHop(Target):
     """Knows one user; `asked` are those it was asked for."""
+
+    can_verify = True
 
     def __init__(self):
         self.asked = []
@@ -28,7 +30,7 @@ class NextHop:
         return None if recipient.user == "known" else UNKNOWN
 
 
-class Silent:
+class Silent(Target):
     """Cannot be asked."""
 
     def deliver(self, delivery):

@@ -9,6 +9,7 @@ from tests.session.dialogue import config
 
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError, Route
+from gatepost.delivery.target import Target as BaseTarget
 from gatepost.model.reply import Reply
 from gatepost.session.assemble import find_lists, make_setup
 from gatepost.session.handover import HAND_OVER
@@ -19,7 +20,7 @@ NEVER = DeliveryError("No", permanent=True, reply=Reply(554, "Not wanted", "5.7.
 FULL = DeliveryError("Disk full", reply=Reply(452, "Insufficient system storage", "4.3.1"))
 
 
-class Target:
+class Target(BaseTarget):
     """Takes mail but for those in `failures`, by local part; `taken` has the local parts."""
 
     def __init__(self, **failures):
@@ -184,14 +185,15 @@ def test_nobody_is_dropped_who_has_no_route(protocol):
 class Forwarder(Target):
     """Hands mail on; the next hop sees to the notices of `knowing`, by local part."""
 
-    hands_on = True
+    final_delivery = False
 
     def __init__(self, *knowing, **failures):
         super().__init__(**failures)
         self.knowing = knowing
 
     async def deliver(self, delivery):
-        delivery.taken_on.update(one for one in delivery.recipients if one.user in self.knowing)
+        known = [one for one in delivery.recipients if one.user in self.knowing]
+        delivery.dsn_delegated.update(known)
         return await super().deliver(delivery)
 
 

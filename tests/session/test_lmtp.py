@@ -9,6 +9,7 @@ from gatepost.config.schema import Route
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
 from gatepost.delivery.target import Route as Way
+from gatepost.delivery.target import Target as BaseTarget
 from gatepost.model.decision import deny
 from gatepost.model.reply import Reply
 from gatepost.testing import play
@@ -118,7 +119,7 @@ def routed(*routes):
     )
 
 
-class Target:
+class Target(BaseTarget):
     """Takes messages, or fails."""
 
     def __init__(self, error=None):

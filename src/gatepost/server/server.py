@@ -98,6 +98,7 @@ class Server:
             await setup.plugins.start()
             stack.push_async_callback(setup.plugins.stop)
             stack.push_async_callback(setup.router.stop)
+            await setup.router.start()
             watcher = ListWatcher(lists.files, _list_changed)
             watcher.start()
             stack.push_async_callback(watcher.stop)

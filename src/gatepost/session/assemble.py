@@ -14,7 +14,7 @@ import structlog
 from gatepost.auth.authority import Authority
 from gatepost.auth.users import UsersFile
 from gatepost.config.schema import Config
-from gatepost.delivery.registry import make_router
+from gatepost.delivery.registry import RouteConfigError, make_router
 from gatepost.lists.addresses import AddressList, Source
 from gatepost.lists.domains import DomainList
 from gatepost.lists.file import DomainFile, ListFile
@@ -26,7 +26,7 @@ from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.host import Installed, PluginError, PluginHost
 from gatepost.plugin.loader import load_plugin
 from gatepost.plugin.order import OrderError
-from gatepost.session.callahead import confirms
+from gatepost.session.callahead import uses_call_ahead
 from gatepost.session.setup import Setup, TrapRule, greetings, keywords, offers
 from gatepost.traps.table import TrapTable
 
@@ -126,6 +126,8 @@ def make_setup(
     try:
         host = PluginHost(installed, config.limits.hook_timeout)
         router = make_router(config.route, base=config.base, hostname=hostname)
+    except RouteConfigError as error:
+        raise SetupError(error.problems) from error
     except (PluginError, OrderError, ValueError) as error:
         raise SetupError([str(error)]) from error
     words = keywords(config.limits)
@@ -139,7 +141,7 @@ def make_setup(
         traps=TrapRule(TrapTable(lists.traps, lists.known), traps.action, traps.delay, traps.reply),
         plugins=host,
         router=router,
-        confirms=confirms(router),
+        confirms=uses_call_ahead(router),
         clock=clock,
         log=structlog.get_logger("gatepost.session").bind(),
         folder=folder,

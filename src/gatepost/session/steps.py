@@ -22,7 +22,7 @@ from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.plugin.chain import Answer
 from gatepost.session import dsn, rules
 from gatepost.session import replies as r
-from gatepost.session.callahead import confirmation
+from gatepost.session.callahead import call_ahead
 from gatepost.session.handover import HAND_OVER, taken
 from gatepost.session.log import log_shadow
 from gatepost.wire import events as e
@@ -113,7 +113,7 @@ def _rcpt_rule(engine: "Engine", tx: Transaction, rcpt: Recipient) -> Answer | N
 def _confirm_rcpt(
     engine: "Engine", tx: Transaction, rcpt: Recipient
 ) -> Awaitable[Answer | None] | None:
-    return confirmation(engine.setup.router, tx, rcpt) if engine.setup.confirms else None
+    return call_ahead(engine.setup.router, tx, rcpt) if engine.setup.confirms else None
 
 
 def _rcpt(_engine: "Engine", _answer: Answer | None, tx: Transaction, rcpt: Recipient) -> Reply:

@@ -10,7 +10,7 @@ import contextlib
 
 from gatepost.config.client import Client
 from gatepost.delivery.smtp.hop import Hop
-from gatepost.delivery.smtp.settings import Settings
+from gatepost.delivery.smtp.settings import ClientSettings
 from gatepost.net.client_tls import ClientTls
 
 HANG, DROP, READ = "hang", "drop", "read"
@@ -118,7 +118,7 @@ class Peer:
 
 
 def settings(tls=None, **options):
-    return Settings(Client(**{**QUICK, **options}), "gate.example", tls or ClientTls("none"))
+    return ClientSettings(Client(**{**QUICK, **options}), "gate.example", tls or ClientTls("none"))
 
 
 async def until(condition):

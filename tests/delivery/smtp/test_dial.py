@@ -7,9 +7,9 @@ from tests.delivery.smtp.peer import EHLO, QUICK, Peer, run, settings
 from tests.net import authority
 
 from gatepost.config.client import Client
-from gatepost.delivery.smtp.introduce import Introduced, xclient
+from gatepost.delivery.smtp.forward import ForwardedClient, xclient
 from gatepost.delivery.smtp.relay import Relay
-from gatepost.delivery.smtp.settings import Settings
+from gatepost.delivery.smtp.settings import ClientSettings
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.session import Endpoint
 from gatepost.net.client_tls import ClientTls
@@ -87,8 +87,8 @@ def modes(tmp_path):
     }
 
 
-TLS_FAILED = "451 4.7.5 The next hop offers no trustworthy connection, please try again later"
-NO_TLS = "451 4.7.4 The next hop offers no secure connection, please try again later"
+TLS_FAILED = "451 4.7.5 TLS handshake with next hop failed, please try again later"
+NO_TLS = "451 4.7.4 TLS is required, but was not offered by next hop, please try again later"
 
 
 @pytest.mark.parametrize(
@@ -152,13 +152,13 @@ def test_smtps_with_a_next_hop_in_the_clear():
 
 LOGIN = {"user": "gate", "password_file": "p", "tls": "none"}
 AUTH = {"AUTH": b"235 2.7.0 welcome\r\n"}
-NOT_IN = "451 4.7.0 The next hop does not let us in, please try again later"
+NOT_IN = "451 4.7.0 Authentication to next hop failed, please try again later"
 
 
 def logged_in(says, *, remote=False, **options):
     async def play():
         async with Peer(says) as peer:
-            made = Settings(
+            made = ClientSettings(
                 Client(**{**QUICK, **LOGIN, **options}), "gate.example", ClientTls("none"), "s3cret"
             )
             hop = msgspec.structs.replace(peer.hop, host="127.1") if remote else peer.hop
@@ -208,7 +208,7 @@ def test_not_let_in(says):
 def test_not_in_the_clear():
     says = {"EHLO": with_keyword(b"AUTH PLAIN"), **AUTH}
     error, detail, peer = logged_in(says, remote=True)
-    assert (error, detail.partition(": ")[2]) == (NOT_IN, "AUTH only under TLS")
+    assert (error, detail.partition(": ")[2]) == (NOT_IN, "AUTH requires TLS")
     assert "AUTH" not in peer.verbs
     assert logged_in(says, remote=True, auth_in_clear=True)[0] == ""
 
@@ -263,14 +263,14 @@ def test_what_the_client_has_called_itself(helo, told, greeted):
 
 def test_a_client_without_an_address():
     local = Endpoint("")
-    command = xclient(Introduced(local, local, "", extended=True), "ADDR PORT PROTO DESTPORT")
+    command = xclient(ForwardedClient(local, local, "", extended=True), "ADDR PORT PROTO DESTPORT")
     assert command.attributes == {
         "ADDR": "[UNAVAILABLE]",
         "PORT": "[UNAVAILABLE]",
         "PROTO": "ESMTP",
         "DESTPORT": "[UNAVAILABLE]",
     }
-    six = Introduced(Endpoint("::1", 1), local, "", extended=False)
+    six = ForwardedClient(Endpoint("::1", 1), local, "", extended=False)
     assert xclient(six, "ADDR").attributes == {"ADDR": "IPV6:::1"}
 
 

@@ -3,7 +3,7 @@
 import pytest
 from tests.delivery.samples import SENDER, delivery, message
 
-from gatepost.delivery.smtp.envelope import make_envelope
+from gatepost.delivery.smtp.envelope import make_commands
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
 from gatepost.model.session import Recipient
@@ -12,7 +12,7 @@ ALL = {"SIZE": "1000", "8BITMIME": "", "SMTPUTF8": "", "DSN": "", "AUTH": "PLAIN
 PARAMS = {"SIZE": "9", "BODY": "8BITMIME", "RET": "HDRS", "ENVID": "e", "AUTH": "<>"}
 RCPT_PARAMS = {"NOTIFY": "NEVER", "ORCPT": "rfc822;x@y"}
 CONTENT = b"Subject: x\r\n\r\nHello\r\n"
-NO_UTF8 = "550 5.6.7 The next hop does not take internationalised mail"
+NO_UTF8 = "550 5.6.7 Next hop does not support SMTPUTF8"
 
 
 def rcpt(text, params=None):
@@ -27,7 +27,7 @@ def envelope(
     what = delivery(*(people or [rcpt("a@b.example")]), of=of, sender=sender)
     what.transaction.params.update(params or {})
     with of:
-        return make_envelope(what, offered)
+        return make_commands(what, offered)
 
 
 def refusal(*args, **options):
@@ -57,7 +57,7 @@ def test_fields_added_in_front_count():
     assert made.mail.params["SIZE"] == str(made.size)
 
 
-SIZES = [("21", ""), ("20", "552 5.3.4 Message size exceeds the next hop's limit of 20 octets")]
+SIZES = [("21", ""), ("20", "552 5.3.4 Message size 21 exceeds size limit 20 of next hop")]
 SIZES += [(limit, "") for limit in ("", "0", "x", "-1", "1" * 21, "٣")]
 
 
@@ -74,7 +74,7 @@ def test_eight_bits():
     declared = {"BODY": "8BITMIME"}
     assert envelope({}, params=declared).mail.params == {}
     told = refusal({}, params=declared, content=CONTENT + "ü\r\n".encode())
-    assert told == "554 5.6.3 The next hop does not take 8-bit content"
+    assert told == "554 5.6.3 Next hop does not support 8BITMIME"
     assert envelope({}, content=CONTENT + "ü\r\n".encode()).mail.params == {}
 
 
@@ -93,9 +93,11 @@ def test_internationalised_addresses_where_they_are_not():
         "a@xn--mller-kva.example",
         "c@b.example",
     ]
-    assert [str(error.reply) for error in made.failures.values()] == [f"{NO_UTF8}: no such address"]
+    assert [str(error.reply) for error in made.failures.values()] == [
+        f"{NO_UTF8}, which an address requires"
+    ]
     assert [*made.failures] == [people[1]]
-    assert refusal({}, sender=Address("ü", "x")) == f"{NO_UTF8}: no such address"
+    assert refusal({}, sender=Address("ü", "x")) == f"{NO_UTF8}, which an address requires"
     assert str(envelope({}, sender=Address("a", "é.example")).mail.path) == "a@xn--9ca.example"
 
 
@@ -103,7 +105,7 @@ def test_internationalised_addresses_where_they_are_not():
 def test_internationalised_headers(threshold):
     declared = {"params": {"SMTPUTF8": ""}, "threshold": threshold}
     told = refusal({}, content="Subject: ü\r\n\r\n".encode(), **declared)
-    assert told == f"{NO_UTF8}: no such header"
+    assert told == f"{NO_UTF8}, which a header field requires"
     assert envelope({}, content="Subject: x\r\n\r\nü\r\n".encode(), **declared).failures == {}
     assert envelope({}, content="\r\nü\r\n".encode(), **declared).failures == {}
     assert refusal({}, added=["X: ü\r\n".encode()], content=b"\r\n", **declared)
@@ -115,4 +117,4 @@ def test_the_end_of_a_header_block_in_two_pieces():
         of.write(piece)
     what = delivery(rcpt("a@b.example"), of=of)
     what.transaction.params["SMTPUTF8"] = ""
-    assert make_envelope(what, {}).failures == {}
+    assert make_commands(what, {}).failures == {}

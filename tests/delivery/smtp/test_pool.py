@@ -11,7 +11,7 @@ from gatepost.delivery.target import DeliveryError
 
 CONTENT = b"Subject: x\r\n\r\nHello\r\n"
 RCPT = recipient("a@example.com")
-BUSY = "451 4.4.5 The next hop is busy, please try again later"
+BUSY = "451 4.4.5 Too many connections to next hop, please try again later"
 
 
 def played(scenario, says=None, **options):
@@ -187,7 +187,7 @@ def test_unused_once_stopped():
 
 
 def test_a_next_hop_that_does_not_answer_to_quit_is_left(monkeypatch):
-    monkeypatch.setattr("gatepost.delivery.smtp.pool.GOODBYE", 0.01)
+    monkeypatch.setattr("gatepost.delivery.smtp.pool.QUIT_TIMEOUT", 0.01)
 
     async def one(relay, _peer):
         await send(relay)

@@ -45,5 +45,6 @@ def successes(route: Route, delivery: Delivery, failures: Failures) -> SuccessDs
     asked = [one for one in delivery.recipients if one.params and wants(one.params, "delivered")]
     if not asked:
         return _NONE
-    action: Action = "relayed" if route.hands_on else "delivered"
-    return {one: action for one in asked if one not in failures and one not in delivery.taken_on}
+    action: Action = "delivered" if route.target.final_delivery else "relayed"
+    done = failures.keys() | delivery.dsn_delegated
+    return {one: action for one in asked if one not in done}

@@ -4,9 +4,9 @@ import pytest
 from tests.delivery.samples import delivery, message, recipient
 from tests.delivery.smtp.peer import DROP, OK, Peer, run, settings
 
-from gatepost.delivery.smtp import mx
-from gatepost.delivery.smtp.mx import MxRelay, is_reachable
-from gatepost.delivery.smtp.mx_lookup import MAX_HOSTS, exchangers
+from gatepost.delivery.smtp import mx_target
+from gatepost.delivery.smtp.mx_lookup import MAX_HOSTS, mail_hosts
+from gatepost.delivery.smtp.mx_target import MxTarget, is_reachable
 from gatepost.delivery.target import DeliveryError
 from gatepost.testing import FakeResolver
 
@@ -36,24 +36,22 @@ HOSTS = {
     "many.example": [f"h{number}.example" for number in range(MAX_HOSTS)],
 }
 NO_HOSTS = {
-    "null.example": "556 5.1.10 The recipient's domain takes no mail",
-    "best.example": "550 5.4.6 Mail for best.example would come back here",
-    "none.example": "550 5.1.2 There is no domain none.example",
-    "fail.example": (
-        "451 4.4.3 The recipient's domain cannot be looked up, please try again later"
-    ),
+    "null.example": "556 5.1.10 Recipient domain does not accept mail (null MX)",
+    "best.example": "550 5.4.6 Mail for best.example loops back to this server",
+    "none.example": "550 5.1.2 Domain none.example not found",
+    "fail.example": ("451 4.4.3 DNS lookup of recipient domain failed, please try again later"),
 }
 
 
 @pytest.mark.parametrize("domain", HOSTS)
 def test_which_hosts(domain):
-    assert run(exchangers(DNS, domain, NAME)) == HOSTS[domain]
+    assert run(mail_hosts(DNS, domain, NAME)) == HOSTS[domain]
 
 
 @pytest.mark.parametrize("domain", NO_HOSTS)
 def test_no_hosts(domain):
     with pytest.raises(DeliveryError) as caught:
-        run(exchangers(DNS, domain, NAME))
+        run(mail_hosts(DNS, domain, NAME))
     assert str(caught.value.reply) == NO_HOSTS[domain]
     assert caught.value.permanent == (caught.value.reply.code >= 500)
 
@@ -62,7 +60,7 @@ def test_hosts_of_one_preference_take_turns():
     dns = FakeResolver({"x.example": [(1, "a"), (1, "b")]})
 
     async def both():
-        return {(await exchangers(dns, "x.example", NAME))[0] for _ in range(100)}
+        return {(await mail_hosts(dns, "x.example", NAME))[0] for _ in range(100)}
 
     assert run(both()) == {"a", "b"}
 
@@ -87,7 +85,7 @@ def sent(says, dns, *people, tls=None, reachable=lambda _: True):
             for number, one in enumerate(says[1:], start=2):
                 peers.append(await Peer(one, at=(f"127.0.0.{number}", port)).__aenter__())
             made = settings(tls, verify=False)
-            target = MxRelay(made, dns, NAME, port=port, reachable=reachable)
+            target = MxTarget(made, dns, NAME, port=port, reachable=reachable)
             of = delivery(*(people or (A,)), of=message(CONTENT))
             failures = await target.deliver(of) or {}
             await target.stop()
@@ -141,7 +139,7 @@ def test_nobody_else_is_asked_once_the_message_may_have_been_taken():
     assert second.connections == 0
 
 
-UNREACHABLE = "451 4.4.1 The next hop cannot be reached, please try again later"
+UNREACHABLE = "451 4.4.1 Cannot connect to next hop, please try again later"
 
 
 def test_no_address_to_connect_to():
@@ -163,41 +161,41 @@ def test_a_domain_at_a_time():
         {"example.com": [(1, "h")], "other.example": [(1, "h")]}, {"h": ["127.0.0.1"]}
     )
     replies, (peer,) = sent([{}], names, A, other, literal, third)
-    assert replies == ["", "", "", "550 5.1.2 There is no domain none.example"]
+    assert replies == ["", "", "", "550 5.1.2 Domain none.example not found"]
     assert peer.verbs.count("MAIL") == 3
     assert peer.connections == 2
 
 
 def test_hosts_without_connections_are_forgotten(monkeypatch):
-    monkeypatch.setattr(mx, "MAX_POOLS", 1)
+    monkeypatch.setattr(mx_target, "MAX_HOSTS_CONNECTED", 1)
     names = FakeResolver(
         {"example.com": [(1, "h")], "other.example": [(1, "i")]},
         {"h": ["127.0.0.1"], "i": ["127.0.0.1"]},
     )
     replies, _ = sent([{"QUIT": OK}], names, A, recipient("b@other.example"))
-    assert replies == ["", "451 4.4.5 The next hop is busy, please try again later"]
+    assert replies == ["", "451 4.4.5 Too many connections to next hop, please try again later"]
     refusing = {"GREETING": [b"554 no\r\n", b"220 peer\r\n"]}
     replies, _ = sent([refusing], names, A, recipient("b@other.example"))
     assert replies == [UNREACHABLE, ""]
 
 
 def test_each_domain_is_a_destination():
-    target = MxRelay(settings(), DNS, NAME)
+    target = MxTarget(settings(), DNS, NAME)
     assert target.destination(recipient("a@Müller.example")) == "mx:xn--mller-kva.example"
     assert target.destination(recipient("postmaster")) == f"mx:{NAME}"
 
 
 def test_what_a_host_sees_to_itself_is_known():
-    async def taken_on():
+    async def dsn_delegated():
         says = {"EHLO": b"250-peer\r\n250 DSN\r\n"}
         async with Peer(says) as peer:
             made = settings(verify=False)
-            target = MxRelay(
+            target = MxTarget(
                 made, dns(["127.0.0.1"]), NAME, port=peer.hop.port, reachable=lambda _: True
             )
             of = delivery(A, of=message(CONTENT))
             await target.deliver(of)
             await target.stop()
-            return of.taken_on
+            return of.dsn_delegated
 
-    assert run(taken_on()) == {A}
+    assert run(dsn_delegated()) == {A}

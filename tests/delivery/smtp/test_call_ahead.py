@@ -4,8 +4,9 @@ import pytest
 from tests.delivery.samples import delivery, recipient
 from tests.delivery.smtp.peer import DROP, HANG, OK, Peer, run, settings
 
-from gatepost.delivery.smtp import verify
-from gatepost.delivery.smtp.verify import Answers, VerifyingRelay
+from gatepost.delivery.smtp import call_ahead
+from gatepost.delivery.smtp.call_ahead import ResultCache
+from gatepost.delivery.smtp.relay_target import RelayTarget
 from gatepost.model.address import Address
 from gatepost.model.reply import Reply
 
@@ -18,7 +19,7 @@ def ask(says=None, people=(RCPT,), sender=None, **options):
 
     async def play():
         async with Peer(says) as peer:
-            relay = VerifyingRelay(peer.hop, settings(**options))
+            relay = RelayTarget(peer.hop, settings(**options))
             of = delivery(*people)
             if sender:
                 of.transaction.reverse_path = Address.parse(sender)
@@ -52,7 +53,7 @@ CANNOT_SAY = {
 
 @pytest.mark.parametrize("says", CANNOT_SAY.values(), ids=CANNOT_SAY)
 def test_who_cannot_say_refuses_nobody_and_is_asked_again(says, monkeypatch):
-    monkeypatch.setattr(verify, "PATIENCE", 0.1 if HANG in says.values() else 10.0)
+    monkeypatch.setattr(call_ahead, "PATIENCE", 0.1 if HANG in says.values() else 10.0)
     answers, peer = ask(says, [RCPT, RCPT])
     assert answers == [None, None]
     assert peer.connections == 2 or peer.verbs.count("MAIL") == 2
@@ -86,7 +87,7 @@ REFUSAL = Reply(550, "no", "5.1.1")
 
 
 def test_answers_go_stale_each_in_its_time():
-    answers = Answers(keep=10.0, keep_refused=1.0)
+    answers = ResultCache(keep=10.0, keep_refused=1.0)
     answers.keep(A, None, 0.0)
     answers.keep(B, REFUSAL, 0.0)
     assert answers.find(A, 0.9) == (None,)
@@ -98,14 +99,14 @@ def test_answers_go_stale_each_in_its_time():
 
 
 def test_a_sender_that_is_refused_does_not_spoil_the_recipient():
-    answers = Answers(10.0, 10.0)
+    answers = ResultCache(10.0, 10.0)
     answers.keep((Address("forged", "x"), Address("a", "y")), REFUSAL, 0.0)
     assert answers.find(A, 0.0) is None
 
 
 def test_the_answer_used_longest_ago_is_forgotten(monkeypatch):
-    monkeypatch.setattr(verify, "MAX_KEPT", 2)
-    answers = Answers(10.0, 10.0)
+    monkeypatch.setattr(call_ahead, "MAX_KEPT", 2)
+    answers = ResultCache(10.0, 10.0)
     answers.keep(A, None, 0.0)
     answers.keep(B, None, 0.0)
     answers.find(A, 0.0)
