@@ -20,6 +20,7 @@ import structlog
 
 from gatepost.config.schema import Config, Listen
 from gatepost.counts.memory import Slot
+from gatepost.delivery.target import Target
 from gatepost.lists.entry import LineError
 from gatepost.lists.source import Change
 from gatepost.lists.watch import ListWatcher
@@ -56,7 +57,8 @@ class Server:
     configuration's `stop_timeout`. `sockets` has the open sockets of each listener, for who has
     bound them already; they are closed in the end. `seat` is where connections are counted, None
     where no other process has to see that. `contents` has the certificates and keys that somebody
-    else has read for us. `addresses` are (protocol, address) pairs once it has started.
+    else has read for us. `targets` are delivery targets by scheme, in addition to those of Gatepost
+    and of installed packages. `addresses` are (protocol, address) pairs once it has started.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Server:
         sockets: Sequence[Sequence[socket.socket]] | None = None,
         slot: Slot | None = None,
         contents: Contents | None = None,
+        targets: Mapping[str, type[Target]] | None = None,
     ) -> None:
         self._config = config
         self._plugins = plugins
@@ -77,6 +80,7 @@ class Server:
         self._sockets = sockets
         self._slot = slot
         self._contents = contents
+        self._targets = targets
         self._listeners: list[asyncio.AbstractServer] = []
         self._worker: Connections | None = None
         self._stack = AsyncExitStack()
@@ -91,7 +95,9 @@ class Server:
             lists = find_lists(self._config)
             await asyncio.to_thread(load_lists, lists)
             folder = await asyncio.to_thread(_make_folder, self._config.data_dir / "tmp")
-            setup = make_setup(self._config, lists, self._plugins, self._clock, folder)
+            setup = make_setup(
+                self._config, lists, self._plugins, self._clock, folder, targets=self._targets
+            )
             await asyncio.to_thread(_report, setup)
             if setup.authority is not None:
                 stack.callback(setup.authority.close)

@@ -4,7 +4,7 @@ Everything that can be wrong with a configuration beyond its syntax shows here, 
 client connects. Lists are read – blocking – by `load_lists`; nothing else touches the disk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from gatepost.auth.authority import Authority
 from gatepost.auth.users import UsersFile
 from gatepost.config.schema import Config
 from gatepost.delivery.registry import RouteConfigError, make_router
+from gatepost.delivery.target import Target
 from gatepost.lists.addresses import AddressList, Source
 from gatepost.lists.domains import DomainList
 from gatepost.lists.file import DomainFile, ListFile
@@ -112,10 +113,13 @@ def make_setup(
     plugins: Sequence[Plugin | Installed] = (),
     clock: Clock | None = None,
     folder: Path | None = None,
+    *,
+    targets: Mapping[str, type[Target]] | None = None,
 ) -> Setup:
     """Put a policy together; `plugins` come after those of the configuration.
 
-    `folder` is for messages too long for memory. Raises `SetupError`.
+    `folder` is for messages too long for memory, `targets` are delivery targets by scheme, in
+    addition to those of Gatepost and of installed packages. Raises `SetupError`.
     """
     given = [one if isinstance(one, Installed) else Installed(one) for one in plugins]
     installed = load_plugins(config) + given
@@ -125,7 +129,7 @@ def make_setup(
         one.plugin.clock = clock
     try:
         host = PluginHost(installed, config.limits.hook_timeout)
-        router = make_router(config.route, base=config.base, hostname=hostname)
+        router = make_router(config.route, base=config.base, hostname=hostname, targets=targets)
     except RouteConfigError as error:
         raise SetupError(error.problems) from error
     except (PluginError, OrderError, ValueError) as error:
