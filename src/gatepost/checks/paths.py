@@ -3,7 +3,7 @@
 Each path is checked for the user of the server, without running a program or writing to a folder.
 If a folder contains fields, the part in front of the first one is checked.
 
-Limits: see `account`. A path that the user of the server can access, but the user who checks
+Limits: see `account`. A path that the user of the server can access, but the user of the command
 cannot, gives no warning.
 """
 
@@ -40,7 +40,7 @@ def unusable(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
         except UnusableError as error:
             yield f"{key}: {error}"
         except PermissionError:
-            continue  # the user who checks cannot access it
+            continue  # not accessible for the user of the command
         except OSError as error:
             yield f"{key}: {reason(error)}"
 
