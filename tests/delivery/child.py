@@ -1,6 +1,6 @@
-"""A process that delivers one message to two recipients and says so, or dies on the way.
+"""A process that delivers one message to two recipients and reports it, or is killed before.
 
-Arguments: the base folder; the name of a function of `os` and at which call of it to be killed.
+Arguments: the base folder; the name of a function of `os` and the number of the call that kills.
 """
 
 import asyncio

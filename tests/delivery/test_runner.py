@@ -1,4 +1,4 @@
-"""ProgramRunner that run: what they are fed, when they end, and how they are ended."""
+"""Running programs: input, output, time limits and kills."""
 
 import asyncio
 import os
@@ -46,7 +46,7 @@ def failure(what, **options):
 
 
 def fifo(folder, name="fifo"):
-    """A named pipe: who opens it to read knows that the other end was opened to write."""
+    """Return a named pipe: opening it to read waits for a writer."""
     os.mkfifo(folder / name)
     return folder / name
 
@@ -68,13 +68,13 @@ needs_pidfd = pytest.mark.skipif(PIDFD_OPEN is None, reason="needs pidfd_open")
 
 @pytest.fixture(params=["pidfd", "tick"])
 def _waiting(request, monkeypatch):
-    """With and without what Linux has for waiting for a process."""
+    """Run with and without pidfd_open."""
     if request.param == "tick":
         monkeypatch.delattr(os, "pidfd_open", raising=False)
 
 
 @pytest.mark.usefixtures("_waiting")
-def test_it_reads_all_and_its_first_line_is_heard(tmp_path):
+def test_all_input_is_written_and_the_first_line_is_kept(tmp_path):
     path = script(tmp_path, "cat > taken; echo; echo ' first'; echo second >&2; exit 3")
     assert run(job(path, feed=[b"a" * 300_000, b"", b"b"])) == ExitResult(3, "first")
     assert (tmp_path / "taken").read_bytes() == b"a" * 300_000 + b"b"
@@ -82,41 +82,41 @@ def test_it_reads_all_and_its_first_line_is_heard(tmp_path):
 
 @pytest.mark.usefixtures("_waiting")
 @pytest.mark.parametrize("status", [0, 75])
-def test_one_that_does_not_read(tmp_path, status):
+def test_a_program_need_not_read(tmp_path, status):
     path = script(tmp_path, f"exec 0<&-; exit {status}")
     assert run(job(path, feed=[b"x" * 100_000] * 100)) == ExitResult(status, "")
 
 
-def test_output_without_end_is_read_and_its_beginning_kept(tmp_path):
+def test_the_start_of_long_output_is_kept(tmp_path):
     path = python(tmp_path, "import sys; print('x' * 3_000_000, file=sys.stderr); input(); exit(1)")
     assert run(job(path, feed=[b"y" * 3_000_000])) == ExitResult(1, "x" * MAX_OUTPUT)
 
 
-def test_what_it_says_is_made_printable(tmp_path):
+def test_output_is_made_printable(tmp_path):
     path = python(tmp_path, r"import os; os.write(1, b'\xff\033[1mbold\0\rx\n')")
     assert run(job(path)) == ExitResult(0, "\ufffd[1mboldx")
 
 
-def test_a_signal(tmp_path):
+def test_a_signal_is_a_negative_status(tmp_path):
     path = script(tmp_path, "kill -TERM $$")
     assert run(job(path)) == ExitResult(-signal.SIGTERM, "")
 
 
-def test_a_child_that_stays_is_not_waited_for(tmp_path):
+def test_a_remaining_child_is_not_waited_for(tmp_path):
     held = fifo(tmp_path)
-    path = script(tmp_path, f"cat {held} >/dev/null & echo said")
-    assert run(job(path)) == ExitResult(0, "said")
+    path = script(tmp_path, f"cat {held} >/dev/null & echo text")
+    assert run(job(path)) == ExitResult(0, "text")
     held.write_bytes(b"the end")
 
 
-def test_two_feeds(tmp_path):
+def test_a_program_can_have_two_inputs(tmp_path):
     path = python(tmp_path, "import os; open('taken', 'wb').write(os.read(0, 9) + os.read(1, 9))")
     what = ProgramRun([str(path)], {}, tmp_path, {0: [b"zero"], 1: [b"one"]})
     assert run(what) == ExitResult(0, "")
     assert (tmp_path / "taken").read_bytes() == b"zeroone"
 
 
-def test_the_surroundings(tmp_path, monkeypatch):
+def test_the_environment_folder_and_descriptors(tmp_path, monkeypatch):
     monkeypatch.setenv("SECRET", "x")
     inherited = os.open("/dev/null", os.O_RDONLY)
     path = python(
@@ -126,7 +126,7 @@ def test_the_surroundings(tmp_path, monkeypatch):
     )
     end = run(ProgramRun([str(path)], {"A": "b"}, tmp_path, {0: ()}))
     os.close(inherited)
-    environment = "{'A': 'b', 'LC_CTYPE': 'C.UTF-8'}"  # the latter is Python's own doing
+    environment = "{'A': 'b', 'LC_CTYPE': 'C.UTF-8'}"  # LC_CTYPE is set by Python
     assert end.output in {f"{environment} {tmp_path} True []", f"{{'A': 'b'}} {tmp_path} True []"}
 
 
@@ -134,7 +134,7 @@ def test_the_surroundings(tmp_path, monkeypatch):
     ("name", "mode", "reason"),
     [("absent", None, "No such file"), ("plain", 0o644, "Permission denied")],
 )
-def test_one_that_cannot_be_started(tmp_path, name, mode, reason):
+def test_a_program_that_cannot_be_started(tmp_path, name, mode, reason):
     path = tmp_path / name
     if mode is not None:
         path.touch(mode)
@@ -142,7 +142,7 @@ def test_one_that_cannot_be_started(tmp_path, name, mode, reason):
     assert reason in failure(job(path))
 
 
-def test_a_file_that_is_no_program(tmp_path):
+def test_a_file_that_is_not_a_program(tmp_path):
     path = tmp_path / "text"
     path.write_bytes(b"\x00\x01\x02")
     path.chmod(0o755)
@@ -150,10 +150,10 @@ def test_a_file_that_is_no_program(tmp_path):
 
 
 @needs_pidfd
-def test_one_that_is_late_is_killed_with_its_family(tmp_path, monkeypatch):
+def test_a_late_program_is_killed_with_its_group(tmp_path, monkeypatch):
     child = tmp_path / "child"
     path = script(tmp_path, "sleep 1000 & echo $! > child.part; mv child.part child; sleep 1000")
-    minutes = count(step=61)  # the child may be there before the deadline is set
+    minutes = count(step=61)  # the child may exist before the deadline is set
     late = SimpleNamespace(monotonic=lambda: next(minutes) if child.exists() else 0.0)
     monkeypatch.setattr(runner_module, "time", late)
     # without pidfd the runner checks the time again and again
@@ -162,7 +162,7 @@ def test_one_that_is_late_is_killed_with_its_family(tmp_path, monkeypatch):
     assert ends(child.read_text())
 
 
-def test_an_error_of_the_feed_kills_it(tmp_path):
+def test_an_error_of_the_input_kills_the_program(tmp_path):
     def feed():
         yield b"x"
         raise ValueError("no more")
@@ -174,7 +174,7 @@ def test_an_error_of_the_feed_kills_it(tmp_path):
 
 
 @needs_pidfd
-def test_cancelled_it_is_killed(tmp_path):
+def test_a_cancelled_program_is_killed(tmp_path):
     held = fifo(tmp_path)
     path = script(tmp_path, f"echo $$ > {held}; exec sleep 1000")
 
@@ -191,8 +191,8 @@ def test_cancelled_it_is_killed(tmp_path):
     assert ends(asyncio.run(inside()))
 
 
-def test_only_so_many_at_a_time(tmp_path):
-    """The second starts when the first has ended: it would find its mark otherwise."""
+def test_the_number_of_running_programs_is_limited(tmp_path):
+    """The second starts after the first has ended; otherwise it finds its mark."""
     path = script(tmp_path, "mkdir mark && cat >/dev/null && rmdir mark")
 
     async def inside():
@@ -204,7 +204,7 @@ def test_only_so_many_at_a_time(tmp_path):
     assert asyncio.run(inside()) == [ExitResult(0, "")] * 5
 
 
-def test_who_waits_too_long_for_a_turn(tmp_path):
+def test_waiting_too_long_for_a_slot_is_an_error(tmp_path):
     started, proceed = threading.Event(), threading.Event()
 
     def feed():
@@ -224,7 +224,7 @@ def test_who_waits_too_long_for_a_turn(tmp_path):
         finally:
             proceed.set()
         await asyncio.wait([first])
-        first.exception()  # late, or not: it depends on the machine
+        first.exception()  # late or not, depending on the machine
         runner.stop()
         return caught.value.detail
 

@@ -1,4 +1,4 @@
-"""The next hop is asked for a recipient that nobody here has an opinion of."""
+"""Call-ahead: the next hop is asked about recipients that no plugin has decided on."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -15,7 +15,7 @@ MAIL = OPEN + "C: MAIL FROM:<a@client.example>\nS: 250\n"
 
 
 class NextHop(Target):
-    """Knows one user; `asked` are those it was asked for."""
+    """Accepts one user; `asked` are the recipients it was asked about."""
 
     can_verify = True
 
@@ -30,8 +30,8 @@ class NextHop(Target):
         return None if recipient.user == "known" else UNKNOWN
 
 
-class Silent(Target):
-    """Cannot be asked."""
+class NoCallAhead(Target):
+    """Has no call-ahead."""
 
     def deliver(self, delivery):
         pass
@@ -40,20 +40,20 @@ class Silent(Target):
 @pytest.fixture
 def hop(monkeypatch):
     made = NextHop()
-    routes = [(["quiet@example.com"], Route(Silent(), "a:")), (["*"], Route(made, "b:"))]
+    routes = [(["other@example.com"], Route(NoCallAhead(), "a:")), (["*"], Route(made, "b:"))]
     router = Router(routes, hostname="mx.example.com")
     monkeypatch.setattr("gatepost.session.assemble.make_router", lambda *_args, **_options: router)
     return made
 
 
-def test_its_refusal_is_the_clients_answer(hop):
+def test_a_refusal_is_the_clients_reply(hop):
     with capture_logs() as logs:
         play(
             MAIL
             + """
             C: RCPT TO:<known@example.com>
-            C: RCPT TO:<nobody@example.com>
-            C: RCPT TO:<quiet@example.com>
+            C: RCPT TO:<unknown@example.com>
+            C: RCPT TO:<other@example.com>
             S: 250
             S: 550 5.1.1 User unknown here [*]
             S: 250
@@ -63,35 +63,35 @@ def test_its_refusal_is_the_clients_answer(hop):
             S: 250
         """
         )
-    assert hop.asked == ["known@example.com", "nobody@example.com"]
+    assert hop.asked == ["known@example.com", "unknown@example.com"]
     [refused] = [log for log in logs if log["event"] == "refused"]
     assert (refused["by"], refused["reason"]) == ("next hop", "next-hop-refuses")
 
 
-def test_the_plugins_are_told(hop):
-    told = []
-    after = plugin(after_rcpt=lambda _tx, rcpt, outcome: told.append((rcpt.user, outcome)))
-    play(MAIL + "C: RCPT TO:<nobody@example.com>\nS: 550", [after])
-    [(user, outcome)] = told
-    assert (user, outcome.reply.code) == ("nobody", 550)
+def test_plugins_see_the_outcome(hop):
+    outcomes = []
+    after = plugin(after_rcpt=lambda _tx, rcpt, outcome: outcomes.append((rcpt.user, outcome)))
+    play(MAIL + "C: RCPT TO:<unknown@example.com>\nS: 550", [after])
+    [(user, outcome)] = outcomes
+    assert (user, outcome.reply.code) == ("unknown", 550)
 
 
 @pytest.mark.parametrize(("decision", "code"), [(accept(), "250"), (deny(), "550")])
-def test_it_is_not_asked_where_a_plugin_has_decided(hop, decision, code):
+def test_the_next_hop_is_not_asked_after_a_plugins_decision(hop, decision, code):
     play(
-        MAIL + f"C: RCPT TO:<nobody@example.com>\nS: {code}",
+        MAIL + f"C: RCPT TO:<unknown@example.com>\nS: {code}",
         [plugin(on_rcpt=lambda *_args: decision)],
     )
     assert hop.asked == []
 
 
-def test_it_is_not_asked_for_whom_we_refuse_or_must_take(hop):
+def test_the_next_hop_is_not_asked_about_refused_or_required_recipients(hop):
     made = config(recipients={"known": ["known@example.com"]})
     play(
         MAIL
         + """
         C: RCPT TO:<x@elsewhere.example>
-        C: RCPT TO:<nobody@example.com>
+        C: RCPT TO:<unknown@example.com>
         C: RCPT TO:<postmaster@example.com>
         S: 550 5.7.1
         S: 550 5.1.1
@@ -102,7 +102,7 @@ def test_it_is_not_asked_for_whom_we_refuse_or_must_take(hop):
     assert hop.asked == []
 
 
-def test_a_trap_that_it_refuses_is_still_a_trap(hop):
+def test_a_trap_refused_by_the_next_hop_is_still_a_trap(hop):
     play(
         MAIL
         + """

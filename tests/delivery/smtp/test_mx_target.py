@@ -1,4 +1,4 @@
-"""Mail to whatever hosts the DNS names: in which order, and what stands in the way."""
+"""Delivery to the hosts named by the DNS: their order, and failures."""
 
 import pytest
 from tests.delivery.samples import delivery, message, recipient
@@ -44,19 +44,19 @@ NO_HOSTS = {
 
 
 @pytest.mark.parametrize("domain", HOSTS)
-def test_which_hosts(domain):
+def test_hosts_are_in_order_of_preference(domain):
     assert run(mail_hosts(DNS, domain, NAME)) == HOSTS[domain]
 
 
 @pytest.mark.parametrize("domain", NO_HOSTS)
-def test_no_hosts(domain):
+def test_a_domain_without_usable_hosts_is_refused(domain):
     with pytest.raises(DeliveryError) as caught:
         run(mail_hosts(DNS, domain, NAME))
     assert str(caught.value.reply) == NO_HOSTS[domain]
     assert caught.value.permanent == (caught.value.reply.code >= 500)
 
 
-def test_hosts_of_one_preference_take_turns():
+def test_hosts_of_one_preference_are_in_random_order():
     dns = FakeResolver({"x.example": [(1, "a"), (1, "b")]})
 
     async def both():
@@ -72,17 +72,17 @@ def test_hosts_of_one_preference_take_turns():
         *(("0.0.0.0", False), ("224.0.0.1", False)),
     ],
 )
-def test_which_addresses(address, reachable):
+def test_addresses_of_this_machine_are_not_reachable(address, reachable):
     assert is_reachable(address) == reachable
 
 
-def sent(says, dns, *people, tls=None, reachable=lambda _: True):
+def sent(script, dns, *people, tls=None, reachable=lambda _: True):
     """Deliver to peers at 127.0.0.1, .2 and so on, which share a port; return replies and peers."""
 
     async def play():
-        async with Peer(says[0]) as first:
+        async with Peer(script[0]) as first:
             port, peers = first.hop.port, [first]
-            for number, one in enumerate(says[1:], start=2):
+            for number, one in enumerate(script[1:], start=2):
                 peers.append(await Peer(one, at=(f"127.0.0.{number}", port)).__aenter__())
             made = settings(tls, verify=False)
             target = MxTarget(made, dns, NAME, port=port, reachable=reachable)
@@ -102,7 +102,7 @@ def dns(*addresses):
     return FakeResolver({"example.com": list(enumerate(hosts))}, hosts)
 
 
-def test_the_preferred_host_has_it():
+def test_the_preferred_host_gets_the_message():
     replies, (first, second) = sent([{}, {}], dns(["127.0.0.1"], ["127.0.0.2"]))
     assert replies == [""]
     assert (len(first.messages), second.connections) == (1, 0)
@@ -111,9 +111,9 @@ def test_the_preferred_host_has_it():
 AWAY = [{"GREETING": DROP}, {"GREETING": b"554 no\r\n"}, {"EHLO": b"421 bye\r\n"}, {"MAIL": DROP}]
 
 
-@pytest.mark.parametrize("says", AWAY, ids=str)
-def test_the_next_host_has_it_if_one_is_away(says):
-    replies, (first, second) = sent([says, {}], dns(["127.0.0.1"], ["127.0.0.2"]))
+@pytest.mark.parametrize("script", AWAY, ids=str)
+def test_the_next_host_gets_the_message_if_one_fails(script):
+    replies, (first, second) = sent([script, {}], dns(["127.0.0.1"], ["127.0.0.2"]))
     assert replies == [""]
     assert (len(first.messages), len(second.messages)) == (0, 1)
 
@@ -125,15 +125,15 @@ def test_all_addresses_of_a_host_are_tried():
 
 
 @pytest.mark.parametrize(
-    "says", [{"RCPT": b"550 5.1.1 no\r\n", "DATA": b"503 no\r\n"}, {"END": b"550 5.1.1 no\r\n"}]
+    "script", [{"RCPT": b"550 5.1.1 no\r\n", "DATA": b"503 no\r\n"}, {"END": b"550 5.1.1 no\r\n"}]
 )
-def test_what_a_host_says_stands(says):
-    replies, (_, second) = sent([says, {}], dns(["127.0.0.1"], ["127.0.0.2"]))
+def test_a_refusal_of_a_host_is_final(script):
+    replies, (_, second) = sent([script, {}], dns(["127.0.0.1"], ["127.0.0.2"]))
     assert replies == ["550 5.1.1 no"]
     assert second.connections == 0
 
 
-def test_nobody_else_is_asked_once_the_message_may_have_been_taken():
+def test_no_other_host_is_tried_after_the_content_was_sent():
     replies, (_, second) = sent([{"END": DROP}, {}], dns(["127.0.0.1"], ["127.0.0.2"]))
     assert replies[0].startswith("451 4.4.2 ")
     assert second.connections == 0
@@ -142,7 +142,7 @@ def test_nobody_else_is_asked_once_the_message_may_have_been_taken():
 UNREACHABLE = "451 4.4.1 Cannot connect to next hop, please try again later"
 
 
-def test_no_address_to_connect_to():
+def test_a_host_without_a_usable_address_is_unreachable():
     assert sent([{}], dns([]))[0] == [UNREACHABLE]
     assert sent([{}], FakeResolver({"example.com": [(1, "gone.example")]}))[0] == [UNREACHABLE]
     replies, (peer,) = sent([{}], dns(["127.0.0.1"]), reachable=is_reachable)
@@ -151,7 +151,7 @@ def test_no_address_to_connect_to():
     assert sent([{}], failing)[0][0].startswith("451 4.4.3 ")
 
 
-def test_a_domain_at_a_time():
+def test_each_domain_has_its_own_transaction():
     other, literal, third = (
         recipient("b@other.example"),
         recipient("c@[127.0.0.1]"),
@@ -166,7 +166,7 @@ def test_a_domain_at_a_time():
     assert peer.connections == 2
 
 
-def test_hosts_without_connections_are_forgotten(monkeypatch):
+def test_hosts_without_connections_are_dropped(monkeypatch):
     monkeypatch.setattr(mx_target, "MAX_HOSTS_CONNECTED", 1)
     names = FakeResolver(
         {"example.com": [(1, "h")], "other.example": [(1, "i")]},
@@ -185,10 +185,10 @@ def test_each_domain_is_a_destination():
     assert target.destination(recipient("postmaster")) == f"mx:{NAME}"
 
 
-def test_what_a_host_sees_to_itself_is_known():
+def test_dsn_duties_accepted_by_a_host_are_recorded():
     async def dsn_delegated():
-        says = {"EHLO": b"250-peer\r\n250 DSN\r\n"}
-        async with Peer(says) as peer:
+        script = {"EHLO": b"250-peer\r\n250 DSN\r\n"}
+        async with Peer(script) as peer:
             made = settings(verify=False)
             target = MxTarget(
                 made, dns(["127.0.0.1"]), NAME, port=peer.hop.port, reachable=lambda _: True
