@@ -3,8 +3,9 @@
 import asyncio
 
 from gatepost.config import schema
+from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
-from gatepost.delivery.target import DeliveryError, Route
+from gatepost.delivery.target import DeliveryError
 from gatepost.delivery.target import Target as BaseTarget
 from gatepost.model.address import Address
 from gatepost.model.message import Message

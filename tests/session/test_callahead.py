@@ -4,8 +4,9 @@ import pytest
 from structlog.testing import capture_logs
 from tests.session.dialogue import OPEN, config, plugin
 
+from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
-from gatepost.delivery.target import Route, Target
+from gatepost.delivery.target import Target
 from gatepost.model.decision import accept, deny
 from gatepost.model.reply import Reply
 from gatepost.testing import play

@@ -7,8 +7,9 @@ from structlog.testing import capture_logs
 from tests.delivery.samples import delivery, recipient
 from tests.session.dialogue import config
 
+from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
-from gatepost.delivery.target import DeliveryError, Route
+from gatepost.delivery.target import DeliveryError
 from gatepost.delivery.target import Target as BaseTarget
 from gatepost.model.reply import Reply
 from gatepost.session.assemble import find_lists, make_setup

@@ -6,9 +6,9 @@ from structlog.testing import capture_logs
 from tests.session.dialogue import REFUSED, TRAPS, config, plugin
 
 from gatepost.config.schema import Route
+from gatepost.delivery.route import Route as Way
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
-from gatepost.delivery.target import Route as Way
 from gatepost.delivery.target import Target as BaseTarget
 from gatepost.model.decision import deny
 from gatepost.model.reply import Reply

@@ -20,8 +20,9 @@ import msgspec
 
 from gatepost.config import schema
 from gatepost.config.kinds import Table, keys
+from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
-from gatepost.delivery.target import Route, Target, TargetSpec
+from gatepost.delivery.target import Target, TargetSpec
 
 BUILT_IN: dict[str, str] = {
     "maildir": "maildir.maildir:MaildirTarget",

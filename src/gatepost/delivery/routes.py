@@ -9,7 +9,8 @@ All patterns are in one dictionary, so that the cost does not grow with the numb
 
 from collections.abc import Iterable, Sequence
 
-from gatepost.delivery.target import DeliveryError, Route, Target
+from gatepost.delivery.route import Route
+from gatepost.delivery.target import DeliveryError, Target
 from gatepost.model.address import Address, domain_key, local_key, parse_domain
 from gatepost.model.session import Recipient
 

@@ -24,7 +24,8 @@ who have it get it again: a second copy is better than none.
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from gatepost.delivery.target import Delivery, DeliveryError, Failures, Route
+from gatepost.delivery.route import Route
+from gatepost.delivery.target import Delivery, DeliveryError, Failures
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.inline import need_task

@@ -1,8 +1,8 @@
 """A scripted next hop: replies with any bytes to any command, in any pieces, or disconnects.
 
-`script` maps a verb (GREETING, EHLO, MAIL, RCPT, DATA, END for the end of the content, BDAT, RSET …)
-to an action, or to a list with an action for each time. Bytes are sent as they are, HANG sends
-nothing, DROP closes, READ waits for an octet; a tuple is a sequence of these.
+`script` maps a verb (GREETING, EHLO, MAIL, RCPT, DATA, BDAT, RSET …, and END for the end of the
+content) to an action, or to a list with an action for each time. Bytes are sent as they are, HANG
+sends nothing, DROP closes, READ waits for an octet; a tuple is a sequence of these.
 """
 
 import asyncio

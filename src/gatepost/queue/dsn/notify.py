@@ -9,7 +9,8 @@ who has not asked for it, nor where the next hop has taken that on itself (secti
 
 from collections.abc import Mapping
 
-from gatepost.delivery.target import Delivery, Failures, Route
+from gatepost.delivery.route import Route
+from gatepost.delivery.target import Delivery, Failures
 from gatepost.model.session import Recipient
 from gatepost.model.trust import is_trusted
 from gatepost.queue.dsn.report import Action
