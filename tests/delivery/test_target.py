@@ -10,7 +10,7 @@ import gatepost
 class Resource(gatepost.Target):
     """Records its start and stop; `problem` is raised by the start."""
 
-    calls = []
+    calls = None
     problem = None
 
     async def start(self):

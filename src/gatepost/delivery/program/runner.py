@@ -49,7 +49,7 @@ class ProgramRun(msgspec.Struct, frozen=True, eq=False):
 
 
 class ExitResult(msgspec.Struct, frozen=True):
-    """How a program ended: its exit status (negative for a signal) and first line of output."""
+    """The exit status of a program, negative for a signal, and its first line of output."""
 
     status: int
     output: str
