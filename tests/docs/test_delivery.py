@@ -1,11 +1,11 @@
-"""docs/delivery.md: its tables and its sample of a target match the code."""
+"""docs/delivery.md describes the targets as they are."""
 
 import asyncio
 import re
 
 import pytest
 from tests.delivery.samples import delivery, recipient
-from tests.docs.test_docs import FENCE, blocks, page, rows, section
+from tests.docs.pages import FENCE, blocks, page, rows, section
 
 from gatepost.delivery.program import qmail_queue
 from gatepost.delivery.program.command_line import FIELDS
@@ -36,13 +36,13 @@ def test_every_exit_status_is_listed():
     assert table[-1][1] == f"`451 4.3.0 {NOT_DELIVERED}`"
 
 
-def test_the_answers_of_qmail_queue():
+def test_every_reply_for_qmail_queue_is_listed():
     answers = [row[1] for row in listed("qmail-queue")]
     refusals = [f"`{reply}`" for reply in (qmail_queue.ADDRESS_TOO_LONG, qmail_queue.REFUSED)]
     assert answers == ["250", *refusals, f"`451 4.3.0 {NOT_DELIVERED}`"]
 
 
-def test_the_recipients_of_one_run_of_sendmail():
+def test_the_recipients_of_one_run_of_sendmail_are_limited():
     assert f"a run for each {BATCH}" in " ".join(section("delivery", "Sendmail").split())
 
 

@@ -45,7 +45,7 @@ def house(tmp_path_factory):
 def answer(port, *boxes):
     """Send a message; return the final reply without the reference."""
     with Raw(port) as client:
-        *replies, data = client.say(*envelope(*boxes), "DATA")
+        *replies, data = client.exchange(*envelope(*boxes), "DATA")
         assert {*codes(replies), data[:3]} == {"250", "354"}
         client.send(stuffed(CONTENT))
         return REFERENCE.sub("", client.reply())

@@ -13,7 +13,11 @@ from tools.daemon import free_port
 
 def test_an_unreachable_next_hop_defers_the_message(tmp_path):
     with relaying(tmp_path, relay(free_port(), "verify = true")) as gate, Raw(gate.port) as client:
-        assert codes(client.say(*envelope("alice@example.com"), "DATA")) == ["250", "250", "354"]
+        assert codes(client.exchange(*envelope("alice@example.com"), "DATA")) == [
+            "250",
+            "250",
+            "354",
+        ]
         client.send(b"Subject: x\r\n\r\n.\r\n")
         assert client.reply().startswith("451 4.4.1 Cannot connect to next hop")
 
@@ -27,7 +31,7 @@ def test_the_next_hop_gets_the_clients_identity(tmp_path):
         relaying(tmp_path, relay(mail.port, 'forward = "xclient"')) as gate,
         Raw(gate.port, "EHLO real.client.example") as client,
     ):
-        assert codes(client.say(*envelope("alice@example.com"))) == ["250", "250"]
+        assert codes(client.exchange(*envelope("alice@example.com"))) == ["250", "250"]
         client.send(b"BDAT 14 LAST\r\nSubject: x\r\n\r\n")
         assert client.reply()[:3] == "250"
         (message,) = eventually(lambda: mail.mails("alice@example.com"))
