@@ -1,8 +1,8 @@
-"""Measure what the hand-over to a next hop costs while the client waits (mode = "direct").
+"""Measure the cost of delivery to a next hop while the client waits (mode = "direct").
 
-The next hop is smtp-sink, which answers at once. What a relay adds is the time of a message by way
-of it, less the time of one that goes straight to the next hop; what it costs is its CPU beside a
-server that discards. One client sends one message after the other, so nobody waits for anybody.
+The next hop is smtp-sink, which replies at once. A relay adds the time of a message
+through it minus the time of a message sent straight to the next hop. Its CPU is compared with that
+of a server that discards. One client sends one message after the other, so there is no queueing.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ class Client:
 
     def __enter__(self) -> Self:
         self._expect(b"220")
-        self.say(b"EHLO client.example\r\n", b"250")
+        self.exchange(b"EHLO client.example\r\n", b"250")
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._replies.close()
         self._socket.close()
 
-    def say(self, octets: bytes, code: bytes) -> None:
-        """Send a command or content, and read the reply; raises `BenchError` for another one."""
+    def exchange(self, octets: bytes, code: bytes) -> None:
+        """Send a command or content, and read the reply; raise `BenchError` for any other code."""
         self._socket.sendall(octets)
         self._expect(code)
 
@@ -72,14 +72,14 @@ class Client:
 
     def send_mail(self) -> None:
         """Send one message."""
-        self.say(f"MAIL FROM:<{SENDER}>\r\n".encode(), b"250")
-        self.say(f"RCPT TO:<{RECIPIENT}>\r\n".encode(), b"250")
-        self.say(b"DATA\r\n", b"354")
-        self.say(CONTENT, b"250")
+        self.exchange(f"MAIL FROM:<{SENDER}>\r\n".encode(), b"250")
+        self.exchange(f"RCPT TO:<{RECIPIENT}>\r\n".encode(), b"250")
+        self.exchange(b"DATA\r\n", b"354")
+        self.exchange(CONTENT, b"250")
 
 
 def on_new_connections(port: int, count: int) -> list[float]:
-    """Return how many seconds each message took, from connecting on."""
+    """Return the seconds of each message, including the connection."""
     return [_timed(lambda: _visit(port)) for _ in range(count)]
 
 
@@ -89,7 +89,7 @@ def _visit(port: int) -> None:
 
 
 def on_one_connection(port: int, count: int) -> list[float]:
-    """Return how many seconds each message took on a connection that is there."""
+    """Return the seconds of each message on an open connection."""
     with Client(port) as client:
         client.send_mail()
         return [_timed(client.send_mail) for _ in range(count)]
@@ -105,7 +105,7 @@ WAYS = {"new": on_new_connections, "reused": on_one_connection}
 
 
 def measure_relay(bench: Bench) -> None:
-    """Measure the time a relay adds, and its CPU beside discarding."""
+    """Measure the time a relay adds, and its CPU compared with discarding."""
     header = ("connections", "server", "ms a message", "ms added", "CPU s per 1,000", "ratio")
     table = Table("Direct relay", header)
     with bench.attempt("relay"), contextlib.ExitStack() as stack:

@@ -23,8 +23,9 @@ from queue import SimpleQueue
 from statistics import median
 
 from gatepost.config import schema
+from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
-from gatepost.delivery.target import Delivery, DeliveryError, Route
+from gatepost.delivery.target import Delivery, DeliveryError, Target
 from gatepost.model.address import Address
 from gatepost.model.message import Message
 from gatepost.model.session import Endpoint, Recipient, Session, Transaction
@@ -53,7 +54,7 @@ LISTS = {
 Put = Callable[[], Awaitable[object]]
 
 
-class Unreachable:
+class Unreachable(Target):
     """A target that never answers."""
 
     async def deliver(self, delivery: Delivery) -> None:

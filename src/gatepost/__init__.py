@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from gatepost.config.load import from_dict, load
     from gatepost.config.problem import ConfigError
     from gatepost.config.schema import Config
+    from gatepost.delivery.target import (
+        Delivery,
+        DeliveryError,
+        Failures,
+        Target,
+        TargetPath,
+        TargetSpec,
+    )
     from gatepost.model.address import Address, AddressError
     from gatepost.model.auth_attempt import AuthAttempt
     from gatepost.model.decision import Decision, Verdict, accept, defer, deny
@@ -44,7 +52,10 @@ _HOMES = {
     "Config": "config.schema",
     "ConfigError": "config.problem",
     "Decision": "model.decision",
+    "Delivery": "delivery.target",
+    "DeliveryError": "delivery.target",
     "Endpoint": "model.session",
+    "Failures": "delivery.target",
     "Headers": "model.headers",
     "Message": "model.message",
     "Outcome": "plugin.chain",
@@ -54,6 +65,9 @@ _HOMES = {
     "Server": "server.server",
     "Session": "model.session",
     "SetupError": "session.assemble",
+    "Target": "delivery.target",
+    "TargetPath": "delivery.target",
+    "TargetSpec": "delivery.target",
     "TlsFacts": "model.session",
     "Transaction": "model.session",
     "TrapHit": "model.session",
@@ -75,7 +89,10 @@ __all__ = [
     "Config",
     "ConfigError",
     "Decision",
+    "Delivery",
+    "DeliveryError",
     "Endpoint",
+    "Failures",
     "Headers",
     "Message",
     "Outcome",
@@ -85,6 +102,9 @@ __all__ = [
     "Server",
     "Session",
     "SetupError",
+    "Target",
+    "TargetPath",
+    "TargetSpec",
     "TlsFacts",
     "Transaction",
     "TrapHit",

@@ -219,6 +219,7 @@ class MemoryServer:
         plugins = [*self._plugins, self._capture]
         self.setup = make_setup(self._config, lists, plugins, self._clock, recorder=self._recorder)
         await self.setup.plugins.start()
+        await self.setup.router.start()
         self._worker = Connections(self.setup, self._config.smtp)
         return self
 

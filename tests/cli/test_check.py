@@ -132,7 +132,7 @@ WARNINGS = {
     'to = "discard:"': (
         'to = "discard:"\nfor = ["bob@example.com"]',
         (
-            "no [[route]] takes all of example.com: recipients there that none names are"
+            "no [[route]] matches all of example.com: other recipients there are"
             " deferred with 451 4.3.5"
         ),
     ),
@@ -193,7 +193,7 @@ def test_traps_that_are_only_logged(run, sound):
 def test_no_route_at_all(run, sound):
     sound({"[[route]]": "", 'to = "discard:"': ""})
     assert report(run)[1]["warnings"] == [
-        "there is no [[route]]: every recipient is deferred with 451 4.3.5"
+        "no [[route]]: every recipient is deferred with 451 4.3.5"
     ]
 
 
@@ -208,8 +208,8 @@ def test_a_route_for_one_of_two_domains(run, sound):
     (folder / "rcpthosts").write_text("example.org\nexample.edu\n")
     found = [one.partition(":")[0] for one in report(run)[1]["warnings"]]
     assert found == [
-        "no [[route]] takes all of .example.net",
-        "no [[route]] takes all of example.edu",
+        "no [[route]] matches all of .example.net",
+        "no [[route]] matches all of example.edu",
     ]
 
 
@@ -352,10 +352,7 @@ def test_a_bad_configuration_as_json(run, sound):
 
 NEXT_HOPS = {
     'to = "smtp://mail.example"\nclient = { tls = "none" }': [
-        (
-            "route[0].client.tls is none: whoever listens on the way to smtp://mail.example:25"
-            " reads the mail"
-        )
+        ("route[0].client.tls is none: mail to smtp://mail.example:25 can be read on the way")
     ],
     'to = "smtp://127.0.0.1"\nclient = { tls = "none" }': [],
     'to = "lmtp:unix:/run/lmtp"\nclient = { tls = "none" }': [],
@@ -363,13 +360,16 @@ NEXT_HOPS = {
     'to = "smtp://mail.example"\n'
     'client = { user = "u", password_file = "secret", auth_in_clear = true }': [
         (
-            "route[0].client.auth_in_clear: whoever listens on the way to smtp://mail.example:25"
-            " has the password"
+            "route[0].client.auth_in_clear: the password for smtp://mail.example:25 can be read"
+            " on the way"
         ),
-        "{folder}/secret: its mode is 644, expected one that is not for others",
+        (
+            "route[0].client.password_file: {folder}/secret has mode 644, expected no permissions"
+            " for others"
+        ),
     ],
     'to = "smtp://mail.example"\nclient = { ca = "ca.pem" }': [
-        "route[0].client.ca is of no use: no certificate is checked, expected tls = verified"
+        ("route[0].client.ca has no effect: certificates are checked only with tls = verified")
     ],
 }
 

@@ -89,10 +89,10 @@ def test_passwords_in_the_clear_from_a_network(checked):
 
 
 def test_a_way_out_that_is_hidden(checked):
-    hidden = "route[1].relay_for is of no use: route[0] takes everyone before it"
+    hidden = "route[1].relay_for has no effect: route[0] matches every recipient before it"
     assert checked(routes=f'[[route]]\nto = "discard:"\n{RELAY}') == [hidden]
 
 
 def test_a_way_out_for_nobody(checked):
-    nobody = "route[1].relay_for is of no use: no [[listen]] has auth"
+    nobody = "route[1].relay_for has no effect: no [[listen]] has auth"
     assert nobody in checked(listen="", routes=f"{LOCAL}\n{RELAY}")

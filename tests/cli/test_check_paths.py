@@ -70,27 +70,27 @@ def test_a_program_as_it_should_be(checked, place, scheme):
 def test_a_program_that_is_missing(checked, place, scheme):
     path = place / "sub/program"
     assert checked('for = ["bob@example.com"]\nto = "discard:"', f'to = "{scheme}:{path}"') == [
-        f"route[1].to: there is no file {path}, expected a program"
+        f"route[1].to: no such file {path}, expected a program"
     ]
 
 
 def test_a_program_in_a_file_that_is_no_folder(checked, place):
     path = program(place / "file") / "program"
     assert checked(f'to = "pipe:{path}"') == [
-        f"route[0].to: there is no file {path}, expected a program"
+        f"route[0].to: no such file {path}, expected a program"
     ]
 
 
 def test_a_program_that_is_a_folder(checked, place):
     assert checked(f'to = "pipe:{place}"') == [
-        f"route[0].to: {place} is no file, expected a program"
+        f"route[0].to: {place} is not a file, expected a program"
     ]
 
 
 def test_a_program_that_nobody_may_run(checked, place):
     path = program(place / "program", 0o644)
     assert checked(f'to = "pipe:{path}"') == [
-        "route[0].to: " + denied(path, 0o644, f"a program that the user {ME} may run")
+        "route[0].to: " + denied(path, 0o644, f"a program that the user {ME} can run")
     ]
 
 
@@ -109,8 +109,10 @@ def test_a_program_that_others_can_replace(checked, place, name, mode):
     else:
         by = place if name == "place" else path
         by.chmod(mode)
-    expected = f"expected {by} to be writable by root and its owner only"
-    assert checked(f'to = "pipe:{path}"') == [f"route[0].to: others can replace {path}: {expected}"]
+    expected = f"expected {by} to be writable only by root and its owner"
+    assert checked(f'to = "pipe:{path}"') == [
+        f"route[0].to: other users can replace {path}: {expected}"
+    ]
 
 
 def test_a_program_below_a_sticky_folder(checked, place):
@@ -122,7 +124,7 @@ def test_a_program_below_a_sticky_folder(checked, place):
 def test_a_program_that_the_servers_user_may_not_run(checked, place):
     path = program(place / "program", 0o750)
     assert checked(f'to = "pipe:{path}"', user=OTHER) == [
-        "route[0].to: " + denied(path, 0o750, "a program that the user nobody may run")
+        "route[0].to: " + denied(path, 0o750, "a program that the user nobody can run")
     ]
 
 
@@ -135,7 +137,7 @@ def test_a_way_that_the_servers_user_may_not_go(checked, place, scheme):
     expected = place / ("program" if scheme == "pipe" else "mail")
     assert checked(f'to = "{scheme}:{path}"', user=OTHER) == [
         "route[0].to: "
-        + denied(place, 0o700, f"one that the user nobody may enter, for {expected}")
+        + denied(place, 0o700, f"a folder that the user nobody can enter, for {expected}")
     ]
 
 
@@ -158,7 +160,7 @@ def test_folders_that_can_be_made(checked, place, scheme):
 def test_a_folder_for_mail(checked, place, scheme, owned):
     if owned:
         os.chown(place, pwd.getpwnam(OTHER).pw_uid, -1)
-    warning = "route[0].to: " + denied(place, 0o755, "one that the user nobody may write to")
+    warning = "route[0].to: " + denied(place, 0o755, "a folder that the user nobody can write to")
     warnings = checked(f'to = "{scheme}:{place}/{{domain}}/{{local}}"', user=OTHER)
     assert warnings == ([] if owned else [warning])
 
@@ -167,14 +169,14 @@ def test_a_folder_for_mail(checked, place, scheme, owned):
 def test_a_folder_for_mail_that_cannot_be_made(checked, place):
     assert checked(f'to = "maildir:{place}/mail/all"', user=OTHER) == [
         "route[0].to: "
-        + denied(place, 0o755, f"one that the user nobody may make {place}/mail/all in")
+        + denied(place, 0o755, f"a folder that the user nobody can create {place}/mail/all in")
     ]
 
 
 @pytest.mark.parametrize("rest", ["", "/{local}", "/mail"])
 def test_a_maildir_that_is_a_file(checked, place, rest):
     path = program(place / "file")
-    assert checked(f'to = "maildir:{path}{rest}"') == [f"route[0].to: {path} is no folder"]
+    assert checked(f'to = "maildir:{path}{rest}"') == [f"route[0].to: {path} is not a folder"]
 
 
 def test_paths_that_lead_nowhere(checked, place):
@@ -193,7 +195,7 @@ def test_the_folder_of_the_queue(checked, place, key):
     route = f'to = "smtp://127.0.0.1"\n{key}'
     assert checked(route, user=OTHER, data_dir=place) == [
         "server.data_dir: "
-        + denied(place, 0o755, f"one that the user nobody may make {place}/spool in")
+        + denied(place, 0o755, f"a folder that the user nobody can create {place}/spool in")
     ]
 
 
@@ -205,7 +207,7 @@ def test_no_queue_needs_no_folder(checked, place):
 def test_a_queue_whose_folder_is_a_file(checked, place):
     program(place / "spool")
     assert checked('to = "discard:"\nmode = "queue"', data_dir=place) == [
-        f"server.data_dir: {place}/spool is no folder"
+        f"server.data_dir: {place}/spool is not a folder"
     ]
 
 

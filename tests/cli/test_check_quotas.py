@@ -73,7 +73,9 @@ def test_a_quota_for_what_does_not_count(checked):
 
 def test_options_of_another_kind_of_target(checked):
     (error,) = checked('quota = "1GiB"', to='to = "discard:"')
-    assert error.endswith("the table maildir says nothing to discard:")
+    assert error.endswith(
+        "route[0].maildir: not for discard: targets, expected no table of options"
+    )
 
 
 def test_a_trial_makes_nothing(checked, run, tmp_path):

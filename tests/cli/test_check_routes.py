@@ -8,21 +8,21 @@ ROUTES = {
     ("*",): [],
     ("bob@example.com", "example.com", "example.org", "*"): [],
     ("example.com", "example.com", "*"): [
-        "route[1].for has example.com: route[0] takes its mail before"
+        "route[1].for: example.com has no effect: route[0] matches before it"
     ],
     ("Example.COM", "example.com", "*"): [
-        "route[1].for has example.com: route[0] takes its mail before"
+        "route[1].for: example.com has no effect: route[0] matches before it"
     ],
     ("example.com", "Bob@example.com", "*"): [
-        "route[1].for has Bob@example.com: route[0] takes its mail before"
+        "route[1].for: Bob@example.com has no effect: route[0] matches before it"
     ],
     ("bob@example.com", "bob@example.com", "bob@example.com", "*"): [
-        "route[1].for has bob@example.com: route[0] takes its mail before",
-        "route[2].for has bob@example.com: route[0] takes its mail before",
+        "route[1].for: bob@example.com has no effect: route[0] matches before it",
+        "route[2].for: bob@example.com has no effect: route[0] matches before it",
     ],
     ("*", "example.com", "*"): [
-        "route[1] is of no use: route[0] takes everyone before it",
-        "route[2] is of no use: route[0] takes everyone before it",
+        "route[1] has no effect: route[0] matches every recipient before it",
+        "route[2] has no effect: route[0] matches every recipient before it",
     ],
 }
 
@@ -54,7 +54,7 @@ def test_routes_that_are_never_reached(checked, patterns):
 def test_one_pattern_of_several(checked):
     mixed = ["example.org", "example.com", "example.com"]
     assert checked(["example.com"], mixed, ["*"]) == [
-        "route[1].for has example.com: route[0] takes its mail before"
+        "route[1].for: example.com has no effect: route[0] matches before it"
     ]
 
 

@@ -88,11 +88,7 @@ DOMAIN_EXPECTED = (
 ADDRESS_EXPECTED = (
     'an address such as "user@example.com", "@example.com" for a whole domain, or "file:NAME"'
 )
-TARGET_EXPECTED = (
-    'a target: "maildir:PATH", "file:FOLDER", "smtp://HOST:PORT", "smtps://HOST:PORT",'
-    ' "lmtp://HOST:PORT", "lmtp:unix:PATH", "mx:", "pipe:COMMAND", "sendmail:PATH",'
-    ' "qmail-queue:PATH" or "discard:"'
-)
+TARGET_EXPECTED = 'a target such as "maildir:PATH" or "smtp://HOST:PORT"'
 REPLY_EXPECTED = 'a 4xx or 5xx reply in ASCII such as "554 5.7.1 Text"'
 PATH_EXPECTED = "a file name, without file: before it"
 
@@ -438,20 +434,12 @@ def test_every_row_of_later_work_names_a_key():
         ),
         ("[[route]]", f"route[0].to: expected {TARGET_EXPECTED}, found nothing"),
         (
-            '[[route]]\nto = "mbox:var"',
-            f'route[0].to: expected {TARGET_EXPECTED}, found "mbox:var"',
+            '[[route]]\nto = "Maildir:var"',
+            f'route[0].to: expected {TARGET_EXPECTED}, found "Maildir:var"',
         ),
         (
-            '[[route]]\nto = "maildir:"',
-            f'route[0].to: expected {TARGET_EXPECTED}, found "maildir:"',
-        ),
-        (
-            '[[route]]\nto = "discard:x"',
-            f'route[0].to: expected {TARGET_EXPECTED}, found "discard:x"',
-        ),
-        (
-            '[[route]]\nto = "smtp:127.0.0.1"',
-            f'route[0].to: expected {TARGET_EXPECTED}, found "smtp:127.0.0.1"',
+            '[[route]]\nto = "pipe:a\\nb"',
+            f'route[0].to: expected {TARGET_EXPECTED}, found "pipe:a\\nb"',
         ),
         (
             '[[route]]\nto = "maildir"',

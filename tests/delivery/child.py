@@ -1,6 +1,6 @@
-"""A process that delivers one message to two recipients and says so, or dies on the way.
+"""A process that delivers one message to two recipients and reports it, or is killed before.
 
-Arguments: the base folder; the name of a function of `os` and at which call of it to be killed.
+Arguments: the base folder; the name of a function of `os` and the number of the call that kills.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.delivery.samples import delivery, recipient
 
-from gatepost.delivery.maildir.maildir import Maildir
+from gatepost.delivery.maildir.maildir import MaildirTarget
 
 
 def kill_at(name, nth):
@@ -27,7 +27,7 @@ def kill_at(name, nth):
 
 
 def main(base, name="", nth="0"):
-    target = Maildir("mail/{local}", base=Path(base), hostname="mx.example.com")
+    target = MaildirTarget("mail/{local}", base=Path(base), hostname="mx.example.com")
     if name:
         kill_at(name, int(nth))
     asyncio.run(target.deliver(delivery(recipient("a@x.example"), recipient("b@x.example"))))

@@ -1,6 +1,6 @@
-"""What every local target keeps to, as tests: subclass `Contract` in the tests of a target.
+"""The contract of local targets as tests: subclass `Contract` in the tests of a target.
 
-A subclass says how the target is made and what it has kept; the tests are the same for all.
+A subclass makes the target and returns the messages it has; the tests are the same for all.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from tests.delivery.programs import deliver, stop
+from tests.delivery.programs import deliver
 from tests.delivery.samples import NULL_PATH, delivery, message, recipient
 
 from gatepost.delivery.target import DeliveryError
@@ -40,16 +40,16 @@ IMPURE = ["a\0b", "a\nb", "a\r\nRcpt: x", "\ud800", "\x1b[2J"]
 
 
 class Contract:
-    """The tests. `one_copy` is for targets that keep one for all recipients."""
+    """The tests. `one_copy` is for targets that keep one copy for all recipients."""
 
     one_copy = False
 
     def target(self, base):
-        """Make the target, which keeps what it takes below the folder `base`."""
+        """Return the target, which keeps messages below the folder `base`."""
         raise NotImplementedError
 
     def kept(self, base):
-        """Return the content of each message that was taken, CRLF for line ends."""
+        """Return the content of each message, with CRLF line ends."""
         raise NotImplementedError
 
     def copies(self, recipients):
@@ -60,16 +60,16 @@ class Contract:
         (tmp_path / "inside").mkdir()
         return tmp_path / "inside"
 
-    def test_it_takes_the_message_for_all(self, base):
+    def test_the_message_is_delivered_to_all_recipients(self, base):
         assert not deliver(self.target(base), delivery(*PEOPLE, of=message(CONTENT)))
         assert self.kept(base) == [CONTENT] * self.copies(3)
 
-    def test_the_null_path(self, base):
+    def test_the_null_reverse_path_is_accepted(self, base):
         what = delivery(*PEOPLE, of=message(CONTENT), sender=NULL_PATH)
         assert not deliver(self.target(base), what)
         assert self.kept(base) == [CONTENT] * self.copies(3)
 
-    def test_added_header_fields_stand_in_front(self, base):
+    def test_added_header_fields_come_first(self, base):
         made = message(CONTENT)
         made.add_header("Received", "by us")
         assert not deliver(self.target(base), delivery(PEOPLE[0], of=made))
@@ -78,26 +78,26 @@ class Contract:
     @pytest.mark.parametrize(
         "content", [b"", b"\r\n", b"x", b"From x\r\n.\r\n", b"\xff\r\n" * 9999]
     )
-    def test_any_content(self, base, content):
+    def test_any_content_is_kept(self, base, content):
         with message(content, 5000) as made:
             assert not deliver(self.target(base), delivery(PEOPLE[0], of=made))
         assert self.kept(base) == [content]
 
-    def test_many_deliveries_at_once(self, base):
+    def test_concurrent_deliveries_are_all_kept(self, base):
         target = self.target(base)
-        wanted = [b"%d\r\n" % number for number in range(20)]
+        contents = [b"%d\r\n" % number for number in range(20)]
 
         async def all_at_once():
             async with asyncio.TaskGroup() as group:
-                for content in wanted:
+                for content in contents:
                     made = message(content)
                     group.create_task(target.deliver(delivery(PEOPLE[0], of=made)))
-            await stop(target)
+            await target.stop()
 
         asyncio.run(all_at_once())
-        assert sorted(self.kept(base)) == sorted(wanted)
+        assert sorted(self.kept(base)) == sorted(contents)
 
-    def test_a_message_closed_too_early_is_not_taken_short(self, base):
+    def test_a_message_closed_too_early_is_not_delivered(self, base):
         made = message(CONTENT)
         made.close()
         with pytest.raises(DeliveryError) as caught:
@@ -105,7 +105,7 @@ class Contract:
         assert not caught.value.permanent
         assert self.kept(base) == []
 
-    def test_an_error_while_reading_leaves_nothing(self, base):
+    def test_a_read_error_leaves_nothing(self, base):
         class Broken(Message):
             def __iter__(self):
                 yield CONTENT
@@ -116,11 +116,11 @@ class Contract:
         assert self.kept(base) == []
 
     def all_failed(self, failures):
-        """Raise what was returned for each recipient, if anything was."""
+        """Raise the first returned error, if any."""
         for error in (failures or {}).values():
             raise error
 
-    def test_cancelled_it_leaves_nothing(self, base):
+    def test_a_cancelled_delivery_leaves_nothing(self, base):
         reached, proceed = threading.Event(), threading.Event()
 
         class Held(Message):
@@ -142,12 +142,12 @@ class Contract:
             proceed.set()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            await stop(target)
+            await target.stop()
 
         asyncio.run(run())
         assert self.kept(base) == []
 
-    def test_memory_is_flat(self, base):
+    def test_a_large_message_needs_little_memory(self, base):
         with message(b"", 1000, base) as made:
             for _ in range(LARGE // 100_000):
                 made.write(b"x" * 99_998 + b"\r\n")
@@ -161,13 +161,13 @@ class Contract:
         assert [*map(len, self.kept(base))] == [LARGE] * self.copies(2)
 
     @pytest.mark.parametrize("local", HOSTILE_LOCALS)
-    def test_hostile_names(self, base, local):
-        """Whether taken or refused: every other place stays as it is."""
+    def test_hostile_names_stay_inside(self, base, local):
+        """Delivered or refused: nothing outside the folder changes."""
         self.attack(base, recipient(str(Address(local, "example.com"))))
 
     @pytest.mark.parametrize("local", IMPURE)
-    def test_impure_names(self, base, local):
-        """The grammar of addresses has none of these; a target does not rely on it."""
+    def test_names_with_control_characters_stay_inside(self, base, local):
+        """The grammar of addresses excludes these, but targets do not rely on it."""
         person = recipient("a@example.com")
         person.address = Address(local, "example.com")
         person.user = local

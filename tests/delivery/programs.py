@@ -1,4 +1,4 @@
-"""Small programs that take mail, written for a test."""
+"""Programs that take mail, written for a test."""
 
 import asyncio
 import sys
@@ -17,18 +17,12 @@ def python(folder, body, name="program.py"):
 
 
 def deliver(target, what):
-    """Deliver, and let the threads of the target go."""
+    """Deliver, and stop the target."""
 
     async def run():
         try:
             return await target.deliver(what)
         finally:
-            await stop(target)
+            await target.stop()
 
     return asyncio.run(run())
-
-
-async def stop(target):
-    """Let a target go that holds something open."""
-    if hasattr(target, "stop"):
-        await target.stop()

@@ -1,4 +1,4 @@
-"""Deliveries to try targets with."""
+"""Sample deliveries."""
 
 from gatepost.delivery.target import Delivery
 from gatepost.model.address import NULL_PATH, Address

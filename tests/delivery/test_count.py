@@ -1,11 +1,11 @@
-"""What counts in a Maildir, and what does not."""
+"""The messages that count in a Maildir."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from gatepost.delivery.maildir.count import stamps, tally
+from gatepost.delivery.maildir.count import change_times, count_usage
 from gatepost.delivery.maildir.maildirsize import Usage
 
 DESCRIPTORS = Path("/proc/self/fd")
@@ -42,12 +42,12 @@ def put(path, size=10):
         ("1.x.host,S=" + "9" * 19, 10),
     ],
 )
-def test_sizes(root, name, octets):
+def test_sizes_come_from_names(root, name, octets):
     put(root / "cur" / name)
-    assert tally(root) == Usage(octets, 1)
+    assert count_usage(root) == Usage(octets, 1)
 
 
-def test_all_folders_count_but_what_is_thrown_away(root):
+def test_all_folders_count_except_trash(root):
     for folder in (root, make(root / ".Junk"), make(root / ".Lists.python")):
         put(folder / "new/1.a")
         put(folder / "cur/2.b:2,S")
@@ -58,10 +58,10 @@ def test_all_folders_count_but_what_is_thrown_away(root):
     put(make(root / "folder") / "cur/1.a")
     put(root / ".file")
     (root / ".empty").mkdir()
-    assert tally(root) == Usage(60, 6)
+    assert count_usage(root) == Usage(60, 6)
 
 
-def test_no_symbolic_link_is_followed(root, tmp_path):
+def test_symbolic_links_are_not_followed(root, tmp_path):
     elsewhere = make(tmp_path / "elsewhere")
     put(elsewhere / "new/1.a")
     put(elsewhere / "cur/2.b")
@@ -69,27 +69,27 @@ def test_no_symbolic_link_is_followed(root, tmp_path):
     (root / "cur").rmdir()
     (root / "cur").symlink_to(elsewhere / "cur")
     (root / "new/1.a").symlink_to(elsewhere / "new/1.a")
-    assert tally(root) == Usage(0, 0)
+    assert count_usage(root) == Usage(0, 0)
 
 
-def test_what_is_no_file_does_not_count(root):
+def test_only_files_count(root):
     (root / "new/1.a,S=5").mkdir()
     os.mkfifo(root / "new/2.b,S=5")
-    assert tally(root) == Usage(0, 0)
+    assert count_usage(root) == Usage(0, 0)
 
 
 def test_an_absent_maildir_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
-        tally(tmp_path / "absent")
+        count_usage(tmp_path / "absent")
 
 
-def test_a_message_that_goes_while_it_is_counted(root, monkeypatch):
+def test_a_message_that_vanishes_is_skipped(root, monkeypatch):
     put(root / "new/1.a")
     put(root / "new/2.b,S=7")
     real = os.scandir
 
     class Scanned:
-        """What `scandir` found, one of it gone before it is looked at."""
+        """Entries of `scandir`, one of which vanishes."""
 
         def __init__(self, folder):
             with real(folder) as entries:
@@ -104,21 +104,21 @@ def test_a_message_that_goes_while_it_is_counted(root, monkeypatch):
             pass
 
     monkeypatch.setattr(os, "scandir", Scanned)
-    assert tally(root) == Usage(7, 1)
+    assert count_usage(root) == Usage(7, 1)
 
 
-def test_stamps_tell_of_a_change_in_any_folder(root):
+def test_change_times_show_a_change_in_any_folder(root):
     junk = make(root / ".Junk")
-    before = stamps(root)
-    assert stamps(root) == before
+    before = change_times(root)
+    assert change_times(root) == before
     os.utime(junk / "cur", ns=(0, 0))
-    assert stamps(root) != before
+    assert change_times(root) != before
 
 
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="needs /proc/self/fd")
 def test_descriptors_are_closed(root):
     make(root / ".Junk")
     before = len(list(DESCRIPTORS.iterdir()))
-    tally(root)
-    stamps(root)
+    count_usage(root)
+    change_times(root)
     assert len(list(DESCRIPTORS.iterdir())) == before

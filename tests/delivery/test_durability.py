@@ -1,4 +1,4 @@
-"""The order of what reaches the disk: seen by a recorder, by strace, and by dying on the way."""
+"""The order of disk operations: recorded, traced with strace, and after kills."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.delivery.samples import delivery, message, recipient
 
-from gatepost.delivery.maildir.maildir import Maildir
+from gatepost.delivery.maildir.maildir import MaildirTarget
 
 ROOT = Path(__file__).parents[2]
 CHILD = [sys.executable, "-m", "tests.delivery.child"]
@@ -26,7 +26,7 @@ def run_child(*arguments, tracer=()):
 
 
 def record(monkeypatch, base):
-    """Let `os` note its calls as (what, path below base)."""
+    """Record the calls of `os` as (call, path below base)."""
     events = []
 
     def note(what, path):
@@ -55,7 +55,7 @@ def test_every_step_is_fsynced_in_order(tmp_path, monkeypatch):
     names = iter("1234")
     monkeypatch.setattr("gatepost.disk.names.UniqueNames.next", lambda self: next(names))
     events = record(monkeypatch, tmp_path)
-    target = Maildir("{local}", base=tmp_path, hostname="mx.example.com")
+    target = MaildirTarget("{local}", base=tmp_path, hostname="mx.example.com")
     what = delivery(recipient("a@x.example"), recipient("b@x.example"))
     asyncio.run(target.deliver(what))
 
@@ -84,23 +84,23 @@ def test_every_step_is_fsynced_in_order(tmp_path, monkeypatch):
 STEP = re.compile(
     r'\d+ +(?:(?P<rename>rename)\w*\(.*?"(?P<source>[^"]+)", .*?"[^"]+".*\) = 0'
     r"|(?P<fsync>fsync)\(\d+<(?P<path>[^>]+)>\) += 0"
-    r'|(?P<say>write)\(1<[^>]*>, "250 delivered\\n".*)'
+    r'|(?P<reply>write)\(1<[^>]*>, "250 delivered\\n".*)'
 )
 
 
 def traced_steps(trace, mail):
-    """The renames and fsyncs inside a Maildir below `mail`, and the answer, in order."""
+    """Return the renames and fsyncs inside a Maildir below `mail`, and the reply, in order."""
     for match in filter(None, map(STEP.match, trace.splitlines())):
         path = Path(match["source"] or match["path"] or "")
-        if match["say"]:
-            yield "say 250"
+        if match["reply"]:
+            yield "reply 250"
         elif path.is_relative_to(mail) and len(path.relative_to(mail).parts) > 1:
             folder = "/".join(path.relative_to(mail).parts[:2])
             yield f"{match['rename'] or match['fsync']} {folder}"
 
 
 @pytest.mark.skipif(STRACE is None, reason="strace is not installed")
-def test_strace_sees_the_fsyncs_before_the_answer(tmp_path):
+def test_strace_shows_the_fsyncs_before_the_reply(tmp_path):
     log = tmp_path / "trace"
     calls = "trace=fsync,rename,renameat,renameat2,write"
     probe = subprocess.run([STRACE, "-o", "/dev/null", "true"], capture_output=True, check=False)
@@ -118,12 +118,12 @@ def test_strace_sees_the_fsyncs_before_the_answer(tmp_path):
         "rename b/tmp",
         "fsync a/new",
         "fsync b/new",
-        "say 250",
+        "reply 250",
     ]
 
 
 def left(base):
-    """What a kill leaves: (folder, subfolder, whole?) for every file."""
+    """Return what a kill leaves: (folder, subfolder, complete) for every file."""
     found = sorted(path for path in base.rglob("*") if path.is_file())
     return [(*path.relative_to(base).parts[1:3], path.read_bytes() == FULL) for path in found]
 
@@ -136,13 +136,13 @@ def left(base):
         ("fsync", 1, []),
     ],
 )
-def test_killed_on_the_way(tmp_path, call, nth, remains):
+def test_a_killed_process_leaves_no_partial_message(tmp_path, call, nth, remains):
     done = run_child(tmp_path, call, nth)
     assert (done.returncode, done.stdout) == (-9, b""), done.stderr
     assert left(tmp_path) == remains
 
 
-def test_not_killed(tmp_path):
+def test_without_a_kill_the_message_is_delivered(tmp_path):
     done = run_child(tmp_path)
     assert (done.returncode, done.stdout) == (0, b"250 delivered\n"), done.stderr
     assert left(tmp_path) == [("a", "new", True), ("b", "new", True)]

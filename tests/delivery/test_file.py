@@ -11,7 +11,7 @@ from tests.delivery.programs import deliver
 from tests.delivery.samples import delivery, message, recipient
 
 from gatepost.config.schema import Route
-from gatepost.delivery.content import TRY_AGAIN
+from gatepost.delivery.content import NOT_STORED
 from gatepost.delivery.registry import make_target
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
@@ -23,7 +23,7 @@ def target(base, template="mail/{domain}/{local}"):
 
 
 def pairs(base):
-    """The folder below `base`, the content and the envelope of each pair; all must be pairs."""
+    """Return the folder below `base`, the content and the envelope of each pair."""
     files = sorted(path for path in base.rglob("*") if path.is_file())
     found = []
     for content, envelope in zip(files[::2], files[1::2], strict=True):
@@ -52,7 +52,7 @@ class TestOneFolder(Contract):
         return [content for _, content, _ in pairs(base)]
 
 
-def test_the_envelope(tmp_path):
+def test_the_envelope_is_one_line_of_json(tmp_path):
     person = recipient("Ann+x@example.com", "ann")
     person.params["NOTIFY"] = "NEVER"
     what = delivery(person)
@@ -120,7 +120,7 @@ def test_the_names_and_their_modes(tmp_path):
     assert (tmp_path / "all").stat().st_mode & 0o777 == 0o700
 
 
-def test_the_json_comes_last_and_when_the_message_is_durable(tmp_path, monkeypatch):
+def test_the_json_is_moved_last(tmp_path, monkeypatch):
     events = []
 
     def note(name, path_of):
@@ -156,7 +156,7 @@ def outcome(to, what):
 
 
 @pytest.mark.parametrize("name", ["rename", "fsync", "mkdir"])
-def test_whichever_call_fails_nothing_remains(tmp_path, monkeypatch, name):
+def test_any_failed_call_leaves_nothing(tmp_path, monkeypatch, name):
     people = recipient("a@a.example"), recipient("b@b.example")
     real = getattr(os, name)
     for nth in range(1, 100):
@@ -174,21 +174,21 @@ def test_whichever_call_fails_nothing_remains(tmp_path, monkeypatch, name):
             error = outcome(target(base), delivery(*people))
         if error is None:
             break
-        assert (error.text, error.permanent) == (TRY_AGAIN, False)
+        assert (error.text, error.permanent) == (NOT_STORED, False)
         assert error.detail.startswith("file: [Errno 28] No space left on device")
         assert pairs(base) == []
     assert len(pairs(base)) == 2
     assert nth > 2
 
 
-def test_an_envelope_that_is_no_unicode(tmp_path):
+def test_an_envelope_with_surrogates_is_deferred(tmp_path):
     what = delivery(recipient("a@example.com"), sender=Address("\ud800", "example.net"))
     with pytest.raises(DeliveryError, match="expected an envelope in Unicode"):
         deliver(target(tmp_path), what)
     assert pairs(tmp_path) == []
 
 
-def test_a_message_that_is_large(tmp_path):
+def test_a_large_message_is_kept(tmp_path):
     with message(b"x" * 300_000, 1000) as made:
         deliver(target(tmp_path, "all"), delivery(recipient("a@example.com"), of=made))
     assert [len(content) for _, content, _ in pairs(tmp_path)] == [300_000]

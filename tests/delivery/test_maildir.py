@@ -1,4 +1,4 @@
-"""What arrives in a Maildir, and what is left when it cannot."""
+"""Delivery to Maildirs, and the state after failures."""
 
 import asyncio
 import errno
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.delivery.contract import Contract
 from tests.delivery.samples import NULL_PATH, delivery, message, recipient
 
-from gatepost.delivery.maildir.maildir import Maildir
+from gatepost.delivery.maildir.maildir import MaildirTarget
 from gatepost.delivery.target import DeliveryError
 from gatepost.disk import durable
 from gatepost.disk.durable import DurableFolders
@@ -30,7 +30,7 @@ CLIENT_TEXT = "The message could not be stored, please try again later"
 
 
 def maildir(base, template=TEMPLATE, **options):
-    return Maildir(template, base=base, hostname=HOST, **options)
+    return MaildirTarget(template, base=base, hostname=HOST, **options)
 
 
 def deliver(target, what):
@@ -63,12 +63,12 @@ class TestContract(Contract):
         return [content.partition(b"\r\n")[2] for content in found]
 
 
-# --- what arrives
+# --- content
 
 
 @given(st.binary(max_size=2000), st.integers(0, 1500))
 @example(b"\r\n.\r\n\r\n", 0)
-def test_any_bytes_arrive_as_they_are(content, threshold):
+def test_any_octets_are_kept(content, threshold):
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
         with message(content, threshold) as made:
@@ -76,7 +76,7 @@ def test_any_bytes_arrive_as_they_are(content, threshold):
         assert contents(base) == [TRACE + content]
 
 
-def test_header_fields_added_on_the_way_stand_between(tmp_path):
+def test_added_header_fields_follow_the_return_path(tmp_path):
     made = message(b"Subject: x\r\n\r\n")
     made.add_header("Received", "first")
     made.add_header("X-Later", "second")
@@ -85,7 +85,7 @@ def test_header_fields_added_on_the_way_stand_between(tmp_path):
     assert contents(tmp_path) == [TRACE + expected]
 
 
-def test_a_large_message_kept_in_a_file(tmp_path):
+def test_a_large_message_is_read_from_its_file(tmp_path):
     content = os.urandom(1_000_003)
     with message(content, 1000) as made:
         people = recipient("a@example.com"), recipient("b@example.com")
@@ -101,21 +101,21 @@ def test_a_large_message_kept_in_a_file(tmp_path):
         (Address.parse('"a b"@example.net'), 'Return-Path: <"a b"@example.net>\r\n'),
     ],
 )
-def test_return_path(tmp_path, sender, field):
+def test_return_path_is_the_first_field(tmp_path, sender, field):
     what = delivery(recipient("a@example.com"), of=message(b"x\r\n"), sender=sender)
     deliver(maildir(tmp_path), what)
     assert contents(tmp_path) == [field.encode() + b"x\r\n"]
 
 
 @pytest.mark.parametrize("local", ["x\r\nEvil: y", "a\0b", "\ud800", "x\n"])
-def test_an_impure_return_path_is_refused(tmp_path, local):
+def test_a_return_path_with_control_characters_is_refused(tmp_path, local):
     what = delivery(recipient("a@example.com"), sender=Address(local, "example.net"))
     detail = failure(maildir(tmp_path), what)
     assert detail.startswith("maildir: expected a reverse-path without control characters, found")
     assert files(tmp_path) == []
 
 
-def test_the_standard_library_reads_it(tmp_path):
+def test_the_standard_library_reads_the_maildir(tmp_path):
     deliver(maildir(tmp_path), delivery(recipient("a@example.com")))
     box = mailbox.Maildir(tmp_path / "mail/example.com/a", create=False)
     [read] = list(box)
@@ -145,7 +145,7 @@ def test_the_three_folders_and_their_modes(tmp_path):
         (recipient('""@example.com'), "example.com/%"),
     ],
 )
-def test_folders(tmp_path, person, folder):
+def test_folders_come_from_the_template(tmp_path, person, folder):
     target = maildir(tmp_path)
     assert target.folder(person) == tmp_path / "mail" / folder
     deliver(target, delivery(person))
@@ -159,7 +159,7 @@ def test_recipients_of_one_folder_share_a_copy(tmp_path):
     assert places == ["example.com/a", "x.example/b"]
 
 
-def test_many_deliveries_at_once_into_one_folder(tmp_path):
+def test_concurrent_deliveries_to_one_folder(tmp_path):
     target = maildir(tmp_path)
 
     async def all_at_once():
@@ -172,7 +172,7 @@ def test_many_deliveries_at_once_into_one_folder(tmp_path):
     assert {*contents(tmp_path)} == {TRACE + b"%d" % number for number in range(50)}
 
 
-def test_a_folder_that_was_removed_is_made_anew(tmp_path):
+def test_a_removed_folder_is_created_again(tmp_path):
     target = maildir(tmp_path)
     deliver(target, delivery(recipient("a@example.com")))
     (tmp_path / "mail").rename(tmp_path / "away")
@@ -180,7 +180,7 @@ def test_a_folder_that_was_removed_is_made_anew(tmp_path):
     assert len(files(tmp_path / "mail/example.com/a/new")) == 1
 
 
-def test_the_executor_handed_in_does_the_work(tmp_path):
+def test_a_given_executor_does_the_work(tmp_path):
     with ThreadPoolExecutor(1, thread_name_prefix="disk") as executor:
         seen = []
         target = maildir(tmp_path, executor=executor)
@@ -197,14 +197,14 @@ def test_the_executor_handed_in_does_the_work(tmp_path):
     assert seen == ["disk_0"]
 
 
-# --- a folder inside
+# --- the inner folder
 
 
 def junk(base):
     return base / "mail/example.com/a/.Junk"
 
 
-def test_mail_goes_to_the_folder_inside_which_is_made_with_its_mark(tmp_path):
+def test_the_inner_folder_is_created_with_its_mark(tmp_path):
     target = maildir(tmp_path, inner=".Junk")
     deliver(target, delivery(recipient("a@example.com")))
     deliver(target, delivery(recipient("a@example.com")))
@@ -217,7 +217,7 @@ def test_mail_goes_to_the_folder_inside_which_is_made_with_its_mark(tmp_path):
     mark = junk(tmp_path) / "maildirfolder"
     assert (mark.read_bytes(), mark.stat().st_mode & 0o777) == (b"", 0o600)
     assert len(files(junk(tmp_path) / "new")) == 2
-    # the Maildir around it is whole, or no mail reader would take it for one
+    # the Maildir around it is complete, otherwise no mail reader accepts it
     assert sorted(path.name for path in junk(tmp_path).parent.iterdir()) == [
         ".Junk",
         "cur",
@@ -251,7 +251,7 @@ def test_the_mark_of_the_folder_is_durable(tmp_path, monkeypatch):
     assert synced_paths[:2] == [junk(tmp_path) / "maildirfolder", junk(tmp_path)]
 
 
-def test_whichever_call_fails_no_mail_remains_in_the_folder(tmp_path, monkeypatch):
+def test_any_failed_call_leaves_no_mail_in_the_folder(tmp_path, monkeypatch):
     for nth in range(1, 1000):
         base = tmp_path / str(nth)
         base.mkdir()
@@ -268,7 +268,7 @@ def test_whichever_call_fails_no_mail_remains_in_the_folder(tmp_path, monkeypatc
 # --- names
 
 
-def test_unique_names():
+def test_names_are_unique():
     names = UniqueNames("mx/1:a.example")
     made = [names.next() for _ in range(1000)]
     assert len({*made}) == 1000
@@ -280,17 +280,17 @@ def test_a_long_host_name_is_cut():
     assert UniqueNames("h" * 300).next().rpartition(".")[2] == "h" * MAX_HOST
 
 
-# --- when it cannot
+# --- failures
 
 
-def test_a_file_where_a_folder_belongs(tmp_path):
+def test_a_file_in_place_of_a_folder_is_an_error(tmp_path):
     (tmp_path / "mail").write_text("x")
     detail = failure(maildir(tmp_path), delivery(recipient("a@example.com")))
     assert detail == f"maildir: [Errno 20] Expected a folder: '{tmp_path}/mail'"
     assert contents(tmp_path) == [b"x"]
 
 
-def test_one_recipient_that_fails_takes_all_back(tmp_path):
+def test_a_failed_recipient_removes_all_copies(tmp_path):
     (tmp_path / "mail/example.com").mkdir(parents=True)
     (tmp_path / "mail/example.com/c").touch()
     people = [recipient(f"{name}@example.com") for name in "abc"]
@@ -316,7 +316,7 @@ def outcome(target, what):
 
 
 class Failing:
-    """Makes the nth of the calls to be watched fail, in the order they are made."""
+    """Fails the nth of the watched calls."""
 
     def __init__(self, monkeypatch, names, nth, error=errno.ENOSPC):
         self.nth, self.error, self.calls = nth, error, 0
@@ -336,7 +336,7 @@ class Failing:
 # Folders for two recipients: 9 made (mail, example.com, a, b and their three), each fsynced, and
 # every folder above them; files: 2 fsyncs, 2 renames, 2 fsyncs of new/.
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT])
-def test_whichever_call_fails_nothing_remains(tmp_path, monkeypatch, error):
+def test_any_failed_call_leaves_nothing(tmp_path, monkeypatch, error):
     people = recipient("a@example.com"), recipient("b@example.com")
     for nth in range(1, 1000):
         base = tmp_path / str(nth)
@@ -354,7 +354,7 @@ def test_whichever_call_fails_nothing_remains(tmp_path, monkeypatch, error):
     assert nth > 10 + 10 + 2 + 2 + 2
 
 
-def test_a_write_that_fails_names_the_file(tmp_path, monkeypatch):
+def test_a_failed_write_names_the_file(tmp_path, monkeypatch):
     folder = tmp_path / "mail/example.com/a"
     target = maildir(tmp_path)
     deliver(target, delivery(recipient("a@example.com"), of=message(b"earlier")))
@@ -376,7 +376,7 @@ def test_an_existing_name_is_never_overwritten(tmp_path, monkeypatch):
     assert contents(tmp_path) == [b"another's"]
 
 
-def test_what_cannot_be_taken_back_is_named(tmp_path, monkeypatch):
+def test_copies_that_cannot_be_removed_are_named(tmp_path, monkeypatch):
     target = maildir(tmp_path)
     monkeypatch.setattr(UniqueNames, "next", lambda self: "same")
     Failing(monkeypatch, ["rename"], 1, errno.EIO)
@@ -387,7 +387,7 @@ def test_what_cannot_be_taken_back_is_named(tmp_path, monkeypatch):
     )
 
 
-def test_a_read_error_of_the_message_takes_back_and_is_not_hidden(tmp_path):
+def test_a_read_error_of_the_message_removes_copies_and_is_raised(tmp_path):
     made = message(b"x" * 1000, 10)
     made._file.close()
     with pytest.raises(ValueError, match="closed file"):
@@ -397,7 +397,7 @@ def test_a_read_error_of_the_message_takes_back_and_is_not_hidden(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
-def test_no_permission(tmp_path):
+def test_a_missing_permission_is_an_error(tmp_path):
     (tmp_path / "mail").mkdir(mode=0o500)
     detail = failure(maildir(tmp_path), delivery(recipient("a@example.com")))
     assert detail == f"maildir: [Errno 13] Permission denied: '{tmp_path}/mail/example.com'"
@@ -426,7 +426,7 @@ def cancel_when(target, what, reached, proceed):
 
 
 @pytest.mark.parametrize(("call", "left"), [("fsync", 0), ("rename", 1)])
-def test_a_cancelled_delivery_is_taken_back_until_it_moves(tmp_path, monkeypatch, call, left):
+def test_a_cancelled_delivery_is_undone_until_it_moves_files(tmp_path, monkeypatch, call, left):
     reached, proceed = threading.Event(), threading.Event()
     real = getattr(os, call)
 
@@ -461,7 +461,7 @@ def synced(monkeypatch, action):
     return paths
 
 
-def test_a_folder_found_is_fsynced_once_as_one_made_is(tmp_path, monkeypatch):
+def test_an_existing_folder_is_fsynced_once(tmp_path, monkeypatch):
     (tmp_path / "found").mkdir()
     folders = DurableFolders()
     folders.ensure(tmp_path)
@@ -474,7 +474,7 @@ def refuse(path):
     raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
 
-def test_a_parent_that_cannot_be_read_matters_only_below_a_new_folder(tmp_path, monkeypatch):
+def test_an_unreadable_parent_matters_only_for_a_new_folder(tmp_path, monkeypatch):
     (tmp_path / "found").mkdir()
     monkeypatch.setattr(durable, "sync_folder", refuse)
     DurableFolders().ensure(tmp_path / "found")
@@ -482,7 +482,7 @@ def test_a_parent_that_cannot_be_read_matters_only_below_a_new_folder(tmp_path, 
         DurableFolders().ensure(tmp_path / "made")
 
 
-def test_another_process_makes_the_folder_first(tmp_path, monkeypatch):
+def test_another_process_creates_the_folder_first(tmp_path, monkeypatch):
     real = os.mkdir
 
     def slower(path, mode=0o777):

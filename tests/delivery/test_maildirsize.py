@@ -1,4 +1,4 @@
-"""What a `maildirsize` says, and what a hostile one does not do."""
+"""The file `maildirsize`: its format, and hostile files."""
 
 import os
 import socket
@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from gatepost.delivery.maildir.maildirsize import (
     MAX_OCTETS,
-    Contents,
-    Entry,
-    Limits,
+    QuotaLimits,
     Usage,
+    UsageLine,
+    UsageRecord,
     opened,
     parse,
-    written,
+    rewritten,
 )
 
-LIMITS = Limits(1000, 10)
+LIMITS = QuotaLimits(1000, 10)
 GOOD = b"1000S,10C\n100 2\n-50 -1\n"
 
 # --- the format
@@ -30,17 +30,20 @@ GOOD = b"1000S,10C\n100 2\n-50 -1\n"
 @pytest.mark.parametrize(
     ("content", "contents"),
     [
-        (GOOD, Contents(LIMITS, Usage(50, 1), 2)),
-        (b"10C,1000S\n0 0\n", Contents(LIMITS, Usage(0, 0), 1)),
-        (b"1000S\n7 1\n", Contents(Limits(1000, 0), Usage(7, 1), 1)),
-        (b"10C\n7 1\n", Contents(Limits(0, 10), Usage(7, 1), 1)),
-        # as Dovecot writes it where there is no limit of one kind
-        (b"0S,10C\n7 1\n", Contents(Limits(0, 10), Usage(7, 1), 1)),
+        (GOOD, UsageRecord(LIMITS, Usage(50, 1), 2)),
+        (b"10C,1000S\n0 0\n", UsageRecord(LIMITS, Usage(0, 0), 1)),
+        (b"1000S\n7 1\n", UsageRecord(QuotaLimits(1000, 0), Usage(7, 1), 1)),
+        (b"10C\n7 1\n", UsageRecord(QuotaLimits(0, 10), Usage(7, 1), 1)),
+        # as Dovecot writes it without a limit of one kind
+        (b"0S,10C\n7 1\n", UsageRecord(QuotaLimits(0, 10), Usage(7, 1), 1)),
         # as Courier pads it
-        (b"1000S\n         100            1\n", Contents(Limits(1000, 0), Usage(100, 1), 1)),
+        (
+            b"1000S\n         100            1\n",
+            UsageRecord(QuotaLimits(1000, 0), Usage(100, 1), 1),
+        ),
     ],
 )
-def test_what_a_file_says(content, contents):
+def test_files_are_parsed(content, contents):
     assert parse(content) == contents
 
 
@@ -50,8 +53,8 @@ def test_what_a_file_says(content, contents):
         b"",
         b"\n",
         b"1000S,10C",
-        b"1000S,10C\n",  # how much there is nobody has counted
-        b"1000S,10C\n100 2",  # the next line would run on
+        b"1000S,10C\n",  # no count yet
+        b"1000S,10C\n100 2",  # the next line would be appended to this one
         b"1000S,10C\n100 2\n50",
         b"1000S,10C\n100\n",
         b"1000S,10C\n100 2 3\n",
@@ -72,19 +75,19 @@ def test_what_a_file_says(content, contents):
         b"1000S,10C\n" + b"1 1\n" * 2000,
     ],
 )
-def test_what_is_of_no_use(content):
+def test_files_in_another_format_are_unusable(content):
     assert parse(content) is None
 
 
 numbers = st.integers(-(10**18) + 1, 10**18 - 1)
-limits = st.builds(Limits, st.integers(0, 10**18 - 1), st.integers(1, 10**18 - 1))
+limits = st.builds(QuotaLimits, st.integers(0, 10**18 - 1), st.integers(1, 10**18 - 1))
 
 
 @given(limits, st.lists(st.builds(Usage, numbers, numbers), min_size=1, max_size=50))
-def test_what_is_written_is_read(limits, changes):
+def test_a_written_file_is_parsed(limits, changes):
     content = limits.definition() + b"\n" + b"".join(change.line() for change in changes)
     usage = Usage(sum(one.octets for one in changes), sum(one.messages for one in changes))
-    expected = Contents(limits, usage, len(changes)) if min(usage) >= 0 else None
+    expected = UsageRecord(limits, usage, len(changes)) if min(usage) >= 0 else None
     assert parse(content) == expected
 
 
@@ -94,7 +97,7 @@ pieces = st.sampled_from([b"0", b"17", b"-", b" ", b"\t", b"\n", b"S", b"C", b",
 @given(st.binary(max_size=MAX_OCTETS + 10) | st.lists(pieces, max_size=40).map(b"".join))
 @example(b"1S\n" + b" " * 5000 + b"\n")
 @example(b"1S\n" + b"1 " * 2500)
-def test_any_octets_are_something_or_of_no_use(content):
+def test_any_octets_are_parsed_or_unusable(content):
     found = parse(content)
     if found is not None:
         assert min(found.usage) >= 0
@@ -105,7 +108,7 @@ def test_any_octets_are_something_or_of_no_use(content):
 
 
 @given(st.integers(0, 20), st.integers(0, 20), limits)
-def test_what_is_within_limits(octets, messages, limits):
+def test_usage_within_limits(octets, messages, limits):
     fits = Usage(octets, messages).within(limits)
     assert fits == ((octets <= limits.octets or limits.octets == 0) and messages <= limits.messages)
 
@@ -118,20 +121,20 @@ def path(tmp_path):
     return tmp_path / "maildirsize"
 
 
-def of_use(path):
-    with opened(path) as ledger:
-        return ledger is not None and ledger.contents is not None
+def is_usable(path):
+    with opened(path) as file:
+        return file is not None and file.record is not None
 
 
-def test_an_open_file_says_what_is_in_it_and_how_old_it_is(path):
+def test_an_open_file_has_its_content_and_age(path):
     path.write_bytes(GOOD)
     os.utime(path, (1000, 1000))
-    with opened(path) as ledger:
-        assert ledger.contents == parse(GOOD)
-        assert ledger.age > 1_000_000_000
+    with opened(path) as file:
+        assert file.record == parse(GOOD)
+        assert file.age > 1_000_000_000
 
 
-def test_lines_are_appended_whoever_else_does(path):
+def test_lines_of_several_writers_are_appended(path):
     path.write_bytes(GOOD)
     with opened(path) as one, opened(path) as other:
         first = one.append(Usage(10, 1))
@@ -139,37 +142,37 @@ def test_lines_are_appended_whoever_else_does(path):
         assert path.read_bytes() == GOOD + b"10 1\n20 1\n"
         assert one.before(first).usage == Usage(50, 1)
         assert other.before(second).usage == Usage(60, 2)
-        assert one.holds(first)
-        assert one.holds(second)
+        assert one.contains(first)
+        assert one.contains(second)
 
 
-def test_a_line_is_gone_once_the_file_is_written_anew(path, tmp_path):
+def test_a_rewritten_file_does_not_contain_an_old_line(path, tmp_path):
     path.write_bytes(GOOD)
     with opened(path) as old:
-        entry = old.append(Usage(10, 1))
-        with written(path, tmp_path / "draft", LIMITS, Usage(60, 2)) as new:
-            assert old.holds(entry)
-            assert not new.holds(entry)
+        line = old.append(Usage(10, 1))
+        with rewritten(path, tmp_path / "draft", LIMITS, Usage(60, 2)) as new:
+            assert old.contains(line)
+            assert not new.contains(line)
     path.unlink()
     path.write_bytes(GOOD)
-    with opened(path) as ledger:  # an inode may be used again
-        again = ledger.append(Usage(10, 1))
-        assert ledger.holds(again)
-        assert not ledger.holds(Entry(again.inode, again.start + 1, again.line))
+    with opened(path) as file:  # an inode may be used again
+        again = file.append(Usage(10, 1))
+        assert file.contains(again)
+        assert not file.contains(UsageLine(again.inode, again.start + 1, again.text))
 
 
-def test_a_file_written_anew(path, tmp_path):
+def test_a_rewritten_file(path, tmp_path):
     path.symlink_to("elsewhere")
-    with written(path, tmp_path / "draft", LIMITS, Usage(60, 2)) as ledger:
-        ledger.append(Usage(-10, -1))
+    with rewritten(path, tmp_path / "draft", LIMITS, Usage(60, 2)) as file:
+        file.append(Usage(-10, -1))
     assert path.read_bytes() == b"1000S,10C\n60 2\n-10 -1\n"
     assert stat.S_IMODE(path.lstat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_cannot_be_put_in_its_place_is_removed(path, tmp_path):
+def test_a_draft_that_cannot_be_moved_is_removed(path, tmp_path):
     path.mkdir()
-    with pytest.raises(IsADirectoryError), written(path, tmp_path / "draft", LIMITS, Usage(1, 1)):
+    with pytest.raises(IsADirectoryError), rewritten(path, tmp_path / "draft", LIMITS, Usage(1, 1)):
         pass
     assert list(tmp_path.iterdir()) == [path]
 
@@ -181,36 +184,36 @@ def test_a_folder_is_an_error_with_its_path(path):
     assert caught.value.filename == str(path)
 
 
-def test_an_absent_file_is_of_no_use(path):
-    assert not of_use(path)
+def test_an_absent_file_is_unusable(path):
+    assert not is_usable(path)
 
 
 def test_a_symbolic_link_is_not_followed(path, tmp_path):
     (tmp_path / "victim").write_bytes(GOOD)
     path.symlink_to("victim")
-    assert not of_use(path)
+    assert not is_usable(path)
 
 
-def test_a_file_with_another_name_is_of_no_use(path, tmp_path):
-    """Whoever may link but not write must not have us write."""
+def test_a_file_with_a_second_name_is_unusable(path, tmp_path):
+    """A user who may link but not write must not cause a write."""
     (tmp_path / "victim").write_bytes(GOOD)
     path.hardlink_to(tmp_path / "victim")
-    assert not of_use(path)
+    assert not is_usable(path)
 
 
 def test_a_fifo_does_not_hang(path):
     os.mkfifo(path)
-    assert not of_use(path)
+    assert not is_usable(path)
 
 
-def test_a_socket_is_of_no_use():
+def test_a_socket_is_unusable():
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
         path = Path(folder) / "maildirsize"  # short enough for a socket
         listener.bind(str(path))
-        assert not of_use(path)
+        assert not is_usable(path)
 
 
-def test_of_a_huge_file_little_is_read(path, monkeypatch):
+def test_little_of_a_huge_file_is_read(path, monkeypatch):
     path.write_bytes(GOOD)
     os.truncate(path, 2**32)
     read, real = [], os.pread
@@ -220,15 +223,15 @@ def test_of_a_huge_file_little_is_read(path, monkeypatch):
         return real(descriptor, size, offset)
 
     monkeypatch.setattr(os, "pread", pread)
-    assert not of_use(path)
+    assert not is_usable(path)
     assert read == [MAX_OCTETS]
 
 
-def test_a_file_that_grows_hugely_while_it_is_open_is_not_read(path):
+def test_a_file_that_grows_while_open_is_not_read(path):
     path.write_bytes(GOOD)
-    with opened(path) as ledger:
+    with opened(path) as file:
         os.truncate(path, 2**32)
-        entry = ledger.append(Usage(1, 1))
-        assert entry.start == 2**32
-        assert ledger.before(entry) is None
-        assert ledger.holds(entry)
+        line = file.append(Usage(1, 1))
+        assert line.start == 2**32
+        assert file.before(line) is None
+        assert file.contains(line)

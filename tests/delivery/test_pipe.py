@@ -1,4 +1,4 @@
-"""The target `pipe:`: what a program gets, and what its end means."""
+"""The target `pipe:`: arguments, environment and exit statuses."""
 
 import asyncio
 import re
@@ -12,15 +12,15 @@ from tests.delivery.samples import NULL_PATH, delivery, message, recipient
 
 from gatepost.config.schema import Pipe, Route
 from gatepost.delivery.content import with_lf
-from gatepost.delivery.program.arguments import FIELDS, Arguments, ValueRefusedError
+from gatepost.delivery.program.command_line import FIELDS, CommandLine, UnsafeValueError
 from gatepost.delivery.program.environment import BAD_RECIPIENT, BAD_SENDER
-from gatepost.delivery.program.program import NOT_NOW, End
-from gatepost.delivery.program.sysexits import PERMANENT, TEMPORARY, failure
+from gatepost.delivery.program.runner import NOT_DELIVERED, ExitResult
+from gatepost.delivery.program.sysexits import PERMANENT, TEMPORARY, check_exit
 from gatepost.delivery.registry import make_target
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
 
-# Keeps a message if it read it to the end: a file is whole when it has its name.
+# Keeps a message if it was read completely: only complete files get their name.
 KEEPING = 'file=$(mktemp "$1/tmp.XXXXXX") && cat > "$file" && mv "$file" "$file.whole"'
 SHOWING = "import sys, os; open('seen', 'a').write(repr((sys.argv[1:], dict(os.environ))) + '\\n')"
 PEOPLE = recipient("A+x@example.com", "a"), recipient("b@b\u00fccher.example")
@@ -32,7 +32,7 @@ def pipe(base, command, **options):
 
 
 def seen(base):
-    """The arguments and the environment of each run."""
+    """Return the arguments and the environment of each run."""
     return [eval(line) for line in (base / "seen").read_text().splitlines()]
 
 
@@ -61,10 +61,10 @@ class TestOnceForAll(Contract):
         return [content.replace(b"\n", b"\r\n") for content in read]
 
 
-# --- what it gets
+# --- arguments and environment
 
 
-def test_the_arguments(tmp_path):
+def test_fields_are_replaced_in_arguments(tmp_path):
     command = "'a b' {recipient} x={local}/{user} '{domain} {sender}' \"\" --"
     assert shown(tmp_path, command, delivery(*PEOPLE)) == [
         ["a b", "A+x@example.com", "x=a/a", "example.com sender@example.net", "", "--"],
@@ -79,11 +79,11 @@ def test_the_arguments(tmp_path):
     ]
 
 
-def test_without_a_field_of_the_recipient_it_runs_once(tmp_path):
+def test_a_command_without_recipient_fields_runs_once(tmp_path):
     assert shown(tmp_path, "{sender}", delivery(*PEOPLE, sender=NULL_PATH)) == [[""]]
 
 
-def test_the_environment(tmp_path):
+def test_the_environment_has_five_variables(tmp_path):
     program = python(tmp_path, SHOWING)
     expected = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -101,7 +101,7 @@ def test_the_environment(tmp_path):
 
 
 @given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"x", b"", b"y\r\n\r"])))
-def test_line_ends_wherever_the_pieces_were_cut(pieces):
+def test_line_ends_are_converted_wherever_pieces_are_cut(pieces):
     assert b"".join(with_lf(pieces)) == b"".join(pieces).replace(b"\r\n", b"\n")
 
 
@@ -110,7 +110,7 @@ def test_line_ends_are_lf_by_default(tmp_path):
     assert (tmp_path / "taken").read_bytes() == b"Subject: x\n\nHello\n"
 
 
-# --- what it must not get
+# --- unsafe values
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,7 @@ def test_line_ends_are_lf_by_default(tmp_path):
         ("{user}", recipient('"../x"@example.com'), BAD_RECIPIENT),
     ],
 )
-def test_a_recipient_that_a_program_could_take_for_something_else(
-    tmp_path, arguments, person, reply
-):
+def test_a_recipient_that_a_program_could_misread_is_refused(tmp_path, arguments, person, reply):
     good = recipient("a@example.com")
     program = script(tmp_path, 'echo "$RECIPIENT" >> taken')
     failures = deliver(pipe(tmp_path, f"{program} {arguments}"), delivery(good, person))
@@ -133,12 +131,12 @@ def test_a_recipient_that_a_program_could_take_for_something_else(
     assert (tmp_path / "taken").read_text() == "a@example.com\n"
 
 
-def test_a_sender_that_a_program_could_take_for_an_option(tmp_path):
+def test_a_sender_that_could_be_an_option_is_refused(tmp_path):
     what = delivery(*PEOPLE, sender=Address.parse("-x@example.com"))
     with pytest.raises(DeliveryError) as caught:
         deliver(pipe(tmp_path, "/bin/true {sender}"), what)
     assert (caught.value.reply, caught.value.permanent) == (BAD_SENDER, True)
-    detail = "expected a sender that does not begin with \"-\", found '-x@example.com'"
+    detail = "expected a sender that does not start with \"-\", found '-x@example.com'"
     assert caught.value.detail == detail
 
 
@@ -147,11 +145,11 @@ VALUES = st.text() | st.sampled_from(["-x", "a b", "';x", "$(x)", "a/b", "{sende
 
 @given(VALUES, VALUES)
 def test_values_stay_in_their_arguments(base_path, recipient_value, sender):
-    line = Arguments("/bin/prog {recipient} -f{sender} end", base_path, FIELDS)
+    line = CommandLine("/bin/prog {recipient} -f{sender} end", base_path, FIELDS)
     values = {"recipient": recipient_value, "sender": sender}
     try:
-        vector = line.fill(values)
-    except ValueRefusedError:
+        vector = line.arguments(values)
+    except UnsafeValueError:
         assert recipient_value.startswith("-") or re.search(
             r"[\0-\x1f\x7f-\x9f\ud800-\udfff]", recipient_value + sender
         )
@@ -184,38 +182,44 @@ def base_path(tmp_path_factory):
         ),
     ],
 )
-def test_bad_commands(tmp_path, command, error):
+def test_invalid_commands_are_refused(tmp_path, command, error):
     with pytest.raises(ValueError) as caught:
         pipe(tmp_path, command)
-    assert str(caught.value) == f"target 'pipe:{command}': {error}"
+    assert str(caught.value) == f"to: target 'pipe:{command}': {error}"
 
 
-# --- what its end means
+# --- exit statuses
 
 
-def test_success():
-    assert failure("x", End(0, "fine")) is None
+def failure(status, output):
+    with pytest.raises(DeliveryError) as caught:
+        check_exit("prog", ExitResult(status, output))
+    return caught.value
+
+
+def test_status_zero_is_success():
+    check_exit("x", ExitResult(0, "fine"))
 
 
 @pytest.mark.parametrize("status", [*TEMPORARY, 1, 2, 79, 126, 127, 255, -9, -15])
-def test_temporary(status):
-    error = failure("prog", End(status, "it says"))
-    assert (error.permanent, error.reply, error.text) == (False, None, NOT_NOW)
+def test_other_statuses_are_temporary(status):
+    error = failure(status, "text")
+    assert (error.permanent, error.reply, error.text) == (False, None, NOT_DELIVERED)
     how = f"signal {-status}" if status < 0 else f"exit status {status}"
     meant = f" ({TEMPORARY[status]})" if status in TEMPORARY else ""
-    assert error.detail == f"prog: {how}{meant}: it says"
+    assert error.detail == f"prog: {how}{meant}: text"
 
 
 @pytest.mark.parametrize("status", PERMANENT)
-def test_permanent(status):
-    error = failure("prog", End(status, ""))
+def test_statuses_about_the_message_are_permanent(status):
+    error = failure(status, "")
     name, reply = PERMANENT[status]
     assert (error.permanent, error.reply, error.text) == (True, reply, reply.text)
     assert error.detail == f"prog: exit status {status} ({name})"
     assert str(reply).startswith("55")
 
 
-def test_each_recipient_has_its_own_answer(tmp_path):
+def test_each_recipient_has_its_own_result(tmp_path):
     program = script(tmp_path, 'echo "$1" is "$2"; exit ${1%@*}')
     people = [recipient(f"{status}@example.com") for status in (67, 0, 75)]
     failures = deliver(pipe(tmp_path, f"{program} {{recipient}} {{local}}"), delivery(*people))
@@ -227,27 +231,27 @@ def test_each_recipient_has_its_own_answer(tmp_path):
     assert not failures[people[2]].permanent
 
 
-def test_without_recipient_fields_a_failure_is_everybodys(tmp_path):
+def test_without_recipient_fields_a_failure_is_for_all(tmp_path):
     with pytest.raises(DeliveryError, match=r"exit status 77 \(EX_NOPERM\)$"):
         deliver(pipe(tmp_path, script(tmp_path, "exit 77")), delivery(*PEOPLE))
 
 
-def test_the_time_limit_is_of_the_route(tmp_path):
+def test_the_time_limit_comes_from_the_route(tmp_path):
     program = script(tmp_path, "exec sleep 1000")
     with pytest.raises(DeliveryError, match=r"did not end within 0\.2 s$"):
         deliver(pipe(tmp_path, program, timeout=0.2), delivery(*PEOPLE))
 
 
-def test_a_message_that_is_read_while_it_is_written_to_a_program_stays_readable(tmp_path):
-    """Runs follow each other: each has the message from its beginning."""
+def test_each_run_reads_the_message_from_its_start(tmp_path):
+    """Runs follow each other, and each reads the message from its start."""
     program = script(tmp_path, 'cat > "$1"')
     with message(b"x" * 500_000, 1000) as made:
         deliver(pipe(tmp_path, f"{program} {{local}}"), delivery(*PEOPLE, of=made))
     assert [(tmp_path / name).stat().st_size for name in "ab"] == [500_000] * 2
 
 
-def test_two_targets_have_programs_of_their_own(tmp_path):
-    """One that hangs takes the slots of its own route only."""
+def test_a_hanging_program_blocks_only_its_own_route(tmp_path):
+    """A hanging program uses slots of its own route only."""
     slow = pipe(tmp_path, script(tmp_path, "exec sleep 1000", "slow"), concurrency=1)
     quick = pipe(tmp_path, script(tmp_path, "cat > taken", "quick"), concurrency=1)
 

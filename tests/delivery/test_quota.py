@@ -1,4 +1,4 @@
-"""Full mailboxes: who is refused, what is counted, and what is left when something goes wrong."""
+"""Quotas: refusals, counts, and the state after failures."""
 
 import asyncio
 import errno
@@ -18,10 +18,10 @@ from tests.delivery.contract import Contract
 from tests.delivery.samples import delivery, message, recipient
 
 from gatepost.delivery.maildir import quota as quota_module
-from gatepost.delivery.maildir.count import tally
-from gatepost.delivery.maildir.maildir import Maildir
-from gatepost.delivery.maildir.maildirsize import Limits, Usage, UsageFile, parse
-from gatepost.delivery.maildir.quota import BELIEVED, OverQuotaError, Quota
+from gatepost.delivery.maildir.count import count_usage
+from gatepost.delivery.maildir.maildir import MaildirTarget
+from gatepost.delivery.maildir.maildirsize import QuotaLimits, Usage, UsageFile, parse
+from gatepost.delivery.maildir.quota import TRUSTED_FOR, OverQuotaError, Quota
 from gatepost.delivery.target import DeliveryError
 from gatepost.disk.names import UniqueNames
 
@@ -29,17 +29,17 @@ ROOT = Path(__file__).parents[2]
 HOST = "mx.example.com"
 TRACE = len("Return-Path: <sender@example.net>\r\n")
 ANN, BOB = recipient("ann@example.com"), recipient("bob@example.com")
-FULL = "452 4.2.2 The mailbox is full, please try again later"
-TOO_LARGE = "552 5.2.3 The message is larger than the whole mailbox may be"
+FULL = "452 4.2.2 Mailbox full, please try again later"
+TOO_LARGE = "552 5.2.3 Message larger than the mailbox quota"
 
 
 def maildir(base, octets=0, messages=0, **options):
-    limits = Limits(octets, messages)
-    return Maildir("{local}", base=base, hostname=HOST, limits=limits, **options)
+    limits = QuotaLimits(octets, messages)
+    return MaildirTarget("{local}", base=base, hostname=HOST, limits=limits, **options)
 
 
 def deliver(target, *people, size=100):
-    """Deliver a message that takes `size` octets on disk."""
+    """Deliver a message that needs `size` octets on disk."""
     what = delivery(*people, of=message(b"x" * (size - TRACE)))
     return asyncio.run(target.deliver(what)) or {}
 
@@ -48,7 +48,7 @@ def replies(failures):
     return {str(one.address): str(error.reply) for one, error in failures.items()}
 
 
-def said(root):
+def record(root):
     return parse((root / "maildirsize").read_bytes())
 
 
@@ -78,11 +78,11 @@ class TestContract(Contract):
     """A quota changes nothing as long as there is room."""
 
     def target(self, base):
-        return Maildir(
+        return MaildirTarget(
             "mail/{domain}/{local}",
             base=base,
             hostname=HOST,
-            limits=Limits(10**9, 1000),
+            limits=QuotaLimits(10**9, 1000),
         )
 
     def kept(self, base):
@@ -91,43 +91,43 @@ class TestContract(Contract):
         return [content.partition(b"\r\n")[2] for content in found]
 
 
-# --- who is refused
+# --- refusals
 
 
-def test_a_mailbox_takes_what_it_has_room_for(tmp_path, ann):
+def test_a_mailbox_accepts_messages_up_to_its_size(tmp_path, ann):
     target = maildir(tmp_path, octets=300)
     for _ in range(3):
         assert deliver(target, ANN, size=100) == {}
     assert replies(deliver(target, ANN, size=1 + TRACE)) == {"ann@example.com": FULL}
-    assert tally(ann) == said(ann).usage == Usage(300, 3)
+    assert count_usage(ann) == record(ann).usage == Usage(300, 3)
 
 
-def test_a_mailbox_takes_as_many_messages_as_it_may(tmp_path, ann):
+def test_a_mailbox_accepts_messages_up_to_their_number(tmp_path, ann):
     target = maildir(tmp_path, messages=2)
     assert [len(deliver(target, ANN)) for _ in range(4)] == [0, 0, 1, 1]
-    assert said(ann).usage == Usage(200, 2)
+    assert record(ann).usage == Usage(200, 2)
 
 
-def test_why_one_is_full_is_in_the_log(tmp_path, ann):
+def test_the_log_has_the_numbers_of_a_full_mailbox(tmp_path, ann):
     target = maildir(tmp_path, octets=150, messages=7)
     deliver(target, ANN)
     (error,) = deliver(target, ANN).values()
     assert not error.permanent
-    assert error.answered  # no reason to leave the other mailboxes alone
+    assert error.answered  # the other mailboxes are still deliverable
     assert error.detail == (
         f"maildir: {ann} may hold 150S,7C, found 100 octets in 1 messages, 100 more do not fit"
     )
 
 
-def test_a_message_larger_than_any_mailbox_is_refused_for_good(tmp_path, ann):
+def test_a_message_larger_than_the_quota_is_refused_permanently(tmp_path, ann):
     (error,) = deliver(maildir(tmp_path, octets=1000), ANN, size=1001).values()
     assert error.permanent
     assert str(error.reply) == TOO_LARGE
     assert error.detail == f"maildir: {ann} may hold 1000S, found a message of 1001 octets"
-    assert not (ann / "maildirsize").exists()  # nothing was counted for it
+    assert not (ann / "maildirsize").exists()  # no count was made
 
 
-def test_the_others_get_their_mail(tmp_path, ann):
+def test_other_recipients_get_their_mail(tmp_path, ann):
     target = maildir(tmp_path, messages=1)
     deliver(target, ANN)
     tagged = recipient("ann+x@example.com", "ann")
@@ -136,43 +136,43 @@ def test_the_others_get_their_mail(tmp_path, ann):
     assert len(kept(ann)) == len(kept(tmp_path / "bob")) == 1
 
 
-def test_recipients_of_one_folder_take_room_once(tmp_path, ann):
+def test_recipients_of_one_folder_use_room_once(tmp_path, ann):
     target = maildir(tmp_path, messages=1)
     assert deliver(target, ANN, recipient("ann+x@example.com", "ann")) == {}
-    assert said(ann).usage == Usage(100, 1)
+    assert record(ann).usage == Usage(100, 1)
 
 
-def test_header_fields_added_on_the_way_count(tmp_path, ann):
+def test_added_header_fields_count(tmp_path, ann):
     made = message(b"\r\nHello\r\n")
     made.add_header("X-Long", "x" * 100)
     asyncio.run(maildir(tmp_path, octets=1000).deliver(delivery(ANN, of=made)))
     (path,) = kept(ann)
-    assert said(ann).usage.octets == path.stat().st_size
+    assert record(ann).usage.octets == path.stat().st_size
     assert path.name.endswith(f",S={path.stat().st_size}")
 
 
-def test_names_say_the_size_without_a_quota_too(tmp_path, ann):
-    deliver(Maildir("{local}", base=tmp_path, hostname=HOST), ANN, size=123)
+def test_names_have_the_size_without_a_quota(tmp_path, ann):
+    deliver(MaildirTarget("{local}", base=tmp_path, hostname=HOST), ANN, size=123)
     (path,) = kept(ann)
     assert path.name.endswith(f".{HOST},S=123")
     assert not (ann / "maildirsize").exists()
 
 
-def test_a_folder_inside_counts_for_the_whole(tmp_path, ann):
+def test_an_inner_folder_counts(tmp_path, ann):
     deliver(maildir(tmp_path, messages=2), ANN)
     junk = maildir(tmp_path, messages=2, inner=".Junk")
     assert [len(deliver(junk, ANN)) for _ in range(2)] == [0, 1]
-    assert tally(ann) == said(ann).usage == Usage(200, 2)
+    assert count_usage(ann) == record(ann).usage == Usage(200, 2)
     assert not (ann / ".Junk/maildirsize").exists()
 
 
-def test_no_quota_for_what_does_not_count(tmp_path):
+def test_no_quota_for_a_folder_that_does_not_count(tmp_path):
     with pytest.raises(ValueError, match=r"expected no quota: Maildir\+\+ does not count \.Trash"):
         maildir(tmp_path, messages=1, inner=".Trash")
     maildir(tmp_path, inner=".Trash")
 
 
-def test_a_disk_that_is_full_is_no_full_mailbox(tmp_path, ann, monkeypatch):
+def test_a_full_disk_is_not_a_full_mailbox(tmp_path, ann, monkeypatch):
     target = maildir(tmp_path, messages=10)
     deliver(target, ANN)
     real = os.write
@@ -190,7 +190,7 @@ def test_a_disk_that_is_full_is_no_full_mailbox(tmp_path, ann, monkeypatch):
     assert caught.value.detail == f"maildir: [Errno 122] Disk quota exceeded: '{size}'"
 
 
-def test_a_line_of_which_only_a_part_is_written(tmp_path, ann, monkeypatch):
+def test_a_partly_written_line_is_an_error(tmp_path, ann, monkeypatch):
     target = maildir(tmp_path, messages=10)
     deliver(target, ANN)
     real = os.write
@@ -198,12 +198,12 @@ def test_a_line_of_which_only_a_part_is_written(tmp_path, ann, monkeypatch):
         patch.setattr(os, "write", lambda descriptor, octets: real(descriptor, octets[:3]))
         with pytest.raises(DeliveryError, match="No space left on device"):
             deliver(target, ANN)
-    assert said(ann) is None
+    assert record(ann) is None
     assert deliver(target, ANN) == {}
-    assert said(ann).usage == Usage(200, 2)
+    assert record(ann).usage == Usage(200, 2)
 
 
-# --- when it is counted anew
+# --- counts
 
 GARBAGE = {
     "absent": None,
@@ -218,7 +218,7 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("content", GARBAGE.values(), ids=GARBAGE)
-def test_counted_anew(tmp_path, root, content):
+def test_an_unusable_file_causes_a_count(tmp_path, root, content):
     (root / "cur/1.x:2,S").write_bytes(b"x" * 50)
     if content is not None:
         (root / "maildirsize").write_bytes(content)
@@ -227,30 +227,30 @@ def test_counted_anew(tmp_path, root, content):
     assert list((root / "tmp").iterdir()) == []
 
 
-def test_an_old_count_that_leaves_no_room_is_not_believed(tmp_path, root):
+def test_an_old_count_without_room_is_not_trusted(tmp_path, root):
     path = root / "maildirsize"
     target = maildir(tmp_path, messages=10)
     path.write_bytes(b"10C\n1000 10\n")
     assert len(deliver(target, ANN)) == 1
-    for age in (1.1 * BELIEVED, -1.1 * BELIEVED):  # a clock that is wrong lasts no longer
+    for age in (1.1 * TRUSTED_FOR, -1.1 * TRUSTED_FOR):  # a wrong clock makes no difference
         path.write_bytes(b"10C\n1000 10\n")
         os.utime(path, (time.time() - age, time.time() - age))
         assert deliver(target, ANN) == {}
 
 
-def test_a_young_count_is_believed(tmp_path, root, monkeypatch):
-    """A mailbox that is full and gets much mail is not counted for every message."""
+def test_a_young_count_is_trusted(tmp_path, root, monkeypatch):
+    """A full mailbox is not counted for every message."""
     target = maildir(tmp_path, messages=1)
     deliver(target, ANN)
     assert len(deliver(target, ANN)) == 1
-    monkeypatch.setattr(quota_module, "tally", None)
+    monkeypatch.setattr(quota_module, "count_usage", None)
     for _ in range(5):
         assert len(deliver(target, ANN)) == 1
     assert (root / "maildirsize").read_bytes() == b"1C\n100 1\n"
 
 
 class Clock:
-    """Time that passes as the test says: a count takes two seconds."""
+    """A clock of the test: a count takes two seconds."""
 
     def __init__(self):
         self.now = 1000.0
@@ -264,14 +264,14 @@ class Clock:
     def count(self, root):
         self.counts += 1
         self.now += 2.0
-        return tally(root)
+        return count_usage(root)
 
 
 def test_a_large_mailbox_is_not_counted_for_every_message(tmp_path, ann, monkeypatch):
-    """A message that fits and one that does not, in turn: none of it need be counted anew."""
+    """Messages that fit and that do not alternate, without another count."""
     clock = Clock()
     monkeypatch.setattr(quota_module, "time", clock)
-    monkeypatch.setattr(quota_module, "tally", clock.count)
+    monkeypatch.setattr(quota_module, "count_usage", clock.count)
     target = maildir(tmp_path, octets=1000)
     deliver(target, ANN, size=100)
     for _ in range(3):
@@ -281,28 +281,28 @@ def test_a_large_mailbox_is_not_counted_for_every_message(tmp_path, ann, monkeyp
     clock.now += 200.0
     assert len(deliver(target, ANN, size=950)) == 1
     assert clock.counts == 2
-    assert said(ann).lines == 1
+    assert record(ann).lines == 1
 
 
 def test_memory_of_large_mailboxes_is_bounded(root, names, monkeypatch):
     monkeypatch.setattr(quota_module, "QUICK", -1.0)
     monkeypatch.setattr(quota_module, "MAX_REMEMBERED", 2)
-    quota = Quota(Limits(0, 10), names)
+    quota = Quota(QuotaLimits(0, 10), names)
     for number in range(5):
         other = root.with_name(f"box{number}")
         (other / "tmp").mkdir(parents=True)
         quota.reserve(other, 100)
-        assert len(quota._rests) <= 2
+        assert len(quota._trusted_until) <= 2
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
-def test_what_is_no_file_is_replaced(tmp_path, root, make):
+def test_a_socket_or_link_is_replaced(tmp_path, root, make):
     make(root / "maildirsize")
     assert deliver(maildir(tmp_path, messages=10), ANN) == {}
     assert (root / "maildirsize").read_bytes() == b"10C\n0 0\n100 1\n"
 
 
-def test_a_folder_in_its_place_defers_the_mail(tmp_path, root):
+def test_a_folder_in_place_of_the_file_defers_the_mail(tmp_path, root):
     (root / "maildirsize").mkdir()
     with pytest.raises(DeliveryError) as caught:
         deliver(maildir(tmp_path, messages=10), ANN)
@@ -314,21 +314,23 @@ def test_a_maildir_that_changes_while_it_is_counted_is_counted_again(root, names
     arrivals = iter([b"first", b"second"])
 
     def counted(path):
-        usage = tally(path)
+        usage = count_usage(path)
         if content := next(arrivals, b""):
             (root / "new" / content.decode()).write_bytes(content)
-            os.utime(root / "new", ns=(0, len(content)))  # whatever the ticks of its clock
+            os.utime(
+                root / "new", ns=(0, len(content))
+            )  # independent of the resolution of its clock
         return usage
 
-    monkeypatch.setattr(quota_module, "tally", counted)
-    Quota(Limits(0, 10), names).reserve(root, 100)
+    monkeypatch.setattr(quota_module, "count_usage", counted)
+    Quota(QuotaLimits(0, 10), names).reserve(root, 100)
     assert (root / "maildirsize").read_bytes() == b"10C\n11 2\n100 1\n"
 
 
-def test_one_that_never_keeps_still_is_taken_as_it_is(root, names, monkeypatch):
+def test_a_maildir_that_keeps_changing_is_counted_a_few_times(root, names, monkeypatch):
     ticks = iter(range(1000))
-    monkeypatch.setattr(quota_module, "stamps", lambda path: next(ticks))
-    Quota(Limits(0, 10), names).reserve(root, 100)
+    monkeypatch.setattr(quota_module, "change_times", lambda path: next(ticks))
+    Quota(QuotaLimits(0, 10), names).reserve(root, 100)
     assert (root / "maildirsize").read_bytes() == b"10C\n0 0\n100 1\n"
 
 
@@ -338,21 +340,21 @@ scribbles = st.sampled_from([one for one in GARBAGE.values() if one is not None]
 )
 steps = st.one_of(
     st.tuples(st.just("deliver"), sizes),
-    st.tuples(st.sampled_from(["expunge", "remove", "forget"]), st.none()),
+    st.tuples(st.sampled_from(["expunge", "remove", "drop"]), st.none()),
     st.tuples(st.just("scribble"), scribbles),
 )
 
 
 @given(st.lists(steps, max_size=15))
-def test_whatever_happens_in_between_a_mailbox_never_gets_too_full(steps):
-    limits = Limits(1000, 5)
+def test_other_programs_never_overfill_a_mailbox(steps):
+    limits = QuotaLimits(1000, 5)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "ann"
         target = maildir(Path(folder), *limits)
         for step, argument in steps:
             take_step(target, root, step, argument)
             if root.exists():
-                assert tally(root).within(limits)
+                assert count_usage(root).within(limits)
 
 
 def take_step(target, root, step, argument):
@@ -360,9 +362,9 @@ def take_step(target, root, step, argument):
     if step == "deliver":
         deliver(target, ANN, size=argument)
     elif step == "scribble" and root.exists():
-        # a definition of ours would be believed, as another program's is
+        # our definition would be trusted, as another program's is
         path.write_bytes(argument if not argument.startswith(b"1000S") else b"99S\n1 1\n")
-    elif step == "forget":
+    elif step == "drop":
         path.unlink(missing_ok=True)
     for mail in kept(root)[:1] if step in ("expunge", "remove") else []:
         size = mail.stat().st_size
@@ -372,10 +374,10 @@ def take_step(target, root, step, argument):
                 file.write(Usage(-size, -1).line())
 
 
-# --- taken back, or not
+# --- undone deliveries
 
 
-def test_a_delivery_taken_back_gives_the_room_back(tmp_path, ann):
+def test_an_undone_delivery_releases_its_room(tmp_path, ann):
     (tmp_path / "bob").touch()
     target = maildir(tmp_path, messages=10)
     deliver(target, ANN)
@@ -385,7 +387,7 @@ def test_a_delivery_taken_back_gives_the_room_back(tmp_path, ann):
     assert len(kept(ann)) == 1
 
 
-def test_room_that_cannot_be_given_back_is_named(tmp_path, ann, monkeypatch):
+def test_room_that_cannot_be_released_is_named(tmp_path, ann, monkeypatch):
     target = maildir(tmp_path, messages=10)
     deliver(target, ANN)
     real = os.write
@@ -409,8 +411,8 @@ def test_room_that_cannot_be_given_back_is_named(tmp_path, ann, monkeypatch):
     )
 
 
-def test_room_that_a_count_took_away_is_not_given_back_twice(root, names):
-    quota = Quota(Limits(0, 10), names)
+def test_room_dropped_by_a_count_is_not_released_again(root, names):
+    quota = Quota(QuotaLimits(0, 10), names)
     reservation = quota.reserve(root, 100)
     with quota.counted(root):
         pass
@@ -418,8 +420,8 @@ def test_room_that_a_count_took_away_is_not_given_back_twice(root, names):
     assert (root / "maildirsize").read_bytes() == b"10C\n0 0\n"
 
 
-def test_a_message_that_a_count_missed_is_counted_once_it_is_there(root, names):
-    quota = Quota(Limits(0, 10), names)
+def test_a_message_missed_by_a_count_causes_another(root, names):
+    quota = Quota(QuotaLimits(0, 10), names)
     reservation = quota.reserve(root, 100)
     with quota.counted(root):
         pass
@@ -428,22 +430,22 @@ def test_a_message_that_a_count_missed_is_counted_once_it_is_there(root, names):
     assert (root / "maildirsize").read_bytes() == b"10C\n100 1\n"
 
 
-def test_a_message_that_is_counted_is_not_counted_again(root, names, monkeypatch):
-    quota = Quota(Limits(0, 10), names)
+def test_a_counted_message_causes_no_other_count(root, names, monkeypatch):
+    quota = Quota(QuotaLimits(0, 10), names)
     reservation = quota.reserve(root, 100)
-    monkeypatch.setattr(quota_module, "tally", None)
+    monkeypatch.setattr(quota_module, "count_usage", None)
     reservation.keep()
     assert (root / "maildirsize").read_bytes() == b"10C\n0 0\n100 1\n"
 
 
-def test_mail_that_is_there_is_delivered_whatever_becomes_of_the_count(root, names):
-    reservation = Quota(Limits(0, 10), names).reserve(root, 100)
+def test_a_failed_count_does_not_fail_the_delivery(root, names):
+    reservation = Quota(QuotaLimits(0, 10), names).reserve(root, 100)
     (root / "maildirsize").unlink()
     (root / "maildirsize").mkdir()
     reservation.keep()
 
 
-def test_whichever_call_fails_room_is_given_back(tmp_path, monkeypatch):
+def test_any_failed_call_releases_the_room(tmp_path, monkeypatch):
     for nth in range(1, 1000):
         base = tmp_path / str(nth)
         target = maildir(base, octets=250)
@@ -460,7 +462,7 @@ def test_whichever_call_fails_room_is_given_back(tmp_path, monkeypatch):
 
 
 def failing(patch, nth, target):
-    """Deliver with the nth of these calls failing; return the error."""
+    """Deliver with the nth of the calls failing; return the error."""
     calls = iter(range(1, nth))
 
     def wrap(real):
@@ -503,13 +505,13 @@ def test_a_kill_leaves_room_reserved_until_the_next_count(tmp_path, ann):
     target = maildir(tmp_path, messages=2)
     deliver(target, ANN)
     assert python(KILLED, tmp_path).wait() == -9
-    assert said(ann).usage == Usage(200, 2)
-    assert deliver(target, ANN) == {}  # it seemed full, and was counted
-    assert said(ann).usage == Usage(200, 2)
+    assert record(ann).usage == Usage(200, 2)
+    assert deliver(target, ANN) == {}  # it seemed full and was counted
+    assert record(ann).usage == Usage(200, 2)
     assert len(kept(ann)) == 2
 
 
-def test_after_a_power_cut_what_is_there_is_counted(make_disk):
+def test_a_power_cut_causes_a_count(make_disk):
     own = make_disk(16)
     target = maildir(own.root, messages=3)
     for _ in range(3):
@@ -519,10 +521,10 @@ def test_after_a_power_cut_what_is_there_is_counted(make_disk):
     root = own.root / "ann"
     assert len(kept(root)) == 3
     assert replies(deliver(maildir(own.root, messages=3), ANN)) == {"ann@example.com": FULL}
-    assert said(root).usage == Usage(300, 3)
+    assert record(root).usage == Usage(300, 3)
 
 
-def test_a_disk_with_no_room_for_a_line(make_disk):
+def test_a_disk_without_room_for_a_line(make_disk):
     own = make_disk(16)
     target = maildir(own.root, messages=10)
     deliver(target, ANN)
@@ -532,10 +534,10 @@ def test_a_disk_with_no_room_for_a_line(make_disk):
     assert "No space left on device" in caught.value.detail
     assert len(kept(own.root)) == 1
     assert deliver(target, ANN) == {}
-    assert tally(own.root / "ann") == Usage(200, 2)
+    assert count_usage(own.root / "ann") == Usage(200, 2)
 
 
-# --- at the same time
+# --- races
 
 
 def reserved(quota, root):
@@ -545,8 +547,8 @@ def reserved(quota, root):
         return None
 
 
-def test_of_two_who_race_for_the_last_place_one_gets_it(root, names, monkeypatch):
-    """Both have seen that there is room before either takes it."""
+def test_one_of_two_racing_deliveries_gets_the_last_place(root, names, monkeypatch):
+    """Both see that there is room before either reserves it."""
     (root / "maildirsize").write_bytes(b"10C\n900 9\n")
     both = threading.Barrier(2)
     real = UsageFile.append
@@ -557,16 +559,16 @@ def test_of_two_who_race_for_the_last_place_one_gets_it(root, names, monkeypatch
         return real(self, change)
 
     monkeypatch.setattr(UsageFile, "append", append)
-    quota = Quota(Limits(0, 10), names)
+    quota = Quota(QuotaLimits(0, 10), names)
     with ThreadPoolExecutor(2) as pool:
         racers = [pool.submit(reserved, quota, root) for _ in range(2)]
         results = [racer.result() for racer in racers]
     assert sum(one is not None for one in results) == 1
-    assert said(root).usage == Usage(1000, 10)
+    assert record(root).usage == Usage(1000, 10)
 
 
-def test_racing_for_a_maildir_that_nobody_has_counted(tmp_path, ann):
-    """Each that is under way while another has all counted may be one too many."""
+def test_racing_deliveries_to_an_uncounted_maildir(tmp_path, ann):
+    """Each delivery during the count of another may be one too many."""
     racers, limit = 4, 5
 
     async def race(target):
@@ -589,7 +591,7 @@ sys.exit(failed)
 """
 
 
-def test_processes_that_race(tmp_path, ann):
+def test_racing_processes_keep_the_quota(tmp_path, ann):
     processes = [python(RACING, tmp_path) for _ in range(3)]
     failed = sum(process.wait() for process in processes)
     assert 10 <= len(kept(ann)) <= 12
@@ -599,8 +601,8 @@ def test_processes_that_race(tmp_path, ann):
 # --- without a quota
 
 
-def test_nothing_is_read_or_written_for_a_quota_that_is_not_set(tmp_path, ann, monkeypatch):
-    target = Maildir("{local}", base=tmp_path, hostname=HOST)
+def test_no_quota_reads_and_writes_nothing(tmp_path, ann, monkeypatch):
+    target = MaildirTarget("{local}", base=tmp_path, hostname=HOST)
     deliver(target, ANN)
     opened, real = [], os.open
 

@@ -1,16 +1,16 @@
-"""Which target a recipient gets."""
+"""The route of a recipient."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.delivery.samples import recipient
 
-from gatepost.delivery.discard import Discard
+from gatepost.delivery.discard import DiscardTarget
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
 
 HOST = "mx.example.com"
-FIRST, SECOND, THIRD = Discard(), Discard(), Discard()
+FIRST, SECOND, THIRD = DiscardTarget(), DiscardTarget(), DiscardTarget()
 
 
 def router(*routes):
@@ -38,17 +38,17 @@ def router(*routes):
         ("example.com", "postmaster", False),
     ],
 )
-def test_patterns(pattern, address, matches):
+def test_patterns_match_addresses(pattern, address, matches):
     chosen = router((["other.example"], SECOND), ([pattern], FIRST)).route(recipient(address))
     assert chosen is (FIRST if matches else None)
 
 
 @pytest.mark.parametrize("pattern", ["user@example.com", "user+tag@example.com"])
-def test_a_mailbox_is_named_with_or_without_its_subaddress(pattern):
+def test_a_pattern_matches_with_or_without_the_subaddress(pattern):
     assert router(([pattern], FIRST)).route(recipient("User+Tag@example.com", user="user")) is FIRST
 
 
-def test_another_subaddress_is_not_the_one_that_is_named():
+def test_another_subaddress_does_not_match():
     assert router((["u+a@example.com"], FIRST)).route(recipient("u+b@example.com", "u")) is None
 
 
@@ -61,12 +61,12 @@ def test_the_first_route_wins_however_exact_a_later_one_is():
     assert routes.route(recipient("a@example.net")) is THIRD
 
 
-def test_everyone_first_leaves_nothing_for_later_routes():
+def test_a_first_route_for_all_matches_every_recipient():
     routes = router((["*"], FIRST), (["example.com"], SECOND))
     assert routes.route(recipient("a@example.com")) is FIRST
 
 
-def test_no_routes():
+def test_without_routes_there_is_no_route():
     assert router().route(recipient("a@example.com")) is None
 
 
@@ -76,7 +76,7 @@ def test_split_keeps_the_order_and_groups_by_target():
     assert routes.split([one, two, three]) == [(SECOND, [one]), (FIRST, [two, three])]
 
 
-def test_split_with_one_route_for_everyone_hands_the_list_on():
+def test_split_with_one_route_for_all_returns_the_list():
     recipients = [recipient("a@example.com"), recipient("b@example.net")]
     [(target, share)] = router((["*"], FIRST)).split(recipients)
     assert target is FIRST
@@ -87,7 +87,7 @@ def test_split_never_drops_a_recipient():
     routes = router((["a.example"], FIRST))
     with pytest.raises(DeliveryError) as caught:
         routes.split([recipient("x@a.example"), recipient("x@b.example")])
-    assert caught.value.text == "A recipient's mail cannot be delivered now"
+    assert caught.value.text == "No route to recipient, please try again later"
     assert caught.value.detail == "no route for x@b.example"
     assert not caught.value.permanent
 
@@ -98,8 +98,8 @@ PATTERNS = st.lists(
 
 
 @given(st.lists(PATTERNS, max_size=5), st.sampled_from(["x", "y"]), st.sampled_from(["a", "b"]))
-def test_as_reading_the_routes_from_the_top(tables, local, letter):
-    targets = [Discard() for _ in tables]
+def test_the_result_is_that_of_reading_the_routes_in_order(tables, local, letter):
+    targets = [DiscardTarget() for _ in tables]
     domain = f"{letter}.example"
     naming = {"*", domain, f"@{domain}", f"{local}@{domain}"}
     expected = next((t for p, t in zip(tables, targets, strict=True) if naming & {*p}), None)
@@ -110,15 +110,15 @@ def test_as_reading_the_routes_from_the_top(tables, local, letter):
 @pytest.mark.parametrize(
     ("patterns", "error"),
     [
-        ([], "route 2: expected at least one pattern, found none"),
+        ([], "route[1].for: expected at least one pattern, found none"),
         (["*.example.com"], "expected a domain name, found '*.example.com'"),
         (["a b@example.com"], "expected local-part@domain, found 'a b@example.com'"),
         (["example.com", ""], "expected a domain name, found ''"),
         (["@"], "expected a domain name, found ''"),
     ],
 )
-def test_bad_patterns(patterns, error):
+def test_invalid_patterns_are_refused(patterns, error):
     with pytest.raises(ValueError) as caught:
         router((["*"], FIRST), (patterns, SECOND))
-    start = "" if not patterns else "route 2: expected *, a domain, @domain or an address: "
+    start = "" if not patterns else "route[1].for: expected *, a domain, @domain or an address: "
     assert str(caught.value) == start + error

@@ -1,4 +1,4 @@
-"""The target `sendmail:`: how the program is called, and what its answer means."""
+"""The target `sendmail:`: arguments, batches and failures."""
 
 import pytest
 from tests.delivery.contract import Contract
@@ -35,7 +35,7 @@ class TestContract(Contract):
         return [content.replace(b"\n", b"\r\n") for content in read]
 
 
-def test_how_it_is_called(tmp_path):
+def test_the_arguments_of_sendmail(tmp_path):
     people = recipient("A+x@example.com"), recipient('"a b"@b\u00fccher.example')
     assert runs(tmp_path, delivery(*people), " -C '/etc/x y'") == [
         [
@@ -45,12 +45,12 @@ def test_how_it_is_called(tmp_path):
     ]
 
 
-def test_the_null_path(tmp_path):
+def test_the_null_reverse_path_is_a_pair_of_angle_brackets(tmp_path):
     what = delivery(recipient("postmaster"), sender=NULL_PATH)
     assert runs(tmp_path, what) == [["-i", "-f", "<>", "--", "postmaster"]]
 
 
-def test_very_many_recipients(tmp_path, monkeypatch):
+def test_many_recipients_are_delivered_in_batches(tmp_path, monkeypatch):
     monkeypatch.setattr(sendmail, "BATCH", 2)
     people = [recipient(f"{name}@example.com") for name in "abcde"]
     called = runs(tmp_path, delivery(*people))
@@ -64,7 +64,7 @@ def test_the_longest_addresses_of_a_batch_fit(tmp_path):
     assert deliver(target(tmp_path, script(tmp_path, "exit 0")), delivery(*people)) == {}
 
 
-def test_a_batch_that_fails_leaves_the_others(tmp_path, monkeypatch):
+def test_a_failed_batch_does_not_affect_the_others(tmp_path, monkeypatch):
     monkeypatch.setattr(sendmail, "BATCH", 2)
     people = [recipient(f"{name}@example.com") for name in "abc"]
     program = script(tmp_path, 'cat > /dev/null; test "$5" = a@example.com && exit 0; exit 67')
@@ -81,14 +81,14 @@ def test_a_batch_that_fails_leaves_the_others(tmp_path, monkeypatch):
         ("a@example.net", "-x@example.com", BAD_RECIPIENT),
     ],
 )
-def test_an_address_that_could_be_an_option(tmp_path, sender, person, reply):
+def test_an_address_that_could_be_an_option_is_refused(tmp_path, sender, person, reply):
     what = delivery(recipient(person), sender=Address.parse(sender))
     failures = deliver(target(tmp_path, "/bin/false"), what)
     assert [error.reply for error in failures.values()] == [reply]
 
 
 @pytest.mark.parametrize("command", ["/bin/cat {recipient}", "/bin/cat {x}"])
-def test_it_has_no_fields(tmp_path, command):
+def test_fields_are_refused(tmp_path, command):
     with pytest.raises(ValueError, match="expected no fields, found "):
         target(tmp_path, command)
 

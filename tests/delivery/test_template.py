@@ -1,4 +1,4 @@
-"""Folder names: one component per field whatever the name, and never two names for one folder."""
+"""Folder names: one component for each field, and one folder for each name."""
 
 import re
 from pathlib import Path
@@ -39,7 +39,7 @@ def fill(template, local="local", domain="domain"):
         ("\ud800", "%ed%a0%80"),
     ],
 )
-def test_names(name, encoded):
+def test_names_are_encoded(name, encoded):
     assert encode_name(name) == encoded
 
 
@@ -71,7 +71,7 @@ def test_names_are_injective_even_where_case_is_folded(one, other, room):
 
 
 @given(NAMES)
-def test_a_shortened_name_is_not_some_other_name(name):
+def test_a_shortened_name_differs_from_other_names(name):
     shortened = encode_name(name * 3 + "x" * 256)
     assert encode_name(shortened) != shortened
 
@@ -85,7 +85,7 @@ def test_a_path_has_one_component_for_each_field(local, domain):
 
 @given(NAMES, NAMES, NAMES, NAMES)
 @example("a", "b@c", "a@b", "c")
-def test_two_fields_of_one_component_stay_apart(local, domain, other_local, other_domain):
+def test_two_fields_of_one_component_are_distinct(local, domain, other_local, other_domain):
     same = fill("{local}@{domain}", local, domain) == fill(
         "{local}@{domain}", other_local, other_domain
     )
@@ -102,7 +102,7 @@ def test_two_fields_of_one_component_stay_apart(local, domain, other_local, othe
         ("{local}@{domain}", "/srv/gatepost/local@domain"),
     ],
 )
-def test_templates(template, path):
+def test_templates_are_filled(template, path):
     assert fill(template) == Path(path)
 
 
@@ -116,17 +116,17 @@ def test_literal_text_counts_towards_the_component():
     [
         ("", "expected a path such as var/mail/{domain}/{local}, found ''"),
         ("a\0b", "expected a path such as var/mail/{domain}/{local}, found 'a\\x00b'"),
-        ("mail/{name}", "expected {local}, {domain} or {user}, found {name}"),
-        ("mail/{}", "expected {local}, {domain} or {user}, found {}"),
-        ("mail/{local", "stray brace in '{local': expected {local}, {domain} or {user}"),
-        ("mail/local}", "stray brace in 'local}': expected {local}, {domain} or {user}"),
+        ("mail/{name}", "expected one of {local}, {user}, {domain}, found {name}"),
+        ("mail/{}", "expected one of {local}, {user}, {domain}, found {}"),
+        ("mail/{local", "stray brace in '{local': expected one of {local}, {user}, {domain}"),
+        ("mail/local}", "stray brace in 'local}': expected one of {local}, {user}, {domain}"),
         (
             "{local}{domain}",
-            "fields of '{local}{domain}' run together: expected a / or an @ between them",
+            "no separator between the fields of '{local}{domain}': expected a / or an @",
         ),
         (
             "{local}-{domain}",
-            "fields of '{local}-{domain}' run together: expected a / or an @ between them",
+            "no separator between the fields of '{local}-{domain}': expected a / or an @",
         ),
         (
             "x" * 156 + "{local}",
@@ -139,7 +139,7 @@ def test_literal_text_counts_towards_the_component():
         ("y" * 256, "'" + "y" * 256 + "' leaves less than 100 characters for each field"),
     ],
 )
-def test_bad_templates(template, error):
+def test_invalid_templates_are_refused(template, error):
     with pytest.raises(ValueError) as caught:
         PathTemplate(template, BASE)
     assert str(caught.value) == error
@@ -155,5 +155,5 @@ def test_bad_templates(template, error):
         ("/{domain}", "/"),
     ],
 )
-def test_what_is_in_front_of_the_first_field(template, fixed):
+def test_the_fixed_part_ends_at_the_first_field(template, fixed):
     assert PathTemplate(template, BASE).fixed == Path(fixed)

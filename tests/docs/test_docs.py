@@ -304,7 +304,7 @@ def test_every_rule_of_the_core_is_listed():
 
 def test_the_reply_to_a_message_that_cannot_be_stored_is_listed():
     text = " ".join(section("protocol", "Answers to commands").split())
-    assert f"`451 4.3.0 {content.TRY_AGAIN}`" in text
+    assert f"`451 4.3.0 {content.NOT_STORED}`" in text
 
 
 def test_every_state_is_explained():
@@ -360,7 +360,7 @@ def test_every_reason_of_the_core_is_listed():
 def test_the_maildir_of_a_recipient_is_correct(row, tmp_path):
     address = Address.parse(row[0].strip("`"))
     user = without_tag(local_key(address.local), "+")
-    target = maildir.Maildir("{domain}/{local}", base=tmp_path, hostname="mx.example.com")
+    target = maildir.MaildirTarget("{domain}/{local}", base=tmp_path, hostname="mx.example.com")
     folder = target.folder(Recipient(address, {}, user))
     assert str(folder.relative_to(tmp_path)) == row[1].strip("`")
 

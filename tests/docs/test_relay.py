@@ -9,9 +9,9 @@ from tests.docs.pages import blocks, rows, section
 from gatepost.config.load import from_dict
 from gatepost.delivery.registry import make_router
 from gatepost.delivery.smtp import errors
-from gatepost.delivery.smtp.mx_lookup import unresolved
+from gatepost.delivery.smtp.mx_lookup import lookup_failed
 
-CONNECTIONS = ("unreachable", "broken_off", "busy", "no_login", "not_understood", "no_tls")
+CONNECTIONS = ("unreachable", "connection_lost", "busy", "auth_failed", "protocol_error", "no_tls")
 
 
 @pytest.mark.parametrize("sample", blocks("relay", "toml"))
@@ -22,7 +22,7 @@ def test_every_sample_is_valid(sample, tmp_path):
 
 def test_every_reply_to_the_client_is_listed():
     made = [getattr(errors, name)("").reply for name in (*CONNECTIONS, "tls_failed")]
-    listed = [row[0].strip("`") for row in rows(section("relay", "What the client hears"))]
+    listed = [row[0].strip("`") for row in rows(section("relay", "Replies"))]
     assert sorted(listed[: len(made)]) == sorted(map(str, made))
 
 
@@ -32,5 +32,5 @@ def test_every_reply_after_a_dns_failure_is_listed():
         "550 5.1.2",
         "556 5.1.10",
         "550 5.4.6",
-        str(unresolved("").reply)[:9],
+        str(lookup_failed("").reply)[:9],
     ]

@@ -21,7 +21,7 @@ CONTENTS = {
 }
 
 
-# swaks adds what is missing of header and body, drops "From " lines and does not stuff a first dot.
+# swaks adds a missing header and body, drops "From " lines and does not stuff a first dot.
 NOT_KEPT = {("swaks", name) for name in ("no body", "no header", "mailbox line", "a dot first")}
 CASES = [
     (client, content)
@@ -72,7 +72,7 @@ def test_several_mails_on_one_connection(server, tmp_path, client):
     assert len({mail.session for mail in mails}) == 1
 
 
-def test_many_mails_on_many_connections_that_are_kept(server, tmp_path):
+def test_many_mails_on_many_persistent_connections(server, tmp_path):
     box = server.address()
     options = ("-d", "-m40", "-s4")
     outcome = smtp_source(server.port, tmp_path, Message((box,), CONTENTS["dots"]), *options)
@@ -82,12 +82,12 @@ def test_many_mails_on_many_connections_that_are_kept(server, tmp_path):
     assert len({mail.session for mail in mails}) == 4
 
 
-def test_known_users_only(server, tmp_path):
+def test_unknown_users_are_refused(server, tmp_path):
     content = CONTENTS["plain"]
     outcome = python(server.port, tmp_path, Message(("alice@example.com",), content))
     assert outcome.sent, outcome.output
     assert server.mails("alice@example.com")[0].content == content
-    outcome = python(server.port, tmp_path, Message(("nobody@example.com",), content))
+    outcome = python(server.port, tmp_path, Message(("unknown@example.com",), content))
     assert not outcome.sent
     assert "550, b'5.1.1 No such mailbox [" in outcome.output
     outcome = python(server.port, tmp_path, Message(("alice@elsewhere.example",), content))
@@ -118,7 +118,7 @@ def test_chunks(server, content, size):
     assert mail.content == octets
 
 
-def test_data_without_a_single_octet(server):
+def test_an_empty_message_is_accepted(server):
     box = server.address()
     with Raw(server.port) as client:
         assert codes(client.exchange(*envelope(box), "DATA")) == ["250", "250", "354"]
@@ -153,7 +153,7 @@ def test_data_and_chunks_on_one_connection(server):
     assert [mail.content for mail in server.mails(box)] == [CONTENTS["dots"], CONTENTS["plain"]]
 
 
-def test_a_mail_over_the_limit_is_refused_and_the_next_one_taken(server):
+def test_a_mail_over_the_limit_is_refused_and_the_next_one_accepted(server):
     box = server.address()
     with Raw(server.port) as client:
         assert codes(client.exchange(*envelope(box), "DATA")) == ["250", "250", "354"]

@@ -1,7 +1,7 @@
-"""Mail handed to real servers: what they get is what was sent, and never more than one message.
+"""Delivery to real servers: they get the content that was sent, and never more than one message.
 
-Each server stands behind each way that mail goes to it: directly or by the queue, by BDAT where the
-server offers it or by DATA, in the clear or under TLS.
+Each server is tried with each way of delivery: directly or through the queue, with BDAT if the
+server offers it or with DATA, without or with TLS.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from tests.net import authority
 from tests.vectors import SMUGGLING
 from tools import exim, opensmtpd, postfix
 
-SIZE = LIMIT - 200_000  # what the servers take; the gate takes more
+SIZE = LIMIT - 200_000  # the limit of the servers; the gate accepts more
 HEADER = (
     b"Subject: relayed\r\n"
     b"From: sender@client.example\r\n"
@@ -33,7 +33,7 @@ WAYS = {
     "direct by DATA": ("direct", f"{CLEAR}, chunking = false"),
     "queue by DATA": ("queue", f"{SECURED}, chunking = false"),
 }
-# The mailbox whose mail goes this way, and one that the servers do not have.
+# The mailbox whose mail goes this way, and one that does not exist.
 BOX = {way: f"{user}@example.com" for way, user in zip(WAYS, USERS, strict=True)}
 REFUSED = {way: address.replace("@", "+refused@") for way, address in BOX.items()}
 numbers = itertools.count()
@@ -69,7 +69,7 @@ SERVERS = {
     "exim": (exim.why_not, run_exim),
     "opensmtpd": (opensmtpd.why_not, run_opensmtpd),
 }
-# OpenSMTPD has no TLS here, and knows no other way than DATA.
+# OpenSMTPD has no TLS here, and supports only DATA.
 PAIRS = [
     *itertools.product(("postfix", "exim"), WAYS),
     *itertools.product(("opensmtpd",), ("queue", "direct by DATA")),
@@ -77,7 +77,7 @@ PAIRS = [
 
 
 def behind(ways):
-    """Return what runs a test with each server behind those of these ways that it knows."""
+    """Return a decorator that runs a test with each server and each way that it supports."""
     return pytest.mark.parametrize(("name", "way"), [pair for pair in PAIRS if pair[1] in ways])
 
 
@@ -104,7 +104,7 @@ def start(tmp_path_factory):
 
 @contextlib.contextmanager
 def guarded(name, folder):
-    """Run a server and a gate in front of it; nothing may ever be smuggled through."""
+    """Run a server and a gate in front of it; check that nothing is smuggled through."""
     _, run = SERVERS[name]
     authority.write_authority(folder)
     with run(authority.write(folder, "127.0.0.1", stem="downstream")) as downstream:
@@ -134,7 +134,7 @@ def smuggled(downstream):
 
 
 def box(way, name="box"):
-    """Return an address whose mail goes that way, and that nobody has written to."""
+    """Return an unused address whose mail goes that way."""
     return BOX[way].replace("@", f"+{name}{next(numbers)}@")
 
 
@@ -150,7 +150,7 @@ def by_data(client, octets):
 
 
 def as_delivered(content):
-    """Return content as it is in a mailbox file, with its trace fields cut off."""
+    """Return the content of a mailbox file without its trace fields."""
     trace, _, rest = content.partition(HEADER.replace(b"\r\n", b"\n"))
     assert b"by mx.example.com (Gatepost) with ESMTP id " in trace
     return rest
@@ -158,7 +158,7 @@ def as_delivered(content):
 
 @everywhere
 @pytest.mark.parametrize("send", [by_bdat, by_data])
-def test_what_is_sent_is_what_arrives(gate, downstream, way, send):
+def test_content_arrives_unchanged(gate, downstream, way, send):
     body = (
         b"\r\n.dots\r\n..more\r\n.\r\n\r\n..\r\nna\xc3\xafve \xe4\r\n"
         + b"x" * 5000
@@ -176,7 +176,7 @@ def test_what_is_sent_is_what_arrives(gate, downstream, way, send):
 
 
 @everywhere
-def test_a_last_line_that_does_not_end(gate, downstream, way):
+def test_a_missing_final_crlf_is_added(gate, downstream, way):
     address = box(way)
     with Raw(gate.port) as client:
         assert codes(client.exchange(*envelope(address))) == ["250", "250"]
@@ -198,7 +198,7 @@ def test_a_large_message(gate, downstream, way):
 
 
 @everywhere
-def test_no_sequence_makes_two_messages_of_one(gate, downstream, way):
+def test_no_sequence_splits_a_message(gate, downstream, way):
     for sequence, send in itertools.product(SMUGGLING, (by_bdat, by_data)):
         outer, inner = box(way, "outer"), box(way, "inner")
         with Raw(gate.port) as client:
@@ -223,7 +223,7 @@ def test_an_end_of_data_in_a_chunk_stays_inside(gate, downstream, way):
 
 
 @asking
-def test_what_the_server_refuses_is_refused_at_rcpt(gate, downstream, way):
+def test_recipients_refused_downstream_are_refused_at_rcpt(gate, downstream, way):
     taken = box(way)
     with Raw(gate.port) as client:
         client.exchange("MAIL FROM:<sender@client.example>")
@@ -235,7 +235,7 @@ def test_what_the_server_refuses_is_refused_at_rcpt(gate, downstream, way):
 
 
 @directly
-def test_a_message_larger_than_the_server_takes(gate, downstream, way):
+def test_a_message_over_the_size_limit_downstream_is_refused(gate, downstream, way):
     address, body = box(way), b"\r\n" + b"line\r\n" * (SIZE // 6)
     assert SIZE < len(HEADER + body) < LIMIT
     with Raw(gate.port) as client:
@@ -245,7 +245,7 @@ def test_a_message_larger_than_the_server_takes(gate, downstream, way):
 
 
 @secured
-def test_it_is_handed_over_under_tls(gate, downstream, way):
+def test_the_message_is_sent_under_tls(gate, downstream, way):
     address = box(way)
     with Raw(gate.port) as client:
         assert codes(client.exchange(*envelope(address))) == ["250", "250"]
@@ -258,7 +258,7 @@ def test_it_is_handed_over_under_tls(gate, downstream, way):
 @pytest.mark.parametrize(
     ("name", "way", "chunked"), [("exim", "direct", True), ("exim", "direct by DATA", False)]
 )
-def test_bdat_is_used_where_it_is_offered_and_wanted(gate, downstream, way, chunked):
+def test_bdat_is_used_if_offered_and_enabled(gate, downstream, way, chunked):
     address = box(way)
     with Raw(gate.port) as client:
         assert codes(client.exchange(*envelope(address))) == ["250", "250"]

@@ -1,4 +1,4 @@
-"""Full mailboxes: beside a real Dovecot that fills and empties them, beside Courier, queued."""
+"""Quotas: shared with a real Dovecot and with Courier, and with the queue."""
 
 import re
 import smtplib
@@ -11,10 +11,10 @@ from tests.e2e.raw import Raw, codes, envelope, stuffed
 from tests.e2e.server import eventually
 from tools import dovecot
 
-from gatepost.delivery.maildir.count import tally
-from gatepost.delivery.maildir.maildirsize import Limits, parse
+from gatepost.delivery.maildir.count import count_usage
+from gatepost.delivery.maildir.maildirsize import QuotaLimits, parse
 
-# It has no limits of its own: it takes them from maildirsize.
+# It has no limits of its own, but takes them from maildirsize.
 QUOTA = """
 mail_plugins = quota
 plugin {
@@ -23,16 +23,16 @@ plugin {
 }
 """
 ROUTE = 'maildir = { quota = "100KB", quota_messages = 3 }'
-# What names the message in a reply.
+# The reference in a reply.
 REFERENCE = re.compile(r"(?:, \S+| \[\S+\])$")
 CONTENT = b"Subject: x\r\n\r\n" + b"x" * 900 + b"\r\n"
 TAKEN = "250 2.0.0 Ok"
-FULL = "452 4.2.2 The mailbox is full, please try again later"
+FULL = "452 4.2.2 Mailbox full, please try again later"
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
-    """Dovecot, and the server before it: what it delivers lies where Dovecot looks for it."""
+    """Run Dovecot, and a server that delivers to its Maildirs."""
     if why := dovecot.why_not():
         pytest.skip(why)
     folder = tmp_path_factory.mktemp("server")
@@ -43,10 +43,10 @@ def house(tmp_path_factory):
 
 
 def answer(port, *boxes):
-    """Send a message; return the reply to its end, without what names it."""
+    """Send a message; return the final reply without the reference."""
     with Raw(port) as client:
-        *output, data = client.exchange(*envelope(*boxes), "DATA")
-        assert {*codes(output), data[:3]} == {"250", "354"}
+        *replies, data = client.exchange(*envelope(*boxes), "DATA")
+        assert {*codes(replies), data[:3]} == {"250", "354"}
         client.send(stuffed(CONTENT))
         return REFERENCE.sub("", client.reply())
 
@@ -57,7 +57,7 @@ class House:
         self.server = server
 
     def send(self, box):
-        """Send a message; return what was answered at its end."""
+        """Send a message; return the final reply."""
         reply = answer(self.server.port, box)
         self.store.own()
         return reply
@@ -70,9 +70,9 @@ class House:
         return self.store.doveadm(*verb.split(), "-u", box, *words)
 
     def used(self, box):
-        """Return what both say that a mailbox holds, once it is seen to be the same."""
+        """Return the usage of a mailbox, which must be the same in both."""
         contents = parse((self.maildir(box) / "maildirsize").read_bytes())
-        assert contents.limits == Limits(100_000, 3)
+        assert contents.limits == QuotaLimits(100_000, 3)
         rows = {row["Type"]: row for row in self.doveadm("quota get", box)}
         assert rows["STORAGE"]["Value"] == str(-(-contents.usage.octets // 1024))
         assert rows["STORAGE"]["Limit"] == str(100_000 // 1024 + 1)
@@ -85,14 +85,14 @@ def test_dovecot_sees_the_same_numbers(house):
     box = house.server.address()
     for number in range(1, 4):
         assert house.send(box) == TAKEN
-        assert house.used(box) == tally(house.maildir(box))
+        assert house.used(box) == count_usage(house.maildir(box))
         assert house.used(box).messages == number
     assert house.send(box) == FULL
     assert house.used(box).messages == 3
 
 
 @pytest.mark.parametrize("verb", ["expunge", "move Trash"])
-def test_what_dovecot_removes_makes_room(house, verb):
+def test_mail_removed_by_dovecot_makes_room(house, verb):
     box = house.server.address()
     for _ in range(3):
         house.send(box)
@@ -105,7 +105,7 @@ def test_what_dovecot_removes_makes_room(house, verb):
     assert house.send(box) == FULL
 
 
-def test_what_dovecot_takes_counts(house):
+def test_mail_delivered_by_dovecot_counts(house):
     box = house.server.address()
     for _ in range(2):
         house.send(box)
@@ -113,11 +113,13 @@ def test_what_dovecot_takes_counts(house):
         assert client.sendmail("sender@client.example", box, CONTENT) == {}
     assert house.used(box).messages == 3
     assert house.send(box) == FULL
-    house.doveadm("expunge", box, "mailbox", "INBOX", "all")  # its lines end in LF, no mail of ours
+    house.doveadm(
+        "expunge", box, "mailbox", "INBOX", "all"
+    )  # its lines end in LF: not written by Gatepost
     assert house.used(box).messages == 0
 
 
-def test_dovecot_says_no_when_we_have_filled_it(house):
+def test_dovecot_refuses_mail_for_a_mailbox_filled_by_gatepost(house):
     box = house.server.address()
     for _ in range(3):
         house.send(box)
@@ -129,7 +131,7 @@ def test_dovecot_says_no_when_we_have_filled_it(house):
     assert house.used(box).messages == 3
 
 
-def test_dovecot_reads_the_folder_that_mail_is_put_into(tmp_path, house):
+def test_dovecot_reads_the_folder_of_the_route(tmp_path, house):
     route = 'maildir = { folder = ".Junk", quota = "100KB", quota_messages = 3 }'
     (tmp_path / "mail").symlink_to(house.store.folder / "mail")
     box = f"junk-{house.server.address()}"
@@ -141,7 +143,7 @@ def test_dovecot_reads_the_folder_that_mail_is_put_into(tmp_path, house):
     assert house.used(box).messages == 1
 
 
-def test_courier_and_we_share_the_count(tmp_path):
+def test_courier_and_gatepost_share_the_count(tmp_path):
     courier = program("deliverquota")
 
     def deliver():
@@ -153,10 +155,14 @@ def test_courier_and_we_share_the_count(tmp_path):
         local, _, domain = box.partition("@")
         root = server.maildir(domain, local)
         assert [answer(server.port, box), deliver()] == [TAKEN, 0]
-        assert parse((root / "maildirsize").read_bytes()).usage == tally(root)
+        assert parse((root / "maildirsize").read_bytes()).usage == count_usage(root)
         assert [answer(server.port, box), deliver()] == [TAKEN, 77]  # EX_NOPERM: it is full
         assert answer(server.port, box) == FULL
-        assert parse((root / "maildirsize").read_bytes()) == (Limits(100_000, 3), tally(root), 1)
+        assert parse((root / "maildirsize").read_bytes()) == (
+            QuotaLimits(100_000, 3),
+            count_usage(root),
+            1,
+        )
 
 
 LMTP = """
@@ -166,7 +172,7 @@ protocol = "lmtp"
 """
 
 
-def test_lmtp_has_an_answer_for_each(tmp_path):
+def test_lmtp_has_a_reply_for_each_recipient(tmp_path):
     with serving(tmp_path, LMTP, route="maildir = { quota_messages = 1 }") as server:
         full, other = server.address(), server.address()
         assert answer(server.port, full) == TAKEN
@@ -179,7 +185,7 @@ def test_lmtp_has_an_answer_for_each(tmp_path):
         assert (len(server.mails(full)), len(server.mails(other))) == (1, 1)
 
 
-def test_the_queue_tries_again_and_others_do_not_wait(tmp_path):
+def test_the_queue_retries_and_other_recipients_do_not_wait(tmp_path):
     extra = '\n[queue]\nretry = ["1s"]\n'
     route = 'mode = "queue"\nmaildir = { quota_messages = 1 }'
     with serving(tmp_path, extra, route=route) as server:
@@ -198,8 +204,8 @@ def test_the_queue_tries_again_and_others_do_not_wait(tmp_path):
         assert len(server.mails(other)) == 1
 
 
-def test_a_full_mailbox_does_not_hold_up_the_queue_to_others(tmp_path):
-    """All Maildirs of a route are one destination, which did answer."""
+def test_a_full_mailbox_does_not_delay_other_recipients(tmp_path):
+    """All Maildirs of a route are one destination."""
     extra = '\n[queue]\nretry = ["1h"]\n'
     route = 'mode = "queue"\nmaildir = { quota_messages = 1 }'
     with serving(tmp_path, extra, route=route) as server:

@@ -1,6 +1,6 @@
-"""Mail for a next hop that is away, and what a real Postfix is told of the client.
+"""An unreachable next hop, and the client's identity as a real Postfix gets it.
 
-What it gets, and what other servers get, is in test_downstream.py.
+Content delivered to Postfix and other servers is in test_downstream.py.
 """
 
 import pytest
@@ -11,7 +11,7 @@ from tools import postfix
 from tools.daemon import free_port
 
 
-def test_a_next_hop_that_is_away(tmp_path):
+def test_an_unreachable_next_hop_defers_the_message(tmp_path):
     with relaying(tmp_path, relay(free_port(), "verify = true")) as gate, Raw(gate.port) as client:
         assert codes(client.exchange(*envelope("alice@example.com"), "DATA")) == [
             "250",
@@ -19,10 +19,10 @@ def test_a_next_hop_that_is_away(tmp_path):
             "354",
         ]
         client.send(b"Subject: x\r\n\r\n.\r\n")
-        assert client.reply().startswith("451 4.4.1 The next hop cannot be reached")
+        assert client.reply().startswith("451 4.4.1 Cannot connect to next hop")
 
 
-def test_the_next_hop_is_told_of_the_client(tmp_path):
+def test_the_next_hop_gets_the_clients_identity(tmp_path):
     if why := postfix.why_not():
         pytest.skip(why)
     trusting = {"smtpd_authorized_xclient_hosts": "127.0.0.0/8", "mynetworks": "127.0.0.0/8"}

@@ -1,4 +1,4 @@
-"""Mail handed to a real Postfix by its sendmail command."""
+"""Delivery to a real Postfix with its sendmail command."""
 
 import asyncio
 from pathlib import Path
@@ -22,7 +22,7 @@ def mail():
 
 
 def sendmail(mail):
-    """The target: an unpacked program needs to be told where its libraries are."""
+    """Return the target; an unpacked program needs the path of its libraries."""
     command = peers.find("postfix")
     program = Path(command.prefix[0]).parents[2] / "usr/sbin/sendmail"
     libraries = command.env["LD_LIBRARY_PATH"]
@@ -31,7 +31,7 @@ def sendmail(mail):
 
 
 @pytest.mark.parametrize("sender", [SENDER, NULL_PATH])
-def test_postfix_takes_it_for_all(mail, sender):
+def test_postfix_accepts_the_message_for_all_recipients(mail, sender):
     people = recipient("one@example.com"), recipient("two@example.com")
     content = message(b"Subject: x\r\n\r\n.\r\nmore\r\n")
     failures = asyncio.run(sendmail(mail).deliver(delivery(*people, of=content, sender=sender)))
@@ -44,7 +44,7 @@ def test_postfix_takes_it_for_all(mail, sender):
         assert one.endswith(b"\n\n.\nmore\n")
 
 
-def test_postfix_that_cannot_queue_defers(mail):
+def test_a_postfix_that_cannot_queue_defers_the_message(mail):
     target = sendmail(mail)
     (mail.folder / "etc/main.cf").unlink()
     failures = asyncio.run(target.deliver(delivery(recipient("one@example.com"))))

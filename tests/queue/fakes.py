@@ -3,8 +3,10 @@
 import asyncio
 
 from gatepost.config import schema
+from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
-from gatepost.delivery.target import DeliveryError, Route
+from gatepost.delivery.target import DeliveryError
+from gatepost.delivery.target import Target as BaseTarget
 from gatepost.model.address import Address
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
@@ -20,7 +22,7 @@ LATER = DeliveryError("Later", reply=Reply(451, "Busy", "4.3.2"))
 DEAD = DeliveryError("Dead", detail="connection refused")
 
 
-class Target:
+class Target(BaseTarget):
     """Accepts messages; each domain is a destination.
 
     `answers` are the answers of a domain: an error to raise, an event to wait for, or failures to

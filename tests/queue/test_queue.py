@@ -256,11 +256,11 @@ def test_only_a_failure_dsn_has_the_whole_message(tmp_path, answer, kind):
 @pytest.mark.parametrize(("takes_over", "actions"), [(False, ["relayed"]), (True, [])])
 def test_a_next_hop_with_dsn_support_reports_the_success_itself(tmp_path, takes_over, actions):
     target = Target()
-    target.hands_on = True
+    target.final_delivery = False
     deliver = target.deliver
 
     async def taking_over(delivery):
-        delivery.taken_on.update(delivery.recipients if takes_over else ())
+        delivery.dsn_delegated.update(delivery.recipients if takes_over else ())
         return await deliver(delivery)
 
     target.deliver = taking_over

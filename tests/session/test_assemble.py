@@ -39,7 +39,7 @@ def test_contradicting_order_of_plugins_is_reported():
 
 def test_invalid_route_is_reported():
     [found] = problems(config(route=[Route(for_=["not a domain"], to="discard:")]))
-    assert found.startswith("route 1: ")
+    assert found.startswith("route[0].for: ")
 
 
 def test_lists_are_read_from_files_and_inline(tmp_path):

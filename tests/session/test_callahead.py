@@ -4,8 +4,9 @@ import pytest
 from structlog.testing import capture_logs
 from tests.session.dialogue import OPEN, config, plugin
 
+from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
-from gatepost.delivery.target import Route
+from gatepost.delivery.target import Target
 from gatepost.model.decision import accept, deny
 from gatepost.model.reply import Reply
 from gatepost.testing import play
@@ -14,8 +15,10 @@ UNKNOWN = Reply(550, "User unknown here", "5.1.1")
 MAIL = OPEN + "C: MAIL FROM:<a@client.example>\nS: 250\n"
 
 
-class NextHop:
+class NextHop(Target):
     """Accepts one user; `asked` are the recipients it was asked about."""
+
+    can_verify = True
 
     def __init__(self):
         self.asked = []
@@ -28,7 +31,7 @@ class NextHop:
         return None if recipient.user == "known" else UNKNOWN
 
 
-class Silent:
+class Silent(Target):
     """A target without call-ahead."""
 
     def deliver(self, delivery):
@@ -38,7 +41,7 @@ class Silent:
 @pytest.fixture
 def next_hop(monkeypatch):
     made = NextHop()
-    routes = [(["quiet@example.com"], Route(Silent(), "a:")), (["*"], Route(made, "b:"))]
+    routes = [(["other@example.com"], Route(Silent(), "a:")), (["*"], Route(made, "b:"))]
     router = Router(routes, hostname="mx.example.com")
     monkeypatch.setattr("gatepost.session.assemble.make_router", lambda *_args, **_options: router)
     return made
@@ -50,8 +53,8 @@ def test_client_gets_the_refusal_of_the_next_hop(next_hop):
             MAIL
             + """
             C: RCPT TO:<known@example.com>
-            C: RCPT TO:<nobody@example.com>
-            C: RCPT TO:<quiet@example.com>
+            C: RCPT TO:<unknown@example.com>
+            C: RCPT TO:<other@example.com>
             S: 250
             S: 550 5.1.1 User unknown here [*]
             S: 250
@@ -61,7 +64,7 @@ def test_client_gets_the_refusal_of_the_next_hop(next_hop):
             S: 250
         """
         )
-    assert next_hop.asked == ["known@example.com", "nobody@example.com"]
+    assert next_hop.asked == ["known@example.com", "unknown@example.com"]
     [refused] = [log for log in logs if log["event"] == "refused"]
     assert (refused["by"], refused["reason"]) == ("next hop", "next-hop-refuses")
 
@@ -69,15 +72,15 @@ def test_client_gets_the_refusal_of_the_next_hop(next_hop):
 def test_plugins_get_the_outcome(next_hop):
     outcomes = []
     after = plugin(after_rcpt=lambda _tx, rcpt, outcome: outcomes.append((rcpt.user, outcome)))
-    play(MAIL + "C: RCPT TO:<nobody@example.com>\nS: 550", [after])
+    play(MAIL + "C: RCPT TO:<unknown@example.com>\nS: 550", [after])
     [(user, outcome)] = outcomes
-    assert (user, outcome.reply.code) == ("nobody", 550)
+    assert (user, outcome.reply.code) == ("unknown", 550)
 
 
 @pytest.mark.parametrize(("decision", "code"), [(accept(), "250"), (deny(), "550")])
 def test_next_hop_is_not_asked_after_a_decision_of_a_plugin(next_hop, decision, code):
     play(
-        MAIL + f"C: RCPT TO:<nobody@example.com>\nS: {code}",
+        MAIL + f"C: RCPT TO:<unknown@example.com>\nS: {code}",
         [plugin(on_rcpt=lambda *_args: decision)],
     )
     assert next_hop.asked == []
@@ -89,7 +92,7 @@ def test_next_hop_is_not_asked_about_refused_recipients_and_postmaster(next_hop)
         MAIL
         + """
         C: RCPT TO:<x@elsewhere.example>
-        C: RCPT TO:<nobody@example.com>
+        C: RCPT TO:<unknown@example.com>
         C: RCPT TO:<postmaster@example.com>
         S: 550 5.7.1
         S: 550 5.1.1

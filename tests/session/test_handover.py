@@ -7,8 +7,10 @@ from structlog.testing import capture_logs
 from tests.delivery.samples import delivery, recipient
 from tests.session.dialogue import config
 
+from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
-from gatepost.delivery.target import DeliveryError, Route
+from gatepost.delivery.target import DeliveryError
+from gatepost.delivery.target import Target as BaseTarget
 from gatepost.model.reply import Reply
 from gatepost.session.assemble import find_lists, make_setup
 from gatepost.session.dialect import DIALECTS
@@ -19,7 +21,7 @@ NEVER = DeliveryError("No", permanent=True, reply=Reply(554, "Not wanted", "5.7.
 FULL = DeliveryError("Disk full", reply=Reply(452, "Insufficient system storage", "4.3.1"))
 
 
-class Target:
+class Target(BaseTarget):
     """Takes mail except for the local parts in `failures`; `taken` has the local parts."""
 
     def __init__(self, **failures):
@@ -184,14 +186,16 @@ def test_recipient_without_a_route_defers_the_message(protocol):
 class Forwarder(Target):
     """Relays mail; the next hop is responsible for the DSNs of the local parts `taking_on`."""
 
-    hands_on = True
+    final_delivery = False
 
     def __init__(self, *taking_on, **failures):
         super().__init__(**failures)
         self.taking_on = taking_on
 
     async def deliver(self, delivery):
-        delivery.taken_on.update(one for one in delivery.recipients if one.user in self.taking_on)
+        delivery.dsn_delegated.update(
+            one for one in delivery.recipients if one.user in self.taking_on
+        )
         return await super().deliver(delivery)
 
 

@@ -6,9 +6,10 @@ from structlog.testing import capture_logs
 from tests.session.dialogue import REFUSED, TRAPS, config, plugin
 
 from gatepost.config.schema import Route
+from gatepost.delivery.route import Route as TargetRoute
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
-from gatepost.delivery.target import Route as TargetRoute
+from gatepost.delivery.target import Target as BaseTarget
 from gatepost.model.decision import deny
 from gatepost.model.reply import Reply
 from gatepost.testing import play
@@ -119,7 +120,7 @@ def routed(*routes):
     )
 
 
-class Target:
+class Target(BaseTarget):
     """Takes messages, or fails."""
 
     def __init__(self, error=None):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.session.dialogue import OPEN, config, plugin
 
-from gatepost.delivery.discard import Discard
+from gatepost.delivery.discard import DiscardTarget
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
 from gatepost.model.decision import accept, deny
@@ -361,7 +361,7 @@ class Target:
 
 
 def deliver_to(target, end, monkeypatch):
-    monkeypatch.setattr(Discard, "deliver", lambda _self, delivery: target.deliver(delivery))
+    monkeypatch.setattr(DiscardTarget, "deliver", lambda _self, delivery: target.deliver(delivery))
     monkeypatch.setattr(Capture, "on_deliver", lambda _self, _tx: None)
     notifications = Notifications()
     play(OPEN + ENVELOPE + BODY + end, [notifications.plugin])

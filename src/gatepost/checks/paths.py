@@ -1,9 +1,10 @@
-"""What routes and the queue name on this machine: programs to run, folders that mail goes to.
+"""Checks the paths of targets and of the queue: programs to run, folders for mail.
 
-Each is looked at for the account that will serve, without running a program or writing to a folder.
-A folder may have fields in it: what is in front of the first is looked at.
+Each path is checked for the user of the server, without running a program or writing to a folder.
+If a folder contains fields, the part in front of the first one is checked.
 
-Limits: see `account`. Where the account may go and whoever checks may not, nothing is said.
+Limits: see `account`. A path that the user of the server can access, but the user of the command
+cannot, gives no warning.
 """
 
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from gatepost.checks.account import PASS, WRITE, Account, name_of, serving
 from gatepost.config.schema import Config
+from gatepost.delivery.target import TargetPath
 from gatepost.log.os_error import reason
 from gatepost.process.root_files import loose
 from gatepost.session.assemble import Lists
@@ -20,79 +22,82 @@ from gatepost.session.setup import Setup
 
 
 class UnusableError(Exception):
-    """A program that cannot be run, or a folder that nothing can be put into."""
+    """A program that cannot be run, or a folder that cannot be written to."""
 
 
 Check = Callable[[Path, Account], None]
 
 
 def unusable(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
-    """Yield what is wrong with programs and folders."""
+    """Yield the problems of programs and folders."""
     try:
         account = serving(config)
     except KeyError:
-        return  # the user is what is to be told of
-    for key, path, check in _places(config, setup):
+        return  # there is a warning about the user
+    for key, found in _paths(config, setup):
         try:
-            check(path, account)
+            CHECKS[found.kind](found.path, account)
         except UnusableError as error:
             yield f"{key}: {error}"
         except PermissionError:
-            continue  # what we may not look at ourselves
+            continue  # not accessible for the user of the command
         except OSError as error:
             yield f"{key}: {reason(error)}"
 
 
-def _places(config: Config, setup: Setup) -> Iterator[tuple[str, Path, Check]]:
-    """Yield where it is configured, what it is, and how to look at it."""
+def _paths(config: Config, setup: Setup) -> Iterator[tuple[str, TargetPath]]:
+    """Yield the paths with the key that configures each."""
     for number, route in enumerate(setup.router.routes):
-        key = f"route[{number}].to"
-        if program := getattr(route.target, "program", None):
-            yield key, program, check_program
-        if template := getattr(route.target, "template", None):
-            yield key, template.fixed, check_folder
+        for path in route.target.paths():
+            yield f"route[{number}].to", path
     if any(route.spools for route in setup.router.routes):
-        yield "server.data_dir", config.data_dir / "spool", check_folder
+        yield "server.data_dir", TargetPath("folder", config.data_dir / "spool")
 
 
 def check_program(path: Path, account: Account) -> None:
-    """Raise `UnusableError` unless it is a program that the account may run and others not replace.
+    """Raise `UnusableError` unless the account can run the program and others cannot replace it.
 
-    Raises OSError where we cannot look ourselves.
+    Raise OSError if the path cannot be examined.
     """
     found, status = list(_way(path, account))[-1]
     if found != _real(path):
-        raise UnusableError(f"there is no file {path}, expected a program")
+        raise UnusableError(f"no such file {path}, expected a program")
     if not stat.S_ISREG(status.st_mode):
-        raise UnusableError(f"{path} is no file, expected a program")
+        raise UnusableError(f"{path} is not a file, expected a program")
     if not account.may(PASS, status):
         raise UnusableError(
-            _denied(path, status, f"a program that the user {account.name} may run")
+            _denied(path, status, f"a program that the user {account.name} can run")
         )
     by = loose(path, (0, account.uid, status.st_uid))
     if by is not None:
         raise UnusableError(
-            f"others can replace {path}: expected {by} to be writable by root and its owner only"
+            f"other users can replace {path}: expected {by} to be writable only by root and its"
+            " owner"
         )
 
 
 def check_folder(path: Path, account: Account) -> None:
-    """Raise `UnusableError` unless the account may write to the folder, or make it.
+    """Raise `UnusableError` unless the account can write to the folder, or create it.
 
-    Raises OSError where we cannot look ourselves.
+    Raise OSError if the path cannot be examined.
     """
     found, status = list(_way(path, account))[-1]
     if not stat.S_ISDIR(status.st_mode):
-        raise UnusableError(f"{found} is no folder")
+        raise UnusableError(f"{found} is not a folder")
     if not account.may(WRITE | PASS, status):
-        use = "write to" if found == _real(path) else f"make {path} in"
-        raise UnusableError(_denied(found, status, f"one that the user {account.name} may {use}"))
+        use = "write to" if found == _real(path) else f"create {path} in"
+        raise UnusableError(
+            _denied(found, status, f"a folder that the user {account.name} can {use}")
+        )
+
+
+CHECKS: dict[str, Check] = {"program": check_program, "folder": check_folder}
 
 
 def _way(path: Path, account: Account) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield what there is on the way to a path, from / on, at last the path itself if it is there.
+    """Yield the existing folders on the way from / to a path, and the path itself if it exists.
 
-    Raises `UnusableError` where the account gets no further.
+    Raise `UnusableError` if the account cannot enter one of them.
     """
     real = _real(path)
     for one in (*reversed(real.parents), real):
@@ -102,7 +107,7 @@ def _way(path: Path, account: Account) -> Iterator[tuple[Path, os.stat_result]]:
             return
         yield one, status
         if one != real and stat.S_ISDIR(status.st_mode) and not account.may(PASS, status):
-            expected = f"one that the user {account.name} may enter, for {path}"
+            expected = f"a folder that the user {account.name} can enter, for {path}"
             raise UnusableError(_denied(one, status, expected))
 
 

@@ -1,4 +1,4 @@
-"""Routes that are missing, never reached or of no use to those they are for."""
+"""Checks routes: missing ones, and routes or options without effect."""
 
 from collections.abc import Iterator
 
@@ -11,9 +11,9 @@ from gatepost.session.setup import Setup
 
 
 def unrouted(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
-    """Warn of recipients that no route is for."""
+    """Yield the domains for which no route matches every recipient."""
     if not config.route:
-        yield "there is no [[route]]: every recipient is deferred with 451 4.3.5"
+        yield "no [[route]]: every recipient is deferred with 451 4.3.5"
         return
     for source in setup.domains:
         for key in source.current:
@@ -21,37 +21,38 @@ def unrouted(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
             rcpt = Recipient(Address("any", domain), {}, "any", domain)
             if setup.router.route(rcpt) is None:
                 yield (
-                    f"no [[route]] takes all of {key}: recipients there that none names are"
-                    " deferred with 451 4.3.5"
+                    f"no [[route]] matches all of {key}: other recipients there are deferred with"
+                    " 451 4.3.5"
                 )
 
 
 def relays(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
-    """Warn of ways out that nobody can take, for there is nobody with a name."""
+    """Yield routes for authenticated clients if no client can authenticate."""
     for number, route in enumerate(config.route):
         if route.relay_for != "nobody" and setup.authority is None:
-            yield f"route[{number}].relay_for is of no use: no [[listen]] has auth"
+            yield f"route[{number}].relay_for has no effect: no [[listen]] has auth"
 
 
 def hidden(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
-    """Warn of routes, or patterns of theirs, that a route before them hides."""
-    taken: dict[str, int] = {}
+    """Yield routes and patterns that an earlier route hides."""
+    first_route: dict[str, int] = {}
     for number, route in enumerate(config.route):
-        if EVERYONE in taken:
+        if EVERYONE in first_route:
             table = ".relay_for" if route.relay_for != "nobody" else ""
-            first = f"route[{taken[EVERYONE]}]"
-            yield f"route[{number}]{table} is of no use: {first} takes everyone before it"
+            first = f"route[{first_route[EVERYONE]}]"
+            yield f"route[{number}]{table} has no effect: {first} matches every recipient before it"
             continue
         keys = {pattern_key(pattern): pattern for pattern in route.for_}
         for key, pattern in keys.items():
-            earlier = _taker(taken, key)
+            earlier = _earlier(first_route, key)
             if earlier is not None:
-                yield f"route[{number}].for has {pattern}: route[{earlier}] takes its mail before"
+                first = f"route[{earlier}]"
+                yield f"route[{number}].for: {pattern} has no effect: {first} matches before it"
         for key in keys:
-            taken.setdefault(key, number)
+            first_route.setdefault(key, number)
 
 
-def _taker(taken: dict[str, int], key: str) -> int | None:
-    """Return the route that has all mail for this key already."""
+def _earlier(first_route: dict[str, int], key: str) -> int | None:
+    """Return the earlier route that gets all mail for this key."""
     _, _, domain = key.rpartition("@")
-    return taken.get(key, taken.get(domain))
+    return first_route.get(key, first_route.get(domain))

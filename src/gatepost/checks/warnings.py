@@ -221,23 +221,11 @@ def _auth(config: Config, setup: Setup, lists: Lists) -> Iterator[str]:
             yield f"{lists.users.path}: its mode is {mode:o}, expected one that is not for others"
 
 
-def _next_hops(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
-    """Warn of mail and passwords that anybody on the way to a next hop can read."""
-    for number, route in enumerate(config.route):
-        name, client = f"route[{number}].client", route.client
-        hop = getattr(setup.router.routes[number].target, "hop", None)
-        if hop is not None and not hop.is_loopback:
-            if client.tls == "none" and hop.scheme != "smtps":
-                yield f"{name}.tls is none: whoever listens on the way to {hop} reads the mail"
-            if client.auth_in_clear:
-                yield f"{name}.auth_in_clear: whoever listens on the way to {hop} has the password"
-        if client.ca and client.tls != "verified":
-            yield f"{name}.ca is of no use: no certificate is checked, expected tls = verified"
-        if client.password_file:
-            path = config.path(client.password_file)
-            mode = stat.S_IMODE(path.stat().st_mode)
-            if mode & stat.S_IRWXO:
-                yield f"{path}: its mode is {mode:o}, expected one that is not for others"
+def _targets(_config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
+    """Yield the warnings of targets about their options."""
+    for number, route in enumerate(setup.router.routes):
+        for warning in route.target.warnings():
+            yield f"route[{number}].{warning}"
 
 
 def _is_private(address: ListenAddress) -> bool:
@@ -257,7 +245,7 @@ SUSPICIONS: tuple[Suspicion, ...] = (
     hidden,
     quotas,
     unusable,
-    _next_hops,
+    _targets,
     _domains,
     _known,
     unrouted,

@@ -1,4 +1,4 @@
-"""Where an accepted message goes: routes choose a target for each recipient, targets take it.
+"""Delivery of accepted messages: routes choose a target for each recipient.
 
-`target` is the contract, `registry` makes targets and routes from what the configuration says.
+`target` is the contract, `registry` makes targets and routes from the configuration.
 """

@@ -1,7 +1,7 @@
-"""The message as targets write it: whole, and with the line ends that a program wants.
+"""The content of a message as targets write it: complete, with the line ends a program needs.
 
-Security: whoever reads the pieces to their end has the whole message. One that was closed too early
-raises instead of ending, so that no short copy passes for a message.
+Security: a message that was closed too early raises an error instead of ending, so that a part of
+a message never passes for all of it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,28 +9,28 @@ from collections.abc import Iterable, Iterator
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.message import Message
 
-TRY_AGAIN = "The message could not be stored, please try again later"
+NOT_STORED = "The message could not be stored, please try again later"
 
 
-def octets(message: Message) -> int:
-    """Return the size of the message with the header fields added on the way."""
+def content_size(message: Message) -> int:
+    """Return the octets of the message, including the header fields added by this server."""
     return sum(map(len, message.added)) + message.size
 
 
-def whole(message: Message) -> Iterator[bytes]:
-    """Yield the message in pieces; raises `DeliveryError` at the end if they are not all of it."""
-    expected = octets(message)
+def complete(message: Message) -> Iterator[bytes]:
+    """Yield the message in pieces; raise `DeliveryError` at the end if octets are missing."""
+    expected = content_size(message)
     found = 0
     for piece in message:
         found += len(piece)
         yield piece
     if found != expected:
         detail = f"expected {expected} octets of message, found {found}"
-        raise DeliveryError(TRY_AGAIN, detail=detail)
+        raise DeliveryError(NOT_STORED, detail=detail)
 
 
 def with_lf(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same content with LF for CRLF, wherever the pieces were cut."""
+    """Yield the same content with LF for CRLF, wherever the pieces are cut."""
     held = b""
     for piece in pieces:
         joined = held + piece

@@ -1,10 +1,10 @@
-"""The target that takes every message and keeps none: `discard:`, for tests and for sinks."""
+"""The target `discard:`, which accepts every message and keeps none, for tests and for sinks."""
 
-from gatepost.delivery.target import Delivery
+from gatepost.delivery.target import Delivery, Target
 
 
-class Discard:
-    """Takes and drops."""
+class DiscardTarget(Target):
+    """Accepts messages and drops them."""
 
     def deliver(self, delivery: Delivery) -> None:
-        """Done already, whatever it is."""
+        """Do nothing."""

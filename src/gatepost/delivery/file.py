@@ -1,27 +1,27 @@
-"""The target `file:`: each message as a pair of files, for programs that look at mail.
+"""The target `file:`, which writes each message as a pair of files, for programs and for people.
 
-NAME.eml has the message as it came, with the header fields added on the way; NAME.json the envelope
-and what is known of the client. The JSON is moved into place last, when the message is durable: a
-pair is complete when the JSON is there. Names sort by time.
+NAME.eml is the message as received, with the header fields added by this server. NAME.json is the
+envelope and the client's data. The JSON is moved into place last, when the message is durable: a
+pair is complete if the JSON exists. Names sort by time.
 
-Theory of operation: as in `maildir`, two phases over all folders. What a killed process leaves is
-an .eml without its .json and a hidden file; who finds one that is old may remove it.
+Theory of operation: two phases over all folders, as in `maildir`. A killed process leaves an .eml
+without its .json, and a hidden file; old ones can be removed.
 
-Trusts the template. Security: names of folders are made safe by `template`; what a client said is
-in the JSON as JSON strings, never in a name. Files are for their owner only.
+The template is trusted. Security: `template` makes folder names safe. Data from the client is in
+the JSON as JSON strings, never in a name. Only the owner can read the files.
 """
 
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
-from gatepost.delivery.content import whole
+from gatepost.delivery.content import complete
 from gatepost.delivery.fields import mailbox_fields
-from gatepost.delivery.files import not_stored, store
-from gatepost.delivery.target import Delivery
+from gatepost.delivery.files import not_stored, store_files
+from gatepost.delivery.target import Delivery, Target, TargetPath, TargetSpec
 from gatepost.delivery.template import PathTemplate
 from gatepost.disk.batch import FileBatch
 from gatepost.disk.durable import DurableFolders, sync_folder
@@ -30,28 +30,37 @@ from gatepost.model.address import domain_key
 from gatepost.model.session import Recipient, Session, Transaction, TrapHit
 
 
-class FileTarget:
-    """Keeps messages beside their envelopes.
+class FileTarget(Target):
+    """Writes messages and their envelopes.
 
     `template` is a path with fields (see `PathTemplate`) relative to `base`: recipients with the
-    same folder share a pair. `hostname` stands for the domain of `<postmaster>` and in file names.
-    Raises ValueError for a template that cannot be used.
+    same folder share a pair. `hostname` is the domain of `<postmaster>` and is in file names. Raise
+    ValueError for an invalid template.
     """
 
     def __init__(self, template: str, *, base: Path, hostname: str) -> None:
-        self.template = PathTemplate(template, base)
+        self._template = PathTemplate(template, base)
         self._hostname = domain_key(hostname)
         self._names = UniqueNames(hostname)
         self._folders = DurableFolders()
 
+    @classmethod
+    def from_route(cls, spec: TargetSpec) -> Self:
+        """Return the target for `file:TEMPLATE`."""
+        return cls(spec.text, base=spec.base, hostname=spec.hostname)
+
     async def deliver(self, delivery: Delivery) -> None:
-        """Store a pair in each distinct folder; raises `DeliveryError`, always temporary."""
-        await store("file", partial(self._write_all, delivery))
+        """Store a pair in each distinct folder; raise `DeliveryError`, always temporary."""
+        await store_files("file", partial(self._write_all, delivery))
+
+    def paths(self) -> tuple[TargetPath, ...]:
+        """Return the folder that contains all others."""
+        return (TargetPath("folder", self._template.fixed),)
 
     def _write_all(self, delivery: Delivery, copies: FileBatch) -> None:
         shares: dict[Path, list[Recipient]] = {}
         for recipient in delivery.recipients:
-            folder = self.template.path(mailbox_fields(recipient, self._hostname))
+            folder = self._template.path(mailbox_fields(recipient, self._hostname))
             shares.setdefault(folder, []).append(recipient)
         for folder, recipients in shares.items():
             self._write(copies, folder, delivery, recipients)
@@ -61,15 +70,15 @@ class FileTarget:
     ) -> None:
         self._folders.ensure(folder)
         name = self._names.next()
-        envelope = encoded(delivery.transaction, recipients)
+        envelope = encode_envelope(delivery.transaction, recipients)
         message = folder / f"{name}.eml"
-        copies.write(message, whole(delivery.message), message)
+        copies.write(message, complete(delivery.message), message)
         copies.write(folder / f".{name}.json", [envelope], folder / f"{name}.json")
         sync_folder(folder)
 
 
-def encoded(tx: Transaction, recipients: list[Recipient]) -> bytes:
-    """Return the envelope as JSON, one line; raises `DeliveryError` for what is no Unicode."""
+def encode_envelope(tx: Transaction, recipients: list[Recipient]) -> bytes:
+    """Return the envelope as a line of JSON; raise `DeliveryError` if it is not valid Unicode."""
     session = tx.session
     envelope = {
         "id": tx.id,

@@ -1,7 +1,7 @@
-"""Files of one delivery, stored in a thread: all of them, or none.
+"""Stores the files of one delivery in a thread: all of them, or none.
 
-A delivery that is cancelled is taken back unless its files are being moved already; either way the
-message is no longer read once the cancellation gets through.
+A cancelled delivery is undone, unless its files are already being moved into place. In both cases
+the message is no longer read when the cancellation gets through.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TypeVar
 
-from gatepost.delivery.content import TRY_AGAIN
+from gatepost.delivery.content import NOT_STORED
 from gatepost.delivery.target import DeliveryError
 from gatepost.disk.batch import FileBatch
 from gatepost.disk.threads import run_to_end
@@ -18,39 +18,41 @@ from gatepost.disk.threads import run_to_end
 Result = TypeVar("Result")
 
 
-async def store(
-    kind: str, write: Callable[[FileBatch], Result], executor: Executor | None = None
+async def store_files(
+    scheme: str, write: Callable[[FileBatch], Result], executor: Executor | None = None
 ) -> Result:
-    """Let `write` write files, then move them into place; return what it returned.
+    """Run `write`, which writes files, then move them into place; return its result.
 
-    `kind` is the target's for the log, `executor` has the thread (None: the event loop's own).
-    Raises `DeliveryError`, always temporary, for an OSError, and what else `write` raises.
+    `scheme` names the target in the log. `executor` provides the thread (None: the event loop's
+    default). Raise `DeliveryError`, always temporary, for an OSError, and any error of `write`.
     """
     cancelled = threading.Event()
     loop = asyncio.get_running_loop()
-    work = loop.run_in_executor(executor, _store, kind, write, cancelled)
+    work = loop.run_in_executor(executor, _store_files, scheme, write, cancelled)
     return await run_to_end(work, cancel=cancelled.set)
 
 
-def _store(kind: str, write: Callable[[FileBatch], Result], cancelled: threading.Event) -> Result:
+def _store_files(
+    scheme: str, write: Callable[[FileBatch], Result], cancelled: threading.Event
+) -> Result:
     copies = FileBatch()
     try:
         result = write(copies)
-        _still_wanted(kind, cancelled)
+        _check_not_cancelled(scheme, cancelled)
         copies.move()
     except OSError as error:
-        raise not_stored(kind, "; ".join([str(error), *copies.remove_all()])) from error
+        raise not_stored(scheme, "; ".join([str(error), *copies.remove_all()])) from error
     except BaseException:
         copies.remove_all()
         raise
     return result
 
 
-def _still_wanted(kind: str, cancelled: threading.Event) -> None:
+def _check_not_cancelled(scheme: str, cancelled: threading.Event) -> None:
     if cancelled.is_set():
-        raise not_stored(kind, "cancelled before the message was in place")
+        raise not_stored(scheme, "cancelled before the message was in place")
 
 
-def not_stored(kind: str, detail: str) -> DeliveryError:
-    """Return the error for a message that this system has no place for now."""
-    return DeliveryError(TRY_AGAIN, detail=f"{kind}: {detail}")
+def not_stored(scheme: str, detail: str) -> DeliveryError:
+    """Return the temporary error for a message that cannot be stored now."""
+    return DeliveryError(NOT_STORED, detail=f"{scheme}: {detail}")

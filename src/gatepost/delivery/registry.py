@@ -1,171 +1,176 @@
-"""From what the configuration says to targets and routes: `maildir:PATH`, `smtp://HOST` and so on.
+"""Makes targets and routes from the configuration.
 
-A new kind of target is a line in TARGETS, and one in OPTIONS for each table of the route it heeds.
+The scheme of a route's `to` names the target. Built-in targets are the lines of BUILT_IN; they are
+imported when a route uses them. Other packages add targets by entry points of the group
+ENTRY_POINT_GROUP: the name is the scheme, the object a class derived from `Target`. A program that
+embeds the server can pass more.
+
+Security: a target is code that runs with the server's rights. Only targets that a route names are
+imported.
 """
 
-from collections.abc import Callable, Iterable
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import msgspec
 
 from gatepost.config import schema
-from gatepost.delivery.content import with_lf
-from gatepost.delivery.discard import Discard
-from gatepost.delivery.file import FileTarget
-from gatepost.delivery.maildir.maildir import Maildir
-from gatepost.delivery.maildir.maildirsize import Limits
-from gatepost.delivery.program.pipe import LineEnds, Pipe
-from gatepost.delivery.program.program import Programs
-from gatepost.delivery.program.qmail_queue import QmailQueue
-from gatepost.delivery.program.sendmail import Sendmail
+from gatepost.config.kinds import Table, keys
+from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
-from gatepost.delivery.smtp.hop import Scheme, parse_hop
-from gatepost.delivery.smtp.mx import MxRelay
-from gatepost.delivery.smtp.relay import Relay
-from gatepost.delivery.smtp.settings import Settings
-from gatepost.delivery.smtp.verify import VerifyingRelay
-from gatepost.delivery.target import Route, Target
-from gatepost.net.resolver import DnsResolver
+from gatepost.delivery.target import Target, TargetSpec
 
-
-class Wanted(NamedTuple):
-    """What a target is made from: the URL's `rest` behind its scheme, the route that names it.
-
-    Relative paths start at the folder `base`; `hostname` is the server's name.
-    """
-
-    rest: str
-    route: schema.Route
-    base: Path
-    hostname: str
-
-
-def _maildir(wanted: Wanted) -> Target:
-    options = wanted.route.maildir
-    return Maildir(
-        wanted.rest,
-        base=wanted.base,
-        hostname=wanted.hostname,
-        inner=options.folder,
-        limits=Limits(options.quota, options.quota_messages),
-    )
-
-
-LINE_ENDS: dict[str, LineEnds] = {"lf": with_lf, "crlf": iter}
-
-
-def _programs(options: schema.Pipe) -> Programs:
-    return Programs(timeout=options.timeout, concurrency=options.concurrency)
-
-
-def _pipe(wanted: Wanted) -> Target:
-    options = wanted.route.pipe
-    return Pipe(
-        wanted.rest,
-        base=wanted.base,
-        hostname=wanted.hostname,
-        programs=_programs(options),
-        line_ends=LINE_ENDS[options.line_ends],
-    )
-
-
-def _file(wanted: Wanted) -> Target:
-    return FileTarget(wanted.rest, base=wanted.base, hostname=wanted.hostname)
-
-
-def _sendmail(wanted: Wanted) -> Target:
-    return Sendmail(wanted.rest, base=wanted.base, programs=_programs(wanted.route.pipe))
-
-
-def _qmail_queue(wanted: Wanted) -> Target:
-    return QmailQueue(
-        wanted.rest,
-        base=wanted.base,
-        hostname=wanted.hostname,
-        programs=_programs(wanted.route.pipe),
-    )
-
-
-def _relay(scheme: Scheme) -> Callable[[Wanted], Target]:
-    def make(wanted: Wanted) -> Target:
-        settings = Settings.make(wanted.route.client, wanted.base, wanted.hostname)
-        kind = VerifyingRelay if settings.options.verify else Relay
-        return kind(parse_hop(scheme, wanted.rest, wanted.base), settings)
-
-    return make
-
-
-def _mx(wanted: Wanted) -> Target:
-    if wanted.rest:
-        raise ValueError(f"expected nothing after the colon, found {wanted.rest!r}")
-    settings = Settings.make(wanted.route.client, wanted.base, wanted.hostname)
-    return MxRelay(settings, DnsResolver(), wanted.hostname)
-
-
-def _discard(wanted: Wanted) -> Target:
-    if wanted.rest:
-        raise ValueError(f"expected nothing after the colon, found {wanted.rest!r}")
-    return Discard()
-
-
-TARGETS: dict[str, Callable[[Wanted], Target]] = {
-    "maildir": _maildir,
-    "file": _file,
-    "pipe": _pipe,
-    "sendmail": _sendmail,
-    "qmail-queue": _qmail_queue,
-    "discard": _discard,
-    "smtp": _relay("smtp"),
-    "smtps": _relay("smtps"),
-    "lmtp": _relay("lmtp"),
-    "mx": _mx,
+BUILT_IN: dict[str, str] = {
+    "maildir": "maildir.maildir:MaildirTarget",
+    "file": "file:FileTarget",
+    "pipe": "program.pipe:PipeTarget",
+    "sendmail": "program.sendmail:SendmailTarget",
+    "qmail-queue": "program.qmail_queue:QmailQueueTarget",
+    "discard": "discard:DiscardTarget",
+    "smtp": "smtp.relay_target:RelayTarget",
+    "smtps": "smtp.relay_target:RelayTarget",
+    "lmtp": "smtp.relay_target:RelayTarget",
+    "mx": "smtp.mx_target:MxTarget",
 }
+ENTRY_POINT_GROUP = "gatepost.targets"
 
-# The tables of a route, and the targets that each is for.
-OPTIONS: dict[str, frozenset[str]] = {
-    "maildir": frozenset({"maildir"}),
-    "pipe": frozenset({"pipe", "sendmail", "qmail-queue"}),
-    "client": frozenset({"smtp", "smtps", "lmtp", "mx"}),
-}
+# The tables of a route with options for one kind of target.
+OPTIONS_TABLES = [field.name for field, key in keys(schema.Route) if isinstance(key.kind, Table)]
 _DEFAULTS = schema.Route(to="discard:")
 
 
-def make_target(route: schema.Route, *, base: Path, hostname: str) -> Target:
-    """Return the target that a route names (scheme, colon, the rest); raises ValueError.
+class RouteConfigError(ValueError):
+    """Routes that cannot be used; `problems` has a line for each, which starts with the key."""
 
-    Reads the files that `client` names, if any; touches no other disk, and no network. Relative
-    paths start at the folder `base`; `hostname` is the server's name.
-    """
-    url = route.to
-    scheme, colon, rest = url.partition(":")
-    if not colon or scheme not in TARGETS:
-        known = " or ".join(f"{name}:" for name in TARGETS)
-        raise ValueError(f"expected a target that starts with {known}, found {url!r}")
-    for table, heeded_by in OPTIONS.items():
-        if scheme not in heeded_by and getattr(route, table) != getattr(_DEFAULTS, table):
-            raise ValueError(f"target {url!r}: the table {table} says nothing to {scheme}:")
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = list(problems)
+
+
+class TargetRegistry:
+    """The targets that a route can name, by scheme; `added` are those of an embedding program."""
+
+    def __init__(self, added: Mapping[str, type[Target]] | None = None) -> None:
+        self._added = dict(added or {})
+        self._installed: dict[str, list[EntryPoint]] = {}
+        for point in entry_points(group=ENTRY_POINT_GROUP):
+            self._installed.setdefault(point.name, []).append(point)
+
+    @property
+    def schemes(self) -> list[str]:
+        """The schemes of all targets, each once."""
+        return list(dict.fromkeys((*BUILT_IN, *self._added, *self._installed)))
+
+    def find(self, scheme: str) -> type[Target]:
+        """Return the class of a scheme's target; raise ValueError if there is not exactly one."""
+        self._check_unique(scheme)
+        if scheme in BUILT_IN:
+            module, name = BUILT_IN[scheme].split(":")
+            return _target_class(getattr(import_module(f"gatepost.delivery.{module}"), name))
+        if scheme in self._added:
+            return _target_class(self._added[scheme])
+        for point in self._installed.get(scheme, ()):
+            return _load(point)
+        raise ValueError(f'unknown target "{scheme}:", {self._hint(scheme)}')
+
+    def _check_unique(self, scheme: str) -> None:
+        providers = sorted(_provider(point) for point in self._installed.get(scheme, ()))
+        if scheme in self._added:
+            providers.insert(0, "this program")
+        if scheme in BUILT_IN:
+            providers.insert(0, "gatepost")
+        if len(providers) > 1:
+            raise ValueError(f'target "{scheme}:" exists more than once: {", ".join(providers)}')
+
+    def _hint(self, scheme: str) -> str:
+        close = difflib.get_close_matches(scheme, self.schemes, n=1)
+        if close:
+            return f'did you mean "{close[0]}:"?'
+        return f"expected one of {', '.join(f'{one}:' for one in self.schemes)}"
+
+
+def _load(point: EntryPoint) -> type[Target]:
     try:
-        return TARGETS[scheme](Wanted(rest, route, base, hostname))
-    except ValueError as error:
-        raise ValueError(f"target {url!r}: {error}") from error
+        loaded = point.load()
+    except Exception as error:
+        raise ValueError(
+            f'target "{point.name}:" of {_provider(point)}: import failed: {error!r}'
+        ) from error
+    return _target_class(loaded)
 
 
-def make_router(routes: Iterable[schema.Route], *, base: Path, hostname: str) -> Router:
-    """Return the router for the configuration's routes; raises ValueError.
+def _target_class(found: Any) -> type[Target]:
+    if isinstance(found, type) and issubclass(found, Target):
+        return found
+    raise ValueError(f"expected a class derived from gatepost.Target, found {found!r}")
 
-    Those that differ in nothing but their patterns are one, so a message for both is delivered
-    once.
+
+def _provider(point: EntryPoint) -> str:
+    return f"{point.dist.name if point.dist else 'unknown package'} ({point.value})"
+
+
+def make_target(
+    route: schema.Route, *, base: Path, hostname: str, registry: TargetRegistry | None = None
+) -> Target:
+    """Return the target that a route names; raise ValueError, its text starting with the key.
+
+    This reads files that the route's options name, and uses no network. Relative paths start at
+    the folder `base`; `hostname` is the server's name.
     """
+    scheme, _, text = route.to.partition(":")
+    try:
+        target_class = (registry or TargetRegistry()).find(scheme)
+    except ValueError as error:
+        raise ValueError(f"to: {error}") from error
+    table = target_class.options_table
+    for name in OPTIONS_TABLES:
+        if name != table and getattr(route, name) != getattr(_DEFAULTS, name):
+            expected = f"expected {table}" if table else "expected no table of options"
+            raise ValueError(f"{name}: not for {scheme}: targets, {expected}")
+    options = getattr(route, table) if table else None
+    try:
+        return target_class.from_route(TargetSpec(scheme, text, options, base, hostname))
+    except ValueError as error:
+        raise ValueError(f"to: target {route.to!r}: {error}") from error
+    except Exception as error:
+        raise ValueError(f"to: target {route.to!r}: could not be made: {error!r}") from error
+
+
+def make_router(
+    routes: Iterable[schema.Route],
+    *,
+    base: Path,
+    hostname: str,
+    targets: Mapping[str, type[Target]] | None = None,
+) -> Router:
+    """Return the router for the configuration's routes; raise `RouteConfigError`.
+
+    Routes that differ only in their patterns share a target, so that a message for both is
+    delivered once. `targets` are those that an embedding program adds, by scheme.
+    """
+    registry = TargetRegistry(targets)
     made: dict[schema.Route, Route] = {}
+    rows: list[tuple[Sequence[str], Route]] = []
+    problems: list[str] = []
+    for number, route in enumerate(routes):
+        shared = msgspec.structs.replace(route, for_=())
+        try:
+            if shared not in made:
+                target = make_target(shared, base=base, hostname=hostname, registry=registry)
+                made[shared] = _make_route(route, target)
+        except ValueError as error:
+            problems.append(f"route[{number}].{error}")
+        else:
+            rows.append((route.for_, made[shared]))
+    if problems:
+        raise RouteConfigError(problems)
+    return Router(rows, hostname=hostname)
 
-    def make(route: schema.Route) -> Route:
-        whole = msgspec.structs.replace(route, for_=())
-        if whole not in made:
-            target = make_target(route, base=base, hostname=hostname)
-            relays = route.relay_for == "authenticated"
-            fallback = route.fallback == "queue"
-            made[whole] = Route(target, route.to, route.mode, fallback, relays)
-        return made[whole]
 
-    return Router([(route.for_, make(route)) for route in routes], hostname=hostname)
+def _make_route(route: schema.Route, target: Target) -> Route:
+    fallback, relays = route.fallback == "queue", route.relay_for == "authenticated"
+    return Route(target, route.to, route.mode, fallback, relays)

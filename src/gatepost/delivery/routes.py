@@ -1,15 +1,16 @@
-"""Which route a recipient's mail takes: the first that names it.
+"""Chooses the route of each recipient: the first one with a pattern that matches.
 
-A route names recipients by patterns: `*` (everyone), `example.com` or `@example.com` (everyone
-there, not in subdomains) and `user@example.com` (that mailbox, with any subaddress). The order of
-the routes decides, not how exact a pattern is: put `*` last.
+Patterns are `*` (all recipients), `example.com` or `@example.com` (the domain without its
+subdomains) and `user@example.com` (the mailbox, with any subaddress). The order of the routes
+decides, not how exact a pattern is: put `*` last.
 
-One dictionary from pattern to route serves them all, so the cost does not grow with their number.
+All patterns are in one dictionary, so that the cost does not grow with the number of routes.
 """
 
 from collections.abc import Iterable, Sequence
 
-from gatepost.delivery.target import DeliveryError, Route
+from gatepost.delivery.route import Route
+from gatepost.delivery.target import DeliveryError, Target
 from gatepost.model.address import Address, domain_key, local_key, parse_domain
 from gatepost.model.session import Recipient
 
@@ -17,10 +18,10 @@ EVERYONE = "*"
 
 
 class Router:
-    """Chooses routes.
+    """The routes in order.
 
-    `routes` are pairs of patterns and a route, `hostname` the domain of `<postmaster>`. Raises
-    ValueError, with the number of the route, for a pattern that is none.
+    `routes` are pairs of patterns and a route, `hostname` the domain of `<postmaster>`. Raise
+    ValueError with the key of the route for an invalid pattern.
     """
 
     def __init__(self, routes: Iterable[tuple[Sequence[str], Route]], *, hostname: str) -> None:
@@ -29,12 +30,12 @@ class Router:
         self._ranks: dict[str, int] = {}
         for rank, (patterns, route) in enumerate(routes):
             self.routes.append(route)
-            for key in _keys(patterns, rank + 1):
+            for key in _keys(patterns, rank):
                 self._ranks.setdefault(key, rank)
         self._only = self.routes[0] if self._ranks.get(EVERYONE) == 0 else None
 
     def route(self, recipient: Recipient) -> Route | None:
-        """Return the route for this recipient, None where none names it."""
+        """Return the route for this recipient, None if no pattern matches."""
         if self._only is not None:
             return self._only
         rank = min(self._matches(recipient), default=None)
@@ -43,7 +44,7 @@ class Router:
     def split(self, recipients: list[Recipient]) -> list[tuple[Route, list[Recipient]]]:
         """Return each route with the recipients it serves, in order of first use.
 
-        Raises `DeliveryError` where a recipient has no route: none is dropped silently.
+        Raise `DeliveryError` if a recipient has no route, so that none is dropped silently.
         """
         if self._only is not None:
             return [(self._only, recipients)]
@@ -52,16 +53,22 @@ class Router:
             route = self.route(recipient)
             if route is None:
                 detail = f"no route for {recipient.address}"
-                raise DeliveryError("A recipient's mail cannot be delivered now", detail=detail)
+                raise DeliveryError("No route to recipient, please try again later", detail=detail)
             shares.setdefault(route, []).append(recipient)
         return list(shares.items())
 
+    async def start(self) -> None:
+        """Start every target."""
+        for target in self._targets():
+            await target.start()
+
     async def stop(self) -> None:
-        """Have every target let go of what it holds open: no delivery will come any more."""
-        for route in self.routes:
-            stop = getattr(route.target, "stop", None)
-            if stop is not None:
-                await stop()
+        """Stop every target, after the last delivery."""
+        for target in self._targets():
+            await target.stop()
+
+    def _targets(self) -> list[Target]:
+        return list({id(route.target): route.target for route in self.routes}.values())
 
     def _matches(self, recipient: Recipient) -> Iterable[int]:
         address = recipient.address
@@ -73,16 +80,16 @@ class Router:
 
 def _keys(patterns: Sequence[str], number: int) -> list[str]:
     if not patterns:
-        raise ValueError(f"route {number}: expected at least one pattern, found none")
+        raise ValueError(f"route[{number}].for: expected at least one pattern, found none")
     try:
         return [pattern_key(pattern) for pattern in patterns]
     except ValueError as error:
         expected = "*, a domain, @domain or an address"
-        raise ValueError(f"route {number}: expected {expected}: {error}") from error
+        raise ValueError(f"route[{number}].for: expected {expected}: {error}") from error
 
 
 def pattern_key(pattern: str) -> str:
-    """Return what all spellings of a pattern have in common; raises ValueError if it is none."""
+    """Return the key of a pattern, the same for all spellings; raise ValueError."""
     if pattern == EVERYONE:
         return EVERYONE
     if "@" in pattern[1:]:

@@ -1,46 +1,48 @@
-"""The contract between the session and whatever takes a message.
+"""The contract of delivery targets. `Target`, `Delivery` and `DeliveryError` are public API.
 
-A target answers for every recipient of a delivery: those it took are safe when it returns – the
-client may be told 250 (RFC 5321 section 6.1) – and of those it did not take it keeps nothing.
+A target takes a message for the recipients of a delivery. When `deliver` has returned, the message
+is safe for every recipient that it did not report as failed: the server then replies 250 and is
+responsible for it (RFC 5321 section 6.1). For a failed recipient the target keeps nothing.
+
+See docs/delivery.md, "Write a target".
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
 
 import msgspec
 
+from gatepost.model.message import Message
 from gatepost.model.reply import Reply
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
-
-    from gatepost.model.message import Message
-    from gatepost.model.session import Recipient, Transaction
+from gatepost.model.session import Recipient, Transaction
 
 
 class Delivery(msgspec.Struct, frozen=True, eq=False):
-    """One message for one target: `recipients` are those of the transaction it is to serve.
+    """One message for one target.
 
-    A message reads from one place at a time: the deliveries of one message are made one after the
-    other, and it is neither changed nor closed until the last has ended.
+    `recipients` are the recipients of `transaction` that the target serves; there is at least one.
+    `message` is read by iterating over it. Several readers may read at the same time, in threads
+    too. Nothing changes or closes it before `deliver` has returned.
 
-    The target adds to `taken_on` the recipients of whose success the next hop tells the sender, if
-    he wants it: it was given what he has asked for, and knows of that (RFC 3461 section 5.2.2).
+    `dsn_delegated` is filled by the target: the recipients for which the next hop has accepted the
+    duty to send a DSN for the success (RFC 3461 section 5.2.2). The server sends none for them.
     """
 
     transaction: Transaction
     recipients: list[Recipient]
     message: Message
-    taken_on: set[Recipient] = set()
+    dsn_delegated: set[Recipient] = set()
 
 
 class DeliveryError(Exception):
-    """The target did not take the message, and keeps nothing of it.
+    """The message was not taken, and the target keeps nothing of it.
 
-    `text` is for the client, `detail` for the log (it may name paths and addresses); `permanent`
-    is true where another attempt would fail the same way: a 5xx reply, otherwise 4xx. `reply` is
-    what the next hop has answered, where there is one that did: it is what the client is told.
+    `text` is for the client, so it must not contain paths or secrets. `detail` is for the log.
+    `permanent` is true if another attempt would fail in the same way: the client gets 554 5.3.0,
+    otherwise 451 4.3.0. `reply` is the complete reply for the client, if it must be another one,
+    such as that of a next hop.
     """
 
     def __init__(
@@ -59,83 +61,124 @@ class DeliveryError(Exception):
 
     @property
     def answered(self) -> bool:
-        """Whether there was somebody to ask, who said no."""
+        """Return whether the target was reached, so that the refusal is about the message."""
         return self.reply is not None
 
     def as_reply(self) -> Reply:
-        """Return the next hop's answer, or one with what a client may be told."""
+        """Return the reply for the client."""
         code, enhanced = (554, "5.3.0") if self.permanent else (451, "4.3.0")
         return self.reply or Reply(code, self.text, enhanced)
 
 
-# The recipients whose mail was not taken, each with the reason.
-Failures: TypeAlias = "Mapping[Recipient, DeliveryError]"
+# The recipients that do not have the message, each with the reason.
+Failures: TypeAlias = Mapping[Recipient, DeliveryError]
 
 
-class Target(Protocol):
-    """Something that takes messages. What it may do beside is in the protocols below."""
+class TargetSpec(msgspec.Struct, frozen=True, eq=False):
+    """A target as a route configures it: `to = "SCHEME:TEXT"`.
 
+    `options` is the table of the route that the class names in `Target.options_table`, otherwise
+    None. Relative paths start at the folder `base`. `hostname` is `server.hostname`.
+    """
+
+    scheme: str
+    text: str
+    options: Any
+    base: Path
+    hostname: str
+
+
+class TargetPath(NamedTuple):
+    """A path on this machine that a target needs: a program to run, or a folder to write to."""
+
+    kind: Literal["program", "folder"]
+    path: Path
+
+
+class Target(ABC):
+    """The base class of delivery targets. Only `deliver` must be overridden.
+
+    A worker makes one instance for each distinct route, and again after a reload. All methods are
+    called in the worker's event loop, except `from_route`, `paths` and `warnings`, which
+    `gatepost check` calls without a running loop. They must not block: use threads for blocking
+    work. Several deliveries may run at the same time.
+    """
+
+    # The table of a route with this target's options: "maildir", "pipe" or "client"; "": none.
+    options_table: ClassVar[str] = ""
+
+    # Whether the mail ends here. If it is false the server reports success as "relayed", not as
+    # "delivered" (RFC 3461 section 5.2.2).
+    final_delivery: bool = True
+
+    # Whether `verify` can ask the next hop. If it is false, RCPT costs nothing.
+    can_verify: bool = False
+
+    @classmethod
+    def from_route(cls, spec: TargetSpec) -> Self:
+        """Return the target of a route; raise ValueError for a text or options it cannot use.
+
+        The error completes the line of the configuration: "expected …, found …". This may read
+        files that the options name. It must not use the network, nor change anything on disk.
+        By default a target is made without arguments and accepts no text after the colon.
+        """
+        if spec.text:
+            raise ValueError(f"expected nothing after the colon, found {spec.text!r}")
+        return cls()
+
+    async def start(self) -> None:  # noqa: B027 - nothing by default
+        """Prepare for deliveries. Called once, before the server accepts connections.
+
+        An exception keeps the server from starting.
+        """
+
+    async def stop(self) -> None:  # noqa: B027 - nothing by default
+        """Close what is open between deliveries. Called once, after the last delivery.
+
+        It is also called if `start` of this target or another has failed, or was not called.
+        """
+
+    @abstractmethod
     def deliver(self, delivery: Delivery) -> Awaitable[Failures | None] | None:
         """Take the message for the delivery's recipients.
 
-        None says that it is done, with no task spent; an awaitable is done when it returns.
-        Either way raises `DeliveryError` when nobody's was taken; where some recipients' was, the
-        others are returned, each with its reason.
+        Write it as `async def`, or as `def` if nothing has to wait: returning None instead of an
+        awaitable costs no task. Return the recipients that do not have the message, each with its
+        `DeliveryError`; None or an empty mapping if all have it. Raise `DeliveryError` if none has
+        it. Any other exception counts as a temporary failure for all recipients.
+
+        The message must be safe, such as written and fsynced, before this returns. A cancelled
+        delivery must keep nothing, or finish before it lets the cancellation through. Deliveries
+        from the queue are cancelled after an hour; with `mode = "direct"` the client waits, and
+        clients give up after ten minutes.
         """
 
+    async def verify(self, tx: Transaction, rcpt: Recipient) -> Reply | None:
+        """Return the next hop's 5yz reply to a recipient, None if it accepts it or cannot tell.
 
-class Verifier(Protocol):
-    """A target that can ask the next hop for a recipient before there is a message."""
+        Called at RCPT (call-ahead), only if `can_verify` is true. The client waits for it: return
+        within seconds. A problem on the way to the next hop is no refusal: return None.
+        """
+        del tx, rcpt
+        return None
 
-    async def verify(self, tx: Transaction, recipient: Recipient) -> Reply | None:
-        """Return the next hop's refusal; None where it takes the recipient, or cannot say."""
+    def destination(self, rcpt: Recipient) -> str:
+        """Return the name of the recipient's next hop, for the queue.
 
+        The queue limits deliveries and delays retries for each destination. Override this if the
+        target has several next hops that can fail independently. By default ("") the target is one
+        destination, named by the route's `to`.
+        """
+        del rcpt
+        return ""
 
-class Branching(Protocol):
-    """A target with several next hops, which are slow or dead each for itself."""
+    def paths(self) -> Iterable[TargetPath]:
+        """Return the paths that `gatepost check` examines for the server's user."""
+        return ()
 
-    def destination(self, recipient: Recipient) -> str:
-        """Return a name for where this recipient's mail goes next."""
+    def warnings(self) -> Iterable[str]:
+        """Yield warnings about options, each starting with the key below the route.
 
-
-class HandingOn(Protocol):
-    """A target whose mail goes on from there: to have taken it is not to have delivered it."""
-
-    hands_on: bool
-
-
-class Stoppable(Protocol):
-    """A target that holds something open between deliveries."""
-
-    async def stop(self) -> None:
-        """Let go of it: no delivery will come any more."""
-
-
-class Route(msgspec.Struct, frozen=True, eq=False):
-    """Where the mail of some recipients goes: the target, and the `url` that names it.
-
-    `mode` is as configured: "direct" hands over while the client waits, "queue" by way of the
-    spool; `fallback` has a message spooled where a direct target cannot be reached. `relays` is
-    whether clients that have said who they are may use it for domains that are not ours.
-    """
-
-    target: Target
-    url: str
-    mode: Literal["direct", "queue"] = "direct"
-    fallback: bool = False
-    relays: bool = False
-
-    @property
-    def spools(self) -> bool:
-        """Whether its mail may come into the spool."""
-        return self.mode == "queue" or self.fallback
-
-    @property
-    def hands_on(self) -> bool:
-        """Whether mail goes on from the target, see `HandingOn`."""
-        return getattr(self.target, "hands_on", False)
-
-    def destination(self, recipient: Recipient) -> str:
-        """Return a name for the next hop, shared by all recipients it serves."""
-        branches = getattr(self.target, "destination", None)
-        return self.url if branches is None else branches(recipient)
+        `gatepost check` shows `client.tls is none: …` as `route[2].client.tls is none: …`.
+        """
+        return ()

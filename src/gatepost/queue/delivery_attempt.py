@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import structlog
 
+from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
-from gatepost.delivery.target import Delivery, DeliveryError, Route
+from gatepost.delivery.target import Delivery, DeliveryError
 from gatepost.model.message import Message
 from gatepost.model.session import Recipient
 from gatepost.queue.dsn.notify import success_actions

@@ -20,6 +20,7 @@ import structlog
 
 from gatepost.config.schema import Config, Listen
 from gatepost.counts.memory import Slot
+from gatepost.delivery.target import Target
 from gatepost.lists.entry import LineError
 from gatepost.lists.source import Change
 from gatepost.lists.watch import ListWatcher
@@ -59,7 +60,8 @@ class Server:
     configuration's `stop_timeout`. `sockets` has the open sockets of each listener if they are
     already bound; they are closed in the end. `slot` is where connections are counted, None if no
     other process shares the counts. `contents` has certificates and keys that were read before
-    privileges were dropped. Facts go to the log unless there is a `recorder`. `addresses` are
+    privileges were dropped. Facts go to the log unless there is a `recorder`. `targets` are delivery
+    targets by scheme, in addition to those of Gatepost and of installed packages. `addresses` are
     (protocol, address) pairs once the server has started.
     """
 
@@ -74,6 +76,7 @@ class Server:
         slot: Slot | None = None,
         contents: Contents | None = None,
         recorder: Recorder | None = None,
+        targets: Mapping[str, type[Target]] | None = None,
     ) -> None:
         self._config = config
         self._plugins = plugins
@@ -83,6 +86,7 @@ class Server:
         self._slot = slot
         self._contents = contents
         self._recorder = recorder
+        self._targets = targets
         self._listeners: list[asyncio.AbstractServer] = []
         self._connections: Connections | None = None
         self._stack = AsyncExitStack()
@@ -98,7 +102,13 @@ class Server:
             await asyncio.to_thread(load_lists, lists)
             folder = await asyncio.to_thread(_make_folder, self._config.data_dir / "tmp")
             setup = make_setup(
-                self._config, lists, self._plugins, self._clock, folder, recorder=self._recorder
+                self._config,
+                lists,
+                self._plugins,
+                self._clock,
+                folder,
+                recorder=self._recorder,
+                targets=self._targets,
             )
             await asyncio.to_thread(_report, setup)
             if setup.authority is not None:
@@ -106,6 +116,7 @@ class Server:
             await setup.plugins.start()
             stack.push_async_callback(setup.plugins.stop)
             stack.push_async_callback(setup.router.stop)
+            await setup.router.start()
             watcher = ListWatcher(lists.files, _list_changed)
             watcher.start()
             stack.push_async_callback(watcher.stop)

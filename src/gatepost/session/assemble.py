@@ -4,7 +4,7 @@ Every error of a configuration beyond its syntax is raised here, before the firs
 `load_lists` reads files and blocks; nothing else touches the disk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import structlog
 from gatepost.auth.authority import Authority
 from gatepost.auth.users import UsersFile
 from gatepost.config.schema import Config
-from gatepost.delivery.registry import make_router
+from gatepost.delivery.registry import RouteConfigError, make_router
+from gatepost.delivery.target import Target
 from gatepost.lists.addresses import AddressList, Source
 from gatepost.lists.domains import DomainList
 from gatepost.lists.file import DomainFile, ListFile
@@ -26,7 +27,7 @@ from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.host import Installed, PluginError, PluginHost
 from gatepost.plugin.loader import load_plugin
 from gatepost.plugin.order import OrderError
-from gatepost.session.callahead import confirms
+from gatepost.session.callahead import uses_call_ahead
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.log import LogRecorder
 from gatepost.session.offer import keywords
@@ -118,11 +119,13 @@ def make_setup(
     folder: Path | None = None,
     *,
     recorder: Recorder | None = None,
+    targets: Mapping[str, type[Target]] | None = None,
 ) -> Setup:
     """Return the setup of a worker; `plugins` come after those of the configuration.
 
     `folder` is for messages too large for memory. Facts go to the log unless there is a `recorder`.
-    Raises `SetupError`.
+    `targets` are delivery targets by scheme, in addition to those of Gatepost and of installed
+    packages. Raises `SetupError`.
     """
     given = [one if isinstance(one, Installed) else Installed(one) for one in plugins]
     installed = load_plugins(config) + given
@@ -132,7 +135,9 @@ def make_setup(
         one.plugin.clock = clock
     try:
         host = PluginHost(installed, config.limits.hook_timeout)
-        router = make_router(config.route, base=config.base, hostname=hostname)
+        router = make_router(config.route, base=config.base, hostname=hostname, targets=targets)
+    except RouteConfigError as error:
+        raise SetupError(error.problems) from error
     except (PluginError, OrderError, ValueError) as error:
         raise SetupError([str(error)]) from error
     traps = config.traps
@@ -145,7 +150,7 @@ def make_setup(
         traps=TrapRule(TrapTable(lists.traps, lists.known), traps.action, traps.delay, traps.reply),
         plugins=host,
         router=router,
-        calls_ahead=confirms(router),
+        calls_ahead=uses_call_ahead(router),
         clock=clock,
         recorder=recorder or LogRecorder(structlog.get_logger("gatepost.session").bind()),
         folder=folder,

@@ -6,7 +6,7 @@ from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.chain import Answer
 from gatepost.session import dsn
 from gatepost.session import replies as r
-from gatepost.session.callahead import confirmation
+from gatepost.session.callahead import call_ahead
 from gatepost.session.conversation import Conversation
 from gatepost.session.step import Question, Step
 from gatepost.wire import events as e
@@ -54,7 +54,7 @@ def _rcpt_rule(talk: Conversation, tx: Transaction, rcpt: Recipient) -> Answer |
 
 
 def _ask_next_hop(talk: Conversation, tx: Transaction, rcpt: Recipient) -> Question | None:
-    return confirmation(talk.setup.router, tx, rcpt) if talk.setup.calls_ahead else None
+    return call_ahead(talk.setup.router, tx, rcpt) if talk.setup.calls_ahead else None
 
 
 def _rcpt(_talk: Conversation, _answer: Answer | None, tx: Transaction, rcpt: Recipient) -> Reply:

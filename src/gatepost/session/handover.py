@@ -22,7 +22,8 @@ target get a duplicate. A duplicate is better than a loss.
 
 from collections.abc import Mapping
 
-from gatepost.delivery.target import Delivery, DeliveryError, Failures, Route
+from gatepost.delivery.route import Route
+from gatepost.delivery.target import Delivery, DeliveryError, Failures
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.inline import need_task

@@ -1,8 +1,8 @@
-"""A next hop that does what it is told: says any bytes to any command, in any pieces, or hangs up.
+"""A scripted next hop: replies with any bytes to any command, in any pieces, or disconnects.
 
-`says` maps a verb – GREETING, EHLO, MAIL, RCPT, DATA, END (the end of the content), BDAT, RSET … –
-to what is done there, each time or, from a list, in turn: bytes are sent as they are, HANG says
-nothing, DROP closes, READ waits for an octet; a tuple is several of these one after the other.
+`script` maps a verb (GREETING, EHLO, MAIL, RCPT, DATA, BDAT, RSET …, and END for the end of the
+content) to an action, or to a list with an action for each time. Bytes are sent as they are, HANG
+sends nothing, DROP closes, READ waits for an octet; a tuple is a sequence of these.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import contextlib
 
 from gatepost.config.client import Client
 from gatepost.delivery.smtp.hop import Hop
-from gatepost.delivery.smtp.settings import Settings
+from gatepost.delivery.smtp.settings import ClientSettings
 from gatepost.net.client_tls import ClientTls
 
 HANG, DROP, READ = "hang", "drop", "read"
@@ -30,14 +30,14 @@ IMPATIENT = dict.fromkeys(QUICK, 0.1)
 
 
 class DroppedError(Exception):
-    """The peer has hung up."""
+    """The peer has dropped the connection."""
 
 
 class Peer:
-    """`async with Peer(says) as peer`: `lines` are all command lines, `messages` all contents."""
+    """`async with Peer(script) as peer`: `lines` are all command lines, `messages` all contents."""
 
-    def __init__(self, says=None, scheme="smtp", tls=None, path=None, at=None):
-        self.says = {**POLITE, **(says or {})}
+    def __init__(self, script=None, scheme="smtp", tls=None, path=None, at=None):
+        self.script = {**POLITE, **(script or {})}
         self.scheme = scheme
         self.lines = []
         self.messages = []
@@ -63,8 +63,8 @@ class Peer:
         for writer in self._writers:
             writer.transport.abort()
 
-    def hang_up(self):
-        """Close every connection, as after too long a silence."""
+    def close_connections(self):
+        """Close every connection, as after an idle timeout."""
         for writer in self._writers:
             writer.close()
 
@@ -92,7 +92,7 @@ class Peer:
             if verb == "DATA" and done == POLITE["DATA"]:
                 self.messages.append(await reader.readuntil(b"\r\n.\r\n"))
                 await self._do("END", reader, writer)
-            if verb == "STARTTLS" and "HANDSHAKE" in self.says:
+            if verb == "STARTTLS" and "HANDSHAKE" in self.script:
                 await reader.read(1)
                 await self._do("HANDSHAKE", reader, writer)
             if verb == "STARTTLS" and self._tls is not None:
@@ -100,7 +100,7 @@ class Peer:
                 self.secured += 1
 
     async def _do(self, verb, reader, writer):
-        what = self.says.get(verb, OK)
+        what = self.script.get(verb, OK)
         if isinstance(what, list):
             what = what.pop(0) if len(what) > 1 else what[0]
         for part in what if isinstance(what, tuple) else (what,):
@@ -118,17 +118,17 @@ class Peer:
 
 
 def settings(tls=None, **options):
-    return Settings(Client(**{**QUICK, **options}), "gate.example", tls or ClientTls("none"))
+    return ClientSettings(Client(**{**QUICK, **options}), "gate.example", tls or ClientTls("none"))
 
 
 async def until(condition):
-    """Let others run until something is so."""
-    while not condition():  # noqa: ASYNC110 - what is waited for is a protocol's plain attribute
+    """Run other tasks until a condition is true."""
+    while not condition():  # noqa: ASYNC110 - the condition reads a plain attribute of a protocol
         await asyncio.sleep(0.001)
 
 
 def run(scenario):
-    """Run a coroutine; a test that would hang fails."""
+    """Run a coroutine; a test that hangs fails."""
 
     async def bounded():
         async with asyncio.timeout(20):

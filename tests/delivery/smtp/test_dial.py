@@ -1,4 +1,4 @@
-"""From the first packet to MAIL: TLS, logging in, telling who the client is."""
+"""Opening a connection: TLS, authentication, client identity."""
 
 import msgspec
 import pytest
@@ -7,9 +7,9 @@ from tests.delivery.smtp.peer import EHLO, QUICK, Peer, run, settings
 from tests.net import authority
 
 from gatepost.config.client import Client
-from gatepost.delivery.smtp.introduce import Introduced, xclient
+from gatepost.delivery.smtp.forward import ForwardedClient, xclient
 from gatepost.delivery.smtp.relay import Relay
-from gatepost.delivery.smtp.settings import Settings
+from gatepost.delivery.smtp.settings import ClientSettings
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.session import Endpoint
 from gatepost.net.client_tls import ClientTls
@@ -24,11 +24,11 @@ def with_keyword(keyword):
     return EHLO.replace(b"250 SIZE", b"250-" + keyword + b"\r\n250 SIZE")
 
 
-def sent(says=None, *, tls=None, path=None, scheme="smtp", server_tls=None, **options):
+def sent(script=None, *, tls=None, path=None, scheme="smtp", server_tls=None, **options):
     """Deliver once; return the error's reply and detail ("" if none) and the peer."""
 
     async def play():
-        async with Peer(says, scheme, tls=server_tls, path=path) as peer:
+        async with Peer(script, scheme, tls=server_tls, path=path) as peer:
             relay = Relay(peer.hop, settings(tls, **options))
             try:
                 assert await relay.deliver(delivery(RCPT, of=message(CONTENT))) is None
@@ -41,13 +41,13 @@ def sent(says=None, *, tls=None, path=None, scheme="smtp", server_tls=None, **op
     return run(play())
 
 
-def test_a_unix_socket(tmp_path):
+def test_delivery_over_a_unix_socket(tmp_path):
     error, peer = sent(scheme="lmtp", path=tmp_path / "lmtp")
     assert error == ("", "")
     assert peer.lines[0] == "LHLO gate.example"
 
 
-def test_nobody_there(tmp_path):
+def test_a_missing_socket_is_unreachable(tmp_path):
     from gatepost.delivery.smtp.hop import Hop
 
     async def play():
@@ -65,7 +65,7 @@ def test_nobody_there(tmp_path):
 
 @pytest.fixture
 def shown(tmp_path):
-    """A server's context, with a certificate for 127.0.0.1."""
+    """Return a server's context, with a certificate for 127.0.0.1."""
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -87,8 +87,8 @@ def modes(tmp_path):
     }
 
 
-TLS_FAILED = "451 4.7.5 The next hop offers no trustworthy connection, please try again later"
-NO_TLS = "451 4.7.4 The next hop offers no secure connection, please try again later"
+TLS_FAILED = "451 4.7.5 TLS handshake with next hop failed, please try again later"
+NO_TLS = "451 4.7.4 TLS is required, but was not offered by next hop, please try again later"
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ NO_TLS = "451 4.7.4 The next hop offers no secure connection, please try again l
         *((mode, TLS_FAILED) for mode in ("stranger", "other name", "system")),
     ],
 )
-def test_starttls(tmp_path, shown, mode, error):
-    says = {"EHLO": [STARTTLS, EHLO], "STARTTLS": b"220 go\r\n"}
-    (found, detail), peer = sent(says, tls=modes(tmp_path)[mode], server_tls=shown)
+def test_starttls_is_used_if_it_is_offered(tmp_path, shown, mode, error):
+    script = {"EHLO": [STARTTLS, EHLO], "STARTTLS": b"220 go\r\n"}
+    (found, detail), peer = sent(script, tls=modes(tmp_path)[mode], server_tls=shown)
     assert found == error
     if error:
         assert detail.startswith("CERTIFICATE_VERIFY_FAILED: ")
@@ -110,55 +110,55 @@ def test_starttls(tmp_path, shown, mode, error):
         assert peer.secured == 1
 
 
-@pytest.mark.parametrize("says", [{}, {"EHLO": STARTTLS, "STARTTLS": NO}], ids=["no", "refused"])
-def test_tls_is_not_to_be_had(tmp_path, says):
-    assert sent(says, tls=ClientTls("wanted"))[0] == ("", "")
+@pytest.mark.parametrize("script", [{}, {"EHLO": STARTTLS, "STARTTLS": NO}], ids=["no", "refused"])
+def test_missing_tls_is_an_error_if_compulsory(tmp_path, script):
+    assert sent(script, tls=ClientTls("wanted"))[0] == ("", "")
     for mode in ("required", "verified"):
-        (found, _), peer = sent(says, tls=ClientTls(mode))
+        (found, _), peer = sent(script, tls=ClientTls(mode))
         assert found == NO_TLS
         assert "MAIL" not in peer.verbs
 
 
-def test_never():
+def test_tls_none_sends_no_starttls():
     assert sent({"EHLO": STARTTLS}, tls=ClientTls("none"))[1].verbs[:2] == ["EHLO", "MAIL"]
 
 
-def test_a_handshake_that_fails_is_done_without_where_it_is_only_wanted():
-    says = {"EHLO": STARTTLS, "STARTTLS": b"220 go\r\n", "HANDSHAKE": b"this is no TLS\r\n"}
-    error, peer = sent(says, tls=ClientTls("wanted"))
+def test_a_failed_handshake_is_followed_by_a_connection_without_tls():
+    script = {"EHLO": STARTTLS, "STARTTLS": b"220 go\r\n", "HANDSHAKE": b"this is no TLS\r\n"}
+    error, peer = sent(script, tls=ClientTls("wanted"))
     assert error == ("", "")
     assert peer.connections == 2
-    error, peer = sent(says, tls=ClientTls("required"))
+    error, peer = sent(script, tls=ClientTls("required"))
     assert peer.connections == 1
     assert error == (TLS_FAILED, "WRONG_VERSION_NUMBER")
 
 
-def test_what_comes_in_the_clear_behind_starttls_ends_it():
-    says = {"EHLO": STARTTLS, "STARTTLS": b"220 go\r\n250 injected\r\n"}
-    (found, detail), _ = sent(says, tls=ClientTls("required"))
+def test_plaintext_after_starttls_ends_the_connection():
+    script = {"EHLO": STARTTLS, "STARTTLS": b"220 go\r\n250 injected\r\n"}
+    (found, detail), _ = sent(script, tls=ClientTls("required"))
     assert (found[:9], detail) == (
         "451 4.5.0",
         "cleartext behind the reply to STARTTLS",
     )
 
 
-def test_smtps_with_a_next_hop_in_the_clear():
+def test_smtps_with_a_next_hop_without_tls():
     (found, detail), peer = sent(scheme="smtps", tls=ClientTls("wanted"))
     assert (found, detail) == (TLS_FAILED, "WRONG_VERSION_NUMBER")
     assert peer.connections == 1
 
 
-# Logging in
+# Authentication
 
 LOGIN = {"user": "gate", "password_file": "p", "tls": "none"}
 AUTH = {"AUTH": b"235 2.7.0 welcome\r\n"}
-NOT_IN = "451 4.7.0 The next hop does not let us in, please try again later"
+NOT_IN = "451 4.7.0 Authentication to next hop failed, please try again later"
 
 
-def logged_in(says, *, remote=False, **options):
+def logged_in(script, *, remote=False, **options):
     async def play():
-        async with Peer(says) as peer:
-            made = Settings(
+        async with Peer(script) as peer:
+            made = ClientSettings(
                 Client(**{**QUICK, **LOGIN, **options}), "gate.example", ClientTls("none"), "s3cret"
             )
             hop = msgspec.structs.replace(peer.hop, host="127.1") if remote else peer.hop
@@ -174,16 +174,16 @@ def logged_in(says, *, remote=False, **options):
     return run(play())
 
 
-def test_plain():
+def test_auth_plain():
     error, _, peer = logged_in({"EHLO": with_keyword(b"AUTH LOGIN plain"), **AUTH})
     assert error == ""
     assert peer.lines[1] == "AUTH PLAIN AGdhdGUAczNjcmV0"
 
 
-def test_login():
-    says = {"AUTH": b"334 VXNlcm5hbWU6\r\n", "Z2F0ZQ==": b"334 UGFzc3dvcmQ6\r\n"}
-    says |= {"EHLO": with_keyword(b"AUTH LOGIN"), "czNjcmV0": b"235 2.7.0 welcome\r\n"}
-    error, _, peer = logged_in(says)
+def test_auth_login():
+    script = {"AUTH": b"334 VXNlcm5hbWU6\r\n", "Z2F0ZQ==": b"334 UGFzc3dvcmQ6\r\n"}
+    script |= {"EHLO": with_keyword(b"AUTH LOGIN"), "czNjcmV0": b"235 2.7.0 welcome\r\n"}
+    error, _, peer = logged_in(script)
     assert error == ""
     assert peer.lines[1:4] == ["AUTH LOGIN", "Z2F0ZQ==", "czNjcmV0"]
 
@@ -197,23 +197,23 @@ NOT_LET_IN = {
 }
 
 
-@pytest.mark.parametrize("says", NOT_LET_IN.values(), ids=NOT_LET_IN)
-def test_not_let_in(says):
-    error, detail, peer = logged_in(says)
+@pytest.mark.parametrize("script", NOT_LET_IN.values(), ids=NOT_LET_IN)
+def test_failed_authentication(script):
+    error, detail, peer = logged_in(script)
     assert error == NOT_IN
     assert "s3cret" not in detail
     assert "MAIL" not in peer.verbs
 
 
-def test_not_in_the_clear():
-    says = {"EHLO": with_keyword(b"AUTH PLAIN"), **AUTH}
-    error, detail, peer = logged_in(says, remote=True)
-    assert (error, detail.partition(": ")[2]) == (NOT_IN, "AUTH only under TLS")
+def test_no_authentication_without_tls():
+    script = {"EHLO": with_keyword(b"AUTH PLAIN"), **AUTH}
+    error, detail, peer = logged_in(script, remote=True)
+    assert (error, detail.partition(": ")[2]) == (NOT_IN, "AUTH requires TLS")
     assert "AUTH" not in peer.verbs
-    assert logged_in(says, remote=True, auth_in_clear=True)[0] == ""
+    assert logged_in(script, remote=True, auth_in_clear=True)[0] == ""
 
 
-# Telling who the client is
+# Client identity
 
 
 @pytest.mark.parametrize(
@@ -229,16 +229,16 @@ def test_not_in_the_clear():
         (b"XCLIENT addr", "XCLIENT ADDR=192.0.2.1"),
     ],
 )
-def test_xclient(offered, line):
-    says = {"EHLO": with_keyword(offered), "XCLIENT": b"220 peer\r\n"}
-    error, peer = sent(says, forward="xclient")
+def test_xclient_has_the_offered_attributes(offered, line):
+    script = {"EHLO": with_keyword(offered), "XCLIENT": b"220 peer\r\n"}
+    error, peer = sent(script, forward="xclient")
     assert error == ("", "")
     assert peer.lines[1] == line
     assert peer.verbs[2:4] == ["EHLO", "MAIL"]
 
 
 @pytest.mark.parametrize(
-    ("helo", "told", "greeted"),
+    ("helo", "sent_name", "greeted"),
     [
         ("client.example", "client.example", "client.example"),
         ("a=b", "a+3Db", "a=b"),
@@ -246,11 +246,11 @@ def test_xclient(offered, line):
         ("x" * 256, "[UNAVAILABLE]", "gate.example"),
     ],
 )
-def test_what_the_client_has_called_itself(helo, told, greeted):
-    says = {"EHLO": with_keyword(b"XCLIENT HELO"), "XCLIENT": b"220 peer\r\n"}
+def test_ehlo_after_xclient_has_the_clients_name(helo, sent_name, greeted):
+    script = {"EHLO": with_keyword(b"XCLIENT HELO"), "XCLIENT": b"220 peer\r\n"}
 
     async def play():
-        async with Peer(says) as peer:
+        async with Peer(script) as peer:
             relay = Relay(peer.hop, settings(forward="xclient"))
             of = delivery(RCPT, of=message(CONTENT))
             of.transaction.session.helo = helo
@@ -258,32 +258,32 @@ def test_what_the_client_has_called_itself(helo, told, greeted):
             await relay.stop()
             return peer.lines[1:3]
 
-    assert run(play()) == [f"XCLIENT HELO={told}", f"EHLO {greeted}"]
+    assert run(play()) == [f"XCLIENT HELO={sent_name}", f"EHLO {greeted}"]
 
 
-def test_a_client_without_an_address():
+def test_xclient_for_a_client_without_an_address():
     local = Endpoint("")
-    command = xclient(Introduced(local, local, "", extended=True), "ADDR PORT PROTO DESTPORT")
+    command = xclient(ForwardedClient(local, local, "", extended=True), "ADDR PORT PROTO DESTPORT")
     assert command.attributes == {
         "ADDR": "[UNAVAILABLE]",
         "PORT": "[UNAVAILABLE]",
         "PROTO": "ESMTP",
         "DESTPORT": "[UNAVAILABLE]",
     }
-    six = Introduced(Endpoint("::1", 1), local, "", extended=False)
+    six = ForwardedClient(Endpoint("::1", 1), local, "", extended=False)
     assert xclient(six, "ADDR").attributes == {"ADDR": "IPV6:::1"}
 
 
 @pytest.mark.parametrize("keyword", [b"XCLIENT", b"X-NONE"])
-def test_no_xclient_where_it_is_not_offered(keyword):
+def test_no_xclient_if_it_is_not_offered(keyword):
     error, peer = sent({"EHLO": with_keyword(keyword)}, forward="xclient")
     assert error == ("", "")
     assert "XCLIENT" not in peer.verbs
 
 
-def test_xclient_refused():
-    says = {"EHLO": with_keyword(b"XCLIENT ADDR"), "XCLIENT": b"550 5.7.1 no\r\n"}
-    assert sent(says, forward="xclient")[0][0][:9] == "451 4.4.1"
+def test_a_refused_xclient_is_an_error():
+    script = {"EHLO": with_keyword(b"XCLIENT ADDR"), "XCLIENT": b"550 5.7.1 no\r\n"}
+    assert sent(script, forward="xclient")[0][0][:9] == "451 4.4.1"
 
 
 def test_a_proxy_header_comes_first():
@@ -291,7 +291,7 @@ def test_a_proxy_header_comes_first():
     assert peer.lines[0] == "PROXY TCP4 192.0.2.1 192.0.2.9 40000 25"
 
 
-def test_a_connection_that_was_told_of_a_client_is_that_clients():
+def test_a_connection_with_an_identity_is_for_one_client():
     async def play():
         async with Peer() as peer:
             relay = Relay(peer.hop, settings(forward="proxy-v1", connections=1))

@@ -1,4 +1,4 @@
-"""Next hops as targets name them."""
+"""Addresses of next hops."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ HOPS = [
 
 
 @pytest.mark.parametrize(("scheme", "rest", "hop", "text"), HOPS)
-def test_hops(scheme, rest, hop, text):
+def test_hops_are_parsed(scheme, rest, hop, text):
     assert parse_hop(scheme, rest, BASE) == hop
     assert str(hop) == (text or str(hop))
 
@@ -33,7 +33,7 @@ def test_hops(scheme, rest, hop, text):
         "//[fe80::1%eth0]",
     ],
 )  # fmt: skip
-def test_no_hops(rest):
+def test_invalid_hops_are_refused(rest):
     with pytest.raises(ValueError):
         parse_hop("smtp", rest, BASE)
 
@@ -50,5 +50,5 @@ def test_a_socket_has_a_path():
         *(("//192.0.2.1", False), ("//localhost.example", False)),
     ],
 )  # fmt: skip
-def test_what_stays_on_this_machine(rest, loopback):
+def test_loopback_hops(rest, loopback):
     assert parse_hop("lmtp", rest, BASE).is_loopback == loopback

@@ -1,4 +1,4 @@
-"""Connections that are kept: shared, limited, worn out, stale."""
+"""Pooled connections: shared, limited, replaced."""
 
 import asyncio
 
@@ -11,14 +11,14 @@ from gatepost.delivery.target import DeliveryError
 
 CONTENT = b"Subject: x\r\n\r\nHello\r\n"
 RCPT = recipient("a@example.com")
-BUSY = "451 4.4.5 The next hop is busy, please try again later"
+BUSY = "451 4.4.5 Too many connections to next hop, please try again later"
 
 
-def played(scenario, says=None, **options):
+def played(scenario, script=None, **options):
     """Run a scenario with a peer and a relay to it; return the peer."""
 
     async def play():
-        async with Peer(says) as peer:
+        async with Peer(script) as peer:
             relay = Relay(peer.hop, settings(**options))
             await scenario(relay, peer)
             await relay.stop()
@@ -31,7 +31,7 @@ async def send(relay, *people):
     return await relay.deliver(delivery(*(people or (RCPT,)), of=message(CONTENT)))
 
 
-def test_a_connection_ends_after_so_many_messages():
+def test_a_connection_closes_after_the_maximum_of_messages():
     async def five(relay, _peer):
         for _ in range(5):
             assert await send(relay) is None
@@ -39,7 +39,7 @@ def test_a_connection_ends_after_so_many_messages():
     assert played(five, messages_per_connection=2).verbs.count("EHLO") == 3
 
 
-def test_none_is_kept_where_none_is_wanted():
+def test_an_idle_timeout_of_zero_keeps_no_connection():
     async def two(relay, _peer):
         await send(relay)
         await send(relay)
@@ -47,15 +47,15 @@ def test_none_is_kept_where_none_is_wanted():
     assert played(two, idle_timeout=0.0).connections == 2
 
 
-def test_idle_for_too_long():
+def test_an_idle_connection_is_closed_after_the_timeout():
     async def wait(relay, peer):
         await send(relay)
-        await peer.ended.wait()  # the peer hangs up at QUIT
+        await peer.ended.wait()  # the peer closes at QUIT
 
     assert played(wait, idle_timeout=0.05).verbs[-1] == "QUIT"
 
 
-def test_no_more_connections_than_allowed():
+def test_the_limit_of_connections_is_kept():
     async def many(relay, peer):
         async with asyncio.TaskGroup() as group:
             for _ in range(12):
@@ -66,7 +66,7 @@ def test_no_more_connections_than_allowed():
     assert len(peer.messages) == 12
 
 
-def test_whoever_waits_for_too_long_is_told():
+def test_waiting_too_long_for_a_connection_is_an_error():
     async def two(relay, peer):
         first = asyncio.create_task(send(relay))
         await until(lambda: "MAIL" in peer.verbs)
@@ -79,7 +79,7 @@ def test_whoever_waits_for_too_long_is_told():
     played(two, {"MAIL": "hang"}, connections=1, connect_timeout=0.05)
 
 
-def test_a_turn_that_is_given_up_goes_to_the_next():
+def test_a_cancelled_turn_is_passed_on():
     async def three(relay, peer):
         first = asyncio.create_task(send(relay))
         await until(lambda: "MAIL" in peer.verbs)
@@ -93,13 +93,13 @@ def test_a_turn_that_is_given_up_goes_to_the_next():
     played(three, {"MAIL": ["hang", OK]}, connections=1)
 
 
-def test_after_a_refusal_the_connection_is_reset_and_used_again():
+def test_a_connection_is_reset_and_reused_after_a_refusal():
     async def two(relay, _peer):
         failures = await send(relay, RCPT)
-        assert str(failures[RCPT].reply) == "550 5.1.1 nobody"
+        assert str(failures[RCPT].reply) == "550 5.1.1 unknown"
         assert await send(relay) is None
 
-    refused = b"550 5.1.1 nobody\r\n"
+    refused = b"550 5.1.1 unknown\r\n"
     peer = played(two, {"RCPT": [refused, OK], "DATA": [b"503 5.5.1 no\r\n", POLITE["DATA"]]})
     assert peer.connections == 1
     assert peer.verbs[4:7] == ["RSET", "MAIL", "RCPT"]
@@ -107,7 +107,7 @@ def test_after_a_refusal_the_connection_is_reset_and_used_again():
 
 STALE = {
     "closed": [OK, DROP],
-    "said good-bye": [OK, (b"421 4.4.2 idle for too long\r\n", DROP)],
+    "sent 421": [OK, (b"421 4.4.2 idle for too long\r\n", DROP)],
     "broke off": [OK, (b"garbage\r\n", DROP)],
 }
 
@@ -123,17 +123,17 @@ def test_a_stale_connection_is_replaced_once(how):
     assert len(peer.messages) == 2
 
 
-def test_one_that_was_closed_while_it_was_idle_is_not_used():
+def test_a_connection_closed_while_idle_is_not_used():
     async def two(relay, peer):
         assert await send(relay) is None
-        peer.hang_up()
+        peer.close_connections()
         await until(lambda: not relay._pool._idle[0][2].usable)
         assert await send(relay) is None
 
     assert played(two).verbs.count("MAIL") == 2
 
 
-def test_what_comes_behind_a_goodbye_is_not_kept():
+def test_data_after_quit_is_dropped():
     async def one(relay, peer):
         await send(relay)
         link = relay._pool._idle[0][2]
@@ -146,7 +146,7 @@ def test_what_comes_behind_a_goodbye_is_not_kept():
     assert played(one).connections == 2
 
 
-def test_a_new_connection_is_not_tried_again():
+def test_a_delivery_on_a_new_connection_is_not_repeated():
     async def one(relay, _peer):
         with pytest.raises(DeliveryError):
             await send(relay)
@@ -155,7 +155,7 @@ def test_a_new_connection_is_not_tried_again():
 
 
 @pytest.mark.parametrize("end", [DROP, (b"421 bye\r\n", DROP)])
-def test_nothing_is_sent_again_once_the_content_was_sent(end):
+def test_a_delivery_is_not_repeated_after_content_was_sent(end):
     async def two(relay, _peer):
         assert await send(relay) is None
         (failure,) = (await send(relay)).values()
@@ -165,7 +165,7 @@ def test_nothing_is_sent_again_once_the_content_was_sent(end):
     assert (peer.connections, len(peer.messages)) == (1, 2)
 
 
-def test_a_delivery_that_is_cancelled_leaves_no_connection_behind():
+def test_a_cancelled_delivery_leaves_no_connection():
     async def two(relay, peer):
         task = asyncio.create_task(send(relay))
         await until(lambda: peer.messages)
@@ -177,7 +177,7 @@ def test_a_delivery_that_is_cancelled_leaves_no_connection_behind():
     assert played(two, {"END": ["hang", OK]}).connections == 2
 
 
-def test_unused_once_stopped():
+def test_a_stopped_pool_is_unused():
     async def one(relay, _peer):
         await send(relay)
         await relay.stop()
@@ -186,8 +186,8 @@ def test_unused_once_stopped():
     assert played(one, {"EHLO": EHLO}).verbs[-1] == "QUIT"
 
 
-def test_a_next_hop_that_does_not_answer_to_quit_is_left(monkeypatch):
-    monkeypatch.setattr("gatepost.delivery.smtp.pool.GOODBYE", 0.01)
+def test_a_connection_without_a_reply_to_quit_is_aborted(monkeypatch):
+    monkeypatch.setattr("gatepost.delivery.smtp.pool.QUIT_TIMEOUT", 0.01)
 
     async def one(relay, _peer):
         await send(relay)

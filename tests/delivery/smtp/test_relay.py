@@ -1,4 +1,4 @@
-"""Deliveries to a next hop that does anything: what is told to whom, and what is never sent."""
+"""Deliveries to a next hop with any behaviour: the results, and content that is never sent."""
 
 import pytest
 from hypothesis import given
@@ -33,12 +33,12 @@ PROTOCOLS = ["smtp", "lmtp"]
 
 
 def outcome(failures, people=(A, B)):
-    """Return what each recipient's mail came to: "" or the reply."""
+    """Return the result of each recipient: "" or the reply."""
     return ["" if one not in (failures or {}) else str(failures[one].reply) for one in people]
 
 
 async def deliver(peer, *, content=CONTENT, people=(A, B), times=1, **options):
-    """Return what came of each of some deliveries."""
+    """Return the results of some deliveries."""
     relay = Relay(peer.hop, settings(**options))
     results = []
     for _ in range(times):
@@ -51,9 +51,9 @@ async def deliver(peer, *, content=CONTENT, people=(A, B), times=1, **options):
     return results
 
 
-def play(says=None, scheme="smtp", **more):
+def play(script=None, scheme="smtp", **more):
     async def converse():
-        async with Peer(says, scheme) as peer:
+        async with Peer(script, scheme) as peer:
             return await deliver(peer, **more), peer
 
     return run(converse())
@@ -61,7 +61,7 @@ def play(says=None, scheme="smtp", **more):
 
 @pytest.mark.parametrize("ehlo", [EHLO, CHUNKING, ALONE], ids=["pipelining", "chunking", "alone"])
 @pytest.mark.parametrize("scheme", PROTOCOLS)
-def test_delivered(scheme, ehlo):
+def test_a_message_is_delivered_on_one_connection(scheme, ehlo):
     hello = "EHLO" if scheme == "smtp" else "LHLO"
     end = OK if scheme == "smtp" else OK + OK
     results, peer = play({hello: ehlo, "END": end, "BDAT": end}, scheme, times=2)
@@ -81,24 +81,24 @@ def test_delivered(scheme, ehlo):
 @pytest.mark.parametrize("ehlo", [EHLO, CHUNKING], ids=["data", "chunking"])
 @pytest.mark.parametrize("scheme", PROTOCOLS)
 @pytest.mark.parametrize("refusal", [NO, None])
-def test_a_next_hop_that_offers_dsn_sees_to_the_notices(scheme, ehlo, refusal):
+def test_a_next_hop_with_dsn_takes_over_success_reports(scheme, ehlo, refusal):
     hello, end = {"smtp": ("EHLO", OK), "lmtp": ("LHLO", OK + OK)}[scheme]
     end = refusal * (len(end) // len(OK)) if refusal else end
 
-    async def taken_on(ehlo):
+    async def dsn_delegated(ehlo):
         async with Peer({hello: ehlo, "END": end, "BDAT": end}, scheme) as peer:
             relay, made = Relay(peer.hop, settings()), delivery(A, B, of=message(CONTENT))
             failures = await relay.deliver(made)
             await relay.stop()
-            return [one for one in made.taken_on if one not in (failures or {})]
+            return [one for one in made.dsn_delegated if one not in (failures or {})]
 
-    assert run(taken_on(ehlo)) == []
-    knowing = run(taken_on(ehlo.replace(b"250 SIZE", b"250-DSN\r\n250 SIZE")))
-    assert set(knowing) == (set() if refusal else {A, B})
+    assert run(dsn_delegated(ehlo)) == []
+    delegated = run(dsn_delegated(ehlo.replace(b"250 SIZE", b"250-DSN\r\n250 SIZE")))
+    assert set(delegated) == (set() if refusal else {A, B})
 
 
 class BreaksOff(Message):
-    """Content that cannot be read to its end."""
+    """Content that ends with an error."""
 
     def __iter__(self):
         yield CONTENT
@@ -107,7 +107,7 @@ class BreaksOff(Message):
 
 @pytest.mark.parametrize("ehlo", [EHLO, CHUNKING, ALONE], ids=["pipelining", "chunking", "alone"])
 @pytest.mark.parametrize("scheme", PROTOCOLS)
-def test_content_that_breaks_off_is_never_ended(scheme, ehlo):
+def test_incomplete_content_is_never_ended(scheme, ehlo):
     async def converse():
         async with Peer({"EHLO": ehlo, "LHLO": ehlo}, scheme) as peer:
             relay = Relay(peer.hop, settings())
@@ -125,12 +125,12 @@ def test_content_that_breaks_off_is_never_ended(scheme, ehlo):
     assert (len(peer.messages), peer.connections) == (1, 2)
 
 
-def test_the_last_line_is_completed_for_data_only():
+def test_a_missing_crlf_is_added_for_data_only():
     assert play(content=b"a\r\nb")[1].messages == [b"a\r\nb\r\n.\r\n"]
     assert play({"EHLO": CHUNKING}, content=b"a\r\nb")[1].messages == [b"a\r\nb"]
 
 
-def test_helo_for_who_knows_no_better():
+def test_helo_follows_a_refused_ehlo():
     results, peer = play({"EHLO": b"502 what?\r\n"})
     assert results == [["", ""]]
     assert peer.lines[:3] == [
@@ -141,14 +141,14 @@ def test_helo_for_who_knows_no_better():
 
 
 NO_REPLY, LATER_REPLY = "550 5.7.1 no", "451 4.7.1 later"
-LOST = "451 4.4.2 The connection to the next hop was lost, please try again later"
-UNREACHABLE = "451 4.4.1 The next hop cannot be reached, please try again later"
-ODD = "451 4.5.0 The next hop cannot be understood, please try again later"
+LOST = "451 4.4.2 Connection to next hop lost, please try again later"
+UNREACHABLE = "451 4.4.1 Cannot connect to next hop, please try again later"
+ODD = "451 4.5.0 Protocol error from next hop, please try again later"
 CLOSED = "the connection was closed"
-SILENT = "nothing happened for 0.1 seconds"
+SILENT = "timeout after 0.1 seconds"
 UNKNOWN = "; unknown whether the message was taken"
 
-# What the next hop says where, and what comes of it: what each recipient has, or one error.
+# The replies of the next hop, and the results: one for each recipient, or one error.
 STAGES = {
     "greeting 554": ({"GREETING": b"554 go away\r\n"}, (UNREACHABLE, "554 go away")),
     "greeting 421": ({"GREETING": BYE}, (UNREACHABLE, "421 4.3.2 bye")),
@@ -194,14 +194,14 @@ STAGES = {
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_stage(stage):
-    says, expected = STAGES[stage]
-    slow = IMPATIENT if HANG in says.values() else {}
-    (result,), _ = play(says, **slow)
+def test_a_failure_at_every_stage(stage):
+    script, expected = STAGES[stage]
+    slow = IMPATIENT if HANG in script.values() else {}
+    (result,), _ = play(script, **slow)
     assert result == expected
 
 
-# Content on its way
+# Content
 
 
 LARGE = b"x" * 998 + b"\r\n"
@@ -215,11 +215,11 @@ def large(folder):
     return made
 
 
-def play_large(says, folder, scheme="smtp", people=(A,), **options):
-    """Return what came of a delivery of 20 MB, and the peer."""
+def play_large(script, folder, scheme="smtp", people=(A,), **options):
+    """Return the result of a delivery of 20 MB, and the peer."""
 
     async def converse():
-        async with Peer(says, scheme) as peer:
+        async with Peer(script, scheme) as peer:
             relay = Relay(peer.hop, settings(**options))
             with large(folder) as content:
                 try:
@@ -237,7 +237,7 @@ NOT_LIMITED = EHLO.replace(b" SIZE 100000", b" SIZE")
 
 
 class Watched:
-    """A message that looks, at each piece, at how much of it waits to be sent."""
+    """A message that records, at each piece, how much of it is not sent yet."""
 
     def __init__(self, content, links):
         self._content = content
@@ -252,7 +252,7 @@ class Watched:
             yield piece
 
 
-def test_a_large_message_is_sent_as_fast_as_it_is_taken(tmp_path):
+def test_a_large_message_waits_for_the_next_hop(tmp_path):
     links = []
 
     class Watching(Relay):
@@ -261,8 +261,8 @@ def test_a_large_message_is_sent_as_fast_as_it_is_taken(tmp_path):
             return links[0]
 
     async def converse():
-        says = {"EHLO": CHUNKING.replace(b" SIZE 100000", b" SIZE")}
-        async with Peer(says) as peer:
+        script = {"EHLO": CHUNKING.replace(b" SIZE 100000", b" SIZE")}
+        async with Peer(script) as peer:
             relay = Watching(peer.hop, settings())
             with large(tmp_path) as content:
                 watched = Watched(content, links)
@@ -274,38 +274,38 @@ def test_a_large_message_is_sent_as_fast_as_it_is_taken(tmp_path):
     assert run(converse()) < 1_000_000
 
 
-def test_a_next_hop_that_stops_reading_is_given_up(tmp_path):
-    says = {"EHLO": NOT_LIMITED, "DATA": (b"354 go\r\n", HANG)}
-    result, _ = play_large(says, tmp_path, data_timeout=0.1)
+def test_a_next_hop_that_stops_reading_times_out(tmp_path):
+    script = {"EHLO": NOT_LIMITED, "DATA": (b"354 go\r\n", HANG)}
+    result, _ = play_large(script, tmp_path, data_timeout=0.1)
     assert result == (LOST, SILENT)
 
 
 @pytest.mark.parametrize("refusal", [b"552 5.3.4 too big\r\n", b"421 5.3.4 too big\r\n"])
-def test_a_refusal_in_the_middle_counts(tmp_path, refusal):
-    says = {"EHLO": NOT_LIMITED, "DATA": (b"354 go\r\n", READ, refusal, HANG)}
-    told = f"{'552' if refusal[:3] == b'552' else '451'} 5.3.4 too big"
-    assert play_large(says, tmp_path)[0] == [told]
-    says["LHLO"] = says.pop("EHLO")
-    assert play_large(says, tmp_path, "lmtp", (A, B))[0] == [told] * 2
+def test_a_refusal_within_the_content_counts(tmp_path, refusal):
+    script = {"EHLO": NOT_LIMITED, "DATA": (b"354 go\r\n", READ, refusal, HANG)}
+    expected = f"{'552' if refusal[:3] == b'552' else '451'} 5.3.4 too big"
+    assert play_large(script, tmp_path)[0] == [expected]
+    script["LHLO"] = script.pop("EHLO")
+    assert play_large(script, tmp_path, "lmtp", (A, B))[0] == [expected] * 2
 
 
 @pytest.mark.parametrize("what", [DROP, b"250 2.0.0 taken already\r\n"], ids=["drop", "lie"])
-def test_whatever_else_comes_in_the_middle_does_not(tmp_path, what):
-    says = {"EHLO": NOT_LIMITED, "DATA": (b"354 go\r\n", READ, what, HANG)}
-    result, _ = play_large(says, tmp_path)
+def test_other_replies_within_the_content_are_protocol_errors(tmp_path, what):
+    script = {"EHLO": NOT_LIMITED, "DATA": (b"354 go\r\n", READ, what, HANG)}
+    result, _ = play_large(script, tmp_path)
     assert result[0] in (LOST, ODD)
 
 
 @pytest.mark.parametrize("ehlo", [EHLO, CHUNKING], ids=["data", "bdat"])
 @pytest.mark.parametrize("content", [b"a\nb\r\n", b"a\rb\r\n", b"a\0b\r\n", b"a\r"])
-def test_impure_content_is_not_sent(ehlo, content):
+def test_content_with_bare_line_ends_is_not_sent(ehlo, content):
     ((reply, detail),), peer = play({"EHLO": ehlo}, content=b"Subject: x\r\n\r\n" + content)
     assert reply == ODD
     assert detail.startswith("content not sent: a bare CR")
     assert peer.messages == []
 
 
-def test_what_is_not_known_is_logged_as_that():
+def test_an_unknown_result_is_logged():
     async def converse():
         async with Peer({"END": DROP}) as peer:
             relay = Relay(peer.hop, settings())
@@ -316,7 +316,7 @@ def test_what_is_not_known_is_logged_as_that():
     assert run(converse()).endswith(CLOSED + UNKNOWN)
 
 
-def test_lmtp_what_was_answered_before_the_end_stands():
+def test_lmtp_replies_before_the_connection_is_lost_count():
     (result,), _ = play({"LHLO": EHLO, "END": (OK, DROP)}, "lmtp")
     assert result == ["", LOST]
     (result,), _ = play({"LHLO": EHLO, "END": NO + b"garbage\r\n"}, "lmtp")
@@ -327,24 +327,22 @@ def test_lmtp_what_was_answered_before_the_end_stands():
     assert result == [NO_REPLY, ""]
 
 
-def test_a_size_the_next_hop_does_not_take_is_not_sent():
+def test_a_message_over_the_size_limit_is_not_sent():
     small = EHLO.replace(b"100000", b"10")
     ((reply, _),), peer = play({"EHLO": small})
-    assert reply == "552 5.3.4 Message size exceeds the next hop's limit of 10 octets"
+    assert reply == "552 5.3.4 Message size 22 exceeds size limit 10 of next hop"
     assert peer.verbs == ["EHLO", "QUIT"]
 
 
-def test_nobody_can_be_asked_for():
+def test_addresses_that_need_smtputf8_are_not_sent():
     people = (recipient("ü@example.com"),)
     (result,), peer = play(people=people)
-    assert result == [
-        "550 5.6.7 The next hop does not take internationalised mail: no such address"
-    ]
+    assert result == ["550 5.6.7 Next hop does not support SMTPUTF8, which an address requires"]
     assert "MAIL" not in peer.verbs
 
 
 @pytest.mark.parametrize("ehlo", [EHLO, ALONE], ids=["pipelining", "alone"])
-def test_refusals_without_pipelining_are_the_same(ehlo):
+def test_refusals_are_the_same_without_pipelining(ehlo):
     (result,), peer = play({"EHLO": ehlo, "RCPT": [NO, OK]})
     assert result == [NO_REPLY, ""]
     assert len(peer.messages) == 1
@@ -354,7 +352,7 @@ def test_refusals_without_pipelining_are_the_same(ehlo):
     assert reply == NO_REPLY
 
 
-# Whatever is said
+# Any replies
 
 ANYTHING = st.sampled_from(
     [
@@ -369,10 +367,10 @@ LIMITS = dict.fromkeys(IMPATIENT, 0.05)
 
 @settings_of_hypothesis(max_examples=60)
 @given(st.dictionaries(st.sampled_from(VERBS), st.lists(ANYTHING, min_size=1, max_size=3)))
-def test_no_next_hop_can_make_us_hang_or_fail(says):
+def test_any_next_hop_gives_a_result(script):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gatepost.delivery.smtp.pool.GOODBYE", 0.05)
-        results, _ = play({verb: [*said] for verb, said in says.items()}, times=2, **LIMITS)
+        patch.setattr("gatepost.delivery.smtp.pool.QUIT_TIMEOUT", 0.05)
+        results, _ = play({verb: [*actions] for verb, actions in script.items()}, times=2, **LIMITS)
     for result in results:
         for reply in result[:1] if isinstance(result, tuple) else result:
             assert reply == "" or reply[:1] in "45"

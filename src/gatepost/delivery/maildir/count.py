@@ -1,12 +1,12 @@
-"""How much a Maildir holds, counted file by file as Maildir++ has it.
+"""Counts the messages and octets in a Maildir, file by file, as Maildir++ defines it.
 
-All messages in `new` and `cur` count, those of its folders too; the folder `.Trash` and what is
-marked as deleted (the flag T) do not. A size is taken from the name (`,S=1234`) where it is there.
+All messages in `new` and `cur` count, also those of the Maildir's folders. The folder `.Trash` and
+messages marked as deleted (flag T) do not. The size comes from the name (`,S=1234`) if it is there.
 
-Limits: the work grows with the number of messages and folders. What changes while it is counted
-may be missed; `stamps` tell, as finely as the file system's clock ticks.
+Limits: the work grows with the number of messages and folders. Changes during the count may be
+missed; `change_times` shows them, as precisely as the file system's clock.
 
-Security: no symbolic link below the Maildir is followed, so nobody has other folders counted.
+Security: symbolic links below the Maildir are not followed, so no other folder is counted.
 """
 
 import errno
@@ -20,35 +20,35 @@ from gatepost.delivery.maildir.maildirsize import Usage
 UNCOUNTED = ".Trash"
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-# Nothing there; no folder; a symbolic link.
+# Nothing there; not a folder; a symbolic link.
 _NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _SIZE = re.compile(r",S=(\d{1,18})(?![^,:])")
 _DELETED = re.compile(r":2,[A-Z]*T")
 
 
-def tally(root: Path) -> Usage:
-    """Count what is in the Maildir `root`; raises OSError."""
+def count_usage(root: Path) -> Usage:
+    """Return the usage of the Maildir `root`; raise OSError."""
     octets = messages = 0
-    for place in _places(root):
-        for size in _sizes(place):
+    for folder in _message_folders(root):
+        for size in _sizes(folder):
             octets += size
             messages += 1
     return Usage(octets, messages)
 
 
-def stamps(root: Path) -> list[int]:
-    """Return when each place of messages last changed; raises OSError."""
-    return [os.fstat(place).st_mtime_ns for place in _places(root)]
+def change_times(root: Path) -> list[int]:
+    """Return when each folder of messages last changed; raise OSError."""
+    return [os.fstat(folder).st_mtime_ns for folder in _message_folders(root)]
 
 
-def _places(root: Path) -> Iterator[int]:
-    """Yield the open descriptor of each folder that has messages which count."""
+def _message_folders(root: Path) -> Iterator[int]:
+    """Yield the open descriptor of each folder with messages that count."""
     top = os.open(root, _FOLDER)
     try:
         for name in (".", *_folders(top)):
             for folder in _opened(name, top):
-                for place in ("new", "cur"):
-                    yield from _opened(place, folder)
+                for subfolder in ("new", "cur"):
+                    yield from _opened(subfolder, folder)
     finally:
         os.close(top)
 
@@ -65,7 +65,7 @@ def _folders(top: int) -> list[str]:
 
 
 def _opened(name: str, parent: int) -> Iterator[int]:
-    """Yield the descriptor of a folder, nothing where there is none."""
+    """Yield the descriptor of a folder, nothing if there is no such folder."""
     try:
         descriptor = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
     except OSError as error:
@@ -78,18 +78,18 @@ def _opened(name: str, parent: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _sizes(place: int) -> Iterator[int]:
-    with os.scandir(place) as entries:
+def _sizes(folder: int) -> Iterator[int]:
+    with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(".") or _DELETED.search(entry.name):
                 continue
             try:
                 if entry.is_file(follow_symlinks=False):
                     yield _size(entry)
-            except FileNotFoundError:  # a reader was faster
+            except FileNotFoundError:  # moved by a reader
                 continue
 
 
 def _size(entry: "os.DirEntry[str]") -> int:
-    said = _SIZE.search(entry.name)
-    return int(said[1]) if said else entry.stat(follow_symlinks=False).st_size
+    match = _SIZE.search(entry.name)
+    return int(match[1]) if match else entry.stat(follow_symlinks=False).st_size

@@ -1,15 +1,15 @@
-"""The file `maildirsize` of a Maildir: how much it may hold, and how much it does.
+"""The file `maildirsize` of a Maildir: its quota and its usage.
 
 The format is Maildir++'s (https://www.courier-mta.org/imap/README.maildirquota.html). The first
-line is the definition, `1000000S,100C` for octets and messages; the sum of all others, `SIZE COUNT`
-each, is what the Maildir holds. Whoever adds or removes a message appends a line, in one write that
-the system puts at the end: so Courier, Dovecot and we share it without a lock.
+line is the definition, `1000000S,100C` for octets and messages. The sum of all other lines, each
+`SIZE COUNT`, is the usage. A program that adds or removes a message appends a line, in one write
+that the system puts at the end. So Courier, Dovecot and Gatepost share the file without a lock.
 
-Trusts nothing: the file may be anybody's work. Security: it is read only if it is a file with one
-name, never through a symbolic link, and no more than MAX_OCTETS of it; opening it waits for
-nothing. What is not in the format counts as no file at all.
+The file is not trusted: other programs can write it. Security: it is read only if it is a regular
+file with one name, never through a symbolic link, and only MAX_OCTETS of it; opening it does not
+block. A file in another format counts as missing.
 
-Limits: on NFS, lines of several hosts may overwrite each other; the next count sets it right.
+Limits: on NFS, lines of several hosts may overwrite each other; the next count corrects that.
 """
 
 import errno
@@ -26,32 +26,32 @@ from typing import NamedTuple
 from gatepost.disk.durable import FILE_MODE, naming
 
 NAME = "maildirsize"
-# Maildir++: a file of this size is to be written anew.
+# Maildir++: a file of this size must be rewritten.
 MAX_OCTETS = 5120
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-# Nothing there; a symbolic link; a socket, or a device that is not there.
+# Nothing there; a symbolic link; a socket, or a missing device.
 _NO_FILE = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENODEV)
 
-# 18 digits: the sum of a whole file of those is within the 64 bits that other programs have.
+# 18 digits: the sum of a full file of them fits into the 64 bits of other programs.
 _LIMIT = re.compile(rb"(\d{1,18})([SC])")
 _LINES = re.compile(rb"(?:[ \t]*-?\d{1,18}[ \t]+-?\d{1,18}[ \t]*\n)+")
 
 
-class Limits(NamedTuple):
-    """How much a Maildir may hold, in octets and in messages; 0 is no limit."""
+class QuotaLimits(NamedTuple):
+    """The octets and messages that a Maildir may hold; 0 is no limit."""
 
     octets: int = 0
     messages: int = 0
 
     def definition(self) -> bytes:
-        """Return the first line, without its end."""
+        """Return the first line of the file, without its line end."""
         parts = ((b"%dS", self.octets), (b"%dC", self.messages))
         return b",".join(form % limit for form, limit in parts if limit)
 
 
 class Usage(NamedTuple):
-    """How much a Maildir holds, or how much more or less it is to hold."""
+    """The octets and messages in a Maildir, or a change of them."""
 
     octets: int
     messages: int
@@ -61,36 +61,36 @@ class Usage(NamedTuple):
         return Usage(self.octets + other.octets, self.messages + other.messages)
 
     def negative(self) -> "Usage":
-        """Return what takes this away again."""
+        """Return the change that cancels this one."""
         return Usage(-self.octets, -self.messages)
 
-    def within(self, limits: Limits) -> bool:
-        """Return whether it is not too much."""
+    def within(self, limits: QuotaLimits) -> bool:
+        """Return whether the usage is within the limits."""
         return all(used <= limit or not limit for used, limit in zip(self, limits, strict=True))
 
     def line(self) -> bytes:
-        """Return the line that says so."""
+        """Return the line for the file."""
         return b"%d %d\n" % self
 
 
-class Contents(NamedTuple):
-    """What a file says: the sum of its lines, and how many they are."""
+class UsageRecord(NamedTuple):
+    """The content of a file: the definition, the sum of the lines and their number."""
 
-    limits: Limits
+    limits: QuotaLimits
     usage: Usage
     lines: int
 
 
-class Entry(NamedTuple):
-    """A line that was appended: the inode of the file, where in it the line begins, the line."""
+class UsageLine(NamedTuple):
+    """A line that was appended: the inode of the file, the offset of the line, the line."""
 
     inode: int
     start: int
-    line: bytes
+    text: bytes
 
 
 class UsageFile:
-    """A file that is open: `path`, the octets `found` in it then, `age` the seconds since.
+    """An open file: `found` are the octets read from it, `age` the seconds since its last change.
 
     Methods raise OSError.
     """
@@ -103,55 +103,55 @@ class UsageFile:
         self._found = found
 
     @cached_property
-    def contents(self) -> Contents | None:
-        """What it said; None where it was of no use."""
+    def record(self) -> UsageRecord | None:
+        """The content when it was opened; None if it is not in the format."""
         return parse(self._found)
 
-    def append(self, change: Usage) -> Entry:
-        """Append a line."""
+    def append(self, change: Usage) -> UsageLine:
+        """Append a line and return it."""
         line = change.line()
         with naming(self.path):
             if os.write(self._descriptor, line) != len(line):
-                # What is there now is not in the format: whoever comes next counts anew.
+                # The file is not in the format now, so the next delivery counts again.
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
-        return Entry(self._inode, end - len(line), line)
+        return UsageLine(self._inode, end - len(line), line)
 
-    def before(self, entry: Entry) -> Contents | None:
-        """Return what stands before a line that was appended here, whoever wrote it."""
-        if entry.start == len(self._found):
-            return self.contents
-        return parse(os.pread(self._descriptor, min(entry.start, MAX_OCTETS), 0))
+    def before(self, line: UsageLine) -> UsageRecord | None:
+        """Return the content in front of a line that was appended here, by any program."""
+        if line.start == len(self._found):
+            return self.record
+        return parse(os.pread(self._descriptor, min(line.start, MAX_OCTETS), 0))
 
-    def holds(self, entry: Entry) -> bool:
-        """Return whether a line is still where it was; it is not once the file is written anew."""
-        if entry.inode != self._inode:
+    def contains(self, line: UsageLine) -> bool:
+        """Return whether a line is still in its place; it is not after a rewrite of the file."""
+        if line.inode != self._inode:
             return False
-        return os.pread(self._descriptor, len(entry.line), entry.start) == entry.line
+        return os.pread(self._descriptor, len(line.text), line.start) == line.text
 
 
-def parse(content: bytes) -> Contents | None:
-    """Return what a file's whole content says; None where it is of no use."""
+def parse(content: bytes) -> UsageRecord | None:
+    """Return the content of a file; None if it is not in the format."""
     definition, _, lines = content.partition(b"\n")
     limits = _parse_definition(definition)
     if len(content) >= MAX_OCTETS or limits is None or not _LINES.fullmatch(lines):
         return None
     numbers = list(map(int, lines.split()))
     usage = Usage(sum(numbers[::2]), sum(numbers[1::2]))
-    return Contents(limits, usage, lines.count(b"\n")) if min(usage) >= 0 else None
+    return UsageRecord(limits, usage, lines.count(b"\n")) if min(usage) >= 0 else None
 
 
-def _parse_definition(definition: bytes) -> Limits | None:
+def _parse_definition(definition: bytes) -> QuotaLimits | None:
     matches = [_LIMIT.fullmatch(part.strip()) for part in definition.split(b",")]
     found = {match[2]: int(match[1]) for match in matches if match}
     if len(found) < len(matches):
         return None
-    return Limits(found.get(b"S", 0), found.get(b"C", 0))
+    return QuotaLimits(found.get(b"S", 0), found.get(b"C", 0))
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[UsageFile | None]:
-    """Open a file for as long as the `with`; None where none may be used. Raises OSError."""
+    """Open a file for the `with` block; None if there is no usable file. Raise OSError."""
     descriptor = _open(path)
     if descriptor is None:
         yield None
@@ -180,11 +180,11 @@ def _read(path: Path, descriptor: int) -> UsageFile | None:
 
 
 @contextmanager
-def written(path: Path, draft: Path, limits: Limits, usage: Usage) -> Iterator[UsageFile]:
-    """Write the file anew, and have it open for as long as the `with`. Raises OSError.
+def rewritten(path: Path, draft: Path, limits: QuotaLimits, usage: Usage) -> Iterator[UsageFile]:
+    """Replace the file, and keep it open for the `with` block. Raise OSError.
 
-    `draft` is a free name on the same file system. Nothing is fsynced: what a power cut leaves half
-    done is of no use, and counted anew.
+    `draft` is a free name on the same file system. Nothing is fsynced: a file damaged by a power
+    cut is not in the format, so the next delivery counts again.
     """
     content = limits.definition() + b"\n" + usage.line()
     descriptor = os.open(draft, _FLAGS | os.O_CREAT | os.O_EXCL, FILE_MODE)

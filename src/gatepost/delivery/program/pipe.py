@@ -1,82 +1,91 @@
-"""The target `pipe:`: a program that takes messages on its standard input.
+"""The target `pipe:`, a program that reads messages from its standard input.
 
-It runs once for each recipient if its arguments name the recipient, else once for the message; its
-exit status decides (see `sysexits`). It gets the message with the header fields added on the way,
-without a Return-Path: the reverse-path is in SENDER and, if wanted, in an argument. It
-starts in the configuration's folder.
+The program runs once for each recipient if its arguments name the recipient, otherwise once for the
+message. Its exit status decides (see `sysexits`). It reads the message with the header fields added
+by this server, without a Return-Path: the reverse-path is in SENDER and, with `{sender}`, in an
+argument. It starts in the configuration's folder.
 
-Trusts the command line, which is the administrator's. Security: see `arguments` and `program`.
+The command line comes from the administrator and is trusted. Security: see `command_line` and
+`runner`.
 
-Limits: the runs of one message follow each other.
+Limits: the runs for one message follow each other.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Self
 
-from gatepost.delivery.content import whole
+from gatepost.config.schema import Pipe
+from gatepost.delivery.content import complete, with_lf
 from gatepost.delivery.fields import mailbox_fields
-from gatepost.delivery.program.arguments import FIELDS, Arguments
-from gatepost.delivery.program.environment import environment, refusals
-from gatepost.delivery.program.program import Job, Programs
-from gatepost.delivery.program.sysexits import failure
-from gatepost.delivery.target import Delivery, DeliveryError, Failures
+from gatepost.delivery.program.command_line import FIELDS
+from gatepost.delivery.program.environment import unsafe_values_refused
+from gatepost.delivery.program.runner import ProgramRunner
+from gatepost.delivery.program.sysexits import check_exit
+from gatepost.delivery.program.target import ProgramTarget, make_runner
+from gatepost.delivery.target import Delivery, DeliveryError, Failures, TargetSpec
 from gatepost.model.address import domain_key
 from gatepost.model.session import Recipient, Transaction
 
 LineEnds = Callable[[Iterable[bytes]], Iterable[bytes]]
 
+LINE_ENDS: dict[str, LineEnds] = {"lf": with_lf, "crlf": iter}
 
-class Pipe:
+
+class PipeTarget(ProgramTarget):
     """Delivers to a program.
 
-    `command` is its command line (see `Arguments`), `programs` runs it, `line_ends` turns the
-    message's pieces into those it wants; `hostname` stands for the domain of `<postmaster>`.
-    Raises ValueError for a command that cannot be used.
+    `line_ends` converts the pieces of the message to the line ends that the program needs.
+    `hostname` is the domain of `<postmaster>`.
     """
 
     def __init__(
-        self, command: str, *, base: Path, hostname: str, programs: Programs, line_ends: LineEnds
+        self,
+        command: str,
+        *,
+        base: Path,
+        hostname: str,
+        runner: ProgramRunner,
+        line_ends: LineEnds = with_lf,
     ) -> None:
-        self._arguments = Arguments(command, base, FIELDS)
-        self._base = base.absolute()
+        super().__init__(command, base=base, runner=runner, fields=FIELDS)
         self._hostname = domain_key(hostname)
-        self._programs = programs
         self._line_ends = line_ends
-        self.program = self._arguments.program
+
+    @classmethod
+    def from_route(cls, spec: TargetSpec) -> Self:
+        """Return the target for `pipe:COMMAND`."""
+        options: Pipe = spec.options
+        return cls(
+            spec.text,
+            base=spec.base,
+            hostname=spec.hostname,
+            runner=make_runner(spec),
+            line_ends=LINE_ENDS[options.line_ends],
+        )
 
     async def deliver(self, delivery: Delivery) -> Failures | None:
-        """Run the program; see `Target`."""
-        if not self._arguments.per_recipient:
-            await self._run(delivery, delivery.recipients)
+        """Run the program once, or once for each recipient."""
+        if not self.command.per_recipient:
+            await self._deliver_to(delivery, delivery.recipients)
             return None
         failures = {}
         for recipient in delivery.recipients:
             try:
-                await self._run(delivery, [recipient])
+                await self._deliver_to(delivery, [recipient])
             except DeliveryError as error:
                 failures[recipient] = error
         return failures
 
-    async def stop(self) -> None:
-        """See `Stoppable`."""
-        await self._programs.stop()
-
-    async def _run(self, delivery: Delivery, recipients: list[Recipient]) -> None:
-        with refusals():
+    async def _deliver_to(self, delivery: Delivery, recipients: list[Recipient]) -> None:
+        content = self._line_ends(complete(delivery.message))
+        with unsafe_values_refused():
             values = self._values(delivery.transaction, recipients[0])
-            job = Job(
-                self._arguments.fill(values),
-                environment(delivery.transaction, recipients),
-                self._base,
-                {0: self._line_ends(whole(delivery.message))},
-            )
-        error = failure(f"pipe: {self.program}", await self._programs.run(job))
-        if error is not None:
-            raise error
+            arguments = self.command.arguments(values)
+            run = self._prepare(delivery, recipients, arguments, {0: content})
+        check_exit(f"pipe: {self.command.program}", await self._run(run))
 
     def _values(self, tx: Transaction, recipient: Recipient) -> dict[str, str]:
-        path = str(recipient.address)
+        address = str(recipient.address)
         fields = mailbox_fields(recipient, self._hostname)
-        return {**fields, "recipient": path, "sender": str(tx.reverse_path)}
+        return {**fields, "recipient": address, "sender": str(tx.reverse_path)}

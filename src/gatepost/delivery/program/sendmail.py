@@ -1,26 +1,24 @@
-"""The target `sendmail:`: the mail server of this machine, by way of its command.
+"""The target `sendmail:`, the mail server of this machine, through its sendmail command.
 
-Postfix, Exim, OpenSMTPD and others have a program that is called as Sendmail's was:
-`sendmail -i -f SENDER -- RECIPIENT…`, with the message on standard input, lines ending in LF. A
-full stop alone on a line is content (`-i`); the null reverse-path is `<>`. The exit status is one
-of sysexits.h.
+Postfix, Exim, OpenSMTPD and others have a command with Sendmail's interface:
+`sendmail -i -f SENDER -- RECIPIENT…`, with the message on standard input and lines ending in LF.
+With `-i` a full stop alone on a line is content. The null reverse-path is `<>`. The exit status is
+one of sysexits.h.
 
-Trusts the command line, which is the administrator's. Security: see `arguments` and `program`; an
-address that begins with `-` is refused, whatever the program makes of `--`.
+The command line comes from the administrator and is trusted. Security: see `command_line` and
+`runner`. An address that starts with `-` is refused, even though `--` is in front of it.
 
-Limits: BATCH recipients for a run, so that what the system allows for arguments is never reached.
+Limits: BATCH recipients for a run, far below the system's limit for arguments.
 """
 
-from __future__ import annotations
+from typing import Self
 
-from pathlib import Path
-
-from gatepost.delivery.content import whole, with_lf
-from gatepost.delivery.program.arguments import Arguments, check_start
-from gatepost.delivery.program.environment import environment, refusals
-from gatepost.delivery.program.program import Job, Programs
-from gatepost.delivery.program.sysexits import failure
-from gatepost.delivery.target import Delivery, DeliveryError, Failures
+from gatepost.delivery.content import complete, with_lf
+from gatepost.delivery.program.command_line import check_start
+from gatepost.delivery.program.environment import unsafe_values_refused
+from gatepost.delivery.program.sysexits import check_exit
+from gatepost.delivery.program.target import ProgramTarget, make_runner
+from gatepost.delivery.target import Delivery, DeliveryError, Failures, TargetSpec
 from gatepost.model.address import Address
 from gatepost.model.session import Recipient
 
@@ -28,49 +26,35 @@ from gatepost.model.session import Recipient
 BATCH = 500
 
 
-class Sendmail:
-    """Hands over to a mail server on this machine.
+class SendmailTarget(ProgramTarget):
+    """Delivers to a mail server on this machine."""
 
-    `command` is the program, with arguments that come before ours if it needs some (see
-    `Arguments`); `programs` runs it. Raises ValueError for a command that cannot be used.
-    """
+    final_delivery = False
 
-    hands_on = True
-
-    def __init__(self, command: str, *, base: Path, programs: Programs) -> None:
-        self._arguments = Arguments(command, base)
-        self._base = base.absolute()
-        self._programs = programs
-        self.program = self._arguments.program
+    @classmethod
+    def from_route(cls, spec: TargetSpec) -> Self:
+        """Return the target for `sendmail:COMMAND`."""
+        return cls(spec.text, base=spec.base, runner=make_runner(spec))
 
     async def deliver(self, delivery: Delivery) -> Failures:
-        """Run the program, once unless there are very many recipients; see `Target`."""
+        """Run the program once for each BATCH of recipients."""
         failures: dict[Recipient, DeliveryError] = {}
         for start in range(0, len(delivery.recipients), BATCH):
             batch = delivery.recipients[start : start + BATCH]
             try:
-                await self._run(delivery, batch)
+                await self._deliver_to(delivery, batch)
             except DeliveryError as error:
                 failures |= dict.fromkeys(batch, error)
         return failures
 
-    async def stop(self) -> None:
-        """See `Stoppable`."""
-        await self._programs.stop()
-
-    async def _run(self, delivery: Delivery, recipients: list[Recipient]) -> None:
-        with refusals():
+    async def _deliver_to(self, delivery: Delivery, recipients: list[Recipient]) -> None:
+        content = with_lf(complete(delivery.message))
+        with unsafe_values_refused():
             sender = _path("sender", delivery.transaction.reverse_path) or "<>"
             paths = [_path("recipient", recipient.address) for recipient in recipients]
-            job = Job(
-                [*self._arguments.fill(), "-i", "-f", sender, "--", *paths],
-                environment(delivery.transaction, recipients),
-                self._base,
-                {0: with_lf(whole(delivery.message))},
-            )
-        error = failure(f"sendmail: {self.program}", await self._programs.run(job))
-        if error is not None:
-            raise error
+            arguments = [*self.command.arguments(), "-i", "-f", sender, "--", *paths]
+            run = self._prepare(delivery, recipients, arguments, {0: content})
+        check_exit(f"sendmail: {self.command.program}", await self._run(run))
 
 
 def _path(field: str, address: Address) -> str:

@@ -1,5 +1,5 @@
-"""Handing mail on by SMTP and LMTP: the targets `smtp:`, `smtps:`, `lmtp:` and `mx:`.
+"""Delivery by SMTP and LMTP: the targets `smtp:`, `smtps:`, `lmtp:` and `mx:`.
 
-`link` is one connection, `dial` opens it, `pool` keeps those to one next hop; `envelope` says what
-can be asked of it, `transfer` makes one message of a delivery, `relay` is the target.
+`link` is one connection, `dial` opens it, `pool` keeps the connections to one next hop. `envelope`
+has the commands for a delivery, `transfer` sends one message, `relay` delivers to one next hop.
 """

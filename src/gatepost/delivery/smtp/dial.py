@@ -1,21 +1,21 @@
-"""Opening a connection to a next hop: from the first packet to where MAIL can be said.
+"""Opens a connection to a next hop, up to the point where MAIL can be sent.
 
 The order: PROXY header, implicit TLS, greeting, EHLO, STARTTLS and EHLO again, XCLIENT and EHLO
-again, AUTH. Whatever is refused here is temporary (`NextHopError`): it says nothing of a message.
+again, AUTH. A refusal here is temporary (`NextHopError`), because it is not about a message.
 
-Security: where TLS is compulsory nothing but EHLO is said without. In mode "wanted" a handshake
-that fails is tried once more in the clear, as a server without TLS would have had it.
+Security: if TLS is compulsory, only EHLO is sent without it. With `tls = "wanted"` a failed
+handshake is followed by a connection without TLS, as for a next hop that offers none.
 """
 
 import asyncio
 from collections.abc import Sequence
 
 from gatepost.delivery.smtp import errors
+from gatepost.delivery.smtp.forward import ForwardedClient, greeting_name, proxy_header, xclient
 from gatepost.delivery.smtp.hop import Hop
-from gatepost.delivery.smtp.introduce import Introduced, greeting_name, proxy_header, xclient
 from gatepost.delivery.smtp.link import Link
 from gatepost.delivery.smtp.login import log_in
-from gatepost.delivery.smtp.settings import Settings
+from gatepost.delivery.smtp.settings import ClientSettings
 from gatepost.model.reply import Reply
 from gatepost.wire import events as e
 from gatepost.wire.smtp.client import LmtpClient, SmtpClient
@@ -24,12 +24,15 @@ _TLS_FAILED = errors.tls_failed("").reply
 
 
 async def dial(
-    hop: Hop, settings: Settings, client: Introduced | None = None, addresses: Sequence[str] = ()
+    hop: Hop,
+    settings: ClientSettings,
+    client: ForwardedClient | None = None,
+    addresses: Sequence[str] = (),
 ) -> Link:
-    """Return a connection that is ready for MAIL; raises `NextHopError`.
+    """Return a connection that is ready for MAIL; raise `NextHopError`.
 
-    `client` is who the next hop is told of, `addresses` are the host's where they are known
-    already; the system looks them up if not.
+    `client` is the identity to forward. `addresses` are the host's, if they are known; otherwise
+    the system looks them up.
     """
     try:
         return await _dial(hop, settings, client, addresses, secure=settings.tls.mode != "none")
@@ -41,8 +44,8 @@ async def dial(
 
 async def _dial(
     hop: Hop,
-    settings: Settings,
-    client: Introduced | None,
+    settings: ClientSettings,
+    client: ForwardedClient | None,
     addresses: Sequence[str],
     *,
     secure: bool,
@@ -52,7 +55,7 @@ async def _dial(
         link.write(proxy_header(settings.options.forward, client))
         await _greet(link, hop, settings, secure=secure)
         if client is not None:
-            await _name(link, settings, client)
+            await _forward(link, settings, client)
         if settings.options.user:
             await log_in(link, settings, private=hop.is_loopback)
     except BaseException:
@@ -61,8 +64,8 @@ async def _dial(
     return link
 
 
-async def _connect(hop: Hop, settings: Settings, addresses: Sequence[str]) -> Link:
-    """Try each address in turn; raises `NextHopError` with what the last one said."""
+async def _connect(hop: Hop, settings: ClientSettings, addresses: Sequence[str]) -> Link:
+    """Try each address in turn; raise `NextHopError` with the problem of the last one."""
     problem = "no address"
     for address in addresses or (hop.host,):
         try:
@@ -89,18 +92,18 @@ async def _connect_to(hop: Hop, address: str) -> Link:
     return link
 
 
-async def _greet(link: Link, hop: Hop, settings: Settings, *, secure: bool) -> None:
+async def _greet(link: Link, hop: Hop, settings: ClientSettings, *, secure: bool) -> None:
     limit = settings.options.command_timeout
     if hop.scheme == "smtps":
-        await link.begin_tls(settings.tls, hop.host, limit)
+        await link.start_tls(settings.tls, hop.host, limit)
     _check(await link.greeting(limit), link)
-    await _hello(link, settings)
+    await _ehlo(link, settings)
     if hop.scheme != "smtps":
-        await _secure(link, hop, settings, wanted=secure)
+        await _start_tls(link, hop, settings, secure=secure)
 
 
-async def _hello(link: Link, settings: Settings, name: str = "") -> None:
-    """Say EHLO, or HELO to who knows no better (RFC 5321 section 3.2)."""
+async def _ehlo(link: Link, settings: ClientSettings, name: str = "") -> None:
+    """Send EHLO, and HELO if EHLO is refused (RFC 5321 section 3.2)."""
     name, limit = name or settings.helo, settings.options.command_timeout
     (reply,) = await link.exchange([e.Ehlo(name)], limit)
     if reply.code >= 500 and link.wire.hello == "EHLO":
@@ -108,23 +111,23 @@ async def _hello(link: Link, settings: Settings, name: str = "") -> None:
     _check(reply, link)
 
 
-async def _secure(link: Link, hop: Hop, settings: Settings, *, wanted: bool) -> None:
-    """Say STARTTLS where it is offered and wanted (RFC 3207)."""
+async def _start_tls(link: Link, hop: Hop, settings: ClientSettings, *, secure: bool) -> None:
+    """Send STARTTLS if it is offered and the connection is to be secure (RFC 3207)."""
     tls, limit = settings.tls, settings.options.command_timeout
     offered = "STARTTLS" in link.wire.extensions
-    if wanted and offered:
+    if secure and offered:
         (reply,) = await link.exchange([e.StartTls()], limit)
         if reply.code < 400:
-            await link.begin_tls(tls, hop.host, limit)
+            await link.start_tls(tls, hop.host, limit)
             link.wire.start_tls()
-            await _hello(link, settings)
+            await _ehlo(link, settings)
             return
     if tls.compulsory:
         raise errors.no_tls(f"{link.name}: STARTTLS is {'refused' if offered else 'not offered'}")
 
 
-async def _name(link: Link, settings: Settings, client: Introduced) -> None:
-    """Say XCLIENT where that is wanted and offered, and begin anew, as the client has."""
+async def _forward(link: Link, settings: ClientSettings, client: ForwardedClient) -> None:
+    """Send XCLIENT if it is configured and offered, then EHLO with the client's name."""
     offered = link.wire.extensions.get("XCLIENT")
     if settings.options.forward != "xclient" or offered is None:
         return
@@ -132,7 +135,7 @@ async def _name(link: Link, settings: Settings, client: Introduced) -> None:
     if command is not None:
         (reply,) = await link.exchange([command], settings.options.command_timeout)
         _check(reply, link)
-        await _hello(link, settings, greeting_name(client))
+        await _ehlo(link, settings, greeting_name(client))
 
 
 def _check(reply: Reply, link: Link) -> None:

@@ -1,20 +1,21 @@
-"""What is asked of a next hop for one delivery, by what it offers: MAIL, RCPT and their parameters.
+"""The commands for one delivery, MAIL and RCPT, with the parameters that the next hop offers.
 
-| parameter                 | where it is offered | where it is not                           |
-|---------------------------|---------------------|-------------------------------------------|
-| SIZE                      | said                | left out (RFC 1870)                       |
-| BODY                      | passed on           | left out; 554 5.6.3 if it matters         |
-| SMTPUTF8                  | passed on           | 550 5.6.7 if it matters (RFC 6531 s3.2)   |
-| RET, ENVID, NOTIFY, ORCPT | passed on           | left out (RFC 3461 s5.2.2)                |
-| AUTH                      | left out            | left out                                  |
+| parameter                 | if it is offered | if it is not                                     |
+|---------------------------|------------------|--------------------------------------------------|
+| SIZE                      | sent             | left out (RFC 1870)                              |
+| BODY                      | passed on        | left out; 554 5.6.3 for 8-bit content            |
+| SMTPUTF8                  | passed on        | 550 5.6.7 if the message needs it (RFC 6531 s3.2)|
+| RET, ENVID, NOTIFY, ORCPT | passed on        | left out (RFC 3461 s5.2.2)                       |
+| AUTH                      | left out         | left out                                         |
 
-A domain that is not ASCII becomes A-labels where SMTPUTF8 is not offered.
+Without SMTPUTF8, a domain that is not ASCII is sent as A-labels.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from gatepost.delivery.content import content_size
 from gatepost.delivery.smtp import errors
 from gatepost.delivery.target import Delivery, DeliveryError
 from gatepost.model.address import Address, domain_key
@@ -22,7 +23,7 @@ from gatepost.model.message import Message
 from gatepost.model.session import Recipient, Transaction
 from gatepost.wire import events as e
 
-# Of each parameter that is passed on, the extension that must be offered.
+# Parameters that are passed on, each with the extension that must be offered.
 PASSED_ON = {
     "BODY": "8BITMIME",
     "SMTPUTF8": "SMTPUTF8",
@@ -34,10 +35,10 @@ PASSED_ON = {
 _NO_PARAMS: dict[str, str] = {}
 
 
-class Envelope(msgspec.Struct, frozen=True):
-    """What to send: `rcpts` are (recipient, command) pairs, `size` the octets of the message.
+class Commands(msgspec.Struct, frozen=True):
+    """The commands: `rcpts` are (recipient, command) pairs, `size` the octets of the message.
 
-    `failures` are the recipients that cannot be asked for.
+    `failures` are the recipients that cannot be sent to this next hop.
     """
 
     mail: e.Mail
@@ -46,15 +47,15 @@ class Envelope(msgspec.Struct, frozen=True):
     failures: dict[Recipient, DeliveryError]
 
 
-def make_envelope(delivery: Delivery, offered: Mapping[str, str]) -> Envelope:
-    """Return the envelope for a next hop that offers these extensions; raises `DeliveryError`."""
+def make_commands(delivery: Delivery, offered: Mapping[str, str]) -> Commands:
+    """Return the commands for a next hop that offers these extensions; raise `DeliveryError`."""
     tx, message = delivery.transaction, delivery.message
-    size = message.size + sum(map(len, message.added))
+    size = content_size(message)
     _check_size(size, offered)
     if "8BITMIME" not in offered and tx.params.get("BODY") == "8BITMIME":
-        _need_seven_bits(message)
+        _require_seven_bits(message)
     if "SMTPUTF8" not in offered and "SMTPUTF8" in tx.params:
-        _need_ascii_headers(message)
+        _require_ascii_headers(message)
     mail = make_mail(tx, delivery.recipients, offered)
     if "SIZE" in offered:
         mail = e.Mail(mail.path, {"SIZE": str(size), **mail.params})
@@ -65,13 +66,13 @@ def make_envelope(delivery: Delivery, offered: Mapping[str, str]) -> Envelope:
             rcpts.append((one, make_rcpt(one, offered)))
         except DeliveryError as error:
             failures[one] = error
-    return Envelope(mail, rcpts, size, failures)
+    return Commands(mail, rcpts, size, failures)
 
 
 def make_mail(
     tx: Transaction, recipients: Iterable[Recipient], offered: Mapping[str, str]
 ) -> e.Mail:
-    """Return MAIL without SIZE; raises `DeliveryError`."""
+    """Return MAIL without SIZE; raise `DeliveryError`."""
     path = _path(tx.reverse_path, offered)
     params = _passed_on(tx.params, offered) if tx.params else _NO_PARAMS
     if "SMTPUTF8" in params or "SMTPUTF8" not in offered:
@@ -82,7 +83,7 @@ def make_mail(
 
 
 def make_rcpt(recipient: Recipient, offered: Mapping[str, str]) -> e.Rcpt:
-    """Return RCPT; raises `DeliveryError`."""
+    """Return RCPT; raise `DeliveryError`."""
     params = _passed_on(recipient.params, offered) if recipient.params else _NO_PARAMS
     return e.Rcpt(_path(recipient.address, offered), params)
 
@@ -96,7 +97,7 @@ def _path(address: Address, offered: Mapping[str, str]) -> Address:
         return address
     domain = domain_key(address.domain)
     if not (address.local.isascii() and domain.isascii()):
-        raise errors.impossible("5.6.7", f"{_NO_UTF8}: no such address")
+        raise errors.impossible("5.6.7", f"{_NO_UTF8}, which an address requires")
     return Address(address.local, domain)
 
 
@@ -105,25 +106,25 @@ def _is_ascii(address: Address) -> bool:
 
 
 def _check_size(size: int, offered: Mapping[str, str]) -> None:
-    """RFC 1870 s6.1: no limit is said by 0, or by nothing."""
+    """Raise `DeliveryError` for a message over the next hop's limit; RFC 1870 s6.1: 0 is none."""
     limit = offered.get("SIZE", "")
     if limit.isascii() and limit.isdigit() and len(limit) <= 20 and 0 < int(limit) < size:
-        text = f"Message size exceeds the next hop's limit of {limit} octets"
+        text = f"Message size {size} exceeds size limit {limit} of next hop"
         raise errors.impossible("5.3.4", text, code=552)
 
 
-def _need_seven_bits(message: Message) -> None:
+def _require_seven_bits(message: Message) -> None:
     if not all(piece.isascii() for piece in message):
-        raise errors.impossible("5.6.3", "The next hop does not take 8-bit content", code=554)
+        raise errors.impossible("5.6.3", "Next hop does not support 8BITMIME", code=554)
 
 
-def _need_ascii_headers(message: Message) -> None:
+def _require_ascii_headers(message: Message) -> None:
     if not all(piece.isascii() for piece in _headers(message)):
-        raise errors.impossible("5.6.7", f"{_NO_UTF8}: no such header")
+        raise errors.impossible("5.6.7", f"{_NO_UTF8}, which a header field requires")
 
 
 def _headers(message: Message) -> Iterator[bytes]:
-    """Yield the header block, in pieces; what stands behind it in the last one is cut off."""
+    """Yield the header section in pieces, without the body."""
     tail = b"\r\n"
     for piece in message:
         joined = tail + piece
@@ -135,4 +136,4 @@ def _headers(message: Message) -> Iterator[bytes]:
         tail = joined[-3:]
 
 
-_NO_UTF8 = "The next hop does not take internationalised mail"
+_NO_UTF8 = "Next hop does not support SMTPUTF8"

@@ -1,7 +1,7 @@
-"""What goes wrong on the way to a next hop, as `DeliveryError`s with the reply to give.
+"""Problems on the way to a next hop, as `DeliveryError`s with the reply for the client.
 
-All of it but the next hop's own refusals is temporary: another attempt may find it well. Codes are
-of RFC 3463, sections 3.5 (network), 3.6 (protocol) and 3.8 (security).
+All are temporary except the next hop's own refusals. The enhanced status codes are those of
+RFC 3463, sections 3.5 (network), 3.6 (protocol) and 3.8 (security).
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ _TRY_AGAIN = "please try again later"
 
 
 class NextHopError(DeliveryError):
-    """The connection is of no use any more, or never was.
+    """The connection cannot be used, or could not be opened.
 
-    `replies` are those to the group of commands it ended in, as far as they had come.
+    `replies` are those received to the group of commands during which it failed.
     """
 
     replies: Sequence[Reply] = ()
 
     @property
     def answered(self) -> bool:
-        """False: nobody was there who could have said no, whatever the client is told."""
+        """Return False: the next hop has not refused the message, whatever the client's reply."""
         return False
 
 
@@ -33,42 +33,45 @@ def _temporary(enhanced: str, text: str, detail: str) -> NextHopError:
 
 
 def unreachable(detail: str) -> NextHopError:
-    """Return: no connection, or nobody there who wants to talk."""
-    return _temporary("4.4.1", "The next hop cannot be reached", detail)
+    """Return the error for no connection, or a refused greeting or EHLO."""
+    return _temporary("4.4.1", "Cannot connect to next hop", detail)
 
 
-def broken_off(detail: str) -> NextHopError:
-    """Return: the connection ended, or nothing came in time."""
-    return _temporary("4.4.2", "The connection to the next hop was lost", detail)
+def connection_lost(detail: str) -> NextHopError:
+    """Return the error for a connection that ended or timed out."""
+    return _temporary("4.4.2", "Connection to next hop lost", detail)
 
 
-def not_understood(detail: str) -> NextHopError:
-    """Return: the next hop does not keep to the protocol."""
-    return _temporary("4.5.0", "The next hop cannot be understood", detail)
+def protocol_error(detail: str) -> NextHopError:
+    """Return the error for a next hop that violates the protocol."""
+    return _temporary("4.5.0", "Protocol error from next hop", detail)
 
 
 def no_tls(detail: str) -> NextHopError:
-    """Return: TLS is not to be had, and nothing may be sent without."""
-    return _temporary("4.7.4", "The next hop offers no secure connection", detail)
+    """Return the error for a next hop without TLS where TLS is compulsory."""
+    return _temporary("4.7.4", "TLS is required, but was not offered by next hop", detail)
 
 
 def tls_failed(detail: str) -> NextHopError:
-    """Return: the handshake failed."""
-    return _temporary("4.7.5", "The next hop offers no trustworthy connection", detail)
+    """Return the error for a failed TLS handshake."""
+    return _temporary("4.7.5", "TLS handshake with next hop failed", detail)
 
 
-def no_login(detail: str) -> NextHopError:
-    """Return: the next hop does not let us log in."""
-    return _temporary("4.7.0", "The next hop does not let us in", detail)
+def auth_failed(detail: str) -> NextHopError:
+    """Return the error for a failed authentication."""
+    return _temporary("4.7.0", "Authentication to next hop failed", detail)
 
 
 def busy(detail: str) -> NextHopError:
-    """Return: no connection became free in time."""
-    return _temporary("4.4.5", "The next hop is busy", detail)
+    """Return the error for too few connections."""
+    return _temporary("4.4.5", "Too many connections to next hop", detail)
 
 
 def refused(reply: Reply, detail: str) -> DeliveryError:
-    """Return the next hop's own refusal; its 421 is about the connection, and not said on ours."""
+    """Return the next hop's own refusal.
+
+    A 421 is about the connection to the next hop, so the client gets 451 instead.
+    """
     detail = f"{detail}: {reply}"
     if reply.code == SHUTTING_DOWN:
         reply = Reply(451, reply.text, reply.enhanced)
@@ -77,5 +80,5 @@ def refused(reply: Reply, detail: str) -> DeliveryError:
 
 
 def impossible(enhanced: str, text: str, *, code: int = 550) -> DeliveryError:
-    """Return a refusal of what the next hop cannot take, without asking it."""
+    """Return the permanent error for mail that the next hop cannot accept, without asking it."""
     return DeliveryError(text, permanent=True, reply=Reply(code, text, enhanced))

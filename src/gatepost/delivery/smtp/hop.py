@@ -1,4 +1,4 @@
-"""Where a next hop is, as a target names it: `smtp://HOST:PORT`, `lmtp:unix:/path` and the like."""
+"""The address of a next hop: `smtp://HOST:PORT`, `lmtp:unix:/path` and the like."""
 
 import re
 from ipaddress import ip_address
@@ -11,7 +11,7 @@ from gatepost.model.address import parse_domain
 
 Scheme = Literal["smtp", "smtps", "lmtp"]
 
-# RFC 5321 s4.5.4.2, RFC 8314 s7.3; RFC 2033 s5 gives LMTP no port, 24 is what servers use.
+# RFC 5321 s4.5.4.2, RFC 8314 s7.3; RFC 2033 s5 assigns LMTP no port, servers use 24.
 PORTS: dict[str, int] = {"smtp": 25, "smtps": 465, "lmtp": 24}
 
 _HOST_AND_PORT = re.compile(r"//(?:\[([0-9A-Fa-f:.]+)\]|([^\s/:\[\]@]+))(?::([0-9]{1,5}))?/?")
@@ -34,7 +34,7 @@ class Hop(msgspec.Struct, frozen=True):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether what is sent there stays on this machine, as far as the name tells."""
+        """Return whether the address is on this machine; False for any name but localhost."""
         if self.path or self.host == "localhost":
             return True
         try:
@@ -44,7 +44,7 @@ class Hop(msgspec.Struct, frozen=True):
 
 
 def parse_hop(scheme: Scheme, rest: str, base: Path) -> Hop:
-    """Return the hop for what stands behind `SCHEME:`; raises ValueError.
+    """Return the next hop for the text after `SCHEME:`; raise ValueError.
 
     A relative path of a socket starts at the folder `base`.
     """
@@ -59,5 +59,5 @@ def parse_hop(scheme: Scheme, rest: str, base: Path) -> Hop:
 
 
 def _name(text: str) -> str:
-    """Return a host's name, or an IPv4 address, which looks like one."""
+    """Return a host name, or an IPv4 address, which has the form of a name."""
     return parse_domain(text)

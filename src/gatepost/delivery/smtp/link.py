@@ -1,13 +1,13 @@
-"""One connection to a next hop: commands out, answers in, each wait with its time limit.
+"""One connection to a next hop: sends commands and receives replies, each wait with a time limit.
 
-Theory of operation: `exchange` writes a group of commands at once where the next hop has PIPELINING
-and waits once for all of their answers, otherwise for one after the other. `data_received` reads
-answers as they come and wakes whoever waits when the last is there, or none will come any more.
-There is one user at a time, and no task of its own.
+Theory of operation: with PIPELINING `exchange` writes a group of commands at once and waits once
+for all replies, otherwise it waits after each command. `data_received` parses replies as they come.
+It wakes the waiting user when the last reply is there, or if none will come. A link has one user at
+a time, and no task.
 
-Security: the wire decides what is an answer; after anything it does not like the connection is
-closed. Nothing is written after that, and what was written of a message has no end.
-Limits: the time limits given; a next hop's unread bytes are read at once, and bounded by the wire.
+Security: the wire decides what is a valid reply; after any violation the connection is closed.
+Nothing is written after that, and a message that was being written has no end.
+Limits: the time limits given. Received bytes are parsed at once, and the wire bounds them.
 """
 
 import asyncio
@@ -27,12 +27,12 @@ from gatepost.wire.smtp.client import SHUTTING_DOWN, Answer, SmtpClient
 from gatepost.wire.smtp.content_writer import ImpureError
 from gatepost.wire.smtp.reply_reader import PeerError
 
-# Content is written in pieces of this many octets or more, so that small ones make no segments.
+# Small pieces of content are joined to this many octets or more, to save segments.
 FLUSH = 64 * 1024
-# How long a next hop may take to say good-bye.
-GOODBYE = 5.0
+# Seconds to wait for the reply to QUIT.
+QUIT_TIMEOUT = 5.0
 
-# Why a command or a piece of content is not sent; the connection has come to its end then.
+# Errors that keep a command or a piece of content from being sent; the connection ends then.
 _UNSENDABLE = (ImpureError, PeerError, ProtocolError)
 
 _QUIT = e.Quit()
@@ -40,11 +40,10 @@ _END = e.EndOfMessage()
 
 
 class Link(asyncio.Protocol):
-    """A connection; `name` is the next hop's for errors and logs, `wire` what is known of it.
+    """A connection; `name` is the next hop's name for errors and logs, `wire` its protocol state.
 
-    `messages` counts the transactions begun on it, `begun` is whether content of the last was sent,
-    `fresh` is true until it has been in a pool, `gone` is done
-    once it is closed.
+    `messages` counts the transactions, `content_sent` is whether content of the last was sent.
+    `fresh` is true until the link has been in a pool. `closed` is done when it is closed.
     """
 
     def __init__(self, wire: SmtpClient, name: str) -> None:
@@ -52,42 +51,42 @@ class Link(asyncio.Protocol):
         self.name = name
         self.messages = 0
         self.fresh = True
-        self.begun = False
+        self.content_sent = False
         self.facts: TlsFacts | None = None
         self._loop = asyncio.get_running_loop()
-        self.gone: asyncio.Future[None] = self._loop.create_future()
+        self.closed: asyncio.Future[None] = self._loop.create_future()
         self._transport: asyncio.Transport | None = None
-        self._secured: TlsTransport | None = None
+        self._tls: TlsTransport | None = None
         self._answers: list[Answer] = []
         self._failure: errors.NextHopError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._paused = False
-        self._leaving = False
+        self._quitting = False
 
     @property
     def usable(self) -> bool:
-        """Whether another transaction can begin, with a RSET before it if need be."""
+        """Return whether another transaction can start, after RSET if `dirty`."""
         wire = self.wire
         return self._failure is None and not wire.broken and not wire.owed and not wire.sending
 
     @property
     def dirty(self) -> bool:
-        """Whether a transaction is open."""
+        """Return whether a transaction is open."""
         return self.wire.state is not State.READY
 
-    # What the transport calls
+    # Called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to listen."""
+        """Keep the transport."""
         # uvloop's transports have the interface of asyncio.Transport, but do not derive from it
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Read answers; none count any more behind one that ends the connection."""
+        """Parse replies, but none after a reply that ends the connection."""
         wire = self.wire
         if self._failure is not None or wire.broken:
             return
-        if self._leaving:
+        if self._quitting:
             self.abort()
             return
         wire.receive_data(data)
@@ -95,12 +94,12 @@ class Link(asyncio.Protocol):
             while (event := wire.next_event()) is not NEED_DATA:
                 self._answers.append(cast("Answer", event))
         except PeerError as error:
-            self._fail(errors.not_understood(f"{self.name}: {error}"))
+            self._fail(errors.protocol_error(f"{self.name}: {error}"))
         if wire.broken or not wire.owed:
             self._wake()
 
     def secured(self, facts: TlsFacts) -> None:
-        """Go on under TLS."""
+        """Continue under TLS."""
         self.facts = facts
         self._wake()
 
@@ -108,66 +107,66 @@ class Link(asyncio.Protocol):
         """Do nothing: `connection_lost` follows, and reads the reason from the transport."""
 
     def eof_received(self) -> bool:
-        """Close: a next hop that says no more takes no more."""
+        """Close: a next hop that sends no more accepts no more."""
         return False
 
     def pause_writing(self) -> None:
-        """Have content wait."""
+        """Pause content."""
         self._paused = True
 
     def resume_writing(self) -> None:
-        """Let content go on."""
+        """Resume content."""
         self._paused = False
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever waits."""
-        if self._secured is not None and self._secured.failure:
-            self._fail(errors.tls_failed(f"{self.name}: {self._secured.failure}"))
-        self._fail(errors.broken_off(f"{self.name}: {exc or 'the connection was closed'}"))
-        if not self.gone.done():
-            self.gone.set_result(None)
+        """Fail the waiting user."""
+        if self._tls is not None and self._tls.failure:
+            self._fail(errors.tls_failed(f"{self.name}: {self._tls.failure}"))
+        self._fail(errors.connection_lost(f"{self.name}: {exc or 'the connection was closed'}"))
+        if not self.closed.done():
+            self.closed.set_result(None)
 
-    # What its user calls
+    # Called by the user
 
-    async def begin_tls(self, tls: ClientTls, host: str, limit: float) -> None:
-        """Do the handshake; raises `NextHopError`."""
+    async def start_tls(self, tls: ClientTls, host: str, limit: float) -> None:
+        """Do the handshake; raise `NextHopError`."""
         codec = TlsCodec(tls.context, tls.peer_name(host))
-        self._secured = TlsTransport(codec, self._writable(), self)
-        self._transport = self._secured
-        self._secured.begin()
-        while self._secured.handshaking:
+        self._tls = TlsTransport(codec, self._writable(), self)
+        self._transport = self._tls
+        self._tls.begin()
+        while self._tls.handshaking:
             await self._wait(limit)
             self._writable()
 
     def write(self, data: bytes) -> None:
-        """Write what is not of SMTP, if anything: a PROXY header."""
+        """Write bytes in front of SMTP, if any: a PROXY header."""
         if data:
             self._writable().write(data)
 
     async def greeting(self, limit: float) -> Reply:
-        """Return what the next hop says first; raises `NextHopError`."""
+        """Return the greeting; raise `NextHopError`."""
         return (await self._collect(limit))[0]
 
     async def exchange(self, commands: Sequence[e.Event], limit: float) -> list[Reply]:
-        """Send commands, return the reply to each; raises `NextHopError`.
+        """Send commands and return the reply to each; raise `NextHopError`.
 
-        Without PIPELINING nothing is sent behind a MAIL that is refused, or a good-bye.
+        Without PIPELINING nothing is sent after a refused MAIL, or a 421.
         """
         if len(commands) == 1 or "PIPELINING" in self.wire.extensions:
-            return await self._group(commands, limit)
+            return await self._send_group(commands, limit)
         replies: list[Reply] = []
         for command in commands:
-            replies += await self._group([command], limit)
+            replies += await self._send_group([command], limit)
             if self.wire.broken or (replies[-1].code >= 400 and type(command) is e.Mail):
                 break
         return replies
 
-    async def _group(self, commands: Sequence[e.Event], limit: float) -> list[Reply]:
+    async def _send_group(self, commands: Sequence[e.Event], limit: float) -> list[Reply]:
         try:
             data = b"".join([self.wire.send(command) for command in commands])
         except _UNSENDABLE as error:
-            self._fail(errors.not_understood(f"{self.name}: {error}"))
+            self._fail(errors.protocol_error(f"{self.name}: {error}"))
             data = b""
         self._writable().write(data)
         return await self._collect(limit, len(commands))
@@ -180,23 +179,23 @@ class Link(asyncio.Protocol):
         block: float,
         end: float,
     ) -> list[Reply | errors.NextHopError]:
-        """Send content, return what is answered to its end: `number` of replies.
+        """Send content and return the `number` of replies to its end.
 
-        Where the connection ends before all are there, its error stands for each that is missing;
-        a refusal in the middle of the content, or a 421, counts for all behind it.
-        `chunk` is the command in front if the content goes by BDAT, `block` and `end` are the time
-        limits of each piece and of the answer. Raises `NextHopError` if the end was never sent.
+        If the connection ends early, its error takes the place of each missing reply. A refusal
+        within the content, or a 421, counts for all later replies. `chunk` is the BDAT command,
+        None for DATA. `block` and `end` are the time limits of each piece and of the reply. Raise
+        `NextHopError` if the end was not sent.
         """
         try:
             await self._stream(chunk, pieces, block)
         except _UNSENDABLE as error:
-            self._fail(errors.not_understood(f"{self.name}: content not sent: {error}"))
+            self._fail(errors.protocol_error(f"{self.name}: content not sent: {error}"))
         while self.wire.owed and not self.wire.broken and self._failure is None:
             await self._wait(end)
         replies = self._take_answers()
         if len(replies) >= number:
             return [*replies]
-        refusal = replies[-1] if replies and self.wire.sending else said_goodbye(replies)
+        refusal = replies[-1] if replies and self.wire.sending else find_shutdown(replies)
         if refusal is not None:
             return [*replies, *[refusal] * (number - len(replies))]
         failure = self._failure
@@ -204,7 +203,7 @@ class Link(asyncio.Protocol):
         if self.wire.sending:
             raise failure
         detail = f"{failure.detail}; unknown whether the message was taken"
-        return [*replies, *[errors.broken_off(detail)] * (number - len(replies))]
+        return [*replies, *[errors.connection_lost(detail)] * (number - len(replies))]
 
     async def _stream(self, chunk: e.Bdat | None, pieces: Iterable[bytes], block: float) -> None:
         send = self.wire.send
@@ -235,16 +234,16 @@ class Link(asyncio.Protocol):
         return self._transport
 
     async def _collect(self, limit: float, number: int = 1) -> list[Reply]:
-        """Wait until all is answered or nothing more will come; return `number` of replies.
+        """Wait until all replies are there, or none will come; return the `number` of replies.
 
-        A 421 counts for all commands behind it.
+        A 421 counts for all later commands.
         """
         while self.wire.owed and not self.wire.broken and self._failure is None:
             await self._wait(limit)
         replies = self._take_answers()
-        goodbye = said_goodbye(replies)
-        if goodbye is not None:
-            replies += [goodbye] * (number - len(replies))
+        shutdown = find_shutdown(replies)
+        if shutdown is not None:
+            replies += [shutdown] * (number - len(replies))
         if len(replies) < number:
             assert self._failure is not None
             self._failure.replies = replies
@@ -256,7 +255,7 @@ class Link(asyncio.Protocol):
         return [answer.reply for answer in answers]
 
     async def _wait(self, limit: float) -> None:
-        """Wait until something has happened; raises `NextHopError` where it does not in time."""
+        """Wait for the next event; raise `NextHopError` on timeout."""
         if self._failure is not None:
             raise self._failure
         self._waiter = self._loop.create_future()
@@ -268,7 +267,7 @@ class Link(asyncio.Protocol):
             self._waiter = None
 
     def _expire(self, limit: float) -> None:
-        self._fail(errors.broken_off(f"{self.name}: nothing happened for {limit:g} seconds"))
+        self._fail(errors.connection_lost(f"{self.name}: timeout after {limit:g} seconds"))
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -282,20 +281,20 @@ class Link(asyncio.Protocol):
         self._wake()
 
     def close(self) -> None:
-        """Say good-bye if there is somebody to hear it, and close; nobody has to wait."""
+        """Send QUIT if possible, and close; this does not wait."""
         if not self.usable or self._transport is None:
             self.abort()
             return
         transport = self._transport
-        self._leaving = True
+        self._quitting = True
         transport.write(self.wire.send(_QUIT))
-        self._loop.call_later(GOODBYE, transport.abort)
+        self._loop.call_later(QUIT_TIMEOUT, transport.abort)
 
     def abort(self) -> None:
         """Close at once."""
-        self._fail(errors.broken_off(f"{self.name}: given up"))
+        self._fail(errors.connection_lost(f"{self.name}: aborted"))
 
 
-def said_goodbye(replies: Iterable[Reply]) -> Reply | None:
-    """Return the 421 among some replies, if there is one."""
+def find_shutdown(replies: Iterable[Reply]) -> Reply | None:
+    """Return the 421 among the replies, None if there is none."""
     return next((one for one in replies if one.code == SHUTTING_DOWN), None)

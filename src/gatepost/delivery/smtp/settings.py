@@ -1,4 +1,4 @@
-"""What the configuration says of a route's next hop, made ready: files read, names filled in."""
+"""The settings for a route's next hop: options with their files read and defaults applied."""
 
 from pathlib import Path
 from typing import Self
@@ -8,30 +8,32 @@ import msgspec
 from gatepost.config.client import Client
 from gatepost.net.client_tls import ClientTls
 
-# A password, and nothing that was not meant to be one.
+# Longer than any password, so that a wrong file is detected.
 MAX_PASSWORD = 1024
 
 
-class Settings(msgspec.Struct, frozen=True, eq=False):
-    """How to speak to next hops: `options` as configured, `helo` the name to greet with."""
+class ClientSettings(msgspec.Struct, frozen=True, eq=False):
+    """The settings: `options` as configured, `helo` the name for EHLO."""
 
     options: Client
     helo: str
     tls: ClientTls
     password: str = ""
+    password_path: Path | None = None
 
     @classmethod
     def make(cls, options: Client, base: Path, hostname: str) -> Self:
-        """Read the files that are named, relative to `base`; raises ValueError."""
+        """Read the files that the options name, relative to `base`; raise ValueError."""
         ca = base / options.ca if options.ca else None
         tls = ClientTls(options.tls, ca, options.server_name)
         if bool(options.user) != bool(options.password_file):
             raise ValueError("client: expected both user and password_file, or neither")
-        password = _password(base / options.password_file) if options.user else ""
-        return cls(options, options.helo or hostname, tls, password)
+        path = base / options.password_file if options.user else None
+        password = _read_password(path) if path else ""
+        return cls(options, options.helo or hostname, tls, password, path)
 
 
-def _password(path: Path) -> str:
+def _read_password(path: Path) -> str:
     try:
         with path.open(encoding="utf-8") as file:
             line = file.readline(MAX_PASSWORD + 2).rstrip("\r\n")

@@ -1,19 +1,20 @@
-"""One message of a delivery over one connection: MAIL, RCPT, DATA or BDAT, and what came of it.
+"""Sends one message of a delivery over one connection: MAIL, RCPT, and DATA or BDAT.
 
-Theory of operation: with PIPELINING all of the envelope and DATA go out in one write (RFC 2920),
-the content in another: two waits for a message. By BDAT (RFC 3030) likewise, the command with the
-content. A next hop that refuses every recipient has said 5yz or 4yz to DATA as well; one that says
-354 there is not to be trusted, and the wire ends the connection.
+Theory of operation: with PIPELINING the envelope and DATA are one write (RFC 2920) and the content
+is another, so a message costs two waits. With BDAT (RFC 3030) the command goes with the content. A
+next hop that refuses every recipient refuses DATA too; if it replies 354 to DATA it violates the
+protocol, and the wire ends the connection.
 
-A message that was not finished is none: the connection is closed rather than the content cut short.
+If a message cannot be sent completely, the connection is closed, so that the next hop never takes
+a part of a message for all of it.
 """
 
 from collections.abc import Sequence
 
 from gatepost.config.client import Client
 from gatepost.delivery.smtp import errors
-from gatepost.delivery.smtp.envelope import Envelope, make_envelope
-from gatepost.delivery.smtp.link import Link, said_goodbye
+from gatepost.delivery.smtp.envelope import Commands, make_commands
+from gatepost.delivery.smtp.link import Link, find_shutdown
 from gatepost.delivery.target import Delivery, DeliveryError
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient
@@ -22,35 +23,35 @@ from gatepost.wire import events as e
 _DATA = e.Data()
 _RSET = e.Rset()
 
-Outcome = dict[Recipient, DeliveryError]
 
+async def transfer(
+    link: Link, delivery: Delivery, options: Client
+) -> dict[Recipient, DeliveryError]:
+    """Send a message; return the recipients that do not have it, which may be all.
 
-async def transfer(link: Link, delivery: Delivery, options: Client) -> Outcome:
-    """Hand a message over; return whose mail was not taken, which may be everybody's.
-
-    Raises `DeliveryError` where the reason has nothing to do with a recipient; `NextHopError` where
-    the connection is the reason.
+    Raise `DeliveryError` if the reason is not about a recipient, and `NextHopError` if it is the
+    connection.
     """
-    envelope = make_envelope(delivery, link.wire.extensions)
+    envelope = make_commands(delivery, link.wire.extensions)
     failures = envelope.failures
     if not envelope.rcpts:
         return failures
     chunked = options.chunking and "CHUNKING" in link.wire.extensions
-    accepted, refusal = await _open(link, envelope, options, with_data=not chunked)
+    accepted, refusal = await _send_envelope(link, envelope, options, with_data=not chunked)
     if not accepted:
         return failures
     if refusal is not None:
         raise errors.refused(refusal, f"{link.name}: DATA")
-    await _send(link, delivery, envelope, accepted, options, chunked=chunked)
+    await _send_content(link, delivery, envelope, accepted, options, chunked=chunked)
     if "DSN" in link.wire.extensions:
-        delivery.taken_on.update(accepted)
+        delivery.dsn_delegated.update(accepted)
     return failures
 
 
-async def _open(
-    link: Link, envelope: Envelope, options: Client, *, with_data: bool
+async def _send_envelope(
+    link: Link, envelope: Commands, options: Client, *, with_data: bool
 ) -> tuple[list[Recipient], Reply | None]:
-    """Return the recipients that are accepted, the others noted, and a refusal of DATA."""
+    """Return the accepted recipients, and the refusal of DATA; add refused ones to `failures`."""
     link.messages += 1
     commands: list[e.Event] = [_RSET] if link.dirty else []
     start = len(commands)
@@ -64,13 +65,13 @@ async def _open(
         replies = list(error.replies)
         if len(replies) < len(commands) - 1 or not _all_refused(envelope, replies[start:]):
             raise
-    goodbye = said_goodbye(replies)
-    if goodbye is not None:
-        raise errors.refused(goodbye, link.name)
+    shutdown = find_shutdown(replies)
+    if shutdown is not None:
+        raise errors.refused(shutdown, link.name)
     mail, *others = replies[start:]
     if mail.code >= 400:
         raise errors.refused(mail, f"{link.name}: MAIL")
-    accepted = _sort(link, envelope, others)
+    accepted = _accepted(link, envelope, others)
     refusal = others[-1] if with_data and pipelining and others[-1].code >= 400 else None
     if with_data and not pipelining and accepted:
         (answer,) = await link.exchange([_DATA], options.command_timeout)
@@ -78,13 +79,13 @@ async def _open(
     return accepted, refusal
 
 
-def _all_refused(envelope: Envelope, replies: Sequence[Reply]) -> bool:
-    """Whether every recipient has been refused, so that nothing more matters."""
+def _all_refused(envelope: Commands, replies: Sequence[Reply]) -> bool:
+    """Return whether every recipient has been refused, so that no later reply matters."""
     answered = replies[1 : len(envelope.rcpts) + 1]
     return len(answered) == len(envelope.rcpts) and all(one.code >= 400 for one in answered)
 
 
-def _sort(link: Link, envelope: Envelope, replies: Sequence[Reply]) -> list[Recipient]:
+def _accepted(link: Link, envelope: Commands, replies: Sequence[Reply]) -> list[Recipient]:
     accepted = []
     for (recipient, _), reply in zip(envelope.rcpts, replies, strict=False):
         if reply.code >= 400:
@@ -94,17 +95,17 @@ def _sort(link: Link, envelope: Envelope, replies: Sequence[Reply]) -> list[Reci
     return accepted
 
 
-async def _send(
+async def _send_content(
     link: Link,
     delivery: Delivery,
-    envelope: Envelope,
+    envelope: Commands,
     accepted: Sequence[Recipient],
     options: Client,
     *,
     chunked: bool,
 ) -> None:
-    """Send the content; note whose mail is refused after it."""
-    link.begun = True
+    """Send the content; add the recipients that are refused after it to `failures`."""
+    link.content_sent = True
     chunk = e.Bdat(envelope.size, last=True, first=True) if chunked else None
     each = link.wire.hello == "LHLO"
     ends = await link.send_content(

@@ -9,7 +9,8 @@ the sender requested it, and not if the next hop has accepted that duty (section
 
 from collections.abc import Mapping
 
-from gatepost.delivery.target import Delivery, Failures, Route
+from gatepost.delivery.route import Route
+from gatepost.delivery.target import Delivery, Failures
 from gatepost.model.session import Recipient
 from gatepost.model.trust import is_trusted
 from gatepost.queue.dsn.report import Action
@@ -47,7 +48,6 @@ def success_actions(route: Route, delivery: Delivery, failures: Failures) -> Suc
     ]
     if not requested:
         return _NONE
-    action: Action = "relayed" if route.hands_on else "delivered"
-    return {
-        one: action for one in requested if one not in failures and one not in delivery.taken_on
-    }
+    action: Action = "delivered" if route.target.final_delivery else "relayed"
+    done = failures.keys() | delivery.dsn_delegated
+    return {one: action for one in requested if one not in done}

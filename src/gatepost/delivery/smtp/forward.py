@@ -1,6 +1,6 @@
-"""Telling the next hop who the client is: a PROXY header, or XCLIENT where that is offered.
+"""Forwards the client's identity to the next hop: a PROXY header, or XCLIENT if it is offered.
 
-A connection that is told of a client is that client's alone: see `identity`.
+A connection that carries a client's identity is used for that client only.
 """
 
 import re
@@ -22,8 +22,8 @@ _PROXY_VERSIONS = {"proxy-v1": 1, "proxy-v2": 2}
 _NAME = re.compile(r"[!-~]{1,255}")
 
 
-class Introduced(msgspec.Struct, frozen=True):
-    """Who a next hop is told of."""
+class ForwardedClient(msgspec.Struct, frozen=True):
+    """The identity of a client, as the next hop receives it."""
 
     peer: Endpoint
     local: Endpoint
@@ -31,34 +31,34 @@ class Introduced(msgspec.Struct, frozen=True):
     extended: bool
 
 
-def identity(forward: Forward, session: Session) -> Introduced | None:
-    """Return for whom a connection is; None where it may be anybody's."""
+def forwarded_client(forward: Forward, session: Session) -> ForwardedClient | None:
+    """Return the client that a connection is for; None if all clients can share it."""
     if forward == "none":
         return None
-    return Introduced(session.peer, session.local, session.helo, session.extended)
+    return ForwardedClient(session.peer, session.local, session.helo, session.extended)
 
 
-def proxy_header(forward: Forward, client: Introduced | None) -> bytes:
-    """Return the PROXY header to begin with, b"" where there is none to send."""
+def proxy_header(forward: Forward, client: ForwardedClient | None) -> bytes:
+    """Return the PROXY header to send first, b"" if there is none."""
     version = _PROXY_VERSIONS.get(forward)
     if version is None or client is None:
         return b""
     return write_proxy_header(version, client.peer, client.local)
 
 
-def xclient(client: Introduced, offered: str) -> e.Xclient | None:
-    """Return XCLIENT with those attributes that the keyword offers; None if that is none."""
-    wanted = offered.upper().split()
-    attributes = {name: value for name, value in _attributes(client).items() if name in wanted}
+def xclient(client: ForwardedClient, offered: str) -> e.Xclient | None:
+    """Return XCLIENT with the attributes that the keyword offers; None if it offers none."""
+    names = offered.upper().split()
+    attributes = {name: value for name, value in _attributes(client).items() if name in names}
     return e.Xclient(attributes) if attributes else None
 
 
-def greeting_name(client: Introduced) -> str:
-    """Return what the client has called itself, "" if that is not to be repeated."""
+def greeting_name(client: ForwardedClient) -> str:
+    """Return the client's name from EHLO, "" if it cannot be sent."""
     return client.helo if _NAME.fullmatch(client.helo) else ""
 
 
-def _attributes(client: Introduced) -> Mapping[str, str]:
+def _attributes(client: ForwardedClient) -> Mapping[str, str]:
     return {
         "NAME": UNAVAILABLE,
         "ADDR": _address(client.peer.host),

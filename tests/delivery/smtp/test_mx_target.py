@@ -1,12 +1,12 @@
-"""Mail to whatever hosts the DNS names: in which order, and what stands in the way."""
+"""Delivery to the hosts named by the DNS: their order, and failures."""
 
 import pytest
 from tests.delivery.samples import delivery, message, recipient
 from tests.delivery.smtp.peer import DROP, OK, Peer, run, settings
 
-from gatepost.delivery.smtp import mx
-from gatepost.delivery.smtp.mx import MxRelay, is_reachable
-from gatepost.delivery.smtp.mx_lookup import MAX_HOSTS, exchangers
+from gatepost.delivery.smtp import mx_target
+from gatepost.delivery.smtp.mx_lookup import MAX_HOSTS, mail_hosts
+from gatepost.delivery.smtp.mx_target import MxTarget, is_reachable
 from gatepost.delivery.target import DeliveryError
 from gatepost.testing import FakeResolver
 
@@ -36,33 +36,31 @@ HOSTS = {
     "many.example": [f"h{number}.example" for number in range(MAX_HOSTS)],
 }
 NO_HOSTS = {
-    "null.example": "556 5.1.10 The recipient's domain takes no mail",
-    "best.example": "550 5.4.6 Mail for best.example would come back here",
-    "none.example": "550 5.1.2 There is no domain none.example",
-    "fail.example": (
-        "451 4.4.3 The recipient's domain cannot be looked up, please try again later"
-    ),
+    "null.example": "556 5.1.10 Recipient domain does not accept mail (null MX)",
+    "best.example": "550 5.4.6 Mail for best.example loops back to this server",
+    "none.example": "550 5.1.2 Domain none.example not found",
+    "fail.example": ("451 4.4.3 DNS lookup of recipient domain failed, please try again later"),
 }
 
 
 @pytest.mark.parametrize("domain", HOSTS)
-def test_which_hosts(domain):
-    assert run(exchangers(DNS, domain, NAME)) == HOSTS[domain]
+def test_hosts_are_in_order_of_preference(domain):
+    assert run(mail_hosts(DNS, domain, NAME)) == HOSTS[domain]
 
 
 @pytest.mark.parametrize("domain", NO_HOSTS)
-def test_no_hosts(domain):
+def test_a_domain_without_usable_hosts_is_refused(domain):
     with pytest.raises(DeliveryError) as caught:
-        run(exchangers(DNS, domain, NAME))
+        run(mail_hosts(DNS, domain, NAME))
     assert str(caught.value.reply) == NO_HOSTS[domain]
     assert caught.value.permanent == (caught.value.reply.code >= 500)
 
 
-def test_hosts_of_one_preference_take_turns():
+def test_hosts_of_one_preference_are_in_random_order():
     dns = FakeResolver({"x.example": [(1, "a"), (1, "b")]})
 
     async def both():
-        return {(await exchangers(dns, "x.example", NAME))[0] for _ in range(100)}
+        return {(await mail_hosts(dns, "x.example", NAME))[0] for _ in range(100)}
 
     assert run(both()) == {"a", "b"}
 
@@ -74,20 +72,20 @@ def test_hosts_of_one_preference_take_turns():
         *(("0.0.0.0", False), ("224.0.0.1", False)),
     ],
 )
-def test_which_addresses(address, reachable):
+def test_addresses_of_this_machine_are_not_reachable(address, reachable):
     assert is_reachable(address) == reachable
 
 
-def sent(says, dns, *people, tls=None, reachable=lambda _: True):
+def sent(script, dns, *people, tls=None, reachable=lambda _: True):
     """Deliver to peers at 127.0.0.1, .2 and so on, which share a port; return replies and peers."""
 
     async def play():
-        async with Peer(says[0]) as first:
+        async with Peer(script[0]) as first:
             port, peers = first.hop.port, [first]
-            for number, one in enumerate(says[1:], start=2):
+            for number, one in enumerate(script[1:], start=2):
                 peers.append(await Peer(one, at=(f"127.0.0.{number}", port)).__aenter__())
             made = settings(tls, verify=False)
-            target = MxRelay(made, dns, NAME, port=port, reachable=reachable)
+            target = MxTarget(made, dns, NAME, port=port, reachable=reachable)
             of = delivery(*(people or (A,)), of=message(CONTENT))
             failures = await target.deliver(of) or {}
             await target.stop()
@@ -104,7 +102,7 @@ def dns(*addresses):
     return FakeResolver({"example.com": list(enumerate(hosts))}, hosts)
 
 
-def test_the_preferred_host_has_it():
+def test_the_preferred_host_gets_the_message():
     replies, (first, second) = sent([{}, {}], dns(["127.0.0.1"], ["127.0.0.2"]))
     assert replies == [""]
     assert (len(first.messages), second.connections) == (1, 0)
@@ -113,9 +111,9 @@ def test_the_preferred_host_has_it():
 AWAY = [{"GREETING": DROP}, {"GREETING": b"554 no\r\n"}, {"EHLO": b"421 bye\r\n"}, {"MAIL": DROP}]
 
 
-@pytest.mark.parametrize("says", AWAY, ids=str)
-def test_the_next_host_has_it_if_one_is_away(says):
-    replies, (first, second) = sent([says, {}], dns(["127.0.0.1"], ["127.0.0.2"]))
+@pytest.mark.parametrize("script", AWAY, ids=str)
+def test_the_next_host_gets_the_message_if_one_fails(script):
+    replies, (first, second) = sent([script, {}], dns(["127.0.0.1"], ["127.0.0.2"]))
     assert replies == [""]
     assert (len(first.messages), len(second.messages)) == (0, 1)
 
@@ -127,24 +125,24 @@ def test_all_addresses_of_a_host_are_tried():
 
 
 @pytest.mark.parametrize(
-    "says", [{"RCPT": b"550 5.1.1 no\r\n", "DATA": b"503 no\r\n"}, {"END": b"550 5.1.1 no\r\n"}]
+    "script", [{"RCPT": b"550 5.1.1 no\r\n", "DATA": b"503 no\r\n"}, {"END": b"550 5.1.1 no\r\n"}]
 )
-def test_what_a_host_says_stands(says):
-    replies, (_, second) = sent([says, {}], dns(["127.0.0.1"], ["127.0.0.2"]))
+def test_a_refusal_of_a_host_is_final(script):
+    replies, (_, second) = sent([script, {}], dns(["127.0.0.1"], ["127.0.0.2"]))
     assert replies == ["550 5.1.1 no"]
     assert second.connections == 0
 
 
-def test_nobody_else_is_asked_once_the_message_may_have_been_taken():
+def test_no_other_host_is_tried_after_the_content_was_sent():
     replies, (_, second) = sent([{"END": DROP}, {}], dns(["127.0.0.1"], ["127.0.0.2"]))
     assert replies[0].startswith("451 4.4.2 ")
     assert second.connections == 0
 
 
-UNREACHABLE = "451 4.4.1 The next hop cannot be reached, please try again later"
+UNREACHABLE = "451 4.4.1 Cannot connect to next hop, please try again later"
 
 
-def test_no_address_to_connect_to():
+def test_a_host_without_a_usable_address_is_unreachable():
     assert sent([{}], dns([]))[0] == [UNREACHABLE]
     assert sent([{}], FakeResolver({"example.com": [(1, "gone.example")]}))[0] == [UNREACHABLE]
     replies, (peer,) = sent([{}], dns(["127.0.0.1"]), reachable=is_reachable)
@@ -153,7 +151,7 @@ def test_no_address_to_connect_to():
     assert sent([{}], failing)[0][0].startswith("451 4.4.3 ")
 
 
-def test_a_domain_at_a_time():
+def test_each_domain_has_its_own_transaction():
     other, literal, third = (
         recipient("b@other.example"),
         recipient("c@[127.0.0.1]"),
@@ -163,41 +161,41 @@ def test_a_domain_at_a_time():
         {"example.com": [(1, "h")], "other.example": [(1, "h")]}, {"h": ["127.0.0.1"]}
     )
     replies, (peer,) = sent([{}], names, A, other, literal, third)
-    assert replies == ["", "", "", "550 5.1.2 There is no domain none.example"]
+    assert replies == ["", "", "", "550 5.1.2 Domain none.example not found"]
     assert peer.verbs.count("MAIL") == 3
     assert peer.connections == 2
 
 
-def test_hosts_without_connections_are_forgotten(monkeypatch):
-    monkeypatch.setattr(mx, "MAX_POOLS", 1)
+def test_hosts_without_connections_are_dropped(monkeypatch):
+    monkeypatch.setattr(mx_target, "MAX_HOSTS_CONNECTED", 1)
     names = FakeResolver(
         {"example.com": [(1, "h")], "other.example": [(1, "i")]},
         {"h": ["127.0.0.1"], "i": ["127.0.0.1"]},
     )
     replies, _ = sent([{"QUIT": OK}], names, A, recipient("b@other.example"))
-    assert replies == ["", "451 4.4.5 The next hop is busy, please try again later"]
+    assert replies == ["", "451 4.4.5 Too many connections to next hop, please try again later"]
     refusing = {"GREETING": [b"554 no\r\n", b"220 peer\r\n"]}
     replies, _ = sent([refusing], names, A, recipient("b@other.example"))
     assert replies == [UNREACHABLE, ""]
 
 
 def test_each_domain_is_a_destination():
-    target = MxRelay(settings(), DNS, NAME)
+    target = MxTarget(settings(), DNS, NAME)
     assert target.destination(recipient("a@Müller.example")) == "mx:xn--mller-kva.example"
     assert target.destination(recipient("postmaster")) == f"mx:{NAME}"
 
 
-def test_what_a_host_sees_to_itself_is_known():
-    async def taken_on():
-        says = {"EHLO": b"250-peer\r\n250 DSN\r\n"}
-        async with Peer(says) as peer:
+def test_dsn_duties_accepted_by_a_host_are_recorded():
+    async def dsn_delegated():
+        script = {"EHLO": b"250-peer\r\n250 DSN\r\n"}
+        async with Peer(script) as peer:
             made = settings(verify=False)
-            target = MxRelay(
+            target = MxTarget(
                 made, dns(["127.0.0.1"]), NAME, port=peer.hop.port, reachable=lambda _: True
             )
             of = delivery(A, of=message(CONTENT))
             await target.deliver(of)
             await target.stop()
-            return of.taken_on
+            return of.dsn_delegated
 
-    assert run(taken_on()) == {A}
+    assert run(dsn_delegated()) == {A}

@@ -1,11 +1,12 @@
-"""The next hop asked for a recipient before there is a message."""
+"""Call-ahead: the next hop is asked about recipients."""
 
 import pytest
 from tests.delivery.samples import delivery, recipient
 from tests.delivery.smtp.peer import DROP, HANG, OK, Peer, run, settings
 
-from gatepost.delivery.smtp import verify
-from gatepost.delivery.smtp.verify import Answers, VerifyingRelay
+from gatepost.delivery.smtp import call_ahead
+from gatepost.delivery.smtp.call_ahead import ResultCache
+from gatepost.delivery.smtp.relay_target import RelayTarget
 from gatepost.model.address import Address
 from gatepost.model.reply import Reply
 
@@ -13,12 +14,12 @@ RCPT, OTHER = recipient("a@example.com"), recipient("b@example.com")
 NO = b"550 5.1.1 no\r\n"
 
 
-def ask(says=None, people=(RCPT,), sender=None, **options):
-    """Return the answers for some recipients, and the peer."""
+def ask(script=None, people=(RCPT,), sender=None, **options):
+    """Return the results for some recipients, and the peer."""
 
     async def play():
-        async with Peer(says) as peer:
-            relay = VerifyingRelay(peer.hop, settings(**options))
+        async with Peer(script) as peer:
+            relay = RelayTarget(peer.hop, settings(**options))
             of = delivery(*people)
             if sender:
                 of.transaction.reverse_path = Address.parse(sender)
@@ -30,7 +31,7 @@ def ask(says=None, people=(RCPT,), sender=None, **options):
     return run(play())
 
 
-def test_the_conversation():
+def test_each_recipient_is_asked_in_one_group():
     answers, peer = ask({"RCPT": [OK, NO]}, [RCPT, OTHER])
     assert answers == [None, "550 5.1.1 no"]
     asked = ["MAIL", "RCPT", "RSET"]
@@ -50,43 +51,43 @@ CANNOT_SAY = {
 }
 
 
-@pytest.mark.parametrize("says", CANNOT_SAY.values(), ids=CANNOT_SAY)
-def test_who_cannot_say_refuses_nobody_and_is_asked_again(says, monkeypatch):
-    monkeypatch.setattr(verify, "PATIENCE", 0.1 if HANG in says.values() else 10.0)
-    answers, peer = ask(says, [RCPT, RCPT])
+@pytest.mark.parametrize("script", CANNOT_SAY.values(), ids=CANNOT_SAY)
+def test_a_problem_is_no_refusal_and_is_not_cached(script, monkeypatch):
+    monkeypatch.setattr(call_ahead, "PATIENCE", 0.1 if HANG in script.values() else 10.0)
+    answers, peer = ask(script, [RCPT, RCPT])
     assert answers == [None, None]
     assert peer.connections == 2 or peer.verbs.count("MAIL") == 2
 
 
 @pytest.mark.parametrize(("rcpt", "answer"), [(OK, None), (NO, "550 5.1.1 no")])
-def test_an_answer_is_kept(rcpt, answer):
+def test_a_result_is_cached(rcpt, answer):
     answers, peer = ask({"RCPT": rcpt}, [RCPT, RCPT])
     assert answers == [answer] * 2
     assert peer.verbs.count("RCPT") == 1
 
 
-def test_nothing_is_kept_where_nothing_is_to_be():
+def test_a_time_of_zero_disables_the_cache():
     keep = {"verify_keep": 0.0, "verify_keep_refused": 0.0}
-    for says in (OK, NO):
-        assert ask({"RCPT": says}, [RCPT, RCPT], **keep)[1].verbs.count("RCPT") == 2
+    for script in (OK, NO):
+        assert ask({"RCPT": script}, [RCPT, RCPT], **keep)[1].verbs.count("RCPT") == 2
 
 
-def test_a_recipient_that_cannot_be_asked_for():
+def test_a_recipient_that_needs_smtputf8_is_not_refused():
     assert ask(people=[recipient("ü@example.com")])[0] == [None]
 
 
-def test_without_pipelining():
+def test_call_ahead_without_pipelining():
     answers, _ = ask({"EHLO": b"250 peer\r\n", "RCPT": [OK, NO]}, [RCPT, OTHER])
     assert answers == [None, "550 5.1.1 no"]
     assert ask({"EHLO": b"250 peer\r\n", "MAIL": NO})[0] == [None]
 
 
-A, B, C = ((Address("s", "x"), Address(local, "y")) for local in "abc")
+A, B, C = (("s@x", f"{local}@y") for local in "abc")
 REFUSAL = Reply(550, "no", "5.1.1")
 
 
-def test_answers_go_stale_each_in_its_time():
-    answers = Answers(keep=10.0, keep_refused=1.0)
+def test_results_expire():
+    answers = ResultCache(keep=10.0, keep_refused=1.0)
     answers.keep(A, None, 0.0)
     answers.keep(B, REFUSAL, 0.0)
     assert answers.find(A, 0.9) == (None,)
@@ -97,15 +98,15 @@ def test_answers_go_stale_each_in_its_time():
     assert answers.find(C, 0.0) is None
 
 
-def test_a_sender_that_is_refused_does_not_spoil_the_recipient():
-    answers = Answers(10.0, 10.0)
-    answers.keep((Address("forged", "x"), Address("a", "y")), REFUSAL, 0.0)
+def test_a_refused_sender_does_not_affect_other_senders():
+    answers = ResultCache(10.0, 10.0)
+    answers.keep(("forged@x", "a@y"), REFUSAL, 0.0)
     assert answers.find(A, 0.0) is None
 
 
-def test_the_answer_used_longest_ago_is_forgotten(monkeypatch):
-    monkeypatch.setattr(verify, "MAX_KEPT", 2)
-    answers = Answers(10.0, 10.0)
+def test_the_least_recently_used_result_is_dropped(monkeypatch):
+    monkeypatch.setattr(call_ahead, "MAX_KEPT", 2)
+    answers = ResultCache(10.0, 10.0)
     answers.keep(A, None, 0.0)
     answers.keep(B, None, 0.0)
     answers.find(A, 0.0)

@@ -1,66 +1,49 @@
-"""The target `mx:`: mail goes to the hosts that the DNS names for the recipient's domain.
+"""The target `mx:`, which delivers to the hosts that the DNS names for the recipient's domain.
 
-A delivery is one transaction for each domain. Its hosts are tried in turn, and all addresses of
-each, as long as the connection is the reason; what a host says of the message or a recipient
-stands. A host's connections are kept as those of any next hop.
+A delivery is one transaction for each domain. Its hosts, and all addresses of each, are tried in
+turn as long as the connection is the problem. A host's reply about the message or a recipient is
+final. Connections are kept as for any next hop.
 
-Security: the DNS of a domain is its owner's to write. Addresses that cannot be a stranger's – this
-machine's, unspecified, of a group – are not connected to; see `is_reachable`.
-Limits: MAX_POOLS hosts with connections at a time; those without any are forgotten.
+Security: the DNS data of a domain is controlled by its owner. Addresses that cannot belong to
+another host (loopback, unspecified, multicast) are not used; see `is_reachable`.
+Limits: MAX_HOSTS_CONNECTED hosts with connections; hosts without are dropped.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import Self
 
 import msgspec
 
 from gatepost.delivery.smtp import errors
-from gatepost.delivery.smtp.dial import dial
 from gatepost.delivery.smtp.hop import PORTS, Hop
-from gatepost.delivery.smtp.mx_lookup import exchangers, unresolved
+from gatepost.delivery.smtp.mx_lookup import lookup_failed, mail_hosts
 from gatepost.delivery.smtp.relay import Relay
-from gatepost.delivery.target import DeliveryError
+from gatepost.delivery.smtp.relay_target import client_warnings
+from gatepost.delivery.smtp.settings import ClientSettings
+from gatepost.delivery.target import Delivery, DeliveryError, Failures, Target, TargetSpec
 from gatepost.model.address import domain_key
-from gatepost.net.resolver import NoSuchNameError, ResolveError, Resolver
+from gatepost.model.session import Recipient
+from gatepost.net.resolver import DnsResolver, NoSuchNameError, ResolveError, Resolver
 
-if TYPE_CHECKING:
-    from gatepost.delivery.smtp.introduce import Introduced
-    from gatepost.delivery.smtp.link import Link
-    from gatepost.delivery.smtp.settings import Settings
-    from gatepost.delivery.target import Delivery, Failures
-    from gatepost.model.session import Recipient
-
-MAX_POOLS = 1000
+MAX_HOSTS_CONNECTED = 1000
 
 
 def is_reachable(address: str) -> bool:
-    """Whether an address may be another host's."""
+    """Return whether an address may belong to another host."""
     parsed = ip_address(address)
     return not (parsed.is_loopback or parsed.is_unspecified or parsed.is_multicast)
 
 
-class MxHost(Relay):
-    """A next hop whose addresses are known from the DNS."""
+class MxTarget(Target):
+    """Delivers to the hosts that `resolver` names; `hostname` is this host's name."""
 
-    def __init__(self, hop: Hop, settings: Settings, addresses: Sequence[str]) -> None:
-        super().__init__(hop, settings)
-        self.addresses = addresses
-
-    async def _dial(self, client: Introduced | None) -> Link:
-        return await dial(self.hop, self._settings, client, self.addresses)
-
-
-class MxRelay:
-    """Delivers to whatever hosts `resolver` names; `hostname` is this host's name."""
-
-    hands_on = True
+    options_table = "client"
+    final_delivery = False
 
     def __init__(
         self,
-        settings: Settings,
+        settings: ClientSettings,
         resolver: Resolver,
         hostname: str,
         *,
@@ -72,14 +55,26 @@ class MxRelay:
         self._hostname = domain_key(hostname)
         self._port = port
         self._reachable = reachable
-        self._relays: dict[str, MxHost] = {}
+        self._relays: dict[str, Relay] = {}
 
-    def destination(self, recipient: Recipient) -> str:
-        """See `Branching`."""
-        return f"mx:{self._domain(recipient)}"
+    @classmethod
+    def from_route(cls, spec: TargetSpec) -> Self:
+        """Return the target for `mx:`."""
+        if spec.text:
+            raise ValueError(f"expected nothing after the colon, found {spec.text!r}")
+        settings = ClientSettings.make(spec.options, spec.base, spec.hostname)
+        return cls(settings, DnsResolver(), spec.hostname)
+
+    def destination(self, rcpt: Recipient) -> str:
+        """Return a destination for each domain."""
+        return f"mx:{self._domain(rcpt)}"
+
+    def warnings(self) -> Iterator[str]:
+        """Yield warnings about options."""
+        return client_warnings(self._settings)
 
     async def deliver(self, delivery: Delivery) -> Failures | None:
-        """See `Target.deliver`."""
+        """Deliver a message in one transaction for each domain."""
         shares: dict[str, list[Recipient]] = {}
         for recipient in delivery.recipients:
             shares.setdefault(self._domain(recipient), []).append(recipient)
@@ -93,7 +88,7 @@ class MxRelay:
         return failures or None
 
     async def stop(self) -> None:
-        """See `Stoppable`."""
+        """Close the connections."""
         for relay in self._relays.values():
             await relay.stop()
 
@@ -102,7 +97,7 @@ class MxRelay:
 
     async def _deliver_to(self, domain: str, delivery: Delivery) -> Failures | None:
         problem: DeliveryError = errors.unreachable(f"mx:{domain}: no host has an address")
-        for host in await exchangers(self._resolver, domain, self._hostname):
+        for host in await mail_hosts(self._resolver, domain, self._hostname):
             try:
                 relay = await self._relay(host)
                 return await relay.deliver(delivery)
@@ -110,15 +105,15 @@ class MxRelay:
                 problem = error
         raise problem
 
-    async def _relay(self, host: str) -> MxHost:
-        """Return what delivers to a host; raises `NextHopError` if it has no address."""
+    async def _relay(self, host: str) -> Relay:
+        """Return the relay for a host; raise `NextHopError` if it has no usable address."""
         addresses = [one for one in await self._addresses(host) if self._reachable(one)]
         if not addresses:
-            raise errors.unreachable(f"{host}: no address that could be another host's")
+            raise errors.unreachable(f"{host}: no address that may belong to another host")
         relay = self._relays.get(host)
         if relay is None:
-            self._make_room()
-            relay = MxHost(Hop("smtp", host, self._port), self._settings, addresses)
+            self._drop_unused()
+            relay = Relay(Hop("smtp", host, self._port), self._settings, addresses)
             self._relays[host] = relay
         relay.addresses = addresses
         return relay
@@ -133,13 +128,13 @@ class MxRelay:
         except NoSuchNameError:
             return []
         except ResolveError as error:
-            failure = unresolved(str(error))
+            failure = lookup_failed(str(error))
             raise errors.NextHopError(
                 failure.text, detail=failure.detail, reply=failure.reply
             ) from error
 
-    def _make_room(self) -> None:
-        if len(self._relays) >= MAX_POOLS:
+    def _drop_unused(self) -> None:
+        if len(self._relays) >= MAX_HOSTS_CONNECTED:
             self._relays = {host: one for host, one in self._relays.items() if not one.unused}
-        if len(self._relays) >= MAX_POOLS:
-            raise errors.busy(f"connections to {MAX_POOLS} hosts")
+        if len(self._relays) >= MAX_HOSTS_CONNECTED:
+            raise errors.busy(f"connections to {MAX_HOSTS_CONNECTED} hosts")
