@@ -60,9 +60,9 @@ class Server:
     configuration's `stop_timeout`. `sockets` has the open sockets of each listener if they are
     already bound; they are closed in the end. `slot` is where connections are counted, None if no
     other process shares the counts. `contents` has certificates and keys that were read before
-    privileges were dropped. Facts go to the log unless there is a `recorder`. `targets` are delivery
-    targets by scheme, in addition to those of Gatepost and of installed packages. `addresses` are
-    (protocol, address) pairs once the server has started.
+    privileges were dropped. Facts go to the log unless there is a `recorder`. `targets` are
+    delivery targets by scheme, in addition to those of Gatepost and of installed packages.
+    `addresses` are (protocol, address) pairs once the server has started.
     """
 
     def __init__(
