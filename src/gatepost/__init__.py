@@ -16,18 +16,11 @@ if TYPE_CHECKING:
     from gatepost.model.address import Address, AddressError
     from gatepost.model.auth_attempt import AuthAttempt
     from gatepost.model.decision import Decision, Verdict, accept, defer, deny
+    from gatepost.model.endpoint import Endpoint
     from gatepost.model.headers import Headers
     from gatepost.model.message import Message
     from gatepost.model.reply import Reply
-    from gatepost.model.session import (
-        AuthFacts,
-        Endpoint,
-        Recipient,
-        Session,
-        TlsFacts,
-        Transaction,
-        TrapHit,
-    )
+    from gatepost.model.session import AuthFacts, Recipient, Session, TlsFacts, Transaction, TrapHit
     from gatepost.plugin.base import Plugin
     from gatepost.plugin.chain import Answer, Outcome
     from gatepost.plugin.clock import Clock
@@ -44,7 +37,7 @@ _HOMES = {
     "Config": "config.schema",
     "ConfigError": "config.problem",
     "Decision": "model.decision",
-    "Endpoint": "model.session",
+    "Endpoint": "model.endpoint",
     "Headers": "model.headers",
     "Message": "model.message",
     "Outcome": "plugin.chain",

@@ -3,8 +3,9 @@ from datetime import UTC, datetime
 import pytest
 
 from gatepost.model.address import NULL_PATH, Address
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
-from gatepost.model.session import Endpoint, Recipient, Session, Transaction
+from gatepost.model.session import Recipient, Session, Transaction
 
 SESSION = ("s1", Endpoint("192.0.2.1", 25), Endpoint("::1", 2525), 1_700_000_000.5)
 

@@ -6,9 +6,10 @@ from gatepost.config import schema
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError, Route
 from gatepost.model.address import Address
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
-from gatepost.model.session import Endpoint, Recipient, Session, Transaction
+from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.queue.queue import Queue
 from gatepost.testing import VirtualClock
 

@@ -3,7 +3,8 @@
 import pytest
 from tests.queue.fakes import LOCAL, STRANGER, transaction
 
-from gatepost.model.session import AuthFacts, Endpoint
+from gatepost.model.endpoint import Endpoint
+from gatepost.model.session import AuthFacts
 from gatepost.queue.dsn.notify import may_be_told
 from gatepost.queue.spool.records import message_facts
 

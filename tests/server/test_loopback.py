@@ -13,7 +13,7 @@ from gatepost.config.listen import InetAddress, InheritedSocket, UnixAddress
 from gatepost.config.schema import Server as Settings
 from gatepost.config.schema import Traps
 from gatepost.model.decision import accept
-from gatepost.model.session import Endpoint
+from gatepost.model.endpoint import Endpoint
 from gatepost.net.sockets import ListenFailedError, bind
 from gatepost.plugin.base import Plugin
 from gatepost.server.connection import LINGER, MAX_UNREAD, endpoint

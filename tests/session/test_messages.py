@@ -9,8 +9,9 @@ from gatepost.delivery.discard import Discard
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
 from gatepost.model.decision import accept, deny
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.message import Message
-from gatepost.model.session import Endpoint, Recipient, Session, Transaction
+from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.session.collector import HeaderCollector
 from gatepost.session.trace import received
 from gatepost.testing import Capture, MemoryServer, VirtualClock, play

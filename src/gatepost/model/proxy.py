@@ -5,7 +5,7 @@ Security: all of it is the proxy's word. It is only ever made for a proxy that i
 
 import msgspec
 
-from gatepost.model.session import Endpoint
+from gatepost.model.endpoint import Endpoint
 
 # Types of the PROXY protocol, version 2, section 2.2: "PP2_TYPE_..."
 ALPN = 0x01

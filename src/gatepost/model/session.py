@@ -3,30 +3,17 @@
 Plugins read these; `notes` is theirs to write.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from gatepost.model.address import Address
-    from gatepost.model.message import Message
-    from gatepost.model.proxy import ProxyHeader
-    from gatepost.model.reply import Reply
-
-
-class Endpoint(msgspec.Struct, frozen=True):
-    """One end of a connection: an IP address as text and a port; a unix socket has port 0."""
-
-    host: str
-    port: int = 0
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+from gatepost.model.address import Address
+from gatepost.model.endpoint import Endpoint
+from gatepost.model.message import Message
+from gatepost.model.proxy import ProxyHeader
+from gatepost.model.reply import Reply
 
 
 class TlsFacts(msgspec.Struct, frozen=True):

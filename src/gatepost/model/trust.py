@@ -5,16 +5,13 @@ spammer likes (backscatter). So a client must have authenticated, or be this mac
 or a Unix socket – and speak for nobody else (PROXY, XCLIENT).
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from gatepost.model.session import AuthFacts, Endpoint
+from gatepost.model.endpoint import Endpoint
+from gatepost.model.session import AuthFacts
 
 
 class Client(Protocol):

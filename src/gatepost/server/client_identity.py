@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.proxy import ProxyHeader
-from gatepost.model.session import Endpoint
 from gatepost.server.networks import Networks, is_within
 
 

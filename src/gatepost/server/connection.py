@@ -30,9 +30,10 @@ import structlog
 
 from gatepost.auth.authority import Authority
 from gatepost.config.schema import Limits
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
-from gatepost.model.session import Endpoint, Session, TlsFacts
+from gatepost.model.session import Session, TlsFacts
 from gatepost.net.tls import ListenerTls
 from gatepost.net.tls_pump import TlsPump
 from gatepost.net.tls_transport import TlsTransport

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, cast
 import structlog
 
 from gatepost.config.schema import Listen
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.proxy import ProxyHeader
-from gatepost.model.session import Endpoint
 from gatepost.net.tls import ListenerTls
 from gatepost.server.client_identity import ClientIdentity
 from gatepost.server.connection import Connection, endpoint

@@ -9,8 +9,9 @@ from typing import Protocol
 
 import msgspec
 
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
-from gatepost.model.session import Endpoint, Session
+from gatepost.model.session import Session
 from gatepost.wire.smtp.xclient import TEMPORARILY_UNAVAILABLE, UNAVAILABLE
 
 _UNKNOWN = (UNAVAILABLE, TEMPORARILY_UNAVAILABLE)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from gatepost.delivery.routes import Router
 from gatepost.model.address import NULL_PATH, Address, domain_key, local_key, without_tag
-from gatepost.model.session import Endpoint, Recipient
+from gatepost.model.endpoint import Endpoint
+from gatepost.model.session import Recipient
 from gatepost.queue.dsn.report import About, Action, Fate, notice
 from gatepost.queue.retry_policy import RetryPolicy
 from gatepost.queue.spool.records import (
