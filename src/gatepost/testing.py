@@ -43,8 +43,7 @@ from gatepost.lists.addresses import AddressList
 from gatepost.model.decision import Decision, accept
 from gatepost.model.session import Transaction
 from gatepost.net.resolver import NoSuchNameError, ResolveError
-from gatepost.plugin.base import Plugin
-from gatepost.plugin.host import Installed
+from gatepost.plugin.base import Installed, Plugin
 from gatepost.server.connection import Connection
 from gatepost.server.connections import Connections
 from gatepost.server.server import Server

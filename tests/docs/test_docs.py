@@ -24,9 +24,10 @@ from gatepost.model.address import Address, local_key, without_tag
 from gatepost.model.decision import Verdict
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient
+from gatepost.plugin.base import Installed
 from gatepost.plugin.chain import ON_ERROR, Answer
 from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS, reply_for
-from gatepost.plugin.host import Installed, PluginHost
+from gatepost.plugin.host import PluginHost
 from gatepost.plugin.loader import load_plugin
 from gatepost.session import replies as session_replies
 from gatepost.session import rules, setup

@@ -26,7 +26,7 @@ def test_every_plugin_that_cannot_be_used_is_named(tmp_path):
 
 def test_a_method_that_is_no_hook():
     found = problems(config(), [plugin(on_rcptt=lambda *_: accept())])
-    assert found == ["plugin test: on_rcptt is no hook, did you mean on_rcpt?"]
+    assert found == ["plugin test: on_rcptt is not a hook, did you mean on_rcpt?"]
 
 
 def test_an_order_that_is_impossible():

@@ -306,7 +306,7 @@ def test_a_full_disk_is_told_and_nothing_delivered(monkeypatch):
     monkeypatch.setattr("gatepost.session.engine.Message", Failing)
     seen = []
     played = send(
-        [plugin(on_headers=seen.append, on_message=seen.append)],
+        [plugin(on_headers=lambda *args: seen.append(args), on_message=seen.append)],
         "S: 452 4.3.1 Insufficient system storage [*]\nC: NOOP\nS: 250\n",
     )
     assert (played.messages, seen) == ([], [])

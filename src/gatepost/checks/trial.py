@@ -15,10 +15,10 @@ from gatepost.config.schema import Config
 from gatepost.model.address import Address
 from gatepost.model.headers import Headers
 from gatepost.model.session import Recipient, Session, Transaction, TrapHit
-from gatepost.plugin.base import Plugin
+from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.chain import Outcome
+from gatepost.plugin.contract import implements
 from gatepost.plugin.hooks import HOOKS, STAGES
-from gatepost.plugin.host import Installed
 from gatepost.session.assemble import load_plugins
 from gatepost.testing import MemoryClient, MemoryServer, VirtualClock
 
@@ -146,7 +146,7 @@ def _traced(installed: list[Installed]) -> list[str]:
     not be the one who does.
     """
     readers = any(
-        hasattr(one.plugin, f"{stage}_{NOBODY_LISTENS}") for one in installed for stage in STAGES
+        implements(one.plugin, f"{stage}_{NOBODY_LISTENS}") for one in installed for stage in STAGES
     )
     return [hook for hook in HOOKS if hook in TRACED and (readers or hook != NOBODY_LISTENS)]
 

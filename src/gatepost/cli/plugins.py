@@ -13,12 +13,9 @@ from gatepost.cli.output import complain, joined, say, say_json, say_table
 from gatepost.cli.settings import DEFAULT_FILE, config_option, json_option, read_config
 from gatepost.log import logs
 from gatepost.plugin.base import Plugin
-from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS, STAGES
+from gatepost.plugin.contract import implemented
 from gatepost.plugin.host import PluginError
 from gatepost.plugin.loader import ENTRY_POINT_GROUP, builtin_names, find_plugin
-
-_METHODS = [f"{stage}_{hook}" for hook in HOOKS for stage in STAGES]
-_METHODS += [f"on_{name}" for name in NOTIFICATIONS]
 
 
 class Shown(msgspec.Struct):
@@ -68,15 +65,10 @@ def _all(file: Path, errors: list[str]) -> Iterator[Shown]:
         except PluginError as error:
             errors.append(str(error))
             continue
-        yield Shown(name, kind, use in uses, first_line(plugin), hooks_of(plugin))
+        yield Shown(name, kind, use in uses, first_line(plugin), implemented(plugin))
 
 
 def first_line(plugin: type[Plugin]) -> str:
     """Return the first line of a plugin's own documentation, or its module's."""
     own = plugin.__dict__.get("__doc__") or sys.modules[plugin.__module__].__doc__ or ""
     return inspect.cleandoc(own).partition("\n")[0]
-
-
-def hooks_of(plugin: type[Plugin]) -> list[str]:
-    """Return the hook methods a plugin has, in the order of a session."""
-    return [name for name in _METHODS if hasattr(plugin, name)]
