@@ -19,8 +19,9 @@ from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.chain import Outcome
 from gatepost.plugin.contract import implements
 from gatepost.plugin.hooks import HOOKS, STAGES
+from gatepost.plugin.virtual_clock import VirtualClock
+from gatepost.server.memory import MemoryClient, MemoryServer
 from gatepost.session.assemble import load_plugins
-from gatepost.testing import MemoryClient, MemoryServer, VirtualClock
 
 # What clients see of a message's way, in its order.
 TRACED = ("connect", "helo", "ehlo", "mail", "rcpt", "data", "headers", "message", "deliver")
