@@ -251,6 +251,15 @@ def test_options_are_checked():
         Limited(most="5")
 
 
+def test_options_must_be_derived():
+    class Other(Plugin):
+        class Options:
+            most: int = 3
+
+    with pytest.raises(OptionsError, match=r"^expected a class Options derived from Plugin\.Opt"):
+        Other()
+
+
 def test_the_default_name_is_that_of_the_class():
     class NoMondays(Plugin):
         pass

@@ -61,6 +61,8 @@ class Plugin(HookMethods):
     blocking: ClassVar[bool] = False
 
     def __init__(self, **options: Any) -> None:
+        if not issubclass(self.Options, BaseOptions):
+            raise OptionsError("expected a class Options derived from Plugin.Options")
         try:
             self._options: BaseOptions = msgspec.convert(options, self.Options)
         except msgspec.ValidationError as error:
