@@ -16,7 +16,7 @@ def message(request, tmp_path):
 
 
 @given(st.lists(st.binary(max_size=20), max_size=10), st.sampled_from([0, 20, 100, 500, 10**6]))
-def test_content_is_what_was_written(pieces, threshold):
+def test_written_content_is_read_back(pieces, threshold):
     with Message(threshold) as message:
         for piece in pieces:
             message.write(piece)

@@ -48,8 +48,7 @@ class HasOptions(Protocol[OptionsT_co]):
 class Plugin(HookMethods):
     """Base of all plugins. Keyword arguments are the options; raises `OptionsError`.
 
-    `before` and `after` name plugins that must run later or earlier, whatever the configured
-    order. With `blocking` the synchronous methods run in a thread, for work that takes longer than
+    `before` and `after` name plugins that must run later or earlier, in any configured order. With `blocking` the synchronous methods run in a thread, for work that takes longer than
     a millisecond.
     """
 

@@ -1,7 +1,7 @@
 """The hooks: the points of a session at which plugins run, in the order of a session.
 
-A plugin can have three methods for a hook. `observe_<hook>` runs before any decision, whatever the
-order of plugins. `on_<hook>` can decide. `after_<hook>` receives the outcome. A notification has
+A plugin can have three methods for a hook. `observe_<hook>` runs before any decision, for
+every plugin. `on_<hook>` can decide. `after_<hook>` receives the outcome. A notification has
 `on_<hook>` only, and takes no decision. `gatepost.plugin.methods` declares all of them.
 """
 

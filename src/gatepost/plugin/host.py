@@ -21,7 +21,7 @@ _log = structlog.get_logger("gatepost.plugin")
 
 
 class PluginError(Exception):
-    """A plugin cannot be used; the message names it, the problem and what was expected."""
+    """A plugin cannot be used; the message names the plugin and the problem."""
 
 
 class PluginHost:

@@ -26,7 +26,7 @@ ENTRY_POINT_GROUP = "gatepost.plugins"
 def load_plugin(use: str, options: Mapping[str, Any], base: Path) -> Plugin:
     """Find and import the plugin `use`, and return an instance with these options.
 
-    A relative path starts at `base`. Raises `PluginError` with what was found and expected.
+    A relative path starts at `base`. Raises `PluginError` for any problem.
     """
     plugin_class, name = find_plugin(use, base)
     try:

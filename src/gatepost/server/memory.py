@@ -91,7 +91,7 @@ class MemoryTransport(asyncio.Transport):
         self.closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Keep what the server sends."""
+        """Keep the bytes from the server."""
         self.written += bytes(data)
 
     def can_write_eof(self) -> bool:

@@ -20,7 +20,7 @@ no time. `C:` lines are sent; consecutive ones are sent together, as a pipelinin
 longer line is compared with the next line of the reply; `*` stands for any text. Blank lines and
 lines that start with `#` are ignored.
 
-`RunningServer` is a server on a real socket in a thread of its own, for tests of programs that send
+`RunningServer` is a server on a real socket in a separate thread, for tests of programs that send
 mail. The fixture `gatepost_server` of `gatepost.pytest_plugin` provides one.
 """
 

@@ -24,7 +24,7 @@ STOP_TIMEOUT = 0.1
 
 
 class RunningServer:
-    """A server on a free port of 127.0.0.1, in a thread of its own.
+    """A server on a free port of 127.0.0.1, in a separate thread.
 
         with RunningServer() as server:
             with smtplib.SMTP(*server.address) as client: ...
