@@ -48,8 +48,8 @@ class HasOptions(Protocol[OptionsT_co]):
 class Plugin(HookMethods):
     """Base of all plugins. Keyword arguments are the options; raises `OptionsError`.
 
-    `before` and `after` name plugins that must run later or earlier, in any configured order. With `blocking` the synchronous methods run in a thread, for work that takes longer than
-    a millisecond.
+    `before` and `after` name plugins that must run later or earlier, in any configured order. With
+    `blocking` the synchronous methods run in a thread, for work that takes more than a millisecond.
     """
 
     class Options(BaseOptions):
