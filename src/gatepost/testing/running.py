@@ -52,7 +52,7 @@ class RunningServer:
         self._clock = VirtualClock(datetime.now(UTC) if now is None else now)
         self._protocol = protocol
         self._stack = ExitStack()
-        self.address = ("", 0)
+        self.address: tuple[str, int] = ("", 0)
 
     @property
     def messages(self) -> list[ReceivedMessage]:
@@ -83,7 +83,7 @@ class RunningServer:
             started.set_exception(error)
             return
         host, _, port = server.addresses[0][1].rpartition(":")
-        self.address = host, int(port)
+        self.address = (host, int(port))
         started.set_result((asyncio.get_running_loop(), stop))
         await stop.wait()
         await server.stop()
