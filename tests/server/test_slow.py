@@ -23,7 +23,7 @@ class Watched:
 
     def __init__(self, server):
         self.client = server.connect()
-        self.worker = server._worker
+        self.worker = server.connections
         (self.connection,) = self.worker.connections
 
     def later(self, seconds):

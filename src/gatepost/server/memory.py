@@ -34,6 +34,7 @@ class MemoryServer:
     """A server without sockets: `async with MemoryServer(...) as server`.
 
     `traps` are lines of a trap list. A `Capture` plugin comes last and accepts the messages.
+    `setup` and `connections` are those of the server, for tests of the server.
     """
 
     def __init__(
@@ -62,11 +63,11 @@ class MemoryServer:
         plugins = [*self._plugins, self._capture]
         self.setup = make_setup(self._config, lists, plugins, self._clock)
         await self.setup.plugins.start()
-        self._connections = Connections(self.setup, self._config.smtp)
+        self.connections = Connections(self.setup, self._config.smtp)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._connections.drain(1.0)
+        await self.connections.drain(1.0)
         await self.setup.router.stop()
         await self.setup.plugins.stop()
         if self.setup.authority is not None:
@@ -77,7 +78,7 @@ class MemoryServer:
     ) -> "MemoryClient":
         """Open a connection from the address `peer`."""
         authority = self.setup.authority if self._config.listen[0].auth else None
-        connection = Connection(self._connections, protocol=protocol, authority=authority)
+        connection = Connection(self.connections, protocol=protocol, authority=authority)
         return MemoryClient(connection, peer)
 
 
