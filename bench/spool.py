@@ -27,8 +27,9 @@ from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import Delivery, DeliveryError, Target
 from gatepost.model.address import Address
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.message import Message
-from gatepost.model.session import Endpoint, Recipient, Session, Transaction
+from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.plugin.clock import SystemClock
 from gatepost.queue.queue import Queue
 from gatepost.queue.spool import admin

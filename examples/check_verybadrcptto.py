@@ -1,8 +1,8 @@
 """Refuse a whole message at DATA because one of its recipients is a honeypot address.
 
-A port of the qpsmtpd plugin `check_verybadrcptto`: same list, same reply, same second of delay. It
-trusts nothing the client says. Because `observe_rcpt` runs before any plugin may answer, it does
-not have to come first. It reads its list once, at start; the server's own `[traps]` does more.
+A port of the qpsmtpd plugin `check_verybadrcptto`, with the same list, reply and delay of a second.
+The order of plugins does not matter, because `observe_rcpt` runs before any plugin can decide. The
+list is read once, at start. The trap lists of the server, `[traps]`, do more.
 """
 
 from pathlib import Path
@@ -16,10 +16,10 @@ TEXT = (
 
 
 class CheckVeryBadRcptTo(Plugin):
-    """Notes a very bad recipient at RCPT, refuses at DATA."""
+    """Refuses a message at DATA if one of its recipients is on the list."""
 
     class Options(Plugin.Options):
-        """`file` has one address a line; what follows the address is a note."""
+        """`file` has one address a line, optionally followed by a note."""
 
         file: str = "verybadrcptto"
 
@@ -29,12 +29,12 @@ class CheckVeryBadRcptTo(Plugin):
         self.bad = {line.split()[0].lower() for line in lines if line.strip()}
 
     def observe_rcpt(self, tx: Transaction, rcpt: Recipient) -> None:
-        """Note a very bad recipient, whatever the others make of it."""
+        """Note a recipient that is on the list, even if it is refused later."""
         if f"{rcpt.address.local}@{rcpt.address.domain}".lower() in self.bad:
             tx.notes["verybadrcptto"] = True
 
     def on_data(self, tx: Transaction) -> Decision | None:
-        """Refuse for everybody if one was noted."""
+        """Refuse the message for all recipients if one is on the list."""
         if not tx.notes.get("verybadrcptto"):
             return None
         return deny(TEXT, code=554, enhanced="5.6.1", reason="verybadrcptto", delay=1)

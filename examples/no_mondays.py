@@ -1,4 +1,4 @@
-"""Refuse all mail on Mondays: the smallest plugin with an option."""
+"""Refuse all mail on Mondays: a minimal plugin with an option."""
 
 from gatepost import Decision, Plugin, Recipient, Transaction, deny
 
@@ -12,7 +12,7 @@ class NoMondays(Plugin):
         day: int = 0
 
     def on_rcpt(self, tx: Transaction, _rcpt: Recipient) -> Decision | None:
-        """Refuse on the day."""
+        """Refuse the recipient on that day."""
         if tx.received_at.weekday() == self.options.day:
             return deny("closed today", enhanced="5.7.1", reason="monday")
         return None

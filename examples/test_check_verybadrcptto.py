@@ -1,4 +1,4 @@
-"""The dialogues of the origin plugin, and those in which it missed the trap."""
+"""The dialogues of the qpsmtpd plugin, and those in which it missed a bad recipient."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -41,21 +41,21 @@ AFTER = """
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> CheckVeryBadRcptTo:
-    """Return the plugin with a list of one."""
+    """Return the plugin with a list of one address."""
     path = tmp_path / "verybadrcptto"
     path.write_text("  trap@example.com  seen on a web page\n\n")
     return CheckVeryBadRcptTo(file=str(path))
 
 
-def test_the_message_is_refused_and_the_next_one_taken(plugin: CheckVeryBadRcptTo) -> None:
-    """554 after a second, the connection stays, no recipients are left over."""
-    played = play(OPEN + TRAPPED.format(trap=250, text=TEXT) + AFTER, [plugin])
-    assert [one.reverse_path for one in played.messages] == ["friend@client.example"]
-    assert played.slept == [1]
+def test_the_message_is_refused_and_the_next_one_accepted(plugin: CheckVeryBadRcptTo) -> None:
+    """The reply is 554 after a second. The connection stays open for a new transaction."""
+    result = play(OPEN + TRAPPED.format(trap=250, text=TEXT) + AFTER, [plugin])
+    assert [one.reverse_path for one in result.messages] == ["friend@client.example"]
+    assert result.slept == [1]
 
 
 @pytest.mark.parametrize("spelling", ["trap@example.com", "TRAP@Example.Com", '"trap"@example.com'])
-def test_pipelined_and_in_any_spelling(plugin: CheckVeryBadRcptTo, spelling: str) -> None:
+def test_any_spelling_is_refused_when_pipelined(plugin: CheckVeryBadRcptTo, spelling: str) -> None:
     """The four replies come in order."""
     dialogue = f"""
         S: 220
@@ -73,8 +73,8 @@ def test_pipelined_and_in_any_spelling(plugin: CheckVeryBadRcptTo, spelling: str
     assert play(dialogue, [plugin]).messages == []
 
 
-def test_rset_forgets_it(plugin: CheckVeryBadRcptTo) -> None:
-    """A note dies with its transaction."""
+def test_rset_ends_the_effect(plugin: CheckVeryBadRcptTo) -> None:
+    """The note belongs to the transaction."""
     dialogue = """
         C: MAIL FROM:<>
         C: RCPT TO:<trap@example.com>
@@ -85,27 +85,27 @@ def test_rset_forgets_it(plugin: CheckVeryBadRcptTo) -> None:
         C: DATA
         S: 503
     """
-    played = play(OPEN + dialogue + AFTER, [plugin])
-    assert len(played.messages) == 1
+    result = play(OPEN + dialogue + AFTER, [plugin])
+    assert len(result.messages) == 1
 
 
-class Answers(Plugin):
-    """Settles every RCPT to the trap, so that later plugins are not asked."""
+class FirstPlugin(Plugin):
+    """Decides about the bad recipient, so that `on_rcpt` of later plugins does not run."""
 
-    def __init__(self, answer: Callable[[], Decision]) -> None:
-        """`answer` makes the decision."""
+    def __init__(self, decide: Callable[[], Decision]) -> None:
+        """Store the function that makes the decision."""
         super().__init__()
-        self.answer = answer
+        self.decide = decide
 
     def on_rcpt(self, _tx: Transaction, rcpt: Recipient) -> Decision | None:
-        """Answer for the trap only."""
-        return self.answer() if rcpt.address.local == "trap" else None
+        """Decide about the bad recipient only."""
+        return self.decide() if rcpt.address.local == "trap" else None
 
 
-@pytest.mark.parametrize(("answer", "code"), [(accept, 250), (deny, 550), (defer, 450)])
-def test_it_need_not_come_first(
-    plugin: CheckVeryBadRcptTo, answer: Callable[[], Decision], code: int
+@pytest.mark.parametrize(("decide", "code"), [(accept, 250), (deny, 550), (defer, 450)])
+def test_the_order_of_plugins_does_not_matter(
+    plugin: CheckVeryBadRcptTo, decide: Callable[[], Decision], code: int
 ) -> None:
-    """Listed after a plugin that settles the recipient, the origin plugin saw nothing."""
+    """The qpsmtpd plugin misses a recipient that an earlier plugin accepts or refuses."""
     dialogue = OPEN + TRAPPED.format(trap=code, text=TEXT) + AFTER
-    assert len(play(dialogue, [Answers(answer), plugin]).messages) == 1
+    assert len(play(dialogue, [FirstPlugin(decide), plugin]).messages) == 1

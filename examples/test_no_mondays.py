@@ -1,4 +1,4 @@
-"""A plugin is tested with a transcript and a date; there are no sockets and no waiting."""
+"""Test a plugin with a transcript and a date, without sockets and without waiting."""
 
 import pytest
 from examples.no_mondays import NoMondays
@@ -24,10 +24,10 @@ DIALOGUE = """
     ],
 )
 def test_closed_on_mondays(now: str, reply: str) -> None:
-    """The first of January 2024 was a Monday."""
+    """Refuse on the first of January 2024, a Monday, and accept on the second."""
     play(DIALOGUE.format(reply=reply), [NoMondays()], now=now)
 
 
-def test_another_day() -> None:
-    """The day is an option."""
+def test_the_day_is_an_option() -> None:
+    """Refuse on a Tuesday."""
     play(DIALOGUE.format(reply=550), [NoMondays(day=1)], now="2024-01-02T12:00")

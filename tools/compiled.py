@@ -28,7 +28,8 @@ class NoCompilerError(Exception):
 def digest() -> str:
     """Return a digest of the source, the build settings and the Python version."""
     state = hashlib.blake2b(sys.version.encode(), digest_size=16)
-    for path in [ROOT / "pyproject.toml", *sorted((ROOT / "src").rglob("*.py"))]:
+    sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.pyi")]
+    for path in [ROOT / "pyproject.toml", *sorted(sources)]:
         state.update(str(path).encode() + path.read_bytes())
     return state.hexdigest()
 

@@ -22,6 +22,7 @@ from gatepost.config.unavailable import LATER
 from gatepost.lists import addresses, entry, file
 from gatepost.model import address, reply
 from gatepost.model.reply import Reply
+from gatepost.plugin.contract import arguments
 from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS
 from gatepost.server import deadlines, pump
 from gatepost.session import offer
@@ -156,7 +157,7 @@ def later() -> str:
 def hooks() -> str:
     """Return the hooks, their arguments and the replies for a bare deny() and defer()."""
     rows = (
-        (f"`{name}`", f"`{hook.arguments}`", _reply(hook.deny), _reply(hook.defer))
+        (f"`{name}`", f"`{_arguments(name)}`", _reply(hook.deny), _reply(hook.defer))
         for name, hook in HOOKS.items()
     )
     return table(("hook", "arguments", "`deny()`", "`defer()`"), rows)
@@ -164,8 +165,12 @@ def hooks() -> str:
 
 def notifications() -> str:
     """Return the notifications and their arguments."""
-    rows = ((f"`on_{name}`", f"`{arguments}`") for name, arguments in NOTIFICATIONS.items())
+    rows = ((f"`on_{name}`", f"`{_arguments(name)}`") for name in NOTIFICATIONS)
     return table(("method", "arguments"), rows)
+
+
+def _arguments(hook: str) -> str:
+    return ", ".join(arguments(f"on_{hook}"))
 
 
 def _reply(one: Reply) -> str:

@@ -1,127 +1,26 @@
 """An SMTP receiver that decides while the sender is still connected.
 
-Everything public is named here; `gatepost.testing` has what tests of plugins need. A name is
-imported when it is first used, so that a command that needs little starts fast.
+The public names are those of `__init__.pyi`; `gatepost.testing` has more for tests. A name is
+imported when it is first used, so that a command that needs few modules starts fast.
 """
 
+import re
 from importlib import import_module
-from typing import TYPE_CHECKING
+from pkgutil import get_data
 
-from gatepost._version import __version__
-
-if TYPE_CHECKING:
-    from gatepost.config.load import from_dict, load
-    from gatepost.config.problem import ConfigError
-    from gatepost.config.schema import Config
-    from gatepost.delivery.target import (
-        Delivery,
-        DeliveryError,
-        Failures,
-        Target,
-        TargetPath,
-        TargetSpec,
-    )
-    from gatepost.model.address import Address, AddressError
-    from gatepost.model.auth_attempt import AuthAttempt
-    from gatepost.model.decision import Decision, Verdict, accept, defer, deny
-    from gatepost.model.headers import Headers
-    from gatepost.model.message import Message
-    from gatepost.model.reply import Reply
-    from gatepost.model.session import (
-        AuthFacts,
-        Endpoint,
-        Recipient,
-        Session,
-        TlsFacts,
-        Transaction,
-        TrapHit,
-    )
-    from gatepost.plugin.base import Plugin
-    from gatepost.plugin.chain import Answer, Outcome
-    from gatepost.plugin.clock import Clock
-    from gatepost.server.server import Server
-    from gatepost.session.assemble import SetupError
-
-_HOMES = {
-    "Address": "model.address",
-    "AddressError": "model.address",
-    "Answer": "plugin.chain",
-    "AuthAttempt": "model.auth_attempt",
-    "AuthFacts": "model.session",
-    "Clock": "plugin.clock",
-    "Config": "config.schema",
-    "ConfigError": "config.problem",
-    "Decision": "model.decision",
-    "Delivery": "delivery.target",
-    "DeliveryError": "delivery.target",
-    "Endpoint": "model.session",
-    "Failures": "delivery.target",
-    "Headers": "model.headers",
-    "Message": "model.message",
-    "Outcome": "plugin.chain",
-    "Plugin": "plugin.base",
-    "Recipient": "model.session",
-    "Reply": "model.reply",
-    "Server": "server.server",
-    "Session": "model.session",
-    "SetupError": "session.assemble",
-    "Target": "delivery.target",
-    "TargetPath": "delivery.target",
-    "TargetSpec": "delivery.target",
-    "TlsFacts": "model.session",
-    "Transaction": "model.session",
-    "TrapHit": "model.session",
-    "Verdict": "model.decision",
-    "accept": "model.decision",
-    "defer": "model.decision",
-    "deny": "model.decision",
-    "from_dict": "config.load",
-    "load": "config.load",
+_STUB = (get_data(__name__, "__init__.pyi") or b"").decode("ascii")
+_MODULES = {
+    name: module
+    for module, name in re.findall(r"^from (\S+) import (\w+) as \w+$", _STUB, re.MULTILINE)
 }
 
-__all__ = [
-    "Address",
-    "AddressError",
-    "Answer",
-    "AuthAttempt",
-    "AuthFacts",
-    "Clock",
-    "Config",
-    "ConfigError",
-    "Decision",
-    "Delivery",
-    "DeliveryError",
-    "Endpoint",
-    "Failures",
-    "Headers",
-    "Message",
-    "Outcome",
-    "Plugin",
-    "Recipient",
-    "Reply",
-    "Server",
-    "Session",
-    "SetupError",
-    "Target",
-    "TargetPath",
-    "TargetSpec",
-    "TlsFacts",
-    "Transaction",
-    "TrapHit",
-    "Verdict",
-    "__version__",
-    "accept",
-    "defer",
-    "deny",
-    "from_dict",
-    "load",
-]
+__all__ = sorted(_MODULES)  # noqa: PLE0605 - the stub is the list
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'gatepost' has no attribute {name!r}")
-    value: object = getattr(import_module(f"gatepost.{_HOMES[name]}"), name)
+    value: object = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
 

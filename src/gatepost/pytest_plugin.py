@@ -1,4 +1,4 @@
-"""A pytest fixture: a server to send mail to, and the messages it has received.
+"""A pytest fixture: a server that receives mail from the program under test.
 
     pytest_plugins = ["gatepost.pytest_plugin"]       # in conftest.py
 
@@ -6,8 +6,8 @@
         send_report(*gatepost_server.address)
         assert gatepost_server.messages[0].recipients == ["boss@example.com"]
 
-It is asked for by name and no entry point of pytest's, so that it is in no test run that does not
-want it. The only module that needs pytest.
+It is not a pytest entry point, so only test runs that name the module load it. No other module of
+the package requires pytest.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,12 +20,12 @@ from gatepost.testing import RunningServer
 
 @pytest.fixture
 def gatepost_options() -> Mapping[str, Any]:
-    """Return what `gatepost_server` is made with: override it with arguments of RunningServer."""
+    """Return the keyword arguments of the `RunningServer`; override this fixture to change them."""
     return {}
 
 
 @pytest.fixture
 def gatepost_server(gatepost_options: Mapping[str, Any]) -> Iterator[RunningServer]:
-    """Run a server for one test: `address` is where, `messages` what it has received."""
+    """Run a server for one test; `address` is its host and port, `messages` has the mail."""
     with RunningServer(**gatepost_options) as server:
         yield server

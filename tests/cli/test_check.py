@@ -237,10 +237,18 @@ def test_an_empty_list(run, sound):
     assert report(run)[1]["warnings"] == [f"{folder}/traps: there is no entry in it"]
 
 
+def test_a_plugin_without_hooks(run, sound):
+    folder = sound(None, "[[plugin]]", 'use = "mine.py"')
+    (folder / "mine.py").write_text("from gatepost import Plugin\nclass Mine(Plugin): ...\n")
+    assert report(run)[1]["warnings"] == [
+        "plugin mine: has no effect, expected a hook method such as on_rcpt"
+    ]
+
+
 def test_a_plugin_that_does_what_the_core_does(run, sound):
     folder = sound(None, "[[plugin]]", 'use = "check_verybadrcptto.py"')
     (folder / "check_verybadrcptto.py").write_text(
-        "from gatepost import Plugin\nclass P(Plugin): ...\n"
+        "from gatepost import Plugin\nclass P(Plugin):\n    def start(self): ...\n"
     )
     assert report(run)[1]["warnings"] == [
         (
@@ -330,7 +338,7 @@ def test_a_method_that_is_no_hook(run, sound):
     (folder / "mine.py").write_text(
         "from gatepost import Plugin\nclass P(Plugin):\n    def on_rctp(self, tx, rcpt): ...\n"
     )
-    assert failed(run) == ["plugin mine: on_rctp is no hook, did you mean on_rcpt?"]
+    assert failed(run) == ["plugin mine: on_rctp is not a hook, did you mean on_rcpt?"]
 
 
 def test_two_listeners_at_one_address(run, sound):

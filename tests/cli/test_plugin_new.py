@@ -38,7 +38,7 @@ def test_the_new_plugin_passes_its_test_and_can_be_used(run, folder):
     assert "1 passed" in tested.stdout, tested.stdout
 
 
-def test_another_folder_starts_at_that_of_the_configuration(run, folder, tmp_path):
+def test_a_relative_folder_starts_at_the_configuration(run, folder, tmp_path):
     result = run("plugin", "new", "mine", "--dir", "own", "-c", tmp_path / "else" / "gatepost.toml")
     assert result.exit_code == 0
     assert sorted(path.name for path in (tmp_path / "else" / "own").iterdir()) == [
@@ -48,18 +48,18 @@ def test_another_folder_starts_at_that_of_the_configuration(run, folder, tmp_pat
 
 
 @pytest.mark.parametrize("present", ["mine.py", "test_mine.py"])
-def test_nothing_is_overwritten(run, folder, present):
-    (folder / "plugins" / present).write_text("precious")
+def test_existing_files_are_not_overwritten(run, folder, present):
+    (folder / "plugins" / present).write_text("original")
     before = sorted((folder / "plugins").iterdir())
     result = run("plugin", "new", "mine")
     assert result.exit_code == 1
-    assert result.stderr == f"gatepost: plugins/{present}: exists already, expected a new name\n"
-    assert (folder / "plugins" / present).read_text() == "precious"
+    assert result.stderr == f"gatepost: plugins/{present}: exists already, choose another name\n"
+    assert (folder / "plugins" / present).read_text() == "original"
     assert sorted((folder / "plugins").iterdir()) == before
 
 
 @pytest.mark.parametrize("name", ["class", "No", "1st", "a-b", "../x", "a.py", "naïve", "a\n", ""])
-def test_a_name_that_is_no_python_name(run, folder, name):
+def test_a_name_must_be_a_python_name(run, folder, name):
     result = run("plugin", "new", name)
     assert result.exit_code == 2
     assert result.stderr == (
@@ -68,16 +68,16 @@ def test_a_name_that_is_no_python_name(run, folder, name):
 
 
 @pytest.mark.parametrize("name", ["email", "random", "pytest", "gatepost", "test_it"])
-def test_a_name_that_is_taken(run, folder, name):
+def test_a_name_must_not_be_that_of_another_module(run, folder, name):
     result = run("plugin", "new", name)
     assert result.exit_code == 2
     assert result.stderr == (
-        f"gatepost: NAME: expected a name that no other module has, found {name!r}\n"
+        f"gatepost: NAME: expected a name that no other module uses, found {name!r}\n"
     )
 
 
 @given(st.text(max_size=20))
-def test_a_name_is_a_module_or_refused(name):
+def test_any_text_is_a_module_name_or_refused(name):
     try:
         check_name(name)
     except WrongUsage:

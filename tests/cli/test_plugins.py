@@ -5,7 +5,7 @@ import json
 from gatepost.plugin.loader import builtin_names
 
 
-def test_without_a_configuration_there_are_the_shipped_ones(run, tmp_path, monkeypatch):
+def test_without_a_configuration_the_shipped_plugins_are_listed(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = run("plugins", "--json")
     assert result.exit_code == 0
@@ -14,7 +14,7 @@ def test_without_a_configuration_there_are_the_shipped_ones(run, tmp_path, monke
     assert not any(one["configured"] for one in shown)
 
 
-def test_a_configured_file(run, configure):
+def test_a_configured_file_is_listed(run, configure):
     folder = configure("[[plugin]]", 'use = "mine.py"')
     (folder / "mine.py").write_text(
         '"""About the module."""\n'
@@ -39,7 +39,7 @@ def test_a_configured_file(run, configure):
     )
 
 
-def test_one_that_cannot_be_used_is_named_and_the_others_are_shown(run, configure):
+def test_an_unusable_plugin_is_an_error_and_the_others_are_listed(run, configure):
     folder = configure("[[plugin]]", 'use = "gone.py"', "[[plugin]]", 'use = "mine.py"')
     (folder / "mine.py").write_text(
         "from gatepost import Plugin\nclass Mine(Plugin):\n    'Does nothing.'\n"

@@ -214,7 +214,8 @@ def test_a_plugin_that_cannot_start(free_port):
         "        raise OSError('no database')",
     )
     said = failed(free_port)
-    assert said == "gatepost: plugin mine: start() failed: OSError('no database')\n"
+    place = f"{free_port}/mine.py:4"
+    assert said == f"gatepost: plugin mine: start() failed: {place}: OSError: no database\n"
 
 
 def test_a_data_folder_that_cannot_be_made(free_port):

@@ -208,4 +208,5 @@ def test_a_plugin_that_cannot_start(run, folder):
     plugin(folder, ["async def start(self):", "    raise OSError('no database')"])
     result = run("try", *TO_ALICE)
     assert result.exit_code == 1
-    assert result.stderr == "gatepost: plugin mine: start() failed: OSError('no database')\n"
+    problem = f"{folder}/mine.py:4: OSError: no database"
+    assert result.stderr == f"gatepost: plugin mine: start() failed: {problem}\n"

@@ -2,8 +2,9 @@
 
 from gatepost.delivery.target import Delivery
 from gatepost.model.address import NULL_PATH, Address
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.message import Message
-from gatepost.model.session import Endpoint, Recipient, Session, Transaction
+from gatepost.model.session import Recipient, Session, Transaction
 
 SENDER = Address.parse("sender@example.net")
 

@@ -15,7 +15,8 @@ from gatepost.delivery.content import NOT_STORED
 from gatepost.delivery.registry import make_target
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
-from gatepost.model.session import AuthFacts, Endpoint, TlsFacts, TrapHit
+from gatepost.model.endpoint import Endpoint
+from gatepost.model.session import AuthFacts, TlsFacts, TrapHit
 
 
 def target(base, template="mail/{domain}/{local}"):

@@ -25,9 +25,11 @@ from gatepost.model.address import Address, local_key, without_tag
 from gatepost.model.decision import Verdict
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient
+from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.chain import ON_ERROR, Answer
+from gatepost.plugin.contract import problems
 from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS, reply_for
-from gatepost.plugin.host import Installed, PluginHost
+from gatepost.plugin.host import PluginHost
 from gatepost.plugin.loader import load_plugin
 from gatepost.session import replies as session_replies
 from gatepost.session import rules, setup
@@ -177,11 +179,23 @@ def test_every_hook_and_notification_is_described():
 
 
 def test_every_hook_has_a_counterpart_in_the_table():
-    table = section("plugins", "For those who come from qpsmtpd")
+    table = section("plugins", "Coming from qpsmtpd")
     targets = " ".join(row[1] + row[0] for row in rows(table))
     names = {name for name in HOOKS if f"`{name}`" in targets}
     assert names == set(HOOKS)
     assert all(f"`on_{name}`" in targets for name in NOTIFICATIONS)
+
+
+def test_the_errors_of_misspelt_hooks_are_those_of_the_check():
+    methods = {
+        "on_rcptt": lambda _self, _tx, _rcpt: None,
+        "hook_rcpt": lambda _self, _tx: None,
+        "on_rcpt": lambda self, rcpt: None,
+        "on_error": lambda _self: None,
+    }
+    shown = [row[1].strip("`") for row in rows(section("plugins", "Checks at start"))]
+    made = [type("Mine", (Plugin,), {name: method})() for name, method in methods.items()]
+    assert shown == [problem for one in made for problem in problems(one)]
 
 
 def test_the_reply_after_a_failure_is_listed():

@@ -18,7 +18,7 @@ from gatepost.model.address import (
 ATEXT = "aB0!#$%&'*+-/=?^_`{|}~é猫\U0001f4e8"
 ATOMS = st.text(st.sampled_from(ATEXT), min_size=1, max_size=8)
 DOT_STRINGS = st.lists(ATOMS, min_size=1, max_size=3).map(".".join)
-# In quotes anything printable may stand, a quote and a backslash only behind a backslash.
+# Quotes can contain any printable character; a quote and a backslash follow a backslash.
 QUOTED = st.lists(
     st.sampled_from([*ATEXT, " ", ".", "..", "@", "<", ">", ",", '\\"', "\\\\", "\\a", "\\ "]),
     max_size=8,
@@ -34,13 +34,13 @@ MAILBOXES = st.builds("{}@{}".format, DOT_STRINGS | QUOTED, DOMAINS | LITERALS)
 
 
 @given(MAILBOXES)
-def test_what_is_written_is_read_as_the_same(text):
+def test_a_written_address_parses_to_the_same_address(text):
     address = Address.parse(text)
     assert Address.parse(str(address)) == address
 
 
 @given(st.text() | st.from_regex(r'("[^"]*"|[a-z.]+)@(\[[!-~]*\]|[a-z.-]+)', fullmatch=True))
-def test_any_text_is_an_address_or_an_address_error(text):
+def test_any_text_is_an_address_or_raises_address_error(text):
     try:
         address = Address.parse(text)
     except AddressError:
@@ -50,12 +50,12 @@ def test_any_text_is_an_address_or_an_address_error(text):
 
 
 @given(st.text())
-def test_quote_and_unquote(local):
+def test_unquote_reverses_quote(local):
     assert unquote(quote(local)) == local
 
 
 @given(DOMAINS)
-def test_the_key_of_a_key_is_itself(domain):
+def test_a_domain_key_is_its_own_key(domain):
     assert domain_key(domain_key(domain)) == domain_key(domain)
     assert domain_key(domain.upper()) == domain_key(domain)
 
@@ -72,7 +72,7 @@ def test_the_key_of_a_key_is_itself(domain):
         ("a@[IPv6:::1]", Address("a", "[IPv6:::1]"), "a@[IPv6:::1]"),
     ],
 )
-def test_parse_and_write(text, address, written):
+def test_an_address_is_parsed_and_written(text, address, written):
     assert Address.parse(text) == address
     assert str(address) == written
     assert address
@@ -95,7 +95,7 @@ def test_parse_and_write(text, address, written):
         '"a\0"@b',
     ],
 )
-def test_malformed(text):
+def test_malformed_text_is_refused(text):
     with pytest.raises(AddressError) as caught:
         Address.parse(text)
     assert str(caught.value) == f"expected local-part@domain, found {text!r}"
@@ -109,17 +109,17 @@ def test_malformed(text):
         "[-:a]",
     ],
 )  # fmt: skip
-def test_malformed_literals(literal):
+def test_a_malformed_literal_is_refused(literal):
     with pytest.raises(AddressError):
         Address.parse(f"a@{literal}")
 
 
-def test_the_message_for_a_literal_says_what_was_found():
+def test_the_error_for_a_literal_quotes_it():
     with pytest.raises(AddressError, match=r"^expected an address literal, found '\[1\.2\.3\]'$"):
         Address.parse("a@[1.2.3]")
 
 
-def test_limits():
+def test_longer_parts_are_refused():
     longest = f"{'a' * MAX_LOCAL}@{'b' * MAX_DOMAIN}"
     assert str(Address.parse(longest)) == longest
     for text in (f"a{longest}", f"{longest}b"):
@@ -128,7 +128,7 @@ def test_limits():
         assert str(caught.value) == "longer than 256 (local part) or 255 (domain)"
 
 
-def test_null_path_and_postmaster():
+def test_the_null_path_is_false_and_postmaster_has_no_domain():
     assert not NULL_PATH
     assert str(NULL_PATH) == ""
     assert Address("Postmaster", "")
@@ -147,11 +147,11 @@ def test_null_path_and_postmaster():
         (f"a@{'Ü' * 80}.example", f"a@{'ü' * 80}.example"),
     ],
 )
-def test_key(text, key):
+def test_spellings_of_a_mailbox_share_a_key(text, key):
     assert Address.parse(text).key == key
 
 
-def test_parse_domain():
+def test_a_domain_is_parsed_to_its_key():
     assert parse_domain("Müller.EXAMPLE") == "xn--mller-kva.example"
     assert parse_domain("a" * 255) == "a" * 255
     for text in ("", ".", "a.", "a b", "-a", "a_b", "[1.2.3.4]", "a\n", "a" * 256):
@@ -174,5 +174,5 @@ def test_parse_domain():
         ("", "+", ""),
     ],
 )
-def test_without_tag(local, separator, user):
+def test_the_tag_is_removed(local, separator, user):
     assert without_tag(local, separator) == user

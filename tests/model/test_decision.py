@@ -5,7 +5,7 @@ import pytest
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 
 
-def test_accept():
+def test_accept_makes_a_decision():
     assert accept() == Decision(Verdict.ACCEPT)
     assert accept("welcome", reason="known") == Decision(Verdict.ACCEPT, "welcome", reason="known")
 
@@ -14,7 +14,7 @@ def test_accept():
     ("answer", "verdict", "code", "enhanced"),
     [(deny, Verdict.DENY, 554, "5.7.1"), (defer, Verdict.DEFER, 450, "4.2.0")],
 )
-def test_refusals(answer, verdict, code, enhanced):
+def test_deny_and_defer_make_decisions(answer, verdict, code, enhanced):
     assert answer() == Decision(verdict)
     decision = answer("no", code=code, enhanced=enhanced, reason="why", disconnect=True, delay=1.5)
     assert decision == Decision(verdict, "no", code, enhanced, "why", True, 1.5)
@@ -40,7 +40,7 @@ def test_refusals(answer, verdict, code, enhanced):
         (lambda: deny(delay=math.inf), "deny() takes a delay of 0 or more seconds, found inf"),
     ],
 )
-def test_mistakes(call, message):
+def test_codes_of_another_class_are_refused(call, message):
     with pytest.raises(ValueError) as caught:
         call()
     assert str(caught.value) == message

@@ -25,7 +25,7 @@ from gatepost.model.headers import Headers
         (b"A: =?utf-8?q?x?=\r\n", [("A", "=?utf-8?q?x?=")]),
     ],
 )
-def test_fields(raw, fields):
+def test_fields_are_unfolded_and_malformed_lines_dropped(raw, fields):
     headers = Headers(raw)
     assert list(headers) == fields
     assert len(headers) == len(fields)
@@ -41,7 +41,7 @@ def test_names_ignore_case():
 
 
 @given(st.binary() | st.text(st.sampled_from("ab: \t\r\n\0")).map(str.encode))
-def test_anything_can_be_read(raw):
+def test_any_bytes_can_be_parsed(raw):
     for name, value in Headers(raw):
         assert name
         assert "\r\n" not in name + value

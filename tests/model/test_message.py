@@ -16,7 +16,7 @@ def message(request, tmp_path):
 
 
 @given(st.lists(st.binary(max_size=20), max_size=10), st.sampled_from([0, 20, 100, 500, 10**6]))
-def test_content_is_what_was_written(pieces, threshold):
+def test_written_content_is_read_back(pieces, threshold):
     with Message(threshold) as message:
         for piece in pieces:
             message.write(piece)
@@ -25,12 +25,12 @@ def test_content_is_what_was_written(pieces, threshold):
         assert bytes(message) == b"".join(pieces)
 
 
-def test_an_empty_message(message):
+def test_a_new_message_is_empty(message):
     assert bytes(message) == b""
     assert message.size == 0
 
 
-def test_added_fields_stand_in_front(message):
+def test_added_fields_come_first(message):
     message.write(b"Subject: x\r\n\r\n")
     message.add_header("First", "1")
     message.write(b"body\r\n")
@@ -42,7 +42,7 @@ def test_added_fields_stand_in_front(message):
         assert file.readline() == "Second: zwölf\r\n".encode()
 
 
-def test_a_file_to_read_from_has_all_of_it_and_not_at_once(message):
+def test_open_reads_the_whole_message_in_parts(message):
     message.write(b"x" * 3_000_000)
     message.add_header("First", "1")
     with message.open() as file:
@@ -51,7 +51,7 @@ def test_a_file_to_read_from_has_all_of_it_and_not_at_once(message):
         assert file.read() == b""
 
 
-def test_readers_do_not_disturb_each_other_nor_the_writer(message):
+def test_readers_are_independent_of_each_other_and_of_the_writer(message):
     body = bytes(range(1, 256)) * 3000
     message.write(body)
     one, other = message.content(), message.content()
@@ -64,19 +64,19 @@ def test_readers_do_not_disturb_each_other_nor_the_writer(message):
     assert b"".join(message.content()) == body + b"more"
 
 
-def test_content_comes_in_pieces_from_a_file(tmp_path):
+def test_content_of_a_file_is_read_in_pieces(tmp_path):
     with Message(0, tmp_path) as message:
         message.write(b"x" * (READ_SIZE + 1))
         assert [len(piece) for piece in message.content()] == [READ_SIZE, 1]
 
 
-def test_nothing_is_left_in_the_folder(tmp_path):
+def test_the_file_is_not_visible_in_the_folder(tmp_path):
     with Message(0, tmp_path) as message:
         message.write(b"x")
         assert list(tmp_path.iterdir()) == []
 
 
-def test_memory_is_bounded_however_small_the_pieces():
+def test_memory_is_bounded_for_tiny_pieces():
     with Message(10_000) as message:
         most = 0
         for number in range(5000):
@@ -87,21 +87,21 @@ def test_memory_is_bounded_however_small_the_pieces():
         assert len(bytes(message)) == message.size == 20_000
 
 
-def test_a_folder_that_does_not_exist(tmp_path):
+def test_a_missing_folder_raises(tmp_path):
     message = Message(0, tmp_path / "gone")
     with pytest.raises(FileNotFoundError):
         message.write(b"x")
     message.close()
 
 
-def test_closing_twice_is_fine(message):
+def test_a_second_close_has_no_effect(message):
     message.write(b"x")
     message.close()
     message.close()
     assert bytes(message) == b""
 
 
-def test_a_reader_notices_that_the_message_is_gone(tmp_path):
+def test_a_reader_of_a_closed_message_raises(tmp_path):
     message = Message(0, tmp_path)
     message.write(b"x" * (READ_SIZE + 1))
     reader = message.content()
@@ -112,7 +112,7 @@ def test_a_reader_notices_that_the_message_is_gone(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:", "a\r\n", "é", "x" * 77, "a\0"])
-def test_field_names(message, name):
+def test_a_malformed_field_name_is_refused(message, name):
     with pytest.raises(ValueError) as caught:
         message.add_header(name, "x")
     assert str(caught.value) == f"expected a header field name, found {name!r}"
@@ -126,7 +126,7 @@ def test_field_names(message, name):
         "a\r\n \x0b", "a\r\n \0x", "a\r\n b\rc", " \n",
     ],
 )  # fmt: skip
-def test_field_values(message, value):
+def test_a_value_that_breaks_the_header_block_is_refused(message, value):
     with pytest.raises(ValueError) as caught:
         message.add_header("X-Test", value)
     assert str(caught.value) == "header field X-Test: line breaks must be CRLF and white space"
@@ -136,19 +136,19 @@ def test_field_values(message, value):
 @pytest.mark.parametrize(
     "value", ["", "a", "a\r\n b", "a\r\n\t \tb c \r\n d", "\r\n a", "é\r\n \x0bx", "a\r\n b\r\n c"]
 )
-def test_folded_values(message, value):
+def test_a_folded_value_is_accepted(message, value):
     message.add_header("X-Test", value)
     assert message.added == [f"X-Test: {value}\r\n".encode()]
 
 
-def test_white_space_does_not_slow_the_check_down(message):
-    """Linear or this would not come back."""
+def test_the_check_of_white_space_is_linear(message):
+    """A quadratic check would not return."""
     with pytest.raises(ValueError, match="line breaks"):
         message.add_header("X-Test", "a\r\n" + " \t" * 200_000 + "\0")
 
 
 @given(st.text(st.sampled_from("a \t\r\n\0\x0b")))
-def test_a_field_never_ends_the_header_block(value):
+def test_an_added_field_never_ends_the_header_block(value):
     with Message(10) as message:
         try:
             message.add_header("X", value)
@@ -160,7 +160,7 @@ def test_a_field_never_ends_the_header_block(value):
         assert all(line[:1] in (b" ", b"\t") and line.strip() for line in lines[1:])
 
 
-def test_content_that_is_kept_elsewhere_is_read_anew_each_time():
+def test_stored_content_is_read_each_time():
     message = Message.stored(lambda: iter([b"Subject: x\r\n", b"\r\nHello"]), 19)
     assert [bytes(message), message.open().read()] == [b"Subject: x\r\n\r\nHello"] * 2
     message.add_header("X-Added", "yes")

@@ -18,7 +18,7 @@ def test_any_text_makes_a_well_formed_reply(text, enhanced):
 
 
 @given(st.text(), ENHANCED)
-def test_a_reference_is_always_to_be_seen(text, enhanced):
+def test_a_reference_is_never_cut_off(text, enhanced):
     reply = Reply(550, text, enhanced).with_reference("01HX")
     assert_replies_well_formed(reply.encoded)
     assert reply.encoded.endswith(b" [01HX]\r\n")
@@ -37,7 +37,7 @@ def test_a_reference_is_always_to_be_seen(text, enhanced):
         (Reply(550, "\r\r\n"), b"550-\r\n550 \r\n"),
     ],
 )
-def test_encoded(reply, encoded):
+def test_a_reply_is_encoded(reply, encoded):
     assert reply.encoded == encoded
 
 
@@ -57,7 +57,7 @@ def test_long_text_is_cut():
         ("x" * 600, b"550 5.7.1 " + b"x" * 494 + b" [ref]\r\n"),
     ],
 )
-def test_with_reference(text, encoded):
+def test_a_reference_ends_the_last_line(text, encoded):
     reply = Reply(550, text, "5.7.1", close=True).with_reference("ref")
     assert reply.encoded == encoded
     assert reply.close
@@ -80,7 +80,7 @@ def test_a_reference_on_too_many_lines():
         ("554 a\nb", Reply(554, "a\nb")),
     ],
 )
-def test_parse(text, reply):
+def test_a_configured_reply_is_parsed(text, reply):
     assert Reply.parse(text) == reply
     assert Reply.parse(text).code == reply.code
     assert Reply.parse(text).enhanced == reply.enhanced
@@ -89,7 +89,7 @@ def test_parse(text, reply):
 @pytest.mark.parametrize(
     "text", ["", "no", "55", "5545 x", "199 x", "654 x", "554-x", "5.7.1 x", "55\u0664 x"]
 )
-def test_parse_refuses(text):
+def test_a_malformed_reply_is_refused(text):
     with pytest.raises(ValueError) as caught:
         Reply.parse(text)
     assert str(caught.value) == f"expected a reply such as '554 5.7.1 Text', found {text!r}"
@@ -110,13 +110,13 @@ def test_parse_refuses(text):
         (354, "2.0.0", "enhanced status code 2.0.0 does not go with reply code 354"),
     ],
 )
-def test_codes(code, enhanced, message):
+def test_malformed_codes_are_refused(code, enhanced, message):
     with pytest.raises(ValueError) as caught:
         Reply(code, "x", enhanced)
     assert str(caught.value) == message
 
 
-def test_closing():
+def test_closing_sets_close_only():
     reply = Reply(421, "bye", "4.3.2")
     assert not reply.close
     closing = reply.closing()
@@ -125,7 +125,7 @@ def test_closing():
     assert closing.closing() is closing
 
 
-def test_equality_and_text():
+def test_replies_are_compared_and_written_as_sent():
     assert Reply(250, "a") == Reply(250, "a")
     assert hash(Reply(250, "a")) == hash(Reply(250, "a"))
     assert Reply(250, "a") != Reply(250, "b")
@@ -135,7 +135,7 @@ def test_equality_and_text():
     assert repr(Reply(250, "a")) == "<Reply 250 a>"
 
 
-def test_replies_of_recipients():
+def test_replies_of_recipients_are_sent_one_by_one():
     no, ok, later = Reply(550, "no", "5.7.1"), Reply(250, "ok", "2.0.0"), Reply(451, "later")
     replies = RecipientReplies([no, ok, later])
     assert replies.each == (no, ok, later)
@@ -145,6 +145,6 @@ def test_replies_of_recipients():
     assert RecipientReplies([later, no]).code == 451
 
 
-def test_a_reply_can_be_sent_to_another_process():
+def test_a_reply_can_be_pickled():
     reply = Reply(421, "two\nlines", "4.7.0", close=True)
     assert pickle.loads(pickle.dumps(reply)) == reply

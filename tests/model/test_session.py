@@ -3,13 +3,14 @@ from datetime import UTC, datetime
 import pytest
 
 from gatepost.model.address import NULL_PATH, Address
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
-from gatepost.model.session import Endpoint, Recipient, Session, Transaction
+from gatepost.model.session import Recipient, Session, Transaction
 
 SESSION = ("s1", Endpoint("192.0.2.1", 25), Endpoint("::1", 2525), 1_700_000_000.5)
 
 
-def test_endpoints():
+def test_an_endpoint_is_written_with_its_port():
     assert str(Endpoint("192.0.2.1", 25)) == "192.0.2.1:25"
     assert str(Endpoint("2001:db8::1", 25)) == "[2001:db8::1]:25"
     assert str(Endpoint("unix")) == "unix:0"
@@ -23,7 +24,7 @@ def test_times_are_aware():
     assert tx.received_at.tzinfo is not None
 
 
-def test_each_has_notes_and_lists_of_its_own():
+def test_notes_and_lists_are_not_shared():
     one, other = Session(*SESSION), Session(*SESSION)
     one.notes["a"] = 1
     assert other.notes == {}
@@ -44,5 +45,5 @@ def test_each_has_notes_and_lists_of_its_own():
         (Reply(550, "no"), False),
     ],
 )
-def test_accepted(reply, accepted):
+def test_a_recipient_is_accepted_by_a_2xx_reply(reply, accepted):
     assert Recipient(Address("a", "b"), {}, reply=reply).accepted is accepted

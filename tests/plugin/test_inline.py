@@ -14,7 +14,7 @@ def test_a_coroutine_that_does_not_wait_runs_without_a_loop():
     assert first_step(work()) == 5
 
 
-def test_an_exception_comes_out_where_the_coroutine_was_run():
+def test_an_exception_is_raised_by_first_step():
     async def work():
         raise KeyError("x")
 
@@ -22,7 +22,7 @@ def test_an_exception_comes_out_where_the_coroutine_was_run():
         first_step(work())
 
 
-def test_one_that_has_to_wait_goes_on_in_a_task_where_it_stopped():
+def test_a_coroutine_that_has_to_wait_continues_in_a_task():
     steps = []
 
     async def work():
@@ -43,7 +43,7 @@ def test_one_that_has_to_wait_goes_on_in_a_task_where_it_stopped():
     asyncio.run(scenario())
 
 
-def test_in_a_task_of_its_own_nothing_is_left_unfinished():
+def test_in_a_task_the_marker_does_not_suspend():
     async def work():
         await need_task()
         return "done"
@@ -51,7 +51,7 @@ def test_in_a_task_of_its_own_nothing_is_left_unfinished():
     assert asyncio.run(work()) == "done"
 
 
-def test_under_first_step_a_task_is_asked_for_even_inside_another_task():
+def test_first_step_inside_a_task_is_left_unfinished_too():
     async def work():
         await need_task()
         return "done"

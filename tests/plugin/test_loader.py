@@ -1,4 +1,4 @@
-"""Finding plugins: files, entry points, shipped ones; and what is said when there is none."""
+"""Plugins by name: files, entry points, shipped plugins, and the errors for all others."""
 
 import sys
 from pathlib import Path
@@ -32,7 +32,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def dist(tmp_path, monkeypatch):
-    """A function that installs a package with an entry point, for the time of the test."""
+    """Return a function that installs a package with an entry point for one test."""
 
     def install(name, module, text, target):
         site = tmp_path / "site"
@@ -61,7 +61,7 @@ def test_a_file_relative_to_the_configuration(file, tmp_path):
     assert type(plugin).__name__ == "Good"
 
 
-def test_a_file_by_its_whole_path(file):
+def test_a_file_by_its_absolute_path(file):
     path = file(GOOD)
     assert load_plugin(str(path), {}, Path("/nowhere")).name == "mine"
 
@@ -75,30 +75,32 @@ def test_two_files_of_one_name_are_two_plugins(file, tmp_path):
     assert [first.__name__, second.__name__] == ["Good", "Other"]
 
 
-def test_a_file_may_import_plugins_it_does_not_define(file, tmp_path):
+def test_imported_plugin_classes_do_not_count(file, tmp_path):
     path = file("from gatepost.testing import Capture\n" + GOOD)
     assert load_plugin(str(path), {}, tmp_path).options.day == 0
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_missing_file(tmp_path):
     assert failure("gone.py", tmp_path) == f"plugin {tmp_path}/gone.py: no such file"
 
 
-def test_a_folder_is_no_file(tmp_path):
+def test_a_folder_is_not_a_plugin_file(tmp_path):
     (tmp_path / "x.py").mkdir()
     assert failure("x.py", tmp_path) == f"plugin {tmp_path}/x.py: no such file"
 
 
 def test_a_syntax_error(file, tmp_path):
     path = file("def on_rcpt(:\n")
-    assert failure("mine.py", tmp_path).startswith(
-        f"plugin {path}: import failed: SyntaxError('invalid syntax', ("
+    assert failure("mine.py", tmp_path) == (
+        f"plugin {path}: import failed: {path}:1: SyntaxError: invalid syntax"
     )
 
 
-def test_an_import_that_fails_leaves_no_module_behind(file, tmp_path):
+def test_a_failed_import_leaves_no_module_behind(file, tmp_path):
     path = file("raise RuntimeError('no')")
-    assert failure("mine.py", tmp_path) == f"plugin {path}: import failed: RuntimeError('no')"
+    assert failure("mine.py", tmp_path) == (
+        f"plugin {path}: import failed: {path}:1: RuntimeError: no"
+    )
     assert not [
         name
         for name in sys.modules
@@ -121,6 +123,13 @@ def test_a_file_with_two_plugins(file, tmp_path):
     )
 
 
+def test_base_classes_do_not_count(file, tmp_path):
+    text = "from gatepost import Plugin\n\nclass _Base(Plugin):\n    pass\n\n"
+    text += "class Shared(_Base):\n    pass\n\nclass Mine(Shared):\n    pass\n\nAlias = Mine\n"
+    file(text)
+    assert find_plugin("mine.py", tmp_path)[0].__name__ == "Mine"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -140,14 +149,23 @@ def test_missing_options(file, tmp_path):
     )
 
 
-def test_a_plugin_that_cannot_be_made(file, tmp_path):
-    file(GOOD + "\n    def __init__(self, **options):\n        raise OSError('no database')\n")
+def test_an_exception_in_the_constructor(file, tmp_path):
+    path = file(
+        GOOD + "\n    def __init__(self, **options):\n        raise OSError('no database')\n"
+    )
     assert failure("mine.py", tmp_path) == (
-        "plugin mine.py: could not be made: OSError('no database')"
+        f"plugin mine.py: __init__() failed: {path}:12: OSError: no database"
     )
 
 
-def test_a_name_nobody_has():
+def test_a_constructor_that_does_not_call_the_base_class(file, tmp_path):
+    file(GOOD + "\n    def __init__(self, **options):\n        pass\n")
+    assert failure("mine.py", tmp_path) == (
+        "plugin mine.py: __init__() does not call super().__init__(**options)"
+    )
+
+
+def test_an_unknown_name():
     assert failure("greylisst") == (
         "plugin greylisst: not found, expected the name of a shipped plugin, an entry point of "
         "group gatepost.plugins, or a path that ends in .py"
@@ -174,21 +192,23 @@ def test_the_entry_point_of_a_module(dist):
     assert load_plugin("from_module", {}, Path()).name == "from_module"
 
 
-def test_the_entry_point_of_something_else(dist):
+def test_the_entry_point_of_another_object(dist):
     dist("from_value", "gp_test_value", "ANSWER = 42\n", "gp_test_value:ANSWER")
     assert failure("from_value") == (
         "plugin from_value: expected a class derived from Plugin, found 42"
     )
 
 
-def test_an_entry_point_that_cannot_be_imported(dist):
+def test_an_entry_point_whose_import_fails(dist):
     dist("broken", "gp_test_broken", "import gp_no_such_module\n", "gp_test_broken")
-    assert failure("broken") == (
-        "plugin broken: import failed: ModuleNotFoundError(\"No module named 'gp_no_such_module'\")"
+    problem = failure("broken")
+    assert problem.startswith("plugin broken: import failed: /")
+    assert problem.endswith(
+        "gp_test_broken.py:1: ModuleNotFoundError: No module named 'gp_no_such_module'"
     )
 
 
-def test_nothing_is_looked_up_in_the_current_folder(file, tmp_path, monkeypatch):
+def test_the_current_folder_is_not_searched(file, tmp_path, monkeypatch):
     file(GOOD)
     monkeypatch.chdir(tmp_path)
     assert failure("mine").startswith("plugin mine: not found")

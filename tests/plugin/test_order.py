@@ -1,11 +1,10 @@
-"""The order of plugins: as configured, unless they say otherwise."""
+"""The order of plugins: as configured, unless `before` and `after` change it."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.plugin.base import Plugin
-from gatepost.plugin.host import Installed
+from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.order import OrderError, in_order
 
 
@@ -19,7 +18,7 @@ def names(*installed):
     return "".join(one.plugin.name for one in in_order(installed))
 
 
-def test_without_demands_the_order_is_the_configurations():
+def test_the_default_order_is_that_of_the_configuration():
     assert names(plugin("c"), plugin("a"), plugin("b")) == "cab"
 
 
@@ -28,15 +27,15 @@ def test_after_moves_a_plugin_back_and_before_moves_it_forward():
     assert names(plugin("a"), plugin("b"), plugin("c", before={"a"})) == "bca"
 
 
-def test_demands_that_are_met_already_change_nothing():
+def test_requirements_that_are_met_change_nothing():
     assert names(plugin("a", before={"b"}), plugin("b", after={"a"}), plugin("c")) == "abc"
 
 
-def test_names_of_absent_plugins_are_no_demand():
+def test_names_of_absent_plugins_have_no_effect():
     assert names(plugin("a", after={"x"}), plugin("b", before={"y"})) == "ab"
 
 
-def test_the_same_plugin_twice_is_fine():
+def test_a_plugin_can_be_installed_twice():
     assert names(plugin("a"), plugin("a"), plugin("b", before={"a"})) == "baa"
 
 
@@ -55,10 +54,10 @@ def test_a_contradiction_names_the_plugins(cycle):
 
 
 @given(st.lists(st.tuples(st.sets(st.integers(0, 7)), st.sets(st.integers(0, 7))), max_size=8))
-def test_an_order_that_is_found_meets_every_demand(demands):
+def test_an_order_satisfies_every_requirement(requirements):
     installed = [
         plugin(str(n), {str(one) for one in before}, {str(one) for one in after})
-        for n, (before, after) in enumerate(demands)
+        for n, (before, after) in enumerate(requirements)
     ]
     try:
         placed = [one.plugin.name for one in in_order(installed)]

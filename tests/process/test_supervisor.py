@@ -154,15 +154,16 @@ def test_a_worker_that_cannot_come_back_is_tried_again(tmp_path):
             send(client, "x")
     assert (first["end"], first["next"]) == ("signal SIGKILL", 1.0)
     assert (second["end"], second["next"]) == ("exit status 1", 2.0)
-    assert second["problem"].endswith("RuntimeError('broken')")
+    assert second["problem"].endswith("RuntimeError: broken")
 
 
 def test_what_is_wrong_at_the_start_is_said_once(tmp_path):
     (tmp_path / "mine.py").write_text(BROKEN)
     with Supervised(tmp_path, extra=USES_PLUGIN) as server:
         assert server.popen.wait() == 1
+    path = f"{tmp_path}/mine.py"
     assert server.said() == (
-        f"gatepost: plugin {tmp_path}/mine.py: import failed: RuntimeError('broken')\n"
+        f"gatepost: plugin {path}: import failed: {path}:1: RuntimeError: broken\n"
     )
 
 

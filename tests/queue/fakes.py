@@ -8,9 +8,10 @@ from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
 from gatepost.delivery.target import Target as BaseTarget
 from gatepost.model.address import Address
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
-from gatepost.model.session import Endpoint, Recipient, Session, Transaction
+from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.queue.queue import Queue
 from gatepost.testing import VirtualClock
 

@@ -3,7 +3,8 @@
 import pytest
 from tests.queue.fakes import LOCAL, UNTRUSTED, transaction
 
-from gatepost.model.session import AuthFacts, Endpoint
+from gatepost.model.endpoint import Endpoint
+from gatepost.model.session import AuthFacts
 from gatepost.queue.dsn.notify import may_notify
 from gatepost.queue.spool.records import message_facts
 

@@ -28,10 +28,10 @@ def greetings(limits, *hosts, seconds=0.0):
     async def main():
         async with MemoryServer(config=Config(limits=limits)) as server:
             codes = []
-            server._worker.now = 600.0  # the start of a window of the rates
+            server.connections.now = 600.0  # the start of a window of the rates
             for host in hosts:
                 codes.append((await server.connect((host, 1)).reply())[:3])
-                server._worker.now += seconds
+                server.connections.now += seconds
             return codes
 
     return asyncio.run(main())
@@ -73,8 +73,8 @@ def test_refused_connections_are_logged_once_a_second():
             for _ in range(4):
                 await server.connect().reply()
             with capture_logs() as logs:
-                server._worker._sweep()
-                server._worker._sweep()
+                server.connections._sweep()
+                server.connections._sweep()
             return logs
 
     event = {"event": "connections refused", "log_level": "warning", "count": 3}

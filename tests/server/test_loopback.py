@@ -13,7 +13,7 @@ from gatepost.config.listen import InetAddress, InheritedSocket, UnixAddress
 from gatepost.config.schema import PluginUse, Traps
 from gatepost.config.schema import Server as Settings
 from gatepost.model.decision import accept
-from gatepost.model.session import Endpoint
+from gatepost.model.endpoint import Endpoint
 from gatepost.net.sockets import ListenFailedError, bind
 from gatepost.plugin.base import Plugin
 from gatepost.server.client_identity import endpoint

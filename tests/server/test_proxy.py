@@ -22,8 +22,8 @@ from tests.server.proxies import (
 from tests.wire.headers import LOCAL, TCP6, UNIX, V1, V1_IPV6, addresses, tls, v2, value
 
 from gatepost.config.listen import UnixAddress
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.proxy import ProxyTls
-from gatepost.model.session import Endpoint
 from gatepost.server.networks import is_within
 from gatepost.testing import Capture
 

@@ -22,7 +22,8 @@ class TimedClient:
 
     def __init__(self, server):
         self.client = server.connect()
-        self.connections = server._worker
+        self.connections = server.connections
+        self.connections.now = 1000.0  # whole seconds, which add up exactly
         (self.connection,) = self.connections.members
 
     def advance(self, seconds):

@@ -14,7 +14,7 @@ from tests.server.proxies import (
 )
 from tests.wire.headers import LOCAL, UNSPECIFIED, V1, v2
 
-from gatepost.model.session import Endpoint
+from gatepost.model.endpoint import Endpoint
 from gatepost.plugin.base import Plugin
 from gatepost.testing import Capture
 from gatepost.wire.smtp.xclient import KEYWORD

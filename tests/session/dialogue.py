@@ -4,8 +4,7 @@ import msgspec
 
 from gatepost.config.schema import Config, Limits, Recipients, Route, Smtp, Traps
 from gatepost.model.reply import Reply
-from gatepost.plugin.base import Plugin
-from gatepost.plugin.host import Installed
+from gatepost.plugin.base import Installed, Plugin
 
 TRAPS = ["trap@example.com", "trap@elsewhere.example", "@trapped.example.com"]
 

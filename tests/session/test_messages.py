@@ -9,8 +9,9 @@ from gatepost.delivery.discard import DiscardTarget
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
 from gatepost.model.decision import accept, deny
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.message import Message
-from gatepost.model.session import Endpoint, Recipient, Session, Transaction
+from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.session.collector import HeaderCollector
 from gatepost.session.dialect import SMTP
 from gatepost.session.trace import received
@@ -308,7 +309,7 @@ def test_full_disk_is_refused_and_nothing_is_delivered(monkeypatch):
     monkeypatch.setattr("gatepost.session.conversation.Message", Failing)
     seen = []
     played = send(
-        [plugin(on_headers=seen.append, on_message=seen.append)],
+        [plugin(on_headers=lambda *args: seen.append(args), on_message=seen.append)],
         "S: 452 4.3.1 Insufficient system storage [*]\nC: NOOP\nS: 250\n",
     )
     assert (played.messages, seen) == ([], [])

@@ -1,10 +1,11 @@
-"""The tool for authors of plugins: what it takes for a difference, and what it reports."""
+"""The tools for authors of plugins: dialogues, the server in memory, the clock."""
 
 import asyncio
 
 import pytest
 from tests.session.dialogue import plugin
 
+from gatepost import testing
 from gatepost.config.schema import Recipients, Route
 from gatepost.model.decision import deny
 from gatepost.testing import (
@@ -28,24 +29,24 @@ from gatepost.testing import (
         ("S: 220\nhello", "line 2: expected 'C: ' or 'S: ', found 'hello'"),
     ],
 )
-def test_a_difference_says_what_was_expected_and_found(transcript, message):
+def test_a_difference_names_the_expected_and_the_found_reply(transcript, message):
     with pytest.raises(DialogueError) as caught:
         play(transcript)
     assert str(caught.value) == message
 
 
-def test_a_difference_in_the_middle_of_a_message_is_told_at_once():
+def test_a_missing_reply_is_a_difference():
     with pytest.raises(DialogueError):
         play("S: 220\nC: EHLO x\nS: 250\nC: MAIL FROM:<>\nS: 500")
 
 
-def test_blank_lines_comments_and_a_blank_too_few():
+def test_blank_lines_comments_and_missing_blanks_are_fine():
     assert play("\n# nothing\nS:220\n\nC:QUIT\nS: 221").replies[1].startswith("221")
     assert play("").replies == []
 
 
-def test_what_is_played_is_reported():
-    played = play(
+def test_the_result_has_replies_messages_and_waits():
+    result = play(
         """
         S: 220
         C: HELO x
@@ -63,44 +64,44 @@ def test_what_is_played_is_reported():
         S: 250
         """
     )
-    [message] = played.messages
+    [message] = result.messages
     assert (message.reverse_path, message.recipients) == (
         "a@b",
         ["one@example.com", "two@example.com"],
     )
     assert message.content.startswith(b"Received: from x ([192.0.2.1])\r\n\tby localhost ")
-    assert played.replies[1] == "250 localhost"
-    assert played.slept == []
+    assert result.replies[1] == "250 localhost"
+    assert result.slept == []
 
 
-def test_the_peer_is_given():
+def test_the_peer_can_be_set():
     seen = []
     play("S: 220", [plugin(on_connect=lambda s: seen.append(str(s.peer)))], peer=("2001:db8::1", 5))
     assert seen == ["[2001:db8::1]:5"]
 
 
 @pytest.mark.parametrize("now", ["2024-03-01T12:00:00", "2024-03-01T13:00:00+01:00"])
-def test_the_clock_is_set(now):
+def test_the_clock_can_be_set(now):
     assert VirtualClock(now).time() == 1709294400.0
 
 
-def test_the_clock_goes_on_by_what_was_slept():
+def test_each_wait_moves_the_clock_on():
     clock = VirtualClock()
     asyncio.run(clock.sleep(2.5))
     assert clock.time() == VirtualClock().time() + 2.5
     assert clock.slept == [2.5]
 
 
-def test_a_delay_is_reported():
-    played = play("S: 554", [plugin(on_connect=lambda _s: deny(delay=3))])
-    assert played.slept == [3]
+def test_the_result_has_the_delay_of_a_refusal():
+    result = play("S: 554", [plugin(on_connect=lambda _s: deny(delay=3))])
+    assert result.slept == [3]
 
 
-def test_a_client_left_open_does_not_hold_up_the_end():
+def test_an_open_client_does_not_delay_the_end():
     async def scenario():
         events = []
-        told = plugin(on_disconnect=lambda s: events.append(s.id.rpartition("-")[2]))
-        async with MemoryServer([told]) as server:
+        observer = plugin(on_disconnect=lambda s: events.append(s.id.rpartition("-")[2]))
+        async with MemoryServer([observer]) as server:
             first, second = server.connect(), server.connect()
             assert not first.closed
         assert first.closed
@@ -110,7 +111,7 @@ def test_a_client_left_open_does_not_hold_up_the_end():
     assert asyncio.run(scenario()) == ["1", "2"]
 
 
-def test_too_many_clients():
+def test_too_many_clients_are_refused():
     async def scenario():
         async with MemoryServer() as server:
             server.setup.limits = type(server.setup.limits)(connections=1)
@@ -124,7 +125,7 @@ def test_too_many_clients():
     asyncio.run(scenario())
 
 
-def test_a_client_that_does_not_read_stops_the_server_from_answering():
+def test_the_server_waits_for_a_client_that_does_not_read():
     async def scenario():
         async with MemoryServer() as server:
             client = server.connect()
@@ -147,7 +148,7 @@ def test_a_client_that_does_not_read_stops_the_server_from_answering():
     asyncio.run(scenario())
 
 
-def test_a_transport_in_memory_can_be_aborted_and_paused():
+def test_a_transport_can_be_paused_and_aborted():
     async def scenario():
         async with MemoryServer() as server:
             client = server.connect()
@@ -160,11 +161,16 @@ def test_a_transport_in_memory_can_be_aborted_and_paused():
     asyncio.run(scenario())
 
 
-def test_the_default_takes_mail_for_example_com():
+def test_the_default_configuration_accepts_mail_for_example_com():
     assert DEFAULT_CONFIG.recipients == Recipients(domains=["example.com"])
     assert DEFAULT_CONFIG.route == [Route(to="discard:")]
 
 
-def test_capture_is_a_plugin_of_its_own():
+def test_a_new_capture_is_empty():
     assert Capture().name == "capture"
     assert Capture().messages == []
+
+
+def test_every_public_name_is_described():
+    for name in testing.__all__:
+        assert getattr(testing, name).__doc__

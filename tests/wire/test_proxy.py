@@ -20,8 +20,8 @@ from tests.wire.headers import (
     with_checksum,
 )
 
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.proxy import ALPN, AUTHORITY, UNIQUE_ID, ProxyHeader, ProxyTls
-from gatepost.model.session import Endpoint
 from gatepost.wire.crc32c import crc32c
 from gatepost.wire.proxy import MAX_BODY, MAX_LINE, SIGNATURE, ProxyError, parse_proxy_header
 

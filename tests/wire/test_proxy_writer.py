@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatepost.model.session import Endpoint
+from gatepost.model.endpoint import Endpoint
 from gatepost.wire.proxy import parse_proxy_header
 from gatepost.wire.proxy_writer import write_proxy_header
 

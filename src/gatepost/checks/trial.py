@@ -15,8 +15,9 @@ from gatepost.model.address import Address
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Session, Transaction, TrapHit
 from gatepost.plugin.chain import Answer
+from gatepost.plugin.virtual_clock import VirtualClock
+from gatepost.server.memory import MemoryClient, MemoryServer
 from gatepost.session.recorder import Decided, Recorder
-from gatepost.testing import MemoryClient, MemoryServer, VirtualClock
 
 _CLIENT_PORT = 50000
 _LINE_END = re.compile(rb"\r?\n")

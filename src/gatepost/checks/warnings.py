@@ -148,6 +148,11 @@ def _trap_plugins(_config: Config, setup: Setup, _lists: Lists) -> Iterator[str]
             )
 
 
+def _idle_plugins(_config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
+    for name in setup.plugins.idle:
+        yield f"plugin {name}: has no effect, expected a hook method such as on_rcpt"
+
+
 def _folders(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
     for listen in config.listen:
         if isinstance(listen.address, UnixAddress):
@@ -253,4 +258,5 @@ SUSPICIONS: tuple[Suspicion, ...] = (
     _traps,
     _unarmed,
     _trap_plugins,
+    _idle_plugins,
 )

@@ -1,4 +1,4 @@
-"""`gatepost plugin new`: a plugin to start from, with a test that passes."""
+"""`gatepost plugin new`: write a plugin to start from, with a test that passes."""
 
 import re
 import sys
@@ -13,8 +13,8 @@ from gatepost.cli.starter import create, template
 from gatepost.log.os_error import reason
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-# Modules that the test and pytest itself need under these names.
-_TAKEN = frozenset({"gatepost", "pytest", "conftest"})
+# The test and pytest import other modules under these names.
+_RESERVED = frozenset({"gatepost", "pytest", "conftest"})
 
 
 @click.group(epilog="Example: gatepost plugin new no_newcomers")
@@ -30,37 +30,37 @@ def command() -> None:
     type=click.Path(path_type=Path),
     default=Path("plugins"),
     show_default=True,
-    help="Where; a relative path starts at the configuration's folder.",
+    help="Folder of the plugin; a relative path starts at the configuration's folder.",
 )
 @config_option
 def new(name: str, *, folder: Path, file: Path) -> None:
     """Write DIR/NAME.py and DIR/test_NAME.py, a test that passes.
 
-    NAME is a Python name in lower case. Nothing is overwritten.
+    NAME is a Python name in lower case. Existing files are not overwritten.
     """
     check_name(name)
-    place = file.parent / folder
+    target = file.parent / folder
     texts = {f"{name}.py": _filled("plugin.txt", name)}
     texts[f"test_{name}.py"] = _filled("test_plugin.txt", name)
     try:
-        create(place, texts)
+        create(target, texts)
     except FileExistsError as error:
-        raise Failure(f"{error.filename}: exists already, expected a new name") from error
+        raise Failure(f"{error.filename}: exists already, choose another name") from error
     except OSError as error:
         raise Failure(reason(error)) from error
-    _say_next(place, folder / f"{name}.py", name)
+    _print_next_steps(target, folder / f"{name}.py", name)
 
 
 def check_name(name: str) -> None:
-    """Raise `WrongUsage` unless a module of this name can be imported by its test."""
+    """Raise `WrongUsage` unless a test can import a module of this name."""
     if not _NAME.fullmatch(name) or iskeyword(name):
         raise WrongUsage(f"NAME: expected a Python name such as no_mondays, found {name!r}")
-    if name in _TAKEN or name in sys.stdlib_module_names or name.startswith("test_"):
-        raise WrongUsage(f"NAME: expected a name that no other module has, found {name!r}")
+    if name in _RESERVED or name in sys.stdlib_module_names or name.startswith("test_"):
+        raise WrongUsage(f"NAME: expected a name that no other module uses, found {name!r}")
 
 
 def class_name(name: str) -> str:
-    """Return the name of a plugin's class: `no_mondays` is `NoMondays`."""
+    """Return the name of the class of a plugin: `NoMondays` for `no_mondays`."""
     return "".join(word.capitalize() for word in name.split("_"))
 
 
@@ -69,12 +69,12 @@ def _filled(name: str, plugin: str) -> str:
     return text.replace("@CLASS@", class_name(plugin))
 
 
-def _say_next(place: Path, use: Path, name: str) -> None:
-    say(f"{place / name}.py and its test are written. Run the test:")
+def _print_next_steps(target: Path, use: Path, name: str) -> None:
+    say(f"Wrote {target / name}.py and its test. Run the test:")
     say()
-    say(f"  pytest {place}/test_{name}.py")
+    say(f"  pytest {target}/test_{name}.py")
     say()
-    say("To use it, put this into the configuration:")
+    say("To use the plugin, add this to the configuration:")
     say()
     say("  [[plugin]]")
     say(f'  use = "{use}"')

@@ -1,4 +1,4 @@
-"""`gatepost plugins`: what there is to use, and what is used."""
+"""`gatepost plugins`: list the plugins that can be used, and those in use."""
 
 import inspect
 import sys
@@ -13,16 +13,13 @@ from gatepost.cli.output import complain, joined, say, say_json, say_table
 from gatepost.cli.settings import DEFAULT_FILE, config_option, json_option, read_config
 from gatepost.log import logs
 from gatepost.plugin.base import Plugin
-from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS, STAGES
+from gatepost.plugin.contract import implemented
 from gatepost.plugin.host import PluginError
 from gatepost.plugin.loader import ENTRY_POINT_GROUP, builtin_names, find_plugin
 
-_METHODS = [f"{stage}_{hook}" for hook in HOOKS for stage in STAGES]
-_METHODS += [f"on_{name}" for name in NOTIFICATIONS]
 
-
-class Shown(msgspec.Struct):
-    """A plugin: its name, whether shipped, installed or a file, and whether it is configured."""
+class ListedPlugin(msgspec.Struct):
+    """A plugin: its name, its kind (shipped, installed or file), and whether it is configured."""
 
     name: str
     kind: str
@@ -35,7 +32,7 @@ class Shown(msgspec.Struct):
 @config_option
 @json_option
 def command(file: Path, *, as_json: bool) -> int:
-    """Show the plugins that are shipped, installed or configured: what each does, and where."""
+    """List the plugins that are shipped, installed or configured, with their hooks."""
     logs.configure_command()
     errors: list[str] = []
     found = list(_all(file, errors))
@@ -47,14 +44,14 @@ def command(file: Path, *, as_json: bool) -> int:
         cells = [[*row, text] for row, text in zip(rows, hooks, strict=True)]
         say_table(("name", "kind", "configured", "about", "hooks"), cells)
     else:
-        say("no plugins; gatepost plugin new NAME writes one")
+        say("no plugins found; write one with: gatepost plugin new NAME")
     for error in errors:
         complain(error)
     return 1 if errors else 0
 
 
-def _all(file: Path, errors: list[str]) -> Iterator[Shown]:
-    """Yield every plugin once; those that cannot be used are named in `errors`."""
+def _all(file: Path, errors: list[str]) -> Iterator[ListedPlugin]:
+    """Yield every plugin once; add an error for each that cannot be used."""
     has_config = file.exists() or file != DEFAULT_FILE
     config = read_config(file) if has_config else None
     base = Path() if config is None else config.base
@@ -68,15 +65,10 @@ def _all(file: Path, errors: list[str]) -> Iterator[Shown]:
         except PluginError as error:
             errors.append(str(error))
             continue
-        yield Shown(name, kind, use in uses, first_line(plugin), hooks_of(plugin))
+        yield ListedPlugin(name, kind, use in uses, first_line(plugin), implemented(plugin))
 
 
 def first_line(plugin: type[Plugin]) -> str:
-    """Return the first line of a plugin's own documentation, or its module's."""
+    """Return the first line of the docstring of a plugin, or else of its module."""
     own = plugin.__dict__.get("__doc__") or sys.modules[plugin.__module__].__doc__ or ""
     return inspect.cleandoc(own).partition("\n")[0]
-
-
-def hooks_of(plugin: type[Plugin]) -> list[str]:
-    """Return the hook methods a plugin has, in the order of a session."""
-    return [name for name in _METHODS if hasattr(plugin, name)]

@@ -1,5 +1,5 @@
-"""The vocabulary: addresses, replies, decisions, sessions, transactions, messages.
+"""The data types: addresses, replies, decisions, sessions, transactions, messages.
 
-The bottom of the house: every other room may import these, they import none. Values only – no
-sockets, no event loop, no clock.
+Every other package may import these; they import none. They use no sockets, no event loop and no
+clock. A `Message` owns a temporary file; all others are plain values.
 """

@@ -1,11 +1,10 @@
 """Mailbox addresses: RFC 5321 section 4.1.2 with the UTF-8 extensions of RFC 6531 section 3.3.
 
-What it is for: one typed value for every address, whatever it came from – the wire, a list file,
-the configuration, a plugin. Trusts nothing: `Address.parse` accepts exactly the grammar below and
-raises `AddressError` for the rest.
+One type for every address: from the wire, a list file, the configuration or a plugin.
+`Address.parse` accepts exactly the grammar below and raises `AddressError` for the rest.
 
-Limits: MAX_LOCAL and MAX_DOMAIN. RFC 5321 section 4.5.3.1 asks for at least 64 and 255 octets;
-bounce addresses that carry another address inside (VERP, SRS) exceed the 64 in practice.
+Limits: MAX_LOCAL and MAX_DOMAIN. RFC 5321 section 4.5.3.1 requires at least 64 and 255 octets. In
+practice bounce addresses that contain another address (VERP, SRS) exceed the 64.
 """
 
 import re
@@ -39,15 +38,15 @@ _NEEDS_PAIR = re.compile(r'(["\\])')
 
 
 class AddressError(ValueError):
-    """The text is no mailbox address; the message says why."""
+    """The text is not a mailbox address; the message gives the reason."""
 
 
 class Address(msgspec.Struct, frozen=True):
     """A mailbox.
 
-    `local` is the local part with quoting taken off (`"a b"@x` has the local part `a b`), `domain`
-    the domain or address literal as it was written. The null reverse-path `<>` has both empty and
-    is false; `<postmaster>` has the domain empty.
+    `local` is the local part without quoting (`"a b"@x` has the local part `a b`). `domain` is the
+    domain or address literal as written. The null reverse-path `<>` has both empty and is false.
+    `<postmaster>` has an empty domain.
     """
 
     local: str
@@ -63,7 +62,7 @@ class Address(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_parts(cls, local: str, domain: str) -> Self:
-        """Build from the two halves of text that matched MAILBOX; raises `AddressError`."""
+        """Return the address of two halves that matched MAILBOX; raises `AddressError`."""
         if len(local) > MAX_LOCAL or len(domain) > MAX_DOMAIN:
             raise AddressError(f"longer than {MAX_LOCAL} (local part) or {MAX_DOMAIN} (domain)")
         if domain[0] == "[":
@@ -80,7 +79,7 @@ class Address(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """The form two spellings of one mailbox share: lower case, domain in A-labels."""
+        """The same text for all spellings of a mailbox: lower case, the domain in A-labels."""
         return f"{local_key(self.local)}@{domain_key(self.domain)}"
 
 
@@ -88,12 +87,12 @@ NULL_PATH = Address("", "")
 
 
 def local_key(local: str) -> str:
-    """Lower case, and the composed form (NFC) of letters that Unicode can write in two ways."""
+    """Return a local part in lower case and in the composed Unicode form (NFC)."""
     return local.lower() if local.isascii() else normalize("NFC", local.lower())
 
 
 def domain_key(domain: str) -> str:
-    """Lower case, and A-labels for an internationalised domain (RFC 5890)."""
+    """Return a domain in lower case, an internationalised one as A-labels (RFC 5890)."""
     return domain.lower() if domain.isascii() else _to_a_labels(domain)
 
 
@@ -113,7 +112,10 @@ def parse_domain(text: str) -> str:
 
 
 def check_literal(literal: str) -> None:
-    """RFC 5321 s4.1.3: `[192.0.2.1]`, `[IPv6:2001:db8::1]` or `[tag:content]`."""
+    """Raise `AddressError` unless the text is an address literal (RFC 5321 s4.1.3).
+
+    The forms are `[192.0.2.1]`, `[IPv6:2001:db8::1]` and `[tag:content]`.
+    """
     try:
         if literal[:6].lower() == "[ipv6:":
             _check_ipv6(literal[6:-1])
@@ -125,17 +127,17 @@ def check_literal(literal: str) -> None:
 
 def _check_ipv6(text: str) -> None:
     if "%" in text:
-        raise AddressValueError("a zone means nothing to another host")
+        raise AddressValueError("a zone has no meaning on another host")
     IPv6Address(text)
 
 
 def unquote(quoted: str) -> str:
-    """Take the quotes and quoted-pairs off a Quoted-string."""
+    """Return the content of a Quoted-string, with quoted-pairs resolved."""
     return _QUOTED_PAIR.sub(r"\1", quoted[1:-1])
 
 
 def quote(local: str) -> str:
-    """Write a local part as a Quoted-string."""
+    """Return a local part as a Quoted-string."""
     return '"' + _NEEDS_PAIR.sub(r"\\\1", local) + '"'
 
 

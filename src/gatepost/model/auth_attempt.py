@@ -1,17 +1,17 @@
-"""One attempt of a client to say who it is, as plugins are shown it.
+"""An attempt of a client to authenticate, as plugins receive it.
 
-Security: it carries a password, so it is no struct that an encoder would write out: only its fields
-have it, neither `repr` nor `str` nor a log that is handed the whole of it.
+Security: an attempt has a password. It is not a struct that an encoder could write out, and neither
+`repr` nor `str` shows the password, so that it does not reach a log by accident.
 """
 
 
 class AuthAttempt:
-    """Who the client says it is, and how it would prove it.
+    """The identity that a client claims, and its proof.
 
-    `mechanism` is the SASL name, `user` the user name as it is compared: in lower case, normalised.
-    With PLAIN and LOGIN `password` is what the client gave. With SCRAM-SHA-256 it is None, because
-    the server never sees it, and `proven` says whether the client has shown that it knows it.
-    `authzid` is the user it wants to act as ("" for itself).
+    `mechanism` is the SASL name. `user` is the user name in lower case, normalised for comparison.
+    With PLAIN and LOGIN `password` is the client's password. With SCRAM-SHA-256 it is None, because
+    the server never receives it; `proven` is then true if the client has proven that it has the
+    password. `authzid` is the user to act as ("" for `user`).
     """
 
     __slots__ = ("authzid", "mechanism", "password", "proven", "user")

@@ -1,7 +1,7 @@
-"""Decisions: what a hook may answer.
+"""Decisions: the results of `on_` methods.
 
-`None` is no opinion. `accept()` settles the question in the sender's favour, `deny()` refuses for
-good (5xx), `defer()` for now (4xx). A decision is a value: it can be stored, compared and logged.
+`None` is no opinion. `accept()` accepts, `deny()` refuses permanently (5xx), `defer()` refuses for
+now (4xx). A decision is a value: it can be stored, compared and logged.
 """
 
 import math
@@ -15,7 +15,7 @@ _CLASSES = {"deny": 5, "defer": 4}
 
 
 class Verdict(Enum):
-    """The three ways to answer; the value is what logs and transcripts show."""
+    """The three kinds of decision; logs and transcripts show the value."""
 
     ACCEPT = "accept"
     DENY = "deny"
@@ -23,11 +23,11 @@ class Verdict(Enum):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """One answer of one hook.
+    """A decision about one command or message.
 
-    `text` is for the client (None: the hook's usual text), `code` and `enhanced` replace the hook's
-    usual codes, `reason` is a short fixed word for logs and metrics, `disconnect` closes the
-    connection after the reply, `delay` holds the reply back for so many seconds.
+    `text` is the text of the reply (None: the default of the hook). `code` and `enhanced` replace
+    the default codes of the hook. `reason` is a short fixed word for logs and metrics. `disconnect`
+    closes the connection after the reply. `delay` is the number of seconds before the reply.
     """
 
     verdict: Verdict
@@ -40,7 +40,7 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 def accept(text: str | None = None, *, reason: str = "") -> Decision:
-    """Accept; no later plugin is asked."""
+    """Accept; the `on_` methods of later plugins do not run."""
     return Decision(Verdict.ACCEPT, text, reason=reason)
 
 
@@ -53,7 +53,7 @@ def deny(
     disconnect: bool = False,
     delay: float = 0.0,
 ) -> Decision:
-    """Refuse for good: a 5xx reply. Raises ValueError for a code of another class."""
+    """Refuse permanently, with a 5xx reply. Raises ValueError for a code of another class."""
     _check("deny", code, enhanced, delay)
     return Decision(Verdict.DENY, text, code, enhanced, reason, disconnect, delay)
 
@@ -67,7 +67,7 @@ def defer(
     disconnect: bool = False,
     delay: float = 0.0,
 ) -> Decision:
-    """Refuse for now: a 4xx reply, the client will try again. Raises ValueError as `deny`."""
+    """Refuse for now, with a 4xx reply: the client tries again. Raises ValueError like `deny`."""
     _check("defer", code, enhanced, delay)
     return Decision(Verdict.DEFER, text, code, enhanced, reason, disconnect, delay)
 

@@ -1,27 +1,27 @@
-"""The header block of a message, read leniently: RFC 5322 section 2.2.
+"""The header block of a message, parsed leniently: RFC 5322 section 2.2.
 
-Nothing is refused and nothing decoded (RFC 2047 words stay as they are): what a policy makes of a
-malformed field is its own choice. A line that is no field and continues none is dropped.
+Malformed fields are kept, so that a policy can decide about them. Encoded words (RFC 2047) are not
+decoded. A line that is neither a field nor a continuation of one is dropped.
 """
 
 from collections.abc import Iterator
 
 
 class Headers:
-    """Fields in the order they came; names are compared without regard to case."""
+    """The fields in their original order; names are compared without regard to case."""
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self._fields = list(_fields(raw))
 
     def get(self, name: str) -> str | None:
-        """Return the first field's value, unfolded, or None."""
+        """Return the unfolded value of the first field of that name, or None."""
         return next(iter(self.get_all(name)), None)
 
     def get_all(self, name: str) -> list[str]:
-        """Return the values of all fields of that name."""
-        wanted = name.lower()
-        return [value for field, value in self._fields if field.lower() == wanted]
+        """Return the unfolded values of all fields of that name."""
+        key = name.lower()
+        return [value for field, value in self._fields if field.lower() == key]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._fields)

@@ -1,11 +1,11 @@
-"""The content of one message: trace header fields in front, then the client's bytes untouched.
+"""One message: header fields added by the server, then the client's bytes unchanged.
 
-The body is kept in memory up to `threshold` octets (each piece counted PIECE_COST more), then in an
-unnamed file of `folder` that the operating system frees when it is closed, however this process
-ends. Memory use depends neither on the message's size nor on the pieces it came in.
+The content is kept in memory up to `threshold` octets, and above that in an unnamed file in
+`folder`. Each piece counts as PIECE_COST more octets, so memory use is bounded for any size of
+message and pieces. The operating system removes the file when it is closed or the process ends.
 
-Security: header fields added here are checked – one field each, no bare line breaks, no NUL – so
-that no text a client or plugin supplies can end the header block early.
+Security: an added header field is checked. It must be one field without bare line breaks and NUL,
+so that text from a client or plugin cannot end the header block early.
 """
 
 import io
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
 
 READ_SIZE = 256 * 1024
-# What a piece in memory costs beside its octets: a sender that drips must not multiply our memory.
+# The memory overhead of one piece: a client that sends tiny pieces must not multiply memory use.
 PIECE_COST = 64
 
 # RFC 5322 s2.2: a field name is printable ASCII without colon and space.
@@ -28,10 +28,10 @@ _FIELD_VALUE = re.compile(r"[^\r\n\0]*(?:\r\n[ \t][^\S\r\n]*[^\s\0][^\r\n\0]*)*"
 
 
 class Message:
-    """One message on its way through.
+    """A message during its transaction.
 
-    `added` are the header fields put in front (the last added stands first), `size` the octets
-    of content received so far.
+    `added` has the header fields to put in front; the last one added comes first. `size` is the
+    number of octets of content received so far.
     """
 
     __slots__ = ("_chunks", "_file", "_folder", "_stored", "_threshold", "added", "size")
@@ -47,9 +47,9 @@ class Message:
 
     @classmethod
     def stored(cls, pieces: Callable[[], Iterator[bytes]], size: int) -> Self:
-        """Return a message whose content is kept elsewhere: `size` octets that `pieces()` yields.
+        """Return a message whose content is stored elsewhere: `size` octets from `pieces()`.
 
-        `pieces` is called for each reading, and raises OSError where the content cannot be read.
+        `pieces` is called each time the content is read. It raises OSError if that fails.
         """
         message = cls(0)
         message._stored = pieces
@@ -58,11 +58,11 @@ class Message:
 
     @property
     def in_file(self) -> bool:
-        """Whether the content is in a file, not in memory."""
+        """Return whether the content is in a file, not in memory."""
         return self._file is not None
 
     def write(self, data: bytes) -> None:
-        """Append content. Raises OSError when the disk takes no more."""
+        """Append content; raises OSError if the disk is full."""
         self.size += len(data)
         if self._file is not None:
             self._file.write(data)
@@ -78,17 +78,17 @@ class Message:
         self._chunks.clear()
 
     def complete(self) -> None:
-        """Have all of it where it is read from, now that nothing more is written; raises OSError.
+        """Flush the content after the last `write`; raises OSError if the disk is full.
 
-        Else whoever reads first would hear that the disk takes no more.
+        Without this the first read would fail instead.
         """
         if self._file is not None:
             self._file.flush()
 
     def add_header(self, name: str, value: str) -> None:
-        """Put a header field in front of the message; raises ValueError if it is not well formed.
+        """Put a header field in front of the message; raises ValueError if it is malformed.
 
-        A long value may be folded with CRLF and white space (RFC 5322 section 2.2.3).
+        A long value can be folded with CRLF and white space (RFC 5322 section 2.2.3).
         """
         if not _FIELD_NAME.fullmatch(name):
             raise ValueError(f"expected a header field name, found {name!r}")
@@ -97,9 +97,9 @@ class Message:
         self.added.append(f"{name}: {value}\r\n".encode())
 
     def content(self) -> Iterator[bytes]:
-        """Yield the client's bytes, in pieces, from the beginning.
+        """Yield the client's bytes in pieces, from the beginning.
 
-        Several may read at once, in threads too: none moves another's place in the file.
+        Several readers can work at the same time, also in threads: each has its own position.
         """
         if self._stored is not None:
             yield from self._stored()
@@ -107,11 +107,11 @@ class Message:
         if self._file is None:
             yield from self._chunks
             return
-        file, place = self._file, 0
+        file, offset = self._file, 0
         file.flush()
-        while piece := os.pread(file.fileno(), READ_SIZE, place):
+        while piece := os.pread(file.fileno(), READ_SIZE, offset):
             yield piece
-            place += len(piece)
+            offset += len(piece)
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the whole message, added header fields first, in pieces."""
@@ -122,11 +122,11 @@ class Message:
         return b"".join(self)
 
     def open(self) -> BinaryIO:
-        """Return the whole message as a binary file to read from, for parsers that want one."""
+        """Return the whole message as a readable binary file, for parsers that require one."""
         return io.BufferedReader(_Pieces(iter(self)))
 
     def close(self) -> None:
-        """Free the content; twice is fine."""
+        """Free the content; a second call has no effect."""
         self._chunks.clear()
         if self._file is not None:
             with suppress(OSError):
@@ -141,7 +141,7 @@ class Message:
 
 
 class _Pieces(io.RawIOBase):
-    """Pieces of a message, read one after the other."""
+    """The pieces of a message as a raw readable stream."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         super().__init__()

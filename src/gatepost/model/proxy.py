@@ -1,11 +1,11 @@
-"""What a proxy in front says of a connection: the values of a PROXY protocol header.
+"""The facts about a connection from a PROXY protocol header.
 
-Security: all of it is the proxy's word. It is only ever made for a proxy that is trusted.
+Security: a proxy can claim anything. Only headers of trusted proxies are read.
 """
 
 import msgspec
 
-from gatepost.model.session import Endpoint
+from gatepost.model.endpoint import Endpoint
 
 # Types of the PROXY protocol, version 2, section 2.2: "PP2_TYPE_..."
 ALPN = 0x01
@@ -20,10 +20,10 @@ Values = tuple[tuple[int, bytes], ...]
 
 
 class ProxyTls(msgspec.Struct, frozen=True):
-    """The TLS between client and proxy; a text is "" where the proxy does not say.
+    """The TLS between client and proxy; a text is "" if the proxy does not report it.
 
-    `certificate` tells whether the client has shown one, `verified` whether the proxy has found
-    it good, `common_name` whose it is.
+    `certificate` is true if the client presented a certificate, `verified` if the proxy verified
+    it. `common_name` is the common name of its subject.
     """
 
     version: str = ""
@@ -34,11 +34,11 @@ class ProxyTls(msgspec.Struct, frozen=True):
 
 
 class ProxyHeader(msgspec.Struct, frozen=True):
-    """One header: who the client is, which address it came to, and what else the proxy tells.
+    """One header: the addresses of the client and of the server, and further values.
 
-    `source` and `destination` are None where the proxy does not say: for its own connections
-    (`local`, such as health checks), for UNKNOWN, and for what is not TCP on IP. `values` are the
-    type-length-values of version 2 as they came, `tls` those about TLS, read.
+    `source` and `destination` are None for the proxy's own connections (`local`, such as health
+    checks), for UNKNOWN, and for protocols other than TCP on IP. `values` has the values of
+    version 2 by type, as received; `tls` is the parsed value about TLS.
     """
 
     version: int

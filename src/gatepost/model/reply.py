@@ -1,8 +1,8 @@
 """SMTP replies: RFC 5321 section 4.2, enhanced status codes of RFC 2034 and RFC 3463.
 
-Security: the one place where text becomes reply bytes. Whatever a plugin or an administrator puts
-into a reply, the client sees printable ASCII in well-formed lines of at most MAX_LINE octets – a
-line break starts a continuation line, any other control or non-ASCII character becomes `?`.
+Security: all replies are encoded here. For any text of a plugin or an administrator the client
+receives printable ASCII in well-formed lines of at most MAX_LINE octets. A line break starts a
+continuation line; any other control or non-ASCII character becomes `?`.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Self
 # RFC 5321 s4.5.3.1.5: a reply line is at most 512 octets, code and CRLF included.
 MAX_LINE = 512
 MAX_LINES = 100
-# One line for certain, whatever the codes.
+# A text of this length fits on one line with any codes.
 SHORT = 400
 
 _UNPRINTABLE = re.compile(r"[^ -~]")
@@ -22,12 +22,12 @@ _CONFIGURED = re.compile(r"([2-5][0-9]{2})(?: ([245](?:\.[0-9]{1,3}){2}))?(?: (.
 
 
 class Reply:
-    """What the client is told.
+    """A reply to the client.
 
-    `code` is the three-digit code, `enhanced` the enhanced status code (its class always that of
-    the code) or None where none belongs (greeting, EHLO, 354), `text` one line or several with
-    line breaks between them; `close` asks for the connection to be closed once it is sent.
-    `encoded` is the reply as bytes, made once.
+    `code` is the three-digit code. `enhanced` is the enhanced status code, always of the same
+    class, or None for replies without one (greeting, EHLO, 354). `text` is one line, or several
+    separated by line breaks. With `close` the connection is closed after the reply. `encoded` is
+    the reply as bytes, encoded once.
     """
 
     __slots__ = ("close", "code", "encoded", "enhanced", "text")
@@ -44,26 +44,26 @@ class Reply:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a reply as an administrator writes it: `554 5.7.1 Some text`; raises ValueError."""
+        """Parse a reply in the form of the configuration, `554 5.7.1 Text`; raises ValueError."""
         match = _CONFIGURED.fullmatch(text.strip())
         if match is None:
             raise ValueError(f"expected a reply such as '554 5.7.1 Text', found {text!r}")
         return cls(int(match[1]), match[3] or "", match[2])
 
     def closing(self) -> "Reply":
-        """Return the same reply, after which the connection is closed."""
+        """Return the same reply with `close` set."""
         return self if self.close else Reply(self.code, self.text, self.enhanced, close=True)
 
     def with_reference(self, reference: str) -> "Reply":
-        """Return the same reply with a reference at the end of its last line, which makes room."""
+        """Return the reply with a reference at the end; the last line is shortened to fit."""
         lines = self.text.splitlines()[:MAX_LINES] or [""]
         tail = f" [{reference}]"
         lines[-1] = lines[-1][: _room(self.enhanced) - len(tail)] + tail
         return Reply(self.code, "\n".join(lines), self.enhanced, close=self.close)
 
     def __reduce__(self) -> tuple[object, ...]:
-        # a compiled class does not know how to be copied to another process by itself
-        return _again, (self.code, self.text, self.enhanced, self.close)
+        # a compiled class cannot be pickled without this
+        return _restore, (self.code, self.text, self.enhanced, self.close)
 
     def __str__(self) -> str:
         return self.encoded.decode("ascii").rstrip("\r\n").replace("\r\n", "\n")
@@ -83,8 +83,8 @@ class Reply:
 class RecipientReplies(Reply):
     """One reply for each recipient, in the order of RCPT (RFC 2033 section 4.2).
 
-    `each` are the replies, at least one; where one is asked for – in a log, by a plugin – it is the
-    first that took the message, or the first of all if none did.
+    `each` has the replies, at least one. As a single reply, for logs and plugins, it is the first
+    reply that accepts the message, or the first of all if none does.
     """
 
     __slots__ = ("each",)
@@ -96,7 +96,7 @@ class RecipientReplies(Reply):
         self.encoded = b"".join(reply.encoded for reply in each)
 
 
-def _again(code: int, text: str, enhanced: str | None, close: bool) -> Reply:  # noqa: FBT001
+def _restore(code: int, text: str, enhanced: str | None, close: bool) -> Reply:  # noqa: FBT001
     return Reply(code, text, enhanced, close=close)
 
 
@@ -114,12 +114,12 @@ def check_codes(code: int, enhanced: str | None) -> None:
 
 
 def _room(enhanced: str | None) -> int:
-    """Return how many octets of text fit on a line."""
+    """Return the number of octets of text that fit on a line."""
     return MAX_LINE - len("250-") - (len(enhanced) + 1 if enhanced else 0) - len("\r\n")
 
 
 def encode(code: int, enhanced: str | None, text: str) -> bytes:
-    """Return the lines of a reply as bytes, whatever is in the text."""
+    """Return the lines of a reply as bytes, for any text."""
     if len(text) < SHORT and text.isascii() and text.isprintable():
         prefix = f"{code} {enhanced} " if enhanced else f"{code} "
         return f"{prefix}{text}\r\n".encode("ascii")

@@ -1,41 +1,28 @@
-"""What is known of a client and of the message it is sending: facts for policy, nothing to do.
+"""The facts about a client and its transaction.
 
-Plugins read these; `notes` is theirs to write.
+Plugins read them and can write to `notes`.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from gatepost.model.address import Address
-    from gatepost.model.message import Message
-    from gatepost.model.proxy import ProxyHeader
-    from gatepost.model.reply import Reply
-
-
-class Endpoint(msgspec.Struct, frozen=True):
-    """One end of a connection: an IP address as text and a port; a unix socket has port 0."""
-
-    host: str
-    port: int = 0
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+from gatepost.model.address import Address
+from gatepost.model.endpoint import Endpoint
+from gatepost.model.message import Message
+from gatepost.model.proxy import ProxyHeader
+from gatepost.model.reply import Reply
 
 
 class TlsFacts(msgspec.Struct, frozen=True):
-    """What a TLS handshake agreed on and showed.
+    """The result of a TLS handshake.
 
-    `version` is such as "TLSv1.3", `cipher` OpenSSL's name of the suite, `sni` the server name the
-    client asked for ("" if none). A client certificate that one of `[tls] client_ca` vouches for
-    is `peer_subject`, such as "CN=mail.example.org", and `peer_fingerprint`, the SHA-256 of it in
-    hexadecimal; both are "" if the client gave none.
+    `version` is for example "TLSv1.3", `cipher` OpenSSL's name of the cipher suite, `sni` the
+    server name in the client's request ("" if none). `peer_subject` (for example
+    "CN=mail.example.org") and `peer_fingerprint` (SHA-256, hexadecimal) describe a client
+    certificate issued by one of `[tls] client_ca`; both are "" without one.
     """
 
     version: str
@@ -46,7 +33,7 @@ class TlsFacts(msgspec.Struct, frozen=True):
 
 
 class AuthFacts(msgspec.Struct, frozen=True):
-    """Who a client has proven to be: `user` as the server knows it, and the SASL `mechanism`."""
+    """The authenticated identity of a client: the `user` and the SASL `mechanism`."""
 
     user: str
     mechanism: str
@@ -55,13 +42,14 @@ class AuthFacts(msgspec.Struct, frozen=True):
 class Session(msgspec.Struct, eq=False):
     """One client connection.
 
-    `helo` is the argument of HELO, EHLO or LHLO ("" before it), `extended` whether it was not HELO,
-    `protocol` what is spoken ("smtp" or "lmtp"), `tls` what is known of the encryption (None in the
-    clear), `notes` a plugin's memory for as long as the connection lives: STARTTLS, after which a
-    client begins anew, leaves them alone. `auth` is who the client is (None before AUTH).
+    `peer` is the client's address, `local` the server's. `helo` is the argument of HELO, EHLO or
+    LHLO ("" before it); `extended` is false after HELO. `protocol` is "smtp" or "lmtp". `tls` is
+    None without encryption, `auth` is None without authentication. `notes` is a dict for plugins
+    that lasts as long as the connection; STARTTLS does not clear it.
 
-    `peer` and `local` are what a trusted host in front says, where there is one: `via` is then its
-    own address, `proxy` its PROXY header, `xclient` the attributes of XCLIENT by upper-case name.
+    Behind a trusted proxy, `peer` and `local` are the addresses that the proxy reports. `via` is
+    then the proxy's own address, `proxy` its PROXY header, and `xclient` the attributes of XCLIENT
+    by upper-case name.
     """
 
     id: str
@@ -82,12 +70,12 @@ class Session(msgspec.Struct, eq=False):
 
     @property
     def started_at(self) -> datetime:
-        """When the client connected (aware, UTC)."""
+        """The time of the connection (aware, UTC)."""
         return datetime.fromtimestamp(self.started, UTC)
 
 
 class TrapHit(msgspec.Struct, frozen=True):
-    """A recipient that a trap list names: the address as given, the entry, and where it stands."""
+    """A recipient that is a trap, and the entry of the trap list with its source and line."""
 
     address: Address
     entry: str
@@ -97,11 +85,11 @@ class TrapHit(msgspec.Struct, frozen=True):
 
 
 class Recipient(msgspec.Struct, eq=False):
-    """One forward-path of a transaction.
+    """One recipient of a transaction.
 
-    `reply` is what RCPT was answered (None while it is being decided), or, where each recipient has
-    an answer of its own to the end of the message, the refusal it had then; `user` is the local
-    part in lower case with the subaddress taken off, `domain` the canonical domain.
+    `user` is the local part in lower case without the subaddress, `domain` the canonical domain.
+    `reply` is the reply to RCPT, None before it. In LMTP it becomes the refusal at the end of the
+    message, if there is one.
     """
 
     address: Address
@@ -112,16 +100,16 @@ class Recipient(msgspec.Struct, eq=False):
 
     @property
     def accepted(self) -> bool:
-        """Whether RCPT was answered 2xx."""
+        """Return whether the reply is 2xx."""
         return self.reply is not None and self.reply.code < 300
 
 
 class Transaction(msgspec.Struct, eq=False):
     """One mail transaction, from MAIL to the end of the message or RSET (RFC 5321 section 3.3).
 
-    `recipients` are those accepted, `refused` the others; `trap_hits` every recipient that is a
-    trap, whatever RCPT was answered; `message` is None before the content begins; `notes` a
-    plugin's memory for as long as the transaction lives.
+    `recipients` has the accepted recipients, `refused` the others. `trap_hits` has every recipient
+    that is a trap, accepted or not. `message` is None before the content. `notes` is a dict for
+    plugins that lasts as long as the transaction.
     """
 
     id: str
@@ -137,5 +125,5 @@ class Transaction(msgspec.Struct, eq=False):
 
     @property
     def received_at(self) -> datetime:
-        """When MAIL was received (aware, local time zone)."""
+        """The time of MAIL (aware, local time zone)."""
         return datetime.fromtimestamp(self.received).astimezone()

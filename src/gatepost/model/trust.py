@@ -1,57 +1,55 @@
-"""Whether somebody vouches for a client: what a sender is told, and may ask for, depends on it.
+"""Trusted clients: only they can request DSNs, and only their senders receive them.
 
-Security: a reverse-path is whatever the client says, and a notice to a stranger is mail to whom a
-spammer likes (backscatter). So a client must have authenticated, or be this machine – by loopback
-or a Unix socket – and speak for nobody else (PROXY, XCLIENT).
+Security: a reverse-path can be forged, so a DSN for an untrusted client could be sent to any
+address (backscatter). A client is trusted if it has authenticated. It is also trusted if it
+connects from this machine, by loopback or a Unix socket, and not on behalf of another host (PROXY,
+XCLIENT).
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from gatepost.model.session import AuthFacts, Endpoint
+from gatepost.model.endpoint import Endpoint
+from gatepost.model.session import AuthFacts
 
 
 class Client(Protocol):
-    """What is known of a client: a session, or what is kept of one."""
+    """The facts that decide: of a session, or of a queued message."""
 
     @property
     def peer(self) -> Endpoint:
-        """Where it is."""
+        """The address of the client."""
 
     @property
     def via(self) -> Endpoint | None:
-        """Who spoke for it."""
+        """The address of the proxy, None without one."""
 
     @property
     def xclient(self) -> Mapping[str, str] | None:
-        """What was said of it."""
+        """The attributes of XCLIENT, None without it."""
 
     @property
     def auth(self) -> AuthFacts | None:
-        """Who it is."""
+        """The authenticated identity, None without AUTH."""
 
 
 def is_trusted(client: Client) -> bool:
-    """Whether a client has authenticated, or is this machine and speaks for itself."""
+    """Return whether a client has authenticated, or is on this machine and not a proxy."""
     if client.auth is not None:
         return True
-    return client.via is None and client.xclient is None and _is_here(client.peer)
+    return client.via is None and client.xclient is None and _is_on_this_machine(client.peer)
 
 
-def _is_here(peer: Endpoint) -> bool:
+def _is_on_this_machine(peer: Endpoint) -> bool:
     is_loopback = _loopback(peer.host)
     return peer.port == 0 if is_loopback is None else is_loopback
 
 
 @lru_cache(maxsize=4096)
 def _loopback(host: str) -> bool | None:
-    """Return whether an address is this machine's; None for the name of a Unix socket."""
+    """Return whether an address is a loopback address; None for a Unix socket."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from gatepost.config.listen import InetAddress, InheritedSocket, ListenAddress, UnixAddress
-from gatepost.model.session import Endpoint
+from gatepost.model.endpoint import Endpoint
 
 # Connections that wait for accept. The kernel reduces it to its own limit.
 BACKLOG = 4096

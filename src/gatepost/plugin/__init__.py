@@ -1,1 +1,1 @@
-"""The plugin host: what a plugin is, how it is found and ordered, and how its hooks are run."""
+"""The plugin host: the base class of plugins, the loader, the order, and the running of hooks."""

@@ -1,4 +1,4 @@
-"""What a plugin is: a class with one method per hook.
+"""The base class of plugins.
 
     class NoMondays(Plugin):
         class Options(Plugin.Options):
@@ -8,56 +8,83 @@
             if tx.received_at.weekday() == self.options.day:
                 return deny("closed today", reason="monday")
 
-A method may be `def` or `async def`. Everything else a plugin needs is handed to it: `options`,
-`log`, `clock`, and the session or transaction in each call.
+The server gives a plugin everything else it needs: `options`, `log`, `clock`, and the session or
+transaction as an argument of each method.
 """
 
 import re
-from collections.abc import Collection
-from typing import Any, ClassVar
+from collections.abc import Awaitable, Collection
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 import structlog
 
 from gatepost.plugin.clock import Clock, SystemClock
+from gatepost.plugin.methods import HookMethods
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
+OptionsT = TypeVar("OptionsT")
+OptionsT_co = TypeVar("OptionsT_co", covariant=True)
+
 
 class OptionsError(ValueError):
-    """Options that the plugin does not take; the message says which and what was expected."""
+    """An option is unknown, missing or of the wrong type; the message names it."""
 
 
 class BaseOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Options of a plugin: annotated fields, with a default where one makes sense."""
+    """Options of a plugin: annotated fields, with a default unless the option is required."""
 
 
-class Plugin:
-    """Base of all plugins. Keyword arguments are its options; raises `OptionsError`.
+class HasOptions(Protocol[OptionsT_co]):
+    """A plugin as type checkers see it: `self.options` is an instance of its class `Options`."""
 
-    `before` and `after` name plugins that must come later or earlier, whatever the configured
-    order; `blocking` has the plugin's synchronous methods run in a thread, for work that takes
-    longer than a millisecond.
+    @property
+    def Options(self) -> type[OptionsT_co]:  # noqa: N802 - the name of a class
+        """Return the class of the options."""
+        ...
+
+
+class Plugin(HookMethods):
+    """Base of all plugins. Keyword arguments are the options; raises `OptionsError`.
+
+    `before` and `after` name plugins that must run later or earlier, in any configured order. With
+    `blocking` the synchronous methods run in a thread, for work that takes more than a millisecond.
     """
 
     class Options(BaseOptions):
-        """None, unless a plugin has an `Options(Plugin.Options)` of its own."""
+        """No options, unless a plugin defines its own `Options(Plugin.Options)`."""
 
     before: ClassVar[Collection[str]] = ()
     after: ClassVar[Collection[str]] = ()
     blocking: ClassVar[bool] = False
 
     def __init__(self, **options: Any) -> None:
+        if not issubclass(self.Options, BaseOptions):
+            raise OptionsError("expected a class Options derived from Plugin.Options")
         try:
-            self.options: Any = msgspec.convert(options, self.Options)
+            self._options: BaseOptions = msgspec.convert(options, self.Options)
         except msgspec.ValidationError as error:
             raise OptionsError(str(error)) from error
         self.name = _WORD_START.sub("_", type(self).__name__).lower()
         self.log: Any = structlog.get_logger("gatepost.plugin")
         self.clock: Clock = SystemClock()
 
-    async def start(self) -> None:
-        """Get ready, before the first connection; an exception keeps the server from starting."""
+    @property
+    def options(self: HasOptions[OptionsT]) -> OptionsT:
+        """The options of this plugin, checked and with defaults filled in."""
+        options: OptionsT = self._options  # type: ignore[attr-defined]
+        return options
 
-    async def stop(self) -> None:
+    def start(self) -> Awaitable[None] | None:
+        """Prepare, before the first connection; an exception keeps the server from starting."""
+
+    def stop(self) -> Awaitable[None] | None:
         """Clean up, after the last connection."""
+
+
+class Installed(msgspec.Struct, frozen=True, eq=False):
+    """A plugin and the configured effect of its failures: defer, skip or deny."""
+
+    plugin: Plugin
+    on_error: str = "defer"

@@ -1,4 +1,4 @@
-"""Time, as plugins and the session see it – so that a test can hand in a clock of its own."""
+"""Time, as plugins and sessions see it; a test can replace it (`gatepost.plugin.virtual_clock`)."""
 
 import asyncio
 import time
@@ -7,19 +7,19 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What time it is, and waiting."""
+    """The current time, and waiting."""
 
     def time(self) -> float:
         """Return seconds since the epoch."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait; nobody else is held up."""
+        """Wait; other sessions continue."""
         ...
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The clock of the operating system."""
 
     def time(self) -> float:
         """Return seconds since the epoch."""
@@ -30,5 +30,5 @@ class SystemClock:
         return datetime.fromtimestamp(self.time(), UTC)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait; nobody else is held up."""
+        """Wait; other sessions continue."""
         await asyncio.sleep(seconds)

@@ -1,8 +1,8 @@
-"""The hooks: every point of a session where plugins are asked or told, in one table.
+"""The hooks: the points of a session at which plugins run, in the order of a session.
 
-For each hook a plugin may have three methods: `observe_<hook>` runs before any decision, whatever
-the order of plugins; `on_<hook>` may answer; `after_<hook>` is told the outcome. Notifications have
-`on_<hook>` only, and take no answer.
+A plugin can have three methods for a hook. `observe_<hook>` runs before any decision, for
+every plugin. `on_<hook>` can decide. `after_<hook>` receives the outcome. A notification has
+`on_<hook>` only, and takes no decision. `gatepost.plugin.methods` declares all of them.
 """
 
 import msgspec
@@ -12,9 +12,8 @@ from gatepost.model.reply import Reply
 
 
 class Hook(msgspec.Struct, frozen=True):
-    """One hook: the arguments of its methods, and the replies for a bare deny() and defer()."""
+    """One hook: the replies for a bare deny() and defer()."""
 
-    arguments: str
     deny: Reply
     defer: Reply
 
@@ -22,7 +21,7 @@ class Hook(msgspec.Struct, frozen=True):
 _REFUSED = "Refused by local policy"
 _LATER = "Refused by local policy for now, try again later"
 
-# RFC 5321 s4.3.2 lists the codes each command may answer; enhanced codes of RFC 3463 s3.8.
+# RFC 5321 s4.3.2 lists the reply codes of each command; enhanced codes of RFC 3463 s3.8.
 _DENY_554 = Reply(554, _REFUSED, "5.7.1")
 _DENY_550 = Reply(550, _REFUSED, "5.7.1")
 _DEFER_450 = Reply(450, _LATER, "4.7.1")
@@ -35,34 +34,39 @@ _DENY_AUTH = Reply(535, "Authentication credentials invalid", "5.7.8")
 _DEFER_AUTH = Reply(454, "Temporary authentication failure", "4.7.0")
 
 HOOKS: dict[str, Hook] = {
-    "connect": Hook("session", _DENY_CONNECT, _DEFER_CONNECT),
-    "helo": Hook("session, name", _DENY_550, _DEFER_450),
-    "ehlo": Hook("session, keywords", _DENY_550, _DEFER_450),
-    "auth": Hook("session, attempt", _DENY_AUTH, _DEFER_AUTH),
-    "mail": Hook("tx, sender", _DENY_550, _DEFER_450),
-    "rcpt": Hook("tx, rcpt", _DENY_550, _DEFER_450),
-    "data": Hook("tx", _DENY_554, _DEFER_451),
-    "headers": Hook("tx, headers", _DENY_554, _DEFER_451),
-    "message": Hook("tx", _DENY_554, _DEFER_451),
-    "deliver": Hook("tx", _DENY_554, _DEFER_451),
-    "unknown_command": Hook("session, verb, text", _DENY_COMMAND, _DEFER_450),
-    "vrfy": Hook("session, text", _DENY_550, _DEFER_450),
-    "help": Hook("session, text", _DENY_COMMAND, _DEFER_450),
-    "noop": Hook("session", _DENY_COMMAND, _DEFER_450),
-    "quit": Hook("session", _DENY_COMMAND, _DEFER_450),
+    "connect": Hook(_DENY_CONNECT, _DEFER_CONNECT),
+    "helo": Hook(_DENY_550, _DEFER_450),
+    "ehlo": Hook(_DENY_550, _DEFER_450),
+    "auth": Hook(_DENY_AUTH, _DEFER_AUTH),
+    "mail": Hook(_DENY_550, _DEFER_450),
+    "rcpt": Hook(_DENY_550, _DEFER_450),
+    "data": Hook(_DENY_554, _DEFER_451),
+    "headers": Hook(_DENY_554, _DEFER_451),
+    "message": Hook(_DENY_554, _DEFER_451),
+    "deliver": Hook(_DENY_554, _DEFER_451),
+    "unknown_command": Hook(_DENY_COMMAND, _DEFER_450),
+    "vrfy": Hook(_DENY_550, _DEFER_450),
+    "help": Hook(_DENY_COMMAND, _DEFER_450),
+    "noop": Hook(_DENY_COMMAND, _DEFER_450),
+    "quit": Hook(_DENY_COMMAND, _DEFER_450),
 }
 
-NOTIFICATIONS: dict[str, str] = {"reset": "tx", "delivered": "tx", "disconnect": "session"}
+NOTIFICATIONS = ("reset", "delivered", "disconnect")
 
 STAGES = ("observe", "on", "after")
 
+METHODS = (
+    *(f"{stage}_{hook}" for hook in HOOKS for stage in STAGES),
+    *(f"on_{notification}" for notification in NOTIFICATIONS),
+)
+
 
 def reply_for(hook: str, decision: Decision) -> Reply:
-    """Return the reply for a refusal of `hook`: its own codes and text, or the usual ones."""
-    usual = HOOKS[hook].deny if decision.verdict is Verdict.DENY else HOOKS[hook].defer
-    code = decision.code or usual.code
-    close = decision.disconnect or usual.close
+    """Return the reply for a refusal: its own codes and text, or those of the hook."""
+    default = HOOKS[hook].deny if decision.verdict is Verdict.DENY else HOOKS[hook].defer
+    code = decision.code or default.code
+    close = decision.disconnect or default.close
     if decision.verdict is Verdict.DEFER and close and decision.code is None:
-        code = 421  # RFC 5321 s3.8: the one code that announces the close
-    text = usual.text if decision.text is None else decision.text
-    return Reply(code, text, decision.enhanced or usual.enhanced, close=close)
+        code = 421  # RFC 5321 s3.8: the only code that announces the close
+    text = default.text if decision.text is None else decision.text
+    return Reply(code, text, decision.enhanced or default.enhanced, close=close)

@@ -1,51 +1,43 @@
-"""The plugins of one worker: their hooks bound into chains, their life from start to stop."""
+"""The plugins of one worker: their methods bound to hooks, started and stopped together."""
 
 import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
 from typing import Any
 
-import msgspec
+import structlog
 
-from gatepost.plugin.base import Plugin
+from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.chain import BoundHook, Chain
+from gatepost.plugin.contract import implements, is_idle, problems
+from gatepost.plugin.failure import describe
 from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS, STAGES
 from gatepost.plugin.order import in_order
 
 DEFAULT_DEADLINE = 30.0
 
-_METHODS = frozenset(
-    [f"{stage}_{hook}" for stage in STAGES for hook in HOOKS]
-    + [f"on_{notification}" for notification in NOTIFICATIONS]
-)
+_log = structlog.get_logger("gatepost.plugin")
 
 
 class PluginError(Exception):
-    """A plugin that cannot be used; the message says which, why, and what was expected."""
-
-
-class Installed(msgspec.Struct, frozen=True, eq=False):
-    """A plugin and the administrator's choice for when it fails: defer, skip or deny."""
-
-    plugin: Plugin
-    on_error: str = "defer"
+    """A plugin cannot be used; the message names the plugin and the problem."""
 
 
 class PluginHost:
-    """All plugins, in the order they are asked.
+    """All plugins, in the order in which they run.
 
-    `chains` has one `Chain` for every hook, `busy` only those with anyone in them, `notifications`
-    one for every notification (its methods are followers). Raises `PluginError` if a plugin has a
-    method for a hook that does not exist, `OrderError` if the order asked for is impossible.
+    `chains` has a `Chain` for every hook, `busy` only those that are not empty. `notifications` has
+    a chain for every notification; its methods are followers. Raises `PluginError` for a method
+    that is misspelt or takes the wrong arguments, `OrderError` if no order is possible.
     """
 
     def __init__(
         self, installed: Sequence[Installed] = (), deadline: float = DEFAULT_DEADLINE
     ) -> None:
         for one in installed:
-            _check_methods(one.plugin)
+            for problem in problems(one.plugin):
+                raise PluginError(f"plugin {one.plugin.name}: {problem}")
         self.installed = in_order(installed)
         self.chains = {hook: self._chain(hook, deadline) for hook in HOOKS}
         self.busy = {hook: chain for hook, chain in self.chains.items() if chain}
@@ -53,6 +45,11 @@ class PluginHost:
             name: Chain(followers=self._bind("on", name, answers=False), deadline=deadline)
             for name in NOTIFICATIONS
         }
+
+    @property
+    def idle(self) -> list[str]:
+        """The names of the plugins that have no hook and no `start` or `stop`."""
+        return [one.plugin.name for one in self.installed if is_idle(one.plugin)]
 
     def _chain(self, hook: str, deadline: float) -> Chain:
         return Chain(
@@ -67,29 +64,31 @@ class PluginHost:
         return tuple(
             BoundHook(one.plugin.name, name, _callable(one.plugin, name), one.on_error, answers)
             for one in self.installed
-            if hasattr(one.plugin, name)
+            if implements(one.plugin, name)
         )
 
     async def start(self) -> None:
-        """Start every plugin; those already started are stopped again if one cannot."""
+        """Start every plugin. If one fails, stop those already started and raise `PluginError`."""
+        for name in self.idle:
+            _log.warning("plugin without hooks", plugin=name)
         started: list[Plugin] = []
         try:
             for one in self.installed:
-                await _life(one.plugin.start)
+                await _call(one.plugin.start)
                 started.append(one.plugin)
         except BaseException as error:  # a cancelled start included
             await _stop(started)
             if not isinstance(error, Exception):
                 raise
             name = self.installed[len(started)].plugin.name
-            raise PluginError(f"plugin {name}: start() failed: {error!r}") from error
+            raise PluginError(f"plugin {name}: start() failed: {describe(error)}") from error
 
     async def stop(self) -> None:
-        """Stop every plugin, last first; one that fails is logged and does not stop the others."""
+        """Stop every plugin, last first; a failure is logged and does not stop the others."""
         await _stop([one.plugin for one in self.installed])
 
     def order(self) -> Iterator[tuple[str, str, list[str]]]:
-        """Yield (hook, stage, plugin names) wherever there is anyone, in the order of a session."""
+        """Yield (hook, stage, plugin names) for each stage in use, in the order of a session."""
         for hook, chain in self.chains.items():
             stages = zip(STAGES, (chain.observers, chain.deciders, chain.followers), strict=True)
             for stage, bound in stages:
@@ -97,8 +96,8 @@ class PluginHost:
                     yield hook, stage, [one.plugin for one in bound]
 
 
-async def _life(method: Callable[[], Any]) -> None:
-    """Call start or stop, which may be `def` or `async def` as any other method."""
+async def _call(method: Callable[[], Any]) -> None:
+    """Call start or stop, a `def` or an `async def`."""
     result = method()
     if inspect.isawaitable(result):
         await result
@@ -107,7 +106,7 @@ async def _life(method: Callable[[], Any]) -> None:
 async def _stop(plugins: list[Plugin]) -> None:
     for plugin in reversed(plugins):
         try:
-            await _life(plugin.stop)
+            await _call(plugin.stop)
         except Exception:
             plugin.log.exception("plugin failed", plugin=plugin.name, method="stop")
 
@@ -117,14 +116,3 @@ def _callable(plugin: Plugin, name: str) -> Callable[..., Any]:
     if plugin.blocking and not inspect.iscoroutinefunction(method):
         return functools.partial(asyncio.to_thread, method)
     return method
-
-
-def _check_methods(plugin: Plugin) -> None:
-    """Refuse methods that look like hooks but would never be called."""
-    for name in dir(plugin):
-        stage = name.partition("_")[0]
-        if stage not in STAGES or name in _METHODS or not callable(getattr(plugin, name)):
-            continue
-        hint = get_close_matches(name, _METHODS, n=1)
-        suggestion = f", did you mean {hint[0]}?" if hint else ""
-        raise PluginError(f"plugin {plugin.name}: {name} is no hook{suggestion}")

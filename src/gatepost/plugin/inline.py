@@ -2,16 +2,16 @@
 
 Theory of operation
 -------------------
-A session's commands are handled by coroutines, because any of them may meet a plugin that waits.
-Hardly any does. `first_step(coroutine)` runs it until it ends – the usual case: no task was made,
-no trip through the event loop taken – or until it asks for a task.
+Commands are handled by coroutines, because a plugin can wait during any of them. In most sessions
+none does. `first_step(coroutine)` runs the coroutine without a task and without a turn of the event
+loop. Usually the coroutine ends there. Otherwise it stops where it requires a task.
 
-A step outside a task must not touch the event loop (asyncio.timeout, for one, asks for the current
-task). So code that is about to wait says `await need_task()` first. That hands a marker to
-`first_step`, which returns UNFINISHED; the caller then runs `finish(coroutine)` in a task.
+Code outside a task must not use the event loop: asyncio.timeout, for example, requires the current
+task. So `await need_task()` comes before any code that waits. It passes a marker to `first_step`,
+which returns UNFINISHED. The caller then runs `finish(coroutine)` in a task.
 
-`first_step` may itself be called in a task, as tests in memory do; the coroutine under it is still
-not that task's, so it is `first_step` that counts, not whether there is a current task.
+`first_step` can be called inside a task, as in a server in memory. The coroutine still does not
+belong to that task, so a flag set by `first_step` decides, not the current task.
 """
 
 from collections.abc import Coroutine, Generator
@@ -29,7 +29,7 @@ class _NeedTask:
 
 
 class _Rest:
-    """What is left of a coroutine that has begun, which `await` alone would refuse."""
+    """A coroutine that has already started; `await` alone would refuse it."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._coroutine = coroutine
@@ -48,7 +48,7 @@ def need_task() -> _NeedTask:
 
 
 def first_step(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Return the coroutine's result, or UNFINISHED if `finish` has to go on with it."""
+    """Return the result of the coroutine, or UNFINISHED if `finish` must continue it."""
     _NEED_TASK.inline = True
     try:
         return coroutine.send(None)
@@ -59,5 +59,5 @@ def first_step(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 async def finish(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Go on, in a task, with a coroutine that `first_step` left unfinished; return its result."""
+    """Continue a coroutine that `first_step` left unfinished, in a task; return its result."""
     return await _Rest(coroutine)

@@ -1,7 +1,7 @@
-"""Finding plugins: a shipped one by name, an installed package's by entry point, a `.py` file.
+"""Plugins by name: a shipped one, an entry point of an installed package, or a `.py` file.
 
-Security: a plugin is code that runs with the server's rights. Only what the configuration names is
-imported, and nothing is looked up relative to the current folder.
+Security: a plugin is code that runs with the server's rights. Only plugins that the configuration
+names are imported, and no name is looked up relative to the current folder.
 """
 
 import importlib
@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from gatepost.plugin.base import OptionsError, Plugin
+from gatepost.plugin.failure import describe
 from gatepost.plugin.host import PluginError
 
 SHIPPED = "gatepost.plugins"
@@ -23,9 +24,9 @@ ENTRY_POINT_GROUP = "gatepost.plugins"
 
 
 def load_plugin(use: str, options: Mapping[str, Any], base: Path) -> Plugin:
-    """Find, import and make the plugin that the configuration calls `use`.
+    """Find and import the plugin `use`, and return an instance with these options.
 
-    A relative path starts at `base`. Raises `PluginError` saying what was found and expected.
+    A relative path starts at `base`. Raises `PluginError` for any problem.
     """
     plugin_class, name = find_plugin(use, base)
     try:
@@ -33,7 +34,9 @@ def load_plugin(use: str, options: Mapping[str, Any], base: Path) -> Plugin:
     except OptionsError as error:
         raise PluginError(f"plugin {use}: options: {error}") from error
     except Exception as error:
-        raise PluginError(f"plugin {use}: could not be made: {error!r}") from error
+        raise PluginError(f"plugin {use}: __init__() failed: {describe(error)}") from error
+    if not hasattr(plugin, "log"):
+        raise PluginError(f"plugin {use}: __init__() does not call super().__init__(**options)")
     plugin.name = name
     plugin.log = plugin.log.bind(plugin=name)
     return plugin
@@ -62,18 +65,30 @@ def builtin_names() -> Iterator[str]:
 
 
 def plugin_class_of(module: ModuleType, where: str) -> type[Plugin]:
-    """Return the one plugin class a module defines; raises `PluginError` for none or several."""
-    found = [
-        member
-        for member in vars(module).values()
-        if inspect.isclass(member)
-        and issubclass(member, Plugin)
-        and member.__module__ == module.__name__
+    """Return the one plugin class that a module defines; raises `PluginError` otherwise.
+
+    Base classes do not count: those whose name starts with an underscore, and those from which
+    another plugin of the module is derived.
+    """
+    defined: list[type[Plugin]] = [
+        one for one in vars(module).values() if _is_plugin_of(module, one)
     ]
+    bases: set[type] = {base for one in defined for base in one.__mro__[1:]}
+    found = [one for one in dict.fromkeys(defined) if _is_usable(one, bases)]
     if len(found) != 1:
         names = ", ".join(one.__name__ for one in found) or "none"
         raise PluginError(f"plugin {where}: expected one class derived from Plugin, found {names}")
     return found[0]
+
+
+def _is_usable(plugin: type[Plugin], bases: set[type]) -> bool:
+    return plugin not in bases and not plugin.__name__.startswith("_")
+
+
+def _is_plugin_of(module: ModuleType, value: Any) -> bool:
+    return (
+        inspect.isclass(value) and issubclass(value, Plugin) and value.__module__ == module.__name__
+    )
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -87,7 +102,7 @@ def _import_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise PluginError(f"plugin {path}: import failed: {error!r}") from error
+        raise PluginError(f"plugin {path}: import failed: {describe(error)}") from error
     return module
 
 
@@ -95,7 +110,7 @@ def _import_entry_point(point: EntryPoint, use: str) -> Any:
     try:
         return point.load()
     except Exception as error:
-        raise PluginError(f"plugin {use}: import failed: {error!r}") from error
+        raise PluginError(f"plugin {use}: import failed: {describe(error)}") from error
 
 
 def _from_entry_point(loaded: Any, use: str) -> type[Plugin]:

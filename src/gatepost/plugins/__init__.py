@@ -1,1 +1,1 @@
-"""Shipped plugins, one file each, made with nothing but the public API; `use = "file name"`."""
+"""Shipped plugins, one file each, on the public API only; `use` names the file without `.py`."""

@@ -3,8 +3,9 @@
 import asyncio
 from typing import Any, NamedTuple
 
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.proxy import ProxyHeader
-from gatepost.model.session import Endpoint, Session
+from gatepost.model.session import Session
 from gatepost.server.networks import Networks, is_within
 
 

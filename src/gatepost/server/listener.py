@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from gatepost.auth.authority import Authority
-from gatepost.model.session import Endpoint
+from gatepost.model.endpoint import Endpoint
 from gatepost.net.tls import ListenerTls
 from gatepost.session.dialect import SMTP, Dialect
 

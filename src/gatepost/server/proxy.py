@@ -18,8 +18,8 @@ import asyncio
 from typing import cast
 
 from gatepost.config.schema import Listen
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.proxy import ProxyHeader
-from gatepost.model.session import Endpoint
 from gatepost.server.client_identity import ClientIdentity, endpoint
 from gatepost.server.connection import Connection
 from gatepost.server.connections import Connections

@@ -24,7 +24,7 @@ from gatepost.delivery.target import Target
 from gatepost.lists.entry import LineError
 from gatepost.lists.source import Change
 from gatepost.lists.watch import ListWatcher
-from gatepost.model.session import Endpoint
+from gatepost.model.endpoint import Endpoint
 from gatepost.net.sockets import BACKLOG, bind, bound_address, single_address
 from gatepost.net.tls import MODES, Contents, ListenerTls, key_pairs
 from gatepost.plugin.base import Plugin

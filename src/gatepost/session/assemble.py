@@ -22,9 +22,9 @@ from gatepost.lists.file import DomainFile, ListFile
 from gatepost.lists.source import ListError
 from gatepost.model.reply import Reply
 from gatepost.net.tls import KeyPair, TlsError
-from gatepost.plugin.base import Plugin
+from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.clock import Clock, SystemClock
-from gatepost.plugin.host import Installed, PluginError, PluginHost
+from gatepost.plugin.host import PluginError, PluginHost
 from gatepost.plugin.loader import load_plugin
 from gatepost.plugin.order import OrderError
 from gatepost.session.callahead import uses_call_ahead

@@ -12,8 +12,9 @@ from structlog.typing import FilteringBoundLogger
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Verdict
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
-from gatepost.model.session import Endpoint, Recipient, Session, Transaction, TrapHit
+from gatepost.model.session import Recipient, Session, Transaction, TrapHit
 from gatepost.session.recorder import Decided, Recorder
 
 

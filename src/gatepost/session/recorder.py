@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 
 from gatepost.delivery.target import DeliveryError
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
-from gatepost.model.session import Endpoint, Recipient, Session, Transaction, TrapHit
+from gatepost.model.session import Recipient, Session, Transaction, TrapHit
 from gatepost.plugin.chain import Answer, Asked
 
 

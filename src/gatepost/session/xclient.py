@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from gatepost.model.session import Endpoint, Session
+from gatepost.model.endpoint import Endpoint
+from gatepost.model.session import Session
 from gatepost.wire.smtp.xclient import TEMPORARILY_UNAVAILABLE, UNAVAILABLE
 
 _UNKNOWN = (UNAVAILABLE, TEMPORARILY_UNAVAILABLE)

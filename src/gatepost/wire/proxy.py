@@ -19,8 +19,8 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - "error" alone is too general
 from typing import NoReturn
 
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.proxy import CRC32C, SSL, ProxyHeader, ProxyTls, Values
-from gatepost.model.session import Endpoint
 from gatepost.wire.crc32c import crc32c
 from gatepost.wire.ip import ipv4, ipv6
 

@@ -8,7 +8,7 @@ families, the header has no addresses: UNKNOWN in version 1, LOCAL in version 2.
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from struct import Struct
 
-from gatepost.model.session import Endpoint
+from gatepost.model.endpoint import Endpoint
 from gatepost.wire.proxy import SIGNATURE
 
 _Address = IPv4Address | IPv6Address

@@ -11,7 +11,7 @@ from gatepost.delivery.smtp.forward import ForwardedClient, xclient
 from gatepost.delivery.smtp.relay import Relay
 from gatepost.delivery.smtp.settings import ClientSettings
 from gatepost.delivery.target import DeliveryError
-from gatepost.model.session import Endpoint
+from gatepost.model.endpoint import Endpoint
 from gatepost.net.client_tls import ClientTls
 
 RCPT = recipient("a@example.com")

@@ -3,7 +3,7 @@
 import contextlib
 
 from gatepost.model.address import Address
-from gatepost.model.session import Endpoint
+from gatepost.model.endpoint import Endpoint
 from gatepost.queue.spool.records import (
     AttemptResult,
     MessageFacts,

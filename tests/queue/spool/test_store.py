@@ -24,7 +24,8 @@ from tests.queue.spool.samples import (
 
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
-from gatepost.model.session import Endpoint, Recipient, Session, TlsFacts, Transaction
+from gatepost.model.endpoint import Endpoint
+from gatepost.model.session import Recipient, Session, TlsFacts, Transaction
 from gatepost.queue.spool.content import CHUNK, DamagedContentError
 from gatepost.queue.spool.records import (
     AttemptResult,

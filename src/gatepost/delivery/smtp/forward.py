@@ -10,7 +10,8 @@ from typing import Literal
 
 import msgspec
 
-from gatepost.model.session import Endpoint, Session
+from gatepost.model.endpoint import Endpoint
+from gatepost.model.session import Session
 from gatepost.wire import events as e
 from gatepost.wire.proxy_writer import write_proxy_header
 from gatepost.wire.smtp.xclient import UNAVAILABLE

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from gatepost.delivery.routes import Router
 from gatepost.model.address import NULL_PATH, Address, domain_key, local_key, without_tag
-from gatepost.model.session import Endpoint, Recipient
+from gatepost.model.endpoint import Endpoint
+from gatepost.model.session import Recipient
 from gatepost.queue.dsn.notify import is_requested, may_notify
 from gatepost.queue.dsn.report import Action, ReportedMessage, ReportedRecipient, build_dsn
 from gatepost.queue.schedule import RetryPolicy

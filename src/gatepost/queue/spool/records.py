@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from gatepost.model.address import Address
-from gatepost.model.session import AuthFacts, Endpoint, Recipient, Session, TlsFacts, Transaction
+from gatepost.model.endpoint import Endpoint
+from gatepost.model.session import AuthFacts, Recipient, Session, TlsFacts, Transaction
 
 
 class MessageFacts(msgspec.Struct, frozen=True, omit_defaults=True):

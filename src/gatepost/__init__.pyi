@@ -1,0 +1,37 @@
+# The public API, one name a line. Type checkers and editors read this file; __init__.py derives
+# `__all__` and the imports from it.
+from gatepost._version import __version__ as __version__
+from gatepost.config.load import from_dict as from_dict
+from gatepost.config.load import load as load
+from gatepost.config.problem import ConfigError as ConfigError
+from gatepost.config.schema import Config as Config
+from gatepost.delivery.target import Delivery as Delivery
+from gatepost.delivery.target import DeliveryError as DeliveryError
+from gatepost.delivery.target import Failures as Failures
+from gatepost.delivery.target import Target as Target
+from gatepost.delivery.target import TargetPath as TargetPath
+from gatepost.delivery.target import TargetSpec as TargetSpec
+from gatepost.model.address import Address as Address
+from gatepost.model.address import AddressError as AddressError
+from gatepost.model.auth_attempt import AuthAttempt as AuthAttempt
+from gatepost.model.decision import Decision as Decision
+from gatepost.model.decision import Verdict as Verdict
+from gatepost.model.decision import accept as accept
+from gatepost.model.decision import defer as defer
+from gatepost.model.decision import deny as deny
+from gatepost.model.endpoint import Endpoint as Endpoint
+from gatepost.model.headers import Headers as Headers
+from gatepost.model.message import Message as Message
+from gatepost.model.reply import Reply as Reply
+from gatepost.model.session import AuthFacts as AuthFacts
+from gatepost.model.session import Recipient as Recipient
+from gatepost.model.session import Session as Session
+from gatepost.model.session import TlsFacts as TlsFacts
+from gatepost.model.session import Transaction as Transaction
+from gatepost.model.session import TrapHit as TrapHit
+from gatepost.plugin.base import Plugin as Plugin
+from gatepost.plugin.chain import Answer as Answer
+from gatepost.plugin.chain import Outcome as Outcome
+from gatepost.plugin.clock import Clock as Clock
+from gatepost.server.server import Server as Server
+from gatepost.session.assemble import SetupError as SetupError

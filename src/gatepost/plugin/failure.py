@@ -1,0 +1,29 @@
+"""The description of an exception that a plugin's code raised, with file and line."""
+
+import sysconfig
+from pathlib import Path
+from traceback import walk_tb
+
+_STANDARD_LIBRARY = sysconfig.get_path("stdlib")
+_OWN_FOLDER = str(Path(__file__).parent)
+
+
+def describe(error: BaseException) -> str:
+    """Return `FILE:LINE: type: text`, without the location if none is outside the library."""
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        return f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}"
+    location = _location(error)
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"{location}: {text}" if location else text
+
+
+def _location(error: BaseException) -> str:
+    """Return the innermost place that is neither Python's library nor the plugin host."""
+    frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
+    found = [f"{file}:{line}" for file, line in frames if not _is_library(file)]
+    return found[-1] if found else ""
+
+
+def _is_library(file: str) -> bool:
+    in_python = file.startswith(_STANDARD_LIBRARY) and "site-packages" not in file
+    return in_python or file.startswith(("<frozen", _OWN_FOLDER))

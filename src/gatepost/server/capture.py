@@ -1,0 +1,30 @@
+"""A plugin that keeps messages in memory instead of delivering them."""
+
+import msgspec
+
+from gatepost.model.decision import Decision, accept
+from gatepost.model.session import Transaction
+from gatepost.plugin.base import Plugin
+
+
+class ReceivedMessage(msgspec.Struct, frozen=True):
+    """An accepted message: the addresses of its envelope, and the complete content."""
+
+    reverse_path: str
+    recipients: list[str]
+    content: bytes
+
+
+class Capture(Plugin):
+    """Accepts every message that no earlier plugin has delivered, and keeps it in `messages`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[ReceivedMessage] = []
+
+    def on_deliver(self, tx: Transaction, /) -> Decision:
+        """Keep the message."""
+        recipients = [str(one.address) for one in tx.recipients]
+        content = b"" if tx.message is None else bytes(tx.message)
+        self.messages.append(ReceivedMessage(str(tx.reverse_path), recipients, content))
+        return accept()

@@ -1,0 +1,169 @@
+"""A server and its clients in memory: no sockets, one event loop.
+
+Everything from the received bytes to the plugins is the same code as in a server with sockets. Only
+the socket, the clock and the delivery are replaced. `gatepost try` and `gatepost.testing` use it.
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Self, cast
+
+from gatepost.config.schema import Config, Recipients, Route, Smtp
+from gatepost.lists.addresses import AddressList
+from gatepost.plugin.base import Installed, Plugin
+from gatepost.plugin.virtual_clock import VirtualClock
+from gatepost.server.capture import Capture, ReceivedMessage
+from gatepost.server.connection import Connection
+from gatepost.server.connections import Connections
+from gatepost.server.listener import ListenerSettings
+from gatepost.session.assemble import find_lists, load_lists, make_setup
+from gatepost.session.dialect import DIALECTS
+from gatepost.session.recorder import Recorder
+
+# A client can send commands without waiting for replies, which keeps transcripts short.
+DEFAULT_CONFIG = Config(
+    smtp=Smtp(unauthorised_pipelining="tolerate"),
+    recipients=Recipients(domains=["example.com"]),
+    route=[Route(to="discard:")],
+)
+
+DEFAULT_PEER = ("192.0.2.1", 50000)
+
+_REPLY = re.compile(rb"(?:\d\d\d-[^\r\n]*\r\n)*\d\d\d [^\r\n]*\r\n")
+
+
+class MemoryServer:
+    """A server without sockets: `async with MemoryServer(...) as server`.
+
+    `traps` are lines of a trap list. A `Capture` plugin comes last and accepts the messages. Facts
+    go to the log unless there is a `recorder`.
+    `setup` and `connections` are those of the server, for tests of the server.
+    """
+
+    def __init__(
+        self,
+        plugins: Sequence[Plugin | Installed] = (),
+        *,
+        traps: Sequence[str] = (),
+        config: Config = DEFAULT_CONFIG,
+        clock: VirtualClock | None = None,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self._plugins = plugins
+        self._traps = traps
+        self._config = config
+        self._clock = clock or VirtualClock()
+        self._recorder = recorder
+        self._capture = Capture()
+
+    @property
+    def messages(self) -> list[ReceivedMessage]:
+        """The messages accepted so far."""
+        return self._capture.messages
+
+    async def __aenter__(self) -> Self:
+        lists = find_lists(self._config)
+        load_lists(lists)
+        lists.traps.append(AddressList.from_lines(self._traps, "traps"))
+        plugins = [*self._plugins, self._capture]
+        self.setup = make_setup(self._config, lists, plugins, self._clock, recorder=self._recorder)
+        await self.setup.plugins.start()
+        await self.setup.router.start()
+        self.connections = Connections(self.setup, self._config.smtp)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.connections.drain(1.0)
+        await self.setup.router.stop()
+        await self.setup.plugins.stop()
+        if self.setup.authority is not None:
+            self.setup.authority.close()
+
+    def connect(
+        self, peer: tuple[str, int] = DEFAULT_PEER, protocol: str = "smtp"
+    ) -> "MemoryClient":
+        """Open a connection from the address `peer`."""
+        authority = self.setup.authority if self._config.listen[0].auth else None
+        settings = ListenerSettings(DIALECTS[protocol], authority=authority)
+        return MemoryClient(Connection(self.connections, settings), peer)
+
+
+class MemoryTransport(asyncio.Transport):
+    """The transport that the server uses instead of a socket; `written` has the server's bytes."""
+
+    def __init__(self, connection: Connection, peer: tuple[str, int]) -> None:
+        super().__init__({"peername": peer, "sockname": ("192.0.2.25", 25)})
+        self.protocol: asyncio.Protocol = connection
+        self.written = b""
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Keep the bytes from the server."""
+        self.written += bytes(data)
+
+    def can_write_eof(self) -> bool:
+        """Return False: the transport can only be closed."""
+        return False
+
+    def pause_reading(self) -> None:
+        """Do nothing: there is no socket to leave unread."""
+
+    def resume_reading(self) -> None:
+        """Do nothing, like `pause_reading`."""
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Send further data to another protocol, for TLS."""
+        self.protocol = cast("asyncio.Protocol", protocol)
+
+    def close(self) -> None:
+        """Close the connection; the protocol is notified in the next turn of the loop."""
+        if not self.closed:
+            self.closed = True
+            asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+
+    def abort(self) -> None:
+        """Close the connection."""
+        self.close()
+
+
+class MemoryClient:
+    """A client of a `MemoryServer`; `replies` has those it has read."""
+
+    def __init__(self, connection: Connection, peer: tuple[str, int]) -> None:
+        self.replies: list[str] = []
+        self._connection = connection
+        self._transport = MemoryTransport(connection, peer)
+        connection.connection_made(self._transport)
+
+    @property
+    def closed(self) -> bool:
+        """Return whether either side has closed the connection."""
+        return self._transport.closed
+
+    def send(self, data: bytes) -> None:
+        """Send bytes to the server."""
+        if not self.closed:
+            self._transport.protocol.data_received(data)
+
+    def send_eof(self) -> None:
+        """Send the end of the client's data."""
+        if not self._transport.protocol.eof_received():
+            self._transport.close()
+
+    async def reply(self) -> str:
+        """Return the next reply, its lines separated by line feeds, or "" if none will come."""
+        transport = self._transport
+        while (match := _REPLY.match(transport.written)) is None:
+            if not await self._connection.pump.settle():
+                return ""
+        transport.written = transport.written[match.end() :]
+        reply = match[0].decode("ascii").rstrip("\r\n").replace("\r\n", "\n")
+        self.replies.append(reply)
+        return reply
+
+    async def close(self) -> None:
+        """Close the connection and wait until the server has finished with it."""
+        self._transport.close()
+        await asyncio.sleep(0)
+        await self._connection.pump.settle()

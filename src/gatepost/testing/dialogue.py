@@ -1,0 +1,105 @@
+"""Dialogues with a server in memory, written as transcripts."""
+
+import asyncio
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import msgspec
+
+from gatepost.config.schema import Config
+from gatepost.plugin.base import Installed, Plugin
+from gatepost.plugin.virtual_clock import VirtualClock
+from gatepost.server.capture import ReceivedMessage
+from gatepost.server.memory import DEFAULT_CONFIG, DEFAULT_PEER, MemoryClient, MemoryServer
+
+_LINE = re.compile(r"([CS]): ?(.*)")
+_ONLY_CODE = re.compile(r"[2-5]\d\d")
+
+
+class DialogueError(AssertionError):
+    """A reply differs from the transcript, or the transcript is malformed."""
+
+
+class DialogueResult(msgspec.Struct, frozen=True):
+    """The replies as text, the messages accepted, and the waits in seconds."""
+
+    replies: list[str]
+    messages: list[ReceivedMessage]
+    slept: list[float]
+
+
+def play(
+    transcript: str,
+    plugins: Sequence[Plugin | Installed] = (),
+    *,
+    traps: Sequence[str] = (),
+    config: Config = DEFAULT_CONFIG,
+    now: str | datetime = "2024-01-01",
+    peer: tuple[str, int] = DEFAULT_PEER,
+    protocol: str = "smtp",
+) -> DialogueResult:
+    """Play a transcript; raises `DialogueError` at the first reply that differs.
+
+    `traps` are lines of a trap list, `now` is the time at the start, `peer` the client's address,
+    `protocol` "smtp" or "lmtp". By default example.com is local and nothing else is configured.
+    """
+
+    async def run() -> DialogueResult:
+        clock = VirtualClock(now)
+        async with MemoryServer(plugins, traps=traps, config=config, clock=clock) as server:
+            client = server.connect(peer, protocol)
+            try:
+                await perform(client, transcript)
+            finally:
+                await client.close()
+            return DialogueResult(client.replies, server.messages, clock.slept)
+
+    return asyncio.run(run())
+
+
+async def perform(client: MemoryClient, transcript: str) -> None:
+    """Play a transcript with a connected client; raises `DialogueError`."""
+    for speaker, lines in _turns(transcript):
+        if speaker == "C":
+            client.send("".join(f"{line}\r\n" for line in lines).encode())
+        else:
+            await _compare(client, lines)
+
+
+async def _compare(client: MemoryClient, lines: Sequence[str]) -> None:
+    """Compare the next replies with lines of a transcript."""
+    found: list[str] = []
+    for expected in lines:
+        found = found or (await client.reply()).split("\n")
+        if _ONLY_CODE.fullmatch(expected) and found[0].startswith(expected):
+            found = []
+        elif not _matches(expected, found[0]):
+            raise DialogueError(f"expected {expected!r}, found {found[0]!r}")
+        else:
+            found = found[1:]
+
+
+def _matches(pattern: str, line: str) -> bool:
+    parts = map(re.escape, pattern.split("*"))
+    return re.fullmatch(".*".join(parts), line) is not None
+
+
+def _turns(transcript: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield "C" or "S" and the lines; consecutive lines of one side are one turn."""
+    turn: tuple[str, list[str]] | None = None
+    for number, raw in enumerate(transcript.splitlines(), start=1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise DialogueError(f"line {number}: expected 'C: ' or 'S: ', found {line!r}")
+        if turn is not None and turn[0] == match[1]:
+            turn[1].append(match[2])
+            continue
+        if turn is not None:
+            yield turn
+        turn = match[1], [match[2]]
+    if turn is not None:
+        yield turn

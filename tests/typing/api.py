@@ -1,0 +1,128 @@
+"""Typed usage of the public API: `mypy --strict` must accept every line.
+
+This file is checked, not run. `assert_type` pins the types that a user of the API sees.
+"""
+
+import asyncio
+from typing import assert_type
+
+import gatepost
+from gatepost import (
+    Address,
+    AuthAttempt,
+    Config,
+    Decision,
+    Headers,
+    Outcome,
+    Plugin,
+    Recipient,
+    Reply,
+    Session,
+    Transaction,
+    accept,
+    defer,
+    deny,
+)
+from gatepost.testing import MemoryServer, RunningServer, VirtualClock, perform, play
+
+
+class Synchronous(Plugin):
+    class Options(Plugin.Options):
+        day: int = 0
+        users: tuple[str, ...] = ()
+
+    before = ("asynchronous",)
+
+    def start(self) -> None:
+        self.users = frozenset(self.options.users)
+
+    def observe_rcpt(self, tx: Transaction, rcpt: Recipient) -> None:
+        tx.notes["last"] = rcpt.user
+
+    def on_rcpt(self, transaction: Transaction, recipient: Recipient) -> Decision | None:
+        assert_type(self.options.day, int)
+        assert_type(self.options.users, tuple[str, ...])
+        if transaction.received_at.weekday() == self.options.day:
+            return deny("closed today", code=550, enhanced="5.7.1", reason="closed")
+        return None
+
+    def after_rcpt(self, tx: Transaction, rcpt: Recipient, outcome: Outcome) -> None:
+        assert_type(outcome.reply, Reply)
+        if outcome.answer is not None:
+            assert_type(outcome.answer.by, str)
+            assert_type(outcome.answer.decision, Decision)
+
+    def on_ehlo(self, session: Session, keywords: list[str]) -> None:
+        keywords.append("XTEST")
+
+    def on_disconnect(self, session: Session) -> None:
+        assert_type(session.peer.host, str)
+
+
+class Asynchronous(Plugin):
+    after = ("synchronous",)
+    blocking = False
+
+    async def start(self) -> None:
+        await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        await asyncio.sleep(0)
+
+    async def on_auth(self, session: Session, attempt: AuthAttempt) -> Decision:
+        return accept() if attempt.password == "secret" else deny()
+
+    async def on_mail(self, tx: Transaction, sender: Address) -> Decision | None:
+        await self.clock.sleep(1)
+        return defer("later") if not sender else None
+
+    async def on_headers(self, tx: Transaction, headers: Headers) -> Decision | None:
+        assert_type(headers.get("Subject"), str | None)
+        return None
+
+    async def after_mail(self, tx: Transaction, sender: Address, outcome: Outcome) -> None:
+        self.log.info("outcome", code=outcome.reply.code)
+
+
+class Derived(Synchronous):
+    """A plugin with more options than its base class."""
+
+    class Options(Synchronous.Options):
+        limit: float = 0.5
+
+    def on_data(self, tx: Transaction) -> Decision | None:
+        assert_type(self.options.limit, float)
+        assert_type(self.options.day, int)
+        return None
+
+
+class Empty(Plugin):
+    def on_quit(self, session: Session) -> None:
+        assert_type(self.options, Plugin.Options)
+
+
+def load_configuration() -> Config:
+    assert_type(gatepost.load("gatepost.toml"), Config)
+    return gatepost.from_dict({"recipients": {"domains": ["example.com"]}})
+
+
+async def serve(config: Config) -> None:
+    async with gatepost.Server(config, plugins=[Synchronous(day=1), Asynchronous()]) as server:
+        assert_type(server.addresses, list[tuple[str, str]])
+
+
+async def connect() -> None:
+    async with MemoryServer([Derived(limit=1.5)], clock=VirtualClock("2024-01-01")) as server:
+        client = server.connect(("192.0.2.1", 1), "lmtp")
+        await perform(client, "S: 220")
+        client.send(b"QUIT\r\n")
+        assert_type(await client.reply(), str)
+        await client.close()
+
+
+def check_dialogue() -> None:
+    result = play("S: 220", [Empty()], traps=["trap@example.com"], now="2024-01-01")
+    assert_type(result.replies, list[str])
+    assert_type(result.messages[0].content, bytes)
+    with RunningServer([Empty()], protocol="smtp") as server:
+        assert_type(server.address, tuple[str, int])

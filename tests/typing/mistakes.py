@@ -1,0 +1,34 @@
+"""Mistakes in plugins: mypy must report exactly the errors that the comments name."""
+
+from gatepost import Decision, Plugin, Recipient, Session, Transaction
+
+
+class WrongHooks(Plugin):
+    class Options(Plugin.Options):
+        day: int = 0
+
+    def on_rcpt(self, rcpt: Recipient) -> Decision | None:  # E: override
+        return None
+
+    def on_mail(self, tx: Transaction, sender: str) -> Decision | None:  # E: override
+        return None
+
+    def on_data(self, tx: Transaction) -> bool:  # E: override
+        return True
+
+    async def on_message(self, tx: Transaction) -> str:  # E: override
+        return "550 no"
+
+    def on_deliver(self, tx: Transaction) -> Decision | None:
+        if tx.received_at.weekday() == self.options.dya:  # E: attr-defined
+            self.options.day = "Monday"  # E: assignment
+        return tx.message.size  # E: return-value # E: union-attr
+
+    def after_rcpt(self, tx: Transaction, rcpt: Recipient) -> None:  # E: override
+        pass
+
+    def observe_helo(self, session: Session, name: str) -> Decision | None:  # E: override
+        return None
+
+    def start(self) -> int:  # E: override
+        return 0
