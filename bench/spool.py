@@ -116,7 +116,7 @@ def transaction() -> tuple[Transaction, Message]:
 def queue(folder: Path) -> Queue:
     """Return a queue that delivers nothing."""
     router = Router([(["*"], Route(Nobody(), "nobody:", "queue"))], hostname="mx.example.com")
-    config = schema.Queue(concurrency=1, retry=[86400.0])
+    config = schema.QueueConfig(concurrency=1, retry=[86400.0])
     return Queue(config, folder, router, SystemClock(), hostname="mx.example.com", subaddress="+")
 
 

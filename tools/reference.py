@@ -16,9 +16,9 @@ import msgspec
 from msgspec.structs import FieldInfo
 
 from gatepost.config import kinds, units
-from gatepost.config.kinds import Items, Key, Table
-from gatepost.config.schema import Config, Limits
-from gatepost.config.unavailable import LATER
+from gatepost.config.kinds import ArrayKind, Key, TableKind
+from gatepost.config.schema import Config, LimitsConfig
+from gatepost.config.unavailable import UNAVAILABLE
 from gatepost.lists import addresses, entry, file
 from gatepost.model import address, reply
 from gatepost.model.reply import Reply
@@ -84,7 +84,7 @@ def keys() -> str:
 def _sections() -> Iterator[str]:
     for field, key in kinds.keys(Config):
         struct, name = _struct_of(key.kind), field.encode_name
-        several = isinstance(key.kind, Items)
+        several = isinstance(key.kind, ArrayKind)
         heading = f"[[{name}]]" if several else f"[{name}]"
         yield f"## `{heading}`\n\n{prose(key.about)}\n"
         yield from _section(struct, f"{name}[]" if several else name)
@@ -97,17 +97,17 @@ def _section(struct: type[msgspec.Struct], path: str) -> Iterator[str]:
     yield table(("key", "value", "default", "what it does"), iter(rows))
     for field, key in found:
         inside = f"{path}.{field.encode_name}"
-        if isinstance(key.kind, Items) and isinstance(key.kind.of, Table):
+        if isinstance(key.kind, ArrayKind) and isinstance(key.kind.of, TableKind):
             yield f"Each item of `{field.encode_name}`:\n"
             yield from _section(key.kind.of.struct, f"{inside}[]")
-        elif isinstance(key.kind, Table):
+        elif isinstance(key.kind, TableKind):
             yield f"The keys of `{field.encode_name}`:\n"
             yield from _section(key.kind.struct, inside)
 
 
-def _struct_of(kind: kinds.Kind) -> type[msgspec.Struct]:
-    inner = kind.of if isinstance(kind, Items) else kind
-    assert isinstance(inner, Table)
+def _struct_of(kind: kinds.ValueKind) -> type[msgspec.Struct]:
+    inner = kind.of if isinstance(kind, ArrayKind) else kind
+    assert isinstance(inner, TableKind)
     return inner.struct
 
 
@@ -115,7 +115,7 @@ def _key_row(field: FieldInfo, key: Key, path: str) -> Sequence[str]:
     words = [prose(key.about)]
     if key.why:
         words.append(f"*Default:* {prose(key.why)}")
-    if any(row.key == path for row in LATER):
+    if any(row.key == path for row in UNAVAILABLE):
         words.append("[Not all of it is available yet](#not-available-yet).")
     return f"`{field.encode_name}`", prose(key.kind.expected), _default(field, key), " ".join(words)
 
@@ -123,7 +123,7 @@ def _key_row(field: FieldInfo, key: Key, path: str) -> Sequence[str]:
 def _default(field: FieldInfo, key: Key) -> str:
     if field.required:
         return "none, required"
-    if isinstance(key.kind, Table):
+    if isinstance(key.kind, TableKind):
         return "`{}`"
     factory = field.default_factory
     value = field.default if factory is msgspec.NODEFAULT else factory()
@@ -149,7 +149,7 @@ def written(value: Any, expected: str = "") -> str:
 
 def later() -> str:
     """Return the keys that are understood, but whose work is not built yet."""
-    rows = ((f"`{row.key}`", prose(row.message)) for row in LATER)
+    rows = ((f"`{row.key}`", prose(row.message)) for row in UNAVAILABLE)
     return table(("key", "what the server says"), rows)
 
 
@@ -194,7 +194,7 @@ def _following(cell: State | Reply) -> str:
 
 def extensions() -> str:
     """Return what EHLO offers by default."""
-    answer = Reply(250, "\n".join(("mx.example.com", *setup.keywords(Limits()))))
+    answer = Reply(250, "\n".join(("mx.example.com", *setup.keywords(LimitsConfig()))))
     return f"```text\n{answer}\n```\n"
 
 

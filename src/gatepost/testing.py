@@ -38,7 +38,7 @@ from typing import Any, Literal, Self, cast
 import msgspec
 
 from gatepost.config.listen import InetAddress
-from gatepost.config.schema import Config, Listen, Recipients, Route, Smtp
+from gatepost.config.schema import Config, ListenConfig, RecipientsConfig, RouteConfig, SmtpConfig
 from gatepost.lists.addresses import AddressList
 from gatepost.model.decision import Decision, accept
 from gatepost.model.session import Transaction
@@ -52,9 +52,9 @@ from gatepost.session.assemble import find_lists, load_lists, make_setup
 
 # Transcripts are read more easily where commands need not wait for replies.
 DEFAULT_CONFIG = Config(
-    smtp=Smtp(unauthorised_pipelining="tolerate"),
-    recipients=Recipients(domains=["example.com"]),
-    route=[Route(to="discard:")],
+    smtp=SmtpConfig(unauthorised_pipelining="tolerate"),
+    recipients=RecipientsConfig(domains=["example.com"]),
+    route=[RouteConfig(to="discard:")],
 )
 
 # A client that a test has left connected is not worth waiting for.
@@ -405,7 +405,7 @@ class RunningServer:
             config,
             server=change(config.server, data_dir=str(folder)),
             listen=[
-                Listen(
+                ListenConfig(
                     address=InetAddress("127.0.0.1", 0),
                     protocol=self._protocol,
                     auth=config.listen[0].auth,

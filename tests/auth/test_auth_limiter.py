@@ -5,7 +5,7 @@ import functools
 import pytest
 
 from gatepost.auth.auth_limiter import AuthLimiter
-from gatepost.config.schema import Limits
+from gatepost.config.schema import LimitsConfig
 from gatepost.counts.memory import CounterMemory, Slot
 from gatepost.server.limits import origin
 
@@ -18,10 +18,10 @@ class Clock:
 
 
 def made(per_ip=2, per_network=3, clock=None, slot=None):
-    limits = Limits(
+    limits = LimitsConfig(
         auth_failures_per_ip=per_ip, auth_failures_per_network=per_network, auth_window=60
     )
-    slot = slot or Slot.alone()
+    slot = slot or Slot.standalone()
     find = functools.partial(origin, limits=limits, seed=slot.seed)
     return AuthLimiter(limits, slot, find, clock or Clock())
 
@@ -45,14 +45,14 @@ def test_a_network_has_so_many():
 def test_whom_nobody_counts(host):
     attempts = made()
     assert all(attempts.admit(host) for _ in range(10))
-    attempts.forgive(host)
+    attempts.refund(host)
 
 
 def test_what_is_forgiven_does_not_count():
     attempts = made()
     for _ in range(10):
         assert attempts.admit("192.0.2.7")
-        attempts.forgive("192.0.2.7")
+        attempts.refund("192.0.2.7")
     assert [attempts.admit("192.0.2.7") for _ in range(3)] == [True, True, False]
 
 
@@ -68,9 +68,9 @@ def test_in_the_next_window_it_begins_anew():
 
 def test_all_workers_count_together():
     board = CounterMemory()
-    one, other = (made(slot=Slot.taken(board.file, board.claim())) for _ in range(2))
+    one, other = (made(slot=Slot.attach(board.file, board.claim())) for _ in range(2))
     assert [one.admit("192.0.2.7"), other.admit("192.0.2.7")] == [True, True]
     assert [one.admit("192.0.2.7"), other.admit("192.0.2.7")] == [False, False]
-    other.forgive("192.0.2.7")
+    other.refund("192.0.2.7")
     assert [one.admit("192.0.2.7"), other.admit("192.0.2.7")] == [True, False]
     board.close()

@@ -7,7 +7,7 @@ import pytest
 from tests.auth.samples import SALT, hashed
 
 from gatepost.auth import passwords
-from gatepost.auth.passwords import WAITING, BusyError, PasswordChecks, make_user, verify
+from gatepost.auth.passwords import WAITING, BusyError, PasswordChecker, make_user, verify_password
 from gatepost.wire.sasl.mechanism import SaslError
 from gatepost.wire.sasl.verifier import Verifier
 
@@ -15,20 +15,20 @@ from gatepost.wire.sasl.verifier import Verifier
 def test_a_user_is_made():
     made = make_user("alice", "pa\u0308ss".encode(), SALT)
     assert made.hash.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
-    assert verify(made.hash, "p\u00e4ss")
-    assert not verify(made.hash, "secret")
+    assert verify_password(made.hash, "p\u00e4ss")
+    assert not verify_password(made.hash, "secret")
     assert made.verifier == Verifier.make("p\u00e4ss", SALT)
     with pytest.raises(SaslError):
         make_user("alice", b"a\nb", SALT)
 
 
 def test_a_hash_that_is_none_fits_no_password():
-    assert not verify(hashed("secret")[:-3] + "!!!", "secret")
+    assert not verify_password(hashed("secret")[:-3] + "!!!", "secret")
 
 
 def test_right_and_wrong():
     async def main():
-        checks = PasswordChecks(1)
+        checks = PasswordChecker(1)
         found = [await checks.check(hashed("secret"), one) for one in ("secret", "guess")]
         checks.close()
         return found
@@ -37,7 +37,7 @@ def test_right_and_wrong():
 
 
 def test_nothing_to_close():
-    PasswordChecks(1).close()
+    PasswordChecker(1).close()
 
 
 def test_a_flood(monkeypatch):
@@ -56,10 +56,10 @@ def test_a_flood(monkeypatch):
             running -= 1
         return True
 
-    monkeypatch.setattr(passwords, "verify", slow)
+    monkeypatch.setattr(passwords, "verify_password", slow)
 
     async def main():
-        checks = PasswordChecks(at_a_time)
+        checks = PasswordChecker(at_a_time)
         places = at_a_time * (1 + WAITING)
         tasks = [asyncio.create_task(checks.check("", "")) for _ in range(places)]
         await asyncio.sleep(0)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.auth.samples import ITERATIONS, b64, hashed, user, write_users
 
-from gatepost.auth.passwords import verify
+from gatepost.auth.passwords import verify_password
 from gatepost.auth.users import (
     User,
     UserLineError,
@@ -17,7 +17,7 @@ from gatepost.auth.users import (
     parse_name,
     parse_users,
 )
-from gatepost.lists.source import ListError
+from gatepost.lists.reloadable import ListError
 
 HASH = hashed("secret")
 VERIFIER = str(user().verifier)
@@ -42,7 +42,7 @@ SECRET = b64(b"s" * 32)
 def test_lines(line, found):
     parsed = parse_line(line.encode())
     if isinstance(found, User) and found.hash:
-        assert verify(parsed.hash, "secret")
+        assert verify_password(parsed.hash, "secret")
         assert (parsed.name, parsed.verifier and "yes") == (
             found.name,
             found.verifier and "yes",
@@ -124,7 +124,7 @@ def test_for_want_of_a_hash_there_is_one_that_takes_as_long(name):
     instead = found.hash(name)
     assert instead == found.hash("someone.else")
     assert instead.startswith("$argon2id$v=19$m=8,t=1,p=1$")
-    assert not verify(instead, "secret")
+    assert not verify_password(instead, "secret")
     assert parse_line(f"x {instead}".encode()).hash == instead
     assert UserList().hash("x").startswith("$argon2id$v=19$m=65536,t=3,p=4$")
 

@@ -8,23 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.config.kinds import Items, Table, keys
+from gatepost.config.kinds import ArrayKind, TableKind, keys
 from gatepost.config.listen import InetAddress, UnixAddress
 from gatepost.config.load import check, from_dict, load
 from gatepost.config.problem import ConfigError
 from gatepost.config.schema import (
-    Certificate,
+    CertificateConfig,
     Config,
-    Limits,
-    Listen,
-    PluginUse,
-    Recipients,
-    Route,
-    Server,
-    Tls,
-    Traps,
+    LimitsConfig,
+    ListenConfig,
+    PluginConfig,
+    RecipientsConfig,
+    RouteConfig,
+    ServerConfig,
+    TlsConfig,
+    TrapsConfig,
 )
-from gatepost.config.unavailable import LATER
+from gatepost.config.unavailable import UNAVAILABLE
 from gatepost.model.reply import Reply
 
 CONTRACT = """
@@ -122,13 +122,13 @@ def test_an_empty_file_gives_the_defaults(tmp_path, monkeypatch):
 def test_the_contract_without_what_is_not_available_yet(tmp_path, monkeypatch):
     config = load(written(tmp_path, monkeypatch, CONTRACT))
     assert config == Config(
-        server=Server(hostname="mx.example.com"),
-        listen=(Listen(address=InetAddress("127.0.0.1", 2525)),),
-        tls=Tls(certificates=(Certificate(cert="tls/cert.pem", key="tls/key.pem"),)),
-        recipients=Recipients(domains=("example.com",)),
-        traps=Traps(lists=("verybadrcptto",)),
-        route=(Route(to="maildir:var/mail/{domain}/{local}"),),
-        plugin=(PluginUse(use="plugins/no_mondays.py", options={"day": 0}),),
+        server=ServerConfig(hostname="mx.example.com"),
+        listen=(ListenConfig(address=InetAddress("127.0.0.1", 2525)),),
+        tls=TlsConfig(certificates=(CertificateConfig(cert="tls/cert.pem", key="tls/key.pem"),)),
+        recipients=RecipientsConfig(domains=("example.com",)),
+        traps=TrapsConfig(lists=("verybadrcptto",)),
+        route=(RouteConfig(to="maildir:var/mail/{domain}/{local}"),),
+        plugin=(PluginConfig(use="plugins/no_mondays.py", options={"day": 0}),),
         base=tmp_path,
     )
 
@@ -237,14 +237,14 @@ def patterns(struct, prefix=""):
     for field, key in keys(struct):
         pattern = prefix + field.encode_name
         yield pattern
-        if isinstance(key.kind, Table):
+        if isinstance(key.kind, TableKind):
             yield from patterns(key.kind.struct, pattern + ".")
-        if isinstance(key.kind, Items) and isinstance(key.kind.of, Table):
+        if isinstance(key.kind, ArrayKind) and isinstance(key.kind.of, TableKind):
             yield from patterns(key.kind.of.struct, pattern + "[].")
 
 
 def test_every_row_of_later_work_names_a_key():
-    assert {row.key for row in LATER} <= set(patterns(Config))
+    assert {row.key for row in UNAVAILABLE} <= set(patterns(Config))
 
 
 @pytest.mark.parametrize(
@@ -598,19 +598,21 @@ def test_values_arrive_typed():
     assert (config.limits.command_timeout, config.limits.data_timeout) == (90.0, 7.0)
     assert config.recipients.domains == (".example.com", "[192.0.2.1]")
     assert config.recipients.known == ("a@example.com", "@b.example")
-    assert config.route == (Route(for_=("example.com", "user@example.org", "*"), to="discard:"),)
+    assert config.route == (
+        RouteConfig(for_=("example.com", "user@example.org", "*"), to="discard:"),
+    )
     assert config.smtp.lenient_paths is True
     assert config.traps.reply == Reply(450, "Later", "4.7.1")
     assert config.traps.delay == 0.25
-    assert config.listen == (Listen(address=InetAddress("::1", 0)),)
+    assert config.listen == (ListenConfig(address=InetAddress("::1", 0)),)
     assert config.base == Path("/etc")
 
 
 def test_a_configuration_built_in_code_passes_the_same_checks(tmp_path):
     config = Config(
-        recipients=Recipients(domains=["example.com"]),
-        listen=[Listen(address=InetAddress("127.0.0.1", 0))],
-        route=[Route(to="discard:")],
+        recipients=RecipientsConfig(domains=["example.com"]),
+        listen=[ListenConfig(address=InetAddress("127.0.0.1", 0))],
+        route=[RouteConfig(to="discard:")],
         base=tmp_path,
     )
     checked = check(config)
@@ -621,8 +623,8 @@ def test_a_configuration_built_in_code_passes_the_same_checks(tmp_path):
 
 def test_a_wrong_configuration_built_in_code():
     config = Config(
-        limits=Limits(recipients=0),
-        traps=Traps(reply=Reply(250, "Ok", "2.0.0")),
+        limits=LimitsConfig(recipients=0),
+        traps=TrapsConfig(reply=Reply(250, "Ok", "2.0.0")),
     )
     assert problems_of(check, config) == [
         "configuration: limits.recipients: expected a whole number from 1 to 100000, found 0",
@@ -637,8 +639,8 @@ def test_the_defaults_pass_their_own_checks():
 def structs(struct):
     yield struct
     for _, key in keys(struct):
-        kind = key.kind.of if isinstance(key.kind, Items) else key.kind
-        if isinstance(kind, Table):
+        kind = key.kind.of if isinstance(key.kind, ArrayKind) else key.kind
+        if isinstance(kind, TableKind):
             yield from structs(kind.struct)
 
 
@@ -650,7 +652,7 @@ def test_every_field_says_what_it_is(struct):
 
 
 def test_limits_give_their_reasons():
-    assert [field.name for field, key in keys(Limits) if not key.why] == []
+    assert [field.name for field, key in keys(LimitsConfig) if not key.why] == []
 
 
 VALUES = st.recursive(
@@ -678,9 +680,9 @@ def shaped(struct):
     """Dicts with the schema's keys and any values: deep enough to reach every kind."""
 
     def of(kind):
-        if isinstance(kind, Table):
+        if isinstance(kind, TableKind):
             return VALUES | shaped(kind.struct)
-        if isinstance(kind, Items):
+        if isinstance(kind, ArrayKind):
             return VALUES | st.lists(of(kind.of), max_size=2)
         return VALUES
 

@@ -5,9 +5,9 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.counts.counters import Events, Gauge
-from gatepost.counts.memory import CounterMemory, Slot, Table
-from gatepost.counts.sketch import BUCKETS, ROWS, SEED_SIZE, place
+from gatepost.counts.counters import Gauge, WindowCounter
+from gatepost.counts.memory import CounterMemory, CounterTable, Slot
+from gatepost.counts.sketch import BUCKETS, ROWS, SEED_SIZE, locate
 
 SEED = bytes(SEED_SIZE)
 # Few buckets, so that keys do fall together.
@@ -20,7 +20,7 @@ class Machine:
     def __init__(self, workers):
         self.board = CounterMemory()
         self.numbers = [self.board.claim() for _ in range(workers)]
-        self.seats = [Slot.taken(self.board.file, number) for number in self.numbers]
+        self.seats = [Slot.attach(self.board.file, number) for number in self.numbers]
 
     def __enter__(self):
         return self
@@ -33,7 +33,7 @@ class Machine:
 def test_a_gauge_is_never_too_low(steps):
     true = Counter()
     with Machine(3) as machine:
-        gauges = [Gauge(slot, Table.CONNECTIONS) for slot in machine.seats]
+        gauges = [Gauge(slot, CounterTable.CONNECTIONS) for slot in machine.seats]
         for worker, where, more in steps:
             if more:
                 true[worker, where] += 1
@@ -51,14 +51,14 @@ def test_a_gauge_is_never_too_low(steps):
             for _ in range(count):
                 gauges[worker].remove(where)
         for slot in machine.seats:
-            assert not any(slot.own.tables[Table.CONNECTIONS])
+            assert not any(slot.own.tables[CounterTable.CONNECTIONS])
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), CROWDED, st.integers(0, 40))))
 def test_events_of_a_window_are_never_too_few(steps):
     true, now = Counter(), 1000.0
     with Machine(3) as machine:
-        events = [Events(slot, Table.ARRIVALS, 60) for slot in machine.seats]
+        events = [WindowCounter(slot, CounterTable.NEW_CONNECTIONS, 60) for slot in machine.seats]
         for worker, where, seconds in steps:
             now += seconds
             true[int(now) // 60, where] += 1
@@ -66,8 +66,8 @@ def test_events_of_a_window_are_never_too_few(steps):
 
 
 def test_a_window_that_is_over_counts_no_more():
-    slot = Slot.alone()
-    events, where = Events(slot, Table.ARRIVALS, 60), (1, BUCKETS)
+    slot = Slot.standalone()
+    events, where = WindowCounter(slot, CounterTable.NEW_CONNECTIONS, 60), (1, BUCKETS)
     assert [events.add(where, 119.0) for _ in range(3)] == [1, 2, 3]
     assert events.count(where, 119.9) == 3
     assert events.count(where, 120.0) == 0
@@ -76,15 +76,17 @@ def test_a_window_that_is_over_counts_no_more():
 
 def test_a_worker_whose_clock_is_behind_still_sees_what_another_counts():
     with Machine(2) as machine:
-        ahead, behind = (Events(slot, Table.ARRIVALS, 60) for slot in machine.seats)
+        ahead, behind = (
+            WindowCounter(slot, CounterTable.NEW_CONNECTIONS, 60) for slot in machine.seats
+        )
         ahead.add((1, BUCKETS), 120.0)
         assert behind.count((1, BUCKETS), 119.5) == 1
 
 
 def test_chance_hardly_ever_adds_anything():
     """Ten thousand connections of as many clients: as good as all are counted exactly."""
-    gauge = Gauge(Slot.alone(), Table.CONNECTIONS)
-    places = [place(number.to_bytes(4, "big"), SEED) for number in range(10_000)]
+    gauge = Gauge(Slot.standalone(), CounterTable.CONNECTIONS)
+    places = [locate(number.to_bytes(4, "big"), SEED) for number in range(10_000)]
     for where in places:
         gauge.add(where)
     wrong = sum(gauge.count(where) > 1 for where in places)
@@ -94,10 +96,10 @@ def test_chance_hardly_ever_adds_anything():
 
 @given(st.binary(min_size=3, max_size=16), st.binary(min_size=SEED_SIZE, max_size=SEED_SIZE))
 def test_a_place_is_one_bucket_in_each_row(key, seed):
-    found = place(key, seed)
+    found = locate(key, seed)
     assert [bucket // BUCKETS for bucket in found] == list(range(ROWS))
-    assert place(key, seed) == found
+    assert locate(key, seed) == found
 
 
 def test_another_seed_is_another_place():
-    assert place(b"key", SEED) != place(b"key", b"x" * SEED_SIZE)
+    assert locate(b"key", SEED) != locate(b"key", b"x" * SEED_SIZE)

@@ -6,7 +6,7 @@ import pytest
 
 from gatepost.counts import memory as module
 from gatepost.counts.counters import Gauge
-from gatepost.counts.memory import REGION_SIZE, CounterMemory, Slot, Table
+from gatepost.counts.memory import SLOT_SIZE, CounterMemory, CounterTable, Slot
 
 WHERE = (7, 20_000)
 
@@ -20,7 +20,7 @@ def board():
 
 def sit(board):
     number = board.claim()
-    return number, Gauge(Slot.taken(board.file, number), Table.CONNECTIONS)
+    return number, Gauge(Slot.attach(board.file, number), CounterTable.CONNECTIONS)
 
 
 def test_each_sees_what_all_count(board):
@@ -57,9 +57,9 @@ def test_one_that_is_going_away_still_counts_for_itself(board):
 
 def test_each_region_is_apart_from_all_others(board):
     numbers = [board.claim() for _ in range(3)]
-    seats = [Slot.taken(board.file, number) for number in numbers]
+    seats = [Slot.attach(board.file, number) for number in numbers]
     for value, slot in enumerate(seats, start=1):
-        for table in Table:
+        for table in CounterTable:
             size = len(slot.own.tables[table])
             slot.own.tables[table][:] = memoryview(bytes([value]) * 4 * size).cast("I")
             slot.own.windows[table] = value
@@ -70,13 +70,13 @@ def test_each_region_is_apart_from_all_others(board):
 
 
 def test_two_that_are_alone_share_nothing():
-    first, second = (Gauge(Slot.alone(), Table.CONNECTIONS) for _ in range(2))
+    first, second = (Gauge(Slot.standalone(), CounterTable.CONNECTIONS) for _ in range(2))
     assert [first.add(WHERE), second.add(WHERE)] == [1, 1]
-    assert Slot.alone().seed != Slot.alone().seed
+    assert Slot.standalone().seed != Slot.standalone().seed
 
 
 def test_there_is_an_end_to_it(board, monkeypatch):
-    monkeypatch.setattr(module, "MAX_REGIONS", 2)
+    monkeypatch.setattr(module, "MAX_SLOTS", 2)
     board.claim()
     board.claim()
     with pytest.raises(OSError, match="no room for the counters of another worker"):
@@ -95,4 +95,4 @@ def test_where_the_system_has_no_files_in_memory(monkeypatch, tmp_path):
 
 
 def test_memory_does_not_grow_with_what_is_counted():
-    assert REGION_SIZE == 576 * 1024
+    assert SLOT_SIZE == 576 * 1024

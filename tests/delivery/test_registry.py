@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from tests.delivery.samples import delivery, recipient
 
-from gatepost.config.schema import Maildir as MaildirOptions
-from gatepost.config.schema import Pipe, Route
+from gatepost.config.schema import MaildirConfig as MaildirOptions
+from gatepost.config.schema import PipeConfig, RouteConfig
 from gatepost.delivery.discard import Discard
 from gatepost.delivery.maildir.maildir import Maildir
 from gatepost.delivery.maildir.maildirsize import Limits, parse
@@ -19,13 +19,13 @@ EXPECTED = "expected a target that starts with " + " or ".join(f"{one}:" for one
 
 
 def test_discard_is_done_at_once():
-    target = make_target(Route(to="discard:"), **WHERE)
+    target = make_target(RouteConfig(to="discard:"), **WHERE)
     assert isinstance(target, Discard)
     assert target.deliver(delivery(recipient("a@example.com"))) is None
 
 
 def test_maildir():
-    target = make_target(Route(to="maildir:mail/{domain}/{local}"), **WHERE)
+    target = make_target(RouteConfig(to="maildir:mail/{domain}/{local}"), **WHERE)
     assert isinstance(target, Maildir)
     assert target.folder(recipient("a@example.com")) == Path("/srv/mail/example.com/a")
     assert target.folder(recipient("postmaster")) == Path("/srv/mail/mx.example.com/postmaster")
@@ -33,7 +33,7 @@ def test_maildir():
 
 def test_folder_and_quota_of_a_maildir(tmp_path):
     options = MaildirOptions(folder=".Junk", quota=1000, quota_messages=10)
-    route = Route(to="maildir:{local}", maildir=options)
+    route = RouteConfig(to="maildir:{local}", maildir=options)
     target = make_target(route, base=tmp_path, hostname="mx.example.com")
     assert asyncio.run(target.deliver(delivery(recipient("a@example.com")))) is None
     assert len(list(tmp_path.glob("a/.Junk/new/*"))) == 1
@@ -49,7 +49,7 @@ def test_folder_and_quota_of_a_maildir(tmp_path):
     ],
 )  # fmt: skip
 def test_where_mail_goes_on_and_where_it_has_arrived(url, hands_on):
-    (route,) = make_router([Route(to=url)], **WHERE).routes
+    (route,) = make_router([RouteConfig(to=url)], **WHERE).routes
     assert route.hands_on is hands_on
 
 
@@ -85,28 +85,28 @@ def test_where_mail_goes_on_and_where_it_has_arrived(url, hands_on):
 )
 def test_bad_targets(url, error):
     with pytest.raises(ValueError) as caught:
-        make_target(Route(to=url), **WHERE)
+        make_target(RouteConfig(to=url), **WHERE)
     assert str(caught.value) == error
 
 
 @pytest.mark.parametrize(
     ("to", "options", "table", "scheme"),
     [
-        ("discard:", {"pipe": Pipe(timeout=1.0)}, "pipe", "discard"),
+        ("discard:", {"pipe": PipeConfig(timeout=1.0)}, "pipe", "discard"),
         ("pipe:/bin/cat", {"maildir": MaildirOptions(folder=".Junk")}, "maildir", "pipe"),
     ],
 )
 def test_options_of_another_kind_of_target(to, options, table, scheme):
     with pytest.raises(ValueError) as caught:
-        make_target(Route(to=to, **options), **WHERE)
+        make_target(RouteConfig(to=to, **options), **WHERE)
     assert str(caught.value) == f"target {to!r}: the table {table} says nothing to {scheme}:"
 
 
 def test_routes_with_one_url_and_other_options_have_targets_of_their_own():
     routes = [
-        Route(for_=["a.example"], to="pipe:/bin/cat"),
-        Route(for_=["b.example"], to="pipe:/bin/cat", pipe=Pipe(timeout=1.0)),
-        Route(for_=["c.example"], to="pipe:/bin/cat", pipe=Pipe()),
+        RouteConfig(for_=["a.example"], to="pipe:/bin/cat"),
+        RouteConfig(for_=["b.example"], to="pipe:/bin/cat", pipe=PipeConfig(timeout=1.0)),
+        RouteConfig(for_=["c.example"], to="pipe:/bin/cat", pipe=PipeConfig()),
     ]
     people = [recipient(f"x@{letter}.example") for letter in "abc"]
     split = make_router(routes, **WHERE).split(people)
@@ -115,7 +115,7 @@ def test_routes_with_one_url_and_other_options_have_targets_of_their_own():
 
 def test_routes_with_one_url_share_a_target():
     urls = [(["a.example"], "maildir:x"), (["b.example"], "discard:"), (["*"], "maildir:x")]
-    routes = [Route(for_=patterns, to=url) for patterns, url in urls]
+    routes = [RouteConfig(for_=patterns, to=url) for patterns, url in urls]
     router = make_router(routes, **WHERE)
     people = [recipient(f"x@{letter}.example") for letter in "abc"]
     split = router.split(people)
@@ -127,4 +127,4 @@ def test_routes_with_one_url_share_a_target():
 
 def test_a_bad_url_in_a_route():
     with pytest.raises(ValueError, match=r"^expected a target that starts with"):
-        make_router([Route(to="nowhere")], **WHERE)
+        make_router([RouteConfig(to="nowhere")], **WHERE)

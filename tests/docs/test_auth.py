@@ -17,7 +17,7 @@ from tests.server.test_tls import encrypted
 from gatepost.cli.commands import gatepost
 from gatepost.config.listen import InetAddress
 from gatepost.config.load import from_dict, load
-from gatepost.config.schema import Auth, Listen
+from gatepost.config.schema import AuthConfig, ListenConfig
 from gatepost.plugin.loader import load_plugin
 from gatepost.server.server import Server
 from gatepost.testing import play
@@ -85,8 +85,8 @@ def test_the_plugin(tmp_path, password, code):
     asks = load_plugin("ask_ldap.py", {}, tmp_path)
     config = msgspec.structs.replace(
         from_dict({"recipients": {"domains": ["example.com"]}}),
-        listen=[Listen(auth=True)],
-        auth=Auth(clear=True),
+        listen=[ListenConfig(auth=True)],
+        auth=AuthConfig(clear=True),
     )
     said = f"AUTH PLAIN {b64(plain(USER, password))}"
     play(f"S: 220\nC: EHLO x\nS: 250\nC: {said}\nS: {code}", [asks], config=config)
@@ -94,4 +94,4 @@ def test_the_plugin(tmp_path, password, code):
 
 def test_the_sample_is_what_the_page_says_of_it():
     routes = from_dict(tomllib.loads(block("toml"))).route
-    assert [route.relay_for for route in routes] == ["nobody", "authenticated"]
+    assert [route.relay_for for route in routes] == ["none", "authenticated"]

@@ -4,44 +4,58 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gatepost.lists.entry import MAX_LINE, Entry, Kind, LineError, attempt, parse_line, parse_octets
+from gatepost.lists.entry import (
+    MAX_LINE,
+    EntryKind,
+    LineError,
+    ListEntry,
+    parse_line,
+    parse_octets,
+    parse_or_error,
+)
 from gatepost.model.address import Address
 
 
 @pytest.mark.parametrize(
     ("line", "kind", "key", "text", "note"),
     [
-        ("trap@example.com", Kind.ADDRESS, "trap@example.com", "trap@example.com", ""),
-        (" trap@example.com\t", Kind.ADDRESS, "trap@example.com", "trap@example.com", ""),
+        ("trap@example.com", EntryKind.ADDRESS, "trap@example.com", "trap@example.com", ""),
+        (" trap@example.com\t", EntryKind.ADDRESS, "trap@example.com", "trap@example.com", ""),
         (
             "trap@example.com a note ",
-            Kind.ADDRESS,
+            EntryKind.ADDRESS,
             "trap@example.com",
             "trap@example.com",
             "a note",
         ),
-        ("a+b@example.com", Kind.ADDRESS, "a+b@example.com", "a+b@example.com", ""),
-        ('"Trap"@Example.COM', Kind.ADDRESS, "trap@example.com", '"Trap"@Example.COM', ""),
-        ('"a b"@x.example old', Kind.ADDRESS, "a b@x.example", '"a b"@x.example', "old"),
-        (r'"a\"b"@x.example', Kind.ADDRESS, 'a"b@x.example', r'"a\"b"@x.example', ""),
+        ("a+b@example.com", EntryKind.ADDRESS, "a+b@example.com", "a+b@example.com", ""),
+        ('"Trap"@Example.COM', EntryKind.ADDRESS, "trap@example.com", '"Trap"@Example.COM', ""),
+        ('"a b"@x.example old', EntryKind.ADDRESS, "a b@x.example", '"a b"@x.example', "old"),
+        (r'"a\"b"@x.example', EntryKind.ADDRESS, 'a"b@x.example', r'"a\"b"@x.example', ""),
         (
             "T@Bücher.example",
-            Kind.ADDRESS,
+            EntryKind.ADDRESS,
             "t@xn--bcher-kva.example",
             "T@Bücher.example",
             "",
         ),
-        ("t@[192.0.2.1]", Kind.ADDRESS, "t@[192.0.2.1]", "t@[192.0.2.1]", ""),
-        ("@Example.com note", Kind.DOMAIN, "@example.com", "@Example.com", "note"),
-        ("@bücher.example", Kind.DOMAIN, "@xn--bcher-kva.example", "@bücher.example", ""),
-        ("@[192.0.2.1]", Kind.DOMAIN, "@[192.0.2.1]", "@[192.0.2.1]", ""),
-        ("/^sales-[0-9]+@/ shop", Kind.PATTERN, "/^sales-[0-9]+@/", "/^sales-[0-9]+@/", "shop"),
-        ("/a/b/ see / there /", Kind.PATTERN, "/a/b/", "/a/b/", "see / there /"),
-        (r"/a\/ b/", Kind.PATTERN, r"/a\/ b/", r"/a\/ b/", ""),
+        ("t@[192.0.2.1]", EntryKind.ADDRESS, "t@[192.0.2.1]", "t@[192.0.2.1]", ""),
+        ("@Example.com note", EntryKind.DOMAIN, "@example.com", "@Example.com", "note"),
+        ("@bücher.example", EntryKind.DOMAIN, "@xn--bcher-kva.example", "@bücher.example", ""),
+        ("@[192.0.2.1]", EntryKind.DOMAIN, "@[192.0.2.1]", "@[192.0.2.1]", ""),
+        (
+            "/^sales-[0-9]+@/ shop",
+            EntryKind.PATTERN,
+            "/^sales-[0-9]+@/",
+            "/^sales-[0-9]+@/",
+            "shop",
+        ),
+        ("/a/b/ see / there /", EntryKind.PATTERN, "/a/b/", "/a/b/", "see / there /"),
+        (r"/a\/ b/", EntryKind.PATTERN, r"/a\/ b/", r"/a\/ b/", ""),
     ],
 )
 def test_entries(line, kind, key, text, note):
-    assert parse_line(line, "traps", 7) == Entry(kind, key, text, note, "traps", 7)
+    assert parse_line(line, "traps", 7) == ListEntry(kind, key, text, note, "traps", 7)
 
 
 @pytest.mark.parametrize("line", ["", "  \t", "# comment", "  # trap@example.com", "\r\n"])
@@ -82,7 +96,7 @@ def test_bad_lines(line, expected):
 
 def test_octets_with_byte_order_mark_and_crlf():
     entry = parse_octets(b"\xef\xbb\xbftrap@example.com\r\n", "t", 1)
-    assert entry == Entry(Kind.ADDRESS, "trap@example.com", "trap@example.com", "", "t", 1)
+    assert entry == ListEntry(EntryKind.ADDRESS, "trap@example.com", "trap@example.com", "", "t", 1)
 
 
 def test_octets_that_are_not_utf8():
@@ -105,13 +119,13 @@ _pieces = st.sampled_from(
 @given(st.one_of(st.text(), st.lists(_pieces).map("".join)))
 @example("@\u3002")
 def test_any_text_is_an_entry_or_a_complaint(text):
-    item = attempt(parse_line, text, "t", 1)
+    item = parse_or_error(parse_line, text, "t", 1)
     assert item is None or (item.line == 1 and item.source == "t")
 
 
 @given(st.binary())
 def test_any_octets_are_an_entry_or_a_complaint(raw):
-    item = attempt(parse_octets, raw, "t", 1)
+    item = parse_or_error(parse_octets, raw, "t", 1)
     assert item is None or (item.line == 1 and item.source == "t")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from gatepost.lists import file as file_module
 from gatepost.lists.file import DomainFile, ListFile
-from gatepost.lists.source import Change, ListError, SourceFile
+from gatepost.lists.reloadable import FileChange, ListError, ReloadableFile
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_an_edit(path, edit, content, above):
     file = loaded(path, index_above=above)
     edit(path, content)
     expected = content.decode().split()
-    assert file.refresh() == Change(path, len(expected))
+    assert file.refresh() == FileChange(path, len(expected))
     assert names(file) == expected
     assert file.refresh() is None
     file.close()
@@ -136,10 +136,10 @@ def test_a_write_within_the_same_tick_is_seen(path):
     file = loaded(path)
     path.write_bytes(b"aaaa@example.com\n")
     status = path.stat()
-    assert file.refresh() == Change(path, 1)
+    assert file.refresh() == FileChange(path, 1)
     path.write_bytes(b"bbbb@example.com\n")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert file.refresh() == Change(path, 1)
+    assert file.refresh() == FileChange(path, 1)
     assert names(file) == ["bbbb@example.com"]
 
 
@@ -147,11 +147,11 @@ def test_a_vanished_file_is_told_once_and_its_return_too(path):
     file = loaded(path)
     path.rename(path.with_name("away"))
     problem = f"{path}: cannot be read: No such file or directory"
-    assert file.refresh() == Change(path, 1, problem=problem)
+    assert file.refresh() == FileChange(path, 1, problem=problem)
     assert file.refresh() is None
     assert names(file) == ["trap@example.com"]
     path.with_name("away").rename(path)
-    assert file.refresh() == Change(path, 1)
+    assert file.refresh() == FileChange(path, 1)
     assert file.refresh() is None
 
 
@@ -175,7 +175,7 @@ def test_a_file_that_cannot_be_read_is_tried_again(path, monkeypatch):
     assert file.refresh().problem == f"{path}: cannot be read: Input/output error"
     assert file.refresh() is None
     monkeypatch.undo()
-    assert file.refresh() == Change(path, 1)
+    assert file.refresh() == FileChange(path, 1)
     assert names(file) == ["new@example.com"]
 
 
@@ -191,7 +191,7 @@ def test_a_file_that_becomes_garbage_keeps_the_last_good_version(path, above):
     assert file.refresh() is None
     assert names(file) == ["trap@example.com"]
     write(path, b"trap@example.com\n")
-    assert file.refresh() == Change(path, 1)
+    assert file.refresh() == FileChange(path, 1)
     file.close()
 
 
@@ -200,7 +200,7 @@ def test_an_emptied_file_is_believed_the_second_time(path):
     write(path, b"")
     assert file.refresh() is None
     assert names(file) == ["trap@example.com"]
-    assert file.refresh() == Change(path, 0)
+    assert file.refresh() == FileChange(path, 0)
     assert names(file) == []
 
 
@@ -209,7 +209,7 @@ def test_a_file_emptied_and_filled_again_never_disarms(path):
     write(path, b"")
     assert file.refresh() is None
     write(path, b"new@example.com\n")
-    assert file.refresh() == Change(path, 1)
+    assert file.refresh() == FileChange(path, 1)
 
 
 def test_a_line_of_ten_megabytes(path):
@@ -223,12 +223,12 @@ def test_a_big_list_grows_and_shrinks(path):
     file = loaded(path, big(10), index_above=100)
     assert len(file.current) == 10
     write(path, b"one@example.com\n")
-    assert file.refresh() == Change(path, 1)
+    assert file.refresh() == FileChange(path, 1)
     assert names(file) == ["one@example.com"]
     write(path, big(20))
-    assert file.refresh() == Change(path, 20)
+    assert file.refresh() == FileChange(path, 20)
     write(path, b"one@example.com\n")
-    assert file.refresh() == Change(path, 1)
+    assert file.refresh() == FileChange(path, 1)
     file.close()
 
 
@@ -250,11 +250,11 @@ def test_too_much_at_once_is_indexed_anew_meanwhile_the_old_version_stands(path,
     file = loaded(path, big(50), index_above=100)
     too_much(monkeypatch)
     write(path, big(50, b"other"))
-    assert file.refresh() == Change(path, 50, pending=True)
+    assert file.refresh() == FileChange(path, 50, pending=True)
     os.utime(path, (3, 3))
     assert file.refresh() is None
     assert file.current.exact("user7@example.com") is not None
-    assert settle(file) == Change(path, 50)
+    assert settle(file) == FileChange(path, 50)
     assert file.current.exact("user7@example.com") is None
     assert file.current.exact("other7@example.com").line == 8
     assert file.refresh() is None
@@ -267,7 +267,7 @@ def test_a_file_that_goes_on_changing_while_it_is_indexed(path, monkeypatch):
     assert file.refresh().pending
     file._builder._child.wait()
     append(path, b"late@example.com\n")
-    assert file.refresh() == Change(path, 51)
+    assert file.refresh() == FileChange(path, 51)
     assert file.current.exact("late@example.com").line == 51
 
 
@@ -275,9 +275,9 @@ def test_much_that_was_laid_over_is_indexed_in_the_end(path, monkeypatch):
     monkeypatch.setattr(file_module, "COMPACT_ABOVE", 100)
     file = loaded(path, big(50), index_above=100)
     append(path, big(20, b"more"))
-    assert file.refresh() == Change(path, 70)
+    assert file.refresh() == FileChange(path, 70)
     assert file.current.exact("more3@example.com").line == 54
-    assert settle(file) == Change(path, 70)
+    assert settle(file) == FileChange(path, 70)
     assert file._hunks == []
     assert file.current.exact("more3@example.com").line == 54
 
@@ -348,5 +348,5 @@ def test_a_domain_list_that_is_too_big(path, monkeypatch):
 
 
 def test_every_kind_of_file_is_a_source_file():
-    assert issubclass(ListFile, SourceFile)
-    assert issubclass(DomainFile, SourceFile)
+    assert issubclass(ListFile, ReloadableFile)
+    assert issubclass(DomainFile, ReloadableFile)

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from gatepost.lists.addresses import MAX_ERRORS, MAX_PATTERNS, AddressList
 from gatepost.lists.build import build, main
-from gatepost.lists.entry import MAX_LINE, Kind
+from gatepost.lists.entry import MAX_LINE, EntryKind
 from gatepost.lists.file import ListFile, parse_addresses
 from gatepost.lists.index import TEXT_START, Index, IndexFileError
 from gatepost.lists.indexed import IndexedList
-from gatepost.lists.source import ListError
+from gatepost.lists.reloadable import ListError
 from gatepost.lists.text import BLOCK
 
 LINES = [
@@ -61,7 +61,7 @@ def assert_same(indexed, memory):
     assert len(indexed) == len(memory)
     assert complaints(indexed) == complaints(memory)
     for entry in memory:
-        if entry.kind is Kind.PATTERN:
+        if entry.kind is EntryKind.PATTERN:
             continue
         found = indexed.find(entry.key, entry.key)
         assert (found.kind, found.key) == (entry.kind, entry.key)
@@ -82,7 +82,12 @@ def test_an_index_answers_as_the_list(tmp_path):
 def test_an_entry_of_an_index(tmp_path):
     traps = IndexedList(make(tmp_path, b"".join(LINES)), [], "traps")
     entry = traps.find("trap+x@example.com", "trap@example.com")
-    assert (entry.kind, entry.note, entry.source, entry.line) == (Kind.ADDRESS, "note", "traps", 3)
+    assert (entry.kind, entry.note, entry.source, entry.line) == (
+        EntryKind.ADDRESS,
+        "note",
+        "traps",
+        3,
+    )
     assert traps.exact("@example.net").line == 4
     assert traps.find("nobody+x@example.com", "nobody@example.com") is None
     assert traps.current is traps

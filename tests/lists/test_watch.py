@@ -4,8 +4,8 @@ import asyncio
 import threading
 from pathlib import Path
 
-from gatepost.lists.source import Change
-from gatepost.lists.watch import INTERVAL, ListWatcher
+from gatepost.lists.reloadable import FileChange
+from gatepost.lists.watch import INTERVAL, FileWatcher
 
 PATH = Path("traps")
 
@@ -47,7 +47,7 @@ class Rounds:
 
 async def watch(rounds, on_change, *files, **options):
     clock = Rounds(rounds)
-    watcher = ListWatcher(files, on_change, sleep=clock.sleep, **options)
+    watcher = FileWatcher(files, on_change, sleep=clock.sleep, **options)
     watcher.start()
     await clock.over.wait()
     await watcher.stop()
@@ -55,7 +55,7 @@ async def watch(rounds, on_change, *files, **options):
 
 
 def test_changes_are_told_on_the_loop():
-    first, second = Change(PATH, 1), Change(PATH, 2)
+    first, second = FileChange(PATH, 1), FileChange(PATH, 2)
     one, two = File(None, first), File(second)
     told = []
     note = lambda change: told.append((change, threading.current_thread()))  # noqa: E731
@@ -76,10 +76,10 @@ def test_the_interval():
 
 def test_a_file_that_raises_is_a_problem_of_its_own():
     told = []
-    after = Change(PATH, 3)
+    after = FileChange(PATH, 3)
     asyncio.run(watch(2, told.append, File(ValueError("odd"), after), File()))
     assert told == [
-        Change(PATH, 0, problem="traps: cannot be refreshed: ValueError('odd')"),
+        FileChange(PATH, 0, problem="traps: cannot be refreshed: ValueError('odd')"),
         after,
     ]
 
@@ -94,7 +94,7 @@ def test_a_listener_that_raises_does_not_end_the_watch():
     async def run():
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: handled.append(str(context["exception"])))
-        await watch(2, listen, File(Change(PATH, 1), Change(PATH, 2)))
+        await watch(2, listen, File(FileChange(PATH, 1), FileChange(PATH, 2)))
 
     asyncio.run(run())
     assert [change.entries for change in told] == [1, 2]
@@ -103,5 +103,5 @@ def test_a_listener_that_raises_does_not_end_the_watch():
 
 def test_stopping_what_was_not_started():
     file = File()
-    asyncio.run(ListWatcher([file], print).stop())
+    asyncio.run(FileWatcher([file], print).stop())
     assert file.closed

@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 from tests.server.loopback import ENVELOPE, HELO, MESSAGE, config, run
 
 from gatepost.config.listen import InetAddress, InheritedSocket, UnixAddress
-from gatepost.config.schema import Server as Settings
-from gatepost.config.schema import Traps
+from gatepost.config.schema import ServerConfig as Settings
+from gatepost.config.schema import TrapsConfig
 from gatepost.model.decision import accept
 from gatepost.model.session import Endpoint
 from gatepost.net.sockets import ListenFailedError, bind
@@ -68,7 +68,7 @@ def test_one_byte_at_a_time(tmp_path, loop):
 
 def test_a_trap_spoils_the_message(tmp_path, loop):
     (tmp_path / "verybadrcptto").write_text("trap@example.com a note\n")
-    traps = Traps(lists=["verybadrcptto"], delay=0.0)
+    traps = TrapsConfig(lists=["verybadrcptto"], delay=0.0)
 
     async def scenario(house):
         client = await house.connect()
@@ -89,7 +89,7 @@ def test_a_change_of_a_list_comes_into_force(tmp_path, monkeypatch):
     def start(watcher):
         watchers.append(watcher)
 
-    monkeypatch.setattr("gatepost.server.server.ListWatcher.start", start)
+    monkeypatch.setattr("gatepost.server.server.FileWatcher.start", start)
 
     async def refused(house):
         client = await house.connect()
@@ -108,7 +108,7 @@ def test_a_change_of_a_list_comes_into_force(tmp_path, monkeypatch):
         await watchers[0].poll()
         assert await refused(house)
 
-    run(scenario, config(tmp_path, traps=Traps(lists=["verybadrcptto"], delay=0.0)))
+    run(scenario, config(tmp_path, traps=TrapsConfig(lists=["verybadrcptto"], delay=0.0)))
 
 
 def test_a_silent_client_is_timed_out(tmp_path, loop):
@@ -381,7 +381,7 @@ def test_entries_of_a_trap_list_that_are_not_armed_are_reported(tmp_path):
         return None
 
     with capture_logs() as logs:
-        run(scenario, config(tmp_path, traps=Traps(lists=["list"])))
+        run(scenario, config(tmp_path, traps=TrapsConfig(lists=["list"])))
     assert [one["problem"] for one in logs if one["event"] == "trap not armed"] == [
         f"{tmp_path}/list:2: postmaster@example.com is not armed: it is a role address (RFC 2142)"
     ]
@@ -462,7 +462,7 @@ def test_an_inherited_descriptor_that_is_none(tmp_path):
 
 
 def test_lists_that_are_missing_are_all_named(tmp_path):
-    made = config(tmp_path, traps=Traps(lists=["a", "b"]))
+    made = config(tmp_path, traps=TrapsConfig(lists=["a", "b"]))
     with pytest.raises(SetupError) as caught:
         asyncio.run(Server(made).start())
     assert caught.value.problems == [
@@ -506,7 +506,7 @@ def test_plugins_given_in_code_come_after_those_of_the_configuration(tmp_path):
         "    def on_mail(self, tx, sender):\n"
         "        return deny('first')\n"
     )
-    from gatepost.config.schema import PluginUse
+    from gatepost.config.schema import PluginConfig
 
     class Second(Plugin):
         def on_mail(self, tx, sender):
@@ -518,4 +518,4 @@ def test_plugins_given_in_code_come_after_those_of_the_configuration(tmp_path):
         assert (await client.replies(3))[2].startswith("550 5.7.1 first [")
         await client.close()
 
-    run(scenario, config(tmp_path, plugin=[PluginUse(use="mine.py")]), [Second()])
+    run(scenario, config(tmp_path, plugin=[PluginConfig(use="mine.py")]), [Second()])

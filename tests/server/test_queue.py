@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.server.loopback import ENVELOPE, HELO, MESSAGE, config, run
 
-from gatepost.config.schema import Queue, Route
+from gatepost.config.schema import QueueConfig, RouteConfig
 from gatepost.session.assemble import SetupError
 
 SESSION = ENVELOPE + b"DATA\r\n" + MESSAGE
@@ -13,7 +13,7 @@ SESSION = ENVELOPE + b"DATA\r\n" + MESSAGE
 
 def queued(folder, to="maildir:mail/{local}", **more):
     made = config(folder, **more)
-    made.route[0] = Route(to=to, mode="queue")
+    made.route[0] = RouteConfig(to=to, mode="queue")
     return made
 
 
@@ -63,13 +63,13 @@ def test_what_was_not_delivered_is_after_the_next_start(tmp_path):
     async def first(house):
         assert (await send(house))[:3] == "250"
 
-    run(first, queued(tmp_path, queue=Queue(retry=[1.0])))
+    run(first, queued(tmp_path, queue=QueueConfig(retry=[1.0])))
     (tmp_path / "mail").unlink()
 
     async def second(house):
         assert len(await arrived(house, tmp_path)) == 1
 
-    run(second, config(tmp_path, to="maildir:mail/{local}", queue=Queue(retry=[1.0])))
+    run(second, config(tmp_path, to="maildir:mail/{local}", queue=QueueConfig(retry=[1.0])))
 
 
 def test_a_message_that_the_spool_does_not_take_is_452(tmp_path):
@@ -82,7 +82,7 @@ def test_a_message_that_the_spool_does_not_take_is_452(tmp_path):
         await arrived(house, tmp_path)
         assert len(mails(tmp_path)) == 1
 
-    run(scenario, queued(tmp_path, queue=Queue(spool_size=1 << 20)))
+    run(scenario, queued(tmp_path, queue=QueueConfig(spool_size=1 << 20)))
 
 
 def test_a_spool_that_cannot_be_used_is_an_error_at_the_start(tmp_path):
@@ -106,10 +106,10 @@ TWO = b"MAIL FROM:<>\r\nRCPT TO:<one@example.com>\r\nRCPT TO:<two@example.com>\r
 def test_what_a_second_target_does_not_take_is_left_to_the_queue(tmp_path):
     """The client hears 250 and sends nothing twice; the rest arrives once there is room."""
     (tmp_path / "broken").touch()
-    made = config(tmp_path, queue=Queue(retry=[1.0]))
+    made = config(tmp_path, queue=QueueConfig(retry=[1.0]))
     made.route[:] = [
-        Route(for_=["one@example.com"], to="maildir:mail/{local}"),
-        Route(to="maildir:broken/{local}"),
+        RouteConfig(for_=["one@example.com"], to="maildir:mail/{local}"),
+        RouteConfig(to="maildir:broken/{local}"),
     ]
 
     async def scenario(house):
@@ -123,8 +123,8 @@ def test_what_a_second_target_does_not_take_is_left_to_the_queue(tmp_path):
 
 def test_a_fallback_is_for_targets_that_are_not_there(tmp_path):
     (tmp_path / "broken").touch()
-    made = config(tmp_path, queue=Queue(retry=[1.0]))
-    made.route[:] = [Route(to="maildir:broken/{local}", fallback="queue")]
+    made = config(tmp_path, queue=QueueConfig(retry=[1.0]))
+    made.route[:] = [RouteConfig(to="maildir:broken/{local}", fallback="queue")]
 
     async def scenario(house):
         assert (await send(house))[:3] == "250"

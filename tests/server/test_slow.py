@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.server.loopback import Client, config, run
 
-from gatepost.config.schema import Config, Limits, Recipients, Route
+from gatepost.config.schema import Config, LimitsConfig, RecipientsConfig, RouteConfig
 from gatepost.server.connection import LINGER
 from gatepost.server.pace import Pace
 from gatepost.testing import MemoryServer
 
-DEFAULTS = Limits()
+DEFAULTS = LimitsConfig()
 TIMED_OUT = "421 4.4.2 Timed out waiting for the client"
 CONTENT = (b"EHLO a", b"MAIL FROM:<a@client.example>", b"RCPT TO:<u@example.com>", b"DATA")
 
@@ -41,9 +41,9 @@ class Watched:
 def watch(scenario, **limits):
     async def main():
         made = Config(
-            limits=Limits(**limits),
-            recipients=Recipients(domains=["example.com"]),
-            route=[Route(to="discard:")],
+            limits=LimitsConfig(**limits),
+            recipients=RecipientsConfig(domains=["example.com"]),
+            route=[RouteConfig(to="discard:")],
         )
         async with MemoryServer(config=made) as server:
             await scenario(Watched(server))

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from tests.net.authority import client_context, issued, write, write_authority
 from tests.server.loopback import ENVELOPE, HELO, MESSAGE, Client, config, run
 
-from gatepost.config.schema import Certificate, Limits, Tls
-from gatepost.lists.watch import ListWatcher
+from gatepost.config.schema import CertificateConfig, LimitsConfig, TlsConfig
+from gatepost.lists.watch import FileWatcher
 from gatepost.plugin.base import Plugin
 from gatepost.session.assemble import SetupError
 
@@ -27,9 +27,9 @@ def tls_config(folder, mode, *, client_ca="", limits=None, to="discard:", names=
     cert, key = write(folder, NAME)
     made = config(folder, limits=limits, to=to)
     listen = [msgspec.structs.replace(made.listen[0], tls=mode)]
-    pairs = [Certificate(names=names, cert=cert.name, key=key.name)]
+    pairs = [CertificateConfig(names=names, cert=cert.name, key=key.name)]
     return msgspec.structs.replace(
-        made, listen=listen, tls=Tls(certificates=pairs, client_ca=client_ca)
+        made, listen=listen, tls=TlsConfig(certificates=pairs, client_ca=client_ca)
     )
 
 
@@ -219,9 +219,9 @@ def test_a_handshake_has_a_deadline_of_its_own(tmp_path, loop, mode):
         client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")  # the beginning of a ClientHello
         await house.until(lambda: house.worker.connections)
         await house.until(lambda: all(one._handshaking for one in house.worker.connections))
-        house.worker.sweep_later(Limits().handshake_timeout - 1)
+        house.worker.sweep_later(LimitsConfig().handshake_timeout - 1)
         assert len(house.worker.connections) == 1
-        house.worker.sweep_later(Limits().handshake_timeout + 1)
+        house.worker.sweep_later(LimitsConfig().handshake_timeout + 1)
         await house.until(lambda: not house.worker.connections)
         with contextlib.suppress(ConnectionResetError):
             assert await client.reader.read() == b""
@@ -253,7 +253,7 @@ def test_an_idle_client_is_told_under_tls(tmp_path, loop, mode):
         client = await encrypted(house, mode)
         client.send(b"NOOP\r\n")
         assert await client.codes(1) == ["250"]
-        house.worker.sweep_later(Limits().command_timeout + 1)
+        house.worker.sweep_later(LimitsConfig().command_timeout + 1)
         assert await client.reply() == "421 4.4.2 Timed out waiting for the client"
         assert await client.rest() == ""
         await client.close()
@@ -420,12 +420,12 @@ def test_a_bad_certificate_is_an_error_at_the_start(tmp_path):
 def test_a_renewed_certificate_is_shown_and_no_session_is_cut(tmp_path, loop, mode, monkeypatch):
     watchers = []
 
-    class Watcher(ListWatcher):
+    class Watcher(FileWatcher):
         def __init__(self, files, on_change):
             super().__init__(files, on_change, sleep=lambda _seconds: asyncio.Event().wait())
             watchers.append(self)
 
-    monkeypatch.setattr("gatepost.server.server.ListWatcher", Watcher)
+    monkeypatch.setattr("gatepost.server.server.FileWatcher", Watcher)
 
     def shown(client):
         return client.writer.get_extra_info("peercert")["subjectAltName"]

@@ -11,7 +11,14 @@ from tests.auth.samples import ScramClient, b64, plain, user, write_users
 from tests.session.dialogue import TRAPS, plugin
 
 from gatepost.auth import authority as authority_module
-from gatepost.config.schema import Auth, Config, Limits, Listen, Recipients, Route
+from gatepost.config.schema import (
+    AuthConfig,
+    Config,
+    LimitsConfig,
+    ListenConfig,
+    RecipientsConfig,
+    RouteConfig,
+)
 from gatepost.model.decision import accept, defer, deny
 from gatepost.model.session import AuthFacts, TlsFacts
 from gatepost.session.assemble import SetupError
@@ -26,7 +33,7 @@ OPEN = "S: 220\nC: EHLO x\nS: 250\n"
 NOT_OFFERED = "504 5.5.4 Authentication mechanism not offered"
 MALFORMED = "501 5.5.2 Syntax error in the authentication exchange"
 FOREIGN = "friend@elsewhere.example"
-RELAY = Route(to="discard:", relay_for="authenticated")
+RELAY = RouteConfig(to="discard:", relay_for="authenticated")
 
 
 def made(folder=None, *, users=(), limits=None, auth=None, **more):
@@ -35,11 +42,11 @@ def made(folder=None, *, users=(), limits=None, auth=None, **more):
         write_users(folder, *users)
     settings = {"clear": True, "users": "users.auth" if folder else ""} | (auth or {})
     config = Config(
-        listen=[Listen(auth=True)],
-        auth=Auth(**settings),
-        limits=Limits(**(limits or {})),
-        recipients=Recipients(domains=["example.com"]),
-        route=[Route(to="discard:")],
+        listen=[ListenConfig(auth=True)],
+        auth=AuthConfig(**settings),
+        limits=LimitsConfig(**(limits or {})),
+        recipients=RecipientsConfig(domains=["example.com"]),
+        route=[RouteConfig(to="discard:")],
         **({} if folder is None else {"base": folder}),
     )
     return msgspec.structs.replace(config, **more)
@@ -259,7 +266,7 @@ def test_in_the_clear_it_is_not_offered(tmp_path):
 
 
 def test_a_listener_without_auth_does_not_know_it(tmp_path):
-    config = made(tmp_path, listen=[Listen()])
+    config = made(tmp_path, listen=[ListenConfig()])
     assert offered(config) == []
     play(f"{OPEN}{attempt()}S: 500 5.5.1 Command not recognised", config=config)
 
@@ -453,21 +460,23 @@ def envelope(recipient, replies):
 
 
 DENIED = "550 5.7.1 Relaying denied: not a domain of this server [*]"
-LOCAL_ONLY = Route(for_=["example.com"], to="discard:")
+LOCAL_ONLY = RouteConfig(for_=["example.com"], to="discard:")
 ROUTES = {
     "none": [],
-    "nobody": [Route(to="discard:")],
+    "nobody": [RouteConfig(to="discard:")],
     "local": [LOCAL_ONLY],
-    "behind everybody's": [Route(to="discard:"), RELAY],
-    "of another domain": [Route(for_=["other.example"], to="discard:", relay_for="authenticated")],
+    "behind everybody's": [RouteConfig(to="discard:"), RELAY],
+    "of another domain": [
+        RouteConfig(for_=["other.example"], to="discard:", relay_for="authenticated")
+    ],
     "relay": [LOCAL_ONLY, RELAY],
     "of that domain": [
-        Route(for_=["elsewhere.example"], to="discard:", relay_for="authenticated"),
-        Route(to="discard:"),
+        RouteConfig(for_=["elsewhere.example"], to="discard:", relay_for="authenticated"),
+        RouteConfig(to="discard:"),
     ],
     "of that address": [
-        Route(for_=[FOREIGN], to="discard:", relay_for="authenticated"),
-        Route(to="discard:"),
+        RouteConfig(for_=[FOREIGN], to="discard:", relay_for="authenticated"),
+        RouteConfig(to="discard:"),
     ],
 }
 RELAYING = {"relay", "of that domain", "of that address"}
@@ -478,7 +487,7 @@ RELAYING = {"relay", "of that domain", "of that address"}
 @pytest.mark.parametrize("routes", ROUTES)
 def test_never_an_open_relay(tmp_path, routes, authenticated, known):
     """Whoever is not known, and whoever is where no route says so, sends to our domains only."""
-    recipients = Recipients(domains=["example.com"], known=known)
+    recipients = RecipientsConfig(domains=["example.com"], known=known)
     config = made(tmp_path, route=ROUTES[routes], recipients=recipients)
     enter = f"{attempt()}S: {WELCOME}\n" if authenticated else f"{attempt('guess')}S: {WRONG}\n"
     may = authenticated and routes in RELAYING

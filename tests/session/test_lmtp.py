@@ -5,7 +5,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.session.dialogue import REFUSED, TRAPS, config, plugin
 
-from gatepost.config.schema import Route
+from gatepost.config.schema import RouteConfig
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
 from gatepost.delivery.target import Route as Way
@@ -215,7 +215,10 @@ def test_a_recipient_without_a_route_at_the_end(monkeypatch):
 
 def test_two_routes_of_one_configuration(tmp_path):
     (tmp_path / "file").write_text("no folder")
-    routes = [Route(for_=["one@example.com"], to="maildir:file/x"), Route(to="maildir:box")]
+    routes = [
+        RouteConfig(for_=["one@example.com"], to="maildir:file/x"),
+        RouteConfig(to="maildir:box"),
+    ]
     made = msgspec.structs.replace(config(), base=tmp_path, route=routes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gatepost.testing.Capture.on_deliver", lambda *_args: None)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.session.dialogue import plugin
 
-from gatepost.config.schema import Recipients, Route
+from gatepost.config.schema import RecipientsConfig, RouteConfig
 from gatepost.model.decision import deny
 from gatepost.testing import (
     DEFAULT_CONFIG,
@@ -160,8 +160,8 @@ def test_a_transport_in_memory_can_be_aborted_and_paused():
 
 
 def test_the_default_takes_mail_for_example_com():
-    assert DEFAULT_CONFIG.recipients == Recipients(domains=["example.com"])
-    assert DEFAULT_CONFIG.route == [Route(to="discard:")]
+    assert DEFAULT_CONFIG.recipients == RecipientsConfig(domains=["example.com"])
+    assert DEFAULT_CONFIG.route == [RouteConfig(to="discard:")]
 
 
 def test_capture_is_a_plugin_of_its_own():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gatepost.lists.addresses import AddressList
 from gatepost.model.address import Address, AddressError, without_tag
 from gatepost.model.session import TrapHit
-from gatepost.traps.table import Reason, TrapTable
+from gatepost.traps.table import TrapTable, UnarmedReason
 
 
 def entries(*lines, source="traps"):
@@ -108,7 +108,7 @@ def test_a_catch_all_domain_does_not_disarm():
     known = entries("@x.example", "/x/")
     table = TrapTable([entries("trap@x.example")], [known])
     assert match(table, "trap@x.example") is not None
-    assert table.report() == []
+    assert table.unarmed_entries() == []
 
 
 def test_the_version_in_force_is_asked_each_time():
@@ -124,13 +124,17 @@ def test_the_report():
     traps = entries("trap@x.example", "bob@x.example", "Abuse@y.example", "@x.example")
     more = entries('"post\\master"@x.example', "/postmaster/", source="more")
     table = TrapTable([traps, more], [entries("bob@x.example", "abuse@y.example", "/trap/")])
-    report = table.report()
+    report = table.unarmed_entries()
     assert [str(unarmed) for unarmed in report] == [
         "traps:2: bob@x.example is not armed: it is a known recipient",
         "traps:3: Abuse@y.example is not armed: it is a role address (RFC 2142)",
         'more:1: "post\\master"@x.example is not armed: it is a role address (RFC 2142)',
     ]
-    assert [unarmed.reason for unarmed in report] == [Reason.KNOWN, Reason.ROLE, Reason.ROLE]
+    assert [unarmed.reason for unarmed in report] == [
+        UnarmedReason.KNOWN,
+        UnarmedReason.ROLE,
+        UnarmedReason.ROLE,
+    ]
 
 
 def test_the_report_is_the_same_whichever_list_is_longer():
@@ -139,8 +143,10 @@ def test_the_report_is_the_same_whichever_list_is_longer():
     many = [f"{n}@z.example" for n in range(9)]
     few_traps = TrapTable([entries(*traps)], [entries(*known, *many)])
     few_known = TrapTable([entries(*traps, *many)], [entries(*known[:1], "nobody@q.example")])
-    assert [str(u) for u in few_traps.report()] == [str(u) for u in few_known.report()]
-    assert len(few_traps.report()) == 1
+    assert [str(u) for u in few_traps.unarmed_entries()] == [
+        str(u) for u in few_known.unarmed_entries()
+    ]
+    assert len(few_traps.unarmed_entries()) == 1
 
 
 @given(

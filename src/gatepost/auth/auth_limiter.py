@@ -7,9 +7,9 @@ counted apart, in the same window. Both are over all workers, see `gatepost.coun
 
 from collections.abc import Callable
 
-from gatepost.config.schema import Limits
-from gatepost.counts.counters import Events
-from gatepost.counts.memory import Slot, Table
+from gatepost.config.schema import LimitsConfig
+from gatepost.counts.counters import WindowCounter
+from gatepost.counts.memory import CounterTable, Slot
 from gatepost.counts.sketch import Cell
 
 
@@ -22,15 +22,15 @@ class AuthLimiter:
 
     def __init__(
         self,
-        limits: Limits,
+        limits: LimitsConfig,
         slot: Slot,
         find: Callable[[str], tuple[Cell, Cell] | None],
         time: Callable[[], float],
     ) -> None:
         window = int(limits.auth_window)
         self._limits = (limits.auth_failures_per_ip, limits.auth_failures_per_network)
-        self._made = Events(slot, Table.ATTEMPTS, window)
-        self._forgiven = Events(slot, Table.FORGIVEN_ATTEMPTS, window)
+        self._made = WindowCounter(slot, CounterTable.AUTH_ATTEMPTS, window)
+        self._refunded = WindowCounter(slot, CounterTable.REFUNDED_ATTEMPTS, window)
         self._find = find
         self._time = time
 
@@ -38,14 +38,14 @@ class AuthLimiter:
         """Count an attempt; return False if there were too many already."""
         places, now = self._find(host) or (), self._time()
         for place, limit in zip(places, self._limits, strict=False):
-            if self._made.count(place, now) - self._forgiven.count(place, now) >= limit:
+            if self._made.count(place, now) - self._refunded.count(place, now) >= limit:
                 return False
         for place in places:
             self._made.add(place, now)
         return True
 
-    def forgive(self, host: str) -> None:
+    def refund(self, host: str) -> None:
         """Take back an attempt that was none: it succeeded, or could not be decided."""
         now = self._time()
         for place in self._find(host) or ():
-            self._forgiven.add(place, now)
+            self._refunded.add(place, now)

@@ -6,9 +6,9 @@ Made once per worker; the users change under it as their file does.
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from gatepost.auth.passwords import PasswordChecks
+from gatepost.auth.passwords import PasswordChecker
 from gatepost.auth.users import UserList, UsersFile
-from gatepost.config.schema import Auth, Limits
+from gatepost.config.schema import AuthConfig, LimitsConfig
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.wire.sasl.mechanism import Mechanism
 from gatepost.wire.sasl.plain import Login, Plain
@@ -23,8 +23,8 @@ class Authority:
 
     def __init__(
         self,
-        auth: Auth,
-        limits: Limits,
+        auth: AuthConfig,
+        limits: LimitsConfig,
         users: UsersFile | None,
         *,
         plugins: bool,
@@ -33,14 +33,14 @@ class Authority:
         self._mechanisms: Sequence[str] = auth.mechanisms
         self._users = users
         self._plugins = plugins
-        self._passwords = PasswordChecks(limits.auth_checks)
+        self._passwords = PasswordChecker(limits.auth_checks)
 
     @property
     def users(self) -> UserList:
         """The users there are now."""
         return _NOBODY if self._users is None else self._users.current
 
-    def offered(self) -> Iterator[str]:
+    def offered_mechanisms(self) -> Iterator[str]:
         """Yield the mechanisms that can work now, in order."""
         users = self.users
         works = {
@@ -52,9 +52,9 @@ class Authority:
 
     def begin(self, mechanism: str) -> Mechanism | None:
         """Begin an exchange; None if the mechanism is not offered."""
-        return _MECHANISMS[mechanism](self) if mechanism in self.offered() else None
+        return _MECHANISMS[mechanism](self) if mechanism in self.offered_mechanisms() else None
 
-    async def knows(self, attempt: AuthAttempt) -> bool:
+    async def verify(self, attempt: AuthAttempt) -> bool:
         """Whether the attempt has what the users file asks for. Raises `BusyError`.
 
         Takes as long for a user who does not exist.

@@ -22,7 +22,7 @@ class BusyError(Exception):
     """Too many passwords are being checked already."""
 
 
-class PasswordChecks:
+class PasswordChecker:
     """Checks `at_a_time` passwords at a time. The threads are made when they are needed."""
 
     def __init__(self, at_a_time: int) -> None:
@@ -36,7 +36,7 @@ class PasswordChecks:
             raise BusyError
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._at_a_time, "gatepost-passwords")
-        work = self._threads.submit(verify, hashed, password)
+        work = self._threads.submit(verify_password, hashed, password)
         # the place is free when the work has ended, whether or not anybody still waits for it
         work.add_done_callback(lambda _: self._places.release())
         return await asyncio.wrap_future(work)
@@ -47,7 +47,7 @@ class PasswordChecks:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def verify(hashed: str, password: str) -> bool:
+def verify_password(hashed: str, password: str) -> bool:
     """Return whether a (prepared) password is that of the hash; takes long."""
     from argon2 import PasswordHasher  # noqa: PLC0415 - only who has users needs it
     from argon2.exceptions import VerificationError  # noqa: PLC0415 - likewise

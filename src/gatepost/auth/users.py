@@ -24,8 +24,8 @@ import msgspec
 
 from gatepost.lists.entry import LineError
 from gatepost.lists.file import MemoryFile
-from gatepost.lists.lines import lines_of, with_pauses
-from gatepost.lists.source import ListError
+from gatepost.lists.lines import read_lines, with_pauses
+from gatepost.lists.reloadable import ListError
 from gatepost.wire.sasl.mechanism import SaslError
 from gatepost.wire.sasl.prepare import prepare_name
 from gatepost.wire.sasl.scram import fake_verifier
@@ -117,7 +117,7 @@ def parse_users(file: BinaryIO, source: str) -> UserList:
     """Read the lines of a file; raises `ListError` for the first that cannot be used."""
     users: dict[str, User] = {}
     secret = b""
-    for number, raw in enumerate(with_pauses(lines_of(file)), start=1):
+    for number, raw in enumerate(with_pauses(read_lines(file)), start=1):
         try:
             found = parse_line(raw)
             if isinstance(found, User) and users.setdefault(found.name, found) is not found:

@@ -12,9 +12,9 @@ from gatepost.config.kinds import keys
 from gatepost.config.listen import InetAddress
 from gatepost.config.load import load
 from gatepost.config.problem import ConfigError
-from gatepost.config.schema import Config, Limits
+from gatepost.config.schema import Config, LimitsConfig
 from gatepost.config.units import format_duration, format_size
-from gatepost.lists.source import ListError
+from gatepost.lists.reloadable import ListError
 from gatepost.log.os_error import reason
 from gatepost.net.tls import TlsError, all_key_pairs
 from gatepost.session.assemble import Lists, SetupError, find_lists, make_setup
@@ -137,7 +137,7 @@ def hook_order(setup: Setup) -> Iterator[HookOrder]:
 
 def limits_of(config: Config) -> Iterator[Limit]:
     """Yield the limits in force."""
-    for field, key in keys(Limits):
+    for field, key in keys(LimitsConfig):
         value = getattr(config.limits, field.name)
         write = _written(key.kind.expected)
         set_here = f"set here, the default is {write(field.default)}"

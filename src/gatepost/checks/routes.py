@@ -29,7 +29,7 @@ def unrouted(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
 def relays(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
     """Warn of ways out that nobody can take, for there is nobody with a name."""
     for number, route in enumerate(config.route):
-        if route.relay_for != "nobody" and setup.authority is None:
+        if route.relay_for != "none" and setup.authority is None:
             yield f"route[{number}].relay_for is of no use: no [[listen]] has auth"
 
 
@@ -38,7 +38,7 @@ def hidden(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
     taken: dict[str, int] = {}
     for number, route in enumerate(config.route):
         if EVERYONE in taken:
-            table = ".relay_for" if route.relay_for != "nobody" else ""
+            table = ".relay_for" if route.relay_for != "none" else ""
             first = f"route[{taken[EVERYONE]}]"
             yield f"route[{number}]{table} is of no use: {first} takes everyone before it"
             continue

@@ -8,7 +8,7 @@ import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
-from gatepost.config.kinds import Scalar, text
+from gatepost.config.kinds import ScalarKind, string
 from gatepost.config.listen import (
     EXPECTED_LISTEN_ADDRESS,
     InetAddress,
@@ -149,43 +149,43 @@ def _folder(value: object) -> str:
     return _path(str(value))
 
 
-HOSTNAME = text('a domain name such as "mx.example.com" or an address literal', _hostname)
-FOLDER = Scalar('a folder such as "var"', _folder)
-PATH = text("a file name, without file: before it", _path)
-PATH_OR_NONE = text(
+HOSTNAME = string('a domain name such as "mx.example.com" or an address literal', _hostname)
+FOLDER = ScalarKind('a folder such as "var"', _folder)
+PATH = string("a file name, without file: before it", _path)
+PATH_OR_NONE = string(
     'a file name, without file: before it, or ""', lambda value: value and _path(value)
 )
-NAME_OR_NONE = text('a domain name, or ""', lambda value: value and parse_domain(value))
-HOSTNAME_OR_NONE = text(
+NAME_OR_NONE = string('a domain name, or ""', lambda value: value and parse_domain(value))
+HOSTNAME_OR_NONE = string(
     'a domain name, an address literal, or ""', lambda value: value and _hostname(value)
 )
-TEXT = text('printable text, or ""', lambda value: value and _printable(value))
-USER = text('the name of a system user, or ""', lambda value: _matching(_USER, value))
-LISTEN_ADDRESS = Scalar(EXPECTED_LISTEN_ADDRESS, _listen_address)
-NETWORK = Scalar('a network such as "192.0.2.0/24" or "2001:db8::/32"', _network)
-CERTIFICATE_NAME = text('a domain name, "*.example.com" or "*"', _certificate_name)
-DOMAIN_OR_FILE = text(
+TEXT = string('printable text, or ""', lambda value: value and _printable(value))
+USER = string('the name of a system user, or ""', lambda value: _matching(_USER, value))
+LISTEN_ADDRESS = ScalarKind(EXPECTED_LISTEN_ADDRESS, _listen_address)
+NETWORK = ScalarKind('a network such as "192.0.2.0/24" or "2001:db8::/32"', _network)
+CERTIFICATE_NAME = string('a domain name, "*.example.com" or "*"', _certificate_name)
+DOMAIN_OR_FILE = string(
     'a domain such as "example.com", ".example.com" for those below it, or "file:NAME"',
     _domain_or_file,
 )
-ADDRESS_OR_FILE = text(
+ADDRESS_OR_FILE = string(
     'an address such as "user@example.com", "@example.com" for a whole domain, or "file:NAME"',
     _address_or_file,
 )
-SEPARATOR = text(
+SEPARATOR = string(
     'one separating character such as "+", or "" for none',
     lambda value: _matching(_SEPARATOR, value),
 )
-REFUSAL = Scalar('a 4xx or 5xx reply in ASCII such as "554 5.7.1 Text"', _refusal)
-ROUTE_PATTERN = text('"*", a domain or an address', _pattern)
-TARGET = text(
+REFUSAL = ScalarKind('a 4xx or 5xx reply in ASCII such as "554 5.7.1 Text"', _refusal)
+ROUTE_PATTERN = string('"*", a domain or an address', _pattern)
+TARGET = string(
     'a target: "maildir:PATH", "file:FOLDER", "smtp://HOST:PORT", "smtps://HOST:PORT",'
     ' "lmtp://HOST:PORT", "lmtp:unix:PATH", "mx:", "pipe:COMMAND", "sendmail:PATH",'
     ' "qmail-queue:PATH" or "discard:"',
     _target,
 )
-MAILDIR_FOLDER = text(
+MAILDIR_FOLDER = string(
     'a folder of a Maildir such as ".Junk" or ".Lists.python", or ""',
     lambda value: _matching(_MAILDIR_FOLDER, value),
 )
-PLUGIN = text('a plugin name or a path such as "plugins/mine.py"', _printable)
+PLUGIN = string('a plugin name or a path such as "plugins/mine.py"', _printable)

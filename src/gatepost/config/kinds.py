@@ -14,21 +14,21 @@ from typing import Any, Protocol
 import msgspec
 from msgspec.structs import FieldInfo
 
-from gatepost.config.problem import Place, quoted, shown
+from gatepost.config.problem import Location, format_value, quote
 from gatepost.config.units import format_duration, format_size, parse_duration, parse_size
 
 NOTHING = "nothing"
 
 
-class Kind(Protocol):
+class ValueKind(Protocol):
     """A kind of value; `expected` completes "expected …" in messages and reference."""
 
     @property
     def expected(self) -> str:
         """What a value of this kind looks like."""
 
-    def read(self, value: object, place: Place) -> Any:
-        """Return the typed value, or report to `place` and return None."""
+    def read(self, value: object, location: Location) -> Any:
+        """Return the typed value, or report to `location` and return None."""
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -38,49 +38,49 @@ class Key(msgspec.Struct, frozen=True):
     reason for the default. The reference is made from these.
     """
 
-    kind: Kind
+    kind: ValueKind
     about: str
     why: str = ""
 
 
-class Scalar(msgspec.Struct, frozen=True):
+class ScalarKind(msgspec.Struct, frozen=True):
     """A single value; `convert` returns it typed and raises ValueError for any other."""
 
     expected: str
     convert: Callable[[object], Any]
 
-    def read(self, value: object, place: Place) -> Any:
+    def read(self, value: object, location: Location) -> Any:
         """See `Kind.read`."""
         try:
             typed = self.convert(value)
         except ValueError:
-            place.expected(self.expected, shown(value))
+            location.report_mismatch(self.expected, format_value(value))
             return None
-        place.values.append((place, typed))
+        location.values.append((location, typed))
         return typed
 
 
-class Items(msgspec.Struct, frozen=True):
+class ArrayKind(msgspec.Struct, frozen=True):
     """An array of values of one kind; read as a tuple."""
 
-    of: Kind
+    of: ValueKind
 
     @property
     def expected(self) -> str:
         """See `Kind.expected`."""
         return f"an array, each item {self.of.expected}"
 
-    def read(self, value: object, place: Place) -> Any:
+    def read(self, value: object, location: Location) -> Any:
         """See `Kind.read`."""
         if not isinstance(value, list | tuple):
-            place.expected(self.expected, shown(value))
+            location.report_mismatch(self.expected, format_value(value))
             return None
-        typed = tuple(self.of.read(item, place.item(at)) for at, item in enumerate(value))
-        place.values.append((place, typed))
+        typed = tuple(self.of.read(item, location.item(at)) for at, item in enumerate(value))
+        location.values.append((location, typed))
         return typed
 
 
-class Table(msgspec.Struct, frozen=True):
+class TableKind(msgspec.Struct, frozen=True):
     """A table: a struct of the schema, key by key; a key it does not have is refused."""
 
     struct: type[msgspec.Struct]
@@ -90,20 +90,20 @@ class Table(msgspec.Struct, frozen=True):
         """See `Kind.expected`."""
         return "a table"
 
-    def read(self, value: object, place: Place) -> Any:
+    def read(self, value: object, location: Location) -> Any:
         """See `Kind.read`."""
         data = _as_mapping(value, self.struct)
         if data is None:
-            place.expected(self.expected, shown(value))
+            location.report_mismatch(self.expected, format_value(value))
             return None
         fields = list(keys(self.struct))
-        _refuse_unknown(data, [field.encode_name for field, _ in fields], place)
+        _refuse_unknown(data, [field.encode_name for field, _ in fields], location)
         values = {
-            field.name: _read_key(field, key, data, place)
+            field.name: _read_key(field, key, data, location)
             for field, key in fields
             if field.required or field.encode_name in data
         }
-        return None if place.problems else self.struct(**values)
+        return None if location.problems else self.struct(**values)
 
 
 def keys(struct: type[msgspec.Struct]) -> Iterator[tuple[FieldInfo, Key]]:
@@ -120,25 +120,25 @@ def _as_mapping(value: object, struct: type[msgspec.Struct]) -> Mapping[str, obj
     return value if isinstance(value, Mapping) else None
 
 
-def _read_key(field: FieldInfo, key: Key, data: Mapping[str, object], place: Place) -> Any:
-    inside = place.member(field.encode_name)
+def _read_key(field: FieldInfo, key: Key, data: Mapping[str, object], location: Location) -> Any:
+    inside = location.member(field.encode_name)
     if field.encode_name in data:
         return key.kind.read(data[field.encode_name], inside)
-    return inside.expected(key.kind.expected, NOTHING)
+    return inside.report_mismatch(key.kind.expected, NOTHING)
 
 
-def _refuse_unknown(data: Mapping[str, object], known: Sequence[str], place: Place) -> None:
+def _refuse_unknown(data: Mapping[str, object], known: Sequence[str], location: Location) -> None:
     for name in data:
         if name not in known:
-            place.member(str(name)).wrong(f"unknown key, {_hint(str(name), known)}")
+            location.member(str(name)).report(f"unknown key, {_hint(str(name), known)}")
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {quoted(close[0])}?" if close else f"expected one of {', '.join(known)}"
+    return f"did you mean {quote(close[0])}?" if close else f"expected one of {', '.join(known)}"
 
 
-def whole(low: int, high: int) -> Scalar:
+def integer(low: int, high: int) -> ScalarKind:
     """Return the kind of whole numbers in a range."""
 
     def convert(value: object) -> int:
@@ -146,10 +146,10 @@ def whole(low: int, high: int) -> Scalar:
             raise ValueError
         return value
 
-    return Scalar(f"a whole number from {low} to {high}", convert)
+    return ScalarKind(f"a whole number from {low} to {high}", convert)
 
 
-def duration(low: str, high: str) -> Scalar:
+def duration(low: str, high: str) -> ScalarKind:
     """Return the kind of durations in a range; read as seconds."""
     least, most = parse_duration(low), parse_duration(high)
 
@@ -159,14 +159,14 @@ def duration(low: str, high: str) -> Scalar:
             raise ValueError
         return seconds
 
-    return Scalar(
+    return ScalarKind(
         f"a duration from {format_duration(least)} to {format_duration(most)}"
         ' such as "90s" or "5m"',
         convert,
     )
 
 
-def size(low: str, high: str) -> Scalar:
+def size(low: str, high: str) -> ScalarKind:
     """Return the kind of sizes in a range; read as octets."""
     least, most = parse_size(low), parse_size(high)
 
@@ -176,13 +176,13 @@ def size(low: str, high: str) -> Scalar:
             raise ValueError
         return octets
 
-    return Scalar(
+    return ScalarKind(
         f'a size from {format_size(least)} to {format_size(most)} such as "10KB" or "25MiB"',
         convert,
     )
 
 
-def one_of(*words: str) -> Scalar:
+def choice(*words: str) -> ScalarKind:
     """Return the kind of a choice between words."""
 
     def convert(value: object) -> str:
@@ -190,11 +190,11 @@ def one_of(*words: str) -> Scalar:
             raise ValueError
         return value
 
-    *first, last = map(quoted, words)
-    return Scalar(f"{', '.join(first)} or {last}", convert)
+    *first, last = map(quote, words)
+    return ScalarKind(f"{', '.join(first)} or {last}", convert)
 
 
-def text(expected: str, convert: Callable[[str], Any]) -> Scalar:
+def string(expected: str, convert: Callable[[str], Any]) -> ScalarKind:
     """Return the kind of strings that `convert` takes; it raises ValueError for others."""
 
     def convert_text(value: object) -> Any:
@@ -202,7 +202,7 @@ def text(expected: str, convert: Callable[[str], Any]) -> Scalar:
             raise ValueError  # noqa: TRY004 - the one way a converter says no
         return convert(value)
 
-    return Scalar(expected, convert_text)
+    return ScalarKind(expected, convert_text)
 
 
 def _boolean(value: object) -> bool:
@@ -211,10 +211,10 @@ def _boolean(value: object) -> bool:
     return value
 
 
-BOOLEAN = Scalar("true or false", _boolean)
+BOOLEAN = ScalarKind("true or false", _boolean)
 
 
-class Anything(msgspec.Struct, frozen=True):
+class AnyTable(msgspec.Struct, frozen=True):
     """A table whose keys someone else checks; read as a dict."""
 
     @property
@@ -222,9 +222,9 @@ class Anything(msgspec.Struct, frozen=True):
         """See `Kind.expected`."""
         return "a table"
 
-    def read(self, value: object, place: Place) -> Any:
+    def read(self, value: object, location: Location) -> Any:
         """See `Kind.read`."""
         if not isinstance(value, Mapping):
-            place.expected(self.expected, shown(value))
+            location.report_mismatch(self.expected, format_value(value))
             return None
         return dict(value)

@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from gatepost.config.kinds import NOTHING, Table
-from gatepost.config.problem import ConfigError, Place, Problem
+from gatepost.config.kinds import NOTHING, TableKind
+from gatepost.config.problem import ConfigError, Location, Problem
 from gatepost.config.schema import Config
-from gatepost.config.unavailable import refuse_later
+from gatepost.config.unavailable import refuse_unavailable
 
 _POSITION = re.compile(r"(.*) \(at (line \d+, column \d+|end of document)\)", re.DOTALL)
 
@@ -33,7 +33,7 @@ def from_dict(
     """Read what a TOML file would give; raises `ConfigError`.
 
     `base` is the folder relative paths start at (None: the current one), `source` what problems
-    name in place of a file.
+    name in location of a file.
     """
     config = _checked(data, source)
     return msgspec.structs.replace(config, base=Path() if base is None else base)
@@ -48,9 +48,9 @@ def check(config: Config, *, source: str = "configuration") -> Config:
 
 
 def _checked(data: object, source: str) -> Config:
-    root = Place(source)
-    config = Table(Config).read(data, root)
-    refuse_later(root)
+    root = Location(source)
+    config = TableKind(Config).read(data, root)
+    refuse_unavailable(root)
     if isinstance(config, Config):
         _need_certificates(config, root)
         _need_secrecy(config, root)
@@ -60,20 +60,22 @@ def _checked(data: object, source: str) -> Config:
     return config
 
 
-def _need_certificates(config: Config, root: Place) -> None:
+def _need_certificates(config: Config, root: Location) -> None:
     """Report listeners with TLS where there is no certificate: none must fall back to clear."""
     for number, listen in enumerate(config.listen):
         if listen.tls != "none" and not config.tls.certificates:
-            place = root.member("listen").item(number).member("tls")
-            place.expected("a certificate in tls.certificates", NOTHING)
+            location = root.member("listen").item(number).member("tls")
+            location.report_mismatch("a certificate in tls.certificates", NOTHING)
 
 
-def _need_secrecy(config: Config, root: Place) -> None:
+def _need_secrecy(config: Config, root: Location) -> None:
     """Report listeners where AUTH could never be offered."""
     for number, listen in enumerate(config.listen):
         if listen.auth and listen.tls == "none" and not config.auth.clear:
-            place = root.member("listen").item(number).member("auth")
-            place.expected("tls, or auth.clear, without which it can never be offered", NOTHING)
+            location = root.member("listen").item(number).member("auth")
+            location.report_mismatch(
+                "tls, or auth.clear, without which it can never be offered", NOTHING
+            )
 
 
 def _read(file: Path) -> str:

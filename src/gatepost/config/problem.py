@@ -41,7 +41,7 @@ class ConfigError(Exception):
         self.problems = list(problems)
 
 
-class Place:
+class Location:
     """Where in the configuration a reader is.
 
     All places of one reading share `problems`, and `values`: each value that was read without
@@ -54,11 +54,11 @@ class Place:
         self.source = source
         self.key = ""
         self.problems: list[Problem] = []
-        self.values: list[tuple[Place, object]] = []
+        self.values: list[tuple[Location, object]] = []
 
     def member(self, name: str) -> Self:
         """Return the place of a key of the table here."""
-        bare = name if _BARE_KEY.fullmatch(name) else quoted(name)
+        bare = name if _BARE_KEY.fullmatch(name) else quote(name)
         return self._inside(f"{self.key}.{bare}" if self.key else bare)
 
     def item(self, index: int) -> Self:
@@ -66,35 +66,35 @@ class Place:
         return self._inside(f"{self.key}[{index}]")
 
     def _inside(self, key: str) -> Self:
-        place = type(self)(self.source)
-        place.key, place.problems, place.values = key, self.problems, self.values
-        return place
+        location = type(self)(self.source)
+        location.key, location.problems, location.values = key, self.problems, self.values
+        return location
 
     @property
     def pattern(self) -> str:
         """The key without the numbers of its items: `listen[].address`."""
         return _INDEX.sub("[]", self.key)
 
-    def wrong(self, what: str) -> None:
+    def report(self, what: str) -> None:
         """Report a problem here."""
         self.problems.append(Problem(self.source, self.key, what))
 
-    def expected(self, expected: str, found: str) -> None:
+    def report_mismatch(self, expected: str, found: str) -> None:
         """Report that something else was expected here."""
-        self.wrong(f"expected {expected}, found {found}")
+        self.report(f"expected {expected}, found {found}")
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """Return the text in double quotes, control characters escaped, at most MAX_SHOWN of it."""
     cut = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
     return json.dumps(cut, ensure_ascii=False)
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """Return a value as a message shows it: near to TOML, and short."""
     match value:
         case str():
-            return quoted(value)
+            return quote(value)
         case bool():
             return "true" if value else "false"
         case Mapping():

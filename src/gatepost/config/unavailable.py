@@ -10,14 +10,14 @@ from typing import Any
 
 import msgspec
 
-from gatepost.config.problem import Place
+from gatepost.config.problem import Location
 from gatepost.config.units import parse_duration
 
 # What a configuration built in code has anyway.
 DEFAULT_KEEP = parse_duration("30d")
 
 
-class Later(msgspec.Struct, frozen=True):
+class Unavailable(msgspec.Struct, frozen=True):
     """One row: the key, whether a value is available, and the message for one that is not."""
 
     key: str
@@ -25,25 +25,25 @@ class Later(msgspec.Struct, frozen=True):
     message: str
 
 
-LATER = (
-    Later(
+UNAVAILABLE = (
+    Unavailable(
         "listen[].protocol",
         lambda value: value in ("smtp", "lmtp"),
         'this protocol is not available yet, expected "smtp" or "lmtp"',
     ),
-    Later(
+    Unavailable(
         "ledger.keep",
         lambda value: value == DEFAULT_KEEP,
         "the ledger is not available yet, expected no [ledger]",
     ),
 )
 
-_ROWS = {row.key: row for row in LATER}
+_ROWS = {row.key: row for row in UNAVAILABLE}
 
 
-def refuse_later(root: Place) -> None:
+def refuse_unavailable(root: Location) -> None:
     """Report every value read below `root` that asks for what is not built yet."""
-    for place, value in root.values:
-        row = _ROWS.get(place.pattern)
+    for location, value in root.values:
+        row = _ROWS.get(location.pattern)
         if row is not None and not row.available(value):
-            place.wrong(row.message)
+            location.report(row.message)

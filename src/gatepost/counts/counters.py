@@ -8,7 +8,7 @@ So a limit of n in a window lets 2 n through in the time of one at most, around 
 Both count too high sometimes, never too low.
 """
 
-from gatepost.counts.memory import Slot, Table
+from gatepost.counts.memory import CounterTable, Slot
 from gatepost.counts.sketch import SIZE, Cell
 
 _NOTHING = memoryview(bytes(SIZE * 4)).cast("I")
@@ -19,36 +19,36 @@ class Gauge:
 
     __slots__ = ("_own", "_slot", "_table")
 
-    def __init__(self, slot: Slot, table: Table) -> None:
+    def __init__(self, slot: Slot, table: CounterTable) -> None:
         self._slot = slot
         self._table = int(table)
         self._own = slot.own.tables[table]
 
-    def add(self, place: Cell) -> int:
+    def add(self, cell: Cell) -> int:
         """Count one more; return how many there are, this one included."""
-        own, (first, second) = self._own, place
+        own, (first, second) = self._own, cell
         own[first] += 1
         own[second] += 1
-        return self.count(place)
+        return self.count(cell)
 
-    def remove(self, place: Cell) -> None:
+    def remove(self, cell: Cell) -> None:
         """Count one less."""
-        own, (first, second) = self._own, place
+        own, (first, second) = self._own, cell
         own[first] -= 1
         own[second] -= 1
 
-    def count(self, place: Cell) -> int:
+    def count(self, cell: Cell) -> int:
         """Return how many there are."""
-        first, second = place
+        first, second = cell
         total = 0
-        for region in self._slot.regions:
-            table = region.tables[self._table]
+        for sketch in self._slot.sketches:
+            table = sketch.tables[self._table]
             one, other = table[first], table[second]
             total += one if one < other else other  # noqa: FURB136 - `min` takes twice as long
         return total
 
 
-class Events:
+class WindowCounter:
     """How many events of a key there were in the present window of `seconds`.
 
     `now` is a time that runs evenly and is the same for all workers: that of the event loop.
@@ -56,37 +56,37 @@ class Events:
 
     __slots__ = ("_own", "_seconds", "_slot", "_table")
 
-    def __init__(self, slot: Slot, table: Table, seconds: int) -> None:
+    def __init__(self, slot: Slot, table: CounterTable, seconds: int) -> None:
         self._slot = slot
         self._table = int(table)
         self._own = slot.own.tables[table]
         self._seconds = seconds
 
-    def add(self, place: Cell, now: float) -> int:
+    def add(self, cell: Cell, now: float) -> int:
         """Count one more; return how many there were, this one included."""
         window = int(now) // self._seconds
         windows, own = self._slot.own.windows, self._own
         if windows[self._table] != window:
             own[:] = _NOTHING
             windows[self._table] = window
-        first, second = place
+        first, second = cell
         # Only what is too low for the key is raised: the other row counts somebody else's already.
         one, other = own[first], own[second]
         if one <= other:
             own[first] = one + 1
         if other <= one:
             own[second] = other + 1
-        return self.count(place, now)
+        return self.count(cell, now)
 
-    def count(self, place: Cell, now: float) -> int:
+    def count(self, cell: Cell, now: float) -> int:
         """Return how many there were."""
-        first, second = place
+        first, second = cell
         window = int(now) // self._seconds
         total = 0
-        for region in self._slot.regions:
+        for sketch in self._slot.sketches:
             # Another worker's clock may be ahead by what its event loop's is behind.
-            if region.windows[self._table] >= window:
-                table = region.tables[self._table]
+            if sketch.windows[self._table] >= window:
+                table = sketch.tables[self._table]
                 one, other = table[first], table[second]
                 total += one if one < other else other  # noqa: FURB136 - as above
         return total

@@ -14,7 +14,7 @@ have regions side by side.
 
 A process that serves alone has the same in memory of its own.
 
-Limits: 576 KiB for each worker, whatever is counted; MAX_REGIONS of them at a time.
+Limits: 576 KiB for each worker, whatever is counted; MAX_SLOTS of them at a time.
 Security: workers can write to each other's regions, as they could stop each other anyway: they are
 the same user's.
 """
@@ -29,7 +29,7 @@ from typing import Self
 from gatepost.counts.sketch import SEED_SIZE, SIZE
 
 # Enough for 1,024 workers and the generations that may be under way in reloads.
-MAX_REGIONS = 8192
+MAX_SLOTS = 8192
 # Parts of the file begin where memory can be mapped, on every kind of machine.
 _ALIGNED = 64 * 1024
 _WORD = 4
@@ -41,16 +41,16 @@ _FLAGS = 64
 HEADER_SIZE = _ALIGNED
 
 
-class Table(IntEnum):
+class CounterTable(IntEnum):
     """What is counted, each in a table of its own."""
 
     CONNECTIONS = 0
-    ARRIVALS = 1
-    ATTEMPTS = 2
-    FORGIVEN_ATTEMPTS = 3
+    NEW_CONNECTIONS = 1
+    AUTH_ATTEMPTS = 2
+    REFUNDED_ATTEMPTS = 3
 
 
-REGION_SIZE = _ALIGNED + len(Table) * SIZE * _WORD
+SLOT_SIZE = _ALIGNED + len(CounterTable) * SIZE * _WORD
 
 
 class Sketch:
@@ -60,58 +60,58 @@ class Sketch:
 
     def __init__(self, memory: bytearray | mmap.mmap) -> None:
         words = memoryview(memory).cast("I")
-        self.windows = words[: len(Table)]
+        self.windows = words[: len(CounterTable)]
         first = _ALIGNED // _WORD
-        self.tables = [words[first + SIZE * one : first + SIZE * (one + 1)] for one in Table]
+        self.tables = [words[first + SIZE * one : first + SIZE * (one + 1)] for one in CounterTable]
 
 
 class Slot:
     """A worker's view of the board: `own` is its region, `regions` all that are in use."""
 
-    __slots__ = ("_header", "_known", "_map", "_number", "_regions", "_version", "own", "seed")
+    __slots__ = ("_header", "_known", "_map", "_number", "_sketches", "_version", "own", "seed")
 
     def __init__(
         self,
         header: bytearray | mmap.mmap,
-        map_region: Callable[[int], bytearray | mmap.mmap],
+        map_slot: Callable[[int], bytearray | mmap.mmap],
         number: int,
     ) -> None:
         self._header = memoryview(header).cast("I")
-        self._map = map_region
+        self._map = map_slot
         self._number = number
         self._version = -1
         self.seed = bytes(header[_SEED : _SEED + SEED_SIZE])
-        self.own = Sketch(map_region(number))
+        self.own = Sketch(map_slot(number))
         self._known = {number: self.own}
-        self._regions: tuple[Sketch, ...] = (self.own,)
+        self._sketches: tuple[Sketch, ...] = (self.own,)
 
     @classmethod
-    def alone(cls) -> Self:
+    def standalone(cls) -> Self:
         """Return the view of a process that shares with nobody."""
         header = bytearray(HEADER_SIZE)
         header[_SEED : _SEED + SEED_SIZE] = os.urandom(SEED_SIZE)
-        return cls(header, lambda _number: bytearray(REGION_SIZE), 0)
+        return cls(header, lambda _number: bytearray(SLOT_SIZE), 0)
 
     @classmethod
-    def taken(cls, file: int, number: int) -> Self:
+    def attach(cls, file: int, number: int) -> Self:
         """Return the view of the worker that was given region `number` of the inherited file."""
-        return cls(_map_header(file), lambda other: _map_region(file, other), number)
+        return cls(_map_header(file), lambda other: _map_slot(file, other), number)
 
     @property
-    def regions(self) -> tuple[Sketch, ...]:
+    def sketches(self) -> tuple[Sketch, ...]:
         """The regions in use, one's own among them."""
         if self._header[_VERSION] != self._version:
             self._look()
-        return self._regions
+        return self._sketches
 
     def _look(self) -> None:
         self._version = self._header[_VERSION]
-        flags = bytes(self._header.cast("B")[_FLAGS : _FLAGS + MAX_REGIONS])
+        flags = bytes(self._header.cast("B")[_FLAGS : _FLAGS + MAX_SLOTS])
         used = {number for number in range(len(flags.rstrip(b"\0"))) if flags[number]}
         used.add(self._number)
         known = self._known
         self._known = {one: known.get(one) or Sketch(self._map(one)) for one in sorted(used)}
-        self._regions = tuple(self._known.values())
+        self._sketches = tuple(self._known.values())
 
 
 class CounterMemory:
@@ -126,15 +126,15 @@ class CounterMemory:
 
     def claim(self) -> int:
         """Return the number of a region full of noughts, in use from now on."""
-        number = self._header.find(b"\0", _FLAGS, _FLAGS + MAX_REGIONS) - _FLAGS
+        number = self._header.find(b"\0", _FLAGS, _FLAGS + MAX_SLOTS) - _FLAGS
         if number < 0:
             raise OSError("no room for the counters of another worker")
         if number < self._made:
-            with _map_region(self.file, number) as region:
-                region[:] = bytes(REGION_SIZE)
+            with _map_slot(self.file, number) as region:
+                region[:] = bytes(SLOT_SIZE)
         else:
             self._made = number + 1
-            os.ftruncate(self.file, HEADER_SIZE + REGION_SIZE * self._made)
+            os.ftruncate(self.file, HEADER_SIZE + SLOT_SIZE * self._made)
         self._mark(number, used=True)
         return number
 
@@ -164,5 +164,5 @@ def _map_header(file: int) -> mmap.mmap:
     return mmap.mmap(file, HEADER_SIZE)
 
 
-def _map_region(file: int, number: int) -> mmap.mmap:
-    return mmap.mmap(file, REGION_SIZE, offset=HEADER_SIZE + REGION_SIZE * number)
+def _map_slot(file: int, number: int) -> mmap.mmap:
+    return mmap.mmap(file, SLOT_SIZE, offset=HEADER_SIZE + SLOT_SIZE * number)

@@ -26,7 +26,7 @@ Cell = tuple[int, int]
 _hashes = struct.Struct("<II").unpack
 
 
-def place(key: bytes, seed: bytes) -> Cell:
+def locate(key: bytes, seed: bytes) -> Cell:
     """Return a key's bucket in each row, as indexes of the table."""
     first, second = _hashes(hashlib.blake2b(key, digest_size=8, key=seed).digest())
     return first % BUCKETS, BUCKETS + second % BUCKETS

@@ -36,7 +36,7 @@ class Wanted(NamedTuple):
     """
 
     rest: str
-    route: schema.Route
+    route: schema.RouteConfig
     base: Path
     hostname: str
 
@@ -55,7 +55,7 @@ def _maildir(wanted: Wanted) -> Target:
 LINE_ENDS: dict[str, LineEnds] = {"lf": with_lf, "crlf": iter}
 
 
-def _programs(options: schema.Pipe) -> Programs:
+def _programs(options: schema.PipeConfig) -> Programs:
     return Programs(timeout=options.timeout, concurrency=options.concurrency)
 
 
@@ -128,10 +128,10 @@ OPTIONS: dict[str, frozenset[str]] = {
     "pipe": frozenset({"pipe", "sendmail", "qmail-queue"}),
     "client": frozenset({"smtp", "smtps", "lmtp", "mx"}),
 }
-_DEFAULTS = schema.Route(to="discard:")
+_DEFAULTS = schema.RouteConfig(to="discard:")
 
 
-def make_target(route: schema.Route, *, base: Path, hostname: str) -> Target:
+def make_target(route: schema.RouteConfig, *, base: Path, hostname: str) -> Target:
     """Return the target that a route names (scheme, colon, the rest); raises ValueError.
 
     Reads the files that `client` names, if any; touches no other disk, and no network. Relative
@@ -151,15 +151,15 @@ def make_target(route: schema.Route, *, base: Path, hostname: str) -> Target:
         raise ValueError(f"target {url!r}: {error}") from error
 
 
-def make_router(routes: Iterable[schema.Route], *, base: Path, hostname: str) -> Router:
+def make_router(routes: Iterable[schema.RouteConfig], *, base: Path, hostname: str) -> Router:
     """Return the router for the configuration's routes; raises ValueError.
 
     Those that differ in nothing but their patterns are one, so a message for both is delivered
     once.
     """
-    made: dict[schema.Route, Route] = {}
+    made: dict[schema.RouteConfig, Route] = {}
 
-    def make(route: schema.Route) -> Route:
+    def make(route: schema.RouteConfig) -> Route:
         whole = msgspec.structs.replace(route, for_=())
         if whole not in made:
             target = make_target(route, base=base, hostname=hostname)

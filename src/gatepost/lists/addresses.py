@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, Self
 
-from gatepost.lists.entry import Entry, Kind, LineError, compile_pattern, parse_lines
+from gatepost.lists.entry import EntryKind, LineError, ListEntry, compile_pattern, parse_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,7 @@ MAX_PATTERNS = 1000
 MAX_ERRORS = 1000
 
 
-class Source(Protocol):
+class ListSource(Protocol):
     """What has a list: the list itself, or a file that is read again when it changes."""
 
     @property
@@ -41,12 +41,12 @@ class AddressList:
     Iterating gives every entry in the order of its line, `len` counts them.
     """
 
-    def __init__(self, items: Iterable[Entry | LineError] = ()) -> None:
+    def __init__(self, items: Iterable[ListEntry | LineError] = ()) -> None:
         self.errors: list[LineError] = []
         self.bad_lines = 0
-        self._entries: list[Entry] = []
-        self._named: dict[str, Entry] = {}
-        self._patterns: list[tuple[Callable[[str], Match[str] | None], Entry]] = []
+        self._entries: list[ListEntry] = []
+        self._named: dict[str, ListEntry] = {}
+        self._patterns: list[tuple[Callable[[str], Match[str] | None], ListEntry]] = []
         for item in items:
             if isinstance(item, LineError):
                 self._add_error(item)
@@ -70,8 +70,8 @@ class AddressList:
         if len(self.errors) < MAX_ERRORS:
             self.errors.append(error)
 
-    def _add_entry(self, entry: Entry) -> None:
-        if entry.kind is not Kind.PATTERN:
+    def _add_entry(self, entry: ListEntry) -> None:
+        if entry.kind is not EntryKind.PATTERN:
             self._named.setdefault(entry.key, entry)
         elif len(self._patterns) < MAX_PATTERNS:
             self._patterns.append((compile_pattern(entry.text).search, entry))
@@ -81,7 +81,7 @@ class AddressList:
             return
         self._entries.append(entry)
 
-    def find(self, key: str, user_key: str) -> Entry | None:
+    def find(self, key: str, user_key: str) -> ListEntry | None:
         """Return the entry that names an address, or None.
 
         `key` is the canonical address, `user_key` the same without the subaddress (equal to `key`
@@ -94,11 +94,11 @@ class AddressList:
             entry = self._find_beyond_names(key, user_key)
         return entry
 
-    def exact(self, key: str) -> Entry | None:
+    def exact(self, key: str) -> ListEntry | None:
         """Return the entry whose own key is `key`: an address, or `@` and a domain."""
         return self._named.get(key)
 
-    def _find_beyond_names(self, key: str, user_key: str) -> Entry | None:
+    def _find_beyond_names(self, key: str, user_key: str) -> ListEntry | None:
         if self._domains:
             entry = self.exact(key[key.rfind("@") :])
             if entry is not None:
@@ -108,17 +108,17 @@ class AddressList:
                 return entry
         return None
 
-    def with_local_part(self, locals_: frozenset[str]) -> Iterator[Entry]:
+    def with_local_part(self, locals_: frozenset[str]) -> Iterator[ListEntry]:
         """Yield the entries for an address whose local part, in lower case, is one of these."""
         return (entry for entry in self if local_part(entry) in locals_)
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[ListEntry]:
         return iter(self._entries)
 
 
-def local_part(entry: Entry) -> str:
+def local_part(entry: ListEntry) -> str:
     """Return the canonical local part of an address entry, "" of any other."""
-    return entry.key.rpartition("@")[0] if entry.kind is Kind.ADDRESS else ""
+    return entry.key.rpartition("@")[0] if entry.kind is EntryKind.ADDRESS else ""

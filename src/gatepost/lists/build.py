@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from gatepost.lists.addresses import MAX_ERRORS, MAX_PATTERNS
-from gatepost.lists.entry import Entry, Kind, LineError, attempt, parse_octets
+from gatepost.lists.entry import EntryKind, LineError, ListEntry, parse_octets, parse_or_error
 from gatepost.lists.index import (
     FAN_OUT,
     LINE_COUNT_EVERY,
@@ -35,14 +35,14 @@ from gatepost.lists.index import (
     IndexFileError,
     hash_key,
 )
-from gatepost.lists.source import Identity, ListError, open_regular, settled
+from gatepost.lists.reloadable import FileIdentity, ListError, is_stable, open_regular_file
 from gatepost.lists.text import BLOCK, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # One more than a list keeps, so that it sees that there are more.
-MAX_SPECIALS = {Kind.PATTERN: MAX_PATTERNS + 1, None: MAX_ERRORS}
+MAX_SPECIALS = {EntryKind.PATTERN: MAX_PATTERNS + 1, None: MAX_ERRORS}
 
 _PARTS = 256
 
@@ -52,17 +52,17 @@ def build(source: Path, target: Path) -> None:
 
     Raises `ListError` when the list cannot be read and OSError when the index cannot be written.
     """
-    with _lock(target), open_regular(source) as (file, identity):
+    with _lock(target), open_regular_file(source) as (file, identity):
         if identity.size > MAX_TEXT:
             raise ListError(f"{source}: expected less than 4 GiB, found {identity.size} octets")
-        if not is_of(target, identity):
+        if not is_current(target, identity):
             # An identity that the file may keep after another write is no proof of its content.
             _write(
-                target, file, identity if settled(identity) else identity._replace(modified_ns=0)
+                target, file, identity if is_stable(identity) else identity._replace(modified_ns=0)
             )
 
 
-def is_of(target: Path, identity: Identity) -> bool:
+def is_current(target: Path, identity: FileIdentity) -> bool:
     """Whether `target` is a usable index of a list in that very state."""
     try:
         return Index(target).header.identity == identity
@@ -81,14 +81,14 @@ def _lock(target: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _write(target: Path, file: BinaryIO, identity: Identity) -> None:
+def _write(target: Path, file: BinaryIO, identity: FileIdentity) -> None:
     temporary = target.with_suffix(".new")
     try:
         with _create(temporary) as out:
             out.seek(TEXT_START)
             size = _copy(file, out, identity.size)
             out.flush()
-            tables = Tables(Text(os.dup(out.fileno()), TEXT_START, size))
+            tables = IndexTables(Text(os.dup(out.fileno()), TEXT_START, size))
             header = tables.write(out, identity)
             out.seek(0)
             out.write(header.pack())
@@ -113,7 +113,7 @@ def _copy(file: BinaryIO, out: BinaryIO, size: int) -> int:
     return copied
 
 
-class Tables:
+class IndexTables:
     """The tables over a text, collected line by line."""
 
     def __init__(self, text: Text) -> None:
@@ -126,7 +126,7 @@ class Tables:
         self._domains = self._bad_lines = self._lines = 0
         for offset, raw in text.lines(0, text.size):
             self._count_lines(offset)
-            self._add(offset, attempt(parse_octets, raw, "", 0))
+            self._add(offset, parse_or_error(parse_octets, raw, "", 0))
         self._count_lines(text.size)
 
     def _count_lines(self, line_start: int) -> None:
@@ -139,19 +139,19 @@ class Tables:
             self._line_counts.append(self._lines)
         self._lines += 1
 
-    def _add(self, offset: int, item: Entry | LineError | None) -> None:
+    def _add(self, offset: int, item: ListEntry | LineError | None) -> None:
         if item is None:
             return
         if isinstance(item, LineError):
             self._bad_lines += 1
             self._add_special(offset, None)
-        elif item.kind is Kind.PATTERN:
-            self._add_special(offset, Kind.PATTERN)
+        elif item.kind is EntryKind.PATTERN:
+            self._add_special(offset, EntryKind.PATTERN)
         else:
-            self._domains += item.kind is Kind.DOMAIN
+            self._domains += item.kind is EntryKind.DOMAIN
             self._add_word(offset, hash_key(item.key))
 
-    def _add_special(self, offset: int, kind: Kind | None) -> None:
+    def _add_special(self, offset: int, kind: EntryKind | None) -> None:
         if self._room[kind]:
             self._room[kind] -= 1
             self._specials.append(offset)
@@ -160,7 +160,7 @@ class Tables:
         self._parts[hashed >> 24].append(hashed << 32 | offset)
         self._counts[(hashed >> 16) + 1] += 1
 
-    def write(self, out: BinaryIO, identity: Identity) -> Header:
+    def write(self, out: BinaryIO, identity: FileIdentity) -> Header:
         """Write the tables behind the text and return the header that describes them."""
         header = self._header(identity)
         out.seek(header.tables_start)
@@ -171,7 +171,7 @@ class Tables:
         self._specials.tofile(out)
         return header
 
-    def _header(self, identity: Identity) -> Header:
+    def _header(self, identity: FileIdentity) -> Header:
         end = TEXT_START + self._text_size
         return Header(
             *identity,

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatepost.lists.source import ListError
+from gatepost.lists.reloadable import ListError
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -20,7 +20,7 @@ def index_path(path: Path, cache_dir: Path) -> Path:
     return cache_dir / f"{path.name}-{hashlib.sha256(name).hexdigest()[:16]}.index"
 
 
-class Builder:
+class IndexBuilder:
     """Builds the index `target` of the list `path`, one child process at a time."""
 
     def __init__(self, path: Path, target: Path) -> None:

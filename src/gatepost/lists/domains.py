@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Self
 
 from gatepost.lists.entry import (
     LineError,
-    attempt,
     check_text,
     decode_line,
     domain_or_literal,
-    is_silent,
+    is_blank_or_comment,
+    parse_or_error,
 )
 from gatepost.model.address import AddressError
 
@@ -69,7 +69,7 @@ class DomainList:
 def parse_domain_lines(lines: Iterable[str], source: str) -> Iterator[str | LineError]:
     """Read lines, numbered from 1, into keys and complaints."""
     for number, text in enumerate(lines, start=1):
-        item = attempt(parse_domain_line, text, source, number)
+        item = parse_or_error(parse_domain_line, text, source, number)
         if item is not None:
             yield item
 
@@ -82,7 +82,7 @@ def parse_domain_octets(raw: bytes, source: str, line: int) -> str | None:
 def parse_domain_line(text: str, source: str, line: int) -> str | None:
     """Read one line into its key; None for a comment or a blank line. Raises `LineError`."""
     text = text.strip(_BLANKS)
-    if is_silent(text):
+    if is_blank_or_comment(text):
         return None
     try:
         return _key(check_text(text).replace("\t", " ").partition(" ")[0])

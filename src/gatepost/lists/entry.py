@@ -53,7 +53,7 @@ _ADDRESS_AND_NOTE = re.compile(r'("(?:[^"\\]|\\.)*"[^ \t]*|[^ \t]+)[ \t]*(.*)')
 _PATTERN_AND_NOTE = re.compile(r"(/(?:[^\\]|\\.)*?/)(?:$|[ \t]+(.*))")
 
 
-class Kind(Enum):
+class EntryKind(Enum):
     """What an entry names."""
 
     ADDRESS = "address"
@@ -61,14 +61,14 @@ class Kind(Enum):
     PATTERN = "pattern"
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
+class ListEntry(msgspec.Struct, frozen=True, gc=False):
     """One entry of a list.
 
     `key` is the canonical form that is compared (`Address.key`, `@domain` or `/pattern/`), `text`
     the entry as it was written, `note` the rest of the line, `source` and `line` where it stands.
     """
 
-    kind: Kind
+    kind: EntryKind
     key: str
     text: str
     note: str
@@ -87,34 +87,34 @@ class LineError(ValueError):
         self.found = found
 
 
-def parse_line(text: str, source: str, line: int) -> Entry | None:
+def parse_line(text: str, source: str, line: int) -> ListEntry | None:
     """Read one line; None for a comment or a blank line. Raises `LineError`."""
     text = text.strip(_BLANKS)
     if len(text) < _PLAIN_LENGTH and _PLAIN.fullmatch(text):
-        return Entry(Kind.ADDRESS, text, text, "", source, line)
-    if is_silent(text):
+        return ListEntry(EntryKind.ADDRESS, text, text, "", source, line)
+    if is_blank_or_comment(text):
         return None
     try:
         kind, key, written, note = _READERS.get(text[0], _read_address)(check_text(text))
     except _UnexpectedError as error:
         raise LineError(source, line, str(error), text) from None
-    return Entry(kind, key, written, note, source, line)
+    return ListEntry(kind, key, written, note, source, line)
 
 
-def parse_octets(raw: bytes, source: str, line: int) -> Entry | None:
+def parse_octets(raw: bytes, source: str, line: int) -> ListEntry | None:
     """Read one line as it stands in a file; as `parse_line`."""
     return parse_line(decode_line(raw, source, line), source, line)
 
 
-def parse_lines(lines: Iterable[str], source: str) -> Iterator[Entry | LineError]:
+def parse_lines(lines: Iterable[str], source: str) -> Iterator[ListEntry | LineError]:
     """Read lines, numbered from 1, into what each of them says."""
     for number, text in enumerate(lines, start=1):
-        item = attempt(parse_line, text, source, number)
+        item = parse_or_error(parse_line, text, source, number)
         if item is not None:
             yield item
 
 
-def attempt(
+def parse_or_error(
     parse: Callable[[_Line, str, int], _Item], line: _Line, source: str, number: int
 ) -> _Item | LineError:
     """Return what `parse` makes of a line, or its complaint."""
@@ -135,7 +135,7 @@ def decode_line(raw: bytes, source: str, line: int) -> str:
         raise LineError(source, line, "UTF-8", raw.decode("utf-8", "backslashreplace")) from None
 
 
-def is_silent(text: str) -> bool:
+def is_blank_or_comment(text: str) -> bool:
     """Whether a stripped line is blank or a comment."""
     return not text or text[0] == "#"
 
@@ -170,7 +170,7 @@ class _UnexpectedError(ValueError):
     """What was expected; `parse_line` adds the place."""
 
 
-_Parts: TypeAlias = tuple[Kind, str, str, str]
+_Parts: TypeAlias = tuple[EntryKind, str, str, str]
 
 
 def _read_address(text: str) -> _Parts:
@@ -182,13 +182,13 @@ def _read_address(text: str) -> _Parts:
     if not address.local:
         # Its key would be that of the whole domain.
         raise _UnexpectedError("a local part that is not empty")
-    return Kind.ADDRESS, address.key, written, note
+    return EntryKind.ADDRESS, address.key, written, note
 
 
 def _read_domain(text: str) -> _Parts:
     written, note = _split(text)
     try:
-        return Kind.DOMAIN, "@" + domain_or_literal(written[1:]), written, note
+        return EntryKind.DOMAIN, "@" + domain_or_literal(written[1:]), written, note
     except AddressError:
         raise _UnexpectedError("a domain name after the @") from None
 
@@ -198,7 +198,7 @@ def _read_pattern(text: str) -> _Parts:
     if match is None:
         raise _UnexpectedError("a / that ends the pattern")
     compile_pattern(match[1])
-    return Kind.PATTERN, match[1], match[1], match[2] or ""
+    return EntryKind.PATTERN, match[1], match[1], match[2] or ""
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -15,14 +15,14 @@ import hashlib
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from gatepost.lists.addresses import AddressList
-from gatepost.lists.builder import Builder, index_path
+from gatepost.lists.builder import IndexBuilder, index_path
 from gatepost.lists.difference import difference
 from gatepost.lists.domains import DomainList, parse_domain_octets
-from gatepost.lists.entry import attempt, parse_octets
+from gatepost.lists.entry import parse_octets, parse_or_error
 from gatepost.lists.index import Index, IndexFileError
 from gatepost.lists.indexed import IndexedList
-from gatepost.lists.lines import lines_of, with_pauses
-from gatepost.lists.source import Change, Entries, ListError, SourceFile
+from gatepost.lists.lines import read_lines, with_pauses
+from gatepost.lists.reloadable import FileChange, ListError, ParsedList, ReloadableFile
 from gatepost.lists.text import Text
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatepost.lists.difference import Hunk
-    from gatepost.lists.entry import Entry, LineError
-    from gatepost.lists.source import Identity
+    from gatepost.lists.entry import LineError, ListEntry
+    from gatepost.lists.reloadable import FileIdentity
 
-_List = TypeVar("_List", bound=Entries)
+_List = TypeVar("_List", bound=ParsedList)
 
 # About 160,000 addresses, which take 0.3 s to read and 40 MB to keep.
 INDEX_ABOVE = 4 * 1024 * 1024
@@ -46,7 +46,7 @@ _BUILDS = 3
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-class MemoryFile(SourceFile[_List]):
+class MemoryFile(ReloadableFile[_List]):
     """A list file that is read into memory; `parse` makes a list of its lines."""
 
     def __init__(self, path: Path, parse: Callable[[BinaryIO, str], _List]) -> None:
@@ -54,7 +54,7 @@ class MemoryFile(SourceFile[_List]):
         self._parse: Callable[[BinaryIO, str], _List] = parse
         self._digest = b""
 
-    def _read(self, file: BinaryIO, identity: Identity) -> _List | None:
+    def _read(self, file: BinaryIO, identity: FileIdentity) -> _List | None:
         if identity.size > INDEX_ABOVE:
             found = f"found {identity.size}"
             raise ListError(f"{self.path}: expected at most {INDEX_ABOVE} octets, {found}")
@@ -89,7 +89,7 @@ class ListFile(MemoryFile[AddressList]):
         super().__init__(path, parse_addresses)
         self.current = AddressList()
         self._index_above = index_above
-        self._builder = Builder(path, index_path(path, cache_dir))
+        self._builder = IndexBuilder(path, index_path(path, cache_dir))
         self._index: Index | None = None
         self._hunks: list[Hunk] | None = None
         self._pending = self._announced = False
@@ -107,7 +107,7 @@ class ListFile(MemoryFile[AddressList]):
             self._builder.stop()
             raise ListError(f"{self.path}: changes faster than its index can be built")
 
-    def refresh(self) -> Change | None:
+    def refresh(self) -> FileChange | None:
         """Read the list again if it changed or its new index is there; None for no news."""
         try:
             if self._builder.finished():
@@ -120,7 +120,7 @@ class ListFile(MemoryFile[AddressList]):
         """End the building of an index that is under way."""
         self._builder.stop()
 
-    def _read(self, file: BinaryIO, identity: Identity) -> AddressList | None:
+    def _read(self, file: BinaryIO, identity: FileIdentity) -> AddressList | None:
         if identity.size > self._index_above:
             return self._read_big(check_encoding(self.path, file), identity)
         loaded = self._read_memory(file)
@@ -129,7 +129,7 @@ class ListFile(MemoryFile[AddressList]):
         self._pending = False
         return loaded
 
-    def _read_big(self, file: BinaryIO, identity: Identity) -> AddressList | None:
+    def _read_big(self, file: BinaryIO, identity: FileIdentity) -> AddressList | None:
         index = self._index or _open_index(self._builder.target)
         hunks = None if index is None else _changes(index, file, identity)
         self._pending = hunks is None
@@ -144,14 +144,14 @@ class ListFile(MemoryFile[AddressList]):
             self._builder.start()
         return loaded
 
-    def _succeed(self, loaded: AddressList | None) -> Change | None:
+    def _succeed(self, loaded: AddressList | None) -> FileChange | None:
         if not self._pending:
             self._announced = False
             return super()._succeed(loaded)
         if self._announced:
             return None
         self._announced = True
-        return Change(self.path, len(self.current), pending=True)
+        return FileChange(self.path, len(self.current), pending=True)
 
 
 def _open_index(path: Path) -> Index | None:
@@ -162,7 +162,7 @@ def _open_index(path: Path) -> Index | None:
         return None
 
 
-def _changes(index: Index, file: BinaryIO, identity: Identity) -> list[Hunk] | None:
+def _changes(index: Index, file: BinaryIO, identity: FileIdentity) -> list[Hunk] | None:
     """Return what changed in a list since it was indexed, None where it is too much."""
     if index.header.identity == identity:
         return []
@@ -174,9 +174,9 @@ def parse_addresses(file: BinaryIO, source: str) -> AddressList:
     return AddressList(with_pauses(_items(file, source)))
 
 
-def _items(file: BinaryIO, source: str) -> Iterator[Entry | LineError]:
-    for number, raw in enumerate(lines_of(file), start=1):
-        item = attempt(parse_octets, raw, source, number)
+def _items(file: BinaryIO, source: str) -> Iterator[ListEntry | LineError]:
+    for number, raw in enumerate(read_lines(file), start=1):
+        item = parse_or_error(parse_octets, raw, source, number)
         if item is not None:
             yield item
 
@@ -187,8 +187,8 @@ def parse_domains(file: BinaryIO, source: str) -> DomainList:
 
 
 def _domain_items(file: BinaryIO, source: str) -> Iterator[str | LineError]:
-    for number, raw in enumerate(lines_of(file), start=1):
-        item = attempt(parse_domain_octets, raw, source, number)
+    for number, raw in enumerate(read_lines(file), start=1):
+        item = parse_or_error(parse_domain_octets, raw, source, number)
         if item is not None:
             yield item
 

@@ -18,8 +18,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from gatepost.lists.addresses import AddressList, local_part
-from gatepost.lists.entry import Entry, Kind, LineError, attempt, parse_octets
-from gatepost.lists.lines import lines_of, with_pauses
+from gatepost.lists.entry import EntryKind, LineError, ListEntry, parse_octets, parse_or_error
+from gatepost.lists.lines import read_lines, with_pauses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -45,7 +45,7 @@ class IndexedList(AddressList):
         self._beyond_names = self._domains or bool(self._patterns)
         self.bad_lines += max(0, index.header.bad_lines - removed.bad_lines - self._kept_bad)
 
-    def _specials(self) -> Iterable[Entry | LineError]:
+    def _specials(self) -> Iterable[ListEntry | LineError]:
         items = [
             item
             for offset in self._index.specials
@@ -54,7 +54,7 @@ class IndexedList(AddressList):
         self._kept_bad = sum(isinstance(item, LineError) for item in items)
         return items
 
-    def find(self, key: str, user_key: str) -> Entry | None:
+    def find(self, key: str, user_key: str) -> ListEntry | None:
         """Return the entry that names an address, or None; as `AddressList.find`."""
         entry = self.exact(key)
         if entry is None and user_key != key:
@@ -63,7 +63,7 @@ class IndexedList(AddressList):
             entry = self._find_beyond_names(key, user_key)
         return entry
 
-    def exact(self, key: str) -> Entry | None:
+    def exact(self, key: str) -> ListEntry | None:
         """Return the entry whose own key is `key`: an address, or `@` and a domain."""
         entry = self._named.get(key)
         if entry is None:
@@ -74,22 +74,22 @@ class IndexedList(AddressList):
             return None
         return entry
 
-    def _read(self, offset: int) -> Entry | None:
+    def _read(self, offset: int) -> ListEntry | None:
         """Return the address or domain entry at an offset of the index, if it is still there."""
         if self._edits.masks(offset):
             return None
         return _name(self._item(offset))
 
-    def _item(self, offset: int) -> Entry | LineError | None:
+    def _item(self, offset: int) -> ListEntry | LineError | None:
         raw, number = self._index.line(offset)
-        return attempt(parse_octets, raw, self._source, number + self._edits.shift(offset))
+        return parse_or_error(parse_octets, raw, self._source, number + self._edits.shift(offset))
 
-    def with_local_part(self, locals_: frozenset[str]) -> Iterator[Entry]:
+    def with_local_part(self, locals_: frozenset[str]) -> Iterator[ListEntry]:
         """Yield the entries for an address whose local part, in lower case, is one of these."""
         kept = (entry for entry in self._entries if local_part(entry) in locals_)
         return heapq.merge(kept, self._indexed_with(locals_), key=_BY_LINE)
 
-    def _indexed_with(self, locals_: frozenset[str]) -> Iterator[Entry]:
+    def _indexed_with(self, locals_: frozenset[str]) -> Iterator[ListEntry]:
         for offset, _ in self._index.text.lines_with(_needles(locals_)):
             entry = self._read(offset)
             if entry is not None and local_part(entry) in locals_:
@@ -98,14 +98,14 @@ class IndexedList(AddressList):
     def __len__(self) -> int:
         return self._count + len(self._entries)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[ListEntry]:
         return heapq.merge(self._entries, self._indexed(), key=_BY_LINE)
 
-    def _indexed(self) -> Iterator[Entry]:
+    def _indexed(self) -> Iterator[ListEntry]:
         """Yield the names of the index that are still in the list."""
         for start, end, line in self._edits.kept_ranges():
             for number, (_, raw) in enumerate(self._index.text.lines(start, end), start=line):
-                entry = _name(attempt(parse_octets, raw, self._source, number))
+                entry = _name(parse_or_error(parse_octets, raw, self._source, number))
                 if entry is not None:
                     yield entry
 
@@ -116,12 +116,12 @@ def _needles(locals_: frozenset[str]) -> tuple[bytes, ...]:
     return (*(word + end for word in words for end in (b"@", b'"@')), b"\\")
 
 
-def _name(item: Entry | LineError | None) -> Entry | None:
+def _name(item: ListEntry | LineError | None) -> ListEntry | None:
     """Return an item that the index's words lead to, None for any other."""
-    return item if isinstance(item, Entry) and item.kind is not Kind.PATTERN else None
+    return item if isinstance(item, ListEntry) and item.kind is not EntryKind.PATTERN else None
 
 
-class Removed(NamedTuple):
+class RemovedCounts(NamedTuple):
     """How many names and bad lines of the index are masked."""
 
     names: int
@@ -135,7 +135,7 @@ class Edits:
         self._index = index
         self._starts = [hunk.start for hunk in hunks]
         self._ends = [hunk.end for hunk in hunks]
-        self._added = [list(lines_of(BytesIO(hunk.added))) for hunk in hunks]
+        self._added = [list(read_lines(BytesIO(hunk.added))) for hunk in hunks]
         gone = [[raw for _, raw in index.text.lines(h.start, h.end)] for h in hunks]
         growth = (len(more) - len(less) for more, less in zip(self._added, gone, strict=True))
         # By how many lines whatever follows the n-th hunk has moved.
@@ -158,17 +158,17 @@ class Edits:
             if start < end:
                 yield start, end, self._index.line(start)[1] + self.shift(start)
 
-    def added_items(self, source: str) -> Iterator[Entry | LineError]:
+    def added_items(self, source: str) -> Iterator[ListEntry | LineError]:
         """Yield what the lines put in say."""
         for start, shift, lines in zip(self._starts, self._shifts, self._added, strict=False):
             first = self._index.line(start)[1] + shift
             for number, raw in enumerate(with_pauses(lines), start=first):
-                item = attempt(parse_octets, raw, source, number)
+                item = parse_or_error(parse_octets, raw, source, number)
                 if item is not None:
                     yield item
 
 
-def _count(lines: Iterable[bytes]) -> Removed:
-    items = [attempt(parse_octets, raw, "", 0) for raw in with_pauses(lines)]
+def _count(lines: Iterable[bytes]) -> RemovedCounts:
+    items = [parse_or_error(parse_octets, raw, "", 0) for raw in with_pauses(lines)]
     names = sum(_name(item) is not None for item in items)
-    return Removed(names, sum(isinstance(item, LineError) for item in items))
+    return RemovedCounts(names, sum(isinstance(item, LineError) for item in items))

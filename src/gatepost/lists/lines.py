@@ -23,12 +23,12 @@ _LINES_BETWEEN_PAUSES = 500
 _PAUSE = 0.0002
 
 
-def lines_of(file: BinaryIO) -> Iterator[bytes]:
+def read_lines(file: BinaryIO) -> Iterator[bytes]:
     """Yield the lines of a file from where it stands, line ends included."""
-    return (line for _, line in placed_lines(file))
+    return (line for _, line in read_lines_with_offsets(file))
 
 
-def placed_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def read_lines_with_offsets(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Yield every line with the offset it starts at, counted from where the file stands."""
     offset = 0
     readline = file.readline

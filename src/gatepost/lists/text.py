@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from gatepost.lists.entry import MAX_LINE
-from gatepost.lists.lines import placed_lines
+from gatepost.lists.lines import read_lines_with_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ class Text:
     def lines(self, offset: int, end: int) -> Iterator[tuple[int, bytes]]:
         """Yield the lines between two offsets with theirs, cut short beyond MAX_LINE octets."""
         window = io.BufferedReader(_Window(self, offset, end), BLOCK)
-        return ((offset + at, line) for at, line in placed_lines(window))
+        return ((offset + at, line) for at, line in read_lines_with_offsets(window))
 
     def lines_with(self, needles: tuple[bytes, ...]) -> Iterator[tuple[int, bytes]]:
         """Yield the lines that hold one of `needles` (in lower case), ignoring case.

@@ -10,7 +10,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
-from gatepost.lists.source import Change
+from gatepost.lists.reloadable import FileChange
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -25,7 +25,7 @@ class Refreshable(Protocol):
 
     path: Path
 
-    def refresh(self) -> Change | None:
+    def refresh(self) -> FileChange | None:
         """Read the file again if it changed."""
         ...
 
@@ -34,7 +34,7 @@ class Refreshable(Protocol):
         ...
 
 
-class ListWatcher:
+class FileWatcher:
     """Refreshes files every `interval` seconds and calls `on_change` with what came of it.
 
     `sleep` takes seconds and is awaited between the rounds. `on_change` runs on the event loop; an
@@ -44,7 +44,7 @@ class ListWatcher:
     def __init__(
         self,
         files: Sequence[Refreshable],
-        on_change: Callable[[Change], object],
+        on_change: Callable[[FileChange], object],
         *,
         interval: float = INTERVAL,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -83,15 +83,15 @@ class ListWatcher:
             if change is not None:
                 self._tell(change, loop)
 
-    def _tell(self, change: Change, loop: asyncio.AbstractEventLoop) -> None:
+    def _tell(self, change: FileChange, loop: asyncio.AbstractEventLoop) -> None:
         try:
             self._on_change(change)
         except Exception as error:  # noqa: BLE001 -- the watch must outlive whoever listens
             loop.call_exception_handler({"message": "list watcher callback", "exception": error})
 
 
-def _refresh(file: Refreshable) -> Change | None:
+def _refresh(file: Refreshable) -> FileChange | None:
     try:
         return file.refresh()
     except Exception as error:  # noqa: BLE001 -- one bad file must not end the watch of the others
-        return Change(file.path, 0, problem=f"{file.path}: cannot be refreshed: {error!r}")
+        return FileChange(file.path, 0, problem=f"{file.path}: cannot be refreshed: {error!r}")

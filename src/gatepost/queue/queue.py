@@ -63,7 +63,7 @@ class Queue:
 
     def __init__(
         self,
-        config: schema.Queue,
+        config: schema.QueueConfig,
         folder: Path,
         router: Router,
         clock: Clock,

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 
 from gatepost.auth.authority import Authority
-from gatepost.config.schema import Limits
+from gatepost.config.schema import LimitsConfig
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
 from gatepost.model.session import Endpoint, Session, TlsFacts
@@ -457,7 +457,7 @@ class Connection(asyncio.Protocol):
         elif waited > limits.command_timeout:
             self.dismiss(r.TIMED_OUT)
 
-    def _overdrawn(self, now: float, limits: Limits) -> bool:
+    def _overdrawn(self, now: float, limits: LimitsConfig) -> bool:
         """Whether the message that is coming has taken too long."""
         tx, pace = self._engine.tx, self._pace
         if pace is None or pace.tx is not tx:

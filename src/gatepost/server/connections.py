@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gatepost.auth.auth_limiter import AuthLimiter
-from gatepost.config.schema import Smtp
+from gatepost.config.schema import SmtpConfig
 from gatepost.counts.memory import Slot
 from gatepost.model.reply import Reply
 from gatepost.server.limits import ConnectionLimiter
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # How often silent connections are looked for, in seconds.
 SWEEP = 1.0
 
-_SMTP = Smtp()
+_SMTP = SmtpConfig()
 
 _log = structlog.get_logger("gatepost.server")
 
@@ -37,7 +37,7 @@ class Connections:
     to read. `seat` is where connections are counted, None where no other worker has to see that.
     """
 
-    def __init__(self, setup: Setup, smtp: Smtp = _SMTP, *, slot: Slot | None = None) -> None:
+    def __init__(self, setup: Setup, smtp: SmtpConfig = _SMTP, *, slot: Slot | None = None) -> None:
         limits = setup.limits
         self.setup = setup
         self.wire_limits = WireLimits(
@@ -52,7 +52,7 @@ class Connections:
         self.draining = False
         self.connections: set[Connection] = set()
         self.expected: set[ProxyHandshake] = set()
-        slot = slot or Slot.alone()
+        slot = slot or Slot.standalone()
         self._limiter = ConnectionLimiter(limits, slot)
         self.attempts = AuthLimiter(limits, slot, self._limiter.origin, setup.clock.time)
         self._refused = 0

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 
 import structlog
 
-from gatepost.config.schema import Listen
+from gatepost.config.schema import ListenConfig
 from gatepost.model.proxy import ProxyHeader
 from gatepost.model.session import Endpoint
 from gatepost.net.tls import ListenerTls
@@ -47,7 +47,7 @@ class ProxyHandshake(asyncio.Protocol):
     def __init__(
         self,
         worker: "Connections",
-        listen: Listen,
+        listen: ListenConfig,
         local: Endpoint | None = None,
         tls: ListenerTls | None = None,
     ) -> None:

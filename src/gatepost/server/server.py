@@ -18,11 +18,11 @@ from typing import Self
 
 import structlog
 
-from gatepost.config.schema import Config, Listen
+from gatepost.config.schema import Config, ListenConfig
 from gatepost.counts.memory import Slot
 from gatepost.lists.entry import LineError
-from gatepost.lists.source import Change
-from gatepost.lists.watch import ListWatcher
+from gatepost.lists.reloadable import FileChange
+from gatepost.lists.watch import FileWatcher
 from gatepost.model.session import Endpoint
 from gatepost.net.sockets import BACKLOG, bind, bound_address, single_address
 from gatepost.net.tls import MODES, Contents, ListenerTls, key_pairs
@@ -98,7 +98,7 @@ class Server:
             await setup.plugins.start()
             stack.push_async_callback(setup.plugins.stop)
             stack.push_async_callback(setup.router.stop)
-            watcher = ListWatcher(lists.files, _list_changed)
+            watcher = FileWatcher(lists.files, _list_changed)
             watcher.start()
             stack.push_async_callback(watcher.stop)
             await self._run_queue(setup, stack)
@@ -139,7 +139,7 @@ class Server:
         if not pairs:
             return {}
         await asyncio.to_thread(load_key_pairs, pairs)
-        watcher = ListWatcher(pairs, _certificate_changed)
+        watcher = FileWatcher(pairs, _certificate_changed)
         watcher.start()
         stack.push_async_callback(watcher.stop)
         return {mode: ListenerTls(mode, pairs) for mode in MODES}
@@ -190,7 +190,7 @@ class Server:
 
 
 def _protocol(
-    worker: Connections, listen: Listen, local: Endpoint | None, tls: ListenerTls | None
+    worker: Connections, listen: ListenConfig, local: Endpoint | None, tls: ListenerTls | None
 ) -> Callable[[], asyncio.Protocol]:
     """Return what makes a listener's protocol; only where somebody is trusted it has to ask who."""
     if listen.proxy_from or listen.xclient_from:
@@ -218,11 +218,11 @@ def _report(setup: Setup) -> None:
     """Log what looks wrong in the lists."""
     for source in (*setup.domains, *setup.known, *setup.traps.table.lists):
         _report_lines(source.current.errors)
-    for unarmed in setup.traps.table.report():
+    for unarmed in setup.traps.table.unarmed_entries():
         _log.warning("trap not armed", problem=str(unarmed))
 
 
-def _list_changed(change: Change) -> None:
+def _list_changed(change: FileChange) -> None:
     path = str(change.path)
     if change.problem:
         _log.error("list not read", path=path, problem=change.problem)
@@ -233,7 +233,7 @@ def _list_changed(change: Change) -> None:
         _report_lines(change.errors)
 
 
-def _certificate_changed(change: Change) -> None:
+def _certificate_changed(change: FileChange) -> None:
     path = str(change.path)
     if change.problem:
         _log.error("certificate not read", path=path, problem=change.problem)

@@ -57,7 +57,7 @@ class Authentication:
         """Return what EHLO offers, nothing where it could not be used now."""
         if session.tls is None and not self._authority.clear:
             return ()
-        mechanisms = " ".join(self._authority.offered())
+        mechanisms = " ".join(self._authority.offered_mechanisms())
         return (f"AUTH {mechanisms}",) if mechanisms else ()
 
     def begin(self, engine: "Engine", event: e.Auth) -> Result:
@@ -89,7 +89,7 @@ class Authentication:
         result = engine.run(AUTH, attempt)
         reply = result if isinstance(result, Reply) else await result
         if reply.code < 500:
-            self._attempts.forgive(engine.session.peer.host)
+            self._attempts.refund(engine.session.peer.host)
             return reply
         self._failures += 1
         await need_task()
@@ -118,7 +118,7 @@ def _ask(
 async def _objection(authority: Authority, attempt: AuthAttempt) -> Answer | None:
     await need_task()
     try:
-        return None if await authority.knows(attempt) else rules.BAD_CREDENTIALS
+        return None if await authority.verify(attempt) else rules.BAD_CREDENTIALS
     except BusyError:
         return rules.BUSY
 

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import msgspec
 
 from gatepost.auth.authority import Authority
-from gatepost.config.schema import Limits
+from gatepost.config.schema import LimitsConfig
 from gatepost.delivery.routes import Router
-from gatepost.lists.addresses import Source
+from gatepost.lists.addresses import ListSource
 from gatepost.model.reply import Reply
 from gatepost.plugin.clock import Clock
 from gatepost.plugin.host import PluginHost
@@ -45,9 +45,9 @@ class Setup(msgspec.Struct, eq=False):
     """
 
     hostname: str
-    limits: Limits
+    limits: LimitsConfig
     domains: Sequence[Any]
-    known: Sequence[Source]
+    known: Sequence[ListSource]
     subaddress: str
     traps: TrapRule
     plugins: PluginHost
@@ -86,7 +86,7 @@ def greetings(hostname: str) -> dict[str, Reply]:
     }
 
 
-def keywords(limits: Limits) -> tuple[str, ...]:
+def keywords(limits: LimitsConfig) -> tuple[str, ...]:
     """Return the EHLO keywords: RFC 2920, 1870, 6152, 6531, 3030, 2034, 9422."""
     return (
         "PIPELINING",

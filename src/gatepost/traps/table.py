@@ -21,31 +21,31 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gatepost.lists.addresses import AddressList, local_part
-from gatepost.lists.entry import Entry, Kind
+from gatepost.lists.entry import EntryKind, ListEntry
 from gatepost.model.address import Address, domain_key, local_key
 from gatepost.model.session import TrapHit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from gatepost.lists.addresses import Source
+    from gatepost.lists.addresses import ListSource
 
 # RFC 5321 s4.5.1: postmaster must be accepted. RFC 2142 s4: abuse is where complaints go.
 ROLES = frozenset({"postmaster", "abuse"})
 
 
-class Reason(Enum):
+class UnarmedReason(Enum):
     """Why an entry is not armed; the value is what reports show."""
 
     ROLE = "a role address (RFC 2142)"
     KNOWN = "a known recipient"
 
 
-class Unarmed(msgspec.Struct, frozen=True):
+class UnarmedEntry(msgspec.Struct, frozen=True):
     """An entry of a trap list that does nothing, and why."""
 
-    entry: Entry
-    reason: Reason
+    entry: ListEntry
+    reason: UnarmedReason
 
     def __str__(self) -> str:
         entry = self.entry
@@ -59,7 +59,7 @@ class TrapTable:
     `lists` and `known` are lists, or files whose current version is asked each time.
     """
 
-    def __init__(self, lists: Sequence[Source], known: Sequence[Source] = ()) -> None:
+    def __init__(self, lists: Sequence[ListSource], known: Sequence[ListSource] = ()) -> None:
         self.lists = tuple(lists)
         self._known = tuple(known)
 
@@ -78,18 +78,18 @@ class TrapTable:
                 return TrapHit(address, entry.text, entry.note, entry.source, entry.line)
         return None
 
-    def _spares(self, entry: Entry, key: str, user_key: str) -> bool:
+    def _spares(self, entry: ListEntry, key: str, user_key: str) -> bool:
         names = (key,) if entry.key == key else (key, user_key)
         return any(self._reason(name) is not None for name in names)
 
-    def _reason(self, key: str) -> Reason | None:
+    def _reason(self, key: str) -> UnarmedReason | None:
         if key.rpartition("@")[0] in ROLES:
-            return Reason.ROLE
+            return UnarmedReason.ROLE
         if any(source.current.exact(key) for source in self._known):
-            return Reason.KNOWN
+            return UnarmedReason.KNOWN
         return None
 
-    def report(self) -> list[Unarmed]:
+    def unarmed_entries(self) -> list[UnarmedEntry]:
         """Return the entries that are not armed, list by list.
 
         Takes time in proportion to the smaller of the lists compared, and one fast pass over each
@@ -97,18 +97,18 @@ class TrapTable:
         """
         return [unarmed for source in self.lists for unarmed in self._report_list(source.current)]
 
-    def _report_list(self, traps: AddressList) -> Iterator[Unarmed]:
-        found = dict.fromkeys(traps.with_local_part(ROLES), Reason.ROLE)
+    def _report_list(self, traps: AddressList) -> Iterator[UnarmedEntry]:
+        found = dict.fromkeys(traps.with_local_part(ROLES), UnarmedReason.ROLE)
         for source in self._known:
             for entry in _in_both(traps, source.current):
-                found.setdefault(entry, Reason.KNOWN)
+                found.setdefault(entry, UnarmedReason.KNOWN)
         for entry in sorted(found, key=lambda entry: entry.line):
-            yield Unarmed(entry, found[entry])
+            yield UnarmedEntry(entry, found[entry])
 
 
-def _in_both(traps: AddressList, known: AddressList) -> Iterable[Entry]:
+def _in_both(traps: AddressList, known: AddressList) -> Iterable[ListEntry]:
     """Yield the address entries of `traps` that `known` names too, looking the fewer up."""
     if len(traps) <= len(known):
         return (entry for entry in traps if local_part(entry) and known.exact(entry.key))
-    found = (traps.exact(other.key) for other in known if other.kind is Kind.ADDRESS)
+    found = (traps.exact(other.key) for other in known if other.kind is EntryKind.ADDRESS)
     return (entry for entry in found if entry is not None)

@@ -8,7 +8,7 @@ nothing, DROP closes, READ waits for an octet; a tuple is several of these one a
 import asyncio
 import contextlib
 
-from gatepost.config.client import Client
+from gatepost.config.client import ClientConfig
 from gatepost.delivery.smtp.hop import Hop
 from gatepost.delivery.smtp.settings import Settings
 from gatepost.net.client_tls import ClientTls
@@ -118,7 +118,7 @@ class Peer:
 
 
 def settings(tls=None, **options):
-    return Settings(Client(**{**QUICK, **options}), "gate.example", tls or ClientTls("none"))
+    return Settings(ClientConfig(**{**QUICK, **options}), "gate.example", tls or ClientTls("none"))
 
 
 async def until(condition):

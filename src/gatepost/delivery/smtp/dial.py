@@ -3,8 +3,8 @@
 The order: PROXY header, implicit TLS, greeting, EHLO, STARTTLS and EHLO again, XCLIENT and EHLO
 again, AUTH. Whatever is refused here is temporary (`NextHopError`): it says nothing of a message.
 
-Security: where TLS is compulsory nothing but EHLO is said without. In mode "wanted" a handshake
-that fails is tried once more in the clear, as a server without TLS would have had it.
+Security: where TLS is compulsory nothing but EHLO is said without. In mode "opportunistic" a
+handshake that fails is tried once more in the clear, as a server without TLS would have had it.
 """
 
 import asyncio
@@ -34,7 +34,11 @@ async def dial(
     try:
         return await _dial(hop, settings, client, addresses, secure=settings.tls.mode != "none")
     except errors.NextHopError as error:
-        if settings.tls.mode != "wanted" or hop.scheme == "smtps" or error.reply != _TLS_FAILED:
+        if (
+            settings.tls.mode != "opportunistic"
+            or hop.scheme == "smtps"
+            or error.reply != _TLS_FAILED
+        ):
             raise
         return await _dial(hop, settings, client, addresses, secure=False)
 

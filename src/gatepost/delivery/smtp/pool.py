@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from gatepost.config.client import Client
+from gatepost.config.client import ClientConfig
 from gatepost.delivery.smtp import errors
 from gatepost.delivery.smtp.introduce import Introduced
 from gatepost.delivery.smtp.link import GOODBYE, Link
@@ -23,7 +23,7 @@ Dial = Callable[[Introduced | None], Awaitable[Link]]
 class Pool:
     """The connections to one next hop; `dial` opens one for a client, raising `NextHopError`."""
 
-    def __init__(self, name: str, options: Client, dial: Dial) -> None:
+    def __init__(self, name: str, options: ClientConfig, dial: Dial) -> None:
         self._name = name
         self._options = options
         self._dial = dial

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from gatepost.config.client import Client
+from gatepost.config.client import ClientConfig
 from gatepost.delivery.smtp import errors
 from gatepost.delivery.smtp.dial import dial
 from gatepost.delivery.smtp.hop import Hop
@@ -39,7 +39,7 @@ class Relay:
         self._pool = Pool(str(hop), settings.options, self._dial)
 
     @property
-    def options(self) -> Client:
+    def options(self) -> ClientConfig:
         """How to speak to the next hop."""
         return self._settings.options
 

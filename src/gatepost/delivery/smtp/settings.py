@@ -5,7 +5,7 @@ from typing import Self
 
 import msgspec
 
-from gatepost.config.client import Client
+from gatepost.config.client import ClientConfig
 from gatepost.net.client_tls import ClientTls
 
 # A password, and nothing that was not meant to be one.
@@ -15,13 +15,13 @@ MAX_PASSWORD = 1024
 class Settings(msgspec.Struct, frozen=True, eq=False):
     """How to speak to next hops: `options` as configured, `helo` the name to greet with."""
 
-    options: Client
+    options: ClientConfig
     helo: str
     tls: ClientTls
     password: str = ""
 
     @classmethod
-    def make(cls, options: Client, base: Path, hostname: str) -> Self:
+    def make(cls, options: ClientConfig, base: Path, hostname: str) -> Self:
         """Read the files that are named, relative to `base`; raises ValueError."""
         ca = base / options.ca if options.ca else None
         tls = ClientTls(options.tls, ca, options.server_name)

@@ -10,7 +10,7 @@ A message that was not finished is none: the connection is closed rather than th
 
 from collections.abc import Sequence
 
-from gatepost.config.client import Client
+from gatepost.config.client import ClientConfig
 from gatepost.delivery.smtp import errors
 from gatepost.delivery.smtp.envelope import Envelope, make_envelope
 from gatepost.delivery.smtp.link import Link, said_goodbye
@@ -25,7 +25,7 @@ _RSET = e.Rset()
 Outcome = dict[Recipient, DeliveryError]
 
 
-async def transfer(link: Link, delivery: Delivery, options: Client) -> Outcome:
+async def transfer(link: Link, delivery: Delivery, options: ClientConfig) -> Outcome:
     """Hand a message over; return whose mail was not taken, which may be everybody's.
 
     Raises `DeliveryError` where the reason has nothing to do with a recipient; `NextHopError` where
@@ -48,7 +48,7 @@ async def transfer(link: Link, delivery: Delivery, options: Client) -> Outcome:
 
 
 async def _open(
-    link: Link, envelope: Envelope, options: Client, *, with_data: bool
+    link: Link, envelope: Envelope, options: ClientConfig, *, with_data: bool
 ) -> tuple[list[Recipient], Reply | None]:
     """Return the recipients that are accepted, the others noted, and a refusal of DATA."""
     link.messages += 1
@@ -99,7 +99,7 @@ async def _send(
     delivery: Delivery,
     envelope: Envelope,
     accepted: Sequence[Recipient],
-    options: Client,
+    options: ClientConfig,
     *,
     chunked: bool,
 ) -> None:

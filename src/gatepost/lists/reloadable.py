@@ -37,7 +37,7 @@ class ListError(Exception):
     """A list that cannot be used; the message names the file and says why."""
 
 
-class Change(msgspec.Struct, frozen=True):
+class FileChange(msgspec.Struct, frozen=True):
     """What a refresh brought.
 
     Without a `problem` the list has a new version of so many `entries`, whose bad lines are
@@ -52,7 +52,7 @@ class Change(msgspec.Struct, frozen=True):
     pending: bool = False
 
 
-class Identity(NamedTuple):
+class FileIdentity(NamedTuple):
     """What tells one state of a file from another."""
 
     modified_ns: int
@@ -62,19 +62,19 @@ class Identity(NamedTuple):
     device: int
 
 
-def identify(status: os.stat_result) -> Identity:
+def identify_file(status: os.stat_result) -> FileIdentity:
     """Return the identity of a file that was stat'ed."""
-    return Identity(
+    return FileIdentity(
         status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_dev
     )
 
 
-def settled(identity: Identity) -> bool:
+def is_stable(identity: FileIdentity) -> bool:
     """Whether any later write would give the file another time stamp."""
     return not 0 <= time.time_ns() - identity.modified_ns < _SAME_TICK
 
 
-class Entries(Protocol):
+class ParsedList(Protocol):
     """What is read from a file: as many entries as its `len`, and the lines that are none."""
 
     errors: list[LineError]
@@ -85,32 +85,32 @@ class Entries(Protocol):
         ...
 
 
-_List = TypeVar("_List", bound=Entries)
+_List = TypeVar("_List", bound=ParsedList)
 
 
-class SourceFile(ABC, Generic[_List]):
+class ReloadableFile(ABC, Generic[_List]):
     """A list file and its last good version, `current`, which is replaced as a whole."""
 
     current: _List
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._seen: Identity | None = None
-        self._empty: Identity | None = None
+        self._seen: FileIdentity | None = None
+        self._empty: FileIdentity | None = None
         self._problem = ""
 
     @abstractmethod
-    def _read(self, file: BinaryIO, identity: Identity) -> _List | None:
+    def _read(self, file: BinaryIO, identity: FileIdentity) -> _List | None:
         """Return the file's list, or None when it is no other than the current one."""
 
     def load(self) -> None:
         """Read the list for the first time; raises `ListError`."""
-        with open_regular(self.path) as (file, identity):
+        with open_regular_file(self.path) as (file, identity):
             self._remember(identity)
             loaded = self._read(file, identity)
         self.current = self.current if loaded is None else loaded
 
-    def refresh(self) -> Change | None:
+    def refresh(self) -> FileChange | None:
         """Read the list again if it changed; None when there is nothing to say."""
         try:
             return None if self._seen == self._stat() else self._refresh()
@@ -120,22 +120,22 @@ class SourceFile(ABC, Generic[_List]):
     def close(self) -> None:
         """End what runs for the list."""
 
-    def _stat(self) -> Identity:
+    def _stat(self) -> FileIdentity:
         try:
-            return identify(self.path.stat())
+            return identify_file(self.path.stat())
         except OSError as error:
             self._seen = None
             raise _unreadable(self.path, error) from error
 
-    def _refresh(self) -> Change | None:
+    def _refresh(self) -> FileChange | None:
         self._seen = None
-        with open_regular(self.path) as (file, identity):
+        with open_regular_file(self.path) as (file, identity):
             if self._wait_for_content(identity):
                 return None
             loaded = self._read_once(file, identity)
         return self._succeed(loaded)
 
-    def _read_once(self, file: BinaryIO, identity: Identity) -> _List | None:
+    def _read_once(self, file: BinaryIO, identity: FileIdentity) -> _List | None:
         """Read; content that is no list is not read again, what the system refused is."""
         self._remember(identity)
         try:
@@ -144,18 +144,18 @@ class SourceFile(ABC, Generic[_List]):
             self._seen = None
             raise
 
-    def _succeed(self, loaded: _List | None) -> Change | None:
+    def _succeed(self, loaded: _List | None) -> FileChange | None:
         if loaded is None and not self._problem:
             return None
         self.current = self.current if loaded is None else loaded
         self._problem = ""
-        return Change(self.path, len(self.current), tuple(self.current.errors))
+        return FileChange(self.path, len(self.current), tuple(self.current.errors))
 
-    def _fail(self, problem: str) -> Change | None:
+    def _fail(self, problem: str) -> FileChange | None:
         if problem == self._problem:
             return None
         self._problem = problem
-        return Change(self.path, len(self.current), problem=problem)
+        return FileChange(self.path, len(self.current), problem=problem)
 
     def _usable(self, loaded: _List) -> _List:
         """Return a list unless it is garbage where there were entries before."""
@@ -163,18 +163,18 @@ class SourceFile(ABC, Generic[_List]):
             raise ListError(f"{self.path}: none of its lines is an entry: {loaded.errors[0]}")
         return loaded
 
-    def _wait_for_content(self, identity: Identity) -> bool:
+    def _wait_for_content(self, identity: FileIdentity) -> bool:
         if identity.size or not len(self.current) or identity == self._empty:
             return False
         self._empty = identity
         return True
 
-    def _remember(self, identity: Identity) -> None:
-        self._seen = identity if settled(identity) else None
+    def _remember(self, identity: FileIdentity) -> None:
+        self._seen = identity if is_stable(identity) else None
 
 
 @contextmanager
-def open_regular(path: Path) -> Iterator[tuple[BinaryIO, Identity]]:
+def open_regular_file(path: Path) -> Iterator[tuple[BinaryIO, FileIdentity]]:
     """Open a file and say which state of it; raises `ListError` for whatever is no file."""
     try:
         # O_NONBLOCK: opening a pipe nobody writes to must not hang.
@@ -185,11 +185,11 @@ def open_regular(path: Path) -> Iterator[tuple[BinaryIO, Identity]]:
         raise _unreadable(path, error) from error
 
 
-def _identify_regular(path: Path, file: BinaryIO) -> Identity:
+def _identify_regular(path: Path, file: BinaryIO) -> FileIdentity:
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
         raise ListError(f"{path}: expected a file, found something else")
-    return identify(status)
+    return identify_file(status)
 
 
 def _unreadable(path: Path, error: OSError) -> ListError:
