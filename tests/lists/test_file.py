@@ -72,7 +72,7 @@ def test_loading_a_pipe(path):
     os.mkfifo(path)
     with pytest.raises(ListError) as caught:
         ListFile(path, path.parent).load()
-    assert str(caught.value) == f"{path}: expected a file, found something else"
+    assert str(caught.value) == f"{path}: expected a regular file, found another file type"
 
 
 @pytest.mark.parametrize("above", [0, 1000])
@@ -185,7 +185,7 @@ def test_a_file_that_becomes_garbage_keeps_the_last_good_version(path, above):
     write(path, b"\0\0\0\n")
     change = file.refresh()
     assert change.problem == (
-        f"{path}: none of its lines is an entry: {path}:1: "
+        f"{path}: expected an entry, found only bad lines: {path}:1: "
         "expected text without control characters, found '\\x00\\x00\\x00'"
     )
     assert file.refresh() is None
@@ -293,27 +293,29 @@ def test_an_index_that_cannot_be_built(path, monkeypatch):
     file._builder.start()
     change = settle(file)
     assert change.entries == 50
-    assert change.problem.startswith(f"{path}: its index cannot be built: ")
-    assert change.problem.endswith("; the next change of the file tries again")
+    assert change.problem.startswith(f"{path}: building the index failed: ")
+    assert change.problem.endswith("; the next change of the file triggers another attempt")
     assert file.refresh() is None
     assert file.current.exact("user7@example.com") is not None
 
 
 def test_loading_where_no_index_can_be_built(path):
     path.parent.joinpath("cache").write_bytes(b"in the way")
-    with pytest.raises(ListError, match=r"its index cannot be built: .*File exists"):
+    with pytest.raises(ListError, match=r"building the index failed: .*File exists"):
         loaded(path, big(50), index_above=100)
 
 
 def test_no_process_can_be_started(path, monkeypatch):
     monkeypatch.setattr("sys.executable", "/nonexistent/python")
-    with pytest.raises(ListError, match=r"its index cannot be built: .*No such file"):
+    with pytest.raises(ListError, match=r"building the index failed: .*No such file"):
         loaded(path, big(50), index_above=100)
 
 
 def test_a_list_that_never_rests_while_it_is_loaded(path, monkeypatch):
-    monkeypatch.setattr(file_module, "_changes", lambda *_: None)
-    with pytest.raises(ListError, match=r"traps: changes faster than its index can be built$"):
+    monkeypatch.setattr(file_module, "_hunks_since_index", lambda *_: None)
+    with pytest.raises(
+        ListError, match=r"traps: the file changes faster than its index can be built$"
+    ):
         loaded(path, big(50), index_above=100)
 
 

@@ -79,7 +79,7 @@ def test_a_file_that_raises_is_a_problem_of_its_own():
     after = FileChange(PATH, 3)
     asyncio.run(watch(2, told.append, File(ValueError("odd"), after), File()))
     assert told == [
-        FileChange(PATH, 0, problem="traps: cannot be refreshed: ValueError('odd')"),
+        FileChange(PATH, 0, problem="traps: refresh failed: ValueError('odd')"),
         after,
     ]
 

@@ -1,26 +1,25 @@
-"""Building the index of a big list: `python -m gatepost.lists.build LIST INDEX`.
+"""Build the index of a big list: `python -m gatepost.lists.build LIST INDEX`.
 
-A process of its own at low priority, so that neither the event loop nor its process's memory feels
-it. The index is made under a temporary name, made durable, and only then given its name: it is
-either the old one or the new one, whole. Workers that want the same index at the same time wait
-for each other at a lock, and who comes second finds it done.
+A separate process at low priority builds the index, so that the event loop and the memory of the
+worker are not affected. The index is written to a temporary file, synced and renamed, so it is
+always complete. If several workers need the same index, a lock makes them wait; the second one
+finds it already built.
 
-The words are sorted in 256 parts by their first octet: sorting all at once would take a quarter
-of a gigabyte of Python integers for the largest public list.
+The words are sorted in 256 parts by their first octet. Sorting all at once would need a quarter of
+a gigabyte of Python integers for the largest public list.
 
-Limits: `index.MAX_TEXT`; MAX_SPECIALS of the patterns and of the bad lines are kept.
+Limits: `index.MAX_TEXT`. MAX_SPECIALS of the patterns and of the bad lines are kept.
 """
-
-from __future__ import annotations
 
 import fcntl
 import os
 import sys
 from array import array
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from gatepost.lists.addresses import MAX_ERRORS, MAX_PATTERNS
 from gatepost.lists.entry import EntryKind, LineError, ListEntry, parse_octets, parse_or_error
@@ -38,32 +37,29 @@ from gatepost.lists.index import (
 from gatepost.lists.reloadable import FileIdentity, ListError, is_stable, open_regular_file
 from gatepost.lists.text import BLOCK, Text
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-# One more than a list keeps, so that it sees that there are more.
+# One more than a list keeps, so that the list can detect the excess.
 MAX_SPECIALS = {EntryKind.PATTERN: MAX_PATTERNS + 1, None: MAX_ERRORS}
 
 _PARTS = 256
 
 
 def build(source: Path, target: Path) -> None:
-    """Make `target` the index of the list `source` as it is now.
+    """Write the index of the list `source` to `target`.
 
-    Raises `ListError` when the list cannot be read and OSError when the index cannot be written.
+    Raises `ListError` if the list is unreadable, OSError if the index cannot be written.
     """
     with _lock(target), open_regular_file(source) as (file, identity):
         if identity.size > MAX_TEXT:
             raise ListError(f"{source}: expected less than 4 GiB, found {identity.size} octets")
         if not is_current(target, identity):
-            # An identity that the file may keep after another write is no proof of its content.
+            # A later write within the same clock tick would not change an unstable identity.
             _write(
                 target, file, identity if is_stable(identity) else identity._replace(modified_ns=0)
             )
 
 
 def is_current(target: Path, identity: FileIdentity) -> bool:
-    """Whether `target` is a usable index of a list in that very state."""
+    """Return whether `target` is a usable index of exactly this state of the list."""
     try:
         return Index(target).header.identity == identity
     except (OSError, IndexFileError):
@@ -105,7 +101,7 @@ def _create(path: Path) -> BinaryIO:
 
 
 def _copy(file: BinaryIO, out: BinaryIO, size: int) -> int:
-    """Copy at most `size` octets and return how many there were."""
+    """Copy at most `size` octets and return the number of octets copied."""
     copied = 0
     while block := file.read(min(BLOCK, size - copied)):
         out.write(block)
@@ -114,7 +110,7 @@ def _copy(file: BinaryIO, out: BinaryIO, size: int) -> int:
 
 
 class IndexTables:
-    """The tables over a text, collected line by line."""
+    """The tables of an index, collected line by line."""
 
     def __init__(self, text: Text) -> None:
         self._text_size = text.size
@@ -122,7 +118,7 @@ class IndexTables:
         self._counts = array("I", bytes(4 * (FAN_OUT + 1)))
         self._line_counts = array("I")
         self._specials = array("I")
-        self._room = dict(MAX_SPECIALS)
+        self._specials_left = dict(MAX_SPECIALS)
         self._domains = self._bad_lines = self._lines = 0
         for offset, raw in text.lines(0, text.size):
             self._count_lines(offset)
@@ -130,7 +126,7 @@ class IndexTables:
         self._count_lines(text.size)
 
     def _count_lines(self, line_start: int) -> None:
-        """Note how many lines end before each mark up to the start of a line."""
+        """Store how many lines end before each mark, up to the start of a line."""
         mark = len(self._line_counts) * LINE_COUNT_EVERY
         while mark < line_start:
             self._line_counts.append(self._lines - 1)
@@ -152,8 +148,8 @@ class IndexTables:
             self._add_word(offset, hash_key(item.key))
 
     def _add_special(self, offset: int, kind: EntryKind | None) -> None:
-        if self._room[kind]:
-            self._room[kind] -= 1
+        if self._specials_left[kind]:
+            self._specials_left[kind] -= 1
             self._specials.append(offset)
 
     def _add_word(self, offset: int, hashed: int) -> None:
@@ -161,7 +157,7 @@ class IndexTables:
         self._counts[(hashed >> 16) + 1] += 1
 
     def write(self, out: BinaryIO, identity: FileIdentity) -> Header:
-        """Write the tables behind the text and return the header that describes them."""
+        """Write the tables after the text; return the header that describes them."""
         header = self._header(identity)
         out.seek(header.tables_start)
         for part in self._parts:
@@ -186,7 +182,7 @@ class IndexTables:
 
 
 def main(arguments: list[str]) -> int:
-    """Build an index; the process's exit status."""
+    """Build an index; return the exit status."""
     source, target = map(Path, arguments)
     with suppress(OSError):
         os.nice(10)

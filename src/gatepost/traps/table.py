@@ -13,22 +13,15 @@ Only what a list of known recipients names one by one counts as known here, not 
 What is asked on every RCPT is the look-up; roles and known addresses only matter on a hit.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from gatepost.lists.addresses import AddressList, local_part
+from gatepost.lists.addresses import AddressList, ListSource, local_part
 from gatepost.lists.entry import EntryKind, ListEntry
 from gatepost.model.address import Address, domain_key, local_key
 from gatepost.model.session import TrapHit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from gatepost.lists.addresses import ListSource
 
 # RFC 5321 s4.5.1: postmaster must be accepted. RFC 2142 s4: abuse is where complaints go.
 ROLES = frozenset({"postmaster", "abuse"})
