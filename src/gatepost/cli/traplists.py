@@ -78,7 +78,7 @@ def _found(table: TrapTable, lists: list[AddressList], address: Address, user: s
     key, user_key = address.key, f"{user}@{domain_key(address.domain)}"
     named = (one.find(key, user_key) for one in lists)
     spared = next((entry for entry in named if entry is not None), None)
-    hit = table.match(address, user)
+    hit = table.match(address, key, user_key)
     return Found(str(address), hit, None if hit is not None else spared)
 
 
