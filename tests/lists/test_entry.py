@@ -1,4 +1,4 @@
-"""The grammar of a line: what each becomes, and what is said of those that are none."""
+"""The grammar of a line: entries and errors."""
 
 import pytest
 from hypothesis import example, given
@@ -54,12 +54,12 @@ from gatepost.model.address import Address
         (r"/a\/ b/", EntryKind.PATTERN, r"/a\/ b/", r"/a\/ b/", ""),
     ],
 )
-def test_entries(line, kind, key, text, note):
+def test_a_line_is_parsed(line, kind, key, text, note):
     assert parse_line(line, "traps", 7) == ListEntry(kind, key, text, note, "traps", 7)
 
 
 @pytest.mark.parametrize("line", ["", "  \t", "# comment", "  # trap@example.com", "\r\n"])
-def test_silent_lines(line):
+def test_comments_and_blank_lines_are_ignored(line):
     assert parse_line(line, "traps", 1) is None
 
 
@@ -87,24 +87,24 @@ _ADDRESS = "local-part@domain, @domain or /pattern/"
         ("a@example.com note\x1b[2J", "text without control characters"),
     ],
 )
-def test_bad_lines(line, expected):
+def test_a_bad_line_is_reported(line, expected):
     with pytest.raises(LineError) as caught:
         parse_line(line, "traps", 3)
     assert str(caught.value) == f"traps:3: expected {expected}, found {line[:80]!r}"
     assert (caught.value.source, caught.value.line) == ("traps", 3)
 
 
-def test_octets_with_byte_order_mark_and_crlf():
+def test_byte_order_mark_and_cr_are_removed():
     entry = parse_octets(b"\xef\xbb\xbftrap@example.com\r\n", "t", 1)
     assert entry == ListEntry(EntryKind.ADDRESS, "trap@example.com", "trap@example.com", "", "t", 1)
 
 
-def test_octets_that_are_not_utf8():
+def test_octets_that_are_not_utf8_are_refused():
     with pytest.raises(LineError, match=r"^t:1: expected UTF-8, found 'a\\\\xff@x'$"):
         parse_octets(b"a\xff@x", "t", 1)
 
 
-def test_a_line_that_is_too_long():
+def test_a_long_line_is_refused():
     with pytest.raises(
         LineError, match=r"^t:1: expected a line of at most 8192 octets, found 'xxx"
     ):
@@ -118,13 +118,13 @@ _pieces = st.sampled_from(
 
 @given(st.one_of(st.text(), st.lists(_pieces).map("".join)))
 @example("@\u3002")
-def test_any_text_is_an_entry_or_a_complaint(text):
+def test_any_text_is_an_entry_or_an_error(text):
     item = parse_or_error(parse_line, text, "t", 1)
     assert item is None or (item.line == 1 and item.source == "t")
 
 
 @given(st.binary())
-def test_any_octets_are_an_entry_or_a_complaint(raw):
+def test_any_octets_are_an_entry_or_an_error(raw):
     item = parse_or_error(parse_octets, raw, "t", 1)
     assert item is None or (item.line == 1 and item.source == "t")
 
@@ -134,7 +134,7 @@ def test_any_octets_are_an_entry_or_a_complaint(raw):
         r"[a-z0-9_+=-]+(\.[a-z0-9_+=-]+)?@[a-z0-9]+(-[a-z0-9]+)?(\.[a-z]+)?", fullmatch=True
     )
 )
-def test_plain_addresses_have_the_key_the_grammar_gives(text):
+def test_the_fast_path_gives_the_same_key_as_the_grammar(text):
     entry = parse_line(text, "t", 1)
     assert entry is not None
     assert entry.key == Address.parse(text).key

@@ -353,7 +353,7 @@ def test_exchanges_that_are_left_count(tmp_path):
 def test_more_than_can_be_checked(tmp_path, monkeypatch):
     async def scenario(server, clock):
         authority = server.setup.authority
-        places = authority._passwords._places
+        places = authority._passwords._capacity
         while places.acquire(blocking=False):
             pass
         talk = Talk(server)

@@ -1,21 +1,21 @@
-"""Counters over all workers: how many there are now, and how many there were in a window of time.
+"""Counters over all workers: a gauge, and events within a time window.
 
-Theory of operation: see `gatepost.counts.sketch` for the tables and `gatepost.counts.memory` for
-whose they are. A window is a stretch of fixed length, the same for all workers: a region whose
-table is about an earlier one counts as empty, and its worker clears it when it next counts there.
-So a limit of n in a window lets 2 n through in the time of one at most, around its end.
+Theory of operation: `gatepost.counts.sketch` describes the tables, `gatepost.counts.memory` their
+owners. A window has a fixed length and is the same for all workers. A table of an earlier window
+counts as empty; its worker clears it at the next event. A limit of n per window therefore allows up
+to 2 n events within the length of one window, around its end.
 
-Both count too high sometimes, never too low.
+Both counters can be too high, never too low.
 """
 
 from gatepost.counts.memory import CounterTable, Slot
 from gatepost.counts.sketch import SIZE, Cell
 
-_NOTHING = memoryview(bytes(SIZE * 4)).cast("I")
+_ZEROS = memoryview(bytes(SIZE * 4)).cast("I")
 
 
 class Gauge:
-    """How many there are of a key at present. Whatever is added must be taken away again."""
+    """The current number of items of a key. Each `add` requires a matching `remove`."""
 
     __slots__ = ("_own", "_slot", "_table")
 
@@ -25,20 +25,20 @@ class Gauge:
         self._own = slot.own.tables[table]
 
     def add(self, cell: Cell) -> int:
-        """Count one more; return how many there are, this one included."""
+        """Count one more item; return the new total."""
         own, (first, second) = self._own, cell
         own[first] += 1
         own[second] += 1
         return self.count(cell)
 
     def remove(self, cell: Cell) -> None:
-        """Count one less."""
+        """Count one item less."""
         own, (first, second) = self._own, cell
         own[first] -= 1
         own[second] -= 1
 
     def count(self, cell: Cell) -> int:
-        """Return how many there are."""
+        """Return the total over all workers."""
         first, second = cell
         total = 0
         for sketch in self._slot.sketches:
@@ -49,9 +49,9 @@ class Gauge:
 
 
 class WindowCounter:
-    """How many events of a key there were in the present window of `seconds`.
+    """The number of events of a key in the current window of `seconds`.
 
-    `now` is a time that runs evenly and is the same for all workers: that of the event loop.
+    `now` is a monotonic time that is the same for all workers: that of the event loop.
     """
 
     __slots__ = ("_own", "_seconds", "_slot", "_table")
@@ -63,14 +63,14 @@ class WindowCounter:
         self._seconds = seconds
 
     def add(self, cell: Cell, now: float) -> int:
-        """Count one more; return how many there were, this one included."""
+        """Count one more event; return the new total."""
         window = int(now) // self._seconds
         windows, own = self._slot.own.windows, self._own
         if windows[self._table] != window:
-            own[:] = _NOTHING
+            own[:] = _ZEROS
             windows[self._table] = window
         first, second = cell
-        # Only what is too low for the key is raised: the other row counts somebody else's already.
+        # Conservative update: raise only the lower cell. The higher one also counts other keys.
         one, other = own[first], own[second]
         if one <= other:
             own[first] = one + 1
@@ -79,12 +79,12 @@ class WindowCounter:
         return self.count(cell, now)
 
     def count(self, cell: Cell, now: float) -> int:
-        """Return how many there were."""
+        """Return the number of events over all workers."""
         first, second = cell
         window = int(now) // self._seconds
         total = 0
         for sketch in self._slot.sketches:
-            # Another worker's clock may be ahead by what its event loop's is behind.
+            # The event loop of another worker may already be in the next window.
             if sketch.windows[self._table] >= window:
                 table = sketch.tables[self._table]
                 one, other = table[first], table[second]
