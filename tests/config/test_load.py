@@ -1,4 +1,4 @@
-"""The loader: files, messages, defaults, and configurations built in code."""
+"""The loader: files, error messages, defaults, and configurations built in code."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ from gatepost.config.schema import (
 from gatepost.config.unavailable import UNAVAILABLE
 from gatepost.model.reply import Reply
 
-CONTRACT = """
+FULL = """
 [server]
 hostname = "mx.example.com"
 data_dir = "var"
@@ -83,7 +83,7 @@ LISTEN_EXPECTED = (
     'an address such as "127.0.0.1:2525", "[::1]:25", "unix:/run/gatepost.sock" or "fd:3"'
 )
 DOMAIN_EXPECTED = (
-    'a domain such as "example.com", ".example.com" for those below it, or "file:NAME"'
+    'a domain such as "example.com", ".example.com" for its subdomains, or "file:NAME"'
 )
 ADDRESS_EXPECTED = (
     'an address such as "user@example.com", "@example.com" for a whole domain, or "file:NAME"'
@@ -94,7 +94,7 @@ TARGET_EXPECTED = (
     ' "qmail-queue:PATH" or "discard:"'
 )
 REPLY_EXPECTED = 'a 4xx or 5xx reply in ASCII such as "554 5.7.1 Text"'
-PATH_EXPECTED = "a file name, without file: before it"
+PATH_EXPECTED = 'a file name without the prefix "file:"'
 
 
 def problems_of(read, *arguments):
@@ -119,8 +119,8 @@ def test_an_empty_file_gives_the_defaults(tmp_path, monkeypatch):
     assert str(config.traps.reply) == "554 5.7.1 Message refused by local policy"
 
 
-def test_the_contract_without_what_is_not_available_yet(tmp_path, monkeypatch):
-    config = load(written(tmp_path, monkeypatch, CONTRACT))
+def test_a_full_configuration_is_read(tmp_path, monkeypatch):
+    config = load(written(tmp_path, monkeypatch, FULL))
     assert config == Config(
         server=ServerConfig(hostname="mx.example.com"),
         listen=(ListenConfig(address=InetAddress("127.0.0.1", 2525)),),
@@ -134,7 +134,7 @@ def test_the_contract_without_what_is_not_available_yet(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("clear", [False, True])
-def test_auth_needs_tls_or_the_wish_to_do_without(clear):
+def test_auth_requires_tls_or_auth_clear(clear):
     data = {
         "listen": [{"auth": True, "tls": "starttls"}, {"auth": True}],
         "tls": {"certificates": [{"cert": "c.pem", "key": "k.pem"}]},
@@ -143,13 +143,13 @@ def test_auth_needs_tls_or_the_wish_to_do_without(clear):
     if clear:
         assert from_dict(data).listen[1].auth
         return
-    expected = "expected tls, or auth.clear, without which it can never be offered, found nothing"
+    expected = "expected TLS on this listener, or auth.clear = true, found neither"
     assert problems_of(from_dict, data) == [f"configuration: listen[1].auth: {expected}"]
 
 
-def test_tls_needs_a_certificate():
+def test_tls_requires_a_certificate():
     data = {"listen": [{"tls": "starttls"}, {}, {"tls": "implicit"}]}
-    expected = "expected a certificate in tls.certificates, found nothing"
+    expected = "expected a certificate in tls.certificates, found none"
     assert problems_of(from_dict, data) == [
         f"configuration: listen[0].tls: {expected}",
         f"configuration: listen[2].tls: {expected}",
@@ -157,7 +157,7 @@ def test_tls_needs_a_certificate():
 
 
 @pytest.mark.parametrize("mode", ["starttls", "implicit"])
-def test_names_of_certificates(mode):
+def test_names_of_certificates_are_read(mode):
     names = ["*", "MX.Example.com", "*.Example.com", "mx.bücher.example"]
     pair = {"names": names, "cert": "c.pem", "key": "k.pem"}
     data = {"listen": [{"tls": mode}], "tls": {"certificates": [pair], "client_ca": "ca.pem"}}
@@ -168,7 +168,7 @@ def test_names_of_certificates(mode):
 
 
 @pytest.mark.parametrize("name", ["", "*.", "*mx.example.com", "mx example", "a.*.example"])
-def test_what_is_no_name_of_a_certificate(name):
+def test_a_bad_name_of_a_certificate_is_refused(name):
     pair = {"names": [name], "cert": "c.pem", "key": "k.pem"}
     assert problems_of(from_dict, {"tls": {"certificates": [pair]}}) == [
         (
@@ -178,7 +178,7 @@ def test_what_is_no_name_of_a_certificate(name):
     ]
 
 
-def test_everything_of_later_work_is_refused():
+def test_settings_that_are_not_available_yet_are_refused():
     data = {
         "listen": [
             {"protocol": "lmtp", "tls": "starttls"},
@@ -218,7 +218,7 @@ def test_everything_of_later_work_is_refused():
         "." + "x" * 200,
     ],
 )
-def test_a_folder_of_a_maildir_leads_nowhere_else(name):
+def test_a_bad_folder_of_a_maildir_is_refused(name):
     data = {"route": [{"to": "maildir:x", "maildir": {"folder": name}}]}
     expected = 'a folder of a Maildir such as ".Junk" or ".Lists.python", or ""'
     (problem,) = problems_of(from_dict, data)
@@ -228,7 +228,7 @@ def test_a_folder_of_a_maildir_leads_nowhere_else(name):
 
 
 @pytest.mark.parametrize("name", ["", ".Junk", ".Lists.python", ".a b", ".&AOk-t&AOk-"])
-def test_folders_of_a_maildir(name):
+def test_folders_of_a_maildir_are_read(name):
     data = {"route": [{"to": "maildir:x", "maildir": {"folder": name}}]}
     assert from_dict(data).route[0].maildir.folder == name
 
@@ -243,7 +243,7 @@ def patterns(struct, prefix=""):
             yield from patterns(key.kind.of.struct, pattern + "[].")
 
 
-def test_every_row_of_later_work_names_a_key():
+def test_every_unavailable_setting_is_a_key():
     assert {row.key for row in UNAVAILABLE} <= set(patterns(Config))
 
 
@@ -374,7 +374,7 @@ def test_every_row_of_later_work_names_a_key():
         ("[server]\ndata_dir = 5", 'server.data_dir: expected a folder such as "var", found 5'),
         (
             '[server]\nuser = "a b"',
-            'server.user: expected the name of a system user, or "", found "a b"',
+            'server.user: expected a system user name, or "", found "a b"',
         ),
         ('[smtp]\nlenient_paths = "no"', 'smtp.lenient_paths: expected true or false, found "no"'),
         (
@@ -403,7 +403,7 @@ def test_every_row_of_later_work_names_a_key():
         (
             '[recipients]\nsubaddress = "++"',
             (
-                'recipients.subaddress: expected one separating character such as "+",'
+                'recipients.subaddress: expected a separator character such as "+",'
                 ' or "" for none, found "++"'
             ),
         ),
@@ -480,13 +480,13 @@ def test_every_row_of_later_work_names_a_key():
         ('[log]\nformat = "xml"', 'log.format: expected "json" or "text", found "xml"'),
     ],
 )
-def test_a_wrong_value(tmp_path, monkeypatch, toml, problem):
+def test_a_wrong_value_is_reported(tmp_path, monkeypatch, toml, problem):
     assert problems_of(load, written(tmp_path, monkeypatch, toml)) == (
         f"gatepost.toml: {problem}".split("\n")
     )
 
 
-def test_all_problems_are_named_at_once():
+def test_all_problems_are_reported_at_once():
     data = {
         "server": {"hostnam": "x"},
         "limits": {"recipients": -1, "errors": "x"},
@@ -504,7 +504,7 @@ def test_all_problems_are_named_at_once():
     ]
 
 
-def test_a_long_value_is_cut():
+def test_a_long_value_is_truncated():
     assert problems_of(from_dict, {"log": {"level": "x" * 1000}}) == [
         (
             'configuration: log.level: expected "debug", "info", "warning" or "error",'
@@ -516,32 +516,32 @@ def test_a_long_value_is_cut():
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("[server\n", "line 1, column 8: not TOML: "),
-        ("a = 1\nb = = 2\n", "line 2, column 5: not TOML: "),
-        ("a = 1\na = 2\n", "line 2, column 6: not TOML: "),
-        ("a = 'x", "end of document: not TOML: "),
-        ("a = 2020-02-30\n", "line 1, column 5: not TOML: "),
-        (f"a = {'9' * 5000}\n", "not TOML: "),
+        ("[server\n", "line 1, column 8: invalid TOML: "),
+        ("a = 1\nb = = 2\n", "line 2, column 5: invalid TOML: "),
+        ("a = 1\na = 2\n", "line 2, column 6: invalid TOML: "),
+        ("a = 'x", "end of document: invalid TOML: "),
+        ("a = 2020-02-30\n", "line 1, column 5: invalid TOML: "),
+        (f"a = {'9' * 5000}\n", "invalid TOML: "),
         (b"a = 1\nb = '\xff'\n", "line 2: expected UTF-8, found byte 0xff"),
     ],
 )
-def test_what_is_not_toml(tmp_path, monkeypatch, content, problem):
+def test_invalid_toml_is_reported(tmp_path, monkeypatch, content, problem):
     (found,) = problems_of(load, written(tmp_path, monkeypatch, content))
     assert found.startswith(f"gatepost.toml: {problem}")
 
 
-def test_nesting_without_end(tmp_path, monkeypatch):
+def test_deep_nesting_is_refused(tmp_path, monkeypatch):
     assert problems_of(load, written(tmp_path, monkeypatch, "a = " + "[" * 100_000)) == [
         "gatepost.toml: expected TOML, found arrays or tables nested too deeply"
     ]
 
 
-def test_a_byte_order_mark_is_no_problem(tmp_path, monkeypatch):
+def test_a_byte_order_mark_is_ignored(tmp_path, monkeypatch):
     file = written(tmp_path, monkeypatch, b'\xef\xbb\xbf[log]\r\nformat = "text"\r\n')
     assert load(file).log.format == "text"
 
 
-def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
+def test_an_unreadable_file_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert problems_of(load, "none.toml") == [
         "none.toml: cannot be read: No such file or directory"
@@ -549,7 +549,7 @@ def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
     assert problems_of(load, str(tmp_path)) == [f"{tmp_path}: cannot be read: Is a directory"]
 
 
-def test_paths_start_at_the_files_folder(tmp_path, monkeypatch):
+def test_relative_paths_start_at_the_folder_of_the_file(tmp_path, monkeypatch):
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "gatepost.toml").write_text(
         '[server]\ndata_dir = "var"\n'
@@ -569,17 +569,17 @@ def test_paths_start_at_the_files_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("hostname", ["mx.example.com", "localhost", "[192.0.2.1]", "[IPv6:::1]"])
-def test_hostnames(hostname):
+def test_hostnames_are_read(hostname):
     assert from_dict({"server": {"hostname": hostname}}).server.hostname == hostname
 
 
 @pytest.mark.parametrize("separator", ["", "+", "-", "=", "."])
-def test_separators(separator):
+def test_separators_are_read(separator):
     config = from_dict({"recipients": {"subaddress": separator}})
     assert config.recipients.subaddress == separator
 
 
-def test_values_arrive_typed():
+def test_values_are_converted_to_their_types():
     config = from_dict(
         {
             "limits": {"message_size": "10KB", "command_timeout": "90s", "data_timeout": 7},
@@ -621,7 +621,7 @@ def test_a_configuration_built_in_code_passes_the_same_checks(tmp_path):
     assert check(checked) == checked
 
 
-def test_a_wrong_configuration_built_in_code():
+def test_a_wrong_configuration_built_in_code_is_reported():
     config = Config(
         limits=LimitsConfig(recipients=0),
         traps=TrapsConfig(reply=Reply(250, "Ok", "2.0.0")),
@@ -632,7 +632,7 @@ def test_a_wrong_configuration_built_in_code():
     ]
 
 
-def test_the_defaults_pass_their_own_checks():
+def test_the_defaults_pass_the_checks():
     assert check(Config()) == Config()
 
 
@@ -645,13 +645,13 @@ def structs(struct):
 
 
 @pytest.mark.parametrize("struct", list(structs(Config)))
-def test_every_field_says_what_it_is(struct):
+def test_every_field_has_a_description(struct):
     named = {field.name for field, key in keys(struct) if key.about.endswith(".")}
     fields = {field.name for field in msgspec.structs.fields(struct)}
     assert fields - named <= {"base"}
 
 
-def test_limits_give_their_reasons():
+def test_every_limit_has_a_reason():
     assert [field.name for field, key in keys(LimitsConfig) if not key.why] == []
 
 
@@ -677,7 +677,7 @@ VALUES = st.recursive(
 
 
 def shaped(struct):
-    """Dicts with the schema's keys and any values: deep enough to reach every kind."""
+    """A strategy for dicts with the keys of the schema and any values, for all kinds."""
 
     def of(kind):
         if isinstance(kind, TableKind):
@@ -691,7 +691,7 @@ def shaped(struct):
     )
 
 
-def attempt(read, argument):
+def read_or_problems(read, argument):
     try:
         return read(argument), []
     except ConfigError as error:
@@ -699,16 +699,16 @@ def attempt(read, argument):
 
 
 @given(shaped(Config) | VALUES)
-def test_any_data_is_a_configuration_or_a_named_error(data):
-    config, problems = attempt(from_dict, data)
+def test_any_data_is_a_configuration_or_an_error(data):
+    config, problems = read_or_problems(from_dict, data)
     assert all("\n" not in problem for problem in problems)
     assert problems or check(config) == config
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
-def test_any_bytes_are_a_configuration_or_a_named_error(tmp_path_factory, data):
+def test_any_bytes_are_a_configuration_or_an_error(tmp_path_factory, data):
     file = tmp_path_factory.getbasetemp() / "any.toml"
     file.write_bytes(data)
-    config, problems = attempt(load, file)
+    config, problems = read_or_problems(load, file)
     assert all(problem.startswith(f"{file}: ") for problem in problems)
     assert problems or isinstance(config, Config)

@@ -1,13 +1,14 @@
-"""Kinds of configuration values: how each is read, and what to say when it cannot be.
+"""Kinds of configuration values: how to read each kind, and how to describe it in error messages.
 
-Theory of operation: a kind turns what TOML gave (or what a program put into a struct) into the
-typed value, or reports to its `Place` what was expected and found, and gives None; the caller
-goes on with the next key and throws the result away if anything was reported. Reading a value
-that is typed already gives the same value, so a configuration built in code passes the same
+Theory of operation: a kind converts a value from TOML (or from a struct built in code) to its typed
+form. For a wrong value it reports the expected and the found value to its `Location` and returns
+None. The reader then continues with the next key and discards the result if there was any report. A
+value that is already typed is returned unchanged, so a configuration built in code passes the same
 checks.
 """
 
 import difflib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -21,21 +22,21 @@ NOTHING = "nothing"
 
 
 class ValueKind(Protocol):
-    """A kind of value; `expected` completes "expected …" in messages and reference."""
+    """A kind of value; `expected` completes "expected …" in error messages and the docs."""
 
     @property
     def expected(self) -> str:
-        """What a value of this kind looks like."""
+        """The description of a valid value."""
 
     def read(self, value: object, location: Location) -> Any:
         """Return the typed value, or report to `location` and return None."""
 
 
 class Key(msgspec.Struct, frozen=True):
-    """What the schema says of a field beside its type and default.
+    """The metadata of a field of the schema, in addition to its type and default.
 
-    `kind` reads it, `about` says in a sentence what it does and in which unit, `why` gives the
-    reason for the default. The reference is made from these.
+    `kind` reads the value, `about` describes the effect and the unit, `why` gives the reason for
+    the default. docs/configuration.md is generated from them.
     """
 
     kind: ValueKind
@@ -44,13 +45,17 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class ScalarKind(msgspec.Struct, frozen=True):
-    """A single value; `convert` returns it typed and raises ValueError for any other."""
+    """A single value; `convert` returns it typed or raises ValueError.
+
+    `format` returns a typed value as it is written in the configuration, without quotes.
+    """
 
     expected: str
     convert: Callable[[object], Any]
+    format: Callable[[Any], str] = str
 
     def read(self, value: object, location: Location) -> Any:
-        """See `Kind.read`."""
+        """See `ValueKind.read`."""
         try:
             typed = self.convert(value)
         except ValueError:
@@ -67,11 +72,11 @@ class ArrayKind(msgspec.Struct, frozen=True):
 
     @property
     def expected(self) -> str:
-        """See `Kind.expected`."""
+        """See `ValueKind.expected`."""
         return f"an array, each item {self.of.expected}"
 
     def read(self, value: object, location: Location) -> Any:
-        """See `Kind.read`."""
+        """See `ValueKind.read`."""
         if not isinstance(value, list | tuple):
             location.report_mismatch(self.expected, format_value(value))
             return None
@@ -81,17 +86,17 @@ class ArrayKind(msgspec.Struct, frozen=True):
 
 
 class TableKind(msgspec.Struct, frozen=True):
-    """A table: a struct of the schema, key by key; a key it does not have is refused."""
+    """A table, read into a struct of the schema; unknown keys are errors."""
 
     struct: type[msgspec.Struct]
 
     @property
     def expected(self) -> str:
-        """See `Kind.expected`."""
+        """See `ValueKind.expected`."""
         return "a table"
 
     def read(self, value: object, location: Location) -> Any:
-        """See `Kind.read`."""
+        """See `ValueKind.read`."""
         data = _as_mapping(value, self.struct)
         if data is None:
             location.report_mismatch(self.expected, format_value(value))
@@ -107,11 +112,23 @@ class TableKind(msgspec.Struct, frozen=True):
 
 
 def keys(struct: type[msgspec.Struct]) -> Iterator[tuple[FieldInfo, Key]]:
-    """Yield the fields of a schema struct that may be configured, in order, with their `Key`."""
+    """Yield the configurable fields of a schema struct, in order, with their `Key`."""
     for field in msgspec.structs.fields(struct):
         for note in getattr(field.type, "__metadata__", ()):
             if isinstance(note, Key):
                 yield field, note
+
+
+def to_toml(kind: ValueKind, value: Any) -> str:
+    """Return a typed value in TOML syntax."""
+    match kind:
+        case ArrayKind():
+            return f"[{', '.join(to_toml(kind.of, item) for item in value)}]"
+        case ScalarKind() if not isinstance(value, bool):
+            text = kind.format(value)
+            return text if text.isdigit() else json.dumps(text, ensure_ascii=False)
+        case _:
+            return json.dumps(value)
 
 
 def _as_mapping(value: object, struct: type[msgspec.Struct]) -> Mapping[str, object] | None:
@@ -139,7 +156,7 @@ def _hint(name: str, known: Sequence[str]) -> str:
 
 
 def integer(low: int, high: int) -> ScalarKind:
-    """Return the kind of whole numbers in a range."""
+    """Return the kind of whole numbers within a range."""
 
     def convert(value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
@@ -150,7 +167,7 @@ def integer(low: int, high: int) -> ScalarKind:
 
 
 def duration(low: str, high: str) -> ScalarKind:
-    """Return the kind of durations in a range; read as seconds."""
+    """Return the kind of durations within a range, read as seconds."""
     least, most = parse_duration(low), parse_duration(high)
 
     def convert(value: object) -> float:
@@ -163,11 +180,12 @@ def duration(low: str, high: str) -> ScalarKind:
         f"a duration from {format_duration(least)} to {format_duration(most)}"
         ' such as "90s" or "5m"',
         convert,
+        format_duration,
     )
 
 
 def size(low: str, high: str) -> ScalarKind:
-    """Return the kind of sizes in a range; read as octets."""
+    """Return the kind of sizes within a range, read as octets."""
     least, most = parse_size(low), parse_size(high)
 
     def convert(value: object) -> int:
@@ -179,11 +197,12 @@ def size(low: str, high: str) -> ScalarKind:
     return ScalarKind(
         f'a size from {format_size(least)} to {format_size(most)} such as "10KB" or "25MiB"',
         convert,
+        format_size,
     )
 
 
 def choice(*words: str) -> ScalarKind:
-    """Return the kind of a choice between words."""
+    """Return the kind of a choice from several words."""
 
     def convert(value: object) -> str:
         if not isinstance(value, str) or value not in words:
@@ -195,11 +214,11 @@ def choice(*words: str) -> ScalarKind:
 
 
 def string(expected: str, convert: Callable[[str], Any]) -> ScalarKind:
-    """Return the kind of strings that `convert` takes; it raises ValueError for others."""
+    """Return the kind of strings that `convert` accepts without ValueError."""
 
     def convert_text(value: object) -> Any:
         if not isinstance(value, str):
-            raise ValueError  # noqa: TRY004 - the one way a converter says no
+            raise ValueError  # noqa: TRY004 - converters raise only ValueError
         return convert(value)
 
     return ScalarKind(expected, convert_text)
@@ -207,7 +226,7 @@ def string(expected: str, convert: Callable[[str], Any]) -> ScalarKind:
 
 def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError  # noqa: TRY004 - the one way a converter says no
+        raise ValueError  # noqa: TRY004 - converters raise only ValueError
     return value
 
 
@@ -215,15 +234,15 @@ BOOLEAN = ScalarKind("true or false", _boolean)
 
 
 class AnyTable(msgspec.Struct, frozen=True):
-    """A table whose keys someone else checks; read as a dict."""
+    """A table with arbitrary keys, which its user must check; read as a dict."""
 
     @property
     def expected(self) -> str:
-        """See `Kind.expected`."""
+        """See `ValueKind.expected`."""
         return "a table"
 
     def read(self, value: object, location: Location) -> Any:
-        """See `Kind.read`."""
+        """See `ValueKind.read`."""
         if not isinstance(value, Mapping):
             location.report_mismatch(self.expected, format_value(value))
             return None
