@@ -17,7 +17,7 @@ class Clock:
         return self.now
 
 
-def made(per_ip=2, per_network=3, clock=None, slot=None):
+def make_limiter(per_ip=2, per_network=3, clock=None, slot=None):
     limits = LimitsConfig(
         auth_failures_per_ip=per_ip, auth_failures_per_network=per_network, auth_window=60
     )
@@ -28,13 +28,13 @@ def made(per_ip=2, per_network=3, clock=None, slot=None):
 
 @pytest.mark.parametrize("host", ["192.0.2.7", "2001:db8::7"])
 def test_attempts_of_an_address_are_limited(host):
-    limiter = made()
+    limiter = make_limiter()
     assert [limiter.admit(host) for _ in range(4)] == [True, True, False, False]
     assert limiter.admit("198.51.100.1")
 
 
 def test_attempts_of_a_network_are_limited():
-    limiter = made()
+    limiter = make_limiter()
     assert [limiter.admit(f"192.0.2.{last}") for last in range(5)] == [True] * 3 + [False] * 2
     assert limiter.admit("192.0.3.1")
     assert [limiter.admit(f"2001:db8::{last}") for last in range(4)] == [True] * 3 + [False]
@@ -43,13 +43,13 @@ def test_attempts_of_a_network_are_limited():
 
 @pytest.mark.parametrize("host", ["local", "127.0.0.1", "::1"])
 def test_exempt_clients_are_not_counted(host):
-    limiter = made()
+    limiter = make_limiter()
     assert all(limiter.admit(host) for _ in range(10))
     limiter.refund(host)
 
 
 def test_refunded_attempts_do_not_count():
-    limiter = made()
+    limiter = make_limiter()
     for _ in range(10):
         assert limiter.admit("192.0.2.7")
         limiter.refund("192.0.2.7")
@@ -58,7 +58,7 @@ def test_refunded_attempts_do_not_count():
 
 def test_the_next_window_starts_at_zero():
     clock = Clock()
-    limiter = made(clock=clock)
+    limiter = make_limiter(clock=clock)
     assert [limiter.admit("192.0.2.7") for _ in range(3)] == [True, True, False]
     clock.now += 59
     assert not limiter.admit("192.0.2.7")
@@ -68,7 +68,7 @@ def test_the_next_window_starts_at_zero():
 
 def test_the_limit_covers_all_workers():
     memory = CounterMemory()
-    one, other = (made(slot=Slot.attach(memory.file, memory.claim())) for _ in range(2))
+    one, other = (make_limiter(slot=Slot.attach(memory.file, memory.claim())) for _ in range(2))
     assert [one.admit("192.0.2.7"), other.admit("192.0.2.7")] == [True, True]
     assert [one.admit("192.0.2.7"), other.admit("192.0.2.7")] == [False, False]
     other.refund("192.0.2.7")

@@ -150,8 +150,8 @@ def test_the_command_builds_an_index_or_reports_an_error(tmp_path, capsys):
     assert main([str(tmp_path / "traps"), str(tmp_path / "new" / "traps.index")]) == 0
     assert Index(tmp_path / "new" / "traps.index").header.words == 1
     assert main([str(tmp_path / "none"), str(tmp_path / "none.index")]) == 1
-    where = tmp_path / "none"
-    assert capsys.readouterr().err == f"{where}: cannot be read: No such file or directory\n"
+    missing = tmp_path / "none"
+    assert capsys.readouterr().err == f"{missing}: cannot be read: No such file or directory\n"
 
 
 def test_the_command_runs_as_a_process(tmp_path):

@@ -1,7 +1,7 @@
 """The configuration schema: each key with its type, default, unit and reason.
 
 This is the only declaration of a setting. The loader, `gatepost check` and docs/configuration.md
-are made from it. Each field carries a `Key`: how to read the value, what it does, and the reason
+are made from it. Each field carries a `Key`: how to read the value, its effect, and the reason
 for the default. Durations are seconds, sizes are octets. A program can also build the structs
 itself; `load.check` then applies the same checks.
 
