@@ -121,7 +121,7 @@ def parse_users(file: BinaryIO, source: str) -> UserList:
         try:
             found = parse_line(raw)
             if isinstance(found, User) and users.setdefault(found.name, found) is not found:
-                raise UserLineError("expected one line for each user")  # noqa: TRY301
+                raise UserLineError("expected one line per user")  # noqa: TRY301
         except UserLineError as error:
             raise ListError(f"{source}:{number}: {error}") from None
         secret = found if isinstance(found, bytes) else secret

@@ -322,7 +322,7 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             ArrayKind(formats.NETWORK),
             "Networks exempt from connections_per_*, connection_rate_per_*, auth_failures_per_ip"
             " and auth_failures_per_network.",
-            "This machine. All clients behind a local load balancer, tunnel or mail server"
+            "This machine only. All clients behind a local load balancer, tunnel or mail server"
             " share its address and would be refused together.",
         ),
     ] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
@@ -367,7 +367,7 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         float,
         Key(
             duration("1s", "7d"),
-            "The length of a session from the greeting to its end.",
+            "The maximum length of a session, from the greeting to its end.",
             "Long enough for 25 MiB at 2 KiB per second. It also bounds slow attacks that"
             " no other timeout covers.",
         ),
