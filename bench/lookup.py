@@ -1,7 +1,7 @@
 """Time a trap list alone, without a server: ``python -m bench.lookup LIST`` prints JSON.
 
-``load`` is the first load, with nothing cached; ``reload`` the next one, as after a restart;
-``hit`` and ``miss`` are microseconds per lookup, over addresses scattered through the whole list.
+``load`` is the first load, without an index; ``reload`` the next one, as after a restart. ``hit``
+and ``miss`` are microseconds per look-up, for addresses spread over the whole list.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LOOKUPS = 100_000
-REPEATS = 3  # the quickest is taken: anything above it is the machine's
+REPEATS = 3  # the fastest run counts; slower ones include other load
 
 
 def seconds_to_load(path: Path, cache: Path) -> float:
-    """Return the seconds until a list is in force."""
-    begun = time.perf_counter()
+    """Return the seconds until a list is loaded."""
+    start = time.perf_counter()
     ListFile(path, cache).load()
-    return time.perf_counter() - begun
+    return time.perf_counter() - start
 
 
 def microseconds(listed: ListFile, keys: Sequence[str]) -> float:
-    """Return the microseconds of one lookup."""
+    """Return the microseconds per look-up."""
     find = listed.current.find
     best = float("inf")
     for _ in range(REPEATS):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         for key in keys:
             find(key, key)
-        best = min(best, time.perf_counter() - begun)
+        best = min(best, time.perf_counter() - start)
     return best / len(keys) * 1e6
 
 

@@ -120,7 +120,7 @@ def queue(folder: Path) -> Queue:
     router = Router(
         [(["*"], Route(Unreachable(), "unreachable:", "queue"))], hostname="mx.example.com"
     )
-    config = schema.Queue(concurrency=1, retry=[86400.0])
+    config = schema.QueueConfig(concurrency=1, retry=[86400.0])
     return Queue(config, folder, router, SystemClock(), hostname="mx.example.com", subaddress="+")
 
 

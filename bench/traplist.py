@@ -1,4 +1,4 @@
-"""Write a trap list of any size: the same every time, in no order that a server could use."""
+"""Write a trap list of any size: always the same, in a scattered order."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHUNK = 100_000
-STRIDE = 7_368_787  # prime and above any size used, so that i * STRIDE % size visits every number
+STRIDE = 7_368_787  # prime and larger than any size, so that i * STRIDE % size is a permutation
 
 
 def address(number: int) -> str:
-    """Return the address of a trap, about as long as real ones are (29 octets)."""
+    """Return a trap address of typical length (29 octets)."""
     return f"user{number:07d}@d{number % 9973:04d}.example.org"
 
 
@@ -24,7 +24,7 @@ def addresses(size: int) -> Iterator[str]:
 
 
 def write_traps(path: Path, size: int, first: str) -> None:
-    """Write a list with ``first`` and ``size`` more addresses; size 0 is an empty list."""
+    """Write a list of ``first`` and ``size`` more addresses, or an empty list for size 0."""
     lines = addresses(size)
     with path.open("w", encoding="ascii") as out:
         if size:

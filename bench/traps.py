@@ -1,4 +1,4 @@
-"""Measure gatepost with trap lists of growing size: memory, start, lookup, CPU per message."""
+"""Measure gatepost with trap lists of different sizes: memory, start, look-up, CPU per message."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRAP_SIZES = (0, 1_000, 100_000, 5_600_000)
 
 
 def measure_traps(bench: Bench) -> None:
-    """Measure gatepost with trap lists of growing size."""
+    """Measure gatepost with each size of trap list."""
     header = (
         *("traps", "ready after s", "load s", "reload s", "MB (RSS)", "MB (PSS)"),
         *("hit µs", "miss µs", "CPU s per 1,000", "range"),
@@ -53,15 +53,17 @@ def _trap_row(bench: Bench, size: int) -> tuple[str, ...]:
 
 
 def _lookup_times(size: int) -> dict[str, str]:
-    """Time the list alone, in a process of its own under gatepost's Python."""
+    """Time the list alone, in a separate process with gatepost's Python."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         path = Path(folder) / "traps"
         write_traps(path, size, TRAP)
         argv = [str(servers.GATEPOST.with_name("python")), "-m", "bench.lookup", str(path)]
-        done = subprocess.run(
+        result = subprocess.run(
             argv, cwd=servers.CHECKOUT, capture_output=True, text=True, timeout=180, check=False
         )
-    if done.returncode:
-        raise BenchError(f"lookup failed: {(done.stderr.strip() or 'silently').splitlines()[-1]}")
-    times: dict[str, str] = json.loads(done.stdout)
+    if result.returncode:
+        raise BenchError(
+            f"lookup failed: {(result.stderr.strip() or 'no output').splitlines()[-1]}"
+        )
+    times: dict[str, str] = json.loads(result.stdout)
     return times

@@ -1,24 +1,23 @@
-"""The parts of the documentation that are made from the program: `python tools/reference.py`.
+"""Generate the parts of the documentation that come from the code: `python tools/reference.py`.
 
-A page in docs/ is written by hand, but for what stands between `<!-- generated: NAME -->` and
-`<!-- generated: end -->`, which comes from the function of that name in PARTS. Run this after a
-change of the configuration's schema, of the hooks, or of the order of commands; a test compares.
+The pages in docs/ are written by hand, except for the text between `<!-- generated: NAME -->` and
+`<!-- generated: end -->`. That text comes from the function of that name in PARTS. Run this script
+after a change of the configuration schema, the hooks, the order of commands or a limit. A test
+fails if a page is out of date.
 """
 
-import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec.structs import FieldInfo
 
 from gatepost.config import kinds, units
-from gatepost.config.kinds import Items, Key, Table
-from gatepost.config.schema import Config, Limits
-from gatepost.config.unavailable import LATER
+from gatepost.config.kinds import ArrayKind, Key, TableKind
+from gatepost.config.schema import Config, LimitsConfig
+from gatepost.config.unavailable import UNAVAILABLE
 from gatepost.lists import addresses, entry, file
 from gatepost.model import address, reply
 from gatepost.model.reply import Reply
@@ -46,13 +45,13 @@ Rows = Iterator[Sequence[str]]
 
 
 def main() -> int:
-    """Renew every page; say which have changed."""
+    """Update every page; print the pages that have changed."""
     for path in pages():
         old = path.read_text("utf-8")
         new = renewed(old)
         if new != old:
             path.write_text(new, "utf-8")
-            print(f"{path} renewed")
+            print(f"{path} updated")
     return 0
 
 
@@ -62,53 +61,53 @@ def pages() -> list[Path]:
 
 
 def renewed(page: str) -> str:
-    """Return a page with its generated parts made anew; raises KeyError for an unknown one."""
+    """Return a page with up-to-date generated parts; raises KeyError for an unknown part."""
     return _PART.sub(lambda part: f"{part[1]}\n{PARTS[part[2]]()}\n{part[3]}", page)
 
 
 def prose(text: str) -> str:
-    """Return plain text as Markdown that shows just that, also in a cell of a table."""
+    """Return plain text as Markdown, also for a cell of a table."""
     return _MARKDOWN.sub(r"\\\1", text)
 
 
 def table(header: Sequence[str], rows: Rows) -> str:
-    """Return a table in Markdown."""
+    """Return a Markdown table."""
     lines = (header, ["---"] * len(header), *rows)
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 def keys() -> str:
-    """Return the configuration's keys, a section for each table."""
+    """Return the keys of the configuration, one section per table."""
     return "\n".join(_sections())
 
 
 def _sections() -> Iterator[str]:
     for field, key in kinds.keys(Config):
         struct, name = _struct_of(key.kind), field.encode_name
-        several = isinstance(key.kind, Items)
-        heading = f"[[{name}]]" if several else f"[{name}]"
+        is_array = isinstance(key.kind, ArrayKind)
+        heading = f"[[{name}]]" if is_array else f"[{name}]"
         yield f"## `{heading}`\n\n{prose(key.about)}\n"
-        yield from _section(struct, f"{name}[]" if several else name)
+        yield from _section(struct, f"{name}[]" if is_array else name)
 
 
 def _section(struct: type[msgspec.Struct], path: str) -> Iterator[str]:
-    """Yield a table of keys, and after it those of the tables among them."""
+    """Yield the table of keys, followed by the tables of nested keys."""
     found = list(kinds.keys(struct))
     rows = (_key_row(field, key, f"{path}.{field.encode_name}") for field, key in found)
-    yield table(("key", "value", "default", "what it does"), iter(rows))
+    yield table(("key", "value", "default", "description"), iter(rows))
     for field, key in found:
         inside = f"{path}.{field.encode_name}"
-        if isinstance(key.kind, Items) and isinstance(key.kind.of, Table):
+        if isinstance(key.kind, ArrayKind) and isinstance(key.kind.of, TableKind):
             yield f"Each item of `{field.encode_name}`:\n"
             yield from _section(key.kind.of.struct, f"{inside}[]")
-        elif isinstance(key.kind, Table):
+        elif isinstance(key.kind, TableKind):
             yield f"The keys of `{field.encode_name}`:\n"
             yield from _section(key.kind.struct, inside)
 
 
-def _struct_of(kind: kinds.Kind) -> type[msgspec.Struct]:
-    inner = kind.of if isinstance(kind, Items) else kind
-    assert isinstance(inner, Table)
+def _struct_of(kind: kinds.ValueKind) -> type[msgspec.Struct]:
+    inner = kind.of if isinstance(kind, ArrayKind) else kind
+    assert isinstance(inner, TableKind)
     return inner.struct
 
 
@@ -116,46 +115,34 @@ def _key_row(field: FieldInfo, key: Key, path: str) -> Sequence[str]:
     words = [prose(key.about)]
     if key.why:
         words.append(f"*Default:* {prose(key.why)}")
-    if any(row.key == path for row in LATER):
-        words.append("[Not all of it is available yet](#not-available-yet).")
+    if any(row.key == path for row in UNAVAILABLE):
+        words.append("[Partly not available yet](#not-available-yet).")
     return f"`{field.encode_name}`", prose(key.kind.expected), _default(field, key), " ".join(words)
 
 
 def _default(field: FieldInfo, key: Key) -> str:
     if field.required:
         return "none, required"
-    if isinstance(key.kind, Table):
+    if isinstance(key.kind, TableKind):
         return "`{}`"
     factory = field.default_factory
     value = field.default if factory is msgspec.NODEFAULT else factory()
-    return f"`{written(value, key.kind.expected)}`"
+    return f"`{kinds.to_toml(key.kind, value)}`"
 
 
-def written(value: Any, expected: str = "") -> str:
-    """Return a value as it is written in the configuration; `expected` is its kind's."""
-    match value:
-        case bool() | dict():
-            return json.dumps(value)
-        case tuple() | list():
-            return f"[{', '.join(map(written, value))}]"
-        case int() | float() if expected.startswith("a duration"):
-            return f'"{units.format_duration(value)}"'
-        case int() if expected.startswith("a size"):
-            return f'"{units.format_size(value)}"'
-        case int():
-            return str(value)
-        case _:
-            return json.dumps(str(value))
+def unavailable() -> str:
+    """Return the keys with values that are not available yet."""
+    rows = ((f"`{row.key}`", prose(row.message)) for row in UNAVAILABLE)
+    return table(("key", "error message"), rows)
 
 
-def later() -> str:
-    """Return the keys that are understood, but whose work is not built yet."""
-    rows = ((f"`{row.key}`", prose(row.message)) for row in LATER)
-    return table(("key", "what the server says"), rows)
+def missing() -> str:
+    """Return the features that are not available yet."""
+    return "".join(f"- {row.missing} (`{row.key}`)\n" for row in UNAVAILABLE)
 
 
 def hooks() -> str:
-    """Return the hooks, their arguments and the replies for a bare deny() and defer()."""
+    """Return the hooks, their arguments and the replies of deny() and defer() without text."""
     rows = (
         (f"`{name}`", f"`{_arguments(name)}`", _reply(hook.deny), _reply(hook.defer))
         for name, hook in HOOKS.items()
@@ -178,7 +165,7 @@ def _reply(one: Reply) -> str:
 
 
 def sequence() -> str:
-    """Return which command may come when, and where it leads."""
+    """Return the table of commands: the next state or the reply in each state."""
     return table(("command", *(state.name for state in State), "junk"), _sequence_rows())
 
 
@@ -198,38 +185,38 @@ def _following(cell: State | Reply) -> str:
 
 
 def extensions() -> str:
-    """Return what EHLO offers by default."""
-    answer = Reply(250, "\n".join(("mx.example.com", *offer.keywords(Limits()))))
+    """Return the EHLO reply of the default configuration."""
+    answer = Reply(250, "\n".join(("mx.example.com", *offer.keywords(LimitsConfig()))))
     return f"```text\n{answer}\n```\n"
 
 
-# The limits that cannot be configured, with what stands for them in the code.
+# The limits that cannot be configured, with their constants in the code.
 FIXED: tuple[tuple[str, str, str], ...] = (
     ("local part of an address", f"{address.MAX_LOCAL} characters", "501"),
     ("domain of an address", f"{address.MAX_DOMAIN} characters", "501"),
-    ("line of a reply", f"{reply.MAX_LINE} octets", "cut short"),
-    ("lines of a reply", str(reply.MAX_LINES), "cut short"),
+    ("line of a reply", f"{reply.MAX_LINE} octets", "truncated"),
+    ("lines of a reply", str(reply.MAX_LINES), "truncated"),
     (
-        "octets of a message that is too long, read and dropped",
+        "octets of a message over the limit that are read and dropped",
         f"{content.DISCARD_FACTOR} times `limits.message_size`",
         "552, then closes",
     ),
     (
-        "octets read ahead of what is being decided",
+        "octets read ahead during a decision",
         units.format_size(pump.MAX_UNREAD),
-        "reading stops until then",
+        "reading stops",
     ),
     (
-        "wait for a client to close after a last reply",
+        "wait for the client to close after the last reply",
         units.format_duration(deadlines.LINGER),
         "closes",
     ),
-    ("line of a list", units.format_size(entry.MAX_LINE), "not an entry"),
-    ("regular expressions of a list", str(addresses.MAX_PATTERNS), "not an entry"),
+    ("line of a list", units.format_size(entry.MAX_LINE), "bad line"),
+    ("regular expressions of a list", str(addresses.MAX_PATTERNS), "bad line"),
     (
-        "list of addresses kept in memory, longer ones have an index file",
+        "address list kept in memory",
         units.format_size(file.INDEX_ABOVE),
-        "indexed",
+        "an index file is built",
     ),
 )
 
@@ -237,12 +224,13 @@ FIXED: tuple[tuple[str, str, str], ...] = (
 def fixed() -> str:
     """Return the limits that cannot be configured."""
     rows = ([*row] for row in FIXED)
-    return table(("limit", "value", "beyond it"), rows)
+    return table(("limit", "value", "effect"), rows)
 
 
 PARTS: dict[str, Callable[[], str]] = {
     "keys": keys,
-    "later": later,
+    "unavailable": unavailable,
+    "missing": missing,
     "hooks": hooks,
     "notifications": notifications,
     "sequence": sequence,

@@ -64,6 +64,8 @@ ALLOWED = (
     Allowed("SSLWantWriteError", "*", "a name of Python's ssl module"),
     Allowed('"nobody"', "*", "the account of that name"),
     Allowed("`nobody`", "docs/*", "the account of that name"),
+    Allowed("Wants=", "contrib/*", "a setting of systemd"),
+    Allowed("WantedBy=", "contrib/*", "a setting of systemd"),
 )
 # Files that quote the words.
 SKIPPED = ("tools/words.py", "tests/test_words.py")

@@ -16,7 +16,7 @@ NUL = b"\0"
 
 
 def hashed(password):
-    """Return a hash that is the same each time: names of tests are made of it."""
+    """Return the hash of a password. The salt is fixed, because test ids contain the hash."""
     return _CHEAP.hash(password, salt=SALT)
 
 
@@ -38,7 +38,7 @@ def plain(name="alice", password="secret", authzid=""):
 
 
 class ScramClient:
-    """What a client says, from its password."""
+    """The client side of SCRAM-SHA-256."""
 
     def __init__(self, name="alice", password="secret", header="n,,", nonce="client"):
         self.password, self.header = password, header
@@ -50,11 +50,11 @@ class ScramClient:
         salt = decode_base64(fields["s"])
         salted = pbkdf2_hmac("sha256", self.password.encode(), salt, int(fields["i"]))
         unproven = f"c={b64(self.header)},r={fields['r']}"
-        said = f"{self.bare},{challenge.decode()},{unproven}".encode()
+        auth_message = f"{self.bare},{challenge.decode()},{unproven}".encode()
         key = hmac.digest(salted, b"Client Key", "sha256")
-        signature = hmac.digest(sha256(key).digest(), said, "sha256")
+        signature = hmac.digest(sha256(key).digest(), auth_message, "sha256")
         proof = bytes(one ^ other for one, other in zip(key, signature, strict=True))
         self.verdict = b"v=" + b64encode(
-            hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), said, "sha256")
+            hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), auth_message, "sha256")
         )
         return f"{unproven},p={b64(proof)}".encode()

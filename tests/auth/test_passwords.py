@@ -1,4 +1,4 @@
-"""Passwords are checked in threads, and only so many at a time."""
+"""Password checks: in threads, with a limit on concurrent and waiting checks."""
 
 import asyncio
 import threading
@@ -7,42 +7,41 @@ import pytest
 from tests.auth.samples import SALT, hashed
 
 from gatepost.auth import passwords
-from gatepost.auth.passwords import WAITING, BusyError, PasswordChecks, make_user, verify
+from gatepost.auth.passwords import WAITING, BusyError, PasswordChecker, make_user, verify_password
 from gatepost.wire.sasl.mechanism import SaslError
 from gatepost.wire.sasl.verifier import Verifier
 
 
-def test_a_user_is_made():
+def test_make_user_creates_both_hashes():
     made = make_user("alice", "pa\u0308ss".encode(), SALT)
     assert made.hash.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
-    assert verify(made.hash, "p\u00e4ss")
-    assert not verify(made.hash, "secret")
+    assert verify_password(made.hash, "p\u00e4ss")
+    assert not verify_password(made.hash, "secret")
     assert made.verifier == Verifier.make("p\u00e4ss", SALT)
     with pytest.raises(SaslError):
         make_user("alice", b"a\nb", SALT)
 
 
-def test_a_hash_that_is_none_fits_no_password():
-    assert not verify(hashed("secret")[:-3] + "!!!", "secret")
+def test_a_damaged_hash_matches_no_password():
+    assert not verify_password(hashed("secret")[:-3] + "!!!", "secret")
 
 
-def test_right_and_wrong():
+def test_only_the_right_password_matches():
     async def main():
-        checks = PasswordChecks(1)
-        found = [await checks.check(hashed("secret"), one) for one in ("secret", "guess")]
-        checks.close()
+        checker = PasswordChecker(1)
+        found = [await checker.check(hashed("secret"), one) for one in ("secret", "guess")]
+        checker.close()
         return found
 
     assert asyncio.run(main()) == [True, False]
 
 
-def test_nothing_to_close():
-    PasswordChecks(1).close()
+def test_closing_an_unused_checker_raises_nothing():
+    PasswordChecker(1).close()
 
 
-def test_a_flood(monkeypatch):
-    """As many at a time as there may be, as many waiting, and the rest turned away at once."""
-    at_a_time = 2
+def test_checks_beyond_the_limits_are_refused_at_once(monkeypatch):
+    concurrency = 2
     running, most, gate = 0, 0, threading.Event()
     lock = threading.Lock()
 
@@ -56,24 +55,24 @@ def test_a_flood(monkeypatch):
             running -= 1
         return True
 
-    monkeypatch.setattr(passwords, "verify", slow)
+    monkeypatch.setattr(passwords, "verify_password", slow)
 
     async def main():
-        checks = PasswordChecks(at_a_time)
-        places = at_a_time * (1 + WAITING)
-        tasks = [asyncio.create_task(checks.check("", "")) for _ in range(places)]
+        checker = PasswordChecker(concurrency)
+        capacity = concurrency * (1 + WAITING)
+        tasks = [asyncio.create_task(checker.check("", "")) for _ in range(capacity)]
         await asyncio.sleep(0)
         for _ in range(1000):
             with pytest.raises(BusyError):
-                await checks.check("", "")
+                await checker.check("", "")
         tasks[0].cancel()
         await asyncio.wait([tasks[0]])
-        with pytest.raises(BusyError):  # whoever has gone away still has a thread
-            await checks.check("", "")
+        with pytest.raises(BusyError):  # a cancelled check still occupies its thread
+            await checker.check("", "")
         gate.set()
-        assert await asyncio.gather(*tasks[1:]) == [True] * (places - 1)
-        assert await checks.check("", "")
-        checks.close()
+        assert await asyncio.gather(*tasks[1:]) == [True] * (capacity - 1)
+        assert await checker.check("", "")
+        checker.close()
 
     asyncio.run(main())
-    assert most == at_a_time
+    assert most == concurrency

@@ -1,4 +1,4 @@
-"""The users file: what is a line of it, and what a broken one leads to."""
+"""The users file: the syntax of its lines, and the effect of bad lines."""
 
 from io import BytesIO
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.auth.samples import ITERATIONS, b64, hashed, user, write_users
 
-from gatepost.auth.passwords import verify
+from gatepost.auth.passwords import verify_password
 from gatepost.auth.users import (
     User,
     UserLineError,
@@ -17,7 +17,7 @@ from gatepost.auth.users import (
     parse_name,
     parse_users,
 )
-from gatepost.lists.source import ListError
+from gatepost.lists.reloadable import ListError
 
 HASH = hashed("secret")
 VERIFIER = str(user().verifier)
@@ -39,10 +39,10 @@ SECRET = b64(b"s" * 32)
         (" \t", None),
     ],
 )
-def test_lines(line, found):
+def test_a_line_is_parsed(line, found):
     parsed = parse_line(line.encode())
     if isinstance(found, User) and found.hash:
-        assert verify(parsed.hash, "secret")
+        assert verify_password(parsed.hash, "secret")
         assert (parsed.name, parsed.verifier and "yes") == (
             found.name,
             found.verifier and "yes",
@@ -74,7 +74,7 @@ def test_lines(line, found):
         "a\u202eb".encode(),
     ],
 )
-def test_what_is_no_line(line):
+def test_a_bad_line_is_refused_without_showing_hashes(line):
     with pytest.raises(UserLineError) as caught:
         parse_line(line)
     assert HASH not in str(caught.value)
@@ -82,7 +82,7 @@ def test_what_is_no_line(line):
 
 
 @given(st.binary(max_size=80))
-def test_any_octets(octets):
+def test_any_octets_are_a_line_or_refused(octets):
     try:
         found = parse_line(octets)
     except UserLineError:
@@ -94,7 +94,7 @@ def test_any_octets(octets):
 @pytest.mark.parametrize(
     "name", ["", "a b", "#a", "*secret", "*x", "$x", "a\n", "\udc80", "\ufb01"]
 )
-def test_what_is_no_name(name):
+def test_a_bad_name_is_refused(name):
     with pytest.raises(UserLineError):
         parse_name(name)
 
@@ -103,7 +103,7 @@ def users(*lines):
     return parse_users(BytesIO("".join(f"{one}\n" for one in lines).encode()), "users.auth")
 
 
-def test_a_file():
+def test_a_file_is_parsed():
     found = users("# ours", f"*secret {SECRET}", f"alice {HASH} {VERIFIER}", f"bob {VERIFIER}")
     assert [one.name for one in found] == ["alice", "bob"]
     assert (len(found), found.has_passwords, found.has_verifiers) == (2, True, True)
@@ -113,40 +113,40 @@ def test_a_file():
 
 
 @pytest.mark.parametrize("line", [f"ALICE {VERIFIER}", "carol x"])
-def test_the_first_line_that_is_wrong_is_named(line):
+def test_the_first_bad_line_is_reported(line):
     with pytest.raises(ListError, match=r"^users.auth:2: expected"):
         users(f"alice {HASH}", line)
 
 
-@pytest.mark.parametrize("name", ["nobody", "bob"])
-def test_for_want_of_a_hash_there_is_one_that_takes_as_long(name):
+@pytest.mark.parametrize("name", ["unknown", "bob"])
+def test_a_user_without_a_hash_has_a_decoy_of_equal_cost(name):
     found = users(f"alice {HASH}", f"bob {VERIFIER}")
-    instead = found.hash(name)
-    assert instead == found.hash("someone.else")
-    assert instead.startswith("$argon2id$v=19$m=8,t=1,p=1$")
-    assert not verify(instead, "secret")
-    assert parse_line(f"x {instead}".encode()).hash == instead
+    decoy = found.hash(name)
+    assert decoy == found.hash("other")
+    assert decoy.startswith("$argon2id$v=19$m=8,t=1,p=1$")
+    assert not verify_password(decoy, "secret")
+    assert parse_line(f"x {decoy}".encode()).hash == decoy
     assert UserList().hash("x").startswith("$argon2id$v=19$m=65536,t=3,p=4$")
 
 
 @pytest.mark.parametrize("secret", [[f"*secret {SECRET}"], []])
-def test_for_want_of_a_verifier_there_is_one_that_stays(secret):
+def test_a_user_without_a_verifier_has_a_stable_decoy(secret):
     found, again = (users(*secret, f"alice {VERIFIER}", f"bob {HASH}") for _ in range(2))
-    for name in ("bob", "nobody"):
-        fake = found.verifier(name)
-        assert fake == again.verifier(name)
-        assert fake.iterations == ITERATIONS
-        assert len(fake.salt) == len(found.verifier("alice").salt)
-    assert found.verifier("bob") != found.verifier("nobody")
+    for name in ("bob", "unknown"):
+        decoy = found.verifier(name)
+        assert decoy == again.verifier(name)
+        assert decoy.iterations == ITERATIONS
+        assert len(decoy.salt) == len(found.verifier("alice").salt)
+    assert found.verifier("bob") != found.verifier("unknown")
 
 
-def test_with_a_secret_they_stay_when_the_file_changes():
+def test_with_a_secret_decoys_do_not_change_with_the_file():
     secret = f"*secret {SECRET}"
     before, after = users(secret, f"a {VERIFIER}"), users(secret, f"a {VERIFIER}", f"b {VERIFIER}")
-    assert before.verifier("nobody") == after.verifier("nobody")
+    assert before.verifier("unknown") == after.verifier("unknown")
 
 
-def test_the_file_is_read_again(tmp_path):
+def test_a_changed_file_is_read_again(tmp_path):
     write_users(tmp_path, user())
     file = UsersFile(tmp_path / "users.auth")
     assert len(file.current) == 0
@@ -157,7 +157,7 @@ def test_the_file_is_read_again(tmp_path):
     assert [one.name for one in file.current] == ["alice", "bob"]
 
 
-def test_a_broken_version_keeps_the_one_before(tmp_path):
+def test_a_bad_version_keeps_the_previous_one(tmp_path):
     write_users(tmp_path, user())
     file = UsersFile(tmp_path / "users.auth")
     file.load()

@@ -56,7 +56,7 @@ def test_no_users_yet(checked):
 
 
 def test_a_listener_where_auth_can_never_be_offered(checked):
-    expected = "expected tls, or auth.clear, without which it can never be offered, found nothing"
+    expected = "expected TLS on this listener, or auth.clear = true, found neither"
     assert checked(auth='users = "users.auth"') == [f"gatepost.toml: listen[0].auth: {expected}"]
 
 

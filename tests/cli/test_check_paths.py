@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gatepost.checks.account import PASS, READ, WRITE, Account, serving
-from gatepost.config.schema import Config, Server
+from gatepost.config.schema import Config, ServerConfig
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 ROOT = os.geteuid() == 0
@@ -213,7 +213,7 @@ def test_a_queue_whose_folder_is_a_file(checked, place):
 
 def test_who_will_serve():
     assert serving(Config()).uid == os.geteuid()
-    other = serving(Config(server=Server(user=OTHER)))
+    other = serving(Config(server=ServerConfig(user=OTHER)))
     assert (other.name, other.uid) == (OTHER, pwd.getpwnam(OTHER).pw_uid)
     assert pwd.getpwnam(OTHER).pw_gid in other.groups
 

@@ -9,7 +9,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.config.schema import Log
+from gatepost.config.schema import LogConfig
 from gatepost.log import logs
 from gatepost.log.printable import printable
 
@@ -130,7 +130,7 @@ def test_the_error_being_handled(written):
 
 
 def test_one_write_a_line_and_only_from_the_level_on(written):
-    logs.configure(Log(level="warning", format="text"))
+    logs.configure(LogConfig(level="warning", format="text"))
     log = structlog.get_logger("x")
     log.debug("one")
     log.info("two")
@@ -143,7 +143,7 @@ def test_one_write_a_line_and_only_from_the_level_on(written):
 
 
 def test_libraries_take_the_same_way(written):
-    logs.configure(Log(level="warning", format="json"))
+    logs.configure(LogConfig(level="warning", format="json"))
     logging.getLogger("asyncio").warning("slow\r\n%s", "callback")
     logging.getLogger("asyncio").log(35, "odd level")
     logging.getLogger("asyncio").info("not this")

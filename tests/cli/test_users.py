@@ -7,7 +7,7 @@ import stat
 import pytest
 from tests.auth.samples import user
 
-from gatepost.auth.passwords import verify
+from gatepost.auth.passwords import verify_password
 from gatepost.auth.users import UsersFile
 
 
@@ -27,7 +27,7 @@ def test_the_first_user_makes_the_file(run, users):
     assert (result.exit_code, result.stdout) == (0, f"alice@example.com added to {users}\n")
     assert stat.S_IMODE(users.stat().st_mode) == 0o600
     (found,) = loaded(users)
-    assert verify(found.hash, "secret")
+    assert verify_password(found.hash, "secret")
     assert found.verifier is not None
     assert users.read_text().count("*secret ") == 1
     assert users.read_text().startswith("# Users, written by")
@@ -38,7 +38,7 @@ def test_the_password_is_asked_for_twice(run, users):
     result = run("users", "add", "alice", text="secret\nsecret\n")
     assert result.exit_code == 0
     assert "secret" not in result.stdout + result.stderr
-    assert verify(loaded(users).users["alice"].hash, "secret")
+    assert verify_password(loaded(users).users["alice"].hash, "secret")
 
 
 def test_a_new_password_in_place_of_the_old(run, users):
@@ -46,7 +46,7 @@ def test_a_new_password_in_place_of_the_old(run, users):
     before = users.read_text().splitlines()
     result = run("users", "add", "ALICE", "--password-stdin", text="new\r\n")
     assert result.stdout == f"alice has a new password in {users}\n"
-    assert verify(loaded(users).users["alice"].hash, "new")
+    assert verify_password(loaded(users).users["alice"].hash, "new")
     assert users.read_text().splitlines()[:2] == [before[0], before[2]]
 
 

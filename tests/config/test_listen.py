@@ -1,3 +1,5 @@
+"""Listen addresses."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ GOOD = [
 
 
 @pytest.mark.parametrize(("text", "address"), GOOD)
-def test_the_forms(text, address):
+def test_an_address_is_parsed(text, address):
     assert parse_listen_address(text) == address
     assert str(address) == text
 
@@ -57,7 +59,7 @@ def test_the_forms(text, address):
         "tcp:127.0.0.1:25",
     ],
 )
-def test_what_is_no_address(text):
+def test_a_bad_address_is_refused(text):
     with pytest.raises(ListenError) as caught:
         parse_listen_address(text)
     assert str(caught.value) == (
@@ -72,7 +74,7 @@ def test_what_is_no_address(text):
         st.from_regex(r"(unix:|fd:|\[|)[0-9a-f:.%\]]{0,40}:?[0-9]{0,6}", fullmatch=True),
     )
 )
-def test_any_text_is_an_address_that_reads_back_or_is_refused(text):
+def test_any_text_is_a_stable_address_or_refused(text):
     try:
         address = parse_listen_address(text)
     except ListenError:

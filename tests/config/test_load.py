@@ -1,4 +1,4 @@
-"""The loader: files, messages, defaults, and configurations built in code."""
+"""The loader: files, error messages, defaults, and configurations built in code."""
 
 import json
 from pathlib import Path
@@ -8,26 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.config.kinds import Items, Table, keys
+from gatepost.config.kinds import ArrayKind, TableKind, keys
 from gatepost.config.listen import InetAddress, UnixAddress
 from gatepost.config.load import check, from_dict, load
 from gatepost.config.problem import ConfigError
 from gatepost.config.schema import (
-    Certificate,
+    CertificateConfig,
     Config,
-    Limits,
-    Listen,
-    PluginUse,
-    Recipients,
-    Route,
-    Server,
-    Tls,
-    Traps,
+    LimitsConfig,
+    ListenConfig,
+    PluginConfig,
+    RecipientsConfig,
+    RouteConfig,
+    ServerConfig,
+    TlsConfig,
+    TrapsConfig,
 )
-from gatepost.config.unavailable import LATER
+from gatepost.config.unavailable import UNAVAILABLE
 from gatepost.model.reply import Reply
 
-CONTRACT = """
+FULL = """
 [server]
 hostname = "mx.example.com"
 data_dir = "var"
@@ -83,14 +83,14 @@ LISTEN_EXPECTED = (
     'an address such as "127.0.0.1:2525", "[::1]:25", "unix:/run/gatepost.sock" or "fd:3"'
 )
 DOMAIN_EXPECTED = (
-    'a domain such as "example.com", ".example.com" for those below it, or "file:NAME"'
+    'a domain such as "example.com", ".example.com" for its subdomains, or "file:NAME"'
 )
 ADDRESS_EXPECTED = (
     'an address such as "user@example.com", "@example.com" for a whole domain, or "file:NAME"'
 )
 TARGET_EXPECTED = 'a target such as "maildir:PATH" or "smtp://HOST:PORT"'
 REPLY_EXPECTED = 'a 4xx or 5xx reply in ASCII such as "554 5.7.1 Text"'
-PATH_EXPECTED = "a file name, without file: before it"
+PATH_EXPECTED = 'a file name without the prefix "file:"'
 
 
 def problems_of(read, *arguments):
@@ -115,22 +115,22 @@ def test_an_empty_file_gives_the_defaults(tmp_path, monkeypatch):
     assert str(config.traps.reply) == "554 5.7.1 Message refused by local policy"
 
 
-def test_the_contract_without_what_is_not_available_yet(tmp_path, monkeypatch):
-    config = load(written(tmp_path, monkeypatch, CONTRACT))
+def test_a_full_configuration_is_read(tmp_path, monkeypatch):
+    config = load(written(tmp_path, monkeypatch, FULL))
     assert config == Config(
-        server=Server(hostname="mx.example.com"),
-        listen=(Listen(address=InetAddress("127.0.0.1", 2525)),),
-        tls=Tls(certificates=(Certificate(cert="tls/cert.pem", key="tls/key.pem"),)),
-        recipients=Recipients(domains=("example.com",)),
-        traps=Traps(lists=("verybadrcptto",)),
-        route=(Route(to="maildir:var/mail/{domain}/{local}"),),
-        plugin=(PluginUse(use="plugins/no_mondays.py", options={"day": 0}),),
+        server=ServerConfig(hostname="mx.example.com"),
+        listen=(ListenConfig(address=InetAddress("127.0.0.1", 2525)),),
+        tls=TlsConfig(certificates=(CertificateConfig(cert="tls/cert.pem", key="tls/key.pem"),)),
+        recipients=RecipientsConfig(domains=("example.com",)),
+        traps=TrapsConfig(lists=("verybadrcptto",)),
+        route=(RouteConfig(to="maildir:var/mail/{domain}/{local}"),),
+        plugin=(PluginConfig(use="plugins/no_mondays.py", options={"day": 0}),),
         base=tmp_path,
     )
 
 
 @pytest.mark.parametrize("clear", [False, True])
-def test_auth_needs_tls_or_the_wish_to_do_without(clear):
+def test_auth_requires_tls_or_auth_clear(clear):
     data = {
         "listen": [{"auth": True, "tls": "starttls"}, {"auth": True}],
         "tls": {"certificates": [{"cert": "c.pem", "key": "k.pem"}]},
@@ -139,13 +139,13 @@ def test_auth_needs_tls_or_the_wish_to_do_without(clear):
     if clear:
         assert from_dict(data).listen[1].auth
         return
-    expected = "expected tls, or auth.clear, without which it can never be offered, found nothing"
+    expected = "expected TLS on this listener, or auth.clear = true, found neither"
     assert problems_of(from_dict, data) == [f"configuration: listen[1].auth: {expected}"]
 
 
-def test_tls_needs_a_certificate():
+def test_tls_requires_a_certificate():
     data = {"listen": [{"tls": "starttls"}, {}, {"tls": "implicit"}]}
-    expected = "expected a certificate in tls.certificates, found nothing"
+    expected = "expected a certificate in tls.certificates, found none"
     assert problems_of(from_dict, data) == [
         f"configuration: listen[0].tls: {expected}",
         f"configuration: listen[2].tls: {expected}",
@@ -153,7 +153,7 @@ def test_tls_needs_a_certificate():
 
 
 @pytest.mark.parametrize("mode", ["starttls", "implicit"])
-def test_names_of_certificates(mode):
+def test_names_of_certificates_are_read(mode):
     names = ["*", "MX.Example.com", "*.Example.com", "mx.bücher.example"]
     pair = {"names": names, "cert": "c.pem", "key": "k.pem"}
     data = {"listen": [{"tls": mode}], "tls": {"certificates": [pair], "client_ca": "ca.pem"}}
@@ -164,7 +164,7 @@ def test_names_of_certificates(mode):
 
 
 @pytest.mark.parametrize("name", ["", "*.", "*mx.example.com", "mx example", "a.*.example"])
-def test_what_is_no_name_of_a_certificate(name):
+def test_a_bad_name_of_a_certificate_is_refused(name):
     pair = {"names": [name], "cert": "c.pem", "key": "k.pem"}
     assert problems_of(from_dict, {"tls": {"certificates": [pair]}}) == [
         (
@@ -174,7 +174,7 @@ def test_what_is_no_name_of_a_certificate(name):
     ]
 
 
-def test_everything_of_later_work_is_refused():
+def test_settings_that_are_not_available_yet_are_refused():
     data = {
         "listen": [
             {"protocol": "lmtp", "tls": "starttls"},
@@ -214,7 +214,7 @@ def test_everything_of_later_work_is_refused():
         "." + "x" * 200,
     ],
 )
-def test_a_folder_of_a_maildir_leads_nowhere_else(name):
+def test_a_bad_folder_of_a_maildir_is_refused(name):
     data = {"route": [{"to": "maildir:x", "maildir": {"folder": name}}]}
     expected = 'a folder of a Maildir such as ".Junk" or ".Lists.python", or ""'
     (problem,) = problems_of(from_dict, data)
@@ -224,7 +224,7 @@ def test_a_folder_of_a_maildir_leads_nowhere_else(name):
 
 
 @pytest.mark.parametrize("name", ["", ".Junk", ".Lists.python", ".a b", ".&AOk-t&AOk-"])
-def test_folders_of_a_maildir(name):
+def test_folders_of_a_maildir_are_read(name):
     data = {"route": [{"to": "maildir:x", "maildir": {"folder": name}}]}
     assert from_dict(data).route[0].maildir.folder == name
 
@@ -233,14 +233,14 @@ def patterns(struct, prefix=""):
     for field, key in keys(struct):
         pattern = prefix + field.encode_name
         yield pattern
-        if isinstance(key.kind, Table):
+        if isinstance(key.kind, TableKind):
             yield from patterns(key.kind.struct, pattern + ".")
-        if isinstance(key.kind, Items) and isinstance(key.kind.of, Table):
+        if isinstance(key.kind, ArrayKind) and isinstance(key.kind.of, TableKind):
             yield from patterns(key.kind.of.struct, pattern + "[].")
 
 
-def test_every_row_of_later_work_names_a_key():
-    assert {row.key for row in LATER} <= set(patterns(Config))
+def test_every_unavailable_setting_is_a_key():
+    assert {row.key for row in UNAVAILABLE} <= set(patterns(Config))
 
 
 @pytest.mark.parametrize(
@@ -370,7 +370,7 @@ def test_every_row_of_later_work_names_a_key():
         ("[server]\ndata_dir = 5", 'server.data_dir: expected a folder such as "var", found 5'),
         (
             '[server]\nuser = "a b"',
-            'server.user: expected the name of a system user, or "", found "a b"',
+            'server.user: expected a system user name, or "", found "a b"',
         ),
         ('[smtp]\nlenient_paths = "no"', 'smtp.lenient_paths: expected true or false, found "no"'),
         (
@@ -399,7 +399,7 @@ def test_every_row_of_later_work_names_a_key():
         (
             '[recipients]\nsubaddress = "++"',
             (
-                'recipients.subaddress: expected one separating character such as "+",'
+                'recipients.subaddress: expected a separator character such as "+",'
                 ' or "" for none, found "++"'
             ),
         ),
@@ -468,13 +468,13 @@ def test_every_row_of_later_work_names_a_key():
         ('[log]\nformat = "xml"', 'log.format: expected "json" or "text", found "xml"'),
     ],
 )
-def test_a_wrong_value(tmp_path, monkeypatch, toml, problem):
+def test_a_wrong_value_is_reported(tmp_path, monkeypatch, toml, problem):
     assert problems_of(load, written(tmp_path, monkeypatch, toml)) == (
         f"gatepost.toml: {problem}".split("\n")
     )
 
 
-def test_all_problems_are_named_at_once():
+def test_all_problems_are_reported_at_once():
     data = {
         "server": {"hostnam": "x"},
         "limits": {"recipients": -1, "errors": "x"},
@@ -492,7 +492,7 @@ def test_all_problems_are_named_at_once():
     ]
 
 
-def test_a_long_value_is_cut():
+def test_a_long_value_is_truncated():
     assert problems_of(from_dict, {"log": {"level": "x" * 1000}}) == [
         (
             'configuration: log.level: expected "debug", "info", "warning" or "error",'
@@ -504,32 +504,32 @@ def test_a_long_value_is_cut():
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("[server\n", "line 1, column 8: not TOML: "),
-        ("a = 1\nb = = 2\n", "line 2, column 5: not TOML: "),
-        ("a = 1\na = 2\n", "line 2, column 6: not TOML: "),
-        ("a = 'x", "end of document: not TOML: "),
-        ("a = 2020-02-30\n", "line 1, column 5: not TOML: "),
-        (f"a = {'9' * 5000}\n", "not TOML: "),
+        ("[server\n", "line 1, column 8: invalid TOML: "),
+        ("a = 1\nb = = 2\n", "line 2, column 5: invalid TOML: "),
+        ("a = 1\na = 2\n", "line 2, column 6: invalid TOML: "),
+        ("a = 'x", "end of document: invalid TOML: "),
+        ("a = 2020-02-30\n", "line 1, column 5: invalid TOML: "),
+        (f"a = {'9' * 5000}\n", "invalid TOML: "),
         (b"a = 1\nb = '\xff'\n", "line 2: expected UTF-8, found byte 0xff"),
     ],
 )
-def test_what_is_not_toml(tmp_path, monkeypatch, content, problem):
+def test_invalid_toml_is_reported(tmp_path, monkeypatch, content, problem):
     (found,) = problems_of(load, written(tmp_path, monkeypatch, content))
     assert found.startswith(f"gatepost.toml: {problem}")
 
 
-def test_nesting_without_end(tmp_path, monkeypatch):
+def test_deep_nesting_is_refused(tmp_path, monkeypatch):
     assert problems_of(load, written(tmp_path, monkeypatch, "a = " + "[" * 100_000)) == [
         "gatepost.toml: expected TOML, found arrays or tables nested too deeply"
     ]
 
 
-def test_a_byte_order_mark_is_no_problem(tmp_path, monkeypatch):
+def test_a_byte_order_mark_is_ignored(tmp_path, monkeypatch):
     file = written(tmp_path, monkeypatch, b'\xef\xbb\xbf[log]\r\nformat = "text"\r\n')
     assert load(file).log.format == "text"
 
 
-def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
+def test_an_unreadable_file_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert problems_of(load, "none.toml") == [
         "none.toml: cannot be read: No such file or directory"
@@ -537,7 +537,7 @@ def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
     assert problems_of(load, str(tmp_path)) == [f"{tmp_path}: cannot be read: Is a directory"]
 
 
-def test_paths_start_at_the_files_folder(tmp_path, monkeypatch):
+def test_relative_paths_start_at_the_folder_of_the_file(tmp_path, monkeypatch):
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "gatepost.toml").write_text(
         '[server]\ndata_dir = "var"\n'
@@ -557,17 +557,17 @@ def test_paths_start_at_the_files_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("hostname", ["mx.example.com", "localhost", "[192.0.2.1]", "[IPv6:::1]"])
-def test_hostnames(hostname):
+def test_hostnames_are_read(hostname):
     assert from_dict({"server": {"hostname": hostname}}).server.hostname == hostname
 
 
 @pytest.mark.parametrize("separator", ["", "+", "-", "=", "."])
-def test_separators(separator):
+def test_separators_are_read(separator):
     config = from_dict({"recipients": {"subaddress": separator}})
     assert config.recipients.subaddress == separator
 
 
-def test_values_arrive_typed():
+def test_values_are_converted_to_their_types():
     config = from_dict(
         {
             "limits": {"message_size": "10KB", "command_timeout": "90s", "data_timeout": 7},
@@ -586,19 +586,21 @@ def test_values_arrive_typed():
     assert (config.limits.command_timeout, config.limits.data_timeout) == (90.0, 7.0)
     assert config.recipients.domains == (".example.com", "[192.0.2.1]")
     assert config.recipients.known == ("a@example.com", "@b.example")
-    assert config.route == (Route(for_=("example.com", "user@example.org", "*"), to="discard:"),)
+    assert config.route == (
+        RouteConfig(for_=("example.com", "user@example.org", "*"), to="discard:"),
+    )
     assert config.smtp.lenient_paths is True
     assert config.traps.reply == Reply(450, "Later", "4.7.1")
     assert config.traps.delay == 0.25
-    assert config.listen == (Listen(address=InetAddress("::1", 0)),)
+    assert config.listen == (ListenConfig(address=InetAddress("::1", 0)),)
     assert config.base == Path("/etc")
 
 
 def test_a_configuration_built_in_code_passes_the_same_checks(tmp_path):
     config = Config(
-        recipients=Recipients(domains=["example.com"]),
-        listen=[Listen(address=InetAddress("127.0.0.1", 0))],
-        route=[Route(to="discard:")],
+        recipients=RecipientsConfig(domains=["example.com"]),
+        listen=[ListenConfig(address=InetAddress("127.0.0.1", 0))],
+        route=[RouteConfig(to="discard:")],
         base=tmp_path,
     )
     checked = check(config)
@@ -607,10 +609,10 @@ def test_a_configuration_built_in_code_passes_the_same_checks(tmp_path):
     assert check(checked) == checked
 
 
-def test_a_wrong_configuration_built_in_code():
+def test_a_wrong_configuration_built_in_code_is_reported():
     config = Config(
-        limits=Limits(recipients=0),
-        traps=Traps(reply=Reply(250, "Ok", "2.0.0")),
+        limits=LimitsConfig(recipients=0),
+        traps=TrapsConfig(reply=Reply(250, "Ok", "2.0.0")),
     )
     assert problems_of(check, config) == [
         "configuration: limits.recipients: expected a whole number from 1 to 100000, found 0",
@@ -618,27 +620,27 @@ def test_a_wrong_configuration_built_in_code():
     ]
 
 
-def test_the_defaults_pass_their_own_checks():
+def test_the_defaults_pass_the_checks():
     assert check(Config()) == Config()
 
 
 def structs(struct):
     yield struct
     for _, key in keys(struct):
-        kind = key.kind.of if isinstance(key.kind, Items) else key.kind
-        if isinstance(kind, Table):
+        kind = key.kind.of if isinstance(key.kind, ArrayKind) else key.kind
+        if isinstance(kind, TableKind):
             yield from structs(kind.struct)
 
 
 @pytest.mark.parametrize("struct", list(structs(Config)))
-def test_every_field_says_what_it_is(struct):
+def test_every_field_has_a_description(struct):
     named = {field.name for field, key in keys(struct) if key.about.endswith(".")}
     fields = {field.name for field in msgspec.structs.fields(struct)}
     assert fields - named <= {"base"}
 
 
-def test_limits_give_their_reasons():
-    assert [field.name for field, key in keys(Limits) if not key.why] == []
+def test_every_limit_has_a_reason():
+    assert [field.name for field, key in keys(LimitsConfig) if not key.why] == []
 
 
 VALUES = st.recursive(
@@ -663,12 +665,12 @@ VALUES = st.recursive(
 
 
 def shaped(struct):
-    """Dicts with the schema's keys and any values: deep enough to reach every kind."""
+    """A strategy for dicts with the keys of the schema and any values, for all kinds."""
 
     def of(kind):
-        if isinstance(kind, Table):
+        if isinstance(kind, TableKind):
             return VALUES | shaped(kind.struct)
-        if isinstance(kind, Items):
+        if isinstance(kind, ArrayKind):
             return VALUES | st.lists(of(kind.of), max_size=2)
         return VALUES
 
@@ -677,7 +679,7 @@ def shaped(struct):
     )
 
 
-def attempt(read, argument):
+def read_or_problems(read, argument):
     try:
         return read(argument), []
     except ConfigError as error:
@@ -685,16 +687,16 @@ def attempt(read, argument):
 
 
 @given(shaped(Config) | VALUES)
-def test_any_data_is_a_configuration_or_a_named_error(data):
-    config, problems = attempt(from_dict, data)
+def test_any_data_is_a_configuration_or_an_error(data):
+    config, problems = read_or_problems(from_dict, data)
     assert all("\n" not in problem for problem in problems)
     assert problems or check(config) == config
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
-def test_any_bytes_are_a_configuration_or_a_named_error(tmp_path_factory, data):
+def test_any_bytes_are_a_configuration_or_an_error(tmp_path_factory, data):
     file = tmp_path_factory.getbasetemp() / "any.toml"
     file.write_bytes(data)
-    config, problems = attempt(load, file)
+    config, problems = read_or_problems(load, file)
     assert all(problem.startswith(f"{file}: ") for problem in problems)
     assert problems or isinstance(config, Config)

@@ -1,3 +1,5 @@
+"""Durations and sizes."""
+
 import math
 from contextlib import suppress
 
@@ -32,7 +34,7 @@ from gatepost.config.units import (
         (0.25, 0.25),
     ],
 )
-def test_durations(text, seconds):
+def test_a_duration_is_parsed(text, seconds):
     parsed = parse_duration(text)
     assert parsed == seconds
     assert type(parsed) is float
@@ -52,7 +54,7 @@ def test_durations(text, seconds):
         (1000, 1000),
     ],
 )
-def test_sizes(text, octets):
+def test_a_size_is_parsed(text, octets):
     assert parse_size(text) == octets
 
 
@@ -76,7 +78,7 @@ def test_sizes(text, octets):
         b"5s",
     ],
 )
-def test_no_durations(text):
+def test_a_bad_duration_is_refused(text):
     with pytest.raises(UnitError) as caught:
         parse_duration(text)
     expected = f'expected a duration such as "90s", "5m" or "24h", found {text!r}'
@@ -84,7 +86,7 @@ def test_no_durations(text):
 
 
 @pytest.mark.parametrize("number", [-1, -0.5, math.nan, math.inf, MAX_SECONDS + 1, 10**400])
-def test_durations_out_of_range(number):
+def test_a_duration_out_of_range_is_refused(number):
     with pytest.raises(UnitError, match=f"^expected a duration of 0 to {MAX_SECONDS} seconds, "):
         parse_duration(number)
 
@@ -92,14 +94,14 @@ def test_durations_out_of_range(number):
 @pytest.mark.parametrize(
     "text", ["", "MiB", "25 MiB", "-1", "1.5MiB", "25M", "25iB", "\u0665", True, 1.0, None, {}]
 )
-def test_no_sizes(text):
+def test_a_bad_size_is_refused(text):
     with pytest.raises(UnitError) as caught:
         parse_size(text)
     assert str(caught.value) == f'expected a size such as "25MiB" or "10KB", found {text!r}'
 
 
 @pytest.mark.parametrize("number", [-1, MAX_OCTETS + 1, "999999999999TiB"])
-def test_sizes_out_of_range(number):
+def test_a_size_out_of_range_is_refused(number):
     with pytest.raises(UnitError, match=f"^expected a size of 0 to {MAX_OCTETS} octets, found "):
         parse_size(number)
 
@@ -108,24 +110,24 @@ def test_sizes_out_of_range(number):
     ("seconds", "text"),
     [(0, "0s"), (0.25, "250ms"), (1, "1s"), (90, "90s"), (300, "5m"), (86400, "1d")],
 )
-def test_durations_are_written_in_the_largest_unit(seconds, text):
+def test_a_duration_is_formatted_in_the_largest_unit(seconds, text):
     assert format_duration(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("octets", "text"), [(0, "0"), (1000, "1000"), (2048, "2KiB"), (25 * 2**20, "25MiB")]
 )
-def test_sizes_are_written_in_the_largest_unit(octets, text):
+def test_a_size_is_formatted_in_the_largest_unit(octets, text):
     assert format_size(octets) == text
 
 
 @given(st.integers(0, 10**12))
-def test_a_duration_survives_being_written(milliseconds):
+def test_a_formatted_duration_parses_to_the_same_value(milliseconds):
     assert parse_duration(format_duration(milliseconds / 1000)) == milliseconds / 1000
 
 
 @given(st.integers(0, 10**15 - 1))
-def test_a_size_survives_being_written(octets):
+def test_a_formatted_size_parses_to_the_same_value(octets):
     assert parse_size(format_size(octets)) == octets
 
 
@@ -142,12 +144,12 @@ ANYTHING = st.one_of(
 
 
 @given(ANYTHING)
-def test_a_duration_is_finite_or_refused(value):
+def test_any_value_is_a_duration_in_range_or_refused(value):
     with suppress(UnitError):
         assert 0 <= parse_duration(value) <= MAX_SECONDS
 
 
 @given(ANYTHING)
-def test_a_size_is_in_range_or_refused(value):
+def test_any_value_is_a_size_in_range_or_refused(value):
     with suppress(UnitError):
         assert 0 <= parse_size(value) <= MAX_OCTETS

@@ -1,4 +1,4 @@
-"""Who has which region of the counters' memory, and what of it others see."""
+"""The shared memory of the counters: assignment of slots, and visibility of counts."""
 
 import tempfile
 
@@ -6,93 +6,93 @@ import pytest
 
 from gatepost.counts import memory as module
 from gatepost.counts.counters import Gauge
-from gatepost.counts.memory import REGION_SIZE, CounterMemory, Slot, Table
+from gatepost.counts.memory import SLOT_SIZE, CounterMemory, CounterTable, Slot
 
-WHERE = (7, 20_000)
+CELL = (7, 20_000)
 
 
 @pytest.fixture
-def board():
+def memory():
     made = CounterMemory()
     yield made
     made.close()
 
 
-def sit(board):
-    number = board.claim()
-    return number, Gauge(Slot.taken(board.file, number), Table.CONNECTIONS)
+def attach(memory):
+    number = memory.claim()
+    return number, Gauge(Slot.attach(memory.file, number), CounterTable.CONNECTIONS)
 
 
-def test_each_sees_what_all_count(board):
-    (_, first), (_, second) = sit(board), sit(board)
-    assert [first.add(WHERE), second.add(WHERE), first.add(WHERE)] == [1, 2, 3]
-    _, third = sit(board)
-    assert [one.count(WHERE) for one in (first, second, third)] == [3, 3, 3]
-    assert third.add(WHERE) == first.count(WHERE) == 4
+def test_each_worker_reads_the_counts_of_all(memory):
+    (_, first), (_, second) = attach(memory), attach(memory)
+    assert [first.add(CELL), second.add(CELL), first.add(CELL)] == [1, 2, 3]
+    _, third = attach(memory)
+    assert [one.count(CELL) for one in (first, second, third)] == [3, 3, 3]
+    assert third.add(CELL) == first.count(CELL) == 4
 
 
-def test_what_a_worker_that_is_gone_has_counted_counts_no_more(board):
-    (gone, first), (_, second) = sit(board), sit(board)
-    first.add(WHERE)
-    assert second.add(WHERE) == 2
-    board.release(gone)
-    assert second.count(WHERE) == 1
+def test_counts_of_a_released_slot_do_not_count(memory):
+    (gone, first), (_, second) = attach(memory), attach(memory)
+    first.add(CELL)
+    assert second.add(CELL) == 2
+    memory.release(gone)
+    assert second.count(CELL) == 1
 
 
-def test_who_comes_after_begins_with_nothing(board):
-    number, first = sit(board)
-    first.add(WHERE)
-    board.release(number)
-    again, second = sit(board)
+def test_a_reused_slot_starts_at_zero(memory):
+    number, first = attach(memory)
+    first.add(CELL)
+    memory.release(number)
+    again, second = attach(memory)
     assert again == number
-    assert second.count(WHERE) == 0
+    assert second.count(CELL) == 0
 
 
-def test_one_that_is_going_away_still_counts_for_itself(board):
-    number, gauge = sit(board)
-    gauge.add(WHERE)
-    board.release(number)
-    assert gauge.count(WHERE) == 1
+def test_a_worker_with_a_released_slot_still_reads_its_own_counts(memory):
+    number, gauge = attach(memory)
+    gauge.add(CELL)
+    memory.release(number)
+    assert gauge.count(CELL) == 1
 
 
-def test_each_region_is_apart_from_all_others(board):
-    numbers = [board.claim() for _ in range(3)]
-    seats = [Slot.taken(board.file, number) for number in numbers]
-    for value, slot in enumerate(seats, start=1):
-        for table in Table:
+def test_slots_and_tables_do_not_overlap(memory):
+    numbers = [memory.claim() for _ in range(3)]
+    slots = [Slot.attach(memory.file, number) for number in numbers]
+    for value, slot in enumerate(slots, start=1):
+        for table in CounterTable:
             size = len(slot.own.tables[table])
             slot.own.tables[table][:] = memoryview(bytes([value]) * 4 * size).cast("I")
             slot.own.windows[table] = value
-    for value, slot in enumerate(seats, start=1):
+    for value, slot in enumerate(slots, start=1):
         expected = int.from_bytes(bytes([value]) * 4, "little")
         assert {word for table in slot.own.tables for word in table} == {expected}
         assert set(slot.own.windows) == {value}
 
 
-def test_two_that_are_alone_share_nothing():
-    first, second = (Gauge(Slot.alone(), Table.CONNECTIONS) for _ in range(2))
-    assert [first.add(WHERE), second.add(WHERE)] == [1, 1]
-    assert Slot.alone().seed != Slot.alone().seed
+def test_standalone_slots_share_nothing():
+    first, second = (Gauge(Slot.standalone(), CounterTable.CONNECTIONS) for _ in range(2))
+    assert [first.add(CELL), second.add(CELL)] == [1, 1]
+    assert Slot.standalone().seed != Slot.standalone().seed
 
 
-def test_there_is_an_end_to_it(board, monkeypatch):
-    monkeypatch.setattr(module, "MAX_REGIONS", 2)
-    board.claim()
-    board.claim()
-    with pytest.raises(OSError, match="no room for the counters of another worker"):
-        board.claim()
+def test_claim_fails_without_a_free_slot(memory, monkeypatch):
+    monkeypatch.setattr(module, "MAX_SLOTS", 2)
+    memory.claim()
+    memory.claim()
+    with pytest.raises(OSError, match="no free slot for the counters of another worker"):
+        memory.claim()
 
 
-def test_where_the_system_has_no_files_in_memory(monkeypatch, tmp_path):
+def test_a_system_without_memory_files_uses_an_unnamed_file(monkeypatch, tmp_path):
     monkeypatch.delattr(module.os, "memfd_create")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    board = CounterMemory()
-    (_, first), (_, second) = sit(board), sit(board)
-    first.add(WHERE)
-    assert second.count(WHERE) == 1
+    memory = CounterMemory()
+    (_, first), (_, second) = attach(memory), attach(memory)
+    first.add(CELL)
+    assert second.count(CELL) == 1
     assert list(tmp_path.iterdir()) == []
-    board.close()
+    memory.close()
 
 
-def test_memory_does_not_grow_with_what_is_counted():
-    assert REGION_SIZE == 576 * 1024
+def test_the_size_of_a_slot_is_fixed():
+    assert SLOT_SIZE == 576 * 1024

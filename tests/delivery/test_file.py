@@ -10,7 +10,7 @@ from tests.delivery.contract import Contract
 from tests.delivery.programs import deliver
 from tests.delivery.samples import delivery, message, recipient
 
-from gatepost.config.schema import Route
+from gatepost.config.schema import RouteConfig
 from gatepost.delivery.content import NOT_STORED
 from gatepost.delivery.registry import make_target
 from gatepost.delivery.target import DeliveryError
@@ -20,7 +20,7 @@ from gatepost.model.session import AuthFacts, TlsFacts, TrapHit
 
 
 def target(base, template="mail/{domain}/{local}"):
-    return make_target(Route(to=f"file:{template}"), base=base, hostname="mx.example.com")
+    return make_target(RouteConfig(to=f"file:{template}"), base=base, hostname="mx.example.com")
 
 
 def pairs(base):

@@ -10,7 +10,7 @@ from tests.delivery.contract import Contract
 from tests.delivery.programs import deliver, python, script
 from tests.delivery.samples import NULL_PATH, delivery, message, recipient
 
-from gatepost.config.schema import Pipe, Route
+from gatepost.config.schema import PipeConfig, RouteConfig
 from gatepost.delivery.content import with_lf
 from gatepost.delivery.program.command_line import FIELDS, CommandLine, UnsafeValueError
 from gatepost.delivery.program.environment import BAD_RECIPIENT, BAD_SENDER
@@ -27,7 +27,7 @@ PEOPLE = recipient("A+x@example.com", "a"), recipient("b@b\u00fccher.example")
 
 
 def pipe(base, command, **options):
-    route = Route(to=f"pipe:{command}", pipe=Pipe(**options))
+    route = RouteConfig(to=f"pipe:{command}", pipe=PipeConfig(**options))
     return make_target(route, base=base, hostname="mx.example.com")
 
 

@@ -9,7 +9,7 @@ from tests.delivery.contract import Contract
 from tests.delivery.programs import deliver, python, script
 from tests.delivery.samples import NULL_PATH, delivery, recipient
 
-from gatepost.config.schema import Route
+from gatepost.config.schema import RouteConfig
 from gatepost.delivery.program.command_line import UnsafeValueError
 from gatepost.delivery.program.qmail_queue import (
     ADDRESS_TOO_LONG,
@@ -43,7 +43,9 @@ os.rename(f"{name}.part", f"{name}.whole")
 
 
 def target(base, command):
-    return make_target(Route(to=f"qmail-queue:{command}"), base=base, hostname="mx.example.com")
+    return make_target(
+        RouteConfig(to=f"qmail-queue:{command}"), base=base, hostname="mx.example.com"
+    )
 
 
 def queued(base, what):

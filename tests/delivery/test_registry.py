@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.delivery.samples import delivery, recipient
 
-from gatepost.config.schema import Maildir, Pipe, Route
+from gatepost.config.schema import MaildirConfig, PipeConfig, RouteConfig
 from gatepost.delivery import discard
 from gatepost.delivery.discard import DiscardTarget
 from gatepost.delivery.maildir.maildir import MaildirTarget
@@ -29,26 +29,26 @@ WHERE = {"base": Path("/srv"), "hostname": "mx.example.com"}
 def problem(to, **more):
     """Return the error about a route that cannot be used."""
     with pytest.raises(ValueError) as caught:
-        make_target(Route(to=to, **more), **WHERE)
+        make_target(RouteConfig(to=to, **more), **WHERE)
     return str(caught.value)
 
 
 def test_discard_returns_without_an_awaitable():
-    target = make_target(Route(to="discard:"), **WHERE)
+    target = make_target(RouteConfig(to="discard:"), **WHERE)
     assert isinstance(target, DiscardTarget)
     assert target.deliver(delivery(recipient("a@example.com"))) is None
 
 
 def test_fields_of_a_maildir_are_replaced():
-    target = make_target(Route(to="maildir:mail/{domain}/{local}"), **WHERE)
+    target = make_target(RouteConfig(to="maildir:mail/{domain}/{local}"), **WHERE)
     assert isinstance(target, MaildirTarget)
     assert target.folder(recipient("a@example.com")) == Path("/srv/mail/example.com/a")
     assert target.folder(recipient("postmaster")) == Path("/srv/mail/mx.example.com/postmaster")
 
 
 def test_folder_and_quota_of_a_maildir_come_from_its_table(tmp_path):
-    options = Maildir(folder=".Junk", quota=1000, quota_messages=10)
-    route = Route(to="maildir:{local}", maildir=options)
+    options = MaildirConfig(folder=".Junk", quota=1000, quota_messages=10)
+    route = RouteConfig(to="maildir:{local}", maildir=options)
     target = make_target(route, base=tmp_path, hostname="mx.example.com")
     assert asyncio.run(target.deliver(delivery(recipient("a@example.com")))) is None
     assert len(list(tmp_path.glob("a/.Junk/new/*"))) == 1
@@ -76,7 +76,7 @@ def test_every_table_of_options_belongs_to_a_target():
     ],
 )  # fmt: skip
 def test_final_delivery(url, final):
-    (route,) = make_router([Route(to=url)], **WHERE).routes
+    (route,) = make_router([RouteConfig(to=url)], **WHERE).routes
     assert route.target.final_delivery is final
 
 
@@ -124,12 +124,12 @@ def test_a_target_that_cannot_be_used_is_refused(to, error):
     [
         (
             "discard:",
-            {"pipe": Pipe(timeout=1.0)},
+            {"pipe": PipeConfig(timeout=1.0)},
             "pipe: not for discard: targets, expected no table of options",
         ),
         (
             "pipe:/bin/cat",
-            {"maildir": Maildir(folder=".Junk")},
+            {"maildir": MaildirConfig(folder=".Junk")},
             "maildir: not for pipe: targets, expected pipe",
         ),
     ],
@@ -140,9 +140,9 @@ def test_options_for_another_kind_of_target_are_refused(to, options, error):
 
 def test_routes_with_one_url_and_different_options_have_separate_targets():
     routes = [
-        Route(for_=["a.example"], to="pipe:/bin/cat"),
-        Route(for_=["b.example"], to="pipe:/bin/cat", pipe=Pipe(timeout=1.0)),
-        Route(for_=["c.example"], to="pipe:/bin/cat", pipe=Pipe()),
+        RouteConfig(for_=["a.example"], to="pipe:/bin/cat"),
+        RouteConfig(for_=["b.example"], to="pipe:/bin/cat", pipe=PipeConfig(timeout=1.0)),
+        RouteConfig(for_=["c.example"], to="pipe:/bin/cat", pipe=PipeConfig()),
     ]
     people = [recipient(f"x@{letter}.example") for letter in "abc"]
     split = make_router(routes, **WHERE).split(people)
@@ -151,7 +151,7 @@ def test_routes_with_one_url_and_different_options_have_separate_targets():
 
 def test_routes_with_one_url_share_a_target():
     urls = [(["a.example"], "maildir:x"), (["b.example"], "discard:"), (["*"], "maildir:x")]
-    routes = [Route(for_=patterns, to=url) for patterns, url in urls]
+    routes = [RouteConfig(for_=patterns, to=url) for patterns, url in urls]
     router = make_router(routes, **WHERE)
     people = [recipient(f"x@{letter}.example") for letter in "abc"]
     split = router.split(people)
@@ -162,7 +162,7 @@ def test_routes_with_one_url_share_a_target():
 
 
 def test_all_unusable_routes_are_reported_with_their_keys():
-    routes = [Route(to="discard:x"), Route(to="discard:"), Route(to="smpt://h")]
+    routes = [RouteConfig(to="discard:x"), RouteConfig(to="discard:"), RouteConfig(to="smpt://h")]
     with pytest.raises(RouteConfigError) as caught:
         make_router(routes, **WHERE)
     assert caught.value.problems == [
@@ -192,7 +192,10 @@ class Recorder(Target):
 
 
 def test_a_program_can_add_targets():
-    routes = [Route(for_=["a.example"], to="record:x"), Route(for_=["*"], to="record:x")]
+    routes = [
+        RouteConfig(for_=["a.example"], to="record:x"),
+        RouteConfig(for_=["*"], to="record:x"),
+    ]
     router = make_router(routes, **WHERE, targets={"record": Recorder})
 
     async def run():
@@ -211,7 +214,7 @@ def test_the_defaults_of_a_target_cost_nothing():
         def deliver(self, delivery):
             return None
 
-    (route,) = make_router([Route(to="plain:")], **WHERE, targets={"plain": Plain}).routes
+    (route,) = make_router([RouteConfig(to="plain:")], **WHERE, targets={"plain": Plain}).routes
     target, rcpt = route.target, recipient("a@example.com")
     assert (target.can_verify, target.final_delivery) == (False, True)
     assert asyncio.run(target.verify(None, rcpt)) is None
@@ -241,7 +244,7 @@ class Broken(Target):
 )
 def test_a_target_that_cannot_be_made_is_a_problem_of_its_route(target, error):
     with pytest.raises(RouteConfigError) as caught:
-        make_router([Route(to="own:")], **WHERE, targets={"own": target})
+        make_router([RouteConfig(to="own:")], **WHERE, targets={"own": target})
     assert str(caught.value).startswith(f"route[0].to: target 'own:': {error}")
 
 
@@ -282,7 +285,7 @@ def install(tmp_path, monkeypatch):
 
 def test_a_package_adds_a_target(install, tmp_path):
     install("listing", TARGET, listing="listing:FileList")
-    target = make_target(Route(to="listing:all"), base=tmp_path, hostname="h")
+    target = make_target(RouteConfig(to="listing:all"), base=tmp_path, hostname="h")
     target.deliver(delivery(recipient("a@example.com")))
     assert (tmp_path / "all").read_bytes() == b"Subject: x\r\n\r\nHello\r\n"
     assert "listing" in TargetRegistry().schemes
@@ -305,7 +308,7 @@ def test_a_misspelt_target_of_a_package_is_suggested(install):
 def test_a_broken_entry_point_is_a_problem_of_its_route(install, value, error):
     install("bad", "VALUE = 5\ndict = dict\n", own=value)
     assert problem("own:x").startswith(f"to: {error}")
-    assert make_target(Route(to="discard:"), **WHERE)
+    assert make_target(RouteConfig(to="discard:"), **WHERE)
 
 
 def test_a_scheme_of_two_packages_is_refused(install):
@@ -317,13 +320,13 @@ def test_a_scheme_of_two_packages_is_refused(install):
     assert problem("discard:") == (
         'to: target "discard:" exists more than once: gatepost, two (two:FileList)'
     )
-    assert make_target(Route(to="pipe:/bin/true"), **WHERE)
+    assert make_target(RouteConfig(to="pipe:/bin/true"), **WHERE)
 
 
 def test_a_scheme_of_a_package_and_of_the_program_is_refused(install):
     install("one", TARGET, own="one:FileList")
     with pytest.raises(RouteConfigError, match="more than once: this program, one"):
-        make_router([Route(to="own:x")], **WHERE, targets={"own": Recorder})
+        make_router([RouteConfig(to="own:x")], **WHERE, targets={"own": Recorder})
 
 
 def test_a_target_is_imported_when_a_route_names_it(monkeypatch):

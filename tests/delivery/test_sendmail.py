@@ -5,7 +5,7 @@ from tests.delivery.contract import Contract
 from tests.delivery.programs import deliver, python, script
 from tests.delivery.samples import NULL_PATH, delivery, message, recipient
 
-from gatepost.config.schema import Route
+from gatepost.config.schema import RouteConfig
 from gatepost.delivery.program import sendmail
 from gatepost.delivery.program.environment import BAD_RECIPIENT, BAD_SENDER
 from gatepost.delivery.registry import make_target
@@ -16,7 +16,7 @@ SHOWING = "import sys; open('seen', 'a').write(repr(sys.argv[1:]) + '\\n')"
 
 
 def target(base, command):
-    return make_target(Route(to=f"sendmail:{command}"), base=base, hostname="mx.example.com")
+    return make_target(RouteConfig(to=f"sendmail:{command}"), base=base, hostname="mx.example.com")
 
 
 def runs(base, what, extra=""):

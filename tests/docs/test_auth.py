@@ -15,7 +15,7 @@ from tests.net.authority import client_context, write
 from gatepost.cli.commands import gatepost
 from gatepost.config.listen import InetAddress
 from gatepost.config.load import from_dict, load
-from gatepost.config.schema import Auth, Listen
+from gatepost.config.schema import AuthConfig, ListenConfig
 from gatepost.plugin.loader import load_plugin
 from gatepost.server.server import Server
 from gatepost.testing import play
@@ -78,8 +78,8 @@ def test_the_plugin_checks_the_password(tmp_path, password, code):
     plugin = load_plugin("ask_ldap.py", {}, tmp_path)
     config = msgspec.structs.replace(
         from_dict({"recipients": {"domains": ["example.com"]}}),
-        listen=[Listen(auth=True)],
-        auth=Auth(clear=True),
+        listen=[ListenConfig(auth=True)],
+        auth=AuthConfig(clear=True),
     )
     command = f"AUTH PLAIN {b64(plain(USER, password))}"
     play(f"S: 220\nC: EHLO x\nS: 250\nC: {command}\nS: {code}", [plugin], config=config)
@@ -87,4 +87,4 @@ def test_the_plugin_checks_the_password(tmp_path, password, code):
 
 def test_the_first_route_of_the_sample_is_open_and_the_second_is_for_users():
     routes = from_dict(tomllib.loads(block("toml"))).route
-    assert [route.relay_for for route in routes] == ["nobody", "authenticated"]
+    assert [route.relay_for for route in routes] == ["none", "authenticated"]

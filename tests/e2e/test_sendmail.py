@@ -8,7 +8,7 @@ from tests.delivery.samples import NULL_PATH, SENDER, delivery, message, recipie
 from tests.e2e.server import eventually
 from tools import peers, postfix
 
-from gatepost.config.schema import Route
+from gatepost.config.schema import RouteConfig
 from gatepost.delivery.registry import make_target
 
 
@@ -27,7 +27,9 @@ def sendmail(mail):
     program = Path(command.prefix[0]).parents[2] / "usr/sbin/sendmail"
     libraries = command.env["LD_LIBRARY_PATH"]
     line = f"/usr/bin/env LD_LIBRARY_PATH={libraries} {program} -C {mail.folder}/etc"
-    return make_target(Route(to=f"sendmail:{line}"), base=mail.folder, hostname="mx.example.com")
+    return make_target(
+        RouteConfig(to=f"sendmail:{line}"), base=mail.folder, hostname="mx.example.com"
+    )
 
 
 @pytest.mark.parametrize("sender", [SENDER, NULL_PATH])

@@ -1,4 +1,4 @@
-"""Lists in memory: the order of a look-up, and their limits."""
+"""Address lists in memory: the order of a look-up, and the limits."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def traps():
         ("postmaster@", "postmaster@", None),
     ],
 )
-def test_find(traps, key, user_key, line):
+def test_look_ups_follow_the_documented_order(traps, key, user_key, line):
     entry = traps.find(key, user_key)
     assert (entry and entry.line) == line
 
@@ -56,13 +56,13 @@ def test_contents(traps):
     ]
 
 
-def test_exact_asks_for_the_entry_itself(traps):
+def test_exact_finds_only_the_entry_with_this_key(traps):
     assert traps.exact("trap@example.com").note == "first"
     assert traps.exact("@example.net").line == 6
     assert traps.exact("x@example.net") is None
 
 
-def test_entries_with_a_local_part(traps):
+def test_entries_are_found_by_local_part(traps):
     found = traps.with_local_part(frozenset({"trap", "any-"}))
     assert [entry.line for entry in found] == [3, 4]
 
@@ -76,12 +76,12 @@ def test_too_many_patterns_are_refused():
     assert traps.bad_lines == 2
 
 
-def test_errors_are_kept_up_to_a_limit_and_counted_beyond():
+def test_errors_beyond_the_limit_are_only_counted():
     traps = AddressList.from_lines(["x"] * (MAX_ERRORS + 5), "t")
     assert len(traps.errors) == MAX_ERRORS
     assert traps.bad_lines == MAX_ERRORS + 5
 
 
-def test_an_empty_list():
+def test_an_empty_list_contains_no_address():
     assert AddressList().find("a@b", "a@b") is None
     assert len(AddressList()) == 0

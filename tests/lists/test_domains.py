@@ -1,4 +1,4 @@
-"""Lists of domains."""
+"""Domain lists."""
 
 import pytest
 from hypothesis import given
@@ -24,15 +24,15 @@ LINES = ["# ours", "Example.com the main one", ".example.net", "[192.0.2.1]", "b
         ("", False),
     ],
 )
-def test_membership(domain, ours):
+def test_domains_and_suffixes_match(domain, ours):
     assert (domain in DomainList.from_lines(LINES, "d")) is ours
 
 
-def test_without_suffixes_no_parent_is_looked_up():
+def test_a_domain_does_not_match_its_subdomains():
     assert "a.example.com" not in DomainList.from_lines(["example.com"], "d")
 
 
-def test_contents():
+def test_a_list_contains_the_keys_of_its_lines():
     domains = DomainList.from_lines(LINES, "d")
     keys = ["example.com", ".example.net", "[192.0.2.1]", "xn--bcher-kva.example"]
     assert list(domains) == keys
@@ -50,13 +50,13 @@ def test_contents():
         ("example\0.com", "text without control characters"),
     ],
 )
-def test_bad_lines(line, expected):
+def test_a_bad_line_is_reported(line, expected):
     domains = DomainList.from_lines(["ok.example", line], "d")
     assert [str(error) for error in domains.errors] == [f"d:2: expected {expected}, found {line!r}"]
     assert list(domains) == ["ok.example"]
 
 
 @given(st.lists(st.text()))
-def test_any_lines_are_domains_or_complaints(lines):
+def test_any_lines_are_domains_or_errors(lines):
     domains = DomainList.from_lines(lines, "d")
     assert len(domains) + domains.bad_lines <= len(lines)

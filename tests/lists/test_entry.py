@@ -1,51 +1,65 @@
-"""The grammar of a line: what each becomes, and what is said of those that are none."""
+"""The grammar of a line: entries and errors."""
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gatepost.lists.entry import MAX_LINE, Entry, Kind, LineError, attempt, parse_line, parse_octets
+from gatepost.lists.entry import (
+    MAX_LINE,
+    EntryKind,
+    LineError,
+    ListEntry,
+    parse_line,
+    parse_octets,
+    parse_or_error,
+)
 from gatepost.model.address import Address
 
 
 @pytest.mark.parametrize(
     ("line", "kind", "key", "text", "note"),
     [
-        ("trap@example.com", Kind.ADDRESS, "trap@example.com", "trap@example.com", ""),
-        (" trap@example.com\t", Kind.ADDRESS, "trap@example.com", "trap@example.com", ""),
+        ("trap@example.com", EntryKind.ADDRESS, "trap@example.com", "trap@example.com", ""),
+        (" trap@example.com\t", EntryKind.ADDRESS, "trap@example.com", "trap@example.com", ""),
         (
             "trap@example.com a note ",
-            Kind.ADDRESS,
+            EntryKind.ADDRESS,
             "trap@example.com",
             "trap@example.com",
             "a note",
         ),
-        ("a+b@example.com", Kind.ADDRESS, "a+b@example.com", "a+b@example.com", ""),
-        ('"Trap"@Example.COM', Kind.ADDRESS, "trap@example.com", '"Trap"@Example.COM', ""),
-        ('"a b"@x.example old', Kind.ADDRESS, "a b@x.example", '"a b"@x.example', "old"),
-        (r'"a\"b"@x.example', Kind.ADDRESS, 'a"b@x.example', r'"a\"b"@x.example', ""),
+        ("a+b@example.com", EntryKind.ADDRESS, "a+b@example.com", "a+b@example.com", ""),
+        ('"Trap"@Example.COM', EntryKind.ADDRESS, "trap@example.com", '"Trap"@Example.COM', ""),
+        ('"a b"@x.example old', EntryKind.ADDRESS, "a b@x.example", '"a b"@x.example', "old"),
+        (r'"a\"b"@x.example', EntryKind.ADDRESS, 'a"b@x.example', r'"a\"b"@x.example', ""),
         (
             "T@Bücher.example",
-            Kind.ADDRESS,
+            EntryKind.ADDRESS,
             "t@xn--bcher-kva.example",
             "T@Bücher.example",
             "",
         ),
-        ("t@[192.0.2.1]", Kind.ADDRESS, "t@[192.0.2.1]", "t@[192.0.2.1]", ""),
-        ("@Example.com note", Kind.DOMAIN, "@example.com", "@Example.com", "note"),
-        ("@bücher.example", Kind.DOMAIN, "@xn--bcher-kva.example", "@bücher.example", ""),
-        ("@[192.0.2.1]", Kind.DOMAIN, "@[192.0.2.1]", "@[192.0.2.1]", ""),
-        ("/^sales-[0-9]+@/ shop", Kind.PATTERN, "/^sales-[0-9]+@/", "/^sales-[0-9]+@/", "shop"),
-        ("/a/b/ see / there /", Kind.PATTERN, "/a/b/", "/a/b/", "see / there /"),
-        (r"/a\/ b/", Kind.PATTERN, r"/a\/ b/", r"/a\/ b/", ""),
+        ("t@[192.0.2.1]", EntryKind.ADDRESS, "t@[192.0.2.1]", "t@[192.0.2.1]", ""),
+        ("@Example.com note", EntryKind.DOMAIN, "@example.com", "@Example.com", "note"),
+        ("@bücher.example", EntryKind.DOMAIN, "@xn--bcher-kva.example", "@bücher.example", ""),
+        ("@[192.0.2.1]", EntryKind.DOMAIN, "@[192.0.2.1]", "@[192.0.2.1]", ""),
+        (
+            "/^sales-[0-9]+@/ shop",
+            EntryKind.PATTERN,
+            "/^sales-[0-9]+@/",
+            "/^sales-[0-9]+@/",
+            "shop",
+        ),
+        ("/a/b/ see / there /", EntryKind.PATTERN, "/a/b/", "/a/b/", "see / there /"),
+        (r"/a\/ b/", EntryKind.PATTERN, r"/a\/ b/", r"/a\/ b/", ""),
     ],
 )
-def test_entries(line, kind, key, text, note):
-    assert parse_line(line, "traps", 7) == Entry(kind, key, text, note, "traps", 7)
+def test_a_line_is_parsed(line, kind, key, text, note):
+    assert parse_line(line, "traps", 7) == ListEntry(kind, key, text, note, "traps", 7)
 
 
 @pytest.mark.parametrize("line", ["", "  \t", "# comment", "  # trap@example.com", "\r\n"])
-def test_silent_lines(line):
+def test_comments_and_blank_lines_are_ignored(line):
     assert parse_line(line, "traps", 1) is None
 
 
@@ -73,24 +87,24 @@ _ADDRESS = "local-part@domain, @domain or /pattern/"
         ("a@example.com note\x1b[2J", "text without control characters"),
     ],
 )
-def test_bad_lines(line, expected):
+def test_a_bad_line_is_reported(line, expected):
     with pytest.raises(LineError) as caught:
         parse_line(line, "traps", 3)
     assert str(caught.value) == f"traps:3: expected {expected}, found {line[:80]!r}"
     assert (caught.value.source, caught.value.line) == ("traps", 3)
 
 
-def test_octets_with_byte_order_mark_and_crlf():
+def test_byte_order_mark_and_cr_are_removed():
     entry = parse_octets(b"\xef\xbb\xbftrap@example.com\r\n", "t", 1)
-    assert entry == Entry(Kind.ADDRESS, "trap@example.com", "trap@example.com", "", "t", 1)
+    assert entry == ListEntry(EntryKind.ADDRESS, "trap@example.com", "trap@example.com", "", "t", 1)
 
 
-def test_octets_that_are_not_utf8():
+def test_octets_that_are_not_utf8_are_refused():
     with pytest.raises(LineError, match=r"^t:1: expected UTF-8, found 'a\\\\xff@x'$"):
         parse_octets(b"a\xff@x", "t", 1)
 
 
-def test_a_line_that_is_too_long():
+def test_a_long_line_is_refused():
     with pytest.raises(
         LineError, match=r"^t:1: expected a line of at most 8192 octets, found 'xxx"
     ):
@@ -104,14 +118,14 @@ _pieces = st.sampled_from(
 
 @given(st.one_of(st.text(), st.lists(_pieces).map("".join)))
 @example("@\u3002")
-def test_any_text_is_an_entry_or_a_complaint(text):
-    item = attempt(parse_line, text, "t", 1)
+def test_any_text_is_an_entry_or_an_error(text):
+    item = parse_or_error(parse_line, text, "t", 1)
     assert item is None or (item.line == 1 and item.source == "t")
 
 
 @given(st.binary())
-def test_any_octets_are_an_entry_or_a_complaint(raw):
-    item = attempt(parse_octets, raw, "t", 1)
+def test_any_octets_are_an_entry_or_an_error(raw):
+    item = parse_or_error(parse_octets, raw, "t", 1)
     assert item is None or (item.line == 1 and item.source == "t")
 
 
@@ -120,7 +134,7 @@ def test_any_octets_are_an_entry_or_a_complaint(raw):
         r"[a-z0-9_+=-]+(\.[a-z0-9_+=-]+)?@[a-z0-9]+(-[a-z0-9]+)?(\.[a-z]+)?", fullmatch=True
     )
 )
-def test_plain_addresses_have_the_key_the_grammar_gives(text):
+def test_the_fast_path_gives_the_same_key_as_the_grammar(text):
     entry = parse_line(text, "t", 1)
     assert entry is not None
     assert entry.key == Address.parse(text).key

@@ -1,4 +1,4 @@
-"""List files: when they are read again, and what happens when they cannot be."""
+"""List files: when they are read again, and the effect of errors."""
 
 import errno
 import os
@@ -7,7 +7,7 @@ import pytest
 
 from gatepost.lists import file as file_module
 from gatepost.lists.file import DomainFile, ListFile
-from gatepost.lists.source import Change, ListError, SourceFile
+from gatepost.lists.reloadable import FileChange, ListError, ReloadableFile
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def path(tmp_path):
 
 
 def write(path, content):
-    """Write a file whose time stamp is long past, as that of a list that is left alone is."""
+    """Write a file with an old time stamp, so that its identity is stable."""
     path.write_bytes(content)
     os.utime(path, (1, 1))
 
@@ -36,62 +36,62 @@ def big(count, prefix=b"user"):
     return b"".join(b"%s%d@example.com\n" % (prefix, number) for number in range(count))
 
 
-def settle(file):
-    """Let the child that builds the index come to its end, and refresh."""
+def refresh_after_build(file):
+    """Wait for the child that builds the index, then refresh."""
     file._builder._child.wait()
     return file.refresh()
 
 
-def test_load(path):
+def test_load_reads_entries_and_errors(path):
     file = loaded(path, b"trap@example.com note\nbad\n")
     assert names(file) == ["trap@example.com"]
     assert file.current.exact("trap@example.com").source == str(path)
     assert [error.line for error in file.current.errors] == [2]
 
 
-def test_a_list_of_nothing_but_bad_lines_is_loaded_with_its_errors(path):
+def test_a_list_with_only_bad_lines_is_loaded_with_its_errors(path):
     file = loaded(path, b"bad\n")
     assert len(file.current) == 0
     assert file.current.bad_lines == 1
 
 
-def test_loading_what_is_missing(path):
+def test_loading_a_missing_file_fails(path):
     with pytest.raises(ListError) as caught:
         ListFile(path, path.parent).load()
     assert str(caught.value) == f"{path}: cannot be read: No such file or directory"
 
 
-def test_loading_a_folder(path):
+def test_loading_a_folder_fails(path):
     path.mkdir()
     with pytest.raises(ListError) as caught:
         ListFile(path, path.parent).load()
     assert str(caught.value) == f"{path}: cannot be read: Is a directory"
 
 
-def test_loading_a_pipe(path):
+def test_loading_a_named_pipe_fails(path):
     os.mkfifo(path)
     with pytest.raises(ListError) as caught:
         ListFile(path, path.parent).load()
-    assert str(caught.value) == f"{path}: expected a file, found something else"
+    assert str(caught.value) == f"{path}: expected a regular file, found another file type"
 
 
 @pytest.mark.parametrize("above", [0, 1000])
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_loading_utf_16(path, above, encoding):
+def test_loading_utf_16_fails(path, above, encoding):
     with pytest.raises(ListError) as caught:
         loaded(path, "\ufefftrap@example.com\n".encode(encoding), index_above=above)
     expected = f"{path}: expected UTF-8, found the byte order mark of UTF-16"
     assert str(caught.value) == expected
 
 
-def test_nothing_changed(path):
+def test_refresh_of_an_unchanged_file_keeps_the_version(path):
     file = loaded(path)
     before = file.current
     assert file.refresh() is None
     assert file.current is before
 
 
-def test_a_touched_file_is_no_change(path):
+def test_a_new_time_stamp_alone_is_no_change(path):
     file = loaded(path)
     os.utime(path, (2, 2))
     assert file.refresh() is None
@@ -113,17 +113,17 @@ def append(path, content):
 @pytest.mark.parametrize(
     "content", [b"new@example.com\n", b"trap@example.net\n", b"trap@example.com\nnew@example.com"]
 )
-def test_an_edit(path, edit, content, above):
+def test_an_edited_file_is_read_again(path, edit, content, above):
     file = loaded(path, index_above=above)
     edit(path, content)
     expected = content.decode().split()
-    assert file.refresh() == Change(path, len(expected))
+    assert file.refresh() == FileChange(path, len(expected))
     assert names(file) == expected
     assert file.refresh() is None
     file.close()
 
 
-def test_a_change_tells_of_bad_lines(path):
+def test_a_change_reports_bad_lines(path):
     file = loaded(path)
     write(path, b"a@example.com\nbad\n")
     change = file.refresh()
@@ -132,30 +132,30 @@ def test_a_change_tells_of_bad_lines(path):
     assert change.problem == ""
 
 
-def test_a_write_within_the_same_tick_is_seen(path):
+def test_a_write_within_the_same_clock_tick_is_detected(path):
     file = loaded(path)
     path.write_bytes(b"aaaa@example.com\n")
     status = path.stat()
-    assert file.refresh() == Change(path, 1)
+    assert file.refresh() == FileChange(path, 1)
     path.write_bytes(b"bbbb@example.com\n")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert file.refresh() == Change(path, 1)
+    assert file.refresh() == FileChange(path, 1)
     assert names(file) == ["bbbb@example.com"]
 
 
-def test_a_vanished_file_is_told_once_and_its_return_too(path):
+def test_a_missing_file_and_its_return_are_each_reported_once(path):
     file = loaded(path)
     path.rename(path.with_name("away"))
     problem = f"{path}: cannot be read: No such file or directory"
-    assert file.refresh() == Change(path, 1, problem=problem)
+    assert file.refresh() == FileChange(path, 1, problem=problem)
     assert file.refresh() is None
     assert names(file) == ["trap@example.com"]
     path.with_name("away").rename(path)
-    assert file.refresh() == Change(path, 1)
+    assert file.refresh() == FileChange(path, 1)
     assert file.refresh() is None
 
 
-def test_a_file_that_becomes_a_folder(path):
+def test_a_file_replaced_by_a_folder_keeps_the_last_good_version(path):
     file = loaded(path)
     path.unlink()
     path.mkdir()
@@ -164,7 +164,7 @@ def test_a_file_that_becomes_a_folder(path):
     assert names(file) == ["trap@example.com"]
 
 
-def test_a_file_that_cannot_be_read_is_tried_again(path, monkeypatch):
+def test_an_unreadable_file_is_read_again_next_time(path, monkeypatch):
     file = loaded(path)
     write(path, b"new@example.com\n")
 
@@ -175,64 +175,64 @@ def test_a_file_that_cannot_be_read_is_tried_again(path, monkeypatch):
     assert file.refresh().problem == f"{path}: cannot be read: Input/output error"
     assert file.refresh() is None
     monkeypatch.undo()
-    assert file.refresh() == Change(path, 1)
+    assert file.refresh() == FileChange(path, 1)
     assert names(file) == ["new@example.com"]
 
 
 @pytest.mark.parametrize("above", [1, 1000])
-def test_a_file_that_becomes_garbage_keeps_the_last_good_version(path, above):
+def test_a_file_with_only_bad_lines_keeps_the_last_good_version(path, above):
     file = loaded(path, index_above=above)
     write(path, b"\0\0\0\n")
     change = file.refresh()
     assert change.problem == (
-        f"{path}: none of its lines is an entry: {path}:1: "
+        f"{path}: expected an entry, found only bad lines: {path}:1: "
         "expected text without control characters, found '\\x00\\x00\\x00'"
     )
     assert file.refresh() is None
     assert names(file) == ["trap@example.com"]
     write(path, b"trap@example.com\n")
-    assert file.refresh() == Change(path, 1)
+    assert file.refresh() == FileChange(path, 1)
     file.close()
 
 
-def test_an_emptied_file_is_believed_the_second_time(path):
+def test_an_empty_file_takes_effect_the_second_time(path):
     file = loaded(path)
     write(path, b"")
     assert file.refresh() is None
     assert names(file) == ["trap@example.com"]
-    assert file.refresh() == Change(path, 0)
+    assert file.refresh() == FileChange(path, 0)
     assert names(file) == []
 
 
-def test_a_file_emptied_and_filled_again_never_disarms(path):
+def test_a_file_truncated_and_written_again_is_never_empty(path):
     file = loaded(path)
     write(path, b"")
     assert file.refresh() is None
     write(path, b"new@example.com\n")
-    assert file.refresh() == Change(path, 1)
+    assert file.refresh() == FileChange(path, 1)
 
 
-def test_a_line_of_ten_megabytes(path):
+def test_a_line_of_ten_megabytes_is_skipped(path):
     file = loaded(path, b"x" * 10_000_000 + b"\ntrap@example.com\n", index_above=20_000_000)
     assert names(file) == ["trap@example.com"]
     assert file.current.exact("trap@example.com").line == 2
     assert file.current.bad_lines == 1
 
 
-def test_a_big_list_grows_and_shrinks(path):
+def test_a_list_grows_and_shrinks_across_the_index_threshold(path):
     file = loaded(path, big(10), index_above=100)
     assert len(file.current) == 10
     write(path, b"one@example.com\n")
-    assert file.refresh() == Change(path, 1)
+    assert file.refresh() == FileChange(path, 1)
     assert names(file) == ["one@example.com"]
     write(path, big(20))
-    assert file.refresh() == Change(path, 20)
+    assert file.refresh() == FileChange(path, 20)
     write(path, b"one@example.com\n")
-    assert file.refresh() == Change(path, 1)
+    assert file.refresh() == FileChange(path, 1)
     file.close()
 
 
-def test_the_index_is_used_again(path):
+def test_an_existing_index_is_reused(path):
     loaded(path, big(10), index_above=100).close()
     (index,) = (path.parent / "cache").glob("*.index")
     before = index.stat().st_ino
@@ -241,85 +241,87 @@ def test_the_index_is_used_again(path):
     assert index.stat().st_ino == before
 
 
-def too_much(monkeypatch):
+def limit_changes(monkeypatch):
     monkeypatch.setattr("gatepost.lists.difference.MAX_CHANGED", 200)
     monkeypatch.setattr("gatepost.lists.difference._WINDOWS", (100, 200))
 
 
-def test_too_much_at_once_is_indexed_anew_meanwhile_the_old_version_stands(path, monkeypatch):
+def test_a_large_change_keeps_the_old_version_until_the_new_index_is_built(path, monkeypatch):
     file = loaded(path, big(50), index_above=100)
-    too_much(monkeypatch)
+    limit_changes(monkeypatch)
     write(path, big(50, b"other"))
-    assert file.refresh() == Change(path, 50, pending=True)
+    assert file.refresh() == FileChange(path, 50, pending=True)
     os.utime(path, (3, 3))
     assert file.refresh() is None
     assert file.current.exact("user7@example.com") is not None
-    assert settle(file) == Change(path, 50)
+    assert refresh_after_build(file) == FileChange(path, 50)
     assert file.current.exact("user7@example.com") is None
     assert file.current.exact("other7@example.com").line == 8
     assert file.refresh() is None
 
 
-def test_a_file_that_goes_on_changing_while_it_is_indexed(path, monkeypatch):
+def test_a_file_that_changes_during_the_build_is_overlaid(path, monkeypatch):
     file = loaded(path, big(50), index_above=100)
-    too_much(monkeypatch)
+    limit_changes(monkeypatch)
     write(path, big(50, b"other"))
     assert file.refresh().pending
     file._builder._child.wait()
     append(path, b"late@example.com\n")
-    assert file.refresh() == Change(path, 51)
+    assert file.refresh() == FileChange(path, 51)
     assert file.current.exact("late@example.com").line == 51
 
 
-def test_much_that_was_laid_over_is_indexed_in_the_end(path, monkeypatch):
+def test_a_large_overlay_triggers_a_new_index(path, monkeypatch):
     monkeypatch.setattr(file_module, "COMPACT_ABOVE", 100)
     file = loaded(path, big(50), index_above=100)
     append(path, big(20, b"more"))
-    assert file.refresh() == Change(path, 70)
+    assert file.refresh() == FileChange(path, 70)
     assert file.current.exact("more3@example.com").line == 54
-    assert settle(file) == Change(path, 70)
+    assert refresh_after_build(file) == FileChange(path, 70)
     assert file._hunks == []
     assert file.current.exact("more3@example.com").line == 54
 
 
-def test_an_index_that_cannot_be_built(path, monkeypatch):
+def test_a_failed_build_is_reported_once(path, monkeypatch):
     file = loaded(path, big(50), index_above=100)
-    too_much(monkeypatch)
+    limit_changes(monkeypatch)
     write(path, big(50, b"other"))
     assert file.refresh().pending
     file._builder.stop()
     (path.parent / "cache").rename(path.parent / "gone")
-    (path.parent / "cache").write_bytes(b"in the way")
+    (path.parent / "cache").write_bytes(b"not a folder")
     file._builder.start()
-    change = settle(file)
+    change = refresh_after_build(file)
     assert change.entries == 50
-    assert change.problem.startswith(f"{path}: its index cannot be built: ")
-    assert change.problem.endswith("; the next change of the file tries again")
+    assert change.problem.startswith(f"{path}: building the index failed: ")
+    assert change.problem.endswith("; the next change of the file triggers another attempt")
     assert file.refresh() is None
     assert file.current.exact("user7@example.com") is not None
 
 
-def test_loading_where_no_index_can_be_built(path):
-    path.parent.joinpath("cache").write_bytes(b"in the way")
-    with pytest.raises(ListError, match=r"its index cannot be built: .*File exists"):
+def test_loading_fails_if_the_index_cannot_be_built(path):
+    path.parent.joinpath("cache").write_bytes(b"not a folder")
+    with pytest.raises(ListError, match=r"building the index failed: .*File exists"):
         loaded(path, big(50), index_above=100)
 
 
-def test_no_process_can_be_started(path, monkeypatch):
+def test_loading_fails_if_no_child_can_be_started(path, monkeypatch):
     monkeypatch.setattr("sys.executable", "/nonexistent/python")
-    with pytest.raises(ListError, match=r"its index cannot be built: .*No such file"):
+    with pytest.raises(ListError, match=r"building the index failed: .*No such file"):
         loaded(path, big(50), index_above=100)
 
 
-def test_a_list_that_never_rests_while_it_is_loaded(path, monkeypatch):
-    monkeypatch.setattr(file_module, "_changes", lambda *_: None)
-    with pytest.raises(ListError, match=r"traps: changes faster than its index can be built$"):
+def test_loading_fails_if_the_list_keeps_changing(path, monkeypatch):
+    monkeypatch.setattr(file_module, "_hunks_since_index", lambda *_: None)
+    with pytest.raises(
+        ListError, match=r"traps: the file changes faster than its index can be built$"
+    ):
         loaded(path, big(50), index_above=100)
 
 
-def test_closing_ends_a_build(path, monkeypatch):
+def test_closing_stops_a_build(path, monkeypatch):
     file = loaded(path, big(50), index_above=100)
-    too_much(monkeypatch)
+    limit_changes(monkeypatch)
     write(path, big(50, b"other"))
     file.refresh()
     child = file._builder._child
@@ -328,7 +330,7 @@ def test_closing_ends_a_build(path, monkeypatch):
     file.close()
 
 
-def test_domains(path):
+def test_a_domain_file_is_read_and_refreshed(path):
     write(path, b"\xef\xbb\xbfexample.com\r\n.example.net note\n# no\na@b\n")
     file = DomainFile(path)
     file.load()
@@ -340,13 +342,13 @@ def test_domains(path):
     file.close()
 
 
-def test_a_domain_list_that_is_too_big(path, monkeypatch):
+def test_a_domain_list_that_is_too_big_is_refused(path, monkeypatch):
     monkeypatch.setattr(file_module, "INDEX_ABOVE", 10)
     write(path, b"example.com\n")
     with pytest.raises(ListError, match=r"traps: expected at most 10 octets, found 12$"):
         DomainFile(path).load()
 
 
-def test_every_kind_of_file_is_a_source_file():
-    assert issubclass(ListFile, SourceFile)
-    assert issubclass(DomainFile, SourceFile)
+def test_list_files_are_reloadable_files():
+    assert issubclass(ListFile, ReloadableFile)
+    assert issubclass(DomainFile, ReloadableFile)

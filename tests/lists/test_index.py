@@ -1,4 +1,4 @@
-"""Lists looked up through an index: as a list in memory, whatever was edited since it was built."""
+"""Indexed lists: equivalent to lists in memory after any edits."""
 
 import os
 import subprocess
@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from gatepost.lists.addresses import MAX_ERRORS, MAX_PATTERNS, AddressList
 from gatepost.lists.build import build, main
-from gatepost.lists.entry import MAX_LINE, Kind
+from gatepost.lists.entry import MAX_LINE, EntryKind
 from gatepost.lists.file import ListFile, parse_addresses
 from gatepost.lists.index import TEXT_START, Index, IndexFileError
 from gatepost.lists.indexed import IndexedList
-from gatepost.lists.source import ListError
+from gatepost.lists.reloadable import ListError
 from gatepost.lists.text import BLOCK
 
 LINES = [
@@ -52,21 +52,21 @@ def facts(entries):
     return [(entry.kind, entry.key, entry.note, entry.line) for entry in entries]
 
 
-def complaints(one):
+def errors_of(one):
     return [(error.line, error.expected) for error in one.errors], one.bad_lines
 
 
 def assert_same(indexed, memory):
     assert facts(indexed) == facts(memory)
     assert len(indexed) == len(memory)
-    assert complaints(indexed) == complaints(memory)
+    assert errors_of(indexed) == errors_of(memory)
     for entry in memory:
-        if entry.kind is Kind.PATTERN:
+        if entry.kind is EntryKind.PATTERN:
             continue
         found = indexed.find(entry.key, entry.key)
         assert (found.kind, found.key) == (entry.kind, entry.key)
         assert any(found.line == other.line and found.note == other.note for other in memory)
-    for key in ("any-1@x.example", "x@example.net", "nobody@example.com", "@"):
+    for key in ("any-1@x.example", "x@example.net", "unknown@example.com", "@"):
         expected = memory.find(key, key)
         found = indexed.find(key, key)
         assert (found and found.key) == (expected and expected.key)
@@ -74,21 +74,26 @@ def assert_same(indexed, memory):
     assert facts(indexed.with_local_part(roles)) == facts(memory.with_local_part(roles))
 
 
-def test_an_index_answers_as_the_list(tmp_path):
+def test_an_indexed_list_equals_the_list_in_memory(tmp_path):
     index = make(tmp_path, b"".join(LINES))
     assert_same(IndexedList(index, [], "traps"), in_memory(tmp_path / "traps"))
 
 
-def test_an_entry_of_an_index(tmp_path):
+def test_an_indexed_entry_has_its_note_and_line(tmp_path):
     traps = IndexedList(make(tmp_path, b"".join(LINES)), [], "traps")
     entry = traps.find("trap+x@example.com", "trap@example.com")
-    assert (entry.kind, entry.note, entry.source, entry.line) == (Kind.ADDRESS, "note", "traps", 3)
+    assert (entry.kind, entry.note, entry.source, entry.line) == (
+        EntryKind.ADDRESS,
+        "note",
+        "traps",
+        3,
+    )
     assert traps.exact("@example.net").line == 4
-    assert traps.find("nobody+x@example.com", "nobody@example.com") is None
+    assert traps.find("unknown+x@example.com", "unknown@example.com") is None
     assert traps.current is traps
 
 
-def test_line_numbers_in_a_long_text(tmp_path):
+def test_line_numbers_in_a_long_text_are_exact(tmp_path):
     lines = [b"%s%d@example.com\n" % (b"x" * (number % 50), number) for number in range(5000)]
     lines[100] = b"#" * 3000 + b"\n"
     lines[200] = b"noted@example.com " + b"n" * 2000 + b"\n"
@@ -99,13 +104,13 @@ def test_line_numbers_in_a_long_text(tmp_path):
     assert traps.exact("noted@example.com").note == "n" * 2000
 
 
-def test_a_line_longer_than_a_block_hides_nothing(tmp_path):
+def test_entries_after_a_line_longer_than_a_block_are_found(tmp_path):
     content = b"abuse@a.example\n" + b"\\" * (2 * BLOCK) + b"abuse@b.example\nabuse@c.example\n"
     index = make(tmp_path, content)
     assert_same(IndexedList(index, [], "traps"), in_memory(tmp_path / "traps"))
 
 
-def test_more_patterns_and_errors_than_are_kept(tmp_path):
+def test_patterns_and_errors_beyond_the_limits_are_dropped(tmp_path):
     lines = [b"/^%d@/\n" % number for number in range(MAX_PATTERNS + 20)]
     index = make(tmp_path, b"".join(lines) + b"oops\n" * (MAX_ERRORS + 20))
     traps = IndexedList(index, [], "traps")
@@ -114,7 +119,7 @@ def test_more_patterns_and_errors_than_are_kept(tmp_path):
     assert traps.bad_lines >= MAX_ERRORS + 20
 
 
-def test_an_index_of_the_same_state_is_not_built_again(tmp_path):
+def test_an_index_is_built_again_only_after_a_change(tmp_path):
     path = tmp_path / "traps"
     path.write_bytes(b"a@example.com\n")
     os.utime(path, (1, 1))
@@ -130,7 +135,7 @@ def test_an_index_of_the_same_state_is_not_built_again(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["traps", "traps.index", "traps.lock"]
 
 
-def test_a_list_too_big_for_an_index(tmp_path):
+def test_a_list_too_big_for_an_index_is_refused(tmp_path):
     with (tmp_path / "traps").open("wb") as file:
         file.truncate(2**32)
     with pytest.raises(
@@ -140,16 +145,16 @@ def test_a_list_too_big_for_an_index(tmp_path):
     assert not (tmp_path / "traps.index").exists()
 
 
-def test_the_command(tmp_path, capsys):
+def test_the_command_builds_an_index_or_reports_an_error(tmp_path, capsys):
     (tmp_path / "traps").write_bytes(b"a@example.com\n")
     assert main([str(tmp_path / "traps"), str(tmp_path / "new" / "traps.index")]) == 0
     assert Index(tmp_path / "new" / "traps.index").header.words == 1
     assert main([str(tmp_path / "none"), str(tmp_path / "none.index")]) == 1
-    where = tmp_path / "none"
-    assert capsys.readouterr().err == f"{where}: cannot be read: No such file or directory\n"
+    missing = tmp_path / "none"
+    assert capsys.readouterr().err == f"{missing}: cannot be read: No such file or directory\n"
 
 
-def test_the_command_as_a_process(tmp_path):
+def test_the_command_runs_as_a_process(tmp_path):
     module = [sys.executable, "-P", "-m", "gatepost.lists.build"]
     target = str(tmp_path / "x.index")
     done = subprocess.run(
@@ -211,7 +216,7 @@ _EDITS = st.lists(st.tuples(st.integers(0, 25), st.integers(0, 4), st.lists(_LIN
 
 @settings(deadline=None)
 @given(_CONTENTS, _EDITS)
-def test_random_lists_and_edits(tmp_path_factory, content, edits):
+def test_random_edits_keep_index_and_memory_equal(tmp_path_factory, content, edits):
     folder = tmp_path_factory.mktemp("list")
     path, cache = folder / "traps", folder / "cache"
     path.write_bytes(content)
@@ -219,9 +224,9 @@ def test_random_lists_and_edits(tmp_path_factory, content, edits):
     build(path, file._builder.target)
     file.load()
     assert_same(file.current, in_memory(path))
-    for at, gone, lines in edits:
+    for at, removed, lines in edits:
         now = path.read_bytes().split(b"\n")
-        now[at : at + gone] = lines
+        now[at : at + removed] = lines
         path.write_bytes(b"\n".join(now) or b"\n")
         before, expected = file.current, in_memory(path)
         file.refresh()
@@ -232,11 +237,11 @@ def test_random_lists_and_edits(tmp_path_factory, content, edits):
     file.close()
 
 
-def test_the_type_is_that_of_a_list(tmp_path):
+def test_an_indexed_list_is_an_address_list(tmp_path):
     assert isinstance(IndexedList(make(tmp_path, b"a@b.example\n"), [], "t"), AddressList)
 
 
-def test_an_index_that_cannot_be_mapped_is_closed_again(tmp_path, monkeypatch):
+def test_the_file_is_closed_if_mapping_fails(tmp_path, monkeypatch):
     make(tmp_path, b"a@example.com\n")
 
     def refuse(*_, **__):
@@ -249,7 +254,7 @@ def test_an_index_that_cannot_be_mapped_is_closed_again(tmp_path, monkeypatch):
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_names_with_the_same_hash_are_told_apart(tmp_path):
+def test_keys_with_the_same_hash_are_distinguished(tmp_path):
     assert crc32(b"plumless@example.com") == crc32(b"buckeroo@example.com")
     index = make(tmp_path, b"plumless@example.com\n")
     traps = IndexedList(index, [], "t")

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from tests.net.authority import MemoryTlsClient, client_context, issued, write
 
-from gatepost.config.schema import Certificate, Config, Listen, Tls
+from gatepost.config.schema import CertificateConfig, Config, ListenConfig, TlsConfig
 from gatepost.net.tls import MODES, KeyPair, ListenerTls, TlsError, key_pairs
 from gatepost.net.tls_codec import TlsCodec, TlsFailedError
 
@@ -195,10 +195,12 @@ def test_unusable_files_raise_at_load(tmp_path, kind):
 
 
 def test_key_pairs_of_a_configuration(tmp_path):
-    one = Certificate(names=["*", "mx.example"], cert="a.pem", key="/b.key")
+    one = CertificateConfig(names=["*", "mx.example"], cert="a.pem", key="/b.key")
     config = Config(
-        listen=[Listen(), Listen(tls="starttls")], tls=Tls(certificates=[one]), base=tmp_path
+        listen=[ListenConfig(), ListenConfig(tls="starttls")],
+        tls=TlsConfig(certificates=[one]),
+        base=tmp_path,
     )
     (pair,) = key_pairs(config)
     assert (pair.names, pair.path) == (("*", "mx.example"), tmp_path / "a.pem")
-    assert key_pairs(msgspec.structs.replace(config, listen=[Listen()])) == []
+    assert key_pairs(msgspec.structs.replace(config, listen=[ListenConfig()])) == []

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from gatepost.config.listen import InetAddress, InheritedSocket, UnixAddress
-from gatepost.config.schema import Config, Listen
+from gatepost.config.schema import Config, ListenConfig
 from gatepost.net.sockets import ListenFailedError
 from gatepost.process.listeners import Listener, Sockets
 
@@ -20,7 +20,7 @@ def sockets():
 
 
 def at(*addresses, base):
-    return Config(listen=[Listen(address=one) for one in addresses], base=base)
+    return Config(listen=[ListenConfig(address=one) for one in addresses], base=base)
 
 
 def test_each_worker_has_a_socket_on_the_same_port(sockets, tmp_path):

@@ -114,7 +114,7 @@ class Bench:
         self.target = target or Target()
         self.clock = clock or Clock()
         self.queue = Queue(
-            schema.Queue(**config),
+            schema.QueueConfig(**config),
             folder / "spool",
             router(self.target, patterns),
             self.clock,

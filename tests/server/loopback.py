@@ -8,7 +8,14 @@ from typing import ClassVar
 import uvloop
 
 from gatepost.config.listen import InetAddress
-from gatepost.config.schema import Config, Limits, Listen, Recipients, Route, Smtp
+from gatepost.config.schema import (
+    Config,
+    LimitsConfig,
+    ListenConfig,
+    RecipientsConfig,
+    RouteConfig,
+    SmtpConfig,
+)
 from gatepost.server.connections import Connections
 from gatepost.server.server import Server
 
@@ -20,11 +27,11 @@ MESSAGE = b"Subject: x\r\n\r\ntext\r\n.\r\n"
 
 def config(folder, *, limits=None, to="discard:", address=None, **more):
     return Config(
-        listen=[Listen(address=address or InetAddress("127.0.0.1", 0))],
-        limits=Limits(**(limits or {})),
-        recipients=Recipients(domains=["example.com"]),
-        route=[Route(to=to)],
-        smtp=Smtp(unauthorised_pipelining="tolerate"),  # tests send all commands together
+        listen=[ListenConfig(address=address or InetAddress("127.0.0.1", 0))],
+        limits=LimitsConfig(**(limits or {})),
+        recipients=RecipientsConfig(domains=["example.com"]),
+        route=[RouteConfig(to=to)],
+        smtp=SmtpConfig(unauthorised_pipelining="tolerate"),  # tests send all commands together
         base=folder,
         **more,
     )

@@ -9,7 +9,7 @@ from tests.server.proxies import LOOPBACK
 from tests.server.tls import MODES, encrypted, lines, tls_config
 from tests.wire.headers import V1
 
-from gatepost.config.schema import Auth
+from gatepost.config.schema import AuthConfig
 from gatepost.plugin.base import Plugin
 from gatepost.session.assemble import SetupError
 from gatepost.wire.sasl.verifier import decode_base64
@@ -34,7 +34,7 @@ def with_auth(made, *, clear=False, **listen):
     write_users(made.base)
     listener = msgspec.structs.replace(made.listen[0], auth=True, **listen)
     return msgspec.structs.replace(
-        made, listen=[listener], auth=Auth(users="users.auth", clear=clear)
+        made, listen=[listener], auth=AuthConfig(users="users.auth", clear=clear)
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from tests.server.loopback import LOOPS, config
 
-from gatepost.config.schema import Recipients
+from gatepost.config.schema import RecipientsConfig
 from gatepost.model.decision import deny
 from gatepost.plugin.base import Plugin
 from gatepost.server.server import Server
@@ -113,7 +113,7 @@ def test_running_server_ends_its_thread():
 
 
 def test_running_server_uses_its_plugins_clock_and_configuration():
-    made = replace(DEFAULT_CONFIG, recipients=Recipients(domains=["other.example"]))
+    made = replace(DEFAULT_CONFIG, recipients=RecipientsConfig(domains=["other.example"]))
     with RunningServer([NoFriday()], config=made, now="2024-01-05T12:00") as server:
         with pytest.raises(smtplib.SMTPRecipientsRefused) as error:
             send(server.address, "one@other.example")

@@ -3,7 +3,7 @@
 import pytest
 from tests.server.loopback import ENVELOPE, config, run
 
-from gatepost.config.schema import Queue, Route
+from gatepost.config.schema import QueueConfig, RouteConfig
 
 LONG = b"0123456789abcde\r\n" * 4000
 
@@ -46,8 +46,8 @@ async def connected(running, content=LONG):
 
 def spooling(root, mail):
     """What comes goes by way of a spool on the disk into Maildirs elsewhere."""
-    made = config(root, queue=Queue(retry=[1.0]))
-    made.route[:] = [Route(to=f"maildir:{mail}/{{local}}", mode="queue")]
+    made = config(root, queue=QueueConfig(retry=[1.0]))
+    made.route[:] = [RouteConfig(to=f"maildir:{mail}/{{local}}", mode="queue")]
     return made
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from tests.process.supervised import PATIENCE, Supervised, eventually
 
-from gatepost.config.schema import Config, Limits
+from gatepost.config.schema import Config, LimitsConfig
 from gatepost.counts.memory import Slot
 from gatepost.server.limits import ConnectionLimiter, packed
 from gatepost.testing import MemoryServer
@@ -53,23 +53,23 @@ def greetings(limits, *hosts, seconds=0.0):
     ],
 )
 def test_limit_by_address_or_network(limit, hosts, codes):
-    assert greetings(Limits(**{limit: 2}), *hosts) == codes.split()
+    assert greetings(LimitsConfig(**{limit: 2}), *hosts) == codes.split()
 
 
 def test_rates_are_per_minute():
-    codes = greetings(Limits(connection_rate_per_ip=2), *["192.0.2.1"] * 9, seconds=20.0)
+    codes = greetings(LimitsConfig(connection_rate_per_ip=2), *["192.0.2.1"] * 9, seconds=20.0)
     assert codes == ["220", "220", "421"] * 3
 
 
 def test_exempt_networks_have_no_limits():
-    limits = Limits(connections_per_ip=1, exempt=[ip_network("192.0.2.0/28")])
+    limits = LimitsConfig(connections_per_ip=1, exempt=[ip_network("192.0.2.0/28")])
     hosts = ["192.0.2.1", "192.0.2.1", "192.0.2.16", "192.0.2.16", "127.0.0.1", "127.0.0.1"]
     assert greetings(limits, *hosts) == ["220", "220", "220", "421", "220", "421"]
 
 
 def test_refused_connections_are_logged_once_a_second():
     async def main():
-        async with MemoryServer(config=Config(limits=Limits(connections_per_ip=1))) as server:
+        async with MemoryServer(config=Config(limits=LimitsConfig(connections_per_ip=1))) as server:
             for _ in range(4):
                 await server.connect().reply()
             with capture_logs() as logs:
@@ -86,8 +86,8 @@ HOSTS = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
 
 @given(st.lists(st.tuples(st.sampled_from(["192.0.2.1", "192.0.2.2", "2001:db8::1"]), HOSTS)))
 def test_counts_are_zero_after_all_connections_have_ended(pairs):
-    slot = Slot.alone()
-    limiter = ConnectionLimiter(Limits(), slot)
+    slot = Slot.standalone()
+    limiter = ConnectionLimiter(LimitsConfig(), slot)
     inside = []
     for host in (one for pair in pairs for one in pair):
         if (origin := limiter.origin(host)) is not None:

@@ -8,7 +8,7 @@ import pytest
 from tests.server.loopback import config, run
 
 from gatepost.config.listen import InetAddress, UnixAddress
-from gatepost.config.schema import Listen, Route, Traps
+from gatepost.config.schema import ListenConfig, RouteConfig, TrapsConfig
 from gatepost.testing import Capture
 
 ANY = InetAddress("127.0.0.1", 0)
@@ -48,7 +48,7 @@ def test_message_has_one_reply_for_each_recipient(tmp_path, loop, address):
         assert protocol == "lmtp"
         return await asyncio.to_thread(sent, bound, ["one@example.com", "two@example.com"])
 
-    made = listening(tmp_path, Listen(address=address, protocol="lmtp"))
+    made = listening(tmp_path, ListenConfig(address=address, protocol="lmtp"))
     replies = run(scenario, made, [capture], loop=loop)
     assert [one[:13] for one in replies] == ["250 2.0.0 Ok,"] * 2
     [message] = capture.messages
@@ -58,8 +58,11 @@ def test_message_has_one_reply_for_each_recipient(tmp_path, loop, address):
 
 def test_reply_for_each_recipient_is_that_of_its_target(tmp_path, loop):
     (tmp_path / "file").write_text("no folder")
-    routes = [Route(for_=["two@example.com"], to="maildir:file/x"), Route(to="maildir:box")]
-    made = listening(tmp_path, Listen(address=ANY, protocol="lmtp"))
+    routes = [
+        RouteConfig(for_=["two@example.com"], to="maildir:file/x"),
+        RouteConfig(to="maildir:box"),
+    ]
+    made = listening(tmp_path, ListenConfig(address=ANY, protocol="lmtp"))
     made = msgspec.structs.replace(made, route=routes)
 
     async def scenario(running):
@@ -75,8 +78,8 @@ def test_trap_refuses_the_message_and_the_session_continues(tmp_path):
     (tmp_path / "traps").write_text("trap@example.com\n")
     made = listening(
         tmp_path,
-        Listen(address=ANY, protocol="lmtp"),
-        traps=Traps(lists=["traps"], delay=0.0),
+        ListenConfig(address=ANY, protocol="lmtp"),
+        traps=TrapsConfig(lists=["traps"], delay=0.0),
     )
 
     def refused(address):
@@ -95,7 +98,9 @@ def test_trap_refuses_the_message_and_the_session_continues(tmp_path):
 
 
 def test_one_server_can_listen_for_smtp_and_lmtp(tmp_path):
-    made = listening(tmp_path, Listen(address=ANY), Listen(address=ANY, protocol="lmtp"))
+    made = listening(
+        tmp_path, ListenConfig(address=ANY), ListenConfig(address=ANY, protocol="lmtp")
+    )
 
     def greetings(addresses):
         answers = {}

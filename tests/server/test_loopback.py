@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 from tests.server.loopback import ENVELOPE, HELO, LOOPS, MESSAGE, LoopbackServer, config, run
 
 from gatepost.config.listen import InetAddress, InheritedSocket, UnixAddress
-from gatepost.config.schema import PluginUse, Traps
-from gatepost.config.schema import Server as Settings
+from gatepost.config.schema import PluginConfig, TrapsConfig
+from gatepost.config.schema import ServerConfig as Settings
 from gatepost.model.decision import accept
 from gatepost.model.endpoint import Endpoint
 from gatepost.net.sockets import ListenFailedError, bind
@@ -70,7 +70,7 @@ def test_message_in_single_bytes_is_accepted(tmp_path, loop):
 
 def test_trap_refuses_the_message(tmp_path, loop):
     (tmp_path / "verybadrcptto").write_text("trap@example.com a note\n")
-    traps = Traps(lists=["verybadrcptto"], delay=0.0)
+    traps = TrapsConfig(lists=["verybadrcptto"], delay=0.0)
 
     async def scenario(running):
         client = await running.connect()
@@ -91,7 +91,7 @@ def test_changed_list_is_in_force_and_a_removed_one_stays(tmp_path, monkeypatch)
     def start(watcher):
         watchers.append(watcher)
 
-    monkeypatch.setattr("gatepost.server.server.ListWatcher.start", start)
+    monkeypatch.setattr("gatepost.server.server.FileWatcher.start", start)
 
     async def refused(running):
         client = await running.connect()
@@ -110,7 +110,7 @@ def test_changed_list_is_in_force_and_a_removed_one_stays(tmp_path, monkeypatch)
         await watchers[0].poll()
         assert await refused(running)
 
-    run(scenario, config(tmp_path, traps=Traps(lists=["verybadrcptto"], delay=0.0)))
+    run(scenario, config(tmp_path, traps=TrapsConfig(lists=["verybadrcptto"], delay=0.0)))
 
 
 def test_idle_client_is_timed_out(tmp_path, loop):
@@ -379,7 +379,7 @@ def test_unarmed_entries_of_a_trap_list_are_reported(tmp_path):
         return None
 
     with capture_logs() as logs:
-        run(scenario, config(tmp_path, traps=Traps(lists=["list"])))
+        run(scenario, config(tmp_path, traps=TrapsConfig(lists=["list"])))
     assert [one["problem"] for one in logs if one["event"] == "trap not armed"] == [
         f"{tmp_path}/list:2: postmaster@example.com is not armed: it is a role address (RFC 2142)"
     ]
@@ -460,7 +460,7 @@ def test_invalid_inherited_descriptor_is_refused(tmp_path):
 
 
 def test_all_missing_lists_are_named(tmp_path):
-    made = config(tmp_path, traps=Traps(lists=["a", "b"]))
+    made = config(tmp_path, traps=TrapsConfig(lists=["a", "b"]))
     with pytest.raises(SetupError) as caught:
         asyncio.run(Server(made).start())
     assert caught.value.problems == [
@@ -515,4 +515,4 @@ def test_configured_plugins_run_before_those_given_in_code(tmp_path):
         assert (await client.replies(3))[2].startswith("550 5.7.1 first [")
         await client.close()
 
-    run(scenario, config(tmp_path, plugin=[PluginUse(use="mine.py")]), [Second()])
+    run(scenario, config(tmp_path, plugin=[PluginConfig(use="mine.py")]), [Second()])

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from tests.server.loopback import config, run
 
-from gatepost.config.schema import Config, Limits, Recipients, Route, Smtp
+from gatepost.config.schema import Config, LimitsConfig, RecipientsConfig, RouteConfig, SmtpConfig
 from gatepost.testing import MemoryServer
 
 TOO_EARLY = "554 5.5.0 Improper command pipelining"
@@ -20,10 +20,10 @@ def delays_of(scenario, smtp=None, **limits):
 
     async def main():
         made = Config(
-            smtp=smtp or Smtp(),
-            limits=Limits(**limits),
-            recipients=Recipients(domains=["example.com"]),
-            route=[Route(to="discard:")],
+            smtp=smtp or SmtpConfig(),
+            limits=LimitsConfig(**limits),
+            recipients=RecipientsConfig(domains=["example.com"]),
+            route=[RouteConfig(to="discard:")],
         )
         async with MemoryServer(config=made) as server:
             await scenario(server)
@@ -48,7 +48,7 @@ def test_unauthorised_pipelining_can_be_tolerated():
         client.send(b"EHLO a\r\nMAIL FROM:<>\r\n")
         assert [(await client.reply())[:3] for _ in range(3)] == ["220", "250", "250"]
 
-    delays_of(scenario, Smtp(unauthorised_pipelining="tolerate"))
+    delays_of(scenario, SmtpConfig(unauthorised_pipelining="tolerate"))
 
 
 def test_greeting_comes_after_the_delay():
@@ -58,7 +58,7 @@ def test_greeting_comes_after_the_delay():
         client.send(b"EHLO a\r\n")
         assert (await client.reply())[:3] == "250"
 
-    assert delays_of(scenario, Smtp(greeting_delay=3.0)) == [3.0]
+    assert delays_of(scenario, SmtpConfig(greeting_delay=3.0)) == [3.0]
 
 
 @pytest.mark.parametrize("early", [b"EHLO a\r\n", b"x", b"\x16\x03\x01"])
@@ -69,7 +69,7 @@ def test_data_before_the_greeting_is_refused(early):
         assert await client.reply() == EARLY_TALKER
         assert client.closed
 
-    delays_of(scenario, Smtp(greeting_delay=3.0))
+    delays_of(scenario, SmtpConfig(greeting_delay=3.0))
 
 
 def test_disconnect_before_the_greeting_removes_the_connection(tmp_path, loop):
@@ -80,7 +80,7 @@ def test_disconnect_before_the_greeting_removes_the_connection(tmp_path, loop):
         client.close()
         await running.until(lambda: not running.connections.members)
 
-    made = replace(config(tmp_path), smtp=Smtp(greeting_delay=60.0))
+    made = replace(config(tmp_path), smtp=SmtpConfig(greeting_delay=60.0))
     run(scenario, made, loop=loop)
 
 

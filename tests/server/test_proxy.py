@@ -156,7 +156,7 @@ def test_data_after_the_header_belongs_to_the_client(tmp_path, loop):
             [
                 *(GREETING, COMMAND_EXPECTED, COMMAND_EXPECTED),
                 "500 5.5.2 Syntax error: non-printable character",
-                "500 5.5.2 Lines must end with CR LF and nothing else",
+                "500 5.5.2 Bare <CR> or <LF> received",
             ],
         ),
     ],

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.server.loopback import ENVELOPE, HELO, MESSAGE, config, run
 
-from gatepost.config.schema import Queue, Route
+from gatepost.config.schema import QueueConfig, RouteConfig
 from gatepost.session.assemble import SetupError
 
 SESSION = ENVELOPE + b"DATA\r\n" + MESSAGE
@@ -13,7 +13,7 @@ SESSION = ENVELOPE + b"DATA\r\n" + MESSAGE
 
 def queued(folder, to="maildir:mail/{local}", **more):
     made = config(folder, **more)
-    made.route[0] = Route(to=to, mode="queue")
+    made.route[0] = RouteConfig(to=to, mode="queue")
     return made
 
 
@@ -63,13 +63,13 @@ def test_undelivered_mail_is_delivered_after_a_restart(tmp_path):
     async def first(running):
         assert (await send(running))[:3] == "250"
 
-    run(first, queued(tmp_path, queue=Queue(retry=[1.0])))
+    run(first, queued(tmp_path, queue=QueueConfig(retry=[1.0])))
     (tmp_path / "mail").unlink()
 
     async def second(running):
         assert len(await arrived(running, tmp_path)) == 1
 
-    run(second, config(tmp_path, to="maildir:mail/{local}", queue=Queue(retry=[1.0])))
+    run(second, config(tmp_path, to="maildir:mail/{local}", queue=QueueConfig(retry=[1.0])))
 
 
 def test_message_beyond_the_spool_size_is_deferred(tmp_path):
@@ -82,7 +82,7 @@ def test_message_beyond_the_spool_size_is_deferred(tmp_path):
         await arrived(running, tmp_path)
         assert len(mails(tmp_path)) == 1
 
-    run(scenario, queued(tmp_path, queue=Queue(spool_size=1 << 20)))
+    run(scenario, queued(tmp_path, queue=QueueConfig(spool_size=1 << 20)))
 
 
 def test_unusable_spool_prevents_the_start(tmp_path):
@@ -106,10 +106,10 @@ TWO = b"MAIL FROM:<>\r\nRCPT TO:<one@example.com>\r\nRCPT TO:<two@example.com>\r
 def test_failure_of_a_second_target_is_queued(tmp_path):
     """The client gets 250 and sends no duplicate; the rest is delivered when the target works."""
     (tmp_path / "broken").touch()
-    made = config(tmp_path, queue=Queue(retry=[1.0]))
+    made = config(tmp_path, queue=QueueConfig(retry=[1.0]))
     made.route[:] = [
-        Route(for_=["one@example.com"], to="maildir:mail/{local}"),
-        Route(to="maildir:broken/{local}"),
+        RouteConfig(for_=["one@example.com"], to="maildir:mail/{local}"),
+        RouteConfig(to="maildir:broken/{local}"),
     ]
 
     async def scenario(running):
@@ -123,8 +123,8 @@ def test_failure_of_a_second_target_is_queued(tmp_path):
 
 def test_fallback_queues_mail_of_an_unavailable_target(tmp_path):
     (tmp_path / "broken").touch()
-    made = config(tmp_path, queue=Queue(retry=[1.0]))
-    made.route[:] = [Route(to="maildir:broken/{local}", fallback="queue")]
+    made = config(tmp_path, queue=QueueConfig(retry=[1.0]))
+    made.route[:] = [RouteConfig(to="maildir:broken/{local}", fallback="queue")]
 
     async def scenario(running):
         assert (await send(running))[:3] == "250"

@@ -7,10 +7,18 @@ import pytest
 from tests.net import authority
 
 from gatepost import Plugin
-from gatepost.config.client import Client
+from gatepost.config.client import ClientConfig
 from gatepost.config.listen import InetAddress
 from gatepost.config.load import check
-from gatepost.config.schema import Certificate, Config, Listen, Recipients, Route, Smtp, Tls
+from gatepost.config.schema import (
+    CertificateConfig,
+    Config,
+    ListenConfig,
+    RecipientsConfig,
+    RouteConfig,
+    SmtpConfig,
+    TlsConfig,
+)
 from gatepost.server.server import Server
 
 CONTENT = b"Subject: x\r\n\r\n.Hello\r\n"
@@ -33,9 +41,9 @@ def config(folder, listen, route):
     return check(
         Config(
             listen=[listen],
-            smtp=Smtp(unauthorised_pipelining="tolerate"),
-            recipients=Recipients(domains=["example.com"]),
-            tls=Tls(certificates=[Certificate(cert="cert.pem", key="cert.key")]),
+            smtp=SmtpConfig(unauthorised_pipelining="tolerate"),
+            recipients=RecipientsConfig(domains=["example.com"]),
+            tls=TlsConfig(certificates=[CertificateConfig(cert="cert.pem", key="cert.key")]),
             route=[route],
             base=folder,
         )
@@ -47,12 +55,14 @@ async def relayed(folder, protocol="smtp", client=None, **listen):
     seen = DeliveryRecorder()
     address = InetAddress("127.0.0.1", 0)
     second = config(
-        folder, Listen(address=address, protocol=protocol, **listen), Route(to="discard:")
+        folder,
+        ListenConfig(address=address, protocol=protocol, **listen),
+        RouteConfig(to="discard:"),
     )
     async with asyncio.timeout(20), Server(second, [seen]) as behind:
         host = behind.addresses[0][1]
-        route = Route(to=f"{protocol}://{host}", client=Client(**(client or {})))
-        async with Server(config(folder, Listen(address=address), route)) as front:
+        route = RouteConfig(to=f"{protocol}://{host}", client=ClientConfig(**(client or {})))
+        async with Server(config(folder, ListenConfig(address=address), route)) as front:
             await send(int(front.addresses[0][1].rpartition(":")[2]))
     return seen.seen
 
@@ -76,7 +86,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
 @pytest.mark.parametrize("tls", ["none", "starttls"])
 def test_message_is_relayed(folder, protocol, tls):
-    mode = {"tls": "verified" if tls == "starttls" else "wanted", "ca": "ca.pem"}
+    mode = {"tls": "verified" if tls == "starttls" else "opportunistic", "ca": "ca.pem"}
     ((peer, helo, version, content),) = asyncio.run(relayed(folder, protocol, mode, tls=tls))
     assert (peer, helo) == ("127.0.0.1", "localhost")
     assert version == ("TLSv1.3" if tls == "starttls" else None)
@@ -88,11 +98,13 @@ def test_message_is_relayed_over_smtps(folder):
     async def play():
         seen = DeliveryRecorder()
         address = InetAddress("127.0.0.1", 0)
-        second = config(folder, Listen(address=address, tls="implicit"), Route(to="discard:"))
+        second = config(
+            folder, ListenConfig(address=address, tls="implicit"), RouteConfig(to="discard:")
+        )
         async with Server(second, [seen]) as behind:
-            client = Client(tls="verified", ca="ca.pem")
-            route = Route(to=f"smtps://{behind.addresses[0][1]}", client=client)
-            async with Server(config(folder, Listen(address=address), route)) as front:
+            client = ClientConfig(tls="verified", ca="ca.pem")
+            route = RouteConfig(to=f"smtps://{behind.addresses[0][1]}", client=client)
+            async with Server(config(folder, ListenConfig(address=address), route)) as front:
                 await send(int(front.addresses[0][1].rpartition(":")[2]))
         return seen.seen
 

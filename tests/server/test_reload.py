@@ -81,7 +81,7 @@ def test_generations_do_not_pile_up(tmp_path):
     ("settings", "problem"),
     [
         ({"server": "workers = -1"}, "server.workers: expected a whole number from 0 to 1024"),
-        ({"extra": "["}, "not TOML"),
+        ({"extra": "["}, "invalid TOML"),
         ({"server": 'user = "mail"'}, 'server.user: expected "" until the next restart'),
         ({"extra": '[traps]\nlists = ["gone"]'}, "gone: cannot be read: No such file"),
         ({"extra": USES_PLUGIN}, "mine.py: no such file"),

@@ -7,7 +7,7 @@ import msgspec
 from tests.server.loopback import ENVELOPE, HELO, MESSAGE, config, run
 
 from gatepost.config.listen import InetAddress
-from gatepost.config.schema import Listen
+from gatepost.config.schema import ListenConfig
 from gatepost.testing import Capture
 
 
@@ -45,7 +45,9 @@ def test_sessions_go_on_until_they_end(tmp_path, loop):
 
 def test_who_still_has_to_send_a_proxy_header_is_not_cut(tmp_path, loop, monkeypatch):
     monkeypatch.setattr("gatepost.server.server.SWEEP", 0.01)
-    trusting = Listen(address=InetAddress("127.0.0.1", 0), proxy_from=[ip_network("127.0.0.0/8")])
+    trusting = ListenConfig(
+        address=InetAddress("127.0.0.1", 0), proxy_from=[ip_network("127.0.0.0/8")]
+    )
 
     async def scenario(running):
         client = await running.connect()

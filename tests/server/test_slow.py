@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.server.loopback import Client, config, run
 
-from gatepost.config.schema import Config, Limits, Recipients, Route
+from gatepost.config.schema import Config, LimitsConfig, RecipientsConfig, RouteConfig
 from gatepost.server.deadlines import LINGER, Pace
 from gatepost.testing import MemoryServer
 
-DEFAULTS = Limits()
+DEFAULTS = LimitsConfig()
 TIMED_OUT = "421 4.4.2 Timeout exceeded"
 CONTENT = (b"EHLO a", b"MAIL FROM:<a@client.example>", b"RCPT TO:<u@example.com>", b"DATA")
 
@@ -21,9 +21,9 @@ class TimedClient:
     """A client in memory; `advance` moves the clock and checks the deadlines every second."""
 
     def __init__(self, server):
-        self.client = server.connect()
         self.connections = server.connections
         self.connections.now = 1000.0  # whole seconds, which add up exactly
+        self.client = server.connect()
         (self.connection,) = self.connections.members
 
     def advance(self, seconds):
@@ -41,9 +41,9 @@ class TimedClient:
 def run_timed(scenario, **limits):
     async def main():
         made = Config(
-            limits=Limits(**limits),
-            recipients=Recipients(domains=["example.com"]),
-            route=[Route(to="discard:")],
+            limits=LimitsConfig(**limits),
+            recipients=RecipientsConfig(domains=["example.com"]),
+            route=[RouteConfig(to="discard:")],
         )
         async with MemoryServer(config=made) as server:
             await scenario(TimedClient(server))

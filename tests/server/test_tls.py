@@ -12,8 +12,8 @@ from tests.net.authority import client_context, issued, write, write_authority
 from tests.server.loopback import ENVELOPE, HELO, MESSAGE, Client, config, run
 from tests.server.tls import MODES, NAME, blocking, encrypted, exchange, lines, tls_config
 
-from gatepost.config.schema import Limits
-from gatepost.lists.watch import ListWatcher
+from gatepost.config.schema import LimitsConfig
+from gatepost.lists.watch import FileWatcher
 from gatepost.plugin.base import Plugin
 from gatepost.session.assemble import SetupError
 
@@ -180,9 +180,9 @@ def test_handshake_is_closed_after_handshake_timeout(tmp_path, loop, mode):
         client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")  # the start of a ClientHello
         await running.until(lambda: running.connections.members)
         await running.until(lambda: all(one.handshaking for one in running.connections.members))
-        running.connections.sweep_later(Limits().handshake_timeout - 1)
+        running.connections.sweep_later(LimitsConfig().handshake_timeout - 1)
         assert len(running.connections.members) == 1
-        running.connections.sweep_later(Limits().handshake_timeout + 1)
+        running.connections.sweep_later(LimitsConfig().handshake_timeout + 1)
         await running.until(lambda: not running.connections.members)
         with contextlib.suppress(ConnectionResetError):
             assert await client.reader.read() == b""
@@ -214,7 +214,7 @@ def test_time_out_is_sent_under_tls(tmp_path, loop, mode):
         client = await encrypted(running, mode)
         client.send(b"NOOP\r\n")
         assert await client.codes(1) == ["250"]
-        running.connections.sweep_later(Limits().command_timeout + 1)
+        running.connections.sweep_later(LimitsConfig().command_timeout + 1)
         assert await client.reply() == "421 4.4.2 Timeout exceeded"
         assert await client.rest() == ""
         await client.close()
@@ -362,12 +362,12 @@ def test_mismatched_certificate_prevents_the_start(tmp_path):
 def test_renewed_certificate_is_shown_and_sessions_continue(tmp_path, loop, mode, monkeypatch):
     watchers = []
 
-    class Watcher(ListWatcher):
+    class Watcher(FileWatcher):
         def __init__(self, files, on_change):
             super().__init__(files, on_change, sleep=lambda _seconds: asyncio.Event().wait())
             watchers.append(self)
 
-    monkeypatch.setattr("gatepost.server.server.ListWatcher", Watcher)
+    monkeypatch.setattr("gatepost.server.server.FileWatcher", Watcher)
 
     def shown(client):
         return client.writer.get_extra_info("peercert")["subjectAltName"]

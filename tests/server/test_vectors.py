@@ -16,7 +16,7 @@ from tests.server.loopback import HELO, config, run
 from tests.server.transports import CUTS, TRANSPORTS, TransportClient, octetwise
 from tests.vectors import LOCAL_RELAY, NMAP_RELAY, SMUGGLING
 
-from gatepost.config.schema import Certificate, Tls
+from gatepost.config.schema import CertificateConfig, TlsConfig
 from gatepost.plugin.base import Plugin
 
 MAIL = HELO + b"MAIL FROM:<one@client.example>\r\n"
@@ -132,7 +132,7 @@ def served(folder, transport):
         return made
     cert, key = write(folder, "mx.example.com")
     listen = [msgspec.structs.replace(made.listen[0], tls=transport)]
-    tls = Tls(certificates=[Certificate(names=("*",), cert=cert.name, key=key.name)])
+    tls = TlsConfig(certificates=[CertificateConfig(names=("*",), cert=cert.name, key=key.name)])
     return msgspec.structs.replace(made, listen=listen, tls=tls)
 
 

@@ -6,7 +6,7 @@ import msgspec
 from tests.net.authority import client_context, write
 from tests.server.loopback import HELO, Client, config
 
-from gatepost.config.schema import Certificate, Tls
+from gatepost.config.schema import CertificateConfig, TlsConfig
 
 MODES = ("starttls", "implicit")
 NAME = "mx.example.com"
@@ -65,7 +65,7 @@ def tls_config(folder, mode, *, client_ca="", limits=None, to="discard:", names=
     cert, key = write(folder, NAME)
     made = config(folder, limits=limits, to=to)
     listen = [msgspec.structs.replace(made.listen[0], tls=mode)]
-    pairs = [Certificate(names=names, cert=cert.name, key=key.name)]
+    pairs = [CertificateConfig(names=names, cert=cert.name, key=key.name)]
     return msgspec.structs.replace(
-        made, listen=listen, tls=Tls(certificates=pairs, client_ca=client_ca)
+        made, listen=listen, tls=TlsConfig(certificates=pairs, client_ca=client_ca)
     )

@@ -3,7 +3,14 @@
 import msgspec
 from tests.auth.samples import b64, write_users
 
-from gatepost.config.schema import Auth, Config, Limits, Listen, Recipients, Route
+from gatepost.config.schema import (
+    AuthConfig,
+    Config,
+    LimitsConfig,
+    ListenConfig,
+    RecipientsConfig,
+    RouteConfig,
+)
 from gatepost.wire.sasl.verifier import decode_base64
 
 WELCOME = "235 2.7.0 Authentication succeeded"
@@ -15,11 +22,11 @@ def auth_config(folder=None, *, users=(), limits=None, auth=None, **more):
         write_users(folder, *users)
     settings = {"clear": True, "users": "users.auth" if folder else ""} | (auth or {})
     config = Config(
-        listen=[Listen(auth=True)],
-        auth=Auth(**settings),
-        limits=Limits(**(limits or {})),
-        recipients=Recipients(domains=["example.com"]),
-        route=[Route(to="discard:")],
+        listen=[ListenConfig(auth=True)],
+        auth=AuthConfig(**settings),
+        limits=LimitsConfig(**(limits or {})),
+        recipients=RecipientsConfig(domains=["example.com"]),
+        route=[RouteConfig(to="discard:")],
         **({} if folder is None else {"base": folder}),
     )
     return msgspec.structs.replace(config, **more)

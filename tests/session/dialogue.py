@@ -2,7 +2,14 @@
 
 import msgspec
 
-from gatepost.config.schema import Config, Limits, Recipients, Route, Smtp, Traps
+from gatepost.config.schema import (
+    Config,
+    LimitsConfig,
+    RecipientsConfig,
+    RouteConfig,
+    SmtpConfig,
+    TrapsConfig,
+)
 from gatepost.model.reply import Reply
 from gatepost.plugin.base import Installed, Plugin
 
@@ -19,13 +26,13 @@ REFUSED = "554 5.7.1 Message refused by local policy [*]"
 
 def config(*, limits=None, traps=None, recipients=None, **more):
     made = Config(
-        limits=Limits(**(limits or {})),
-        recipients=Recipients(
+        limits=LimitsConfig(**(limits or {})),
+        recipients=RecipientsConfig(
             **({"domains": ["example.com", "trapped.example.com"]} | (recipients or {}))
         ),
-        traps=Traps(**(traps or {})),
-        route=[Route(to="discard:")],
-        smtp=Smtp(unauthorised_pipelining="tolerate"),
+        traps=TrapsConfig(**(traps or {})),
+        route=[RouteConfig(to="discard:")],
+        smtp=SmtpConfig(unauthorised_pipelining="tolerate"),
     )
     return msgspec.structs.replace(made, **more)
 

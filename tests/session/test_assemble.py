@@ -3,7 +3,7 @@
 import pytest
 from tests.session.dialogue import config, plugin
 
-from gatepost.config.schema import Config, PluginUse, Recipients, Route
+from gatepost.config.schema import Config, PluginConfig, RecipientsConfig, RouteConfig
 from gatepost.model.decision import accept
 from gatepost.plugin.base import Plugin
 from gatepost.session.assemble import SetupError, find_lists, load_lists, make_setup
@@ -18,7 +18,7 @@ def problems(made, plugins=()):
 
 
 def test_all_unusable_plugins_are_reported(tmp_path):
-    uses = [PluginUse(use="a.py"), PluginUse(use="nobody")]
+    uses = [PluginConfig(use="a.py"), PluginConfig(use="nobody")]
     found = problems(config(plugin=uses, base=tmp_path))
     assert found[0] == f"plugin {tmp_path}/a.py: no such file"
     assert found[1].startswith("plugin nobody: not found, expected ")
@@ -38,7 +38,7 @@ def test_contradicting_order_of_plugins_is_reported():
 
 
 def test_invalid_route_is_reported():
-    [found] = problems(config(route=[Route(for_=["not a domain"], to="discard:")]))
+    [found] = problems(config(route=[RouteConfig(for_=["not a domain"], to="discard:")]))
     assert found.startswith("route[0].for: ")
 
 
@@ -47,10 +47,10 @@ def test_lists_are_read_from_files_and_inline(tmp_path):
     (tmp_path / "users").write_text("two@example.com\n")
     made = Config(
         base=tmp_path,
-        recipients=Recipients(
+        recipients=RecipientsConfig(
             domains=["example.com", "file:rcpthosts"], known=["one@example.com", "file:users"]
         ),
-        route=[Route(to="discard:")],
+        route=[RouteConfig(to="discard:")],
     )
     lists = find_lists(made)
     load_lists(lists)

@@ -11,7 +11,7 @@ from tests.session.authentication import WELCOME, AuthClient, auth_config
 from tests.session.dialogue import TRAPS, plugin
 
 from gatepost.auth import authority as authority_module
-from gatepost.config.schema import Listen, Recipients, Route
+from gatepost.config.schema import ListenConfig, RecipientsConfig, RouteConfig
 from gatepost.model.decision import accept, defer, deny
 from gatepost.model.session import AuthFacts, TlsFacts
 from gatepost.session.assemble import SetupError
@@ -25,7 +25,7 @@ OPEN = "S: 220\nC: EHLO x\nS: 250\n"
 NOT_OFFERED = "504 5.5.4 Authentication mechanism not offered"
 MALFORMED = "501 5.5.2 Syntax error in the authentication exchange"
 FOREIGN = "friend@elsewhere.example"
-RELAY = Route(to="discard:", relay_for="authenticated")
+RELAY = RouteConfig(to="discard:", relay_for="authenticated")
 
 
 def attempt(password="secret", name="alice"):
@@ -219,7 +219,7 @@ def test_auth_in_the_clear_is_not_offered(tmp_path):
 
 
 def test_auth_is_unknown_on_a_listener_without_it(tmp_path):
-    config = auth_config(tmp_path, listen=[Listen()])
+    config = auth_config(tmp_path, listen=[ListenConfig()])
     assert offered(config) == []
     play(f"{OPEN}{attempt()}S: 500 5.5.1 Command not recognised", config=config)
 
@@ -306,7 +306,7 @@ def test_cancelled_exchanges_count(tmp_path):
 def test_too_many_password_checks_get_454(tmp_path, monkeypatch):
     async def scenario(server, clock):
         authority = server.setup.authority
-        places = authority._passwords._places
+        places = authority._passwords._capacity
         while places.acquire(blocking=False):
             pass
         client = AuthClient(server)
@@ -417,21 +417,23 @@ def envelope(recipient, replies):
 
 
 DENIED = "550 5.7.1 Relaying denied: not a domain of this server [*]"
-LOCAL_ONLY = Route(for_=["example.com"], to="discard:")
+LOCAL_ONLY = RouteConfig(for_=["example.com"], to="discard:")
 ROUTES = {
     "none": [],
-    "general": [Route(to="discard:")],
+    "general": [RouteConfig(to="discard:")],
     "local": [LOCAL_ONLY],
-    "after a general one": [Route(to="discard:"), RELAY],
-    "of another domain": [Route(for_=["other.example"], to="discard:", relay_for="authenticated")],
+    "after a general one": [RouteConfig(to="discard:"), RELAY],
+    "of another domain": [
+        RouteConfig(for_=["other.example"], to="discard:", relay_for="authenticated")
+    ],
     "relay": [LOCAL_ONLY, RELAY],
     "of that domain": [
-        Route(for_=["elsewhere.example"], to="discard:", relay_for="authenticated"),
-        Route(to="discard:"),
+        RouteConfig(for_=["elsewhere.example"], to="discard:", relay_for="authenticated"),
+        RouteConfig(to="discard:"),
     ],
     "of that address": [
-        Route(for_=[FOREIGN], to="discard:", relay_for="authenticated"),
-        Route(to="discard:"),
+        RouteConfig(for_=[FOREIGN], to="discard:", relay_for="authenticated"),
+        RouteConfig(to="discard:"),
     ],
 }
 RELAYING = {"relay", "of that domain", "of that address"}
@@ -442,7 +444,7 @@ RELAYING = {"relay", "of that domain", "of that address"}
 @pytest.mark.parametrize("routes", ROUTES)
 def test_no_configuration_is_an_open_relay(tmp_path, routes, authenticated, known):
     """Without authentication, or without a route for it, only local domains are accepted."""
-    recipients = Recipients(domains=["example.com"], known=known)
+    recipients = RecipientsConfig(domains=["example.com"], known=known)
     config = auth_config(tmp_path, route=ROUTES[routes], recipients=recipients)
     login = f"{attempt()}S: {WELCOME}\n" if authenticated else f"{attempt('guess')}S: {WRONG}\n"
     allowed = authenticated and routes in RELAYING

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.session.dialogue import OPEN, config, plugin
 
-from gatepost.config.schema import Route, Server, Smtp
+from gatepost.config.schema import RouteConfig, ServerConfig, SmtpConfig
 from gatepost.model.decision import accept, defer, deny
 from gatepost.testing import MemoryServer, play
 
@@ -48,7 +48,7 @@ def test_greeting_and_keywords_of_ehlo():
         C: HELO client.example
         S: 250 mx.example.net
         """,
-        config=config(server=Server(hostname="mx.example.net")),
+        config=config(server=ServerConfig(hostname="mx.example.net")),
     )
 
 
@@ -128,7 +128,7 @@ def test_plugin_cannot_open_a_relay_or_refuse_postmaster():
 def test_domain_without_a_route_is_deferred():
     ask(
         MAIL + "C: RCPT TO:<one@example.com>\nS: 451 4.3.5 No route for this recipient [*]\n",
-        config=config(route=[Route(for_=["other.example"], to="discard:")]),
+        config=config(route=[RouteConfig(for_=["other.example"], to="discard:")]),
     )
 
 
@@ -458,4 +458,4 @@ def test_refused_sender_opens_no_transaction():
 def test_lenient_paths_can_be_configured():
     bare = "C: MAIL FROM: a@client.example\n"
     ask(bare + "S: 501 5.1.7*\n")
-    ask(bare + "S: 250\n", config=config(smtp=Smtp(lenient_paths=True)))
+    ask(bare + "S: 250\n", config=config(smtp=SmtpConfig(lenient_paths=True)))

@@ -5,7 +5,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.session.dialogue import REFUSED, TRAPS, config, plugin
 
-from gatepost.config.schema import Route
+from gatepost.config.schema import RouteConfig
 from gatepost.delivery.route import Route as TargetRoute
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
@@ -217,7 +217,10 @@ def test_missing_route_at_the_end_defers_all_recipients(monkeypatch):
 
 def test_two_configured_routes_have_their_own_results(tmp_path):
     (tmp_path / "file").write_text("no folder")
-    routes = [Route(for_=["one@example.com"], to="maildir:file/x"), Route(to="maildir:box")]
+    routes = [
+        RouteConfig(for_=["one@example.com"], to="maildir:file/x"),
+        RouteConfig(to="maildir:box"),
+    ]
     made = msgspec.structs.replace(config(), base=tmp_path, route=routes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gatepost.testing.Capture.on_deliver", lambda *_args: None)

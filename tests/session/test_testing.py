@@ -6,7 +6,7 @@ import pytest
 from tests.session.dialogue import plugin
 
 from gatepost import testing
-from gatepost.config.schema import Recipients, Route
+from gatepost.config.schema import RecipientsConfig, RouteConfig
 from gatepost.model.decision import deny
 from gatepost.testing import (
     DEFAULT_CONFIG,
@@ -162,8 +162,8 @@ def test_a_transport_can_be_paused_and_aborted():
 
 
 def test_the_default_configuration_accepts_mail_for_example_com():
-    assert DEFAULT_CONFIG.recipients == Recipients(domains=["example.com"])
-    assert DEFAULT_CONFIG.route == [Route(to="discard:")]
+    assert DEFAULT_CONFIG.recipients == RecipientsConfig(domains=["example.com"])
+    assert DEFAULT_CONFIG.route == [RouteConfig(to="discard:")]
 
 
 def test_a_new_capture_is_empty():

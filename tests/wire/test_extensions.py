@@ -3,7 +3,7 @@
 import pytest
 from tests.wire.driver import HELLO, play
 
-from gatepost.config.schema import Limits
+from gatepost.config.schema import LimitsConfig
 from gatepost.session.offer import keywords
 from gatepost.wire import events as e
 from gatepost.wire.smtp.commands import COMMANDS, OFFERED_COMMANDS
@@ -34,7 +34,7 @@ def test_a_parameter_belongs_to_one_extension():
 
 
 def test_the_reply_to_ehlo_lists_the_announced_keywords_in_order():
-    assert tuple(word.split()[0] for word in keywords(Limits())) == ANNOUNCED
+    assert tuple(word.split()[0] for word in keywords(LimitsConfig())) == ANNOUNCED
 
 
 @pytest.mark.parametrize("verb", OPTIONAL_COMMANDS)

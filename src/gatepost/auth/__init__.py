@@ -1,1 +1,1 @@
-"""Who a client is: users and their passwords, how often they may be tried, and who is asked."""
+"""Client authentication: users and passwords, the limit on attempts, and password checks."""

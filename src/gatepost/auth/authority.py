@@ -1,30 +1,31 @@
-"""Who decides whether a client is whom it says it is: the users file, and plugins before it.
+"""Verification of clients' credentials against the users file.
 
-Made once per worker; the users change under it as their file does.
+Plugins decide first; the users file decides if they do not. There is one authority per worker. Its
+users are replaced when their file changes.
 """
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from gatepost.auth.passwords import PasswordChecks
+from gatepost.auth.passwords import PasswordChecker
 from gatepost.auth.users import UserList, UsersFile
-from gatepost.config.schema import Auth, Limits
+from gatepost.config.schema import AuthConfig, LimitsConfig
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.wire.sasl.mechanism import Mechanism
 from gatepost.wire.sasl.plain import Login, Plain
 from gatepost.wire.sasl.scram import ScramSha256
 
-# Octets of chance in a server's nonce: more than a client can wait for.
+# Random octets in a server nonce: too many to repeat or to guess.
 NONCE_SIZE = 18
 
 
 class Authority:
-    """What a worker knows of users. `plugins` is whether plugins are asked for passwords."""
+    """The users and mechanisms of a worker. `plugins`: plugins check passwords too."""
 
     def __init__(
         self,
-        auth: Auth,
-        limits: Limits,
+        auth: AuthConfig,
+        limits: LimitsConfig,
         users: UsersFile | None,
         *,
         plugins: bool,
@@ -33,31 +34,31 @@ class Authority:
         self._mechanisms: Sequence[str] = auth.mechanisms
         self._users = users
         self._plugins = plugins
-        self._passwords = PasswordChecks(limits.auth_checks)
+        self._passwords = PasswordChecker(limits.auth_checks)
 
     @property
     def users(self) -> UserList:
-        """The users there are now."""
-        return _NOBODY if self._users is None else self._users.current
+        """The current users."""
+        return _NO_USERS if self._users is None else self._users.current
 
-    def offered(self) -> Iterator[str]:
-        """Yield the mechanisms that can work now, in order."""
+    def offered_mechanisms(self) -> Iterator[str]:
+        """Yield the mechanisms that can currently work, in order."""
         users = self.users
-        works = {
+        usable = {
             "SCRAM-SHA-256": users.has_verifiers,
             "PLAIN": self._plugins or users.has_passwords,
             "LOGIN": self._plugins or users.has_passwords,
         }
-        return (name for name in self._mechanisms if works[name])
+        return (name for name in self._mechanisms if usable[name])
 
     def begin(self, mechanism: str) -> Mechanism | None:
-        """Begin an exchange; None if the mechanism is not offered."""
-        return _MECHANISMS[mechanism](self) if mechanism in self.offered() else None
+        """Start an exchange; return None if the mechanism is not offered."""
+        return _MECHANISMS[mechanism](self) if mechanism in self.offered_mechanisms() else None
 
-    async def knows(self, attempt: AuthAttempt) -> bool:
-        """Whether the attempt has what the users file asks for. Raises `BusyError`.
+    async def verify(self, attempt: AuthAttempt) -> bool:
+        """Return whether the credentials match the users file; raises `BusyError`.
 
-        Takes as long for a user who does not exist.
+        The check of an unknown user takes as long.
         """
         if attempt.password is None:
             return attempt.proven
@@ -67,11 +68,11 @@ class Authority:
         return await self._passwords.check(users.hash(attempt.user), attempt.password)
 
     def close(self) -> None:
-        """Let go of the threads."""
+        """Release the threads."""
         self._passwords.close()
 
 
-_NOBODY = UserList()
+_NO_USERS = UserList()
 
 _MECHANISMS: Mapping[str, Callable[[Authority], Mechanism]] = {
     "PLAIN": lambda _: Plain(),

@@ -1,9 +1,8 @@
-"""Passwords against their argon2id hashes: in threads, so many at a time.
+"""Password checks against argon2id hashes, in a bounded number of threads.
 
-Theory of operation: a check takes tens of milliseconds and, by its hash, 64 MiB: that is what makes
-it hard to guess by the million, and what makes a flood of them an attack. So there are as many
-threads as may check at a time, and WAITING times as many may wait for one; whoever comes beyond
-that is turned away with `BusyError`, which costs nothing.
+Theory of operation: by design, a check takes tens of milliseconds and 64 MiB. This makes guessing
+expensive, and makes a flood of checks an attack. There are as many threads as concurrent checks are
+allowed, and WAITING times as many checks may wait. Further checks raise `BusyError` at no cost.
 """
 
 import asyncio
@@ -14,42 +13,42 @@ from gatepost.auth.users import User
 from gatepost.wire.sasl.prepare import prepare_password
 from gatepost.wire.sasl.verifier import SALT_SIZE, Verifier
 
-# Half a second of waiting where a check takes a tenth.
+# Checks that may wait per thread: half a second if a check takes a tenth.
 WAITING = 5
 
 
 class BusyError(Exception):
-    """Too many passwords are being checked already."""
+    """Too many password checks are running or waiting."""
 
 
-class PasswordChecks:
-    """Checks `at_a_time` passwords at a time. The threads are made when they are needed."""
+class PasswordChecker:
+    """Runs up to `concurrency` password checks. Threads are created on demand."""
 
-    def __init__(self, at_a_time: int) -> None:
-        self._at_a_time = at_a_time
-        self._places = threading.BoundedSemaphore(at_a_time * (1 + WAITING))
+    def __init__(self, concurrency: int) -> None:
+        self._concurrency = concurrency
+        self._capacity = threading.BoundedSemaphore(concurrency * (1 + WAITING))
         self._threads: ThreadPoolExecutor | None = None
 
     async def check(self, hashed: str, password: str) -> bool:
-        """Return whether a (prepared) password is that of the hash. Raises `BusyError`."""
-        if not self._places.acquire(blocking=False):
+        """Return whether a prepared password matches the hash; raises `BusyError`."""
+        if not self._capacity.acquire(blocking=False):
             raise BusyError
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._at_a_time, "gatepost-passwords")
-        work = self._threads.submit(verify, hashed, password)
-        # the place is free when the work has ended, whether or not anybody still waits for it
-        work.add_done_callback(lambda _: self._places.release())
+            self._threads = ThreadPoolExecutor(self._concurrency, "gatepost-passwords")
+        work = self._threads.submit(verify_password, hashed, password)
+        # released when the work has ended, even if the caller has been cancelled
+        work.add_done_callback(lambda _: self._capacity.release())
         return await asyncio.wrap_future(work)
 
     def close(self) -> None:
-        """Check no more; what is under way comes to its end by itself."""
+        """Stop accepting checks; those that are running finish on their own."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def verify(hashed: str, password: str) -> bool:
-    """Return whether a (prepared) password is that of the hash; takes long."""
-    from argon2 import PasswordHasher  # noqa: PLC0415 - only who has users needs it
+def verify_password(hashed: str, password: str) -> bool:
+    """Return whether a prepared password matches the hash; slow by design."""
+    from argon2 import PasswordHasher  # noqa: PLC0415 - optional: needed only with users
     from argon2.exceptions import VerificationError  # noqa: PLC0415 - likewise
 
     try:
@@ -59,11 +58,11 @@ def verify(hashed: str, password: str) -> bool:
 
 
 def make_user(name: str, password: bytes, salt: bytes) -> User:
-    """Return a user with this password; takes long. Raises `SaslError`.
+    """Return a user with this password; raises `SaslError`. Slow by design.
 
-    `salt` are SALT_SIZE octets nobody can guess.
+    `salt` must be SALT_SIZE random octets.
     """
-    from argon2 import PasswordHasher  # noqa: PLC0415 - only who has users needs it
+    from argon2 import PasswordHasher  # noqa: PLC0415 - optional: needed only with users
 
     assert len(salt) == SALT_SIZE
     prepared = prepare_password(password)

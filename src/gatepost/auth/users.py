@@ -1,15 +1,15 @@
-"""The users file: one line for each user, with what proves that a client is that user.
+"""The users file: one line per user, with the hashes that verify the password.
 
     alice@example.com $argon2id$v=19$m=65536,t=3,p=4$… SCRAM-SHA-256$32768:…$…:…
 
-The name, the argon2id hash of the password for PLAIN and LOGIN, the verifier (RFC 5803) for
-SCRAM-SHA-256; a user may lack either. `#` begins a comment. A line `*secret …` has 32 random octets
-in base64: what the salts of users who do not exist are made of, so that these stay the same.
-`gatepost users` writes all that. The file is read again when it changes; one with a line that is
-none of these is refused as a whole, and the version before stays in force.
+The name, the argon2id hash of the password for PLAIN and LOGIN, and the verifier (RFC 5803) for
+SCRAM-SHA-256. A user may have only one of the two. `#` starts a comment. A line `*secret …`
+contains 32 random octets in base64. The salts for unknown users are derived from it, so that these
+salts stay the same. `gatepost users` writes the file. The file is read again when it changes. A
+file with a bad line is refused as a whole, and the previous version stays in force.
 
-Security: hashes are for this file only: no message about a line shows any of it.
-Limits: those of a list in memory, some 16,000 users; argon2id with MAX_MEMORY and MAX_TIME.
+Security: hashes must not leave this file. No message about a line contains any part of it.
+Limits: those of a list in memory, about 16,000 users; argon2id with MAX_MEMORY and MAX_TIME.
 """
 
 import os
@@ -24,16 +24,16 @@ import msgspec
 
 from gatepost.lists.entry import LineError
 from gatepost.lists.file import MemoryFile
-from gatepost.lists.lines import lines_of, with_pauses
-from gatepost.lists.source import ListError
+from gatepost.lists.lines import read_lines, with_pauses
+from gatepost.lists.reloadable import ListError
 from gatepost.wire.sasl.mechanism import SaslError
 from gatepost.wire.sasl.prepare import prepare_name
 from gatepost.wire.sasl.scram import fake_verifier
 from gatepost.wire.sasl.verifier import ITERATIONS, SCHEME, Verifier, decode_base64
 
-SECRET = "*secret"  # noqa: S105 - the name of it
+SECRET = "*secret"  # noqa: S105 - the keyword, not a secret
 SECRET_SIZE = 32
-# A hash in the file says how much work and memory it takes to check: KiB, passes.
+# The maximum cost parameters of a hash: KiB and passes.
 MAX_MEMORY = 1024 * 1024
 MAX_TIME = 64
 
@@ -41,12 +41,12 @@ _ARGON2ID = re.compile(
     r"\$argon2id\$v=19\$m=([0-9]{1,7}),t=([0-9]{1,2}),p=([0-9]{1,2})"
     r"\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,86}"
 )
-# RFC 9106 s4, second recommended option: what argon2-cffi does by default
-_USUAL = ("65536", "3", "4")
+# RFC 9106 s4, second recommended option: the default of argon2-cffi
+_DEFAULT_COST = ("65536", "3", "4")
 
 
 class User(msgspec.Struct, frozen=True):
-    """One user: what is not there is "" or None."""
+    """One user. A missing hash is "", a missing verifier None."""
 
     name: str
     hash: str = ""
@@ -61,11 +61,11 @@ class User(msgspec.Struct, frozen=True):
 
 
 class UserLineError(ValueError):
-    """A line that is none of a users file; the message says what was expected."""
+    """A bad line of a users file; the message gives the expected syntax."""
 
 
 class UserList:
-    """The users of a file, by name. `secret` is the file's, or made of all that is in it."""
+    """The users of a file, by name. Without `secret`, it is derived from the file's content."""
 
     def __init__(self, users: Iterable[User] = (), secret: bytes = b"") -> None:
         self.users = {user.name: user for user in users}
@@ -76,7 +76,7 @@ class UserList:
         verifiers = [user.verifier for user in self if user.verifier is not None]
         self.has_verifiers = bool(verifiers)
         self._iterations = verifiers[0].iterations if verifiers else ITERATIONS
-        self._nobody = _hash_of_nothing(next((one.hash for one in self if one.hash), ""))
+        self._decoy = _decoy_hash(next((one.hash for one in self if one.hash), ""))
 
     def __len__(self) -> int:
         return len(self.users)
@@ -85,28 +85,28 @@ class UserList:
         return iter(self.users.values())
 
     def hash(self, name: str) -> str:
-        """Return the hash to check a password against: for want of one, that of no password."""
+        """Return the hash of a user; for an unknown user, a decoy that no password matches."""
         user = self.users.get(name)
-        return (user.hash if user is not None else "") or self._nobody
+        return (user.hash if user is not None else "") or self._decoy
 
     def verifier(self, name: str) -> Verifier:
-        """Return the verifier of a user: for want of one, that of no password."""
+        """Return the verifier of a user; for an unknown user, a decoy that no password matches."""
         user = self.users.get(name)
         if user is not None and user.verifier is not None:
             return user.verifier
         return fake_verifier(name, self.secret, self._iterations)
 
 
-def _hash_of_nothing(like: str) -> str:
-    """Return a hash that no password has, and that takes as long to check as another."""
+def _decoy_hash(like: str) -> str:
+    """Return a hash that no password matches, with the same cost as another hash."""
     match = _ARGON2ID.fullmatch(like)
-    memory, time, lanes = _USUAL if match is None else match.groups()
+    memory, time, lanes = _DEFAULT_COST if match is None else match.groups()
     salt, output = (b64encode(os.urandom(size)).decode().rstrip("=") for size in (16, 32))
     return f"$argon2id$v=19$m={memory},t={time},p={lanes}${salt}${output}"
 
 
 class UsersFile(MemoryFile[UserList]):
-    """The file; `current` is its last good version."""
+    """The users file; `current` is its last good version."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, parse_users)
@@ -114,14 +114,14 @@ class UsersFile(MemoryFile[UserList]):
 
 
 def parse_users(file: BinaryIO, source: str) -> UserList:
-    """Read the lines of a file; raises `ListError` for the first that cannot be used."""
+    """Read the lines of a file; raises `ListError` for the first bad line."""
     users: dict[str, User] = {}
     secret = b""
-    for number, raw in enumerate(with_pauses(lines_of(file)), start=1):
+    for number, raw in enumerate(with_pauses(read_lines(file)), start=1):
         try:
             found = parse_line(raw)
             if isinstance(found, User) and users.setdefault(found.name, found) is not found:
-                raise UserLineError("expected one line for each user")  # noqa: TRY301
+                raise UserLineError("expected one line per user")  # noqa: TRY301
         except UserLineError as error:
             raise ListError(f"{source}:{number}: {error}") from None
         secret = found if isinstance(found, bytes) else secret
@@ -129,7 +129,7 @@ def parse_users(file: BinaryIO, source: str) -> UserList:
 
 
 def parse_line(raw: bytes) -> User | bytes | None:
-    """Return the user of a line, or the secret; None for a comment. Raises `UserLineError`."""
+    """Return the user or secret of a line, None for a comment; raises `UserLineError`."""
     try:
         name, *words = raw.decode().split() or ["#"]
     except UnicodeDecodeError:
@@ -143,7 +143,7 @@ def parse_line(raw: bytes) -> User | bytes | None:
 
 
 def parse_name(text: str) -> str:
-    """Return a name as it is compared and written; raises `UserLineError`."""
+    """Return the canonical form of a user name; raises `UserLineError`."""
     try:
         name = prepare_name(text.encode())
     except (SaslError, UnicodeEncodeError):

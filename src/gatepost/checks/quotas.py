@@ -5,7 +5,7 @@ Limits: routes are taken for those to the same Maildirs where they are written a
 
 from collections.abc import Iterator
 
-from gatepost.config.schema import Config, Route
+from gatepost.config.schema import Config, RouteConfig
 from gatepost.session.assemble import Lists
 from gatepost.session.setup import Setup
 
@@ -29,5 +29,5 @@ def quotas(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
             )
 
 
-def _quota(route: Route) -> tuple[int, int]:
+def _quota(route: RouteConfig) -> tuple[int, int]:
     return route.maildir.quota, route.maildir.quota_messages

@@ -8,13 +8,12 @@ import msgspec
 
 from gatepost.checks.scratch import progress, scratch
 from gatepost.checks.warnings import suspicions
-from gatepost.config.kinds import keys
+from gatepost.config.kinds import Key, keys, to_toml
 from gatepost.config.listen import InetAddress
 from gatepost.config.load import load
 from gatepost.config.problem import ConfigError
-from gatepost.config.schema import Config, Limits
-from gatepost.config.units import format_duration, format_size
-from gatepost.lists.source import ListError
+from gatepost.config.schema import Config, LimitsConfig
+from gatepost.lists.reloadable import ListError
 from gatepost.log.os_error import reason
 from gatepost.net.tls import TlsError, all_key_pairs
 from gatepost.session.assemble import Lists, SetupError, find_lists, make_setup
@@ -137,15 +136,12 @@ def hook_order(setup: Setup) -> Iterator[HookOrder]:
 
 def limits_of(config: Config) -> Iterator[Limit]:
     """Yield the limits in force."""
-    for field, key in keys(Limits):
+    for field, key in keys(LimitsConfig):
         value = getattr(config.limits, field.name)
-        write = _written(key.kind.expected)
-        set_here = f"set here, the default is {write(field.default)}"
+        set_here = f"set here, the default is {_shown(key, field.default)}"
         why = key.why if value == field.default else set_here
-        yield Limit(field.name, write(value), key.about, why)
+        yield Limit(field.name, _shown(key, value), key.about, why)
 
 
-def _written(expected: str) -> Any:
-    """Return the function that writes a value of a kind as it would be configured."""
-    forms = {"a duration": format_duration, "a size": format_size}
-    return next((form for start, form in forms.items() if expected.startswith(start)), str)
+def _shown(key: Key, value: Any) -> str:
+    return to_toml(key.kind, value).strip('"')

@@ -29,7 +29,7 @@ def unrouted(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
 def relays(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
     """Yield routes for authenticated clients if no client can authenticate."""
     for number, route in enumerate(config.route):
-        if route.relay_for != "nobody" and setup.authority is None:
+        if route.relay_for != "none" and setup.authority is None:
             yield f"route[{number}].relay_for has no effect: no [[listen]] has auth"
 
 
@@ -38,7 +38,7 @@ def hidden(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
     first_route: dict[str, int] = {}
     for number, route in enumerate(config.route):
         if EVERYONE in first_route:
-            table = ".relay_for" if route.relay_for != "nobody" else ""
+            table = ".relay_for" if route.relay_for != "none" else ""
             first = f"route[{first_route[EVERYONE]}]"
             yield f"route[{number}]{table} has no effect: {first} matches every recipient before it"
             continue

@@ -136,7 +136,7 @@ def _traps(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
 
 
 def _unarmed(_config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
-    return map(str, setup.traps.table.report())
+    return map(str, setup.traps.table.unarmed_entries())
 
 
 def _trap_plugins(_config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
@@ -212,7 +212,7 @@ def _auth(config: Config, setup: Setup, lists: Lists) -> Iterator[str]:
     with_auth = [listen for listen in config.listen if listen.auth]
     if config.auth.users and not with_auth:
         yield "auth.users is not used: no [[listen]] has auth"
-    if setup.authority is not None and not any(setup.authority.offered()):
+    if setup.authority is not None and not any(setup.authority.offered_mechanisms()):
         yield "nobody can authenticate: expected users in auth.users, see gatepost users add"
     for listen in with_auth:
         if config.auth.clear and not _is_private(listen.address):

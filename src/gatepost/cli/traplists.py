@@ -15,10 +15,17 @@ import msgspec
 
 from gatepost.config.schema import Config
 from gatepost.disk.rewrite import locked, rewrite, sync_entry
-from gatepost.lists.addresses import AddressList, Source
-from gatepost.lists.entry import Entry, Kind, LineError, attempt, parse_line, parse_octets
-from gatepost.lists.lines import lines_of
-from gatepost.lists.source import open_regular
+from gatepost.lists.addresses import AddressList, ListSource
+from gatepost.lists.entry import (
+    EntryKind,
+    LineError,
+    ListEntry,
+    parse_line,
+    parse_octets,
+    parse_or_error,
+)
+from gatepost.lists.lines import read_lines
+from gatepost.lists.reloadable import open_regular_file
 from gatepost.model.address import Address, domain_key, local_key, without_tag
 from gatepost.model.session import TrapHit
 from gatepost.traps.table import TrapTable
@@ -33,10 +40,10 @@ class Found(msgspec.Struct, frozen=True):
 
     address: str
     trap: TrapHit | None
-    spared: Entry | None
+    spared: ListEntry | None
 
 
-def parse_entry(text: str, note: str = "") -> Entry:
+def parse_entry(text: str, note: str = "") -> ListEntry:
     """Read an entry as it is typed, with its note; raises `EntryError`."""
     alone = _parsed(text, text)
     entry = _parsed(f"{text.strip()} {note.strip()}".strip(), note)
@@ -47,7 +54,7 @@ def parse_entry(text: str, note: str = "") -> Entry:
     return entry
 
 
-def _parsed(line: str, typed: str) -> Entry | None:
+def _parsed(line: str, typed: str) -> ListEntry | None:
     try:
         return parse_line(line, "", 0)
     except LineError as error:
@@ -71,36 +78,36 @@ def _found(table: TrapTable, lists: list[AddressList], address: Address, user: s
     key, user_key = address.key, f"{user}@{domain_key(address.domain)}"
     named = (one.find(key, user_key) for one in lists)
     spared = next((entry for entry in named if entry is not None), None)
-    hit = table.match(address, user)
+    hit = table.match(address, key, user_key)
     return Found(str(address), hit, None if hit is not None else spared)
 
 
 def matching(path: Path, keys: Collection[str]) -> AddressList:
     """Return a list of only those entries whose key is among these, and of the patterns."""
-    with open_regular(path) as (file, _):
+    with open_regular_file(path) as (file, _):
         return AddressList(
             entry
             for entry in entries(file, str(path))
-            if entry.key in keys or entry.kind is Kind.PATTERN
+            if entry.key in keys or entry.kind is EntryKind.PATTERN
         )
 
 
-def known(config: Config, keys: Collection[str]) -> list[Source]:
+def known(config: Config, keys: Collection[str]) -> list[ListSource]:
     """Return what of the known recipients is among the keys; raises `ListError`."""
     inline, paths = config.sources(config.recipients.known)
-    sources: list[Source] = [AddressList.from_lines(inline, "recipients.known")]
+    sources: list[ListSource] = [AddressList.from_lines(inline, "recipients.known")]
     return sources + [matching(path, keys) for path in paths]
 
 
-def entries(file: BinaryIO, source: str) -> Iterator[Entry]:
+def entries(file: BinaryIO, source: str) -> Iterator[ListEntry]:
     """Yield the entries of a file from where it stands; lines that are none are passed over."""
-    for number, raw in enumerate(lines_of(file), start=1):
-        item = attempt(parse_octets, raw, source, number)
-        if isinstance(item, Entry):
+    for number, raw in enumerate(read_lines(file), start=1):
+        item = parse_or_error(parse_octets, raw, source, number)
+        if isinstance(item, ListEntry):
             yield item
 
 
-def append(path: Path, entry: Entry) -> None:
+def append(path: Path, entry: ListEntry) -> None:
     """Append an entry to a list, which is made if it does not exist; raises OSError."""
     line = f"{entry.text} {entry.note}".rstrip().encode() + b"\n"
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
@@ -115,7 +122,7 @@ def _ends_a_line(file: BinaryIO) -> bool:
     return size == 0 or os.pread(file.fileno(), 1, size - 1) == b"\n"
 
 
-def remove(path: Path, key: str) -> list[Entry]:
+def remove(path: Path, key: str) -> list[ListEntry]:
     """Take every entry with this key out of a list and return them; raises OSError."""
     real = path.resolve()
     with locked(real, os.O_RDWR | os.O_CLOEXEC) as file:

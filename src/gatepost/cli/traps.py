@@ -13,8 +13,8 @@ from gatepost.cli.output import Failure, WrongUsage, complain, say, say_json
 from gatepost.cli.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
 from gatepost.lists.addresses import AddressList
-from gatepost.lists.entry import Entry
-from gatepost.lists.source import ListError
+from gatepost.lists.entry import ListEntry
+from gatepost.lists.reloadable import ListError
 from gatepost.log.os_error import reason
 from gatepost.model.address import Address, AddressError
 from gatepost.session.assemble import SetupError, find_lists, load_lists
@@ -48,7 +48,7 @@ def list_traps(file: Path, *, as_json: bool) -> None:
                 load_lists(lists)
         except SetupError as error:
             raise Failure(*error.problems) from error
-        report = TrapTable(lists.traps, lists.known).report()
+        report = TrapTable(lists.traps, lists.known).unarmed_entries()
         unarmed = {(one.entry.source, one.entry.line): one.reason.value for one in report}
         found = (entry for source in lists.traps for entry in source.current)
         rows = ((entry, unarmed.get((entry.source, entry.line), "")) for entry in found)
@@ -58,7 +58,7 @@ def list_traps(file: Path, *, as_json: bool) -> None:
             _print_text(rows)
 
 
-def _print_json(rows: Iterator[tuple[Entry, str]]) -> None:
+def _print_json(rows: Iterator[tuple[ListEntry, str]]) -> None:
     """Print an array, item by item: there may be millions."""
     separator = "["
     for entry, why in rows:
@@ -68,7 +68,7 @@ def _print_json(rows: Iterator[tuple[Entry, str]]) -> None:
     click.echo("[]" if separator == "[" else "\n]")
 
 
-def _as_data(entry: Entry, not_armed: str) -> dict[str, object]:
+def _as_data(entry: ListEntry, not_armed: str) -> dict[str, object]:
     return {
         "trap": entry.text,
         "kind": entry.kind.value,
@@ -80,7 +80,7 @@ def _as_data(entry: Entry, not_armed: str) -> dict[str, object]:
     }
 
 
-def _print_text(rows: Iterator[tuple[Entry, str]]) -> None:
+def _print_text(rows: Iterator[tuple[ListEntry, str]]) -> None:
     for entry, why in rows:
         words = [f"{entry.source}:{entry.line}", entry.text]
         words += [entry.note] if entry.note else []
@@ -114,11 +114,11 @@ def add(address: str, *, note: str, name: str | None, file: Path) -> None:
     say(f"{entry.text} added to {target}")
     with _list_errors():
         known = traplists.known(config, {entry.key})
-    for unarmed in TrapTable([AddressList([entry])], known).report():
+    for unarmed in TrapTable([AddressList([entry])], known).unarmed_entries():
         complain(f"warning: {entry.text} is not armed: it is {unarmed.reason.value}")
 
 
-def _first(config: Config, entry: Entry) -> Entry | None:
+def _first(config: Config, entry: ListEntry) -> ListEntry | None:
     """Return the first entry of any list that is the same; a list that is missing has none."""
     paths = [path for path in _paths(config) if path.exists()]
     with progress(paths), _list_errors():
@@ -136,7 +136,7 @@ def remove(address: str, *, name: str | None, file: Path) -> None:
     entry = _entry(address, "")
     config = read_config(file)
     chosen = _chosen(config, name) if name else _paths(config)
-    removed: list[Entry] = []
+    removed: list[ListEntry] = []
     with progress(chosen):
         for path in chosen:
             try:
@@ -174,7 +174,7 @@ def _found_as_data(found: traplists.Found) -> dict[str, object]:
     hit = found.trap or found.spared
     data: dict[str, object] = {"address": found.address, "trap": found.trap is not None}
     if hit is not None:
-        entry = hit.text if isinstance(hit, Entry) else hit.entry
+        entry = hit.text if isinstance(hit, ListEntry) else hit.entry
         data |= {"entry": entry, "note": hit.note, "list": hit.source, "line": hit.line}
     return data
 
@@ -205,7 +205,7 @@ def _list_errors() -> Iterator[None]:
         raise Failure(reason(error)) from error
 
 
-def _entry(text: str, note: str) -> Entry:
+def _entry(text: str, note: str) -> ListEntry:
     try:
         return traplists.parse_entry(text, note)
     except traplists.EntryError as error:

@@ -12,7 +12,7 @@ from gatepost.cli import userfile
 from gatepost.cli.output import Failure, WrongUsage, say, say_json, say_table
 from gatepost.cli.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
-from gatepost.lists.source import ListError
+from gatepost.lists.reloadable import ListError
 from gatepost.wire.sasl.mechanism import SaslError
 from gatepost.wire.sasl.prepare import MAX_PASSWORD
 from gatepost.wire.sasl.verifier import SALT_SIZE

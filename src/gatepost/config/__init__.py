@@ -1,4 +1,4 @@
-"""The configuration: one TOML file read into typed values, checked before anything runs.
+"""The configuration: one TOML file, read into typed values and checked before anything starts.
 
-`schema` says what may be configured, `load` reads it, `problem` says what is wrong with it.
+`schema` declares the settings, `load` reads the file, `problem` describes errors.
 """

@@ -1,14 +1,14 @@
-"""The strings of the configuration that must be more than strings: names, addresses, replies.
+"""The strings of the configuration with a syntax of their own: names, addresses, replies.
 
-Each constant is a `Kind`; the functions under it say no with ValueError. Nothing here looks at a
-disk or a network: a file that is named but missing is its reader's to report.
+Each constant is a `ValueKind`. Its function raises ValueError for a wrong value. Nothing here uses
+the disk or the network: the reader of a file reports that it is missing.
 """
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
-from gatepost.config.kinds import Scalar, text
+from gatepost.config.kinds import ScalarKind, string
 from gatepost.config.listen import (
     EXPECTED_LISTEN_ADDRESS,
     InetAddress,
@@ -25,7 +25,7 @@ FILE_PREFIX = "file:"
 _ASCII_LINES = re.compile(r"[ -~\n]*")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}|")
 _SEPARATOR = re.compile(r"[!#$%&'*+/=?^_`{|}~.-]?")
-# Maildir++: parts of printable ASCII (IMAP's modified UTF-7) with a full stop before each.
+# Maildir++: parts of printable ASCII (IMAP's modified UTF-7), each after a full stop.
 _MAILDIR_FOLDER = re.compile(r"(?=.{0,200}\Z)(?:\.[ -\-0-~]+)*")
 # The scheme of a target; `gatepost.delivery.registry` has the schemes, and each its own grammar.
 _TARGET = re.compile(r"[a-z][a-z0-9+.-]*:.*")
@@ -130,42 +130,42 @@ def _written_reply(value: object) -> Reply:
 
 def _folder(value: object) -> str:
     if not isinstance(value, str | Path):
-        raise ValueError  # noqa: TRY004 - the one way a converter says no
+        raise ValueError  # noqa: TRY004 - converters raise only ValueError
     return _path(str(value))
 
 
-HOSTNAME = text('a domain name such as "mx.example.com" or an address literal', _hostname)
-FOLDER = Scalar('a folder such as "var"', _folder)
-PATH = text("a file name, without file: before it", _path)
-PATH_OR_NONE = text(
-    'a file name, without file: before it, or ""', lambda value: value and _path(value)
+HOSTNAME = string('a domain name such as "mx.example.com" or an address literal', _hostname)
+FOLDER = ScalarKind('a folder such as "var"', _folder)
+PATH = string('a file name without the prefix "file:"', _path)
+PATH_OR_NONE = string(
+    'a file name without the prefix "file:", or ""', lambda value: value and _path(value)
 )
-NAME_OR_NONE = text('a domain name, or ""', lambda value: value and parse_domain(value))
-HOSTNAME_OR_NONE = text(
+NAME_OR_NONE = string('a domain name, or ""', lambda value: value and parse_domain(value))
+HOSTNAME_OR_NONE = string(
     'a domain name, an address literal, or ""', lambda value: value and _hostname(value)
 )
-TEXT = text('printable text, or ""', lambda value: value and _printable(value))
-USER = text('the name of a system user, or ""', lambda value: _matching(_USER, value))
-LISTEN_ADDRESS = Scalar(EXPECTED_LISTEN_ADDRESS, _listen_address)
-NETWORK = Scalar('a network such as "192.0.2.0/24" or "2001:db8::/32"', _network)
-CERTIFICATE_NAME = text('a domain name, "*.example.com" or "*"', _certificate_name)
-DOMAIN_OR_FILE = text(
-    'a domain such as "example.com", ".example.com" for those below it, or "file:NAME"',
+TEXT = string('printable text, or ""', lambda value: value and _printable(value))
+USER = string('a system user name, or ""', lambda value: _matching(_USER, value))
+LISTEN_ADDRESS = ScalarKind(EXPECTED_LISTEN_ADDRESS, _listen_address)
+NETWORK = ScalarKind('a network such as "192.0.2.0/24" or "2001:db8::/32"', _network)
+CERTIFICATE_NAME = string('a domain name, "*.example.com" or "*"', _certificate_name)
+DOMAIN_OR_FILE = string(
+    'a domain such as "example.com", ".example.com" for its subdomains, or "file:NAME"',
     _domain_or_file,
 )
-ADDRESS_OR_FILE = text(
+ADDRESS_OR_FILE = string(
     'an address such as "user@example.com", "@example.com" for a whole domain, or "file:NAME"',
     _address_or_file,
 )
-SEPARATOR = text(
-    'one separating character such as "+", or "" for none',
+SEPARATOR = string(
+    'a separator character such as "+", or "" for none',
     lambda value: _matching(_SEPARATOR, value),
 )
-REFUSAL = Scalar('a 4xx or 5xx reply in ASCII such as "554 5.7.1 Text"', _refusal)
-ROUTE_PATTERN = text('"*", a domain or an address', _pattern)
-TARGET = text('a target such as "maildir:PATH" or "smtp://HOST:PORT"', _target)
-MAILDIR_FOLDER = text(
+REFUSAL = ScalarKind('a 4xx or 5xx reply in ASCII such as "554 5.7.1 Text"', _refusal)
+ROUTE_PATTERN = string('"*", a domain or an address', _pattern)
+TARGET = string('a target such as "maildir:PATH" or "smtp://HOST:PORT"', _target)
+MAILDIR_FOLDER = string(
     'a folder of a Maildir such as ".Junk" or ".Lists.python", or ""',
     lambda value: _matching(_MAILDIR_FOLDER, value),
 )
-PLUGIN = text('a plugin name or a path such as "plugins/mine.py"', _printable)
+PLUGIN = string('a plugin name or a path such as "plugins/mine.py"', _printable)

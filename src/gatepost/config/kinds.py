@@ -1,117 +1,134 @@
-"""Kinds of configuration values: how each is read, and what to say when it cannot be.
+"""Kinds of configuration values: how to read each kind, and how to describe it in error messages.
 
-Theory of operation: a kind turns what TOML gave (or what a program put into a struct) into the
-typed value, or reports to its `Place` what was expected and found, and gives None; the caller
-goes on with the next key and throws the result away if anything was reported. Reading a value
-that is typed already gives the same value, so a configuration built in code passes the same
+Theory of operation: a kind converts a value from TOML (or from a struct built in code) to its typed
+form. For a wrong value it reports the expected and the found value to its `Location` and returns
+None. The reader then continues with the next key and discards the result if there was any report. A
+value that is already typed is returned unchanged, so a configuration built in code passes the same
 checks.
 """
 
 import difflib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 from msgspec.structs import FieldInfo
 
-from gatepost.config.problem import Place, quoted, shown
+from gatepost.config.problem import Location, format_value, quote
 from gatepost.config.units import format_duration, format_size, parse_duration, parse_size
 
 NOTHING = "nothing"
 
 
-class Kind(Protocol):
-    """A kind of value; `expected` completes "expected …" in messages and reference."""
+class ValueKind(Protocol):
+    """A kind of value; `expected` completes "expected …" in error messages and the docs."""
 
     @property
     def expected(self) -> str:
-        """What a value of this kind looks like."""
+        """The description of a valid value."""
 
-    def read(self, value: object, place: Place) -> Any:
-        """Return the typed value, or report to `place` and return None."""
+    def read(self, value: object, location: Location) -> Any:
+        """Return the typed value, or report to `location` and return None."""
 
 
 class Key(msgspec.Struct, frozen=True):
-    """What the schema says of a field beside its type and default.
+    """The metadata of a field of the schema, in addition to its type and default.
 
-    `kind` reads it, `about` says in a sentence what it does and in which unit, `why` gives the
-    reason for the default. The reference is made from these.
+    `kind` reads the value, `about` describes the effect and the unit, `why` gives the reason for
+    the default. docs/configuration.md is generated from them.
     """
 
-    kind: Kind
+    kind: ValueKind
     about: str
     why: str = ""
 
 
-class Scalar(msgspec.Struct, frozen=True):
-    """A single value; `convert` returns it typed and raises ValueError for any other."""
+class ScalarKind(msgspec.Struct, frozen=True):
+    """A single value; `convert` returns it typed or raises ValueError.
+
+    `format` returns a typed value as it is written in the configuration, without quotes.
+    """
 
     expected: str
     convert: Callable[[object], Any]
+    format: Callable[[Any], str] = str
 
-    def read(self, value: object, place: Place) -> Any:
-        """See `Kind.read`."""
+    def read(self, value: object, location: Location) -> Any:
+        """See `ValueKind.read`."""
         try:
             typed = self.convert(value)
         except ValueError:
-            place.expected(self.expected, shown(value))
+            location.report_mismatch(self.expected, format_value(value))
             return None
-        place.values.append((place, typed))
+        location.values.append((location, typed))
         return typed
 
 
-class Items(msgspec.Struct, frozen=True):
+class ArrayKind(msgspec.Struct, frozen=True):
     """An array of values of one kind; read as a tuple."""
 
-    of: Kind
+    of: ValueKind
 
     @property
     def expected(self) -> str:
-        """See `Kind.expected`."""
+        """See `ValueKind.expected`."""
         return f"an array, each item {self.of.expected}"
 
-    def read(self, value: object, place: Place) -> Any:
-        """See `Kind.read`."""
+    def read(self, value: object, location: Location) -> Any:
+        """See `ValueKind.read`."""
         if not isinstance(value, list | tuple):
-            place.expected(self.expected, shown(value))
+            location.report_mismatch(self.expected, format_value(value))
             return None
-        typed = tuple(self.of.read(item, place.item(at)) for at, item in enumerate(value))
-        place.values.append((place, typed))
+        typed = tuple(self.of.read(item, location.item(at)) for at, item in enumerate(value))
+        location.values.append((location, typed))
         return typed
 
 
-class Table(msgspec.Struct, frozen=True):
-    """A table: a struct of the schema, key by key; a key it does not have is refused."""
+class TableKind(msgspec.Struct, frozen=True):
+    """A table, read into a struct of the schema; unknown keys are errors."""
 
     struct: type[msgspec.Struct]
 
     @property
     def expected(self) -> str:
-        """See `Kind.expected`."""
+        """See `ValueKind.expected`."""
         return "a table"
 
-    def read(self, value: object, place: Place) -> Any:
-        """See `Kind.read`."""
+    def read(self, value: object, location: Location) -> Any:
+        """See `ValueKind.read`."""
         data = _as_mapping(value, self.struct)
         if data is None:
-            place.expected(self.expected, shown(value))
+            location.report_mismatch(self.expected, format_value(value))
             return None
         fields = list(keys(self.struct))
-        _refuse_unknown(data, [field.encode_name for field, _ in fields], place)
+        _refuse_unknown(data, [field.encode_name for field, _ in fields], location)
         values = {
-            field.name: _read_key(field, key, data, place)
+            field.name: _read_key(field, key, data, location)
             for field, key in fields
             if field.required or field.encode_name in data
         }
-        return None if place.problems else self.struct(**values)
+        return None if location.problems else self.struct(**values)
 
 
 def keys(struct: type[msgspec.Struct]) -> Iterator[tuple[FieldInfo, Key]]:
-    """Yield the fields of a schema struct that may be configured, in order, with their `Key`."""
+    """Yield the configurable fields of a schema struct, in order, with their `Key`."""
     for field in msgspec.structs.fields(struct):
         for note in getattr(field.type, "__metadata__", ()):
             if isinstance(note, Key):
                 yield field, note
+
+
+def to_toml(kind: ValueKind, value: Any) -> str:
+    """Return a typed value in TOML syntax."""
+    match kind:
+        case ArrayKind():
+            return f"[{', '.join(to_toml(kind.of, item) for item in value)}]"
+        case ScalarKind() if not isinstance(value, bool):
+            text = kind.format(value)
+            return text if text.isdigit() else json.dumps(text, ensure_ascii=False)
+        case _:
+            return json.dumps(value)
 
 
 def _as_mapping(value: object, struct: type[msgspec.Struct]) -> Mapping[str, object] | None:
@@ -120,37 +137,37 @@ def _as_mapping(value: object, struct: type[msgspec.Struct]) -> Mapping[str, obj
     return value if isinstance(value, Mapping) else None
 
 
-def _read_key(field: FieldInfo, key: Key, data: Mapping[str, object], place: Place) -> Any:
-    inside = place.member(field.encode_name)
+def _read_key(field: FieldInfo, key: Key, data: Mapping[str, object], location: Location) -> Any:
+    inside = location.member(field.encode_name)
     if field.encode_name in data:
         return key.kind.read(data[field.encode_name], inside)
-    return inside.expected(key.kind.expected, NOTHING)
+    return inside.report_mismatch(key.kind.expected, NOTHING)
 
 
-def _refuse_unknown(data: Mapping[str, object], known: Sequence[str], place: Place) -> None:
+def _refuse_unknown(data: Mapping[str, object], known: Sequence[str], location: Location) -> None:
     for name in data:
         if name not in known:
-            place.member(str(name)).wrong(f"unknown key, {_hint(str(name), known)}")
+            location.member(str(name)).report(f"unknown key, {_hint(str(name), known)}")
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {quoted(close[0])}?" if close else f"expected one of {', '.join(known)}"
+    return f"did you mean {quote(close[0])}?" if close else f"expected one of {', '.join(known)}"
 
 
-def whole(low: int, high: int) -> Scalar:
-    """Return the kind of whole numbers in a range."""
+def integer(low: int, high: int) -> ScalarKind:
+    """Return the kind of whole numbers within a range."""
 
     def convert(value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise ValueError
         return value
 
-    return Scalar(f"a whole number from {low} to {high}", convert)
+    return ScalarKind(f"a whole number from {low} to {high}", convert)
 
 
-def duration(low: str, high: str) -> Scalar:
-    """Return the kind of durations in a range; read as seconds."""
+def duration(low: str, high: str) -> ScalarKind:
+    """Return the kind of durations within a range, read as seconds."""
     least, most = parse_duration(low), parse_duration(high)
 
     def convert(value: object) -> float:
@@ -159,15 +176,16 @@ def duration(low: str, high: str) -> Scalar:
             raise ValueError
         return seconds
 
-    return Scalar(
+    return ScalarKind(
         f"a duration from {format_duration(least)} to {format_duration(most)}"
         ' such as "90s" or "5m"',
         convert,
+        format_duration,
     )
 
 
-def size(low: str, high: str) -> Scalar:
-    """Return the kind of sizes in a range; read as octets."""
+def size(low: str, high: str) -> ScalarKind:
+    """Return the kind of sizes within a range, read as octets."""
     least, most = parse_size(low), parse_size(high)
 
     def convert(value: object) -> int:
@@ -176,55 +194,56 @@ def size(low: str, high: str) -> Scalar:
             raise ValueError
         return octets
 
-    return Scalar(
+    return ScalarKind(
         f'a size from {format_size(least)} to {format_size(most)} such as "10KB" or "25MiB"',
         convert,
+        format_size,
     )
 
 
-def one_of(*words: str) -> Scalar:
-    """Return the kind of a choice between words."""
+def choice(*words: str) -> ScalarKind:
+    """Return the kind of a choice from several words."""
 
     def convert(value: object) -> str:
         if not isinstance(value, str) or value not in words:
             raise ValueError
         return value
 
-    *first, last = map(quoted, words)
-    return Scalar(f"{', '.join(first)} or {last}", convert)
+    *first, last = map(quote, words)
+    return ScalarKind(f"{', '.join(first)} or {last}", convert)
 
 
-def text(expected: str, convert: Callable[[str], Any]) -> Scalar:
-    """Return the kind of strings that `convert` takes; it raises ValueError for others."""
+def string(expected: str, convert: Callable[[str], Any]) -> ScalarKind:
+    """Return the kind of strings that `convert` accepts without ValueError."""
 
     def convert_text(value: object) -> Any:
         if not isinstance(value, str):
-            raise ValueError  # noqa: TRY004 - the one way a converter says no
+            raise ValueError  # noqa: TRY004 - converters raise only ValueError
         return convert(value)
 
-    return Scalar(expected, convert_text)
+    return ScalarKind(expected, convert_text)
 
 
 def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError  # noqa: TRY004 - the one way a converter says no
+        raise ValueError  # noqa: TRY004 - converters raise only ValueError
     return value
 
 
-BOOLEAN = Scalar("true or false", _boolean)
+BOOLEAN = ScalarKind("true or false", _boolean)
 
 
-class Anything(msgspec.Struct, frozen=True):
-    """A table whose keys someone else checks; read as a dict."""
+class AnyTable(msgspec.Struct, frozen=True):
+    """A table with arbitrary keys, which its user must check; read as a dict."""
 
     @property
     def expected(self) -> str:
-        """See `Kind.expected`."""
+        """See `ValueKind.expected`."""
         return "a table"
 
-    def read(self, value: object, place: Place) -> Any:
-        """See `Kind.read`."""
+    def read(self, value: object, location: Location) -> Any:
+        """See `ValueKind.read`."""
         if not isinstance(value, Mapping):
-            place.expected(self.expected, shown(value))
+            location.report_mismatch(self.expected, format_value(value))
             return None
         return dict(value)

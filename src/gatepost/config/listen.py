@@ -1,7 +1,7 @@
-"""Where to listen: "127.0.0.1:2525", "[::1]:25", "unix:/run/gatepost.sock", "fd:3".
+"""Listen addresses: "127.0.0.1:2525", "[::1]:25", "unix:/run/gatepost.sock", "fd:3".
 
-A host is an IP address, never a name: what a name resolves to may change between two starts, and
-a receiver must not find itself open to a network it was not told of.
+A host must be an IP address, not a name. A name may resolve to another address after a restart, and
+the server could then listen on a network unintentionally.
 """
 
 import re
@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import msgspec
 
-# sun_path of sockaddr_un is 108 octets on Linux with its final NUL; other systems have 104.
+# sun_path of sockaddr_un has 108 octets on Linux including the NUL, 104 on other systems.
 MAX_UNIX_PATH = 103
 MAX_FD = 2**31 - 1
 
@@ -24,14 +24,14 @@ _FD = re.compile(r"[0-9]{1,10}")
 
 
 class ListenError(ValueError):
-    """The text is no listen address; the message says what was expected."""
+    """The text is not a listen address; the message gives the expected forms."""
 
     def __init__(self, text: str) -> None:
         super().__init__(f"expected {EXPECTED_LISTEN_ADDRESS}, found {text[:80]!r}")
 
 
 class InetAddress(msgspec.Struct, frozen=True):
-    """TCP on an IP address (version 4 or 6, no brackets); port 0 asks for any free port."""
+    """A TCP address: IPv4 or IPv6 without brackets; port 0 is any free port."""
 
     host: str
     port: int
@@ -41,7 +41,7 @@ class InetAddress(msgspec.Struct, frozen=True):
 
 
 class UnixAddress(msgspec.Struct, frozen=True):
-    """A socket in the file system; a relative path starts at the configuration's folder."""
+    """A Unix socket; a relative path starts at the configuration's folder."""
 
     path: str
 
@@ -50,7 +50,7 @@ class UnixAddress(msgspec.Struct, frozen=True):
 
 
 class InheritedSocket(msgspec.Struct, frozen=True):
-    """A listening socket the parent process has opened, by its file descriptor."""
+    """A listening socket that the parent process has opened, by file descriptor."""
 
     fd: int
 

@@ -1,7 +1,7 @@
-"""Read a configuration: from a TOML file, from a dict, or one built in code.
+"""Read a configuration from a TOML file or a dict, or check one that was built in code.
 
-Trusts the file to be the administrator's, nothing else: bytes that are not UTF-8, text that is not
-TOML, unknown keys and wrong values each give a `Problem`, all of them in one `ConfigError`.
+Trusts only that the administrator owns the file. Invalid UTF-8, invalid TOML, unknown keys and
+wrong values each give a `Problem`; one `ConfigError` contains all of them.
 """
 
 import re
@@ -12,16 +12,16 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from gatepost.config.kinds import NOTHING, Table
-from gatepost.config.problem import ConfigError, Place, Problem
+from gatepost.config.kinds import TableKind
+from gatepost.config.problem import ConfigError, Location, Problem
 from gatepost.config.schema import Config
-from gatepost.config.unavailable import refuse_later
+from gatepost.config.unavailable import refuse_unavailable
 
 _POSITION = re.compile(r"(.*) \(at (line \d+, column \d+|end of document)\)", re.DOTALL)
 
 
 def load(path: Path | str) -> Config:
-    """Read a TOML file; relative paths in it start at its folder. Raises `ConfigError`."""
+    """Read a TOML file; relative paths start at its folder. Raises `ConfigError`."""
     file = Path(path)
     data = _parse(_read(file), str(file))
     return from_dict(data, file.absolute().parent, source=str(file))
@@ -30,10 +30,10 @@ def load(path: Path | str) -> Config:
 def from_dict(
     data: Mapping[str, Any], base: Path | None = None, *, source: str = "configuration"
 ) -> Config:
-    """Read what a TOML file would give; raises `ConfigError`.
+    """Read a configuration from the dict of a TOML file; raises `ConfigError`.
 
-    `base` is the folder relative paths start at (None: the current one), `source` what problems
-    name in place of a file.
+    `base` is the folder that relative paths start at (None: the current folder). Problems show
+    `source` in place of a file name.
     """
     config = _checked(data, source)
     return msgspec.structs.replace(config, base=Path() if base is None else base)
@@ -42,38 +42,38 @@ def from_dict(
 def check(config: Config, *, source: str = "configuration") -> Config:
     """Apply the loader's checks to a configuration built in code; raises `ConfigError`.
 
-    Returns it with every value in its typed form.
+    The result has all values in their typed form.
     """
     return msgspec.structs.replace(_checked(config, source), base=config.base)
 
 
 def _checked(data: object, source: str) -> Config:
-    root = Place(source)
-    config = Table(Config).read(data, root)
-    refuse_later(root)
+    root = Location(source)
+    config = TableKind(Config).read(data, root)
+    refuse_unavailable(root)
     if isinstance(config, Config):
-        _need_certificates(config, root)
-        _need_secrecy(config, root)
+        _require_certificates(config, root)
+        _require_tls_for_auth(config, root)
     if root.problems:
         raise ConfigError(root.problems)
     assert isinstance(config, Config)
     return config
 
 
-def _need_certificates(config: Config, root: Place) -> None:
-    """Report listeners with TLS where there is no certificate: none must fall back to clear."""
+def _require_certificates(config: Config, root: Location) -> None:
+    """Report listeners with TLS if there is no certificate; they must not run without TLS."""
     for number, listen in enumerate(config.listen):
         if listen.tls != "none" and not config.tls.certificates:
-            place = root.member("listen").item(number).member("tls")
-            place.expected("a certificate in tls.certificates", NOTHING)
+            location = root.member("listen").item(number).member("tls")
+            location.report_mismatch("a certificate in tls.certificates", "none")
 
 
-def _need_secrecy(config: Config, root: Place) -> None:
-    """Report listeners where AUTH could never be offered."""
+def _require_tls_for_auth(config: Config, root: Location) -> None:
+    """Report listeners that could never offer AUTH."""
     for number, listen in enumerate(config.listen):
         if listen.auth and listen.tls == "none" and not config.auth.clear:
-            place = root.member("listen").item(number).member("auth")
-            place.expected("tls, or auth.clear, without which it can never be offered", NOTHING)
+            location = root.member("listen").item(number).member("auth")
+            location.report_mismatch("TLS on this listener, or auth.clear = true", "neither")
 
 
 def _read(file: Path) -> str:
@@ -83,8 +83,8 @@ def _read(file: Path) -> str:
         _fail(str(file), "", f"cannot be read: {error.strerror}", error)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        what = f"expected UTF-8, found byte 0x{error.object[error.start]:02x}"
-        _fail(str(file), f"line {line}", what, error)
+        text = f"expected UTF-8, found byte 0x{error.object[error.start]:02x}"
+        _fail(str(file), f"line {line}", text, error)
 
 
 def _parse(text: str, source: str) -> dict[str, Any]:
@@ -94,9 +94,9 @@ def _parse(text: str, source: str) -> dict[str, Any]:
         _fail(source, "", "expected TOML, found arrays or tables nested too deeply", error)
     except ValueError as error:  # TOMLDecodeError, or a number the interpreter will not convert
         match = _POSITION.fullmatch(str(error))
-        what, where = (match[1], match[2]) if match else (str(error), "")
-        _fail(source, where, f"not TOML: {what}", error)
+        text, position = (match[1], match[2]) if match else (str(error), "")
+        _fail(source, position, f"invalid TOML: {text}", error)
 
 
-def _fail(source: str, where: str, what: str, cause: Exception) -> NoReturn:
-    raise ConfigError([Problem(source, where, what)]) from cause
+def _fail(source: str, position: str, text: str, cause: Exception) -> NoReturn:
+    raise ConfigError([Problem(source, position, text)]) from cause

@@ -1,8 +1,7 @@
-"""What is wrong with a configuration, and where.
+"""Errors in a configuration, with their locations.
 
-What it is for: every reader below reports into a `Place` and goes on, so that one run names all
-problems instead of the first. Trusts nothing: values and keys are quoted and cut short before
-they are shown.
+All readers report to a `Location` and continue, so that one run shows all problems instead of the
+first. Trusts nothing: values and keys are quoted and truncated before they are shown.
 """
 
 import json
@@ -19,33 +18,33 @@ _INDEX = re.compile(r"\[\d+\]")
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """One thing that is wrong: the file (or other source), the key in it, and what to do.
+    """One error: the file (or other source), the key, and a description.
 
-    `str()` is the line an administrator reads:
+    `str()` returns the line for the administrator:
     `gatepost.toml: limits.recipients: expected a whole number from 1 to 100000, found "abc"`.
     """
 
     source: str
     key: str
-    what: str
+    text: str
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (self.source, self.key, self.what) if part)
+        return ": ".join(part for part in (self.source, self.key, self.text) if part)
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; `problems` says why, all of it."""
+    """The configuration is unusable; `problems` has all errors."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = list(problems)
 
 
-class Place:
-    """Where in the configuration a reader is.
+class Location:
+    """The position of a reader in the configuration.
 
-    All places of one reading share `problems`, and `values`: each value that was read without
-    one, beside its place.
+    All locations of one run share `problems` and `values`. `values` has each valid value with its
+    location.
     """
 
     __slots__ = ("key", "problems", "source", "values")
@@ -54,47 +53,47 @@ class Place:
         self.source = source
         self.key = ""
         self.problems: list[Problem] = []
-        self.values: list[tuple[Place, object]] = []
+        self.values: list[tuple[Location, object]] = []
 
     def member(self, name: str) -> Self:
-        """Return the place of a key of the table here."""
-        bare = name if _BARE_KEY.fullmatch(name) else quoted(name)
+        """Return the location of a key of this table."""
+        bare = name if _BARE_KEY.fullmatch(name) else quote(name)
         return self._inside(f"{self.key}.{bare}" if self.key else bare)
 
     def item(self, index: int) -> Self:
-        """Return the place of an item of the array here, counted from 0."""
+        """Return the location of an item of this array, counted from 0."""
         return self._inside(f"{self.key}[{index}]")
 
     def _inside(self, key: str) -> Self:
-        place = type(self)(self.source)
-        place.key, place.problems, place.values = key, self.problems, self.values
-        return place
+        location = type(self)(self.source)
+        location.key, location.problems, location.values = key, self.problems, self.values
+        return location
 
     @property
     def pattern(self) -> str:
-        """The key without the numbers of its items: `listen[].address`."""
+        """The key without item numbers: `listen[].address`."""
         return _INDEX.sub("[]", self.key)
 
-    def wrong(self, what: str) -> None:
-        """Report a problem here."""
-        self.problems.append(Problem(self.source, self.key, what))
+    def report(self, text: str) -> None:
+        """Report an error at this location."""
+        self.problems.append(Problem(self.source, self.key, text))
 
-    def expected(self, expected: str, found: str) -> None:
-        """Report that something else was expected here."""
-        self.wrong(f"expected {expected}, found {found}")
+    def report_mismatch(self, expected: str, found: str) -> None:
+        """Report a wrong or missing value at this location."""
+        self.report(f"expected {expected}, found {found}")
 
 
-def quoted(text: str) -> str:
-    """Return the text in double quotes, control characters escaped, at most MAX_SHOWN of it."""
+def quote(text: str) -> str:
+    """Return up to MAX_SHOWN characters in double quotes, with control characters escaped."""
     cut = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
     return json.dumps(cut, ensure_ascii=False)
 
 
-def shown(value: object) -> str:
-    """Return a value as a message shows it: near to TOML, and short."""
+def format_value(value: object) -> str:
+    """Return a value in a short form similar to TOML, for error messages."""
     match value:
         case str():
-            return quoted(value)
+            return quote(value)
         case bool():
             return "true" if value else "false"
         case Mapping():

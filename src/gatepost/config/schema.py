@@ -1,11 +1,11 @@
-"""Everything that can be configured: each key with its type, default, unit and reason.
+"""The configuration schema: each key with its type, default, unit and reason.
 
-What it is for: the one place a setting is declared; the loader, the checks and the reference are
-made from it. Each field carries a `Key`: how it is read, what it does, why its default is what it
-is. Durations are seconds, sizes octets. The structs can also be built in code – `load.check`
-then applies the same checks.
+This is the only declaration of a setting. The loader, `gatepost check` and docs/configuration.md
+are made from it. Each field carries a `Key`: how to read the value, its effect, and the reason
+for the default. Durations are seconds, sizes are octets. A program can also build the structs
+itself; `load.check` then applies the same checks.
 
-Limits: none of these values may be unbounded; every range has an upper end.
+Limits: no value is unbounded. Every range has an upper end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,17 +16,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from gatepost.config import formats
-from gatepost.config.client import Client
+from gatepost.config.client import ClientConfig
 from gatepost.config.kinds import (
     BOOLEAN,
-    Anything,
-    Items,
+    AnyTable,
+    ArrayKind,
     Key,
-    Table,
+    TableKind,
+    choice,
     duration,
-    one_of,
+    integer,
     size,
-    whole,
 )
 from gatepost.config.listen import InetAddress, ListenAddress
 from gatepost.config.units import parse_duration, parse_size
@@ -34,286 +34,304 @@ from gatepost.model.reply import Reply
 from gatepost.wire.sasl.mechanism import MECHANISMS
 
 
-class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[server]`: the process as a whole."""
+class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[server]`: the server process."""
 
     hostname: Annotated[
         str,
         Key(
             formats.HOSTNAME,
-            "The name in the greeting, in Received and in Authentication-Results.",
-            "Looking up the machine's own name can block for seconds and often gives a name"
-            " nobody else knows; a name that is plainly local is better than a wrong one.",
+            "The server's name in the greeting, in Received and in Authentication-Results.",
+            "Looking up the machine's own name can block for seconds and often returns a"
+            " name that exists only on this machine. A name that is plainly local is better"
+            " than a wrong one.",
         ),
     ] = "localhost"
     data_dir: Annotated[
         str,
-        Key(formats.FOLDER, "The folder for what is written; relative to the configuration's."),
+        Key(
+            formats.FOLDER,
+            "The folder for the queue, indexes and other data. A relative path starts at"
+            " the configuration's folder.",
+        ),
     ] = "var"
     workers: Annotated[
         int,
         Key(
-            whole(0, 1024),
-            "Worker processes; 0 is one per core.",
-            "One is easiest to reason of.",
+            integer(0, 1024),
+            "Worker processes. 0 starts one per core.",
+            "One process is easiest to reason about.",
         ),
     ] = 1
     user: Annotated[
         str,
         Key(
             formats.USER,
-            "The user to become once the ports are bound; empty: stay who we are.",
-            "A test or a container starts as the right user already.",
+            "The user to switch to after binding the ports. Empty: do not switch.",
+            "Under systemd and in containers the server already starts as the right user.",
         ),
     ] = ""
     stop_timeout: Annotated[
         float,
         Key(
             duration("0s", "1h"),
-            "How long a stop, or a worker that a reload replaces, waits for sessions.",
-            "Long enough for nearly every message under way; service managers wait 90 seconds.",
+            "How long the server waits for open sessions when it stops, or when a reload"
+            " replaces a worker.",
+            "Long enough for nearly every message in progress. Service managers wait 90 seconds.",
         ),
     ] = parse_duration("30s")
     worker_timeout: Annotated[
         float,
         Key(
             duration("1s", "1h"),
-            "A worker whose event loop does not answer for so long is killed and replaced.",
-            "A plugin that blocks the loop for seconds stops all other sessions with it.",
+            "A worker that makes no progress for this long is killed and replaced.",
+            "A plugin that blocks the event loop for seconds blocks all other sessions of"
+            " the worker.",
         ),
     ] = parse_duration("10s")
 
 
-class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[[listen]]`: one place where connections are taken."""
+class ListenConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[listen]]`: one listener."""
 
     address: Annotated[
         ListenAddress,
         Key(
             formats.LISTEN_ADDRESS,
-            "Where to listen; port 0 is any free port.",
-            "Loopback opens nothing to a network unasked; ports from 1024 on need no privilege.",
+            "The address to listen on. Port 0 is any free port.",
+            "Loopback is not reachable from a network. Ports from 1024 need no privileges.",
         ),
     ] = InetAddress("127.0.0.1", 2525)
     protocol: Annotated[
         Literal["smtp", "lmtp", "milter", "policy"],
-        Key(one_of("smtp", "lmtp", "milter", "policy"), "The protocol spoken there."),
+        Key(choice("smtp", "lmtp", "milter", "policy"), "The protocol of this listener."),
     ] = "smtp"
     tls: Annotated[
         Literal["none", "starttls", "implicit"],
         Key(
-            one_of("none", "starttls", "implicit"),
-            "Whether TLS is absent, offered, or starts with the connection.",
-            "Without a certificate there is nothing to offer.",
+            choice("none", "starttls", "implicit"),
+            "none: no TLS. starttls: offer STARTTLS. implicit: TLS from the first octet.",
+            "Without a certificate the server cannot offer TLS.",
         ),
     ] = "none"
     proxy_from: Annotated[
         Sequence[IPv4Network | IPv6Network],
         Key(
-            Items(formats.NETWORK),
-            "Networks whose PROXY header is believed, and required.",
-            "Whoever may send the header may claim any client address: nobody, unasked.",
+            ArrayKind(formats.NETWORK),
+            "Networks of proxies. Connections from them must start with a PROXY header,"
+            " which replaces the client address.",
+            "None by default. A trusted proxy can claim any client address.",
         ),
     ] = ()
     xclient_from: Annotated[
         Sequence[IPv4Network | IPv6Network],
         Key(
-            Items(formats.NETWORK),
-            "Networks of hosts in front that may say with XCLIENT who the client is.",
-            "Whoever may send the command may claim any client address: nobody, unasked.",
+            ArrayKind(formats.NETWORK),
+            "Networks of front-end hosts that may set the client's identity with XCLIENT.",
+            "None by default. A host that may send XCLIENT can claim any client address.",
         ),
     ] = ()
     auth: Annotated[
         bool,
         Key(
             BOOLEAN,
-            "Whether clients may say who they are (AUTH), see [auth].",
-            "Mail servers have no name to give; each listener where passwords can be tried is"
-            " one more to watch.",
+            "Offer AUTH on this listener. See [auth].",
+            "Mail servers do not authenticate. Each listener with AUTH is one more place"
+            " for password guessing.",
         ),
     ] = False
 
 
-class Certificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One entry of `certificates` in `[tls]`."""
+class CertificateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One item of `certificates` in `[tls]`."""
 
     names: Annotated[
         Sequence[str],
-        Key(Items(formats.CERTIFICATE_NAME), 'The server names it is shown for; "*" is any.'),
+        Key(
+            ArrayKind(formats.CERTIFICATE_NAME),
+            'The server names that use this certificate. "*" matches every name.',
+        ),
     ] = ("*",)
-    cert: Annotated[str, Key(formats.PATH, "The PEM file of the certificate and its chain.")]
-    key: Annotated[str, Key(formats.PATH, "The PEM file of the private key.")]
+    cert: Annotated[str, Key(formats.PATH, "The PEM file with the certificate and its chain.")]
+    key: Annotated[str, Key(formats.PATH, "The PEM file with the private key.")]
 
 
-class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[tls]`: what is needed for listeners with TLS."""
+class TlsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[tls]`: certificates for listeners with TLS."""
 
     certificates: Annotated[
-        Sequence[Certificate],
+        Sequence[CertificateConfig],
         Key(
-            Items(Table(Certificate)),
-            "Certificates; the first whose names match what the client asks for is shown, if none"
-            ' does the first for "*", else the first. Read again when a file changes.',
+            ArrayKind(TableKind(CertificateConfig)),
+            "The certificates. The server presents the first one that matches the requested"
+            ' server name, otherwise the first one for "*", otherwise the first one. Files'
+            " are read again when they change.",
         ),
     ] = ()
     client_ca: Annotated[
         str,
         Key(
             formats.PATH_OR_NONE,
-            "The PEM file of who vouches for clients: they are asked for a certificate, which"
-            " plugins see; one of somebody else's ends the handshake. Empty: not asked.",
-            "Hardly a mail server has one, and those that do have it from anybody.",
+            "The PEM file with the CAs for client certificates. If set, the server requests"
+            " a certificate and plugins can read it. A certificate from another CA ends the"
+            " handshake. Empty: no request.",
+            "Few mail servers present a client certificate, and any CA may have issued it.",
         ),
     ] = ""
 
 
-class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[auth]`: who the users are, for listeners with `auth`."""
+class AuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[auth]`: users and mechanisms, for listeners with `auth`."""
 
     users: Annotated[
         str,
         Key(
             formats.PATH_OR_NONE,
-            "The file of users, which `gatepost users` writes. Read again when it changes. Empty:"
-            " only plugins know any.",
+            "The users file, written by `gatepost users`. It is read again when it changes."
+            " Empty: only plugins check passwords.",
         ),
     ] = ""
     mechanisms: Annotated[
         Sequence[str],
         Key(
-            Items(one_of(*MECHANISMS)),
-            "What may be offered, in this order; what cannot work is left out.",
-            "With PLAIN and LOGIN the server sees the password, with SCRAM it does not; hardly a"
-            " client is without one of them.",
+            ArrayKind(choice(*MECHANISMS)),
+            "The mechanisms to offer, in this order. Mechanisms that cannot work are not offered.",
+            "With PLAIN and LOGIN the server receives the password, with SCRAM it does not."
+            " Nearly every client supports one of the three.",
         ),
     ] = MECHANISMS
     clear: Annotated[
         bool,
         Key(
             BOOLEAN,
-            "Whether AUTH is offered without TLS, too.",
-            "Whoever listens on the way has the password then.",
+            "Offer AUTH without TLS too.",
+            "Anyone on the network path could read the password.",
         ),
     ] = False
 
 
-class Smtp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[smtp]`: how strictly the protocol is read."""
+class SmtpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[smtp]`: strictness of the protocol."""
 
     lenient_paths: Annotated[
         bool,
         Key(
             BOOLEAN,
-            "Also take MAIL FROM:a@b and RCPT TO:a@b without angle brackets.",
-            "RFC 5321 s4.1.2 requires them; senders without are rare, and mostly spam.",
+            "Accept MAIL FROM:a@b and RCPT TO:a@b without angle brackets.",
+            "RFC 5321 s4.1.2 requires the brackets. Clients that omit them are rare and"
+            " mostly send spam.",
         ),
     ] = False
     greeting_delay: Annotated[
         float,
         Key(
             duration("0s", "1m"),
-            "The wait before the greeting; who speaks first is refused with 554.",
-            "0: every sender would wait; a few seconds keep many spam programs away, which never"
-            " look at the greeting, and stay well inside the 5 minutes of RFC 5321 s4.5.3.2.1.",
+            "The wait before the greeting. A client that sends first is refused with 554.",
+            "Off, because every client would have to wait. A few seconds stop many spam"
+            " programs, which send without reading the greeting, and stay far below the 5"
+            " minutes of RFC 5321 s4.5.3.2.1.",
         ),
     ] = 0.0
     unauthorised_pipelining: Annotated[
         Literal["refuse", "tolerate"],
         Key(
-            one_of("refuse", "tolerate"),
-            "What is done with clients that send more behind a command that has to be the last of"
-            " a group (EHLO, HELO, DATA, VRFY, EXPN, NOOP), or anything ahead after HELO: 554 and"
-            " the connection is closed, or nothing.",
-            "As Postfix since 3.9: RFC 2920 forbids it, whoever does so does not read replies, and"
-            " content sent before 354 could be taken for commands.",
+            choice("refuse", "tolerate"),
+            "refuse: reply 554 and close if a client sends more data after a command that"
+            " must end a group (EHLO, HELO, DATA, VRFY, EXPN, NOOP), or pipelines after"
+            " HELO. tolerate: allow it.",
+            "As Postfix since 3.9. RFC 2920 forbids it, such clients do not read replies,"
+            " and content sent before 354 could be taken for commands.",
         ),
     ] = "refuse"
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[limits]`: how much a client may use. Sizes in octets, durations in seconds."""
+class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[limits]`: limits on the resources of a client. Sizes in octets, durations in seconds."""
 
     message_size: Annotated[
         int,
         Key(
             size("1", "1TiB"),
             "Content of one message.",
-            "About what large mail providers take; RFC 5321 s4.5.3.1.7 asks for 64 KiB or more.",
+            "About the limit of large mail providers. RFC 5321 s4.5.3.1.7 requires at least"
+            " 64 KiB.",
         ),
     ] = parse_size("25MiB")
     recipients: Annotated[
         int,
         Key(
-            whole(1, 100_000),
+            integer(1, 100_000),
             "Recipients of one message.",
-            "The least RFC 5321 s4.5.3.1.8 allows; senders split longer lists by themselves.",
+            "The minimum that RFC 5321 s4.5.3.1.8 requires. Senders split longer lists.",
         ),
     ] = 100
     transactions: Annotated[
         int,
         Key(
-            whole(1, 1_000_000),
+            integer(1, 1_000_000),
             "Messages on one connection, then 421.",
-            "A busy sender reuses its connection, but must give it up some time.",
+            "A busy client reuses its connection, but has to reconnect at some point.",
         ),
     ] = 1000
     connections: Annotated[
         int,
         Key(
-            whole(1, 1_000_000),
-            "Connections at a time, per worker.",
-            "About the file descriptors a process may open unless told otherwise (1024).",
+            integer(1, 1_000_000),
+            "Concurrent connections per worker.",
+            "About the default limit of open files per process (1024).",
         ),
     ] = 1000
     connections_per_ip: Annotated[
         int,
         Key(
-            whole(1, 1_000_000),
-            "Connections at a time from one client address, over all workers.",
-            "Postfix opens at most 20 to one destination; it takes 20 clients to fill a worker.",
+            integer(1, 1_000_000),
+            "Concurrent connections from one client address, over all workers.",
+            "Postfix opens at most 20 to one destination. At this limit it takes 20 clients"
+            " to fill a worker.",
         ),
     ] = 50
     connections_per_network: Annotated[
         int,
         Key(
-            whole(1, 1_000_000),
-            "The same from one network: a /24 of IPv4, a /64 of IPv6.",
-            "Three addresses' worth: mail providers send from several neighbours, and whoever has"
-            " a whole network should not have a place for each of its addresses.",
+            integer(1, 1_000_000),
+            "The same limit for one network: a /24 of IPv4 or a /64 of IPv6.",
+            "Three times the limit for an address. Mail providers send from several"
+            " neighbouring addresses, but the owner of a network must not get one share per"
+            " address.",
         ),
     ] = 150
     connection_rate_per_ip: Annotated[
         int,
         Key(
-            whole(1, 1_000_000),
-            "New connections in a minute from one client address, over all workers.",
-            "Five a second: a busy sender reuses its connections, and mox allows as many.",
+            integer(1, 1_000_000),
+            "New connections per minute from one client address, over all workers.",
+            "Five per second. A busy client reuses its connections. mox has the same limit.",
         ),
     ] = 300
     connection_rate_per_network: Annotated[
         int,
         Key(
-            whole(1, 1_000_000),
-            "The same from one network: a /24 of IPv4, a /64 of IPv6.",
-            "Three addresses' worth, as for connections at a time.",
+            integer(1, 1_000_000),
+            "The same limit for one network: a /24 of IPv4 or a /64 of IPv6.",
+            "Three times the limit for an address, as for concurrent connections.",
         ),
     ] = 900
     exempt: Annotated[
         Sequence[IPv4Network | IPv6Network],
         Key(
-            Items(formats.NETWORK),
-            "Networks whose connections are not counted by these four limits, and attempts of AUTH"
-            " not by auth_failures_per_ip and auth_failures_per_network.",
-            "This machine: behind a balancer, a tunnel or a mail server here everybody has its"
-            " address, and would be refused with everybody else.",
+            ArrayKind(formats.NETWORK),
+            "Networks exempt from connections_per_*, connection_rate_per_*, auth_failures_per_ip"
+            " and auth_failures_per_network.",
+            "This machine only. All clients behind a local load balancer, tunnel or mail server"
+            " share its address and would be refused together.",
         ),
     ] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
     command_timeout: Annotated[
         float,
         Key(
             duration("100ms", "1h"),
-            "The wait for the next command, from the last reply to the end of its line; also for a"
-            " client to take its replies.",
+            "The wait for the next command, from the last reply to the end of the command"
+            " line. Also the wait for a client to read its replies.",
             "RFC 5321 s4.5.3.2.7: at least 5 minutes.",
         ),
     ] = parse_duration("5m")
@@ -322,44 +340,45 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Key(
             duration("100ms", "1h"),
             "The whole TLS handshake.",
-            "Two round trips and a certificate: seconds on the slowest line. Nobody is known"
-            " before it is done, so it must not be as patient as the wait for a command.",
+            "Two round trips and a certificate take seconds on the slowest line. The client"
+            " is not yet identified, so this must be shorter than the wait for a command.",
         ),
     ] = parse_duration("30s")
     data_timeout: Annotated[
         float,
         Key(
             duration("100ms", "1h"),
-            "The time a message may fall behind `min_data_rate`; so also the wait for its next"
-            " piece.",
-            "RFC 5321 s4.5.3.2.5 has senders wait 3 minutes for a buffer, s4.5.3.2.6 10 minutes"
-            " for the end: slow, but alive.",
+            "How long a message may stay behind `min_data_rate`. Also the wait for the next"
+            " piece of content.",
+            "RFC 5321 s4.5.3.2.5 lets senders wait 3 minutes for a buffer, s4.5.3.2.6 10"
+            " minutes for the final reply.",
         ),
     ] = parse_duration("10m")
     min_data_rate: Annotated[
         int,
         Key(
-            whole(1, 1_000_000),
-            "Octets a second a message has to come with, once `data_timeout` is used up.",
-            "As Postfix's smtpd_min_data_rate: a tenth of an old modem, and still too much for"
-            " whoever would hold many places at little cost.",
+            integer(1, 1_000_000),
+            "The minimum rate of content in octets per second, once `data_timeout` is used up.",
+            "As Postfix's smtpd_min_data_rate. A tenth of an old modem, but too costly for"
+            " an attacker that holds many slow connections.",
         ),
     ] = 500
     session_timeout: Annotated[
         float,
         Key(
             duration("1s", "7d"),
-            "A session from the greeting to its end, whatever it does.",
-            "Long enough for a message of 25 MiB at 2 KiB a second; nobody needs a connection for"
-            " longer, and no way of being slow that is not thought of holds one for ever.",
+            "The maximum length of a session, from the greeting to its end.",
+            "Long enough for 25 MiB at 2 KiB per second. It also bounds slow attacks that"
+            " no other timeout covers.",
         ),
     ] = parse_duration("4h")
     proxy_timeout: Annotated[
         float,
         Key(
             duration("100ms", "1m"),
-            "The wait for a PROXY header, from those that must send one.",
-            "As Postfix's smtpd_upstream_proxy_timeout: a proxy is near and sends it first of all.",
+            "The wait for a PROXY header on connections that must send one.",
+            "As Postfix's smtpd_upstream_proxy_timeout. A proxy is near and sends the"
+            " header first.",
         ),
     ] = parse_duration("5s")
     hook_timeout: Annotated[
@@ -367,32 +386,32 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Key(
             duration("10ms", "5m"),
             "All plugins together for one hook.",
-            "Senders wait 5 minutes for most replies (RFC 5321 s4.5.3.2); a tenth of that leaves"
-            " room for each hook of a pipelined transaction.",
+            "Clients wait 5 minutes for most replies (RFC 5321 s4.5.3.2). A tenth of that"
+            " leaves time for each hook of a pipelined transaction.",
         ),
     ] = parse_duration("30s")
     command_line: Annotated[
         int,
         Key(
             size("512", "64KiB"),
-            "One command line with its CRLF.",
-            "RFC 5321 s4.5.3.1.4: 512, made longer by each extension's parameters (SMTPUTF8"
-            " addresses, AUTH, DSN's ORCPT); Postfix takes 2048 too.",
+            "One command line including CRLF.",
+            "RFC 5321 s4.5.3.1.4 requires 512, plus the parameters of each extension"
+            " (SMTPUTF8 addresses, AUTH, DSN's ORCPT). Postfix has the same limit.",
         ),
     ] = 2048
     errors: Annotated[
         int,
         Key(
-            whole(1, 100_000),
+            integer(1, 100_000),
             "Error replies on one connection, then 421.",
-            "As Postfix's smtpd_hard_error_limit: a client that errs this often is guessing.",
+            "As Postfix's smtpd_hard_error_limit. A client with this many errors is guessing.",
         ),
     ] = 20
     soft_errors: Annotated[
         int,
         Key(
-            whole(0, 100_000),
-            "Error replies on one connection before each further one is held back.",
+            integer(0, 100_000),
+            "Error replies on one connection before the server delays each further error reply.",
             "As Postfix's smtpd_soft_error_limit: half of `errors`.",
         ),
     ] = 10
@@ -400,415 +419,468 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         float,
         Key(
             duration("0s", "1m"),
-            "How long each is held back then; costs no worker.",
-            "As Postfix's smtpd_error_sleep_time: who tries addresses out gets 1 a second.",
+            "The delay of each of these error replies. It does not block the worker.",
+            "As Postfix's smtpd_error_sleep_time. It slows address guessing to 1 per second.",
         ),
     ] = 1.0
     junk_commands: Annotated[
         int,
         Key(
-            whole(1, 100_000),
-            "Commands without a message between (NOOP, RSET, VRFY, HELO …), then 421.",
-            "As Postfix's smtpd_junk_command_limit: more than any probe or pool needs.",
+            integer(1, 100_000),
+            "Commands that do not belong to a message (NOOP, RSET, VRFY, HELO …) between"
+            " two messages, then 421.",
+            "As Postfix's smtpd_junk_command_limit. More than any monitoring probe or"
+            " connection pool needs.",
         ),
     ] = 100
     auth_failures: Annotated[
         int,
         Key(
-            whole(1, 100),
+            integer(1, 100),
             "Failed AUTH attempts on one connection, then 421.",
-            "One slip of the finger, and one more.",
+            "Allows two typing mistakes.",
         ),
     ] = 3
     auth_failures_per_ip: Annotated[
         int,
         Key(
-            whole(1, 1_000_000),
-            "AUTH attempts without success from one client address within auth_window, then 454"
-            " until it has passed.",
-            "A program with an old password, and a few people behind one address.",
+            integer(1, 1_000_000),
+            "AUTH attempts without success from one client address within auth_window, then"
+            " 454 until the window ends.",
+            "Enough for one program with an old password and a few people behind one address.",
         ),
     ] = 20
     auth_failures_per_network: Annotated[
         int,
         Key(
-            whole(1, 1_000_000),
-            "The same for a whole network: /24 of IPv4, /64 of IPv6.",
-            "Whoever tries passwords often has a whole one.",
+            integer(1, 1_000_000),
+            "The same limit for one network: a /24 of IPv4 or a /64 of IPv6.",
+            "Attackers that guess passwords often control a whole network.",
         ),
     ] = 60
     auth_window: Annotated[
         float,
         Key(
             duration("1s", "24h"),
-            "How long AUTH attempts without success are counted.",
-            "Long enough to make guessing hopeless: 20 in 10 minutes are 3,000 a day.",
+            "How long AUTH attempts without success count.",
+            "Long enough to make guessing hopeless: 20 in 10 minutes are 3,000 per day.",
         ),
     ] = parse_duration("10m")
     auth_checks: Annotated[
         int,
         Key(
-            whole(1, 256),
-            "Passwords checked at a time, per worker; a few more wait, beyond that it is 454.",
-            "Each takes 64 MiB and, by intent, some 50 milliseconds.",
+            integer(1, 256),
+            "Concurrent password checks per worker. Five times as many wait, further"
+            " attempts get 454.",
+            "Each check takes 64 MiB and, by design, about 50 milliseconds.",
         ),
     ] = 2
     memory_per_message: Annotated[
         int,
         Key(
             size("0", "1GiB"),
-            "Content kept in memory; what is longer goes to a file.",
-            "Most mail is shorter and never touches a disk twice; 1,000 connections use 256 MiB.",
+            "Content kept in memory. Longer content goes to a temporary file.",
+            "Most messages are shorter and need no temporary file. 1,000 connections use at"
+            " most 256 MiB.",
         ),
     ] = parse_size("256KiB")
     content_memory: Annotated[
         int,
         Key(
             size("1KiB", "1TiB"),
-            "Content in memory of all messages that come in, per worker; beyond it MAIL is 452.",
-            "Half of what 1,000 connections could hold: senders come back, a machine without memory"
-            " does not.",
+            "Content in memory of all incoming messages, per worker. Beyond it MAIL gets 452.",
+            "Half of the maximum of 1,000 connections. Senders try again later; a machine"
+            " out of memory does not recover.",
         ),
     ] = parse_size("128MiB")
     content_files: Annotated[
         int,
         Key(
             size("1KiB", "1TiB"),
-            "The same for content in temporary files.",
-            "160 of the longest messages at a time; a full disk stops everything else, too.",
+            "The same limit for content in temporary files.",
+            "160 messages of maximum size. A full disk would stop everything else too.",
         ),
     ] = parse_size("4GiB")
     header_size: Annotated[
         int,
         Key(
             size("1KiB", "64MiB"),
-            "The header block, where a plugin reads it.",
-            "A few KiB are usual, the longest legitimate ones (ARC, long recipient lists) stay"
-            " well below.",
+            "The header block, if a plugin reads it.",
+            "A few KiB are usual. The longest legitimate headers (ARC, long recipient"
+            " lists) are far below this.",
         ),
     ] = parse_size("256KiB")
 
 
-class Recipients(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[recipients]`: whose mail is taken."""
+class RecipientsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[recipients]`: the recipients that the server accepts mail for."""
 
     domains: Annotated[
         Sequence[str],
         Key(
-            Items(formats.DOMAIN_OR_FILE),
-            'Our domains; ".example.com" is all below it, "file:NAME" a list with one a line.',
-            "None: everything is refused, so that nothing is relayed by accident.",
+            ArrayKind(formats.DOMAIN_OR_FILE),
+            'Your domains. ".example.com" matches all subdomains, "file:NAME" is a list'
+            " with one domain per line.",
+            "None: every recipient is refused, so that the server cannot relay by accident.",
         ),
     ] = ()
     known: Annotated[
         Sequence[str],
         Key(
-            Items(formats.ADDRESS_OR_FILE),
-            'The addresses that exist; "file:NAME" is a list with one a line. Empty: all do.',
-            "Only the next hop knows until it is told here.",
+            ArrayKind(formats.ADDRESS_OR_FILE),
+            'The addresses that exist. "file:NAME" is a list with one address per line.'
+            " Empty: every address exists.",
+            "Without a list only the next hop can check an address.",
         ),
     ] = ()
     subaddress: Annotated[
         str,
         Key(
             formats.SEPARATOR,
-            "The character before a tag: with + user+tag is user; empty: there are no tags.",
-            "What most mail servers use (RFC 5233).",
+            "The character before a tag. With +, user+tag is the mailbox user. Empty: no tags.",
+            "The usual separator (RFC 5233).",
         ),
     ] = "+"
 
 
-class Traps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[traps]`: addresses nobody may write to, and what happens to whoever does."""
+class TrapsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[traps]`: spam traps and what a hit causes."""
 
     lists: Annotated[
         Sequence[str],
-        Key(Items(formats.PATH), "Files of trap addresses: address, @domain or /regex/ a line."),
+        Key(
+            ArrayKind(formats.PATH),
+            "Files with trap addresses: one address, @domain or /regex/ per line.",
+        ),
     ] = ()
     action: Annotated[
         Literal["refuse", "shadow"],
         Key(
-            one_of("refuse", "shadow"),
-            "refuse: a message with a trap among its recipients is refused for all of them."
-            " shadow: it passes and is logged as one that would have been.",
+            choice("refuse", "shadow"),
+            "refuse: refuse a message for all recipients if one of them is a trap. shadow:"
+            " accept the message and log that it would have been refused.",
         ),
     ] = "refuse"
     delay: Annotated[
         float,
         Key(
             duration("0s", "1m"),
-            "The wait before the refusal is sent; costs no worker.",
-            "Slows a list washer down; well inside the 2 minutes a sender waits for the answer"
-            " to DATA (RFC 5321 s4.5.3.2.4).",
+            "The delay before the refusal. It does not block the worker.",
+            "It slows down list washing, and stays far below the 2 minutes that a sender"
+            " waits for the reply to DATA (RFC 5321 s4.5.3.2.4).",
         ),
     ] = 1.0
     reply: Annotated[
         Reply,
         Key(
             formats.REFUSAL,
-            "The refusal.",
-            "Permanent, so that nothing is sent again; does not say which recipient was it.",
+            "The reply that refuses the message.",
+            "Permanent, so that the sender does not try again. It does not name the trap.",
         ),
     ] = Reply(554, "Message refused by local policy", "5.7.1")
 
 
-class Maildir(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`maildir` of a `[[route]]`: how a Maildir is filled."""
+class MaildirConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`maildir` of a `[[route]]`: folder and quota."""
 
     folder: Annotated[
         str,
         Key(
             formats.MAILDIR_FOLDER,
-            "The folder inside each Maildir that mail goes to, as Maildir++ names it: a full stop"
-            " before each part; empty: the inbox.",
-            "Where every mail reader looks.",
+            "The Maildir++ folder that receives the mail, with a full stop before each"
+            " part. Empty: the inbox.",
+            "Every mail client shows the inbox.",
         ),
     ] = ""
     quota: Annotated[
         int,
         Key(
             size("0", "1TiB"),
-            "What one Maildir may hold with all its folders; 0: as much as the disk.",
-            "How much a mailbox is worth, only its owner knows.",
+            "The maximum size of one Maildir with all its folders. 0: no limit.",
+            "The right size depends on your users.",
         ),
     ] = 0
     quota_messages: Annotated[
         int,
         Key(
-            whole(0, 1_000_000_000),
-            "How many messages one Maildir may hold with all its folders; 0: any number.",
+            integer(0, 1_000_000_000),
+            "The maximum number of messages in one Maildir with all its folders. 0: no limit.",
             "As for quota.",
         ),
     ] = 0
 
 
-class Pipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`pipe` of a `[[route]]`: how the program that takes the mail is run."""
+class PipeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`pipe` of a `[[route]]`: how to run the program that receives the mail."""
 
     timeout: Annotated[
         float,
         Key(
             duration("100ms", "1h"),
-            "How long one run may take, then it is killed and the mail deferred.",
-            "The client waits as long, and gives up after 10 minutes (RFC 5321 s4.5.3.2.6), with"
-            " the runs for several recipients one after the other.",
+            "The maximum time of one run. Then the program is killed and the mail deferred.",
+            "The client waits for the program and gives up after 10 minutes (RFC 5321"
+            " s4.5.3.2.6). Several recipients can mean several runs, one after the other.",
         ),
     ] = parse_duration("1m")
     concurrency: Annotated[
         int,
         Key(
-            whole(1, 1000),
-            "Runs at a time, per worker; others wait.",
-            "Programs are bigger than sessions: a burst of mail must not fill the memory.",
+            integer(1, 1000),
+            "Concurrent runs per worker. Further runs wait.",
+            "A program needs more memory than a session. A burst of mail must not exhaust"
+            " the memory.",
         ),
     ] = 10
     line_ends: Annotated[
         Literal["lf", "crlf"],
         Key(
-            one_of("lf", "crlf"),
-            "How the lines a pipe: program reads end.",
-            "What programs on POSIX systems expect of a text; CR LF is how mail travels.",
+            choice("lf", "crlf"),
+            "The line ends that a pipe: program reads.",
+            "Programs on POSIX systems expect LF. SMTP uses CR LF.",
         ),
     ] = "lf"
 
 
-class Route(
+class RouteConfig(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
     forbid_unknown_fields=True,
     rename={"for_": "for"},
 ):
-    """`[[route]]`: where accepted mail goes; the first that matches a recipient is taken."""
+    """`[[route]]`: the target of accepted mail; the first route that matches applies."""
 
     for_: Annotated[
         Sequence[str],
-        Key(Items(formats.ROUTE_PATTERN), 'The recipients: "*", a domain or an address.'),
+        Key(ArrayKind(formats.ROUTE_PATTERN), 'The recipients: "*", a domain or an address.'),
     ] = ("*",)
     to: Annotated[
         str,
         Key(
             formats.TARGET,
-            "The target; relative paths start at the configuration's folder, {domain} and"
-            " {local} stand for the recipient's.",
+            "The target. Relative paths start at the configuration's folder. {domain} and"
+            " {local} stand for the recipient's domain and local part.",
         ),
     ]
     mode: Annotated[
         Literal["direct", "queue"],
         Key(
-            one_of("direct", "queue"),
-            "direct: 250 when the target has the message; queue: when the spool has it.",
-            "Nothing can be lost in a queue that does not exist.",
+            choice("direct", "queue"),
+            "direct: reply 250 when the target has stored the message. queue: reply 250"
+            " when the spool has stored it.",
+            "Without a queue no accepted message can be lost in it.",
         ),
     ] = "direct"
     fallback: Annotated[
         Literal["none", "queue"],
         Key(
-            one_of("none", "queue"),
-            "Where a direct target cannot be reached: none: 451, the client tries again; queue:"
-            " 250 when the spool has it.",
-            "The client has a queue as well, and a sender who can be told; but some clients give up"
-            " sooner than we would.",
+            choice("none", "queue"),
+            "If a direct target is unavailable: none replies 451 and the client tries"
+            " again, queue spools the message and replies 250.",
+            "The client has a queue too, and can notify its sender. But some clients give"
+            " up earlier than this server would.",
         ),
     ] = "none"
     maildir: Annotated[
-        Maildir, Key(Table(Maildir), "For maildir: which folder of it, and how much it may hold.")
-    ] = Maildir()
+        MaildirConfig,
+        Key(TableKind(MaildirConfig), "For maildir: folder and quota."),
+    ] = MaildirConfig()
     pipe: Annotated[
-        Pipe, Key(Table(Pipe), "For pipe:, qmail-queue: and sendmail: how the program is run.")
-    ] = Pipe()
+        PipeConfig,
+        Key(TableKind(PipeConfig), "For pipe:, qmail-queue: and sendmail: how to run the program."),
+    ] = PipeConfig()
     relay_for: Annotated[
-        Literal["nobody", "authenticated"],
+        Literal["none", "authenticated"],
         Key(
-            one_of("nobody", "authenticated"),
-            "Who may send to other domains than ours by this route: nobody, or clients that have"
-            " said who they are (AUTH).",
-            "Never an open relay: each way out of the house is written down.",
+            choice("none", "authenticated"),
+            "The clients that may send to foreign domains through this route: none, or"
+            " authenticated clients (AUTH).",
+            "Never an open relay. You must enable each relay route.",
         ),
-    ] = "nobody"
+    ] = "none"
     client: Annotated[
-        Client,
-        Key(Table(Client), "How to speak to the next hop of smtp:, smtps:, lmtp: and mx:."),
-    ] = Client()
+        ClientConfig,
+        Key(
+            TableKind(ClientConfig),
+            "For smtp:, smtps:, lmtp: and mx: how to connect to the next hop.",
+        ),
+    ] = ClientConfig()
 
 
-class Queue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[queue]`: mail that was answered 250 and is not delivered yet. Durations in seconds."""
+class QueueConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[queue]`: mail that was accepted and is not yet delivered. Durations in seconds."""
 
     retry: Annotated[
         Sequence[float],
         Key(
-            Items(duration("1s", "7d")),
-            "The waits after each attempt that failed; the last one is repeated. One in ten more or"
-            " less, by chance.",
-            "RFC 5321 s4.5.4.1 wants half an hour or more in the long run, and sooner at first:"
-            " most failures are a restart or greylisting.",
+            ArrayKind(duration("1s", "7d")),
+            "The waits between delivery attempts. The last one repeats. Each wait varies"
+            " randomly by up to 10 %.",
+            "RFC 5321 s4.5.4.1 recommends at least 30 minutes in the long run, and shorter"
+            " waits at first: most failures are a restart or greylisting.",
         ),
     ] = tuple(map(parse_duration, ("1m", "5m", "15m", "30m", "1h", "2h")))
     expire: Annotated[
         float,
         Key(
             duration("1m", "365d"),
-            "When a message that came now is given up.",
-            "RFC 5321 s4.5.4.1: at least 4 to 5 days, so that a host may be away over a weekend.",
+            "The maximum age of a message. Then it bounces.",
+            "RFC 5321 s4.5.4.1: at least 4 to 5 days, so that a host can be down over a weekend.",
         ),
     ] = parse_duration("5d")
     delay_notice: Annotated[
         float,
         Key(
             duration("0s", "365d"),
-            "After how long its sender is told, once, that a message is late; 0s is never.",
-            "As sendmail: half a working day. Only those who may have notices at all are told.",
+            "When to send a delay warning to the sender, once per message. 0s: never.",
+            "As sendmail: half a working day. Only senders that may receive DSNs get the warning.",
         ),
     ] = parse_duration("4h")
     concurrency: Annotated[
         int,
         Key(
-            whole(1, 10_000),
-            "Deliveries at a time, per worker.",
+            integer(1, 10_000),
+            "Concurrent deliveries per worker.",
             "As Postfix's default_process_limit: enough to keep many slow hosts busy.",
         ),
     ] = 100
     concurrency_per_destination: Annotated[
         int,
         Key(
-            whole(1, 10_000),
-            "Of these, to one next hop.",
-            "As Postfix's default_destination_concurrency_limit: hosts refuse more.",
+            integer(1, 10_000),
+            "Concurrent deliveries to one next hop, per worker.",
+            "As Postfix's default_destination_concurrency_limit. Many hosts refuse more"
+            " connections.",
         ),
     ] = 20
     spool_size: Annotated[
         int,
         Key(
             size("1MiB", "64TiB"),
-            "One spool file, of which each worker has one; then mail is answered 452.",
-            "Days of mail for most, and less than a disk: what fills it up must not fill the"
-            " system's.",
+            "The maximum size of a spool file. Each worker has one. Beyond it messages get 452.",
+            "Days of mail for most servers, and less than a disk: a full queue must not"
+            " fill the system's disk.",
         ),
     ] = parse_size("10GiB")
 
 
-class PluginUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[[plugin]]`: one plugin to run; they are asked in the order written."""
+class PluginConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[plugin]]`: one plugin. Plugins are called in the order of the configuration."""
 
-    use: Annotated[str, Key(formats.PLUGIN, "A shipped or installed plugin's name, or a .py file.")]
+    use: Annotated[
+        str,
+        Key(
+            formats.PLUGIN, "The name of a shipped or installed plugin, or the path of a .py file."
+        ),
+    ]
     options: Annotated[
         Mapping[str, Any],
-        Key(Anything(), "The plugin's own options; the plugin says which there are."),
+        Key(AnyTable(), "The options of the plugin. The plugin defines which options exist."),
     ] = msgspec.field(default_factory=dict)
     on_error: Annotated[
         Literal["defer", "skip", "deny"],
         Key(
-            one_of("defer", "skip", "deny"),
-            "The answer when the plugin fails or is late: 451, none, or 554.",
-            "A broken plugin is not an open door, and not a reason to lose mail.",
+            choice("defer", "skip", "deny"),
+            "The result if the plugin fails or exceeds hook_timeout. defer: 451. skip:"
+            " continue without it. deny: 554.",
+            "A broken plugin must neither let mail through unchecked nor lose mail.",
         ),
     ] = "defer"
 
 
-class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[ledger]`: the record of what was decided and why."""
+class LedgerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[ledger]`: the record of decisions and their reasons."""
 
     keep: Annotated[
         float,
         Key(
             duration("1h", "3650d"),
             "How long records are kept.",
-            "Complaints come within weeks; personal data should not be kept for longer.",
+            "Complaints arrive within weeks. Personal data should not be kept longer.",
         ),
     ] = parse_duration("30d")
 
 
-class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[log]`: the log on standard error."""
 
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        Key(one_of("debug", "info", "warning", "error"), "The least that is logged."),
+        Key(choice("debug", "info", "warning", "error"), "The lowest level that is logged."),
     ] = "info"
     format: Annotated[
         Literal["json", "text"],
-        Key(one_of("json", "text"), "json: one object a line, for collectors; text: for people."),
+        Key(
+            choice("json", "text"),
+            "json: one object per line, for log collectors. text: for people.",
+        ),
     ] = "json"
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration.
 
-    `base` is the folder that relative paths start at: the file's own, or the current folder for
-    a configuration made in code.
+    `base` is the folder that relative paths start at: the folder of the file, or the current folder
+    for a configuration built in code.
     """
 
-    server: Annotated[Server, Key(Table(Server), "The process as a whole.")] = Server()
+    server: Annotated[ServerConfig, Key(TableKind(ServerConfig), "The server process.")] = (
+        ServerConfig()
+    )
     listen: Annotated[
-        Sequence[Listen], Key(Items(Table(Listen)), "Where connections are taken.")
-    ] = (Listen(),)
-    tls: Annotated[Tls, Key(Table(Tls), "Certificates.")] = Tls()
-    auth: Annotated[Auth, Key(Table(Auth), "Who the users are.")] = Auth()
-    smtp: Annotated[Smtp, Key(Table(Smtp), "How strictly the protocol is read.")] = Smtp()
-    limits: Annotated[Limits, Key(Table(Limits), "How much a client may use.")] = Limits()
-    recipients: Annotated[Recipients, Key(Table(Recipients), "Whose mail is taken.")] = Recipients()
-    traps: Annotated[Traps, Key(Table(Traps), "Traps, and what they do.")] = Traps()
-    route: Annotated[Sequence[Route], Key(Items(Table(Route)), "Where accepted mail goes.")] = ()
-    queue: Annotated[Queue, Key(Table(Queue), "Mail that is not delivered yet.")] = Queue()
-    plugin: Annotated[
-        Sequence[PluginUse], Key(Items(Table(PluginUse)), "The plugins, in order.")
+        Sequence[ListenConfig],
+        Key(ArrayKind(TableKind(ListenConfig)), "The listeners."),
+    ] = (ListenConfig(),)
+    tls: Annotated[TlsConfig, Key(TableKind(TlsConfig), "TLS certificates.")] = TlsConfig()
+    auth: Annotated[AuthConfig, Key(TableKind(AuthConfig), "Users and AUTH mechanisms.")] = (
+        AuthConfig()
+    )
+    smtp: Annotated[SmtpConfig, Key(TableKind(SmtpConfig), "Strictness of the protocol.")] = (
+        SmtpConfig()
+    )
+    limits: Annotated[
+        LimitsConfig,
+        Key(TableKind(LimitsConfig), "Limits on the resources of a client. Sizes are octets."),
+    ] = LimitsConfig()
+    recipients: Annotated[
+        RecipientsConfig,
+        Key(TableKind(RecipientsConfig), "The recipients that the server accepts mail for."),
+    ] = RecipientsConfig()
+    traps: Annotated[TrapsConfig, Key(TableKind(TrapsConfig), "Spam traps.")] = TrapsConfig()
+    route: Annotated[
+        Sequence[RouteConfig],
+        Key(
+            ArrayKind(TableKind(RouteConfig)),
+            "The routes of accepted mail. The first route that matches a recipient applies.",
+        ),
     ] = ()
-    ledger: Annotated[Ledger, Key(Table(Ledger), "What was decided and why.")] = Ledger()
-    log: Annotated[Log, Key(Table(Log), "The log.")] = Log()
+    queue: Annotated[QueueConfig, Key(TableKind(QueueConfig), "The queue of accepted mail.")] = (
+        QueueConfig()
+    )
+    plugin: Annotated[
+        Sequence[PluginConfig],
+        Key(
+            ArrayKind(TableKind(PluginConfig)),
+            "The plugins. Their order here is the order of their calls.",
+        ),
+    ] = ()
+    ledger: Annotated[
+        LedgerConfig, Key(TableKind(LedgerConfig), "The record of decisions and their reasons.")
+    ] = LedgerConfig()
+    log: Annotated[LogConfig, Key(TableKind(LogConfig), "The log on standard error.")] = LogConfig()
     base: Path = Path()
 
     def path(self, name: str) -> Path:
-        """Return the path a name in this configuration stands for."""
+        """Return the path of a file that the configuration names."""
         return self.base / name
 
     @property
     def data_dir(self) -> Path:
-        """The folder for what is written."""
+        """The folder for the queue, indexes and other data."""
         return self.path(self.server.data_dir)
 
     def sources(self, items: Sequence[str]) -> tuple[list[str], list[Path]]:
-        """Split `domains` or `known` into entries written inline and paths of list files."""
+        """Split `domains` or `known` into inline entries and paths of list files."""
         prefix = formats.FILE_PREFIX
         inline = [item for item in items if not item.startswith(prefix)]
         files = [self.path(item.removeprefix(prefix)) for item in items if item.startswith(prefix)]

@@ -1,8 +1,9 @@
-"""Settings whose work is not built yet: understood, checked, and refused.
+"""Settings that are part of the format but not implemented yet: parsed, checked and refused.
 
-A setting that is read and then ignored would be a promise broken in silence. Each row names a key
-(`[]` for the items of an array), says which values are available, and what to tell whoever asks
-for another. Delete a row when its feature arrives.
+A setting without effect would mislead the administrator. This table is the only list of such
+settings; the documentation is generated from it. Each row has a key (`[]` for the items of an
+array), a test for available values, and the error message for others. Delete a row when its feature
+is implemented.
 """
 
 from collections.abc import Callable
@@ -10,40 +11,48 @@ from typing import Any
 
 import msgspec
 
-from gatepost.config.problem import Place
-from gatepost.config.units import parse_duration
+from gatepost.config.problem import Location
+from gatepost.config.schema import LedgerConfig
 
-# What a configuration built in code has anyway.
-DEFAULT_KEEP = parse_duration("30d")
+PROTOCOLS = ("smtp", "lmtp")
+
+# A configuration built in code always has a value; the default must be accepted.
+_DEFAULT_KEEP = LedgerConfig().keep
 
 
-class Later(msgspec.Struct, frozen=True):
-    """One row: the key, whether a value is available, and the message for one that is not."""
+class Unavailable(msgspec.Struct, frozen=True):
+    """A setting: its key, a test for available values, and the message for the others.
+
+    `missing` names the missing feature in the documentation.
+    """
 
     key: str
     available: Callable[[Any], bool]
+    missing: str
     message: str
 
 
-LATER = (
-    Later(
+UNAVAILABLE = (
+    Unavailable(
         "listen[].protocol",
-        lambda value: value in ("smtp", "lmtp"),
+        PROTOCOLS.__contains__,
+        "the protocols `milter` and `policy`",
         'this protocol is not available yet, expected "smtp" or "lmtp"',
     ),
-    Later(
+    Unavailable(
         "ledger.keep",
-        lambda value: value == DEFAULT_KEEP,
+        lambda value: value == _DEFAULT_KEEP,
+        "the ledger",
         "the ledger is not available yet, expected no [ledger]",
     ),
 )
 
-_ROWS = {row.key: row for row in LATER}
+_ROWS = {row.key: row for row in UNAVAILABLE}
 
 
-def refuse_later(root: Place) -> None:
-    """Report every value read below `root` that asks for what is not built yet."""
-    for place, value in root.values:
-        row = _ROWS.get(place.pattern)
+def refuse_unavailable(root: Location) -> None:
+    """Report every value below `root` that is not available yet."""
+    for location, value in root.values:
+        row = _ROWS.get(location.pattern)
         if row is not None and not row.available(value):
-            place.wrong(row.message)
+            location.report(row.message)

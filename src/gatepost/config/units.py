@@ -1,9 +1,9 @@
 """Durations and sizes as an administrator writes them: "90s", "5m", "25MiB".
 
-A duration is a number and one of ms, s, m, h, d; a size a whole number and one of the decimal (KB,
-MB, GB, TB) or binary (KiB, MiB, GiB, TiB) units. A plain number is seconds or octets.
+A duration is a number with the unit ms, s, m, h or d. A size is a whole number with a decimal unit
+(KB, MB, GB, TB) or a binary one (KiB, MiB, GiB, TiB). A plain number means seconds or octets.
 
-Limits: at most 15 digits before the point and 6 after it, so that nothing overflows.
+Limits: at most 15 digits before the decimal point and 6 after it, so nothing overflows.
 """
 
 import re
@@ -35,17 +35,17 @@ _OCTETS = {
 _SHOWN_DURATIONS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 _SHOWN_SIZES = (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 
-# Above these a number is a mistake, and no longer exact as a float.
+# A larger number is a mistake, and a float cannot represent it exactly.
 MAX_SECONDS = 10**15
 MAX_OCTETS = 2**63 - 1
 
 
 class UnitError(ValueError):
-    """The value is no duration or size; the message says what was expected."""
+    """The value is not a duration or size; the message gives the expected form."""
 
 
 def parse_duration(value: object) -> float:
-    """Return seconds for "250ms", "90s", "5m", "1.5h", "30d" or a plain number of seconds.
+    """Return the seconds of "250ms", "90s", "5m", "1.5h", "30d" or a plain number.
 
     Raises `UnitError`.
     """
@@ -53,7 +53,7 @@ def parse_duration(value: object) -> float:
         seconds = value
     else:
         seconds = float(_scaled_duration(value))
-    if not 0 <= seconds <= MAX_SECONDS:  # also refuses not-a-number
+    if not 0 <= seconds <= MAX_SECONDS:  # also refuses NaN
         raise UnitError(f"expected a duration of 0 to {MAX_SECONDS} seconds, found {value!r}")
     return float(seconds)
 
@@ -66,7 +66,7 @@ def _scaled_duration(value: object) -> Decimal:
 
 
 def parse_size(value: object) -> int:
-    """Return octets for "25MiB", "10KB", "1000" or a plain whole number; raises `UnitError`."""
+    """Return the octets of "25MiB", "10KB", "1000" or a whole number; raises `UnitError`."""
     if isinstance(value, int) and not isinstance(value, bool):
         octets = value
     else:
@@ -84,7 +84,7 @@ def _scaled_size(value: object) -> int:
 
 
 def format_duration(seconds: float) -> str:
-    """Write a duration in the largest unit that leaves a whole number: `5m`, `90s`, `250ms`.
+    """Return a duration in the largest unit that gives a whole number: `5m`, `90s`, `250ms`.
 
     Exact to the millisecond.
     """
@@ -96,7 +96,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_size(octets: int) -> str:
-    """Write a size in the largest binary unit that leaves a whole number: `25MiB`, `1000`."""
+    """Return a size in the largest binary unit that gives a whole number: `25MiB`, `1000`."""
     for unit, length in _SHOWN_SIZES:
         if octets and octets % length == 0:
             return f"{octets // length}{unit}"

@@ -1,5 +1,5 @@
-"""Counters that all workers of a machine share, in memory of a fixed size.
+"""Counters that all workers of a server share, in memory of a fixed size.
 
-`board` is the memory and who has which part of it, `tally` the counters in it, `places` where a key
-is counted. Knows nothing of connections, clocks or configurations.
+`memory` is the shared memory and its slots, `sketch` the cells of a key, `counters` the counters.
+The package has no dependency on connections, clocks or the configuration.
 """

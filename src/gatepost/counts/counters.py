@@ -1,92 +1,92 @@
-"""Counters over all workers: how many there are now, and how many there were in a window of time.
+"""Counters over all workers: a gauge, and events within a time window.
 
-Theory of operation: see `gatepost.counts.sketch` for the tables and `gatepost.counts.memory` for
-whose they are. A window is a stretch of fixed length, the same for all workers: a region whose
-table is about an earlier one counts as empty, and its worker clears it when it next counts there.
-So a limit of n in a window lets 2 n through in the time of one at most, around its end.
+Theory of operation: `gatepost.counts.sketch` describes the tables, `gatepost.counts.memory` their
+owners. A window has a fixed length and is the same for all workers. A table of an earlier window
+counts as empty; its worker clears it at the next event. A limit of n per window therefore allows up
+to 2 n events within the length of one window, around its end.
 
-Both count too high sometimes, never too low.
+Both counters can be too high, never too low.
 """
 
-from gatepost.counts.memory import Slot, Table
+from gatepost.counts.memory import CounterTable, Slot
 from gatepost.counts.sketch import SIZE, Cell
 
-_NOTHING = memoryview(bytes(SIZE * 4)).cast("I")
+_ZEROS = memoryview(bytes(SIZE * 4)).cast("I")
 
 
 class Gauge:
-    """How many there are of a key at present. Whatever is added must be taken away again."""
+    """The current number of items of a key. Each `add` requires a matching `remove`."""
 
     __slots__ = ("_own", "_slot", "_table")
 
-    def __init__(self, slot: Slot, table: Table) -> None:
+    def __init__(self, slot: Slot, table: CounterTable) -> None:
         self._slot = slot
         self._table = int(table)
         self._own = slot.own.tables[table]
 
-    def add(self, place: Cell) -> int:
-        """Count one more; return how many there are, this one included."""
-        own, (first, second) = self._own, place
+    def add(self, cell: Cell) -> int:
+        """Count one more item; return the new total."""
+        own, (first, second) = self._own, cell
         own[first] += 1
         own[second] += 1
-        return self.count(place)
+        return self.count(cell)
 
-    def remove(self, place: Cell) -> None:
-        """Count one less."""
-        own, (first, second) = self._own, place
+    def remove(self, cell: Cell) -> None:
+        """Count one item less."""
+        own, (first, second) = self._own, cell
         own[first] -= 1
         own[second] -= 1
 
-    def count(self, place: Cell) -> int:
-        """Return how many there are."""
-        first, second = place
+    def count(self, cell: Cell) -> int:
+        """Return the total over all workers."""
+        first, second = cell
         total = 0
-        for region in self._slot.regions:
-            table = region.tables[self._table]
+        for sketch in self._slot.sketches:
+            table = sketch.tables[self._table]
             one, other = table[first], table[second]
             total += one if one < other else other  # noqa: FURB136 - `min` takes twice as long
         return total
 
 
-class Events:
-    """How many events of a key there were in the present window of `seconds`.
+class WindowCounter:
+    """The number of events of a key in the current window of `seconds`.
 
-    `now` is a time that runs evenly and is the same for all workers: that of the event loop.
+    `now` is a monotonic time that is the same for all workers: that of the event loop.
     """
 
     __slots__ = ("_own", "_seconds", "_slot", "_table")
 
-    def __init__(self, slot: Slot, table: Table, seconds: int) -> None:
+    def __init__(self, slot: Slot, table: CounterTable, seconds: int) -> None:
         self._slot = slot
         self._table = int(table)
         self._own = slot.own.tables[table]
         self._seconds = seconds
 
-    def add(self, place: Cell, now: float) -> int:
-        """Count one more; return how many there were, this one included."""
+    def add(self, cell: Cell, now: float) -> int:
+        """Count one more event; return the new total."""
         window = int(now) // self._seconds
         windows, own = self._slot.own.windows, self._own
         if windows[self._table] != window:
-            own[:] = _NOTHING
+            own[:] = _ZEROS
             windows[self._table] = window
-        first, second = place
-        # Only what is too low for the key is raised: the other row counts somebody else's already.
+        first, second = cell
+        # Conservative update: raise only the lower cell. The higher one also counts other keys.
         one, other = own[first], own[second]
         if one <= other:
             own[first] = one + 1
         if other <= one:
             own[second] = other + 1
-        return self.count(place, now)
+        return self.count(cell, now)
 
-    def count(self, place: Cell, now: float) -> int:
-        """Return how many there were."""
-        first, second = place
+    def count(self, cell: Cell, now: float) -> int:
+        """Return the number of events over all workers."""
+        first, second = cell
         window = int(now) // self._seconds
         total = 0
-        for region in self._slot.regions:
-            # Another worker's clock may be ahead by what its event loop's is behind.
-            if region.windows[self._table] >= window:
-                table = region.tables[self._table]
+        for sketch in self._slot.sketches:
+            # The event loop of another worker may already be in the next window.
+            if sketch.windows[self._table] >= window:
+                table = sketch.tables[self._table]
                 one, other = table[first], table[second]
                 total += one if one < other else other  # noqa: FURB136 - as above
         return total

@@ -1,22 +1,20 @@
-"""The memory of the counters: one region for each worker, who alone writes it and all read.
+"""The memory of the counters: one slot per worker, written by its worker and read by all.
 
-Theory of operation
--------------------
-The supervisor makes a file in memory and keeps it for good; workers inherit it. It begins with a
-header: a version, the seed of all hashes, and which regions are in use. A region holds one table
-for each `Table`. Its worker counts there, without locks, for nobody else writes to it; what is
-counted of a key is the sum over the regions in use.
+Theory of operation ------------------- The supervisor creates a file in memory that the workers
+inherit. It starts with a header: a version, the seed of all hashes, and a flag for each slot in
+use. A slot holds one table for each `CounterTable`. Only its own worker writes to a slot, so no
+locks are needed. The count of a key is the sum over all slots in use.
 
-The supervisor gives a worker that starts a region full of noughts, and takes it back when the
-process is gone, however it went: what it had counted is gone with it. Each time it changes the
-version, by which the others see that they have to look again. The workers of a reload, old and new,
-have regions side by side.
+The supervisor assigns a zeroed slot to each new worker and releases it when the process has ended,
+for whatever reason; its counts then disappear. Each assignment and release changes the version, so
+that the workers read the flags again. During a reload, old and new workers have slots at the same
+time.
 
-A process that serves alone has the same in memory of its own.
+A process without a supervisor uses the same structure in private memory.
 
-Limits: 576 KiB for each worker, whatever is counted; MAX_REGIONS of them at a time.
-Security: workers can write to each other's regions, as they could stop each other anyway: they are
-the same user's.
+Limits: 576 KiB per worker, independent of the number of keys; MAX_SLOTS workers at the same time.
+Security: workers can write to each other's slots. They run as the same user and could disturb each
+other anyway.
 """
 
 import mmap
@@ -28,118 +26,118 @@ from typing import Self
 
 from gatepost.counts.sketch import SEED_SIZE, SIZE
 
-# Enough for 1,024 workers and the generations that may be under way in reloads.
-MAX_REGIONS = 8192
-# Parts of the file begin where memory can be mapped, on every kind of machine.
-_ALIGNED = 64 * 1024
+# Enough for 1,024 workers and several generations during reloads.
+MAX_SLOTS = 8192
+# Parts of the file start at an offset that every kind of machine can map.
+_ALIGNMENT = 64 * 1024
 _WORD = 4
 
-# The header: the version, the seed, an octet for each region.
+# The header: the version, the seed, one octet per slot.
 _VERSION = 0
 _SEED = 16
 _FLAGS = 64
-HEADER_SIZE = _ALIGNED
+HEADER_SIZE = _ALIGNMENT
 
 
-class Table(IntEnum):
-    """What is counted, each in a table of its own."""
+class CounterTable(IntEnum):
+    """The counted quantities; each has its own table."""
 
     CONNECTIONS = 0
-    ARRIVALS = 1
-    ATTEMPTS = 2
-    FORGIVEN_ATTEMPTS = 3
+    NEW_CONNECTIONS = 1
+    AUTH_ATTEMPTS = 2
+    REFUNDED_ATTEMPTS = 3
 
 
-REGION_SIZE = _ALIGNED + len(Table) * SIZE * _WORD
+SLOT_SIZE = _ALIGNMENT + len(CounterTable) * SIZE * _WORD
 
 
 class Sketch:
-    """One worker's part: its tables, and which window of time each is about."""
+    """The counters of one worker: its tables and the time window of each."""
 
     __slots__ = ("tables", "windows")
 
     def __init__(self, memory: bytearray | mmap.mmap) -> None:
         words = memoryview(memory).cast("I")
-        self.windows = words[: len(Table)]
-        first = _ALIGNED // _WORD
-        self.tables = [words[first + SIZE * one : first + SIZE * (one + 1)] for one in Table]
+        self.windows = words[: len(CounterTable)]
+        first = _ALIGNMENT // _WORD
+        self.tables = [words[first + SIZE * one : first + SIZE * (one + 1)] for one in CounterTable]
 
 
 class Slot:
-    """A worker's view of the board: `own` is its region, `regions` all that are in use."""
+    """A worker's view of the memory: `own` is its sketch, `sketches` are all in use."""
 
-    __slots__ = ("_header", "_known", "_map", "_number", "_regions", "_version", "own", "seed")
+    __slots__ = ("_header", "_map", "_mapped", "_number", "_sketches", "_version", "own", "seed")
 
     def __init__(
         self,
         header: bytearray | mmap.mmap,
-        map_region: Callable[[int], bytearray | mmap.mmap],
+        map_slot: Callable[[int], bytearray | mmap.mmap],
         number: int,
     ) -> None:
         self._header = memoryview(header).cast("I")
-        self._map = map_region
+        self._map = map_slot
         self._number = number
         self._version = -1
         self.seed = bytes(header[_SEED : _SEED + SEED_SIZE])
-        self.own = Sketch(map_region(number))
-        self._known = {number: self.own}
-        self._regions: tuple[Sketch, ...] = (self.own,)
+        self.own = Sketch(map_slot(number))
+        self._mapped = {number: self.own}
+        self._sketches: tuple[Sketch, ...] = (self.own,)
 
     @classmethod
-    def alone(cls) -> Self:
-        """Return the view of a process that shares with nobody."""
+    def standalone(cls) -> Self:
+        """Return the slot of a process without shared counters."""
         header = bytearray(HEADER_SIZE)
         header[_SEED : _SEED + SEED_SIZE] = os.urandom(SEED_SIZE)
-        return cls(header, lambda _number: bytearray(REGION_SIZE), 0)
+        return cls(header, lambda _number: bytearray(SLOT_SIZE), 0)
 
     @classmethod
-    def taken(cls, file: int, number: int) -> Self:
-        """Return the view of the worker that was given region `number` of the inherited file."""
-        return cls(_map_header(file), lambda other: _map_region(file, other), number)
+    def attach(cls, file: int, number: int) -> Self:
+        """Return the slot `number` of the file that the worker has inherited."""
+        return cls(_map_header(file), lambda other: _map_slot(file, other), number)
 
     @property
-    def regions(self) -> tuple[Sketch, ...]:
-        """The regions in use, one's own among them."""
+    def sketches(self) -> tuple[Sketch, ...]:
+        """The sketches in use, including `own`."""
         if self._header[_VERSION] != self._version:
-            self._look()
-        return self._regions
+            self._read_flags()
+        return self._sketches
 
-    def _look(self) -> None:
+    def _read_flags(self) -> None:
         self._version = self._header[_VERSION]
-        flags = bytes(self._header.cast("B")[_FLAGS : _FLAGS + MAX_REGIONS])
+        flags = bytes(self._header.cast("B")[_FLAGS : _FLAGS + MAX_SLOTS])
         used = {number for number in range(len(flags.rstrip(b"\0"))) if flags[number]}
         used.add(self._number)
-        known = self._known
-        self._known = {one: known.get(one) or Sketch(self._map(one)) for one in sorted(used)}
-        self._regions = tuple(self._known.values())
+        mapped = self._mapped
+        self._mapped = {one: mapped.get(one) or Sketch(self._map(one)) for one in sorted(used)}
+        self._sketches = tuple(self._mapped.values())
 
 
 class CounterMemory:
-    """The supervisor's side. Raises OSError where there is no memory for it."""
+    """The supervisor's side. Raises OSError if there is not enough memory."""
 
     def __init__(self) -> None:
         self.file = _memory_file()
         os.ftruncate(self.file, HEADER_SIZE)
         self._header = _map_header(self.file)
         self._header[_SEED : _SEED + SEED_SIZE] = os.urandom(SEED_SIZE)
-        self._made = 0
+        self._created = 0
 
     def claim(self) -> int:
-        """Return the number of a region full of noughts, in use from now on."""
-        number = self._header.find(b"\0", _FLAGS, _FLAGS + MAX_REGIONS) - _FLAGS
+        """Assign a zeroed slot and return its number."""
+        number = self._header.find(b"\0", _FLAGS, _FLAGS + MAX_SLOTS) - _FLAGS
         if number < 0:
-            raise OSError("no room for the counters of another worker")
-        if number < self._made:
-            with _map_region(self.file, number) as region:
-                region[:] = bytes(REGION_SIZE)
+            raise OSError("no free slot for the counters of another worker")
+        if number < self._created:
+            with _map_slot(self.file, number) as slot:
+                slot[:] = bytes(SLOT_SIZE)
         else:
-            self._made = number + 1
-            os.ftruncate(self.file, HEADER_SIZE + REGION_SIZE * self._made)
+            self._created = number + 1
+            os.ftruncate(self.file, HEADER_SIZE + SLOT_SIZE * self._created)
         self._mark(number, used=True)
         return number
 
     def release(self, number: int) -> None:
-        """Take a region back: what is counted there counts no more."""
+        """Release a slot; its counts no longer count."""
         self._mark(number, used=False)
 
     def _mark(self, number: int, *, used: bool) -> None:
@@ -148,12 +146,12 @@ class CounterMemory:
         words[_VERSION] = (words[_VERSION] + 1) & 0xFFFFFFFF
 
     def close(self) -> None:
-        """Free the memory, once all workers are gone too."""
+        """Close the file; the memory is freed when all workers have exited too."""
         os.close(self.file)
 
 
 def _memory_file() -> int:
-    """Return a file that only memory holds; where the system has none, one without a name."""
+    """Return an anonymous file in memory, or an unnamed temporary file."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("gatepost-counts")
     with tempfile.TemporaryFile() as file:
@@ -164,5 +162,5 @@ def _map_header(file: int) -> mmap.mmap:
     return mmap.mmap(file, HEADER_SIZE)
 
 
-def _map_region(file: int, number: int) -> mmap.mmap:
-    return mmap.mmap(file, REGION_SIZE, offset=HEADER_SIZE + REGION_SIZE * number)
+def _map_slot(file: int, number: int) -> mmap.mmap:
+    return mmap.mmap(file, SLOT_SIZE, offset=HEADER_SIZE + SLOT_SIZE * number)

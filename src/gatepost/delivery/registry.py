@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from gatepost.config import schema
-from gatepost.config.kinds import Table, keys
+from gatepost.config.kinds import TableKind, keys
 from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import Target, TargetSpec
@@ -39,8 +39,10 @@ BUILT_IN: dict[str, str] = {
 ENTRY_POINT_GROUP = "gatepost.targets"
 
 # The tables of a route with options for one kind of target.
-OPTIONS_TABLES = [field.name for field, key in keys(schema.Route) if isinstance(key.kind, Table)]
-_DEFAULTS = schema.Route(to="discard:")
+OPTIONS_TABLES = [
+    field.name for field, key in keys(schema.RouteConfig) if isinstance(key.kind, TableKind)
+]
+_DEFAULTS = schema.RouteConfig(to="discard:")
 
 
 class RouteConfigError(ValueError):
@@ -114,7 +116,7 @@ def _provider(point: EntryPoint) -> str:
 
 
 def make_target(
-    route: schema.Route, *, base: Path, hostname: str, registry: TargetRegistry | None = None
+    route: schema.RouteConfig, *, base: Path, hostname: str, registry: TargetRegistry | None = None
 ) -> Target:
     """Return the target that a route names; raise ValueError, its text starting with the key.
 
@@ -141,7 +143,7 @@ def make_target(
 
 
 def make_router(
-    routes: Iterable[schema.Route],
+    routes: Iterable[schema.RouteConfig],
     *,
     base: Path,
     hostname: str,
@@ -153,7 +155,7 @@ def make_router(
     delivered once. `targets` are those that an embedding program adds, by scheme.
     """
     registry = TargetRegistry(targets)
-    made: dict[schema.Route, Route] = {}
+    made: dict[schema.RouteConfig, Route] = {}
     rows: list[tuple[Sequence[str], Route]] = []
     problems: list[str] = []
     for number, route in enumerate(routes):
@@ -171,6 +173,6 @@ def make_router(
     return Router(rows, hostname=hostname)
 
 
-def _make_route(route: schema.Route, target: Target) -> Route:
+def _make_route(route: schema.RouteConfig, target: Target) -> Route:
     fallback, relays = route.fallback == "queue", route.relay_for == "authenticated"
     return Route(target, route.to, route.mode, fallback, relays)

@@ -1,5 +1,5 @@
-"""Lists of addresses and domains in the qmail control format, re-read when they change.
+"""Lists of addresses and domains in the qmail control format, read again when they change.
 
-Traps, known recipients and local domains come from here. Small lists live in memory; big ones in
-an index file that all workers map (`index`), with what changed since laid over it (`indexed`).
+They hold traps, known recipients and local domains. A small list is kept in memory. A big one has
+an index file that all workers map (`index`); later changes to the list overlay it (`indexed`).
 """

@@ -1,68 +1,65 @@
-"""One version of a list of addresses, in memory.
+"""One version of an address list, in memory.
 
-Immutable: a change makes a new list, so that who holds one sees no half-made state. Everything is
-looked up by canonical keys (`Address.key`); who made them is trusted to have made them so.
+A list is immutable: a change creates a new list, so no reader sees a half-made state. Look-ups use
+canonical keys (`Address.key`); the caller must pass canonical keys.
 
-The order of a look-up: the exact address, the address without its subaddress, its domain, then
-the regular expressions as they stand in the list. Of lines that name the same address one answers.
+The order of a look-up: the exact address, the address without its subaddress, its domain, then the
+regular expressions in the order of the list. If several lines name the same address, one of them is
+returned.
 
-Limits: MAX_PATTERNS, because each costs time on every look-up that finds nothing else;
-MAX_ERRORS of the lines that are no entry are kept, the others counted.
+Limits: MAX_PATTERNS, because each pattern costs time in every look-up without another match.
+MAX_ERRORS of the bad lines are kept; the rest are only counted.
 """
 
-from __future__ import annotations
+from collections.abc import Callable, Iterable, Iterator
+from re import Match
+from typing import Protocol, Self
 
-from typing import TYPE_CHECKING, Protocol, Self
-
-from gatepost.lists.entry import Entry, Kind, LineError, compile_pattern, parse_lines
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from re import Match
+from gatepost.lists.entry import EntryKind, LineError, ListEntry, compile_pattern, parse_lines
 
 # A search takes about 0.2 us.
 MAX_PATTERNS = 1000
 MAX_ERRORS = 1000
 
 
-class Source(Protocol):
-    """What has a list: the list itself, or a file that is read again when it changes."""
+class ListSource(Protocol):
+    """A list, or a file that is read again when it changes."""
 
     @property
-    def current(self) -> AddressList:
-        """The version in force."""
+    def current(self) -> "AddressList":
+        """The current version."""
         ...
 
 
 class AddressList:
     """One version of a list.
 
-    `errors` are the lines that are no entry (at most MAX_ERRORS), `bad_lines` how many there are.
-    Iterating gives every entry in the order of its line, `len` counts them.
+    `errors` has the bad lines (at most MAX_ERRORS), `bad_lines` is their number. Iteration returns
+    the entries in the order of their lines.
     """
 
-    def __init__(self, items: Iterable[Entry | LineError] = ()) -> None:
+    def __init__(self, items: Iterable[ListEntry | LineError] = ()) -> None:
         self.errors: list[LineError] = []
         self.bad_lines = 0
-        self._entries: list[Entry] = []
-        self._named: dict[str, Entry] = {}
-        self._patterns: list[tuple[Callable[[str], Match[str] | None], Entry]] = []
+        self._entries: list[ListEntry] = []
+        self._by_key: dict[str, ListEntry] = {}
+        self._patterns: list[tuple[Callable[[str], Match[str] | None], ListEntry]] = []
         for item in items:
             if isinstance(item, LineError):
                 self._add_error(item)
             else:
                 self._add_entry(item)
-        self._domains = any(key[0] == "@" for key in self._named)
-        self._beyond_names = self._domains or bool(self._patterns)
+        self._has_domains = any(key[0] == "@" for key in self._by_key)
+        self._has_fallbacks = self._has_domains or bool(self._patterns)
 
     @classmethod
     def from_lines(cls, lines: Iterable[str], source: str) -> Self:
-        """Read lines, numbered from 1; `source` is what entries and errors say they come from."""
+        """Read lines, numbered from 1; `source` is the file name in entries and errors."""
         return cls(parse_lines(lines, source))
 
     @property
-    def current(self) -> AddressList:
-        """The list itself, which never changes: a `Source`."""
+    def current(self) -> Self:
+        """The list itself, as a `ListSource`."""
         return self
 
     def _add_error(self, error: LineError) -> None:
@@ -70,9 +67,9 @@ class AddressList:
         if len(self.errors) < MAX_ERRORS:
             self.errors.append(error)
 
-    def _add_entry(self, entry: Entry) -> None:
-        if entry.kind is not Kind.PATTERN:
-            self._named.setdefault(entry.key, entry)
+    def _add_entry(self, entry: ListEntry) -> None:
+        if entry.kind is not EntryKind.PATTERN:
+            self._by_key.setdefault(entry.key, entry)
         elif len(self._patterns) < MAX_PATTERNS:
             self._patterns.append((compile_pattern(entry.text).search, entry))
         else:
@@ -81,25 +78,25 @@ class AddressList:
             return
         self._entries.append(entry)
 
-    def find(self, key: str, user_key: str) -> Entry | None:
-        """Return the entry that names an address, or None.
+    def find(self, key: str, user_key: str) -> ListEntry | None:
+        """Return the entry that matches an address, or None.
 
-        `key` is the canonical address, `user_key` the same without the subaddress (equal to `key`
-        where there is none).
+        `key` is the canonical address, `user_key` the address without its subaddress. Without a
+        subaddress both are equal.
         """
-        entry = self._named.get(key)
+        entry = self._by_key.get(key)
         if entry is None and user_key != key:
-            entry = self._named.get(user_key)
-        if entry is None and self._beyond_names:
-            entry = self._find_beyond_names(key, user_key)
+            entry = self._by_key.get(user_key)
+        if entry is None and self._has_fallbacks:
+            entry = self._find_in_domains_and_patterns(key, user_key)
         return entry
 
-    def exact(self, key: str) -> Entry | None:
-        """Return the entry whose own key is `key`: an address, or `@` and a domain."""
-        return self._named.get(key)
+    def exact(self, key: str) -> ListEntry | None:
+        """Return the entry with exactly this key (an address, or `@` and a domain), or None."""
+        return self._by_key.get(key)
 
-    def _find_beyond_names(self, key: str, user_key: str) -> Entry | None:
-        if self._domains:
+    def _find_in_domains_and_patterns(self, key: str, user_key: str) -> ListEntry | None:
+        if self._has_domains:
             entry = self.exact(key[key.rfind("@") :])
             if entry is not None:
                 return entry
@@ -108,17 +105,17 @@ class AddressList:
                 return entry
         return None
 
-    def with_local_part(self, locals_: frozenset[str]) -> Iterator[Entry]:
-        """Yield the entries for an address whose local part, in lower case, is one of these."""
-        return (entry for entry in self if local_part(entry) in locals_)
+    def with_local_part(self, local_parts: frozenset[str]) -> Iterator[ListEntry]:
+        """Yield the address entries with one of these local parts, given in lower case."""
+        return (entry for entry in self if local_part(entry) in local_parts)
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[ListEntry]:
         return iter(self._entries)
 
 
-def local_part(entry: Entry) -> str:
-    """Return the canonical local part of an address entry, "" of any other."""
-    return entry.key.rpartition("@")[0] if entry.kind is Kind.ADDRESS else ""
+def local_part(entry: ListEntry) -> str:
+    """Return the canonical local part of an address entry, or "" for other kinds."""
+    return entry.key.rpartition("@")[0] if entry.kind is EntryKind.ADDRESS else ""

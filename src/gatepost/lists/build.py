@@ -1,29 +1,28 @@
-"""Building the index of a big list: `python -m gatepost.lists.build LIST INDEX`.
+"""Build the index of a big list: `python -m gatepost.lists.build LIST INDEX`.
 
-A process of its own at low priority, so that neither the event loop nor its process's memory feels
-it. The index is made under a temporary name, made durable, and only then given its name: it is
-either the old one or the new one, whole. Workers that want the same index at the same time wait
-for each other at a lock, and who comes second finds it done.
+A separate process at low priority builds the index, so that the event loop and the memory of the
+worker are not affected. The index is written to a temporary file, synced and renamed, so it is
+always complete. If several workers need the same index, a lock makes them wait; the second one
+finds it already built.
 
-The words are sorted in 256 parts by their first octet: sorting all at once would take a quarter
-of a gigabyte of Python integers for the largest public list.
+The words are sorted in 256 parts by their first octet. Sorting all at once would need a quarter of
+a gigabyte of Python integers for the largest public list.
 
-Limits: `index.MAX_TEXT`; MAX_SPECIALS of the patterns and of the bad lines are kept.
+Limits: `index.MAX_TEXT`. MAX_SPECIALS of the patterns and of the bad lines are kept.
 """
-
-from __future__ import annotations
 
 import fcntl
 import os
 import sys
 from array import array
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from gatepost.lists.addresses import MAX_ERRORS, MAX_PATTERNS
-from gatepost.lists.entry import Entry, Kind, LineError, attempt, parse_octets
+from gatepost.lists.entry import EntryKind, LineError, ListEntry, parse_octets, parse_or_error
 from gatepost.lists.index import (
     FAN_OUT,
     LINE_COUNT_EVERY,
@@ -35,35 +34,32 @@ from gatepost.lists.index import (
     IndexFileError,
     hash_key,
 )
-from gatepost.lists.source import Identity, ListError, open_regular, settled
+from gatepost.lists.reloadable import FileIdentity, ListError, is_stable, open_regular_file
 from gatepost.lists.text import BLOCK, Text
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-# One more than a list keeps, so that it sees that there are more.
-MAX_SPECIALS = {Kind.PATTERN: MAX_PATTERNS + 1, None: MAX_ERRORS}
+# One more than a list keeps, so that the list can detect the excess.
+MAX_SPECIALS = {EntryKind.PATTERN: MAX_PATTERNS + 1, None: MAX_ERRORS}
 
 _PARTS = 256
 
 
 def build(source: Path, target: Path) -> None:
-    """Make `target` the index of the list `source` as it is now.
+    """Write the index of the list `source` to `target`.
 
-    Raises `ListError` when the list cannot be read and OSError when the index cannot be written.
+    Raises `ListError` if the list is unreadable, OSError if the index cannot be written.
     """
-    with _lock(target), open_regular(source) as (file, identity):
+    with _lock(target), open_regular_file(source) as (file, identity):
         if identity.size > MAX_TEXT:
             raise ListError(f"{source}: expected less than 4 GiB, found {identity.size} octets")
-        if not is_of(target, identity):
-            # An identity that the file may keep after another write is no proof of its content.
+        if not is_current(target, identity):
+            # A later write within the same clock tick would not change an unstable identity.
             _write(
-                target, file, identity if settled(identity) else identity._replace(modified_ns=0)
+                target, file, identity if is_stable(identity) else identity._replace(modified_ns=0)
             )
 
 
-def is_of(target: Path, identity: Identity) -> bool:
-    """Whether `target` is a usable index of a list in that very state."""
+def is_current(target: Path, identity: FileIdentity) -> bool:
+    """Return whether `target` is a usable index of exactly this state of the list."""
     try:
         return Index(target).header.identity == identity
     except (OSError, IndexFileError):
@@ -81,14 +77,14 @@ def _lock(target: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _write(target: Path, file: BinaryIO, identity: Identity) -> None:
+def _write(target: Path, file: BinaryIO, identity: FileIdentity) -> None:
     temporary = target.with_suffix(".new")
     try:
         with _create(temporary) as out:
             out.seek(TEXT_START)
             size = _copy(file, out, identity.size)
             out.flush()
-            tables = Tables(Text(os.dup(out.fileno()), TEXT_START, size))
+            tables = IndexTables(Text(os.dup(out.fileno()), TEXT_START, size))
             header = tables.write(out, identity)
             out.seek(0)
             out.write(header.pack())
@@ -105,7 +101,7 @@ def _create(path: Path) -> BinaryIO:
 
 
 def _copy(file: BinaryIO, out: BinaryIO, size: int) -> int:
-    """Copy at most `size` octets and return how many there were."""
+    """Copy at most `size` octets and return the number of octets copied."""
     copied = 0
     while block := file.read(min(BLOCK, size - copied)):
         out.write(block)
@@ -113,8 +109,8 @@ def _copy(file: BinaryIO, out: BinaryIO, size: int) -> int:
     return copied
 
 
-class Tables:
-    """The tables over a text, collected line by line."""
+class IndexTables:
+    """The tables of an index, collected line by line."""
 
     def __init__(self, text: Text) -> None:
         self._text_size = text.size
@@ -122,15 +118,15 @@ class Tables:
         self._counts = array("I", bytes(4 * (FAN_OUT + 1)))
         self._line_counts = array("I")
         self._specials = array("I")
-        self._room = dict(MAX_SPECIALS)
+        self._specials_left = dict(MAX_SPECIALS)
         self._domains = self._bad_lines = self._lines = 0
         for offset, raw in text.lines(0, text.size):
             self._count_lines(offset)
-            self._add(offset, attempt(parse_octets, raw, "", 0))
+            self._add(offset, parse_or_error(parse_octets, raw, "", 0))
         self._count_lines(text.size)
 
     def _count_lines(self, line_start: int) -> None:
-        """Note how many lines end before each mark up to the start of a line."""
+        """Store how many lines end before each mark, up to the start of a line."""
         mark = len(self._line_counts) * LINE_COUNT_EVERY
         while mark < line_start:
             self._line_counts.append(self._lines - 1)
@@ -139,29 +135,29 @@ class Tables:
             self._line_counts.append(self._lines)
         self._lines += 1
 
-    def _add(self, offset: int, item: Entry | LineError | None) -> None:
+    def _add(self, offset: int, item: ListEntry | LineError | None) -> None:
         if item is None:
             return
         if isinstance(item, LineError):
             self._bad_lines += 1
             self._add_special(offset, None)
-        elif item.kind is Kind.PATTERN:
-            self._add_special(offset, Kind.PATTERN)
+        elif item.kind is EntryKind.PATTERN:
+            self._add_special(offset, EntryKind.PATTERN)
         else:
-            self._domains += item.kind is Kind.DOMAIN
+            self._domains += item.kind is EntryKind.DOMAIN
             self._add_word(offset, hash_key(item.key))
 
-    def _add_special(self, offset: int, kind: Kind | None) -> None:
-        if self._room[kind]:
-            self._room[kind] -= 1
+    def _add_special(self, offset: int, kind: EntryKind | None) -> None:
+        if self._specials_left[kind]:
+            self._specials_left[kind] -= 1
             self._specials.append(offset)
 
     def _add_word(self, offset: int, hashed: int) -> None:
         self._parts[hashed >> 24].append(hashed << 32 | offset)
         self._counts[(hashed >> 16) + 1] += 1
 
-    def write(self, out: BinaryIO, identity: Identity) -> Header:
-        """Write the tables behind the text and return the header that describes them."""
+    def write(self, out: BinaryIO, identity: FileIdentity) -> Header:
+        """Write the tables after the text; return the header that describes them."""
         header = self._header(identity)
         out.seek(header.tables_start)
         for part in self._parts:
@@ -171,7 +167,7 @@ class Tables:
         self._specials.tofile(out)
         return header
 
-    def _header(self, identity: Identity) -> Header:
+    def _header(self, identity: FileIdentity) -> Header:
         end = TEXT_START + self._text_size
         return Header(
             *identity,
@@ -186,7 +182,7 @@ class Tables:
 
 
 def main(arguments: list[str]) -> int:
-    """Build an index; the process's exit status."""
+    """Build an index; return the exit status."""
     source, target = map(Path, arguments)
     with suppress(OSError):
         os.nice(10)

@@ -1,27 +1,22 @@
-"""The child process that builds an index (`build`), as the list file that wants one sees it."""
-
-from __future__ import annotations
+"""The child process that builds an index (`build`), as a list file uses it."""
 
 import hashlib
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from subprocess import Popen
 
-from gatepost.lists.source import ListError
-
-if TYPE_CHECKING:
-    from subprocess import Popen
+from gatepost.lists.reloadable import ListError
 
 
 def index_path(path: Path, cache_dir: Path) -> Path:
-    """Return where the index of a list file is kept: a name of its own for each path."""
+    """Return the path of the index of a list file, different for each list."""
     name = str(path.absolute()).encode("utf-8", "surrogateescape")
     return cache_dir / f"{path.name}-{hashlib.sha256(name).hexdigest()[:16]}.index"
 
 
-class Builder:
-    """Builds the index `target` of the list `path`, one child process at a time."""
+class IndexBuilder:
+    """Builds the index `target` of the list `path`, with one child process at most."""
 
     def __init__(self, path: Path, target: Path) -> None:
         self.path = path
@@ -29,10 +24,10 @@ class Builder:
         self._child: Popen[str] | None = None
 
     def start(self) -> None:
-        """Start building unless a child is at it; raises `ListError` if none can be started."""
+        """Start a child unless one is running; raises `ListError` if that fails."""
         if self._child is not None:
             return
-        # -P: the folder we happen to be in is no place to import from.
+        # -P: do not import modules from the current folder.
         module = ("-P", "-m", "gatepost.lists.build")
         command = [sys.executable, *module, str(self.path), str(self.target)]
         try:
@@ -43,24 +38,24 @@ class Builder:
             raise self._failed(str(error)) from error
 
     def finished(self) -> bool:
-        """Whether the child has come to its end well; raises `ListError` if it failed."""
+        """Return whether a child has finished; raises `ListError` if it failed."""
         if self._child is None or self._child.poll() is None:
             return False
         self.wait()
         return True
 
     def wait(self) -> None:
-        """Wait for the child to end, if there is one; raises `ListError` if it failed."""
+        """Wait for the child, if any, to finish; raises `ListError` if it failed."""
         child, self._child = self._child, None
         if child is None:
             return
-        _, said = child.communicate()
+        _, output = child.communicate()
         if child.returncode:
-            last = said.strip().rpartition("\n")[2]
+            last = output.strip().rpartition("\n")[2]
             raise self._failed(last or f"exit status {child.returncode}")
 
     def stop(self) -> None:
-        """End the child, if there is one."""
+        """Kill the child, if any."""
         child, self._child = self._child, None
         if child is not None:
             child.kill()
@@ -68,6 +63,6 @@ class Builder:
 
     def _failed(self, why: str) -> ListError:
         return ListError(
-            f"{self.path}: its index cannot be built: {why}; "
-            "the next change of the file tries again"
+            f"{self.path}: building the index failed: {why}; "
+            "the next change of the file triggers another attempt"
         )

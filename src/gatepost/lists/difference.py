@@ -1,35 +1,29 @@
-"""What changed between two long texts, in whole lines, and in memory that does not grow with them.
+"""The difference of two long texts in whole lines, computed in bounded memory.
 
-Common text is compared in blocks, at the speed the disk cache gives it. Where the texts part, the
-next lines of both are searched for the first place where they meet again, in windows that grow; a
-handful of edits anywhere in millions of lines is found so in a tenth of a second. The hunks are
-always right, though not always the smallest: what a window misses is taken out and put in again.
+Equal text is compared in blocks, at the speed of the disk cache. At a difference, the next lines of
+both texts are searched for the first run of equal lines, in growing windows. This finds a few edits
+in millions of lines in a tenth of a second. The hunks are always correct but not always minimal: if
+a window misses a match, the hunk removes and adds the same lines.
 
-Limits: MAX_CHANGED octets taken out and put in; beyond, `difference` gives up.
+Limits: MAX_CHANGED octets removed and added; beyond it `difference` returns None.
 """
 
-from __future__ import annotations
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from typing import TYPE_CHECKING, NamedTuple
+from gatepost.lists.text import BLOCK, Text
 
-from gatepost.lists.text import BLOCK
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from gatepost.lists.text import Text
-
-# About 80,000 addresses, which take a sixth of a second to read.
+# About 80,000 addresses; reading them takes a sixth of a second.
 MAX_CHANGED = 2 * 1024 * 1024
 
 _WINDOWS = (16 * 1024, 256 * 1024, MAX_CHANGED)
-# So many lines have to agree before two texts are taken to have met again.
-_MEETING = 3
-_END = (None,) * _MEETING
+# The number of equal lines that end a difference.
+_RUN = 3
+_END = (None,) * _RUN
 
 
 class Hunk(NamedTuple):
-    """The lines of the old text from `start` to `end` (offsets) are now those of `added`."""
+    """A change: the lines `added` replace the old text between the offsets `start` and `end`."""
 
     start: int
     end: int
@@ -37,19 +31,19 @@ class Hunk(NamedTuple):
 
     @property
     def changed(self) -> int:
-        """How many octets it takes out and puts in."""
+        """The number of octets removed and added."""
         return self.end - self.start + len(self.added)
 
 
 def difference(old: Text, new: Text) -> list[Hunk] | None:
-    """Return the hunks that make `new` of `old`, in order, or None where too much changed."""
+    """Return the hunks that turn `old` into `new`, in order; None if too much changed."""
     hunks: list[Hunk] = []
-    room = MAX_CHANGED
+    left = MAX_CHANGED
     at, new_at = _common(old, 0, new, 0)
     while (at, new_at) != (old.size, new.size):
         lengths = _until_common(old, at, new, new_at)
-        room -= sum(lengths or ())
-        if lengths is None or room < 0:
+        left -= sum(lengths or ())
+        if lengths is None or left < 0:
             return None
         hunks.append(Hunk(at, at + lengths[0], new.read(new_at, lengths[1])))
         at, new_at = _common(old, at + lengths[0], new, new_at + lengths[1])
@@ -57,7 +51,7 @@ def difference(old: Text, new: Text) -> list[Hunk] | None:
 
 
 def _common(old: Text, at: int, new: Text, new_at: int) -> tuple[int, int]:
-    """Return where two texts that agree from here on stop agreeing, at the start of a line."""
+    """Return the start of the first line that differs, in both texts."""
     line, new_line = at, new_at
     while True:
         block, new_block = old.read(at, BLOCK), new.read(new_at, BLOCK)
@@ -73,7 +67,7 @@ def _common(old: Text, at: int, new: Text, new_at: int) -> tuple[int, int]:
 
 
 def _common_length(one: bytes, other: bytes) -> int:
-    """Return how many octets two blocks have in common at their beginning."""
+    """Return the length of the common prefix of two blocks."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -85,35 +79,37 @@ def _common_length(one: bytes, other: bytes) -> int:
 
 
 def _until_common(old: Text, at: int, new: Text, new_at: int) -> tuple[int, int] | None:
-    """Return how much of both comes before they have lines in common again, if it is found."""
+    """Return the lengths in both texts up to the next equal lines; None if not found."""
     for size in _WINDOWS:
         lines, new_lines = _window(old, at, size), _window(new, new_at, size)
-        meeting = _meet(lines, new_lines)
-        if meeting is not None:
-            length = min(_octets(lines[: meeting[0]]), old.size - at)
-            return length, min(_octets(new_lines[: meeting[1]]), new.size - new_at)
+        equal = _find_equal_run(lines, new_lines)
+        if equal is not None:
+            length = min(_octets(lines[: equal[0]]), old.size - at)
+            return length, min(_octets(new_lines[: equal[1]]), new.size - new_at)
     return None
 
 
 def _window(text: Text, at: int, size: int) -> list[bytes | None]:
-    """Return the whole lines of a window without their ends, and Nones where the text ends."""
+    """Return the complete lines of a window without line ends; Nones mark the end of the text."""
     window = text.read(at, size)
     lines: list[bytes | None] = [*window.split(b"\n")]
     ended = at + len(window) == text.size
     return [*lines, *_END] if ended else lines[:-1]
 
 
-def _meet(lines: list[bytes | None], new_lines: list[bytes | None]) -> tuple[int, int] | None:
-    """Return after how many lines of each the same lines follow in both, if anywhere."""
-    places = {run: place for place, run in reversed(list(enumerate(_runs(lines))))}
-    for new_place, run in enumerate(_runs(new_lines)):
-        if run in places:
-            return places[run], new_place
+def _find_equal_run(
+    lines: list[bytes | None], new_lines: list[bytes | None]
+) -> tuple[int, int] | None:
+    """Return the positions of the first equal run of lines in both, or None."""
+    positions = {run: position for position, run in reversed(list(enumerate(_runs(lines))))}
+    for new_position, run in enumerate(_runs(new_lines)):
+        if run in positions:
+            return positions[run], new_position
     return None
 
 
 def _runs(lines: list[bytes | None]) -> Iterator[tuple[bytes | None, ...]]:
-    return zip(*(lines[start:] for start in range(_MEETING)), strict=False)
+    return zip(*(lines[start:] for start in range(_RUN)), strict=False)
 
 
 def _octets(lines: list[bytes | None]) -> int:

@@ -1,34 +1,30 @@
-"""One version of a list of domains, in memory.
+"""One version of a domain list, in memory.
 
-One domain a line: `example.com` for that domain, `.example.com` for all its subdomains (qmail's
-rcpthosts), `[192.0.2.1]` for an address literal. Comments, blank lines and notes are as in
-`entry`, and so are the complaints about lines that are none of these.
+One domain per line: `example.com` for that domain, `.example.com` for all its subdomains (as in
+qmail's rcpthosts), `[192.0.2.1]` for an address literal. Comments, blank lines, notes and errors
+work as in `entry`.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Self
+from collections.abc import Iterable, Iterator
+from typing import Self
 
 from gatepost.lists.entry import (
     LineError,
-    attempt,
     check_text,
     decode_line,
     domain_or_literal,
-    is_silent,
+    is_blank_or_comment,
+    parse_or_error,
 )
 from gatepost.model.address import AddressError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 _BLANKS = " \t\r\n"
 
 
 class DomainList:
-    """One version of a list; looked up by `domain_key`s, with or without the leading dot.
+    """One version of a list, for look-ups by `domain_key`.
 
-    `errors` are the lines that are no domain. Iterating gives the keys, `len` counts them.
+    `errors` has the bad lines. Iteration returns the keys, with the leading dot of suffixes.
     """
 
     def __init__(self, items: Iterable[str | LineError] = ()) -> None:
@@ -40,12 +36,12 @@ class DomainList:
 
     @classmethod
     def from_lines(cls, lines: Iterable[str], source: str) -> Self:
-        """Read lines, numbered from 1; `source` is what errors say they come from."""
+        """Read lines, numbered from 1; `source` is the file name in errors."""
         return cls(parse_domain_lines(lines, source))
 
     @property
-    def current(self) -> DomainList:
-        """The list itself, which never changes; a file of domains has the same attribute."""
+    def current(self) -> Self:
+        """The list itself; a `DomainFile` has the same attribute."""
         return self
 
     def __contains__(self, domain_key: str) -> bool:
@@ -67,22 +63,22 @@ class DomainList:
 
 
 def parse_domain_lines(lines: Iterable[str], source: str) -> Iterator[str | LineError]:
-    """Read lines, numbered from 1, into keys and complaints."""
+    """Yield the key of each line, or its error; lines are numbered from 1."""
     for number, text in enumerate(lines, start=1):
-        item = attempt(parse_domain_line, text, source, number)
+        item = parse_or_error(parse_domain_line, text, source, number)
         if item is not None:
             yield item
 
 
 def parse_domain_octets(raw: bytes, source: str, line: int) -> str | None:
-    """Read one line as it stands in a file; as `parse_domain_line`."""
+    """Parse one line of a file, as `parse_domain_line`."""
     return parse_domain_line(decode_line(raw, source, line), source, line)
 
 
 def parse_domain_line(text: str, source: str, line: int) -> str | None:
-    """Read one line into its key; None for a comment or a blank line. Raises `LineError`."""
+    """Return the key of a line, None for comments and blank lines; raises `LineError`."""
     text = text.strip(_BLANKS)
-    if is_silent(text):
+    if is_blank_or_comment(text):
         return None
     try:
         return _key(check_text(text).replace("\t", " ").partition(" ")[0])

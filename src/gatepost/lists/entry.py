@@ -1,36 +1,32 @@
-"""One line of a list: its grammar, and the entry or the complaint it becomes.
+"""One line of a list: the grammar, the entry and the error.
 
-The qmail control format, one entry a line:
+The qmail control format, one entry per line:
 
-    # a comment            lines that start with # and blank lines say nothing
-    trap@example.com       one mailbox; `"a b"@example.com` where the local part needs quotes
+    # a comment            comments and blank lines are ignored
+    trap@example.com       one mailbox; `"a b"@example.com` if the local part needs quotes
     @example.net           every mailbox of the domain (not of its subdomains)
     /^sales-[0-9]+@/       a regular expression, searched in the canonical address, ignoring case
 
-White space ends the entry, the rest of the line is a note. A regular expression ends at the first
-unescaped `/` that white space or the end of the line follows; write `[ ]` for a blank after a
-slash. Leading and trailing blanks, a UTF-8 byte order mark and CR before LF are taken off.
+White space ends the entry; the rest of the line is a note. A regular expression ends at the first
+unescaped `/` before white space or the end of the line; write `[ ]` for a blank after a slash.
+Leading and trailing blanks, a UTF-8 byte order mark and CR before LF are removed.
 
-Trusts nothing: every other line is a `LineError`, never another exception. Regular expressions
-are Python's and can backtrack: what is matched is bounded (an address has at most 512 characters)
-but the patterns themselves are the administrator's code and are trusted to be sane.
+Trusts nothing: every other line raises `LineError` and no other exception. Regular expressions are
+Python's and can backtrack. Their input is bounded (an address has at most 512 characters), but the
+patterns are the administrator's code and are trusted.
 
 Limits: MAX_LINE octets.
 """
 
-from __future__ import annotations
-
 import re
 import warnings
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
 from gatepost.model.address import Address, AddressError, domain_key
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
 
 _Line = TypeVar("_Line", str, bytes)
 _Item = TypeVar("_Item")
@@ -40,8 +36,8 @@ MAX_LINE = 8192
 
 _BLANKS = " \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# Most lines of most lists: already canonical, so that reading millions takes seconds. Everything
-# it takes is taken by the full grammar too, with the same key.
+# A fast path for addresses that are already canonical, so that reading millions takes seconds. The
+# full grammar accepts all of them too, with the same key.
 _PLAIN_WORD = r"[a-z0-9_+=-]+"
 _PLAIN_LABEL = r"[a-z0-9]+(?:-+[a-z0-9]+)*"
 _PLAIN = re.compile(
@@ -53,22 +49,22 @@ _ADDRESS_AND_NOTE = re.compile(r'("(?:[^"\\]|\\.)*"[^ \t]*|[^ \t]+)[ \t]*(.*)')
 _PATTERN_AND_NOTE = re.compile(r"(/(?:[^\\]|\\.)*?/)(?:$|[ \t]+(.*))")
 
 
-class Kind(Enum):
-    """What an entry names."""
+class EntryKind(Enum):
+    """The kinds of entries."""
 
     ADDRESS = "address"
     DOMAIN = "domain"
     PATTERN = "pattern"
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
+class ListEntry(msgspec.Struct, frozen=True, gc=False):
     """One entry of a list.
 
-    `key` is the canonical form that is compared (`Address.key`, `@domain` or `/pattern/`), `text`
-    the entry as it was written, `note` the rest of the line, `source` and `line` where it stands.
+    `key` is the canonical form for comparison (`Address.key`, `@domain` or `/pattern/`), `text` the
+    entry as written, `note` the rest of the line, `source` and `line` its file and line number.
     """
 
-    kind: Kind
+    kind: EntryKind
     key: str
     text: str
     note: str
@@ -77,7 +73,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class LineError(ValueError):
-    """A line that is no entry: where it stands, what was expected and what was found."""
+    """A bad line: its file and number, the expected syntax and the text found."""
 
     def __init__(self, source: str, line: int, expected: str, found: str) -> None:
         super().__init__(f"{source}:{line}: expected {expected}, found {found[:80]!r}")
@@ -87,37 +83,37 @@ class LineError(ValueError):
         self.found = found
 
 
-def parse_line(text: str, source: str, line: int) -> Entry | None:
-    """Read one line; None for a comment or a blank line. Raises `LineError`."""
+def parse_line(text: str, source: str, line: int) -> ListEntry | None:
+    """Return the entry of a line, None for comments and blank lines; raises `LineError`."""
     text = text.strip(_BLANKS)
     if len(text) < _PLAIN_LENGTH and _PLAIN.fullmatch(text):
-        return Entry(Kind.ADDRESS, text, text, "", source, line)
-    if is_silent(text):
+        return ListEntry(EntryKind.ADDRESS, text, text, "", source, line)
+    if is_blank_or_comment(text):
         return None
     try:
         kind, key, written, note = _READERS.get(text[0], _read_address)(check_text(text))
     except _UnexpectedError as error:
         raise LineError(source, line, str(error), text) from None
-    return Entry(kind, key, written, note, source, line)
+    return ListEntry(kind, key, written, note, source, line)
 
 
-def parse_octets(raw: bytes, source: str, line: int) -> Entry | None:
-    """Read one line as it stands in a file; as `parse_line`."""
+def parse_octets(raw: bytes, source: str, line: int) -> ListEntry | None:
+    """Parse one line of a file, as `parse_line`."""
     return parse_line(decode_line(raw, source, line), source, line)
 
 
-def parse_lines(lines: Iterable[str], source: str) -> Iterator[Entry | LineError]:
-    """Read lines, numbered from 1, into what each of them says."""
+def parse_lines(lines: Iterable[str], source: str) -> Iterator[ListEntry | LineError]:
+    """Yield the entry or the error of each line, numbered from 1; skip comments."""
     for number, text in enumerate(lines, start=1):
-        item = attempt(parse_line, text, source, number)
+        item = parse_or_error(parse_line, text, source, number)
         if item is not None:
             yield item
 
 
-def attempt(
+def parse_or_error(
     parse: Callable[[_Line, str, int], _Item], line: _Line, source: str, number: int
 ) -> _Item | LineError:
-    """Return what `parse` makes of a line, or its complaint."""
+    """Return the result of `parse`, or the `LineError` it raises."""
     try:
         return parse(line, source, number)
     except LineError as error:
@@ -135,13 +131,13 @@ def decode_line(raw: bytes, source: str, line: int) -> str:
         raise LineError(source, line, "UTF-8", raw.decode("utf-8", "backslashreplace")) from None
 
 
-def is_silent(text: str) -> bool:
-    """Whether a stripped line is blank or a comment."""
+def is_blank_or_comment(text: str) -> bool:
+    """Return whether a stripped line is blank or a comment."""
     return not text or text[0] == "#"
 
 
 def check_text(text: str) -> str:
-    """Return `text`, which holds no control characters; raises ValueError if it does."""
+    """Return `text`; raises ValueError if it contains control characters."""
     if _CONTROL.search(text):
         raise _UnexpectedError("text without control characters")
     return text
@@ -153,12 +149,12 @@ def domain_or_literal(text: str) -> str:
 
 
 def compile_pattern(entry_text: str) -> re.Pattern[str]:
-    """Compile `/pattern/`; raises ValueError saying what was expected."""
+    """Compile `/pattern/`; raises ValueError with the expected syntax."""
     pattern = entry_text[1:-1]
     if not pattern:
         raise _UnexpectedError("a pattern between the slashes")
     try:
-        # A pattern Python only warns of will mean something else one day: refused today.
+        # A pattern that causes a FutureWarning will change its meaning: refuse it now.
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             return re.compile(pattern, re.IGNORECASE)
@@ -167,10 +163,10 @@ def compile_pattern(entry_text: str) -> re.Pattern[str]:
 
 
 class _UnexpectedError(ValueError):
-    """What was expected; `parse_line` adds the place."""
+    """The expected syntax; `parse_line` adds file and line."""
 
 
-_Parts: TypeAlias = tuple[Kind, str, str, str]
+_Parts: TypeAlias = tuple[EntryKind, str, str, str]
 
 
 def _read_address(text: str) -> _Parts:
@@ -180,15 +176,15 @@ def _read_address(text: str) -> _Parts:
     except AddressError:
         raise _UnexpectedError("local-part@domain, @domain or /pattern/") from None
     if not address.local:
-        # Its key would be that of the whole domain.
+        # Its key would equal that of the whole domain.
         raise _UnexpectedError("a local part that is not empty")
-    return Kind.ADDRESS, address.key, written, note
+    return EntryKind.ADDRESS, address.key, written, note
 
 
 def _read_domain(text: str) -> _Parts:
     written, note = _split(text)
     try:
-        return Kind.DOMAIN, "@" + domain_or_literal(written[1:]), written, note
+        return EntryKind.DOMAIN, "@" + domain_or_literal(written[1:]), written, note
     except AddressError:
         raise _UnexpectedError("a domain name after the @") from None
 
@@ -198,7 +194,7 @@ def _read_pattern(text: str) -> _Parts:
     if match is None:
         raise _UnexpectedError("a / that ends the pattern")
     compile_pattern(match[1])
-    return Kind.PATTERN, match[1], match[1], match[2] or ""
+    return EntryKind.PATTERN, match[1], match[1], match[2] or ""
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -1,70 +1,67 @@
-"""The index of a big list: one file, mapped by every worker, that finds an address in microseconds.
+"""The index of a big list: one file, mapped by every worker, for look-ups in microseconds.
 
-The file is a private copy of the list's text and tables over it:
+The file is a private copy of the list's text, followed by tables:
 
-    header       fixed size, with a checksum of itself (`Header`)
-    text         the list as it was when the index was built
+    header       fixed size, with its own checksum (`Header`)
+    text         the list at the time the index was built
     words        for each address and domain entry, sorted: crc32(key) << 32 | offset in the text
-    fan-out      for each value of a key hash's top 16 bits, where its words begin
-    line counts  how many lines end before each KiB of the text, for an entry's line number
-    specials     the offsets of lines that the words do not lead to: patterns and bad lines
+    fan-out      for each value of a hash's top 16 bits, the position of its first word
+    line counts  the number of line ends before each KiB of the text, for an entry's line number
+    specials     the offsets of lines without a word: patterns and bad lines
 
-A look-up is a binary search among some 85 words of 5.6 million. What it finds is a candidate: the
-line is read from the text, parsed, and its key compared, so that the answer is exact and the note
-comes with it. crc32 is enough because of that, and it is the fastest hash there is. The tables are
-mapped (8 octets an entry, shared by all workers through the page cache); the text is read with
-pread, so that it is no worker's memory.
+A look-up is a binary search among about 85 of 5.6 million words. The result is a candidate: its
+line is read from the text and parsed, and its key is compared. The answer is therefore exact and
+includes the note. This is also why crc32, the fastest hash available, is sufficient. The tables are
+mapped (8 octets per entry, shared by all workers through the page cache). The text is read with
+pread, so it does not count as memory of a worker.
 
-A dict per worker would be faster and take some 250 octets an entry in each of them.
+A dict per worker would be faster but needs about 250 octets per entry in each worker.
 
-Trusts the folder it is kept in to be written by this program only. A file that is cut short, has
-another version, byte order or checksum is refused with `IndexFileError`, and built again.
+Trusts the cache folder to be written by this program only. A file that is truncated or has another
+version, byte order or checksum raises `IndexFileError`; the caller builds it again.
 
 Limits: MAX_TEXT, because a word has 32 bits for the offset.
 """
-
-from __future__ import annotations
 
 import os
 import struct
 from array import array
 from bisect import bisect_left
+from collections.abc import Iterator
 from mmap import ACCESS_READ, MADV_WILLNEED, mmap
-from typing import TYPE_CHECKING, NamedTuple, Self
+from pathlib import Path
+from typing import NamedTuple, Self
 from zlib import crc32
 
 from gatepost.lists.text import Text
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 MAX_TEXT = 2**32 - 1
 LINE_COUNT_EVERY = 1024
 FAN_OUT = 2**16
-# Where the text begins, and what the tables' place is rounded up to: a mapping has to begin at a
-# multiple of the page size, which is 64 KiB at most.
+# The text starts here. The start of the tables is rounded up to TABLE_ALIGNMENT: a mapping must
+# start at a multiple of the page size, which is 64 KiB at most.
 TEXT_START = 4096
 TABLE_ALIGNMENT = 65536
 
-# More than that and reading the line takes a second look.
+# A longer line needs a second read.
 _USUAL_LINE = 256
 _MAGIC = b"GPINDEX1"
-# In the machine's own byte order, as the tables are: a file from another machine does not match.
+# In native byte order, as the tables; this detects a file from another kind of machine.
 _LAYOUT = struct.Struct("=8sQ12Q")
 _BYTE_ORDER = 0x0102030405060708
 _CHECKSUM = struct.Struct("=I")
 
 
 class IndexFileError(Exception):
-    """The file is no index that can be used; the message says why."""
+    """The file is not a usable index; the message gives the reason."""
 
 
 class Header(NamedTuple):
-    """What an index holds, and which state of the list it is a copy of.
+    """The contents of an index and the state of the list it was built from.
 
-    The first five are the list file's identity; `words`, `line_counts` and `specials` count
-    the tables' items, `domains` the words of domains, `bad_lines` the lines that are no entry.
+    The first five fields are the identity of the list file. `words`, `line_counts` and `specials`
+    are the lengths of the tables, `domains` is the number of words of domain entries, `bad_lines`
+    the number of bad lines.
     """
 
     modified_ns: int
@@ -81,13 +78,13 @@ class Header(NamedTuple):
     bad_lines: int
 
     def pack(self) -> bytes:
-        """Return the header as it stands at the beginning of the file."""
+        """Return the header in its file format."""
         packed = _LAYOUT.pack(_MAGIC, _BYTE_ORDER, *self)
         return packed + _CHECKSUM.pack(crc32(packed))
 
     @classmethod
     def unpack(cls, octets: bytes) -> Self:
-        """Read a header; raises `IndexFileError`."""
+        """Parse a header; raises `IndexFileError`."""
         packed = octets[: _LAYOUT.size]
         checksum = octets[_LAYOUT.size : _LAYOUT.size + _CHECKSUM.size]
         if checksum != _CHECKSUM.pack(crc32(packed)) or packed[:8] != _MAGIC:
@@ -99,25 +96,25 @@ class Header(NamedTuple):
 
     @property
     def identity(self) -> tuple[int, ...]:
-        """Which state of the list file the text is a copy of (`source.Identity`)."""
+        """The state of the list file (`reloadable.FileIdentity`) that the text is a copy of."""
         return self[:5]
 
     @property
     def tables_size(self) -> int:
-        """How many octets the tables take."""
+        """The size of the tables in octets."""
         return 8 * self.words + 4 * (FAN_OUT + 1 + self.line_counts + self.specials)
 
 
 def hash_key(key: str) -> int:
-    """Return the hash by which words are sorted."""
+    """Return the hash of a key, the sort key of words."""
     return crc32(key.encode("utf-8", "surrogatepass"))
 
 
 class Index:
-    """An open index: candidates for a key, and the text they stand in."""
+    """An open index: the candidates for a key, and the text."""
 
     def __init__(self, path: Path) -> None:
-        """Open an index; raises `IndexFileError`, or OSError when there is none."""
+        """Open an index; raises `IndexFileError`, or OSError if there is none."""
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             self.header = _read_header(descriptor)
@@ -138,17 +135,17 @@ class Index:
         self.specials = array("I", rest[FAN_OUT + 1 + header.line_counts :])
 
     def candidates(self, key: str) -> Iterator[int]:
-        """Yield the offsets of the entries whose key may be `key`, in the order of the text."""
-        wanted = hash_key(key)
-        words, bucket = self._words, wanted >> 16
+        """Yield the offsets of entries that may have this key, in the order of the text."""
+        hashed = hash_key(key)
+        words, bucket = self._words, hashed >> 16
         end = self._fan_out[bucket + 1]
-        at = bisect_left(words, wanted << 32, self._fan_out[bucket], end)
-        while at < end and (word := words[at]) >> 32 == wanted:
+        at = bisect_left(words, hashed << 32, self._fan_out[bucket], end)
+        while at < end and (word := words[at]) >> 32 == hashed:
             yield word & 0xFFFFFFFF
             at += 1
 
     def line(self, offset: int) -> tuple[bytes, int]:
-        """Return the line that starts at `offset`, and its number from 1."""
+        """Return the line that starts at `offset` and its number, counted from 1."""
         start = offset - offset % LINE_COUNT_EVERY
         piece = self.text.read(start, LINE_COUNT_EVERY + _USUAL_LINE)
         at = offset - start

@@ -1,37 +1,31 @@
-"""One version of a big list: an index, and what changed since it was built laid over it.
+"""One version of a big list: an index, overlaid with the changes since it was built.
 
-What the change took out of the text is masked by its offsets, what it put in is held in memory
-like a small list, and so are the patterns and bad lines of the index. Line numbers are those of
-the list as it is now. Where a line that was put in and one of the index name the same address, the
-one put in answers.
+Lines that were removed are masked by their offsets. Lines that were added are kept in memory like a
+small list, as are the patterns and bad lines of the index. Line numbers are those of the current
+file. If an added line and an indexed line name the same address, the added line is returned.
 
-Immutable, as every list. Trusts the index (`index` says what it checks).
+Immutable, like every list. Trusts the index; `index` describes its checks.
 """
-
-from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from itertools import accumulate, chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from gatepost.lists.addresses import AddressList, local_part
-from gatepost.lists.entry import Entry, Kind, LineError, attempt, parse_octets
-from gatepost.lists.lines import lines_of, with_pauses
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from gatepost.lists.difference import Hunk
-    from gatepost.lists.index import Index
+from gatepost.lists.difference import Hunk
+from gatepost.lists.entry import EntryKind, LineError, ListEntry, parse_octets, parse_or_error
+from gatepost.lists.index import Index
+from gatepost.lists.lines import read_lines, with_pauses
 
 _BY_LINE = attrgetter("line")
 
 
 class IndexedList(AddressList):
-    """A list that is looked up through an index; as `AddressList` in every other way."""
+    """A list with an index; otherwise equivalent to an `AddressList`."""
 
     def __init__(self, index: Index, hunks: Sequence[Hunk], source: str) -> None:
         self._index = index
@@ -40,32 +34,32 @@ class IndexedList(AddressList):
         added = self._edits.added_items(source)
         super().__init__(sorted(chain(self._specials(), added), key=_BY_LINE))
         removed = self._edits.removed
-        self._count = index.header.words - removed.names
-        self._domains = self._domains or index.header.domains > 0
-        self._beyond_names = self._domains or bool(self._patterns)
-        self.bad_lines += max(0, index.header.bad_lines - removed.bad_lines - self._kept_bad)
+        self._count = index.header.words - removed.entries
+        self._has_domains = self._has_domains or index.header.domains > 0
+        self._has_fallbacks = self._has_domains or bool(self._patterns)
+        self.bad_lines += max(0, index.header.bad_lines - removed.bad_lines - self._kept_bad_lines)
 
-    def _specials(self) -> Iterable[Entry | LineError]:
+    def _specials(self) -> Iterable[ListEntry | LineError]:
         items = [
             item
             for offset in self._index.specials
             if not self._edits.masks(offset) and (item := self._item(offset))
         ]
-        self._kept_bad = sum(isinstance(item, LineError) for item in items)
+        self._kept_bad_lines = sum(isinstance(item, LineError) for item in items)
         return items
 
-    def find(self, key: str, user_key: str) -> Entry | None:
-        """Return the entry that names an address, or None; as `AddressList.find`."""
+    def find(self, key: str, user_key: str) -> ListEntry | None:
+        """Return the entry that matches an address, or None; as `AddressList.find`."""
         entry = self.exact(key)
         if entry is None and user_key != key:
             entry = self.exact(user_key)
-        if entry is None and self._beyond_names:
-            entry = self._find_beyond_names(key, user_key)
+        if entry is None and self._has_fallbacks:
+            entry = self._find_in_domains_and_patterns(key, user_key)
         return entry
 
-    def exact(self, key: str) -> Entry | None:
-        """Return the entry whose own key is `key`: an address, or `@` and a domain."""
-        entry = self._named.get(key)
+    def exact(self, key: str) -> ListEntry | None:
+        """Return the entry with exactly this key (an address, or `@` and a domain), or None."""
+        entry = self._by_key.get(key)
         if entry is None:
             for offset in self._index.candidates(key):
                 entry = self._read(offset)
@@ -74,101 +68,104 @@ class IndexedList(AddressList):
             return None
         return entry
 
-    def _read(self, offset: int) -> Entry | None:
-        """Return the address or domain entry at an offset of the index, if it is still there."""
+    def _read(self, offset: int) -> ListEntry | None:
+        """Return the address or domain entry at an offset of the index, if not masked."""
         if self._edits.masks(offset):
             return None
-        return _name(self._item(offset))
+        return _indexed_entry(self._item(offset))
 
-    def _item(self, offset: int) -> Entry | LineError | None:
+    def _item(self, offset: int) -> ListEntry | LineError | None:
         raw, number = self._index.line(offset)
-        return attempt(parse_octets, raw, self._source, number + self._edits.shift(offset))
+        return parse_or_error(parse_octets, raw, self._source, number + self._edits.shift(offset))
 
-    def with_local_part(self, locals_: frozenset[str]) -> Iterator[Entry]:
-        """Yield the entries for an address whose local part, in lower case, is one of these."""
-        kept = (entry for entry in self._entries if local_part(entry) in locals_)
-        return heapq.merge(kept, self._indexed_with(locals_), key=_BY_LINE)
+    def with_local_part(self, local_parts: frozenset[str]) -> Iterator[ListEntry]:
+        """Yield the address entries with one of these local parts, given in lower case."""
+        kept = (entry for entry in self._entries if local_part(entry) in local_parts)
+        return heapq.merge(kept, self._indexed_with(local_parts), key=_BY_LINE)
 
-    def _indexed_with(self, locals_: frozenset[str]) -> Iterator[Entry]:
-        for offset, _ in self._index.text.lines_with(_needles(locals_)):
+    def _indexed_with(self, local_parts: frozenset[str]) -> Iterator[ListEntry]:
+        for offset, _ in self._index.text.lines_with(_needles(local_parts)):
             entry = self._read(offset)
-            if entry is not None and local_part(entry) in locals_:
+            if entry is not None and local_part(entry) in local_parts:
                 yield entry
 
     def __len__(self) -> int:
         return self._count + len(self._entries)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[ListEntry]:
         return heapq.merge(self._entries, self._indexed(), key=_BY_LINE)
 
-    def _indexed(self) -> Iterator[Entry]:
-        """Yield the names of the index that are still in the list."""
+    def _indexed(self) -> Iterator[ListEntry]:
+        """Yield the address and domain entries of the index that are not masked."""
         for start, end, line in self._edits.kept_ranges():
             for number, (_, raw) in enumerate(self._index.text.lines(start, end), start=line):
-                entry = _name(attempt(parse_octets, raw, self._source, number))
+                entry = _indexed_entry(parse_or_error(parse_octets, raw, self._source, number))
                 if entry is not None:
                     yield entry
 
 
-def _needles(locals_: frozenset[str]) -> tuple[bytes, ...]:
-    """Return what a line that names such a local part holds: it, quoted or not, or a backslash."""
-    words = [local.encode() for local in sorted(locals_)]
+def _needles(local_parts: frozenset[str]) -> tuple[bytes, ...]:
+    """Return octets of which a line with such a local part contains at least one.
+
+    The local part, quoted or not, or a backslash, which can hide any of its characters.
+    """
+    words = [local.encode() for local in sorted(local_parts)]
     return (*(word + end for word in words for end in (b"@", b'"@')), b"\\")
 
 
-def _name(item: Entry | LineError | None) -> Entry | None:
-    """Return an item that the index's words lead to, None for any other."""
-    return item if isinstance(item, Entry) and item.kind is not Kind.PATTERN else None
+def _indexed_entry(item: ListEntry | LineError | None) -> ListEntry | None:
+    """Return an address or domain entry, which has a word in the index; None for other items."""
+    return item if isinstance(item, ListEntry) and item.kind is not EntryKind.PATTERN else None
 
 
-class Removed(NamedTuple):
-    """How many names and bad lines of the index are masked."""
+class RemovedCounts(NamedTuple):
+    """The number of masked address and domain entries, and of masked bad lines."""
 
-    names: int
+    entries: int
     bad_lines: int
 
 
 class Edits:
-    """The hunks between the text of an index and the list as it is now, as look-ups need them."""
+    """The changes between the text of an index and the current list, prepared for look-ups."""
 
     def __init__(self, index: Index, hunks: Sequence[Hunk]) -> None:
         self._index = index
         self._starts = [hunk.start for hunk in hunks]
         self._ends = [hunk.end for hunk in hunks]
-        self._added = [list(lines_of(BytesIO(hunk.added))) for hunk in hunks]
-        gone = [[raw for _, raw in index.text.lines(h.start, h.end)] for h in hunks]
-        growth = (len(more) - len(less) for more, less in zip(self._added, gone, strict=True))
-        # By how many lines whatever follows the n-th hunk has moved.
+        self._added = [list(read_lines(BytesIO(hunk.added))) for hunk in hunks]
+        removed = [[raw for _, raw in index.text.lines(h.start, h.end)] for h in hunks]
+        growth = (len(more) - len(less) for more, less in zip(self._added, removed, strict=True))
+        # The number of lines by which the text after the n-th hunk has moved.
         self._shifts = [0, *accumulate(growth)]
-        self.removed = _count(chain.from_iterable(gone))
+        self.removed = _count(chain.from_iterable(removed))
 
     def masks(self, offset: int) -> bool:
-        """Whether the line at an offset of the index is in the list no more."""
+        """Return whether the line at an offset of the index was removed."""
         hunk = bisect_right(self._starts, offset) - 1
         return hunk >= 0 and offset < self._ends[hunk]
 
     def shift(self, offset: int) -> int:
-        """Return by how many lines the line at an offset of the index has moved."""
+        """Return the number of lines by which the line at an offset of the index has moved."""
         return self._shifts[bisect_right(self._starts, offset)]
 
     def kept_ranges(self) -> Iterator[tuple[int, int, int]]:
-        """Yield what is left of the text: from where, to where, and the first line's number."""
+        """Yield the remaining ranges of the text: start, end, and number of the first line."""
         starts = [0, *self._ends]
         for start, end in zip(starts, [*self._starts, self._index.text.size], strict=True):
             if start < end:
                 yield start, end, self._index.line(start)[1] + self.shift(start)
 
-    def added_items(self, source: str) -> Iterator[Entry | LineError]:
-        """Yield what the lines put in say."""
+    def added_items(self, source: str) -> Iterator[ListEntry | LineError]:
+        """Yield the entries and errors of the added lines."""
         for start, shift, lines in zip(self._starts, self._shifts, self._added, strict=False):
             first = self._index.line(start)[1] + shift
             for number, raw in enumerate(with_pauses(lines), start=first):
-                item = attempt(parse_octets, raw, source, number)
+                item = parse_or_error(parse_octets, raw, source, number)
                 if item is not None:
                     yield item
 
 
-def _count(lines: Iterable[bytes]) -> Removed:
-    items = [attempt(parse_octets, raw, "", 0) for raw in with_pauses(lines)]
-    names = sum(_name(item) is not None for item in items)
-    return Removed(names, sum(isinstance(item, LineError) for item in items))
+def _count(lines: Iterable[bytes]) -> RemovedCounts:
+    items = [parse_or_error(parse_octets, raw, "", 0) for raw in with_pauses(lines)]
+    entries = sum(_indexed_entry(item) is not None for item in items)
+    return RemovedCounts(entries, sum(isinstance(item, LineError) for item in items))

@@ -1,35 +1,31 @@
-"""The lines of a list file as octets: bounded reading, whatever is in the file.
+"""The lines of a list file as octets, with bounded memory.
 
-A line longer than MAX_LINE is cut short where that shows (`entry.decode_line` refuses it) and the
-rest of it skipped, so that a file without line ends costs no memory.
+A line longer than MAX_LINE is truncated to a length that `entry.decode_line` refuses, and the rest
+is skipped. A file without line ends therefore needs no extra memory.
 """
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, TypeVar
 
 from gatepost.lists.entry import MAX_LINE
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
 _T = TypeVar("_T")
 
-# Reading happens in a thread beside the event loop. Python lets another thread in after 5 ms at
-# the latest, again and again; a short sleep every millisecond of work keeps the loop's answers
-# fast while a list is read, for a tenth of a second in all.
+# A thread reads the list while the event loop runs. Python switches threads after up to 5 ms, each
+# time. A short sleep after every millisecond of work keeps the event loop responsive, and adds a
+# tenth to the time.
 _LINES_BETWEEN_PAUSES = 500
 _PAUSE = 0.0002
 
 
-def lines_of(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the lines of a file from where it stands, line ends included."""
-    return (line for _, line in placed_lines(file))
+def read_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of a file from its current position, with their line ends."""
+    return (line for _, line in read_lines_with_offsets(file))
 
 
-def placed_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield every line with the offset it starts at, counted from where the file stands."""
+def read_lines_with_offsets(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield each line with its offset from the current position of the file."""
     offset = 0
     readline = file.readline
     while line := readline(MAX_LINE + 1):
@@ -43,7 +39,7 @@ def placed_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def with_pauses(items: Iterable[_T]) -> Iterator[_T]:
-    """Yield the same items, letting other threads run now and then."""
+    """Yield the same items, with short pauses for other threads."""
     for number, item in enumerate(items, start=1):
         if number % _LINES_BETWEEN_PAUSES == 0:
             time.sleep(_PAUSE)

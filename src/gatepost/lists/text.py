@@ -1,30 +1,23 @@
-"""A long text on disk, read in pieces at offsets: a list file, or the copy of one in an index.
+"""A long text on disk, read in pieces at offsets: a list file, or the text in an index.
 
-Read with pread and not mapped: what is looked at does not count as this process's memory, and a
-file that somebody truncates gives short pieces instead of a crash.
+It is read with pread and not mapped. The text then does not count as memory of this process, and a
+file that is truncated by another program returns short reads instead of crashing this process.
 """
-
-from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import Any, Self
 
 from gatepost.lists.entry import MAX_LINE
-from gatepost.lists.lines import placed_lines
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Self
-
-    from _typeshed import WriteableBuffer
+from gatepost.lists.lines import read_lines_with_offsets
 
 BLOCK = 1024 * 1024
 _USUAL_LINE = 256
 
 
 class Text:
-    """`size` octets of an open file, from `start`; owns the descriptor and closes it."""
+    """`size` octets of an open file from `start`. Closes the descriptor when deleted."""
 
     def __init__(self, descriptor: int, start: int, size: int) -> None:
         self._descriptor = descriptor
@@ -33,19 +26,19 @@ class Text:
 
     @classmethod
     def of_file(cls, descriptor: int, size: int) -> Self:
-        """Return the first `size` octets of a file that stays open for whoever opened it."""
+        """Return the first `size` octets of a file; the caller keeps its descriptor."""
         return cls(os.dup(descriptor), 0, size)
 
     def __del__(self) -> None:
         os.close(self._descriptor)
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return up to `size` octets from `offset`, fewer at the end."""
+        """Return up to `size` octets from `offset`, fewer at the end of the text."""
         size = min(size, self.size - offset)
         return os.pread(self._descriptor, size, self._start + offset) if size > 0 else b""
 
     def line(self, offset: int) -> bytes:
-        """Return the line that starts at `offset`, cut short beyond MAX_LINE octets."""
+        """Return the line that starts at `offset`, truncated after MAX_LINE octets."""
         piece = self.read(offset, _USUAL_LINE)
         end = piece.find(b"\n")
         if end < 0 and len(piece) == _USUAL_LINE:
@@ -54,14 +47,14 @@ class Text:
         return piece if end < 0 else piece[: end + 1]
 
     def lines(self, offset: int, end: int) -> Iterator[tuple[int, bytes]]:
-        """Yield the lines between two offsets with theirs, cut short beyond MAX_LINE octets."""
+        """Yield offset and line between two offsets; lines are truncated after MAX_LINE octets."""
         window = io.BufferedReader(_Window(self, offset, end), BLOCK)
-        return ((offset + at, line) for at, line in placed_lines(window))
+        return ((offset + at, line) for at, line in read_lines_with_offsets(window))
 
     def lines_with(self, needles: tuple[bytes, ...]) -> Iterator[tuple[int, bytes]]:
-        """Yield the lines that hold one of `needles` (in lower case), ignoring case.
+        """Yield offset and line of lines that contain one of `needles` (lower case).
 
-        At the speed of a search through the text; no line longer than a block is found.
+        Case is ignored. As fast as a substring search. Lines longer than a block are not found.
         """
         for start, block in self._blocks():
             for at in sorted(_line_starts(block.lower(), needles)):
@@ -98,7 +91,7 @@ class _Window(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer)
         piece = self._text.read(self._offset, min(len(view), self._end - self._offset))
         view[: len(piece)] = piece

@@ -1,22 +1,18 @@
-"""Watching list files from the event loop: they are refreshed in a thread of their own.
+"""Watches files from the event loop and refreshes them in a separate thread.
 
-One thread for all files, so that they are read one after the other and never wait for the work
-others put into the loop's common executor.
+One thread serves all files. They are read one after the other and never wait for other work in the
+executor of the event loop.
 """
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import Protocol
 
-from gatepost.lists.source import Change
+from gatepost.lists.reloadable import FileChange
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-    from pathlib import Path
-
-# A change is in force within a second: half for noticing it, half for reading it.
+# A change takes effect within a second: half a second to detect it, half to read it.
 INTERVAL = 0.5
 
 
@@ -25,26 +21,26 @@ class Refreshable(Protocol):
 
     path: Path
 
-    def refresh(self) -> Change | None:
+    def refresh(self) -> FileChange | None:
         """Read the file again if it changed."""
         ...
 
     def close(self) -> None:
-        """End what runs for the file."""
+        """Stop background work for the file."""
         ...
 
 
-class ListWatcher:
-    """Refreshes files every `interval` seconds and calls `on_change` with what came of it.
+class FileWatcher:
+    """Refreshes files every `interval` seconds and calls `on_change` with each `FileChange`.
 
-    `sleep` takes seconds and is awaited between the rounds. `on_change` runs on the event loop; an
-    exception it raises is given to the loop's exception handler and the watch goes on.
+    `sleep(seconds)` is awaited between two rounds. `on_change` runs on the event loop. If it
+    raises, the exception handler of the event loop is called and the watcher continues.
     """
 
     def __init__(
         self,
         files: Sequence[Refreshable],
-        on_change: Callable[[Change], object],
+        on_change: Callable[[FileChange], object],
         *,
         interval: float = INTERVAL,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -57,11 +53,11 @@ class ListWatcher:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to watch; needs a running event loop."""
+        """Start watching; requires a running event loop."""
         self._task = asyncio.get_running_loop().create_task(self._watch(), name="list watcher")
 
     async def stop(self) -> None:
-        """Stop watching, after the refresh that is under way, and close the files."""
+        """Stop watching after the current refresh, and close the files."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -76,22 +72,22 @@ class ListWatcher:
             await self.poll()
 
     async def poll(self) -> None:
-        """Refresh every file once, now."""
+        """Refresh every file once."""
         loop = asyncio.get_running_loop()
         for file in self._files:
             change = await loop.run_in_executor(self._thread, _refresh, file)
             if change is not None:
-                self._tell(change, loop)
+                self._report(change, loop)
 
-    def _tell(self, change: Change, loop: asyncio.AbstractEventLoop) -> None:
+    def _report(self, change: FileChange, loop: asyncio.AbstractEventLoop) -> None:
         try:
             self._on_change(change)
-        except Exception as error:  # noqa: BLE001 -- the watch must outlive whoever listens
+        except Exception as error:  # noqa: BLE001 -- the watcher must survive a failing callback
             loop.call_exception_handler({"message": "list watcher callback", "exception": error})
 
 
-def _refresh(file: Refreshable) -> Change | None:
+def _refresh(file: Refreshable) -> FileChange | None:
     try:
         return file.refresh()
-    except Exception as error:  # noqa: BLE001 -- one bad file must not end the watch of the others
-        return Change(file.path, 0, problem=f"{file.path}: cannot be refreshed: {error!r}")
+    except Exception as error:  # noqa: BLE001 -- one bad file must not stop the watcher
+        return FileChange(file.path, 0, problem=f"{file.path}: refresh failed: {error!r}")

@@ -28,14 +28,14 @@ from typing import Any
 import msgspec
 import structlog
 
-from gatepost.config.schema import Log
+from gatepost.config.schema import LogConfig
 from gatepost.log.printable import printable
 
 _STANDARD_ERROR = 2
 _QUOTED = frozenset(' "=\\,[]')
 
 
-def configure(log: Log) -> None:
+def configure(log: LogConfig) -> None:
     """Log as `[log]` says, for the rest of the process."""
     _configure(RENDERERS[log.format], log.level, keep=True)
 

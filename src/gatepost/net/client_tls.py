@@ -15,7 +15,7 @@ import ssl
 from pathlib import Path
 from typing import Literal
 
-Mode = Literal["none", "wanted", "required", "verified"]
+Mode = Literal["none", "opportunistic", "required", "verified"]
 
 
 class ClientTls:
@@ -26,7 +26,9 @@ class ClientTls:
     ValueError for a file that cannot be used.
     """
 
-    def __init__(self, mode: Mode = "wanted", ca: Path | None = None, peer_name: str = "") -> None:
+    def __init__(
+        self, mode: Mode = "opportunistic", ca: Path | None = None, peer_name: str = ""
+    ) -> None:
         self.mode = mode
         self._peer_name = peer_name
         self.context = _context(mode, ca)

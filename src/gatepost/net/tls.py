@@ -25,8 +25,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from gatepost.config.schema import Certificate, Config
-from gatepost.lists.source import Change, Identity, identify, settled
+from gatepost.config.schema import CertificateConfig, Config
+from gatepost.lists.reloadable import FileChange, FileIdentity, identify_file, is_stable
 from gatepost.net.unnamed import readable
 
 # The kinds of listeners with TLS, as the configuration names them.
@@ -72,8 +72,8 @@ class KeyPair:
         self.key = key
         self._client_ca = client_ca
         self._contents = contents if contents and path in contents else {}
-        self._seen: tuple[Identity, ...] | None = None
-        self._suspect: tuple[Identity, ...] | None = None
+        self._seen: tuple[FileIdentity, ...] | None = None
+        self._suspect: tuple[FileIdentity, ...] | None = None
         self._problem = ""
         self.listeners: list[ListenerTls] = []
 
@@ -82,7 +82,7 @@ class KeyPair:
         self._remember(self._stat())
         self.contexts = self._read()
 
-    def refresh(self) -> Change | None:
+    def refresh(self) -> FileChange | None:
         """Read the files again if one of them changed; return the change to report, if any."""
         try:
             found = self._stat()
@@ -93,7 +93,7 @@ class KeyPair:
     def close(self) -> None:
         """Do nothing: no file stays open."""
 
-    def _refresh(self, found: tuple[Identity, ...]) -> Change | None:
+    def _refresh(self, found: tuple[FileIdentity, ...]) -> FileChange | None:
         try:
             contexts = self._read()
         except TlsError:
@@ -107,23 +107,23 @@ class KeyPair:
             listener.attach(contexts)
         self.contexts = contexts
         self._problem = ""
-        return Change(self.path, len(self.names))
+        return FileChange(self.path, len(self.names))
 
-    def _fail(self, problem: str) -> Change | None:
+    def _fail(self, problem: str) -> FileChange | None:
         if problem == self._problem:
             return None
         self._problem = problem
-        return Change(self.path, len(self.names), problem=problem)
+        return FileChange(self.path, len(self.names), problem=problem)
 
-    def _remember(self, found: tuple[Identity, ...]) -> None:
-        self._seen = found if all(map(settled, found)) else None
+    def _remember(self, found: tuple[FileIdentity, ...]) -> None:
+        self._seen = found if all(map(is_stable, found)) else None
 
     @property
     def _files(self) -> tuple[Path, ...]:
         pair = () if self._contents else (self.path, self.key)
         return pair if self._client_ca is None else (*pair, self._client_ca)
 
-    def _stat(self) -> tuple[Identity, ...]:
+    def _stat(self) -> tuple[FileIdentity, ...]:
         try:
             return tuple(map(_identity, self._files))
         except TlsError:
@@ -212,14 +212,14 @@ def all_key_pairs(config: Config, contents: Contents | None = None) -> list[KeyP
 
 
 def _pair(
-    config: Config, one: Certificate, client_ca: Path | None, contents: Contents | None
+    config: Config, one: CertificateConfig, client_ca: Path | None, contents: Contents | None
 ) -> KeyPair:
     return KeyPair(one.names, config.path(one.cert), config.path(one.key), client_ca, contents)
 
 
-def _identity(path: Path) -> Identity:
+def _identity(path: Path) -> FileIdentity:
     try:
-        return identify(path.stat())
+        return identify_file(path.stat())
     except OSError as error:
         raise TlsError(f"{path}: cannot be read: {error.strerror}") from error
 

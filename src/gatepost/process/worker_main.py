@@ -86,7 +86,7 @@ class _WorkerMain:
         loop.add_reader(self._channel.fileno(), self._hear)
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         sockets = [list(map(_inherited, one)) for one in self._orders.sockets]
-        slot = Slot.taken(self._orders.board, self._orders.slot)
+        slot = Slot.attach(self._orders.board, self._orders.slot)
         orders = self._orders
         server = Server(orders.config, sockets=sockets, slot=slot, contents=orders.contents)
         stop = asyncio.create_task(self._stop.wait())

@@ -65,7 +65,7 @@ class Queue:
 
     def __init__(
         self,
-        config: schema.Queue,
+        config: schema.QueueConfig,
         folder: Path,
         router: Router,
         clock: Clock,

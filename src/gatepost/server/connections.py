@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import structlog
 
 from gatepost.auth.auth_limiter import AuthLimiter
-from gatepost.config.schema import Smtp
+from gatepost.config.schema import SmtpConfig
 from gatepost.counts.memory import Slot
 from gatepost.model.reply import Reply
 from gatepost.net.turns import Turns
@@ -24,7 +24,7 @@ from gatepost.wire.smtp.server import WireLimits
 # How often deadlines are checked, in seconds.
 SWEEP = 1.0
 
-_SMTP = Smtp()
+_SMTP = SmtpConfig()
 
 _log = structlog.get_logger("gatepost.server")
 
@@ -71,7 +71,7 @@ class Connections:
     counts.
     """
 
-    def __init__(self, setup: Setup, smtp: Smtp = _SMTP, *, slot: Slot | None = None) -> None:
+    def __init__(self, setup: Setup, smtp: SmtpConfig = _SMTP, *, slot: Slot | None = None) -> None:
         limits = setup.limits
         self.setup = setup
         self.wire_limits = WireLimits(
@@ -87,7 +87,7 @@ class Connections:
         self.draining = False
         self.members: set[Member] = set()
         self.pending: set[Pending] = set()
-        slot = slot or Slot.alone()
+        slot = slot or Slot.standalone()
         self._limiter = ConnectionLimiter(limits, slot)
         self.auth_limiter = AuthLimiter(limits, slot, self._limiter.origin, setup.clock.time)
         self._refused = 0

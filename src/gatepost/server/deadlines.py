@@ -12,7 +12,7 @@ silent client has `data_timeout`, a client on a slow line may pause and catch up
 sends one octet now and then runs out of time however regularly it does.
 """
 
-from gatepost.config.schema import Limits
+from gatepost.config.schema import LimitsConfig
 from gatepost.model.session import Transaction
 
 # What a client needs to read a refusal and close, in seconds.
@@ -57,7 +57,7 @@ class Deadlines:
 
     __slots__ = ("_limits", "_pace", "_started", "since")
 
-    def __init__(self, limits: Limits, now: float) -> None:
+    def __init__(self, limits: LimitsConfig, now: float) -> None:
         self._limits = limits
         self._started = self.since = now
         self._pace: Pace | None = None

@@ -12,10 +12,10 @@ import socket
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gatepost.config.schema import Limits
+from gatepost.config.schema import LimitsConfig
 from gatepost.counts import sketch
-from gatepost.counts.counters import Events, Gauge
-from gatepost.counts.memory import Slot, Table
+from gatepost.counts.counters import Gauge, WindowCounter
+from gatepost.counts.memory import CounterTable, Slot
 from gatepost.server.networks import is_within
 
 REMEMBERED = 4096
@@ -33,10 +33,10 @@ class Origin(NamedTuple):
 class ConnectionLimiter:
     """The connections of all clients; `origin` returns a client's counters, None if it has none."""
 
-    def __init__(self, limits: Limits, slot: Slot) -> None:
+    def __init__(self, limits: LimitsConfig, slot: Slot) -> None:
         self._limits = limits
-        self._present = Gauge(slot, Table.CONNECTIONS)
-        self._arrivals = Events(slot, Table.ARRIVALS, MINUTE)
+        self._present = Gauge(slot, CounterTable.CONNECTIONS)
+        self._arrivals = WindowCounter(slot, CounterTable.NEW_CONNECTIONS, MINUTE)
         find = functools.partial(origin, limits=limits, seed=slot.seed)
         self.origin: Callable[[str], Origin | None] = functools.lru_cache(REMEMBERED)(find)
 
@@ -61,13 +61,13 @@ class ConnectionLimiter:
         self._present.remove(origin.network)
 
 
-def origin(host: str, limits: Limits, seed: bytes) -> Origin | None:
+def origin(host: str, limits: LimitsConfig, seed: bytes) -> Origin | None:
     """Return the counters of a client, by its address as text."""
     octets = packed(host)
     if octets is None or is_within(host, limits.exempt):
         return None
     network = octets[: 3 if len(octets) == 4 else 8]
-    return Origin(sketch.place(octets, seed), sketch.place(network, seed))
+    return Origin(sketch.locate(octets, seed), sketch.locate(network, seed))
 
 
 def packed(host: str) -> bytes | None:

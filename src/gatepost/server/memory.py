@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Self, cast
 
-from gatepost.config.schema import Config, Recipients, Route, Smtp
+from gatepost.config.schema import Config, RecipientsConfig, RouteConfig, SmtpConfig
 from gatepost.lists.addresses import AddressList
 from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.virtual_clock import VirtualClock
@@ -23,9 +23,9 @@ from gatepost.session.recorder import Recorder
 
 # A client can send commands without waiting for replies, which keeps transcripts short.
 DEFAULT_CONFIG = Config(
-    smtp=Smtp(unauthorised_pipelining="tolerate"),
-    recipients=Recipients(domains=["example.com"]),
-    route=[Route(to="discard:")],
+    smtp=SmtpConfig(unauthorised_pipelining="tolerate"),
+    recipients=RecipientsConfig(domains=["example.com"]),
+    route=[RouteConfig(to="discard:")],
 )
 
 DEFAULT_PEER = ("192.0.2.1", 50000)

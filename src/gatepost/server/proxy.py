@@ -17,7 +17,7 @@ Limits: a header's own (`gatepost.wire.proxy`). Connections that wait for one co
 import asyncio
 from typing import cast
 
-from gatepost.config.schema import Listen
+from gatepost.config.schema import ListenConfig
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.proxy import ProxyHeader
 from gatepost.server.client_identity import ClientIdentity, endpoint
@@ -39,7 +39,7 @@ class ProxyHandshake(asyncio.Protocol):
     def __init__(
         self,
         connections: Connections,
-        listen: Listen,
+        listen: ListenConfig,
         listener: ListenerSettings,
     ) -> None:
         self._connections = connections

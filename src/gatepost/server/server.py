@@ -18,12 +18,12 @@ from typing import Self
 
 import structlog
 
-from gatepost.config.schema import Config, Listen
+from gatepost.config.schema import Config, ListenConfig
 from gatepost.counts.memory import Slot
 from gatepost.delivery.target import Target
 from gatepost.lists.entry import LineError
-from gatepost.lists.source import Change
-from gatepost.lists.watch import ListWatcher
+from gatepost.lists.reloadable import FileChange
+from gatepost.lists.watch import FileWatcher
 from gatepost.model.endpoint import Endpoint
 from gatepost.net.sockets import BACKLOG, bind, bound_address, single_address
 from gatepost.net.tls import MODES, Contents, ListenerTls, key_pairs
@@ -117,7 +117,7 @@ class Server:
             stack.push_async_callback(setup.plugins.stop)
             stack.push_async_callback(setup.router.stop)
             await setup.router.start()
-            watcher = ListWatcher(lists.files, _list_changed)
+            watcher = FileWatcher(lists.files, _list_changed)
             watcher.start()
             stack.push_async_callback(watcher.stop)
             await self._run_queue(setup, stack)
@@ -159,7 +159,7 @@ class Server:
         if not pairs:
             return {}
         await asyncio.to_thread(load_key_pairs, pairs)
-        watcher = ListWatcher(pairs, _certificate_changed)
+        watcher = FileWatcher(pairs, _certificate_changed)
         watcher.start()
         stack.push_async_callback(watcher.stop)
         return {mode: ListenerTls(mode, pairs) for mode in MODES}
@@ -210,7 +210,7 @@ class Server:
 
 
 def _protocol(
-    connections: Connections, listen: Listen, local: Endpoint | None, tls: ListenerTls | None
+    connections: Connections, listen: ListenConfig, local: Endpoint | None, tls: ListenerTls | None
 ) -> Callable[[], asyncio.Protocol]:
     """Return the factory of a listener's protocol objects."""
     authority = connections.setup.authority if listen.auth else None
@@ -240,11 +240,11 @@ def _report(setup: Setup) -> None:
     """Log the errors of the lists."""
     for source in (*setup.domains, *setup.known, *setup.traps.table.lists):
         _report_lines(source.current.errors)
-    for unarmed in setup.traps.table.report():
+    for unarmed in setup.traps.table.unarmed_entries():
         _log.warning("trap not armed", problem=str(unarmed))
 
 
-def _list_changed(change: Change) -> None:
+def _list_changed(change: FileChange) -> None:
     path = str(change.path)
     if change.problem:
         _log.error("list reload failed", path=path, problem=change.problem)
@@ -255,7 +255,7 @@ def _list_changed(change: Change) -> None:
         _report_lines(change.errors)
 
 
-def _certificate_changed(change: Change) -> None:
+def _certificate_changed(change: FileChange) -> None:
     path = str(change.path)
     if change.problem:
         _log.error("certificate reload failed", path=path, problem=change.problem)

@@ -16,10 +16,10 @@ from gatepost.auth.users import UsersFile
 from gatepost.config.schema import Config
 from gatepost.delivery.registry import RouteConfigError, make_router
 from gatepost.delivery.target import Target
-from gatepost.lists.addresses import AddressList, Source
+from gatepost.lists.addresses import AddressList, ListSource
 from gatepost.lists.domains import DomainList
 from gatepost.lists.file import DomainFile, ListFile
-from gatepost.lists.source import ListError
+from gatepost.lists.reloadable import ListError
 from gatepost.model.reply import Reply
 from gatepost.net.tls import KeyPair, TlsError
 from gatepost.plugin.base import Installed, Plugin
@@ -48,8 +48,8 @@ class Lists(msgspec.Struct, eq=False):
     """The lists of a configuration, and the files to watch."""
 
     domains: list[Any]
-    known: list[Source]
-    traps: list[Source]
+    known: list[ListSource]
+    traps: list[ListSource]
     users: UsersFile | None
     files: list[Any]
 
@@ -63,7 +63,7 @@ def find_lists(config: Config) -> Lists:
     known_files = [ListFile(path, cache) for path in known_paths]
     trap_files = [ListFile(config.path(name), cache) for name in config.traps.lists]
     domains: list[Any] = list(domain_files)
-    known: list[Source] = list(known_files)
+    known: list[ListSource] = list(known_files)
     if inline_domains:
         domains.insert(0, DomainList.from_lines(inline_domains, "recipients.domains"))
     if inline_known:

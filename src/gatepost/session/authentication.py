@@ -52,7 +52,7 @@ class Authentication:
         """Return the EHLO keyword, "" if AUTH cannot be used now."""
         if session.tls is None and not self._authority.clear:
             return ""
-        mechanisms = " ".join(self._authority.offered())
+        mechanisms = " ".join(self._authority.offered_mechanisms())
         return f"AUTH {mechanisms}" if mechanisms else ""
 
     def begin(self, talk: Conversation, event: e.Auth) -> Result:
@@ -84,7 +84,7 @@ class Authentication:
         result = run(talk, AUTH, attempt)
         reply = result if isinstance(result, Reply) else await result
         if reply.code < 500:
-            self._limiter.forgive(talk.session.peer.host)
+            self._limiter.refund(talk.session.peer.host)
             return reply
         self._failures += 1
         await need_task()
@@ -114,7 +114,7 @@ def _ask(talk: Conversation, _session: Session, attempt: AuthAttempt) -> Questio
 async def _objection(authority: Authority, attempt: AuthAttempt) -> Answer | None:
     await need_task()
     try:
-        return None if await authority.knows(attempt) else rules.BAD_CREDENTIALS
+        return None if await authority.verify(attempt) else rules.BAD_CREDENTIALS
     except BusyError:
         return rules.BUSY
 

@@ -39,9 +39,11 @@ def _begin_rcpt(talk: Conversation, event: e.Rcpt) -> tuple[Transaction, Recipie
     """Look traps up before anything is decided: no order of plugins can hide a hit."""
     tx, setup, address = talk.tx, talk.setup, event.path
     assert tx is not None
-    user = without_tag(local_key(address.local), setup.subaddress)
-    rcpt = Recipient(address, event.params, user, domain_key(address.domain))
-    hit = setup.traps.table.match(address, user)
+    local, domain = local_key(address.local), domain_key(address.domain)
+    user = without_tag(local, setup.subaddress)
+    rcpt = Recipient(address, event.params, user, domain)
+    key = f"{local}@{domain}"
+    hit = setup.traps.table.match(address, key, key if user == local else f"{user}@{domain}")
     if hit is not None:
         tx.trap_hits.append(hit)
         talk.recorder.trap_hit(tx, hit)

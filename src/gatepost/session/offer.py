@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from gatepost.config.schema import Limits
+from gatepost.config.schema import LimitsConfig
 from gatepost.model.reply import Reply
 from gatepost.session.conversation import Conversation
 from gatepost.session.dsn import is_offered
@@ -15,7 +15,7 @@ STARTTLS = "STARTTLS"
 DSN = "DSN"
 
 
-def keywords(limits: Limits) -> tuple[str, ...]:
+def keywords(limits: LimitsConfig) -> tuple[str, ...]:
     """Return the keywords of every client, with their values."""
     values = {
         "SIZE": limits.message_size,

@@ -11,9 +11,9 @@ from typing import Any, Literal
 import msgspec
 
 from gatepost.auth.authority import Authority
-from gatepost.config.schema import Limits
+from gatepost.config.schema import LimitsConfig
 from gatepost.delivery.routes import Router
-from gatepost.lists.addresses import Source
+from gatepost.lists.addresses import ListSource
 from gatepost.model.reply import Reply
 from gatepost.plugin.clock import Clock
 from gatepost.plugin.host import PluginHost
@@ -42,9 +42,9 @@ class Setup(msgspec.Struct, eq=False):
     """
 
     hostname: str
-    limits: Limits
+    limits: LimitsConfig
     domains: Sequence[Any]
-    known: Sequence[Source]
+    known: Sequence[ListSource]
     subaddress: str
     traps: TrapRule
     plugins: PluginHost

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 import msgspec
 
 from gatepost.config.listen import InetAddress
-from gatepost.config.schema import Config, Listen
+from gatepost.config.schema import Config, ListenConfig
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.capture import Capture, ReceivedMessage
@@ -93,7 +93,7 @@ class RunningServer:
         config, change = self._config, msgspec.structs.replace
         traps = folder / "traps"
         traps.write_text("".join(f"{line}\n" for line in self._traps))
-        listen = Listen(
+        listen = ListenConfig(
             address=InetAddress("127.0.0.1", 0),
             protocol=self._protocol,
             auth=config.listen[0].auth,

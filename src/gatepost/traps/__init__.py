@@ -1,1 +1,1 @@
-"""Traps: which recipients spoil a message. Pure: no I/O, no clock, no event loop."""
+"""Traps: recipients that cause a message to be refused. Pure: no I/O, clock or event loop."""

@@ -1,114 +1,104 @@
-"""The trap table: is this recipient a trap, and which entries of the lists are not armed.
+"""The trap table: which recipients are traps, and which entries of the lists are not armed.
 
-Looks at the lists in order, each as it stands at that moment, and never arms what real mail may
-be sent to: the role addresses of ROLES at any domain, and addresses that are known to exist. An
-entry that names such an address is reported and does nothing; a `@domain` or `/pattern/` entry
-that covers one spares it and stays armed for the rest.
+The table checks the lists in order, each in its current version. It never treats an address of real
+mail as a trap: the role addresses in ROLES at any domain, and known recipients. An entry for
+exactly such an address is not armed; it has no effect and is reported. A `@domain` or `/pattern/`
+entry that covers one exempts it and stays armed for all others.
 
-An entry with a subaddress (`user+shop@example.com`, a tag that leaked) is judged as it is written:
-it is armed even where `user@example.com` is known or a role, unless that very address is known.
-Only what a list of known recipients names one by one counts as known here, not its `@domain` and
-`/pattern/` entries: in a domain that takes every address, traps must stay possible.
+An entry with a subaddress (`user+shop@example.com`, a leaked tag) is judged as written. It is armed
+even if `user@example.com` is a known recipient or a role, unless the tagged address itself is a
+known recipient. Only address entries of the known recipients count here, not their `@domain` and
+`/pattern/` entries: a domain that accepts every address must still be able to have traps.
 
-What is asked on every RCPT is the look-up; roles and known addresses only matter on a hit.
+Every RCPT costs one look-up per list. Roles and known recipients are checked only after a hit.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from gatepost.lists.addresses import AddressList, local_part
-from gatepost.lists.entry import Entry, Kind
-from gatepost.model.address import Address, domain_key, local_key
+from gatepost.lists.addresses import AddressList, ListSource, local_part
+from gatepost.lists.entry import EntryKind, ListEntry
+from gatepost.model.address import Address
 from gatepost.model.session import TrapHit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from gatepost.lists.addresses import Source
 
 # RFC 5321 s4.5.1: postmaster must be accepted. RFC 2142 s4: abuse is where complaints go.
 ROLES = frozenset({"postmaster", "abuse"})
 
 
-class Reason(Enum):
-    """Why an entry is not armed; the value is what reports show."""
+class UnarmedReason(Enum):
+    """The reasons why an entry is not armed; reports show the value."""
 
     ROLE = "a role address (RFC 2142)"
     KNOWN = "a known recipient"
 
 
-class Unarmed(msgspec.Struct, frozen=True):
-    """An entry of a trap list that does nothing, and why."""
+class UnarmedEntry(msgspec.Struct, frozen=True):
+    """An entry of a trap list that has no effect, with the reason."""
 
-    entry: Entry
-    reason: Reason
+    entry: ListEntry
+    reason: UnarmedReason
 
     def __str__(self) -> str:
         entry = self.entry
-        place = f"{entry.source}:{entry.line}"
-        return f"{place}: {entry.text} is not armed: it is {self.reason.value}"
+        line = f"{entry.source}:{entry.line}"
+        return f"{line}: {entry.text} is not armed: it is {self.reason.value}"
 
 
 class TrapTable:
-    """Trap lists and what is spared from them.
+    """The trap lists and the known recipients, which are exempt.
 
-    `lists` and `known` are lists, or files whose current version is asked each time.
+    `lists` and `known` are lists, or files; each look-up uses the current version.
     """
 
-    def __init__(self, lists: Sequence[Source], known: Sequence[Source] = ()) -> None:
+    def __init__(self, lists: Sequence[ListSource], known: Sequence[ListSource] = ()) -> None:
         self.lists = tuple(lists)
         self._known = tuple(known)
 
-    def match(self, address: Address, user: str) -> TrapHit | None:
-        """Return the trap an address is, or None.
+    def match(self, address: Address, key: str, user_key: str) -> TrapHit | None:
+        """Return the trap hit of an address, or None.
 
-        `user` is the local part in lower case without the subaddress.
+        `key` is `address.key`, `user_key` the key without the subaddress. The caller passes them,
+        because it needs them for other look-ups too.
         """
-        local = local_key(address.local)
-        domain = domain_key(address.domain)
-        key = f"{local}@{domain}"  # address.key, whose halves are needed here
-        user_key = key if user == local else f"{user}@{domain}"
         for source in self.lists:
             entry = source.current.find(key, user_key)
-            if entry is not None and not self._spares(entry, key, user_key):
+            if entry is not None and not self._is_exempt(entry, key, user_key):
                 return TrapHit(address, entry.text, entry.note, entry.source, entry.line)
         return None
 
-    def _spares(self, entry: Entry, key: str, user_key: str) -> bool:
-        names = (key,) if entry.key == key else (key, user_key)
-        return any(self._reason(name) is not None for name in names)
+    def _is_exempt(self, entry: ListEntry, key: str, user_key: str) -> bool:
+        keys = (key,) if entry.key == key else (key, user_key)
+        return any(self._exemption(one) is not None for one in keys)
 
-    def _reason(self, key: str) -> Reason | None:
+    def _exemption(self, key: str) -> UnarmedReason | None:
         if key.rpartition("@")[0] in ROLES:
-            return Reason.ROLE
+            return UnarmedReason.ROLE
         if any(source.current.exact(key) for source in self._known):
-            return Reason.KNOWN
+            return UnarmedReason.KNOWN
         return None
 
-    def report(self) -> list[Unarmed]:
+    def unarmed_entries(self) -> list[UnarmedEntry]:
         """Return the entries that are not armed, list by list.
 
-        Takes time in proportion to the smaller of the lists compared, and one fast pass over each
-        trap list for the roles.
+        The time is proportional to the smaller of the two lists compared, plus one fast pass over
+        each trap list to find roles.
         """
-        return [unarmed for source in self.lists for unarmed in self._report_list(source.current)]
+        return [unarmed for source in self.lists for unarmed in self._unarmed(source.current)]
 
-    def _report_list(self, traps: AddressList) -> Iterator[Unarmed]:
-        found = dict.fromkeys(traps.with_local_part(ROLES), Reason.ROLE)
+    def _unarmed(self, traps: AddressList) -> Iterator[UnarmedEntry]:
+        found = dict.fromkeys(traps.with_local_part(ROLES), UnarmedReason.ROLE)
         for source in self._known:
             for entry in _in_both(traps, source.current):
-                found.setdefault(entry, Reason.KNOWN)
+                found.setdefault(entry, UnarmedReason.KNOWN)
         for entry in sorted(found, key=lambda entry: entry.line):
-            yield Unarmed(entry, found[entry])
+            yield UnarmedEntry(entry, found[entry])
 
 
-def _in_both(traps: AddressList, known: AddressList) -> Iterable[Entry]:
-    """Yield the address entries of `traps` that `known` names too, looking the fewer up."""
+def _in_both(traps: AddressList, known: AddressList) -> Iterable[ListEntry]:
+    """Yield the address entries of `traps` that `known` contains too; iterate the shorter list."""
     if len(traps) <= len(known):
         return (entry for entry in traps if local_part(entry) and known.exact(entry.key))
-    found = (traps.exact(other.key) for other in known if other.kind is Kind.ADDRESS)
+    found = (traps.exact(other.key) for other in known if other.kind is EntryKind.ADDRESS)
     return (entry for entry in found if entry is not None)

@@ -8,7 +8,7 @@ sends nothing, DROP closes, READ waits for an octet; a tuple is a sequence of th
 import asyncio
 import contextlib
 
-from gatepost.config.client import Client
+from gatepost.config.client import ClientConfig
 from gatepost.delivery.smtp.hop import Hop
 from gatepost.delivery.smtp.settings import ClientSettings
 from gatepost.net.client_tls import ClientTls
@@ -118,7 +118,9 @@ class Peer:
 
 
 def settings(tls=None, **options):
-    return ClientSettings(Client(**{**QUICK, **options}), "gate.example", tls or ClientTls("none"))
+    return ClientSettings(
+        ClientConfig(**{**QUICK, **options}), "gate.example", tls or ClientTls("none")
+    )
 
 
 async def until(condition):

@@ -6,7 +6,7 @@ from tests.delivery.samples import delivery, message, recipient
 from tests.delivery.smtp.peer import EHLO, QUICK, Peer, run, settings
 from tests.net import authority
 
-from gatepost.config.client import Client
+from gatepost.config.client import ClientConfig
 from gatepost.delivery.smtp.forward import ForwardedClient, xclient
 from gatepost.delivery.smtp.relay import Relay
 from gatepost.delivery.smtp.settings import ClientSettings
@@ -78,7 +78,7 @@ def modes(tmp_path):
     (tmp_path / "other").mkdir()
     stranger = authority.write_authority(tmp_path / "other", authority.other_authority())
     return {
-        "wanted": ClientTls("wanted"),
+        "opportunistic": ClientTls("opportunistic"),
         "required": ClientTls("required"),
         "verified": ClientTls("verified", ca),
         "stranger": ClientTls("verified", stranger),
@@ -94,7 +94,7 @@ NO_TLS = "451 4.7.4 TLS is required, but was not offered by next hop, please try
 @pytest.mark.parametrize(
     ("mode", "error"),
     [
-        *(("wanted", ""), ("required", ""), ("verified", "")),
+        *(("opportunistic", ""), ("required", ""), ("verified", "")),
         *((mode, TLS_FAILED) for mode in ("stranger", "other name", "system")),
     ],
 )
@@ -112,7 +112,7 @@ def test_starttls_is_used_if_it_is_offered(tmp_path, shown, mode, error):
 
 @pytest.mark.parametrize("script", [{}, {"EHLO": STARTTLS, "STARTTLS": NO}], ids=["no", "refused"])
 def test_missing_tls_is_an_error_if_compulsory(tmp_path, script):
-    assert sent(script, tls=ClientTls("wanted"))[0] == ("", "")
+    assert sent(script, tls=ClientTls("opportunistic"))[0] == ("", "")
     for mode in ("required", "verified"):
         (found, _), peer = sent(script, tls=ClientTls(mode))
         assert found == NO_TLS
@@ -125,7 +125,7 @@ def test_tls_none_sends_no_starttls():
 
 def test_a_failed_handshake_is_followed_by_a_connection_without_tls():
     script = {"EHLO": STARTTLS, "STARTTLS": b"220 go\r\n", "HANDSHAKE": b"this is no TLS\r\n"}
-    error, peer = sent(script, tls=ClientTls("wanted"))
+    error, peer = sent(script, tls=ClientTls("opportunistic"))
     assert error == ("", "")
     assert peer.connections == 2
     error, peer = sent(script, tls=ClientTls("required"))
@@ -143,7 +143,7 @@ def test_plaintext_after_starttls_ends_the_connection():
 
 
 def test_smtps_with_a_next_hop_without_tls():
-    (found, detail), peer = sent(scheme="smtps", tls=ClientTls("wanted"))
+    (found, detail), peer = sent(scheme="smtps", tls=ClientTls("opportunistic"))
     assert (found, detail) == (TLS_FAILED, "WRONG_VERSION_NUMBER")
     assert peer.connections == 1
 
@@ -159,7 +159,10 @@ def logged_in(script, *, remote=False, **options):
     async def play():
         async with Peer(script) as peer:
             made = ClientSettings(
-                Client(**{**QUICK, **LOGIN, **options}), "gate.example", ClientTls("none"), "s3cret"
+                ClientConfig(**{**QUICK, **LOGIN, **options}),
+                "gate.example",
+                ClientTls("none"),
+                "s3cret",
             )
             hop = msgspec.structs.replace(peer.hop, host="127.1") if remote else peer.hop
             relay = Relay(hop, made)

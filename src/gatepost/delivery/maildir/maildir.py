@@ -30,7 +30,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Self
 
-from gatepost.config.schema import Maildir
+from gatepost.config.schema import MaildirConfig
 from gatepost.delivery.content import complete, content_size
 from gatepost.delivery.fields import mailbox_fields
 from gatepost.delivery.files import not_stored, store_files
@@ -95,7 +95,7 @@ class MaildirTarget(Target):
     @classmethod
     def from_route(cls, spec: TargetSpec) -> Self:
         """Return the target for `maildir:TEMPLATE`."""
-        options: Maildir = spec.options
+        options: MaildirConfig = spec.options
         return cls(
             spec.text,
             base=spec.base,

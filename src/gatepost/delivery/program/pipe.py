@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
 
-from gatepost.config.schema import Pipe
+from gatepost.config.schema import PipeConfig
 from gatepost.delivery.content import complete, with_lf
 from gatepost.delivery.fields import mailbox_fields
 from gatepost.delivery.program.command_line import FIELDS
@@ -55,7 +55,7 @@ class PipeTarget(ProgramTarget):
     @classmethod
     def from_route(cls, spec: TargetSpec) -> Self:
         """Return the target for `pipe:COMMAND`."""
-        options: Pipe = spec.options
+        options: PipeConfig = spec.options
         return cls(
             spec.text,
             base=spec.base,

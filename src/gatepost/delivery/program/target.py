@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from gatepost.config.schema import Pipe
+from gatepost.config.schema import PipeConfig
 from gatepost.delivery.program.command_line import CommandLine
 from gatepost.delivery.program.environment import environment
 from gatepost.delivery.program.runner import ExitResult, ProgramRun, ProgramRunner
@@ -52,5 +52,5 @@ class ProgramTarget(Target):
 
 def make_runner(spec: TargetSpec) -> ProgramRunner:
     """Return a runner with the limits of the route's table `pipe`."""
-    options: Pipe = spec.options
+    options: PipeConfig = spec.options
     return ProgramRunner(timeout=options.timeout, concurrency=options.concurrency)

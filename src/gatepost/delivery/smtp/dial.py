@@ -3,7 +3,7 @@
 The order: PROXY header, implicit TLS, greeting, EHLO, STARTTLS and EHLO again, XCLIENT and EHLO
 again, AUTH. A refusal here is temporary (`NextHopError`), because it is not about a message.
 
-Security: if TLS is compulsory, only EHLO is sent without it. With `tls = "wanted"` a failed
+Security: if TLS is compulsory, only EHLO is sent without it. With `tls = "opportunistic"` a failed
 handshake is followed by a connection without TLS, as for a next hop that offers none.
 """
 
@@ -37,7 +37,11 @@ async def dial(
     try:
         return await _dial(hop, settings, client, addresses, secure=settings.tls.mode != "none")
     except errors.NextHopError as error:
-        if settings.tls.mode != "wanted" or hop.scheme == "smtps" or error.reply != _TLS_FAILED:
+        if (
+            settings.tls.mode != "opportunistic"
+            or hop.scheme == "smtps"
+            or error.reply != _TLS_FAILED
+        ):
             raise
         return await _dial(hop, settings, client, addresses, secure=False)
 

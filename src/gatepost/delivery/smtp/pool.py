@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from gatepost.config.client import Client
+from gatepost.config.client import ClientConfig
 from gatepost.delivery.smtp import errors
 from gatepost.delivery.smtp.forward import ForwardedClient
 from gatepost.delivery.smtp.link import QUIT_TIMEOUT, Link
@@ -23,7 +23,7 @@ Dial = Callable[[ForwardedClient | None], Awaitable[Link]]
 class ConnectionPool:
     """The connections to one next hop; `dial` opens one for a client or raises `NextHopError`."""
 
-    def __init__(self, name: str, options: Client, dial: Dial) -> None:
+    def __init__(self, name: str, options: ClientConfig, dial: Dial) -> None:
         self._name = name
         self._options = options
         self._dial = dial

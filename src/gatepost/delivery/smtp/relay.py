@@ -12,7 +12,7 @@ has "unknown whether the message was taken".
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from gatepost.config.client import Client
+from gatepost.config.client import ClientConfig
 from gatepost.delivery.smtp import errors
 from gatepost.delivery.smtp.dial import dial
 from gatepost.delivery.smtp.forward import ForwardedClient, forwarded_client
@@ -37,7 +37,7 @@ class Relay:
         self._pool = ConnectionPool(str(hop), settings.options, self._dial)
 
     @property
-    def options(self) -> Client:
+    def options(self) -> ClientConfig:
         """The options of the route's table `client`."""
         return self.settings.options
 

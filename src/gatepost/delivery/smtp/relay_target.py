@@ -4,7 +4,7 @@ import stat
 from collections.abc import Awaitable, Iterator
 from typing import Self, cast
 
-from gatepost.config.client import Client
+from gatepost.config.client import ClientConfig
 from gatepost.delivery.smtp.call_ahead import CallAhead
 from gatepost.delivery.smtp.hop import Hop, Scheme, parse_hop
 from gatepost.delivery.smtp.relay import Relay
@@ -56,7 +56,7 @@ class RelayTarget(Target):
 
 def client_warnings(settings: ClientSettings) -> Iterator[str]:
     """Yield warnings about options that do not depend on the next hop."""
-    options: Client = settings.options
+    options: ClientConfig = settings.options
     if options.ca and options.tls != "verified":
         yield "client.ca has no effect: certificates are checked only with tls = verified"
     path = settings.password_path

@@ -5,7 +5,7 @@ from typing import Self
 
 import msgspec
 
-from gatepost.config.client import Client
+from gatepost.config.client import ClientConfig
 from gatepost.net.client_tls import ClientTls
 
 # Longer than any password, so that a wrong file is detected.
@@ -15,14 +15,14 @@ MAX_PASSWORD = 1024
 class ClientSettings(msgspec.Struct, frozen=True, eq=False):
     """The settings: `options` as configured, `helo` the name for EHLO."""
 
-    options: Client
+    options: ClientConfig
     helo: str
     tls: ClientTls
     password: str = ""
     password_path: Path | None = None
 
     @classmethod
-    def make(cls, options: Client, base: Path, hostname: str) -> Self:
+    def make(cls, options: ClientConfig, base: Path, hostname: str) -> Self:
         """Read the files that the options name, relative to `base`; raise ValueError."""
         ca = base / options.ca if options.ca else None
         tls = ClientTls(options.tls, ca, options.server_name)

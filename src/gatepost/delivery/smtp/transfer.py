@@ -11,7 +11,7 @@ a part of a message for all of it.
 
 from collections.abc import Sequence
 
-from gatepost.config.client import Client
+from gatepost.config.client import ClientConfig
 from gatepost.delivery.smtp import errors
 from gatepost.delivery.smtp.envelope import Commands, make_commands
 from gatepost.delivery.smtp.link import Link, find_shutdown
@@ -25,7 +25,7 @@ _RSET = e.Rset()
 
 
 async def transfer(
-    link: Link, delivery: Delivery, options: Client
+    link: Link, delivery: Delivery, options: ClientConfig
 ) -> dict[Recipient, DeliveryError]:
     """Send a message; return the recipients that do not have it, which may be all.
 
@@ -49,7 +49,7 @@ async def transfer(
 
 
 async def _send_envelope(
-    link: Link, envelope: Commands, options: Client, *, with_data: bool
+    link: Link, envelope: Commands, options: ClientConfig, *, with_data: bool
 ) -> tuple[list[Recipient], Reply | None]:
     """Return the accepted recipients, and the refusal of DATA; add refused ones to `failures`."""
     link.messages += 1
@@ -100,7 +100,7 @@ async def _send_content(
     delivery: Delivery,
     envelope: Commands,
     accepted: Sequence[Recipient],
-    options: Client,
+    options: ClientConfig,
     *,
     chunked: bool,
 ) -> None:
