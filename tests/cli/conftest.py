@@ -1,21 +1,9 @@
-import logging
-
 import pytest
-import structlog
 from click.testing import CliRunner
+from tests.log.restored import log_settings  # noqa: F401 - an autouse fixture
 
 from gatepost.cli.commands import gatepost
-from gatepost.cli.starter import create, starter
-
-
-@pytest.fixture(autouse=True)
-def log_settings():
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+from gatepost.cli.shared.starter import create, starter
 
 
 @pytest.fixture

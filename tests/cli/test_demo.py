@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.cli.processes import Process
 
-from gatepost.cli.starter import create, starter
+from gatepost.cli.shared.starter import create, starter
 
 DEMO = Path(__file__).parents[2] / "tools" / "demo.py"
 
@@ -99,7 +99,7 @@ def test_a_port_that_is_taken(tmp_path):
 def test_the_folder_is_that_of_init_for_another_domain(demo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(demo, "run", lambda config, file: None)
-    monkeypatch.setattr(demo.logs, "configure", lambda log: None)
+    monkeypatch.setattr(demo, "configure_log", lambda log: None)
     assert demo.main() == 0
     for name, text in starter("demo.example").items():
         assert (tmp_path / "demo" / name).read_text() == text

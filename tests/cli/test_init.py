@@ -7,7 +7,7 @@ import sys
 import pytest
 from tests.net.authority import Shaken
 
-from gatepost.cli.starter import create, starter
+from gatepost.cli.shared.starter import create, starter
 from gatepost.config.load import load
 from gatepost.net.tls import ListenerTls, key_pairs
 from gatepost.net.tls_pump import TlsPump
@@ -131,7 +131,7 @@ def test_with_tls_it_is_ready_to_serve_with_a_certificate(run, tmp_path):
 
 
 def test_without_cryptography_there_is_no_certificate(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("gatepost.cli.certificate.find_spec", lambda name: None)
+    monkeypatch.setattr("gatepost.cli.shared.certificate.find_spec", lambda name: None)
     result = run("init", "--tls", tmp_path / "mail")
     assert result.exit_code == 1
     assert result.stderr == (

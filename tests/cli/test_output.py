@@ -3,13 +3,13 @@
 import sys
 
 from gatepost.checks import scratch
-from gatepost.cli import output
+from gatepost.cli.shared import output
 
 ROWS = [["rcpt", "550 no [ref-1]"], ["a\x1b[2J", ""]]
 
 
 def test_a_plain_table(capsys):
-    output.say_table(("hook", "reply"), ROWS)
+    output.print_table(("hook", "reply"), ROWS)
     assert capsys.readouterr().out == ("hook      reply\nrcpt      550 no [ref-1]\na\\x1b[2J\n")
 
 
@@ -17,7 +17,7 @@ def test_a_table_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setenv("COLUMNS", "80")
-    output.say_table(("hook", "reply"), ROWS)
+    output.print_table(("hook", "reply"), ROWS)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines] == [
         ["hook", "reply"],

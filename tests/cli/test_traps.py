@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.cli.traplists import EntryError, append, parse_entry, remove
+from gatepost.cli.shared.trap_lists import EntryError, append, parse_entry, remove
 from gatepost.lists.entry import parse_line
 from gatepost.lists.file import INDEX_ABOVE
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gatepost.checks.account import PASS, WRITE, Account, name_of, serving
 from gatepost.config.schema import Config
-from gatepost.log.os_error import reason
+from gatepost.log.os_error import describe_os_error
 from gatepost.process.root_files import loose
 from gatepost.session.assemble import Lists
 from gatepost.session.setup import Setup
@@ -40,7 +40,7 @@ def unusable(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
         except PermissionError:
             continue  # what we may not look at ourselves
         except OSError as error:
-            yield f"{key}: {reason(error)}"
+            yield f"{key}: {describe_os_error(error)}"
 
 
 def _places(config: Config, setup: Setup) -> Iterator[tuple[str, Path, Check]]:

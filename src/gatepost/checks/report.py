@@ -15,7 +15,7 @@ from gatepost.config.problem import ConfigError
 from gatepost.config.schema import Config, Limits
 from gatepost.config.units import format_duration, format_size
 from gatepost.lists.source import ListError
-from gatepost.log.os_error import reason
+from gatepost.log.os_error import describe_os_error
 from gatepost.net.tls import TlsError, all_key_pairs
 from gatepost.session.assemble import Lists, SetupError, find_lists, make_setup
 from gatepost.session.setup import Setup
@@ -104,7 +104,7 @@ def _load(lists: Lists) -> Iterator[str]:
         except ListError as error:
             yield str(error)
         except OSError as error:
-            yield reason(error)
+            yield describe_os_error(error)
         yield from _line_errors(file)
 
 

@@ -3,7 +3,7 @@
 import click
 
 from gatepost._version import __version__
-from gatepost.cli.lazy import LazyCommand, LazyGroup
+from gatepost.cli.shared.lazy import LazyCommand, LazyGroup
 
 COMMANDS = {
     "init": LazyCommand("gatepost.cli.init", "Write a starter folder, ready to serve."),

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from gatepost.cli.certificate import self_signed
-from gatepost.cli.output import Failure, say
-from gatepost.cli.starter import create, starter, with_tls
-from gatepost.log.os_error import reason
+from gatepost.cli.shared.certificate import self_signed
+from gatepost.cli.shared.output import Failure, print_line
+from gatepost.cli.shared.starter import create, starter, with_tls
+from gatepost.log.os_error import describe_os_error
 
 # What the starter configuration has.
 HOSTNAME = "localhost"
@@ -37,11 +37,11 @@ def command(folder: Path, *, tls: bool) -> None:
             raise Failure(f"{folder}: expected a folder that is empty or does not exist yet")
         create(folder, with_tls(starter(), *self_signed(HOSTNAME)) if tls else starter())
     except OSError as error:
-        raise Failure(reason(error)) from error
-    say_lines(NEXT_STEPS.format(folder=folder))
+        raise Failure(describe_os_error(error)) from error
+    print_lines(NEXT_STEPS.format(folder=folder))
 
 
-def say_lines(text: str) -> None:
+def print_lines(text: str) -> None:
     """Write several lines to standard output."""
     for line in text.splitlines():
-        say(line)
+        print_line(line)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from gatepost.cli.output import Failure, WrongUsage, say
-from gatepost.cli.settings import config_option
-from gatepost.cli.starter import create, template
-from gatepost.log.os_error import reason
+from gatepost.cli.shared.output import Failure, WrongUsage, print_line
+from gatepost.cli.shared.settings import config_option
+from gatepost.cli.shared.starter import create, template
+from gatepost.log.os_error import describe_os_error
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # Modules that the test and pytest itself need under these names.
@@ -47,7 +47,7 @@ def new(name: str, *, folder: Path, file: Path) -> None:
     except FileExistsError as error:
         raise Failure(f"{error.filename}: exists already, expected a new name") from error
     except OSError as error:
-        raise Failure(reason(error)) from error
+        raise Failure(describe_os_error(error)) from error
     _say_next(place, folder / f"{name}.py", name)
 
 
@@ -70,12 +70,12 @@ def _filled(name: str, plugin: str) -> str:
 
 
 def _say_next(place: Path, use: Path, name: str) -> None:
-    say(f"{place / name}.py and its test are written. Run the test:")
-    say()
-    say(f"  pytest {place}/test_{name}.py")
-    say()
-    say("To use it, put this into the configuration:")
-    say()
-    say("  [[plugin]]")
-    say(f'  use = "{use}"')
-    say('  options = { user = "robot" }')
+    print_line(f"{place / name}.py and its test are written. Run the test:")
+    print_line()
+    print_line(f"  pytest {place}/test_{name}.py")
+    print_line()
+    print_line("To use it, put this into the configuration:")
+    print_line()
+    print_line("  [[plugin]]")
+    print_line(f'  use = "{use}"')
+    print_line('  options = { user = "robot" }')

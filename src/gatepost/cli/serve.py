@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from gatepost.cli.output import Failure
-from gatepost.cli.settings import config_option, read_config
+from gatepost.cli.shared.output import Failure
+from gatepost.cli.shared.settings import config_option, read_config
 from gatepost.config.schema import Config
-from gatepost.log import logs
+from gatepost.log.setup import configure_log
 from gatepost.net.sockets import ListenFailedError
 from gatepost.process.pool import PoolError
 from gatepost.process.privileges import PrivilegesError
@@ -27,7 +27,7 @@ def command(file: Path) -> None:
     that are on their way at the end still come in. SIGHUP applies a changed configuration.
     """
     config = read_config(file)
-    logs.configure(config.log)
+    configure_log(config.log)
     run(config, file)
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import click
 
 from gatepost.checks.scratch import progress, scratch
-from gatepost.cli import traplists
-from gatepost.cli.output import Failure, WrongUsage, complain, say, say_json
-from gatepost.cli.settings import config_option, json_option, read_config
+from gatepost.cli.shared import trap_lists
+from gatepost.cli.shared.output import Failure, WrongUsage, print_error, print_json, print_line
+from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
 from gatepost.lists.addresses import AddressList
 from gatepost.lists.entry import Entry
 from gatepost.lists.source import ListError
-from gatepost.log.os_error import reason
+from gatepost.log.os_error import describe_os_error
 from gatepost.model.address import Address, AddressError
 from gatepost.session.assemble import SetupError, find_lists, load_lists
 from gatepost.traps.table import TrapTable
@@ -85,7 +85,7 @@ def _print_text(rows: Iterator[tuple[Entry, str]]) -> None:
         words = [f"{entry.source}:{entry.line}", entry.text]
         words += [entry.note] if entry.note else []
         words += [f"[not armed: {why}]"] if why else []
-        say("  ".join(words))
+        print_line("  ".join(words))
 
 
 @command.command("add", epilog="Example: gatepost traps add @old.example.com --note 'sold in 2020'")
@@ -105,24 +105,24 @@ def add(address: str, *, note: str, name: str | None, file: Path) -> None:
     target = _chosen(config, name)[0]
     existing = _first(config, entry)
     if existing is not None:
-        say(f"{entry.text} is in {existing.source}:{existing.line} already")
+        print_line(f"{entry.text} is in {existing.source}:{existing.line} already")
         return
     try:
-        traplists.append(target, entry)
+        trap_lists.append(target, entry)
     except OSError as error:
         raise Failure(f"{target}: cannot be written: {error.strerror}") from error
-    say(f"{entry.text} added to {target}")
+    print_line(f"{entry.text} added to {target}")
     with _list_errors():
-        known = traplists.known(config, {entry.key})
+        known = trap_lists.known(config, {entry.key})
     for unarmed in TrapTable([AddressList([entry])], known).report():
-        complain(f"warning: {entry.text} is not armed: it is {unarmed.reason.value}")
+        print_error(f"warning: {entry.text} is not armed: it is {unarmed.reason.value}")
 
 
 def _first(config: Config, entry: Entry) -> Entry | None:
     """Return the first entry of any list that is the same; a list that is missing has none."""
     paths = [path for path in _paths(config) if path.exists()]
     with progress(paths), _list_errors():
-        lists = [traplists.matching(path, {entry.key}) for path in paths]
+        lists = [trap_lists.matching(path, {entry.key}) for path in paths]
     same = (other for one in lists for other in one if other.key == entry.key)
     return next(same, None)
 
@@ -140,13 +140,13 @@ def remove(address: str, *, name: str | None, file: Path) -> None:
     with progress(chosen):
         for path in chosen:
             try:
-                removed += traplists.remove(path, entry.key)
+                removed += trap_lists.remove(path, entry.key)
             except OSError as error:
                 raise Failure(f"{path}: cannot be changed: {error.strerror}") from error
     if not removed:
         raise Failure(f"{entry.text} is in none of the lists")
     for one in removed:
-        say(f"{one.text} removed from {one.source}:{one.line}")
+        print_line(f"{one.text} removed from {one.source}:{one.line}")
 
 
 @command.command("test", epilog="Example: gatepost traps test bob@example.com trap@example.com")
@@ -161,16 +161,16 @@ def test(addresses: tuple[str, ...], *, file: Path, as_json: bool) -> int:
     parsed = [_address(one) for one in addresses]
     config = read_config(file)
     with progress(_paths(config)), _list_errors():
-        found = traplists.look_up(config, parsed)
+        found = trap_lists.look_up(config, parsed)
     if as_json:
-        say_json([_found_as_data(one) for one in found])
+        print_json([_found_as_data(one) for one in found])
     else:
         for one in found:
-            say(_found_as_text(one))
+            print_line(_found_as_text(one))
     return 0 if all(one.trap is not None for one in found) else 1
 
 
-def _found_as_data(found: traplists.Found) -> dict[str, object]:
+def _found_as_data(found: trap_lists.Found) -> dict[str, object]:
     hit = found.trap or found.spared
     data: dict[str, object] = {"address": found.address, "trap": found.trap is not None}
     if hit is not None:
@@ -179,7 +179,7 @@ def _found_as_data(found: traplists.Found) -> dict[str, object]:
     return data
 
 
-def _found_as_text(found: traplists.Found) -> str:
+def _found_as_text(found: trap_lists.Found) -> str:
     if found.trap is not None:
         hit = found.trap
         note = f" ({hit.note})" if hit.note else ""
@@ -202,13 +202,13 @@ def _list_errors() -> Iterator[None]:
     except ListError as error:
         raise Failure(str(error)) from error
     except OSError as error:
-        raise Failure(reason(error)) from error
+        raise Failure(describe_os_error(error)) from error
 
 
 def _entry(text: str, note: str) -> Entry:
     try:
-        return traplists.parse_entry(text, note)
-    except traplists.EntryError as error:
+        return trap_lists.parse_entry(text, note)
+    except trap_lists.EntryError as error:
         raise WrongUsage(str(error)) from error
 
 

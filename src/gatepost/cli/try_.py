@@ -9,11 +9,11 @@ import msgspec
 
 from gatepost.checks.scratch import progress, scratch
 from gatepost.checks.trial import Envelope, Step, Trial, hold, short_message
-from gatepost.cli.output import Failure, WrongUsage, say, say_json, say_table
-from gatepost.cli.settings import config_option, json_option, read_config
+from gatepost.cli.shared.output import Failure, WrongUsage, print_json, print_line, print_table
+from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
-from gatepost.log import logs
-from gatepost.log.os_error import reason
+from gatepost.log.os_error import describe_os_error
+from gatepost.log.setup import configure_command_log
 from gatepost.model.address import NULL_PATH, Address, AddressError
 from gatepost.plugin.host import PluginError
 from gatepost.session.assemble import SetupError
@@ -54,10 +54,10 @@ def command(
     )
     content = short_message(envelope) if message is None else _content(message)
     config = read_config(file)
-    logs.configure_command()
+    configure_command_log()
     trial = _hold(config, envelope, content)
     if as_json:
-        say_json(msgspec.to_builtins(trial))
+        print_json(msgspec.to_builtins(trial))
     else:
         _show(trial)
     return 0 if trial.accepted else 1
@@ -71,17 +71,17 @@ def _hold(config: Config, envelope: Envelope, content: bytes) -> Trial:
     except (SetupError, PluginError) as error:
         raise Failure(str(error)) from error
     except OSError as error:
-        raise Failure(reason(error)) from error
+        raise Failure(describe_os_error(error)) from error
 
 
 def _show(trial: Trial) -> None:
-    say_table(("hook", "about", "asked", "who", "answer", "reply"), [*map(_row, trial.steps)])
-    say()
+    print_table(("hook", "about", "asked", "who", "answer", "reply"), [*map(_row, trial.steps)])
+    print_line()
     for trap in trial.traps:
-        say(f"trap: {trap}")
+        print_line(f"trap: {trap}")
     if trial.delay:
-        say(f"the client waits {trial.delay:g} s for it")
-    say("accepted" if trial.accepted else "refused")
+        print_line(f"the client waits {trial.delay:g} s for it")
+    print_line("accepted" if trial.accepted else "refused")
 
 
 def _row(step: Step) -> list[str]:
@@ -123,5 +123,5 @@ def _content(path: Path) -> bytes:
         with click.open_file(str(path), "rb") as file:
             content: bytes = file.read()
     except OSError as error:
-        raise Failure(f"--message: {reason(error)}") from error
+        raise Failure(f"--message: {describe_os_error(error)}") from error
     return content

@@ -8,9 +8,9 @@ import click
 
 from gatepost.auth.passwords import make_user
 from gatepost.auth.users import UserLineError, UsersFile, parse_name
-from gatepost.cli import userfile
-from gatepost.cli.output import Failure, WrongUsage, say, say_json, say_table
-from gatepost.cli.settings import config_option, json_option, read_config
+from gatepost.cli.shared import users_file
+from gatepost.cli.shared.output import Failure, WrongUsage, print_json, print_line, print_table
+from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
 from gatepost.lists.source import ListError
 from gatepost.wire.sasl.mechanism import SaslError
@@ -34,7 +34,7 @@ def list_users(file: Path, *, as_json: bool) -> None:
     except ListError as error:
         raise Failure(str(error)) from error
     if as_json:
-        say_json(
+        print_json(
             [
                 {"user": one.name, "password": bool(one.hash), "scram": one.verifier is not None}
                 for one in users.current
@@ -45,7 +45,7 @@ def list_users(file: Path, *, as_json: bool) -> None:
             [one.name, "yes" if one.hash else "no", "yes" if one.verifier else "no"]
             for one in users.current
         ]
-        say_table(("user", "PLAIN, LOGIN", "SCRAM-SHA-256"), rows)
+        print_table(("user", "PLAIN, LOGIN", "SCRAM-SHA-256"), rows)
 
 
 @command.command(
@@ -72,10 +72,10 @@ def add(name: str, *, from_stdin: bool, file: Path) -> None:
     except SaslError as error:
         raise WrongUsage(f"the password: {error}") from error
     try:
-        changed = userfile.put(path, user, config.server.user)
+        changed = users_file.put(path, user, config.server.user)
     except OSError as error:
         raise Failure(f"{path}: cannot be written: {error.strerror}") from error
-    say(f"{user.name} {'has a new password in' if changed else 'added to'} {path}")
+    print_line(f"{user.name} {'has a new password in' if changed else 'added to'} {path}")
 
 
 @command.command("remove", epilog="Example: gatepost users remove alice@example.com")
@@ -85,12 +85,12 @@ def remove(name: str, *, file: Path) -> None:
     """Remove a user. Sessions that have authenticated already go on."""
     path, user_name = _path(read_config(file)), _name(name)
     try:
-        removed = userfile.remove(path, user_name)
+        removed = users_file.remove(path, user_name)
     except OSError as error:
         raise Failure(f"{path}: cannot be changed: {error.strerror}") from error
     if not removed:
         raise Failure(f"{user_name} is not in {path}")
-    say(f"{user_name} removed from {path}")
+    print_line(f"{user_name} removed from {path}")
 
 
 def _path(config: Config) -> Path:

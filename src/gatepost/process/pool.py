@@ -12,7 +12,7 @@ import structlog
 
 from gatepost.config.schema import Config
 from gatepost.counts.memory import CounterMemory
-from gatepost.log.os_error import reason
+from gatepost.log.os_error import describe_os_error
 from gatepost.net.tls import Contents
 from gatepost.process.control import ControlMessage
 from gatepost.process.listeners import Listener
@@ -97,7 +97,7 @@ class WorkerPool:
         try:
             place.process = WorkerProcess(self.config, shares, self._board, self.contents)
         except OSError as error:
-            self._not_started(place, reason(error), now)
+            self._not_started(place, describe_os_error(error), now)
 
     def _not_started(self, place: _Place, why: str, now: float) -> None:
         if not self.complete:

@@ -33,7 +33,7 @@ from gatepost.config.load import load
 from gatepost.config.problem import ConfigError
 from gatepost.config.schema import Config
 from gatepost.counts.memory import CounterMemory
-from gatepost.log import logs
+from gatepost.log.setup import configure_log
 from gatepost.net.sockets import ListenFailedError
 from gatepost.process import systemd
 from gatepost.process.control import ControlMessage
@@ -241,7 +241,7 @@ class Supervisor:
         old, self._pool, self._next = self._pool, pool, None
         self._retire(old, ControlMessage.RETIRE, now)
         self._sockets.keep([pool.config])
-        logs.configure(pool.config.log)
+        configure_log(pool.config.log)
         _log().info("reloaded", listen=_addresses(pool.listeners))
         for path in pool.contents:
             _log().warning("certificate not read again, only root may", path=str(path))

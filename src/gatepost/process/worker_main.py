@@ -19,8 +19,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 from gatepost.counts.memory import Slot
-from gatepost.log import logs
-from gatepost.log.os_error import reason
+from gatepost.log.os_error import describe_os_error
+from gatepost.log.setup import configure_log
 from gatepost.net.sockets import ListenFailedError
 from gatepost.plugin.host import PluginError
 from gatepost.process.control import Channel, ControlMessage
@@ -39,7 +39,7 @@ def main() -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     faulthandler.enable()
     orders: Orders = pickle.load(sys.stdin.buffer)  # noqa: S301 - see Security above
-    logs.configure(orders.config.log)
+    configure_log(orders.config.log)
     channel = Channel(_inherited(int(sys.argv[1])))
     os.set_inheritable(orders.board, False)
     try:
@@ -48,7 +48,7 @@ def main() -> int:
     except (SetupError, PluginError, ListenFailedError) as error:
         channel.say(ControlMessage.FAILED, str(error))
     except OSError as error:
-        channel.say(ControlMessage.FAILED, reason(error))
+        channel.say(ControlMessage.FAILED, describe_os_error(error))
     else:
         return 0
     return 1

@@ -33,7 +33,7 @@ STARTER = {
 
 def template(name: str) -> str:
     """Return the text of one of the files in `starter`."""
-    return files("gatepost.cli").joinpath("starter", name).read_text("utf-8")
+    return files("gatepost.cli.shared").joinpath("templates", name).read_text("utf-8")
 
 
 def starter(domain: str = EXAMPLE_DOMAIN) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import click
 
-from gatepost.cli.output import complain
+from gatepost.cli.shared.output import print_error
 
 # What a shell says of a process that SIGINT ended.
 INTERRUPTED = 130
@@ -56,10 +56,10 @@ class LazyGroup(click.Group):
             sys.exit(error.exit_code)
         except click.UsageError as error:
             hint = f", see {error.ctx.command_path} --help" if error.ctx is not None else ""
-            complain(error.format_message().rstrip(".") + hint)
+            print_error(error.format_message().rstrip(".") + hint)
             sys.exit(error.exit_code)
         except click.ClickException as error:
-            complain(error.format_message())
+            print_error(error.format_message())
             sys.exit(error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             sys.exit(INTERRUPTED)

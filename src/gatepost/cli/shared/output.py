@@ -23,18 +23,18 @@ class WrongUsage(click.ClickException):
     exit_code = 2
 
 
-def complain(text: str) -> None:
+def print_error(text: str) -> None:
     """Write each line to standard error, after `gatepost: `."""
     for line in text.splitlines():
         click.echo(f"gatepost: {printable(line)}", err=True)
 
 
-def say(text: str = "") -> None:
+def print_line(text: str = "") -> None:
     """Write a line to standard output, safe for a terminal."""
     click.echo(printable(text))
 
 
-def say_json(data: Any) -> None:
+def print_json(data: Any) -> None:
     """Write data to standard output as JSON."""
     click.echo(json.dumps(data, indent=2))
 
@@ -44,7 +44,7 @@ def joined(words: Iterable[str]) -> str:
     return ", ".join(words) or "none"
 
 
-def say_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Write a table: with bold headers and wrapped to the width on a terminal, else plain."""
     safe = [[printable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from gatepost.cli.output import Failure
+from gatepost.cli.shared.output import Failure
 from gatepost.config.load import load
 from gatepost.config.problem import ConfigError
 from gatepost.config.schema import Config

@@ -6,7 +6,7 @@ Only here is the package cryptography needed; serving TLS takes nothing but Pyth
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 
-from gatepost.cli.output import Failure
+from gatepost.cli.shared.output import Failure
 
 VALID = timedelta(days=365)
 # A client's clock may be behind ours.
