@@ -161,7 +161,7 @@ def test_workers_count_together_and_what_a_dead_one_had_is_free_again(tmp_path):
     with Supervised(tmp_path, extra=SHARED) as server, Clients(server.ready()) as clients:
         assert clients.come(BOUND + 5) == BOUND
         os.kill(min(server.workers()), signal.SIGKILL)
-        server.await_events("worker ended")
+        server.await_events("worker exited")
         lost = eventually(clients.cut)
         assert 0 < lost < BOUND  # each of both had some
         assert clients.come(lost + 5) == lost

@@ -1,4 +1,4 @@
-"""A server that accepts no more and lets its sessions go on."""
+"""`Server.retire`: no new connections, while open sessions continue."""
 
 import asyncio
 from ipaddress import ip_network
@@ -11,25 +11,25 @@ from gatepost.config.schema import Listen
 from gatepost.testing import Capture
 
 
-async def refused(house):
+async def refused(running):
     try:
-        await (await house.connect()).close()
+        await (await running.connect()).close()
     except ConnectionRefusedError:
         return True
-    except ConnectionResetError:  # it still waited when the listener was closed
+    except ConnectionResetError:  # it was in the backlog when the listener was closed
         return False
     return False
 
 
-def test_sessions_go_on_until_they_end(tmp_path, loop):
+def test_open_sessions_continue(tmp_path, loop):
     capture = Capture()
 
-    async def scenario(house):
-        client = await house.connect()
+    async def scenario(running):
+        client = await running.connect()
         assert await client.codes(1) == ["220"]
-        retired = asyncio.create_task(house.server.retire())
+        retired = asyncio.create_task(running.server.retire())
         await asyncio.sleep(0)
-        while not await refused(house):
+        while not await refused(running):
             pass
         client.send(ENVELOPE + b"DATA\r\n" + MESSAGE + HELO)
         assert await client.codes(6) == ["250", "250", "250", "354", "250", "250"]
@@ -43,16 +43,16 @@ def test_sessions_go_on_until_they_end(tmp_path, loop):
     assert len(capture.messages) == 1
 
 
-def test_who_still_has_to_send_a_proxy_header_is_not_cut(tmp_path, loop, monkeypatch):
+def test_a_connection_without_its_proxy_header_is_kept(tmp_path, loop, monkeypatch):
     monkeypatch.setattr("gatepost.server.server.SWEEP", 0.01)
     trusting = Listen(address=InetAddress("127.0.0.1", 0), proxy_from=[ip_network("127.0.0.0/8")])
 
-    async def scenario(house):
-        client = await house.connect()
-        await house.until(lambda: house.worker.expected)
-        retired = asyncio.create_task(house.server.retire())
+    async def scenario(running):
+        client = await running.connect()
+        await running.until(lambda: running.worker.expected)
+        retired = asyncio.create_task(running.server.retire())
         await asyncio.sleep(0)
-        while not await refused(house):
+        while not await refused(running):
             pass
         assert not retired.done()
         client.send(b"PROXY TCP4 192.0.2.1 192.0.2.2 1234 25\r\n")
@@ -62,12 +62,12 @@ def test_who_still_has_to_send_a_proxy_header_is_not_cut(tmp_path, loop, monkeyp
         await client.close()
         await retired
 
-    made = msgspec.structs.replace(config(tmp_path), listen=[trusting])
-    run(scenario, made, loop=loop)
+    settings = msgspec.structs.replace(config(tmp_path), listen=[trusting])
+    run(scenario, settings, loop=loop)
 
 
-def test_nobody_is_there(tmp_path, loop):
-    async def scenario(house):
-        await house.server.retire()
+def test_a_server_without_sessions_retires_at_once(tmp_path, loop):
+    async def scenario(running):
+        await running.server.retire()
 
     run(scenario, config(tmp_path), loop=loop)

@@ -14,7 +14,7 @@ from pathlib import Path
 from gatepost.checks.account import PASS, WRITE, Account, name_of, serving
 from gatepost.config.schema import Config
 from gatepost.log.os_error import describe_os_error
-from gatepost.process.root_files import loose
+from gatepost.process.root_files import find_changeable
 from gatepost.session.assemble import Lists
 from gatepost.session.setup import Setup
 
@@ -69,7 +69,7 @@ def check_program(path: Path, account: Account) -> None:
         raise UnusableError(
             _denied(path, status, f"a program that the user {account.name} may run")
         )
-    by = loose(path, (0, account.uid, status.st_uid))
+    by = find_changeable(path, (0, account.uid, status.st_uid))
     if by is not None:
         raise UnusableError(
             f"others can replace {path}: expected {by} to be writable by root and its owner only"

@@ -20,7 +20,7 @@ from gatepost.checks.routes import hidden, relays, unrouted
 from gatepost.config.listen import InetAddress, ListenAddress, UnixAddress
 from gatepost.config.schema import Config
 from gatepost.net.tls import key_pairs
-from gatepost.process.root_files import loose, problem
+from gatepost.process.root_files import describe_replaceable, find_changeable
 from gatepost.session.assemble import Lists
 from gatepost.session.setup import Setup
 
@@ -79,8 +79,8 @@ def _keys(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
     for pair in key_pairs(config):
         for path in (pair.path, pair.key):
             if path.exists() and not _may_read(config.server.user, path):
-                by = loose(path)
-                yield _only_at_the_start(path) if by is None else problem(path, by)
+                by = find_changeable(path)
+                yield _only_at_the_start(path) if by is None else describe_replaceable(path, by)
 
 
 def _only_at_the_start(path: Path) -> str:

@@ -50,6 +50,8 @@ class Connections:
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time()
         self.draining = False
+        # Counts progress for the watchdog of a worker process.
+        self.turns = 0
         self.connections: set[Connection] = set()
         self.expected: set[ProxyHandshake] = set()
         slot = slot or Slot.alone()
@@ -120,6 +122,7 @@ class Connections:
     def _sweep(self) -> None:
         self._sweeper = self.loop.call_later(SWEEP, self._sweep)
         self.now = self.loop.time()
+        self.turns += 1
         for connection in tuple(self.connections):
             connection.sweep(self.now)
         for handshake in tuple(self.expected):

@@ -82,6 +82,11 @@ class Server:
         self._stack = AsyncExitStack()
         self.addresses: list[tuple[str, str]] = []
 
+    @property
+    def turns(self) -> int:
+        """Return a counter that moves with progress; any thread can read it."""
+        return 0 if self._worker is None else self._worker.turns
+
     async def start(self) -> None:
         """Begin to accept connections.
 
