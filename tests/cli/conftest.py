@@ -21,7 +21,7 @@ def run():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A starter folder, which is the current one."""
+    """A starter folder, as the current folder."""
     folder = tmp_path / "mail"
     create(folder, starter())
     monkeypatch.chdir(folder)
@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def configure(tmp_path, monkeypatch):
-    """Write a configuration of these lines into an empty folder, which is the current one."""
+    """Write a configuration of these lines into an empty folder, the current one."""
 
     def configure(*lines):
         folder = tmp_path / "configured"

@@ -1,4 +1,4 @@
-"""Everything `gatepost check` looks at: what is wrong, what looks wrong, what is in force."""
+"""The report of `gatepost check`: errors, warnings, hooks and limits."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from gatepost.checks.scratch import progress, scratch
-from gatepost.checks.warnings import suspicions
+from gatepost.checks.warnings import warnings
 from gatepost.config.kinds import keys
 from gatepost.config.listen import InetAddress
 from gatepost.config.load import load
@@ -22,7 +22,7 @@ from gatepost.session.setup import Setup
 
 
 class HookOrder(msgspec.Struct, frozen=True):
-    """The plugins of one stage of one hook, in the order they are called."""
+    """The plugins of one stage of one hook, in call order."""
 
     hook: str
     stage: str
@@ -30,7 +30,7 @@ class HookOrder(msgspec.Struct, frozen=True):
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """A limit as it is in force, with the reason for its default or that it was set."""
+    """A limit in force. `why` is the reason for the default, or a remark that the value was set."""
 
     name: str
     value: str
@@ -38,26 +38,26 @@ class Limit(msgspec.Struct, frozen=True):
     why: str
 
 
-class ListFound(msgspec.Struct, frozen=True):
-    """A list file and how many entries it has."""
+class ListSummary(msgspec.Struct, frozen=True):
+    """A list file and the number of its entries."""
 
     path: str
     entries: int
 
 
 class Report(msgspec.Struct):
-    """What was found. With `errors` the server would not start, or would ignore lines of lists."""
+    """The findings. With `errors` the server does not start, or ignores lines of lists."""
 
     errors: list[str] = []
     warnings: list[str] = []
     listen: list[str] = []
-    lists: list[ListFound] = []
+    lists: list[ListSummary] = []
     hooks: list[HookOrder] = []
     limits: list[Limit] = []
 
 
-def examine(file: Path) -> Report:
-    """Look at a configuration and all it names; nothing is started, nothing changed."""
+def make_report(file: Path) -> Report:
+    """Check a configuration and all files it names, without starting or changing anything."""
     report = Report()
     try:
         config = load(file)
@@ -66,15 +66,15 @@ def examine(file: Path) -> Report:
         return report
     report.listen = [f"{listen.protocol}={listen.address}" for listen in config.listen]
     report.limits = list(limits_of(config))
-    report.errors.extend(same_address(config))
+    report.errors.extend(duplicate_addresses(config))
     report.errors.extend(certificate_errors(config))
     with scratch(config) as usable:
-        _examine_lists(config, usable, report)
+        _check_lists_and_plugins(config, usable, report)
     return report
 
 
 def certificate_errors(config: Config) -> Iterator[str]:
-    """Yield what is wrong with certificates and keys, whether listeners use them yet or not."""
+    """Yield the errors of all certificates and keys, used by a listener or not."""
     for pair in all_key_pairs(config):
         try:
             pair.load()
@@ -82,22 +82,22 @@ def certificate_errors(config: Config) -> Iterator[str]:
             yield str(error)
 
 
-def _examine_lists(config: Config, usable: Config, report: Report) -> None:
+def _check_lists_and_plugins(config: Config, usable: Config, report: Report) -> None:
     lists = find_lists(usable)
     with progress([file.path for file in lists.files]):
         report.errors.extend(_load(lists))
-    report.lists = [ListFound(str(one.path), len(one.current)) for one in lists.files]
+    report.lists = [ListSummary(str(one.path), len(one.current)) for one in lists.files]
     try:
         setup = make_setup(usable, lists)
     except SetupError as error:
         report.errors.extend(error.problems)
         return
     report.hooks = list(hook_order(setup))
-    report.warnings = list(suspicions(config, setup, lists))
+    report.warnings = list(warnings(config, setup, lists))
 
 
 def _load(lists: Lists) -> Iterator[str]:
-    """Load every list; yield what is wrong with any."""
+    """Load every list; yield the errors."""
     for file in lists.files:
         try:
             file.load()
@@ -113,11 +113,11 @@ def _line_errors(file: Any) -> Iterator[str]:
     yield from map(str, found.errors)
     more = found.bad_lines - len(found.errors)
     if more > 0:
-        yield f"{file.path}: {more} more lines that are no entry"
+        yield f"{file.path}: {more} more lines are not valid entries"
 
 
-def same_address(config: Config) -> Iterator[str]:
-    """Yield the listeners that want the address of an earlier one."""
+def duplicate_addresses(config: Config) -> Iterator[str]:
+    """Yield an error for each listener with the address of an earlier one."""
     seen: dict[Any, int] = {}
     for number, listen in enumerate(config.listen):
         address = listen.address
@@ -125,12 +125,12 @@ def same_address(config: Config) -> Iterator[str]:
             continue
         if address in seen:
             other = f"listen[{seen[address]}]"
-            yield f"listen[{number}].address: expected an address of its own, found that of {other}"
+            yield f"listen[{number}].address: expected another address than that of {other}"
         seen.setdefault(address, number)
 
 
 def hook_order(setup: Setup) -> Iterator[HookOrder]:
-    """Yield who is called where, in the order of a session."""
+    """Yield the plugins of each hook and stage, in the order of a session."""
     for hook, stage, plugins in setup.plugins.order():
         yield HookOrder(hook, stage, plugins)
 
@@ -139,13 +139,13 @@ def limits_of(config: Config) -> Iterator[Limit]:
     """Yield the limits in force."""
     for field, key in keys(Limits):
         value = getattr(config.limits, field.name)
-        write = _written(key.kind.expected)
-        set_here = f"set here, the default is {write(field.default)}"
+        write = _formatter(key.kind.expected)
+        set_here = f"set in the configuration, default {write(field.default)}"
         why = key.why if value == field.default else set_here
         yield Limit(field.name, write(value), key.about, why)
 
 
-def _written(expected: str) -> Any:
-    """Return the function that writes a value of a kind as it would be configured."""
+def _formatter(expected: str) -> Any:
+    """Return the function that formats a value of a kind as in the configuration."""
     forms = {"a duration": format_duration, "a size": format_size}
     return next((form for start, form in forms.items() if expected.startswith(start)), str)

@@ -1,8 +1,4 @@
-"""`gatepost serve`: receive mail in the foreground.
-
-The first SIGTERM or SIGINT has messages under way come to their end; a second one ends the process
-at once. SIGHUP reads the configuration again.
-"""
+"""`gatepost serve`: receive mail in the foreground."""
 
 from pathlib import Path
 
@@ -21,10 +17,11 @@ from gatepost.process.supervisor import Supervisor
 @click.command(epilog="Example: gatepost serve -c /etc/gatepost/gatepost.toml")
 @config_option
 def command(file: Path) -> None:
-    """Receive mail as the configuration says, until SIGTERM or SIGINT.
+    """Receive mail until SIGTERM or SIGINT.
 
-    Says so in one line on standard error once connections are accepted, then logs there. Messages
-    that are on their way at the end still come in. SIGHUP applies a changed configuration.
+    Writes one line to standard error when it accepts connections, and then the log. The first
+    signal lets messages in progress finish; a second one ends the process at once. SIGHUP reloads
+    the configuration.
     """
     config = read_config(file)
     configure_log(config.log)
@@ -32,7 +29,7 @@ def command(file: Path) -> None:
 
 
 def run(config: Config, file: Path) -> None:
-    """Serve until told to stop; raises `Failure` if the server cannot start."""
+    """Serve until stopped; raises `Failure` if the server cannot start."""
     try:
         Supervisor(config, file.absolute()).run()
     except (PoolError, ListenFailedError, PrivilegesError) as error:

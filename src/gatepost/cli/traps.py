@@ -1,4 +1,4 @@
-"""`gatepost traps`: the trap lists of the configuration."""
+"""`gatepost traps`: the configured trap lists."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from gatepost.session.assemble import SetupError, find_lists, load_lists
 from gatepost.traps.table import TrapTable
 
 list_option = click.option(
-    "--list", "name", metavar="FILE", help="One of the configuration's lists, as it is named there."
+    "--list", "name", metavar="FILE", help="One of traps.lists, as written in the configuration."
 )
 
 
@@ -29,16 +29,16 @@ list_option = click.option(
     epilog="Example: gatepost traps add old-sales@example.com --note 'gone since 2019'",
 )
 def command() -> None:
-    """List, add, remove and test traps: addresses nobody may write to."""
+    """List, add, remove and test traps: addresses that receive no legitimate mail."""
 
 
 @command.command("list", epilog="Example: gatepost traps list --json")
 @config_option
 @json_option
 def list_traps(file: Path, *, as_json: bool) -> None:
-    """Print every trap with its note and its place.
+    """Print every trap with its file, line and note.
 
-    Says so where an entry is not armed, and why.
+    An entry that is not armed is marked with the reason.
     """
     config = read_config(file)
     with scratch(config) as usable:
@@ -59,11 +59,11 @@ def list_traps(file: Path, *, as_json: bool) -> None:
 
 
 def _print_json(rows: Iterator[tuple[Entry, str]]) -> None:
-    """Print an array, item by item: there may be millions."""
+    """Print an array item by item, because there can be millions."""
     separator = "["
-    for entry, why in rows:
+    for entry, reason in rows:
         click.echo(separator)
-        click.echo(json.dumps(_as_data(entry, why)), nl=False)
+        click.echo(json.dumps(_as_data(entry, reason)), nl=False)
         separator = ","
     click.echo("[]" if separator == "[" else "\n]")
 
@@ -81,31 +81,29 @@ def _as_data(entry: Entry, not_armed: str) -> dict[str, object]:
 
 
 def _print_text(rows: Iterator[tuple[Entry, str]]) -> None:
-    for entry, why in rows:
+    for entry, reason in rows:
         words = [f"{entry.source}:{entry.line}", entry.text]
         words += [entry.note] if entry.note else []
-        words += [f"[not armed: {why}]"] if why else []
+        words += [f"[not armed: {reason}]"] if reason else []
         print_line("  ".join(words))
 
 
 @command.command("add", epilog="Example: gatepost traps add @old.example.com --note 'sold in 2020'")
 @click.argument("address")
-@click.option(
-    "--note", default="", help="What to remember of it: where it was published, since when."
-)
+@click.option("--note", default="", help="A note, such as where and when it was published.")
 @list_option
 @config_option
 def add(address: str, *, note: str, name: str | None, file: Path) -> None:
     """Add a trap: an address, @domain, or /regular expression/.
 
-    The server knows it within a second. Does nothing if it is in one of the lists already.
+    The server uses it within a second. An entry that is already in a list is not added again.
     """
     entry = _entry(address, note)
     config = read_config(file)
     target = _chosen(config, name)[0]
     existing = _first(config, entry)
     if existing is not None:
-        print_line(f"{entry.text} is in {existing.source}:{existing.line} already")
+        print_line(f"{entry.text} is already in {existing.source}:{existing.line}")
         return
     try:
         trap_lists.append(target, entry)
@@ -113,13 +111,13 @@ def add(address: str, *, note: str, name: str | None, file: Path) -> None:
         raise Failure(f"{target}: cannot be written: {error.strerror}") from error
     print_line(f"{entry.text} added to {target}")
     with _list_errors():
-        known = trap_lists.known(config, {entry.key})
+        known = trap_lists.known_recipients(config, {entry.key})
     for unarmed in TrapTable([AddressList([entry])], known).report():
         print_error(f"warning: {entry.text} is not armed: it is {unarmed.reason.value}")
 
 
 def _first(config: Config, entry: Entry) -> Entry | None:
-    """Return the first entry of any list that is the same; a list that is missing has none."""
+    """Return the first equal entry of any list; a missing list has no entries."""
     paths = [path for path in _paths(config) if path.exists()]
     with progress(paths), _list_errors():
         lists = [trap_lists.matching(path, {entry.key}) for path in paths]
@@ -132,7 +130,7 @@ def _first(config: Config, entry: Entry) -> Entry | None:
 @list_option
 @config_option
 def remove(address: str, *, name: str | None, file: Path) -> None:
-    """Remove a trap, from all lists or from one."""
+    """Remove a trap from all lists, or from one."""
     entry = _entry(address, "")
     config = read_config(file)
     chosen = _chosen(config, name) if name else _paths(config)
@@ -144,7 +142,7 @@ def remove(address: str, *, name: str | None, file: Path) -> None:
             except OSError as error:
                 raise Failure(f"{path}: cannot be changed: {error.strerror}") from error
     if not removed:
-        raise Failure(f"{entry.text} is in none of the lists")
+        raise Failure(f"{entry.text} is not in any list")
     for one in removed:
         print_line(f"{one.text} removed from {one.source}:{one.line}")
 
@@ -154,9 +152,9 @@ def remove(address: str, *, name: str | None, file: Path) -> None:
 @config_option
 @json_option
 def test(addresses: tuple[str, ...], *, file: Path, as_json: bool) -> int:
-    """Say whether addresses are traps, and which entry says so.
+    """Print whether addresses are traps, and the entries that match.
 
-    Exit status 0 if all are, 1 if one is not.
+    The exit status is 0 if all are traps, 1 if one is not.
     """
     parsed = [_address(one) for one in addresses]
     config = read_config(file)
@@ -170,8 +168,8 @@ def test(addresses: tuple[str, ...], *, file: Path, as_json: bool) -> int:
     return 0 if all(one.trap is not None for one in found) else 1
 
 
-def _found_as_data(found: trap_lists.Found) -> dict[str, object]:
-    hit = found.trap or found.spared
+def _found_as_data(found: trap_lists.LookupResult) -> dict[str, object]:
+    hit = found.trap or found.unarmed
     data: dict[str, object] = {"address": found.address, "trap": found.trap is not None}
     if hit is not None:
         entry = hit.text if isinstance(hit, Entry) else hit.entry
@@ -179,19 +177,18 @@ def _found_as_data(found: trap_lists.Found) -> dict[str, object]:
     return data
 
 
-def _found_as_text(found: trap_lists.Found) -> str:
+def _found_as_text(found: trap_lists.LookupResult) -> str:
     if found.trap is not None:
         hit = found.trap
         note = f" ({hit.note})" if hit.note else ""
-        return f"{found.address}: trap, named by {hit.entry}{note} in {hit.source}:{hit.line}"
-    if found.spared is not None:
-        entry = found.spared
-        where = f"{entry.source}:{entry.line}"
+        return f"{found.address}: trap, matches {hit.entry}{note} in {hit.source}:{hit.line}"
+    if found.unarmed is not None:
+        entry = found.unarmed
         return (
-            f"{found.address}: no trap, {entry.text} in {where} names it,"
-            " but it is a role address or a known recipient"
+            f"{found.address}: not a trap, matches {entry.text} in {entry.source}:{entry.line},"
+            " but is a role address or a known recipient"
         )
-    return f"{found.address}: no trap"
+    return f"{found.address}: not a trap"
 
 
 @contextmanager
@@ -224,17 +221,17 @@ def _paths(config: Config) -> list[Path]:
 
 
 def _chosen(config: Config, name: str | None) -> list[Path]:
-    """Return the one list to change: the first, or the one named."""
+    """Return the list to change: the named one, or the first."""
     paths = _paths(config)
     if not paths:
         raise Failure("traps.lists: expected at least one list, found none")
     if name is None:
         return paths[:1]
-    wanted = Path(name).absolute()
+    absolute = Path(name).absolute()
     chosen = [
         path
-        for path, known in zip(paths, config.traps.lists, strict=True)
-        if name == known or wanted == path.absolute()
+        for path, configured in zip(paths, config.traps.lists, strict=True)
+        if name == configured or absolute == path.absolute()
     ]
     if not chosen:
         expected = ", ".join(config.traps.lists)

@@ -1,4 +1,4 @@
-"""`gatepost users`: who may authenticate."""
+"""`gatepost users`: the users that can authenticate."""
 
 import os
 import sys
@@ -20,14 +20,14 @@ from gatepost.wire.sasl.verifier import SALT_SIZE
 
 @click.group(epilog="Example: gatepost users add alice@example.com")
 def command() -> None:
-    """List, add and remove users: who may authenticate (AUTH)."""
+    """List, add and remove the users that can authenticate (AUTH)."""
 
 
 @command.command("list", epilog="Example: gatepost users list --json")
 @config_option
 @json_option
 def list_users(file: Path, *, as_json: bool) -> None:
-    """Print the users, and what each can authenticate with."""
+    """Print the users and the mechanisms that each can use."""
     users = UsersFile(_path(read_config(file)))
     try:
         users.load()
@@ -56,17 +56,17 @@ def list_users(file: Path, *, as_json: bool) -> None:
     "--password-stdin",
     "from_stdin",
     is_flag=True,
-    help="Read the password: one line of standard input.",
+    help="Read the password from standard input, one line.",
 )
 @config_option
 def add(name: str, *, from_stdin: bool, file: Path) -> None:
-    """Add a user, or give one a new password; asks for it.
+    """Add a user, or change the password of one. Prompts for the password.
 
-    The server knows within a second.
+    The server uses it within a second.
     """
     config = read_config(file)
     path, user_name = _path(config), _name(name)
-    password = _read_line() if from_stdin else _asked(user_name)
+    password = _read_line() if from_stdin else _prompt(user_name)
     try:
         user = make_user(user_name, password, os.urandom(SALT_SIZE))
     except SaslError as error:
@@ -75,14 +75,15 @@ def add(name: str, *, from_stdin: bool, file: Path) -> None:
         changed = users_file.put(path, user, config.server.user)
     except OSError as error:
         raise Failure(f"{path}: cannot be written: {error.strerror}") from error
-    print_line(f"{user.name} {'has a new password in' if changed else 'added to'} {path}")
+    done = "has a new password in" if changed else "added to"
+    print_line(f"{user.name} {done} {path}")
 
 
 @command.command("remove", epilog="Example: gatepost users remove alice@example.com")
 @click.argument("name")
 @config_option
 def remove(name: str, *, file: Path) -> None:
-    """Remove a user. Sessions that have authenticated already go on."""
+    """Remove a user. Sessions that are already authenticated continue."""
     path, user_name = _path(read_config(file)), _name(name)
     try:
         removed = users_file.remove(path, user_name)
@@ -106,7 +107,7 @@ def _name(text: str) -> str:
         raise WrongUsage(f"{error}, found {text!r}") from error
 
 
-def _asked(name: str) -> bytes:
+def _prompt(name: str) -> bytes:
     text: str = click.prompt(
         f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True
     )
