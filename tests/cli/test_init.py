@@ -55,35 +55,35 @@ def test_a_file_is_refused(run, tmp_path):
     assert (tmp_path / "mine").read_text() == "precious"
 
 
-def test_below_a_file_there_is_no_folder(run, tmp_path):
+def test_a_folder_below_a_file_is_refused(run, tmp_path):
     (tmp_path / "mine").write_text("precious")
     result = run("init", tmp_path / "mine" / "mail")
     assert result.exit_code == 1
     assert result.stderr == f"gatepost: {tmp_path}/mine/mail: Not a directory\n"
 
 
-def test_nothing_is_left_of_a_folder_that_could_not_be_written(tmp_path):
+def test_a_failed_create_leaves_nothing(tmp_path):
     texts = {"one/a": "1", "one/two/b": "2", "c" * 300: "a name too long for any file system"}
     with pytest.raises(OSError, match="too long"):
         create(tmp_path / "new" / "mail", texts)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_was_there_stays(tmp_path):
+def test_an_existing_file_is_kept(tmp_path):
     (tmp_path / "b").write_text("precious")
     with pytest.raises(FileExistsError):
         create(tmp_path, {"a": "1", "b": "2"})
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("b", "precious")]
 
 
-def test_another_domain():
+def test_the_starter_can_have_another_domain():
     texts = starter("demo.example")
     assert "alice@demo.example\n" in texts["users"]
     assert 'domains = ["demo.example"]' in texts["gatepost.toml"]
     assert not any("example.com" in text for name, text in texts.items() if name[-3:] != ".py")
 
 
-def test_it_is_valid_and_warns_of_nothing_but_the_host_name(run, folder):
+def test_the_starter_is_valid_except_for_a_warning_of_the_host_name(run, folder):
     result = run("check")
     assert result.exit_code == 0
     warnings = [line for line in result.stdout.splitlines() if line.startswith("warning: ")]

@@ -1,7 +1,7 @@
 """Rendering of log events as lines.
 
-Security: values come from clients. Whatever they contain, an event stays one line, and no character
-in it acts on a terminal. Only a traceback in the text format takes several lines, each indented.
+Security: values come from clients. With any content, an event stays one line, and no character in
+it acts on a terminal. Only a traceback in the text format takes several lines, each indented.
 """
 
 import json

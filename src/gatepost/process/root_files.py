@@ -5,9 +5,9 @@ privileges are dropped, `RootFiles.for_workers` returns those that the user cann
 worker receives them with its arguments. They do not change until the next start. The workers read
 all other files themselves, and watch them for changes.
 
-Security: the user of the workers gets the contents. So a file is only read here if nobody but root
-could have put it in place. Otherwise a link could expose any secret of the system. The contents
-stay in the memory of the supervisor and of the workers that need them.
+Security: the user of the workers gets the contents. A file is therefore read here only if no user
+but root could have put it in place. Otherwise a link could expose any secret of the system. The
+contents stay in the memory of the supervisor and of the workers that need them.
 """
 
 import os
