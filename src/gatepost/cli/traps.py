@@ -101,7 +101,7 @@ def add(address: str, *, note: str, name: str | None, file: Path) -> None:
     entry = _entry(address, note)
     config = read_config(file)
     target = _chosen(config, name)[0]
-    existing = _first(config, entry)
+    existing = _existing_entry(config, entry)
     if existing is not None:
         print_line(f"{entry.text} is already in {existing.source}:{existing.line}")
         return
@@ -116,7 +116,7 @@ def add(address: str, *, note: str, name: str | None, file: Path) -> None:
         print_error(f"warning: {entry.text} is not armed: it is {unarmed.reason.value}")
 
 
-def _first(config: Config, entry: Entry) -> Entry | None:
+def _existing_entry(config: Config, entry: Entry) -> Entry | None:
     """Return the first equal entry of any list; a missing list has no entries."""
     paths = [path for path in _paths(config) if path.exists()]
     with progress(paths), _list_errors():
@@ -161,34 +161,34 @@ def test(addresses: tuple[str, ...], *, file: Path, as_json: bool) -> int:
     with progress(_paths(config)), _list_errors():
         found = trap_lists.look_up(config, parsed)
     if as_json:
-        print_json([_found_as_data(one) for one in found])
+        print_json([_result_as_data(one) for one in found])
     else:
         for one in found:
-            print_line(_found_as_text(one))
+            print_line(_result_as_text(one))
     return 0 if all(one.trap is not None for one in found) else 1
 
 
-def _found_as_data(found: trap_lists.LookupResult) -> dict[str, object]:
-    hit = found.trap or found.unarmed
-    data: dict[str, object] = {"address": found.address, "trap": found.trap is not None}
+def _result_as_data(result: trap_lists.LookupResult) -> dict[str, object]:
+    hit = result.trap or result.unarmed
+    data: dict[str, object] = {"address": result.address, "trap": result.trap is not None}
     if hit is not None:
         entry = hit.text if isinstance(hit, Entry) else hit.entry
         data |= {"entry": entry, "note": hit.note, "list": hit.source, "line": hit.line}
     return data
 
 
-def _found_as_text(found: trap_lists.LookupResult) -> str:
-    if found.trap is not None:
-        hit = found.trap
+def _result_as_text(result: trap_lists.LookupResult) -> str:
+    if result.trap is not None:
+        hit = result.trap
         note = f" ({hit.note})" if hit.note else ""
-        return f"{found.address}: trap, matches {hit.entry}{note} in {hit.source}:{hit.line}"
-    if found.unarmed is not None:
-        entry = found.unarmed
+        return f"{result.address}: trap, matches {hit.entry}{note} in {hit.source}:{hit.line}"
+    if result.unarmed is not None:
+        entry = result.unarmed
         return (
-            f"{found.address}: not a trap, matches {entry.text} in {entry.source}:{entry.line},"
+            f"{result.address}: not a trap, matches {entry.text} in {entry.source}:{entry.line},"
             " but is a role address or a known recipient"
         )
-    return f"{found.address}: not a trap"
+    return f"{result.address}: not a trap"
 
 
 @contextmanager
