@@ -1,27 +1,30 @@
-# Everything here sets up what it needs; nothing has to be installed by hand but Python, git and make.
+# Every target installs what it needs. You need only Python, git and make.
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test bench soak crash power format clean
+.PHONY: run check test bench soak crash power format clean
 
 run: $(VENV)/.ready-run ## serve on 127.0.0.1:2525 from the demo folder
 	@$(BIN)/python tools/demo.py
 
-test: $(VENV)/.ready-dev ## format check, lint, types, import contracts, all tests
+check: $(VENV)/.ready-dev ## about two minutes: format, lint, types, contracts, wording, fast tests
+	@$(BIN)/python tools/check.py --quick
+
+test: $(VENV)/.ready-dev ## everything: also slow tests, real clients, coverage, the compiled build
 	@$(BIN)/python tools/check.py
 
-bench: $(VENV)/.ready-dev ## CPU per message, against smtp-sink, aiosmtpd and Haraka
+bench: $(VENV)/.ready-dev ## CPU per message, compared with smtp-sink, aiosmtpd and Haraka
 	@$(BIN)/python -m bench $(ARGS)
 
-soak: $(VENV)/.ready-dev ## a minute under attack, workers killed and replaced, while good mail comes in
+soak: $(VENV)/.ready-dev ## a minute under attack: good mail arrives while workers are killed and replaced
 	@$(BIN)/python -m endurance.soak $(ARGS)
 
-crash: $(VENV)/.ready-dev ## kill everything under load, again and again, and look for what was lost
+crash: $(VENV)/.ready-dev ## kill processes under load, repeatedly, and look for lost mail
 	@$(BIN)/python -m endurance.crash $(ARGS)
 
-power: $(VENV)/.ready-dev ## cut the power under load, again and again, and look for what was lost; root only
+power: $(VENV)/.ready-dev ## cut the power under load, repeatedly, and look for lost mail; root only
 	@$(BIN)/python -m endurance.power $(ARGS)
 
 format: $(VENV)/.ready-dev

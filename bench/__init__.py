@@ -1,1 +1,1 @@
-"""Measure gatepost beside other receivers: ``python -m bench --help``."""
+"""Measurements of Gatepost and other receivers."""

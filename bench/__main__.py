@@ -43,7 +43,7 @@ def names_of(known: Sequence[str]) -> Callable[[str], list[str]]:
 def parser() -> argparse.ArgumentParser:
     """Return the options."""
     options = argparse.ArgumentParser(
-        prog="python -m bench", description="Measure gatepost beside other receivers."
+        prog="python -m bench", description="Measure Gatepost and other receivers in one run."
     )
     add = options.add_argument
     add("--rounds", type=int, default=5, help="rounds per load (default: 5)")
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME,…",
         help=f"any of {', '.join(ALL_SERVERS)}",
     )
-    add("--quick", action="store_true", help="two rounds of a tenth: to see that it works")
+    add("--quick", action="store_true", help="two rounds of a tenth: only a trial run")
     add("--markdown", action="store_true", help="print the tables as Markdown")
     add("--json", type=Path, metavar="FILE", help="write tables and every round's figures")
     add("--profile", choices=list(LOADS), help="profile gatepost under this load instead")
@@ -69,13 +69,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def machine(names: Sequence[str]) -> str:
-    """Return in one line what the figures were taken on."""
+    """Return a line that describes the machine and the versions."""
     found = ", ".join(f"{name} {version}" for name, version in servers.versions(names).items())
     return f"{os.cpu_count()} cores, Linux {platform.release()}; {found}"
 
 
 def as_json(bench: Bench) -> str:
-    """Return everything that was measured."""
+    """Return all measurements as JSON."""
     everything = {
         "machine": machine(bench.names),
         "tables": [dataclasses.asdict(table) for table in bench.tables],
@@ -91,7 +91,7 @@ def as_json(bench: Bench) -> str:
 
 
 def report(bench: Bench, chosen: argparse.Namespace) -> None:
-    """Print the tables, and what could not be measured."""
+    """Print the tables and the failed measurements."""
     form = "markdown" if chosen.markdown else "text"
     parts = [
         machine(bench.names),
@@ -105,9 +105,11 @@ def report(bench: Bench, chosen: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the bench; exit 1 when something asked for could not be measured."""
+    """Run the bench; exit 1 if a measurement failed."""
     chosen = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped then too
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # so that SIGTERM also stops the servers
     bench = Bench(2 if chosen.quick else max(1, chosen.rounds), chosen.servers, chosen.quick)
     try:
         if chosen.profile:

@@ -1,8 +1,8 @@
-"""Run aiosmtpd at its best: uvloop, a handler that discards, and DATA refused where it is asked to.
+"""Run aiosmtpd in its fastest set-up: uvloop and a handler that discards; optionally refuse DATA.
 
 Runs under the Python of .peers/aiosmtpd, not the project's: ``python aiosmtpd_server.py PORT
-accept|refuse [starttls|implicit CERT KEY]``. aiosmtpd has no hook before the content is taken, so
-the refusal replaces its DATA command, which is the least work it could do.
+accept|refuse [starttls|implicit CERT KEY]``. aiosmtpd has no hook before the content, so the
+refusal replaces its DATA command, which is the least work possible.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from aiosmtpd.smtp import SMTP  # type: ignore[import-not-found,unused-ignore]
 
 
 class Discard:
-    """Take every message and keep none."""
+    """Accept every message and discard it."""
 
     async def handle_DATA(self, *_: Any) -> str:  # noqa: N802 - aiosmtpd's name for the hook
-        """Answer the end of data."""
+        """Return the reply to the end of data."""
         return "250 2.0.0 Ok"
 
 
@@ -28,7 +28,7 @@ class Refuse(SMTP):  # type: ignore[misc,unused-ignore]
     """Refuse every DATA command."""
 
     async def smtp_DATA(self, _: str) -> None:  # noqa: N802 - aiosmtpd's name for the command
-        """Answer DATA."""
+        """Send the reply to DATA."""
         await self.push("554 5.7.1 Refused")
 
 
@@ -36,7 +36,7 @@ KINDS = {"accept": SMTP, "refuse": Refuse}
 
 
 def context(cert: str, key: str) -> ssl.SSLContext:
-    """Return the server's side of TLS."""
+    """Return the TLS context of the server."""
     made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     made.load_cert_chain(cert, key)
     return made

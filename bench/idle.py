@@ -1,4 +1,4 @@
-"""Measure the memory of connections that wait, and whether others are served meanwhile."""
+"""Measure the memory of idle connections, and the service for new clients meanwhile."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from bench.run import Bench
 
 IDLE_CONNECTIONS = 10_000
-NEW_CLIENTS = 1_000  # messages, each on a connection of its own
+NEW_CLIENTS = 1_000  # messages, each on a separate connection
 SETTLE = 1.0  # seconds before memory is read: sweeps and garbage collection of the server
 
 
 def measure_idle(bench: Bench) -> None:
-    """Measure what a connection costs that has said EHLO and then nothing."""
+    """Measure the memory of connections that are idle after EHLO."""
     count = load.connections_allowed(bench.scaled(IDLE_CONNECTIONS))
     table = Table(
         "Idle connections",
@@ -30,7 +30,7 @@ def measure_idle(bench: Bench) -> None:
         progress(f"idle: {name}")
         with bench.attempt(f"idle: {name}"), started(name, connections=count) as server:
             with load.idle_connections(server, min(200, count)):
-                pass  # what the first connections make the server load or compile is not theirs
+                pass  # modules that the first connections load are not counted
             before = _settled_memory(server)
             with load.idle_connections(server, count):
                 after = _settled_memory(server)

@@ -1,4 +1,4 @@
-"""Put load on a server and return what it cost: messages from smtp-source, or idle connections."""
+"""Put load on a server and return its cost: messages from smtp-source, or idle connections."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one round took of the server, and how long it lasted; in seconds."""
+    """The CPU time that one round used on the server, and its duration; in seconds."""
 
     messages: int
     cpu: float
@@ -59,7 +59,7 @@ class Cost:
 def send(server: Running, load: Load) -> Cost:
     """Send one round of messages and return its cost.
 
-    Raises BenchError when smtp-source fails or the server answers otherwise than expected.
+    Raise BenchError if smtp-source fails or a reply is not the expected one.
     """
     source = peers.find("smtp-source")
     if source is None:
@@ -86,30 +86,30 @@ def _options(load: Load) -> list[str]:
 
 
 def _check(server: Running, load: Load, done: subprocess.CompletedProcess[str]) -> None:
-    """Raise BenchError unless every message was taken, or every DATA refused."""
+    """Raise BenchError unless every message was accepted, or every DATA refused."""
     refusals = done.stderr.count("data rejected: 5")
     expected = load.messages if load.refused else 0
     if done.returncode or refusals != expected:
-        said = (done.stderr.strip() or "nothing").splitlines()[-1]
+        output = (done.stderr.strip() or "none").splitlines()[-1]
         raise BenchError(
             f"{server.name}: smtp-source ended with {done.returncode}, {refusals} refusals"
-            f" where {expected} were expected; it said: {said}"
+            f" where {expected} were expected; output: {output}"
         )
 
 
 # Idle connections
 
 
-def connections_allowed(wanted: int) -> int:
-    """Raise the limit on open files as far as allowed; return how many connections fit below it."""
+def connections_allowed(count: int) -> int:
+    """Raise the limit on open files to its maximum; return how many of `count` connections fit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return min(wanted, hard - 200)
+    return min(count, hard - 200)
 
 
 @contextlib.contextmanager
 def idle_connections(server: Running, count: int) -> Iterator[None]:
-    """Hold connections that were greeted and have said EHLO, and then say nothing."""
+    """Hold connections that were greeted, have sent EHLO, and are idle."""
     with contextlib.ExitStack() as stack:
         for start in range(0, count, BATCH):
             batch = [
@@ -124,7 +124,7 @@ def idle_connections(server: Running, count: int) -> Iterator[None]:
 
 
 def _expect(clients: list[socket.socket], code: bytes) -> None:
-    """Read a whole reply of the given code from each connection, in whatever order they come."""
+    """Read a whole reply with the given code from each connection, in any order."""
     with selectors.DefaultSelector() as selector:
         for each in clients:
             selector.register(each, selectors.EVENT_READ, bytearray())
@@ -134,7 +134,7 @@ def _expect(clients: list[socket.socket], code: bytes) -> None:
                 raise BenchError(f"{len(selector.get_map())} connections had no {code.decode()}")
             for key, _ in ready:
                 client = key.fileobj
-                assert isinstance(client, socket.socket)  # typing knows no more than a file
+                assert isinstance(client, socket.socket)  # typed as any file
                 if _is_complete(client, key.data, code):
                     selector.unregister(client)
 

@@ -1,8 +1,8 @@
-"""Measure what messages cost: the same load on every server, in turn.
+"""Measure the cost of messages: the same load on every server, in turn.
 
-Each round puts the load on one server after the other, the first one changing from round to round;
-a ratio compares two servers of the same round, so that a machine that slows down for a minute slows
-both. Medians over the rounds are shown, with the smallest and the largest.
+Each round puts the load on one server after the other. The first server changes from round to
+round. A ratio compares two servers in the same round, so that a slow phase of the machine affects
+both. The tables show medians over the rounds, with the smallest and the largest.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from bench.process import Running
     from bench.run import Bench
 
-# Starts a server by name; sends it a round, divided by a number, and returns what that cost.
+# Starts a server by name; sends it a round, divided by a number, and returns its cost.
 Start: TypeAlias = "Callable[[str], contextlib.AbstractContextManager[Running]]"
 Send: TypeAlias = "Callable[[Running, int], Cost]"
 
-SLOW_SHARE = 5  # a slow server gets one message for so many
-WARM_UP_SHARE = 5  # a round in advance, not counted: just-in-time compilers, first allocations
+SLOW_SHARE = 5  # a slow server gets one message for this many
+WARM_UP_SHARE = 5  # an uncounted first round, for just-in-time compilers and first allocations
 
 
 def share(name: str, full: Load) -> Load:
-    """Return a server's own number of messages of a load."""
+    """Return the load with the number of messages for this server."""
     part = SLOW_SHARE if name in SLOW else 1
     return dataclasses.replace(full, messages=max(full.sessions, full.messages // part))
 
@@ -52,7 +52,7 @@ def measure_messages(bench: Bench, scenario: str) -> None:
 
 
 def in_turn(bench: Bench, scenario: str, names: Sequence[str], start: Start, send: Send) -> Costs:
-    """Run all servers, and send each its rounds, one server after the other."""
+    """Run all servers and send the rounds to one server after the other."""
     costs: Costs = {}
     with contextlib.ExitStack() as stack:
         running: list[Running] = []
@@ -71,12 +71,12 @@ def in_turn(bench: Bench, scenario: str, names: Sequence[str], start: Start, sen
 
 
 def warm_up(server: Running, full: Load) -> None:
-    """Send a part of a round that is not counted."""
+    """Send a part of a round without counting it."""
     load.send(server, part(server.name, full, WARM_UP_SHARE))
 
 
 def part(name: str, full: Load, divisor: int) -> Load:
-    """Return a server's own number of messages of a load, divided."""
+    """Return the load with the number of messages for this server, divided."""
     some = share(name, full)
     return dataclasses.replace(some, messages=max(some.sessions, some.messages // divisor))
 
@@ -118,7 +118,7 @@ def _message_row(scenario: str, name: str, by_server: Costs) -> tuple[str, ...]:
 
 
 def ratio(costs: list[Cost], reference: list[Cost]) -> str:
-    """Return the median of the ratios of costs of the same round."""
+    """Return the median of the ratios within each round."""
     if len(costs) != len(reference):  # a round failed, so that rounds cannot be paired
         return ""
     pairs = zip(costs, reference, strict=True)

@@ -1,4 +1,4 @@
-"""What Linux says of a process and its descendants: CPU time and memory, from /proc.
+"""CPU time and memory of a process and its descendants, from /proc.
 
 Trusts: proc(5). Limits: Linux only; CPU time comes in clock ticks (10 ms), so a round must be long
 enough to make a tick small.
@@ -37,7 +37,7 @@ class Memory:
 
 
 def parse_stat(line: str) -> Stat:
-    """Read a /proc/PID/stat line; the command name may itself hold blanks and parentheses."""
+    """Parse a /proc/PID/stat line; the command name may contain blanks and parentheses."""
     pid, rest = line.split(" ", 1)
     fields = rest[rest.rindex(")") + 2 :].split()  # from field 3, the state
     ticks = sum(int(field) for field in fields[11:15])  # utime, stime, cutime, cstime
@@ -45,14 +45,14 @@ def parse_stat(line: str) -> Stat:
 
 
 def parse_memory(text: str) -> Memory:
-    """Read the Rss and Pss lines of /proc/PID/smaps_rollup (in kB)."""
+    """Parse the Rss and Pss lines of /proc/PID/smaps_rollup (in kB)."""
     rows = (line.split() for line in text.splitlines()[1:])
     sizes = {row[0]: int(row[1]) * 1024 for row in rows}
     return Memory(sizes["Rss:"], sizes["Pss:"])
 
 
 def descendants(root: int, stats: Iterable[Stat]) -> list[Stat]:
-    """Return a process and all below it, whatever the order of the stats."""
+    """Return a process and its descendants; the stats may have any order."""
     everyone = list(stats)
     tree = [stat for stat in everyone if stat.pid == root]
     for member in tree:  # grows while it is walked
@@ -61,7 +61,7 @@ def descendants(root: int, stats: Iterable[Stat]) -> list[Stat]:
 
 
 def all_stats() -> Iterator[Stat]:
-    """Yield the stat of every process that is still there when it is read."""
+    """Yield the stat of every process that exists when it is read."""
     for path in PROC.glob("[0-9]*/stat"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             yield parse_stat(path.read_text())
@@ -73,7 +73,7 @@ def cpu_seconds(root: int) -> float:
 
 
 def memory(root: int) -> Memory:
-    """Return the memory of a process tree now; raises PermissionError for another user's."""
+    """Return the memory of a process tree; raise PermissionError for that of another user."""
     pids = [stat.pid for stat in descendants(root, all_stats())]
     parts = [parse_memory((PROC / str(pid) / "smaps_rollup").read_text()) for pid in pids]
     return Memory(sum(part.rss for part in parts), sum(part.pss for part in parts))

@@ -1,7 +1,7 @@
-"""Start a server process, learn when it accepts, and be sure that it ends.
+"""Start a server process, wait until it accepts connections, and end it.
 
-Every server leads a session of its own, so that ending it ends all it started, and a Ctrl-C at the
-terminal reaches the bench alone, which then stops them in order.
+Every server leads its own process group, so that ending it also ends its child processes. A Ctrl-C
+at the terminal reaches only the bench, which then stops the servers in order.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ POLL = 0.01
 
 
 class BenchError(Exception):
-    """A measurement cannot be made; the text says why."""
+    """A measurement failed; the text is the reason."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A server that accepts connections; ``started_in`` is the seconds it took to get there."""
+    """A server that accepts connections; ``started_in`` is the seconds that its start took."""
 
     name: str
     pid: int
@@ -46,21 +46,21 @@ class Starting:
     name: str
     child: subprocess.Popen[bytes]
     log: Path
-    begun: float = field(default_factory=time.monotonic)
+    started_at: float = field(default_factory=time.monotonic)
 
     def running(self, port: int) -> Running:
-        """Return the server as one that now accepts on a port."""
-        return Running(self.name, self.child.pid, port, time.monotonic() - self.begun)
+        """Return the server as one that accepts connections on a port."""
+        return Running(self.name, self.child.pid, port, time.monotonic() - self.started_at)
 
     def check(self) -> None:
-        """Raise BenchError when the server has ended or takes too long."""
+        """Raise BenchError if the server has ended or takes too long."""
         if self.child.poll() is not None:
-            said = self.log.read_text(errors="replace").strip() or "nothing"
+            output = self.log.read_text(errors="replace").strip() or "none"
             raise BenchError(
                 f"ended with {self.child.returncode} instead of accepting connections;"
-                f" it said: {said.splitlines()[-1]}"
+                f" output: {output.splitlines()[-1]}"
             )
-        if time.monotonic() - self.begun > START_TIMEOUT:
+        if time.monotonic() - self.started_at > START_TIMEOUT:
             raise BenchError(f"did not accept connections within {START_TIMEOUT:.0f} s")
 
 
@@ -68,7 +68,7 @@ class Starting:
 def process(
     name: str, argv: Sequence[str], env: Mapping[str, str], log: Path
 ) -> Iterator[Starting]:
-    """Run a server with its output in a file, and end all of its session on leaving."""
+    """Run a server with its output in a file, and end its process group on exit."""
     with log.open("wb") as output:
         child = subprocess.Popen(
             argv,
@@ -86,7 +86,7 @@ def process(
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:
-    """Ask a process to end, then end whatever is left of its session."""
+    """Terminate a process, then kill the rest of its process group."""
     child.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(STOP_TIMEOUT)
@@ -96,7 +96,7 @@ def stop(child: subprocess.Popen[bytes]) -> None:
 
 
 def wait_until_greeting(starting: Starting, port: int, *, implicit: bool = False) -> Running:
-    """Wait for the greeting of a server whose port is known, under TLS if that comes first."""
+    """Wait for the greeting of a server on a port, after a handshake if `implicit`."""
     while not is_greeting(port, implicit=implicit):
         starting.check()
         time.sleep(POLL)

@@ -1,7 +1,7 @@
-"""Run gatepost under cProfile with one of the loads and print where its time goes.
+"""Run Gatepost under cProfile with one of the loads and print the slowest functions.
 
-Limits: the profiler makes every call dearer, so shares mislead for small functions; it sees the
-process it started, not workers that process starts.
+Limits: the profiler slows down every call, so the shares of small functions are too high. It sees
+only the process it started, not the workers of that process.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ TOP = 40
 
 
 def profile(bench: Bench, scenario: str) -> str:
-    """Return the functions with the most time of their own under a load."""
+    """Return the functions with the most internal time under a load."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         result = Path(folder) / "profile"
         python = servers.GATEPOST.with_name("python")
         interpreter = [str(python), "-m", "cProfile", "-o", str(result)]
-        wanted = bench.load(scenario)
-        setup = servers.Setup(Path(folder), refuses=wanted.refused)
+        scaled = bench.load(scenario)
+        setup = servers.Setup(Path(folder), refuses=scaled.refused)
         with servers.gatepost_under(interpreter, setup, "gatepost") as server:
             progress(f"profile: {scenario}")
-            load.send(server, wanted)
+            load.send(server, scaled)
         if not result.exists():
-            raise BenchError("gatepost left no profile: it did not end by itself when asked to")
+            raise BenchError("gatepost wrote no profile: it did not end after SIGTERM")
         text = io.StringIO()
         pstats.Stats(str(result), stream=text).sort_stats("tottime").print_stats(TOP)
     return text.getvalue()

@@ -1,4 +1,4 @@
-"""One run of the bench: what was asked for, what came out, and the servers it starts."""
+"""One run of the bench: its options, its results, and the servers it starts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Costs = dict[str, list[Cost]]  # by server, one for each round
 
 @dataclass
 class Bench:
-    """What was asked for, and what came out."""
+    """The options and the results of a run."""
 
     rounds: int
     names: Sequence[str]
@@ -42,20 +42,20 @@ class Bench:
     tls_costs: dict[str, Costs] = field(default_factory=dict)
 
     def among(self, servers: Mapping[str, object]) -> list[str]:
-        """Return which of these servers were asked for."""
+        """Return the selected ones of these servers."""
         return [name for name in self.names if name in servers]
 
     @contextlib.contextmanager
-    def attempt(self, what: str) -> Iterator[None]:
-        """Note a measurement that cannot be made, and go on with the next."""
+    def attempt(self, name: str) -> Iterator[None]:
+        """Record a failed measurement and continue with the next."""
         try:
             yield
         except (BenchError, OSError, subprocess.SubprocessError) as error:
-            self.problems.append(f"{what}: {error}")
-            progress(f"{what}: {error}")
+            self.problems.append(f"{name}: {error}")
+            progress(f"{name}: {error}")
 
     def scaled(self, amount: int) -> int:
-        """Return an amount, or a tenth of it where a quick run is asked for."""
+        """Return an amount, or a tenth of it in a quick run."""
         return amount // 10 if self.quick else amount
 
     def load(self, scenario: str) -> Load:
@@ -65,7 +65,7 @@ class Bench:
 
 
 def progress(text: str) -> None:
-    """Tell the person who waits."""
+    """Print the progress on standard error."""
     print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
@@ -73,7 +73,7 @@ def progress(text: str) -> None:
 def started(
     name: str, *, refuses: bool = False, traps: int = 100_000, connections: int = 1000
 ) -> Iterator[Running]:
-    """Run a server in a temporary folder that others may enter, as smtp-sink runs as nobody."""
+    """Run a server in a temporary folder that other users may enter, such as smtp-sink's."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         Path(folder).chmod(0o755)
         with SERVERS[name](Setup(Path(folder), refuses, traps, connections)) as running:

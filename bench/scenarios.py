@@ -1,4 +1,4 @@
-"""All that can be measured, by name."""
+"""All scenarios, by name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
 
 
 def run(bench: Bench, only: Sequence[str]) -> None:
-    """Run the scenarios that were asked for and leave their tables in the bench."""
+    """Run the selected scenarios and add their tables to the bench."""
     for name in only:
         SCENARIOS[name](bench)
     if any(bench.tls_costs.values()):

@@ -1,8 +1,8 @@
-"""The servers that are measured, each started the way that shows it at its best.
+"""The servers that are measured, each in its fastest set-up.
 
-One function per server: a context manager that writes what the server needs into a folder, starts
-it on a free loopback port and yields it when it greets. All take mail for bench.example and throw
-it away.
+There is one function per server: a context manager that writes the files of the server into a
+folder, starts it on a free loopback port and yields it when it greets. All accept mail for
+bench.example and discard it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ READY = re.compile(rb"^gatepost: ready .*\bsmtp=127\.0\.0\.1:(\d+)", re.MULTILIN
 
 @dataclass(frozen=True)
 class Tls:
-    """How TLS begins, "starttls" or "implicit", and the files to do it with."""
+    """The mode of TLS, "starttls" or "implicit", and its files."""
 
     mode: str
     cert: Path
@@ -49,9 +49,9 @@ class Tls:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a scenario asks of a server."""
+    """The requirements of a scenario for a server."""
 
-    folder: Path  # empty, the server's own
+    folder: Path  # empty, for this server only
     refuses: bool = False  # DATA is refused
     traps: int = 100_000  # addresses in the trap list, for the server that has one
     connections: int = 1000  # held at once
@@ -60,7 +60,7 @@ class Setup:
 
 # gatepost
 
-# With one route for all mail, and no limits for the machine that measures.
+# One route for all mail, and no limits for the local machine.
 ROUTE_CONFIG = """\
 [server]
 hostname = "bench.example"
@@ -128,7 +128,7 @@ def gatepost(setup: Setup) -> Iterator[Running]:
 
 
 def compiled_environment() -> Mapping[str, str]:
-    """Return what makes gatepost run its compiled build; raises BenchError without a compiler."""
+    """Return the environment of the compiled build; raise BenchError without a compiler."""
     try:
         return {"PYTHONPATH": str(compiled.build())}
     except compiled.NoCompilerError as error:
@@ -137,7 +137,7 @@ def compiled_environment() -> Mapping[str, str]:
 
 @contextlib.contextmanager
 def gatepost_pure(setup: Setup) -> Iterator[Running]:
-    """Serve from the source as it is, in pure Python."""
+    """Serve from the source, in pure Python."""
     with gatepost_under((), setup, "gatepost-pure") as running:
         yield running
 
@@ -146,7 +146,7 @@ def gatepost_pure(setup: Setup) -> Iterator[Running]:
 def gatepost_under(
     interpreter: Sequence[str], setup: Setup, name: str, env: Mapping[str, str] | None = None
 ) -> Iterator[Running]:
-    """Serve under an interpreter of one's choice, a profiler for one."""
+    """Serve under another interpreter command, for example a profiler."""
     write_traps(setup.folder / "traps", setup.traps, TRAP)
     with gatepost_as(_gatepost_config(setup), setup.folder, name, env, interpreter) as running:
         yield running
@@ -160,7 +160,7 @@ def gatepost_as(
     env: Mapping[str, str] | None = None,
     interpreter: Sequence[str] = (),
 ) -> Iterator[Running]:
-    """Serve as a configuration says, which is written to the folder."""
+    """Write a configuration to the folder and serve with it."""
     if not GATEPOST.exists():
         raise BenchError(f"gatepost is not installed at {GATEPOST}")
     file = folder / "gatepost.toml"
@@ -198,10 +198,10 @@ def _peer(name: str) -> peers.Command:
 def smtp_sink(setup: Setup) -> Iterator[Running]:
     """Run Postfix's own discard server, in C: it parses little and checks nothing."""
     command, port = _peer("smtp-sink"), free_port()
-    user = ["-u", "nobody"] if os.geteuid() == 0 else []  # as root it insists on another user
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []  # as root it requires another user
     refusal = ["-f", "data"] if setup.refuses else []
-    room = ["-m", str(setup.connections + 100)]
-    argv = command.argv(*user, *refusal, *room, f"{HOST}:{port}", "1024")
+    limit = ["-m", str(setup.connections + 100)]
+    argv = command.argv(*user, *refusal, *limit, f"{HOST}:{port}", "1024")
     with process("smtp-sink", argv, command.env, setup.folder / "log") as starting:
         yield wait_until_greeting(starting, port)
 

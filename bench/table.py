@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-NAMES = 2  # leading columns that may hold names: to the left, numbers to the right
+NAMES = 2  # leading columns with names, left-aligned; the others are right-aligned
 
 
 @dataclass
 class Table:
-    """A title, column heads, and rows of cells that are text already."""
+    """A title, column heads, and rows of cells as text."""
 
     title: str
     header: Sequence[str]

@@ -1,7 +1,7 @@
-"""Measure what TLS costs: handshakes, and messages under it.
+"""Measure the cost of TLS: handshakes and messages.
 
-The servers are those that have TLS; all show the same certificate, with an elliptic key as they are
-issued today. The client is `bench.tls_client`.
+The servers are those that have TLS. All use the same certificate, with an elliptic-curve key as
+certificate authorities issue today. The client is `bench.tls_client`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TLS_REFERENCE = "postfix"
 
 @dataclass(frozen=True)
 class TlsLoad:
-    """Connections of one round, and the messages that each carries; with none they count."""
+    """Connections of one round and messages on each; without messages, connections are counted."""
 
     mode: str
     connections: int
@@ -44,7 +44,7 @@ class TlsLoad:
 
     @property
     def units(self) -> int:
-        """How many of what is counted there are."""
+        """The number of counted units."""
         return self.connections * max(1, self.messages)
 
 
@@ -72,7 +72,7 @@ def measure_tls(bench: Bench, scenario: str) -> None:
 
 @contextlib.contextmanager
 def started(name: str, mode: str) -> Iterator[Running]:
-    """Run a server with TLS in a temporary folder that others may enter."""
+    """Run a server with TLS in a temporary folder that other users may enter."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         Path(folder).chmod(0o755)
         tls = certificate(Path(folder), mode)
@@ -90,7 +90,7 @@ def certificate(folder: Path, mode: str) -> Tls:
 
 
 def send_round(server: Running, load: TlsLoad) -> Cost:
-    """Send one round and return its cost; raises BenchError for an answer not expected."""
+    """Send one round and return its cost; raise BenchError for an unexpected reply."""
     words = [str(server.port), load.mode, str(load.connections), str(load.messages)]
     argv = [sys.executable, "-m", "bench.tls_client", *words]
     cpu, wall = proc.cpu_seconds(server.pid), time.monotonic()
@@ -100,13 +100,13 @@ def send_round(server: Running, load: TlsLoad) -> Cost:
     wall = time.monotonic() - wall
     cpu = proc.cpu_seconds(server.pid) - cpu
     if done.returncode:
-        said = (done.stderr.strip() or "nothing").splitlines()[-1]
-        raise BenchError(f"{server.name}: the client ended with {done.returncode}: {said}")
+        output = (done.stderr.strip() or "no output").splitlines()[-1]
+        raise BenchError(f"{server.name}: the client ended with {done.returncode}: {output}")
     return Cost(load.units, cpu, wall)
 
 
 def tls_table(costs: dict[str, Costs]) -> Table:
-    """Return the table of all loads under TLS."""
+    """Return the table of all loads with TLS."""
     header = ("load", "server", "CPU s per 1,000", "range", f"ratio to {TLS_REFERENCE}", "per s")
     rows = [
         _row(scenario, name, by_server)

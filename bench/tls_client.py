@@ -1,8 +1,8 @@
-"""Send mail under TLS: `python -m bench.tls_client PORT MODE CONNECTIONS MESSAGES`.
+"""Send mail with TLS: `python -m bench.tls_client PORT MODE CONNECTIONS MESSAGES`.
 
-MODE is "starttls" or "implicit"; each connection carries so many messages of 4 KB, or none. Every
-handshake is a whole one: no session is ever resumed. Exits 1 at the first answer that is not the
-expected one. What this costs is not measured, so it is as simple as it can be.
+MODE is "starttls" or "implicit". Each connection carries MESSAGES messages of 4 KB, or none. Every
+handshake is a full one: no session is resumed. Exits 1 at the first unexpected reply. The cost of
+this client is not measured, so it is simple.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MESSAGE = b"Subject: bench\r\n\r\n" + (b"x" * 70 + b"\r\n") * 57  # 4 KB
 
 
 def context() -> ssl.SSLContext:
-    """Return a client's side that believes every certificate."""
+    """Return a client context that accepts every certificate."""
     made = ssl.create_default_context()
     made.check_hostname = False
     made.verify_mode = ssl.CERT_NONE
@@ -28,7 +28,7 @@ def context() -> ssl.SSLContext:
 
 
 def connect(port: int, mode: str, trust: ssl.SSLContext) -> SMTP:
-    """Connect, with the handshake done."""
+    """Connect and complete the handshake."""
     if mode == "implicit":
         return SMTP_SSL(HOST, port, NAME, timeout=TIMEOUT, context=trust)
     client = SMTP(HOST, port, NAME, TIMEOUT)
@@ -37,14 +37,14 @@ def connect(port: int, mode: str, trust: ssl.SSLContext) -> SMTP:
 
 
 def visit(port: int, mode: str, messages: int, trust: ssl.SSLContext) -> None:
-    """Be one client."""
+    """Send all messages of one connection."""
     with connect(port, mode, trust) as client:
         for _ in range(messages):
             client.sendmail(SENDER, [RECIPIENT], MESSAGE)
 
 
 def main(port: str, mode: str, connections: str, messages: str) -> None:
-    """Be all of them, some at a time."""
+    """Run all connections, AT_ONCE concurrently."""
     trust = context()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         visits = [

@@ -1,4 +1,4 @@
-"""The servers that are measured under TLS: those that have it, Postfix in smtp-sink's place."""
+"""The servers that are measured with TLS; Postfix replaces smtp-sink."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def postfix(setup: Setup) -> Iterator[Running]:
-    """Run Postfix with TLS: it queues every message, as it always does, and then discards it."""
+    """Run Postfix with TLS; it queues every message and then discards it."""
     tls = setup.tls
     assert tls is not None
     main = {
@@ -29,10 +29,10 @@ def postfix(setup: Setup) -> Iterator[Running]:
         "virtual_transport": "discard:",
         "in_flow_delay": "0",
     }
-    begun = time.monotonic()
+    started_at = time.monotonic()
     try:
         with real_postfix.running(main) as mail:
-            yield Running("postfix", mail.pid, mail.port, time.monotonic() - begun)
+            yield Running("postfix", mail.pid, mail.port, time.monotonic() - started_at)
     except (UnavailableError, RuntimeError) as error:
         raise BenchError(str(error)) from error
 

@@ -1,7 +1,7 @@
-"""What hostile clients do, one coroutine a kind, over and over until the time is over.
+"""Hostile clients: one coroutine for each kind of attack, repeated until the time is over.
 
-Each comes from addresses of its own, many of them. Nothing here waits for the server to be kind: a
-connection that is refused or closed is the end of that round, and the next begins.
+Each kind uses many source addresses. If the server refuses or closes a connection, the round ends
+and the next round starts.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class Line:
         self.writer = writer
 
     async def send(self, data: bytes) -> None:
-        """Send, as fast as the server takes it."""
+        """Send as fast as the server reads."""
         self.writer.write(data)
         await self.writer.drain()
 
     async def reply(self) -> bytes:
-        """Read the last line of a reply; raises OSError when there is none."""
+        """Return the last line of a reply; raise OSError if the server has closed."""
         while (line := await self.reader.readline())[3:4] == b"-":
             pass
         if not line:
@@ -40,12 +40,12 @@ class Line:
         return line
 
     async def until_closed(self) -> None:
-        """Read whatever comes until the server closes."""
+        """Read until the server closes."""
         while await self.reader.read(65536):
             pass
 
     async def open_transaction(self) -> None:
-        """Come as far as RCPT."""
+        """Read the greeting and complete EHLO, MAIL and RCPT."""
         await self.reply()
         await self.send(_GREETED)
         for _ in range(4 - 1):
@@ -53,14 +53,14 @@ class Line:
 
 
 async def slow_command(line: Line) -> None:
-    """Send a command an octet at a time."""
+    """Send a command in single octets, slowly."""
     for octet in itertools.cycle(b"EHLO bad.example "):
         await line.send(bytes([octet]))
         await asyncio.sleep(0.5)
 
 
 async def slow_content(line: Line) -> None:
-    """Send content an octet at a time."""
+    """Send content in single octets, slowly."""
     await line.open_transaction()
     await line.send(b"DATA\r\n")
     await line.reply()
@@ -70,19 +70,19 @@ async def slow_content(line: Line) -> None:
 
 
 async def silent(line: Line) -> None:
-    """Say nothing."""
+    """Send nothing."""
     await line.until_closed()
 
 
 async def half_open(line: Line) -> None:
-    """Close the sending side in the middle of everything, and read no further."""
+    """Close the sending side in a transaction and stop reading."""
     await line.open_transaction()
     line.writer.write_eof()
     await asyncio.sleep(5)
 
 
 async def flood(line: Line) -> None:
-    """Come and go."""
+    """Connect and disconnect."""
     await line.reply()
 
 
@@ -120,7 +120,7 @@ async def endless_headers(line: Line) -> None:
 
 
 async def many_recipients(line: Line) -> None:
-    """Name a million recipients."""
+    """Send a million recipients."""
     await line.open_transaction()
     for _ in range(_MILLION // 1000):
         await line.send(b"RCPT TO:<user@example.com>\r\n" * 1000)
@@ -128,15 +128,15 @@ async def many_recipients(line: Line) -> None:
 
 
 async def junk(line: Line) -> None:
-    """Keep a connection busy with nothing."""
+    """Keep a connection busy with commands that do nothing."""
     await line.reply()
     for command in itertools.cycle((b"NOOP\r\n", b"RSET\r\n", b"VRFY x\r\n", b"HELO x\r\n")):
         await line.send(command)
         await line.reply()
 
 
-async def deaf(line: Line) -> None:
-    """Ask and ask, and never read an answer."""
+async def never_reading(line: Line) -> None:
+    """Send commands and never read a reply."""
     line.writer.transport.pause_reading()  # type: ignore[attr-defined]
     while True:
         await line.send(b"HELP\r\nEHLO bad.example\r\n" * 100)
@@ -149,7 +149,7 @@ async def browser(line: Line) -> None:
 
 
 async def broken_tls(line: Line) -> None:
-    """Ask for TLS and send something else."""
+    """Request TLS and send invalid data."""
     await line.reply()
     await line.send(b"EHLO bad.example\r\n")
     await line.reply()
@@ -160,7 +160,7 @@ async def broken_tls(line: Line) -> None:
 
 
 async def slow_handshake(line: Line) -> None:
-    """Ask for TLS and begin a handshake that never ends."""
+    """Request TLS and start a handshake that never ends."""
     await line.reply()
     await line.send(b"EHLO bad.example\r\n")
     await line.reply()
@@ -172,7 +172,7 @@ async def slow_handshake(line: Line) -> None:
 
 
 async def trap(line: Line) -> None:
-    """Send spam to a trap and somebody else."""
+    """Send spam to a trap and to a user."""
     await line.open_transaction()
     await line.send(b"RCPT TO:<trap@example.com>\r\nDATA\r\n")
     await line.reply()
@@ -180,7 +180,7 @@ async def trap(line: Line) -> None:
 
 
 async def smuggler(line: Line) -> None:
-    """Hide a second message behind an end of data that is none."""
+    """Hide a second message behind an invalid end of data."""
     await line.open_transaction()
     await line.send(b"DATA\r\n")
     await line.reply()
@@ -189,7 +189,7 @@ async def smuggler(line: Line) -> None:
 
 
 class Attack(NamedTuple):
-    """A kind of attack, and how many of it there are at a time."""
+    """A kind of attack, and the number of concurrent connections."""
 
     act: Callable[[Line], Awaitable[None]]
     lines: int
@@ -207,7 +207,7 @@ ATTACKS = (
     Attack(endless_headers, 2),
     Attack(many_recipients, 2),
     Attack(junk, 5),
-    Attack(deaf, 5),
+    Attack(never_reading, 5),
     Attack(browser, 2),
     Attack(broken_tls, 3),
     Attack(slow_handshake, 10),
@@ -217,9 +217,9 @@ ATTACKS = (
 
 
 def attack(port: int, until: float, share: float = 1.0) -> Counter[str]:
-    """Attack until `until` (time.time()); return how many rounds of each kind there were.
+    """Attack until `until` (time.time()); return the number of rounds of each kind.
 
-    `share` of the lines of each kind are used, one at least.
+    `share` reduces the number of connections of each kind, to at least one.
     """
     return asyncio.run(_attack(port, until, share))
 
@@ -241,7 +241,7 @@ async def _attack(port: int, until: float, share: float) -> Counter[str]:
 async def _repeat(
     port: int, act: Callable[[Line], Awaitable[None]], network: str, rounds: Counter[str]
 ) -> None:
-    """Attack from the addresses of a network in turn; a moment between, for the senders' sake."""
+    """Attack from the addresses of a network in turn, with a short pause between rounds."""
     for host in itertools.cycle(range(1, 255)):
         with contextlib.suppress(OSError, asyncio.LimitOverrunError, ValueError):
             source = (f"{network}.{host}", 0)

@@ -1,13 +1,13 @@
-"""`make crash`: everything is killed, again and again, under load; nothing may be lost.
+"""`make crash`: kill processes under load, repeatedly; no mail may be lost.
 
-A gateway with a queue stands before a downstream server with Maildirs. At random instants a worker
-of the gateway, all of the gateway, or all of the downstream is killed with SIGKILL and started
-again. In the end the queue is given the time to empty, and every message has to be where its answer
-says: what was answered 250 in a Maildir, or still in the spool; what was refused nowhere.
+A gateway with a queue relays to a downstream server with Maildirs. At random times a worker of the
+gateway, the whole gateway, or the whole downstream is killed with SIGKILL and started again. In the
+end the queue has time to empty. Every message accepted with 250 must be in a Maildir or still in
+the spool. No refused message may be in either.
 
-A message may be there twice for one reason only: the downstream had it, and somebody was killed
-before the gateway had written that down. So between the arrivals of the two copies there must be a
-kill; such duplicates are counted and explained, any other is a failure.
+A message may arrive twice for one reason only: the downstream had accepted it, and a process was
+killed before the gateway had recorded the delivery. A kill must lie between the arrivals of the two
+copies. Such duplicates are counted and explained; any other duplicate is a failure.
 """
 
 from __future__ import annotations
@@ -95,41 +95,41 @@ MODES = {
     "direct": _DIRECT,
     "fallback": _DIRECT + 'fallback = "queue"\n',
 }
-# How long the queue is given to empty in the end, in seconds.
+# Time for the queue to empty in the end, in seconds.
 EMPTYING = 120.0
-# How long mail is waited for that no list of the queue shows: it is in a journal whose file nobody
-# has adopted yet. In seconds.
+# Time to wait for mail that no list of the queue shows, in seconds: it is in the journal of a spool
+# file that no worker has adopted yet.
 LATE = 8.0
-# What a gateway had sent when it was killed is still taken for so long, in seconds: it is in the
-# downstream's buffers.
+# A message that the gateway had sent before it was killed may still arrive this long afterwards, in
+# seconds: it is in the buffers of the downstream.
 IN_FLIGHT = 2.0
-# By how much the clock of a file name and that of a kill may differ, in seconds.
+# Largest difference between the clock of a file name and the time of a kill, in seconds.
 SLACK = 0.05
 
 
 @dataclass
 class Kills:
-    """What was killed, and when (time.time())."""
+    """The killed processes by kind, and the times (time.time())."""
 
     by_kind: Counter[str] = field(default_factory=Counter)
     times: list[float] = field(default_factory=list)
 
-    def note(self, kind: str) -> None:
-        """Take note of a kill that is about to happen."""
+    def record(self, kind: str) -> None:
+        """Record a kill that is about to happen."""
         self.by_kind[kind] += 1
         self.times.append(time.time())
 
     def explains(self, arrivals: Sequence[float]) -> bool:
-        """Whether there was a kill between the sending of each copy of a message and the next."""
+        """Return whether a kill lies between each copy of a message and the next."""
         return all(
-            any(first - IN_FLIGHT <= at <= again + SLACK for at in self.times)
-            for first, again in pairwise(arrivals)
+            any(first - IN_FLIGHT <= at <= second + SLACK for at in self.times)
+            for first, second in pairwise(arrivals)
         )
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A gateway and what is behind it."""
+    """A gateway and its downstream."""
 
     gateway: Subject
     downstream: Subject
@@ -139,12 +139,12 @@ class Scene:
         self.gateway.kill_worker(chance)
 
     def kill_the_gateway(self, _chance: random.Random) -> None:
-        """Kill supervisor and workers, and start them again."""
+        """Kill supervisor and workers, then start the gateway again."""
         self.gateway.kill()
         self.gateway.start()
 
     def kill_the_downstream(self, chance: random.Random) -> None:
-        """Kill the next hop, leave it dead for a moment, and start it again."""
+        """Kill the downstream, wait for a moment, and start it again."""
         self.downstream.kill()
         time.sleep(chance.uniform(0, 1))
         self.downstream.start()
@@ -163,18 +163,18 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="python -m endurance.crash", description=__doc__)
     add = options.add_argument
     add("--rounds", type=int, default=60, help="kills (default: 60)")
-    add("--senders", type=int, default=8, help="clients at a time (default: 8)")
-    add("--mode", choices=MODES, help="of the route (default: one after the other)")
-    add("--every", type=float, default=1.0, metavar="S", help="between kills (default: 1)")
-    add("--seed", type=int, default=1, help="of what is left to chance (default: 1)")
+    add("--senders", type=int, default=8, help="concurrent clients (default: 8)")
+    add("--mode", choices=MODES, help="mode of the route (default: all, one after the other)")
+    add("--every", type=float, default=1.0, metavar="S", help="seconds between kills (default: 1)")
+    add("--seed", type=int, default=1, help="random seed (default: 1)")
     return options
 
 
 @dataclass(frozen=True)
 class Crash:
-    """What was answered and killed, how many messages were `left` in the queue, what is where.
+    """The result of a run: outcomes, kills, the number of messages `left` in the queue.
 
-    `arrivals` has for each token when its copies came to the downstream, in order.
+    `arrivals` maps each token to the times at which its copies reached the downstream, in order.
     """
 
     outcomes: Sequence[Outcome]
@@ -184,7 +184,7 @@ class Crash:
 
     @property
     def explained(self) -> list[str]:
-        """The tokens that are there more than once, for a reason."""
+        """The duplicated tokens that a kill explains."""
         return [
             token
             for token, times in self.arrivals.items()
@@ -193,7 +193,7 @@ class Crash:
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong, in words."""
+        """Descriptions of the errors."""
         arrived = Counter({token: len(times) for token, times in self.arrivals.items()})
         arrived.update({token: 1 - arrived[token] for token in self.explained})
         found = judge(self.outcomes, arrived).problems
@@ -203,7 +203,7 @@ class Crash:
 
 
 def crash(folder: Path, mode: str, chosen: argparse.Namespace) -> Crash:
-    """Run all rounds with a route of this mode, and let the queue empty."""
+    """Run all rounds with a route of this mode, then wait for the queue to empty."""
     kills, chance = Kills(), random.Random(chosen.seed)
     with (
         downstream_in(folder) as downstream,
@@ -220,11 +220,13 @@ def crash(folder: Path, mode: str, chosen: argparse.Namespace) -> Crash:
             time.sleep(chance.uniform(0, 2 * chosen.every))
             if time.time() > until:
                 break
-            kills.note(kind)
+            kills.record(kind)
             accident(scene, chance)
         outcomes = good.result()
-        left = emptied(gateway)
-        return Crash(outcomes, kills, left, in_time(outcomes, lambda: _arrivals(downstream)))
+        left = wait_until_empty(gateway)
+        return Crash(
+            outcomes, kills, left, wait_for_accepted(outcomes, lambda: _arrivals(downstream))
+        )
 
 
 def downstream_in(folder: Path) -> Subject:
@@ -241,8 +243,8 @@ def gateway_in(folder: Path, route: str, data: str = "var") -> Subject:
     return Subject(place, GATEWAY.format(port=free_port(), route=route, data=data))
 
 
-def emptied(gateway: Subject) -> int:
-    """Wait until the queue is empty, or long enough; return how many messages are left in it."""
+def wait_until_empty(gateway: Subject) -> int:
+    """Wait up to EMPTYING for the queue to empty; return the number of messages left."""
     deadline = time.monotonic() + EMPTYING
     while (left := spooled(gateway)) and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -260,10 +262,10 @@ def _arrivals(downstream: Subject) -> Mapping[str, list[float]]:
     return arrivals(downstream.folder.glob("mail/*/new/*"))
 
 
-def in_time(
+def wait_for_accepted(
     outcomes: Sequence[Outcome], look: Callable[[], Mapping[str, list[float]]]
 ) -> Mapping[str, list[float]]:
-    """Return what `look` finds once all that was accepted is there, or it is too late."""
+    """Return the result of `look` once all accepted messages have arrived, or after LATE."""
     accepted = {one.token for one in outcomes if one.answer == "accepted"}
     deadline = time.monotonic() + LATE
     while accepted - (found := look()).keys() and time.monotonic() < deadline:
@@ -272,7 +274,7 @@ def in_time(
 
 
 def arrivals(files: Iterable[Path]) -> Mapping[str, list[float]]:
-    """Return for each token when its copies arrived, in order: names of messages begin with it."""
+    """Return the arrival times of each token, in order, from the names of the files."""
     found: dict[str, list[float]] = defaultdict(list)
     for file in files:
         seconds, rest = file.name.split(".", 1)
@@ -281,35 +283,35 @@ def arrivals(files: Iterable[Path]) -> Mapping[str, list[float]]:
     return {token: sorted(times) for token, times in found.items()}
 
 
-def tell(mode: str, came: Crash) -> None:
-    """Say what came of a run."""
-    answers, kills = Counter(one.answer for one in came.outcomes), came.kills.by_kind
-    print(f"{mode}: messages: {len(came.outcomes):,}: {dict(answers)}")
+def report(mode: str, result: Crash) -> None:
+    """Print the result of a run."""
+    answers, kills = Counter(one.answer for one in result.outcomes), result.kills.by_kind
+    print(f"{mode}: messages: {len(result.outcomes):,}: {dict(answers)}")
     print(f"{mode}: kills: {kills.total()}: {dict(kills)}")
-    print(f"{mode}: duplicates explained by a kill: {len(came.explained)}")
+    print(f"{mode}: duplicates explained by a kill: {len(result.explained)}")
 
 
-class Came(Protocol):
-    """What came of a run."""
+class Result(Protocol):
+    """The result of a run."""
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong, in words."""
+        """Descriptions of the errors."""
 
 
-C = TypeVar("C", bound=Came)
+R = TypeVar("R", bound=Result)
 
 
-def in_turn(
-    name: str, modes: Iterable[str], run: Callable[[Path, str], C], tell: Callable[[str, C], None]
+def run_modes(
+    name: str, modes: Iterable[str], run: Callable[[Path, str], R], report: Callable[[str, R], None]
 ) -> int:
-    """Run each mode in a folder of its own, tell what came of it, and return the exit code."""
+    """Run each mode in a new folder, report its result, and return the exit status."""
     failed = False
     for mode in modes:
         with tempfile.TemporaryDirectory(prefix=f"gatepost-{name}-") as folder:
-            came = run(Path(folder), mode)
-        tell(mode, came)
-        for problem in came.problems:
+            result = run(Path(folder), mode)
+        report(mode, result)
+        for problem in result.problems:
             print(f"{name}: {mode}: {problem}", file=sys.stderr)
             failed = True
     print("failed" if failed else "nothing lost")
@@ -317,10 +319,10 @@ def in_turn(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it; exit 1 if anything was lost, doubled for no reason, or refused and there."""
+    """Run it; exit 1 if mail was lost, duplicated without a kill, or refused but present."""
     chosen = parser().parse_args(arguments)
     modes = [chosen.mode] if chosen.mode else MODES
-    return in_turn("crash", modes, lambda folder, mode: crash(folder, mode, chosen), tell)
+    return run_modes("crash", modes, lambda folder, mode: crash(folder, mode, chosen), report)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What good senders were told of each message, and whether what arrived agrees with it.
+"""The replies to good senders, and their comparison with the messages that arrived.
 
-A message that was answered 250 has to be there exactly once; one that was refused, never. One whose
-sender never had an answer – its connection was cut – may be there or not, but not twice.
+A message accepted with 250 must arrive exactly once. A refused message must not arrive. A message
+without a reply, because its connection was cut, may arrive, but not twice.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _SIZE = re.compile(rb"^%b: ([0-9]+)\r?$" % SIZE.encode(), re.MULTILINE)
 
 
 class Outcome(NamedTuple):
-    """One message: its token, what came of it, the reply's code, the seconds until then.
+    """One message: its token, its result, the code of the reply, the seconds until the reply.
 
-    `at` is when that was (time.time()).
+    `at` is the time of the reply (time.time()).
     """
 
     token: str
@@ -36,47 +36,47 @@ class Outcome(NamedTuple):
     at: float = 0.0
 
     @property
-    def begun(self) -> float:
-        """When it began to be sent."""
+    def started(self) -> float:
+        """The time at which the sender started to send it."""
         return self.at - self.seconds
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The tokens that should not be where they are, or are not where they should be."""
+    """The tokens that are missing, or present although they must not be."""
 
     lost: Sequence[str]
-    doubled: Sequence[str]
-    refused_and_there: Sequence[str]
-    strangers: Sequence[str]
+    duplicated: Sequence[str]
+    refused_but_present: Sequence[str]
+    not_sent: Sequence[str]
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong, in words."""
+        """Descriptions of the errors."""
         found = {
-            "answered 250 and lost": self.lost,
-            "there more than once": self.doubled,
-            "refused and there all the same": self.refused_and_there,
-            "there and never sent": self.strangers,
+            "accepted with 250 and lost": self.lost,
+            "present more than once": self.duplicated,
+            "refused but present": self.refused_but_present,
+            "present but never sent": self.not_sent,
         }
         return [
-            f"{len(some)} {what}: {', '.join(some[:5])}" for what, some in found.items() if some
+            f"{len(some)} {error}: {', '.join(some[:5])}" for error, some in found.items() if some
         ]
 
 
 def answer_of(code: int) -> Answer:
-    """Return what a reply's code says; 0 is none."""
+    """Return the result for the code of a reply; 0 is no reply."""
     return "accepted" if code == 250 else "refused" if code >= 400 else "unanswered"
 
 
 def judge(outcomes: Iterable[Outcome], arrived: Counter[str]) -> Verdict:
-    """Compare what was answered with how often each token arrived."""
+    """Compare the replies with the number of arrivals of each token."""
     answers = {one.token: one.answer for one in outcomes}
     return Verdict(
-        lost=[one for one, said in answers.items() if said == "accepted" and not arrived[one]],
-        doubled=[one for one, times in arrived.items() if times > 1],
-        refused_and_there=[one for one in arrived if answers.get(one) == "refused"],
-        strangers=[one for one in arrived if one not in answers],
+        lost=[one for one, answer in answers.items() if answer == "accepted" and not arrived[one]],
+        duplicated=[one for one, times in arrived.items() if times > 1],
+        refused_but_present=[one for one in arrived if answers.get(one) == "refused"],
+        not_sent=[one for one in arrived if one not in answers],
     )
 
 
@@ -89,18 +89,18 @@ def arrived_in(folders: Iterable[Path]) -> Counter[str]:
 
 
 def token_of(content: bytes) -> str:
-    """Return the token a message carries; what is wrong with it if it has none or is not whole."""
+    """Return the token of a message, or an error if it has none or is incomplete."""
     head, _, body = content.partition(b"\r\n\r\n")
     text = head.decode("latin-1")
     found, size = _TOKEN.search(text), _SIZE.search(head)
     if not found:
-        return f"without token: {text[:80]!r}"
+        return f"no token: {text[:80]!r}"
     if size and int(size[1]) != len(body):
         return f"cut to {len(body)} octets: {found[1]}"
     return found[1]
 
 
 def percentile(outcomes: Iterable[Outcome], share: float) -> float:
-    """Return the seconds within which a share of the accepted messages were answered."""
+    """Return the seconds within which a share of the accepted messages had a reply."""
     waits = sorted(one.seconds for one in outcomes if one.answer == "accepted")
     return waits[min(len(waits) - 1, int(len(waits) * share))] if waits else float("nan")

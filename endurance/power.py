@@ -1,19 +1,19 @@
-"""`make power`: the power fails, again and again, under load; nothing may be lost.
+"""`make power`: cut the power under load, repeatedly; no mail may be lost.
 
-All that a gateway keeps – its spool, the Maildirs or files it delivers into – is on a disk of its
-own (`tools.disk`), whose power is cut at random instants: what was not synced is gone. The gateway
-is left with a disk that answers everything with an error for a moment, as clients may still hear
-something of it then; then it is killed, the disk mounted and checked, and the gateway started. In
-the end every message has to be where its answer says, as in `crash`.
+The spool of a gateway and the Maildirs or files it delivers to are on a separate disk
+(`tools.disk`). Its power is cut at random times: data that is not synced is lost. For a moment the
+gateway runs with a disk on which all I/O fails, because clients may still receive replies then.
+After that it is killed, the disk is checked and mounted, and the gateway is started. In the end the
+messages must agree with the replies, as in `crash`.
 
-With mode `queue` the next hop has a disk that is never cut. In every second round it is away, so
-that the spool is full of mail when the power fails; it is back after that.
+In mode `queue` the next hop has a disk that is never cut. In every second round the next hop is
+down, so that the spool is full of mail when the power fails. It is started again afterwards.
 
-Two things are a cut's own. What was answered while the power failed says nothing: the message may
-have been safe, and only the news of that never came; and the kernel, which here outlives its disk,
-says of a sync that was under way that it is done when it is not (`tools.disk`). And a copy that
-came to the next hop before the gateway was killed comes again, as in `crash`. Nobody may be
-answered 250 for a message that was begun when the disk was gone, wherever it is in the end.
+Two effects of a cut are allowed. First, a reply sent during the cut proves nothing: the message may
+be safe although the reply was lost, and the kernel, which survives its disk here, may report
+success for a sync that was in progress and failed (`tools.disk`). Second, a copy that reached the
+next hop before the gateway was killed arrives again, as in `crash`. No message that was started
+after the disk had failed may be accepted with 250, even if it arrives in the end.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from endurance.crash import (
     Kills,
     arrivals,
     downstream_in,
-    emptied,
     gateway_in,
-    in_time,
-    in_turn,
+    run_modes,
+    wait_for_accepted,
+    wait_until_empty,
 )
 from endurance.senders import SenderGroup, send_all
 
@@ -52,33 +52,36 @@ if TYPE_CHECKING:
     from endurance.outcome import Outcome
     from endurance.subject import Subject
 
-# For all that comes in a run of some minutes; what is not used costs nothing.
+# Enough for a run of some minutes; unused space costs nothing.
 MIB = 2048
-# How long a gateway goes on without a disk, in seconds, at most.
-DARK = 0.5
+# Longest time that a gateway runs without a disk, in seconds.
+OUTAGE = 0.5
 
 
-class Dark(NamedTuple):
-    """From a cut until the gateway is killed (time.time()); `since` it was done nothing is safe."""
+class Outage(NamedTuple):
+    """A time without a disk (time.time()).
 
-    begun: float
+    `started` is before the cut, `since` after it, `until` when the gateway is killed.
+    """
+
+    started: float
     since: float
     until: float
 
 
 @dataclass
 class Power:
-    """What was answered, and how the power failed; `crash` is what came of it all."""
+    """The outcomes, kills and cuts of a run; `crash` is its result."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     kills: Kills = field(default_factory=Kills)
-    cuts: list[Dark] = field(default_factory=list)
+    cuts: list[Outage] = field(default_factory=list)
     left: int = 0
     arrivals: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def crash(self) -> Crash:
-        """What is to be judged, where an answer during a cut says nothing."""
+        """The result in which a reply during a cut counts as no reply."""
         outcomes = [
             one._replace(answer="unanswered") if self._is_unsure(one) else one
             for one in self.outcomes
@@ -86,37 +89,37 @@ class Power:
         return Crash(outcomes, self.kills, self.left, self.arrivals)
 
     def _is_unsure(self, one: Outcome) -> bool:
-        return any(one.begun <= dark.since and dark.begun <= one.at for dark in self.cuts)
+        return any(one.started <= outage.since and outage.started <= one.at for outage in self.cuts)
 
     @property
-    def answered_in_the_dark(self) -> list[Outcome]:
-        """What was begun when the disk was gone, and answered by whoever still ran."""
+    def replies_without_disk(self) -> list[Outcome]:
+        """The messages that were started without a disk and had a reply."""
         return [
             one
             for one in self.outcomes
-            if one.code and any(dark.since < one.begun < dark.until for dark in self.cuts)
+            if one.code and any(outage.since < one.started < outage.until for outage in self.cuts)
         ]
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong, in words."""
-        lies = [one.token for one in self.answered_in_the_dark if one.answer == "accepted"]
+        """Descriptions of the errors."""
+        wrong = [one.token for one in self.replies_without_disk if one.answer == "accepted"]
         found = self.crash.problems
-        if lies:
-            found.append(f"{len(lies)} answered 250 without a disk: {', '.join(lies[:5])}")
+        if wrong:
+            found.append(f"{len(wrong)} accepted without a disk: {', '.join(wrong[:5])}")
         return found
 
 
-def _nobody(_folder: Path) -> AbstractContextManager[None]:
+def _no_downstream(_folder: Path) -> AbstractContextManager[None]:
     return nullcontext()
 
 
 class Mode(NamedTuple):
-    """A route, in which {disk} is where the disk is; how to find what it took; the next hop."""
+    """A route, in which {disk} is the folder of the disk; its messages; its next hop."""
 
     route: str
     messages: Callable[[Path], Iterable[Path]]
-    downstream: Callable[[Path], AbstractContextManager[Subject | None]] = _nobody
+    downstream: Callable[[Path], AbstractContextManager[Subject | None]] = _no_downstream
 
 
 MODES = {
@@ -136,59 +139,65 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="python -m endurance.power", description=__doc__)
     add = options.add_argument
     add("--rounds", type=int, default=10, help="cuts of each mode (default: 10)")
-    add("--senders", type=int, default=4, help="clients at a time (default: 4)")
-    add("--mode", choices=MODES, help="of the route (default: one after the other)")
-    add("--every", type=float, default=1.0, metavar="S", help="load before a cut (default: 1)")
-    add("--seed", type=int, default=1, help="of what is left to chance (default: 1)")
+    add("--senders", type=int, default=4, help="concurrent clients (default: 4)")
+    add("--mode", choices=MODES, help="mode of the route (default: all, one after the other)")
+    add(
+        "--every",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="seconds of load before a cut (default: 1)",
+    )
+    add("--seed", type=int, default=1, help="random seed (default: 1)")
     return options
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A gateway, its disk, and what is behind it; `others` is a process for those who send."""
+    """A gateway, its disk and its next hop; `others` is a process for the senders."""
 
     gateway: Subject
     disk: Disk
     downstream: Subject | None
     others: ProcessPoolExecutor
 
-    def run(self, chosen: argparse.Namespace, came: Power) -> None:
+    def run(self, chosen: argparse.Namespace, result: Power) -> None:
         """Run all rounds."""
         chance = random.Random(chosen.seed)
         for number in range(chosen.rounds):
             load = chance.uniform(0.1, 2 * chosen.every)
-            until = time.time() + load + DARK
+            until = time.time() + load + OUTAGE
             seed = chosen.seed * 1000 + number
             group = SenderGroup(
                 self.gateway.port, until, senders=chosen.senders, seed=seed, pause=0.02
             )
             good = self.others.submit(send_all, group)
-            with away(self.downstream if number % 2 else None, came.kills):
-                self.cut(came, load, chance.uniform(0, DARK))
-            came.outcomes += good.result()
+            with stopped(self.downstream if number % 2 else None, result.kills):
+                self.cut(result, load, chance.uniform(0, OUTAGE))
+            result.outcomes += good.result()
 
-    def cut(self, came: Power, load: float, dark: float) -> None:
-        """Let the power fail after `load` seconds, all end `dark` later, and have it come back."""
+    def cut(self, result: Power, load: float, outage: float) -> None:
+        """Cut the power after `load` seconds, kill the gateway `outage` later, and restart it."""
         time.sleep(load)
-        came.kills.note("cut")
-        begun = time.time()
+        result.kills.record("cut")
+        started = time.time()
         self.disk.cut()
         since = time.time()
-        time.sleep(dark)
-        came.kills.note("gateway")
-        came.cuts.append(Dark(begun, since, time.time()))
+        time.sleep(outage)
+        result.kills.record("gateway")
+        result.cuts.append(Outage(started, since, time.time()))
         self.gateway.kill()
-        self.disk.again()
+        self.disk.restore()
         self.gateway.start()
 
 
 @contextmanager
-def away(downstream: Subject | None, kills: Kills) -> Iterator[None]:
-    """Kill the next hop, if there is one, and start it again in the end."""
+def stopped(downstream: Subject | None, kills: Kills) -> Iterator[None]:
+    """Kill the next hop, if there is one, and start it again on exit."""
     if downstream is None:
         yield
         return
-    kills.note("downstream")
+    kills.record("downstream")
     downstream.kill()
     yield
     downstream.start()
@@ -197,11 +206,12 @@ def away(downstream: Subject | None, kills: Kills) -> Iterator[None]:
 def power(
     folder: Path, mode: str, chosen: argparse.Namespace, env: Mapping[str, str] | None = None
 ) -> Power:
-    """Run all rounds with a route of this mode, and let the queue empty.
+    """Run all rounds with a route of this mode, then wait for the queue to empty.
 
-    `env` is added to the gateway's environment. Raises `peers.UnavailableError`.
+    `env` is added to the environment of the gateway. Raise `peers.UnavailableError` if no disk can
+    be mounted.
     """
-    came, root, kind = Power(), folder / "disk", MODES[mode]
+    result, root, kind = Power(), folder / "disk", MODES[mode]
     with mounted(root, MIB) as disk, kind.downstream(folder) as downstream:
         route = kind.route.format(disk=root, downstream=downstream.port if downstream else "")
         subject = gateway_in(folder, route, f"{root}/var")
@@ -210,30 +220,32 @@ def power(
             subject as gateway,
             ProcessPoolExecutor(1, mp_context=get_context("spawn")) as others,
         ):
-            others.submit(time.time).result()  # it is there before the first round
-            Scene(gateway, disk, downstream, others).run(chosen, came)
-            came.left = emptied(gateway)
-            came.arrivals = in_time(came.outcomes, lambda: arrivals(kind.messages(folder)))
-    return came
+            others.submit(time.time).result()  # start it before the first round
+            Scene(gateway, disk, downstream, others).run(chosen, result)
+            result.left = wait_until_empty(gateway)
+            result.arrivals = wait_for_accepted(
+                result.outcomes, lambda: arrivals(kind.messages(folder))
+            )
+    return result
 
 
-def tell(mode: str, came: Power) -> None:
-    """Say what came of a run."""
-    answers = Counter(one.answer for one in came.outcomes)
-    codes = Counter(one.code for one in came.answered_in_the_dark)
-    unsure = len([one for one in came.crash.outcomes if one.answer == "unanswered" and one.code])
-    print(f"{mode}: messages: {len(came.outcomes):,}: {dict(answers)}")
-    print(f"{mode}: answered while the power failed: {unsure}")
-    print(f"{mode}: cuts: {len(came.cuts)}; begun without a disk, by answer: {dict(codes)}")
-    print(f"{mode}: duplicates explained by a cut: {len(came.crash.explained)}")
+def report(mode: str, result: Power) -> None:
+    """Print the result of a run."""
+    answers = Counter(one.answer for one in result.outcomes)
+    codes = Counter(one.code for one in result.replies_without_disk)
+    unsure = len([one for one in result.crash.outcomes if one.answer == "unanswered" and one.code])
+    print(f"{mode}: messages: {len(result.outcomes):,}: {dict(answers)}")
+    print(f"{mode}: replies during a cut: {unsure}")
+    print(f"{mode}: cuts: {len(result.cuts)}; replies without a disk, by code: {dict(codes)}")
+    print(f"{mode}: duplicates explained by a cut: {len(result.crash.explained)}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it; exit 1 if anything was lost, doubled for no reason, or refused and there."""
+    """Run it; exit 1 if mail was lost, duplicated without a kill, or refused but present."""
     chosen = parser().parse_args(arguments)
     modes = [chosen.mode] if chosen.mode else MODES
     try:
-        return in_turn("power", modes, lambda folder, mode: power(folder, mode, chosen), tell)
+        return run_modes("power", modes, lambda folder, mode: power(folder, mode, chosen), report)
     except peers.UnavailableError as error:
         print(f"power: {error}", file=sys.stderr)
         return 1

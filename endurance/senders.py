@@ -1,7 +1,7 @@
-"""Good senders: smtplib in threads of a process of their own, each message with a token.
+"""Good senders: smtplib in threads of a separate process; each message has a token.
 
-They behave as mail servers do: wait for answers, send a few messages on a connection, some under
-STARTTLS, come from addresses of their own. They do not try again, so that each token is sent once.
+They behave as mail servers do: they wait for replies, send a few messages on each connection, some
+with STARTTLS, and use various source addresses. They do not retry, so each token is sent once.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from endurance.outcome import MARK, SIZE, Outcome, answer_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Long enough for a worker to be replaced meanwhile, short enough for a run to end.
+# Long enough for the replacement of a worker, short enough for a run to end.
 PATIENCE = 60.0
 _SIZES = (200, 2_000, 4_000, 4_000, 20_000, 300_000)
 
 
-# The server's certificate is made for the run.
-_ANYBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-_ANYBODY.check_hostname = False
-_ANYBODY.verify_mode = ssl.CERT_NONE
+# Accepts any certificate: the server's is created for the run.
+_UNVERIFIED = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_UNVERIFIED.check_hostname = False
+_UNVERIFIED.verify_mode = ssl.CERT_NONE
 
 
 @dataclass(frozen=True)
 class SenderGroup:
-    """Who sends: so many at a time, until `until` (time.time()); `tls` as share of connections."""
+    """Concurrent senders until `until` (time.time()); `tls` is a share of the connections."""
 
     port: int
     until: float
@@ -47,7 +47,7 @@ class SenderGroup:
 
 @dataclass
 class Sender:
-    """One of them."""
+    """One sender of a group."""
 
     group: SenderGroup
     number: int
@@ -58,7 +58,7 @@ class Sender:
         self.chance = random.Random(f"{self.group.seed}-{self.number}")
 
     def run(self) -> list[Outcome]:
-        """Send until the time is over."""
+        """Send until the group's time is over."""
         while time.time() < self.group.until:
             with contextlib.suppress(OSError, smtplib.SMTPException), self._connected() as client:
                 for _ in range(self.chance.randint(1, 5)):
@@ -81,42 +81,42 @@ class Sender:
             source_address=(source, 0),
         ) as client:
             if self.chance.random() < self.group.tls:
-                client.starttls(context=_ANYBODY)
+                client.starttls(context=_UNVERIFIED)
             yield client
 
     def _send(self, client: smtplib.SMTP) -> None:
         self.count += 1
         token = f"{self.group.seed}-{self.number}-{self.count}"
         content = self._content(token)
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
             client.sendmail("good@good.example", [self.group.recipient], content)
         except smtplib.SMTPResponseException as error:
-            self._note(token, error.smtp_code, begun)
+            self._record(token, error.smtp_code, started)
             raise
         except smtplib.SMTPRecipientsRefused as error:
             [(code, _)] = error.recipients.values()
-            self._note(token, code, begun)
+            self._record(token, code, started)
             raise
         except (OSError, smtplib.SMTPException):
-            self._note(token, 0, begun)
+            self._record(token, 0, started)
             raise
-        self._note(token, 250, begun)
+        self._record(token, 250, started)
 
-    def _note(self, token: str, code: int, begun: float) -> None:
-        seconds = time.monotonic() - begun
+    def _record(self, token: str, code: int, started: float) -> None:
+        seconds = time.monotonic() - started
         self.outcomes.append(Outcome(token, answer_of(code), code, seconds, time.time()))
 
     def _content(self, token: str) -> bytes:
         size = self.chance.choice(_SIZES)
-        line = b"An ordinary line of an ordinary message, as long as they are.\r\n"
+        line = b"An ordinary line of an ordinary message of ordinary length...\r\n"
         body = line * (size // len(line))
         head = f"From: good@good.example\r\n{MARK}: {token}\r\n{SIZE}: {len(body)}\r\n\r\n"
         return head.encode() + body
 
 
 def send_all(group: SenderGroup) -> list[Outcome]:
-    """Have all of them send at once; return what came of each message."""
+    """Run all senders of a group concurrently; return the outcome of each message."""
     with ThreadPoolExecutor(group.senders) as threads:
         everyone = [Sender(group, number) for number in range(group.senders)]
         return [one for each in threads.map(Sender.run, everyone) for one in each]

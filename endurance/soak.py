@@ -1,7 +1,7 @@
-"""`make soak`: good senders and hostile ones at once, workers killed, reloads all the time.
+"""`make soak`: good and hostile clients together, with killed workers and repeated reloads.
 
-Every good message has to be delivered exactly once or refused, and memory must not grow. Prints
-what it saw and exits 1 if that does not hold.
+Every good message must be delivered exactly once or refused, and memory must not grow. Prints its
+figures and exits 1 if one of these fails.
 """
 
 from __future__ import annotations
@@ -62,20 +62,20 @@ to = "maildir:mail/{local}"
 level = "error"
 """
 _MIB = 1024 * 1024
-# What memory may grow between the first and the last third of a run, in octets.
-ROOM = 64 * _MIB
+# Largest growth of memory from the middle third to the last third of a run, in octets.
+MAX_GROWTH = 64 * _MIB
 
 
 @dataclass
 class Run:
-    """What was done to the server and what it took."""
+    """Kills and reloads of the server, and its memory over time."""
 
     kills: int = 0
     reloads: int = 0
     memory: list[int] = field(default_factory=list)
 
     def disturb(self, server: Subject, chosen: argparse.Namespace, until: float) -> None:
-        """Kill and reload until the time is over, and look at the memory."""
+        """Kill and reload until the time is over, and record the memory."""
         chance = random.Random(chosen.seed)
         next_kill = time.time() + chosen.kill_every
         next_reload = time.time() + chosen.reload_every
@@ -91,7 +91,7 @@ class Run:
             time.sleep(min(0.5, max(0.0, until - now)))
 
     def growth(self) -> int:
-        """Return how much the median of memory grew from the middle third to the last."""
+        """Return the growth of the median memory from the middle third to the last."""
         third = max(1, len(self.memory) // 3)
         middle, last = sorted(self.memory[third : 2 * third]), sorted(self.memory[-third:])
         return last[len(last) // 2] - middle[len(middle) // 2] if middle and last else 0
@@ -101,17 +101,17 @@ def parser() -> argparse.ArgumentParser:
     """Return the options."""
     options = argparse.ArgumentParser(prog="python -m endurance.soak", description=__doc__)
     add = options.add_argument
-    add("--seconds", type=float, default=60.0, help="how long (default: 60)")
-    add("--senders", type=int, default=8, help="good senders at a time (default: 8)")
+    add("--seconds", type=float, default=60.0, help="duration (default: 60)")
+    add("--senders", type=int, default=8, help="concurrent good senders (default: 8)")
     add("--share", type=float, default=1.0, help="share of the attackers (default: 1)")
     add("--kill-every", type=float, default=7.0, metavar="S", help="0: never (default: 7)")
     add("--reload-every", type=float, default=5.0, metavar="S", help="0: never (default: 5)")
-    add("--seed", type=int, default=1, help="of what is left to chance (default: 1)")
+    add("--seed", type=int, default=1, help="random seed (default: 1)")
     return options
 
 
 def soak(folder: Path, chosen: argparse.Namespace) -> tuple[list[Outcome], Counter[str], Run]:
-    """Run it in a folder; return the outcomes, the attackers' rounds, and what was done."""
+    """Run it in a folder; return the outcomes, the rounds of the attacks, and the run."""
     _prepare(folder)
     run = Run()
     with (
@@ -135,12 +135,12 @@ def _prepare(folder: Path) -> None:
 
 
 def report(outcomes: Sequence[Outcome], rounds: Counter[str], run: Run) -> None:
-    """Say what was seen."""
+    """Print the figures."""
     answers = Counter(one.answer for one in outcomes)
     codes = Counter(one.code for one in outcomes if one.answer == "refused")
     print(f"good messages: {len(outcomes):,}: {dict(answers)}, refusals by code {dict(codes)}")
     waits = [percentile(outcomes, share) * 1000 for share in (0.5, 0.99, 1.0)]
-    print("answered within ms: {:.1f} (median), {:.1f} (p99), {:.1f} (all)".format(*waits))
+    print("replies within ms: {:.1f} (median), {:.1f} (p99), {:.1f} (all)".format(*waits))
     print(f"hostile rounds: {rounds.total():,}: {dict(rounds)}")
     print(f"workers killed: {run.kills}, reloads: {run.reloads}")
     seen = [one for one in run.memory if one]
@@ -150,17 +150,17 @@ def report(outcomes: Sequence[Outcome], rounds: Counter[str], run: Run) -> None:
 
 
 def problems(folder: Path, outcomes: Sequence[Outcome], run: Run) -> list[str]:
-    """Return what does not hold."""
+    """Return descriptions of the errors."""
     found = judge(outcomes, arrived_in((folder / "mail").glob("*"))).problems
     if not any(one.answer == "accepted" for one in outcomes):
         found.append("no good message was accepted")
-    if run.growth() > ROOM:
+    if run.growth() > MAX_GROWTH:
         found.append(f"memory grew by {run.growth() / _MIB:.0f} MiB")
     return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it; exit 1 if what has to hold does not."""
+    """Run it; exit 1 if there is an error."""
     chosen = parser().parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="gatepost-soak-") as name:
         folder = Path(name)
@@ -169,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = problems(folder, outcomes, run)
     for problem in found:
         print(f"soak: {problem}", file=sys.stderr)
-    print("failed" if found else "all is well")
+    print("failed" if found else "no errors")
     return 1 if found else 0
 
 

@@ -1,4 +1,4 @@
-"""The server that is put to the test: a process of its own in a folder of its own."""
+"""The server under test, in a separate process and a separate folder."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ READY = re.compile(rb"^gatepost: ready .*?\bsmtp=127\.0\.0\.1:(\d+)", re.MULTILI
 
 
 class Subject:
-    """A server that serves as `config` says, which is written to `folder`; `port` once it runs.
+    """A server with the configuration `config`, which is written to `folder`.
 
-    It can be killed and started again: `port` changes unless the configuration names one. `env` is
-    added to its environment.
+    `port` is set once it runs. The server can be killed and started again; `port` then changes
+    unless the configuration names one. `env` is added to its environment.
     """
 
     def __init__(self, folder: Path, config: str) -> None:
@@ -38,7 +38,7 @@ class Subject:
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it accepts connections; raises `BenchError` if it ends first."""
+        """Start it and wait until it accepts connections; raise `BenchError` if it ends first."""
         log = self.folder / "log"
         before = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
@@ -66,22 +66,22 @@ class Subject:
 
     @property
     def pid(self) -> int:
-        """The supervisor's process id; raises `BenchError` if it was never started."""
+        """Return the process id of the supervisor; raise `BenchError` if it was never started."""
         if self._child is None:
             raise BenchError("not started")
         return self._child.pid
 
     def workers(self) -> list[int]:
-        """Return the process ids of the workers there are now."""
+        """Return the process ids of the current workers."""
         tree = proc.descendants(self.pid, proc.all_stats())
         return [stat.pid for stat in tree if stat.pid != self.pid]
 
     def reload(self) -> None:
-        """Have all workers replaced."""
+        """Reload the configuration, which replaces all workers."""
         os.kill(self.pid, signal.SIGHUP)
 
     def kill_worker(self, chance: random.Random) -> bool:
-        """Kill a worker, whichever; return whether there was one."""
+        """Kill any worker; return whether there was one."""
         workers = self.workers()
         if workers:
             with contextlib.suppress(ProcessLookupError):
@@ -89,14 +89,14 @@ class Subject:
         return bool(workers)
 
     def kill(self) -> None:
-        """Kill all of it, as a power cut would, but for what the system has in memory."""
+        """Kill all its processes with SIGKILL."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         if self._child is not None:
             self._child.wait()
 
     def memory(self) -> int:
-        """Return the octets of memory of all its processes, shared pages counted once."""
-        with contextlib.suppress(OSError, IndexError, KeyError):  # one that ends just now
+        """Return the memory of all its processes in octets, with shared pages counted once."""
+        with contextlib.suppress(OSError, IndexError, KeyError):  # a process has just ended
             return proc.memory(self.pid).pss
         return 0

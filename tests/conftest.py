@@ -1,19 +1,35 @@
-"""What all tests share: property tests have no time limit, the machine may be busy."""
+"""Shared by all tests: settings of Hypothesis, the marker for slow tests, a disk of their own."""
 
 import contextlib
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from tools import disk
 
+# No time limit for an example: the machine may be busy.
 settings.register_profile("gatepost", deadline=None)
 settings.load_profile("gatepost")
+
+TESTS = Path(__file__).parent
+# Folders and files that `make check` leaves out: they start servers or many processes.
+SLOW = (
+    *("bench", "e2e", "endurance", "process"),
+    *("cli/test_demo.py", "cli/test_serve.py"),
+    *("server/test_full_disk.py", "server/test_reload.py"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if any(item.path.is_relative_to(TESTS / part) for part in SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture
 def make_disk(tmp_path):
-    """A function that makes a disk of so many MiB (`tools.disk`); skips where there can be none."""
-    if why := disk.why_not(tmp_path):
-        pytest.skip(why)
+    """A function that mounts a file system of the given size in MiB, or skips the test."""
+    if reason := disk.why_not(tmp_path):
+        pytest.skip(reason)
     with contextlib.ExitStack() as stack:
         yield lambda mib: stack.enter_context(disk.mounted(tmp_path / "disk", mib))

@@ -1,4 +1,4 @@
-"""The house rules that a machine can check: layers, docstrings, the public API, short functions."""
+"""The rules of the source: import layers, docstrings, the public API, short functions."""
 
 import ast
 from pathlib import Path
@@ -23,7 +23,7 @@ def test_imports_go_only_downward():
 
 
 @pytest.mark.parametrize("path", MODULES, ids=identity)
-def test_every_module_says_what_it_is_for(path):
+def test_every_module_has_a_docstring(path):
     assert ast.get_docstring(ast.parse(path.read_text())) or path.name == "_version.py"
 
 

@@ -1,14 +1,21 @@
-"""Everything that has to hold before a change may land: `make test`.
+"""Run the checks of the project: `make check` while you work, `make test` before a change lands.
 
-Every step runs to its end whatever the others say; the exit code is 1 if any failed. What this
-machine cannot have is named with the reason, and the tests that need it are left out.
+    python tools/check.py --quick       # about two minutes on two cores
+    python tools/check.py               # everything
+
+Every step runs to its end, also after another has failed. The exit status is 1 if any failed. A
+program that the tests need and this machine lacks is named with the reason; its tests are skipped.
+
+The quick run leaves out the tests that are marked `slow` (see tests/conftest.py). The complete run
+adds them, the line coverage of the protocol packages, and the compiled build.
 """
 
+import argparse
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -19,63 +26,107 @@ sys.path.insert(0, str(ROOT))
 
 from tools import compiled, peers  # noqa: E402 - found by the line above
 
-# Rooms whose every line a test has to walk.
-COVERED = ("wire", "session", "plugin", "traps", "auth")
-# The tests that do; apart from the others, because tracing changes when things happen.
-COVERING_TESTS = tuple(f"tests/{shelf}" for shelf in ("model", *COVERED, "lists", "server"))
-# What the compiled build is tested with: tests that replace no part of it.
-COMPILED_TESTS = ("tests/wire", "tests/e2e")
 # Programs the tests talk to.
 NEEDED = ("smtp-source", "swaks", "curl", "nodemailer", "haproxy")
 
+# Packages of which every line must be covered.
+COVERED = ("wire", "session", "plugin", "traps", "auth")
+# Tests of packages without sockets and processes. Tracing does not change their result, so they run
+# only once, under coverage.
+PURE = tuple(f"tests/{folder}" for folder in ("model", *COVERED, "lists"))
+# These run twice, because tracing changes the order of events; the slow ones start processes, which
+# are not traced.
+TRACED_AGAIN = ("tests/server", "-m", "not slow")
+# Tests for the compiled build: they replace no part of it.
+COMPILED = ("tests/wire", "tests/e2e")
+# Tests of code that is not compiled.
+NOT_COMPILED = tuple(
+    f"tests/e2e/test_{name}.py"
+    for name in ("clients", "disk", "durability", "queue", "quota", "scanners", "unpacked")
+)
+
 
 class Step(NamedTuple):
-    """A command, what it is called, and what is added to its environment."""
+    """A command, its title, and what is added to its environment."""
 
-    name: str
-    argv: list[str]
+    title: str
+    argv: Sequence[str]
     env: Mapping[str, str] = MappingProxyType({})
 
 
-def steps() -> list[Step]:
-    """Return the steps, in their order."""
-    pytest = [str(BIN / "pytest"), "-q", "-n", str(os.cpu_count() or 1)]
-    covered = ",".join(f"*/gatepost/{room}/*" for room in COVERED)
-    report = [str(BIN / "coverage"), "report", "--fail-under=100", "--skip-covered"]
-    planned = [
-        Step("format", [str(BIN / "ruff"), "format", "--check", "."]),
-        Step("lint", [str(BIN / "ruff"), "check", "."]),
-        Step("types", [str(BIN / "mypy")]),
-        Step("import contracts", [str(BIN / "lint-imports")]),
-        Step("tests", pytest),
-        Step("coverage run", [*pytest, *COVERING_TESTS, "--cov=gatepost", "--cov-report="]),
-        Step("coverage", [*report, f"--include={covered}"]),
-    ]
+STATIC = (
+    Step("format", (str(BIN / "ruff"), "format", "--check", ".")),
+    Step("lint", (str(BIN / "ruff"), "check", ".")),
+    Step("types", (str(BIN / "mypy"),)),
+    Step("import contracts", (str(BIN / "lint-imports"),)),
+    Step("words", (sys.executable, "tools/words.py")),
+    Step("spelling", (str(BIN / "codespell"),)),
+)
+
+
+def pytest(*arguments: str) -> tuple[str, ...]:
+    """Return the command that runs tests on all cores."""
+    return (str(BIN / "pytest"), "-q", "-n", str(os.cpu_count() or 1), *arguments)
+
+
+def ignore(paths: Sequence[str]) -> Iterator[str]:
+    """Yield the options that leave out these tests."""
+    return (f"--ignore={path}" for path in paths)
+
+
+def quick_steps() -> Iterator[Step]:
+    """Yield the steps of `make check`."""
+    yield from STATIC
+    yield Step("fast tests", pytest("-m", "not slow"))
+
+
+def all_steps() -> Iterator[Step]:
+    """Yield the steps of `make test`."""
+    covered = ",".join(f"*/gatepost/{package}/*" for package in COVERED)
+    report = (str(BIN / "coverage"), "report", "--fail-under=100", "--skip-covered")
+    yield from STATIC
+    yield Step("tests", pytest(*ignore(PURE)))
+    yield Step("tests under coverage", pytest(*PURE, *TRACED_AGAIN, "--cov", "--cov-report="))
+    yield Step("coverage", (*report, f"--include={covered}"))
+    yield from _compiled_steps()
+
+
+def _compiled_steps() -> Iterator[Step]:
+    print("\n== build with mypyc", flush=True)
     try:
-        build = {"PYTHONPATH": str(compiled.build())}
-        planned.append(Step("tests of the compiled build", [*pytest, *COMPILED_TESTS], build))
+        build = compiled.build()
     except compiled.NoCompilerError as error:
         print(f"left out: tests of the compiled build: {error}")
-    return planned
+    else:
+        command = pytest(*COMPILED, *ignore(NOT_COMPILED))
+        yield Step("tests of the compiled build", command, {"PYTHONPATH": str(build)})
 
 
 def run(step: Step) -> bool:
     """Run one step; return whether it succeeded."""
-    print(f"\n== {step.name}", flush=True)
-    began = time.monotonic()
+    print(f"\n== {step.title}", flush=True)
+    start = time.monotonic()
     result = subprocess.run(step.argv, cwd=ROOT, env={**os.environ, **step.env}, check=False)
     outcome = "ok" if result.returncode == 0 else f"FAILED ({result.returncode})"
-    print(f"== {step.name}: {outcome}, {time.monotonic() - began:.0f} s", flush=True)
+    print(f"== {step.title}: {outcome}, {time.monotonic() - start:.0f} s", flush=True)
     return result.returncode == 0
 
 
-def main() -> int:
-    """Fetch what is needed, run all steps, say which failed; return the exit code."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fetch what is needed, run the steps and list those that failed; return the exit status."""
+    parser = argparse.ArgumentParser(description="Run the checks of the project.")
+    parser.add_argument("--quick", action="store_true", help="leave out the slow tests")
+    quick = parser.parse_args(arguments).quick
+    if not quick:
+        _fetch()
+    failed = [step.title for step in (quick_steps() if quick else all_steps()) if not run(step)]
+    print(f"\n{'failed: ' + ', '.join(failed) if failed else 'all checks passed'}")
+    return 1 if failed else 0
+
+
+def _fetch() -> None:
     for name, reason in peers.missing(NEEDED).items():
         print(f"left out: tests that need {name}: {reason}")
-    failed = [step.name for step in steps() if not run(step)]
-    print(f"\n{'failed: ' + ', '.join(failed) if failed else 'all is well'}")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

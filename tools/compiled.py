@@ -1,10 +1,11 @@
-"""Build the project with its hot path compiled, into `.peers/compiled`: for bench and tests.
+"""Build the project with its hot path compiled, into `.peers/compiled`, for bench and tests.
 
     PYTHONPATH=.peers/compiled python -m gatepost serve
 
-The same source, put through mypyc by the build hook in pyproject.toml; needs a C compiler. It is
-built from a copy, so that no compiled module can ever hide the source it was made from, and again
-only when the source has changed. Prints the folder; without a compiler it says so and exits 1.
+The build hook in pyproject.toml compiles the source with mypyc. It needs a C compiler. The build
+uses a copy of the source, so that a compiled module never hides its source file, and runs again
+only when the source has changed. Prints the folder. Without a compiler it prints an error and
+exits 1.
 """
 
 import hashlib
@@ -21,11 +22,11 @@ STAMP = TARGET / ".source"
 
 
 class NoCompilerError(Exception):
-    """The compiled build cannot be made here; the message says why."""
+    """The compiled build is not possible here; the message has the reason."""
 
 
 def digest() -> str:
-    """Return what tells one state of the source from another."""
+    """Return a digest of the source, the build settings and the Python version."""
     state = hashlib.blake2b(sys.version.encode(), digest_size=16)
     for path in [ROOT / "pyproject.toml", *sorted((ROOT / "src").rglob("*.py"))]:
         state.update(str(path).encode() + path.read_bytes())
@@ -33,12 +34,12 @@ def digest() -> str:
 
 
 def build() -> Path:
-    """Return the folder of an up-to-date compiled build; raises `NoCompilerError`."""
-    wanted = digest()
-    if STAMP.exists() and STAMP.read_text() == wanted:
+    """Return the folder of an up-to-date build; raise `NoCompilerError` if there is none."""
+    current = digest()
+    if STAMP.exists() and STAMP.read_text() == current:
         return TARGET
     if shutil.which("cc") is None and shutil.which("gcc") is None:
-        raise NoCompilerError("there is no C compiler on this machine (package gcc)")
+        raise NoCompilerError("no C compiler found (install the package gcc)")
     shutil.rmtree(TARGET, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "source"
@@ -47,7 +48,7 @@ def build() -> Path:
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, copy / name)
         _install(copy)
-    STAMP.write_text(wanted)
+    STAMP.write_text(current)
     return TARGET
 
 

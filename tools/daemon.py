@@ -1,6 +1,6 @@
-"""Run a server from another project in the foreground: started, known to greet, ended.
+"""Run a server from another project in the foreground: start it, wait for its greeting, end it.
 
-Every server leads a session of its own, so that ending it ends all it started.
+Every server leads its own process group, so that ending it also ends its child processes.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ POLL = 0.01
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that nobody uses at this moment."""
+    """Return a port of the loopback address that is free at this moment."""
     with socket.create_server((HOST, 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
 
 
 def is_greeting(port: int, *, implicit: bool = False) -> bool:
-    """Say whether a server on the port greets with 220, under TLS where that comes first."""
+    """Return whether a server on the port greets with 220, after a handshake if `implicit`."""
     with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=10) as client:
         if implicit:
-            with _believing().wrap_socket(client) as secured:
+            with _trusting_context().wrap_socket(client) as secured:
                 return secured.recv(4).startswith(b"220")
         return client.recv(4).startswith(b"220")
     return False
 
 
-def _believing() -> ssl.SSLContext:
+def _trusting_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -51,9 +51,9 @@ def _believing() -> ssl.SSLContext:
 def greeting(
     argv: Sequence[str], env: Mapping[str, str], log: Path, port: int, *, implicit: bool = False
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server, its output in a file, and yield once it greets; end it at once on leaving.
+    """Run a server with its output in a file, yield once it greets, and kill it on exit.
 
-    Raises `RuntimeError`, with what it said, when it ends instead or takes too long.
+    Raise `RuntimeError` with its output if it ends before that or takes too long.
     """
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -78,6 +78,6 @@ def _wait(server: subprocess.Popen[bytes], log: Path, port: int, *, implicit: bo
     deadline = time.monotonic() + START_TIMEOUT
     while not is_greeting(port, implicit=implicit):
         if server.poll() is not None or time.monotonic() > deadline:
-            said = log.read_text(errors="replace") or "nothing"
-            raise RuntimeError(f"{server.args!r} does not accept connections; it said:\n{said}")
+            output = log.read_text(errors="replace") or "none"
+            raise RuntimeError(f"{server.args!r} does not accept connections; output:\n{output}")
         time.sleep(POLL)

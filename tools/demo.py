@@ -1,6 +1,6 @@
-"""`make run`: a server to try, on 127.0.0.1:2525, from the folder ./demo.
+"""`make run`: a demo server on 127.0.0.1:2525 with the folder ./demo.
 
-The folder is written once, by the same code as `gatepost init`; change what is in it as you like.
+The folder is written once, by the same code as `gatepost init`. Change its files as you like.
 """
 
 import shutil
@@ -28,21 +28,21 @@ SMTPLIB = (
     """ ['alice@{domain}'{trap}], 'Subject: hello\\r\\n\\r\\nIt works.\\r\\n')\""""
 )
 TEXT = """
-A mail that is taken, and lies in {folder}/var/mail/{domain}/alice/new then:
+This message is accepted and delivered to {folder}/var/mail/{domain}/alice/new:
 
 {good}
 
-The same mail with a trap among its recipients, refused for all of them:
+The same message with a trap among its recipients is refused for all recipients:
 
 {bad}
 
-Traps are in {folder}/verybadrcptto, users in {folder}/users: change them while it runs.
-Ctrl-C ends the server.
+Traps are in {folder}/verybadrcptto, users in {folder}/users. You can change both while it runs.
+Press Ctrl-C to stop the server.
 """
 
 
 def main() -> int:
-    """Write the folder if it is not there, say what to type, and serve."""
+    """Write the folder if it does not exist, print instructions, and serve."""
     try:
         if not FOLDER.exists():
             create(FOLDER, starter(DOMAIN))
@@ -56,15 +56,17 @@ def main() -> int:
         return 1
     except click.ClickException as error:
         print_error(error.format_message())
-        print_error(f"[[listen]] in {FOLDER}/gatepost.toml says where; rm -r {FOLDER} starts anew")
+        print_error(
+            f"change [[listen]] in {FOLDER}/gatepost.toml, or start over with rm -r {FOLDER}"
+        )
         return 1
-    except KeyboardInterrupt:  # the second Ctrl-C, which does not wait for messages under way
+    except KeyboardInterrupt:  # the second Ctrl-C does not wait for open transactions
         return INTERRUPTED
     return 0
 
 
 def instructions(address: str) -> str:
-    """Return what to type to send mail to the demo."""
+    """Return the commands that send mail to the demo."""
     command, another = (
         (CURL, " \\\n    --mail-rcpt-allowfails --mail-rcpt ")
         if shutil.which("curl")

@@ -1,27 +1,26 @@
-"""A small file system of its own, for tests of what becomes of data: its power fails, it is full.
+"""A small file system for tests of power cuts and of a full disk.
 
-    with disk.mounted(folder, mib=64) as own:
-        ...                # write below own.root
-        own.cut()          # what is not synced is gone; whoever still writes there gets EIO
+    with disk.mounted(folder, mib=64) as small:
+        ...                # write below small.root
+        small.cut()        # data that is not synced is lost; further writes fail with EIO
         ...                # end every process that has files there
-        own.again()        # as after a start of the machine: the journal is replayed
+        small.restore()    # as after a start of the machine: the journal is replayed
 
-        with own.full():   # there is no room meanwhile
+        with small.full(): # no space is left meanwhile
             ...
 
-Theory of operation: an image in a file, on a loop device, with an ext4 on it. A cut is ext4's own
-`EXT4_IOC_SHUTDOWN` without a flush of the log: the journal ends where it has been synced, and
-nothing that is only in memory comes to the disk any more. The mount options are those of the least
-courtesy: little is written that nobody asked for, so that a sync that is missing shows. After a cut
-it goes on with a copy of the image: the old one may be in use for long, as whoever makes a mount
-namespace meanwhile – other tests do – has it mounted, too.
+Theory of operation: an ext4 in an image file on a loop device. A cut is ext4's own
+`EXT4_IOC_SHUTDOWN` without a flush of the log: the journal ends at its last sync, and data that is
+only in memory never reaches the disk. The mount options reduce writes without a sync, so that a
+missing sync shows. After a cut the disk continues with a copy of the image, because the old image
+may stay in use for long: another test that creates a mount namespace has it mounted too.
 
-Limits: root only, with loop devices and the tools of Debian's e2fsprogs (`UnavailableError`). What
-the loop device was given and not told to flush is in this machine's memory and survives a cut, on
-a disk with a cache of its own it would not: here ext4 is trusted, not put to the test. A sync that
-is under way while `cut` runs may be said to be done and is not, which a machine without power would
-not live to say: what comes of one is known only if it had ended before, or begins after. A process
-that is killed with SIGKILL while it has a disk leaves it mounted.
+Limits: root only, with loop devices and the tools of Debian's e2fsprogs (`UnavailableError`). Data
+that the loop device has received but not flushed is in the memory of this machine and survives a
+cut. A disk with its own cache would lose it. ext4 is trusted here, not tested. A sync that runs
+during `cut` may report success although it failed; a machine without power could not report that.
+Therefore rely only on a sync that ended before the cut or started after it. A process that is
+killed with SIGKILL leaves its disk mounted.
 """
 
 from __future__ import annotations
@@ -44,13 +43,13 @@ if TYPE_CHECKING:
 _SHUTDOWN = (2 << 30) | (4 << 16) | (ord("X") << 8) | 125
 _NO_LOG_FLUSH = struct.pack("I", 2)
 _OPTIONS = "commit=300,noauto_da_alloc"
-# fsck(8): nothing was wrong, or nothing that it may not mend unasked.
-_MENDED = (0, 1)
+# fsck(8): no error, or errors that were corrected.
+_REPAIRED = (0, 1)
 _PIECES = (1 << 20, 4096, 1)
 
 
 class Disk:
-    """A file system that is mounted at `root`; `image` is the file it is in."""
+    """A file system mounted at `root`, in the file `image`."""
 
     def __init__(self, image: Path, root: Path) -> None:
         self.root = root
@@ -58,7 +57,7 @@ class Disk:
         self._device = ""
 
     def mount(self) -> None:
-        """Mount it; raises `UnavailableError` where that cannot be."""
+        """Mount it; raise `UnavailableError` if that fails."""
         device = _run("losetup", "--find", "--show", str(self._image)).strip()
         try:
             _run("mount", "-t", "ext4", "-o", _OPTIONS, device, str(self.root))
@@ -68,36 +67,36 @@ class Disk:
         self._device = device
 
     def unmount(self) -> None:
-        """Unmount it, whoever has files there: it is gone once they are."""
+        """Unmount it lazily: it disappears when the last open file is closed."""
         if self._device:
             _run("umount", "--lazy", str(self.root))
             _run("losetup", "--detach", self._device)
             self._device = ""
 
     def cut(self) -> None:
-        """Have its power fail: what is not synced is gone, all I/O is an error until `again`."""
+        """Cut its power: data that is not synced is lost, and I/O fails until `restore`."""
         folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.ioctl(folder, _SHUTDOWN, _NO_LOG_FLUSH)
         finally:
             os.close(folder)
 
-    def again(self) -> None:
-        """After a cut, have it checked and mount it, as a machine that starts does.
+    def restore(self) -> None:
+        """Check and mount it after a cut, as a machine does when it starts.
 
-        Raises `UnavailableError`, also if the file system is not whole. A process that still has
-        files there keeps the old ones, which are an error for ever.
+        Raise `UnavailableError` if that fails or the file system is damaged. A process with open
+        files keeps the old ones, on which all I/O fails.
         """
         self.unmount()
         copy = self._image.with_name(f"{self._image.name}+")
         _run("cp", "--sparse=always", str(self._image), str(copy))
         copy.replace(self._image)
-        _run("fsck.ext4", "-f", "-p", str(self._image), fine=_MENDED)
+        _run("fsck.ext4", "-f", "-p", str(self._image), fine=_REPAIRED)
         self.mount()
 
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
-        """Leave no room on it for as long as this lasts."""
+        """Fill it for the duration of the context."""
         filling = self.root / "filling"
         with filling.open("wb", buffering=0) as file:
             while _write_until_full(file.fileno()):
@@ -109,7 +108,7 @@ class Disk:
             self._sync()
 
     def _sync(self) -> None:
-        """Have the room of what was removed be room for others."""
+        """Sync, so that the space of removed files can be used."""
         folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
@@ -119,9 +118,10 @@ class Disk:
 
 @contextlib.contextmanager
 def mounted(folder: Path, mib: int) -> Iterator[Disk]:
-    """Make a file system of so many MiB and mount it on `folder`, made if need be, until the end.
+    """Create a file system of `mib` MiB and mount it on `folder` for the duration of the context.
 
-    Raises `peers.UnavailableError` with the reason where that cannot be.
+    The folder is created if it does not exist. Raise `peers.UnavailableError` with the reason if
+    that fails.
     """
     if os.geteuid():
         raise peers.UnavailableError("only root can mount a disk")
@@ -131,7 +131,7 @@ def mounted(folder: Path, mib: int) -> Iterator[Disk]:
         stack.callback(image.unlink, missing_ok=True)
         with image.open("xb") as file:
             file.truncate(mib << 20)
-        # No block is kept for root, who runs the tests: full is full.
+        # No blocks are reserved for root, which runs the tests.
         _run("mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0", str(image))
         disk = Disk(image, folder)
         disk.mount()
@@ -140,7 +140,7 @@ def mounted(folder: Path, mib: int) -> Iterator[Disk]:
 
 
 def why_not(folder: Path) -> str:
-    """Return why there can be no disk below this folder, "" where there can."""
+    """Return why no disk can be mounted below this folder, or ""."""
     try:
         with mounted(folder / "probe", mib=8):
             return ""
@@ -149,7 +149,7 @@ def why_not(folder: Path) -> str:
 
 
 def _write_until_full(descriptor: int) -> bool:
-    """Write, in smaller and smaller pieces, until there is no room; return whether there was."""
+    """Write smaller and smaller pieces until no space is left; return whether any was written."""
     wrote = False
     for size in _PIECES:
         with contextlib.suppress(_FullError):
@@ -160,7 +160,7 @@ def _write_until_full(descriptor: int) -> bool:
 
 
 class _FullError(Exception):
-    """There is no room for a piece."""
+    """No space is left for a piece."""
 
 
 def _write(descriptor: int, piece: bytes) -> None:
@@ -171,7 +171,7 @@ def _write(descriptor: int, piece: bytes) -> None:
 
 
 def _run(*argv: str, fine: Container[int] = (0,)) -> str:
-    """Run one of the system's own; return its output. Raises `UnavailableError` if it fails."""
+    """Run a system program and return its output; raise `UnavailableError` if it fails."""
     try:
         done = subprocess.run(
             argv,
@@ -184,6 +184,6 @@ def _run(*argv: str, fine: Container[int] = (0,)) -> str:
     except OSError as error:
         raise peers.UnavailableError(f"{argv[0]}: {error}") from None
     if done.returncode not in fine:
-        said = (done.stderr + done.stdout).strip() or "no output"
-        raise peers.UnavailableError(f"{argv[0]} failed with {done.returncode}: {said}")
+        output = (done.stderr + done.stdout).strip() or "no output"
+        raise peers.UnavailableError(f"{argv[0]} failed with {done.returncode}: {output}")
     return done.stdout

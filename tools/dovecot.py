@@ -1,16 +1,16 @@
-"""Run a real Dovecot as an LMTP server, beside whatever the machine has.
+"""Run a real Dovecot as an LMTP server, independent of the system's mail set-up.
 
-It takes mail for any address on a loopback port and keeps it in Maildirs, where `mails` reads it:
+It accepts mail for any address on a loopback port and stores it in Maildirs. `mails` reads them:
 
     with dovecot.running() as store:
         ...  # LMTP to 127.0.0.1, store.port
         (message,) = store.mails("someone@example.com")
 
-Dovecot looks for its parts where it was compiled to be. tools/peers.py unpacks it elsewhere, so it
-is run in a mount namespace of its own, in which its package lies over /usr; nobody else sees that.
+Dovecot looks for its files at compiled-in paths. tools/peers.py unpacks it elsewhere, so it runs in
+a private mount namespace with its package mounted over /usr.
 
-Limits: needs root, `unshare` and overlay mounts (`UnavailableError`). The folder is its own and not
-one of pytest's, where the account that mail belongs to may not go.
+Limits: needs root, `unshare` and overlay mounts (`UnavailableError`). It uses a separate folder and
+not one of pytest's, because the account that owns the mail cannot enter those.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from pathlib import Path
 from tools import mounts
 from tools.daemon import HOST, free_port, greeting
 
-# Accounts that every Debian has: who the mail belongs to, and who is nobody at all.
-OWNER, STRANGER = "nobody", "daemon"
+# Accounts that every Debian has: the owner of the mail, and one without rights.
+OWNER, UNPRIVILEGED = "nobody", "daemon"
 
 CONFIG = """\
 base_dir = {folder}/run
@@ -39,7 +39,7 @@ log_path = /dev/stderr
 import_environment = LD_LIBRARY_PATH
 default_internal_user = {owner}
 default_internal_group = {group}
-default_login_user = {stranger}
+default_login_user = {unprivileged}
 first_valid_uid = 1
 hostname = store.example.com
 protocols = lmtp
@@ -64,22 +64,22 @@ userdb {{
 
 @dataclass(frozen=True)
 class Dovecot:
-    """A Dovecot that speaks LMTP on `port`; all it has is below `folder`."""
+    """A Dovecot that speaks LMTP on `port`; all its files are below `folder`."""
 
     folder: Path
     port: int
 
     def mails(self, recipient: str) -> list[bytes]:
-        """Return the content of the mails that one recipient got; the lines end with LF."""
+        """Return the content of the mails of one recipient; lines end with LF."""
         local, _, domain = recipient.partition("@")
         return [file.read_bytes() for file in self.folder.glob(f"mail/{domain}/{local}/new/*")]
 
     def log(self) -> str:
-        """Return what it has logged so far."""
+        """Return its log so far."""
         return (self.folder / "log").read_text(errors="replace")
 
     def doveadm(self, *words: str) -> list[dict[str, str]]:
-        """Run Dovecot's own tool; return the rows of its table. Raises CalledProcessError."""
+        """Run doveadm and return the rows of its table; raise CalledProcessError if it fails."""
         package = mounts.unpacked("dovecot")
         program = ["/usr/bin/doveadm", "-c", str(self.folder / "dovecot.conf"), "-f", "tab"]
         argv = mounts.argv(*program, *words, over={"/usr": package.folder / "usr"})
@@ -88,22 +88,22 @@ class Dovecot:
         return [dict(zip(head, row, strict=True)) for row in rows]
 
     def own(self) -> None:
-        """Give all mail to whom Dovecot has it belong to, wherever it is from."""
+        """Give all mail to the account that Dovecot uses."""
         for path in (self.folder / "mail").rglob("*"):
             shutil.chown(path, OWNER)
 
 
 def why_not() -> str:
-    """Return why Dovecot cannot be run here, "" if it can."""
+    """Return why Dovecot cannot run here, or ""."""
     return mounts.why_not("dovecot")
 
 
 @contextmanager
 def running(extra: str = "") -> Iterator[Dovecot]:
-    """Run Dovecot and yield it once it greets; end all of it on leaving.
+    """Run Dovecot, yield it once it greets, and kill all its processes on exit.
 
-    `extra` is added to its configuration, where it may replace what is there. Raises
-    `peers.UnavailableError` when it cannot be had, `RuntimeError` when it does not start.
+    `extra` is added to its configuration and may override it. Raise `peers.UnavailableError` if it
+    is not available, and `RuntimeError` if it does not start.
     """
     package = mounts.unpacked("dovecot")
     with tempfile.TemporaryDirectory(prefix="dovecot-", ignore_cleanup_errors=True) as name:
@@ -122,6 +122,6 @@ def _lay_out(folder: Path, port: int, extra: str) -> None:
     os.chown(folder / "mail", owner.pw_uid, owner.pw_gid)
     group = grp.getgrgid(owner.pw_gid).gr_name
     config = CONFIG.format(
-        folder=folder, port=port, host=HOST, owner=OWNER, group=group, stranger=STRANGER
+        folder=folder, port=port, host=HOST, owner=OWNER, group=group, unprivileged=UNPRIVILEGED
     )
     (folder / "dovecot.conf").write_text(config + extra)

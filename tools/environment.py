@@ -1,7 +1,7 @@
-"""Make the project's virtual environment: `environment.py FOLDER EXTRA...`.
+"""Create the project's virtual environment: `environment.py FOLDER EXTRA...`.
 
-Runs on any Python from 3.11, with nothing installed. Where Debian's Python comes without its venv
-package, that is installed (as root) or asked for.
+Needs Python 3.11 or later and no other package. If Debian's venv package is missing, root installs
+it; other users get an error that names it.
 """
 
 import os
@@ -14,12 +14,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def fail(text: str) -> None:
-    """Say what is missing and stop."""
+    """Exit with an error."""
     sys.exit(f"gatepost: {text}")
 
 
 def make_environment(folder: Path) -> None:
-    """Create the environment, with Debian's help if needed."""
+    """Create the environment; install Debian's venv package if needed."""
     command = [sys.executable, "-m", "venv", str(folder)]
     if subprocess.run(command, check=False, capture_output=True).returncode == 0:
         return
@@ -31,8 +31,8 @@ def make_environment(folder: Path) -> None:
     subprocess.run(command, check=True)
 
 
-def works(pip: list[str]) -> bool:
-    """Whether this pip can be run."""
+def is_usable(pip: list[str]) -> bool:
+    """Return whether this pip runs."""
     try:
         return subprocess.run([*pip, "--version"], check=False, capture_output=True).returncode == 0
     except OSError:
@@ -40,16 +40,16 @@ def works(pip: list[str]) -> bool:
 
 
 def main() -> None:
-    """Create the environment if it is not there, and install the project with these extras."""
+    """Create the environment if it does not exist, and install the project with these extras."""
     folder, extras = Path(sys.argv[1]), ",".join(sys.argv[2:])
     if sys.version_info < MINIMUM:
         found = ".".join(map(str, sys.version_info[:3]))
         fail(f"expected Python {'.'.join(map(str, MINIMUM))} or later, found {found}")
     pip = [str(folder / "bin" / "python"), "-m", "pip"]
-    if not works(pip):
-        print("gatepost: making a virtual environment")
+    if not is_usable(pip):
+        print("gatepost: creating a virtual environment")
         make_environment(folder)
-    print(f"gatepost: installing what is needed ({extras})")
+    print(f"gatepost: installing dependencies ({extras})")
     options = ["install", "-q", "--disable-pip-version-check", "-c", str(ROOT / "constraints.txt")]
     result = subprocess.run(
         [*pip, *options, "-e", f"{ROOT}[{extras}]"], check=False, capture_output=True, text=True

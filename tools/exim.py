@@ -1,18 +1,18 @@
-"""Run a real Exim beside whatever the machine has, in a folder and on a port of its own.
+"""Run a real Exim in a separate folder and on a separate port.
 
-It takes mail for `example.com` and `open.example`, for which it delivers into a Maildir, where
-`delivered` and `mails` read it; nothing ever leaves for another machine:
+It accepts mail for `example.com` and `open.example` and delivers it into a Maildir. `delivered` and
+`mails` read it. Nothing is sent to another machine:
 
     with exim.running(refused=["bob@example.com"]) as mail:
         ...  # send something to 127.0.0.1, mail.port
         (message,) = eventually(lambda: mail.mails("someone@example.com"))
 
-Exim is compiled for an account of its own and for one configuration file; with any other it gives
-up the privileges that it delivers with. tools/peers.py unpacks it without making the account, so
-tools/mounts.py puts both where it looks for them: accounts that every Debian has stand in.
+Exim has its account and its configuration file compiled in. With another file it drops the
+privileges that it needs for delivery. tools/peers.py unpacks it without creating the account, so
+tools/mounts.py puts both at the compiled-in paths and uses accounts that every Debian has.
 
-Limits: see tools/mounts.py. The folder is its own and not one of pytest's, where Exim's accounts
-may not go.
+Limits: see tools/mounts.py. It uses a separate folder and not one of pytest's, because Exim's
+accounts cannot enter those.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ACCOUNT = "Debian-exim"  # compiled in
-# Accounts that every Debian has: the one that Exim's is another name of, and who delivers.
+# Accounts that every Debian has: one that gets Exim's name too, and one for delivery.
 OWNER, DELIVERER = "daemon", "nobody"
 
 CONFIG = """\
@@ -42,7 +42,7 @@ log_file_path = {folder}/logs/%s
 local_interfaces = {host}
 daemon_smtp_ports = {port}
 keep_environment =
-# Nothing is looked up, nobody has to wait, and every message is delivered at once.
+# No look-ups, no delays, and immediate delivery of every message.
 rfc1413_query_timeout = 0s
 smtp_accept_max = 0
 smtp_accept_queue_per_connection = 0
@@ -80,35 +80,35 @@ tls_privatekey = {folder}/key.pem
 
 @dataclass(frozen=True)
 class Exim:
-    """An Exim that greets on `port`; all it has is below `folder`."""
+    """An Exim that greets on `port`; all its files are below `folder`."""
 
     folder: Path
     port: int
 
     def delivered(self) -> list[bytes]:
-        """Return the content of all mails in its Maildir, in no certain order.
+        """Return the content of all mails in its Maildir, in any order.
 
-        One for each recipient. In front of what was received are the fields that Exim adds,
-        Envelope-to and Received among them; the lines end with LF.
+        There is one for each recipient. Exim adds header fields in front, Envelope-to and Received
+        among them. Lines end with LF.
         """
         return [file.read_bytes() for file in self.folder.glob("mail/new/*")]
 
     def mails(self, recipient: str) -> list[bytes]:
-        """Return the content of the mails that one recipient got."""
+        """Return the content of the mails of one recipient."""
         field = f"\nEnvelope-to: {recipient}\n".encode()
         return [mail for mail in self.delivered() if field in mail]
 
     def is_idle(self) -> bool:
-        """Say whether everything that it has taken is delivered."""
+        """Return whether every accepted message is delivered."""
         return not any(file.is_file() for file in self.folder.glob("spool/input/*"))
 
     def log(self) -> str:
-        """Return what it has logged so far."""
+        """Return its log so far."""
         return (self.folder / "logs/main").read_text(errors="replace")
 
 
 def why_not() -> str:
-    """Return why Exim cannot be run here, "" if it can."""
+    """Return why Exim cannot run here, or ""."""
     return mounts.why_not("exim")
 
 
@@ -116,11 +116,11 @@ def why_not() -> str:
 def running(
     extra: str = "", refused: Sequence[str] = (), certificate: tuple[Path, Path] | None = None
 ) -> Iterator[Exim]:
-    """Run Exim and yield it once it greets; end all of it on leaving.
+    """Run Exim, yield it once it greets, and kill all its processes on exit.
 
-    `extra` has lines for the main section of its configuration; the addresses in `refused` it
-    refuses at RCPT; with a `certificate` and its key it offers STARTTLS. Raises
-    `peers.UnavailableError` when it cannot be had, `RuntimeError` when it does not start.
+    `extra` has lines for the main section of its configuration. It refuses the addresses in
+    `refused` at RCPT. With a `certificate` and its key it offers STARTTLS. Raise
+    `peers.UnavailableError` if it is not available, and `RuntimeError` if it does not start.
     """
     package = mounts.unpacked("exim")
     with tempfile.TemporaryDirectory(prefix="exim-", ignore_cleanup_errors=True) as name:

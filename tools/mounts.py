@@ -1,15 +1,15 @@
-"""Run an unpacked program where it was compiled to be, in a mount namespace of its own.
+"""Run an unpacked program at its compiled-in paths, in a private mount namespace.
 
-tools/peers.py unpacks packages below a folder; some programs look for their parts, their accounts
-and their spool where Debian has them. So folders of ours lie over those of the system, or stand
-in their place, for the program and what it starts; nobody else sees that:
+tools/peers.py unpacks packages below a folder, but some programs look for their files, accounts and
+spool where Debian has them. For the program and its child processes, our folders are mounted over
+those of the system or replace them. Other processes do not see these mounts:
 
     exim = mounts.unpacked("exim")
     over = {"/usr": exim.folder / "usr", "/etc": etc}
     subprocess.run(mounts.argv("/usr/sbin/exim4", "-bV", over=over), env=exim.env)
 
-Limits: needs root, `unshare` and overlay mounts (see `why_not`). What lies over a folder of the
-system cannot be written to; what stands in its place can. No path may have a colon or a comma.
+Limits: needs root, `unshare` and overlay mounts (see `why_not`). A folder mounted over one of the
+system is read-only; one that replaces it is not. No path may have a colon or a comma.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ NOTHING: Mapping[str, Path] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Unpacked:
-    """A package's own root folder, and the environment its programs need."""
+    """The root folder of a package, and the environment that its programs need."""
 
     folder: Path
     env: dict[str, str]
 
 
 def unpacked(name: str) -> Unpacked:
-    """Return a package of tools/peers.py whose program is in its usr/sbin.
+    """Return a package of tools/peers.py that has its program in usr/sbin.
 
-    Raises `peers.UnavailableError` when it cannot be had or cannot be run like this.
+    Raise `peers.UnavailableError` if it is not available or cannot run like this.
     """
     command = peers.find(name)
     if command is None or why_not(name):
@@ -54,10 +54,10 @@ def unpacked(name: str) -> Unpacked:
 def argv(
     *program: str, over: Mapping[str, Path], instead: Mapping[str, Path] = NOTHING
 ) -> list[str]:
-    """Return what runs a program for which our folders are where the system has its own.
+    """Return the command that runs a program with our folders in place of the system's.
 
-    `over` and `instead` have the system's folders as keys: what is in ours hides what has the same
-    name there, or all that is there.
+    `over` and `instead` map folders of the system to ours. With `over`, our files hide files of the
+    same name. With `instead`, they hide everything in the folder.
     """
     steps = [
         f"mount -t overlay overlay -o lowerdir={shlex.quote(f'{ours}:{place}')} {place}"
@@ -69,7 +69,7 @@ def argv(
 
 @functools.cache
 def why_not(name: str) -> str:
-    """Return why a program that tools/peers.py knows cannot be run like this, "" if it can."""
+    """Return why a program of tools/peers.py cannot run like this, or ""."""
     if os.geteuid():
         return f"{name} is missing: it needs root"
     if missing := peers.missing([name]):
@@ -83,14 +83,14 @@ def why_not(name: str) -> str:
         )
     except OSError as error:
         return f"{name} is missing: {error}"
-    said = done.stderr.decode(errors="replace").strip()
-    return f"{name} is missing: no overlay mount: {said}" if done.returncode else ""
+    output = done.stderr.decode(errors="replace").strip()
+    return f"{name} is missing: no overlay mount: {output}" if done.returncode else ""
 
 
 def write_accounts(etc: Path, accounts: Mapping[str, str]) -> None:
     """Write passwd and group of the system into a folder, with accounts added.
 
-    Each is a second name of one that is there, and of its group.
+    Each added account is a second name of an existing account and its group.
     """
     users, groups = (Path(f"/etc/{name}").read_text() for name in ("passwd", "group"))
     for name, other in accounts.items():

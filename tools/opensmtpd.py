@@ -1,18 +1,19 @@
-"""Run a real OpenSMTPD beside whatever the machine has, in a folder and on a port of its own.
+"""Run a real OpenSMTPD in a separate folder and on a separate port.
 
-It takes mail for `example.com` and `open.example`, which it delivers into Maildirs, where
-`delivered` and `mails` read it; nothing ever leaves for another machine:
+It accepts mail for `example.com` and `open.example` and delivers it into Maildirs. `delivered` and
+`mails` read it. Nothing is sent to another machine:
 
     with opensmtpd.running(refused=["bob@example.com"]) as mail:
         ...  # send something to 127.0.0.1, mail.port
         (message,) = eventually(lambda: mail.mails("someone@example.com"))
 
-OpenSMTPD is compiled for two accounts of its own, a spool, a socket and an empty folder to be
-locked up in. tools/peers.py unpacks it without making any, so tools/mounts.py puts them where it
-looks for them: accounts that every Debian has stand in.
+OpenSMTPD has two accounts, a spool, a socket and an empty chroot folder compiled in. tools/peers.py
+unpacks it without creating them, so tools/mounts.py puts them at the compiled-in paths and uses
+accounts that every Debian has.
 
 Limits: see tools/mounts.py. There is no TLS: Debian's OpenSMTPD 6.8 fails every handshake with
-OpenSSL 3. The folder is its own and not one of pytest's, where OpenSMTPD's accounts may not go.
+OpenSSL 3. It uses a separate folder and not one of pytest's, because its accounts cannot enter
+those.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ from tools.daemon import HOST, free_port, greeting
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# Its accounts, compiled in, and those that every Debian has that they are other names of.
+# The compiled-in accounts, and those of every Debian that get these names too.
 ACCOUNTS = {"opensmtpd": "daemon", "opensmtpq": "bin"}
 DELIVERER = "nobody"
-NEVER_ASKED = "nobody@refused.invalid"  # a table cannot be empty
+NEVER_USED = "none@refused.invalid"  # a table cannot be empty
 
 CONFIG = """\
 {extra}
@@ -49,44 +50,43 @@ match from any for domain <ours> action "keep"
 
 @dataclass(frozen=True)
 class OpenSMTPD:
-    """An OpenSMTPD that greets on `port`; all it has is below `folder`."""
+    """An OpenSMTPD that greets on `port`; all its files are below `folder`."""
 
     folder: Path
     port: int
 
     def delivered(self) -> list[bytes]:
-        """Return the content of all mails, in no certain order, as `mails` does."""
+        """Return the content of all mails, in any order, as `mails` does."""
         return [file.read_bytes() for file in self.folder.glob("mail/*/new/*")]
 
     def mails(self, recipient: str) -> list[bytes]:
-        """Return the content of the mails that one recipient got.
+        """Return the content of the mails of one recipient.
 
-        In front of what was received are the fields that OpenSMTPD adds, Received among them; the
-        lines end with LF. It completes a header that has no Date or no Message-ID.
+        OpenSMTPD adds header fields in front, Received among them, and a missing Date or
+        Message-ID. Lines end with LF.
         """
         return [file.read_bytes() for file in self.folder.glob(f"mail/{recipient}/new/*")]
 
     def is_idle(self) -> bool:
-        """Say whether everything that it has taken is delivered."""
+        """Return whether every accepted message is delivered."""
         return not any(file.is_file() for file in self.folder.glob("spool/smtpd/queue/**/*"))
 
     def log(self) -> str:
-        """Return what it has logged so far."""
+        """Return its log so far."""
         return (self.folder / "log").read_text(errors="replace")
 
 
 def why_not() -> str:
-    """Return why OpenSMTPD cannot be run here, "" if it can."""
+    """Return why OpenSMTPD cannot run here, or ""."""
     return mounts.why_not("opensmtpd")
 
 
 @contextmanager
 def running(extra: str = "", refused: Sequence[str] = ()) -> Iterator[OpenSMTPD]:
-    """Run OpenSMTPD and yield it once it greets; end all of it on leaving.
+    """Run OpenSMTPD, yield it once it greets, and kill all its processes on exit.
 
-    `extra` has lines to begin its configuration with; the addresses in `refused` it refuses at
-    RCPT. Raises `peers.UnavailableError` when it cannot be had, `RuntimeError` when it does not
-    start.
+    `extra` has the first lines of its configuration. It refuses the addresses in `refused` at RCPT.
+    Raise `peers.UnavailableError` if it is not available, and `RuntimeError` if it does not start.
     """
     package = mounts.unpacked("opensmtpd")
     with tempfile.TemporaryDirectory(prefix="opensmtpd-", ignore_cleanup_errors=True) as name:
@@ -97,7 +97,7 @@ def running(extra: str = "", refused: Sequence[str] = ()) -> Iterator[OpenSMTPD]
             host=HOST,
             port=port,
             extra=extra,
-            refused=", ".join(f'"{address}"' for address in (*refused, NEVER_ASKED)),
+            refused=", ".join(f'"{address}"' for address in (*refused, NEVER_USED)),
             deliverer=DELIVERER,
         )
         (folder / "smtpd.conf").write_text(config)

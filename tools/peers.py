@@ -1,20 +1,20 @@
 """Fetch the real mail programs that the tests and the bench talk to, without installing anything.
 
-Debian packages are downloaded and unpacked, PyPI packages go into a virtual environment of their
-own, npm packages into a folder of their own: all below ``.peers/`` of the checkout, each once, and
-nothing outside it is touched. A program that the machine already has is used as it is.
+Debian packages are downloaded and unpacked, PyPI packages go into a separate virtual environment,
+npm packages into a separate folder. All are below ``.peers/`` of the checkout, and nothing else is
+changed. Each is fetched once. A program that is installed on the machine is used from there.
 
-    python tools/peers.py                     # fetch all, say what is missing and why
+    python tools/peers.py                     # fetch all, list missing ones with the reason
     python tools/peers.py smtp-source swaks   # only these
 
     from tools import peers
-    source = peers.find("smtp-source")        # None when it cannot be had
+    source = peers.find("smtp-source")        # None if it is not available
     subprocess.run(source.argv("-m", "1", "127.0.0.1:2525"), env=source.env)
 
-Trusts: the package managers' own signatures and checksums. Limits: Debian programs need ``apt-get``
-and ``dpkg`` (any user may run them; root is not needed), the npm ones ``node`` and ``npm``. A fetch
-that failed is not tried again for an hour, except from the command line. Processes that ask at the
-same moment wait for each other on a lock file.
+Trusts: the signatures and checksums of the package managers. Limits: Debian programs need
+``apt-get`` and ``dpkg`` (root is not needed), npm programs need ``node`` and ``npm``. A failed
+fetch is not tried again for an hour, except from the command line. Concurrent processes wait for
+each other on a lock file.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent / ".peers"
 STEP_TIMEOUT = 300  # seconds for one package manager run: a slow mirror, not a dead one
 RETRY_AFTER = (
-    3600  # seconds a failed fetch is believed, so that an offline test run fails once and quickly
+    3600  # seconds until a failed fetch is tried again, so that an offline test run fails quickly
 )
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 
 class UnavailableError(Exception):
-    """A program cannot be had here; the text is the reason, in one line."""
+    """A program is not available here; the text is the reason, in one line."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A program that runs: how to call it, and with which environment."""
+    """A program that runs: its command line and its environment."""
 
     name: str
     version: str
@@ -71,19 +71,19 @@ class Source:
 
     @property
     def recipe(self) -> str:
-        """What the folder was made from; another recipe makes it anew."""
+        """The recipe of the folder; another recipe causes a new fetch."""
         return " ".join([self.fetch.__name__, *self.packages])
 
 
 @dataclass(frozen=True)
 class Program:
-    """Where a program is inside its source, what runs it, and how to see that it runs."""
+    """The path of a program in its source, its interpreter, and how to check that it runs."""
 
     source: str
     path: str  # below the source's folder
     interpreter: str = ""
     probe: tuple[str, ...] = ("--version",)
-    probe_says: str = ""  # expected somewhere in its output, whatever the exit code
+    expected: str = ""  # must occur in the output of the probe, with any exit status
     may_be_installed: bool = False
     variables: tuple[
         tuple[str, str], ...
@@ -91,7 +91,7 @@ class Program:
 
 
 def _run(*argv: str | Path, cwd: Path | None = None) -> str:
-    """Run one step and return its stdout; raise UnavailableError with what it said last."""
+    """Run one step and return its stdout; raise UnavailableError with its last line of output."""
     name = Path(argv[0]).name
     try:
         done = subprocess.run(
@@ -109,8 +109,8 @@ def _run(*argv: str | Path, cwd: Path | None = None) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UnavailableError(f"{name}: {error}") from None
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
-        raise UnavailableError(f"{name} {argv[1]} failed with {done.returncode}: {said}")
+        output = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+        raise UnavailableError(f"{name} {argv[1]} failed with {done.returncode}: {output}")
     return done.stdout
 
 
@@ -118,7 +118,7 @@ def _run(*argv: str | Path, cwd: Path | None = None) -> str:
 
 
 def _apt(folder: Path) -> list[str]:
-    """Return an apt-get call with lists and cache of its own, so that any user may refresh them."""
+    """Return an apt-get call with private lists and cache, so that any user may refresh them."""
     private = folder / "apt"
     for part in ("lists/partial", "cache/archives/partial"):
         (private / part).mkdir(parents=True, exist_ok=True)
@@ -132,7 +132,7 @@ def _apt(folder: Path) -> list[str]:
 
 
 def _download(folder: Path, package: str) -> Path:
-    """Download one .deb, with fresh package lists of our own if the system's do not serve."""
+    """Download one .deb, with private package lists if the system's are not usable."""
     try:
         _run("apt-get", "-q", "-oAPT::Sandbox::User=", "download", package, cwd=folder)
     except UnavailableError:
@@ -158,15 +158,15 @@ def _is_installed(package: str) -> bool:
 
 def debian(folder: Path, packages: Sequence[str]) -> str:
     """Unpack Debian packages, and the libraries they need that the machine lacks, into a folder."""
-    wanted, seen, version = list(packages), set[str](), ""
-    while wanted:
-        package = wanted.pop()
+    pending, seen, version = list(packages), set[str](), ""
+    while pending:
+        package = pending.pop()
         if package in seen:
             continue
         seen.add(package)
         deb = _download(folder, package)
         _run("dpkg-deb", "-x", deb, folder)
-        wanted += _absent_libraries(deb)
+        pending += _absent_libraries(deb)
         if package == packages[0]:
             version = _run("dpkg-deb", "-f", deb, "Version").strip()
         deb.unlink()
@@ -198,7 +198,7 @@ def npm(folder: Path, packages: Sequence[str]) -> str:
     return _run("node", "-e", version, folder / "node_modules" / name / "package.json")
 
 
-# What there is
+# The programs
 
 SOURCES: Mapping[str, Source] = {
     "postfix": Source(debian, ("postfix",)),
@@ -225,7 +225,7 @@ PROGRAMS: Mapping[str, Program] = {
         source="strace",
         path="usr/bin/strace",
         probe=("-V",),
-        probe_says="strace -- version",
+        expected="strace -- version",
         may_be_installed=True,
         variables=(("LD_LIBRARY_PATH", "usr/lib/*-linux-gnu*"),),
     ),
@@ -233,7 +233,7 @@ PROGRAMS: Mapping[str, Program] = {
         source="postfix",
         path="usr/sbin/smtp-source",
         probe=("-h",),
-        probe_says="usage: ",
+        expected="usage: ",
         may_be_installed=True,
         variables=_LIBRARIES,
     ),
@@ -241,7 +241,7 @@ PROGRAMS: Mapping[str, Program] = {
         source="postfix",
         path="usr/sbin/smtp-sink",
         probe=("-h",),
-        probe_says="usage: ",
+        expected="usage: ",
         may_be_installed=True,
         variables=_LIBRARIES,
     ),
@@ -249,16 +249,16 @@ PROGRAMS: Mapping[str, Program] = {
         source="postfix",
         path="usr/sbin/postconf",
         probe=("-dh", "mail_version"),
-        probe_says=".",
+        expected=".",
         variables=_LIBRARIES,
     ),
     "dovecot": Program(  # asked for its version only: tools/dovecot.py runs it
         source="dovecot",
         path="usr/sbin/dovecot",
-        probe_says=".",
+        expected=".",
         variables=(("LD_LIBRARY_PATH", "usr/lib/dovecot:usr/lib/*-linux-gnu*:lib/*-linux-gnu*"),),
     ),
-    "exim": Program(  # run by tools/exim.py; by itself it only misses its account
+    "exim": Program(  # run by tools/exim.py; alone it only reports its missing account
         source="exim",
         path="usr/sbin/exim4",
         probe=("-bV",),
@@ -268,14 +268,14 @@ PROGRAMS: Mapping[str, Program] = {
         source="maildrop",
         path="usr/sbin/deliverquota.maildrop",
         probe=(),
-        probe_says="Usage: ",
+        expected="Usage: ",
         variables=(("LD_LIBRARY_PATH", "usr/lib:usr/lib/*-linux-gnu*:lib/*-linux-gnu*"),),
     ),
     "opensmtpd": Program(  # asked for its version only: tools/opensmtpd.py runs it
         source="opensmtpd",
         path="usr/sbin/smtpd",
         probe=("-h",),
-        probe_says="version: OpenSMTPD",
+        expected="version: OpenSMTPD",
         variables=_LIBRARIES,
     ),
     "swaks": Program(
@@ -283,13 +283,13 @@ PROGRAMS: Mapping[str, Program] = {
         path="usr/bin/swaks",
         interpreter="perl",
         probe=("--support",),
-        probe_says="=== TLS supported",
+        expected="=== TLS supported",
         variables=(("PERL5LIB", "usr/lib/*-linux-gnu*/perl5/*:usr/share/perl5"),),
     ),
     "curl": Program(
         source="curl",
         path="usr/bin/curl",
-        probe_says="smtp",
+        expected="smtp",
         may_be_installed=True,
         variables=_LIBRARIES,
     ),
@@ -297,21 +297,21 @@ PROGRAMS: Mapping[str, Program] = {
         source="haproxy",
         path="usr/sbin/haproxy",
         probe=("-v",),
-        probe_says="HAProxy version",
+        expected="HAProxy version",
         may_be_installed=True,
         variables=_LIBRARIES,
     ),
     "msmtp": Program(
         source="msmtp",
         path="usr/bin/msmtp",
-        probe_says="msmtp version",
+        expected="msmtp version",
         may_be_installed=True,
         variables=_LIBRARIES,
     ),
     "nmap": Program(
         source="nmap",
         path="usr/bin/nmap",
-        probe_says="Nmap version",
+        expected="Nmap version",
         variables=(
             ("LD_LIBRARY_PATH", f"{_LIBRARIES[0][1]}:usr/lib/*-linux-gnu*/blas"),
             ("NMAPDIR", "usr/share/nmap"),
@@ -321,27 +321,27 @@ PROGRAMS: Mapping[str, Program] = {
         source="sslyze",
         path="bin/sslyze",
         probe=("--help",),
-        probe_says="--starttls",
+        expected="--starttls",
     ),
     "aiosmtpd": Program(  # a Python that can import it
         source="aiosmtpd",
         path="bin/python",
         probe=("-c", "import aiosmtpd, uvloop; print('imported')"),
-        probe_says="imported",
+        expected="imported",
     ),
     "haraka": Program(
         source="haraka",
         path="node_modules/Haraka/bin/haraka",
         interpreter="node",
         probe=("-v",),
-        probe_says="Haraka",
+        expected="Haraka",
     ),
     "nodemailer": Program(  # a node that can require it
         source="nodemailer",
         path="",
         interpreter="node",
         probe=("-e", "require('nodemailer'); console.log('required')"),
-        probe_says="required",
+        expected="required",
         variables=(("NODE_PATH", "node_modules"),),
     ),
 }
@@ -352,7 +352,7 @@ PROGRAMS: Mapping[str, Program] = {
 
 @contextlib.contextmanager
 def _locked() -> Iterator[None]:
-    """Hold the one lock of the folder; the kernel frees it however the holder ends."""
+    """Hold the lock of the folder; the kernel releases it when the holder ends."""
     ROOT.mkdir(exist_ok=True)
     with (ROOT / "lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -360,7 +360,7 @@ def _locked() -> Iterator[None]:
 
 
 def _fetched_version(name: str) -> str | None:
-    """Return the version of a source that is there and complete, made from today's recipe."""
+    """Return the version of a source that is complete and has the current recipe."""
     with contextlib.suppress(FileNotFoundError):
         recipe, _, version = (ROOT / f"{name}.stamp").read_text().partition("\n")
         if recipe == SOURCES[name].recipe:
@@ -369,7 +369,7 @@ def _fetched_version(name: str) -> str | None:
 
 
 def _raise_recent_failure(name: str) -> None:
-    """Raise the reason of a failed fetch that is less than RETRY_AFTER old."""
+    """Raise the reason of a failed fetch if it is less than RETRY_AFTER seconds old."""
     note = ROOT / f"{name}.failed"
     with contextlib.suppress(FileNotFoundError):
         if time.time() - note.stat().st_mtime < RETRY_AFTER:
@@ -377,9 +377,9 @@ def _raise_recent_failure(name: str) -> None:
 
 
 def _fetch(name: str) -> str:
-    """Fetch a source unless it is there, and return its version.
+    """Fetch a source unless it exists, and return its version.
 
-    The stamp is written last, so it means complete.
+    The stamp is written last, so it marks a complete source.
     """
     with _locked():
         if (version := _fetched_version(name)) is not None:
@@ -416,7 +416,7 @@ def _fetched_command(name: str, program: Program) -> Command:
 
 
 def _check_runs(command: Command, program: Program) -> None:
-    """Raise UnavailableError unless the program starts and says what it should."""
+    """Raise UnavailableError unless the program starts and prints the expected text."""
     try:
         done = subprocess.run(
             command.argv(*program.probe),
@@ -430,13 +430,13 @@ def _check_runs(command: Command, program: Program) -> None:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UnavailableError(f"does not run: {error}") from None
-    if program.probe_says not in (said := done.stdout + done.stderr):
-        raise UnavailableError(f"does not run: {said.strip()[-200:] or 'no output'}")
+    if program.expected not in (output := done.stdout + done.stderr):
+        raise UnavailableError(f"does not run: {output.strip()[-200:] or 'no output'}")
 
 
 @functools.cache
 def _command(name: str) -> Command | str:
-    """Return the command, or the reason why it cannot be had; decided once per process."""
+    """Return the command, or the reason why it is not available; decided once per process."""
     program = PROGRAMS[name]
     try:
         installed = shutil.which(name, path=SYSTEM_PATH) if program.may_be_installed else None
@@ -453,34 +453,34 @@ def _command(name: str) -> Command | str:
 
 
 def find(name: str) -> Command | None:
-    """Return a program that runs, fetched if need be; None when it cannot be had (see missing).
+    """Return a program that runs, fetched if needed; None if it is not available (see missing).
 
-    Raises KeyError for a name that is not in PROGRAMS.
+    Raise KeyError for a name that is not in PROGRAMS.
     """
     found = _command(name)
     return found if isinstance(found, Command) else None
 
 
 def missing(names: Sequence[str] = tuple(PROGRAMS)) -> dict[str, str]:
-    """Fetch what is not there yet; return the programs that cannot be had, with the reasons."""
+    """Fetch missing programs; return those that are not available, with the reasons."""
     return {name: found for name in names if isinstance(found := _command(name), str)}
 
 
-def _forget_failures() -> None:
+def _remove_failures() -> None:
     for note in ROOT.glob("*.failed"):
         note.unlink(missing_ok=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Fetch the named programs (all by default); exit 1 when one of them cannot be had."""
+    """Fetch the named programs (all by default); exit 1 if one of them is not available."""
     parser = argparse.ArgumentParser(
-        description="Fetch the mail programs that tests and bench use."
+        description="Fetch the mail programs that the tests and the bench use."
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(PROGRAMS)}")
     names = parser.parse_args(arguments).names or list(PROGRAMS)
     if unknown := [name for name in names if name not in PROGRAMS]:
         parser.error(f"unknown: {', '.join(unknown)}; expected any of: {', '.join(PROGRAMS)}")
-    _forget_failures()
+    _remove_failures()
     for name in names:
         command = find(name)
         print(

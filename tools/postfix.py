@@ -1,8 +1,8 @@
-"""Run a real Postfix beside whatever the machine has, in a folder and on ports of its own.
+"""Run a real Postfix in a separate folder and on separate ports.
 
-It takes mail for `example.com` on one loopback port and delivers it into a Maildir, where
-`delivered` and `mails` read it; nothing ever leaves for another machine. What else it is to be –
-a client of a milter, a gateway to another server, with TLS – is a matter of main.cf and master.cf:
+It accepts mail for `example.com` on one loopback port and delivers it into a Maildir. `delivered`
+and `mails` read it. Nothing is sent to another machine. Other roles, such as a milter client, a
+gateway to another server, or TLS, are set in main.cf and master.cf:
 
     with postfix.running({"mynetworks": "127.0.0.0/8"}) as mail:
         ...  # send something to 127.0.0.1, mail.port
@@ -11,12 +11,12 @@ a client of a milter, a gateway to another server, with TLS – is a matter of m
     port = daemon.free_port()
     with postfix.running(services=[f"127.0.0.1:{port} inet n - n - - smtpd -o smtpd_milters="]):
 
-Postfix is unpacked by tools/peers.py, not installed: its master is started without its scripts, and
-accounts that every Debian has stand in for those that a package would have made.
+Postfix is unpacked by tools/peers.py, not installed. Its master is started without its scripts,
+with accounts that every Debian has in place of those that the package would create.
 
-Limits: root only (`UnavailableError`), as Postfix itself insists. The folder is its own and
-not one of pytest's, where Postfix's accounts may not go. What keeps it from starting at all, it
-tells the system's log and nobody else.
+Limits: root only (`UnavailableError`), because Postfix requires it. It uses a separate folder and
+not one of pytest's, because Postfix's accounts cannot enter those. Errors that prevent its start
+are only in the system's log.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tools.daemon import HOST, free_port, greeting
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-# Three accounts and groups that share nothing, as Postfix demands.
+# Three separate accounts and groups, as Postfix requires.
 OWNER, DELIVERER, DROP_GROUP = "nobody", "daemon", "mail"
 QUEUES = (
     "active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "maildrop",
@@ -54,7 +54,7 @@ MAIN = {
     "mynetworks": "",
     "inet_interfaces": HOST,
     "inet_protocols": "ipv4",
-    # Nothing is looked up, and nothing goes out by itself.
+    # No look-ups, and nothing leaves the machine.
     "disable_dns_lookups": "yes",
     "smtpd_peername_lookup": "no",
     "default_transport": "discard:",
@@ -96,37 +96,37 @@ postlog unix-dgram n - n - 1 postlogd
 
 @dataclass(frozen=True)
 class Postfix:
-    """A Postfix that greets on `port`; `pid` is its master's, and all of it is below `folder`."""
+    """A Postfix that greets on `port`; `pid` is its master's, all its files are below `folder`."""
 
     folder: Path
     port: int
     pid: int
 
     def delivered(self) -> list[bytes]:
-        """Return the content of all mails in its Maildir, in no certain order.
+        """Return the content of all mails in its Maildir, in any order.
 
-        One for each recipient. In front of what was received are the fields that Postfix adds,
-        Delivered-To and Received among them; the lines end with LF.
+        There is one for each recipient. Postfix adds header fields in front, Delivered-To and
+        Received among them. Lines end with LF.
         """
         return [file.read_bytes() for file in self.folder.glob("mail/all/new/*")]
 
     def mails(self, recipient: str) -> list[bytes]:
-        """Return the content of the mails that one recipient got."""
+        """Return the content of the mails of one recipient."""
         field = f"\nDelivered-To: {recipient}\n".encode()
         return [mail for mail in self.delivered() if field in mail]
 
     def is_idle(self) -> bool:
-        """Say whether everything that it has taken is delivered."""
+        """Return whether every accepted message is delivered."""
         queues = [self.folder / "queue" / name for name in ("maildrop", "incoming", "active")]
         return not any(file.is_file() for queue in queues for file in queue.rglob("*"))
 
     def log(self) -> str:
-        """Return what it has logged so far."""
+        """Return its log so far."""
         return (self.folder / "log").read_text(errors="replace")
 
 
 def why_not() -> str:
-    """Return why Postfix cannot be run here, "" if it can."""
+    """Return why Postfix cannot run here, or ""."""
     if os.geteuid():
         return "postfix is missing: only root may run it"
     return "".join(f"{name} is missing: {why}" for name, why in peers.missing(["postfix"]).items())
@@ -136,10 +136,10 @@ def why_not() -> str:
 def running(
     main: Mapping[str, str] | None = None, services: Sequence[str] = ()
 ) -> Iterator[Postfix]:
-    """Run Postfix and yield it once it greets; end all of it on leaving.
+    """Run Postfix, yield it once it greets, and kill all its processes on exit.
 
-    `main` has parameters of main.cf to add or replace, `services` lines to add to master.cf.
-    Raises `peers.UnavailableError` when it cannot be had, `RuntimeError` when it does not start.
+    `main` has parameters of main.cf to add or replace, `services` has lines to add to master.cf.
+    Raise `peers.UnavailableError` if it is not available, and `RuntimeError` if it does not start.
     """
     command = peers.find("postfix")
     if command is None or os.geteuid():
@@ -156,7 +156,7 @@ def running(
 
 
 def _programs(command: peers.Command) -> Path:
-    """Return the folder Postfix was unpacked into; the command is one in its usr/sbin."""
+    """Return the folder into which Postfix was unpacked; the command is in its usr/sbin."""
     return Path(command.prefix[0]).parents[2]
 
 

@@ -23,14 +23,14 @@ Pss_Dirty:           112 kB
 """
 
 
-def test_stat_of_a_command_with_blanks_and_parentheses():
+def test_a_command_name_with_blanks_and_parentheses_is_parsed():
     line = "42 (a) b (c) S 7 42 42 0 -1 4194560 1 2 3 4 100 20 3 1 20 0 1 0 55 1024 9"
     stat = proc.parse_stat(line)
     assert (stat.pid, stat.parent) == (42, 7)
     assert stat.cpu == pytest.approx(124 * proc.TICK)
 
 
-def test_own_stat_names_the_parent():
+def test_the_stat_of_this_process_has_its_parent():
     stat = proc.parse_stat(Path("/proc/self/stat").read_text())
     assert (stat.pid, stat.parent) == (os.getpid(), os.getppid())
 
@@ -39,39 +39,39 @@ def test_memory_is_read_in_bytes():
     assert proc.parse_memory(ROLLUP) == proc.Memory(1740 * 1024, 408 * 1024)
 
 
-def test_memory_of_this_process():
+def test_the_memory_of_this_process_is_read():
     memory = proc.memory(os.getpid())
     assert memory.rss >= memory.pss > 0
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3, 4, 5), (5, 4, 3, 2, 1), (3, 5, 1, 4, 2)])
-def test_descendants_in_any_order(order):
+def test_descendants_are_found_in_any_order(order):
     parents = {1: 0, 2: 1, 3: 2, 4: 0, 5: 3}
     stats = [proc.Stat(pid, parents[pid], 0.0) for pid in order]
     assert {stat.pid for stat in proc.descendants(1, stats)} == {1, 2, 3, 5}
 
 
-def test_descendants_of_a_process_that_is_gone():
+def test_a_process_that_has_ended_has_no_descendants():
     assert proc.descendants(9, [proc.Stat(1, 0, 0.0)]) == []
 
 
-def test_table_as_text():
+def test_a_table_is_aligned_as_text():
     table = Table("T", ("load", "server", "n"), [("new", "gatepost", "1.25"), ("new", "x", "10")])
     assert table.text() == ("T\nload  server       n\nnew   gatepost  1.25\nnew   x           10")
 
 
-def test_table_as_markdown():
+def test_a_table_is_written_as_markdown():
     table = Table("T", ("load", "server", "n"), [("new", "x", "10")])
     assert table.markdown() == (
         "### T\n\n| load | server | n |\n| --- | --- | ---: |\n| new | x | 10 |"
     )
 
 
-def test_spread_is_smallest_and_largest():
+def test_the_spread_is_the_smallest_and_the_largest_value():
     assert spread([0.3, 0.1, 0.2]) == "0.100 - 0.300"
 
 
-def test_ratio_is_the_median_over_paired_rounds():
+def test_the_ratio_is_the_median_over_paired_rounds():
     costs = {
         "new": {
             "gatepost": [Cost(1000, 0.2, 1.0), Cost(1000, 0.6, 1.0), Cost(1000, 0.3, 1.0)],
@@ -84,7 +84,7 @@ def test_ratio_is_the_median_over_paired_rounds():
     ]
 
 
-def test_ratios_under_tls_are_to_postfix():
+def test_ratios_with_tls_are_to_postfix():
     costs = {"tls": {"gatepost": [Cost(1000, 0.5, 2.0)], "postfix": [Cost(1000, 1.0, 4.0)]}}
     assert tls_table(costs).rows == [
         ("tls", "gatepost", "0.500", "0.500 - 0.500", "0.50", "500"),
@@ -93,7 +93,7 @@ def test_ratios_under_tls_are_to_postfix():
 
 
 @pytest.mark.parametrize("mode", ["starttls", "implicit"])
-def test_the_client_counts_only_what_was_answered(tmp_path, mode):
+def test_a_refused_message_fails_the_round_of_the_tls_client(tmp_path, mode):
     with serving(tmp_path, tls=mode) as server:
         running = Running("gatepost", server.process.pid, server.port, 0.0)
         with pytest.raises(BenchError, match=r"^gatepost: the client ended with 1: .*550"):
@@ -101,7 +101,7 @@ def test_the_client_counts_only_what_was_answered(tmp_path, mode):
         assert send_round(running, TlsLoad(mode, 4, 0)).messages == 4
 
 
-def test_no_ratio_where_rounds_cannot_be_paired():
+def test_there_is_no_ratio_if_rounds_cannot_be_paired():
     costs = {"large": {"gatepost": [Cost(100, 1.0, 2.0)]}}
     expected = ("large", "gatepost", "10.000", "10.000 - 10.000", "", "50", "50")
     assert message_table(costs).rows == [expected]
@@ -112,14 +112,14 @@ def test_trap_addresses_are_all_different(size):
     assert len(set(traplist.addresses(size))) == size
 
 
-def test_trap_list_holds_the_named_trap_and_size_more(tmp_path):
+def test_a_trap_list_has_the_named_trap_and_size_more(tmp_path):
     traplist.write_traps(tmp_path / "traps", 250_001, "trap@bench.example")
     lines = (tmp_path / "traps").read_text().splitlines()
     assert lines[0] == "trap@bench.example"
     assert len(lines) == len(set(lines)) == 250_002
 
 
-def test_trap_list_of_size_zero_is_empty(tmp_path):
+def test_a_trap_list_of_size_zero_is_empty(tmp_path):
     traplist.write_traps(tmp_path / "traps", 0, "trap@bench.example")
     assert (tmp_path / "traps").read_text() == ""
 
@@ -131,21 +131,21 @@ def test_trap_list_of_size_zero_is_empty(tmp_path):
         (b"noise\ngatepost: ready lmtp=127.0.0.1:24 smtp=127.0.0.1:25 \n", b"25"),
     ],
 )
-def test_ready_line_gives_the_port(output, port):
+def test_the_ready_line_has_the_port(output, port):
     assert servers.READY.search(output)[1] == port
 
 
-def test_no_port_before_the_ready_line():
+def test_there_is_no_port_before_the_ready_line():
     assert servers.READY.search(b"gatepost: not ready smtp=none\n") is None
 
 
-def test_names_are_checked():
+def test_unknown_names_are_refused():
     assert names_of(["a", "b"])("b, a") == ["b", "a"]
     with pytest.raises(Exception, match=r"^found c; expected any of a, b$"):
         names_of(["a", "b"])("a,c")
 
 
-def test_unknown_scenario_is_a_usage_error(capsys):
+def test_an_unknown_scenario_is_a_usage_error(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--only", "nope"])
     assert ended.value.code == 2
@@ -156,7 +156,7 @@ REFUSED = "warning: data rejected: 554 5.7.1 no\n"
 
 
 @pytest.mark.parametrize(
-    ("load_", "code", "said"),
+    ("load_", "code", "output"),
     [
         (Load(2), 1, "fatal: bad reply"),
         (Load(2), 0, REFUSED),
@@ -164,13 +164,13 @@ REFUSED = "warning: data rejected: 554 5.7.1 no\n"
         (Load(2, refused=True), 0, ""),
     ],
 )
-def test_a_round_with_unexpected_replies_does_not_count(load_, code, said):
-    done = subprocess.CompletedProcess([], code, "", said)
+def test_a_round_with_unexpected_replies_does_not_count(load_, code, output):
+    done = subprocess.CompletedProcess([], code, "", output)
     with pytest.raises(BenchError, match=r"^gatepost: smtp-source ended with"):
         load._check(Running("gatepost", 1, 25, 0.0), load_, done)
 
 
-def test_help_names_every_scenario():
+def test_the_help_lists_every_scenario():
     done = subprocess.run(
         [sys.executable, "-m", "bench", "--help"],
         cwd=CHECKOUT,

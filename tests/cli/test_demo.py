@@ -92,7 +92,7 @@ def test_a_port_in_use_is_an_error(tmp_path):
     assert status == 1
     assert errors.splitlines() == [
         f"gatepost: cannot listen on {address}: Address already in use",
-        "gatepost: [[listen]] in demo/gatepost.toml says where; rm -r demo starts anew",
+        "gatepost: change [[listen]] in demo/gatepost.toml, or start over with rm -r demo",
     ]
 
 

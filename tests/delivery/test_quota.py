@@ -515,7 +515,7 @@ def test_after_a_power_cut_what_is_there_is_counted(make_disk):
     for _ in range(3):
         assert deliver(target, ANN) == {}
     own.cut()
-    own.again()
+    own.restore()
     root = own.root / "ann"
     assert len(kept(root)) == 3
     assert replies(deliver(maildir(own.root, messages=3), ANN)) == {"ann@example.com": FULL}

@@ -2,17 +2,15 @@
 
 import asyncio
 import re
+import smtplib
 import tomllib
 from pathlib import Path
-from types import SimpleNamespace
 
 import msgspec
 import pytest
 from click.testing import CliRunner
 from tests.auth.samples import b64, plain
-from tests.net.authority import write
-from tests.server.loopback import HELO, MESSAGE
-from tests.server.test_tls import encrypted
+from tests.net.authority import client_context, write
 
 from gatepost.cli.commands import gatepost
 from gatepost.config.listen import InetAddress
@@ -45,53 +43,48 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_user_sends_to_another_domain_and_nobody_else_does(folder):
+def send(address, recipients, *, login):
+    host, _, port = address.rpartition(":")
+    context = client_context()
+    context.check_hostname = False
+    with smtplib.SMTP_SSL(host, int(port), "client.example", context=context) as client:
+        if login:
+            client.login(USER, PASSWORD)
+        client.sendmail("a@b.example", recipients, "Subject: x\r\n\r\ntext\r\n")
+
+
+def test_only_an_authenticated_user_can_send_to_another_domain(folder):
     config = load(folder / "gatepost.toml")
     listen = [msgspec.structs.replace(config.listen[0], address=InetAddress("127.0.0.1", 0))]
-    mail = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<friend@elsewhere.example>\r\n"
-
-    async def talk(house):
-        stranger = await encrypted(house, "implicit")
-        stranger.send(HELO)
-        assert await stranger.codes(1) == ["250"]
-        stranger.send(mail)
-        assert await stranger.codes(2) == ["250", "550"]
-        await stranger.close()
-        client = await encrypted(house, "implicit")
-        client.send(HELO)
-        assert await client.codes(1) == ["250"]
-        client.send(f"AUTH PLAIN {b64(plain(USER, PASSWORD))}\r\n".encode())
-        assert await client.codes(1) == ["235"]
-        client.send(mail + b"RCPT TO:<bob@example.com>\r\nDATA\r\n")
-        assert await client.codes(4) == ["250", "250", "250", "354"]
-        client.send(MESSAGE)
-        assert await client.codes(1) == ["250"]
-        await client.close()
+    recipients = ["friend@elsewhere.example", "bob@example.com"]
 
     async def main():
         async with Server(msgspec.structs.replace(config, listen=listen)) as server:
-            await talk(SimpleNamespace(server=server))
+            address = server.addresses[0][1]
+            with pytest.raises(smtplib.SMTPRecipientsRefused):
+                await asyncio.to_thread(send, address, recipients[:1], login=False)
+            await asyncio.to_thread(send, address, recipients, login=True)
 
     asyncio.run(main())
-    (gone,) = (folder / "var/outgoing/new").iterdir()
-    (come,) = (folder / "var/mail/example.com/bob/new").iterdir()
-    assert b" with ESMTPSA id " in gone.read_bytes()
-    assert b" with ESMTPSA id " in come.read_bytes()
+    (outgoing,) = (folder / "var/outgoing/new").iterdir()
+    (local,) = (folder / "var/mail/example.com/bob/new").iterdir()
+    assert b" with ESMTPSA id " in outgoing.read_bytes()
+    assert b" with ESMTPSA id " in local.read_bytes()
 
 
 @pytest.mark.parametrize(("password", "code"), [(PASSWORD, 235), ("guess", 535)])
-def test_the_plugin(tmp_path, password, code):
+def test_the_plugin_checks_the_password(tmp_path, password, code):
     (tmp_path / "ask_ldap.py").write_text(block("python"))
-    asks = load_plugin("ask_ldap.py", {}, tmp_path)
+    plugin = load_plugin("ask_ldap.py", {}, tmp_path)
     config = msgspec.structs.replace(
         from_dict({"recipients": {"domains": ["example.com"]}}),
         listen=[Listen(auth=True)],
         auth=Auth(clear=True),
     )
-    said = f"AUTH PLAIN {b64(plain(USER, password))}"
-    play(f"S: 220\nC: EHLO x\nS: 250\nC: {said}\nS: {code}", [asks], config=config)
+    command = f"AUTH PLAIN {b64(plain(USER, password))}"
+    play(f"S: 220\nC: EHLO x\nS: 250\nC: {command}\nS: {code}", [plugin], config=config)
 
 
-def test_the_sample_is_what_the_page_says_of_it():
+def test_the_first_route_of_the_sample_is_open_and_the_second_is_for_users():
     routes = from_dict(tomllib.loads(block("toml"))).route
     assert [route.relay_for for route in routes] == ["nobody", "authenticated"]

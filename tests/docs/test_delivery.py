@@ -1,8 +1,8 @@
-"""What docs/delivery.md says of targets is what they do."""
+"""docs/delivery.md describes the targets as they are."""
 
 import re
 
-from tests.docs.test_docs import rows, section
+from tests.docs.pages import rows, section
 
 from gatepost.delivery.program import qmail_queue
 from gatepost.delivery.program.arguments import FIELDS
@@ -32,11 +32,11 @@ def test_every_exit_status_is_listed():
     assert table[-1][1] == f"`451 4.3.0 {NOT_NOW}`"
 
 
-def test_the_answers_of_qmail_queue():
+def test_every_reply_for_qmail_queue_is_listed():
     answers = [row[1] for row in listed("qmail-queue")]
     refusals = [f"`{reply}`" for reply in (qmail_queue.ADDRESS_TOO_LONG, qmail_queue.REFUSED)]
     assert answers == ["taken", *refusals, f"`451 4.3.0 {NOT_NOW}`"]
 
 
-def test_the_recipients_of_one_run_of_sendmail():
+def test_the_recipients_of_one_run_of_sendmail_are_limited():
     assert f"beyond {BATCH} recipients" in " ".join(section("delivery", "Sendmail").split())

@@ -1,4 +1,4 @@
-"""What the pages in docs/ say is true: links, samples, code, commands, replies, generated parts."""
+"""The pages in docs/ are true: samples, code, commands, replies, generated parts."""
 
 import importlib.util
 import re
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from tests.docs.pages import NAMES, ROOT, blocks, page, rows, section
 from tools import reference
 
 from gatepost import from_dict
@@ -37,58 +38,8 @@ from gatepost.wire.smtp.commands import State
 from gatepost.wire.smtp.params import PARAMETERS
 from gatepost.wire.smtp.server import EXTENSIONS
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCS = ROOT / "docs"
 SOURCE = ROOT / "src" / "gatepost"
-PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md"])
-MINE = [
-    "auth",
-    "configuration",
-    "delivery",
-    "embedding",
-    "operation",
-    "plugins",
-    "protocol",
-    "queue",
-    "traps",
-]
-HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-LINK = re.compile(r"\]\(([^)\s:]*)\)")
-FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 LOGGED = re.compile(r'log(?:\(\))?\.(?:debug|info|warning|error|exception)\(\s*"([^"]+)"')
-
-
-def page(name):
-    return (DOCS / f"{name}.md").read_text("utf-8")
-
-
-def blocks(name, language):
-    found = re.findall(rf"^```{language}\n(.*?)^```$", page(name), re.DOTALL | re.MULTILINE)
-    assert found, f"no {language} in {name}.md"
-    return found
-
-
-def section(name, heading):
-    """The text under a heading, up to the next one of any level."""
-    match = re.search(
-        rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", page(name), re.DOTALL | re.MULTILINE
-    )
-    assert match, f"no section {heading} in {name}.md"
-    return match[1]
-
-
-def rows(text):
-    """The cells of the tables in a text, without their headers."""
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
-    ruler = [number for number, row in enumerate(cells) if set(row[0]) <= {"-", " "}]
-    heads = {number - 1 for number in ruler} | set(ruler)
-    return [row for number, row in enumerate(cells) if number not in heads]
-
-
-def anchor(heading):
-    """What GitHub makes of a heading."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 # generated parts
@@ -119,37 +70,16 @@ def test_an_outdated_part_is_noticed():
     assert "`ledger.keep`" in renewed
 
 
-# links and language
-
-
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_links_lead_somewhere(path):
-    for link in LINK.findall(FENCE.sub("", path.read_text("utf-8"))):
-        name, _, wanted = link.partition("#")
-        target = path.parent / name if name else path
-        assert target.exists(), f"{path.name}: {link}"
-        if wanted:
-            headings = HEADING.findall(FENCE.sub("", target.read_text("utf-8")))
-            assert wanted in map(anchor, headings), f"{path.name}: {link}"
-
-
-@pytest.mark.parametrize("name", MINE)
-def test_every_page_has_one_title(name):
-    titles = re.findall(r"^# .+$", FENCE.sub("", page(name)), re.MULTILINE)
-    assert len(titles) == 1
-    assert page(name).startswith(titles[0])
-
-
 # configuration
 
 
 TOML = [
-    (name, text) for name in MINE for text in re.findall(r"(?ms)^```toml\n(.*?)^```$", page(name))
+    (name, text) for name in NAMES for text in re.findall(r"(?ms)^```toml\n(.*?)^```$", page(name))
 ]
 
 
 @pytest.mark.parametrize(("name", "sample"), TOML)
-def test_every_piece_of_configuration_is_valid(name, sample):
+def test_every_configuration_sample_is_valid(name, sample):
     assert from_dict(tomllib.loads(sample))
 
 
@@ -170,7 +100,7 @@ def test_the_limits_of_the_sample_are_the_defaults():
     assert from_dict({"traps": sample["traps"] | {"lists": []}}).traps == Traps()
 
 
-def test_the_messages_shown_are_those_of_the_server():
+def test_the_error_messages_are_those_of_the_server():
     shown = blocks("configuration", "text")[0].splitlines()
     bad = {"limits": {"recipient": 1}, "traps": {"delay": "2h"}}
     with pytest.raises(ConfigError) as caught:
@@ -217,7 +147,7 @@ def _is_in(module, folder):
     return Path(module.__file__).parent == folder
 
 
-def test_every_plugin_of_the_page_can_be_used(plugin_files):
+def test_every_plugin_of_the_page_can_be_loaded(plugin_files):
     paths = [path for path in plugin_files.glob("*.py") if not path.name.startswith("test_")]
     installed = [Installed(load_plugin(path.name, {}, plugin_files)) for path in sorted(paths)]
     host = PluginHost(installed)
@@ -255,7 +185,7 @@ def test_every_hook_has_a_counterpart_in_the_table():
     assert all(f"`on_{name}`" in targets for name in NOTIFICATIONS)
 
 
-def test_what_a_failure_is_answered():
+def test_the_reply_after_a_failure_is_listed():
     table = {row[0].split()[0]: row[1] for row in rows(section("plugins", "When a plugin fails"))}
     assert set(table) == {f'`"{name}"`' for name in ON_ERROR}
     for name, decision in ON_ERROR.items():
@@ -270,22 +200,22 @@ def trap_list():
     return blocks("traps", "traps")[0].splitlines()
 
 
-def test_the_list_shown_has_four_entries_and_no_errors():
+def test_the_sample_list_has_four_entries_and_no_errors():
     traps = AddressList.from_lines(trap_list(), "traps")
     assert (len(traps), traps.errors) == (4, [])
     assert traps.find("trap@example.com", "trap@example.com").note == "contact page"
 
 
 @pytest.mark.parametrize("dialogue", blocks("traps", "smtp"))
-def test_the_dialogues_with_traps(dialogue):
+def test_the_dialogues_with_traps_are_correct(dialogue):
     play(dialogue, traps=trap_list())
 
 
-def test_the_delay_is_waited_for():
+def test_the_refusal_is_delayed():
     assert play(blocks("traps", "smtp")[0], traps=trap_list()).slept == [1.0]
 
 
-def test_a_trap_alone_that_does_not_exist():
+def test_a_single_trap_without_a_mailbox_has_no_delay():
     config = from_dict({"recipients": {"domains": ["example.com"], "known": ["a@example.com"]}})
     played = play(
         """
@@ -309,7 +239,7 @@ def test_a_trap_alone_that_does_not_exist():
 
 
 def written_replies(heading):
-    """(reply, whether it closes) of a table."""
+    """The replies of a table, each with whether it closes."""
     table = rows(section("protocol", heading))
     return sorted((re.match(r"`(.*)`", row[0])[1], row[1] == "yes") for row in table)
 
@@ -334,7 +264,7 @@ def test_every_reply_of_lmtp_is_listed():
     )
 
 
-def test_every_answer_to_a_command_is_listed():
+def test_every_reply_to_a_command_is_listed():
     answers = [*constants(session_replies), wire_replies.START_MAIL_INPUT]
     assert written_replies("Answers to commands") == shown(answers)
 
@@ -373,7 +303,7 @@ def test_every_rule_of_the_core_is_listed():
     assert written_replies("Rules of the core") == shown([*found, Traps().reply])
 
 
-def test_the_reply_to_a_message_that_cannot_be_stored():
+def test_the_reply_to_a_message_that_cannot_be_stored_is_listed():
     text = " ".join(section("protocol", "Answers to commands").split())
     assert f"`451 4.3.0 {content.TRY_AGAIN}`" in text
 
@@ -388,7 +318,7 @@ def test_every_extension_is_explained():
     assert explained == [word.split()[0] for word in setup.keywords(Limits())]
 
 
-def test_the_parameters_that_are_not_understood():
+def test_the_parameters_that_are_not_offered_are_listed():
     text = section("protocol", "Extensions")
     unknown = [
         keyword
@@ -428,7 +358,7 @@ def test_every_reason_of_the_core_is_listed():
 
 
 @pytest.mark.parametrize("row", rows(section("operation", "Maildirs")), ids=lambda row: row[0])
-def test_where_the_mail_of_a_recipient_lies(row, tmp_path):
+def test_the_maildir_of_a_recipient_is_correct(row, tmp_path):
     address = Address.parse(row[0].strip("`"))
     user = without_tag(local_key(address.local), "+")
     target = maildir.Maildir("{domain}/{local}", base=tmp_path, hostname="mx.example.com")
@@ -438,7 +368,7 @@ def test_where_the_mail_of_a_recipient_lies(row, tmp_path):
 
 CONSOLE = [
     line.removeprefix("$ ")
-    for name in MINE
+    for name in NAMES
     for block in re.findall(r"(?ms)^```console\n(.*?)^```$", page(name))
     for line in block.splitlines()
     if line.startswith("$ gatepost ")
@@ -446,7 +376,7 @@ CONSOLE = [
 
 
 @pytest.mark.parametrize("line", CONSOLE)
-def test_every_command_shown_can_be_typed(line):
+def test_every_command_line_is_valid(line):
     words = shlex.split(line.partition("2>>")[0])[1:]
     command = gatepost
     context = click.Context(command, info_name="gatepost")
@@ -457,8 +387,8 @@ def test_every_command_shown_can_be_typed(line):
     command.make_context(command.name, words, parent=context)
 
 
-@pytest.mark.parametrize("name", MINE)
-def test_every_command_that_is_mentioned_exists(name):
+@pytest.mark.parametrize("name", NAMES)
+def test_every_mentioned_command_exists(name):
     for words in re.findall(r"`gatepost (\w[\w ]*)", page(name)):
         first = words.split()[0]
         assert first in gatepost.list_commands(click.Context(gatepost)) or first == "explain"

@@ -1,4 +1,4 @@
-"""What docs/embedding.md shows is what happens."""
+"""The programs of docs/embedding.md run."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ def files():
 
 
 @pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_the_program_prints_what_arrives(files, loop, tmp_path, monkeypatch, capsys):
+def test_the_program_prints_received_messages(files, loop, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "receive"}
     exec(compile(files["receive.py"], "receive.py", "exec"), namespace)
@@ -29,7 +29,7 @@ def test_the_program_prints_what_arrives(files, loop, tmp_path, monkeypatch, cap
         host, _, port = address.rpartition(":")
         client = smtplib.SMTP(host, int(port))
         client.sendmail("me@example.com", ["you@example.com"], "text")
-        client.close()  # the program ends after the first message, it need not hear QUIT
+        client.close()  # the program ends after the first message, without QUIT
 
     async def program():
         sending = []
@@ -47,7 +47,7 @@ def test_the_program_prints_what_arrives(files, loop, tmp_path, monkeypatch, cap
     assert re.search(r"^\d+ octets from <me@example\.com>$", capsys.readouterr().out, re.MULTILINE)
 
 
-def test_the_tests_pass_as_a_project_of_their_own(files, tmp_path):
+def test_the_tests_pass_in_a_separate_project(files, tmp_path):
     for name, content in files.items():
         (tmp_path / name).write_text(content)
     (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")

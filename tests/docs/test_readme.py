@@ -1,31 +1,55 @@
-import re
-from pathlib import Path
+import shutil
 
-from gatepost import load
+import pytest
+from tests.docs.pages import ROOT, blocks_of
+from tools import demo
 
-ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
+from gatepost import ConfigError, from_dict, load
 
-
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+README = ROOT / "README.md"
 
 
 def test_the_configuration_is_valid(tmp_path):
-    (sample,) = blocks("toml")
+    (sample,) = blocks_of(README, "toml")
     file = tmp_path / "gatepost.toml"
     file.write_text(sample)
     assert load(file).server.hostname == "mx.example.com"
 
 
-def test_the_plugin_passes_its_test(tmp_path):
-    plugin, test = blocks("python")
+def test_the_plugin_passes_its_test():
+    plugin, test = blocks_of(README, "python")
     namespace = {"__name__": "readme"}
     exec(compile(plugin + test, "README.md", "exec"), namespace)
     namespace["test_closed_on_mondays"]()
 
 
-def test_its_links_lead_somewhere():
-    links = re.findall(r"\]\(([^)#:]+)\)", README)
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+def test_the_mail_it_sends_is_that_of_the_demo(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    instructions = demo.instructions("127.0.0.1:2525")
+    printed = [line.strip() for line in instructions.splitlines() if line.startswith("  ")]
+    written = [line.strip() for block in blocks_of(README, "sh") for line in block.splitlines()]
+    assert written == printed
+
+
+def test_shipped_plugins_are_described_correctly():
+    shipped = {path.stem for path in (ROOT / "src/gatepost/plugins").glob("*.py")} - {"__init__"}
+    assert ("No plugin ships with Gatepost." in README.read_text("utf-8")) == (not shipped)
+
+
+def is_unavailable(config):
+    try:
+        from_dict(config)
+    except ConfigError as error:
+        return "not available yet" in str(error)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("statement", "config"),
+    [
+        ("No milter protocol.", {"listen": [{"protocol": "milter"}]}),
+        ("No history.", {"ledger": {"keep": "60d"}}),
+    ],
+)
+def test_missing_features_are_described_correctly(statement, config):
+    assert (statement in README.read_text("utf-8")) == is_unavailable(config)

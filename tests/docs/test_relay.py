@@ -1,10 +1,10 @@
-"""What docs/relay.md says of next hops is what happens, and its samples can be used."""
+"""The samples and replies of docs/relay.md are correct."""
 
 import re
 import tomllib
 
 import pytest
-from tests.docs.test_docs import blocks, rows, section
+from tests.docs.pages import blocks, rows, section
 
 from gatepost.config.load import from_dict
 from gatepost.delivery.registry import make_router
@@ -15,18 +15,18 @@ CONNECTIONS = ("unreachable", "broken_off", "busy", "no_login", "not_understood"
 
 
 @pytest.mark.parametrize("sample", blocks("relay", "toml"))
-def test_samples(sample, tmp_path):
+def test_every_sample_is_valid(sample, tmp_path):
     config = from_dict(tomllib.loads(sample))
     assert make_router(config.route, base=tmp_path, hostname="mx.example.com").routes
 
 
-def test_what_the_client_hears():
+def test_every_reply_to_the_client_is_listed():
     made = [getattr(errors, name)("").reply for name in (*CONNECTIONS, "tls_failed")]
     listed = [row[0].strip("`") for row in rows(section("relay", "What the client hears"))]
     assert sorted(listed[: len(made)]) == sorted(map(str, made))
 
 
-def test_what_the_dns_says():
+def test_every_reply_after_a_dns_failure_is_listed():
     listed = " ".join(row[0] for row in rows(section("relay", "MX")))
     assert re.findall(r"`(\d{3} [\d.]+)`", listed) == [
         "550 5.1.2",

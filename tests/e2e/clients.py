@@ -1,6 +1,6 @@
-"""Mail clients nobody here wrote, each behind the same call: `CLIENTS[name](port, mail)`.
+"""Independent mail clients with the same call: `CLIENTS[name](port, folder, message)`.
 
-A client sends all mails of a call on one connection, if it can, and returns what it was told.
+A client sends all messages of a call on one connection, if it can, and returns its outcome.
 """
 
 import asyncio
@@ -20,15 +20,15 @@ TIMEOUT = 60  # seconds for one run of a program
 
 
 class Outcome(NamedTuple):
-    """Whether a client reports success, and what it says it was told."""
+    """The result of a client: its success, and its output with the replies of the server."""
 
     sent: bool
-    said: str
+    output: str
 
 
 @dataclass(frozen=True)
-class Letter:
-    """What is to be sent: content with CRLF line ends, nothing stuffed."""
+class Message:
+    """A message to send: content with CRLF line ends, without dot-stuffing."""
 
     recipients: tuple[str, ...]
     content: bytes
@@ -40,7 +40,7 @@ class Letter:
 
 
 def program(name):
-    """Return a program that runs, or skip the test and say why."""
+    """Return a program that runs, or skip the test with the reason."""
     command = peers.find(name)
     if command is None:
         pytest.skip(f"{name} is missing: {peers.missing([name])[name]}")
@@ -57,45 +57,45 @@ def run(name, *arguments, given=b"", **variables):
         timeout=TIMEOUT,
         check=False,
     )
-    said = (done.stdout + done.stderr).decode("utf-8", "replace")
-    return Outcome(done.returncode == 0, said)
+    output = (done.stdout + done.stderr).decode("utf-8", "replace")
+    return Outcome(done.returncode == 0, output)
 
 
-def curl(port, folder, *letters, tls="none", options=()):
+def curl(port, folder, *messages, tls="none", options=()):
     arguments = []
     scheme = "smtps" if tls == "implicit" else "smtp"
     trust = [] if tls == "none" else ["--ssl-reqd", "--cacert", folder / "ca.pem"]
-    for number, letter in enumerate(letters):
+    for number, message in enumerate(messages):
         file = folder / f"curl{number}"
-        file.write_bytes(letter.content)
+        file.write_bytes(message.content)
         arguments += ["--next"] if number else []
-        arguments += ["-sv", *trust, *options, "--mail-from", letter.sender, "--upload-file", file]
-        for recipient in letter.recipients:
+        arguments += ["-sv", *trust, *options, "--mail-from", message.sender, "--upload-file", file]
+        for recipient in message.recipients:
             arguments += ["--mail-rcpt", recipient]
         arguments.append(f"{scheme}://127.0.0.1:{port}/client.example")
     return run("curl", *arguments)
 
 
-def swaks(port, folder, letter, *options, tls="none"):
-    """Ends what it is given with a CRLF of its own."""
+def swaks(port, folder, message, *options, tls="none"):
+    """Run swaks, which adds a CRLF at the end of the content."""
     trust = ["--tls-verify", f"--tls-ca-path={folder / 'ca.pem'}"]
     encrypted = {"none": [], "starttls": ["--tls", *trust], "implicit": ["--tlsc", *trust]}
     file = folder / "swaks"
-    file.write_bytes(letter.content.removesuffix(b"\r\n"))
+    file.write_bytes(message.content.removesuffix(b"\r\n"))
     return run(
         "swaks",
         f"--server=127.0.0.1:{port}",
         "--ehlo=client.example",
-        f"--from={letter.sender}",
-        f"--to={','.join(letter.recipients)}",
+        f"--from={message.sender}",
+        f"--to={','.join(message.recipients)}",
         f"--data=@{file}",
         *encrypted[tls],
         *options,
     )
 
 
-def msmtp(port, folder, letter, *options, tls="none"):
-    """Takes lines that end with LF."""
+def msmtp(port, folder, message, *options, tls="none"):
+    """Run msmtp, which expects lines that end with LF."""
     return run(
         "msmtp",
         f"--file={os.devnull}",
@@ -108,29 +108,29 @@ def msmtp(port, folder, letter, *options, tls="none"):
         "--set-from-header=off",
         "--set-date-header=off",
         "--set-msgid-header=off",
-        f"--from={letter.sender}",
+        f"--from={message.sender}",
         *options,
         "--",
-        *letter.recipients,
-        given=letter.content.replace(b"\r\n", b"\n"),
+        *message.recipients,
+        given=message.content.replace(b"\r\n", b"\n"),
     )
 
 
-def smtp_source(port, folder, letter, *options):
-    """Takes lines that end with LF, and adds an empty one (see ADDED)."""
+def smtp_source(port, folder, message, *options):
+    """Run smtp-source, which expects lines that end with LF and adds an empty one (see ADDED)."""
     file = folder / "smtp-source"
-    file.write_bytes(letter.content.replace(b"\r\n", b"\n"))
+    file.write_bytes(message.content.replace(b"\r\n", b"\n"))
     return run(
         "smtp-source",
         f"-F{file}",
-        f"-f{letter.sender}",
-        f"-t{letter.recipients[0]}",
+        f"-f{message.sender}",
+        f"-t{message.recipients[0]}",
         *options,
         f"127.0.0.1:{port}",
     )
 
 
-def python(port, _folder, *letters, tls="none", login=()):
+def python(port, _folder, *messages, tls="none", login=()):
     context = authority.client_context()
     try:
         with (
@@ -143,9 +143,9 @@ def python(port, _folder, *letters, tls="none", login=()):
                 client.starttls(context=context)
             if login:
                 client.login(*login)
-            for letter in letters:
-                options = ["SMTPUTF8"] if letter.is_international else []
-                client.sendmail(letter.sender, letter.recipients, letter.content, options)
+            for message in messages:
+                options = ["SMTPUTF8"] if message.is_international else []
+                client.sendmail(message.sender, message.recipients, message.content, options)
     except smtplib.SMTPResponseException as error:
         return Outcome(False, f"{error.smtp_code} {error.smtp_error.decode()}")
     except smtplib.SMTPRecipientsRefused as error:
@@ -153,7 +153,7 @@ def python(port, _folder, *letters, tls="none", login=()):
     return Outcome(True, "")
 
 
-def aio(port, _folder, *letters, tls="none", login=()):
+def aio(port, _folder, *messages, tls="none", login=()):
     aiosmtplib = pytest.importorskip("aiosmtplib")
 
     async def send():
@@ -171,13 +171,13 @@ def aio(port, _folder, *letters, tls="none", login=()):
             async with client:
                 if login:
                     await client.login(*login)
-                for letter in letters:
-                    options = ["SMTPUTF8"] if letter.is_international else []
+                for message in messages:
+                    options = ["SMTPUTF8"] if message.is_international else []
                     await client.sendmail(
-                        letter.sender, letter.recipients, letter.content, mail_options=options
+                        message.sender, message.recipients, message.content, mail_options=options
                     )
         finally:
-            while socket.fileno() >= 0:  # noqa: ASYNC110 - closed some turns after it says so
+            while socket.fileno() >= 0:  # noqa: ASYNC110 - closed some turns of the loop later
                 await asyncio.sleep(0)
 
     try:
@@ -187,13 +187,13 @@ def aio(port, _folder, *letters, tls="none", login=()):
     return Outcome(True, "")
 
 
-def nodemailer(port, _folder, *letters):
+def nodemailer(port, _folder, *messages):
     mails = [
         {
-            "envelope": {"from": letter.sender, "to": letter.recipients},
-            "raw": letter.content.decode("latin-1"),
+            "envelope": {"from": message.sender, "to": message.recipients},
+            "raw": message.content.decode("latin-1"),
         }
-        for letter in letters
+        for message in messages
     ]
     script = Path(__file__).with_name("nodemailer.js")
     return run("nodemailer", script, str(port), given=json.dumps(mails).encode())
@@ -208,7 +208,7 @@ CLIENTS = {
     "aiosmtplib": aio,
     "nodemailer": nodemailer,
 }
-# What a client sends after the content it is given.
+# Octets that a client adds to the content.
 ADDED = {"smtp-source": b"\r\n"}
 REUSING = {name: CLIENTS[name] for name in ("curl", "smtplib", "aiosmtplib", "nodemailer")}
 UTF8_CLIENTS = ("curl", "smtplib", "aiosmtplib", "nodemailer")

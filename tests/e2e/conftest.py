@@ -1,4 +1,4 @@
-"""Servers for the tests: one for each module that needs no other, or one of a test's own."""
+"""Servers for the tests: one shared by a module, or one for a single test."""
 
 import contextlib
 
@@ -9,7 +9,7 @@ from tests.e2e.server import IMPURE, Server
 
 @contextlib.contextmanager
 def serving(folder, extra="", **settings):
-    """Run a server, end it with SIGTERM, and look through all that it has delivered."""
+    """Run a server, end it with SIGTERM, and check the line ends of all delivered mail."""
     server = Server(folder, extra, **settings)
     try:
         yield server
@@ -22,7 +22,7 @@ def serving(folder, extra="", **settings):
 
 @contextlib.contextmanager
 def relaying(folder, *routes):
-    """Run a server that has these routes instead of its own; see `relay`."""
+    """Run a server with these routes instead of the default one; see `relay`."""
     before, _, _ = e2e.CONFIG.partition("[[route]]")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(e2e, "CONFIG", before)
@@ -31,7 +31,7 @@ def relaying(folder, *routes):
 
 
 def relay(port, client, mode="direct", recipients="*"):
-    """Return a route to a port of this machine; `client` are its options."""
+    """Return a route to a local port with these `client` options."""
     return (
         f'[[route]]\nfor = ["{recipients}"]\nto = "smtp://127.0.0.1:{port}"\n'
         f'client = {{ {client} }}\nmode = "{mode}"\n'
@@ -46,7 +46,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tolerant(tmp_path_factory):
-    """A server whose clients need not wait for replies."""
+    """A server that tolerates unauthorised pipelining."""
     with serving(tmp_path_factory.mktemp("tolerant"), pipelining="tolerate") as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""A client that says whatever it is told to, octet by octet if need be."""
+"""A client that sends any octets, in any pieces."""
 
 import select
 import socket
@@ -7,11 +7,11 @@ import struct
 from tests.e2e.server import PATIENCE
 from tests.net import authority
 
-SMUGGLER = "evil@client.example"  # the reverse-path of what is smuggled
+SMUGGLER = "evil@client.example"  # the sender of a smuggled message
 
 
 class Raw:
-    """One connection, greeted; use it as a context manager."""
+    """One connection after the greeting; use it as a context manager."""
 
     def __init__(self, port, hello="EHLO client.example", tls="none"):
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
@@ -21,13 +21,13 @@ class Raw:
         self._lines = self._socket.makefile("rb")
         assert self.reply() == "220 mx.example.com ESMTP Gatepost"
         if tls == "starttls":
-            assert codes(self.say("EHLO clear.example")) == ["250"]
-            assert codes(self.say("STARTTLS")) == ["220"]
+            assert codes(self.exchange("EHLO clear.example")) == ["250"]
+            assert codes(self.exchange("STARTTLS")) == ["220"]
             self.encrypt()
-        self.greeting = self.say(hello)[0] if hello else ""
+        self.greeting = self.exchange(hello)[0] if hello else ""
 
     def encrypt(self):
-        """Do the handshake."""
+        """Start TLS."""
         context = authority.client_context()
         self._socket = context.wrap_socket(self._socket, server_hostname="localhost")
         self._lines = self._socket.makefile("rb")
@@ -40,17 +40,17 @@ class Raw:
         self._socket.close()
 
     def reset(self):
-        """Break the connection off, so that the server hears of it at once."""
+        """Reset the connection, so that the server detects it at once."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.__exit__()
 
     def send(self, *pieces):
-        """Send each piece in a segment of its own."""
+        """Send each piece in a separate segment."""
         for piece in pieces:
             self._socket.sendall(piece)
 
     def reply(self):
-        """Return the next reply, all its lines; "" when the server has closed."""
+        """Return all lines of the next reply; "" if the server has closed."""
         lines = [self._line()]
         while lines[-1][3:4] == "-":
             lines.append(self._line())
@@ -64,10 +64,10 @@ class Raw:
         return line[:-2].decode()
 
     def has_reply(self):
-        """Return whether the server has said something that was not read yet."""
+        """Return whether the server has sent something that was not read yet."""
         return bool(select.select([self._socket], [], [], 0)[0])
 
-    def say(self, *commands):
+    def exchange(self, *commands):
         """Send commands in one segment and return their replies."""
         self.send("".join(f"{command}\r\n" for command in commands).encode())
         return [self.reply() for _ in commands]
@@ -78,12 +78,12 @@ class Raw:
 
 
 def envelope(*recipients, sender="sender@client.example"):
-    """Return the commands that begin a transaction."""
+    """Return the commands that start a transaction."""
     return [f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{recipient}>" for recipient in recipients)]
 
 
 def second_message(box):
-    """Return the commands and content that are to be smuggled in a message."""
+    """Return the commands and content to smuggle in a message."""
     lines = [
         *envelope(box, sender=SMUGGLER),
         "DATA",
@@ -96,7 +96,7 @@ def second_message(box):
 
 
 def stuffed(content):
-    """Return content as it is sent after DATA, its end included."""
+    """Return content as it is sent after DATA, including its end."""
     return (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"
 
 

@@ -1,4 +1,4 @@
-"""A server as its administrator runs it: a process of its own, a folder, a configuration file."""
+"""A server as administrators run it: a process, a folder, a configuration file."""
 
 import os
 import re
@@ -16,7 +16,7 @@ PATIENCE = 20.0  # seconds for anything to happen on a busy machine
 POLL = 0.01
 LIMIT = 3 * 1024 * 1024  # message_size
 
-# Nobody is unknown in open.example: a trap there is accepted at RCPT, one in example.com is not.
+# Every address of open.example exists: RCPT accepts a trap there, but not one in example.com.
 USERS = ("alice", "bob", "carol", "dave")
 TRAPS = ("trap@example.com leaked in 2019", "trap@open.example", "@spoilt.open.example")
 
@@ -66,7 +66,7 @@ IMPURE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 
 
 def eventually(condition):
-    """Return what `condition()` returns once that is true."""
+    """Wait until `condition()` is true and return its value."""
     deadline = time.monotonic() + PATIENCE
     while not (found := condition()):
         assert time.monotonic() < deadline, f"not within {PATIENCE} s: {condition}"
@@ -75,7 +75,7 @@ def eventually(condition):
 
 
 class Mail:
-    """A delivered file: the trace fields in front, and the content as it was sent."""
+    """A delivered file: the trace fields in front, then the content as it was sent."""
 
     def __init__(self, octets):
         trace = TRACE.match(octets)
@@ -91,7 +91,7 @@ class Mail:
 class Server:
     """One server; `extra` is added to its configuration, `traps` are the lines of its list.
 
-    `listen` is added to its listener, `limits` to its limits, `route` to its route; `tracer` is a
+    `listen` is added to its listener, `limits` to its limits, `route` to its route. `tracer` is a
     command that runs it.
     """
 
@@ -162,29 +162,29 @@ class Server:
         return self.process.wait(PATIENCE)
 
     def stop(self):
-        """End it as an administrator would; it must say 0."""
+        """End it with SIGTERM; its exit status must be 0."""
         self.terminate()
         assert self.wait() == 0, (self.folder / "log").read_text()
 
     def kill(self):
-        """End it, and whatever it started, as a power cut would."""
+        """Kill it and its child processes."""
         if not self.has_ended():
             os.killpg(self.process.pid, signal.SIGKILL)
             self.wait()
 
     def address(self, name="box"):
-        """Return an address that nobody has written to."""
+        """Return an address that has received no mail."""
         self._mailboxes += 1
         return f"{self._mailboxes}{name}@open.example"
 
     def mails(self, address):
-        """Return the mails an address has, in order of arrival on one connection."""
+        """Return the mails of an address, in the order of arrival on one connection."""
         local, _, domain = address.partition("@")
         files = self.maildir(domain, local).glob("new/*")
         return sorted((Mail(file.read_bytes()) for file in files), key=lambda mail: mail.number)
 
     def maildir(self, domain, local):
-        """Return a mailbox's folder; octets that are no plain letters are written as %xx."""
+        """Return the folder of a mailbox; octets other than ASCII letters and digits become %xx."""
         name = "".join(
             char
             if char.isalnum() and char.isascii()
@@ -194,5 +194,5 @@ class Server:
         return self.folder / "mail" / domain / name
 
     def delivered(self):
-        """Return the octets of every file in every mailbox, however unfinished."""
+        """Return the octets of every file in every mailbox, including unfinished ones."""
         return [file.read_bytes() for file in self.folder.glob("mail/*/*/[ntc]*/*")]

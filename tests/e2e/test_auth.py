@@ -1,8 +1,8 @@
-"""AUTH with clients nobody here wrote, in the clear and under TLS."""
+"""AUTH with independent clients, with and without TLS."""
 
 import pytest
 from tests.auth.samples import user, write_users
-from tests.e2e.clients import Letter, aio, curl, msmtp, python, swaks
+from tests.e2e.clients import Message, aio, curl, msmtp, python, swaks
 from tests.e2e.conftest import serving
 from tests.net import authority
 
@@ -26,34 +26,34 @@ def server(tmp_path_factory, request):
 
 
 def with_swaks(mechanism):
-    def send(server, folder, letter, password):
+    def send(server, folder, message, password):
         auth = [f"--auth={mechanism}", "--auth-user=alice", f"--auth-password={password}"]
-        return swaks(server.port, folder, letter, *auth, tls=server.tls)
+        return swaks(server.port, folder, message, *auth, tls=server.tls)
 
     return send
 
 
 def with_curl(mechanism):
-    def send(server, folder, letter, password):
+    def send(server, folder, message, password):
         options = ["--user", f"alice:{password}", "--login-options", f"AUTH={mechanism}"]
-        return curl(server.port, folder, letter, tls=server.tls, options=options)
+        return curl(server.port, folder, message, tls=server.tls, options=options)
 
     return send
 
 
 def with_python(client):
-    def send(server, folder, letter, password):
-        return client(server.port, folder, letter, tls=server.tls, login=("alice", password))
+    def send(server, folder, message, password):
+        return client(server.port, folder, message, tls=server.tls, login=("alice", password))
 
     return send
 
 
 def with_msmtp(mechanism):
-    def send(server, folder, letter, password):
+    def send(server, folder, message, password):
         (folder / "password").write_text(password)
-        asks = f"--passwordeval=cat {folder / 'password'}"
-        options = [f"--auth={mechanism}", "--user=alice", asks]
-        return msmtp(server.port, folder, letter, *options, tls=server.tls)
+        command = f"--passwordeval=cat {folder / 'password'}"
+        options = [f"--auth={mechanism}", "--user=alice", command]
+        return msmtp(server.port, folder, message, *options, tls=server.tls)
 
     return send
 
@@ -73,32 +73,32 @@ CLIENTS = {
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_user_sends(server, tmp_path, client):
+def test_an_authenticated_user_can_send(server, tmp_path, client):
     authority.write_authority(tmp_path)
     box = server.address()
-    outcome = CLIENTS[client](server, tmp_path, Letter((box,), CONTENT), PASSWORD)
-    assert outcome.sent, outcome.said
+    outcome = CLIENTS[client](server, tmp_path, Message((box,), CONTENT), PASSWORD)
+    assert outcome.sent, outcome.output
     (mail,) = server.mails(box)
     assert mail.protocol == PROTOCOL[server.tls]
     assert mail.content.endswith(CONTENT)
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_wrong_password(server, tmp_path, client):
+def test_a_wrong_password_is_refused(server, tmp_path, client):
     authority.write_authority(tmp_path)
     box = server.address()
-    outcome = CLIENTS[client](server, tmp_path, Letter((box,), CONTENT), "guess")
+    outcome = CLIENTS[client](server, tmp_path, Message((box,), CONTENT), "guess")
     assert not outcome.sent
     assert server.mails(box) == []
     if not client.startswith("curl"):
-        assert "5.7.8" in outcome.said
+        assert "5.7.8" in outcome.output
 
 
 def test_a_trap_does_not_refuse_a_user(server, tmp_path):
     authority.write_authority(tmp_path)
     box = server.address()
-    letter = Letter((box, "trap@open.example"), CONTENT)
-    assert CLIENTS["smtplib"](server, tmp_path, letter, PASSWORD).sent
+    message = Message((box, "trap@open.example"), CONTENT)
+    assert CLIENTS["smtplib"](server, tmp_path, message, PASSWORD).sent
     assert len(server.mails(box)) == 1
-    assert not python(server.port, tmp_path, letter, tls=server.tls).sent
+    assert not python(server.port, tmp_path, message, tls=server.tls).sent
     assert len(server.mails(box)) == 1

@@ -1,7 +1,7 @@
 """Mail from real clients arrives octet for octet after the trace fields."""
 
 import pytest
-from tests.e2e.clients import ADDED, CLIENTS, REUSING, UTF8_CLIENTS, Letter, python, smtp_source
+from tests.e2e.clients import ADDED, CLIENTS, REUSING, UTF8_CLIENTS, Message, python, smtp_source
 from tests.e2e.raw import Raw, codes, envelope, stuffed
 from tests.e2e.server import LIMIT
 
@@ -34,8 +34,8 @@ CASES = [
 @pytest.mark.parametrize(("client", "content"), CASES)
 def test_content_is_kept(server, tmp_path, client, content):
     box = server.address()
-    outcome = CLIENTS[client](server.port, tmp_path, Letter((box,), CONTENTS[content]))
-    assert outcome.sent, outcome.said
+    outcome = CLIENTS[client](server.port, tmp_path, Message((box,), CONTENTS[content]))
+    assert outcome.sent, outcome.output
     (mail,) = server.mails(box)
     assert mail.content == CONTENTS[content] + ADDED.get(client, b"")
     assert mail.sender == "sender@client.example"
@@ -44,9 +44,9 @@ def test_content_is_kept(server, tmp_path, client, content):
 @pytest.mark.parametrize("client", UTF8_CLIENTS)
 def test_international_addresses(server, tmp_path, client):
     box = server.address("grüße")
-    letter = Letter((box,), CONTENTS["8-bit"], sender="absender-ü@client.example")
-    outcome = CLIENTS[client](server.port, tmp_path, letter)
-    assert outcome.sent, outcome.said
+    message = Message((box,), CONTENTS["8-bit"], sender="absender-ü@client.example")
+    outcome = CLIENTS[client](server.port, tmp_path, message)
+    assert outcome.sent, outcome.output
     (mail,) = server.mails(box)
     assert mail.content == CONTENTS["8-bit"]
     assert mail.sender == "absender-ü@client.example"
@@ -55,17 +55,17 @@ def test_international_addresses(server, tmp_path, client):
 @pytest.mark.parametrize("client", [name for name in CLIENTS if name != "smtp-source"])
 def test_every_recipient_has_a_copy(server, tmp_path, client):
     boxes = tuple(server.address() for _ in range(5))
-    outcome = CLIENTS[client](server.port, tmp_path, Letter(boxes, CONTENTS["dots"]))
-    assert outcome.sent, outcome.said
+    outcome = CLIENTS[client](server.port, tmp_path, Message(boxes, CONTENTS["dots"]))
+    assert outcome.sent, outcome.output
     assert [mail.content for box in boxes for mail in server.mails(box)] == [CONTENTS["dots"]] * 5
 
 
 @pytest.mark.parametrize("client", REUSING)
 def test_several_mails_on_one_connection(server, tmp_path, client):
     box, content = server.address(), [CONTENTS[name] for name in ("plain", "1 MB", "dots")]
-    letters = [Letter((box,), one) for one in content]
-    outcome = CLIENTS[client](server.port, tmp_path, *letters)
-    assert outcome.sent, outcome.said
+    messages = [Message((box,), one) for one in content]
+    outcome = CLIENTS[client](server.port, tmp_path, *messages)
+    assert outcome.sent, outcome.output
     mails = server.mails(box)
     assert [mail.content for mail in mails] == content
     assert [mail.number for mail in mails] == [1, 2, 3]
@@ -75,8 +75,8 @@ def test_several_mails_on_one_connection(server, tmp_path, client):
 def test_many_mails_on_many_connections_that_are_kept(server, tmp_path):
     box = server.address()
     options = ("-d", "-m40", "-s4")
-    outcome = smtp_source(server.port, tmp_path, Letter((box,), CONTENTS["dots"]), *options)
-    assert outcome.sent, outcome.said
+    outcome = smtp_source(server.port, tmp_path, Message((box,), CONTENTS["dots"]), *options)
+    assert outcome.sent, outcome.output
     mails = server.mails(box)
     assert [mail.content for mail in mails] == [CONTENTS["dots"] + ADDED["smtp-source"]] * 40
     assert len({mail.session for mail in mails}) == 4
@@ -84,15 +84,15 @@ def test_many_mails_on_many_connections_that_are_kept(server, tmp_path):
 
 def test_known_users_only(server, tmp_path):
     content = CONTENTS["plain"]
-    outcome = python(server.port, tmp_path, Letter(("alice@example.com",), content))
-    assert outcome.sent, outcome.said
+    outcome = python(server.port, tmp_path, Message(("alice@example.com",), content))
+    assert outcome.sent, outcome.output
     assert server.mails("alice@example.com")[0].content == content
-    outcome = python(server.port, tmp_path, Letter(("nobody@example.com",), content))
+    outcome = python(server.port, tmp_path, Message(("nobody@example.com",), content))
     assert not outcome.sent
-    assert "550, b'5.1.1 No such mailbox [" in outcome.said
-    outcome = python(server.port, tmp_path, Letter(("alice@elsewhere.example",), content))
+    assert "550, b'5.1.1 No such mailbox [" in outcome.output
+    outcome = python(server.port, tmp_path, Message(("alice@elsewhere.example",), content))
     assert not outcome.sent
-    assert "550, b'5.7.1 Relaying denied: not a domain of this server [" in outcome.said
+    assert "550, b'5.7.1 Relaying denied: not a domain of this server [" in outcome.output
 
 
 def chunks(content, size):
@@ -110,7 +110,7 @@ def test_chunks(server, content, size):
     size = max(size, len(octets) // 1000)
     box = server.address()
     with Raw(server.port) as client:
-        assert codes(client.say(*envelope(box))) == ["250"] * 2
+        assert codes(client.exchange(*envelope(box))) == ["250"] * 2
         commands = chunks(octets, size)
         client.send(b"".join(commands))
         assert codes(client.reply() for _ in commands) == ["250"] * len(commands)
@@ -121,7 +121,7 @@ def test_chunks(server, content, size):
 def test_data_without_a_single_octet(server):
     box = server.address()
     with Raw(server.port) as client:
-        assert codes(client.say(*envelope(box), "DATA")) == ["250", "250", "354"]
+        assert codes(client.exchange(*envelope(box), "DATA")) == ["250", "250", "354"]
         client.send(stuffed(b""))
         assert client.reply().startswith("250 2.0.0 Ok")
     (mail,) = server.mails(box)
@@ -144,10 +144,10 @@ def test_a_whole_session_in_one_segment(tolerant, content):
 def test_data_and_chunks_on_one_connection(server):
     box = server.address()
     with Raw(server.port) as client:
-        assert codes(client.say(*envelope(box))) == ["250"] * 2
+        assert codes(client.exchange(*envelope(box))) == ["250"] * 2
         client.send(*chunks(CONTENTS["dots"], 20))
         assert codes(client.reply() for _ in chunks(CONTENTS["dots"], 20))[-1] == "250"
-        assert codes(client.say(*envelope(box), "DATA")) == ["250", "250", "354"]
+        assert codes(client.exchange(*envelope(box), "DATA")) == ["250", "250", "354"]
         client.send(stuffed(CONTENTS["plain"]))
         assert client.reply()[:3] == "250"
     assert [mail.content for mail in server.mails(box)] == [CONTENTS["dots"], CONTENTS["plain"]]
@@ -156,10 +156,10 @@ def test_data_and_chunks_on_one_connection(server):
 def test_a_mail_over_the_limit_is_refused_and_the_next_one_taken(server):
     box = server.address()
     with Raw(server.port) as client:
-        assert codes(client.say(*envelope(box), "DATA")) == ["250", "250", "354"]
+        assert codes(client.exchange(*envelope(box), "DATA")) == ["250", "250", "354"]
         client.send(stuffed(b"x" * LIMIT + b"\r\n"))
         assert client.reply() == "552 5.3.4 Message size exceeds the limit"
-        assert codes(client.say(*envelope(box), "DATA")) == ["250", "250", "354"]
+        assert codes(client.exchange(*envelope(box), "DATA")) == ["250", "250", "354"]
         client.send(stuffed(b"y" * (LIMIT - 2) + b"\r\n"))
         assert client.reply()[:3] == "250"
     (mail,) = server.mails(box)

@@ -1,4 +1,4 @@
-"""The disk that the tests fill and whose power they cut."""
+"""The disk for tests of power cuts and of a full disk."""
 
 import errno
 import os
@@ -14,33 +14,33 @@ def write_and_sync(file, text):
         os.fsync(opened.fileno())
 
 
-def test_a_cut_leaves_what_was_synced_and_nothing_else(make_disk):
-    own = make_disk(16)
-    write_and_sync(own.root / "kept", "kept")
-    (own.root / "lost").write_text("lost")
-    own.cut()
+def test_a_cut_keeps_only_synced_data(make_disk):
+    small = make_disk(16)
+    write_and_sync(small.root / "kept", "kept")
+    (small.root / "lost").write_text("lost")
+    small.cut()
     with pytest.raises(OSError, match="Input/output error"):
-        (own.root / "late").write_text("late")
-    own.again()
-    assert {path.name for path in own.root.iterdir()} == {"kept", "lost+found"}
-    assert (own.root / "kept").read_text() == "kept"
+        (small.root / "late").write_text("late")
+    small.restore()
+    assert {path.name for path in small.root.iterdir()} == {"kept", "lost+found"}
+    assert (small.root / "kept").read_text() == "kept"
 
 
-def test_a_full_disk_has_no_room_until_it_has(make_disk):
-    own = make_disk(16)
-    with own.full(), pytest.raises(OSError, match="No space left") as caught:
-        (own.root / "file").write_bytes(b"x")
+def test_a_full_disk_refuses_writes_until_space_is_freed(make_disk):
+    small = make_disk(16)
+    with small.full(), pytest.raises(OSError, match="No space left") as caught:
+        (small.root / "file").write_bytes(b"x")
     assert caught.value.errno == errno.ENOSPC
-    (own.root / "file").write_bytes(b"x" * 100_000)
+    (small.root / "file").write_bytes(b"x" * 100_000)
 
 
 def use_and_fail(folder):
-    with disk.mounted(folder, 16) as own, (own.root / "open").open("w"):
-        own.cut()
+    with disk.mounted(folder, 16) as small, (small.root / "open").open("w"):
+        small.cut()
         raise RuntimeError("broken")
 
 
-def test_nothing_stays_after_a_failure(tmp_path, make_disk):
+def test_a_failure_leaves_no_mount_and_no_file(tmp_path, make_disk):
     make_disk(16)  # or skip
     with pytest.raises(RuntimeError, match="broken"):
         use_and_fail(tmp_path / "failed")
@@ -49,12 +49,12 @@ def test_nothing_stays_after_a_failure(tmp_path, make_disk):
     assert not list(tmp_path.glob("failed.*"))
 
 
-def test_who_is_not_root_is_told_so(tmp_path, monkeypatch):
+def test_only_root_can_mount_a_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert disk.why_not(tmp_path) == "only root can mount a disk"
 
 
-def test_what_cannot_be_is_said_and_leaves_nothing(tmp_path, monkeypatch):
+def test_a_missing_program_is_reported_and_leaves_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr(peers, "SYSTEM_PATH", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert disk.why_not(tmp_path).startswith("mkfs.ext4: ")

@@ -1,4 +1,4 @@
-"""Dovecot as the tests run it: mail sent to it by LMTP is kept, and nothing of it stays behind."""
+"""tools/dovecot.py: mail sent by LMTP is stored, and no file remains afterwards."""
 
 import smtplib
 
@@ -8,9 +8,9 @@ from tools import dovecot
 CONTENT = b"Subject: sample\r\n\r\n.some text\r\n"
 
 
-def test_mail_is_kept_and_nothing_stays():
-    if why := dovecot.why_not():
-        pytest.skip(why)
+def test_mail_is_stored_and_no_file_remains():
+    if reason := dovecot.why_not():
+        pytest.skip(reason)
     recipients = ["one@example.com", "two@other.example"]
     with dovecot.running() as store:
         with smtplib.LMTP("127.0.0.1", store.port) as client:

@@ -144,7 +144,7 @@ def by_bdat(client, octets):
 
 
 def by_data(client, octets):
-    assert codes(client.say("DATA")) == ["354"]
+    assert codes(client.exchange("DATA")) == ["354"]
     client.send(octets)
     return client.reply()
 
@@ -168,7 +168,7 @@ def test_what_is_sent_is_what_arrives(gate, downstream, way, send):
     boxes = [box(way, "first"), box(way, "second")]
     with Raw(gate.port) as client:
         mail, *rcpts = envelope(*boxes)
-        assert codes(client.say(f"{mail} BODY=8BITMIME", *rcpts)) == ["250", "250", "250"]
+        assert codes(client.exchange(f"{mail} BODY=8BITMIME", *rcpts)) == ["250", "250", "250"]
         assert send(client, octets)[:3] == "250"
     for address in boxes:
         (mail,) = eventually(lambda address=address: downstream.mails(address))
@@ -179,7 +179,7 @@ def test_what_is_sent_is_what_arrives(gate, downstream, way, send):
 def test_a_last_line_that_does_not_end(gate, downstream, way):
     address = box(way)
     with Raw(gate.port) as client:
-        assert codes(client.say(*envelope(address))) == ["250", "250"]
+        assert codes(client.exchange(*envelope(address))) == ["250", "250"]
         assert by_bdat(client, HEADER + b"\r\n.\r\n.last")[:3] == "250"
     (mail,) = eventually(lambda: downstream.mails(address))
     assert as_delivered(mail) == b"\n.\n.last\n"
@@ -191,7 +191,7 @@ def test_a_large_message(gate, downstream, way):
     address = box(way)
     with Raw(gate.port) as client:
         mail, rcpt = envelope(address)
-        assert codes(client.say(f"{mail} SIZE={len(HEADER + body)}", rcpt)) == ["250", "250"]
+        assert codes(client.exchange(f"{mail} SIZE={len(HEADER + body)}", rcpt)) == ["250", "250"]
         assert by_data(client, stuffed(HEADER + body))[:3] == "250"
     (mail,) = eventually(lambda: downstream.mails(address))
     assert as_delivered(mail) == body.replace(b"\r\n", b"\n")
@@ -202,7 +202,7 @@ def test_no_sequence_makes_two_messages_of_one(gate, downstream, way):
     for sequence, send in itertools.product(SMUGGLING, (by_bdat, by_data)):
         outer, inner = box(way, "outer"), box(way, "inner")
         with Raw(gate.port) as client:
-            assert codes(client.say(*envelope(outer))) == ["250", "250"]
+            assert codes(client.exchange(*envelope(outer))) == ["250", "250"]
             octets = HEADER + b"\r\nbody" + sequence + second_message(inner)
             assert send(client, octets).startswith("550 5.6.0 "), sequence
     eventually(downstream.is_idle)
@@ -214,7 +214,7 @@ def test_an_end_of_data_in_a_chunk_stays_inside(gate, downstream, way):
     outer, inner = box(way, "outer"), box(way, "inner")
     body = b"\r\nbody\r\n.\r\n" + second_message(inner)
     with Raw(gate.port) as client:
-        assert codes(client.say(*envelope(outer))) == ["250", "250"]
+        assert codes(client.exchange(*envelope(outer))) == ["250", "250"]
         assert by_bdat(client, HEADER + body)[:3] == "250"
     (mail,) = eventually(lambda: downstream.mails(outer))
     assert as_delivered(mail) == body.replace(b"\r\n", b"\n")
@@ -226,8 +226,8 @@ def test_an_end_of_data_in_a_chunk_stays_inside(gate, downstream, way):
 def test_what_the_server_refuses_is_refused_at_rcpt(gate, downstream, way):
     taken = box(way)
     with Raw(gate.port) as client:
-        client.say("MAIL FROM:<sender@client.example>")
-        taking, refusing = client.say(f"RCPT TO:<{taken}>", f"RCPT TO:<{REFUSED[way]}>")
+        client.exchange("MAIL FROM:<sender@client.example>")
+        taking, refusing = client.exchange(f"RCPT TO:<{taken}>", f"RCPT TO:<{REFUSED[way]}>")
         assert (taking[:3], refusing[:2]) == ("250", "55")
         assert by_data(client, stuffed(HEADER))[:3] == "250"
     assert eventually(lambda: downstream.mails(taken))
@@ -239,7 +239,7 @@ def test_a_message_larger_than_the_server_takes(gate, downstream, way):
     address, body = box(way), b"\r\n" + b"line\r\n" * (SIZE // 6)
     assert SIZE < len(HEADER + body) < LIMIT
     with Raw(gate.port) as client:
-        assert codes(client.say(*envelope(address))) == ["250", "250"]
+        assert codes(client.exchange(*envelope(address))) == ["250", "250"]
         assert by_bdat(client, HEADER + body)[:9] == "552 5.3.4"
     assert downstream.mails(address) == []
 
@@ -248,7 +248,7 @@ def test_a_message_larger_than_the_server_takes(gate, downstream, way):
 def test_it_is_handed_over_under_tls(gate, downstream, way):
     address = box(way)
     with Raw(gate.port) as client:
-        assert codes(client.say(*envelope(address))) == ["250", "250"]
+        assert codes(client.exchange(*envelope(address))) == ["250", "250"]
         assert by_bdat(client, HEADER)[:3] == "250"
     (mail,) = eventually(lambda: downstream.mails(address))
     received, _, _ = mail.partition(b"(Gatepost)")
@@ -261,7 +261,7 @@ def test_it_is_handed_over_under_tls(gate, downstream, way):
 def test_bdat_is_used_where_it_is_offered_and_wanted(gate, downstream, way, chunked):
     address = box(way)
     with Raw(gate.port) as client:
-        assert codes(client.say(*envelope(address))) == ["250", "250"]
+        assert codes(client.exchange(*envelope(address))) == ["250", "250"]
         assert by_data(client, stuffed(HEADER))[:3] == "250"
     (mail,) = eventually(lambda: downstream.mails(address))
     received = re.search(rb"\n\tid (\S+)\n", mail)[1].decode()

@@ -1,4 +1,4 @@
-"""Notices of what was delivered, from the client that asks for one to the sender's mailbox."""
+"""Success DSNs, from the request of the client to the mailbox of the sender."""
 
 import email
 import re
@@ -10,7 +10,7 @@ from tests.e2e.server import eventually
 from tools import postfix
 
 BODY = "Subject: important\r\n\r\ntext\r\n"
-ASKED = {"mail_options": ["RET=FULL", "ENVID=number+2B1"]}
+PARAMETERS = {"mail_options": ["RET=FULL", "ENVID=number+2B1"]}
 
 
 def send(port, sender, recipients):
@@ -18,32 +18,32 @@ def send(port, sender, recipients):
     with smtplib.SMTP("127.0.0.1", port) as client:
         client.ehlo()
         assert client.has_extn("dsn")
-        assert client.mail(sender, ASKED["mail_options"])[0] == 250
+        assert client.mail(sender, PARAMETERS["mail_options"])[0] == 250
         for address, *params in recipients:
             assert client.rcpt(address, params)[0] == 250
         assert client.data(BODY)[0] == 250
 
 
 def report(octets):
-    """Return the fields of a notice's report: those of the message, and those of each recipient."""
+    """Return the fields of a DSN: those of the message, and those of each recipient."""
     parsed = email.message_from_bytes(octets)
     assert parsed.get_content_type() == "multipart/report"
     assert parsed.get_param("report-type") == "delivery-status"
-    words, status, original = parsed.get_payload()
-    assert words.get_content_type() == "text/plain"
+    text, status, original = parsed.get_payload()
+    assert text.get_content_type() == "text/plain"
     assert status.get_content_type() == "message/delivery-status"
     assert original.get_content_type() == "text/rfc822-headers"
     assert "Subject: important" in original.get_payload()
     return [dict(part.items()) for part in status.get_payload()]
 
 
-def the_notice(server, address):
+def the_dsn(server, address):
     (mail,) = eventually(lambda: [*server.maildir(*reversed(address.split("@"))).glob("new/*")])
     return report(mail.read_bytes())
 
 
 @pytest.mark.parametrize("mode", ["queue", "direct"])
-def test_a_sender_hears_of_a_delivery(tmp_path, mode):
+def test_a_sender_receives_a_dsn_for_a_delivery(tmp_path, mode):
     with serving(tmp_path, route=f'mode = "{mode}"') as server:
         send(
             server.port,
@@ -54,7 +54,7 @@ def test_a_sender_hears_of_a_delivery(tmp_path, mode):
                 ("3@open.example",),
             ],
         )
-        of_message, *of_recipients = the_notice(server, "alice@open.example")
+        of_message, *of_recipients = the_dsn(server, "alice@open.example")
     assert of_message["Original-Envelope-Id"] == "number+1"
     assert of_message["Reporting-MTA"] == "dns; mx.example.com"
     (of_one,) = of_recipients
@@ -72,11 +72,9 @@ def test_a_sender_hears_of_a_delivery(tmp_path, mode):
     ("keywords", "reporter", "action"),
     [("", "mail.example.com", "delivered"), ("dsn", "mx.example.com", "relayed")],
 )
-def test_a_postfix_that_offers_dsn_tells_the_sender_itself(
-    tmp_path, mode, keywords, reporter, action
-):
-    if why := postfix.why_not():
-        pytest.skip(why)
+def test_a_postfix_that_offers_dsn_notifies_the_sender(tmp_path, mode, keywords, reporter, action):
+    if reason := postfix.why_not():
+        pytest.skip(reason)
     options = {"mynetworks": "127.0.0.0/8", "smtpd_discard_ehlo_keywords": keywords}
     with (
         postfix.running(options) as mail,
@@ -84,10 +82,10 @@ def test_a_postfix_that_offers_dsn_tells_the_sender_itself(
     ):
         recipient = ("bob@example.com", "NOTIFY=SUCCESS", "ORCPT=rfc822;bobby@example.com")
         send(gate.port, "alice@example.com", [recipient])
-        (notice,) = eventually(lambda: mail.mails("alice@example.com"))
+        (dsn,) = eventually(lambda: mail.mails("alice@example.com"))
         eventually(mail.is_idle)
         assert len(mail.mails("alice@example.com")) == 1
-    of_message, of_recipient = report(notice)
+    of_message, of_recipient = report(dsn)
     assert of_message["Reporting-MTA"] == f"dns; {reporter}"
     assert of_message["Original-Envelope-Id"] == "number+1"
     assert of_recipient["Original-Recipient"].replace(" ", "") == "rfc822;bobby@example.com"
@@ -98,11 +96,9 @@ def test_a_postfix_that_offers_dsn_tells_the_sender_itself(
     ("discarded", "reporter", "action"),
     [("", "mx.example.com", "delivered"), ("dsn", "mail.example.com", "relayed")],
 )
-def test_behind_a_postfix_that_may_keep_the_notices_to_itself(
-    tmp_path, discarded, reporter, action
-):
-    if why := postfix.why_not():
-        pytest.skip(why)
+def test_a_postfix_in_front_can_keep_the_dsns(tmp_path, discarded, reporter, action):
+    if reason := postfix.why_not():
+        pytest.skip(reason)
     listen = '\n[[listen]]\naddress = "127.0.0.1:0"\nprotocol = "lmtp"\n'
     with serving(tmp_path, listen) as gate:
         port = re.search(r" lmtp=127\.0\.0\.1:(\d+)", (tmp_path / "log").read_text())[1]
@@ -112,7 +108,7 @@ def test_behind_a_postfix_that_may_keep_the_notices_to_itself(
         }
         with postfix.running(options) as mail:
             send(mail.port, "alice@example.com", [("bob@example.com", "NOTIFY=SUCCESS")])
-            of_message, of_recipient = the_notice(gate, "alice@example.com")
+            of_message, of_recipient = the_dsn(gate, "alice@example.com")
             eventually(mail.is_idle)
         assert len(gate.mails("bob@example.com")) == 1
         assert len([*gate.maildir("example.com", "alice").glob("new/*")]) == 1

@@ -1,4 +1,4 @@
-"""HAProxy in front, as people run it: TCP mode, one line for the server, either version."""
+"""HAProxy in front, in its usual set-up: TCP mode, one server line, either version."""
 
 import contextlib
 import smtplib
@@ -24,7 +24,7 @@ listen smtp
     bind fd@{fd}
     server gate 127.0.0.1:{port} {options}
 """
-# A check that waits for the greeting, as people are told to have for mail servers.
+# A check that waits for the greeting, as HAProxy recommends for mail servers.
 CHECKS = """\
     option tcp-check
     tcp-check connect send-proxy
@@ -36,28 +36,28 @@ VERSIONS = {
     "v2 with values": "send-proxy-v2 proxy-v2-options crc32c,unique-id,authority",
 }
 TRUSTED = {"listen": 'proxy_from = ["127.0.0.1/32"]'}
-USE = '[[plugin]]\nuse = "doorman.py"\n'
-DOORMAN = '''\
+USE = '[[plugin]]\nuse = "gate.py"\n'
+GATE = '''\
 """Refuse one client."""
 from gatepost import Plugin, deny
 
 
-class Doorman(Plugin):
+class Gate(Plugin):
     def on_connect(self, session):
         if session.peer.host == "127.0.0.66":
-            return deny("not you", reason="doorman")
+            return deny("not you", reason="gate")
         if session.via is None:
-            return deny("not from a proxy", reason="doorman")
+            return deny("not from a proxy", reason="gate")
         return None
 '''
-WITNESS = '''\
-"""Write down who connects."""
+RECORDER = '''\
+"""Record the clients that connect."""
 from pathlib import Path
 
 from gatepost import Plugin
 
 
-class Witness(Plugin):
+class Recorder(Plugin):
     def on_connect(self, session):
         with Path(__file__).with_name("checks").open("a") as file:
             file.write(f"{session.peer.host} {session.via.host}\\n")
@@ -67,7 +67,7 @@ MESSAGE = b"Subject: x\r\n\r\ntext\r\n"
 
 
 class Proxy:
-    """A running HAProxy and where it listens."""
+    """A running HAProxy and its port."""
 
     def __init__(self, process, port):
         self.process, self.port = process, port
@@ -79,7 +79,7 @@ class Proxy:
 
 @contextlib.contextmanager
 def proxying(folder, port, options, extra=""):
-    """Run HAProxy in front of a port; it is given a socket that listens already."""
+    """Run HAProxy in front of a port, with a socket that listens already."""
     command = peers.find("haproxy")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         file = folder / "haproxy.cfg"
@@ -105,7 +105,7 @@ def both(request, tmp_path_factory):
     if not peers.find("haproxy"):
         pytest.skip(peers.missing(["haproxy"])["haproxy"])
     folder = tmp_path_factory.mktemp("haproxy")
-    (folder / "doorman.py").write_text(DOORMAN)
+    (folder / "gate.py").write_text(GATE)
     with (
         serving(folder, USE, limits="connections_per_ip = 1\nexempt = []", **TRUSTED) as server,
         proxying(folder, server.port, request.param) as proxy,
@@ -113,7 +113,7 @@ def both(request, tmp_path_factory):
         yield server, proxy
 
 
-def test_the_server_speaks_first_and_the_message_names_the_client(both):
+def test_the_server_greets_first_and_received_has_the_client(both):
     server, proxy = both
     address = server.address()
     with proxy.client("127.0.0.9") as client:
@@ -126,14 +126,14 @@ def test_the_server_speaks_first_and_the_message_names_the_client(both):
     assert '"peer":"127.0.0.9:' in (server.folder / "log").read_text()
 
 
-def test_a_trap_holds_through_it(both):
+def test_a_trap_refuses_the_message_behind_the_proxy(both):
     server, proxy = both
     with proxy.client("127.0.0.10") as client, pytest.raises(smtplib.SMTPDataError) as refused:
         client.sendmail("sender@client.example", [server.address(), "trap@open.example"], MESSAGE)
     assert refused.value.smtp_code == 554
 
 
-def test_the_connect_hook_judges_the_client(both):
+def test_the_connect_hook_receives_the_client(both):
     _, proxy = both
     with pytest.raises(smtplib.SMTPConnectError) as refused:
         proxy.client("127.0.0.66")
@@ -141,7 +141,7 @@ def test_the_connect_hook_judges_the_client(both):
     assert refused.value.smtp_error.startswith(b"5.7.1 not you [")
 
 
-def test_limits_are_the_clients_own(both):
+def test_limits_apply_to_each_client(both):
     _, proxy = both
     with proxy.client("127.0.0.11"), proxy.client("127.0.0.12"):
         with pytest.raises(smtplib.SMTPConnectError) as refused:
@@ -149,22 +149,22 @@ def test_limits_are_the_clients_own(both):
         assert refused.value.smtp_code == 421
 
 
-def test_who_goes_round_the_proxy_is_not_believed(both):
+def test_a_client_that_bypasses_the_proxy_is_not_trusted(both):
     server, _ = both
     with socket.create_connection(("127.0.0.1", server.port), PATIENCE, (DIRECT, 0)) as sock:
         sock.sendall(b"PROXY TCP4 127.0.0.13 127.0.0.1 5 25\r\n")
-        said = sock.makefile("rb").readline()
-    assert said.startswith(b"554 5.7.1 not from a proxy [")
+        reply = sock.makefile("rb").readline()
+    assert reply.startswith(b"554 5.7.1 not from a proxy [")
     log = server.folder / "log"
     eventually(lambda: f'"peer":"{DIRECT}:' in log.read_text())
     assert '"peer":"127.0.0.13:' not in log.read_text()
 
 
 @pytest.mark.parametrize("version", ["send-proxy", "send-proxy-v2"])
-def test_health_checks_leave_no_trace(tmp_path, version):
+def test_health_checks_log_no_warning(tmp_path, version):
     if not peers.find("haproxy"):
         pytest.skip(peers.missing(["haproxy"])["haproxy"])
-    (tmp_path / "doorman.py").write_text(WITNESS)
+    (tmp_path / "gate.py").write_text(RECORDER)
     checks = tmp_path / "checks"
     options, extra = f"{version} check inter 50ms", CHECKS
     with (

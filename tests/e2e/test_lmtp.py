@@ -1,4 +1,4 @@
-"""LMTP as its clients speak it: swaks and Postfix's smtp-source, over TCP and a unix socket."""
+"""LMTP with swaks and Postfix's smtp-source, over TCP and a Unix socket."""
 
 import re
 import smtplib
@@ -28,61 +28,61 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(params=["tcp", "unix"])
-def where(request, server):
-    """The address as smtp-source takes it, and swaks' options for it."""
+def address(request, server):
+    """The address for smtp-source, and the options for swaks."""
     ready = eventually(lambda: READY.search((server.folder / "log").read_text()))
     if request.param == "unix":
         return f"unix:{ready[2]}", [f"--socket={ready[2]}"]
     return f"127.0.0.1:{ready[1]}", [f"--server=127.0.0.1:{ready[1]}"]
 
 
-def swaks(where, *recipients):
+def swaks(address, *recipients):
     return run(
         "swaks",
         "--protocol=LMTP",
         "--ehlo=client.example",
         "--from=sender@client.example",
         f"--to={','.join(recipients)}",
-        *where[1],
+        *address[1],
     )
 
 
-def test_swaks_is_answered_for_each_recipient(server, where):
+def test_swaks_receives_a_reply_for_each_recipient(server, address):
     boxes = [server.address() for _ in range(3)]
-    outcome = swaks(where, *boxes)
-    assert outcome.sent, outcome.said
-    assert len(TAKEN.findall(outcome.said)) == 3
+    outcome = swaks(address, *boxes)
+    assert outcome.sent, outcome.output
+    assert len(TAKEN.findall(outcome.output)) == 3
     assert [len(server.mails(one)) for one in boxes] == [1, 1, 1]
     [octets] = [one for one in server.delivered() if boxes[0].encode() in one][:1]
     assert b" with LMTP id " in octets
 
 
-def test_a_trap_refuses_all_of_swaks_message(server, where):
+def test_a_trap_refuses_the_message_of_swaks_for_all(server, address):
     box = server.address()
-    outcome = swaks(where, box, "trap@open.example")
+    outcome = swaks(address, box, "trap@open.example")
     assert not outcome.sent
-    assert outcome.said.count("554 5.7.1 Message refused by local policy") == 1
+    assert outcome.output.count("554 5.7.1 Message refused by local policy") == 1
     assert server.mails(box) == []
 
 
-def test_a_recipient_refused_is_not_counted(server, where):
+def test_a_refused_recipient_has_no_reply_after_the_content(server, address):
     box = server.address()
-    outcome = swaks(where, "nobody@example.com", box)
-    assert len(TAKEN.findall(outcome.said)) == 1
+    outcome = swaks(address, "unknown@example.com", box)
+    assert len(TAKEN.findall(outcome.output)) == 1
     assert len(server.mails(box)) == 1
 
 
-def test_postfix_counts_the_same_replies(server, where):
-    """It ends with an error if one is missing, and takes one too many for the next message's."""
+def test_smtp_source_expects_the_same_number_of_replies(server, address):
+    """It fails if a reply is missing, and takes an extra reply as the next message's."""
     box = server.address()
-    outcome = run("smtp-source", "-L", "-d", "-m5", "-r3", f"-t{box}", where[0])
-    assert outcome.sent, outcome.said
+    outcome = run("smtp-source", "-L", "-d", "-m5", "-r3", f"-t{box}", address[0])
+    assert outcome.sent, outcome.output
     assert [len(server.mails(f"{prefix}{box}")) for prefix in ("", "2", "3")] == [5, 5, 5]
 
 
-def test_a_chunk_that_is_the_last(server, where):
+def test_bdat_last_has_a_reply_for_each_recipient(server, address):
     box = server.address()
-    host, _, port = where[0].rpartition(":")
+    host, _, port = address[0].rpartition(":")
     with smtplib.LMTP(*((port,) if host == "unix" else (host, int(port)))) as client:
         client.ehlo()
         client.mail("sender@client.example")

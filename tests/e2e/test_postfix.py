@@ -1,4 +1,4 @@
-"""Postfix as the tests run it: mail sent to it is received, and nothing of it stays behind."""
+"""tools/postfix.py: mail is received, and no file remains afterwards."""
 
 import smtplib
 
@@ -12,8 +12,8 @@ CONTENT = b"Subject: sample\r\n\r\n.some text\r\n"
 
 @pytest.fixture
 def start():
-    if why := postfix.why_not():
-        pytest.skip(why)
+    if reason := postfix.why_not():
+        pytest.skip(reason)
     return postfix.running
 
 
@@ -22,7 +22,7 @@ def send(port, *recipients):
         return client.sendmail("sender@client.example", recipients, CONTENT)
 
 
-def test_mail_is_received_and_nothing_stays(start):
+def test_mail_is_received_and_no_file_remains(start):
     with start() as mail:
         assert send(mail.port, "one@example.com", "two@example.com") == {}
         eventually(lambda: len(mail.delivered()) == 2)
@@ -32,12 +32,12 @@ def test_mail_is_received_and_nothing_stays(start):
     assert not mail.folder.exists()
 
 
-def test_it_is_no_open_relay_and_knows_no_other_domain(start):
+def test_it_relays_to_no_other_domain(start):
     with start() as mail, pytest.raises(smtplib.SMTPRecipientsRefused, match="Relay access denied"):
         send(mail.port, "one@elsewhere.example")
 
 
-def test_parameters_and_services_of_ones_own(start):
+def test_parameters_and_services_can_be_added(start):
     port = free_port()
     services = [f"127.0.0.1:{port} inet n - n - - smtpd", "  -o smtpd_banner=other"]
     with start({"smtpd_banner": "$myhostname this"}, services) as mail:

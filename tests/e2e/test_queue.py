@@ -1,4 +1,4 @@
-"""By way of the queue nothing that was answered 250 is lost, whatever ends the server when."""
+"""The queue loses no message accepted with 250, in any way the server ends."""
 
 import contextlib
 import re
@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.conftest import serving
 from tests.e2e.raw import Raw, codes, envelope, stuffed
 from tests.e2e.server import GATEPOST, eventually
-from tests.e2e.test_durability import BOXES, MOST, SENDERS, Executioner, Stream, content
+from tests.e2e.streams import BOXES, MOST, SENDERS, Killer, Stream, content
 
 QUEUE = 'mode = "queue"'
 STRACE = shutil.which("strace")
@@ -33,26 +33,26 @@ def queue(server, *arguments):
 
 
 @pytest.mark.parametrize("after", [1, 2, 50, 51, 150])
-def test_kill_loses_nothing_that_was_answered(queueing, after):
-    killer = Executioner(queueing, after)
+def test_a_kill_loses_no_accepted_message(queueing, after):
+    killer = Killer(queueing, after)
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(SENDERS) as pool:
         clients = [stack.enter_context(Raw(queueing.port)) for _ in range(SENDERS)]
         streams = [Stream(client, number, killer) for number, client in enumerate(clients)]
         for done in [pool.submit(stream.run) for stream in streams]:
             done.result()
     assert queueing.process.returncode == -signal.SIGKILL
-    answered = {content(token) for stream in streams for token in stream.answered}
-    assert after <= len(answered) < SENDERS * MOST
+    accepted = {content(token) for stream in streams for token in stream.accepted}
+    assert after <= len(accepted) < SENDERS * MOST
     queueing.start()
     for box in BOXES:
-        eventually(lambda box=box: answered <= set(arrived(queueing, box)))
-        # What got no answer may have arrived, but then whole, and one a connection.
-        assert len(set(arrived(queueing, box))) <= len(answered) + SENDERS
+        eventually(lambda box=box: accepted <= set(arrived(queueing, box)))
+        # A message without a reply may have arrived completely, one on each connection.
+        assert len(set(arrived(queueing, box))) <= len(accepted) + SENDERS
     eventually(lambda: queue(queueing, "list") == "nothing is queued or held\n")
 
 
 def send(client, box, octets):
-    assert codes(client.say(*envelope(box), "DATA")) == ["250", "250", "354"]
+    assert codes(client.exchange(*envelope(box), "DATA")) == ["250", "250", "354"]
     client.send(stuffed(octets))
     assert client.reply()[:3] == "250"
 
@@ -89,7 +89,7 @@ CALL = re.compile(r"(?P<pid>\d+) +(?:<\.\.\. )?(?P<name>\w+)(?P<rest>[( ].*)")
 
 
 def calls(trace):
-    """Yield (name, arguments) of each call when it is complete; writes when they begin."""
+    """Yield (name, arguments) of each completed call, and of each write when it starts."""
     open_calls = {}
     for line in trace.splitlines():
         match = CALL.match(line)
@@ -108,7 +108,7 @@ def calls(trace):
 
 
 def steps(trace):
-    """The message written to the log, the sync of it, the answer: in their order."""
+    """Yield the write of a message to the journal, its sync, and the reply, in their order."""
     for name, rest in calls(trace):
         file = re.search(r"\.db-(?:wal|log)>", rest)
         if name == "pwrite64" and file:  # a page may have several messages
@@ -116,14 +116,14 @@ def steps(trace):
         elif name in ("fsync", "fdatasync") and file and rest.endswith("= 0"):
             yield "sync"
         elif "250 2.0.0 Ok" in rest and "socket:" in rest:
-            yield "answer"
+            yield "reply"
 
 
 @pytest.mark.skipif(STRACE is None, reason="strace is not installed")
-def test_each_answer_follows_the_sync_of_its_message(tmp_path):
+def test_each_reply_follows_the_sync_of_its_message(tmp_path):
     probe = subprocess.run([STRACE, "-o", "/dev/null", "true"], capture_output=True, check=False)
     if probe.returncode:
-        pytest.skip("strace may not trace here")
+        pytest.skip("strace is not permitted here")
     log = tmp_path / "trace"
     names = "trace=pwrite64,fsync,fdatasync,write,writev,sendto,sendmsg"
     tracer = [STRACE, "-D", "-f", "-y", "-s", "5000", "-e", names, "-o", str(log)]
@@ -134,8 +134,8 @@ def test_each_answer_follows_the_sync_of_its_message(tmp_path):
     end = re.compile(rf"^{server.process.pid} +\+\+\+ ", re.MULTILINE)  # exited, or was killed
     eventually(lambda: end.search(log.read_text()))
     found = list(steps(log.read_text()))
-    answers = [at for at, step in enumerate(found) if step == "answer"]
-    assert len(answers) == count
-    for number, answer in enumerate(answers):
+    replies = [at for at, step in enumerate(found) if step == "reply"]
+    assert len(replies) == count
+    for number, reply in enumerate(replies):
         written = found.index(f"write {number}")
-        assert "sync" in found[written:answer], (number, found)
+        assert "sync" in found[written:reply], (number, found)

@@ -45,8 +45,8 @@ def house(tmp_path_factory):
 def answer(port, *boxes):
     """Send a message; return the reply to its end, without what names it."""
     with Raw(port) as client:
-        *said, data = client.say(*envelope(*boxes), "DATA")
-        assert {*codes(said), data[:3]} == {"250", "354"}
+        *output, data = client.exchange(*envelope(*boxes), "DATA")
+        assert {*codes(output), data[:3]} == {"250", "354"}
         client.send(stuffed(CONTENT))
         return REFERENCE.sub("", client.reply())
 

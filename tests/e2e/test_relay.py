@@ -13,7 +13,11 @@ from tools.daemon import free_port
 
 def test_a_next_hop_that_is_away(tmp_path):
     with relaying(tmp_path, relay(free_port(), "verify = true")) as gate, Raw(gate.port) as client:
-        assert codes(client.say(*envelope("alice@example.com"), "DATA")) == ["250", "250", "354"]
+        assert codes(client.exchange(*envelope("alice@example.com"), "DATA")) == [
+            "250",
+            "250",
+            "354",
+        ]
         client.send(b"Subject: x\r\n\r\n.\r\n")
         assert client.reply().startswith("451 4.4.1 The next hop cannot be reached")
 
@@ -27,7 +31,7 @@ def test_the_next_hop_is_told_of_the_client(tmp_path):
         relaying(tmp_path, relay(mail.port, 'forward = "xclient"')) as gate,
         Raw(gate.port, "EHLO real.client.example") as client,
     ):
-        assert codes(client.say(*envelope("alice@example.com"))) == ["250", "250"]
+        assert codes(client.exchange(*envelope("alice@example.com"))) == ["250", "250"]
         client.send(b"BDAT 14 LAST\r\nSubject: x\r\n\r\n")
         assert client.reply()[:3] == "250"
         (message,) = eventually(lambda: mail.mails("alice@example.com"))

@@ -1,4 +1,4 @@
-"""What scanners say of a listener: those that auditors and blocklists look at servers with."""
+"""A listener passes the scanners that auditors and block lists use."""
 
 import json
 import shutil
@@ -36,7 +36,7 @@ def scanned(server):
     scans = (f"--{scan}" for scan in SCANS)
     options = [f"--json_out={file}", "--quiet", "--mozilla_config=disable", *scans]
     outcome = run("sslyze", *options, *starttls, target)
-    assert outcome.sent, outcome.said
+    assert outcome.sent, outcome.output
     (found,) = json.loads(file.read_text())["server_scan_results"]
     assert found["scan_status"] == "COMPLETED", found["connectivity_error_trace"]
     return {name: scan["result"] for name, scan in found["scan_result"].items() if scan["result"]}
@@ -48,12 +48,12 @@ def accepted(scanned, version):
 
 
 @pytest.mark.parametrize("version", OLD)
-def test_old_versions_are_not_spoken(scanned, version):
+def test_old_tls_versions_are_not_accepted(scanned, version):
     assert accepted(scanned, version) == []
 
 
 @pytest.mark.parametrize("version", NEW)
-def test_suites_are_strong_and_keep_their_secret_forward(scanned, version):
+def test_cipher_suites_are_strong_with_forward_secrecy(scanned, version):
     suites = accepted(scanned, version)
     assert suites
     assert not [suite for suite in suites if any(weak in suite for weak in WEAK)]
@@ -83,35 +83,35 @@ def test_nothing_of_what_has_broken_tls(scanned, scan, found):
 
 
 def nmap(port, *scripts):
-    """Run scripts of nmap on one port, whatever its number."""
+    """Run scripts of nmap on one port, with any number."""
     asked = ",".join(f"+{script}" for script in scripts)
     options = ["-Pn", "-n", "-sT", "-p", str(port), "--script", asked]
     outcome = run("nmap", *options, "127.0.0.1")
-    assert outcome.sent, outcome.said
-    return outcome.said
+    assert outcome.sent, outcome.output
+    return outcome.output
 
 
 def test_nmap_finds_no_open_relay(tmp_path):
     with serving(tmp_path, tls="starttls") as server:
-        said = nmap(server.port, "smtp-open-relay", "smtp-commands")
-    assert NO_RELAY in said
-    assert "STARTTLS" in said
-    assert "mx.example.com" in said
+        output = nmap(server.port, "smtp-open-relay", "smtp-commands")
+    assert NO_RELAY in output
+    assert "STARTTLS" in output
+    assert "mx.example.com" in output
 
 
-def test_nmap_grades_every_suite_a(tmp_path):
+def test_nmap_grades_every_cipher_suite_a(tmp_path):
     with serving(tmp_path, tls="implicit") as server:
-        said = nmap(server.port, "ssl-enum-ciphers")
-    assert "least strength: A\n" in said
-    assert "SSLv3" not in said
-    assert "TLSv1.0" not in said
+        output = nmap(server.port, "ssl-enum-ciphers")
+    assert "least strength: A\n" in output
+    assert "SSLv3" not in output
+    assert "TLSv1.0" not in output
 
 
 TWO = f'{CERTIFICATE}, {{ names = ["two.example.com"], cert = "two.pem", key = "two.key" }}'
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_each_name_is_shown_its_certificate(tmp_path, mode):
+def test_each_server_name_has_its_certificate(tmp_path, mode):
     if shutil.which("openssl") is None:
         pytest.skip("openssl is missing")
     authority.write(tmp_path, "two.example.com", stem="two")
@@ -119,11 +119,11 @@ def test_each_name_is_shown_its_certificate(tmp_path, mode):
     starttls = ["-starttls", "smtp"] if mode == "starttls" else []
     expected = {"two.example.com": "two.example.com", "x.example": "localhost"}
     with serving(tmp_path, tls=mode, certificate=TWO) as server:
-        for asked, shown in expected.items():
+        for requested, shown in expected.items():
             done = subprocess.run(
                 [
                     "openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", *starttls,
-                    "-CAfile", ca, "-servername", asked, "-verify_hostname", shown,
+                    "-CAfile", ca, "-servername", requested, "-verify_hostname", shown,
                 ],
                 input=b"QUIT\n",
                 capture_output=True,

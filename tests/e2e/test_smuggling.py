@@ -1,12 +1,13 @@
-"""No sequence of octets makes two messages of one (CVE-2023-51764 and its relatives).
+"""No sequence of octets turns one message into two (CVE-2023-51764 and similar).
 
-The server refuses what is not CRLF, so each attempt ends with one reply and a closed connection.
+The server refuses line ends other than CRLF. Each attempt ends with one reply and a closed
+connection.
 """
 
 import re
 
 import pytest
-from tests.e2e.clients import Letter, python
+from tests.e2e.clients import Message, python
 from tests.e2e.conftest import serving
 from tests.e2e.raw import Raw, codes, envelope, second_message
 from tests.e2e.server import IMPURE, LIMIT
@@ -17,7 +18,7 @@ LINE_REPLY = "500 5.5.2 Lines must end with CR LF and nothing else"
 
 SEQUENCES = [
     *SMUGGLING,
-    b"\r\r\n.\r\n",  # ends with the true end of data: what follows would be commands
+    b"\r\r\n.\r\n",  # ends with the real end of data: commands would follow
     b"\r\n.\0\r\n",
     b"\r\n\r.\r\n",
     b"\n\n.\r\n",
@@ -37,7 +38,7 @@ BEFORE = {
 
 @pytest.fixture(scope="module", params=["none", "starttls", "implicit"])
 def server(tmp_path_factory, request):
-    """The same must hold in the clear and under TLS."""
+    """A server with and without TLS; both must behave the same."""
     with serving(
         tmp_path_factory.mktemp("server"), tls=request.param, pipelining="tolerate"
     ) as running:
@@ -46,7 +47,7 @@ def server(tmp_path_factory, request):
 
 @pytest.fixture
 def boxes(server):
-    """Give the addresses of the outer and of the smuggled message; neither may get anything."""
+    """The addresses of the outer and of the smuggled message; neither may receive mail."""
     outer, inner = server.address("outer"), server.address("inner")
     yield outer, inner
     assert server.mails(outer) == []
@@ -56,17 +57,17 @@ def boxes(server):
 @pytest.mark.parametrize("before", BEFORE)
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("sequence", SEQUENCES, ids=repr)
-def test_data(server, boxes, sequence, split, before):
+def test_a_sequence_after_data_is_refused(server, boxes, sequence, split, before):
     outer, inner = boxes
     octets = BEFORE[before] + sequence + second_message(inner)
     with Raw(server.port, tls=server.tls) as client:
-        assert codes(client.say(*envelope(outer), "DATA")) == ["250", "250", "354"]
+        assert codes(client.exchange(*envelope(outer), "DATA")) == ["250", "250", "354"]
         client.send(*SPLITS[split](octets))
         assert client.rest() == [IMPURE_REPLY]
 
 
 @pytest.mark.parametrize("sequence", SEQUENCES, ids=repr)
-def test_a_whole_session_in_one_segment(server, boxes, sequence):
+def test_a_sequence_in_a_session_of_one_segment_is_refused(server, boxes, sequence):
     outer, inner = boxes
     commands = ["EHLO client.example", *envelope(outer), "DATA", ""]
     octets = BEFORE["body"] + sequence + second_message(inner)
@@ -79,44 +80,44 @@ def test_a_whole_session_in_one_segment(server, boxes, sequence):
 
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("sequence", SEQUENCES, ids=repr)
-def test_chunk(server, boxes, sequence, split):
+def test_a_sequence_in_a_chunk_is_refused(server, boxes, sequence, split):
     outer, inner = boxes
     octets = BEFORE["body"] + sequence + second_message(inner)
     with Raw(server.port, tls=server.tls) as client:
-        assert codes(client.say(*envelope(outer))) == ["250", "250"]
+        assert codes(client.exchange(*envelope(outer))) == ["250", "250"]
         client.send(*SPLITS[split](b"BDAT %d LAST\r\n" % len(octets) + octets))
         assert client.rest() == [IMPURE_REPLY]
 
 
 @pytest.mark.parametrize("sequence", SEQUENCES, ids=repr)
-def test_a_sequence_cut_in_two_by_a_chunks_end(server, boxes, sequence):
+def test_a_sequence_split_between_two_chunks_is_refused(server, boxes, sequence):
     outer, inner = boxes
     octets = BEFORE["body"] + sequence
     first, second = octets[:-1], octets[-1:] + second_message(inner)
     chunks = b"BDAT %d\r\n%sBDAT %d LAST\r\n%s" % (len(first), first, len(second), second)
     with Raw(server.port, tls=server.tls) as client:
-        assert codes(client.say(*envelope(outer))) == ["250", "250"]
+        assert codes(client.exchange(*envelope(outer))) == ["250", "250"]
         client.send(chunks)
         replies = client.rest()
     assert replies in ([IMPURE_REPLY], ["250 2.0.0 Chunk received", IMPURE_REPLY])
 
 
 @pytest.mark.parametrize("sequence", SEQUENCES, ids=repr)
-def test_after_the_size_limit(server, boxes, sequence):
+def test_a_sequence_after_the_size_limit_is_refused(server, boxes, sequence):
     outer, inner = boxes
     octets = b"x" * (LIMIT + 1) + sequence + second_message(inner)
     with Raw(server.port, tls=server.tls) as client:
-        assert codes(client.say(*envelope(outer), "DATA")) == ["250", "250", "354"]
+        assert codes(client.exchange(*envelope(outer), "DATA")) == ["250", "250", "354"]
         client.send(octets)
         assert client.rest() == [IMPURE_REPLY]
 
 
 def test_an_end_of_data_in_a_chunk_is_content(server, tmp_path):
-    """Dots mean nothing to BDAT; what looks like a message inside stays inside."""
+    """Dots have no meaning in BDAT; a message inside the chunk stays content."""
     outer, inner = server.address("outer"), server.address("inner")
     octets = BEFORE["body"] + b"\r\n.\r\n" + second_message(inner)
     with Raw(server.port, tls=server.tls) as client:
-        assert codes(client.say(*envelope(outer))) == ["250", "250"]
+        assert codes(client.exchange(*envelope(outer))) == ["250", "250"]
         client.send(b"BDAT %d LAST\r\n" % len(octets) + octets)
         assert client.reply()[:3] == "250"
     assert [mail.content for mail in server.mails(outer)] == [octets]
@@ -127,29 +128,29 @@ def test_an_end_of_data_in_a_chunk_is_content(server, tmp_path):
     "end", [b"\n", b"\r", b"\r\r\n", b"\n\r\n", b"\0\r\n", b"\r\0\n"], ids=repr
 )
 @pytest.mark.parametrize("split", SPLITS)
-def test_a_command_line_that_does_not_end_with_crlf(server, boxes, end, split):
+def test_a_command_line_without_crlf_is_refused(server, boxes, end, split):
     outer, _ = boxes
     line = f"RCPT TO:<{outer}>".encode() + end + b"DATA\r\nSubject: x\r\n\r\n.\r\n"
     with Raw(server.port, tls=server.tls) as client:
-        assert codes(client.say("MAIL FROM:<evil@client.example>")) == ["250"]
+        assert codes(client.exchange("MAIL FROM:<evil@client.example>")) == ["250"]
         client.send(*SPLITS[split](line + b"QUIT\r\n"))
         first, *others = client.rest()
     assert first[:3] in {"500", "501"}
     assert "354" not in codes(others)
 
 
-def test_a_command_line_with_a_bare_lf_closes(server):
+def test_a_command_line_with_a_bare_lf_closes_the_connection(server):
     with Raw(server.port, tls=server.tls) as client:
         client.send(b"NOOP\nNOOP\r\nNOOP\r\n")
         assert client.rest() == [LINE_REPLY]
 
 
 @pytest.mark.parametrize("sequence", SEQUENCES, ids=repr)
-def test_a_client_that_lets_it_pass(server, tmp_path, sequence):
-    """smtplib makes clean lines of text; of octets it makes nothing, and is refused."""
+def test_smtplib_cannot_smuggle_a_message(server, tmp_path, sequence):
+    """smtplib normalises the lines of text, but not of octets, which are refused."""
     box, inner = server.address(), server.address("inner")
     content = BEFORE["body"] + sequence + second_message(inner)
-    outcome = python(server.port, tmp_path, Letter((box,), content), tls=server.tls)
+    outcome = python(server.port, tmp_path, Message((box,), content), tls=server.tls)
     for mail in server.mails(box):
         assert not IMPURE.search(mail.content)
     assert len(server.mails(box)) == outcome.sent

@@ -1,7 +1,7 @@
-"""One trap among the recipients, and none of them gets the message."""
+"""A trap among the recipients refuses the message for all of them."""
 
 import pytest
-from tests.e2e.clients import CLIENTS, Letter, python, smtp_source, swaks
+from tests.e2e.clients import CLIENTS, Message, python, smtp_source, swaks
 from tests.e2e.conftest import serving
 from tests.e2e.raw import Raw, codes, envelope, stuffed
 from tests.e2e.server import eventually
@@ -19,94 +19,94 @@ def with_trap(server, place, trap=TRAPS[0]):
     return tuple(recipients)
 
 
-def nobody_got_it(server, recipients):
+def none_delivered(server, recipients):
     return not any(server.mails(recipient) for recipient in recipients)
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("client", [name for name in CLIENTS if name != "smtp-source"])
-def test_client_is_told_554(server, tmp_path, client, place):
+def test_a_client_receives_554(server, tmp_path, client, place):
     recipients = with_trap(server, place)
-    outcome = CLIENTS[client](server.port, tmp_path, Letter(recipients, CONTENT))
+    outcome = CLIENTS[client](server.port, tmp_path, Message(recipients, CONTENT))
     assert not outcome.sent
-    assert REFUSED.removeprefix("554 ") in outcome.said
-    assert "554" in outcome.said
-    assert nobody_got_it(server, recipients)
+    assert REFUSED.removeprefix("554 ") in outcome.output
+    assert "554" in outcome.output
+    assert none_delivered(server, recipients)
 
 
 @pytest.mark.parametrize("trap", TRAPS)
 @pytest.mark.parametrize("place", PLACES)
-def test_pipelined_by_swaks(server, tmp_path, place, trap):
+def test_pipelined_commands_of_swaks_are_refused(server, tmp_path, place, trap):
     recipients = with_trap(server, place, trap)
-    outcome = swaks(server.port, tmp_path, Letter(recipients, CONTENT), "--pipeline")
+    outcome = swaks(server.port, tmp_path, Message(recipients, CONTENT), "--pipeline")
     assert not outcome.sent
-    assert f"<** {REFUSED} [" in outcome.said
-    assert nobody_got_it(server, recipients)
+    assert f"<** {REFUSED} [" in outcome.output
+    assert none_delivered(server, recipients)
 
 
 @pytest.mark.parametrize("trap", ["5box", "3box", "box"])
-def test_recipients_of_smtp_source(tmp_path, trap):
-    """It numbers its recipients down from 5box to 2box and then box."""
+def test_each_recipient_of_smtp_source_can_be_a_trap(tmp_path, trap):
+    """smtp-source numbers its recipients from 5box down to 2box, then box."""
     with serving(tmp_path, traps=[f"{trap}@open.example"]) as server:
-        letter = Letter(("box@open.example",), CONTENT)
-        outcome = smtp_source(server.port, tmp_path, letter, "-r5", "-m3")
-        assert REFUSED in outcome.said
+        message = Message(("box@open.example",), CONTENT)
+        outcome = smtp_source(server.port, tmp_path, message, "-r5", "-m3")
+        assert REFUSED in outcome.output
         assert server.delivered() == []
 
 
 @pytest.mark.parametrize("trap", TRAPS)
 @pytest.mark.parametrize("place", PLACES)
-def test_transaction_is_gone_and_the_connection_stays(server, place, trap):
+def test_the_transaction_ends_and_the_connection_stays(server, place, trap):
     recipients, box = with_trap(server, place, trap), server.address()
     with Raw(server.port) as client:
-        *before, refusal = client.say(*envelope(*recipients), "DATA")
+        *before, refusal = client.exchange(*envelope(*recipients), "DATA")
         assert codes(before) == ["250"] * 6
         assert refusal.startswith(REFUSED)
-        assert codes(client.say(f"RCPT TO:<{box}>", "DATA")) == ["503", "503"]
-        assert codes(client.say(*envelope(box), "DATA")) == ["250", "250", "354"]
+        assert codes(client.exchange(f"RCPT TO:<{box}>", "DATA")) == ["503", "503"]
+        assert codes(client.exchange(*envelope(box), "DATA")) == ["250", "250", "354"]
         client.send(stuffed(CONTENT))
         assert client.reply()[:3] == "250"
-    assert nobody_got_it(server, recipients)
+    assert none_delivered(server, recipients)
     assert [mail.content for mail in server.mails(box)] == [CONTENT]
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_pipelined_transactions_get_their_replies_in_order(tolerant, place):
+def test_pipelined_transactions_have_their_replies_in_order(tolerant, place):
     server = tolerant
     recipients, box = with_trap(server, place), server.address()
     commands = [*envelope(*recipients), "DATA", "RSET", *envelope(box), "DATA"]
     with Raw(server.port) as client:
-        replies = client.say(*commands)
+        replies = client.exchange(*commands)
         assert codes(replies) == ["250"] * 6 + ["554", "250", "250", "250", "354"]
         client.send(stuffed(CONTENT))
         assert client.reply()[:3] == "250"
-    assert nobody_got_it(server, recipients)
+    assert none_delivered(server, recipients)
     assert len(server.mails(box)) == 1
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("step", [1, 7, 10**6])
-def test_chunks_are_read_and_dropped(server, place, step):
+def test_chunks_after_a_trap_are_read_and_dropped(server, place, step):
     recipients, box = with_trap(server, place), server.address()
     inside = b"Subject: x\r\n\r\nQUIT\r\nRSET\r\n"
     octets = b"BDAT %d\r\n%sBDAT %d LAST\r\n%s" % ((len(inside), inside) * 2)
     with Raw(server.port) as client:
-        assert codes(client.say(*envelope(*recipients))) == ["250"] * 6
+        assert codes(client.exchange(*envelope(*recipients))) == ["250"] * 6
         client.send(*(octets[at : at + step] for at in range(0, len(octets), step)))
         assert client.reply().startswith(REFUSED)
         assert client.reply()[:3] == "503"
-        assert codes(client.say(*envelope(box))) == ["250"] * 2
+        assert codes(client.exchange(*envelope(box))) == ["250"] * 2
         client.send(b"BDAT %d LAST\r\n%s" % (len(CONTENT), CONTENT))
         assert client.reply()[:3] == "250"
-    assert nobody_got_it(server, recipients)
+    assert none_delivered(server, recipients)
     assert [mail.content for mail in server.mails(box)] == [CONTENT]
 
 
-def test_rset_forgets_the_trap(server):
+def test_rset_clears_the_trap(server):
     box = server.address()
     with Raw(server.port) as client:
-        assert codes(client.say(*envelope(*TRAPS), "RSET")) == ["250"] * 5
-        assert codes(client.say(*envelope(box), "DATA")) == ["250", "250", "354"]
+        assert codes(client.exchange(*envelope(*TRAPS), "RSET")) == ["250"] * 5
+        assert codes(client.exchange(*envelope(box), "DATA")) == ["250", "250", "354"]
         client.send(stuffed(CONTENT))
         assert client.reply()[:3] == "250"
     assert [mail.content for mail in server.mails(box)] == [CONTENT]
@@ -114,17 +114,17 @@ def test_rset_forgets_the_trap(server):
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("client", [python, swaks])
-def test_trap_that_no_mailbox_is_known_by(server, tmp_path, client, place):
-    """It is refused at RCPT; the message for the other four is refused all the same."""
+def test_a_trap_without_a_mailbox_refuses_the_message(server, tmp_path, client, place):
+    """The trap is refused at RCPT, and the message for the other four recipients too."""
     recipients = with_trap(server, place, "trap@example.com")
-    outcome = client(server.port, tmp_path, Letter(recipients, CONTENT))
+    outcome = client(server.port, tmp_path, Message(recipients, CONTENT))
     assert not outcome.sent
-    assert REFUSED in outcome.said
-    assert nobody_got_it(server, recipients)
+    assert REFUSED in outcome.output
+    assert none_delivered(server, recipients)
 
 
 OPINIONS = '''\
-"""Answer RCPT as the local part says."""
+"""Answer RCPT by the local part."""
 from gatepost import Plugin, accept, defer, deny
 
 
@@ -153,25 +153,25 @@ def opinionated(tmp_path_factory):
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("opinion", CODES)
-def test_whatever_a_plugin_says_to_the_trap(opinionated, opinion, place):
+def test_no_decision_of_a_plugin_hides_the_trap(opinionated, opinion, place):
     server, trap = opinionated, f"{opinion}@spoilt.open.example"
     recipients = with_trap(server, place, trap)
     with Raw(server.port) as client:
-        _, *answers = client.say(*envelope(*recipients))
+        _, *answers = client.exchange(*envelope(*recipients))
         expected = ["250"] * 4
         expected.insert(PLACES[place], CODES[opinion])
         assert codes(answers) == expected
-        assert client.say("DATA")[0].startswith(REFUSED)
-    assert nobody_got_it(server, recipients)
+        assert client.exchange("DATA")[0].startswith(REFUSED)
+    assert none_delivered(server, recipients)
 
 
-def test_added_trap_is_in_force_and_a_removed_one_is_not(own_server, tmp_path):
+def test_an_added_trap_takes_effect_and_a_removed_one_does_not(own_server, tmp_path):
     box = own_server.address()
     traps = own_server.folder / "traps"
 
     def is_refused():
-        outcome = python(own_server.port, tmp_path, Letter((box,), CONTENT))
-        assert outcome.sent or outcome.said.startswith("554 5.7.1")
+        outcome = python(own_server.port, tmp_path, Message((box,), CONTENT))
+        assert outcome.sent or outcome.output.startswith("554 5.7.1")
         return not outcome.sent
 
     assert not is_refused()
@@ -185,13 +185,13 @@ def test_added_trap_is_in_force_and_a_removed_one_is_not(own_server, tmp_path):
     eventually(lambda: not is_refused())
 
 
-def test_the_delay_holds_up_nobody_else(tmp_path):
+def test_the_delay_does_not_block_other_clients(tmp_path):
     with serving(tmp_path, delay="1m") as server:
         box = server.address()
         with Raw(server.port) as trapped, Raw(server.port) as other:
             trapped.send(b"MAIL FROM:<>\r\nRCPT TO:<trap@open.example>\r\nDATA\r\n")
             assert codes([trapped.reply(), trapped.reply()]) == ["250", "250"]
-            assert codes(other.say(*envelope(box), "DATA")) == ["250", "250", "354"]
+            assert codes(other.exchange(*envelope(box), "DATA")) == ["250", "250", "354"]
             other.send(stuffed(CONTENT))
             assert other.reply()[:3] == "250"
             assert not trapped.has_reply()

@@ -1,4 +1,4 @@
-"""Exim and OpenSMTPD as the tests run them: mail is received, and nothing of it stays behind."""
+"""tools/exim.py and tools/opensmtpd.py: mail is received, and no file remains afterwards."""
 
 import smtplib
 
@@ -11,8 +11,8 @@ CONTENT = b"Subject: sample\r\nDate: x\r\nMessage-ID: <1@client.example>\r\n\r\n
 
 @pytest.fixture(params=[exim, opensmtpd], ids=["exim", "opensmtpd"])
 def start(request):
-    if why := request.param.why_not():
-        pytest.skip(why)
+    if reason := request.param.why_not():
+        pytest.skip(reason)
     return request.param.running
 
 
@@ -21,7 +21,7 @@ def send(port, *recipients):
         return client.sendmail("sender@client.example", recipients, CONTENT)
 
 
-def test_mail_is_received_and_nothing_stays(start):
+def test_mail_is_received_and_no_file_remains(start):
     with start() as mail:
         assert send(mail.port, "one@example.com", "two@open.example") == {}
         eventually(lambda: len(mail.delivered()) == 2)
@@ -32,7 +32,7 @@ def test_mail_is_received_and_nothing_stays(start):
     assert not mail.folder.exists()
 
 
-def test_it_is_no_open_relay_and_refuses_whom_it_is_told_to(start):
+def test_it_relays_to_no_other_domain_and_refuses_given_recipients(start):
     with start(refused=["one@example.com"]) as mail:
         assert set(send(mail.port, "one@example.com", "two@example.com")) == {"one@example.com"}
         with pytest.raises(smtplib.SMTPRecipientsRefused):

@@ -1,4 +1,4 @@
-"""The harness tells a server that keeps its word from one that does not."""
+"""The harness detects lost, duplicated and refused messages."""
 
 from collections import Counter
 
@@ -23,21 +23,21 @@ OUTCOMES = [
 
 
 @pytest.mark.parametrize("there", [["a", "b"], ["a", "b", "u"]])
-def test_all_is_well(there):
+def test_messages_that_agree_with_the_replies_are_no_error(there):
     assert judge(OUTCOMES, Counter(there)).problems == []
 
 
 @pytest.mark.parametrize(
     ("there", "problem"),
     [
-        (["a"], "1 answered 250 and lost: b"),
-        (["a", "b", "b"], "1 there more than once: b"),
-        (["a", "b", "u", "u"], "1 there more than once: u"),
-        (["a", "b", "r"], "1 refused and there all the same: r"),
-        (["a", "b", "x"], "1 there and never sent: x"),
+        (["a"], "1 accepted with 250 and lost: b"),
+        (["a", "b", "b"], "1 present more than once: b"),
+        (["a", "b", "u", "u"], "1 present more than once: u"),
+        (["a", "b", "r"], "1 refused but present: r"),
+        (["a", "b", "x"], "1 present but never sent: x"),
     ],
 )
-def test_what_is_wrong_is_said(there, problem):
+def test_errors_are_described(there, problem):
     assert judge(OUTCOMES, Counter(there)).problems == [problem]
 
 
@@ -48,16 +48,16 @@ def test_tokens_are_counted_in_maildirs(tmp_path):
     (tmp_path / "box/new/4").write_text("Smuggled: yes\r\n\r\n")
     arrived = arrived_in([tmp_path / "box"])
     assert arrived["t"] == 2
-    assert [one for one in arrived if one.startswith("without token: 'Smuggled")]
+    assert [one for one in arrived if one.startswith("no token: 'Smuggled")]
 
 
 @pytest.mark.parametrize(("body", "token"), [(b"12345", "t"), (b"123", "cut to 3 octets: t")])
-def test_a_message_that_says_its_size_has_to_be_whole(body, token):
+def test_a_message_shorter_than_its_size_field_is_incomplete(body, token):
     head = f"{MARK}: t\r\n{SIZE}: 5\r\n\r\n"
     assert token_of(head.encode() + body) == token
 
 
-def test_answers_by_code():
+def test_the_code_of_a_reply_gives_the_result():
     assert [answer_of(code) for code in (250, 451, 554, 0)] == [
         "accepted",
         "refused",
@@ -66,6 +66,6 @@ def test_answers_by_code():
     ]
 
 
-def test_percentiles_are_of_what_was_accepted():
+def test_percentiles_count_accepted_messages_only():
     assert percentile(OUTCOMES, 0.5) == 0.3
     assert percentile(OUTCOMES, 1.0) == 0.3

@@ -1,9 +1,9 @@
-"""A short soak: the harness runs, and nothing is lost in it."""
+"""A short run of the soak loses nothing."""
 
 from endurance.soak import parser, problems, soak
 
 
-def test_a_few_seconds_under_attack(tmp_path):
+def test_a_few_seconds_under_attack_lose_nothing(tmp_path):
     chosen = parser().parse_args(
         ["--seconds", "5", "--senders", "3", "--share", "0.1", "--kill-every", "2"]
     )

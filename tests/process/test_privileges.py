@@ -22,7 +22,7 @@ root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become anothe
 
 @pytest.fixture
 def open_folder():
-    """A folder that the user nobody owns and can reach; pytest's own folders are closed to it."""
+    """A folder that the unprivileged user owns; it cannot enter the folders of pytest."""
     nobody = pwd.getpwnam("nobody")
     folder = Path(tempfile.mkdtemp(prefix="gatepost-"))
     os.chown(folder, nobody.pw_uid, nobody.pw_gid)
@@ -31,8 +31,8 @@ def open_folder():
 
 
 @pytest.fixture
-def as_nobody():
-    """Command and environment of a server that the user nobody can run."""
+def as_unprivileged():
+    """Command and environment of a server that the unprivileged user can run."""
     paths = [str(Path(gatepost.__file__).parents[1]), sysconfig.get_path("purelib")]
     environment = {"PYTHONPATH": os.pathsep.join(paths)}
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -47,9 +47,9 @@ def as_nobody():
 
 
 @root
-def test_supervisor_and_workers_change_all_user_ids(open_folder, as_nobody):
+def test_supervisor_and_workers_change_all_user_ids(open_folder, as_unprivileged):
     user = pwd.getpwnam("nobody").pw_uid
-    command, environment = as_nobody
+    command, environment = as_unprivileged
     settings = 'workers = 2\nuser = "nobody"'
     server = Supervised(open_folder, server=settings, environment=environment)
     server.command = command
@@ -68,8 +68,8 @@ def test_supervisor_and_workers_change_all_user_ids(open_folder, as_nobody):
 
 
 @root
-def test_a_port_is_bound_before_privileges_are_dropped(open_folder, as_nobody):
-    command, environment = as_nobody
+def test_a_port_is_bound_before_privileges_are_dropped(open_folder, as_unprivileged):
+    command, environment = as_unprivileged
     settings = 'user = "nobody"'
     server = Supervised(
         open_folder, server=settings, address="127.0.0.1:965", environment=environment
@@ -112,8 +112,10 @@ def certificate_name(port):
 
 
 @root
-def test_a_key_that_only_root_can_read_is_read_at_the_start(open_folder, closed_folder, as_nobody):
-    command, environment = as_nobody
+def test_a_key_that_only_root_can_read_is_read_at_the_start(
+    open_folder, closed_folder, as_unprivileged
+):
+    command, environment = as_unprivileged
     authority.write(closed_folder, "one.example.com")
     server = with_tls(open_folder, closed_folder, environment)
     server.command = command
@@ -132,8 +134,8 @@ def test_a_key_that_only_root_can_read_is_read_at_the_start(open_folder, closed_
 
 
 @root
-def test_a_key_that_the_user_can_read_is_reloaded(open_folder, as_nobody):
-    command, environment = as_nobody
+def test_a_key_that_the_user_can_read_is_reloaded(open_folder, as_unprivileged):
+    command, environment = as_unprivileged
     nobody = pwd.getpwnam("nobody")
     server = with_tls(open_folder, open_folder, environment)
     server.command = command
@@ -150,8 +152,10 @@ def test_a_key_that_the_user_can_read_is_reloaded(open_folder, as_nobody):
 
 
 @root
-def test_a_link_to_a_secret_in_place_of_a_key_is_refused(open_folder, closed_folder, as_nobody):
-    command, environment = as_nobody
+def test_a_link_to_a_secret_in_place_of_a_key_is_refused(
+    open_folder, closed_folder, as_unprivileged
+):
+    command, environment = as_unprivileged
     authority.write(closed_folder, "secret.example.com")
     for name in ("cert.pem", "cert.key"):
         (open_folder / name).symlink_to(closed_folder / name)

@@ -76,7 +76,7 @@ def test_after_a_disk_that_failed_the_same_file_is_used(make_disk, opener, seen)
     own.cut()
     with pytest.raises(OSError, match="Input/output"):
         opener.replace(store)
-    own.again()
+    own.restore()
     assert taken(store) == [number]
     assert seen == []
     store.close()
