@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 
-from gatepost.cli.lazy import INTERRUPTED
-from gatepost.cli.output import complain
 from gatepost.cli.serve import run
-from gatepost.cli.settings import read_config
-from gatepost.cli.starter import create, starter
-from gatepost.log import logs
-from gatepost.log.os_error import reason
+from gatepost.cli.shared.lazy import INTERRUPTED
+from gatepost.cli.shared.output import print_error
+from gatepost.cli.shared.settings import read_config
+from gatepost.cli.shared.starter import create, starter
+from gatepost.log.os_error import describe_os_error
+from gatepost.log.setup import configure_log
 
 FOLDER = Path("demo")
 DOMAIN = "demo.example"
@@ -48,15 +48,17 @@ def main() -> int:
             create(FOLDER, starter(DOMAIN))
         file = FOLDER / "gatepost.toml"
         config = read_config(file)
-        logs.configure(config.log)
+        configure_log(config.log)
         print(instructions(str(config.listen[0].address)), flush=True)
         run(config, file)
     except OSError as error:
-        complain(reason(error))
+        print_error(describe_os_error(error))
         return 1
     except click.ClickException as error:
-        complain(error.format_message())
-        complain(f"change [[listen]] in {FOLDER}/gatepost.toml, or start over with rm -r {FOLDER}")
+        print_error(error.format_message())
+        print_error(
+            f"change [[listen]] in {FOLDER}/gatepost.toml, or start over with rm -r {FOLDER}"
+        )
         return 1
     except KeyboardInterrupt:  # the second Ctrl-C does not wait for open transactions
         return INTERRUPTED

@@ -1,21 +1,9 @@
-import logging
-
 import pytest
-import structlog
 from click.testing import CliRunner
+from tests.log.restored import log_settings  # noqa: F401 - an autouse fixture
 
 from gatepost.cli.commands import gatepost
-from gatepost.cli.starter import create, starter
-
-
-@pytest.fixture(autouse=True)
-def log_settings():
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+from gatepost.cli.shared.starter import create, starter
 
 
 @pytest.fixture
@@ -33,7 +21,7 @@ def run():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A starter folder, which is the current one."""
+    """A starter folder, as the current folder."""
     folder = tmp_path / "mail"
     create(folder, starter())
     monkeypatch.chdir(folder)
@@ -42,7 +30,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def configure(tmp_path, monkeypatch):
-    """Write a configuration of these lines into an empty folder, which is the current one."""
+    """Write a configuration of these lines into an empty folder, the current one."""
 
     def configure(*lines):
         folder = tmp_path / "configured"

@@ -1,4 +1,4 @@
-"""A gatepost of its own process, as the tests of `serve` and of the demo need it."""
+"""Gatepost as a separate process, for the tests of `serve` and of the demo."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ READY = re.compile(r"gatepost: ready smtp=(.*):(\d+)\n")
 
 
 class Process:
-    """Runs until the end of `with`, whatever happens; `errors` are the lines read so far."""
+    """A process that runs until the end of `with`. `errors` are the lines read so far."""
 
     def __init__(self, *command, **options):
         self.errors = []
@@ -36,7 +36,7 @@ class Process:
         return self.errors[-1]
 
     def address(self):
-        """Wait until it accepts connections; return host and port."""
+        """Wait for the ready line; return host and port."""
         for line in iter(self.line, ""):
             match = READY.fullmatch(line)
             if match:
@@ -44,7 +44,7 @@ class Process:
         raise AssertionError(f"not ready: {''.join(self.errors)}")
 
     def stop(self, number):
-        """Send a signal; return the exit status and what else was said on standard error."""
+        """Send a signal; return the exit status and the rest of standard error."""
         self.popen.send_signal(number)
         return self.end()
 

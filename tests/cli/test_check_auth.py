@@ -1,4 +1,4 @@
-"""What `gatepost check` says of users, and of ways out for them."""
+"""`gatepost check`: users, and routes for authenticated clients."""
 
 import json
 
@@ -6,18 +6,15 @@ import pytest
 from tests.auth.samples import write_users
 
 CLEAR = 'users = "users.auth"\nclear = true'
-FOREIGN = (
-    "{}: auth.clear has passwords sent without TLS from a network: whoever listens on the way has"
-    " them"
-)
+FOREIGN = "{}: auth.clear allows passwords without TLS: any host on the path can read them"
 RELAY = '[[route]]\nto = "discard:"\nrelay_for = "authenticated"'
 LOCAL = '[[route]]\nfor = ["example.com"]\nto = "discard:"'
-NOBODY = "nobody can authenticate: expected users in auth.users, see gatepost users add"
+NO_USER = "no client can authenticate: auth.users has no user, see gatepost users add"
 
 
 @pytest.fixture
 def checked(configure, run):
-    """Return what is found in a configuration that is sound but for what is given."""
+    """Return the findings for a sound configuration with these changes."""
 
     def checked(listen="auth = true", auth=CLEAR, routes=LOCAL, users=(), mode=0o600):
         folder = configure(
@@ -38,34 +35,34 @@ def checked(configure, run):
     return checked
 
 
-def test_nothing_wrong(checked):
+def test_a_sound_configuration_has_no_findings(checked):
     assert checked() == []
 
 
-def test_ways_out_in_the_right_order(checked):
+def test_a_relay_route_after_a_local_one_is_sound(checked):
     assert checked(routes=f"{LOCAL}\n{RELAY}") == []
 
 
-def test_users_whom_no_listener_asks_for(checked):
-    assert checked(listen="") == ["auth.users is not used: no [[listen]] has auth"]
+def test_users_without_a_listener_with_auth_are_a_warning(checked):
+    assert checked(listen="") == ["auth.users has no effect: no [[listen]] has auth"]
 
 
-def test_no_users_yet(checked):
-    empty = "FOLDER/users.auth: there is no entry in it"
-    assert sorted(checked(users=["# nobody"])) == sorted([NOBODY, empty])
+def test_an_empty_users_file_is_a_warning(checked):
+    empty = "FOLDER/users.auth: the list has no entry"
+    assert sorted(checked(users=["# no users"])) == sorted([NO_USER, empty])
 
 
-def test_a_listener_where_auth_can_never_be_offered(checked):
-    expected = "expected TLS on this listener, or auth.clear = true, found neither"
+def test_auth_without_tls_is_an_error(checked):
+    expected = "expected tls, or auth.clear, without which it can never be offered, found nothing"
     assert checked(auth='users = "users.auth"') == [f"gatepost.toml: listen[0].auth: {expected}"]
 
 
-def test_nobody_to_ask(checked):
-    expected = "no source of users, expected auth.users, or a plugin with on_auth"
+def test_auth_without_users_is_an_error(checked):
+    expected = "there is nobody to ask, expected auth.users, or a plugin with on_auth"
     assert checked(auth="clear = true") == [f"listen[0].auth: {expected}"]
 
 
-def test_a_users_file_that_is_broken(checked):
+def test_an_invalid_users_file_is_an_error_without_its_content(checked):
     (first, *_) = checked(users=["alice hash"])
     assert first.endswith(
         "/users.auth:1: expected a name, an argon2id hash and a SCRAM-SHA-256 verifier"
@@ -73,26 +70,26 @@ def test_a_users_file_that_is_broken(checked):
     assert "hash" not in first.partition("users.auth")[0]
 
 
-def test_a_users_file_for_all_to_read(checked):
+def test_a_users_file_that_others_can_read_is_a_warning(checked):
     assert checked(mode=0o644) == [
-        "FOLDER/users.auth: its mode is 644, expected one that is not for others"
+        "FOLDER/users.auth: mode 644 gives access to all users, expected 600 or 640"
     ]
 
 
-def test_a_users_file_for_a_group(checked):
+def test_a_users_file_for_a_group_is_sound(checked):
     assert checked(mode=0o640) == []
 
 
-def test_passwords_in_the_clear_from_a_network(checked):
+def test_auth_clear_on_a_network_is_a_warning(checked):
     listen = 'auth = true\n[[listen]]\naddress = "192.0.2.1:25"\nauth = true'
     assert FOREIGN.format("192.0.2.1:25") in checked(listen=listen)
 
 
-def test_a_way_out_that_is_hidden(checked):
-    hidden = "route[1].relay_for has no effect: route[0] matches every recipient before it"
+def test_a_hidden_relay_route_is_a_warning(checked):
+    hidden = "route[1].relay_for is of no use: route[0] takes everyone before it"
     assert checked(routes=f'[[route]]\nto = "discard:"\n{RELAY}') == [hidden]
 
 
-def test_a_way_out_for_nobody(checked):
-    nobody = "route[1].relay_for has no effect: no [[listen]] has auth"
-    assert nobody in checked(listen="", routes=f"{LOCAL}\n{RELAY}")
+def test_a_relay_route_without_auth_is_a_warning(checked):
+    unused = "route[1].relay_for is of no use: no [[listen]] has auth"
+    assert unused in checked(listen="", routes=f"{LOCAL}\n{RELAY}")

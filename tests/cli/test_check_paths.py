@@ -1,4 +1,4 @@
-"""What `gatepost check` says of programs and folders that the server could not use."""
+"""`gatepost check`: programs and folders that the server could not use."""
 
 import json
 import os
@@ -14,12 +14,12 @@ from gatepost.config.schema import Config, ServerConfig
 ME = pwd.getpwuid(os.geteuid()).pw_name
 ROOT = os.geteuid() == 0
 OTHER = "nobody"
-only_root = pytest.mark.skipif(not ROOT, reason="only root can give files away")
+only_root = pytest.mark.skipif(not ROOT, reason="only root can change owners")
 
 
 @pytest.fixture
 def place():
-    """A folder that everybody may enter and nobody but us write to; pytest's own are for us."""
+    """A folder that all users can enter and only we can write to, unlike pytest's own."""
     with tempfile.TemporaryDirectory(prefix="gatepost-") as folder:
         place = Path(folder) / "place"
         place.mkdir()
@@ -61,33 +61,33 @@ PROGRAMS = ["pipe", "sendmail", "qmail-queue"]
 
 
 @pytest.mark.parametrize("scheme", PROGRAMS)
-def test_a_program_as_it_should_be(checked, place, scheme):
+def test_a_usable_program_has_no_warning(checked, place, scheme):
     path = program(place / "program")
     assert checked(f'to = "{scheme}:{path} --option"') == []
 
 
 @pytest.mark.parametrize("scheme", PROGRAMS)
-def test_a_program_that_is_missing(checked, place, scheme):
+def test_a_missing_program_is_a_warning(checked, place, scheme):
     path = place / "sub/program"
     assert checked('for = ["bob@example.com"]\nto = "discard:"', f'to = "{scheme}:{path}"') == [
         f"route[1].to: no such file {path}, expected a program"
     ]
 
 
-def test_a_program_in_a_file_that_is_no_folder(checked, place):
+def test_a_program_below_a_file_is_a_warning(checked, place):
     path = program(place / "file") / "program"
     assert checked(f'to = "pipe:{path}"') == [
         f"route[0].to: no such file {path}, expected a program"
     ]
 
 
-def test_a_program_that_is_a_folder(checked, place):
+def test_a_folder_as_a_program_is_a_warning(checked, place):
     assert checked(f'to = "pipe:{place}"') == [
         f"route[0].to: {place} is not a file, expected a program"
     ]
 
 
-def test_a_program_that_nobody_may_run(checked, place):
+def test_a_program_without_execute_permission_is_a_warning(checked, place):
     path = program(place / "program", 0o644)
     assert checked(f'to = "pipe:{path}"') == [
         "route[0].to: " + denied(path, 0o644, f"a program that the user {ME} can run")
@@ -98,9 +98,9 @@ def test_a_program_that_nobody_may_run(checked, place):
     ("name", "mode"),
     [("program", 0o777), ("program", 0o775), ("place", 0o777), ("place", 0o775), ("link", 0o755)],
 )
-def test_a_program_that_others_can_replace(checked, place, name, mode):
+def test_a_program_that_others_can_replace_is_a_warning(checked, place, name, mode):
     path, link = program(place / "program"), place.parent / "link"
-    if name == "link":  # by way of the folder that it is in
+    if name == "link":  # replaceable through its folder
         (place.parent / "open").mkdir()
         (place.parent / "open").chmod(0o777)
         link = place.parent / "open/link"
@@ -115,13 +115,13 @@ def test_a_program_that_others_can_replace(checked, place, name, mode):
     ]
 
 
-def test_a_program_below_a_sticky_folder(checked, place):
+def test_a_program_in_a_sticky_folder_has_no_warning(checked, place):
     place.chmod(0o1777)
     assert checked(f'to = "pipe:{program(place / "program")}"') == []
 
 
 @only_root
-def test_a_program_that_the_servers_user_may_not_run(checked, place):
+def test_a_program_that_the_server_user_cannot_run_is_a_warning(checked, place):
     path = program(place / "program", 0o750)
     assert checked(f'to = "pipe:{path}"', user=OTHER) == [
         "route[0].to: " + denied(path, 0o750, "a program that the user nobody can run")
@@ -130,7 +130,7 @@ def test_a_program_that_the_servers_user_may_not_run(checked, place):
 
 @only_root
 @pytest.mark.parametrize("scheme", ["pipe", "maildir"])
-def test_a_way_that_the_servers_user_may_not_go(checked, place, scheme):
+def test_a_folder_that_the_server_user_cannot_enter_is_a_warning(checked, place, scheme):
     program(place / "program")
     place.chmod(0o700)
     path = place / ("program" if scheme == "pipe" else "mail/{local}")
@@ -142,14 +142,14 @@ def test_a_way_that_the_servers_user_may_not_go(checked, place, scheme):
 
 
 @only_root
-def test_a_program_of_the_servers_user(checked, place):
+def test_a_program_of_the_server_user_has_no_warning(checked, place):
     path = program(place / "program", 0o500)
     os.chown(path, pwd.getpwnam(OTHER).pw_uid, -1)
     assert checked(f'to = "pipe:{path}"', user=OTHER) == []
 
 
 @pytest.mark.parametrize("scheme", ["maildir", "file"])
-def test_folders_that_can_be_made(checked, place, scheme):
+def test_folders_that_can_be_created_have_no_warning(checked, place, scheme):
     assert checked(f'to = "{scheme}:{place}/a/b/{{domain}}"', user="") == []
     assert list(place.iterdir()) == []
 
@@ -157,7 +157,7 @@ def test_folders_that_can_be_made(checked, place, scheme):
 @only_root
 @pytest.mark.parametrize("scheme", ["maildir", "file"])
 @pytest.mark.parametrize("owned", [False, True])
-def test_a_folder_for_mail(checked, place, scheme, owned):
+def test_a_read_only_mail_folder_is_a_warning(checked, place, scheme, owned):
     if owned:
         os.chown(place, pwd.getpwnam(OTHER).pw_uid, -1)
     warning = "route[0].to: " + denied(place, 0o755, "a folder that the user nobody can write to")
@@ -166,7 +166,7 @@ def test_a_folder_for_mail(checked, place, scheme, owned):
 
 
 @only_root
-def test_a_folder_for_mail_that_cannot_be_made(checked, place):
+def test_a_mail_folder_that_cannot_be_created_is_a_warning(checked, place):
     assert checked(f'to = "maildir:{place}/mail/all"', user=OTHER) == [
         "route[0].to: "
         + denied(place, 0o755, f"a folder that the user nobody can create {place}/mail/all in")
@@ -174,12 +174,12 @@ def test_a_folder_for_mail_that_cannot_be_made(checked, place):
 
 
 @pytest.mark.parametrize("rest", ["", "/{local}", "/mail"])
-def test_a_maildir_that_is_a_file(checked, place, rest):
+def test_a_file_as_a_maildir_is_a_warning(checked, place, rest):
     path = program(place / "file")
     assert checked(f'to = "maildir:{path}{rest}"') == [f"route[0].to: {path} is not a folder"]
 
 
-def test_paths_that_lead_nowhere(checked, place):
+def test_invalid_paths_are_a_warning(checked, place):
     loop, long = place / "loop", place / ("x" * 256)
     loop.symlink_to(loop)
     bob = 'for = ["bob@example.com"]'
@@ -191,7 +191,7 @@ def test_paths_that_lead_nowhere(checked, place):
 
 @only_root
 @pytest.mark.parametrize("key", ['mode = "queue"', 'fallback = "queue"'])
-def test_the_folder_of_the_queue(checked, place, key):
+def test_a_read_only_spool_folder_is_a_warning(checked, place, key):
     route = f'to = "smtp://127.0.0.1"\n{key}'
     assert checked(route, user=OTHER, data_dir=place) == [
         "server.data_dir: "
@@ -200,18 +200,18 @@ def test_the_folder_of_the_queue(checked, place, key):
 
 
 @only_root
-def test_no_queue_needs_no_folder(checked, place):
+def test_without_a_queue_the_spool_folder_is_not_checked(checked, place):
     assert checked('to = "smtp://127.0.0.1"', user=OTHER, data_dir=place) == []
 
 
-def test_a_queue_whose_folder_is_a_file(checked, place):
+def test_a_file_as_the_spool_folder_is_a_warning(checked, place):
     program(place / "spool")
     assert checked('to = "discard:"\nmode = "queue"', data_dir=place) == [
         f"server.data_dir: {place}/spool is not a folder"
     ]
 
 
-def test_who_will_serve():
+def test_the_serving_account_is_the_configured_user():
     assert serving(Config()).uid == os.geteuid()
     other = serving(Config(server=ServerConfig(user=OTHER)))
     assert (other.name, other.uid) == (OTHER, pwd.getpwnam(OTHER).pw_uid)
@@ -222,13 +222,13 @@ def test_who_will_serve():
     ("uid", "gid", "mode", "rights"),
     [
         (7, 8, 0o700, READ | WRITE | PASS),
-        (7, 8, 0o077, 0),  # the owner's class counts, and no other
+        (7, 8, 0o077, 0),  # only the owner's class counts
         (1, 8, 0o750, READ | PASS),
         (1, 8, 0o707, 0),
         (1, 9, 0o701, PASS),
     ],
 )
-def test_what_mode_bits_allow(uid, gid, mode, rights):
+def test_rights_follow_mode_bits(uid, gid, mode, rights):
     status = os.stat_result((0o100000 | mode, 0, 0, 1, uid, gid, 0, 0, 0, 0))
     account = Account("seven", 7, frozenset({8}))
     assert sum(right for right in (READ, WRITE, PASS) if account.may(right, status)) == rights
@@ -237,7 +237,7 @@ def test_what_mode_bits_allow(uid, gid, mode, rights):
 @pytest.mark.parametrize(
     ("mode", "rights"), [(0o100000, READ | WRITE), (0o040000, 7), (0o100001, 7)]
 )
-def test_what_root_may(mode, rights):
+def test_root_has_all_rights_but_execute(mode, rights):
     status = os.stat_result((mode, 0, 0, 1, 7, 8, 0, 0, 0, 0))
     account = Account("root", 0, frozenset({0}))
     assert sum(right for right in (READ, WRITE, PASS) if account.may(right, status)) == rights

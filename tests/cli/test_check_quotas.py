@@ -1,4 +1,4 @@
-"""What `gatepost check` and `gatepost try` make of quotas and folders of Maildirs."""
+"""`gatepost check` and `gatepost try`: quotas and folders of Maildirs."""
 
 import json
 
@@ -10,7 +10,7 @@ FITTING = '[limits]\nmessage_size = "1MiB"'
 
 @pytest.fixture
 def checked(configure, run):
-    """Return what there is to say of routes with these tables `maildir`, the last for everyone."""
+    """Return the findings for routes with these `maildir` tables; the last is for everyone."""
 
     def checked(*tables, to=TO, limits=FITTING):
         patterns = [*(f"{number}.example" for number in range(1, len(tables))), "*"]
@@ -42,43 +42,43 @@ def checked(configure, run):
         ['folder = ".Trash"'],
     ],
 )
-def test_nothing_wrong(checked, tables):
+def test_sound_quotas_have_no_findings(checked, tables):
     assert checked(*tables) == []
 
 
 @pytest.mark.parametrize("second", ["", 'quota = "2GiB"', 'quota = "1GiB", quota_messages = 9'])
-def test_quotas_that_contradict_each_other(checked, second):
+def test_contradicting_quotas_are_a_warning(checked, second):
     assert checked('quota = "1GiB"', second) == [
-        "route[1].maildir: expected the quota that route[0] has for the same Maildirs"
+        "route[1].maildir: expected the same quota as route[0], which has the same Maildirs"
     ]
 
 
-def test_a_quota_that_no_large_message_fits_into(checked):
+def test_a_quota_below_the_message_size_is_a_warning(checked):
     assert checked('quota = "1MiB"', limits="") == [
         (
-            "route[0].maildir.quota is below limits.message_size: what fits into no mailbox is"
-            " refused only when it has come in"
+            "route[0].maildir.quota is smaller than limits.message_size: a message that fits into"
+            " no mailbox is refused only after its content was received"
         )
     ]
 
 
-def test_other_targets_have_none(checked):
+def test_other_targets_have_no_quota(checked):
     assert checked("", to='to = "discard:"') == []
 
 
-def test_a_quota_for_what_does_not_count(checked):
+def test_a_quota_for_an_uncounted_folder_is_an_error(checked):
     (error,) = checked('folder = ".Trash", quota = "1GiB"')
     assert error.endswith("expected no quota: Maildir++ does not count .Trash")
 
 
-def test_options_of_another_kind_of_target(checked):
+def test_options_of_another_kind_of_target_are_an_error(checked):
     (error,) = checked('quota = "1GiB"', to='to = "discard:"')
     assert error.endswith(
         "route[0].maildir: not for discard: targets, expected no table of options"
     )
 
 
-def test_a_trial_makes_nothing(checked, run, tmp_path):
+def test_a_trial_creates_no_file(checked, run, tmp_path):
     checked('folder = ".Junk", quota = "1GiB"')
     tried = run("try", "--to", "bob@example.com")
     assert tried.exit_code == 0, tried.stdout

@@ -1,4 +1,4 @@
-"""What `gatepost check` says of routes that other routes hide."""
+"""`gatepost check`: routes that other routes hide."""
 
 import json
 
@@ -29,7 +29,7 @@ ROUTES = {
 
 @pytest.fixture
 def checked(configure, run):
-    """Return the warnings about routes, each of which is for these recipients."""
+    """Return the warnings about routes for these recipients."""
 
     def checked(*patterns):
         folder = configure(
@@ -47,16 +47,16 @@ def checked(configure, run):
 
 
 @pytest.mark.parametrize("patterns", ROUTES, ids=", ".join)
-def test_routes_that_are_never_reached(checked, patterns):
+def test_unreachable_routes_are_a_warning(checked, patterns):
     assert checked(*([one] for one in patterns)) == ROUTES[patterns]
 
 
-def test_one_pattern_of_several(checked):
+def test_one_unreachable_pattern_of_several_is_a_warning(checked):
     mixed = ["example.org", "example.com", "example.com"]
     assert checked(["example.com"], mixed, ["*"]) == [
         "route[1].for: example.com has no effect: route[0] matches before it"
     ]
 
 
-def test_one_route_may_say_the_same_twice(checked):
+def test_a_duplicate_within_one_route_is_no_warning(checked):
     assert checked(["example.com", "bob@example.com", "example.com", "*"]) == []

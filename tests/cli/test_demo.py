@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.cli.processes import Process
 
-from gatepost.cli.starter import create, starter
+from gatepost.cli.shared.starter import create, starter
 
 DEMO = Path(__file__).parents[2] / "tools" / "demo.py"
 
@@ -25,7 +25,7 @@ def demo():
 
 
 def folder_at(tmp_path, address):
-    """Make the demo's folder, listening elsewhere."""
+    """Create the demo's folder, with another address."""
     texts = starter("demo.example")
     texts["gatepost.toml"] = texts["gatepost.toml"].replace("127.0.0.1:2525", address)
     create(tmp_path / "demo", texts)
@@ -39,9 +39,9 @@ def commands(text):
 
 
 @pytest.mark.parametrize("tool", ["curl", "python3"])
-def test_what_it_says_works_as_typed(demo, tmp_path, monkeypatch, tool):
+def test_the_printed_commands_work(demo, tmp_path, monkeypatch, tool):
     if shutil.which(tool) is None:
-        pytest.skip(f"there is no {tool}")
+        pytest.skip(f"needs {tool}")
     folder_at(tmp_path, "127.0.0.1:0")
     found = shutil.which
     monkeypatch.setattr(demo.shutil, "which", lambda name: found(tool) if name == tool else None)
@@ -49,8 +49,8 @@ def test_what_it_says_works_as_typed(demo, tmp_path, monkeypatch, tool):
         host, port = process.address()
         good, bad = commands(demo.instructions(f"{host}:{port}"))
         assert tool in good
-        taken = subprocess.run(good, shell=True, capture_output=True, text=True, check=False)
-        assert (taken.returncode, taken.stderr) == (0, "")
+        accepted = subprocess.run(good, shell=True, capture_output=True, text=True, check=False)
+        assert (accepted.returncode, accepted.stderr) == (0, "")
         assert len(list(tmp_path.glob("demo/var/mail/demo.example/alice/new/*"))) == 1
         refused = subprocess.run(bad, shell=True, capture_output=True, text=True, check=False)
         assert refused.returncode != 0
@@ -58,19 +58,19 @@ def test_what_it_says_works_as_typed(demo, tmp_path, monkeypatch, tool):
         assert len(list(tmp_path.glob("demo/var/mail/*/*/new/*"))) == 1
 
 
-def test_it_makes_its_folder_once_and_ends_cleanly(tmp_path):
+def test_an_existing_folder_is_kept_and_an_interrupt_ends_the_demo(tmp_path):
     folder_at(tmp_path, "127.0.0.1:0")
     (tmp_path / "demo" / "users").write_text("carol@demo.example\n")
     with Process(DEMO, cwd=tmp_path) as process:
         with smtplib.SMTP(*process.address()) as client:
             client.sendmail("me@client.example", ["carol@demo.example"], "Subject: hello")
-        status, said = process.stop(signal.SIGINT)
+        status, errors = process.stop(signal.SIGINT)
     assert status == 0
-    assert "Traceback" not in said
+    assert "Traceback" not in errors
     assert len(list(tmp_path.glob("demo/var/mail/demo.example/carol/new/*"))) == 1
 
 
-def test_the_second_interrupt_does_not_wait(tmp_path):
+def test_a_second_interrupt_ends_the_demo_at_once(tmp_path):
     folder_at(tmp_path, "127.0.0.1:0")
     with Process(DEMO, cwd=tmp_path) as process, smtplib.SMTP(*process.address()) as client:
         client.ehlo("client.example")
@@ -78,28 +78,28 @@ def test_the_second_interrupt_does_not_wait(tmp_path):
         process.popen.send_signal(signal.SIGINT)
         while "stopping" not in process.line():
             pass
-        status, said = process.stop(signal.SIGINT)
+        status, errors = process.stop(signal.SIGINT)
         client.close()
-    assert (status, said) == (130, "")
+    assert (status, errors) == (130, "")
 
 
-def test_a_port_that_is_taken(tmp_path):
+def test_a_port_in_use_is_an_error(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         folder_at(tmp_path, address)
         with Process(DEMO, cwd=tmp_path) as process:
-            status, said = process.end()
+            status, errors = process.end()
     assert status == 1
-    assert said.splitlines() == [
+    assert errors.splitlines() == [
         f"gatepost: cannot listen on {address}: Address already in use",
         "gatepost: change [[listen]] in demo/gatepost.toml, or start over with rm -r demo",
     ]
 
 
-def test_the_folder_is_that_of_init_for_another_domain(demo, tmp_path, monkeypatch):
+def test_the_folder_is_that_of_init_with_another_domain(demo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(demo, "run", lambda config, file: None)
-    monkeypatch.setattr(demo.logs, "configure", lambda log: None)
+    monkeypatch.setattr(demo, "configure_log", lambda log: None)
     assert demo.main() == 0
     for name, text in starter("demo.example").items():
         assert (tmp_path / "demo" / name).read_text() == text

@@ -1,4 +1,4 @@
-"""`gatepost init`, and the folder it writes."""
+"""`gatepost init`, and the folder it creates."""
 
 import ssl
 import subprocess
@@ -7,7 +7,7 @@ import sys
 import pytest
 from tests.net.authority import MemoryTlsClient
 
-from gatepost.cli.starter import create, starter
+from gatepost.cli.shared.starter import create, starter
 from gatepost.config.load import load
 from gatepost.net.tls import ListenerTls, key_pairs
 from gatepost.net.tls_codec import TlsCodec
@@ -26,19 +26,19 @@ def all_files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
 
 
-def test_it_writes_a_folder_and_says_what_is_next(run, tmp_path):
+def test_init_creates_a_folder_and_prints_the_next_steps(run, tmp_path):
     result = run("init", tmp_path / "new" / "mail")
     assert result.exit_code == 0
     assert all_files(tmp_path / "new" / "mail") == FILES
     assert f"cd {tmp_path}/new/mail\n  gatepost check" in result.stdout
 
 
-def test_an_empty_folder_will_do(run, tmp_path):
+def test_an_empty_folder_is_used(run, tmp_path):
     assert run("init", tmp_path).exit_code == 0
     assert all_files(tmp_path) == FILES
 
 
-def test_a_folder_that_is_not_empty_is_not_touched(run, tmp_path):
+def test_a_folder_with_files_is_refused(run, tmp_path):
     (tmp_path / "mine").write_text("precious")
     result = run("init", tmp_path)
     assert result.exit_code == 1
@@ -48,42 +48,42 @@ def test_a_folder_that_is_not_empty_is_not_touched(run, tmp_path):
     assert all_files(tmp_path) == ["mine"]
 
 
-def test_a_file_is_no_folder(run, tmp_path):
+def test_a_file_is_refused(run, tmp_path):
     (tmp_path / "mine").write_text("precious")
     result = run("init", tmp_path / "mine")
     assert result.exit_code == 1
     assert (tmp_path / "mine").read_text() == "precious"
 
 
-def test_below_a_file_there_is_no_folder(run, tmp_path):
+def test_a_folder_below_a_file_is_refused(run, tmp_path):
     (tmp_path / "mine").write_text("precious")
     result = run("init", tmp_path / "mine" / "mail")
     assert result.exit_code == 1
     assert result.stderr == f"gatepost: {tmp_path}/mine/mail: Not a directory\n"
 
 
-def test_nothing_is_left_of_a_folder_that_could_not_be_written(tmp_path):
+def test_a_failed_create_leaves_nothing(tmp_path):
     texts = {"one/a": "1", "one/two/b": "2", "c" * 300: "a name too long for any file system"}
     with pytest.raises(OSError, match="too long"):
         create(tmp_path / "new" / "mail", texts)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_was_there_stays(tmp_path):
+def test_an_existing_file_is_kept(tmp_path):
     (tmp_path / "b").write_text("precious")
     with pytest.raises(FileExistsError):
         create(tmp_path, {"a": "1", "b": "2"})
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("b", "precious")]
 
 
-def test_another_domain():
+def test_the_starter_can_have_another_domain():
     texts = starter("demo.example")
     assert "alice@demo.example\n" in texts["users"]
     assert 'domains = ["demo.example"]' in texts["gatepost.toml"]
     assert not any("example.com" in text for name, text in texts.items() if name[-3:] != ".py")
 
 
-def test_it_is_valid_and_warns_of_nothing_but_the_host_name(run, folder):
+def test_the_starter_is_valid_except_for_a_warning_of_the_host_name(run, folder):
     result = run("check")
     assert result.exit_code == 0
     warnings = [line for line in result.stdout.splitlines() if line.startswith("warning: ")]
@@ -107,12 +107,12 @@ def run_pytest(folder, *arguments):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_its_example_plugin_passes_its_test(folder):
+def test_the_example_plugin_passes_its_test(folder):
     result = run_pytest(folder, "plugins")
     assert "2 passed" in result.stdout, result.stdout
 
 
-def test_with_tls_it_is_ready_to_serve_with_a_certificate(run, tmp_path):
+def test_init_with_tls_creates_a_usable_certificate(run, tmp_path):
     assert run("init", "--tls", tmp_path / "mail").exit_code == 0
     folder = tmp_path / "mail"
     assert all_files(folder) == sorted([*FILES, "tls/cert.pem", "tls/key.pem"])
@@ -130,8 +130,8 @@ def test_with_tls_it_is_ready_to_serve_with_a_certificate(run, tmp_path):
     assert run("check", "-c", folder / "gatepost.toml").exit_code == 0
 
 
-def test_without_cryptography_there_is_no_certificate(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("gatepost.cli.certificate.find_spec", lambda name: None)
+def test_a_certificate_without_cryptography_is_an_error(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("gatepost.cli.shared.certificate.find_spec", lambda name: None)
     result = run("init", "--tls", tmp_path / "mail")
     assert result.exit_code == 1
     assert result.stderr == (
@@ -141,7 +141,7 @@ def test_without_cryptography_there_is_no_certificate(run, tmp_path, monkeypatch
     assert not (tmp_path / "mail").exists()
 
 
-def test_check_finds_what_is_wrong_with_certificates(run, tmp_path):
+def test_check_reports_a_missing_key(run, tmp_path):
     run("init", "--tls", tmp_path / "mail")
     (tmp_path / "mail/tls/key.pem").unlink()
     result = run("check", "-c", tmp_path / "mail/gatepost.toml")
@@ -151,12 +151,12 @@ def test_check_finds_what_is_wrong_with_certificates(run, tmp_path):
     )
 
 
-def test_check_warns_of_what_looks_wrong_with_tls(run, tmp_path):
+def test_check_warns_of_ineffective_tls(run, tmp_path):
     run("init", "--tls", tmp_path / "mail")
     file = tmp_path / "mail/gatepost.toml"
     text = file.read_text().replace('tls = "starttls"\n', "").replace("127.0.0.1:", "0.0.0.0:")
     file.write_text(text.replace("[tls]\n", '[tls]\nclient_ca = "tls/cert.pem"\n'))
     warnings = run("check", "-c", file).stdout
-    assert "warning: tls.certificates are not used: no [[listen]] has tls" in warnings
-    assert "warning: tls.client_ca is set: a client with a certificate of anybody else" in warnings
-    assert "warning: 0.0.0.0:2525: there is no TLS" in warnings
+    assert "warning: tls.certificates has no effect: no [[listen]] has tls" in warnings
+    assert "warning: tls.client_ca is set: the handshake fails for clients" in warnings
+    assert "warning: 0.0.0.0:2525: no TLS on a network" in warnings

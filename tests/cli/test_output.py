@@ -1,23 +1,23 @@
-"""Tables, and signs of life."""
+"""Tables and progress."""
 
 import sys
 
 from gatepost.checks import scratch
-from gatepost.cli import output
+from gatepost.cli.shared import output
 
 ROWS = [["rcpt", "550 no [ref-1]"], ["a\x1b[2J", ""]]
 
 
-def test_a_plain_table(capsys):
-    output.say_table(("hook", "reply"), ROWS)
+def test_a_table_is_plain_without_a_terminal(capsys):
+    output.print_table(("hook", "reply"), ROWS)
     assert capsys.readouterr().out == ("hook      reply\nrcpt      550 no [ref-1]\na\\x1b[2J\n")
 
 
-def test_a_table_on_a_terminal(capsys, monkeypatch):
+def test_a_table_on_a_terminal_is_escaped(capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setenv("COLUMNS", "80")
-    output.say_table(("hook", "reply"), ROWS)
+    output.print_table(("hook", "reply"), ROWS)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines] == [
         ["hook", "reply"],
@@ -26,7 +26,7 @@ def test_a_table_on_a_terminal(capsys, monkeypatch):
     ]
 
 
-def test_a_dot_for_each_beat(capsys):
+def test_progress_writes_a_dot_for_each_interval(capsys):
     class Done:
         def __init__(self):
             self.waits = [False, False, True]
@@ -34,5 +34,5 @@ def test_a_dot_for_each_beat(capsys):
         def wait(self, seconds):
             return self.waits.pop(0)
 
-    scratch._beat(Done())
+    scratch._write_dots(Done())
     assert capsys.readouterr().err == ".."

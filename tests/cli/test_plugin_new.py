@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.cli.output import WrongUsage
 from gatepost.cli.plugin import check_name, class_name
+from gatepost.cli.shared.output import WrongUsage
 
 
 def test_the_new_plugin_passes_its_test_and_can_be_used(run, folder):

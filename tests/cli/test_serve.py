@@ -42,7 +42,7 @@ def delivered(folder):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_takes_mail_and_ends_when_told(free_port, number):
+def test_serve_accepts_mail_until_a_signal(free_port, number):
     with serve(free_port) as process:
         with smtplib.SMTP(*process.address(), local_hostname="client.example") as client:
             client.sendmail("me@client.example", ["alice@example.com"], MESSAGE)
@@ -52,7 +52,7 @@ def test_it_takes_mail_and_ends_when_told(free_port, number):
     assert content.replace("\n", "\r\n").endswith(MESSAGE) or content.endswith(MESSAGE)
 
 
-def test_a_trap_spoils_the_message(free_port):
+def test_a_trap_refuses_the_message(free_port):
     rewrite(free_port, 'delay = "1s"', 'delay = "0s"')
     with serve(free_port) as process:
         with smtplib.SMTP(*process.address(), local_hostname="client.example") as client:
@@ -64,7 +64,7 @@ def test_a_trap_spoils_the_message(free_port):
     assert delivered(free_port) == []
 
 
-def test_ready_is_one_line_with_every_listener(free_port):
+def test_the_ready_line_has_every_listener(free_port):
     with (free_port / "gatepost.toml").open("a") as file:
         file.write('\n[[listen]]\naddress = "unix:socket"\n')
     with serve(free_port) as process:
@@ -78,7 +78,7 @@ def test_ready_is_one_line_with_every_listener(free_port):
     assert second == f"smtp=unix:{free_port}/socket"
 
 
-def test_a_message_under_way_comes_to_its_end(free_port):
+def test_a_message_in_progress_is_finished(free_port):
     with serve(free_port) as process:
         with smtplib.SMTP(*process.address(), local_hostname="client.example") as client:
             client.ehlo()
@@ -96,17 +96,17 @@ def test_a_message_under_way_comes_to_its_end(free_port):
 
 
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, -15), (signal.SIGINT, 130)])
-def test_the_second_signal_ends_it_at_once(free_port, number, expected):
+def test_a_second_signal_ends_serve_at_once(free_port, number, expected):
     with serve(free_port) as process, smtplib.SMTP(*process.address()) as client:
         client.ehlo("client.example")
         client.mail("me@client.example")
         process.popen.send_signal(number)
         while "stopping" not in process.line():
             pass
-        status, said = process.stop(number)
+        status, errors = process.stop(number)
         client.close()
     assert status == expected
-    assert said.strip() == ""
+    assert errors.strip() == ""
 
 
 def hello(address):
@@ -120,13 +120,13 @@ def test_a_hangup_applies_a_new_configuration(free_port):
         rewrite(free_port, 'hostname = "localhost"', 'hostname = "new.example.com"')
         process.popen.send_signal(signal.SIGHUP)
         assert "reloaded listen=" in process.line()
-        # workers of before may still take a connection until they have heard of it
+        # old workers can accept connections until the RETIRE message arrives
         eventually(lambda: hello(address).startswith(b"new.example.com"))
         status, _ = process.stop(signal.SIGTERM)
     assert status == 0
 
 
-def test_the_log_as_json(free_port):
+def test_events_are_logged_as_json(free_port):
     rewrite(free_port, 'format = "text"', 'format = "json"')
     with serve(free_port) as process:
         with smtplib.SMTP(*process.address(), local_hostname="client.example") as client:
@@ -142,7 +142,7 @@ def test_the_log_as_json(free_port):
     assert last["event"] == "stopping"
 
 
-def test_without_uvloop(free_port, tmp_path):
+def test_serve_works_without_uvloop(free_port, tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['uvloop'] = None\n")
     path = os.pathsep.join([str(tmp_path), str(SOURCE)])
     with serve(free_port, env={**os.environ, "PYTHONPATH": path}) as process:
@@ -153,7 +153,7 @@ def test_without_uvloop(free_port, tmp_path):
     assert len(delivered(free_port)) == 1
 
 
-def test_it_can_be_told_to_stop_before_it_is_ready(free_port):
+def test_a_signal_ends_the_start(free_port):
     configure_plugin(
         free_port,
         "from asyncio import Event",
@@ -167,7 +167,7 @@ def test_it_can_be_told_to_stop_before_it_is_ready(free_port):
         assert process.stop(signal.SIGTERM) == (0, "")
 
 
-def test_the_level_of_the_log(free_port):
+def test_events_below_the_level_are_not_logged(free_port):
     rewrite(free_port, 'level = "info"', 'level = "error"')
     with serve(free_port) as process:
         with smtplib.SMTP(*process.address(), local_hostname="client.example") as client:
@@ -177,20 +177,20 @@ def test_the_level_of_the_log(free_port):
 
 def failed(folder):
     with serve(folder) as process:
-        status, said = process.end()
+        status, errors = process.end()
     assert status == 1
-    return said
+    return errors
 
 
-def test_an_address_that_is_taken(free_port):
+def test_an_address_in_use_is_an_error(free_port):
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         rewrite(free_port, "127.0.0.1:0", address)
-        said = failed(free_port)
-    assert said == f"gatepost: cannot listen on {address}: Address already in use\n"
+        errors = failed(free_port)
+    assert errors == f"gatepost: cannot listen on {address}: Address already in use\n"
 
 
-def test_lists_that_are_missing(free_port):
+def test_all_missing_lists_are_reported(free_port):
     (free_port / "verybadrcptto").unlink()
     (free_port / "users").unlink()
     why = "cannot be read: No such file or directory"
@@ -200,13 +200,13 @@ def test_lists_that_are_missing(free_port):
     ]
 
 
-def test_a_plugin_that_is_missing(free_port):
+def test_a_missing_plugin_is_an_error(free_port):
     with (free_port / "gatepost.toml").open("a") as file:
         file.write('\n[[plugin]]\nuse = "gone.py"\n')
     assert failed(free_port) == f"gatepost: plugin {free_port}/gone.py: no such file\n"
 
 
-def test_a_plugin_that_cannot_start(free_port):
+def test_a_plugin_that_cannot_start_is_an_error(free_port):
     configure_plugin(
         free_port,
         "class Mine(Plugin):",
@@ -218,6 +218,6 @@ def test_a_plugin_that_cannot_start(free_port):
     assert said == f"gatepost: plugin mine: start() failed: {place}: OSError: no database\n"
 
 
-def test_a_data_folder_that_cannot_be_made(free_port):
+def test_a_data_folder_that_cannot_be_created_is_an_error(free_port):
     (free_port / "var").write_text("")
     assert failed(free_port) == f"gatepost: {free_port}/var/tmp: Not a directory\n"

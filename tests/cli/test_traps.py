@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.cli.traplists import EntryError, append, parse_entry, remove
+from gatepost.cli.shared.trap_lists import EntryError, append, parse_entry, remove
 from gatepost.lists.entry import parse_line
 from gatepost.lists.file import INDEX_ABOVE
 
@@ -37,7 +37,7 @@ def lists(configure):
     return folder
 
 
-def test_list(run, lists):
+def test_list_prints_file_line_and_note(run, lists):
     result = run("traps", "list")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
@@ -50,7 +50,7 @@ def test_list(run, lists):
     ]
 
 
-def test_list_as_json(run, lists):
+def test_list_prints_json(run, lists):
     found = json.loads(run("traps", "list", "--json").stdout)
     assert [one["trap"] for one in found if not one["armed"]] == [
         "abuse@example.com",
@@ -67,13 +67,13 @@ def test_list_as_json(run, lists):
     }
 
 
-def test_an_empty_list_as_json(run, configure):
+def test_an_empty_list_is_an_empty_json_array(run, configure):
     folder = configure("[traps]", 'lists = ["none"]')
     (folder / "none").write_text("")
     assert json.loads(run("traps", "list", "--json").stdout) == []
 
 
-def test_a_list_that_is_missing(run, lists):
+def test_a_missing_list_is_an_error(run, lists):
     (lists / "two").unlink()
     for command in (["list"], ["test", "a@example.com"], ["remove", "a@example.com"]):
         result = run("traps", *command)
@@ -83,31 +83,31 @@ def test_a_list_that_is_missing(run, lists):
 
 
 ANSWERS = {
-    "TRAP@example.com": "trap, named by Trap@Example.com (an old leaver) in {}/one:2",
-    "trap+tag@example.com": "trap, named by Trap@Example.com (an old leaver) in {}/one:2",
-    "any@example.net": "trap, named by @example.net (a whole domain) in {}/one:3",
-    "x12@example.org": "trap, named by /^x[0-9]+@/ in {}/one:4",
-    "other@example.com": "trap, named by other@example.com in {}/two:1",
-    "eve@example.com": "no trap",
-    "any@sub.example.net": "no trap",
+    "TRAP@example.com": "trap, matches Trap@Example.com (an old leaver) in {}/one:2",
+    "trap+tag@example.com": "trap, matches Trap@Example.com (an old leaver) in {}/one:2",
+    "any@example.net": "trap, matches @example.net (a whole domain) in {}/one:3",
+    "x12@example.org": "trap, matches /^x[0-9]+@/ in {}/one:4",
+    "other@example.com": "trap, matches other@example.com in {}/two:1",
+    "eve@example.com": "not a trap",
+    "any@sub.example.net": "not a trap",
     "bob@example.com": (
-        "no trap, bob@example.com in {}/one:6 names it, but it is a role address or a known"
+        "not a trap, matches bob@example.com in {}/one:6, but is a role address or a known"
         " recipient"
     ),
     "postmaster@example.net": (
-        "no trap, @example.net in {}/one:3 names it, but it is a role address or a known recipient"
+        "not a trap, matches @example.net in {}/one:3, but is a role address or a known recipient"
     ),
 }
 
 
 @pytest.mark.parametrize(("address", "answer"), ANSWERS.items())
-def test_an_address(run, lists, address, answer):
+def test_test_prints_the_matching_entry(run, lists, address, answer):
     result = run("traps", "test", address)
     assert result.stdout == f"{address}: {answer.format(lists)}\n"
     assert result.exit_code == (0 if answer.startswith("trap") else 1)
 
 
-def test_one_that_is_none_among_several(run, lists):
+def test_one_address_that_is_not_a_trap_sets_the_exit_status(run, lists):
     result = run("traps", "test", "--json", "trap@example.com", "eve@example.com")
     assert result.exit_code == 1
     assert json.loads(result.stdout) == [
@@ -123,13 +123,13 @@ def test_one_that_is_none_among_several(run, lists):
     ]
 
 
-def test_what_is_no_address_is_wrong_usage(run, lists):
+def test_an_invalid_address_is_wrong_usage(run, lists):
     result = run("traps", "test", "@example.com")
     assert result.exit_code == 2
     assert result.stderr == "gatepost: expected local-part@domain, found '@example.com'\n"
 
 
-def test_add(run, lists):
+def test_add_appends_to_the_first_list(run, lists):
     result = run("traps", "add", "new@example.com", "--note", "since 2024")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == f"new@example.com added to {lists}/one\n"
@@ -138,12 +138,12 @@ def test_add(run, lists):
 
 
 @pytest.mark.parametrize("name", ["two", "./two"])
-def test_add_to_another_list(run, lists, name):
+def test_add_appends_to_the_named_list(run, lists, name):
     assert run("traps", "add", "@new.example", "--list", name).exit_code == 0
     assert (lists / "two").read_text() == "other@example.com\n@new.example\n"
 
 
-def test_add_to_a_list_without_a_line_end_or_that_is_not_there(run, lists):
+def test_add_completes_the_last_line_or_creates_the_list(run, lists):
     (lists / "one").write_text("a@example.com")
     (lists / "two").unlink()
     run("traps", "add", "/^a/")
@@ -153,15 +153,14 @@ def test_add_to_a_list_without_a_line_end_or_that_is_not_there(run, lists):
 
 
 @pytest.mark.parametrize("again", ["trap@EXAMPLE.com", "@EXAMPLE.net", "/^x[0-9]+@/"])
-def test_what_is_there_is_not_added_again(run, lists, again):
+def test_an_existing_entry_is_not_added_again(run, lists, again):
     result = run("traps", "add", again, "--list", "two")
     assert result.exit_code == 0
-    assert result.stdout.startswith(f"{again} is in {lists}/one:")
-    assert result.stdout.endswith(" already\n")
+    assert result.stdout.startswith(f"{again} is already in {lists}/one:")
     assert (lists / "two").read_text() == "other@example.com\n"
 
 
-def test_a_warning_where_it_will_not_be_armed(run, lists):
+def test_add_warns_of_an_entry_that_is_not_armed(run, lists):
     result = run("traps", "add", "eve@example.com")
     assert result.exit_code == 0
     assert result.stderr == (
@@ -187,14 +186,14 @@ WRONG_ENTRIES = {
 
 
 @pytest.mark.parametrize("arguments", WRONG_ENTRIES, ids=repr)
-def test_add_what_is_no_entry(run, lists, arguments):
+def test_an_invalid_entry_is_wrong_usage(run, lists, arguments):
     result = run("traps", "add", *arguments)
     assert result.exit_code == 2
     assert result.stderr == f"gatepost: {WRONG_ENTRIES[arguments]}\n"
     assert (lists / "one").read_text() == LISTS
 
 
-def test_a_list_that_is_not_configured(run, lists):
+def test_an_unconfigured_list_is_wrong_usage(run, lists):
     result = run("traps", "add", "a@example.com", "--list", "three")
     assert result.exit_code == 2
     assert result.stderr == (
@@ -202,14 +201,14 @@ def test_a_list_that_is_not_configured(run, lists):
     )
 
 
-def test_no_list_to_add_to(run, configure):
+def test_add_without_a_list_is_an_error(run, configure):
     configure("[server]")
     result = run("traps", "add", "a@example.com")
     assert result.exit_code == 1
     assert result.stderr == "gatepost: traps.lists: expected at least one list, found none\n"
 
 
-def test_a_list_that_cannot_be_written(run, lists):
+def test_a_list_that_cannot_be_written_is_an_error(run, lists):
     (lists / "two").unlink()
     (lists / "two").mkdir()
     result = run("traps", "remove", "a@example.com", "--list", "two")
@@ -217,7 +216,7 @@ def test_a_list_that_cannot_be_written(run, lists):
     assert result.stderr == f"gatepost: {lists}/two: cannot be changed: Is a directory\n"
 
 
-def test_remove(run, lists):
+def test_remove_changes_all_lists(run, lists):
     (lists / "two").write_text("trap@example.com again\nother@example.com")
     result = run("traps", "remove", "TRAP@example.com")
     assert result.exit_code == 0
@@ -229,20 +228,20 @@ def test_remove(run, lists):
     assert (lists / "two").read_text() == "other@example.com"
 
 
-def test_remove_from_one_list(run, lists):
+def test_remove_changes_only_the_named_list(run, lists):
     (lists / "two").write_text("trap@example.com\n")
     assert run("traps", "remove", "trap@example.com", "--list", "two").exit_code == 0
     assert (lists / "one").read_text() == LISTS
     assert (lists / "two").read_text() == ""
 
 
-def test_remove_what_is_not_there(run, lists):
+def test_remove_of_an_unlisted_address_is_an_error(run, lists):
     result = run("traps", "remove", "none@example.com")
     assert result.exit_code == 1
-    assert result.stderr == "gatepost: none@example.com is in none of the lists\n"
+    assert result.stderr == "gatepost: none@example.com is not in any list\n"
 
 
-def test_removing_keeps_the_mode_and_a_link(run, lists):
+def test_remove_keeps_mode_and_link(run, lists):
     (lists / "real").mkdir()
     (lists / "two").rename(lists / "real" / "two")
     (lists / "two").symlink_to(lists / "real" / "two")
@@ -253,7 +252,7 @@ def test_removing_keeps_the_mode_and_a_link(run, lists):
     assert [path.name for path in (lists / "real").iterdir()] == ["two"]
 
 
-def test_removing_that_fails_changes_nothing(lists, monkeypatch):
+def test_a_failed_remove_changes_nothing(lists, monkeypatch):
     def full(_descriptor):
         raise OSError(28, "No space left on device")
 
@@ -265,14 +264,14 @@ def test_removing_that_fails_changes_nothing(lists, monkeypatch):
     assert sorted(path.name for path in lists.iterdir()) == before
 
 
-def test_bytes_that_are_no_entries_survive(lists):
+def test_remove_keeps_invalid_lines_unchanged(lists):
     odd = b"\xff\xfe not UTF-8\r\n" + b"x" * 20_000 + b"\n"
     (lists / "two").write_bytes(odd + b"other@example.com\r\n" + odd)
     assert [entry.line for entry in remove(lists / "two", "other@example.com")] == [3]
     assert (lists / "two").read_bytes() == odd + odd
 
 
-def test_a_big_list_shows_that_it_is_read(run, lists):
+def test_reading_a_big_list_shows_progress(run, lists):
     (lists / "two").write_bytes(b"# a very long comment\n" * (INDEX_ABOVE // 20))
     result = run("traps", "test", "trap@example.com")
     assert result.exit_code == 0
@@ -280,7 +279,7 @@ def test_a_big_list_shows_that_it_is_read(run, lists):
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
-def test_an_entry_reads_back_as_it_was_meant(text, note):
+def test_a_parsed_entry_can_be_written_and_read(text, note):
     try:
         entry = parse_entry(text, note)
     except EntryError:
@@ -292,7 +291,7 @@ def test_an_entry_reads_back_as_it_was_meant(text, note):
 
 
 @given(st.lists(st.sampled_from(["a@x.example", "@x.example", "/a/", "b@x.example"]), max_size=8))
-def test_what_is_appended_is_there_until_it_is_removed(tmp_path_factory, texts):
+def test_appended_entries_stay_until_removed(tmp_path_factory, texts):
     path = tmp_path_factory.mktemp("lists") / "list"
     path.write_text("# first")
     for text in texts:

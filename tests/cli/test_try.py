@@ -22,7 +22,7 @@ def trial(run, *arguments, text=None):
     return result, json.loads(result.stdout)
 
 
-def test_a_message_that_would_be_accepted(run, folder):
+def test_an_accepted_message_shows_every_hook(run, folder):
     result, found = trial(run, *TO_ALICE)
     assert (result.exit_code, found["accepted"], found["traps"]) == (0, True, [])
     assert [(step["hook"], step["about"], step["by"]) for step in found["steps"]] == [
@@ -39,12 +39,12 @@ def test_a_message_that_would_be_accepted(run, folder):
     assert found["steps"][-1]["answer"] == "not delivered: this is a trial"
 
 
-def test_nothing_is_delivered(run, folder):
+def test_try_delivers_nothing(run, folder):
     run("try", *TO_ALICE)
     assert not (folder / "var").exists()
 
 
-def test_a_trap_spoils_the_message(run, folder):
+def test_a_trap_refuses_the_message(run, folder):
     result, found = trial(run, *TO_ALICE, "--to", "trap@example.com")
     assert (result.exit_code, found["accepted"], found["delay"]) == (1, False, 1.0)
     assert found["traps"] == [
@@ -58,16 +58,16 @@ def test_a_trap_spoils_the_message(run, folder):
     assert last["reply"].startswith("554 5.7.1 Message refused by local policy [")
 
 
-def test_the_table(run, folder):
+def test_the_steps_are_printed_as_a_table(run, folder):
     result = run("try", *TO_ALICE, "--to", "trap@example.com")
     lines = result.stdout.splitlines()
-    assert lines[0].split() == ["hook", "about", "asked", "who", "answer", "reply"]
+    assert lines[0].split() == ["hook", "argument", "plugins", "decided", "by", "decision", "reply"]
     assert lines[2].endswith("250-localhost …")
     assert lines[-3].startswith("trap: trap@example.com is named by trap@example.com")
-    assert lines[-2:] == ["the client waits 1 s for it", "refused"]
+    assert lines[-2:] == ["delay: 1 s before the reply", "refused"]
 
 
-def test_a_plugin_that_refuses(run, folder):
+def test_a_refusal_by_a_plugin_is_shown(run, folder):
     plugin(folder, ["def on_mail(self, tx, sender):", "    return deny('no', reason='why')"])
     result, found = trial(run, *TO_ALICE)
     assert result.exit_code == 1
@@ -89,8 +89,8 @@ def test_plugins_see_the_client(run, folder, option, value, test):
         folder,
         ["def on_mail(self, tx, sender):", f"    session = tx.session; return {test} and deny()"],
     )
-    plugin_says = trial(run, *TO_ALICE, option, value)[1]["steps"][-1]
-    assert (plugin_says["hook"], plugin_says["by"]) == ("mail", "mine")
+    last = trial(run, *TO_ALICE, option, value)[1]["steps"][-1]
+    assert (last["hook"], last["by"]) == ("mail", "mine")
 
 
 def test_plugins_see_the_message(run, folder):
@@ -110,13 +110,13 @@ def test_plugins_see_the_message(run, folder):
     assert (last["hook"], last["by"], last["answer"]) == ("message", "mine", "deny")
 
 
-def test_the_header_block_is_shown_where_a_plugin_reads_it(run, folder):
+def test_the_headers_hook_is_shown_if_a_plugin_uses_it(run, folder):
     plugin(folder, ["def on_headers(self, tx, headers):", "    return deny('headers')"])
     hooks = [step["hook"] for step in trial(run, *TO_ALICE)[1]["steps"]]
     assert hooks[-2:] == ["data", "headers"]
 
 
-def test_a_header_block_that_no_plugin_reads_may_be_long(run, folder):
+def test_header_size_applies_only_if_a_plugin_reads_the_header(run, folder):
     with (folder / "gatepost.toml").open() as file:
         text = file.read().replace("[limits]", '[limits]\nheader_size = "1KiB"')
     (folder / "gatepost.toml").write_text(text)
@@ -124,7 +124,7 @@ def test_a_header_block_that_no_plugin_reads_may_be_long(run, folder):
     assert trial(run, *TO_ALICE, "--message", "mail")[0].exit_code == 0
 
 
-def test_a_message_that_is_not_pure(run, folder):
+def test_a_bare_cr_in_the_message_is_refused(run, folder):
     (folder / "mail").write_bytes(b"one\rtwo\n")
     result, found = trial(run, *TO_ALICE, "--message", "mail")
     assert result.exit_code == 1
@@ -132,7 +132,7 @@ def test_a_message_that_is_not_pure(run, folder):
     assert (last["by"], last["reply"][:9]) == ("gatepost", "550 5.6.0")
 
 
-def test_a_plugin_that_fails_says_why(folder):
+def test_the_exception_of_a_plugin_is_logged(folder):
     import subprocess
     import sys
 
@@ -146,7 +146,7 @@ def test_a_plugin_that_fails_says_why(folder):
     assert "    ZeroDivisionError: division by zero\n" in done.stderr
 
 
-def test_postmaster_and_the_null_reverse_path(run, folder):
+def test_postmaster_and_the_null_reverse_path_are_accepted(run, folder):
     result, found = trial(run, "--to", "postmaster")
     assert result.exit_code == 0
     assert [step["answer"] for step in found["steps"] if step["hook"] == "rcpt"] == [
@@ -155,13 +155,13 @@ def test_postmaster_and_the_null_reverse_path(run, folder):
     assert [step["about"] for step in found["steps"] if step["hook"] == "mail"] == ["<>"]
 
 
-def test_an_address_beyond_ascii(run, folder):
+def test_an_internationalised_address_is_accepted(run, folder):
     result, found = trial(run, "--from", "jürgen@client.example", "--to", "alice@example.com")
     assert result.exit_code == 0
     assert found["steps"][3]["about"] == "<jürgen@client.example>"
 
 
-def test_a_client_that_is_refused_at_once(run, folder):
+def test_a_refused_connection_ends_the_trial(run, folder):
     plugin(folder, ["def on_connect(self, session):", "    return deny('go away')"])
     result, found = trial(run, *TO_ALICE)
     assert result.exit_code == 1
@@ -177,25 +177,25 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG, ids=lambda one: one[0])
-def test_wrong_usage(run, folder, arguments, message):
+def test_an_invalid_argument_is_wrong_usage(run, folder, arguments, message):
     result = run("try", *TO_ALICE, *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == f"gatepost: {message}\n"
 
 
-def test_no_recipient(run, folder):
+def test_a_missing_recipient_is_wrong_usage(run, folder):
     result = run("try")
     assert result.exit_code == 2
     assert result.stderr == "gatepost: Missing option '--to', see gatepost try --help\n"
 
 
-def test_a_message_that_cannot_be_read(run, folder):
+def test_an_unreadable_message_is_an_error(run, folder):
     result = run("try", *TO_ALICE, "--message", "none")
     assert result.exit_code == 1
     assert result.stderr == "gatepost: --message: none: No such file or directory\n"
 
 
-def test_a_list_that_cannot_be_read(run, folder):
+def test_an_unreadable_list_is_an_error(run, folder):
     (folder / "verybadrcptto").unlink()
     result = run("try", *TO_ALICE)
     assert result.exit_code == 1
@@ -204,7 +204,7 @@ def test_a_list_that_cannot_be_read(run, folder):
     )
 
 
-def test_a_plugin_that_cannot_start(run, folder):
+def test_a_plugin_that_cannot_start_is_an_error(run, folder):
     plugin(folder, ["async def start(self):", "    raise OSError('no database')"])
     result = run("try", *TO_ALICE)
     assert result.exit_code == 1

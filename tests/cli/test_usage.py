@@ -1,4 +1,4 @@
-"""What holds for all commands: help, wrong usage, missing configuration."""
+"""All commands: help, wrong usage, missing configuration."""
 
 import re
 
@@ -29,7 +29,7 @@ WITH_CONFIGURATION = [
 ]
 
 
-def test_help_names_every_command(run):
+def test_help_lists_every_command(run):
     result = run("--help")
     assert result.exit_code == 0
     for name, row in COMMANDS.items():
@@ -57,39 +57,39 @@ def test_every_command_of_a_group_has_help_with_an_example(run, group, name):
     assert re.search(rf"Example: .*gatepost {group} {name}", result.stdout)
 
 
-def test_the_version(run):
+def test_version_is_printed(run):
     result = run("--version")
     assert (result.exit_code, result.stdout) == (0, f"gatepost, version {__version__}\n")
 
 
 @pytest.mark.parametrize("name", ["explain", "log"])
-def test_a_command_that_does_not_exist(run, name):
+def test_an_unknown_command_is_wrong_usage(run, name):
     result = run(name)
     assert result.exit_code == 2
     assert result.stderr == f"gatepost: No such command '{name}', see gatepost --help\n"
 
 
-def test_an_option_that_does_not_exist(run):
+def test_an_unknown_option_is_wrong_usage(run):
     result = run("check", "--jsom")
     assert result.exit_code == 2
     assert result.stderr.startswith("gatepost: No such option")
     assert result.stderr.endswith("see gatepost check --help\n")
 
 
-def test_an_argument_that_is_missing(run):
+def test_a_missing_argument_is_wrong_usage(run):
     result = run("init")
     assert result.exit_code == 2
     assert result.stderr == "gatepost: Missing argument 'DIR', see gatepost init --help\n"
 
 
-def test_no_command_at_all_shows_the_help(run):
+def test_a_missing_command_prints_the_help(run):
     result = run()
     assert result.exit_code == 2
     assert "Usage: gatepost" in result.stderr
 
 
 @pytest.mark.parametrize("arguments", WITH_CONFIGURATION, ids=" ".join)
-def test_a_configuration_that_does_not_exist(run, tmp_path, arguments):
+def test_a_missing_configuration_is_an_error(run, tmp_path, arguments):
     result = run(*arguments, "-c", tmp_path / "none.toml")
     assert result.exit_code == 1
     assert result.stderr.splitlines()[0] == (
@@ -98,7 +98,7 @@ def test_a_configuration_that_does_not_exist(run, tmp_path, arguments):
 
 
 @pytest.mark.parametrize("arguments", WITH_CONFIGURATION, ids=" ".join)
-def test_a_configuration_with_errors(run, configure, arguments):
+def test_all_errors_of_a_configuration_are_reported(run, configure, arguments):
     configure("[limits]", 'recipients = "abc"', "[nonsense]")
     result = run(*arguments)
     assert result.exit_code == 1
@@ -109,7 +109,7 @@ def test_a_configuration_with_errors(run, configure, arguments):
     ]
 
 
-def test_control_characters_in_arguments_do_not_reach_the_terminal(run):
+def test_control_characters_in_arguments_are_escaped(run):
     result = run("\x1b[2J")
     assert result.exit_code == 2
     assert "\x1b" not in result.stderr

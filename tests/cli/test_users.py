@@ -22,7 +22,7 @@ def loaded(path):
     return file.current
 
 
-def test_the_first_user_makes_the_file(run, users):
+def test_the_first_user_creates_the_file(run, users):
     result = run("users", "add", "Alice@Example.com", "--password-stdin", text="secret\n")
     assert (result.exit_code, result.stdout) == (0, f"alice@example.com added to {users}\n")
     assert stat.S_IMODE(users.stat().st_mode) == 0o600
@@ -34,14 +34,14 @@ def test_the_first_user_makes_the_file(run, users):
     assert [one.name for one in users.parent.iterdir() if "users" in one.name] == ["users.auth"]
 
 
-def test_the_password_is_asked_for_twice(run, users):
+def test_the_password_is_prompted_for_twice(run, users):
     result = run("users", "add", "alice", text="secret\nsecret\n")
     assert result.exit_code == 0
     assert "secret" not in result.stdout + result.stderr
     assert verify_password(loaded(users).users["alice"].hash, "secret")
 
 
-def test_a_new_password_in_place_of_the_old(run, users):
+def test_add_changes_the_password_of_a_user(run, users):
     (users).write_text(f"# mine\n{user('alice', 'old')}\n{user('bob')}")
     before = users.read_text().splitlines()
     result = run("users", "add", "ALICE", "--password-stdin", text="new\r\n")
@@ -50,7 +50,7 @@ def test_a_new_password_in_place_of_the_old(run, users):
     assert users.read_text().splitlines()[:2] == [before[0], before[2]]
 
 
-def test_remove_leaves_the_rest_alone(run, users):
+def test_remove_keeps_all_other_lines(run, users):
     users.write_text(f"# mine\n{user()}\nbroken line\n{user('bob')}\n")
     users.chmod(0o640)
     os.link(users, users.with_name("linked"))
@@ -62,7 +62,7 @@ def test_remove_leaves_the_rest_alone(run, users):
     assert users.with_name("linked").read_text().splitlines() == before
 
 
-def test_a_link_stays_a_link(run, users):
+def test_a_symbolic_link_is_kept(run, users):
     real = users.with_name("real")
     users.symlink_to(real)
     run("users", "add", "alice", "--password-stdin", text="secret\n")
@@ -70,7 +70,7 @@ def test_a_link_stays_a_link(run, users):
     assert len(loaded(real)) == 1
 
 
-def test_list(run, users):
+def test_list_prints_the_mechanisms_of_each_user(run, users):
     users.write_text(f"{user()}\n{user('bob', scram=False)}\n{user('carol', plain=False)}\n")
     assert run("users", "list").stdout.splitlines() == [
         "user   PLAIN, LOGIN  SCRAM-SHA-256",
@@ -98,21 +98,21 @@ def test_list(run, users):
         (["list"], None, (1, "cannot be read: No such file or directory")),
     ],
 )
-def test_what_cannot_be_done(run, users, arguments, text, outcome):
-    status, said = outcome
+def test_invalid_requests_change_nothing(run, users, arguments, text, outcome):
+    status, error = outcome
     result = run("users", *arguments, text=text)
     assert result.exit_code == status
-    assert said in result.stderr
+    assert error in result.stderr
     assert not users.exists()
 
 
-def test_a_user_who_is_not_there(run, users):
+def test_remove_of_an_unknown_user_is_an_error(run, users):
     users.write_text(f"{user()}\n")
     result = run("users", "remove", "bob")
     assert (result.exit_code, result.stderr) == (1, f"gatepost: bob is not in {users}\n")
 
 
-def test_a_file_that_cannot_be_written(run, users):
+def test_a_file_that_cannot_be_written_is_an_error(run, users):
     users.mkdir()
     result = run("users", "add", "x", "--password-stdin", text="x\n")
     assert result.exit_code == 1
@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_written(run, users):
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["add", "x", "--password-stdin"], ["remove", "x"]])
-def test_without_a_users_file_in_the_configuration(run, configure, arguments):
+def test_a_missing_users_setting_is_an_error(run, configure, arguments):
     configure("[server]")
     result = run("users", *arguments, text="x\n")
     assert result.exit_code == 1

@@ -9,10 +9,11 @@ import smtplib
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
-PATIENCE = 60.0  # seconds for anything to happen on a busy machine
+PATIENCE = 60.0  # the time-out of every wait, in seconds
 POLL = 0.02
 READY = re.compile(r"^gatepost: ready (.*)$", re.MULTILINE)
 CONFIG = """\
@@ -31,10 +32,12 @@ for = ["*"]
 to = "maildir:mail/{{domain}}/{{local}}"
 {extra}
 """
+PLUGIN = "from gatepost import Plugin\n\n\nclass Mine(Plugin):\n    pass\n"
+USES_PLUGIN = '\n[[plugin]]\nuse = "mine.py"\n'
 
 
 def eventually(condition):
-    """Return what `condition()` returns once that is true."""
+    """Poll until `condition()` is true; return its value."""
     deadline = time.monotonic() + PATIENCE
     while not (found := condition()):
         assert time.monotonic() < deadline, f"not within {PATIENCE} s"
@@ -43,7 +46,7 @@ def eventually(condition):
 
 
 def parent(pid):
-    """Return a process's parent; None if it is gone or a zombie."""
+    """Return a process's parent; None if it has exited or is a zombie."""
     try:
         state, ppid = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
     except OSError:
@@ -59,7 +62,7 @@ def uids(pid):
 
 
 class Supervised:
-    """A server; settings may be changed with `configure` while it runs."""
+    """A server. `configure` changes its settings while it runs."""
 
     def __init__(self, folder, **settings):
         self.folder = folder
@@ -75,8 +78,8 @@ class Supervised:
         (self.folder / "gatepost.toml").write_text(CONFIG.format(**self._settings))
 
     def __enter__(self):
-        self._log = self.folder / "log"
-        with self._log.open("wb") as log:
+        self._log_file = self.folder / "log"
+        with self._log_file.open("wb") as log:
             self.popen = subprocess.Popen(
                 self.command,
                 pass_fds=self.descriptors,
@@ -93,37 +96,37 @@ class Supervised:
             os.killpg(self.popen.pid, signal.SIGKILL)
         self.popen.wait()
 
-    def said(self):
-        return self._log.read_text()
+    def log(self):
+        return self._log_file.read_text()
 
     def ready(self):
         """Wait for the ready line; return the first port."""
-        found = eventually(lambda: READY.search(self.said()) or self.popen.poll() is not None)
-        assert isinstance(found, re.Match), self.said()
+        found = eventually(lambda: READY.search(self.log()) or self.popen.poll() is not None)
+        assert isinstance(found, re.Match), self.log()
         return int(found[1].split()[0].rpartition(":")[2])
 
     def events(self, name):
-        lines = self.said().splitlines(keepends=True)
+        lines = self.log().splitlines(keepends=True)
         found = [json.loads(line) for line in lines if line.startswith("{") and line[-1] == "\n"]
         return [event for event in found if event["event"] == name]
 
     def await_events(self, name, count=1):
-        """Wait until so many events of that name are logged, and return them."""
+        """Wait for `count` events of this name; return all."""
         return eventually(lambda: self.events(name)[count - 1 :] and self.events(name))
 
     def workers(self):
-        """Return the ids of the processes the supervisor has started."""
+        """Return the ids of the processes that the supervisor has started."""
         pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
         return {pid for pid in pids if parent(pid) == self.popen.pid}
 
-    def hang_up(self):
+    def send_hangup(self):
         self.popen.send_signal(signal.SIGHUP)
 
     def reload(self, **settings):
-        """Reload with other settings and wait until that has happened."""
+        """Reload with other settings; wait for the event and return it."""
         count = len(self.events("reloaded")) + 1
         self.configure(**settings)
-        self.hang_up()
+        self.send_hangup()
         return self.await_events("reloaded", count)[-1]
 
     def stop(self):
@@ -131,7 +134,7 @@ class Supervised:
         self.popen.send_signal(signal.SIGTERM)
         return self.popen.wait(PATIENCE)
 
-    def mails(self):
+    def messages(self):
         return [path.read_bytes() for path in self.folder.glob("mail/*/*/new/*")]
 
 
@@ -150,9 +153,10 @@ def greeting(port):
 
 
 def subjects(server):
-    """Return the subjects of all mails that were delivered, each as often as it is there."""
+    """Return the subjects of all delivered messages, duplicates included."""
     return [
-        re.search(rb"^Subject: (\S+)\r$", mail, re.MULTILINE)[1].decode() for mail in server.mails()
+        re.search(rb"^Subject: (\S+)\r$", mail, re.MULTILINE)[1].decode()
+        for mail in server.messages()
     ]
 
 
@@ -162,3 +166,47 @@ def refuses_connections(port):
     except ConnectionRefusedError:
         return True
     return False
+
+
+def in_transaction(port):
+    client = connect(port)
+    client.ehlo()
+    client.mail("me@client.example")
+    client.rcpt("one@example.com")
+    return client
+
+
+class Sender(threading.Thread):
+    """Sends numbered messages, each on its own connection, until `finish` is set."""
+
+    def __init__(self, port, name):
+        super().__init__()
+        self.port, self.sender, self.finish = port, name, threading.Event()
+        self.accepted, self.errors = [], []
+
+    def run(self):
+        number = 0
+        while not self.finish.is_set():
+            number += 1
+            name = f"{self.sender}-{number}"
+            try:
+                with connect(self.port) as client:
+                    send(client, name)
+                    self.accepted.append(name)
+            except (OSError, smtplib.SMTPException) as error:
+                self.errors.append(error)
+
+
+@contextlib.contextmanager
+def sending(port, count=3):
+    """Let `count` clients send while the block runs."""
+    senders = [Sender(port, name) for name in "abcdef"[:count]]
+    for one in senders:
+        one.start()
+    try:
+        yield senders
+    finally:
+        for one in senders:
+            one.finish.set()
+        for one in senders:
+            one.join()

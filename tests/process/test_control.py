@@ -6,55 +6,81 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.process.control import MAX_DETAIL, Channel, ControlMessage, Report
+from gatepost.process.control import MAX_DETAIL, Channel, ControlMessage, MessageKind
+from gatepost.process.control_thread import ControlThread
 
 messages = st.lists(
-    st.builds(Report, st.sampled_from(ControlMessage), st.text(max_size=20)), max_size=5
+    st.builds(ControlMessage, st.sampled_from(MessageKind), st.text(max_size=20)), max_size=5
 )
 
 
 @pytest.fixture
 def ends():
-    here, there = socket.socketpair()
-    with here, there:
-        yield Channel(here), Channel(there), there
+    near, far = socket.socketpair()
+    with near, far:
+        yield Channel(near), Channel(far)
 
 
-@given(said=messages, cut=st.integers(0, 500))
-def test_messages_arrive_whole_however_they_are_cut(said, cut):
-    made, caught = socket.socketpair()
-    here, there = socket.socketpair()
-    with made, caught, here, there:
-        writer, reader = Channel(made), Channel(there)
-        for one in said:
-            writer.say(*one)
-        octets = b"" if not said else caught.recv(65536)
-        heard = []
+@given(sent=messages, cut=st.integers(0, 500))
+def test_messages_arrive_whole_in_any_split(sent, cut):
+    source, capture = socket.socketpair()
+    near, far = socket.socketpair()
+    with source, capture, near, far:
+        writer, reader = Channel(source), Channel(far)
+        for one in sent:
+            writer.send(*one)
+        octets = capture.recv(65536) if sent else b""
+        received = []
         for piece in (octets[:cut], octets[cut:]):
-            here.sendall(piece)
-            heard += reader.hear()
-        assert heard == said
+            near.sendall(piece)
+            received += reader.receive()
+        assert received == sent
         assert not reader.ended
 
 
 def test_a_long_detail_is_cut(ends):
-    here, there, _ = ends
-    here.say(ControlMessage.FAILED, "x" * (MAX_DETAIL + 1))
-    assert there.hear() == [Report(ControlMessage.FAILED, "x" * MAX_DETAIL)]
+    near, far = ends
+    near.send(MessageKind.FAILED, "x" * (MAX_DETAIL + 1))
+    assert far.receive() == [ControlMessage(MessageKind.FAILED, "x" * MAX_DETAIL)]
 
 
-def test_the_other_end_is_gone(ends):
-    here, there, _ = ends
-    here.say(ControlMessage.READY)
-    here.close()
-    assert there.hear() == [Report(ControlMessage.READY, "")]
-    assert there.ended
-    there.say(ControlMessage.PING)
-    assert there.hear() == []
+def test_a_closed_channel_has_ended_and_ignores_sends(ends):
+    near, far = ends
+    near.send(MessageKind.READY)
+    near.close()
+    assert far.receive() == [ControlMessage(MessageKind.READY, "")]
+    assert far.ended
+    far.send(MessageKind.PING)
+    assert far.receive() == []
 
 
-def test_nobody_waits_for_who_does_not_listen(ends):
-    here, there, _ = ends
+def test_a_full_channel_does_not_block_the_sender(ends):
+    near, far = ends
     for _ in range(10_000):
-        here.say(ControlMessage.PING, "x" * 1000)
-    assert set(there.hear()) == {Report(ControlMessage.PING, "x" * 1000)}
+        near.send(MessageKind.PING, "x" * 1000)
+    assert set(far.receive()) == {ControlMessage(MessageKind.PING, "x" * 1000)}
+
+
+def test_the_thread_answers_pings_with_the_progress(ends):
+    near, far = ends
+    progress = iter((7, 8))
+    thread = ControlThread(far, lambda: next(progress), handle=pytest.fail)
+    near.send(MessageKind.PING)
+    near.send(MessageKind.PING)
+    thread.process_messages()
+    assert near.receive() == [
+        ControlMessage(MessageKind.PONG, "7"),
+        ControlMessage(MessageKind.PONG, "8"),
+    ]
+
+
+def test_the_thread_passes_on_other_messages_and_stops_when_the_channel_ends(ends):
+    near, far = ends
+    handled = []
+    thread = ControlThread(far, lambda: 0, handled.append)
+    near.send(MessageKind.RETIRE)
+    thread.process_messages()
+    assert handled == [MessageKind.RETIRE]
+    near.close()
+    thread.process_messages()
+    assert handled == [MessageKind.RETIRE, MessageKind.STOP]

@@ -1,4 +1,4 @@
-"""Changing the user."""
+"""Dropping privileges, and files that only root can read."""
 
 import os
 import pwd
@@ -15,14 +15,14 @@ from tests.process.supervised import Supervised, connect, send, uids
 
 import gatepost
 from gatepost.process.privileges import PrivilegesError, become
-from gatepost.process.root_files import loose
+from gatepost.process.root_files import find_changeable
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 @pytest.fixture
 def open_folder():
-    """A folder of nobody's that nobody can reach; pytest's own are closed to others."""
+    """A folder that the unprivileged user owns; it cannot enter the folders of pytest."""
     nobody = pwd.getpwnam("nobody")
     folder = Path(tempfile.mkdtemp(prefix="gatepost-"))
     os.chown(folder, nobody.pw_uid, nobody.pw_gid)
@@ -31,8 +31,8 @@ def open_folder():
 
 
 @pytest.fixture
-def as_nobody():
-    """Command and environment of a server that nobody may run, whoever owns our interpreter."""
+def as_unprivileged():
+    """Command and environment of a server that the unprivileged user can run."""
     paths = [str(Path(gatepost.__file__).parents[1]), sysconfig.get_path("purelib")]
     environment = {"PYTHONPATH": os.pathsep.join(paths)}
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -43,13 +43,13 @@ def as_nobody():
         except (OSError, subprocess.CalledProcessError):
             continue
         return [python, "-m", "gatepost", "serve"], environment
-    return pytest.skip(f"needs a {version} that the user nobody may run")
+    return pytest.skip(f"needs a {version} that the user nobody can run")
 
 
 @root
-def test_supervisor_and_workers_are_the_user_for_good(open_folder, as_nobody):
+def test_supervisor_and_workers_change_all_user_ids(open_folder, as_unprivileged):
     user = pwd.getpwnam("nobody").pw_uid
-    command, environment = as_nobody
+    command, environment = as_unprivileged
     settings = 'workers = 2\nuser = "nobody"'
     server = Supervised(open_folder, server=settings, environment=environment)
     server.command = command
@@ -68,8 +68,8 @@ def test_supervisor_and_workers_are_the_user_for_good(open_folder, as_nobody):
 
 
 @root
-def test_a_port_is_bound_before_privileges_are_dropped(open_folder, as_nobody):
-    command, environment = as_nobody
+def test_a_port_is_bound_before_privileges_are_dropped(open_folder, as_unprivileged):
+    command, environment = as_unprivileged
     settings = 'user = "nobody"'
     server = Supervised(
         open_folder, server=settings, address="127.0.0.1:965", environment=environment
@@ -83,7 +83,7 @@ def test_a_port_is_bound_before_privileges_are_dropped(open_folder, as_nobody):
 
 @pytest.fixture
 def closed_folder():
-    """A folder of root's that nobody else may even enter, as certbot makes them."""
+    """A folder that only root can enter, as certbot creates them."""
     folder = Path(tempfile.mkdtemp(prefix="gatepost-"))
     yield folder
     shutil.rmtree(folder)
@@ -102,8 +102,8 @@ def with_tls(folder, keys, environment, workers=1):
     )
 
 
-def shown(port):
-    """Return the name in the certificate of a server that also takes a message under it."""
+def certificate_name(port):
+    """Return the name in the certificate of a server, after a message was sent with TLS."""
     with connect(port) as client:
         client._host = "localhost"
         client.starttls(context=authority.client_context(check_hostname=False))
@@ -112,31 +112,30 @@ def shown(port):
 
 
 @root
-def test_a_key_that_only_root_can_read(open_folder, closed_folder, as_nobody):
-    command, environment = as_nobody
+def test_a_key_that_only_root_can_read_is_read_at_the_start(
+    open_folder, closed_folder, as_unprivileged
+):
+    command, environment = as_unprivileged
     authority.write(closed_folder, "one.example.com")
     server = with_tls(open_folder, closed_folder, environment)
     server.command = command
     with server:
         port = server.ready()
-        assert shown(port) == "one.example.com"
+        assert certificate_name(port) == "one.example.com"
         assert {uids(pid)[0] for pid in server.workers()} == {str(pwd.getpwnam("nobody").pw_uid)}
         authority.write(closed_folder, "two.example.com")
         server.reload(hostname="new.example.com")
-        assert shown(port) == "one.example.com"
-        kept = [
-            one["path"]
-            for one in server.await_events("certificate reload failed again, only root may", 2)
-        ]
+        assert certificate_name(port) == "one.example.com"
+        kept = [one["path"] for one in server.await_events("certificate reload skipped", 2)]
         assert kept == [f"{closed_folder}/cert.pem", f"{closed_folder}/cert.key"]
         assert server.stop() == 0
     with server:
-        assert shown(server.ready()) == "two.example.com"
+        assert certificate_name(server.ready()) == "two.example.com"
 
 
 @root
-def test_a_key_of_the_users_own_is_read_again(open_folder, as_nobody):
-    command, environment = as_nobody
+def test_a_key_that_the_user_can_read_is_reloaded(open_folder, as_unprivileged):
+    command, environment = as_unprivileged
     nobody = pwd.getpwnam("nobody")
     server = with_tls(open_folder, open_folder, environment)
     server.command = command
@@ -145,18 +144,18 @@ def test_a_key_of_the_users_own_is_read_again(open_folder, as_nobody):
         path.chmod(0o600)
     with server:
         port = server.ready()
-        assert shown(port) == "one.example.com"
+        assert certificate_name(port) == "one.example.com"
         authority.write(open_folder, "two.example.com")
         server.reload()
-        assert shown(port) == "two.example.com"
-        assert server.events("certificate reload failed again, only root may") == []
+        assert certificate_name(port) == "two.example.com"
+        assert server.events("certificate reload skipped") == []
 
 
 @root
-def test_a_secret_that_the_user_has_put_in_place_of_a_key_is_not_handed_out(
-    open_folder, closed_folder, as_nobody
+def test_a_link_to_a_secret_in_place_of_a_key_is_refused(
+    open_folder, closed_folder, as_unprivileged
 ):
-    command, environment = as_nobody
+    command, environment = as_unprivileged
     authority.write(closed_folder, "secret.example.com")
     for name in ("cert.pem", "cert.key"):
         (open_folder / name).symlink_to(closed_folder / name)
@@ -164,14 +163,14 @@ def test_a_secret_that_the_user_has_put_in_place_of_a_key_is_not_handed_out(
     server.command = command
     with server:
         assert server.popen.wait(60) == 1
-        assert server.said() == (
+        assert server.log() == (
             f"gatepost: {open_folder}/cert.pem: only root can read it, but others can replace it:"
-            f" expected {open_folder} to be root's and writable by nobody else\n"
+            f" expected {open_folder} to be owned by root and writable by root only\n"
         )
 
 
 @root
-def test_what_is_loose(tmp_path):
+def test_find_changeable(tmp_path):
     def found(mode, folder=0o700, owner=0):
         path = tmp_path / "folder" / "file"
         path.parent.mkdir(exist_ok=True)
@@ -182,8 +181,8 @@ def test_what_is_loose(tmp_path):
         link = tmp_path / "link"
         link.unlink(missing_ok=True)
         link.symlink_to(path)
-        assert loose(link) == loose(path)
-        return loose(path) and loose(path).name
+        assert find_changeable(link) == find_changeable(path)
+        return find_changeable(path) and find_changeable(path).name
 
     assert found(0o644) is None
     assert found(0o644, 0o1777) is None
@@ -191,14 +190,14 @@ def test_what_is_loose(tmp_path):
     assert found(0o600, 0o720) == found(0o600, 0o777) == "folder"
 
 
-def test_nobody_in_particular_and_oneself():
+def test_no_user_or_the_own_user_changes_nothing():
     before = os.getuid(), os.getgid(), os.getgroups()
     become("")
     become(pwd.getpwuid(os.getuid()).pw_name)
     assert (os.getuid(), os.getgid(), os.getgroups()) == before
 
 
-def test_without_the_right(monkeypatch):
+def test_a_denied_change_is_reported(monkeypatch):
     def refuse(*_):
         raise PermissionError(1, "Operation not permitted")
 

@@ -1,4 +1,4 @@
-"""What the service manager is told, and how."""
+"""Notifications to the service manager."""
 
 import os
 import socket
@@ -14,21 +14,21 @@ def manager():
         yield sock
 
 
-def test_a_socket_in_the_file_system(manager, tmp_path):
+def test_notification_by_a_socket_in_the_file_system(manager, tmp_path):
     manager.bind(str(tmp_path / "notify"))
     systemd.notify(systemd.READY, {"NOTIFY_SOCKET": str(tmp_path / "notify")})
     assert manager.recv(100) == b"READY=1"
 
 
-def test_an_abstract_socket(manager, tmp_path):
+def test_notification_by_an_abstract_socket(manager):
     name = f"gatepost-{os.getpid()}"
     manager.bind(f"\0{name}")
     systemd.notify(systemd.STOPPING, {"NOTIFY_SOCKET": f"@{name}"})
     assert manager.recv(100) == b"STOPPING=1"
 
 
-def test_a_manager_that_is_gone(tmp_path):
-    systemd.notify(systemd.READY, {"NOTIFY_SOCKET": str(tmp_path / "gone")})
+def test_an_unreachable_manager_is_ignored(tmp_path):
+    assert systemd.notify(systemd.READY, {"NOTIFY_SOCKET": str(tmp_path / "gone")}) is None
 
 
 @pytest.mark.parametrize(
@@ -42,5 +42,5 @@ def test_a_manager_that_is_gone(tmp_path):
         ({"WATCHDOG_USEC": "soon"}, None),
     ],
 )
-def test_how_often_the_watchdog_wants_to_hear(environment, expected):
+def test_the_watchdog_interval_is_half_of_the_limit(environment, expected):
     assert systemd.watchdog_interval(environment) == expected

@@ -1,4 +1,4 @@
-"""A disk that is really full: 4yz, nothing half-done, and mail flows again once there is room."""
+"""A full disk: 4yz replies, no partial files, and normal operation once there is room again."""
 
 import pytest
 from tests.server.loopback import ENVELOPE, config, run
@@ -12,29 +12,29 @@ def files(folder, pattern):
     return sorted(path.name for path in folder.glob(pattern))
 
 
-def tokens(folder):
-    """Return the subjects of what is in a Maildir; each file has to be whole."""
+def subjects(folder):
+    """Return the subjects of a Maildir's messages; each must be complete."""
     found = [path.read_bytes().partition(b"Subject: ")[2] for path in folder.glob("one/new/*")]
     assert all(one.endswith(b"\r\nend\r\n") for one in found)
     return sorted(int(one.split(b"\r\n")[0]) for one in found)
 
 
 class Sender:
-    """Sends messages on one connection; `taken` are the numbers of those answered 250."""
+    """Sends messages on one connection; `accepted` has the numbers of those with a 250 reply."""
 
     def __init__(self, client, content=LONG):
         self.client, self.content = client, content
-        self.count, self.taken = 0, []
+        self.count, self.accepted = 0, []
 
     async def send(self):
-        """Return the answer to a message."""
+        """Send a message; return the last reply."""
         self.count += 1
         head = b"Subject: %d\r\n\r\n" % self.count
         self.client.send(ENVELOPE + b"DATA\r\n" + head + self.content + b"end\r\n.\r\n")
         *others, last = await self.client.replies(5)
         assert [one[:3] for one in others] == ["250", "250", "250", "354"]
         if last.startswith("250"):
-            self.taken.append(self.count)
+            self.accepted.append(self.count)
         return last
 
 
@@ -45,46 +45,46 @@ async def connected(running, content=LONG):
 
 
 def spooling(root, mail):
-    """What comes goes by way of a spool on the disk into Maildirs elsewhere."""
-    made = config(root, queue=QueueConfig(retry=[1.0]))
-    made.route[:] = [RouteConfig(to=f"maildir:{mail}/{{local}}", mode="queue")]
-    return made
+    """Return a configuration with the spool on the disk and Maildirs elsewhere."""
+    settings = config(root, queue=QueueConfig(retry=[1.0]))
+    settings.route[:] = [RouteConfig(to=f"maildir:{mail}/{{local}}", mode="queue")]
+    return settings
 
 
-def test_the_queue_takes_no_mail_and_goes_on(tmp_path, make_disk):
-    own, mail = make_disk(32), tmp_path / "mail"
+def test_the_queue_refuses_mail_until_there_is_room(tmp_path, make_disk):
+    disk, mail = make_disk(32), tmp_path / "mail"
 
     async def scenario(running):
         sender = await connected(running)
         assert (await sender.send()).startswith("250")
-        with own.full():
-            # There may be some room in the spool's own files.
-            while (answer := await sender.send()).startswith("250"):
+        with disk.full():
+            # The spool's own files may have some room.
+            while (reply := await sender.send()).startswith("250"):
                 pass
-            assert answer.startswith("452 4.3.1 Insufficient system storage")
+            assert reply.startswith("452 4.3.1 Insufficient system storage")
         assert (await sender.send()).startswith("250")
-        await running.until(lambda: tokens(mail) == sender.taken)
+        await running.until(lambda: subjects(mail) == sender.accepted)
         await sender.client.close()
 
-    run(scenario, spooling(own.root, mail))
-    assert not files(own.root, "var/spool/*.damaged*")
+    run(scenario, spooling(disk.root, mail))
+    assert not files(disk.root, "var/spool/*.damaged*")
 
 
-def test_a_maildir_has_nothing_of_a_message_that_has_no_room(make_disk):
-    own = make_disk(16)
+def test_a_failed_delivery_leaves_nothing_in_a_maildir(make_disk):
+    disk = make_disk(16)
 
     async def scenario(running):
         sender = await connected(running)
         assert (await sender.send()).startswith("250")
-        with own.full():
-            answer = await sender.send()
-            assert answer.startswith("451 4.3.0 The message could not be stored")
-            assert files(own.root, "mail/one/tmp/*") == []
+        with disk.full():
+            reply = await sender.send()
+            assert reply.startswith("451 4.3.0 The message could not be stored")
+            assert files(disk.root, "mail/one/tmp/*") == []
         assert (await sender.send()).startswith("250")
-        assert tokens(own.root / "mail") == sender.taken == [1, 3]
+        assert subjects(disk.root / "mail") == sender.accepted == [1, 3]
         await sender.client.close()
 
-    run(scenario, config(own.root, to="maildir:mail/{local}"))
+    run(scenario, config(disk.root, to="maildir:mail/{local}"))
 
 
 TARGETS = ["maildir:{folder}/mail/{{local}}", "file:{folder}/mail", "pipe:/bin/cat", "discard:"]
@@ -92,18 +92,18 @@ TARGETS = ["maildir:{folder}/mail/{{local}}", "file:{folder}/mail", "pipe:/bin/c
 
 @pytest.mark.parametrize("to", TARGETS)
 @pytest.mark.parametrize("content", [LONG, LONG[:1700]], ids=["long", "short"])
-def test_content_that_has_no_room_while_it_comes_in_is_452(tmp_path, make_disk, to, content):
-    """Also where it would fit into what a file keeps in memory before it writes."""
-    own = make_disk(16)
+def test_content_without_room_is_refused_with_452(tmp_path, make_disk, to, content):
+    """Content smaller than the write buffer of a file is refused too."""
+    disk = make_disk(16)
     target = to.format(folder=tmp_path)
 
     async def scenario(running):
         sender = await connected(running, content)
         assert (await sender.send()).startswith("250")
-        with own.full():
+        with disk.full():
             assert (await sender.send()).startswith("452 4.3.1 Insufficient system storage")
         assert (await sender.send()).startswith("250")
         await sender.client.close()
 
-    made = config(own.root, limits={"memory_per_message": 0}, to=target)
-    run(scenario, made)
+    settings = config(disk.root, limits={"memory_per_message": 0}, to=target)
+    run(scenario, settings)

@@ -1,20 +1,23 @@
-"""SIGHUP: new workers with the new configuration, and nobody notices but by it."""
+"""SIGHUP: a reload replaces all workers and interrupts no session."""
 
 import socket
 
 import pytest
 from tests.process.supervised import (
+    PLUGIN,
+    USES_PLUGIN,
     Supervised,
     connect,
     eventually,
     greeting,
+    in_transaction,
     refuses_connections,
     send,
+    sending,
     subjects,
 )
-from tests.process.test_supervisor import PLUGIN, USES_PLUGIN, in_transaction, sending
 
-KEPT = "configuration not loaded, the one before stays"
+FAILED = "reload failed"
 
 
 def free_port():
@@ -23,11 +26,11 @@ def free_port():
 
 
 @pytest.mark.parametrize("numbers", [(2, 2, 2), (3, 1, 2)], ids=["same", "changing"])
-def test_no_session_is_refused_or_cut(tmp_path, numbers):
+def test_no_session_is_refused_or_interrupted(tmp_path, numbers):
     with Supervised(tmp_path) as server:
         port = server.ready()
         with sending(port) as senders:
-            eventually(lambda: all(one.taken for one in senders))
+            eventually(lambda: all(one.accepted for one in senders))
             for generation, workers in enumerate(numbers):
                 name = f"mx{generation}.example.com"
                 server.reload(hostname=name, server=f"workers = {workers}")
@@ -35,11 +38,11 @@ def test_no_session_is_refused_or_cut(tmp_path, numbers):
                 eventually(lambda workers=workers: len(server.workers()) == workers)
         assert server.stop() == 0
     assert [error for one in senders for error in one.errors] == []
-    taken = [name for one in senders for name in one.taken]
-    assert sorted(subjects(server)) == sorted(taken)
+    accepted = [name for one in senders for name in one.accepted]
+    assert sorted(subjects(server)) == sorted(accepted)
 
 
-def test_an_open_session_goes_on_with_the_configuration_it_began_with(tmp_path):
+def test_an_open_session_keeps_its_configuration(tmp_path):
     with Supervised(tmp_path) as server:
         port = server.ready()
         client = in_transaction(port)
@@ -55,7 +58,7 @@ def test_an_open_session_goes_on_with_the_configuration_it_began_with(tmp_path):
     assert sorted(subjects(server)) == ["x", "y"]
 
 
-def test_a_session_that_goes_on_for_too_long_is_told_to_end(tmp_path):
+def test_a_session_longer_than_stop_timeout_gets_421(tmp_path):
     with Supervised(tmp_path, server='workers = 1\nstop_timeout = "100ms"') as server:
         client = connect(server.ready())
         client.ehlo()
@@ -64,7 +67,7 @@ def test_a_session_that_goes_on_for_too_long_is_told_to_end(tmp_path):
         client.close()
 
 
-def test_generations_do_not_pile_up(tmp_path):
+def test_the_oldest_of_many_generations_is_stopped(tmp_path):
     with Supervised(tmp_path, server="workers = 1") as server:
         port = server.ready()
         clients = []
@@ -93,8 +96,8 @@ def test_a_bad_configuration_changes_nothing(tmp_path, settings, problem):
         port = server.ready()
         workers = server.workers()
         server.configure(hostname="new.example.com", **settings)
-        server.hang_up()
-        (event,) = server.await_events(KEPT)
+        server.send_hangup()
+        (event,) = server.await_events(FAILED)
         assert problem in event["problem"]
         assert greeting(port) == "mx.example.com"
         eventually(lambda: server.workers() == workers)
@@ -102,7 +105,7 @@ def test_a_bad_configuration_changes_nothing(tmp_path, settings, problem):
         eventually(lambda: greeting(port) == "new.example.com")
 
 
-def test_another_address(tmp_path):
+def test_a_changed_address_is_bound_and_the_old_one_closed(tmp_path):
     with Supervised(tmp_path) as server:
         old, new = server.ready(), free_port()
         assert server.reload(address=f"127.0.0.1:{new}")["listen"] == [f"smtp=127.0.0.1:{new}"]
@@ -111,18 +114,18 @@ def test_another_address(tmp_path):
         eventually(lambda: refuses_connections(old))
 
 
-def test_an_address_that_is_taken(tmp_path):
+def test_an_address_in_use_fails_the_reload(tmp_path):
     with Supervised(tmp_path) as server, socket.create_server(("127.0.0.1", 0)) as other:
         port = server.ready()
         address = f"127.0.0.1:{other.getsockname()[1]}"
         server.configure(address=address)
-        server.hang_up()
-        (event,) = server.await_events(KEPT)
+        server.send_hangup()
+        (event,) = server.await_events(FAILED)
         assert event["problem"] == f"cannot listen on {address}: Address already in use"
         assert greeting(port) == "mx.example.com"
 
 
-def test_a_reload_overtakes_one_that_does_not_end(tmp_path):
+def test_a_reload_replaces_an_unfinished_one(tmp_path):
     waiting = PLUGIN.replace(
         "    pass\n",
         "    async def start(self):\n"
@@ -134,7 +137,7 @@ def test_a_reload_overtakes_one_that_does_not_end(tmp_path):
         port = server.ready()
         (tmp_path / "mine.py").write_text(waiting)
         server.configure(extra=USES_PLUGIN)
-        server.hang_up()
+        server.send_hangup()
         server.await_events("waiting")
         assert greeting(port) == "mx.example.com"
         server.reload(extra="", hostname="new.example.com")
@@ -143,7 +146,7 @@ def test_a_reload_overtakes_one_that_does_not_end(tmp_path):
         assert server.stop() == 0
 
 
-def test_a_hangup_before_it_is_ready(tmp_path):
+def test_a_hangup_before_the_server_is_ready_reloads_later(tmp_path):
     (tmp_path / "mine.py").write_text(
         PLUGIN.replace(
             "    pass\n",
@@ -158,7 +161,7 @@ def test_a_hangup_before_it_is_ready(tmp_path):
     with Supervised(tmp_path, extra=USES_PLUGIN) as server:
         server.await_events("waiting")
         server.configure(hostname="new.example.com")
-        server.hang_up()
+        server.send_hangup()
         (tmp_path / "go").touch()
         port = server.ready()
         server.await_events("reloaded")

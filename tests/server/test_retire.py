@@ -1,4 +1,4 @@
-"""A server that accepts no more and lets its sessions go on."""
+"""`Server.retire`: no new connections, while open sessions continue."""
 
 import asyncio
 from ipaddress import ip_network
@@ -16,12 +16,12 @@ async def refused(running):
         await (await running.connect()).close()
     except ConnectionRefusedError:
         return True
-    except ConnectionResetError:  # it still waited when the listener was closed
+    except ConnectionResetError:  # it was in the backlog when the listener was closed
         return False
     return False
 
 
-def test_sessions_go_on_until_they_end(tmp_path, loop):
+def test_open_sessions_continue(tmp_path, loop):
     capture = Capture()
 
     async def scenario(running):
@@ -43,7 +43,7 @@ def test_sessions_go_on_until_they_end(tmp_path, loop):
     assert len(capture.messages) == 1
 
 
-def test_who_still_has_to_send_a_proxy_header_is_not_cut(tmp_path, loop, monkeypatch):
+def test_a_connection_without_its_proxy_header_is_kept(tmp_path, loop, monkeypatch):
     monkeypatch.setattr("gatepost.server.server.SWEEP", 0.01)
     trusting = ListenConfig(
         address=InetAddress("127.0.0.1", 0), proxy_from=[ip_network("127.0.0.0/8")]
@@ -64,8 +64,8 @@ def test_who_still_has_to_send_a_proxy_header_is_not_cut(tmp_path, loop, monkeyp
         await client.close()
         await retired
 
-    made = msgspec.structs.replace(config(tmp_path), listen=[trusting])
-    run(scenario, made, loop=loop)
+    settings = msgspec.structs.replace(config(tmp_path), listen=[trusting])
+    run(scenario, settings, loop=loop)
 
 
 def test_nobody_is_there(tmp_path, loop):

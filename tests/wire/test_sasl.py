@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.auth.samples import ITERATIONS, SALT, ScramClient, b64, plain
 
-from gatepost.log.logs import RENDERERS, Lines
+from gatepost.log.render import RENDERERS
+from gatepost.log.setup import LineWriter
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.wire.sasl.mechanism import Challenge, SaslError
 from gatepost.wire.sasl.plain import Login, Plain
@@ -125,7 +126,7 @@ def test_an_attempt_does_not_show_its_password():
     attempt = AuthAttempt("PLAIN", "alice", "secret")
     assert "secret" not in f"{attempt} {attempt!r}"
     for render in RENDERERS.values():
-        assert b"secret" not in render(Lines("x"), "info", {"event": "x", "attempt": attempt})
+        assert b"secret" not in render(LineWriter("x"), "info", {"event": "x", "attempt": attempt})
 
 
 def scram(verifier=None, nonce=RFC_NONCE):

@@ -1,1 +1,1 @@
-"""What `gatepost check` and `gatepost try` report."""
+"""The checks behind `gatepost check` and `gatepost try`."""

@@ -1,8 +1,9 @@
-"""What the account that will serve may do with files, by mode bits and ownership.
+"""The rights of the account that runs the server, by mode bits and ownership.
 
-Nothing is tried out: whoever checks a configuration is often somebody else than who will serve.
+Nothing is tried out, because the administrator who checks a configuration often uses another
+account.
 
-Limits: access lists, capabilities and file systems that are mounted read-only say nothing here.
+Limits: access lists, capabilities and read-only file systems are ignored.
 """
 
 import os
@@ -12,33 +13,34 @@ from typing import NamedTuple
 
 from gatepost.config.schema import Config
 
-READ, WRITE, PASS = 4, 2, 1  # the bits of one class; to pass is to enter a folder or run a file
+# The bits of one class. PASS means to enter a folder or to run a file.
+READ, WRITE, PASS = 4, 2, 1
 
 
 class Account(NamedTuple):
-    """A user of this system, the groups included."""
+    """A user of this system, with all groups."""
 
     name: str
     uid: int
     groups: frozenset[int]
 
-    def may(self, wanted: int, status: os.stat_result) -> bool:
-        """Say whether the account has all wanted rights to what has this status."""
+    def may(self, rights: int, status: os.stat_result) -> bool:
+        """Return whether the account has all these rights to a file with this status."""
         if self.uid == 0:
-            return wanted != PASS or stat.S_ISDIR(status.st_mode) or bool(status.st_mode & 0o111)
+            return rights != PASS or stat.S_ISDIR(status.st_mode) or bool(status.st_mode & 0o111)
         if status.st_uid == self.uid:
             bits = status.st_mode >> 6
         elif status.st_gid in self.groups:
             bits = status.st_mode >> 3
         else:
             bits = status.st_mode
-        return bits & wanted == wanted
+        return bits & rights == rights
 
 
 def serving(config: Config) -> Account:
-    """Return who will serve: `server.user`, or who we are; raises KeyError for a user there is not.
+    """Return the account that runs the server: `server.user`, or the current user.
 
-    Its groups are those it will have then.
+    Its groups are those it has after privileges are dropped. Raises KeyError for an unknown user.
     """
     if config.server.user:
         entry = pwd.getpwnam(config.server.user)
@@ -49,7 +51,7 @@ def serving(config: Config) -> Account:
 
 
 def name_of(uid: int) -> str:
-    """Return a user's name, the number where there is none."""
+    """Return the name of a user, or the number if there is no name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

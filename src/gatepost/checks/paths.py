@@ -15,8 +15,8 @@ from pathlib import Path
 from gatepost.checks.account import PASS, WRITE, Account, name_of, serving
 from gatepost.config.schema import Config
 from gatepost.delivery.target import TargetPath
-from gatepost.log.os_error import reason
-from gatepost.process.root_files import loose
+from gatepost.log.os_error import describe_os_error
+from gatepost.process.root_files import find_changeable
 from gatepost.session.assemble import Lists
 from gatepost.session.setup import Setup
 
@@ -42,7 +42,7 @@ def unusable(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
         except PermissionError:
             continue  # not accessible for the user of the command
         except OSError as error:
-            yield f"{key}: {reason(error)}"
+            yield f"{key}: {describe_os_error(error)}"
 
 
 def _paths(config: Config, setup: Setup) -> Iterator[tuple[str, TargetPath]]:
@@ -68,7 +68,7 @@ def check_program(path: Path, account: Account) -> None:
         raise UnusableError(
             _denied(path, status, f"a program that the user {account.name} can run")
         )
-    by = loose(path, (0, account.uid, status.st_uid))
+    by = find_changeable(path, (0, account.uid, status.st_uid))
     if by is not None:
         raise UnusableError(
             f"other users can replace {path}: expected {by} to be writable only by root and its"

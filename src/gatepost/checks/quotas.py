@@ -1,6 +1,6 @@
-"""Quotas that contradict each other, or what the server takes.
+"""Quotas that contradict each other, or that are too small for a message.
 
-Limits: routes are taken for those to the same Maildirs where they are written alike.
+Limits: two routes have the same Maildirs only if they are written in the same way.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from gatepost.session.setup import Setup
 
 
 def quotas(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
-    """Warn of quotas that would not work as they are meant."""
+    """Warn of quotas that do not have the expected effect."""
     first: dict[str, int] = {}
     for number, route in enumerate(config.route):
         if not route.to.startswith("maildir:"):
@@ -19,13 +19,13 @@ def quotas(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
         earlier = first.setdefault(route.to, number)
         if _quota(route) != _quota(config.route[earlier]):
             yield (
-                f"route[{number}].maildir: expected the quota that route[{earlier}] has for the"
-                " same Maildirs"
+                f"route[{number}].maildir: expected the same quota as route[{earlier}], which has"
+                " the same Maildirs"
             )
         if 0 < route.maildir.quota < config.limits.message_size:
             yield (
-                f"route[{number}].maildir.quota is below limits.message_size: what fits into no"
-                " mailbox is refused only when it has come in"
+                f"route[{number}].maildir.quota is smaller than limits.message_size: a message"
+                " that fits into no mailbox is refused only after its content was received"
             )
 
 

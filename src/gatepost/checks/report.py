@@ -1,4 +1,4 @@
-"""Everything `gatepost check` looks at: what is wrong, what looks wrong, what is in force."""
+"""The report of `gatepost check`: errors, warnings, hooks and limits."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,21 +7,21 @@ from typing import Any
 import msgspec
 
 from gatepost.checks.scratch import progress, scratch
-from gatepost.checks.warnings import suspicions
+from gatepost.checks.warnings import warnings
 from gatepost.config.kinds import Key, keys, to_toml
 from gatepost.config.listen import InetAddress
 from gatepost.config.load import load
 from gatepost.config.problem import ConfigError
 from gatepost.config.schema import Config, LimitsConfig
 from gatepost.lists.reloadable import ListError
-from gatepost.log.os_error import reason
+from gatepost.log.os_error import describe_os_error
 from gatepost.net.tls import TlsError, all_key_pairs
 from gatepost.session.assemble import Lists, SetupError, find_lists, make_setup
 from gatepost.session.setup import Setup
 
 
 class HookOrder(msgspec.Struct, frozen=True):
-    """The plugins of one stage of one hook, in the order they are called."""
+    """The plugins of one stage of one hook, in call order."""
 
     hook: str
     stage: str
@@ -29,7 +29,7 @@ class HookOrder(msgspec.Struct, frozen=True):
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """A limit as it is in force, with the reason for its default or that it was set."""
+    """A limit in force. `why` is the reason for the default, or a remark that the value was set."""
 
     name: str
     value: str
@@ -37,26 +37,26 @@ class Limit(msgspec.Struct, frozen=True):
     why: str
 
 
-class ListFound(msgspec.Struct, frozen=True):
-    """A list file and how many entries it has."""
+class ListSummary(msgspec.Struct, frozen=True):
+    """A list file and the number of its entries."""
 
     path: str
     entries: int
 
 
 class Report(msgspec.Struct):
-    """What was found. With `errors` the server would not start, or would ignore lines of lists."""
+    """The findings. With `errors` the server does not start, or ignores lines of lists."""
 
     errors: list[str] = []
     warnings: list[str] = []
     listen: list[str] = []
-    lists: list[ListFound] = []
+    lists: list[ListSummary] = []
     hooks: list[HookOrder] = []
     limits: list[Limit] = []
 
 
-def examine(file: Path) -> Report:
-    """Look at a configuration and all it names; nothing is started, nothing changed."""
+def make_report(file: Path) -> Report:
+    """Check a configuration and all files it names, without starting or changing anything."""
     report = Report()
     try:
         config = load(file)
@@ -65,15 +65,15 @@ def examine(file: Path) -> Report:
         return report
     report.listen = [f"{listen.protocol}={listen.address}" for listen in config.listen]
     report.limits = list(limits_of(config))
-    report.errors.extend(same_address(config))
+    report.errors.extend(duplicate_addresses(config))
     report.errors.extend(certificate_errors(config))
     with scratch(config) as usable:
-        _examine_lists(config, usable, report)
+        _check_lists_and_plugins(config, usable, report)
     return report
 
 
 def certificate_errors(config: Config) -> Iterator[str]:
-    """Yield what is wrong with certificates and keys, whether listeners use them yet or not."""
+    """Yield the errors of all certificates and keys, used by a listener or not."""
     for pair in all_key_pairs(config):
         try:
             pair.load()
@@ -81,29 +81,29 @@ def certificate_errors(config: Config) -> Iterator[str]:
             yield str(error)
 
 
-def _examine_lists(config: Config, usable: Config, report: Report) -> None:
+def _check_lists_and_plugins(config: Config, usable: Config, report: Report) -> None:
     lists = find_lists(usable)
     with progress([file.path for file in lists.files]):
         report.errors.extend(_load(lists))
-    report.lists = [ListFound(str(one.path), len(one.current)) for one in lists.files]
+    report.lists = [ListSummary(str(one.path), len(one.current)) for one in lists.files]
     try:
         setup = make_setup(usable, lists)
     except SetupError as error:
         report.errors.extend(error.problems)
         return
     report.hooks = list(hook_order(setup))
-    report.warnings = list(suspicions(config, setup, lists))
+    report.warnings = list(warnings(config, setup, lists))
 
 
 def _load(lists: Lists) -> Iterator[str]:
-    """Load every list; yield what is wrong with any."""
+    """Load every list; yield the errors."""
     for file in lists.files:
         try:
             file.load()
         except ListError as error:
             yield str(error)
         except OSError as error:
-            yield reason(error)
+            yield describe_os_error(error)
         yield from _line_errors(file)
 
 
@@ -112,11 +112,11 @@ def _line_errors(file: Any) -> Iterator[str]:
     yield from map(str, found.errors)
     more = found.bad_lines - len(found.errors)
     if more > 0:
-        yield f"{file.path}: {more} more lines that are no entry"
+        yield f"{file.path}: {more} more lines are not valid entries"
 
 
-def same_address(config: Config) -> Iterator[str]:
-    """Yield the listeners that want the address of an earlier one."""
+def duplicate_addresses(config: Config) -> Iterator[str]:
+    """Yield an error for each listener with the address of an earlier one."""
     seen: dict[Any, int] = {}
     for number, listen in enumerate(config.listen):
         address = listen.address
@@ -124,12 +124,12 @@ def same_address(config: Config) -> Iterator[str]:
             continue
         if address in seen:
             other = f"listen[{seen[address]}]"
-            yield f"listen[{number}].address: expected an address of its own, found that of {other}"
+            yield f"listen[{number}].address: expected another address than that of {other}"
         seen.setdefault(address, number)
 
 
 def hook_order(setup: Setup) -> Iterator[HookOrder]:
-    """Yield who is called where, in the order of a session."""
+    """Yield the plugins of each hook and stage, in the order of a session."""
     for hook, stage, plugins in setup.plugins.order():
         yield HookOrder(hook, stage, plugins)
 
@@ -138,7 +138,7 @@ def limits_of(config: Config) -> Iterator[Limit]:
     """Yield the limits in force."""
     for field, key in keys(LimitsConfig):
         value = getattr(config.limits, field.name)
-        set_here = f"set here, the default is {_shown(key, field.default)}"
+        set_here = f"set in the configuration, default {_shown(key, field.default)}"
         why = key.why if value == field.default else set_here
         yield Limit(field.name, _shown(key, value), key.about, why)
 

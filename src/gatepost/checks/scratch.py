@@ -1,7 +1,8 @@
-"""Lists for commands other than `serve`: read without a trace in the server's folders.
+"""Lists for commands other than `serve`, which must not change the server's folders.
 
-Big lists are looked up through an index. An index made by root in the server's cache could not be
-replaced by the server any more, so only a cache of our own is used; else a temporary one is.
+Big lists are looked up through an index file. The server could not replace an index that root has
+written into its cache. So a command uses the server's cache only if it runs as the owner of it, and
+otherwise a temporary one.
 """
 
 import os
@@ -18,13 +19,13 @@ from gatepost.config.schema import Config
 from gatepost.config.units import format_size
 from gatepost.lists.file import INDEX_ABOVE
 
-# Seconds between two signs of life.
-_BEAT = 1.0
+# The interval between two progress dots, in seconds.
+_DOT_INTERVAL = 1.0
 
 
 @contextmanager
 def scratch(config: Config) -> Iterator[Config]:
-    """Yield the configuration with a data folder that we may write to."""
+    """Yield the configuration with a data folder that this command can write to."""
     cache = config.data_dir / "cache"
     if cache.is_dir() and cache.stat().st_uid == os.geteuid():
         yield config
@@ -36,14 +37,14 @@ def scratch(config: Config) -> Iterator[Config]:
 
 @contextmanager
 def progress(paths: Sequence[Path]) -> Iterator[None]:
-    """Show on standard error that something is being done while big files are read."""
+    """Show progress on standard error while the block reads big files."""
     big = [path for path in paths if path.is_file() and path.stat().st_size > INDEX_ABOVE]
     if not big:
         yield
         return
-    sys.stderr.write("".join(f"gatepost: reading {_sized(path)}\n" for path in big))
+    sys.stderr.write("".join(f"gatepost: reading {_with_size(path)}\n" for path in big))
     done = threading.Event()
-    thread = threading.Thread(target=_beat, args=(done,), daemon=True)
+    thread = threading.Thread(target=_write_dots, args=(done,), daemon=True)
     thread.start()
     try:
         yield
@@ -53,12 +54,12 @@ def progress(paths: Sequence[Path]) -> Iterator[None]:
         sys.stderr.write("\n")
 
 
-def _sized(path: Path) -> str:
+def _with_size(path: Path) -> str:
     mebibyte = 1024 * 1024
     return f"{path} ({format_size(path.stat().st_size // mebibyte * mebibyte)})"
 
 
-def _beat(done: threading.Event) -> None:
-    while not done.wait(_BEAT):
+def _write_dots(done: threading.Event) -> None:
+    while not done.wait(_DOT_INTERVAL):
         sys.stderr.write(".")
         sys.stderr.flush()

@@ -1,12 +1,13 @@
-"""The command `gatepost`: what an administrator types.
+"""The command `gatepost`.
 
-Every command is a module of its own, imported when it is asked for. Exit status 0 is fine, 1
-failed, 2 wrong usage; errors go to standard error as `gatepost: what, where, what was expected`.
+Each command is a module of this package, imported only when it is used; `gatepost.cli.commands`
+lists them. Exit status 0 means success, 1 failure, 2 wrong usage. Errors go to standard error as
+`gatepost: what is wrong, where, what was expected`.
 """
 
 from gatepost.cli.commands import gatepost
 
 
 def main() -> None:
-    """Run the command line; ends the process."""
+    """Run the command line and end the process."""
     gatepost.main(prog_name="gatepost")

@@ -1,53 +1,54 @@
-"""`gatepost check`: is everything as it should be, and what is in force."""
+"""`gatepost check`: errors, warnings, and the limits and hooks in force."""
 
 from pathlib import Path
 
 import click
 import msgspec
 
-from gatepost.checks.report import Report, examine
-from gatepost.cli.output import complain, say, say_json, say_table
-from gatepost.cli.settings import config_option, json_option
-from gatepost.log import logs
+from gatepost.checks.report import Report, make_report
+from gatepost.cli.shared.output import print_error, print_json, print_line, print_table
+from gatepost.cli.shared.settings import config_option, json_option
+from gatepost.log.setup import configure_command_log
 
 
 @click.command(epilog="Example: gatepost check && systemctl restart gatepost")
 @config_option
 @json_option
 def command(file: Path, *, as_json: bool) -> int:
-    """Validate the configuration, every list and every plugin, without serving.
+    """Check the configuration, every list and every plugin. Nothing is started or changed.
 
-    Shows the order of hooks and the limits in force, and warns of what looks wrong. Exit status 1
-    if there is an error; warnings are none.
+    Prints the order of hooks and the limits in force, and warns of settings that are probably
+    mistakes. The exit status is 1 if there is an error; warnings do not change it.
     """
-    logs.configure_command()
-    report = examine(file)
+    configure_command_log()
+    report = make_report(file)
     if as_json:
-        say_json(msgspec.to_builtins(report))
+        print_json(msgspec.to_builtins(report))
     else:
-        _show(file, report)
+        _print_report(file, report)
     for error in report.errors:
-        complain(error)
+        print_error(error)
     return 1 if report.errors else 0
 
 
-def _show(file: Path, report: Report) -> None:
+def _print_report(file: Path, report: Report) -> None:
     if report.listen:
-        say(f"Listens on {', '.join(report.listen)}")
-        _section("Lists", ("entries", "file"), [[str(n.entries), n.path] for n in report.lists])
+        print_line(f"Listens on {', '.join(report.listen)}")
+        lists = [[str(one.entries), one.path] for one in report.lists]
+        _print_section("Lists", ("entries", "file"), lists)
         hooks = [[one.hook, one.stage, ", ".join(one.plugins)] for one in report.hooks]
-        _section("Hooks", ("hook", "stage", "plugins"), hooks)
+        _print_section("Hooks", ("hook", "stage", "plugins"), hooks)
         limits = [[one.name, one.value, one.why] for one in report.limits]
-        _section("Limits", ("limit", "value", "why"), limits)
-        say()
+        _print_section("Limits", ("limit", "value", "reason"), limits)
+        print_line()
     for warning in report.warnings:
-        say(f"warning: {warning}")
+        print_line(f"warning: {warning}")
     if not report.errors:
-        say(f"{file}: no errors, warnings: {len(report.warnings)}")
+        print_line(f"{file}: no errors, warnings: {len(report.warnings)}")
 
 
-def _section(title: str, headers: tuple[str, ...], rows: list[list[str]]) -> None:
-    say()
-    say(title if rows else f"{title}: none")
+def _print_section(title: str, headers: tuple[str, ...], rows: list[list[str]]) -> None:
+    print_line()
+    print_line(title if rows else f"{title}: none")
     if rows:
-        say_table(headers, rows)
+        print_table(headers, rows)

@@ -1,20 +1,20 @@
-"""All commands in one table, so that help costs no import of what is not asked for."""
+"""The table of all commands. `gatepost --help` needs only this table and imports no command."""
 
 import click
 
 from gatepost._version import __version__
-from gatepost.cli.lazy import LazyCommand, LazyGroup
+from gatepost.cli.shared.lazy import LazyCommand, LazyGroup
 
 COMMANDS = {
-    "init": LazyCommand("gatepost.cli.init", "Write a starter folder, ready to serve."),
-    "serve": LazyCommand("gatepost.cli.serve", "Receive mail, until told to stop."),
-    "check": LazyCommand("gatepost.cli.check", "Validate everything; warn of what looks wrong."),
-    "try": LazyCommand("gatepost.cli.try_", "Show what would become of a message."),
+    "init": LazyCommand("gatepost.cli.init", "Create a starter folder, ready to serve."),
+    "serve": LazyCommand("gatepost.cli.serve", "Receive mail in the foreground."),
+    "check": LazyCommand("gatepost.cli.check", "Check the configuration, lists and plugins."),
+    "try": LazyCommand("gatepost.cli.try_", "Show how the server would answer a message."),
     "traps": LazyCommand("gatepost.cli.traps", "List, add, remove and test traps."),
-    "users": LazyCommand("gatepost.cli.users", "List, add and remove who may authenticate."),
-    "queue": LazyCommand("gatepost.cli.queue", "Show and change mail that is queued or held."),
-    "plugins": LazyCommand("gatepost.cli.plugins", "Show the plugins there are."),
-    "plugin": LazyCommand("gatepost.cli.plugin", "Write a new plugin and its test."),
+    "users": LazyCommand("gatepost.cli.users", "List, add and remove users for authentication."),
+    "queue": LazyCommand("gatepost.cli.queue", "Show and change queued and held mail."),
+    "plugins": LazyCommand("gatepost.cli.plugins", "List the available plugins."),
+    "plugin": LazyCommand("gatepost.cli.plugin", "Create a new plugin and its test."),
 }
 
 
@@ -26,4 +26,4 @@ COMMANDS = {
 )
 @click.version_option(__version__, prog_name="gatepost")
 def gatepost() -> None:
-    """Receive mail and decide, while the sender is still connected, whether it may come in."""
+    """Receive mail by SMTP, and accept or refuse it while the client is connected."""

@@ -1,47 +1,42 @@
-"""`gatepost init`: a folder to start from."""
+"""`gatepost init`: a starter folder."""
 
 from pathlib import Path
 
 import click
 
-from gatepost.cli.certificate import self_signed
-from gatepost.cli.output import Failure, say
-from gatepost.cli.starter import create, starter, with_tls
-from gatepost.log.os_error import reason
+from gatepost.cli.shared.certificate import self_signed
+from gatepost.cli.shared.output import Failure, print_line
+from gatepost.cli.shared.starter import create, starter, with_tls
+from gatepost.log.os_error import describe_os_error
 
-# What the starter configuration has.
+# The host name in the starter configuration.
 HOSTNAME = "localhost"
 
 NEXT_STEPS = """\
 {folder} is ready to serve. Next:
 
   cd {folder}
-  gatepost check             # shows what is in force and what looks wrong
+  gatepost check             # prints errors, warnings and the limits in force
   gatepost try --to alice@example.com --to trap@example.com
   gatepost serve
 
-Then put your own into gatepost.toml (hostname, domains), users and verybadrcptto."""
+Then set hostname and domains in gatepost.toml, and edit users and verybadrcptto."""
 
 
 @click.command(epilog="Example: gatepost init mail && cd mail && gatepost serve")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--tls", "tls", is_flag=True, help="Ready STARTTLS, with a self-signed certificate.")
+@click.option("--tls", "tls", is_flag=True, help="Enable STARTTLS with a self-signed certificate.")
 def command(folder: Path, *, tls: bool) -> None:
-    """Write a starter folder: a commented configuration, a trap list, a plugin with its test.
+    """Create a folder with a commented configuration, a trap list, and a plugin with its test.
 
-    DIR must not exist, or be empty. The certificate of --tls is for trying: it proves nothing to
-    anybody, but mail servers encrypt with it all the same.
+    DIR must be empty or not exist. The certificate of --tls is for tests. It proves no identity,
+    but mail servers encrypt with it nevertheless.
     """
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise Failure(f"{folder}: expected a folder that is empty or does not exist yet")
         create(folder, with_tls(starter(), *self_signed(HOSTNAME)) if tls else starter())
     except OSError as error:
-        raise Failure(reason(error)) from error
-    say_lines(NEXT_STEPS.format(folder=folder))
-
-
-def say_lines(text: str) -> None:
-    """Write several lines to standard output."""
-    for line in text.splitlines():
-        say(line)
+        raise Failure(describe_os_error(error)) from error
+    for line in NEXT_STEPS.format(folder=folder).splitlines():
+        print_line(line)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from gatepost.cli.output import Failure, WrongUsage, say
-from gatepost.cli.settings import config_option
-from gatepost.cli.starter import create, template
-from gatepost.log.os_error import reason
+from gatepost.cli.shared.output import Failure, WrongUsage, print_line
+from gatepost.cli.shared.settings import config_option
+from gatepost.cli.shared.starter import create, template
+from gatepost.log.os_error import describe_os_error
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # The test and pytest import other modules under these names.
@@ -47,7 +47,7 @@ def new(name: str, *, folder: Path, file: Path) -> None:
     except FileExistsError as error:
         raise Failure(f"{error.filename}: exists already, choose another name") from error
     except OSError as error:
-        raise Failure(reason(error)) from error
+        raise Failure(describe_os_error(error)) from error
     _print_next_steps(target, folder / f"{name}.py", name)
 
 
@@ -70,12 +70,12 @@ def _filled(name: str, plugin: str) -> str:
 
 
 def _print_next_steps(target: Path, use: Path, name: str) -> None:
-    say(f"Wrote {target / name}.py and its test. Run the test:")
-    say()
-    say(f"  pytest {target}/test_{name}.py")
-    say()
-    say("To use the plugin, add this to the configuration:")
-    say()
-    say("  [[plugin]]")
-    say(f'  use = "{use}"')
-    say('  options = { user = "robot" }')
+    print_line(f"Wrote {target / name}.py and its test. Run the test:")
+    print_line()
+    print_line(f"  pytest {target}/test_{name}.py")
+    print_line()
+    print_line("To use the plugin, add this to the configuration:")
+    print_line()
+    print_line("  [[plugin]]")
+    print_line(f'  use = "{use}"')
+    print_line('  options = { user = "robot" }')

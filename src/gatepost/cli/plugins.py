@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from gatepost.cli.output import complain, joined, say, say_json, say_table
-from gatepost.cli.settings import DEFAULT_FILE, config_option, json_option, read_config
-from gatepost.log import logs
+from gatepost.cli.shared.output import joined, print_error, print_json, print_line, print_table
+from gatepost.cli.shared.settings import DEFAULT_FILE, config_option, json_option, read_config
+from gatepost.log.setup import configure_command_log
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.contract import implemented
 from gatepost.plugin.host import PluginError
@@ -33,20 +33,20 @@ class ListedPlugin(msgspec.Struct):
 @json_option
 def command(file: Path, *, as_json: bool) -> int:
     """List the plugins that are shipped, installed or configured, with their hooks."""
-    logs.configure_command()
+    configure_command_log()
     errors: list[str] = []
     found = list(_all(file, errors))
     if as_json:
-        say_json(msgspec.to_builtins(found))
+        print_json(msgspec.to_builtins(found))
     elif found:
         rows = [[p.name, p.kind, "yes" if p.configured else "no", p.about] for p in found]
         hooks = [joined(one.hooks) for one in found]
         cells = [[*row, text] for row, text in zip(rows, hooks, strict=True)]
-        say_table(("name", "kind", "configured", "about", "hooks"), cells)
+        print_table(("name", "kind", "configured", "about", "hooks"), cells)
     else:
-        say("no plugins found; write one with: gatepost plugin new NAME")
+        print_line("no plugins found; write one with: gatepost plugin new NAME")
     for error in errors:
-        complain(error)
+        print_error(error)
     return 1 if errors else 0
 
 

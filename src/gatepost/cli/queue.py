@@ -12,8 +12,15 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from gatepost.cli.output import Failure, WrongUsage, complain, say, say_json, say_table
-from gatepost.cli.settings import config_option, json_option, read_config
+from gatepost.cli.shared.output import (
+    Failure,
+    WrongUsage,
+    print_error,
+    print_json,
+    print_line,
+    print_table,
+)
+from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
 from gatepost.config.units import format_size
 from gatepost.model.headers import Headers
@@ -88,15 +95,15 @@ def list_(*, file: Path, as_json: bool, limit: int, after: str, **conditions: An
         found = list(admin.entries(_folder(config), selection, limit, after))
         corrupt = corrupt_files(_folder(config))
     if as_json:
-        say_json([_as_data(one) for one in found])
+        print_json([_as_data(one) for one in found])
     elif found:
-        say_table(_COLUMNS, [_as_row(one) for one in found])
+        print_table(_COLUMNS, [_as_row(one) for one in found])
         if len(found) == limit:
-            say(f"There may be more: use --after {found[-1].name} or a higher --limit")
+            print_line(f"There may be more: use --after {found[-1].name} or a higher --limit")
     else:
-        say("Mail queue is empty" if selection.is_everything else "No matching mail")
+        print_line("Mail queue is empty" if selection.is_everything else "No matching mail")
     for one in corrupt:
-        complain(_describe(one))
+        print_error(_describe(one))
 
 
 def _describe(corrupt: CorruptFile) -> str:
@@ -132,7 +139,7 @@ def show(name: str, *, content: bool, file: Path, as_json: bool) -> None:
         raise Failure(f"{name}: damaged: no recipients")
     if as_json:
         data = {"facts": envelope, "header": list(header), "damage": damage}
-        say_json(data | {"recipients": [_as_data(one) for one in recipients]})
+        print_json(data | {"recipients": [_as_data(one) for one in recipients]})
     else:
         _print_message(envelope, recipients, header, damage)
 
@@ -154,26 +161,28 @@ def _print_message(
 ) -> None:
     one = recipients[0]
     peer = facts.get("peer", {})
-    say(f"message   {one.name}")
-    say(f"reference {one.ref}")
-    say(f"sender    <{one.sender}>")
-    say(f"client    {peer.get('host', '')} {facts.get('helo', '')}")
-    say(f"received  {_time(one.received)}")
-    say(f"expires   {_time(one.expires)}")
-    say(f"size      {_size(one.size)}")
+    print_line(f"message   {one.name}")
+    print_line(f"reference {one.ref}")
+    print_line(f"sender    <{one.sender}>")
+    print_line(f"client    {peer.get('host', '')} {facts.get('helo', '')}")
+    print_line(f"received  {_time(one.received)}")
+    print_line(f"expires   {_time(one.expires)}")
+    print_line(f"size      {_size(one.size)}")
     if damage:
-        say(f"damaged   {damage}")
+        print_line(f"damaged   {damage}")
     for each in recipients:
-        say()
-        say(f"recipient <{each.recipient}>")
-        say(f"state     {each.state}" + (f", next attempt {_time(each.due)}" if each.due else ""))
-        say(f"next hop  {each.destination}")
-        say(f"attempts  {each.attempts}")
-        say(f"reply     {each.reply}")
-        say(f"reason    {each.reason}")
-    say()
+        print_line()
+        print_line(f"recipient <{each.recipient}>")
+        print_line(
+            f"state     {each.state}" + (f", next attempt {_time(each.due)}" if each.due else "")
+        )
+        print_line(f"next hop  {each.destination}")
+        print_line(f"attempts  {each.attempts}")
+        print_line(f"reply     {each.reply}")
+        print_line(f"reason    {each.reason}")
+    print_line()
     for field, value in header:
-        say(f"{field}: {value}")
+        print_line(f"{field}: {value}")
 
 
 @command.command("retry", epilog="Example: gatepost queue retry --destination lmtp://127.0.0.1:24")
@@ -225,9 +234,9 @@ def _change(
     with _errors():
         count = _sum(admin.apply(_folder(config), selection, change, expires))
     if as_json:
-        say_json({"recipients": count})
+        print_json({"recipients": count})
     else:
-        say(f"{count} {'recipient' if count == 1 else 'recipients'} {done}")
+        print_line(f"{count} {'recipient' if count == 1 else 'recipients'} {done}")
     if selection.names and not count:
         raise Failure(f"{', '.join(selection.names)}: no such message, or not in that state")
 

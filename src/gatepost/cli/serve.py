@@ -1,17 +1,13 @@
-"""`gatepost serve`: receive mail in the foreground.
-
-The first SIGTERM or SIGINT has messages under way come to their end; a second one ends the process
-at once. SIGHUP reads the configuration again.
-"""
+"""`gatepost serve`: receive mail in the foreground."""
 
 from pathlib import Path
 
 import click
 
-from gatepost.cli.output import Failure
-from gatepost.cli.settings import config_option, read_config
+from gatepost.cli.shared.output import Failure
+from gatepost.cli.shared.settings import config_option, read_config
 from gatepost.config.schema import Config
-from gatepost.log import logs
+from gatepost.log.setup import configure_log
 from gatepost.net.sockets import ListenFailedError
 from gatepost.process.pool import PoolError
 from gatepost.process.privileges import PrivilegesError
@@ -21,18 +17,19 @@ from gatepost.process.supervisor import Supervisor
 @click.command(epilog="Example: gatepost serve -c /etc/gatepost/gatepost.toml")
 @config_option
 def command(file: Path) -> None:
-    """Receive mail as the configuration says, until SIGTERM or SIGINT.
+    """Receive mail until SIGTERM or SIGINT.
 
-    Says so in one line on standard error once connections are accepted, then logs there. Messages
-    that are on their way at the end still come in. SIGHUP applies a changed configuration.
+    Writes one line to standard error when it accepts connections, and then the log. The first
+    signal lets messages in progress finish; a second one ends the process at once. SIGHUP reloads
+    the configuration.
     """
     config = read_config(file)
-    logs.configure(config.log)
+    configure_log(config.log)
     run(config, file)
 
 
 def run(config: Config, file: Path) -> None:
-    """Serve until told to stop; raises `Failure` if the server cannot start."""
+    """Serve until stopped; raises `Failure` if the server cannot start."""
     try:
         Supervisor(config, file.absolute()).run()
     except (PoolError, ListenFailedError, PrivilegesError) as error:

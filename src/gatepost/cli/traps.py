@@ -1,4 +1,4 @@
-"""`gatepost traps`: the trap lists of the configuration."""
+"""`gatepost traps`: the configured trap lists."""
 
 import json
 from collections.abc import Iterator
@@ -8,20 +8,20 @@ from pathlib import Path
 import click
 
 from gatepost.checks.scratch import progress, scratch
-from gatepost.cli import traplists
-from gatepost.cli.output import Failure, WrongUsage, complain, say, say_json
-from gatepost.cli.settings import config_option, json_option, read_config
+from gatepost.cli.shared import trap_lists
+from gatepost.cli.shared.output import Failure, WrongUsage, print_error, print_json, print_line
+from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
 from gatepost.lists.addresses import AddressList
 from gatepost.lists.entry import ListEntry
 from gatepost.lists.reloadable import ListError
-from gatepost.log.os_error import reason
+from gatepost.log.os_error import describe_os_error
 from gatepost.model.address import Address, AddressError
 from gatepost.session.assemble import SetupError, find_lists, load_lists
 from gatepost.traps.table import TrapTable
 
 list_option = click.option(
-    "--list", "name", metavar="FILE", help="One of the configuration's lists, as it is named there."
+    "--list", "name", metavar="FILE", help="One of traps.lists, as written in the configuration."
 )
 
 
@@ -29,16 +29,16 @@ list_option = click.option(
     epilog="Example: gatepost traps add old-sales@example.com --note 'gone since 2019'",
 )
 def command() -> None:
-    """List, add, remove and test traps: addresses nobody may write to."""
+    """List, add, remove and test traps: addresses that receive no legitimate mail."""
 
 
 @command.command("list", epilog="Example: gatepost traps list --json")
 @config_option
 @json_option
 def list_traps(file: Path, *, as_json: bool) -> None:
-    """Print every trap with its note and its place.
+    """Print every trap with its file, line and note.
 
-    Says so where an entry is not armed, and why.
+    An entry that is not armed is marked with the reason.
     """
     config = read_config(file)
     with scratch(config) as usable:
@@ -59,11 +59,11 @@ def list_traps(file: Path, *, as_json: bool) -> None:
 
 
 def _print_json(rows: Iterator[tuple[ListEntry, str]]) -> None:
-    """Print an array, item by item: there may be millions."""
+    """Print an array item by item, because there can be millions."""
     separator = "["
-    for entry, why in rows:
+    for entry, reason in rows:
         click.echo(separator)
-        click.echo(json.dumps(_as_data(entry, why)), nl=False)
+        click.echo(json.dumps(_as_data(entry, reason)), nl=False)
         separator = ","
     click.echo("[]" if separator == "[" else "\n]")
 
@@ -81,48 +81,46 @@ def _as_data(entry: ListEntry, not_armed: str) -> dict[str, object]:
 
 
 def _print_text(rows: Iterator[tuple[ListEntry, str]]) -> None:
-    for entry, why in rows:
+    for entry, reason in rows:
         words = [f"{entry.source}:{entry.line}", entry.text]
         words += [entry.note] if entry.note else []
-        words += [f"[not armed: {why}]"] if why else []
-        say("  ".join(words))
+        words += [f"[not armed: {reason}]"] if reason else []
+        print_line("  ".join(words))
 
 
 @command.command("add", epilog="Example: gatepost traps add @old.example.com --note 'sold in 2020'")
 @click.argument("address")
-@click.option(
-    "--note", default="", help="What to remember of it: where it was published, since when."
-)
+@click.option("--note", default="", help="A note, such as where and when it was published.")
 @list_option
 @config_option
 def add(address: str, *, note: str, name: str | None, file: Path) -> None:
     """Add a trap: an address, @domain, or /regular expression/.
 
-    The server knows it within a second. Does nothing if it is in one of the lists already.
+    The server uses it within a second. An entry that is already in a list is not added again.
     """
     entry = _entry(address, note)
     config = read_config(file)
     target = _chosen(config, name)[0]
-    existing = _first(config, entry)
+    existing = _existing_entry(config, entry)
     if existing is not None:
-        say(f"{entry.text} is in {existing.source}:{existing.line} already")
+        print_line(f"{entry.text} is already in {existing.source}:{existing.line}")
         return
     try:
-        traplists.append(target, entry)
+        trap_lists.append(target, entry)
     except OSError as error:
         raise Failure(f"{target}: cannot be written: {error.strerror}") from error
-    say(f"{entry.text} added to {target}")
+    print_line(f"{entry.text} added to {target}")
     with _list_errors():
-        known = traplists.known(config, {entry.key})
+        known = trap_lists.known_recipients(config, {entry.key})
     for unarmed in TrapTable([AddressList([entry])], known).unarmed_entries():
-        complain(f"warning: {entry.text} is not armed: it is {unarmed.reason.value}")
+        print_error(f"warning: {entry.text} is not armed: it is {unarmed.reason.value}")
 
 
-def _first(config: Config, entry: ListEntry) -> ListEntry | None:
-    """Return the first entry of any list that is the same; a list that is missing has none."""
+def _existing_entry(config: Config, entry: ListEntry) -> ListEntry | None:
+    """Return the first equal entry of any list; a missing list has no entries."""
     paths = [path for path in _paths(config) if path.exists()]
     with progress(paths), _list_errors():
-        lists = [traplists.matching(path, {entry.key}) for path in paths]
+        lists = [trap_lists.matching(path, {entry.key}) for path in paths]
     same = (other for one in lists for other in one if other.key == entry.key)
     return next(same, None)
 
@@ -132,7 +130,7 @@ def _first(config: Config, entry: ListEntry) -> ListEntry | None:
 @list_option
 @config_option
 def remove(address: str, *, name: str | None, file: Path) -> None:
-    """Remove a trap, from all lists or from one."""
+    """Remove a trap from all lists, or from one."""
     entry = _entry(address, "")
     config = read_config(file)
     chosen = _chosen(config, name) if name else _paths(config)
@@ -140,13 +138,13 @@ def remove(address: str, *, name: str | None, file: Path) -> None:
     with progress(chosen):
         for path in chosen:
             try:
-                removed += traplists.remove(path, entry.key)
+                removed += trap_lists.remove(path, entry.key)
             except OSError as error:
                 raise Failure(f"{path}: cannot be changed: {error.strerror}") from error
     if not removed:
-        raise Failure(f"{entry.text} is in none of the lists")
+        raise Failure(f"{entry.text} is not in any list")
     for one in removed:
-        say(f"{one.text} removed from {one.source}:{one.line}")
+        print_line(f"{one.text} removed from {one.source}:{one.line}")
 
 
 @command.command("test", epilog="Example: gatepost traps test bob@example.com trap@example.com")
@@ -154,44 +152,43 @@ def remove(address: str, *, name: str | None, file: Path) -> None:
 @config_option
 @json_option
 def test(addresses: tuple[str, ...], *, file: Path, as_json: bool) -> int:
-    """Say whether addresses are traps, and which entry says so.
+    """Print whether addresses are traps, and the entries that match.
 
-    Exit status 0 if all are, 1 if one is not.
+    The exit status is 0 if all are traps, 1 if one is not.
     """
     parsed = [_address(one) for one in addresses]
     config = read_config(file)
     with progress(_paths(config)), _list_errors():
-        found = traplists.look_up(config, parsed)
+        found = trap_lists.look_up(config, parsed)
     if as_json:
-        say_json([_found_as_data(one) for one in found])
+        print_json([_result_as_data(one) for one in found])
     else:
         for one in found:
-            say(_found_as_text(one))
+            print_line(_result_as_text(one))
     return 0 if all(one.trap is not None for one in found) else 1
 
 
-def _found_as_data(found: traplists.Found) -> dict[str, object]:
-    hit = found.trap or found.spared
-    data: dict[str, object] = {"address": found.address, "trap": found.trap is not None}
+def _result_as_data(result: trap_lists.LookupResult) -> dict[str, object]:
+    hit = result.trap or result.unarmed
+    data: dict[str, object] = {"address": result.address, "trap": result.trap is not None}
     if hit is not None:
         entry = hit.text if isinstance(hit, ListEntry) else hit.entry
         data |= {"entry": entry, "note": hit.note, "list": hit.source, "line": hit.line}
     return data
 
 
-def _found_as_text(found: traplists.Found) -> str:
-    if found.trap is not None:
-        hit = found.trap
+def _result_as_text(result: trap_lists.LookupResult) -> str:
+    if result.trap is not None:
+        hit = result.trap
         note = f" ({hit.note})" if hit.note else ""
-        return f"{found.address}: trap, named by {hit.entry}{note} in {hit.source}:{hit.line}"
-    if found.spared is not None:
-        entry = found.spared
-        where = f"{entry.source}:{entry.line}"
+        return f"{result.address}: trap, matches {hit.entry}{note} in {hit.source}:{hit.line}"
+    if result.unarmed is not None:
+        entry = result.unarmed
         return (
-            f"{found.address}: no trap, {entry.text} in {where} names it,"
-            " but it is a role address or a known recipient"
+            f"{result.address}: not a trap, matches {entry.text} in {entry.source}:{entry.line},"
+            " but is a role address or a known recipient"
         )
-    return f"{found.address}: no trap"
+    return f"{result.address}: not a trap"
 
 
 @contextmanager
@@ -202,13 +199,13 @@ def _list_errors() -> Iterator[None]:
     except ListError as error:
         raise Failure(str(error)) from error
     except OSError as error:
-        raise Failure(reason(error)) from error
+        raise Failure(describe_os_error(error)) from error
 
 
 def _entry(text: str, note: str) -> ListEntry:
     try:
-        return traplists.parse_entry(text, note)
-    except traplists.EntryError as error:
+        return trap_lists.parse_entry(text, note)
+    except trap_lists.EntryError as error:
         raise WrongUsage(str(error)) from error
 
 
@@ -224,17 +221,17 @@ def _paths(config: Config) -> list[Path]:
 
 
 def _chosen(config: Config, name: str | None) -> list[Path]:
-    """Return the one list to change: the first, or the one named."""
+    """Return the list to change: the named one, or the first."""
     paths = _paths(config)
     if not paths:
         raise Failure("traps.lists: expected at least one list, found none")
     if name is None:
         return paths[:1]
-    wanted = Path(name).absolute()
+    absolute = Path(name).absolute()
     chosen = [
         path
-        for path, known in zip(paths, config.traps.lists, strict=True)
-        if name == known or wanted == path.absolute()
+        for path, configured in zip(paths, config.traps.lists, strict=True)
+        if name == configured or absolute == path.absolute()
     ]
     if not chosen:
         expected = ", ".join(config.traps.lists)

@@ -1,4 +1,4 @@
-"""`gatepost try`: what would become of a message."""
+"""`gatepost try`: one message, tried in memory."""
 
 import asyncio
 from ipaddress import ip_address
@@ -9,11 +9,11 @@ import msgspec
 
 from gatepost.checks.scratch import progress, scratch
 from gatepost.checks.trial import Envelope, Step, Trial, run, short_message
-from gatepost.cli.output import Failure, WrongUsage, say, say_json, say_table
-from gatepost.cli.settings import config_option, json_option, read_config
+from gatepost.cli.shared.output import Failure, WrongUsage, print_json, print_line, print_table
+from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
-from gatepost.log import logs
-from gatepost.log.os_error import reason
+from gatepost.log.os_error import describe_os_error
+from gatepost.log.setup import configure_command_log
 from gatepost.model.address import NULL_PATH, Address, AddressError
 from gatepost.plugin.host import PluginError
 from gatepost.session.assemble import SetupError
@@ -26,13 +26,17 @@ from gatepost.session.assemble import SetupError
 @config_option
 @json_option
 @click.option("--ip", default="192.0.2.1", show_default=True, help="The client's IP address.")
-@click.option("--helo", default="client.example", show_default=True, help="The client's name.")
+@click.option(
+    "--helo", default="client.example", show_default=True, help="The client's name in EHLO."
+)
 @click.option("--from", "sender", default="", help='The sender; "" for the null reverse-path.')
-@click.option("--to", "recipients", multiple=True, required=True, help="A recipient; repeat it.")
+@click.option(
+    "--to", "recipients", multiple=True, required=True, help="A recipient; may be repeated."
+)
 @click.option(
     "--message",
     type=click.Path(path_type=Path, allow_dash=True, dir_okay=False),
-    help="A file with the message, - for standard input; without it a short one is made.",
+    help="A file with the message, - for standard input. Default: a short message.",
 )
 def command(
     file: Path,
@@ -44,26 +48,26 @@ def command(
     recipients: tuple[str, ...],
     message: Path | None,
 ) -> int:
-    """Run one message through the real lists and plugins, in memory, and show who said what.
+    """Process one message with the configured lists and plugins, in memory, and print each step.
 
-    Nothing is delivered and no delay is waited for; plugins do what they do. Exit status 0 if the
-    message would be accepted, 1 if not.
+    Nothing is delivered and delays are skipped. Plugins run as in the server, with all their
+    effects. The exit status is 0 if the message would be accepted, 1 if not.
     """
     envelope = Envelope(
         _ip(ip), _helo(helo), _sender(sender), [_address("--to", one) for one in recipients]
     )
     content = short_message(envelope) if message is None else _content(message)
     config = read_config(file)
-    logs.configure_command()
-    trial = _hold(config, envelope, content)
+    configure_command_log()
+    trial = _run(config, envelope, content)
     if as_json:
-        say_json(msgspec.to_builtins(trial))
+        print_json(msgspec.to_builtins(trial))
     else:
-        _show(trial)
+        _print_trial(trial)
     return 0 if trial.accepted else 1
 
 
-def _hold(config: Config, envelope: Envelope, content: bytes) -> Trial:
+def _run(config: Config, envelope: Envelope, content: bytes) -> Trial:
     paths = [config.path(name) for name in config.traps.lists]
     try:
         with scratch(config) as usable, progress(paths):
@@ -71,21 +75,24 @@ def _hold(config: Config, envelope: Envelope, content: bytes) -> Trial:
     except (SetupError, PluginError) as error:
         raise Failure(str(error)) from error
     except OSError as error:
-        raise Failure(reason(error)) from error
+        raise Failure(describe_os_error(error)) from error
 
 
-def _show(trial: Trial) -> None:
-    say_table(("hook", "about", "asked", "who", "answer", "reply"), [*map(_row, trial.steps)])
-    say()
+def _print_trial(trial: Trial) -> None:
+    print_table(
+        ("hook", "argument", "plugins", "decided by", "decision", "reply"),
+        [*map(_row, trial.steps)],
+    )
+    print_line()
     for trap in trial.traps:
-        say(f"trap: {trap}")
+        print_line(f"trap: {trap}")
     if trial.delay:
-        say(f"the client waits {trial.delay:g} s for it")
-    say("accepted" if trial.accepted else "refused")
+        print_line(f"delay: {trial.delay:g} s before the reply")
+    print_line("accepted" if trial.accepted else "refused")
 
 
 def _row(step: Step) -> list[str]:
-    """Return a step as a row of the table; of a reply of several lines the first is enough."""
+    """Return a step as a row of the table, with the first line of the reply only."""
     first, _, more = step.reply.partition("\n")
     reply = f"{first} …" if more else first
     asked = ", ".join(step.asked)
@@ -123,5 +130,5 @@ def _content(path: Path) -> bytes:
         with click.open_file(str(path), "rb") as file:
             content: bytes = file.read()
     except OSError as error:
-        raise Failure(f"--message: {reason(error)}") from error
+        raise Failure(f"--message: {describe_os_error(error)}") from error
     return content

@@ -1,4 +1,4 @@
-"""`gatepost users`: who may authenticate."""
+"""`gatepost users`: the users that can authenticate."""
 
 import os
 import sys
@@ -8,9 +8,9 @@ import click
 
 from gatepost.auth.passwords import make_user
 from gatepost.auth.users import UserLineError, UsersFile, parse_name
-from gatepost.cli import userfile
-from gatepost.cli.output import Failure, WrongUsage, say, say_json, say_table
-from gatepost.cli.settings import config_option, json_option, read_config
+from gatepost.cli.shared import users_file
+from gatepost.cli.shared.output import Failure, WrongUsage, print_json, print_line, print_table
+from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
 from gatepost.lists.reloadable import ListError
 from gatepost.wire.sasl.mechanism import SaslError
@@ -20,21 +20,21 @@ from gatepost.wire.sasl.verifier import SALT_SIZE
 
 @click.group(epilog="Example: gatepost users add alice@example.com")
 def command() -> None:
-    """List, add and remove users: who may authenticate (AUTH)."""
+    """List, add and remove the users that can authenticate (AUTH)."""
 
 
 @command.command("list", epilog="Example: gatepost users list --json")
 @config_option
 @json_option
 def list_users(file: Path, *, as_json: bool) -> None:
-    """Print the users, and what each can authenticate with."""
+    """Print the users and the mechanisms that each can use."""
     users = UsersFile(_path(read_config(file)))
     try:
         users.load()
     except ListError as error:
         raise Failure(str(error)) from error
     if as_json:
-        say_json(
+        print_json(
             [
                 {"user": one.name, "password": bool(one.hash), "scram": one.verifier is not None}
                 for one in users.current
@@ -45,7 +45,7 @@ def list_users(file: Path, *, as_json: bool) -> None:
             [one.name, "yes" if one.hash else "no", "yes" if one.verifier else "no"]
             for one in users.current
         ]
-        say_table(("user", "PLAIN, LOGIN", "SCRAM-SHA-256"), rows)
+        print_table(("user", "PLAIN, LOGIN", "SCRAM-SHA-256"), rows)
 
 
 @command.command(
@@ -56,41 +56,42 @@ def list_users(file: Path, *, as_json: bool) -> None:
     "--password-stdin",
     "from_stdin",
     is_flag=True,
-    help="Read the password: one line of standard input.",
+    help="Read the password from standard input, one line.",
 )
 @config_option
 def add(name: str, *, from_stdin: bool, file: Path) -> None:
-    """Add a user, or give one a new password; asks for it.
+    """Add a user, or change the password of one. Prompts for the password.
 
-    The server knows within a second.
+    The server uses it within a second.
     """
     config = read_config(file)
     path, user_name = _path(config), _name(name)
-    password = _read_line() if from_stdin else _asked(user_name)
+    password = _read_line() if from_stdin else _prompt(user_name)
     try:
         user = make_user(user_name, password, os.urandom(SALT_SIZE))
     except SaslError as error:
         raise WrongUsage(f"the password: {error}") from error
     try:
-        changed = userfile.put(path, user, config.server.user)
+        changed = users_file.put(path, user, config.server.user)
     except OSError as error:
         raise Failure(f"{path}: cannot be written: {error.strerror}") from error
-    say(f"{user.name} {'has a new password in' if changed else 'added to'} {path}")
+    done = "has a new password in" if changed else "added to"
+    print_line(f"{user.name} {done} {path}")
 
 
 @command.command("remove", epilog="Example: gatepost users remove alice@example.com")
 @click.argument("name")
 @config_option
 def remove(name: str, *, file: Path) -> None:
-    """Remove a user. Sessions that have authenticated already go on."""
+    """Remove a user. Sessions that are already authenticated continue."""
     path, user_name = _path(read_config(file)), _name(name)
     try:
-        removed = userfile.remove(path, user_name)
+        removed = users_file.remove(path, user_name)
     except OSError as error:
         raise Failure(f"{path}: cannot be changed: {error.strerror}") from error
     if not removed:
         raise Failure(f"{user_name} is not in {path}")
-    say(f"{user_name} removed from {path}")
+    print_line(f"{user_name} removed from {path}")
 
 
 def _path(config: Config) -> Path:
@@ -106,7 +107,7 @@ def _name(text: str) -> str:
         raise WrongUsage(f"{error}, found {text!r}") from error
 
 
-def _asked(name: str) -> bytes:
+def _prompt(name: str) -> bytes:
     text: str = click.prompt(
         f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True
     )

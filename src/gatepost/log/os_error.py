@@ -1,7 +1,7 @@
-"""What the system says is wrong, as the administrator reads it."""
+"""Operating-system errors as text for the administrator."""
 
 
-def reason(error: OSError) -> str:
-    """Return what is wrong, after the file if the error names one."""
-    what = error.strerror or str(error)
-    return f"{error.filename}: {what}" if error.filename else what
+def describe_os_error(error: OSError) -> str:
+    """Return the file, if the error names one, and the system's message."""
+    message = error.strerror or str(error)
+    return f"{error.filename}: {message}" if error.filename else message

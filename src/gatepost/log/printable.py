@@ -1,15 +1,15 @@
-"""Text that is safe to show on a terminal or to put into a line of a log.
+"""Text that is safe on a terminal and in a line of a log.
 
-Security: addresses, HELO names and message texts come from clients. An escape sequence among them
-would be obeyed by the terminal of whoever reads the log, a line separator would forge a line, a
-bidirectional control would show another text than there is.
+Security: addresses, HELO names and message texts come from clients. A terminal would execute an
+escape sequence in them, a line separator would forge a log line, and a bidirectional control would
+change the text that the reader sees.
 """
 
 
 def printable(text: str) -> str:
-    """Return the text with every character that does not print as itself written as an escape.
+    """Return the text with every unprintable character replaced by an escape.
 
-    That is C0 and C1 controls, line and paragraph separators, bidirectional and other format
+    These are C0 and C1 controls, line and paragraph separators, bidirectional and other format
     controls, surrogates, and blanks other than the ASCII one.
     """
     if text.isprintable():
@@ -18,5 +18,5 @@ def printable(text: str) -> str:
 
 
 def escape(character: str) -> str:
-    r"""Return one character as Python writes it in a string: `\n`, `\x1b`, `\u2028`."""
+    r"""Return one character as a Python escape: `\n`, `\x1b`, `\u2028`."""
     return character.encode("unicode_escape").decode("ascii")

@@ -1,1 +1,1 @@
-"""Supervisor, worker processes, sockets and privileges."""
+"""The processes of `gatepost serve`: the supervisor and its workers."""

@@ -1,9 +1,10 @@
-"""What the supervisor and a worker process say to each other: short messages over a socket pair.
+"""Control messages between the supervisor and a worker process, over a socket pair.
 
-Each message is one line, a JSON array of a word and a detail. Neither side ever waits for the
-other: what does not fit into the socket's buffer is lost, and that is noticed as silence.
+Each message is one line: a JSON array of a kind and a detail. Neither side ever waits for the
+other. A message that does not fit into the socket's buffer is lost, and the watchdog detects that
+as a missing reply.
 
-Security: both ends are made by the supervisor and passed to the worker alone.
+Security: the supervisor creates both ends and passes one to the worker only.
 """
 
 import json
@@ -12,32 +13,32 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import NamedTuple
 
-# A line has to fit into the socket's buffer as a whole; a detail is for people, and may be cut.
+# A line must fit into the socket's buffer as a whole. A longer detail, a text for people, is cut.
 MAX_DETAIL = 16_000
 
 _READ = 65_536
 
 
-class ControlMessage(StrEnum):
-    """The messages there are."""
+class MessageKind(StrEnum):
+    """The kinds of control messages."""
 
-    PING = "ping"  # supervisor: are you alive?
-    PONG = "pong"  # worker: I am
-    READY = "ready"  # worker: I accept connections
-    FAILED = "failed"  # worker: I cannot start; the detail says why
-    RETIRE = "retire"  # supervisor: accept no more, and end when your sessions have ended
-    STOP = "stop"  # supervisor: end as soon as no message is under way
+    PING = "ping"  # supervisor: report your progress
+    PONG = "pong"  # worker: the detail is a counter that moves while the worker makes progress
+    READY = "ready"  # worker: it accepts connections
+    FAILED = "failed"  # worker: it cannot start; the detail is the reason
+    RETIRE = "retire"  # supervisor: accept no more connections, exit when all sessions have ended
+    STOP = "stop"  # supervisor: exit as soon as no message is being received
 
 
-class Report(NamedTuple):
-    """One message."""
+class ControlMessage(NamedTuple):
+    """A message."""
 
-    word: ControlMessage
+    kind: MessageKind
     detail: str
 
 
 class Channel:
-    """One end of the pair; `ended` is true once the other end is closed."""
+    """One end of the pair. `ended` is true after the other end was closed."""
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
@@ -46,22 +47,24 @@ class Channel:
         self.ended = False
 
     def fileno(self) -> int:
-        """Return the descriptor that becomes readable when there is something to hear."""
+        """Return the descriptor that becomes readable when a message arrives."""
         return self._sock.fileno()
 
-    def say(self, word: ControlMessage, detail: str = "") -> None:
-        """Send a message, if the other side is still there."""
-        line = json.dumps([word, detail[:MAX_DETAIL]]) + "\n"
+    def send(self, kind: MessageKind, detail: str = "") -> None:
+        """Send a message; do nothing if the other end is closed."""
+        line = json.dumps([kind, detail[:MAX_DETAIL]]) + "\n"
         with suppress(OSError):
             self._sock.send(line.encode())
 
-    def hear(self) -> list[Report]:
-        """Return the messages that have come in."""
-        self._receive()
+    def receive(self) -> list[ControlMessage]:
+        """Return the messages that have arrived."""
+        self._read()
         *lines, self._unread = self._unread.split(b"\n")
-        return [Report(ControlMessage(word), detail) for word, detail in map(json.loads, lines)]
+        return [
+            ControlMessage(MessageKind(kind), detail) for kind, detail in map(json.loads, lines)
+        ]
 
-    def _receive(self) -> None:
+    def _read(self) -> None:
         try:
             while piece := self._sock.recv(_READ):
                 self._unread += piece

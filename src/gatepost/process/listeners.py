@@ -1,13 +1,14 @@
-"""The listening sockets of all workers: bound once, kept while their address is configured.
+"""The listening sockets of all workers. Each stays open while its address is configured.
 
-Connections wait in a socket's backlog, not in a process. So the supervisor holds every socket, and
-a worker gets copies: whether a worker crashes, is replaced, or retires in a reload, no connection
-is refused, for the socket stays open and the next worker accepts from it.
+Connections wait in a socket's backlog, not in a process. So the supervisor owns every socket, and
+each worker gets copies. When a worker crashes, is replaced or retires in a reload, the socket stays
+open, no connection is refused, and the next worker accepts from it.
 
-A TCP address has one socket for each worker (SO_REUSEPORT), among which the kernel spreads
-connections. Where workers are fewer than sockets, one takes several: a socket closed would lose
-what waits in it. Where sockets are fewer – Unix sockets, inherited ones, and ports that may not be
-bound again after privileges were dropped – workers share them.
+A TCP address has one socket for each worker (SO_REUSEPORT), and the kernel spreads connections over
+them. With fewer workers than sockets, a worker takes several, because closing a socket would lose
+the connections in its backlog. With fewer sockets than workers, workers share them. That is the
+case for Unix sockets, for inherited sockets, and for ports that cannot be bound again after
+privileges were dropped.
 """
 
 import socket
@@ -31,29 +32,29 @@ class Listener(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def address(self) -> str:
-        """Where it listens, with the port it really got."""
+        """Return the bound address, with the real port."""
         return bound_address(self.sockets[0])
 
-    def share(self, number: int, of: int) -> list[socket.socket]:
-        """Return the sockets of one worker of so many, counted from 0."""
-        own = self.sockets[number::of]
-        return own or [self.sockets[number % len(self.sockets)]]
+    def sockets_of(self, worker: int, count: int) -> list[socket.socket]:
+        """Return the sockets of one of `count` workers, which are numbered from 0."""
+        own = self.sockets[worker::count]
+        return own or [self.sockets[worker % len(self.sockets)]]
 
 
-# The base folder, the address, and which of several listeners with that very address.
+# The base folder, the address, and the number among listeners with exactly this address.
 _Key = tuple[Path, ListenAddress, int]
 
 
-class Sockets:
-    """All sockets that are open, by their address in the configuration."""
+class Listeners:
+    """All open sockets, by their address in the configuration."""
 
     def __init__(self) -> None:
         self._open: dict[_Key, list[socket.socket]] = {}
 
-    def listen(self, config: Config, workers: int) -> list[Listener]:
-        """Return the listeners of a configuration; binds those that are not open yet.
+    def open(self, config: Config, workers: int) -> list[Listener]:
+        """Return the listeners of a configuration; bind the addresses that are not open yet.
 
-        Raises `ListenFailedError`, and then leaves everything as it was.
+        Raises `ListenFailedError`, and then closes only what it has opened.
         """
         keys = _keys(config)
         added: list[_Key] = []
@@ -66,16 +67,16 @@ class Sockets:
             self._close(added)
             raise
         for key in keys:
-            _widen(self._open[key], key[1], config.base, workers)
+            _bind_for_each_worker(self._open[key], key[1], config.base, workers)
         return [
             Listener(one.protocol, self._open[key])
             for one, key in zip(config.listen, keys, strict=True)
         ]
 
-    def keep(self, configs: Sequence[Config]) -> None:
-        """Close the sockets that none of these configurations has."""
-        wanted = {key for config in configs for key in _keys(config)}
-        self._close([key for key in self._open if key not in wanted])
+    def close_unused(self, configs: Sequence[Config]) -> None:
+        """Close the sockets that are in none of these configurations."""
+        used = {key for config in configs for key in _keys(config)}
+        self._close([key for key in self._open if key not in used])
 
     def _close(self, keys: Sequence[_Key]) -> None:
         for key in keys:
@@ -95,7 +96,7 @@ def _keys(config: Config) -> list[_Key]:
 def _bind(address: ListenAddress, base: Path) -> list[socket.socket]:
     """Bind the first socket of an address.
 
-    With SO_REUSEPORT another server of ours that has the same address would not be noticed, and get
+    With SO_REUSEPORT, a second Gatepost on the same address would not be detected and would get
     half of the mail. So the address is first bound without it.
     """
     if isinstance(address, InetAddress) and address.port:
@@ -103,11 +104,13 @@ def _bind(address: ListenAddress, base: Path) -> list[socket.socket]:
     return [bind(address, base, shared=True)]
 
 
-def _widen(sockets: list[socket.socket], address: ListenAddress, base: Path, workers: int) -> None:
-    """Bind more sockets to an address until every worker has one, as far as that is possible."""
+def _bind_for_each_worker(
+    sockets: list[socket.socket], address: ListenAddress, base: Path, workers: int
+) -> None:
+    """Bind more sockets to a TCP address until each worker has one, if that is possible."""
     if not isinstance(address, InetAddress):
         return
-    real = InetAddress(address.host, sockets[0].getsockname()[1])
+    bound = InetAddress(address.host, sockets[0].getsockname()[1])
     with suppress(ListenFailedError):
         while len(sockets) < workers:
-            sockets.append(bind(real, base, shared=True))
+            sockets.append(bind(bound, base, shared=True))

@@ -1,7 +1,7 @@
-"""The workers of one configuration: started, watched, and replaced when they end.
+"""The worker processes of one configuration: started, checked, and replaced when they exit.
 
-The first worker starts alone and the others follow when it is ready: what is wrong with the
-configuration is said once, and the index of a big list is built once.
+The first worker starts alone, and the others start when it is ready. A problem with the
+configuration is therefore reported once, and the index of a big list is built once.
 """
 
 import os
@@ -12,17 +12,17 @@ import structlog
 
 from gatepost.config.schema import Config
 from gatepost.counts.memory import CounterMemory
-from gatepost.log.os_error import reason
+from gatepost.log.os_error import describe_os_error
 from gatepost.net.tls import Contents
-from gatepost.process.control import ControlMessage
+from gatepost.process.control import MessageKind
 from gatepost.process.listeners import Listener
 from gatepost.process.worker import WorkerProcess
 
-# The wait before a worker that ended is replaced, in seconds: doubled each time, so that one that
-# cannot live costs little, ...
-FIRST_WAIT = 1.0
-LONGEST_WAIT = 30.0
-# ... and as at first again for one that lived for so long.
+# The delay before an exited worker is replaced, in seconds. It is doubled each time, so that a
+# worker that exits again and again costs little, ...
+FIRST_DELAY = 1.0
+LONGEST_DELAY = 30.0
+# ... and starts again at FIRST_DELAY after a worker ran for this time.
 STABLE = 60.0
 
 
@@ -30,119 +30,133 @@ class PoolError(Exception):
     """The workers cannot start; one line for each problem."""
 
 
-class _Place:
-    """One worker's place in the crew, whoever fills it."""
+class _Member:
+    """The number of a worker, and the process that has this number."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.process: WorkerProcess | None = None
-        self.wait = 0.0
+        self.delay = 0.0
         self.since = 0.0
 
-    def vacate(self, now: float) -> None:
-        """Take note that the worker is gone, and decide when the next one starts."""
+    def remove_process(self, now: float) -> None:
+        """Record that the process has exited, and set the delay of the next start."""
         lived = now - self.since
         self.process = None
-        self.wait = FIRST_WAIT if lived > STABLE else min(self.wait * 2, LONGEST_WAIT)
-        self.wait = max(self.wait, FIRST_WAIT)
+        self.delay = FIRST_DELAY if lived > STABLE else min(self.delay * 2, LONGEST_DELAY)
+        self.delay = max(self.delay, FIRST_DELAY)
         self.since = now
+
+    def is_start_due(self, now: float) -> bool:
+        """Return whether a process must be started now."""
+        return self.process is None and now - self.since >= self.delay
+
+    @property
+    def ready(self) -> bool:
+        """Return whether the process accepts connections."""
+        return self.process is not None and self.process.ready
 
 
 class WorkerPool:
-    """Workers, the sockets they accept from, where they count. `complete` once all were ready.
+    """The workers, their listeners and counters. `complete` is true once all have been ready.
 
-    `contents` has the files that they need and may not read.
+    `contents` are the files that the workers need and cannot read.
     """
 
     def __init__(
         self,
         config: Config,
         listeners: Sequence[Listener],
-        board: CounterMemory,
+        counters: CounterMemory,
         contents: Contents | None = None,
     ) -> None:
         self.config = config
         self.contents = contents or {}
-        self._board = board
         self.listeners = listeners
         self.complete = False
         self.stopped_at: float | None = None
-        self._places = [_Place(number) for number in range(workers(config))]
+        self._counters = counters
+        self._members = [_Member(number) for number in range(worker_count(config))]
 
     def __iter__(self) -> Iterator[WorkerProcess]:
-        """Yield the worker processes there are."""
-        return (place.process for place in self._places if place.process is not None)
+        """Yield the running worker processes."""
+        return (member.process for member in self._members if member.process is not None)
 
-    def tend(self, now: float) -> None:
-        """Do what is due: start and replace workers, find those that hang.
+    def maintain(self, now: float) -> None:
+        """Start and replace workers that are due, and abort those that hang.
 
-        Raises `PoolError` when a worker ends before all were ready for the first time.
+        Raises `PoolError` if a worker exits before all have been ready for the first time.
         """
-        for place in self._places:
-            if place.process is not None:
-                self._look_at(place, place.process, now)
-        if self.stopped_at is not None:
-            return
-        for place in self._places:
-            if place.process is None and now - place.since >= place.wait:
-                self._start(place, now)
-            if not (self.complete or (place.process is not None and place.process.ready)):
+        for member in self._members:
+            if member.process is not None:
+                self._check(member, member.process, now)
+        if self.stopped_at is None:
+            self._start_missing(now)
+
+    def _start_missing(self, now: float) -> None:
+        for member in self._members:
+            if member.is_start_due(now):
+                self._start(member, now)
+            if not (self.complete or member.ready):
                 return
         self.complete = True
 
-    def _start(self, place: _Place, now: float) -> None:
-        of = len(self._places)
-        shares = [listener.share(place.number, of) for listener in self.listeners]
-        place.since = now
+    def _start(self, member: _Member, now: float) -> None:
+        count = len(self._members)
+        sockets = [listener.sockets_of(member.number, count) for listener in self.listeners]
+        member.since = now
         try:
-            place.process = WorkerProcess(self.config, shares, self._board, self.contents)
+            member.process = WorkerProcess(self.config, sockets, self._counters, self.contents)
         except OSError as error:
-            self._not_started(place, reason(error), now)
+            self._start_failed(member, describe_os_error(error), now)
 
-    def _not_started(self, place: _Place, why: str, now: float) -> None:
+    def _start_failed(self, member: _Member, problem: str, now: float) -> None:
         if not self.complete:
-            raise PoolError(f"a worker cannot be started: {why}")
-        place.vacate(now)
-        _log().error("worker not started", problem=why, next=place.wait)
+            raise PoolError(f"a worker cannot be started: {problem}")
+        member.remove_process(now)
+        _log().error("worker start failed", problem=problem, restart_in=member.delay)
 
-    def _look_at(self, place: _Place, process: WorkerProcess, now: float) -> None:
-        process.hear()
-        if process.ended():
-            place.vacate(now)
-            self._ended(process, place.wait)
-        elif process.watch(now):
-            _log().error("worker hangs", pid=process.pid)
+    def _check(self, member: _Member, process: WorkerProcess, now: float) -> None:
+        process.receive()
+        if process.has_exited():
+            member.remove_process(now)
+            self._exited(process, member.delay)
+        elif process.check_progress(now):
+            _log().error("worker unresponsive", pid=process.pid)
 
-    def _ended(self, process: WorkerProcess, wait: float) -> None:
+    def _exited(self, process: WorkerProcess, delay: float) -> None:
         if self.stopped_at is not None:
             return
         if not self.complete:
-            raise PoolError(process.failure or f"a worker ended before it was ready: {process.end}")
-        problem = {"problem": process.failure} if process.failure else {}
-        _log().error("worker ended", pid=process.pid, end=process.end, next=wait, **problem)
+            problem = f"a worker exited before it was ready: {process.status}"
+            raise PoolError(process.failure or problem)
+        fields = {"problem": process.failure} if process.failure else {}
+        _log().error(
+            "worker exited", pid=process.pid, status=process.status, restart_in=delay, **fields
+        )
 
-    def dismiss(self, word: ControlMessage, now: float) -> None:
-        """Tell all workers to RETIRE or STOP; none is replaced from now on."""
+    def stop(self, kind: MessageKind, now: float) -> None:
+        """Send RETIRE or STOP to all workers; no worker is replaced from now on."""
         self.stopped_at = now
         for process in self:
-            process.say(word)
+            process.send(kind)
 
     def kill(self) -> None:
-        """End all workers at once."""
+        """Kill all workers."""
         for process in self:
             process.kill()
 
     @property
-    def gone(self) -> bool:
-        """Whether no worker is left."""
+    def empty(self) -> bool:
+        """Return whether no worker is left."""
         return not any(True for _ in self)
 
 
-def workers(config: Config) -> int:
-    """Return how many workers there are to be; 0 in the configuration is one for each core."""
+def worker_count(config: Config) -> int:
+    """Return the number of workers; 0 in the configuration means one for each core."""
     return config.server.workers or len(os.sched_getaffinity(0))
 
 
 def _log() -> Any:
-    """Return a logger of the present configuration, which a reload may change."""
+    """Return a logger with the current configuration, which a reload can change."""
     return structlog.get_logger("gatepost.supervisor")

@@ -1,8 +1,8 @@
-"""Becoming another user, for good.
+"""Dropping privileges permanently.
 
-Security: supplementary groups first, then the group, then the user: in any other order the right
-to change the rest would be gone, or kept. Real, effective and saved ids all change, so there is no
-way back.
+Security: the order is supplementary groups, group, user. In any other order the right to change the
+rest would be lost, or a privilege would be kept. Real, effective and saved ids all change, so
+nothing can restore them.
 """
 
 import os
@@ -10,11 +10,11 @@ import pwd
 
 
 class PrivilegesError(Exception):
-    """The user cannot be changed; the message says why."""
+    """The user cannot be changed; the message is the reason."""
 
 
 def become(user: str) -> None:
-    """Be the named user from now on; "" changes nothing. Raises `PrivilegesError`."""
+    """Run as the named user from now on; "" changes nothing. Raises `PrivilegesError`."""
     if not user:
         return
     try:

@@ -1,13 +1,13 @@
-"""Certificates and keys that root may read and the user of the workers may not.
+"""Certificates and keys that root can read and the user of the workers cannot.
 
-Theory of operation: `hold` reads all of them while the supervisor is root. After privileges are
-dropped, `RootFiles.for_workers` returns those that the user cannot read. They travel to each worker
-with its orders. These do not change until the next start. The workers read all others themselves,
-and watch them for changes.
+Theory of operation: `read_root_files` reads all of them while the supervisor is root. After
+privileges are dropped, `RootFiles.for_workers` returns those that the user cannot read, and each
+worker receives them with its arguments. They do not change until the next start. The workers read
+all other files themselves, and watch them for changes.
 
-Security: what is held gets into the hands of that user. So nothing is held that the user, or
-anybody else but root, could have put in place of the file: else a link to any secret of the system
-would do. It stays in memory, of the supervisor and of the workers that need it.
+Security: the user of the workers gets the contents. A file is therefore read here only if no user
+but root could have put it in place. Otherwise a link could expose any secret of the system. The
+contents stay in the memory of the supervisor and of the workers that need them.
 """
 
 import os
@@ -24,14 +24,17 @@ MAX_SIZE = 1024 * 1024
 
 
 class RootFiles:
-    """What root has read, by file; `open_to_others` says of the rest what is too open."""
+    """The contents that root has read, by path.
 
-    def __init__(self, contents: Contents, open_to_others: Mapping[Path, Path]) -> None:
+    `insecure` has the paths that were not read, with the file or folder that others can change.
+    """
+
+    def __init__(self, contents: Contents, insecure: Mapping[Path, Path]) -> None:
         self._contents = contents
-        self._open_to_others = open_to_others
+        self._insecure = insecure
 
     def for_workers(self, config: Config) -> Contents:
-        """Return what workers need and cannot read themselves.
+        """Return the files that workers need and cannot read themselves.
 
         Raises `PrivilegesError` for a file that only root can read, but others can replace.
         """
@@ -42,28 +45,28 @@ class RootFiles:
         return needed
 
     def _pair(self, pair: tuple[Path, Path]) -> Contents:
-        """Return both or nothing: what is missing is the worker's to tell."""
+        """Return both files or neither; the worker reports one that is missing."""
         for path in pair:
-            if path in self._open_to_others:
-                raise PrivilegesError(problem(path, self._open_to_others[path]))
+            if path in self._insecure:
+                raise PrivilegesError(describe_replaceable(path, self._insecure[path]))
         found = {path: self._contents[path] for path in pair if path in self._contents}
         return found if len(found) == len(pair) else {}
 
 
-def hold(config: Config) -> RootFiles:
-    """Read what there is and only root could have put there, if there is a user to become."""
+def read_root_files(config: Config) -> RootFiles:
+    """Read the files that only root can replace, if the configuration has a user to become."""
     contents: dict[Path, bytes] = {}
-    open_to_others: dict[Path, Path] = {}
+    insecure: dict[Path, Path] = {}
     for path in {one for pair in _pairs(config) for one in pair if config.server.user}:
         try:
-            by = loose(path)
-            if by is None:
+            changeable = find_changeable(path)
+            if changeable is None:
                 contents[path] = _read(path)
             else:
-                open_to_others[path] = by
+                insecure[path] = changeable
         except OSError:
-            continue  # it is the worker who says so
-    return RootFiles(contents, open_to_others)
+            continue  # the worker reports it
+    return RootFiles(contents, insecure)
 
 
 def _read(path: Path) -> bytes:
@@ -75,18 +78,19 @@ def _pairs(config: Config) -> Iterator[tuple[Path, Path]]:
     return ((pair.path, pair.key) for pair in key_pairs(config))
 
 
-def problem(path: Path, by: Path) -> str:
-    """Say why a file is not handed on, `by` being what is too open on the way to it."""
+def describe_replaceable(path: Path, changeable: Path) -> str:
+    """Return why a file is not passed to the workers."""
     return (
-        f"{path}: only root can read it, but others can replace it: expected {by} to be root's"
-        " and writable by nobody else"
+        f"{path}: only root can read it, but others can replace it:"
+        f" expected {changeable} to be owned by root and writable by root only"
     )
 
 
-def loose(path: Path, owners: Container[int] = frozenset({0})) -> Path | None:
-    """Return what, on the way to a file, others than `owners` could change; None if nothing.
+def find_changeable(path: Path, owners: Container[int] = frozenset({0})) -> Path | None:
+    """Return the file, link or folder on a path that users other than `owners` can change.
 
-    They are user ids, by default root's. Raises OSError for a file that is not there.
+    `owners` are user ids, by default root's. Returns None if there is none. Raises OSError for a
+    file that does not exist.
     """
     real = Path(os.path.realpath(path))
     for one in (path, *path.parents, real, *real.parents):
@@ -97,7 +101,7 @@ def loose(path: Path, owners: Container[int] = frozenset({0})) -> Path | None:
 
 
 def _is_shared(mode: int) -> bool:
-    """Whether others may write; in a sticky folder they cannot touch what is root's."""
+    """Return whether others can write; in a sticky folder they cannot change root's files."""
     if stat.S_ISLNK(mode) or (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
         return False
     return bool(mode & (stat.S_IWGRP | stat.S_IWOTH))

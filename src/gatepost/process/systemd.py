@@ -1,6 +1,6 @@
-"""Telling the service manager how we are: sd_notify(3), which is one datagram.
+"""Notification of the service manager: sd_notify(3), which is one datagram.
 
-Does nothing where no manager asked for it. A manager that cannot be reached is not our worry.
+Nothing is sent if no manager has asked for it. A manager that cannot be reached is ignored.
 """
 
 import os
@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-# What a child must not inherit: it would speak for us.
+# Variables that a child must not inherit, because it could notify in the supervisor's name.
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 READY = "READY=1"
@@ -18,7 +18,7 @@ WATCHDOG = "WATCHDOG=1"
 
 
 def reloading() -> str:
-    """Return the message for the begin of a reload, which has to carry the time."""
+    """Return the message for the start of a reload, which must contain the time."""
     return f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
 
 
@@ -33,13 +33,26 @@ def notify(state: str, environment: Mapping[str, str] = os.environ) -> None:
 
 
 def watchdog_interval(environment: Mapping[str, str] = os.environ) -> float | None:
-    """Return how often, in seconds, the manager wants to hear WATCHDOG=1; None for never.
+    """Return the seconds between two WATCHDOG=1 messages; None if the manager expects none.
 
-    That is half of the time after which it takes us for dead, as sd_watchdog_enabled(3) advises.
+    This is half of the manager's time limit, as sd_watchdog_enabled(3) recommends.
     """
     limit = environment.get("WATCHDOG_USEC", "")
-    if not limit.isdecimal() or environment.get("WATCHDOG_PID", str(os.getpid())) != str(
-        os.getpid()
-    ):
+    own = str(os.getpid())
+    if not limit.isdecimal() or environment.get("WATCHDOG_PID", own) != own:
         return None
     return int(limit) / 2_000_000 or None
+
+
+class ServiceWatchdog:
+    """The WATCHDOG=1 messages that the manager expects."""
+
+    def __init__(self) -> None:
+        self._interval = watchdog_interval()
+        self._notified_at = 0.0
+
+    def notify_if_due(self, now: float) -> None:
+        """Send the message if it is due."""
+        if self._interval is not None and now - self._notified_at >= self._interval:
+            self._notified_at = now
+            notify(WATCHDOG)

@@ -1,13 +1,13 @@
-"""One worker process, as the supervisor sees it: started, listened to, missed when silent.
+"""One worker process, as the supervisor sees it.
 
-A worker is a new interpreter, not a fork: it starts from known state – no threads, locks or
-loop of the supervisor's – runs the code that is installed now, and keeps plugins out of the
-supervisor. What a fork would share is little: reference counts make Python's pages private soon,
-and big lists are mapped files anyway.
+A worker is a new interpreter, not a fork. It starts from a clean state, without threads, locks or
+an event loop of the supervisor. It runs the code that is installed now, and it keeps plugins out of
+the supervisor. A fork would share little memory: reference counts soon make Python's pages private,
+and big lists are mapped files in any case.
 
-Security: the configuration travels by an unnamed file, in memory where there are such, and open
-sockets by inheritance; nobody else can read or write either. `-P` keeps the current folder out of
-the worker's module path.
+Security: the configuration is passed in an unnamed file, in memory where the system has such files,
+and open sockets are inherited. No other process can read or write either. `-P` keeps the current
+folder out of the worker's module path.
 """
 
 import os
@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 import msgspec
@@ -25,136 +25,135 @@ from gatepost.config.schema import Config
 from gatepost.counts.memory import CounterMemory
 from gatepost.net.tls import Contents
 from gatepost.net.unnamed import unnamed
-from gatepost.process.control import Channel, ControlMessage
+from gatepost.process.control import Channel, MessageKind
 from gatepost.process.systemd import VARIABLES
+from gatepost.process.watchdog import Watchdog
 
-# How often a worker is asked whether it is alive, in seconds; less if it is given less time.
-PING_EVERY = 2.0
-# From SIGABRT, which makes a worker say where it hangs, to SIGKILL.
+# From SIGABRT, at which a worker prints its stack, to SIGKILL.
 ABORT_GRACE = 1.0
 
 
-class Orders(msgspec.Struct, frozen=True):
-    """What a worker reads when it starts.
+class WorkerArguments(msgspec.Struct, frozen=True):
+    """The input of a worker process.
 
-    `sockets` are the descriptors for each listener, `board` is that of the counters, where the
-    worker has the region `seat`, `contents` has files that the worker may not read.
+    `sockets` are the descriptors for each listener. `counters` is the descriptor of the counter
+    memory, in which the worker has the slot `slot`. `contents` are files that the worker cannot
+    read itself.
     """
 
     config: Config
     sockets: list[list[int]]
-    board: int
+    counters: int
     slot: int
     contents: Contents
 
 
-class WorkerProcess:
-    """A worker; `ready` once it accepts connections, `failure` says why it could not.
+def start_interpreter(arguments: WorkerArguments, channel: int) -> subprocess.Popen[bytes]:
+    """Start a worker process; raises OSError."""
+    sockets = [one for listener in arguments.sockets for one in listener]
+    with unnamed() as file:
+        pickle.dump(arguments, file)
+        file.seek(0)
+        return subprocess.Popen(  # noqa: S603 - our own interpreter
+            [sys.executable, "-P", "-m", "gatepost.process.worker_main", str(channel)],
+            stdin=file,
+            pass_fds=[channel, arguments.counters, *sockets],
+            env={key: text for key, text in os.environ.items() if key not in VARIABLES},
+        )
 
-    It has a region of `board` from now until `ended`. Raises OSError when no process can be
-    started.
+
+Start = Callable[[WorkerArguments, int], "subprocess.Popen[bytes]"]
+
+
+class WorkerProcess:
+    """A worker. `ready` is true once it accepts connections; `failure` is why it cannot.
+
+    It has a slot of `counters` until it has exited. Raises OSError if no process can be started.
     """
 
     def __init__(
         self,
         config: Config,
         sockets: Sequence[Sequence[socket.socket]],
-        board: CounterMemory,
+        counters: CounterMemory,
         contents: Contents | None = None,
+        start: Start = start_interpreter,
     ) -> None:
-        descriptors = [[sock.fileno() for sock in some] for some in sockets]
-        ours, theirs = socket.socketpair()
+        descriptors = [[sock.fileno() for sock in listener] for listener in sockets]
+        own_end, worker_end = socket.socketpair()
         self.ready = False
         self.failure = ""
-        self._limit = config.server.worker_timeout
-        self._asked: float | None = None
-        self._next_ping = 0.0
-        self._aborted: float | None = None
-        self._board = board
-        with ours, theirs, ExitStack() as undo:
-            self._slot = board.claim()
-            undo.callback(board.release, self._slot)
-            self._popen = _start(
-                Orders(config, descriptors, board.file, self._slot, contents or {}),
-                theirs.fileno(),
+        self._watchdog = Watchdog(config.server.worker_timeout)
+        self._aborted_at: float | None = None
+        self._counters = counters
+        with own_end, worker_end, ExitStack() as undo:
+            self._slot = counters.claim()
+            undo.callback(counters.release, self._slot)
+            arguments = WorkerArguments(
+                config, descriptors, counters.file, self._slot, contents or {}
             )
-            self.channel = Channel(ours.dup())
+            self._popen = start(arguments, worker_end.fileno())
+            self.channel = Channel(own_end.dup())
             undo.pop_all()
 
     @property
     def pid(self) -> int:
-        """The process id."""
+        """Return the process id."""
         return self._popen.pid
 
-    def say(self, word: ControlMessage) -> None:
-        """Send an order."""
-        self.channel.say(word)
+    def send(self, kind: MessageKind) -> None:
+        """Send a control message."""
+        self.channel.send(kind)
 
-    def hear(self) -> None:
-        """Take note of what the worker has said."""
-        for word, detail in self.channel.hear():
-            if word is ControlMessage.READY:
+    def receive(self) -> None:
+        """Process the control messages that the worker has sent."""
+        for kind, detail in self.channel.receive():
+            if kind is MessageKind.READY:
                 self.ready = True
-            elif word is ControlMessage.PONG:
-                self._asked = None
-            elif word is ControlMessage.FAILED:
+            elif kind is MessageKind.PONG:
+                self._watchdog.record(detail)
+            elif kind is MessageKind.FAILED:
                 self.failure = detail
 
-    def watch(self, now: float) -> bool:
-        """Ask whether it is alive; return True when it is given up for having been silent.
+    def check_progress(self, now: float) -> bool:
+        """Send a ping if one is due; abort a worker that hangs and then return True.
 
-        A worker that is not ready yet may take its time: reading a big list is no fault.
+        A worker that is not ready yet has no limit, because a big list takes long to load. An
+        aborted worker that does not exit is killed.
         """
-        if self._aborted is not None:
-            if now - self._aborted > ABORT_GRACE:
+        if self._aborted_at is not None:
+            if now - self._aborted_at > ABORT_GRACE:
                 self.kill()
             return False
-        if self._asked is not None:
-            if now - self._asked <= self._limit:
-                return False
-            self._aborted = now
+        if self._watchdog.has_expired(now):
+            self._aborted_at = now
             self._popen.send_signal(signal.SIGABRT)
             return True
-        if self.ready and now >= self._next_ping:
-            self._asked = now
-            self._next_ping = now + min(PING_EVERY, self._limit / 2)
-            self.say(ControlMessage.PING)
+        if self.ready and self._watchdog.is_ping_due(now):
+            self.send(MessageKind.PING)
         return False
 
-    def excuse(self, now: float) -> None:
-        """Begin to wait for the answer anew: we have been away ourselves."""
-        if self._asked is not None:
-            self._asked = now
+    def restart_watchdog(self, now: float) -> None:
+        """Grant the whole time limit again, because the supervisor itself was suspended."""
+        self._watchdog.restart(now)
 
-    def ended(self) -> bool:
-        """Whether the process is gone; everything it said before has been heard then."""
+    def has_exited(self) -> bool:
+        """Return whether the process has exited; its last messages are then processed."""
         if self._popen.poll() is None:
             return False
-        self.hear()
+        self.receive()
         self.channel.close()
-        self._board.release(self._slot)
+        self._counters.release(self._slot)
         return True
 
     @property
-    def end(self) -> str:
-        """How it ended: `exit status 1`, `signal SIGKILL`."""
+    def status(self) -> str:
+        """Return how the process exited: `exit status 1`, `signal SIGKILL`."""
         code = self._popen.returncode
         if code < 0:
             return f"signal {signal.Signals(-code).name}"
         return f"exit status {code}"
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process."""
         self._popen.kill()
-
-
-def _start(orders: Orders, channel: int) -> subprocess.Popen[bytes]:
-    with unnamed() as file:
-        pickle.dump(orders, file)
-        file.seek(0)
-        return subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-P", "-m", "gatepost.process.worker_main", str(channel)],
-            stdin=file,
-            pass_fds=[channel, orders.board, *(one for some in orders.sockets for one in some)],
-            env={key: text for key, text in os.environ.items() if key not in VARIABLES},
-        )

@@ -1,10 +1,12 @@
 """A worker process: `python -m gatepost.process.worker_main FD`, started by the supervisor.
 
-Reads its orders from standard input, serves, and does what it is told over the socket FD. It ends
-in order when the supervisor is gone. SIGTERM ends it as an order would; SIGINT and SIGHUP, which a
-terminal sends to the whole group, are for the supervisor alone.
+It reads its arguments from standard input, serves, and obeys the control messages on the socket FD.
+It shuts down when the supervisor has exited. SIGTERM has the effect of a STOP message. SIGINT and
+SIGHUP are ignored, because a terminal sends them to the whole process group and the supervisor
+handles them.
 
-Security: orders are a pickle, which can run code; they come from the file the supervisor opened.
+Security: the arguments are a pickle, which can run code. They come from the file that the
+supervisor opened.
 """
 
 import asyncio
@@ -16,53 +18,57 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 
 from gatepost.counts.memory import Slot
-from gatepost.log import logs
-from gatepost.log.os_error import reason
+from gatepost.log.os_error import describe_os_error
+from gatepost.log.setup import configure_log
 from gatepost.net.sockets import ListenFailedError
 from gatepost.plugin.host import PluginError
-from gatepost.process.control import Channel, ControlMessage
-from gatepost.process.worker import Orders
+from gatepost.process.control import Channel, MessageKind
+from gatepost.process.control_thread import ControlThread
+from gatepost.process.worker import WorkerArguments
 from gatepost.server.server import Server
 from gatepost.session.assemble import SetupError
 
-# New objects, less those that are gone again, between collections: about as many transactions under
-# way as a worker has connections.
+# New objects, minus freed ones, between two garbage collections: about the number of transactions
+# that a worker has open.
 _COLLECT_AFTER = 20_000
+# The longest interval at which an idle event loop counts as progress, in seconds.
+_BEAT = 1.0
 
 
 def main() -> int:
-    """Serve until told to stop; return the exit status."""
+    """Serve until stopped; return the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     faulthandler.enable()
-    orders: Orders = pickle.load(sys.stdin.buffer)  # noqa: S301 - see Security above
-    logs.configure(orders.config.log)
+    arguments: WorkerArguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - see Security above
+    configure_log(arguments.config.log)
     channel = Channel(_inherited(int(sys.argv[1])))
-    os.set_inheritable(orders.board, False)
+    os.set_inheritable(arguments.counters, False)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_WorkerMain(orders, channel).serve())
+            runner.run(_WorkerMain(arguments, channel).serve())
     except (SetupError, PluginError, ListenFailedError) as error:
-        channel.say(ControlMessage.FAILED, str(error))
+        channel.send(MessageKind.FAILED, str(error))
     except OSError as error:
-        channel.say(ControlMessage.FAILED, reason(error))
+        channel.send(MessageKind.FAILED, describe_os_error(error))
     else:
         return 0
     return 1
 
 
 def _inherited(descriptor: int) -> socket.socket:
-    """Return an inherited socket, which stays in the family: no child of ours gets it."""
+    """Return an inherited socket; programs that the worker starts do not inherit it."""
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
     return sock
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Prefer uvloop, which takes half the time, where it is installed."""
+    """Return uvloop's factory if uvloop is installed; it takes half the time."""
     if find_spec("uvloop") is None:
         return None
     import uvloop  # noqa: PLC0415 - an optional dependency
@@ -71,61 +77,74 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-class _WorkerMain:
-    """The server and its orders; made before, served inside the event loop."""
+def _make_server(arguments: WorkerArguments) -> Server:
+    sockets = [list(map(_inherited, listener)) for listener in arguments.sockets]
+    slot = Slot.attach(arguments.counters, arguments.slot)
+    return Server(arguments.config, sockets=sockets, slot=slot, contents=arguments.contents)
 
-    def __init__(self, orders: Orders, channel: Channel) -> None:
-        self._orders = orders
+
+class _WorkerMain:
+    """The server and the control messages that end it."""
+
+    def __init__(self, arguments: WorkerArguments, channel: Channel) -> None:
+        self._server = _make_server(arguments)
         self._channel = channel
-        self._stop = asyncio.Event()
-        self._retire = asyncio.Event()
+        self._events = {MessageKind.STOP: asyncio.Event(), MessageKind.RETIRE: asyncio.Event()}
+        self._beats = 0
+        self._beat_interval = min(_BEAT, arguments.config.server.worker_timeout / 4)
 
     async def serve(self) -> None:
-        """Start, say so, and end as told."""
+        """Start the server, report READY, and serve until a message or a signal ends it."""
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._channel.fileno(), self._hear)
-        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
-        sockets = [list(map(_inherited, one)) for one in self._orders.sockets]
-        slot = Slot.attach(self._orders.board, self._orders.slot)
-        orders = self._orders
-        server = Server(orders.config, sockets=sockets, slot=slot, contents=orders.contents)
-        stop = asyncio.create_task(self._stop.wait())
-        start = asyncio.create_task(server.start())
+        loop.add_signal_handler(signal.SIGTERM, self._events[MessageKind.STOP].set)
+        self._beat()
+        ControlThread(self._channel, self._progress, self._pass_to_loop(loop)).start()
+        stop = asyncio.create_task(self._events[MessageKind.STOP].wait())
+        if not await self._start(stop):
+            return
+        _freeze_memory()
+        self._channel.send(MessageKind.READY)
+        retire = asyncio.create_task(self._retire())
+        await asyncio.wait({retire, stop}, return_when=asyncio.FIRST_COMPLETED)
+        retire.cancel()
+        stop.cancel()
+        await self._server.stop()
+
+    async def _start(self, stop: "asyncio.Task[bool]") -> bool:
+        """Start the server; return False if `stop` was done first."""
+        start = asyncio.create_task(self._server.start())
         await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
         if not start.done():
             start.cancel()
             await asyncio.wait({start})
-            return
+            return False
         await start
-        _settle_memory()
-        self._channel.say(ControlMessage.READY)
-        retire = asyncio.create_task(self._retired(server))
-        await asyncio.wait({retire, stop}, return_when=asyncio.FIRST_COMPLETED)
-        retire.cancel()
-        stop.cancel()
-        await server.stop()
+        return True
 
-    async def _retired(self, server: Server) -> None:
-        await self._retire.wait()
-        await server.retire()
+    async def _retire(self) -> None:
+        await self._events[MessageKind.RETIRE].wait()
+        await self._server.retire()
 
-    def _hear(self) -> None:
-        for word, _ in self._channel.hear():
-            if word is ControlMessage.PING:
-                self._channel.say(ControlMessage.PONG)
-            elif word is ControlMessage.RETIRE:
-                self._retire.set()
-            elif word is ControlMessage.STOP:
-                self._stop.set()
-        if self._channel.ended:
-            self._stop.set()
-            asyncio.get_running_loop().remove_reader(self._channel.fileno())
+    def _progress(self) -> int:
+        return self._beats + self._server.turns
+
+    def _beat(self) -> None:
+        """Count as progress that the event loop runs, also while it starts or stops."""
+        self._beats += 1
+        asyncio.get_running_loop().call_later(self._beat_interval, self._beat)
+
+    def _pass_to_loop(self, loop: asyncio.AbstractEventLoop) -> Callable[[MessageKind], None]:
+        def pass_on(kind: MessageKind) -> None:
+            with suppress(RuntimeError):  # the loop is closed: the process is exiting
+                loop.call_soon_threadsafe(self._events[kind].set)
+
+        return pass_on
 
 
-def _settle_memory() -> None:
-    """Keep the garbage collector away from what stays: lists and code are not looked at again.
+def _freeze_memory() -> None:
+    """Exclude lists and code from garbage collection.
 
-    Sessions hardly make cycles, so collections can be rarer than every 700 new objects.
+    Sessions create hardly any reference cycles, so collections can be rarer than by default.
     """
     gc.collect()
     gc.freeze()

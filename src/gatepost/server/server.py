@@ -92,6 +92,11 @@ class Server:
         self._stack = AsyncExitStack()
         self.addresses: list[tuple[str, str]] = []
 
+    @property
+    def turns(self) -> int:
+        """Return a counter that moves with progress; any thread can read it."""
+        return 0 if self._connections is None else self._connections.turns.count
+
     async def start(self) -> None:
         """Start to accept connections.
 

@@ -1,7 +1,7 @@
-"""The starter folder: the files in `starter`, with another domain put in where one is asked for.
+"""The starter folder, created from the files in `templates`.
 
-Written without a trace on failure: what was made is taken away again. The configuration comes
-last, so that a folder that was interrupted cannot be served.
+A failure removes every file and folder that was created. The configuration is written last, so an
+incomplete folder cannot be served.
 """
 
 import os
@@ -14,13 +14,13 @@ EXAMPLE_DOMAIN = "example.com"
 
 CERTIFICATE = "tls/cert.pem"
 KEY = "tls/key.pem"
-# Files nobody else may read.
+# Files that only their owner can read.
 PRIVATE = frozenset({KEY})
 
-# What the template of the configuration has commented out.
+# Lines of the configuration template that are commented out.
 _TLS_LINES = ("# tls = ", "# [tls]", "# certificates = ")
 
-# Where each file goes, and the template it is made from.
+# The path of each file, and its template.
 STARTER = {
     ".gitignore": "gitignore",
     "users": "users",
@@ -32,12 +32,12 @@ STARTER = {
 
 
 def template(name: str) -> str:
-    """Return the text of one of the files in `starter`."""
-    return files("gatepost.cli").joinpath("starter", name).read_text("utf-8")
+    """Return the text of a file in `templates`."""
+    return files("gatepost.cli.shared").joinpath("templates", name).read_text("utf-8")
 
 
 def starter(domain: str = EXAMPLE_DOMAIN) -> dict[str, str]:
-    """Return the files of a starter folder: relative paths and texts."""
+    """Return the files of a starter folder by relative path, with another domain if asked for."""
     texts = {path: template(name) for path, name in STARTER.items()}
     return {
         path: text if path.endswith(".py") else text.replace(EXAMPLE_DOMAIN, domain)
@@ -46,7 +46,7 @@ def starter(domain: str = EXAMPLE_DOMAIN) -> dict[str, str]:
 
 
 def with_tls(texts: Mapping[str, str], certificate: str, key: str) -> dict[str, str]:
-    """Return a starter folder's files with a certificate, and what stands ready for it in force."""
+    """Return the files of a starter folder with a certificate, and with TLS enabled."""
     lines = texts["gatepost.toml"].splitlines(keepends=True)
     config = "".join(
         line.removeprefix("# ") if line.startswith(_TLS_LINES) else line for line in lines
@@ -55,21 +55,21 @@ def with_tls(texts: Mapping[str, str], certificate: str, key: str) -> dict[str, 
 
 
 def create(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write files below a folder, making folders as needed.
+    """Write files below a folder, and create missing folders.
 
-    Raises OSError if a file exists or cannot be written, and then leaves nothing behind.
+    Raises OSError if a file exists or cannot be written, and then removes all it has created.
     """
-    made: list[Path] = []
+    created: list[Path] = []
     try:
         for name, text in texts.items():
             path = folder / name
-            _make_folder(path.parent, made)
+            _create_folder(path.parent, created)
             opener = _open_private if name in PRIVATE else None
             with open(path, "x", encoding="utf-8", opener=opener) as file:
-                made.append(path)
+                created.append(path)
                 file.write(text)
     except BaseException:
-        _take_away(made)
+        _remove(created)
         raise
 
 
@@ -77,14 +77,14 @@ def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _make_folder(path: Path, made: list[Path]) -> None:
+def _create_folder(path: Path, created: list[Path]) -> None:
     missing = [one for one in (path, *path.parents) if not one.exists()]
     for one in reversed(missing):
         one.mkdir()
-        made.append(one)
+        created.append(one)
 
 
-def _take_away(made: list[Path]) -> None:
-    for path in reversed(made):
+def _remove(created: list[Path]) -> None:
+    for path in reversed(created):
         with suppress(OSError):
             path.rmdir() if path.is_dir() else path.unlink()

@@ -1,4 +1,4 @@
-"""A group of commands that are imported on demand, and what becomes of their errors."""
+"""A command group that imports its commands on demand and reports their errors."""
 
 import importlib
 import sys
@@ -7,14 +7,14 @@ from typing import Any, NamedTuple, NoReturn
 
 import click
 
-from gatepost.cli.output import complain
+from gatepost.cli.shared.output import print_error
 
-# What a shell says of a process that SIGINT ended.
+# The exit status that shells report for a process ended by SIGINT.
 INTERRUPTED = 130
 
 
 class LazyCommand(NamedTuple):
-    """Where a command is – `command` in that module – and one line of help."""
+    """The module with the function `command`, and one line of help."""
 
     module: str
     summary: str
@@ -23,7 +23,7 @@ class LazyCommand(NamedTuple):
 class LazyGroup(click.Group):
     """A group whose commands are the rows of `table`.
 
-    A command returns its exit status, None for 0.
+    A command returns its exit status; None means 0.
     """
 
     def __init__(self, *args: Any, table: Mapping[str, LazyCommand], **options: Any) -> None:
@@ -35,7 +35,7 @@ class LazyGroup(click.Group):
         return list(self._table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import a command; None if there is none of that name."""
+        """Import a command; return None if no command has this name."""
         row = self._table.get(cmd_name)
         if row is None:
             return None
@@ -43,7 +43,7 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the help's list of commands."""
+        """Write the list of commands in the help."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, row.summary) for name, row in self._table.items()])
 
@@ -56,10 +56,10 @@ class LazyGroup(click.Group):
             sys.exit(error.exit_code)
         except click.UsageError as error:
             hint = f", see {error.ctx.command_path} --help" if error.ctx is not None else ""
-            complain(error.format_message().rstrip(".") + hint)
+            print_error(error.format_message().rstrip(".") + hint)
             sys.exit(error.exit_code)
         except click.ClickException as error:
-            complain(error.format_message())
+            print_error(error.format_message())
             sys.exit(error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             sys.exit(INTERRUPTED)

@@ -1,20 +1,20 @@
-"""A self-signed certificate, to try TLS with before there is a real one.
+"""A self-signed certificate for tests of TLS.
 
-Only here is the package cryptography needed; serving TLS takes nothing but Python's own.
+Only this module needs the package cryptography. Serving TLS uses Python's own ssl module.
 """
 
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 
-from gatepost.cli.output import Failure
+from gatepost.cli.shared.output import Failure
 
 VALID = timedelta(days=365)
-# A client's clock may be behind ours.
+# A client's clock may be slow.
 SLACK = timedelta(days=1)
 
 
 def self_signed(hostname: str) -> tuple[str, str]:
-    """Return a certificate for a host name and its key, in PEM form; raises `Failure`."""
+    """Return a certificate for a host name, and its key, as PEM; raises `Failure`."""
     if find_spec("cryptography") is None:
         raise Failure(
             "cannot make a certificate: expected the package cryptography,"

@@ -1,9 +1,9 @@
-"""The trap lists as an administrator's command reads and changes them, whatever their size.
+"""Look-ups in trap lists of any size, and changes to them, for commands.
 
-Looking something up streams through the files: millions of lines take seconds and no memory, and
-the server's index files are left alone. Writing is durable. An entry is appended in one write; to
-take one out the file is written anew and renamed, with its owner, mode and attributes. Both hold a
-lock on the file, so that two commands at a time do not lose each other's work.
+A look-up streams through the files. Millions of lines take seconds and little memory, and the
+server's index files are not touched. Changes are durable. An entry is appended in one write. To
+remove one, the file is rewritten and renamed, with its owner, mode and attributes. Both lock the
+file, so that two commands at the same time do not lose each other's changes.
 """
 
 import os
@@ -32,19 +32,19 @@ from gatepost.traps.table import TrapTable
 
 
 class EntryError(ValueError):
-    """The text is no entry of a trap list; the message says what was expected."""
+    """The text is not an entry of a trap list; the message is what was expected."""
 
 
-class Found(msgspec.Struct, frozen=True):
-    """What the lists say to an address: the trap it is, or the entry that spares it, or neither."""
+class LookupResult(msgspec.Struct, frozen=True):
+    """The result for an address: the trap hit, or the entry that is not armed, or neither."""
 
     address: str
     trap: TrapHit | None
-    spared: ListEntry | None
+    unarmed: ListEntry | None
 
 
 def parse_entry(text: str, note: str = "") -> ListEntry:
-    """Read an entry as it is typed, with its note; raises `EntryError`."""
+    """Parse an entry from the command line, with its note; raises `EntryError`."""
     alone = _parsed(text, text)
     entry = _parsed(f"{text.strip()} {note.strip()}".strip(), note)
     if alone is None or alone.note or alone.text != text.strip():
@@ -61,8 +61,8 @@ def _parsed(line: str, typed: str) -> ListEntry | None:
         raise EntryError(f"expected {error.expected}, found {typed!r}") from error
 
 
-def look_up(config: Config, addresses: Collection[Address]) -> list[Found]:
-    """Return what the lists say to each address; raises `ListError`."""
+def look_up(config: Config, addresses: Collection[Address]) -> list[LookupResult]:
+    """Return the result for each address; raises `ListError`."""
     separator = config.recipients.subaddress
     users = [without_tag(local_key(one.local), separator) for one in addresses]
     keys: set[str] = set()
@@ -70,20 +70,22 @@ def look_up(config: Config, addresses: Collection[Address]) -> list[Found]:
         domain = domain_key(address.domain)
         keys |= {address.key, f"{user}@{domain}", f"@{domain}"}
     lists = [matching(config.path(name), keys) for name in config.traps.lists]
-    table = TrapTable(lists, known(config, keys))
-    return [_found(table, lists, *pair) for pair in zip(addresses, users, strict=True)]
+    table = TrapTable(lists, known_recipients(config, keys))
+    return [_look_up_one(table, lists, *pair) for pair in zip(addresses, users, strict=True)]
 
 
-def _found(table: TrapTable, lists: list[AddressList], address: Address, user: str) -> Found:
+def _look_up_one(
+    table: TrapTable, lists: list[AddressList], address: Address, user: str
+) -> LookupResult:
     key, user_key = address.key, f"{user}@{domain_key(address.domain)}"
-    named = (one.find(key, user_key) for one in lists)
-    spared = next((entry for entry in named if entry is not None), None)
+    matches = (one.find(key, user_key) for one in lists)
+    unarmed = next((entry for entry in matches if entry is not None), None)
     hit = table.match(address, key, user_key)
-    return Found(str(address), hit, None if hit is not None else spared)
+    return LookupResult(str(address), hit, None if hit is not None else unarmed)
 
 
 def matching(path: Path, keys: Collection[str]) -> AddressList:
-    """Return a list of only those entries whose key is among these, and of the patterns."""
+    """Return the patterns of a list, and the entries with one of these keys."""
     with open_regular_file(path) as (file, _):
         return AddressList(
             entry
@@ -92,15 +94,15 @@ def matching(path: Path, keys: Collection[str]) -> AddressList:
         )
 
 
-def known(config: Config, keys: Collection[str]) -> list[ListSource]:
-    """Return what of the known recipients is among the keys; raises `ListError`."""
+def known_recipients(config: Config, keys: Collection[str]) -> list[ListSource]:
+    """Return the known recipients with one of these keys; raises `ListError`."""
     inline, paths = config.sources(config.recipients.known)
     sources: list[ListSource] = [AddressList.from_lines(inline, "recipients.known")]
     return sources + [matching(path, keys) for path in paths]
 
 
 def entries(file: BinaryIO, source: str) -> Iterator[ListEntry]:
-    """Yield the entries of a file from where it stands; lines that are none are passed over."""
+    """Yield the entries of a file from its current position, and skip other lines."""
     for number, raw in enumerate(read_lines(file), start=1):
         item = parse_or_error(parse_octets, raw, source, number)
         if isinstance(item, ListEntry):
@@ -108,29 +110,29 @@ def entries(file: BinaryIO, source: str) -> Iterator[ListEntry]:
 
 
 def append(path: Path, entry: ListEntry) -> None:
-    """Append an entry to a list, which is made if it does not exist; raises OSError."""
+    """Append an entry to a list, and create the list if it does not exist; raises OSError."""
     line = f"{entry.text} {entry.note}".rstrip().encode() + b"\n"
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
     with locked(path, flags) as file:
-        os.write(file.fileno(), line if _ends_a_line(file) else b"\n" + line)
+        os.write(file.fileno(), line if _ends_with_line_end(file) else b"\n" + line)
         os.fsync(file.fileno())
     sync_entry(path)
 
 
-def _ends_a_line(file: BinaryIO) -> bool:
+def _ends_with_line_end(file: BinaryIO) -> bool:
     size = os.fstat(file.fileno()).st_size
     return size == 0 or os.pread(file.fileno(), 1, size - 1) == b"\n"
 
 
 def remove(path: Path, key: str) -> list[ListEntry]:
-    """Take every entry with this key out of a list and return them; raises OSError."""
+    """Remove every entry with this key from a list, and return them; raises OSError."""
     real = path.resolve()
     with locked(real, os.O_RDWR | os.O_CLOEXEC) as file:
         found = [entry for entry in entries(file, str(path)) if entry.key == key]
         if found:
             file.seek(0)
             lines = {entry.line for entry in found}
-            # whole lines, however long, numbered as `entries` does
+            # whole lines of any length, numbered as in `entries`
             kept = (raw for number, raw in enumerate(file, start=1) if number not in lines)
             rewrite(real, file, kept)
     return found

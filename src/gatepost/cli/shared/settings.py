@@ -1,10 +1,10 @@
-"""What commands have in common: the option `-c FILE`, `--json`, and reading the configuration."""
+"""Common options of commands: `-c FILE`, `--json`, and reading the configuration."""
 
 from pathlib import Path
 
 import click
 
-from gatepost.cli.output import Failure
+from gatepost.cli.shared.output import Failure
 from gatepost.config.load import load
 from gatepost.config.problem import ConfigError
 from gatepost.config.schema import Config
@@ -19,15 +19,15 @@ config_option = click.option(
     default=DEFAULT_FILE,
     show_default=True,
     metavar="FILE",
-    help="The configuration.",
+    help="The configuration file.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def read_config(file: Path) -> Config:
-    """Read the configuration; raises `Failure` naming everything that is wrong with it."""
+    """Read the configuration; raises `Failure` with every error in it."""
     try:
         return load(file)
     except ConfigError as error:
-        hint = [] if file.exists() else ["gatepost init DIR writes one, -c FILE names another"]
+        hint = [] if file.exists() else ["gatepost init DIR creates one, -c FILE names another"]
         raise Failure(*map(str, error.problems), *hint) from error

@@ -1,4 +1,4 @@
-"""The lines of the log: one event, one line, nothing in it that acts."""
+"""Log lines: one event is one line, and no character in it acts on a terminal."""
 
 import json
 import logging
@@ -8,9 +8,10 @@ import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.log.restored import log_settings  # noqa: F401 - an autouse fixture
 
 from gatepost.config.schema import LogConfig
-from gatepost.log import logs
+from gatepost.log import render, setup
 from gatepost.log.printable import printable
 
 HOSTILE = "a\r\nb\x00\x1b[2J\x7f\x9b\u2028\u202e\ud800\U000e0001"
@@ -30,61 +31,61 @@ def written(monkeypatch):
 
 def text_of(**fields):
     """Return a line of the text format without its time."""
-    line = logs.render_text(logs.Lines("gatepost.x"), "info", fields).decode()
+    line = render.render_text(setup.LineWriter("gatepost.x"), "info", fields).decode()
     return line.partition(" ")[2]
 
 
 @given(EVENTS, EVERYTHING)
 def test_an_event_is_one_line_of_text(fields, event):
-    line = logs.render_text(logs.Lines("x"), "info", {"event": event, **fields}).decode()
+    line = render.render_text(setup.LineWriter("x"), "info", {"event": event, **fields}).decode()
     assert line.endswith("\n")
     assert line[:-1].isprintable()
 
 
 @given(EVENTS, EVERYTHING)
 def test_an_event_is_one_line_of_json(fields, event):
-    line = logs.render_json(logs.Lines("x"), "info", {"event": event, **fields})
+    line = render.render_json(setup.LineWriter("x"), "info", {"event": event, **fields})
     assert line.endswith(b"\n")
     assert line[:-1].decode().isprintable() or b"\x7f" in line
     assert isinstance(json.loads(line), dict)
 
 
 @given(EVERYTHING)
-def test_printable_text_prints(text):
+def test_printable_escapes_only_unprintable_text(text):
     shown = printable(text)
     assert shown.isprintable()
     assert (shown == text) is text.isprintable()
 
 
-def test_a_line_of_text():
+def test_text_format():
     assert text_of(event="refused", hook="rcpt", empty="", number=3, to=["a@b", "c@d"]) == (
         "info    gatepost.x refused hook=rcpt number=3 to=[a@b,c@d]\n"
     )
 
 
-def test_values_that_could_be_mistaken_are_quoted():
+def test_ambiguous_values_are_quoted():
     assert text_of(event="e", a="x y", b='"', c="k=v", d="\\", e=["a,b", "c"]) == (
         'info    gatepost.x e a="x y" b="\\"" c="k=v" d="\\\\" e=["a,b",c]\n'
     )
 
 
-def test_what_a_client_sends_cannot_act():
+def test_control_characters_are_escaped():
     assert text_of(event="e", helo="a\x1b[2J\r\nb\u202e") == (
         'info    gatepost.x e helo="a\\x1b[2J\\r\\nb\\u202e"\n'
     )
 
 
-def test_a_line_of_json():
+def test_json_format():
     fields = {"event": "refused", "helo": "a\u202eb\r\n", "to": ["x"]}
-    line = logs.render_json(logs.Lines("gatepost.x"), "info", fields)
+    line = render.render_json(setup.LineWriter("gatepost.x"), "info", fields)
     found = json.loads(line)
     assert found.pop("time").endswith("Z")
     assert found == {"level": "info", "logger": "gatepost.x", **fields}
     assert line.isascii()
 
 
-def test_text_that_prints_is_left_as_it_is_in_json():
-    line = logs.render_json(logs.Lines("x"), "info", {"event": "e", "to": "jürgen@例え.jp"})
+def test_printable_text_is_unchanged_in_json():
+    line = render.render_json(setup.LineWriter("x"), "info", {"event": "e", "to": "jürgen@例え.jp"})
     assert "jürgen@例え.jp".encode() in line
 
 
@@ -93,9 +94,9 @@ class Broken:
         raise RuntimeError
 
 
-def test_an_object_that_cannot_be_described():
+def test_an_object_with_a_broken_repr_is_logged_by_type():
     assert "thing=<Broken>" in text_of(event="e", thing=Broken())
-    line = logs.render_json(logs.Lines("x"), "info", {"event": "e", "thing": Broken()})
+    line = render.render_json(setup.LineWriter("x"), "info", {"event": "e", "thing": Broken()})
     assert json.loads(line)["thing"] == "<Broken>"
 
 
@@ -114,14 +115,16 @@ def test_a_traceback_is_indented(as_given):
     assert all(line.startswith("    ") for line in lines[1:])
 
 
-def test_a_traceback_in_json():
-    line = logs.render_json(logs.Lines("x"), "error", {"event": "e", "exc_info": an_error()})
+def test_a_json_traceback_is_one_line():
+    line = render.render_json(
+        setup.LineWriter("x"), "error", {"event": "e", "exc_info": an_error()}
+    )
     assert json.loads(line)["exception"].endswith("ValueError: bad\x1b\nworse")
     assert line.count(b"\n") == 1
 
 
-def test_the_error_being_handled(written):
-    logs.configure_command()
+def test_exception_logs_the_current_error(written):
+    setup.configure_command_log()
     try:
         raise an_error()
     except ValueError:
@@ -129,8 +132,8 @@ def test_the_error_being_handled(written):
     assert b"ValueError: bad" in written[0]
 
 
-def test_one_write_a_line_and_only_from_the_level_on(written):
-    logs.configure(LogConfig(level="warning", format="text"))
+def test_each_event_at_or_above_the_level_is_one_write(written):
+    setup.configure_log(LogConfig(level="warning", format="text"))
     log = structlog.get_logger("x")
     log.debug("one")
     log.info("two")
@@ -142,11 +145,11 @@ def test_one_write_a_line_and_only_from_the_level_on(written):
     ]
 
 
-def test_libraries_take_the_same_way(written):
-    logs.configure(LogConfig(level="warning", format="json"))
+def test_library_records_are_rendered_as_events(written):
+    setup.configure_log(LogConfig(level="warning", format="json"))
     logging.getLogger("asyncio").warning("slow\r\n%s", "callback")
     logging.getLogger("asyncio").log(35, "odd level")
-    logging.getLogger("asyncio").info("not this")
+    logging.getLogger("asyncio").info("too low")
     found = [json.loads(line) for line in written]
     assert [(one["logger"], one["level"], one["event"]) for one in found] == [
         ("asyncio", "warning", "slow\r\ncallback"),
@@ -154,9 +157,9 @@ def test_libraries_take_the_same_way(written):
     ]
 
 
-def test_a_log_that_cannot_be_written_stops_nothing(monkeypatch):
+def test_a_write_error_is_ignored(monkeypatch):
     def full(*_args):
         raise BrokenPipeError
 
     monkeypatch.setattr(os, "write", full)
-    assert logs.Lines("x").write(b"line\n") is None
+    assert setup.LineWriter("x").write(b"line\n") is None

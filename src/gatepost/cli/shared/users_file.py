@@ -1,6 +1,6 @@
-"""The users file as an administrator's command changes it: a line is replaced, added or taken out.
+"""Changes to the users file: a line is replaced, added or removed.
 
-Whatever else is in the file stays. A new one has mode 0600, a heading and a secret, and belongs to
+The other lines stay as they are. A new file has mode 0600, a heading and a secret. It belongs to
 the user that the server becomes.
 """
 
@@ -19,23 +19,23 @@ MODE = 0o600
 
 
 def put(path: Path, user: User, owner: str = "") -> bool:
-    """Set a user's line; return whether there was one before. Raises OSError.
+    """Set a user's line; return whether a line was replaced. Raises OSError.
 
-    `owner` is whose a new file is to be, "" for our own.
+    `owner` is the owner of a new file, "" for the user that runs the command.
     """
     real = path.resolve()
     with locked(real, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE) as file:
         lines = _lines(file)
         if not lines:
             lines = [HEADING.encode(), _secret()]
-            _give(file, owner)
+            _change_owner(file, owner)
         kept = [line for line in lines if _name(line) != user.name]
         rewrite(real, file, [*kept, f"{user}\n".encode()])
     return len(kept) < len(lines)
 
 
 def remove(path: Path, name: str) -> bool:
-    """Take a user's line out; return whether there was one. Raises OSError."""
+    """Remove a user's line; return whether there was one. Raises OSError."""
     real = path.resolve()
     with locked(real, os.O_RDWR | os.O_CLOEXEC) as file:
         lines = _lines(file)
@@ -50,7 +50,7 @@ def _lines(file: BinaryIO) -> list[bytes]:
 
 
 def _name(line: bytes) -> str:
-    """Return whose line it is, "" if nobody's or broken: that one stays, for others to repair."""
+    """Return the user of a line, "" for a comment or a broken line, which must be kept."""
     with suppress(UserLineError):
         found = parse_line(line)
         if isinstance(found, User):
@@ -62,9 +62,9 @@ def _secret() -> bytes:
     return f"{SECRET} {b64encode(os.urandom(SECRET_SIZE)).decode()}\n".encode()
 
 
-def _give(file: BinaryIO, owner: str) -> None:
-    """Hand a new file to its owner, if there is such a user and we may."""
+def _change_owner(file: BinaryIO, owner: str) -> None:
+    """Change the owner of a new file, if the user exists and this user may do so."""
     with suppress(KeyError, PermissionError):
         if owner:
-            who = pwd.getpwnam(owner)
-            os.fchown(file.fileno(), who.pw_uid, who.pw_gid)
+            entry = pwd.getpwnam(owner)
+            os.fchown(file.fileno(), entry.pw_uid, entry.pw_gid)

@@ -1,4 +1,4 @@
-"""How commands speak: complaints to standard error, data to standard output, as text or JSON."""
+"""Output of commands: errors to standard error, data to standard output, as text or JSON."""
 
 import json
 import sys
@@ -11,41 +11,41 @@ from gatepost.log.printable import printable
 
 
 class Failure(click.ClickException):
-    """The command failed: exit status 1, and one line for each problem."""
+    """A failed command: exit status 1, and one line for each problem."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
 
 
 class WrongUsage(click.ClickException):
-    """What was typed cannot be meant: exit status 2."""
+    """A wrong argument or option: exit status 2."""
 
     exit_code = 2
 
 
-def complain(text: str) -> None:
-    """Write each line to standard error, after `gatepost: `."""
+def print_error(text: str) -> None:
+    """Write each line to standard error, with the prefix `gatepost: `."""
     for line in text.splitlines():
         click.echo(f"gatepost: {printable(line)}", err=True)
 
 
-def say(text: str = "") -> None:
+def print_line(text: str = "") -> None:
     """Write a line to standard output, safe for a terminal."""
     click.echo(printable(text))
 
 
-def say_json(data: Any) -> None:
+def print_json(data: Any) -> None:
     """Write data to standard output as JSON."""
     click.echo(json.dumps(data, indent=2))
 
 
 def joined(words: Iterable[str]) -> str:
-    """Return words as a list to read, `none` if there are none."""
+    """Return the words separated by commas, `none` if there is no word."""
     return ", ".join(words) or "none"
 
 
-def say_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write a table: with bold headers and wrapped to the width on a terminal, else plain."""
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write a table: wrapped and with bold headers on a terminal, otherwise plain."""
     safe = [[printable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _rich_table(headers, safe)
@@ -54,7 +54,7 @@ def say_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - 50 ms, for a terminal only
+    from rich.console import Console  # noqa: PLC0415 - takes 50 ms, only needed on a terminal
     from rich.table import Table  # noqa: PLC0415 - likewise
     from rich.text import Text  # noqa: PLC0415 - likewise
 

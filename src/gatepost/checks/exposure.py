@@ -1,0 +1,87 @@
+"""Listeners and routes that trust, or reveal mail and passwords to, too many hosts."""
+
+import stat
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+from gatepost.config.listen import InetAddress, ListenAddress, UnixAddress
+from gatepost.config.schema import Config
+from gatepost.session.assemble import Lists
+from gatepost.session.setup import Setup
+
+# The shortest prefix of a private network: 10.0.0.0/8 and fd00::/8 have it.
+SHORTEST_PREFIX = 8
+
+
+def lmtp(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
+    """Warn of LMTP listeners for other hosts."""
+    for listen in config.listen:
+        address = listen.address
+        if listen.protocol != "lmtp" or not isinstance(address, InetAddress):
+            continue
+        if address.port == 25:
+            yield f"{address}: LMTP on port 25, which is reserved for SMTP (RFC 2033 section 5)"
+        if not ip_address(address.host).is_loopback:
+            yield (
+                f"{address}: LMTP on a network: LMTP is for the parts of one mail system, and"
+                " every client is treated as such a part (RFC 2033 section 5)"
+            )
+
+
+def trusted_networks(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
+    """Warn of trust in large networks, and of trust that has no effect."""
+    for number, listen in enumerate(config.listen):
+        for key in ("proxy_from", "xclient_from"):
+            networks = getattr(listen, key)
+            name = f"listen[{number}].{key}"
+            for network in networks:
+                if network.prefixlen < SHORTEST_PREFIX:
+                    yield (
+                        f"{name} contains {network}: any host there can claim to be any client,"
+                        " expected the addresses of your own proxies"
+                    )
+            if networks and isinstance(listen.address, UnixAddress):
+                yield f"{name} has no effect: clients of {listen.address} have no IP address"
+
+
+def tls(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
+    """Warn of listeners without TLS, and of certificates without effect."""
+    if config.tls.certificates and all(listen.tls == "none" for listen in config.listen):
+        yield "tls.certificates has no effect: no [[listen]] has tls"
+    if config.tls.client_ca:
+        yield (
+            "tls.client_ca is set: the handshake fails for clients with a certificate of any"
+            " other CA, as large mail providers have"
+        )
+    for listen in config.listen:
+        exposed = listen.protocol == "smtp" and not _is_local(listen.address)
+        if exposed and listen.tls == "none":
+            yield f'{listen.address}: no TLS on a network: expected tls = "starttls"'
+
+
+def auth(config: Config, setup: Setup, lists: Lists) -> Iterator[str]:
+    """Warn of authentication that has no effect or reveals passwords."""
+    listeners = [listen for listen in config.listen if listen.auth]
+    if config.auth.users and not listeners:
+        yield "auth.users has no effect: no [[listen]] has auth"
+    if setup.authority is not None and not any(setup.authority.offered_mechanisms()):
+        yield "no client can authenticate: auth.users has no user, see gatepost users add"
+    for listen in listeners:
+        if config.auth.clear and not _is_local(listen.address):
+            yield (
+                f"{listen.address}: auth.clear allows passwords without TLS: any host on the path"
+                " can read them"
+            )
+    if lists.users is not None and lists.users.path.is_file():
+        yield from _readable_by_others(lists.users.path)
+
+
+def _readable_by_others(path: Path) -> Iterator[str]:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & stat.S_IRWXO:
+        yield f"{path}: mode {mode:o} gives access to all users, expected 600 or 640"
+
+
+def _is_local(address: ListenAddress) -> bool:
+    return not isinstance(address, InetAddress) or ip_address(address.host).is_loopback

@@ -1,0 +1,1 @@
+"""Modules that several commands share; `gatepost.cli.commands` lists the commands themselves."""

@@ -1,0 +1,106 @@
+"""Rendering of log events as lines.
+
+Security: values come from clients. With any content, an event stays one line, and no character in
+it acts on a terminal. Only a traceback in the text format takes several lines, each indented.
+"""
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, MutableMapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from gatepost.log.printable import printable
+
+_QUOTED = frozenset(' "=\\,[]')
+
+# The logger, which has a `name`; the level; the event with its fields.
+Renderer = Callable[[Any, str, MutableMapping[str, Any]], bytes]
+
+
+def render_json(logger: Any, level: str, event: MutableMapping[str, Any]) -> bytes:
+    """Return an event as one JSON object and a line feed.
+
+    `time` is UTC (RFC 3339), `event` the name of the event, `exception` a traceback if there is
+    one.
+    """
+    trace = traceback_of(event)
+    fields = {"time": _now(), "level": level, "logger": logger.name, **event}
+    if trace:
+        fields["exception"] = trace
+    try:
+        line = _encode(fields)
+        if not line.isascii() and not line.decode().isprintable():
+            line = json.dumps(json.loads(line)).encode()
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        line = json.dumps({str(key): _described(value) for key, value in fields.items()}).encode()
+    return line + b"\n"
+
+
+def render_text(logger: Any, level: str, event: MutableMapping[str, Any]) -> bytes:
+    """Return an event as `time level logger event key=value …` and a line feed.
+
+    Values with blanks or quotes are quoted as in JSON. A traceback follows, indented.
+    """
+    trace = traceback_of(event)
+    name = printable(str(event.pop("event", "")))
+    words = [_now(), f"{level:<7}", logger.name, name, *_pairs(event)]
+    lines = [" ".join(words), *(f"    {printable(line)}" for line in trace.splitlines())]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+RENDERERS: dict[str, Renderer] = {"json": render_json, "text": render_text}
+
+
+def _described(value: Any) -> str:
+    """Return any value as text, even an object with a broken `__repr__`."""
+    try:
+        return value if isinstance(value, str) else repr(value)
+    except Exception:  # noqa: BLE001 - a plugin's object must not stop the log
+        return f"<{type(value).__name__}>"
+
+
+_encode = msgspec.json.Encoder(enc_hook=_described).encode
+
+
+def _pairs(event: Mapping[str, Any]) -> list[str]:
+    return [f"{printable(key)}={_value(value)}" for key, value in event.items() if value != ""]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(_value, value))}]"
+    text = _described(value)
+    if text.isprintable() and _QUOTED.isdisjoint(text):
+        return text
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{printable(quoted)}"'
+
+
+def traceback_of(event: MutableMapping[str, Any]) -> str:
+    """Remove `exc_info` from an event and return its traceback, "" without one."""
+    found = event.pop("exc_info", None)
+    if not found:
+        return ""
+    if isinstance(found, BaseException):
+        error: BaseException | None = found
+    else:
+        error = found[1] if isinstance(found, tuple) else sys.exception()
+    return "" if error is None else "".join(traceback.format_exception(error)).rstrip()
+
+
+def _now() -> str:
+    now = time.time()
+    seconds = int(now)
+    return f"{_second(seconds)}.{int((now - seconds) * 1000):03d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    """Return a time without its fraction; formatting it costs more than the rest of a line."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

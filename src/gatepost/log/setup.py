@@ -1,0 +1,69 @@
+"""The log on standard error: one line for each event, as JSON or as text.
+
+Theory of operation
+-------------------
+An event below the level costs one call of an empty function. Any other event is rendered by one
+function (`gatepost.log.render`), straight to the bytes of the line, and written with one system
+call. Lines of several processes that share a pipe therefore do not mix. Records of libraries that
+use `logging` take the same path.
+
+Limits: the code that logs an event bounds its size. A line that cannot be written is dropped
+without a report: no other place for a report is left, and mail is more important.
+"""
+
+import logging
+import os
+from contextlib import suppress
+
+import structlog
+
+from gatepost.config.schema import LogConfig
+from gatepost.log.render import RENDERERS, Renderer, render_text
+
+_STANDARD_ERROR = 2
+
+
+def configure_log(log: LogConfig) -> None:
+    """Apply the `[log]` table to this process."""
+    _configure(RENDERERS[log.format], log.level, cache_loggers=True)
+
+
+def configure_command_log() -> None:
+    """Log only errors, as text: for commands that print their own result."""
+    _configure(render_text, "error", cache_loggers=False)
+
+
+def _configure(render: Renderer, level: str, *, cache_loggers: bool) -> None:
+    structlog.configure(
+        processors=[render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=LineWriter,
+        cache_logger_on_first_use=cache_loggers,
+    )
+    logging.basicConfig(handlers=[_LibraryHandler()], level=level.upper(), force=True)
+
+
+class LineWriter:
+    """The logger that structlog wraps; it receives finished lines. `name` is the logger's name."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+
+    def write(self, line: bytes) -> None:
+        """Write one line, which includes its line end."""
+        with suppress(OSError):
+            os.write(_STANDARD_ERROR, line)
+
+    debug = info = warning = error = critical = write
+
+
+class _LibraryHandler(logging.Handler):
+    """Passes records of libraries, above all asyncio, to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a record as an event."""
+        level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
+        log = structlog.get_logger(record.name)
+        log.log(level, record.getMessage(), exc_info=record.exc_info)

@@ -1,0 +1,16 @@
+"""A fixture that restores the log configuration of the process after each test."""
+
+import logging
+
+import pytest
+import structlog
+
+
+@pytest.fixture(autouse=True)
+def log_settings():
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
