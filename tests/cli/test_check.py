@@ -364,7 +364,10 @@ NEXT_HOPS = {
             "route[0].client.auth_in_clear is true: any host on the path to"
             " smtp://mail.example:25 can read the password"
         ),
-        "{folder}/secret: mode 644 gives access to all users, expected 600 or 640",
+        (
+            "route[0].client.password_file: {folder}/secret: mode 644 gives access to all users,"
+            " expected 600 or 640"
+        ),
     ],
     'to = "smtp://mail.example"\nclient = { ca = "ca.pem" }': [
         'route[0].client.ca has no effect: expected tls = "verified"'

@@ -53,12 +53,12 @@ def test_an_empty_users_file_is_a_warning(checked):
 
 
 def test_auth_without_tls_is_an_error(checked):
-    expected = "expected tls, or auth.clear, without which it can never be offered, found nothing"
+    expected = "expected TLS on this listener, or auth.clear = true, found neither"
     assert checked(auth='users = "users.auth"') == [f"gatepost.toml: listen[0].auth: {expected}"]
 
 
 def test_auth_without_users_is_an_error(checked):
-    expected = "there is nobody to ask, expected auth.users, or a plugin with on_auth"
+    expected = "no source of users, expected auth.users, or a plugin with on_auth"
     assert checked(auth="clear = true") == [f"listen[0].auth: {expected}"]
 
 
@@ -86,10 +86,10 @@ def test_auth_clear_on_a_network_is_a_warning(checked):
 
 
 def test_a_hidden_relay_route_is_a_warning(checked):
-    hidden = "route[1].relay_for is of no use: route[0] takes everyone before it"
+    hidden = "route[1].relay_for has no effect: route[0] matches every recipient before it"
     assert checked(routes=f'[[route]]\nto = "discard:"\n{RELAY}') == [hidden]
 
 
 def test_a_relay_route_without_auth_is_a_warning(checked):
-    unused = "route[1].relay_for is of no use: no [[listen]] has auth"
+    unused = "route[1].relay_for has no effect: no [[listen]] has auth"
     assert unused in checked(listen="", routes=f"{LOCAL}\n{RELAY}")

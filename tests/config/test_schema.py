@@ -15,7 +15,7 @@ from gatepost.model.reply import Reply
 from gatepost.net.client_tls import Mode
 from gatepost.net.tls import MODES
 from gatepost.plugin.chain import ON_ERROR
-from gatepost.server.connection import WIRES
+from gatepost.session.dialect import DIALECTS
 
 
 def structs(struct):
@@ -44,7 +44,7 @@ def test_the_words_of_a_choice_are_those_of_its_type(struct):
 
 
 def test_every_available_protocol_has_an_implementation():
-    assert set(PROTOCOLS) == set(WIRES)
+    assert set(PROTOCOLS) == set(DIALECTS)
     assert set(PROTOCOLS) < set(words(ListenConfig, "protocol"))
 
 

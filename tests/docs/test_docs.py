@@ -32,7 +32,7 @@ from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS, reply_for
 from gatepost.plugin.host import PluginHost
 from gatepost.plugin.loader import load_plugin
 from gatepost.session import replies as session_replies
-from gatepost.session import rules, setup
+from gatepost.session import offer, rules
 from gatepost.testing import play
 from gatepost.wire import lmtp
 from gatepost.wire.smtp import replies as wire_replies
@@ -281,8 +281,8 @@ RULES = {
     "BUSY": "auth",
     "RELAY_DENIED": "rcpt",
     "ROUTE_DENIED": "rcpt",
-    "NOTICES_NOT_OFFERED": "rcpt",
-    "NO_NOTICE_OF_SUCCESS": "rcpt",
+    "DSN_NOT_OFFERED": "rcpt",
+    "SUCCESS_DSN_DENIED": "rcpt",
     "UNKNOWN_RECIPIENT": "rcpt",
     "NO_ROUTE": "rcpt",
     "STORAGE": "message",
@@ -317,7 +317,7 @@ def test_every_state_is_explained():
 
 def test_every_extension_is_explained():
     explained = [row[0] for row in rows(section("protocol", "Extensions"))]
-    assert explained == [word.split()[0] for word in setup.keywords(LimitsConfig())]
+    assert explained == [word.split()[0] for word in offer.keywords(LimitsConfig())]
 
 
 def test_the_parameters_that_are_not_offered_are_listed():

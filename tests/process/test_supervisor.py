@@ -116,8 +116,8 @@ def test_a_failed_replacement_is_repeated(tmp_path):
         (tmp_path / "mine.py").write_text(PLUGIN)
         with connect(port) as client:
             send(client, "x")
-    assert (first["end"], first["next"]) == ("signal SIGKILL", 1.0)
-    assert (second["end"], second["next"]) == ("exit status 1", 2.0)
+    assert (first["status"], first["restart_in"]) == ("signal SIGKILL", 1.0)
+    assert (second["status"], second["restart_in"]) == ("exit status 1", 2.0)
     assert second["problem"].endswith("RuntimeError: broken")
 
 
@@ -126,7 +126,7 @@ def test_a_failed_start_is_reported_once(tmp_path):
     with Supervised(tmp_path, extra=USES_PLUGIN) as server:
         assert server.popen.wait() == 1
     path = f"{tmp_path}/mine.py"
-    assert server.said() == (
+    assert server.log() == (
         f"gatepost: plugin {path}: import failed: {path}:1: RuntimeError: broken\n"
     )
 

@@ -161,7 +161,7 @@ def test_workers_share_the_counts_and_a_killed_worker_releases_its_own(tmp_path)
     with Supervised(tmp_path, extra=SHARED) as server, Clients(server.ready()) as clients:
         assert clients.connect(BOUND + 5) == BOUND
         os.kill(min(server.workers()), signal.SIGKILL)
-        server.await_events("worker ended")
+        server.await_events("worker exited")
         lost = eventually(clients.remove_closed)
         assert 0 < lost < BOUND  # both workers had connections
         assert clients.connect(lost + 5) == lost

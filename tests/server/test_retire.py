@@ -68,7 +68,7 @@ def test_a_connection_without_its_proxy_header_is_kept(tmp_path, loop, monkeypat
     run(scenario, settings, loop=loop)
 
 
-def test_nobody_is_there(tmp_path, loop):
+def test_server_without_connections_retires_at_once(tmp_path, loop):
     async def scenario(running):
         await running.server.retire()
 

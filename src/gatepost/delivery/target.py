@@ -154,7 +154,7 @@ class Target(ABC):
         """
 
     async def verify(self, tx: Transaction, rcpt: Recipient) -> Reply | None:
-        """Return the next hop's 5yz reply to a recipient, None if it accepts it or cannot tell.
+        """Return the next hop's 5yz reply to a recipient, None if it accepts it or gives no answer.
 
         Called at RCPT (call-ahead), only if `can_verify` is true. The client waits for it: return
         within seconds. A problem on the way to the next hop is no refusal: return None.

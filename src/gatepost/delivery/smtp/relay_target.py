@@ -48,9 +48,12 @@ class RelayTarget(Target):
         hop, settings = self._relay.hop, self._relay.settings
         if not hop.is_loopback:
             if settings.options.tls == "none" and hop.scheme != "smtps":
-                yield f"client.tls is none: mail to {hop} can be read on the way"
+                yield f"client.tls is none: any host on the path to {hop} can read the mail"
             if settings.options.auth_in_clear:
-                yield f"client.auth_in_clear: the password for {hop} can be read on the way"
+                yield (
+                    f"client.auth_in_clear is true: any host on the path to {hop} can read the"
+                    " password"
+                )
         yield from client_warnings(settings)
 
 
@@ -58,8 +61,11 @@ def client_warnings(settings: ClientSettings) -> Iterator[str]:
     """Yield warnings about options that do not depend on the next hop."""
     options: ClientConfig = settings.options
     if options.ca and options.tls != "verified":
-        yield "client.ca has no effect: certificates are checked only with tls = verified"
+        yield 'client.ca has no effect: expected tls = "verified"'
     path = settings.password_path
     mode = stat.S_IMODE(path.stat().st_mode) if path else 0
     if mode & stat.S_IRWXO:
-        yield f"client.password_file: {path} has mode {mode:o}, expected no permissions for others"
+        yield (
+            f"client.password_file: {path}: mode {mode:o} gives access to all users, expected 600 or"
+            " 640"
+        )

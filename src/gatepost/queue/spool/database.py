@@ -24,7 +24,7 @@ BUSY_TIMEOUT = 10.0
 # before that, and never reach the file.
 CHECKPOINT = 4000
 
-# Errors of a disk that is full or has failed. Their text says enough, a traceback does not help.
+# Errors of a disk that is full or has failed. Their text is sufficient, a traceback does not help.
 STORAGE_ERRORS = (OSError, sqlite3.Error)
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
