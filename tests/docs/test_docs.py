@@ -31,8 +31,8 @@ from gatepost.plugin.contract import problems
 from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS, reply_for
 from gatepost.plugin.host import PluginHost
 from gatepost.plugin.loader import load_plugin
-from gatepost.session import replies as session_replies
 from gatepost.session import offer, rules
+from gatepost.session import replies as session_replies
 from gatepost.testing import play
 from gatepost.wire import lmtp
 from gatepost.wire.smtp import replies as wire_replies

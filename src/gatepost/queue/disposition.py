@@ -1,16 +1,14 @@
 """Decisions about recipients: delivered, deferred, bounced, or held.
 
 `accept` decides at arrival, `after_attempt` after a delivery attempt, `after_time` when a message
-is late or expires. They return the rows to store; they write only to the log.
+is late or expires. They return the rows to store, and report results only to the recorder.
 
 A failed recipient leaves the queue (it bounces) if its sender gets a DSN, or has refused DSNs with
 NOTIFY=NEVER. If the sender may not get a DSN, the recipient is held for the administrator. So no
 mail is lost without notice. Damaged messages are also held, as they may be repaired.
 """
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -24,6 +22,7 @@ from gatepost.queue.delivery_attempt import AttemptOutcome
 from gatepost.queue.dsn.compose import DsnComposer, RecipientStatus, reported_message
 from gatepost.queue.dsn.notify import SuccessActions, may_notify
 from gatepost.queue.dsn.report import ReportedMessage
+from gatepost.queue.recorder import DeliveryRecorder
 from gatepost.queue.schedule import RetryPolicy, Schedule
 from gatepost.queue.spool.records import (
     AttemptResult,
@@ -53,13 +52,13 @@ class Disposition:
         schedule: Schedule,
         dsn: DsnComposer,
         router: Router,
-        log: Any,
+        recorder: DeliveryRecorder,
     ) -> None:
         self._policy = policy
         self._schedule = schedule
         self._dsn = dsn
         self._router = router
-        self._log = log
+        self._recorder = recorder
 
     @property
     def horizon(self) -> float:
@@ -164,7 +163,7 @@ class Disposition:
                 failed[one.id] = self._expired(one, str(error.as_reply()))
             else:
                 retried[one] = error
-        self._log_attempt(job, delivered, retried)
+        self._record_attempt(job, delivered, retried)
         deferred = [self._defer(one, error, now) for one, error in retried.items()]
         return self._result(job, [one.id for one in delivered], deferred, failed, now)
 
@@ -175,8 +174,8 @@ class Disposition:
     def _hold_damaged(
         self, job: DeliveryJob, delivered: Sequence[QueuedRecipient], problem: str
     ) -> AttemptResult:
-        self._log.error("damaged message held", ref=job.facts.id, problem=problem)
-        self._log_attempt(job, delivered, {})
+        self._recorder.message_damaged(job.facts, problem)
+        self._record_attempt(job, delivered, {})
         ids = {one.id for one in delivered}
         return AttemptResult(
             message=job.message,
@@ -185,20 +184,17 @@ class Disposition:
             held=[Held(one.id, "", problem) for one in job.recipients if one.id not in ids],
         )
 
-    def _log_attempt(
+    def _record_attempt(
         self,
         job: DeliveryJob,
         delivered: Sequence[QueuedRecipient],
         deferred: Mapping[QueuedRecipient, DeliveryError],
     ) -> None:
-        if not self._log.is_enabled_for(logging.INFO):
-            return
-        log = self._log.bind(ref=job.facts.id, to=job.destination)
         if delivered:
-            log.info("delivered", recipients=[str(one.facts.address) for one in delivered])
+            recipients = [one.facts for one in delivered]
+            self._recorder.delivered(job.facts, job.destination, recipients)
         for one, error in deferred.items():
-            recipient, reply = str(one.facts.address), str(error.as_reply())
-            log.info("delivery deferred", recipient=recipient, reply=reply, detail=error.detail)
+            self._recorder.deferred(job.facts, job.destination, one.facts, error)
 
     # because of the time
 
@@ -248,20 +244,10 @@ class Disposition:
         failed: Iterable[RecipientStatus],
         now: float,
     ) -> list[NewMessage]:
-        """Log failed recipients as bounced or held; return the DSN about them."""
-        bounces = may_notify(facts)
+        """Record failed recipients as bounced or held; return the DSN about them."""
+        record = self._recorder.bounced if may_notify(facts) else self._recorder.held
         for one in failed:
-            log = self._log.bind(
-                ref=facts.id,
-                sender=str(facts.reverse_path),
-                recipient=str(one.facts.address),
-                reply=one.reply,
-                detail=one.reason,
-            )
-            if bounces:
-                log.warning("bounced")
-            else:
-                log.warning("held")
+            record(facts, one.facts, one.reply, one.reason)
         return self._dsn.compose("failed", facts, original, failed, now)
 
 

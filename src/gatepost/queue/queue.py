@@ -26,6 +26,7 @@ from gatepost.plugin.clock import Clock
 from gatepost.queue.disposition import Disposition
 from gatepost.queue.dsn.compose import DsnComposer
 from gatepost.queue.dsn.notify import SuccessActions
+from gatepost.queue.recorder import DeliveryLog, DeliveryRecorder
 from gatepost.queue.recovery import Recovery
 from gatepost.queue.runner import Runner
 from gatepost.queue.schedule import RetryPolicy, Schedule
@@ -60,6 +61,7 @@ class Queue:
     """Stores mail in `folder` and delivers it by the routes of `router`, as configured.
 
     `hostname` sends DSNs. `subaddress` separates the user and the tag in the address of a sender.
+    Results go to the log unless there is a `recorder`.
     `tick` and `adopt` run every `interval` seconds; if it is None, the caller has to call them.
     """
 
@@ -72,11 +74,13 @@ class Queue:
         *,
         hostname: str,
         subaddress: str,
+        recorder: DeliveryRecorder | None = None,
         interval: float | None = TICK,
     ) -> None:
         schedule = Schedule(config.retry)
         policy = RetryPolicy(hostname, config.expire, config.delay_notice, subaddress)
-        dsn = DsnComposer(policy, router, _log.bind())
+        recorder = recorder or DeliveryLog()
+        dsn = DsnComposer(policy, router, recorder)
         self._folder = folder
         self._router = router
         self._clock = clock
@@ -84,7 +88,7 @@ class Queue:
         self.throttle = DestinationThrottle(
             schedule, total=config.concurrency, each=config.concurrency_per_destination
         )
-        self._disposition = Disposition(policy, schedule, dsn, router, _log.bind())
+        self._disposition = Disposition(policy, schedule, dsn, router, recorder)
         self._opener = Opener(
             self._on_damage,
             size=config.spool_size,

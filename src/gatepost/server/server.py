@@ -147,6 +147,7 @@ class Server:
             setup.clock,
             hostname=setup.hostname,
             subaddress=setup.subaddress,
+            recorder=setup.recorder,
         )
         stack.push_async_callback(queue.stop, self._patience)
         if any(route.spools for route in setup.router.routes) or spool_files(folder):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import structlog
 
 from gatepost.auth.authority import Authority
 from gatepost.auth.users import UsersFile
@@ -152,7 +151,7 @@ def make_setup(
         router=router,
         calls_ahead=uses_call_ahead(router),
         clock=clock,
-        recorder=recorder or LogRecorder(structlog.get_logger("gatepost.session").bind()),
+        recorder=recorder or LogRecorder(),
         folder=folder,
         greetings={name: dialect.greeting(hostname) for name, dialect in DIALECTS.items()},
         keywords=keywords(config.limits),

@@ -161,7 +161,7 @@ async def _report(setup: Setup, tx: Transaction, reports: SuccessActions) -> Non
             problem = error.detail
         else:
             return
-    setup.recorder.dsn_not_queued(tx, problem)
+    setup.recorder.dsn_not_queued(tx.id, problem)
 
 
 def _refuse(tx: Transaction, results: dict[Recipient, Reply]) -> None:

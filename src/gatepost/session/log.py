@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.delivery.target import DeliveryError
@@ -15,14 +16,16 @@ from gatepost.model.decision import Verdict
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Session, Transaction, TrapHit
+from gatepost.queue.recorder import DeliveryLog
 from gatepost.session.recorder import Decided, Recorder
 
 
-class LogRecorder(Recorder):
+class LogRecorder(DeliveryLog, Recorder):
     """Writes one line for each refusal, trap hit, accepted message and fault."""
 
-    def __init__(self, log: FilteringBoundLogger) -> None:
-        self._log = log
+    def __init__(self) -> None:
+        super().__init__()
+        self._log: FilteringBoundLogger = structlog.get_logger("gatepost.session").bind()
 
     def _enabled(self, level: int) -> bool:
         return self._log.is_enabled_for(level)
@@ -135,10 +138,6 @@ class LogRecorder(Recorder):
             detail=error.detail,
             permanent=error.permanent,
         )
-
-    def dsn_not_queued(self, tx: Transaction, problem: str) -> None:
-        """Log a requested notification of success that could not be queued."""
-        self._log.warning("DSN not queued", ref=tx.id, detail=problem)
 
 
 def _facts(session: Session, tx: Transaction | None) -> dict[str, Any]:

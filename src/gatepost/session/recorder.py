@@ -5,7 +5,7 @@ the event loop, between two replies: it must not wait, and it should not raise. 
 connections that never become a session are included.
 
 Arguments are the session's own objects, not copies. They change after the call: a recorder that
-keeps facts copies what it needs.
+keeps facts copies what it needs. The results of the queue are those of `gatepost.queue.recorder`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Session, Transaction, TrapHit
 from gatepost.plugin.chain import Answer, Asked
+from gatepost.queue.recorder import DeliveryRecorder
 
 
 class Decided(msgspec.Struct, frozen=True, eq=False):
@@ -34,7 +35,7 @@ class Decided(msgspec.Struct, frozen=True, eq=False):
     asked: Sequence[Asked] = ()
 
 
-class Recorder:
+class Recorder(DeliveryRecorder):
     """Receives every fact and does nothing with it: override the methods you need.
 
     With `detailed`, `decided` is called for every hook of a session and includes the time that each
@@ -108,6 +109,3 @@ class Recorder:
 
     def not_delivered(self, tx: Transaction, failures: Mapping[Recipient, DeliveryError]) -> None:
         """Record recipients that no target accepted."""
-
-    def dsn_not_queued(self, tx: Transaction, problem: str) -> None:
-        """Record a requested notification of success that could not be queued."""

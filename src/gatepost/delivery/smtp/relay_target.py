@@ -66,6 +66,6 @@ def client_warnings(settings: ClientSettings) -> Iterator[str]:
     mode = stat.S_IMODE(path.stat().st_mode) if path else 0
     if mode & stat.S_IRWXO:
         yield (
-            f"client.password_file: {path}: mode {mode:o} gives access to all users, expected 600 or"
-            " 640"
+            f"client.password_file: {path}: mode {mode:o} gives access to all users, expected 600"
+            " or 640"
         )

@@ -8,7 +8,7 @@ other DSNs never include the content (RFC 3461 section 4.3).
 
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gatepost.delivery.routes import Router
 from gatepost.model.address import NULL_PATH, Address, domain_key, local_key, without_tag
@@ -16,6 +16,7 @@ from gatepost.model.endpoint import Endpoint
 from gatepost.model.session import Recipient
 from gatepost.queue.dsn.notify import is_requested, may_notify
 from gatepost.queue.dsn.report import Action, ReportedMessage, ReportedRecipient, build_dsn
+from gatepost.queue.recorder import DeliveryRecorder
 from gatepost.queue.schedule import RetryPolicy
 from gatepost.queue.spool.records import (
     MessageFacts,
@@ -41,10 +42,10 @@ class RecipientStatus(NamedTuple):
 class DsnComposer:
     """Composes DSNs; `router` has the routes to senders."""
 
-    def __init__(self, policy: RetryPolicy, router: Router, log: Any) -> None:
+    def __init__(self, policy: RetryPolicy, router: Router, recorder: DeliveryRecorder) -> None:
         self._policy = policy
         self._router = router
-        self._log = log
+        self._recorder = recorder
 
     def compose(
         self,
@@ -77,7 +78,7 @@ class DsnComposer:
         need no action of the administrator.
         """
         if self._router.route(self._recipient(facts.reverse_path)) is None:
-            self._log.warning("DSN not queued", ref=facts.id, detail="no route to the sender")
+            self._recorder.dsn_not_queued(facts.id, "no route to the sender")
             return []
         shares: dict[Action, list[RecipientStatus]] = {}
         for one, action in delivered:
