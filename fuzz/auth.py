@@ -21,8 +21,8 @@ from gatepost.wire.sasl.mechanism import Challenge, Mechanism, SaslError
 from gatepost.wire.sasl.plain import Login, Plain
 from gatepost.wire.sasl.scram import ScramSha256, fake_verifier
 from gatepost.wire.smtp import SmtpServer, WireLimits
-from gatepost.wire.smtp.extensions import EXTENSIONS
 from gatepost.wire.smtp.replies import CONTINUE_AUTH
+from gatepost.wire.smtp.syntax.extensions import EXTENSIONS
 
 NONCE = "server-nonce"
 MECHANISMS: dict[str, Callable[[], Mechanism]] = {

@@ -15,8 +15,8 @@ from fuzz.engine import Target, run
 from gatepost.model.address import Address
 from gatepost.wire import events as e
 from gatepost.wire.smtp import NEED_DATA, ProtocolError
-from gatepost.wire.smtp.client import Answer, LmtpClient, SmtpClient
-from gatepost.wire.smtp.reply_reader import PeerError
+from gatepost.wire.smtp.sending.client import CommandReply, LmtpClient, SmtpClient
+from gatepost.wire.smtp.sending.reply_reader import PeerError
 
 _LINES = re.compile(rb"[^\n]*\n|[^\n]+")
 _A = Address("a", "b")
@@ -50,15 +50,15 @@ SEEDS = [
 ]
 
 
-def _converse(choice: int, data: bytes, split: Split) -> tuple[list[Answer], bool]:
+def _converse(choice: int, data: bytes, split: Split) -> tuple[list[CommandReply], bool]:
     """Send each command as soon as possible; return the answers, and whether it broke."""
     client = (SmtpClient, LmtpClient)[choice >> 2 & 1]()
     commands = iter(CONVERSATIONS[choice & 3])
-    answers: list[Answer] = []
+    answers: list[CommandReply] = []
     try:
         for piece in (piece for line in _LINES.findall(data) for piece in split(line)):
             client.receive_data(piece)
-            while isinstance(answer := client.next_event(), Answer):
+            while isinstance(answer := client.next_event(), CommandReply):
                 answers.append(answer)
                 _send_next(client, commands)
             assert client.next_event() is NEED_DATA

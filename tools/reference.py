@@ -24,7 +24,7 @@ from gatepost.model.reply import Reply
 from gatepost.plugin.contract import arguments
 from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS
 from gatepost.server import deadlines, pump
-from gatepost.session import offer
+from gatepost.session.steps import offer
 from gatepost.wire.smtp import content
 from gatepost.wire.smtp.agreed import State
 from gatepost.wire.smtp.commands import (

@@ -5,7 +5,7 @@ from pathlib import Path
 from gatepost.auth.passwords import WAITING
 from gatepost.config.kinds import keys
 from gatepost.config.schema import LimitsConfig
-from gatepost.session.authentication import FIRST_DELAY
+from gatepost.session.steps.authentication import FIRST_DELAY
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs" / "auth.md").read_text("utf-8").split())
 

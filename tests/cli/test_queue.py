@@ -12,7 +12,7 @@ from tests.queue.spool.samples import facts, flip_bit, new_message, put, recipie
 
 from gatepost.cli.commands import gatepost
 from gatepost.queue.spool.corrupt import mark_recovered, rename_damaged
-from gatepost.queue.spool.schema import VERSION
+from gatepost.queue.spool.sql.schema import VERSION
 from gatepost.queue.throttle import FAILURES
 
 BIG = b"Subject: big\r\nX: y\r\n\r\n" + b"x" * 600_000

@@ -31,13 +31,14 @@ from gatepost.plugin.contract import problems
 from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS, reply_for
 from gatepost.plugin.host import PluginHost
 from gatepost.plugin.loader import load_plugin
-from gatepost.session import offer, rules
 from gatepost.session import replies as session_replies
+from gatepost.session import rules
+from gatepost.session.steps import offer
 from gatepost.testing import play
 from gatepost.wire import lmtp
 from gatepost.wire.smtp import replies as wire_replies
 from gatepost.wire.smtp.agreed import State
-from gatepost.wire.smtp.extensions import EXTENSIONS, PARAMETERS
+from gatepost.wire.smtp.syntax.extensions import EXTENSIONS, PARAMETERS
 
 SOURCE = ROOT / "src" / "gatepost"
 LOGGED = re.compile(r'log(?:\(\))?\.(?:debug|info|warning|error|exception)\(\s*"([^"]+)"')

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.process.control import MAX_DETAIL, Channel, ControlMessage, MessageKind
-from gatepost.process.control_thread import ControlThread
+from gatepost.process.control import MAX_DETAIL, Channel, ControlMessage, ControlThread, MessageKind
 
 messages = st.lists(
     st.builds(ControlMessage, st.sampled_from(MessageKind), st.text(max_size=20)), max_size=5

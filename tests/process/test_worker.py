@@ -10,8 +10,7 @@ from tests.server.loopback import config
 
 from gatepost.counts.memory import CounterMemory
 from gatepost.net.sockets import bind
-from gatepost.process.control import Channel, MessageKind
-from gatepost.process.control_thread import ControlThread
+from gatepost.process.control import Channel, ControlThread, MessageKind
 from gatepost.process.worker import ABORT_GRACE, WorkerProcess
 
 LIMIT = 10.0

@@ -25,8 +25,8 @@ from tests.queue.spool.samples import flip_bit, new_message, store_at
 
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.endpoint import Endpoint
-from gatepost.queue.spool.content import CHUNK
 from gatepost.queue.spool.folder import orphans
+from gatepost.queue.spool.sql.content import CHUNK
 from gatepost.queue.spool.store import Store
 from gatepost.queue.throttle import FAILURES
 

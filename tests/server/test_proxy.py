@@ -24,7 +24,7 @@ from tests.wire.headers import LOCAL, TCP6, UNIX, V1, V1_IPV6, addresses, tls, v
 from gatepost.config.listen import UnixAddress
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.proxy import ProxyTls
-from gatepost.server.networks import is_within
+from gatepost.net.networks import is_within
 from gatepost.testing import Capture
 
 OTHER_NETWORKS = [ip_network("192.0.2.0/24"), ip_network("2001:db8::/32")]

@@ -17,7 +17,7 @@ from tests.wire.headers import LOCAL, UNSPECIFIED, V1, v2
 from gatepost.model.endpoint import Endpoint
 from gatepost.plugin.base import Plugin
 from gatepost.testing import Capture
-from gatepost.wire.smtp.xclient import KEYWORD
+from gatepost.wire.smtp.syntax.xclient import KEYWORD
 
 NAMED = b"XCLIENT ADDR=203.0.113.7 PORT=51234\r\n"
 BYE = "221 2.0.0 Closing connection"

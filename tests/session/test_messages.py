@@ -330,12 +330,12 @@ def test_internal_error_during_content_is_answered_at_its_end(monkeypatch):
 
 
 def test_internal_error_closes_the_session(monkeypatch):
-    monkeypatch.setattr("gatepost.session.envelope.Transaction", lambda *_: 1 / 0)
+    monkeypatch.setattr("gatepost.session.steps.envelope.Transaction", lambda *_: 1 / 0)
     play(OPEN + "C: MAIL FROM:<>\nC: NOOP\nS: 421 4.3.0 Internal error, try again later\n")
 
 
 def test_internal_error_after_a_wait_closes_the_session(monkeypatch):
-    monkeypatch.setattr("gatepost.session.envelope.Transaction", lambda *_: 1 / 0)
+    monkeypatch.setattr("gatepost.session.steps.envelope.Transaction", lambda *_: 1 / 0)
 
     async def wait(*_):
         await asyncio.sleep(0)

@@ -5,7 +5,7 @@ from tests.wire.driver import GREETING, drain, usual, whole
 from gatepost.wire import events as e
 from gatepost.wire.lmtp import LmtpServer
 from gatepost.wire.smtp import NEED_DATA, SmtpServer, WireLimits
-from gatepost.wire.smtp.client import LmtpClient, SmtpClient
+from gatepost.wire.smtp.sending.client import LmtpClient, SmtpClient
 
 KEYWORDS = "gate.example\nPIPELINING\nSIZE 1000\n8BITMIME\nSMTPUTF8\nCHUNKING"
 

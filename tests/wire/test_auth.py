@@ -11,7 +11,7 @@ from gatepost.wire import events as e
 from gatepost.wire.lmtp import LmtpServer
 from gatepost.wire.smtp import NEED_DATA, SmtpServer, State, WireLimits
 from gatepost.wire.smtp.auth import MAX_RESPONSE
-from gatepost.wire.smtp.extensions import EXTENSIONS
+from gatepost.wire.smtp.syntax.extensions import EXTENSIONS
 
 WITH_AUTH = EXTENSIONS | {"AUTH"}
 CONTINUE = Reply(334, "Z28gb24=")

@@ -10,9 +10,9 @@ from gatepost.model.address import NULL_PATH, Address
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.wire import events as e
 from gatepost.wire.smtp import NEED_DATA, ProtocolError, State
-from gatepost.wire.smtp.client import Answer, LmtpClient, SmtpClient
-from gatepost.wire.smtp.content_writer import ImpureError
-from gatepost.wire.smtp.reply_reader import PeerError
+from gatepost.wire.smtp.sending.client import CommandReply, LmtpClient, SmtpClient
+from gatepost.wire.smtp.sending.content_writer import ImpureError
+from gatepost.wire.smtp.sending.reply_reader import PeerError
 
 HELLO = e.Ehlo("client.example")
 MAIL = e.Mail(Address("a", "b.example"), {})
@@ -259,11 +259,11 @@ def test_a_refusal_in_the_middle_of_the_content_breaks_the_client(refusal):
 
 def test_421_breaks_the_client():
     talk = Conversation((MAIL, b"421 bye\r\n"))
-    assert talk.answers[-1] == Answer(MAIL, Reply(421, "bye"))
+    assert talk.answers[-1] == CommandReply(MAIL, Reply(421, "bye"))
     assert talk.client.broken
     idle = Conversation((e.Noop(), OK))
     idle.receive(b"421 idle for too long\r\n")
-    assert idle.answers[-1] == Answer(None, Reply(421, "idle for too long"))
+    assert idle.answers[-1] == CommandReply(None, Reply(421, "idle for too long"))
     assert idle.client.broken
 
 

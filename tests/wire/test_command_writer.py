@@ -8,9 +8,9 @@ from tests.wire.driver import HELLO, MAIL, play
 from gatepost.model.address import NULL_PATH, Address, AddressError
 from gatepost.wire import events as e
 from gatepost.wire.smtp import ProtocolError
-from gatepost.wire.smtp.command_writer import compose
-from gatepost.wire.smtp.extensions import EXTENSIONS
-from gatepost.wire.smtp.xtext import decode_xtext, encode_xtext
+from gatepost.wire.smtp.sending.command_writer import compose
+from gatepost.wire.smtp.syntax.extensions import EXTENSIONS
+from gatepost.wire.smtp.syntax.xtext import decode_xtext, encode_xtext
 
 A = Address("a", "b")
 LINES = [

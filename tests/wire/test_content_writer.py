@@ -10,7 +10,7 @@ from tests.wire.driver import DATA, bytewise, play, whole
 
 from gatepost.wire import events as e
 from gatepost.wire.smtp import WireLimits
-from gatepost.wire.smtp.content_writer import ChunkWriter, DotWriter, ImpureError
+from gatepost.wire.smtp.sending.content_writer import ChunkWriter, DotWriter, ImpureError
 
 PURE = st.lists(
     st.sampled_from([b"x", b".", b"..", b"\r\n", b"\r\n.\r\n", b"a b\r\n", b"\xff"])

@@ -4,10 +4,10 @@ import pytest
 from tests.wire.driver import HELLO, play
 
 from gatepost.config.schema import LimitsConfig
-from gatepost.session.offer import keywords
+from gatepost.session.steps.offer import keywords
 from gatepost.wire import events as e
 from gatepost.wire.smtp.commands import COMMANDS, OFFERED_COMMANDS
-from gatepost.wire.smtp.extensions import (
+from gatepost.wire.smtp.syntax.extensions import (
     ANNOUNCED,
     EXTENSIONS,
     OPTIONAL_COMMANDS,

@@ -9,8 +9,8 @@ from gatepost.wire import events as e
 from gatepost.wire.lmtp import LmtpServer
 from gatepost.wire.smtp import NEED_DATA, PAUSED, SmtpServer, WireLimits
 from gatepost.wire.smtp import replies as r
-from gatepost.wire.smtp.extensions import EXTENSIONS
 from gatepost.wire.smtp.input_buffer import InputBuffer
+from gatepost.wire.smtp.syntax.extensions import EXTENSIONS
 
 LINE = b"NOOP " + b"x" * 93 + b"\r\n"
 PIECES = 10_000

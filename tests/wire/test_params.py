@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from tests.wire.driver import HELLO, MAIL, play
 
 from gatepost.wire import events as e
-from gatepost.wire.smtp.extensions import EXTENSIONS
-from gatepost.wire.smtp.xtext import decode_xtext
+from gatepost.wire.smtp.syntax.extensions import EXTENSIONS
+from gatepost.wire.smtp.syntax.xtext import decode_xtext
 
 ALL = EXTENSIONS | {"AUTH"}
 

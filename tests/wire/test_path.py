@@ -5,7 +5,7 @@ from tests.wire.driver import HELLO, MAIL, play
 
 from gatepost.model.address import NULL_PATH, Address
 from gatepost.wire import events as e
-from gatepost.wire.smtp.path import LENIENT, STRICT
+from gatepost.wire.smtp.syntax.path import LENIENT, STRICT
 
 MAIL_SYNTAX = "501 5.1.7 Syntax error: expected MAIL FROM:<address>"
 RCPT_SYNTAX = "501 5.1.3 Syntax error: expected RCPT TO:<address>"

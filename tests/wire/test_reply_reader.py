@@ -7,7 +7,7 @@ from tests.wire.driver import SPLITS
 from tests.wire.invariants import assert_replies_well_formed
 
 from gatepost.model.reply import MAX_LINES, Reply
-from gatepost.wire.smtp.reply_reader import MAX_LINE, PeerError, ReplyReader
+from gatepost.wire.smtp.sending.reply_reader import MAX_LINE, PeerError, ReplyReader
 
 
 def read(data, split):

@@ -10,7 +10,7 @@ from gatepost.wire.smtp.commands import (
     OFFERED_COMMANDS,
     TRANSITIONS,
 )
-from gatepost.wire.smtp.extensions import EXTENSIONS
+from gatepost.wire.smtp.syntax.extensions import EXTENSIONS
 
 START, READY, IN_MAIL, IN_RCPT, CHUNKING, SPOILED = State
 

@@ -5,7 +5,7 @@ from tests.wire.driver import DENIED, HELLO, MAIL, OK, RCPT, SPLITS, but, drain,
 
 from gatepost.wire import events as e
 from gatepost.wire.smtp import PAUSED, SmtpServer, State, WireLimits
-from gatepost.wire.smtp.extensions import EXTENSIONS
+from gatepost.wire.smtp.syntax.extensions import EXTENSIONS
 
 OFFERED = EXTENSIONS | {"STARTTLS"}
 PIPELINED = "554 5.5.1 Improper command pipelining after STARTTLS"

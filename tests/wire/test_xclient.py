@@ -7,8 +7,8 @@ from gatepost.model.reply import Reply
 from gatepost.wire import events as e
 from gatepost.wire.smtp import State
 from gatepost.wire.smtp.commands import OFFERED_COMMANDS, TRANSITIONS
-from gatepost.wire.smtp.extensions import EXTENSIONS
-from gatepost.wire.smtp.xclient import KEYWORD
+from gatepost.wire.smtp.syntax.extensions import EXTENSIONS
+from gatepost.wire.smtp.syntax.xclient import KEYWORD
 
 OFFERED_TO = EXTENSIONS | {"XCLIENT"}
 GREETING_AGAIN = Reply(220, "gate.example ESMTP")

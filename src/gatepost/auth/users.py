@@ -24,8 +24,8 @@ import msgspec
 
 from gatepost.lists.entry import LineError
 from gatepost.lists.file import MemoryFile
-from gatepost.lists.lines import read_lines, with_pauses
 from gatepost.lists.reloadable import ListError
+from gatepost.lists.text import read_lines, with_pauses
 from gatepost.wire.sasl.mechanism import SaslError
 from gatepost.wire.sasl.prepare import prepare_name
 from gatepost.wire.sasl.scram import fake_verifier

@@ -34,7 +34,7 @@ class Envelope(msgspec.Struct, frozen=True):
     recipients: list[Address]
 
 
-class Step(msgspec.Struct):
+class TrialStep(msgspec.Struct):
     """The decision of one hook; `by` names the plugin (`gatepost` is the core, "" for none).
 
     `about` is the argument of the command, `answer` the verdict and its reason, `asked` the plugins
@@ -52,7 +52,7 @@ class Step(msgspec.Struct):
 class Trial(msgspec.Struct):
     """The result of the transaction; `delay` is the client's wait, in seconds."""
 
-    steps: list[Step]
+    steps: list[TrialStep]
     traps: list[str]
     delay: float
     accepted: bool
@@ -64,7 +64,7 @@ class TrialRecorder(Recorder):
     detailed = True
 
     def __init__(self) -> None:
-        self.steps: list[Step] = []
+        self.steps: list[TrialStep] = []
         self.hits: dict[str, TrapHit] = {}
 
     def decided(
@@ -78,7 +78,7 @@ class TrialRecorder(Recorder):
         by, answer = _described(decided.answer)
         asked = [one.plugin for one in decided.asked if one.plugin != _TARGET]
         about = _about(session, decided.args)
-        self.steps.append(Step(decided.hook, about, by, answer, str(reply), asked))
+        self.steps.append(TrialStep(decided.hook, about, by, answer, str(reply), asked))
 
     def trap_hit(self, tx: Transaction, hit: TrapHit) -> None:  # noqa: ARG002 - there is one only
         """Add a trap hit."""
@@ -129,7 +129,7 @@ def _named(hit: TrapHit) -> str:
 class _Dialogue:
     """The client's side; adds replies to `steps` that no hook led to, such as syntax errors."""
 
-    def __init__(self, client: MemoryClient, steps: list[Step]) -> None:
+    def __init__(self, client: MemoryClient, steps: list[TrialStep]) -> None:
         self._steps = steps
         self._client = client
 
@@ -160,7 +160,7 @@ class _Dialogue:
         """
         reply = await self._client.reply()
         if reply and reply not in [step.reply for step in self._steps[before:]]:
-            self._steps.append(Step(hook, about, "gatepost", "", reply))
+            self._steps.append(TrialStep(hook, about, "gatepost", "", reply))
         return reply.startswith(str(expected))
 
 

@@ -26,9 +26,9 @@ from gatepost.config.units import format_size
 from gatepost.model.headers import Headers
 from gatepost.queue.spool import admin
 from gatepost.queue.spool.admin import QueueChange, QueueEntry, Selection
-from gatepost.queue.spool.content import DamagedContentError
 from gatepost.queue.spool.corrupt import CorruptFile, corrupt_files
-from gatepost.queue.spool.schema import VersionError
+from gatepost.queue.spool.sql.content import DamagedContentError
+from gatepost.queue.spool.sql.schema import VersionError
 
 # Octets of a message in which `show` looks for the end of the header block.
 HEADER_LIMIT = 64 * 1024

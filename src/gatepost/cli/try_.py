@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from gatepost.checks.scratch import progress, scratch
-from gatepost.checks.trial import Envelope, Step, Trial, run, short_message
+from gatepost.checks.trial import Envelope, Trial, TrialStep, run, short_message
 from gatepost.cli.shared.output import Failure, WrongUsage, print_json, print_line, print_table
 from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
@@ -91,7 +91,7 @@ def _print_trial(trial: Trial) -> None:
     print_line("accepted" if trial.accepted else "refused")
 
 
-def _row(step: Step) -> list[str]:
+def _row(step: TrialStep) -> list[str]:
     """Return a step as a row of the table, with the first line of the reply only."""
     first, _, more = step.reply.partition("\n")
     reply = f"{first} …" if more else first

@@ -15,7 +15,7 @@ from typing import Protocol
 from gatepost.disk.durable import FILE_MODE, naming, sync_folder
 
 
-class Reservation(Protocol):
+class FileReservation(Protocol):
     """A resource that was reserved for a file, such as quota."""
 
     def keep(self) -> None:
@@ -29,11 +29,11 @@ class FileBatch:
     """The files of one delivery: `write` each, then `move` all."""
 
     def __init__(self) -> None:
-        self._reservations: list[Reservation] = []
+        self._reservations: list[FileReservation] = []
         self._written: deque[tuple[Path, Path]] = deque()
         self._moved: list[Path] = []
 
-    def add_reservation(self, reservation: Reservation) -> None:
+    def add_reservation(self, reservation: FileReservation) -> None:
         """Keep or release a reservation together with the files."""
         self._reservations.append(reservation)
 

@@ -21,7 +21,6 @@ from gatepost.lists.domains import DomainList, parse_domain_octets
 from gatepost.lists.entry import LineError, ListEntry, parse_octets, parse_or_error
 from gatepost.lists.index import Index, IndexFileError
 from gatepost.lists.indexed import IndexedList
-from gatepost.lists.lines import read_lines, with_pauses
 from gatepost.lists.reloadable import (
     FileChange,
     FileIdentity,
@@ -29,7 +28,7 @@ from gatepost.lists.reloadable import (
     ParsedList,
     ReloadableFile,
 )
-from gatepost.lists.text import Text
+from gatepost.lists.text import Text, read_lines, with_pauses
 
 _List = TypeVar("_List", bound=ParsedList)
 

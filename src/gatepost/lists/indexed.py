@@ -19,7 +19,7 @@ from gatepost.lists.addresses import AddressList, local_part
 from gatepost.lists.difference import Hunk
 from gatepost.lists.entry import EntryKind, LineError, ListEntry, parse_octets, parse_or_error
 from gatepost.lists.index import Index
-from gatepost.lists.lines import read_lines, with_pauses
+from gatepost.lists.text import read_lines, with_pauses
 
 _BY_LINE = attrgetter("line")
 

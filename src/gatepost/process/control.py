@@ -4,11 +4,18 @@ Each message is one line: a JSON array of a kind and a detail. Neither side ever
 other. A message that does not fit into the socket's buffer is lost, and the watchdog detects that
 as a missing reply.
 
+In the worker a thread reads the channel. It answers each ping with a progress counter, even while
+the event loop is busy, so that the supervisor can distinguish a worker that is busy from one that
+hangs. A C call that keeps the GIL stops the thread too, and the worker does not answer at all.
+
 Security: the supervisor creates both ends and passes one to the worker only.
 """
 
 import json
+import select
 import socket
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 from typing import NamedTuple
@@ -77,3 +84,38 @@ class Channel:
     def close(self) -> None:
         """Close this end."""
         self._sock.close()
+
+
+class ControlThread:
+    """Answers pings with `progress()` and passes other messages to `handle`.
+
+    The end of the channel is passed on as STOP. Both functions are called in the thread.
+    """
+
+    def __init__(
+        self, channel: Channel, progress: Callable[[], int], handle: Callable[[MessageKind], None]
+    ) -> None:
+        self._channel = channel
+        self._progress = progress
+        self._handle = handle
+
+    def start(self) -> None:
+        """Start the thread. It ends with the channel or with the process."""
+        threading.Thread(target=self._run, name="control", daemon=True).start()
+
+    def _run(self) -> None:
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        while not self._channel.ended:
+            poll.poll()
+            self.process_messages()
+
+    def process_messages(self) -> None:
+        """Process the messages that have arrived."""
+        for kind, _ in self._channel.receive():
+            if kind is MessageKind.PING:
+                self._channel.send(MessageKind.PONG, str(self._progress()))
+            else:
+                self._handle(kind)
+        if self._channel.ended:
+            self._handle(MessageKind.STOP)

@@ -26,8 +26,7 @@ from gatepost.log.os_error import describe_os_error
 from gatepost.log.setup import configure_log
 from gatepost.net.sockets import ListenFailedError
 from gatepost.plugin.host import PluginError
-from gatepost.process.control import Channel, MessageKind
-from gatepost.process.control_thread import ControlThread
+from gatepost.process.control import Channel, ControlThread, MessageKind
 from gatepost.process.worker import WorkerArguments
 from gatepost.server.server import Server
 from gatepost.session.assemble import SetupError

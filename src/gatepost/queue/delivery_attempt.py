@@ -20,8 +20,8 @@ from gatepost.model.session import Recipient
 from gatepost.queue.dsn.notify import success_actions
 from gatepost.queue.dsn.report import Action
 from gatepost.queue.spool import records
-from gatepost.queue.spool.content import ContentReader, DamagedContentError
 from gatepost.queue.spool.records import DeliveryJob, QueuedRecipient
+from gatepost.queue.spool.sql.content import ContentReader, DamagedContentError
 
 LONGEST = 3600.0
 

@@ -30,11 +30,11 @@ from gatepost.queue.recorder import DeliveryLog, DeliveryRecorder
 from gatepost.queue.recovery import Recovery
 from gatepost.queue.runner import Runner
 from gatepost.queue.schedule import RetryPolicy, Schedule
-from gatepost.queue.spool.database import STORAGE_ERRORS, error_fields, spool_error
 from gatepost.queue.spool.folder import ClaimedFile, claim, orphans
 from gatepost.queue.spool.opening import Opener
 from gatepost.queue.spool.records import NewMessage
-from gatepost.queue.spool.schema import VersionError
+from gatepost.queue.spool.sql.database import STORAGE_ERRORS, error_fields, spool_error
+from gatepost.queue.spool.sql.schema import VersionError
 from gatepost.queue.spool.store import Store
 from gatepost.queue.spool.writer import start_writer
 from gatepost.queue.spool_access import SpoolAccess

@@ -22,8 +22,8 @@ import structlog
 
 from gatepost.disk.threads import run_to_end
 from gatepost.queue.spool.corrupt import mark_recovered, unrecovered
-from gatepost.queue.spool.database import STORAGE_ERRORS, error_fields
 from gatepost.queue.spool.salvage import SalvagedMessage, salvage
+from gatepost.queue.spool.sql.database import STORAGE_ERRORS, error_fields
 from gatepost.queue.spool.store import Store
 from gatepost.queue.spool.writer import SpoolWriter
 

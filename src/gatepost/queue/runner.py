@@ -26,8 +26,8 @@ from gatepost.queue.active import ActiveJobs
 from gatepost.queue.delivery_attempt import AttemptOutcome, attempt
 from gatepost.queue.disposition import Disposition
 from gatepost.queue.ready import Ready, ReadyQueue
-from gatepost.queue.spool.database import error_fields
 from gatepost.queue.spool.records import AttemptResult, DeliveryJob, NewMessage
+from gatepost.queue.spool.sql.database import error_fields
 from gatepost.queue.spool.store import Store
 from gatepost.queue.spool_access import SpoolAccess
 from gatepost.queue.throttle import DestinationThrottle

@@ -14,11 +14,11 @@ from functools import partial
 
 import structlog
 
-from gatepost.queue.spool.database import STORAGE_ERRORS
 from gatepost.queue.spool.records import AttemptResult, DeliveryJob, NewMessage
+from gatepost.queue.spool.sql.database import STORAGE_ERRORS
+from gatepost.queue.spool.sql.tables import TakenJobs
+from gatepost.queue.spool.sql.take import Claims
 from gatepost.queue.spool.store import Store
-from gatepost.queue.spool.tables import TakenJobs
-from gatepost.queue.spool.take import Claims
 from gatepost.queue.spool.writer import SpoolWriter
 
 # Seconds until the next attempt after an error of the spool.

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.proxy import ProxyHeader
 from gatepost.model.session import Session
-from gatepost.server.networks import Networks, is_within
+from gatepost.net.networks import Networks, is_within
 
 
 class ClientIdentity(NamedTuple):

@@ -32,11 +32,11 @@ from gatepost.server.listener import ListenerSettings
 from gatepost.server.pump import Pump
 from gatepost.server.xclient import XclientAdmission
 from gatepost.session import replies as r
-from gatepost.session.authentication import Authentication
 from gatepost.session.conversation import Conversation
 from gatepost.session.engine import Engine
-from gatepost.session.offer import STARTTLS
-from gatepost.wire.smtp.extensions import EXTENSIONS
+from gatepost.session.steps.authentication import Authentication
+from gatepost.session.steps.offer import STARTTLS
+from gatepost.wire.smtp.syntax.extensions import EXTENSIONS
 
 WITH_TLS = EXTENSIONS | {STARTTLS}
 _AUTH = frozenset({"AUTH"})

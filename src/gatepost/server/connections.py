@@ -18,8 +18,8 @@ from gatepost.server.limits import ConnectionLimiter, Origin
 from gatepost.session import replies as r
 from gatepost.session.conversation import Conversation
 from gatepost.session.setup import Setup
-from gatepost.wire.smtp.path import LENIENT, STRICT
 from gatepost.wire.smtp.server import WireLimits
+from gatepost.wire.smtp.syntax.path import LENIENT, STRICT
 
 # How often deadlines are checked, in seconds.
 SWEEP = 1.0

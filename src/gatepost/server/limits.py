@@ -16,7 +16,7 @@ from gatepost.config.schema import LimitsConfig
 from gatepost.counts import sketch
 from gatepost.counts.counters import Gauge, WindowCounter
 from gatepost.counts.memory import CounterTable, Slot
-from gatepost.server.networks import is_within
+from gatepost.net.networks import is_within
 
 REMEMBERED = 4096
 # The window of the limits that are rates, in seconds.

@@ -20,11 +20,11 @@ from typing import cast
 from gatepost.config.schema import ListenConfig
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.proxy import ProxyHeader
+from gatepost.net.networks import is_within
 from gatepost.server.client_identity import ClientIdentity, endpoint
 from gatepost.server.connection import Connection
 from gatepost.server.connections import Connections
 from gatepost.server.listener import ListenerSettings
-from gatepost.server.networks import is_within
 from gatepost.wire.proxy import ProxyError, parse_proxy_header
 
 

@@ -1,8 +1,8 @@
-"""A wire, an engine and a transport: events to the engine, replies to the client, in fair turns.
+"""A wire, a handler and a transport: events to the handler, replies to the client, in fair turns.
 
 Theory of operation
 -------------------
-`run` takes events from the wire as long as there are any, and runs the engine's coroutine for each
+`run` takes events from the wire as long as there are any, and runs the handler's coroutine for each
 in place. All replies leave in one write. If a coroutine has to wait it goes on in a task, and the
 pump rests until it is done.
 
@@ -11,7 +11,7 @@ COMMAND_COST, and the pump queues for its next one (`gatepost.net.turns`). The c
 the buffer large either: while the pump rests, reading stops once MAX_UNREAD octets wait, and goes
 on only when fewer do. One read may bring up to 256 KiB (uvloop's buffer) beyond that.
 
-Nothing here is particular to SMTP: a protocol provides a `Wire`, an `Engine` and an `Owner`.
+Nothing here is particular to SMTP: a protocol provides a `Wire`, an `Handler` and an `Owner`.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ MAX_UNREAD = 64 * 1024
 COMMAND_COST = 512
 
 
-class Engine(Protocol):
+class Handler(Protocol):
     """Answers events."""
 
     @property
@@ -81,8 +81,8 @@ class Pump:
 
     __slots__ = (
         "_clock",
-        "_engine",
         "_eof",
+        "_handler",
         "_owner",
         "_queued",
         "_task",
@@ -97,10 +97,10 @@ class Pump:
     transport: asyncio.Transport
 
     def __init__(
-        self, wire: Wire, engine: Engine, owner: Owner, turns: Turns, clock: Clock
+        self, wire: Wire, handler: Handler, owner: Owner, turns: Turns, clock: Clock
     ) -> None:
         self._wire = wire
-        self._engine = engine
+        self._handler = handler
         self._owner = owner
         self._turns = turns
         self._clock = clock
@@ -150,7 +150,7 @@ class Pump:
 
     def run(self) -> int:
         """Answer what the client has sent, up to the limit of a turn; return the cost."""
-        wire, engine = self._wire, self._engine
+        wire, handler = self._wire, self._handler
         out, cost = [], 0
         while True:
             event = wire.next_event()
@@ -160,8 +160,8 @@ class Pump:
             if self._task is not None:
                 break
             if reply is not None:
-                if reply.code >= 400 or type(event) in engine.counted:
-                    reply = engine.count(event, reply)
+                if reply.code >= 400 or type(event) in handler.counted:
+                    reply = handler.count(event, reply)
                     if reply.code >= 400 and self._is_delayed(reply):
                         break
                 out.append(wire.send(reply))
@@ -196,12 +196,12 @@ class Pump:
     def _handle(self, event: Any) -> Reply | None:
         """Handle an event in place; if it has to wait, `_task` goes on with it."""
         try:
-            result = self._engine.handle(event)
+            result = self._handler.handle(event)
             if result is None or isinstance(result, Reply):
                 return result
             reply = first_step(result)
         except (Exception, asyncio.CancelledError):  # noqa: BLE001 - must not end other sessions
-            return self._engine.fail(event)
+            return self._handler.fail(event)
         if reply is not UNFINISHED:
             return cast("Reply | None", reply)
         self._wait_for(finish(result), functools.partial(self._resume, event))
@@ -219,14 +219,14 @@ class Pump:
         try:
             reply = task.result()
         except asyncio.CancelledError:
-            reply = None if self.lost else self._engine.fail(event)
+            reply = None if self.lost else self._handler.fail(event)
         except Exception:  # noqa: BLE001 - `fail` records it
-            reply = self._engine.fail(event)
+            reply = self._handler.fail(event)
         if self.lost:
             self._owner.finish()
             return
         if reply is not None:
-            reply = self._engine.count(event, reply)
+            reply = self._handler.count(event, reply)
             if reply.code >= 400 and self._is_delayed(reply):
                 return
         self._go_on(reply)
@@ -241,7 +241,7 @@ class Pump:
 
     def _is_delayed(self, reply: Reply) -> bool:
         """Delay the reply if the client has made too many errors; return whether it is delayed."""
-        delay = self._engine.error_delay
+        delay = self._handler.error_delay
         if delay:
             self.rest(delay, functools.partial(self._go_on, reply))
         return bool(delay)

@@ -31,7 +31,7 @@ from gatepost.plugin.base import Plugin
 from gatepost.plugin.clock import Clock
 from gatepost.queue.queue import Queue
 from gatepost.queue.spool.folder import files as spool_files
-from gatepost.queue.spool.schema import VersionError
+from gatepost.queue.spool.sql.schema import VersionError
 from gatepost.server.connection import Connection
 from gatepost.server.connections import SWEEP, Connections
 from gatepost.server.listener import ListenerSettings

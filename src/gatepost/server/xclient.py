@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from gatepost.model.reply import Reply
 from gatepost.model.session import Session
-from gatepost.server.networks import Networks, is_within
+from gatepost.net.networks import Networks, is_within
 from gatepost.session.conversation import Conversation
 from gatepost.wire.smtp import SmtpServer
 

@@ -26,12 +26,12 @@ from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.host import PluginError, PluginHost
 from gatepost.plugin.loader import load_plugin
 from gatepost.plugin.order import OrderError
-from gatepost.session.callahead import uses_call_ahead
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.log import LogRecorder
-from gatepost.session.offer import keywords
 from gatepost.session.recorder import Recorder
 from gatepost.session.setup import Setup, TrapRule
+from gatepost.session.steps.callahead import uses_call_ahead
+from gatepost.session.steps.offer import keywords
 from gatepost.traps.table import TrapTable
 
 

@@ -29,8 +29,8 @@ class Admission(Protocol):
         """
 
 
-class Login(Protocol):
-    """The state of AUTH on one connection, see `gatepost.session.authentication`."""
+class AuthExchange(Protocol):
+    """The state of AUTH on one connection, see `gatepost.session.steps.authentication`."""
 
     def keyword(self, session: Session) -> str:
         """Return the EHLO keyword, "" if AUTH cannot be used now."""
@@ -80,7 +80,7 @@ class Conversation:
         self.delivering = False
         self.offers_tls = False
         self.admission: Admission | None = None
-        self.auth: Login | None = None
+        self.auth: AuthExchange | None = None
         self.headers: HeaderCollector | None = None
         self.refusal: Reply | None = None
         self.errors = 0

@@ -7,7 +7,7 @@ either. The caller runs it to its end before it passes the next event. The corou
 if a plugin or a target waits (`gatepost.plugin.inline`).
 
 The wire has checked that a command may come now. The engine takes it through its step: see
-`gatepost.session.step` for the way, and the modules of the steps for what each command does.
+`gatepost.session.steps.step` for the way, and the modules of the steps for what each command does.
 
 Security: every internal error is logged and answered with 421 or 451.
 """
@@ -21,12 +21,12 @@ from gatepost.plugin.chain import Answer
 from gatepost.session import replies as r
 from gatepost.session.conversation import Conversation, Result
 from gatepost.session.dialect import Dialect
-from gatepost.session.envelope import MAIL, RCPT
-from gatepost.session.greeting import CONNECT, EHLO, HELO
-from gatepost.session.intake import DATA, chunk, end_of_message, take
 from gatepost.session.setup import Setup
-from gatepost.session.step import Step, run
-from gatepost.session.xclient import claimed
+from gatepost.session.steps.envelope import MAIL, RCPT
+from gatepost.session.steps.greeting import CONNECT, EHLO, HELO
+from gatepost.session.steps.intake import DATA, chunk, end_of_message, take
+from gatepost.session.steps.step import Step, run
+from gatepost.session.steps.xclient import claimed
 from gatepost.wire import events as e
 from gatepost.wire.smtp.commands import JUNK
 

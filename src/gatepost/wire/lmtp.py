@@ -34,9 +34,9 @@ from gatepost.wire.smtp import commands as smtp
 from gatepost.wire.smtp import replies as r
 from gatepost.wire.smtp.agreed import State
 from gatepost.wire.smtp.commands import Command
-from gatepost.wire.smtp.extensions import EXTENSIONS
-from gatepost.wire.smtp.path import STRICT
 from gatepost.wire.smtp.server import SmtpServer, WireLimits
+from gatepost.wire.smtp.syntax.extensions import EXTENSIONS
+from gatepost.wire.smtp.syntax.path import STRICT
 
 # RFC 2033 s4.1: HELO and EHLO must not be answered with success, 500 is recommended.
 LHLO_ONLY = Reply(500, "This is LMTP: expected LHLO", "5.5.1")

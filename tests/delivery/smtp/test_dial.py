@@ -7,7 +7,7 @@ from tests.delivery.smtp.peer import EHLO, QUICK, Peer, run, settings
 from tests.net import authority
 
 from gatepost.config.client import ClientConfig
-from gatepost.delivery.smtp.forward import ForwardedClient, xclient
+from gatepost.delivery.smtp.connection.forward import ForwardedClient, xclient
 from gatepost.delivery.smtp.relay import Relay
 from gatepost.delivery.smtp.settings import ClientSettings
 from gatepost.delivery.target import DeliveryError

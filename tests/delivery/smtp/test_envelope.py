@@ -3,7 +3,7 @@
 import pytest
 from tests.delivery.samples import SENDER, delivery, message
 
-from gatepost.delivery.smtp.envelope import make_commands
+from gatepost.delivery.smtp.connection.envelope import make_commands
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
 from gatepost.model.session import Recipient

@@ -187,7 +187,7 @@ def test_a_stopped_pool_is_unused():
 
 
 def test_a_connection_without_a_reply_to_quit_is_aborted(monkeypatch):
-    monkeypatch.setattr("gatepost.delivery.smtp.pool.QUIT_TIMEOUT", 0.01)
+    monkeypatch.setattr("gatepost.delivery.smtp.connection.pool.QUIT_TIMEOUT", 0.01)
 
     async def one(relay, _peer):
         await send(relay)

@@ -369,7 +369,7 @@ LIMITS = dict.fromkeys(IMPATIENT, 0.05)
 @given(st.dictionaries(st.sampled_from(VERBS), st.lists(ANYTHING, min_size=1, max_size=3)))
 def test_any_next_hop_gives_a_result(script):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gatepost.delivery.smtp.pool.QUIT_TIMEOUT", 0.05)
+        patch.setattr("gatepost.delivery.smtp.connection.pool.QUIT_TIMEOUT", 0.05)
         results, _ = play({verb: [*actions] for verb, actions in script.items()}, times=2, **LIMITS)
     for result in results:
         for reply in result[:1] if isinstance(result, tuple) else result:

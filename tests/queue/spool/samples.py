@@ -11,7 +11,7 @@ from gatepost.queue.spool.records import (
     NewRecipient,
     RecipientFacts,
 )
-from gatepost.queue.spool.schema import CHUNK_BITS
+from gatepost.queue.spool.sql.schema import CHUNK_BITS
 from gatepost.queue.spool.store import Store
 
 SIZE = 1 << 30

@@ -5,7 +5,7 @@ from tests.queue.spool.samples import EXPIRES, facts, new_message, put, recipien
 
 from gatepost.queue.spool import admin
 from gatepost.queue.spool.admin import Selection
-from gatepost.queue.spool.content import CHUNK
+from gatepost.queue.spool.sql.content import CHUNK
 
 LONG = [b"x" * CHUNK, b"y"]
 

@@ -28,11 +28,11 @@ from tests.queue.spool.samples import (
 )
 
 from gatepost.queue.recovery import Progress, ReplacedError, put_back, read_progress
-from gatepost.queue.spool import database
 from gatepost.queue.spool import salvage as module
-from gatepost.queue.spool.content import CHUNK
 from gatepost.queue.spool.corrupt import rename_damaged
 from gatepost.queue.spool.salvage import salvage
+from gatepost.queue.spool.sql import database
+from gatepost.queue.spool.sql.content import CHUNK
 
 PAGE = 4096
 NAME = "1.db.salvage-1"

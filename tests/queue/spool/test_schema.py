@@ -19,12 +19,13 @@ from tests.queue.spool.samples import (
     take,
 )
 
-from gatepost.queue.spool import admin, schema
+from gatepost.queue.spool import admin
 from gatepost.queue.spool.admin import Selection
-from gatepost.queue.spool.content import CHUNK
 from gatepost.queue.spool.records import encode
 from gatepost.queue.spool.salvage import salvage
-from gatepost.queue.spool.schema import CHUNK_BITS, VERSION, VersionError, upgrade
+from gatepost.queue.spool.sql import schema
+from gatepost.queue.spool.sql.content import CHUNK
+from gatepost.queue.spool.sql.schema import CHUNK_BITS, VERSION, VersionError, upgrade
 
 
 def connect(path):

@@ -26,7 +26,6 @@ from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.session import Recipient, Session, TlsFacts, Transaction
-from gatepost.queue.spool.content import CHUNK, DamagedContentError
 from gatepost.queue.spool.records import (
     AttemptResult,
     Deferred,
@@ -36,6 +35,7 @@ from gatepost.queue.spool.records import (
     recipient_facts,
     transaction,
 )
+from gatepost.queue.spool.sql.content import CHUNK, DamagedContentError
 
 
 def addresses(job):

@@ -24,8 +24,8 @@ from gatepost.lists.entry import (
     parse_octets,
     parse_or_error,
 )
-from gatepost.lists.lines import read_lines
 from gatepost.lists.reloadable import open_regular_file
+from gatepost.lists.text import read_lines
 from gatepost.model.address import Address, domain_key, local_key, without_tag
 from gatepost.model.session import TrapHit
 from gatepost.traps.table import TrapTable

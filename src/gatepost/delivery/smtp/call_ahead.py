@@ -13,8 +13,8 @@ call-ahead.
 import asyncio
 from collections import OrderedDict
 
-from gatepost.delivery.smtp.envelope import make_mail, make_rcpt
-from gatepost.delivery.smtp.link import Link
+from gatepost.delivery.smtp.connection.envelope import make_mail, make_rcpt
+from gatepost.delivery.smtp.connection.link import Link
 from gatepost.delivery.smtp.relay import Relay
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.reply import Reply

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.reply import Reply
-from gatepost.wire.smtp.client import SHUTTING_DOWN
+from gatepost.wire.smtp.sending.client import SHUTTING_DOWN
 
 _TRY_AGAIN = "please try again later"
 

@@ -14,13 +14,13 @@ from typing import TypeVar
 
 from gatepost.config.client import ClientConfig
 from gatepost.delivery.smtp import errors
-from gatepost.delivery.smtp.dial import dial
-from gatepost.delivery.smtp.forward import ForwardedClient, forwarded_client
+from gatepost.delivery.smtp.connection.dial import dial
+from gatepost.delivery.smtp.connection.forward import ForwardedClient, forwarded_client
+from gatepost.delivery.smtp.connection.link import Link
+from gatepost.delivery.smtp.connection.pool import ConnectionPool
+from gatepost.delivery.smtp.connection.transfer import transfer
 from gatepost.delivery.smtp.hop import Hop
-from gatepost.delivery.smtp.link import Link
-from gatepost.delivery.smtp.pool import ConnectionPool
 from gatepost.delivery.smtp.settings import ClientSettings
-from gatepost.delivery.smtp.transfer import transfer
 from gatepost.delivery.target import Delivery, Failures
 from gatepost.model.session import Session
 

@@ -18,7 +18,7 @@ from email.utils import format_datetime
 from typing import Literal, NamedTuple
 
 from gatepost.model.address import Address
-from gatepost.wire.smtp.xtext import encode_unicode
+from gatepost.wire.smtp.syntax.xtext import encode_unicode
 
 MAX_QUOTED = 64 * 1024
 MAX_TEXT = 500

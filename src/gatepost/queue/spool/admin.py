@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from gatepost.queue.spool.content import ContentReader
-from gatepost.queue.spool.database import as_json, connect
 from gatepost.queue.spool.folder import files
-from gatepost.queue.spool.outcomes import clean_up
-from gatepost.queue.spool.schema import VERSION, VersionError, has_digests
+from gatepost.queue.spool.sql.content import ContentReader
+from gatepost.queue.spool.sql.database import as_json, connect
+from gatepost.queue.spool.sql.outcomes import clean_up
+from gatepost.queue.spool.sql.schema import VERSION, VersionError, has_digests
 
 # Recipients that are changed in one transaction.
 PORTION = 2000

@@ -20,9 +20,9 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from gatepost.queue.spool.insert import RowIds, StoredMessage
 from gatepost.queue.spool.journal import Journal, RecordReader, first_generation, read
 from gatepost.queue.spool.records import MessageFacts, NewMessage, NewRecipient
+from gatepost.queue.spool.sql.insert import RowIds, StoredMessage
 
 MAX_CONTENT = 64 * 1024
 # The largest integer of SQLite.

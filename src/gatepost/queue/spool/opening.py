@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from gatepost.queue.spool.corrupt import finish_renaming, rename_damaged, undo_rename
-from gatepost.queue.spool.database import is_damage
+from gatepost.queue.spool.sql.database import is_damage
 from gatepost.queue.spool.store import Store
 
 _log = structlog.get_logger("gatepost.queue")

@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gatepost.queue.spool import records
-from gatepost.queue.spool.content import ContentReader, DamagedContentError
 from gatepost.queue.spool.corrupt import journal_of
-from gatepost.queue.spool.database import as_text, connect, is_unreadable
 from gatepost.queue.spool.journal import RecordReader, first_generation, read
 from gatepost.queue.spool.memtable import is_generation, replay
 from gatepost.queue.spool.records import NewMessage, NewRecipient
-from gatepost.queue.spool.schema import has_digests
+from gatepost.queue.spool.sql.content import ContentReader, DamagedContentError
+from gatepost.queue.spool.sql.database import as_text, connect, is_unreadable
+from gatepost.queue.spool.sql.schema import has_digests
 
 # More rows than fit on the pages below one interior page.
 STEPS = 10_000

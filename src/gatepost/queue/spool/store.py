@@ -9,10 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from gatepost.queue.spool.content import ContentReader
 from gatepost.queue.spool.corrupt import journal_of
-from gatepost.queue.spool.database import connect, open_file
-from gatepost.queue.spool.insert import RowCounter, StoredMessage, as_jobs, check_size
 from gatepost.queue.spool.journal import CAPACITY
 from gatepost.queue.spool.memtable import (
     MAX_CONTENT,
@@ -22,8 +19,11 @@ from gatepost.queue.spool.memtable import (
     put_record,
 )
 from gatepost.queue.spool.records import AttemptResult, DeliveryJob, NewMessage
-from gatepost.queue.spool.tables import Tables, TakenJobs
-from gatepost.queue.spool.take import Claims
+from gatepost.queue.spool.sql.content import ContentReader
+from gatepost.queue.spool.sql.database import connect, open_file
+from gatepost.queue.spool.sql.insert import RowCounter, StoredMessage, as_jobs, check_size
+from gatepost.queue.spool.sql.tables import Tables, TakenJobs
+from gatepost.queue.spool.sql.take import Claims
 
 
 class Store:

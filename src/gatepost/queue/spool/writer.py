@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from gatepost.disk.group_writer import GroupWriter
-from gatepost.queue.spool.database import is_damage
+from gatepost.queue.spool.sql.database import is_damage
 from gatepost.queue.spool.store import Store
 
 SpoolWriter = GroupWriter[Store]

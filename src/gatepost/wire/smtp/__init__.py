@@ -1,4 +1,7 @@
-"""SMTP (RFC 5321) without I/O: see `gatepost.wire.smtp.server` and `gatepost.wire.smtp.client`."""
+"""SMTP (RFC 5321) without I/O.
+
+`gatepost.wire.smtp.server` receives, `gatepost.wire.smtp.sending.client` sends.
+"""
 
 from gatepost.wire.protocol import NEED_DATA, PAUSED, ProtocolError
 from gatepost.wire.smtp.agreed import State

@@ -23,8 +23,8 @@ class State(IntEnum):
 class Agreed:
     """The agreed state of one connection.
 
-    `paths` are the patterns of `gatepost.wire.smtp.path` for addresses. `extensions` are the EHLO
-    keywords whose parameters and commands are understood; `after_tls` are added to them by
+    `paths` are the patterns of `gatepost.wire.smtp.syntax.path` for addresses. `extensions` are the
+    EHLO keywords whose parameters and commands are understood; `after_tls` are added to them by
     STARTTLS. `plain` is true if the client's last greeting was HELO, so no extension is in use.
     `smtputf8` belongs to the current transaction. `followed` is valid for optional
     commands: more input was received behind the command.

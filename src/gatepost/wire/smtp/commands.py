@@ -31,12 +31,12 @@ from typing import NamedTuple
 from gatepost.model.reply import Reply
 from gatepost.wire import events as e
 from gatepost.wire.events import Event
-from gatepost.wire.smtp import arguments as a
 from gatepost.wire.smtp import replies as r
 from gatepost.wire.smtp.agreed import Agreed, State
 from gatepost.wire.smtp.auth import parse_auth, parse_auth_in_clear
-from gatepost.wire.smtp.extensions import OPTIONAL_COMMANDS
-from gatepost.wire.smtp.xclient import parse_xclient
+from gatepost.wire.smtp.syntax import arguments as a
+from gatepost.wire.smtp.syntax.extensions import OPTIONAL_COMMANDS
+from gatepost.wire.smtp.syntax.xclient import parse_xclient
 
 Parser = Callable[[Agreed, str], Event]
 

@@ -73,9 +73,9 @@ from gatepost.wire.smtp.commands import (
     ends_group,
 )
 from gatepost.wire.smtp.content import DotReader
-from gatepost.wire.smtp.extensions import EXTENSIONS, OPTIONAL_COMMANDS
 from gatepost.wire.smtp.input_buffer import InputBuffer
-from gatepost.wire.smtp.path import STRICT
+from gatepost.wire.smtp.syntax.extensions import EXTENSIONS, OPTIONAL_COMMANDS
+from gatepost.wire.smtp.syntax.path import STRICT
 
 Reader = DotReader | ChunkReader | Discard | ResponseReader
 

@@ -1,0 +1,300 @@
+"""One connection to a next hop: sends commands and receives replies, each wait with a time limit.
+
+Theory of operation: with PIPELINING `exchange` writes a group of commands at once and waits once
+for all replies, otherwise it waits after each command. `data_received` parses replies as they come.
+It wakes the waiting user when the last reply is there, or if none will come. A link has one user at
+a time, and no task.
+
+Security: the wire decides what is a valid reply; after any violation the connection is closed.
+Nothing is written after that, and a message that was being written has no end.
+Limits: the time limits given. Received bytes are parsed at once, and the wire bounds them.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+from gatepost.delivery.smtp import errors
+from gatepost.model.reply import Reply
+from gatepost.model.session import TlsFacts
+from gatepost.net.client_tls import ClientTls
+from gatepost.net.tls_codec import TlsCodec
+from gatepost.net.tls_transport import TlsTransport
+from gatepost.wire import events as e
+from gatepost.wire.protocol import NEED_DATA, ProtocolError
+from gatepost.wire.smtp import State
+from gatepost.wire.smtp.sending.client import SHUTTING_DOWN, CommandReply, SmtpClient
+from gatepost.wire.smtp.sending.content_writer import ImpureError
+from gatepost.wire.smtp.sending.reply_reader import PeerError
+
+# Small pieces of content are joined to this many octets or more, to save segments.
+FLUSH = 64 * 1024
+# Seconds to wait for the reply to QUIT.
+QUIT_TIMEOUT = 5.0
+
+# Errors that keep a command or a piece of content from being sent; the connection ends then.
+_UNSENDABLE = (ImpureError, PeerError, ProtocolError)
+
+_QUIT = e.Quit()
+_END = e.EndOfMessage()
+
+
+class Link(asyncio.Protocol):
+    """A connection; `name` is the next hop's name for errors and logs, `wire` its protocol state.
+
+    `messages` counts the transactions, `content_sent` is whether content of the last was sent.
+    `fresh` is true until the link has been in a pool. `closed` is done when it is closed.
+    """
+
+    def __init__(self, wire: SmtpClient, name: str) -> None:
+        self.wire = wire
+        self.name = name
+        self.messages = 0
+        self.fresh = True
+        self.content_sent = False
+        self.facts: TlsFacts | None = None
+        self._loop = asyncio.get_running_loop()
+        self.closed: asyncio.Future[None] = self._loop.create_future()
+        self._transport: asyncio.Transport | None = None
+        self._tls: TlsTransport | None = None
+        self._answers: list[CommandReply] = []
+        self._failure: errors.NextHopError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._paused = False
+        self._quitting = False
+
+    @property
+    def usable(self) -> bool:
+        """Return whether another transaction can start, after RSET if `dirty`."""
+        wire = self.wire
+        return self._failure is None and not wire.broken and not wire.owed and not wire.sending
+
+    @property
+    def dirty(self) -> bool:
+        """Return whether a transaction is open."""
+        return self.wire.state is not State.READY
+
+    # Called by the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        # uvloop's transports have the interface of asyncio.Transport, but do not derive from it
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse replies, but none after a reply that ends the connection."""
+        wire = self.wire
+        if self._failure is not None or wire.broken:
+            return
+        if self._quitting:
+            self.abort()
+            return
+        wire.receive_data(data)
+        try:
+            while (event := wire.next_event()) is not NEED_DATA:
+                self._answers.append(cast("CommandReply", event))
+        except PeerError as error:
+            self._fail(errors.protocol_error(f"{self.name}: {error}"))
+        if wire.broken or not wire.owed:
+            self._wake()
+
+    def secured(self, facts: TlsFacts) -> None:
+        """Continue under TLS."""
+        self.facts = facts
+        self._wake()
+
+    def tls_failed(self, problem: str) -> None:
+        """Do nothing: `connection_lost` follows, and reads the reason from the transport."""
+
+    def eof_received(self) -> bool:
+        """Close: a next hop that sends no more accepts no more."""
+        return False
+
+    def pause_writing(self) -> None:
+        """Pause content."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """Resume content."""
+        self._paused = False
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail the waiting user."""
+        if self._tls is not None and self._tls.failure:
+            self._fail(errors.tls_failed(f"{self.name}: {self._tls.failure}"))
+        self._fail(errors.connection_lost(f"{self.name}: {exc or 'the connection was closed'}"))
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    # Called by the user
+
+    async def start_tls(self, tls: ClientTls, host: str, limit: float) -> None:
+        """Do the handshake; raise `NextHopError`."""
+        codec = TlsCodec(tls.context, tls.peer_name(host))
+        self._tls = TlsTransport(codec, self._writable(), self)
+        self._transport = self._tls
+        self._tls.begin()
+        while self._tls.handshaking:
+            await self._wait(limit)
+            self._writable()
+
+    def write(self, data: bytes) -> None:
+        """Write bytes in front of SMTP, if any: a PROXY header."""
+        if data:
+            self._writable().write(data)
+
+    async def greeting(self, limit: float) -> Reply:
+        """Return the greeting; raise `NextHopError`."""
+        return (await self._collect(limit))[0]
+
+    async def exchange(self, commands: Sequence[e.Event], limit: float) -> list[Reply]:
+        """Send commands and return the reply to each; raise `NextHopError`.
+
+        Without PIPELINING nothing is sent after a refused MAIL, or a 421.
+        """
+        if len(commands) == 1 or "PIPELINING" in self.wire.extensions:
+            return await self._send_group(commands, limit)
+        replies: list[Reply] = []
+        for command in commands:
+            replies += await self._send_group([command], limit)
+            if self.wire.broken or (replies[-1].code >= 400 and type(command) is e.Mail):
+                break
+        return replies
+
+    async def _send_group(self, commands: Sequence[e.Event], limit: float) -> list[Reply]:
+        try:
+            data = b"".join([self.wire.send(command) for command in commands])
+        except _UNSENDABLE as error:
+            self._fail(errors.protocol_error(f"{self.name}: {error}"))
+            data = b""
+        self._writable().write(data)
+        return await self._collect(limit, len(commands))
+
+    async def send_content(
+        self,
+        chunk: e.Bdat | None,
+        pieces: Iterable[bytes],
+        number: int,
+        block: float,
+        end: float,
+    ) -> list[Reply | errors.NextHopError]:
+        """Send content and return the `number` of replies to its end.
+
+        If the connection ends early, its error takes the place of each missing reply. A refusal
+        within the content, or a 421, counts for all later replies. `chunk` is the BDAT command,
+        None for DATA. `block` and `end` are the time limits of each piece and of the reply. Raise
+        `NextHopError` if the end was not sent.
+        """
+        try:
+            await self._stream(chunk, pieces, block)
+        except _UNSENDABLE as error:
+            self._fail(errors.protocol_error(f"{self.name}: content not sent: {error}"))
+        while self.wire.owed and not self.wire.broken and self._failure is None:
+            await self._wait(end)
+        replies = self._take_answers()
+        if len(replies) >= number:
+            return [*replies]
+        refusal = replies[-1] if replies and self.wire.sending else find_shutdown(replies)
+        if refusal is not None:
+            return [*replies, *[refusal] * (number - len(replies))]
+        failure = self._failure
+        assert failure is not None
+        if self.wire.sending:
+            raise failure
+        detail = f"{failure.detail}; unknown whether the message was taken"
+        return [*replies, *[errors.connection_lost(detail)] * (number - len(replies))]
+
+    async def _stream(self, chunk: e.Bdat | None, pieces: Iterable[bytes], block: float) -> None:
+        send = self.wire.send
+        waiting = [] if chunk is None else [send(chunk)]
+        size = 0
+        for piece in pieces:
+            data = send(e.Content(piece))
+            waiting.append(data)
+            size += len(data)
+            if size >= FLUSH:
+                await self._flush(waiting, block)
+                size = 0
+                if self.wire.broken:
+                    return
+        waiting.append(send(_END))
+        await self._flush(waiting, block)
+
+    async def _flush(self, waiting: list[bytes], limit: float) -> None:
+        self._writable().write(b"".join(waiting))
+        waiting.clear()
+        while self._paused and not self.wire.broken:
+            await self._wait(limit)
+
+    def _writable(self) -> asyncio.Transport:
+        if self._failure is not None:
+            raise self._failure
+        assert self._transport is not None
+        return self._transport
+
+    async def _collect(self, limit: float, number: int = 1) -> list[Reply]:
+        """Wait until all replies are there, or none will come; return the `number` of replies.
+
+        A 421 counts for all later commands.
+        """
+        while self.wire.owed and not self.wire.broken and self._failure is None:
+            await self._wait(limit)
+        replies = self._take_answers()
+        shutdown = find_shutdown(replies)
+        if shutdown is not None:
+            replies += [shutdown] * (number - len(replies))
+        if len(replies) < number:
+            assert self._failure is not None
+            self._failure.replies = replies
+            raise self._failure
+        return replies
+
+    def _take_answers(self) -> list[Reply]:
+        answers, self._answers = self._answers, []
+        return [answer.reply for answer in answers]
+
+    async def _wait(self, limit: float) -> None:
+        """Wait for the next event; raise `NextHopError` on timeout."""
+        if self._failure is not None:
+            raise self._failure
+        self._waiter = self._loop.create_future()
+        timer = self._loop.call_later(limit, self._expire, limit)
+        try:
+            await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    def _expire(self, limit: float) -> None:
+        self._fail(errors.connection_lost(f"{self.name}: timeout after {limit:g} seconds"))
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, error: errors.NextHopError) -> None:
+        if self._failure is None:
+            self._failure = error
+            if self._transport is not None:
+                self._transport.abort()
+        self._wake()
+
+    def close(self) -> None:
+        """Send QUIT if possible, and close; this does not wait."""
+        if not self.usable or self._transport is None:
+            self.abort()
+            return
+        transport = self._transport
+        self._quitting = True
+        transport.write(self.wire.send(_QUIT))
+        self._loop.call_later(QUIT_TIMEOUT, transport.abort)
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._fail(errors.connection_lost(f"{self.name}: aborted"))
+
+
+def find_shutdown(replies: Iterable[Reply]) -> Reply | None:
+    """Return the 421 among the replies, None if there is none."""
+    return next((one for one in replies if one.code == SHUTTING_DOWN), None)

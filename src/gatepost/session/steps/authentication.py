@@ -1,0 +1,130 @@
+"""AUTH on one connection: credentials, the decision, and the cost of a failure.
+
+Theory of operation
+-------------------
+A SASL mechanism (`gatepost.wire.sasl`) turns what the client sends into an `AuthAttempt`. The
+attempt takes the way of every command (`gatepost.session.steps.step`): observers, the core's rule,
+plugins, and then the users file. A SCRAM proof is verified before any plugin is asked: `accept()`
+cannot replace it.
+
+The reply to a failure is delayed; the delay doubles with each failure, and after
+`limits.auth_failures` the connection is closed. Attempts are also counted by address and network,
+see `gatepost.auth.auth_limiter`. Over that limit the reply is 454 whatever the credentials.
+
+Security: nothing of a response is logged or repeated but the user name, and only after
+`gatepost.wire.sasl.prepare` has accepted it.
+"""
+
+from base64 import b64encode
+
+from gatepost.auth.auth_limiter import AuthLimiter
+from gatepost.auth.authority import Authority
+from gatepost.auth.passwords import BusyError
+from gatepost.model.auth_attempt import AuthAttempt
+from gatepost.model.reply import Reply
+from gatepost.model.session import AuthFacts, Session
+from gatepost.plugin.chain import Answer
+from gatepost.plugin.inline import need_task
+from gatepost.session import replies as r
+from gatepost.session import rules
+from gatepost.session.conversation import Conversation, Result
+from gatepost.session.steps.step import Question, Step, refusal, run
+from gatepost.wire import events as e
+from gatepost.wire.sasl.mechanism import Challenge, Mechanism, SaslError
+from gatepost.wire.smtp.replies import CONTINUE_AUTH
+
+# Seconds before the first failure is answered.
+FIRST_DELAY = 1.0
+
+
+class Authentication:
+    """The state of AUTH on one connection."""
+
+    __slots__ = ("_authority", "_failures", "_limiter", "_mechanism")
+
+    def __init__(self, authority: Authority, limiter: AuthLimiter) -> None:
+        self._authority = authority
+        self._limiter = limiter
+        self._failures = 0
+        self._mechanism: Mechanism | None = None
+
+    def keyword(self, session: Session) -> str:
+        """Return the EHLO keyword, "" if AUTH cannot be used now."""
+        if session.tls is None and not self._authority.clear:
+            return ""
+        mechanisms = " ".join(self._authority.offered_mechanisms())
+        return f"AUTH {mechanisms}" if mechanisms else ""
+
+    def begin(self, talk: Conversation, event: e.Auth) -> Result:
+        """Answer AUTH."""
+        self._mechanism = self._authority.begin(event.mechanism)
+        if self._mechanism is None:
+            return r.AUTH_UNKNOWN
+        if not self._limiter.admit(talk.session.peer.host):
+            return refusal(talk, AUTH.hook, rules.TOO_MANY_ATTEMPTS)
+        return self._advance(talk, event.initial)
+
+    def respond(self, talk: Conversation, event: e.AuthResponse) -> Result:
+        """Answer the response to a challenge."""
+        return self._advance(talk, event.data)
+
+    def _advance(self, talk: Conversation, response: bytes | None) -> Result:
+        assert self._mechanism is not None
+        try:
+            outcome = self._mechanism.step(response)
+        except SaslError:
+            return r.AUTH_MALFORMED
+        if isinstance(outcome, Challenge):
+            return Reply(CONTINUE_AUTH, b64encode(outcome.data).decode())
+        return self._decide(talk, outcome)
+
+    async def _decide(self, talk: Conversation, attempt: AuthAttempt) -> Reply:
+        """Answer a complete attempt; the reply to a failure is delayed."""
+        self._mechanism = None
+        result = run(talk, AUTH, attempt)
+        reply = result if isinstance(result, Reply) else await result
+        if reply.code < 500:
+            self._limiter.refund(talk.session.peer.host)
+            return reply
+        self._failures += 1
+        await need_task()
+        await talk.setup.clock.sleep(FIRST_DELAY * 2 ** (self._failures - 1))
+        if self._failures < talk.setup.limits.auth_failures:
+            return reply
+        last = r.TOO_MANY_AUTH_FAILURES
+        talk.recorder.limit_reached(talk.session, talk.tx, "auth_failures", last)
+        return last
+
+
+def _begin(talk: Conversation, attempt: AuthAttempt) -> tuple[Session, AuthAttempt]:
+    return talk.session, attempt
+
+
+def _rule(_talk: Conversation, _session: Session, attempt: AuthAttempt) -> Answer | None:
+    return rules.auth_rule(attempt)
+
+
+def _ask(talk: Conversation, _session: Session, attempt: AuthAttempt) -> Question:
+    """Ask the users file, if no plugin has an opinion."""
+    authority = talk.setup.authority
+    assert authority is not None
+    return _objection(authority, attempt)
+
+
+async def _objection(authority: Authority, attempt: AuthAttempt) -> Answer | None:
+    await need_task()
+    try:
+        return None if await authority.verify(attempt) else rules.BAD_CREDENTIALS
+    except BusyError:
+        return rules.BUSY
+
+
+def _proceed(
+    talk: Conversation, _answer: Answer | None, session: Session, attempt: AuthAttempt
+) -> Reply:
+    session.auth = AuthFacts(attempt.user, attempt.mechanism)
+    talk.recorder.authenticated(session)
+    return r.AUTHENTICATED
+
+
+AUTH = Step("auth", _begin, _proceed, _rule, ask=_ask)

@@ -1,0 +1,74 @@
+"""The steps of the envelope: MAIL and RCPT."""
+
+from gatepost.model.address import Address, domain_key, local_key, without_tag
+from gatepost.model.reply import Reply
+from gatepost.model.session import Recipient, Transaction
+from gatepost.plugin.chain import Answer
+from gatepost.session import replies as r
+from gatepost.session.conversation import Conversation
+from gatepost.session.steps import dsn
+from gatepost.session.steps.callahead import call_ahead
+from gatepost.session.steps.step import Question, Step
+from gatepost.wire import events as e
+
+
+def _begin_mail(talk: Conversation, event: e.Mail) -> tuple[Transaction, Address]:
+    session = talk.session
+    session.transactions += 1
+    tx = Transaction(
+        f"{session.id}.{session.transactions}",
+        session,
+        event.path,
+        event.params,
+        talk.setup.clock.time(),
+    )
+    return tx, event.path
+
+
+def _mail_rule(talk: Conversation, tx: Transaction, _sender: Address) -> Answer | None:
+    answer = dsn.mail_rule(talk, tx.params) if tx.params else None
+    return answer or talk.dialect.mail_rule(talk.setup, tx)
+
+
+def _mail(talk: Conversation, _answer: Answer | None, tx: Transaction, _sender: Address) -> Reply:
+    talk.tx = tx
+    return r.SENDER_OK
+
+
+def _begin_rcpt(talk: Conversation, event: e.Rcpt) -> tuple[Transaction, Recipient]:
+    """Look traps up before anything is decided: no order of plugins can hide a hit."""
+    tx, setup, address = talk.tx, talk.setup, event.path
+    assert tx is not None
+    local, domain = local_key(address.local), domain_key(address.domain)
+    user = without_tag(local, setup.subaddress)
+    rcpt = Recipient(address, event.params, user, domain)
+    key = f"{local}@{domain}"
+    hit = setup.traps.table.match(address, key, key if user == local else f"{user}@{domain}")
+    if hit is not None:
+        tx.trap_hits.append(hit)
+        talk.recorder.trap_hit(tx, hit)
+    return tx, rcpt
+
+
+def _rcpt_rule(talk: Conversation, tx: Transaction, rcpt: Recipient) -> Answer | None:
+    answer = dsn.rcpt_rule(talk, rcpt.params) if rcpt.params else None
+    return answer or talk.dialect.rcpt_rule(talk.setup, tx, rcpt)
+
+
+def _ask_next_hop(talk: Conversation, tx: Transaction, rcpt: Recipient) -> Question | None:
+    return call_ahead(talk.setup.router, tx, rcpt) if talk.setup.calls_ahead else None
+
+
+def _rcpt(_talk: Conversation, _answer: Answer | None, tx: Transaction, rcpt: Recipient) -> Reply:
+    rcpt.reply = r.RECIPIENT_OK
+    tx.recipients.append(rcpt)
+    return r.RECIPIENT_OK
+
+
+def _refused_rcpt(_talk: Conversation, reply: Reply, tx: Transaction, rcpt: Recipient) -> None:
+    rcpt.reply = reply
+    tx.refused.append(rcpt)
+
+
+MAIL = Step("mail", _begin_mail, _mail, _mail_rule)
+RCPT = Step("rcpt", _begin_rcpt, _rcpt, _rcpt_rule, _refused_rcpt, _ask_next_hop)

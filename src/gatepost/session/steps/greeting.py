@@ -1,0 +1,66 @@
+"""The steps that begin a session: the connection, HELO, EHLO."""
+
+from gatepost.model.reply import Reply
+from gatepost.model.session import Session
+from gatepost.plugin.chain import Answer
+from gatepost.session.conversation import Conversation, Result
+from gatepost.session.steps.offer import ehlo_reply, offer, offered
+from gatepost.session.steps.step import Step, run
+from gatepost.wire import events as e
+
+NamedStep = Step[e.Ehlo | e.Helo, Session, str]
+
+
+def _begin(talk: Conversation, _event: e.Connected) -> tuple[Session]:
+    return (talk.session,)
+
+
+def _greet(talk: Conversation, _answer: Answer | None, _session: Session) -> Reply:
+    return talk.setup.greetings[talk.dialect.name]
+
+
+def _begin_named(talk: Conversation, event: e.Ehlo | e.Helo) -> tuple[Session, str]:
+    return talk.session, event.name
+
+
+def _helo(talk: Conversation, _answer: Answer | None, _session: Session, name: str) -> Result:
+    return _named(talk, name, talk.setup.helo, extended=False)
+
+
+def _ehlo(talk: Conversation, _answer: Answer | None, _session: Session, name: str) -> Result:
+    result = _named(talk, name, offer(talk), extended=True)
+    if "ehlo" in talk.chains or talk.recorder.detailed:
+        return _ask_plugins(talk, result)
+    return result
+
+
+def _named(talk: Conversation, name: str, reply: Reply, *, extended: bool) -> Result:
+    """Note the client's name; this also ends a transaction (RFC 5321 section 4.1.4)."""
+    talk.session.helo = name
+    talk.session.extended = extended
+    return reply if talk.tx is None else talk.reset_and(reply)
+
+
+async def _ask_plugins(talk: Conversation, named: Result) -> Reply:
+    """Let plugins change the keywords."""
+    if not isinstance(named, Reply):
+        await named
+    result = run(talk, KEYWORDS, None)
+    return result if isinstance(result, Reply) else await result
+
+
+def _begin_keywords(talk: Conversation, _event: None) -> tuple[Session, list[str]]:
+    return talk.session, [*talk.setup.keywords, *offered(talk)]
+
+
+def _keywords(
+    talk: Conversation, _answer: Answer | None, _session: Session, words: list[str]
+) -> Reply:
+    return ehlo_reply(talk, words)
+
+
+CONNECT = Step("connect", _begin, _greet)
+HELO: NamedStep = Step("helo", _begin_named, _helo)
+EHLO: NamedStep = Step("helo", _begin_named, _ehlo)
+# Not a command: the reply to EHLO.
+KEYWORDS = Step("ehlo", _begin_keywords, _keywords)

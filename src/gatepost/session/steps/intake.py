@@ -1,0 +1,146 @@
+"""The steps of the content: DATA, BDAT, the header block, the end of the message, its delivery."""
+
+from collections.abc import Coroutine
+from typing import Any
+
+from gatepost.model.headers import Headers
+from gatepost.model.reply import Reply
+from gatepost.model.session import Transaction
+from gatepost.plugin.chain import Answer
+from gatepost.session import replies as r
+from gatepost.session import rules
+from gatepost.session.conversation import Conversation, Result
+from gatepost.session.handover import taken
+from gatepost.session.steps.step import Step, refusal, run
+from gatepost.session.trace import received
+from gatepost.wire import events as e
+from gatepost.wire.smtp.replies import START_MAIL_INPUT
+
+
+def _begin(talk: Conversation, _event: object) -> tuple[Transaction]:
+    assert talk.tx is not None
+    return (talk.tx,)
+
+
+def _data_rule(talk: Conversation, tx: Transaction) -> Answer | None:
+    return rules.trap_rule(talk.setup.traps, tx)
+
+
+def _data(talk: Conversation, _answer: Answer | None, tx: Transaction) -> Reply:
+    if tx.trap_hits:
+        talk.recorder.trap_shadowed(tx)
+    talk.begin_message(tx)
+    return START_MAIL_INPUT
+
+
+async def _refused_data(talk: Conversation, _reply: Reply, _tx: Transaction) -> None:
+    await talk.reset()
+
+
+def _begin_headers(talk: Conversation, headers: Headers) -> tuple[Transaction, Headers]:
+    assert talk.tx is not None
+    return talk.tx, headers
+
+
+def _keep_headers(
+    _talk: Conversation, _answer: Answer | None, _tx: Transaction, _: Headers
+) -> Reply:
+    return r.OK
+
+
+def _keep(_talk: Conversation, _answer: Answer | None, _tx: Transaction) -> Reply:
+    return r.OK
+
+
+def _deliver(talk: Conversation, answer: Answer | None, tx: Transaction) -> Result:
+    """Hand the message over, unless a plugin has taken it."""
+    deliver = talk.dialect.hand_over if answer is None else taken
+    return deliver(talk.setup, tx)
+
+
+# DATA and the first BDAT
+DATA: Step[e.Data | e.Bdat, Transaction] = Step("data", _begin, _data, _data_rule, _refused_data)
+HEADERS = Step("headers", _begin_headers, _keep_headers)
+MESSAGE: Step[None, Transaction] = Step("message", _begin, _keep)
+DELIVER: Step[None, Transaction] = Step("deliver", _begin, _deliver)
+
+
+def chunk(talk: Conversation, event: e.Bdat) -> Result:
+    """Decide at the first chunk as at DATA; later ones follow that decision."""
+    return run(talk, DATA, event) if event.first else START_MAIL_INPUT
+
+
+def take(talk: Conversation, event: e.Content) -> Coroutine[Any, Any, None] | None:
+    """Store content; once the header block is complete, show it to plugins."""
+    tx = talk.tx
+    if talk.refusal is not None or tx is None or tx.message is None:
+        return None
+    try:
+        tx.message.write(event.data)
+    except OSError as error:
+        _storage_failed(talk, tx, str(error))
+        return None
+    if talk.headers is not None and talk.headers.add(event.data):
+        return _read_headers(talk)
+    return None
+
+
+def _storage_failed(talk: Conversation, tx: Transaction, problem: str) -> None:
+    talk.recorder.storage_failed(tx, problem)
+    talk.refusal = refusal(talk, MESSAGE.hook, rules.STORAGE, (tx,))
+
+
+async def _read_headers(talk: Conversation) -> None:
+    """Show the header block to plugins, once; a refusal waits for the end of the message."""
+    headers, talk.headers = talk.headers, None
+    if headers is None or talk.refusal is not None:
+        return
+    if headers.too_long:
+        talk.refusal = refusal(talk, HEADERS.hook, rules.HEADER_TOO_LONG)
+        return
+    result = run(talk, HEADERS, headers.parse())
+    reply = result if isinstance(result, Reply) else await result
+    if reply.code >= 400:
+        talk.refusal = reply
+
+
+async def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Reply:
+    """Decide about the whole message and hand it over."""
+    tx = talk.tx
+    if talk.refusal is None and tx is not None and tx.message is not None:
+        try:
+            tx.message.complete()
+        except OSError as error:
+            _storage_failed(talk, tx, str(error))
+    if talk.headers is not None:
+        await _read_headers(talk)
+    result = talk.refusal or run(talk, MESSAGE, None)
+    reply = result if isinstance(result, Reply) else await result
+    if reply.code >= 400 or talk.tx is None:
+        await talk.reset()
+        return reply
+    return await _hand_over(talk, talk.tx)
+
+
+async def _hand_over(talk: Conversation, tx: Transaction) -> Reply:
+    names = talk.dialect.with_names
+    if tx.message is not None and names is not None:
+        tx.message.added.append(received(tx, talk.setup.hostname, names))
+    talk.delivering = True
+    try:
+        result = run(talk, DELIVER, None)
+        reply = result if isinstance(result, Reply) else await result
+        if reply.code < 400:
+            await _accepted(talk, tx)
+    finally:
+        talk.delivering = False
+    await talk.reset()
+    return reply
+
+
+async def _accepted(talk: Conversation, tx: Transaction) -> None:
+    talk.errors = talk.idle_commands = 0
+    talk.session.messages += 1
+    talk.recorder.accepted(tx)
+    await talk.notify("delivered", tx)
+    talk.close(tx)

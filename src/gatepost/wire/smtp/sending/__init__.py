@@ -1,0 +1,1 @@
+"""The sending side of SMTP and LMTP."""

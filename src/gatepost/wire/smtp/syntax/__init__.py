@@ -1,0 +1,1 @@
+"""The syntax of SMTP: arguments, addresses, extensions and their parameters."""
