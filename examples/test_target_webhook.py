@@ -52,7 +52,7 @@ def send(port: int) -> int:
 
 def deliver(url: str, folder: Path) -> int:
     """Send a message to a server with a route to the web service; return the reply code."""
-    config = gatepost.from_dict(
+    config = gatepost.config_from_dict(
         {
             "listen": [{"address": "127.0.0.1:0"}],
             "recipients": {"domains": ["example.com"]},

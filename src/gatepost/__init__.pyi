@@ -1,8 +1,8 @@
 # The public API, one name a line. Type checkers and editors read this file; __init__.py derives
 # `__all__` and the imports from it.
 from gatepost._version import __version__ as __version__
-from gatepost.config.load import from_dict as from_dict
-from gatepost.config.load import load as load
+from gatepost.config.load import config_from_dict as config_from_dict
+from gatepost.config.load import load_config as load_config
 from gatepost.config.problem import ConfigError as ConfigError
 from gatepost.config.schema import Config as Config
 from gatepost.delivery.target import Delivery as Delivery

@@ -8,7 +8,7 @@ import pytest
 from tests.net.authority import MemoryTlsClient
 
 from gatepost.cli.shared.starter import create, starter
-from gatepost.config.load import load
+from gatepost.config.load import load_config
 from gatepost.net.tls import ListenerTls, key_pairs
 from gatepost.net.tls_codec import TlsCodec
 
@@ -117,7 +117,7 @@ def test_init_with_tls_creates_a_usable_certificate(run, tmp_path):
     folder = tmp_path / "mail"
     assert all_files(folder) == sorted([*FILES, "tls/cert.pem", "tls/key.pem"])
     assert (folder / "tls/key.pem").stat().st_mode & 0o777 == 0o600
-    config = load(folder / "gatepost.toml")
+    config = load_config(folder / "gatepost.toml")
     assert config.listen[0].tls == "starttls"
     (pair,) = key_pairs(config)
     pair.load()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gatepost.config.kinds import ArrayKind, TableKind, keys
 from gatepost.config.listen import InetAddress, UnixAddress
-from gatepost.config.load import check, from_dict, load
+from gatepost.config.load import check, config_from_dict, load_config
 from gatepost.config.problem import ConfigError
 from gatepost.config.schema import (
     CertificateConfig,
@@ -108,7 +108,7 @@ def written(tmp_path, monkeypatch, content):
 
 
 def test_an_empty_file_gives_the_defaults(tmp_path, monkeypatch):
-    config = load(written(tmp_path, monkeypatch, ""))
+    config = load_config(written(tmp_path, monkeypatch, ""))
     assert config == Config(base=tmp_path)
     assert config.data_dir == tmp_path / "var"
     assert config.listen[0].address == InetAddress("127.0.0.1", 2525)
@@ -116,7 +116,7 @@ def test_an_empty_file_gives_the_defaults(tmp_path, monkeypatch):
 
 
 def test_a_full_configuration_is_read(tmp_path, monkeypatch):
-    config = load(written(tmp_path, monkeypatch, FULL))
+    config = load_config(written(tmp_path, monkeypatch, FULL))
     assert config == Config(
         server=ServerConfig(hostname="mx.example.com"),
         listen=(ListenConfig(address=InetAddress("127.0.0.1", 2525)),),
@@ -137,16 +137,16 @@ def test_auth_requires_tls_or_auth_clear(clear):
         "auth": {"clear": clear, "users": "users.auth"},
     }
     if clear:
-        assert from_dict(data).listen[1].auth
+        assert config_from_dict(data).listen[1].auth
         return
     expected = "expected TLS on this listener, or auth.clear = true, found neither"
-    assert problems_of(from_dict, data) == [f"configuration: listen[1].auth: {expected}"]
+    assert problems_of(config_from_dict, data) == [f"configuration: listen[1].auth: {expected}"]
 
 
 def test_tls_requires_a_certificate():
     data = {"listen": [{"tls": "starttls"}, {}, {"tls": "implicit"}]}
     expected = "expected a certificate in tls.certificates, found none"
-    assert problems_of(from_dict, data) == [
+    assert problems_of(config_from_dict, data) == [
         f"configuration: listen[0].tls: {expected}",
         f"configuration: listen[2].tls: {expected}",
     ]
@@ -157,7 +157,7 @@ def test_names_of_certificates_are_read(mode):
     names = ["*", "MX.Example.com", "*.Example.com", "mx.bücher.example"]
     pair = {"names": names, "cert": "c.pem", "key": "k.pem"}
     data = {"listen": [{"tls": mode}], "tls": {"certificates": [pair], "client_ca": "ca.pem"}}
-    config = from_dict(data)
+    config = config_from_dict(data)
     read = ("*", "mx.example.com", "*.example.com", "mx.xn--bcher-kva.example")
     assert config.tls.certificates[0].names == read
     assert (config.listen[0].tls, config.tls.client_ca) == (mode, "ca.pem")
@@ -166,7 +166,7 @@ def test_names_of_certificates_are_read(mode):
 @pytest.mark.parametrize("name", ["", "*.", "*mx.example.com", "mx example", "a.*.example"])
 def test_a_bad_name_of_a_certificate_is_refused(name):
     pair = {"names": [name], "cert": "c.pem", "key": "k.pem"}
-    assert problems_of(from_dict, {"tls": {"certificates": [pair]}}) == [
+    assert problems_of(config_from_dict, {"tls": {"certificates": [pair]}}) == [
         (
             "configuration: tls.certificates[0].names[0]: expected a domain name,"
             f' "*.example.com" or "*", found {json.dumps(name)}'
@@ -188,7 +188,7 @@ def test_settings_that_are_not_available_yet_are_refused():
         ],
     }
     protocols = 'this protocol is not available yet, expected "smtp" or "lmtp"'
-    assert problems_of(from_dict, data) == [
+    assert problems_of(config_from_dict, data) == [
         f"configuration: listen[1].protocol: {protocols}",
         f"configuration: listen[2].protocol: {protocols}",
     ]
@@ -217,7 +217,7 @@ def test_settings_that_are_not_available_yet_are_refused():
 def test_a_bad_folder_of_a_maildir_is_refused(name):
     data = {"route": [{"to": "maildir:x", "maildir": {"folder": name}}]}
     expected = 'a folder of a Maildir such as ".Junk" or ".Lists.python", or ""'
-    (problem,) = problems_of(from_dict, data)
+    (problem,) = problems_of(config_from_dict, data)
     assert problem.startswith(
         f"configuration: route[0].maildir.folder: expected {expected}, found "
     )
@@ -226,7 +226,7 @@ def test_a_bad_folder_of_a_maildir_is_refused(name):
 @pytest.mark.parametrize("name", ["", ".Junk", ".Lists.python", ".a b", ".&AOk-t&AOk-"])
 def test_folders_of_a_maildir_are_read(name):
     data = {"route": [{"to": "maildir:x", "maildir": {"folder": name}}]}
-    assert from_dict(data).route[0].maildir.folder == name
+    assert config_from_dict(data).route[0].maildir.folder == name
 
 
 def patterns(struct, prefix=""):
@@ -469,7 +469,7 @@ def test_every_unavailable_setting_is_a_key():
     ],
 )
 def test_a_wrong_value_is_reported(tmp_path, monkeypatch, toml, problem):
-    assert problems_of(load, written(tmp_path, monkeypatch, toml)) == (
+    assert problems_of(load_config, written(tmp_path, monkeypatch, toml)) == (
         f"gatepost.toml: {problem}".split("\n")
     )
 
@@ -480,7 +480,7 @@ def test_all_problems_are_reported_at_once():
         "limits": {"recipients": -1, "errors": "x"},
         "route": [{"to": "discard:"}, {"for": "*", "to": 5}],
     }
-    assert problems_of(from_dict, data) == [
+    assert problems_of(config_from_dict, data) == [
         'configuration: server.hostnam: unknown key, did you mean "hostname"?',
         "configuration: limits.recipients: expected a whole number from 1 to 100000, found -1",
         'configuration: limits.errors: expected a whole number from 1 to 100000, found "x"',
@@ -493,7 +493,7 @@ def test_all_problems_are_reported_at_once():
 
 
 def test_a_long_value_is_truncated():
-    assert problems_of(from_dict, {"log": {"level": "x" * 1000}}) == [
+    assert problems_of(config_from_dict, {"log": {"level": "x" * 1000}}) == [
         (
             'configuration: log.level: expected "debug", "info", "warning" or "error",'
             f' found "{"x" * 80}…"'
@@ -514,27 +514,29 @@ def test_a_long_value_is_truncated():
     ],
 )
 def test_invalid_toml_is_reported(tmp_path, monkeypatch, content, problem):
-    (found,) = problems_of(load, written(tmp_path, monkeypatch, content))
+    (found,) = problems_of(load_config, written(tmp_path, monkeypatch, content))
     assert found.startswith(f"gatepost.toml: {problem}")
 
 
 def test_deep_nesting_is_refused(tmp_path, monkeypatch):
-    assert problems_of(load, written(tmp_path, monkeypatch, "a = " + "[" * 100_000)) == [
+    assert problems_of(load_config, written(tmp_path, monkeypatch, "a = " + "[" * 100_000)) == [
         "gatepost.toml: expected TOML, found arrays or tables nested too deeply"
     ]
 
 
 def test_a_byte_order_mark_is_ignored(tmp_path, monkeypatch):
     file = written(tmp_path, monkeypatch, b'\xef\xbb\xbf[log]\r\nformat = "text"\r\n')
-    assert load(file).log.format == "text"
+    assert load_config(file).log.format == "text"
 
 
 def test_an_unreadable_file_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert problems_of(load, "none.toml") == [
+    assert problems_of(load_config, "none.toml") == [
         "none.toml: cannot be read: No such file or directory"
     ]
-    assert problems_of(load, str(tmp_path)) == [f"{tmp_path}: cannot be read: Is a directory"]
+    assert problems_of(load_config, str(tmp_path)) == [
+        f"{tmp_path}: cannot be read: Is a directory"
+    ]
 
 
 def test_relative_paths_start_at_the_folder_of_the_file(tmp_path, monkeypatch):
@@ -545,7 +547,7 @@ def test_relative_paths_start_at_the_folder_of_the_file(tmp_path, monkeypatch):
         '[[listen]]\naddress = "unix:gp.sock"\n'
     )
     monkeypatch.chdir(tmp_path)
-    config = load(Path("etc/gatepost.toml"))
+    config = load_config(Path("etc/gatepost.toml"))
     etc = tmp_path / "etc"
     assert config.data_dir == etc / "var"
     assert config.path("/abs") == Path("/abs")
@@ -558,17 +560,17 @@ def test_relative_paths_start_at_the_folder_of_the_file(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("hostname", ["mx.example.com", "localhost", "[192.0.2.1]", "[IPv6:::1]"])
 def test_hostnames_are_read(hostname):
-    assert from_dict({"server": {"hostname": hostname}}).server.hostname == hostname
+    assert config_from_dict({"server": {"hostname": hostname}}).server.hostname == hostname
 
 
 @pytest.mark.parametrize("separator", ["", "+", "-", "=", "."])
 def test_separators_are_read(separator):
-    config = from_dict({"recipients": {"subaddress": separator}})
+    config = config_from_dict({"recipients": {"subaddress": separator}})
     assert config.recipients.subaddress == separator
 
 
 def test_values_are_converted_to_their_types():
-    config = from_dict(
+    config = config_from_dict(
         {
             "limits": {"message_size": "10KB", "command_timeout": "90s", "data_timeout": 7},
             "recipients": {
@@ -688,7 +690,7 @@ def read_or_problems(read, argument):
 
 @given(shaped(Config) | VALUES)
 def test_any_data_is_a_configuration_or_an_error(data):
-    config, problems = read_or_problems(from_dict, data)
+    config, problems = read_or_problems(config_from_dict, data)
     assert all("\n" not in problem for problem in problems)
     assert problems or check(config) == config
 
@@ -697,6 +699,6 @@ def test_any_data_is_a_configuration_or_an_error(data):
 def test_any_bytes_are_a_configuration_or_an_error(tmp_path_factory, data):
     file = tmp_path_factory.getbasetemp() / "any.toml"
     file.write_bytes(data)
-    config, problems = read_or_problems(load, file)
+    config, problems = read_or_problems(load_config, file)
     assert all(problem.startswith(f"{file}: ") for problem in problems)
     assert problems or isinstance(config, Config)

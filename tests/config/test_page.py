@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 from gatepost.config.kinds import ArrayKind, TableKind, keys
-from gatepost.config.load import from_dict
+from gatepost.config.load import config_from_dict
 from gatepost.config.schema import Config
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
@@ -35,7 +35,7 @@ def test_the_complete_sample_has_every_key_of_every_table():
 
 
 def test_the_complete_sample_has_the_defaults_of_the_queue_and_of_next_hops():
-    config = from_dict(SAMPLE)
+    config = config_from_dict(SAMPLE)
     assert config.queue == Config().queue
     relays = [route.client for route in config.route if route.to.startswith("smtp:")]
     assert relays == [type(relays[0])()]

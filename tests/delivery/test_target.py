@@ -29,7 +29,7 @@ class Resource(gatepost.Target):
 def server(tmp_path, monkeypatch):
     """Return a server with a route to the target."""
     monkeypatch.setattr(Resource, "calls", [])
-    config = gatepost.from_dict(
+    config = gatepost.config_from_dict(
         {"listen": [{"address": "127.0.0.1:0"}], "route": [{"to": "resource:"}]}, tmp_path
     )
     return gatepost.Server(config, targets={"resource": Resource})

@@ -14,7 +14,7 @@ from tests.net.authority import client_context, write
 
 from gatepost.cli.commands import gatepost
 from gatepost.config.listen import InetAddress
-from gatepost.config.load import from_dict, load
+from gatepost.config.load import config_from_dict, load_config
 from gatepost.config.schema import AuthConfig, ListenConfig
 from gatepost.plugin.loader import load_plugin
 from gatepost.server.server import Server
@@ -54,7 +54,7 @@ def send(address, recipients, *, login):
 
 
 def test_only_an_authenticated_user_can_send_to_another_domain(folder):
-    config = load(folder / "gatepost.toml")
+    config = load_config(folder / "gatepost.toml")
     listen = [msgspec.structs.replace(config.listen[0], address=InetAddress("127.0.0.1", 0))]
     recipients = ["friend@elsewhere.example", "bob@example.com"]
 
@@ -77,7 +77,7 @@ def test_the_plugin_checks_the_password(tmp_path, password, code):
     (tmp_path / "ask_ldap.py").write_text(block("python"))
     plugin = load_plugin("ask_ldap.py", {}, tmp_path)
     config = msgspec.structs.replace(
-        from_dict({"recipients": {"domains": ["example.com"]}}),
+        config_from_dict({"recipients": {"domains": ["example.com"]}}),
         listen=[ListenConfig(auth=True)],
         auth=AuthConfig(clear=True),
     )
@@ -86,5 +86,5 @@ def test_the_plugin_checks_the_password(tmp_path, password, code):
 
 
 def test_the_first_route_of_the_sample_is_open_and_the_second_is_for_users():
-    routes = from_dict(tomllib.loads(block("toml"))).route
+    routes = config_from_dict(tomllib.loads(block("toml"))).route
     assert [route.relay_for for route in routes] == ["none", "authenticated"]

@@ -12,7 +12,7 @@ import pytest
 from tests.docs.pages import NAMES, ROOT, blocks, page, rows, section
 from tools import reference
 
-from gatepost import from_dict
+from gatepost import config_from_dict
 from gatepost.cli.commands import gatepost
 from gatepost.config import kinds
 from gatepost.config.problem import ConfigError
@@ -82,7 +82,7 @@ TOML = [
 
 @pytest.mark.parametrize(("name", "sample"), TOML)
 def test_every_configuration_sample_is_valid(name, sample):
-    assert from_dict(tomllib.loads(sample))
+    assert config_from_dict(tomllib.loads(sample))
 
 
 def test_the_complete_sample_has_every_key():
@@ -98,15 +98,15 @@ def test_the_complete_sample_has_every_key():
 
 def test_the_limits_of_the_sample_are_the_defaults():
     sample = tomllib.loads(blocks("configuration", "toml")[0])
-    assert from_dict({"limits": sample["limits"]}).limits == LimitsConfig()
-    assert from_dict({"traps": sample["traps"] | {"lists": []}}).traps == TrapsConfig()
+    assert config_from_dict({"limits": sample["limits"]}).limits == LimitsConfig()
+    assert config_from_dict({"traps": sample["traps"] | {"lists": []}}).traps == TrapsConfig()
 
 
 def test_the_error_messages_are_those_of_the_server():
     shown = blocks("configuration", "text")[0].splitlines()
     bad = {"limits": {"recipient": 1}, "traps": {"delay": "2h"}}
     with pytest.raises(ConfigError) as caught:
-        from_dict(bad, source="gatepost.toml")
+        config_from_dict(bad, source="gatepost.toml")
     assert shown == [f"gatepost: {problem}" for problem in caught.value.problems]
 
 
@@ -219,7 +219,9 @@ def test_the_refusal_is_delayed():
 
 
 def test_a_single_trap_without_a_mailbox_has_no_delay():
-    config = from_dict({"recipients": {"domains": ["example.com"], "known": ["a@example.com"]}})
+    config = config_from_dict(
+        {"recipients": {"domains": ["example.com"], "known": ["a@example.com"]}}
+    )
     played = play(
         """
         S: 220

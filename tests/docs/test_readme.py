@@ -4,7 +4,7 @@ import pytest
 from tests.docs.pages import ROOT, blocks_of
 from tools import demo
 
-from gatepost import ConfigError, from_dict, load
+from gatepost import ConfigError, config_from_dict, load_config
 
 README = ROOT / "README.md"
 
@@ -13,7 +13,7 @@ def test_the_configuration_is_valid(tmp_path):
     (sample,) = blocks_of(README, "toml")
     file = tmp_path / "gatepost.toml"
     file.write_text(sample)
-    assert load(file).server.hostname == "mx.example.com"
+    assert load_config(file).server.hostname == "mx.example.com"
 
 
 def test_the_plugin_passes_its_test():
@@ -38,7 +38,7 @@ def test_shipped_plugins_are_described_correctly():
 
 def is_unavailable(config):
     try:
-        from_dict(config)
+        config_from_dict(config)
     except ConfigError as error:
         return "not available yet" in str(error)
     return False

@@ -6,7 +6,7 @@ import tomllib
 import pytest
 from tests.docs.pages import blocks, rows, section
 
-from gatepost.config.load import from_dict
+from gatepost.config.load import config_from_dict
 from gatepost.delivery.registry import make_router
 from gatepost.delivery.smtp import errors
 from gatepost.delivery.smtp.mx_lookup import lookup_failed
@@ -16,7 +16,7 @@ CONNECTIONS = ("unreachable", "connection_lost", "busy", "auth_failed", "protoco
 
 @pytest.mark.parametrize("sample", blocks("relay", "toml"))
 def test_every_sample_is_valid(sample, tmp_path):
-    config = from_dict(tomllib.loads(sample))
+    config = config_from_dict(tomllib.loads(sample))
     assert make_router(config.route, base=tmp_path, hostname="mx.example.com").routes
 
 

@@ -74,7 +74,7 @@ def test_stop_waits_no_longer_than_its_patience(tmp_path, loop):
     """The default gives a client thirty seconds to finish its message."""
 
     async def program():
-        async with Server(config(tmp_path), patience=0.0) as server:
+        async with Server(config(tmp_path), stop_timeout=0.0) as server:
             reader, writer = await asyncio.open_connection(*address_of(server))
             writer.write(b"EHLO x\r\nMAIL FROM:<>\r\n")
             while not (await reader.readline()).startswith(b"250 2.1.0"):

@@ -102,8 +102,8 @@ class Empty(Plugin):
 
 
 def load_configuration() -> Config:
-    assert_type(gatepost.load("gatepost.toml"), Config)
-    return gatepost.from_dict({"recipients": {"domains": ["example.com"]}})
+    assert_type(gatepost.load_config("gatepost.toml"), Config)
+    return gatepost.config_from_dict({"recipients": {"domains": ["example.com"]}})
 
 
 async def serve(config: Config) -> None:

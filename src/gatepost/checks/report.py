@@ -10,7 +10,7 @@ from gatepost.checks.scratch import progress, scratch
 from gatepost.checks.warnings import warnings
 from gatepost.config.kinds import Key, keys, to_toml
 from gatepost.config.listen import InetAddress
-from gatepost.config.load import load
+from gatepost.config.load import load_config
 from gatepost.config.problem import ConfigError
 from gatepost.config.schema import Config, LimitsConfig
 from gatepost.lists.reloadable import ListError
@@ -59,7 +59,7 @@ def make_report(file: Path) -> Report:
     """Check a configuration and all files it names, without starting or changing anything."""
     report = Report()
     try:
-        config = load(file)
+        config = load_config(file)
     except ConfigError as error:
         report.errors.extend(map(str, error.problems))
         return report

@@ -20,14 +20,14 @@ from gatepost.config.unavailable import refuse_unavailable
 _POSITION = re.compile(r"(.*) \(at (line \d+, column \d+|end of document)\)", re.DOTALL)
 
 
-def load(path: Path | str) -> Config:
+def load_config(path: Path | str) -> Config:
     """Read a TOML file; relative paths start at its folder. Raises `ConfigError`."""
     file = Path(path)
     data = _parse(_read(file), str(file))
-    return from_dict(data, file.absolute().parent, source=str(file))
+    return config_from_dict(data, file.absolute().parent, source=str(file))
 
 
-def from_dict(
+def config_from_dict(
     data: Mapping[str, Any], base: Path | None = None, *, source: str = "configuration"
 ) -> Config:
     """Read a configuration from the dict of a TOML file; raises `ConfigError`.

@@ -23,7 +23,7 @@ from typing import Any
 
 import structlog
 
-from gatepost.config.load import load
+from gatepost.config.load import load_config
 from gatepost.config.problem import ConfigError
 from gatepost.config.schema import Config
 from gatepost.counts.memory import CounterMemory
@@ -126,7 +126,7 @@ class Supervisor:
         """Start a pool with the configuration as it is now in the file."""
         systemd.notify(systemd.reloading())
         try:
-            config = load(self._file)
+            config = load_config(self._file)
             self._check_user(serving.config.server.user, config.server.user)
             contents = self._root_files.for_workers(config)
             listeners = self._listeners.open(config, worker_count(config))

@@ -192,25 +192,25 @@ class Connections:
             _log.warning("connections refused", count=self._refused, last=last, limit=limit)
             self._refused = 0
 
-    async def emptied(self, patience: float) -> None:
-        """Wait until there is no connection, or `patience` seconds."""
+    async def emptied(self, seconds: float) -> None:
+        """Wait until there is no connection, or `seconds`."""
         if self.members:
             self._empty.clear()
-            await _wait(self._empty, patience)
+            await _wait(self._empty, seconds)
 
-    async def drain(self, patience: float) -> None:
-        """End all sessions: idle ones now, others after their message or `patience` seconds."""
+    async def drain(self, seconds: float) -> None:
+        """End all sessions: idle ones now, others after their message or `seconds`."""
         self.draining = True
         for pending in tuple(self.pending):
             pending.abort()
         for connection in tuple(self.members):
             if connection.idle:
                 connection.dismiss(r.SHUTTING_DOWN)
-        await self.emptied(patience)
+        await self.emptied(seconds)
         for connection in tuple(self.members):
             connection.abort()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=patience)
+            await asyncio.wait(self._tasks, timeout=seconds)
         self._sweeper.cancel()
 
 

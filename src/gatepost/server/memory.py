@@ -155,7 +155,7 @@ class MemoryClient:
         """Return the next reply, its lines separated by line feeds, or "" if none will come."""
         transport = self._transport
         while (match := _REPLY.match(transport.written)) is None:
-            if not await self._connection.pump.settle():
+            if not await self._connection.pump.until_idle():
                 return ""
         transport.written = transport.written[match.end() :]
         reply = match[0].decode("ascii").rstrip("\r\n").replace("\r\n", "\n")
@@ -166,4 +166,4 @@ class MemoryClient:
         """Close the connection and wait until the server has finished with it."""
         self._transport.close()
         await asyncio.sleep(0)
-        await self._connection.pump.settle()
+        await self._connection.pump.until_idle()

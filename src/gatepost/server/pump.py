@@ -277,7 +277,7 @@ class Pump:
         elif cancel:
             self._task.cancel()
 
-    async def settle(self) -> bool:
+    async def until_idle(self) -> bool:
         """Wait for the command or turn that is due; return whether there was one."""
         task, queued = self._task, self._queued
         if task is not None:

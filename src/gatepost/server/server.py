@@ -56,7 +56,7 @@ _log = structlog.get_logger("gatepost.server")
 class Server:
     """Accepts mail by `config`; `plugins` come after those of the configuration.
 
-    `patience` is how many seconds a stop waits for messages in transit, None for the
+    `stop_timeout` is how many seconds a stop waits for messages in transit, None for the
     configuration's `stop_timeout`. `sockets` has the open sockets of each listener if they are
     already bound; they are closed in the end. `slot` is where connections are counted, None if no
     other process shares the counts. `contents` has certificates and keys that were read before
@@ -71,7 +71,7 @@ class Server:
         plugins: Sequence[Plugin] = (),
         clock: Clock | None = None,
         *,
-        patience: float | None = None,
+        stop_timeout: float | None = None,
         sockets: Sequence[Sequence[socket.socket]] | None = None,
         slot: Slot | None = None,
         contents: Contents | None = None,
@@ -81,7 +81,7 @@ class Server:
         self._config = config
         self._plugins = plugins
         self._clock = clock
-        self._patience = config.server.stop_timeout if patience is None else patience
+        self._stop_timeout = config.server.stop_timeout if stop_timeout is None else stop_timeout
         self._sockets = sockets
         self._slot = slot
         self._contents = contents
@@ -128,7 +128,7 @@ class Server:
             await self._run_queue(setup, stack)
             tls = await self._certificates(stack)
             connections = Connections(setup, self._config.smtp, slot=self._slot)
-            stack.push_async_callback(connections.drain, self._patience)
+            stack.push_async_callback(connections.drain, self._stop_timeout)
             await self._listen(connections, tls, stack)
             self._connections = connections
             self._stack = stack.pop_all()
@@ -149,7 +149,7 @@ class Server:
             subaddress=setup.subaddress,
             recorder=setup.recorder,
         )
-        stack.push_async_callback(queue.stop, self._patience)
+        stack.push_async_callback(queue.stop, self._stop_timeout)
         if any(route.spools for route in setup.router.routes) or spool_files(folder):
             try:
                 await queue.start()
@@ -196,7 +196,7 @@ class Server:
         for _ in range(_TURNS):
             await asyncio.sleep(0)
         if self._connections is not None:
-            await _all_gone(self._connections, self._patience)
+            await _all_gone(self._connections, self._stop_timeout)
 
     async def stop(self) -> None:
         """Accept no more, finish messages in transit, and clean up."""
@@ -226,9 +226,9 @@ def _protocol(
     return functools.partial(Connection, connections, settings)
 
 
-async def _all_gone(connections: Connections, patience: float) -> None:
+async def _all_gone(connections: Connections, stop_timeout: float) -> None:
     """Wait for sessions to end, and for those that start when a PROXY header comes."""
-    deadline = connections.loop.time() + patience
+    deadline = connections.loop.time() + stop_timeout
     now = connections.loop.time
     while (connections.members or connections.pending) and (left := deadline - now()) > 0:
         if connections.members:

@@ -76,7 +76,9 @@ class RunningServer:
 
     async def _serve(self, folder: Path, started: "Future[Any]") -> None:
         stop = asyncio.Event()
-        server = Server(self._configured(folder), self._plugins, self._clock, patience=STOP_TIMEOUT)
+        server = Server(
+            self._configured(folder), self._plugins, self._clock, stop_timeout=STOP_TIMEOUT
+        )
         try:
             await server.start()
         except BaseException as error:  # noqa: BLE001 - raised in the thread of the test

@@ -3,7 +3,7 @@
 Contract
 --------
 `send(command)` takes an event of `gatepost.wire.events` and returns the bytes to send.
-`receive_data(bytes)` only buffers. `next_event()` returns the next `Answer` or NEED_DATA. The
+`receive_data(bytes)` only buffers. `next_event()` returns the next `CommandReply` or NEED_DATA. The
 greeting is the answer to `Connected`, which is not sent.
 
 With PIPELINING (RFC 2920) commands may be sent before earlier ones are answered, up to a command of
@@ -126,7 +126,7 @@ class SmtpClient:
         """Return the next answer of the next hop or NEED_DATA. Raises `PeerError`."""
         try:
             reply = self._reader.next_reply()
-            return NEED_DATA if reply is None else self._settle(reply)
+            return NEED_DATA if reply is None else self._pair(reply)
         except PeerError:
             self.broken = True
             raise
@@ -186,7 +186,7 @@ class SmtpClient:
 
     # Answers
 
-    def _settle(self, reply: Reply) -> CommandReply:
+    def _pair(self, reply: Reply) -> CommandReply:
         code = reply.code
         if code == SHUTTING_DOWN:
             self.broken = True
