@@ -335,3 +335,27 @@ def test_followers_get_the_outcome_and_cannot_change_it():
     hooks = tuple(hook(one, answers=False) for one in (failing, waiting, seen.append))
     assert asyncio.run(Chain(followers=hooks).follow(OUTCOME)) is None
     assert seen == [OUTCOME, OUTCOME]
+
+
+def measured(*hooks):
+    """Return the answer, and the plugins that were asked with their answers."""
+    asked = []
+    answer = asyncio.run(Chain(deciders=hooks).decide(asked=asked))
+    assert all(one.seconds >= 0 for one in asked)
+    return answer, [(one.plugin, one.answer) for one in asked]
+
+
+async def denies_later():
+    await asyncio.sleep(0)
+    return deny()
+
+
+def test_asked_lists_the_plugins_up_to_the_first_answer():
+    denied = Answer(deny(), "second")
+    hooks = hook(lambda: None, "first"), hook(denies_later, "second"), hook(deny, "third")
+    assert measured(*hooks) == (denied, [("first", None), ("second", denied)])
+
+
+def test_asked_lists_every_plugin_if_none_answers():
+    hooks = hook(lambda: None, "first"), hook(lambda: None, "second")
+    assert measured(*hooks) == (None, [("first", None), ("second", None)])

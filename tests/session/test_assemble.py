@@ -42,6 +42,12 @@ def test_invalid_route_is_reported():
     assert found.startswith("route[0].for: ")
 
 
+def test_all_unusable_targets_are_reported():
+    routes = [RouteConfig(to="nowhere:x"), RouteConfig(to="maildir:")]
+    found = problems(config(route=routes))
+    assert [one.partition(":")[0] for one in found] == ["route[0].to", "route[1].to"]
+
+
 def test_lists_are_read_from_files_and_inline(tmp_path):
     (tmp_path / "rcpthosts").write_text("example.net\n")
     (tmp_path / "users").write_text("two@example.com\n")
