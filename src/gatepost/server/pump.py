@@ -81,6 +81,7 @@ class Pump:
 
     __slots__ = (
         "_clock",
+        "_counted",
         "_eof",
         "_handler",
         "_owner",
@@ -101,6 +102,7 @@ class Pump:
     ) -> None:
         self._wire = wire
         self._handler = handler
+        self._counted = handler.counted
         self._owner = owner
         self._turns = turns
         self._clock = clock
@@ -150,7 +152,7 @@ class Pump:
 
     def run(self) -> int:
         """Answer what the client has sent, up to the limit of a turn; return the cost."""
-        wire, handler = self._wire, self._handler
+        wire, handler, counted = self._wire, self._handler, self._counted
         out, cost = [], 0
         while True:
             event = wire.next_event()
@@ -160,7 +162,7 @@ class Pump:
             if self._task is not None:
                 break
             if reply is not None:
-                if reply.code >= 400 or type(event) in handler.counted:
+                if reply.code >= 400 or type(event) in counted:
                     reply = handler.count(event, reply)
                     if reply.code >= 400 and self._is_delayed(reply):
                         break

@@ -48,9 +48,10 @@ class Conversation:
     `tx` is the open transaction. `delivering` is true from when a target gets the message until all
     plugins are notified: the coroutine must not be cancelled then. `offers_tls` is true if the
     client may send STARTTLS; `admission` is None unless it may send XCLIENT; `auth` is None unless
-    it may log in. While content arrives, `headers` collects the header block if a plugin reads it,
-    and `refusal` is the reply to the end of the message once it is certain. `errors` and
-    `idle_commands` count towards the limits of their names, and start again with each message.
+    it may log in. `detailed` is the recorder's. While content arrives, `headers` collects the
+    header block if a plugin reads it, and `refusal` is the reply to the end of the message once it
+    is certain. `errors` and `idle_commands` count towards the limits of their names, and start
+    again with each message.
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class Conversation:
         "auth",
         "chains",
         "delivering",
+        "detailed",
         "dialect",
         "errors",
         "headers",
@@ -75,6 +77,7 @@ class Conversation:
         self.session = session
         self.dialect = dialect
         self.recorder = setup.recorder
+        self.detailed = setup.recorder.detailed
         self.chains = setup.plugins.busy
         self.tx: Transaction | None = None
         self.delivering = False

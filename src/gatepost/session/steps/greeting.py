@@ -29,7 +29,7 @@ def _helo(talk: Conversation, _answer: Answer | None, _session: Session, name: s
 
 def _ehlo(talk: Conversation, _answer: Answer | None, _session: Session, name: str) -> Result:
     result = _named(talk, name, offer(talk), extended=True)
-    if "ehlo" in talk.chains or talk.recorder.detailed:
+    if "ehlo" in talk.chains or talk.detailed:
         return _ask_plugins(talk, result)
     return result
 

@@ -1,7 +1,5 @@
 """The keywords that EHLO offers to a client."""
 
-from collections.abc import Callable
-
 from gatepost.config.schema import LimitsConfig
 from gatepost.model.reply import Reply
 from gatepost.session.conversation import Conversation
@@ -24,18 +22,14 @@ def keywords(limits: LimitsConfig) -> tuple[str, ...]:
     return tuple(f"{word} {values[word]}" if word in values else word for word in ANNOUNCED)
 
 
-# Keywords that depend on the client, in the order of the reply; "" where one is not offered.
-_CONDITIONAL: tuple[Callable[[Conversation], str], ...] = (
-    lambda talk: DSN if is_offered(talk) else "",
-    lambda talk: STARTTLS if talk.offers_tls else "",
-    lambda talk: "" if talk.auth is None else talk.auth.keyword(talk.session),
-    lambda talk: "" if talk.admission is None else KEYWORD,
-)
-
-
 def offered(talk: Conversation) -> tuple[str, ...]:
     """Return the keywords that this client is offered, beyond those of every client."""
-    return tuple(filter(None, [keyword(talk) for keyword in _CONDITIONAL]))
+    words: tuple[str, ...] = (DSN,) if is_offered(talk) else ()
+    if talk.offers_tls:
+        words = (*words, STARTTLS)
+    if talk.auth is not None and (keyword := talk.auth.keyword(talk.session)):
+        words = (*words, keyword)
+    return words if talk.admission is None else (*words, KEYWORD)
 
 
 def offer(talk: Conversation) -> Reply:

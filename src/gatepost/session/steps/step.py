@@ -59,7 +59,7 @@ def run(talk: Conversation, step: Step[E_contra, *Args], event: E_contra) -> Res
     """Take an event through its step, from `begin` to `follow`."""
     args = step.begin(talk, event)
     chain = talk.chains.get(step.hook)
-    if chain is not None or talk.recorder.detailed:
+    if chain is not None or talk.detailed:
         return _consult(talk, step, chain or _NO_CHAIN, args)
     answer = None if step.rule is None else step.rule(talk, *args)
     return _conclude(talk, step, answer, args)
@@ -69,7 +69,7 @@ async def _consult(
     talk: Conversation, step: Step[E_contra, *Args], chain: Chain, args: tuple[*Args]
 ) -> Reply:
     """Do the same with plugins: observe, decide, follow."""
-    asked: list[Asked] | None = [] if talk.recorder.detailed else None
+    asked: list[Asked] | None = [] if talk.detailed else None
     failure = await chain.observe(*args)
     answer = failure if step.rule is None else step.rule(talk, *args) or failure
     if answer is None:
@@ -92,6 +92,8 @@ def _conclude(
         question = step.ask(talk, *args)
         if question is not None:
             return _ask(talk, step, question, args, asked)
+    if answer is None and asked is None:
+        return step.proceed(talk, None, *args)
     if answer is None or answer.decision.verdict is Verdict.ACCEPT:
         return _proceed(talk, step, answer, args, asked)
     return _refuse(talk, step, answer, args, asked)
@@ -108,7 +110,11 @@ async def _ask(
     answer = await question
     if answer is not None:
         return await _refuse(talk, step, answer, args, asked)
-    result = _proceed(talk, step, None, args, asked)
+    result = (
+        step.proceed(talk, None, *args)
+        if asked is None
+        else _proceed(talk, step, None, args, asked)
+    )
     return result if isinstance(result, Reply) else await result
 
 
@@ -120,8 +126,6 @@ def _proceed(
     asked: list[Asked] | None,
 ) -> Result:
     result = step.proceed(talk, answer, *args)
-    if answer is None and asked is None:
-        return result
     decided = Decided(step.hook, args, answer, asked or ())
     if isinstance(result, Reply):
         talk.recorder.decided(talk.session, talk.tx, decided, result)
