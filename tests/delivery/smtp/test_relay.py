@@ -374,3 +374,26 @@ def test_any_next_hop_gives_a_result(script):
     for result in results:
         for reply in result[:1] if isinstance(result, tuple) else result:
             assert reply == "" or reply[:1] in "45"
+
+
+@pytest.mark.parametrize("more", [BYE, OK, NO, b"garbage\r\n", BYE + BYE], ids=repr)
+@pytest.mark.parametrize("ehlo", [EHLO, CHUNKING, ALONE], ids=["pipelining", "chunking", "alone"])
+@pytest.mark.parametrize("scheme", PROTOCOLS)
+def test_only_the_first_reply_to_the_end_of_a_message_counts(scheme, ehlo, more):
+    hello, end = {"smtp": ("EHLO", OK), "lmtp": ("LHLO", OK + OK)}[scheme]
+    results, peer = play({hello: ehlo, "END": end + more, "BDAT": end + more}, scheme, times=2)
+    assert results == [["", ""]] * 2
+    assert (len(peer.messages), peer.connections) == (2, 2)
+
+
+@pytest.mark.parametrize("verb", ["GREETING", "EHLO", "MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("ehlo", [EHLO, ALONE], ids=["pipelining", "alone"])
+def test_a_second_reply_never_leads_to_a_second_delivery(verb, ehlo):
+    usual = {"GREETING": b"220 peer\r\n", "EHLO": ehlo, "DATA": b"354 go\r\n"}
+    script = {"EHLO": ehlo, verb: usual.get(verb, OK) + BYE}
+    (result,), peer = play(script)
+    if result == ["", ""]:
+        assert len(peer.messages) == 1
+    else:
+        assert peer.messages == []
+        assert result[0].startswith("451 ")

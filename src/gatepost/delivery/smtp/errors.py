@@ -67,15 +67,17 @@ def busy(detail: str) -> NextHopError:
     return _temporary("4.4.5", "Too many connections to next hop", detail)
 
 
-def refused(reply: Reply, detail: str) -> DeliveryError:
-    """Return the next hop's own refusal.
+def shut_down(reply: Reply, detail: str) -> NextHopError:
+    """Return the error for a 421. It is about the connection, so the client gets 451 instead."""
+    client_reply = Reply(451, reply.text, reply.enhanced)
+    return NextHopError(reply.text, detail=f"{detail}: {reply}", reply=client_reply)
 
-    A 421 is about the connection to the next hop, so the client gets 451 instead.
-    """
-    detail = f"{detail}: {reply}"
+
+def refused(reply: Reply, detail: str) -> DeliveryError:
+    """Return the next hop's own refusal."""
     if reply.code == SHUTTING_DOWN:
-        reply = Reply(451, reply.text, reply.enhanced)
-        return NextHopError(reply.text, detail=detail, reply=reply)
+        return shut_down(reply, detail)
+    detail = f"{detail}: {reply}"
     return DeliveryError(reply.text, permanent=reply.code >= 500, detail=detail, reply=reply)
 
 
