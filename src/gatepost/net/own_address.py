@@ -1,7 +1,10 @@
 """The addresses of this machine."""
 
 import socket
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+_COMPATIBLE = IPv6Network("::/96")
+_NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def unmapped(address: str) -> IPv4Address | IPv6Address:
@@ -9,6 +12,20 @@ def unmapped(address: str) -> IPv4Address | IPv6Address:
     parsed = ip_address(address)
     mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
     return mapped or parsed
+
+
+def embedded(address: str) -> list[IPv4Address | IPv6Address]:
+    """Return an address as `unmapped` does, and the IPv4 address that an IPv6 address leads to.
+
+    These are IPv4-compatible, 6to4 and NAT64 addresses (RFC 4291, RFC 3056, RFC 6052).
+    """
+    parsed = unmapped(address)
+    if parsed.version == 4:
+        return [parsed]
+    inner = parsed.sixtofour
+    if parsed in _COMPATIBLE or parsed in _NAT64:
+        inner = IPv4Address(int(parsed) & 0xFFFFFFFF)
+    return [parsed] if inner is None else [parsed, inner]
 
 
 def is_own_address(address: str) -> bool:

@@ -69,11 +69,39 @@ def test_hosts_of_one_preference_are_in_random_order():
     ("address", "reachable"),
     [
         *(("192.0.2.1", True), ("2001:db8::1", True), ("127.0.0.2", False), ("::1", False)),
-        *(("0.0.0.0", False), ("224.0.0.1", False)),
+        *(("0.0.0.0", False), ("224.0.0.1", False), ("0.0.0.1", False)),
+        *(("255.255.255.255", False), ("169.254.1.1", False), ("fe80::1", False)),
+        *(("fe80::1%lo", False), ("::", False), ("ff02::1", False)),
+        # IPv4 within IPv6: mapped, compatible, 6to4, NAT64
+        *(("::ffff:127.0.0.1", False), ("::ffff:7f00:1", False), ("::ffff:0.0.0.0", False)),
+        *(("::ffff:169.254.169.254", False), ("::127.0.0.1", False), ("2002:7f00:1::", False)),
+        *(("64:ff9b::127.0.0.1", False), ("::ffff:192.0.2.1", True), ("2002:c000:201::", True)),
+        ("64:ff9b::192.0.2.1", True),
     ],
 )
 def test_addresses_of_this_machine_are_not_reachable(address, reachable):
     assert is_reachable(address) == reachable
+
+
+def test_an_address_of_an_interface_is_not_reachable(monkeypatch):
+    """Whether the listener is bound to it or to all addresses."""
+    monkeypatch.setattr(mx_target, "is_own_address", lambda address: address == "192.0.2.7")
+    assert not is_reachable("192.0.2.7")
+    assert not is_reachable("::ffff:192.0.2.7")
+    assert is_reachable("192.0.2.8")
+
+
+@pytest.mark.parametrize("literal", ["ipv6:::ffff:127.0.0.1", "ipv6:::1", "127.0.0.1"])
+def test_a_literal_of_this_machine_is_not_connected_to(literal):
+    rcpt = recipient(f"root@[{literal}]")
+    replies, (peer,) = sent([{}], FakeResolver(), rcpt, reachable=is_reachable)
+    assert (replies, peer.connections) == ([UNREACHABLE], 0)
+
+
+@pytest.mark.parametrize("address", ["::ffff:7f00:1", "::ffff:127.0.0.1", "127.0.0.1"])
+def test_a_dns_address_of_this_machine_is_not_connected_to(address):
+    replies, (peer,) = sent([{}], dns([address]), reachable=is_reachable)
+    assert (replies, peer.connections) == ([UNREACHABLE], 0)
 
 
 def sent(script, dns, *people, tls=None, reachable=lambda _: True):

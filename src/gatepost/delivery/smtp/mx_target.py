@@ -5,12 +5,13 @@ turn as long as the connection is the problem. A host's reply about the message 
 final. Connections are kept as for any next hop.
 
 Security: the DNS data of a domain is controlled by its owner. Addresses that cannot belong to
-another host (loopback, unspecified, multicast) are not used; see `is_reachable`.
+another host (loopback, unspecified, multicast, link-local, those of this machine) are not used; see
+`is_reachable`. An IPv4 address within an IPv6 address is examined too.
 Limits: MAX_HOSTS_CONNECTED hosts with connections; hosts without are dropped.
 """
 
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Self
 
 import msgspec
@@ -24,15 +25,30 @@ from gatepost.delivery.smtp.settings import ClientSettings
 from gatepost.delivery.target import Delivery, DeliveryError, Failures, Target, TargetSpec
 from gatepost.model.address import domain_key
 from gatepost.model.session import Recipient
+from gatepost.net.own_address import embedded, is_own_address
 from gatepost.net.resolver import DnsResolver, NoSuchNameError, ResolveError, Resolver
 
 MAX_HOSTS_CONNECTED = 1000
+# "This network" of RFC 1122 s3.2.1.3, which some systems deliver locally, and broadcast.
+_SPECIAL = (ip_network("0.0.0.0/8"), ip_network("255.255.255.255"))
 
 
 def is_reachable(address: str) -> bool:
     """Return whether an address may belong to another host."""
-    parsed = ip_address(address)
-    return not (parsed.is_loopback or parsed.is_unspecified or parsed.is_multicast)
+    candidates = embedded(address)
+    return not any(_is_special(one) for one in candidates) and not is_own_address(
+        str(candidates[0])
+    )
+
+
+def _is_special(address: IPv4Address | IPv6Address) -> bool:
+    return (
+        address.is_loopback
+        or address.is_unspecified
+        or address.is_multicast
+        or address.is_link_local
+        or any(address in network for network in _SPECIAL if network.version == address.version)
+    )
 
 
 class MxTarget(Target):
