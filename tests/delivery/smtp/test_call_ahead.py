@@ -56,7 +56,7 @@ def test_a_problem_is_no_refusal_and_is_not_cached(script, monkeypatch):
     monkeypatch.setattr(call_ahead, "PATIENCE", 0.1 if HANG in script.values() else 10.0)
     answers, peer = ask(script, [RCPT, RCPT])
     assert answers == [None, None]
-    assert peer.connections == 2 or peer.verbs.count("MAIL") == 2
+    assert peer.connections >= 2 or peer.verbs.count("MAIL") == 2
 
 
 @pytest.mark.parametrize(("rcpt", "answer"), [(OK, None), (NO, "550 5.1.1 no")])

@@ -1,5 +1,8 @@
 """Deliveries to a next hop with any behaviour: the results, and content that is never sent."""
 
+import asyncio
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
@@ -18,6 +21,8 @@ from tests.delivery.smtp.peer import (
     until,
 )
 
+from gatepost.delivery.smtp.connection import downgrades
+from gatepost.delivery.smtp.hop import Hop
 from gatepost.delivery.smtp.relay import Relay
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.message import Message
@@ -397,3 +402,80 @@ def test_a_second_reply_never_leads_to_a_second_delivery(verb, ehlo):
     else:
         assert peer.messages == []
         assert result[0].startswith("451 ")
+
+
+@pytest.mark.parametrize("scheme", PROTOCOLS)
+def test_replies_that_end_in_lf_only_are_accepted(scheme):
+    hello, end = {"smtp": ("EHLO", OK), "lmtp": ("LHLO", OK + OK)}[scheme]
+    replies = {"GREETING": b"220 peer\r\n", hello: EHLO, "MAIL": OK, "RCPT": OK}
+    replies |= {"DATA": b"354 go\r\n", "END": end}
+    script = {verb: one.replace(b"\r\n", b"\n") for verb, one in replies.items()}
+    results, _ = play({**script, "DATA": b"354 go\r\n"}, scheme)
+    assert results == [["", ""]]
+
+
+@pytest.mark.parametrize("loss", [DROP, HANG])
+def test_lost_commands_are_repeated_without_pipelining(loss):
+    options = {"command_timeout": 0.2} if loss is HANG else {}
+    results, peer = play({"RCPT": [loss, OK]}, times=3, **options)
+    assert results == [["", ""]] * 3
+    assert (len(peer.messages), peer.connections) == (3, 2)
+
+
+def test_a_next_hop_that_closes_after_a_group_gets_no_group_next_time():
+    results, _peer = play({"MAIL": [DROP, OK]}, times=2)
+    assert results[0][0].startswith("451 4.4.2 ")
+    assert results[1] == ["", ""]
+
+
+def test_pipelining_is_used_again_after_a_while():
+    async def converse():
+        loop = asyncio.get_running_loop()
+        async with Peer({"RCPT": [DROP, OK]}) as peer:
+            relay = Relay(peer.hop, settings())
+            await relay.deliver(delivery(A, of=message(CONTENT)))
+            offered = {"PIPELINING": "", "SIZE": ""}
+            relay._downgrades.apply(offered)
+            assert offered == {"SIZE": ""}
+            later = loop.time() + downgrades.DURATION
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(loop, "time", lambda: later)
+                offered = {"PIPELINING": ""}
+                relay._downgrades.apply(offered)
+                assert offered == {"PIPELINING": ""}
+            await relay.stop()
+
+    run(converse())
+
+
+def test_every_address_of_a_name_is_tried(monkeypatch):
+    async def converse():
+        async with Peer({"GREETING": b"421 busy\r\n"}) as busy:
+            port = busy.hop.port
+            async with Peer(at=("127.0.0.2", port)) as peer:
+                loop = asyncio.get_running_loop()
+
+                async def look_up(_host, port, **_options):
+                    return [(2, 1, 6, "", (f"127.0.0.{last}", port)) for last in (9, 1, 1, 2)]
+
+                monkeypatch.setattr(loop, "getaddrinfo", look_up)
+                relay = Relay(Hop("smtp", "mail.example", port), settings())
+                assert await relay.deliver(delivery(A, of=message(CONTENT))) is None
+                await relay.stop()
+                return busy.connections, len(peer.messages)
+
+    assert run(converse()) == (1, 1)
+
+
+def test_a_refused_password_is_tried_once_only():
+    async def converse():
+        script = {"EHLO": b"250-peer\r\n250 AUTH PLAIN\r\n", "AUTH": b"535 5.7.8 no\r\n"}
+        async with Peer(script) as first, Peer({}, at=("127.0.0.2", first.hop.port)) as second:
+            made = msgspec.structs.replace(settings(user="u", auth_in_clear=True), password="p")
+            relay = Relay(first.hop, made, ["127.0.0.1", "127.0.0.2"])
+            with pytest.raises(DeliveryError, match="AUTH PLAIN: 535"):
+                await relay.deliver(delivery(A, of=message(CONTENT)))
+            await relay.stop()
+            return second.connections
+
+    assert run(converse()) == 0

@@ -27,6 +27,14 @@ class NextHopError(DeliveryError):
         return False
 
 
+class UncertainError(NextHopError):
+    """The next hop may have the message: its end was sent, and no reply came."""
+
+
+class NoSuchHostError(NextHopError):
+    """A host of the DNS has no address."""
+
+
 def _temporary(enhanced: str, text: str, detail: str) -> NextHopError:
     text = f"{text}, {_TRY_AGAIN}"
     return NextHopError(text, detail=detail, reply=Reply(451, text, enhanced))
@@ -40,6 +48,18 @@ def unreachable(detail: str) -> NextHopError:
 def connection_lost(detail: str) -> NextHopError:
     """Return the error for a connection that ended or timed out."""
     return _temporary("4.4.2", "Connection to next hop lost", detail)
+
+
+def uncertain(detail: str) -> UncertainError:
+    """Return the error for a connection that was lost after the end of the message."""
+    lost = connection_lost(f"{detail}; unknown whether the message was taken")
+    return UncertainError(lost.text, detail=lost.detail, reply=lost.reply)
+
+
+def no_such_host(host: str) -> NoSuchHostError:
+    """Return the error for a host without an address."""
+    failure = unreachable(f"{host}: no address")
+    return NoSuchHostError(failure.text, detail=failure.detail, reply=failure.reply)
 
 
 def protocol_error(detail: str) -> NextHopError:

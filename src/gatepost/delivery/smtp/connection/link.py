@@ -213,8 +213,8 @@ class Link(asyncio.Protocol):
         assert failure is not None
         if self.wire.sending:
             raise failure
-        detail = f"{failure.detail}; unknown whether the message was taken"
-        return [*replies, *[errors.connection_lost(detail)] * (number - len(replies))]
+        missing = number - len(replies)
+        return [*replies, *[errors.uncertain(failure.detail)] * missing]
 
     async def _stream(self, chunk: e.Bdat | None, pieces: Iterable[bytes], block: float) -> None:
         send = self.wire.send
