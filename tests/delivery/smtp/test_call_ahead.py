@@ -12,6 +12,7 @@ from gatepost.model.reply import Reply
 
 RCPT, OTHER = recipient("a@example.com"), recipient("b@example.com")
 NO = b"550 5.1.1 no\r\n"
+NO_MAIL = b"503 5.5.1 no MAIL\r\n"
 
 
 def ask(script=None, people=(RCPT,), sender=None, **options):
@@ -112,3 +113,11 @@ def test_the_least_recently_used_result_is_dropped(monkeypatch):
     answers.find(A, 0.0)
     answers.keep(C, None, 0.0)
     assert [answers.find(one, 0.0) for one in (A, B, C)] == [(None,), None, (None,)]
+
+
+def test_a_refusal_of_mail_on_a_kept_connection_is_asked_again_on_a_new_one():
+    other = recipient("other@example.com")
+    script = {"MAIL": [OK, b"451 4.7.0 too many messages\r\n", OK], "RCPT": [OK, NO_MAIL, NO]}
+    answers, peer = ask(script, [RCPT, other])
+    assert answers == [None, "550 5.1.1 no"]
+    assert peer.connections == 2

@@ -27,6 +27,10 @@ class NextHopError(DeliveryError):
         return False
 
 
+class MailRefusedError(DeliveryError):
+    """The next hop has refused MAIL, perhaps because of earlier messages on the connection."""
+
+
 class UncertainError(NextHopError):
     """The next hop may have the message: its end was sent, and no reply came."""
 
@@ -99,6 +103,16 @@ def refused(reply: Reply, detail: str) -> DeliveryError:
         return shut_down(reply, detail)
     detail = f"{detail}: {reply}"
     return DeliveryError(reply.text, permanent=reply.code >= 500, detail=detail, reply=reply)
+
+
+def mail_refused(reply: Reply, detail: str) -> DeliveryError:
+    """Return the next hop's refusal of MAIL."""
+    error = refused(reply, f"{detail}: MAIL")
+    if isinstance(error, NextHopError):
+        return error
+    return MailRefusedError(
+        error.text, permanent=error.permanent, detail=error.detail, reply=error.reply
+    )
 
 
 def impossible(enhanced: str, text: str, *, code: int = 550) -> DeliveryError:

@@ -2,7 +2,8 @@
 
 A delivery is one transaction on a connection of the pool. The next hop may have closed an idle
 connection meanwhile. As long as no content was sent it cannot have taken the message, so the
-delivery is repeated once, on a new connection.
+delivery is repeated once, on a new connection. So it is if the next hop refuses MAIL on a kept
+connection, because the reason may be the earlier messages. That connection is closed.
 
 A next hop that offers PIPELINING and replies to a part of a group only has lost commands. The
 delivery is repeated on a new connection with one command after the other, and pipelining is not
@@ -75,6 +76,8 @@ class Relay:
 
     def _may_repeat(self, link: Link, error: DeliveryError, *, reused: bool) -> bool:
         """Return whether to repeat the work. Each reason is possible once only."""
+        if isinstance(error, errors.MailRefusedError):
+            return reused
         if not isinstance(error, errors.NextHopError) or link.content_sent:
             return False
         return reused or self._has_lost_group(link, error)
@@ -98,6 +101,9 @@ class Relay:
         link.content_sent = False
         try:
             return await work(link)
+        except errors.MailRefusedError:
+            link.spent = not link.fresh
+            raise
         finally:
             self._pool.release(link, client)
 

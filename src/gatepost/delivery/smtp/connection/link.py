@@ -43,7 +43,8 @@ class Link(asyncio.Protocol):
     """A connection; `name` is the next hop's name for errors and logs, `wire` its protocol state.
 
     `messages` counts the transactions, `content_sent` is whether content of the last was sent.
-    `fresh` is true until the link has been in a pool. `closed` is done when it is closed.
+    `fresh` is true until the link has been in a pool. `spent` is whether it must not be used for
+    another message. `closed` is done when it is closed.
     """
 
     def __init__(self, wire: SmtpClient, name: str) -> None:
@@ -51,6 +52,7 @@ class Link(asyncio.Protocol):
         self.name = name
         self.messages = 0
         self.fresh = True
+        self.spent = False
         self.content_sent = False
         self.facts: TlsFacts | None = None
         self._loop = asyncio.get_running_loop()

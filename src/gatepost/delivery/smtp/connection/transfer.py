@@ -70,7 +70,7 @@ async def _send_envelope(
         raise errors.refused(shutdown, link.name)
     mail, *others = replies[start:]
     if mail.code >= 400:
-        raise errors.refused(mail, f"{link.name}: MAIL")
+        raise errors.mail_refused(mail, link.name)
     accepted = _accepted(link, envelope, others)
     refusal = others[-1] if with_data and pipelining and others[-1].code >= 400 else None
     if with_data and not pipelining and accepted:
