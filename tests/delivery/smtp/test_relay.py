@@ -479,3 +479,40 @@ def test_a_refused_password_is_tried_once_only():
             return second.connections
 
     assert run(converse()) == 0
+
+
+NO_BDAT = b"502 5.5.1 what?\r\n"
+
+
+@pytest.mark.parametrize("code", [b"500", b"501", b"502", b"504"])
+@pytest.mark.parametrize("scheme", PROTOCOLS)
+def test_a_next_hop_without_bdat_gets_data(scheme, code):
+    hello, many = {"smtp": ("EHLO", 1), "lmtp": ("LHLO", 2)}[scheme]
+    no = NO_BDAT.replace(b"502", code) * many
+    script = {hello: CHUNKING, "BDAT": no, "END": OK * many}
+    results, peer = play(script, scheme, times=3)
+    assert results == [["", ""]] * 3
+    assert peer.verbs.count("BDAT") == 1
+    assert peer.verbs.count("DATA") == 3
+    assert peer.connections == 2
+
+
+def test_content_that_a_next_hop_reads_as_commands_is_not_delivered_twice():
+    script = {"EHLO": CHUNKING, "BDAT": NO_BDAT + b"500 5.5.1 Subject:?\r\n" * 3}
+    results, peer = play(script)
+    assert results == [["", ""]]
+    assert (peer.verbs.count("BDAT"), peer.verbs.count("DATA"), peer.connections) == (1, 1, 2)
+
+
+def test_bdat_on_a_kept_connection_is_repeated_with_data_too():
+    script = {"EHLO": CHUNKING, "BDAT": [OK, NO_BDAT]}
+    results, peer = play(script, times=2)
+    assert results == [["", ""]] * 2
+    assert (len(peer.messages), peer.connections) == (3, 2)
+
+
+@pytest.mark.parametrize("reply", [b"550 5.7.1 spam\r\n", b"552 5.3.4 big\r\n", b"554 no\r\n"])
+def test_a_refusal_of_the_message_after_bdat_is_final(reply):
+    results, peer = play({"EHLO": CHUNKING, "BDAT": reply})
+    assert results == [[reply.decode().strip()] * 2]
+    assert (peer.verbs.count("BDAT"), "DATA" in peer.verbs) == (1, False)

@@ -31,6 +31,10 @@ class MailRefusedError(DeliveryError):
     """The next hop has refused MAIL, perhaps because of earlier messages on the connection."""
 
 
+class ChunkingRefusedError(DeliveryError):
+    """The next hop offers CHUNKING, but does not support BDAT. It has not taken the message."""
+
+
 class UncertainError(NextHopError):
     """The next hop may have the message: its end was sent, and no reply came."""
 
@@ -103,6 +107,12 @@ def refused(reply: Reply, detail: str) -> DeliveryError:
         return shut_down(reply, detail)
     detail = f"{detail}: {reply}"
     return DeliveryError(reply.text, permanent=reply.code >= 500, detail=detail, reply=reply)
+
+
+def chunking_refused(reply: Reply, detail: str) -> ChunkingRefusedError:
+    """Return the next hop's refusal of the command BDAT."""
+    error = refused(reply, f"{detail}: BDAT")
+    return ChunkingRefusedError(error.text, permanent=True, detail=error.detail, reply=reply)
 
 
 def mail_refused(reply: Reply, detail: str) -> DeliveryError:

@@ -7,7 +7,8 @@ connection, because the reason may be the earlier messages. That connection is c
 
 A next hop that offers PIPELINING and replies to a part of a group only has lost commands. The
 delivery is repeated on a new connection with one command after the other, and pipelining is not
-used with this next hop for a while.
+used with this next hop for a while. The same happens with DATA instead of BDAT if it offers
+CHUNKING and refuses the command BDAT.
 
 If the end of a message was sent and no reply came, the next hop may or may not have taken it. That
 is a temporary failure: the message is sent again and may be duplicated, but it is not lost. The log
@@ -76,6 +77,9 @@ class Relay:
 
     def _may_repeat(self, link: Link, error: DeliveryError, *, reused: bool) -> bool:
         """Return whether to repeat the work. Each reason is possible once only."""
+        if isinstance(error, errors.ChunkingRefusedError):
+            self._downgrades.add("CHUNKING")
+            return True
         if isinstance(error, errors.MailRefusedError):
             return reused
         if not isinstance(error, errors.NextHopError) or link.content_sent:

@@ -22,6 +22,8 @@ from gatepost.wire import events as e
 
 _DATA = e.Data()
 _RSET = e.Rset()
+# RFC 5321 s4.2.4: the command is not recognised, or not implemented.
+_UNSUPPORTED = frozenset({500, 501, 502, 504})
 
 
 async def transfer(
@@ -79,6 +81,19 @@ async def _send_envelope(
     return accepted, refusal
 
 
+def _check_chunking(link: Link, ends: Sequence[Reply | errors.NextHopError]) -> None:
+    """Raise `ChunkingRefusedError` if all replies refuse the command BDAT itself.
+
+    Such a server may read the content as commands, so the connection is closed.
+    """
+    first = ends[0]
+    if isinstance(first, Reply) and all(
+        isinstance(end, Reply) and end.code in _UNSUPPORTED for end in ends
+    ):
+        link.abort()
+        raise errors.chunking_refused(first, link.name)
+
+
 def _all_refused(envelope: Commands, replies: Sequence[Reply]) -> bool:
     """Return whether every recipient has been refused, so that no later reply matters."""
     answered = replies[1 : len(envelope.rcpts) + 1]
@@ -115,6 +130,8 @@ async def _send_content(
         options.data_timeout,
         options.end_timeout,
     )
+    if chunked:
+        _check_chunking(link, ends)
     for recipient, end in zip(accepted, ends if each else ends * len(accepted), strict=True):
         if isinstance(end, DeliveryError):
             envelope.failures[recipient] = end
