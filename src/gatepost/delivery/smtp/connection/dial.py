@@ -5,12 +5,14 @@ again, AUTH. A refusal here is temporary (`NextHopError`), because it is not abo
 next address of the host is tried after it.
 
 Security: if TLS is compulsory, only EHLO is sent without it. With `tls = "opportunistic"` a failed
-handshake is followed by a connection without TLS, as for a next hop that offers none.
+handshake, or a connection that is closed after STARTTLS, is followed by a connection without TLS,
+as for a next hop that offers none.
 """
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 from gatepost.delivery.smtp import errors
 from gatepost.delivery.smtp.connection.forward import (
@@ -25,12 +27,15 @@ from gatepost.delivery.smtp.hop import Hop
 from gatepost.delivery.smtp.settings import ClientSettings
 from gatepost.model.reply import Reply
 from gatepost.wire import events as e
-from gatepost.wire.smtp.sending.client import LmtpClient, SmtpClient
+from gatepost.wire.smtp.sending.client import SHUTTING_DOWN, LmtpClient, SmtpClient
+
+_Result = TypeVar("_Result")
 
 # More addresses do not make a host more reliable.
 MAX_ADDRESSES = 20
 
 _TLS_FAILED = errors.tls_failed("").reply
+_LOST = errors.connection_lost("").reply
 _AUTH_FAILED = errors.auth_failed("").reply
 
 
@@ -157,14 +162,30 @@ async def _start_tls(link: Link, hop: Hop, settings: ClientSettings, *, secure: 
     tls, limit = settings.tls, settings.options.command_timeout
     offered = "STARTTLS" in link.wire.extensions
     if secure and offered:
-        (reply,) = await link.exchange([e.StartTls()], limit)
+        (reply,) = await _attempt_tls(link.exchange([e.StartTls()], limit))
+        if reply.code == SHUTTING_DOWN:
+            raise errors.tls_failed(f"{link.name}: STARTTLS: {reply}")
         if reply.code < 400:
-            await link.start_tls(tls, hop.host, limit)
+            await _attempt_tls(link.start_tls(tls, hop.host, limit))
             link.wire.start_tls()
-            await _ehlo(link, settings)
+            await _attempt_tls(_ehlo(link, settings))
             return
     if tls.compulsory:
         raise errors.no_tls(f"{link.name}: STARTTLS is {'refused' if offered else 'not offered'}")
+
+
+async def _attempt_tls(step: Coroutine[Any, Any, _Result]) -> _Result:
+    """Return the result of a step of STARTTLS; a lost connection is the error for failed TLS.
+
+    Some servers close the connection instead of sending an alert, in TLS 1.3 also after the
+    handshake.
+    """
+    try:
+        return await step
+    except errors.NextHopError as error:
+        if error.reply != _LOST:
+            raise
+        raise errors.tls_failed(f"{error.detail} during STARTTLS") from error
 
 
 async def _forward(link: Link, settings: ClientSettings, client: ForwardedClient) -> None:
