@@ -60,3 +60,56 @@ def test_one_unreachable_pattern_of_several_is_a_warning(checked):
 
 def test_a_duplicate_within_one_route_is_no_warning(checked):
     assert checked(["example.com", "bob@example.com", "example.com", "*"]) == []
+
+
+@pytest.fixture
+def loops(configure, run):
+    """Return the warnings about loops for a listener and a route."""
+
+    def loops(listen, to):
+        configure(
+            '[server]\nhostname = "mx.example.com"',
+            f"[[listen]]\naddress = {json.dumps(listen)}",
+            f"[[route]]\nto = {json.dumps(to)}",
+        )
+        found = json.loads(run("check", "--json").stdout)["warnings"]
+        return [one for one in found if "would loop" in one]
+
+    return loops
+
+
+@pytest.mark.parametrize(
+    ("listen", "to"),
+    [
+        ("127.0.0.1:2525", "smtp://127.0.0.1:2525"),
+        ("127.0.0.1:2525", "smtp://localhost:2525"),
+        ("127.0.0.1:2525", "smtp://[::ffff:127.0.0.1]:2525"),
+        ("0.0.0.0:25", "smtp://127.0.0.1"),
+        ("0.0.0.0:25", "smtp://mx.example.com"),
+        ("[::]:24", "lmtp://[::1]"),
+        ("192.0.2.1:465", "smtps://192.0.2.1"),
+        ("unix:run/x.sock", "lmtp:unix:run/x.sock"),
+    ],
+)
+def test_a_route_to_an_own_listener_is_a_warning(loops, listen, to):
+    (warning,) = loops(listen, to)
+    assert warning.startswith("route[0].to: ")
+    assert f"is listen {listen} of this server" in warning
+
+
+@pytest.mark.parametrize(
+    ("listen", "to"),
+    [
+        ("127.0.0.1:2525", "smtp://127.0.0.1:2526"),
+        ("127.0.0.1:25", "smtp://127.0.0.2"),
+        ("0.0.0.0:25", "smtp://192.0.2.1"),
+        ("0.0.0.0:25", "smtp://[::1]"),
+        ("192.0.2.1:25", "smtp://localhost"),
+        ("127.0.0.1:25", "smtp://mail.example.com"),
+        ("unix:run/x.sock", "lmtp:unix:run/y.sock"),
+        ("unix:run/x.sock", "smtp://127.0.0.1"),
+        ("127.0.0.1:25", "mx:"),
+    ],
+)
+def test_a_route_to_another_server_is_no_loop(loops, listen, to):
+    assert loops(listen, to) == []

@@ -290,6 +290,8 @@ RULES = {
     "NO_ROUTE": "rcpt",
     "STORAGE": "message",
     "HEADER_TOO_LONG": "headers",
+    "TOO_MANY_HOPS": "message",
+    "MAIL_LOOP": "message",
 }
 
 

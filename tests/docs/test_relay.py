@@ -32,5 +32,6 @@ def test_every_reply_after_a_dns_failure_is_listed():
         "550 5.1.2",
         "556 5.1.10",
         "550 5.4.6",
+        "550 5.4.4",
         str(lookup_failed("").reply)[:9],
     ]

@@ -43,7 +43,7 @@ def test_added_fields_come_first(message):
 
 
 def test_open_reads_the_whole_message_in_parts(message):
-    message.write(b"x" * 3_000_000)
+    message.write(b"A: " + b"x" * 2_999_997)
     message.add_header("First", "1")
     with message.open() as file:
         assert file.read(10) == b"First: 1\r\n"
@@ -167,3 +167,42 @@ def test_stored_content_is_read_each_time():
     assert bytes(message).startswith(b"X-Added: yes\r\nSubject: x\r\n")
     assert message.size == 19
     message.close()
+
+
+ADDED = b"Authentication-Results: mx.example.com; spf=fail\r\n"
+SEPARATED = [
+    b" ; dkim=pass header.d=bank.example\r\nSubject: x\r\n\r\nbody\r\n",
+    *(b"\tfolded\r\n", b" \r\n", b" ", b"text\r\n", b"two words: x\r\n", b": no name\r\n"),
+    *(b"no line end", b"n" * 2000 + b": x\r\n", "Betreff\u00e4: x\r\n".encode(), b"Fromage\r\n"),
+]
+NOT_SEPARATED = [
+    *(b"Subject: x\r\n\r\nbody\r\n", b"Subject : x\r\n", b"\r\nbody\r\n", b"", b"X:\r\n"),
+    *(b"From a@b.example Mon Jan  1\r\nSubject: x\r\n", b">From a\r\nSubject: x\r\n"),
+]
+
+
+@pytest.mark.parametrize("size", [1, 7, 5000])
+@pytest.mark.parametrize(
+    ("content", "separator"),
+    [*((one, b"\r\n") for one in SEPARATED), *((one, b"") for one in NOT_SEPARATED)],
+)
+def test_content_never_continues_an_added_field(message, content, separator, size):
+    for at in range(0, len(content), size):
+        message.write(content[at : at + size])
+    assert bytes(message) == content
+    assert message.full_size == len(content)
+    message.add_header("Authentication-Results", "mx.example.com; spf=fail")
+    assert bytes(message) == ADDED + separator + content
+    assert message.full_size == len(bytes(message))
+    assert b"".join(message.content()) == content
+
+
+@pytest.mark.parametrize("content", [SEPARATED[0], NOT_SEPARATED[0]])
+def test_stored_content_is_separated_as_received_content_is(content):
+    stored = Message.stored(lambda: iter([b"", content[:3], content[3:]]), len(content))
+    received = Message(IN_MEMORY)
+    received.write(content)
+    for one in (stored, received):
+        one.add_header("First", "1")
+    assert bytes(stored) == bytes(received)
+    assert stored.full_size == received.full_size == len(bytes(stored))

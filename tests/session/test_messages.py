@@ -562,3 +562,16 @@ def test_content_can_be_opened_as_a_file():
 
     send([plugin(on_message=read)])
     assert seen == [True]
+
+
+@pytest.mark.parametrize("start", [" ; dkim=pass header.d=bank.example", "\t; dkim=pass", "text"])
+def test_content_never_continues_a_field_of_this_server(start):
+    def add(tx):
+        tx.message.add_header("Authentication-Results", "mx.example.com; spf=fail")
+
+    body = ["C: DATA", "S: 354", f"C: {start}", "C: Subject: x", "C:", "C: t", "C: .", "S: 250"]
+    result = play(OPEN + ENVELOPE + "\n".join(body), [plugin(on_message=add)])
+    (message,) = result.messages
+    header, _, rest = message.content.partition(b"\r\n\r\n")
+    assert rest == f"{start}\r\nSubject: x\r\n\r\nt\r\n".encode()
+    assert b"Authentication-Results: mx.example.com; spf=fail" in header.split(b"\r\n")

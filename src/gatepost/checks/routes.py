@@ -1,11 +1,17 @@
-"""Checks routes: missing ones, and routes or options without effect."""
+"""Checks routes: missing ones, loops, and routes or options without effect."""
 
 from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import cast
 
+from gatepost.config.listen import InetAddress, ListenAddress, UnixAddress
 from gatepost.config.schema import Config
 from gatepost.delivery.routes import EVERYONE, pattern_key
+from gatepost.delivery.smtp.hop import PORTS, Hop, Scheme, parse_hop
 from gatepost.model.address import Address
 from gatepost.model.session import Recipient
+from gatepost.net.own_address import is_own_address, unmapped
 from gatepost.session.assemble import Lists
 from gatepost.session.setup import Setup
 
@@ -31,6 +37,47 @@ def relays(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
     for number, route in enumerate(config.route):
         if route.relay_for != "none" and setup.authority is None:
             yield f"route[{number}].relay_for has no effect: no [[listen]] has auth"
+
+
+def loops(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
+    """Yield routes to a listener of this server."""
+    for number, route in enumerate(config.route):
+        scheme, _, text = route.to.partition(":")
+        if scheme not in PORTS:
+            continue
+        hop = parse_hop(cast("Scheme", scheme), text, config.base)
+        for listen in config.listen:
+            if _leads_to(hop, listen.address, config):
+                yield (
+                    f"route[{number}].to: {hop} is listen {listen.address} of this server: mail"
+                    " would loop until it is refused with 554 5.4.6"
+                )
+
+
+def _leads_to(hop: Hop, address: ListenAddress, config: Config) -> bool:
+    """Return whether connections to a next hop reach a listener; names are not looked up."""
+    if isinstance(address, UnixAddress):
+        return hop.path != "" and Path(hop.path) == config.path(address.path)
+    if not isinstance(address, InetAddress) or hop.path or hop.port != address.port:
+        return False
+    if hop.host == config.server.hostname:
+        return True
+    if hop.host == "localhost":
+        listening = ip_address(address.host)
+        return listening.is_loopback or listening.is_unspecified
+    return _is_reached(hop.host, address.host)
+
+
+def _is_reached(host: str, listening: str) -> bool:
+    """Return whether a connection to `host` reaches a socket bound to `listening`."""
+    try:
+        target = unmapped(host)
+    except ValueError:
+        return False
+    bound = unmapped(listening)
+    if bound.is_unspecified:
+        return target.version == bound.version and is_own_address(host)
+    return target == bound
 
 
 def hidden(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from gatepost.checks import exposure
 from gatepost.checks.paths import unusable
 from gatepost.checks.quotas import quotas
-from gatepost.checks.routes import hidden, relays, unrouted
+from gatepost.checks.routes import hidden, loops, relays, unrouted
 from gatepost.config.listen import UnixAddress
 from gatepost.config.schema import Config
 from gatepost.net.tls import key_pairs
@@ -178,6 +178,7 @@ CHECKS: tuple[Check, ...] = (
     exposure.auth,
     relays,
     hidden,
+    loops,
     quotas,
     unusable,
     _targets,

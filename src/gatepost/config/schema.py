@@ -510,6 +510,15 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             " lists) are far below this.",
         ),
     ] = parse_size("256KiB")
+    hops: Annotated[
+        int,
+        Key(
+            integer(1, 1000),
+            "Received fields of one message, then 554 5.4.6.",
+            "As Postfix's hopcount_limit. Legitimate mail has fewer than 20; a loop must end"
+            " (RFC 5321 s6.3).",
+        ),
+    ] = 50
 
 
 class RecipientsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -14,7 +14,7 @@ NOT_STORED = "The message could not be stored, please try again later"
 
 def content_size(message: Message) -> int:
     """Return the octets of the message, including the header fields added by this server."""
-    return sum(map(len, message.added)) + message.size
+    return message.full_size
 
 
 def complete(message: Message) -> Iterator[bytes]:

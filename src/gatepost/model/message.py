@@ -5,7 +5,8 @@ The content is kept in memory up to `threshold` octets, and above that in an unn
 message and pieces. The operating system removes the file when it is closed or the process ends.
 
 Security: an added header field is checked. It must be one field without bare line breaks and NUL,
-so that text from a client or plugin cannot end the header block early.
+so that text from a client or plugin cannot end the header block early. Content that does not start
+with a header block is separated from the added fields by an empty line.
 """
 
 import io
@@ -23,6 +24,10 @@ PIECE_COST = 64
 
 # RFC 5322 s2.2: a field name is printable ASCII without colon and space.
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")
+# The start of content that needs no separator: a field, an empty line, the line of an mbox file.
+_HEADER = re.compile(rb"[!-9;-~]+[ \t]*:|\r\n|>?From ")
+# The octets in which the first field name must end (RFC 5322 s2.1.1).
+_FIRST_LINE = 1000
 # A folded value: every line break is CRLF followed by white space and then something visible.
 _FIELD_VALUE = re.compile(r"[^\r\n\0]*(?:\r\n[ \t][^\S\r\n]*[^\s\0][^\r\n\0]*)*")
 
@@ -34,13 +39,14 @@ class Message:
     number of octets of content received so far.
     """
 
-    __slots__ = ("_chunks", "_file", "_folder", "_stored", "_threshold", "added", "size")
+    __slots__ = ("_chunks", "_file", "_folder", "_start", "_stored", "_threshold", "added", "size")
 
     def __init__(self, threshold: int, folder: Path | None = None) -> None:
         self._threshold = threshold
         self._folder = folder
         self._chunks: list[bytes] = []
         self._file: BinaryIO | None = None
+        self._start = b""
         self._stored: Callable[[], Iterator[bytes]] | None = None
         self.added: list[bytes] = []
         self.size = 0
@@ -63,6 +69,8 @@ class Message:
 
     def write(self, data: bytes) -> None:
         """Append content; raises OSError if the disk is full."""
+        if self.size < _FIRST_LINE:
+            self._start += data[:_FIRST_LINE]
         self.size += len(data)
         if self._file is not None:
             self._file.write(data)
@@ -115,8 +123,24 @@ class Message:
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the whole message, added header fields first, in pieces."""
-        yield b"".join(reversed(self.added))
+        yield b"".join(reversed(self.added)) + self._separator()
         yield from self.content()
+
+    @property
+    def full_size(self) -> int:
+        """Return the octets of the whole message, including the added header fields."""
+        return sum(map(len, self.added)) + len(self._separator()) + self.size
+
+    def _separator(self) -> bytes:
+        """Return an empty line if the client's bytes would continue an added header field.
+
+        Content that starts with white space would become a part of the field. Other content
+        without a header block is separated too, because programs read it in different ways.
+        """
+        if not self.added or not self.size:
+            return b""
+        start = self._start if self._stored is None else _first(self._stored())
+        return b"" if _HEADER.match(start) else b"\r\n"
 
     def __bytes__(self) -> bytes:
         return b"".join(self)
@@ -138,6 +162,16 @@ class Message:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _first(pieces: Iterator[bytes]) -> bytes:
+    """Return the start of content that can have the first field name."""
+    start = b""
+    for piece in pieces:
+        start += piece[:_FIRST_LINE]
+        if len(start) >= _FIRST_LINE:
+            break
+    return start
 
 
 class _Pieces(io.RawIOBase):

@@ -100,7 +100,7 @@ class Disposition:
             queued += [
                 NewRecipient(one.facts, "", None, 1, one.reply, one.reason) for one in failed
             ]
-        size = message.size + sum(map(len, message.added))
+        size = message.full_size
         new = [NewMessage(facts, queued, message, size, now, expires, event)] if queued else []
         if failed:
             original = _original_of(facts, message, now, expires)

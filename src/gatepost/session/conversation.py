@@ -12,7 +12,9 @@ from gatepost.model.reply import Reply
 from gatepost.model.session import Session, Transaction
 from gatepost.session.collector import HeaderCollector
 from gatepost.session.dialect import Dialect
+from gatepost.session.hops import HopCounter
 from gatepost.session.setup import Setup
+from gatepost.session.trace import shown_address
 from gatepost.wire.events import Auth, AuthResponse
 
 Result = Reply | Coroutine[Any, Any, Reply]
@@ -49,8 +51,8 @@ class Conversation:
     plugins are notified: the coroutine must not be cancelled then. `offers_tls` is true if the
     client may send STARTTLS; `admission` is None unless it may send XCLIENT; `auth` is None unless
     it may log in. `detailed` is the recorder's. While content arrives, `headers` collects the
-    header block if a plugin reads it, and `refusal` is the reply to the end of the message once it
-    is certain. `errors` and `idle_commands` count towards the limits of their names, and start
+    header block if a plugin reads it, `hops` counts the Received fields until the number is
+    certain, and `refusal` is the reply to the end of the message once it is certain. `errors` and `idle_commands` count towards the limits of their names, and start
     again with each message.
     """
 
@@ -63,6 +65,7 @@ class Conversation:
         "dialect",
         "errors",
         "headers",
+        "hops",
         "idle_commands",
         "offers_tls",
         "recorder",
@@ -85,6 +88,7 @@ class Conversation:
         self.admission: Admission | None = None
         self.auth: AuthExchange | None = None
         self.headers: HeaderCollector | None = None
+        self.hops: HopCounter | None = None
         self.refusal: Reply | None = None
         self.errors = 0
         self.idle_commands = 0
@@ -106,6 +110,8 @@ class Conversation:
         self.refusal = None
         read = "headers" in self.chains
         self.headers = HeaderCollector(setup.limits.header_size) if read else None
+        shown = [shown_address(one.address) for one in tx.recipients]
+        self.hops = HopCounter(setup.limits.hops, setup.hostname, shown)
 
     async def reset(self) -> None:
         """Drop the open transaction, if there is one, and notify plugins."""
@@ -123,6 +129,7 @@ class Conversation:
         """End the transaction and free its content."""
         self.tx = None
         self.headers = None
+        self.hops = None
         if tx.message is not None:
             tx.message.close()
 

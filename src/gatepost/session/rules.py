@@ -78,6 +78,11 @@ HEADER_TOO_LONG = _core(
     deny("Header block exceeds the limit", code=552, enhanced="5.3.4", reason="header-too-long")
 )
 
+# RFC 5321 s6.3, RFC 3463 X.4.6
+TOO_MANY_HOPS = _core(deny("Too many hops", code=554, enhanced="5.4.6", reason="too-many-hops"))
+MAIL_LOOP = _core(
+    deny("Mail loops back to this server", code=554, enhanced="5.4.6", reason="mail-loop")
+)
 
 _names_a_host = re.compile("[@%!]").search
 

@@ -10,9 +10,11 @@ from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
 
+from gatepost.model.address import Address
 from gatepost.model.session import Transaction
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
+_FOR = re.compile(r" for <([^>]*)>;")
 _UNSAFE_ADDRESS = re.compile(r"[^!#-\'*+,\-./0-9:=?@A-Z\[\]^-~\u0080-\U0010ffff]")
 
 # The names for "with" (RFC 3848, RFC 6531 s4.3) by: extended (EHLO), SMTPUTF8, TLS, authenticated.
@@ -56,7 +58,25 @@ def _for(tx: Transaction) -> str:
     """Name the recipient if there is only one: more would reveal one to the other."""
     if len(tx.recipients) != 1:
         return ""
-    return f"\r\n\tfor <{_UNSAFE_ADDRESS.sub('?', str(tx.recipients[0].address))}>"
+    return f"\r\n\tfor <{shown_address(tx.recipients[0].address)}>"
+
+
+def shown_address(address: Address) -> str:
+    """Return an address as the Received field shows it."""
+    return _UNSAFE_ADDRESS.sub("?", str(address))
+
+
+def own_recipient(field: bytes, hostname: str) -> str | None:
+    """Return the address in a Received field of this server, None if there is none.
+
+    `field` is the value of any Received field, folded or not.
+    """
+    if b"(Gatepost)" not in field:
+        return None
+    text = " ".join(field.decode("utf-8", "replace").split())
+    _, by, rest = text.partition(f" by {hostname} (Gatepost) with ")
+    recipient = _FOR.search(rest) if by else None
+    return None if recipient is None else recipient[1]
 
 
 @lru_cache(maxsize=4)

@@ -12,6 +12,7 @@ from gatepost.model.reply import Reply
 
 RCPT, OTHER = recipient("a@example.com"), recipient("b@example.com")
 NO = b"550 5.1.1 no\r\n"
+NO_MAIL = b"503 5.5.1 no MAIL\r\n"
 
 
 def ask(script=None, people=(RCPT,), sender=None, **options):
@@ -56,7 +57,7 @@ def test_a_problem_is_no_refusal_and_is_not_cached(script, monkeypatch):
     monkeypatch.setattr(call_ahead, "PATIENCE", 0.1 if HANG in script.values() else 10.0)
     answers, peer = ask(script, [RCPT, RCPT])
     assert answers == [None, None]
-    assert peer.connections == 2 or peer.verbs.count("MAIL") == 2
+    assert peer.connections >= 2 or peer.verbs.count("MAIL") == 2
 
 
 @pytest.mark.parametrize(("rcpt", "answer"), [(OK, None), (NO, "550 5.1.1 no")])
@@ -112,3 +113,11 @@ def test_the_least_recently_used_result_is_dropped(monkeypatch):
     answers.find(A, 0.0)
     answers.keep(C, None, 0.0)
     assert [answers.find(one, 0.0) for one in (A, B, C)] == [(None,), None, (None,)]
+
+
+def test_a_refusal_of_mail_on_a_kept_connection_is_asked_again_on_a_new_one():
+    other = recipient("other@example.com")
+    script = {"MAIL": [OK, b"451 4.7.0 too many messages\r\n", OK], "RCPT": [OK, NO_MAIL, NO]}
+    answers, peer = ask(script, [RCPT, other])
+    assert answers == [None, "550 5.1.1 no"]
+    assert peer.connections == 2

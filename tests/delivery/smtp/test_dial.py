@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 from tests.delivery.samples import delivery, message, recipient
-from tests.delivery.smtp.peer import EHLO, QUICK, Peer, run, settings
+from tests.delivery.smtp.peer import DROP, EHLO, HANG, QUICK, Peer, run, settings
 from tests.net import authority
 
 from gatepost.config.client import ClientConfig
@@ -131,6 +131,43 @@ def test_a_failed_handshake_is_followed_by_a_connection_without_tls():
     error, peer = sent(script, tls=ClientTls("required"))
     assert peer.connections == 1
     assert error == (TLS_FAILED, "WRONG_VERSION_NUMBER")
+
+
+CLOSING = {
+    "after STARTTLS": {"STARTTLS": DROP},
+    "421": {"STARTTLS": (b"421 4.3.2 bye\r\n", DROP)},
+    "421 kept": {"STARTTLS": b"421 4.3.2 bye\r\n"},
+    "after 220": {"STARTTLS": (b"220 go\r\n", DROP)},
+    "after 454": {"STARTTLS": (b"454 4.7.0 TLS not available\r\n",)},
+    "handshake": {"STARTTLS": b"220 go\r\n", "HANDSHAKE": DROP},
+    "alert": {"STARTTLS": b"220 go\r\n", "HANDSHAKE": (b"\x15\x03\x03\x00\x02\x02\x28", DROP)},
+}
+
+
+@pytest.mark.parametrize("script", CLOSING.values(), ids=CLOSING)
+def test_a_connection_closed_during_starttls_is_followed_by_one_without_tls(script):
+    script = {"EHLO": STARTTLS, **script}
+    error, peer = sent(script, tls=ClientTls("opportunistic"))
+    assert error == ("", "")
+    assert peer.verbs[-4:] == ["MAIL", "RCPT", "DATA", "QUIT"]
+    (found, _), peer = sent(script, tls=ClientTls("required"))
+    assert found in (TLS_FAILED, NO_TLS)
+    assert "MAIL" not in peer.verbs
+
+
+def test_a_connection_closed_after_the_handshake_is_followed_by_one_without_tls(shown):
+    script = {"EHLO": [STARTTLS, DROP, STARTTLS], "STARTTLS": b"220 go\r\n"}
+    error, peer = sent(script, tls=ClientTls("opportunistic"), server_tls=shown)
+    assert error == ("", "")
+    assert peer.secured == 1
+    assert peer.connections == 2
+
+
+def test_a_silent_handshake_is_followed_by_a_connection_without_tls():
+    script = {"EHLO": STARTTLS, "STARTTLS": (b"220 go\r\n", HANG)}
+    error, peer = sent(script, tls=ClientTls("opportunistic"), command_timeout=0.2)
+    assert error == ("", "")
+    assert peer.connections == 2
 
 
 def test_plaintext_after_starttls_ends_the_connection():

@@ -69,11 +69,39 @@ def test_hosts_of_one_preference_are_in_random_order():
     ("address", "reachable"),
     [
         *(("192.0.2.1", True), ("2001:db8::1", True), ("127.0.0.2", False), ("::1", False)),
-        *(("0.0.0.0", False), ("224.0.0.1", False)),
+        *(("0.0.0.0", False), ("224.0.0.1", False), ("0.0.0.1", False)),
+        *(("255.255.255.255", False), ("169.254.1.1", False), ("fe80::1", False)),
+        *(("fe80::1%lo", False), ("::", False), ("ff02::1", False)),
+        # IPv4 within IPv6: mapped, compatible, 6to4, NAT64
+        *(("::ffff:127.0.0.1", False), ("::ffff:7f00:1", False), ("::ffff:0.0.0.0", False)),
+        *(("::ffff:169.254.169.254", False), ("::127.0.0.1", False), ("2002:7f00:1::", False)),
+        *(("64:ff9b::127.0.0.1", False), ("::ffff:192.0.2.1", True), ("2002:c000:201::", True)),
+        ("64:ff9b::192.0.2.1", True),
     ],
 )
 def test_addresses_of_this_machine_are_not_reachable(address, reachable):
     assert is_reachable(address) == reachable
+
+
+def test_an_address_of_an_interface_is_not_reachable(monkeypatch):
+    """It is irrelevant whether the listener is bound to one or to all addresses."""
+    monkeypatch.setattr(mx_target, "is_own_address", lambda address: address == "192.0.2.7")
+    assert not is_reachable("192.0.2.7")
+    assert not is_reachable("::ffff:192.0.2.7")
+    assert is_reachable("192.0.2.8")
+
+
+@pytest.mark.parametrize("literal", ["ipv6:::ffff:127.0.0.1", "ipv6:::1", "127.0.0.1"])
+def test_a_literal_of_this_machine_is_not_connected_to(literal):
+    rcpt = recipient(f"root@[{literal}]")
+    replies, (peer,) = sent([{}], FakeResolver(), rcpt, reachable=is_reachable)
+    assert (replies, peer.connections) == ([UNREACHABLE], 0)
+
+
+@pytest.mark.parametrize("address", ["::ffff:7f00:1", "::ffff:127.0.0.1", "127.0.0.1"])
+def test_a_dns_address_of_this_machine_is_not_connected_to(address):
+    replies, (peer,) = sent([{}], dns([address]), reachable=is_reachable)
+    assert (replies, peer.connections) == ([UNREACHABLE], 0)
 
 
 def sent(script, dns, *people, tls=None, reachable=lambda _: True):
@@ -124,6 +152,67 @@ def test_all_addresses_of_a_host_are_tried():
     assert len(peer.messages) == 1
 
 
+NOT_NOW = [
+    *({"GREETING": b"421 4.3.2 busy\r\n"}, {"GREETING": (b"421 busy\r\n", DROP)}),
+    *({"GREETING": b"450 later\r\n"}, {"GREETING": b"554 no\r\n"}, {"GREETING": DROP}),
+    *({"EHLO": b"421 bye\r\n"}, {"EHLO": b"450 later\r\n"}, {"EHLO": DROP}),
+]
+
+
+@pytest.mark.parametrize("script", NOT_NOW, ids=str)
+def test_the_next_address_gets_the_message_if_one_is_busy(script):
+    replies, (first, second) = sent([script, {}], dns(["127.0.0.1", "127.0.0.2"]))
+    assert replies == [""]
+    assert (len(first.messages), len(second.messages)) == (0, 1)
+
+
+LATER = b"451 4.7.1 later\r\n"
+TEMPORARY = [
+    {"MAIL": LATER, "RCPT": LATER, "DATA": LATER},
+    {"RCPT": LATER, "DATA": LATER},
+    {"DATA": LATER},
+    {"END": LATER},
+]
+
+
+@pytest.mark.parametrize("script", TEMPORARY, ids=str)
+def test_the_next_host_gets_the_message_after_a_temporary_failure(script):
+    replies, (_first, second) = sent([script, {}], dns(["127.0.0.1"], ["127.0.0.2"]))
+    assert replies == [""]
+    assert len(second.messages) == 1
+    replies, _ = sent([script, script], dns(["127.0.0.1"], ["127.0.0.2"]))
+    assert replies == ["451 4.7.1 later"]
+
+
+def test_only_the_rest_of_the_recipients_is_tried_at_the_next_host():
+    b, c = recipient("b@example.com"), recipient("c@example.com")
+    script = {"RCPT": [OK, LATER, b"550 5.1.1 no\r\n"]}
+    replies, (_first, second) = sent([script, {}], dns(["127.0.0.1"], ["127.0.0.2"]), A, b, c)
+    assert replies == ["", "", "550 5.1.1 no"]
+    assert [line for line in second.lines if "RCPT" in line] == ["RCPT TO:<b@example.com>"]
+
+
+def test_a_reply_is_reported_rather_than_a_host_that_is_down():
+    names = dns(["127.0.0.1"], ["127.0.0.9"], [])
+    assert sent([{"RCPT": LATER, "DATA": LATER}], names)[0] == ["451 4.7.1 later"]
+
+
+@pytest.mark.parametrize("hosts", [[[]], [[], []]])
+def test_mail_for_a_domain_whose_hosts_do_not_exist_is_refused(hosts):
+    missing = ["550 5.4.4 No mail server of domain example.com was found"]
+    assert sent([{}], dns(*hosts))[0] == missing
+    gone = {"example.com": [(1, "gone.example"), (2, "away.example")]}
+    assert sent([{}], FakeResolver(gone))[0] == missing
+
+
+def test_mail_is_deferred_if_one_of_the_hosts_may_exist():
+    names = FakeResolver({"example.com": [(1, "gone.example"), (2, "h")]}, fail=["h"])
+    assert sent([{}], names)[0][0].startswith("451 4.4.3 ")
+    names = FakeResolver({"example.com": [(1, "h"), (2, "gone.example")]}, fail=["h"])
+    assert sent([{}], names)[0][0].startswith("451 4.4.3 ")
+    assert sent([{}], dns([], ["127.0.0.9"]))[0] == [UNREACHABLE]
+
+
 @pytest.mark.parametrize(
     "script", [{"RCPT": b"550 5.1.1 no\r\n", "DATA": b"503 no\r\n"}, {"END": b"550 5.1.1 no\r\n"}]
 )
@@ -143,8 +232,6 @@ UNREACHABLE = "451 4.4.1 Cannot connect to next hop, please try again later"
 
 
 def test_a_host_without_a_usable_address_is_unreachable():
-    assert sent([{}], dns([]))[0] == [UNREACHABLE]
-    assert sent([{}], FakeResolver({"example.com": [(1, "gone.example")]}))[0] == [UNREACHABLE]
     replies, (peer,) = sent([{}], dns(["127.0.0.1"]), reachable=is_reachable)
     assert (replies, peer.connections) == ([UNREACHABLE], 0)
     failing = FakeResolver({"example.com": [(1, "h")]}, fail=["h"])

@@ -139,7 +139,7 @@ def test_data_after_quit_is_dropped():
         link = relay._pool._idle[0][2]
         for _ in range(3):
             link.data_received(b"421 4.3.2 bye\r\n")
-        assert len(link._answers) == 1
+        assert link._answers == []
         assert not link.usable
         assert await send(relay) is None
 
@@ -193,3 +193,53 @@ def test_a_connection_without_a_reply_to_quit_is_aborted(monkeypatch):
         await send(relay)
 
     played(one, {"QUIT": "hang"})
+
+
+ENOUGH = [b"451 4.7.0 too many messages\r\n", b"452 later\r\n", b"550 5.7.1 no more\r\n"]
+
+
+NO_MAIL = b"503 5.5.1 no MAIL\r\n"
+
+
+def refusing(second, third, *, pipelining=True):
+    """Return a script with these replies to the second and the third MAIL."""
+    if not pipelining:
+        return {"MAIL": [OK, second, third]}
+    rest = {
+        verb: [usual, NO_MAIL, usual if third is OK else NO_MAIL]
+        for verb, usual in (("RCPT", OK), ("DATA", POLITE["DATA"]))
+    }
+    return {"MAIL": [OK, second, third], **rest}
+
+
+@pytest.mark.parametrize("ehlo", [EHLO, b"250 peer\r\n"], ids=["pipelining", "alone"])
+@pytest.mark.parametrize("reply", ENOUGH)
+def test_a_refusal_of_mail_on_a_kept_connection_is_repeated_on_a_new_one(reply, ehlo):
+    async def three(relay, _peer):
+        for _ in range(3):
+            assert await send(relay) is None
+
+    peer = played(three, {"EHLO": ehlo, **refusing(reply, OK, pipelining=ehlo is EHLO)})
+    assert (len(peer.messages), peer.connections) == (3, 2)
+    assert peer.verbs.count("QUIT") == 2
+
+
+@pytest.mark.parametrize("reply", ENOUGH)
+def test_a_refusal_of_mail_is_repeated_once_only(reply):
+    async def two(relay, _peer):
+        assert await send(relay) is None
+        with pytest.raises(DeliveryError) as caught:
+            await send(relay)
+        assert str(caught.value.reply) == reply.decode().strip()
+
+    peer = played(two, refusing(reply, reply))
+    assert (peer.verbs.count("MAIL"), peer.connections) == (3, 2)
+
+
+def test_a_refusal_of_mail_on_a_new_connection_is_not_repeated():
+    async def one(relay, _peer):
+        with pytest.raises(DeliveryError):
+            await send(relay)
+
+    peer = played(one, {"MAIL": ENOUGH[0], "RCPT": NO_MAIL, "DATA": NO_MAIL})
+    assert (peer.verbs.count("MAIL"), peer.connections) == (1, 1)

@@ -1,5 +1,8 @@
 """Deliveries to a next hop with any behaviour: the results, and content that is never sent."""
 
+import asyncio
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
@@ -18,6 +21,8 @@ from tests.delivery.smtp.peer import (
     until,
 )
 
+from gatepost.delivery.smtp.connection import downgrades
+from gatepost.delivery.smtp.hop import Hop
 from gatepost.delivery.smtp.relay import Relay
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.message import Message
@@ -374,3 +379,140 @@ def test_any_next_hop_gives_a_result(script):
     for result in results:
         for reply in result[:1] if isinstance(result, tuple) else result:
             assert reply == "" or reply[:1] in "45"
+
+
+@pytest.mark.parametrize("more", [BYE, OK, NO, b"garbage\r\n", BYE + BYE], ids=repr)
+@pytest.mark.parametrize("ehlo", [EHLO, CHUNKING, ALONE], ids=["pipelining", "chunking", "alone"])
+@pytest.mark.parametrize("scheme", PROTOCOLS)
+def test_only_the_first_reply_to_the_end_of_a_message_counts(scheme, ehlo, more):
+    hello, end = {"smtp": ("EHLO", OK), "lmtp": ("LHLO", OK + OK)}[scheme]
+    results, peer = play({hello: ehlo, "END": end + more, "BDAT": end + more}, scheme, times=2)
+    assert results == [["", ""]] * 2
+    assert (len(peer.messages), peer.connections) == (2, 2)
+
+
+@pytest.mark.parametrize("verb", ["GREETING", "EHLO", "MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("ehlo", [EHLO, ALONE], ids=["pipelining", "alone"])
+def test_a_second_reply_never_leads_to_a_second_delivery(verb, ehlo):
+    usual = {"GREETING": b"220 peer\r\n", "EHLO": ehlo, "DATA": b"354 go\r\n"}
+    script = {"EHLO": ehlo, verb: usual.get(verb, OK) + BYE}
+    (result,), peer = play(script)
+    if result == ["", ""]:
+        assert len(peer.messages) == 1
+    else:
+        assert peer.messages == []
+        assert result[0].startswith("451 ")
+
+
+@pytest.mark.parametrize("scheme", PROTOCOLS)
+def test_replies_that_end_in_lf_only_are_accepted(scheme):
+    hello, end = {"smtp": ("EHLO", OK), "lmtp": ("LHLO", OK + OK)}[scheme]
+    replies = {"GREETING": b"220 peer\r\n", hello: EHLO, "MAIL": OK, "RCPT": OK}
+    replies |= {"DATA": b"354 go\r\n", "END": end}
+    script = {verb: one.replace(b"\r\n", b"\n") for verb, one in replies.items()}
+    results, _ = play({**script, "DATA": b"354 go\r\n"}, scheme)
+    assert results == [["", ""]]
+
+
+@pytest.mark.parametrize("loss", [DROP, HANG])
+def test_lost_commands_are_repeated_without_pipelining(loss):
+    options = {"command_timeout": 0.2} if loss is HANG else {}
+    results, peer = play({"RCPT": [loss, OK]}, times=3, **options)
+    assert results == [["", ""]] * 3
+    assert (len(peer.messages), peer.connections) == (3, 2)
+
+
+def test_a_next_hop_that_closes_after_a_group_gets_no_group_next_time():
+    results, _peer = play({"MAIL": [DROP, OK]}, times=2)
+    assert results[0][0].startswith("451 4.4.2 ")
+    assert results[1] == ["", ""]
+
+
+def test_pipelining_is_used_again_after_a_while():
+    async def converse():
+        loop = asyncio.get_running_loop()
+        async with Peer({"RCPT": [DROP, OK]}) as peer:
+            relay = Relay(peer.hop, settings())
+            await relay.deliver(delivery(A, of=message(CONTENT)))
+            offered = {"PIPELINING": "", "SIZE": ""}
+            relay._downgrades.apply(offered)
+            assert offered == {"SIZE": ""}
+            later = loop.time() + downgrades.DURATION
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(loop, "time", lambda: later)
+                offered = {"PIPELINING": ""}
+                relay._downgrades.apply(offered)
+                assert offered == {"PIPELINING": ""}
+            await relay.stop()
+
+    run(converse())
+
+
+def test_every_address_of_a_name_is_tried(monkeypatch):
+    async def converse():
+        async with Peer({"GREETING": b"421 busy\r\n"}) as busy:
+            port = busy.hop.port
+            async with Peer(at=("127.0.0.2", port)) as peer:
+                loop = asyncio.get_running_loop()
+
+                async def look_up(_host, port, **_options):
+                    return [(2, 1, 6, "", (f"127.0.0.{last}", port)) for last in (9, 1, 1, 2)]
+
+                monkeypatch.setattr(loop, "getaddrinfo", look_up)
+                relay = Relay(Hop("smtp", "mail.example", port), settings())
+                assert await relay.deliver(delivery(A, of=message(CONTENT))) is None
+                await relay.stop()
+                return busy.connections, len(peer.messages)
+
+    assert run(converse()) == (1, 1)
+
+
+def test_a_refused_password_is_tried_once_only():
+    async def converse():
+        script = {"EHLO": b"250-peer\r\n250 AUTH PLAIN\r\n", "AUTH": b"535 5.7.8 no\r\n"}
+        async with Peer(script) as first, Peer({}, at=("127.0.0.2", first.hop.port)) as second:
+            made = msgspec.structs.replace(settings(user="u", auth_in_clear=True), password="p")
+            relay = Relay(first.hop, made, ["127.0.0.1", "127.0.0.2"])
+            with pytest.raises(DeliveryError, match="AUTH PLAIN: 535"):
+                await relay.deliver(delivery(A, of=message(CONTENT)))
+            await relay.stop()
+            return second.connections
+
+    assert run(converse()) == 0
+
+
+NO_BDAT = b"502 5.5.1 what?\r\n"
+
+
+@pytest.mark.parametrize("code", [b"500", b"501", b"502", b"504"])
+@pytest.mark.parametrize("scheme", PROTOCOLS)
+def test_a_next_hop_without_bdat_gets_data(scheme, code):
+    hello, many = {"smtp": ("EHLO", 1), "lmtp": ("LHLO", 2)}[scheme]
+    no = NO_BDAT.replace(b"502", code) * many
+    script = {hello: CHUNKING, "BDAT": no, "END": OK * many}
+    results, peer = play(script, scheme, times=3)
+    assert results == [["", ""]] * 3
+    assert peer.verbs.count("BDAT") == 1
+    assert peer.verbs.count("DATA") == 3
+    assert peer.connections == 2
+
+
+def test_content_that_a_next_hop_reads_as_commands_is_not_delivered_twice():
+    script = {"EHLO": CHUNKING, "BDAT": NO_BDAT + b"500 5.5.1 Subject:?\r\n" * 3}
+    results, peer = play(script)
+    assert results == [["", ""]]
+    assert (peer.verbs.count("BDAT"), peer.verbs.count("DATA"), peer.connections) == (1, 1, 2)
+
+
+def test_bdat_on_a_kept_connection_is_repeated_with_data_too():
+    script = {"EHLO": CHUNKING, "BDAT": [OK, NO_BDAT]}
+    results, peer = play(script, times=2)
+    assert results == [["", ""]] * 2
+    assert (len(peer.messages), peer.connections) == (3, 2)
+
+
+@pytest.mark.parametrize("reply", [b"550 5.7.1 spam\r\n", b"552 5.3.4 big\r\n", b"554 no\r\n"])
+def test_a_refusal_of_the_message_after_bdat_is_final(reply):
+    results, peer = play({"EHLO": CHUNKING, "BDAT": reply})
+    assert results == [[reply.decode().strip()] * 2]
+    assert (peer.verbs.count("BDAT"), "DATA" in peer.verbs) == (1, False)

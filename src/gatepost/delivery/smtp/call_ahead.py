@@ -13,6 +13,7 @@ call-ahead.
 import asyncio
 from collections import OrderedDict
 
+from gatepost.delivery.smtp import errors
 from gatepost.delivery.smtp.connection.envelope import make_mail, make_rcpt
 from gatepost.delivery.smtp.connection.link import Link
 from gatepost.delivery.smtp.relay import Relay
@@ -92,6 +93,8 @@ class CallAhead:
         at = len(commands)
         commands += (make_mail(tx, [recipient], offered), make_rcpt(recipient, offered), _RSET)
         replies = await link.exchange(commands, self._relay.options.command_timeout)
-        if len(replies) < len(commands) or replies[at].code >= 400:
+        if replies[at].code >= 400:
+            raise errors.mail_refused(replies[at], link.name)
+        if len(replies) < len(commands):
             return None
         return replies[at + 1]

@@ -27,6 +27,22 @@ class NextHopError(DeliveryError):
         return False
 
 
+class MailRefusedError(DeliveryError):
+    """The next hop has refused MAIL, perhaps because of earlier messages on the connection."""
+
+
+class ChunkingRefusedError(DeliveryError):
+    """The next hop offers CHUNKING, but does not support BDAT. It has not taken the message."""
+
+
+class UncertainError(NextHopError):
+    """The next hop may have the message: its end was sent, and no reply came."""
+
+
+class NoSuchHostError(NextHopError):
+    """A host of the DNS has no address."""
+
+
 def _temporary(enhanced: str, text: str, detail: str) -> NextHopError:
     text = f"{text}, {_TRY_AGAIN}"
     return NextHopError(text, detail=detail, reply=Reply(451, text, enhanced))
@@ -40,6 +56,18 @@ def unreachable(detail: str) -> NextHopError:
 def connection_lost(detail: str) -> NextHopError:
     """Return the error for a connection that ended or timed out."""
     return _temporary("4.4.2", "Connection to next hop lost", detail)
+
+
+def uncertain(detail: str) -> UncertainError:
+    """Return the error for a connection that was lost after the end of the message."""
+    lost = connection_lost(f"{detail}; unknown whether the message was taken")
+    return UncertainError(lost.text, detail=lost.detail, reply=lost.reply)
+
+
+def no_such_host(host: str) -> NoSuchHostError:
+    """Return the error for a host without an address."""
+    failure = unreachable(f"{host}: no address")
+    return NoSuchHostError(failure.text, detail=failure.detail, reply=failure.reply)
 
 
 def protocol_error(detail: str) -> NextHopError:
@@ -67,16 +95,34 @@ def busy(detail: str) -> NextHopError:
     return _temporary("4.4.5", "Too many connections to next hop", detail)
 
 
-def refused(reply: Reply, detail: str) -> DeliveryError:
-    """Return the next hop's own refusal.
+def shut_down(reply: Reply, detail: str) -> NextHopError:
+    """Return the error for a 421. It is about the connection, so the client gets 451 instead."""
+    client_reply = Reply(451, reply.text, reply.enhanced)
+    return NextHopError(reply.text, detail=f"{detail}: {reply}", reply=client_reply)
 
-    A 421 is about the connection to the next hop, so the client gets 451 instead.
-    """
-    detail = f"{detail}: {reply}"
+
+def refused(reply: Reply, detail: str) -> DeliveryError:
+    """Return the next hop's own refusal."""
     if reply.code == SHUTTING_DOWN:
-        reply = Reply(451, reply.text, reply.enhanced)
-        return NextHopError(reply.text, detail=detail, reply=reply)
+        return shut_down(reply, detail)
+    detail = f"{detail}: {reply}"
     return DeliveryError(reply.text, permanent=reply.code >= 500, detail=detail, reply=reply)
+
+
+def chunking_refused(reply: Reply, detail: str) -> ChunkingRefusedError:
+    """Return the next hop's refusal of the command BDAT."""
+    error = refused(reply, f"{detail}: BDAT")
+    return ChunkingRefusedError(error.text, permanent=True, detail=error.detail, reply=reply)
+
+
+def mail_refused(reply: Reply, detail: str) -> DeliveryError:
+    """Return the next hop's refusal of MAIL."""
+    error = refused(reply, f"{detail}: MAIL")
+    if isinstance(error, NextHopError):
+        return error
+    return MailRefusedError(
+        error.text, permanent=error.permanent, detail=error.detail, reply=error.reply
+    )
 
 
 def impossible(enhanced: str, text: str, *, code: int = 550) -> DeliveryError:

@@ -33,14 +33,20 @@ class Hop(msgspec.Struct, frozen=True):
         return f"{self.scheme}://{host}:{self.port}"
 
     @property
+    def is_address(self) -> bool:
+        """Return whether the host is an IP address."""
+        try:
+            ip_address(self.host)
+        except ValueError:
+            return False
+        return True
+
+    @property
     def is_loopback(self) -> bool:
         """Return whether the address is on this machine; False for any name but localhost."""
         if self.path or self.host == "localhost":
             return True
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return self.is_address and ip_address(self.host).is_loopback
 
 
 def parse_hop(scheme: Scheme, rest: str, base: Path) -> Hop:

@@ -80,6 +80,8 @@ def take(talk: Conversation, event: e.Content) -> Coroutine[Any, Any, None] | No
     except OSError as error:
         _storage_failed(talk, tx, str(error))
         return None
+    if talk.hops is not None and talk.hops.add(event.data):
+        _check_hops(talk, tx)
     if talk.headers is not None and talk.headers.add(event.data):
         return _read_headers(talk)
     return None
@@ -88,6 +90,17 @@ def take(talk: Conversation, event: e.Content) -> Coroutine[Any, Any, None] | No
 def _storage_failed(talk: Conversation, tx: Transaction, problem: str) -> None:
     talk.recorder.storage_failed(tx, problem)
     talk.refusal = refusal(talk, MESSAGE.hook, rules.STORAGE, (tx,))
+
+
+def _check_hops(talk: Conversation, tx: Transaction) -> None:
+    """Refuse a message that loops; the refusal waits for the end of the message."""
+    hops, talk.hops = talk.hops, None
+    if hops is None or talk.refusal is not None:
+        return
+    if hops.looped:
+        talk.refusal = refusal(talk, MESSAGE.hook, rules.MAIL_LOOP, (tx,))
+    elif hops.too_many:
+        talk.refusal = refusal(talk, MESSAGE.hook, rules.TOO_MANY_HOPS, (tx,))
 
 
 async def _read_headers(talk: Conversation) -> None:
@@ -112,6 +125,9 @@ async def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Reply:
             tx.message.complete()
         except OSError as error:
             _storage_failed(talk, tx, str(error))
+    if talk.hops is not None and tx is not None:
+        talk.hops.finish()
+        _check_hops(talk, tx)
     if talk.headers is not None:
         await _read_headers(talk)
     result = talk.refusal or run(talk, MESSAGE, None)

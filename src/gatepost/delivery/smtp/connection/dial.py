@@ -1,14 +1,18 @@
 """Opens a connection to a next hop, up to the point where MAIL can be sent.
 
 The order: PROXY header, implicit TLS, greeting, EHLO, STARTTLS and EHLO again, XCLIENT and EHLO
-again, AUTH. A refusal here is temporary (`NextHopError`), because it is not about a message.
+again, AUTH. A refusal here is temporary (`NextHopError`), because it is not about a message. The
+next address of the host is tried after it.
 
 Security: if TLS is compulsory, only EHLO is sent without it. With `tls = "opportunistic"` a failed
-handshake is followed by a connection without TLS, as for a next hop that offers none.
+handshake, or a connection that is closed after STARTTLS, is followed by a connection without TLS,
+as for a next hop that offers none.
 """
 
 import asyncio
-from collections.abc import Sequence
+import socket
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 from gatepost.delivery.smtp import errors
 from gatepost.delivery.smtp.connection.forward import (
@@ -23,9 +27,16 @@ from gatepost.delivery.smtp.hop import Hop
 from gatepost.delivery.smtp.settings import ClientSettings
 from gatepost.model.reply import Reply
 from gatepost.wire import events as e
-from gatepost.wire.smtp.sending.client import LmtpClient, SmtpClient
+from gatepost.wire.smtp.sending.client import SHUTTING_DOWN, LmtpClient, SmtpClient
+
+_Result = TypeVar("_Result")
+
+# More addresses do not make a host more reliable.
+MAX_ADDRESSES = 20
 
 _TLS_FAILED = errors.tls_failed("").reply
+_LOST = errors.connection_lost("").reply
+_AUTH_FAILED = errors.auth_failed("").reply
 
 
 async def dial(
@@ -34,13 +45,41 @@ async def dial(
     client: ForwardedClient | None = None,
     addresses: Sequence[str] = (),
 ) -> Link:
-    """Return a connection that is ready for MAIL; raise `NextHopError`.
+    """Return a connection that is ready for MAIL; raise `NextHopError` of the last address.
 
     `client` is the identity to forward. `addresses` are the host's, if they are known; otherwise
-    the system looks them up.
+    the system looks them up. Each is tried until one is ready. A failed authentication is final,
+    because another attempt could lock the account.
     """
+    problem = errors.unreachable(f"{hop}: no address")
+    for address in addresses or await _look_up(hop):
+        try:
+            return await _dial_securely(hop, settings, client, address)
+        except errors.NextHopError as error:
+            if error.reply == _AUTH_FAILED:
+                raise
+            problem = error
+    raise problem
+
+
+async def _look_up(hop: Hop) -> Sequence[str]:
+    """Return the addresses that the system has for a name, or the address itself."""
+    if hop.path or hop.is_address:
+        return (hop.host,)
+    loop = asyncio.get_running_loop()
     try:
-        return await _dial(hop, settings, client, addresses, secure=settings.tls.mode != "none")
+        found = await loop.getaddrinfo(hop.host, hop.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise errors.unreachable(f"{hop}: {hop.host}: {error.strerror or error}") from error
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))[:MAX_ADDRESSES]
+
+
+async def _dial_securely(
+    hop: Hop, settings: ClientSettings, client: ForwardedClient | None, address: str
+) -> Link:
+    """Connect with TLS as configured; with opportunistic TLS again without it after a failure."""
+    try:
+        return await _dial(hop, settings, client, address, secure=settings.tls.mode != "none")
     except errors.NextHopError as error:
         if (
             settings.tls.mode != "opportunistic"
@@ -48,18 +87,18 @@ async def dial(
             or error.reply != _TLS_FAILED
         ):
             raise
-        return await _dial(hop, settings, client, addresses, secure=False)
+        return await _dial(hop, settings, client, address, secure=False)
 
 
 async def _dial(
     hop: Hop,
     settings: ClientSettings,
     client: ForwardedClient | None,
-    addresses: Sequence[str],
+    address: str,
     *,
     secure: bool,
 ) -> Link:
-    link = await _connect(hop, settings, addresses)
+    link = await _connect(hop, settings, address)
     try:
         link.write(proxy_header(settings.options.forward, client))
         await _greet(link, hop, settings, secure=secure)
@@ -73,17 +112,15 @@ async def _dial(
     return link
 
 
-async def _connect(hop: Hop, settings: ClientSettings, addresses: Sequence[str]) -> Link:
-    """Try each address in turn; raise `NextHopError` with the problem of the last one."""
-    problem = "no address"
-    for address in addresses or (hop.host,):
-        try:
-            async with asyncio.timeout(settings.options.connect_timeout):
-                return await _connect_to(hop, address)
-        except TimeoutError:
-            problem = f"{address}: no connection within {settings.options.connect_timeout:g} s"
-        except OSError as error:
-            problem = f"{address}: {error.strerror or error}"
+async def _connect(hop: Hop, settings: ClientSettings, address: str) -> Link:
+    """Return a connection to an address; raise `NextHopError`."""
+    try:
+        async with asyncio.timeout(settings.options.connect_timeout):
+            return await _connect_to(hop, address)
+    except TimeoutError:
+        problem = f"{address}: no connection within {settings.options.connect_timeout:g} s"
+    except OSError as error:
+        problem = f"{address}: {error.strerror or error}"
     raise errors.unreachable(f"{hop}: {problem}")
 
 
@@ -125,14 +162,30 @@ async def _start_tls(link: Link, hop: Hop, settings: ClientSettings, *, secure: 
     tls, limit = settings.tls, settings.options.command_timeout
     offered = "STARTTLS" in link.wire.extensions
     if secure and offered:
-        (reply,) = await link.exchange([e.StartTls()], limit)
+        (reply,) = await _attempt_tls(link.exchange([e.StartTls()], limit))
+        if reply.code == SHUTTING_DOWN:
+            raise errors.tls_failed(f"{link.name}: STARTTLS: {reply}")
         if reply.code < 400:
-            await link.start_tls(tls, hop.host, limit)
+            await _attempt_tls(link.start_tls(tls, hop.host, limit))
             link.wire.start_tls()
-            await _ehlo(link, settings)
+            await _attempt_tls(_ehlo(link, settings))
             return
     if tls.compulsory:
         raise errors.no_tls(f"{link.name}: STARTTLS is {'refused' if offered else 'not offered'}")
+
+
+async def _attempt_tls(step: Coroutine[Any, Any, _Result]) -> _Result:
+    """Return the result of a step of STARTTLS; a lost connection is the error for failed TLS.
+
+    Some servers close the connection instead of sending an alert, in TLS 1.3 also after the
+    handshake.
+    """
+    try:
+        return await step
+    except errors.NextHopError as error:
+        if error.reply != _LOST:
+            raise
+        raise errors.tls_failed(f"{error.detail} during STARTTLS") from error
 
 
 async def _forward(link: Link, settings: ClientSettings, client: ForwardedClient) -> None:

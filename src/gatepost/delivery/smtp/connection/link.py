@@ -43,7 +43,8 @@ class Link(asyncio.Protocol):
     """A connection; `name` is the next hop's name for errors and logs, `wire` its protocol state.
 
     `messages` counts the transactions, `content_sent` is whether content of the last was sent.
-    `fresh` is true until the link has been in a pool. `closed` is done when it is closed.
+    `fresh` is true until the link has been in a pool. `spent` is whether it must not be used for
+    another message. `closed` is done when it is closed.
     """
 
     def __init__(self, wire: SmtpClient, name: str) -> None:
@@ -51,6 +52,7 @@ class Link(asyncio.Protocol):
         self.name = name
         self.messages = 0
         self.fresh = True
+        self.spent = False
         self.content_sent = False
         self.facts: TlsFacts | None = None
         self._loop = asyncio.get_running_loop()
@@ -92,11 +94,21 @@ class Link(asyncio.Protocol):
         wire.receive_data(data)
         try:
             while (event := wire.next_event()) is not NEED_DATA:
-                self._answers.append(cast("CommandReply", event))
+                self._take(cast("CommandReply", event))
         except PeerError as error:
             self._fail(errors.protocol_error(f"{self.name}: {error}"))
         if wire.broken or not wire.owed:
             self._wake()
+
+    def _take(self, answer: CommandReply) -> None:
+        """Keep the reply to a command; a reply to none, which is a 421, only ends the connection.
+
+        A user gets at most one reply for each command. A message that was accepted stays accepted.
+        """
+        if answer.to is None:
+            self._fail(errors.shut_down(answer.reply, self.name))
+        else:
+            self._answers.append(answer)
 
     def secured(self, facts: TlsFacts) -> None:
         """Continue under TLS."""
@@ -158,7 +170,8 @@ class Link(asyncio.Protocol):
         replies: list[Reply] = []
         for command in commands:
             replies += await self._send_group([command], limit)
-            if self.wire.broken or (replies[-1].code >= 400 and type(command) is e.Mail):
+            code = replies[-1].code
+            if code == SHUTTING_DOWN or (code >= 400 and type(command) is e.Mail):
                 break
         return replies
 
@@ -192,7 +205,7 @@ class Link(asyncio.Protocol):
             self._fail(errors.protocol_error(f"{self.name}: content not sent: {error}"))
         while self.wire.owed and not self.wire.broken and self._failure is None:
             await self._wait(end)
-        replies = self._take_answers()
+        replies = self._take_answers(number)
         if len(replies) >= number:
             return [*replies]
         refusal = replies[-1] if replies and self.wire.sending else find_shutdown(replies)
@@ -202,8 +215,8 @@ class Link(asyncio.Protocol):
         assert failure is not None
         if self.wire.sending:
             raise failure
-        detail = f"{failure.detail}; unknown whether the message was taken"
-        return [*replies, *[errors.connection_lost(detail)] * (number - len(replies))]
+        missing = number - len(replies)
+        return [*replies, *[errors.uncertain(failure.detail)] * missing]
 
     async def _stream(self, chunk: e.Bdat | None, pieces: Iterable[bytes], block: float) -> None:
         send = self.wire.send
@@ -240,7 +253,7 @@ class Link(asyncio.Protocol):
         """
         while self.wire.owed and not self.wire.broken and self._failure is None:
             await self._wait(limit)
-        replies = self._take_answers()
+        replies = self._take_answers(number)
         shutdown = find_shutdown(replies)
         if shutdown is not None:
             replies += [shutdown] * (number - len(replies))
@@ -250,8 +263,10 @@ class Link(asyncio.Protocol):
             raise self._failure
         return replies
 
-    def _take_answers(self) -> list[Reply]:
-        answers, self._answers = self._answers, []
+    def _take_answers(self, number: int) -> list[Reply]:
+        """Return at most `number` replies. A refusal of content may be there before its end."""
+        answers = self._answers[:number]
+        del self._answers[:number]
         return [answer.reply for answer in answers]
 
     async def _wait(self, limit: float) -> None:

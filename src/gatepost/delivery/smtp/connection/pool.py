@@ -60,7 +60,7 @@ class ConnectionPool:
 
     def release(self, link: Link, client: ForwardedClient | None = None) -> None:
         """Take a connection back, and keep it if it can be used for another message."""
-        worn = link.messages >= self._options.messages_per_connection
+        worn = link.spent or link.messages >= self._options.messages_per_connection
         if self._stopped or worn or not link.usable or not self._options.idle_timeout:
             self._close(link)
             return

@@ -22,6 +22,8 @@ from gatepost.wire import events as e
 
 _DATA = e.Data()
 _RSET = e.Rset()
+# RFC 5321 s4.2.4: the command is not recognised, or not implemented.
+_UNSUPPORTED = frozenset({500, 501, 502, 504})
 
 
 async def transfer(
@@ -70,13 +72,26 @@ async def _send_envelope(
         raise errors.refused(shutdown, link.name)
     mail, *others = replies[start:]
     if mail.code >= 400:
-        raise errors.refused(mail, f"{link.name}: MAIL")
+        raise errors.mail_refused(mail, link.name)
     accepted = _accepted(link, envelope, others)
     refusal = others[-1] if with_data and pipelining and others[-1].code >= 400 else None
     if with_data and not pipelining and accepted:
         (answer,) = await link.exchange([_DATA], options.command_timeout)
         refusal = answer if answer.code >= 400 else None
     return accepted, refusal
+
+
+def _check_chunking(link: Link, ends: Sequence[Reply | errors.NextHopError]) -> None:
+    """Raise `ChunkingRefusedError` if all replies refuse the command BDAT itself.
+
+    Such a server may read the content as commands, so the connection is closed.
+    """
+    first = ends[0]
+    if isinstance(first, Reply) and all(
+        isinstance(end, Reply) and end.code in _UNSUPPORTED for end in ends
+    ):
+        link.abort()
+        raise errors.chunking_refused(first, link.name)
 
 
 def _all_refused(envelope: Commands, replies: Sequence[Reply]) -> bool:
@@ -115,6 +130,8 @@ async def _send_content(
         options.data_timeout,
         options.end_timeout,
     )
+    if chunked:
+        _check_chunking(link, ends)
     for recipient, end in zip(accepted, ends if each else ends * len(accepted), strict=True):
         if isinstance(end, DeliveryError):
             envelope.failures[recipient] = end

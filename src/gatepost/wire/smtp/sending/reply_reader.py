@@ -1,9 +1,12 @@
 """The replies of the next hop: bytes in, `Reply` out (RFC 5321 section 4.2).
 
 Replies are shown to our own clients and written to logs, so they are parsed as strictly as
-commands. A reply is lines that end with CRLF, all with one code of 2yz to 5yz, and all but the last
-with a hyphen behind the code. Anything else raises `PeerError`. The reader is useless after that,
-because the boundaries of replies are lost.
+commands. A reply is lines that end with CRLF or LF, all with one code of 2yz to 5yz, and all but
+the last with a hyphen behind the code. Anything else raises `PeerError`. The reader is useless
+after that, because the boundaries of replies are lost.
+
+A line may end with LF only, because some servers send that. A bare LF cannot hide a reply: every LF
+ends a line, and a reply without a command ends the connection.
 
 An enhanced status code (RFC 2034) is removed from the text if its class matches the code.
 Characters other than printable US-ASCII become `?`.
@@ -68,8 +71,6 @@ class ReplyReader:
                 raise PeerError(f"a reply line of more than {MAX_LINE} octets")
             return None
         line = self._buffer[self._at : end + 1]
-        if not line.endswith(b"\r\n"):
-            raise PeerError(f"expected a reply line that ends with CR LF, found {line[-80:]!r}")
         self._at = end + 1
         return line
 
@@ -102,7 +103,7 @@ def _whole(line: bytes) -> Reply | None:
 
 
 def _text(line: bytes) -> str:
-    return _UNPRINTABLE.sub("?", line[:-2].decode("ascii", "replace"))
+    return _UNPRINTABLE.sub("?", line[:-1].removesuffix(b"\r").decode("ascii", "replace"))
 
 
 def _reply(code: int, lines: list[str]) -> Reply:
