@@ -116,10 +116,6 @@ WARNINGS = {
             " appears in the greeting and in Received"
         ),
     ),
-    'domains = ["example.com"]': (
-        "",
-        "recipients.domains is empty: every recipient is refused with 550 5.7.1",
-    ),
     'known = ["bob@example.com"]': (
         "",
         (
@@ -190,11 +186,34 @@ def test_shadow_mode_is_a_warning(run, sound):
     ]
 
 
-def test_a_missing_route_is_a_warning(run, sound):
-    sound({"[[route]]": "", 'to = "discard:"': ""})
-    assert report(run)[1]["warnings"] == [
-        "no [[route]]: every recipient is deferred with 451 4.3.5"
-    ]
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("", ["listen", "recipients.domains", "route"]),
+        ("# only a comment\n", ["listen", "recipients.domains", "route"]),
+        ('[[listen]]\n[recipients]\ndomains = ["example.com"]\n', ["route"]),
+    ],
+)
+def test_a_truncated_configuration_is_an_error(run, sound, text, missing):
+    (sound() / "gatepost.toml").write_text(text)
+    for command in (["check"], ["serve"], ["try", "--to", "bob@example.com"]):
+        result = run(*command)
+        assert result.exit_code == 1
+        found = [line.split(": ")[2] for line in result.stderr.splitlines()]
+        assert found == missing
+
+
+def test_a_server_that_only_relays_needs_no_domains(run, sound):
+    sound(
+        {
+            'domains = ["example.com"]': "",
+            'to = "discard:"': 'to = "smtp://mail.example"\nrelay_for = "authenticated"',
+        }
+    )
+    result, found = report(run)
+    assert result.exit_code == 0
+    warning = "recipients.domains is empty: only authenticated clients can send mail"
+    assert warning in found["warnings"]
 
 
 def test_domains_without_a_route_are_a_warning(run, sound):
