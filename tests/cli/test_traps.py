@@ -174,9 +174,9 @@ WRONG_ENTRIES = {
     ("",): "expected one address, @domain or /pattern/, found ''",
     ("a@example.com b",): ("expected one address, @domain or /pattern/, found 'a@example.com b'"),
     ("@-",): "expected a domain name after the @, found '@-'",
-    ("/((/",): (
-        "expected a regular expression (missing ), unterminated subpattern at position 1),"
-        " found '/((/'"
+    ("/((/",): "expected a regular expression of RE2 (missing ): ((), found '/((/'",
+    (r"/(a)\1/",): (
+        r"expected a regular expression of RE2 (invalid escape sequence: \1), found '/(a)\\1/'"
     ),
     ("/a",): "expected a / that ends the pattern, found '/a'",
     ("a@example.com", "--note", "two\nlines"): (

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatepost.lists.addresses import MAX_ERRORS, MAX_PATTERNS, AddressList
+from gatepost.lists.addresses import MAX_ERRORS, AddressList
 from gatepost.lists.build import build, main
 from gatepost.lists.entry import MAX_LINE, EntryKind
 from gatepost.lists.file import ListFile, parse_addresses
 from gatepost.lists.index import TEXT_START, Index, IndexFileError
 from gatepost.lists.indexed import IndexedList
+from gatepost.lists.patterns import MAX_PATTERNS
 from gatepost.lists.reloadable import KEEP_PREVIOUS, ListError
 from gatepost.lists.text import BLOCK
 
