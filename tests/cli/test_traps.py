@@ -178,6 +178,7 @@ WRONG_ENTRIES = {
     (r"/(a)\1/",): (
         r"expected a regular expression of RE2 (invalid escape sequence: \1), found '/(a)\\1/'"
     ),
+    ("*@x.example",): "expected @x.example for a whole domain, or /pattern/, found '*@x.example'",
     ("/a",): "expected a / that ends the pattern, found '/a'",
     ("a@example.com", "--note", "two\nlines"): (
         "expected text without control characters, found 'two\\nlines'"

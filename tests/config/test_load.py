@@ -489,6 +489,14 @@ def test_every_unavailable_setting_is_a_key():
             f'route[0].to: expected {TARGET_EXPECTED}, found "Maildir:var"',
         ),
         (
+            '[recipients]\nknown = ["*@example.com"]',
+            f'recipients.known[0]: expected {ADDRESS_EXPECTED}, found "*@example.com"',
+        ),
+        (
+            '[[route]]\nto = "discard:"\nfor = ["*@example.com"]',
+            'route[0].for[0]: expected "*", a domain or an address, found "*@example.com"',
+        ),
+        (
             '[[route]]\nto = "pipe:a\\nb"',
             f'route[0].to: expected {TARGET_EXPECTED}, found "pipe:a\\nb"',
         ),

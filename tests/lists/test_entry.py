@@ -58,6 +58,10 @@ def test_a_line_is_parsed(line, kind, key, text, note):
     assert parse_line(line, "traps", 7) == ListEntry(kind, key, text, note, "traps", 7)
 
 
+def test_a_quoted_asterisk_is_an_address():
+    assert parse_line('"*"@example.com', "traps", 1).key == "*@example.com"
+
+
 @pytest.mark.parametrize("line", ["", "  \t", "# comment", "  # trap@example.com", "\r\n"])
 def test_comments_and_blank_lines_are_ignored(line):
     assert parse_line(line, "traps", 1) is None
@@ -75,6 +79,12 @@ _ADDRESS = "local-part@domain, @domain or /pattern/"
         ('"a b@x.example', _ADDRESS),
         ("a@" + "b" * 256, _ADDRESS),
         ('""@example.com', "a local part that is not empty"),
+        ("*@Spam.example.com", "@Spam.example.com for a whole domain, or /pattern/"),
+        ("*@spam.example.com a note", "@spam.example.com for a whole domain, or /pattern/"),
+        ("sales-*@example.com", "@example.com for a whole domain, or /pattern/"),
+        ("*", _ADDRESS),
+        ("*.example.com", _ADDRESS),
+        ("@*.example.com", "a domain name after the @"),
         ("@", "a domain name after the @"),
         ("@.example.com", "a domain name after the @"),
         ("@[192.0.2.12", "a domain name after the @"),

@@ -163,6 +163,9 @@ def _read_address(text: str) -> _Parts:
     if not address.local:
         # Its key would equal that of the whole domain.
         raise _UnexpectedError("a local part that is not empty")
+    if "*" in address.local and written[0] != '"':
+        # A wildcard of another server, which would match no recipient.
+        raise _UnexpectedError(f"@{address.domain} for a whole domain, or /pattern/")
     return EntryKind.ADDRESS, address.key, written, note
 
 
