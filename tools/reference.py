@@ -18,7 +18,7 @@ from gatepost.config import kinds, units
 from gatepost.config.kinds import ArrayKind, Key, TableKind
 from gatepost.config.schema import Config, LimitsConfig
 from gatepost.config.unavailable import UNAVAILABLE
-from gatepost.lists import addresses, entry, file
+from gatepost.lists import entry, file, patterns
 from gatepost.model import address, reply
 from gatepost.model.reply import Reply
 from gatepost.plugin.contract import arguments
@@ -212,7 +212,9 @@ FIXED: tuple[tuple[str, str, str], ...] = (
         "closes",
     ),
     ("line of a list", units.format_size(entry.MAX_LINE), "bad line"),
-    ("regular expressions of a list", str(addresses.MAX_PATTERNS), "bad line"),
+    ("regular expressions of a list", str(patterns.MAX_PATTERNS), "bad line"),
+    ("length of one, in RE2 instructions", f"{patterns.MAX_PROGRAM:,}", "bad line"),
+    ("length of all together", f"{patterns.MAX_PROGRAMS:,}", "bad line"),
     (
         "address list kept in memory",
         units.format_size(file.INDEX_ABOVE),

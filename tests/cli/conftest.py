@@ -28,14 +28,27 @@ def folder(tmp_path, monkeypatch):
     return folder
 
 
+# The tables that every configuration file needs, each by its first line.
+REQUIRED = {
+    "[[listen]]": "[[listen]]",
+    "[recipients]": '[recipients]\ndomains = ["example.com"]',
+    "[[route]]": '[[route]]\nto = "discard:"',
+}
+
+
 @pytest.fixture
 def configure(tmp_path, monkeypatch):
-    """Write a configuration of these lines into an empty folder, the current one."""
+    """Write a configuration into an empty folder, the current one.
+
+    It has these lines, and the required tables that they do not contain.
+    """
 
     def configure(*lines):
         folder = tmp_path / "configured"
         folder.mkdir()
-        (folder / "gatepost.toml").write_text("\n".join(lines))
+        text = "\n".join(lines)
+        missing = (table for first, table in REQUIRED.items() if first not in text)
+        (folder / "gatepost.toml").write_text("\n".join((text, *missing)))
         monkeypatch.chdir(folder)
         return folder
 

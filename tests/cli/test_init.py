@@ -9,7 +9,7 @@ from tests.net.authority import MemoryTlsClient
 
 from gatepost.cli.shared.starter import create, starter
 from gatepost.config.load import load_config
-from gatepost.net.tls import ListenerTls, key_pairs
+from gatepost.net.tls import DEFAULT_KINDS, ListenerTls, key_pairs
 from gatepost.net.tls_codec import TlsCodec
 
 FILES = [
@@ -121,7 +121,7 @@ def test_init_with_tls_creates_a_usable_certificate(run, tmp_path):
     assert config.listen[0].tls == "starttls"
     (pair,) = key_pairs(config)
     pair.load()
-    listener = ListenerTls("starttls", [pair])
+    listener = ListenerTls(DEFAULT_KINDS[0], [pair])
     context = ssl.create_default_context(cafile=folder / "tls/cert.pem")
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     client = MemoryTlsClient(TlsCodec(listener.context()), context, "localhost")

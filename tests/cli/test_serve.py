@@ -126,6 +126,19 @@ def test_a_hangup_applies_a_new_configuration(free_port):
     assert status == 0
 
 
+def test_an_empty_configuration_keeps_the_server_running(free_port):
+    with serve(free_port) as process:
+        address = process.address()
+        (free_port / "gatepost.toml").write_text("")
+        process.popen.send_signal(signal.SIGHUP)
+        problems = [process.line() for _ in range(3)]
+        with smtplib.SMTP(*address, local_hostname="client.example") as client:
+            client.sendmail("me@client.example", ["alice@example.com"], MESSAGE)
+        process.stop(signal.SIGTERM)
+    assert all("reload failed problem=" in problem for problem in problems)
+    assert len(delivered(free_port)) == 1
+
+
 def test_events_are_logged_as_json(free_port):
     rewrite(free_port, 'format = "text"', 'format = "json"')
     with serve(free_port) as process:

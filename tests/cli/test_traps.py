@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gatepost.cli.shared.trap_lists import EntryError, append, parse_entry, remove
 from gatepost.lists.entry import parse_line
-from gatepost.lists.file import INDEX_ABOVE
+from gatepost.lists.file import INDEX_ABOVE, ListFile
 
 LISTS = """\
 # a comment
@@ -174,10 +174,11 @@ WRONG_ENTRIES = {
     ("",): "expected one address, @domain or /pattern/, found ''",
     ("a@example.com b",): ("expected one address, @domain or /pattern/, found 'a@example.com b'"),
     ("@-",): "expected a domain name after the @, found '@-'",
-    ("/((/",): (
-        "expected a regular expression (missing ), unterminated subpattern at position 1),"
-        " found '/((/'"
+    ("/((/",): "expected a regular expression of RE2 (missing ): ((), found '/((/'",
+    (r"/(a)\1/",): (
+        r"expected a regular expression of RE2 (invalid escape sequence: \1), found '/(a)\\1/'"
     ),
+    ("*@x.example",): "expected @x.example for a whole domain, or /pattern/, found '*@x.example'",
     ("/a",): "expected a / that ends the pattern, found '/a'",
     ("a@example.com", "--note", "two\nlines"): (
         "expected text without control characters, found 'two\\nlines'"
@@ -232,7 +233,17 @@ def test_remove_changes_only_the_named_list(run, lists):
     (lists / "two").write_text("trap@example.com\n")
     assert run("traps", "remove", "trap@example.com", "--list", "two").exit_code == 0
     assert (lists / "one").read_text() == LISTS
-    assert (lists / "two").read_text() == ""
+    assert (lists / "two").read_text() == "# empty\n"
+
+
+def test_a_list_is_empty_at_once_after_the_last_entry_was_removed(run, lists):
+    (lists / "two").write_text("bad line\nother@example.com")
+    file = ListFile(lists / "two", lists)
+    file.load()
+    assert run("traps", "remove", "other@example.com").exit_code == 0
+    assert (lists / "two").read_text() == "bad line\n# empty\n"
+    assert file.refresh().problem == ""
+    assert len(file.current) == 0
 
 
 def test_remove_of_an_unlisted_address_is_an_error(run, lists):
@@ -268,7 +279,7 @@ def test_remove_keeps_invalid_lines_unchanged(lists):
     odd = b"\xff\xfe not UTF-8\r\n" + b"x" * 20_000 + b"\n"
     (lists / "two").write_bytes(odd + b"other@example.com\r\n" + odd)
     assert [entry.line for entry in remove(lists / "two", "other@example.com")] == [3]
-    assert (lists / "two").read_bytes() == odd + odd
+    assert (lists / "two").read_bytes() == odd + odd + b"# empty\n"
 
 
 def test_reading_a_big_list_shows_progress(run, lists):
@@ -300,4 +311,5 @@ def test_appended_entries_stay_until_removed(tmp_path_factory, texts):
     removed = remove(path, "a@x.example")
     kept = [text for text in texts if text != "a@x.example"]
     assert len(removed) == len(texts) - len(kept)
-    assert path.read_text().split() == ["#", "first", *kept]
+    emptied = [] if kept or not texts else ["# empty"]
+    assert path.read_text().splitlines() == ["# first", *kept, *emptied]

@@ -62,6 +62,29 @@ def test_remove_keeps_all_other_lines(run, users):
     assert users.with_name("linked").read_text().splitlines() == before
 
 
+def test_the_last_user_loses_access_at_once(run, users):
+    run("users", "add", "alice", "--password-stdin", text="secret\n")
+    file = UsersFile(users)
+    file.load()
+    before = users.read_text()
+    assert run("users", "remove", "alice").exit_code == 0
+    assert users.read_text().endswith("\n# empty\n")
+    assert file.refresh().problem == ""
+    assert len(file.current) == 0
+    run("users", "add", "alice", "--password-stdin", text="secret\n")
+    assert users.read_text().splitlines()[:2] == before.splitlines()[:2]
+    assert "# empty" not in users.read_text()
+
+
+def test_a_truncated_users_file_keeps_the_users(users):
+    users.write_text(f"{user()}\n")
+    file = UsersFile(users)
+    file.load()
+    users.write_text("")
+    assert "the previous version stays in force for 1h" in file.refresh().problem
+    assert list(file.current.users) == ["alice"]
+
+
 def test_a_symbolic_link_is_kept(run, users):
     real = users.with_name("real")
     users.symlink_to(real)

@@ -107,12 +107,63 @@ def written(tmp_path, monkeypatch, content):
     return "gatepost.toml"
 
 
-def test_an_empty_file_gives_the_defaults(tmp_path, monkeypatch):
-    config = load_config(written(tmp_path, monkeypatch, ""))
-    assert config == Config(base=tmp_path)
+# The least that a file must have.
+LEAST = '[[listen]]\n[recipients]\ndomains = ["example.com"]\n[[route]]\nto = "discard:"\n'
+NO_LISTENER = "gatepost.toml: listen: expected at least one [[listen]], found none"
+NO_DOMAIN = (
+    "gatepost.toml: recipients.domains: expected your domains, or a [[route]] with relay_for,"
+    " found none"
+)
+NO_ROUTE = "gatepost.toml: route: expected at least one [[route]], found none"
+
+
+def test_missing_keys_of_a_file_have_their_defaults(tmp_path, monkeypatch):
+    config = load_config(written(tmp_path, monkeypatch, LEAST))
+    assert config == Config(
+        recipients=RecipientsConfig(domains=("example.com",)),
+        route=(RouteConfig(to="discard:"),),
+        base=tmp_path,
+    )
     assert config.data_dir == tmp_path / "var"
     assert config.listen[0].address == InetAddress("127.0.0.1", 2525)
     assert str(config.traps.reply) == "554 5.7.1 Message refused by local policy"
+
+
+def test_a_program_may_leave_out_every_table():
+    assert config_from_dict({}) == Config()
+
+
+@pytest.mark.parametrize("content", ["", "\n", "# a comment\n", b"\xef\xbb\xbf", "[log]\n"])
+def test_an_empty_file_is_refused(tmp_path, monkeypatch, content):
+    file = written(tmp_path, monkeypatch, content)
+    assert problems_of(load_config, file) == [NO_LISTENER, NO_DOMAIN, NO_ROUTE]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("[[listen]]\n", "", NO_LISTENER),
+        ("[[listen]]\n", "listen = []\n", NO_LISTENER),
+        ('["example.com"]', "[]", NO_DOMAIN),
+        ('[recipients]\ndomains = ["example.com"]\n', "", NO_DOMAIN),
+        ('[[route]]\nto = "discard:"\n', "", NO_ROUTE),
+        ('[[route]]\nto = "discard:"\n', "[traps]\n", NO_ROUTE),
+    ],
+)
+def test_a_file_without_a_required_table_is_refused(tmp_path, monkeypatch, old, new, problem):
+    file = written(tmp_path, monkeypatch, LEAST.replace(old, new))
+    assert problems_of(load_config, file) == [problem]
+
+
+def test_no_truncated_file_lacks_a_listener_a_domain_or_a_route(tmp_path, monkeypatch):
+    for end in range(len(FULL)):
+        config, problems = read_or_problems(load_config, written(tmp_path, monkeypatch, FULL[:end]))
+        assert problems or (config.listen and config.recipients.domains and config.route)
+
+
+def test_a_file_that_only_relays_needs_no_domains(tmp_path, monkeypatch):
+    text = '[[listen]]\n[[route]]\nto = "discard:"\nrelay_for = "authenticated"\n'
+    assert load_config(written(tmp_path, monkeypatch, text)).recipients.domains == ()
 
 
 def test_a_full_configuration_is_read(tmp_path, monkeypatch):
@@ -438,6 +489,14 @@ def test_every_unavailable_setting_is_a_key():
             f'route[0].to: expected {TARGET_EXPECTED}, found "Maildir:var"',
         ),
         (
+            '[recipients]\nknown = ["*@example.com"]',
+            f'recipients.known[0]: expected {ADDRESS_EXPECTED}, found "*@example.com"',
+        ),
+        (
+            '[[route]]\nto = "discard:"\nfor = ["*@example.com"]',
+            'route[0].for[0]: expected "*", a domain or an address, found "*@example.com"',
+        ),
+        (
             '[[route]]\nto = "pipe:a\\nb"',
             f'route[0].to: expected {TARGET_EXPECTED}, found "pipe:a\\nb"',
         ),
@@ -525,7 +584,9 @@ def test_deep_nesting_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_byte_order_mark_is_ignored(tmp_path, monkeypatch):
-    file = written(tmp_path, monkeypatch, b'\xef\xbb\xbf[log]\r\nformat = "text"\r\n')
+    file = written(
+        tmp_path, monkeypatch, b'\xef\xbb\xbf[log]\r\nformat = "text"\r\n' + LEAST.encode()
+    )
     assert load_config(file).log.format == "text"
 
 
@@ -544,7 +605,7 @@ def test_relative_paths_start_at_the_folder_of_the_file(tmp_path, monkeypatch):
     (tmp_path / "etc" / "gatepost.toml").write_text(
         '[server]\ndata_dir = "var"\n'
         '[recipients]\ndomains = ["example.com", "file:rcpthosts", "file:/abs/hosts"]\n'
-        '[[listen]]\naddress = "unix:gp.sock"\n'
+        '[[listen]]\naddress = "unix:gp.sock"\n[[route]]\nto = "discard:"\n'
     )
     monkeypatch.chdir(tmp_path)
     config = load_config(Path("etc/gatepost.toml"))

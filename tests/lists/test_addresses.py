@@ -2,7 +2,8 @@
 
 import pytest
 
-from gatepost.lists.addresses import MAX_ERRORS, MAX_PATTERNS, AddressList
+from gatepost.lists.addresses import MAX_ERRORS, AddressList
+from gatepost.lists.patterns import MAX_PATTERNS
 
 LINES = [
     "# traps",

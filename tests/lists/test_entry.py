@@ -58,6 +58,10 @@ def test_a_line_is_parsed(line, kind, key, text, note):
     assert parse_line(line, "traps", 7) == ListEntry(kind, key, text, note, "traps", 7)
 
 
+def test_a_quoted_asterisk_is_an_address():
+    assert parse_line('"*"@example.com', "traps", 1).key == "*@example.com"
+
+
 @pytest.mark.parametrize("line", ["", "  \t", "# comment", "  # trap@example.com", "\r\n"])
 def test_comments_and_blank_lines_are_ignored(line):
     assert parse_line(line, "traps", 1) is None
@@ -75,14 +79,25 @@ _ADDRESS = "local-part@domain, @domain or /pattern/"
         ('"a b@x.example', _ADDRESS),
         ("a@" + "b" * 256, _ADDRESS),
         ('""@example.com', "a local part that is not empty"),
+        ("*@Spam.example.com", "@Spam.example.com for a whole domain, or /pattern/"),
+        ("*@spam.example.com a note", "@spam.example.com for a whole domain, or /pattern/"),
+        ("sales-*@example.com", "@example.com for a whole domain, or /pattern/"),
+        ("*", _ADDRESS),
+        ("*.example.com", _ADDRESS),
+        ("@*.example.com", "a domain name after the @"),
         ("@", "a domain name after the @"),
         ("@.example.com", "a domain name after the @"),
         ("@[192.0.2.12", "a domain name after the @"),
         ("//", "a pattern between the slashes"),
         ("/abc", "a / that ends the pattern"),
         ("/abc/x", "a / that ends the pattern"),
-        ("/(/", "a regular expression (missing ), unterminated subpattern at position 0)"),
-        ("/[[a]/", "a regular expression (Possible nested set at position 1)"),
+        ("/(/", "a regular expression of RE2 (missing ): ()"),
+        ("/a(?=b)/", "a regular expression of RE2 (invalid perl operator: (?=)"),
+        (r"/(a)\1/", r"a regular expression of RE2 (invalid escape sequence: \1)"),
+        ("/a++/", "a regular expression of RE2 (bad repetition operator: ++)"),
+        ("/a{2000}/", "a regular expression of RE2 (invalid repetition size: {2000})"),
+        (r"/\pL{200}/", "a simpler regular expression"),
+        ("/\udc80/", "a regular expression in UTF-8"),
         ("a\0@example.com", "text without control characters"),
         ("a@example.com note\x1b[2J", "text without control characters"),
     ],

@@ -7,7 +7,7 @@ import pytest
 
 from gatepost.lists import file as file_module
 from gatepost.lists.file import DomainFile, ListFile
-from gatepost.lists.reloadable import FileChange, ListError, ReloadableFile
+from gatepost.lists.reloadable import KEEP_PREVIOUS, FileChange, ListError, ReloadableFile
 
 
 @pytest.fixture
@@ -195,21 +195,115 @@ def test_a_file_with_only_bad_lines_keeps_the_last_good_version(path, above):
     file.close()
 
 
-def test_an_empty_file_takes_effect_the_second_time(path):
-    file = loaded(path)
-    write(path, b"")
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def watched(path, content=b"trap@example.com\nmore@example.com\n", **options):
+    file = loaded(path, content, **options)
+    file.clock = Clock()
+    return file
+
+
+def emptied(path, before=2):
+    return (
+        f"{path}: found no entry, {before} before: if the list is to be empty, write # empty;"
+        " the previous version stays in force for 1h"
+    )
+
+
+@pytest.mark.parametrize("above", [1, 1000])
+@pytest.mark.parametrize("content", [b"", b"\n \n", b"# a comment\n", b"# emp"])
+def test_a_list_without_entries_takes_effect_after_an_hour(path, content, above):
+    file = watched(path, index_above=above)
+    write(path, content)
+    assert file.refresh() == FileChange(path, 2, problem=emptied(path))
+    file.clock.now += KEEP_PREVIOUS - 1
     assert file.refresh() is None
-    assert names(file) == ["trap@example.com"]
+    assert len(file.current) == 2
+    file.clock.now += 1
     assert file.refresh() == FileChange(path, 0)
     assert names(file) == []
+    assert file.refresh() is None
+    file.close()
+
+
+def test_the_wait_starts_with_the_first_doubtful_version(path):
+    file = watched(path)
+    write(path, b"")
+    assert file.refresh().problem == emptied(path)
+    file.clock.now += KEEP_PREVIOUS
+    write(path, b"# a comment\n")
+    assert file.refresh() == FileChange(path, 0)
+
+
+@pytest.mark.parametrize("above", [1, 1000])
+def test_a_list_that_is_empty_on_purpose_takes_effect_at_once(path, above):
+    file = watched(path, index_above=above)
+    write(path, b"# moved to the other list\n  # empty \r\n")
+    assert file.refresh() == FileChange(path, 0)
+    file.close()
 
 
 def test_a_file_truncated_and_written_again_is_never_empty(path):
-    file = loaded(path)
+    file = watched(path)
     write(path, b"")
-    assert file.refresh() is None
+    assert file.refresh().problem == emptied(path)
     write(path, b"new@example.com\n")
     assert file.refresh() == FileChange(path, 1)
+    file.clock.now += KEEP_PREVIOUS
+    write(path, b"")
+    assert file.refresh().problem == emptied(path, before=1)
+
+
+@pytest.mark.parametrize("above", [1, 1000])
+def test_a_half_written_list_takes_effect_after_an_hour(path, above):
+    file = watched(path, index_above=above)
+    write(path, b"trap@example.co")
+    assert file.refresh().problem == (
+        f"{path}: found 1 entries, 2 before, and the last line has no line end;"
+        " the previous version stays in force for 1h"
+    )
+    assert names(file) == ["trap@example.com", "more@example.com"]
+    file.clock.now += KEEP_PREVIOUS
+    assert file.refresh() == FileChange(path, 1)
+    assert names(file) == ["trap@example.co"]
+    file.close()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"trap@example.com\nmore@example.com\n", b"trap@example.com\n"),
+        (b"trap@example.com\nmore@example.com", b"trap@example.com"),
+        (b"trap@example.com\nmore@example.com\n", b"trap@example.com\nother@example.com"),
+    ],
+)
+def test_a_complete_list_takes_effect_at_once(path, before, after):
+    file = watched(path, before)
+    write(path, after)
+    assert file.refresh() == FileChange(path, len(after.split()))
+
+
+def test_a_list_that_was_empty_at_the_start_has_no_previous_version(path):
+    file = watched(path, b"")
+    assert file.refresh() is None
+    write(path, b"\n")
+    assert file.refresh() == FileChange(path, 0)
+
+
+def test_an_emptied_domain_list_keeps_the_previous_version(path):
+    write(path, b"example.com\nexample.net\n")
+    file = DomainFile(path)
+    file.load()
+    write(path, b"")
+    assert file.refresh().problem == emptied(path)
+    assert list(file.current) == ["example.com", "example.net"]
 
 
 def test_a_line_of_ten_megabytes_is_skipped(path):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 from zlib import crc32
 
@@ -10,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatepost.lists.addresses import MAX_ERRORS, MAX_PATTERNS, AddressList
+from gatepost.lists.addresses import MAX_ERRORS, AddressList
 from gatepost.lists.build import build, main
 from gatepost.lists.entry import MAX_LINE, EntryKind
 from gatepost.lists.file import ListFile, parse_addresses
 from gatepost.lists.index import TEXT_START, Index, IndexFileError
 from gatepost.lists.indexed import IndexedList
-from gatepost.lists.reloadable import ListError
+from gatepost.lists.patterns import MAX_PATTERNS
+from gatepost.lists.reloadable import KEEP_PREVIOUS, ListError
 from gatepost.lists.text import BLOCK
 
 LINES = [
@@ -221,6 +223,7 @@ def test_random_edits_keep_index_and_memory_equal(tmp_path_factory, content, edi
     path, cache = folder / "traps", folder / "cache"
     path.write_bytes(content)
     file = ListFile(path, cache, index_above=-1)
+    file.clock = count(0, KEEP_PREVIOUS).__next__
     build(path, file._builder.target)
     file.load()
     assert_same(file.current, in_memory(path))

@@ -9,8 +9,22 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from tests.net.authority import MemoryTlsClient, client_context, issued, write
 
-from gatepost.config.schema import CertificateConfig, Config, ListenConfig, TlsConfig
-from gatepost.net.tls import MODES, KeyPair, ListenerTls, TlsError, key_pairs
+from gatepost.config.schema import (
+    TLS_VERSIONS,
+    CertificateConfig,
+    Config,
+    ListenConfig,
+    TlsConfig,
+)
+from gatepost.net.tls import (
+    DEFAULT_KINDS,
+    KeyPair,
+    ListenerTls,
+    TlsError,
+    key_pairs,
+    kind_of,
+    kinds_of,
+)
 from gatepost.net.tls_codec import TlsCodec, TlsFailedError
 
 NAME = "mx.example.com"
@@ -52,8 +66,8 @@ def set_old_times(*paths):
         (None, "any.example"),
     ],
 )
-@pytest.mark.parametrize("mode", MODES)
-def test_first_matching_certificate_is_shown(tmp_path, mode, requested, found):
+@pytest.mark.parametrize("kind", DEFAULT_KINDS)
+def test_first_matching_certificate_is_shown(tmp_path, kind, requested, found):
     pairs = [
         load_pair(tmp_path, "1", "one.example"),
         load_pair(tmp_path, "2", "two.example", "also.example"),
@@ -61,17 +75,64 @@ def test_first_matching_certificate_is_shown(tmp_path, mode, requested, found):
         load_pair(tmp_path, "4", "*", dns=["any.example"]),
         load_pair(tmp_path, "5", "*", "one.example", dns=["last.example"]),
     ]
-    assert shown_name(ListenerTls(mode, pairs), requested) == found
+    assert shown_name(ListenerTls(kind, pairs), requested) == found
 
 
 def test_first_certificate_is_the_default_if_none_is_for_any_name(tmp_path):
     pairs = [load_pair(tmp_path, "1", "one.example"), load_pair(tmp_path, "2", "two.example")]
-    assert shown_name(ListenerTls("implicit", pairs), "other.example") == "one.example"
+    assert shown_name(ListenerTls(DEFAULT_KINDS[1], pairs), "other.example") == "one.example"
+
+
+OLD = [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1]
+VERSIONS = [*OLD, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+def listener_from(folder, minimum, own=""):
+    """Return a listener that is configured with a lowest version, perhaps of its own."""
+    cert, key = write(folder, NAME)
+    listen = ListenConfig(tls="starttls", tls_minimum=own)
+    certificates = [CertificateConfig(cert=cert.name, key=key.name)]
+    tls = TlsConfig(certificates=certificates, minimum=minimum)
+    config = Config(listen=[listen], tls=tls, base=folder)
+    (pair,) = key_pairs(config)
+    pair.load()
+    return ListenerTls(kind_of(config, listen), [pair])
+
+
+def client_of(version):
+    """Return the context of an old client, which speaks one version and RSA."""
+    context = any_name()
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = version
+    return context
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("least", [0, 1, 2, 3])
+@pytest.mark.parametrize("offered", [0, 1, 2, 3])
+def test_a_listener_accepts_its_lowest_version_and_later_ones(tmp_path, own, least, offered):
+    minimum = TLS_VERSIONS[least]
+    listener = listener_from(
+        tmp_path, *(("1.3" if least < 3 else "1.0", minimum) if own else (minimum,))
+    )
+    context = client_of(VERSIONS[offered])
+    if offered >= least:
+        assert shown_name(listener, NAME, context) == NAME
+    else:
+        with pytest.raises((TlsFailedError, ssl.SSLError)):
+            shown_name(listener, NAME, context)
+
+
+def test_listeners_of_one_configuration_have_their_own_lowest_version():
+    listen = [ListenConfig(tls="starttls"), ListenConfig(tls="starttls", tls_minimum="1.3")]
+    config = Config(listen=[*listen, ListenConfig(), *listen])
+    assert kinds_of(config) == (("starttls", "1.2"), ("starttls", "1.3"))
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 def test_tls_before_1_2_is_refused(tmp_path, version):
-    listener = ListenerTls("implicit", [load_pair(tmp_path, "1", NAME)])
+    listener = ListenerTls(DEFAULT_KINDS[1], [load_pair(tmp_path, "1", NAME)])
     with pytest.warns(DeprecationWarning, match="deprecated"):
         context = client_context(minimum_version=version, maximum_version=version)
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -81,12 +142,12 @@ def test_tls_before_1_2_is_refused(tmp_path, version):
 
 def test_kinds_of_listeners_do_not_share_a_context(tmp_path):
     pair = load_pair(tmp_path, "1", NAME)
-    assert pair.contexts["starttls"] is not pair.contexts["implicit"]
+    assert len(set(pair.contexts.values())) == len(DEFAULT_KINDS)
 
 
 def test_new_certificate_is_shown_after_a_refresh(tmp_path):
     pair = load_pair(tmp_path, "1", "*", dns=[NAME])
-    listener = ListenerTls("starttls", [pair])
+    listener = ListenerTls(DEFAULT_KINDS[0], [pair])
     set_old_times(*write(tmp_path, "new.example", stem="1"))
     assert shown_name(listener, "new.example") == NAME
     change = pair.refresh()
@@ -98,7 +159,7 @@ def test_new_certificate_is_shown_after_a_refresh(tmp_path):
 
 def test_server_name_selects_the_certificate_after_a_renewal(tmp_path):
     pairs = [load_pair(tmp_path, "1", "*", dns=[NAME]), load_pair(tmp_path, "2", "two.example")]
-    listener = ListenerTls("starttls", pairs)
+    listener = ListenerTls(DEFAULT_KINDS[0], pairs)
     set_old_times(*write(tmp_path, "new.example", stem="1"))
     pairs[0].refresh()
     assert shown_name(listener, "two.example") == "two.example"
@@ -118,7 +179,7 @@ def test_half_written_renewal_is_not_reported(tmp_path):
 
 def test_mismatched_pair_is_reported_once_and_the_old_one_stays(tmp_path):
     pair = load_pair(tmp_path, "1", NAME)
-    listener = ListenerTls("starttls", [pair])
+    listener = ListenerTls(DEFAULT_KINDS[0], [pair])
     shutil.copy(write(tmp_path, "other.example", stem="2")[1], tmp_path / "1.key")
     set_old_times(tmp_path / "1.pem", tmp_path / "1.key")
     changes = [pair.refresh() for _ in range(4)]
@@ -134,7 +195,7 @@ def test_mismatched_pair_is_reported_once_and_the_old_one_stays(tmp_path):
 
 def test_missing_file_is_reported_once_and_the_old_pair_stays(tmp_path):
     pair = load_pair(tmp_path, "1", NAME)
-    listener = ListenerTls("starttls", [pair])
+    listener = ListenerTls(DEFAULT_KINDS[0], [pair])
     (tmp_path / "1.key").unlink()
     problem = f"{tmp_path}/1.key: cannot be read: No such file or directory"
     assert pair.refresh().problem == problem

@@ -13,7 +13,7 @@ from tests.net.authority import (
 )
 from tests.net.key_updates import KeyUpdater, client_secret
 
-from gatepost.net.tls import KeyPair, ListenerTls
+from gatepost.net.tls import DEFAULT_KINDS, KeyPair, ListenerTls
 from gatepost.net.tls_codec import MAX_SILENT, RECORD, RECORD_COST, TlsCodec, TlsFailedError
 from gatepost.net.turns import TURN
 
@@ -29,7 +29,7 @@ def codec(tmp_path):
 def listener(folder, client_ca=None):
     pair = KeyPair(["*"], *write(folder, NAME), client_ca)
     pair.load()
-    return ListenerTls("implicit", [pair])
+    return ListenerTls(DEFAULT_KINDS[1], [pair])
 
 
 def receive_rest(codec):

@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 
 from gatepost.config import units
 from gatepost.config.schema import TrapsConfig
-from gatepost.lists.addresses import MAX_PATTERNS
 from gatepost.lists.file import INDEX_ABOVE
+from gatepost.lists.patterns import MAX_PATTERNS
 from gatepost.testing import play
 from gatepost.traps.table import ROLES
 

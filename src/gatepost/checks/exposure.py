@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gatepost.config.listen import InetAddress, ListenAddress, UnixAddress
 from gatepost.config.schema import Config
+from gatepost.net.tls import OBSOLETE, kind_of
 from gatepost.session.assemble import Lists
 from gatepost.session.setup import Setup
 
@@ -58,6 +59,12 @@ def tls(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
         exposed = listen.protocol == "smtp" and not _is_local(listen.address)
         if exposed and listen.tls == "none":
             yield f'{listen.address}: no TLS on a network: expected tls = "starttls"'
+        kind = kind_of(config, listen)
+        if listen.tls != "none" and kind.minimum in OBSOLETE:
+            yield (
+                f"{listen.address}: accepts TLS {kind.minimum}, which RFC 8996 forbids: expected a"
+                " listener for old devices only"
+            )
 
 
 def auth(config: Config, setup: Setup, lists: Lists) -> Iterator[str]:

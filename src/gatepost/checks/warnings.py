@@ -114,7 +114,7 @@ def _socket_folders(config: Config, _setup: Setup, _lists: Lists) -> Iterator[st
 
 def _domains(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
     if not config.recipients.domains:
-        yield "recipients.domains is empty: every recipient is refused with 550 5.7.1"
+        yield "recipients.domains is empty: only authenticated clients can send mail"
 
 
 def _known_recipients(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:

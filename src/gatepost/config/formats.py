@@ -66,7 +66,12 @@ def _address(value: str) -> None:
     if value.startswith("@"):
         parse_domain(value[1:])
     else:
-        Address.parse(value)
+        _one_address(value)
+
+
+def _one_address(value: str) -> None:
+    if "*" in Address.parse(value).local:
+        raise ValueError  # a wildcard of another server, which would match no recipient
 
 
 def _address_or_file(value: str) -> str:
@@ -77,7 +82,7 @@ def _address_or_file(value: str) -> str:
 
 def _pattern(value: str) -> str:
     if "@" in value:
-        Address.parse(value)
+        _one_address(value)
     elif value != "*":
         parse_domain(value)
     return value

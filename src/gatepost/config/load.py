@@ -21,10 +21,16 @@ _POSITION = re.compile(r"(.*) \(at (line \d+, column \d+|end of document)\)", re
 
 
 def load_config(path: Path | str) -> Config:
-    """Read a TOML file; relative paths start at its folder. Raises `ConfigError`."""
+    """Read a TOML file; relative paths start at its folder. Raises `ConfigError`.
+
+    A file must have the tables without which a server refuses or defers all mail. A file that is
+    empty or truncated therefore never replaces the configuration of a running server.
+    """
     file = Path(path)
     data = _parse(_read(file), str(file))
-    return config_from_dict(data, file.absolute().parent, source=str(file))
+    config = config_from_dict(data, file.absolute().parent, source=str(file))
+    _require_tables(config, data, Location(str(file)))
+    return config
 
 
 def config_from_dict(
@@ -45,6 +51,19 @@ def check(config: Config, *, source: str = "configuration") -> Config:
     The result has all values in their typed form.
     """
     return msgspec.structs.replace(_checked(config, source), base=config.base)
+
+
+def _require_tables(config: Config, data: Mapping[str, Any], root: Location) -> None:
+    """Raise `ConfigError` unless the file has a listener, a route, and domains if they apply."""
+    if not data.get("listen"):
+        root.member("listen").report_mismatch("at least one [[listen]]", "none")
+    if not (config.recipients.domains or any(route.relay_for != "none" for route in config.route)):
+        domains = root.member("recipients").member("domains")
+        domains.report_mismatch("your domains, or a [[route]] with relay_for", "none")
+    if not config.route:
+        root.member("route").report_mismatch("at least one [[route]]", "none")
+    if root.problems:
+        raise ConfigError(root.problems)
 
 
 def _checked(data: object, source: str) -> Config:

@@ -33,6 +33,8 @@ from gatepost.config.units import parse_duration, parse_size
 from gatepost.model.reply import Reply
 from gatepost.wire.sasl.mechanism import MECHANISMS
 
+TLS_VERSIONS = ("1.0", "1.1", "1.2", "1.3")
+
 
 class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[server]`: the server process."""
@@ -114,6 +116,14 @@ class ListenConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             "Without a certificate the server cannot offer TLS.",
         ),
     ] = "none"
+    tls_minimum: Annotated[
+        Literal["", "1.0", "1.1", "1.2", "1.3"],
+        Key(
+            choice("", *TLS_VERSIONS),
+            "The lowest TLS version of this listener. Empty: tls.minimum.",
+            "One listener for old printers and scanners leaves the others strict.",
+        ),
+    ] = ""
     proxy_from: Annotated[
         Sequence[IPv4Network | IPv6Network],
         Key(
@@ -158,6 +168,17 @@ class CertificateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
 class TlsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[tls]`: certificates for listeners with TLS."""
+
+    minimum: Annotated[
+        Literal["1.0", "1.1", "1.2", "1.3"],
+        Key(
+            choice(*TLS_VERSIONS),
+            "The lowest TLS version that listeners accept. Below 1.2, ciphers without forward"
+            " secrecy and signatures with SHA-1 are accepted too.",
+            "RFC 8996 forbids TLS 1.0 and 1.1. TLS 1.3 alone would send the mail of older servers"
+            " in clear text.",
+        ),
+    ] = "1.2"
 
     certificates: Annotated[
         Sequence[CertificateConfig],

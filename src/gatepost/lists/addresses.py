@@ -7,18 +7,16 @@ The order of a look-up: the exact address, the address without its subaddress, i
 regular expressions in the order of the list. If several lines name the same address, one of them is
 returned.
 
-Limits: MAX_PATTERNS, because each pattern costs time in every look-up without another match.
+Limits: those of `patterns`, because each pattern costs time in every look-up without another match.
 MAX_ERRORS of the bad lines are kept; the rest are only counted.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from re import Match
+from collections.abc import Iterable, Iterator
 from typing import Protocol, Self
 
-from gatepost.lists.entry import EntryKind, LineError, ListEntry, compile_pattern, parse_lines
+from gatepost.lists.entry import EntryKind, LineError, ListEntry, parse_lines
+from gatepost.lists.patterns import PatternError, PatternSet
 
-# A search takes about 0.2 us.
-MAX_PATTERNS = 1000
 MAX_ERRORS = 1000
 
 
@@ -43,12 +41,13 @@ class AddressList:
         self.bad_lines = 0
         self._entries: list[ListEntry] = []
         self._by_key: dict[str, ListEntry] = {}
-        self._patterns: list[tuple[Callable[[str], Match[str] | None], ListEntry]] = []
+        self._patterns: PatternSet[ListEntry] = PatternSet()
         for item in items:
             if isinstance(item, LineError):
                 self._add_error(item)
             else:
                 self._add_entry(item)
+        self._patterns.prepare()
         self._has_domains = any(key[0] == "@" for key in self._by_key)
         self._has_fallbacks = self._has_domains or bool(self._patterns)
 
@@ -70,13 +69,17 @@ class AddressList:
     def _add_entry(self, entry: ListEntry) -> None:
         if entry.kind is not EntryKind.PATTERN:
             self._by_key.setdefault(entry.key, entry)
-        elif len(self._patterns) < MAX_PATTERNS:
-            self._patterns.append((compile_pattern(entry.text).search, entry))
-        else:
-            expected = f"at most {MAX_PATTERNS} regular expressions in a list"
-            self._add_error(LineError(entry.source, entry.line, expected, entry.text))
+        elif not self._add_pattern(entry):
             return
         self._entries.append(entry)
+
+    def _add_pattern(self, entry: ListEntry) -> bool:
+        try:
+            self._patterns.add(entry.text[1:-1], entry)
+        except PatternError as error:
+            self._add_error(LineError(entry.source, entry.line, str(error), entry.text))
+            return False
+        return True
 
     def find(self, key: str, user_key: str) -> ListEntry | None:
         """Return the entry that matches an address, or None.
@@ -100,10 +103,7 @@ class AddressList:
             entry = self.exact(key[key.rfind("@") :])
             if entry is not None:
                 return entry
-        for search, entry in self._patterns:
-            if search(key) or (user_key != key and search(user_key)):
-                return entry
-        return None
+        return self._patterns.find(key, user_key)
 
     def with_local_part(self, local_parts: frozenset[str]) -> Iterator[ListEntry]:
         """Yield the address entries with one of these local parts, given in lower case."""

@@ -21,7 +21,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
-from gatepost.lists.addresses import MAX_ERRORS, MAX_PATTERNS
+from gatepost.lists.addresses import MAX_ERRORS
 from gatepost.lists.entry import EntryKind, LineError, ListEntry, parse_octets, parse_or_error
 from gatepost.lists.index import (
     FAN_OUT,
@@ -34,6 +34,7 @@ from gatepost.lists.index import (
     IndexFileError,
     hash_key,
 )
+from gatepost.lists.patterns import MAX_PATTERNS
 from gatepost.lists.reloadable import FileIdentity, ListError, is_stable, open_regular_file
 from gatepost.lists.text import BLOCK, Text
 

@@ -12,20 +12,19 @@ unescaped `/` before white space or the end of the line; write `[ ]` for a blank
 Leading and trailing blanks, a UTF-8 byte order mark and CR before LF are removed.
 
 Trusts nothing: every other line raises `LineError` and no other exception. Regular expressions are
-Python's and can backtrack. Their input is bounded (an address has at most 512 characters), but the
-patterns are the administrator's code and are trusted.
+those of RE2, which cannot block (see `patterns`).
 
 Limits: MAX_LINE octets.
 """
 
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import TypeAlias, TypeVar
 
 import msgspec
 
+from gatepost.lists.patterns import PatternError, compile_pattern
 from gatepost.model.address import Address, AddressError, domain_key
 
 _Line = TypeVar("_Line", str, bytes)
@@ -148,20 +147,6 @@ def domain_or_literal(text: str) -> str:
     return domain_key(Address.parse(f"postmaster@{text}").domain)
 
 
-def compile_pattern(entry_text: str) -> re.Pattern[str]:
-    """Compile `/pattern/`; raises ValueError with the expected syntax."""
-    pattern = entry_text[1:-1]
-    if not pattern:
-        raise _UnexpectedError("a pattern between the slashes")
-    try:
-        # A pattern that causes a FutureWarning will change its meaning: refuse it now.
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            return re.compile(pattern, re.IGNORECASE)
-    except (re.error, OverflowError, RecursionError, Warning) as error:
-        raise _UnexpectedError(f"a regular expression ({error})") from None
-
-
 class _UnexpectedError(ValueError):
     """The expected syntax; `parse_line` adds file and line."""
 
@@ -178,6 +163,9 @@ def _read_address(text: str) -> _Parts:
     if not address.local:
         # Its key would equal that of the whole domain.
         raise _UnexpectedError("a local part that is not empty")
+    if "*" in address.local and written[0] != '"':
+        # A wildcard of another server, which would match no recipient.
+        raise _UnexpectedError(f"@{address.domain} for a whole domain, or /pattern/")
     return EntryKind.ADDRESS, address.key, written, note
 
 
@@ -193,7 +181,13 @@ def _read_pattern(text: str) -> _Parts:
     match = _PATTERN_AND_NOTE.fullmatch(text)
     if match is None:
         raise _UnexpectedError("a / that ends the pattern")
-    compile_pattern(match[1])
+    pattern = match[1][1:-1]
+    if not pattern:
+        raise _UnexpectedError("a pattern between the slashes")
+    try:
+        compile_pattern(pattern)
+    except PatternError as error:
+        raise _UnexpectedError(str(error)) from None
     return EntryKind.PATTERN, match[1], match[1], match[2] or ""
 
 

@@ -62,7 +62,7 @@ class MemoryFile(ReloadableFile[_List]):
         if digest == self._digest:
             return None
         file.seek(0)
-        loaded = self._require_entries(self._parse(file, str(self.path)))
+        loaded = self._accept(self._parse(file, str(self.path)), file)
         self._digest = digest
         return loaded
 
@@ -135,7 +135,7 @@ class ListFile(MemoryFile[AddressList]):
             return None
         if index is self._index and hunks == self._hunks:
             return None
-        loaded = self._require_entries(IndexedList(index, hunks, str(self.path)))
+        loaded = self._accept(IndexedList(index, hunks, str(self.path)), file)
         self._index, self._hunks, self._digest = index, hunks, b""
         if sum(hunk.changed for hunk in hunks) > COMPACT_ABOVE:
             self._builder.start()

@@ -2,13 +2,15 @@
 
 `refresh` costs one stat while the file is unchanged. A file has changed if its time stamps, size or
 inode have. Time stamps have a limited resolution, so a file that was written just before it was
-read is read once more. If the file is missing, is a folder, is unreadable or no longer contains any
-entry although it did before, the last good version stays in force. The problem is reported once,
+read is read once more. If the file is missing, is a folder, is unreadable or has only bad lines
+although it had entries before, the last good version stays in force. The problem is reported once,
 not at every poll.
 
-A program that truncates the file before it writes new content would empty the list for a moment. An
-empty file therefore takes effect only if it is empty twice in a row. Replacing a list by rename is
-safer still.
+A program that fails while it writes leaves a file that is empty or ends inside a line. A list that
+lost all its entries, or that is shorter than before and newly ends inside a line, therefore takes
+effect only after KEEP_PREVIOUS. The line EMPTY_ON_PURPOSE in a list without entries ends the wait.
+The previous version is known only to a process that has read it: a process that starts reads the
+file as it is.
 
 Blocking I/O: call it from a thread, not from the event loop. Only one thread may use a file.
 """
@@ -24,7 +26,14 @@ from typing import BinaryIO, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from gatepost.config.units import format_duration
 from gatepost.lists.entry import LineError
+from gatepost.lists.text import read_lines
+
+# How long a list that is perhaps damaged does not take effect, in seconds: long enough for an
+# administrator to read the error in the log and to repair the file.
+KEEP_PREVIOUS = 3600.0
+EMPTY_ON_PURPOSE = b"# empty"
 
 # More than the coarsest time stamp resolution of common file systems.
 _MAX_TICK = 50_000_000
@@ -88,12 +97,14 @@ class ReloadableFile(ABC, Generic[_List]):
     """A file and its last good version `current`, which is replaced as a whole."""
 
     current: _List
+    clock = staticmethod(time.monotonic)
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._last_seen: FileIdentity | None = None
-        self._seen_empty: FileIdentity | None = None
         self._problem = ""
+        self._doubted_since: float | None = None
+        self._ended_inside_line = False
 
     @abstractmethod
     def _read(self, file: BinaryIO, identity: FileIdentity) -> _List | None:
@@ -109,7 +120,8 @@ class ReloadableFile(ABC, Generic[_List]):
     def refresh(self) -> FileChange | None:
         """Read the file again if it changed; return None if there is nothing to report."""
         try:
-            return None if self._last_seen == self._stat() else self._refresh()
+            unchanged = self._last_seen == self._stat() and not self._is_wait_over()
+            return None if unchanged else self._refresh()
         except ListError as error:
             return self._fail(str(error))
 
@@ -126,8 +138,6 @@ class ReloadableFile(ABC, Generic[_List]):
     def _refresh(self) -> FileChange | None:
         self._last_seen = None
         with open_regular_file(self.path) as (file, identity):
-            if self._is_newly_empty(identity):
-                return None
             loaded = self._read_once(file, identity)
         return self._succeed(loaded)
 
@@ -145,6 +155,7 @@ class ReloadableFile(ABC, Generic[_List]):
             return None
         self.current = self.current if loaded is None else loaded
         self._problem = ""
+        self._doubted_since = None
         return FileChange(self.path, len(self.current), tuple(self.current.errors))
 
     def _fail(self, problem: str) -> FileChange | None:
@@ -153,18 +164,42 @@ class ReloadableFile(ABC, Generic[_List]):
         self._problem = problem
         return FileChange(self.path, len(self.current), problem=problem)
 
-    def _require_entries(self, loaded: _List) -> _List:
-        """Return the list; raises `ListError` if it lost all entries and has only bad lines."""
-        if loaded.bad_lines and not len(loaded) and len(self.current):
-            first = loaded.errors[0]
-            raise ListError(f"{self.path}: expected an entry, found only bad lines: {first}")
+    def _accept(self, loaded: _List, file: BinaryIO) -> _List:
+        """Return a new version; raises `ListError` if it is bad, or perhaps damaged."""
+        ends_inside_line = _ends_inside_line(file)
+        doubt = self._doubt(loaded, file, ends_inside_line=ends_inside_line)
+        if doubt:
+            self._wait(doubt)
+        self._ended_inside_line = ends_inside_line
         return loaded
 
-    def _is_newly_empty(self, identity: FileIdentity) -> bool:
-        if identity.size or not len(self.current) or identity == self._seen_empty:
-            return False
-        self._seen_empty = identity
-        return True
+    def _doubt(self, loaded: _List, file: BinaryIO, *, ends_inside_line: bool) -> str:
+        """Return why a new version is perhaps damaged, "" if it is not."""
+        before, now = len(self.current), len(loaded)
+        if before and not now:
+            return "" if _is_empty_on_purpose(file) else self._without_entries(loaded)
+        if now < before and ends_inside_line and not self._ended_inside_line:
+            return f"found {now} entries, {before} before, and the last line has no line end"
+        return ""
+
+    def _without_entries(self, loaded: _List) -> str:
+        if loaded.bad_lines:
+            first = loaded.errors[0]
+            raise ListError(f"{self.path}: expected an entry, found only bad lines: {first}")
+        found = f"found no entry, {len(self.current)} before"
+        return f"{found}: if the list is to be empty, write {EMPTY_ON_PURPOSE.decode()}"
+
+    def _wait(self, doubt: str) -> None:
+        """Raise `ListError` until KEEP_PREVIOUS is over."""
+        if self._doubted_since is None:
+            self._doubted_since = self.clock()
+        if not self._is_wait_over():
+            kept = f"the previous version stays in force for {format_duration(KEEP_PREVIOUS)}"
+            raise ListError(f"{self.path}: {doubt}; {kept}")
+
+    def _is_wait_over(self) -> bool:
+        since = self._doubted_since
+        return since is not None and self.clock() - since >= KEEP_PREVIOUS
 
     def _store_identity(self, identity: FileIdentity) -> None:
         self._last_seen = identity if is_stable(identity) else None
@@ -191,3 +226,16 @@ def _identify_regular(path: Path, file: BinaryIO) -> FileIdentity:
 
 def _unreadable(path: Path, error: OSError) -> ListError:
     return ListError(f"{path}: cannot be read: {error.strerror or error}")
+
+
+def _ends_inside_line(file: BinaryIO) -> bool:
+    end = file.seek(0, os.SEEK_END)
+    if not end:
+        return False
+    file.seek(end - 1)
+    return file.read(1) != b"\n"
+
+
+def _is_empty_on_purpose(file: BinaryIO) -> bool:
+    file.seek(0)
+    return any(line.strip() == EMPTY_ON_PURPOSE for line in read_lines(file))

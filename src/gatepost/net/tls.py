@@ -10,10 +10,10 @@ chooses the pair for a handshake by the server name that the client requests (SN
 A renewal writes two files, and `refresh` may run between the two writes. A pair that does not match
 is therefore reported only when it is found twice. The previous pair stays in force.
 
-Security: TLS 1.2 or later, no compression, no renegotiation. Each kind of listener has its own
-contexts, and so its own keys for session tickets: a ticket from one cannot resume a session at
-another. The files are trusted. A key with a passphrase is refused, because a server cannot prompt
-for it.
+Security: TLS 1.2 or later by default, no compression, no renegotiation. Each kind of listener has
+its own contexts, and so its own keys for session tickets: a ticket from one cannot resume a session
+at another. The files are trusted. A key with a passphrase is refused, because a server cannot
+prompt for it.
 Limits: a client certificate not issued by `client_ca` ends the handshake. OpenSSL offers Python no
 way to continue.
 
@@ -24,13 +24,34 @@ import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
-from gatepost.config.schema import CertificateConfig, Config
+from gatepost.config.schema import CertificateConfig, Config, ListenConfig, TlsConfig
 from gatepost.lists.reloadable import FileChange, FileIdentity, identify_file, is_stable
 from gatepost.net.unnamed import readable
 
 # The kinds of listeners with TLS, as the configuration names them.
 MODES = ("starttls", "implicit")
+
+
+class TlsKind(NamedTuple):
+    """A kind of listener: its mode, and the lowest TLS version."""
+
+    mode: str
+    minimum: str
+
+
+DEFAULT_KINDS = tuple(TlsKind(mode, TlsConfig().minimum) for mode in MODES)
+_VERSIONS = {
+    "1.0": ssl.TLSVersion.TLSv1,
+    "1.1": ssl.TLSVersion.TLSv1_1,
+    "1.2": ssl.TLSVersion.TLSv1_2,
+    "1.3": ssl.TLSVersion.TLSv1_3,
+}
+# OpenSSL 3 refuses these versions at its usual security level, for their use of SHA-1.
+OBSOLETE = frozenset({"1.0", "1.1"})
+_OBSOLETE_CIPHERS = "DEFAULT:!aNULL:!eNULL:@SECLEVEL=0"
+
 # A client rarely opens two connections with one ticket.
 TICKETS = 1
 
@@ -51,13 +72,13 @@ class NamedObject(ssl.SSLObject):
 
 
 class KeyPair:
-    """A certificate with its key; `contexts` has the last usable version for each of `MODES`.
+    """A certificate with its key; `contexts` has the last usable version for each kind of listener.
 
     `path` is the file of the certificate, `key` the file of the key. `names` are the server names
     that select the pair. A pair in `contents` is taken from there and never read from the files.
     """
 
-    contexts: Mapping[str, ssl.SSLContext]
+    contexts: Mapping[TlsKind, ssl.SSLContext]
 
     def __init__(
         self,
@@ -66,11 +87,14 @@ class KeyPair:
         key: Path,
         client_ca: Path | None = None,
         contents: Contents | None = None,
+        *,
+        kinds: Sequence[TlsKind] = DEFAULT_KINDS,
     ) -> None:
         self.names = tuple(names)
         self.path = path
         self.key = key
         self._client_ca = client_ca
+        self._kinds = kinds
         self._contents = contents if contents and path in contents else {}
         self._seen: tuple[FileIdentity, ...] | None = None
         self._suspect: tuple[FileIdentity, ...] | None = None
@@ -130,12 +154,14 @@ class KeyPair:
             self._seen = None
             raise
 
-    def _read(self) -> dict[str, ssl.SSLContext]:
-        return {mode: self._context() for mode in MODES}
+    def _read(self) -> dict[TlsKind, ssl.SSLContext]:
+        return {kind: self._context(kind.minimum) for kind in self._kinds}
 
-    def _context(self) -> ssl.SSLContext:
+    def _context(self, minimum: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.minimum_version = _VERSIONS[minimum]
+        if minimum in OBSOLETE:
+            context.set_ciphers(_OBSOLETE_CIPHERS)
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
         context.num_tickets = TICKETS
         context.sslobject_class = NamedObject
@@ -164,23 +190,24 @@ class KeyPair:
 
 
 class ListenerTls:
-    """The certificates of a listener. `mode` is "starttls" or "implicit"; `pairs` is not empty."""
+    """The certificates of a kind of listener. `pairs` is not empty, and each has this kind."""
 
-    def __init__(self, mode: str, pairs: Sequence[KeyPair]) -> None:
-        self.mode = mode
+    def __init__(self, kind: TlsKind, pairs: Sequence[KeyPair]) -> None:
+        self.kind = kind
+        self.mode = kind.mode
         self._pairs = tuple(pairs)
         self._default = next((pair for pair in pairs if ANY_NAME in pair.names), pairs[0])
         for pair in pairs:
             pair.listeners.append(self)
             self.attach(pair.contexts)
 
-    def attach(self, contexts: Mapping[str, ssl.SSLContext]) -> None:
+    def attach(self, contexts: Mapping[TlsKind, ssl.SSLContext]) -> None:
         """Choose the pair by server name in handshakes that start with one of these contexts."""
-        contexts[self.mode].sni_callback = self._choose_context
+        contexts[self.kind].sni_callback = self._choose_context
 
     def context(self) -> ssl.SSLContext:
         """Return the context to start a handshake with."""
-        return self._default.contexts[self.mode]
+        return self._default.contexts[self.kind]
 
     def choose(self, name: str) -> KeyPair:
         """Return the first pair for a server name in lower case, or the default pair."""
@@ -195,7 +222,7 @@ class ListenerTls:
     ) -> None:
         if name and isinstance(connection, NamedObject):
             connection.sni = name.lower().removesuffix(".")
-            connection.context = self.choose(connection.sni).contexts[self.mode]
+            connection.context = self.choose(connection.sni).contexts[self.kind]
 
 
 def key_pairs(config: Config, contents: Contents | None = None) -> list[KeyPair]:
@@ -214,7 +241,21 @@ def all_key_pairs(config: Config, contents: Contents | None = None) -> list[KeyP
 def _pair(
     config: Config, one: CertificateConfig, client_ca: Path | None, contents: Contents | None
 ) -> KeyPair:
-    return KeyPair(one.names, config.path(one.cert), config.path(one.key), client_ca, contents)
+    cert, key = config.path(one.cert), config.path(one.key)
+    return KeyPair(
+        one.names, cert, key, client_ca, contents, kinds=kinds_of(config) or DEFAULT_KINDS
+    )
+
+
+def kind_of(config: Config, listen: ListenConfig) -> TlsKind:
+    """Return the kind of a listener."""
+    return TlsKind(listen.tls, listen.tls_minimum or config.tls.minimum)
+
+
+def kinds_of(config: Config) -> tuple[TlsKind, ...]:
+    """Return the kinds of all listeners with TLS."""
+    found = (kind_of(config, listen) for listen in config.listen if listen.tls != "none")
+    return tuple(dict.fromkeys(found))
 
 
 def _identity(path: Path) -> FileIdentity:

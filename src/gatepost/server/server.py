@@ -26,7 +26,7 @@ from gatepost.lists.reloadable import FileChange
 from gatepost.lists.watch import FileWatcher
 from gatepost.model.endpoint import Endpoint
 from gatepost.net.sockets import BACKLOG, bind, bound_address, single_address
-from gatepost.net.tls import MODES, Contents, ListenerTls, key_pairs
+from gatepost.net.tls import Contents, ListenerTls, TlsKind, key_pairs, kind_of, kinds_of
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.clock import Clock
 from gatepost.queue.queue import Queue
@@ -156,8 +156,8 @@ class Server:
             except (OSError, sqlite3.Error, VersionError) as error:
                 raise SetupError([f"{folder}: the spool cannot be used: {error}"]) from error
 
-    async def _certificates(self, stack: AsyncExitStack) -> Mapping[str, ListenerTls]:
-        """Return what listeners need for TLS, by mode; the files are watched.
+    async def _certificates(self, stack: AsyncExitStack) -> Mapping[TlsKind, ListenerTls]:
+        """Return what listeners need for TLS, by kind; the files are watched.
 
         The watch is not that of the lists: a long list must not delay a certificate.
         """
@@ -168,10 +168,10 @@ class Server:
         watcher = FileWatcher(pairs, _certificate_changed)
         watcher.start()
         stack.push_async_callback(watcher.stop)
-        return {mode: ListenerTls(mode, pairs) for mode in MODES}
+        return {kind: ListenerTls(kind, pairs) for kind in kinds_of(self._config)}
 
     async def _listen(
-        self, connections: Connections, tls: Mapping[str, ListenerTls], stack: AsyncExitStack
+        self, connections: Connections, tls: Mapping[TlsKind, ListenerTls], stack: AsyncExitStack
     ) -> None:
         sockets = self._sockets
         if sockets is None:
@@ -179,7 +179,8 @@ class Server:
         addresses: list[tuple[str, str]] = []
         for listen, of_address in zip(self._config.listen, sockets, strict=True):
             for sock in of_address:
-                factory = _protocol(connections, listen, single_address(sock), tls.get(listen.tls))
+                certificates = tls.get(kind_of(self._config, listen))
+                factory = _protocol(connections, listen, single_address(sock), certificates)
                 listener = await connections.loop.create_server(factory, sock=sock, backlog=BACKLOG)
                 stack.callback(listener.close)
                 self._listeners.append(listener)

@@ -7,7 +7,7 @@ file, so that two commands at the same time do not lose each other's changes.
 """
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,7 +24,7 @@ from gatepost.lists.entry import (
     parse_octets,
     parse_or_error,
 )
-from gatepost.lists.reloadable import open_regular_file
+from gatepost.lists.reloadable import EMPTY_ON_PURPOSE, open_regular_file
 from gatepost.lists.text import read_lines
 from gatepost.model.address import Address, domain_key, local_key, without_tag
 from gatepost.model.session import TrapHit
@@ -125,14 +125,27 @@ def _ends_with_line_end(file: BinaryIO) -> bool:
 
 
 def remove(path: Path, key: str) -> list[ListEntry]:
-    """Remove every entry with this key from a list, and return them; raises OSError."""
+    """Remove every entry with this key from a list, and return them; raises OSError.
+
+    A list that loses its last entry is marked as empty on purpose.
+    """
     real = path.resolve()
     with locked(real, os.O_RDWR | os.O_CLOEXEC) as file:
         found = [entry for entry in entries(file, str(path)) if entry.key == key]
         if found:
             file.seek(0)
             lines = {entry.line for entry in found}
+            left = any(entry.line not in lines for entry in entries(file, str(path)))
+            file.seek(0)
             # whole lines of any length, numbered as in `entries`
             kept = (raw for number, raw in enumerate(file, start=1) if number not in lines)
-            rewrite(real, file, kept)
+            rewrite(real, file, kept if left else _marked_empty(kept))
     return found
+
+
+def _marked_empty(lines: Iterable[bytes]) -> Iterator[bytes]:
+    last = b"\n"
+    for line in lines:
+        yield line
+        last = line
+    yield EMPTY_ON_PURPOSE + b"\n" if last.endswith(b"\n") else b"\n" + EMPTY_ON_PURPOSE + b"\n"

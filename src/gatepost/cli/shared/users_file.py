@@ -13,8 +13,10 @@ from typing import BinaryIO
 
 from gatepost.auth.users import SECRET, SECRET_SIZE, User, UserLineError, parse_line
 from gatepost.disk.rewrite import locked, rewrite
+from gatepost.lists.reloadable import EMPTY_ON_PURPOSE
 
 HEADING = "# Users, written by `gatepost users`: name, argon2id hash, SCRAM-SHA-256 verifier\n"
+EMPTY_LINE = EMPTY_ON_PURPOSE + b"\n"
 MODE = 0o600
 
 
@@ -29,19 +31,22 @@ def put(path: Path, user: User, owner: str = "") -> bool:
         if not lines:
             lines = [HEADING.encode(), _secret()]
             _change_owner(file, owner)
-        kept = [line for line in lines if _name(line) != user.name]
+        kept = [line for line in lines if _name(line) != user.name and line != EMPTY_LINE]
         rewrite(real, file, [*kept, f"{user}\n".encode()])
-    return len(kept) < len(lines)
+    return any(_name(line) == user.name for line in lines)
 
 
 def remove(path: Path, name: str) -> bool:
-    """Remove a user's line; return whether there was one. Raises OSError."""
+    """Remove a user's line; return whether there was one. Raises OSError.
+
+    A file that loses its last user is marked as empty on purpose.
+    """
     real = path.resolve()
     with locked(real, os.O_RDWR | os.O_CLOEXEC) as file:
         lines = _lines(file)
         kept = [line for line in lines if _name(line) != name]
         if len(kept) < len(lines):
-            rewrite(real, file, kept)
+            rewrite(real, file, kept if any(map(_name, kept)) else [*kept, EMPTY_LINE])
     return len(kept) < len(lines)
 
 
