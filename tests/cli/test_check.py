@@ -344,8 +344,8 @@ def test_two_listeners_on_port_0_are_no_error(run, sound):
 
 
 def test_an_invalid_configuration_is_reported_as_json(run, sound):
-    sound(None, "[smtp]", "lenient_paths = 1")
-    assert failed(run) == ["gatepost.toml: smtp.lenient_paths: expected true or false, found 1"]
+    sound(None, "[smtp]", "strict_paths = 1")
+    assert failed(run) == ["gatepost.toml: smtp.strict_paths: expected true or false, found 1"]
 
 
 NEXT_HOPS = {

@@ -47,6 +47,8 @@ def _hostname(value: str) -> str:
     if value.startswith("[") and value.endswith("]"):
         check_literal(value)
         return value
+    if "_" in value:
+        raise ValueError  # other servers refuse such a name in EHLO
     return parse_domain(value)
 
 
@@ -57,8 +59,10 @@ def _is_file(value: str) -> bool:
 def _domain_or_file(value: str) -> str:
     if value.startswith("."):
         parse_domain(value[1:])
+    elif value.startswith("[") and value.endswith("]"):
+        check_literal(value)
     elif not _is_file(value):
-        _hostname(value)
+        parse_domain(value)
     return value
 
 

@@ -1,7 +1,9 @@
 """Mailbox addresses: RFC 5321 section 4.1.2 with the UTF-8 extensions of RFC 6531 section 3.3.
 
 One type for every address: from the wire, a list file, the configuration or a plugin.
-`Address.parse` accepts exactly the grammar below and raises `AddressError` for the rest.
+`Address.parse` accepts exactly LENIENT_MAILBOX and raises `AddressError` for the rest. It is the
+grammar of the RFC and three things that are in use: dots anywhere in a local part (`a..b`),
+underscores in a domain, and a final dot, which is dropped.
 
 `local_key` and `domain_key` give the canonical form, the only one in which addresses are compared:
 in traps, recipients, domains, routes and the fields of targets.
@@ -29,19 +31,22 @@ MAX_LABEL = 63
 
 # RFC 5321 s4.1.2, as extended by RFC 6531 s3.3 (UTF8-non-ascii in atext, qtextSMTP, sub-domain)
 _UTF8 = r"\u00a0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff"
-ATEXT = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_UTF8}-]"
-DOT_STRING = rf"{ATEXT}+(?:\.{ATEXT}+)*"
+_ATEXT = rf"A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_UTF8}-"
+_LET_DIG = rf"A-Za-z0-9{_UTF8}"
+DOT_STRING = rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*"
 QUOTED_STRING = rf'"(?:[ !#-\[\]-~{_UTF8}]|\\[ -~])*"'
-SUB_DOMAIN = rf"[A-Za-z0-9{_UTF8}]+(?:-+[A-Za-z0-9{_UTF8}]+)*"
+SUB_DOMAIN = rf"[{_LET_DIG}]+(?:-+[{_LET_DIG}]+)*"
 DOMAIN = rf"{SUB_DOMAIN}(?:\.{SUB_DOMAIN})*"
 ADDRESS_LITERAL = r"\[[!-Z^-~]+\]"
-MAILBOX = rf"(?:{DOT_STRING}|{QUOTED_STRING})@(?:{DOMAIN}|{ADDRESS_LITERAL})"
 
-_SPLIT_MAILBOX = re.compile(
-    rf"({DOT_STRING}|{QUOTED_STRING})@(?:({DOMAIN})\.?|({ADDRESS_LITERAL}))"
-)
+_LENIENT_LOCAL = rf"{QUOTED_STRING}|[.{_ATEXT}]+"
+_LENIENT_SUB_DOMAIN = rf"[_{_LET_DIG}]+(?:-+[_{_LET_DIG}]+)*"
+LENIENT_DOMAIN = rf"{_LENIENT_SUB_DOMAIN}(?:\.{_LENIENT_SUB_DOMAIN})*\.?"
+LENIENT_MAILBOX = rf"({_LENIENT_LOCAL})@({LENIENT_DOMAIN}|{ADDRESS_LITERAL})"
+
+_MAILBOX = re.compile(LENIENT_MAILBOX)
 _DOT_STRING = re.compile(DOT_STRING)
-_DOMAIN = re.compile(rf"{DOMAIN}\.?")
+_DOMAIN = re.compile(LENIENT_DOMAIN)
 _GENERAL_LITERAL = re.compile(r"\[[A-Za-z0-9-]*[A-Za-z0-9]:[!-Z^-~]+\]")
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 _A_LABEL = "xn--"
@@ -66,16 +71,18 @@ class Address(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse `local@domain` without angle brackets; raises `AddressError`."""
-        match = _SPLIT_MAILBOX.fullmatch(text)
+        match = _MAILBOX.fullmatch(text)
         if match is None:
             raise AddressError(f"expected local-part@domain, found {text[:80]!r}")
-        return cls.from_parts(match[1], match[2] or match[3])
+        return cls.from_parts(match[1], match[2])
 
     @classmethod
     def from_parts(cls, local: str, domain: str) -> Self:
-        """Return the address of two halves that matched MAILBOX; raises `AddressError`."""
+        """Return the address of two halves of LENIENT_MAILBOX; raises `AddressError`."""
         if _octets(local) > MAX_LOCAL:
             raise AddressError(f"expected a local part of at most {MAX_LOCAL} octets")
+        if domain[-1] == ".":
+            domain = domain[:-1]
         if domain[0] == "[":
             check_literal(domain)
         elif len(domain) > MAX_LABEL or not domain.isascii():

@@ -75,7 +75,7 @@ from gatepost.wire.smtp.commands import (
 from gatepost.wire.smtp.content import DotReader
 from gatepost.wire.smtp.input_buffer import InputBuffer
 from gatepost.wire.smtp.syntax.extensions import EXTENSIONS, OPTIONAL_COMMANDS
-from gatepost.wire.smtp.syntax.path import STRICT
+from gatepost.wire.smtp.syntax.path import LENIENT
 
 Reader = DotReader | ChunkReader | Discard | ResponseReader
 
@@ -126,7 +126,7 @@ class SmtpServer:
     def __init__(
         self,
         limits: WireLimits,
-        paths: Mapping[str, re.Pattern[str]] = STRICT,
+        paths: Mapping[str, re.Pattern[str]] = LENIENT,
         extensions: frozenset[str] = EXTENSIONS,
         commands: Mapping[str, Command] = COMMANDS,
     ) -> None:
