@@ -15,6 +15,7 @@ from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.session.collector import HeaderCollector
 from gatepost.session.dialect import SMTP
 from gatepost.session.trace import received
+from gatepost.wire.smtp.syntax.arguments import MAX_NAME
 from gatepost.testing import Capture, MemoryServer, VirtualClock, play
 
 ENVELOPE = """
@@ -534,6 +535,16 @@ def test_client_data_cannot_break_the_received_field(change, line):
     assert field.count(b"\r\n") == 4
     assert all(part[:1] in (b"R", b"\t", b"") for part in field.split(b"\r\n"))
     assert b"\0" not in field
+
+
+def test_the_lines_of_the_longest_received_field_are_within_the_limit():
+    longest = {
+        "helo": "a" * MAX_NAME,
+        "recipients": [f'"{chr(92) * 254}"@{".".join(["b" * 63] * 4)}'],
+        "host": "2001:db8:1111:2222:3333:4444:5555:6666",
+    }
+    field = received(transaction(**longest), ".".join(["c" * 63] * 4), SMTP.with_names)
+    assert max(len(line) for line in field.split(b"\r\n")) < 998
 
 
 def test_time_stamps_come_from_the_clock():
