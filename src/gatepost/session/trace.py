@@ -1,7 +1,8 @@
 """Trace information: the Received field (RFC 5321 section 4.4).
 
-Security: HELO arguments and addresses come from the client. Only characters that cannot end a
-comment, a quoted string or the field are copied; others become `?`.
+Security: HELO arguments and addresses come from the client. Only characters of a HELO argument that
+cannot end a comment, a quoted string or the field are copied; others become `?`. An address is
+copied as it is written, with quotes, or left out.
 """
 
 import re
@@ -10,10 +11,14 @@ from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
 
+from gatepost.model.address import DOT_STRING, LENIENT_DOMAIN, QUOTED_STRING
 from gatepost.model.session import Transaction
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
-_UNSAFE_ADDRESS = re.compile(r"[^!#-\'*+,\-./0-9:=?@A-Z\[\]^-~\u0080-\U0010ffff]")
+# A quoted string cannot end early. An address literal can have any character, even a quote.
+_SAFE_ADDRESS = re.compile(
+    rf"(?:{DOT_STRING}|{QUOTED_STRING})(?:@(?:{LENIENT_DOMAIN}|\[[A-Za-z0-9:.-]+\]))?"
+)
 
 # The names for "with" (RFC 3848, RFC 6531 s4.3) by: extended (EHLO), SMTPUTF8, TLS, authenticated.
 WithNames = Mapping[tuple[bool, bool, bool, bool], str]
@@ -56,7 +61,8 @@ def _for(tx: Transaction) -> str:
     """Name the recipient if there is only one: more would reveal one to the other."""
     if len(tx.recipients) != 1:
         return ""
-    return f"\r\n\tfor <{_UNSAFE_ADDRESS.sub('?', str(tx.recipients[0].address))}>"
+    address = str(tx.recipients[0].address)
+    return f"\r\n\tfor <{address}>" if _SAFE_ADDRESS.fullmatch(address) else ""
 
 
 @lru_cache(maxsize=4)
