@@ -406,7 +406,7 @@ def test_every_unavailable_setting_is_a_key():
         (
             '[recipients]\nsubaddress = "++"',
             (
-                'recipients.subaddress: expected a separator character such as "+",'
+                'recipients.subaddress: expected separator characters such as "+" or "+-",'
                 ' or "" for none, found "++"'
             ),
         ),

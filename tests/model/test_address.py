@@ -262,6 +262,14 @@ def test_a_domain_is_parsed_to_its_key():
         ("user+tag", "", "user+tag"),
         ("user-tag", "-", "user"),
         ("", "+", ""),
+        ("user+tag", "+-", "user"),
+        ("user-tag", "+-", "user"),
+        ("user-a+b", "+-", "user"),
+        ("user+a-b", "+-", "user"),
+        ("user+a-b", "-+", "user"),
+        ("+user-tag", "+-", "+user"),
+        ("-+", "+-", "-"),
+        ("user.tag", "+-", "user.tag"),
     ],
 )
 def test_the_tag_is_removed(local, separator, user):

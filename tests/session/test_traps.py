@@ -533,3 +533,11 @@ def test_every_spelling_of_a_domain_is_local_known_and_routed(domain, listed, sp
             route=[RouteConfig(for_=[listed], to="discard:")],
         ),
     )
+
+
+@pytest.mark.parametrize("tagged", ["trap+a", "trap-a", "trap-a+b", "TRAP+a-b"])
+def test_every_separator_starts_a_tag(tagged):
+    refused(
+        envelope([*GOOD, f"{tagged}@example.com"]) + f"C: DATA\nS: {REFUSED}\n",
+        config=config(recipients={"subaddress": "+-"}),
+    )

@@ -537,8 +537,10 @@ class RecipientsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     subaddress: Annotated[
         str,
         Key(
-            formats.SEPARATOR,
-            "The character before a tag. With +, user+tag is the mailbox user. Empty: no tags.",
+            formats.SEPARATORS,
+            "The characters before a tag. With +, user+tag is the mailbox user. With +-, user-tag"
+            " is too: use it only if no mailbox has - in its name. As in Postfix, the first of the"
+            " characters starts the tag. Empty: no tags.",
             "The usual separator (RFC 5233).",
         ),
     ] = "+"

@@ -218,7 +218,14 @@ def quote(local: str) -> str:
     return '"' + _NEEDS_PAIR.sub(r"\\\1", local) + '"'
 
 
-def without_tag(local: str, separator: str) -> str:
-    """Return `user` for `user+tag`; a local part that starts with the separator has no tag."""
-    at = local.find(separator, 1) if separator else -1
-    return local if at < 0 else local[:at]
+def without_tag(local: str, separators: str) -> str:
+    """Return `user` for `user+tag`; the tag starts at the first of the separators.
+
+    A local part that starts with a separator can have a tag after another one.
+    """
+    end = len(local)
+    for separator in separators:
+        at = local.find(separator, 1, end)
+        if at >= 0:
+            end = at
+    return local[:end]
