@@ -269,6 +269,16 @@ def test_trust_in_a_large_network_is_a_warning(run, sound, key, network):
     ]
 
 
+def test_bare_lf_from_a_large_network_is_a_warning(run, sound):
+    sound(None, "[smtp]", 'bare_lf_from = ["10.0.0.0/8", "0.0.0.0/0"]')
+    assert report(run)[1]["warnings"] == [
+        (
+            "smtp.bare_lf_from contains 0.0.0.0/0: messages of strangers are changed,"
+            " expected the addresses of your own devices"
+        )
+    ]
+
+
 def test_a_trusted_network_for_a_unix_socket_is_a_warning(run, sound):
     sound(None, "[[listen]]", 'address = "unix:s"', 'proxy_from = ["127.0.0.1/32"]')
     assert report(run)[1]["warnings"] == [

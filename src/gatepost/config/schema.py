@@ -223,6 +223,16 @@ class SmtpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             " them.",
         ),
     ] = False
+    bare_lf_from: Annotated[
+        Sequence[IPv4Network | IPv6Network],
+        Key(
+            ArrayKind(formats.NETWORK),
+            "Networks of clients whose content may have lines that end with a bare LF. They are"
+            " changed to end with CRLF. Only CRLF.CRLF ends the content.",
+            "None by default: a bare LF can hide a second message (SMTP smuggling). Some printers"
+            " and scanners send it; list only their addresses, not those of mail servers.",
+        ),
+    ] = ()
     greeting_delay: Annotated[
         float,
         Key(

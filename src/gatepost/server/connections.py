@@ -80,6 +80,7 @@ class Connections:
             synchronised=smtp.unauthorised_pipelining == "refuse",
         )
         self.paths = STRICT if smtp.strict_paths else LENIENT
+        self.bare_lf_from = smtp.bare_lf_from
         self.greeting_delay = smtp.greeting_delay
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time()

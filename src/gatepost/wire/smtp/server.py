@@ -183,6 +183,15 @@ class SmtpServer:
     def after_tls(self, keywords: frozenset[str]) -> None:
         self.agreed.after_tls = keywords
 
+    @property
+    def bare_lf(self) -> bool:
+        """Return whether a bare LF ends a line of content. A new value applies to new messages."""
+        return self.agreed.bare_lf
+
+    @bare_lf.setter
+    def bare_lf(self, value: bool) -> None:
+        self.agreed.bare_lf = value
+
     def receive_data(self, data: bytes) -> None:
         """Buffer bytes from the client."""
         self._input.append(data)
@@ -269,7 +278,7 @@ class SmtpServer:
                 reply = r.NOT_SYNCHRONISED
             self.last_words = reply
         elif reply.code < 400:
-            self._reader = DotReader(self._limits.message_size)
+            self._reader = DotReader(self._limits.message_size, bare_lf=self.agreed.bare_lf)
         return reply.encoded
 
     def _read_content(self, reader: Reader) -> Event | None:
@@ -327,7 +336,7 @@ class SmtpServer:
         """Return the chunk as an event, or discard it if it is out of order or over a limit."""
         if self._chunks is None:
             self._chunks = Chunks(self._limits.message_size)
-        fault = self._chunks.check(chunk) if refusal is None else refusal
+        fault = refusal or self._chunks.check(chunk, bare_lf=self.agreed.bare_lf)
         if fault is None:
             return chunk
         in_transaction = refusal is None or self.agreed.state is State.MAIL
