@@ -27,6 +27,8 @@ SEEDS = [
     "jürgen@müller.example".encode(),
     "猫@日本.example".encode(),
     b"a@xn--mller-kva.example",
+    b"a..b.@my_host.example.",
+    "a@☃.example".encode(),
 ]
 
 

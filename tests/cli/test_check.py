@@ -308,6 +308,16 @@ def test_trust_in_a_large_network_is_a_warning(run, sound, key, network):
     ]
 
 
+def test_bare_lf_from_a_large_network_is_a_warning(run, sound):
+    sound(None, "[smtp]", 'bare_lf_from = ["10.0.0.0/8", "0.0.0.0/0"]')
+    assert report(run)[1]["warnings"] == [
+        (
+            "smtp.bare_lf_from contains 0.0.0.0/0: messages of strangers are changed,"
+            " expected the addresses of your own devices"
+        )
+    ]
+
+
 def test_a_trusted_network_for_a_unix_socket_is_a_warning(run, sound):
     sound(None, "[[listen]]", 'address = "unix:s"', 'proxy_from = ["127.0.0.1/32"]')
     assert report(run)[1]["warnings"] == [
@@ -380,8 +390,8 @@ def test_two_listeners_on_port_0_are_no_error(run, sound):
 
 
 def test_an_invalid_configuration_is_reported_as_json(run, sound):
-    sound(None, "[smtp]", "lenient_paths = 1")
-    assert failed(run) == ["gatepost.toml: smtp.lenient_paths: expected true or false, found 1"]
+    sound(None, "[smtp]", "strict_paths = 1")
+    assert failed(run) == ["gatepost.toml: smtp.strict_paths: expected true or false, found 1"]
 
 
 NEXT_HOPS = {

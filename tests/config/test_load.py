@@ -423,7 +423,14 @@ def test_every_unavailable_setting_is_a_key():
             '[server]\nuser = "a b"',
             'server.user: expected a system user name, or "", found "a b"',
         ),
-        ('[smtp]\nlenient_paths = "no"', 'smtp.lenient_paths: expected true or false, found "no"'),
+        ('[smtp]\nstrict_paths = "no"', 'smtp.strict_paths: expected true or false, found "no"'),
+        (
+            "[smtp]\nlenient_paths = true",
+            (
+                "smtp.lenient_paths: unknown key, replaced: lenient is the default,"
+                " strict_paths = true is the opposite"
+            ),
+        ),
         (
             '[recipients]\ndomains = "example.com"',
             (
@@ -450,7 +457,7 @@ def test_every_unavailable_setting_is_a_key():
         (
             '[recipients]\nsubaddress = "++"',
             (
-                'recipients.subaddress: expected a separator character such as "+",'
+                'recipients.subaddress: expected separator characters such as "+" or "+-",'
                 ' or "" for none, found "++"'
             ),
         ),
@@ -639,7 +646,7 @@ def test_values_are_converted_to_their_types():
                 "known": ["a@example.com", "@b.example"],
             },
             "route": [{"for": ["example.com", "user@example.org", "*"], "to": "discard:"}],
-            "smtp": {"lenient_paths": True},
+            "smtp": {"strict_paths": True},
             "traps": {"reply": "450 4.7.1 Later", "delay": "250ms", "action": "shadow"},
             "listen": [{"address": "[::1]:0"}],
         },
@@ -652,7 +659,7 @@ def test_values_are_converted_to_their_types():
     assert config.route == (
         RouteConfig(for_=("example.com", "user@example.org", "*"), to="discard:"),
     )
-    assert config.smtp.lenient_paths is True
+    assert config.smtp.strict_paths is True
     assert config.traps.reply == Reply(450, "Later", "4.7.1")
     assert config.traps.delay == 0.25
     assert config.listen == (ListenConfig(address=InetAddress("::1", 0)),)

@@ -22,6 +22,7 @@ from gatepost.disk import durable
 from gatepost.disk.durable import DurableFolders
 from gatepost.disk.names import MAX_HOST, UniqueNames
 from gatepost.model.address import Address
+from gatepost.model.session import Recipient
 
 HOST = "mx.example.com"
 TEMPLATE = "mail/{domain}/{local}"
@@ -105,6 +106,26 @@ def test_return_path_is_the_first_field(tmp_path, sender, field):
     what = delivery(recipient("a@example.com"), of=message(b"x\r\n"), sender=sender)
     deliver(maildir(tmp_path), what)
     assert contents(tmp_path) == [field.encode() + b"x\r\n"]
+
+
+def test_a_copy_names_the_recipients_with_a_tag(tmp_path):
+    people = (
+        recipient("Alice+Shop@example.com", "alice"),
+        recipient("alice@example.com"),
+        recipient('"alice+a b"@example.com', "alice"),
+        recipient("Bob@example.com", "bob"),
+        recipient("carol@example.com", ""),
+    )
+    deliver(maildir(tmp_path), delivery(*people, of=message(b"x\r\n")))
+    fields = b'X-Original-To: Alice+Shop@example.com\r\nX-Original-To: "alice+a b"@example.com\r\n'
+    assert contents(tmp_path) == [TRACE + fields + b"x\r\n", TRACE + b"x\r\n", TRACE + b"x\r\n"]
+    assert all(f",S={path.stat().st_size}" in path.name for path in files(tmp_path))
+
+
+def test_a_recipient_with_control_characters_is_not_named(tmp_path):
+    person = Recipient(Address("a+x\r\nEvil: y", "example.com"), {}, "a")
+    deliver(maildir(tmp_path), delivery(person, of=message(b"x\r\n")))
+    assert contents(tmp_path) == [TRACE + b"x\r\n"]
 
 
 @pytest.mark.parametrize("local", ["x\r\nEvil: y", "a\0b", "\ud800", "x\n"])

@@ -455,7 +455,22 @@ def test_refused_sender_opens_no_transaction():
     )
 
 
-def test_lenient_paths_can_be_configured():
-    bare = "C: MAIL FROM: a@client.example\n"
-    ask(bare + "S: 501 5.1.7*\n")
-    ask(bare + "S: 250\n", config=config(smtp=SmtpConfig(lenient_paths=True)))
+def test_strict_paths_can_be_configured():
+    for path in (" a@client.example", "<root@my_host.example>", "<a..b@client.example>"):
+        ask(f"C: MAIL FROM:{path}\nS: 250\n")
+        strict = config(smtp=SmtpConfig(strict_paths=True))
+        ask(f"C: MAIL FROM:{path}\nS: 501 5.1.7*\n", config=strict)
+
+
+def test_a_final_dot_is_not_part_of_the_recipient():
+    ask(
+        """
+        C: MAIL FROM:<a@client.example>
+        C: RCPT TO:<alice@example.com.>
+        C: RCPT TO:<bob@example.com.>
+        S: 250
+        S: 250
+        S: 550 5.1.1*
+        """,
+        config=config(recipients={"known": ["alice@example.com"]}),
+    )

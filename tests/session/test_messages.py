@@ -16,6 +16,7 @@ from gatepost.session.collector import HeaderCollector
 from gatepost.session.dialect import SMTP
 from gatepost.session.trace import received
 from gatepost.testing import Capture, MemoryServer, VirtualClock, play
+from gatepost.wire.smtp.syntax.arguments import MAX_NAME
 
 ENVELOPE = """
     C: MAIL FROM:<a@client.example>
@@ -524,7 +525,10 @@ def test_received_field_does_not_name_several_recipients():
         ({"host": "2001:db8::1"}, b"from client.example ([IPv6:2001:db8::1])\r\n"),
         ({"helo": "[192.0.2.9]"}, b"from [192.0.2.9] ("),
         ({"helo": 'a(b)c\\d\r\nX: y\0\t"<é>'}, b"from a?b?c?d??X:?y?????? (["),
-        ({"recipients": ['"a\\">b;(c"@x']}, b"\tfor <?a???b??c?@x>;\r\n"),
+        ({"recipients": ['"a b"@example.com']}, b'\tfor <"a b"@example.com>;\r\n'),
+        ({"recipients": ['"a\\">b;(c\\\\"@x']}, b'\tfor <"a\\">b;(c\\\\"@x>;\r\n'),
+        ({"recipients": ["a..b@my_host.example."]}, b'\tfor <"a..b"@my_host.example>;\r\n'),
+        ({"recipients": ["a@[IPv6:2001:db8::1]"]}, b"\tfor <a@[IPv6:2001:db8::1]>;\r\n"),
         ({"recipients": ["ü@bücher.example"]}, "\tfor <ü@bücher.example>;\r\n".encode()),
     ],
 )
@@ -534,6 +538,39 @@ def test_client_data_cannot_break_the_received_field(change, line):
     assert field.count(b"\r\n") == 4
     assert all(part[:1] in (b"R", b"\t", b"") for part in field.split(b"\r\n"))
     assert b"\0" not in field
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        Address("a", '[x:">;(]'),
+        Address("a\r\nX: y", "b"),
+        Address("a", "b\r\nX: y"),
+        Address("", "b\n"),
+    ],
+)
+def test_an_unsafe_recipient_is_left_out_of_the_received_field(address):
+    tx = transaction()
+    tx.recipients[0] = Recipient(address, {})
+    field = received(tx, "mx", SMTP.with_names)
+    assert b"for <" not in field
+    assert field.count(b"\r\n") == 3
+
+
+def test_postmaster_is_named_in_the_received_field():
+    tx = transaction()
+    tx.recipients[0] = Recipient(Address("postmaster", ""), {})
+    assert b"\tfor <postmaster>;\r\n" in received(tx, "mx", SMTP.with_names)
+
+
+def test_the_lines_of_the_longest_received_field_are_within_the_limit():
+    longest = {
+        "helo": "a" * MAX_NAME,
+        "recipients": [f'"{chr(92) * 254}"@{".".join(["b" * 63] * 4)}'],
+        "host": "2001:db8:1111:2222:3333:4444:5555:6666",
+    }
+    field = received(transaction(**longest), ".".join(["c" * 63] * 4), SMTP.with_names)
+    assert max(len(line) for line in field.split(b"\r\n")) < 998
 
 
 def test_time_stamps_come_from_the_clock():

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.session.dialogue import OPEN, REFUSED, TRAPS, config, plugin, reply
 
+from gatepost.config.schema import RouteConfig
 from gatepost.model.decision import accept, defer, deny
 from gatepost.testing import MemoryServer, VirtualClock, play
 
@@ -474,3 +475,69 @@ def test_shadow_mode_delivers_and_plugins_get_the_hit():
     assert [one.recipients for one in played.messages] == [["one@example.com", "trap@example.com"]]
     assert seen == [["trap@example.com"]]
     assert played.slept == []
+
+
+SPELLINGS = [
+    ("@☃.example.com", "x@xn--n3h.example.com"),
+    ("x@☃.example.com", "x@XN--N3H.Example.com"),
+    ("x@xn--n3h.example.com", "x@☃.example.com"),
+    ("x@xn--mller-kva.example", "x@MU\u0308LLER.example"),
+    ("x@example.com.", "x@example.com"),
+    ("τραπσ@example.com", "ΤΡΑΠΣ@example.com"),
+    ("ΤΡΑΠΣ@example.com", "τραπς@example.com"),
+    ("τραπς@example.com", "τραπσ@example.com"),
+    ("x@[IPv6:2001:db8::1]", "x@[ipv6:2001:DB8:0::1]"),
+]
+
+
+@pytest.mark.parametrize(("entry", "spelling"), SPELLINGS)
+def test_every_spelling_of_a_trap_is_a_hit(entry, spelling):
+    played = play(
+        OPEN
+        + f"""
+        C: MAIL FROM:<sender@client.example> SMTPUTF8
+        S: 250
+        C: RCPT TO:<one@example.com>
+        S: 250
+        C: RCPT TO:<{spelling}>
+        S: *
+        C: DATA
+        S: {REFUSED}
+        """,
+        traps=[entry],
+        config=CONFIG,
+    )
+    assert played.messages == []
+
+
+@pytest.mark.parametrize(
+    ("domain", "listed", "spelling"),
+    [
+        ("☃.example", "☃.example", "xn--n3h.example"),
+        ("xn--n3h.example", "XN--N3H.example", "☃.example"),
+        (".☃.example", "a.☃.example", "a.xn--n3h.example"),
+        ("example.org.", "Example.org.", "example.org"),
+    ],
+)
+def test_every_spelling_of_a_domain_is_local_known_and_routed(domain, listed, spelling):
+    play(
+        OPEN
+        + f"""
+        C: MAIL FROM:<sender@client.example> SMTPUTF8
+        S: 250
+        C: RCPT TO:<x@{spelling}>
+        S: 250
+        """,
+        config=config(
+            recipients={"domains": [domain], "known": [f"x@{listed}"]},
+            route=[RouteConfig(for_=[listed], to="discard:")],
+        ),
+    )
+
+
+@pytest.mark.parametrize("tagged", ["trap+a", "trap-a", "trap-a+b", "TRAP+a-b"])
+def test_every_separator_starts_a_tag(tagged):
+    refused(
+        envelope([*GOOD, f"{tagged}@example.com"]) + f"C: DATA\nS: {REFUSED}\n",
+        config=config(recipients={"subaddress": "+-"}),
+    )

@@ -14,6 +14,8 @@ ARGUMENT = "501 5.5.4 Syntax error: expected an argument"
         ("EHLO client.example", e.Ehlo("client.example")),
         ("ehlo [192.0.2.1]", e.Ehlo("[192.0.2.1]")),
         ("EHLO  a  b c ", e.Ehlo("a")),
+        ("EHLO " + "a" * 255, e.Ehlo("a" * 255)),
+        ("HELO a " + "b" * 256, e.Helo("a")),
         ("HELO client", e.Helo("client")),
         ("HELO müller.example x", e.Helo("müller.example")),
         ("RSET", e.Rset()),
@@ -40,6 +42,9 @@ def test_valid_arguments_give_events(line, event):
     ("line", "reply"),
     [
         ("EHLO", NAME),
+        ("EHLO " + "a" * 256, NAME),
+        ("HELO " + "a" * 256, NAME),
+        ("EHLO " + "ü" * 128, NAME),
         ("EHLO  ", NAME),
         ("HELO", NAME),
         ("HELO ", NAME),

@@ -46,6 +46,16 @@ def trusted_networks(config: Config, _setup: Setup, _lists: Lists) -> Iterator[s
                 yield f"{name} has no effect: clients of {listen.address} have no IP address"
 
 
+def bare_lf(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
+    """Warn of large networks whose content may have bare LF."""
+    for network in config.smtp.bare_lf_from:
+        if network.prefixlen < SHORTEST_PREFIX:
+            yield (
+                f"smtp.bare_lf_from contains {network}: messages of strangers are changed,"
+                " expected the addresses of your own devices"
+            )
+
+
 def tls(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
     """Warn of listeners without TLS, and of certificates without effect."""
     if config.tls.certificates and all(listen.tls == "none" for listen in config.listen):

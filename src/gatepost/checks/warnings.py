@@ -174,6 +174,7 @@ CHECKS: tuple[Check, ...] = (
     _socket_folders,
     exposure.lmtp,
     exposure.trusted_networks,
+    exposure.bare_lf,
     exposure.tls,
     exposure.auth,
     relays,

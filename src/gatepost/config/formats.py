@@ -24,7 +24,7 @@ FILE_PREFIX = "file:"
 
 _ASCII_LINES = re.compile(r"[ -~\n]*")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}|")
-_SEPARATOR = re.compile(r"[!#$%&'*+/=?^_`{|}~.-]?")
+_SEPARATORS = re.compile(r"(?:([!#$%&'*+/=?^_`{|}~.-])(?!.*\1))*")
 # Maildir++: parts of printable ASCII (IMAP's modified UTF-7), each after a full stop.
 _MAILDIR_FOLDER = re.compile(r"(?=.{0,200}\Z)(?:\.[ -\-0-~]+)*")
 # The scheme of a target; `gatepost.delivery.registry` has the schemes, and each its own grammar.
@@ -47,6 +47,8 @@ def _hostname(value: str) -> str:
     if value.startswith("[") and value.endswith("]"):
         check_literal(value)
         return value
+    if "_" in value:
+        raise ValueError  # other servers refuse such a name in EHLO
     return parse_domain(value)
 
 
@@ -57,8 +59,10 @@ def _is_file(value: str) -> bool:
 def _domain_or_file(value: str) -> str:
     if value.startswith("."):
         parse_domain(value[1:])
+    elif value.startswith("[") and value.endswith("]"):
+        check_literal(value)
     elif not _is_file(value):
-        _hostname(value)
+        parse_domain(value)
     return value
 
 
@@ -162,9 +166,9 @@ ADDRESS_OR_FILE = string(
     'an address such as "user@example.com", "@example.com" for a whole domain, or "file:NAME"',
     _address_or_file,
 )
-SEPARATOR = string(
-    'a separator character such as "+", or "" for none',
-    lambda value: _matching(_SEPARATOR, value),
+SEPARATORS = string(
+    'separator characters such as "+" or "+-", or "" for none',
+    lambda value: _matching(_SEPARATORS, value),
 )
 REFUSAL = ScalarKind('a 4xx or 5xx reply in ASCII such as "554 5.7.1 Text"', _refusal)
 ROUTE_PATTERN = string('"*", a domain or an address', _pattern)

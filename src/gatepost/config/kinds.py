@@ -147,7 +147,15 @@ def _read_key(field: FieldInfo, key: Key, data: Mapping[str, object], location: 
 def _refuse_unknown(data: Mapping[str, object], known: Sequence[str], location: Location) -> None:
     for name in data:
         if name not in known:
-            location.member(str(name)).report(f"unknown key, {_hint(str(name), known)}")
+            inside = location.member(str(name))
+            hint = _REPLACED.get(inside.pattern) or _hint(str(name), known)
+            inside.report(f"unknown key, {hint}")
+
+
+# Keys of earlier versions.
+_REPLACED = {
+    "smtp.lenient_paths": "replaced: lenient is the default, strict_paths = true is the opposite",
+}
 
 
 def _hint(name: str, known: Sequence[str]) -> str:

@@ -234,15 +234,26 @@ class AuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class SmtpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[smtp]`: strictness of the protocol."""
 
-    lenient_paths: Annotated[
+    strict_paths: Annotated[
         bool,
         Key(
             BOOLEAN,
-            "Accept MAIL FROM:a@b and RCPT TO:a@b without angle brackets.",
-            "RFC 5321 s4.1.2 requires the brackets. Clients that omit them are rare and"
-            " mostly send spam.",
+            "Accept only addresses of RFC 5321 s4.1.2 in MAIL and RCPT: in angle brackets, no blank"
+            " after the colon, no a..b, no underscore and no final dot in a domain.",
+            "Mail programs and mobile phone providers send such addresses, and Postfix accepts"
+            " them.",
         ),
     ] = False
+    bare_lf_from: Annotated[
+        Sequence[IPv4Network | IPv6Network],
+        Key(
+            ArrayKind(formats.NETWORK),
+            "Networks of clients whose content may have lines that end with a bare LF. They are"
+            " changed to end with CRLF. Only CRLF.CRLF ends the content.",
+            "None by default: a bare LF can hide a second message (SMTP smuggling). Some printers"
+            " and scanners send it; list only their addresses, not those of mail servers.",
+        ),
+    ] = ()
     greeting_delay: Annotated[
         float,
         Key(
@@ -566,8 +577,10 @@ class RecipientsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     subaddress: Annotated[
         str,
         Key(
-            formats.SEPARATOR,
-            "The character before a tag. With +, user+tag is the mailbox user. Empty: no tags.",
+            formats.SEPARATORS,
+            "The characters before a tag. With +, user+tag is the mailbox user. With +-, user-tag"
+            " is too: use it only if no mailbox has - in its name. As in Postfix, the first of the"
+            " characters starts the tag. Empty: no tags.",
             "The usual separator (RFC 5233).",
         ),
     ] = "+"

@@ -25,7 +25,7 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from gatepost.lists.patterns import PatternError, compile_pattern
-from gatepost.model.address import Address, AddressError, domain_key
+from gatepost.model.address import MAX_LABEL, Address, AddressError, domain_key
 
 _Line = TypeVar("_Line", str, bytes)
 _Item = TypeVar("_Item")
@@ -36,13 +36,13 @@ MAX_LINE = 8192
 _BLANKS = " \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # A fast path for addresses that are already canonical, so that reading millions takes seconds. The
-# full grammar accepts all of them too, with the same key.
+# full grammar accepts all of them too, with the same key. Short enough for every label.
 _PLAIN_WORD = r"[a-z0-9_+=-]+"
 _PLAIN_LABEL = r"[a-z0-9]+(?:-+[a-z0-9]+)*"
 _PLAIN = re.compile(
     rf"{_PLAIN_WORD}(?:\.{_PLAIN_WORD})*@{_PLAIN_LABEL}(?:\.{_PLAIN_LABEL})*", re.ASCII
 )
-_PLAIN_LENGTH = 255
+_PLAIN_LENGTH = MAX_LABEL + 1
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _ADDRESS_AND_NOTE = re.compile(r'("(?:[^"\\]|\\.)*"[^ \t]*|[^ \t]+)[ \t]*(.*)')
 _PATTERN_AND_NOTE = re.compile(r"(/(?:[^\\]|\\.)*?/)(?:$|[ \t]+(.*))")

@@ -45,7 +45,7 @@ TABLE_ALIGNMENT = 65536
 
 # A longer line needs a second read.
 _USUAL_LINE = 256
-_MAGIC = b"GPINDEX1"
+_MAGIC = b"GPINDEX2"
 # In native byte order, as the tables; this detects a file from another kind of machine.
 _LAYOUT = struct.Struct("=8sQ12Q")
 _BYTE_ORDER = 0x0102030405060708

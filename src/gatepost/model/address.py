@@ -1,10 +1,17 @@
 """Mailbox addresses: RFC 5321 section 4.1.2 with the UTF-8 extensions of RFC 6531 section 3.3.
 
 One type for every address: from the wire, a list file, the configuration or a plugin.
-`Address.parse` accepts exactly the grammar below and raises `AddressError` for the rest.
+`Address.parse` accepts exactly LENIENT_MAILBOX and raises `AddressError` for the rest. It is the
+grammar of the RFC and three things that are in use: dots anywhere in a local part (`a..b`),
+underscores in a domain, and a final dot, which is dropped.
 
-Limits: MAX_LOCAL and MAX_DOMAIN. RFC 5321 section 4.5.3.1 requires at least 64 and 255 octets. In
-practice bounce addresses that contain another address (VERP, SRS) exceed the 64.
+`local_key` and `domain_key` give the canonical form, the only one in which addresses are compared:
+in traps, recipients, domains, routes and the fields of targets.
+
+Limits in octets: MAX_LOCAL and MAX_DOMAIN. RFC 5321 section 4.5.3.1 requires at least 64 and 255.
+In practice bounce addresses that contain another address (VERP, SRS) exceed the 64. MAX_LABEL is
+the limit of the DNS (RFC 1035 section 2.3.4). An internationalised domain is within the limits both
+in UTF-8 and as A-labels. The limits also bound the time that the canonical form takes.
 """
 
 import re
@@ -16,24 +23,33 @@ from unicodedata import normalize
 import idna
 import msgspec
 
+from gatepost.model import punycode
+
 MAX_LOCAL = 256
 MAX_DOMAIN = 255
+MAX_LABEL = 63
 
 # RFC 5321 s4.1.2, as extended by RFC 6531 s3.3 (UTF8-non-ascii in atext, qtextSMTP, sub-domain)
 _UTF8 = r"\u00a0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff"
-ATEXT = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_UTF8}-]"
-DOT_STRING = rf"{ATEXT}+(?:\.{ATEXT}+)*"
+_ATEXT = rf"A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_UTF8}-"
+_LET_DIG = rf"A-Za-z0-9{_UTF8}"
+DOT_STRING = rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*"
 QUOTED_STRING = rf'"(?:[ !#-\[\]-~{_UTF8}]|\\[ -~])*"'
-SUB_DOMAIN = rf"[A-Za-z0-9{_UTF8}]+(?:-+[A-Za-z0-9{_UTF8}]+)*"
+SUB_DOMAIN = rf"[{_LET_DIG}]+(?:-+[{_LET_DIG}]+)*"
 DOMAIN = rf"{SUB_DOMAIN}(?:\.{SUB_DOMAIN})*"
 ADDRESS_LITERAL = r"\[[!-Z^-~]+\]"
-MAILBOX = rf"(?:{DOT_STRING}|{QUOTED_STRING})@(?:{DOMAIN}|{ADDRESS_LITERAL})"
 
-_SPLIT_MAILBOX = re.compile(rf"({DOT_STRING}|{QUOTED_STRING})@({DOMAIN}|{ADDRESS_LITERAL})")
+_LENIENT_LOCAL = rf"{QUOTED_STRING}|[.{_ATEXT}]+"
+_LENIENT_SUB_DOMAIN = rf"[_{_LET_DIG}]+(?:-+[_{_LET_DIG}]+)*"
+LENIENT_DOMAIN = rf"{_LENIENT_SUB_DOMAIN}(?:\.{_LENIENT_SUB_DOMAIN})*\.?"
+LENIENT_MAILBOX = rf"({_LENIENT_LOCAL})@({LENIENT_DOMAIN}|{ADDRESS_LITERAL})"
+
+_MAILBOX = re.compile(LENIENT_MAILBOX)
 _DOT_STRING = re.compile(DOT_STRING)
-_DOMAIN = re.compile(DOMAIN)
+_DOMAIN = re.compile(LENIENT_DOMAIN)
 _GENERAL_LITERAL = re.compile(r"\[[A-Za-z0-9-]*[A-Za-z0-9]:[!-Z^-~]+\]")
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_A_LABEL = "xn--"
 _NEEDS_PAIR = re.compile(r'(["\\])')
 
 
@@ -45,8 +61,8 @@ class Address(msgspec.Struct, frozen=True):
     """A mailbox.
 
     `local` is the local part without quoting (`"a b"@x` has the local part `a b`). `domain` is the
-    domain or address literal as written. The null reverse-path `<>` has both empty and is false.
-    `<postmaster>` has an empty domain.
+    domain or address literal as written, without a final dot. The null reverse-path `<>` has both
+    empty and is false. `<postmaster>` has an empty domain.
     """
 
     local: str
@@ -55,18 +71,22 @@ class Address(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse `local@domain` without angle brackets; raises `AddressError`."""
-        match = _SPLIT_MAILBOX.fullmatch(text)
+        match = _MAILBOX.fullmatch(text)
         if match is None:
             raise AddressError(f"expected local-part@domain, found {text[:80]!r}")
         return cls.from_parts(match[1], match[2])
 
     @classmethod
     def from_parts(cls, local: str, domain: str) -> Self:
-        """Return the address of two halves that matched MAILBOX; raises `AddressError`."""
-        if len(local) > MAX_LOCAL or len(domain) > MAX_DOMAIN:
-            raise AddressError(f"longer than {MAX_LOCAL} (local part) or {MAX_DOMAIN} (domain)")
+        """Return the address of two halves of LENIENT_MAILBOX; raises `AddressError`."""
+        if _octets(local) > MAX_LOCAL:
+            raise AddressError(f"expected a local part of at most {MAX_LOCAL} octets")
+        if domain[-1] == ".":
+            domain = domain[:-1]
         if domain[0] == "[":
             check_literal(domain)
+        elif len(domain) > MAX_LABEL or not domain.isascii():
+            _canonical(domain)
         return cls(unquote(local) if local[0] == '"' else local, domain)
 
     def __bool__(self) -> bool:
@@ -79,7 +99,7 @@ class Address(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """The same text for all spellings of a mailbox: lower case, the domain in A-labels."""
+        """The same text for all spellings of a mailbox: local part and domain in canonical form."""
         return f"{local_key(self.local)}@{domain_key(self.domain)}"
 
 
@@ -87,28 +107,85 @@ NULL_PATH = Address("", "")
 
 
 def local_key(local: str) -> str:
-    """Return a local part in lower case and in the composed Unicode form (NFC)."""
-    return local.lower() if local.isascii() else normalize("NFC", local.lower())
+    """Return the canonical form of a local part: case folded, composed (NFC).
+
+    The simple case folding of Unicode maps one character to one, whatever is next to it: a final
+    sigma is a sigma, but `ß` is not `ss`, which may be another mailbox.
+    """
+    if local.isascii():
+        return local.lower()
+    return normalize("NFC", "".join([_fold(char) for char in normalize("NFC", local)]))
+
+
+def _fold(char: str) -> str:
+    folded = char.casefold()
+    return folded if len(folded) == 1 else char.lower()
 
 
 def domain_key(domain: str) -> str:
-    """Return a domain in lower case, an internationalised one as A-labels (RFC 5890)."""
-    return domain.lower() if domain.isascii() else _to_a_labels(domain)
+    """Return the canonical form of a domain: lower case, A-labels (RFC 5890), no final dot.
 
-
-@lru_cache(maxsize=4096)
-def _to_a_labels(domain: str) -> str:
+    A U-label is mapped as UTS 46 describes. It need not be valid in IDNA 2008: an A-label is not
+    decoded and checked either, and both must have the same key. An IPv6 address literal has the
+    shortest form of its address.
+    """
     try:
-        return idna.encode(domain, uts46=True).decode("ascii")
-    except idna.IDNAError:
-        return domain.lower()
+        return _canonical_literal(domain) if domain[:1] == "[" else _canonical(domain)
+    except ValueError:
+        return domain.lower()  # never parsed: made by a plugin
+
+
+def _canonical_literal(literal: str) -> str:
+    key = literal.lower()
+    return f"[ipv6:{IPv6Address(key[6:-1])}]" if key[:6] == "[ipv6:" else key
+
+
+def _canonical(domain: str) -> str:
+    """Return the key of a domain name; raises `AddressError` if it is over a limit."""
+    key = domain.lower() if domain.isascii() else _to_a_labels(domain)
+    if key[-1:] == ".":
+        key = key[:-1]
+    if len(key) > MAX_LABEL:
+        _check_lengths(key)
+    return key
+
+
+def _check_lengths(key: str) -> None:
+    if len(key) > MAX_DOMAIN or max([len(label) for label in key.split(".")]) > MAX_LABEL:
+        limits = f"{MAX_DOMAIN} octets, and {MAX_LABEL} between dots"
+        raise AddressError(f"expected at most {limits}, found {key[:80]!r}")
+
+
+# An attacker can fill the cache, so it is small: 1024 domains take at most about 1 MB.
+@lru_cache(maxsize=1024)
+def _to_a_labels(domain: str) -> str:
+    if _octets(domain) > MAX_DOMAIN:
+        raise AddressError(f"expected a domain of at most {MAX_DOMAIN} octets")
+    try:
+        mapped = idna.uts46_remap(domain, std3_rules=False)
+        # The mapping can yield "@", "/" or a blank.
+        if _DOMAIN.fullmatch(mapped):
+            return ".".join([_to_a_label(label) for label in mapped.split(".")])
+    except ValueError:
+        pass
+    raise AddressError(f"expected a domain name, found {domain[:80]!r}")
+
+
+def _to_a_label(label: str) -> str:
+    if label.isascii():
+        return label
+    return _A_LABEL + punycode.encode(label, MAX_LABEL - len(_A_LABEL))
+
+
+def _octets(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
 
 
 def parse_domain(text: str) -> str:
     """Return the key of a domain name, as lists and configuration use it; raises `AddressError`."""
-    if len(text) > MAX_DOMAIN or not _DOMAIN.fullmatch(text):
+    if not _DOMAIN.fullmatch(text):
         raise AddressError(f"expected a domain name, found {text[:80]!r}")
-    return domain_key(text)
+    return _canonical(text)
 
 
 def check_literal(literal: str) -> None:
@@ -141,7 +218,14 @@ def quote(local: str) -> str:
     return '"' + _NEEDS_PAIR.sub(r"\\\1", local) + '"'
 
 
-def without_tag(local: str, separator: str) -> str:
-    """Return `user` for `user+tag`; a local part that starts with the separator has no tag."""
-    at = local.find(separator, 1) if separator else -1
-    return local if at < 0 else local[:at]
+def without_tag(local: str, separators: str) -> str:
+    """Return `user` for `user+tag`; the tag starts at the first of the separators.
+
+    A local part that starts with a separator can have a tag after another one.
+    """
+    end = len(local)
+    for separator in separators:
+        at = local.find(separator, 1, end)
+        if at >= 0:
+            end = at
+    return local[:end]

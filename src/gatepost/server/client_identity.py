@@ -23,12 +23,16 @@ class ClientIdentity(NamedTuple):
 
     @property
     def may_name(self) -> bool:
-        """Return whether the client may name another client with XCLIENT.
+        """Return whether the client may name another client with XCLIENT."""
+        return self.is_within(self.xclient_from)
+
+    def is_within(self, networks: Networks) -> bool:
+        """Return whether the client is in one of the networks.
 
         A proxy whose header names no client does not lend its own address for that.
         """
         anonymous = self.proxy is not None and self.proxy.source is None and not self.proxy.local
-        return not anonymous and is_within(self.peer.host, self.xclient_from)
+        return not anonymous and is_within(self.peer.host, networks)
 
 
 def of_socket(transport: asyncio.BaseTransport, local: Endpoint | None) -> ClientIdentity:

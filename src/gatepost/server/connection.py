@@ -98,9 +98,13 @@ class Connection(asyncio.Protocol):
         self.pump = Pump(self._wire, self._engine, self, shared.turns, shared.setup.clock)
         # uvloop's transports have the interface of asyncio.Transport, but do not derive from it
         self.pump.transport = cast("asyncio.Transport", transport)
+        self._wire.bare_lf = identity.is_within(shared.bare_lf_from)
         if self._identity is not None:
             count = functools.partial(shared.readmit, self)
-            admission = XclientAdmission(self.talk, self._wire, identity.xclient_from, count)
+            networks = identity.xclient_from
+            admission = XclientAdmission(
+                self.talk, self._wire, networks, shared.bare_lf_from, count
+            )
             admission.trust(trusted=identity.may_name)
         if listener.authority is not None:
             self._accept_logins(listener.authority)

@@ -79,7 +79,8 @@ class Connections:
             limits.message_size,
             synchronised=smtp.unauthorised_pipelining == "refuse",
         )
-        self.paths = LENIENT if smtp.lenient_paths else STRICT
+        self.paths = STRICT if smtp.strict_paths else LENIENT
+        self.bare_lf_from = smtp.bare_lf_from
         self.greeting_delay = smtp.greeting_delay
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time()

@@ -19,11 +19,13 @@ class XclientAdmission:
         talk: Conversation,
         wire: SmtpServer,
         networks: Networks,
+        bare_lf_from: Networks,
         count: Callable[[str], Reply | None],
     ) -> None:
         self._talk = talk
         self._wire = wire
         self._networks = networks
+        self._bare_lf_from = bare_lf_from
         self._count = count
 
     def trust(self, *, trusted: bool) -> None:
@@ -34,6 +36,7 @@ class XclientAdmission:
 
     def readmit(self, session: Session, address: str | None) -> Reply | None:
         """Count the connection as another client's; return the refusal if over a limit."""
+        self._wire.bare_lf = is_within(address or "", self._bare_lf_from)
         if address is not None:
             self.trust(trusted=is_within(address, self._networks))
         return self._count(session.peer.host)

@@ -1,7 +1,8 @@
 """Trace information: the Received field (RFC 5321 section 4.4).
 
-Security: HELO arguments and addresses come from the client. Only characters that cannot end a
-comment, a quoted string or the field are copied; others become `?`.
+Security: HELO arguments and addresses come from the client. Only characters of a HELO argument that
+cannot end a comment, a quoted string or the field are copied; others become `?`. An address is
+copied as it is written, with quotes, or left out.
 """
 
 import re
@@ -10,12 +11,15 @@ from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
 
-from gatepost.model.address import Address
+from gatepost.model.address import DOT_STRING, LENIENT_DOMAIN, QUOTED_STRING, Address
 from gatepost.model.session import Transaction
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
 _FOR = re.compile(r" for <([^>]*)>;")
-_UNSAFE_ADDRESS = re.compile(r"[^!#-\'*+,\-./0-9:=?@A-Z\[\]^-~\u0080-\U0010ffff]")
+# A quoted string cannot end early. An address literal can have any character, even a quote.
+_SAFE_ADDRESS = re.compile(
+    rf"(?:{DOT_STRING}|{QUOTED_STRING})(?:@(?:{LENIENT_DOMAIN}|\[[A-Za-z0-9:.-]+\]))?"
+)
 
 # The names for "with" (RFC 3848, RFC 6531 s4.3) by: extended (EHLO), SMTPUTF8, TLS, authenticated.
 WithNames = Mapping[tuple[bool, bool, bool, bool], str]
@@ -58,12 +62,14 @@ def _for(tx: Transaction) -> str:
     """Name the recipient if there is only one: more would reveal one to the other."""
     if len(tx.recipients) != 1:
         return ""
-    return f"\r\n\tfor <{shown_address(tx.recipients[0].address)}>"
+    address = shown_address(tx.recipients[0].address)
+    return f"\r\n\tfor <{address}>" if address else ""
 
 
 def shown_address(address: Address) -> str:
-    """Return an address as the Received field shows it."""
-    return _UNSAFE_ADDRESS.sub("?", str(address))
+    """Return an address as the Received field shows it, "" if it does not show it."""
+    text = str(address)
+    return text if _SAFE_ADDRESS.fullmatch(text) else ""
 
 
 def own_recipient(field: bytes, hostname: str) -> str | None:

@@ -36,7 +36,7 @@ from gatepost.wire.smtp.agreed import State
 from gatepost.wire.smtp.commands import Command
 from gatepost.wire.smtp.server import SmtpServer, WireLimits
 from gatepost.wire.smtp.syntax.extensions import EXTENSIONS
-from gatepost.wire.smtp.syntax.path import STRICT
+from gatepost.wire.smtp.syntax.path import LENIENT
 
 # RFC 2033 s4.1: HELO and EHLO must not be answered with success, 500 is recommended.
 LHLO_ONLY = Reply(500, "This is LMTP: expected LHLO", "5.5.1")
@@ -79,7 +79,7 @@ class LmtpServer(SmtpServer):
     def __init__(
         self,
         limits: WireLimits,
-        paths: Mapping[str, re.Pattern[str]] = STRICT,
+        paths: Mapping[str, re.Pattern[str]] = LENIENT,
         extensions: frozenset[str] = EXTENSIONS,
     ) -> None:
         super().__init__(limits, paths, extensions, COMMANDS)

@@ -12,8 +12,10 @@ a reader moves a message out of new/ before a failure can remove it.
 
 A file is Return-Path (RFC 5321 section 4.4), the header fields added by this server and the content
 octet for octet: line ends stay CRLF, and a Return-Path from the sender stays in its place.
-Recipients that share a folder (user and user+tag) share one copy. Its name in new/ ends in its size
-(`,S=1234`), the Maildir++ convention, so that no reader has to ask the disk for it.
+Its name in new/ ends in its size (`,S=1234`), the Maildir++ convention, so that no reader has to
+ask the disk for it. Recipients that share a folder (user and user+tag) share one copy. An X-Original-To
+field, as in Postfix, names each of them with a tag, because the folder's name is without it. It is
+not Delivered-To, in which forwarding programs detect loops.
 
 A Maildir without room (see `quota`) is left out; the others get their copies.
 
@@ -49,7 +51,7 @@ from gatepost.delivery.template import PathTemplate
 from gatepost.disk.batch import FileBatch
 from gatepost.disk.durable import DurableFolders, ensure_file
 from gatepost.disk.names import UniqueNames
-from gatepost.model.address import Address, domain_key
+from gatepost.model.address import Address, domain_key, local_key
 from gatepost.model.session import Recipient
 
 SUBFOLDERS = ("tmp", "new", "cur")
@@ -127,7 +129,7 @@ class MaildirTarget(Target):
         failures: dict[Recipient, DeliveryError] = {}
         for root, recipients in shares.items():
             try:
-                self._write(copies, root, delivery)
+                self._write(copies, root, delivery, recipients)
             except OverQuotaError as error:
                 failures |= dict.fromkeys(recipients, error)
         return failures or None
@@ -147,9 +149,12 @@ class MaildirTarget(Target):
         for name in SUBFOLDERS:
             self._folders.ensure(folder / name)
 
-    def _write(self, copies: FileBatch, root: Path, delivery: Delivery) -> None:
+    def _write(
+        self, copies: FileBatch, root: Path, delivery: Delivery, recipients: list[Recipient]
+    ) -> None:
         folder = self._prepare(root)
         trace = return_path(delivery.transaction.reverse_path)
+        trace += b"".join(map(original_to, recipients))
         size = len(trace) + content_size(delivery.message)
         if self._quota:
             copies.add_reservation(self._quota.reserve(root, size))
@@ -166,3 +171,12 @@ def return_path(reverse_path: Address) -> bytes:
             "maildir", f"expected a reverse-path without control characters, found {path!r}"
         )
     return f"Return-Path: <{path}>\r\n".encode()
+
+
+def original_to(recipient: Recipient) -> bytes:
+    """Return the field that names a recipient with a tag, nothing for others."""
+    address = recipient.address
+    tagged = recipient.user not in ("", local_key(address.local))
+    if not tagged or _IMPURE.search(str(address)):
+        return b""
+    return f"X-Original-To: {address}\r\n".encode()

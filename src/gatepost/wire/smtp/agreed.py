@@ -27,7 +27,8 @@ class Agreed:
     EHLO keywords whose parameters and commands are understood; `after_tls` are added to them by
     STARTTLS. `plain` is true if the client's last greeting was HELO, so no extension is in use.
     `smtputf8` belongs to the current transaction. `followed` is valid for optional
-    commands: more input was received behind the command.
+    commands: more input was received behind the command. `bare_lf` is true if a bare LF ends a line
+    of content.
     """
 
     # Defaults of the class cost nothing per connection; with slots they would have to be set.
@@ -38,6 +39,7 @@ class Agreed:
     secured: bool = False
     authenticated: bool = False
     followed: bool = False
+    bare_lf: bool = False
 
     def __init__(
         self, paths: Mapping[str, re.Pattern[str]], extensions: frozenset[str] = frozenset()

@@ -6,7 +6,7 @@ The chunk follows its command even if that is refused, so a refused chunk is rea
 from gatepost.model.reply import Reply
 from gatepost.wire.events import Bdat, ChunkEnd, Content, Event, MessageFault
 from gatepost.wire.smtp import replies as r
-from gatepost.wire.smtp.content import DISCARD_FACTOR, Intake
+from gatepost.wire.smtp.content import DISCARD_FACTOR, Intake, with_crlf
 from gatepost.wire.smtp.input_buffer import InputBuffer
 
 _CHUNK_END = ChunkEnd()
@@ -16,11 +16,13 @@ class ChunkReader:
     """Reads content after BDAT: octets by count, over all chunks of one message.
 
     A chunk may end between CR and LF, so a CR at its end is held until the next octet arrives.
+    With `bare_lf` a bare LF becomes CRLF.
     """
 
-    __slots__ = ("_carry", "_intake", "_last", "_left")
+    __slots__ = ("_bare_lf", "_carry", "_intake", "_last", "_left")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, bare_lf: bool = False) -> None:
+        self._bare_lf = bare_lf
         self._intake = Intake(limit)
         self._carry = b""
         self._left = 0
@@ -53,6 +55,8 @@ class ChunkReader:
             data = data[:-1]
         if not data:
             return None
+        if self._bare_lf:
+            data = with_crlf(data)
         event = self._intake.admit(data, len(data))
         return Content(data) if event is None and self._intake.fault is None else event
 
@@ -91,10 +95,10 @@ class Chunks:
         self._reader = ChunkReader(limit)
         self._discarded = 0
 
-    def check(self, chunk: Bdat) -> Reply | None:
+    def check(self, chunk: Bdat, *, bare_lf: bool) -> Reply | None:
         """Return the reply to a chunk that is refused without asking the caller."""
         if chunk.first:
-            self._reader = ChunkReader(self._limit)
+            self._reader = ChunkReader(self._limit, bare_lf=bare_lf)
             self._discarded = 0
         if chunk.size == 0 and not chunk.last:
             return r.BDAT_EMPTY

@@ -7,6 +7,9 @@ Security: only CR LF . CR LF ends DATA (RFC 5321 section 4.1.1.4). A message wit
 LF or a NUL is refused as a whole: servers that disagree about line endings can be made to see two
 messages instead of one (SMTP smuggling). Content that follows the fault is discarded, up to
 DISCARD_FACTOR times the size limit; then the connection is closed.
+
+With `bare_lf` a bare LF ends a line too. It becomes CRLF before anything else reads the content, so
+no other server sees it. It never ends the message.
 """
 
 from gatepost.model.reply import Reply
@@ -35,6 +38,11 @@ def is_pure(data: bytes) -> bool:
     unfinished = data[-1:] not in (b"\n", b"\r", b"")
     breaks = len(data.splitlines()) - unfinished
     return data.count(b"\r") == breaks == data.count(b"\n")
+
+
+def with_crlf(data: bytes) -> bytes:
+    """Return the data with CRLF for each bare LF. It must not end between CR and LF."""
+    return data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 class Intake:
@@ -68,13 +76,19 @@ class Intake:
 
 
 class DotReader:
-    """Reads content after DATA, without dot-stuffing (RFC 5321 section 4.5.2)."""
+    """Reads content after DATA, without dot-stuffing (RFC 5321 section 4.5.2).
 
-    __slots__ = ("_intake", "_line_start")
+    `_line_start` is true where the message can end, `_after_bare_lf` at the start of a line where
+    it cannot.
+    """
 
-    def __init__(self, limit: int) -> None:
+    __slots__ = ("_after_bare_lf", "_bare_lf", "_intake", "_line_start")
+
+    def __init__(self, limit: int, *, bare_lf: bool = False) -> None:
         self._intake = Intake(limit)
         self._line_start = True
+        self._bare_lf = bare_lf
+        self._after_bare_lf = False
 
     def read(self, source: InputBuffer) -> Event | None:
         """Return the next event."""
@@ -102,13 +116,23 @@ class DotReader:
             return None
         source.at = stop
         data = buffer[at:stop]
-        content = data.replace(b"\r\n.", b"\r\n") if dot >= 0 and dot != end else data
+        if self._bare_lf:
+            content = data = self._normalised(data)
+            self._after_bare_lf = end < 0 and data.endswith(b"\n")
+        else:
+            content = data.replace(b"\r\n.", b"\r\n") if dot >= 0 and dot != end else data
         event = self._intake.admit(data, len(content))
-        if event is None and self._intake.fault is None:
+        if event is None and content and self._intake.fault is None:
             event = Content(content)
         if event is None and end >= 0:
             return self.read(source)
         return event
+
+    def _normalised(self, data: bytes) -> bytes:
+        """Return content with CRLF only, without dot-stuffing after CRLF and bare LF (Postfix)."""
+        if self._after_bare_lf and data[:1] == b".":
+            data = data[1:]
+        return with_crlf(data.replace(b"\n.", b"\n"))
 
 
 def _held_back(buffer: bytes, at: int) -> int:

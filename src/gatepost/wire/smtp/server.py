@@ -75,7 +75,7 @@ from gatepost.wire.smtp.commands import (
 from gatepost.wire.smtp.content import DotReader
 from gatepost.wire.smtp.input_buffer import InputBuffer
 from gatepost.wire.smtp.syntax.extensions import EXTENSIONS, OPTIONAL_COMMANDS
-from gatepost.wire.smtp.syntax.path import STRICT
+from gatepost.wire.smtp.syntax.path import LENIENT
 
 Reader = DotReader | ChunkReader | Discard | ResponseReader
 
@@ -126,7 +126,7 @@ class SmtpServer:
     def __init__(
         self,
         limits: WireLimits,
-        paths: Mapping[str, re.Pattern[str]] = STRICT,
+        paths: Mapping[str, re.Pattern[str]] = LENIENT,
         extensions: frozenset[str] = EXTENSIONS,
         commands: Mapping[str, Command] = COMMANDS,
     ) -> None:
@@ -182,6 +182,15 @@ class SmtpServer:
     @after_tls.setter
     def after_tls(self, keywords: frozenset[str]) -> None:
         self.agreed.after_tls = keywords
+
+    @property
+    def bare_lf(self) -> bool:
+        """Return whether a bare LF ends a line of content. A new value applies to new messages."""
+        return self.agreed.bare_lf
+
+    @bare_lf.setter
+    def bare_lf(self, value: bool) -> None:
+        self.agreed.bare_lf = value
 
     def receive_data(self, data: bytes) -> None:
         """Buffer bytes from the client."""
@@ -269,7 +278,7 @@ class SmtpServer:
                 reply = r.NOT_SYNCHRONISED
             self.last_words = reply
         elif reply.code < 400:
-            self._reader = DotReader(self._limits.message_size)
+            self._reader = DotReader(self._limits.message_size, bare_lf=self.agreed.bare_lf)
         return reply.encoded
 
     def _read_content(self, reader: Reader) -> Event | None:
@@ -327,7 +336,7 @@ class SmtpServer:
         """Return the chunk as an event, or discard it if it is out of order or over a limit."""
         if self._chunks is None:
             self._chunks = Chunks(self._limits.message_size)
-        fault = self._chunks.check(chunk) if refusal is None else refusal
+        fault = refusal or self._chunks.check(chunk, bare_lf=self.agreed.bare_lf)
         if fault is None:
             return chunk
         in_transaction = refusal is None or self.agreed.state is State.MAIL

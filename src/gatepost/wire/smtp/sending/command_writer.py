@@ -9,14 +9,14 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gatepost.model.address import MAILBOX, Address
+from gatepost.model.address import LENIENT_MAILBOX, Address
 from gatepost.wire import events as e
 from gatepost.wire.protocol import ProtocolError
 from gatepost.wire.smtp.syntax.extensions import TABLE
 from gatepost.wire.smtp.syntax.xtext import encode_xtext
 
-# A mailbox, the null reverse-path, or <postmaster>.
-_PATH = re.compile(rf"(?:{MAILBOX}|[Pp][Oo][Ss][Tt][Mm][Aa][Ss][Tt][Ee][Rr])?")
+# A mailbox, the null reverse-path, or <postmaster>. `Address` puts quotes where the RFC needs them.
+_PATH = re.compile(rf"(?:{LENIENT_MAILBOX}|[Pp][Oo][Ss][Tt][Mm][Aa][Ss][Tt][Ee][Rr])?")
 _WORD = re.compile(r"[!-~]+")
 
 

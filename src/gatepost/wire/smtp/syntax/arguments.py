@@ -14,6 +14,8 @@ from gatepost.wire.smtp.syntax.params import ParameterError, parse_params
 from gatepost.wire.smtp.syntax.path import parse_path
 
 _NO_PARAMS: dict[str, str] = {}
+# RFC 5321 s4.5.3.1.2. The name is copied into the Received field, whose lines have at most 998.
+MAX_NAME = 255
 _BDAT = re.compile(r"([0-9]{1,19})(?: +([Ll][Aa][Ss][Tt]))? *")
 _DATA, _RSET, _NOOP, _QUIT = e.Data(), e.Rset(), e.Noop(), e.Quit()
 _STARTTLS = e.StartTls()
@@ -21,14 +23,20 @@ _STARTTLS = e.StartTls()
 
 def parse_ehlo(_agreed: Agreed, text: str) -> e.Event:
     """Parse EHLO SP ( Domain / address-literal ); the rest of the line is ignored."""
-    words = text.split(None, 1)
-    return e.Ehlo(words[0]) if words else e.Fault(r.NAME_EXPECTED)
+    name = _name(text)
+    return e.Ehlo(name) if name else e.Fault(r.NAME_EXPECTED)
 
 
 def parse_helo(_agreed: Agreed, text: str) -> e.Event:
     """Parse HELO SP Domain; the rest of the line is ignored."""
+    name = _name(text)
+    return e.Helo(name) if name else e.Fault(r.NAME_EXPECTED)
+
+
+def _name(text: str) -> str:
+    """Return the first word, or "" if there is none or it is over the limit."""
     words = text.split(None, 1)
-    return e.Helo(words[0]) if words else e.Fault(r.NAME_EXPECTED)
+    return words[0] if words and len(words[0].encode()) <= MAX_NAME else ""
 
 
 def parse_mail(agreed: Agreed, text: str) -> e.Event:

@@ -5,8 +5,9 @@
     Path         = "<" [ A-d-l ":" ] Mailbox ">"
     A-d-l        = At-domain *( "," At-domain )
 
-A source route is accepted and ignored (RFC 5321 appendix C). `LENIENT` also accepts two common
-errors of senders: no angle brackets, and blanks after the colon.
+A source route is accepted and ignored (RFC 5321 appendix C). `STRICT` is this grammar. `LENIENT`,
+the default, also accepts what Postfix accepts from clients in practice: no angle brackets, blanks
+after the colon, and the addresses of `LENIENT_MAILBOX`.
 """
 
 import re
@@ -16,14 +17,14 @@ from gatepost.model.address import (
     ADDRESS_LITERAL,
     DOMAIN,
     DOT_STRING,
+    LENIENT_DOMAIN,
+    LENIENT_MAILBOX,
     NULL_PATH,
     QUOTED_STRING,
     Address,
 )
 
-_LOCAL = rf"{DOT_STRING}|{QUOTED_STRING}"
-_HOST = rf"{DOMAIN}|{ADDRESS_LITERAL}"
-_ROUTE = rf"(?:@{DOMAIN}(?:,@{DOMAIN})*:)?"
+_MAILBOX = rf"({DOT_STRING}|{QUOTED_STRING})@({DOMAIN}|{ADDRESS_LITERAL})"
 _REST = r"(?: +(.*))?"
 
 _FROM = "[Ff][Rr][Oo][Mm]:"
@@ -32,13 +33,17 @@ _NULL = ""
 _POSTMASTER = "[Pp][Oo][Ss][Tt][Mm][Aa][Ss][Tt][Ee][Rr]"
 
 
+def _bracketed(domain: str, mailbox: str, special: str) -> str:
+    return rf"<(?:(?:@{domain}(?:,@{domain})*:)?{mailbox}|({special}))>"
+
+
 def _strict(special: str) -> str:
-    return rf"<(?:{_ROUTE}({_LOCAL})@({_HOST})|({special}))>{_REST}"
+    return _bracketed(DOMAIN, _MAILBOX, special) + _REST
 
 
 def _lenient(special: str) -> str:
-    bracketed = rf"<(?:{_ROUTE}({_LOCAL})@({_HOST})|({special}))>"
-    return rf" *(?:{bracketed}|({_LOCAL})@({_HOST})){_REST}"
+    bracketed = _bracketed(LENIENT_DOMAIN, LENIENT_MAILBOX, special)
+    return rf" *(?:{bracketed}|{LENIENT_MAILBOX}){_REST}"
 
 
 STRICT = {
