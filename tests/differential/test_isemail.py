@@ -1,8 +1,9 @@
 """The addresses of is_email 3.05, by Dominic Sayers and Michael Rushton.
 
 `isemail/tests.xml` is unmodified, under the BSD 3-Clause licence in `isemail/LICENSE.txt`. Its
-verdicts follow RFC 5321 and RFC 5322. An address is for SMTP if the suite finds it valid for the envelope,
-with or without a warning. The server must accept it in MAIL and RCPT, and refuse every other one.
+verdicts follow RFC 5321 and RFC 5322. An address is for SMTP if the suite finds it valid for the
+envelope, with or without a warning. The server must accept it in MAIL and RCPT, and refuse every
+other one.
 """
 
 import re
