@@ -43,7 +43,6 @@ TOLERANT = {"unauthorised_pipelining": "tolerate"}
 KINDS = {
     "usual": Kind(TOLERANT),
     "synchronised": Kind({"unauthorised_pipelining": "refuse"}),
-    "lenient": Kind(TOLERANT | {"lenient_paths": True}),
     "local client": Kind(TOLERANT, peer=("127.0.0.1", 50000), dsn=True),
     "auth": Kind(TOLERANT, auth=True),
     "starttls": Kind(TOLERANT, tls=True),

@@ -213,7 +213,6 @@ ROWS = [
         "MAIL FROM:<> AUTH=<>",
         "250",
         after=WELCOME,
-        reason="RFC 4954 section 5 has <> in its grammar and in its text.",
     ),
     one(
         "MAIL with AUTH in xtext",

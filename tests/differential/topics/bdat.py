@@ -70,7 +70,7 @@ ROWS = [
         "5",
         after=RCPT,
         messages=[],
-        reason="RFC 3030 does not forbid it. Postfix refuses it too: it can be repeated for ever.",
+        reason="RFC 3030 does not forbid it. Postfix and Exim refuse it too.",
     ),
     one(
         "dots are content",

@@ -219,7 +219,7 @@ ROWS = [
         "RFC 5321 4.1.1",
         "MAIL\tFROM:<a@client.example>",
         "500",
-        reason="Postfix and Sendmail take a tab as a blank. RFC 5321 has SP only.",
+        reason="Postfix takes a tab as a blank. RFC 5321 has SP only.",
     ),
     one("a colon after the verb", "RFC 5321 4.1.1", "NOOP:", "500"),
     one(
@@ -238,7 +238,7 @@ ROWS = [
         "RFC 5321 4.2.4",
         "GET / HTTP/1.1",
         "5 close",
-        reason="Postfix ends the session as well (smtpd_forbidden_commands).",
+        reason="Postfix ends the session as well, with 221.",
     ),
     one("an HTTP POST", "RFC 5321 4.2.4", "POST / HTTP/1.1", "5 close"),
     one("CONNECT", "RFC 5321 4.2.4", "CONNECT example.com:25 HTTP/1.0", "5 close"),
@@ -286,7 +286,7 @@ ROWS = [
         "RFC 5321 4.5.3.1.9",
         "NOOP " + "x" * 2042,
         "500 close",
-        reason="Postfix skips the rest of such a line. No mail server sends one.",
+        reason="Postfix replies 500 and reads on. No mail server sends such a line.",
     ),
     one("a line without an end", "RFC 5321 4.5.3.1.9", b"x" * 5000, "500 close"),
     one(

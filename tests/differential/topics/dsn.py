@@ -72,7 +72,7 @@ ROWS = [
         "RFC 3461 4.2",
         "ORCPT=b@example.com",
         "501",
-        reason="Exim and Postfix refuse it as well, Sendmail adds rfc822.",
+        reason="Postfix refuses it as well. Exim does not read the value.",
     ),
     rcpt("ORCPT with an empty type", "RFC 3461 4.2", "ORCPT=;b@example.com", "501"),
     rcpt("ORCPT with a broken escape", "RFC 3461 4.2", "ORCPT=rfc822;b+2@example.com", "501"),

@@ -73,7 +73,7 @@ ROWS = [
         "EHLO  client.example",
         "250",
         after=START,
-        reason="The grammar has one SP. Postfix and Exim accept more as well.",
+        reason="The grammar has one SP. Postfix accepts more as well.",
     ),
     one("a blank at the end of EHLO", "RFC 5321 4.1.1", "EHLO client.example ", "250", after=START),
     one(

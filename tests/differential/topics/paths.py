@@ -255,7 +255,7 @@ ROWS = [
         "RCPT TO:<user>",
         "501",
         after=MAIL,
-        reason="Postfix and Sendmail add the local domain.",
+        reason="Postfix adds its domain.",
     ),
     one(
         "a domain of another server",

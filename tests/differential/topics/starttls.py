@@ -52,7 +52,7 @@ ROWS = [
         "MAIL FROM:<>",
         "503",
         after=SECURED,
-        reason="Nodemailer's server and Postfix ask for EHLO again as well.",
+        reason="Postfix requires EHLO again only with smtpd_helo_required.",
     ),
     one("NOOP before EHLO in TLS", "RFC 5321 4.1.4", "NOOP", "250", after=SECURED),
     one("EHLO in TLS", "RFC 3207 4.2", "EHLO client.example", "250", after=SECURED),
