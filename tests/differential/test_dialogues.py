@@ -13,6 +13,7 @@ from tests.differential.row import ANY_CUT, one
 from tests.differential.topics import (
     auth,
     auth_after_tls,
+    auth_injection,
     bdat,
     commands,
     data,
@@ -22,8 +23,10 @@ from tests.differential.topics import (
     parameters,
     paths,
     pipelining,
+    relay,
     size,
     smuggling,
+    smuggling_in_tls,
     starttls,
     starttls_injection,
 )
@@ -31,6 +34,7 @@ from tests.differential.topics import (
 TOPICS = (
     auth,
     auth_after_tls,
+    auth_injection,
     bdat,
     commands,
     data,
@@ -40,8 +44,10 @@ TOPICS = (
     parameters,
     paths,
     pipelining,
+    relay,
     size,
     smuggling,
+    smuggling_in_tls,
     starttls,
     starttls_injection,
 )

@@ -237,4 +237,12 @@ ROWS = [
         reason="The value is not used, so it is harmless.",
     ),
     one("RCPT with AUTH", "RFC 4954 5", "RCPT TO:<b@example.com> AUTH=<>", "555", after=MAIL),
+    Row(
+        "AUTH after HELO",
+        "RFC 4954 4",
+        [("HELO client.example", "250"), (f"AUTH PLAIN {RIGHT}", "235")],
+        START,
+        only="smtp",
+        reason="RFC 4954 expects EHLO. Postfix accepts AUTH after HELO as well.",
+    ),
 ]

@@ -261,4 +261,41 @@ ROWS = [
     refused("LAST twice", " 3 LAST LAST", reason=UNSURE),
     refused("LAST without a blank", " 3LAST", reason=UNSURE),
     refused("no blank in front of the size", "3 LAST", "5", reason="An unknown command."),
+    one(
+        "a CR at the end of the message",
+        "RFC 5321 2.3.8",
+        b"BDAT 2 LAST\r\na\r",
+        "550 close",
+        after=RCPT,
+        messages=[],
+    ),
+    one(
+        "a LF at the end of the message",
+        "RFC 5321 2.3.8",
+        b"BDAT 2 LAST\r\na\n",
+        "550 close",
+        after=RCPT,
+        messages=[],
+    ),
+    Row(
+        "a CR at the end of a chunk and an empty last chunk",
+        "RFC 5321 2.3.8",
+        [(b"BDAT 2\r\na\r", "250"), (b"BDAT 0 LAST\r\n", "550 close")],
+        RCPT,
+        messages=[],
+    ),
+    Row(
+        "BDAT after HELO",
+        "RFC 3030 2",
+        [
+            ("HELO client.example", "250"),
+            ("MAIL FROM:<>", "250"),
+            ("RCPT TO:<b@example.com>", "250"),
+            (b"BDAT 3 LAST\r\nabc", "250"),
+        ],
+        START,
+        only="smtp",
+        reason="HELO offers no extension, but a chunk that is not read would be taken for"
+        " commands.",
+    ),
 ]

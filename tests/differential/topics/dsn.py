@@ -104,4 +104,38 @@ ROWS = [
         (),
         only="smtp",
     ),
+    mail(
+        "ENVID of 101 characters",
+        "RFC 3461 4.4",
+        "ENVID=" + "x" * 101,
+        "250",
+        reason="The limit of 100 is for clients. Postfix accepts longer values too.",
+    ),
+    rcpt("ORCPT of 500 characters", "RFC 3461 4.2", "ORCPT=rfc822;" + "x" * 487, "250"),
+    rcpt(
+        "ORCPT of 501 characters",
+        "RFC 3461 4.2",
+        "ORCPT=rfc822;" + "x" * 488,
+        "250",
+        reason="The limit of 500 is for clients. Postfix accepts longer values too.",
+    ),
+    rcpt("ORCPT in UTF-8 without SMTPUTF8", "RFC 6533 3", "ORCPT=utf-8;gr\u00fcn@example.com", "5"),
+    Row(
+        "ORCPT in UTF-8 with SMTPUTF8",
+        "RFC 6533 3",
+        [
+            ("MAIL FROM:<a@client.example> SMTPUTF8", "250"),
+            ("RCPT TO:<b@example.com> ORCPT=utf-8;gr\u00fcn@example.com", "250"),
+        ],
+    ),
+    rcpt(
+        "ORCPT of the type rfc822 in UTF-8", "RFC 6533 3", "ORCPT=rfc822;gr\u00fcn@example.com", "5"
+    ),
+    rcpt(
+        "NOTIFY with FAILURE twice",
+        "RFC 3461 4.1",
+        "NOTIFY=FAILURE,FAILURE",
+        "250",
+        reason="The grammar allows it.",
+    ),
 ]

@@ -351,4 +351,25 @@ ROWS = [
         "50",
     ),
     one("a surrogate", "RFC 3629 3", b"MAIL FROM:<\xed\xa0\x80@client.example> SMTPUTF8\r\n", "50"),
+    # Literals
+    *both(
+        "a literal with leading zeros",
+        "RFC 5321 4.1.3",
+        "<user@[192.0.002.1]>",
+        "501",
+        "501",
+        reason="RFC 5321 allows them. Other programs read them as octal numbers.",
+    ),
+    *both("a literal with a fifth number", "RFC 5321 4.1.3", "<user@[192.0.2.1.5]>", "501", "501"),
+    one(
+        "quoted postmaster without a domain",
+        POSTMASTER_SECTION,
+        'RCPT TO:<"postmaster">',
+        "501",
+        after=MAIL,
+    ),
+    one(
+        "postmaster with an at sign", POSTMASTER_SECTION, "RCPT TO:<postmaster@>", "501", after=MAIL
+    ),
+    one("abuse without a domain", POSTMASTER_SECTION, "RCPT TO:<abuse>", "501", after=MAIL),
 ]
