@@ -53,8 +53,8 @@ def make_config(config: ConfigOrTables) -> Config:
 class MemoryServer:
     """A server without sockets: `async with MemoryServer(...) as server`.
 
-    `traps` are lines of a trap list, `config` is a `Config` or a dict. A `Capture` plugin comes last
-    and accepts the messages. Facts go to the log unless there is a `recorder`.
+    `traps` are lines of a trap list, `config` is a `Config` or a dict. A `Capture` plugin comes
+    last and accepts the messages. Facts go to the log unless there is a `recorder`.
     `setup` and `connections` are those of the server, for tests of the server.
     """
 
