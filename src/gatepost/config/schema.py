@@ -80,6 +80,16 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             "Long enough for nearly every message in progress. Service managers wait 90 seconds.",
         ),
     ] = parse_duration("30s")
+    start_timeout: Annotated[
+        float,
+        Key(
+            duration("1s", "1h"),
+            "A worker that is not ready to accept connections after this time is killed. A start"
+            " or a reload then fails.",
+            "A plugin that hangs while it is loaded would leave a reload unfinished without any"
+            " report. The index of a list with millions of entries takes a minute or two.",
+        ),
+    ] = parse_duration("5m")
     worker_timeout: Annotated[
         float,
         Key(

@@ -124,6 +124,8 @@ class WorkerPool:
             self._exited(process, member.delay)
         elif process.check_progress(now):
             _log.error("worker unresponsive", pid=process.pid)
+        elif process.killed and not self.complete and self.stopped_at is None:
+            raise PoolError(process.failure)
 
     def _exited(self, process: WorkerProcess, delay: float) -> None:
         if self.stopped_at is not None:
