@@ -19,7 +19,9 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+from gatepost._version import __version__
 from gatepost.config.load import load_config
 from gatepost.config.problem import ConfigError
 from gatepost.config.schema import Config
@@ -169,9 +171,12 @@ class Supervisor:
         self._generations.promote(now)
         if is_reload:
             self._listeners.close_unused([pool.config])
-            _log_reload(pool)
+            configure_log(pool.config.log)
+            _log.info("reloaded", **_serving_fields(pool))
+            _warn_of_root_files(pool)
         else:
             _print_ready(pool.listeners)
+            _log.info("started", **_serving_fields(pool))
         systemd.notify(systemd.READY)
 
     def _stop(self, now: float) -> None:
@@ -191,8 +196,13 @@ def _print_ready(listeners: Sequence[Listener]) -> None:
     sys.stderr.flush()
 
 
-def _log_reload(pool: WorkerPool) -> None:
-    configure_log(pool.config.log)
-    _log.info("reloaded", listen=_addresses(pool.listeners))
+def _serving_fields(pool: WorkerPool) -> dict[str, Any]:
+    """Return the addresses, the workers' version, and the supervisor's version if it differs."""
+    version = next((process.version for process in pool), __version__)
+    fields = {} if version == __version__ else {"supervisor_version": __version__}
+    return {"listen": _addresses(pool.listeners), "version": version, **fields}
+
+
+def _warn_of_root_files(pool: WorkerPool) -> None:
     for path in pool.contents:
         _log.warning("certificate reload skipped", path=str(path))

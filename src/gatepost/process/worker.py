@@ -68,6 +68,8 @@ Start = Callable[[WorkerArguments, int], "subprocess.Popen[bytes]"]
 class WorkerProcess:
     """A worker. `ready` is true once it accepts connections; `failure` is why it cannot.
 
+    A worker runs the installed code, so its `version` can be newer than that of the supervisor.
+
     `killed` is true after SIGKILL, even if the process does not exit because a disk hangs.
 
     It has a slot of `counters` until it has exited. Raises OSError if no process can be started.
@@ -84,6 +86,7 @@ class WorkerProcess:
         descriptors = [[sock.fileno() for sock in listener] for listener in sockets]
         own_end, worker_end = socket.socketpair()
         self.ready = False
+        self.version = ""
         self.failure = ""
         self.killed = False
         self._watchdog = Watchdog(config.server.worker_timeout)
@@ -115,6 +118,7 @@ class WorkerProcess:
         for kind, detail in self.channel.receive():
             if kind is MessageKind.READY:
                 self.ready = True
+                self.version = detail
             elif kind is MessageKind.PONG:
                 self._watchdog.record(detail)
             elif kind is MessageKind.FAILED:
