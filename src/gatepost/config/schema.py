@@ -108,7 +108,8 @@ class ListenConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         ListenAddress,
         Key(
             formats.LISTEN_ADDRESS,
-            "The address to listen on. Port 0 is any free port.",
+            "The address to listen on. Port 0 is any free port. `0.0.0.0` is every IPv4 address,"
+            " `[::]` every IPv6 address and no IPv4 address; for both, write two [[listen]].",
             "Loopback is not reachable from a network. Ports from 1024 need no privileges.",
         ),
     ] = InetAddress("127.0.0.1", 2525)
