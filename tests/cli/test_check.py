@@ -296,6 +296,26 @@ def test_a_socket_in_a_missing_folder_is_a_warning(run, sound):
     ]
 
 
+@pytest.mark.parametrize(
+    ("addresses", "warned"),
+    [
+        (["[::]:2525"], True),
+        (["[::]:2525", "0.0.0.0:2526"], True),
+        (["0.0.0.0:2525", "[::]:2525"], False),
+        (["[::]:2525", "127.0.0.1:2525"], False),
+        (["0.0.0.0:2525"], False),
+        (["[::1]:2525"], False),
+    ],
+)
+def test_a_listener_for_ipv6_only_is_a_warning(run, sound, addresses, warned):
+    sound(None, *[f'[[listen]]\naddress = "{address}"' for address in addresses])
+    expected = (
+        "[::]:2525 does not accept IPv4, by which most mail arrives: add a [[listen]]"
+        ' with address = "0.0.0.0:2525"'
+    )
+    assert (expected in report(run)[1]["warnings"]) is warned
+
+
 @pytest.mark.parametrize("key", ["proxy_from", "xclient_from"])
 @pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "128.0.0.0/1"])
 def test_trust_in_a_large_network_is_a_warning(run, sound, key, network):

@@ -1,14 +1,17 @@
 """`gatepost init`, and the folder it creates."""
 
+import re
 import ssl
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.net.authority import MemoryTlsClient
 
 from gatepost.cli.shared.starter import create, starter
 from gatepost.config.load import load_config
+from gatepost.config.schema import ServerConfig
 from gatepost.net.tls import DEFAULT_KINDS, ListenerTls, key_pairs
 from gatepost.net.tls_codec import TlsCodec
 
@@ -31,6 +34,30 @@ def test_init_creates_a_folder_and_prints_the_next_steps(run, tmp_path):
     assert result.exit_code == 0
     assert all_files(tmp_path / "new" / "mail") == FILES
     assert f"cd {tmp_path}/new/mail\n  gatepost check" in result.stdout
+
+
+UNIT = (Path(__file__).resolve().parents[2] / "contrib/gatepost.service").read_text()
+
+
+def test_paths_of_a_service_are_those_of_the_unit(run, tmp_path):
+    assert run("init", "--system", tmp_path).exit_code == 0
+    config = load_config(tmp_path / "gatepost.toml")
+    assert str(config.data_dir) == "/var/lib/gatepost"
+    assert config.route[0].to.startswith("maildir:/var/lib/gatepost/mail/")
+    assert "\nStateDirectory=gatepost\n" in UNIT
+
+
+def test_the_unit_checks_the_configuration_before_a_reload():
+    reload = re.findall(r"^ExecReload=(.*)$", UNIT, re.MULTILINE)
+    (start,) = re.findall(r"^ExecStart=(.*)$", UNIT, re.MULTILINE)
+    assert reload == [start.replace(" serve ", " check "), "/bin/kill -HUP $MAINPID"]
+
+
+def test_the_unit_allows_the_defaults_of_the_server_their_time():
+    seconds = dict(re.findall(r"^(Timeout\w+Sec)=(\d+)$", UNIT, re.MULTILINE))
+    server = ServerConfig()
+    assert int(seconds["TimeoutStopSec"]) > server.stop_timeout
+    assert int(seconds["TimeoutStartSec"]) > server.start_timeout
 
 
 def test_an_empty_folder_is_used(run, tmp_path):

@@ -119,6 +119,7 @@ def test_a_hangup_applies_a_new_configuration(free_port):
         address = process.address()
         rewrite(free_port, 'hostname = "localhost"', 'hostname = "new.example.com"')
         process.popen.send_signal(signal.SIGHUP)
+        assert "started listen=" in process.line()
         assert "reloaded listen=" in process.line()
         # old workers can accept connections until the RETIRE message arrives
         eventually(lambda: hello(address).startswith(b"new.example.com"))
@@ -142,10 +143,13 @@ def test_an_empty_configuration_keeps_the_server_running(free_port):
 def test_events_are_logged_as_json(free_port):
     rewrite(free_port, 'format = "text"', 'format = "json"')
     with serve(free_port) as process:
-        with smtplib.SMTP(*process.address(), local_hostname="client.example") as client:
+        address = process.address()
+        started = json.loads(process.line())
+        with smtplib.SMTP(*address, local_hostname="client.example") as client:
             client.sendmail("me@client.example", ["alice@example.com"], MESSAGE)
         _, rest = process.stop(signal.SIGTERM)
     first, last = map(json.loads, rest.splitlines())
+    assert started["event"] == "started"
     assert (first["event"], first["logger"], first["level"]) == (
         "accepted",
         "gatepost.session",

@@ -5,13 +5,13 @@ import logging
 import os
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.log.restored import log_settings  # noqa: F401 - an autouse fixture
 
 from gatepost.config.schema import LogConfig
 from gatepost.log import render, setup
+from gatepost.log.logger import get_logger
 from gatepost.log.printable import printable
 
 HOSTILE = "a\r\nb\x00\x1b[2J\x7f\x9b\u2028\u202e\ud800\U000e0001"
@@ -19,7 +19,9 @@ EVERYTHING = st.text(
     st.characters(codec=None, exclude_categories=()) | st.sampled_from(list(HOSTILE)), max_size=30
 )
 VALUES = EVERYTHING | st.integers() | st.none() | st.floats() | st.lists(EVERYTHING, max_size=3)
-EVENTS = st.dictionaries(EVERYTHING.filter(lambda key: key not in {"exc_info", "event"}), VALUES)
+EVENTS = st.dictionaries(
+    EVERYTHING.filter(lambda key: key not in {"exc_info", "exception", "event"}), VALUES
+)
 
 
 @pytest.fixture
@@ -128,13 +130,13 @@ def test_exception_logs_the_current_error(written):
     try:
         raise an_error()
     except ValueError:
-        structlog.get_logger("x").exception("failed")
+        get_logger("x").exception("failed")
     assert b"ValueError: bad" in written[0]
 
 
 def test_each_event_at_or_above_the_level_is_one_write(written):
     setup.configure_log(LogConfig(level="warning", format="text"))
-    log = structlog.get_logger("x")
+    log = get_logger("x")
     log.debug("one")
     log.info("two")
     log.warning("three")

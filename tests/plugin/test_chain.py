@@ -120,7 +120,7 @@ def test_answer_of_a_wrong_type_is_a_failure(value, kind):
     for method in (lambda: value, waiting):
         with capture_logs() as logs:
             assert decide(hook(method)) == DEFERRED
-        assert str(logs[0]["exc_info"]) == f"expected None or a decision, found {kind}"
+        assert logs[0]["exception"].endswith(f": expected None or a decision, found {kind}")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_answer_of_a_wrong_type_is_a_failure(value, kind):
 def test_decision_without_a_valid_reply_is_a_failure(decision, message):
     with capture_logs() as logs:
         assert decide(hook(lambda: decision)) == DEFERRED
-    assert str(logs[0]["exc_info"]) == message
+    assert logs[0]["exception"].endswith(f": {message}")
 
 
 def test_generator_is_a_failure():
@@ -152,7 +152,7 @@ def test_generator_is_a_failure():
 def test_answer_of_an_observer_is_a_failure():
     with capture_logs() as logs:
         assert observe(hook(lambda: deny("no"), answers=False)) == DEFERRED
-    assert str(logs[0]["exc_info"]) == "expected None, found Decision"
+    assert logs[0]["exception"].endswith(": expected None, found Decision")
 
 
 def raising():
@@ -211,7 +211,7 @@ def test_every_failure_is_logged(method, on_error):
 def test_plugin_that_never_returns_fails_at_the_deadline():
     with capture_logs() as logs:
         assert decide(hook(never), hook(accept), deadline=0.01) == DEFERRED
-    assert isinstance(logs[0]["exc_info"], TimeoutError)
+    assert logs[0]["exception"].startswith("TimeoutError: ")
 
 
 def test_late_plugin_is_cancelled():

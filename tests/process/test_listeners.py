@@ -91,3 +91,18 @@ def test_the_port_of_another_server_is_refused(listeners, tmp_path):
         listeners.open(at(address, base=tmp_path), 1)
     other.close_unused(())
     listeners.open(at(address, base=tmp_path), 1)
+
+
+def test_the_unix_socket_of_another_server_is_refused(listeners, tmp_path):
+    config = at(UnixAddress("socket"), base=tmp_path)
+    other = Listeners()
+    other.open(config, 1)
+    with pytest.raises(ListenFailedError, match="Address already in use"):
+        listeners.open(config, 1)
+    other.close_unused(())
+    listeners.open(config, 1)
+
+
+def test_a_unix_socket_cannot_be_configured_twice(listeners, tmp_path):
+    with pytest.raises(ListenFailedError, match="Address already in use"):
+        listeners.open(at(UnixAddress("socket"), UnixAddress("socket"), base=tmp_path), 1)

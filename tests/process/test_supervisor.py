@@ -22,6 +22,8 @@ from tests.process.supervised import (
     subjects,
 )
 
+from gatepost._version import __version__
+
 BROKEN = "raise RuntimeError('broken')\n"
 
 
@@ -38,6 +40,33 @@ def test_all_workers_accept_mail(tmp_path):
         assert server.stop() == 0
     assert len(re.findall("gatepost: ready", server.log())) == 1
     assert not server.workers()
+
+
+def test_the_version_is_logged_at_start_and_reload(tmp_path):
+    with Supervised(tmp_path) as server:
+        port = server.ready()
+        (started,) = server.await_events("started")
+        reloaded = server.reload()
+    for event in (started, reloaded):
+        assert event["version"] == __version__
+        assert event["listen"] == [f"smtp=127.0.0.1:{port}"]
+        assert "supervisor_version" not in event
+
+
+def test_a_supervisor_that_was_not_upgraded_is_logged(tmp_path):
+    code = (
+        "import sys\n"
+        "from gatepost.process import supervisor\n"
+        "supervisor.__version__ = '0.0.1'\n"
+        "sys.argv = ['gatepost', 'serve']\n"
+        "from gatepost.cli import main\nmain()\n"
+    )
+    server = Supervised(tmp_path)
+    server.command = [sys.executable, "-c", code]
+    with server:
+        server.ready()
+        (event,) = server.await_events("started")
+    assert (event["version"], event["supervisor_version"]) == (__version__, "0.0.1")
 
 
 def test_workers_0_starts_one_for_each_core(tmp_path):

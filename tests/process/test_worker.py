@@ -11,6 +11,7 @@ from tests.server.loopback import config
 from gatepost.counts.memory import CounterMemory
 from gatepost.net.sockets import bind
 from gatepost.process.control import Channel, ControlThread, MessageKind
+from gatepost.process.pool import PoolError, WorkerPool
 from gatepost.process.worker import ABORT_GRACE, WorkerProcess
 
 LIMIT = 10.0
@@ -80,6 +81,45 @@ def fake(tmp_path, counters):
     workers[0].kill()
     assert process.has_exited()
     workers[0].channel.close()
+
+
+@pytest.fixture
+def starting(fake):
+    """A worker that is not ready."""
+    process, worker = fake
+    process.ready = False
+    return process, worker
+
+
+def test_a_worker_that_does_not_become_ready_is_aborted(starting):
+    process, worker = starting
+    for now in (0.0, 299.0, 300.0):
+        assert not process.check_progress(now)
+        assert (process.failure, worker.signals) == ("", [])
+    assert not process.check_progress(300.1)
+    assert process.failure.startswith("a worker was not ready within 300 s (server.start_timeout)")
+    process.check_progress(301.2)
+    assert worker.signals == [signal.SIGABRT, signal.SIGKILL]
+    assert process.killed
+
+
+def test_a_worker_that_cannot_be_killed_fails_the_start(starting, counters, tmp_path):
+    process, _worker = starting
+    pool = WorkerPool(config(tmp_path), [], counters)
+    pool._members[0].process = process
+    pool.maintain(0.0)
+    process.killed, process.failure = True, "not ready"
+    with pytest.raises(PoolError, match="not ready"):
+        pool.maintain(1.0)
+
+
+def test_a_suspended_supervisor_grants_the_time_to_start_again(starting):
+    process, worker = starting
+    process.check_progress(0.0)
+    process.restart_watchdog(1000.0)
+    process.check_progress(1000.0)
+    process.check_progress(1299.0)
+    assert worker.signals == []
 
 
 def test_a_busy_worker_is_not_aborted(fake):

@@ -8,12 +8,14 @@ import pytest
 from msgspec.structs import replace
 from tests.server.loopback import LOOPS, config
 
+from gatepost.config.problem import ConfigError
 from gatepost.config.schema import RecipientsConfig
 from gatepost.model.decision import deny
 from gatepost.plugin.base import Plugin
+from gatepost.plugin.host import PluginError
 from gatepost.server.server import Server
 from gatepost.session.assemble import SetupError
-from gatepost.testing import DEFAULT_CONFIG, Capture, RunningServer
+from gatepost.testing import DEFAULT_CONFIG, Capture, MemoryServer, RunningServer, play
 
 pytest_plugins = ["gatepost.pytest_plugin"]
 
@@ -145,6 +147,102 @@ def test_server_that_cannot_start_raises_the_reason():
     with pytest.raises(SetupError, match=r"^/nowhere: cannot be read: No such file"):
         RunningServer(config=made).__enter__()
     assert threading.active_count() == before
+
+
+def test_running_server_accepts_the_tables_of_a_configuration_file():
+    with RunningServer(config={"recipients": {"domains": ["other.example"]}}) as server:
+        send(server.address, "one@other.example")
+    assert server.messages[0].recipients == ["one@other.example"]
+
+
+@pytest.mark.parametrize("make", [RunningServer, MemoryServer])
+def test_error_in_a_dict_is_raised_at_once(make):
+    with pytest.raises(ConfigError, match=r"recipients\.domain"):
+        make(config={"recipients": {"domain": ["other.example"]}})
+
+
+def test_a_dialogue_accepts_the_tables_of_a_configuration_file():
+    play("S: 220 mx.other.example*", config={"server": {"hostname": "mx.other.example"}})
+
+
+class Broken(Plugin):
+    """Raises `error` in its method `method`."""
+
+    def __init__(self, method, error):
+        super().__init__()
+        self.method, self.error = method, error
+
+    def start(self):
+        if self.method == "start":
+            raise self.error
+
+    def stop(self):
+        if self.method == "stop":
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "seen"),
+    [
+        (ValueError("x"), PluginError),
+        (SystemExit(3), SystemExit),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+)
+def test_any_exception_of_a_start_is_raised(error, seen):
+    before = threading.active_count()
+    with pytest.raises(seen):
+        RunningServer([Broken("start", error)]).__enter__()
+    assert threading.active_count() == before
+
+
+def test_error_before_the_start_is_raised(monkeypatch):
+    def fails(_server, _folder):
+        raise LookupError("no configuration")
+
+    monkeypatch.setattr(RunningServer, "_configured", fails)
+    with pytest.raises(LookupError, match="no configuration"):
+        RunningServer().__enter__()
+
+
+def test_any_exception_of_a_stop_is_raised():
+    with (
+        pytest.raises(KeyboardInterrupt),
+        RunningServer([Broken("stop", KeyboardInterrupt())]) as server,
+    ):
+        send(server.address)
+    assert len(server.messages) == 1
+
+
+class Hangs(Plugin):
+    def __init__(self, method):
+        super().__init__()
+        self.method, self.release = method, threading.Event()
+
+    def start(self):
+        if self.method == "start":
+            self.release.wait()
+
+    def stop(self):
+        if self.method == "stop":
+            self.release.wait()
+
+
+def test_start_that_hangs_raises_an_error(monkeypatch):
+    monkeypatch.setattr("gatepost.testing.running.LIMIT", 0.0)
+    plugin = Hangs("start")
+    with pytest.raises(TimeoutError, match="the server has not started within"):
+        RunningServer([plugin]).__enter__()
+    plugin.release.set()
+
+
+def test_stop_that_hangs_raises_an_error(monkeypatch):
+    plugin = Hangs("stop")
+    server = RunningServer([plugin]).__enter__()
+    monkeypatch.setattr("gatepost.testing.running.LIMIT", 0.0)
+    with pytest.raises(TimeoutError, match="the server has not stopped within"):
+        server.__exit__()
+    plugin.release.set()
 
 
 def test_running_server_can_use_lmtp():

@@ -125,6 +125,44 @@ def test_an_address_in_use_fails_the_reload(tmp_path):
         assert greeting(port) == "mx.example.com"
 
 
+HANGS = {
+    "import": "import threading\nthreading.Event().wait()\n",
+    "start": PLUGIN.replace(
+        "    pass\n",
+        "    def start(self):\n        import threading\n        threading.Event().wait()\n",
+    ),
+    "asynchronous start": PLUGIN.replace(
+        "    pass\n",
+        "    async def start(self):\n"
+        "        import asyncio\n"
+        "        await asyncio.Event().wait()\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("hangs", HANGS.values(), ids=HANGS)
+def test_a_plugin_that_hangs_fails_the_reload(tmp_path, hangs):
+    with Supervised(tmp_path) as server:
+        port = server.ready()
+        before = server.workers()
+        (tmp_path / "mine.py").write_text(hangs)
+        server.configure(server='workers = 2\nstart_timeout = "1s"', extra=USES_PLUGIN)
+        server.send_hangup()
+        (event,) = server.await_events(FAILED)
+        assert event["problem"].startswith("a worker was not ready within 1 s")
+        eventually(lambda: server.workers() == before)
+        assert greeting(port) == "mx.example.com"
+        assert ("mine.py" in server.log()) is ("await" not in hangs)  # the stack
+
+
+def test_a_plugin_that_hangs_fails_the_start(tmp_path):
+    (tmp_path / "mine.py").write_text(HANGS["import"])
+    with Supervised(tmp_path, server='start_timeout = "1s"', extra=USES_PLUGIN) as server:
+        assert server.popen.wait() == 1
+    assert "gatepost: a worker was not ready within 1 s (server.start_timeout)" in server.log()
+    assert 'mine.py", line 2 in <module>' in server.log()
+
+
 def test_a_reload_replaces_an_unfinished_one(tmp_path):
     waiting = PLUGIN.replace(
         "    pass\n",

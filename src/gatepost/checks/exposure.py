@@ -30,6 +30,24 @@ def lmtp(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
             )
 
 
+def ipv6_only(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
+    """Warn of a listener for all IPv6 addresses without one for IPv4 on the same port."""
+    ports = {(one.host, one.port) for one in _inet_addresses(config)}
+    by_ipv4 = {port for host, port in ports if ":" not in host}
+    for host, port in sorted(ports):
+        if host == "::" and port not in by_ipv4:
+            yield (
+                f"[::]:{port} does not accept IPv4, by which most mail arrives: add a [[listen]]"
+                f' with address = "0.0.0.0:{port}"'
+            )
+
+
+def _inet_addresses(config: Config) -> Iterator[InetAddress]:
+    for listen in config.listen:
+        if isinstance(listen.address, InetAddress):
+            yield listen.address
+
+
 def trusted_networks(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
     """Warn of trust in large networks, and of trust that has no effect."""
     for number, listen in enumerate(config.listen):

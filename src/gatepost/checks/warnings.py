@@ -173,6 +173,7 @@ CHECKS: tuple[Check, ...] = (
     _keys,
     _socket_folders,
     exposure.lmtp,
+    exposure.ipv6_only,
     exposure.trusted_networks,
     exposure.bare_lf,
     exposure.tls,

@@ -6,7 +6,7 @@ import click
 
 from gatepost.cli.shared.certificate import self_signed
 from gatepost.cli.shared.output import Failure, print_line
-from gatepost.cli.shared.starter import create, starter, with_tls
+from gatepost.cli.shared.starter import STATE_FOLDER, create, starter, with_system_paths, with_tls
 from gatepost.log.os_error import describe_os_error
 
 # The host name in the starter configuration.
@@ -26,7 +26,10 @@ Then set hostname and domains in gatepost.toml, and edit users and verybadrcptto
 @click.command(epilog="Example: gatepost init mail && cd mail && gatepost serve")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--tls", "tls", is_flag=True, help="Enable STARTTLS with a self-signed certificate.")
-def command(folder: Path, *, tls: bool) -> None:
+@click.option(
+    "--system", "system", is_flag=True, help=f"Keep data and mail in {STATE_FOLDER}, for a service."
+)
+def command(folder: Path, *, tls: bool, system: bool) -> None:
     """Create a folder with a commented configuration, a trap list, and a plugin with its test.
 
     DIR must be empty or not exist. The certificate of --tls is for tests. It proves no identity,
@@ -35,7 +38,8 @@ def command(folder: Path, *, tls: bool) -> None:
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise Failure(f"{folder}: expected a folder that is empty or does not exist yet")
-        create(folder, with_tls(starter(), *self_signed(HOSTNAME)) if tls else starter())
+        texts = with_tls(starter(), *self_signed(HOSTNAME)) if tls else starter()
+        create(folder, with_system_paths(texts) if system else texts)
     except OSError as error:
         raise Failure(describe_os_error(error)) from error
     for line in NEXT_STEPS.format(folder=folder).splitlines():

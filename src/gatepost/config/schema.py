@@ -82,6 +82,16 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             "Long enough for nearly every message in progress. Service managers wait 90 seconds.",
         ),
     ] = parse_duration("30s")
+    start_timeout: Annotated[
+        float,
+        Key(
+            duration("1s", "1h"),
+            "A worker that is not ready to accept connections after this time is killed. A start"
+            " or a reload then fails.",
+            "A plugin that hangs while it is loaded would leave a reload unfinished without any"
+            " report. The index of a list with millions of entries takes a minute or two.",
+        ),
+    ] = parse_duration("5m")
     worker_timeout: Annotated[
         float,
         Key(
@@ -100,7 +110,8 @@ class ListenConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         ListenAddress,
         Key(
             formats.LISTEN_ADDRESS,
-            "The address to listen on. Port 0 is any free port.",
+            "The address to listen on. Port 0 is any free port. `0.0.0.0` is every IPv4 address,"
+            " `[::]` every IPv6 address and no IPv4 address; for both, write two [[listen]].",
             "Loopback is not reachable from a network. Ports from 1024 need no privileges.",
         ),
     ] = InetAddress("127.0.0.1", 2525)

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from gatepost.log.printable import printable
+from gatepost.model.secret import Secret
 
 _QUOTED = frozenset(' "=\\,[]')
 
@@ -33,6 +34,7 @@ def render_json(logger: Any, level: str, event: MutableMapping[str, Any]) -> byt
     fields = {"time": _now(), "level": level, "logger": logger.name, **event}
     if trace:
         fields["exception"] = trace
+    _hide_secrets(fields)
     try:
         line = _encode(fields)
         if not line.isascii() and not line.decode().isprintable():
@@ -47,11 +49,16 @@ def render_text(logger: Any, level: str, event: MutableMapping[str, Any]) -> byt
 
     Values with blanks or quotes are quoted as in JSON. A traceback follows, indented.
     """
+    return f"{_now()} {level:<7} {logger.name} {render_message(event)}\n".encode()
+
+
+def render_message(event: MutableMapping[str, Any]) -> str:
+    """Return an event as `event key=value …`, without a line feed at the end."""
     trace = traceback_of(event)
     name = printable(str(event.pop("event", "")))
-    words = [_now(), f"{level:<7}", logger.name, name, *_pairs(event)]
+    words = [name, *_pairs(event)]
     lines = [" ".join(words), *(f"    {printable(line)}" for line in trace.splitlines())]
-    return "".join(f"{line}\n" for line in lines).encode()
+    return "\n".join(lines)
 
 
 RENDERERS: dict[str, Renderer] = {"json": render_json, "text": render_text}
@@ -60,9 +67,16 @@ RENDERERS: dict[str, Renderer] = {"json": render_json, "text": render_text}
 def _described(value: Any) -> str:
     """Return any value as text, even an object with a broken `__repr__`."""
     try:
-        return value if isinstance(value, str) else repr(value)
+        return value if isinstance(value, str) and type(value) is not Secret else repr(value)
     except Exception:  # noqa: BLE001 - a plugin's object must not stop the log
         return f"<{type(value).__name__}>"
+
+
+def _hide_secrets(fields: dict[str, Any]) -> None:
+    """Replace secrets, which the encoder would write like any other text."""
+    for key, value in fields.items():
+        if type(value) is Secret:
+            fields[key] = repr(value)
 
 
 _encode = msgspec.json.Encoder(enc_hook=_described).encode
@@ -83,14 +97,20 @@ def _value(value: Any) -> str:
 
 
 def traceback_of(event: MutableMapping[str, Any]) -> str:
-    """Remove `exc_info` from an event and return its traceback, "" without one."""
+    """Remove the traceback from an event and return it as text, "" without one."""
+    text = event.pop("exception", None)
     found = event.pop("exc_info", None)
     if not found:
-        return ""
+        return "" if text is None else _described(text)
     if isinstance(found, BaseException):
         error: BaseException | None = found
     else:
         error = found[1] if isinstance(found, tuple) else sys.exception()
+    return format_traceback(error)
+
+
+def format_traceback(error: BaseException | None) -> str:
+    """Return the traceback of an error without local variables, "" without an error."""
     return "" if error is None else "".join(traceback.format_exception(error)).rstrip()
 
 

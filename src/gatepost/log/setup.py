@@ -18,6 +18,7 @@ from contextlib import suppress
 import structlog
 
 from gatepost.config.schema import LogConfig
+from gatepost.log.logger import get_logger
 from gatepost.log.render import RENDERERS, Renderer, render_text
 
 _STANDARD_ERROR = 2
@@ -25,20 +26,19 @@ _STANDARD_ERROR = 2
 
 def configure_log(log: LogConfig) -> None:
     """Apply the `[log]` table to this process."""
-    _configure(RENDERERS[log.format], log.level, cache_loggers=True)
+    _configure(RENDERERS[log.format], log.level)
 
 
 def configure_command_log() -> None:
     """Log only errors, as text: for commands that print their own result."""
-    _configure(render_text, "error", cache_loggers=False)
+    _configure(render_text, "error")
 
 
-def _configure(render: Renderer, level: str, *, cache_loggers: bool) -> None:
+def _configure(render: Renderer, level: str) -> None:
     structlog.configure(
         processors=[render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=LineWriter,
-        cache_logger_on_first_use=cache_loggers,
     )
     logging.basicConfig(handlers=[_LibraryHandler()], level=level.upper(), force=True)
 
@@ -65,5 +65,5 @@ class _LibraryHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Log a record as an event."""
         level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
-        log = structlog.get_logger(record.name)
+        log = get_logger(record.name)
         log.log(level, record.getMessage(), exc_info=record.exc_info)

@@ -1,8 +1,11 @@
 """An attempt of a client to authenticate, as plugins receive it.
 
 Security: an attempt has a password. It is not a struct that an encoder could write out, and neither
-`repr` nor `str` shows the password, so that it does not reach a log by accident.
+`repr` nor `str` shows the password, so that it does not reach a log by accident. The password
+itself is a `Secret`.
 """
+
+from gatepost.model.secret import Secret
 
 
 class AuthAttempt:
@@ -27,7 +30,7 @@ class AuthAttempt:
     ) -> None:
         self.mechanism = mechanism
         self.user = user
-        self.password = password
+        self.password = None if password is None else Secret(password)
         self.authzid = authzid
         self.proven = proven
 

@@ -1,5 +1,6 @@
 """Sockets to listen on, bound from the configuration's addresses."""
 
+import errno
 import os
 import socket
 import stat
@@ -71,7 +72,7 @@ def _bound(address: InetAddress, *, shared: bool) -> socket.socket:
 
 def _unix(path: Path) -> socket.socket:
     if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
-        path.unlink()
+        _remove_stale(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(str(path))
@@ -80,6 +81,26 @@ def _unix(path: Path) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove a socket file whose server has ended; raise OSError if it is in use.
+
+    Without the attempt to connect, a second server would take the path from the first one, which
+    then waits for connections that cannot arrive.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.setblocking(False)
+        try:
+            client.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except PermissionError:
+            raise
+        except OSError:  # its backlog is full, or it is no stream socket
+            pass
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 def bound_address(sock: socket.socket) -> str:

@@ -17,8 +17,8 @@ from collections.abc import Awaitable, Collection
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import msgspec
-import structlog
 
+from gatepost.log.logger import get_logger
 from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.methods import HookMethods
 
@@ -67,7 +67,7 @@ class Plugin(HookMethods):
         except msgspec.ValidationError as error:
             raise OptionsError(str(error)) from error
         self.name = _WORD_START.sub("_", type(self).__name__).lower()
-        self.log: Any = structlog.get_logger("gatepost.plugin")
+        self.log: Any = get_logger("gatepost.plugin")
         self.clock: Clock = SystemClock()
 
     @property

@@ -20,13 +20,14 @@ from inspect import isawaitable
 from typing import Any, NamedTuple
 
 import msgspec
-import structlog
 
+from gatepost.log.logger import get_logger
+from gatepost.log.render import format_traceback
 from gatepost.model.decision import Decision, Verdict, defer, deny
 from gatepost.model.reply import Reply
 from gatepost.plugin.inline import need_task
 
-_log = structlog.get_logger("gatepost.plugin")
+_log = get_logger("gatepost.plugin")
 
 ON_ERROR: dict[str, Decision | None] = {
     "defer": Decision(
@@ -89,7 +90,8 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
 
     def failed(self, error: BaseException) -> Answer | None:
         """Log a failure; return the answer that the administrator chose for it."""
-        _log.error("plugin failed", plugin=self.plugin, method=self.name, exc_info=error)
+        trace = format_traceback(error)
+        _log.error("plugin failed", plugin=self.plugin, method=self.name, exception=trace)
         decision = ON_ERROR[self.on_error]
         return None if decision is None else Answer(decision, self.plugin)
 

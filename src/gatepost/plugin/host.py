@@ -3,11 +3,12 @@
 import asyncio
 import functools
 import inspect
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import structlog
-
+from gatepost.log.logger import get_logger
+from gatepost.log.render import format_traceback
 from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.chain import BoundHook, Chain
 from gatepost.plugin.contract import implements, is_idle, problems
@@ -17,7 +18,7 @@ from gatepost.plugin.order import in_order
 
 DEFAULT_DEADLINE = 30.0
 
-_log = structlog.get_logger("gatepost.plugin")
+_log = get_logger("gatepost.plugin")
 
 
 class PluginError(Exception):
@@ -107,8 +108,10 @@ async def _stop(plugins: list[Plugin]) -> None:
     for plugin in reversed(plugins):
         try:
             await _call(plugin.stop)
-        except Exception:
-            plugin.log.exception("plugin failed", plugin=plugin.name, method="stop")
+        except Exception as error:  # noqa: BLE001 - the other plugins are stopped too
+            trace = format_traceback(error)
+            fields = {"plugin": plugin.name, "method": "stop", "exception": trace}
+            plugin.log.log(logging.ERROR, "plugin failed", **fields)
 
 
 def _callable(plugin: Plugin, name: str) -> Callable[..., Any]:

@@ -6,12 +6,10 @@ configuration is therefore reported once, and the index of a big list is built o
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-import structlog
 
 from gatepost.config.schema import Config
 from gatepost.counts.memory import CounterMemory
+from gatepost.log.logger import get_logger
 from gatepost.log.os_error import describe_os_error
 from gatepost.net.tls import Contents
 from gatepost.process.control import MessageKind
@@ -24,6 +22,9 @@ FIRST_DELAY = 1.0
 LONGEST_DELAY = 30.0
 # ... and starts again at FIRST_DELAY after a worker ran for this time.
 STABLE = 60.0
+
+
+_log = get_logger("gatepost.supervisor")
 
 
 class PoolError(Exception):
@@ -114,7 +115,7 @@ class WorkerPool:
         if not self.complete:
             raise PoolError(f"a worker cannot be started: {problem}")
         member.remove_process(now)
-        _log().error("worker start failed", problem=problem, restart_in=member.delay)
+        _log.error("worker start failed", problem=problem, restart_in=member.delay)
 
     def _check(self, member: _Member, process: WorkerProcess, now: float) -> None:
         process.receive()
@@ -122,7 +123,9 @@ class WorkerPool:
             member.remove_process(now)
             self._exited(process, member.delay)
         elif process.check_progress(now):
-            _log().error("worker unresponsive", pid=process.pid)
+            _log.error("worker unresponsive", pid=process.pid)
+        elif process.killed and not self.complete and self.stopped_at is None:
+            raise PoolError(process.failure)
 
     def _exited(self, process: WorkerProcess, delay: float) -> None:
         if self.stopped_at is not None:
@@ -131,7 +134,7 @@ class WorkerPool:
             problem = f"a worker exited before it was ready: {process.status}"
             raise PoolError(process.failure or problem)
         fields = {"problem": process.failure} if process.failure else {}
-        _log().error(
+        _log.error(
             "worker exited", pid=process.pid, status=process.status, restart_in=delay, **fields
         )
 
@@ -155,8 +158,3 @@ class WorkerPool:
 def worker_count(config: Config) -> int:
     """Return the number of workers; 0 in the configuration means one for each core."""
     return config.server.workers or len(os.sched_getaffinity(0))
-
-
-def _log() -> Any:
-    """Return a logger with the current configuration, which a reload can change."""
-    return structlog.get_logger("gatepost.supervisor")

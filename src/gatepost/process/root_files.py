@@ -16,6 +16,7 @@ from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 from gatepost.config.schema import Config
+from gatepost.model.secret import SecretBytes
 from gatepost.net.tls import Contents, key_pairs
 from gatepost.process.privileges import PrivilegesError
 
@@ -71,7 +72,7 @@ def read_root_files(config: Config) -> RootFiles:
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(MAX_SIZE)
+        return SecretBytes(file.read(MAX_SIZE))
 
 
 def _pairs(config: Config) -> Iterator[tuple[Path, Path]]:

@@ -21,12 +21,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import structlog
-
+from gatepost._version import __version__
 from gatepost.config.load import load_config
 from gatepost.config.problem import ConfigError
 from gatepost.config.schema import Config
 from gatepost.counts.memory import CounterMemory
+from gatepost.log.logger import get_logger
 from gatepost.log.setup import configure_log
 from gatepost.net.sockets import ListenFailedError
 from gatepost.process import systemd
@@ -41,6 +41,9 @@ from gatepost.process.signals import STOP_SIGNALS, SignalQueue
 TICK = 0.5
 # After a turn that is later than this the whole machine or job was suspended, not only the workers.
 LATE = 2 * TICK
+
+
+_log = get_logger("gatepost.supervisor")
 
 
 class Supervisor:
@@ -147,7 +150,7 @@ class Supervisor:
 
     def _report_failed_reload(self, problems: Iterable[str]) -> None:
         for problem in problems:
-            _log().error("reload failed", problem=problem)
+            _log.error("reload failed", problem=problem)
         self._listeners.close_unused([pool.config for pool in self._generations.active])
         systemd.notify(systemd.READY)
 
@@ -168,15 +171,18 @@ class Supervisor:
         self._generations.promote(now)
         if is_reload:
             self._listeners.close_unused([pool.config])
-            _log_reload(pool)
+            configure_log(pool.config.log)
+            _log.info("reloaded", **_serving_fields(pool))
+            _warn_of_root_files(pool)
         else:
             _print_ready(pool.listeners)
+            _log.info("started", **_serving_fields(pool))
         systemd.notify(systemd.READY)
 
     def _stop(self, now: float) -> None:
         systemd.notify(systemd.STOPPING)
         if self._generations.serving is not None:
-            _log().info("stopping")
+            _log.info("stopping")
         self._listeners.close_unused(())
         self._generations.stop(now)
 
@@ -190,13 +196,13 @@ def _print_ready(listeners: Sequence[Listener]) -> None:
     sys.stderr.flush()
 
 
-def _log_reload(pool: WorkerPool) -> None:
-    configure_log(pool.config.log)
-    _log().info("reloaded", listen=_addresses(pool.listeners))
+def _serving_fields(pool: WorkerPool) -> dict[str, Any]:
+    """Return the addresses, the workers' version, and the supervisor's version if it differs."""
+    version = next((process.version for process in pool), __version__)
+    fields = {} if version == __version__ else {"supervisor_version": __version__}
+    return {"listen": _addresses(pool.listeners), "version": version, **fields}
+
+
+def _warn_of_root_files(pool: WorkerPool) -> None:
     for path in pool.contents:
-        _log().warning("certificate reload skipped", path=str(path))
-
-
-def _log() -> Any:
-    """Return a logger with the current configuration, which a reload can change."""
-    return structlog.get_logger("gatepost.supervisor")
+        _log.warning("certificate reload skipped", path=str(path))

@@ -68,6 +68,10 @@ Start = Callable[[WorkerArguments, int], "subprocess.Popen[bytes]"]
 class WorkerProcess:
     """A worker. `ready` is true once it accepts connections; `failure` is why it cannot.
 
+    A worker runs the installed code, so its `version` can be newer than that of the supervisor.
+
+    `killed` is true after SIGKILL, even if the process does not exit because a disk hangs.
+
     It has a slot of `counters` until it has exited. Raises OSError if no process can be started.
     """
 
@@ -82,8 +86,12 @@ class WorkerProcess:
         descriptors = [[sock.fileno() for sock in listener] for listener in sockets]
         own_end, worker_end = socket.socketpair()
         self.ready = False
+        self.version = ""
         self.failure = ""
+        self.killed = False
         self._watchdog = Watchdog(config.server.worker_timeout)
+        self._start_timeout = config.server.start_timeout
+        self._checked_first: float | None = None
         self._aborted_at: float | None = None
         self._counters = counters
         with own_end, worker_end, ExitStack() as undo:
@@ -110,6 +118,7 @@ class WorkerProcess:
         for kind, detail in self.channel.receive():
             if kind is MessageKind.READY:
                 self.ready = True
+                self.version = detail
             elif kind is MessageKind.PONG:
                 self._watchdog.record(detail)
             elif kind is MessageKind.FAILED:
@@ -118,24 +127,41 @@ class WorkerProcess:
     def check_progress(self, now: float) -> bool:
         """Send a ping if one is due; abort a worker that hangs and then return True.
 
-        A worker that is not ready yet has no limit, because a big list takes long to load. An
+        A worker that is not ready yet has a longer limit, because a big list takes long to load. An
         aborted worker that does not exit is killed.
         """
         if self._aborted_at is not None:
             if now - self._aborted_at > ABORT_GRACE:
+                self.killed = True
                 self.kill()
-            return False
-        if self._watchdog.has_expired(now):
-            self._aborted_at = now
-            self._popen.send_signal(signal.SIGABRT)
+        elif not self.ready:
+            self._check_start(now)
+        elif self._watchdog.has_expired(now):
+            self._abort(now)
             return True
-        if self.ready and self._watchdog.is_ping_due(now):
+        elif self._watchdog.is_ping_due(now):
             self.send(MessageKind.PING)
         return False
+
+    def _check_start(self, now: float) -> None:
+        if self._checked_first is None:
+            self._checked_first = now
+        elif now - self._checked_first > self._start_timeout:
+            self.failure = (
+                f"a worker was not ready within {self._start_timeout:g} s (server.start_timeout),"
+                " its stack is on standard error"
+            )
+            self._abort(now)
+
+    def _abort(self, now: float) -> None:
+        """Send SIGABRT, at which a worker prints its stack."""
+        self._aborted_at = now
+        self._popen.send_signal(signal.SIGABRT)
 
     def restart_watchdog(self, now: float) -> None:
         """Grant the whole time limit again, because the supervisor itself was suspended."""
         self._watchdog.restart(now)
+        self._checked_first = None
 
     def has_exited(self) -> bool:
         """Return whether the process has exited; its last messages are then processed."""

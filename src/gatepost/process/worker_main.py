@@ -21,6 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 
+from gatepost._version import __version__
 from gatepost.counts.memory import Slot
 from gatepost.log.os_error import describe_os_error
 from gatepost.log.setup import configure_log
@@ -102,7 +103,7 @@ class _WorkerMain:
         if not await self._start(stop):
             return
         _freeze_memory()
-        self._channel.send(MessageKind.READY)
+        self._channel.send(MessageKind.READY, __version__)
         retire = asyncio.create_task(self._retire())
         await asyncio.wait({retire, stop}, return_when=asyncio.FIRST_COMPLETED)
         retire.cancel()

@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-import structlog
-
 from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import Delivery, DeliveryError
+from gatepost.log.logger import get_logger
+from gatepost.log.render import format_traceback
 from gatepost.model.message import Message
 from gatepost.model.session import Recipient
 from gatepost.queue.dsn.notify import success_actions
@@ -25,7 +25,7 @@ from gatepost.queue.spool.sql.content import ContentReader, DamagedContentError
 
 LONGEST = 3600.0
 
-_log = structlog.get_logger("gatepost.queue")
+_log = get_logger("gatepost.queue")
 
 _NO_ROUTE = "A recipient's mail cannot be delivered now"
 _FAILED = "The message could not be delivered"
@@ -124,6 +124,7 @@ async def _deliver(route: Route, delivery: Delivery) -> Mapping[Recipient, Deliv
     except TimeoutError:
         failure = DeliveryError(_FAILED, detail=f"{route.url}: timeout after {LONGEST:g} s")
     except Exception as error:  # noqa: BLE001 - a faulty target must not lose mail
-        _log.exception("delivery target failed", ref=delivery.transaction.id, target=route.url)
+        ref, trace = delivery.transaction.id, format_traceback(error)
+        _log.error("delivery target failed", ref=ref, target=route.url, exception=trace)
         failure = DeliveryError(_FAILED, detail=f"{route.url}: {error!r}")
     return dict.fromkeys(delivery.recipients, failure)

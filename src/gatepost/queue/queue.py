@@ -15,11 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-
 from gatepost.config import schema
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
+from gatepost.log.logger import get_logger
 from gatepost.model.message import Message
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.clock import Clock
@@ -46,7 +45,7 @@ TICK = 1.0
 # second, and should get its own file back.
 ADOPT = 3
 
-_log = structlog.get_logger("gatepost.queue")
+_log = get_logger("gatepost.queue")
 
 
 class OpenFile(NamedTuple):

@@ -7,10 +7,10 @@ A recorder is called between two steps of the event loop: it must not wait, and 
 import logging
 from collections.abc import Sequence
 
-import structlog
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.delivery.target import DeliveryError
+from gatepost.log.logger import get_logger
 from gatepost.queue.spool.records import MessageFacts, RecipientFacts
 
 
@@ -46,7 +46,7 @@ class DeliveryLog(DeliveryRecorder):
     """Writes a log line for each result."""
 
     def __init__(self) -> None:
-        self._queue_log: FilteringBoundLogger = structlog.get_logger("gatepost.queue").bind()
+        self._queue_log: FilteringBoundLogger = get_logger("gatepost.queue").bind()
 
     def delivered(
         self, facts: MessageFacts, destination: str, recipients: Sequence[RecipientFacts]

@@ -18,9 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-
 from gatepost.disk.threads import run_to_end
+from gatepost.log.logger import get_logger
 from gatepost.queue.spool.corrupt import mark_recovered, unrecovered
 from gatepost.queue.spool.salvage import SalvagedMessage, salvage
 from gatepost.queue.spool.sql.database import STORAGE_ERRORS, error_fields
@@ -32,7 +31,7 @@ OCTETS = 4 * 1024 * 1024
 # Seconds until the next attempt after an error.
 PAUSE = 30.0
 
-_log = structlog.get_logger("gatepost.queue")
+_log = get_logger("gatepost.queue")
 
 
 class Progress(NamedTuple):

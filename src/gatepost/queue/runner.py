@@ -17,10 +17,10 @@ cancelled delivery records nothing: its outcome is unknown, so it is tried again
 import asyncio
 from collections.abc import Iterable, Sequence
 
-import structlog
-
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
+from gatepost.log.logger import get_logger
+from gatepost.log.render import format_traceback
 from gatepost.plugin.clock import Clock
 from gatepost.queue.active import ActiveJobs
 from gatepost.queue.delivery_attempt import AttemptOutcome, attempt
@@ -32,7 +32,7 @@ from gatepost.queue.spool.store import Store
 from gatepost.queue.spool_access import SpoolAccess
 from gatepost.queue.throttle import DestinationThrottle
 
-_log = structlog.get_logger("gatepost.queue")
+_log = get_logger("gatepost.queue")
 
 # Messages whose event is due that are handled in one turn.
 EVENTS = 100
@@ -234,8 +234,9 @@ class Runner:
                 await self.spool.record(store, result)
             if result is None or result.new_messages:
                 self._active.may_have_more = True
-        except Exception:  # noqa: BLE001 - a job without a recorded result is tried again
-            _log.exception("delivery attempt failed", ref=job.facts.id)
+        except Exception as error:  # noqa: BLE001 - a job without a recorded result is tried again
+            trace = format_traceback(error)
+            _log.error("delivery attempt failed", ref=job.facts.id, exception=trace)
             await asyncio.sleep(PAUSE)
             self._active.may_have_more = True
         finally:

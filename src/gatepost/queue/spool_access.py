@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-import structlog
-
+from gatepost.log.logger import get_logger
 from gatepost.queue.spool.records import AttemptResult, DeliveryJob, NewMessage
 from gatepost.queue.spool.sql.database import STORAGE_ERRORS
 from gatepost.queue.spool.sql.tables import TakenJobs
@@ -24,7 +23,7 @@ from gatepost.queue.spool.writer import SpoolWriter
 # Seconds until the next attempt after an error of the spool.
 PAUSE = 5.0
 
-_log = structlog.get_logger("gatepost.queue")
+_log = get_logger("gatepost.queue")
 
 
 class SpoolAccess:

@@ -6,11 +6,10 @@ from collections.abc import Coroutine
 from itertools import count
 from typing import Any, Protocol
 
-import structlog
-
 from gatepost.auth.auth_limiter import AuthLimiter
 from gatepost.config.schema import SmtpConfig
 from gatepost.counts.memory import Slot
+from gatepost.log.logger import get_logger
 from gatepost.model.reply import Reply
 from gatepost.net.turns import Turns
 from gatepost.plugin.inline import UNFINISHED, finish, first_step
@@ -26,7 +25,7 @@ SWEEP = 1.0
 
 _SMTP = SmtpConfig()
 
-_log = structlog.get_logger("gatepost.server")
+_log = get_logger("gatepost.server")
 
 
 class Pending(Protocol):

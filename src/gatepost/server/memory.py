@@ -6,9 +6,12 @@ the socket, the clock and the delivery are replaced. `gatepost try` and `gatepos
 
 import asyncio
 import re
-from collections.abc import Sequence
-from typing import Self, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Self, cast
 
+import msgspec
+
+from gatepost.config.load import config_from_dict
 from gatepost.config.schema import Config, RecipientsConfig, RouteConfig, SmtpConfig
 from gatepost.lists.addresses import AddressList
 from gatepost.plugin.base import Installed, Plugin
@@ -28,16 +31,30 @@ DEFAULT_CONFIG = Config(
     route=[RouteConfig(to="discard:")],
 )
 
+# A configuration, or the tables of a configuration file.
+ConfigOrTables = Config | Mapping[str, Any]
+
 DEFAULT_PEER = ("192.0.2.1", 50000)
 
 _REPLY = re.compile(rb"(?:\d\d\d-[^\r\n]*\r\n)*\d\d\d [^\r\n]*\r\n")
 
 
+def make_config(config: ConfigOrTables) -> Config:
+    """Return the configuration of a test; a table that a dict lacks is that of DEFAULT_CONFIG.
+
+    Raises `ConfigError` for a dict with errors.
+    """
+    if isinstance(config, Config):
+        return config
+    made = config_from_dict(config)
+    return msgspec.structs.replace(DEFAULT_CONFIG, **{name: getattr(made, name) for name in config})
+
+
 class MemoryServer:
     """A server without sockets: `async with MemoryServer(...) as server`.
 
-    `traps` are lines of a trap list. A `Capture` plugin comes last and accepts the messages. Facts
-    go to the log unless there is a `recorder`.
+    `traps` are lines of a trap list, `config` is a `Config` or a dict. A `Capture` plugin comes
+    last and accepts the messages. Facts go to the log unless there is a `recorder`.
     `setup` and `connections` are those of the server, for tests of the server.
     """
 
@@ -46,13 +63,13 @@ class MemoryServer:
         plugins: Sequence[Plugin | Installed] = (),
         *,
         traps: Sequence[str] = (),
-        config: Config = DEFAULT_CONFIG,
+        config: ConfigOrTables = DEFAULT_CONFIG,
         clock: VirtualClock | None = None,
         recorder: Recorder | None = None,
     ) -> None:
         self._plugins = plugins
         self._traps = traps
-        self._config = config
+        self._config = make_config(config)
         self._clock = clock or VirtualClock()
         self._recorder = recorder
         self._capture = Capture()

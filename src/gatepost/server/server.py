@@ -16,14 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import structlog
-
 from gatepost.config.schema import Config, ListenConfig
 from gatepost.counts.memory import Slot
 from gatepost.delivery.target import Target
 from gatepost.lists.entry import LineError
 from gatepost.lists.reloadable import FileChange
 from gatepost.lists.watch import FileWatcher
+from gatepost.log.logger import get_logger
 from gatepost.model.endpoint import Endpoint
 from gatepost.net.sockets import BACKLOG, bind, bound_address, single_address
 from gatepost.net.tls import Contents, ListenerTls, TlsKind, key_pairs, kind_of, kinds_of
@@ -50,7 +49,7 @@ from gatepost.session.setup import Setup
 # Turns of the event loop that a connection needs, at most, from accept to its protocol object.
 _TURNS = 5
 
-_log = structlog.get_logger("gatepost.server")
+_log = get_logger("gatepost.server")
 
 
 class Server:

@@ -52,8 +52,8 @@ class Conversation:
     client may send STARTTLS; `admission` is None unless it may send XCLIENT; `auth` is None unless
     it may log in. `detailed` is the recorder's. While content arrives, `headers` collects the
     header block if a plugin reads it, `hops` counts the Received fields until the number is
-    certain, and `refusal` is the reply to the end of the message once it is certain. `errors` and `idle_commands` count towards the limits of their names, and start
-    again with each message.
+    certain, and `refusal` is the reply to the end of the message once it is certain. `errors` and
+    `idle_commands` count towards the limits of their names, and start again with each message.
     """
 
     __slots__ = (

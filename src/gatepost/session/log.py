@@ -4,13 +4,15 @@ If a level is disabled, an event costs one check: its fields are not assembled.
 """
 
 import logging
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.delivery.target import DeliveryError
+from gatepost.log.logger import get_logger
+from gatepost.log.render import format_traceback
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Verdict
 from gatepost.model.endpoint import Endpoint
@@ -25,7 +27,7 @@ class LogRecorder(DeliveryLog, Recorder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._log: FilteringBoundLogger = structlog.get_logger("gatepost.session").bind()
+        self._log: FilteringBoundLogger = get_logger("gatepost.session").bind()
 
     def _enabled(self, level: int) -> bool:
         return self._log.is_enabled_for(level)
@@ -89,7 +91,8 @@ class LogRecorder(DeliveryLog, Recorder):
 
     def session_failed(self, session: Session, tx: Transaction | None) -> None:
         """Log an internal error with its traceback."""
-        self._log.exception("session failed", ref=session.id if tx is None else tx.id)
+        ref = session.id if tx is None else tx.id
+        self._log.error("session failed", ref=ref, exception=format_traceback(sys.exception()))
 
     def trap_hit(self, tx: Transaction, hit: TrapHit) -> None:
         """Log a trap hit with the list and line of its entry."""

@@ -7,11 +7,16 @@ from datetime import datetime
 
 import msgspec
 
-from gatepost.config.schema import Config
 from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.capture import ReceivedMessage
-from gatepost.server.memory import DEFAULT_CONFIG, DEFAULT_PEER, MemoryClient, MemoryServer
+from gatepost.server.memory import (
+    DEFAULT_CONFIG,
+    DEFAULT_PEER,
+    ConfigOrTables,
+    MemoryClient,
+    MemoryServer,
+)
 
 _LINE = re.compile(r"([CS]): ?(.*)")
 _ONLY_CODE = re.compile(r"[2-5]\d\d")
@@ -34,7 +39,7 @@ def play(
     plugins: Sequence[Plugin | Installed] = (),
     *,
     traps: Sequence[str] = (),
-    config: Config = DEFAULT_CONFIG,
+    config: ConfigOrTables = DEFAULT_CONFIG,
     now: str | datetime = "2024-01-01",
     peer: tuple[str, int] = DEFAULT_PEER,
     protocol: str = "smtp",
@@ -42,7 +47,8 @@ def play(
     """Play a transcript; raises `DialogueError` at the first reply that differs.
 
     `traps` are lines of a trap list, `now` is the time at the start, `peer` the client's address,
-    `protocol` "smtp" or "lmtp". By default example.com is local and nothing else is configured.
+    `protocol` "smtp" or "lmtp". `config` is a `Config`, or a dict with the tables of a
+    configuration file. By default example.com is local and nothing else is configured.
     """
 
     async def run() -> DialogueResult:

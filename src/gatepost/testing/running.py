@@ -2,12 +2,13 @@
 
 import asyncio
 import tempfile
+import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import Future, wait
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import msgspec
 
@@ -16,11 +17,16 @@ from gatepost.config.schema import Config, ListenConfig
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.capture import Capture, ReceivedMessage
-from gatepost.server.memory import DEFAULT_CONFIG
+from gatepost.server.memory import DEFAULT_CONFIG, ConfigOrTables, make_config
 from gatepost.server.server import Server
 
 # Seconds that the end of a test waits for connected clients.
 STOP_TIMEOUT = 0.1
+# Seconds that the server may take to start, and to stop. A plugin that hangs exceeds it.
+LIMIT = 60.0
+
+_Running = tuple[asyncio.AbstractEventLoop, asyncio.Event]
+_Started = Future[_Running]
 
 
 class RunningServer:
@@ -32,8 +38,9 @@ class RunningServer:
 
     `plugins`, `traps` and `config` are as for `play`, except that the server has its own listener
     and data folder. The clock shows `now` (by default the time at which the object was made).
-    Waiting takes no time, so the delay of a refusal does not slow a test down. Entering raises the
-    exceptions of `Server.start`. Leaving waits STOP_TIMEOUT seconds for connected clients.
+    Waiting takes no time, so the delay of a refusal does not slow a test down. A dict as `config`
+    raises `ConfigError` if it has errors. Entering raises the exceptions of `Server.start`. Leaving
+    waits STOP_TIMEOUT seconds for connected clients. Both raise TimeoutError after LIMIT seconds.
     """
 
     def __init__(
@@ -41,14 +48,14 @@ class RunningServer:
         plugins: Sequence[Plugin] = (),
         *,
         traps: Sequence[str] = (),
-        config: Config = DEFAULT_CONFIG,
+        config: ConfigOrTables = DEFAULT_CONFIG,
         now: str | datetime | None = None,
         protocol: Literal["smtp", "lmtp"] = "smtp",
     ) -> None:
         self._capture = Capture()
         self._plugins = [*plugins, self._capture]
         self._traps = traps
-        self._config = config
+        self._config = make_config(config)
         self._clock = VirtualClock(datetime.now(UTC) if now is None else now)
         self._protocol = protocol
         self._stack = ExitStack()
@@ -62,33 +69,46 @@ class RunningServer:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            thread = stack.enter_context(ThreadPoolExecutor(1, "gatepost"))
-            started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-            ended = thread.submit(asyncio.run, self._serve(Path(folder), started))
-            loop, stop = started.result()
-            stack.callback(ended.result)
-            stack.callback(loop.call_soon_threadsafe, stop.set)
+            started: _Started = Future()
+            ended: Future[None] = Future()
+            arguments = (Path(folder), started, ended)
+            thread = threading.Thread(
+                target=self._run, args=arguments, name="gatepost", daemon=True
+            )
+            thread.start()
+            loop, stop = self._await_start(started, thread)
+            stack.callback(_await_end, ended, thread)
+            stack.callback(_set_event, loop, stop)
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
 
-    async def _serve(self, folder: Path, started: "Future[Any]") -> None:
-        stop = asyncio.Event()
-        server = Server(
-            self._configured(folder), self._plugins, self._clock, stop_timeout=STOP_TIMEOUT
-        )
+    def _await_start(self, started: _Started, thread: threading.Thread) -> _Running:
+        if not wait([started], LIMIT).done:
+            raise TimeoutError(f"the server has not started within {LIMIT:g} seconds")
+        if started.exception() is not None:
+            thread.join()
+        return started.result()
+
+    def _run(self, folder: Path, started: _Started, ended: Future[None]) -> None:
+        """Run the server in the thread; pass any exception to the thread of the test."""
         try:
-            await server.start()
+            asyncio.run(self._serve(folder, started))
         except BaseException as error:  # noqa: BLE001 - raised in the thread of the test
-            started.set_exception(error)
-            return
-        host, _, port = server.addresses[0][1].rpartition(":")
-        self.address = (host, int(port))
-        started.set_result((asyncio.get_running_loop(), stop))
-        await stop.wait()
-        await server.stop()
+            (ended if started.done() else started).set_exception(error)
+        else:
+            ended.set_result(None)
+
+    async def _serve(self, folder: Path, started: _Started) -> None:
+        stop = asyncio.Event()
+        config = self._configured(folder)
+        async with Server(config, self._plugins, self._clock, stop_timeout=STOP_TIMEOUT) as server:
+            host, _, port = server.addresses[0][1].rpartition(":")
+            self.address = (host, int(port))
+            started.set_result((asyncio.get_running_loop(), stop))
+            await stop.wait()
 
     def _configured(self, folder: Path) -> Config:
         """Return the configuration with this server's listener, data folder and traps."""
@@ -106,3 +126,15 @@ class RunningServer:
             listen=[listen],
             traps=change(config.traps, lists=[*config.traps.lists, str(traps)]),
         )
+
+
+def _set_event(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    with suppress(RuntimeError):  # the loop is closed: the server has failed
+        loop.call_soon_threadsafe(event.set)
+
+
+def _await_end(ended: Future[None], thread: threading.Thread) -> None:
+    if not wait([ended], LIMIT).done:
+        raise TimeoutError(f"the server has not stopped within {LIMIT:g} seconds")
+    thread.join()
+    ended.result()

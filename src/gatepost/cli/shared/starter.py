@@ -20,6 +20,13 @@ PRIVATE = frozenset({KEY})
 # Lines of the configuration template that are commented out.
 _TLS_LINES = ("# tls = ", "# [tls]", "# certificates = ")
 
+# The data of a service, as in contrib/gatepost.service, in place of paths below the configuration.
+STATE_FOLDER = "/var/lib/gatepost"
+SYSTEM_PATHS = {
+    'data_dir = "var"': f'data_dir = "{STATE_FOLDER}"',
+    "maildir:var/mail/": f"maildir:{STATE_FOLDER}/mail/",
+}
+
 # The path of each file, and its template.
 STARTER = {
     ".gitignore": "gitignore",
@@ -52,6 +59,17 @@ def with_tls(texts: Mapping[str, str], certificate: str, key: str) -> dict[str, 
         line.removeprefix("# ") if line.startswith(_TLS_LINES) else line for line in lines
     )
     return {CERTIFICATE: certificate, KEY: key, **texts, "gatepost.toml": config}
+
+
+def with_system_paths(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return the files of a starter folder with absolute paths for data and mail.
+
+    A service cannot write to the folder of its configuration, where relative paths start.
+    """
+    config = texts["gatepost.toml"]
+    for relative, absolute in SYSTEM_PATHS.items():
+        config = config.replace(relative, absolute)
+    return {**texts, "gatepost.toml": config}
 
 
 def create(folder: Path, texts: Mapping[str, str]) -> None:

@@ -18,8 +18,8 @@ from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
-import structlog
 
+from gatepost.log.logger import get_logger
 from gatepost.queue.spool.journal import Journal, RecordReader, first_generation, read
 from gatepost.queue.spool.records import MessageFacts, NewMessage, NewRecipient
 from gatepost.queue.spool.sql.insert import RowIds, StoredMessage
@@ -30,7 +30,7 @@ HIGHEST = (1 << 63) - 1
 
 _SET_GENERATION = "INSERT OR REPLACE INTO journal (id, generation) VALUES (1, ?)"
 
-_log = structlog.get_logger("gatepost.queue")
+_log = get_logger("gatepost.queue")
 
 
 class PutRecord(msgspec.Struct, frozen=True, array_like=True, tag="put"):

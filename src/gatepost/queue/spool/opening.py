@@ -12,13 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import structlog
-
+from gatepost.log.logger import get_logger
 from gatepost.queue.spool.corrupt import finish_renaming, rename_damaged, undo_rename
 from gatepost.queue.spool.sql.database import is_damage
 from gatepost.queue.spool.store import Store
 
-_log = structlog.get_logger("gatepost.queue")
+_log = get_logger("gatepost.queue")
 
 
 class Opener:

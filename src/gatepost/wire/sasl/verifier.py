@@ -37,6 +37,9 @@ class Verifier(NamedTuple):
     stored_key: bytes
     server_key: bytes
 
+    def __repr__(self) -> str:
+        return "Verifier(...)"
+
     @classmethod
     def make(cls, password: str, salt: bytes, iterations: int = ITERATIONS) -> Self:
         """Return the verifier of a (prepared) password: RFC 5802 section 3."""

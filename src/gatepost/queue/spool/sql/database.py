@@ -13,6 +13,7 @@ from typing import Any
 
 from gatepost.delivery.target import DeliveryError
 from gatepost.disk.durable import FILE_MODE
+from gatepost.log.render import format_traceback
 from gatepost.model.reply import Reply
 from gatepost.queue.spool.sql.schema import upgrade
 
@@ -98,7 +99,9 @@ def error_fields(
     error: Exception, expected: tuple[type[Exception], ...] = STORAGE_ERRORS
 ) -> dict[str, Any]:
     """Return the log fields of an error: its text if it is expected, otherwise a traceback."""
-    return {"error": str(error)} if isinstance(error, expected) else {"exc_info": error}
+    if isinstance(error, expected):
+        return {"error": str(error)}
+    return {"exception": format_traceback(error)}
 
 
 def _code(error: sqlite3.Error) -> int:
