@@ -13,9 +13,9 @@ a reader moves a message out of new/ before a failure can remove it.
 A file is Return-Path (RFC 5321 section 4.4), the header fields added by this server and the content
 octet for octet: line ends stay CRLF, and a Return-Path from the sender stays in its place.
 Its name in new/ ends in its size (`,S=1234`), the Maildir++ convention, so that no reader has to
-ask the disk for it. Recipients that share a folder (user and user+tag) share one copy. An X-Original-To
-field, as in Postfix, names each of them with a tag, because the folder's name is without it. It is
-not Delivered-To, in which forwarding programs detect loops.
+ask the disk for it. Recipients that share a folder (user and user+tag) share one copy. A field
+X-Original-To, as in Postfix, names each of them with a tag, because the folder's name is without
+it. It is not Delivered-To, in which forwarding programs detect loops.
 
 A Maildir without room (see `quota`) is left out; the others get their copies.
 
