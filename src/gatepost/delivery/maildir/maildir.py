@@ -11,7 +11,7 @@ copies stay. The client got no reply and sends again: a duplicate, but no loss. 
 a reader moves a message out of new/ before a failure can remove it.
 
 A file is Return-Path (RFC 5321 section 4.4), the header fields added by this server and the content
-octet for octet: line ends stay CRLF, and a Return-Path from the sender stays in its place.
+octet for octet: line ends stay CRLF. Only Return-Path fields of the client are removed.
 Recipients that share a folder (user and user+tag) share one copy. Its name in new/ ends in its size
 (`,S=1234`), the Maildir++ convention, so that no reader has to ask the disk for it.
 
@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Self
 
 from gatepost.config.schema import MaildirConfig
-from gatepost.delivery.content import complete, content_size
+from gatepost.delivery.content import for_mailbox
 from gatepost.delivery.fields import mailbox_fields
 from gatepost.delivery.files import not_stored, store_files
 from gatepost.delivery.maildir.count import UNCOUNTED
@@ -150,10 +150,11 @@ class MaildirTarget(Target):
     def _write(self, copies: FileBatch, root: Path, delivery: Delivery) -> None:
         folder = self._prepare(root)
         trace = return_path(delivery.transaction.reverse_path)
-        size = len(trace) + content_size(delivery.message)
+        pieces, size = for_mailbox(delivery.message)
+        size += len(trace)
         if self._quota:
             copies.add_reservation(self._quota.reserve(root, size))
-        copy = chain((trace,), complete(delivery.message))
+        copy = chain((trace,), pieces)
         name = self._names.next()
         copies.write(folder / "tmp" / name, copy, folder / "new" / f"{name},S={size}")
 
