@@ -10,7 +10,7 @@ SECRETS = {
     "SMTP://user:secret@host:25": "SMTP://***@host:25",
     "//user:secret@host": "//***@host",
     "smtp:user:secret@host": "smtp:***@host",
-    "x+y://u/ser:sec/ret@se@host": "x+y://***@host",
+    "x+y://u/x:a/b@c@host": "x+y://***@host",
     "smtp://:secret@host": "smtp://***@host",
     "smtp://user:se cr'et\"@host": "smtp://***@host",
     "to: target 'smtp://user:secret@host': bad": "to: target 'smtp://***@host': bad",
