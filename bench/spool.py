@@ -121,7 +121,15 @@ def queue(folder: Path) -> Queue:
         [(["*"], Route(Unreachable(), "unreachable:", "queue"))], hostname="mx.example.com"
     )
     config = schema.QueueConfig(concurrency=1, retry=[86400.0])
-    return Queue(config, folder, router, SystemClock(), hostname="mx.example.com", subaddress="+")
+    return Queue(
+        config,
+        folder,
+        router,
+        SystemClock(),
+        hostname="mx.example.com",
+        subaddress="+",
+        is_local=lambda _: True,
+    )
 
 
 async def rate(put: Put, producers: int, count: int) -> tuple[float, float]:

@@ -113,3 +113,26 @@ def test_a_route_to_an_own_listener_is_a_warning(loops, listen, to):
 )
 def test_a_route_to_another_server_is_no_loop(loops, listen, to):
     assert loops(listen, to) == []
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "smtp://user:s3cret@mail.example.com",
+        "smtps://user:s3cret@mail.example.com:465",
+        "lmtp://user:s3cret@mail.example.com",
+        "smtp:user:s3cret@mail.example.com",
+        "smtpp://user:s3cret@mail.example.com",
+        "SMTP://user:s3cret@mail.example.com",
+        "maildir://user:s3cret@{none}",
+        "mx://user:s3cret@x",
+    ],
+)
+def test_a_password_in_a_target_is_not_shown(configure, run, to):
+    configure(f"[[route]]\nto = {json.dumps(to)}")
+    for command in (["check"], ["check", "--json"], ["try"], ["serve"]):
+        result = run(*command)
+        assert result.exit_code != 0
+        assert "s3cret" not in result.stdout + result.stderr
+    if to.startswith(("smtp:", "smtps:", "lmtp:")):
+        assert "client.user and client.password_file" in run("check").stderr

@@ -78,8 +78,9 @@ class Target(BaseTarget):
         return [ref for ref, _, _ in self.delivered]
 
 
-def router(target, patterns=("*",)):
-    return Router([(patterns, Route(target, "fake:", "queue"))], hostname="mx.example.com")
+def router(target, patterns=("*",), *, relays=False):
+    route = Route(target, "fake:", "queue", relays=relays)
+    return Router([(patterns, route)], hostname="mx.example.com")
 
 
 class Clock(VirtualClock):
@@ -106,20 +107,24 @@ def message(content=CONTENT):
     return made
 
 
+FOREIGN = ("elsewhere.example",)
+
+
 class Bench:
     """A queue with a target, driven by hand: nothing happens outside of `run_until_idle`."""
 
-    def __init__(self, folder, target=None, *, patterns=("*",), clock=None, **config):
+    def __init__(self, folder, target=None, *, patterns=("*",), relays=False, clock=None, **config):
         self.folder = folder
         self.target = target or Target()
         self.clock = clock or Clock()
         self.queue = Queue(
             schema.QueueConfig(**config),
             folder / "spool",
-            router(self.target, patterns),
+            router(self.target, patterns, relays=relays),
             self.clock,
             hostname="mx.example.com",
             subaddress="+",
+            is_local=lambda domain: domain not in FOREIGN,
             interval=None,
         )
 

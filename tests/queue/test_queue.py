@@ -287,6 +287,35 @@ def test_a_success_dsn_without_a_route_is_not_held(tmp_path):
     run(tmp_path, scenario, patterns=["one.example"])
 
 
+@pytest.mark.parametrize(
+    ("patterns", "relays", "dsn"),
+    [
+        (["*"], False, False),
+        (["*"], True, True),
+        (["*", "elsewhere.example"], False, True),
+        (["one.example", "boss@elsewhere.example"], False, True),
+        (["one.example", "staff@elsewhere.example"], False, False),
+    ],
+)
+@pytest.mark.parametrize("direct", [False, True])
+def test_a_success_dsn_needs_a_route_for_the_domain(tmp_path, patterns, relays, dsn, direct):
+    client = {"peer": LOCAL, "sender": "boss@elsewhere.example"}
+    one = recipient("a@one.example", NOTIFY="SUCCESS")
+
+    async def scenario(bench):
+        if direct:
+            report = {one: "delivered"}
+            await bench.queue.report_successes(transaction(**client), message(), report)
+        else:
+            await bench.put(one, **client)
+        await bench.run_until_idle()
+        found = [taken[1] for taken in bench.target.delivered if taken[1] != ["a@one.example"]]
+        assert found == [["boss@elsewhere.example"]] * dsn
+        assert await bench.rows("SELECT * FROM message") == []
+
+    run(tmp_path, scenario, patterns=patterns, relays=relays)
+
+
 @pytest.mark.parametrize("client", [{"peer": UNTRUSTED}, {"peer": LOCAL, "sender": ""}])
 def test_untrusted_senders_get_no_success_dsn(tmp_path, client):
     async def scenario(bench):

@@ -11,6 +11,8 @@ from typing import Self
 
 import msgspec
 
+from gatepost.config.redact import redact
+
 MAX_SHOWN = 80
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -84,7 +86,11 @@ class Location:
 
 
 def quote(text: str) -> str:
-    """Return up to MAX_SHOWN characters in double quotes, with control characters escaped."""
+    """Return up to MAX_SHOWN characters in double quotes, with control characters escaped.
+
+    A password in a URL is not shown. It is removed first, because a cut could hide the `@`.
+    """
+    text = redact(text)
     cut = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
     return json.dumps(cut, ensure_ascii=False)
 

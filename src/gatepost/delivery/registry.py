@@ -20,6 +20,7 @@ import msgspec
 
 from gatepost.config import schema
 from gatepost.config.kinds import TableKind, keys
+from gatepost.config.redact import redact
 from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import Target, TargetSpec
@@ -137,9 +138,10 @@ def make_target(
     try:
         return target_class.from_route(TargetSpec(scheme, text, options, base, hostname))
     except ValueError as error:
-        raise ValueError(f"to: target {route.to!r}: {error}") from error
+        raise ValueError(redact(f"to: target {route.to!r}: {error}")) from error
     except Exception as error:
-        raise ValueError(f"to: target {route.to!r}: could not be made: {error!r}") from error
+        problem = redact(f"to: target {route.to!r}: could not be made: {error!r}")
+        raise ValueError(problem) from error
 
 
 def make_router(
@@ -175,4 +177,4 @@ def make_router(
 
 def _make_route(route: schema.RouteConfig, target: Target) -> Route:
     fallback, relays = route.fallback == "queue", route.relay_for == "authenticated"
-    return Route(target, route.to, route.mode, fallback, relays)
+    return Route(target, redact(route.to), route.mode, fallback, relays)

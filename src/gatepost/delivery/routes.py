@@ -41,6 +41,15 @@ class Router:
         rank = min(self._matches(recipient), default=None)
         return None if rank is None else self.routes[rank]
 
+    def has_pattern_for(self, recipient: Recipient) -> bool:
+        """Return whether the route of a recipient has a pattern for its domain or address.
+
+        The pattern for all recipients does not count.
+        """
+        ranks = self._ranks
+        rank = min(self._matches(recipient), default=None)
+        return rank is not None and any(ranks.get(key) == rank for key in self._keys_of(recipient))
+
     def split(self, recipients: list[Recipient]) -> list[tuple[Route, list[Recipient]]]:
         """Return each route with the recipients it serves, in order of first use.
 
@@ -71,11 +80,15 @@ class Router:
         return list({id(route.target): route.target for route in self.routes}.values())
 
     def _matches(self, recipient: Recipient) -> Iterable[int]:
+        keys = (*self._keys_of(recipient), EVERYONE)
+        return (self._ranks[key] for key in keys if key in self._ranks)
+
+    def _keys_of(self, recipient: Recipient) -> Sequence[str]:
+        """Return the keys of all patterns that match, except that for all recipients."""
         address = recipient.address
         local = local_key(address.local)
         domain = domain_key(address.domain) or self._hostname
-        keys = (f"{local}@{domain}", f"{recipient.user or local}@{domain}", domain, EVERYONE)
-        return (self._ranks[key] for key in keys if key in self._ranks)
+        return (f"{local}@{domain}", f"{recipient.user or local}@{domain}", domain)
 
 
 def _keys(patterns: Sequence[str], number: int) -> list[str]:

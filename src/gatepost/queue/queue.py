@@ -11,7 +11,7 @@ Limits: a file with held messages stays; each file costs a thread and three desc
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,7 +60,8 @@ class Queue:
     """Stores mail in `folder` and delivers it by the routes of `router`, as configured.
 
     `hostname` sends DSNs. `subaddress` separates the user and the tag in the address of a sender.
-    Results go to the log unless there is a `recorder`.
+    `is_local` is whether a domain is one of this server. Results go to the log unless there is a
+    `recorder`.
     `tick` and `adopt` run every `interval` seconds; if it is None, the caller has to call them.
     """
 
@@ -73,13 +74,14 @@ class Queue:
         *,
         hostname: str,
         subaddress: str,
+        is_local: Callable[[str], bool],
         recorder: DeliveryRecorder | None = None,
         interval: float | None = TICK,
     ) -> None:
         schedule = Schedule(config.retry)
         policy = RetryPolicy(hostname, config.expire, config.delay_notice, subaddress)
         recorder = recorder or DeliveryLog()
-        dsn = DsnComposer(policy, router, recorder)
+        dsn = DsnComposer(policy, router, recorder, is_local)
         self._folder = folder
         self._router = router
         self._clock = clock

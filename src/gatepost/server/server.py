@@ -146,6 +146,7 @@ class Server:
             setup.clock,
             hostname=setup.hostname,
             subaddress=setup.subaddress,
+            is_local=setup.is_local,
             recorder=setup.recorder,
         )
         stack.push_async_callback(queue.stop, self._stop_timeout)

@@ -248,6 +248,7 @@ class Watched:
         self._content = content
         self._links = links
         self.added, self.size = [], content.size
+        self.full_size = content.full_size
         self.most = 0
 
     def __iter__(self):
@@ -516,3 +517,9 @@ def test_a_refusal_of_the_message_after_bdat_is_final(reply):
     results, peer = play({"EHLO": CHUNKING, "BDAT": reply})
     assert results == [[reply.decode().strip()] * 2]
     assert (peer.verbs.count("BDAT"), "DATA" in peer.verbs) == (1, False)
+
+
+@pytest.mark.parametrize("ehlo", [EHLO, CHUNKING], ids=["data", "chunking"])
+def test_a_return_path_of_the_client_is_relayed(ehlo):
+    content = b"Return-Path: <x@y>\r\nSubject: x\r\n\r\nHello\r\n"
+    assert play({"EHLO": ehlo}, content=content)[1].messages[0].startswith(content)

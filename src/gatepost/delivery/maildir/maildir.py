@@ -11,11 +11,11 @@ copies stay. The client got no reply and sends again: a duplicate, but no loss. 
 a reader moves a message out of new/ before a failure can remove it.
 
 A file is Return-Path (RFC 5321 section 4.4), the header fields added by this server and the content
-octet for octet: line ends stay CRLF, and a Return-Path from the sender stays in its place.
-Its name in new/ ends in its size (`,S=1234`), the Maildir++ convention, so that no reader has to
-ask the disk for it. Recipients that share a folder (user and user+tag) share one copy. An
-X-Original-To field, as in Postfix, names each of them with a tag, because the folder's name is
-without it. It is not Delivered-To, in which forwarding programs detect loops.
+octet for octet: line ends stay CRLF. Only Return-Path fields of the client are removed. Its name in
+new/ ends in its size (`,S=1234`), the Maildir++ convention, so that no reader has to ask the disk
+for it. Recipients that share a folder (user and user+tag) share one copy. An X-Original-To field,
+as in Postfix, names each of them with a tag, because the folder's name is without it. It is not
+Delivered-To, in which forwarding programs detect loops.
 
 A Maildir without room (see `quota`) is left out; the others get their copies.
 
@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Self
 
 from gatepost.config.schema import MaildirConfig
-from gatepost.delivery.content import complete, content_size
+from gatepost.delivery.content import for_mailbox
 from gatepost.delivery.fields import mailbox_fields
 from gatepost.delivery.files import not_stored, store_files
 from gatepost.delivery.maildir.count import UNCOUNTED
@@ -155,10 +155,11 @@ class MaildirTarget(Target):
         folder = self._prepare(root)
         trace = return_path(delivery.transaction.reverse_path)
         trace += b"".join(map(original_to, recipients))
-        size = len(trace) + content_size(delivery.message)
+        pieces, size = for_mailbox(delivery.message)
+        size += len(trace)
         if self._quota:
             copies.add_reservation(self._quota.reserve(root, size))
-        copy = chain((trace,), complete(delivery.message))
+        copy = chain((trace,), pieces)
         name = self._names.next()
         copies.write(folder / "tmp" / name, copy, folder / "new" / f"{name},S={size}")
 

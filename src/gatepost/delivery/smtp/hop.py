@@ -56,6 +56,11 @@ def parse_hop(scheme: Scheme, rest: str, base: Path) -> Hop:
     """
     if scheme == "lmtp" and rest.startswith(_UNIX) and len(rest) > len(_UNIX):
         return Hop(scheme, "localhost", path=str(base / rest.removeprefix(_UNIX)))
+    if "@" in rest:
+        raise ValueError(
+            f"expected //HOST or //HOST:PORT after {scheme}:, found credentials: set"
+            " client.user and client.password_file instead"
+        )
     match = _HOST_AND_PORT.fullmatch(rest)
     port = int(match[3] or PORTS[scheme]) if match else 0
     if match is None or not 1 <= port <= 0xFFFF:

@@ -7,7 +7,7 @@ other DSNs never include the content (RFC 3461 section 4.3).
 """
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from gatepost.delivery.routes import Router
@@ -40,12 +40,19 @@ class RecipientStatus(NamedTuple):
 
 
 class DsnComposer:
-    """Composes DSNs; `router` has the routes to senders."""
+    """Composes DSNs; `router` has the routes to senders, `is_local` recognises local domains."""
 
-    def __init__(self, policy: RetryPolicy, router: Router, recorder: DeliveryRecorder) -> None:
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        router: Router,
+        recorder: DeliveryRecorder,
+        is_local: Callable[[str], bool],
+    ) -> None:
         self._policy = policy
         self._router = router
         self._recorder = recorder
+        self._is_local = is_local
 
     def compose(
         self,
@@ -77,7 +84,7 @@ class DsnComposer:
         Without a route to the sender there is none: held success DSNs would fill the spool, and
         need no action of the administrator.
         """
-        if self._router.route(self._recipient(facts.reverse_path)) is None:
+        if not self._leads_to(self._recipient(facts.reverse_path)):
             self._recorder.dsn_not_queued(facts.id, "no route to the sender")
             return []
         shares: dict[Action, list[RecipientStatus]] = {}
@@ -88,6 +95,17 @@ class DsnComposer:
             for action, share in shares.items()
             for dsn in self.compose(action, facts, original, share, now)
         ]
+
+    def _leads_to(self, sender: Recipient) -> bool:
+        """Return whether a route is for the sender's domain.
+
+        A route for all recipients is for local domains only, unless it relays. A Maildir route
+        would otherwise store mail for domains of other organisations.
+        """
+        route = self._router.route(sender)
+        return route is not None and (
+            route.relays or self._is_local(sender.domain) or self._router.has_pattern_for(sender)
+        )
 
     def _compose(
         self,

@@ -1,0 +1,15 @@
+"""Keep passwords in URLs out of error messages and logs."""
+
+import re
+
+_PASSWORD = re.compile(
+    r"(?i)((?:[a-z][a-z0-9+.-]*:)?//|\b[a-z][a-z0-9+.-]*:(?![/\s]))[^\s\"']*?:[^\n]*@"
+)
+
+
+def redact(text: str) -> str:
+    """Return a text with `***` for each user name and password in a URL.
+
+    A password may contain any character, so everything up to the last `@` of the line is removed.
+    """
+    return _PASSWORD.sub(r"\1***@", text)
