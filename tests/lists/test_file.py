@@ -335,6 +335,15 @@ def test_an_existing_index_is_reused(path):
     assert index.stat().st_ino == before
 
 
+def test_the_folder_of_an_index_is_open_to_its_owner_only(path):
+    before = os.umask(0)
+    try:
+        loaded(path, big(10), index_above=100).close()
+    finally:
+        os.umask(before)
+    assert (path.parent / "cache").stat().st_mode & 0o777 == 0o700
+
+
 def limit_changes(monkeypatch):
     monkeypatch.setattr("gatepost.lists.difference.MAX_CHANGED", 200)
     monkeypatch.setattr("gatepost.lists.difference._WINDOWS", (100, 200))
@@ -395,7 +404,7 @@ def test_a_failed_build_is_reported_once(path, monkeypatch):
 
 def test_loading_fails_if_the_index_cannot_be_built(path):
     path.parent.joinpath("cache").write_bytes(b"not a folder")
-    with pytest.raises(ListError, match=r"building the index failed: .*File exists"):
+    with pytest.raises(ListError, match=r"building the index failed: .*Expected a folder"):
         loaded(path, big(50), index_above=100)
 
 

@@ -21,6 +21,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
+from gatepost.disk.durable import ensure_private
 from gatepost.lists.addresses import MAX_ERRORS
 from gatepost.lists.entry import EntryKind, LineError, ListEntry, parse_octets, parse_or_error
 from gatepost.lists.index import (
@@ -69,7 +70,7 @@ def is_current(target: Path, identity: FileIdentity) -> bool:
 
 @contextmanager
 def _lock(target: Path) -> Iterator[None]:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    ensure_private(target.parent)
     descriptor = os.open(target.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
