@@ -42,6 +42,9 @@ from gatepost.lists.text import BLOCK, Text
 # One more than a list keeps, so that the list can detect the excess.
 MAX_SPECIALS = {EntryKind.PATTERN: MAX_PATTERNS + 1, None: MAX_ERRORS}
 
+# A longer list without a valid entry gets no index, which would only take disk space.
+MAX_USELESS = 1024 * 1024
+
 _PARTS = 256
 
 
@@ -87,6 +90,8 @@ def _write(target: Path, file: BinaryIO, identity: FileIdentity) -> None:
             size = _copy(file, out, identity.size)
             out.flush()
             tables = IndexTables(Text(os.dup(out.fileno()), TEXT_START, size))
+            if size > MAX_USELESS and not tables.has_entries:
+                raise ListError(f"{target}: not built, because the list has no valid entry")
             header = tables.write(out, identity)
             out.seek(0)
             out.write(header.pack())
@@ -157,6 +162,12 @@ class IndexTables:
     def _add_word(self, offset: int, hashed: int) -> None:
         self._parts[hashed >> 24].append(hashed << 32 | offset)
         self._counts[(hashed >> 16) + 1] += 1
+
+    @property
+    def has_entries(self) -> bool:
+        """Return whether the list has an entry of any kind."""
+        has_pattern = self._specials_left[EntryKind.PATTERN] < MAX_SPECIALS[EntryKind.PATTERN]
+        return has_pattern or any(self._parts)
 
     def write(self, out: BinaryIO, identity: FileIdentity) -> Header:
         """Write the tables after the text; return the header that describes them."""
