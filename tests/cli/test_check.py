@@ -118,10 +118,7 @@ WARNINGS = {
     ),
     'known = ["bob@example.com"]': (
         "",
-        (
-            "recipients.known is empty: every address of your domains is accepted, and senders can"
-            " create any number of Maildirs"
-        ),
+        "recipients.known is empty: every address of your domains is accepted",
     ),
     'lists = ["traps"]': ("", "traps.lists is empty: no address is a trap"),
     "[traps]": (
@@ -145,6 +142,29 @@ def test_an_empty_or_weak_setting_is_a_warning(run, sound, line):
     result, found = report(run)
     assert (result.exit_code, found["warnings"], found["errors"]) == (0, [warning], [])
     assert f"\nwarning: {warning}\n" in run("check").stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "warning"),
+    [
+        ('to = "smtp://127.0.0.1:26"', None),
+        ('to = "lmtp:unix:/run/lmtp"', None),
+        ('to = "smtp://127.0.0.1:26"\nmode = "queue"', None),
+        ('to = "smtp://127.0.0.1:26"\nclient = { verify = false }', ""),
+        ('to = "file:all"', ""),
+        (
+            'to = "maildir:mail/{domain}/{local}"',
+            ", and senders can create any number of Maildirs",
+        ),
+    ],
+)
+def test_an_empty_list_of_recipients_is_a_warning_if_no_next_hop_is_asked(
+    run, sound, target, warning
+):
+    sound({'known = ["bob@example.com"]': "known = []", 'to = "discard:"': target})
+    text = "recipients.known is empty: every address of your domains is accepted"
+    found = [one for one in report(run)[1]["warnings"] if "recipients.known" in one]
+    assert found == ([] if warning is None else [text + warning])
 
 
 def test_an_unknown_user_is_a_warning(run, sound):
