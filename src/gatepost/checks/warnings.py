@@ -13,7 +13,7 @@ from pathlib import Path
 from gatepost.checks import exposure
 from gatepost.checks.paths import unusable
 from gatepost.checks.quotas import quotas
-from gatepost.checks.routes import hidden, relays, unrouted
+from gatepost.checks.routes import hidden, relays, shared_maildirs, unrouted
 from gatepost.config.listen import UnixAddress
 from gatepost.config.schema import Config, RouteConfig
 from gatepost.net.tls import key_pairs
@@ -59,15 +59,6 @@ def _hostname(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
             "server.hostname is localhost: expected the name of this host in the DNS, which"
             " appears in the greeting and in Received"
         )
-
-
-def _user(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
-    user = config.server.user
-    if user:
-        try:
-            pwd.getpwnam(user)
-        except KeyError:
-            yield f"server.user: unknown user {user}, the server will not start"
 
 
 def _keys(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
@@ -181,7 +172,6 @@ def _targets(_config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
 
 CHECKS: tuple[Check, ...] = (
     _hostname,
-    _user,
     _keys,
     _socket_folders,
     exposure.lmtp,
@@ -190,6 +180,7 @@ CHECKS: tuple[Check, ...] = (
     exposure.auth,
     relays,
     hidden,
+    shared_maildirs,
     quotas,
     unusable,
     _targets,
