@@ -118,10 +118,7 @@ WARNINGS = {
     ),
     'known = ["bob@example.com"]': (
         "",
-        (
-            "recipients.known is empty: every address of your domains is accepted, and senders can"
-            " create any number of Maildirs"
-        ),
+        "recipients.known is empty: every address of your domains is accepted",
     ),
     'lists = ["traps"]': ("", "traps.lists is empty: no address is a trap"),
     "[traps]": (
@@ -147,12 +144,56 @@ def test_an_empty_or_weak_setting_is_a_warning(run, sound, line):
     assert f"\nwarning: {warning}\n" in run("check").stdout
 
 
-def test_an_unknown_user_is_a_warning(run, sound):
+@pytest.mark.parametrize(
+    ("target", "warning"),
+    [
+        ('to = "smtp://127.0.0.1:26"', None),
+        ('to = "lmtp:unix:/run/lmtp"', None),
+        ('to = "smtp://127.0.0.1:26"\nmode = "queue"', None),
+        ('to = "smtp://127.0.0.1:26"\nclient = { verify = false }', ""),
+        ('to = "file:all"', ""),
+        (
+            'to = "maildir:mail/{domain}/{local}"',
+            ", and senders can create any number of Maildirs",
+        ),
+    ],
+)
+def test_an_empty_list_of_recipients_is_a_warning_if_no_next_hop_is_asked(
+    run, sound, target, warning
+):
+    sound({'known = ["bob@example.com"]': "known = []", 'to = "discard:"': target})
+    text = "recipients.known is empty: every address of your domains is accepted"
+    found = [one for one in report(run)[1]["warnings"] if "recipients.known" in one]
+    assert found == ([] if warning is None else [text + warning])
+
+
+@pytest.mark.parametrize(
+    ("lines", "warned"),
+    [
+        ('to = "maildir:mail/%d/%u"', True),
+        ('to = "maildir:mail/{domain}"', True),
+        ('to = "maildir:mail/{local}"', False),
+        ('to = "maildir:mail/all"\nfor = ["a@example.com", "b@example.com"]', True),
+        ('to = "maildir:mail/all"\nfor = ["a@example.com"]', False),
+        ('to = "file:mail/all"', False),
+    ],
+)
+def test_one_maildir_for_several_recipients_is_a_warning(run, sound, lines, warned):
+    sound({'to = "discard:"': lines})
+    found = [one for one in report(run)[1]["warnings"] if "one Maildir" in one]
+    warning = (
+        "route[0].to: all mail of this route goes to one Maildir, expected {domain} and {local} in"
+        " its path"
+    )
+    assert found == ([warning] if warned else [])
+
+
+def test_an_unknown_user_is_an_error(run, sound):
     hostname = 'hostname = "mx.example.com"'
     sound({hostname: f'{hostname}\nuser = "no-such-user"'})
-    assert report(run)[1]["warnings"] == [
-        "server.user: unknown user no-such-user, the server will not start"
-    ]
+    result, found = report(run)
+    assert result.exit_code == 1
+    assert found["errors"] == ["server.user: unknown user no-such-user"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can test what other users can read")

@@ -26,6 +26,21 @@ def test_a_table_on_a_terminal_is_escaped(capsys, monkeypatch):
     ]
 
 
+CONTENT = [b"Subject: a\x1b]0;", b"title\x07\r", b"\n\r\n\xff \xc3\xbc\xe2\x80\xae\r\nend"]
+
+
+def test_content_on_a_terminal_is_escaped(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    output.print_content(CONTENT)
+    assert capsys.readouterr().out == ("Subject: a\\x1b]0;title\\x07\n\n\\xff \u00fc\\u202e\nend\n")
+
+
+def test_content_is_unchanged_without_a_terminal(capfdbinary):
+    output.print_content(CONTENT)
+    sys.stdout.flush()
+    assert capfdbinary.readouterr().out == b"".join(CONTENT)
+
+
 def test_progress_writes_a_dot_for_each_interval(capsys):
     class Done:
         def __init__(self):

@@ -73,7 +73,15 @@ def test_an_unknown_option_is_wrong_usage(run):
     result = run("check", "--jsom")
     assert result.exit_code == 2
     assert result.stderr.startswith("gatepost: No such option")
-    assert result.stderr.endswith("see gatepost check --help\n")
+    assert result.stderr.endswith(" Did you mean '--json'? See gatepost check --help\n")
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("serv", "serve"), ("chekc", "check")])
+def test_an_error_for_an_unknown_command_names_a_similar_one(run, typed, meant):
+    result = run(typed)
+    assert result.exit_code == 2
+    expected = f"No such command '{typed}'. Did you mean '{meant}'? See gatepost --help"
+    assert result.stderr == f"gatepost: {expected}\n"
 
 
 def test_a_missing_argument_is_wrong_usage(run):

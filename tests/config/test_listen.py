@@ -63,8 +63,8 @@ def test_a_bad_address_is_refused(text):
     with pytest.raises(ListenError) as caught:
         parse_listen_address(text)
     assert str(caught.value) == (
-        'expected an address such as "127.0.0.1:2525", "[::1]:25", "unix:/run/gatepost.sock" or'
-        f' "fd:3", found {text[:80]!r}'
+        'expected an address such as "127.0.0.1:2525", "0.0.0.0:25" (all of IPv4), "[::]:25" (all'
+        f' of IPv6), "unix:/run/gatepost.sock" or "fd:3", found {text[:80]!r}'
     )
 
 

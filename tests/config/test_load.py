@@ -80,7 +80,8 @@ format = "json"
 """
 
 LISTEN_EXPECTED = (
-    'an address such as "127.0.0.1:2525", "[::1]:25", "unix:/run/gatepost.sock" or "fd:3"'
+    'an address such as "127.0.0.1:2525", "0.0.0.0:25" (all of IPv4), "[::]:25" (all of IPv6),'
+    ' "unix:/run/gatepost.sock" or "fd:3"'
 )
 DOMAIN_EXPECTED = (
     'a domain such as "example.com", ".example.com" for its subdomains, or "file:NAME"'
@@ -374,7 +375,19 @@ def test_every_unavailable_setting_is_a_key():
             ),
         ),
         ("server = 5", "server: expected a table, found 5"),
-        ("[listen]", "listen: expected an array, each item a table, found a table"),
+        ("[listen]", "listen: expected [[listen]], found [listen]"),
+        ('[route]\nto = "discard:"', "route: expected [[route]], found [route]"),
+        (
+            '[tls.certificates]\ncert = "a"\nkey = "b"',
+            "tls.certificates: expected [[tls.certificates]], found [tls.certificates]",
+        ),
+        (
+            '[server]\nhostname = "203.0.113.5"',
+            (
+                'server.hostname: expected a domain name such as "mx.example.com" or an address'
+                ' literal such as "[192.0.2.1]", found "203.0.113.5"'
+            ),
+        ),
         ("listen = [5]", "listen[0]: expected a table, found 5"),
         (
             '[[listen]]\naddress = "localhost:25"',
@@ -404,14 +417,14 @@ def test_every_unavailable_setting_is_a_key():
             '[server]\nhostname = "mx_example"',
             (
                 'server.hostname: expected a domain name such as "mx.example.com"'
-                ' or an address literal, found "mx_example"'
+                ' or an address literal such as "[192.0.2.1]", found "mx_example"'
             ),
         ),
         (
             '[server]\nhostname = "[192.0.2.999]"',
             (
                 'server.hostname: expected a domain name such as "mx.example.com"'
-                ' or an address literal, found "[192.0.2.999]"'
+                ' or an address literal such as "[192.0.2.1]", found "[192.0.2.999]"'
             ),
         ),
         (
@@ -572,7 +585,8 @@ def test_a_long_value_is_truncated():
     [
         ("[server\n", "line 1, column 8: invalid TOML: "),
         ("a = 1\nb = = 2\n", "line 2, column 5: invalid TOML: "),
-        ("a = 1\na = 2\n", "line 2, column 6: invalid TOML: "),
+        ("a = 1\na = 2\n", "line 2, column 6: invalid TOML: the key a is set twice"),
+        ("[x]\na = 1\na={}\n", "line 3, column 5: invalid TOML: the key a is set twice"),
         ("a = 'x", "end of document: invalid TOML: "),
         ("a = 2020-02-30\n", "line 1, column 5: invalid TOML: "),
         (f"a = {'9' * 5000}\n", "invalid TOML: "),

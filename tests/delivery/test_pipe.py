@@ -83,6 +83,11 @@ def test_a_command_without_recipient_fields_runs_once(tmp_path):
     assert shown(tmp_path, "{sender}", delivery(*PEOPLE, sender=NULL_PATH)) == [[""]]
 
 
+def test_files_of_a_program_are_open_to_their_owner_only(tmp_path):
+    deliver(pipe(tmp_path, str(script(tmp_path, "cat > kept"))), delivery(PEOPLE[0]))
+    assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o600
+
+
 def test_the_environment_has_five_variables(tmp_path):
     program = python(tmp_path, SHOWING)
     expected = {

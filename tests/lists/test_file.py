@@ -6,6 +6,7 @@ import os
 import pytest
 
 from gatepost.lists import file as file_module
+from gatepost.lists.build import MAX_USELESS
 from gatepost.lists.file import DomainFile, ListFile
 from gatepost.lists.reloadable import KEEP_PREVIOUS, FileChange, ListError, ReloadableFile
 
@@ -335,6 +336,35 @@ def test_an_existing_index_is_reused(path):
     assert index.stat().st_ino == before
 
 
+def test_the_folder_of_an_index_is_open_to_its_owner_only(path):
+    before = os.umask(0)
+    try:
+        loaded(path, big(10), index_above=100).close()
+    finally:
+        os.umask(before)
+    assert (path.parent / "cache").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("content", [b"x", b"bad\n", b"# a comment\n"])
+def test_a_big_list_without_a_valid_entry_leaves_no_index(path, content):
+    with pytest.raises(ListError, match=r"not built, because the list has no valid entry"):
+        loaded(path, content * (MAX_USELESS // len(content) + 1), index_above=100)
+    assert [one.suffix for one in (path.parent / "cache").iterdir()] == [".lock"]
+
+
+def test_a_big_list_that_becomes_garbage_leaves_the_old_index(path, monkeypatch):
+    file = loaded(path, big(50), index_above=100)
+    (index,) = (path.parent / "cache").glob("*.index")
+    size = index.stat().st_size
+    limit_changes(monkeypatch)
+    write(path, b"x" * (MAX_USELESS + 1))
+    assert file.refresh().pending
+    assert refresh_after_build(file).problem != ""
+    assert index.stat().st_size == size
+    assert file.current.exact("user7@example.com") is not None
+    file.close()
+
+
 def limit_changes(monkeypatch):
     monkeypatch.setattr("gatepost.lists.difference.MAX_CHANGED", 200)
     monkeypatch.setattr("gatepost.lists.difference._WINDOWS", (100, 200))
@@ -395,7 +425,7 @@ def test_a_failed_build_is_reported_once(path, monkeypatch):
 
 def test_loading_fails_if_the_index_cannot_be_built(path):
     path.parent.joinpath("cache").write_bytes(b"not a folder")
-    with pytest.raises(ListError, match=r"building the index failed: .*File exists"):
+    with pytest.raises(ListError, match=r"building the index failed: .*Expected a folder"):
         loaded(path, big(50), index_above=100)
 
 

@@ -33,7 +33,7 @@ def unusable(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
     try:
         account = serving(config)
     except KeyError:
-        return  # there is a warning about the user
+        return  # the report has an error about the user
     for key, found in _paths(config, setup):
         try:
             CHECKS[found.kind](found.path, account)

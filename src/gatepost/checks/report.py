@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from gatepost.checks.account import serving
 from gatepost.checks.scratch import progress, scratch
 from gatepost.checks.warnings import warnings
 from gatepost.config.kinds import Key, keys, to_toml
@@ -65,6 +66,7 @@ def make_report(file: Path) -> Report:
         return report
     report.listen = [f"{listen.protocol}={listen.address}" for listen in config.listen]
     report.limits = list(limits_of(config))
+    report.errors.extend(unknown_user(config))
     report.errors.extend(duplicate_addresses(config))
     report.errors.extend(certificate_errors(config))
     with scratch(config) as usable:
@@ -113,6 +115,14 @@ def _line_errors(file: Any) -> Iterator[str]:
     more = found.bad_lines - len(found.errors)
     if more > 0:
         yield f"{file.path}: {more} more lines are not valid entries"
+
+
+def unknown_user(config: Config) -> Iterator[str]:
+    """Yield an error if the user to switch to does not exist."""
+    try:
+        serving(config)
+    except KeyError:
+        yield f"server.user: unknown user {config.server.user}"
 
 
 def duplicate_addresses(config: Config) -> Iterator[str]:

@@ -29,6 +29,17 @@ def unrouted(_config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
                 )
 
 
+def shared_maildirs(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
+    """Yield Maildirs that receive the mail of several recipients."""
+    for number, route in enumerate(config.route):
+        several = len(route.for_) > 1 or any("@" not in pattern for pattern in route.for_)
+        if route.to.startswith("maildir:") and several and "{local}" not in route.to:
+            yield (
+                f"route[{number}].to: all mail of this route goes to one Maildir, expected"
+                " {domain} and {local} in its path"
+            )
+
+
 def relays(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
     """Yield routes for authenticated clients if no client can authenticate."""
     for number, route in enumerate(config.route):

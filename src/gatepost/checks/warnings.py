@@ -13,9 +13,9 @@ from pathlib import Path
 from gatepost.checks import exposure
 from gatepost.checks.paths import unusable
 from gatepost.checks.quotas import quotas
-from gatepost.checks.routes import hidden, loops, relays, unrouted
+from gatepost.checks.routes import hidden, loops, relays, shared_maildirs, unrouted
 from gatepost.config.listen import UnixAddress
-from gatepost.config.schema import Config
+from gatepost.config.schema import Config, RouteConfig
 from gatepost.net.tls import key_pairs
 from gatepost.process.root_files import describe_replaceable, find_changeable
 from gatepost.session.assemble import Lists
@@ -37,6 +37,9 @@ TRAP_PLUGINS = frozenset(
     }
 )
 
+# Targets that use call-ahead.
+ASKED_SCHEMES = frozenset({"lmtp", "smtp", "smtps"})
+
 Check = Callable[[Config, Setup, Lists], Iterator[str]]
 
 
@@ -56,15 +59,6 @@ def _hostname(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
             "server.hostname is localhost: expected the name of this host in the DNS, which"
             " appears in the greeting and in Received"
         )
-
-
-def _user(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
-    user = config.server.user
-    if user:
-        try:
-            pwd.getpwnam(user)
-        except KeyError:
-            yield f"server.user: unknown user {user}, the server will not start"
 
 
 def _keys(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
@@ -118,11 +112,20 @@ def _domains(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
 
 
 def _known_recipients(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
-    if config.recipients.domains and not config.recipients.known:
-        yield (
-            "recipients.known is empty: every address of your domains is accepted, and senders can"
-            " create any number of Maildirs"
-        )
+    """Warn of routes that accept every address because neither a list nor a next hop is asked."""
+    if not config.recipients.domains or config.recipients.known:
+        return
+    routes = [route for route in config.route if not _is_checked_later(route)]
+    if routes:
+        maildirs = any(route.to.startswith("maildir:") for route in routes)
+        more = ", and senders can create any number of Maildirs" if maildirs else ""
+        yield f"recipients.known is empty: every address of your domains is accepted{more}"
+
+
+def _is_checked_later(route: RouteConfig) -> bool:
+    """Return whether a next hop is asked about recipients, or the route is not for your domains."""
+    scheme = route.to.partition(":")[0].lower()
+    return scheme == "mx" or (scheme in ASKED_SCHEMES and route.client.verify)
 
 
 def _empty_lists(_config: Config, _setup: Setup, lists: Lists) -> Iterator[str]:
@@ -169,7 +172,6 @@ def _targets(_config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
 
 CHECKS: tuple[Check, ...] = (
     _hostname,
-    _user,
     _keys,
     _socket_folders,
     exposure.lmtp,
@@ -181,6 +183,7 @@ CHECKS: tuple[Check, ...] = (
     relays,
     hidden,
     loops,
+    shared_maildirs,
     quotas,
     unusable,
     _targets,

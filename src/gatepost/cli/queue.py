@@ -15,6 +15,7 @@ import msgspec
 from gatepost.cli.shared.output import (
     Failure,
     WrongUsage,
+    print_content,
     print_error,
     print_json,
     print_line,
@@ -115,7 +116,11 @@ def _describe(corrupt: CorruptFile) -> str:
 
 @command.command("show", epilog="Example: gatepost queue show 1-17")
 @click.argument("name", metavar="MESSAGE")
-@click.option("--content", is_flag=True, help="Print the message instead, byte for byte.")
+@click.option(
+    "--content",
+    is_flag=True,
+    help="Print the message instead: byte for byte, but escaped on a terminal.",
+)
 @config_option
 @json_option
 def show(name: str, *, content: bool, file: Path, as_json: bool) -> None:
@@ -126,8 +131,7 @@ def show(name: str, *, content: bool, file: Path, as_json: bool) -> None:
             raise Failure(f"{name}: no such message in {folder}")
         facts, pieces = message
         if content:
-            for piece in pieces:
-                sys.stdout.buffer.write(piece)
+            print_content(pieces)
             return
         recipients = list(admin.entries(folder, Selection(names=[name]), NO_LIMIT))
         envelope, damage = _readable(

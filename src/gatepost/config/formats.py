@@ -22,6 +22,7 @@ from gatepost.model.reply import Reply
 
 FILE_PREFIX = "file:"
 
+_DOTTED_QUAD = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 _ASCII_LINES = re.compile(r"[ -~\n]*")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}|")
 _SEPARATORS = re.compile(r"(?:([!#$%&'*+/=?^_`{|}~.-])(?!.*\1))*")
@@ -49,6 +50,8 @@ def _hostname(value: str) -> str:
         return value
     if "_" in value:
         raise ValueError  # other servers refuse such a name in EHLO
+    if _DOTTED_QUAD.fullmatch(value):
+        raise ValueError  # an address is written as a literal, in brackets
     return parse_domain(value)
 
 
@@ -143,7 +146,9 @@ def _folder(value: object) -> str:
     return _path(str(value))
 
 
-HOSTNAME = string('a domain name such as "mx.example.com" or an address literal', _hostname)
+HOSTNAME = string(
+    'a domain name such as "mx.example.com" or an address literal such as "[192.0.2.1]"', _hostname
+)
 FOLDER = ScalarKind('a folder such as "var"', _folder)
 PATH = string('a file name without the prefix "file:"', _path)
 PATH_OR_NONE = string(

@@ -78,11 +78,16 @@ class ArrayKind(msgspec.Struct, frozen=True):
     def read(self, value: object, location: Location) -> Any:
         """See `ValueKind.read`."""
         if not isinstance(value, list | tuple):
-            location.report_mismatch(self.expected, format_value(value))
+            location.report_mismatch(*self._mismatch(value, location))
             return None
         typed = tuple(self.of.read(item, location.item(at)) for at, item in enumerate(value))
         location.values.append((location, typed))
         return typed
+
+    def _mismatch(self, value: object, location: Location) -> tuple[str, str]:
+        if isinstance(value, Mapping) and isinstance(self.of, TableKind):
+            return f"[[{location.key}]]", f"[{location.key}]"
+        return self.expected, format_value(value)
 
 
 class TableKind(msgspec.Struct, frozen=True):

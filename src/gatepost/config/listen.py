@@ -14,7 +14,8 @@ MAX_UNIX_PATH = 103
 MAX_FD = 2**31 - 1
 
 EXPECTED_LISTEN_ADDRESS = (
-    'an address such as "127.0.0.1:2525", "[::1]:25", "unix:/run/gatepost.sock" or "fd:3"'
+    'an address such as "127.0.0.1:2525", "0.0.0.0:25" (all of IPv4), "[::]:25" (all of IPv6),'
+    ' "unix:/run/gatepost.sock" or "fd:3"'
 )
 
 _INET = re.compile(

@@ -113,8 +113,16 @@ def _parse(text: str, source: str) -> dict[str, Any]:
         _fail(source, "", "expected TOML, found arrays or tables nested too deeply", error)
     except ValueError as error:  # TOMLDecodeError, or a number the interpreter will not convert
         match = _POSITION.fullmatch(str(error))
-        text, position = (match[1], match[2]) if match else (str(error), "")
-        _fail(source, position, f"invalid TOML: {text}", error)
+        problem, position = (match[1], match[2]) if match else (str(error), "")
+        if problem == "Cannot overwrite a value":
+            problem = f"the key {_key_at(text, position)} is set twice"
+        _fail(source, position, f"invalid TOML: {problem}", error)
+
+
+def _key_at(text: str, position: str) -> str:
+    """Return the key of the line at a position of tomllib."""
+    number = int(position.split(",", maxsplit=1)[0].removeprefix("line "))
+    return text.split("\n")[number - 1].partition("=")[0].strip()
 
 
 def _fail(source: str, position: str, text: str, cause: Exception) -> NoReturn:

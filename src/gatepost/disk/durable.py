@@ -39,6 +39,17 @@ class DurableFolders:
         self._durable.add(folder)
 
 
+def ensure_private(folder: Path) -> Path:
+    """Create a folder of the server and its parents, open to their owner only; return it.
+
+    Existing folders keep their mode. They do not survive a power cut if they are new. Raises
+    OSError.
+    """
+    for one in (*reversed(folder.parents), folder):
+        _create(one)
+    return folder
+
+
 def ensure_file(path: Path) -> None:
     """Create an empty file unless `path` exists, and make it durable. Raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC

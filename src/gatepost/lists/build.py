@@ -21,6 +21,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
+from gatepost.disk.durable import ensure_private
 from gatepost.lists.addresses import MAX_ERRORS
 from gatepost.lists.entry import EntryKind, LineError, ListEntry, parse_octets, parse_or_error
 from gatepost.lists.index import (
@@ -40,6 +41,9 @@ from gatepost.lists.text import BLOCK, Text
 
 # One more than a list keeps, so that the list can detect the excess.
 MAX_SPECIALS = {EntryKind.PATTERN: MAX_PATTERNS + 1, None: MAX_ERRORS}
+
+# A longer list without a valid entry gets no index, which would only take disk space.
+MAX_USELESS = 1024 * 1024
 
 _PARTS = 256
 
@@ -69,7 +73,7 @@ def is_current(target: Path, identity: FileIdentity) -> bool:
 
 @contextmanager
 def _lock(target: Path) -> Iterator[None]:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    ensure_private(target.parent)
     descriptor = os.open(target.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -86,6 +90,8 @@ def _write(target: Path, file: BinaryIO, identity: FileIdentity) -> None:
             size = _copy(file, out, identity.size)
             out.flush()
             tables = IndexTables(Text(os.dup(out.fileno()), TEXT_START, size))
+            if size > MAX_USELESS and not tables.has_entries:
+                raise ListError(f"{target}: not built, because the list has no valid entry")
             header = tables.write(out, identity)
             out.seek(0)
             out.write(header.pack())
@@ -156,6 +162,12 @@ class IndexTables:
     def _add_word(self, offset: int, hashed: int) -> None:
         self._parts[hashed >> 24].append(hashed << 32 | offset)
         self._counts[(hashed >> 16) + 1] += 1
+
+    @property
+    def has_entries(self) -> bool:
+        """Return whether the list has an entry of any kind."""
+        has_pattern = self._specials_left[EntryKind.PATTERN] < MAX_SPECIALS[EntryKind.PATTERN]
+        return has_pattern or any(self._parts)
 
     def write(self, out: BinaryIO, identity: FileIdentity) -> Header:
         """Write the tables after the text; return the header that describes them."""

@@ -12,13 +12,13 @@ import socket
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from gatepost.config.schema import Config, ListenConfig
 from gatepost.counts.memory import Slot
 from gatepost.delivery.target import Target
+from gatepost.disk.durable import ensure_private
 from gatepost.lists.entry import LineError
 from gatepost.lists.reloadable import FileChange
 from gatepost.lists.watch import FileWatcher
@@ -104,7 +104,7 @@ class Server:
         async with AsyncExitStack() as stack:
             lists = find_lists(self._config)
             await asyncio.to_thread(load_lists, lists)
-            folder = await asyncio.to_thread(_make_folder, self._config.data_dir / "tmp")
+            folder = await asyncio.to_thread(ensure_private, self._config.data_dir / "tmp")
             setup = make_setup(
                 self._config,
                 lists,
@@ -236,11 +236,6 @@ async def _all_gone(connections: Connections, stop_timeout: float) -> None:
             await connections.emptied(left)
         else:  # there is no event for a header; SWEEP is the precision of its time-out
             await asyncio.sleep(min(SWEEP, left))
-
-
-def _make_folder(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def _report(setup: Setup) -> None:

@@ -1,5 +1,6 @@
 """A command group that imports its commands on demand and reports their errors."""
 
+import difflib
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,15 @@ class LazyGroup(click.Group):
         command: click.Command = importlib.import_module(row.module).command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of a command line; the error for an unknown one names a similar one."""
+        close = difflib.get_close_matches(args[0], self._table, n=1, cutoff=0.75)
+        if close and args[0] not in self._table:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of commands in the help."""
         with formatter.section("Commands"):
@@ -55,8 +65,7 @@ class LazyGroup(click.Group):
             error.show()
             sys.exit(error.exit_code)
         except click.UsageError as error:
-            hint = f", see {error.ctx.command_path} --help" if error.ctx is not None else ""
-            print_error(error.format_message().rstrip(".") + hint)
+            print_error(_with_hint(error))
             sys.exit(error.exit_code)
         except click.ClickException as error:
             print_error(error.format_message())
@@ -64,3 +73,12 @@ class LazyGroup(click.Group):
         except (click.Abort, KeyboardInterrupt):
             sys.exit(INTERRUPTED)
         sys.exit(status or 0)
+
+
+def _with_hint(error: click.UsageError) -> str:
+    """Return the message of an error and where to find help."""
+    message = error.format_message().rstrip(".")
+    if error.ctx is None:
+        return message
+    see = f"see {error.ctx.command_path} --help"
+    return f"{message} S{see[1:]}" if message.endswith("?") else f"{message}, {see}"

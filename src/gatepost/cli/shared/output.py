@@ -39,6 +39,25 @@ def print_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2))
 
 
+def print_content(pieces: Iterable[bytes]) -> None:
+    """Write a message to standard output: unchanged, but on a terminal escaped line by line."""
+    if not sys.stdout.isatty():
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+        return
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            _print_octets(line)
+    if rest:
+        _print_octets(rest)
+
+
+def _print_octets(line: bytes) -> None:
+    print_line(line.removesuffix(b"\r").decode("utf-8", "backslashreplace"))
+
+
 def joined(words: Iterable[str]) -> str:
     """Return the words separated by commas, `none` if there is no word."""
     return ", ".join(words) or "none"

@@ -33,6 +33,7 @@ from gatepost.delivery.target import DeliveryError
 from gatepost.disk.threads import run_to_end
 
 MAX_OUTPUT = 4096
+UMASK = 0o077  # files with mail are for their owner, unless the program decides otherwise
 READ_SIZE = 64 * 1024
 TICK = 0.05  # seconds between checks if the system cannot wait for a process and a pipe
 
@@ -124,6 +125,7 @@ def _start(
             stderr=output,
             cwd=run.folder,
             env=run.environment,
+            umask=UMASK,
             start_new_session=True,
         )
     except OSError as error:
