@@ -4,10 +4,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run check test bench soak crash power format clean
+.PHONY: run help check test bench soak crash power format clean
 
 run: $(VENV)/.ready-run ## serve on 127.0.0.1:2525 from the demo folder
 	@$(BIN)/python tools/demo.py
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 10
 
 check: $(VENV)/.ready-dev ## about two minutes: format, lint, types, contracts, wording, fast tests
 	@$(BIN)/python tools/check.py --quick
@@ -27,7 +30,7 @@ crash: $(VENV)/.ready-dev ## kill processes under load, repeatedly, and look for
 power: $(VENV)/.ready-dev ## cut the power under load, repeatedly, and look for lost mail; root only
 	@$(BIN)/python -m endurance.power $(ARGS)
 
-format: $(VENV)/.ready-dev
+format: $(VENV)/.ready-dev ## format the code and apply automatic fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -39,5 +42,5 @@ $(VENV)/.ready-dev: pyproject.toml
 	@$(PYTHON) tools/environment.py $(VENV) fast dev
 	@touch $@ $(VENV)/.ready-run
 
-clean:
+clean: ## remove everything that the other targets created
 	rm -rf $(VENV) .peers demo .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

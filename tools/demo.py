@@ -14,8 +14,10 @@ from gatepost.cli.shared.lazy import INTERRUPTED
 from gatepost.cli.shared.output import print_error
 from gatepost.cli.shared.settings import read_config
 from gatepost.cli.shared.starter import create, starter
+from gatepost.config.listen import InetAddress, ListenAddress
 from gatepost.log.os_error import describe_os_error
 from gatepost.log.setup import configure_log
+from gatepost.net.sockets import ListenFailedError, probe
 
 FOLDER = Path("demo")
 DOMAIN = "demo.example"
@@ -28,11 +30,16 @@ SMTPLIB = (
     """ ['alice@{domain}'{trap}], 'Subject: hello\\r\\n\\r\\nIt works.\\r\\n')\""""
 )
 TEXT = """
-This message is accepted and delivered to {folder}/var/mail/{domain}/alice/new:
+This message is accepted. The command prints nothing, and the log gets the line "accepted":
 
 {good}
 
-The same message with a trap among its recipients is refused for all recipients:
+Show the mail:
+
+  cat {folder}/var/mail/{domain}/alice/new/*
+
+The same message with a trap among its recipients is refused for all of them. The command reports
+reply 554, and the log gets the lines "trap hit" and "refused":
 
 {bad}
 
@@ -49,20 +56,31 @@ def main() -> int:
         file = FOLDER / "gatepost.toml"
         config = read_config(file)
         configure_log(config.log)
+        _require_free(config.listen[0].address)
         print(instructions(str(config.listen[0].address)), flush=True)
         run(config, file)
+    except ListenFailedError as error:
+        print_error(str(error))
+        print_error(f"stop the other server, or change [[listen]] in {FOLDER}/gatepost.toml")
+        return 1
     except OSError as error:
         print_error(describe_os_error(error))
         return 1
     except click.ClickException as error:
         print_error(error.format_message())
         print_error(
-            f"change [[listen]] in {FOLDER}/gatepost.toml, or start over with rm -r {FOLDER}"
+            f"change {FOLDER}/gatepost.toml, or start over without its mail: rm -r {FOLDER}"
         )
         return 1
     except KeyboardInterrupt:  # the second Ctrl-C does not wait for open transactions
         return INTERRUPTED
     return 0
+
+
+def _require_free(address: ListenAddress) -> None:
+    """Raise `ListenFailedError` if the address is in use, before instructions are printed."""
+    if isinstance(address, InetAddress):
+        probe(address)
 
 
 def instructions(address: str) -> str:

@@ -1,6 +1,7 @@
 """tools/demo.py, which `make run` runs."""
 
 import importlib.util
+import re
 import shutil
 import signal
 import smtplib
@@ -34,7 +35,7 @@ def folder_at(tmp_path, address):
 def commands(text):
     """Return the shell commands in the instructions: indented lines, joined."""
     blocks = [block for block in text.split("\n\n") if block.startswith("  ")]
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     return blocks
 
 
@@ -47,11 +48,15 @@ def test_the_printed_commands_work(demo, tmp_path, monkeypatch, tool):
     monkeypatch.setattr(demo.shutil, "which", lambda name: found(tool) if name == tool else None)
     with Process(DEMO, cwd=tmp_path) as process:
         host, port = process.address()
-        good, bad = commands(demo.instructions(f"{host}:{port}"))
+        good, show, bad = commands(demo.instructions(f"{host}:{port}"))
         assert tool in good
         accepted = subprocess.run(good, shell=True, capture_output=True, text=True, check=False)
         assert (accepted.returncode, accepted.stderr) == (0, "")
         assert len(list(tmp_path.glob("demo/var/mail/demo.example/alice/new/*"))) == 1
+        shown = subprocess.run(
+            show, shell=True, capture_output=True, text=True, check=False, cwd=tmp_path
+        )
+        assert "\nSubject: hello\n\nIt works.\n" in shown.stdout
         refused = subprocess.run(bad, shell=True, capture_output=True, text=True, check=False)
         assert refused.returncode != 0
         assert "554" in refused.stderr
@@ -92,8 +97,39 @@ def test_a_port_in_use_is_an_error(tmp_path):
     assert status == 1
     assert errors.splitlines() == [
         f"gatepost: cannot listen on {address}: Address already in use",
-        "gatepost: change [[listen]] in demo/gatepost.toml, or start over with rm -r demo",
+        "gatepost: stop the other server, or change [[listen]] in demo/gatepost.toml",
     ]
+
+
+def test_instructions_are_not_printed_if_the_port_is_in_use(demo, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "configure_log", lambda log: None)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        folder_at(tmp_path, f"127.0.0.1:{other.getsockname()[1]}")
+        assert demo.main() == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_an_error_in_the_configuration_is_reported(tmp_path):
+    folder_at(tmp_path, "127.0.0.1:0")
+    with (tmp_path / "demo" / "gatepost.toml").open("a") as file:
+        file.write("[unknown]\n")
+    with Process(DEMO, cwd=tmp_path) as process:
+        status, errors = process.end()
+    assert status == 1
+    assert errors.endswith(
+        "gatepost: change demo/gatepost.toml, or start over without its mail: rm -r demo\n"
+    )
+
+
+def test_make_help_lists_the_targets():
+    root = DEMO.parents[1]
+    done = subprocess.run(
+        ["make", "-s", "help"], cwd=root, capture_output=True, text=True, check=True
+    )
+    listed = {line.split()[0] for line in done.stdout.splitlines()}
+    (targets,) = re.findall(r"^\.PHONY: (.*)$", (root / "Makefile").read_text(), re.MULTILINE)
+    assert listed == set(targets.split())
 
 
 def test_the_folder_is_that_of_init_with_another_domain(demo, tmp_path, monkeypatch):

@@ -218,6 +218,27 @@ def test_a_second_signal_ends_workers_and_supervisor_at_once(tmp_path):
         eventually(lambda: not any(map(parent, workers)))
 
 
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 130)]
+)
+def test_a_second_signal_ends_a_server_that_was_started_with_it_ignored(tmp_path, number, status):
+    code = (
+        "import signal, sys\n"
+        f"signal.signal({int(number)}, signal.SIG_IGN)\n"
+        "sys.argv = ['gatepost', 'serve']\n"
+        "from gatepost.cli import main\nmain()\n"
+    )
+    server = Supervised(tmp_path)
+    server.command = [sys.executable, "-c", code]
+    with server:
+        client = in_transaction(server.ready())
+        server.popen.send_signal(number)
+        server.await_events("stopping")
+        server.popen.send_signal(number)
+        assert server.popen.wait(60) == status
+        client.close()
+
+
 def test_workers_do_not_outlive_the_supervisor(tmp_path):
     with Supervised(tmp_path) as server:
         server.ready()

@@ -21,15 +21,15 @@ from gatepost.testing import (
 @pytest.mark.parametrize(
     ("transcript", "message"),
     [
-        ("S: 554", "expected '554', found '220 localhost ESMTP Gatepost'"),
-        ("S: 220 other*", "expected '220 other*', found '220 localhost ESMTP Gatepost'"),
-        ("S: 22", "expected '22', found '220 localhost ESMTP Gatepost'"),
-        ("S: 220\nS: 250", "expected '250', found ''"),
-        ("S: 220\nC: QUIT\nS: 221\nC: NOOP\nS: 250", "expected '250', found ''"),
+        ("S: 554", "line 1: expected '554', found '220 localhost ESMTP Gatepost'"),
+        ("S: 220 other*", "line 1: expected '220 other*', found '220 localhost ESMTP Gatepost'"),
+        ("S: 22", "line 1: expected '22', found '220 localhost ESMTP Gatepost'"),
+        ("S: 220\nS: 250", "line 2: expected '250', found ''"),
+        ("S: 220\nC: QUIT\nS: 221\nC: NOOP\nS: 250", "line 5: expected '250', found ''"),
         ("S: 220\nhello", "line 2: expected 'C: ' or 'S: ', found 'hello'"),
     ],
 )
-def test_a_difference_names_the_expected_and_the_found_reply(transcript, message):
+def test_a_difference_names_the_line_and_the_expected_and_found_reply(transcript, message):
     with pytest.raises(DialogueError) as caught:
         play(transcript)
     assert str(caught.value) == message

@@ -76,7 +76,7 @@ class Supervisor:
                 self._listeners.close_unused(())
                 self._counters.close()
         if second_signal is not None:
-            signal.raise_signal(second_signal)
+            _end_by(second_signal)
 
     def _start(self) -> None:
         config = self._config
@@ -185,6 +185,14 @@ class Supervisor:
             _log.info("stopping")
         self._listeners.close_unused(())
         self._generations.stop(now)
+
+
+def _end_by(number: int) -> None:
+    """Raise a signal, even if the process was started with the signal ignored, as by `&`."""
+    if signal.getsignal(number) is signal.SIG_IGN:
+        default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, default)
+    signal.raise_signal(number)
 
 
 def _addresses(listeners: Sequence[Listener]) -> list[str]:

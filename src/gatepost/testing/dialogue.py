@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -22,8 +23,15 @@ _LINE = re.compile(r"([CS]): ?(.*)")
 _ONLY_CODE = re.compile(r"[2-5]\d\d")
 
 
+class _NumberedLine(NamedTuple):
+    """A line of a transcript and its number."""
+
+    number: int
+    text: str
+
+
 class DialogueError(AssertionError):
-    """A reply differs from the transcript, or the transcript is malformed."""
+    """A reply differs from the transcript, or the transcript is malformed; names the line."""
 
 
 class DialogueResult(msgspec.Struct, frozen=True):
@@ -68,20 +76,20 @@ async def perform(client: MemoryClient, transcript: str) -> None:
     """Play a transcript with a connected client; raises `DialogueError`."""
     for speaker, lines in _turns(transcript):
         if speaker == "C":
-            client.send("".join(f"{line}\r\n" for line in lines).encode())
+            client.send("".join(f"{one.text}\r\n" for one in lines).encode())
         else:
             await _compare(client, lines)
 
 
-async def _compare(client: MemoryClient, lines: Sequence[str]) -> None:
+async def _compare(client: MemoryClient, lines: Sequence[_NumberedLine]) -> None:
     """Compare the next replies with lines of a transcript."""
     found: list[str] = []
-    for expected in lines:
+    for number, expected in lines:
         found = found or (await client.reply()).split("\n")
         if _ONLY_CODE.fullmatch(expected) and found[0].startswith(expected):
             found = []
         elif not _matches(expected, found[0]):
-            raise DialogueError(f"expected {expected!r}, found {found[0]!r}")
+            raise DialogueError(f"line {number}: expected {expected!r}, found {found[0]!r}")
         else:
             found = found[1:]
 
@@ -91,9 +99,9 @@ def _matches(pattern: str, line: str) -> bool:
     return re.fullmatch(".*".join(parts), line) is not None
 
 
-def _turns(transcript: str) -> Iterator[tuple[str, list[str]]]:
+def _turns(transcript: str) -> Iterator[tuple[str, list[_NumberedLine]]]:
     """Yield "C" or "S" and the lines; consecutive lines of one side are one turn."""
-    turn: tuple[str, list[str]] | None = None
+    turn: tuple[str, list[_NumberedLine]] | None = None
     for number, raw in enumerate(transcript.splitlines(), start=1):
         line = raw.strip()
         if not line or line.startswith("#"):
@@ -102,10 +110,10 @@ def _turns(transcript: str) -> Iterator[tuple[str, list[str]]]:
         if match is None:
             raise DialogueError(f"line {number}: expected 'C: ' or 'S: ', found {line!r}")
         if turn is not None and turn[0] == match[1]:
-            turn[1].append(match[2])
+            turn[1].append(_NumberedLine(number, match[2]))
             continue
         if turn is not None:
             yield turn
-        turn = match[1], [match[2]]
+        turn = match[1], [_NumberedLine(number, match[2])]
     if turn is not None:
         yield turn
