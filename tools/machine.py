@@ -307,7 +307,11 @@ def _write_programs(folder: Path) -> None:
             f'exec {PYTHON} -m gatepost "$@"\n'
         ),
         "usr/bin/systemctl": f"#!{PYTHON}\n{(ROOT / 'tools/systemctl.py').read_text()}",
-        "usr/bin/journalctl": "#!/bin/sh\ncat /run/journal/gatepost\n",
+        "usr/bin/journalctl": (
+            "#!/bin/sh\n"
+            'case "$*" in *postfix*) cat /var/log/mail.log ;; *) cat /run/journal/gatepost ;;\n'
+            "esac\n"
+        ),
     }
     for name, text in programs.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -135,10 +135,11 @@ def confined(unit: dict[str, list[str]], command: str) -> list[str]:
 
 
 def main_pid(name: str) -> int:
-    """Return the process of the service, or 0."""
+    """Return the process of the service, or 0 if it has ended."""
     file = JOURNAL / f"{name}.pid"
-    pid = int(file.read_text()) if file.exists() else 0
-    return pid if pid and Path(f"/proc/{pid}").exists() else 0
+    status = Path(f"/proc/{file.read_text() if file.exists() else 0}/status")
+    is_running = status.exists() and "\nState:\tZ" not in status.read_text()
+    return int(file.read_text()) if is_running else 0
 
 
 def stop(name: str) -> int:

@@ -1,6 +1,7 @@
 """Machines on which the guides are followed."""
 
 import pytest
+from tests.guides.guide import Guide
 from tests.net import authority
 from tools import machine
 
@@ -26,3 +27,11 @@ def certified(mx, tmp_path):
     (live / "fullchain.pem").write_bytes((tmp_path / "cert.pem").read_bytes())
     (live / "privkey.pem").write_bytes((tmp_path / "cert.key").read_bytes())
     return mx
+
+
+@pytest.fixture
+def installed(certified):
+    """The same machine with Gatepost installed and its certificate copied, and Postfix running."""
+    Guide("debian", certified).follow("Install", "Certificate")
+    assert certified.run("systemctl start postfix").returncode == 0
+    return certified
