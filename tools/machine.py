@@ -271,6 +271,15 @@ def _write_etc(etc: Path) -> None:
     shutil.copytree(
         peers.ROOT / "dovecot/usr/share/dovecot", etc / "dovecot", symlinks=True, dirs_exist_ok=True
     )
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=mx"),
+            *("-keyout", etc / "dovecot/private/dovecot.key"),
+            *("-out", etc / "dovecot/private/dovecot.pem"),
+        ],
+        capture_output=True,
+        check=True,
+    )
     (etc / "systemd/system").mkdir(parents=True)
 
 
@@ -301,6 +310,8 @@ def _write_var(var: Path) -> None:
 
 def _write_programs(folder: Path) -> None:
     programs = {
+        # The installation of dovecot-lmtpd writes this file.
+        "usr/share/dovecot/protocols.d/lmtpd.protocol": "protocols = $protocols lmtp\n",
         "opt/gatepost/bin/gatepost": (
             "#!/bin/sh\n"
             "export PYTHONPATH=/opt/gatepost/src:/opt/gatepost/lib\n"

@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -48,8 +49,12 @@ def main(words: list[str]) -> int:
 def do(action: str, name: str) -> int:
     """Do one step for one unit."""
     if name in OTHERS:
-        done = subprocess.run(OTHERS[name][action], shell=True, capture_output=True, check=False)
-        sys.stdout.write((done.stdout + done.stderr).decode() if done.returncode else "")
+        with tempfile.TemporaryFile("w+") as output:  # a daemon would keep a pipe open
+            done = subprocess.run(
+                OTHERS[name][action], shell=True, stdout=output, stderr=output, check=False
+            )
+            output.seek(0)
+            print(output.read() if done.returncode else "", end="")
         return done.returncode if action != "stop" else 0
     return {"start": start, "stop": stop, "reload": reload}[action](name)
 

@@ -23,3 +23,11 @@ def test_gatepost_as_a_filter_of_postfix(installed):
         lambda: mails(installed, "alice") == 2
     )  # the trap was hit twice, but refused only once
     guide.follow("Roll back")
+
+
+def test_gatepost_behind_postfix_with_lmtp(installed):
+    guide = Guide("postfix-lmtp", installed)
+    guide.follow("Configure", "Connect Postfix", "Verify")
+    maildir = installed.path("/var/lib/gatepost/mail/example.org/alice/new")
+    assert len(list(maildir.iterdir())) == 1
+    guide.follow("Roll back")
