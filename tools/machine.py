@@ -41,7 +41,7 @@ from tools import mounts, peers
 from tools.daemon import POLL, START_TIMEOUT
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("postfix", "dovecot", "swaks")
+PACKAGES = ("postfix", "dovecot", "swaks", "logrotate")
 COMMAND_TIMEOUT = 120  # seconds for the commands of one block
 
 # The code of this checkout, and a Python that every user can run.
@@ -291,6 +291,7 @@ def _write_var(var: Path) -> None:
         ("lib", 0, 0o755),
         ("lib/postfix", 105, 0o755),
         ("lib/dovecot", 0, 0o755),
+        ("lib/logrotate", 0, 0o755),
         ("spool", 0, 0o755),
         ("spool/postfix", 0, 0o755),
         ("spool/postfix/etc", 0, 0o755),

@@ -29,6 +29,7 @@ NOTIFY = Path("/run/notify")
 PATIENCE = 60.0
 OTHERS = {
     "postfix": {"start": "postfix start", "stop": "postfix stop", "reload": "postfix reload"},
+    "systemd-journald": dict.fromkeys(("start", "stop", "reload"), "true"),
     "dovecot": {"start": "dovecot", "stop": "doveadm stop", "reload": "doveadm reload"},
 }
 
@@ -82,7 +83,7 @@ def start(name: str) -> int:
     NOTIFY.unlink(missing_ok=True)
     with (
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready,
-        (JOURNAL / name).open("ab") as log,
+        log_file(name).open("ab") as log,
     ):
         ready.bind(str(NOTIFY))
         NOTIFY.chmod(0o777)
@@ -104,8 +105,14 @@ def start(name: str) -> int:
                     return 0
             except TimeoutError:
                 continue
-    print(f"Job for {name}.service failed:", (JOURNAL / name).read_text(), sep="\n")
+    print(f"Job for {name}.service failed:", log_file(name).read_text(), sep="\n")
     return 1
+
+
+def log_file(name: str) -> Path:
+    """Return the file for standard error: that of the unit, or the journal of the machine."""
+    kind, _, path = settings(name).get("StandardError", [""])[-1].partition(":")
+    return Path(path) if kind == "append" else JOURNAL / name
 
 
 def confined(unit: dict[str, list[str]], command: str) -> list[str]:
@@ -157,12 +164,12 @@ def stop(name: str) -> int:
 
 def reload(name: str) -> int:
     """Run ExecReload and wait for its result in the log."""
-    unit, before = settings(name), (JOURNAL / name).stat().st_size
+    unit, before = settings(name), log_file(name).stat().st_size
     for command in unit["ExecReload"]:
         text = command.replace("$MAINPID", str(main_pid(name)))
         if status := subprocess.run(text, shell=True, check=False).returncode:
             return status
-    _wait(lambda: re.search("reloaded|reload failed", (JOURNAL / name).read_text()[before:]))
+    _wait(lambda: re.search("reloaded|reload failed", log_file(name).read_text()[before:]))
     return 0
 
 

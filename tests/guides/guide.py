@@ -22,7 +22,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", SECTION)
 FILE = re.compile(r"\A# (/\S+)\n")
 ELSEWHERE = "# on another machine\n"
 # Commands that change nothing, so that they can be repeated until a log has the expected line.
-READ_ONLY = re.compile(r"\A(?:grep|journalctl|tail) ")
+READ_ONLY = re.compile(r"\A(?:grep |journalctl |ref=|for ref )")
 
 
 class Guide:
@@ -70,5 +70,9 @@ class Guide:
 def missing(shown, output):
     """The expected lines that the output does not have."""
     lines = [line.strip() for line in output.splitlines()]
-    patterns = [re.sub(r"([][*?])", r"[\1]", line.strip()).replace("…", "*") for line in shown]
-    return [one for one in patterns if not any(fnmatchcase(line, one) for line in lines)]
+    return [one for one in shown if not any(fnmatchcase(line, pattern(one)) for line in lines)]
+
+
+def pattern(line):
+    """The pattern of an expected line, in which only … is special."""
+    return re.sub(r"([][*?])", r"[\1]", line.strip()).replace("…", "*")
