@@ -15,6 +15,8 @@ TESTS = Path(__file__).parent
 # Folders and files that `make check` leaves out: they start servers or many processes.
 SLOW = (
     *("bench", "e2e", "endurance", "process"),
+    *("guides/test_debian.py", "guides/test_dovecot.py", "guides/test_logs.py"),
+    *("guides/test_postfix.py", "guides/test_shadow.py"),
     *("cli/test_demo.py", "cli/test_serve.py"),
     *("server/test_full_disk.py", "server/test_reload.py"),
 )

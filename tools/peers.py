@@ -213,6 +213,7 @@ SOURCES: Mapping[str, Source] = {
     "nmap": Source(debian, ("nmap", "nmap-common", "lua-lpeg")),
     "sslyze": Source(pypi, ("sslyze>=6,<7",)),
     "strace": Source(debian, ("strace",)),
+    "logrotate": Source(debian, ("logrotate",)),
     "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
@@ -276,6 +277,12 @@ PROGRAMS: Mapping[str, Program] = {
         path="usr/sbin/smtpd",
         probe=("-h",),
         expected="version: OpenSMTPD",
+        variables=_LIBRARIES,
+    ),
+    "logrotate": Program(
+        source="logrotate",
+        path="usr/sbin/logrotate",
+        expected="logrotate ",
         variables=_LIBRARIES,
     ),
     "swaks": Program(
