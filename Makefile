@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run help check test bench soak crash power format clean
+.PHONY: run help check test bench soak attack crash power format clean
 
 run: $(VENV)/.ready-run ## serve on 127.0.0.1:2525 from the demo folder
 	@$(BIN)/python tools/demo.py
@@ -23,6 +23,9 @@ bench: $(VENV)/.ready-dev ## CPU per message, compared with smtp-sink, aiosmtpd 
 
 soak: $(VENV)/.ready-dev ## a minute under attack: good mail arrives while workers are killed and replaced
 	@$(BIN)/python -m endurance.soak $(ARGS)
+
+attack: $(VENV)/.ready-dev ## the delay of an innocent client under each attack, next to an idle server
+	@$(BIN)/python -m endurance.fairness $(ARGS)
 
 crash: $(VENV)/.ready-dev ## kill processes under load, repeatedly, and look for lost mail
 	@$(BIN)/python -m endurance.crash $(ARGS)

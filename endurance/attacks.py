@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 _MEGABYTE = 1_000_000
-_GREETED = b"EHLO bad.example\r\nMAIL FROM:<a@bad.example>\r\nRCPT TO:<user@example.com>\r\n"
+_HELLO = b"EHLO bad.example\r\n"
+_ENVELOPE = b"MAIL FROM:<a@bad.example>\r\nRCPT TO:<user@example.com>\r\n"
 _MILLION = 1_000_000
 
 
@@ -46,10 +47,16 @@ class Line:
 
     async def open_transaction(self) -> None:
         """Read the greeting and complete EHLO, MAIL and RCPT."""
-        await self.reply()
-        await self.send(_GREETED)
-        for _ in range(4 - 1):
+        await self.greet()
+        await self.send(_ENVELOPE)
+        for _ in range(_ENVELOPE.count(b"\n")):
             await self.reply()
+
+    async def greet(self) -> None:
+        """Read the greeting and complete EHLO; nothing may be pipelined with these."""
+        await self.reply()
+        await self.send(_HELLO)
+        await self.reply()
 
 
 async def slow_command(line: Line) -> None:
@@ -137,9 +144,10 @@ async def junk(line: Line) -> None:
 
 async def never_reading(line: Line) -> None:
     """Send commands and never read a reply."""
+    await line.greet()
     line.writer.transport.pause_reading()  # type: ignore[attr-defined]
     while True:
-        await line.send(b"HELP\r\nEHLO bad.example\r\n" * 100)
+        await line.send(b"MAIL FROM:<a@bad.example>\r\nRSET\r\n" * 100)
 
 
 async def browser(line: Line) -> None:
@@ -150,9 +158,7 @@ async def browser(line: Line) -> None:
 
 async def broken_tls(line: Line) -> None:
     """Request TLS and send invalid data."""
-    await line.reply()
-    await line.send(b"EHLO bad.example\r\n")
-    await line.reply()
+    await line.greet()
     await line.send(b"STARTTLS\r\n")
     await line.reply()
     await line.send(b"\x16\x03\x01\xff\xff" + b"\0" * 1000)
@@ -161,9 +167,7 @@ async def broken_tls(line: Line) -> None:
 
 async def slow_handshake(line: Line) -> None:
     """Request TLS and start a handshake that never ends."""
-    await line.reply()
-    await line.send(b"EHLO bad.example\r\n")
-    await line.reply()
+    await line.greet()
     await line.send(b"STARTTLS\r\n")
     await line.reply()
     while True:
@@ -184,7 +188,7 @@ async def smuggler(line: Line) -> None:
     await line.open_transaction()
     await line.send(b"DATA\r\n")
     await line.reply()
-    await line.send(b"x\r\n\n.\r\n" + _GREETED + b"DATA\r\nSmuggled: yes\r\n\r\nx\r\n.\r\n")
+    await line.send(b"x\r\n\n.\r\n" + _ENVELOPE + b"DATA\r\nSmuggled: yes\r\n\r\nx\r\n.\r\n")
     await line.until_closed()
 
 

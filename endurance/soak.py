@@ -112,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
 
 def soak(folder: Path, chosen: argparse.Namespace) -> tuple[list[Outcome], Counter[str], Run]:
     """Run it in a folder; return the outcomes, the rounds of the attacks, and the run."""
-    _prepare(folder)
+    prepare(folder)
     run = Run()
     with (
         Subject(folder, CONFIG) as server,
@@ -126,7 +126,8 @@ def soak(folder: Path, chosen: argparse.Namespace) -> tuple[list[Outcome], Count
         return good.result(), bad.result(), run
 
 
-def _prepare(folder: Path) -> None:
+def prepare(folder: Path) -> None:
+    """Write a certificate and a trap list."""
     (folder / "traps").write_text("trap@example.com\n")
     certificate = trustme.CA().issue_cert("localhost", "127.0.0.1")
     certificate.private_key_pem.write_to_path(folder / "cert.key")

@@ -46,3 +46,21 @@ def test_any_bytes_can_be_parsed(raw):
         assert name
         assert "\r\n" not in name + value
         assert value == value.strip()
+
+
+_TEXT = st.text(st.sampled_from("abAB: \t\r\n\0"), max_size=60)
+
+
+@given(raw=_TEXT.map(str.encode), more=st.lists(_TEXT, max_size=3))
+def test_fields_are_found_by_name_as_an_iteration_finds_them(raw, more):
+    headers = Headers(raw)
+    for chosen in {*more, "", "a", "b", "A", *(name for name, _ in headers)}:
+        expected = [value for name, value in headers if name.lower() == chosen.lower()]
+        assert headers.get_all(chosen) == expected
+        assert headers.get(chosen) == next(iter(expected), None)
+
+
+def test_a_field_is_found_without_parsing_the_others():
+    headers = Headers(b"A: b\r\n" * 1000 + b"Subject: x\r\n y\r\n")
+    assert headers.get("subject") == "x y"
+    assert headers._fields is None

@@ -3,6 +3,7 @@
 import ssl
 
 import pytest
+from endurance.key_updates import KeyUpdater, client_secret
 from tests.net.authority import (
     MemoryTlsClient,
     client_context,
@@ -11,7 +12,6 @@ from tests.net.authority import (
     write,
     write_authority,
 )
-from tests.net.key_updates import KeyUpdater, client_secret
 
 from gatepost.net.tls import DEFAULT_KINDS, KeyPair, ListenerTls
 from gatepost.net.tls_codec import MAX_SILENT, RECORD, RECORD_COST, TlsCodec, TlsFailedError

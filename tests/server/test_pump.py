@@ -140,6 +140,31 @@ def test_turn_is_bounded():
     asyncio.run(scenario())
 
 
+class Discarding(Lines):
+    """A wire that discards all content, as after a fault in it: there are no events."""
+
+    def next_event(self):
+        self.unread = 0
+        return NEED_DATA
+
+
+def test_discarded_content_ends_a_turn():
+    async def scenario():
+        pump, owner, turns = made(0)
+        pump._wire = Discarding()
+        pump.receive(bytes(TURN - 1))
+        assert not pump.busy
+        pump.receive(bytes(TURN))
+        assert pump.busy
+        assert not pump.transport.reading
+        await asyncio.sleep(0)
+        assert not pump.busy
+        assert pump.transport.reading
+        assert (owner.sent, turns.count) == (0, 4)
+
+    asyncio.run(scenario())
+
+
 def test_end_of_file_waits_until_all_commands_are_answered():
     async def scenario():
         pump, owner, _ = made(0)

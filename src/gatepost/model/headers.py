@@ -2,9 +2,19 @@
 
 Malformed fields are kept, so that a policy can decide about them. Encoded words (RFC 2047) are not
 decoded. A line that is neither a field nor a continuation of one is dropped.
+
+A header block can have tens of thousands of fields, and parsing all of them would delay other
+clients. So fields are found by name without it, and are parsed for an iteration only.
 """
 
+import re
 from collections.abc import Iterator
+
+_LINE = b"\r\n"
+# The end of a name: blanks are permitted in front of the colon.
+_COLON = re.compile(rb"(?:(?!\r\n)[\s\x1c-\x1f])*:")
+# The end of a field: a line that does not continue it.
+_END = re.compile(rb"\r\n(?![ \t])")
 
 
 class Headers:
@@ -12,22 +22,43 @@ class Headers:
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
-        self._fields = list(_fields(raw))
+        self._fields: list[tuple[str, str]] | None = None
 
     def get(self, name: str) -> str | None:
         """Return the unfolded value of the first field of that name, or None."""
-        return next(iter(self.get_all(name)), None)
+        return next(_values(self.raw, name), None)
 
     def get_all(self, name: str) -> list[str]:
         """Return the unfolded values of all fields of that name."""
-        key = name.lower()
-        return [value for field, value in self._fields if field.lower() == key]
+        return list(_values(self.raw, name))
+
+    def _all(self) -> list[tuple[str, str]]:
+        if self._fields is None:
+            self._fields = list(_fields(self.raw))
+        return self._fields
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        return iter(self._fields)
+        return iter(self._all())
 
     def __len__(self) -> int:
-        return len(self._fields)
+        return len(self._all())
+
+
+def _values(raw: bytes, name: str) -> Iterator[str]:
+    """Yield the unfolded values of all fields of a name."""
+    key = name.lower().encode(errors="replace")
+    if not name or name != name.rstrip() or name[0] in " \t" or b":" in key or _LINE in key:
+        return
+    raw = _LINE + raw
+    lines, start = raw.lower(), _LINE + key
+    at = lines.find(start)
+    while at >= 0:
+        colon = _COLON.match(raw, at + len(start))
+        if colon:
+            end = _END.search(raw, colon.end())
+            value = raw[colon.end() : end.start() if end else None]
+            yield value.decode("utf-8", "replace").replace("\r\n", "").strip()
+        at = lines.find(start, at + 1)
 
 
 def _fields(raw: bytes) -> Iterator[tuple[str, str]]:

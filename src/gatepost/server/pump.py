@@ -152,6 +152,16 @@ class Pump:
 
     def run(self) -> int:
         """Answer what the client has sent, up to the limit of a turn; return the cost."""
+        before = self._wire.unread
+        answered = self._answer()
+        # Content that is discarded after a fault makes no events.
+        cost = max(answered, before - self._wire.unread)
+        if cost >= TURN and not (self.busy or self.ended or self.lost):
+            self._queue()
+        return cost
+
+    def _answer(self) -> int:
+        """Answer events; return the cost of their replies and content."""
         wire, handler, counted = self._wire, self._handler, self._counted
         out, cost = [], 0
         while True:

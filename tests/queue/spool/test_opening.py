@@ -1,11 +1,16 @@
 """A damaged file is replaced by a new one; if that fails, the old file is used again."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
+from structlog.testing import capture_logs
 from tests.queue.spool.samples import HORIZON, NOW, SIZE, Claims, never_suspended, new_message
 
 from gatepost.queue.spool.corrupt import corrupt_files, unrecovered
 from gatepost.queue.spool.opening import Opener
 from gatepost.queue.spool.salvage import salvage
+from gatepost.queue.spool.sql import database
 
 
 @pytest.fixture
@@ -35,7 +40,7 @@ def taken(store):
 def test_a_damaged_file_is_replaced_by_a_new_one(tmp_path, opener, seen):
     old = opener.open(tmp_path / "1.db")
     put(old)
-    new = opener.replace(old)
+    new = opener.replace(old, "damaged")
     assert taken(new) == []
     assert seen == [new.path]
     (damaged,) = unrecovered(new.path)
@@ -47,7 +52,7 @@ def test_a_file_that_cannot_be_renamed_is_opened_again(tmp_path, opener, seen):
     store = opener.open(tmp_path / ("1" * 240 + ".db"))  # the longest possible name
     number = put(store)
     with pytest.raises(OSError, match="name too long"):
-        opener.replace(store)
+        opener.replace(store, "damaged")
     store.roll_back()
     assert taken(store) == [number]
     assert put(store) == number + 1
@@ -62,7 +67,7 @@ def test_without_room_for_a_new_file_the_renaming_is_undone(make_disk, opener, s
     store = opener.open(folder / "1.db")
     number = put(store)
     with own.full(), pytest.raises(Exception, match=r"full|No space"):
-        opener.replace(store)
+        opener.replace(store, "damaged")
     assert taken(store) == [number]
     assert seen == []
     assert corrupt_files(folder) == []
@@ -75,7 +80,7 @@ def test_after_a_disk_failure_the_same_file_is_used(make_disk, opener, seen):
     number = put(store)
     own.cut()
     with pytest.raises(OSError, match="Input/output"):
-        opener.replace(store)
+        opener.replace(store, "damaged")
     own.restore()
     assert taken(store) == [number]
     assert seen == []
@@ -85,8 +90,52 @@ def test_after_a_disk_failure_the_same_file_is_used(make_disk, opener, seen):
 def test_a_missing_file_is_not_created_again(tmp_path, opener):
     store = opener.open(tmp_path / ("1" * 240 + ".db"))
     with pytest.raises(OSError, match="name too long"):
-        opener.replace(store)
+        opener.replace(store, "damaged")
     store.path.unlink()
     with pytest.raises(FileNotFoundError):
         store.begin()
     store.roll_back()
+
+
+def damage(path, *statements):
+    """Change a closed file so that SQLite reports no error when it opens it."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize("limit", [0, database.FULL_CHECK])
+def test_an_index_without_a_due_recipient_is_damage(tmp_path, opener, monkeypatch, limit):
+    monkeypatch.setattr(database, "FULL_CHECK", limit)
+    path = tmp_path / "1.db"
+    store = opener.open(path)
+    put(store)
+    store.close()
+    damage(
+        path,
+        "UPDATE sqlite_master SET sql = replace(sql, 'IS NOT', 'IS') WHERE name = 'recipient_due'",
+    )
+    with capture_logs() as logs:
+        opener.open(path).close()
+    assert [one["event"] for one in logs] == ["damaged spool file replaced"]
+    assert logs[0]["file"] == str(path)
+    assert logs[0]["problem"].startswith("integrity check failed: ")
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("UPDATE sqlite_master SET sql = replace(sql, 'facts', 'fakts')", "tables are not those"),
+        ("UPDATE sqlite_master SET name = CAST(x'61ff' AS TEXT), sql = 'x'", "schema damaged"),
+    ],
+)
+def test_a_damaged_schema_is_damage(tmp_path, opener, statement, problem):
+    path = tmp_path / "1.db"
+    opener.open(path).close()
+    damage(path, f"{statement} WHERE name = 'message'")
+    with capture_logs() as logs:
+        opener.open(path).close()
+    assert problem in logs[0]["problem"]
+    (renamed,) = unrecovered(path)
+    assert list(salvage(renamed)) == []

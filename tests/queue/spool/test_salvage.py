@@ -212,6 +212,14 @@ def put_all_back(store, damaged, batches):
         ("UPDATE message SET facts = 5 WHERE id = 2", "Expected"),
         ("UPDATE message SET size = 'x' WHERE id = 2", "not supported between"),
         ("UPDATE message SET size = 0 WHERE id = 2", "checksum mismatch"),
+        (
+            "UPDATE message SET facts = replace(facts, 'sender', 'render') WHERE id = 2",
+            "envelope checksum mismatch",
+        ),
+        (
+            "UPDATE recipient SET facts = replace(facts, 'example', 'axample') WHERE message = 2",
+            "no readable recipient",
+        ),
         ("UPDATE message SET expires = 'x' WHERE id = 2", "could not convert"),
         ("UPDATE message SET digest = 1 WHERE id = 2", "checksum mismatch"),
         ("DELETE FROM message WHERE id = 2", "envelope unreadable"),
@@ -269,7 +277,8 @@ def test_distant_numbers_are_found_after_a_damaged_page(tmp_path, monkeypatch, g
     path = written(tmp_path / NAME, 60)
     if gap > 1:
         query(path, "DELETE FROM content")
-        query(path, "UPDATE message SET size = 0, digest = 0")
+        query(path, "UPDATE message SET size = 0, digest = 0, envelope = NULL")
+        query(path, "UPDATE recipient SET envelope = NULL")
         query(path, "UPDATE recipient SET message = message + ? WHERE message > 40", (gap,))
         query(path, "UPDATE message SET id = id + ? WHERE id > 40", (gap,))
     ((root,),) = query(path, "SELECT rootpage FROM sqlite_master WHERE name = 'message'")

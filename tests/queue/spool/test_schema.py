@@ -25,7 +25,13 @@ from gatepost.queue.spool.records import encode
 from gatepost.queue.spool.salvage import salvage
 from gatepost.queue.spool.sql import schema
 from gatepost.queue.spool.sql.content import CHUNK
-from gatepost.queue.spool.sql.schema import CHUNK_BITS, VERSION, VersionError, upgrade
+from gatepost.queue.spool.sql.schema import (
+    CHUNK_BITS,
+    VERSION,
+    DamagedFileError,
+    VersionError,
+    upgrade,
+)
 
 
 def connect(path):
@@ -96,6 +102,43 @@ def test_messages_of_version_1_can_be_listed_shown_and_recovered(tmp_path):
     with admin.open_message(tmp_path, "1-2") as (_, pieces):
         assert b"".join(pieces) == OLD[1]
     assert [b"".join(one.new_message.pieces) for one in salvage(tmp_path / "1.db")] == OLD
+
+
+def version_3(path):
+    """Make a file as version 3 did, with one message."""
+    with store_at(path) as store:
+        put(store, new_message())
+        store.connection.executescript(
+            "ALTER TABLE message DROP COLUMN envelope; ALTER TABLE recipient DROP COLUMN envelope;"
+            "PRAGMA user_version = 3"
+        )
+
+
+def test_messages_of_version_3_are_delivered_and_new_ones_have_row_digests(tmp_path):
+    version_3(tmp_path / "1.db")
+    with store_at(tmp_path / "1.db") as store:
+        put(store, new_message(of=facts("s-1.2")))
+        assert [job.facts.id for job in take(store)] == ["s-1.1", "s-1.2"]
+        for table in ("message", "recipient"):
+            digests = store.connection.execute(f"SELECT envelope FROM {table} ORDER BY id")
+            assert [digest is None for (digest,) in digests] == [True, False]
+
+
+def test_messages_of_version_3_can_be_listed_shown_and_recovered(tmp_path):
+    version_3(tmp_path / "1.db")
+    assert [one.name for one in admin.entries(tmp_path, Selection(), 9)] == ["1-1"]
+    with admin.open_message(tmp_path, "1-1") as (_, pieces):
+        assert b"".join(pieces).endswith(b"Hello\r\n")
+    assert [one.problem for one in salvage(tmp_path / "1.db")] == [""]
+
+
+@pytest.mark.parametrize("version", [0, 1, VERSION - 1, VERSION + 1, 1 << 30])
+def test_a_damaged_version_number_is_damage(tmp_path, version):
+    path = tmp_path / "1.db"
+    with store_at(path) as store:
+        store.connection.execute(f"PRAGMA user_version = {version}")
+    with pytest.raises(DamagedFileError, match=f"not those of version {version}"):
+        open_store(path)
 
 
 def test_a_failed_upgrade_leaves_the_file_unchanged(tmp_path, monkeypatch):

@@ -237,6 +237,14 @@ def test_a_retry_of_the_administrator_reopens_a_destination(store):
     ("damage", "problem"),
     [
         ("UPDATE message SET facts = '{'", "damaged: Input data was truncated"),
+        (
+            "UPDATE message SET facts = replace(facts, 'sender', 'render')",
+            "damaged: envelope checksum mismatch",
+        ),
+        (
+            "UPDATE recipient SET facts = replace(facts, 'user', 'usar')",
+            "damaged: envelope checksum mismatch",
+        ),
         ("UPDATE message SET facts = x'ff00'", "damaged: JSON is malformed"),
         ("UPDATE message SET facts = CAST(x'7bff' AS TEXT)", "damaged: 'utf-8' codec can't encode"),
         ("UPDATE message SET size = CAST(x'ff' AS TEXT)", "damaged: expected '\\udcff' octets"),

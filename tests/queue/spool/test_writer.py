@@ -50,7 +50,8 @@ def test_a_failing_job_does_not_affect_other_messages(tmp_path):
 
 
 def test_a_damaged_file_is_replaced_and_the_job_runs_again(tmp_path):
-    def replace(store):
+    def replace(store, problem):
+        assert problem == "database disk image is malformed"
         store.close()
         return open_store(tmp_path / "2.db")
 

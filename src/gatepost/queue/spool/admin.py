@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from gatepost.queue.spool.folder import files
+from gatepost.queue.spool.folder import files, is_owned
 from gatepost.queue.spool.sql.content import ContentReader
 from gatepost.queue.spool.sql.database import as_json, connect
 from gatepost.queue.spool.sql.outcomes import clean_up
-from gatepost.queue.spool.sql.schema import VERSION, VersionError, has_digests
+from gatepost.queue.spool.sql.schema import VERSION, DamagedFileError, VersionError, column
+from gatepost.queue.spool.sql.wal import wal_damage
 
 # Recipients that are changed in one transaction.
 PORTION = 2000
@@ -109,6 +110,7 @@ def _connections(folder: Path) -> Iterator[tuple[int, sqlite3.Connection]]:
     """Connect to each file; one that is being created or removed is skipped."""
     for path in files(folder):
         try:
+            _check_unowned(path)
             with closing(connect(path)) as connection:
                 if _has_tables(connection, path):
                     yield int(path.stem), connection
@@ -116,6 +118,16 @@ def _connections(folder: Path) -> Iterator[tuple[int, sqlite3.Connection]]:
             if path.exists():
                 error.add_note(str(path))
                 raise
+
+
+def _check_unowned(path: Path) -> None:
+    """Raise `DamagedFileError` for a file that its next owner has to recover.
+
+    SQLite would drop the rest of a damaged WAL when the connection closes.
+    """
+    problem = "" if is_owned(path) else wal_damage(path)
+    if problem:
+        raise DamagedFileError(f"{problem}; start the server, which recovers the messages")
 
 
 def _has_tables(connection: sqlite3.Connection, path: Path) -> bool:
@@ -170,7 +182,7 @@ def open_message(folder: Path, name: str) -> Iterator[tuple[str, Iterator[bytes]
     """Yield the facts (JSON) and the content of a message, None if it does not exist."""
     for number, connection in _connections(folder):
         for message in _messages(connection, [name], number):
-            digest = "digest" if has_digests(connection) else "NULL"
+            digest = column(connection, "message", "digest")
             facts, size, expected = connection.execute(
                 f"SELECT facts, size, {digest} FROM message WHERE id = ?",  # noqa: S608 - a constant
                 (message,),

@@ -65,6 +65,21 @@ def claim(folder: Path) -> ClaimedFile:
     return existing or _new(folder)
 
 
+def is_owned(path: Path) -> bool:
+    """Return whether a process owns a spool file; raises OSError."""
+    try:
+        lock = os.open(_lock_of(path), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 def orphans(folder: Path) -> Iterator[ClaimedFile]:
     """Claim the files without an owner, one after the other; raises OSError.
 

@@ -8,7 +8,12 @@ shrinks: when octets replace others, the file system has no metadata to write, a
 fraction of the sync after an append. For the same reason the file grows in steps of GROWTH octets.
 
 A record is its generation, the length and the CRC-32 of its payload, and the payload. Reading ends
-at the last record of the generation. A broken record with others behind it is skipped and counted.
+at the last record of the generation. A broken record is skipped and counted. So is one at the end,
+which a crash can leave incomplete.
+
+Two generations are random and differ in about half of their bits. So a record whose generation
+differs in at most MAX_FLIPS bits is one of this generation, damaged by the disk. The same applies
+if the expected generation itself is damaged.
 
 A group that could not be written or synced is overwritten with zeros: refused messages must not be
 found later.
@@ -30,6 +35,9 @@ from gatepost.disk.durable import FILE_MODE, naming, sync_folder
 CAPACITY = 16 << 20
 GROWTH = 1 << 20
 HEADER = Struct(">QII")
+MAX_FLIPS = 4
+# Octets of the generation.
+_PREFIX = 8
 
 
 class Journal:
@@ -127,7 +135,8 @@ class RecordReader:
     """Reads the records of a generation in the octets of a file.
 
     After `payloads` has ended, `end` is the end of the last record, and `broken` the number of
-    octets before it that belong to no record.
+    damaged octets: those before `end` that belong to no record, damaged generations, and the header
+    of a broken record at `end`.
     """
 
     def __init__(self, octets: bytes, generation: int) -> None:
@@ -141,13 +150,31 @@ class RecordReader:
         while (start := self._next(self.end)) >= 0:
             payload = self._payload(start)
             assert payload is not None
-            self.broken += start - self.end
+            self.broken += start - self.end + self._is_flipped(start) * _PREFIX
             self.end = start + HEADER.size + len(payload)
             yield payload
+        if self._is_near(self.end):
+            self.broken += HEADER.size
+
+    def _is_near(self, position: int) -> bool:
+        """Return whether a record of this generation starts here, intact or broken."""
+        return self._distance(position) <= MAX_FLIPS
+
+    def _is_flipped(self, position: int) -> bool:
+        return self._distance(position) > 0
+
+    def _distance(self, position: int) -> int:
+        """Return the number of bits in which the generation at a position differs."""
+        prefix = self._octets[position : position + _PREFIX]
+        if len(prefix) < _PREFIX:
+            return 8 * _PREFIX
+        return (int.from_bytes(prefix, "big") ^ self._generation).bit_count()
 
     def _next(self, position: int) -> int:
         """Return the position of the next complete record, -1 if there is none."""
-        prefix = self._generation.to_bytes(8, "big")
+        if self._is_near(position) and self._payload(position) is not None:
+            return position
+        prefix = self._generation.to_bytes(_PREFIX, "big")
         position = self._octets.find(prefix, position)
         while position >= 0 and self._payload(position) is None:
             position = self._octets.find(prefix, position + 1)

@@ -38,18 +38,18 @@ class Opener:
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
-            return self._replace(path)
+            return self._replace(path, str(error))
 
-    def replace(self, store: Store) -> Store:
+    def replace(self, store: Store, problem: str) -> Store:
         """Return a new store in place of a damaged one; raises OSError or sqlite3.Error.
 
         After an error the old store is closed and has its file, which `begin` opens again.
         """
         with suppress(sqlite3.Error):
             store.close()
-        return self._replace(store.path)
+        return self._replace(store.path, problem)
 
-    def _replace(self, path: Path) -> Store:
+    def _replace(self, path: Path, problem: str) -> Store:
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
         renamed = rename_damaged(path, moment)
         try:
@@ -57,6 +57,8 @@ class Opener:
         except BaseException:
             undo_rename(renamed, path)
             raise
-        _log.error("damaged spool file replaced", file=str(path), renamed=str(renamed))
+        _log.error(
+            "damaged spool file replaced", file=str(path), renamed=str(renamed), problem=problem
+        )
         self._on_damage(path)
         return store

@@ -8,7 +8,8 @@ Indexes are not used, because they may be damaged, too. Then each message is rea
 
 A message is recovered if its envelope and its whole content are readable, for those recipients that
 are readable. Everything unreadable is reported. Messages of the journal that are not in the tables
-are recovered from the journal. A message without a readable envelope or recipient leaves no trace.
+are recovered from the journal. A damaged WAL is repaired first (`sql.wal`). A message without a
+readable envelope, recipient or piece of content leaves no trace.
 
 Nothing in the file is trusted: a value may have any type, a row may be anywhere.
 
@@ -29,15 +30,18 @@ from gatepost.queue.spool.memtable import is_generation, replay
 from gatepost.queue.spool.records import NewMessage, NewRecipient
 from gatepost.queue.spool.sql.content import ContentReader, DamagedContentError
 from gatepost.queue.spool.sql.database import as_text, connect, is_unreadable
-from gatepost.queue.spool.sql.schema import has_digests
+from gatepost.queue.spool.sql.schema import CHUNK_BITS, check_row, column
+from gatepost.queue.spool.sql.wal import repair_wal
 
 # More rows than fit on the pages below one interior page.
 STEPS = 10_000
 
-_MESSAGE = "SELECT facts, size, received, expires, event, {digest} FROM message WHERE id = ?"
+_MESSAGE = (
+    "SELECT facts, size, received, expires, event, {digest}, {envelope} FROM message WHERE id = ?"
+)
 _RECIPIENT = (
-    "SELECT facts, destination, due, attempts, reply, reason FROM recipient NOT INDEXED"
-    " WHERE id = ?"
+    "SELECT facts, destination, due, attempts, reply, reason, message, {envelope}"
+    " FROM recipient NOT INDEXED WHERE id = ?"
 )
 
 # A row of `message` is listed with recipient 0.
@@ -45,12 +49,21 @@ _LISTED = (
     "CREATE TABLE listed (message INTEGER, recipient INTEGER, PRIMARY KEY (message, recipient))"
     " WITHOUT ROWID"
 )
+# Content without an envelope is listed, so that its message is reported.
+_SCANS = (
+    ("message", "id, id, 0"),
+    ("recipient", "id, message, id"),
+    ("content", f"id, id >> {CHUNK_BITS}, 0"),
+)
 _LIST = "INSERT OR IGNORE INTO listed (message, recipient) VALUES (?, ?)"
 
 # Beyond all numbers.
 _END = 1 << 62
 # The errors of a wrong or missing value; those of msgspec are ValueErrors.
 _DAMAGE_ERRORS = (sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
+
+# The errors of a query; the message of an error can be unreadable, too.
+_QUERY_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
 Row = tuple[Any, ...]
 
@@ -68,6 +81,7 @@ def salvage(path: Path, after: int = 0) -> Generator[SalvagedMessage, None, None
 
     Raises sqlite3.Error or OSError if the problem is not the file itself.
     """
+    repair_wal(path)
     with closing(connect(path)) as connection, closing(_temporary()) as listed:
         damaged = _DamagedFile(connection, listed, _in_journal(connection, journal_of(path)))
         for message in damaged.messages(after):
@@ -103,16 +117,21 @@ class _DamagedFile:
         self._listed = listed
         self._journal = journal
         self._reader = ContentReader(connection)
-        digest = "digest" if _readable(lambda: has_digests(connection)) else "NULL"
-        self._message = _MESSAGE.format(digest=digest)
+        self._message = _MESSAGE.format(
+            digest=self._column("message", "digest"), envelope=self._column("message", "envelope")
+        )
+        self._recipient = _RECIPIENT.format(envelope=self._column("recipient", "envelope"))
         connection.execute("PRAGMA cell_size_check = ON")
         listed.execute(_LISTED)
         listed.execute("BEGIN")
-        for table, columns in (("message", "id, id, 0"), ("recipient", "id, message, id")):
+        for table, columns in _SCANS:
             rows = _TableScan(connection, table, columns).rows()
             listed.executemany(_LIST, (row[1:] for row in rows if isinstance(row[1], int)))
         listed.executemany(_LIST, ((message, 0) for message in journal))
         listed.execute("COMMIT")
+
+    def _column(self, table: str, name: str) -> str:
+        return _readable(lambda: column(self._connection, table, name)) or "NULL"
 
     def messages(self, after: int) -> Iterator[int]:
         """Yield the numbers of the listed messages."""
@@ -149,17 +168,17 @@ class _DamagedFile:
         found, problem = list[NewRecipient](), ""
         for (number,) in numbers:
             try:
-                row = _one(self._connection, _RECIPIENT, number)
-                found += [] if row is None else [_recipient(row)]
+                row = _one(self._connection, self._recipient, number)
+                found += [] if row is None else [_recipient(number, row)]
             except _DAMAGE_ERRORS as error:
                 problem = f"recipient {number}: {_problem(error)}"
         return found, problem
 
     def _new_message(self, message: int, row: Row, recipients: list[NewRecipient]) -> NewMessage:
-        facts, size, received, expires, event, digest = row
+        facts, size, received, expires, event, digest, envelope = row
         if not recipients:
             raise ValueError("no readable recipient")
-        return NewMessage(
+        new_message = NewMessage(
             facts=records.decode_message(facts),
             recipients=recipients,
             pieces=list(self._reader.pieces(message, size, digest=digest)),
@@ -168,6 +187,8 @@ class _DamagedFile:
             expires=float(expires),
             event=None if event is None else float(event),
         )
+        check_row(envelope, message, facts, size)
+        return new_message
 
 
 def _problem(error: Exception) -> str:
@@ -180,9 +201,9 @@ def _problem(error: Exception) -> str:
     return str(error)
 
 
-def _recipient(row: Row) -> NewRecipient:
-    facts, destination, due, attempts, reply, reason = row
-    return NewRecipient(
+def _recipient(number: int, row: Row) -> NewRecipient:
+    facts, destination, due, attempts, reply, reason, message, envelope = row
+    recipient = NewRecipient(
         records.decode_recipient(facts),
         as_text(destination),
         None if due is None else float(due),
@@ -190,6 +211,8 @@ def _recipient(row: Row) -> NewRecipient:
         as_text(reply),
         as_text(reason),
     )
+    check_row(envelope, number, message, facts)
+    return recipient
 
 
 class _TableScan:
@@ -217,7 +240,7 @@ class _TableScan:
                 after = row[0]
             else:
                 return None
-        except sqlite3.Error as error:
+        except _QUERY_ERRORS as error:
             if not is_unreadable(error):
                 raise
         return _beyond(self._next, after)
@@ -266,7 +289,7 @@ def _readable(query: Callable[[], Any]) -> Any:
     """Return the result of a query, None if the file is too damaged for it."""
     try:
         return query()
-    except sqlite3.Error as error:
+    except _QUERY_ERRORS as error:
         if not is_unreadable(error):
             raise
         return None

@@ -9,10 +9,10 @@ from gatepost.queue.spool.store import Store
 SpoolWriter = GroupWriter[Store]
 
 
-def start_writer(store: Store, replace: Callable[[Store], Store]) -> SpoolWriter:
+def start_writer(store: Store, replace: Callable[[Store, str], Store]) -> SpoolWriter:
     """Start the thread; `replace` returns another store for a damaged one, or raises."""
 
     def replacement(store: Store, error: BaseException) -> Store | None:
-        return replace(store) if is_damage(error) else None
+        return replace(store, str(error)) if is_damage(error) else None
 
     return GroupWriter(store, replacement, name="gatepost-spool")

@@ -15,15 +15,17 @@ from gatepost.delivery.target import DeliveryError
 from gatepost.disk.durable import FILE_MODE
 from gatepost.log.render import format_traceback
 from gatepost.model.reply import Reply
-from gatepost.queue.spool.sql.schema import upgrade
+from gatepost.queue.spool.sql.schema import DamagedFileError, upgrade
+from gatepost.queue.spool.sql.wal import PAGE, wal_damage
 
-PAGE = 4096
 # Seconds that a commit waits for another process that writes: the commands of an administrator
 # change rows in small portions.
 BUSY_TIMEOUT = 10.0
 # Pages in the WAL before they are copied to the file: messages that are delivered soon are gone
 # before that, and never reach the file.
 CHECKPOINT = 4000
+# Files with more pages are not read completely when they are opened.
+FULL_CHECK = 16_384
 
 # Errors of a disk that is full or has failed. Their text is sufficient, a traceback does not help.
 STORAGE_ERRORS = (OSError, sqlite3.Error)
@@ -40,7 +42,11 @@ _FULL = Reply(452, "Insufficient system storage", "4.3.1")
 
 
 def open_file(path: Path, size: int) -> sqlite3.Connection:
-    """Open or create a spool file; raises OSError, sqlite3.Error or `VersionError`."""
+    """Open or create a spool file; raises OSError, sqlite3.Error or `VersionError`.
+
+    A damaged file is an error for which `is_damage` is true.
+    """
+    check_wal(path)
     # SQLite creates its other files with the mode of this one.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
     connection = connect(path)
@@ -51,10 +57,35 @@ def open_file(path: Path, size: int) -> sqlite3.Connection:
         connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT * PAGE}")
         connection.execute(f"PRAGMA max_page_count = {max(1, size // PAGE)}")
         upgrade(connection)
+        _check_tables(connection)
+    except UnicodeDecodeError as error:
+        connection.close()
+        raise DamagedFileError(f"schema damaged: {error}") from error
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def check_wal(path: Path) -> None:
+    """Raise `DamagedFileError` if SQLite would drop a part of the WAL; raises OSError."""
+    problem = wal_damage(path)
+    if problem:
+        raise DamagedFileError(problem)
+
+
+def _check_tables(connection: sqlite3.Connection) -> None:
+    """Raise `DamagedFileError` if indexes do not match their tables.
+
+    A recipient that is missing in an index would never be due. Large files are checked without the
+    table `content`, which has digests.
+    """
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    scopes = ("",) if pages <= FULL_CHECK else ("(message)", "(recipient)", "(destination)")
+    for scope in scopes:
+        (problem,) = connection.execute(f"PRAGMA integrity_check{scope}").fetchone()
+        if problem != "ok":
+            raise DamagedFileError(f"integrity check failed: {problem.splitlines()[-1]}")
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -87,6 +118,8 @@ def is_unreadable(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         return code in _LOST or code & 0xFF in _DAMAGED | _MALFORMED
+    if isinstance(error, UnicodeDecodeError):  # SQLite's message quotes a damaged schema
+        return True
     return isinstance(error, OSError) and is_unreadable(error.__cause__)
 
 

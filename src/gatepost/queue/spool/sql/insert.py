@@ -11,14 +11,15 @@ from gatepost.queue.spool import records
 from gatepost.queue.spool.records import DeliveryJob, NewMessage, NewRecipient, QueuedRecipient
 from gatepost.queue.spool.sql.content import in_chunks, write_content
 from gatepost.queue.spool.sql.destinations import Destinations
+from gatepost.queue.spool.sql.schema import row_digest
 
 _MESSAGE = (
-    "INSERT INTO message (id, ref, sender, size, received, expires, event, facts, digest)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO message (id, ref, sender, size, received, expires, event, facts, digest,"
+    " envelope) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _RECIPIENT = (
-    "INSERT INTO recipient (id, message, address, destination, due, attempts, reply, reason, facts)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO recipient (id, message, address, destination, due, attempts, reply, reason, facts,"
+    " envelope) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _LAST = (
     "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'message'"
@@ -116,21 +117,23 @@ def as_jobs(new_message: NewMessage, stored: StoredMessage, now: float) -> list[
 
 
 def _envelope(message: int, new_message: NewMessage, digest: int) -> tuple[object, ...]:
-    facts = new_message.facts
+    facts = records.encode(new_message.facts).decode()
     return (
         message,
-        facts.id,
-        str(facts.reverse_path),
+        new_message.facts.id,
+        str(new_message.facts.reverse_path),
         new_message.size,
         new_message.received,
         new_message.expires,
         new_message.event,
-        records.encode(facts).decode(),
+        facts,
         digest,
+        row_digest(message, facts, new_message.size),
     )
 
 
 def _row(row: int, message: int, one: NewRecipient) -> tuple[object, ...]:
+    facts = records.encode(one.facts).decode()
     return (
         row,
         message,
@@ -140,7 +143,8 @@ def _row(row: int, message: int, one: NewRecipient) -> tuple[object, ...]:
         one.attempts,
         one.reply,
         one.reason,
-        records.encode(one.facts).decode(),
+        facts,
+        row_digest(row, message, facts),
     )
 
 

@@ -5,6 +5,9 @@
 `destination` is the earliest time at which there may be work for a destination.
 `message.digest` is the CRC-32 of the octets, or NULL for messages of version 1.
 
+`message.envelope` and `recipient.envelope` are CRC-32s of the columns that never change
+(`row_digest`), or NULL in rows of version 3 and earlier.
+
 A recipient is queued while `due` (seconds since the epoch) is set, and held while it is NULL.
 `message.event` is the time of the next change without a delivery attempt: the delay notice, or the
 end at `expires`. `destination.due` is never later than the first due recipient of the destination,
@@ -21,6 +24,8 @@ that were listed.
 """
 
 import sqlite3
+from contextlib import closing
+from zlib import crc32
 
 CHUNK_BITS = 24
 
@@ -79,8 +84,13 @@ CREATE TABLE salvage (
 ) WITHOUT ROWID
 """
 
+_ROW_DIGESTS = """
+ALTER TABLE message ADD COLUMN envelope INTEGER;
+ALTER TABLE recipient ADD COLUMN envelope INTEGER
+"""
+
 # The statements that upgrade version N to N + 1, by N. An empty file is version 0.
-UPGRADES = (_TABLES, _DIGEST_AND_JOURNAL, _SALVAGE_AND_REFERENCES)
+UPGRADES = (_TABLES, _DIGEST_AND_JOURNAL, _SALVAGE_AND_REFERENCES, _ROW_DIGESTS)
 VERSION = len(UPGRADES)
 
 
@@ -88,8 +98,17 @@ class VersionError(Exception):
     """The file was written by a later version of this program."""
 
 
+class DamagedFileError(sqlite3.DatabaseError):
+    """A spool file is damaged, although SQLite reports no error."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
 def upgrade(connection: sqlite3.Connection) -> None:
-    """Upgrade a file to VERSION, all or nothing; raises `VersionError` or sqlite3.Error."""
+    """Upgrade a file to VERSION, all or nothing; raises `VersionError` or sqlite3.Error.
+
+    `DamagedFileError` is raised if the tables are not those of the version.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
         _upgrade(connection)
@@ -99,18 +118,53 @@ def upgrade(connection: sqlite3.Connection) -> None:
     connection.commit()
 
 
-def has_digests(connection: sqlite3.Connection) -> bool:
-    """Return whether messages have digests; files of version 1 have none."""
-    columns = connection.execute("PRAGMA table_info(message)")
-    return any(name == "digest" for _, name, *_ in columns)
+def column(connection: sqlite3.Connection, table: str, name: str) -> str:
+    """Return the name of a column for a query, "NULL" if the file is too old to have it."""
+    columns = connection.execute(f"PRAGMA table_info({table})")
+    return name if any(found == name for _, found, *_ in columns) else "NULL"
+
+
+def row_digest(*values: object) -> int:
+    """Return the digest of the columns of a row that never change."""
+    return crc32("\0".join(map(str, values)).encode(errors="surrogateescape"))
+
+
+def check_row(digest: object, *values: object) -> None:
+    """Raise ValueError if the digest differs; rows of earlier versions have none."""
+    if digest is not None and digest != row_digest(*values):
+        raise ValueError("envelope checksum mismatch")
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:
     (found,) = connection.execute("PRAGMA user_version").fetchone()
-    if found > VERSION:
+    is_of_version = _tables(connection) == _tables_of(found)
+    if found > VERSION and not is_of_version:
         raise VersionError(f"expected version {VERSION} or less, found {found}")
+    if found > VERSION or not is_of_version:
+        raise DamagedFileError(f"the tables are not those of version {found}")
     for statements in UPGRADES[found:]:
         for statement in filter(str.strip, statements.split(";")):
             connection.execute(statement)
     if found != VERSION:
         connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _tables_of(version: int) -> set[tuple[str, ...]]:
+    """Return the tables of a version, or of the newest one before it."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for statements in UPGRADES[: max(0, version)]:
+            connection.executescript(statements)
+        return _tables(connection)
+
+
+def _tables(connection: sqlite3.Connection) -> set[tuple[str, ...]]:
+    """Return the names of all tables and indexes with their columns."""
+    found = connection.execute(
+        "SELECT name, type FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
+    ).fetchall()
+    return {(name, *_columns(connection, f"{kind}_info", name)) for name, kind in found}
+
+
+def _columns(connection: sqlite3.Connection, pragma: str, name: str) -> list[str]:
+    rows = connection.execute(f"SELECT name FROM pragma_{pragma}(?)", (name,))  # noqa: S608 - constants
+    return [column for (column,) in rows]

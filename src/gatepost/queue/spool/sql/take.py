@@ -16,12 +16,15 @@ from gatepost.queue.spool.records import DeliveryJob, QueuedRecipient
 from gatepost.queue.spool.sql.content import DamagedContentError, check_digest, stored_size
 from gatepost.queue.spool.sql.database import as_text
 from gatepost.queue.spool.sql.destinations import Destinations
-from gatepost.queue.spool.sql.schema import CHUNK_BITS
+from gatepost.queue.spool.sql.schema import CHUNK_BITS, check_row
 
 # A row as SQLite returns it; in a damaged file columns may have any type.
 Row = tuple[Any, ...]
 
-_COLUMNS = "SELECT id, facts, destination, attempts, reply, reason FROM recipient WHERE message = ?"
+_COLUMNS = (
+    "SELECT id, facts, destination, attempts, reply, reason, envelope FROM recipient"
+    " WHERE message = ?"
+)
 _DUE = "SELECT message FROM recipient WHERE destination = ? AND due <= ? ORDER BY due"
 _WRONG_CLOCK = "SELECT message FROM recipient WHERE destination = ? AND due > ?"
 
@@ -135,11 +138,11 @@ def read_queued_job(connection: sqlite3.Connection, message: int) -> DeliveryJob
 
 def _read_job(connection: sqlite3.Connection, message: int, rows: Sequence[Row]) -> DeliveryJob:
     try:
-        facts, size, received, expires, event, digest = _envelope(connection, message)
+        facts, size, received, expires, event, digest, envelope = _envelope(connection, message)
         first = _first_piece(connection, message)
         if len(first) == size:
             check_digest(crc32(first), digest)
-        return DeliveryJob(
+        job = DeliveryJob(
             message=message,
             facts=records.decode_message(facts),
             size=size,
@@ -147,21 +150,24 @@ def _read_job(connection: sqlite3.Connection, message: int, rows: Sequence[Row])
             expires=float(expires),
             event=event,
             destination=rows[0][2],
-            recipients=[_recipient(row) for row in rows],
+            recipients=[_recipient(message, row) for row in rows],
             first=first,
             digest=digest,
         )
+        check_row(envelope, message, facts, size)
     except (
         ValueError,
         TypeError,
         DamagedContentError,
     ) as error:  # those of msgspec are ValueErrors
         raise DamagedRowsError(message, rows, str(error)) from error
+    return job
 
 
 def _envelope(connection: sqlite3.Connection, message: int) -> Row:
     row: Row | None = connection.execute(
-        "SELECT facts, size, received, expires, event, digest FROM message WHERE id = ?", (message,)
+        "SELECT facts, size, received, expires, event, digest, envelope FROM message WHERE id = ?",
+        (message,),
     ).fetchone()
     if row is None:
         raise ValueError("envelope missing")
@@ -170,9 +176,9 @@ def _envelope(connection: sqlite3.Connection, message: int) -> Row:
     return row
 
 
-def _recipient(row: Row) -> QueuedRecipient:
-    number, facts, destination, attempts, reply, reason = row
-    return QueuedRecipient(
+def _recipient(message: int, row: Row) -> QueuedRecipient:
+    number, facts, destination, attempts, reply, reason, envelope = row
+    recipient = QueuedRecipient(
         number,
         records.decode_recipient(facts),
         as_text(destination),
@@ -180,6 +186,8 @@ def _recipient(row: Row) -> QueuedRecipient:
         as_text(reply),
         as_text(reason),
     )
+    check_row(envelope, number, message, facts)
+    return recipient
 
 
 def _first_piece(connection: sqlite3.Connection, message: int) -> bytes:
