@@ -106,6 +106,11 @@ def check_form(reply):
     assert greeting or reply[0] == "3" or all(map(CODED.match, lines)), reply
 
 
+def same_content(content, sent):
+    """Compare content; an empty line may separate the server's header from content without one."""
+    return content in (sent, b"\r\n" + sent)
+
+
 def check_messages(row, messages):
     """Compare the accepted messages; check that each has only CRLF and no NUL."""
     contents = [TRACE.sub(b"", one.content, count=1) for one in messages]
@@ -113,7 +118,8 @@ def check_messages(row, messages):
         rest = content.replace(b"\r\n", b"")
         assert not set(rest) & set(b"\r\n\0")
     if row.messages is not None:
-        assert contents == row.messages
+        assert len(contents) == len(row.messages)
+        assert all(map(same_content, contents, row.messages))
     if row.senders is not None:
         assert [one.reverse_path for one in messages] == row.senders
     if row.recipients is not None:

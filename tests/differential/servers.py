@@ -84,4 +84,5 @@ def listener_tls(folder):
     cert, key = write(folder, HOST)
     pair = KeyPair(["*"], cert, key)
     pair.load()
-    return ListenerTls("starttls", [pair])
+    starttls = next(iter(pair.contexts))  # the first kind of listener
+    return ListenerTls(starttls, [pair])
