@@ -130,8 +130,9 @@ def test_a_time_out(transcript, limit):
 
 def test_a_connection_over_the_limit():
     found = facts(OPEN, config=config(limits={"connections": 1}), peers=2)
-    [(_, (host, limit, reply))] = [one for one in found if one[0] == "connection_refused"]
-    assert (host, limit, reply.code) == ("192.0.2.1", "connections", 421)
+    [(_, (ref, peer, limit, reply))] = [one for one in found if one[0] == "connection_refused"]
+    assert (str(peer), limit, reply.code) == ("192.0.2.1:50000", "connections", 421)
+    assert reply.reference == ref
 
 
 def test_an_early_talker():

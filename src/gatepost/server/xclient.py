@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
 from gatepost.model.session import Session
 from gatepost.net.networks import Networks, is_within
@@ -12,14 +13,14 @@ _XCLIENT = frozenset({"XCLIENT"})
 
 
 class XclientAdmission:
-    """Implements `gatepost.session.conversation.Admission`; `count` counts a host's connection."""
+    """Implements `gatepost.session.conversation.Admission`; `count` counts a client."""
 
     def __init__(
         self,
         talk: Conversation,
         wire: SmtpServer,
         networks: Networks,
-        count: Callable[[str], Reply | None],
+        count: Callable[[Endpoint], Reply | None],
     ) -> None:
         self._talk = talk
         self._wire = wire
@@ -36,4 +37,4 @@ class XclientAdmission:
         """Count the connection as another client's; return the refusal if over a limit."""
         if address is not None:
             self.trust(trusted=is_within(address, self._networks))
-        return self._count(session.peer.host)
+        return self._count(session.peer)

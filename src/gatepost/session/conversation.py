@@ -96,6 +96,17 @@ class Conversation:
         """Return the message that is being received, if there is one."""
         return None if self.tx is None else self.tx.message
 
+    def refuse(self, reply: Reply) -> Reply:
+        """Record a refusal of the protocol; return its reply with the reference.
+
+        A reply with a reference is returned as it is: it was recorded when it got that.
+        """
+        if reply.reference:
+            return reply
+        reply = reply.with_reference(self.reference)
+        self.recorder.command_fault(self.session, self.tx, reply)
+        return reply
+
     def begin_message(self, tx: Transaction) -> None:
         """Expect content."""
         setup = self.setup
