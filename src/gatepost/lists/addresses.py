@@ -100,10 +100,16 @@ class AddressList:
             entry = self.exact(key[key.rfind("@") :])
             if entry is not None:
                 return entry
+        return self.search_patterns(key, user_key)
+
+    def search_patterns(self, key: str, user_key: str) -> ListEntry | None:
+        """Return the first regular expression that matches; all are searched, for even times."""
+        found = None
         for search, entry in self._patterns:
-            if search(key) or (user_key != key and search(user_key)):
-                return entry
-        return None
+            matches = search(key) or (user_key != key and search(user_key))
+            if matches and found is None:
+                found = entry
+        return found
 
     def with_local_part(self, local_parts: frozenset[str]) -> Iterator[ListEntry]:
         """Yield the address entries with one of these local parts, given in lower case."""

@@ -286,7 +286,9 @@ class Connection(asyncio.Protocol):
         return self._secured is not None and self._secured.handshaking
 
     def sweep(self, now: float) -> None:
-        """Close if a deadline has passed; called about once a second."""
+        """Record trap hits, and close if a deadline has passed; called about once a second."""
+        if self.talk.unrecorded:
+            self.talk.record_traps()
         if self.pump.busy:
             return
         if self._lingering:

@@ -51,6 +51,7 @@ class Conversation:
     it may log in. While content arrives, `headers` collects the header block if a plugin reads it,
     and `refusal` is the reply to the end of the message once it is certain. `errors` and
     `idle_commands` count towards the limits of their names, and start again with each message.
+    `unrecorded` are the ended transactions whose trap hits are not recorded yet.
     """
 
     __slots__ = (
@@ -68,6 +69,7 @@ class Conversation:
         "session",
         "setup",
         "tx",
+        "unrecorded",
     )
 
     def __init__(self, setup: Setup, session: Session, dialect: Dialect) -> None:
@@ -85,6 +87,7 @@ class Conversation:
         self.refusal: Reply | None = None
         self.errors = 0
         self.idle_commands = 0
+        self.unrecorded: list[Transaction] = []
 
     @property
     def reference(self) -> str:
@@ -131,8 +134,21 @@ class Conversation:
         """End the transaction and free its content."""
         self.tx = None
         self.headers = None
+        if tx.trap_hits:
+            self.unrecorded.append(tx)
         if tx.message is not None:
             tx.message.close()
+
+    def record_traps(self) -> None:
+        """Record the trap hits of ended transactions.
+
+        Security: not while a command is answered. The time of a reply would show the hit.
+        """
+        ended, self.unrecorded = self.unrecorded, []
+        for tx in ended:
+            self.recorder.traps_hit(tx)
+            if tx.message is not None:  # DATA was accepted all the same
+                self.recorder.trap_shadowed(tx)
 
     async def notify(self, notification: str, fact: Transaction | Session) -> None:
         """Run a notification of plugins."""

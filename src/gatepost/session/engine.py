@@ -106,13 +106,17 @@ class Engine:
     def disconnected(self) -> Coroutine[Any, Any, None] | None:
         """Clean up after the connection; return a coroutine if plugins are to be notified."""
         talk = self.talk
-        if talk.tx is None and not talk.setup.plugins.notifications["disconnect"]:
+        if talk.tx is not None:
+            return _disconnected(talk)
+        talk.record_traps()
+        if not talk.setup.plugins.notifications["disconnect"]:
             return None
         return _disconnected(talk)
 
 
 async def _disconnected(talk: Conversation) -> None:
     await talk.reset()
+    talk.record_traps()
     await talk.notify("disconnect", talk.session)
 
 

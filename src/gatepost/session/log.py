@@ -124,20 +124,25 @@ class LogRecorder(DeliveryLog, Recorder):
         """Log an internal error with its traceback."""
         self._log.exception("session failed", reply=str(reply), **_facts(session, tx))
 
-    def trap_hit(self, tx: Transaction, hit: TrapHit) -> None:
-        """Log a trap hit with the list and line of its entry."""
+    def traps_hit(self, tx: Transaction) -> None:
+        """Log each entry that was hit, once, with its list and line and the first address."""
         if not self._enabled(logging.WARNING):
             return
-        self._log.warning(
-            "trap hit",
-            trap=str(hit.address),
-            entry=hit.entry,
-            note=hit.note,
-            list=f"{hit.source}:{hit.line}",
-            sender=str(tx.reverse_path),
-            ref=tx.id,
-            peer=str(tx.session.peer),
-        )
+        hits: dict[str, list[TrapHit]] = {}
+        for hit in tx.trap_hits:
+            hits.setdefault(f"{hit.source}:{hit.line}", []).append(hit)
+        for line, (first, *others) in hits.items():
+            self._log.warning(
+                "trap hit",
+                trap=str(first.address),
+                entry=first.entry,
+                note=first.note,
+                list=line,
+                hits=1 + len(others),
+                sender=str(tx.reverse_path),
+                ref=tx.id,
+                peer=str(tx.session.peer),
+            )
 
     def trap_shadowed(self, tx: Transaction) -> None:
         """Log a message that would have been refused for its traps."""

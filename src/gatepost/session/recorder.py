@@ -18,7 +18,7 @@ import msgspec
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
-from gatepost.model.session import Recipient, Session, Transaction, TrapHit
+from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.plugin.chain import Answer, Asked
 from gatepost.queue.recorder import DeliveryRecorder
 
@@ -104,8 +104,8 @@ class Recorder(DeliveryRecorder):
 
     # Messages
 
-    def trap_hit(self, tx: Transaction, hit: TrapHit) -> None:
-        """Record a recipient that is a trap."""
+    def traps_hit(self, tx: Transaction) -> None:
+        """Record the trap hits of a transaction that has ended, at most some seconds later."""
 
     def trap_shadowed(self, tx: Transaction) -> None:
         """Record a message that shadow mode let pass in spite of its traps."""
