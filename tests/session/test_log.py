@@ -122,3 +122,27 @@ def test_no_trap_is_logged_before_a_reply():
 
     with capture_logs() as logs:
         asyncio.run(main())
+
+
+def test_lists_in_a_line_are_short():
+    accepted = "".join(f"C: RCPT TO:<u{one}@example.com>\nS: 250\n" for one in range(7))
+    refused = "".join(f"C: RCPT TO:<u{one}@other.example>\nS: 550\n" for one in range(7))
+    with capture_logs() as logs:
+        play(
+            OPEN + MAIL + accepted + refused + "C: DATA\nS: 354\nC: x\nC: .\nS: 250",
+            config=config(),
+        )
+    assert [one["event"] for one in logs] == ["refused"] * 7 + ["accepted"]
+    for line in logs:
+        assert line["recipients"] == [f"u{one}@example.com" for one in range(5)]
+        assert line["recipients_count"] == 7
+    assert [one["recipient"] for one in logs[:-1]] == [f"u{one}@other.example" for one in range(7)]
+
+
+def test_shadowed_traps_in_a_line_are_few():
+    rcpts = "".join(f"C: RCPT TO:<u{one}@trapped.example.com>\nS: 250\n" for one in range(9))
+    shadow = config(traps={"action": "shadow"})
+    with capture_logs() as logs:
+        play(OPEN + MAIL + rcpts + "C: DATA\nS: 354\nC: .\nS: 250", config=shadow, traps=TRAPS)
+    (line,) = [one for one in logs if one["event"] == "trap shadowed"]
+    assert (len(line["traps"]), line["traps_count"]) == (5, 9)

@@ -13,6 +13,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.delivery.target import DeliveryError
+from gatepost.log.listed import listed
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Verdict
 from gatepost.model.endpoint import Endpoint
@@ -146,8 +147,8 @@ class LogRecorder(DeliveryLog, Recorder):
 
     def trap_shadowed(self, tx: Transaction) -> None:
         """Log a message that would have been refused for its traps."""
-        traps = [str(hit.address) for hit in tx.trap_hits]
-        self._log.warning("trap shadowed", ref=tx.id, traps=traps)
+        traps = dict.fromkeys(str(hit.address) for hit in tx.trap_hits)
+        self._log.warning("trap shadowed", ref=tx.id, **listed("traps", traps))
 
     def storage_failed(self, tx: Transaction, problem: str) -> None:
         """Log content that could not be stored."""
@@ -163,7 +164,7 @@ class LogRecorder(DeliveryLog, Recorder):
             ref=tx.id,
             peer=str(tx.session.peer),
             sender=str(tx.reverse_path),
-            recipients=[str(one.address) for one in tx.recipients],
+            **listed("recipients", [one.address for one in tx.recipients]),
             size=0 if tx.message is None else tx.message.size,
         )
 
@@ -173,7 +174,7 @@ class LogRecorder(DeliveryLog, Recorder):
         self._log.warning(
             "not delivered",
             ref=tx.id,
-            recipients=[str(one.address) for one in failures],
+            **listed("recipients", [one.address for one in failures]),
             detail=error.detail,
             permanent=error.permanent,
         )
@@ -195,7 +196,7 @@ def _facts(session: Session, tx: Transaction | None) -> dict[str, Any]:
     }
     if tx is not None:
         facts["sender"] = str(tx.reverse_path)
-        facts["recipients"] = [str(one.address) for one in (*tx.recipients, *tx.refused)]
+        facts |= listed("recipients", [one.address for one in tx.recipients])
     return facts
 
 
