@@ -575,7 +575,8 @@ class TrapsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Key(
             formats.REFUSAL,
             "The reply that refuses the message.",
-            "Permanent, so that the sender does not try again. It does not name the trap.",
+            "Permanent, so that the sender does not try again. It does not name the trap."
+            " A reply with code 421 closes the connection.",
         ),
     ] = Reply(554, "Message refused by local policy", "5.7.1")
 

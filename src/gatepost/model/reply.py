@@ -26,9 +26,9 @@ class Reply:
 
     `code` is the three-digit code. `enhanced` is the enhanced status code, always of the same
     class, or None for replies without one (greeting, EHLO, 354). `text` is one line, or several
-    separated by line breaks. With `close` the connection is closed after the reply. `encoded` is
-    the reply as bytes, encoded once. `reference` is the reference at the end of the text, "" if
-    there is none.
+    separated by line breaks. With `close` the connection is closed after the reply; 421 always
+    closes it. `encoded` is the reply as bytes, encoded once. `reference` is the reference at the
+    end of the text, "" if there is none.
     """
 
     __slots__ = ("close", "code", "encoded", "enhanced", "reference", "text")
@@ -46,7 +46,7 @@ class Reply:
         self.code = code
         self.enhanced = enhanced
         self.text = text
-        self.close = close
+        self.close = close or code == 421  # RFC 5321 s3.8: this code announces the close
         self.reference = reference
         self.encoded = encode(code, enhanced, text)
 
