@@ -78,7 +78,7 @@ class PluginHost:
                 started.append(one.plugin)
         except BaseException as error:  # a cancelled start included
             await _stop(started)
-            if not isinstance(error, Exception):
+            if not isinstance(error, (Exception, SystemExit)):
                 raise
             name = self.installed[len(started)].plugin.name
             raise PluginError(f"plugin {name}: start() failed: {describe(error)}") from error
@@ -107,7 +107,7 @@ async def _stop(plugins: list[Plugin]) -> None:
     for plugin in reversed(plugins):
         try:
             await _call(plugin.stop)
-        except Exception:
+        except (Exception, SystemExit):
             plugin.log.exception("plugin failed", plugin=plugin.name, method="stop")
 
 
