@@ -57,6 +57,14 @@ def test_limit_by_address_or_network(limit, hosts, codes):
     assert greetings(LimitsConfig(**{limit: 2}), *hosts) == codes.split()
 
 
+@pytest.mark.parametrize("limit", ["connection_rate_per_ip", "connections_per_ip"])
+@pytest.mark.parametrize("hosts", [("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")])
+def test_connections_over_a_limit_of_their_address_do_not_count_for_the_network(limit, hosts):
+    limits = LimitsConfig(**{limit: 2, "connection_rate_per_network": 4})
+    codes = greetings(limits, *[hosts[0]] * 9, *[hosts[1]] * 3)
+    assert codes == ["220"] * 2 + ["421"] * 7 + ["220"] * 2 + ["421"]
+
+
 def test_rates_are_per_minute():
     codes = greetings(LimitsConfig(connection_rate_per_ip=2), *["192.0.2.1"] * 9, seconds=20.0)
     assert codes == ["220", "220", "421"] * 3

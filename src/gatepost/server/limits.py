@@ -41,19 +41,21 @@ class ConnectionLimiter:
         self.origin: Callable[[str], Origin | None] = functools.lru_cache(REMEMBERED)(find)
 
     def enter(self, origin: Origin, now: float) -> str:
-        """Count a connection; return the key of the limit that it exceeds, "" for none."""
+        """Count a connection; return the key of the limit that it exceeds, "" for none.
+
+        Security: a connection over a limit of its own address does not count as a new one of its
+        network. Otherwise one address could use up the rate of its neighbours.
+        """
         address, network = origin
         limits, present, arrivals = self._limits, self._present, self._arrivals
-        found = ""
-        if present.add(address) > limits.connections_per_ip:
-            found = "connections_per_ip"
-        if present.add(network) > limits.connections_per_network:
-            found = found or "connections_per_network"
+        addresses, networks = present.add(address), present.add(network)
         if arrivals.add(address, now) > limits.connection_rate_per_ip:
-            found = found or "connection_rate_per_ip"
+            return "connection_rate_per_ip"
+        if addresses > limits.connections_per_ip:
+            return "connections_per_ip"
         if arrivals.add(network, now) > limits.connection_rate_per_network:
-            found = found or "connection_rate_per_network"
-        return found
+            return "connection_rate_per_network"
+        return "connections_per_network" if networks > limits.connections_per_network else ""
 
     def leave(self, origin: Origin) -> None:
         """Remove a connection that `enter` counted."""
