@@ -245,6 +245,10 @@ class SmtpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ] = "refuse"
 
 
+# How many times the limits of a network a /48 of IPv6 may have.
+SITE_FACTOR = 4
+
+
 class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[limits]`: limits on the resources of a client. Sizes in octets, durations in seconds."""
 
@@ -294,7 +298,8 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         int,
         Key(
             integer(1, 1_000_000),
-            "The same limit for one network: a /24 of IPv4 or a /64 of IPv6.",
+            "The same limit for one network: a /24 of IPv4 or a /64 of IPv6. A /48 may have"
+            " four times as much.",
             "Three times the limit for an address. Mail providers send from several"
             " neighbouring addresses, but the owner of a network must not get one share per"
             " address.",
@@ -312,7 +317,8 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         int,
         Key(
             integer(1, 1_000_000),
-            "The same limit for one network: a /24 of IPv4 or a /64 of IPv6.",
+            "The same limit for one network: a /24 of IPv4 or a /64 of IPv6. A /48 may have"
+            " four times as much.",
             "Three times the limit for an address, as for concurrent connections.",
         ),
     ] = 900
@@ -454,7 +460,8 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         int,
         Key(
             integer(1, 1_000_000),
-            "The same limit for one network: a /24 of IPv4 or a /64 of IPv6.",
+            "The same limit for one network: a /24 of IPv4 or a /64 of IPv6. A /48 may have"
+            " four times as much.",
             "Attackers that guess passwords often control a whole network.",
         ),
     ] = 60
