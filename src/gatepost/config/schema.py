@@ -495,7 +495,8 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         int,
         Key(
             size("1KiB", "1TiB"),
-            "Content in memory of all incoming messages, per worker. Beyond it MAIL gets 452.",
+            "Content in memory of all incoming messages, per worker. Beyond it the largest"
+            " messages move to files; until that is done MAIL gets 452.",
             "Half of the maximum of 1,000 connections. Senders try again later; a machine"
             " out of memory does not recover.",
         ),

@@ -281,6 +281,11 @@ class Connection(asyncio.Protocol):
         return not self.pump.waiting and self.talk.tx is None
 
     @property
+    def receiving(self) -> bool:
+        """Return whether content is arriving and no command is being handled."""
+        return self._wire.receiving and not self.pump.waiting
+
+    @property
     def handshaking(self) -> bool:
         """Return whether a TLS handshake is in progress: nothing can be sent."""
         return self._secured is not None and self._secured.handshaking

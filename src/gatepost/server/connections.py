@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Coroutine
 from itertools import count
+from operator import attrgetter
 from typing import Any, Protocol
 
 import structlog
@@ -24,6 +25,9 @@ from gatepost.wire.smtp.syntax.path import LENIENT, STRICT
 
 # How often deadlines are checked, in seconds.
 SWEEP = 1.0
+# How much content the sweep may move from memory to files, in octets: some 10 ms.
+MOVED = 16 * 1024 * 1024
+_SIZE = attrgetter("size")
 
 _SMTP = SmtpConfig()
 
@@ -53,6 +57,10 @@ class Member(Protocol):
     @property
     def idle(self) -> bool:
         """Return whether no transaction is open and no command is being handled."""
+
+    @property
+    def receiving(self) -> bool:
+        """Return whether content is arriving and no command is being handled."""
 
     def sweep(self, now: float) -> None:
         """Close if a deadline has passed."""
@@ -187,9 +195,32 @@ class Connections:
             elif message is not None:
                 memory += message.size
         limits, full = self.setup.limits, self.setup.storage_full
+        if memory > limits.content_memory and files <= limits.content_files:
+            moved = self._free_memory(memory - limits.content_memory)
+            memory, files = memory - moved, files + moved
         self.setup.storage_full = memory > limits.content_memory or files > limits.content_files
         if self.setup.storage_full and not full:
             _log.warning("content storage full", memory=memory, files=files)
+
+    def _free_memory(self, excess: int) -> int:
+        """Move the largest messages to files; return the number of octets moved.
+
+        Clients can keep many messages open without sending anything: these must not keep other
+        clients out. At most MOVED octets are moved in a second, because the event loop waits.
+        """
+        held = [one.talk.message for one in self.members if one.receiving]
+        messages = [one for one in held if one is not None and not one.in_file]
+        moved = 0
+        for message in sorted(messages, key=_SIZE, reverse=True):
+            if moved >= min(excess, MOVED):
+                break
+            try:
+                message.move_to_file()
+            except OSError as error:
+                _log.error("storage failed", error=str(error))
+                break
+            moved += message.size
+        return moved
 
     def _report_refused(self) -> None:
         """Log the connections refused since the last check: one line, however many there were."""
