@@ -74,3 +74,10 @@ def test_the_limit_covers_all_workers():
     other.refund("192.0.2.7")
     assert [one.admit("192.0.2.7"), other.admit("192.0.2.7")] == [True, False]
     memory.close()
+
+
+def test_attempts_of_a_48_are_limited():
+    limiter = make_limiter()
+    admitted = [limiter.admit(f"2001:db8:0:{one}::1") for one in range(14)]
+    assert admitted == [True] * 12 + [False] * 2
+    assert limiter.admit("2001:db8:1::1")

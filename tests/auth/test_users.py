@@ -18,6 +18,7 @@ from gatepost.auth.users import (
     parse_users,
 )
 from gatepost.lists.reloadable import ListError
+from gatepost.wire.sasl.scram import fake_verifier
 
 HASH = hashed("secret")
 VERIFIER = str(user().verifier)
@@ -170,3 +171,17 @@ def test_a_bad_version_keeps_the_previous_one(tmp_path):
     (tmp_path / "new").replace(tmp_path / "users.auth")
     assert file.refresh().problem == ""
     assert [one.name for one in file.current] == ["bob"]
+
+
+def test_every_name_costs_the_same_work(monkeypatch):
+    made = []
+
+    def counting(name, *args):
+        made.append(name)
+        return fake_verifier(name, *args)
+
+    monkeypatch.setattr("gatepost.auth.users.fake_verifier", counting)
+    found = users(f"alice {VERIFIER}", f"bob {HASH}")
+    assert str(found.verifier("alice")) == VERIFIER
+    assert VERIFIER not in {str(found.verifier(name)) for name in ("bob", "unknown")}
+    assert made == ["alice", "bob", "unknown"]

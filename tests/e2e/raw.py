@@ -1,4 +1,4 @@
-"""A client that sends any octets, in any pieces."""
+"""A client that sends any octets, in any pieces. Replies lack their references."""
 
 import select
 import socket
@@ -6,6 +6,7 @@ import struct
 
 from tests.e2e.server import PATIENCE
 from tests.net import authority
+from tests.references import without_references
 
 SMUGGLER = "evil@client.example"  # the sender of a smuggled message
 
@@ -61,7 +62,7 @@ class Raw:
         if not line.endswith(b"\n"):
             return ""
         assert line.endswith(b"\r\n"), line
-        return line[:-2].decode()
+        return without_references(line[:-2].decode())
 
     def has_reply(self):
         """Return whether the server has sent something that was not read yet."""

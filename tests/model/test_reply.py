@@ -117,7 +117,7 @@ def test_malformed_codes_are_refused(code, enhanced, message):
 
 
 def test_closing_sets_close_only():
-    reply = Reply(421, "bye", "4.3.2")
+    reply = Reply(451, "bye", "4.3.2")
     assert not reply.close
     closing = reply.closing()
     assert closing.close
@@ -148,3 +148,13 @@ def test_replies_of_recipients_are_sent_one_by_one():
 def test_a_reply_can_be_pickled():
     reply = Reply(421, "two\nlines", "4.7.0", close=True)
     assert pickle.loads(pickle.dumps(reply)) == reply
+
+
+@pytest.mark.parametrize(
+    ("code", "closes"), [(421, True), (451, False), (521, False), (250, False)]
+)
+def test_421_closes_the_connection(code, closes):
+    reply = Reply(code, "text")
+    assert reply.close == closes
+    assert reply.with_reference("1-2").close == closes
+    assert Reply.parse(f"{code} text").close == closes

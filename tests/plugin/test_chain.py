@@ -1,6 +1,7 @@
 """The chain: the order of plugins, decisions, failures and deadlines."""
 
 import asyncio
+import sys
 
 import pytest
 from hypothesis import given
@@ -174,7 +175,38 @@ async def cancelled_later():
     await task
 
 
-BREAKS = [raising, raising_later, cancelled, cancelled_later]
+def exiting():
+    sys.exit("secret detail")
+
+
+async def exiting_later():
+    await asyncio.sleep(0)
+    sys.exit("secret detail")
+
+
+def interrupted():
+    raise KeyboardInterrupt
+
+
+async def interrupted_later():
+    raise KeyboardInterrupt
+
+
+def exiting_in_a_thread():
+    return asyncio.to_thread(sys.exit)
+
+
+BREAKS = [
+    raising,
+    raising_later,
+    cancelled,
+    cancelled_later,
+    exiting,
+    exiting_later,
+    interrupted,
+    interrupted_later,
+    exiting_in_a_thread,
+]
 
 
 @pytest.mark.parametrize("method", BREAKS)

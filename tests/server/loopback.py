@@ -6,6 +6,7 @@ import socket
 from typing import ClassVar
 
 import uvloop
+from tests.references import without_references
 
 from gatepost.config.listen import InetAddress
 from gatepost.config.schema import (
@@ -53,7 +54,10 @@ class RecordedConnections(Connections):
 
 
 class Client:
-    """One connection; `await client.reply()` is the last line of the next reply."""
+    """One connection; `await client.reply()` is the last line of the next reply.
+
+    Replies are returned without their references.
+    """
 
     def __init__(self, reader, writer):
         self.reader, self.writer = reader, writer
@@ -64,7 +68,7 @@ class Client:
     async def reply(self):
         while (line := await self.reader.readline())[3:4] == b"-":
             pass
-        return line.decode().rstrip("\r\n")
+        return without_references(line.decode().rstrip("\r\n"))
 
     async def replies(self, count):
         return [await self.reply() for _ in range(count)]
@@ -74,7 +78,7 @@ class Client:
 
     async def rest(self):
         """Return everything until the server closes the connection."""
-        return (await self.reader.read()).decode()
+        return without_references((await self.reader.read()).decode())
 
     async def close(self):
         self.writer.close()

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from tests.process.supervised import PATIENCE, Supervised, eventually
+from tests.references import without_references
 
 from gatepost.config.schema import Config, LimitsConfig
 from gatepost.counts.memory import Slot
@@ -56,6 +57,27 @@ def test_limit_by_address_or_network(limit, hosts, codes):
     assert greetings(LimitsConfig(**{limit: 2}), *hosts) == codes.split()
 
 
+@pytest.mark.parametrize("limit", ["connection_rate_per_ip", "connections_per_ip"])
+@pytest.mark.parametrize("hosts", [("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")])
+def test_connections_over_a_limit_of_their_address_do_not_count_for_the_network(limit, hosts):
+    limits = LimitsConfig(**{limit: 2, "connection_rate_per_network": 4})
+    codes = greetings(limits, *[hosts[0]] * 9, *[hosts[1]] * 3)
+    assert codes == ["220"] * 2 + ["421"] * 7 + ["220"] * 2 + ["421"]
+
+
+@pytest.mark.parametrize("limit", ["connections_per_network", "connection_rate_per_network"])
+def test_a_48_may_have_four_times_as_much_as_a_64(limit):
+    hosts = [f"2001:db8:7:{one}::1" for one in range(10)]
+    codes = greetings(LimitsConfig(**{limit: 2}), *hosts, "2001:db8:8::1")
+    assert codes == ["220"] * 8 + ["421"] * 2 + ["220"]
+
+
+def test_clients_of_nat64_are_counted_by_their_ipv4_address():
+    hosts = [f"64:ff9b::198.51.{one}.1" for one in range(9)]
+    limits = LimitsConfig(connections_per_network=1, connections_per_ip=1)
+    assert greetings(limits, *hosts, hosts[0], "198.51.3.1") == ["220"] * 9 + ["421"] * 2
+
+
 def test_rates_are_per_minute():
     codes = greetings(LimitsConfig(connection_rate_per_ip=2), *["192.0.2.1"] * 9, seconds=20.0)
     assert codes == ["220", "220", "421"] * 3
@@ -77,8 +99,9 @@ def test_refused_connections_are_logged_once_a_second():
                 server.connections._sweep()
             return logs
 
-    event = {"event": "connections refused", "log_level": "warning", "count": 3}
-    assert asyncio.run(main()) == [event | {"last": "192.0.2.1", "limit": "connections_per_ip"}]
+    counted = {"count": 3, "last": "192.0.2.1:50000", "limit": "connections_per_ip"}
+    event = {"event": "connections refused", "log_level": "warning"}
+    assert asyncio.run(main()) == [event | counted]
 
 
 HOSTS = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
@@ -103,6 +126,10 @@ def test_counts_are_zero_after_all_connections_have_ended(pairs):
     [
         ("192.0.2.1", b"\xc0\x00\x02\x01"),
         ("fe80::1%eth0", b"\xfe\x80" + bytes(13) + b"\x01"),
+        ("64:ff9b::192.0.2.1", b"\xc0\x00\x02\x01"),
+        ("2002:c000:201:5::1", b"\xc0\x00\x02\x01"),
+        ("::ffff:192.0.2.1", b"\xc0\x00\x02\x01"),
+        ("64:ff9b:1::1", b"\x00\x64\xff\x9b\x00\x01" + bytes(9) + b"\x01"),
         ("local", None),
         ("", None),
     ],
@@ -130,7 +157,7 @@ class Clients:
         before = len(self.greeted)
         for _ in range(count):
             sock = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
-            reply = sock.recv(1000).decode()
+            reply = without_references(sock.recv(1000).decode())
             if reply.startswith("220"):
                 self.greeted.append(sock)
             else:

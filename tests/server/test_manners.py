@@ -6,6 +6,7 @@ import struct
 
 import pytest
 from msgspec.structs import replace
+from tests.references import without_references
 from tests.server.loopback import config, run
 
 from gatepost.config.schema import Config, LimitsConfig, RecipientsConfig, RouteConfig, SmtpConfig
@@ -13,6 +14,10 @@ from gatepost.testing import MemoryServer
 
 TOO_EARLY = "554 5.5.0 Improper command pipelining"
 EARLY_TALKER = "554 5.5.1 SMTP protocol violation: data sent before the greeting"
+
+
+async def plain_reply(client):
+    return without_references(await client.reply())
 
 
 def delays_of(scenario, smtp=None, **limits):
@@ -36,7 +41,7 @@ def test_unauthorised_pipelining_closes_the_connection():
     async def scenario(server):
         client = server.connect()
         client.send(b"EHLO a\r\nMAIL FROM:<>\r\n")
-        assert [(await client.reply())[:3], await client.reply()] == ["220", TOO_EARLY]
+        assert [(await client.reply())[:3], await plain_reply(client)] == ["220", TOO_EARLY]
         assert client.closed
 
     delays_of(scenario)
@@ -66,7 +71,7 @@ def test_data_before_the_greeting_is_refused(early):
     async def scenario(server):
         client = server.connect()
         client.send(early)
-        assert await client.reply() == EARLY_TALKER
+        assert await plain_reply(client) == EARLY_TALKER
         assert client.closed
 
     delays_of(scenario, SmtpConfig(greeting_delay=3.0))
@@ -90,7 +95,7 @@ def test_replies_to_errors_are_delayed_after_soft_errors():
         client.send(b"BAD\r\n" * 20 + b"RSET\r\n")
         replies = [await client.reply() for _ in range(1 + 20)]
         assert {reply[:3] for reply in replies[1:-1]} == {"500"}
-        assert replies[-1] == "421 4.7.0 Too many errors"
+        assert replies[-1].startswith("421 4.7.0 Too many errors [")
         assert client.closed
 
     assert delays_of(scenario) == [1.0] * 10

@@ -12,6 +12,7 @@ import socket
 import ssl
 
 from tests.net.authority import client_context
+from tests.references import without_references
 from tests.server.loopback import HELO
 
 TRANSPORTS = ("plain", "starttls", "implicit")
@@ -125,7 +126,7 @@ class TransportClient:
         """Return the last line of the next reply, "" at the end."""
         while (line := await self._line())[3:4] == b"-":
             pass
-        return line.decode().rstrip("\r\n")
+        return without_references(line.decode().rstrip("\r\n"))
 
     async def rest(self):
         """Return the last lines of all replies until the server closes."""

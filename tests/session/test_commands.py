@@ -201,7 +201,7 @@ def closed_after(commands, replies, **limits):
 def test_too_many_errors_close_the_connection():
     found = closed_after(["BAD"] * 9, 9, errors=3)
     assert [one[:3] for one in found] == ["500", "500", "421"]
-    assert found[-1] == "421 4.7.0 Too many errors"
+    assert found[-1].startswith("421 4.7.0 Too many errors [")
 
 
 def test_refused_chunk_counts_as_one_error():
@@ -230,7 +230,7 @@ def test_chunk_refused_by_a_plugin_counts_as_one_error():
 def test_idle_commands_beyond_the_limit_close_the_connection():
     found = closed_after(["NOOP", "RSET", "HELP", "NOOP"], 4, junk_commands=3)
     assert [one[:3] for one in found] == ["250", "250", "421"]
-    assert found[-1] == "421 4.7.0 Too many commands without a message"
+    assert found[-1].startswith("421 4.7.0 Too many commands without a message [")
 
 
 def test_accepted_message_resets_the_counts():

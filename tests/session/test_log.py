@@ -1,5 +1,6 @@
 """Log lines: structured fields that no client can forge, and none at disabled levels."""
 
+import asyncio
 import logging
 
 import pytest
@@ -9,7 +10,7 @@ from tests.auth.samples import b64, plain
 from tests.session.authentication import auth_config
 from tests.session.dialogue import OPEN, TRAPS, config
 
-from gatepost.testing import play
+from gatepost.testing import MemoryServer, perform, play
 
 SPOILED = """
     C: MAIL FROM:<a@client.example>
@@ -37,8 +38,8 @@ TAKEN = """
 def test_trap_hits_refusals_and_messages_are_logged():
     with capture_logs() as logs:
         play(OPEN + SPOILED + TAKEN, traps=TRAPS, config=config())
-    assert [one["event"] for one in logs] == ["trap hit", "refused", "accepted"]
-    hit, refused, accepted = logs
+    assert [one["event"] for one in logs] == ["refused", "accepted", "trap hit"]
+    refused, accepted, hit = logs
     assert (hit["trap"], hit["list"]) == ("trap@example.com", "traps:1")
     assert (refused["by"], refused["reason"], refused["hook"]) == ("gatepost", "trap", "data")
     assert refused["recipients"] == ["one@example.com", "trap@example.com"]
@@ -77,3 +78,71 @@ def test_nothing_is_logged_at_level_error(tmp_path):
 @pytest.mark.parametrize("helo", ["a\tb", "x\x1b[2J"])
 def test_unprintable_helo_is_a_syntax_error(helo):
     play(f"S: 220\nC: EHLO {helo}\nS: 500 5.5.2 Syntax error: non-printable character\n")
+
+
+def hits_of(transcript, **options):
+    with capture_logs() as logs:
+        play(OPEN + transcript, config=config(), **options)
+    return [one for one in logs if one["event"] == "trap hit"]
+
+
+MAIL = "C: MAIL FROM:<a@client.example>\nS: 250\n"
+TRAP = "C: RCPT TO:<trap@example.com>\nS: 250\n"
+
+
+def test_an_entry_has_one_line_in_a_transaction():
+    again = "C: RCPT TO:<TRAP@example.com>\nS: 250\n" * 3
+    other = "C: RCPT TO:<x@trapped.example.com>\nS: 250\n"
+    hits = hits_of(MAIL + TRAP + again + other + "C: RSET\nS: 250\n" + MAIL + TRAP, traps=TRAPS)
+    assert [(one["list"], one["hits"]) for one in hits] == [
+        ("traps:1", 4),
+        ("traps:3", 1),
+        ("traps:1", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    "end", ["", "C: RSET\nS: 250\n", "C: QUIT\nS: 221\n", "C: EHLO x\nS: 250\n"]
+)
+def test_a_trap_is_logged_however_the_transaction_ends(end):
+    assert len(hits_of(MAIL + TRAP + end, traps=TRAPS)) == 1
+
+
+def test_no_trap_is_logged_before_a_reply():
+    async def main():
+        async with MemoryServer(traps=TRAPS, config=config()) as server:
+            client = server.connect()
+            await perform(client, OPEN + MAIL + TRAP + "C: RSET\nS: 250\n")
+            assert logs == []
+            (member,) = server.connections.members
+            member.sweep(server.connections.now)
+            assert [one["event"] for one in logs] == ["trap hit"]
+            await client.close()
+            assert len(logs) == 1
+
+    with capture_logs() as logs:
+        asyncio.run(main())
+
+
+def test_lists_in_a_line_are_short():
+    accepted = "".join(f"C: RCPT TO:<u{one}@example.com>\nS: 250\n" for one in range(7))
+    refused = "".join(f"C: RCPT TO:<u{one}@other.example>\nS: 550\n" for one in range(7))
+    with capture_logs() as logs:
+        play(
+            OPEN + MAIL + accepted + refused + "C: DATA\nS: 354\nC: x\nC: .\nS: 250",
+            config=config(),
+        )
+    assert [one["event"] for one in logs] == ["refused"] * 7 + ["accepted"]
+    for line in logs:
+        assert line["recipients"] == [f"u{one}@example.com" for one in range(5)]
+        assert line["recipients_count"] == 7
+    assert [one["recipient"] for one in logs[:-1]] == [f"u{one}@other.example" for one in range(7)]
+
+
+def test_shadowed_traps_in_a_line_are_few():
+    rcpts = "".join(f"C: RCPT TO:<u{one}@trapped.example.com>\nS: 250\n" for one in range(9))
+    shadow = config(traps={"action": "shadow"})
+    with capture_logs() as logs:
+        play(OPEN + MAIL + rcpts + "C: DATA\nS: 354\nC: .\nS: 250", config=shadow, traps=TRAPS)
+    (line,) = [one for one in logs if one["event"] == "trap shadowed"]
+    assert (len(line["traps"]), line["traps_count"]) == (5, 9)

@@ -74,10 +74,10 @@ def test_an_accepted_message():
 def test_a_trap_and_the_refusal_it_leads_to():
     spoiled = f"C: RCPT TO:<{TRAPS[0]}>\nS: 250\nC: DATA\nS: 554\n"
     found = facts(OPEN + MAIL + spoiled)
-    assert [name for name, _ in found[1:-1]] == ["trap_hit", "decided"]
-    tx, hit = found[1][1]
-    assert str(hit.address) == TRAPS[0]
-    _, of_decision, decided, reply = found[2][1]
+    assert [name for name, _ in found[1:-1]] == ["decided", "traps_hit"]
+    (tx,) = found[2][1]
+    assert [str(hit.address) for hit in tx.trap_hits] == [TRAPS[0]]
+    _, of_decision, decided, reply = found[1][1]
     assert (of_decision, decided.hook, decided.answer.decision.reason) == (tx, "data", "trap")
     assert reply.code == 554
 
@@ -86,7 +86,7 @@ def test_a_trap_in_shadow_mode():
     shadow = config(traps={"action": "shadow"})
     spoiled = f"C: RCPT TO:<{TRAPS[0]}>\nS: 250\nC: DATA\nS: 354\nC: .\nS: 250\n"
     found = names(OPEN + MAIL + spoiled, config=shadow)
-    assert found[1:-1] == ["trap_hit", "trap_shadowed", "decided", "accepted"]
+    assert found[1:-1] == ["decided", "accepted", "traps_hit", "trap_shadowed"]
 
 
 @pytest.mark.parametrize("line", ["MAIL FROM:<a@b", "RCPT TO:<one@example.com>", "GET / HTTP/1.0"])
@@ -130,8 +130,9 @@ def test_a_time_out(transcript, limit):
 
 def test_a_connection_over_the_limit():
     found = facts(OPEN, config=config(limits={"connections": 1}), peers=2)
-    [(_, (host, limit, reply))] = [one for one in found if one[0] == "connection_refused"]
-    assert (host, limit, reply.code) == ("192.0.2.1", "connections", 421)
+    [(_, (ref, peer, limit, reply))] = [one for one in found if one[0] == "connection_refused"]
+    assert (str(peer), limit, reply.code) == ("192.0.2.1:50000", "connections", 421)
+    assert reply.reference == ref
 
 
 def test_an_early_talker():

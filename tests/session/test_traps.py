@@ -188,6 +188,12 @@ async def late_answer(_tx, _rcpt):
     return accept()
 
 
+def test_a_reply_421_closes_the_connection():
+    with_421 = config(traps={"reply": reply("421 4.7.0 go")})
+    spoiled = envelope(["trap@example.com"]) + "C: DATA\nS: 421 4.7.0 go [*]\nC: NOOP\nS:\n"
+    play(OPEN + spoiled, traps=TRAPS, config=with_421)
+
+
 ANSWERS = {
     "accept": lambda *_: accept(),
     "accept later": late_answer,

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatepost.lists import addresses
 from gatepost.lists.addresses import AddressList
 from gatepost.model.address import Address, AddressError, domain_key, local_key, without_tag
 from gatepost.model.session import TrapHit
@@ -160,3 +161,21 @@ def test_an_address_in_the_list_is_found_in_any_spelling(text, separator):
     table = TrapTable([entries(text)])
     armed = bool(address.local) and text[0] not in "#/@"
     assert (match(table, text, separator) is not None) is armed
+
+
+@pytest.mark.parametrize(
+    "address", ["trap@x.example", "b@y.example", "first@z.example", "no@z.example"]
+)
+def test_a_hit_searches_as_many_patterns_as_a_miss(address, monkeypatch):
+    searched = []
+    compiled = addresses.compile_pattern
+
+    def counting(text):
+        search = compiled(text).search
+        return SimpleNamespace(search=lambda key: searched.append(text) or search(key))
+
+    monkeypatch.setattr(addresses, "compile_pattern", counting)
+    patterns = ["/^first/", "/^second/"]
+    one = entries("trap@x.example", "@y.example", *patterns)
+    match(TrapTable([one, entries(*patterns, source="two")]), address)
+    assert searched == patterns * 2

@@ -7,7 +7,7 @@ same window. Both counters cover all workers, see `gatepost.counts.counters`.
 
 from collections.abc import Callable
 
-from gatepost.config.schema import LimitsConfig
+from gatepost.config.schema import SITE_FACTOR, LimitsConfig
 from gatepost.counts.counters import WindowCounter
 from gatepost.counts.memory import CounterTable, Slot
 from gatepost.counts.sketch import Cell
@@ -16,19 +16,20 @@ from gatepost.counts.sketch import Cell
 class AuthLimiter:
     """Counts attempts by client address.
 
-    `locate` returns the cells of an address and its network, or None for an exempt client. `time`
-    returns a time in seconds that is the same for all workers.
+    `locate` returns the cells of an address, its network and its /48, or None for an exempt client.
+    `time` returns a time in seconds that is the same for all workers.
     """
 
     def __init__(
         self,
         limits: LimitsConfig,
         slot: Slot,
-        locate: Callable[[str], tuple[Cell, Cell] | None],
+        locate: Callable[[str], tuple[Cell, ...] | None],
         time: Callable[[], float],
     ) -> None:
         window = int(limits.auth_window)
-        self._limits = (limits.auth_failures_per_ip, limits.auth_failures_per_network)
+        network = limits.auth_failures_per_network
+        self._limits = (limits.auth_failures_per_ip, network, SITE_FACTOR * network)
         self._attempts = WindowCounter(slot, CounterTable.AUTH_ATTEMPTS, window)
         self._refunded = WindowCounter(slot, CounterTable.REFUNDED_ATTEMPTS, window)
         self._locate = locate

@@ -92,9 +92,9 @@ class UserList:
     def verifier(self, name: str) -> Verifier:
         """Return the verifier of a user; for an unknown user, a decoy that no password matches."""
         user = self.users.get(name)
-        if user is not None and user.verifier is not None:
-            return user.verifier
-        return fake_verifier(name, self.secret, self._iterations)
+        # Security: made for every name, so that the time of a challenge does not reveal users.
+        decoy = fake_verifier(name, self.secret, self._iterations)
+        return decoy if user is None or user.verifier is None else user.verifier
 
 
 def _decoy_hash(like: str) -> str:

@@ -80,9 +80,9 @@ class TrialRecorder(Recorder):
         about = _about(session, decided.args)
         self.steps.append(TrialStep(decided.hook, about, by, answer, str(reply), asked))
 
-    def trap_hit(self, tx: Transaction, hit: TrapHit) -> None:  # noqa: ARG002 - there is one only
-        """Add a trap hit."""
-        self.hits[str(hit.address)] = hit
+    def traps_hit(self, tx: Transaction) -> None:
+        """Add the trap hits."""
+        self.hits.update({str(hit.address): hit for hit in tx.trap_hits})
 
 
 def _described(answer: Answer | None) -> tuple[str, str]:

@@ -288,6 +288,10 @@ class SmtpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ] = "refuse"
 
 
+# How many times the limits of a network a /48 of IPv6 may have.
+SITE_FACTOR = 4
+
+
 class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[limits]`: limits on the resources of a client. Sizes in octets, durations in seconds."""
 
@@ -337,7 +341,8 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         int,
         Key(
             integer(1, 1_000_000),
-            "The same limit for one network: a /24 of IPv4 or a /64 of IPv6.",
+            "The same limit for one network: a /24 of IPv4 or a /64 of IPv6. A /48 may have"
+            " four times as much.",
             "Three times the limit for an address. Mail providers send from several"
             " neighbouring addresses, but the owner of a network must not get one share per"
             " address.",
@@ -355,7 +360,8 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         int,
         Key(
             integer(1, 1_000_000),
-            "The same limit for one network: a /24 of IPv4 or a /64 of IPv6.",
+            "The same limit for one network: a /24 of IPv4 or a /64 of IPv6. A /48 may have"
+            " four times as much.",
             "Three times the limit for an address, as for concurrent connections.",
         ),
     ] = 900
@@ -497,7 +503,8 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         int,
         Key(
             integer(1, 1_000_000),
-            "The same limit for one network: a /24 of IPv4 or a /64 of IPv6.",
+            "The same limit for one network: a /24 of IPv4 or a /64 of IPv6. A /48 may have"
+            " four times as much.",
             "Attackers that guess passwords often control a whole network.",
         ),
     ] = 60
@@ -531,7 +538,8 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         int,
         Key(
             size("1KiB", "1TiB"),
-            "Content in memory of all incoming messages, per worker. Beyond it MAIL gets 452.",
+            "Content in memory of all incoming messages, per worker. Beyond it the largest"
+            " messages move to files; until that is done MAIL gets 452.",
             "Half of the maximum of 1,000 connections. Senders try again later; a machine"
             " out of memory does not recover.",
         ),
@@ -629,7 +637,8 @@ class TrapsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Key(
             formats.REFUSAL,
             "The reply that refuses the message.",
-            "Permanent, so that the sender does not try again. It does not name the trap.",
+            "Permanent, so that the sender does not try again. It does not name the trap."
+            " A reply with code 421 closes the connection.",
         ),
     ] = Reply(554, "Message refused by local policy", "5.7.1")
 

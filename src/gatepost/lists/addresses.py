@@ -103,6 +103,10 @@ class AddressList:
             entry = self.exact(key[key.rfind("@") :])
             if entry is not None:
                 return entry
+        return self.search_patterns(key, user_key)
+
+    def search_patterns(self, key: str, user_key: str) -> ListEntry | None:
+        """Return the first regular expression that matches; all are searched, for even times."""
         return self._patterns.find(key, user_key)
 
     def with_local_part(self, local_parts: frozenset[str]) -> Iterator[ListEntry]:

@@ -84,14 +84,24 @@ class PatternSet(Generic[_Entry]):
             self._groups += [(_any_of(members), members)]
 
     def find(self, *keys: str) -> _Entry | None:
-        """Return the entry of the first pattern that is found in one of the keys, or None."""
+        """Return the entry of the first pattern that is found in one of the keys, or None.
+
+        All groups are searched, so that the time does not reveal a hit.
+        """
         encoded = [key.encode("utf-8", "replace") for key in dict.fromkeys(keys)]
+        found: _Entry | None = None
         for any_of, members in self._groups:
-            if any(any_of.search(key) for key in encoded):
-                for compiled, _, entry in members:
-                    if any(compiled.search(key) for key in encoded):
-                        return entry
-        return None
+            matches = [any_of.search(key) for key in encoded]
+            if found is None and any(matches):
+                found = _first(members, encoded)
+        return found
+
+
+def _first(members: Sequence[tuple[Any, str, _Entry]], keys: Sequence[bytes]) -> _Entry | None:
+    for compiled, _, entry in members:
+        if any(compiled.search(key) for key in keys):
+            return entry
+    return None
 
 
 def _any_of(members: Sequence[tuple[Any, str, Any]]) -> Any:

@@ -77,13 +77,22 @@ class Message:
         else:
             self._chunks.append(data)
             if self.size + PIECE_COST * len(self._chunks) > self._threshold:
-                self._move_to_file()
+                self.move_to_file()
 
-    def _move_to_file(self) -> None:
-        self._file = cast("BinaryIO", tempfile.TemporaryFile(dir=self._folder))  # noqa: SIM115
-        for chunk in self._chunks:
-            self._file.write(chunk)
-        self._chunks.clear()
+    def move_to_file(self) -> None:
+        """Move content from memory to a file. If that raises OSError it stays in memory.
+
+        A reader that has already begun goes on with the content in memory.
+        """
+        file = cast("BinaryIO", tempfile.TemporaryFile(dir=self._folder))  # noqa: SIM115
+        try:
+            file.writelines(self._chunks)
+            file.flush()
+        except OSError:
+            with suppress(OSError):
+                file.close()
+            raise
+        self._file, self._chunks = file, []
 
     def complete(self) -> None:
         """Flush the content after the last `write`; raises OSError if the disk is full.

@@ -26,20 +26,28 @@ class Reply:
 
     `code` is the three-digit code. `enhanced` is the enhanced status code, always of the same
     class, or None for replies without one (greeting, EHLO, 354). `text` is one line, or several
-    separated by line breaks. With `close` the connection is closed after the reply. `encoded` is
-    the reply as bytes, encoded once.
+    separated by line breaks. With `close` the connection is closed after the reply; 421 always
+    closes it. `encoded` is the reply as bytes, encoded once. `reference` is the reference at the
+    end of the text, "" if there is none.
     """
 
-    __slots__ = ("close", "code", "encoded", "enhanced", "text")
+    __slots__ = ("close", "code", "encoded", "enhanced", "reference", "text")
 
     def __init__(
-        self, code: int, text: str, enhanced: str | None = None, *, close: bool = False
+        self,
+        code: int,
+        text: str,
+        enhanced: str | None = None,
+        *,
+        close: bool = False,
+        reference: str = "",
     ) -> None:
         check_codes(code, enhanced)
         self.code = code
         self.enhanced = enhanced
         self.text = text
-        self.close = close
+        self.close = close or code == 421  # RFC 5321 s3.8: this code announces the close
+        self.reference = reference
         self.encoded = encode(code, enhanced, text)
 
     @classmethod
@@ -52,18 +60,26 @@ class Reply:
 
     def closing(self) -> "Reply":
         """Return the same reply with `close` set."""
-        return self if self.close else Reply(self.code, self.text, self.enhanced, close=True)
+        if self.close:
+            return self
+        return Reply(self.code, self.text, self.enhanced, close=True, reference=self.reference)
 
     def with_reference(self, reference: str) -> "Reply":
-        """Return the reply with a reference at the end; the last line is shortened to fit."""
+        """Return the reply with a reference at the end; the last line is shortened to fit.
+
+        A reply that has a reference keeps it.
+        """
+        if self.reference:
+            return self
         lines = self.text.splitlines()[:MAX_LINES] or [""]
         tail = f" [{reference}]"
         lines[-1] = lines[-1][: _room(self.enhanced) - len(tail)] + tail
-        return Reply(self.code, "\n".join(lines), self.enhanced, close=self.close)
+        text = "\n".join(lines)
+        return Reply(self.code, text, self.enhanced, close=self.close, reference=reference)
 
     def __reduce__(self) -> tuple[object, ...]:
         # a compiled class cannot be pickled without this
-        return _restore, (self.code, self.text, self.enhanced, self.close)
+        return _restore, (self.code, self.text, self.enhanced, self.close, self.reference)
 
     def __str__(self) -> str:
         return self.encoded.decode("ascii").rstrip("\r\n").replace("\r\n", "\n")
@@ -91,13 +107,25 @@ class RecipientReplies(Reply):
 
     def __init__(self, each: Sequence[Reply]) -> None:
         one = next((reply for reply in each if reply.code < 400), each[0])
-        super().__init__(one.code, one.text, one.enhanced)
+        super().__init__(one.code, one.text, one.enhanced, reference=one.reference)
         self.each = tuple(each)
         self.encoded = b"".join(reply.encoded for reply in each)
 
+    def with_reference(self, reference: str) -> Reply:
+        """Return the replies with a reference at the end of each refusal that has none."""
+        return RecipientReplies(
+            [one if one.code < 400 else one.with_reference(reference) for one in self.each]
+        )
 
-def _restore(code: int, text: str, enhanced: str | None, close: bool) -> Reply:  # noqa: FBT001
-    return Reply(code, text, enhanced, close=close)
+
+def _restore(
+    code: int,
+    text: str,
+    enhanced: str | None,
+    close: bool,  # noqa: FBT001
+    reference: str,
+) -> Reply:
+    return Reply(code, text, enhanced, close=close, reference=reference)
 
 
 @lru_cache(maxsize=256)

@@ -62,6 +62,20 @@ class Outcome(msgspec.Struct, frozen=True):
     answer: Answer | None
 
 
+class _Exit(NamedTuple):
+    """The attempt of a plugin to end the process."""
+
+    error: BaseException
+
+
+async def _contained(work: Awaitable[Any]) -> Any:
+    """Await a plugin's method. A task that ends with SystemExit would end the event loop."""
+    try:
+        return await work
+    except (SystemExit, KeyboardInterrupt) as error:
+        return _Exit(error)
+
+
 class BoundHook(msgspec.Struct, frozen=True, eq=False):
     """One method of one plugin; `answers` is true if it may return a decision."""
 
@@ -73,7 +87,7 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
 
     async def await_result(self, result: Awaitable[Any], expiry: float) -> Answer | None:
         """Wait for the method's result, until the loop's time is `expiry`."""
-        task = asyncio.ensure_future(result)
+        task = asyncio.ensure_future(_contained(result))
         try:
             await asyncio.wait({task}, timeout=expiry - asyncio.get_running_loop().time())
         finally:
@@ -86,7 +100,10 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
         if task.cancelled():
             return self.failed(asyncio.CancelledError())
         error = task.exception()
-        return self.check(task.result()) if error is None else self.failed(error)
+        if error is not None:
+            return self.failed(error)
+        value = task.result()
+        return self.failed(value.error) if isinstance(value, _Exit) else self.check(value)
 
     def failed(self, error: BaseException) -> Answer | None:
         """Log a failure; return the answer that the administrator chose for it."""
@@ -145,7 +162,7 @@ def _next_answer(
             result = hooks[index].method(*args)
             if result is not None:
                 return index, result if isawaitable(result) else hooks[index].check(result)
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it raises
+    except BaseException as error:  # noqa: BLE001 - SystemExit too: a plugin must not end the worker
         return index, hooks[index].failed(error)
     return len(hooks), None
 

@@ -79,7 +79,7 @@ class PluginHost:
                 started.append(one.plugin)
         except BaseException as error:  # a cancelled start included
             await _stop(started)
-            if not isinstance(error, Exception):
+            if not isinstance(error, (Exception, SystemExit)):
                 raise
             name = self.installed[len(started)].plugin.name
             raise PluginError(f"plugin {name}: start() failed: {describe(error)}") from error
@@ -108,7 +108,7 @@ async def _stop(plugins: list[Plugin]) -> None:
     for plugin in reversed(plugins):
         try:
             await _call(plugin.stop)
-        except Exception as error:  # noqa: BLE001 - the other plugins are stopped too
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the other plugins are stopped too
             trace = format_traceback(error)
             fields = {"plugin": plugin.name, "method": "stop", "exception": trace}
             plugin.log.log(logging.ERROR, "plugin failed", **fields)

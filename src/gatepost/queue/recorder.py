@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.delivery.target import DeliveryError
+from gatepost.log.listed import listed
 from gatepost.log.logger import get_logger
 from gatepost.queue.spool.records import MessageFacts, RecipientFacts
 
@@ -53,8 +54,8 @@ class DeliveryLog(DeliveryRecorder):
     ) -> None:
         """Log delivered recipients."""
         if self._queue_log.is_enabled_for(logging.INFO):
-            addresses = [str(one.address) for one in recipients]
-            self._queue_log.info("delivered", ref=facts.id, to=destination, recipients=addresses)
+            addresses = listed("recipients", [one.address for one in recipients])
+            self._queue_log.info("delivered", ref=facts.id, to=destination, **addresses)
 
     def deferred(
         self, facts: MessageFacts, destination: str, recipient: RecipientFacts, error: DeliveryError

@@ -19,6 +19,7 @@ import functools
 from typing import cast
 
 from gatepost.auth.authority import Authority
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
 from gatepost.model.session import TlsFacts
 from gatepost.net.tls import ListenerTls
@@ -41,6 +42,8 @@ from gatepost.wire.smtp.syntax.extensions import EXTENSIONS
 WITH_TLS = EXTENSIONS | {STARTTLS}
 _AUTH = frozenset({"AUTH"})
 _DEFAULT = ListenerSettings()
+# Until the transport is there.
+_NO_PEER = Endpoint("")
 
 
 class Connection(asyncio.Protocol):
@@ -59,8 +62,8 @@ class Connection(asyncio.Protocol):
         "_received",
         "_secured",
         "_wire",
-        "host",
         "origin",
+        "peer",
         "pump",
     )
 
@@ -82,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._deadlines = Deadlines(connections.setup.limits, connections.now)
         self._lingering = False
         self._received = 0
-        self.host = ""
+        self.peer = _NO_PEER
         self.origin: Origin | None = None
 
     # Called by the transport
@@ -93,12 +96,13 @@ class Connection(asyncio.Protocol):
         identity = self._identity or of_socket(transport, listener.local)
         started = shared.setup.clock.time()
         session = new_session(shared.next_id(), identity, started, listener.dialect.name)
-        self.host = session.peer.host
+        self.peer = session.peer
         self._engine = Engine(shared.setup, session, listener.dialect)
         self.pump = Pump(self._wire, self._engine, self, shared.turns, shared.setup.clock)
         # uvloop's transports have the interface of asyncio.Transport, but do not derive from it
         self.pump.transport = cast("asyncio.Transport", transport)
         self._wire.bare_lf = identity.is_within(shared.bare_lf_from)
+        self._wire.refuse = self.talk.refuse
         if self._identity is not None:
             count = functools.partial(shared.readmit, self)
             networks = identity.xclient_from
@@ -154,8 +158,9 @@ class Connection(asyncio.Protocol):
     def _greet_late(self) -> None:
         if self._wire.unread:
             session = self.talk.session
-            self.talk.recorder.early_talker(session, r.EARLY_TALKER)
-            self.dismiss(r.EARLY_TALKER)
+            reply = r.EARLY_TALKER.with_reference(session.id)
+            self.talk.recorder.early_talker(session, reply)
+            self._dismiss(reply)
         else:
             self.pump.resume_writing()
 
@@ -216,15 +221,22 @@ class Connection(asyncio.Protocol):
         if self._wire.closed and not self._lingering:
             self._close()
         elif self._connections.draining and self.idle:
-            self.dismiss(r.SHUTTING_DOWN)
+            self.shut_down()
 
-    def dismiss(self, reply: Reply) -> None:
-        """Send a last reply, unasked, and close."""
-        if self.handshaking:
+    def shut_down(self) -> None:
+        """Send a last reply, because the server stops, and close."""
+        talk = self.talk
+        if not (self._lingering or self.handshaking):
+            reply = r.SHUTTING_DOWN.with_reference(talk.reference)
+            talk.recorder.limit_reached(talk.session, talk.tx, "shutdown", reply)
+            self._dismiss(reply)
+        elif self.handshaking:
             self.abort()
-        elif not self._lingering:
-            self.pump.transport.write(reply.encoded)
-            self._close()
+
+    def _dismiss(self, reply: Reply) -> None:
+        """Send a last reply, unasked, and close."""
+        self.pump.transport.write(reply.encoded)
+        self._close()
 
     def _end(self) -> None:
         self._lingering = self.pump.ended = True
@@ -273,12 +285,19 @@ class Connection(asyncio.Protocol):
         return not self.pump.waiting and self.talk.tx is None
 
     @property
+    def receiving(self) -> bool:
+        """Return whether content is arriving and no command is being handled."""
+        return self._wire.receiving and not self.pump.waiting
+
+    @property
     def handshaking(self) -> bool:
         """Return whether a TLS handshake is in progress: nothing can be sent."""
         return self._secured is not None and self._secured.handshaking
 
     def sweep(self, now: float) -> None:
-        """Close if a deadline has passed; called about once a second."""
+        """Record trap hits, and close if a deadline has passed; called about once a second."""
+        if self.talk.unrecorded:
+            self.talk.record_traps()
         if self.pump.busy:
             return
         if self._lingering:
@@ -293,14 +312,20 @@ class Connection(asyncio.Protocol):
         else:
             limit = self._deadlines.for_command(now)
         if limit:
-            reply = _TIMEOUTS[limit]
-            talk.recorder.timed_out(talk.session, talk.tx, limit, reply)
-            self.dismiss(reply)
+            self._time_out(limit)
+
+    def _time_out(self, limit: str) -> None:
+        talk = self.talk
+        reply = None if self.handshaking else _TIMEOUTS[limit].with_reference(talk.reference)
+        talk.recorder.timed_out(talk.session, talk.tx, limit, reply)
+        if reply is None:
+            self.abort()
+        else:
+            self._dismiss(reply)
 
 
-# The last reply by the limit that has passed; none is sent in a handshake.
+# The last reply by the limit that has passed. In a handshake no reply can be sent.
 _TIMEOUTS = {
-    "handshake_timeout": r.TIMED_OUT,
     "session_timeout": r.SESSION_TOO_LONG,
     "data_timeout": r.TIMED_OUT,
     "command_timeout": r.TIMED_OUT,

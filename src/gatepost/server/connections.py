@@ -4,12 +4,14 @@ import asyncio
 import os
 from collections.abc import Coroutine
 from itertools import count
+from operator import attrgetter
 from typing import Any, Protocol
 
 from gatepost.auth.auth_limiter import AuthLimiter
 from gatepost.config.schema import SmtpConfig
 from gatepost.counts.memory import Slot
 from gatepost.log.logger import get_logger
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
 from gatepost.net.turns import Turns
 from gatepost.plugin.inline import UNFINISHED, finish, first_step
@@ -22,6 +24,9 @@ from gatepost.wire.smtp.syntax.path import LENIENT, STRICT
 
 # How often deadlines are checked, in seconds.
 SWEEP = 1.0
+# How much content the sweep may move from memory to files, in octets: some 10 ms.
+MOVED = 16 * 1024 * 1024
+_SIZE = attrgetter("size")
 
 _SMTP = SmtpConfig()
 
@@ -41,7 +46,7 @@ class Pending(Protocol):
 class Member(Protocol):
     """A connection with a session."""
 
-    host: str
+    peer: Endpoint
     origin: Origin | None
 
     @property
@@ -52,11 +57,15 @@ class Member(Protocol):
     def idle(self) -> bool:
         """Return whether no transaction is open and no command is being handled."""
 
+    @property
+    def receiving(self) -> bool:
+        """Return whether content is arriving and no command is being handled."""
+
     def sweep(self, now: float) -> None:
         """Close if a deadline has passed."""
 
-    def dismiss(self, reply: Reply) -> None:
-        """Send a last reply and close."""
+    def shut_down(self) -> None:
+        """Send a last reply, because the server stops, and close."""
 
     def abort(self) -> None:
         """Close at once."""
@@ -106,37 +115,42 @@ class Connections:
         """Add a connection; return the refusal if there are too many."""
         self.members.add(connection)
         trusted = connection.talk.admission is not None
-        origin = None if trusted else self._limiter.origin(connection.host)
+        origin = None if trusted else self._limiter.origin(connection.peer.host)
         connection.origin = origin
         exceeded = "" if origin is None else self._limiter.enter(origin, self.now)
+        ref = connection.talk.session.id
         if self.draining:
-            return r.SHUTTING_DOWN
+            return self._refuse(ref, connection.peer, "shutdown", r.SHUTTING_DOWN)
         if len(self.members) > self.setup.limits.connections:
             exceeded = "connections"
-        return self._refuse(connection.host, exceeded) if exceeded else None
+        return self._exceed(ref, connection.peer, exceeded) if exceeded else None
 
-    def _refuse(self, host: str, limit: str) -> Reply:
+    def _exceed(self, ref: str, peer: Endpoint, limit: str) -> Reply:
         self._refused += 1
-        self._refused_last = (host, limit)
-        self.setup.recorder.connection_refused(host, limit, r.TOO_MANY_CONNECTIONS)
-        return r.TOO_MANY_CONNECTIONS
+        self._refused_last = (str(peer), limit)
+        return self._refuse(ref, peer, limit, r.TOO_MANY_CONNECTIONS)
 
-    def expect(self, connection: Pending, host: str) -> Reply | None:
+    def _refuse(self, ref: str, peer: Endpoint, limit: str, reply: Reply) -> Reply:
+        reply = reply.with_reference(ref)
+        self.setup.recorder.connection_refused(ref, peer, limit, reply)
+        return reply
+
+    def expect(self, connection: Pending, peer: Endpoint) -> Reply | None:
         """Add a connection that must send a PROXY header; return the refusal if there are too many.
 
         Its address is not counted: it is a proxy's, which brings many clients.
         """
         if len(self.members) + len(self.pending) >= self.setup.limits.connections:
-            return self._refuse(host, "connections")
+            return self._exceed(self.next_id(), peer, "connections")
         self.pending.add(connection)
         return None
 
-    def readmit(self, connection: Member, host: str) -> Reply | None:
+    def readmit(self, connection: Member, peer: Endpoint) -> Reply | None:
         """Count a connection as another client's; return the refusal if there are too many."""
         if self.draining:
-            return r.SHUTTING_DOWN
+            return self._refuse(connection.talk.session.id, peer, "shutdown", r.SHUTTING_DOWN)
         self.release(connection)
-        connection.host = host
+        connection.peer = peer
         return self.admit(connection)
 
     def release(self, connection: Member) -> None:
@@ -181,9 +195,32 @@ class Connections:
             elif message is not None:
                 memory += message.size
         limits, full = self.setup.limits, self.setup.storage_full
+        if memory > limits.content_memory and files <= limits.content_files:
+            moved = self._free_memory(memory - limits.content_memory)
+            memory, files = memory - moved, files + moved
         self.setup.storage_full = memory > limits.content_memory or files > limits.content_files
         if self.setup.storage_full and not full:
             _log.warning("content storage full", memory=memory, files=files)
+
+    def _free_memory(self, excess: int) -> int:
+        """Move the largest messages to files; return the number of octets moved.
+
+        Clients can keep many messages open without sending anything: these must not keep other
+        clients out. At most MOVED octets are moved in a second, because the event loop waits.
+        """
+        held = [one.talk.message for one in self.members if one.receiving]
+        messages = [one for one in held if one is not None and not one.in_file]
+        moved = 0
+        for message in sorted(messages, key=_SIZE, reverse=True):
+            if moved >= min(excess, MOVED):
+                break
+            try:
+                message.move_to_file()
+            except OSError as error:
+                _log.error("storage failed", error=str(error))
+                break
+            moved += message.size
+        return moved
 
     def _report_refused(self) -> None:
         """Log the connections refused since the last check: one line, however many there were."""
@@ -205,7 +242,7 @@ class Connections:
             pending.abort()
         for connection in tuple(self.members):
             if connection.idle:
-                connection.dismiss(r.SHUTTING_DOWN)
+                connection.shut_down()
         await self.emptied(seconds)
         for connection in tuple(self.members):
             connection.abort()

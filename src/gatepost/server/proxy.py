@@ -59,7 +59,7 @@ class ProxyHandshake(asyncio.Protocol):
         if not is_within(self._peer.host, self._listen.proxy_from):
             self._hand_over(None, b"")
             return
-        refusal = self._connections.expect(self, self._peer.host)
+        refusal = self._connections.expect(self, self._peer)
         if refusal is not None:
             self._transport.write(refusal.encoded)
             self._transport.close()
@@ -93,7 +93,8 @@ class ProxyHandshake(asyncio.Protocol):
         self._transport.abort()
 
     def _refuse(self, problem: str) -> None:
-        self._connections.setup.recorder.proxy_refused(self._peer, problem)
+        shared = self._connections
+        shared.setup.recorder.proxy_refused(shared.next_id(), self._peer, problem)
         self._connections.pending.discard(self)
         self._transport.abort()
 

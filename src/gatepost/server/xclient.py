@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
 from gatepost.model.session import Session
 from gatepost.net.networks import Networks, is_within
@@ -12,7 +13,7 @@ _XCLIENT = frozenset({"XCLIENT"})
 
 
 class XclientAdmission:
-    """Implements `gatepost.session.conversation.Admission`; `count` counts a host's connection."""
+    """Implements `gatepost.session.conversation.Admission`; `count` counts a client."""
 
     def __init__(
         self,
@@ -20,7 +21,7 @@ class XclientAdmission:
         wire: SmtpServer,
         networks: Networks,
         bare_lf_from: Networks,
-        count: Callable[[str], Reply | None],
+        count: Callable[[Endpoint], Reply | None],
     ) -> None:
         self._talk = talk
         self._wire = wire
@@ -39,4 +40,4 @@ class XclientAdmission:
         self._wire.bare_lf = is_within(address or "", self._bare_lf_from)
         if address is not None:
             self.trust(trusted=is_within(address, self._networks))
-        return self._count(session.peer.host)
+        return self._count(session.peer)

@@ -151,7 +151,7 @@ def make_setup(
         router=router,
         calls_ahead=uses_call_ahead(router),
         clock=clock,
-        recorder=recorder or LogRecorder(),
+        recorder=recorder or LogRecorder(clock.time),
         folder=folder,
         greetings={name: dialect.greeting(hostname) for name, dialect in DIALECTS.items()},
         keywords=keywords(config.limits),

@@ -54,6 +54,7 @@ class Conversation:
     header block if a plugin reads it, `hops` counts the Received fields until the number is
     certain, and `refusal` is the reply to the end of the message once it is certain. `errors` and
     `idle_commands` count towards the limits of their names, and start again with each message.
+    `unrecorded` are the ended transactions whose trap hits are not recorded yet.
     """
 
     __slots__ = (
@@ -73,6 +74,7 @@ class Conversation:
         "session",
         "setup",
         "tx",
+        "unrecorded",
     )
 
     def __init__(self, setup: Setup, session: Session, dialect: Dialect) -> None:
@@ -92,6 +94,7 @@ class Conversation:
         self.refusal: Reply | None = None
         self.errors = 0
         self.idle_commands = 0
+        self.unrecorded: list[Transaction] = []
 
     @property
     def reference(self) -> str:
@@ -102,6 +105,17 @@ class Conversation:
     def message(self) -> Message | None:
         """Return the message that is being received, if there is one."""
         return None if self.tx is None else self.tx.message
+
+    def refuse(self, reply: Reply) -> Reply:
+        """Record a refusal of the protocol; return its reply with the reference.
+
+        A reply with a reference is returned as it is: it was recorded when it got that.
+        """
+        if reply.reference:
+            return reply
+        reply = reply.with_reference(self.reference)
+        self.recorder.command_fault(self.session, self.tx, reply)
+        return reply
 
     def begin_message(self, tx: Transaction) -> None:
         """Expect content."""
@@ -130,8 +144,21 @@ class Conversation:
         self.tx = None
         self.headers = None
         self.hops = None
+        if tx.trap_hits:
+            self.unrecorded.append(tx)
         if tx.message is not None:
             tx.message.close()
+
+    def record_traps(self) -> None:
+        """Record the trap hits of ended transactions.
+
+        Security: not while a command is answered. The time of a reply would show the hit.
+        """
+        ended, self.unrecorded = self.unrecorded, []
+        for tx in ended:
+            self.recorder.traps_hit(tx)
+            if tx.message is not None:  # DATA was accepted all the same
+                self.recorder.trap_shadowed(tx)
 
     async def notify(self, notification: str, fact: Transaction | Session) -> None:
         """Run a notification of plugins."""

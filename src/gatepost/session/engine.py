@@ -60,6 +60,7 @@ class Engine:
         if type(event) is e.ChunkRefused:
             return reply  # counted when the chunk was refused
         if reply.code >= 400:
+            reply = talk.refuse(reply)
             talk.errors += 1
             if talk.errors >= limits.errors:
                 return self._end("errors", r.TOO_MANY_ERRORS)
@@ -71,6 +72,7 @@ class Engine:
 
     def _end(self, limit: str, reply: Reply) -> Reply:
         talk = self.talk
+        reply = reply.with_reference(talk.reference)
         talk.recorder.limit_reached(talk.session, talk.tx, limit, reply)
         return reply
 
@@ -94,22 +96,27 @@ class Engine:
     def fail(self, event: e.Event) -> Reply | None:
         """Record an internal error; return the reply. Content gets its reply at the end."""
         talk = self.talk
-        talk.recorder.session_failed(talk.session, talk.tx)
+        reply = r.INTERNAL_ERROR.with_reference(talk.reference)
+        talk.recorder.session_failed(talk.session, talk.tx, reply)
         if type(event) is not e.Content:
-            return r.INTERNAL_ERROR
-        talk.refusal = r.INTERNAL_ERROR
+            return reply
+        talk.refusal = reply
         return None
 
     def disconnected(self) -> Coroutine[Any, Any, None] | None:
         """Clean up after the connection; return a coroutine if plugins are to be notified."""
         talk = self.talk
-        if talk.tx is None and not talk.setup.plugins.notifications["disconnect"]:
+        if talk.tx is not None:
+            return _disconnected(talk)
+        talk.record_traps()
+        if not talk.setup.plugins.notifications["disconnect"]:
             return None
         return _disconnected(talk)
 
 
 async def _disconnected(talk: Conversation) -> None:
     await talk.reset()
+    talk.record_traps()
     await talk.notify("disconnect", talk.session)
 
 
@@ -188,13 +195,11 @@ async def _xclient(talk: Conversation, event: e.Xclient) -> Reply:
 
 
 def _message_fault(talk: Conversation, event: e.MessageFault) -> Result:
-    talk.recorder.command_fault(talk.session, talk.tx, event.reply)
-    return talk.reset_and(event.reply)
+    return talk.reset_and(talk.refuse(event.reply))
 
 
 def _fault(talk: Conversation, event: e.Fault) -> Reply:
-    talk.recorder.command_fault(talk.session, talk.tx, event.reply)
-    return event.reply
+    return talk.refuse(event.reply)
 
 
 _OTHERS: dict[type[e.Event], Callable[[Conversation, Any], Handled]] = {

@@ -1,16 +1,19 @@
 """The log lines of a session: structured fields only, so that no value can forge a line.
 
 If a level is disabled, an event costs one check: its fields are not assembled.
+Limits: `gatepost.session.log_budget` limits the lines about refusals.
 """
 
 import logging
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.delivery.target import DeliveryError
+from gatepost.log.listed import listed
 from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
 from gatepost.model.auth_attempt import AuthAttempt
@@ -19,49 +22,80 @@ from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Session, Transaction, TrapHit
 from gatepost.queue.recorder import DeliveryLog
+from gatepost.session.log_budget import LogBudget
 from gatepost.session.recorder import Decided, Recorder
 
 
 class LogRecorder(DeliveryLog, Recorder):
     """Writes one line for each refusal, trap hit, accepted message and fault."""
 
-    def __init__(self) -> None:
+    def __init__(self, time: Callable[[], float] = time.time) -> None:
         super().__init__()
         self._log: FilteringBoundLogger = get_logger("gatepost.session").bind()
+        self._budget = LogBudget(time)
 
     def _enabled(self, level: int) -> bool:
         return self._log.is_enabled_for(level)
 
-    def proxy_refused(self, peer: Endpoint, problem: str) -> None:
-        """Log a connection without a valid PROXY header."""
-        self._log.warning("PROXY header refused", peer=str(peer), problem=problem)
+    def _may_log(self, session: str = "") -> bool:
+        """Return whether a refusal gets a line; `session` is the id, "" if there is no session."""
+        if not self._enabled(logging.INFO):
+            return False
+        allowed = self._budget.spend(session)
+        omitted = self._budget.omitted()
+        if omitted:
+            self._log.warning("refusals not logged", count=omitted)
+        return allowed
 
-    def early_talker(self, session: Session, reply: Reply) -> None:  # noqa: ARG002 - always the same
+    def _end_budget(self, session: Session) -> None:
+        """Give the session its lines back; log how many it lacked."""
+        omitted = self._budget.reset(session.id)
+        if omitted:
+            ref, peer = session.id, str(session.peer)
+            self._log.warning("refusals not logged", count=omitted, ref=ref, peer=peer)
+
+    def connection_refused(self, ref: str, peer: Endpoint, limit: str, reply: Reply) -> None:
+        """Log a connection over a limit."""
+        if self._may_log():
+            self._log.info("refused", reason=limit, reply=str(reply), ref=ref, peer=str(peer))
+
+    def proxy_refused(self, ref: str, peer: Endpoint, problem: str) -> None:
+        """Log a connection without a valid PROXY header."""
+        if self._may_log():
+            self._log.warning("PROXY header refused", problem=problem, ref=ref, peer=str(peer))
+
+    def early_talker(self, session: Session, reply: Reply) -> None:
         """Log a client that sent data before the greeting."""
-        self._log.info("early talker", ref=session.id, peer=session.peer.host)
+        if self._may_log(session.id):
+            self._log.info("early talker", **_refusal(session, None, "greeting_delay", reply))
 
     def tls_failed(self, session: Session, problem: str) -> None:
         """Log a failed TLS handshake."""
-        self._log.info("TLS failed", ref=session.id, peer=str(session.peer), problem=problem)
+        if self._may_log(session.id):
+            self._log.info("TLS failed", problem=problem, **_facts(session, None))
+
+    def connection_closed(self, session: Session, received: int) -> None:  # noqa: ARG002
+        """Log how many refusals of the session have no line."""
+        self._end_budget(session)
 
     def timed_out(
         self, session: Session, tx: Transaction | None, limit: str, reply: Reply | None
     ) -> None:
         """Log a time-out."""
-        if self._enabled(logging.DEBUG):
-            self._log.debug("timed out", limit=limit, reply=str(reply), **_facts(session, tx))
+        if self._may_log(session.id):
+            self._log.info("timed out", **_refusal(session, tx, limit, reply))
 
     def command_fault(self, session: Session, tx: Transaction | None, reply: Reply) -> None:
-        """Log a command that is malformed or out of sequence."""
-        if self._enabled(logging.DEBUG):
-            self._log.debug("command fault", reply=str(reply), **_facts(session, tx))
+        """Log a refusal of the protocol."""
+        if self._may_log(session.id):
+            self._log.info("refused", **_refusal(session, tx, "protocol-error", reply))
 
     def limit_reached(
         self, session: Session, tx: Transaction | None, limit: str, reply: Reply
     ) -> None:
-        """Log a session that is closed for its errors."""
-        if self._enabled(logging.DEBUG):
-            self._log.debug("limit reached", limit=limit, reply=str(reply), **_facts(session, tx))
+        """Log a session that the server ends."""
+        if self._may_log(session.id):
+            self._log.info("refused", **_refusal(session, tx, limit, reply))
 
     def decided(
         self, session: Session, tx: Transaction | None, decided: Decided, reply: Reply
@@ -70,7 +104,7 @@ class LogRecorder(DeliveryLog, Recorder):
         answer = decided.answer
         if answer is None or answer.decision.verdict is Verdict.ACCEPT:
             return
-        if not self._enabled(logging.INFO):
+        if not self._may_log(session.id):
             return
         self._log.info(
             "refused",
@@ -89,30 +123,35 @@ class LogRecorder(DeliveryLog, Recorder):
         user, mechanism = session.auth.user, session.auth.mechanism
         self._log.info("authenticated", user=user, mechanism=mechanism, **_facts(session, None))
 
-    def session_failed(self, session: Session, tx: Transaction | None) -> None:
+    def session_failed(self, session: Session, tx: Transaction | None, reply: Reply) -> None:
         """Log an internal error with its traceback."""
-        ref = session.id if tx is None else tx.id
-        self._log.error("session failed", ref=ref, exception=format_traceback(sys.exception()))
+        trace = format_traceback(sys.exception())
+        self._log.error("session failed", reply=str(reply), exception=trace, **_facts(session, tx))
 
-    def trap_hit(self, tx: Transaction, hit: TrapHit) -> None:
-        """Log a trap hit with the list and line of its entry."""
+    def traps_hit(self, tx: Transaction) -> None:
+        """Log each entry that was hit, once, with its list and line and the first address."""
         if not self._enabled(logging.WARNING):
             return
-        self._log.warning(
-            "trap hit",
-            trap=str(hit.address),
-            entry=hit.entry,
-            note=hit.note,
-            list=f"{hit.source}:{hit.line}",
-            sender=str(tx.reverse_path),
-            ref=tx.id,
-            peer=str(tx.session.peer),
-        )
+        hits: dict[str, list[TrapHit]] = {}
+        for hit in tx.trap_hits:
+            hits.setdefault(f"{hit.source}:{hit.line}", []).append(hit)
+        for line, (first, *others) in hits.items():
+            self._log.warning(
+                "trap hit",
+                trap=str(first.address),
+                entry=first.entry,
+                note=first.note,
+                list=line,
+                hits=1 + len(others),
+                sender=str(tx.reverse_path),
+                ref=tx.id,
+                peer=str(tx.session.peer),
+            )
 
     def trap_shadowed(self, tx: Transaction) -> None:
         """Log a message that would have been refused for its traps."""
-        traps = [str(hit.address) for hit in tx.trap_hits]
-        self._log.warning("trap shadowed", ref=tx.id, traps=traps)
+        traps = dict.fromkeys(str(hit.address) for hit in tx.trap_hits)
+        self._log.warning("trap shadowed", ref=tx.id, **listed("traps", traps))
 
     def storage_failed(self, tx: Transaction, problem: str) -> None:
         """Log content that could not be stored."""
@@ -120,6 +159,7 @@ class LogRecorder(DeliveryLog, Recorder):
 
     def accepted(self, tx: Transaction) -> None:
         """Log an accepted message."""
+        self._end_budget(tx.session)
         if not self._enabled(logging.INFO):
             return
         self._log.info(
@@ -127,7 +167,7 @@ class LogRecorder(DeliveryLog, Recorder):
             ref=tx.id,
             peer=str(tx.session.peer),
             sender=str(tx.reverse_path),
-            recipients=[str(one.address) for one in tx.recipients],
+            **listed("recipients", [one.address for one in tx.recipients]),
             size=0 if tx.message is None else tx.message.size,
         )
 
@@ -137,10 +177,18 @@ class LogRecorder(DeliveryLog, Recorder):
         self._log.warning(
             "not delivered",
             ref=tx.id,
-            recipients=[str(one.address) for one in failures],
+            **listed("recipients", [one.address for one in failures]),
             detail=error.detail,
             permanent=error.permanent,
         )
+
+
+def _refusal(
+    session: Session, tx: Transaction | None, reason: str, reply: Reply | None
+) -> dict[str, Any]:
+    """Return the fields of a refusal that no plugin decided; a reply cannot always be sent."""
+    fields = {"reason": reason, "reply": "" if reply is None else str(reply)}
+    return fields | _facts(session, tx)
 
 
 def _facts(session: Session, tx: Transaction | None) -> dict[str, Any]:
@@ -151,7 +199,7 @@ def _facts(session: Session, tx: Transaction | None) -> dict[str, Any]:
     }
     if tx is not None:
         facts["sender"] = str(tx.reverse_path)
-        facts["recipients"] = [str(one.address) for one in (*tx.recipients, *tx.refused)]
+        facts |= listed("recipients", [one.address for one in tx.recipients])
     return facts
 
 

@@ -4,6 +4,8 @@ Log lines (`gatepost.session.log`) and `gatepost try` are implementations. A rec
 the event loop, between two replies: it must not wait, and it should not raise. Facts of
 connections that never become a session are included.
 
+Every reply of a refusal ends with a reference, which its fact has too: `reply.reference`.
+
 Arguments are the session's own objects, not copies. They change after the call: a recorder that
 keeps facts copies what it needs. The results of the queue are those of `gatepost.queue.recorder`.
 """
@@ -16,7 +18,7 @@ import msgspec
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
-from gatepost.model.session import Recipient, Session, Transaction, TrapHit
+from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.plugin.chain import Answer, Asked
 from gatepost.queue.recorder import DeliveryRecorder
 
@@ -49,10 +51,10 @@ class Recorder(DeliveryRecorder):
     def connection_opened(self, session: Session) -> None:
         """Record a client that was admitted, before its greeting."""
 
-    def connection_refused(self, host: str, limit: str, reply: Reply) -> None:
+    def connection_refused(self, ref: str, peer: Endpoint, limit: str, reply: Reply) -> None:
         """Record a connection over a limit; `limit` is its key in `[limits]`, or "shutdown"."""
 
-    def proxy_refused(self, peer: Endpoint, problem: str) -> None:
+    def proxy_refused(self, ref: str, peer: Endpoint, problem: str) -> None:
         """Record a connection that was closed because its PROXY header is missing or invalid."""
 
     def early_talker(self, session: Session, reply: Reply) -> None:
@@ -75,12 +77,19 @@ class Recorder(DeliveryRecorder):
     # Commands
 
     def command_fault(self, session: Session, tx: Transaction | None, reply: Reply) -> None:
-        """Record a command that is malformed or out of sequence: no hook runs for it."""
+        """Record a command or message that the protocol refuses, without a rule or a plugin.
+
+        It is malformed, out of sequence, not implemented or not offered.
+        """
 
     def limit_reached(
         self, session: Session, tx: Transaction | None, limit: str, reply: Reply
     ) -> None:
-        """Record a session that is closed for too many errors, idle commands or failed logins."""
+        """Record a session that the server ends.
+
+        `limit` is the key in `[limits]` of too many errors, idle commands or failed logins, or
+        "shutdown".
+        """
 
     def decided(
         self, session: Session, tx: Transaction | None, decided: Decided, reply: Reply
@@ -90,13 +99,13 @@ class Recorder(DeliveryRecorder):
     def authenticated(self, session: Session) -> None:
         """Record a client that has logged in; `session.auth` is set."""
 
-    def session_failed(self, session: Session, tx: Transaction | None) -> None:
+    def session_failed(self, session: Session, tx: Transaction | None, reply: Reply) -> None:
         """Record an internal error; called while the exception is being handled."""
 
     # Messages
 
-    def trap_hit(self, tx: Transaction, hit: TrapHit) -> None:
-        """Record a recipient that is a trap."""
+    def traps_hit(self, tx: Transaction) -> None:
+        """Record the trap hits of a transaction that has ended, at most some seconds later."""
 
     def trap_shadowed(self, tx: Transaction) -> None:
         """Record a message that shadow mode let pass in spite of its traps."""

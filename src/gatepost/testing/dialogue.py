@@ -20,6 +20,7 @@ from gatepost.server.memory import (
 )
 
 _LINE = re.compile(r"([CS]): ?(.*)")
+_REFERENCE = r"(?: \[[0-9a-f]+-[0-9a-f]+(?:\.[0-9]+)?\])?"
 _ONLY_CODE = re.compile(r"[2-5]\d\d")
 
 
@@ -95,8 +96,9 @@ async def _compare(client: MemoryClient, lines: Sequence[_NumberedLine]) -> None
 
 
 def _matches(pattern: str, line: str) -> bool:
+    """Compare a line; a transcript may leave out the reference, which no test can predict."""
     parts = map(re.escape, pattern.split("*"))
-    return re.fullmatch(".*".join(parts), line) is not None
+    return re.fullmatch(".*".join(parts) + _REFERENCE, line) is not None
 
 
 def _turns(transcript: str) -> Iterator[tuple[str, list[_NumberedLine]]]:

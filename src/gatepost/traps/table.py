@@ -10,7 +10,8 @@ even if `user@example.com` is a known recipient or a role, unless the tagged add
 known recipient. Only address entries of the known recipients count here, not their `@domain` and
 `/pattern/` entries: a domain that accepts every address must still be able to have traps.
 
-Every RCPT costs one look-up per list. Roles and known recipients are checked only after a hit.
+Every RCPT costs one look-up per list and a search of every pattern. Roles and known recipients are
+checked only after a hit.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -61,12 +62,23 @@ class TrapTable:
 
         `key` is `address.key`, `user_key` the key without the subaddress. The caller passes them,
         because it needs them for other look-ups too.
+
+        Security: a hit costs the same as a miss. All lists and patterns are searched, because
+        clients can measure the time of the reply.
         """
+        found: ListEntry | None = None
         for source in self.lists:
-            entry = source.current.find(key, user_key)
-            if entry is not None and not self._is_exempt(entry, key, user_key):
-                return TrapHit(address, entry.text, entry.note, entry.source, entry.line)
-        return None
+            current = source.current
+            entry = current.find(key, user_key)
+            if entry is None:
+                continue
+            if entry.kind is not EntryKind.PATTERN:  # otherwise `find` has searched them
+                current.search_patterns(key, user_key)
+            if found is None and not self._is_exempt(entry, key, user_key):
+                found = entry
+        if found is None:
+            return None
+        return TrapHit(address, found.text, found.note, found.source, found.line)
 
     def _is_exempt(self, entry: ListEntry, key: str, user_key: str) -> bool:
         keys = (key,) if entry.key == key else (key, user_key)

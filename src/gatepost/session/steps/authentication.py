@@ -91,7 +91,7 @@ class Authentication:
         await talk.setup.clock.sleep(FIRST_DELAY * 2 ** (self._failures - 1))
         if self._failures < talk.setup.limits.auth_failures:
             return reply
-        last = r.TOO_MANY_AUTH_FAILURES
+        last = r.TOO_MANY_AUTH_FAILURES.with_reference(talk.reference)
         talk.recorder.limit_reached(talk.session, talk.tx, "auth_failures", last)
         return last
 

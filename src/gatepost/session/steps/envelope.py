@@ -46,7 +46,6 @@ def _begin_rcpt(talk: Conversation, event: e.Rcpt) -> tuple[Transaction, Recipie
     hit = setup.traps.table.match(address, key, key if user == local else f"{user}@{domain}")
     if hit is not None:
         tx.trap_hits.append(hit)
-        talk.recorder.trap_hit(tx, hit)
     return tx, rcpt
 
 

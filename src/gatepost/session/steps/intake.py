@@ -27,8 +27,6 @@ def _data_rule(talk: Conversation, tx: Transaction) -> Answer | None:
 
 
 def _data(talk: Conversation, _answer: Answer | None, tx: Transaction) -> Reply:
-    if tx.trap_hits:
-        talk.recorder.trap_shadowed(tx)
     talk.begin_message(tx)
     return START_MAIL_INPUT
 

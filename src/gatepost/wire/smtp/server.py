@@ -34,7 +34,7 @@ input is limited by how much the caller feeds while PAUSED; `unread` is its size
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import msgspec
@@ -106,6 +106,8 @@ class SmtpServer:
 
     `commands` are the rows of the protocol by verb; `paths` and `extensions` are described at
     `Agreed`. `last_words` is the closing reply that was sent. `agreed` is for reading only.
+    `refuse` is called with a refusal that replaces the caller's reply; the caller may set it, to
+    record the refusal. It returns the refusal to send.
     """
 
     __slots__ = (
@@ -118,6 +120,7 @@ class SmtpServer:
         "_reader",
         "agreed",
         "last_words",
+        "refuse",
     )
 
     # Rows of commands that exist only while their extension is enabled.
@@ -135,6 +138,7 @@ class SmtpServer:
         self._input = InputBuffer()
         self.agreed = Agreed(paths, extensions)
         self.last_words: Reply | None = None
+        self.refuse: Callable[[Reply], Reply] = _unchanged
         self._event: Event | None = None
         self._next_state: State | None = None
         self._reader: Reader | None = _GREETING
@@ -275,7 +279,7 @@ class SmtpServer:
         self.agreed.state = State.READY
         if self._limits.synchronised and self._input.unread:
             if reply.code < 400:
-                reply = r.NOT_SYNCHRONISED
+                reply = self.refuse(r.NOT_SYNCHRONISED)
             self.last_words = reply
         elif reply.code < 400:
             self._reader = DotReader(self._limits.message_size, bare_lf=self.agreed.bare_lf)
@@ -359,6 +363,10 @@ class SmtpServer:
         agreed = self.agreed
         agreed.state = AFTER_REFUSED_BDAT[agreed.state][chunk.last]
         self._reader = self._chunks.discard(chunk, outcome)
+
+
+def _unchanged(reply: Reply) -> Reply:
+    return reply
 
 
 def _unreadable(line: bytes) -> Event:

@@ -1,0 +1,58 @@
+"""The number of refusals that get a line in the log: a limit for each session, one for all.
+
+Theory of operation: a session may fill PER_SESSION lines. An accepted message gives the session its
+lines back, as it does with `limits.errors`. All sessions of a worker may fill PER_MINUTE lines in a
+minute. Refusals without a line are counted, and the count is logged: that of a session with its
+next accepted message or its end, that of all with the first refusal of a later minute.
+
+Security: a refusal costs the client a few octets and the server a line of up to 1 KB. Without a
+limit, clients could fill the disk.
+"""
+
+from collections.abc import Callable
+
+PER_SESSION = 50
+PER_MINUTE = 6000
+
+_MINUTE = 60.0
+
+
+class LogBudget:
+    """The lines that are left; `time` returns seconds."""
+
+    __slots__ = ("_ends", "_late", "_left", "_omitted", "_spent", "_time")
+
+    def __init__(self, time: Callable[[], float]) -> None:
+        self._time = time
+        self._ends = 0.0
+        self._left = PER_MINUTE
+        self._omitted = self._late = 0
+        self._spent: dict[str, int] = {}
+
+    def spend(self, session: str) -> bool:
+        """Count a refusal; return whether it gets a line.
+
+        `session` is the id of its session. It is "" if there is none, which ends with the refusal.
+        """
+        now = self._time()
+        if not self._ends - _MINUTE <= now < self._ends:
+            self._late, self._omitted = self._omitted, 0
+            self._left, self._ends = PER_MINUTE, now + _MINUTE
+        if session:
+            spent = self._spent[session] = self._spent.get(session, 0) + 1
+            if spent > PER_SESSION:
+                return False
+        if not self._left:
+            self._omitted += 1
+            return False
+        self._left -= 1
+        return True
+
+    def omitted(self) -> int:
+        """Return how many lines the last minute lacked, once."""
+        late, self._late = self._late, 0
+        return late
+
+    def reset(self, session: str) -> int:
+        """Give the session its lines back; return how many it lacked."""
+        return max(0, self._spent.pop(session, 0) - PER_SESSION)
