@@ -35,7 +35,8 @@ class Row(NamedTuple):
     The replies are codes or their first digits; "close" stands for the end of the connection.
     `messages` are the contents that the server has accepted at the end, if the row checks them.
     `senders` and `recipients` are the paths of the accepted messages. `reason` explains a reply
-    that differs from that of another server. `only` names the protocol of a row that is for one.
+    that differs from that of another server. `only` names the protocol of a row that is for one,
+    `server` another kind of server than that of the topic.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Row(NamedTuple):
     recipients: list[str] | None = None
     reason: str = ""
     only: str = ""
+    server: str = ""
 
     @property
     def dialogue(self) -> tuple[Step, ...]:

@@ -42,6 +42,7 @@ class Spool:
 TOLERANT = {"unauthorised_pipelining": "tolerate"}
 KINDS = {
     "usual": Kind(TOLERANT),
+    "strict paths": Kind(TOLERANT | {"strict_paths": True}),
     "synchronised": Kind({"unauthorised_pipelining": "refuse"}),
     "local client": Kind(TOLERANT, peer=("127.0.0.1", 50000), dsn=True),
     "auth": Kind(TOLERANT, auth=True),
