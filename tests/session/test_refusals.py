@@ -38,7 +38,7 @@ def assert_recorded(reply, logs):
 
 
 FAULTS = {
-    "MAIL without brackets": "C: MAIL FROM:a@b.example\nS: 501",
+    "MAIL with one bracket": "C: MAIL FROM:<a@b.example\nS: 501",
     "unknown MAIL parameter": "C: MAIL FROM:<a@b.example> X=1\nS: 555",
     "unknown command": "C: XYZZY\nS: 500",
     "no command": "C: 1234\nS: 500",

@@ -142,6 +142,8 @@ def test_the_server_waits_for_a_client_that_does_not_read():
             client._connection.resume_writing()
             replies = [await client.reply() for _ in range(81)]
             assert set(replies) == {"250 2.0.0 Ok"}
+            while await client._connection.pump.until_idle():
+                pass
             assert reading[-1] == "resume"
             await client.close()
 

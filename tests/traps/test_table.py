@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.lists import addresses
+from gatepost.lists import patterns
 from gatepost.lists.addresses import AddressList
 from gatepost.model.address import Address, AddressError, domain_key, local_key, without_tag
 from gatepost.model.session import TrapHit
@@ -168,14 +168,15 @@ def test_an_address_in_the_list_is_found_in_any_spelling(text, separator):
 )
 def test_a_hit_searches_as_many_patterns_as_a_miss(address, monkeypatch):
     searched = []
-    compiled = addresses.compile_pattern
+    any_of = patterns._any_of
 
-    def counting(text):
-        search = compiled(text).search
-        return SimpleNamespace(search=lambda key: searched.append(text) or search(key))
+    def counting(members):
+        search = any_of(members).search
+        return SimpleNamespace(search=lambda key: searched.append(len(members)) or search(key))
 
-    monkeypatch.setattr(addresses, "compile_pattern", counting)
-    patterns = ["/^first/", "/^second/"]
-    one = entries("trap@x.example", "@y.example", *patterns)
-    match(TrapTable([one, entries(*patterns, source="two")]), address)
-    assert searched == patterns * 2
+    monkeypatch.setattr(patterns, "_any_of", counting)
+    monkeypatch.setattr(patterns, "_GROUP", 1)
+    lines = ["/^first/", "/^second/"]
+    one = entries("trap@x.example", "@y.example", *lines)
+    match(TrapTable([one, entries(*lines, source="two")]), address)
+    assert searched == [1] * 4
