@@ -206,7 +206,7 @@ def test_auth_is_unknown_if_not_offered(reach, split):
 
 def secret_server(make=SmtpServer):
     server = make(WireLimits(), extensions=EXTENSIONS | {"STARTTLS"})
-    server.after_tls = frozenset({"AUTH"})
+    server.agreed.after_tls = frozenset({"AUTH"})
     return server
 
 

@@ -19,7 +19,7 @@ SECOND = b"MAIL FROM:<evil@x>\r\nRCPT TO:<u@local>\r\nDATA\r\nSubject: SMUGGLED\
 
 def tolerant(limits, make=SmtpServer, **options):
     server = make(limits, **options)
-    server.bare_lf = True
+    server.agreed.bare_lf = True
     return server
 
 

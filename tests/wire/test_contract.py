@@ -116,8 +116,8 @@ def test_an_extension_applies_from_the_next_command():
 
 def test_an_extension_after_tls_joins_with_starttls():
     server = SmtpServer(WireLimits())
-    server.after_tls = frozenset({"AUTH"})
+    server.agreed.after_tls = frozenset({"AUTH"})
     assert "AUTH" not in server.extensions
     server.start_tls()
     assert "AUTH" in server.extensions
-    assert server.after_tls == frozenset()
+    assert server.agreed.after_tls == frozenset()

@@ -15,10 +15,8 @@ cause could overtake the refusal.
 """
 
 import asyncio
-import functools
 from typing import cast
 
-from gatepost.auth.authority import Authority
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
 from gatepost.model.session import TlsFacts
@@ -30,17 +28,15 @@ from gatepost.server.connections import Connections
 from gatepost.server.deadlines import LINGER, Deadlines
 from gatepost.server.limits import Origin
 from gatepost.server.listener import ListenerSettings
+from gatepost.server.permissions import set_permissions
 from gatepost.server.pump import Pump
-from gatepost.server.xclient import XclientAdmission
 from gatepost.session import replies as r
 from gatepost.session.conversation import Conversation
 from gatepost.session.engine import Engine
-from gatepost.session.steps.authentication import Authentication
 from gatepost.session.steps.offer import STARTTLS
 from gatepost.wire.smtp.syntax.extensions import EXTENSIONS
 
 WITH_TLS = EXTENSIONS | {STARTTLS}
-_AUTH = frozenset({"AUTH"})
 _DEFAULT = ListenerSettings()
 # Until the transport is there.
 _NO_PEER = Endpoint("")
@@ -101,17 +97,7 @@ class Connection(asyncio.Protocol):
         self.pump = Pump(self._wire, self._engine, self, shared.turns, shared.setup.clock)
         # uvloop's transports have the interface of asyncio.Transport, but do not derive from it
         self.pump.transport = cast("asyncio.Transport", transport)
-        self._wire.bare_lf = identity.is_within(shared.bare_lf_from)
-        self._wire.refuse = self.talk.refuse
-        if self._identity is not None:
-            count = functools.partial(shared.readmit, self)
-            networks = identity.xclient_from
-            admission = XclientAdmission(
-                self.talk, self._wire, networks, shared.bare_lf_from, count
-            )
-            admission.trust(trusted=identity.may_name)
-        if listener.authority is not None:
-            self._accept_logins(listener.authority)
+        set_permissions(self, self._wire, listener, identity, shared)
         refusal = shared.admit(self)
         if refusal is not None:
             self._turn_away(refusal)
@@ -165,25 +151,12 @@ class Connection(asyncio.Protocol):
             self.pump.resume_writing()
 
     def _turn_away(self, refusal: Reply) -> None:
-        """Refuse the connection; it does not linger, which would keep another client out.
-
-        If TLS begins with the connection no reply can be sent.
-        """
+        """Refuse the connection, in the clear only; a lingering one would keep another out."""
         self._end()
         tls = self._listener.tls
         if tls is None or tls.mode != "implicit":
             self.pump.transport.write(refusal.encoded)
         self.pump.transport.close()
-
-    # What a client may do
-
-    def _accept_logins(self, authority: Authority) -> None:
-        """Let the client log in, after STARTTLS if it must be."""
-        self.talk.auth = Authentication(authority, self._connections.auth_limiter)
-        if authority.clear:
-            self._wire.extensions |= _AUTH
-        else:
-            self._wire.after_tls = _AUTH
 
     # TLS
 
@@ -226,15 +199,18 @@ class Connection(asyncio.Protocol):
     def shut_down(self) -> None:
         """Send a last reply, because the server stops, and close."""
         talk = self.talk
-        if not (self._lingering or self.handshaking):
+        if self.handshaking:
+            self.abort()
+        elif not self._lingering:
             reply = r.SHUTTING_DOWN.with_reference(talk.reference)
             talk.recorder.limit_reached(talk.session, talk.tx, "shutdown", reply)
             self._dismiss(reply)
-        elif self.handshaking:
-            self.abort()
 
-    def _dismiss(self, reply: Reply) -> None:
-        """Send a last reply, unasked, and close."""
+    def _dismiss(self, reply: Reply | None) -> None:
+        """Send a last reply, unasked, and close; without a reply, close at once."""
+        if reply is None:
+            self.abort()
+            return
         self.pump.transport.write(reply.encoded)
         self._close()
 
@@ -304,23 +280,16 @@ class Connection(asyncio.Protocol):
             if now - self._deadlines.since > LINGER:
                 self.abort()
             return
-        talk = self.talk
         if self.handshaking:
             limit = self._deadlines.for_handshake(now)
         elif self._wire.receiving and self.pump.writable:
-            limit = self._deadlines.for_content(now, talk.tx, self._received)
+            limit = self._deadlines.for_content(now, self.talk.tx, self._received)
         else:
             limit = self._deadlines.for_command(now)
         if limit:
-            self._time_out(limit)
-
-    def _time_out(self, limit: str) -> None:
-        talk = self.talk
-        reply = None if self.handshaking else _TIMEOUTS[limit].with_reference(talk.reference)
-        talk.recorder.timed_out(talk.session, talk.tx, limit, reply)
-        if reply is None:
-            self.abort()
-        else:
+            talk = self.talk
+            reply = None if self.handshaking else _TIMEOUTS[limit].with_reference(talk.reference)
+            talk.recorder.timed_out(talk.session, talk.tx, limit, reply)
             self._dismiss(reply)
 
 

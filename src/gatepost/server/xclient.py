@@ -37,7 +37,7 @@ class XclientAdmission:
 
     def readmit(self, session: Session, address: str | None) -> Reply | None:
         """Count the connection as another client's; return the refusal if over a limit."""
-        self._wire.bare_lf = is_within(address or "", self._bare_lf_from)
+        self._wire.agreed.bare_lf = is_within(address or "", self._bare_lf_from)
         if address is not None:
             self.trust(trusted=is_within(address, self._networks))
         return self._count(session.peer)

@@ -105,9 +105,9 @@ class SmtpServer:
     """The receiving side of one connection. See the module for the contract.
 
     `commands` are the rows of the protocol by verb; `paths` and `extensions` are described at
-    `Agreed`. `last_words` is the closing reply that was sent. `agreed` is for reading only.
-    `refuse` is called with a refusal that replaces the caller's reply; the caller may set it, to
-    record the refusal. It returns the refusal to send.
+    `Agreed`. `last_words` is the closing reply that was sent. Of `agreed` the caller may set
+    `after_tls` and `bare_lf`. `refuse` is called with a refusal that replaces the caller's reply;
+    the caller may set it, to record the refusal. It returns the refusal to send.
     """
 
     __slots__ = (
@@ -177,24 +177,6 @@ class SmtpServer:
     @extensions.setter
     def extensions(self, keywords: frozenset[str]) -> None:
         self.agreed.extensions = keywords
-
-    @property
-    def after_tls(self) -> frozenset[str]:
-        """Return the keywords that STARTTLS adds to `extensions`."""
-        return self.agreed.after_tls
-
-    @after_tls.setter
-    def after_tls(self, keywords: frozenset[str]) -> None:
-        self.agreed.after_tls = keywords
-
-    @property
-    def bare_lf(self) -> bool:
-        """Return whether a bare LF ends a line of content. A new value applies to new messages."""
-        return self.agreed.bare_lf
-
-    @bare_lf.setter
-    def bare_lf(self, value: bool) -> None:
-        self.agreed.bare_lf = value
 
     def receive_data(self, data: bytes) -> None:
         """Buffer bytes from the client."""
