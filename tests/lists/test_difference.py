@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.lists import difference as module
-from gatepost.lists.difference import Hunk, difference
+from gatepost.lists.indexing import difference as module
+from gatepost.lists.indexing.difference import Hunk, difference
 from gatepost.lists.text import BLOCK, Text
 
 

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from gatepost.lists import file as file_module
-from gatepost.lists.build import MAX_USELESS
 from gatepost.lists.file import DomainFile, ListFile
+from gatepost.lists.indexing.build import MAX_USELESS
 from gatepost.lists.reloadable import KEEP_PREVIOUS, FileChange, ListError, ReloadableFile
 
 
@@ -366,8 +366,8 @@ def test_a_big_list_that_becomes_garbage_leaves_the_old_index(path, monkeypatch)
 
 
 def limit_changes(monkeypatch):
-    monkeypatch.setattr("gatepost.lists.difference.MAX_CHANGED", 200)
-    monkeypatch.setattr("gatepost.lists.difference._WINDOWS", (100, 200))
+    monkeypatch.setattr("gatepost.lists.indexing.difference.MAX_CHANGED", 200)
+    monkeypatch.setattr("gatepost.lists.indexing.difference._WINDOWS", (100, 200))
 
 
 def test_a_large_change_keeps_the_old_version_until_the_new_index_is_built(path, monkeypatch):

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatepost.lists.addresses import MAX_ERRORS, AddressList
-from gatepost.lists.build import build, main
 from gatepost.lists.entry import MAX_LINE, EntryKind
 from gatepost.lists.file import ListFile, parse_addresses
-from gatepost.lists.index import TEXT_START, Index, IndexFileError
-from gatepost.lists.indexed import IndexedList
+from gatepost.lists.indexing.build import build, main
+from gatepost.lists.indexing.index import TEXT_START, Index, IndexFileError
+from gatepost.lists.indexing.indexed import IndexedList
 from gatepost.lists.patterns import MAX_PATTERNS
 from gatepost.lists.reloadable import KEEP_PREVIOUS, ListError
 from gatepost.lists.text import BLOCK
@@ -157,7 +157,7 @@ def test_the_command_builds_an_index_or_reports_an_error(tmp_path, capsys):
 
 
 def test_the_command_runs_as_a_process(tmp_path):
-    module = [sys.executable, "-P", "-m", "gatepost.lists.build"]
+    module = [sys.executable, "-P", "-m", "gatepost.lists.indexing.build"]
     target = str(tmp_path / "x.index")
     done = subprocess.run(
         [*module, str(tmp_path), target], capture_output=True, text=True, check=False
@@ -192,7 +192,7 @@ def test_a_damaged_index_is_refused_and_built_again(tmp_path):
 
 def test_an_index_of_another_byte_order_is_refused(tmp_path, monkeypatch):
     make(tmp_path, b"a@example.com\n")
-    monkeypatch.setattr("gatepost.lists.index._BYTE_ORDER", 0x0807060504030201)
+    monkeypatch.setattr("gatepost.lists.indexing.index._BYTE_ORDER", 0x0807060504030201)
     with pytest.raises(IndexFileError, match=r"^made on a machine with another byte order$"):
         Index(tmp_path / "traps.index")
 
@@ -250,7 +250,7 @@ def test_the_file_is_closed_if_mapping_fails(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise OSError("no memory")
 
-    monkeypatch.setattr("gatepost.lists.index.mmap", refuse)
+    monkeypatch.setattr("gatepost.lists.indexing.index.mmap", refuse)
     before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(OSError, match=r"^no memory$"):
         Index(tmp_path / "traps.index")

@@ -3,7 +3,7 @@
 import pytest
 from tests.session.dialogue import OPEN, config
 
-from gatepost.session.hops import MAX_FIELD, HopCounter
+from gatepost.session.content.hops import MAX_FIELD, HopCounter
 from gatepost.testing import play
 
 ONE = "one@example.com"

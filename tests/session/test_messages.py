@@ -12,9 +12,9 @@ from gatepost.model.decision import accept, deny
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.message import Message
 from gatepost.model.session import Recipient, Session, Transaction
-from gatepost.session.collector import HeaderCollector
+from gatepost.session.content.collector import HeaderCollector
+from gatepost.session.content.trace import received
 from gatepost.session.dialect import SMTP
-from gatepost.session.trace import received
 from gatepost.testing import Capture, MemoryServer, VirtualClock, play
 from gatepost.wire.smtp.syntax.arguments import MAX_NAME
 

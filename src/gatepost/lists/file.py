@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from gatepost.lists.addresses import AddressList
-from gatepost.lists.builder import IndexBuilder, index_path
-from gatepost.lists.difference import Hunk, difference
 from gatepost.lists.domains import DomainList, parse_domain_octets
 from gatepost.lists.entry import LineError, ListEntry, parse_octets, parse_or_error
-from gatepost.lists.index import Index, IndexFileError
-from gatepost.lists.indexed import IndexedList
+from gatepost.lists.indexing.builder import IndexBuilder, index_path
+from gatepost.lists.indexing.difference import Hunk, difference
+from gatepost.lists.indexing.index import Index, IndexFileError
+from gatepost.lists.indexing.indexed import IndexedList
 from gatepost.lists.reloadable import (
     FileChange,
     FileIdentity,

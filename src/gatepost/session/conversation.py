@@ -10,11 +10,11 @@ from typing import Any, Protocol
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
 from gatepost.model.session import Session, Transaction
-from gatepost.session.collector import HeaderCollector
+from gatepost.session.content.collector import HeaderCollector
+from gatepost.session.content.hops import HopCounter
+from gatepost.session.content.trace import shown_address
 from gatepost.session.dialect import Dialect
-from gatepost.session.hops import HopCounter
 from gatepost.session.setup import Setup
-from gatepost.session.trace import shown_address
 from gatepost.wire.events import Auth, AuthResponse
 
 Result = Reply | Coroutine[Any, Any, Reply]

@@ -11,9 +11,9 @@ from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.chain import Answer
 from gatepost.session import replies as r
 from gatepost.session import rules
+from gatepost.session.content.trace import WithNames, with_names
 from gatepost.session.handover import hand_over, hand_over_each
 from gatepost.session.setup import Setup
-from gatepost.session.trace import WithNames, with_names
 from gatepost.wire.lmtp import LmtpServer
 from gatepost.wire.smtp import SmtpServer
 

@@ -9,10 +9,10 @@ from gatepost.model.session import Transaction
 from gatepost.plugin.chain import Answer
 from gatepost.session import replies as r
 from gatepost.session import rules
+from gatepost.session.content.trace import received
 from gatepost.session.conversation import Conversation, Result
 from gatepost.session.handover import taken
 from gatepost.session.steps.step import Step, refusal, run
-from gatepost.session.trace import received
 from gatepost.wire import events as e
 from gatepost.wire.smtp.replies import START_MAIL_INPUT
 

@@ -1,4 +1,4 @@
-"""Build the index of a big list: `python -m gatepost.lists.build LIST INDEX`.
+"""Build the index of a big list: `python -m gatepost.lists.indexing.build LIST INDEX`.
 
 A separate process at low priority builds the index, so that the event loop and the memory of the
 worker are not affected. The index is written to a temporary file, synced and renamed, so it is
@@ -24,7 +24,7 @@ from typing import BinaryIO
 from gatepost.disk.durable import ensure_private
 from gatepost.lists.addresses import MAX_ERRORS
 from gatepost.lists.entry import EntryKind, LineError, ListEntry, parse_octets, parse_or_error
-from gatepost.lists.index import (
+from gatepost.lists.indexing.index import (
     FAN_OUT,
     LINE_COUNT_EVERY,
     MAX_TEXT,

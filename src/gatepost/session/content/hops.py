@@ -10,7 +10,7 @@ Limits: MAX_FIELD octets of an incomplete field are kept, and nothing after `lim
 import re
 from collections.abc import Container
 
-from gatepost.session.trace import own_recipient
+from gatepost.session.content.trace import own_recipient
 
 # Received fields have a few hundred octets. The rest of a longer field is not compared.
 MAX_FIELD = 4096

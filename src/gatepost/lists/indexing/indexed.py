@@ -16,9 +16,9 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from gatepost.lists.addresses import AddressList, local_part
-from gatepost.lists.difference import Hunk
 from gatepost.lists.entry import EntryKind, LineError, ListEntry, parse_octets, parse_or_error
-from gatepost.lists.index import Index
+from gatepost.lists.indexing.difference import Hunk
+from gatepost.lists.indexing.index import Index
 from gatepost.lists.text import read_lines, with_pauses
 
 _BY_LINE = attrgetter("line")

@@ -28,7 +28,7 @@ class IndexBuilder:
         if self._child is not None:
             return
         # -P: do not import modules from the current folder.
-        module = ("-P", "-m", "gatepost.lists.build")
+        module = ("-P", "-m", "gatepost.lists.indexing.build")
         command = [sys.executable, *module, str(self.path), str(self.target)]
         try:
             self._child = subprocess.Popen(  # noqa: S603 -- our own program, no shell

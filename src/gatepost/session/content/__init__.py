@@ -1,0 +1,1 @@
+"""The header block of a message: collected, counted, extended."""
