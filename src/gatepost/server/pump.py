@@ -132,7 +132,7 @@ class Pump:
             for start in range(0, len(data), TURN):
                 wire.receive_data(data[start : start + TURN])
         if self._task is None and not self._queued and self.writable:
-            self.run()
+            self._answer_some(len(data))
         if self._task is not None or not self.writable:
             self._limit_reading()
 
@@ -152,12 +152,16 @@ class Pump:
 
     def run(self) -> int:
         """Answer what the client has sent, up to the limit of a turn; return the cost."""
-        before = self._wire.unread
-        answered = self._answer()
-        # Content that is discarded after a fault makes no events.
-        cost = max(answered, before - self._wire.unread)
-        if cost >= TURN and not (self.busy or self.ended or self.lost):
-            self._queue()
+        return self._answer_some(self._wire.unread)
+
+    def _answer_some(self, unread: int) -> int:
+        """Do so; `unread` octets have come, at least."""
+        cost = self._answer()
+        if cost < TURN <= unread:
+            # Content that is discarded after a fault makes no events.
+            cost = max(cost, unread - self._wire.unread)
+            if cost >= TURN and not (self.busy or self.ended or self.lost):
+                self._queue()
         return cost
 
     def _answer(self) -> int:
