@@ -42,7 +42,7 @@ def checked(configure, run):
         (folder / "traps").write_text("trap@example.com\n")
         found = json.loads(run("check", "--json").stdout)
         assert found["errors"] == []
-        return found["warnings"]
+        return [one for one in found["warnings"] if "goes to one Maildir" not in one]
 
     return checked
 

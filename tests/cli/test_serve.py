@@ -132,11 +132,12 @@ def test_an_empty_configuration_keeps_the_server_running(free_port):
         address = process.address()
         (free_port / "gatepost.toml").write_text("")
         process.popen.send_signal(signal.SIGHUP)
-        problems = [process.line() for _ in range(3)]
+        assert "started listen=" in process.line()
+        problems = [process.line() for _ in range(2)]
         with smtplib.SMTP(*address, local_hostname="client.example") as client:
             client.sendmail("me@client.example", ["alice@example.com"], MESSAGE)
         process.stop(signal.SIGTERM)
-    assert all("reload failed problem=" in problem for problem in problems)
+    assert all("reload failed problem=" in problem for problem in problems), problems
     assert len(delivered(free_port)) == 1
 
 
@@ -237,4 +238,4 @@ def test_a_plugin_that_cannot_start_is_an_error(free_port):
 
 def test_a_data_folder_that_cannot_be_created_is_an_error(free_port):
     (free_port / "var").write_text("")
-    assert failed(free_port) == f"gatepost: {free_port}/var/tmp: Not a directory\n"
+    assert failed(free_port) == f"gatepost: {free_port}/var: Expected a folder\n"

@@ -163,4 +163,4 @@ def test_a_mail_over_the_limit_is_refused_and_the_next_one_accepted(server):
         client.send(stuffed(b"y" * (LIMIT - 2) + b"\r\n"))
         assert client.reply()[:3] == "250"
     (mail,) = server.mails(box)
-    assert mail.content == b"y" * (LIMIT - 2) + b"\r\n"
+    assert mail.content == b"\r\n" + b"y" * (LIMIT - 2) + b"\r\n"

@@ -92,4 +92,4 @@ def test_bdat_last_has_a_reply_for_each_recipient(server, address):
         assert [client.getreply()[0] for _ in range(4)] == [250, 250, 250, 250]
         client.send(b"MAIL FROM:<>\r\n")
         assert client.getreply() == (250, b"2.1.0 Sender ok")
-    assert [mail.content for mail in server.mails(box)] == [b"x\r\ny\r\n"]
+    assert [mail.content for mail in server.mails(box)] == [b"\r\nx\r\ny\r\n"]

@@ -185,7 +185,7 @@ class Broken(Plugin):
     ("error", "seen"),
     [
         (ValueError("x"), PluginError),
-        (SystemExit(3), SystemExit),
+        (SystemExit(3), PluginError),
         (KeyboardInterrupt(), KeyboardInterrupt),
     ],
 )

@@ -134,6 +134,10 @@ def scram(verifier=None, nonce=RFC_NONCE):
     return ScramSha256(nonce, lambda _: made)
 
 
+def test_a_verifier_does_not_show_its_keys():
+    assert repr(Verifier.make("secret", SALT, ITERATIONS)) == "Verifier(...)"
+
+
 def test_scram_matches_the_example_of_rfc_7677():
     mechanism = scram()
     assert mechanism.step(None) == Challenge(b"")
