@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 
+from structlog.testing import capture_logs
 from tests.queue.fakes import DEAD, LATER, Target, run
 from tests.queue.spool.samples import facts
 
@@ -148,7 +149,7 @@ def test_a_message_for_a_suspended_destination_goes_to_the_tables_immediately(tm
     run(tmp_path, scenario, target)
 
 
-def test_jobs_of_full_tables_are_still_delivered(tmp_path, monkeypatch, caplog):
+def test_jobs_of_full_tables_are_still_delivered(tmp_path, monkeypatch):
     target = Target({"a.example": [LATER, None]})
 
     def full(store):
@@ -157,11 +158,11 @@ def test_jobs_of_full_tables_are_still_delivered(tmp_path, monkeypatch, caplog):
     async def scenario(bench):
         await bench.put("x@a.example", ref="s-1")
         await bench.run_until_idle()
-        with monkeypatch.context() as patched:
+        with monkeypatch.context() as patched, capture_logs() as events:
             patched.setattr(Store, "absorb", full)
             await bench.put("x@b.example", ref="s-2")
             await bench.run_until_idle(100_000)
             assert sorted(target.refs()) == ["s-1", "s-2"]
-        assert "journal not emptied" in caplog.text
+        assert "journal not emptied" in [one["event"] for one in events]
 
     run(tmp_path, scenario, target, expire=1e7)

@@ -46,6 +46,7 @@ class Connection(asyncio.Protocol):
     """A client, from accept to close.
 
     `identity` is given if a host in front may have named the client, or may name it with XCLIENT.
+    `talk` is the state of the session.
     """
 
     __slots__ = (
@@ -61,10 +62,12 @@ class Connection(asyncio.Protocol):
         "origin",
         "peer",
         "pump",
+        "talk",
     )
 
     _engine: Engine
     pump: Pump
+    talk: Conversation
 
     def __init__(
         self,
@@ -94,6 +97,7 @@ class Connection(asyncio.Protocol):
         session = new_session(shared.next_id(), identity, started, listener.dialect.name)
         self.peer = session.peer
         self._engine = Engine(shared.setup, session, listener.dialect)
+        self.talk = self._engine.talk
         self.pump = Pump(self._wire, self._engine, self, shared.turns, shared.setup.clock)
         # uvloop's transports have the interface of asyncio.Transport, but do not derive from it
         self.pump.transport = cast("asyncio.Transport", transport)
@@ -249,11 +253,6 @@ class Connection(asyncio.Protocol):
             shared.run_to_end(end)
 
     # Called by `Connections`
-
-    @property
-    def talk(self) -> Conversation:
-        """Return the state of the session."""
-        return self._engine.talk
 
     @property
     def idle(self) -> bool:

@@ -60,7 +60,7 @@ def run(talk: Conversation, step: Step[E_contra, *Args], event: E_contra) -> Res
     args = step.begin(talk, event)
     chain = talk.chains.get(step.hook)
     if chain is not None or talk.detailed:
-        return _consult(talk, step, chain or _NO_CHAIN, args)
+        return _consult(talk, step, _NO_CHAIN if chain is None else chain, args)
     answer = None if step.rule is None else step.rule(talk, *args)
     return _conclude(talk, step, answer, args)
 
