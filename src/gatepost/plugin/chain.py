@@ -62,10 +62,12 @@ class Outcome(msgspec.Struct, frozen=True):
     answer: Answer | None
 
 
-class _Exit(NamedTuple):
+class _Exit:
     """The attempt of a plugin to end the process."""
 
-    error: BaseException
+    # Not a NamedTuple: compiled by mypyc, its field's type is looked up and not found.
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
 
 
 async def _contained(work: Awaitable[Any]) -> Any:
