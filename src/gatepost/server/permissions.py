@@ -58,7 +58,8 @@ def set_permissions(
     shared: Connections,
 ) -> None:
     """Set what the client may send; refusals of the wire are recorded by its session."""
-    wire.agreed.bare_lf = identity.is_within(shared.bare_lf_from)
+    if shared.bare_lf_from:
+        wire.agreed.bare_lf = identity.is_within(shared.bare_lf_from)
     wire.refuse = member.talk.refuse
     if identity.xclient_from:
         count = functools.partial(shared.readmit, member)
