@@ -5,53 +5,19 @@ from another server's has the reason. Every row is played in pieces, octet by oc
 piece, over SMTP and LMTP unless it is for one of them.
 """
 
+import importlib
+import pkgutil
 import re
 
 import pytest
+from tests.differential import topics
 from tests.differential.player import play
 from tests.differential.row import ANY_CUT, one
-from tests.differential.topics import (
-    auth,
-    auth_after_tls,
-    auth_injection,
-    bdat,
-    commands,
-    data,
-    dsn,
-    hello,
-    lmtp,
-    parameters,
-    paths,
-    paths_leniency,
-    pipelining,
-    relay,
-    size,
-    smuggling,
-    smuggling_in_tls,
-    starttls,
-    starttls_injection,
-)
 
-TOPICS = (
-    auth,
-    auth_after_tls,
-    auth_injection,
-    bdat,
-    commands,
-    data,
-    dsn,
-    hello,
-    lmtp,
-    parameters,
-    paths,
-    paths_leniency,
-    pipelining,
-    relay,
-    size,
-    smuggling,
-    smuggling_in_tls,
-    starttls,
-    starttls_injection,
+# Every module of the package: a new topic is played without being listed here.
+TOPICS = tuple(
+    importlib.import_module(f"{topics.__name__}.{module.name}")
+    for module in sorted(pkgutil.iter_modules(topics.__path__), key=lambda module: module.name)
 )
 PROTOCOLS = ("smtp", "lmtp")
 LEAST_ROWS = 300
