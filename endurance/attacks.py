@@ -66,14 +66,14 @@ async def slow_command(line: Line) -> None:
         await asyncio.sleep(0.5)
 
 
-async def slow_content(line: Line) -> None:
-    """Send content in single octets, slowly."""
+async def slow_content(line: Line, pause: float = 0.5) -> None:
+    """Send content in single octets, slowly: one in `pause` seconds."""
     await line.open_transaction()
     await line.send(b"DATA\r\n")
     await line.reply()
     while True:
         await line.send(b"x")
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(pause)
 
 
 async def silent(line: Line) -> None:

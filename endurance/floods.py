@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from endurance.attacks import Line, flood, never_reading, silent
+from endurance.attacks import Line, flood, never_reading, silent, slow_content
 from endurance.key_updates import KeyUpdater, client_secret
 
 if TYPE_CHECKING:
@@ -130,12 +130,7 @@ async def octets(line: Line) -> None:
 
 async def drip(line: Line) -> None:
     """Send content slowly, one octet per 100 ms."""
-    await line.open_transaction()
-    await line.send(b"DATA\r\n")
-    await line.reply()
-    while True:
-        await line.send(b"x")
-        await asyncio.sleep(0.1)
+    await slow_content(line, pause=0.1)
 
 
 async def hello_only(line: Line) -> None:
