@@ -7,35 +7,44 @@ import pytest
 from gatepost.model.reply import Reply
 from gatepost.net.turns import TURN, Turns
 from gatepost.plugin.inline import need_task
-from gatepost.server.pump import COMMAND_COST, MAX_UNREAD, Pump
+from gatepost.server.pump import COMMAND_COST, MAX_UNREAD, Owner, Pump
+from gatepost.session.handler import Handler
 from gatepost.testing import VirtualClock
-from gatepost.wire.protocol import NEED_DATA
+from gatepost.wire.protocol import NEED_DATA, Wire
 
 OK = Reply(250, "Ok")
 
 
-class Lines:
+class Lines(Wire):
     """A wire whose commands are lines of 1,024 octets."""
 
     SIZE = 1024
 
     def __init__(self):
-        self.unread = 0
+        self.left = 0
+
+    @property
+    def unread(self):
+        return self.left
+
+    @property
+    def closed(self):
+        return False
 
     def receive_data(self, data):
-        self.unread += len(data)
+        self.left += len(data)
 
     def next_event(self):
-        if self.unread < self.SIZE:
+        if self.left < self.SIZE:
             return NEED_DATA
-        self.unread -= self.SIZE
+        self.left -= self.SIZE
         return "line"
 
     def send(self, _reply):
         return b"."
 
 
-class Engine:
+class Engine(Handler):
     """Answers at once, or after `waits` iterations of the event loop."""
 
     counted = frozenset()
@@ -60,7 +69,7 @@ class Engine:
         raise AssertionError
 
 
-class Owner:
+class Client(Owner):
     def __init__(self):
         self.sent, self.ends = 0, []
 
@@ -105,7 +114,7 @@ class Transport:
 
 def made(octets, waits=0):
     loop = asyncio.get_running_loop()
-    owner, turns = Owner(), Turns(loop)
+    owner, turns = Client(), Turns(loop)
     pump = Pump(Lines(), Engine(waits), owner, turns, VirtualClock())
     pump.transport = Transport(loop, octets)
     pump.transport.start(pump)
@@ -144,7 +153,7 @@ class Discarding(Lines):
     """A wire that discards all content, as after a fault in it: there are no events."""
 
     def next_event(self):
-        self.unread = 0
+        self.left = 0
         return NEED_DATA
 
 

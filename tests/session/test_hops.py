@@ -3,6 +3,8 @@
 import pytest
 from tests.session.dialogue import OPEN, config
 
+from gatepost.model.address import Address
+from gatepost.model.session import Recipient
 from gatepost.session.content.hops import MAX_FIELD, HopCounter
 from gatepost.testing import play
 
@@ -18,7 +20,8 @@ def own(recipient=ONE, host="mx.example.com", name="Received"):
 
 
 def counted(content, size=10_000, limit=50, recipients=(ONE,)):
-    counter = HopCounter(limit, "mx.example.com", recipients)
+    of_message = [Recipient(Address(*one.split("@")), {}) for one in recipients]
+    counter = HopCounter(limit, "mx.example.com", of_message)
     for at in range(0, len(content), size):
         if counter.add(content[at : at + size]):
             return counter

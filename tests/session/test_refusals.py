@@ -311,6 +311,6 @@ def test_no_refusal_is_counted_after_its_session():
         client.send(b"EXPN x\r\n")
         await client.reply()
         await client.close()
-        return server.setup.recorder._budget._spent
+        return server.setup.recorder._budget.spent
 
     assert in_memory(scenario)[0] == {}

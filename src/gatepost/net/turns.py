@@ -13,12 +13,12 @@ number of octets.
 
 import asyncio
 from collections import deque
-from typing import Protocol
+from typing import Final, Protocol
 
 # The octets that one connection handles before others have their turn.
-TURN = 16 * 1024
+TURN: Final = 16 * 1024
 # The octets that all queued connections handle before the event loop polls its sockets again.
-ROUND = 4 * TURN
+ROUND: Final = 4 * TURN
 
 
 class Worker(Protocol):

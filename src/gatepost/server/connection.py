@@ -29,7 +29,7 @@ from gatepost.server.deadlines import LINGER, Deadlines
 from gatepost.server.limits import Origin
 from gatepost.server.listener import ListenerSettings
 from gatepost.server.permissions import set_permissions
-from gatepost.server.pump import Pump
+from gatepost.server.pump import Owner, Pump
 from gatepost.session import replies as r
 from gatepost.session.conversation import Conversation
 from gatepost.session.engine import Engine
@@ -42,8 +42,10 @@ _DEFAULT = ListenerSettings()
 _NO_PEER = Endpoint("")
 
 
-class Connection(asyncio.Protocol):
-    """A client, from accept to close.
+class Connection(Owner):
+    """A client, from accept to close: an `asyncio.Protocol`.
+
+    It does not derive from that class, because the compiled build is faster without it.
 
     `identity` is given if a host in front may have named the client, or may name it with XCLIENT.
     `talk` is the state of the session.

@@ -111,7 +111,7 @@ class MemoryTransport(asyncio.Transport):
 
     def __init__(self, connection: Connection, peer: tuple[str, int]) -> None:
         super().__init__({"peername": peer, "sockname": ("192.0.2.25", 25)})
-        self.protocol: asyncio.Protocol = connection
+        self.protocol = cast("asyncio.Protocol", connection)
         self.written = b""
         self.closed = False
 

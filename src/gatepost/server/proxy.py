@@ -102,7 +102,7 @@ class ProxyHandshake(asyncio.Protocol):
         """Start the connection, by the client's own address."""
         connection = Connection(self._connections, self._listener, self._identity(header))
         transport = self._transport
-        transport.set_protocol(connection)
+        transport.set_protocol(cast("asyncio.Protocol", connection))
         connection.connection_made(transport)
         if rest:  # these are TLS's if it begins with the connection
             cast("asyncio.Protocol", transport.get_protocol()).data_received(rest)

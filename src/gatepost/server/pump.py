@@ -16,58 +16,42 @@ Nothing here is particular to SMTP: a protocol provides a `Wire`, an `Handler` a
 
 import asyncio
 import functools
-from collections.abc import Callable, Collection, Coroutine
-from typing import Any, Protocol, cast
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, cast
 
 from gatepost.model.reply import Reply
 from gatepost.net.turns import TURN, Turns
 from gatepost.plugin.clock import Clock
 from gatepost.plugin.inline import UNFINISHED, finish, first_step
+from gatepost.session.handler import Handler
 from gatepost.wire.events import Content
 from gatepost.wire.protocol import PAUSED, Signal, Wire
 
 # A full pipelined transaction is a few KB; a client need not be read further ahead than this.
-MAX_UNREAD = 64 * 1024
+MAX_UNREAD: Final = 64 * 1024
 # The cost of a command, in octets of content: it takes about as long.
-COMMAND_COST = 512
+COMMAND_COST: Final = 512
 
 
-class Handler(Protocol):
-    """Answers events."""
-
-    @property
-    def counted(self) -> Collection[Any]:
-        """The types of events whose replies are always counted."""
-
-    @property
-    def error_delay(self) -> float:
-        """Seconds to wait before a refusal is sent."""
-
-    def handle(self, event: Any) -> Any:
-        """Return a reply, or a coroutine that ends with one; None for a piece of content.
-
-        Events of content have the octets as `data`.
-        """
-
-    def count(self, event: Any, reply: Reply) -> Reply:
-        """Count the reply towards the limits; return it, or the one that ends the session."""
-
-    def fail(self, event: Any) -> Reply | None:
-        """Return the reply to an event whose handling raised an exception."""
-
-
-class Owner(Protocol):
+class Owner(ABC):
     """The connection that a pump works for."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def send(self, data: bytes) -> None:
         """Write replies; close the connection if the last one does."""
 
+    @abstractmethod
     def wire_paused(self) -> None:
         """Go on if the wire waits for something other than a reply, such as a TLS handshake."""
 
+    @abstractmethod
     def drained(self) -> None:
         """Close: the client has sent its last octet and everything is answered."""
 
+    @abstractmethod
     def finish(self) -> None:
         """Clean up: the connection is lost and no command is being handled any more."""
 
@@ -170,7 +154,7 @@ class Pump:
         out, cost = [], 0
         while True:
             event = wire.next_event()
-            if isinstance(event, Signal):
+            if type(event) is Signal:
                 break
             reply = self._handle(event)
             if self._task is not None:

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from gatepost.config.schema import Config, ListenConfig
 from gatepost.counts.memory import Slot
@@ -224,7 +224,8 @@ def _protocol(
     settings = ListenerSettings(DIALECTS[listen.protocol], tls, authority, local)
     if listen.proxy_from or listen.xclient_from:
         return functools.partial(ProxyHandshake, connections, listen, settings)
-    return functools.partial(Connection, connections, settings)
+    make = functools.partial(Connection, connections, settings)
+    return cast("Callable[[], asyncio.Protocol]", make)
 
 
 async def _all_gone(connections: Connections, stop_timeout: float) -> None:

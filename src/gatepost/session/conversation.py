@@ -12,7 +12,6 @@ from gatepost.model.reply import Reply
 from gatepost.model.session import Session, Transaction
 from gatepost.session.content.collector import HeaderCollector
 from gatepost.session.content.hops import HopCounter
-from gatepost.session.content.trace import shown_address
 from gatepost.session.dialect import Dialect
 from gatepost.session.setup import Setup
 from gatepost.wire.events import Auth, AuthResponse
@@ -124,8 +123,7 @@ class Conversation:
         self.refusal = None
         read = "headers" in self.chains
         self.headers = HeaderCollector(setup.limits.header_size) if read else None
-        shown = [shown_address(one.address) for one in tx.recipients]
-        self.hops = HopCounter(setup.limits.hops, setup.hostname, shown)
+        self.hops = HopCounter(setup.limits.hops, setup.hostname, tx.recipients)
 
     async def reset(self) -> None:
         """Drop the open transaction, if there is one, and notify plugins."""

@@ -12,7 +12,7 @@ The wire has checked that a command may come now. The engine takes it through it
 Security: every internal error is logged and answered with 421 or 451.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
 from gatepost.model.reply import Reply
@@ -21,6 +21,7 @@ from gatepost.plugin.chain import Answer
 from gatepost.session import replies as r
 from gatepost.session.conversation import Conversation, Result
 from gatepost.session.dialect import Dialect
+from gatepost.session.handler import Handler
 from gatepost.session.setup import Setup
 from gatepost.session.steps.envelope import MAIL, RCPT
 from gatepost.session.steps.greeting import CONNECT, EHLO, HELO
@@ -34,17 +35,18 @@ Handling = Coroutine[Any, Any, Reply | None]
 Handled = Reply | Handling | None
 
 
-class Engine:
-    """The conversation with one client, and what the server may do with it.
+class Engine(Handler):
+    """The conversation with one client, and what the server may do with it."""
 
-    `counted` are the events that count as idle commands.
-    """
-
-    __slots__ = ("counted", "talk")
+    __slots__ = ("talk",)
 
     def __init__(self, setup: Setup, session: Session, dialect: Dialect) -> None:
         self.talk = Conversation(setup, session, dialect)
-        self.counted = JUNK
+
+    @property
+    def counted(self) -> Collection[type[e.Event]]:
+        """Return the events that count as idle commands."""
+        return JUNK
 
     def handle(self, event: e.Event) -> Handled:
         """Handle an event; the module describes the result."""

@@ -76,7 +76,8 @@ class LogRecorder(DeliveryLog, Recorder):
 
     def connection_closed(self, session: Session, received: int) -> None:  # noqa: ARG002
         """Log how many refusals of the session have no line."""
-        self._end_budget(session)
+        if self._budget.spent:
+            self._end_budget(session)
 
     def timed_out(
         self, session: Session, tx: Transaction | None, limit: str, reply: Reply | None
@@ -159,7 +160,8 @@ class LogRecorder(DeliveryLog, Recorder):
 
     def accepted(self, tx: Transaction) -> None:
         """Log an accepted message."""
-        self._end_budget(tx.session)
+        if self._budget.spent:
+            self._end_budget(tx.session)
         if not self._enabled(logging.INFO):
             return
         self._log.info(

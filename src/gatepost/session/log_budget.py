@@ -18,16 +18,16 @@ _MINUTE = 60.0
 
 
 class LogBudget:
-    """The lines that are left; `time` returns seconds."""
+    """The lines that are left; `time` returns seconds, `spent` has the refusals of each session."""
 
-    __slots__ = ("_ends", "_late", "_left", "_omitted", "_spent", "_time")
+    __slots__ = ("_ends", "_late", "_left", "_omitted", "_time", "spent")
 
     def __init__(self, time: Callable[[], float]) -> None:
         self._time = time
         self._ends = 0.0
         self._left = PER_MINUTE
         self._omitted = self._late = 0
-        self._spent: dict[str, int] = {}
+        self.spent: dict[str, int] = {}
 
     def spend(self, session: str) -> bool:
         """Count a refusal; return whether it gets a line.
@@ -39,7 +39,7 @@ class LogBudget:
             self._late, self._omitted = self._omitted, 0
             self._left, self._ends = PER_MINUTE, now + _MINUTE
         if session:
-            spent = self._spent[session] = self._spent.get(session, 0) + 1
+            spent = self.spent[session] = self.spent.get(session, 0) + 1
             if spent > PER_SESSION:
                 return False
         if not self._left:
@@ -55,4 +55,4 @@ class LogBudget:
 
     def reset(self, session: str) -> int:
         """Give the session its lines back; return how many it lacked."""
-        return max(0, self._spent.pop(session, 0) - PER_SESSION)
+        return max(0, self.spent.pop(session, 0) - PER_SESSION)

@@ -8,13 +8,15 @@ Limits: MAX_FIELD octets of an incomplete field are kept, and nothing after `lim
 """
 
 import re
-from collections.abc import Container
+from collections.abc import Sequence
 
-from gatepost.session.content.trace import own_recipient
+from gatepost.model.session import Recipient
+from gatepost.session.content.trace import own_recipient, shown_address
 
 # Received fields have a few hundred octets. The rest of a longer field is not compared.
 MAX_FIELD = 4096
 
+_START = b"\r\n"
 _END = b"\r\n\r\n"
 # Everything up to the start of the last field, which may be incomplete.
 _COMPLETE = re.compile(rb"(?s).*\r\n(?=[^ \t\r])")
@@ -26,18 +28,18 @@ _MAX_OWN = 2
 class HopCounter:
     """The hops of one message.
 
-    `hostname` is the name in this server's fields, `recipients` are the addresses in their form
-    there. `too_many` is true for more than `limit` hops, `looped` for a loop through this server.
+    `hostname` is the name in this server's fields, `recipients` are those of the message.
+    `too_many` is true for more than `limit` hops, `looped` for a loop through this server.
     """
 
     __slots__ = ("_hostname", "_limit", "_own", "_recipients", "_rest", "count", "looped")
 
-    def __init__(self, limit: int, hostname: str, recipients: Container[str]) -> None:
+    def __init__(self, limit: int, hostname: str, recipients: Sequence[Recipient]) -> None:
         self._limit = limit
         self._hostname = hostname
         self._recipients = recipients
         self._own: dict[str, int] = {}
-        self._rest = b"\r\n"
+        self._rest = _START
         self.count = 0
         self.looped = False
 
@@ -46,8 +48,16 @@ class HopCounter:
         """Return whether the message has too many hops."""
         return self.count > self._limit
 
+    def _has(self, recipient: str) -> bool:
+        return any(shown_address(one.address) == recipient for one in self._recipients)
+
     def add(self, data: bytes) -> bool:
         """Add a piece of content; return whether the result is certain."""
+        if self._rest is _START and not data.startswith(_START):
+            # Usually the first piece has the whole block: copy no more than that.
+            end = data.find(_END)
+            if end >= 0:
+                return self._finish(_START + data[:end])
         text = self._rest + data
         end = text.find(_END)
         if end >= 0:
@@ -70,10 +80,12 @@ class HopCounter:
         return True
 
     def _count(self, text: bytes) -> None:
+        if b"\r\nreceived" not in text.lower():  # much faster than the pattern
+            return
         for field in _RECEIVED.finditer(text):
             self.count += 1
             recipient = own_recipient(field[1][:MAX_FIELD], self._hostname)
-            if recipient is not None and recipient in self._recipients:
+            if recipient is not None and self._has(recipient):
                 self._own[recipient] = self._own.get(recipient, 0) + 1
                 self.looped = self.looped or self._own[recipient] >= _MAX_OWN
             if self.too_many or self.looped:

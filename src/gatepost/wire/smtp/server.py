@@ -58,7 +58,7 @@ from gatepost.wire.events import (
     Unknown,
     Xclient,
 )
-from gatepost.wire.protocol import NEED_DATA, PAUSED, ProtocolError, Signal
+from gatepost.wire.protocol import NEED_DATA, PAUSED, ProtocolError, Signal, Wire
 from gatepost.wire.smtp import replies as r
 from gatepost.wire.smtp.agreed import Agreed, State
 from gatepost.wire.smtp.auth import ResponseReader
@@ -101,7 +101,7 @@ class WireLimits(msgspec.Struct, frozen=True):
     synchronised: bool = False
 
 
-class SmtpServer:
+class SmtpServer(Wire):
     """The receiving side of one connection. See the module for the contract.
 
     `commands` are the rows of the protocol by verb; `paths` and `extensions` are described at
