@@ -26,20 +26,20 @@ class Gauge:
 
     def add(self, cell: Cell) -> int:
         """Count one more item; return the new total."""
-        own, (first, second) = self._own, cell
+        own, first, second = self._own, cell[0], cell[1]
         own[first] += 1
         own[second] += 1
         return self.count(cell)
 
     def remove(self, cell: Cell) -> None:
         """Count one item less."""
-        own, (first, second) = self._own, cell
+        own, first, second = self._own, cell[0], cell[1]
         own[first] -= 1
         own[second] -= 1
 
     def count(self, cell: Cell) -> int:
         """Return the total over all workers."""
-        first, second = cell
+        first, second = cell[0], cell[1]
         total = 0
         for sketch in self._slot.sketches:
             table = sketch.tables[self._table]
@@ -69,7 +69,7 @@ class WindowCounter:
         if windows[self._table] != window:
             own[:] = _ZEROS
             windows[self._table] = window
-        first, second = cell
+        first, second = cell[0], cell[1]
         # Conservative update: raise only the lower cell. The higher one also counts other keys.
         one, other = own[first], own[second]
         if one <= other:
@@ -80,7 +80,7 @@ class WindowCounter:
 
     def count(self, cell: Cell, now: float) -> int:
         """Return the number of events over all workers."""
-        first, second = cell
+        first, second = cell[0], cell[1]
         window = int(now) // self._seconds
         total = 0
         for sketch in self._slot.sketches:

@@ -1,7 +1,7 @@
 """The client of a connection: by its socket, or named by a host in front."""
 
 import asyncio
-from typing import Any, NamedTuple
+from typing import Any
 
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.proxy import ProxyHeader
@@ -9,17 +9,27 @@ from gatepost.model.session import Session
 from gatepost.net.networks import Networks, is_within
 
 
-class ClientIdentity(NamedTuple):
+class ClientIdentity:
     """`peer` is the client, `local` the address it connected to, `via` the proxy between, if any.
 
     XCLIENT is accepted from `xclient_from`; see `may_name`.
     """
 
-    peer: Endpoint
-    local: Endpoint
-    xclient_from: Networks = ()
-    via: Endpoint | None = None
-    proxy: ProxyHeader | None = None
+    __slots__ = ("local", "peer", "proxy", "via", "xclient_from")
+
+    def __init__(
+        self,
+        peer: Endpoint,
+        local: Endpoint,
+        xclient_from: Networks = (),
+        via: Endpoint | None = None,
+        proxy: ProxyHeader | None = None,
+    ) -> None:
+        self.peer = peer
+        self.local = local
+        self.xclient_from = xclient_from
+        self.via = via
+        self.proxy = proxy
 
     @property
     def may_name(self) -> bool:

@@ -80,7 +80,8 @@ class HopCounter:
         return True
 
     def _count(self, text: bytes) -> None:
-        if b"\r\nreceived" not in text.lower():  # much faster than the pattern
+        # Much faster than the pattern. `in` takes several times as long as `find`.
+        if text.lower().find(b"\r\nreceived") < 0:
             return
         for field in _RECEIVED.finditer(text):
             self.count += 1

@@ -66,6 +66,7 @@ def _for(tx: Transaction) -> str:
     return f"\r\n\tfor <{address}>" if address else ""
 
 
+@lru_cache(maxsize=1024)
 def shown_address(address: Address) -> str:
     """Return an address as the Received field shows it, "" if it does not show it."""
     text = str(address)

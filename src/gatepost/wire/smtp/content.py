@@ -30,14 +30,11 @@ _END_OF_MESSAGE = EndOfMessage()
 def is_pure(data: bytes) -> bool:
     """Return whether line endings are CRLF only and there is no NUL.
 
-    `splitlines` breaks once for each CRLF, bare CR and bare LF. If there are as many breaks as CRs,
-    there is no bare LF; if as many as LFs, no bare CR. This is faster than a regular expression.
+    Without its CRLFs the data must have none of these octets. This is faster than counting them,
+    and than a regular expression; `find` is several times faster than `in`.
     """
-    if b"\0" in data:
-        return False
-    unfinished = data[-1:] not in (b"\n", b"\r", b"")
-    breaks = len(data.splitlines()) - unfinished
-    return data.count(b"\r") == breaks == data.count(b"\n")
+    rest = data.replace(b"\r\n", b"")
+    return rest.find(b"\r") < 0 and rest.find(b"\n") < 0 and rest.find(b"\0") < 0
 
 
 def with_crlf(data: bytes) -> bytes:
