@@ -1,6 +1,7 @@
 """The report of `gatepost check`: errors, warnings, hooks and limits."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from gatepost.config.schema import Config, LimitsConfig
 from gatepost.lists.reloadable import ListError
 from gatepost.log.os_error import describe_os_error
 from gatepost.net.tls import TlsError, all_key_pairs
+from gatepost.process.insecure_files import insecure_files
 from gatepost.session.assemble import Lists, SetupError, find_lists, make_setup
 from gatepost.session.setup import Setup
 
@@ -69,9 +71,16 @@ def make_report(file: Path) -> Report:
     report.errors.extend(unknown_user(config))
     report.errors.extend(duplicate_addresses(config))
     report.errors.extend(certificate_errors(config))
+    report.warnings.extend(changeable_files(config, file))
     with scratch(config) as usable:
         _check_lists_and_plugins(config, usable, report)
     return report
+
+
+def changeable_files(config: Config, file: Path) -> Iterator[str]:
+    """Yield a warning for each place where other users can change the configuration."""
+    with suppress(KeyError):  # the report has an error about the user
+        yield from map(str, insecure_files(config, file, serving(config).uid))
 
 
 def certificate_errors(config: Config) -> Iterator[str]:
@@ -94,7 +103,7 @@ def _check_lists_and_plugins(config: Config, usable: Config, report: Report) -> 
         report.errors.extend(error.problems)
         return
     report.hooks = list(hook_order(setup))
-    report.warnings = list(warnings(config, setup, lists))
+    report.warnings.extend(warnings(config, setup, lists))
 
 
 def _load(lists: Lists) -> Iterator[str]:

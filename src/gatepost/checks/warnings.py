@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from gatepost.checks import exposure
+from gatepost.checks import exposure, system
 from gatepost.checks.paths import unusable
 from gatepost.checks.quotas import quotas
 from gatepost.checks.routes import hidden, loops, relays, shared_maildirs, unrouted
@@ -172,6 +172,8 @@ def _targets(_config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
 
 CHECKS: tuple[Check, ...] = (
     _hostname,
+    system.root,
+    system.open_files,
     _keys,
     _socket_folders,
     exposure.lmtp,

@@ -325,7 +325,7 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Key(
             integer(1, 1_000_000),
             "Concurrent connections per worker.",
-            "About the default limit of open files per process (1024).",
+            "Each can need three open files; at start the soft limit of open files is raised.",
         ),
     ] = 1000
     connections_per_ip: Annotated[
