@@ -153,8 +153,8 @@ def test_more_connections_than_open_files_are_a_warning(checked):
     count = min(hard // 3, 1_000_000)
     assert checked(more=f"[limits]\nconnections = {count}") == [
         (
-            f"limits.connections: {count} connections can need {3 * count + 256} open files, but the"
-            f" hard limit here is {hard} (ulimit -Hn): expected a higher limit for the service, or"
+            f"limits.connections: {count} connections can need {3 * count + 256} open files, but"
+            f" the hard limit here is {hard} (ulimit -Hn): expected a higher limit for the service, or"
             " fewer connections"
         )
     ]

@@ -84,6 +84,17 @@ def test_an_error_for_an_unknown_command_names_a_similar_one(run, typed, meant):
     assert result.stderr == f"gatepost: {expected}\n"
 
 
+def test_a_group_also_names_a_similar_command(run):
+    expected = "No such command 'lst'. Did you mean 'list'? See gatepost traps --help"
+    assert run("traps", "lst").stderr == f"gatepost: {expected}\n"
+
+
+@pytest.mark.parametrize("group", ["traps", "users", "queue", "plugin"])
+def test_the_short_help_of_a_command_is_a_whole_sentence(run, group):
+    lines = run(group, "--help").stdout.splitlines()
+    assert [line for line in lines if line.startswith("  ") and line.endswith("...")] == []
+
+
 def test_a_missing_argument_is_wrong_usage(run):
     result = run("init")
     assert result.exit_code == 2

@@ -1,4 +1,4 @@
-"""The report of `gatepost check`: errors, warnings, hooks and limits."""
+"""The report of `gatepost check`: errors, warnings, a summary, hooks and limits."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,6 +9,7 @@ import msgspec
 
 from gatepost.checks.account import serving
 from gatepost.checks.scratch import progress, scratch
+from gatepost.checks.summary import summary
 from gatepost.checks.warnings import warnings
 from gatepost.config.kinds import Key, keys, to_toml
 from gatepost.config.listen import InetAddress
@@ -47,11 +48,19 @@ class ListSummary(msgspec.Struct, frozen=True):
     entries: int
 
 
+class SummaryLine(msgspec.Struct, frozen=True):
+    """One line about what the configuration does."""
+
+    name: str
+    value: str
+
+
 class Report(msgspec.Struct):
     """The findings. With `errors` the server does not start, or ignores lines of lists."""
 
     errors: list[str] = []
     warnings: list[str] = []
+    summary: list[SummaryLine] = []
     listen: list[str] = []
     lists: list[ListSummary] = []
     hooks: list[HookOrder] = []
@@ -103,6 +112,7 @@ def _check_lists_and_plugins(config: Config, usable: Config, report: Report) -> 
         report.errors.extend(error.problems)
         return
     report.hooks = list(hook_order(setup))
+    report.summary = [SummaryLine(*line) for line in summary(config, setup, lists)]
     report.warnings.extend(warnings(config, setup, lists))
 
 
@@ -115,10 +125,11 @@ def _load(lists: Lists) -> Iterator[str]:
             yield str(error)
         except OSError as error:
             yield describe_os_error(error)
-        yield from _line_errors(file)
+        yield from line_errors(file)
 
 
-def _line_errors(file: Any) -> Iterator[str]:
+def line_errors(file: Any) -> Iterator[str]:
+    """Yield the errors of the lines of a list, and the number of those beyond the limit."""
     found = file.current
     yield from map(str, found.errors)
     more = found.bad_lines - len(found.errors)

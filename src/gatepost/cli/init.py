@@ -16,7 +16,7 @@ NEXT_STEPS = """\
 {folder} is ready to serve. Next:
 
   cd {folder}
-  gatepost check             # prints errors, warnings and the limits in force
+  gatepost check             # prints errors, warnings and a summary
   gatepost try --to alice@example.com --to trap@example.com
   gatepost serve
 

@@ -1,7 +1,8 @@
 """Reports when the process has no file descriptor left, so that connections cannot be accepted.
 
 Clients then wait in the backlog. uvloop reports nothing, and asyncio reports every attempt,
-thousands each second. So the supply is tested once a second, and `ignore_failed_accepts` drops the reports.
+thousands each second. So the supply is tested once a second, and `ignore_failed_accepts` drops the
+reports.
 """
 
 import asyncio
