@@ -563,3 +563,21 @@ def test_missing_files_of_a_next_hop_are_errors(run, sound, client, error):
     if error:
         (problem,) = found["errors"]
         assert error.format(folder=folder) in problem
+
+
+def test_a_file_without_its_prefix_in_domains_is_a_warning(run, sound):
+    folder = sound({'domains = ["example.com"]': 'domains = ["example.com", "rcpthosts"]'})
+    assert report(run)[1]["warnings"] == []
+    (folder / "rcpthosts").write_text("example.org\n")
+    assert report(run)[1]["warnings"] == [
+        (
+            'recipients.domains contains "rcpthosts", which is the name of a file too: expected'
+            ' "file:rcpthosts" for the domains in it'
+        )
+    ]
+
+
+def test_one_maildir_is_not_called_any_number_of_maildirs(run, sound):
+    sound({'known = ["bob@example.com"]': "", 'to = "discard:"': 'to = "maildir:mail/%d/%u"'})
+    found = report(run)[1]["warnings"]
+    assert "recipients.known is empty: every address of your domains is accepted" in found

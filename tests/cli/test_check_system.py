@@ -154,7 +154,7 @@ def test_more_connections_than_open_files_are_a_warning(checked):
     assert checked(more=f"[limits]\nconnections = {count}") == [
         (
             f"limits.connections: {count} connections can need {3 * count + 256} open files, but"
-            f" the hard limit here is {hard} (ulimit -Hn): expected a higher limit for the service, or"
-            " fewer connections"
+            f" the hard limit here is {hard} (ulimit -Hn): expected a higher limit for the service,"
+            " or fewer connections"
         )
     ]

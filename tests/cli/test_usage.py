@@ -1,11 +1,13 @@
 """All commands: help, wrong usage, missing configuration."""
 
 import re
+from pathlib import Path
 
 import pytest
+from click.shell_completion import get_completion_class
 
 from gatepost import __version__
-from gatepost.cli.commands import COMMANDS
+from gatepost.cli.commands import COMMANDS, gatepost
 
 TABLES = (
     "server, listen, tls, auth, smtp, limits, recipients, traps, route, queue, plugin, ledger, log"
@@ -132,3 +134,13 @@ def test_control_characters_in_arguments_are_escaped(run):
     result = run("\x1b[2J")
     assert result.exit_code == 2
     assert "\x1b" not in result.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_commands_are_completed(shell):
+    page = (Path(__file__).parents[2] / "docs/operation.md").read_text()
+    assert f"_GATEPOST_COMPLETE={shell}_source gatepost" in page
+    completion = get_completion_class(shell)(gatepost, {}, "gatepost", "_GATEPOST_COMPLETE")
+    assert "_GATEPOST_COMPLETE" in completion.source()
+    assert [one.value for one in completion.get_completions(["traps"], "re")] == ["remove"]
+    assert "--json" in [one.value for one in completion.get_completions(["check"], "--")]

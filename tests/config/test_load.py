@@ -587,6 +587,8 @@ def test_a_long_value_is_truncated():
         ("a = 1\nb = = 2\n", "line 2, column 5: invalid TOML: "),
         ("a = 1\na = 2\n", "line 2, column 6: invalid TOML: the key a is set twice"),
         ("[x]\na = 1\na={}\n", "line 3, column 5: invalid TOML: the key a is set twice"),
+        ("[x]\n[y]\n[x]\n", "line 3, column 3: invalid TOML: the table [x] is there twice"),
+        ("[x.y]\n[x.y]  # z\n", "line 2, column 5: invalid TOML: the table [x.y] is there twice"),
         ("a = 'x", "end of document: invalid TOML: "),
         ("a = 2020-02-30\n", "line 1, column 5: invalid TOML: "),
         (f"a = {'9' * 5000}\n", "invalid TOML: "),

@@ -1,4 +1,4 @@
-"""The effect of a configuration in a few lines: addresses, recipients, traps, routes, TLS, queue."""
+"""The effect of a configuration in a few lines: listeners, recipients, traps, routes, queue."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice

@@ -17,6 +17,8 @@ from gatepost.config.problem import ConfigError, Location, Problem
 from gatepost.config.schema import Config
 from gatepost.config.unavailable import refuse_unavailable
 
+_AFTER_KEY = re.compile("[=#]")
+_DECLARED_TWICE = re.compile(r"Cannot declare .* twice")
 _POSITION = re.compile(r"(.*) \(at (line \d+, column \d+|end of document)\)", re.DOTALL)
 
 
@@ -116,13 +118,15 @@ def _parse(text: str, source: str) -> dict[str, Any]:
         problem, position = (match[1], match[2]) if match else (str(error), "")
         if problem == "Cannot overwrite a value":
             problem = f"the key {_key_at(text, position)} is set twice"
+        elif _DECLARED_TWICE.fullmatch(problem):
+            problem = f"the table {_key_at(text, position)} is there twice"
         _fail(source, position, f"invalid TOML: {problem}", error)
 
 
 def _key_at(text: str, position: str) -> str:
-    """Return the key of the line at a position of tomllib."""
+    """Return the key, or the table, of the line at a position of tomllib."""
     number = int(position.split(",", maxsplit=1)[0].removeprefix("line "))
-    return text.split("\n")[number - 1].partition("=")[0].strip()
+    return _AFTER_KEY.split(text.split("\n")[number - 1], maxsplit=1)[0].strip()
 
 
 def _fail(source: str, position: str, text: str, cause: Exception) -> NoReturn:
