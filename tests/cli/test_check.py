@@ -581,3 +581,10 @@ def test_one_maildir_is_not_called_any_number_of_maildirs(run, sound):
     sound({'known = ["bob@example.com"]': "", 'to = "discard:"': 'to = "maildir:mail/%d/%u"'})
     found = report(run)[1]["warnings"]
     assert "recipients.known is empty: every address of your domains is accepted" in found
+
+
+def test_every_domain_is_a_warning(run, sound):
+    sound({'domains = ["example.com"]': 'domains = ["*"]'})
+    assert report(run)[1]["warnings"] == [
+        'recipients.domains contains "*": mail for every domain is accepted, as in tests'
+    ]

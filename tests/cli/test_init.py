@@ -158,7 +158,7 @@ def test_init_with_tls_creates_a_usable_certificate(run, tmp_path):
 
 
 def test_a_certificate_without_cryptography_is_an_error(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("gatepost.cli.shared.certificate.find_spec", lambda name: None)
+    monkeypatch.setattr("gatepost.net.self_signed.find_spec", lambda name: None)
     result = run("init", "--tls", tmp_path / "mail")
     assert result.exit_code == 1
     assert result.stderr == (

@@ -786,3 +786,31 @@ def test_any_bytes_are_a_configuration_or_an_error(tmp_path_factory, data):
     config, problems = read_or_problems(load_config, file)
     assert all(problem.startswith(f"{file}: ") for problem in problems)
     assert problems or isinstance(config, Config)
+
+
+RELAYS = [
+    "mx:",
+    "smtp://relay.example",
+    "smtps://relay.example",
+    "sendmail:/bin/x",
+    "qmail-queue:/x",
+]
+
+
+@pytest.mark.parametrize("target", RELAYS)
+def test_every_domain_and_a_route_to_other_servers_is_an_error(target):
+    tables = {"recipients": {"domains": ["*"]}, "route": [{"to": "discard:"}, {"to": target}]}
+    with pytest.raises(ConfigError) as caught:
+        config_from_dict(tables)
+    assert str(caught.value) == (
+        'configuration: route[1].to: expected your domains in recipients.domains, found "*": with'
+        f" {target.partition(':')[0]}: every client could send mail to every domain"
+    )
+    tables["recipients"]["domains"] = ["example.com"]
+    config_from_dict(tables)
+
+
+@pytest.mark.parametrize("target", ["maildir:m/{domain}/{local}", "lmtp:unix:s", "discard:"])
+def test_every_domain_can_be_stored(target):
+    tables = {"recipients": {"domains": ["*"]}, "route": [{"to": target}]}
+    assert config_from_dict(tables).recipients.domains == ["*"]
