@@ -813,4 +813,4 @@ def test_every_domain_and_a_route_to_other_servers_is_an_error(target):
 @pytest.mark.parametrize("target", ["maildir:m/{domain}/{local}", "lmtp:unix:s", "discard:"])
 def test_every_domain_can_be_stored(target):
     tables = {"recipients": {"domains": ["*"]}, "route": [{"to": target}]}
-    assert config_from_dict(tables).recipients.domains == ["*"]
+    assert config_from_dict(tables).recipients.domains == ("*",)

@@ -302,7 +302,7 @@ def test_a_captured_message_can_be_parsed():
             mail.set_content("Hällo.\n")
             client.send_message(mail, "a@client.example", ["one@example.com"])
         parsed = server.messages[0].parse()
-    assert (parsed["Subject"], parsed.get_content()) == ("Grüße", "Hällo.\n")
+    assert (parsed["Subject"], parsed.get_content()) == ("Grüße", "Hällo.\r\n")
 
 
 @pytest.mark.parametrize("tls", ["none", "starttls", "implicit"])
@@ -310,11 +310,10 @@ def test_a_client_logs_in_with_or_without_tls(tls):
     with RunningServer(tls=tls, users={"alice": "secret"}) as server:
         context = ssl.create_default_context(cadata=server.certificate or None)
         context.verify_flags |= ssl.VERIFY_X509_STRICT
-        host, port = server.address
-        implicit = tls == "implicit"
-        client = (
-            smtplib.SMTP_SSL(host, port, context=context) if implicit else smtplib.SMTP(host, port)
-        )
+        if tls == "implicit":
+            client = smtplib.SMTP_SSL(*server.address, context=context)
+        else:
+            client = smtplib.SMTP(*server.address)
         with client:
             if tls == "starttls":
                 client.starttls(context=context)
