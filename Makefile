@@ -18,7 +18,7 @@ check: $(VENV)/.ready-dev ## about two minutes: format, lint, types, contracts, 
 test: $(VENV)/.ready-dev ## everything: also slow tests, real clients, coverage, the compiled build
 	@$(BIN)/python tools/check.py
 
-bench: $(VENV)/.ready-dev ## CPU per message, compared with smtp-sink, aiosmtpd and Haraka
+bench: $(VENV)/.ready-dev ## CPU per message, compared with smtp-sink, aiosmtpd and Haraka; ARGS=--quick for a trial run
 	@$(BIN)/python -m bench $(ARGS)
 
 soak: $(VENV)/.ready-dev ## a minute under attack: good mail arrives while workers are killed and replaced

@@ -24,7 +24,7 @@ def self_signed(hostname: str, *addresses: IPv4Address | IPv6Address) -> tuple[s
     if find_spec("cryptography") is None:
         raise MissingPackageError(
             "cannot make a certificate: expected the package cryptography,"
-            ' install it with pip install "gatepost[tls]"'
+            " install it with pip install cryptography"
         )
     from cryptography import x509  # noqa: PLC0415 - an optional dependency
     from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415 - likewise
