@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run help check test bench soak attack crash power format clean
+.PHONY: run help check test bench soak attack crash power lock format clean
 
 run: $(VENV)/.ready-run ## serve on 127.0.0.1:2525 from the demo folder
 	@$(BIN)/python tools/demo.py
@@ -18,7 +18,7 @@ check: $(VENV)/.ready-dev ## about two minutes: format, lint, types, contracts, 
 test: $(VENV)/.ready-dev ## everything: also slow tests, real clients, coverage, the compiled build
 	@$(BIN)/python tools/check.py
 
-bench: $(VENV)/.ready-dev ## CPU per message, compared with smtp-sink, aiosmtpd and Haraka
+bench: $(VENV)/.ready-dev ## CPU per message, compared with smtp-sink, aiosmtpd and Haraka; ARGS=--quick for a trial run
 	@$(BIN)/python -m bench $(ARGS)
 
 soak: $(VENV)/.ready-dev ## a minute under attack: good mail arrives while workers are killed and replaced
@@ -32,6 +32,9 @@ crash: $(VENV)/.ready-dev ## kill processes under load, repeatedly, and look for
 
 power: $(VENV)/.ready-dev ## cut the power under load, repeatedly, and look for lost mail; root only
 	@$(BIN)/python -m endurance.power $(ARGS)
+
+lock: ## write the hashed requirements for constraints.txt; needs the network
+	@$(PYTHON) tools/lock.py
 
 format: $(VENV)/.ready-dev ## format the code and apply automatic fixes
 	$(BIN)/ruff format .

@@ -1,11 +1,13 @@
 """Shared by all tests: settings of Hypothesis, the marker for slow tests, a disk of their own."""
 
 import contextlib
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from tools import disk
+from tools.check import FAILED_TESTS
 
 # No time limit for an example: the machine may be busy.
 settings.register_profile("gatepost", deadline=None)
@@ -26,6 +28,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if any(item.path.is_relative_to(TESTS / part) for part in SLOW):
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Write the names of failed tests to the file that tools/check.py prints at its end."""
+    reports = [one for kind in ("failed", "error") for one in terminalreporter.getreports(kind)]
+    if reports and (file := os.environ.get(FAILED_TESTS)):
+        with Path(file).open("a") as names:
+            names.writelines(f"{report.nodeid}\n" for report in reports)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """tools/check.py: every step runs, and every test runs in some step of `make test`."""
 
+import os
 import sys
 
 import pytest
@@ -28,6 +29,24 @@ def test_a_failed_step_does_not_stop_the_others(run_steps, capfd):
     assert "== one: FAILED (1)" in output
     assert "== two: ok" in output
     assert output.endswith("failed: one, three\n")
+
+
+def test_the_failed_tests_are_named_at_the_end(run_steps, capfd, tmp_path):
+    (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_terminal_summary\n")
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n"
+        "def test_good(): pass\n"
+        "def test_bad(): assert False\n"
+        "@pytest.fixture\n"
+        "def broken(): raise ValueError\n"
+        "def test_error(broken): pass\n"
+    )
+    command = (sys.executable, "-m", "pytest", "-q", "--rootdir", str(tmp_path), str(tmp_path))
+    tests = check.Step("tests", command, {"PYTHONPATH": os.pathsep.join(sys.path)})
+    assert run_steps(tests, step("other", 0)) == 1
+    assert capfd.readouterr().out.endswith(
+        "\n\nfailed: test_it.py::test_bad\nfailed: test_it.py::test_error\nfailed: tests\n"
+    )
 
 
 def test_success_exits_with_zero(run_steps, capfd):

@@ -3,8 +3,9 @@
     python tools/check.py --quick       # about two minutes on two cores
     python tools/check.py               # everything
 
-Every step runs to its end, also after another has failed. The exit status is 1 if any failed. A
-program that the tests need and this machine lacks is named with the reason; its tests are skipped.
+Every step runs to its end, also after another has failed. The exit status is 1 if any failed, and
+the last lines name the failed tests and steps. A program that the tests need and this machine lacks
+is named with the reason; its tests are skipped.
 
 The quick run leaves out the tests that are marked `slow` (see tests/conftest.py). The complete run
 adds them, the line coverage of the protocol packages, and the compiled build.
@@ -14,6 +15,7 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +27,9 @@ BIN = ROOT / ".venv" / "bin"
 sys.path.insert(0, str(ROOT))
 
 from tools import compiled, peers  # noqa: E402 - found by the line above
+
+# The environment variable with the file to which pytest appends the names of failed tests.
+FAILED_TESTS = "GATEPOST_FAILED_TESTS"
 
 # Programs the tests talk to.
 NEEDED = ("smtp-source", "swaks", "curl", "nodemailer", "haproxy")
@@ -119,8 +124,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     quick = parser.parse_args(arguments).quick
     if not quick:
         _fetch()
-    failed = [step.title for step in (quick_steps() if quick else all_steps()) if not run(step)]
-    print(f"\n{'failed: ' + ', '.join(failed) if failed else 'all checks passed'}")
+    with tempfile.NamedTemporaryFile("r", prefix="gatepost-failed-") as names:
+        os.environ[FAILED_TESTS] = names.name
+        failed = [step.title for step in (quick_steps() if quick else all_steps()) if not run(step)]
+        tests = names.read().splitlines()
+    print()
+    for name in dict.fromkeys(tests):
+        print(f"failed: {name}")
+    print("failed: " + ", ".join(failed) if failed else "all checks passed")
     return 1 if failed else 0
 
 

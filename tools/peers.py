@@ -214,6 +214,7 @@ SOURCES: Mapping[str, Source] = {
     "sslyze": Source(pypi, ("sslyze>=6,<7",)),
     "strace": Source(debian, ("strace",)),
     "logrotate": Source(debian, ("logrotate",)),
+    "fail2ban": Source(debian, ("fail2ban",)),
     "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
@@ -284,6 +285,14 @@ PROGRAMS: Mapping[str, Program] = {
         path="usr/sbin/logrotate",
         expected="logrotate ",
         variables=_LIBRARIES,
+    ),
+    "fail2ban-regex": Program(
+        source="fail2ban",
+        path="usr/bin/fail2ban-regex",
+        interpreter="python3",
+        probe=("--version",),
+        expected="fail2ban-regex ",
+        variables=(("PYTHONPATH", "usr/lib/python3/dist-packages"),),
     ),
     "swaks": Program(
         source="swaks",

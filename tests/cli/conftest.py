@@ -1,7 +1,10 @@
+import os
+
 import pytest
 from click.testing import CliRunner
 from tests.log.restored import log_settings  # noqa: F401 - an autouse fixture
 
+from gatepost.checks import system, warnings
 from gatepost.cli.commands import gatepost
 from gatepost.cli.shared.starter import create, starter
 
@@ -53,3 +56,18 @@ def configure(tmp_path, monkeypatch):
         return folder
 
     return configure
+
+
+@pytest.fixture(autouse=True)
+def other_checks_only(request, monkeypatch):
+    """Leave out the warning about root, except in tests that ask for `as_root`."""
+    if "as_root" not in request.fixturenames:
+        others = tuple(check for check in warnings.CHECKS if check is not system.root)
+        monkeypatch.setattr(warnings, "CHECKS", others)
+
+
+@pytest.fixture
+def as_root():
+    """Keep the warning about root."""
+    if os.geteuid() != 0:
+        pytest.skip("only root gets this warning")

@@ -49,12 +49,65 @@ def test_a_sound_configuration_has_no_findings(run, sound):
     text = run("check")
     assert text.exit_code == 0
     assert text.stdout.endswith("\n\ngatepost.toml: no errors, warnings: 0\n")
+    assert "message_size" not in text.stdout
+    assert "message_size" in run("check", "--limits").stdout
 
 
 def test_check_writes_no_file(run, sound):
     folder = sound()
     run("check")
     assert sorted(path.name for path in folder.iterdir()) == ["gatepost.toml", "traps"]
+
+
+SUMMARY = """\
+listens on        127.0.0.1:2525 (smtp), [::1]:465 (smtp, TLS implicit, AUTH)
+domains           2 entries (example.com, example.org)
+known recipients  1 entry
+traps             1 entry, a hit is refused after 1s
+route             bob@example.com to smtp://relay.example
+route             example.com to discard:
+route             example.org to discard:
+route             and 1 more
+queue             {folder}/var/spool, mail expires after 5d
+TLS               cert.pem
+users             users.auth
+plugins           none
+runs as           the user that starts it
+"""
+
+
+def test_the_summary_has_what_the_server_does(run, configure):
+    folder = configure(
+        '[[listen]]\naddress = "127.0.0.1:2525"',
+        '[[listen]]\naddress = "[::1]:465"\ntls = "implicit"\nauth = true',
+        '[tls]\ncertificates = [{ cert = "cert.pem", key = "key.pem" }]',
+        '[auth]\nusers = "users.auth"',
+        '[recipients]\ndomains = ["example.com", "example.org"]\nknown = ["bob@example.com"]',
+        '[traps]\nlists = ["traps"]',
+        '[[route]]\nfor = ["bob@example.com"]\nto = "smtp://relay.example"\nmode = "queue"',
+        *(
+            f'[[route]]\nfor = ["{one}"]\nto = "discard:"'
+            for one in ("example.com", "example.org", "*")
+        ),
+    )
+    (folder / "traps").write_text("trap@example.com\n")
+    (folder / "users.auth").write_text("")
+    text = run("check").stdout
+    assert text.startswith(SUMMARY.format(folder=folder))
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (['[traps]\naction = "shadow"'], "0 entries, shadow mode: hits are only logged"),
+        (['[traps]\ndelay = "0s"'], "0 entries, a hit is refused"),
+        ([], "no list: every address, or those that the next hop accepts"),
+        ([], "not used: the client waits until its message is delivered"),
+    ],
+)
+def test_the_summary_describes_other_settings(run, configure, lines, expected):
+    configure(*lines)
+    assert f"  {expected}\n" in run("check").stdout
 
 
 def test_limits_are_shown_with_reasons(run, sound):
@@ -510,3 +563,28 @@ def test_missing_files_of_a_next_hop_are_errors(run, sound, client, error):
     if error:
         (problem,) = found["errors"]
         assert error.format(folder=folder) in problem
+
+
+def test_a_file_without_its_prefix_in_domains_is_a_warning(run, sound):
+    folder = sound({'domains = ["example.com"]': 'domains = ["example.com", "rcpthosts"]'})
+    assert report(run)[1]["warnings"] == []
+    (folder / "rcpthosts").write_text("example.org\n")
+    assert report(run)[1]["warnings"] == [
+        (
+            'recipients.domains contains "rcpthosts", which is the name of a file too: expected'
+            ' "file:rcpthosts" for the domains in it'
+        )
+    ]
+
+
+def test_one_maildir_is_not_called_any_number_of_maildirs(run, sound):
+    sound({'known = ["bob@example.com"]': "", 'to = "discard:"': 'to = "maildir:mail/%d/%u"'})
+    found = report(run)[1]["warnings"]
+    assert "recipients.known is empty: every address of your domains is accepted" in found
+
+
+def test_every_domain_is_a_warning(run, sound):
+    sound({'domains = ["example.com"]': 'domains = ["*"]'})
+    assert report(run)[1]["warnings"] == [
+        'recipients.domains contains "*": mail for every domain is accepted, as in tests'
+    ]

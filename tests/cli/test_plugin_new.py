@@ -15,11 +15,11 @@ from gatepost.cli.shared.output import WrongUsage
 def test_the_new_plugin_passes_its_test_and_can_be_used(run, folder):
     result = run("plugin", "new", "no_robots")
     assert result.exit_code == 0
-    assert "\n  pytest plugins/test_no_robots.py\n" in result.stdout
+    assert "\n  python -m pytest plugins/test_no_robots.py\n" in result.stdout
     stanza = "\n".join(result.stdout.splitlines()[-3:])
     with (folder / "gatepost.toml").open("a") as file:
         file.write(stanza)
-    assert "rcpt  on     no_robots" in run("check").stdout
+    assert "rcpt  on     no_robots" in run("check", "--limits").stdout
     tested = subprocess.run(
         [
             sys.executable,

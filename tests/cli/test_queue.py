@@ -74,9 +74,12 @@ def test_list_prints_a_table(run, spool):
     result = run("queue", "list", "--limit", 4)
     lines = result.stdout.splitlines()
     assert re.split(r"  +", lines[0])[:4] == ["message", "state", "next attempt", "attempts"]
-    assert lines[4].split()[:2] == ["3-1", "held"]
-    assert "550 5.1.1 No" in lines[4]
-    assert lines[5] == "There may be more: use --after 3-1 or a higher --limit"
+    held = next(number for number, line in enumerate(lines) if line.startswith("3-1"))
+    assert lines[held].split()[1::3] == ["held", "<d@example.net>"]
+    assert lines[held + 1] == "    from <sender@example.net> to one"
+    assert lines[held + 2] == "    550 5.1.1 No"
+    assert lines[held + 3 :] == ["There may be more: use --after 3-1 or a higher --limit"]
+    assert max(map(len, lines)) <= 80
 
 
 def test_list_of_an_empty_queue(run, folder):

@@ -161,11 +161,25 @@ def test_an_existing_entry_is_not_added_again(run, lists, again):
 
 
 def test_add_warns_of_an_entry_that_is_not_armed(run, lists):
-    result = run("traps", "add", "eve@example.com")
+    for _ in range(2):  # added, and then found in the list
+        result = run("traps", "add", "eve@example.com")
+        assert result.exit_code == 1
+        assert result.stderr == (
+            "gatepost: warning: eve@example.com is not armed: it is a known recipient\n"
+        )
+
+
+def test_list_reports_lines_that_are_no_entries(run, lists):
+    with (lists / "two").open("ab") as file:
+        file.write(b"\nmax.m\xfcller@example.com\n" + b"no\n" * 1002)
+    result = run("traps", "list")
     assert result.exit_code == 0
-    assert result.stderr == (
-        "gatepost: warning: eve@example.com is not armed: it is a known recipient\n"
+    number = (lists / "two").read_bytes().count(b"\n") - 1002
+    problems = result.stderr.splitlines()
+    assert problems[0] == (
+        rf"gatepost: {lists}/two:{number}: expected UTF-8, found 'max.m\xfcller@example.com'"
     )
+    assert problems[-1] == f"gatepost: {lists}/two: 3 more lines are not valid entries"
 
 
 WRONG_ENTRIES = {

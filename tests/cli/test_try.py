@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from gatepost import Plugin, deny
+from gatepost.testing import RunningServer
+
 TO_ALICE = ("--from", "me@client.example", "--to", "alice@example.com")
 
 
@@ -27,8 +30,8 @@ def test_an_accepted_message_shows_every_hook(run, folder):
     assert (result.exit_code, found["accepted"], found["traps"]) == (0, True, [])
     assert [(step["hook"], step["about"], step["by"]) for step in found["steps"]] == [
         ("connect", "192.0.2.1", ""),
-        ("ehlo", "", ""),
         ("helo", "client.example", ""),
+        ("ehlo", "", ""),
         ("mail", "<me@client.example>", ""),
         ("rcpt", "alice@example.com", ""),
         ("data", "", ""),
@@ -49,7 +52,7 @@ def test_a_trap_refuses_the_message(run, folder):
     assert (result.exit_code, found["accepted"], found["delay"]) == (1, False, 1.0)
     assert found["traps"] == [
         (
-            "trap@example.com is named by trap@example.com (an example: hidden on the contact page)"
+            "trap@example.com matches trap@example.com (an example: hidden on the contact page)"
             f" in {folder}/verybadrcptto:8"
         )
     ]
@@ -62,8 +65,8 @@ def test_the_steps_are_printed_as_a_table(run, folder):
     result = run("try", *TO_ALICE, "--to", "trap@example.com")
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["hook", "argument", "plugins", "decided", "by", "decision", "reply"]
-    assert lines[2].endswith("250-localhost …")
-    assert lines[-3].startswith("trap: trap@example.com is named by trap@example.com")
+    assert lines[3].endswith("250-localhost …")
+    assert lines[-3].startswith("trap: trap@example.com matches trap@example.com")
     assert lines[-2:] == ["delay: 1 s before the reply", "refused"]
 
 
@@ -210,3 +213,32 @@ def test_a_plugin_that_cannot_start_is_an_error(run, folder):
     assert result.exit_code == 1
     problem = f"{folder}/mine.py:4: OSError: no database"
     assert result.stderr == f"gatepost: plugin mine: start() failed: {problem}\n"
+
+
+def test_a_message_for_some_recipients_names_them(run, folder):
+    to_both = (*TO_ALICE, "--to", "nobody@example.com")
+    result, found = trial(run, *to_both)
+    assert (result.exit_code, found["accepted"]) == (0, True)
+    assert found["recipients"] == ["alice@example.com"]
+    last = run("try", *to_both).stdout.splitlines()[-1]
+    assert last == "accepted for 1 of 2 recipients: alice@example.com"
+    assert run("try", *TO_ALICE).stdout.splitlines()[-1] == "accepted"
+
+
+def test_the_help_names_the_default_sender(run):
+    help_text = " ".join(run("try", "--help").stdout.split())
+    assert "The sender. Default: the null reverse-path, as in DSNs." in help_text
+
+
+class NoBob(Plugin):
+    def on_rcpt(self, _tx, rcpt):
+        return deny("no bob") if rcpt.address.local == "bob" else None
+
+
+def test_a_refusal_by_the_next_hop_names_it(run, configure):
+    with RunningServer([NoBob()]) as next_hop:
+        host, port = next_hop.address
+        configure("[[route]]", f'to = "smtp://{host}:{port}"')
+        step = trial(run, "--to", "bob@example.com")[1]["steps"][-1]
+    assert (step["hook"], step["by"]) == ("rcpt", "next hop")
+    assert step["answer"] == "deny (next-hop-refuses)"

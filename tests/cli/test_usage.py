@@ -1,11 +1,13 @@
 """All commands: help, wrong usage, missing configuration."""
 
 import re
+from pathlib import Path
 
 import pytest
+from click.shell_completion import get_completion_class
 
 from gatepost import __version__
-from gatepost.cli.commands import COMMANDS
+from gatepost.cli.commands import COMMANDS, gatepost
 
 TABLES = (
     "server, listen, tls, auth, smtp, limits, recipients, traps, route, queue, plugin, ledger, log"
@@ -84,6 +86,17 @@ def test_an_error_for_an_unknown_command_names_a_similar_one(run, typed, meant):
     assert result.stderr == f"gatepost: {expected}\n"
 
 
+def test_a_group_also_names_a_similar_command(run):
+    expected = "No such command 'lst'. Did you mean 'list'? See gatepost traps --help"
+    assert run("traps", "lst").stderr == f"gatepost: {expected}\n"
+
+
+@pytest.mark.parametrize("group", ["traps", "users", "queue", "plugin"])
+def test_the_short_help_of_a_command_is_a_whole_sentence(run, group):
+    lines = run(group, "--help").stdout.splitlines()
+    assert [line for line in lines if line.startswith("  ") and line.endswith("...")] == []
+
+
 def test_a_missing_argument_is_wrong_usage(run):
     result = run("init")
     assert result.exit_code == 2
@@ -121,3 +134,13 @@ def test_control_characters_in_arguments_are_escaped(run):
     result = run("\x1b[2J")
     assert result.exit_code == 2
     assert "\x1b" not in result.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_commands_are_completed(shell):
+    page = (Path(__file__).parents[2] / "docs/operation.md").read_text()
+    assert f"_GATEPOST_COMPLETE={shell}_source gatepost" in page
+    completion = get_completion_class(shell)(gatepost, {}, "gatepost", "_GATEPOST_COMPLETE")
+    assert "_GATEPOST_COMPLETE" in completion.source()
+    assert [one.value for one in completion.get_completions(["traps"], "re")] == ["remove"]
+    assert "--json" in [one.value for one in completion.get_completions(["check"], "--")]

@@ -148,5 +148,6 @@ def test_a_missing_users_setting_is_an_error(run, configure, arguments):
     result = run("users", *arguments, text="x\n")
     assert result.exit_code == 1
     assert result.stderr == (
-        "gatepost: auth.users: expected the name of a users file, found nothing\n"
+        "gatepost: auth.users is not set: expected a file for the users that log in, as in [auth]"
+        ' users = "users.auth"; known recipients are in recipients.known and need no password\n'
     )

@@ -587,6 +587,8 @@ def test_a_long_value_is_truncated():
         ("a = 1\nb = = 2\n", "line 2, column 5: invalid TOML: "),
         ("a = 1\na = 2\n", "line 2, column 6: invalid TOML: the key a is set twice"),
         ("[x]\na = 1\na={}\n", "line 3, column 5: invalid TOML: the key a is set twice"),
+        ("[x]\n[y]\n[x]\n", "line 3, column 3: invalid TOML: the table [x] is there twice"),
+        ("[x.y]\n[x.y]  # z\n", "line 2, column 5: invalid TOML: the table [x.y] is there twice"),
         ("a = 'x", "end of document: invalid TOML: "),
         ("a = 2020-02-30\n", "line 1, column 5: invalid TOML: "),
         (f"a = {'9' * 5000}\n", "invalid TOML: "),
@@ -784,3 +786,31 @@ def test_any_bytes_are_a_configuration_or_an_error(tmp_path_factory, data):
     config, problems = read_or_problems(load_config, file)
     assert all(problem.startswith(f"{file}: ") for problem in problems)
     assert problems or isinstance(config, Config)
+
+
+RELAYS = [
+    "mx:",
+    "smtp://relay.example",
+    "smtps://relay.example",
+    "sendmail:/bin/x",
+    "qmail-queue:/x",
+]
+
+
+@pytest.mark.parametrize("target", RELAYS)
+def test_every_domain_and_a_route_to_other_servers_is_an_error(target):
+    tables = {"recipients": {"domains": ["*"]}, "route": [{"to": "discard:"}, {"to": target}]}
+    with pytest.raises(ConfigError) as caught:
+        config_from_dict(tables)
+    assert str(caught.value) == (
+        'configuration: route[1].to: expected your domains in recipients.domains, found "*": with'
+        f" {target.partition(':')[0]}: every client could send mail to every domain"
+    )
+    tables["recipients"]["domains"] = ["example.com"]
+    config_from_dict(tables)
+
+
+@pytest.mark.parametrize("target", ["maildir:m/{domain}/{local}", "lmtp:unix:s", "discard:"])
+def test_every_domain_can_be_stored(target):
+    tables = {"recipients": {"domains": ["*"]}, "route": [{"to": target}]}
+    assert config_from_dict(tables).recipients.domains == ("*",)

@@ -56,6 +56,10 @@ def send(address, recipients, *, login):
 def test_only_an_authenticated_user_can_send_to_another_domain(folder):
     config = load_config(folder / "gatepost.toml")
     listen = [msgspec.structs.replace(config.listen[0], address=InetAddress("127.0.0.1", 0))]
+    local_route, relay = config.route
+    assert (relay.to, relay.mode, relay.relay_for) == ("mx:", "queue", "authenticated")
+    outgoing = msgspec.structs.replace(relay, to="maildir:var/outgoing", mode="direct")
+    config = msgspec.structs.replace(config, route=[local_route, outgoing])
     recipients = ["friend@elsewhere.example", "bob@example.com"]
 
     async def main():
@@ -66,9 +70,9 @@ def test_only_an_authenticated_user_can_send_to_another_domain(folder):
             await asyncio.to_thread(send, address, recipients, login=True)
 
     asyncio.run(main())
-    (outgoing,) = (folder / "var/outgoing/new").iterdir()
+    (relayed,) = (folder / "var/outgoing/new").iterdir()
     (local,) = (folder / "var/mail/example.com/bob/new").iterdir()
-    assert b" with ESMTPSA id " in outgoing.read_bytes()
+    assert b" with ESMTPSA id " in relayed.read_bytes()
     assert b" with ESMTPSA id " in local.read_bytes()
 
 

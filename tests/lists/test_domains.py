@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.lists.domains import DomainList
+from gatepost.lists.file import DomainFile
 
 LINES = ["# ours", "Example.com the main one", ".example.net", "[192.0.2.1]", "bücher.example\ta"]
 
@@ -60,3 +61,14 @@ def test_a_bad_line_is_reported(line, expected):
 def test_any_lines_are_domains_or_errors(lines):
     domains = DomainList.from_lines(lines, "d")
     assert len(domains) + domains.bad_lines <= len(lines)
+
+
+def test_every_domain_matches_only_an_item_of_the_configuration(tmp_path):
+    assert "any.example" in DomainList.from_lines(["*"], "d")
+    assert "[192.0.2.1]" in DomainList.from_lines(["example.com", "*"], "d")
+    path = tmp_path / "domains"
+    path.write_text("*\nexample.com\n")
+    file = DomainFile(path)
+    file.load()
+    assert "any.example" not in file.current
+    assert [error.line for error in file.current.errors] == [1]

@@ -13,6 +13,7 @@ from gatepost.lists.entry import (
     parse_octets,
     parse_or_error,
 )
+from gatepost.log.printable import printable
 from gatepost.model.address import Address
 
 
@@ -105,7 +106,7 @@ _ADDRESS = "local-part@domain, @domain or /pattern/"
 def test_a_bad_line_is_reported(line, expected):
     with pytest.raises(LineError) as caught:
         parse_line(line, "traps", 3)
-    assert str(caught.value) == f"traps:3: expected {expected}, found {line[:80]!r}"
+    assert str(caught.value) == f"traps:3: expected {expected}, found '{printable(line[:80])}'"
     assert (caught.value.source, caught.value.line) == ("traps", 3)
 
 
@@ -115,7 +116,7 @@ def test_byte_order_mark_and_cr_are_removed():
 
 
 def test_octets_that_are_not_utf8_are_refused():
-    with pytest.raises(LineError, match=r"^t:1: expected UTF-8, found 'a\\\\xff@x'$"):
+    with pytest.raises(LineError, match=r"^t:1: expected UTF-8, found 'a\\xff@x'$"):
         parse_octets(b"a\xff@x", "t", 1)
 
 

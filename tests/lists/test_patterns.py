@@ -74,7 +74,7 @@ def test_a_key_that_is_not_utf_8_is_searched():
 def test_a_pattern_of_a_list_beyond_the_limits_names_its_line():
     found = AddressList.from_lines([r"/\pL{200}/", "/a/"], "traps")
     assert [str(error) for error in found.errors] == [
-        r"traps:1: expected a simpler regular expression, found '/\\pL{200}/'"
+        r"traps:1: expected a simpler regular expression, found '/\pL{200}/'"
     ]
     assert [entry.text for entry in found] == ["/a/"]
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import smtplib
+import ssl
 import threading
+from email.message import EmailMessage
 
 import pytest
 from msgspec.structs import replace
@@ -11,6 +13,7 @@ from tests.server.loopback import LOOPS, config
 from gatepost.config.problem import ConfigError
 from gatepost.config.schema import RecipientsConfig
 from gatepost.model.decision import deny
+from gatepost.net.self_signed import self_signed
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.host import PluginError
 from gatepost.server.server import Server
@@ -276,3 +279,66 @@ class TestOptions:
     def test_fixture_uses_the_options(self, gatepost_server):
         with pytest.raises(smtplib.SMTPDataError):
             send(gatepost_server.address, "trap@example.com")
+
+
+def test_a_server_for_every_domain_accepts_any_recipient():
+    with RunningServer(domains=["*"]) as server:
+        send(server.address, "someone@mail.example")
+        send(server.address, "someone@[192.0.2.1]")
+        [message, _] = server.messages
+    assert message.recipients == ["someone@mail.example"]
+
+
+def test_domains_of_a_test_are_checked():
+    with pytest.raises(ConfigError, match=r"recipients\.domains\[0\]: expected a domain"):
+        RunningServer(domains=["a b"])
+
+
+def test_a_captured_message_can_be_parsed():
+    with RunningServer() as server:
+        with smtplib.SMTP(*server.address) as client:
+            mail = EmailMessage()
+            mail["Subject"] = "Grüße"
+            mail.set_content("Hällo.\n")
+            client.send_message(mail, "a@client.example", ["one@example.com"])
+        parsed = server.messages[0].parse()
+    assert (parsed["Subject"], parsed.get_content()) == ("Grüße", "Hällo.\r\n")
+
+
+@pytest.mark.parametrize("tls", ["none", "starttls", "implicit"])
+def test_a_client_logs_in_with_or_without_tls(tls):
+    with RunningServer(tls=tls, users={"alice": "secret"}) as server:
+        context = ssl.create_default_context(cadata=server.certificate or None)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        if tls == "implicit":
+            client = smtplib.SMTP_SSL(*server.address, context=context)
+        else:
+            client = smtplib.SMTP(*server.address)
+        with client:
+            if tls == "starttls":
+                client.starttls(context=context)
+            with pytest.raises(smtplib.SMTPAuthenticationError):
+                client.login("alice", "wrong")
+            client.login("alice", "secret")
+            client.sendmail("a@client.example", ["one@example.com"], MESSAGE)
+        assert len(server.messages) == 1
+    assert bool(server.certificate) == (tls != "none")
+
+
+def test_the_certificate_of_the_configuration_is_used(tmp_path):
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    for path, text in zip((cert, key), self_signed("mx.example.com"), strict=True):
+        path.write_text(text)
+    tables = {"tls": {"certificates": [{"cert": str(cert), "key": str(key)}]}}
+    with RunningServer(config=tables, tls="starttls") as server:
+        context = ssl.create_default_context(cafile=cert)
+        context.check_hostname = False
+        with smtplib.SMTP(*server.address) as client:
+            client.starttls(context=context)
+        assert server.certificate == ""
+
+
+@pytest.mark.parametrize("kind", [RunningServer, MemoryServer])
+def test_a_bad_trap_raises(kind):
+    with pytest.raises(ValueError, match="traps:2: expected local-part@domain"):
+        kind(traps=["# traps", "not an entry"])

@@ -25,7 +25,10 @@ from gatepost.testing import (
         ("S: 220 other*", "line 1: expected '220 other*', found '220 localhost ESMTP Gatepost'"),
         ("S: 22", "line 1: expected '22', found '220 localhost ESMTP Gatepost'"),
         ("S: 220\nS: 250", "line 2: expected '250', found ''"),
-        ("S: 220\nC: QUIT\nS: 221\nC: NOOP\nS: 250", "line 5: expected '250', found ''"),
+        (
+            "S: 220\nC: QUIT\nS: 221\nC: NOOP\nS: 250",
+            "line 5: expected '250', found '' after line 4, C: NOOP",
+        ),
         ("S: 220\nhello", "line 2: expected 'C: ' or 'S: ', found 'hello'"),
     ],
 )

@@ -16,7 +16,7 @@ from gatepost.checks.account import PASS, WRITE, Account, name_of, serving
 from gatepost.config.schema import Config
 from gatepost.delivery.target import TargetPath
 from gatepost.log.os_error import describe_os_error
-from gatepost.process.root_files import find_changeable
+from gatepost.process.insecure_files import changeable_by_others
 from gatepost.session.assemble import Lists
 from gatepost.session.setup import Setup
 
@@ -68,7 +68,7 @@ def check_program(path: Path, account: Account) -> None:
         raise UnusableError(
             _denied(path, status, f"a program that the user {account.name} can run")
         )
-    by = find_changeable(path, (0, account.uid, status.st_uid))
+    by = changeable_by_others(path, account.uid)
     if by is not None:
         raise UnusableError(
             f"other users can replace {path}: expected {by} to be writable only by root and its"

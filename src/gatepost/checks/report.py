@@ -1,6 +1,7 @@
-"""The report of `gatepost check`: errors, warnings, hooks and limits."""
+"""The report of `gatepost check`: errors, warnings, a summary, hooks and limits."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import msgspec
 
 from gatepost.checks.account import serving
 from gatepost.checks.scratch import progress, scratch
+from gatepost.checks.summary import summary
 from gatepost.checks.warnings import warnings
 from gatepost.config.kinds import Key, keys, to_toml
 from gatepost.config.listen import InetAddress
@@ -17,6 +19,7 @@ from gatepost.config.schema import Config, LimitsConfig
 from gatepost.lists.reloadable import ListError
 from gatepost.log.os_error import describe_os_error
 from gatepost.net.tls import TlsError, all_key_pairs
+from gatepost.process.insecure_files import insecure_files
 from gatepost.session.assemble import Lists, SetupError, find_lists, make_setup
 from gatepost.session.setup import Setup
 
@@ -45,11 +48,19 @@ class ListSummary(msgspec.Struct, frozen=True):
     entries: int
 
 
+class SummaryLine(msgspec.Struct, frozen=True):
+    """One line about what the configuration does."""
+
+    name: str
+    value: str
+
+
 class Report(msgspec.Struct):
     """The findings. With `errors` the server does not start, or ignores lines of lists."""
 
     errors: list[str] = []
     warnings: list[str] = []
+    summary: list[SummaryLine] = []
     listen: list[str] = []
     lists: list[ListSummary] = []
     hooks: list[HookOrder] = []
@@ -69,9 +80,16 @@ def make_report(file: Path) -> Report:
     report.errors.extend(unknown_user(config))
     report.errors.extend(duplicate_addresses(config))
     report.errors.extend(certificate_errors(config))
+    report.warnings.extend(changeable_files(config, file))
     with scratch(config) as usable:
         _check_lists_and_plugins(config, usable, report)
     return report
+
+
+def changeable_files(config: Config, file: Path) -> Iterator[str]:
+    """Yield a warning for each place where other users can change the configuration."""
+    with suppress(KeyError):  # the report has an error about the user
+        yield from map(str, insecure_files(config, file, serving(config).uid))
 
 
 def certificate_errors(config: Config) -> Iterator[str]:
@@ -94,7 +112,8 @@ def _check_lists_and_plugins(config: Config, usable: Config, report: Report) -> 
         report.errors.extend(error.problems)
         return
     report.hooks = list(hook_order(setup))
-    report.warnings = list(warnings(config, setup, lists))
+    report.summary = [SummaryLine(*line) for line in summary(config, setup, lists)]
+    report.warnings.extend(warnings(config, setup, lists))
 
 
 def _load(lists: Lists) -> Iterator[str]:
@@ -106,10 +125,11 @@ def _load(lists: Lists) -> Iterator[str]:
             yield str(error)
         except OSError as error:
             yield describe_os_error(error)
-        yield from _line_errors(file)
+        yield from line_errors(file)
 
 
-def _line_errors(file: Any) -> Iterator[str]:
+def line_errors(file: Any) -> Iterator[str]:
+    """Yield the errors of the lines of a list, and the number of those beyond the limit."""
     found = file.current
     yield from map(str, found.errors)
     more = found.bad_lines - len(found.errors)

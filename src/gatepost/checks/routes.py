@@ -20,7 +20,7 @@ def unrouted(_config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
     """Yield the domains for which no route matches every recipient."""
     for source in setup.domains:
         for key in source.current:
-            domain = f"any{key}" if key.startswith(".") else key
+            domain = f"any{key}" if key.startswith(".") else key.replace("*", "any.example")
             rcpt = Recipient(Address("any", domain), {}, "any", domain)
             if setup.router.route(rcpt) is None:
                 yield (

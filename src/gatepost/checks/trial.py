@@ -23,6 +23,8 @@ _CLIENT_PORT = 50000
 _LINE_END = re.compile(rb"\r?\n")
 # The plugin that takes messages in place of the configured targets.
 _TARGET = "capture"
+# Hooks that are decided within another one, which comes first in the output.
+_WITHIN = {"ehlo": "helo"}
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -50,12 +52,16 @@ class TrialStep(msgspec.Struct):
 
 
 class Trial(msgspec.Struct):
-    """The result of the transaction; `delay` is the client's wait, in seconds."""
+    """The result of the transaction; `delay` is the client's wait, in seconds.
+
+    `accepted` is whether the message was accepted, `recipients` are those it was accepted for.
+    """
 
     steps: list[TrialStep]
     traps: list[str]
     delay: float
     accepted: bool
+    recipients: list[str]
 
 
 class TrialRecorder(Recorder):
@@ -78,7 +84,9 @@ class TrialRecorder(Recorder):
         by, answer = _described(decided.answer)
         asked = [one.plugin for one in decided.asked if one.plugin != _TARGET]
         about = _about(session, decided.args)
-        self.steps.append(TrialStep(decided.hook, about, by, answer, str(reply), asked))
+        step = TrialStep(decided.hook, about, by, answer, str(reply), asked)
+        inner = bool(self.steps) and _WITHIN.get(self.steps[-1].hook) == step.hook
+        self.steps.insert(len(self.steps) - inner, step)
 
     def traps_hit(self, tx: Transaction) -> None:
         """Add the trap hits."""
@@ -115,15 +123,15 @@ async def run(config: Config, envelope: Envelope, content: bytes) -> Trial:
     recorder, clock = TrialRecorder(), VirtualClock(datetime.now(UTC))
     async with MemoryServer(config=config, clock=clock, recorder=recorder) as server:
         client = server.connect((envelope.ip, _CLIENT_PORT))
-        accepted = await _Dialogue(client, recorder.steps).run(envelope, content)
+        recipients = await _Dialogue(client, recorder.steps).run(envelope, content)
         await client.close()
     traps = [_named(hit) for hit in recorder.hits.values()]
-    return Trial(recorder.steps, traps, sum(clock.slept), accepted)
+    return Trial(recorder.steps, traps, sum(clock.slept), bool(recipients), recipients)
 
 
 def _named(hit: TrapHit) -> str:
     note = f" ({hit.note})" if hit.note else ""
-    return f"{hit.address} is named by {hit.entry}{note} in {hit.source}:{hit.line}"
+    return f"{hit.address} matches {hit.entry}{note} in {hit.source}:{hit.line}"
 
 
 class _Dialogue:
@@ -133,20 +141,24 @@ class _Dialogue:
         self._steps = steps
         self._client = client
 
-    async def run(self, envelope: Envelope, content: bytes) -> bool:
-        """Send the message; return whether it was accepted."""
+    async def run(self, envelope: Envelope, content: bytes) -> list[str]:
+        """Send the message; return the recipients it was accepted for."""
         if not await self._answered("connect", "", 0, 2):
-            return False
+            return []
         if not await self._sent("helo", f"EHLO {envelope.helo}", 2):
-            return False
+            return []
         if not await self._sent("mail", f"MAIL FROM:<{envelope.sender}>{_params(envelope)}", 2):
-            return False
-        taken = [await self._sent("rcpt", f"RCPT TO:<{one}>", 2) for one in envelope.recipients]
-        if not any(taken) or not await self._sent("data", "DATA", 3):
-            return False
+            return []
+        accepted = [
+            str(one)
+            for one in envelope.recipients
+            if await self._sent("rcpt", f"RCPT TO:<{one}>", 2)
+        ]
+        if not accepted or not await self._sent("data", "DATA", 3):
+            return []
         before = len(self._steps)
         self._client.send(_stuffed(content))
-        return await self._answered("message", "", before, 2)
+        return accepted if await self._answered("message", "", before, 2) else []
 
     async def _sent(self, hook: str, line: str, expected: int) -> bool:
         before = len(self._steps)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from gatepost.checks import exposure
+from gatepost.checks import exposure, system
 from gatepost.checks.paths import unusable
 from gatepost.checks.quotas import quotas
 from gatepost.checks.routes import hidden, loops, relays, shared_maildirs, unrouted
+from gatepost.config.formats import EVERY_DOMAIN, FILE_PREFIX
 from gatepost.config.listen import UnixAddress
 from gatepost.config.schema import Config, RouteConfig
 from gatepost.net.tls import key_pairs
@@ -109,6 +110,8 @@ def _socket_folders(config: Config, _setup: Setup, _lists: Lists) -> Iterator[st
 def _domains(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
     if not config.recipients.domains:
         yield "recipients.domains is empty: only authenticated clients can send mail"
+    if EVERY_DOMAIN in config.recipients.domains:
+        yield 'recipients.domains contains "*": mail for every domain is accepted, as in tests'
 
 
 def _known_recipients(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
@@ -117,7 +120,7 @@ def _known_recipients(config: Config, _setup: Setup, _lists: Lists) -> Iterator[
         return
     routes = [route for route in config.route if not _is_checked_later(route)]
     if routes:
-        maildirs = any(route.to.startswith("maildir:") for route in routes)
+        maildirs = any(route.to.startswith("maildir:") and "{" in route.to for route in routes)
         more = ", and senders can create any number of Maildirs" if maildirs else ""
         yield f"recipients.known is empty: every address of your domains is accepted{more}"
 
@@ -126,6 +129,16 @@ def _is_checked_later(route: RouteConfig) -> bool:
     """Return whether a next hop is asked about recipients, or the route is not for your domains."""
     scheme = route.to.partition(":")[0].lower()
     return scheme == "mx" or (scheme in ASKED_SCHEMES and route.client.verify)
+
+
+def _names_of_files(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
+    """Warn of domains that are the name of a list file; an address cannot be mistaken for one."""
+    for name in config.recipients.domains:
+        if not name.startswith(FILE_PREFIX) and config.path(name).is_file():
+            yield (
+                f'recipients.domains contains "{name}", which is the name of a file too:'
+                f' expected "{FILE_PREFIX}{name}" for the domains in it'
+            )
 
 
 def _empty_lists(_config: Config, _setup: Setup, lists: Lists) -> Iterator[str]:
@@ -172,6 +185,8 @@ def _targets(_config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
 
 CHECKS: tuple[Check, ...] = (
     _hostname,
+    system.root,
+    system.open_files,
     _keys,
     _socket_folders,
     exposure.lmtp,
@@ -188,6 +203,7 @@ CHECKS: tuple[Check, ...] = (
     unusable,
     _targets,
     _domains,
+    _names_of_files,
     _known_recipients,
     unrouted,
     _empty_lists,

@@ -1,4 +1,4 @@
-"""`gatepost check`: errors, warnings, and the limits and hooks in force."""
+"""`gatepost check`: errors, warnings and a summary, or all lists, hooks and limits in force."""
 
 from pathlib import Path
 
@@ -14,37 +14,46 @@ from gatepost.log.setup import configure_command_log
 @click.command(epilog="Example: gatepost check && systemctl restart gatepost")
 @config_option
 @json_option
-def command(file: Path, *, as_json: bool) -> int:
+@click.option(
+    "--limits", "in_full", is_flag=True, help="Print lists, the order of hooks, and all limits too."
+)
+def command(file: Path, *, as_json: bool, in_full: bool) -> int:
     """Check the configuration, every list and every plugin. Nothing is started or changed.
 
-    Prints the order of hooks and the limits in force, and warns of settings that are probably
-    mistakes. The exit status is 1 if there is an error; warnings do not change it.
+    Prints a summary, and warns of settings that are probably mistakes. The exit status is 1 if
+    there is an error; warnings do not change it.
     """
     configure_command_log()
     report = make_report(file)
     if as_json:
         print_json(msgspec.to_builtins(report))
     else:
-        _print_report(file, report)
+        _print_report(file, report, in_full=in_full)
     for error in report.errors:
         print_error(error)
     return 1 if report.errors else 0
 
 
-def _print_report(file: Path, report: Report) -> None:
-    if report.listen:
-        print_line(f"Listens on {', '.join(report.listen)}")
-        lists = [[str(one.entries), one.path] for one in report.lists]
-        _print_section("Lists", ("entries", "file"), lists)
-        hooks = [[one.hook, one.stage, ", ".join(one.plugins)] for one in report.hooks]
-        _print_section("Hooks", ("hook", "stage", "plugins"), hooks)
-        limits = [[one.name, one.value, one.why] for one in report.limits]
-        _print_section("Limits", ("limit", "value", "reason"), limits)
+def _print_report(file: Path, report: Report, *, in_full: bool) -> None:
+    for line in report.summary:
+        print_line(f"{line.name:16}  {line.value}")
+    if in_full and report.listen:
+        _print_details(report)
+    if report.summary or in_full:
         print_line()
     for warning in report.warnings:
         print_line(f"warning: {warning}")
     if not report.errors:
         print_line(f"{file}: no errors, warnings: {len(report.warnings)}")
+
+
+def _print_details(report: Report) -> None:
+    lists = [[str(one.entries), one.path] for one in report.lists]
+    _print_section("Lists", ("entries", "file"), lists)
+    hooks = [[one.hook, one.stage, ", ".join(one.plugins)] for one in report.hooks]
+    _print_section("Hooks", ("hook", "stage", "plugins"), hooks)
+    limits = [[one.name, one.value, one.why] for one in report.limits]
+    _print_section("Limits", ("limit", "value", "reason"), limits)
 
 
 def _print_section(title: str, headers: tuple[str, ...], rows: list[list[str]]) -> None:

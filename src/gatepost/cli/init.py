@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from gatepost.cli.shared.certificate import self_signed
 from gatepost.cli.shared.output import Failure, print_line
 from gatepost.cli.shared.starter import STATE_FOLDER, create, starter, with_system_paths, with_tls
 from gatepost.log.os_error import describe_os_error
+from gatepost.net.self_signed import MissingPackageError, self_signed
 
 # The host name in the starter configuration.
 HOSTNAME = "localhost"
@@ -16,7 +16,7 @@ NEXT_STEPS = """\
 {folder} is ready to serve. Next:
 
   cd {folder}
-  gatepost check             # prints errors, warnings and the limits in force
+  gatepost check             # prints errors, warnings and a summary
   gatepost try --to alice@example.com --to trap@example.com
   gatepost serve
 
@@ -40,6 +40,8 @@ def command(folder: Path, *, tls: bool, system: bool) -> None:
             raise Failure(f"{folder}: expected a folder that is empty or does not exist yet")
         texts = with_tls(starter(), *self_signed(HOSTNAME)) if tls else starter()
         create(folder, with_system_paths(texts) if system else texts)
+    except MissingPackageError as error:
+        raise Failure(str(error)) from error
     except OSError as error:
         raise Failure(describe_os_error(error)) from error
     for line in NEXT_STEPS.format(folder=folder).splitlines():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gatepost.cli.shared.lazy import SuggestingGroup
 from gatepost.cli.shared.output import Failure, WrongUsage, print_line
 from gatepost.cli.shared.settings import config_option
 from gatepost.cli.shared.starter import create, template
@@ -17,12 +18,14 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _RESERVED = frozenset({"gatepost", "pytest", "conftest"})
 
 
-@click.group(epilog="Example: gatepost plugin new no_newcomers")
+@click.group(cls=SuggestingGroup, epilog="Example: gatepost plugin new no_newcomers")
 def command() -> None:
     """Write a new plugin and its test."""
 
 
-@command.command("new", epilog="Example: gatepost plugin new no_newcomers && pytest plugins")
+@command.command(
+    "new", epilog="Example: gatepost plugin new no_newcomers && python -m pytest plugins"
+)
 @click.argument("name")
 @click.option(
     "--dir",
@@ -72,7 +75,8 @@ def _filled(name: str, plugin: str) -> str:
 def _print_next_steps(target: Path, use: Path, name: str) -> None:
     print_line(f"Wrote {target / name}.py and its test. Run the test:")
     print_line()
-    print_line(f"  pytest {target}/test_{name}.py")
+    print_line("  pip install pytest         # once, into the same environment as gatepost")
+    print_line(f"  python -m pytest {target}/test_{name}.py")
     print_line()
     print_line("To use the plugin, add this to the configuration:")
     print_line()

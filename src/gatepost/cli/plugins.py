@@ -32,7 +32,10 @@ class ListedPlugin(msgspec.Struct):
 @config_option
 @json_option
 def command(file: Path, *, as_json: bool) -> int:
-    """List the plugins that are shipped, installed or configured, with their hooks."""
+    """List the plugins that are shipped, installed or configured, with their hooks.
+
+    `gatepost plugin new NAME` writes a new one.
+    """
     configure_command_log()
     errors: list[str] = []
     found = list(_all(file, errors))

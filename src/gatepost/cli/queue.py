@@ -12,14 +12,15 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from gatepost.cli.shared.lazy import SuggestingGroup
 from gatepost.cli.shared.output import (
     Failure,
     WrongUsage,
+    plain_table,
     print_content,
     print_error,
     print_json,
     print_line,
-    print_table,
 )
 from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
@@ -38,17 +39,7 @@ PROGRESS_INTERVAL = 1.0  # seconds
 
 T = TypeVar("T")
 
-_COLUMNS = (
-    "message",
-    "state",
-    "next attempt",
-    "attempts",
-    "size",
-    "sender",
-    "recipient",
-    "next hop",
-    "last reply",
-)
+_COLUMNS = ("message", "state", "next attempt", "attempts", "size", "recipient")
 
 
 def _with_selection(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -76,20 +67,20 @@ def _with_selection(command: Callable[..., Any]) -> Callable[..., Any]:
 all_option = click.option("--all", "everything", is_flag=True, help="Select all mail.")
 
 
-@click.group(epilog="Example: gatepost queue list --state held")
+@click.group(cls=SuggestingGroup, epilog="Example: gatepost queue list --state held")
 def command() -> None:
     """Show and change queued and held mail."""
 
 
 @command.command("list", epilog="Example: gatepost queue list --recipient '*@example.com'")
 @_with_selection
-@click.option("--limit", default=50, show_default=True, help="Print at most this many lines.")
+@click.option("--limit", default=50, show_default=True, help="Print at most this many recipients.")
 @click.option("--after", default="", metavar="MESSAGE", help="Start after this message.")
 def list_(*, file: Path, as_json: bool, limit: int, after: str, **conditions: Any) -> None:
-    """List the recipients of queued and held mail, one line each.
+    """List the recipients of queued and held mail.
 
-    MESSAGE is a number from the list, or a reference. Damaged spool files are reported on standard
-    error.
+    Below each recipient are the sender and the next hop, and the last reply. MESSAGE is a number
+    from the list, or a reference. Damaged spool files are reported on standard error.
     """
     config, selection = read_config(file), Selection(**conditions)
     with _errors():
@@ -98,7 +89,7 @@ def list_(*, file: Path, as_json: bool, limit: int, after: str, **conditions: An
     if as_json:
         print_json([_as_data(one) for one in found])
     elif found:
-        print_table(_COLUMNS, [_as_row(one) for one in found])
+        _print_list(found)
         if len(found) == limit:
             print_line(f"There may be more: use --after {found[-1].name} or a higher --limit")
     else:
@@ -124,7 +115,7 @@ def _describe(corrupt: CorruptFile) -> str:
 @config_option
 @json_option
 def show(name: str, *, content: bool, file: Path, as_json: bool) -> None:
-    """Print the envelope and header of a message, and the last reply for each recipient."""
+    """Print envelope, header and the last replies of a message."""
     folder = _folder(read_config(file))
     with _errors(), admin.open_message(folder, name) as message:
         if message is None:
@@ -284,6 +275,18 @@ def _as_data(entry: QueueEntry) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name not in ("name", "row")}
 
 
+def _print_list(entries: list[QueueEntry]) -> None:
+    """Print a table, and below each row what would make it too wide for a terminal."""
+    rows = [_as_row(one) for one in entries]
+    headers, *lines = plain_table(_COLUMNS, rows)
+    print_line(headers)
+    for line, entry in zip(lines, entries, strict=True):
+        print_line(line)
+        print_line(f"    from <{entry.sender}> to {entry.destination}")
+        if entry.reply or entry.reason:
+            print_line(f"    {entry.reply or entry.reason}")
+
+
 def _as_row(entry: QueueEntry) -> list[str]:
     return [
         entry.name,
@@ -291,10 +294,7 @@ def _as_row(entry: QueueEntry) -> list[str]:
         _time(entry.due) or "",
         str(entry.attempts),
         _size(entry.size),
-        f"<{entry.sender}>",
         f"<{entry.recipient}>",
-        entry.destination,
-        entry.reply or entry.reason,
     ]
 
 

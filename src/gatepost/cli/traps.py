@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from gatepost.checks.report import line_errors
 from gatepost.checks.scratch import progress, scratch
 from gatepost.cli.shared import trap_lists
+from gatepost.cli.shared.lazy import SuggestingGroup
 from gatepost.cli.shared.output import Failure, WrongUsage, print_error, print_json, print_line
 from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
@@ -26,6 +28,7 @@ list_option = click.option(
 
 
 @click.group(
+    cls=SuggestingGroup,
     epilog="Example: gatepost traps add old-sales@example.com --note 'gone since 2019'",
 )
 def command() -> None:
@@ -38,7 +41,8 @@ def command() -> None:
 def list_traps(file: Path, *, as_json: bool) -> None:
     """Print every trap with its file, line and note.
 
-    An entry that is not armed is marked with the reason.
+    An entry that is not armed is marked with the reason. Lines that are not valid entries are
+    reported on standard error.
     """
     config = read_config(file)
     with scratch(config) as usable:
@@ -56,6 +60,9 @@ def list_traps(file: Path, *, as_json: bool) -> None:
             _print_json(rows)
         else:
             _print_text(rows)
+        for source in lists.traps:
+            for problem in line_errors(source):
+                print_error(problem)
 
 
 def _print_json(rows: Iterator[tuple[ListEntry, str]]) -> None:
@@ -93,10 +100,11 @@ def _print_text(rows: Iterator[tuple[ListEntry, str]]) -> None:
 @click.option("--note", default="", help="A note, such as where and when it was published.")
 @list_option
 @config_option
-def add(address: str, *, note: str, name: str | None, file: Path) -> None:
+def add(address: str, *, note: str, name: str | None, file: Path) -> int:
     """Add a trap: an address, @domain, or /regular expression/.
 
-    The server uses it within a second. An entry that is already in a list is not added again.
+    The server uses it within a second. An entry that is already in a list is not added again. The
+    exit status is 1 if the entry is not armed, because it is a role address or a known recipient.
     """
     entry = _entry(address, note)
     config = read_config(file)
@@ -104,16 +112,23 @@ def add(address: str, *, note: str, name: str | None, file: Path) -> None:
     existing = _existing_entry(config, entry)
     if existing is not None:
         print_line(f"{entry.text} is already in {existing.source}:{existing.line}")
-        return
+        return _warn_unless_armed(config, entry)
     try:
         trap_lists.append(target, entry)
     except OSError as error:
         raise Failure(f"{target}: cannot be written: {error.strerror}") from error
     print_line(f"{entry.text} added to {target}")
+    return _warn_unless_armed(config, entry)
+
+
+def _warn_unless_armed(config: Config, entry: ListEntry) -> int:
+    """Print a warning if an entry has no effect; return the exit status."""
     with _list_errors():
         known = trap_lists.known_recipients(config, {entry.key})
-    for unarmed in TrapTable([AddressList([entry])], known).unarmed_entries():
-        print_error(f"warning: {entry.text} is not armed: it is {unarmed.reason.value}")
+    unarmed = list(TrapTable([AddressList([entry])], known).unarmed_entries())
+    for one in unarmed:
+        print_error(f"warning: {entry.text} is not armed: it is {one.reason.value}")
+    return 1 if unarmed else 0
 
 
 def _existing_entry(config: Config, entry: ListEntry) -> ListEntry | None:

@@ -29,7 +29,9 @@ from gatepost.session.assemble import SetupError
 @click.option(
     "--helo", default="client.example", show_default=True, help="The client's name in EHLO."
 )
-@click.option("--from", "sender", default="", help='The sender; "" for the null reverse-path.')
+@click.option(
+    "--from", "sender", default="", help="The sender. Default: the null reverse-path, as in DSNs."
+)
 @click.option(
     "--to", "recipients", multiple=True, required=True, help="A recipient; may be repeated."
 )
@@ -51,7 +53,7 @@ def command(
     """Process one message with the configured lists and plugins, in memory, and print each step.
 
     Nothing is delivered and delays are skipped. Plugins run as in the server, with all their
-    effects. The exit status is 0 if the message would be accepted, 1 if not.
+    effects. The exit status is 0 if the message would be accepted for a recipient, 1 if not.
     """
     envelope = Envelope(
         _ip(ip), _helo(helo), _sender(sender), [_address("--to", one) for one in recipients]
@@ -63,7 +65,7 @@ def command(
     if as_json:
         print_json(msgspec.to_builtins(trial))
     else:
-        _print_trial(trial)
+        _print_trial(trial, len(envelope.recipients))
     return 0 if trial.accepted else 1
 
 
@@ -78,7 +80,7 @@ def _run(config: Config, envelope: Envelope, content: bytes) -> Trial:
         raise Failure(describe_os_error(error)) from error
 
 
-def _print_trial(trial: Trial) -> None:
+def _print_trial(trial: Trial, count: int) -> None:
     print_table(
         ("hook", "argument", "plugins", "decided by", "decision", "reply"),
         [*map(_row, trial.steps)],
@@ -88,7 +90,14 @@ def _print_trial(trial: Trial) -> None:
         print_line(f"trap: {trap}")
     if trial.delay:
         print_line(f"delay: {trial.delay:g} s before the reply")
-    print_line("accepted" if trial.accepted else "refused")
+    print_line(_result(trial, count))
+
+
+def _result(trial: Trial, count: int) -> str:
+    accepted = len(trial.recipients)
+    if accepted in {0, count}:
+        return "accepted" if accepted else "refused"
+    return f"accepted for {accepted} of {count} recipients: {', '.join(trial.recipients)}"
 
 
 def _row(step: TrialStep) -> list[str]:

@@ -9,6 +9,7 @@ import click
 from gatepost.auth.passwords import make_user
 from gatepost.auth.users import UserLineError, UsersFile, parse_name
 from gatepost.cli.shared import users_file
+from gatepost.cli.shared.lazy import SuggestingGroup
 from gatepost.cli.shared.output import Failure, WrongUsage, print_json, print_line, print_table
 from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
@@ -18,7 +19,7 @@ from gatepost.wire.sasl.prepare import MAX_PASSWORD
 from gatepost.wire.sasl.verifier import SALT_SIZE
 
 
-@click.group(epilog="Example: gatepost users add alice@example.com")
+@click.group(cls=SuggestingGroup, epilog="Example: gatepost users add alice@example.com")
 def command() -> None:
     """List, add and remove the users that can authenticate (AUTH)."""
 
@@ -96,7 +97,10 @@ def remove(name: str, *, file: Path) -> None:
 
 def _path(config: Config) -> Path:
     if not config.auth.users:
-        raise Failure("auth.users: expected the name of a users file, found nothing")
+        raise Failure(
+            "auth.users is not set: expected a file for the users that log in, as in [auth] users ="
+            ' "users.auth"; known recipients are in recipients.known and need no password'
+        )
     return config.path(config.auth.users)
 
 

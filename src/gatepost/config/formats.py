@@ -21,6 +21,7 @@ from gatepost.model.address import Address, check_literal, parse_domain
 from gatepost.model.reply import Reply
 
 FILE_PREFIX = "file:"
+EVERY_DOMAIN = "*"
 
 _DOTTED_QUAD = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 _ASCII_LINES = re.compile(r"[ -~\n]*")
@@ -60,6 +61,8 @@ def _is_file(value: str) -> bool:
 
 
 def _domain_or_file(value: str) -> str:
+    if value == EVERY_DOMAIN:
+        return value
     if value.startswith("."):
         parse_domain(value[1:])
     elif value.startswith("[") and value.endswith("]"):

@@ -12,11 +12,17 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from gatepost.config.formats import EVERY_DOMAIN
 from gatepost.config.kinds import TableKind
 from gatepost.config.problem import ConfigError, Location, Problem
 from gatepost.config.schema import Config
 from gatepost.config.unavailable import refuse_unavailable
 
+# Targets that can pass mail on to other organisations.
+RELAYING_SCHEMES = frozenset({"mx", "smtp", "smtps", "sendmail", "qmail-queue"})
+
+_AFTER_KEY = re.compile("[=#]")
+_DECLARED_TWICE = re.compile(r"Cannot declare .* twice")
 _POSITION = re.compile(r"(.*) \(at (line \d+, column \d+|end of document)\)", re.DOTALL)
 
 
@@ -73,6 +79,7 @@ def _checked(data: object, source: str) -> Config:
     if isinstance(config, Config):
         _require_certificates(config, root)
         _require_tls_for_auth(config, root)
+        _refuse_open_relay(config, root)
     if root.problems:
         raise ConfigError(root.problems)
     assert isinstance(config, Config)
@@ -93,6 +100,20 @@ def _require_tls_for_auth(config: Config, root: Location) -> None:
         if listen.auth and listen.tls == "none" and not config.auth.clear:
             location = root.member("listen").item(number).member("auth")
             location.report_mismatch("TLS on this listener, or auth.clear = true", "neither")
+
+
+def _refuse_open_relay(config: Config, root: Location) -> None:
+    """Report routes to other servers if every domain is local: any client could relay by them."""
+    if EVERY_DOMAIN not in config.recipients.domains:
+        return
+    for number, route in enumerate(config.route):
+        scheme = route.to.partition(":")[0].lower()
+        if scheme in RELAYING_SCHEMES:
+            location = root.member("route").item(number).member("to")
+            location.report(
+                f'expected your domains in recipients.domains, found "*": with {scheme}: every'
+                " client could send mail to every domain"
+            )
 
 
 def _read(file: Path) -> str:
@@ -116,13 +137,15 @@ def _parse(text: str, source: str) -> dict[str, Any]:
         problem, position = (match[1], match[2]) if match else (str(error), "")
         if problem == "Cannot overwrite a value":
             problem = f"the key {_key_at(text, position)} is set twice"
+        elif _DECLARED_TWICE.fullmatch(problem):
+            problem = f"the table {_key_at(text, position)} is there twice"
         _fail(source, position, f"invalid TOML: {problem}", error)
 
 
 def _key_at(text: str, position: str) -> str:
-    """Return the key of the line at a position of tomllib."""
+    """Return the key, or the table, of the line at a position of tomllib."""
     number = int(position.split(",", maxsplit=1)[0].removeprefix("line "))
-    return text.split("\n")[number - 1].partition("=")[0].strip()
+    return _AFTER_KEY.split(text.split("\n")[number - 1], maxsplit=1)[0].strip()
 
 
 def _fail(source: str, position: str, text: str, cause: Exception) -> NoReturn:

@@ -325,7 +325,7 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Key(
             integer(1, 1_000_000),
             "Concurrent connections per worker.",
-            "About the default limit of open files per process (1024).",
+            "Each can need three open files; at start the soft limit of open files is raised.",
         ),
     ] = 1000
     connections_per_ip: Annotated[
@@ -580,7 +580,8 @@ class RecipientsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         Key(
             ArrayKind(formats.DOMAIN_OR_FILE),
             'Your domains. ".example.com" matches all subdomains, "file:NAME" is a list'
-            " with one domain per line.",
+            ' with one domain per line. "*" is every domain, for tests: routes to other servers'
+            " are then an error.",
             "None: every recipient is refused, so that the server cannot relay by accident.",
         ),
     ] = ()

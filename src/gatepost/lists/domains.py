@@ -2,12 +2,13 @@
 
 One domain per line: `example.com` for that domain, `.example.com` for all its subdomains (as in
 qmail's rcpthosts), `[192.0.2.1]` for an address literal. Comments, blank lines, notes and errors
-work as in `entry`.
+work as in `entry`. In the configuration, and not in a file, `*` is every domain.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Self
 
+from gatepost.config.formats import EVERY_DOMAIN
 from gatepost.lists.entry import (
     LineError,
     check_text,
@@ -32,11 +33,12 @@ class DomainList:
         self.errors = [item for item in found if isinstance(item, LineError)]
         self.bad_lines = len(self.errors)
         self._keys = dict.fromkeys(item for item in found if isinstance(item, str))
+        self._has_all = EVERY_DOMAIN in self._keys
         self._has_suffixes = any(key[0] == "." for key in self._keys)
 
     @classmethod
     def from_lines(cls, lines: Iterable[str], source: str) -> Self:
-        """Read lines, numbered from 1; `source` is the file name in errors."""
+        """Read items of the configuration, numbered from 1; `source` is the key in errors."""
         return cls(parse_domain_lines(lines, source))
 
     @property
@@ -45,7 +47,9 @@ class DomainList:
         return self
 
     def __contains__(self, domain_key: str) -> bool:
-        return domain_key in self._keys or (self._has_suffixes and self._has_parent(domain_key))
+        if domain_key in self._keys or self._has_all:
+            return True
+        return self._has_suffixes and self._has_parent(domain_key)
 
     def _has_parent(self, domain_key: str) -> bool:
         at = domain_key.find(".", 1)
@@ -63,9 +67,10 @@ class DomainList:
 
 
 def parse_domain_lines(lines: Iterable[str], source: str) -> Iterator[str | LineError]:
-    """Yield the key of each line, or its error; lines are numbered from 1."""
+    """Yield the key of each item, or its error; items are numbered from 1."""
     for number, text in enumerate(lines, start=1):
-        item = parse_or_error(parse_domain_line, text, source, number)
+        every = text == EVERY_DOMAIN
+        item = text if every else parse_or_error(parse_domain_line, text, source, number)
         if item is not None:
             yield item
 

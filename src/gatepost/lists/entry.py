@@ -25,6 +25,7 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from gatepost.lists.patterns import PatternError, compile_pattern
+from gatepost.log.printable import printable
 from gatepost.model.address import MAX_LABEL, Address, AddressError, domain_key
 
 _Line = TypeVar("_Line", str, bytes)
@@ -75,7 +76,7 @@ class LineError(ValueError):
     """A bad line: its file and number, the expected syntax and the text found."""
 
     def __init__(self, source: str, line: int, expected: str, found: str) -> None:
-        super().__init__(f"{source}:{line}: expected {expected}, found {found[:80]!r}")
+        super().__init__(f"{source}:{line}: expected {expected}, found '{printable(found[:80])}'")
         self.source = source
         self.line = line
         self.expected = expected
@@ -127,7 +128,11 @@ def decode_line(raw: bytes, source: str, line: int) -> str:
     try:
         return raw.removeprefix(_BYTE_ORDER_MARK).decode()
     except UnicodeDecodeError:
-        raise LineError(source, line, "UTF-8", raw.decode("utf-8", "backslashreplace")) from None
+        raise LineError(source, line, "UTF-8", _shown(raw)) from None
+
+
+def _shown(raw: bytes) -> str:
+    return raw.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
 
 
 def is_blank_or_comment(text: str) -> bool:

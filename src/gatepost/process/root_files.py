@@ -10,6 +10,7 @@ but root could have put it in place. Otherwise a link could expose any secret of
 contents stay in the memory of the supervisor and of the workers that need them.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Container, Iterator, Mapping
@@ -22,6 +23,8 @@ from gatepost.process.privileges import PrivilegesError
 
 # A chain of certificates is a few KB.
 MAX_SIZE = 1024 * 1024
+# The limit of Linux for links in one path.
+MAX_LINKS = 40
 
 
 class RootFiles:
@@ -87,22 +90,49 @@ def describe_replaceable(path: Path, changeable: Path) -> str:
     )
 
 
-def find_changeable(path: Path, owners: Container[int] = frozenset({0})) -> Path | None:
+def find_changeable(
+    path: Path,
+    owners: Container[int] = frozenset({0}),
+    groups: Container[int] = frozenset(),
+) -> Path | None:
     """Return the file, link or folder on a path that users other than `owners` can change.
 
-    `owners` are user ids, by default root's. Returns None if there is none. Raises OSError for a
-    file that does not exist.
+    `owners` are user ids, by default root's. `groups` are group ids that may have write access too.
+    Returns None if there is none. Raises OSError for a file that does not exist.
     """
-    real = Path(os.path.realpath(path))
-    for one in (path, *path.parents, real, *real.parents):
+    for one in reversed(list(_visited(path))):
         status = one.lstat()
-        if status.st_uid not in owners or _is_shared(status.st_mode):
+        if status.st_uid not in owners or _is_shared(status, groups):
             return one
     return None
 
 
-def _is_shared(mode: int) -> bool:
+def _visited(path: Path) -> Iterator[Path]:
+    """Yield every folder, link and file that the system visits when it opens an absolute path.
+
+    Raises OSError for a file that does not exist and for links in a circle.
+    """
+    current, links = Path("/"), 0
+    names = list(reversed(path.parts[1:]))
+    yield current
+    while names:
+        name = names.pop()
+        one = current.parent if name == ".." else current / name
+        yield one
+        if not one.is_symlink():
+            current = one
+            continue
+        links += 1
+        if links > MAX_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+        target = one.readlink()
+        current = Path("/") if target.is_absolute() else current
+        names += [name for name in reversed(target.parts) if name != "/"]
+
+
+def _is_shared(status: os.stat_result, groups: Container[int]) -> bool:
     """Return whether others can write; in a sticky folder they cannot change root's files."""
+    mode = status.st_mode
     if stat.S_ISLNK(mode) or (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
         return False
-    return bool(mode & (stat.S_IWGRP | stat.S_IWOTH))
+    return bool(mode & stat.S_IWOTH) or bool(mode & stat.S_IWGRP and status.st_gid not in groups)

@@ -32,10 +32,12 @@ from gatepost.net.sockets import ListenFailedError
 from gatepost.process import systemd
 from gatepost.process.generations import Generations
 from gatepost.process.listeners import Listener, Listeners
+from gatepost.process.open_files import needed_files, raise_file_limit
 from gatepost.process.pool import PoolError, WorkerPool, worker_count
 from gatepost.process.privileges import PrivilegesError, become
 from gatepost.process.root_files import RootFiles, read_root_files
 from gatepost.process.signals import STOP_SIGNALS, SignalQueue
+from gatepost.process.system_warnings import log_system_warnings
 
 # The longest interval between two turns, in seconds.
 TICK = 0.5
@@ -84,6 +86,7 @@ class Supervisor:
         self._root_files = read_root_files(config)
         become(config.server.user)
         contents = self._root_files.for_workers(config)
+        raise_file_limit(needed_files(config))
         self._generations.start(WorkerPool(config, listeners, self._counters, contents), 0.0)
 
     def _supervise(self) -> int | None:
@@ -138,6 +141,7 @@ class Supervisor:
         except (ListenFailedError, PrivilegesError) as error:
             self._report_failed_reload([str(error)])
         else:
+            raise_file_limit(needed_files(config))
             pool = WorkerPool(config, listeners, self._counters, contents)
             self._generations.start(pool, now)
 
@@ -177,6 +181,7 @@ class Supervisor:
         else:
             _print_ready(pool.listeners)
             _log.info("started", **_serving_fields(pool))
+        log_system_warnings(pool.config, self._file)
         systemd.notify(systemd.READY)
 
     def _stop(self, now: float) -> None:

@@ -29,6 +29,7 @@ from gatepost.net.sockets import ListenFailedError
 from gatepost.plugin.host import PluginError
 from gatepost.process.control import Channel, ControlThread, MessageKind
 from gatepost.process.worker import WorkerArguments
+from gatepost.server.file_supply import ignore_failed_accepts
 from gatepost.server.server import Server
 from gatepost.session.assemble import SetupError
 
@@ -96,6 +97,7 @@ class _WorkerMain:
     async def serve(self) -> None:
         """Start the server, report READY, and serve until a message or a signal ends it."""
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(ignore_failed_accepts)
         loop.add_signal_handler(signal.SIGTERM, self._events[MessageKind.STOP].set)
         self._beat()
         ControlThread(self._channel, self._progress, self._pass_to_loop(loop)).start()

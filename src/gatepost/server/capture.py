@@ -1,5 +1,8 @@
 """A plugin that keeps messages in memory instead of delivering them."""
 
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
 import msgspec
 
 from gatepost.model.decision import Decision, accept
@@ -13,6 +16,10 @@ class ReceivedMessage(msgspec.Struct, frozen=True):
     reverse_path: str
     recipients: list[str]
     content: bytes
+
+    def parse(self) -> EmailMessage:
+        """Return the content as a message of the standard library, such as for its subject."""
+        return message_from_bytes(self.content, policy=policy.default)
 
 
 class Capture(Plugin):

@@ -15,6 +15,7 @@ from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
 from gatepost.net.turns import Turns
 from gatepost.plugin.inline import UNFINISHED, finish, first_step
+from gatepost.server.file_supply import FileSupply
 from gatepost.server.limits import ConnectionLimiter, Origin
 from gatepost.session import replies as r
 from gatepost.session.conversation import Conversation
@@ -99,6 +100,7 @@ class Connections:
         slot = slot or Slot.standalone()
         self._limiter = ConnectionLimiter(limits, slot)
         self.auth_limiter = AuthLimiter(limits, slot, self._limiter.origin, setup.clock.time)
+        self._files = FileSupply()
         self._refused = 0
         self._refused_last = ("", "")
         self._tasks: set[asyncio.Future[None]] = set()
@@ -178,6 +180,7 @@ class Connections:
             connection.sweep(self.now)
         for pending in tuple(self.pending):
             pending.sweep(self.now)
+        self._files.check()
         self._report_refused()
         self._measure()
 

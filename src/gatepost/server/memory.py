@@ -39,6 +39,14 @@ DEFAULT_PEER = ("192.0.2.1", 50000)
 _REPLY = re.compile(rb"(?:\d\d\d-[^\r\n]*\r\n)*\d\d\d [^\r\n]*\r\n")
 
 
+def trap_list(lines: Sequence[str]) -> AddressList:
+    """Return the trap list of a test; raises ValueError for a line that is not an entry."""
+    found = AddressList.from_lines(lines, "traps")
+    if found.errors:
+        raise found.errors[0]
+    return found
+
+
 def make_config(config: ConfigOrTables) -> Config:
     """Return the configuration of a test; a table that a dict lacks is that of DEFAULT_CONFIG.
 
@@ -53,9 +61,9 @@ def make_config(config: ConfigOrTables) -> Config:
 class MemoryServer:
     """A server without sockets: `async with MemoryServer(...) as server`.
 
-    `traps` are lines of a trap list, `config` is a `Config` or a dict. A `Capture` plugin comes
-    last and accepts the messages. Facts go to the log unless there is a `recorder`.
-    `setup` and `connections` are those of the server, for tests of the server.
+    `traps` are lines of a trap list; a bad one raises ValueError. `config` is a `Config` or a dict.
+    A `Capture` plugin comes last and accepts the messages. Facts go to the log unless there is a
+    `recorder`. `setup` and `connections` are those of the server, for tests of the server.
     """
 
     def __init__(
@@ -68,7 +76,7 @@ class MemoryServer:
         recorder: Recorder | None = None,
     ) -> None:
         self._plugins = plugins
-        self._traps = traps
+        self._traps = trap_list(traps)
         self._config = make_config(config)
         self._clock = clock or VirtualClock()
         self._recorder = recorder
@@ -82,7 +90,7 @@ class MemoryServer:
     async def __aenter__(self) -> Self:
         lists = find_lists(self._config)
         load_lists(lists)
-        lists.traps.append(AddressList.from_lines(self._traps, "traps"))
+        lists.traps.append(self._traps)
         plugins = [*self._plugins, self._capture]
         self.setup = make_setup(self._config, lists, plugins, self._clock, recorder=self._recorder)
         await self.setup.plugins.start()

@@ -32,7 +32,10 @@ class _NumberedLine(NamedTuple):
 
 
 class DialogueError(AssertionError):
-    """A reply differs from the transcript, or the transcript is malformed; names the line."""
+    """A reply differs from the transcript, or the transcript is malformed.
+
+    The message has the line and the last command.
+    """
 
 
 class DialogueResult(msgspec.Struct, frozen=True):
@@ -75,22 +78,24 @@ def play(
 
 async def perform(client: MemoryClient, transcript: str) -> None:
     """Play a transcript with a connected client; raises `DialogueError`."""
+    last = ""
     for speaker, lines in _turns(transcript):
         if speaker == "C":
+            last = f" after line {lines[-1].number}, C: {lines[-1].text}"
             client.send("".join(f"{one.text}\r\n" for one in lines).encode())
         else:
-            await _compare(client, lines)
+            await _compare(client, lines, last)
 
 
-async def _compare(client: MemoryClient, lines: Sequence[_NumberedLine]) -> None:
-    """Compare the next replies with lines of a transcript."""
+async def _compare(client: MemoryClient, lines: Sequence[_NumberedLine], last: str) -> None:
+    """Compare the next replies with lines of a transcript; `last` is the last command."""
     found: list[str] = []
     for number, expected in lines:
         found = found or (await client.reply()).split("\n")
         if _ONLY_CODE.fullmatch(expected) and found[0].startswith(expected):
             found = []
         elif not _matches(expected, found[0]):
-            raise DialogueError(f"line {number}: expected {expected!r}, found {found[0]!r}")
+            raise DialogueError(f"line {number}: expected {expected!r}, found {found[0]!r}{last}")
         else:
             found = found[1:]
 

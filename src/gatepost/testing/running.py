@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
@@ -13,12 +13,14 @@ from typing import Literal, Self
 import msgspec
 
 from gatepost.config.listen import InetAddress
+from gatepost.config.load import check
 from gatepost.config.schema import Config, ListenConfig
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.capture import Capture, ReceivedMessage
-from gatepost.server.memory import DEFAULT_CONFIG, ConfigOrTables, make_config
+from gatepost.server.memory import DEFAULT_CONFIG, ConfigOrTables, make_config, trap_list
 from gatepost.server.server import Server
+from gatepost.testing.secured import with_certificate, with_users
 
 # Seconds that the end of a test waits for connected clients.
 STOP_TIMEOUT = 0.1
@@ -39,7 +41,13 @@ class RunningServer:
     `plugins`, `traps` and `config` are as for `play`, except that the server has its own listener
     and data folder. The clock shows `now` (by default the time at which the object was made).
     Waiting takes no time, so the delay of a refusal does not slow a test down. A dict as `config`
-    raises `ConfigError` if it has errors. Entering raises the exceptions of `Server.start`. Leaving
+    raises `ConfigError` if it has errors, a bad line of `traps` ValueError.
+
+    `domains` are the local domains; `["*"]` accepts every recipient. `tls` is that of the listener;
+    without a certificate in `config` there is a self-signed one, which `certificate` has as PEM.
+    That needs the package cryptography. `users` has passwords by name, for AUTH.
+
+    Entering raises the exceptions of `Server.start`. Leaving
     waits STOP_TIMEOUT seconds for connected clients. Both raise TimeoutError after LIMIT seconds.
     """
 
@@ -51,11 +59,18 @@ class RunningServer:
         config: ConfigOrTables = DEFAULT_CONFIG,
         now: str | datetime | None = None,
         protocol: Literal["smtp", "lmtp"] = "smtp",
+        domains: Sequence[str] | None = None,
+        tls: Literal["none", "starttls", "implicit"] = "none",
+        users: Mapping[str, str] | None = None,
     ) -> None:
+        trap_list(traps)
         self._capture = Capture()
         self._plugins = [*plugins, self._capture]
         self._traps = traps
-        self._config = make_config(config)
+        self._config = _with_domains(make_config(config), domains)
+        self._tls = tls
+        self._users = users
+        self.certificate = ""
         self._clock = VirtualClock(datetime.now(UTC) if now is None else now)
         self._protocol = protocol
         self._stack = ExitStack()
@@ -115,10 +130,15 @@ class RunningServer:
         config, change = self._config, msgspec.structs.replace
         traps = folder / "traps"
         traps.write_text("".join(f"{line}\n" for line in self._traps))
+        if self._tls != "none":
+            config, self.certificate = with_certificate(config, folder)
+        if self._users is not None:
+            config = with_users(config, self._users, folder, clear=self._tls == "none")
         listen = ListenConfig(
             address=InetAddress("127.0.0.1", 0),
             protocol=self._protocol,
-            auth=config.listen[0].auth,
+            auth=self._users is not None or config.listen[0].auth,
+            tls=self._tls,
         )
         return change(
             config,
@@ -126,6 +146,13 @@ class RunningServer:
             listen=[listen],
             traps=change(config.traps, lists=[*config.traps.lists, str(traps)]),
         )
+
+
+def _with_domains(config: Config, domains: Sequence[str] | None) -> Config:
+    if domains is None:
+        return config
+    recipients = msgspec.structs.replace(config.recipients, domains=domains)
+    return check(msgspec.structs.replace(config, recipients=recipients))
 
 
 def _set_event(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

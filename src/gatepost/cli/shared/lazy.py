@@ -21,7 +21,21 @@ class LazyCommand(NamedTuple):
     summary: str
 
 
-class LazyGroup(click.Group):
+class SuggestingGroup(click.Group):
+    """A group whose error for an unknown command names a similar one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of a command line."""
+        names = self.list_commands(ctx)
+        close = difflib.get_close_matches(args[0], names, n=1, cutoff=0.75)
+        if close and args[0] not in names:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(SuggestingGroup):
     """A group whose commands are the rows of `table`.
 
     A command returns its exit status; None means 0.
@@ -42,15 +56,6 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(row.module).command
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command of a command line; the error for an unknown one names a similar one."""
-        close = difflib.get_close_matches(args[0], self._table, n=1, cutoff=0.75)
-        if close and args[0] not in self._table:
-            ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of commands in the help."""

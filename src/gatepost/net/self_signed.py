@@ -5,26 +5,33 @@ Only this module needs the package cryptography. Serving TLS uses Python's own s
 
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
-
-from gatepost.cli.shared.output import Failure
+from ipaddress import IPv4Address, IPv6Address
 
 VALID = timedelta(days=365)
 # A client's clock may be slow.
 SLACK = timedelta(days=1)
 
 
-def self_signed(hostname: str) -> tuple[str, str]:
-    """Return a certificate for a host name, and its key, as PEM; raises `Failure`."""
+class MissingPackageError(Exception):
+    """The package cryptography is not installed; the message has the command to install it."""
+
+
+def self_signed(hostname: str, *addresses: IPv4Address | IPv6Address) -> tuple[str, str]:
+    """Return a certificate for a host name and IP addresses, and its key, as PEM.
+
+    Raises `MissingPackageError`.
+    """
     if find_spec("cryptography") is None:
-        raise Failure(
+        raise MissingPackageError(
             "cannot make a certificate: expected the package cryptography,"
-            ' install it with pip install "gatepost[tls]"'
+            " install it with pip install cryptography"
         )
     from cryptography import x509  # noqa: PLC0415 - an optional dependency
     from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415 - likewise
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - likewise
 
     key = ec.generate_private_key(ec.SECP256R1())
+    names = [x509.DNSName(hostname), *map(x509.IPAddress, addresses)]
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, hostname)])
     now = datetime.now(UTC)
     certificate = (
@@ -35,7 +42,7 @@ def self_signed(hostname: str) -> tuple[str, str]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - SLACK)
         .not_valid_after(now + VALID)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(hostname)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
