@@ -161,6 +161,16 @@ class ListenConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             " for password guessing.",
         ),
     ] = False
+    add_missing_headers: Annotated[
+        bool,
+        Key(
+            BOOLEAN,
+            "Add Date and Message-ID to a message that lacks them, if the client has authenticated."
+            " Mail of other clients is never changed.",
+            "RFC 6409 s8.2 and s8.3. Devices and scripts send without these fields, and large"
+            " mail providers refuse such mail.",
+        ),
+    ] = True
 
 
 class CertificateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

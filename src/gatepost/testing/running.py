@@ -119,6 +119,7 @@ class RunningServer:
             address=InetAddress("127.0.0.1", 0),
             protocol=self._protocol,
             auth=config.listen[0].auth,
+            add_missing_headers=config.listen[0].add_missing_headers,
         )
         return change(
             config,
