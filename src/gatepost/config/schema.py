@@ -260,7 +260,8 @@ class SmtpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Key(
             BOOLEAN,
             "Accept only addresses of RFC 5321 s4.1.2 in MAIL and RCPT: in angle brackets, no blank"
-            " after the colon, no a..b, no underscore and no final dot in a domain.",
+            " after the colon, no a..b, no underscore and no final dot in a domain, no address"
+            " literals other than IPv4 and IPv6, and no `::` for a single group.",
             "Mail programs and mobile phone providers send such addresses, and Postfix accepts"
             " them.",
         ),
