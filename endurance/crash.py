@@ -5,8 +5,8 @@ gateway, the whole gateway, or the whole downstream is killed with SIGKILL and s
 end the queue has time to empty. Every message accepted with 250 must be in a Maildir or still in
 the spool. No refused message may be in either, with one exception:
 
-If the downstream is killed while it receives a message from a direct route, the gateway cannot know
-whether it was stored. The client gets 451 4.4.2 and sends the message again. Such a message may be
+If the downstream is killed while it receives a message from a direct route, the gateway has no
+reply that tells whether it was stored. The client gets 451 4.4.2 and sends the message again. Such a message may be
 in a Maildir if the downstream was killed after it started and before its reply.
 
 A message may arrive twice for one reason only: the downstream had accepted it, and a process was
@@ -209,7 +209,7 @@ class Crash:
 
     @property
     def hidden(self) -> list[Outcome]:
-        """The refused messages of which the gateway cannot know whether they were stored."""
+        """The refused messages that the downstream may have stored without a reply."""
         return [one for one in self.outcomes if one.answer == "refused" and self.kills.hides(one)]
 
     @property

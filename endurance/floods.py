@@ -28,7 +28,7 @@ _BLOCK = 256 * 1024
 _HUGE = 64 * 1024 * 1024
 _LARGEST_HEADER = 'header_size = "64MiB"\nmessage_size = "70MiB"'
 _PASSWORD_CHECK = 64 * 1024 * 1024
-# Listeners of the server, beside the usual one.
+# Listeners of the server, after the usual one.
 AUTH_LISTENER, PROXY_LISTENER = 1, 2
 # Octets of header fields, just below the default limit.
 _HEADER = 255 * 1024
