@@ -5,9 +5,9 @@ gateway, the whole gateway, or the whole downstream is killed with SIGKILL and s
 end the queue has time to empty. Every message accepted with 250 must be in a Maildir or still in
 the spool. No refused message may be in either, with one exception:
 
-If the downstream is killed while it receives a message from a direct route, the gateway has no
-reply that tells whether it was stored. The client gets 451 4.4.2 and sends the message again. Such a message may be
-in a Maildir if the downstream was killed after it started and before its reply.
+If the downstream is killed while it receives a message from a direct route, the gateway receives
+no reply, although the message may have been stored. The client gets 451 4.4.2 and sends it again.
+Such a message may be in a Maildir if the downstream was killed between its start and the reply.
 
 A message may arrive twice for one reason only: the downstream had accepted it, and a process was
 killed before the gateway had recorded the delivery. A kill must lie between the arrivals of the two
