@@ -3,7 +3,11 @@
 A gateway with a queue relays to a downstream server with Maildirs. At random times a worker of the
 gateway, the whole gateway, or the whole downstream is killed with SIGKILL and started again. In the
 end the queue has time to empty. Every message accepted with 250 must be in a Maildir or still in
-the spool. No refused message may be in either.
+the spool. No refused message may be in either, with one exception:
+
+If the downstream is killed while it receives a message from a direct route, the gateway receives
+no reply, although the message may have been stored. The client gets 451 4.4.2 and sends it again.
+Such a message may be in a Maildir if the downstream was killed between its start and the reply.
 
 A message may arrive twice for one reason only: the downstream had accepted it, and a process was
 killed before the gateway had recorded the delivery. A kill must lie between the arrivals of the two
@@ -103,21 +107,33 @@ LATE = 8.0
 # A message that the gateway had sent before it was killed may still arrive this long afterwards, in
 # seconds: it is in the buffers of the downstream.
 IN_FLIGHT = 2.0
+# The reply of a gateway that has lost the connection to the downstream (RFC 3463 section 3.5).
+CONNECTION_LOST = "4.4.2"
+KILLED_DOWNSTREAM = "downstream"
 # Largest difference between the clock of a file name and the time of a kill, in seconds.
 SLACK = 0.05
 
 
 @dataclass
 class Kills:
-    """The killed processes by kind, and the times (time.time())."""
+    """The killed processes by kind, and the times (time.time()); `cuts` are the downstream's."""
 
     by_kind: Counter[str] = field(default_factory=Counter)
     times: list[float] = field(default_factory=list)
+    cuts: list[float] = field(default_factory=list)
 
     def record(self, kind: str) -> None:
         """Record a kill that is about to happen."""
         self.by_kind[kind] += 1
         self.times.append(time.time())
+        if kind == KILLED_DOWNSTREAM:
+            self.cuts.append(self.times[-1])
+
+    def hides(self, outcome: Outcome) -> bool:
+        """Return whether a killed downstream may have stored a message that the client resends."""
+        return outcome.status == CONNECTION_LOST and any(
+            outcome.started - SLACK <= at <= outcome.at + SLACK for at in self.cuts
+        )
 
     def explains(self, arrivals: Sequence[float]) -> bool:
         """Return whether a kill lies between each copy of a message and the next."""
@@ -154,7 +170,7 @@ ACCIDENTS: tuple[tuple[str, Callable[[Scene, random.Random], None]], ...] = (
     ("worker", Scene.kill_a_worker),
     ("worker", Scene.kill_a_worker),
     ("gateway", Scene.kill_the_gateway),
-    ("downstream", Scene.kill_the_downstream),
+    (KILLED_DOWNSTREAM, Scene.kill_the_downstream),
 )
 
 
@@ -192,11 +208,21 @@ class Crash:
         ]
 
     @property
+    def hidden(self) -> list[Outcome]:
+        """The refused messages that the downstream may have stored without a reply."""
+        return [one for one in self.outcomes if one.answer == "refused" and self.kills.hides(one)]
+
+    @property
     def problems(self) -> list[str]:
         """Descriptions of the errors."""
         arrived = Counter({token: len(times) for token, times in self.arrivals.items()})
         arrived.update({token: 1 - arrived[token] for token in self.explained})
-        found = judge(self.outcomes, arrived).problems
+        unknown = {one.token for one in self.hidden}
+        outcomes = [
+            one._replace(answer="unanswered") if one.token in unknown else one
+            for one in self.outcomes
+        ]
+        found = judge(outcomes, arrived).problems
         if self.left:
             found.append(f"{self.left} messages still in the queue after {EMPTYING:.0f} s")
         return found
@@ -289,6 +315,8 @@ def report(mode: str, result: Crash) -> None:
     print(f"{mode}: messages: {len(result.outcomes):,}: {dict(answers)}")
     print(f"{mode}: kills: {kills.total()}: {dict(kills)}")
     print(f"{mode}: duplicates explained by a kill: {len(result.explained)}")
+    there = sum(one.token in result.arrivals for one in result.hidden)
+    print(f"{mode}: cut by a killed downstream: {len(result.hidden)}, stored all the same: {there}")
 
 
 class Result(Protocol):

@@ -25,9 +25,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from endurance.floods import FLOODS, pour
+from endurance.floods import FLOODS, Flood, pour
 from endurance.soak import prepare
 from endurance.subject import Subject
+from gatepost.auth.passwords import make_user
+from gatepost.cli.shared.users_file import put
+from gatepost.wire.sasl.verifier import SALT_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,15 +45,30 @@ stop_timeout = "1s"
 address = "127.0.0.1:0"
 tls = "starttls"
 
+[[listen]]
+address = "127.0.0.1:0"
+auth = true
+
+[[listen]]
+address = "127.0.0.1:0"
+proxy_from = ["127.0.0.0/8"]
+
+[auth]
+users = "users.auth"
+clear = true
+
+[limits]
+{limits}
+
 [tls]
-certificates = [{ cert = "cert.pem", key = "cert.key" }]
+certificates = [{{ cert = "cert.pem", key = "cert.key" }}]
 
 [recipients]
 domains = ["example.com"]
 
 [[route]]
 for = ["*"]
-to = "maildir:mail/{local}"
+to = "maildir:mail/{{local}}"
 
 [[plugin]]
 use = "./reads_headers.py"
@@ -104,13 +122,17 @@ class Innocent:
 class Row:
     """The result of one attack; `memory` is the largest growth in octets."""
 
-    name: str
-    lines: int
+    flood: Flood
     attacked: Innocent
     idle: Innocent
     memory: int = 0
     replaced: int = 0
     rounds: int = 0
+
+    @property
+    def name(self) -> str:
+        """The name of the attack."""
+        return self.flood.name
 
     @property
     def is_slow(self) -> bool:
@@ -122,8 +144,8 @@ class Row:
         """Descriptions of the errors; delays depend on the machine and are not among them."""
         found = {
             f"{self.replaced} workers replaced": self.replaced,
-            f"{self.memory / _MIB:.0f} MiB for {self.lines} connections": self.memory
-            > 64 * _MIB + self.lines * EACH,
+            f"{self.memory / _MIB:.0f} MiB for {self.flood.lines} connections": self.memory
+            > 64 * _MIB + self.flood.lines * EACH + self.flood.memory,
             f"{self.attacked.failures} innocent messages failed": self.attacked.failures,
         }
         return [f"{self.name}: {problem}" for problem, is_true in found.items() if is_true]
@@ -167,35 +189,46 @@ def chosen_rows(names: str) -> list[int]:
 def run(folder: Path, rows: Sequence[int], seconds: float) -> list[Row]:
     """Run the attacks one after the other and print the table."""
     with ExitStack() as stack:
-        attacked, idle = (
-            stack.enter_context(_server(folder / name)) for name in ("attacked", "idle")
-        )
+        pairs: dict[str, tuple[Subject, Subject]] = {}
         context = get_context("spawn")
         others = ProcessPoolExecutor(1, mp_context=context, initializer=os.nice, initargs=(8,))
         stack.enter_context(others)
-        others.submit(pour, attacked.port, 0, 0.0).result()  # start the process
+        others.submit(pour, 0, 0, 0.0).result()  # start the process
         print(HEADING)
         found = []
         for row in rows:
-            found.append(_measure(attacked, idle, row, seconds, others))
+            limits = FLOODS[row].limits
+            if limits not in pairs:
+                pairs[limits] = _servers(folder / str(len(pairs)), limits, stack)
+            found.append(_measure(pairs[limits], row, seconds, others))
             print(found[-1], flush=True)
         return found
 
 
-def _server(folder: Path) -> Subject:
-    folder.mkdir()
+def _servers(folder: Path, limits: str, stack: ExitStack) -> tuple[Subject, Subject]:
+    """Start a server to attack and an idle one."""
+    attacked, idle = (
+        stack.enter_context(_server(folder / name, limits)) for name in ("attacked", "idle")
+    )
+    return attacked, idle
+
+
+def _server(folder: Path, limits: str) -> Subject:
+    folder.mkdir(parents=True)
     prepare(folder)
     (folder / "reads_headers.py").write_text(PLUGIN)
-    return Subject(folder, CONFIG)
+    put(folder / "users.auth", make_user("good", b"secret", os.urandom(SALT_SIZE)))
+    return Subject(folder, CONFIG.format(limits=limits))
 
 
 def _measure(
-    attacked: Subject, idle: Subject, row: int, seconds: float, others: ProcessPoolExecutor
+    pair: tuple[Subject, Subject], row: int, seconds: float, others: ProcessPoolExecutor
 ) -> Row:
-    until = time.time() + seconds
+    attacked, idle = pair
+    flood, until = FLOODS[row], time.time() + seconds
     clients = Innocent(attacked.port, until), Innocent(idle.port, until)
-    result = Row(FLOODS[row].name, FLOODS[row].lines, *clients)
-    rounds = others.submit(pour, attacked.port, row, until)
+    result = Row(flood, *clients)
+    rounds = others.submit(pour, attacked.ports[flood.listener], row, until)
     threads = [threading.Thread(target=one.run) for one in clients]
     for thread in threads:
         thread.start()

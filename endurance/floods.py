@@ -1,6 +1,7 @@
 """Attacks on the shares of other clients: each sends what costs the server most.
 
-A row of `FLOODS` is one attack. `lines` is its number of concurrent connections.
+A row of `FLOODS` is one attack: its number of concurrent connections (`lines`), the listener, and
+what it needs of the server. `endurance.fairness` has the listeners.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import itertools
 import ssl
 import tempfile
 import time
+from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 
 _ENVELOPE = (b"MAIL FROM:<a@bad.example>\r\n", b"RCPT TO:<bad@example.com>\r\n")
 _BLOCK = 256 * 1024
+# The largest value of limits.header_size, and the memory of one password check, in octets.
+_HUGE = 64 * 1024 * 1024
+_LARGEST_HEADER = 'header_size = "64MiB"\nmessage_size = "70MiB"'
+_PASSWORD_CHECK = 64 * 1024 * 1024
+# Listeners of the server, after the usual one.
+AUTH_LISTENER, PROXY_LISTENER = 1, 2
 # Octets of header fields, just below the default limit.
 _HEADER = 255 * 1024
 # Domains that no route has, with labels that are expensive to encode.
@@ -204,11 +212,57 @@ def _context() -> ssl.SSLContext:
     return context
 
 
+async def proxy_drip(line: Line) -> None:
+    """Send a PROXY header slowly, one octet per 100 ms."""
+    for octet in b"PROXY TCP6 2001:db8::1 2001:db8::2 1234 25" + b" " * 60:
+        await line.send(bytes([octet]))
+        await asyncio.sleep(0.1)
+
+
+async def plain_logins(line: Line) -> None:
+    """Try wrong passwords with AUTH PLAIN."""
+    await line.greet()
+    for number in itertools.count():
+        await line.send(b"AUTH PLAIN " + b64encode(b"\0good\0wrong %d" % number) + b"\r\n")
+        await line.reply()
+
+
+async def scram_logins(line: Line) -> None:
+    """Try wrong proofs with AUTH SCRAM-SHA-256."""
+    await line.greet()
+    first = b64encode(b"n,,n=good,r=nonce")
+    while True:
+        await line.send(b"AUTH SCRAM-SHA-256 " + first + b"\r\n")
+        reply = await line.reply()
+        if reply.startswith(b"334 "):
+            nonce = b64decode(reply[4:]).partition(b",")[0]
+            await line.send(b64encode(b"c=biws,%b,p=%b" % (nonce, b64encode(bytes(32)))) + b"\r\n")
+            await line.reply()
+
+
+async def huge_header(line: Line) -> None:
+    """Send messages with the most header fields that the largest limit permits."""
+    await line.open_transaction()
+    await line.send(b"DATA\r\n")
+    await line.reply()
+    for _ in range(_HUGE // _BLOCK):
+        await line.send(b"A: b\r\n" * (_BLOCK // 6))
+    await line.send(b"\r\n.\r\n")
+    await line.reply()
+
+
 class Flood(NamedTuple):
-    """An attack, and the number of concurrent connections."""
+    """An attack, and the number of concurrent connections.
+
+    `listener` is the number of the listener, `limits` are lines of `[limits]` that differ from the
+    default. `memory` is what the server may use in addition, in octets.
+    """
 
     act: Callable[[Line], Awaitable[None]]
     lines: int
+    listener: int = 0
+    limits: str = ""
+    memory: int = 0
 
     @property
     def name(self) -> str:
@@ -239,6 +293,10 @@ FLOODS = (
     Flood(dotted_lines, 50),
     Flood(small_messages, 50),
     Flood(key_updates, 1),
+    Flood(proxy_drip, 800, PROXY_LISTENER),
+    Flood(plain_logins, 20, AUTH_LISTENER, memory=2 * _PASSWORD_CHECK),
+    Flood(scram_logins, 20, AUTH_LISTENER),
+    Flood(huge_header, 2, limits=_LARGEST_HEADER, memory=2 * 3 * _HUGE),
 )
 
 

@@ -26,7 +26,7 @@ _SIZE = re.compile(rb"^%b: ([0-9]+)\r?$" % SIZE.encode(), re.MULTILINE)
 class Outcome(NamedTuple):
     """One message: its token, its result, the code of the reply, the seconds until the reply.
 
-    `at` is the time of the reply (time.time()).
+    `at` is the time of the reply (time.time()), `status` its enhanced status code.
     """
 
     token: str
@@ -34,6 +34,7 @@ class Outcome(NamedTuple):
     code: int
     seconds: float
     at: float = 0.0
+    status: str = ""
 
     @property
     def started(self) -> float:

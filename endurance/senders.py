@@ -92,20 +92,22 @@ class Sender:
         try:
             client.sendmail("good@good.example", [self.group.recipient], content)
         except smtplib.SMTPResponseException as error:
-            self._record(token, error.smtp_code, started)
+            self._record(token, error.smtp_code, started, error.smtp_error)
             raise
         except smtplib.SMTPRecipientsRefused as error:
-            [(code, _)] = error.recipients.values()
-            self._record(token, code, started)
+            [(code, text)] = error.recipients.values()
+            self._record(token, code, started, text)
             raise
         except (OSError, smtplib.SMTPException):
             self._record(token, 0, started)
             raise
         self._record(token, 250, started)
 
-    def _record(self, token: str, code: int, started: float) -> None:
+    def _record(self, token: str, code: int, started: float, text: bytes | str = "") -> None:
         seconds = time.monotonic() - started
-        self.outcomes.append(Outcome(token, answer_of(code), code, seconds, time.time()))
+        status = text.decode("ascii", "replace") if isinstance(text, bytes) else text
+        status = status.partition(" ")[0]
+        self.outcomes.append(Outcome(token, answer_of(code), code, seconds, time.time(), status))
 
     def _content(self, token: str) -> bytes:
         size = self.chance.choice(_SIZES)

@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     import random
     from pathlib import Path
 
-READY = re.compile(rb"^gatepost: ready .*?\bsmtp=127\.0\.0\.1:(\d+)", re.MULTILINE)
+READY = re.compile(rb"^gatepost: ready .*\bsmtp=.*$", re.MULTILINE)
+_PORT = re.compile(rb"\bsmtp=127\.0\.0\.1:(\d+)")
 
 
 class Subject:
     """A server with the configuration `config`, which is written to `folder`.
 
-    `port` is set once it runs. The server can be killed and started again; `port` then changes
-    unless the configuration names one. `env` is added to its environment.
+    `ports` are those of its SMTP listeners and `port` is the first, once it runs. The server can be
+    killed and started again; they then change unless the configuration names them. `env` is added
+    to its environment.
     """
 
     def __init__(self, folder: Path, config: str) -> None:
@@ -35,6 +37,7 @@ class Subject:
         self.file = folder / "gatepost.toml"
         self.file.write_text(config)
         self.port = 0
+        self.ports: list[int] = []
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -54,7 +57,8 @@ class Subject:
         while not (ready := READY.search(log.read_bytes()[before:])):
             starting.check()
             time.sleep(POLL)
-        self.port = int(ready[1])
+        self.ports = [int(port) for port in _PORT.findall(ready[0])]
+        self.port = self.ports[0]
 
     def __enter__(self) -> Self:
         self.start()

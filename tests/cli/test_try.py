@@ -145,7 +145,7 @@ def test_the_exception_of_a_plugin_is_logged(folder):
     assert done.returncode == 1
     last = json.loads(done.stdout)["steps"][-1]
     assert (last["by"], last["answer"]) == ("mine", "defer (plugin-failed)")
-    assert "plugin failed plugin=mine method=on_data\n" in done.stderr
+    assert "plugin failed plugin=mine method=on_data ref=" in done.stderr
     assert "    ZeroDivisionError: division by zero\n" in done.stderr
 
 

@@ -36,3 +36,25 @@ def test_the_next_hop_gets_the_clients_identity(tmp_path):
         assert client.reply()[:3] == "250"
         (message,) = eventually(lambda: mail.mails("alice@example.com"))
     assert b"Received: from real.client.example (unknown [127.0.0.1])" in message
+
+
+@pytest.mark.parametrize(
+    ("rule", "status"),
+    [
+        ("reject_unknown_client_hostname", "4.7.25"),
+        ("reject_unknown_reverse_client_hostname", "4.7.1"),
+    ],
+)
+def test_xclient_has_no_name_for_the_rules_of_postfix(tmp_path, rule, status):
+    """As docs/relay.md warns."""
+    if why := postfix.why_not():
+        pytest.skip(why)
+    rules = {"smtpd_authorized_xclient_hosts": "127.0.0.0/8", "smtpd_client_restrictions": rule}
+    with (
+        postfix.running(rules) as mail,
+        relaying(tmp_path, relay(mail.port, 'forward = "xclient"')) as gate,
+        Raw(gate.port, "EHLO real.client.example") as client,
+    ):
+        assert codes(client.exchange(*envelope("alice@example.com"))) == ["250", "250"]
+        client.send(b"BDAT 14 LAST\r\nSubject: x\r\n\r\n")
+        assert client.reply().startswith(f"450 {status} Client host rejected")

@@ -30,6 +30,42 @@ def test_a_duplicate_without_a_kill_is_an_error(arrivals):
     assert (found.explained, found.problems) == ([], ["1 present more than once: a"])
 
 
+REFUSED = Outcome("a", "refused", 451, 1.0, at=10.0, status="4.4.2")
+
+
+def refused(outcome, *arrivals, cuts=(), kills=()):
+    found = {"a": list(arrivals)} if arrivals else {}
+    return Crash([outcome], Kills(times=[*cuts, *kills], cuts=list(cuts)), 0, found)
+
+
+@pytest.mark.parametrize("arrivals", [(), (9.4,)])
+@pytest.mark.parametrize("cut", [9.0, 9.5, 10.0])
+def test_a_message_cut_by_a_killed_downstream_may_be_present(arrivals, cut):
+    found = refused(REFUSED, *arrivals, cuts=[cut])
+    assert (found.problems, found.hidden) == ([], [REFUSED])
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kills"),
+    [
+        (REFUSED, {}),
+        (REFUSED, {"kills": [9.5]}),
+        (REFUSED, {"cuts": [8.0]}),
+        (REFUSED, {"cuts": [11.0]}),
+        (REFUSED._replace(status="4.4.1"), {"cuts": [9.5]}),
+        (REFUSED._replace(code=554, status="5.7.1"), {"cuts": [9.5]}),
+    ],
+)
+def test_any_other_refused_message_must_not_be_present(outcome, kills):
+    found = refused(outcome, 9.4, **kills)
+    assert (found.problems, found.hidden) == (["1 refused but present: a"], [])
+
+
+def test_a_message_cut_by_a_killed_downstream_is_present_once_only():
+    found = refused(REFUSED, 9.3, 9.4, cuts=[9.5])
+    assert found.problems == ["1 present more than once: a"]
+
+
 def test_a_message_left_in_the_queue_is_an_error():
     assert result(1.0, left=2).problems == ["2 messages still in the queue after 120 s"]
 

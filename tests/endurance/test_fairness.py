@@ -4,10 +4,13 @@ import pytest
 from endurance.fairness import Innocent, Row, chosen_rows, run
 from endurance.floods import FLOODS
 
+(CHUNKS,) = chosen_rows("chunks-2")
+(LOGINS,) = chosen_rows("plain_logins")
 
-def row(*, delays=(0.01,), idle=(0.001,), failures=0, **more):
+
+def row(*, at=CHUNKS, delays=(0.01,), idle=(0.001,), failures=0, **more):
     attacked = Innocent(0, 0.0, list(delays), failures)
-    return Row("chunks-2", 2, attacked, Innocent(0, 0.0, list(idle)), **more)
+    return Row(FLOODS[at], attacked, Innocent(0, 0.0, list(idle)), **more)
 
 
 def test_a_row_without_errors_has_no_problems():
@@ -27,6 +30,13 @@ def test_a_row_names_its_problem(more, problem):
     assert row(**more).problems == [f"chunks-2: {problem}"]
 
 
+def test_password_checks_may_use_memory():
+    assert row(at=LOGINS, memory=200 << 20).problems == []
+    assert row(at=LOGINS, memory=300 << 20).problems == [
+        "plain_logins-20: 300 MiB for 20 connections"
+    ]
+
+
 def test_a_delay_counts_above_that_of_the_idle_server():
     assert row(delays=[0.2]).is_slow
     assert not row(delays=[0.2], idle=[0.19]).is_slow
@@ -42,9 +52,10 @@ def test_rows_are_chosen_by_name_or_by_kind():
 
 
 def test_a_short_run_prints_a_line_for_each_row(tmp_path, capsys):
-    (found,) = run(tmp_path, chosen_rows("key_updates"), 1.0)
-    assert found.rounds
-    assert found.problems == []
-    heading, line = capsys.readouterr().out.splitlines()
+    names = "key_updates-1,plain_logins-20,scram_logins-20"
+    found = run(tmp_path, chosen_rows(names), 1.0)
+    assert all(one.rounds for one in found)
+    assert [one.problems for one in found] == [[]] * 3
+    heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.split()[0] == "attack"
-    assert line.split()[0] == "key_updates-1"
+    assert [line.split()[0] for line in lines] == names.split(",")

@@ -115,7 +115,7 @@ def test_malformed_text_is_refused(text):
     [
         "[x]", "[tag:]", "[1.2.3]", "[1.2.3.4.5]", "[1.2.3.256]", "[01.2.3.4]", "[::1]x", "[IPv6:]",
         "[IPv6:1.2.3.4]", "[IPv6:::1%25]", "[IPv6:fe80::1%eth0]", "[IPv6:1:2:3:4:5:6:7:8:9]",
-        "[-:a]",
+        "[-:a]", "[::1]", "[2001:db8::1]", "[2001:db8:1:2:3:4:5:6]", "[fe80::1%eth0]",
     ],
 )  # fmt: skip
 def test_a_malformed_literal_is_refused(literal):

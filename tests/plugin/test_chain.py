@@ -8,8 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from gatepost.model.address import NULL_PATH
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
+from gatepost.model.session import Session, Transaction
 from gatepost.plugin.chain import ON_ERROR, Answer, BoundHook, Chain, Outcome
 
 DEFERRED = Answer(ON_ERROR["defer"], "p")
@@ -238,6 +241,35 @@ def test_every_failure_is_logged(method, on_error):
     assert [(one["event"], one["plugin"], one["method"]) for one in logs] == [
         ("plugin failed", "a", method.__name__)
     ]
+
+
+SESSION = Session("s-1", Endpoint("192.0.2.1", 5), Endpoint("192.0.2.9", 25), 1.0)
+TX = Transaction("s-1.1", SESSION, NULL_PATH, {}, 1.0)
+OF_TX = {"ref": "s-1.1", "peer": "192.0.2.1:5"}
+OF_SESSION = {"ref": "s-1", "peer": "192.0.2.1:5"}
+
+
+@pytest.mark.parametrize("method", [*BREAKS, never])
+@pytest.mark.parametrize(
+    ("args", "client"),
+    [
+        ((TX,), OF_TX),
+        ((TX, "recipient"), OF_TX),
+        ((SESSION,), OF_SESSION),
+        ((SESSION, "attempt"), OF_SESSION),
+        ((), {}),
+    ],
+)
+@pytest.mark.parametrize("stage", ["observers", "deciders", "followers"])
+def test_a_failure_names_the_client(method, args, client, stage):
+    def broken(*_args):
+        return method()
+
+    chain = Chain(**{stage: (hook(broken),)}, deadline=0.001)
+    stages = {"observers": chain.observe, "deciders": chain.decide, "followers": chain.follow}
+    with capture_logs() as logs:
+        asyncio.run(stages[stage](*args))
+    assert [{name: one[name] for name in one if name in OF_TX} for one in logs] == [client]
 
 
 def test_plugin_that_never_returns_fails_at_the_deadline():

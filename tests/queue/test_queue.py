@@ -5,6 +5,7 @@ import email
 import sqlite3
 
 import pytest
+from structlog.testing import capture_logs
 from tests.queue.fakes import (
     CONTENT,
     DEAD,
@@ -287,33 +288,86 @@ def test_a_success_dsn_without_a_route_is_not_held(tmp_path):
     run(tmp_path, scenario, patterns=["one.example"])
 
 
-@pytest.mark.parametrize(
-    ("patterns", "relays", "dsn"),
-    [
-        (["*"], False, False),
-        (["*"], True, True),
-        (["*", "elsewhere.example"], False, True),
-        (["one.example", "boss@elsewhere.example"], False, True),
-        (["one.example", "staff@elsewhere.example"], False, False),
-    ],
-)
+# Patterns of a route, whether it relays, and whether it is for boss@elsewhere.example.
+ROUTES = [
+    (["*"], False, False),
+    (["*"], True, True),
+    (["*", "elsewhere.example"], False, True),
+    (["one.example", "boss@elsewhere.example"], False, True),
+    (["one.example", "staff@elsewhere.example"], False, False),
+]
+BOSS = {"peer": LOCAL, "sender": "boss@elsewhere.example"}
+
+
+@pytest.mark.parametrize(("patterns", "relays", "dsn"), ROUTES)
 @pytest.mark.parametrize("direct", [False, True])
 def test_a_success_dsn_needs_a_route_for_the_domain(tmp_path, patterns, relays, dsn, direct):
-    client = {"peer": LOCAL, "sender": "boss@elsewhere.example"}
     one = recipient("a@one.example", NOTIFY="SUCCESS")
 
     async def scenario(bench):
         if direct:
             report = {one: "delivered"}
-            await bench.queue.report_successes(transaction(**client), message(), report)
+            await bench.queue.report_successes(transaction(**BOSS), message(), report)
         else:
-            await bench.put(one, **client)
+            await bench.put(one, **BOSS)
         await bench.run_until_idle()
         found = [taken[1] for taken in bench.target.delivered if taken[1] != ["a@one.example"]]
         assert found == [["boss@elsewhere.example"]] * dsn
         assert await bench.rows("SELECT * FROM message") == []
 
     run(tmp_path, scenario, patterns=patterns, relays=relays)
+
+
+@pytest.mark.parametrize(("patterns", "relays", "dsn"), ROUTES)
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_failure_dsn_without_a_route_for_the_domain_is_held(
+    tmp_path, patterns, relays, dsn, earlier
+):
+    target = Target({"one.example": REFUSED})
+
+    async def scenario(bench):
+        failures = {"a@one.example": REFUSED} if earlier else {}
+        await bench.put("a@one.example", failures=failures, **BOSS)
+        await bench.run_until_idle()
+        assert [taken[1] for taken in target.delivered] == [["boss@elsewhere.example"]] * dsn
+        held = [] if dsn else [("boss@elsewhere.example", "", "no route to the sender")]
+        assert await bench.held() == held
+
+    run(tmp_path, scenario, target, patterns=patterns, relays=relays)
+
+
+@pytest.mark.parametrize(("patterns", "relays", "dsn"), ROUTES)
+def test_a_delay_dsn_needs_a_route_for_the_domain(tmp_path, patterns, relays, dsn):
+    target = Target({"one.example": LATER})
+
+    async def scenario(bench):
+        await bench.put("a@one.example", **BOSS)
+        with capture_logs() as logs:
+            await bench.run_until_idle(HOUR)
+        assert [taken[1] for taken in target.delivered] == [["boss@elsewhere.example"]] * dsn
+        refused = [one["detail"] for one in logs if one["event"] == "DSN not queued"]
+        assert refused == ["no route to the sender"] * (not dsn)
+        assert len(await bench.rows("SELECT * FROM message")) == 1
+
+    run(tmp_path, scenario, target, patterns=patterns, relays=relays, delay_notice=HOUR / 2)
+
+
+def test_a_queued_dsn_waits_if_its_route_is_no_longer_for_the_domain(tmp_path):
+    target = Target({"one.example": REFUSED, "elsewhere.example": LATER})
+
+    async def before(bench):
+        await bench.put("a@one.example", **BOSS)
+        await bench.run_until_idle()
+        assert [one[0] for one in target.tried] == ["one.example", "elsewhere.example"]
+
+    async def after(bench):
+        await bench.run_until_idle(HOUR)
+        assert len(target.tried) == 2
+        assert await bench.rows("SELECT reason FROM recipient") == [("no route",)]
+
+    run(tmp_path, before, target, relays=True)
+    target.answers.clear()
+    run(tmp_path, after, target)
 
 
 @pytest.mark.parametrize("client", [{"peer": UNTRUSTED}, {"peer": LOCAL, "sender": ""}])

@@ -8,8 +8,10 @@ import structlog
 from structlog.testing import capture_logs
 from tests.auth.samples import b64, plain
 from tests.session.authentication import auth_config
-from tests.session.dialogue import OPEN, TRAPS, config
+from tests.session.dialogue import OPEN, TRAPS, config, plugin
 
+from gatepost.model.decision import accept
+from gatepost.model.session import TlsFacts
 from gatepost.testing import MemoryServer, perform, play
 
 SPOILED = """
@@ -44,6 +46,45 @@ def test_trap_hits_refusals_and_messages_are_logged():
     assert (refused["by"], refused["reason"], refused["hook"]) == ("gatepost", "trap", "data")
     assert refused["recipients"] == ["one@example.com", "trap@example.com"]
     assert (accepted["sender"], accepted["size"]) == ("a@client.example", 6)
+
+
+ENVELOPE = "C: MAIL FROM:<a@client.example>\nC: RCPT TO:<one@example.com>\nS: 250\nS: 250\n"
+
+
+def accepted(content, **options):
+    """Return the log line of an accepted message."""
+    lines = "".join(f"C: {line}\n" for line in content.split("\n"))
+    with capture_logs() as logs:
+        play(f"{OPEN}{ENVELOPE}C: DATA\nS: 354\n{lines}C: .\nS: 250", config=config(), **options)
+    (line,) = [one for one in logs if one["event"] == "accepted"]
+    return line
+
+
+@pytest.mark.parametrize(
+    ("content", "message_id"),
+    [
+        ("Subject: x\nMessage-ID: <1@client.example>\n\ntext", "<1@client.example>"),
+        ("Message-ID: " + "x" * 900 + "\n\n", "x" * 250),
+        ("Subject: x\n\nMessage-ID: <1@client.example>", ""),
+    ],
+)
+def test_the_message_id_is_logged(content, message_id):
+    assert accepted(content)["message_id"] == message_id
+
+
+def test_tls_and_next_hops_are_logged_if_there_are_any():
+    def on_deliver(tx):
+        tx.session.tls = TlsFacts("TLSv1.3", "x")
+        for number in range(7):
+            tx.next_hops[f"smtp://192.0.2.{number}:25"] = "250 2.0.0 " + "x" * 1000
+        return accept()
+
+    line = accepted("Subject: x\n\n", plugins=[plugin(on_deliver=on_deliver)])
+    assert line["tls"] == "TLSv1.3"
+    assert line["next_hops_count"] == 7
+    assert line["next_hops"][0] == "smtp://192.0.2.0:25: 250 2.0.0 " + "x" * 190
+    line = accepted("Subject: x\n\n")
+    assert not {"tls", "next_hops", "next_hops_count"} & line.keys()
 
 
 def test_shadowed_trap_is_logged():

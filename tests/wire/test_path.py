@@ -26,7 +26,10 @@ GOOD = [
     ("<a@[192.0.2.1]>", Address("a", "[192.0.2.1]")),
     ("<a@[IPv6:2001:db8::1]>", Address("a", "[IPv6:2001:db8::1]")),
     ("<a@[ipv6:::ffff:192.0.2.1]>", Address("a", "[ipv6:::ffff:192.0.2.1]")),
-    ("<a@[x-400:c=de]>", Address("a", "[x-400:c=de]")),
+    ("<a@[IPv6:1:2:3:4:5:6:7:8]>", Address("a", "[IPv6:1:2:3:4:5:6:7:8]")),
+    ("<a@[IPv6:1:2:3:4:5:6:7.8.9.10]>", Address("a", "[IPv6:1:2:3:4:5:6:7.8.9.10]")),
+    ("<a@[IPv6:12:34:56:78:9a:bc::]>", Address("a", "[IPv6:12:34:56:78:9a:bc::]")),
+    ("<a@[IPv6:::]>", Address("a", "[IPv6:::]")),
     ("<@x:a@b>", Address("a", "b")),
     ("<@x.example,@y,@z:a@b>", Address("a", "b")),
     ("<a@b--c.xn--p1ai>", Address("a", "b--c.xn--p1ai")),
@@ -38,6 +41,10 @@ BAD = [
     "a@b",
     "<a@b",
     "a@b>",
+    "<a@[x-400:c=de]>",
+    "<a@[IPv6:1:2:3:4:5:6:7::]>",
+    "<a@[IPv6:::2:3:4:5:6:7:8]>",
+    "<a@[2001:db8::1]>",
     " <a@b>",
     "<a@b>x",
     "<<a@b>>",
@@ -118,6 +125,9 @@ TOLERATED = {
     "<a..b@c>": Address("a..b", "c"),
     "<a@b.>": Address("a", "b"),
     "<a@b_c>": Address("a", "b_c"),
+    "<a@[x-400:c=de]>": Address("a", "[x-400:c=de]"),
+    "<a@[IPv6:1:2:3:4:5:6:7::]>": Address("a", "[IPv6:1:2:3:4:5:6:7::]"),
+    "<a@[IPv6:::2:3:4:5:6:7:8]>": Address("a", "[IPv6:::2:3:4:5:6:7:8]"),
 }
 
 
@@ -166,6 +176,16 @@ def test_other_errors_are_refused(argument):
 def test_lenient_accepts_missing_brackets_and_blanks(argument, address):
     assert mail(argument)[0] == e.Mail(address, {})
     assert mail(argument + " SIZE=7")[0] == e.Mail(address, {"SIZE": "7"})
+
+
+@given(st.lists(st.sampled_from(["0", "1f", "2001"]), max_size=9), st.integers(0, 9), st.booleans())
+def test_two_colons_stand_for_two_groups_at_least(groups, gap, has_ipv4):
+    """Compare with the count of RFC 5321 section 4.1.3: an IPv4 address counts as two groups."""
+    gap = min(gap, len(groups))
+    left, right = ":".join(groups[:gap]), groups[gap:] + ["192.0.2.1"] * has_ipv4
+    text = f"IPv6:{left}::{':'.join(right)}"
+    accepted = isinstance(mail(f"<a@[{text}]>", paths=STRICT)[0], e.Mail)
+    assert accepted == (len(groups) + 2 * has_ipv4 <= 6)
 
 
 def test_lenient_checks_the_literal_too():

@@ -191,15 +191,24 @@ def parse_domain(text: str) -> str:
 def check_literal(literal: str) -> None:
     """Raise `AddressError` unless the text is an address literal (RFC 5321 s4.1.3).
 
-    The forms are `[192.0.2.1]`, `[IPv6:2001:db8::1]` and `[tag:content]`.
+    The forms are `[192.0.2.1]`, `[IPv6:2001:db8::1]` and `[tag:content]`. An IPv6 address without
+    the tag is refused. By the grammar `2001` would be a tag, but `[::1]` would have none.
     """
     try:
         if literal[:6].lower() == "[ipv6:":
             _check_ipv6(literal[6:-1])
-        elif not _GENERAL_LITERAL.fullmatch(literal):
+        elif not _GENERAL_LITERAL.fullmatch(literal) or _is_ipv6(literal[1:-1]):
             IPv4Address(literal[1:-1])
     except AddressValueError as error:
         raise AddressError(f"expected an address literal, found {literal[:80]!r}") from error
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except AddressValueError:
+        return False
+    return True
 
 
 def _check_ipv6(text: str) -> None:

@@ -108,8 +108,10 @@ class Transaction(msgspec.Struct, eq=False):
     """One mail transaction, from MAIL to the end of the message or RSET (RFC 5321 section 3.3).
 
     `recipients` has the accepted recipients, `refused` the others. `trap_hits` has every recipient
-    that is a trap, accepted or not. `message` is None before the content. `notes` is a dict for
-    plugins that lasts as long as the transaction.
+    that is a trap, accepted or not. `message` is None before the content. `message_id` is the first
+    Message-ID, at most 250 characters; it is "" without one, and before the header block is
+    complete. `next_hops` are the next hops that have accepted the message, each with its reply.
+    `notes` is a dict for plugins that lasts as long as the transaction.
     """
 
     id: str
@@ -121,6 +123,8 @@ class Transaction(msgspec.Struct, eq=False):
     refused: list[Recipient] = []
     trap_hits: list[TrapHit] = []
     message: Message | None = None
+    message_id: str = ""
+    next_hops: dict[str, str] = {}
     notes: dict[str, Any] = {}
 
     @property

@@ -25,6 +25,7 @@ from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
 from gatepost.model.decision import Decision, Verdict, defer, deny
 from gatepost.model.reply import Reply
+from gatepost.plugin.failure import client_of
 from gatepost.plugin.inline import need_task
 
 _log = get_logger("gatepost.plugin")
@@ -87,7 +88,9 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
     on_error: str
     answers: bool
 
-    async def await_result(self, result: Awaitable[Any], expiry: float) -> Answer | None:
+    async def await_result(
+        self, result: Awaitable[Any], expiry: float, args: tuple[Any, ...]
+    ) -> Answer | None:
         """Wait for the method's result, until the loop's time is `expiry`."""
         task = asyncio.ensure_future(_contained(result))
         try:
@@ -98,33 +101,36 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
                 task.add_done_callback(_abandon)
                 task.cancel()
         if not finished:
-            return self.failed(TimeoutError("no answer before the deadline"))
+            return self.failed(TimeoutError("no answer before the deadline"), args)
         if task.cancelled():
-            return self.failed(asyncio.CancelledError())
+            return self.failed(asyncio.CancelledError(), args)
         error = task.exception()
         if error is not None:
-            return self.failed(error)
+            return self.failed(error, args)
         value = task.result()
-        return self.failed(value.error) if isinstance(value, _Exit) else self.check(value)
+        if isinstance(value, _Exit):
+            return self.failed(value.error, args)
+        return self.check(value, args)
 
-    def failed(self, error: BaseException) -> Answer | None:
+    def failed(self, error: BaseException, args: tuple[Any, ...]) -> Answer | None:
         """Log a failure; return the answer that the administrator chose for it."""
-        trace = format_traceback(error)
-        _log.error("plugin failed", plugin=self.plugin, method=self.name, exception=trace)
+        trace, client = format_traceback(error), client_of(args)
+        _log.error("plugin failed", plugin=self.plugin, method=self.name, exception=trace, **client)
         decision = ON_ERROR[self.on_error]
         return None if decision is None else Answer(decision, self.plugin)
 
-    def check(self, result: Any) -> Answer | None:
+    def check(self, result: Any, args: tuple[Any, ...]) -> Answer | None:
         """Return the method's result as an answer; a result of a wrong type is a failure."""
         if result is None:
             return None
         if not (self.answers and type(result) is Decision):
             expected = "None or a decision" if self.answers else "None"
-            return self.failed(TypeError(f"expected {expected}, found {type(result).__name__}"))
+            found = type(result).__name__
+            return self.failed(TypeError(f"expected {expected}, found {found}"), args)
         try:
             _check_decision(result)
         except (TypeError, ValueError) as error:
-            return self.failed(error)
+            return self.failed(error, args)
         return Answer(result, self.plugin)
 
 
@@ -163,9 +169,9 @@ def _next_answer(
         for index in range(start, len(hooks)):
             result = hooks[index].method(*args)
             if result is not None:
-                return index, result if isawaitable(result) else hooks[index].check(result)
+                return index, result if isawaitable(result) else hooks[index].check(result, args)
     except BaseException as error:  # noqa: BLE001 - SystemExit too: a plugin must not end the worker
-        return index, hooks[index].failed(error)
+        return index, hooks[index].failed(error, args)
     return len(hooks), None
 
 
@@ -193,7 +199,7 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
             index, answer = _next_answer(hooks, index, args)
             if answer is not None and not isinstance(answer, Answer):
                 expiry = expiry or await self._start_deadline()
-                answer = await hooks[index].await_result(answer, expiry)
+                answer = await hooks[index].await_result(answer, expiry, args)
             if answer is not None:
                 return answer
             index += 1
@@ -206,7 +212,7 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
             _, answer = _next_answer((hook,), 0, args)
             if answer is not None and not isinstance(answer, Answer):
                 expiry = expiry or await self._start_deadline()
-                answer = await hook.await_result(answer, expiry)
+                answer = await hook.await_result(answer, expiry, args)
             asked.append(Asked(hook.plugin, time.perf_counter() - began, answer))
             if answer is not None:
                 return answer
@@ -222,7 +228,7 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
             index, answer = _next_answer(hooks, index, args)
             if answer is not None and not isinstance(answer, Answer):
                 expiry = expiry or await self._start_deadline()
-                answer = await hooks[index].await_result(answer, expiry)
+                answer = await hooks[index].await_result(answer, expiry, args)
             failure = failure or answer
             index += 1
         return failure

@@ -1,8 +1,11 @@
-"""The description of an exception that a plugin's code raised, with file and line."""
+"""The failure of a plugin's code: the exception with file and line, and the client it was for."""
 
 import sysconfig
 from pathlib import Path
 from traceback import walk_tb
+from typing import Any
+
+from gatepost.model.session import Session, Transaction
 
 _STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 _OWN_FOLDER = str(Path(__file__).parent)
@@ -15,6 +18,17 @@ def describe(error: BaseException) -> str:
     location = _location(error)
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return f"{location}: {text}" if location else text
+
+
+def client_of(args: tuple[Any, ...]) -> dict[str, str]:
+    """Return the reference and the peer of a hook's first argument, for the log."""
+    match args:
+        case (Transaction() as tx, *_):
+            return {"ref": tx.id, "peer": str(tx.session.peer)}
+        case (Session() as session, *_):
+            return {"ref": session.id, "peer": str(session.peer)}
+        case _:
+            return {}
 
 
 def _location(error: BaseException) -> str:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from gatepost.delivery.route import Route
-from gatepost.delivery.routes import Router
 from gatepost.delivery.target import Delivery, DeliveryError
 from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
@@ -19,8 +18,9 @@ from gatepost.model.message import Message
 from gatepost.model.session import Recipient
 from gatepost.queue.dsn.notify import success_actions
 from gatepost.queue.dsn.report import Action
+from gatepost.queue.routing import QueueRouter
 from gatepost.queue.spool import records
-from gatepost.queue.spool.records import DeliveryJob, QueuedRecipient
+from gatepost.queue.spool.records import DeliveryJob, MessageFacts, QueuedRecipient
 from gatepost.queue.spool.sql.content import ContentReader, DamagedContentError
 
 LONGEST = 3600.0
@@ -74,7 +74,7 @@ class _StoredContent:
             raise
 
 
-async def attempt(job: DeliveryJob, router: Router, reader: ContentReader) -> AttemptOutcome:
+async def attempt(job: DeliveryJob, router: QueueRouter, reader: ContentReader) -> AttemptOutcome:
     """Deliver a message; return the outcome.
 
     If the message is damaged, every failure is a `DamagedMessageError`.
@@ -86,7 +86,7 @@ async def attempt(job: DeliveryJob, router: Router, reader: ContentReader) -> At
     tx.message = message
     failures: dict[Recipient, DeliveryError] = {}
     successes: dict[Recipient, Action] = {}
-    for route, recipients in _by_route(router, list(queued)).items():
+    for route, recipients in _by_route(router, job.facts, list(queued)).items():
         if route is None:
             failures |= dict.fromkeys(recipients, DeliveryError(_NO_ROUTE, detail="no route"))
         else:
@@ -102,11 +102,11 @@ async def attempt(job: DeliveryJob, router: Router, reader: ContentReader) -> At
 
 
 def _by_route(
-    router: Router, recipients: list[Recipient]
+    router: QueueRouter, facts: MessageFacts, recipients: list[Recipient]
 ) -> Mapping[Route | None, list[Recipient]]:
     shares: dict[Route | None, list[Recipient]] = {}
     for one in recipients:
-        shares.setdefault(router.route(one), []).append(one)
+        shares.setdefault(router.route(facts, one), []).append(one)
     return shares
 
 

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from gatepost.config.units import format_duration
-from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
@@ -23,6 +22,7 @@ from gatepost.queue.dsn.compose import DsnComposer, RecipientStatus, reported_me
 from gatepost.queue.dsn.notify import SuccessActions, may_notify
 from gatepost.queue.dsn.report import ReportedMessage
 from gatepost.queue.recorder import DeliveryRecorder
+from gatepost.queue.routing import QueueRouter
 from gatepost.queue.schedule import RetryPolicy, Schedule
 from gatepost.queue.spool.records import (
     AttemptResult,
@@ -51,7 +51,7 @@ class Disposition:
         policy: RetryPolicy,
         schedule: Schedule,
         dsn: DsnComposer,
-        router: Router,
+        router: QueueRouter,
         recorder: DeliveryRecorder,
     ) -> None:
         self._policy = policy
@@ -64,11 +64,6 @@ class Disposition:
     def horizon(self) -> float:
         """The longest time in seconds until an event of a message."""
         return self._policy.horizon
-
-    def destination(self, recipient: Recipient) -> str:
-        """Return the name of a recipient's destination, "" without a route."""
-        route = self._router.route(recipient)
-        return "" if route is None else route.destination(recipient)
 
     # at arrival
 
@@ -92,7 +87,7 @@ class Disposition:
             if one in failures and failures[one].permanent
         ]
         queued = [
-            self._new_recipient(one, failures.get(one), now)
+            self._new_recipient(facts, one, failures.get(one), now)
             for one in recipients
             if one not in failures or not failures[one].permanent
         ]
@@ -119,13 +114,13 @@ class Disposition:
         return self._dsn.compose_successes(facts, original, delivered, now)
 
     def _new_recipient(
-        self, one: Recipient, error: DeliveryError | None, now: float
+        self, facts: MessageFacts, one: Recipient, error: DeliveryError | None, now: float
     ) -> NewRecipient:
-        facts, destination = recipient_facts(one), self.destination(one)
+        new, destination = recipient_facts(one), self._router.destination(facts, one)
         if error is None:
-            return NewRecipient(facts, destination, now)
+            return NewRecipient(new, destination, now)
         due = now + self._schedule.wait(0)
-        return NewRecipient(facts, destination, due, 1, str(error.as_reply()), error.detail)
+        return NewRecipient(new, destination, due, 1, str(error.as_reply()), error.detail)
 
     def _times(self, facts: MessageFacts, now: float) -> tuple[float, float]:
         """Return the expiry of a message, and the time of its first event."""

@@ -27,6 +27,7 @@ from gatepost.queue.dsn.compose import DsnComposer
 from gatepost.queue.dsn.notify import SuccessActions
 from gatepost.queue.recorder import DeliveryLog, DeliveryRecorder
 from gatepost.queue.recovery import Recovery
+from gatepost.queue.routing import QueueRouter
 from gatepost.queue.runner import Runner
 from gatepost.queue.schedule import RetryPolicy, Schedule
 from gatepost.queue.spool.folder import ClaimedFile, claim, orphans
@@ -81,15 +82,16 @@ class Queue:
         schedule = Schedule(config.retry)
         policy = RetryPolicy(hostname, config.expire, config.delay_notice, subaddress)
         recorder = recorder or DeliveryLog()
-        dsn = DsnComposer(policy, router, recorder, is_local)
+        routes = QueueRouter(router, is_local)
+        dsn = DsnComposer(policy, routes, recorder)
         self._folder = folder
-        self._router = router
+        self._router = routes
         self._clock = clock
         self._interval = interval
         self.throttle = DestinationThrottle(
             schedule, total=config.concurrency, each=config.concurrency_per_destination
         )
-        self._disposition = Disposition(policy, schedule, dsn, router, recorder)
+        self._disposition = Disposition(policy, schedule, dsn, routes, recorder)
         self._opener = Opener(
             self._on_damage,
             size=config.spool_size,

@@ -40,7 +40,7 @@ class DeliveryRecorder:
         """Record a message that is held because its content in the spool is damaged."""
 
     def dsn_not_queued(self, ref: str, problem: str) -> None:
-        """Record a requested DSN of success that could not be queued; `ref` is a transaction's."""
+        """Record a DSN of success or delay that was not queued; `ref` is a transaction's."""
 
 
 class DeliveryLog(DeliveryRecorder):

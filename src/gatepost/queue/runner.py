@@ -17,7 +17,6 @@ cancelled delivery records nothing: its outcome is unknown, so it is tried again
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
 from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
@@ -26,6 +25,7 @@ from gatepost.queue.active import ActiveJobs
 from gatepost.queue.delivery_attempt import AttemptOutcome, attempt
 from gatepost.queue.disposition import Disposition
 from gatepost.queue.ready import Ready, ReadyQueue
+from gatepost.queue.routing import QueueRouter
 from gatepost.queue.spool.records import AttemptResult, DeliveryJob, NewMessage
 from gatepost.queue.spool.sql.database import error_fields
 from gatepost.queue.spool.store import Store
@@ -48,7 +48,7 @@ class Runner:
         spool: SpoolAccess,
         throttle: DestinationThrottle,
         disposition: Disposition,
-        router: Router,
+        router: QueueRouter,
         clock: Clock,
     ) -> None:
         self.spool = spool
@@ -261,7 +261,7 @@ class Runner:
         """Move recipients to the destinations of their current routes; return whether any moved."""
         moves: dict[str, list[int]] = {}
         for one in job.recipients:
-            name = self._disposition.destination(one.recipient())
+            name = self._router.destination(job.facts, one.recipient())
             if name not in {"", job.destination}:
                 moves.setdefault(name, []).append(one.id)
         for name, ids in moves.items():

@@ -11,6 +11,7 @@ from gatepost.session.dialect import SMTP, Dialect
 class ListenerSettings(NamedTuple):
     """The protocol, what TLS needs if the listener has it, and the users' authority if it has AUTH.
 
+    `completes` is whether mail of authenticated clients gets a missing Date and Message-ID.
     `local` is the address that clients connect to, None if each socket must be asked.
     """
 
@@ -18,3 +19,4 @@ class ListenerSettings(NamedTuple):
     tls: ListenerTls | None = None
     authority: Authority | None = None
     local: Endpoint | None = None
+    completes: bool = True

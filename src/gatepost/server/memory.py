@@ -109,8 +109,11 @@ class MemoryServer:
         self, peer: tuple[str, int] = DEFAULT_PEER, protocol: str = "smtp"
     ) -> "MemoryClient":
         """Open a connection from the address `peer`."""
-        authority = self.setup.authority if self._config.listen[0].auth else None
-        settings = ListenerSettings(DIALECTS[protocol], authority=authority)
+        listen = self._config.listen[0]
+        authority = self.setup.authority if listen.auth else None
+        settings = ListenerSettings(
+            DIALECTS[protocol], authority=authority, completes=listen.add_missing_headers
+        )
         return MemoryClient(Connection(self.connections, settings), peer)
 
 

@@ -68,6 +68,7 @@ def set_permissions(
         admission.trust(trusted=identity.may_name)
     if listener.authority is not None:
         _accept_logins(member, wire, listener.authority, shared)
+        member.talk.completes = listener.completes
 
 
 def _accept_logins(

@@ -11,7 +11,7 @@ from gatepost.model.message import Message
 from gatepost.model.reply import Reply
 from gatepost.model.session import Session, Transaction
 from gatepost.session.content.collector import HeaderCollector
-from gatepost.session.content.hops import HopCounter
+from gatepost.session.content.scan import HeaderScan
 from gatepost.session.dialect import Dialect
 from gatepost.session.setup import Setup
 from gatepost.wire.events import Auth, AuthResponse
@@ -49,10 +49,11 @@ class Conversation:
     `tx` is the open transaction. `delivering` is true from when a target gets the message until all
     plugins are notified: the coroutine must not be cancelled then. `offers_tls` is true if the
     client may send STARTTLS; `admission` is None unless it may send XCLIENT; `auth` is None unless
-    it may log in. `detailed` is the recorder's. While content arrives, `headers` collects the
-    header block if a plugin reads it, `hops` counts the Received fields until the number is
-    certain, and `refusal` is the reply to the end of the message once it is certain. `errors` and
-    `idle_commands` count towards the limits of their names, and start again with each message.
+    it may log in. `completes` is whether a message without Date or Message-ID gets it after a
+    login. `detailed` is the recorder's. While content arrives, `headers` collects the header block
+    if a plugin reads it, and `refusal` is the reply to the end of the message once it is certain.
+    `scan` reads the header block of every message until its end. `errors` and `idle_commands` count
+    towards the limits of their names, and start again with each message.
     `unrecorded` are the ended transactions whose trap hits are not recorded yet.
     """
 
@@ -60,16 +61,17 @@ class Conversation:
         "admission",
         "auth",
         "chains",
+        "completes",
         "delivering",
         "detailed",
         "dialect",
         "errors",
         "headers",
-        "hops",
         "idle_commands",
         "offers_tls",
         "recorder",
         "refusal",
+        "scan",
         "session",
         "setup",
         "tx",
@@ -88,8 +90,9 @@ class Conversation:
         self.offers_tls = False
         self.admission: Admission | None = None
         self.auth: AuthExchange | None = None
+        self.completes = False
         self.headers: HeaderCollector | None = None
-        self.hops: HopCounter | None = None
+        self.scan: HeaderScan | None = None
         self.refusal: Reply | None = None
         self.errors = 0
         self.idle_commands = 0
@@ -123,7 +126,7 @@ class Conversation:
         self.refusal = None
         read = "headers" in self.chains
         self.headers = HeaderCollector(setup.limits.header_size) if read else None
-        self.hops = HopCounter(setup.limits.hops, setup.hostname, tx.recipients)
+        self.scan = HeaderScan(setup.limits.hops, setup.hostname, tx.recipients)
 
     async def reset(self) -> None:
         """Drop the open transaction, if there is one, and notify plugins."""
@@ -141,7 +144,7 @@ class Conversation:
         """End the transaction and free its content."""
         self.tx = None
         self.headers = None
-        self.hops = None
+        self.scan = None
         if tx.trap_hits:
             self.unrecorded.append(tx)
         if tx.message is not None:

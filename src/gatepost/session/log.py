@@ -25,6 +25,9 @@ from gatepost.queue.recorder import DeliveryLog
 from gatepost.session.log_budget import LogBudget
 from gatepost.session.recorder import Decided, Recorder
 
+# Characters of a next hop's reply: enough for its queue ID.
+MAX_REPLY = 200
+
 
 class LogRecorder(DeliveryLog, Recorder):
     """Writes one line for each refusal, trap hit, accepted message and fault."""
@@ -171,6 +174,8 @@ class LogRecorder(DeliveryLog, Recorder):
             sender=str(tx.reverse_path),
             **listed("recipients", [one.address for one in tx.recipients]),
             size=0 if tx.message is None else tx.message.size,
+            message_id=tx.message_id,
+            **_connections(tx),
         )
 
     def not_delivered(self, tx: Transaction, failures: Mapping[Recipient, DeliveryError]) -> None:
@@ -203,6 +208,17 @@ def _facts(session: Session, tx: Transaction | None) -> dict[str, Any]:
         facts["sender"] = str(tx.reverse_path)
         facts |= listed("recipients", [one.address for one in tx.recipients])
     return facts
+
+
+def _connections(tx: Transaction) -> dict[str, Any]:
+    """Return the TLS version of the client, and the replies of next hops, as far as there are."""
+    fields: dict[str, Any] = {}
+    if tx.session.tls is not None:
+        fields["tls"] = tx.session.tls.version
+    if tx.next_hops:
+        replies = [f"{hop}: {reply[:MAX_REPLY]}" for hop, reply in tx.next_hops.items()]
+        fields |= listed("next_hops", replies)
+    return fields
 
 
 def _subject(args: tuple[Any, ...]) -> dict[str, Any]:

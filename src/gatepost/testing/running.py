@@ -139,6 +139,7 @@ class RunningServer:
             protocol=self._protocol,
             auth=self._users is not None or config.listen[0].auth,
             tls=self._tls,
+            add_missing_headers=config.listen[0].add_missing_headers,
         )
         return change(
             config,

@@ -102,6 +102,24 @@ def test_a_next_hop_with_dsn_takes_over_success_reports(scheme, ehlo, refusal):
     assert set(delegated) == (set() if refusal else {A, B})
 
 
+@pytest.mark.parametrize("ehlo", [EHLO, CHUNKING], ids=["data", "chunking"])
+@pytest.mark.parametrize("scheme", PROTOCOLS)
+@pytest.mark.parametrize("end", [b"250 2.0.0 Ok: queued as 4X\r\n", NO])
+def test_the_reply_of_the_next_hop_is_kept(scheme, ehlo, end):
+    async def converse():
+        ends = end if scheme == "smtp" else NO + end
+        hello = "EHLO" if scheme == "smtp" else "LHLO"
+        async with Peer({hello: ehlo, "END": ends, "BDAT": ends}, scheme) as peer:
+            relay, made = Relay(peer.hop, settings()), delivery(A, B, of=message(CONTENT))
+            await relay.deliver(made)
+            await relay.stop()
+            return made.transaction.next_hops, str(peer.hop)
+
+    replies, name = run(converse())
+    assert list(replies.values()) == ([] if end == NO else ["250 2.0.0 Ok: queued as 4X"])
+    assert all(one.startswith(name) for one in replies)
+
+
 class BreaksOff(Message):
     """Content that ends with an error."""
 

@@ -314,11 +314,12 @@ ROWS = [
         "an IPv6 literal without its tag",
         "RFC 5321 4.1.3",
         "<user@[2001:db8::1]>",
-        "250",
-        "550",
-        reason="Postfix refuses it. By the grammar 2001 is a tag, although only IPv6 is"
-        " registered.",
+        "501",
+        "501",
+        reason="By the grammar 2001 is a tag, although only IPv6 is registered. Postfix refuses it"
+        " too.",
     ),
+    *both("a literal that starts with a colon", "RFC 5321 4.1.3", "<user@[::1]>", "501", "501"),
     # Internationalised addresses
     one("UTF-8 without SMTPUTF8", "RFC 6531 3.5", "MAIL FROM:<грета@client.example>", "553"),
     one("a UTF-8 domain without SMTPUTF8", "RFC 6531 3.5", "MAIL FROM:<a@bücher.example>", "553"),

@@ -65,6 +65,45 @@ SENDERS = {
     "an underscore in a source route": Sender(
         A_D_L, "<@my_host.example:a@client.example>", "250", "501", "a@client.example"
     ),
+    "a literal with an unregistered tag": Sender(
+        "RFC 5321 4.1.3", "<a@[x-tag:content]>", "250", "501", "a@[x-tag:content]"
+    ),
+    "an IPv6 literal without its tag": Sender("RFC 5321 4.1.3", "<a@[2001:db8::1]>", "501", "501"),
+    "two colons for one group": Sender(
+        "RFC 5321 4.1.3",
+        "<a@[IPv6:1:2:3:4:5:6:7::]>",
+        "250",
+        "501",
+        "a@[IPv6:1:2:3:4:5:6:7::]",
+    ),
+    "two colons for one group in the middle": Sender(
+        "RFC 5321 4.1.3",
+        "<a@[IPv6:1:2:3::5:6:7:8]>",
+        "250",
+        "501",
+        "a@[IPv6:1:2:3::5:6:7:8]",
+    ),
+    "two colons for one group and an IPv4 address": Sender(
+        "RFC 5321 4.1.3",
+        "<a@[IPv6:1:2:3:4:5::192.0.2.1]>",
+        "250",
+        "501",
+        "a@[IPv6:1:2:3:4:5::192.0.2.1]",
+    ),
+    "two colons for two groups": Sender(
+        "RFC 5321 4.1.3",
+        "<a@[IPv6:1:2:3:4:5:6::]>",
+        "250",
+        "250",
+        "a@[IPv6:1:2:3:4:5:6::]",
+    ),
+    "two colons for two groups and an IPv4 address": Sender(
+        "RFC 5321 4.1.3",
+        "<a@[IPv6:1:2:3:4::192.0.2.1]>",
+        "250",
+        "250",
+        "a@[IPv6:1:2:3:4::192.0.2.1]",
+    ),
     "two dots in the domain": Sender(A_D_L, "<a@client..example>", "501", "501"),
     "two dots at the end of the domain": Sender(A_D_L, "<a@client.example..>", "501", "501"),
     "a dot in front of the domain": Sender(A_D_L, "<a@.client.example>", "501", "501"),

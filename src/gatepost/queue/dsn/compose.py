@@ -1,22 +1,23 @@
 """Delivery status notifications as messages for the spool.
 
-A DSN has the null reverse-path and goes to the sender by the routes of the configuration.
+A DSN has the null reverse-path and goes to the sender by a route for the sender's domain. Without
+such a route a failure DSN is held for the administrator. Other DSNs are dropped: they need no
+action, and would fill the spool.
 
 Limits: RET=FULL is honoured only if the spool has the whole message at hand, and only for failures:
 other DSNs never include the content (RFC 3461 section 4.3).
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from gatepost.delivery.routes import Router
 from gatepost.model.address import NULL_PATH, Address, domain_key, local_key, without_tag
-from gatepost.model.endpoint import Endpoint
 from gatepost.model.session import Recipient
 from gatepost.queue.dsn.notify import is_requested, may_notify
 from gatepost.queue.dsn.report import Action, ReportedMessage, ReportedRecipient, build_dsn
 from gatepost.queue.recorder import DeliveryRecorder
+from gatepost.queue.routing import HERE, QueueRouter
 from gatepost.queue.schedule import RetryPolicy
 from gatepost.queue.spool.records import (
     MessageFacts,
@@ -26,7 +27,6 @@ from gatepost.queue.spool.records import (
     recipient_facts,
 )
 
-HERE = Endpoint("local")
 SUCCESS = "2.0.0"  # RFC 3463 s2
 
 
@@ -40,19 +40,14 @@ class RecipientStatus(NamedTuple):
 
 
 class DsnComposer:
-    """Composes DSNs; `router` has the routes to senders, `is_local` recognises local domains."""
+    """Composes DSNs; `router` has the routes to senders."""
 
     def __init__(
-        self,
-        policy: RetryPolicy,
-        router: Router,
-        recorder: DeliveryRecorder,
-        is_local: Callable[[str], bool],
+        self, policy: RetryPolicy, router: QueueRouter, recorder: DeliveryRecorder
     ) -> None:
         self._policy = policy
         self._router = router
         self._recorder = recorder
-        self._is_local = is_local
 
     def compose(
         self,
@@ -70,7 +65,11 @@ class DsnComposer:
         ]
         if not reported or not may_notify(facts):
             return []
-        return [self._compose(action, facts, original, reported, now)]
+        sender = self._to(facts.reverse_path, now)
+        if action != "failed" and not sender.destination:
+            self._recorder.dsn_not_queued(facts.id, sender.reason)
+            return []
+        return [self._compose(action, facts, original, sender, recipients=reported, now=now)]
 
     def compose_successes(
         self,
@@ -79,14 +78,7 @@ class DsnComposer:
         delivered: Iterable[tuple[RecipientFacts, Action]],
         now: float,
     ) -> list[NewMessage]:
-        """Return the DSNs about delivered recipients, one for each kind of success.
-
-        Without a route to the sender there is none: held success DSNs would fill the spool, and
-        need no action of the administrator.
-        """
-        if not self._leads_to(self._recipient(facts.reverse_path)):
-            self._recorder.dsn_not_queued(facts.id, "no route to the sender")
-            return []
+        """Return the DSNs about delivered recipients, one for each kind of success."""
         shares: dict[Action, list[RecipientStatus]] = {}
         for one, action in delivered:
             shares.setdefault(action, []).append(RecipientStatus(one, "", SUCCESS, ""))
@@ -96,22 +88,13 @@ class DsnComposer:
             for dsn in self.compose(action, facts, original, share, now)
         ]
 
-    def _leads_to(self, sender: Recipient) -> bool:
-        """Return whether a route is for the sender's domain.
-
-        A route for all recipients is for local domains only, unless it relays. A Maildir route
-        would otherwise store mail for domains of other organisations.
-        """
-        route = self._router.route(sender)
-        return route is not None and (
-            route.relays or self._is_local(sender.domain) or self._router.has_pattern_for(sender)
-        )
-
     def _compose(
         self,
         action: Action,
         facts: MessageFacts,
         original: ReportedMessage,
+        sender: NewRecipient,
+        *,
         recipients: Sequence[ReportedRecipient],
         now: float,
     ) -> NewMessage:
@@ -119,7 +102,7 @@ class DsnComposer:
         content = build_dsn(action, original, recipients, hostname=self._policy.hostname, now=now)
         return NewMessage(
             facts=self._envelope(facts, now),
-            recipients=[self._to(facts.reverse_path, now)],
+            recipients=[sender],
             pieces=[content],
             size=len(content),
             received=now,
@@ -142,15 +125,12 @@ class DsnComposer:
             extended=True,
         )
 
-    def _recipient(self, sender: Address) -> Recipient:
-        local = local_key(sender.local)
-        user = without_tag(local, self._policy.subaddress)
-        return Recipient(sender, {}, user, domain_key(sender.domain))
-
     def _to(self, sender: Address, now: float) -> NewRecipient:
         """Return the sender as a recipient; it is held if there is no route."""
-        recipient = self._recipient(sender)
-        facts, route = recipient_facts(recipient), self._router.route(recipient)
+        local = local_key(sender.local)
+        user = without_tag(local, self._policy.subaddress)
+        recipient = Recipient(sender, {}, user, domain_key(sender.domain))
+        facts, route = recipient_facts(recipient), self._router.route_to_sender(recipient)
         if route is None:
             return NewRecipient(facts, "", None, reason="no route to the sender")
         return NewRecipient(facts, route.destination(recipient), now)

@@ -12,7 +12,7 @@ class HeaderCollector:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._raw = b""
+        self._raw = bytearray()  # appending to bytes would copy all of it for each piece
         self.too_long = False
 
     def add(self, data: bytes) -> bool:
@@ -21,10 +21,10 @@ class HeaderCollector:
         self._raw += data[: self._limit + len(_END)]
         end = 0 if self._raw.startswith(b"\r\n") else self._raw.find(_END, searched)
         if end >= 0:
-            self._raw = self._raw[:end]
+            del self._raw[end:]
         self.too_long = len(self._raw) > self._limit
         return end >= 0 or self.too_long
 
     def parse(self) -> Headers:
         """Return the header block."""
-        return Headers(self._raw)
+        return Headers(bytes(self._raw))

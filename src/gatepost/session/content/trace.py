@@ -54,7 +54,7 @@ def received(tx: Transaction, hostname: str, names: WithNames) -> bytes:
         f"{encryption}"
         f"\tby {hostname} (Gatepost) with {protocol} id {tx.id}"
         f"{_for(tx)};\r\n"
-        f"\t{_date(int(tx.received))}\r\n"
+        f"\t{date(int(tx.received))}\r\n"
     ).encode()
 
 
@@ -90,5 +90,6 @@ def own_recipient(field: bytes, hostname: str) -> str | None:
 
 
 @lru_cache(maxsize=4)
-def _date(seconds: int) -> str:
+def date(seconds: int) -> str:
+    """Return a time as header fields have it (RFC 5322 section 3.3), in the local time zone."""
     return format_datetime(datetime.fromtimestamp(seconds).astimezone())

@@ -9,6 +9,8 @@ from gatepost.model.session import Transaction
 from gatepost.plugin.chain import Answer
 from gatepost.session import replies as r
 from gatepost.session import rules
+from gatepost.session.content.missing import complete
+from gatepost.session.content.scan import HeaderScan
 from gatepost.session.content.trace import received
 from gatepost.session.conversation import Conversation, Result
 from gatepost.session.handover import taken
@@ -78,8 +80,8 @@ def take(talk: Conversation, event: e.Content) -> Coroutine[Any, Any, None] | No
     except OSError as error:
         _storage_failed(talk, tx, str(error))
         return None
-    if talk.hops is not None and talk.hops.add(event.data):
-        _check_hops(talk, tx)
+    if talk.scan is not None and talk.scan.add(event.data):
+        _scanned(talk, tx, talk.scan)
     if talk.headers is not None and talk.headers.add(event.data):
         return _read_headers(talk)
     return None
@@ -90,15 +92,18 @@ def _storage_failed(talk: Conversation, tx: Transaction, problem: str) -> None:
     talk.refusal = refusal(talk, MESSAGE.hook, rules.STORAGE, (tx,))
 
 
-def _check_hops(talk: Conversation, tx: Transaction) -> None:
-    """Refuse a message that loops; the refusal waits for the end of the message."""
-    hops, talk.hops = talk.hops, None
-    if hops is None or talk.refusal is not None:
+def _scanned(talk: Conversation, tx: Transaction, scan: HeaderScan) -> None:
+    """Use the result of the scan. Refuse a message that loops, at its end."""
+    talk.scan = None
+    tx.message_id = scan.message_id or ""
+    if talk.refusal is not None:
         return
-    if hops.looped:
+    if scan.looped:
         talk.refusal = refusal(talk, MESSAGE.hook, rules.MAIL_LOOP, (tx,))
-    elif hops.too_many:
+    elif scan.too_many:
         talk.refusal = refusal(talk, MESSAGE.hook, rules.TOO_MANY_HOPS, (tx,))
+    elif talk.completes and talk.session.auth is not None:
+        complete(tx, scan, talk.setup.hostname)
 
 
 async def _read_headers(talk: Conversation) -> None:
@@ -123,9 +128,9 @@ async def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Reply:
             tx.message.complete()
         except OSError as error:
             _storage_failed(talk, tx, str(error))
-    if talk.hops is not None and tx is not None:
-        talk.hops.finish()
-        _check_hops(talk, tx)
+    if talk.scan is not None and tx is not None:
+        talk.scan.finish()
+        _scanned(talk, tx, talk.scan)
     if talk.headers is not None:
         await _read_headers(talk)
     result = talk.refusal or run(talk, MESSAGE, None)

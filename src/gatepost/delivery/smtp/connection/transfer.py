@@ -137,3 +137,5 @@ async def _send_content(
             envelope.failures[recipient] = end
         elif end.code >= 400:
             envelope.failures[recipient] = errors.refused(end, f"{link.name}: end of message")
+        else:
+            delivery.transaction.next_hops[link.name] = str(end)

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from gatepost.wire.smtp.syntax.values import (
+    ENVELOPE_ID,
     NO_VALUE,
     NOTIFY,
     ORIGINAL_RECIPIENT,
@@ -50,7 +51,7 @@ TABLE: dict[str, Extension] = {
     "LIMITS": Extension(Offer.ALL),  # RFC 9422
     "DSN": Extension(  # RFC 3461
         Offer.SOME,
-        {"RET": one_of("FULL", "HDRS"), "ENVID": XTEXT},
+        {"RET": one_of("FULL", "HDRS"), "ENVID": ENVELOPE_ID},
         {"NOTIFY": NOTIFY, "ORCPT": ORIGINAL_RECIPIENT},
     ),
     "STARTTLS": Extension(Offer.ENABLED, commands=("STARTTLS",)),  # RFC 3207

@@ -5,7 +5,9 @@
     Path         = "<" [ A-d-l ":" ] Mailbox ">"
     A-d-l        = At-domain *( "," At-domain )
 
-A source route is accepted and ignored (RFC 5321 appendix C). `STRICT` is this grammar. `LENIENT`,
+A source route is accepted and ignored (RFC 5321 appendix C). `STRICT` is this grammar, with the
+literals that RFC 5321 section 4.1.3 leaves: IPv6 is the only registered tag, and `::` stands for at
+least two groups. `LENIENT`,
 the default, also accepts what Postfix accepts from clients in practice: no angle brackets, blanks
 after the colon, and the addresses of `LENIENT_MAILBOX`.
 """
@@ -14,7 +16,6 @@ import re
 from collections.abc import Sequence
 
 from gatepost.model.address import (
-    ADDRESS_LITERAL,
     DOMAIN,
     DOT_STRING,
     LENIENT_DOMAIN,
@@ -24,7 +25,11 @@ from gatepost.model.address import (
     Address,
 )
 
-_MAILBOX = rf"({DOT_STRING}|{QUOTED_STRING})@({DOMAIN}|{ADDRESS_LITERAL})"
+# IPv6-comp has at most six groups with "::", and an IPv4 address counts as two.
+_NOT_SEVEN = r"(?!(?::*+[0-9A-Fa-f]++){7})(?!(?::*+[0-9A-Fa-f]++){5}:+[0-9]+\.)"
+_IPV6 = rf"[Ii][Pp][Vv]6:(?:(?![^\]]*::)|{_NOT_SEVEN})[0-9A-Fa-f:.]+"
+_STRICT_LITERAL = rf"\[(?:[0-9.]+|{_IPV6})\]"
+_MAILBOX = rf"({DOT_STRING}|{QUOTED_STRING})@({DOMAIN}|{_STRICT_LITERAL})"
 _REST = r"(?: +(.*))?"
 
 _FROM = "[Ff][Rr][Oo][Mm]:"

@@ -14,6 +14,9 @@ _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _SIZE_DIGITS = 20  # RFC 1870 s3
 # RFC 5321 s4.1.2, esmtp-value. RFC 6531 s3.3 also allows UTF-8; only ORCPT has a use for it.
 _VALUE = re.compile(r"[!-<>-~]+")
+# RFC 3461 s4.2 and s4.4, in octets as sent. DSNs quote both.
+MAX_ENVELOPE_ID = 100
+MAX_ORIGINAL_RECIPIENT = 500
 _UTF8_VALUE = re.compile(r"[!-<>-~\xa0-\U0010ffff]+")
 
 
@@ -43,6 +46,16 @@ def _xtext(value: str) -> str:
     return decode_xtext(value)
 
 
+def _check_length(value: str, limit: int) -> None:
+    if len(value.encode()) > limit:
+        raise ValueError(f"expected at most {limit} octets")
+
+
+def _envelope_id(value: str) -> str:
+    _check_length(value, MAX_ENVELOPE_ID)
+    return _xtext(value)
+
+
 def _notify(value: str) -> str:
     words = value.upper().split(",")
     if words != ["NEVER"] and not {"SUCCESS", "FAILURE", "DELAY"}.issuperset(words):
@@ -51,6 +64,7 @@ def _notify(value: str) -> str:
 
 
 def _read_original_recipient(value: str) -> str:
+    _check_length(value, MAX_ORIGINAL_RECIPIENT)
     kind, separator, address = value.partition(";")
     if not separator or not _KEYWORD.fullmatch(kind):
         raise ValueError("expected type;address")
@@ -78,6 +92,7 @@ def one_of(*words: str) -> Parameter:
 SIZE = Parameter(_size)
 NO_VALUE = Parameter(_no_value)
 XTEXT = Parameter(_xtext, encode_xtext)
+ENVELOPE_ID = Parameter(_envelope_id, encode_xtext)
 NOTIFY = Parameter(_notify)
 # RFC 6533 s3: with SMTPUTF8 an original recipient may be in UTF-8.
 ORIGINAL_RECIPIENT = Parameter(_read_original_recipient, _write_original_recipient, _UTF8_VALUE)

@@ -1,11 +1,11 @@
-"""Mail loops: the hops of a message, and this server's own Received fields."""
+"""The scan of the header block: hops, this server's own Received fields, Message-ID, Date."""
 
 import pytest
 from tests.session.dialogue import OPEN, config
 
 from gatepost.model.address import Address
 from gatepost.model.session import Recipient
-from gatepost.session.content.hops import MAX_FIELD, HopCounter
+from gatepost.session.content.scan import MAX_FIELD, MAX_ID, HeaderScan
 from gatepost.testing import play
 
 ONE = "one@example.com"
@@ -21,7 +21,7 @@ def own(recipient=ONE, host="mx.example.com", name="Received"):
 
 def counted(content, size=10_000, limit=50, recipients=(ONE,)):
     of_message = [Recipient(Address(*one.split("@")), {}) for one in recipients]
-    counter = HopCounter(limit, "mx.example.com", of_message)
+    counter = HeaderScan(limit, "mx.example.com", of_message)
     for at in range(0, len(content), size):
         if counter.add(content[at : at + size]):
             return counter
@@ -53,12 +53,33 @@ def counted(content, size=10_000, limit=50, recipients=(ONE,)):
 )
 def test_hops_are_the_same_in_any_pieces(content, hops, looped, size):
     counter = counted(content, size)
-    assert (counter.count, counter.looped) == (hops, looped)
+    assert (counter.hops, counter.looped) == (hops, looped)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 10_000])
+@pytest.mark.parametrize(
+    ("content", "message_id", "dated"),
+    [
+        (b"", None, False),
+        (b"\r\nMessage-ID: <1@x>\r\nDate: y", None, False),
+        (b"Subject: x\r\n\r\nMessage-ID: <1@x>\r\nDate: y", None, False),
+        (b"Message-ID: <1@x>\r\nDate: y\r\n\r\n", "<1@x>", True),
+        (b"DATE : y\r\nmessage-id\t:\r\n <1@x>", "<1@x>", True),
+        (FOREIGN + b"Message-ID: <1@x>\r\nMessage-ID: <2@x>\r\n" + FOREIGN, "<1@x>", False),
+        (b"Message-ID:\r\nMessage-ID: <2@x>\r\n\r\n", "", False),
+        (b"X-Date: y\r\nX-Message-ID: <1@x>\r\nA: b\r\n Date: y\r\n\r\n", None, False),
+        (b"Message-ID: <\xff\x1b@x>\r\n\r\n", "<\ufffd\x1b@x>", False),
+        (b"Message-ID: " + b"x" * 9 * MAX_FIELD + b"\r\nDate: y\r\n\r\n", "x" * MAX_ID, True),
+    ],
+)
+def test_message_id_and_date_are_the_same_in_any_pieces(content, message_id, dated, size):
+    found = counted(content, size)
+    assert (found.message_id, found.dated) == (message_id, dated)
 
 
 def test_counting_ends_at_the_limit():
     counter = counted(FOREIGN * 1000, limit=50)
-    assert (counter.count, counter.too_many) == (51, True)
+    assert (counter.hops, counter.too_many) == (51, True)
 
 
 def test_a_loop_of_another_recipient_is_not_one_of_this_message():
