@@ -214,6 +214,7 @@ SOURCES: Mapping[str, Source] = {
     "sslyze": Source(pypi, ("sslyze>=6,<7",)),
     "strace": Source(debian, ("strace",)),
     "logrotate": Source(debian, ("logrotate",)),
+    "redis-server": Source(debian, ("redis-server", "redis-tools")),
     "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
@@ -283,6 +284,13 @@ PROGRAMS: Mapping[str, Program] = {
         source="logrotate",
         path="usr/sbin/logrotate",
         expected="logrotate ",
+        variables=_LIBRARIES,
+    ),
+    "redis-server": Program(
+        source="redis-server",
+        path="usr/bin/redis-server",
+        expected="Redis server v=",
+        may_be_installed=True,
         variables=_LIBRARIES,
     ),
     "swaks": Program(
