@@ -57,7 +57,8 @@ R = TypeVar("R")
 class Store:
     """The keys of one plugin.
 
-    Methods raise `StoreError`, and ValueError or TypeError for wrong arguments. A `ttl` is in seconds; without one, a key stays until it is deleted or its place is needed.
+    Methods raise `StoreError`, and ValueError or TypeError for wrong arguments. A `ttl` is in
+    seconds. Without one, a key stays until it is deleted or its place is needed.
     """
 
     def __init__(self, backend: Backend, namespace: str) -> None:
