@@ -16,7 +16,8 @@ from gatepost.store.store import Store
 def lock(folder):
     connection = sqlite3.connect(files.current(folder), isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")
-    print("locked", flush=True)
+    sys.stdout.write("locked\n")
+    sys.stdout.flush()
     sys.stdin.read()
 
 
@@ -24,7 +25,8 @@ def count(folder):
     async def run():
         store = Store(SqliteBackend(folder, timeout=60), "contract")
         while True:
-            print(await store.incr("n"), flush=True)
+            sys.stdout.write(f"{await store.incr('n')}\n")
+            sys.stdout.flush()
 
     asyncio.run(run())
 

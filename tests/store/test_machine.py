@@ -8,11 +8,12 @@ from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from tests.store.stores import QUOTA, MemoryStores, SqliteStores, call
 
 from gatepost.store.errors import KeyTypeError
 from gatepost.store.operations import MAX_INT
+from gatepost.store.sqlite.writer import Database
 
 KEYS = st.sampled_from(["a", "b", "c", "d", "key with 20 octets..", "#", "\ud800", "ü" * 150])
 VALUES = st.one_of(
@@ -94,8 +95,6 @@ class Comparison(RuleBasedStateMachine):
 
     @rule()
     def maintain(self):
-        from gatepost.store.sqlite.writer import Database
-
         async def run():
             await self.sqlite.backends[-1]._thread().submit(Database.maintain)
 

@@ -326,14 +326,19 @@ def test_rows_with_other_types_count_as_absent(make, folder):
 # space
 
 
+def fill(store):
+    """Write 40 MB, more than the disks and files here have."""
+    for number in range(10_000):
+        store.set(f"k{number}", "x" * 4000)
+
+
 def test_a_full_disk_is_an_error_and_entries_stay_readable(make, make_disk):
     disk = make_disk(32)
     store = make(disk.root / "store").open(guarded=False)
     store.set("k", 1)
     with disk.full():
         with pytest.raises(StoreError, match="full"):
-            for number in range(10_000):
-                store.set(f"k{number}", "x" * 4000)
+            fill(store)
         assert store.get("k") == 1
     store.set("k", 2)
     assert store.get("k") == 2
@@ -343,8 +348,7 @@ def test_a_file_at_its_size_limit_is_an_error(make):
     store = make(size=128 * 1024).open(guarded=False)
     store.set("k", 1)
     with pytest.raises(StoreError, match="full"):
-        for number in range(1000):
-            store.set(f"k{number}", "x" * 1000)
+        fill(store)
     assert store.get("k") == 1
     assert store.delete("k")
 

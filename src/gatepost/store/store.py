@@ -67,7 +67,7 @@ class Store:
 
     @property
     def degraded(self) -> bool:
-        """Whether the shared store is unavailable, and limits count in this worker alone."""
+        """The state of the shared store: true if it is unavailable and limits count locally."""
         return isinstance(self._backend, GuardedBackend) and self._backend.is_degraded
 
     async def get(self, key: str) -> Value | None:
