@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 from tools import compiled, peers  # noqa: E402 - found by the line above
 
 # Programs the tests talk to.
-NEEDED = ("smtp-source", "swaks", "curl", "nodemailer", "haproxy")
+NEEDED = ("smtp-source", "swaks", "curl", "nodemailer", "haproxy", "redis-server")
 
 # Packages of which every line must be covered.
 COVERED = ("wire", "session", "plugin", "traps", "auth")

@@ -1,4 +1,4 @@
-"""Fetch the real mail programs that the tests and the bench talk to, without installing anything.
+"""Fetch the real programs that the tests and the bench talk to, without installing anything.
 
 Debian packages are downloaded and unpacked, PyPI packages go into a separate virtual environment,
 npm packages into a separate folder. All are below ``.peers/`` of the checkout, and nothing else is

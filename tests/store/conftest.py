@@ -37,7 +37,7 @@ def runner():
         yield made
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("redis", marks=pytest.mark.slow)])
 def stores(request, runner, tmp_path):
     """Connections to one state: `stores.open()` returns one after the other."""
     match request.param:

@@ -4,6 +4,7 @@ Times are hours, so that the seconds of a slow run make no difference.
 """
 
 import asyncio
+import concurrent.futures
 import math
 
 import pytest
@@ -389,6 +390,31 @@ def test_a_local_store_does_not_suspend(local, runner):
     got = runner.run(in_place())
     assert UNFINISHED not in got
     assert got == [2, 2, True, True]
+
+
+def test_a_store_that_waits_needs_no_task(stores, runner):
+    """The first operation has to open the local store, and Redis always waits."""
+    store = stores.open().store
+
+    async def scenario():
+        coroutine = store.incr("n")
+        return await asyncio.wrap_future(driven(coroutine))
+
+    def driven(coroutine):
+        result = concurrent.futures.Future()
+
+        def step(_=None):
+            try:
+                awaited = coroutine.send(None)
+            except StopIteration as done:
+                result.set_result(done.value)
+            else:
+                awaited.add_done_callback(step)
+
+        asyncio.get_running_loop().call_soon(step)
+        return result
+
+    assert runner.run(scenario()) == 1
 
 
 # arguments

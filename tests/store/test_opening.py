@@ -111,6 +111,7 @@ def test_a_store_that_was_not_used_can_be_closed(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_store_on_redis_is_opened_by_its_first_operation(shared_redis, tmp_path):
     async def scenario():
         opened = open_store(shared_redis.url, folder=tmp_path, prefix="opening:")

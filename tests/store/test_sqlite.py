@@ -283,6 +283,47 @@ def answer(store, key):
         return error
 
 
+def test_two_workers_that_find_the_damage_replace_the_file_once(make, folder):
+    """Both transactions fail before either worker has the lock of the folder."""
+    stores = make()
+    one, other = (stores.open(guarded=False) for _ in range(2))
+    one.incr("n")
+    other.incr("n")
+    databases = [made._thread().database for made in stores.backends]
+    damage = DamagedFileError("damaged")
+    assert [database.replace(damage) for database in databases] == [True, True]
+    assert [one.incr("n"), other.incr("n")] == [1, 2]
+    assert [path.name for path in sorted(folder.glob("*.damaged"))] == ["1.db.damaged"]
+    assert files.current(folder) == folder / "2.db"
+
+
+def test_an_index_that_does_not_match_its_table_is_damage(make, folder):
+    """SQLite reports no error for such a file, and the quota would not hold."""
+    stores = make()
+    store = stores.open()
+    for number in range(20):
+        store.set(f"k{number}", 1, ttl=HOUR)
+    stores.close()
+    with contextlib.closing(sqlite3.connect(folder / "1.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM sqlite_master"
+            " WHERE name = 'usage') WHERE name = 'entry_expires'"
+        )
+    with capture_logs() as logs:
+        assert make().open(guarded=False).get("k1") is None
+    assert [line["event"] for line in logs] == ["damaged store replaced"]
+
+
+def test_start_reports_nothing_if_the_folder_cannot_be_created(make, tmp_path, runner):
+    (tmp_path / "file").write_text("")
+    stores = make(tmp_path / "file" / "store")
+    store = stores.open(guarded=False)
+    runner.run(stores.backends[0].start())
+    with pytest.raises(StoreError):
+        store.incr("n")
+
+
 def test_only_the_last_damaged_file_is_kept(make, folder):
     for number in (1, 2, 3):
         stores = make()

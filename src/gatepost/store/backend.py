@@ -10,7 +10,11 @@ Result = Any
 
 
 class Backend(Protocol):
-    """A store. Its methods run on the event loop, also in a coroutine that no task owns."""
+    """A store. Its methods run on the event loop.
+
+    They await futures only and do not use the current task. The coroutine may therefore be driven
+    in place, and continue in a task when it has to wait.
+    """
 
     async def execute(self, namespace: str, operations: Sequence[AnyOperation]) -> list[Result]:
         """Execute operations in order, in one round trip; return a result for each.

@@ -20,7 +20,6 @@ greylisting lets the message pass, a reputation has no opinion. `degraded` is tr
 Call the methods on the event loop, not in a thread.
 """
 
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
@@ -103,14 +102,7 @@ class Store:
 
     def batch(self) -> "Batch":
         """Return a batch; its operations are executed together at the end of `async with`."""
-        return Batch(self)
-
-    async def execute(self, operations: Sequence[AnyOperation]) -> list[Any]:
-        """Execute the operations of a batch; return results, or an error in place of a result."""
-        try:
-            return await self._backend.execute(self._namespace, operations)
-        except StoreError as error:
-            return [error] * len(operations)
+        return Batch(self._backend, self._namespace)
 
     async def _one(self, operation: Operation[R]) -> R:
         (result,) = await self._backend.execute(self._namespace, (operation,))
@@ -146,8 +138,9 @@ class Batch:
     raised by `value`, so that the other results can still be used.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, backend: Backend, namespace: str) -> None:
+        self._backend = backend
+        self._namespace = namespace
         self._operations: list[AnyOperation] = []
         self._pending: list[Pending[Any]] = []
 
@@ -194,10 +187,16 @@ class Batch:
     ) -> None:
         if kind is not None or not self._operations:
             return
-        results = await self._store.execute(self._operations)
-        for pending, result in zip(self._pending, results, strict=True):
+        for pending, result in zip(self._pending, await self._execute(), strict=True):
             pending.resolve(result)
         self._operations, self._pending = [], []
+
+    async def _execute(self) -> list[Any]:
+        """Return the results, or an error in place of a result."""
+        try:
+            return await self._backend.execute(self._namespace, self._operations)
+        except StoreError as error:
+            return [error] * len(self._operations)
 
 
 class OpenedStore:
