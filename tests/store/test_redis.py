@@ -32,6 +32,24 @@ def test_keys_start_with_the_prefix_and_the_namespace(make, make_redis):
         assert server.command("KEYS", "*") == b"*1\r\n$13\r\nmx:contract:k\r\n"
 
 
+def test_redis_itself_removes_what_has_expired(make, make_redis):
+    with make_redis() as server:
+        store = make(server)
+        store.set("set", 1, ttl=0.0001)
+        store.add("add", ttl=3600)
+        store.incr("incr", ttl=3600)
+        store.take("take", rate=1 / 3600, burst=2)
+        store.set("stays", 1)
+        left = {
+            name: int(server.command("PTTL", f"gatepost:contract:{name}").strip(b":\r\n"))
+            for name in ("add", "incr", "take", "stays")
+        }
+    assert left.pop("stays") == -1
+    assert {name for name, milliseconds in left.items() if 0 < milliseconds <= 3_600_000} == set(
+        left
+    )
+
+
 def test_a_killed_server_is_an_error_until_it_runs_again(make, make_redis):
     with make_redis() as server:
         store = make(server)

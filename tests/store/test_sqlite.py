@@ -17,6 +17,7 @@ from gatepost.store.errors import StoreError
 from gatepost.store.quota import QUOTA as LARGE_QUOTA
 from gatepost.store.sqlite import backend, files, writer
 from gatepost.store.sqlite.database import DamagedFileError, connect
+from gatepost.store.sqlite.entries import Space
 
 CHILD = Path(__file__).with_name("child.py")
 HOUR = 3600.0
@@ -134,6 +135,21 @@ def test_a_lock_during_the_first_operation_is_an_error(make, folder):
         assert process.stdout.readline() == "locked\n"
         with pytest.raises(StoreError):
             store.set("k", 2)
+
+
+def test_an_error_in_place_is_undone_before_the_thread_repeats_it(make, monkeypatch):
+    store = make(timeout=5).open(guarded=False)
+    store.incr("n")
+    run, errors = Space.run, [sqlite3.OperationalError("disk I/O error")]
+
+    def failing(self, operations, now):
+        results = run(self, operations, now)
+        if errors:
+            raise errors.pop()
+        return results
+
+    monkeypatch.setattr(Space, "run", failing)
+    assert [store.incr("n"), store.incr("n")] == [2, 3]
 
 
 # processes
