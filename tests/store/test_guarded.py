@@ -186,6 +186,14 @@ def test_a_batch_on_a_store_without_guard_has_errors_as_results(runner):
     assert not store.store.degraded
 
 
+def test_a_breaker_allows_one_attempt_at_a_time_after_the_pause():
+    breaker = Breaker()
+    for _ in range(FAILURES):
+        breaker.failed(0)
+    assert [breaker.allows(PAUSE - 0.1), breaker.allows(PAUSE)] == [False, True]
+    assert [breaker.allows(PAUSE), breaker.allows(2 * PAUSE)] == [False, True]
+
+
 def test_a_breaker_closes_silently_after_few_failures():
     breaker = Breaker()
     assert breaker.allows(0)

@@ -134,7 +134,7 @@ class Take(Operation[Taken], frozen=True):
 
     def apply(self, entry: Entry | None, now: float) -> tuple[Taken, Entry | None]:
         """See `Operation.apply`."""
-        full_at = now if entry is None else max(now, self._full_at(entry.stored))
+        full_at = now if entry is None else self._full_at(entry.stored)
         then = full_at + self.cost / self.rate
         wait = then - self.burst / self.rate - now
         if wait <= EPSILON:
