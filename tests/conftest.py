@@ -21,6 +21,7 @@ SLOW = (
     *("guides/test_postfix.py", "guides/test_shadow.py"),
     *("cli/test_demo.py", "cli/test_serve.py"),
     *("server/test_full_disk.py", "server/test_reload.py"),
+    *("store/test_redis.py", "store/test_sqlite.py"),
 )
 
 

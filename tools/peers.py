@@ -1,4 +1,4 @@
-"""Fetch the real mail programs that the tests and the bench talk to, without installing anything.
+"""Fetch the real programs that the tests and the bench talk to, without installing anything.
 
 Debian packages are downloaded and unpacked, PyPI packages go into a separate virtual environment,
 npm packages into a separate folder. All are below ``.peers/`` of the checkout, and nothing else is
@@ -215,6 +215,7 @@ SOURCES: Mapping[str, Source] = {
     "strace": Source(debian, ("strace",)),
     "logrotate": Source(debian, ("logrotate",)),
     "fail2ban": Source(debian, ("fail2ban",)),
+    "redis-server": Source(debian, ("redis-server", "redis-tools")),
     "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
@@ -293,6 +294,13 @@ PROGRAMS: Mapping[str, Program] = {
         probe=("--version",),
         expected="fail2ban-regex ",
         variables=(("PYTHONPATH", "usr/lib/python3/dist-packages"),),
+    ),
+    "redis-server": Program(
+        source="redis-server",
+        path="usr/bin/redis-server",
+        expected="Redis server v=",
+        may_be_installed=True,
+        variables=_LIBRARIES,
     ),
     "swaks": Program(
         source="swaks",

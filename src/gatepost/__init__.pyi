@@ -35,3 +35,6 @@ from gatepost.plugin.chain import Outcome as Outcome
 from gatepost.plugin.clock import Clock as Clock
 from gatepost.server.server import Server as Server
 from gatepost.session.assemble import SetupError as SetupError
+from gatepost.store.errors import StoreError as StoreError
+from gatepost.store.operations import Taken as Taken
+from gatepost.store.store import Store as Store

@@ -371,7 +371,7 @@ def test_every_unavailable_setting_is_a_key():
             'base = "/"',
             (
                 "base: unknown key, expected one of server, listen, tls, auth, smtp, limits,"
-                " recipients, traps, route, queue, plugin, ledger, log"
+                " recipients, traps, route, queue, plugin, ledger, store, log"
             ),
         ),
         ("server = 5", "server: expected a table, found 5"),

@@ -13,6 +13,7 @@ SECRETS = {
     "x+y://u/x:a/b@c@host": "x+y://***@host",
     "smtp://:secret@host": "smtp://***@host",
     "smtp://user:se cr'et\"@host": "smtp://***@host",
+    "unix:///run/x?db=1&password=secret&user=x": "unix:///run/x?db=1&password=***&user=x",
     "to: target 'smtp://user:secret@host': bad": "to: target 'smtp://***@host': bad",
 }
 

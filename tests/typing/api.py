@@ -18,12 +18,29 @@ from gatepost import (
     Recipient,
     Reply,
     Session,
+    Store,
+    StoreError,
+    Taken,
     Transaction,
     accept,
     defer,
     deny,
 )
 from gatepost.testing import MemoryServer, RunningServer, VirtualClock, perform, play
+
+
+async def use_store(store: Store) -> None:
+    assert_type(await store.get("key"), str | int | None)
+    assert_type(await store.add("key", "value", ttl=60), bool)
+    assert_type(await store.incr("key", 2, ttl=1.5), int)
+    try:
+        assert_type(await store.take("key", rate=1, burst=10), Taken)
+    except StoreError:
+        return
+    async with store.batch() as batch:
+        count, found = batch.incr("key"), batch.get("key")
+    assert_type(count.value, int)
+    assert_type(found.value, str | int | None)
 
 
 class Synchronous(Plugin):

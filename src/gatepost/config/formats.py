@@ -19,6 +19,7 @@ from gatepost.config.listen import (
 )
 from gatepost.model.address import Address, check_literal, parse_domain
 from gatepost.model.reply import Reply
+from gatepost.model.secret import Secret
 
 FILE_PREFIX = "file:"
 EVERY_DOMAIN = "*"
@@ -31,6 +32,9 @@ _SEPARATORS = re.compile(r"(?:([!#$%&'*+/=?^_`{|}~.-])(?!.*\1))*")
 _MAILDIR_FOLDER = re.compile(r"(?=.{0,200}\Z)(?:\.[ -\-0-~]+)*")
 # The scheme of a target; `gatepost.delivery.registry` has the schemes, and each its own grammar.
 _TARGET = re.compile(r"[a-z][a-z0-9+.-]*:.*")
+# `gatepost.store.opening` has the whole grammar.
+_STORE_URL = re.compile(r"local|memory|(?:redis|rediss|unix)://[!-~]+")
+_STORE_PREFIX = re.compile(r"[!-~]{0,64}")
 
 
 def _printable(value: str) -> str:
@@ -162,6 +166,14 @@ HOSTNAME_OR_NONE = string(
     'a domain name, an address literal, or ""', lambda value: value and _hostname(value)
 )
 TEXT = string('printable text, or ""', lambda value: value and _printable(value))
+STORE_URL = string(
+    '"local", "memory", or a URL such as "redis://HOST:PORT/DATABASE"',
+    lambda value: Secret(_matching(_STORE_URL, value)),
+)
+STORE_PREFIX = string(
+    'up to 64 printable ASCII characters without blanks, or ""',
+    lambda value: _matching(_STORE_PREFIX, value),
+)
 USER = string('a system user name, or ""', lambda value: _matching(_USER, value))
 LISTEN_ADDRESS = ScalarKind(EXPECTED_LISTEN_ADDRESS, _listen_address)
 NETWORK = ScalarKind('a network such as "192.0.2.0/24" or "2001:db8::/32"', _network)

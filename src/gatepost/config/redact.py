@@ -5,6 +5,8 @@ import re
 _PASSWORD = re.compile(
     r"(?i)((?:[a-z][a-z0-9+.-]*:)?//|\b[a-z][a-z0-9+.-]*:(?![/\s]))[^\s\"']*?:[^\n]*@"
 )
+# A socket has no place for a user name, so its password is an option.
+_OPTION = re.compile(r"(?i)([?&]password=)[^&\s\"']+")
 
 
 def redact(text: str) -> str:
@@ -12,4 +14,4 @@ def redact(text: str) -> str:
 
     A password may contain any character, so everything up to the last `@` of the line is removed.
     """
-    return _PASSWORD.sub(r"\1***@", text)
+    return _OPTION.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))

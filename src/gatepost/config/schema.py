@@ -31,6 +31,7 @@ from gatepost.config.kinds import (
 from gatepost.config.listen import InetAddress, ListenAddress
 from gatepost.config.units import parse_duration, parse_size
 from gatepost.model.reply import Reply
+from gatepost.model.secret import Secret
 from gatepost.wire.sasl.mechanism import MECHANISMS
 
 TLS_VERSIONS = ("1.0", "1.1", "1.2", "1.3")
@@ -877,6 +878,38 @@ class LedgerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ] = parse_duration("30d")
 
 
+class StoreConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[store]`: small state that plugins share. Durations in seconds."""
+
+    url: Annotated[
+        Secret,
+        Key(
+            formats.STORE_URL,
+            "local: a SQLite file in data_dir, for all workers of this machine. memory: each worker"
+            " alone. redis://, rediss:// and unix://: a Redis or Valkey server, for several"
+            " machines. docs/store.md describes the URLs.",
+            "One machine needs no other server.",
+        ),
+    ] = Secret("local")
+    prefix: Annotated[
+        str,
+        Key(
+            formats.STORE_PREFIX,
+            "The start of every key on a Redis server.",
+            "Other programs may use the same server.",
+        ),
+    ] = "gatepost:"
+    timeout: Annotated[
+        float,
+        Key(
+            duration("10ms", "1s"),
+            "How long a plugin waits for the store, at most. After several failures it does not"
+            " wait at all for two seconds.",
+            "A reply takes about a millisecond. Every session waits when a server hangs.",
+        ),
+    ] = parse_duration("250ms")
+
+
 class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[log]`: the log on standard error."""
 
@@ -943,6 +976,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Annotated[
         LedgerConfig, Key(TableKind(LedgerConfig), "The record of decisions and their reasons.")
     ] = LedgerConfig()
+    store: Annotated[StoreConfig, Key(TableKind(StoreConfig), "The state that plugins share.")] = (
+        StoreConfig()
+    )
     log: Annotated[LogConfig, Key(TableKind(LogConfig), "The log on standard error.")] = LogConfig()
     base: Path = Path()
 

@@ -30,6 +30,7 @@ from gatepost.server.memory import DEFAULT_CONFIG, MemoryClient, MemoryServer
 from gatepost.testing.dialogue import DialogueError, DialogueResult, perform, play
 from gatepost.testing.resolver import FakeResolver
 from gatepost.testing.running import RunningServer
+from gatepost.testing.store import memory_store
 
 __all__ = [
     "DEFAULT_CONFIG",
@@ -42,6 +43,7 @@ __all__ = [
     "ReceivedMessage",
     "RunningServer",
     "VirtualClock",
+    "memory_store",
     "perform",
     "play",
 ]
