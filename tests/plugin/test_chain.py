@@ -2,30 +2,41 @@
 
 import asyncio
 import sys
+import time
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from gatepost.model.address import Address
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
+from gatepost.model.session import Session, Transaction
+from gatepost.plugin import chain, trouble
 from gatepost.plugin.chain import ON_ERROR, Answer, BoundHook, Chain, Outcome
 
 DEFERRED = Answer(ON_ERROR["defer"], "p")
 OUTCOME = Outcome(Reply(250, "Ok"), None)
 
 
-def hook(method, plugin="p", on_error="defer", *, answers=True):
-    return BoundHook(plugin, getattr(method, "__name__", "on_x"), method, on_error, answers)
+def hook(method, plugin="p", on_error="defer", *, answers=True, name=None, **more):
+    name = name or getattr(method, "__name__", "on_x")
+    return BoundHook(plugin, name, method, on_error, answers, **more)
+
+
+def within(seconds, *hooks):
+    return tuple(msgspec.structs.replace(one, timeout=seconds) for one in hooks)
 
 
 def decide(*hooks, deadline=30.0, args=()):
-    return asyncio.run(Chain(deciders=hooks, deadline=deadline).decide(*args))
+    return asyncio.run(Chain(deciders=within(deadline, *hooks)).decide(*args))
 
 
 def observe(*hooks, deadline=30.0, args=()):
-    return asyncio.run(Chain(observers=hooks, deadline=deadline).observe(*args))
+    return asyncio.run(Chain(observers=within(deadline, *hooks)).observe(*args))
 
 
 async def never(*_args):
@@ -277,7 +288,7 @@ def test_chain_does_not_wait_for_a_plugin_that_ignores_the_deadline():
             ended.append(True)
             raise RuntimeError
 
-        chain = Chain(deciders=(hook(stubborn),), deadline=0.01)
+        chain = Chain(deciders=within(0.01, hook(stubborn)))
         assert await chain.decide() == DEFERRED
         assert ended == []
         go_on.set()
@@ -289,7 +300,7 @@ def test_chain_does_not_wait_for_a_plugin_that_ignores_the_deadline():
     asyncio.run(scenario())
 
 
-def test_all_plugins_share_one_deadline():
+def test_each_plugin_has_a_deadline_of_its_own():
     async def method():
         await never()
 
@@ -297,6 +308,15 @@ def test_all_plugins_share_one_deadline():
     with capture_logs() as logs:
         assert decide(*hooks, deadline=0.01) is None
     assert [one["plugin"] for one in logs] == ["0", "1", "2"]
+
+
+def test_the_time_of_one_plugin_is_not_taken_from_the_next():
+    async def waiting():
+        await asyncio.sleep(0)
+        return deny("no")
+
+    hooks = (*within(0.01, hook(never, "a", "skip")), hook(waiting, "b", timeout=30.0))
+    assert asyncio.run(Chain(deciders=hooks).decide()) == Answer(deny("no"), "b")
 
 
 def test_plugins_that_do_not_wait_are_asked_after_the_deadline():
@@ -391,3 +411,118 @@ def test_asked_lists_the_plugins_up_to_the_first_answer():
 def test_asked_lists_every_plugin_if_none_answers():
     hooks = hook(lambda: None, "first"), hook(lambda: None, "second")
     assert measured(*hooks) == (None, [("first", None), ("second", None)])
+
+
+SESSION = Session("ref-1", Endpoint("192.0.2.1", 5), Endpoint("192.0.2.25", 25), 0.0)
+TX = Transaction("ref-1.1", SESSION, Address("a", "client.example"), {}, 0.0)
+
+
+def broken(*_args):
+    raise RuntimeError("broken")
+
+
+async def broken_later(*_args):
+    await asyncio.sleep(0)
+    raise RuntimeError("broken")
+
+
+@pytest.mark.parametrize("method", [broken, broken_later])
+@pytest.mark.parametrize(("subject", "ref"), [(SESSION, "ref-1"), (TX, "ref-1.1")])
+def test_a_failure_is_logged_with_reference_and_client(method, subject, ref):
+    with capture_logs() as logs:
+        decide(hook(method), args=(subject,))
+    assert [(one["event"], one["ref"], one["peer"]) for one in logs] == [
+        ("plugin failed", ref, "192.0.2.1:5")
+    ]
+
+
+def test_a_slow_method_is_logged(monkeypatch):
+    monkeypatch.setattr(chain, "SLOW_IN_PLACE", -1.0)
+    monkeypatch.setattr(trouble, "_slow", {})
+    with capture_logs() as logs:
+        decide(hook(lambda *_: None, "a", name="on_mail"), hook(lambda *_: None, "b"), args=(TX,))
+    assert [(one["event"], one["plugin"], one["method"], one["ref"]) for one in logs] == [
+        ("plugin slow", "a, b", "on_mail", "ref-1.1")
+    ]
+
+
+def test_slow_methods_have_one_line_a_minute_with_the_number_of_others(monkeypatch):
+    times = iter((0.0, 10.0, 59.0, 60.0, 61.0, 120.0, 120.0))
+    monkeypatch.setattr(trouble, "_slow", {})
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
+    with capture_logs() as logs:
+        for method in ("on_mail",) * 6 + ("on_rcpt",):
+            trouble.slow(["a"], method, 0.2, (TX,))
+    assert [(one["method"], one.get("omitted")) for one in logs] == [
+        ("on_mail", None),
+        ("on_mail", 2),
+        ("on_mail", 1),
+        ("on_rcpt", None),
+    ]
+
+
+def test_a_slow_method_that_waits_is_logged(monkeypatch):
+    monkeypatch.setattr(chain, "SLOW_SHARE", 0.0)
+    monkeypatch.setattr(trouble, "_slow", {})
+
+    async def waiting():
+        await asyncio.sleep(0)
+
+    with capture_logs() as logs:
+        decide(hook(waiting, "p"))
+    assert [line["event"] for line in logs] == ["plugin slow"]
+
+
+SHADOWED = {"event": "plugin would decide", "verdict": "deny", "code": 553, "reason": "bad"}
+
+
+def test_a_decision_in_shadow_mode_is_logged_only():
+    shadow = hook(lambda *_: deny("no", code=553, reason="bad"), "a", shadow=True)
+    with capture_logs() as logs:
+        answer = decide(shadow, hook(lambda *_: accept(), "b"), args=(TX,))
+    assert answer == Answer(accept(), "b")
+    assert {key: logs[0][key] for key in SHADOWED} == SHADOWED
+    assert logs[0]["ref"] == "ref-1.1"
+
+
+def test_a_failure_in_shadow_mode_has_no_effect():
+    with capture_logs() as logs:
+        assert decide(hook(broken, on_error="deny", shadow=True)) is None
+        assert observe(hook(broken, on_error="deny", shadow=True, answers=False)) is None
+    assert [one["event"] for one in logs] == ["plugin failed"] * 2
+
+
+@pytest.mark.parametrize(
+    ("decision", "codes", "message"),
+    [
+        (accept("text"), (), "accept() takes no text and no codes here"),
+        (accept(code=250), (), "accept() takes no text and no codes here"),
+        (accept(code=252), (250,), "accept() takes code 250 here, found 252"),
+        (accept(code=253), (250, 251), "accept() takes code 250 or 251 here, found 253"),
+        (Decision(Verdict.ACCEPT, code=550), (250,), "accept() takes a 2xx code, found 550"),
+    ],
+)
+def test_an_accept_that_does_not_fit_the_hook_is_a_failure(decision, codes, message):
+    with capture_logs() as logs:
+        assert decide(hook(lambda: decision, codes=codes)) == DEFERRED
+    assert message in logs[0]["exception"]
+
+
+@pytest.mark.parametrize("decision", [accept(), accept("text"), accept("text", code=251)])
+def test_an_accept_that_fits_the_hook_is_an_answer(decision):
+    assert decide(hook(lambda: decision, codes=(250, 251))) == Answer(decision, "p")
+
+
+class Nowhere:
+    def covers(self, _args):
+        return False
+
+
+def test_a_method_outside_its_scope_is_not_called():
+    out = hook(broken, "out", scope=Nowhere())
+    inside = hook(lambda *_: deny("no"), "in")
+    asked = []
+    assert decide(out, inside) == Answer(deny("no"), "in")
+    assert observe(out) is None
+    asyncio.run(Chain(deciders=(out, inside)).decide(asked=asked))
+    assert [one.plugin for one in asked] == ["in"]

@@ -24,6 +24,7 @@ FILE_PREFIX = "file:"
 
 _DOTTED_QUAD = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 _ASCII_LINES = re.compile(r"[ -~\n]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}|")
 _SEPARATORS = re.compile(r"(?:([!#$%&'*+/=?^_`{|}~.-])(?!.*\1))*")
 # Maildir++: parts of printable ASCII (IMAP's modified UTF-7), each after a full stop.
@@ -159,6 +160,9 @@ HOSTNAME_OR_NONE = string(
     'a domain name, an address literal, or ""', lambda value: value and _hostname(value)
 )
 TEXT = string('printable text, or ""', lambda value: value and _printable(value))
+NAME_OF_OURS = string(
+    "a name of letters, digits, '_', '-' and '.'", lambda value: value and _matching(_NAME, value)
+)
 USER = string('a system user name, or ""', lambda value: _matching(_USER, value))
 LISTEN_ADDRESS = ScalarKind(EXPECTED_LISTEN_ADDRESS, _listen_address)
 NETWORK = ScalarKind('a network such as "192.0.2.0/24" or "2001:db8::/32"', _network)

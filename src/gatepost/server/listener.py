@@ -12,9 +12,11 @@ class ListenerSettings(NamedTuple):
     """The protocol, what TLS needs if the listener has it, and the users' authority if it has AUTH.
 
     `local` is the address that clients connect to, None if each socket must be asked.
+    `name` is that of the configuration.
     """
 
     dialect: Dialect = SMTP
     tls: ListenerTls | None = None
     authority: Authority | None = None
     local: Endpoint | None = None
+    name: str = ""

@@ -221,7 +221,7 @@ def _protocol(
 ) -> Callable[[], asyncio.Protocol]:
     """Return the factory of a listener's protocol objects."""
     authority = connections.setup.authority if listen.auth else None
-    settings = ListenerSettings(DIALECTS[listen.protocol], tls, authority, local)
+    settings = ListenerSettings(DIALECTS[listen.protocol], tls, authority, local, listen.name)
     if listen.proxy_from or listen.xclient_from:
         return functools.partial(ProxyHandshake, connections, listen, settings)
     make = functools.partial(Connection, connections, settings)

@@ -66,10 +66,13 @@ def _for(tx: Transaction) -> str:
     return f"\r\n\tfor <{address}>" if address else ""
 
 
-@lru_cache(maxsize=1024)
 def shown_address(address: Address) -> str:
     """Return an address as the Received field shows it, "" if it does not show it."""
-    text = str(address)
+    return _shown(str(address))
+
+
+@lru_cache(maxsize=1024)
+def _shown(text: str) -> str:
     return text if _SAFE_ADDRESS.fullmatch(text) else ""
 
 
