@@ -127,7 +127,7 @@ def _default(field: FieldInfo, key: Key) -> str:
         return "`{}`"
     factory = field.default_factory
     value = field.default if factory is msgspec.NODEFAULT else factory()
-    return f"`{kinds.to_toml(key.kind, value)}`"
+    return "none" if value is None else f"`{kinds.to_toml(key.kind, value)}`"
 
 
 def unavailable() -> str:

@@ -23,6 +23,8 @@ from gatepost.model.endpoint import Endpoint as Endpoint
 from gatepost.model.headers import Headers as Headers
 from gatepost.model.message import Message as Message
 from gatepost.model.reply import Reply as Reply
+from gatepost.model.results import Result as Result
+from gatepost.model.results import Results as Results
 from gatepost.model.session import AuthFacts as AuthFacts
 from gatepost.model.session import Recipient as Recipient
 from gatepost.model.session import Session as Session
@@ -30,9 +32,12 @@ from gatepost.model.session import TlsFacts as TlsFacts
 from gatepost.model.session import Transaction as Transaction
 from gatepost.model.session import TrapHit as TrapHit
 from gatepost.plugin.base import Plugin as Plugin
+from gatepost.plugin.base import blocking as blocking
 from gatepost.plugin.chain import Answer as Answer
 from gatepost.plugin.chain import Outcome as Outcome
 from gatepost.plugin.clock import Clock as Clock
+from gatepost.plugin.hooks import HOOKS as HOOKS
+from gatepost.plugin.hooks import NOTIFICATIONS as NOTIFICATIONS
 from gatepost.server.server import Server as Server
 from gatepost.session.assemble import SetupError as SetupError
 from gatepost.store.errors import StoreError as StoreError

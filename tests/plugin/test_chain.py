@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
+import time
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,22 +15,28 @@ from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
 from gatepost.model.session import Session, Transaction
+from gatepost.plugin import chain, trouble
 from gatepost.plugin.chain import ON_ERROR, Answer, BoundHook, Chain, Outcome
 
 DEFERRED = Answer(ON_ERROR["defer"], "p")
 OUTCOME = Outcome(Reply(250, "Ok"), None)
 
 
-def hook(method, plugin="p", on_error="defer", *, answers=True):
-    return BoundHook(plugin, getattr(method, "__name__", "on_x"), method, on_error, answers)
+def hook(method, plugin="p", on_error="defer", *, answers=True, name=None, **more):
+    name = name or getattr(method, "__name__", "on_x")
+    return BoundHook(plugin, name, method, on_error, answers, **more)
+
+
+def within(seconds, *hooks):
+    return tuple(msgspec.structs.replace(one, timeout=seconds) for one in hooks)
 
 
 def decide(*hooks, deadline=30.0, args=()):
-    return asyncio.run(Chain(deciders=hooks, deadline=deadline).decide(*args))
+    return asyncio.run(Chain(deciders=within(deadline, *hooks)).decide(*args))
 
 
 def observe(*hooks, deadline=30.0, args=()):
-    return asyncio.run(Chain(observers=hooks, deadline=deadline).observe(*args))
+    return asyncio.run(Chain(observers=within(deadline, *hooks)).observe(*args))
 
 
 async def never(*_args):
@@ -265,8 +273,8 @@ def test_a_failure_names_the_client(method, args, client, stage):
     def broken(*_args):
         return method()
 
-    chain = Chain(**{stage: (hook(broken),)}, deadline=0.001)
-    stages = {"observers": chain.observe, "deciders": chain.decide, "followers": chain.follow}
+    made = Chain(**{stage: within(0.001, hook(broken))})
+    stages = {"observers": made.observe, "deciders": made.decide, "followers": made.follow}
     with capture_logs() as logs:
         asyncio.run(stages[stage](*args))
     assert [{name: one[name] for name in one if name in OF_TX} for one in logs] == [client]
@@ -309,7 +317,7 @@ def test_chain_does_not_wait_for_a_plugin_that_ignores_the_deadline():
             ended.append(True)
             raise RuntimeError
 
-        chain = Chain(deciders=(hook(stubborn),), deadline=0.01)
+        chain = Chain(deciders=within(0.01, hook(stubborn)))
         assert await chain.decide() == DEFERRED
         assert ended == []
         go_on.set()
@@ -321,7 +329,7 @@ def test_chain_does_not_wait_for_a_plugin_that_ignores_the_deadline():
     asyncio.run(scenario())
 
 
-def test_all_plugins_share_one_deadline():
+def test_each_plugin_has_a_deadline_of_its_own():
     async def method():
         await never()
 
@@ -329,6 +337,15 @@ def test_all_plugins_share_one_deadline():
     with capture_logs() as logs:
         assert decide(*hooks, deadline=0.01) is None
     assert [one["plugin"] for one in logs] == ["0", "1", "2"]
+
+
+def test_the_time_of_one_plugin_is_not_taken_from_the_next():
+    async def waiting():
+        await asyncio.sleep(0)
+        return deny("no")
+
+    hooks = (*within(0.01, hook(never, "a", "skip")), hook(waiting, "b", timeout=30.0))
+    assert asyncio.run(Chain(deciders=hooks).decide()) == Answer(deny("no"), "b")
 
 
 def test_plugins_that_do_not_wait_are_asked_after_the_deadline():
@@ -423,3 +440,99 @@ def test_asked_lists_the_plugins_up_to_the_first_answer():
 def test_asked_lists_every_plugin_if_none_answers():
     hooks = hook(lambda: None, "first"), hook(lambda: None, "second")
     assert measured(*hooks) == (None, [("first", None), ("second", None)])
+
+
+def broken(*_args):
+    raise RuntimeError("broken")
+
+
+def test_a_slow_method_is_logged(monkeypatch):
+    monkeypatch.setattr(chain, "SLOW_IN_PLACE", -1.0)
+    monkeypatch.setattr(trouble, "_slow", {})
+    with capture_logs() as logs:
+        decide(hook(lambda *_: None, "a", name="on_mail"), hook(lambda *_: None, "b"), args=(TX,))
+    assert [(one["event"], one["plugin"], one["method"], one["ref"]) for one in logs] == [
+        ("plugin slow", "a, b", "on_mail", "s-1.1")
+    ]
+
+
+def test_slow_methods_have_one_line_a_minute_with_the_number_of_others(monkeypatch):
+    times = iter((0.0, 10.0, 59.0, 60.0, 61.0, 120.0, 120.0))
+    monkeypatch.setattr(trouble, "_slow", {})
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
+    with capture_logs() as logs:
+        for method in ("on_mail",) * 6 + ("on_rcpt",):
+            trouble.slow(["a"], method, 0.2, (TX,))
+    assert [(one["method"], one.get("omitted")) for one in logs] == [
+        ("on_mail", None),
+        ("on_mail", 2),
+        ("on_mail", 1),
+        ("on_rcpt", None),
+    ]
+
+
+def test_a_slow_method_that_waits_is_logged(monkeypatch):
+    monkeypatch.setattr(chain, "SLOW_SHARE", 0.0)
+    monkeypatch.setattr(trouble, "_slow", {})
+
+    async def waiting():
+        await asyncio.sleep(0)
+
+    with capture_logs() as logs:
+        decide(hook(waiting, "p"))
+    assert [line["event"] for line in logs] == ["plugin slow"]
+
+
+SHADOWED = {"event": "plugin would decide", "verdict": "deny", "code": 553, "reason": "bad"}
+
+
+def test_a_decision_in_shadow_mode_is_logged_only():
+    shadow = hook(lambda *_: deny("no", code=553, reason="bad"), "a", shadow=True)
+    with capture_logs() as logs:
+        answer = decide(shadow, hook(lambda *_: accept(), "b"), args=(TX,))
+    assert answer == Answer(accept(), "b")
+    assert {key: logs[0][key] for key in SHADOWED} == SHADOWED
+    assert logs[0]["ref"] == "s-1.1"
+
+
+def test_a_failure_in_shadow_mode_has_no_effect():
+    with capture_logs() as logs:
+        assert decide(hook(broken, on_error="deny", shadow=True)) is None
+        assert observe(hook(broken, on_error="deny", shadow=True, answers=False)) is None
+    assert [one["event"] for one in logs] == ["plugin failed"] * 2
+
+
+@pytest.mark.parametrize(
+    ("decision", "codes", "message"),
+    [
+        (accept("text"), (), "accept() takes no text and no codes here"),
+        (accept(code=250), (), "accept() takes no text and no codes here"),
+        (accept(code=252), (250,), "accept() takes code 250 here, found 252"),
+        (accept(code=253), (250, 251), "accept() takes code 250 or 251 here, found 253"),
+        (Decision(Verdict.ACCEPT, code=550), (250,), "accept() takes a 2xx code, found 550"),
+    ],
+)
+def test_an_accept_that_does_not_fit_the_hook_is_a_failure(decision, codes, message):
+    with capture_logs() as logs:
+        assert decide(hook(lambda: decision, codes=codes)) == DEFERRED
+    assert message in logs[0]["exception"]
+
+
+@pytest.mark.parametrize("decision", [accept(), accept("text"), accept("text", code=251)])
+def test_an_accept_that_fits_the_hook_is_an_answer(decision):
+    assert decide(hook(lambda: decision, codes=(250, 251))) == Answer(decision, "p")
+
+
+class Nowhere:
+    def covers(self, _args):
+        return False
+
+
+def test_a_method_outside_its_scope_is_not_called():
+    out = hook(broken, "out", scope=Nowhere())
+    inside = hook(lambda *_: deny("no"), "in")
+    asked = []
+    assert decide(out, inside) == Answer(deny("no"), "in")
+    assert observe(out) is None
+    asyncio.run(Chain(deciders=(out, inside)).decide(asked=asked))
+    assert [one.plugin for one in asked] == ["in"]

@@ -42,11 +42,17 @@ def test_methods_that_are_not_overridden_are_not_bound():
 def test_the_deadline_and_on_error_reach_the_chain():
     made = PluginHost([Installed(named("a", on_rcpt=lambda *_: None), "deny")], 7.0)
     chain = made.chains["rcpt"]
-    assert chain.deadline == 7.0
-    assert made.notifications["reset"].deadline == 7.0
-    assert [(one.plugin, one.name, one.on_error, one.answers) for one in chain.deciders] == [
-        ("a", "on_rcpt", "deny", True)
-    ]
+    (one,) = chain.deciders
+    assert (one.plugin, one.name, one.on_error, one.answers) == ("a", "on_rcpt", "deny", True)
+    assert (one.timeout, one.codes) == (7.0, (250, 251, 252))
+
+
+def test_a_timeout_of_its_own_reaches_the_chain():
+    plugin = named("a", on_rcpt=lambda *_: None, observe_rcpt=lambda *_: None)
+    chain = PluginHost([Installed(plugin, timeout=2.0, shadow=True)], 7.0).chains["rcpt"]
+    assert [(one.timeout, one.shadow) for one in (*chain.deciders, *chain.observers)] == [
+        (2.0, True)
+    ] * 2
 
 
 def test_a_problem_names_the_plugin():

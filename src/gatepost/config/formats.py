@@ -26,6 +26,7 @@ EVERY_DOMAIN = "*"
 
 _DOTTED_QUAD = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 _ASCII_LINES = re.compile(r"[ -~\n]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}|")
 _SEPARATORS = re.compile(r"(?:([!#$%&'*+/=?^_`{|}~.-])(?!.*\1))*")
 # Maildir++: parts of printable ASCII (IMAP's modified UTF-7), each after a full stop.
@@ -173,6 +174,9 @@ STORE_URL = string(
 STORE_PREFIX = string(
     'up to 64 printable ASCII characters without blanks, or ""',
     lambda value: _matching(_STORE_PREFIX, value),
+)
+NAME_OF_OURS = string(
+    "a name of letters, digits, '_', '-' and '.'", lambda value: value and _matching(_NAME, value)
 )
 USER = string('a system user name, or ""', lambda value: _matching(_USER, value))
 LISTEN_ADDRESS = ScalarKind(EXPECTED_LISTEN_ADDRESS, _listen_address)

@@ -8,10 +8,10 @@ itself; `load.check` then applies the same checks.
 Limits: no value is unbounded. Every range has an upper end.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -19,7 +19,6 @@ from gatepost.config import formats
 from gatepost.config.client import ClientConfig
 from gatepost.config.kinds import (
     BOOLEAN,
-    AnyTable,
     ArrayKind,
     Key,
     TableKind,
@@ -29,6 +28,7 @@ from gatepost.config.kinds import (
     size,
 )
 from gatepost.config.listen import InetAddress, ListenAddress
+from gatepost.config.plugins import PluginConfig
 from gatepost.config.units import parse_duration, parse_size
 from gatepost.model.reply import Reply
 from gatepost.model.secret import Secret
@@ -107,6 +107,13 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class ListenConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[[listen]]`: one listener."""
 
+    name: Annotated[
+        str,
+        Key(
+            formats.NAME_OF_OURS,
+            "A name for `listen` of a [[plugin]]. Empty: none. Several listeners may share one.",
+        ),
+    ] = ""
     address: Annotated[
         ListenAddress,
         Key(
@@ -446,9 +453,9 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         float,
         Key(
             duration("10ms", "5m"),
-            "All plugins together for one hook.",
+            "The time that one plugin has at one hook, unless its [[plugin]] has a timeout.",
             "Clients wait 5 minutes for most replies (RFC 5321 s4.5.3.2). A tenth of that"
-            " leaves time for each hook of a pipelined transaction.",
+            " leaves time for several plugins.",
         ),
     ] = parse_duration("30s")
     command_line: Annotated[
@@ -839,30 +846,6 @@ class QueueConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             " fill the system's disk.",
         ),
     ] = parse_size("10GiB")
-
-
-class PluginConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[[plugin]]`: one plugin. Plugins are called in the order of the configuration."""
-
-    use: Annotated[
-        str,
-        Key(
-            formats.PLUGIN, "The name of a shipped or installed plugin, or the path of a .py file."
-        ),
-    ]
-    options: Annotated[
-        Mapping[str, Any],
-        Key(AnyTable(), "The options of the plugin. The plugin defines which options exist."),
-    ] = msgspec.field(default_factory=dict)
-    on_error: Annotated[
-        Literal["defer", "skip", "deny"],
-        Key(
-            choice("defer", "skip", "deny"),
-            "The result if the plugin fails or exceeds hook_timeout. defer: 451. skip:"
-            " continue without it. deny: 554.",
-            "A broken plugin must neither let mail through unchecked nor lose mail.",
-        ),
-    ] = "defer"
 
 
 class LedgerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

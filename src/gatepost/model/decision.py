@@ -11,7 +11,10 @@ import msgspec
 
 from gatepost.model.reply import check_codes
 
-_CLASSES = {"deny": 5, "defer": 4}
+START_MAIL_INPUT = 354
+
+_CLASSES = {"accept": 2, "deny": 5, "defer": 4}
+_AT_DATA = ("accept", START_MAIL_INPUT)
 
 
 class Verdict(Enum):
@@ -39,9 +42,20 @@ class Decision(msgspec.Struct, frozen=True):
     delay: float = 0.0
 
 
-def accept(text: str | None = None, *, reason: str = "") -> Decision:
-    """Accept; the `on_` methods of later plugins do not run."""
-    return Decision(Verdict.ACCEPT, text, reason=reason)
+def accept(
+    text: str | None = None,
+    *,
+    code: int | None = None,
+    enhanced: str | None = None,
+    reason: str = "",
+) -> Decision:
+    """Accept; the `on_` methods of later plugins do not run. Raises ValueError like `deny`.
+
+    `text` and the codes replace those of the usual reply. The hook defines which codes it has; a
+    hook without a reply of its own, such as `headers`, has none and takes no text.
+    """
+    _check("accept", code, enhanced, 0.0)
+    return Decision(Verdict.ACCEPT, text, code, enhanced, reason)
 
 
 def deny(
@@ -74,8 +88,8 @@ def defer(
 
 def _check(verdict: str, code: int | None, enhanced: str | None, delay: float) -> None:
     expected = _CLASSES[verdict]
-    check_codes(expected * 100 + 50 if code is None else code, enhanced)
-    if code is not None and code // 100 != expected:
+    check_codes(expected * 100 + 50 if code in (None, START_MAIL_INPUT) else code, enhanced)
+    if code is not None and code // 100 != expected and (verdict, code) != _AT_DATA:
         raise ValueError(f"{verdict}() takes a {expected}xx code, found {code}")
     if not 0 <= delay < math.inf:
         raise ValueError(f"{verdict}() takes a delay of 0 or more seconds, found {delay}")

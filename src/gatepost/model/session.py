@@ -14,6 +14,7 @@ from gatepost.model.endpoint import Endpoint
 from gatepost.model.message import Message
 from gatepost.model.proxy import ProxyHeader
 from gatepost.model.reply import Reply
+from gatepost.model.results import Results
 
 
 class TlsFacts(msgspec.Struct, frozen=True):
@@ -47,6 +48,8 @@ class Session(msgspec.Struct, eq=False):
     None without encryption, `auth` is None without authentication. `notes` is a dict for plugins
     that lasts as long as the connection; STARTTLS does not clear it.
 
+    `listener` is the name of the listener, "" if it has none.
+
     Behind a trusted proxy, `peer` and `local` are the addresses that the proxy reports. `via` is
     then the proxy's own address, `proxy` its PROXY header, and `xclient` the attributes of XCLIENT
     by upper-case name.
@@ -67,6 +70,7 @@ class Session(msgspec.Struct, eq=False):
     proxy: ProxyHeader | None = None
     xclient: Mapping[str, str] | None = None
     auth: AuthFacts | None = None
+    listener: str = ""
 
     @property
     def started_at(self) -> datetime:
@@ -126,6 +130,14 @@ class Transaction(msgspec.Struct, eq=False):
     message_id: str = ""
     next_hops: dict[str, str] = {}
     notes: dict[str, Any] = {}
+    found: Results | None = None
+
+    @property
+    def results(self) -> Results:
+        """The results of plugins about the message."""
+        if self.found is None:  # most transactions have none
+            self.found = Results()
+        return self.found
 
     @property
     def received_at(self) -> datetime:

@@ -13,17 +13,24 @@ transaction as an argument of each method.
 """
 
 import re
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, ClassVar, Protocol, TypeVar
+from weakref import WeakSet
 
 import msgspec
 
 from gatepost.log.logger import get_logger
 from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.methods import HookMethods
+from gatepost.plugin.scope import Scope
+from gatepost.plugin.threads import DEFAULT_THREADS
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
+# The functions that `blocking` has marked.
+_BLOCKING: WeakSet[Any] = WeakSet()
+
+MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 OptionsT = TypeVar("OptionsT")
 OptionsT_co = TypeVar("OptionsT_co", covariant=True)
 
@@ -83,8 +90,32 @@ class Plugin(HookMethods):
         """Clean up, after the last connection."""
 
 
+def blocking(method: MethodT) -> MethodT:
+    """Mark a method that blocks: it is called in a thread. Decorator.
+
+    Other methods of the plugin run in the event loop, unless the class has `blocking = True`.
+    """
+    _BLOCKING.add(method)
+    return method
+
+
+def is_blocking(plugin: Plugin, method: Callable[..., Any]) -> bool:
+    """Return whether a method must run in a thread."""
+    function = getattr(method, "__func__", method)
+    return plugin.blocking or function in _BLOCKING
+
+
 class Installed(msgspec.Struct, frozen=True, eq=False):
-    """A plugin and the configured effect of its failures: defer, skip or deny."""
+    """A plugin as it is configured.
+
+    `on_error` is the effect of its failures: defer, skip or deny. `timeout` is in seconds, for each
+    method; None is the usual one. `threads` is the number of its threads if it blocks. With
+    `shadow` its decisions are only logged. `scope` is None if it is called in every session.
+    """
 
     plugin: Plugin
     on_error: str = "defer"
+    timeout: float | None = None
+    threads: int = DEFAULT_THREADS
+    shadow: bool = False
+    scope: Scope | None = None

@@ -1,34 +1,38 @@
-"""Run the plugins' methods at a hook: order, deadline, failures.
+"""Run the plugins' methods at a hook: order, deadlines, failures.
 
 Theory of operation
 -------------------
-A `Chain` holds all plugins' methods at one hook. Synchronous methods are called in place, one after
-the other. At the first one that waits, the rest of the stage moves into a task, under one deadline
-for the stage. A plugin that misses the deadline is cancelled and abandoned. Each runs in a task of
-its own, because a plugin that ignores the cancellation must not hold the session.
+A `Chain` holds all plugins' methods at one hook. Methods are called in place, one after the other,
+and coroutines are started in place (`gatepost.plugin.driver`). Only when one really waits, the rest
+of the stage moves into a task. Each method has a deadline of its own, counted from its call: the
+time that one plugin spends is not taken from the next. A plugin that misses its deadline is
+cancelled and abandoned. It runs in a task of its own, because a plugin that ignores the
+cancellation must not hold the session.
 
 Security: a plugin fails if it raises, returns something other than None or a valid decision, or
 misses the deadline. Its `on_error` decides: "defer" (the default) and "deny" refuse the command,
 "skip" asks the next plugin. A failed observer refuses the command as well, because it might have
 found the reason to refuse; the other observers still run.
+
+A method of a plugin in shadow mode decides nothing: what it would have decided is logged.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any, NamedTuple
+from types import CoroutineType
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from gatepost.log.logger import get_logger
-from gatepost.log.render import format_traceback
-from gatepost.model.decision import Decision, Verdict, defer, deny
+from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 from gatepost.model.reply import Reply
-from gatepost.plugin.failure import client_of
+from gatepost.plugin import trouble
+from gatepost.plugin.continuation import Exit, contained
+from gatepost.plugin.driver import Driver
 from gatepost.plugin.inline import need_task
-
-_log = get_logger("gatepost.plugin")
+from gatepost.plugin.scope import Scope
 
 ON_ERROR: dict[str, Decision | None] = {
     "defer": Decision(
@@ -37,6 +41,12 @@ ON_ERROR: dict[str, Decision | None] = {
     "deny": Decision(Verdict.DENY, "Local policy failed", 554, "5.3.0", reason="plugin-failed"),
     "skip": None,
 }
+
+DEFAULT_TIMEOUT = 30.0
+# A method that takes longer, in seconds, delays all sessions of the worker noticeably.
+SLOW_IN_PLACE: Final = 0.1
+# The share of its time-out after which a method that waits is reported as slow.
+SLOW_SHARE = 0.5
 
 _REFUSALS = {Verdict.DENY: deny, Verdict.DEFER: defer}
 
@@ -63,60 +73,56 @@ class Outcome(msgspec.Struct, frozen=True):
     answer: Answer | None
 
 
-class _Exit:
-    """The attempt of a plugin to end the process."""
-
-    # Not a NamedTuple: compiled by mypyc, its field's type is looked up and not found.
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-async def _contained(work: Awaitable[Any]) -> Any:
-    """Await a plugin's method. A task that ends with SystemExit would end the event loop."""
-    try:
-        return await work
-    except (SystemExit, KeyboardInterrupt) as error:
-        return _Exit(error)
-
-
 class BoundHook(msgspec.Struct, frozen=True, eq=False):
-    """One method of one plugin; `answers` is true if it may return a decision."""
+    """One method of one plugin.
+
+    `answers` is true if it may return a decision, `codes` are the codes that `accept` may have, the
+    usual one first; without any, `accept` has no text. `timeout` is in seconds. With `shadow` its
+    decisions are only logged. `scope` is None if the method is called in every session.
+    """
 
     plugin: str
     name: str
     method: Callable[..., Any]
     on_error: str
     answers: bool
+    codes: tuple[int, ...] = ()
+    timeout: float = DEFAULT_TIMEOUT
+    shadow: bool = False
+    scope: Scope | None = None
 
-    async def await_result(
-        self, result: Awaitable[Any], expiry: float, args: tuple[Any, ...]
-    ) -> Answer | None:
-        """Wait for the method's result, until the loop's time is `expiry`."""
-        task = asyncio.ensure_future(_contained(result))
+    async def await_result(self, result: Awaitable[Any], args: tuple[Any, ...]) -> Answer | None:
+        """Wait for the method's result, at most for its time-out."""
+        task = result if isinstance(result, asyncio.Future) else None
+        if task is None:
+            task = asyncio.ensure_future(contained(result))
+        began = time.monotonic()
         try:
-            await asyncio.wait({task}, timeout=expiry - asyncio.get_running_loop().time())
+            await asyncio.wait({task}, timeout=self.timeout)
         finally:
             finished = task.done()
             if not finished:
                 task.add_done_callback(_abandon)
                 task.cancel()
         if not finished:
-            return self.failed(TimeoutError("no answer before the deadline"), args)
+            return self.failed(TimeoutError(f"no answer within {self.timeout:g} s"), args)
+        took = time.monotonic() - began
+        if took > SLOW_SHARE * self.timeout:
+            trouble.slow([self.plugin], self.name, took, args)
         if task.cancelled():
             return self.failed(asyncio.CancelledError(), args)
         error = task.exception()
         if error is not None:
             return self.failed(error, args)
         value = task.result()
-        if isinstance(value, _Exit):
+        if isinstance(value, Exit):
             return self.failed(value.error, args)
         return self.check(value, args)
 
     def failed(self, error: BaseException, args: tuple[Any, ...]) -> Answer | None:
         """Log a failure; return the answer that the administrator chose for it."""
-        trace, client = format_traceback(error), client_of(args)
-        _log.error("plugin failed", plugin=self.plugin, method=self.name, exception=trace, **client)
-        decision = ON_ERROR[self.on_error]
+        trouble.failed(self.plugin, self.name, error, args)
+        decision = None if self.shadow else ON_ERROR[self.on_error]
         return None if decision is None else Answer(decision, self.plugin)
 
     def check(self, result: Any, args: tuple[Any, ...]) -> Answer | None:
@@ -128,9 +134,12 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
             found = type(result).__name__
             return self.failed(TypeError(f"expected {expected}, found {found}"), args)
         try:
-            _check_decision(result)
+            _check_decision(result, self.codes)
         except (TypeError, ValueError) as error:
             return self.failed(error, args)
+        if self.shadow:
+            trouble.shadowed(self.plugin, self.name, result, args)
+            return None
         return Answer(result, self.plugin)
 
 
@@ -140,48 +149,48 @@ def _abandon(task: asyncio.Future[Any]) -> None:
         task.exception()
 
 
-def _check_decision(decision: Decision) -> None:
+def _check_decision(decision: Decision, codes: tuple[int, ...]) -> None:
     """Raise TypeError or ValueError for a decision that cannot become a reply.
 
-    `deny()` and `defer()` check their arguments, but a plugin may create the struct itself.
+    `accept()`, `deny()` and `defer()` check their arguments, but a plugin may create the struct
+    itself. Only here it is known which codes the hook has.
     """
     if not isinstance(decision.verdict, Verdict):
         raise TypeError(f"expected a Verdict, found {decision.verdict!r}")
     if not isinstance(decision.text, str | None):
         raise TypeError(f"expected text as str, found {type(decision.text).__name__}")
-    make = _REFUSALS.get(decision.verdict)
-    if make is not None:
+    if decision.verdict is Verdict.ACCEPT:
+        _check_accept(decision, codes)
+    else:
+        make = _REFUSALS[decision.verdict]
         make(code=decision.code, enhanced=decision.enhanced, delay=decision.delay)
+
+
+def _check_accept(decision: Decision, codes: tuple[int, ...]) -> None:
+    accept(code=decision.code, enhanced=decision.enhanced)
+    if not codes and (decision.text, decision.code, decision.enhanced) != (None, None, None):
+        raise ValueError(
+            "accept() takes no text and no codes here: the hook has no reply of its own"
+        )
+    if decision.code is not None and decision.code not in codes:
+        expected = " or ".join(map(str, codes))
+        raise ValueError(f"accept() takes code {expected} here, found {decision.code}")
+
+
+def _is_pending(result: Any) -> bool:
+    return result is not None and isawaitable(result)
 
 
 Hooks = tuple[BoundHook, ...]
 
 
-def _next_answer(
-    hooks: Hooks, start: int, args: tuple[Any, ...]
-) -> tuple[int, Answer | Awaitable[Any] | None]:
-    """Call methods from `start` on until one returns more than None.
-
-    Returns its index, or the number of methods, and the answer or an awaitable.
-    """
-    index = start
-    try:
-        for index in range(start, len(hooks)):
-            result = hooks[index].method(*args)
-            if result is not None:
-                return index, result if isawaitable(result) else hooks[index].check(result, args)
-    except BaseException as error:  # noqa: BLE001 - SystemExit too: a plugin must not end the worker
-        return index, hooks[index].failed(error, args)
-    return len(hooks), None
-
-
 class Chain(msgspec.Struct, frozen=True, eq=False):
-    """All plugins' methods at one hook; `deadline` is in seconds, for each stage."""
+    """All plugins' methods at one hook."""
 
     observers: Hooks = ()
     deciders: Hooks = ()
     followers: Hooks = ()
-    deadline: float = 30.0
+    driver: Driver = msgspec.field(default_factory=Driver)
 
     def __bool__(self) -> bool:
         return bool(self.observers or self.deciders or self.followers)
@@ -194,25 +203,26 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
         """Ask in order until a plugin answers; with `asked`, add each plugin and its time to it."""
         if asked is not None:
             return await self._decide_measured(args, asked)
-        hooks, index, expiry = self.deciders, 0, 0.0
+        hooks, index = self.deciders, 0
         while index < len(hooks):
-            index, answer = _next_answer(hooks, index, args)
+            index, answer = _next_answer(self.driver, hooks, index, args)
             if answer is not None and not isinstance(answer, Answer):
-                expiry = expiry or await self._start_deadline()
-                answer = await hooks[index].await_result(answer, expiry, args)
+                await need_task()
+                answer = await hooks[index].await_result(answer, args)
             if answer is not None:
                 return answer
             index += 1
         return None
 
     async def _decide_measured(self, args: tuple[Any, ...], asked: list[Asked]) -> Answer | None:
-        expiry = 0.0
         for hook in self.deciders:
+            if hook.scope is not None and not hook.scope.covers(args):
+                continue
             began = time.perf_counter()
-            _, answer = _next_answer((hook,), 0, args)
+            _, answer = _next_answer(self.driver, (hook,), 0, args)
             if answer is not None and not isinstance(answer, Answer):
-                expiry = expiry or await self._start_deadline()
-                answer = await hook.await_result(answer, expiry, args)
+                await need_task()
+                answer = await hook.await_result(answer, args)
             asked.append(Asked(hook.plugin, time.perf_counter() - began, answer))
             if answer is not None:
                 return answer
@@ -223,16 +233,42 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
         await self._call_all(self.followers, args)
 
     async def _call_all(self, hooks: Hooks, args: tuple[Any, ...]) -> Answer | None:
-        index, expiry, failure = 0, 0.0, None
+        index, failure = 0, None
         while index < len(hooks):
-            index, answer = _next_answer(hooks, index, args)
+            index, answer = _next_answer(self.driver, hooks, index, args)
             if answer is not None and not isinstance(answer, Answer):
-                expiry = expiry or await self._start_deadline()
-                answer = await hooks[index].await_result(answer, expiry, args)
+                await need_task()
+                answer = await hooks[index].await_result(answer, args)
             failure = failure or answer
             index += 1
         return failure
 
-    async def _start_deadline(self) -> float:
-        await need_task()
-        return asyncio.get_running_loop().time() + self.deadline
+
+def _next_answer(
+    driver: Driver, hooks: Hooks, start: int, args: tuple[Any, ...]
+) -> tuple[int, Answer | Awaitable[Any] | None]:
+    """Call methods from `start` on until one returns more than None.
+
+    Returns its index, or the number of methods, and the answer or an awaitable.
+    """
+    index, began = start, time.monotonic()
+    answer: Answer | Awaitable[Any] | None = None
+    try:
+        while index < len(hooks):
+            hook = hooks[index]
+            if hook.scope is None or hook.scope.covers(args):
+                result = hook.method(*args)
+                if result is not None:
+                    if type(result) is CoroutineType:
+                        result = driver.begin(result)
+                    answer = result if _is_pending(result) else hook.check(result, args)
+                    if answer is not None:
+                        break
+            index += 1
+    except BaseException as error:  # noqa: BLE001 - SystemExit too: a plugin must not end the worker
+        answer = hooks[index].failed(error, args)
+    took = time.monotonic() - began
+    if took > SLOW_IN_PLACE:
+        called = hooks[start : index + 1]
+        trouble.slow([one.plugin for one in called], called[0].name, took, args)
+    return index, answer

@@ -8,14 +8,18 @@ every plugin. `on_<hook>` can decide. `after_<hook>` receives the outcome. A not
 import msgspec
 
 from gatepost.model.decision import Decision, Verdict
-from gatepost.model.reply import Reply
+from gatepost.model.reply import RecipientReplies, Reply
 
 
 class Hook(msgspec.Struct, frozen=True):
-    """One hook: the replies for a bare deny() and defer()."""
+    """One hook: the replies for a bare deny() and defer(), and the codes that accept() may have.
+
+    The first code is the usual one. Without codes accept() has no text: the hook has no reply.
+    """
 
     deny: Reply
     defer: Reply
+    codes: tuple[int, ...] = ()
 
 
 _REFUSED = "Refused by local policy"
@@ -34,21 +38,23 @@ _DENY_AUTH = Reply(535, "Authentication credentials invalid", "5.7.8")
 _DEFER_AUTH = Reply(454, "Temporary authentication failure", "4.7.0")
 
 HOOKS: dict[str, Hook] = {
-    "connect": Hook(_DENY_CONNECT, _DEFER_CONNECT),
-    "helo": Hook(_DENY_550, _DEFER_450),
+    "connect": Hook(_DENY_CONNECT, _DEFER_CONNECT, (220,)),
+    "helo": Hook(_DENY_550, _DEFER_450, (250,)),
     "ehlo": Hook(_DENY_550, _DEFER_450),
-    "auth": Hook(_DENY_AUTH, _DEFER_AUTH),
-    "mail": Hook(_DENY_550, _DEFER_450),
-    "rcpt": Hook(_DENY_550, _DEFER_450),
-    "data": Hook(_DENY_554, _DEFER_451),
+    "auth": Hook(_DENY_AUTH, _DEFER_AUTH, (235,)),
+    "mail": Hook(_DENY_550, _DEFER_450, (250,)),
+    "rcpt": Hook(_DENY_550, _DEFER_450, (250, 251, 252)),
+    "data": Hook(_DENY_554, _DEFER_451, (354,)),
     "headers": Hook(_DENY_554, _DEFER_451),
-    "message": Hook(_DENY_554, _DEFER_451),
-    "deliver": Hook(_DENY_554, _DEFER_451),
-    "unknown_command": Hook(_DENY_COMMAND, _DEFER_450),
-    "vrfy": Hook(_DENY_550, _DEFER_450),
-    "help": Hook(_DENY_COMMAND, _DEFER_450),
-    "noop": Hook(_DENY_COMMAND, _DEFER_450),
-    "quit": Hook(_DENY_COMMAND, _DEFER_450),
+    "message": Hook(_DENY_554, _DEFER_451, (250,)),
+    "deliver": Hook(_DENY_554, _DEFER_451, (250,)),
+    "unknown_command": Hook(
+        _DENY_COMMAND, _DEFER_450, (250, 211, 214, 220, 221, 251, 252, 253, 259)
+    ),
+    "vrfy": Hook(_DENY_550, _DEFER_450, (250, 251, 252)),
+    "help": Hook(_DENY_COMMAND, _DEFER_450, (214, 211)),
+    "noop": Hook(_DENY_COMMAND, _DEFER_450, (250,)),
+    "quit": Hook(_DENY_COMMAND, _DEFER_450, (221,)),
 }
 
 NOTIFICATIONS = ("reset", "delivered", "disconnect")
@@ -59,6 +65,22 @@ METHODS = (
     *(f"{stage}_{hook}" for hook in HOOKS for stage in STAGES),
     *(f"on_{notification}" for notification in NOTIFICATIONS),
 )
+
+
+def accepting(usual: Reply, decision: Decision | None, base: Reply | None = None) -> Reply:
+    """Return the reply that accepts: the usual one, or `base` with the text and codes of accept().
+
+    Without `base` these replace parts of the usual reply.
+    """
+    if decision is None or (decision.text is None and decision.code is None):
+        return usual
+    base = base or usual
+    if isinstance(base, RecipientReplies):
+        each = [accepting(one, decision) if one.code < 400 else one for one in base.each]
+        return RecipientReplies(each)
+    text = base.text if decision.text is None else decision.text
+    enhanced = decision.enhanced or base.enhanced
+    return Reply(decision.code or base.code, text, enhanced, close=base.close)
 
 
 def reply_for(hook: str, decision: Decision) -> Reply:

@@ -1,6 +1,5 @@
 """The plugins of one worker: their methods bound to hooks, started and stopped together."""
 
-import asyncio
 import functools
 import inspect
 import logging
@@ -9,14 +8,14 @@ from typing import Any
 
 from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
-from gatepost.plugin.base import Installed, Plugin
-from gatepost.plugin.chain import BoundHook, Chain
+from gatepost.plugin.base import Installed, Plugin, is_blocking
+from gatepost.plugin.chain import DEFAULT_TIMEOUT, BoundHook, Chain
 from gatepost.plugin.contract import implements, is_idle, problems
+from gatepost.plugin.driver import Driver
 from gatepost.plugin.failure import describe
 from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS, STAGES
 from gatepost.plugin.order import in_order
-
-DEFAULT_DEADLINE = 30.0
+from gatepost.plugin.threads import PluginThreads
 
 _log = get_logger("gatepost.plugin")
 
@@ -34,16 +33,19 @@ class PluginHost:
     """
 
     def __init__(
-        self, installed: Sequence[Installed] = (), deadline: float = DEFAULT_DEADLINE
+        self, installed: Sequence[Installed] = (), timeout: float = DEFAULT_TIMEOUT
     ) -> None:
         for one in installed:
             for problem in problems(one.plugin):
                 raise PluginError(f"plugin {one.plugin.name}: {problem}")
         self.installed = in_order(installed)
-        self.chains = {hook: self._chain(hook, deadline) for hook in HOOKS}
+        self._timeout = timeout
+        self._driver = Driver()
+        self._threads: dict[Plugin, PluginThreads] = {}
+        self.chains = {name: self._chain(name, hook.codes) for name, hook in HOOKS.items()}
         self.busy = {hook: chain for hook, chain in self.chains.items() if chain}
         self.notifications = {
-            name: Chain(followers=self._bind("on", name, answers=False), deadline=deadline)
+            name: Chain(followers=self._bind("on", name), driver=self._driver)
             for name in NOTIFICATIONS
         }
 
@@ -52,21 +54,44 @@ class PluginHost:
         """The names of the plugins that have no hook and no `start` or `stop`."""
         return [one.plugin.name for one in self.installed if is_idle(one.plugin)]
 
-    def _chain(self, hook: str, deadline: float) -> Chain:
+    def _chain(self, hook: str, codes: tuple[int, ...]) -> Chain:
         return Chain(
-            observers=self._bind("observe", hook, answers=False),
-            deciders=self._bind("on", hook, answers=True),
-            followers=self._bind("after", hook, answers=False),
-            deadline=deadline,
+            observers=self._bind("observe", hook),
+            deciders=self._bind("on", hook, codes, answers=True),
+            followers=self._bind("after", hook),
+            driver=self._driver,
         )
 
-    def _bind(self, stage: str, hook: str, *, answers: bool) -> tuple[BoundHook, ...]:
+    def _bind(
+        self, stage: str, hook: str, codes: tuple[int, ...] = (), *, answers: bool = False
+    ) -> tuple[BoundHook, ...]:
         name = f"{stage}_{hook}"
         return tuple(
-            BoundHook(one.plugin.name, name, _callable(one.plugin, name), one.on_error, answers)
+            BoundHook(
+                one.plugin.name,
+                name,
+                self._callable(one, name),
+                one.on_error,
+                answers,
+                codes,
+                self._timeout if one.timeout is None else one.timeout,
+                one.shadow,
+                one.scope,
+            )
             for one in self.installed
             if implements(one.plugin, name)
         )
+
+    def _callable(self, one: Installed, name: str) -> Callable[..., Any]:
+        """Return the method, or a function that calls it in a thread of the plugin."""
+        plugin = one.plugin
+        method: Callable[..., Any] = getattr(plugin, name)
+        if inspect.iscoroutinefunction(method) or not is_blocking(plugin, method):
+            return method
+        threads = self._threads.get(plugin)
+        if threads is None:
+            threads = self._threads[plugin] = PluginThreads(plugin.name, one.threads)
+        return functools.partial(threads.call, method)
 
     async def start(self) -> None:
         """Start every plugin. If one fails, stop those already started and raise `PluginError`."""
@@ -87,6 +112,9 @@ class PluginHost:
     async def stop(self) -> None:
         """Stop every plugin, last first; a failure is logged and does not stop the others."""
         await _stop([one.plugin for one in self.installed])
+        self._driver.close()
+        for threads in self._threads.values():
+            threads.close()
 
     def order(self) -> Iterator[tuple[str, str, list[str]]]:
         """Yield (hook, stage, plugin names) for each stage in use, in the order of a session."""
@@ -112,10 +140,3 @@ async def _stop(plugins: list[Plugin]) -> None:
             trace = format_traceback(error)
             fields = {"plugin": plugin.name, "method": "stop", "exception": trace}
             plugin.log.log(logging.ERROR, "plugin failed", **fields)
-
-
-def _callable(plugin: Plugin, name: str) -> Callable[..., Any]:
-    method: Callable[..., Any] = getattr(plugin, name)
-    if plugin.blocking and not inspect.iscoroutinefunction(method):
-        return functools.partial(asyncio.to_thread, method)
-    return method

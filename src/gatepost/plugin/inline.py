@@ -47,6 +47,12 @@ def need_task() -> _NeedTask:
     return _NEED_TASK
 
 
+def set_inline(*, inline: bool) -> bool:
+    """Set whether the running code is outside a task; return the previous value."""
+    previous, _NEED_TASK.inline = _NEED_TASK.inline, inline
+    return previous
+
+
 def first_step(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Return the result of the coroutine, or UNFINISHED if `finish` must continue it."""
     _NEED_TASK.inline = True

@@ -23,12 +23,13 @@ SHIPPED = "gatepost.plugins"
 ENTRY_POINT_GROUP = "gatepost.plugins"
 
 
-def load_plugin(use: str, options: Mapping[str, Any], base: Path) -> Plugin:
+def load_plugin(use: str, options: Mapping[str, Any], base: Path, name: str = "") -> Plugin:
     """Find and import the plugin `use`, and return an instance with these options.
 
-    A relative path starts at `base`. Raises `PluginError` for any problem.
+    A relative path starts at `base`. `name` replaces the plugin's own name.
+    Raises `PluginError` for any problem.
     """
-    plugin_class, name = find_plugin(use, base)
+    plugin_class, own_name = find_plugin(use, base)
     try:
         plugin = plugin_class(**options)
     except OptionsError as error:
@@ -37,8 +38,8 @@ def load_plugin(use: str, options: Mapping[str, Any], base: Path) -> Plugin:
         raise PluginError(f"plugin {use}: __init__() failed: {describe(error)}") from error
     if not hasattr(plugin, "log"):
         raise PluginError(f"plugin {use}: __init__() does not call super().__init__(**options)")
-    plugin.name = name
-    plugin.log = plugin.log.bind(plugin=name)
+    plugin.name = name or own_name
+    plugin.log = plugin.log.bind(plugin=plugin.name)
     return plugin
 
 

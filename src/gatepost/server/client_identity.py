@@ -51,7 +51,13 @@ def of_socket(transport: asyncio.BaseTransport, local: Endpoint | None) -> Clien
     return ClientIdentity(peer, local or endpoint(transport.get_extra_info("sockname")))
 
 
-def new_session(reference: str, identity: ClientIdentity, started: float, protocol: str) -> Session:
+def new_session(
+    reference: str,
+    identity: ClientIdentity,
+    started: float,
+    protocol: str,
+    listener: str = "",
+) -> Session:
     """Return the session of a client that has just connected."""
     return Session(
         reference,
@@ -61,6 +67,7 @@ def new_session(reference: str, identity: ClientIdentity, started: float, protoc
         via=identity.via,
         proxy=identity.proxy,
         protocol=protocol,
+        listener=listener,
     )
 
 

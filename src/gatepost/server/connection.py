@@ -96,7 +96,9 @@ class Connection(Owner):
         shared, listener = self._connections, self._listener
         identity = self._identity or of_socket(transport, listener.local)
         started = shared.setup.clock.time()
-        session = new_session(shared.next_id(), identity, started, listener.dialect.name)
+        session = new_session(
+            shared.next_id(), identity, started, listener.dialect.name, listener.name
+        )
         self.peer = session.peer
         self._engine = Engine(shared.setup, session, listener.dialect)
         self.talk = self._engine.talk

@@ -13,6 +13,7 @@ class ListenerSettings(NamedTuple):
 
     `completes` is whether mail of authenticated clients gets a missing Date and Message-ID.
     `local` is the address that clients connect to, None if each socket must be asked.
+    `name` is that of the configuration.
     """
 
     dialect: Dialect = SMTP
@@ -20,3 +21,4 @@ class ListenerSettings(NamedTuple):
     authority: Authority | None = None
     local: Endpoint | None = None
     completes: bool = True
+    name: str = ""

@@ -222,7 +222,12 @@ def _protocol(
     """Return the factory of a listener's protocol objects."""
     authority = connections.setup.authority if listen.auth else None
     settings = ListenerSettings(
-        DIALECTS[listen.protocol], tls, authority, local, listen.add_missing_headers
+        DIALECTS[listen.protocol],
+        tls,
+        authority,
+        local,
+        completes=listen.add_missing_headers,
+        name=listen.name,
     )
     if listen.proxy_from or listen.xclient_from:
         return functools.partial(ProxyHandshake, connections, listen, settings)

@@ -12,6 +12,7 @@ import msgspec
 
 from gatepost.auth.authority import Authority
 from gatepost.auth.users import UsersFile
+from gatepost.config.plugins import ConditionsConfig, PluginConfig
 from gatepost.config.schema import Config
 from gatepost.delivery.registry import RouteConfigError, make_router
 from gatepost.delivery.target import Target
@@ -19,6 +20,7 @@ from gatepost.lists.addresses import AddressList, ListSource
 from gatepost.lists.domains import DomainList
 from gatepost.lists.file import DomainFile, ListFile
 from gatepost.lists.reloadable import ListError
+from gatepost.model.address import domain_key
 from gatepost.model.reply import Reply
 from gatepost.net.tls import KeyPair, TlsError
 from gatepost.plugin.base import Installed, Plugin
@@ -26,6 +28,7 @@ from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.host import PluginError, PluginHost
 from gatepost.plugin.loader import load_plugin
 from gatepost.plugin.order import OrderError
+from gatepost.plugin.scope import Conditions, Scope
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.log import LogRecorder
 from gatepost.session.recorder import Recorder
@@ -101,13 +104,34 @@ def load_plugins(config: Config) -> list[Installed]:
     installed, problems = [], []
     for use in config.plugin:
         try:
-            plugin = load_plugin(use.use, use.options, config.base)
-            installed.append(Installed(plugin, use.on_error))
+            plugin = load_plugin(use.use, use.options, config.base, use.name)
+            installed.append(install(plugin, use))
         except PluginError as error:
             problems.append(str(error))
     if problems:
         raise SetupError(problems)
     return installed
+
+
+def install(plugin: Plugin, use: PluginConfig) -> Installed:
+    """Return a plugin with the rest of its configuration."""
+    only, unless = _conditions(use.only), _conditions(use.unless)
+    scope = Scope(frozenset(use.listen), only, unless)
+    return Installed(
+        plugin,
+        use.on_error,
+        use.timeout,
+        use.threads,
+        use.action == "log",
+        None if scope == Scope() else scope,
+    )
+
+
+def _conditions(found: ConditionsConfig | None) -> Conditions | None:
+    if found is None:
+        return None
+    domains = frozenset(map(domain_key, found.domains))
+    return Conditions(found.authenticated, found.networks, domains, found.results)
 
 
 def make_setup(

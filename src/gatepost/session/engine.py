@@ -18,6 +18,7 @@ from typing import Any
 from gatepost.model.reply import Reply
 from gatepost.model.session import Session, TlsFacts
 from gatepost.plugin.chain import Answer
+from gatepost.plugin.hooks import accepting
 from gatepost.session import replies as r
 from gatepost.session.conversation import Conversation, Result
 from gatepost.session.dialect import Dialect
@@ -134,23 +135,17 @@ def _session_unknown(talk: Conversation, event: e.Unknown) -> tuple[Session, str
     return talk.session, event.verb, event.text
 
 
-def _plugin_text(usual: Reply, code: int, answer: Answer | None) -> Reply:
-    """Return a plugin's text as a reply, or the usual reply."""
-    text = answer.decision.text if answer is not None else None
-    return usual if text is None else Reply(code, text, "2.0.0", close=usual.close)
-
-
-def _text_or(usual: Reply, code: int) -> Callable[..., Reply]:
-    """Return a function that replies with a plugin's text, or as usual."""
+def _reply(usual: Reply, base: Reply | None = None) -> Callable[..., Reply]:
+    """Return a function that replies as usual, or as a plugin accepts; see `accepting`."""
 
     def proceed(_talk: Conversation, answer: Answer | None, *_args: Any) -> Reply:
-        return _plugin_text(usual, code, answer)
+        return usual if answer is None else accepting(usual, answer.decision, base)
 
     return proceed
 
 
 def _help(talk: Conversation, answer: Answer | None, _session: Session, _text: str) -> Reply:
-    return _plugin_text(talk.dialect.help, 214, answer)
+    return accepting(talk.dialect.help, None if answer is None else answer.decision)
 
 
 _STEPS: dict[type[e.Event], Step[Any, *tuple[Any, ...]]] = {
@@ -160,11 +155,11 @@ _STEPS: dict[type[e.Event], Step[Any, *tuple[Any, ...]]] = {
     e.Mail: MAIL,
     e.Rcpt: RCPT,
     e.Data: DATA,
-    e.Noop: Step("noop", _session, _text_or(r.OK, 250)),
-    e.Vrfy: Step("vrfy", _session_text, _text_or(r.CANNOT_VERIFY, 250)),
+    e.Noop: Step("noop", _session, _reply(r.OK)),
+    e.Vrfy: Step("vrfy", _session_text, _reply(r.CANNOT_VERIFY, r.OK)),
     e.Help: Step("help", _session_text, _help),
-    e.Quit: Step("quit", _session, _text_or(r.CLOSING, 221)),
-    e.Unknown: Step("unknown_command", _session_unknown, _text_or(r.UNKNOWN_COMMAND, 250)),
+    e.Quit: Step("quit", _session, _reply(r.CLOSING)),
+    e.Unknown: Step("unknown_command", _session_unknown, _reply(r.UNKNOWN_COMMAND, r.OK)),
 }
 
 

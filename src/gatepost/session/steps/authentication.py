@@ -24,6 +24,7 @@ from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.reply import Reply
 from gatepost.model.session import AuthFacts, Session
 from gatepost.plugin.chain import Answer
+from gatepost.plugin.hooks import accepting
 from gatepost.plugin.inline import need_task
 from gatepost.session import replies as r
 from gatepost.session import rules
@@ -120,11 +121,11 @@ async def _objection(authority: Authority, attempt: AuthAttempt) -> Answer | Non
 
 
 def _proceed(
-    talk: Conversation, _answer: Answer | None, session: Session, attempt: AuthAttempt
+    talk: Conversation, answer: Answer | None, session: Session, attempt: AuthAttempt
 ) -> Reply:
     session.auth = AuthFacts(attempt.user, attempt.mechanism)
     talk.recorder.authenticated(session)
-    return r.AUTHENTICATED
+    return accepting(r.AUTHENTICATED, None if answer is None else answer.decision)
 
 
 AUTH = Step("auth", _begin, _proceed, _rule, ask=_ask)

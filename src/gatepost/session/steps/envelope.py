@@ -4,6 +4,7 @@ from gatepost.model.address import Address, domain_key, local_key, without_tag
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.chain import Answer
+from gatepost.plugin.hooks import accepting
 from gatepost.session import replies as r
 from gatepost.session.conversation import Conversation
 from gatepost.session.steps import dsn
@@ -30,9 +31,9 @@ def _mail_rule(talk: Conversation, tx: Transaction, _sender: Address) -> Answer 
     return answer or talk.dialect.mail_rule(talk.setup, tx)
 
 
-def _mail(talk: Conversation, _answer: Answer | None, tx: Transaction, _sender: Address) -> Reply:
+def _mail(talk: Conversation, answer: Answer | None, tx: Transaction, _sender: Address) -> Reply:
     talk.tx = tx
-    return r.SENDER_OK
+    return r.SENDER_OK if answer is None else accepting(r.SENDER_OK, answer.decision)
 
 
 def _begin_rcpt(talk: Conversation, event: e.Rcpt) -> tuple[Transaction, Recipient]:
@@ -58,10 +59,11 @@ def _ask_next_hop(talk: Conversation, tx: Transaction, rcpt: Recipient) -> Quest
     return call_ahead(talk.setup.router, tx, rcpt) if talk.setup.calls_ahead else None
 
 
-def _rcpt(_talk: Conversation, _answer: Answer | None, tx: Transaction, rcpt: Recipient) -> Reply:
-    rcpt.reply = r.RECIPIENT_OK
+def _rcpt(_talk: Conversation, answer: Answer | None, tx: Transaction, rcpt: Recipient) -> Reply:
+    reply = r.RECIPIENT_OK if answer is None else accepting(r.RECIPIENT_OK, answer.decision)
+    rcpt.reply = reply
     tx.recipients.append(rcpt)
-    return r.RECIPIENT_OK
+    return reply
 
 
 def _refused_rcpt(_talk: Conversation, reply: Reply, tx: Transaction, rcpt: Recipient) -> None:

@@ -1,5 +1,6 @@
 """The steps that begin a session: the connection, HELO, EHLO."""
 
+from gatepost.model.decision import Decision
 from gatepost.model.reply import Reply
 from gatepost.model.session import Session
 from gatepost.plugin.chain import Answer
@@ -15,20 +16,34 @@ def _begin(talk: Conversation, _event: e.Connected) -> tuple[Session]:
     return (talk.session,)
 
 
-def _greet(talk: Conversation, _answer: Answer | None, _session: Session) -> Reply:
-    return talk.setup.greetings[talk.dialect.name]
+def _greet(talk: Conversation, answer: Answer | None, _session: Session) -> Reply:
+    usual = talk.setup.greetings[talk.dialect.name]
+    return usual if answer is None else _after_name(talk, usual, answer.decision)
+
+
+def _after_name(talk: Conversation, usual: Reply, decision: Decision) -> Reply:
+    """Return the reply with a plugin's text, which must follow the server's name."""
+    if decision.text is None:
+        return usual
+    _, line_break, rest = usual.text.partition("\n")
+    first = f"{talk.setup.hostname} {' '.join(decision.text.split())}"
+    return Reply(usual.code, first + line_break + rest)
 
 
 def _begin_named(talk: Conversation, event: e.Ehlo | e.Helo) -> tuple[Session, str]:
     return talk.session, event.name
 
 
-def _helo(talk: Conversation, _answer: Answer | None, _session: Session, name: str) -> Result:
-    return _named(talk, name, talk.setup.helo, extended=False)
+def _helo(talk: Conversation, answer: Answer | None, _session: Session, name: str) -> Result:
+    usual = talk.setup.helo
+    reply = usual if answer is None else _after_name(talk, usual, answer.decision)
+    return _named(talk, name, reply, extended=False)
 
 
-def _ehlo(talk: Conversation, _answer: Answer | None, _session: Session, name: str) -> Result:
-    result = _named(talk, name, offer(talk), extended=True)
+def _ehlo(talk: Conversation, answer: Answer | None, _session: Session, name: str) -> Result:
+    usual = offer(talk)
+    reply = usual if answer is None else _after_name(talk, usual, answer.decision)
+    result = _named(talk, name, reply, extended=True)
     if "ehlo" in talk.chains or talk.detailed:
         return _ask_plugins(talk, result)
     return result

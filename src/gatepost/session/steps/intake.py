@@ -3,10 +3,12 @@
 from collections.abc import Coroutine
 from typing import Any
 
+from gatepost.model.decision import Decision, Verdict
 from gatepost.model.headers import Headers
 from gatepost.model.reply import Reply
 from gatepost.model.session import Transaction
 from gatepost.plugin.chain import Answer
+from gatepost.plugin.hooks import accepting
 from gatepost.session import replies as r
 from gatepost.session import rules
 from gatepost.session.content.missing import complete
@@ -28,9 +30,9 @@ def _data_rule(talk: Conversation, tx: Transaction) -> Answer | None:
     return rules.trap_rule(talk.setup.traps, tx)
 
 
-def _data(talk: Conversation, _answer: Answer | None, tx: Transaction) -> Reply:
+def _data(talk: Conversation, answer: Answer | None, tx: Transaction) -> Reply:
     talk.begin_message(tx)
-    return START_MAIL_INPUT
+    return START_MAIL_INPUT if answer is None else accepting(START_MAIL_INPUT, answer.decision)
 
 
 async def _refused_data(talk: Conversation, _reply: Reply, _tx: Transaction) -> None:
@@ -48,14 +50,19 @@ def _keep_headers(
     return r.OK
 
 
-def _keep(_talk: Conversation, _answer: Answer | None, _tx: Transaction) -> Reply:
-    return r.OK
+def _keep(_talk: Conversation, answer: Answer | None, _tx: Transaction) -> Reply:
+    return r.OK if answer is None else accepting(r.OK, answer.decision)
 
 
 def _deliver(talk: Conversation, answer: Answer | None, tx: Transaction) -> Result:
     """Hand the message over, unless a plugin has taken it."""
-    deliver = talk.dialect.hand_over if answer is None else taken
-    return deliver(talk.setup, tx)
+    if answer is None:
+        return talk.dialect.hand_over(talk.setup, tx)
+    return _taken(talk, answer, tx)
+
+
+async def _taken(talk: Conversation, answer: Answer, tx: Transaction) -> Reply:
+    return accepting(await taken(talk.setup, tx), answer.decision)
 
 
 # DATA and the first BDAT
@@ -138,10 +145,11 @@ async def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Reply:
     if reply.code >= 400 or talk.tx is None:
         await talk.reset()
         return reply
-    return await _hand_over(talk, talk.tx)
+    return await _hand_over(talk, talk.tx, None if reply is r.OK else reply)
 
 
-async def _hand_over(talk: Conversation, tx: Transaction) -> Reply:
+async def _hand_over(talk: Conversation, tx: Transaction, spoken: Reply | None) -> Reply:
+    """Deliver; `spoken` has the words of a plugin for the reply that accepts the message."""
     names = talk.dialect.with_names
     if tx.message is not None and names is not None:
         tx.message.added.append(received(tx, talk.setup.hostname, names))
@@ -151,6 +159,8 @@ async def _hand_over(talk: Conversation, tx: Transaction) -> Reply:
         reply = result if isinstance(result, Reply) else await result
         if reply.code < 400:
             await _accepted(talk, tx)
+            if spoken is not None:
+                reply = accepting(reply, Decision(Verdict.ACCEPT, spoken.text, spoken.code))
     finally:
         talk.delivering = False
     await talk.reset()

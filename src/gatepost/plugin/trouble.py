@@ -1,0 +1,47 @@
+"""The log lines about plugins: failures, slow methods, and decisions of plugins in shadow mode.
+
+Each line has the reference that the client's reply ends with, and the client.
+Limits: one line a minute about a slow method; the next one counts the others.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from gatepost.log.logger import get_logger
+from gatepost.log.render import format_traceback
+from gatepost.model.decision import Decision
+from gatepost.plugin.failure import client_of
+
+_log = get_logger("gatepost.plugin")
+
+_MINUTE = 60.0
+# By plugins and method: when the next line may come, and how many were left out.
+_slow: dict[tuple[tuple[str, ...], str], tuple[float, int]] = {}
+
+
+def failed(plugin: str, method: str, error: BaseException, args: tuple[Any, ...]) -> None:
+    """Log a method that raised, returned something wrong or missed its deadline."""
+    trace = format_traceback(error)
+    _log.error("plugin failed", plugin=plugin, method=method, exception=trace, **client_of(args))
+
+
+def slow(plugins: Sequence[str], method: str, seconds: float, args: tuple[Any, ...]) -> None:
+    """Log a slow method. Of several plugins that ran in one go only the sum is known."""
+    key, now = (tuple(plugins), method), time.monotonic()
+    due, omitted = _slow.get(key, (0.0, 0))
+    if now < due:
+        _slow[key] = due, omitted + 1
+        return
+    _slow[key] = now + _MINUTE, 0
+    names = ", ".join(dict.fromkeys(plugins))
+    fields = {"plugin": names, "method": method, "seconds": round(seconds, 3)}
+    more = {"omitted": omitted} if omitted else {}
+    _log.warning("plugin slow", **fields, **more, **client_of(args))
+
+
+def shadowed(plugin: str, method: str, decision: Decision, args: tuple[Any, ...]) -> None:
+    """Log what a plugin in shadow mode would have decided."""
+    fields = {"plugin": plugin, "method": method, "verdict": decision.verdict.value}
+    codes = {"code": decision.code} if decision.code else {}
+    _log.info("plugin would decide", **fields, **codes, reason=decision.reason, **client_of(args))
