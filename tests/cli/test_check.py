@@ -428,7 +428,7 @@ def test_an_unknown_option_of_a_plugin_is_an_error(run, sound):
     folder = sound(None, "[[plugin]]", 'use = "mine.py"', "options = { dya = 1 }")
     (folder / "mine.py").write_text("from gatepost import Plugin\nclass P(Plugin): ...\n")
     assert failed(run) == [
-        "plugin mine.py: options: Object contains unknown field `dya`",
+        "gatepost.toml: plugin[0].options.dya: unknown option; the plugin has no options",
     ]
 
 

@@ -31,6 +31,7 @@ from gatepost.plugin.contract import problems
 from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS, reply_for
 from gatepost.plugin.host import PluginHost
 from gatepost.plugin.loader import load_plugin
+from gatepost.plugin.place import Place
 from gatepost.session import replies as session_replies
 from gatepost.session import rules
 from gatepost.session.steps import offer
@@ -140,7 +141,9 @@ def _is_in(module, folder):
 
 def test_every_plugin_of_the_page_can_be_loaded(plugin_files):
     paths = [path for path in plugin_files.glob("*.py") if not path.name.startswith("test_")]
-    installed = [Installed(load_plugin(path.name, {}, plugin_files)) for path in sorted(paths)]
+    installed = [
+        Installed(load_plugin(path.name, {}, Place(plugin_files))) for path in sorted(paths)
+    ]
     host = PluginHost(installed)
     assert len(installed) == len(paths) >= 5
     assert [one.plugin.name for one in host.installed][-1] == "last_word"

@@ -6,7 +6,8 @@ import struct
 
 import pytest
 
-from gatepost.net.resolver import DnsResolver, NoSuchNameError, ResolveError
+from gatepost.net.resolve_error import NoSuchNameError, ResolveError
+from gatepost.net.resolver import DnsResolver
 
 pytest.importorskip("aiodns")
 
@@ -62,7 +63,7 @@ def look_up(lookup):
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(NameServer, ("127.0.0.1", 0))
         port = transport.get_extra_info("sockname")[1]
-        options = {"nameservers": [f"127.0.0.1:{port}"], "timeout": 2.0, "tries": 1}
+        options = {"servers": [f"127.0.0.1:{port}"], "timeout": 2.0, "tries": 1}
         try:
             async with asyncio.timeout(20):
                 return await lookup(DnsResolver(**options))

@@ -14,11 +14,13 @@ import msgspec
 
 from gatepost.config.listen import InetAddress
 from gatepost.config.schema import Config, ListenConfig
+from gatepost.net.resolver import Resolver
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.capture import Capture, ReceivedMessage
 from gatepost.server.memory import DEFAULT_CONFIG, ConfigOrTables, make_config
 from gatepost.server.server import Server
+from gatepost.testing.resolver import FakeResolver
 
 # Seconds that the end of a test waits for connected clients.
 STOP_TIMEOUT = 0.1
@@ -36,10 +38,10 @@ class RunningServer:
             with smtplib.SMTP(*server.address) as client: ...
             assert server.messages
 
-    `plugins`, `traps` and `config` are as for `play`, except that the server has its own listener
-    and data folder. The clock shows `now` (by default the time at which the object was made).
-    Waiting takes no time, so the delay of a refusal does not slow a test down. A dict as `config`
-    raises `ConfigError` if it has errors. Entering raises the exceptions of `Server.start`. Leaving
+    `plugins`, `traps`, `config` and `resolver` are as for `play`, except that the server has its
+    own listener and data folder. The clock shows `now` (by default the time at which the object was
+    made). Waiting takes no time, so the delay of a refusal does not slow a test down. A dict as
+    `config` raises `ConfigError` if it has errors. Entering raises the exceptions of `Server.start`. Leaving
     waits STOP_TIMEOUT seconds for connected clients. Both raise TimeoutError after LIMIT seconds.
     """
 
@@ -51,6 +53,7 @@ class RunningServer:
         config: ConfigOrTables = DEFAULT_CONFIG,
         now: str | datetime | None = None,
         protocol: Literal["smtp", "lmtp"] = "smtp",
+        resolver: Resolver | None = None,
     ) -> None:
         self._capture = Capture()
         self._plugins = [*plugins, self._capture]
@@ -58,6 +61,7 @@ class RunningServer:
         self._config = make_config(config)
         self._clock = VirtualClock(datetime.now(UTC) if now is None else now)
         self._protocol = protocol
+        self._resolver: Resolver = FakeResolver() if resolver is None else resolver
         self._stack = ExitStack()
         self.address: tuple[str, int] = ("", 0)
 
@@ -104,7 +108,13 @@ class RunningServer:
     async def _serve(self, folder: Path, started: _Started) -> None:
         stop = asyncio.Event()
         config = self._configured(folder)
-        async with Server(config, self._plugins, self._clock, stop_timeout=STOP_TIMEOUT) as server:
+        async with Server(
+            config,
+            self._plugins,
+            self._clock,
+            stop_timeout=STOP_TIMEOUT,
+            resolver=self._resolver,
+        ) as server:
             host, _, port = server.addresses[0][1].rpartition(":")
             self.address = (host, int(port))
             started.set_result((asyncio.get_running_loop(), stop))

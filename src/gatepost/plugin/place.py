@@ -1,0 +1,28 @@
+"""Where a plugin is configured: what its options are relative to, and how errors name them."""
+
+from pathlib import Path
+
+import msgspec
+
+from gatepost.config.problem import Location
+
+
+class Place(msgspec.Struct, frozen=True):
+    """The place of a plugin in the configuration.
+
+    `base` is the folder that relative paths start at, `data_dir` the server's data folder. `source`
+    is the configuration file and `key` the table of the options (`plugin[0].options`). The defaults
+    are those of a plugin that is created in code.
+    """
+
+    base: Path = Path()
+    data_dir: Path = Path("var")
+    source: str = ""
+    key: str = ""
+
+    @property
+    def location(self) -> Location:
+        """The location of the options, for a new list of problems."""
+        location = Location(self.source)
+        location.key = self.key
+        return location
