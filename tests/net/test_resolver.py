@@ -5,9 +5,11 @@ import socket
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gatepost.net.resolve_error import NoSuchNameError, ResolveError
-from gatepost.net.resolver import DnsResolver
+from gatepost.net.resolver import DnsResolver, look_up_key
 
 pytest.importorskip("aiodns")
 
@@ -112,3 +114,44 @@ def test_nxdomain_raises_no_such_name(method):
 def test_server_failure_raises_resolve_error(method):
     with pytest.raises(ResolveError, match=r"^broken\.example (MX|A|AAAA): "):
         look_up(lambda dns: getattr(dns, method)("broken.example"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "a..b", "a b", "a\\.b", "a\0b", "x" * 64, "x." * 127 + "example", "\udcff", "\n"],
+)
+@pytest.mark.parametrize("method", ["a", "aaaa", "addresses", "mx", "txt"])
+def test_a_name_that_cannot_exist_is_not_looked_up(method, name):
+    with pytest.raises(NoSuchNameError):
+        asyncio.run(getattr(DnsResolver(["127.0.0.1:1"]), method)(name))
+
+
+@given(st.text())
+def test_any_name_is_refused_or_within_the_limits(name):
+    try:
+        key = look_up_key(name)
+    except NoSuchNameError:
+        return
+    assert key.isascii()
+    assert len(wire_name(key)) <= 255
+    assert max(map(len, key.split("."))) <= 63
+
+
+def test_ptr_requires_an_address():
+    with pytest.raises(ValueError, match=r"^expected an IP address, found 'x'$"):
+        asyncio.run(DnsResolver().ptr("x"))
+
+
+def test_lookups_in_progress_end_when_the_resolver_is_closed():
+    async def run():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+            silent.bind(("127.0.0.1", 0))
+            resolver = DnsResolver([f"127.0.0.1:{silent.getsockname()[1]}"])
+            lookup = asyncio.ensure_future(resolver.a("host.example"))
+            await asyncio.sleep(0)
+            await resolver.close()
+            await asyncio.wait([lookup])
+            assert lookup.cancelled() or isinstance(lookup.exception(), ResolveError)
+            await resolver.close()
+
+    asyncio.run(asyncio.wait_for(run(), 60))

@@ -247,7 +247,7 @@ def test_options_are_checked():
     assert Limited(most=5).options.most == 5
     with pytest.raises(OptionsError, match=r'^Limited: moost: .* mean "most"'):
         Limited(moost=5)
-    with pytest.raises(OptionsError, match='^Limited: most: expected a whole number, found "5"$'):
+    with pytest.raises(OptionsError, match=r'^Limited: most: expected a whole number, found "5"$'):
         Limited(most="5")
 
 

@@ -1,4 +1,4 @@
-"""Where a plugin is configured: what its options are relative to, and how errors name them."""
+"""The place of a plugin in the configuration, for relative paths and for error messages."""
 
 from pathlib import Path
 

@@ -41,8 +41,9 @@ class RunningServer:
     `plugins`, `traps`, `config` and `resolver` are as for `play`, except that the server has its
     own listener and data folder. The clock shows `now` (by default the time at which the object was
     made). Waiting takes no time, so the delay of a refusal does not slow a test down. A dict as
-    `config` raises `ConfigError` if it has errors. Entering raises the exceptions of `Server.start`. Leaving
-    waits STOP_TIMEOUT seconds for connected clients. Both raise TimeoutError after LIMIT seconds.
+    `config` raises `ConfigError` if it has errors. Entering raises the exceptions of
+    `Server.start`. Leaving waits STOP_TIMEOUT seconds for connected clients. Both raise
+    TimeoutError after LIMIT seconds.
     """
 
     def __init__(
