@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatepost.model.endpoint import Endpoint
+from gatepost.net.block_list import query_name
 from gatepost.net.resolve_error import NoSuchNameError, ResolveError
 from gatepost.net.resolver import DnsResolver, look_up_key
 
 pytest.importorskip("aiodns")
 
-KINDS = {1: "A", 15: "MX", 28: "AAAA"}
+KINDS = {1: "A", 12: "PTR", 16: "TXT", 15: "MX", 28: "AAAA"}
 NXDOMAIN, SERVFAIL = 3, 2
 
 
@@ -27,6 +29,8 @@ def mx(preference, host):
 
 RECORDS = {
     ("two.example", "MX"): [mx(20, "B.example"), mx(10, "a.example")],
+    ("text.example", "TXT"): [b"\x06v=spf1\x05 -all"],
+    ("1.2.0.192.in-addr.arpa", "PTR"): [wire_name("Host.example")],
     ("null.example", "MX"): [mx(0, "")],
     ("both.example", "A"): [socket.inet_aton("192.0.2.1"), socket.inet_aton("192.0.2.2")],
     ("both.example", "AAAA"): [socket.inet_pton(socket.AF_INET6, "2001:db8::1")],
@@ -155,3 +159,23 @@ def test_lookups_in_progress_end_when_the_resolver_is_closed():
             await resolver.close()
 
     asyncio.run(asyncio.wait_for(run(), 60))
+
+
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [
+        ("192.0.2.7", "7.2.0.192.bl.example"),
+        (Endpoint("192.0.2.7", 25), "7.2.0.192.bl.example"),
+        ("::ffff:192.0.2.7", "7.2.0.192.bl.example"),
+        ("2001:db8::1", f"1{'.0' * 23}.8.b.d.0.1.0.0.2.bl.example"),
+        ("Bücher.example.", "xn--bcher-kva.example.bl.example"),
+    ],
+)
+def test_the_name_of_an_entry_of_a_dns_list(what, name):
+    assert query_name(what, "BL.example.") == name
+
+
+def test_strings_of_a_text_record_are_joined_and_names_of_an_address_returned():
+    text = look_up(lambda dns: dns.txt("text.example"))
+    assert text == ["v=spf1 -all"]
+    assert look_up(lambda dns: dns.ptr("192.0.2.1")) == ["host.example"]

@@ -353,3 +353,15 @@ NAMES = [one.name for one in msgspec.structs.fields(Options)]
 def test_any_value_is_read_or_reported(given):
     with contextlib.suppress(OptionsError):
         assert isinstance(read_options(given, Options, PLACE), Options)
+
+
+def test_a_file_that_cannot_be_examined_is_named(tmp_path):
+    class Files(Plugin.Options):
+        text: File = File("x" * 300)
+
+    place = Place(tmp_path, source="Mine")
+    (problem,) = missing_files(read(Files, place), place)
+    assert problem == (
+        f"Mine: text: expected a file, found {tmp_path}/{'x' * 300}, which cannot be read:"
+        " File name too long"
+    )

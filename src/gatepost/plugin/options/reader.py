@@ -125,11 +125,20 @@ def list_files(options: object) -> Iterator[ReloadableFile[Any]]:
 def missing_files(options: object, place: Place) -> Iterator[str]:
     """Yield a problem for each option of the kind `File` whose file does not exist."""
     for path, value in _values(options):
-        if isinstance(value, File) and not value.is_file():
+        found = _why_missing(value) if isinstance(value, File) else ""
+        if found:
             location = place.location
             location.key += path if location.key else path.removeprefix(".")
-            location.report_mismatch("a file", f"no file {value}")
+            location.report_mismatch("a file", found)
             yield str(location.problems[0])
+
+
+def _why_missing(file: File) -> str:
+    """Return what was found instead of a file, "" if it exists."""
+    try:
+        return "" if file.is_file() else f"no file {file}"
+    except (OSError, ValueError) as error:  # such as a folder that may not be entered
+        return f"{file}, which cannot be read: {getattr(error, 'strerror', error)}"
 
 
 def _values(value: object, path: str = "") -> Iterator[tuple[str, object]]:
