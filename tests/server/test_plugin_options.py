@@ -72,7 +72,8 @@ def test_the_lists_of_plugins_are_read_again(tmp_path, watchers, configured):
     path.write_text("one@example.com\nnot an address\n")
     (tmp_path / "block.py").write_text(BLOCK)
     plugin = Blocked(blocked=f"file:{path}")
-    settings = config(tmp_path, plugin=used(("block.py", {})) if configured else ())
+    # two plugins with one list: it is read once, and its problems are reported once
+    settings = config(tmp_path, plugin=used(("block.py", {})) * 2 if configured else ())
 
     async def program():
         with capture_logs() as logs:

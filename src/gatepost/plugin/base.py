@@ -65,7 +65,7 @@ class Plugin(HookMethods):
     def __init__(self, **options: Any) -> None:
         if not self.config_place.source:
             source = type(self).__name__
-            self.config_place = msgspec.structs.replace(self.config_place, source=source)
+            self.config_place = msgspec.structs.replace(self.config_place, source=source, files={})
         _check_class(self.Options, self.config_place)
         self._options: BaseOptions = read_options(options, self.Options, self.config_place)
         self.name = _WORD_START.sub("_", type(self).__name__).lower()

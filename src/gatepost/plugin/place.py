@@ -1,6 +1,7 @@
 """The place of a plugin in the configuration, for relative paths and for error messages."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -12,13 +13,15 @@ class Place(msgspec.Struct, frozen=True):
 
     `base` is the folder that relative paths start at, `data_dir` the server's data folder. `source`
     is the configuration file and `key` the table of the options (`plugin[0].options`). The defaults
-    are those of a plugin that is created in code.
+    are those of a plugin that is created in code. `files` has the list files of all plugins, by the
+    kind of list and path: a file is read once, and its problems are reported once.
     """
 
     base: Path = Path()
     data_dir: Path = Path("var")
     source: str = ""
     key: str = ""
+    files: dict[tuple[type, Path], Any] = msgspec.field(default_factory=dict)
 
     @property
     def location(self) -> Location:

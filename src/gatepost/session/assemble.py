@@ -95,7 +95,7 @@ def load_files(files: Iterable[Any]) -> None:
 def add_plugin_lists(lists: Lists, plugins: PluginHost) -> list[Any]:
     """Add the list files in the options of plugins to `lists`; return them, still to be read."""
     options = [getattr(one.plugin, "options", None) for one in plugins.installed]
-    files = [file for one in options for file in list_files(one)]
+    files = list(dict.fromkeys(file for one in options for file in list_files(one)))
     lists.files += files
     return files
 
@@ -129,9 +129,10 @@ def load_key_pairs(pairs: Sequence[KeyPair]) -> None:
 def load_plugins(config: Config) -> list[Installed]:
     """Find and create every plugin; raises `SetupError` that names all unusable ones."""
     installed, problems = [], []
+    files: dict[tuple[type, Path], Any] = {}
     for number, use in enumerate(config.plugin):
         key = f"plugin[{number}].options"
-        place = Place(config.base, config.data_dir, config.source, key)
+        place = Place(config.base, config.data_dir, config.source, key, files)
         try:
             plugin = load_plugin(use.use, use.options, place)
             installed.append(Installed(plugin, use.on_error))

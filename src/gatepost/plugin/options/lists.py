@@ -53,16 +53,15 @@ class OptionList(ABC, Generic[_V]):
 
     expected: ClassVar[str]
 
-    def __init__(
-        self, *entries: str, base: Path = Path(), cache_dir: Path = Path("var/cache")
-    ) -> None:
+    def __init__(self, *entries: str, place: Place | None = None) -> None:
         self.entries = entries
         inline = self._parse([one for one in entries if not one.startswith(FILE_PREFIX)])
         for error in inline.errors:
             raise ValueError(f"expected {error.expected}, found {quote(error.found)}")
         names = [one.removeprefix(FILE_PREFIX) for one in entries if one.startswith(FILE_PREFIX)]
+        where = Place() if place is None else place
         self.files: tuple[ReloadableFile[Any], ...] = tuple(
-            self._file(base / name, cache_dir) for name in names
+            self._shared_file(where, name) for name in names
         )
         self._inline = inline
         self._is_loaded = not self.files
@@ -73,7 +72,15 @@ class OptionList(ABC, Generic[_V]):
         entries = value.entries if isinstance(value, cls) else _strings(value)
         if entries is None or not all(map(_is_entry, entries)):
             raise ValueError(f"expected {cls.expected}, found {format_value(value)}")
-        return cls(*entries, base=place.base, cache_dir=place.data_dir / "cache")
+        return cls(*entries, place=place)
+
+    def _shared_file(self, place: Place, name: str) -> ReloadableFile[Any]:
+        path = place.base / name
+        key = (type(self), path)
+        if key not in place.files:
+            place.files[key] = self._file(path, place.data_dir / "cache")
+        file: ReloadableFile[Any] = place.files[key]
+        return file
 
     @abstractmethod
     def _parse(self, lines: Sequence[str]) -> _V:
