@@ -2,12 +2,10 @@
 
 A port of the qpsmtpd plugin `check_verybadrcptto`, with the same list, reply and delay of a second.
 The order of plugins does not matter, because `observe_rcpt` runs before any plugin can decide. The
-list is read once, at start. The trap lists of the server, `[traps]`, do more.
+list is read again when it changes. The trap lists of the server, `[traps]`, do more.
 """
 
-from pathlib import Path
-
-from gatepost import Decision, Plugin, Recipient, Transaction, deny
+from gatepost import AddressList, Decision, Plugin, Recipient, Transaction, deny
 
 TEXT = (
     "sorry, one or more of the recipients has flagged this e-mail as unsolicited bulk/commercial "
@@ -19,18 +17,13 @@ class CheckVeryBadRcptTo(Plugin):
     """Refuses a message at DATA if one of its recipients is on the list."""
 
     class Options(Plugin.Options):
-        """`file` has one address a line, optionally followed by a note."""
+        """`bad` are the addresses; a file has one a line, optionally followed by a note."""
 
-        file: str = "verybadrcptto"
-
-    async def start(self) -> None:
-        """Read the list."""
-        lines = Path(self.options.file).read_text().splitlines()  # noqa: ASYNC240 - once, at start
-        self.bad = {line.split()[0].lower() for line in lines if line.strip()}
+        bad: AddressList = AddressList("file:verybadrcptto")
 
     def observe_rcpt(self, tx: Transaction, rcpt: Recipient) -> None:
         """Note a recipient that is on the list, even if it is refused later."""
-        if f"{rcpt.address.local}@{rcpt.address.domain}".lower() in self.bad:
+        if rcpt in self.options.bad:
             tx.notes["verybadrcptto"] = True
 
     def on_data(self, tx: Transaction) -> Decision | None:

@@ -44,7 +44,7 @@ def plugin(tmp_path: Path) -> CheckVeryBadRcptTo:
     """Return the plugin with a list of one address."""
     path = tmp_path / "verybadrcptto"
     path.write_text("  trap@example.com  seen on a web page\n\n")
-    return CheckVeryBadRcptTo(file=str(path))
+    return CheckVeryBadRcptTo(bad=f"file:{path}")
 
 
 def test_the_message_is_refused_and_the_next_one_accepted(plugin: CheckVeryBadRcptTo) -> None:

@@ -206,6 +206,7 @@ SOURCES: Mapping[str, Source] = {
     "exim": Source(debian, ("exim4-daemon-light",)),
     "maildrop": Source(debian, ("maildrop", "courier-authlib")),
     "opensmtpd": Source(debian, ("opensmtpd",)),
+    "nsd": Source(debian, ("nsd",)),
     "swaks": Source(debian, ("swaks", "libnet-ssleay-perl")),
     "curl": Source(debian, ("curl",)),
     "haproxy": Source(debian, ("haproxy",)),
@@ -300,6 +301,12 @@ PROGRAMS: Mapping[str, Program] = {
         path="usr/bin/redis-server",
         expected="Redis server v=",
         may_be_installed=True,
+    ),
+    "nsd": Program(  # run by tools/nsd.py
+        source="nsd",
+        path="usr/sbin/nsd",
+        probe=("-v",),
+        expected="NSD version",
         variables=_LIBRARIES,
     ),
     "swaks": Program(

@@ -1,5 +1,7 @@
 # The public API, one name a line. Type checkers and editors read this file; __init__.py derives
 # `__all__` and the imports from it.
+from msgspec import field as field
+
 from gatepost._version import __version__ as __version__
 from gatepost.config.load import config_from_dict as config_from_dict
 from gatepost.config.load import load_config as load_config
@@ -25,12 +27,16 @@ from gatepost.model.message import Message as Message
 from gatepost.model.reply import Reply as Reply
 from gatepost.model.results import Result as Result
 from gatepost.model.results import Results as Results
+from gatepost.model.secret import Secret as Secret
 from gatepost.model.session import AuthFacts as AuthFacts
 from gatepost.model.session import Recipient as Recipient
 from gatepost.model.session import Session as Session
 from gatepost.model.session import TlsFacts as TlsFacts
 from gatepost.model.session import Transaction as Transaction
 from gatepost.model.session import TrapHit as TrapHit
+from gatepost.net.resolve_error import NoSuchNameError as NoSuchNameError
+from gatepost.net.resolve_error import ResolveError as ResolveError
+from gatepost.net.resolver import Resolver as Resolver
 from gatepost.plugin.base import Plugin as Plugin
 from gatepost.plugin.base import blocking as blocking
 from gatepost.plugin.chain import Answer as Answer
@@ -38,6 +44,13 @@ from gatepost.plugin.chain import Outcome as Outcome
 from gatepost.plugin.clock import Clock as Clock
 from gatepost.plugin.hooks import HOOKS as HOOKS
 from gatepost.plugin.hooks import NOTIFICATIONS as NOTIFICATIONS
+from gatepost.plugin.options.kinds import Duration as Duration
+from gatepost.plugin.options.kinds import File as File
+from gatepost.plugin.options.kinds import Size as Size
+from gatepost.plugin.options.lists import AddressList as AddressList
+from gatepost.plugin.options.lists import DomainList as DomainList
+from gatepost.plugin.options.lists import NetworkList as NetworkList
+from gatepost.plugin.options.lists import RegexList as RegexList
 from gatepost.server.server import Server as Server
 from gatepost.session.assemble import SetupError as SetupError
 from gatepost.store.errors import StoreError as StoreError

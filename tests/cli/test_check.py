@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 from tests.net import authority
@@ -481,7 +482,7 @@ def test_an_unknown_option_of_a_plugin_is_an_error(run, sound):
     folder = sound(None, "[[plugin]]", 'use = "mine.py"', "options = { dya = 1 }")
     (folder / "mine.py").write_text("from gatepost import Plugin\nclass P(Plugin): ...\n")
     assert failed(run) == [
-        "plugin mine.py: options: Object contains unknown field `dya`",
+        "gatepost.toml: plugin[0].options.dya: unknown option; the plugin has no options",
     ]
 
 
@@ -588,3 +589,48 @@ def test_every_domain_is_a_warning(run, sound):
     assert report(run)[1]["warnings"] == [
         'recipients.domains contains "*": mail for every domain is accepted, as in tests'
     ]
+
+
+BLOCK = """
+from gatepost import AddressList, File, Plugin
+
+class Block(Plugin):
+    class Options(Plugin.Options):
+        blocked: AddressList = AddressList("file:blocked")
+        text: File = File("text")
+
+    def on_rcpt(self, tx, rcpt): ...
+"""
+
+
+def test_the_lists_and_files_of_plugins_are_checked(run, sound):
+    folder = sound(None, *['[[plugin]]\nuse = "block.py"'] * 2)
+    (folder / "block.py").write_text(BLOCK)
+    (folder / "blocked").write_text("one@example.com\nnot an address\n")
+    line = f"{folder}/blocked:2: expected local-part@domain, @domain or /pattern/"
+    found = failed(run)
+    assert found[:2] == [
+        f"gatepost.toml: plugin[{n}].options.text: expected a file, found no file {folder}/text"
+        for n in range(2)
+    ]
+    assert [one.partition(", found")[0] for one in found[2:]] == [line]
+    assert {"path": f"{folder}/blocked", "entries": 1} in report(run)[1]["lists"]
+    (folder / "text").touch()
+    (folder / "blocked").unlink()
+    assert failed(run) == [f"{folder}/blocked: cannot be read: No such file or directory"]
+    (folder / "blocked").touch()
+    assert report(run)[1]["warnings"] == [f"{folder}/blocked: the list has no entry"]
+
+
+def test_the_example_is_checked_from_another_folder(run, sound, tmp_path, monkeypatch):
+    folder = sound(None, "[[plugin]]", 'use = "check_verybadrcptto.py"')
+    example = Path(__file__).parents[2] / "examples/check_verybadrcptto.py"
+    (folder / "check_verybadrcptto.py").write_text(example.read_text())
+    monkeypatch.chdir(tmp_path)
+    result = run("check", "-c", folder / "gatepost.toml")
+    assert result.stderr == (
+        f"gatepost: {folder}/verybadrcptto: cannot be read: No such file or directory\n"
+    )
+    (folder / "verybadrcptto").write_text("trap@example.com a note\n")
+    result = run("check", "-c", folder / "gatepost.toml")
+    assert (result.exit_code, result.stderr) == (0, "")

@@ -19,7 +19,12 @@ def test_a_configured_file_is_listed(run, configure):
     (folder / "mine.py").write_text(
         '"""About the module."""\n'
         "from gatepost import Plugin\n"
+        "from gatepost import AddressList, Secret\n"
         "class Mine(Plugin):\n"
+        "    class Options(Plugin.Options):\n"
+        "        day: int\n"
+        "        bad: AddressList = AddressList('file:bad')\n"
+        "        key: Secret = Secret('hunter2')\n"
         "    def after_data(self, tx, outcome): ...\n"
         "    def on_rcpt(self, tx, rcpt): ...\n"
         "    def on_disconnect(self, session): ...\n"
@@ -32,10 +37,21 @@ def test_a_configured_file_is_listed(run, configure):
         "configured": True,
         "about": "About the module.",
         "hooks": ["on_rcpt", "after_data", "on_disconnect"],
+        "options": [
+            {"name": "day", "type": "int", "default": "", "required": True},
+            {
+                "name": "bad",
+                "type": "AddressList",
+                "default": '["file:bad"]',
+                "required": False,
+            },
+            {"name": "key", "type": "Secret", "default": "<secret>", "required": False},
+        ],
     } in json.loads(result.stdout)
     (line,) = [one for one in run("plugins").stdout.splitlines() if one.startswith("mine ")]
-    assert line.split()[1:] == (
-        ["file", "yes", "About", "the", "module.", "on_rcpt,", "after_data,", "on_disconnect"]
+    assert " ".join(line.split()[1:]) == (
+        "file yes About the module. on_rcpt, after_data, on_disconnect day: int,"
+        ' bad: AddressList = ["file:bad"], key: Secret = <secret>'
     )
 
 
@@ -48,3 +64,14 @@ def test_an_unusable_plugin_is_an_error_and_the_others_are_listed(run, configure
     assert result.exit_code == 1
     assert result.stderr == f"gatepost: plugin {folder}/gone.py: no such file\n"
     assert "Does nothing." in result.stdout
+
+
+def test_options_with_an_unusable_type_are_an_error(run, configure):
+    folder = configure("[[plugin]]", 'use = "mine.py"')
+    (folder / "mine.py").write_text(
+        "from gatepost import Plugin\nclass Mine(Plugin):\n"
+        "    class Options(Plugin.Options):\n        day: 'Nothing'\n"
+    )
+    result = run("plugins")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("gatepost: plugin mine.py: class Options: name 'Nothing'")

@@ -10,7 +10,8 @@ from gatepost import __version__
 from gatepost.cli.commands import COMMANDS, gatepost
 
 TABLES = (
-    "server, listen, tls, auth, smtp, limits, recipients, traps, route, queue, plugin, ledger, log"
+    "server, listen, tls, auth, smtp, limits, recipients, traps, route, queue, plugin, dns, ledger,"
+    " log"
 )
 WHOLE = "a whole number from 1 to 100000"
 WITH_CONFIGURATION = [

@@ -124,6 +124,7 @@ def test_missing_keys_of_a_file_have_their_defaults(tmp_path, monkeypatch):
         recipients=RecipientsConfig(domains=("example.com",)),
         route=(RouteConfig(to="discard:"),),
         base=tmp_path,
+        source="gatepost.toml",
     )
     assert config.data_dir == tmp_path / "var"
     assert config.listen[0].address == InetAddress("127.0.0.1", 2525)
@@ -178,6 +179,7 @@ def test_a_full_configuration_is_read(tmp_path, monkeypatch):
         route=(RouteConfig(to="maildir:var/mail/{domain}/{local}"),),
         plugin=(PluginConfig(use="plugins/no_mondays.py", options={"day": 0}),),
         base=tmp_path,
+        source="gatepost.toml",
     )
 
 
@@ -371,7 +373,21 @@ def test_every_unavailable_setting_is_a_key():
             'base = "/"',
             (
                 "base: unknown key, expected one of server, listen, tls, auth, smtp, limits,"
-                " recipients, traps, route, queue, plugin, ledger, store, log"
+                " recipients, traps, route, queue, plugin, dns, ledger, store, log"
+            ),
+        ),
+        (
+            '[dns]\nservers = ["ns.example.com"]',
+            (
+                "dns.servers[0]: expected the IP address of a name server such as"
+                ' "192.0.2.1" or "127.0.0.1:5353", found "ns.example.com"'
+            ),
+        ),
+        (
+            '[dns]\nservers = ["unix:x"]',
+            (
+                "dns.servers[0]: expected the IP address of a name server such as"
+                ' "192.0.2.1" or "127.0.0.1:5353", found "unix:x"'
             ),
         ),
         ("server = 5", "server: expected a table, found 5"),
@@ -722,7 +738,7 @@ def structs(struct):
 def test_every_field_has_a_description(struct):
     named = {field.name for field, key in keys(struct) if key.about.endswith(".")}
     fields = {field.name for field in msgspec.structs.fields(struct)}
-    assert fields - named <= {"base"}
+    assert fields - named <= {"base", "source"}
 
 
 def test_every_limit_has_a_reason():
@@ -814,3 +830,22 @@ def test_every_domain_and_a_route_to_other_servers_is_an_error(target):
 def test_every_domain_can_be_stored(target):
     tables = {"recipients": {"domains": ["*"]}, "route": [{"to": target}]}
     assert config_from_dict(tables).recipients.domains == ("*",)
+
+
+@pytest.mark.parametrize(
+    ("text", "server"),
+    [
+        ("192.0.2.1", "192.0.2.1:53"),
+        ("127.0.0.1:5353", "127.0.0.1:5353"),
+        ("2001:db8::53", "[2001:db8::53]:53"),
+        ("[2001:db8::53]:5353", "[2001:db8::53]:5353"),
+    ],
+)
+def test_name_servers_have_a_port(text, server):
+    assert config_from_dict({"dns": {"servers": [text]}}).dns.servers == (server,)
+
+
+@pytest.mark.parametrize("text", ["192.0.2.1:0", "192.0.2.1:70000", "", "fd:3"])
+def test_other_name_servers_are_refused(text):
+    with pytest.raises(ConfigError):
+        config_from_dict({"dns": {"servers": [text]}})

@@ -17,6 +17,7 @@ from gatepost.config.listen import InetAddress
 from gatepost.config.load import config_from_dict, load_config
 from gatepost.config.schema import AuthConfig, ListenConfig
 from gatepost.plugin.loader import load_plugin
+from gatepost.plugin.place import Place
 from gatepost.server.server import Server
 from gatepost.testing import play
 
@@ -79,7 +80,7 @@ def test_only_an_authenticated_user_can_send_to_another_domain(folder):
 @pytest.mark.parametrize(("password", "code"), [(PASSWORD, 235), ("guess", 535)])
 def test_the_plugin_checks_the_password(tmp_path, password, code):
     (tmp_path / "ask_ldap.py").write_text(block("python"))
-    plugin = load_plugin("ask_ldap.py", {}, tmp_path)
+    plugin = load_plugin("ask_ldap.py", {}, Place(tmp_path))
     config = msgspec.structs.replace(
         config_from_dict({"recipients": {"domains": ["example.com"]}}),
         listen=[ListenConfig(auth=True)],

@@ -1,6 +1,7 @@
 """The pages in docs/ are true: samples, code, commands, replies, generated parts."""
 
 import importlib.util
+import inspect
 import re
 import shlex
 import sys
@@ -25,12 +26,15 @@ from gatepost.model.address import Address, local_key, without_tag
 from gatepost.model.decision import Verdict
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient
+from gatepost.net.resolver import Resolver
 from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.chain import ON_ERROR, Answer
 from gatepost.plugin.contract import problems
 from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS, reply_for
 from gatepost.plugin.host import PluginHost
-from gatepost.plugin.loader import load_plugin
+from gatepost.plugin.loader import PluginOptionsError, load_plugin
+from gatepost.plugin.options.kinds import READERS
+from gatepost.plugin.place import Place
 from gatepost.session import replies as session_replies
 from gatepost.session import rules
 from gatepost.session.steps import offer
@@ -140,7 +144,9 @@ def _is_in(module, folder):
 
 def test_every_plugin_of_the_page_can_be_loaded(plugin_files):
     paths = [path for path in plugin_files.glob("*.py") if not path.name.startswith("test_")]
-    installed = [Installed(load_plugin(path.name, {}, plugin_files)) for path in sorted(paths)]
+    installed = [
+        Installed(load_plugin(path.name, {}, Place(plugin_files))) for path in sorted(paths)
+    ]
     host = PluginHost(installed)
     assert len(installed) == len(paths) >= 5
     assert [one.plugin.name for one in host.installed][-1] == "last_word"
@@ -155,7 +161,27 @@ def test_every_test_of_the_page_passes(plugin_files):
         for name in [one for one in vars(module) if one.startswith("test_")]:
             getattr(module, name)()
             ran += 1
-    assert ran == 4
+    assert ran == 8
+
+
+def test_the_errors_of_options_are_those_of_the_loader(plugin_files):
+    place = Place(plugin_files, source="gatepost.toml", key="plugin[1].options")
+    with pytest.raises(PluginOptionsError) as caught:
+        load_plugin("delay_networks.py", {"dealy": "5s", "delay": "soon"}, place)
+    shown = blocks("plugins", "text")[0].splitlines()
+    assert shown == [f"gatepost: {problem}" for problem in caught.value.problems]
+
+
+def test_every_kind_of_option_is_described():
+    described = " ".join(row[0] for row in rows(section("plugins", "Options")))
+    assert [one.__name__ for one in READERS if f"`{one.__name__}`" not in described] == []
+
+
+def test_every_method_of_the_resolver_is_described():
+    described = " ".join(row[0] for row in rows(section("plugins", "DNS")))
+    methods = [name for name, one in vars(Resolver).items() if inspect.iscoroutinefunction(one)]
+    assert len(methods) == 7
+    assert [name for name in methods if f"`{name}(" not in described] == []
 
 
 def test_every_hook_and_notification_is_described():

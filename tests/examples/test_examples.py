@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gatepost.plugin.loader import load_plugin
+from gatepost.plugin.place import Place
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -23,4 +24,4 @@ def test_the_examples_have_tests():
 
 @pytest.mark.parametrize("name", ["check_verybadrcptto", "no_mondays"])
 def test_every_example_is_one_plugin(name):
-    assert load_plugin(f"{name}.py", {}, EXAMPLES).name == name
+    assert load_plugin(f"{name}.py", {}, Place(EXAMPLES)).name == name

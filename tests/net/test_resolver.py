@@ -5,12 +5,17 @@ import socket
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gatepost.net.resolver import DnsResolver, NoSuchNameError, ResolveError
+from gatepost.model.endpoint import Endpoint
+from gatepost.net.block_list import query_name
+from gatepost.net.resolve_error import NoSuchNameError, ResolveError
+from gatepost.net.resolver import DnsResolver, look_up_key
 
 pytest.importorskip("aiodns")
 
-KINDS = {1: "A", 15: "MX", 28: "AAAA"}
+KINDS = {1: "A", 12: "PTR", 16: "TXT", 15: "MX", 28: "AAAA"}
 NXDOMAIN, SERVFAIL = 3, 2
 
 
@@ -24,6 +29,8 @@ def mx(preference, host):
 
 RECORDS = {
     ("two.example", "MX"): [mx(20, "B.example"), mx(10, "a.example")],
+    ("text.example", "TXT"): [b"\x06v=spf1\x05 -all"],
+    ("1.2.0.192.in-addr.arpa", "PTR"): [wire_name("Host.example")],
     ("null.example", "MX"): [mx(0, "")],
     ("both.example", "A"): [socket.inet_aton("192.0.2.1"), socket.inet_aton("192.0.2.2")],
     ("both.example", "AAAA"): [socket.inet_pton(socket.AF_INET6, "2001:db8::1")],
@@ -62,7 +69,7 @@ def look_up(lookup):
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(NameServer, ("127.0.0.1", 0))
         port = transport.get_extra_info("sockname")[1]
-        options = {"nameservers": [f"127.0.0.1:{port}"], "timeout": 2.0, "tries": 1}
+        options = {"servers": [f"127.0.0.1:{port}"], "timeout": 2.0, "tries": 1}
         try:
             async with asyncio.timeout(20):
                 return await lookup(DnsResolver(**options))
@@ -111,3 +118,64 @@ def test_nxdomain_raises_no_such_name(method):
 def test_server_failure_raises_resolve_error(method):
     with pytest.raises(ResolveError, match=r"^broken\.example (MX|A|AAAA): "):
         look_up(lambda dns: getattr(dns, method)("broken.example"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "a..b", "a b", "a\\.b", "a\0b", "x" * 64, "x." * 127 + "example", "\udcff", "\n"],
+)
+@pytest.mark.parametrize("method", ["a", "aaaa", "addresses", "mx", "txt"])
+def test_a_name_that_cannot_exist_is_not_looked_up(method, name):
+    with pytest.raises(NoSuchNameError):
+        asyncio.run(getattr(DnsResolver(["127.0.0.1:1"]), method)(name))
+
+
+@given(st.text())
+def test_any_name_is_refused_or_within_the_limits(name):
+    try:
+        key = look_up_key(name)
+    except NoSuchNameError:
+        return
+    assert key.isascii()
+    assert len(wire_name(key)) <= 255
+    assert max(map(len, key.split("."))) <= 63
+
+
+def test_ptr_requires_an_address():
+    with pytest.raises(ValueError, match=r"^expected an IP address, found 'x'$"):
+        asyncio.run(DnsResolver().ptr("x"))
+
+
+def test_lookups_in_progress_end_when_the_resolver_is_closed():
+    async def run():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+            silent.bind(("127.0.0.1", 0))
+            resolver = DnsResolver([f"127.0.0.1:{silent.getsockname()[1]}"])
+            lookup = asyncio.ensure_future(resolver.a("host.example"))
+            await asyncio.sleep(0)
+            await resolver.close()
+            await asyncio.wait([lookup])
+            assert lookup.cancelled() or isinstance(lookup.exception(), ResolveError)
+            await resolver.close()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [
+        ("192.0.2.7", "7.2.0.192.bl.example"),
+        (Endpoint("192.0.2.7", 25), "7.2.0.192.bl.example"),
+        ("::ffff:192.0.2.7", "7.2.0.192.bl.example"),
+        ("2001:db8::1", f"1{'.0' * 23}.8.b.d.0.1.0.0.2.bl.example"),
+        ("Bücher.example.", "xn--bcher-kva.example.bl.example"),
+    ],
+)
+def test_the_name_of_an_entry_of_a_dns_list(what, name):
+    assert query_name(what, "BL.example.") == name
+
+
+def test_strings_of_a_text_record_are_joined_and_names_of_an_address_returned():
+    text = look_up(lambda dns: dns.txt("text.example"))
+    assert text == ["v=spf1 -all"]
+    assert look_up(lambda dns: dns.ptr("192.0.2.1")) == ["host.example"]

@@ -8,6 +8,7 @@ import pytest
 import gatepost.plugins
 from gatepost.plugin.host import PluginError
 from gatepost.plugin.loader import builtin_names, find_plugin, load_plugin
+from gatepost.plugin.place import Place
 
 GOOD = """
 from gatepost import Plugin, deny
@@ -49,13 +50,15 @@ def dist(tmp_path, monkeypatch):
 
 def failure(use, base=Path(), options=None):
     with pytest.raises(PluginError) as caught:
-        load_plugin(use, options or {}, base)
+        load_plugin(
+            use, options or {}, Place(base, source="gatepost.toml", key="plugin[1].options")
+        )
     return str(caught.value)
 
 
 def test_a_file_relative_to_the_configuration(file, tmp_path):
     file(GOOD)
-    plugin = load_plugin("mine.py", {"day": 3}, tmp_path)
+    plugin = load_plugin("mine.py", {"day": 3}, Place(tmp_path))
     assert plugin.name == "mine"
     assert plugin.options.day == 3
     assert type(plugin).__name__ == "Good"
@@ -63,7 +66,7 @@ def test_a_file_relative_to_the_configuration(file, tmp_path):
 
 def test_a_file_by_its_absolute_path(file):
     path = file(GOOD)
-    assert load_plugin(str(path), {}, Path("/nowhere")).name == "mine"
+    assert load_plugin(str(path), {}, Place(Path("/nowhere"))).name == "mine"
 
 
 def test_two_files_of_one_name_are_two_plugins(file, tmp_path):
@@ -77,7 +80,7 @@ def test_two_files_of_one_name_are_two_plugins(file, tmp_path):
 
 def test_imported_plugin_classes_do_not_count(file, tmp_path):
     path = file("from gatepost.testing import Capture\n" + GOOD)
-    assert load_plugin(str(path), {}, tmp_path).options.day == 0
+    assert load_plugin(str(path), {}, Place(tmp_path)).options.day == 0
 
 
 def test_a_missing_file(tmp_path):
@@ -133,19 +136,19 @@ def test_base_classes_do_not_count(file, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dya": 1}, "Object contains unknown field `dya`"),
-        ({"day": "x"}, "Expected `int`, got `str` - at `$.day`"),
+        ({"dya": 1}, '.dya: unknown option; did you mean "day"? The options are: day'),
+        ({"day": "x"}, '.day: expected a whole number, found "x"'),
     ],
 )
 def test_wrong_options(file, tmp_path, options, message):
     file(GOOD)
-    assert failure("mine.py", tmp_path, options) == f"plugin mine.py: options: {message}"
+    assert failure("mine.py", tmp_path, options) == f"gatepost.toml: plugin[1].options{message}"
 
 
 def test_missing_options(file, tmp_path):
     file(GOOD.replace("day: int = 0", "day: int"))
     assert failure("mine.py", tmp_path) == (
-        "plugin mine.py: options: Object missing required field `day`"
+        "gatepost.toml: plugin[1].options.day: expected a whole number, found nothing"
     )
 
 
@@ -176,20 +179,20 @@ def test_a_shipped_plugin(file, tmp_path, monkeypatch):
     file(GOOD, "gatepost_test_shipped.py")
     monkeypatch.setattr(gatepost.plugins, "__path__", [str(tmp_path)])
     assert list(builtin_names()) == ["gatepost_test_shipped"]
-    plugin = load_plugin("gatepost_test_shipped", {}, Path())
+    plugin = load_plugin("gatepost_test_shipped", {}, Place(Path()))
     assert plugin.name == "gatepost_test_shipped"
     monkeypatch.delitem(sys.modules, "gatepost.plugins.gatepost_test_shipped")
 
 
 def test_the_entry_point_of_a_class(dist):
     dist("from_class", "gp_test_class", GOOD, "gp_test_class:Good")
-    plugin = load_plugin("from_class", {"day": 2}, Path())
+    plugin = load_plugin("from_class", {"day": 2}, Place(Path()))
     assert (plugin.name, plugin.options.day) == ("from_class", 2)
 
 
 def test_the_entry_point_of_a_module(dist):
     dist("from_module", "gp_test_module", GOOD, "gp_test_module")
-    assert load_plugin("from_module", {}, Path()).name == "from_module"
+    assert load_plugin("from_module", {}, Place(Path())).name == "from_module"
 
 
 def test_the_entry_point_of_another_object(dist):
@@ -212,3 +215,21 @@ def test_the_current_folder_is_not_searched(file, tmp_path, monkeypatch):
     file(GOOD)
     monkeypatch.chdir(tmp_path)
     assert failure("mine").startswith("plugin mine: not found")
+
+
+def test_a_list_as_default_is_an_error_that_names_the_tuple(file, tmp_path):
+    file(GOOD.replace("day: int = 0", 'zones: list[str] = ["x"]'))
+    assert failure("mine.py", tmp_path).endswith(
+        " For the default of an option, use a tuple, or field(default_factory=...)."
+    )
+
+
+def test_the_place_is_known_in_the_constructor(file, tmp_path):
+    file(
+        GOOD + "\n    def __init__(self, **options):\n        super().__init__(**options)\n"
+        "        self.bad = self.path('bad.txt')\n"
+    )
+    place = Place(tmp_path, tmp_path / "data")
+    plugin = load_plugin("mine.py", {}, place)
+    assert (plugin.bad, plugin.path("/x")) == (tmp_path / "bad.txt", Path("/x"))
+    assert plugin.data_dir == tmp_path / "data"

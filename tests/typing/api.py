@@ -4,20 +4,32 @@ This file is checked, not run. `assert_type` pins the types that a user of the A
 """
 
 import asyncio
+from pathlib import Path
 from typing import assert_type
 
 import gatepost
 from gatepost import (
     Address,
+    AddressList,
     AuthAttempt,
     Config,
     Decision,
+    DomainList,
+    Duration,
+    File,
     Headers,
+    NetworkList,
+    NoSuchNameError,
     Outcome,
     Plugin,
     Recipient,
+    RegexList,
     Reply,
+    ResolveError,
+    Resolver,
+    Secret,
     Session,
+    Size,
     Store,
     StoreError,
     Taken,
@@ -25,8 +37,9 @@ from gatepost import (
     accept,
     defer,
     deny,
+    field,
 )
-from gatepost.testing import MemoryServer, RunningServer, VirtualClock, perform, play
+from gatepost.testing import FakeResolver, MemoryServer, RunningServer, VirtualClock, perform, play
 
 
 async def use_store(store: Store) -> None:
@@ -113,6 +126,68 @@ class Derived(Synchronous):
         return None
 
 
+class Kinds(Plugin):
+    """Every kind of option."""
+
+    class Options(Plugin.Options):
+        required: Duration
+        timeout: Duration = Duration("5m")
+        most: Size = Size("25MiB")
+        password: Secret = Secret("")
+        template: File = File("template.txt")
+        folder: Path = Path("folder")
+        blocked: AddressList = AddressList("spam@example.com", "file:blocked")
+        domains: DomainList = DomainList()
+        networks: NetworkList = NetworkList("192.0.2.0/24")
+        words: RegexList | None = None
+        zones: tuple[str, ...] = ("bl.example",)
+        weights: dict[str, int] = field(default_factory=dict)
+
+    async def on_mail(self, tx: Transaction, sender: Address) -> Decision | None:
+        assert_type(self.options.timeout, Duration)
+        assert_type(self.options.most, Size)
+        assert_type(self.options.password, Secret)
+        assert_type(self.options.template, File)
+        assert_type(self.options.folder, Path)
+        assert_type(self.options.blocked, AddressList)
+        assert_type(self.options.domains, DomainList)
+        assert_type(self.options.networks, NetworkList)
+        assert_type(self.options.words, RegexList | None)
+        assert_type(self.options.zones, tuple[str, ...])
+        assert_type(self.options.weights, dict[str, int])
+        await self.clock.sleep(self.options.timeout)
+        text: str = self.options.password
+        octets: int = self.options.most + len(text)
+        if tx.message is not None and tx.message.size > octets:
+            return deny(self.options.template.read_text())
+        return None
+
+    def on_rcpt(self, tx: Transaction, rcpt: Recipient) -> Decision | None:
+        assert_type(self.options.blocked.match(rcpt), str | None)
+        listed = rcpt in self.options.blocked or rcpt.address in self.options.blocked
+        listed = listed or rcpt.domain in self.options.domains
+        listed = listed or tx.session.peer in self.options.networks
+        if self.options.words is not None:
+            listed = listed or rcpt.user in self.options.words
+        return deny() if listed else None
+
+    async def on_connect(self, session: Session) -> Decision | None:
+        assert_type(self.resolver, Resolver)
+        try:
+            assert_type(await self.resolver.txt("example.com"), list[str])
+            assert_type(await self.resolver.mx("example.com"), list[tuple[int, str]])
+            assert_type(await self.resolver.ptr(session.peer.host), list[str])
+            codes = await self.resolver.listed(session.peer, "bl.example")
+        except NoSuchNameError:
+            return None
+        except ResolveError as error:
+            return defer(str(error))
+        assert_type(codes, list[str] | None)
+        assert_type(self.path("x"), Path)
+        assert_type(self.data_dir, Path)
+        return deny() if codes else None
+
+
 class Empty(Plugin):
     def on_quit(self, session: Session) -> None:
         assert_type(self.options, Plugin.Options)
@@ -138,7 +213,9 @@ async def connect() -> None:
 
 
 def check_dialogue() -> None:
+    resolver: Resolver = FakeResolver(a={"a.example": "192.0.2.1"}, txt={"a.example": ["x"]})
     result = play("S: 220", [Empty()], traps=["trap@example.com"], now="2024-01-01")
+    play("S: 220", [Kinds(required="1s")], resolver=resolver)
     assert_type(result.replies, list[str])
     assert_type(result.messages[0].content, bytes)
     with RunningServer([Empty()], protocol="smtp") as server:

@@ -1,11 +1,12 @@
 """Mistakes in plugins: mypy must report exactly the errors that the comments name."""
 
-from gatepost import Decision, Plugin, Recipient, Session, Transaction
+from gatepost import Decision, Duration, Plugin, Recipient, Session, Transaction
 
 
 class WrongHooks(Plugin):
     class Options(Plugin.Options):
         day: int = 0
+        wait: Duration = "5m"  # E: assignment
 
     def on_rcpt(self, rcpt: Recipient) -> Decision | None:  # E: override
         return None
@@ -28,6 +29,11 @@ class WrongHooks(Plugin):
         pass
 
     def observe_helo(self, session: Session, name: str) -> Decision | None:  # E: override
+        return None
+
+    def on_help(self, session: Session, text: str) -> Decision | None:
+        if text in self.options.wait:  # E: operator
+            return self.resolver.a("a.example")  # E: return-value
         return None
 
     def start(self) -> int:  # E: override

@@ -1,6 +1,6 @@
 """The report of `gatepost check`: errors, warnings, a summary, hooks and limits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,14 @@ from gatepost.lists.reloadable import ListError
 from gatepost.log.os_error import describe_os_error
 from gatepost.net.tls import TlsError, all_key_pairs
 from gatepost.process.insecure_files import insecure_files
-from gatepost.session.assemble import Lists, SetupError, find_lists, make_setup
+from gatepost.session.assemble import (
+    Lists,
+    SetupError,
+    add_plugin_lists,
+    find_lists,
+    make_setup,
+    missing_plugin_files,
+)
 from gatepost.session.setup import Setup
 
 
@@ -104,21 +111,31 @@ def certificate_errors(config: Config) -> Iterator[str]:
 def _check_lists_and_plugins(config: Config, usable: Config, report: Report) -> None:
     lists = find_lists(usable)
     with progress([file.path for file in lists.files]):
-        report.errors.extend(_load(lists))
+        report.errors.extend(_load(lists.files))
     report.lists = [ListSummary(str(one.path), len(one.current)) for one in lists.files]
     try:
         setup = make_setup(usable, lists)
     except SetupError as error:
         report.errors.extend(error.problems)
         return
+    _check_plugin_files(lists, setup, report)
     report.hooks = list(hook_order(setup))
     report.summary = [SummaryLine(*line) for line in summary(config, setup, lists)]
     report.warnings.extend(warnings(config, setup, lists))
 
 
-def _load(lists: Lists) -> Iterator[str]:
+def _check_plugin_files(lists: Lists, setup: Setup, report: Report) -> None:
+    """Check the files in the options of plugins."""
+    report.errors.extend(missing_plugin_files(setup.plugins))
+    files = add_plugin_lists(lists, setup.plugins)
+    with progress([file.path for file in files]):
+        report.errors.extend(_load(files))
+    report.lists += [ListSummary(str(one.path), len(one.current)) for one in files]
+
+
+def _load(files: Sequence[Any]) -> Iterator[str]:
     """Load every list; yield the errors."""
-    for file in lists.files:
+    for file in files:
         try:
             file.load()
         except ListError as error:

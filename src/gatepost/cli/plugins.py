@@ -16,6 +16,20 @@ from gatepost.plugin.base import Plugin
 from gatepost.plugin.contract import implemented
 from gatepost.plugin.host import PluginError
 from gatepost.plugin.loader import ENTRY_POINT_GROUP, builtin_names, find_plugin
+from gatepost.plugin.options.words import shown_default, type_name
+
+
+class ListedOption(msgspec.Struct):
+    """An option of a plugin: its type, and its default ("" if it is required)."""
+
+    name: str
+    type: str
+    default: str
+    required: bool
+
+    def __str__(self) -> str:
+        default = "" if self.required else f" = {self.default}"
+        return f"{self.name}: {self.type}{default}"
 
 
 class ListedPlugin(msgspec.Struct):
@@ -26,13 +40,14 @@ class ListedPlugin(msgspec.Struct):
     configured: bool
     about: str
     hooks: list[str]
+    options: list[ListedOption]
 
 
 @click.command(epilog="Example: gatepost plugins --json")
 @config_option
 @json_option
 def command(file: Path, *, as_json: bool) -> int:
-    """List the plugins that are shipped, installed or configured, with their hooks.
+    """List the plugins that are shipped, installed or configured, with hooks and options.
 
     `gatepost plugin new NAME` writes a new one.
     """
@@ -43,9 +58,9 @@ def command(file: Path, *, as_json: bool) -> int:
         print_json(msgspec.to_builtins(found))
     elif found:
         rows = [[p.name, p.kind, "yes" if p.configured else "no", p.about] for p in found]
-        hooks = [joined(one.hooks) for one in found]
-        cells = [[*row, text] for row, text in zip(rows, hooks, strict=True)]
-        print_table(("name", "kind", "configured", "about", "hooks"), cells)
+        more = [[joined(p.hooks), joined(map(str, p.options))] for p in found]
+        cells = [[*row, *texts] for row, texts in zip(rows, more, strict=True)]
+        print_table(("name", "kind", "configured", "about", "hooks", "options"), cells)
     else:
         print_line("no plugins found; write one with: gatepost plugin new NAME")
     for error in errors:
@@ -68,7 +83,22 @@ def _all(file: Path, errors: list[str]) -> Iterator[ListedPlugin]:
         except PluginError as error:
             errors.append(str(error))
             continue
-        yield ListedPlugin(name, kind, use in uses, first_line(plugin), implemented(plugin))
+        try:
+            options = list(_options(plugin))
+        except (TypeError, NameError) as error:
+            errors.append(f"plugin {use}: class Options: {error}")
+            continue
+        about, hooks = first_line(plugin), implemented(plugin)
+        yield ListedPlugin(name, kind, use in uses, about, hooks, options)
+
+
+def _options(plugin: type[Plugin]) -> Iterator[ListedOption]:
+    """Yield the options; raises TypeError or NameError for a class that cannot be used."""
+    for field in msgspec.structs.fields(plugin.Options):
+        factory = field.default_factory
+        value = field.default if factory is msgspec.NODEFAULT else factory()
+        default = "" if field.required else shown_default(value)
+        yield ListedOption(field.encode_name, type_name(field.type), default, field.required)
 
 
 def first_line(plugin: type[Plugin]) -> str:

@@ -5,7 +5,7 @@ the disk or the network: the reader of a file reports that it is missing.
 """
 
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
 from gatepost.config.kinds import ScalarKind, string
@@ -117,6 +117,17 @@ def _certificate_name(value: str) -> str:
     return parse_domain(value)
 
 
+def _name_server(value: str) -> str:
+    """Return an IP address with port: `192.0.2.1:53`, `[2001:db8::1]:53`."""
+    try:
+        return str(InetAddress(str(ip_address(value)), 53))
+    except ValueError:
+        address = parse_listen_address(value)
+    if not isinstance(address, InetAddress) or address.port == 0:
+        raise ValueError
+    return str(address)
+
+
 def _network(value: object) -> IPv4Network | IPv6Network:
     if isinstance(value, IPv4Network | IPv6Network):
         return value
@@ -181,6 +192,9 @@ NAME_OF_OURS = string(
 USER = string('a system user name, or ""', lambda value: _matching(_USER, value))
 LISTEN_ADDRESS = ScalarKind(EXPECTED_LISTEN_ADDRESS, _listen_address)
 NETWORK = ScalarKind('a network such as "192.0.2.0/24" or "2001:db8::/32"', _network)
+NAME_SERVER = string(
+    'the IP address of a name server such as "192.0.2.1" or "127.0.0.1:5353"', _name_server
+)
 CERTIFICATE_NAME = string('a domain name, "*.example.com" or "*"', _certificate_name)
 DOMAIN_OR_FILE = string(
     'a domain such as "example.com", ".example.com" for its subdomains, or "file:NAME"',

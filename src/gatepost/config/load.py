@@ -48,7 +48,8 @@ def config_from_dict(
     `source` in place of a file name.
     """
     config = _checked(data, source)
-    return msgspec.structs.replace(config, base=Path() if base is None else base)
+    base = Path() if base is None else base
+    return msgspec.structs.replace(config, base=base, source=source)
 
 
 def check(config: Config, *, source: str = "configuration") -> Config:
@@ -56,7 +57,7 @@ def check(config: Config, *, source: str = "configuration") -> Config:
 
     The result has all values in their typed form.
     """
-    return msgspec.structs.replace(_checked(config, source), base=config.base)
+    return msgspec.structs.replace(_checked(config, source), base=config.base, source=source)
 
 
 def _require_tables(config: Config, data: Mapping[str, Any], root: Location) -> None:

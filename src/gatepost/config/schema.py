@@ -848,6 +848,28 @@ class QueueConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ] = parse_size("10GiB")
 
 
+class DnsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[dns]`: the resolver of `mx:` routes and of plugins."""
+
+    servers: Annotated[
+        Sequence[str],
+        Key(
+            ArrayKind(formats.NAME_SERVER),
+            "The name servers, by IP address, with the port if it is not 53. Empty: those of the"
+            " system.",
+            "The system already has a resolver. Public resolvers are refused by many DNS lists.",
+        ),
+    ] = ()
+    timeout: Annotated[
+        float,
+        Key(
+            duration("100ms", "1m"),
+            "How long the server waits for an answer. It tries twice.",
+            "The time-out of most resolvers. A client waits for several lookups.",
+        ),
+    ] = parse_duration("5s")
+
+
 class LedgerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[ledger]`: the record of decisions and their reasons."""
 
@@ -913,7 +935,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration.
 
     `base` is the folder that relative paths start at: the folder of the file, or the current folder
-    for a configuration built in code.
+    for a configuration built in code. `source` is the file, for error messages.
     """
 
     server: Annotated[ServerConfig, Key(TableKind(ServerConfig), "The server process.")] = (
@@ -956,6 +978,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "The plugins. Their order here is the order of their calls.",
         ),
     ] = ()
+    dns: Annotated[
+        DnsConfig, Key(TableKind(DnsConfig), "The resolver of `mx:` routes and of plugins.")
+    ] = DnsConfig()
     ledger: Annotated[
         LedgerConfig, Key(TableKind(LedgerConfig), "The record of decisions and their reasons.")
     ] = LedgerConfig()
@@ -964,6 +989,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     )
     log: Annotated[LogConfig, Key(TableKind(LogConfig), "The log on standard error.")] = LogConfig()
     base: Path = Path()
+    source: str = "configuration"
 
     def path(self, name: str) -> Path:
         """Return the path of a file that the configuration names."""

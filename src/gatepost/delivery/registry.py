@@ -10,6 +10,7 @@ imported.
 """
 
 import difflib
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -24,6 +25,7 @@ from gatepost.config.redact import redact
 from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import Target, TargetSpec
+from gatepost.net.resolver import DnsResolver, Resolver
 
 BUILT_IN: dict[str, str] = {
     "maildir": "maildir.maildir:MaildirTarget",
@@ -117,12 +119,17 @@ def _provider(point: EntryPoint) -> str:
 
 
 def make_target(
-    route: schema.RouteConfig, *, base: Path, hostname: str, registry: TargetRegistry | None = None
+    route: schema.RouteConfig,
+    *,
+    base: Path,
+    hostname: str,
+    registry: TargetRegistry | None = None,
+    resolver: Resolver | None = None,
 ) -> Target:
     """Return the target that a route names; raise ValueError, its text starting with the key.
 
     This reads files that the route's options name, and uses no network. Relative paths start at
-    the folder `base`; `hostname` is the server's name.
+    the folder `base`; `hostname` is the server's name, `resolver` the resolver of the worker.
     """
     scheme, _, text = route.to.partition(":")
     try:
@@ -136,7 +143,9 @@ def make_target(
             raise ValueError(f"{name}: not for {scheme}: targets, {expected}")
     options = getattr(route, table) if table else None
     try:
-        return target_class.from_route(TargetSpec(scheme, text, options, base, hostname))
+        return target_class.from_route(
+            TargetSpec(scheme, text, options, base, hostname, resolver or DnsResolver())
+        )
     except ValueError as error:
         raise ValueError(redact(f"to: target {route.to!r}: {error}")) from error
     except Exception as error:
@@ -150,13 +159,21 @@ def make_router(
     base: Path,
     hostname: str,
     targets: Mapping[str, type[Target]] | None = None,
+    resolver: Resolver | None = None,
 ) -> Router:
     """Return the router for the configuration's routes; raise `RouteConfigError`.
 
     Routes that differ only in their patterns share a target, so that a message for both is
-    delivered once. `targets` are those that an embedding program adds, by scheme.
+    delivered once. `targets` are those that an embedding program adds, by scheme. `resolver` is
+    the resolver of the worker.
     """
-    registry = TargetRegistry(targets)
+    make = functools.partial(
+        make_target,
+        base=base,
+        hostname=hostname,
+        registry=TargetRegistry(targets),
+        resolver=resolver or DnsResolver(),
+    )
     made: dict[schema.RouteConfig, Route] = {}
     rows: list[tuple[Sequence[str], Route]] = []
     problems: list[str] = []
@@ -164,8 +181,7 @@ def make_router(
         shared = msgspec.structs.replace(route, for_=())
         try:
             if shared not in made:
-                target = make_target(shared, base=base, hostname=hostname, registry=registry)
-                made[shared] = _make_route(route, target)
+                made[shared] = _make_route(route, make(shared))
         except ValueError as error:
             problems.append(f"route[{number}].{error}")
         else:

@@ -17,6 +17,7 @@ import msgspec
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Transaction
+from gatepost.net.resolver import DnsResolver, Resolver
 
 
 class Delivery(msgspec.Struct, frozen=True, eq=False):
@@ -78,7 +79,8 @@ class TargetSpec(msgspec.Struct, frozen=True, eq=False):
     """A target as a route configures it: `to = "SCHEME:TEXT"`.
 
     `options` is the table of the route that the class names in `Target.options_table`, otherwise
-    None. Relative paths start at the folder `base`. `hostname` is `server.hostname`.
+    None. Relative paths start at the folder `base`. `hostname` is `server.hostname`. `resolver` is
+    the resolver of the worker.
     """
 
     scheme: str
@@ -86,6 +88,7 @@ class TargetSpec(msgspec.Struct, frozen=True, eq=False):
     options: Any
     base: Path
     hostname: str
+    resolver: Resolver = msgspec.field(default_factory=DnsResolver)
 
 
 class TargetPath(NamedTuple):

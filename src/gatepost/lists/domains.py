@@ -49,15 +49,19 @@ class DomainList:
     def __contains__(self, domain_key: str) -> bool:
         if domain_key in self._keys or self._has_all:
             return True
-        return self._has_suffixes and self._has_parent(domain_key)
+        return self._has_suffixes and self._suffix(domain_key) is not None
 
-    def _has_parent(self, domain_key: str) -> bool:
+    def find(self, domain_key: str) -> str | None:
+        """Return the entry that matches a domain, with the leading dot of a suffix, or None."""
+        return domain_key if domain_key in self._keys else self._suffix(domain_key)
+
+    def _suffix(self, domain_key: str) -> str | None:
         at = domain_key.find(".", 1)
         while at > 0:
             if domain_key[at:] in self._keys:
-                return True
+                return domain_key[at:]
             at = domain_key.find(".", at + 1)
-        return False
+        return None
 
     def __len__(self) -> int:
         return len(self._keys)

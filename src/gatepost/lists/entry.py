@@ -104,8 +104,15 @@ def parse_octets(raw: bytes, source: str, line: int) -> ListEntry | None:
 
 def parse_lines(lines: Iterable[str], source: str) -> Iterator[ListEntry | LineError]:
     """Yield the entry or the error of each line, numbered from 1; skip comments."""
-    for number, text in enumerate(lines, start=1):
-        item = parse_or_error(parse_line, text, source, number)
+    return parse_each(parse_line, lines, source)
+
+
+def parse_each(
+    parse: Callable[[_Line, str, int], _Item | None], lines: Iterable[_Line], source: str
+) -> Iterator[_Item | LineError]:
+    """Yield the result or the error of `parse` for each line, numbered from 1; skip None."""
+    for number, line in enumerate(lines, start=1):
+        item = parse_or_error(parse, line, source, number)
         if item is not None:
             yield item
 

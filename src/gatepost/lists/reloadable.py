@@ -94,13 +94,17 @@ _List = TypeVar("_List", bound=ParsedList)
 
 
 class ReloadableFile(ABC, Generic[_List]):
-    """A file and its last good version `current`, which is replaced as a whole."""
+    """A file and its last good version `current`, which is replaced as a whole.
+
+    `is_loaded` is true after the first successful `load`.
+    """
 
     current: _List
     clock = staticmethod(time.monotonic)
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.is_loaded = False
         self._last_seen: FileIdentity | None = None
         self._problem = ""
         self._doubted_since: float | None = None
@@ -116,6 +120,7 @@ class ReloadableFile(ABC, Generic[_List]):
             self._store_identity(identity)
             loaded = self._read(file, identity)
         self.current = self.current if loaded is None else loaded
+        self.is_loaded = True
 
     def refresh(self) -> FileChange | None:
         """Read the file again if it changed; return None if there is nothing to report."""

@@ -8,20 +8,24 @@
             if tx.received_at.weekday() == self.options.day:
                 return deny("closed today", reason="monday")
 
-The server gives a plugin everything else it needs: `options`, `log`, `clock`, and the session or
-transaction as an argument of each method.
+The server gives a plugin everything else it needs: `options`, `log`, `clock`, `resolver`, folders,
+and the session or transaction as an argument of each method.
 """
 
 import re
 from collections.abc import Awaitable, Callable, Collection
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 from weakref import WeakSet
 
 import msgspec
 
 from gatepost.log.logger import get_logger
+from gatepost.net.resolver import DnsResolver, Resolver
 from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.methods import HookMethods
+from gatepost.plugin.options.reader import OptionsError, read_options
+from gatepost.plugin.place import Place
 from gatepost.plugin.scope import Scope
 from gatepost.plugin.threads import DEFAULT_THREADS
 
@@ -33,10 +37,6 @@ _BLOCKING: WeakSet[Any] = WeakSet()
 MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 OptionsT = TypeVar("OptionsT")
 OptionsT_co = TypeVar("OptionsT_co", covariant=True)
-
-
-class OptionsError(ValueError):
-    """An option is unknown, missing or of the wrong type; the message names it."""
 
 
 class BaseOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -66,16 +66,24 @@ class Plugin(HookMethods):
     after: ClassVar[Collection[str]] = ()
     blocking: ClassVar[bool] = False
 
+    # The loader sets it before `__init__`. The default is that of a plugin that is created in code.
+    config_place: Place = Place()
+
     def __init__(self, **options: Any) -> None:
-        if not issubclass(self.Options, BaseOptions):
-            raise OptionsError("expected a class Options derived from Plugin.Options")
-        try:
-            self._options: BaseOptions = msgspec.convert(options, self.Options)
-        except msgspec.ValidationError as error:
-            raise OptionsError(str(error)) from error
+        if not self.config_place.source:
+            source = type(self).__name__
+            self.config_place = msgspec.structs.replace(self.config_place, source=source, files={})
+        _check_class(self.Options, self.config_place)
+        self._options: BaseOptions = read_options(options, self.Options, self.config_place)
         self.name = _WORD_START.sub("_", type(self).__name__).lower()
         self.log: Any = get_logger("gatepost.plugin")
         self.clock: Clock = SystemClock()
+        self.resolver: Resolver = DnsResolver()
+        self.data_dir: Path = self.config_place.data_dir
+
+    def path(self, name: str | Path) -> Path:
+        """Return the path of a file; a relative one starts at the configuration's folder."""
+        return self.config_place.base / name
 
     @property
     def options(self: HasOptions[OptionsT]) -> OptionsT:
@@ -103,6 +111,16 @@ def is_blocking(plugin: Plugin, method: Callable[..., Any]) -> bool:
     """Return whether a method must run in a thread."""
     function = getattr(method, "__func__", method)
     return plugin.blocking or function in _BLOCKING
+
+
+def _check_class(options: object, place: Place) -> None:
+    """Raise `OptionsError` unless the class `Options` of a plugin is derived as it must be."""
+    if isinstance(options, type) and issubclass(options, BaseOptions):
+        return
+    root = place.location
+    found = "another base class" if isinstance(options, type) else f"{options!r}"
+    root.report_mismatch("class Options(Plugin.Options) in the plugin", found)
+    raise OptionsError(root.problems)
 
 
 class Installed(msgspec.Struct, frozen=True, eq=False):

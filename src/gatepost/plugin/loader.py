@@ -15,31 +15,49 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gatepost.plugin.base import OptionsError, Plugin
+from gatepost.plugin.base import Plugin
 from gatepost.plugin.failure import describe
 from gatepost.plugin.host import PluginError
+from gatepost.plugin.options.reader import OptionsError
+from gatepost.plugin.place import Place
 
 SHIPPED = "gatepost.plugins"
 ENTRY_POINT_GROUP = "gatepost.plugins"
 
 
-def load_plugin(use: str, options: Mapping[str, Any], base: Path, name: str = "") -> Plugin:
+class PluginOptionsError(PluginError):
+    """Options that a plugin cannot use; `problems` has a line for each, with file and key."""
+
+    def __init__(self, error: OptionsError) -> None:
+        super().__init__(str(error))
+        self.problems = list(map(str, error.problems))
+
+
+def load_plugin(use: str, options: Mapping[str, Any], place: Place, name: str = "") -> Plugin:
     """Find and import the plugin `use`, and return an instance with these options.
 
-    A relative path starts at `base`. `name` replaces the plugin's own name.
+    A relative path starts at `place.base`. `name` replaces the plugin's own name.
     Raises `PluginError` for any problem.
     """
-    plugin_class, own_name = find_plugin(use, base)
+    plugin_class, own_name = find_plugin(use, place.base)
     try:
-        plugin = plugin_class(**options)
+        plugin = _create(plugin_class, options, place)
     except OptionsError as error:
-        raise PluginError(f"plugin {use}: options: {error}") from error
+        raise PluginOptionsError(error) from error
     except Exception as error:
         raise PluginError(f"plugin {use}: __init__() failed: {describe(error)}") from error
     if not hasattr(plugin, "log"):
         raise PluginError(f"plugin {use}: __init__() does not call super().__init__(**options)")
     plugin.name = name or own_name
     plugin.log = plugin.log.bind(plugin=plugin.name)
+    return plugin
+
+
+def _create(plugin_class: type[Plugin], options: Mapping[str, Any], place: Place) -> Plugin:
+    """Return a new plugin; its place is set first, because its options are relative to it."""
+    plugin = plugin_class.__new__(plugin_class)
+    plugin.config_place = place
+    plugin_class.__init__(plugin, **options)
     return plugin
 
 
@@ -103,8 +121,16 @@ def _import_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise PluginError(f"plugin {path}: import failed: {describe(error)}") from error
+        problem = f"{describe(error)}{_hint(error)}"
+        raise PluginError(f"plugin {path}: import failed: {problem}") from error
     return module
+
+
+def _hint(error: Exception) -> str:
+    """Return what to write instead of a default that msgspec refuses."""
+    if isinstance(error, TypeError) and "mutable collection" in str(error):
+        return " For the default of an option, use a tuple, or field(default_factory=...)."
+    return ""
 
 
 def _import_entry_point(point: EntryPoint, use: str) -> Any:

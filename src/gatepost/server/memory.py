@@ -14,13 +14,20 @@ import msgspec
 from gatepost.config.load import config_from_dict
 from gatepost.config.schema import Config, RecipientsConfig, RouteConfig, SmtpConfig
 from gatepost.lists.addresses import AddressList
+from gatepost.net.resolver import Resolver
 from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.capture import Capture, ReceivedMessage
 from gatepost.server.connection import Connection
 from gatepost.server.connections import Connections
 from gatepost.server.listener import ListenerSettings
-from gatepost.session.assemble import find_lists, load_lists, make_setup
+from gatepost.session.assemble import (
+    find_lists,
+    load_lists,
+    load_plugin_files,
+    make_resolver,
+    make_setup,
+)
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.recorder import Recorder
 
@@ -63,7 +70,8 @@ class MemoryServer:
 
     `traps` are lines of a trap list; a bad one raises ValueError. `config` is a `Config` or a dict.
     A `Capture` plugin comes last and accepts the messages. Facts go to the log unless there is a
-    `recorder`. `setup` and `connections` are those of the server, for tests of the server.
+    `recorder`. `resolver` is for routes and plugins, None for that of the configuration. `setup`
+    and `connections` are those of the server, for tests of the server.
     """
 
     def __init__(
@@ -74,12 +82,15 @@ class MemoryServer:
         config: ConfigOrTables = DEFAULT_CONFIG,
         clock: VirtualClock | None = None,
         recorder: Recorder | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self._plugins = plugins
         self._traps = trap_list(traps)
         self._config = make_config(config)
         self._clock = clock or VirtualClock()
         self._recorder = recorder
+        self._own_resolver = make_resolver(self._config)
+        self._resolver: Resolver = self._own_resolver if resolver is None else resolver
         self._capture = Capture()
 
     @property
@@ -92,7 +103,15 @@ class MemoryServer:
         load_lists(lists)
         lists.traps.append(self._traps)
         plugins = [*self._plugins, self._capture]
-        self.setup = make_setup(self._config, lists, plugins, self._clock, recorder=self._recorder)
+        self.setup = make_setup(
+            self._config,
+            lists,
+            plugins,
+            self._clock,
+            recorder=self._recorder,
+            resolver=self._resolver,
+        )
+        load_plugin_files(lists, self.setup.plugins)
         await self.setup.plugins.start()
         await self.setup.router.start()
         self.connections = Connections(self.setup, self._config.smtp)
@@ -102,6 +121,7 @@ class MemoryServer:
         await self.connections.drain(1.0)
         await self.setup.router.stop()
         await self.setup.plugins.stop()
+        await self._own_resolver.close()
         if self.setup.authority is not None:
             self.setup.authority.close()
 

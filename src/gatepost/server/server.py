@@ -24,6 +24,7 @@ from gatepost.lists.reloadable import FileChange
 from gatepost.lists.watch import FileWatcher
 from gatepost.log.logger import get_logger
 from gatepost.model.endpoint import Endpoint
+from gatepost.net.resolver import Resolver
 from gatepost.net.sockets import BACKLOG, bind, bound_address, single_address
 from gatepost.net.tls import Contents, ListenerTls, TlsKind, key_pairs, kind_of, kinds_of
 from gatepost.plugin.base import Plugin
@@ -36,10 +37,13 @@ from gatepost.server.connections import SWEEP, Connections
 from gatepost.server.listener import ListenerSettings
 from gatepost.server.proxy import ProxyHandshake
 from gatepost.session.assemble import (
+    Lists,
     SetupError,
     find_lists,
     load_key_pairs,
     load_lists,
+    load_plugin_files,
+    make_resolver,
     make_setup,
 )
 from gatepost.session.dialect import DIALECTS
@@ -61,6 +65,7 @@ class Server:
     other process shares the counts. `contents` has certificates and keys that were read before
     privileges were dropped. Facts go to the log unless there is a `recorder`. `targets` are
     delivery targets by scheme, in addition to those of Gatepost and of installed packages.
+    `resolver` is for routes and plugins, None for that of the configuration; it is not closed.
     `addresses` are (protocol, address) pairs once the server has started.
     """
 
@@ -76,6 +81,7 @@ class Server:
         contents: Contents | None = None,
         recorder: Recorder | None = None,
         targets: Mapping[str, type[Target]] | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self._config = config
         self._plugins = plugins
@@ -86,6 +92,7 @@ class Server:
         self._contents = contents
         self._recorder = recorder
         self._targets = targets
+        self._resolver = resolver
         self._listeners: list[asyncio.AbstractServer] = []
         self._connections: Connections | None = None
         self._stack = AsyncExitStack()
@@ -113,8 +120,10 @@ class Server:
                 folder,
                 recorder=self._recorder,
                 targets=self._targets,
+                resolver=self._open_resolver(stack),
             )
-            await asyncio.to_thread(_report, setup)
+            await asyncio.to_thread(load_plugin_files, lists, setup.plugins)
+            await asyncio.to_thread(_report, setup, lists)
             if setup.authority is not None:
                 stack.callback(setup.authority.close)
             await setup.plugins.start()
@@ -131,6 +140,13 @@ class Server:
             await self._listen(connections, tls, stack)
             self._connections = connections
             self._stack = stack.pop_all()
+
+    def _open_resolver(self, stack: AsyncExitStack) -> Resolver:
+        if self._resolver is not None:
+            return self._resolver
+        resolver = make_resolver(self._config)
+        stack.push_async_callback(resolver.close)
+        return resolver
 
     async def _run_queue(self, setup: Setup, stack: AsyncExitStack) -> None:
         """Create the queue; start it if a route uses it or the spool holds mail.
@@ -246,10 +262,10 @@ async def _all_gone(connections: Connections, stop_timeout: float) -> None:
             await asyncio.sleep(min(SWEEP, left))
 
 
-def _report(setup: Setup) -> None:
+def _report(setup: Setup, lists: Lists) -> None:
     """Log the errors of the lists."""
-    for source in (*setup.domains, *setup.known, *setup.traps.table.lists):
-        _report_lines(source.current.errors)
+    for file in lists.files:
+        _report_lines(file.current.errors)
     for unarmed in setup.traps.table.unarmed_entries():
         _log.warning("trap not armed", problem=str(unarmed))
 

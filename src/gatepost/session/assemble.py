@@ -4,7 +4,7 @@ Every error of a configuration beyond its syntax is raised here, before the firs
 `load_lists` reads files and blocks; nothing else touches the disk.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,15 @@ from gatepost.lists.file import DomainFile, ListFile
 from gatepost.lists.reloadable import ListError
 from gatepost.model.address import domain_key
 from gatepost.model.reply import Reply
+from gatepost.net.resolver import DnsResolver, Resolver
 from gatepost.net.tls import KeyPair, TlsError
 from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.host import PluginError, PluginHost
-from gatepost.plugin.loader import load_plugin
+from gatepost.plugin.loader import PluginOptionsError, load_plugin
+from gatepost.plugin.options.reader import list_files, missing_files
 from gatepost.plugin.order import OrderError
+from gatepost.plugin.place import Place
 from gatepost.plugin.scope import Conditions, Scope
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.log import LogRecorder
@@ -77,14 +80,41 @@ def find_lists(config: Config) -> Lists:
 
 def load_lists(lists: Lists) -> None:
     """Read every list file; raises `SetupError` that names all unreadable ones."""
+    load_files(lists.files)
+
+
+def load_files(files: Iterable[Any]) -> None:
+    """Read list files; raises `SetupError` that names all unreadable ones."""
     problems = []
-    for file in lists.files:
+    for file in files:
         try:
             file.load()
         except ListError as error:
             problems.append(str(error))
     if problems:
         raise SetupError(problems)
+
+
+def add_plugin_lists(lists: Lists, plugins: PluginHost) -> list[Any]:
+    """Add the list files in the options of plugins to `lists`; return them, still to be read."""
+    options = [getattr(one.plugin, "options", None) for one in plugins.installed]
+    files = list(dict.fromkeys(file for one in options for file in list_files(one)))
+    lists.files += files
+    return files
+
+
+def missing_plugin_files(plugins: PluginHost) -> list[str]:
+    """Return the problems of files in the options of plugins that do not exist."""
+    options = [(getattr(one.plugin, "options", None), one.plugin) for one in plugins.installed]
+    return [text for one, plugin in options for text in missing_files(one, plugin.config_place)]
+
+
+def load_plugin_files(lists: Lists, plugins: PluginHost) -> None:
+    """Add the list files of plugins to `lists` and read them; raises `SetupError`."""
+    missing = missing_plugin_files(plugins)
+    if missing:
+        raise SetupError(missing)
+    load_files(add_plugin_lists(lists, plugins))
 
 
 def load_key_pairs(pairs: Sequence[KeyPair]) -> None:
@@ -102,10 +132,15 @@ def load_key_pairs(pairs: Sequence[KeyPair]) -> None:
 def load_plugins(config: Config) -> list[Installed]:
     """Find and create every plugin; raises `SetupError` that names all unusable ones."""
     installed, problems = [], []
-    for use in config.plugin:
+    files: dict[tuple[type, Path], Any] = {}
+    for number, use in enumerate(config.plugin):
+        key = f"plugin[{number}].options"
+        place = Place(config.base, config.data_dir, config.source, key, files)
         try:
-            plugin = load_plugin(use.use, use.options, config.base, use.name)
+            plugin = load_plugin(use.use, use.options, place, use.name)
             installed.append(install(plugin, use))
+        except PluginOptionsError as error:
+            problems += error.problems
         except PluginError as error:
             problems.append(str(error))
     if problems:
@@ -134,6 +169,11 @@ def _conditions(found: ConditionsConfig | None) -> Conditions | None:
     return Conditions(found.authenticated, found.networks, domains, found.results)
 
 
+def make_resolver(config: Config) -> DnsResolver:
+    """Return a resolver; it opens no socket before the first lookup."""
+    return DnsResolver(config.dns.servers, config.dns.timeout)
+
+
 def make_setup(
     config: Config,
     lists: Lists,
@@ -143,22 +183,33 @@ def make_setup(
     *,
     recorder: Recorder | None = None,
     targets: Mapping[str, type[Target]] | None = None,
+    resolver: Resolver | None = None,
 ) -> Setup:
     """Return the setup of a worker; `plugins` come after those of the configuration.
 
     `folder` is for messages too large for memory. Facts go to the log unless there is a `recorder`.
     `targets` are delivery targets by scheme, in addition to those of Gatepost and of installed
-    packages. Raises `SetupError`.
+    packages. `resolver` is for routes and plugins, by default that of the configuration. Raises
+    `SetupError`.
     """
     given = [one if isinstance(one, Installed) else Installed(one) for one in plugins]
     installed = load_plugins(config) + given
     hostname = config.server.hostname
     clock = SystemClock() if clock is None else clock
+    resolver = make_resolver(config) if resolver is None else resolver
     for one in installed:
         one.plugin.clock = clock
+        one.plugin.resolver = resolver
+        one.plugin.data_dir = config.data_dir
     try:
         host = PluginHost(installed, config.limits.hook_timeout)
-        router = make_router(config.route, base=config.base, hostname=hostname, targets=targets)
+        router = make_router(
+            config.route,
+            base=config.base,
+            hostname=hostname,
+            targets=targets,
+            resolver=resolver,
+        )
     except RouteConfigError as error:
         raise SetupError(error.problems) from error
     except (PluginError, OrderError, ValueError) as error:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from gatepost.net.resolver import Resolver
 from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.capture import ReceivedMessage
@@ -18,6 +19,7 @@ from gatepost.server.memory import (
     MemoryClient,
     MemoryServer,
 )
+from gatepost.testing.resolver import FakeResolver
 
 _LINE = re.compile(r"([CS]): ?(.*)")
 _REFERENCE = r"(?: \[[0-9a-f]+-[0-9a-f]+(?:\.[0-9]+)?\])?"
@@ -55,17 +57,21 @@ def play(
     now: str | datetime = "2024-01-01",
     peer: tuple[str, int] = DEFAULT_PEER,
     protocol: str = "smtp",
+    resolver: Resolver | None = None,
 ) -> DialogueResult:
     """Play a transcript; raises `DialogueError` at the first reply that differs.
 
     `traps` are lines of a trap list, `now` is the time at the start, `peer` the client's address,
     `protocol` "smtp" or "lmtp". `config` is a `Config`, or a dict with the tables of a
-    configuration file. By default example.com is local and nothing else is configured.
+    configuration file. By default example.com is local and nothing else is configured. `resolver`
+    answers DNS lookups; by default no name exists.
     """
 
     async def run() -> DialogueResult:
         clock = VirtualClock(now)
-        async with MemoryServer(plugins, traps=traps, config=config, clock=clock) as server:
+        async with MemoryServer(
+            plugins, traps=traps, config=config, clock=clock, resolver=resolver or FakeResolver()
+        ) as server:
             client = server.connect(peer, protocol)
             try:
                 await perform(client, transcript)

@@ -15,11 +15,13 @@ import msgspec
 from gatepost.config.listen import InetAddress
 from gatepost.config.load import check
 from gatepost.config.schema import Config, ListenConfig
+from gatepost.net.resolver import Resolver
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.capture import Capture, ReceivedMessage
 from gatepost.server.memory import DEFAULT_CONFIG, ConfigOrTables, make_config, trap_list
 from gatepost.server.server import Server
+from gatepost.testing.resolver import FakeResolver
 from gatepost.testing.secured import with_certificate, with_users
 
 # Seconds that the end of a test waits for connected clients.
@@ -38,10 +40,10 @@ class RunningServer:
             with smtplib.SMTP(*server.address) as client: ...
             assert server.messages
 
-    `plugins`, `traps` and `config` are as for `play`, except that the server has its own listener
-    and data folder. The clock shows `now` (by default the time at which the object was made).
-    Waiting takes no time, so the delay of a refusal does not slow a test down. A dict as `config`
-    raises `ConfigError` if it has errors, a bad line of `traps` ValueError.
+    `plugins`, `traps`, `config` and `resolver` are as for `play`, except that the server has its
+    own listener and data folder. The clock shows `now` (by default the time at which the object was
+    made). Waiting takes no time, so the delay of a refusal does not slow a test down. A dict as
+    `config` raises `ConfigError` if it has errors, a bad line of `traps` ValueError.
 
     `domains` are the local domains; `["*"]` accepts every recipient. `tls` is that of the listener;
     without a certificate in `config` there is a self-signed one, which `certificate` has as PEM.
@@ -62,6 +64,7 @@ class RunningServer:
         domains: Sequence[str] | None = None,
         tls: Literal["none", "starttls", "implicit"] = "none",
         users: Mapping[str, str] | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         trap_list(traps)
         self._capture = Capture()
@@ -73,6 +76,7 @@ class RunningServer:
         self.certificate = ""
         self._clock = VirtualClock(datetime.now(UTC) if now is None else now)
         self._protocol = protocol
+        self._resolver: Resolver = FakeResolver() if resolver is None else resolver
         self._stack = ExitStack()
         self.address: tuple[str, int] = ("", 0)
 
@@ -119,7 +123,13 @@ class RunningServer:
     async def _serve(self, folder: Path, started: _Started) -> None:
         stop = asyncio.Event()
         config = self._configured(folder)
-        async with Server(config, self._plugins, self._clock, stop_timeout=STOP_TIMEOUT) as server:
+        async with Server(
+            config,
+            self._plugins,
+            self._clock,
+            stop_timeout=STOP_TIMEOUT,
+            resolver=self._resolver,
+        ) as server:
             host, _, port = server.addresses[0][1].rpartition(":")
             self.address = (host, int(port))
             started.set_result((asyncio.get_running_loop(), stop))

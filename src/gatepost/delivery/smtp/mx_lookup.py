@@ -11,7 +11,8 @@ from typing import NoReturn
 from gatepost.delivery.smtp import errors
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.reply import Reply
-from gatepost.net.resolver import NoSuchNameError, ResolveError, Resolver
+from gatepost.net.resolve_error import NoSuchNameError, ResolveError
+from gatepost.net.resolver import Resolver
 
 # More hosts do not make a domain more reliable.
 MAX_HOSTS = 20

@@ -27,7 +27,8 @@ from gatepost.delivery.target import Delivery, DeliveryError, Failures, Target, 
 from gatepost.model.address import domain_key
 from gatepost.model.session import Recipient
 from gatepost.net.own_address import embedded, is_own_address
-from gatepost.net.resolver import DnsResolver, NoSuchNameError, ResolveError, Resolver
+from gatepost.net.resolve_error import NoSuchNameError, ResolveError
+from gatepost.net.resolver import Resolver
 
 MAX_HOSTS_CONNECTED = 1000
 # "This network" of RFC 1122 s3.2.1.3, which some systems deliver locally, and broadcast.
@@ -101,7 +102,7 @@ class MxTarget(Target):
         if spec.text:
             raise ValueError(f"expected nothing after the colon, found {spec.text!r}")
         settings = ClientSettings.make(spec.options, spec.base, spec.hostname)
-        return cls(settings, DnsResolver(), spec.hostname)
+        return cls(settings, spec.resolver, spec.hostname)
 
     def destination(self, rcpt: Recipient) -> str:
         """Return a destination for each domain."""

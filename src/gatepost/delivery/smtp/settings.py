@@ -6,11 +6,9 @@ from typing import Self
 import msgspec
 
 from gatepost.config.client import ClientConfig
+from gatepost.config.secret_file import read_secret
 from gatepost.model.secret import Secret
 from gatepost.net.client_tls import ClientTls
-
-# Longer than any password, so that a wrong file is detected.
-MAX_PASSWORD = 1024
 
 
 class ClientSettings(msgspec.Struct, frozen=True, eq=False):
@@ -30,18 +28,5 @@ class ClientSettings(msgspec.Struct, frozen=True, eq=False):
         if bool(options.user) != bool(options.password_file):
             raise ValueError("client: expected both user and password_file, or neither")
         path = base / options.password_file if options.user else None
-        password = _read_password(path) if path else Secret()
+        password = read_secret(path, "password") if path else Secret()
         return cls(options, options.helo or hostname, tls, password, path)
-
-
-def _read_password(path: Path) -> Secret:
-    try:
-        with path.open(encoding="utf-8") as file:
-            line = file.readline(MAX_PASSWORD + 2).rstrip("\r\n")
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected UTF-8") from error
-    if not 0 < len(line) <= MAX_PASSWORD or "\0" in line:
-        raise ValueError(f"{path}: expected a password of 1 to {MAX_PASSWORD} characters")
-    return Secret(line)

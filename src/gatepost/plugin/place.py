@@ -1,0 +1,31 @@
+"""The place of a plugin in the configuration, for relative paths and for error messages."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gatepost.config.problem import Location
+
+
+class Place(msgspec.Struct, frozen=True):
+    """The place of a plugin in the configuration.
+
+    `base` is the folder that relative paths start at, `data_dir` the server's data folder. `source`
+    is the configuration file and `key` the table of the options (`plugin[0].options`). The defaults
+    are those of a plugin that is created in code. `files` has the list files of all plugins, by the
+    kind of list and path: a file is read once, and its problems are reported once.
+    """
+
+    base: Path = Path()
+    data_dir: Path = Path("var")
+    source: str = ""
+    key: str = ""
+    files: dict[tuple[type, Path], Any] = msgspec.field(default_factory=dict)
+
+    @property
+    def location(self) -> Location:
+        """The location of the options, for a new list of problems."""
+        location = Location(self.source)
+        location.key = self.key
+        return location
