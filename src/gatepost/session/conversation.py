@@ -119,13 +119,14 @@ class Conversation:
 
     def begin_message(self, tx: Transaction) -> None:
         """Expect content."""
-        setup = self.setup
-        tx.message = Message(setup.limits.memory_per_message, setup.folder)
+        setup, limits = self.setup, self.setup.limits
+        utf8 = "SMTPUTF8" in tx.params
+        tx.message = Message(limits.memory_per_message, setup.folder, limits.message_size, utf8)
         self.refusal = None
         read = "headers" in self.chains
-        self.headers = HeaderCollector(setup.limits.header_size) if read else None
+        self.headers = HeaderCollector(limits.header_size) if read else None
         shown = [shown_address(one.address) for one in tx.recipients]
-        self.hops = HopCounter(setup.limits.hops, setup.hostname, shown)
+        self.hops = HopCounter(limits.hops, setup.hostname, shown)
 
     async def reset(self) -> None:
         """Drop the open transaction, if there is one, and notify plugins."""

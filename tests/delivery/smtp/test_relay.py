@@ -247,7 +247,6 @@ class Watched:
     def __init__(self, content, links):
         self._content = content
         self._links = links
-        self.added, self.size = [], content.size
         self.full_size = content.full_size
         self.most = 0
 

@@ -4,6 +4,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from gatepost.model.headers import Headers
+from gatepost.model.message import Message
 from gatepost.model.reply import Reply
 from gatepost.model.session import Transaction
 from gatepost.plugin.chain import Answer
@@ -52,8 +53,17 @@ def _keep(_talk: Conversation, _answer: Answer | None, _tx: Transaction) -> Repl
 
 def _deliver(talk: Conversation, answer: Answer | None, tx: Transaction) -> Result:
     """Hand the message over, unless a plugin has taken it."""
+    if tx.message is not None:
+        _end_edits(tx, tx.message)
     deliver = talk.dialect.hand_over if answer is None else taken
     return deliver(talk.setup, tx)
+
+
+def _end_edits(tx: Transaction, message: Message) -> None:
+    """Permit no more edits; declare 8-bit content if a plugin has added it (RFC 6152)."""
+    message.seal()
+    if message.needs_8bitmime:
+        tx.params = {**tx.params, "BODY": "8BITMIME"}
 
 
 # DATA and the first BDAT
@@ -139,7 +149,7 @@ async def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Reply:
 async def _hand_over(talk: Conversation, tx: Transaction) -> Reply:
     names = talk.dialect.with_names
     if tx.message is not None and names is not None:
-        tx.message.added.append(received(tx, talk.setup.hostname, names))
+        tx.message.add_trace(received(tx, talk.setup.hostname, names))
     talk.delivering = True
     try:
         result = run(talk, DELIVER, None)
@@ -155,6 +165,8 @@ async def _hand_over(talk: Conversation, tx: Transaction) -> Reply:
 async def _accepted(talk: Conversation, tx: Transaction) -> None:
     talk.errors = talk.idle_commands = 0
     talk.session.messages += 1
+    if tx.message is not None and tx.message.edits:
+        talk.recorder.edited(tx, tx.message)
     talk.recorder.accepted(tx)
     await talk.notify("delivered", tx)
     talk.close(tx)
