@@ -5,6 +5,7 @@ replaced. A recorder (`gatepost.session.recorder`) collects the steps.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 
 from gatepost.config.schema import Config
 from gatepost.model.address import Address
+from gatepost.model.edits import Edit
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Session, Transaction, TrapHit
 from gatepost.plugin.chain import Answer
@@ -49,36 +51,54 @@ class TrialStep(msgspec.Struct):
     asked: list[str] = []
 
 
+class TrialEdit(msgspec.Struct):
+    """An edit of the message, as `gatepost.Edit` describes it."""
+
+    kind: str
+    name: str
+    summary: str
+    by: str
+
+
 class Trial(msgspec.Struct):
-    """The result of the transaction; `delay` is the client's wait, in seconds."""
+    """The result of the transaction; `delay` is the client's wait, in seconds.
+
+    `edits` are the edits of plugins, `broken_signatures` the signatures that they invalidate.
+    """
 
     steps: list[TrialStep]
+    edits: list[TrialEdit]
+    broken_signatures: list[str]
     traps: list[str]
     delay: float
     accepted: bool
 
 
 class TrialRecorder(Recorder):
-    """Collects the steps of a session and its trap hits."""
+    """Collects the steps of a session, the edits of the message and the trap hits."""
 
     detailed = True
 
     def __init__(self) -> None:
         self.steps: list[TrialStep] = []
+        self.edits: Sequence[Edit] = ()
+        self.broken_signatures: Sequence[str] = ()
         self.hits: dict[str, TrapHit] = {}
 
     def decided(
         self,
         session: Session,
-        tx: Transaction | None,  # noqa: ARG002 - there is one only
+        tx: Transaction | None,
         decided: Decided,
         reply: Reply,
     ) -> None:
-        """Add a step."""
+        """Add a step; take the edits so far, which a refused message has too."""
         by, answer = _described(decided.answer)
         asked = [one.plugin for one in decided.asked if one.plugin != _TARGET]
         about = _about(session, decided.args)
         self.steps.append(TrialStep(decided.hook, about, by, answer, str(reply), asked))
+        if tx is not None and tx.message is not None:
+            self.edits, self.broken_signatures = tx.message.edits, tx.message.broken_signatures
 
     def traps_hit(self, tx: Transaction) -> None:
         """Add the trap hits."""
@@ -118,7 +138,9 @@ async def run(config: Config, envelope: Envelope, content: bytes) -> Trial:
         accepted = await _Dialogue(client, recorder.steps).run(envelope, content)
         await client.close()
     traps = [_named(hit) for hit in recorder.hits.values()]
-    return Trial(recorder.steps, traps, sum(clock.slept), accepted)
+    edits = [TrialEdit(one.kind, one.name, one.summary, one.by) for one in recorder.edits]
+    broken = [*recorder.broken_signatures]
+    return Trial(recorder.steps, edits, broken, traps, sum(clock.slept), accepted)
 
 
 def _named(hit: TrapHit) -> str:

@@ -84,6 +84,11 @@ def _print_trial(trial: Trial) -> None:
         [*map(_row, trial.steps)],
     )
     print_line()
+    for edit in trial.edits:
+        author = f" (by {edit.by})" if edit.by else ""
+        print_line(f"{f'{edit.kind} {edit.name}'.rstrip()}: {edit.summary}{author}")
+    for signature in trial.broken_signatures:
+        print_line(f"warning: the edits invalidate the {signature}")
     for trap in trial.traps:
         print_line(f"trap: {trap}")
     if trial.delay:
