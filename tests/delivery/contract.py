@@ -141,7 +141,7 @@ class Contract:
                 proceed.wait()
 
         held = Held(100)
-        held.size = len(CONTENT)
+        held._size = len(CONTENT)
 
         async def run():
             target = self.target(base)

@@ -104,7 +104,6 @@ class Recording(Target):
         with pytest.raises(RuntimeError, match="cannot be edited now"):
             message.remove_header("Subject")
         self.seen.append((bytes(message), message.full_size, dict(delivery.transaction.params)))
-        return None
 
 
 @pytest.mark.parametrize("mode", ["direct", "queue"])

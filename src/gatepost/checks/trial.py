@@ -51,15 +51,6 @@ class TrialStep(msgspec.Struct):
     asked: list[str] = []
 
 
-class TrialEdit(msgspec.Struct):
-    """An edit of the message, as `gatepost.Edit` describes it."""
-
-    kind: str
-    name: str
-    summary: str
-    by: str
-
-
 class Trial(msgspec.Struct):
     """The result of the transaction; `delay` is the client's wait, in seconds.
 
@@ -67,7 +58,7 @@ class Trial(msgspec.Struct):
     """
 
     steps: list[TrialStep]
-    edits: list[TrialEdit]
+    edits: list[Edit]
     broken_signatures: list[str]
     traps: list[str]
     delay: float
@@ -138,8 +129,7 @@ async def run(config: Config, envelope: Envelope, content: bytes) -> Trial:
         accepted = await _Dialogue(client, recorder.steps).run(envelope, content)
         await client.close()
     traps = [_named(hit) for hit in recorder.hits.values()]
-    edits = [TrialEdit(one.kind, one.name, one.summary, one.by) for one in recorder.edits]
-    broken = [*recorder.broken_signatures]
+    edits, broken = [*recorder.edits], [*recorder.broken_signatures]
     return Trial(recorder.steps, edits, broken, traps, sum(clock.slept), accepted)
 
 

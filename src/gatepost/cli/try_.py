@@ -85,8 +85,7 @@ def _print_trial(trial: Trial) -> None:
     )
     print_line()
     for edit in trial.edits:
-        author = f" (by {edit.by})" if edit.by else ""
-        print_line(f"{f'{edit.kind} {edit.name}'.rstrip()}: {edit.summary}{author}")
+        print_line(str(edit))
     for signature in trial.broken_signatures:
         print_line(f"warning: the edits invalidate the {signature}")
     for trap in trial.traps:
