@@ -14,18 +14,21 @@ from typing import BinaryIO, Self, cast
 READ_SIZE = 256 * 1024
 # The memory overhead of one piece: a client that sends tiny pieces must not multiply memory use.
 PIECE_COST = 64
+# The octets in which the first field name of a message must end (RFC 5322 s2.1.1).
+FIRST_LINE = 1000
 
 
 class Content:
     """Content of at most `threshold` octets is in memory, larger content in a file in `folder`."""
 
-    __slots__ = ("_chunks", "_file", "_folder", "_size", "_stored", "_threshold")
+    __slots__ = ("_chunks", "_file", "_folder", "_size", "_start", "_stored", "_threshold")
 
     def __init__(self, threshold: int, folder: Path | None = None) -> None:
         self._threshold = threshold
         self._folder = folder
         self._chunks: list[bytes] = []
         self._file: BinaryIO | None = None
+        self._start = b""
         self._stored: Callable[[], Iterator[bytes]] | None = None
         self._size = 0
 
@@ -41,6 +44,8 @@ class Content:
 
     def write(self, data: bytes) -> None:
         """Append content; raises OSError if the disk is full."""
+        if self._size < FIRST_LINE:
+            self._start += data[:FIRST_LINE]
         self._size += len(data)
         if self._file is not None:
             self._file.write(data)
@@ -64,7 +69,18 @@ class Content:
             raise
         self._file, self._chunks = file, []
 
-    def complete(self) -> None:
+    def beginning(self) -> bytes:
+        """Return at least the first FIRST_LINE octets, or all if there are fewer."""
+        if self._stored is None:
+            return self._start
+        start = b""
+        for piece in self._stored():
+            start += piece[:FIRST_LINE]
+            if len(start) >= FIRST_LINE:
+                break
+        return start
+
+    def flush(self) -> None:
         """Flush the content after the last `write`; raises OSError if the disk is full.
 
         Without this the first read would fail instead.

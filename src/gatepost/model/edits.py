@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from gatepost.model.content import Content
+from gatepost.model.content import FIRST_LINE, Content
 from gatepost.model.headers import places, unfolded
 from gatepost.model.signatures import signatures
 
@@ -24,13 +24,11 @@ from gatepost.model.signatures import signatures
 MAX_BLOCK = 1024 * 1024
 # Characters of a value in the description of an edit.
 SHOWN = 100
-# The octets in which the first field name must end (RFC 5322 s2.1.1).
-FIRST_LINE = 1000
+# The start of content that needs no separator: a field, an empty line, the line of an mbox file.
+FIRST_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:|\r\n|>?From ")
 
 _END = b"\r\n\r\n"
 _LINE = b"\r\n"
-# The start of content that needs no separator: a field, an empty line, the line of an mbox file.
-_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:|\r\n|>?From ")
 _IMPURE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 
 Test = Callable[[str], bool]
@@ -67,11 +65,6 @@ class Block(NamedTuple):
     bare: bool
 
 
-def begins_with_field(start: bytes) -> bool:
-    """Return whether content begins with a header block, which may be empty."""
-    return _FIELD.match(start[:FIRST_LINE]) is not None
-
-
 def read_block(pieces: Iterable[bytes], *, complete: bool) -> Block:
     """Return the header block at the start of content; `complete` is whether all is there.
 
@@ -86,7 +79,7 @@ def read_block(pieces: Iterable[bytes], *, complete: bool) -> Block:
             break
     if end < 0 and not complete and len(raw) <= MAX_BLOCK:
         raise RuntimeError("the header block is incomplete: edit it in on_headers or on_message")
-    if raw and not begins_with_field(bytes(raw[:FIRST_LINE])):
+    if raw and not FIRST_FIELD.match(raw, 0, FIRST_LINE):
         return Block(b"", 0, bare=True)
     size = len(raw) if end < 0 else end + len(_LINE) if end else 0
     if size > MAX_BLOCK:

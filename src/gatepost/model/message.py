@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from gatepost.model.content import Content
+from gatepost.model.content import FIRST_LINE, Content
 from gatepost.model.edits import (
-    FIRST_LINE,
+    FIRST_FIELD,
     Edit,
     Edits,
     Kind,
-    begins_with_field,
     pure,
     read_block,
     shown,
@@ -42,7 +41,7 @@ class Message(Content):
     `editor` is the name of the plugin that runs, for the record of its edits.
     """
 
-    __slots__ = ("_edits", "_largest", "_phase", "_start", "_trace", "_utf8", "editor")
+    __slots__ = ("_edits", "_largest", "_phase", "_trace", "_utf8", "editor")
 
     def __init__(
         self,
@@ -54,7 +53,6 @@ class Message(Content):
         super().__init__(threshold, folder)
         self._largest = largest
         self._utf8 = utf8
-        self._start = b""
         self._trace = b""
         self._phase = _RECEIVED_IN_PART
         self._edits: Edits | None = None
@@ -74,18 +72,13 @@ class Message(Content):
 
     # Called by the server
 
-    def write(self, data: bytes) -> None:
-        """Append content; raises OSError if the disk is full."""
-        if self._size < FIRST_LINE:
-            self._start += data[:FIRST_LINE]
-        super().write(data)
-
     def complete(self) -> None:
         """Flush the content after the last `write`; raises OSError if the disk is full.
 
         Without this the first read would fail instead.
         """
-        super().complete()
+        if self._file is not None:
+            self.flush()
         self._phase = _COMPLETE
 
     def add_trace(self, field: bytes) -> None:
@@ -175,7 +168,7 @@ class Message(Content):
             if 0 < self._largest < new.size:
                 limit = f"{self._largest} octets (limits.message_size)"
                 raise ValueError(f"replaced body: more than {limit}")
-        new.complete()
+        new.flush()
         return is_ascii
 
     def _with_block(self, *, required: bool = True) -> Edits:
@@ -257,12 +250,9 @@ class Message(Content):
                 return with_line_end(fields) + b"\r\n"
             if edits.block is not None and not edits.block.bare:
                 return fields
-        if not fields or not self._size or begins_with_field(self._beginning()):
+        if not fields or not self._size or FIRST_FIELD.match(self.beginning(), 0, FIRST_LINE):
             return fields
         return fields + b"\r\n"
-
-    def _beginning(self) -> bytes:
-        return self._start if self._stored is None else _first(self._stored())
 
     def __bytes__(self) -> bytes:
         return b"".join(self)
@@ -277,16 +267,6 @@ class Message(Content):
         super().close()
         if self._edits is not None and self._edits.body is not None:
             self._edits.body.close()
-
-
-def _first(pieces: Iterator[bytes]) -> bytes:
-    """Return the start of content that can have the first field name."""
-    start = b""
-    for piece in pieces:
-        start += piece[:FIRST_LINE]
-        if len(start) >= FIRST_LINE:
-            break
-    return start
 
 
 class _Pieces(io.RawIOBase):
