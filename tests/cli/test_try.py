@@ -113,6 +113,45 @@ def test_plugins_see_the_message(run, folder):
     assert (last["hook"], last["by"], last["answer"]) == ("message", "mine", "deny")
 
 
+EDITS = [
+    "def on_message(self, tx):",
+    "    tx.message.remove_header('X-Spam')",
+    "    tx.message.replace_header('Subject', 'new')",
+    "    tx.message.add_header('X-Checked', 'yes')",
+    "    tx.message.replace_body(b'new\\r\\n')",
+]
+SIGNED = "X-Spam: yes\nDKIM-Signature: d=client.example; h=subject\nSubject: old\n\ntext\n"
+
+
+@pytest.mark.parametrize("end", [[], ["    return deny('read')"]], ids=["accepted", "refused"])
+def test_the_edits_of_plugins_are_shown(run, folder, end):
+    plugin(folder, EDITS + end)
+    (folder / "mail").write_text(SIGNED)
+    found = trial(run, *TO_ALICE, "--message", "mail")[1]
+    assert found["accepted"] is not bool(end)
+    assert [(one["kind"], one["name"], one["summary"]) for one in found["edits"]] == [
+        ("removed", "X-Spam", "yes"),
+        ("replaced", "Subject", "new"),
+        ("added", "X-Checked", "yes"),
+        ("body replaced", "", "5 octets"),
+    ]
+    assert found["broken_signatures"] == ["DKIM-Signature of client.example"]
+    lines = run("try", *TO_ALICE, "--message", "mail").stdout.splitlines()
+    shown = [line.partition(" (by ")[0] for line in lines[-6:-1]]
+    assert shown == [
+        "removed X-Spam: yes",
+        "replaced Subject: new",
+        "added X-Checked: yes",
+        "body replaced: 5 octets",
+        "warning: the edits invalidate the DKIM-Signature of client.example",
+    ]
+
+
+def test_a_message_without_edits_shows_none(run, folder):
+    found = trial(run, *TO_ALICE)[1]
+    assert (found["edits"], found["broken_signatures"]) == ([], [])
+
+
 def test_the_headers_hook_is_shown_if_a_plugin_uses_it(run, folder):
     plugin(folder, ["def on_headers(self, tx, headers):", "    return deny('headers')"])
     hooks = [step["hook"] for step in trial(run, *TO_ALICE)[1]["steps"]]

@@ -75,6 +75,17 @@ class Contract:
         assert not deliver(self.target(base), delivery(PEOPLE[0], of=made))
         assert self.kept(base) == [b"Received: by us\r\n" + CONTENT]
 
+    def test_an_edited_message_is_delivered_as_edited(self, base):
+        made = message(b"X-Spam: yes\r\n" + CONTENT, 10)
+        made.complete()
+        made.remove_header("X-Spam")
+        made.add_header("X-Last", "1", first=False)
+        made.replace_body(b"new\r\n" * 100)
+        expected = CONTENT.partition(b"\r\n\r\n")[0] + b"\r\nX-Last: 1\r\n\r\n" + b"new\r\n" * 100
+        with made:
+            assert not deliver(self.target(base), delivery(PEOPLE[0], of=made))
+        assert self.kept(base) == [expected]
+
     @pytest.mark.parametrize(
         "content", [b"", b"\r\n", b"x", b"From x\r\n.\r\n", b"\xff\r\n" * 9999]
     )
@@ -130,7 +141,7 @@ class Contract:
                 proceed.wait()
 
         held = Held(100)
-        held.size = len(CONTENT)
+        held._size = len(CONTENT)
 
         async def run():
             target = self.target(base)

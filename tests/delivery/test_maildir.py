@@ -153,7 +153,7 @@ def test_a_return_path_of_the_client_is_removed(tmp_path, content, stored, thres
 
 def test_an_incomplete_message_without_its_return_path_is_not_stored(tmp_path):
     made = message(b"Return-Path: <x@y>\r\n\r\nb\r\n")
-    made.size += 1
+    made._size += 1
     assert "octets of message" in failure(maildir(tmp_path), delivery(recipient("a@b"), of=made))
     assert files(tmp_path) == []
 

@@ -22,6 +22,6 @@ def test_the_examples_have_tests():
     assert {"test_closed_on_mondays", "test_the_order_of_plugins_does_not_matter"} <= set(globals())
 
 
-@pytest.mark.parametrize("name", ["check_verybadrcptto", "no_mondays"])
+@pytest.mark.parametrize("name", ["check_verybadrcptto", "no_mondays", "tag_external"])
 def test_every_example_is_one_plugin(name):
     assert load_plugin(f"{name}.py", {}, Place(EXAMPLES)).name == name

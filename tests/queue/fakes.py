@@ -139,12 +139,16 @@ class Bench:
     def runner(self):
         return self.queue.files[0].runner
 
-    async def put(self, *addresses, failures=None, content=CONTENT, **options):
+    async def put(self, *addresses, failures=None, content=CONTENT, edit=None, **options):
         recipients = [recipient(one) if isinstance(one, str) else one for one in addresses]
         tx = transaction(**options)
         named = {str(one.address): one for one in recipients}
         failed = {named[address]: error for address, error in (failures or {}).items()}
-        await self.queue.put(tx, recipients, message(content), failed)
+        made = message(content)
+        if edit is not None:
+            made.complete()
+            edit(made)
+        await self.queue.put(tx, recipients, made, failed)
 
     async def in_store(self, job):
         """Run a job in the store of the queue's own file."""

@@ -254,6 +254,26 @@ def test_only_a_failure_dsn_has_the_whole_message(tmp_path, answer, kind):
     run(tmp_path, scenario, target)
 
 
+@pytest.mark.parametrize("failures", [None, {"a@one.example": REFUSED}], ids=["later", "at once"])
+def test_a_dsn_has_the_message_as_edited(tmp_path, failures):
+    target = Target({"one.example": REFUSED})
+
+    def edit(message):
+        message.replace_header("Subject", "[EXT] x")
+        message.remove_header("X-Y")
+        message.replace_body(b"other\r\n")
+
+    async def scenario(bench):
+        options = {"peer": LOCAL, "params": ASKED, "edit": edit}
+        await bench.put("a@one.example", failures=failures, **options)
+        await bench.run_until_idle()
+        (dsn,) = dsns(target)
+        quoted = dsn.get_payload(2).as_string().partition("\n\n")[2].strip()
+        assert "".join(quoted.splitlines()) == "Subject: [EXT] x" + ("" if failures else "other")
+
+    run(tmp_path, scenario, target)
+
+
 @pytest.mark.parametrize(("takes_over", "actions"), [(False, ["relayed"]), (True, [])])
 def test_a_next_hop_with_dsn_support_reports_the_success_itself(tmp_path, takes_over, actions):
     target = Target()

@@ -220,3 +220,15 @@ def check_dialogue() -> None:
     assert_type(result.messages[0].content, bytes)
     with RunningServer([Empty()], protocol="smtp") as server:
         assert_type(server.address, tuple[str, int])
+
+
+class Editing(Plugin):
+    def on_message(self, tx: Transaction) -> None:
+        message = tx.message
+        if message is not None:
+            assert_type(message.remove_header("X-Spam", lambda value: value == "yes"), int)
+            assert_type(message.replace_header("Subject", "x"), int)
+            message.add_header("X", "1", first=False)
+            message.replace_body([b"text\r\n"])
+            assert_type(message.headers(), Headers)
+            assert_type([edit.by for edit in message.edits], list[str])

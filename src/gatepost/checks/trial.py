@@ -5,6 +5,7 @@ replaced. A recorder (`gatepost.session.recorder`) collects the steps.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 
 from gatepost.config.schema import Config
 from gatepost.model.address import Address
+from gatepost.model.edits import Edit
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Session, Transaction, TrapHit
 from gatepost.plugin.chain import Answer
@@ -55,9 +57,12 @@ class Trial(msgspec.Struct):
     """The result of the transaction; `delay` is the client's wait, in seconds.
 
     `accepted` is whether the message was accepted, `recipients` are those it was accepted for.
+    `edits` are the edits of plugins, `broken_signatures` the signatures that they invalidate.
     """
 
     steps: list[TrialStep]
+    edits: list[Edit]
+    broken_signatures: list[str]
     traps: list[str]
     delay: float
     accepted: bool
@@ -65,28 +70,32 @@ class Trial(msgspec.Struct):
 
 
 class TrialRecorder(Recorder):
-    """Collects the steps of a session and its trap hits."""
+    """Collects the steps of a session, the edits of the message and the trap hits."""
 
     detailed = True
 
     def __init__(self) -> None:
         self.steps: list[TrialStep] = []
+        self.edits: Sequence[Edit] = ()
+        self.broken_signatures: Sequence[str] = ()
         self.hits: dict[str, TrapHit] = {}
 
     def decided(
         self,
         session: Session,
-        tx: Transaction | None,  # noqa: ARG002 - there is one only
+        tx: Transaction | None,
         decided: Decided,
         reply: Reply,
     ) -> None:
-        """Add a step."""
+        """Add a step; take the edits so far, which a refused message has too."""
         by, answer = _described(decided.answer)
         asked = [one.plugin for one in decided.asked if one.plugin != _TARGET]
         about = _about(session, decided.args)
         step = TrialStep(decided.hook, about, by, answer, str(reply), asked)
         inner = bool(self.steps) and _WITHIN.get(self.steps[-1].hook) == step.hook
         self.steps.insert(len(self.steps) - inner, step)
+        if tx is not None and tx.message is not None:
+            self.edits, self.broken_signatures = tx.message.edits, tx.message.broken_signatures
 
     def traps_hit(self, tx: Transaction) -> None:
         """Add the trap hits."""
@@ -126,7 +135,9 @@ async def run(config: Config, envelope: Envelope, content: bytes) -> Trial:
         recipients = await _Dialogue(client, recorder.steps).run(envelope, content)
         await client.close()
     traps = [_named(hit) for hit in recorder.hits.values()]
-    return Trial(recorder.steps, traps, sum(clock.slept), bool(recipients), recipients)
+    edits, broken = [*recorder.edits], [*recorder.broken_signatures]
+    waited, accepted = sum(clock.slept), bool(recipients)
+    return Trial(recorder.steps, edits, broken, traps, waited, accepted, recipients)
 
 
 def _named(hit: TrapHit) -> str:

@@ -86,6 +86,10 @@ def _print_trial(trial: Trial, count: int) -> None:
         [*map(_row, trial.steps)],
     )
     print_line()
+    for edit in trial.edits:
+        print_line(str(edit))
+    for signature in trial.broken_signatures:
+        print_line(f"warning: the edits invalidate the {signature}")
     for trap in trial.traps:
         print_line(f"trap: {trap}")
     if trial.delay:

@@ -9,6 +9,7 @@ clients. So fields are found by name without it, and are parsed for an iteration
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 _LINE = b"\r\n"
 # The end of a name: blanks are permitted in front of the colon.
@@ -26,11 +27,11 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """Return the unfolded value of the first field of that name, or None."""
-        return next(_values(self.raw, name), None)
+        return next(field_values(self.raw, name), None)
 
     def get_all(self, name: str) -> list[str]:
         """Return the unfolded values of all fields of that name."""
-        return list(_values(self.raw, name))
+        return list(field_values(self.raw, name))
 
     def _all(self) -> list[tuple[str, str]]:
         if self._fields is None:
@@ -44,8 +45,16 @@ class Headers:
         return len(self._all())
 
 
-def _values(raw: bytes, name: str) -> Iterator[str]:
-    """Yield the unfolded values of all fields of a name."""
+class Place(NamedTuple):
+    """The place of a field: its first octet, the first octet of its value, the end of both."""
+
+    start: int
+    value: int
+    end: int
+
+
+def places(raw: bytes, name: str) -> Iterator[Place]:
+    """Yield the place of each field of a name; `end` excludes the final CRLF."""
     key = name.lower().encode(errors="replace")
     if not name or name != name.rstrip() or name[0] in " \t" or b":" in key or _LINE in key:
         return
@@ -56,9 +65,18 @@ def _values(raw: bytes, name: str) -> Iterator[str]:
         colon = _COLON.match(raw, at + len(start))
         if colon:
             end = _END.search(raw, colon.end())
-            value = raw[colon.end() : end.start() if end else None]
-            yield value.decode("utf-8", "replace").replace("\r\n", "").strip()
+            yield Place(at, colon.end() - 2, (end.start() if end else len(raw)) - 2)
         at = lines.find(start, at + 1)
+
+
+def unfolded(value: bytes) -> str:
+    """Return a value as text in one line."""
+    return value.decode("utf-8", "replace").replace("\r\n", "").strip()
+
+
+def field_values(raw: bytes, name: str) -> Iterator[str]:
+    """Yield the unfolded values of all fields of a name."""
+    return (unfolded(raw[place.value : place.end]) for place in places(raw, name))
 
 
 def _fields(raw: bytes) -> Iterator[tuple[str, str]]:

@@ -1,55 +1,62 @@
-"""One message: header fields added by the server, then the client's bytes unchanged.
+"""One message: header fields added by the server, then the client's bytes as plugins edited them.
 
-The content is kept in memory up to `threshold` octets, and above that in an unnamed file in
-`folder`. Each piece counts as PIECE_COST more octets, so memory use is bounded for any size of
-message and pieces. The operating system removes the file when it is closed or the process ends.
+The content as received never changes. Edits are kept next to it (`gatepost.model.edits`), and every
+reader of the message gets both: the Received field of this server, the fields that plugins put in
+front, the client's fields as edited, appended fields, and the body.
 
-Security: an added header field is checked. It must be one field without bare line breaks and NUL,
-so that text from a client or plugin cannot end the header block early. Content that does not start
-with a header block is separated from the added fields by an empty line.
+Security: a field of a plugin cannot end the header block (`gatepost.model.field`). Content that
+does not start with a header block is separated from the fields by an empty line. Once the delivery
+has begun the message cannot be edited, so all recipients get the same octets.
 """
 
 import io
-import os
-import re
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, BinaryIO, Self
 
-READ_SIZE = 256 * 1024
-# The memory overhead of one piece: a client that sends tiny pieces must not multiply memory use.
-PIECE_COST = 64
+from gatepost.model.content import FIRST_LINE, Content
+from gatepost.model.edits import (
+    FIRST_FIELD,
+    Edit,
+    Edits,
+    Kind,
+    pure,
+    read_block,
+    shown,
+    with_line_end,
+)
+from gatepost.model.field import make_field
+from gatepost.model.headers import Headers
 
-# RFC 5322 s2.2: a field name is printable ASCII without colon and space.
-_FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")
-# The start of content that needs no separator: a field, an empty line, the line of an mbox file.
-_HEADER = re.compile(rb"[!-9;-~]+[ \t]*:|\r\n|>?From ")
-# The octets in which the first field name must end (RFC 5322 s2.1.1).
-_FIRST_LINE = 1000
-# A folded value: every line break is CRLF followed by white space and then something visible.
-_FIELD_VALUE = re.compile(r"[^\r\n\0]*(?:\r\n[ \t][^\S\r\n]*[^\s\0][^\r\n\0]*)*")
+# The phases of a message. Edits are possible until it is sealed.
+_RECEIVED_IN_PART, _COMPLETE, _SEALED = range(3)
 
 
-class Message:
+class Message(Content):
     """A message during its transaction.
 
-    `added` has the header fields to put in front; the last one added comes first. `size` is the
-    number of octets of content received so far.
+    `content()` yields the octets as received, and `size` is their number. Everything else has the
+    edits: `bytes(message)`, iteration, `open()`, `headers()` and `full_size`. `largest` is the
+    limit of a replaced body in octets, 0 for none. `utf8` is whether SMTPUTF8 was requested.
+    `editor` is the name of the plugin that runs, for the record of its edits.
     """
 
-    __slots__ = ("_chunks", "_file", "_folder", "_start", "_stored", "_threshold", "added", "size")
+    __slots__ = ("_edits", "_largest", "_phase", "_trace", "_utf8", "editor")
 
-    def __init__(self, threshold: int, folder: Path | None = None) -> None:
-        self._threshold = threshold
-        self._folder = folder
-        self._chunks: list[bytes] = []
-        self._file: BinaryIO | None = None
-        self._start = b""
-        self._stored: Callable[[], Iterator[bytes]] | None = None
-        self.added: list[bytes] = []
-        self.size = 0
+    def __init__(
+        self,
+        threshold: int,
+        folder: Path | None = None,
+        largest: int = 0,
+        utf8: bool = False,  # noqa: FBT001, FBT002 - a keyword costs time for each message
+    ) -> None:
+        super().__init__(threshold, folder)
+        self._largest = largest
+        self._utf8 = utf8
+        self._trace = b""
+        self._phase = _RECEIVED_IN_PART
+        self._edits: Edits | None = None
+        self.editor = ""
 
     @classmethod
     def stored(cls, pieces: Callable[[], Iterator[bytes]], size: int) -> Self:
@@ -59,40 +66,11 @@ class Message:
         """
         message = cls(0)
         message._stored = pieces
-        message.size = size
+        message._size = size
+        message._phase = _COMPLETE
         return message
 
-    @property
-    def in_file(self) -> bool:
-        """Return whether the content is in a file, not in memory."""
-        return self._file is not None
-
-    def write(self, data: bytes) -> None:
-        """Append content; raises OSError if the disk is full."""
-        if self.size < _FIRST_LINE:
-            self._start += data[:_FIRST_LINE]
-        self.size += len(data)
-        if self._file is not None:
-            self._file.write(data)
-        else:
-            self._chunks.append(data)
-            if self.size + PIECE_COST * len(self._chunks) > self._threshold:
-                self.move_to_file()
-
-    def move_to_file(self) -> None:
-        """Move content from memory to a file. If that raises OSError it stays in memory.
-
-        A reader that has already begun goes on with the content in memory.
-        """
-        file = cast("BinaryIO", tempfile.TemporaryFile(dir=self._folder))  # noqa: SIM115
-        try:
-            file.writelines(self._chunks)
-            file.flush()
-        except OSError:
-            with suppress(OSError):
-                file.close()
-            raise
-        self._file, self._chunks = file, []
+    # Called by the server
 
     def complete(self) -> None:
         """Flush the content after the last `write`; raises OSError if the disk is full.
@@ -100,87 +78,195 @@ class Message:
         Without this the first read would fail instead.
         """
         if self._file is not None:
-            self._file.flush()
+            self.flush()
+        self._phase = _COMPLETE
 
-    def add_header(self, name: str, value: str) -> None:
-        """Put a header field in front of the message; raises ValueError if it is malformed.
+    def add_trace(self, field: bytes) -> None:
+        """Put a trace field of this server in front of everything; plugins cannot change it."""
+        self._trace = field + self._trace
 
-        A long value can be folded with CRLF and white space (RFC 5322 section 2.2.3).
+    def seal(self) -> None:
+        """Permit no more edits: the delivery begins."""
+        self._phase = _SEALED
+
+    def octets_held(self) -> tuple[int, int]:
+        """Return the number of octets in memory and in files, with those of a replaced body."""
+        memory, files = (0, self._size) if self.in_file else (self._size, 0)
+        body = None if self._edits is None else self._edits.body
+        if body is not None:
+            memory, files = (
+                (memory, files + body.size) if body.in_file else (memory + body.size, files)
+            )
+        return memory, files
+
+    # Edits
+
+    def add_header(self, name: str, value: str, *, first: bool = True) -> None:
+        """Add a header field: in front of the others, or with `first=False` behind them.
+
+        A long value is folded, unless it is folded with CRLF and white space. A value that is not
+        ASCII is encoded (RFC 2047), unless the message has SMTPUTF8. Raises ValueError if the field
+        would be malformed, RuntimeError outside of `on_headers`, `on_message` and `on_deliver`.
         """
-        if not _FIELD_NAME.fullmatch(name):
-            raise ValueError(f"expected a header field name, found {name!r}")
-        if not _FIELD_VALUE.fullmatch(value):
-            raise ValueError(f"header field {name}: line breaks must be CRLF and white space")
-        self.added.append(f"{name}: {value}\r\n".encode())
+        field = make_field(name, value, utf8=self._utf8)
+        edits = self._with_block(required=not first)
+        edits.add(name, field, first=first)
+        self._record(edits, "added", name, shown(value))
 
-    def content(self) -> Iterator[bytes]:
-        """Yield the client's bytes in pieces, from the beginning.
+    def remove_header(self, name: str, where: Callable[[str], bool] | None = None) -> int:
+        """Remove the fields of a name, in any case; return how many.
 
-        Several readers can work at the same time, also in threads: each has its own position.
+        With `where`, only those for whose unfolded value it returns true. Raises ValueError if the
+        header block is too long to be edited; otherwise the same as `add_header`.
         """
-        if self._stored is not None:
-            yield from self._stored()
-            return
-        if self._file is None:
-            yield from self._chunks
-            return
-        file, offset = self._file, 0
-        file.flush()
-        while piece := os.pread(file.fileno(), READ_SIZE, offset):
-            yield piece
-            offset += len(piece)
+        edits = self._with_block()
+        found = edits.remove(name, where)
+        if found.number:
+            more = f" and {found.number - 1} more" if found.number > 1 else ""
+            self._record(edits, "removed", name, shown(found.first) + more)
+        return found.number
+
+    def replace_header(self, name: str, value: str) -> int:
+        """Give a field a new value; return how many fields of that name there were.
+
+        The first one is replaced in its place and all others are removed. Without one, the field is
+        added behind the others. Raises as `add_header` and `remove_header` do.
+        """
+        field = make_field(name, value, utf8=self._utf8)
+        edits = self._with_block()
+        count = edits.replace(name, field)
+        self._record(edits, "replaced" if count else "added", name, shown(value))
+        return count
+
+    def replace_body(self, body: bytes | Iterable[bytes]) -> None:
+        """Replace everything after the header block, given as bytes or in pieces.
+
+        The header fields that describe the body (MIME) stay as they are. Raises ValueError if the
+        body has a bare CR, a bare LF or a NUL, or is larger than `limits.message_size`, OSError if
+        the disk is full, RuntimeError outside of `on_message` and `on_deliver`. The body is then
+        the one before.
+        """
+        if self._phase == _RECEIVED_IN_PART:
+            raise RuntimeError("the body has not been received yet: replace it in on_message")
+        edits = self._with_block()
+        pieces = (body,) if isinstance(body, bytes) else body
+        new = Content(self._threshold, self._folder)
+        try:
+            is_ascii = self._store(new, pieces)
+        except BaseException:
+            new.close()
+            raise
+        edits.replace_body(new, is_ascii=is_ascii)
+        self._record(edits, "body replaced", "", f"{new.size} octets")
+
+    def _store(self, new: Content, pieces: Iterable[bytes]) -> bool:
+        """Write a replaced body; return whether it is ASCII."""
+        is_ascii = True
+        for piece in pure(pieces):
+            new.write(piece)
+            is_ascii = is_ascii and piece.isascii()
+            if 0 < self._largest < new.size:
+                limit = f"{self._largest} octets (limits.message_size)"
+                raise ValueError(f"replaced body: more than {limit}")
+        new.flush()
+        return is_ascii
+
+    def _with_block(self, *, required: bool = True) -> Edits:
+        """Return the edits so far, with the header block; raise RuntimeError or ValueError.
+
+        If the block is not `required`, it can be incomplete or too long to be edited.
+        """
+        if self._phase == _SEALED:
+            raise RuntimeError(
+                "the message cannot be edited now: edit it in on_headers, on_message or on_deliver"
+            )
+        edits = self._edits or Edits()
+        if edits.block is None:
+            try:
+                edits.block = read_block(self.content(), complete=self._phase == _COMPLETE)
+            except (RuntimeError, ValueError):
+                if required:
+                    raise
+        self._edits = edits
+        return edits
+
+    def _record(self, edits: Edits, kind: Kind, name: str, summary: str) -> None:
+        edits.done.append(Edit(kind, name, summary, self.editor))
+
+    @property
+    def edits(self) -> Sequence[Edit]:
+        """Return the edits of plugins, in order."""
+        return () if self._edits is None else self._edits.done
+
+    @property
+    def broken_signatures(self) -> Sequence[str]:
+        """Return the signatures that the edits invalidate, each with its field and its domain."""
+        return () if self._edits is None else list(self._edits.broken)
+
+    @property
+    def needs_8bitmime(self) -> bool:
+        """Return whether a replaced body is not ASCII, so that BODY=8BITMIME is required."""
+        return self._edits is not None and not self._edits.is_ascii
+
+    # Readers
+
+    def headers(self) -> Headers:
+        """Return the header fields as edited, without the Received field of this server."""
+        edits = Edits() if self._edits is None else self._edits
+        block = edits.block or read_block(self.content(), complete=self._phase != _RECEIVED_IN_PART)
+        return Headers(edits.front + block.fields)
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the whole message, added header fields first, in pieces."""
-        yield b"".join(reversed(self.added)) + self._separator()
-        yield from self.content()
+        """Yield the whole message as edited, in pieces."""
+        yield self._lead()
+        edits = self._edits
+        if edits is None:
+            yield from self.content()
+        elif edits.body is not None:
+            yield from edits.body.content()
+        else:
+            yield from self.content_from(0 if edits.block is None else edits.block.end)
 
     @property
     def full_size(self) -> int:
-        """Return the octets of the whole message, including the added header fields."""
-        return sum(map(len, self.added)) + len(self._separator()) + self.size
+        """Return the octets of the whole message as edited."""
+        lead, edits = len(self._lead()), self._edits
+        if edits is None:
+            return lead + self._size
+        if edits.body is not None:
+            return lead + edits.body.size
+        return lead + self._size - (0 if edits.block is None else edits.block.end)
 
-    def _separator(self) -> bytes:
-        """Return an empty line if the client's bytes would continue an added header field.
+    def _lead(self) -> bytes:
+        """Return the octets in front of the untouched rest, or of the replaced body.
 
-        Content that starts with white space would become a part of the field. Other content
-        without a header block is separated too, because programs read it in different ways.
+        Content that starts with white space would become a part of a field. Other content without
+        a header block is separated too, because programs read it in different ways.
         """
-        if not self.added or not self.size:
-            return b""
-        start = self._start if self._stored is None else _first(self._stored())
-        return b"" if _HEADER.match(start) else b"\r\n"
+        fields, edits = self._trace, self._edits
+        if edits is not None:
+            fields += edits.fields()
+            if edits.body is not None:
+                return with_line_end(fields) + b"\r\n"
+            if edits.block is not None and not edits.block.bare:
+                return fields
+        if not fields or not self._size or FIRST_FIELD.match(self.beginning(), 0, FIRST_LINE):
+            return fields
+        return fields + b"\r\n"
 
     def __bytes__(self) -> bytes:
         return b"".join(self)
 
     def open(self) -> BinaryIO:
-        """Return the whole message as a readable binary file, for parsers that require one."""
+        """Return the whole message as edited, as a readable file for parsers that require one."""
         return io.BufferedReader(_Pieces(iter(self)))
 
     def close(self) -> None:
         """Free the content; a second call has no effect."""
-        self._chunks.clear()
-        if self._file is not None:
-            with suppress(OSError):
-                self._file.close()
-            self._file = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-
-def _first(pieces: Iterator[bytes]) -> bytes:
-    """Return the start of content that can have the first field name."""
-    start = b""
-    for piece in pieces:
-        start += piece[:_FIRST_LINE]
-        if len(start) >= _FIRST_LINE:
-            break
-    return start
+        self._phase = _SEALED
+        super().close()
+        if self._edits is not None and self._edits.body is not None:
+            self._edits.body.close()
 
 
 class _Pieces(io.RawIOBase):

@@ -185,12 +185,13 @@ Hooks = tuple[BoundHook, ...]
 
 
 class Chain(msgspec.Struct, frozen=True, eq=False):
-    """All plugins' methods at one hook."""
+    """All plugins' methods at one hook; `edits` is true where plugins may edit the message."""
 
     observers: Hooks = ()
     deciders: Hooks = ()
     followers: Hooks = ()
     driver: Driver = msgspec.field(default_factory=Driver)
+    edits: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.observers or self.deciders or self.followers)
@@ -205,7 +206,7 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
             return await self._decide_measured(args, asked)
         hooks, index = self.deciders, 0
         while index < len(hooks):
-            index, answer = _next_answer(self.driver, hooks, index, args)
+            index, answer = _next_answer(self, hooks, index, args)
             if answer is not None and not isinstance(answer, Answer):
                 await need_task()
                 answer = await hooks[index].await_result(answer, args)
@@ -219,7 +220,7 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
             if hook.scope is not None and not hook.scope.covers(args):
                 continue
             began = time.perf_counter()
-            _, answer = _next_answer(self.driver, (hook,), 0, args)
+            _, answer = _next_answer(self, (hook,), 0, args)
             if answer is not None and not isinstance(answer, Answer):
                 await need_task()
                 answer = await hook.await_result(answer, args)
@@ -235,7 +236,7 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
     async def _call_all(self, hooks: Hooks, args: tuple[Any, ...]) -> Answer | None:
         index, failure = 0, None
         while index < len(hooks):
-            index, answer = _next_answer(self.driver, hooks, index, args)
+            index, answer = _next_answer(self, hooks, index, args)
             if answer is not None and not isinstance(answer, Answer):
                 await need_task()
                 answer = await hooks[index].await_result(answer, args)
@@ -245,7 +246,7 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
 
 
 def _next_answer(
-    driver: Driver, hooks: Hooks, start: int, args: tuple[Any, ...]
+    chain: Chain, hooks: Hooks, start: int, args: tuple[Any, ...]
 ) -> tuple[int, Answer | Awaitable[Any] | None]:
     """Call methods from `start` on until one returns more than None.
 
@@ -257,10 +258,12 @@ def _next_answer(
         while index < len(hooks):
             hook = hooks[index]
             if hook.scope is None or hook.scope.covers(args):
+                if chain.edits:
+                    args[0].message.editor = hook.plugin
                 result = hook.method(*args)
                 if result is not None:
                     if type(result) is CoroutineType:
-                        result = driver.begin(result)
+                        result = chain.driver.begin(result)
                     answer = result if _is_pending(result) else hook.check(result, args)
                     if answer is not None:
                         break

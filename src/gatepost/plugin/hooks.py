@@ -57,6 +57,9 @@ HOOKS: dict[str, Hook] = {
     "quit": Hook(_DENY_COMMAND, _DEFER_450, (221,)),
 }
 
+# The hooks at which plugins may edit the message.
+EDITING = frozenset({"headers", "message", "deliver"})
+
 NOTIFICATIONS = ("reset", "delivered", "disconnect")
 
 STAGES = ("observe", "on", "after")

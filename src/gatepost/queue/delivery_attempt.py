@@ -82,6 +82,7 @@ async def attempt(job: DeliveryJob, router: QueueRouter, reader: ContentReader) 
     queued = {one.recipient(): one for one in job.recipients}
     content = _StoredContent(job, reader)
     message = Message.stored(content.pieces, job.size)
+    message.seal()
     tx = records.transaction(job.facts, list(queued))
     tx.message = message
     failures: dict[Recipient, DeliveryError] = {}

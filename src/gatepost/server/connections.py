@@ -193,10 +193,9 @@ class Connections:
         memory = files = 0
         for connection in self.members:
             message = connection.talk.message
-            if message is not None and message.in_file:
-                files += message.size
-            elif message is not None:
-                memory += message.size
+            if message is not None:
+                held = message.octets_held()
+                memory, files = memory + held[0], files + held[1]
         limits, full = self.setup.limits, self.setup.storage_full
         if memory > limits.content_memory and files <= limits.content_files:
             moved = self._free_memory(memory - limits.content_memory)

@@ -121,12 +121,13 @@ class Conversation:
 
     def begin_message(self, tx: Transaction) -> None:
         """Expect content."""
-        setup = self.setup
-        tx.message = Message(setup.limits.memory_per_message, setup.folder)
+        setup, limits = self.setup, self.setup.limits
+        utf8 = "SMTPUTF8" in tx.params
+        tx.message = Message(limits.memory_per_message, setup.folder, limits.message_size, utf8)
         self.refusal = None
         read = "headers" in self.chains
-        self.headers = HeaderCollector(setup.limits.header_size) if read else None
-        self.scan = HeaderScan(setup.limits.hops, setup.hostname, tx.recipients)
+        self.headers = HeaderCollector(limits.header_size) if read else None
+        self.scan = HeaderScan(limits.hops, setup.hostname, tx.recipients)
 
     async def reset(self) -> None:
         """Drop the open transaction, if there is one, and notify plugins."""

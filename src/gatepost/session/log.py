@@ -19,6 +19,7 @@ from gatepost.log.render import format_traceback
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Verdict
 from gatepost.model.endpoint import Endpoint
+from gatepost.model.message import Message
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Session, Transaction, TrapHit
 from gatepost.queue.recorder import DeliveryLog
@@ -160,6 +161,15 @@ class LogRecorder(DeliveryLog, Recorder):
     def storage_failed(self, tx: Transaction, problem: str) -> None:
         """Log content that could not be stored."""
         self._log.error("storage failed", ref=tx.id, error=problem)
+
+    def edited(self, tx: Transaction, message: Message) -> None:
+        """Log the edits of a message, and the signatures that they invalidate."""
+        if self._enabled(logging.INFO):
+            size = message.full_size
+            self._log.info("edited", ref=tx.id, **listed("edits", message.edits), size=size)
+        broken = message.broken_signatures
+        if broken and self._enabled(logging.WARNING):
+            self._log.warning("signature invalidated", ref=tx.id, **listed("signatures", broken))
 
     def accepted(self, tx: Transaction) -> None:
         """Log an accepted message."""

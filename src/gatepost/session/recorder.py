@@ -17,6 +17,7 @@ import msgspec
 
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.endpoint import Endpoint
+from gatepost.model.message import Message
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.plugin.chain import Answer, Asked
@@ -112,6 +113,9 @@ class Recorder(DeliveryRecorder):
 
     def storage_failed(self, tx: Transaction, problem: str) -> None:
         """Record content that could not be stored."""
+
+    def edited(self, tx: Transaction, message: Message) -> None:
+        """Record a message that plugins have edited; it is accepted next."""
 
     def accepted(self, tx: Transaction) -> None:
         """Record a message that was answered 2xx."""

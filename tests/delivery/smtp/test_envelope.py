@@ -23,7 +23,8 @@ def envelope(
     offered, *people, sender=SENDER, params=None, content=CONTENT, added=(), threshold=10**6
 ):
     of = message(content, threshold)
-    of.added.extend(added)
+    for field in added:
+        of.add_trace(field)
     what = delivery(*(people or [rcpt("a@b.example")]), of=of, sender=sender)
     what.transaction.params.update(params or {})
     with of:

@@ -135,7 +135,7 @@ def test_incomplete_content_is_never_ended(scheme, ehlo):
         async with Peer({"EHLO": ehlo, "LHLO": ehlo}, scheme) as peer:
             relay = Relay(peer.hop, settings())
             broken = BreaksOff(100)
-            broken.size = 2 * len(CONTENT)
+            broken._size = 2 * len(CONTENT)
             with pytest.raises(OSError, match="Input/output"):
                 await relay.deliver(delivery(A, of=broken))
             await until(peer.ended.is_set)
@@ -265,7 +265,6 @@ class Watched:
     def __init__(self, content, links):
         self._content = content
         self._links = links
-        self.added, self.size = [], content.size
         self.full_size = content.full_size
         self.most = 0
 

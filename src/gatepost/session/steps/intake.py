@@ -5,6 +5,7 @@ from typing import Any
 
 from gatepost.model.decision import Decision, Verdict
 from gatepost.model.headers import Headers
+from gatepost.model.message import Message
 from gatepost.model.reply import Reply
 from gatepost.model.session import Transaction
 from gatepost.plugin.chain import Answer
@@ -56,6 +57,8 @@ def _keep(_talk: Conversation, answer: Answer | None, _tx: Transaction) -> Reply
 
 def _deliver(talk: Conversation, answer: Answer | None, tx: Transaction) -> Result:
     """Hand the message over, unless a plugin has taken it."""
+    if tx.message is not None:
+        _end_edits(tx, tx.message)
     if answer is None:
         return talk.dialect.hand_over(talk.setup, tx)
     return _taken(talk, answer, tx)
@@ -63,6 +66,13 @@ def _deliver(talk: Conversation, answer: Answer | None, tx: Transaction) -> Resu
 
 async def _taken(talk: Conversation, answer: Answer, tx: Transaction) -> Reply:
     return accepting(await taken(talk.setup, tx), answer.decision)
+
+
+def _end_edits(tx: Transaction, message: Message) -> None:
+    """Permit no more edits; declare 8-bit content if a plugin has added it (RFC 6152)."""
+    message.seal()
+    if message.needs_8bitmime:
+        tx.params = {**tx.params, "BODY": "8BITMIME"}
 
 
 # DATA and the first BDAT
@@ -152,7 +162,7 @@ async def _hand_over(talk: Conversation, tx: Transaction, spoken: Reply | None) 
     """Deliver; `spoken` has the words of a plugin for the reply that accepts the message."""
     names = talk.dialect.with_names
     if tx.message is not None and names is not None:
-        tx.message.added.append(received(tx, talk.setup.hostname, names))
+        tx.message.add_trace(received(tx, talk.setup.hostname, names))
     talk.delivering = True
     try:
         result = run(talk, DELIVER, None)
@@ -170,6 +180,8 @@ async def _hand_over(talk: Conversation, tx: Transaction, spoken: Reply | None) 
 async def _accepted(talk: Conversation, tx: Transaction) -> None:
     talk.errors = talk.idle_commands = 0
     talk.session.messages += 1
+    if tx.message is not None and tx.message.edits:
+        talk.recorder.edited(tx, tx.message)
     talk.recorder.accepted(tx)
     await talk.notify("delivered", tx)
     talk.close(tx)
