@@ -11,7 +11,7 @@ from gatepost.cli.commands import COMMANDS, gatepost
 
 TABLES = (
     "server, listen, tls, auth, smtp, limits, recipients, traps, route, queue, plugin, dns, ledger,"
-    " log"
+    " store, log"
 )
 WHOLE = "a whole number from 1 to 100000"
 WITH_CONFIGURATION = [

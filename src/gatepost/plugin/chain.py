@@ -183,6 +183,9 @@ def _is_pending(result: Any) -> bool:
 
 Hooks = tuple[BoundHook, ...]
 
+# Of chains without a host.
+_DRIVER = Driver()
+
 
 class Chain(msgspec.Struct, frozen=True, eq=False):
     """All plugins' methods at one hook; `edits` is true where plugins may edit the message."""
@@ -190,7 +193,7 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
     observers: Hooks = ()
     deciders: Hooks = ()
     followers: Hooks = ()
-    driver: Driver = msgspec.field(default_factory=Driver)
+    driver: Driver = _DRIVER
     edits: bool = False
 
     def __bool__(self) -> bool:
