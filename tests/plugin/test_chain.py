@@ -522,18 +522,3 @@ def test_an_accept_that_does_not_fit_the_hook_is_a_failure(decision, codes, mess
 @pytest.mark.parametrize("decision", [accept(), accept("text"), accept("text", code=251)])
 def test_an_accept_that_fits_the_hook_is_an_answer(decision):
     assert decide(hook(lambda: decision, codes=(250, 251))) == Answer(decision, "p")
-
-
-class Nowhere:
-    def covers(self, _args):
-        return False
-
-
-def test_a_method_outside_its_scope_is_not_called():
-    out = hook(broken, "out", scope=Nowhere())
-    inside = hook(lambda *_: deny("no"), "in")
-    asked = []
-    assert decide(out, inside) == Answer(deny("no"), "in")
-    assert observe(out) is None
-    asyncio.run(Chain(deciders=(out, inside)).decide(asked=asked))
-    assert [one.plugin for one in asked] == ["in"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,6 +12,7 @@ from gatepost.plugin.base import Installed, OptionsError, Plugin
 from gatepost.plugin.clock import SystemClock
 from gatepost.plugin.hooks import HOOKS, METHODS, reply_for
 from gatepost.plugin.host import PluginError, PluginHost
+from gatepost.plugin.scope import Scope
 
 
 def host(*plugins, deadline=30.0):
@@ -279,3 +281,40 @@ def test_the_system_clock_is_in_utc():
     assert clock.now().timestamp() >= before
     assert clock.now().utcoffset().total_seconds() == 0
     asyncio.run(clock.sleep(0))
+
+
+class Nowhere(Scope):
+    def covers(self, _args):
+        return False
+
+
+def broken(*_args):
+    raise RuntimeError("called")
+
+
+def test_a_method_outside_its_scope_is_not_called():
+    out = Installed(named("out", on_rcpt=broken, observe_rcpt=broken), scope=Nowhere())
+    inside = Installed(named("in", on_rcpt=lambda *_: deny("no")))
+    chain = PluginHost([out, inside]).chains["rcpt"]
+
+    async def scenario():
+        return await chain.observe(None, None), await chain.decide(None, None)
+
+    observed, decided = asyncio.run(scenario())
+    assert observed is None
+    assert (decided.decision, decided.by) == (deny("no"), "in")
+
+
+def test_a_method_of_the_plugin_names_the_editor_of_the_message():
+    tx, names = SimpleNamespace(message=SimpleNamespace(editor="")), []
+    plugins = [
+        named(name, on_message=lambda *_: names.append(tx.message.editor)) for name in ("a", "b")
+    ]
+    asyncio.run(host(*plugins).chains["message"].decide(tx))
+    assert names == ["a", "b"]
+
+
+def test_a_message_taken_over_may_be_absent():
+    tx = SimpleNamespace(message=None)
+    chain = host(named("a", on_message=lambda *_: deny("no"))).chains["message"]
+    assert asyncio.run(chain.decide(tx)).by == "a"

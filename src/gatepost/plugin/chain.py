@@ -32,7 +32,6 @@ from gatepost.plugin import trouble
 from gatepost.plugin.continuation import Exit, contained
 from gatepost.plugin.driver import Driver
 from gatepost.plugin.inline import need_task
-from gatepost.plugin.scope import Scope
 
 ON_ERROR: dict[str, Decision | None] = {
     "defer": Decision(
@@ -76,9 +75,10 @@ class Outcome(msgspec.Struct, frozen=True):
 class BoundHook(msgspec.Struct, frozen=True, eq=False):
     """One method of one plugin.
 
+    `method` is called with the hook's arguments; it returns None outside the plugin's scope.
     `answers` is true if it may return a decision, `codes` are the codes that `accept` may have, the
     usual one first; without any, `accept` has no text. `timeout` is in seconds. With `shadow` its
-    decisions are only logged. `scope` is None if the method is called in every session.
+    decisions are only logged.
     """
 
     plugin: str
@@ -89,7 +89,6 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
     codes: tuple[int, ...] = ()
     timeout: float = DEFAULT_TIMEOUT
     shadow: bool = False
-    scope: Scope | None = None
 
     async def await_result(self, result: Awaitable[Any], args: tuple[Any, ...]) -> Answer | None:
         """Wait for the method's result, at most for its time-out."""
@@ -188,13 +187,12 @@ _DRIVER = Driver()
 
 
 class Chain(msgspec.Struct, frozen=True, eq=False):
-    """All plugins' methods at one hook; `edits` is true where plugins may edit the message."""
+    """All plugins' methods at one hook."""
 
     observers: Hooks = ()
     deciders: Hooks = ()
     followers: Hooks = ()
     driver: Driver = _DRIVER
-    edits: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.observers or self.deciders or self.followers)
@@ -220,8 +218,6 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
 
     async def _decide_measured(self, args: tuple[Any, ...], asked: list[Asked]) -> Answer | None:
         for hook in self.deciders:
-            if hook.scope is not None and not hook.scope.covers(args):
-                continue
             began = time.perf_counter()
             _, answer = _next_answer(self, (hook,), 0, args)
             if answer is not None and not isinstance(answer, Answer):
@@ -258,19 +254,16 @@ def _next_answer(
     index, began = start, time.monotonic()
     answer: Answer | Awaitable[Any] | None = None
     try:
-        while index < len(hooks):
-            hook = hooks[index]
-            if hook.scope is None or hook.scope.covers(args):
-                if chain.edits:
-                    args[0].message.editor = hook.plugin
-                result = hook.method(*args)
-                if result is not None:
-                    if type(result) is CoroutineType:
-                        result = chain.driver.begin(result)
-                    answer = result if _is_pending(result) else hook.check(result, args)
-                    if answer is not None:
-                        break
-            index += 1
+        for index in range(start, len(hooks)):
+            result = hooks[index].method(*args)
+            if result is not None:
+                if type(result) is CoroutineType:
+                    result = chain.driver.begin(result)
+                answer = result if _is_pending(result) else hooks[index].check(result, args)
+                if answer is not None:
+                    break
+        else:
+            index = len(hooks)
     except BaseException as error:  # noqa: BLE001 - SystemExit too: a plugin must not end the worker
         answer = hooks[index].failed(error, args)
     took = time.monotonic() - began

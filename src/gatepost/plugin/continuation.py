@@ -38,10 +38,6 @@ class Continuation(Coroutine[Any, Any, Any]):
         self._awaited: Any = None
         self._pass_on = False
 
-    def is_usable(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Return whether the task still waits, in this event loop, and was not cancelled."""
-        return self.loop is loop and not self.task.done() and not self.task.cancelling()
-
     def take(self, coroutine: Coroutine[Any, Any, Any], awaited: Any) -> None:
         """Continue a coroutine that has started and waits for `awaited`, a future or None."""
         self._coroutine, self._awaited, self._pass_on = coroutine, awaited, True

@@ -14,40 +14,45 @@ Python 3.12 has this as "eager tasks"; this file does it for 3.11 as well.
 Limits: one spare task for each `Driver`, which belongs to one event loop.
 """
 
-import asyncio
+from asyncio import current_task, get_running_loop
+from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Coroutine
 from typing import Any
 
 from gatepost.plugin.continuation import Continuation
-from gatepost.plugin.inline import set_inline
+from gatepost.plugin.inline import NEED_TASK
 
 
 class Driver:
     """Starts coroutines in place."""
+
+    __slots__ = ("_spare",)
 
     def __init__(self) -> None:
         self._spare: Continuation | None = None
 
     def begin(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Return the coroutine's result, or the task that continues it; raise what it raises."""
-        loop = asyncio.get_running_loop()
-        spare = self._spare
-        if spare is None or not spare.is_usable(loop):
+        # One long function: it runs for each call of an `async def` method.
+        loop, spare = get_running_loop(), self._spare
+        if spare is None or spare.loop is not loop or spare.task.done():
             spare = self._spare = Continuation(loop)
-        current = asyncio.current_task(loop)
+        current, inline = current_task(loop), NEED_TASK.inline
         if current is not None:
-            asyncio.tasks._leave_task(loop, current)  # noqa: SLF001 - Python 3.12: eager_start
-        asyncio.tasks._enter_task(loop, spare.task)  # noqa: SLF001
-        inline = set_inline(inline=False)
+            _leave_task(loop, current)
+        _enter_task(loop, spare.task)
+        NEED_TASK.inline = False
         try:
             awaited = coroutine.send(None)
         except StopIteration as done:
+            if spare.task.cancelling():  # by the coroutine, which has ended
+                self._spare = None
             return done.value
         finally:
-            set_inline(inline=inline)
-            asyncio.tasks._leave_task(loop, spare.task)  # noqa: SLF001
+            NEED_TASK.inline = inline
+            _leave_task(loop, spare.task)
             if current is not None:
-                asyncio.tasks._enter_task(loop, current)  # noqa: SLF001
+                _enter_task(loop, current)
         self._spare = None
         spare.take(coroutine, awaited)
         return spare.task

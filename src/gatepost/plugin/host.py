@@ -8,6 +8,7 @@ from typing import Any
 
 from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
+from gatepost.model.session import Transaction
 from gatepost.plugin.base import Installed, Plugin, is_blocking
 from gatepost.plugin.chain import DEFAULT_TIMEOUT, BoundHook, Chain
 from gatepost.plugin.contract import implements, is_idle, problems
@@ -15,6 +16,7 @@ from gatepost.plugin.driver import Driver
 from gatepost.plugin.failure import describe
 from gatepost.plugin.hooks import EDITING, HOOKS, NOTIFICATIONS, STAGES
 from gatepost.plugin.order import in_order
+from gatepost.plugin.scope import Scope
 from gatepost.plugin.threads import PluginThreads
 
 _log = get_logger("gatepost.plugin")
@@ -60,7 +62,6 @@ class PluginHost:
             deciders=self._bind("on", hook, codes, answers=True),
             followers=self._bind("after", hook),
             driver=self._driver,
-            edits=hook in EDITING,
         )
 
     def _bind(
@@ -71,17 +72,23 @@ class PluginHost:
             BoundHook(
                 one.plugin.name,
                 name,
-                self._callable(one, name),
+                self._called(one, hook, name),
                 one.on_error,
                 answers,
                 codes,
                 self._timeout if one.timeout is None else one.timeout,
                 one.shadow,
-                one.scope,
             )
             for one in self.installed
             if implements(one.plugin, name)
         )
+
+    def _called(self, one: Installed, hook: str, name: str) -> Callable[..., Any]:
+        """Return what is called at a hook: the method, with what must be checked or set before."""
+        method = self._callable(one, name)
+        if hook in EDITING:
+            method = _naming_editor(method, one.plugin.name)
+        return method if one.scope is None else _within(method, one.scope)
 
     def _callable(self, one: Installed, name: str) -> Callable[..., Any]:
         """Return the method, or a function that calls it in a thread of the plugin."""
@@ -124,6 +131,26 @@ class PluginHost:
             for stage, bound in stages:
                 if bound:
                     yield hook, stage, [one.plugin for one in bound]
+
+
+def _within(method: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
+    """Return a function that calls the method only within the scope."""
+
+    def scoped(*args: Any) -> Any:
+        return method(*args) if scope.covers(args) else None
+
+    return scoped
+
+
+def _naming_editor(method: Callable[..., Any], plugin: str) -> Callable[..., Any]:
+    """Return a function that calls the method, and names the plugin for the edits it makes."""
+
+    def editing(tx: Transaction, *args: Any) -> Any:
+        if tx.message is not None:
+            tx.message.editor = plugin
+        return method(tx, *args)
+
+    return editing
 
 
 async def _call(method: Callable[[], Any]) -> None:

@@ -38,30 +38,25 @@ class _Rest:
         return self._coroutine.__await__()
 
 
-_NEED_TASK = _NeedTask()
-UNFINISHED: Final = _NEED_TASK
+# `inline` is true while the code that runs is outside a task.
+NEED_TASK: Final = _NeedTask()
+UNFINISHED: Final = NEED_TASK
 
 
 def need_task() -> _NeedTask:
     """Return an awaitable after which the caller runs in a task."""
-    return _NEED_TASK
-
-
-def set_inline(*, inline: bool) -> bool:
-    """Set whether the running code is outside a task; return the previous value."""
-    previous, _NEED_TASK.inline = _NEED_TASK.inline, inline
-    return previous
+    return NEED_TASK
 
 
 def first_step(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Return the result of the coroutine, or UNFINISHED if `finish` must continue it."""
-    _NEED_TASK.inline = True
+    NEED_TASK.inline = True
     try:
         return coroutine.send(None)
     except StopIteration as done:
         return done.value
     finally:
-        _NEED_TASK.inline = False
+        NEED_TASK.inline = False
 
 
 async def finish(coroutine: Coroutine[Any, Any, Any]) -> Any:
