@@ -187,12 +187,13 @@ _DRIVER = Driver()
 
 
 class Chain(msgspec.Struct, frozen=True, eq=False):
-    """All plugins' methods at one hook."""
+    """All plugins' methods at one hook; `edits` is true where plugins may edit the message."""
 
     observers: Hooks = ()
     deciders: Hooks = ()
     followers: Hooks = ()
     driver: Driver = _DRIVER
+    edits: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.observers or self.deciders or self.followers)
@@ -253,8 +254,11 @@ def _next_answer(
     """
     index, began = start, time.monotonic()
     answer: Answer | Awaitable[Any] | None = None
+    message = args[0].message if chain.edits else None
     try:
         for index in range(start, len(hooks)):
+            if message is not None:
+                message.editor = hooks[index].plugin
             result = hooks[index].method(*args)
             if result is not None:
                 if type(result) is CoroutineType:

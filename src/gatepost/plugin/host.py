@@ -8,7 +8,6 @@ from typing import Any
 
 from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
-from gatepost.model.session import Transaction
 from gatepost.plugin.base import Installed, Plugin, is_blocking
 from gatepost.plugin.chain import DEFAULT_TIMEOUT, BoundHook, Chain
 from gatepost.plugin.contract import implements, is_idle, problems
@@ -62,6 +61,7 @@ class PluginHost:
             deciders=self._bind("on", hook, codes, answers=True),
             followers=self._bind("after", hook),
             driver=self._driver,
+            edits=hook in EDITING,
         )
 
     def _bind(
@@ -72,7 +72,7 @@ class PluginHost:
             BoundHook(
                 one.plugin.name,
                 name,
-                self._called(one, hook, name),
+                self._called(one, name),
                 one.on_error,
                 answers,
                 codes,
@@ -83,11 +83,9 @@ class PluginHost:
             if implements(one.plugin, name)
         )
 
-    def _called(self, one: Installed, hook: str, name: str) -> Callable[..., Any]:
-        """Return what is called at a hook: the method, with what must be checked or set before."""
+    def _called(self, one: Installed, name: str) -> Callable[..., Any]:
+        """Return the method, or a function that checks the scope first."""
         method = self._callable(one, name)
-        if hook in EDITING:
-            method = _naming_editor(method, one.plugin.name)
         return method if one.scope is None else _within(method, one.scope)
 
     def _callable(self, one: Installed, name: str) -> Callable[..., Any]:
@@ -140,17 +138,6 @@ def _within(method: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
         return method(*args) if scope.covers(args) else None
 
     return scoped
-
-
-def _naming_editor(method: Callable[..., Any], plugin: str) -> Callable[..., Any]:
-    """Return a function that calls the method, and names the plugin for the edits it makes."""
-
-    def editing(tx: Transaction, *args: Any) -> Any:
-        if tx.message is not None:
-            tx.message.editor = plugin
-        return method(tx, *args)
-
-    return editing
 
 
 async def _call(method: Callable[[], Any]) -> None:
