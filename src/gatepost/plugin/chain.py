@@ -176,10 +176,6 @@ def _check_accept(decision: Decision, codes: tuple[int, ...]) -> None:
         raise ValueError(f"accept() takes code {expected} here, found {decision.code}")
 
 
-def _is_pending(result: Any) -> bool:
-    return result is not None and isawaitable(result)
-
-
 Hooks = tuple[BoundHook, ...]
 
 # Of chains without a host.
@@ -263,7 +259,9 @@ def _next_answer(
             if result is not None:
                 if type(result) is CoroutineType:
                     result = chain.driver.begin(result)
-                answer = result if _is_pending(result) else hooks[index].check(result, args)
+                    if result is None:
+                        continue
+                answer = result if isawaitable(result) else hooks[index].check(result, args)
                 if answer is not None:
                     break
         else:
