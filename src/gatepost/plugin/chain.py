@@ -248,7 +248,7 @@ def _next_answer(
 
     Returns its index, or the number of methods, and the answer or an awaitable.
     """
-    index, began = start, time.monotonic()
+    index, began, driver, entered = start, time.monotonic(), chain.driver, False
     answer: Answer | Awaitable[Any] | None = None
     message = args[0].message if chain.edits else None
     try:
@@ -258,7 +258,8 @@ def _next_answer(
             result = hooks[index].method(*args)
             if result is not None:
                 if type(result) is CoroutineType:
-                    result = chain.driver.begin(result)
+                    entered = entered or driver.enter()
+                    result = driver.start(result)
                     if result is None:
                         continue
                 answer = result if isawaitable(result) else hooks[index].check(result, args)
@@ -268,6 +269,8 @@ def _next_answer(
             index = len(hooks)
     except BaseException as error:  # noqa: BLE001 - SystemExit too: a plugin must not end the worker
         answer = hooks[index].failed(error, args)
+    if entered:
+        driver.leave()
     took = time.monotonic() - began
     if took > SLOW_IN_PLACE:
         called = hooks[start : index + 1]
