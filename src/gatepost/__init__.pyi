@@ -52,6 +52,7 @@ from gatepost.plugin.options.lists import AddressList as AddressList
 from gatepost.plugin.options.lists import DomainList as DomainList
 from gatepost.plugin.options.lists import NetworkList as NetworkList
 from gatepost.plugin.options.lists import RegexList as RegexList
+from gatepost.plugin.server_facts import ServerFacts as ServerFacts
 from gatepost.server.server import Server as Server
 from gatepost.session.assemble import SetupError as SetupError
 from gatepost.store.errors import StoreError as StoreError

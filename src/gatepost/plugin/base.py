@@ -8,8 +8,9 @@
             if tx.received_at.weekday() == self.options.day:
                 return deny("closed today", reason="monday")
 
-The server gives a plugin everything else it needs: `options`, `log`, `clock`, `resolver`, folders,
-and the session or transaction as an argument of each method.
+The server gives a plugin everything else it needs: `options`, `log`, `clock`, `resolver`, `store`,
+folders, and the session or transaction as an argument of each method. A plugin that no server runs
+has defaults that need no network and no files.
 """
 
 import re
@@ -21,13 +22,18 @@ from weakref import WeakSet
 import msgspec
 
 from gatepost.log.logger import get_logger
+from gatepost.model.session import Session, Transaction
 from gatepost.net.resolver import DnsResolver, Resolver
 from gatepost.plugin.clock import Clock, SystemClock
+from gatepost.plugin.failure import client_of
 from gatepost.plugin.methods import HookMethods
 from gatepost.plugin.options.reader import OptionsError, read_options
 from gatepost.plugin.place import Place
 from gatepost.plugin.scope import Scope
+from gatepost.plugin.server_facts import ServerFacts
 from gatepost.plugin.threads import DEFAULT_THREADS
+from gatepost.store.memory import MemoryBackend
+from gatepost.store.store import Store
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -80,6 +86,15 @@ class Plugin(HookMethods):
         self.clock: Clock = SystemClock()
         self.resolver: Resolver = DnsResolver()
         self.data_dir: Path = self.config_place.data_dir
+        self.store: Store = Store(MemoryBackend(clock=self._time), "plugin")
+        self.server: ServerFacts = ServerFacts()
+
+    def _time(self) -> float:
+        return self.clock.time()
+
+    def log_for(self, about: Session | Transaction) -> Any:
+        """Return the log of this plugin with the reference and the client in each line."""
+        return self.log.bind(**client_of((about,)))
 
     def path(self, name: str | Path) -> Path:
         """Return the path of a file; a relative one starts at the configuration's folder."""

@@ -30,6 +30,8 @@ from gatepost.session.assemble import (
 )
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.recorder import Recorder
+from gatepost.store.memory import MemoryBackend
+from gatepost.store.store import OpenedStore
 
 # A client can send commands without waiting for replies, which keeps transcripts short.
 DEFAULT_CONFIG = Config(
@@ -70,8 +72,9 @@ class MemoryServer:
 
     `traps` are lines of a trap list; a bad one raises ValueError. `config` is a `Config` or a dict.
     A `Capture` plugin comes last and accepts the messages. Facts go to the log unless there is a
-    `recorder`. `resolver` is for routes and plugins, None for that of the configuration. `setup`
-    and `connections` are those of the server, for tests of the server.
+    `recorder`. `resolver` is for routes and plugins, None for that of the configuration. `store` is
+    for plugins, None for an empty one in memory. `setup` and `connections` are those of the server,
+    for tests of the server.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class MemoryServer:
         clock: VirtualClock | None = None,
         recorder: Recorder | None = None,
         resolver: Resolver | None = None,
+        store: OpenedStore | None = None,
     ) -> None:
         self._plugins = plugins
         self._traps = trap_list(traps)
@@ -91,6 +95,8 @@ class MemoryServer:
         self._recorder = recorder
         self._own_resolver = make_resolver(self._config)
         self._resolver: Resolver = self._own_resolver if resolver is None else resolver
+        memory = OpenedStore(MemoryBackend(clock=self._clock.time), "memory")
+        self._store = memory if store is None else store
         self._capture = Capture()
 
     @property
@@ -110,6 +116,7 @@ class MemoryServer:
             self._clock,
             recorder=self._recorder,
             resolver=self._resolver,
+            store=self._store,
         )
         load_plugin_files(lists, self.setup.plugins)
         await self.setup.plugins.start()

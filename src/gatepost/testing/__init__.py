@@ -30,7 +30,7 @@ from gatepost.server.memory import DEFAULT_CONFIG, MemoryClient, MemoryServer
 from gatepost.testing.dialogue import DialogueError, DialogueResult, perform, play
 from gatepost.testing.resolver import FakeResolver
 from gatepost.testing.running import RunningServer
-from gatepost.testing.store import memory_store
+from gatepost.testing.store import MemoryStore, memory_store
 
 __all__ = [
     "DEFAULT_CONFIG",
@@ -40,6 +40,7 @@ __all__ = [
     "FakeResolver",
     "MemoryClient",
     "MemoryServer",
+    "MemoryStore",
     "ReceivedMessage",
     "RunningServer",
     "VirtualClock",

@@ -20,6 +20,7 @@ from gatepost.server.memory import (
     MemoryServer,
 )
 from gatepost.testing.resolver import FakeResolver
+from gatepost.testing.store import MemoryStore
 
 _LINE = re.compile(r"([CS]): ?(.*)")
 _REFERENCE = r"(?: \[[0-9a-f]+-[0-9a-f]+(?:\.[0-9]+)?\])?"
@@ -58,19 +59,27 @@ def play(
     peer: tuple[str, int] = DEFAULT_PEER,
     protocol: str = "smtp",
     resolver: Resolver | None = None,
+    store: MemoryStore | None = None,
 ) -> DialogueResult:
     """Play a transcript; raises `DialogueError` at the first reply that differs.
 
     `traps` are lines of a trap list, `now` is the time at the start, `peer` the client's address,
     `protocol` "smtp" or "lmtp". `config` is a `Config`, or a dict with the tables of a
     configuration file. By default example.com is local and nothing else is configured. `resolver`
-    answers DNS lookups; by default no name exists.
+    answers DNS lookups; by default no name exists. `store` is for plugins, by default an empty one.
     """
 
     async def run() -> DialogueResult:
         clock = VirtualClock(now)
+        if store is not None:
+            store.clock = clock
         async with MemoryServer(
-            plugins, traps=traps, config=config, clock=clock, resolver=resolver or FakeResolver()
+            plugins,
+            traps=traps,
+            config=config,
+            clock=clock,
+            resolver=resolver or FakeResolver(),
+            store=store,
         ) as server:
             client = server.connect(peer, protocol)
             try:
