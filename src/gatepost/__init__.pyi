@@ -45,6 +45,8 @@ from gatepost.plugin.chain import Outcome as Outcome
 from gatepost.plugin.clock import Clock as Clock
 from gatepost.plugin.hooks import HOOKS as HOOKS
 from gatepost.plugin.hooks import NOTIFICATIONS as NOTIFICATIONS
+from gatepost.plugin.metrics import MetricsSnapshot as MetricsSnapshot
+from gatepost.plugin.metrics import Sample as Sample
 from gatepost.plugin.options.kinds import Duration as Duration
 from gatepost.plugin.options.kinds import File as File
 from gatepost.plugin.options.kinds import Size as Size

@@ -12,6 +12,9 @@ from gatepost.plugin.clock import Clock
 from gatepost.plugin.server_facts import ServerFacts
 from gatepost.store.store import OpenedStore
 
+# The namespace in which workers agree on the jobs for one of them.
+CLAIMS = "gatepost.every"
+
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -31,6 +34,7 @@ class Services(msgspec.Struct, frozen=True, eq=False):
         plugin.data_dir = self.data_dir
         plugin.store = self.store.scope(namespace(plugin.name))
         plugin.server = self.server
+        plugin.background_jobs.claims = self.store.scope(CLAIMS)
 
 
 def namespace(name: str) -> str:

@@ -16,6 +16,7 @@ from gatepost.config.schema import Config, RecipientsConfig, RouteConfig, SmtpCo
 from gatepost.lists.addresses import AddressList
 from gatepost.net.resolver import Resolver
 from gatepost.plugin.base import Installed, Plugin
+from gatepost.plugin.metrics import MetricsSnapshot
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.capture import Capture, ReceivedMessage
 from gatepost.server.connection import Connection
@@ -98,6 +99,21 @@ class MemoryServer:
         memory = OpenedStore(MemoryBackend(clock=self._clock.time), "memory")
         self._store = memory if store is None else store
         self._capture = Capture()
+
+    @property
+    def metrics(self) -> MetricsSnapshot:
+        """The metrics of the plugins at this moment."""
+        return self.setup.plugins.metrics()
+
+    async def advance(self, seconds: float) -> None:
+        """Move the clock on; periodic jobs of plugins run at their times."""
+        clock, end = self._clock, self._clock.time() + seconds
+        await asyncio.sleep(0)  # jobs that have just been created wait now
+        while (due := clock.next_alarm) is not None and due <= end:
+            clock.move_to(due)
+            await asyncio.sleep(0)  # those that wait for this time run now
+            await self.setup.plugins.settle()
+        clock.move_to(end)
 
     @property
     def messages(self) -> list[ReceivedMessage]:

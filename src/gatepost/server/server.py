@@ -29,6 +29,8 @@ from gatepost.net.sockets import BACKLOG, bind, bound_address, single_address
 from gatepost.net.tls import Contents, ListenerTls, TlsKind, key_pairs, kind_of, kinds_of
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.clock import Clock, SystemClock
+from gatepost.plugin.host import PluginHost
+from gatepost.plugin.metrics import MetricsSnapshot
 from gatepost.queue.queue import Queue
 from gatepost.queue.spool.folder import files as spool_files
 from gatepost.queue.spool.sql.schema import VersionError
@@ -100,6 +102,7 @@ class Server:
         self._store = store
         self._listeners: list[asyncio.AbstractServer] = []
         self._connections: Connections | None = None
+        self._host: PluginHost | None = None
         self._stack = AsyncExitStack()
         self.addresses: list[tuple[str, str]] = []
 
@@ -107,6 +110,11 @@ class Server:
     def turns(self) -> int:
         """Return a counter that moves with progress; any thread can read it."""
         return 0 if self._connections is None else self._connections.turns.count
+
+    @property
+    def metrics(self) -> MetricsSnapshot:
+        """The metrics of the plugins at this moment; empty before the start."""
+        return MetricsSnapshot() if self._host is None else self._host.metrics()
 
     async def start(self) -> None:
         """Start to accept connections.
@@ -133,6 +141,7 @@ class Server:
             await asyncio.to_thread(_report, setup, lists)
             if setup.authority is not None:
                 stack.callback(setup.authority.close)
+            self._host = setup.plugins
             await setup.plugins.start()
             stack.push_async_callback(setup.plugins.stop)
             stack.push_async_callback(setup.router.stop)

@@ -10,6 +10,7 @@ import msgspec
 
 from gatepost.net.resolver import Resolver
 from gatepost.plugin.base import Installed, Plugin
+from gatepost.plugin.metrics import MetricsSnapshot
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.capture import ReceivedMessage
 from gatepost.server.memory import (
@@ -42,11 +43,12 @@ class DialogueError(AssertionError):
 
 
 class DialogueResult(msgspec.Struct, frozen=True):
-    """The replies as text, the messages accepted, and the waits in seconds."""
+    """The replies as text, the messages accepted, the waits in seconds, and metrics of plugins."""
 
     replies: list[str]
     messages: list[ReceivedMessage]
     slept: list[float]
+    metrics: MetricsSnapshot = MetricsSnapshot()
 
 
 def play(
@@ -86,7 +88,7 @@ def play(
                 await perform(client, transcript)
             finally:
                 await client.close()
-            return DialogueResult(client.replies, server.messages, clock.slept)
+            return DialogueResult(client.replies, server.messages, clock.slept, server.metrics)
 
     return asyncio.run(run())
 
