@@ -472,7 +472,7 @@ def test_all_missing_lists_and_plugins_are_errors(run, sound):
         f"{folder}/traps: cannot be read: No such file or directory",
         (
             "plugin gone: not found, expected the name of a shipped plugin, an entry point of group"
-            " gatepost.plugins, or a path that ends in .py"
+            " gatepost.plugins, a path that ends in .py, or a folder such as plugins/gone/"
         ),
         f"plugin {folder}/gone.py: no such file",
     ]

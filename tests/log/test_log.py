@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import warnings
 
 import pytest
 from hypothesis import given
@@ -59,6 +60,26 @@ PLUGIN_VALUES = [
     (TRANSACTION, "1-1.1"),
     (Secret("word"), "<secret>"),
 ]
+
+
+def test_a_warning_of_python_is_an_event(written):
+    setup.configure_log(LogConfig(format="json"))
+
+    async def unawaited():
+        pass
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = setup._log_warning
+        unawaited()
+        warnings.warn("a\nb", UserWarning, stacklevel=1)
+    first, second = map(json.loads, written)
+    assert first["event"] == second["event"] == "python warning"
+    assert first["level"] == "warning"
+    assert first["category"] == "RuntimeWarning"
+    assert first["problem"].endswith("unawaited' was never awaited")
+    assert first["file"].startswith(f"{__file__}:")
+    assert (second["category"], second["problem"]) == ("UserWarning", "a\nb")
 
 
 @pytest.mark.parametrize(("value", "text"), PLUGIN_VALUES, ids=lambda one: type(one).__name__)
