@@ -51,9 +51,8 @@ def test_nothing_is_started_by_default(checked, folder):
             "start() failed: {}:7: ZeroDivisionError: division by zero",
         ),
         (
-            ["async def start(self):", "    open('/absent')"],
-            "start() failed: {}:7: FileNotFoundError: [Errno 2] No such file or directory:"
-            " '/absent'",
+            ["async def start(self):", "    open('/a')"],
+            "start() failed: {}:7: FileNotFoundError: [Errno 2] No such file or directory: '/a'",
         ),
         (
             ["async def stop(self):", "    raise SystemExit(3)"],

@@ -48,7 +48,7 @@ def _configure(render: Renderer, level: str) -> None:
     warnings.showwarning = _log_warning
 
 
-def _log_warning(
+def _log_warning(  # noqa: PLR0917 - the arguments are Python's
     message: Warning | str,
     category: type[Warning],
     filename: str,

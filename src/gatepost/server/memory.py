@@ -149,13 +149,23 @@ class MemoryServer:
             self.setup.authority.close()
 
     def connect(
-        self, peer: tuple[str, int] = DEFAULT_PEER, protocol: str = "smtp"
+        self, peer: tuple[str, int] = DEFAULT_PEER, protocol: str = "", listen: str = ""
     ) -> "MemoryClient":
-        """Open a connection from the address `peer`."""
-        listen = self._config.listen[0]
-        authority = self.setup.authority if listen.auth else None
+        """Open a connection from the address `peer`.
+
+        `listen` is the name of a listener, by default the first one. `protocol` is "smtp" or
+        "lmtp", by default that of the named listener, or else SMTP. Raises KeyError for an unknown
+        name.
+        """
+        listener = self._config.listen[0]
+        if listen:
+            listener = {one.name: one for one in self._config.listen}[listen]
+            protocol = protocol or listener.protocol
         settings = ListenerSettings(
-            DIALECTS[protocol], authority=authority, completes=listen.add_missing_headers
+            DIALECTS[protocol or "smtp"],
+            authority=self.setup.authority if listener.auth else None,
+            completes=listener.add_missing_headers,
+            name=listen,
         )
         return MemoryClient(Connection(self.connections, settings), peer)
 
