@@ -6,7 +6,7 @@ the socket, the clock and the delivery are replaced. `gatepost try` and `gatepos
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self, cast
 
 import msgspec
@@ -167,7 +167,7 @@ class MemoryServer:
             completes=listener.add_missing_headers,
             name=listen,
         )
-        return MemoryClient(Connection(self.connections, settings), peer)
+        return MemoryClient(Connection(self.connections, settings), peer, self.advance)
 
 
 class MemoryTransport(asyncio.Transport):
@@ -209,10 +209,19 @@ class MemoryTransport(asyncio.Transport):
 
 
 class MemoryClient:
-    """A client of a `MemoryServer`; `replies` has those it has read."""
+    """A client of a `MemoryServer`; `replies` has those it has read.
 
-    def __init__(self, connection: Connection, peer: tuple[str, int]) -> None:
+    `advance` moves the clock of the server on, see `MemoryServer.advance`.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        peer: tuple[str, int],
+        advance: Callable[[float], Awaitable[None]],
+    ) -> None:
         self.replies: list[str] = []
+        self.advance = advance
         self._connection = connection
         self._transport = MemoryTransport(connection, peer)
         connection.connection_made(self._transport)
