@@ -25,6 +25,7 @@ from gatepost.model.edits import Edit as Edit
 from gatepost.model.endpoint import Endpoint as Endpoint
 from gatepost.model.headers import Headers as Headers
 from gatepost.model.message import Message as Message
+from gatepost.model.message_transaction import MessageTransaction as MessageTransaction
 from gatepost.model.reply import Reply as Reply
 from gatepost.model.results import Result as Result
 from gatepost.model.results import Results as Results

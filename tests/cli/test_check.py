@@ -491,7 +491,9 @@ def test_a_misspelt_hook_is_an_error(run, sound):
     (folder / "mine.py").write_text(
         "from gatepost import Plugin\nclass P(Plugin):\n    def on_rctp(self, tx, rcpt): ...\n"
     )
-    assert failed(run) == ["plugin mine: on_rctp is not a hook, did you mean on_rcpt?"]
+    assert failed(run) == [
+        f"plugin mine: {folder}/mine.py:3: on_rctp is not a hook, did you mean on_rcpt?"
+    ]
 
 
 def test_two_listeners_on_one_address_are_an_error(run, sound):
