@@ -213,15 +213,12 @@ def make_setup(
     packages. `resolver` is for routes and plugins, `store` for plugins, by default those of the
     configuration. `worker` is the number of the worker. Raises `SetupError`.
     """
-    given = [one if isinstance(one, Installed) else Installed(one) for one in plugins]
-    installed = load_plugins(config) + given
-    hostname = config.server.hostname
     clock = SystemClock() if clock is None else clock
     resolver = make_resolver(config) if resolver is None else resolver
     store = make_store(config, clock) if store is None else store
     services = Services(clock, resolver, config.data_dir, store, _facts(config, worker))
-    for one in installed:
-        services.provide(one.plugin)
+    installed = _install_all(config, plugins, services)
+    hostname = config.server.hostname
     try:
         host = PluginHost(installed, config.limits.hook_timeout)
         router = make_router(
@@ -255,6 +252,17 @@ def make_setup(
         offers={},
         authority=_authority(config, lists, host),
     )
+
+
+def _install_all(
+    config: Config, plugins: Sequence[Plugin | Installed], services: Services
+) -> list[Installed]:
+    """Return the plugins of the configuration and `plugins`, with their services."""
+    given = [one if isinstance(one, Installed) else Installed(one) for one in plugins]
+    installed = load_plugins(config) + given
+    for one in installed:
+        services.provide(one.plugin)
+    return installed
 
 
 def _facts(config: Config, worker: int) -> ServerFacts:
