@@ -244,11 +244,13 @@ def test_a_method_that_blocks_is_called_in_a_thread():
     class Blocks(Ticks):
         @blocking
         def tick(self):
-            self.times.append(threading.current_thread().name)
+            self.times.append(threading.current_thread())
 
     blocks = Blocks()
     asyncio.run(serve(blocks, seconds=300))
-    assert blocks.times == ["plugin blocks jobs 1"]
+    [thread] = blocks.times
+    assert thread.name == "plugin blocks jobs 1"
+    thread.join()  # it ends with the server
 
 
 @pytest.mark.parametrize(
@@ -266,5 +268,18 @@ def test_the_system_clock_waits():
     async def scenario():
         await clock.wait_until(clock.time() + 0.001, spread=0.001)
         await clock.wait_until(clock.time() - 1)
+
+    asyncio.run(scenario())
+
+
+def test_a_job_that_was_cancelled_does_not_hold_the_clock():
+    async def scenario():
+        clock = VirtualClock()
+        waits = asyncio.create_task(clock.wait_until(clock.time() + 60))
+        await asyncio.sleep(0)
+        assert clock.next_alarm == clock.time() + 60
+        waits.cancel()
+        await asyncio.wait({waits})
+        assert clock.next_alarm is None
 
     asyncio.run(scenario())

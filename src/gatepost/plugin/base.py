@@ -131,6 +131,7 @@ class Plugin(HookMethods):
         call = method
         if is_blocking(self, method) and not inspect.iscoroutinefunction(method):
             threads = PluginThreads(f"{self.name} jobs", 1)
+            self.background_jobs.at_stop.append(threads.close)
             call = functools.wraps(method)(functools.partial(threads.call, method))
         self.background_jobs.call_every(self.name, self.clock, period, call, one_worker=one_worker)
 

@@ -52,10 +52,14 @@ class _Periodic(NamedTuple):
 
 
 class Jobs:
-    """The jobs of a plugin. `claims` is the store in which workers agree on who does the work."""
+    """The jobs of a plugin. `claims` is the store in which workers agree on who does the work.
+
+    The functions in `at_stop` are called when all jobs have been cancelled.
+    """
 
     def __init__(self, claims: Store) -> None:
         self.claims = claims
+        self.at_stop: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._called = 0
         self._none_called = asyncio.Event()
@@ -134,6 +138,8 @@ class Jobs:
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
+        while self.at_stop:
+            self.at_stop.pop()()
         if not tasks:
             return
         _, pending = await asyncio.wait(tasks, timeout=STOP_TIMEOUT)
