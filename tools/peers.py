@@ -301,6 +301,7 @@ PROGRAMS: Mapping[str, Program] = {
         path="usr/bin/redis-server",
         expected="Redis server v=",
         may_be_installed=True,
+        variables=_LIBRARIES,
     ),
     "nsd": Program(  # run by tools/nsd.py
         source="nsd",
