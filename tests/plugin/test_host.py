@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
@@ -188,8 +189,9 @@ def test_a_blocking_plugin_runs_synchronous_methods_in_a_thread():
     chains = host(Slow()).chains
 
     async def decide():
-        assert await chains["mail"].decide(None, None) is None
-        return await chains["rcpt"].decide(None, None)
+        tx = SimpleNamespace(acting=None)
+        assert await chains["mail"].decide(tx, None) is None
+        return await chains["rcpt"].decide(tx, None)
 
     answer = asyncio.run(decide())
     assert (answer.decision, answer.by) == (deny("no"), "slow")

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -129,8 +130,9 @@ def test_a_marked_method_alone_runs_in_a_thread():
     chains = PluginHost([Installed(Mixed())]).chains
 
     async def scenario():
-        await chains["rcpt"].decide(None, None)
-        await chains["mail"].decide(None, None)
+        tx = SimpleNamespace(acting=None)
+        await chains["rcpt"].decide(tx, None)
+        await chains["mail"].decide(tx, None)
 
     asyncio.run(scenario())
     assert seen["mail"] is threading.main_thread()

@@ -28,9 +28,11 @@ import msgspec
 
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 from gatepost.model.reply import Reply
+from gatepost.model.session import Transaction
 from gatepost.plugin import trouble
 from gatepost.plugin.continuation import Exit, contained
 from gatepost.plugin.driver import Driver
+from gatepost.plugin.hooks import SELECTIVE, reply_for
 from gatepost.plugin.inline import need_task
 from gatepost.plugin.scope import Scope
 
@@ -140,7 +142,29 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
         if self.shadow:
             trouble.shadowed(self.plugin, self.name, result, args)
             return None
-        return Answer(result, self.plugin)
+        answer = Answer(result, self.plugin)
+        if not result.recipients:
+            return answer
+        try:
+            return self._refuse_some(answer, args[0])
+        except (TypeError, ValueError) as error:
+            return self.failed(error, args)
+
+    def _refuse_some(self, answer: Answer, tx: Transaction) -> Answer | None:
+        """Refuse some recipients; return the answer if it is for all of them.
+
+        Plugins that come later decide about the others.
+        """
+        hook = self.name.removeprefix("on_")
+        if hook not in SELECTIVE:
+            raise ValueError("a refusal takes recipients in on_headers and on_message only")
+        if tx.acting is None:
+            raise ValueError("the recipients cannot be changed")
+        reply = reply_for(hook, answer.decision).with_reference(tx.id)
+        if tx.acting.refuse(tx, answer.decision.recipients, reply):
+            return answer
+        tx.acting.refusals.append((answer, reply))
+        return None
 
 
 def _abandon(task: asyncio.Future[Any]) -> None:
@@ -185,13 +209,17 @@ Hooks = tuple[BoundHook, ...]
 
 
 class Chain(msgspec.Struct, frozen=True, eq=False):
-    """All plugins' methods at one hook; `edits` is true where plugins may edit the message."""
+    """All plugins' methods at one hook.
+
+    `edits` is true where plugins may edit the message, `acts` where they may change the recipients.
+    """
 
     observers: Hooks = ()
     deciders: Hooks = ()
     followers: Hooks = ()
     driver: Driver = msgspec.field(default_factory=Driver)
     edits: bool = False
+    acts: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.observers or self.deciders or self.followers)
@@ -245,6 +273,16 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
         return failure
 
 
+def _announce(chain: Chain, hook: BoundHook, tx: Transaction) -> None:
+    """Name the plugin that runs, for the record of what it does."""
+    if chain.edits and tx.message is not None:
+        tx.message.editor = hook.plugin
+    acting = tx.acting
+    if acting is not None:
+        acting.plugin = hook.plugin
+        acting.shadow = hook.shadow
+
+
 def _next_answer(
     chain: Chain, hooks: Hooks, start: int, args: tuple[Any, ...]
 ) -> tuple[int, Answer | Awaitable[Any] | None]:
@@ -258,8 +296,8 @@ def _next_answer(
         while index < len(hooks):
             hook = hooks[index]
             if hook.scope is None or hook.scope.covers(args):
-                if chain.edits:
-                    args[0].message.editor = hook.plugin
+                if chain.acts:
+                    _announce(chain, hook, args[0])
                 result = hook.method(*args)
                 if result is not None:
                     if type(result) is CoroutineType:

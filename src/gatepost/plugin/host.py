@@ -13,7 +13,7 @@ from gatepost.plugin.chain import DEFAULT_TIMEOUT, BoundHook, Chain
 from gatepost.plugin.contract import implements, is_idle, problems
 from gatepost.plugin.driver import Driver
 from gatepost.plugin.failure import describe
-from gatepost.plugin.hooks import EDITING, HOOKS, NOTIFICATIONS, STAGES
+from gatepost.plugin.hooks import ACTING, EDITING, HOOKS, NOTIFICATIONS, STAGES
 from gatepost.plugin.order import in_order
 from gatepost.plugin.threads import PluginThreads
 
@@ -61,6 +61,7 @@ class PluginHost:
             followers=self._bind("after", hook),
             driver=self._driver,
             edits=hook in EDITING,
+            acts=hook in ACTING,
         )
 
     def _bind(

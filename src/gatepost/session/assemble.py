@@ -32,6 +32,7 @@ from gatepost.plugin.options.reader import list_files, missing_files
 from gatepost.plugin.order import OrderError
 from gatepost.plugin.place import Place
 from gatepost.plugin.scope import Conditions, Scope
+from gatepost.session.destinations import Destinations
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.log import LogRecorder
 from gatepost.session.recorder import Recorder
@@ -232,6 +233,7 @@ def make_setup(
         keywords=keywords(config.limits),
         helo=Reply(250, hostname),
         offers={},
+        destinations=Destinations(router, config.recipients.subaddress, config.limits.recipients),
         authority=_authority(config, lists, host),
     )
 

@@ -18,6 +18,7 @@ from gatepost.model.reply import Reply
 from gatepost.plugin.clock import Clock
 from gatepost.plugin.host import PluginHost
 from gatepost.queue.queue import Queue
+from gatepost.session.destinations import Destinations
 from gatepost.session.recorder import Recorder
 from gatepost.traps.table import TrapTable
 
@@ -37,8 +38,9 @@ class Setup(msgspec.Struct, eq=False):
     `known` is empty if every address of a local domain exists. `calls_ahead` is true if the next
     hop of a route can be asked about a recipient. `greetings` are by protocol; `keywords` are those
     that EHLO offers to every client, `offers` caches EHLO replies by the keywords beyond them.
-    `folder` holds messages too large for memory. `queue` is None if there is no disk to keep it
-    on; `storage_full` is true while messages in transit use up the space they may use.
+    `folder` holds messages too large for memory. `destinations` makes the recipients that plugins
+    add. `queue` is None if there is no disk to keep it on; `storage_full` is true while messages in
+    transit use up the space they may use.
     """
 
     hostname: str
@@ -57,6 +59,7 @@ class Setup(msgspec.Struct, eq=False):
     keywords: tuple[str, ...]
     helo: Reply
     offers: dict[tuple[str, ...], Reply]
+    destinations: Destinations
     queue: Queue | None = None
     storage_full: bool = False
     authority: Authority | None = None

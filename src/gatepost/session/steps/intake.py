@@ -4,6 +4,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from gatepost.model.decision import Decision, Verdict
+from gatepost.model.facts import set_fact
 from gatepost.model.headers import Headers
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
@@ -16,7 +17,7 @@ from gatepost.session.content.missing import complete
 from gatepost.session.content.scan import HeaderScan
 from gatepost.session.content.trace import received
 from gatepost.session.conversation import Conversation, Result
-from gatepost.session.handover import taken
+from gatepost.session.handover import quarantine, taken
 from gatepost.session.steps.step import Step, refusal, run
 from gatepost.wire import events as e
 from gatepost.wire.smtp.replies import START_MAIL_INPUT
@@ -56,12 +57,21 @@ def _keep(_talk: Conversation, answer: Answer | None, _tx: Transaction) -> Reply
 
 
 def _deliver(talk: Conversation, answer: Answer | None, tx: Transaction) -> Result:
-    """Hand the message over, unless a plugin has taken it."""
+    """Hand the message over, unless it is quarantined or a plugin has taken it."""
     if tx.message is not None:
         _end_edits(tx, tx.message)
+    if tx.acting is not None:
+        tx.acting.sealed = True
+        if tx.acting.quarantined:
+            return quarantine(talk.setup, tx, tx.acting.quarantined)
     if answer is None:
         return talk.dialect.hand_over(talk.setup, tx)
     return _taken(talk, answer, tx)
+
+
+def _deliver_rule(_talk: Conversation, tx: Transaction) -> Answer | None:
+    """Ask no plugin to take a message that is quarantined."""
+    return None if tx.acting is None or not tx.acting.quarantined else rules.QUARANTINE
 
 
 async def _taken(talk: Conversation, answer: Answer, tx: Transaction) -> Reply:
@@ -72,14 +82,14 @@ def _end_edits(tx: Transaction, message: Message) -> None:
     """Permit no more edits; declare 8-bit content if a plugin has added it (RFC 6152)."""
     message.seal()
     if message.needs_8bitmime:
-        tx.params = {**tx.params, "BODY": "8BITMIME"}
+        set_fact(tx, "params", {**tx.params, "BODY": "8BITMIME"})
 
 
 # DATA and the first BDAT
 DATA: Step[e.Data | e.Bdat, Transaction] = Step("data", _begin, _data, _data_rule, _refused_data)
 HEADERS = Step("headers", _begin_headers, _keep_headers)
 MESSAGE: Step[None, Transaction] = Step("message", _begin, _keep)
-DELIVER: Step[None, Transaction] = Step("deliver", _begin, _deliver)
+DELIVER: Step[None, Transaction] = Step("deliver", _begin, _deliver, _deliver_rule)
 
 
 def chunk(talk: Conversation, event: e.Bdat) -> Result:
@@ -112,7 +122,7 @@ def _storage_failed(talk: Conversation, tx: Transaction, problem: str) -> None:
 def _scanned(talk: Conversation, tx: Transaction, scan: HeaderScan) -> None:
     """Use the result of the scan. Refuse a message that loops, at its end."""
     talk.scan = None
-    tx.message_id = scan.message_id or ""
+    set_fact(tx, "message_id", scan.message_id or "")
     if talk.refusal is not None:
         return
     if scan.looped:
@@ -153,8 +163,9 @@ async def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Reply:
     result = talk.refusal or run(talk, MESSAGE, None)
     reply = result if isinstance(result, Reply) else await result
     if reply.code >= 400 or talk.tx is None:
+        acting = None if tx is None else tx.acting
         await talk.reset()
-        return reply
+        return reply if acting is None or acting.named is None else acting.replies({}, reply)
     return await _hand_over(talk, talk.tx, None if reply is r.OK else reply)
 
 
@@ -179,9 +190,11 @@ async def _hand_over(talk: Conversation, tx: Transaction, spoken: Reply | None) 
 
 async def _accepted(talk: Conversation, tx: Transaction) -> None:
     talk.errors = talk.idle_commands = 0
-    talk.session.messages += 1
+    set_fact(talk.session, "messages", talk.session.messages + 1)
     if tx.message is not None and tx.message.edits:
         talk.recorder.edited(tx, tx.message)
+    if tx.acting is not None and tx.acting.changes:
+        talk.recorder.recipients_changed(tx, tx.acting.changes)
     talk.recorder.accepted(tx)
     await talk.notify("delivered", tx)
     talk.close(tx)
