@@ -15,7 +15,7 @@ from gatepost.config.schema import Config
 from gatepost.model.address import Address
 from gatepost.model.edits import Edit
 from gatepost.model.reply import Reply
-from gatepost.model.session import Recipient, Session, Transaction, TrapHit
+from gatepost.model.session import Change, Recipient, Session, Transaction, TrapHit
 from gatepost.plugin.chain import Answer
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.memory import MemoryClient, MemoryServer
@@ -56,8 +56,10 @@ class TrialStep(msgspec.Struct):
 class Trial(msgspec.Struct):
     """The result of the transaction; `delay` is the client's wait, in seconds.
 
-    `accepted` is whether the message was accepted, `recipients` are those it was accepted for.
-    `edits` are the edits of plugins, `broken_signatures` the signatures that they invalidate.
+    `accepted` is whether the message was accepted, `recipients` are those it was accepted for, and
+    `final` those that would get it. `changes` are those of recipients and delivery by plugins.
+    `submitted` has the recipients of each message that plugins would send. `edits` are the edits of
+    plugins, `broken_signatures` the signatures that they invalidate.
     """
 
     steps: list[TrialStep]
@@ -67,6 +69,9 @@ class Trial(msgspec.Struct):
     delay: float
     accepted: bool
     recipients: list[str]
+    final: list[str] = []
+    changes: list[Change] = []
+    submitted: list[list[str]] = []
 
 
 class TrialRecorder(Recorder):
@@ -79,6 +84,8 @@ class TrialRecorder(Recorder):
         self.edits: Sequence[Edit] = ()
         self.broken_signatures: Sequence[str] = ()
         self.hits: dict[str, TrapHit] = {}
+        self.final: list[str] = []
+        self.changes: Sequence[Change] = ()
 
     def decided(
         self,
@@ -96,10 +103,17 @@ class TrialRecorder(Recorder):
         self.steps.insert(len(self.steps) - inner, step)
         if tx is not None and tx.message is not None:
             self.edits, self.broken_signatures = tx.message.edits, tx.message.broken_signatures
+        if tx is not None:
+            self.final = [_recipient(one) for one in tx.recipients]
+            self.changes = () if tx.acting is None else tx.acting.changes
 
     def traps_hit(self, tx: Transaction) -> None:
         """Add the trap hits."""
         self.hits.update({str(hit.address): hit for hit in tx.trap_hits})
+
+
+def _recipient(rcpt: Recipient) -> str:
+    return f"{rcpt.address} by route {rcpt.route}" if rcpt.route else str(rcpt.address)
 
 
 def _described(answer: Answer | None) -> tuple[str, str]:
@@ -137,7 +151,20 @@ async def run(config: Config, envelope: Envelope, content: bytes) -> Trial:
     traps = [_named(hit) for hit in recorder.hits.values()]
     edits, broken = [*recorder.edits], [*recorder.broken_signatures]
     waited, accepted = sum(clock.slept), bool(recipients)
-    return Trial(recorder.steps, edits, broken, traps, waited, accepted, recipients)
+    final = recorder.final if accepted else []
+    submitted = [one.recipients for one in server.submitted]
+    return Trial(
+        recorder.steps,
+        edits,
+        broken,
+        traps,
+        waited,
+        accepted,
+        recipients,
+        final,
+        [*recorder.changes],
+        submitted,
+    )
 
 
 def _named(hit: TrapHit) -> str:

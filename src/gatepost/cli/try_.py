@@ -90,6 +90,12 @@ def _print_trial(trial: Trial, count: int) -> None:
         print_line(str(edit))
     for signature in trial.broken_signatures:
         print_line(f"warning: the edits invalidate the {signature}")
+    for change in trial.changes:
+        print_line(str(change))
+    if trial.changes and trial.final:
+        print_line(f"final recipients: {', '.join(trial.final)}")
+    for recipients in trial.submitted:
+        print_line(f"submitted a message to {', '.join(recipients)}")
     for trap in trial.traps:
         print_line(f"trap: {trap}")
     if trial.delay:

@@ -7,7 +7,7 @@ Plugins read them, and can write to `notes` and `results`. They cannot assign an
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -120,7 +120,7 @@ class Recipient(msgspec.Struct, frozen=True, eq=False):
         return self.reply is not None and self.reply.code < 300
 
 
-class Change(NamedTuple):
+class Change(msgspec.Struct, frozen=True):
     """One change of recipients or delivery: its kind, what it is about, and the plugin."""
 
     kind: str

@@ -13,7 +13,7 @@ and the session or transaction as an argument of each method.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 from weakref import WeakSet
@@ -21,10 +21,12 @@ from weakref import WeakSet
 import msgspec
 
 from gatepost.log.logger import get_logger
+from gatepost.model.address import Address
 from gatepost.net.resolver import DnsResolver, Resolver
 from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.methods import HookMethods
 from gatepost.plugin.options.reader import OptionsError, read_options
+from gatepost.plugin.outbox import NewMail, Outbox
 from gatepost.plugin.place import Place
 from gatepost.plugin.scope import Scope
 from gatepost.plugin.threads import DEFAULT_THREADS
@@ -80,6 +82,7 @@ class Plugin(HookMethods):
         self.clock: Clock = SystemClock()
         self.resolver: Resolver = DnsResolver()
         self.data_dir: Path = self.config_place.data_dir
+        self.outbox: Outbox | None = None
 
     def path(self, name: str | Path) -> Path:
         """Return the path of a file; a relative one starts at the configuration's folder."""
@@ -90,6 +93,21 @@ class Plugin(HookMethods):
         """The options of this plugin, checked and with defaults filled in."""
         options: OptionsT = self._options  # type: ignore[attr-defined]
         return options
+
+    async def submit(
+        self, sender: Address | str, recipients: Sequence[Address | str], message: NewMail
+    ) -> str:
+        """Put a message into the queue, for example a report; return its reference.
+
+        It is durable when this returns. It passes no hook. `sender` gets the DSNs; "" is the null
+        reverse-path. `message` is an `EmailMessage`, or octets with its header block. Date and
+        Message-ID are added unless it has them, and Bcc is removed. Raises ValueError for a
+        recipient without a route, and a message that is too large or not well formed,
+        `DeliveryError` if it cannot be stored, RuntimeError if there is no queue, as in `start`.
+        """
+        if self.outbox is None:
+            raise RuntimeError("submit() needs a server: the plugin is not in one")
+        return await self.outbox.submit(self.name, sender, recipients, message)
 
     def start(self) -> Awaitable[None] | None:
         """Prepare, before the first connection; an exception keeps the server from starting."""

@@ -17,7 +17,7 @@ from gatepost.lists.addresses import AddressList
 from gatepost.net.resolver import Resolver
 from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.virtual_clock import VirtualClock
-from gatepost.server.capture import Capture, ReceivedMessage
+from gatepost.server.capture import Capture, MemorySpool, ReceivedMessage
 from gatepost.server.connection import Connection
 from gatepost.server.connections import Connections
 from gatepost.server.listener import ListenerSettings
@@ -92,6 +92,12 @@ class MemoryServer:
         self._own_resolver = make_resolver(self._config)
         self._resolver: Resolver = self._own_resolver if resolver is None else resolver
         self._capture = Capture()
+        self._spool = MemorySpool(self._capture.messages)
+
+    @property
+    def submitted(self) -> list[ReceivedMessage]:
+        """The messages that plugins have submitted so far."""
+        return self._spool.submitted
 
     @property
     def messages(self) -> list[ReceivedMessage]:
@@ -111,6 +117,7 @@ class MemoryServer:
             recorder=self._recorder,
             resolver=self._resolver,
         )
+        self.setup.memory = self._spool
         load_plugin_files(lists, self.setup.plugins)
         await self.setup.plugins.start()
         await self.setup.router.start()

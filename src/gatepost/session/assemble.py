@@ -39,6 +39,7 @@ from gatepost.session.recorder import Recorder
 from gatepost.session.setup import Setup, TrapRule
 from gatepost.session.steps.callahead import uses_call_ahead
 from gatepost.session.steps.offer import keywords
+from gatepost.session.submission import Submission
 from gatepost.traps.table import TrapTable
 
 
@@ -216,7 +217,7 @@ def make_setup(
     except (PluginError, OrderError, ValueError) as error:
         raise SetupError([str(error)]) from error
     traps = config.traps
-    return Setup(
+    setup = Setup(
         hostname=hostname,
         limits=config.limits,
         domains=tuple(lists.domains),
@@ -236,6 +237,10 @@ def make_setup(
         destinations=Destinations(router, config.recipients.subaddress, config.limits.recipients),
         authority=_authority(config, lists, host),
     )
+    outbox = Submission(setup)
+    for one in installed:
+        one.plugin.outbox = outbox
+    return setup
 
 
 def _authority(config: Config, lists: Lists, plugins: PluginHost) -> Authority | None:

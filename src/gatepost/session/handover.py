@@ -191,11 +191,12 @@ async def _spool(
     With `hold`, a reason, they are held there.
     """
     failures = {rcpt: error for rcpt, error in rest.items() if error is not None}
-    if setup.queue is None or tx.message is None:
+    spool = setup.spool if hold else setup.queue
+    if spool is None or tx.message is None:
         no_queue = DeliveryError("The message could not be stored", detail="the queue does not run")
         raise next(iter(failures.values()), no_queue)
     await need_task()
-    await setup.queue.put(tx, list(rest), tx.message, failures, hold=hold)
+    await spool.put(tx, list(rest), tx.message, failures, hold=hold)
 
 
 async def _report(setup: Setup, tx: Transaction, reports: SuccessActions) -> None:

@@ -176,6 +176,13 @@ class LogRecorder(DeliveryLog, Recorder):
         if self._enabled(logging.INFO):
             self._log.info("recipients changed", ref=tx.id, **listed("changes", changes))
 
+    def submitted(self, tx: Transaction, plugin: str, size: int) -> None:
+        """Log a message of a plugin."""
+        if self._enabled(logging.INFO):
+            sender, to = str(tx.reverse_path), [one.address for one in tx.recipients]
+            fields = {"plugin": plugin, "sender": sender, **listed("recipients", to), "size": size}
+            self._log.info("submitted", ref=tx.id, **fields)
+
     def accepted(self, tx: Transaction) -> None:
         """Log an accepted message."""
         if self._budget.spent:

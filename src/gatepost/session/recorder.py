@@ -123,6 +123,9 @@ class Recorder(DeliveryRecorder):
         A change whose kind begins with "not" is that of a plugin in shadow mode.
         """
 
+    def submitted(self, tx: Transaction, plugin: str, size: int) -> None:
+        """Record a message that a plugin has put into the queue."""
+
     def accepted(self, tx: Transaction) -> None:
         """Record a message that was answered 2xx."""
 

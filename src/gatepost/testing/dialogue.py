@@ -41,11 +41,12 @@ class DialogueError(AssertionError):
 
 
 class DialogueResult(msgspec.Struct, frozen=True):
-    """The replies as text, the messages accepted, and the waits in seconds."""
+    """The replies as text, the messages accepted, the waits in seconds, the messages of plugins."""
 
     replies: list[str]
     messages: list[ReceivedMessage]
     slept: list[float]
+    submitted: list[ReceivedMessage]
 
 
 def play(
@@ -77,7 +78,7 @@ def play(
                 await perform(client, transcript)
             finally:
                 await client.close()
-            return DialogueResult(client.replies, server.messages, clock.slept)
+            return DialogueResult(client.replies, server.messages, clock.slept, server.submitted)
 
     return asyncio.run(run())
 
