@@ -25,7 +25,8 @@ class Dialect(NamedTuple):
     `mail_rule` and `rcpt_rule` are the core's own decisions, `hand_over` delivers an accepted
     message and returns the reply to the end of data. `with_names` names the protocol in the
     Received field; without it no field is added. With `replies_each`, the end of a message has a
-    reply for each recipient.
+    reply for each recipient. `foreign` is whether the clients are other organisations: their
+    Authentication-Results are not trusted.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Dialect(NamedTuple):
     hand_over: Callable[[Setup, Transaction], Coroutine[Any, Any, Reply]]
     with_names: WithNames | None
     replies_each: bool = False
+    foreign: bool = True
 
     def greeting(self, hostname: str) -> Reply:
         """Return the greeting: RFC 5321 section 4.3.1, RFC 2033 section 4.1."""
@@ -63,6 +65,7 @@ LMTP = Dialect(
     hand_over=hand_over_each,
     with_names=with_names("LMTP", "LMTP", "UTF8LMTP"),
     replies_each=True,
+    foreign=False,
 )
 
 DIALECTS = {dialect.name: dialect for dialect in (SMTP, LMTP)}

@@ -13,6 +13,7 @@ from gatepost.plugin.chain import Answer
 from gatepost.plugin.hooks import accepting
 from gatepost.session import replies as r
 from gatepost.session import rules
+from gatepost.session.content.auth_results import remove_ours, results_field
 from gatepost.session.content.missing import complete
 from gatepost.session.content.scan import HeaderScan
 from gatepost.session.content.trace import received
@@ -129,8 +130,29 @@ def _scanned(talk: Conversation, tx: Transaction, scan: HeaderScan) -> None:
         talk.refusal = refusal(talk, MESSAGE.hook, rules.MAIL_LOOP, (tx,))
     elif scan.too_many:
         talk.refusal = refusal(talk, MESSAGE.hook, rules.TOO_MANY_HOPS, (tx,))
-    elif talk.completes and talk.session.auth is not None:
-        complete(tx, scan, talk.setup.hostname)
+    else:
+        if talk.completes and talk.session.auth is not None:
+            complete(tx, scan, talk.setup.hostname)
+        if scan.has_results and talk.dialect.foreign:
+            _remove_results(talk, tx)
+
+
+def _remove_results(talk: Conversation, tx: Transaction) -> None:
+    """Remove forged results; refuse a message that cannot be edited."""
+    assert tx.message is not None
+    try:
+        remove_ours(tx.message, talk.setup.hostname)
+    except ValueError:
+        talk.refusal = refusal(talk, MESSAGE.hook, rules.HEADER_TOO_LONG, (tx,))
+
+
+def _add_results(talk: Conversation, tx: Transaction, message: Message) -> Reply | None:
+    """Add the results of plugins; return the refusal of a message that cannot be edited."""
+    field = b"" if tx.found is None else results_field(tx.found, talk.setup.hostname)
+    if field:
+        _remove_results(talk, tx)
+        message.add_trace(field)
+    return talk.refusal
 
 
 async def _read_headers(talk: Conversation) -> None:
@@ -141,7 +163,9 @@ async def _read_headers(talk: Conversation) -> None:
     if headers.too_long:
         talk.refusal = refusal(talk, HEADERS.hook, rules.HEADER_TOO_LONG)
         return
-    result = run(talk, HEADERS, headers.parse())
+    message = talk.message
+    edited = None if message is None or not message.edits else message.headers()
+    result = run(talk, HEADERS, edited or headers.parse())
     reply = result if isinstance(result, Reply) else await result
     if reply.code >= 400:
         talk.refusal = reply
@@ -172,6 +196,11 @@ async def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Reply:
 async def _hand_over(talk: Conversation, tx: Transaction, spoken: Reply | None) -> Reply:
     """Deliver; `spoken` has the words of a plugin for the reply that accepts the message."""
     names = talk.dialect.with_names
+    if tx.message is not None and tx.found is not None:
+        refused = _add_results(talk, tx, tx.message)
+        if refused is not None:
+            await talk.reset()
+            return refused
     if tx.message is not None and names is not None:
         tx.message.add_trace(received(tx, talk.setup.hostname, names))
     talk.delivering = True
