@@ -54,34 +54,21 @@ class Actions(Acting):
     `quarantined` is the reason, "" if the message is not held.
     """
 
-    __slots__ = (
-        "_destinations",
-        "_pending",
-        "changes",
-        "current",
-        "each",
-        "final",
-        "named",
-        "plugin",
-        "quarantined",
-        "refusals",
-        "sealed",
-        "shadow",
-    )
+    # Defaults of the class: most transactions are not changed, and each has an object.
+    plugin: str = ""
+    shadow: bool = False
+    current: Recipient | None = None
+    named: list[Recipient] | None = None
+    final: Mapping[Recipient, list[Recipient]] = {}
+    quarantined: str = ""
+    sealed: bool = False
+    changes: Sequence[Change] = ()
+    refusals: Sequence[tuple[Any, Reply]] = ()
+    _pending: Mapping[Recipient, list[Recipient]] = {}
 
     def __init__(self, destinations: Destinations, *, each: bool) -> None:
         self._destinations = destinations
-        self._pending: dict[Recipient, list[Recipient]] = {}
         self.each = each
-        self.plugin = ""
-        self.current: Recipient | None = None
-        self.named: list[Recipient] | None = None
-        self.final: dict[Recipient, list[Recipient]] = {}
-        self.changes: list[Change] = []
-        self.quarantined = ""
-        self.refusals: list[tuple[Any, Reply]] = []
-        self.sealed = False
-        self.shadow = False
 
     # Called by `Transaction`
 
@@ -116,7 +103,7 @@ class Actions(Acting):
             self._record("replaced", f"{rcpt.address} by {_listed(new)}")
             return new
         if self._is_open(rcpt):
-            self._pending[rcpt] = new
+            self._pending = {**self._pending, rcpt: new}
             return new
         return self._replace(tx, rcpt, new)
 
@@ -148,19 +135,15 @@ class Actions(Acting):
 
     def accept(self, tx: Transaction, rcpt: Recipient) -> None:
         """Add a recipient that the client has named, or those that replace it."""
-        new = self._pending.pop(rcpt, None)
+        new = self._pending.get(rcpt)
         if new is None and self.named is None:
             keep(tx, "recipients", rcpt)
             return
         named = self._begin(tx)
         named.append(rcpt)
-        self.final[rcpt] = self._merge(tx, new or [rcpt])
+        self.final = {**self.final, rcpt: self._merge(tx, new or [rcpt])}
         if new is not None:
             self._record("replaced", f"{rcpt.address} by {_listed(self.final[rcpt])}")
-
-    def drop(self, rcpt: Recipient) -> None:
-        """Drop the recipients that would replace one that is refused."""
-        self._pending.pop(rcpt, None)
 
     def refuse(self, tx: Transaction, recipients: Iterable[Recipient], reply: Reply) -> bool:
         """Refuse recipients at the end of the message; return whether all are refused.
@@ -231,10 +214,7 @@ class Actions(Acting):
         final = self._merge(tx, new)
         if rcpt not in final:
             set_fact(tx, "recipients", FactList(one for one in tx.recipients if one is not rcpt))
-        for named, those in self.final.items():
-            if rcpt in those:
-                spread = [one for old in those for one in (final if old is rcpt else [old])]
-                self.final[named] = list(dict.fromkeys(spread))
+        self.final = {named: _spread(those, rcpt, final) for named, those in self.final.items()}
         self._record("replaced", f"{rcpt.address} by {_listed(final)}")
         return final
 
@@ -265,12 +245,22 @@ class Actions(Acting):
 
     def _record(self, kind: str, about: str) -> None:
         """Keep a change for the log; in shadow mode it has had no effect."""
-        self.changes.append(Change(f"not {kind}" if self.shadow else kind, about, self.plugin))
+        change = Change(f"not {kind}" if self.shadow else kind, about, self.plugin)
+        self.changes = (*self.changes, change)
 
 
 def _refusal(rcpt: Recipient) -> Reply | None:
     """Return the refusal of a recipient, None if there is none."""
     return rcpt.reply if rcpt.reply is not None and rcpt.reply.code >= 400 else None
+
+
+def _spread(
+    those: list[Recipient], rcpt: Recipient, instead: Sequence[Recipient]
+) -> list[Recipient]:
+    """Return recipients with others instead of one, each once."""
+    if rcpt not in those:
+        return those
+    return list(dict.fromkeys(one for old in those for one in (instead if old is rcpt else [old])))
 
 
 def _listed(recipients: Iterable[Recipient]) -> str:

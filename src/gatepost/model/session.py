@@ -149,8 +149,8 @@ class Acting(Protocol):
     quarantined: str
     each: bool
     sealed: bool
-    changes: list[Change]
-    refusals: list[tuple[Any, Reply]]
+    changes: Sequence[Change]
+    refusals: Sequence[tuple[Any, Reply]]
 
     def add(self, tx: "Transaction", address: Address | str, route: str) -> Recipient:
         """Add a recipient."""
@@ -170,9 +170,6 @@ class Acting(Protocol):
 
     def accept(self, tx: "Transaction", rcpt: Recipient) -> None:
         """Add a recipient that the client has named, or those that replace it."""
-
-    def drop(self, rcpt: Recipient) -> None:
-        """Drop the recipients that would replace one that is refused."""
 
     def refuse(self, tx: "Transaction", recipients: Iterable[Recipient], reply: Reply) -> bool:
         """Refuse recipients at the end of the message; return whether all are refused."""

@@ -163,7 +163,7 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
         reply = reply_for(hook, answer.decision).with_reference(tx.id)
         if tx.acting.refuse(tx, answer.decision.recipients, reply):
             return answer
-        tx.acting.refusals.append((answer, reply))
+        tx.acting.refusals = (*tx.acting.refusals, (answer, reply))
         return None
 
 

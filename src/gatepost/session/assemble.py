@@ -15,6 +15,7 @@ from gatepost.auth.users import UsersFile
 from gatepost.config.plugins import ConditionsConfig, PluginConfig
 from gatepost.config.schema import Config
 from gatepost.delivery.registry import RouteConfigError, make_router
+from gatepost.delivery.routes import Router
 from gatepost.delivery.target import Target
 from gatepost.lists.addresses import AddressList, ListSource
 from gatepost.lists.domains import DomainList
@@ -199,10 +200,7 @@ def make_setup(
     hostname = config.server.hostname
     clock = SystemClock() if clock is None else clock
     resolver = make_resolver(config) if resolver is None else resolver
-    for one in installed:
-        one.plugin.clock = clock
-        one.plugin.resolver = resolver
-        one.plugin.data_dir = config.data_dir
+    _equip(installed, config, clock, resolver)
     try:
         host = PluginHost(installed, config.limits.hook_timeout)
         router = make_router(
@@ -237,10 +235,28 @@ def make_setup(
         destinations=Destinations(router, config.recipients.subaddress, config.limits.recipients),
         authority=_authority(config, lists, host),
     )
+    _add_outbox(installed, setup)
+    return setup
+
+
+def _equip(
+    installed: Sequence[Installed], config: Config, clock: Clock, resolver: Resolver
+) -> None:
+    """Give plugins what they reach the world through, except for the outbox."""
+    for one in installed:
+        one.plugin.clock = clock
+        one.plugin.resolver = resolver
+        one.plugin.data_dir = config.data_dir
+
+
+def _add_outbox(installed: Sequence[Installed], setup: Setup) -> None:
     outbox = Submission(setup)
     for one in installed:
         one.plugin.outbox = outbox
-    return setup
+
+
+def _destinations(config: Config, router: Router) -> Destinations:
+    return Destinations(router, config.recipients.subaddress, config.limits.recipients)
 
 
 def _authority(config: Config, lists: Lists, plugins: PluginHost) -> Authority | None:

@@ -76,8 +76,6 @@ def _rcpt(_talk: Conversation, answer: Answer | None, tx: Transaction, rcpt: Rec
 def _refused_rcpt(_talk: Conversation, reply: Reply, tx: Transaction, rcpt: Recipient) -> None:
     set_fact(rcpt, "reply", reply)
     keep(tx, "refused", rcpt)
-    if tx.acting is not None:
-        tx.acting.drop(rcpt)
 
 
 MAIL = Step("mail", _begin_mail, _mail, _mail_rule)

@@ -89,7 +89,7 @@ def _record_refusals(talk: Conversation, hook: str, args: tuple[Any, ...], tx: T
     if tx.acting is not None and tx.acting.refusals:
         for answer, reply in tx.acting.refusals:
             talk.recorder.decided(talk.session, tx, Decided(hook, args, answer), reply)
-        tx.acting.refusals.clear()
+        tx.acting.refusals = ()
 
 
 def _conclude(
