@@ -24,6 +24,9 @@ from gatepost.model.decision import deny as deny
 from gatepost.model.edits import Edit as Edit
 from gatepost.model.endpoint import Endpoint as Endpoint
 from gatepost.model.headers import Headers as Headers
+from gatepost.model.lookup import Lookup as Lookup
+from gatepost.model.lookup import local as local
+from gatepost.model.lookup import unknown as unknown
 from gatepost.model.message import Message as Message
 from gatepost.model.reply import Reply as Reply
 from gatepost.model.results import Result as Result

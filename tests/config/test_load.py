@@ -112,8 +112,8 @@ def written(tmp_path, monkeypatch, content):
 LEAST = '[[listen]]\n[recipients]\ndomains = ["example.com"]\n[[route]]\nto = "discard:"\n'
 NO_LISTENER = "gatepost.toml: listen: expected at least one [[listen]], found none"
 NO_DOMAIN = (
-    "gatepost.toml: recipients.domains: expected your domains, or a [[route]] with relay_for,"
-    " found none"
+    "gatepost.toml: recipients.domains: expected your domains, a [[route]] with relay_for, or a"
+    " [[plugin]], found none"
 )
 NO_ROUTE = "gatepost.toml: route: expected at least one [[route]], found none"
 

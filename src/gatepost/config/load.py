@@ -64,9 +64,10 @@ def _require_tables(config: Config, data: Mapping[str, Any], root: Location) -> 
     """Raise `ConfigError` unless the file has a listener, a route, and domains if they apply."""
     if not data.get("listen"):
         root.member("listen").report_mismatch("at least one [[listen]]", "none")
-    if not (config.recipients.domains or any(route.relay_for != "none" for route in config.route)):
+    relays = any(route.relay_for != "none" for route in config.route)
+    if not (config.recipients.domains or relays or config.plugin):
         domains = root.member("recipients").member("domains")
-        domains.report_mismatch("your domains, or a [[route]] with relay_for", "none")
+        domains.report_mismatch("your domains, a [[route]] with relay_for, or a [[plugin]]", "none")
     if not config.route:
         root.member("route").report_mismatch("at least one [[route]]", "none")
     if root.problems:

@@ -624,6 +624,15 @@ class RecipientsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             "The usual separator (RFC 5233).",
         ),
     ] = "+"
+    lookup_cache: Annotated[
+        float,
+        Key(
+            duration("0s", "24h"),
+            "How long the answer of a plugin's on_lookup is used again if the mailbox exists. Other"
+            " answers are used for at most 1 minute.",
+            "A mailbox that was removed is refused some minutes later.",
+        ),
+    ] = parse_duration("5m")
 
 
 class TrapsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

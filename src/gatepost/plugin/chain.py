@@ -34,11 +34,12 @@ from gatepost.plugin.driver import Driver
 from gatepost.plugin.inline import need_task
 from gatepost.plugin.scope import Scope
 
+# The reason of the decisions that stand for a failed plugin.
+FAILED: Final = "plugin-failed"
+
 ON_ERROR: dict[str, Decision | None] = {
-    "defer": Decision(
-        Verdict.DEFER, "Temporary local problem", 451, "4.3.0", reason="plugin-failed"
-    ),
-    "deny": Decision(Verdict.DENY, "Local policy failed", 554, "5.3.0", reason="plugin-failed"),
+    "defer": Decision(Verdict.DEFER, "Temporary local problem", 451, "4.3.0", reason=FAILED),
+    "deny": Decision(Verdict.DENY, "Local policy failed", 554, "5.3.0", reason=FAILED),
     "skip": None,
 }
 

@@ -11,12 +11,12 @@ from difflib import get_close_matches
 from typing import Any
 
 from gatepost.plugin.base import Plugin
-from gatepost.plugin.hooks import HOOKS, METHODS, NOTIFICATIONS, STAGES
+from gatepost.plugin.hooks import HOOKS, METHODS, NOTIFICATIONS, QUESTIONS, STAGES
 
 # How similar a misspelt name must be to a hook, from 0 to 1.
 _SIMILAR = 0.7
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_NAMES = (*HOOKS, *NOTIFICATIONS)
+_NAMES = (*HOOKS, *QUESTIONS, *NOTIFICATIONS)
 
 # Hook methods of other servers, and the method here for the same purpose.
 FOREIGN = {

@@ -2,7 +2,8 @@
 
 A plugin can have three methods for a hook. `observe_<hook>` runs before any decision, for
 every plugin. `on_<hook>` can decide. `after_<hook>` receives the outcome. A notification has
-`on_<hook>` only, and takes no decision. `gatepost.plugin.methods` declares all of them.
+`on_<hook>` only, and takes no decision. A question has `on_<question>` only.
+`gatepost.plugin.methods` declares all of them.
 """
 
 import msgspec
@@ -60,12 +61,16 @@ HOOKS: dict[str, Hook] = {
 # The hooks at which plugins may edit the message.
 EDITING = frozenset({"headers", "message", "deliver"})
 
+# The methods that answer a question of the core's rules, in place of a decision.
+QUESTIONS = ("lookup",)
+
 NOTIFICATIONS = ("reset", "delivered", "disconnect")
 
 STAGES = ("observe", "on", "after")
 
 METHODS = (
     *(f"{stage}_{hook}" for hook in HOOKS for stage in STAGES),
+    *(f"on_{question}" for question in QUESTIONS),
     *(f"on_{notification}" for notification in NOTIFICATIONS),
 )
 

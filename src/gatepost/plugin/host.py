@@ -14,6 +14,7 @@ from gatepost.plugin.contract import implements, is_idle, problems
 from gatepost.plugin.driver import Driver
 from gatepost.plugin.failure import describe
 from gatepost.plugin.hooks import EDITING, HOOKS, NOTIFICATIONS, STAGES
+from gatepost.plugin.lookups import BoundLookup
 from gatepost.plugin.order import in_order
 from gatepost.plugin.threads import PluginThreads
 
@@ -28,8 +29,9 @@ class PluginHost:
     """All plugins, in the order in which they run.
 
     `chains` has a `Chain` for every hook, `busy` only those that are not empty. `notifications` has
-    a chain for every notification; its methods are followers. Raises `PluginError` for a method
-    that is misspelt or takes the wrong arguments, `OrderError` if no order is possible.
+    a chain for every notification; its methods are followers. `lookup` has the methods that
+    recognise local recipients. Raises `PluginError` for a method that is misspelt or
+    takes the wrong arguments, `OrderError` if no order is possible.
     """
 
     def __init__(
@@ -48,6 +50,10 @@ class PluginHost:
             name: Chain(followers=self._bind("on", name), driver=self._driver)
             for name in NOTIFICATIONS
         }
+        self.lookup = Chain(
+            deciders=self._bind("on", "lookup", answers=True, kind=BoundLookup),
+            driver=self._driver,
+        )
 
     @property
     def idle(self) -> list[str]:
@@ -64,11 +70,17 @@ class PluginHost:
         )
 
     def _bind(
-        self, stage: str, hook: str, codes: tuple[int, ...] = (), *, answers: bool = False
+        self,
+        stage: str,
+        hook: str,
+        codes: tuple[int, ...] = (),
+        *,
+        answers: bool = False,
+        kind: type[BoundHook] = BoundHook,
     ) -> tuple[BoundHook, ...]:
         name = f"{stage}_{hook}"
         return tuple(
-            BoundHook(
+            kind(
                 one.plugin.name,
                 name,
                 self._callable(one, name),
@@ -119,7 +131,7 @@ class PluginHost:
 
     def order(self) -> Iterator[tuple[str, str, list[str]]]:
         """Yield (hook, stage, plugin names) for each stage in use, in the order of a session."""
-        for hook, chain in self.chains.items():
+        for hook, chain in (*self.chains.items(), ("lookup", self.lookup)):
             stages = zip(STAGES, (chain.observers, chain.deciders, chain.followers), strict=True)
             for stage, bound in stages:
                 if bound:

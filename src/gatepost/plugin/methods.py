@@ -2,7 +2,8 @@
 
 A plugin overrides the methods it needs, each as `def` or `async def`. `observe_` methods run first
 and decide nothing. `on_` methods return a decision, or None for no opinion. `after_` methods
-receive the outcome. The methods here are never called: the host calls only overriding methods.
+receive the outcome. `on_lookup` answers a question of the core. The methods here are never called:
+the host calls only overriding methods.
 
 Arguments are positional, so that a plugin is free to name them.
 """
@@ -13,11 +14,13 @@ from gatepost.model.address import Address
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Decision
 from gatepost.model.headers import Headers
+from gatepost.model.lookup import Lookup
 from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.plugin.chain import Outcome
 
 # The result of a method, returned by `def` or awaited from `async def`.
 Opinion = Decision | None | Awaitable[Decision | None]
+Found = Lookup | None | Awaitable[Lookup | None]
 Done = Awaitable[None] | None
 
 
@@ -160,6 +163,9 @@ class HookMethods:
 
     def after_quit(self, session: Session, outcome: Outcome, /) -> Done:
         """Receive the outcome of QUIT."""
+
+    def on_lookup(self, tx: Transaction, rcpt: Recipient, /) -> Found:
+        """Return whether a recipient exists: `local()`, `unknown()`, or None for no opinion."""
 
     def on_reset(self, tx: Transaction, /) -> Done:
         """Clean up after a transaction that ended without a message."""

@@ -28,6 +28,7 @@ from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.host import PluginError, PluginHost
 from gatepost.plugin.loader import PluginOptionsError, load_plugin
+from gatepost.plugin.lookups import Lookups
 from gatepost.plugin.options.reader import list_files, missing_files
 from gatepost.plugin.order import OrderError
 from gatepost.plugin.place import Place
@@ -233,7 +234,14 @@ def make_setup(
         helo=Reply(250, hostname),
         offers={},
         authority=_authority(config, lists, host),
+        lookups=_lookups(config, host, clock),
     )
+
+
+def _lookups(config: Config, plugins: PluginHost, clock: Clock) -> Lookups | None:
+    """Return the look-ups of recipients, None if no plugin has the method for it."""
+    chain = plugins.lookup
+    return Lookups(chain, clock, config.recipients.lookup_cache) if chain.deciders else None
 
 
 def _authority(config: Config, lists: Lists, plugins: PluginHost) -> Authority | None:

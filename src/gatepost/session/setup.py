@@ -17,6 +17,7 @@ from gatepost.lists.addresses import ListSource
 from gatepost.model.reply import Reply
 from gatepost.plugin.clock import Clock
 from gatepost.plugin.host import PluginHost
+from gatepost.plugin.lookups import Lookups
 from gatepost.queue.queue import Queue
 from gatepost.session.recorder import Recorder
 from gatepost.traps.table import TrapTable
@@ -38,7 +39,8 @@ class Setup(msgspec.Struct, eq=False):
     hop of a route can be asked about a recipient. `greetings` are by protocol; `keywords` are those
     that EHLO offers to every client, `offers` caches EHLO replies by the keywords beyond them.
     `folder` holds messages too large for memory. `queue` is None if there is no disk to keep it
-    on; `storage_full` is true while messages in transit use up the space they may use.
+    on; `storage_full` is true while messages in transit use up the space they may use. `lookups` is
+    None if no plugin recognises local recipients.
     """
 
     hostname: str
@@ -60,6 +62,7 @@ class Setup(msgspec.Struct, eq=False):
     queue: Queue | None = None
     storage_full: bool = False
     authority: Authority | None = None
+    lookups: Lookups | None = None
 
     def is_local(self, key: str) -> bool:
         """Return whether the domain with this key is local."""

@@ -6,7 +6,7 @@ Every command takes the same way:
 
     begin    return the arguments of the plugins' methods; traps are looked up here
     observe  call every plugin's observer
-    rule     the core's own decision (`gatepost.session.rules`)
+    rule     the core's own decision (`gatepost.session.rules`), which may ask who is local
     decide   ask plugins in order, if the core has no opinion
     ask      ask the next hop or the users file, if no plugin has an opinion
     proceed  the command takes effect, or
@@ -34,6 +34,7 @@ from gatepost.plugin.hooks import reply_for
 from gatepost.plugin.inline import need_task
 from gatepost.session.conversation import Conversation, Result
 from gatepost.session.recorder import Decided
+from gatepost.session.rules import Ruling
 
 # The last to decide, which may have to wait.
 Question = Awaitable[Answer | None]
@@ -50,7 +51,7 @@ class Step(NamedTuple, Generic[E_contra, *Args]):
     hook: str
     begin: Callable[[Conversation, E_contra], tuple[*Args]]
     proceed: Callable[[Conversation, Answer | None, Unpack[Args]], Result]
-    rule: Callable[[Conversation, Unpack[Args]], Answer | None] | None = None
+    rule: Callable[[Conversation, Unpack[Args]], Ruling] | None = None
     refused: Callable[[Conversation, Reply, Unpack[Args]], Awaitable[None] | None] | None = None
     ask: Callable[[Conversation, Unpack[Args]], Question | None] | None = None
 
@@ -61,8 +62,21 @@ def run(talk: Conversation, step: Step[E_contra, *Args], event: E_contra) -> Res
     chain = talk.chains.get(step.hook)
     if chain is not None or talk.detailed:
         return _consult(talk, step, _NO_CHAIN if chain is None else chain, args)
-    answer = None if step.rule is None else step.rule(talk, *args)
-    return _conclude(talk, step, answer, args)
+    ruling = None if step.rule is None else step.rule(talk, *args)
+    if ruling is None or isinstance(ruling, Answer):
+        return _conclude(talk, step, ruling, args)
+    return _conclude_later(talk, step, ruling, args)
+
+
+async def _conclude_later(
+    talk: Conversation,
+    step: Step[E_contra, *Args],
+    pending: Question,
+    args: tuple[*Args],
+) -> Reply:
+    """Wait for the core's rule, which has asked plugins who is local."""
+    result = _conclude(talk, step, await pending, args)
+    return result if isinstance(result, Reply) else await result
 
 
 async def _consult(
@@ -71,7 +85,10 @@ async def _consult(
     """Do the same with plugins: observe, decide, follow."""
     asked: list[Asked] | None = [] if talk.detailed else None
     failure = await chain.observe(*args)
-    answer = failure if step.rule is None else step.rule(talk, *args) or failure
+    ruling = None if step.rule is None else step.rule(talk, *args)
+    if ruling is not None and not isinstance(ruling, Answer):
+        ruling = await ruling
+    answer = ruling or failure
     if answer is None:
         answer = await chain.decide(*args, asked=asked)
     result = _conclude(talk, step, answer, args, asked)
