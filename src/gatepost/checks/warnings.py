@@ -109,7 +109,7 @@ def _socket_folders(config: Config, _setup: Setup, _lists: Lists) -> Iterator[st
 
 def _domains(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
     if not config.recipients.domains and setup.lookups is None:
-        yield "recipients.domains is empty: only authenticated clients can send mail"
+        yield "recipients.domains is empty: only clients of relay_for can send mail"
     if EVERY_DOMAIN in config.recipients.domains:
         yield 'recipients.domains contains "*": mail for every domain is accepted, as in tests'
 
@@ -193,6 +193,7 @@ CHECKS: tuple[Check, ...] = (
     exposure.ipv6_only,
     exposure.trusted_networks,
     exposure.bare_lf,
+    exposure.relay_networks,
     exposure.tls,
     exposure.auth,
     relays,

@@ -163,9 +163,12 @@ def _looked_up(
 
 
 def _relays(setup: Setup, tx: Transaction, rcpt: Recipient) -> bool:
-    """Return whether an authenticated client may send to a domain that is not local."""
-    route = None if tx.session.auth is None else setup.router.route(rcpt)
-    return route is not None and route.relays
+    """Return whether the client may send to a domain that is not local."""
+    session = tx.session
+    if session.auth is None and not session.in_relay_network:
+        return False
+    route = setup.router.route(rcpt)
+    return route is not None and route.relays_for(session)
 
 
 def trap_rule(rule: TrapRule, tx: Transaction) -> Answer | None:

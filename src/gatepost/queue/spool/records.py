@@ -34,6 +34,7 @@ class MessageFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     via: Endpoint | None = None
     xclient: dict[str, str] | None = None
     auth: AuthFacts | None = None
+    in_relay_network: bool = False
 
 
 class RecipientFacts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -96,6 +97,7 @@ def message_facts(tx: Transaction) -> MessageFacts:
         via=session.via,
         xclient=_plain(session.xclient),
         auth=session.auth,
+        in_relay_network=session.in_relay_network,
     )
 
 
@@ -122,6 +124,7 @@ def transaction(facts: MessageFacts, recipients: list[Recipient]) -> Transaction
         via=facts.via,
         xclient=facts.xclient,
         auth=facts.auth,
+        in_relay_network=facts.in_relay_network,
     )
     return Transaction(
         facts.id, session, facts.reverse_path, facts.params, facts.received, recipients
