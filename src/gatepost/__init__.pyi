@@ -13,6 +13,7 @@ from gatepost.delivery.target import Failures as Failures
 from gatepost.delivery.target import Target as Target
 from gatepost.delivery.target import TargetPath as TargetPath
 from gatepost.delivery.target import TargetSpec as TargetSpec
+from gatepost.model.additions import Verb as Verb
 from gatepost.model.address import Address as Address
 from gatepost.model.address import AddressError as AddressError
 from gatepost.model.auth_attempt import AuthAttempt as AuthAttempt

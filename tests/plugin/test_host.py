@@ -6,6 +6,7 @@ import threading
 import pytest
 from structlog.testing import capture_logs
 
+from gatepost.model.additions import Verb
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 from gatepost.plugin.base import Installed, OptionsError, Plugin
 from gatepost.plugin.clock import SystemClock
@@ -24,7 +25,8 @@ def named(name, **methods):
 
 
 def test_every_overridden_method_is_bound():
-    made = host(named("all", **{name: lambda *_: None for name in METHODS}))
+    methods = {name: lambda *_: None for name in METHODS}
+    made = host(named("all", commands={"XTEST": Verb()}, **methods))
     for chain in made.chains.values():
         assert [len(stage) for stage in (chain.observers, chain.deciders, chain.followers)] == [
             1

@@ -294,6 +294,7 @@ HOOKS = {
     "message": (OPEN + MAIL + RCPT + BODY, "554 5.7.1"),
     "deliver": (OPEN + MAIL + RCPT + BODY, "554 5.7.1"),
     "unknown_command": (OPEN + "C: WIZ x\n", "500 5.5.1"),
+    "command": (OPEN + "C: XTEST x\n", "500 5.5.1"),
     "vrfy": (OPEN + "C: VRFY x\n", "550 5.7.1"),
     "help": (OPEN + "C: HELP x\n", "500 5.5.1"),
     "noop": (OPEN + "C: NOOP\n", "500 5.5.1"),

@@ -13,7 +13,7 @@ and the session or transaction as an argument of each method.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 from weakref import WeakSet
@@ -21,6 +21,7 @@ from weakref import WeakSet
 import msgspec
 
 from gatepost.log.logger import get_logger
+from gatepost.model.additions import Verb
 from gatepost.net.resolver import DnsResolver, Resolver
 from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.methods import HookMethods
@@ -55,13 +56,18 @@ class HasOptions(Protocol[OptionsT_co]):
 class Plugin(HookMethods):
     """Base of all plugins. Keyword arguments are the options; raises `OptionsError`.
 
-    `before` and `after` name plugins that must run later or earlier, in any configured order. With
+    `commands` are the verbs that `on_command` answers, `mail_parameters` and `rcpt_parameters` the
+    keywords that a client may send with MAIL and RCPT; all are in upper case. `before` and `after`
+    name plugins that must run later or earlier, in any configured order. With
     `blocking` the synchronous methods run in a thread, for work that takes more than a millisecond.
     """
 
     class Options(BaseOptions):
         """No options, unless a plugin defines its own `Options(Plugin.Options)`."""
 
+    commands: ClassVar[Mapping[str, Verb]] = {}
+    mail_parameters: ClassVar[Collection[str]] = ()
+    rcpt_parameters: ClassVar[Collection[str]] = ()
     before: ClassVar[Collection[str]] = ()
     after: ClassVar[Collection[str]] = ()
     blocking: ClassVar[bool] = False

@@ -31,6 +31,7 @@ from gatepost.model.reply import Reply
 from gatepost.plugin import trouble
 from gatepost.plugin.continuation import Exit, contained
 from gatepost.plugin.driver import Driver
+from gatepost.plugin.hooks import ANY_2XX
 from gatepost.plugin.inline import need_task
 from gatepost.plugin.scope import Scope
 
@@ -174,7 +175,7 @@ def _check_accept(decision: Decision, codes: tuple[int, ...]) -> None:
             "accept() takes no text and no codes here: the hook has no reply of its own"
         )
     if decision.code is not None and decision.code not in codes:
-        expected = " or ".join(map(str, codes))
+        expected = "2xx" if codes is ANY_2XX else " or ".join(map(str, codes))
         raise ValueError(f"accept() takes code {expected} here, found {decision.code}")
 
 

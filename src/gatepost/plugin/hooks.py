@@ -38,6 +38,9 @@ _DENY_COMMAND = Reply(500, "Command not recognised", "5.5.1")
 _DENY_AUTH = Reply(535, "Authentication credentials invalid", "5.7.8")
 _DEFER_AUTH = Reply(454, "Temporary authentication failure", "4.7.0")
 
+# The codes of a command that a plugin adds.
+ANY_2XX = (250, *range(200, 250), *range(251, 300))
+
 HOOKS: dict[str, Hook] = {
     "connect": Hook(_DENY_CONNECT, _DEFER_CONNECT, (220,)),
     "helo": Hook(_DENY_550, _DEFER_450, (250,)),
@@ -52,6 +55,7 @@ HOOKS: dict[str, Hook] = {
     "unknown_command": Hook(
         _DENY_COMMAND, _DEFER_450, (250, 211, 214, 220, 221, 251, 252, 253, 259)
     ),
+    "command": Hook(_DENY_COMMAND, _DEFER_450, ANY_2XX),
     "vrfy": Hook(_DENY_550, _DEFER_450, (250, 251, 252)),
     "help": Hook(_DENY_COMMAND, _DEFER_450, (214, 211)),
     "noop": Hook(_DENY_COMMAND, _DEFER_450, (250,)),

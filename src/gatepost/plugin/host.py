@@ -8,6 +8,7 @@ from typing import Any
 
 from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
+from gatepost.plugin.additions import addition_problems, collect, for_own_verbs
 from gatepost.plugin.base import Installed, Plugin, is_blocking
 from gatepost.plugin.chain import DEFAULT_TIMEOUT, BoundHook, Chain
 from gatepost.plugin.contract import implements, is_idle, problems
@@ -30,17 +31,20 @@ class PluginHost:
 
     `chains` has a `Chain` for every hook, `busy` only those that are not empty. `notifications` has
     a chain for every notification; its methods are followers. `lookup` has the methods that
-    recognise local recipients. Raises `PluginError` for a method that is misspelt or
-    takes the wrong arguments, `OrderError` if no order is possible.
+    recognise local recipients. `additions` are the plugins' commands and parameters. Raises
+    `PluginError` for a method that is misspelt or takes the wrong arguments and for a command or
+    parameter that cannot be added, `OrderError` if no order is possible, ValueError if two plugins
+    add the same command.
     """
 
     def __init__(
         self, installed: Sequence[Installed] = (), timeout: float = DEFAULT_TIMEOUT
     ) -> None:
         for one in installed:
-            for problem in problems(one.plugin):
+            for problem in (*problems(one.plugin), *addition_problems(one.plugin)):
                 raise PluginError(f"plugin {one.plugin.name}: {problem}")
         self.installed = in_order(installed)
+        self.additions = collect(self.installed)
         self._timeout = timeout
         self._driver = Driver()
         self._threads: dict[Plugin, PluginThreads] = {}
@@ -99,8 +103,12 @@ class PluginHost:
         """Return the method, or a function that calls it in a thread of the plugin."""
         plugin = one.plugin
         method: Callable[..., Any] = getattr(plugin, name)
-        if inspect.iscoroutinefunction(method) or not is_blocking(plugin, method):
-            return method
+        threaded = not inspect.iscoroutinefunction(method) and is_blocking(plugin, method)
+        called = self._in_thread(one, method) if threaded else method
+        return for_own_verbs(plugin, called) if name == "on_command" else called
+
+    def _in_thread(self, one: Installed, method: Callable[..., Any]) -> Callable[..., Any]:
+        plugin = one.plugin
         threads = self._threads.get(plugin)
         if threads is None:
             threads = self._threads[plugin] = PluginThreads(plugin.name, one.threads)

@@ -128,6 +128,15 @@ class HookMethods:
     ) -> Done:
         """Receive the outcome of an unrecognised command."""
 
+    def observe_command(self, session: Session, verb: str, text: str, /) -> Done:
+        """Observe a command that a plugin adds."""
+
+    def on_command(self, session: Session, verb: str, text: str, /) -> Opinion:
+        """Reply to a command of `commands` of this plugin."""
+
+    def after_command(self, session: Session, verb: str, text: str, outcome: Outcome, /) -> Done:
+        """Receive the outcome of a command that a plugin adds."""
+
     def observe_vrfy(self, session: Session, text: str, /) -> Done:
         """Observe VRFY."""
 

@@ -1,6 +1,7 @@
 """The permissions of one client, by its listener and address: XCLIENT, AUTH, bare LF, relaying."""
 
 from gatepost.auth.authority import Authority
+from gatepost.model.additions import NO_ADDITIONS
 from gatepost.model.reply import Reply
 from gatepost.model.session import Session
 from gatepost.net.networks import Networks, is_within
@@ -50,6 +51,9 @@ def set_permissions(
     """Set what the client may send; refusals of the wire are recorded by its session."""
     if shared.bare_lf_from:
         wire.agreed.bare_lf = identity.is_within(shared.bare_lf_from)
+    additions = shared.setup.plugins.additions
+    if additions is not NO_ADDITIONS:
+        wire.agreed.additions = additions
     relay_networks = shared.relay_networks
     if relay_networks:
         member.talk.session.in_relay_network = identity.is_within(relay_networks)

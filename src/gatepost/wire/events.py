@@ -151,6 +151,17 @@ class Unknown(Event, frozen=True):
     text: str
 
 
+class Added(Event, frozen=True):
+    """A command that a plugin adds, in upper case, with its argument."""
+
+    verb: str
+    text: str
+
+
+class IdleAdded(Added, frozen=True):
+    """A command that a plugin adds, which counts as a command without a message."""
+
+
 class Fault(Event, frozen=True):
     """The client broke the protocol. Answer with `reply`, which gives the reason."""
 

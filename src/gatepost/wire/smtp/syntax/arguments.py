@@ -47,7 +47,9 @@ def parse_mail(agreed: Agreed, text: str) -> e.Event:
     groups = match.groups()
     try:
         rest = groups[-1]
-        params = parse_params("MAIL", rest, agreed.extensions) if rest else _NO_PARAMS
+        params = _NO_PARAMS
+        if rest:
+            params = parse_params("MAIL", rest, agreed.extensions, agreed.additions.mail)
         path = parse_path(groups)
     except ParameterError as error:
         return e.Fault(error.reply)
@@ -66,7 +68,9 @@ def parse_rcpt(agreed: Agreed, text: str) -> e.Event:
     groups = match.groups()
     try:
         rest = groups[-1]
-        params = parse_params("RCPT", rest, agreed.extensions) if rest else _NO_PARAMS
+        params = _NO_PARAMS
+        if rest:
+            params = parse_params("RCPT", rest, agreed.extensions, agreed.additions.rcpt)
         path = parse_path(groups)
     except ParameterError as error:
         return e.Fault(error.reply)
