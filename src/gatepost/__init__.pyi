@@ -45,6 +45,7 @@ from gatepost.net.resolver import Resolver as Resolver
 from gatepost.plugin.base import Plugin as Plugin
 from gatepost.plugin.base import blocking as blocking
 from gatepost.plugin.chain import Answer as Answer
+from gatepost.plugin.chain import Asked as Asked
 from gatepost.plugin.chain import Outcome as Outcome
 from gatepost.plugin.clock import Clock as Clock
 from gatepost.plugin.hooks import HOOKS as HOOKS

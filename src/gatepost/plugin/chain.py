@@ -19,7 +19,7 @@ A method of a plugin in shadow mode decides nothing: what it would have decided 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
 from types import CoroutineType
 from typing import Any, Final, NamedTuple
@@ -69,10 +69,15 @@ class Asked(NamedTuple):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The argument of `after_<hook>`: the reply, and the answer that led to it, if any."""
+    """The argument of `after_<hook>`: the reply, and the answer that led to it, if any.
+
+    `asked` has the plugins that were asked, in order, if their time was measured; otherwise it is
+    empty. It is measured if a plugin has `after_any`.
+    """
 
     reply: Reply
     answer: Answer | None
+    asked: Sequence[Asked] = ()
 
 
 class BoundHook(msgspec.Struct, frozen=True, eq=False):

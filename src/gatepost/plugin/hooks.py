@@ -2,8 +2,8 @@
 
 A plugin can have three methods for a hook. `observe_<hook>` runs before any decision, for
 every plugin. `on_<hook>` can decide. `after_<hook>` receives the outcome. A notification has
-`on_<hook>` only, and takes no decision. A question has `on_<question>` only.
-`gatepost.plugin.methods` declares all of them.
+`on_<hook>` only, and takes no decision. A question has `on_<question>` only. `after_any` follows
+every hook. `gatepost.plugin.methods` declares all of them.
 """
 
 import msgspec
@@ -68,12 +68,19 @@ EDITING = frozenset({"headers", "message", "deliver"})
 # The methods that answer a question of the core's rules, in place of a decision.
 QUESTIONS = ("lookup",)
 
-NOTIFICATIONS = ("reset", "delivered", "disconnect")
+# Notifications of what no hook has, because the core decided before any plugin.
+FACTS = ("fault", "timeout", "limit", "tls", "tls_failed", "early_talker")
+
+NOTIFICATIONS = ("reset", "delivered", "disconnect", *FACTS)
+
+# Called after every hook.
+AFTER_ANY = "after_any"
 
 STAGES = ("observe", "on", "after")
 
 METHODS = (
     *(f"{stage}_{hook}" for hook in HOOKS for stage in STAGES),
+    AFTER_ANY,
     *(f"on_{question}" for question in QUESTIONS),
     *(f"on_{notification}" for notification in NOTIFICATIONS),
 )

@@ -14,8 +14,9 @@ from gatepost.plugin.chain import DEFAULT_TIMEOUT, BoundHook, Chain
 from gatepost.plugin.contract import implements, is_idle, problems
 from gatepost.plugin.driver import Driver
 from gatepost.plugin.failure import describe
-from gatepost.plugin.hooks import EDITING, HOOKS, NOTIFICATIONS, STAGES
+from gatepost.plugin.hooks import AFTER_ANY, EDITING, FACTS, HOOKS, NOTIFICATIONS, STAGES
 from gatepost.plugin.lookups import BoundLookup
+from gatepost.plugin.notifier import Notifier
 from gatepost.plugin.order import in_order
 from gatepost.plugin.threads import PluginThreads
 
@@ -29,7 +30,8 @@ class PluginError(Exception):
 class PluginHost:
     """All plugins, in the order in which they run.
 
-    `chains` has a `Chain` for every hook, `busy` only those that are not empty. `notifications` has
+    `chains` has a `Chain` for every hook, `busy` only those that are not empty. With `after_any`,
+    which follows every hook, it has all of them. `notifications` has
     a chain for every notification; its methods are followers. `lookup` has the methods that
     recognise local recipients. `additions` are the plugins' commands and parameters. Raises
     `PluginError` for a method that is misspelt or takes the wrong arguments and for a command or
@@ -49,11 +51,14 @@ class PluginHost:
         self._driver = Driver()
         self._threads: dict[Plugin, PluginThreads] = {}
         self.chains = {name: self._chain(name, hook.codes) for name, hook in HOOKS.items()}
-        self.busy = {hook: chain for hook, chain in self.chains.items() if chain}
+        self.after_any = self._after_any()
+        every = self.after_any is not None
+        self.busy = {hook: chain for hook, chain in self.chains.items() if every or chain}
         self.notifications = {
             name: Chain(followers=self._bind("on", name), driver=self._driver)
             for name in NOTIFICATIONS
         }
+        self.notifier = Notifier({name: self.notifications[name] for name in FACTS})
         self.lookup = Chain(
             deciders=self._bind("on", "lookup", answers=True, kind=BoundLookup),
             driver=self._driver,
@@ -72,6 +77,10 @@ class PluginHost:
             driver=self._driver,
             edits=hook in EDITING,
         )
+
+    def _after_any(self) -> Chain | None:
+        followers = self._bind("after", "any")
+        return Chain(followers=followers, driver=self._driver) if followers else None
 
     def _bind(
         self,
@@ -105,7 +114,9 @@ class PluginHost:
         method: Callable[..., Any] = getattr(plugin, name)
         threaded = not inspect.iscoroutinefunction(method) and is_blocking(plugin, method)
         called = self._in_thread(one, method) if threaded else method
-        return for_own_verbs(plugin, called) if name == "on_command" else called
+        if name == "on_command":
+            return for_own_verbs(plugin, called)
+        return _without_subject(called) if name == AFTER_ANY else called
 
     def _in_thread(self, one: Installed, method: Callable[..., Any]) -> Callable[..., Any]:
         plugin = one.plugin
@@ -133,17 +144,24 @@ class PluginHost:
     async def stop(self) -> None:
         """Stop every plugin, last first; a failure is logged and does not stop the others."""
         await _stop([one.plugin for one in self.installed])
+        await self.notifier.close()
         self._driver.close()
         for threads in self._threads.values():
             threads.close()
 
     def order(self) -> Iterator[tuple[str, str, list[str]]]:
         """Yield (hook, stage, plugin names) for each stage in use, in the order of a session."""
-        for hook, chain in (*self.chains.items(), ("lookup", self.lookup)):
+        more = (("any", self.after_any or Chain()), ("lookup", self.lookup))
+        for hook, chain in (*self.chains.items(), *more):
             stages = zip(STAGES, (chain.observers, chain.deciders, chain.followers), strict=True)
             for stage, bound in stages:
                 if bound:
                     yield hook, stage, [one.plugin for one in bound]
+
+
+def _without_subject(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that is called without the first argument, which is for the scope only."""
+    return lambda _subject, *args: method(*args)
 
 
 async def _call(method: Callable[[], Any]) -> None:

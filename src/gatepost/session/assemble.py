@@ -35,6 +35,7 @@ from gatepost.plugin.place import Place
 from gatepost.plugin.scope import Conditions, Scope
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.log import LogRecorder
+from gatepost.session.notices import NoticeRecorder
 from gatepost.session.recorder import Recorder
 from gatepost.session.setup import Setup, TrapRule
 from gatepost.session.steps.callahead import uses_call_ahead
@@ -215,19 +216,18 @@ def make_setup(
         raise SetupError(error.problems) from error
     except (PluginError, OrderError, ValueError) as error:
         raise SetupError([str(error)]) from error
-    traps = config.traps
     return Setup(
         hostname=hostname,
         limits=config.limits,
         domains=tuple(lists.domains),
         known=tuple(lists.known),
         subaddress=config.recipients.subaddress,
-        traps=TrapRule(TrapTable(lists.traps, lists.known), traps.action, traps.delay, traps.reply),
+        traps=_trap_rule(config, lists),
         plugins=host,
         router=router,
         calls_ahead=uses_call_ahead(router),
         clock=clock,
-        recorder=recorder or LogRecorder(clock.time),
+        recorder=_recorder(recorder or LogRecorder(clock.time), host),
         folder=folder,
         greetings={name: dialect.greeting(hostname) for name, dialect in DIALECTS.items()},
         keywords=keywords(config.limits),
@@ -236,6 +236,16 @@ def make_setup(
         authority=_authority(config, lists, host),
         lookups=_lookups(config, host, clock),
     )
+
+
+def _trap_rule(config: Config, lists: Lists) -> TrapRule:
+    table, traps = TrapTable(lists.traps, lists.known), config.traps
+    return TrapRule(table, traps.action, traps.delay, traps.reply)
+
+
+def _recorder(recorder: Recorder, plugins: PluginHost) -> Recorder:
+    """Return the recorder; with notifications, if a plugin has a method for them."""
+    return NoticeRecorder(recorder, plugins.notifier) if plugins.notifier else recorder
 
 
 def _lookups(config: Config, plugins: PluginHost, clock: Clock) -> Lookups | None:

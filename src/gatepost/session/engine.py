@@ -127,7 +127,7 @@ def _session(talk: Conversation, _event: e.Event) -> tuple[Session]:
     return (talk.session,)
 
 
-def _session_text(talk: Conversation, event: e.Vrfy | e.Help) -> tuple[Session, str]:
+def _session_text(talk: Conversation, event: e.Noop | e.Vrfy | e.Help) -> tuple[Session, str]:
     return talk.session, event.text
 
 
@@ -162,7 +162,7 @@ _STEPS: dict[type[e.Event], Step[Any, *tuple[Any, ...]]] = {
     e.Mail: MAIL,
     e.Rcpt: RCPT,
     e.Data: DATA,
-    e.Noop: Step("noop", _session, _reply(r.OK)),
+    e.Noop: Step("noop", _session_text, _reply(r.OK)),
     e.Vrfy: Step("vrfy", _session_text, _reply(r.CANNOT_VERIFY, r.OK)),
     e.Help: Step("help", _session_text, _help),
     e.Quit: Step("quit", _session, _reply(r.CLOSING)),

@@ -87,7 +87,9 @@ class Rset(Event, frozen=True):
 
 
 class Noop(Event, frozen=True):
-    """NOOP; its argument is ignored."""
+    """NOOP with its argument, which has no effect."""
+
+    text: str = ""
 
 
 class Vrfy(Event, frozen=True):

@@ -11,7 +11,7 @@ Every command takes the same way:
     ask      ask the next hop or the users file, if no plugin has an opinion
     proceed  the command takes effect, or
     refused  a refusal undoes what it must
-    follow   call every plugin that follows the outcome
+    follow   call every plugin that follows the outcome, `after_any` last
 
 A row's type parameters are the event and the types of the arguments, so that the type checker
 compares the functions of a row with each other.
@@ -29,6 +29,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, TypeVarTuple, Unpack
 
 from gatepost.model.decision import Verdict
 from gatepost.model.reply import Reply
+from gatepost.model.session import Transaction
 from gatepost.plugin.chain import Answer, Asked, Chain, Outcome
 from gatepost.plugin.hooks import reply_for
 from gatepost.plugin.inline import need_task
@@ -83,7 +84,7 @@ async def _consult(
     talk: Conversation, step: Step[E_contra, *Args], chain: Chain, args: tuple[*Args]
 ) -> Reply:
     """Do the same with plugins: observe, decide, follow."""
-    asked: list[Asked] | None = [] if talk.detailed else None
+    asked: list[Asked] | None = [] if talk.detailed or talk.after_any is not None else None
     failure = await chain.observe(*args)
     ruling = None if step.rule is None else step.rule(talk, *args)
     if ruling is not None and not isinstance(ruling, Answer):
@@ -91,11 +92,23 @@ async def _consult(
     answer = ruling or failure
     if answer is None:
         answer = await chain.decide(*args, asked=asked)
-    result = _conclude(talk, step, answer, args, asked)
+    result = _conclude(talk, step, answer, args, asked if talk.detailed else None)
     reply = result if isinstance(result, Reply) else await result
+    outcome = Outcome(reply, answer, asked or ())
     if chain.followers:
-        await chain.follow(*args, Outcome(reply, answer))
+        await chain.follow(*args, outcome)
+    if talk.after_any is not None:
+        await _follow_any(talk, talk.after_any, step.hook, args, outcome)
     return reply
+
+
+async def _follow_any(
+    talk: Conversation, chain: Chain, hook: str, args: tuple[Any, ...], outcome: Outcome
+) -> None:
+    """Call `after_any`; the first argument of the hook is for the plugins' scope."""
+    subject = args[0]
+    tx = subject if isinstance(subject, Transaction) else talk.tx
+    await chain.follow(subject, hook, talk.session, tx, outcome)
 
 
 def _conclude(

@@ -99,9 +99,9 @@ def parse_rset(_agreed: Agreed, text: str) -> e.Event:
     return e.Fault(r.NO_ARGUMENT) if text.strip() else _RSET
 
 
-def parse_noop(_agreed: Agreed, _text: str) -> e.Event:
-    """Parse NOOP [SP String]: the argument is ignored (RFC 5321 section 4.1.1.9)."""
-    return _NOOP
+def parse_noop(_agreed: Agreed, text: str) -> e.Event:
+    """Parse NOOP [SP String]: the argument has no effect (RFC 5321 section 4.1.1.9)."""
+    return e.Noop(text) if text else _NOOP
 
 
 def parse_vrfy(_agreed: Agreed, text: str) -> e.Event:
