@@ -17,7 +17,8 @@ class Client:
     """Sends octets and collects complete replies."""
 
     def __init__(self, server, settings, peer):
-        self._memory = MemoryClient(Connection(server.connections, settings), peer)
+        connection = Connection(server.connections, settings)
+        self._memory = MemoryClient(connection, peer, server.advance)
         self._tls = None
         self._received = b""
 

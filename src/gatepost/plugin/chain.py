@@ -87,7 +87,8 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
     `method` is called with the hook's arguments; it returns None outside `scope`.
     `answers` is true if it may return a decision, `codes` are the codes that `accept` may have, the
     usual one first; without any, `accept` has no text. `timeout` is in seconds. With `shadow` its
-    decisions are only logged.
+    decisions are only logged. `read` makes a decision of a result that is none, or raises
+    TypeError.
     """
 
     plugin: str
@@ -99,6 +100,7 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
     timeout: float = DEFAULT_TIMEOUT
     shadow: bool = False
     scope: Scope | None = None
+    read: Callable[[Any], Decision] | None = None
 
     async def await_result(self, result: Awaitable[Any], args: tuple[Any, ...]) -> Answer | None:
         """Wait for the method's result, at most for its time-out."""
@@ -138,6 +140,11 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
         """Return the method's result as an answer; a result of a wrong type is a failure."""
         if result is None:
             return None
+        if self.read is not None:
+            try:
+                result = self.read(result)
+            except TypeError as error:
+                return self.failed(error, args)
         if not (self.answers and type(result) is Decision):
             expected = "None or a decision" if self.answers else "None"
             found = type(result).__name__

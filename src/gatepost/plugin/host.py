@@ -8,6 +8,7 @@ from typing import Any
 
 from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
+from gatepost.model.decision import Decision
 from gatepost.plugin.additions import addition_problems, collect, for_own_verbs
 from gatepost.plugin.base import Installed, Plugin, is_blocking
 from gatepost.plugin.chain import DEFAULT_TIMEOUT, BoundHook, Chain
@@ -23,7 +24,7 @@ from gatepost.plugin.hooks import (
     NOTIFICATIONS,
     STAGES,
 )
-from gatepost.plugin.lookups import BoundLookup
+from gatepost.plugin.lookups import read_lookup
 from gatepost.plugin.metrics import MetricsSnapshot
 from gatepost.plugin.notifier import Notifier
 from gatepost.plugin.order import in_order
@@ -70,7 +71,7 @@ class PluginHost:
         }
         self.notifier = Notifier({name: self.notifications[name] for name in FACTS})
         self.lookup = Chain(
-            deciders=self._bind("on", "lookup", answers=True, kind=BoundLookup),
+            deciders=self._bind("on", "lookup", answers=True, read=read_lookup),
             driver=self._driver,
         )
 
@@ -100,11 +101,11 @@ class PluginHost:
         codes: tuple[int, ...] = (),
         *,
         answers: bool = False,
-        kind: type[BoundHook] = BoundHook,
+        read: Callable[[Any], Decision] | None = None,
     ) -> tuple[BoundHook, ...]:
         name = f"{stage}_{hook}"
         return tuple(
-            kind(
+            BoundHook(
                 one.plugin.name,
                 name,
                 self._called(one, name),
@@ -114,6 +115,7 @@ class PluginHost:
                 self._timeout if one.timeout is None else one.timeout,
                 one.shadow,
                 one.scope,
+                read,
             )
             for one in self.installed
             if implements(one.plugin, name)

@@ -22,7 +22,7 @@ from typing import Any, cast
 from gatepost.model.decision import Decision, Verdict
 from gatepost.model.lookup import Lookup
 from gatepost.model.session import Recipient, Transaction
-from gatepost.plugin.chain import FAILED, Answer, BoundHook, Chain
+from gatepost.plugin.chain import FAILED, Answer, Chain
 from gatepost.plugin.clock import Clock
 from gatepost.plugin.inline import UNFINISHED, finish, first_step, need_task
 
@@ -37,21 +37,11 @@ _LOCAL = Decision(Verdict.ACCEPT, reason="local")
 Key = tuple[str, tuple[bool, ...]]
 
 
-class BoundLookup(BoundHook, frozen=True, eq=False):
-    """The method `on_lookup` of one plugin; it returns a `Lookup` and not a decision."""
-
-    def check(self, result: Any, args: tuple[Any, ...]) -> Answer | None:
-        """Return the method's result as an answer; a result of a wrong type is a failure."""
-        if result is None:
-            return None
-        if type(result) is not Lookup:
-            found = type(result).__name__
-            expected = "None, local() or unknown()"
-            return self.failed(TypeError(f"expected {expected}, found {found}"), args)
-        return super().check(_decision(result), args)
-
-
-def _decision(result: Lookup) -> Decision:
+def read_lookup(result: Any) -> Decision:
+    """Return the result of `on_lookup` as a decision; raises TypeError for another type."""
+    if type(result) is not Lookup:
+        found = type(result).__name__
+        raise TypeError(f"expected None, local() or unknown(), found {found}")
     if result.exists:
         return _LOCAL
     text = NO_SUCH_MAILBOX if result.text is None else result.text
