@@ -26,13 +26,13 @@ from gatepost.plugin.inline import NEED_TASK
 class Driver:
     """Starts coroutines in place: `enter`, then `start` for each, then `leave`."""
 
-    __slots__ = ("_current", "_inline", "_inside", "_spare")
+    __slots__ = ("_current", "_inside", "_outside", "_spare")
 
     def __init__(self) -> None:
         self._spare: Continuation | None = None
         self._inside = False
         self._current: Task[Any] | None = None
-        self._inline = False
+        self._outside = False
 
     def enter(self) -> bool:
         """Make the spare task the current one; return False if it already is."""
@@ -41,7 +41,7 @@ class Driver:
         loop, spare = get_running_loop(), self._spare
         if spare is None or spare.loop is not loop or spare.task.done():
             spare = self._spare = Continuation(loop)
-        self._current, self._inline, self._inside = current_task(loop), NEED_TASK.inline, True
+        self._current, self._outside, self._inside = current_task(loop), NEED_TASK.inline, True
         if self._current is not None:
             _leave_task(loop, self._current)
         _enter_task(loop, spare.task)
@@ -69,7 +69,7 @@ class Driver:
         _leave_task(spare.loop, spare.task)
         if current is not None:
             _enter_task(spare.loop, current)
-        NEED_TASK.inline, self._inside = self._inline, False
+        NEED_TASK.inline, self._inside = self._outside, False
         if spare.is_taken or spare.task.cancelling():  # by a coroutine that has ended
             self._spare = None
 
