@@ -2,6 +2,8 @@
 
 import logging
 
+import structlog
+
 from gatepost import Plugin
 from gatepost.testing import play
 
@@ -14,7 +16,9 @@ class Logs(Plugin):
         self.log_for(tx).info("sender", sender=sender)
 
 
-def test_the_log_of_a_transaction_has_its_reference_and_client(caplog):
+def test_the_log_of_a_transaction_has_its_reference_and_client(caplog, monkeypatch):
+    # As in a program that does not configure structlog: another test of the process may have.
+    monkeypatch.setattr(structlog, "is_configured", lambda: False)
     caplog.set_level(logging.INFO, "gatepost")
     play(
         """

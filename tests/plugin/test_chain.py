@@ -522,3 +522,22 @@ def test_an_accept_that_does_not_fit_the_hook_is_a_failure(decision, codes, mess
 @pytest.mark.parametrize("decision", [accept(), accept("text"), accept("text", code=251)])
 def test_an_accept_that_fits_the_hook_is_an_answer(decision):
     assert decide(hook(lambda: decision, codes=(250, 251))) == Answer(decision, "p")
+
+
+class Awaited:
+    """An awaitable that is neither a coroutine nor a future."""
+
+    def __await__(self):
+        yield from asyncio.sleep(0).__await__()
+        return deny("no")
+
+
+def test_any_awaitable_is_awaited():
+    assert decide(hook(Awaited)) == Answer(deny("no"), "p")
+
+
+def test_recipients_cannot_be_refused_where_they_cannot_be_changed():
+    refusing = hook(lambda *_: deny("no", recipients=["one"]), name="on_message")
+    with capture_logs() as logs:
+        assert decide(refusing, args=(TX,)) == DEFERRED
+    assert "the recipients cannot be changed" in logs[0]["exception"]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gatepost.plugin.continuation import Exit
+from gatepost.plugin.continuation import Continuation, Exit
 from gatepost.plugin.driver import Driver
 from gatepost.plugin.inline import UNFINISHED, finish, first_step, need_task
 
@@ -296,3 +296,13 @@ def test_it_is_entered_once():
         return asyncio.current_task() is current
 
     assert run(scenario)
+
+
+def test_a_continuation_is_awaited_by_its_task_only():
+    async def scenario(_driver):
+        continuation = Continuation(asyncio.get_running_loop())
+        with pytest.raises(TypeError, match="belongs to its task"):
+            await continuation
+        continuation.task.cancel()
+
+    run(scenario)

@@ -9,9 +9,10 @@ from structlog.testing import capture_logs
 
 from gatepost.model.additions import Verb
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
+from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.plugin.base import Installed, OptionsError, Plugin
 from gatepost.plugin.clock import SystemClock
-from gatepost.plugin.hooks import HOOKS, METHODS, reply_for
+from gatepost.plugin.hooks import HOOKS, METHODS, accepting, reply_for
 from gatepost.plugin.host import PluginError, PluginHost
 from gatepost.plugin.scope import Scope
 
@@ -314,11 +315,15 @@ def test_a_method_outside_its_scope_is_not_called():
     inside = Installed(named("in", on_rcpt=lambda *_: deny("no")))
     chain = PluginHost([out, inside]).chains["rcpt"]
 
+    asked = []
+
     async def scenario():
+        await chain.decide(NO_TX, None, asked=asked)
         return await chain.observe(NO_TX, None), await chain.decide(NO_TX, None)
 
     observed, decided = asyncio.run(scenario())
     assert observed is None
+    assert [one.plugin for one in asked] == ["in"]
     assert (decided.decision, decided.by) == (deny("no"), "in")
 
 
@@ -335,3 +340,9 @@ def test_a_message_taken_over_may_be_absent():
     tx = NO_TX
     chain = host(named("a", on_message=lambda *_: deny("no"))).chains["message"]
     assert asyncio.run(chain.decide(tx)).by == "a"
+
+
+def test_words_of_accept_are_for_the_recipients_that_have_the_message():
+    replies = RecipientReplies([Reply(250, "Ok", "2.0.0"), Reply(550, "no", "5.1.1")])
+    changed = accepting(replies, accept("kept"))
+    assert [str(one) for one in changed.each] == ["250 2.0.0 kept", "550 5.1.1 no"]

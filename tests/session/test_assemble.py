@@ -3,10 +3,12 @@
 import pytest
 from tests.session.dialogue import config, plugin
 
+from gatepost.config.plugins import ConditionsConfig
 from gatepost.config.schema import Config, PluginConfig, RecipientsConfig, RouteConfig
 from gatepost.model.decision import accept
 from gatepost.plugin.base import Plugin
-from gatepost.session.assemble import SetupError, find_lists, load_lists, make_setup
+from gatepost.plugin.scope import Conditions, Scope
+from gatepost.session.assemble import SetupError, find_lists, install, load_lists, make_setup
 from gatepost.testing import VirtualClock
 
 
@@ -81,3 +83,11 @@ def test_plugins_get_the_clock():
     clock, one = VirtualClock(), Plugin()
     make_setup(config(), find_lists(config()), [one], clock)
     assert one.clock is clock
+
+
+def test_the_scope_of_a_plugin_has_canonical_domains():
+    only = ConditionsConfig(authenticated=True, domains=["Example.COM"])
+    installed = install(Plugin(), PluginConfig(use="x", listen=["mx"], only=only))
+    conditions = Conditions(authenticated=True, domains=frozenset({"example.com"}))
+    assert installed.scope == Scope(frozenset({"mx"}), conditions)
+    assert install(Plugin(), PluginConfig(use="x")).scope is None

@@ -11,8 +11,11 @@ from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
 from gatepost.delivery.target import Target as BaseTarget
+from gatepost.model.address import Address
 from gatepost.model.facts import set_fact
 from gatepost.model.reply import Reply
+from gatepost.model.session import Recipient
+from gatepost.session import handover
 from gatepost.session.assemble import find_lists, make_setup
 from gatepost.session.dialect import DIALECTS
 
@@ -226,3 +229,18 @@ def test_message_is_accepted_if_its_success_dsn_cannot_be_queued(protocol, spool
     one = Target()
     reply = hand_over([("a", one, DIRECT)], ["x@a"], spool, protocol, **NOTIFY)
     assert (reply.code, one.taken) == (250, ["x"])
+
+
+def test_added_recipients_that_fail_are_left_to_the_queue(monkeypatch):
+    spooled = []
+
+    async def spool(_setup, _tx, rest):
+        spooled.extend(rest)
+
+    monkeypatch.setattr(handover, "_spool", spool)
+    named, added = (Recipient(Address("a", f"{name}.example"), {}) for name in ("named", "added"))
+    set_fact(added, "added", True)
+    failed = {named: DeliveryError("no"), added: DeliveryError("no")}
+    asyncio.run(handover._spool_added(None, None, failed))
+    assert spooled == [added]
+    assert list(failed) == [named]

@@ -110,3 +110,9 @@ def test_the_route_of_a_foreign_recipient_needs_a_pattern_or_relays():
         settings = config(route=[route, RouteConfig(to="discard:")])
         [message], _, _ = submit("", ["a@elsewhere.example"], NOTICE, config=settings)
         assert message.recipients == ["a@elsewhere.example"]
+
+
+def test_addresses_that_are_not_ascii_need_smtputf8():
+    submitted, reporter, _ = submit("", ["j\u00f6rg@example.com"], NOTICE)
+    assert reporter.errors == []
+    assert [one.recipients for one in submitted] == [["j\u00f6rg@example.com"]]

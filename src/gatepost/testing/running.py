@@ -91,7 +91,9 @@ class RunningServer:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            # A server that hangs may still write.
+            temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+            folder = stack.enter_context(temporary)
             started: _Started = Future()
             ended: Future[None] = Future()
             arguments = (Path(folder), started, ended)
