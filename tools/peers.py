@@ -217,6 +217,9 @@ SOURCES: Mapping[str, Source] = {
     "logrotate": Source(debian, ("logrotate",)),
     "fail2ban": Source(debian, ("fail2ban",)),
     "redis-server": Source(debian, ("redis-server", "redis-tools")),
+    "rspamd": Source(debian, ("rspamd",)),
+    "clamd": Source(debian, ("clamav-daemon",)),
+    "authentication": Source(pypi, ("dkimpy>=1.1,<2", "pyspf>=2.0.14,<3", "dnspython>=2")),
     "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
@@ -301,6 +304,7 @@ PROGRAMS: Mapping[str, Program] = {
         path="usr/bin/redis-server",
         expected="Redis server v=",
         may_be_installed=True,
+        variables=_LIBRARIES,
     ),
     "nsd": Program(  # run by tools/nsd.py
         source="nsd",
@@ -308,6 +312,28 @@ PROGRAMS: Mapping[str, Program] = {
         probe=("-v",),
         expected="NSD version",
         variables=_LIBRARIES,
+    ),
+    "rspamd": Program(  # run by tools/rspamd.py
+        source="rspamd",
+        path="usr/bin/rspamd",
+        expected="Rspamd daemon version",
+        variables=(
+            ("LD_LIBRARY_PATH", f"usr/lib/rspamd:usr/lib/*-linux-gnu*/rspamd:{_LIBRARIES[0][1]}"),
+        ),
+    ),
+    "clamd": Program(  # run by tools/clamd.py
+        source="clamd",
+        path="usr/sbin/clamd",
+        probe=("--help",),
+        expected="Clam AntiVirus",
+        variables=_LIBRARIES,
+    ),
+    "authentication": Program(  # a Python that can import dkimpy and pyspf
+        source="authentication",
+        path="bin/python",
+        probe=("-c", "import dkim, spf; print('imported')"),
+        expected="imported",
+        variables=(("PYTHONPATH", "lib/python*/site-packages"),),
     ),
     "swaks": Program(
         source="swaks",
