@@ -25,6 +25,7 @@ from gatepost.model.edits import Edit as Edit
 from gatepost.model.endpoint import Endpoint as Endpoint
 from gatepost.model.headers import Headers as Headers
 from gatepost.model.message import Message as Message
+from gatepost.model.message_transaction import MessageTransaction as MessageTransaction
 from gatepost.model.reply import Reply as Reply
 from gatepost.model.results import Result as Result
 from gatepost.model.results import Results as Results
@@ -45,6 +46,8 @@ from gatepost.plugin.chain import Outcome as Outcome
 from gatepost.plugin.clock import Clock as Clock
 from gatepost.plugin.hooks import HOOKS as HOOKS
 from gatepost.plugin.hooks import NOTIFICATIONS as NOTIFICATIONS
+from gatepost.plugin.metrics import MetricsSnapshot as MetricsSnapshot
+from gatepost.plugin.metrics import Sample as Sample
 from gatepost.plugin.options.kinds import Duration as Duration
 from gatepost.plugin.options.kinds import File as File
 from gatepost.plugin.options.kinds import Size as Size
@@ -52,6 +55,7 @@ from gatepost.plugin.options.lists import AddressList as AddressList
 from gatepost.plugin.options.lists import DomainList as DomainList
 from gatepost.plugin.options.lists import NetworkList as NetworkList
 from gatepost.plugin.options.lists import RegexList as RegexList
+from gatepost.plugin.server_facts import ServerFacts as ServerFacts
 from gatepost.server.server import Server as Server
 from gatepost.session.assemble import SetupError as SetupError
 from gatepost.store.errors import StoreError as StoreError

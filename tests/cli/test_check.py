@@ -472,7 +472,7 @@ def test_all_missing_lists_and_plugins_are_errors(run, sound):
         f"{folder}/traps: cannot be read: No such file or directory",
         (
             "plugin gone: not found, expected the name of a shipped plugin, an entry point of group"
-            " gatepost.plugins, or a path that ends in .py"
+            " gatepost.plugins, a path that ends in .py, or a folder such as plugins/gone/"
         ),
         f"plugin {folder}/gone.py: no such file",
     ]
@@ -491,7 +491,9 @@ def test_a_misspelt_hook_is_an_error(run, sound):
     (folder / "mine.py").write_text(
         "from gatepost import Plugin\nclass P(Plugin):\n    def on_rctp(self, tx, rcpt): ...\n"
     )
-    assert failed(run) == ["plugin mine: on_rctp is not a hook, did you mean on_rcpt?"]
+    assert failed(run) == [
+        f"plugin mine: {folder}/mine.py:3: on_rctp is not a hook, did you mean on_rcpt?"
+    ]
 
 
 def test_two_listeners_on_one_address_are_an_error(run, sound):

@@ -65,10 +65,10 @@ def place():
 def checked(place, run):
     """Return the warnings about a configuration with this user and these other lines."""
 
-    def checked(user="", more=""):
+    def checked(user="", more="", instead=("", "")):
         file = place / "gatepost.toml"
         mode = file.stat().st_mode if file.exists() else 0o644
-        file.write_text(CONFIG.format(user=user, more=more))
+        file.write_text(CONFIG.format(user=user, more=more).replace(*instead))
         file.chmod(mode)
         found = json.loads(run("check", "--json", "-c", file).stdout)
         return [one for one in found["warnings"] if not any(text in one for text in NO_USERS)]
@@ -86,6 +86,19 @@ def test_a_file_that_others_can_change_is_a_warning(checked, place, name):
     path.touch()
     path.chmod(0o666)
     assert f"other users can change {path}: expected {path} to be {EXPECTED}" in checked()
+
+
+def test_a_module_of_a_folder_plugin_that_others_can_change_is_a_warning(checked, place):
+    folder = place / "plugins/mine"
+    (folder / "more").mkdir(parents=True)
+    (place / "plugins/mine.py").rename(folder / "__init__.py")
+    (folder / "more/rules.py").touch()
+    for one in (folder, folder / "more"):
+        one.chmod(0o755)
+    (folder / "more/rules.py").chmod(0o666)
+    path = folder / "more/rules.py"
+    found = checked(instead=("plugins/mine.py", "plugins/mine/"))
+    assert f"other users can change {path}: expected {path} to be {EXPECTED}" in found
 
 
 def test_a_folder_that_others_can_change_is_one_warning(checked, place):

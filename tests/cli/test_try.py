@@ -1,6 +1,8 @@
 """`gatepost try`."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -85,6 +87,9 @@ def test_a_refusal_by_a_plugin_is_shown(run, folder):
     [
         ("--ip", "2001:db8::1", "session.peer.host == '2001:db8::1'"),
         ("--helo", "mx.example", "session.helo == 'mx.example'"),
+        ("--auth", "alice", "session.auth.user == 'alice'"),
+        ("--tls", None, "session.tls.version == 'TLSv1.3'"),
+        ("--lmtp", None, "session.protocol == 'lmtp'"),
     ],
 )
 def test_plugins_see_the_client(run, folder, option, value, test):
@@ -92,8 +97,98 @@ def test_plugins_see_the_client(run, folder, option, value, test):
         folder,
         ["def on_mail(self, tx, sender):", f"    session = tx.session; return {test} and deny()"],
     )
-    last = trial(run, *TO_ALICE, option, value)[1]["steps"][-1]
+    options = [option] if value is None else [option, value]
+    last = trial(run, *TO_ALICE, *options)[1]["steps"][-1]
     assert (last["hook"], last["by"]) == ("mail", "mine")
+
+
+def test_a_connection_is_encrypted_from_its_start(run, folder):
+    plugin(folder, ["def on_connect(self, session):", "    return session.tls and deny()"])
+    assert trial(run, *TO_ALICE)[0].exit_code == 0
+    assert trial(run, *TO_ALICE, "--tls")[1]["steps"][-1]["by"] == "mine"
+
+
+def test_a_listener_has_its_protocol_and_its_plugins(run, folder):
+    text = (
+        (folder / "gatepost.toml")
+        .read_text()
+        .replace(
+            "[[listen]]",
+            '[[listen]]\naddress = "127.0.0.1:0"\nprotocol = "lmtp"\nname = "in"\n[[listen]]',
+            1,
+        )
+    )
+    (folder / "gatepost.toml").write_text(text)
+    plugin(
+        folder,
+        [
+            "def on_mail(self, tx, sender):",
+            "    assert (tx.session.listener, tx.session.protocol) == ('in', 'lmtp')",
+        ],
+    )
+    with (folder / "gatepost.toml").open("a") as file:
+        file.write('listen = ["in"]\n')
+    assert "mine" not in str(trial(run, *TO_ALICE)[1]["steps"])
+    result, found = trial(run, *TO_ALICE, "--to", "bob@example.com", "--listen", "in")
+    assert (result.exit_code, len(found["recipients"])) == (0, 2)
+    assert found["steps"][3]["asked"] == ["mine"]
+
+
+def test_an_unknown_listener_is_wrong_usage(run, folder):
+    result = run("try", *TO_ALICE, "--listen", "out")
+    assert result.exit_code == 2
+    assert result.stderr == "gatepost: --listen: no listener has the name 'out'\n"
+
+
+def test_results_and_final_recipients_are_shown(run, folder):
+    plugin(
+        folder,
+        [
+            "def on_mail(self, tx, sender):",
+            "    tx.results.add('spf', 'pass', domain='client.example', score=-1)",
+            "def on_message(self, tx):",
+            "    tx.recipients.pop()",
+        ],
+    )
+    both = (*TO_ALICE, "--to", "bob@example.com")
+    found = trial(run, *both)[1]
+    facts = {"domain": "client.example", "score": "-1"}
+    assert found["results"] == [{"name": "spf", "value": "pass", "facts": facts}]
+    assert found["recipients"] == ["alice@example.com", "bob@example.com"]
+    assert found["delivered_to"] == ["alice@example.com"]
+    lines = run("try", *both).stdout.splitlines()
+    assert "result: spf=pass domain=client.example score=-1" in lines
+    assert "delivered to: alice@example.com" in lines
+
+
+def test_what_plugins_log_is_shown_with_v(folder):
+    plugin(folder, ["def on_mail(self, tx, sender):", "    self.log.info('seen', sender=sender)"])
+
+    def errors(*arguments):
+        command = [sys.executable, "-m", "gatepost", "try", *TO_ALICE, *arguments]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        return done.stderr
+
+    assert errors() == ""
+    assert "gatepost.plugin seen plugin=mine sender=me@client.example" in errors("-v")
+
+
+def test_a_coroutine_that_is_not_awaited_is_shown(folder):
+    plugin(
+        folder,
+        [
+            "async def known(self):",
+            "    return True",
+            "def on_mail(self, tx, sender):",
+            "    self.known()",
+        ],
+    )
+    command = [sys.executable, "-m", "gatepost", "try", *TO_ALICE]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    [line] = done.stderr.splitlines()
+    assert "python warning category=RuntimeWarning" in line
+    assert "known' was never awaited" in line
+    assert "mine.py:6" in line
 
 
 def test_plugins_see_the_message(run, folder):

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import re
+import sys
 
 import pytest
 from tests.docs.pages import blocks, page, rows
@@ -11,12 +12,14 @@ from gatepost import Store
 from gatepost.config.units import format_size
 from gatepost.model.address import Address
 from gatepost.model.decision import Verdict
+from gatepost.plugin.loader import load_plugin
+from gatepost.plugin.place import Place
 from gatepost.store import breaker, keys, quota
 from gatepost.store.opening import check_url
 from gatepost.store.sqlite import backend
 from gatepost.testing import memory_store
 
-PLUGINS, BATCH = blocks("store", "python")
+FILES = {block.split()[1]: block for block in blocks("store", "python")}
 
 
 def executed(block):
@@ -44,12 +47,10 @@ class Recipient:
 
 @pytest.fixture
 def made():
-    """The plugins of the page, with a store in memory."""
+    """The plugins of the page; a plugin without a server has a store in memory."""
 
     def make(name):
-        plugin = executed(PLUGINS)[name]()
-        plugin.store = memory_store(name=plugin.name)
-        return plugin
+        return executed(FILES[f"{name.lower()}.py"])[name]()
 
     return make
 
@@ -73,9 +74,24 @@ def test_the_limit_defers_the_eleventh_message(made):
     assert last.text == "try again in 360 seconds"
 
 
+def test_the_test_of_the_page_passes(tmp_path, monkeypatch):
+    for name, block in FILES.items():
+        (tmp_path / name).write_text(block)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "grey", raising=False)
+    executed(FILES["test_grey.py"])["test_a_new_sender_is_deferred_once_a_day"]()
+    sys.modules.pop("grey")
+
+
+@pytest.mark.parametrize("name", ["grey", "limit"])
+def test_the_files_of_the_page_are_plugins(name, tmp_path):
+    (tmp_path / f"{name}.py").write_text(FILES[f"{name}.py"])
+    assert load_plugin(f"{name}.py", {}, Place(tmp_path)).name == name
+
+
 def test_the_batch_counts():
     store = memory_store()
-    count = executed(BATCH)["count"]
+    count = executed(FILES["batch.py"])["count"]
     assert asyncio.run(count(store, "192.0.2.1", "a@example.com")) == (1, 1)
 
 

@@ -175,5 +175,6 @@ def test_health_checks_log_no_warning(tmp_path, version):
         assert set(seen) == {"127.0.0.1 127.0.0.1"}
         with proxy.client("127.0.0.9") as client:
             assert client.noop()[0] == 250
-    log = (tmp_path / "log").read_text()
-    assert not [level for level in ('"warning"', '"error"') if level in log], log
+    lines = (tmp_path / "log").read_text().splitlines()
+    log = [one for one in lines if "running as root" not in one]  # the test may be root
+    assert not [one for one in log if '"warning"' in one or '"error"' in one], log

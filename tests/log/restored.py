@@ -1,6 +1,7 @@
 """A fixture that restores the log configuration of the process after each test."""
 
 import logging
+import warnings
 
 import pytest
 import structlog
@@ -10,7 +11,9 @@ import structlog
 def log_settings():
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    shown = warnings.showwarning
     yield
+    warnings.showwarning = shown
     structlog.reset_defaults()
     root.handlers[:] = handlers
     root.setLevel(level)

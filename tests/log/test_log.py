@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import warnings
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,10 @@ from gatepost.config.schema import LogConfig
 from gatepost.log import render, setup
 from gatepost.log.logger import get_logger
 from gatepost.log.printable import printable
+from gatepost.model.address import Address
+from gatepost.model.endpoint import Endpoint
+from gatepost.model.secret import Secret
+from gatepost.model.session import Recipient, Session, Transaction
 
 HOSTILE = "a\r\nb\x00\x1b[2J\x7f\x9b\u2028\u202e\ud800\U000e0001"
 EVERYTHING = st.text(
@@ -42,6 +47,57 @@ def test_an_event_is_one_line_of_text(fields, event):
     line = render.render_text(setup.LineWriter("x"), "info", {"event": event, **fields}).decode()
     assert line.endswith("\n")
     assert line[:-1].isprintable()
+
+
+ADDRESS = Address.parse("short@x.example")
+SESSION = Session("1-1", Endpoint("192.0.2.1", 25), Endpoint("::1", 25), 0.0)
+TRANSACTION = Transaction("1-1.1", SESSION, ADDRESS, {}, 0.0)
+PLUGIN_VALUES = [
+    (ADDRESS, "short@x.example"),
+    (Endpoint("::1", 25), "[::1]:25"),
+    (Recipient(ADDRESS, {}), "short@x.example"),
+    (SESSION, "1-1"),
+    (TRANSACTION, "1-1.1"),
+    (Secret("word"), "<secret>"),
+]
+
+
+def test_a_warning_of_python_is_an_event(written):
+    setup.configure_log(LogConfig(format="json"))
+
+    async def unawaited():
+        pass
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = setup._log_warning
+        unawaited()
+        warnings.warn("a\nb", UserWarning, stacklevel=1)
+    first, second = map(json.loads, written)
+    assert first["event"] == second["event"] == "python warning"
+    assert first["level"] == "warning"
+    assert first["category"] == "RuntimeWarning"
+    assert first["problem"].endswith("unawaited' was never awaited")
+    assert first["file"].startswith(f"{__file__}:")
+    assert (second["category"], second["problem"]) == ("UserWarning", "a\nb")
+
+
+@pytest.mark.parametrize(("value", "text"), PLUGIN_VALUES, ids=lambda one: type(one).__name__)
+def test_values_of_plugins_are_text(value, text):
+    line = render.render_json(setup.LineWriter("x"), "info", {"event": "e", "a": value})
+    assert json.loads(line)["a"] == text
+    shown = text if text.isalnum() or "[" not in text else f'"{text}"'
+    assert text_of(event="e", a=value) == f"info    gatepost.x e a={shown}\n"
+    pair = render.render_json(setup.LineWriter("x"), "info", {"event": "e", "a": (value, [value])})
+    assert json.loads(pair)["a"] == [text, [text]]
+    assert text_of(event="e", a=(value,)) == f"info    gatepost.x e a=[{shown}]\n"
+
+
+def test_a_list_that_contains_itself_is_one_line():
+    ring = []
+    ring.append(ring)
+    line = render.render_json(setup.LineWriter("x"), "info", {"event": "e", "a": ring})
+    assert json.loads(line)["a"] == "[[...]]"
 
 
 @given(EVENTS, EVERYTHING)

@@ -15,7 +15,7 @@ def plugin(**methods):
 
 
 def found(**methods):
-    return list(problems(plugin(**methods)))
+    return [one.text for one in problems(plugin(**methods))]
 
 
 def test_the_declarations_are_those_of_the_table():
@@ -125,7 +125,7 @@ def test_the_number_of_arguments_is_checked():
         def on_quit(self, session, *, code):
             pass
 
-    assert sorted(problems(Mine())) == [
+    assert sorted(one.text for one in problems(Mine())) == [
         "after_data takes (self, tx, outcome), found (self, tx)",
         "on_mail takes (self, tx, sender), found (tx, sender)",
         "on_quit takes (self, session), found (self, session, code=)",
@@ -161,3 +161,20 @@ def test_a_hook_that_is_not_a_method_is_refused():
 
 def test_a_builtin_without_signature_is_not_checked():
     assert found(on_rcpt=max) == []
+
+
+def test_a_mistake_has_its_file_and_line():
+    class Mine(Plugin):
+        def on_rcptt(self):
+            pass
+
+        on_reset = 3
+
+        on_mails = print
+
+    line = Mine.on_rcptt.__code__.co_firstlineno
+    assert sorted(map(str, problems(Mine()))) == [
+        f"{__file__}:{line}: on_rcptt is not a hook, did you mean on_rcpt?",
+        "on_mails is not a hook, did you mean on_mail?",
+        "on_reset is not a method",
+    ]

@@ -20,6 +20,17 @@ def run(scenario):
     return asyncio.run(wrapped())
 
 
+def begin(driver, *coroutines):
+    """Start coroutines as a chain does; return the result of the last one."""
+    assert driver.enter()
+    try:
+        for coroutine in coroutines:
+            result = driver.start(coroutine)
+    finally:
+        driver.leave()
+    return result
+
+
 async def at_once(value=1):
     return value
 
@@ -35,7 +46,7 @@ async def other_tasks():
 
 def test_a_coroutine_that_does_not_wait_needs_no_task_of_its_own():
     async def scenario(driver):
-        results = [driver.begin(at_once(number)) for number in range(100)]
+        results = [begin(driver, at_once(number)) for number in range(100)]
         assert results == list(range(100))
         return len(await other_tasks())
 
@@ -48,8 +59,8 @@ def test_an_exception_is_raised_in_place():
 
     async def scenario(driver):
         with pytest.raises(KeyError):
-            driver.begin(failing())
-        return driver.begin(at_once())
+            begin(driver, failing())
+        return begin(driver, at_once())
 
     assert run(scenario) == 1
 
@@ -57,7 +68,7 @@ def test_an_exception_is_raised_in_place():
 def test_a_coroutine_that_waits_continues_in_a_task():
     async def scenario(driver):
         event = asyncio.Event()
-        tasks = [driver.begin(waiting(event, number)) for number in range(3)]
+        tasks = [begin(driver, waiting(event, number)) for number in range(3)]
         assert [task.done() for task in tasks] == [False] * 3
         await asyncio.sleep(0)
         event.set()
@@ -73,7 +84,7 @@ def test_a_bare_yield_continues():
         return asyncio.current_task()
 
     async def scenario(driver):
-        task = driver.begin(twice())
+        task = begin(driver, twice())
         assert await task is task
 
     run(scenario)
@@ -89,7 +100,7 @@ def test_the_current_task_is_the_one_that_continues():
 
     async def scenario(driver):
         outside = asyncio.current_task()
-        task = driver.begin(method())
+        task = begin(driver, method())
         assert asyncio.current_task() is outside
         await task
         assert seen == [task, task]
@@ -106,7 +117,7 @@ def test_a_timeout_that_begins_in_place_ends_the_wait():
             return "timed out"
 
     async def scenario(driver):
-        return await driver.begin(method())
+        return await begin(driver, method())
 
     assert run(scenario) == "timed out"
 
@@ -119,7 +130,7 @@ def test_a_task_group_that_begins_in_place_works():
         return one.result() + other.result()
 
     async def scenario(driver):
-        return await driver.begin(method())
+        return await begin(driver, method())
 
     assert run(scenario) == 3
 
@@ -138,7 +149,7 @@ def test_a_cancellation_reaches_the_coroutine_at_any_time(turns, bare):
             ended.append(True)
 
     async def scenario(driver):
-        task = driver.begin(method())
+        task = begin(driver, method())
         for _ in range(turns):
             await asyncio.sleep(0)
         task.cancel()
@@ -156,7 +167,7 @@ def test_a_cancellation_just_after_the_start_cancels_what_is_awaited():
         async def method():
             await inner
 
-        task = driver.begin(method())
+        task = begin(driver, method())
         task.cancel()
         await asyncio.wait({task})
         return inner.cancelled()
@@ -170,9 +181,9 @@ def test_a_coroutine_that_cancels_its_task_in_place_does_not_harm_the_next():
         return 1
 
     async def scenario(driver):
-        assert driver.begin(cancelling()) == 1
+        assert begin(driver, cancelling()) == 1
         event = asyncio.Event()
-        task = driver.begin(waiting(event))
+        task = begin(driver, waiting(event))
         event.set()
         return await task
 
@@ -186,7 +197,7 @@ def test_an_exit_in_a_task_is_a_result(error):
         raise error
 
     async def scenario(driver):
-        return await driver.begin(method())
+        return await begin(driver, method())
 
     assert isinstance(run(scenario), Exit)
 
@@ -200,8 +211,8 @@ def test_a_session_that_runs_in_place_can_start_a_coroutine():
         event = asyncio.Event()
 
         async def session():
-            assert driver.begin(at_once()) == 1
-            pending = driver.begin(waiting(event))
+            assert begin(driver, at_once()) == 1
+            pending = begin(driver, waiting(event))
             await need_task()
             return await pending
 
@@ -223,7 +234,7 @@ def test_another_loop_gets_another_task():
 
     async def scenario():
         try:
-            return driver.begin(at_once())
+            return begin(driver, at_once())
         finally:
             await asyncio.sleep(0)
 
@@ -233,7 +244,7 @@ def test_another_loop_gets_another_task():
 def test_closing_ends_the_spare_task():
     async def scenario():
         driver = Driver()
-        driver.begin(at_once())
+        begin(driver, at_once())
         driver.close()
         driver.close()
         await asyncio.sleep(0)
@@ -255,7 +266,7 @@ def test_a_coroutine_that_is_never_finished_is_closed():
     loop = asyncio.new_event_loop()
 
     async def scenario():
-        Driver().begin(method())
+        begin(Driver(), method())
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
@@ -264,3 +275,24 @@ def test_a_coroutine_that_is_never_finished_is_closed():
         task.get_coro().close()
     loop.close()
     assert ended == [True]
+
+
+def test_several_coroutines_start_in_one_go():
+    async def scenario(driver):
+        event = asyncio.Event()
+        task = begin(driver, at_once(1), at_once(2), waiting(event, 3))
+        event.set()
+        return await task
+
+    assert run(scenario) == 3
+
+
+def test_it_is_entered_once():
+    async def scenario(driver):
+        current = asyncio.current_task()
+        assert driver.enter()
+        assert not driver.enter()
+        driver.leave()
+        return asyncio.current_task() is current
+
+    assert run(scenario)

@@ -171,7 +171,7 @@ def test_a_constructor_that_does_not_call_the_base_class(file, tmp_path):
 def test_an_unknown_name():
     assert failure("greylisst") == (
         "plugin greylisst: not found, expected the name of a shipped plugin, an entry point of "
-        "group gatepost.plugins, or a path that ends in .py"
+        "group gatepost.plugins, a path that ends in .py, or a folder such as plugins/greylisst/"
     )
 
 
@@ -233,3 +233,83 @@ def test_the_place_is_known_in_the_constructor(file, tmp_path):
     plugin = load_plugin("mine.py", {}, place)
     assert (plugin.bad, plugin.path("/x")) == (tmp_path / "bad.txt", Path("/x"))
     assert plugin.data_dir == tmp_path / "data"
+
+
+RULES = "REASON = {!r}\n"
+FOLDER = """
+from gatepost import Plugin, deny
+from .rules import REASON
+
+class Good(Plugin):
+    def on_connect(self, session):
+        return deny(reason=REASON)
+"""
+
+
+@pytest.fixture
+def package(tmp_path):
+    def write(**texts):
+        folder = tmp_path / "plugins" / "grey"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / f"{name}.py").write_text(text)
+        return folder
+
+    return write
+
+
+@pytest.mark.parametrize("use", ["plugins/grey/", "plugins/grey", "./plugins/grey"])
+def test_a_folder_is_a_plugin_of_its_name(package, tmp_path, use):
+    package(__init__=FOLDER, rules=RULES.format("first"))
+    plugin = load_plugin(use, {}, Place(tmp_path))
+    assert plugin.name == "grey"
+    assert plugin.on_connect(None).reason == "first"
+
+
+def test_the_class_of_a_folder_can_be_in_one_of_its_modules(package, tmp_path):
+    package(__init__="from .plugin import Good\n", plugin=GOOD)
+    assert find_plugin("plugins/grey/", tmp_path)[1] == "grey"
+
+
+def test_a_base_class_in_a_module_of_a_folder_does_not_count(package, tmp_path):
+    text = "from .plugin import Good\nclass Mine(Good):\n    pass\n"
+    package(__init__=text, plugin=GOOD)
+    assert find_plugin("plugins/grey/", tmp_path)[0].__name__ == "Mine"
+
+
+def test_each_load_of_a_folder_imports_its_modules_again(package, tmp_path):
+    package(__init__=FOLDER, rules=RULES.format("first"))
+    old = load_plugin("plugins/grey/", {}, Place(tmp_path))
+    package(rules=RULES.format("another reason"))
+    new = load_plugin("plugins/grey/", {}, Place(tmp_path))
+    assert new.on_connect(None).reason == "another reason"
+    assert old.on_connect(None).reason == "first"
+
+
+def test_an_error_in_a_module_of_a_folder_names_its_line(package, tmp_path):
+    folder = package(__init__=FOLDER, rules="\n1 / 0\n")
+    message = failure("plugins/grey/", tmp_path)
+    where = folder / "rules.py"
+    assert message == (
+        f"plugin {folder}: import failed: {where}:2: ZeroDivisionError: division by zero"
+    )
+    files = [getattr(one, "__file__", None) or "" for one in sys.modules.values()]
+    assert not [one for one in files if one.startswith(str(folder))]
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [("plugins/absent/", "no such folder"), ("plugins/empty/", "__init__.py: no such file")],
+)
+def test_a_folder_that_cannot_be_imported_is_an_error(tmp_path, use, message):
+    (tmp_path / "plugins" / "empty").mkdir(parents=True)
+    assert message in failure(use, tmp_path)
+
+
+def test_a_relative_import_of_a_file_is_explained(file, tmp_path):
+    path = file(FOLDER)
+    assert failure("mine.py", tmp_path) == (
+        f"plugin {path}: import failed: {path}:3: ImportError: attempted relative import with no "
+        f"known parent package. Only a plugin that is a folder can do this: move the files to "
+        f"{tmp_path / 'mine'}/."
+    )

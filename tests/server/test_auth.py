@@ -11,6 +11,7 @@ from tests.wire.headers import V1
 
 from gatepost.config.schema import AuthConfig
 from gatepost.plugin.base import Plugin
+from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.session.assemble import SetupError
 from gatepost.wire.sasl.verifier import decode_base64
 
@@ -105,11 +106,8 @@ def test_auth_in_the_clear_if_configured(tmp_path, loop):
     run(scenario, with_auth(config(tmp_path), clear=True), loop=loop, clock=Instant())
 
 
-class Instant:
+class Instant(VirtualClock):
     """A clock for which waiting takes no time."""
-
-    def time(self):
-        return 1_700_000_000.0
 
     async def sleep(self, seconds):
         pass

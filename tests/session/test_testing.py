@@ -1,20 +1,23 @@
 """The tools for authors of plugins: dialogues, the server in memory, the clock."""
 
 import asyncio
+import inspect
 
 import pytest
 from tests.session.dialogue import plugin
 
-from gatepost import testing
+from gatepost import Plugin, testing
 from gatepost.config.schema import RecipientsConfig, RouteConfig
-from gatepost.model.decision import deny
+from gatepost.model.decision import accept, deny
 from gatepost.testing import (
     DEFAULT_CONFIG,
     Capture,
     DialogueError,
     MemoryServer,
+    PlayedDecision,
     VirtualClock,
     play,
+    play_async,
 )
 
 
@@ -24,11 +27,18 @@ from gatepost.testing import (
         ("S: 554", "line 1: expected '554', found '220 localhost ESMTP Gatepost'"),
         ("S: 220 other*", "line 1: expected '220 other*', found '220 localhost ESMTP Gatepost'"),
         ("S: 22", "line 1: expected '22', found '220 localhost ESMTP Gatepost'"),
-        ("S: 220\nS: 250", "line 2: expected '250', found ''"),
+        ("S: 220\nS: 250", "line 2: expected '250', found no reply"),
         (
             "S: 220\nC: QUIT\nS: 221\nC: NOOP\nS: 250",
-            "line 5: expected '250', found '' after line 4, C: NOOP",
+            "line 5: expected '250', found a closed connection after line 4, C: NOOP",
         ),
+        (
+            "S: 220\nT: soon",
+            'line 2: expected a duration such as "90s", "5m" or "24h", found \'soon\'',
+        ),
+        ("S: 220\nB: a\\q", "line 2: '\\\\q' is not an escape of octets"),
+        ("S: 220\nB: a\\", "line 2: '\\\\' is not an escape of octets"),
+        ("S: 220\nB: NO\nS: 250", "line 3: expected '250', found no reply after line 2, B: NO"),
         ("S: 220\nhello", "line 2: expected 'C: ' or 'S: ', found 'hello'"),
     ],
 )
@@ -36,6 +46,98 @@ def test_a_difference_names_the_line_and_the_expected_and_found_reply(transcript
     with pytest.raises(DialogueError) as caught:
         play(transcript)
     assert str(caught.value) == message
+
+
+def test_a_difference_has_no_frames_of_the_server():
+    with pytest.raises(DialogueError) as caught:
+        play("S: 221")
+    assert [frame.name for frame in caught.traceback] == [
+        "test_a_difference_has_no_frames_of_the_server",
+        "play",
+    ]
+
+
+def test_a_dialogue_can_be_played_in_an_event_loop():
+    async def scenario():
+        with pytest.raises(RuntimeError, match="use await play_async"):
+            play("S: 220")
+        return await play_async("S: 220", peer=("192.0.2.9", 1), now="2024-02-01")
+
+    assert asyncio.run(scenario()).replies == ["220 localhost ESMTP Gatepost"]
+
+
+def test_both_have_the_same_arguments():
+    assert inspect.signature(play) == inspect.signature(play_async)
+
+
+def test_octets_are_sent_without_a_line_end():
+    result = play(
+        r"""
+        S: 220
+        C: EHLO x
+        S: 250
+        C: MAIL FROM:<a@b>
+        C: RCPT TO:<one@example.com>
+        C: BDAT 16 LAST
+        B: S: x\r\n\r\n\\
+        B: \x01\xFF\t\x20e\r\n
+        C: NOOP
+        S: 250
+        S: 250
+        S: 250
+        S: 250
+        """,
+    )
+    assert result.messages[0].content.endswith(b"S: x\r\n\r\n\\\x01\xff\t e\r\n")
+
+
+def test_the_clock_is_moved_on():
+    class Times(Plugin):
+        def __init__(self):
+            super().__init__()
+            self.times = []
+
+        def start(self):
+            self.every("1m", self.tick)
+
+        def tick(self):
+            self.times.append("tick")
+
+        def on_noop(self, session):
+            self.times.append(self.clock.time() % 86_400)
+
+    times = Times()
+    play("S: 220\nC: NOOP\nS: 250\nT: 1m\nT: 90s\nC: NOOP\nS: 250", [times])
+    assert times.times == [0, "tick", "tick", 150]
+
+
+def test_the_result_has_the_decisions():
+    result = play(
+        """
+        S: 220
+        C: EHLO x
+        S: 250
+        C: MAIL FROM:<a@b>
+        C: RCPT TO:<one@example.com>
+        C: RCPT TO:<one@elsewhere.example>
+        C: DATA
+        S: 250
+        S: 250
+        S: 550
+        S: 354
+        C: .
+        S: 554
+        """,
+        [
+            plugin(name="first", on_rcpt=lambda *_: accept(reason="known")),
+            plugin(name="second", on_message=lambda *_: deny(reason="why")),
+        ],
+    )
+    assert result.decisions == [
+        PlayedDecision("rcpt", "first", "accept", "known"),
+        PlayedDecision("rcpt", "gatepost", "deny", "relay-denied"),
+        PlayedDecision("message", "second", "deny", "why"),
+    ]
 
 
 def test_a_missing_reply_is_a_difference():

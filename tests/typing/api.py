@@ -18,6 +18,9 @@ from gatepost import (
     Duration,
     File,
     Headers,
+    Message,
+    MessageTransaction,
+    MetricsSnapshot,
     NetworkList,
     NoSuchNameError,
     Outcome,
@@ -28,6 +31,7 @@ from gatepost import (
     ResolveError,
     Resolver,
     Secret,
+    ServerFacts,
     Session,
     Size,
     Store,
@@ -39,7 +43,16 @@ from gatepost import (
     deny,
     field,
 )
-from gatepost.testing import FakeResolver, MemoryServer, RunningServer, VirtualClock, perform, play
+from gatepost.testing import (
+    FakeResolver,
+    MemoryServer,
+    MemoryStore,
+    RunningServer,
+    VirtualClock,
+    perform,
+    play,
+    play_async,
+)
 
 
 async def use_store(store: Store) -> None:
@@ -220,6 +233,48 @@ def check_dialogue() -> None:
     assert_type(result.messages[0].content, bytes)
     with RunningServer([Empty()], protocol="smtp") as server:
         assert_type(server.address, tuple[str, int])
+
+
+class WithMessage(Plugin):
+    """The hooks from `headers` on have a message, so nothing is tested for None."""
+
+    def start(self) -> None:
+        assert_type(self.server, ServerFacts)
+        self.hits = self.metrics.counter("hits", reason="new")
+        self.every("5m", self.expire, one_worker=True)
+        self.every(60, self.count)
+        self.background(self.expire())
+
+    async def expire(self) -> None:
+        assert_type(self.store, Store)
+        await self.store.delete("key")
+
+    def count(self) -> None:
+        self.hits.inc()
+        self.metrics.gauge("size").set(1)
+        self.metrics.histogram("seconds", buckets=(0.1, 1), zone="a").observe(0.5)
+
+    def on_headers(self, tx: MessageTransaction, headers: Headers) -> None:
+        tx.message.add_header("X-Seen", "yes")
+
+    async def on_message(self, tx: MessageTransaction) -> Decision | None:
+        self.log_for(tx).info("size", sender=tx.reverse_path)
+        return deny() if len(bytes(tx.message)) > 10 else None
+
+    def after_message(self, tx: Transaction, outcome: Outcome) -> None:
+        self.log_for(tx.session).info("done")
+
+    def on_delivered(self, tx: MessageTransaction) -> None:
+        assert_type(tx.message, Message)
+
+
+async def check_asynchronous_dialogue() -> None:
+    store = MemoryStore()
+    store.put("mine", "key", 1, ttl=60)
+    result = await play_async("S: 220", [WithMessage()], store=store)
+    assert_type(result.metrics, MetricsSnapshot)
+    assert_type([one.reason for one in result.decisions], list[str])
+    assert_type(store.values("mine"), dict[str, str | int])
 
 
 class Editing(Plugin):

@@ -1,6 +1,6 @@
 """Mistakes in plugins: mypy must report exactly the errors that the comments name."""
 
-from gatepost import Decision, Duration, Plugin, Recipient, Session, Transaction
+from gatepost import Decision, Duration, Plugin, Recipient, Session, Transaction, deny
 
 
 class WrongHooks(Plugin):
@@ -38,3 +38,24 @@ class WrongHooks(Plugin):
 
     def start(self) -> int:  # E: override
         return 0
+
+
+class WrongServices(Plugin):
+    def start(self) -> None:
+        self.every("5m", self.expire())  # E: arg-type
+        self.background(self.expire)  # E: arg-type
+        self.server.worker = 1  # E: misc
+        self.metrics.counter("hits", reason=1)  # E: arg-type
+        self.metrics.counter("hits").dec()  # E: attr-defined
+
+    async def expire(self) -> None:
+        self.store.delete("key")  # E: unused-coroutine
+        await self.store.incr("key", ttl="1h")  # E: arg-type
+
+    def on_data(self, tx: Transaction) -> Decision | None:
+        return deny  # E: return-value
+
+    async def on_message(self, tx: Transaction) -> Decision | None:
+        if bytes(tx.message):  # E: arg-type
+            return deny(code="550")  # E: arg-type
+        return None

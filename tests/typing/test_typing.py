@@ -1,4 +1,4 @@
-"""mypy accepts the typed usage of the API, and reports each mistake of a plugin's author."""
+"""mypy accepts the typed API, and it or `gatepost check` reports each mistake of an author."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,19 @@ from pathlib import Path
 import pytest
 from mypy import api
 
+from gatepost.checks.report import make_report
+
 HERE = Path(__file__).parent
+CONFIG = """
+[[listen]]
+address = "127.0.0.1:0"
+[recipients]
+domains = ["example.com"]
+[[route]]
+to = "discard:"
+[[plugin]]
+use = "mine.py"
+"""
 ROOT = HERE.parents[1]
 EXPECTED = re.compile(r"# E: ([\w-]+)")
 REPORTED = re.compile(r":(\d+): error: .* \[([\w-]+)\]$")
@@ -27,6 +39,22 @@ def check(tmp_path_factory):
 
 def test_the_typed_usage_is_accepted(check):
     assert check("api.py").startswith("Success")
+
+
+@pytest.mark.parametrize("path", sorted((HERE / "unusable").iterdir()), ids=lambda one: one.stem)
+def test_every_mistake_that_no_type_shows_is_an_error_of_check(path, tmp_path):
+    lines = path.read_text().splitlines()
+    (number, expected) = next(
+        (number, line.partition("# E: ")[2])
+        for number, line in enumerate(lines, 1)
+        if "# E: " in line
+    )
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(path.read_text())
+    (tmp_path / "gatepost.toml").write_text(CONFIG)
+    [error] = make_report(tmp_path / "gatepost.toml", start=True).errors
+    assert f"{plugin}:{number}: " in error
+    assert expected in error
 
 
 def test_every_mistake_is_reported(check):

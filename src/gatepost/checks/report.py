@@ -9,6 +9,7 @@ import msgspec
 
 from gatepost.checks.account import serving
 from gatepost.checks.scratch import progress, scratch
+from gatepost.checks.starting import start_problems
 from gatepost.checks.summary import summary
 from gatepost.checks.warnings import warnings
 from gatepost.config.kinds import Key, keys, to_toml
@@ -19,16 +20,21 @@ from gatepost.config.schema import Config, LimitsConfig
 from gatepost.lists.reloadable import ListError
 from gatepost.log.os_error import describe_os_error
 from gatepost.net.tls import TlsError, all_key_pairs
+from gatepost.plugin.clock import SystemClock
 from gatepost.process.insecure_files import insecure_files
 from gatepost.session.assemble import (
     Lists,
     SetupError,
     add_plugin_lists,
     find_lists,
+    make_resolver,
     make_setup,
+    make_store,
     missing_plugin_files,
 )
 from gatepost.session.setup import Setup
+from gatepost.store.memory import MemoryBackend
+from gatepost.store.store import OpenedStore
 
 
 class HookOrder(msgspec.Struct, frozen=True):
@@ -74,8 +80,11 @@ class Report(msgspec.Struct):
     limits: list[Limit] = []
 
 
-def make_report(file: Path) -> Report:
-    """Check a configuration and all files it names, without starting or changing anything."""
+def make_report(file: Path, *, start: bool = False) -> Report:
+    """Check a configuration and all files it names, without changing anything.
+
+    With `start` the plugins are started and stopped, with an empty store in memory.
+    """
     report = Report()
     try:
         config = load_config(file)
@@ -89,7 +98,7 @@ def make_report(file: Path) -> Report:
     report.errors.extend(certificate_errors(config))
     report.warnings.extend(changeable_files(config, file))
     with scratch(config) as usable:
-        _check_lists_and_plugins(config, usable, report)
+        _check_lists_and_plugins(config, usable, report, start=start)
     return report
 
 
@@ -108,13 +117,18 @@ def certificate_errors(config: Config) -> Iterator[str]:
             yield str(error)
 
 
-def _check_lists_and_plugins(config: Config, usable: Config, report: Report) -> None:
+def _check_lists_and_plugins(
+    config: Config, usable: Config, report: Report, *, start: bool
+) -> None:
     lists = find_lists(usable)
     with progress([file.path for file in lists.files]):
         report.errors.extend(_load(lists.files))
     report.lists = [ListSummary(str(one.path), len(one.current)) for one in lists.files]
+    resolver, clock = make_resolver(usable), SystemClock()
+    memory = OpenedStore(MemoryBackend(clock=clock.time), "memory")
     try:
-        setup = make_setup(usable, lists)
+        make_store(usable, clock)
+        setup = make_setup(usable, lists, clock=clock, resolver=resolver, store=memory)
     except SetupError as error:
         report.errors.extend(error.problems)
         return
@@ -122,6 +136,8 @@ def _check_lists_and_plugins(config: Config, usable: Config, report: Report) -> 
     report.hooks = list(hook_order(setup))
     report.summary = [SummaryLine(*line) for line in summary(config, setup, lists)]
     report.warnings.extend(warnings(config, setup, lists))
+    if start and not report.errors:
+        report.errors.extend(start_problems(setup.plugins, resolver))
 
 
 def _check_plugin_files(lists: Lists, setup: Setup, report: Report) -> None:

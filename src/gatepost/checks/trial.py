@@ -15,13 +15,23 @@ from gatepost.config.schema import Config
 from gatepost.model.address import Address
 from gatepost.model.edits import Edit
 from gatepost.model.reply import Reply
-from gatepost.model.session import Recipient, Session, Transaction, TrapHit
+from gatepost.model.results import Result
+from gatepost.model.session import (
+    AuthFacts,
+    Recipient,
+    Session,
+    TlsFacts,
+    Transaction,
+    TrapHit,
+)
 from gatepost.plugin.chain import Answer
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.memory import MemoryClient, MemoryServer
 from gatepost.session.recorder import Decided, Recorder
 
 _CLIENT_PORT = 50000
+# The facts of an encrypted connection. There is no handshake in memory.
+TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 _LINE_END = re.compile(rb"\r?\n")
 # The plugin that takes messages in place of the configured targets.
 _TARGET = "capture"
@@ -30,12 +40,20 @@ _WITHIN = {"ehlo": "helo"}
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """The client's IP address and name, the sender and the recipients."""
+    """The client's IP address and name, the sender and the recipients.
+
+    `user` is the name with which the client has logged in, "" without a login. With `tls` the
+    connection is encrypted. `protocol` and `listen` are as for `MemoryServer.connect`.
+    """
 
     ip: str
     helo: str
     sender: Address
     recipients: list[Address]
+    user: str = ""
+    tls: bool = False
+    protocol: str = ""
+    listen: str = ""
 
 
 class TrialStep(msgspec.Struct):
@@ -53,11 +71,24 @@ class TrialStep(msgspec.Struct):
     asked: list[str] = []
 
 
+class TrialResult(msgspec.Struct):
+    """A result of a plugin about the message, as in `tx.results`."""
+
+    name: str
+    value: str
+    facts: dict[str, str]
+
+    def __str__(self) -> str:
+        facts = [f"{name}={value}" for name, value in self.facts.items()]
+        return " ".join([f"{self.name}={self.value}", *facts])
+
+
 class Trial(msgspec.Struct):
     """The result of the transaction; `delay` is the client's wait, in seconds.
 
-    `accepted` is whether the message was accepted, `recipients` are those it was accepted for.
-    `edits` are the edits of plugins, `broken_signatures` the signatures that they invalidate.
+    `accepted` is whether the message was accepted, `recipients` are those it was accepted for,
+    `delivered_to` those that the delivery has, which plugins can change. `results` are the results
+    of plugins, `edits` their edits, `broken_signatures` the signatures that the edits invalidate.
     """
 
     steps: list[TrialStep]
@@ -67,6 +98,8 @@ class Trial(msgspec.Struct):
     delay: float
     accepted: bool
     recipients: list[str]
+    delivered_to: list[str]
+    results: list[TrialResult]
 
 
 class TrialRecorder(Recorder):
@@ -74,11 +107,20 @@ class TrialRecorder(Recorder):
 
     detailed = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: bool) -> None:
+        self._tls = tls
         self.steps: list[TrialStep] = []
         self.edits: Sequence[Edit] = ()
         self.broken_signatures: Sequence[str] = ()
         self.hits: dict[str, TrapHit] = {}
+        self.results: list[TrialResult] = []
+        self.delivered_to: list[str] = []
+        self.session: Session | None = None
+
+    def connection_opened(self, session: Session) -> None:
+        """Keep the session, to which the trial adds facts."""
+        self.session = session
+        session.tls = TLS if self._tls else None
 
     def decided(
         self,
@@ -96,10 +138,22 @@ class TrialRecorder(Recorder):
         self.steps.insert(len(self.steps) - inner, step)
         if tx is not None and tx.message is not None:
             self.edits, self.broken_signatures = tx.message.edits, tx.message.broken_signatures
+        if tx is not None:
+            self.results = [_copied(one) for one in tx.found or ()]
+
+    def accepted(self, tx: Transaction) -> None:
+        """Add the recipients, and the results of the last plugins."""
+        self.delivered_to = [str(one.address) for one in tx.recipients]
+        self.results = [_copied(one) for one in tx.found or ()]
 
     def traps_hit(self, tx: Transaction) -> None:
         """Add the trap hits."""
         self.hits.update({str(hit.address): hit for hit in tx.trap_hits})
+
+
+def _copied(result: Result) -> TrialResult:
+    facts = {name: str(value) for name, value in result.facts.items()}
+    return TrialResult(result.name, result.value, facts)
 
 
 def _described(answer: Answer | None) -> tuple[str, str]:
@@ -129,15 +183,26 @@ def _about(session: Session, args: tuple[Any, ...]) -> str:
 
 async def run(config: Config, envelope: Envelope, content: bytes) -> Trial:
     """Run the transaction; raises `SetupError` or `PluginError` if the server could not start."""
-    recorder, clock = TrialRecorder(), VirtualClock(datetime.now(UTC))
+    recorder, clock = TrialRecorder(tls=envelope.tls), VirtualClock(datetime.now(UTC))
     async with MemoryServer(config=config, clock=clock, recorder=recorder) as server:
-        client = server.connect((envelope.ip, _CLIENT_PORT))
-        recipients = await _Dialogue(client, recorder.steps).run(envelope, content)
+        peer = (envelope.ip, _CLIENT_PORT)
+        client = server.connect(peer, envelope.protocol, envelope.listen)
+        recipients = await _Dialogue(client, recorder).run(envelope, content)
         await client.close()
     traps = [_named(hit) for hit in recorder.hits.values()]
     edits, broken = [*recorder.edits], [*recorder.broken_signatures]
     waited, accepted = sum(clock.slept), bool(recipients)
-    return Trial(recorder.steps, edits, broken, traps, waited, accepted, recipients)
+    return Trial(
+        recorder.steps,
+        edits,
+        broken,
+        traps,
+        waited,
+        accepted,
+        recipients,
+        recorder.delivered_to if accepted else [],
+        recorder.results,
+    )
 
 
 def _named(hit: TrapHit) -> str:
@@ -148,16 +213,21 @@ def _named(hit: TrapHit) -> str:
 class _Dialogue:
     """The client's side; adds replies to `steps` that no hook led to, such as syntax errors."""
 
-    def __init__(self, client: MemoryClient, steps: list[TrialStep]) -> None:
-        self._steps = steps
+    def __init__(self, client: MemoryClient, recorder: TrialRecorder) -> None:
+        self._recorder = recorder
+        self._steps = recorder.steps
         self._client = client
 
     async def run(self, envelope: Envelope, content: bytes) -> list[str]:
         """Send the message; return the recipients it was accepted for."""
+        session = self._recorder.session
         if not await self._answered("connect", "", 0, 2):
             return []
-        if not await self._sent("helo", f"EHLO {envelope.helo}", 2):
+        lmtp = session is not None and session.protocol == "lmtp"
+        if not await self._sent("helo", f"{'LHLO' if lmtp else 'EHLO'} {envelope.helo}", 2):
             return []
+        if envelope.user and session is not None:
+            session.auth = AuthFacts(envelope.user, "PLAIN")
         if not await self._sent("mail", f"MAIL FROM:<{envelope.sender}>{_params(envelope)}", 2):
             return []
         accepted = [
@@ -169,6 +239,8 @@ class _Dialogue:
             return []
         before = len(self._steps)
         self._client.send(_stuffed(content))
+        if lmtp:  # one reply for each recipient
+            return [one for one in accepted if await self._answered("message", "", before, 2)]
         return accepted if await self._answered("message", "", before, 2) else []
 
     async def _sent(self, hook: str, line: str, expected: int) -> bool:

@@ -17,14 +17,21 @@ from gatepost.log.setup import configure_command_log
 @click.option(
     "--limits", "in_full", is_flag=True, help="Print lists, the order of hooks, and all limits too."
 )
-def command(file: Path, *, as_json: bool, in_full: bool) -> int:
-    """Check the configuration, every list and every plugin. Nothing is started or changed.
+@click.option(
+    "--start",
+    is_flag=True,
+    help="Start and stop the plugins too, with all effects of that; the store is in memory.",
+)
+def command(file: Path, *, as_json: bool, in_full: bool, start: bool) -> int:
+    """Check the configuration, every list and every plugin. Nothing is changed.
+
+    Without --start nothing is started.
 
     Prints a summary, and warns of settings that are probably mistakes. The exit status is 1 if
     there is an error; warnings do not change it.
     """
     configure_command_log()
-    report = make_report(file)
+    report = make_report(file, start=start)
     if as_json:
         print_json(msgspec.to_builtins(report))
     else:

@@ -40,6 +40,16 @@ from gatepost.session.assemble import SetupError
     type=click.Path(path_type=Path, allow_dash=True, dir_okay=False),
     help="A file with the message, - for standard input. Default: a short message.",
 )
+@click.option("--auth", "user", default="", metavar="USER", help="The client has logged in so.")
+@click.option("--tls", is_flag=True, help="The connection is encrypted.")
+@click.option("--lmtp", is_flag=True, help="The client speaks LMTP.")
+@click.option(
+    "--listen",
+    default="",
+    metavar="NAME",
+    help="The name of the listener, with its protocol. Default: the first one, and SMTP.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Print what plugins log, from level info on.")
 def command(
     file: Path,
     *,
@@ -49,18 +59,33 @@ def command(
     sender: str,
     recipients: tuple[str, ...],
     message: Path | None,
+    user: str,
+    tls: bool,
+    lmtp: bool,
+    listen: str,
+    verbose: bool,
 ) -> int:
     """Process one message with the configured lists and plugins, in memory, and print each step.
 
     Nothing is delivered and delays are skipped. Plugins run as in the server, with all their
-    effects. The exit status is 0 if the message would be accepted for a recipient, 1 if not.
+    effects, but the store is an empty one in memory. The exit status is 0 if the message would be
+    accepted for a recipient, 1 if not.
     """
     envelope = Envelope(
-        _ip(ip), _helo(helo), _sender(sender), [_address("--to", one) for one in recipients]
+        _ip(ip),
+        _helo(helo),
+        _sender(sender),
+        [_address("--to", one) for one in recipients],
+        user,
+        tls,
+        "lmtp" if lmtp else "",
+        listen,
     )
     content = short_message(envelope) if message is None else _content(message)
     config = read_config(file)
-    configure_command_log()
+    if listen and listen not in {one.name for one in config.listen}:
+        raise WrongUsage(f"--listen: no listener has the name {listen!r}")
+    configure_command_log("info" if verbose else "warning")
     trial = _run(config, envelope, content)
     if as_json:
         print_json(msgspec.to_builtins(trial))
@@ -86,6 +111,8 @@ def _print_trial(trial: Trial, count: int) -> None:
         [*map(_row, trial.steps)],
     )
     print_line()
+    for result in trial.results:
+        print_line(f"result: {result}")
     for edit in trial.edits:
         print_line(str(edit))
     for signature in trial.broken_signatures:
@@ -94,6 +121,8 @@ def _print_trial(trial: Trial, count: int) -> None:
         print_line(f"trap: {trap}")
     if trial.delay:
         print_line(f"delay: {trial.delay:g} s before the reply")
+    if trial.delivered_to != trial.recipients:
+        print_line(f"delivered to: {', '.join(trial.delivered_to) or 'none'}")
     print_line(_result(trial, count))
 
 

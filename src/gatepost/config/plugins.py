@@ -54,15 +54,16 @@ class PluginConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     use: Annotated[
         str,
         Key(
-            formats.PLUGIN, "The name of a shipped or installed plugin, or the path of a .py file."
+            formats.PLUGIN,
+            "The name of a shipped or installed plugin, or the path of a .py file or a folder.",
         ),
     ]
     name: Annotated[
         str,
         Key(
             formats.NAME_OF_OURS,
-            "The name of the plugin in logs and replies. Empty: that of its file. Give names to"
-            " plugins that are used twice.",
+            "The name of the plugin in logs and replies. Empty: that of its file or folder. Give"
+            " names to plugins that are used twice.",
         ),
     ] = ""
     options: Annotated[

@@ -83,6 +83,11 @@ class Slot:
         self._mapped = {number: self.own}
         self._sketches: tuple[Sketch, ...] = (self.own,)
 
+    @property
+    def number(self) -> int:
+        """Return the number of the worker."""
+        return self._number
+
     @classmethod
     def standalone(cls) -> Self:
         """Return the slot of a process without shared counters."""

@@ -16,7 +16,10 @@ from typing import Any
 import msgspec
 
 from gatepost.log.printable import printable
+from gatepost.model.address import Address
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.secret import Secret
+from gatepost.model.session import Recipient, Session, Transaction
 
 _QUOTED = frozenset(' "=\\,[]')
 
@@ -34,9 +37,8 @@ def render_json(logger: Any, level: str, event: MutableMapping[str, Any]) -> byt
     fields = {"time": _now(), "level": level, "logger": logger.name, **event}
     if trace:
         fields["exception"] = trace
-    _hide_secrets(fields)
     try:
-        line = _encode(fields)
+        line = _encode({key: _plain(value) for key, value in fields.items()})
         if not line.isascii() and not line.decode().isprintable():
             line = json.dumps(json.loads(line)).encode()
     except (TypeError, ValueError, OverflowError, RecursionError):
@@ -64,19 +66,36 @@ def render_message(event: MutableMapping[str, Any]) -> str:
 RENDERERS: dict[str, Renderer] = {"json": render_json, "text": render_text}
 
 
+# The text of values that have a better one than their fields; a secret must not be encoded.
+_TEXTS: dict[type, Callable[[Any], str]] = {
+    Secret: repr,
+    Address: str,
+    Endpoint: str,
+    Recipient: lambda rcpt: str(rcpt.address),
+    Session: lambda session: str(session.id),
+    Transaction: lambda tx: str(tx.id),
+}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value for the encoder: text for the types in the table, also in a list."""
+    text = _TEXTS.get(type(value))
+    if text is not None:
+        return text(value)
+    if type(value) is list or type(value) is tuple:
+        return [_plain(one) for one in value]
+    return value
+
+
 def _described(value: Any) -> str:
     """Return any value as text, even an object with a broken `__repr__`."""
     try:
-        return value if isinstance(value, str) and type(value) is not Secret else repr(value)
+        text = _TEXTS.get(type(value))
+        if text is not None:
+            return text(value)
+        return value if isinstance(value, str) else repr(value)
     except Exception:  # noqa: BLE001 - a plugin's object must not stop the log
         return f"<{type(value).__name__}>"
-
-
-def _hide_secrets(fields: dict[str, Any]) -> None:
-    """Replace secrets, which the encoder would write like any other text."""
-    for key, value in fields.items():
-        if type(value) is Secret:
-            fields[key] = repr(value)
 
 
 _encode = msgspec.json.Encoder(enc_hook=_described).encode
@@ -87,7 +106,7 @@ def _pairs(event: Mapping[str, Any]) -> list[str]:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, list):
+    if type(value) is list or type(value) is tuple:
         return f"[{','.join(map(_value, value))}]"
     text = _described(value)
     if text.isprintable() and _QUOTED.isdisjoint(text):

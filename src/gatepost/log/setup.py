@@ -13,7 +13,9 @@ without a report: no other place for a report is left, and mail is more importan
 
 import logging
 import os
+import warnings
 from contextlib import suppress
+from typing import TextIO
 
 import structlog
 
@@ -23,15 +25,17 @@ from gatepost.log.render import RENDERERS, Renderer, render_text
 
 _STANDARD_ERROR = 2
 
+_log = get_logger("gatepost.python")
+
 
 def configure_log(log: LogConfig) -> None:
     """Apply the `[log]` table to this process."""
     _configure(RENDERERS[log.format], log.level)
 
 
-def configure_command_log() -> None:
-    """Log only errors, as text: for commands that print their own result."""
-    _configure(render_text, "error")
+def configure_command_log(level: str = "error") -> None:
+    """Log as text, only errors by default: for commands that print their own result."""
+    _configure(render_text, level)
 
 
 def _configure(render: Renderer, level: str) -> None:
@@ -41,6 +45,21 @@ def _configure(render: Renderer, level: str) -> None:
         logger_factory=LineWriter,
     )
     logging.basicConfig(handlers=[_LibraryHandler()], level=level.upper(), force=True)
+    warnings.showwarning = _log_warning
+
+
+def _log_warning(  # noqa: PLR0917 - the arguments are Python's
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Log a warning of Python, such as the one of a coroutine that was never awaited."""
+    del file, line
+    fields = {"category": category.__name__, "problem": str(message)}
+    _log.warning("python warning", **fields, file=f"{filename}:{lineno}")
 
 
 class LineWriter:

@@ -8,12 +8,15 @@
             if tx.received_at.weekday() == self.options.day:
                 return deny("closed today", reason="monday")
 
-The server gives a plugin everything else it needs: `options`, `log`, `clock`, `resolver`, folders,
-and the session or transaction as an argument of each method.
+The server gives a plugin everything else it needs: `options`, `log`, `clock`, `resolver`, `store`,
+folders, and the session or transaction as an argument of each method. A plugin that no server runs
+has defaults that need no network and no files.
 """
 
+import functools
+import inspect
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 from weakref import WeakSet
@@ -21,13 +24,20 @@ from weakref import WeakSet
 import msgspec
 
 from gatepost.log.logger import get_logger
+from gatepost.model.session import Session, Transaction
 from gatepost.net.resolver import DnsResolver, Resolver
 from gatepost.plugin.clock import Clock, SystemClock
+from gatepost.plugin.failure import client_of
+from gatepost.plugin.jobs import Jobs
 from gatepost.plugin.methods import HookMethods
+from gatepost.plugin.metrics import Metrics
 from gatepost.plugin.options.reader import OptionsError, read_options
 from gatepost.plugin.place import Place
 from gatepost.plugin.scope import Scope
-from gatepost.plugin.threads import DEFAULT_THREADS
+from gatepost.plugin.server_facts import ServerFacts
+from gatepost.plugin.threads import DEFAULT_THREADS, PluginThreads
+from gatepost.store.memory import MemoryBackend
+from gatepost.store.store import Store
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -80,6 +90,18 @@ class Plugin(HookMethods):
         self.clock: Clock = SystemClock()
         self.resolver: Resolver = DnsResolver()
         self.data_dir: Path = self.config_place.data_dir
+        memory = MemoryBackend(clock=self._time)
+        self.store: Store = Store(memory, "plugin")
+        self.metrics: Metrics = Metrics()
+        self.server: ServerFacts = ServerFacts()
+        self.background_jobs: Jobs = Jobs(Store(memory, "jobs"))
+
+    def _time(self) -> float:
+        return self.clock.time()
+
+    def log_for(self, about: Session | Transaction) -> Any:
+        """Return the log of this plugin with the reference and the client in each line."""
+        return self.log.bind(**client_of((about,)))
 
     def path(self, name: str | Path) -> Path:
         """Return the path of a file; a relative one starts at the configuration's folder."""
@@ -90,6 +112,28 @@ class Plugin(HookMethods):
         """The options of this plugin, checked and with defaults filled in."""
         options: OptionsT = self._options  # type: ignore[attr-defined]
         return options
+
+    def background(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run a coroutine next to all sessions, until it ends or the server stops.
+
+        Its failure is logged. Raises RuntimeError if too many run already.
+        """
+        self.background_jobs.run(self.name, work)
+
+    def every(
+        self, period: str | float, method: Callable[[], Any], *, one_worker: bool = False
+    ) -> None:
+        """Call a method once in each period, such as "5m" or a number of seconds.
+
+        Call this in `start`. With `one_worker` only one worker calls it in each period, of all
+        those that share the store. Raises ValueError for a period of less than a second.
+        """
+        call = method
+        if is_blocking(self, method) and not inspect.iscoroutinefunction(method):
+            threads = PluginThreads(f"{self.name} jobs", 1)
+            self.background_jobs.at_stop.append(threads.close)
+            call = functools.wraps(method)(functools.partial(threads.call, method))
+        self.background_jobs.call_every(self.name, self.clock, period, call, one_worker=one_worker)
 
     def start(self) -> Awaitable[None] | None:
         """Prepare, before the first connection; an exception keeps the server from starting."""

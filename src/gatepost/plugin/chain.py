@@ -176,10 +176,6 @@ def _check_accept(decision: Decision, codes: tuple[int, ...]) -> None:
         raise ValueError(f"accept() takes code {expected} here, found {decision.code}")
 
 
-def _is_pending(result: Any) -> bool:
-    return result is not None and isawaitable(result)
-
-
 Hooks = tuple[BoundHook, ...]
 
 # Of chains without a host.
@@ -252,7 +248,7 @@ def _next_answer(
 
     Returns its index, or the number of methods, and the answer or an awaitable.
     """
-    index, began = start, time.monotonic()
+    index, began, driver, entered = start, time.monotonic(), chain.driver, False
     answer: Answer | Awaitable[Any] | None = None
     message = args[0].message if chain.edits else None
     try:
@@ -262,14 +258,19 @@ def _next_answer(
             result = hooks[index].method(*args)
             if result is not None:
                 if type(result) is CoroutineType:
-                    result = chain.driver.begin(result)
-                answer = result if _is_pending(result) else hooks[index].check(result, args)
+                    entered = entered or driver.enter()
+                    result = driver.start(result)
+                    if result is None:
+                        continue
+                answer = result if isawaitable(result) else hooks[index].check(result, args)
                 if answer is not None:
                     break
         else:
             index = len(hooks)
     except BaseException as error:  # noqa: BLE001 - SystemExit too: a plugin must not end the worker
         answer = hooks[index].failed(error, args)
+    if entered:
+        driver.leave()
     took = time.monotonic() - began
     if took > SLOW_IN_PLACE:
         called = hooks[start : index + 1]

@@ -38,6 +38,11 @@ class Continuation(Coroutine[Any, Any, Any]):
         self._awaited: Any = None
         self._pass_on = False
 
+    @property
+    def is_taken(self) -> bool:
+        """Return whether a coroutine is being continued."""
+        return self._coroutine is not None
+
     def take(self, coroutine: Coroutine[Any, Any, Any], awaited: Any) -> None:
         """Continue a coroutine that has started and waits for `awaited`, a future or None."""
         self._coroutine, self._awaited, self._pass_on = coroutine, awaited, True

@@ -8,7 +8,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.hooks import HOOKS, METHODS, NOTIFICATIONS, STAGES
@@ -60,13 +60,31 @@ def arguments(method: str) -> list[str]:
     return list(inspect.signature(getattr(Plugin, method)).parameters)[1:]
 
 
-def problems(plugin: Plugin) -> Iterator[str]:
-    """Yield a sentence for each method that would never be called, or could not be."""
+class Mistake(NamedTuple):
+    """A method that would never be called, or could not be, and a sentence about it."""
+
+    method: Any
+    text: str
+
+    def __str__(self) -> str:
+        location = _location(self.method)
+        return f"{location}: {self.text}" if location else self.text
+
+
+def problems(plugin: Plugin) -> Iterator[Mistake]:
+    """Yield the mistakes in the methods of a plugin."""
     for name in dir(plugin):
         if not name.startswith("_") and not hasattr(Plugin, name):
-            yield from _misspelling(plugin, name)
+            yield from (Mistake(getattr(plugin, name), one) for one in _misspelling(plugin, name))
     for name in implemented(plugin):
-        yield from _wrong_signature(name, getattr(plugin, name))
+        method = getattr(plugin, name)
+        yield from (Mistake(method, one) for one in _wrong_signature(name, method))
+
+
+def _location(method: Any) -> str:
+    """Return `FILE:LINE` of a function or method, "" of anything else."""
+    code = getattr(inspect.unwrap(getattr(method, "__func__", method)), "__code__", None)
+    return "" if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
 
 def _misspelling(plugin: Plugin, name: str) -> Iterator[str]:

@@ -3,7 +3,7 @@
 Theory of operation
 -------------------
 Most `async def` methods return without having waited: the answer is in a cache, or there is nothing
-to do. A task for each would cost several times as much as the method. So `Driver.begin` runs the
+to do. A task for each would cost several times as much as the method. So `Driver.start` runs a
 coroutine up to the first point where it waits. If there is none, its result is there.
 
 Code in a coroutine expects a current task: asyncio.timeout, for example, cancels it later. So a
@@ -14,7 +14,7 @@ Python 3.12 has this as "eager tasks"; this file does it for 3.11 as well.
 Limits: one spare task for each `Driver`, which belongs to one event loop.
 """
 
-from asyncio import current_task, get_running_loop
+from asyncio import Task, current_task, get_running_loop
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Coroutine
 from typing import Any
@@ -24,38 +24,54 @@ from gatepost.plugin.inline import NEED_TASK
 
 
 class Driver:
-    """Starts coroutines in place."""
+    """Starts coroutines in place: `enter`, then `start` for each, then `leave`."""
 
-    __slots__ = ("_spare",)
+    __slots__ = ("_current", "_inline", "_inside", "_spare")
 
     def __init__(self) -> None:
         self._spare: Continuation | None = None
+        self._inside = False
+        self._current: Task[Any] | None = None
+        self._inline = False
 
-    def begin(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Return the coroutine's result, or the task that continues it; raise what it raises."""
-        # One long function: it runs for each call of an `async def` method.
+    def enter(self) -> bool:
+        """Make the spare task the current one; return False if it already is."""
+        if self._inside:
+            return False
         loop, spare = get_running_loop(), self._spare
         if spare is None or spare.loop is not loop or spare.task.done():
             spare = self._spare = Continuation(loop)
-        current, inline = current_task(loop), NEED_TASK.inline
-        if current is not None:
-            _leave_task(loop, current)
+        self._current, self._inline, self._inside = current_task(loop), NEED_TASK.inline, True
+        if self._current is not None:
+            _leave_task(loop, self._current)
         _enter_task(loop, spare.task)
         NEED_TASK.inline = False
+        return True
+
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Return the coroutine's result, or the task that continues it; raise what it raises.
+
+        A second coroutine can be started only if the first one has not waited.
+        """
         try:
             awaited = coroutine.send(None)
         except StopIteration as done:
-            if spare.task.cancelling():  # by the coroutine, which has ended
-                self._spare = None
             return done.value
-        finally:
-            NEED_TASK.inline = inline
-            _leave_task(loop, spare.task)
-            if current is not None:
-                _enter_task(loop, current)
-        self._spare = None
+        spare = self._spare
+        assert spare is not None
         spare.take(coroutine, awaited)
         return spare.task
+
+    def leave(self) -> None:
+        """Make the previous task the current one again."""
+        spare, current = self._spare, self._current
+        assert spare is not None
+        _leave_task(spare.loop, spare.task)
+        if current is not None:
+            _enter_task(spare.loop, current)
+        NEED_TASK.inline, self._inside = self._inline, False
+        if spare.is_taken or spare.task.cancelling():  # by a coroutine that has ended
+            self._spare = None
 
     def close(self) -> None:
         """End the spare task."""

@@ -1,6 +1,7 @@
 """The failure of a plugin's code: the exception with file and line, and the client it was for."""
 
 import sysconfig
+from collections.abc import Iterable
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from gatepost.model.session import Session, Transaction
 
 _STANDARD_LIBRARY = sysconfig.get_path("stdlib")
-_OWN_FOLDER = str(Path(__file__).parent)
+_OWN_FOLDERS = tuple(str(Path(__file__).parents[1] / one) for one in ("plugin", "checks"))
 
 
 def describe(error: BaseException) -> str:
@@ -18,6 +19,12 @@ def describe(error: BaseException) -> str:
     location = _location(error)
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return f"{location}: {text}" if location else text
+
+
+def location_of(frames: Iterable[tuple[str, int]]) -> str:
+    """Return the innermost place that is not Python's library, the plugin host or the checks."""
+    found = [f"{file}:{line}" for file, line in frames if not _is_library(file)]
+    return found[-1] if found else ""
 
 
 def client_of(args: tuple[Any, ...]) -> dict[str, str]:
@@ -32,12 +39,10 @@ def client_of(args: tuple[Any, ...]) -> dict[str, str]:
 
 
 def _location(error: BaseException) -> str:
-    """Return the innermost place that is neither Python's library nor the plugin host."""
     frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
-    found = [f"{file}:{line}" for file, line in frames if not _is_library(file)]
-    return found[-1] if found else ""
+    return location_of(frames)
 
 
 def _is_library(file: str) -> bool:
     in_python = file.startswith(_STANDARD_LIBRARY) and "site-packages" not in file
-    return in_python or file.startswith(("<frozen", _OWN_FOLDER))
+    return in_python or file.startswith(("<frozen", *_OWN_FOLDERS))

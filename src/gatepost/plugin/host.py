@@ -14,6 +14,7 @@ from gatepost.plugin.contract import implements, is_idle, problems
 from gatepost.plugin.driver import Driver
 from gatepost.plugin.failure import describe
 from gatepost.plugin.hooks import EDITING, HOOKS, NOTIFICATIONS, STAGES
+from gatepost.plugin.metrics import MetricsSnapshot
 from gatepost.plugin.order import in_order
 from gatepost.plugin.scope import Scope
 from gatepost.plugin.threads import PluginThreads
@@ -109,11 +110,12 @@ class PluginHost:
                 await _call(one.plugin.start)
                 started.append(one.plugin)
         except BaseException as error:  # a cancelled start included
+            failed = self.installed[len(started)].plugin
+            await failed.background_jobs.stop(failed.name)
             await _stop(started)
             if not isinstance(error, (Exception, SystemExit)):
                 raise
-            name = self.installed[len(started)].plugin.name
-            raise PluginError(f"plugin {name}: start() failed: {describe(error)}") from error
+            raise PluginError(f"plugin {failed.name}: start() failed: {describe(error)}") from error
 
     async def stop(self) -> None:
         """Stop every plugin, last first; a failure is logged and does not stop the others."""
@@ -121,6 +123,18 @@ class PluginHost:
         self._driver.close()
         for threads in self._threads.values():
             threads.close()
+
+    async def settle(self) -> None:
+        """Wait until no plugin's periodic method is being called."""
+        for one in self.installed:
+            await one.plugin.background_jobs.settle()
+
+    def metrics(self) -> MetricsSnapshot:
+        """Return the metrics of all plugins, of this process only."""
+        plugins = [one.plugin for one in self.installed]
+        return MetricsSnapshot(
+            tuple(sample for one in plugins for sample in one.metrics.samples(one.name))
+        )
 
     def order(self) -> Iterator[tuple[str, str, list[str]]]:
         """Yield (hook, stage, plugin names) for each stage in use, in the order of a session."""
@@ -149,9 +163,11 @@ async def _call(method: Callable[[], Any]) -> None:
 
 async def _stop(plugins: list[Plugin]) -> None:
     for plugin in reversed(plugins):
+        await plugin.background_jobs.stop(plugin.name)
         try:
             await _call(plugin.stop)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the other plugins are stopped too
             trace = format_traceback(error)
             fields = {"plugin": plugin.name, "method": "stop", "exception": trace}
             plugin.log.log(logging.ERROR, "plugin failed", **fields)
+        await plugin.background_jobs.stop(plugin.name)  # those that stop() has begun

@@ -1,4 +1,7 @@
-"""Plugins by name: a shipped one, an entry point of an installed package, or a `.py` file.
+"""Plugins by name: a shipped one, an entry point of an installed package, a `.py` file or a folder.
+
+A folder is imported as a package, so its modules can import each other: `from .rules import Rule`.
+Each load imports the files again.
 
 Security: a plugin is code that runs with the server's rights. Only plugins that the configuration
 names are imported, and no name is looked up relative to the current folder.
@@ -63,9 +66,11 @@ def _create(plugin_class: type[Plugin], options: Mapping[str, Any], place: Place
 
 def find_plugin(use: str, base: Path) -> tuple[type[Plugin], str]:
     """Return the class and the name of a plugin; raises `PluginError`."""
+    path = base / use
     if use.endswith(".py"):
-        path = base / use
-        return plugin_class_of(_import_file(path), str(path)), path.stem
+        return plugin_class_of(_import_file(path, path), str(path)), path.stem
+    if "/" in use:
+        return plugin_class_of(_import_folder(path), str(path)), path.name
     if use in builtin_names():
         module = importlib.import_module(f"{SHIPPED}.{use}")
         return plugin_class_of(module, use), use
@@ -73,7 +78,7 @@ def find_plugin(use: str, base: Path) -> tuple[type[Plugin], str]:
         return _from_entry_point(_import_entry_point(point, use), use), use
     raise PluginError(
         f"plugin {use}: not found, expected the name of a shipped plugin, an entry point of group "
-        f"{ENTRY_POINT_GROUP}, or a path that ends in .py"
+        f"{ENTRY_POINT_GROUP}, a path that ends in .py, or a folder such as plugins/{use}/"
     )
 
 
@@ -105,31 +110,50 @@ def _is_usable(plugin: type[Plugin], bases: set[type]) -> bool:
 
 
 def _is_plugin_of(module: ModuleType, value: Any) -> bool:
-    return (
-        inspect.isclass(value) and issubclass(value, Plugin) and value.__module__ == module.__name__
-    )
+    if not (inspect.isclass(value) and issubclass(value, Plugin)):
+        return False
+    return value.__module__ == module.__name__ or value.__module__.startswith(f"{module.__name__}.")
 
 
-def _import_file(path: Path) -> ModuleType:
-    name = f"gatepost_plugin_{path.stem}_{abs(hash(str(path.absolute()))):x}"
-    spec = importlib.util.spec_from_file_location(name, path)
+def _import_folder(path: Path) -> ModuleType:
+    """Import a folder as a package."""
+    if not path.is_dir():
+        raise PluginError(f"plugin {path}: no such folder")
+    return _import_file(path, path / "__init__.py")
+
+
+def _import_file(plugin: Path, path: Path) -> ModuleType:
+    """Import the file of a plugin, or that of its folder."""
+    name = f"gatepost_plugin_{plugin.stem}_{abs(hash(str(plugin.absolute()))):x}"
+    folders = [str(plugin)] if plugin != path else None
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=folders)
     if spec is None or spec.loader is None or not path.is_file():
         raise PluginError(f"plugin {path}: no such file")
     module = importlib.util.module_from_spec(spec)
+    _remove(name)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        del sys.modules[name]
-        problem = f"{describe(error)}{_hint(error)}"
-        raise PluginError(f"plugin {path}: import failed: {problem}") from error
+        _remove(name)
+        problem = f"{describe(error)}{_hint(error, plugin)}"
+        raise PluginError(f"plugin {plugin}: import failed: {problem}") from error
     return module
 
 
-def _hint(error: Exception) -> str:
-    """Return what to write instead of a default that msgspec refuses."""
+def _remove(name: str) -> None:
+    """Remove a module, and those of its folder, so that they are imported again."""
+    for one in [one for one in sys.modules if one == name or one.startswith(f"{name}.")]:
+        del sys.modules[one]
+
+
+def _hint(error: Exception, plugin: Path) -> str:
+    """Return what to write instead of a default that msgspec refuses, or of a relative import."""
     if isinstance(error, TypeError) and "mutable collection" in str(error):
         return " For the default of an option, use a tuple, or field(default_factory=...)."
+    if isinstance(error, ImportError) and "no known parent package" in str(error):
+        folder = plugin.with_suffix("")
+        return f". Only a plugin that is a folder can do this: move the files to {folder}/."
     return ""
 
 

@@ -13,6 +13,7 @@ from gatepost.model.address import Address
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Decision
 from gatepost.model.headers import Headers
+from gatepost.model.message_transaction import MessageTransaction
 from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.plugin.chain import Outcome
 
@@ -87,31 +88,31 @@ class HookMethods:
     def after_data(self, tx: Transaction, outcome: Outcome, /) -> Done:
         """Receive the outcome of DATA or the first BDAT."""
 
-    def observe_headers(self, tx: Transaction, headers: Headers, /) -> Done:
+    def observe_headers(self, tx: MessageTransaction, headers: Headers, /) -> Done:
         """Observe the header block."""
 
-    def on_headers(self, tx: Transaction, headers: Headers, /) -> Opinion:
+    def on_headers(self, tx: MessageTransaction, headers: Headers, /) -> Opinion:
         """Decide about the header block."""
 
-    def after_headers(self, tx: Transaction, headers: Headers, outcome: Outcome, /) -> Done:
+    def after_headers(self, tx: MessageTransaction, headers: Headers, outcome: Outcome, /) -> Done:
         """Receive the decision about the header block."""
 
-    def observe_message(self, tx: Transaction, /) -> Done:
+    def observe_message(self, tx: MessageTransaction, /) -> Done:
         """Observe the complete message."""
 
-    def on_message(self, tx: Transaction, /) -> Opinion:
+    def on_message(self, tx: MessageTransaction, /) -> Opinion:
         """Decide about the complete message; header fields can be added."""
 
-    def after_message(self, tx: Transaction, outcome: Outcome, /) -> Done:
+    def after_message(self, tx: MessageTransaction, outcome: Outcome, /) -> Done:
         """Receive the decision about the message."""
 
-    def observe_deliver(self, tx: Transaction, /) -> Done:
+    def observe_deliver(self, tx: MessageTransaction, /) -> Done:
         """Observe a message before its delivery."""
 
-    def on_deliver(self, tx: Transaction, /) -> Opinion:
+    def on_deliver(self, tx: MessageTransaction, /) -> Opinion:
         """Deliver the message: `accept()` means that the plugin has stored it."""
 
-    def after_deliver(self, tx: Transaction, outcome: Outcome, /) -> Done:
+    def after_deliver(self, tx: MessageTransaction, outcome: Outcome, /) -> Done:
         """Receive the outcome of the delivery."""
 
     def observe_unknown_command(self, session: Session, verb: str, text: str, /) -> Done:
@@ -164,7 +165,7 @@ class HookMethods:
     def on_reset(self, tx: Transaction, /) -> Done:
         """Clean up after a transaction that ended without a message."""
 
-    def on_delivered(self, tx: Transaction, /) -> Done:
+    def on_delivered(self, tx: MessageTransaction, /) -> Done:
         """Act on a message that was accepted and delivered."""
 
     def on_disconnect(self, session: Session, /) -> Done:

@@ -39,14 +39,21 @@ class InsecureFiles(msgspec.Struct, frozen=True):
 
 
 def deciding_files(config: Config, file: Path) -> Iterator[Path]:
-    """Yield the configuration file, its lists, users file, and plugins that are files."""
+    """Yield the configuration file, its lists, users file, and the files of plugins."""
     yield file.absolute()
     for items in (config.recipients.domains, config.recipients.known):
         yield from config.sources(items)[1]
     yield from (config.path(name) for name in config.traps.lists)
     if config.auth.users:
         yield config.path(config.auth.users)
-    yield from (config.base / one.use for one in config.plugin if one.use.endswith(".py"))
+    yield from (path for one in config.plugin for path in _source_files(one.use, config.base))
+
+
+def _source_files(use: str, base: Path) -> list[Path]:
+    """Return the files of a plugin that is a file or a folder; none for an installed one."""
+    if use.endswith(".py"):
+        return [base / use]
+    return sorted((base / use).rglob("*.py")) if "/" in use else []
 
 
 def insecure_files(config: Config, file: Path, uid: int) -> list[InsecureFiles]:

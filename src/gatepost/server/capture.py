@@ -6,7 +6,7 @@ from email.message import EmailMessage
 import msgspec
 
 from gatepost.model.decision import Decision, accept
-from gatepost.model.session import Transaction
+from gatepost.model.message_transaction import MessageTransaction
 from gatepost.plugin.base import Plugin
 
 
@@ -29,9 +29,8 @@ class Capture(Plugin):
         super().__init__()
         self.messages: list[ReceivedMessage] = []
 
-    def on_deliver(self, tx: Transaction, /) -> Decision:
+    def on_deliver(self, tx: MessageTransaction, /) -> Decision:
         """Keep the message."""
         recipients = [str(one.address) for one in tx.recipients]
-        content = b"" if tx.message is None else bytes(tx.message)
-        self.messages.append(ReceivedMessage(str(tx.reverse_path), recipients, content))
+        self.messages.append(ReceivedMessage(str(tx.reverse_path), recipients, bytes(tx.message)))
         return accept()

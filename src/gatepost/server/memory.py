@@ -6,7 +6,7 @@ the socket, the clock and the delivery are replaced. `gatepost try` and `gatepos
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self, cast
 
 import msgspec
@@ -16,6 +16,7 @@ from gatepost.config.schema import Config, RecipientsConfig, RouteConfig, SmtpCo
 from gatepost.lists.addresses import AddressList
 from gatepost.net.resolver import Resolver
 from gatepost.plugin.base import Installed, Plugin
+from gatepost.plugin.metrics import MetricsSnapshot
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.capture import Capture, ReceivedMessage
 from gatepost.server.connection import Connection
@@ -30,6 +31,8 @@ from gatepost.session.assemble import (
 )
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.recorder import Recorder
+from gatepost.store.memory import MemoryBackend
+from gatepost.store.store import OpenedStore
 
 # A client can send commands without waiting for replies, which keeps transcripts short.
 DEFAULT_CONFIG = Config(
@@ -70,8 +73,9 @@ class MemoryServer:
 
     `traps` are lines of a trap list; a bad one raises ValueError. `config` is a `Config` or a dict.
     A `Capture` plugin comes last and accepts the messages. Facts go to the log unless there is a
-    `recorder`. `resolver` is for routes and plugins, None for that of the configuration. `setup`
-    and `connections` are those of the server, for tests of the server.
+    `recorder`. `resolver` is for routes and plugins, None for that of the configuration. `store` is
+    for plugins, None for an empty one in memory. `setup` and `connections` are those of the server,
+    for tests of the server.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class MemoryServer:
         clock: VirtualClock | None = None,
         recorder: Recorder | None = None,
         resolver: Resolver | None = None,
+        store: OpenedStore | None = None,
     ) -> None:
         self._plugins = plugins
         self._traps = trap_list(traps)
@@ -91,7 +96,24 @@ class MemoryServer:
         self._recorder = recorder
         self._own_resolver = make_resolver(self._config)
         self._resolver: Resolver = self._own_resolver if resolver is None else resolver
+        memory = OpenedStore(MemoryBackend(clock=self._clock.time), "memory")
+        self._store = memory if store is None else store
         self._capture = Capture()
+
+    @property
+    def metrics(self) -> MetricsSnapshot:
+        """The metrics of the plugins at this moment."""
+        return self.setup.plugins.metrics()
+
+    async def advance(self, seconds: float) -> None:
+        """Move the clock on; periodic jobs of plugins run at their times."""
+        clock, end = self._clock, self._clock.time() + seconds
+        await asyncio.sleep(0)  # jobs that have just been created wait now
+        while (due := clock.next_alarm) is not None and due <= end:
+            clock.move_to(due)
+            await asyncio.sleep(0)  # those that wait for this time run now
+            await self.setup.plugins.settle()
+        clock.move_to(end)
 
     @property
     def messages(self) -> list[ReceivedMessage]:
@@ -110,6 +132,7 @@ class MemoryServer:
             self._clock,
             recorder=self._recorder,
             resolver=self._resolver,
+            store=self._store,
         )
         load_plugin_files(lists, self.setup.plugins)
         await self.setup.plugins.start()
@@ -126,15 +149,25 @@ class MemoryServer:
             self.setup.authority.close()
 
     def connect(
-        self, peer: tuple[str, int] = DEFAULT_PEER, protocol: str = "smtp"
+        self, peer: tuple[str, int] = DEFAULT_PEER, protocol: str = "", listen: str = ""
     ) -> "MemoryClient":
-        """Open a connection from the address `peer`."""
-        listen = self._config.listen[0]
-        authority = self.setup.authority if listen.auth else None
+        """Open a connection from the address `peer`.
+
+        `listen` is the name of a listener, by default the first one. `protocol` is "smtp" or
+        "lmtp", by default that of the named listener, or else SMTP. Raises KeyError for an unknown
+        name.
+        """
+        listener = self._config.listen[0]
+        if listen:
+            listener = {one.name: one for one in self._config.listen}[listen]
+            protocol = protocol or listener.protocol
         settings = ListenerSettings(
-            DIALECTS[protocol], authority=authority, completes=listen.add_missing_headers
+            DIALECTS[protocol or "smtp"],
+            authority=self.setup.authority if listener.auth else None,
+            completes=listener.add_missing_headers,
+            name=listen,
         )
-        return MemoryClient(Connection(self.connections, settings), peer)
+        return MemoryClient(Connection(self.connections, settings), peer, self.advance)
 
 
 class MemoryTransport(asyncio.Transport):
@@ -176,10 +209,19 @@ class MemoryTransport(asyncio.Transport):
 
 
 class MemoryClient:
-    """A client of a `MemoryServer`; `replies` has those it has read."""
+    """A client of a `MemoryServer`; `replies` has those it has read.
 
-    def __init__(self, connection: Connection, peer: tuple[str, int]) -> None:
+    `advance` moves the clock of the server on, see `MemoryServer.advance`.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        peer: tuple[str, int],
+        advance: Callable[[float], Awaitable[None]],
+    ) -> None:
         self.replies: list[str] = []
+        self.advance = advance
         self._connection = connection
         self._transport = MemoryTransport(connection, peer)
         connection.connection_made(self._transport)

@@ -28,7 +28,9 @@ from gatepost.net.resolver import Resolver
 from gatepost.net.sockets import BACKLOG, bind, bound_address, single_address
 from gatepost.net.tls import Contents, ListenerTls, TlsKind, key_pairs, kind_of, kinds_of
 from gatepost.plugin.base import Plugin
-from gatepost.plugin.clock import Clock
+from gatepost.plugin.clock import Clock, SystemClock
+from gatepost.plugin.host import PluginHost
+from gatepost.plugin.metrics import MetricsSnapshot
 from gatepost.queue.queue import Queue
 from gatepost.queue.spool.folder import files as spool_files
 from gatepost.queue.spool.sql.schema import VersionError
@@ -45,10 +47,12 @@ from gatepost.session.assemble import (
     load_plugin_files,
     make_resolver,
     make_setup,
+    make_store,
 )
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.recorder import Recorder
 from gatepost.session.setup import Setup
+from gatepost.store.store import OpenedStore
 
 # Turns of the event loop that a connection needs, at most, from accept to its protocol object.
 _TURNS = 5
@@ -65,7 +69,8 @@ class Server:
     other process shares the counts. `contents` has certificates and keys that were read before
     privileges were dropped. Facts go to the log unless there is a `recorder`. `targets` are
     delivery targets by scheme, in addition to those of Gatepost and of installed packages.
-    `resolver` is for routes and plugins, None for that of the configuration; it is not closed.
+    `resolver` is for routes and plugins, `store` for plugins, None for that of the configuration;
+    these are not closed.
     `addresses` are (protocol, address) pairs once the server has started.
     """
 
@@ -82,6 +87,7 @@ class Server:
         recorder: Recorder | None = None,
         targets: Mapping[str, type[Target]] | None = None,
         resolver: Resolver | None = None,
+        store: OpenedStore | None = None,
     ) -> None:
         self._config = config
         self._plugins = plugins
@@ -93,8 +99,10 @@ class Server:
         self._recorder = recorder
         self._targets = targets
         self._resolver = resolver
+        self._store = store
         self._listeners: list[asyncio.AbstractServer] = []
         self._connections: Connections | None = None
+        self._host: PluginHost | None = None
         self._stack = AsyncExitStack()
         self.addresses: list[tuple[str, str]] = []
 
@@ -102,6 +110,11 @@ class Server:
     def turns(self) -> int:
         """Return a counter that moves with progress; any thread can read it."""
         return 0 if self._connections is None else self._connections.turns.count
+
+    @property
+    def metrics(self) -> MetricsSnapshot:
+        """The metrics of the plugins at this moment; empty before the start."""
+        return MetricsSnapshot() if self._host is None else self._host.metrics()
 
     async def start(self) -> None:
         """Start to accept connections.
@@ -121,11 +134,14 @@ class Server:
                 recorder=self._recorder,
                 targets=self._targets,
                 resolver=self._open_resolver(stack),
+                store=self._open_store(stack),
+                worker=0 if self._slot is None else self._slot.number,
             )
             await asyncio.to_thread(load_plugin_files, lists, setup.plugins)
             await asyncio.to_thread(_report, setup, lists)
             if setup.authority is not None:
                 stack.callback(setup.authority.close)
+            self._host = setup.plugins
             await setup.plugins.start()
             stack.push_async_callback(setup.plugins.stop)
             stack.push_async_callback(setup.router.stop)
@@ -147,6 +163,13 @@ class Server:
         resolver = make_resolver(self._config)
         stack.push_async_callback(resolver.close)
         return resolver
+
+    def _open_store(self, stack: AsyncExitStack) -> OpenedStore:
+        if self._store is not None:
+            return self._store
+        store = make_store(self._config, self._clock or SystemClock())
+        stack.push_async_callback(store.close)
+        return store
 
     async def _run_queue(self, setup: Setup, stack: AsyncExitStack) -> None:
         """Create the queue; start it if a route uses it or the spool holds mail.

@@ -32,12 +32,16 @@ from gatepost.plugin.options.reader import list_files, missing_files
 from gatepost.plugin.order import OrderError
 from gatepost.plugin.place import Place
 from gatepost.plugin.scope import Conditions, Scope
+from gatepost.plugin.server_facts import ServerFacts
+from gatepost.plugin.services import Services
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.log import LogRecorder
 from gatepost.session.recorder import Recorder
 from gatepost.session.setup import Setup, TrapRule
 from gatepost.session.steps.callahead import uses_call_ahead
 from gatepost.session.steps.offer import keywords
+from gatepost.store.opening import StoreUrlError, open_store
+from gatepost.store.store import OpenedStore
 from gatepost.traps.table import TrapTable
 
 
@@ -174,6 +178,21 @@ def make_resolver(config: Config) -> DnsResolver:
     return DnsResolver(config.dns.servers, config.dns.timeout)
 
 
+def make_store(config: Config, clock: Clock) -> OpenedStore:
+    """Return the store of a worker; it is opened by its first operation. Raises `SetupError`."""
+    store = config.store
+    try:
+        return open_store(
+            store.url,
+            folder=config.data_dir / "store",
+            prefix=store.prefix,
+            timeout=store.timeout,
+            clock=clock.time,
+        )
+    except StoreUrlError as error:
+        raise SetupError([str(error)]) from error
+
+
 def make_setup(
     config: Config,
     lists: Lists,
@@ -184,23 +203,22 @@ def make_setup(
     recorder: Recorder | None = None,
     targets: Mapping[str, type[Target]] | None = None,
     resolver: Resolver | None = None,
+    store: OpenedStore | None = None,
+    worker: int = 0,
 ) -> Setup:
     """Return the setup of a worker; `plugins` come after those of the configuration.
 
     `folder` is for messages too large for memory. Facts go to the log unless there is a `recorder`.
     `targets` are delivery targets by scheme, in addition to those of Gatepost and of installed
-    packages. `resolver` is for routes and plugins, by default that of the configuration. Raises
-    `SetupError`.
+    packages. `resolver` is for routes and plugins, `store` for plugins, by default those of the
+    configuration. `worker` is the number of the worker. Raises `SetupError`.
     """
-    given = [one if isinstance(one, Installed) else Installed(one) for one in plugins]
-    installed = load_plugins(config) + given
-    hostname = config.server.hostname
     clock = SystemClock() if clock is None else clock
     resolver = make_resolver(config) if resolver is None else resolver
-    for one in installed:
-        one.plugin.clock = clock
-        one.plugin.resolver = resolver
-        one.plugin.data_dir = config.data_dir
+    store = make_store(config, clock) if store is None else store
+    services = Services(clock, resolver, config.data_dir, store, _facts(config, worker))
+    installed = _install_all(config, plugins, services)
+    hostname = config.server.hostname
     try:
         host = PluginHost(installed, config.limits.hook_timeout)
         router = make_router(
@@ -234,6 +252,22 @@ def make_setup(
         offers={},
         authority=_authority(config, lists, host),
     )
+
+
+def _install_all(
+    config: Config, plugins: Sequence[Plugin | Installed], services: Services
+) -> list[Installed]:
+    """Return the plugins of the configuration and `plugins`, with their services."""
+    given = [one if isinstance(one, Installed) else Installed(one) for one in plugins]
+    installed = load_plugins(config) + given
+    for one in installed:
+        services.provide(one.plugin)
+    return installed
+
+
+def _facts(config: Config, worker: int) -> ServerFacts:
+    names = tuple(listen.name for listen in config.listen if listen.name)
+    return ServerFacts(config.server.hostname, worker, listeners=names)
 
 
 def _authority(config: Config, lists: Lists, plugins: PluginHost) -> Authority | None:

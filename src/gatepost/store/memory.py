@@ -31,6 +31,11 @@ class MemoryBackend:
         now = self._clock()
         return [space.run(operation, now) for operation in operations]
 
+    def entries(self, namespace: str) -> dict[str, Entry]:
+        """Return the live entries of a namespace by key."""
+        space = self._namespaces.get(namespace)
+        return {} if space is None else space.live_entries(self._clock())
+
     async def start(self) -> None:
         """See `Backend.start`."""
 
@@ -57,6 +62,10 @@ class _Namespace:
         if new is not old:
             self._replace(operation.key, old, new)
         return result
+
+    def live_entries(self, now: float) -> dict[str, Entry]:
+        """Return the entries that have not expired."""
+        return {key: entry for key, entry in self._entries.items() if live(entry, now)}
 
     def _replace(self, key: str, old: Entry | None, new: Entry | None) -> None:
         self._octets += size_of(key, new) - size_of(key, old)

@@ -1,4 +1,4 @@
-"""Tests of plugins and of programs that send mail.
+r"""Tests of plugins and of programs that send mail.
 
     from gatepost.testing import play
 
@@ -17,8 +17,10 @@
 `play` runs a transcript against the real server, in memory, with a clock for which waiting takes
 no time. `C:` lines are sent; consecutive ones are sent together, as a pipelining client does. Each
 `S:` line is an expected reply. A line that is only a code matches a whole reply with that code. A
-longer line is compared with the next line of the reply; `*` stands for any text. Blank lines and
-lines that start with `#` are ignored.
+longer line is compared with the next line of the reply; `*` stands for any text. A `T:` line moves
+the clock on (`T: 5m`). A `B:` line sends octets without a line end, with the escapes of Python, for
+BDAT: `B: text\r\n`. Blank lines and lines that start with `#` are ignored. `play_async` does the
+same in a test that is a coroutine.
 
 `RunningServer` is a server on a real socket in a separate thread, for tests of programs that send
 mail. The fixture `gatepost_server` of `gatepost.pytest_plugin` provides one.
@@ -27,10 +29,17 @@ mail. The fixture `gatepost_server` of `gatepost.pytest_plugin` provides one.
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.capture import Capture, ReceivedMessage
 from gatepost.server.memory import DEFAULT_CONFIG, MemoryClient, MemoryServer
-from gatepost.testing.dialogue import DialogueError, DialogueResult, perform, play
+from gatepost.testing.dialogue import (
+    DialogueError,
+    DialogueResult,
+    PlayedDecision,
+    perform,
+    play,
+    play_async,
+)
 from gatepost.testing.resolver import FakeResolver
 from gatepost.testing.running import RunningServer
-from gatepost.testing.store import memory_store
+from gatepost.testing.store import MemoryStore, memory_store
 
 __all__ = [
     "DEFAULT_CONFIG",
@@ -40,10 +49,13 @@ __all__ = [
     "FakeResolver",
     "MemoryClient",
     "MemoryServer",
+    "MemoryStore",
+    "PlayedDecision",
     "ReceivedMessage",
     "RunningServer",
     "VirtualClock",
     "memory_store",
     "perform",
     "play",
+    "play_async",
 ]

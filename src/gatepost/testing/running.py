@@ -23,6 +23,7 @@ from gatepost.server.memory import DEFAULT_CONFIG, ConfigOrTables, make_config, 
 from gatepost.server.server import Server
 from gatepost.testing.resolver import FakeResolver
 from gatepost.testing.secured import with_certificate, with_users
+from gatepost.testing.store import MemoryStore
 
 # Seconds that the end of a test waits for connected clients.
 STOP_TIMEOUT = 0.1
@@ -40,10 +41,10 @@ class RunningServer:
             with smtplib.SMTP(*server.address) as client: ...
             assert server.messages
 
-    `plugins`, `traps`, `config` and `resolver` are as for `play`, except that the server has its
-    own listener and data folder. The clock shows `now` (by default the time at which the object was
-    made). Waiting takes no time, so the delay of a refusal does not slow a test down. A dict as
-    `config` raises `ConfigError` if it has errors, a bad line of `traps` ValueError.
+    `plugins`, `traps`, `config`, `resolver` and `store` are as for `play`, except that the server
+    has its own listener and data folder. The clock shows `now` (by default the time at which the
+    object was made). Waiting takes no time, so the delay of a refusal does not slow a test down. A
+    dict as `config` raises `ConfigError` if it has errors, a bad line of `traps` ValueError.
 
     `domains` are the local domains; `["*"]` accepts every recipient. `tls` is that of the listener;
     without a certificate in `config` there is a self-signed one, which `certificate` has as PEM.
@@ -65,6 +66,7 @@ class RunningServer:
         tls: Literal["none", "starttls", "implicit"] = "none",
         users: Mapping[str, str] | None = None,
         resolver: Resolver | None = None,
+        store: MemoryStore | None = None,
     ) -> None:
         trap_list(traps)
         self._capture = Capture()
@@ -77,6 +79,8 @@ class RunningServer:
         self._clock = VirtualClock(datetime.now(UTC) if now is None else now)
         self._protocol = protocol
         self._resolver: Resolver = FakeResolver() if resolver is None else resolver
+        self._store = MemoryStore() if store is None else store
+        self._store.clock = self._clock
         self._stack = ExitStack()
         self.address: tuple[str, int] = ("", 0)
 
@@ -129,6 +133,7 @@ class RunningServer:
             self._clock,
             stop_timeout=STOP_TIMEOUT,
             resolver=self._resolver,
+            store=self._store,
         ) as server:
             host, _, port = server.addresses[0][1].rpartition(":")
             self.address = (host, int(port))
