@@ -147,7 +147,7 @@ def test_results_and_final_recipients_are_shown(run, folder):
             "def on_mail(self, tx, sender):",
             "    tx.results.add('spf', 'pass', domain='client.example', score=-1)",
             "def on_message(self, tx):",
-            "    tx.recipients.pop()",
+            "    tx.replace_recipient(tx.recipients[1], ['carol@example.com'])",
         ],
     )
     both = (*TO_ALICE, "--to", "bob@example.com")
@@ -155,10 +155,10 @@ def test_results_and_final_recipients_are_shown(run, folder):
     facts = {"domain": "client.example", "score": "-1"}
     assert found["results"] == [{"name": "spf", "value": "pass", "facts": facts}]
     assert found["recipients"] == ["alice@example.com", "bob@example.com"]
-    assert found["delivered_to"] == ["alice@example.com"]
+    assert found["final"] == ["alice@example.com", "carol@example.com"]
     lines = run("try", *both).stdout.splitlines()
     assert "result: spf=pass domain=client.example score=-1" in lines
-    assert "delivered to: alice@example.com" in lines
+    assert "final recipients: alice@example.com, carol@example.com" in lines
 
 
 def test_what_plugins_log_is_shown_with_v(folder):
@@ -376,3 +376,32 @@ def test_a_refusal_by_the_next_hop_names_it(run, configure):
         step = trial(run, "--to", "bob@example.com")[1]["steps"][-1]
     assert (step["hook"], step["by"]) == ("rcpt", "next hop")
     assert step["answer"] == "deny (next-hop-refuses)"
+
+
+ACTING = [
+    "def on_rcpt(self, tx, rcpt):",
+    "    tx.replace_recipient(rcpt, ['ann@example.com', 'bob@example.com'])",
+    "async def on_message(self, tx):",
+    "    tx.choose_route('junk', tx.recipients[:1])",
+    "    tx.add_recipient('journal@example.com')",
+    "    await self.submit('', ['boss@example.com'], b'Subject: x\\n\\ntext\\n')",
+]
+
+
+def test_changes_of_recipients_are_shown(run, folder):
+    plugin(folder, ACTING)
+    with (folder / "gatepost.toml").open("a") as file:
+        file.write('\n[[route]]\nname = "junk"\nfor = []\nto = "discard:"\n')
+    found = trial(run, *TO_ALICE)[1]
+    final = ["ann@example.com by route junk", "bob@example.com", "journal@example.com"]
+    assert (found["accepted"], found["final"]) == (True, final)
+    assert found["submitted"] == [["boss@example.com"]]
+    assert [one["kind"] for one in found["changes"]] == ["replaced", "route junk", "added"]
+    assert run("try", *TO_ALICE).stdout.splitlines()[-6:] == [
+        "replaced alice@example.com by ann@example.com, bob@example.com (mine)",
+        "route junk ann@example.com (mine)",
+        "added journal@example.com (mine)",
+        f"final recipients: {', '.join(final)}",
+        "submitted a message to boss@example.com",
+        "accepted",
+    ]

@@ -14,6 +14,7 @@ from tests.delivery.samples import NULL_PATH, delivery, message, recipient
 
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
+from gatepost.model.facts import set_fact
 from gatepost.model.message import Message
 
 PEOPLE = [recipient(f"{name}@example.com") for name in "abc"]
@@ -180,8 +181,8 @@ class Contract:
     def test_names_with_control_characters_stay_inside(self, base, local):
         """The grammar of addresses excludes these, but targets do not rely on it."""
         person = recipient("a@example.com")
-        person.address = Address(local, "example.com")
-        person.user = local
+        set_fact(person, "address", Address(local, "example.com"))
+        set_fact(person, "user", local)
         self.attack(base, person)
 
     def attack(self, base, person):

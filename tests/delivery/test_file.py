@@ -16,6 +16,7 @@ from gatepost.delivery.registry import make_target
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
 from gatepost.model.endpoint import Endpoint
+from gatepost.model.facts import set_fact
 from gatepost.model.session import AuthFacts, TlsFacts, TrapHit
 
 
@@ -58,13 +59,14 @@ def test_the_envelope_is_one_line_of_json(tmp_path):
     person.params["NOTIFY"] = "NEVER"
     what = delivery(person)
     tx = what.transaction
-    tx.params, tx.received = {"SIZE": "120"}, 1_704_096_000.25
-    tx.session.helo = 'a"b\\c'
-    tx.session.via = Endpoint("192.0.2.8", 2)
-    tx.session.tls = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", sni="mx.example.com")
-    tx.session.auth = AuthFacts("ann", "PLAIN")
+    set_fact(tx, "params", {"SIZE": "120"})
+    set_fact(tx, "received", 1_704_096_000.25)
+    set_fact(tx.session, "helo", 'a"b\\c')
+    set_fact(tx.session, "via", Endpoint("192.0.2.8", 2))
+    set_fact(tx.session, "tls", TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", sni="mx.example.com"))
+    set_fact(tx.session, "auth", AuthFacts("ann", "PLAIN"))
     hit = Address.parse("trap@example.com")
-    tx.trap_hits = [TrapHit(hit, "@example.com", "a \u2028 note", "traps", 3)]
+    set_fact(tx, "trap_hits", [TrapHit(hit, "@example.com", "a \u2028 note", "traps", 3)])
     deliver(target(tmp_path, "all"), what)
     ((folder, content, envelope),) = pairs(tmp_path)
     assert (folder, content) == ("all", b"Subject: x\r\n\r\nHello\r\n")

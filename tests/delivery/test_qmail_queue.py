@@ -22,6 +22,7 @@ from gatepost.delivery.program.runner import NOT_DELIVERED, ExitResult
 from gatepost.delivery.registry import make_target
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
+from gatepost.model.facts import set_fact
 
 # Reads the message, then the envelope; queues only if both are complete.
 QUEUE = r"""
@@ -91,7 +92,7 @@ def test_a_long_envelope_is_complete(tmp_path):
 def test_no_address_adds_to_the_envelope(locals_, sender):
     people = [recipient("a@example.com") for _ in locals_]
     for person, local in zip(people, locals_, strict=True):
-        person.address = Address(local, "example.com")
+        set_fact(person, "address", Address(local, "example.com"))
     made = QmailQueueTarget("/x", base=Path("/"), hostname="h", runner=None)
     try:
         envelope = b"".join(made._envelope(delivery(*people, sender=Address(sender, "x.example"))))

@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 from tests.delivery.samples import recipient
 
 from gatepost.delivery.discard import DiscardTarget
+from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
 
 HOST = "mx.example.com"
-FIRST, SECOND, THIRD = DiscardTarget(), DiscardTarget(), DiscardTarget()
+FIRST, SECOND, THIRD = (Route(DiscardTarget(), "discard:") for _ in range(3))
 
 
 def router(*routes):
@@ -76,11 +77,11 @@ def test_split_keeps_the_order_and_groups_by_target():
     assert routes.split([one, two, three]) == [(SECOND, [one]), (FIRST, [two, three])]
 
 
-def test_split_with_one_route_for_all_returns_the_list():
+def test_split_with_one_route_for_all_returns_all():
     recipients = [recipient("a@example.com"), recipient("b@example.net")]
     [(target, share)] = router((["*"], FIRST)).split(recipients)
     assert target is FIRST
-    assert share is recipients
+    assert share == recipients
 
 
 def test_split_never_drops_a_recipient():
@@ -99,7 +100,7 @@ PATTERNS = st.lists(
 
 @given(st.lists(PATTERNS, max_size=5), st.sampled_from(["x", "y"]), st.sampled_from(["a", "b"]))
 def test_the_result_is_that_of_reading_the_routes_in_order(tables, local, letter):
-    targets = [DiscardTarget() for _ in tables]
+    targets = [Route(DiscardTarget(), "discard:") for _ in tables]
     domain = f"{letter}.example"
     naming = {"*", domain, f"@{domain}", f"{local}@{domain}"}
     expected = next((t for p, t in zip(tables, targets, strict=True) if naming & {*p}), None)
@@ -110,7 +111,7 @@ def test_the_result_is_that_of_reading_the_routes_in_order(tables, local, letter
 @pytest.mark.parametrize(
     ("patterns", "error"),
     [
-        ([], "route[1].for: expected at least one pattern, found none"),
+        ([], "route[1].for: expected at least one pattern, or a name, found none"),
         (["*.example.com"], "expected a domain name, found '*.example.com'"),
         (["a b@example.com"], "expected local-part@domain, found 'a b@example.com'"),
         (["example.com", ""], "expected a domain name, found ''"),

@@ -14,6 +14,9 @@ from gatepost.plugin.hooks import HOOKS, METHODS, reply_for
 from gatepost.plugin.host import PluginError, PluginHost
 from gatepost.plugin.scope import Scope
 
+# The facts of a transaction that a chain reads.
+NO_TX = SimpleNamespace(acting=None, message=None)
+
 
 def host(*plugins, deadline=30.0):
     return PluginHost([Installed(one) for one in plugins], deadline)
@@ -192,8 +195,9 @@ def test_a_blocking_plugin_runs_synchronous_methods_in_a_thread():
     chains = host(Slow()).chains
 
     async def decide():
-        assert await chains["mail"].decide(None, None) is None
-        return await chains["rcpt"].decide(None, None)
+        tx = SimpleNamespace(acting=None)
+        assert await chains["mail"].decide(tx, None) is None
+        return await chains["rcpt"].decide(tx, None)
 
     answer = asyncio.run(decide())
     assert (answer.decision, answer.by) == (deny("no"), "slow")
@@ -213,7 +217,7 @@ def test_a_blocking_plugin_has_a_deadline():
 
     async def decide():
         try:
-            return await host(Stuck(), deadline=0.01).chains["rcpt"].decide(None, None)
+            return await host(Stuck(), deadline=0.01).chains["rcpt"].decide(NO_TX, None)
         finally:
             release.set()
 
@@ -300,7 +304,7 @@ def test_a_method_outside_its_scope_is_not_called():
     chain = PluginHost([out, inside]).chains["rcpt"]
 
     async def scenario():
-        return await chain.observe(None, None), await chain.decide(None, None)
+        return await chain.observe(NO_TX, None), await chain.decide(NO_TX, None)
 
     observed, decided = asyncio.run(scenario())
     assert observed is None
@@ -308,7 +312,7 @@ def test_a_method_outside_its_scope_is_not_called():
 
 
 def test_a_method_of_the_plugin_names_the_editor_of_the_message():
-    tx, names = SimpleNamespace(message=SimpleNamespace(editor="")), []
+    tx, names = SimpleNamespace(acting=None, message=SimpleNamespace(editor="")), []
     plugins = [
         named(name, on_message=lambda *_: names.append(tx.message.editor)) for name in ("a", "b")
     ]
@@ -317,6 +321,6 @@ def test_a_method_of_the_plugin_names_the_editor_of_the_message():
 
 
 def test_a_message_taken_over_may_be_absent():
-    tx = SimpleNamespace(message=None)
+    tx = NO_TX
     chain = host(named("a", on_message=lambda *_: deny("no"))).chains["message"]
     assert asyncio.run(chain.decide(tx)).by == "a"

@@ -6,6 +6,7 @@ import pytest
 
 from gatepost.model.address import Address
 from gatepost.model.endpoint import Endpoint
+from gatepost.model.facts import set_fact
 from gatepost.model.session import AuthFacts, Recipient, Session, Transaction
 from gatepost.plugin.scope import Conditions, Scope
 
@@ -20,7 +21,7 @@ def session(*, auth=None, listener="mx"):
 
 def transaction(of, *domains):
     tx = Transaction("t", of, Address("a", "client.example"), {}, 0.0)
-    tx.recipients.extend(recipient(domain) for domain in domains)
+    set_fact(tx, "recipients", [recipient(domain) for domain in domains])
     return tx
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,9 @@ from gatepost.plugin import threads
 from gatepost.plugin.base import Installed, Plugin, blocking
 from gatepost.plugin.host import PluginHost
 from gatepost.plugin.threads import PluginThreads, ThreadsBusyError
+
+# The facts of a transaction that a chain reads.
+NO_TX = SimpleNamespace(acting=None, message=None)
 
 
 def test_calls_run_in_at_most_so_many_threads():
@@ -107,7 +111,7 @@ def test_hanging_calls_of_one_plugin_do_not_delay_another():
 
     async def scenario():
         try:
-            chains = [host.chains["rcpt"].decide(None, None) for _ in range(20)]
+            chains = [host.chains["rcpt"].decide(NO_TX, None) for _ in range(20)]
             return await asyncio.gather(*chains)
         finally:
             hangs.release.set()
@@ -129,8 +133,9 @@ def test_a_marked_method_alone_runs_in_a_thread():
     chains = PluginHost([Installed(Mixed())]).chains
 
     async def scenario():
-        await chains["rcpt"].decide(None, None)
-        await chains["mail"].decide(None, None)
+        tx = SimpleNamespace(acting=None)
+        await chains["rcpt"].decide(tx, None)
+        await chains["mail"].decide(tx, None)
 
     asyncio.run(scenario())
     assert seen["mail"] is threading.main_thread()

@@ -13,6 +13,7 @@ from tests.session.dialogue import TRAPS, plugin
 from gatepost.auth import authority as authority_module
 from gatepost.config.schema import ListenConfig, RecipientsConfig, RouteConfig
 from gatepost.model.decision import accept, defer, deny
+from gatepost.model.facts import set_fact
 from gatepost.model.session import AuthFacts, TlsFacts
 from gatepost.session.assemble import SetupError
 from gatepost.testing import MemoryServer, VirtualClock, play
@@ -504,7 +505,7 @@ def test_received_field_names_the_protocol(tmp_path, protocol, tls, utf8, authen
     """RFC 3848 and RFC 6531 section 4.3."""
 
     def on_helo(session, name):
-        session.tls = TlsFacts("TLSv1.3", "X") if tls else None
+        set_fact(session, "tls", TlsFacts("TLSv1.3", "X") if tls else None)
 
     login = f"{attempt()}S: {WELCOME}\n" if authenticated else ""
     params = " SMTPUTF8" if utf8 else ""

@@ -11,6 +11,7 @@ from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
 from gatepost.delivery.target import Target as BaseTarget
+from gatepost.model.facts import set_fact
 from gatepost.model.reply import Reply
 from gatepost.session.assemble import find_lists, make_setup
 from gatepost.session.dialect import DIALECTS
@@ -44,7 +45,7 @@ class Spool:
         self.error, self.kept = error, {}
         self.report_error, self.reported = report_error, []
 
-    async def put(self, _tx, recipients, _message, failures):
+    async def put(self, _tx, recipients, _message, failures, hold=""):
         if self.error is not None:
             raise self.error
         self.kept |= {one.user: failures.get(one) for one in recipients}
@@ -73,8 +74,8 @@ def hand_over(routes, names, spool=None, protocol="smtp", **notify):
         for one in people:
             one.params.update({"NOTIFY": notify[one.user]} if one.user in notify else {})
         made = delivery(*people)
-        made.transaction.recipients[:] = people
-        made.transaction.message = made.message
+        set_fact(made.transaction, "recipients", people)
+        set_fact(made.transaction, "message", made.message)
         return await DIALECTS[protocol].hand_over(setup, made.transaction)
 
     with capture_logs():

@@ -11,6 +11,7 @@ from tests.session.authentication import auth_config
 from tests.session.dialogue import OPEN, TRAPS, config, plugin
 
 from gatepost.model.decision import accept
+from gatepost.model.facts import set_fact
 from gatepost.model.session import TlsFacts
 from gatepost.testing import MemoryServer, perform, play
 
@@ -74,7 +75,7 @@ def test_the_message_id_is_logged(content, message_id):
 
 def test_tls_and_next_hops_are_logged_if_there_are_any():
     def on_deliver(tx):
-        tx.session.tls = TlsFacts("TLSv1.3", "x")
+        set_fact(tx.session, "tls", TlsFacts("TLSv1.3", "x"))
         for number in range(7):
             tx.next_hops[f"smtp://192.0.2.{number}:25"] = "250 2.0.0 " + "x" * 1000
         return accept()

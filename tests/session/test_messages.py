@@ -10,6 +10,7 @@ from gatepost.delivery.target import DeliveryError
 from gatepost.model.address import Address
 from gatepost.model.decision import accept, deny
 from gatepost.model.endpoint import Endpoint
+from gatepost.model.facts import set_fact
 from gatepost.model.message import Message
 from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.session.content.collector import HeaderCollector
@@ -483,7 +484,7 @@ def transaction(
 ):
     session = Session("abc-1", Endpoint(host, 1), Endpoint("192.0.2.25", 25), 0.0, helo, extended)
     tx = Transaction("abc-1.1", session, Address.parse("a@b"), params or {}, 1704067200.7)
-    tx.recipients.extend(Recipient(Address.parse(one), {}) for one in recipients)
+    set_fact(tx, "recipients", [Recipient(Address.parse(one), {}) for one in recipients])
     return tx
 
 

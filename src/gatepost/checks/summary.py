@@ -21,7 +21,9 @@ def summary(config: Config, setup: Setup, lists: Lists) -> Iterator[tuple[str, s
     yield "known recipients", _known(config, lists)
     yield "traps", _traps(config, lists)
     for route in islice(config.route, SHOWN):
-        yield "route", f"{_some(route.for_)} to {redact(route.to)}"
+        recipients = _some(route.for_) if route.for_ else "those that plugins choose"
+        name = f" ({route.name})" if route.name else ""
+        yield "route", f"{recipients} to {redact(route.to)}{name}"
     if len(config.route) > SHOWN:
         yield "route", f"and {len(config.route) - SHOWN} more"
     yield "queue", _queue(config, setup)

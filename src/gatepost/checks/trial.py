@@ -14,10 +14,12 @@ import msgspec
 from gatepost.config.schema import Config
 from gatepost.model.address import Address
 from gatepost.model.edits import Edit
+from gatepost.model.facts import set_fact
 from gatepost.model.reply import Reply
 from gatepost.model.results import Result
 from gatepost.model.session import (
     AuthFacts,
+    Change,
     Recipient,
     Session,
     TlsFacts,
@@ -86,9 +88,11 @@ class TrialResult(msgspec.Struct):
 class Trial(msgspec.Struct):
     """The result of the transaction; `delay` is the client's wait, in seconds.
 
-    `accepted` is whether the message was accepted, `recipients` are those it was accepted for,
-    `delivered_to` those that the delivery has, which plugins can change. `results` are the results
-    of plugins, `edits` their edits, `broken_signatures` the signatures that the edits invalidate.
+    `accepted` is whether the message was accepted, `recipients` are those it was accepted for, and
+    `final` those that would get it. `changes` are those of recipients and delivery by plugins.
+    `submitted` has the recipients of each message that plugins would send. `results` are the
+    results of plugins, `edits` their edits, `broken_signatures` the signatures that the edits
+    invalidate.
     """
 
     steps: list[TrialStep]
@@ -98,8 +102,10 @@ class Trial(msgspec.Struct):
     delay: float
     accepted: bool
     recipients: list[str]
-    delivered_to: list[str]
-    results: list[TrialResult]
+    final: list[str] = []
+    changes: list[Change] = []
+    submitted: list[list[str]] = []
+    results: list[TrialResult] = []
 
 
 class TrialRecorder(Recorder):
@@ -114,13 +120,14 @@ class TrialRecorder(Recorder):
         self.broken_signatures: Sequence[str] = ()
         self.hits: dict[str, TrapHit] = {}
         self.results: list[TrialResult] = []
-        self.delivered_to: list[str] = []
+        self.final: list[str] = []
+        self.changes: Sequence[Change] = ()
         self.session: Session | None = None
 
     def connection_opened(self, session: Session) -> None:
         """Keep the session, to which the trial adds facts."""
         self.session = session
-        session.tls = TLS if self._tls else None
+        set_fact(session, "tls", TLS if self._tls else None)
 
     def decided(
         self,
@@ -139,11 +146,13 @@ class TrialRecorder(Recorder):
         if tx is not None and tx.message is not None:
             self.edits, self.broken_signatures = tx.message.edits, tx.message.broken_signatures
         if tx is not None:
+            self.final = [_recipient(one) for one in tx.recipients]
+            self.changes = () if tx.acting is None else tx.acting.changes
             self.results = [_copied(one) for one in tx.found or ()]
 
     def accepted(self, tx: Transaction) -> None:
         """Add the recipients, and the results of the last plugins."""
-        self.delivered_to = [str(one.address) for one in tx.recipients]
+        self.final = [_recipient(one) for one in tx.recipients]
         self.results = [_copied(one) for one in tx.found or ()]
 
     def traps_hit(self, tx: Transaction) -> None:
@@ -154,6 +163,10 @@ class TrialRecorder(Recorder):
 def _copied(result: Result) -> TrialResult:
     facts = {name: str(value) for name, value in result.facts.items()}
     return TrialResult(result.name, result.value, facts)
+
+
+def _recipient(rcpt: Recipient) -> str:
+    return f"{rcpt.address} by route {rcpt.route}" if rcpt.route else str(rcpt.address)
 
 
 def _described(answer: Answer | None) -> tuple[str, str]:
@@ -192,6 +205,8 @@ async def run(config: Config, envelope: Envelope, content: bytes) -> Trial:
     traps = [_named(hit) for hit in recorder.hits.values()]
     edits, broken = [*recorder.edits], [*recorder.broken_signatures]
     waited, accepted = sum(clock.slept), bool(recipients)
+    final = recorder.final if accepted else []
+    submitted = [one.recipients for one in server.submitted]
     return Trial(
         recorder.steps,
         edits,
@@ -200,7 +215,9 @@ async def run(config: Config, envelope: Envelope, content: bytes) -> Trial:
         waited,
         accepted,
         recipients,
-        recorder.delivered_to if accepted else [],
+        final,
+        [*recorder.changes],
+        submitted,
         recorder.results,
     )
 
@@ -227,7 +244,7 @@ class _Dialogue:
         if not await self._sent("helo", f"{'LHLO' if lmtp else 'EHLO'} {envelope.helo}", 2):
             return []
         if envelope.user and session is not None:
-            session.auth = AuthFacts(envelope.user, "PLAIN")
+            set_fact(session, "auth", AuthFacts(envelope.user, "PLAIN"))
         if not await self._sent("mail", f"MAIL FROM:<{envelope.sender}>{_params(envelope)}", 2):
             return []
         accepted = [

@@ -117,12 +117,16 @@ def _print_trial(trial: Trial, count: int) -> None:
         print_line(str(edit))
     for signature in trial.broken_signatures:
         print_line(f"warning: the edits invalidate the {signature}")
+    for change in trial.changes:
+        print_line(str(change))
+    if trial.changes and trial.final:
+        print_line(f"final recipients: {', '.join(trial.final)}")
+    for recipients in trial.submitted:
+        print_line(f"submitted a message to {', '.join(recipients)}")
     for trap in trial.traps:
         print_line(f"trap: {trap}")
     if trial.delay:
         print_line(f"delay: {trial.delay:g} s before the reply")
-    if trial.delivered_to != trial.recipients:
-        print_line(f"delivered to: {', '.join(trial.delivered_to) or 'none'}")
     print_line(_result(trial, count))
 
 

@@ -736,8 +736,19 @@ class RouteConfig(
 
     for_: Annotated[
         Sequence[str],
-        Key(ArrayKind(formats.ROUTE_PATTERN), 'The recipients: "*", a domain or an address.'),
+        Key(
+            ArrayKind(formats.ROUTE_PATTERN),
+            'The recipients: "*", a domain or an address. Empty: only those for which a plugin'
+            " chooses the route by its name.",
+        ),
     ] = ("*",)
+    name: Annotated[
+        str,
+        Key(
+            formats.NAME_OF_OURS,
+            "The name by which plugins choose the route, for example junk.",
+        ),
+    ] = ""
     to: Annotated[
         str,
         Key(

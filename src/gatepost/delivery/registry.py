@@ -193,4 +193,4 @@ def make_router(
 
 def _make_route(route: schema.RouteConfig, target: Target) -> Route:
     fallback, relays = route.fallback == "queue", route.relay_for == "authenticated"
-    return Route(target, redact(route.to), route.mode, fallback, relays)
+    return Route(target, redact(route.to), route.mode, fallback, relays, route.name)

@@ -13,7 +13,8 @@ class Route(msgspec.Struct, frozen=True, eq=False):
 
     `mode` is as configured: "direct" delivers while the client waits, "queue" by way of the spool.
     With `fallback` a message goes to the spool if a direct target cannot be reached. `relays` is
-    whether authenticated clients may use the route for domains that are not local.
+    whether authenticated clients may use the route for domains that are not local. `name` is that
+    by which plugins choose it, "" for none.
     """
 
     target: Target
@@ -21,6 +22,7 @@ class Route(msgspec.Struct, frozen=True, eq=False):
     mode: Literal["direct", "queue"] = "direct"
     fallback: bool = False
     relays: bool = False
+    name: str = ""
 
     @property
     def spools(self) -> bool:

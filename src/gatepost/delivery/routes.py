@@ -2,7 +2,8 @@
 
 Patterns are `*` (all recipients), `example.com` or `@example.com` (the domain without its
 subdomains) and `user@example.com` (the mailbox, with any subaddress). The order of the routes
-decides, not how exact a pattern is: put `*` last.
+decides, not how exact a pattern is: put `*` last. A plugin can choose a route by its name for a
+recipient, whatever its patterns.
 
 All patterns are in one dictionary, so that the cost does not grow with the number of routes.
 """
@@ -28,16 +29,36 @@ class Router:
         self._hostname = domain_key(hostname)
         self.routes: list[Route] = []
         self._ranks: dict[str, int] = {}
+        self._named: dict[str, Route] = {}
         for rank, (patterns, route) in enumerate(routes):
             self.routes.append(route)
-            for key in _keys(patterns, rank):
+            for key in _keys(patterns, rank, named=route.name != ""):
                 self._ranks.setdefault(key, rank)
-        self._only = self.routes[0] if self._ranks.get(EVERYONE) == 0 else None
+            self._add_name(route, rank)
+        is_only = self._ranks.get(EVERYONE) == 0 and not self._named
+        self._only = self.routes[0] if is_only else None
+
+    def _add_name(self, route: Route, rank: int) -> None:
+        if route.name in self._named:
+            raise ValueError(f"route[{rank}].name: {route.name!r} is the name of another route")
+        if route.name:
+            self._named[route.name] = route
+
+    def check_name(self, name: str) -> None:
+        """Raise ValueError unless a route has this name."""
+        if name not in self._named:
+            names = ", ".join(map(repr, self._named)) or "no route has a name"
+            raise ValueError(f"expected the name of a [[route]], found {name!r}: {names}")
 
     def route(self, recipient: Recipient) -> Route | None:
-        """Return the route for this recipient, None if no pattern matches."""
-        if self._only is not None:
+        """Return the route for this recipient, None without one.
+
+        A route that a plugin has chosen may be gone from the configuration.
+        """
+        if self._only is not None and not recipient.route:
             return self._only
+        if recipient.route:
+            return self._named.get(recipient.route)
         rank = min(self._matches(recipient), default=None)
         return None if rank is None else self.routes[rank]
 
@@ -50,13 +71,13 @@ class Router:
         rank = min(self._matches(recipient), default=None)
         return rank is not None and any(ranks.get(key) == rank for key in self._keys_of(recipient))
 
-    def split(self, recipients: list[Recipient]) -> list[tuple[Route, list[Recipient]]]:
+    def split(self, recipients: Sequence[Recipient]) -> list[tuple[Route, list[Recipient]]]:
         """Return each route with the recipients it serves, in order of first use.
 
         Raise `DeliveryError` if a recipient has no route, so that none is dropped silently.
         """
         if self._only is not None:
-            return [(self._only, recipients)]
+            return [(self._only, [*recipients])]
         shares: dict[Route, list[Recipient]] = {}
         for recipient in recipients:
             route = self.route(recipient)
@@ -91,9 +112,10 @@ class Router:
         return (f"{local}@{domain}", f"{recipient.user or local}@{domain}", domain)
 
 
-def _keys(patterns: Sequence[str], number: int) -> list[str]:
-    if not patterns:
-        raise ValueError(f"route[{number}].for: expected at least one pattern, found none")
+def _keys(patterns: Sequence[str], number: int, *, named: bool) -> list[str]:
+    if not (patterns or named):
+        expected = "expected at least one pattern, or a name"
+        raise ValueError(f"route[{number}].for: {expected}, found none")
     try:
         return [pattern_key(pattern) for pattern in patterns]
     except ValueError as error:

@@ -5,11 +5,13 @@ now (4xx). A decision is a value: it can be stored, compared and logged.
 """
 
 import math
+from collections.abc import Iterable
 from enum import Enum
 
 import msgspec
 
 from gatepost.model.reply import check_codes
+from gatepost.model.session import Recipient
 
 START_MAIL_INPUT = 354
 
@@ -31,6 +33,7 @@ class Decision(msgspec.Struct, frozen=True):
     `text` is the text of the reply (None: the default of the hook). `code` and `enhanced` replace
     the default codes of the hook. `reason` is a short fixed word for logs and metrics. `disconnect`
     closes the connection after the reply. `delay` is the number of seconds before the reply.
+    `recipients` are those that are refused, all of them if it is empty.
     """
 
     verdict: Verdict
@@ -40,6 +43,7 @@ class Decision(msgspec.Struct, frozen=True):
     reason: str = ""
     disconnect: bool = False
     delay: float = 0.0
+    recipients: tuple[Recipient, ...] = ()
 
 
 def accept(
@@ -66,10 +70,17 @@ def deny(
     reason: str = "",
     disconnect: bool = False,
     delay: float = 0.0,
+    recipients: Iterable[Recipient] | None = None,
 ) -> Decision:
-    """Refuse permanently, with a 5xx reply. Raises ValueError for a code of another class."""
+    """Refuse permanently, with a 5xx reply. Raises ValueError for a code of another class.
+
+    In `on_headers` and `on_message`, `recipients` are the only ones that are refused. With LMTP the
+    others get the message. SMTP has one reply for all, so the message is refused for all. Raises
+    ValueError without any recipient, and with `disconnect` or `delay`.
+    """
     _check("deny", code, enhanced, delay)
-    return Decision(Verdict.DENY, text, code, enhanced, reason, disconnect, delay)
+    refused = _only(recipients, disconnect=disconnect, delay=delay)
+    return Decision(Verdict.DENY, text, code, enhanced, reason, disconnect, delay, refused)
 
 
 def defer(
@@ -80,10 +91,26 @@ def defer(
     reason: str = "",
     disconnect: bool = False,
     delay: float = 0.0,
+    recipients: Iterable[Recipient] | None = None,
 ) -> Decision:
-    """Refuse for now, with a 4xx reply: the client tries again. Raises ValueError like `deny`."""
+    """Refuse for now, with a 4xx reply: the client tries again. Arguments and errors as `deny`."""
     _check("defer", code, enhanced, delay)
-    return Decision(Verdict.DEFER, text, code, enhanced, reason, disconnect, delay)
+    refused = _only(recipients, disconnect=disconnect, delay=delay)
+    return Decision(Verdict.DEFER, text, code, enhanced, reason, disconnect, delay, refused)
+
+
+def _only(
+    recipients: Iterable[Recipient] | None, *, disconnect: bool, delay: float
+) -> tuple[Recipient, ...]:
+    """Return the recipients that are refused, none if all are."""
+    if recipients is None:
+        return ()
+    refused = tuple(recipients)
+    if not refused:
+        raise ValueError("a refusal with recipients takes at least one")
+    if disconnect or delay:
+        raise ValueError("a refusal with recipients takes no disconnect and no delay")
+    return refused
 
 
 def _check(verdict: str, code: int | None, enhanced: str | None, delay: float) -> None:

@@ -119,8 +119,11 @@ def shown(value: str) -> str:
     return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
 
 
-def pure(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same octets, cut elsewhere; raise ValueError at a bare CR, a bare LF or a NUL."""
+def pure(pieces: Iterable[bytes], name: str = "replaced body") -> Iterator[bytes]:
+    """Yield the same octets, cut elsewhere; raise ValueError at a bare CR, a bare LF or a NUL.
+
+    The error starts with `name`.
+    """
     held, offset = b"", 0
     for piece in pieces:
         data = held + piece
@@ -128,18 +131,18 @@ def pure(pieces: Iterable[bytes]) -> Iterator[bytes]:
         data = data[: len(data) - len(held)]
         lines = data.count(_LINE)
         if b"\0" in data or not data.count(b"\r") == lines == data.count(b"\n"):
-            _raise_impure(data, offset)
+            _raise_impure(name, data, offset)
         yield data
         offset += len(data)
     if held:
-        _raise_impure(held, offset)
+        _raise_impure(name, held, offset)
 
 
-def _raise_impure(data: bytes, offset: int) -> None:
+def _raise_impure(name: str, data: bytes, offset: int) -> None:
     found = _IMPURE.search(data)
     assert found is not None
     octet = {b"\r": "bare CR", b"\n": "bare LF", b"\0": "NUL"}[found[0]]
-    raise ValueError(f"replaced body: {octet} at offset {offset + found.start()}")
+    raise ValueError(f"{name}: {octet} at offset {offset + found.start()}")
 
 
 class Edits:

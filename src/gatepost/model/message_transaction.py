@@ -13,7 +13,7 @@ from gatepost.model.session import Transaction
 if TYPE_CHECKING:
     from msgspec import field
 
-    class MessageTransaction(Transaction):
+    class MessageTransaction(Transaction, frozen=True):
         """A transaction whose content has begun: its `message` is never None."""
 
         message: Message = field(default_factory=lambda: Message(0, None, 0))

@@ -1,16 +1,19 @@
 """The facts about a client and its transaction.
 
-Plugins read them and can write to `notes`.
+Plugins read them, and can write to `notes` and `results`. They cannot assign anything else
+(`gatepost.model.facts`). They change the recipients and the delivery with the methods of
+`Transaction`, which `gatepost.model.actions` implements.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from gatepost.model.address import Address
 from gatepost.model.endpoint import Endpoint
+from gatepost.model.facts import EMPTY, read_only, set_fact
 from gatepost.model.message import Message
 from gatepost.model.proxy import ProxyHeader
 from gatepost.model.reply import Reply
@@ -40,7 +43,8 @@ class AuthFacts(msgspec.Struct, frozen=True):
     mechanism: str
 
 
-class Session(msgspec.Struct, eq=False):
+@read_only(auth="accept() the credentials in on_auth")
+class Session(msgspec.Struct, frozen=True, eq=False):
     """One client connection.
 
     `peer` is the client's address, `local` the server's. `helo` is the argument of HELO, EHLO or
@@ -88,12 +92,18 @@ class TrapHit(msgspec.Struct, frozen=True):
     line: int
 
 
-class Recipient(msgspec.Struct, eq=False):
+@read_only(
+    address="use tx.replace_recipient()",
+    route="use tx.choose_route()",
+    reply="return a decision from on_rcpt",
+)
+class Recipient(msgspec.Struct, frozen=True, eq=False):
     """One recipient of a transaction.
 
     `user` is the local part in lower case without the subaddress, `domain` the canonical domain.
     `reply` is the reply to RCPT, None before it. In LMTP it becomes the refusal at the end of the
-    message, if there is one.
+    message, if there is one. `route` is the name of the route that a plugin has chosen, "" for the
+    first that matches. `added` is whether a plugin has added the recipient.
     """
 
     address: Address
@@ -101,6 +111,8 @@ class Recipient(msgspec.Struct, eq=False):
     user: str = ""
     domain: str = ""
     reply: Reply | None = None
+    route: str = ""
+    added: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -108,14 +120,80 @@ class Recipient(msgspec.Struct, eq=False):
         return self.reply is not None and self.reply.code < 300
 
 
-class Transaction(msgspec.Struct, eq=False):
+class Change(msgspec.Struct, frozen=True):
+    """One change of recipients or delivery: its kind, what it is about, and the plugin."""
+
+    kind: str
+    about: str
+    plugin: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.about}" + (f" ({self.plugin})" if self.plugin else "")
+
+
+class Acting(Protocol):
+    """Does what plugins ask for in one transaction, see `gatepost.model.actions`.
+
+    `plugin` is the name of the plugin that runs; with `shadow` what it does has no effect.
+    `current` is the recipient that is being decided. `named` are the accepted recipients as the
+    client named them, None if they are the transaction's. `each` is whether the client gets a reply
+    for each of them. `quarantined` is the reason, "" for none. `sealed` is true from the delivery
+    on. `refusals` are answers about some of the recipients, with the reply, that are still to be
+    recorded.
+    """
+
+    plugin: str
+    shadow: bool
+    current: Recipient | None
+    named: list[Recipient] | None
+    quarantined: str
+    each: bool
+    sealed: bool
+    changes: Sequence[Change]
+    refusals: Sequence[tuple[Any, Reply]]
+
+    def add(self, tx: "Transaction", address: Address | str, route: str) -> Recipient:
+        """Add a recipient."""
+
+    def replace(
+        self, tx: "Transaction", rcpt: Recipient, addresses: Iterable[Address | str]
+    ) -> Sequence[Recipient]:
+        """Replace a recipient."""
+
+    def choose_route(
+        self, tx: "Transaction", name: str, recipients: Iterable[Recipient] | None
+    ) -> None:
+        """Choose the route of recipients."""
+
+    def quarantine(self, tx: "Transaction", reason: str) -> None:
+        """Hold the message in the queue."""
+
+    def accept(self, tx: "Transaction", rcpt: Recipient) -> None:
+        """Add a recipient that the client has named, or those that replace it."""
+
+    def refuse(self, tx: "Transaction", recipients: Iterable[Recipient], reply: Reply) -> bool:
+        """Refuse recipients at the end of the message; return whether all are refused."""
+
+    def replies(self, usual: Mapping[Recipient, Reply], otherwise: Reply) -> Reply:
+        """Return the reply to the client, for each recipient that it has named."""
+
+
+@read_only(
+    recipients="use tx.add_recipient() or tx.replace_recipient()",
+    message="use the methods of tx.message",
+    reverse_path="the sender cannot be changed",
+)
+class Transaction(msgspec.Struct, frozen=True, eq=False):
     """One mail transaction, from MAIL to the end of the message or RSET (RFC 5321 section 3.3).
 
-    `recipients` has the accepted recipients, `refused` the others. `trap_hits` has every recipient
-    that is a trap, accepted or not. `message` is None before the content. `message_id` is the first
+    `recipients` has the recipients that get the message: those that were accepted, as plugins
+    changed them. `refused` has the others. `trap_hits` has every recipient that is a trap, accepted
+    or not, as the client named it. `message` is None before the content. `message_id` is the first
     Message-ID, at most 250 characters; it is "" without one, and before the header block is
     complete. `next_hops` are the next hops that have accepted the message, each with its reply.
     `notes` is a dict for plugins that lasts as long as the transaction.
+
+    The methods work from `on_mail` to `on_deliver`, and raise RuntimeError outside of these.
     """
 
     id: str
@@ -123,23 +201,67 @@ class Transaction(msgspec.Struct, eq=False):
     reverse_path: Address
     params: dict[str, str]
     received: float
-    recipients: list[Recipient] = []
-    refused: list[Recipient] = []
-    trap_hits: list[TrapHit] = []
+    recipients: Sequence[Recipient] = EMPTY
+    refused: Sequence[Recipient] = EMPTY
+    trap_hits: Sequence[TrapHit] = EMPTY
     message: Message | None = None
     message_id: str = ""
     next_hops: dict[str, str] = {}
     notes: dict[str, Any] = {}
     found: Results | None = None
+    acting: Acting | None = None
 
     @property
     def results(self) -> Results:
         """The results of plugins about the message."""
         if self.found is None:  # most transactions have none
-            self.found = Results()
+            set_fact(self, "found", Results())
+            assert self.found is not None
         return self.found
 
     @property
     def received_at(self) -> datetime:
         """The time of MAIL (aware, local time zone)."""
         return datetime.fromtimestamp(self.received).astimezone()
+
+    def add_recipient(self, address: Address | str, *, route: str = "") -> Recipient:
+        """Send a copy to another address, such as a journal; return the recipient.
+
+        The sender gets no DSN about it: if it fails, the copy is held in the queue. `route` is the
+        name of a route. An address that is a recipient already is not added again. Raises
+        ValueError for an invalid address, one without a route, or too many recipients.
+        """
+        return self._acting().add(self, address, route)
+
+    def replace_recipient(
+        self, rcpt: Recipient, addresses: Iterable[Address | str]
+    ) -> Sequence[Recipient]:
+        """Send the message to other addresses instead of this recipient; return the recipients.
+
+        They have the recipient's DSN parameters and route. In `on_rcpt`, this takes effect if the
+        recipient is accepted. Raises ValueError as `add_recipient` does, if there is no address,
+        and if `rcpt` is no recipient of the transaction.
+        """
+        return self._acting().replace(self, rcpt, addresses)
+
+    def choose_route(self, name: str, recipients: Iterable[Recipient] | None = None) -> None:
+        """Deliver by the `[[route]]` of this name, whatever its patterns.
+
+        By default this is for all recipients so far, except those that plugins have added. Raises
+        ValueError for an unknown name, and for a recipient of another transaction.
+        """
+        self._acting().choose_route(self, name, recipients)
+
+    def quarantine(self, reason: str) -> None:
+        """Hold the message in the queue instead of delivering it; the client gets 250.
+
+        `reason` is for the administrator, who can release the message.
+        """
+        self._acting().quarantine(self, reason)
+
+    def _acting(self) -> Acting:
+        if self.acting is None or self.acting.sealed:
+            raise RuntimeError(
+                "recipients and delivery cannot be changed now: do it from on_mail to on_deliver"
+            )
+        return self.acting

@@ -16,7 +16,7 @@ has defaults that need no network and no files.
 import functools
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 from weakref import WeakSet
@@ -24,6 +24,7 @@ from weakref import WeakSet
 import msgspec
 
 from gatepost.log.logger import get_logger
+from gatepost.model.address import Address
 from gatepost.model.session import Session, Transaction
 from gatepost.net.resolver import DnsResolver, Resolver
 from gatepost.plugin.clock import Clock, SystemClock
@@ -32,6 +33,7 @@ from gatepost.plugin.jobs import Jobs
 from gatepost.plugin.methods import HookMethods
 from gatepost.plugin.metrics import Metrics
 from gatepost.plugin.options.reader import OptionsError, read_options
+from gatepost.plugin.outbox import NewMail, Outbox
 from gatepost.plugin.place import Place
 from gatepost.plugin.scope import Scope
 from gatepost.plugin.server_facts import ServerFacts
@@ -95,6 +97,7 @@ class Plugin(HookMethods):
         self.metrics: Metrics = Metrics()
         self.server: ServerFacts = ServerFacts()
         self.background_jobs: Jobs = Jobs(Store(memory, "jobs"))
+        self.outbox: Outbox | None = None
 
     def _time(self) -> float:
         return self.clock.time()
@@ -134,6 +137,21 @@ class Plugin(HookMethods):
             self.background_jobs.at_stop.append(threads.close)
             call = functools.wraps(method)(functools.partial(threads.call, method))
         self.background_jobs.call_every(self.name, self.clock, period, call, one_worker=one_worker)
+
+    async def submit(
+        self, sender: Address | str, recipients: Sequence[Address | str], message: NewMail
+    ) -> str:
+        """Put a message into the queue, for example a report; return its reference.
+
+        It is durable when this returns. It passes no hook. `sender` gets the DSNs; "" is the null
+        reverse-path. `message` is an `EmailMessage`, or octets with its header block. Date and
+        Message-ID are added unless it has them, and Bcc is removed. Raises ValueError for a
+        recipient without a route, and a message that is too large or not well formed,
+        `DeliveryError` if it cannot be stored, RuntimeError if there is no queue, as in `start`.
+        """
+        if self.outbox is None:
+            raise RuntimeError("submit() needs a server: the plugin is not in one")
+        return await self.outbox.submit(self.name, sender, recipients, message)
 
     def start(self) -> Awaitable[None] | None:
         """Prepare, before the first connection; an exception keeps the server from starting."""

@@ -28,10 +28,13 @@ import msgspec
 
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 from gatepost.model.reply import Reply
+from gatepost.model.session import Transaction
 from gatepost.plugin import trouble
 from gatepost.plugin.continuation import Exit, contained
 from gatepost.plugin.driver import Driver
+from gatepost.plugin.hooks import SELECTIVE, reply_for
 from gatepost.plugin.inline import need_task
+from gatepost.plugin.scope import Scope
 
 ON_ERROR: dict[str, Decision | None] = {
     "defer": Decision(
@@ -75,7 +78,7 @@ class Outcome(msgspec.Struct, frozen=True):
 class BoundHook(msgspec.Struct, frozen=True, eq=False):
     """One method of one plugin.
 
-    `method` is called with the hook's arguments; it returns None outside the plugin's scope.
+    `method` is called with the hook's arguments; it returns None outside `scope`.
     `answers` is true if it may return a decision, `codes` are the codes that `accept` may have, the
     usual one first; without any, `accept` has no text. `timeout` is in seconds. With `shadow` its
     decisions are only logged.
@@ -89,6 +92,7 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
     codes: tuple[int, ...] = ()
     timeout: float = DEFAULT_TIMEOUT
     shadow: bool = False
+    scope: Scope | None = None
 
     async def await_result(self, result: Awaitable[Any], args: tuple[Any, ...]) -> Answer | None:
         """Wait for the method's result, at most for its time-out."""
@@ -139,7 +143,29 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
         if self.shadow:
             trouble.shadowed(self.plugin, self.name, result, args)
             return None
-        return Answer(result, self.plugin)
+        answer = Answer(result, self.plugin)
+        if not result.recipients:
+            return answer
+        try:
+            return self._refuse_some(answer, args[0])
+        except (TypeError, ValueError) as error:
+            return self.failed(error, args)
+
+    def _refuse_some(self, answer: Answer, tx: Transaction) -> Answer | None:
+        """Refuse some recipients; return the answer if it is for all of them.
+
+        Plugins that come later decide about the others.
+        """
+        hook = self.name.removeprefix("on_")
+        if hook not in SELECTIVE:
+            raise ValueError("a refusal takes recipients in on_headers and on_message only")
+        if tx.acting is None:
+            raise ValueError("the recipients cannot be changed")
+        reply = reply_for(hook, answer.decision).with_reference(tx.id)
+        if tx.acting.refuse(tx, answer.decision.recipients, reply):
+            return answer
+        tx.acting.refusals = (*tx.acting.refusals, (answer, reply))
+        return None
 
 
 def _abandon(task: asyncio.Future[Any]) -> None:
@@ -183,13 +209,17 @@ _DRIVER = Driver()
 
 
 class Chain(msgspec.Struct, frozen=True, eq=False):
-    """All plugins' methods at one hook; `edits` is true where plugins may edit the message."""
+    """All plugins' methods at one hook.
+
+    `edits` is true where plugins may edit the message, `acts` where they may change the recipients.
+    """
 
     observers: Hooks = ()
     deciders: Hooks = ()
     followers: Hooks = ()
     driver: Driver = _DRIVER
     edits: bool = False
+    acts: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.observers or self.deciders or self.followers)
@@ -215,6 +245,8 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
 
     async def _decide_measured(self, args: tuple[Any, ...], asked: list[Asked]) -> Answer | None:
         for hook in self.deciders:
+            if hook.scope is not None and not hook.scope.covers(args):
+                continue
             began = time.perf_counter()
             _, answer = _next_answer(self, (hook,), 0, args)
             if answer is not None and not isinstance(answer, Answer):
@@ -241,7 +273,7 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
         return failure
 
 
-def _next_answer(
+def _next_answer(  # noqa: C901 - in one piece: it runs for each command
     chain: Chain, hooks: Hooks, start: int, args: tuple[Any, ...]
 ) -> tuple[int, Answer | Awaitable[Any] | None]:
     """Call methods from `start` on until one returns more than None.
@@ -251,10 +283,13 @@ def _next_answer(
     index, began, driver, entered = start, time.monotonic(), chain.driver, False
     answer: Answer | Awaitable[Any] | None = None
     message = args[0].message if chain.edits else None
+    acting = args[0].acting if chain.acts else None
     try:
         for index in range(start, len(hooks)):
             if message is not None:
                 message.editor = hooks[index].plugin
+            if acting is not None:
+                acting.plugin, acting.shadow = hooks[index].plugin, hooks[index].shadow
             result = hooks[index].method(*args)
             if result is not None:
                 if type(result) is CoroutineType:
@@ -273,6 +308,9 @@ def _next_answer(
         driver.leave()
     took = time.monotonic() - began
     if took > SLOW_IN_PLACE:
-        called = hooks[start : index + 1]
-        trouble.slow([one.plugin for one in called], called[0].name, took, args)
+        _report_slow(hooks[start : index + 1], took, args)
     return index, answer
+
+
+def _report_slow(called: Hooks, took: float, args: tuple[Any, ...]) -> None:
+    trouble.slow([one.plugin for one in called], called[0].name, took, args)

@@ -59,6 +59,11 @@ HOOKS: dict[str, Hook] = {
 
 # The hooks at which plugins may edit the message.
 EDITING = frozenset({"headers", "message", "deliver"})
+# The hooks at which they may change recipients and delivery; the first argument is the transaction.
+# At MAIL the transaction is not the session's yet, but it is the same.
+ACTING = frozenset({"mail", "rcpt", "data"}) | EDITING
+# The hooks at which a decision may be about some recipients: the reply comes after the content.
+SELECTIVE = frozenset({"headers", "message"})
 
 NOTIFICATIONS = ("reset", "delivered", "disconnect")
 

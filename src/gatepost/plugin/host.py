@@ -13,7 +13,7 @@ from gatepost.plugin.chain import DEFAULT_TIMEOUT, BoundHook, Chain
 from gatepost.plugin.contract import implements, is_idle, problems
 from gatepost.plugin.driver import Driver
 from gatepost.plugin.failure import describe
-from gatepost.plugin.hooks import EDITING, HOOKS, NOTIFICATIONS, STAGES
+from gatepost.plugin.hooks import ACTING, EDITING, HOOKS, NOTIFICATIONS, STAGES
 from gatepost.plugin.metrics import MetricsSnapshot
 from gatepost.plugin.order import in_order
 from gatepost.plugin.scope import Scope
@@ -63,6 +63,7 @@ class PluginHost:
             followers=self._bind("after", hook),
             driver=self._driver,
             edits=hook in EDITING,
+            acts=hook in ACTING,
         )
 
     def _bind(
@@ -79,6 +80,7 @@ class PluginHost:
                 codes,
                 self._timeout if one.timeout is None else one.timeout,
                 one.shadow,
+                one.scope,
             )
             for one in self.installed
             if implements(one.plugin, name)

@@ -14,6 +14,7 @@ from gatepost.delivery.route import Route
 from gatepost.delivery.target import Delivery, DeliveryError
 from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
+from gatepost.model.facts import set_fact
 from gatepost.model.message import Message
 from gatepost.model.session import Recipient
 from gatepost.queue.dsn.notify import success_actions
@@ -84,7 +85,7 @@ async def attempt(job: DeliveryJob, router: QueueRouter, reader: ContentReader) 
     message = Message.stored(content.pieces, job.size)
     message.seal()
     tx = records.transaction(job.facts, list(queued))
-    tx.message = message
+    set_fact(tx, "message", message)
     failures: dict[Recipient, DeliveryError] = {}
     successes: dict[Recipient, Action] = {}
     for route, recipients in _by_route(router, job.facts, list(queued)).items():

@@ -4,8 +4,9 @@
 is late or expires. They return the rows to store, and report results only to the recorder.
 
 A failed recipient leaves the queue (it bounces) if its sender gets a DSN, or has refused DSNs with
-NOTIFY=NEVER. If the sender may not get a DSN, the recipient is held for the administrator. So no
-mail is lost without notice. Damaged messages are also held, as they may be repaired.
+NOTIFY=NEVER. If the sender may not get a DSN, the recipient is held for the administrator, and so
+is one that a plugin has added, which the sender must not learn of. So no mail is lost without
+notice. Damaged messages are also held, as they may be repaired.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -74,10 +75,13 @@ class Disposition:
         message: Message,
         failures: Mapping[Recipient, DeliveryError],
         now: float,
+        *,
+        hold: str = "",
     ) -> list[NewMessage]:
         """Return the messages to store for a message that arrives, DSNs included.
 
-        `failures` are the recipients that have been tried before, each with its error.
+        `failures` are the recipients that have been tried before, each with its error. With `hold`,
+        a reason, all others are held.
         """
         facts = message_facts(tx)
         expires, event = self._times(facts, now)
@@ -87,14 +91,17 @@ class Disposition:
             if one in failures and failures[one].permanent
         ]
         queued = [
-            self._new_recipient(facts, one, failures.get(one), now)
+            NewRecipient(recipient_facts(one), "", None, reason=hold)
+            if hold
+            else self._new_recipient(facts, one, failures.get(one), now)
             for one in recipients
             if one not in failures or not failures[one].permanent
         ]
-        if failed and not may_notify(facts):
-            queued += [
-                NewRecipient(one.facts, "", None, 1, one.reply, one.reason) for one in failed
-            ]
+        queued += [
+            NewRecipient(one.facts, "", None, 1, one.reply, one.reason)
+            for one in failed
+            if not _may_bounce(facts, one.facts)
+        ]
         size = message.full_size
         new = [NewMessage(facts, queued, message, size, now, expires, event)] if queued else []
         if failed:
@@ -223,12 +230,15 @@ class Disposition:
         result = AttemptResult(job.message, _destinations(job), delivered, deferred)
         if not failed:
             return result
-        bounces = may_notify(job.facts)
-        held = [Held(at, one.reply, one.reason) for at, one in failed.items()]
+        bounced = [at for at, one in failed.items() if _may_bounce(job.facts, one.facts)]
         return msgspec.structs.replace(
             result,
-            delivered=[*delivered, *failed] if bounces else delivered,
-            held=[] if bounces else held,
+            delivered=[*delivered, *bounced],
+            held=[
+                Held(at, one.reply, one.reason)
+                for at, one in failed.items()
+                if not _may_bounce(job.facts, one.facts)
+            ],
             new_messages=self._give_up(job.facts, _original(job), failed.values(), now),
         )
 
@@ -240,10 +250,20 @@ class Disposition:
         now: float,
     ) -> list[NewMessage]:
         """Record failed recipients as bounced or held; return the DSN about them."""
-        record = self._recorder.bounced if may_notify(facts) else self._recorder.held
+        failed = list(failed)
         for one in failed:
+            bounces = _may_bounce(facts, one.facts)
+            record = self._recorder.bounced if bounces else self._recorder.held
             record(facts, one.facts, one.reply, one.reason)
         return self._dsn.compose("failed", facts, original, failed, now)
+
+
+def _may_bounce(facts: MessageFacts, recipient: RecipientFacts) -> bool:
+    """Return whether a failed recipient leaves the queue, otherwise it is held.
+
+    A DSN would reveal a recipient that a plugin has added.
+    """
+    return may_notify(facts) and not recipient.added
 
 
 def _failed(facts: RecipientFacts, error: DeliveryError) -> RecipientStatus:

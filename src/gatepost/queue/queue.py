@@ -136,16 +136,19 @@ class Queue:
         recipients: Sequence[Recipient],
         message: Message,
         failures: Mapping[Recipient, DeliveryError] | None = None,
+        *,
+        hold: str = "",
     ) -> None:
         """Store a message for recipients of a transaction; it is durable when this returns.
 
         Starts the queue if necessary. `failures` are recipients that have been tried before:
         temporary failures are retried later; permanent ones are reported to the sender, or held.
+        With `hold`, a reason, all are held until the administrator releases them.
         Raises `DeliveryError`, and then stores nothing.
         """
         runner = self._own or await self._started()
         now = self._clock.time()
-        new = self._disposition.accept(tx, recipients, message, failures or {}, now)
+        new = self._disposition.accept(tx, recipients, message, failures or {}, now, hold=hold)
         await self._post(runner, new, now)
 
     async def report_successes(

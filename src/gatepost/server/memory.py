@@ -18,7 +18,7 @@ from gatepost.net.resolver import Resolver
 from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.metrics import MetricsSnapshot
 from gatepost.plugin.virtual_clock import VirtualClock
-from gatepost.server.capture import Capture, ReceivedMessage
+from gatepost.server.capture import Capture, MemorySpool, ReceivedMessage
 from gatepost.server.connection import Connection
 from gatepost.server.connections import Connections
 from gatepost.server.listener import ListenerSettings
@@ -99,6 +99,12 @@ class MemoryServer:
         memory = OpenedStore(MemoryBackend(clock=self._clock.time), "memory")
         self._store = memory if store is None else store
         self._capture = Capture()
+        self._spool = MemorySpool(self._capture.messages)
+
+    @property
+    def submitted(self) -> list[ReceivedMessage]:
+        """The messages that plugins have submitted so far."""
+        return self._spool.submitted
 
     @property
     def metrics(self) -> MetricsSnapshot:
@@ -134,6 +140,7 @@ class MemoryServer:
             resolver=self._resolver,
             store=self._store,
         )
+        self.setup.memory = self._spool
         load_plugin_files(lists, self.setup.plugins)
         await self.setup.plugins.start()
         await self.setup.router.start()

@@ -34,12 +34,14 @@ from gatepost.plugin.place import Place
 from gatepost.plugin.scope import Conditions, Scope
 from gatepost.plugin.server_facts import ServerFacts
 from gatepost.plugin.services import Services
+from gatepost.session.destinations import Destinations
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.log import LogRecorder
 from gatepost.session.recorder import Recorder
 from gatepost.session.setup import Setup, TrapRule
 from gatepost.session.steps.callahead import uses_call_ahead
 from gatepost.session.steps.offer import keywords
+from gatepost.session.submission import Submission
 from gatepost.store.opening import StoreUrlError, open_store
 from gatepost.store.store import OpenedStore
 from gatepost.traps.table import TrapTable
@@ -233,7 +235,7 @@ def make_setup(
     except (PluginError, OrderError, ValueError) as error:
         raise SetupError([str(error)]) from error
     traps = config.traps
-    return Setup(
+    setup = Setup(
         hostname=hostname,
         limits=config.limits,
         domains=tuple(lists.domains),
@@ -250,8 +252,17 @@ def make_setup(
         keywords=keywords(config.limits),
         helo=Reply(250, hostname),
         offers={},
+        destinations=Destinations(router, config.recipients.subaddress, config.limits.recipients),
         authority=_authority(config, lists, host),
     )
+    _add_outbox(installed, setup)
+    return setup
+
+
+def _add_outbox(installed: Sequence[Installed], setup: Setup) -> None:
+    outbox = Submission(setup)
+    for one in installed:
+        one.plugin.outbox = outbox
 
 
 def _install_all(

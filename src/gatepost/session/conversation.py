@@ -7,6 +7,8 @@ The steps of `gatepost.session` work on a `Conversation`; none of it is visible 
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
+from gatepost.model.actions import Actions
+from gatepost.model.facts import set_fact
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
 from gatepost.model.session import Session, Transaction
@@ -123,11 +125,18 @@ class Conversation:
         """Expect content."""
         setup, limits = self.setup, self.setup.limits
         utf8 = "SMTPUTF8" in tx.params
-        tx.message = Message(limits.memory_per_message, setup.folder, limits.message_size, utf8)
+        message = Message(limits.memory_per_message, setup.folder, limits.message_size, utf8)
+        set_fact(tx, "message", message)
         self.refusal = None
         read = "headers" in self.chains
         self.headers = HeaderCollector(limits.header_size) if read else None
         self.scan = HeaderScan(limits.hops, setup.hostname, tx.recipients)
+
+    def actions(self) -> Actions | None:
+        """Return what plugins do in a new transaction, None if none of them has a hook."""
+        if not self.chains:
+            return None
+        return Actions(self.setup.destinations, each=self.dialect.replies_each)
 
     async def reset(self) -> None:
         """Drop the open transaction, if there is one, and notify plugins."""
@@ -146,6 +155,8 @@ class Conversation:
         self.tx = None
         self.headers = None
         self.scan = None
+        if tx.acting is not None:
+            tx.acting.sealed = True
         if tx.trap_hits:
             self.unrecorded.append(tx)
         if tx.message is not None:

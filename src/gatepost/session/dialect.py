@@ -24,7 +24,9 @@ class Dialect(NamedTuple):
     `wire` parses it. `service` is its name in the greeting, `help` the usual reply to HELP.
     `mail_rule` and `rcpt_rule` are the core's own decisions, `hand_over` delivers an accepted
     message and returns the reply to the end of data. `with_names` names the protocol in the
-    Received field; without it no field is added.
+    Received field; without it no field is added. With `replies_each`, the end of a message has a
+    reply for each recipient. `foreign` is whether the clients are other organisations: their
+    Authentication-Results are not trusted.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Dialect(NamedTuple):
     rcpt_rule: Callable[[Setup, Transaction, Recipient], Answer | None]
     hand_over: Callable[[Setup, Transaction], Coroutine[Any, Any, Reply]]
     with_names: WithNames | None
+    replies_each: bool = False
+    foreign: bool = True
 
     def greeting(self, hostname: str) -> Reply:
         """Return the greeting: RFC 5321 section 4.3.1, RFC 2033 section 4.1."""
@@ -60,6 +64,8 @@ LMTP = Dialect(
     rcpt_rule=rules.rcpt_rule,
     hand_over=hand_over_each,
     with_names=with_names("LMTP", "LMTP", "UTF8LMTP"),
+    replies_each=True,
+    foreign=False,
 )
 
 DIALECTS = {dialect.name: dialect for dialect in (SMTP, LMTP)}

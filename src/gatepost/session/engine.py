@@ -15,6 +15,7 @@ Security: every internal error is logged and answered with 421 or 451.
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
+from gatepost.model.facts import set_fact
 from gatepost.model.reply import Reply
 from gatepost.model.session import Session, TlsFacts
 from gatepost.plugin.chain import Answer
@@ -89,10 +90,8 @@ class Engine(Handler):
         """Discard what the client sent in the clear; counts stay (RFC 3207 section 4.2)."""
         talk = self.talk
         session = talk.session
-        session.helo = ""
-        session.extended = False
-        session.tls = facts
-        session.auth = None
+        for name, value in (("helo", ""), ("extended", False), ("tls", facts), ("auth", None)):
+            set_fact(session, name, value)
         talk.offers_tls = False
         talk.recorder.tls_established(session)
 

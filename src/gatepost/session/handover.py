@@ -10,7 +10,11 @@ be retried, and sends a DSN for the rest.
 
 LMTP has one reply for each recipient (RFC 2033 section 4.2): each target is tried, and its
 recipients have its reply. A route with a fallback leaves recipients to the queue if its target
-cannot be reached.
+cannot be reached. Recipients that plugins have added have no reply: they go to the queue if they
+fail.
+
+The client is answered about the recipients that it has named, whatever plugins put in their place
+(`gatepost.model.actions`). A quarantined message is held in the queue for all recipients.
 
 If the sender has asked for a DSN of success (RFC 3461), it is queued before the reply. If that
 fails the message is accepted all the same and the failure is recorded: a DSN is not worth a
@@ -24,6 +28,7 @@ from collections.abc import Mapping
 
 from gatepost.delivery.route import Route
 from gatepost.delivery.target import Delivery, DeliveryError, Failures
+from gatepost.model.facts import FactList, keep, set_fact
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.inline import need_task
@@ -64,18 +69,58 @@ async def hand_over_each(setup: Setup, tx: Transaction) -> Reply:
     """
     results = dict.fromkeys(tx.recipients, accepted(tx))
     reports: dict[Recipient, Action] = {}
+    failed: dict[Recipient, DeliveryError] = {}
     try:
         for route, recipients in setup.router.split(tx.recipients):
-            failures = await _deliver_or_spool(setup, route, tx, recipients, reports)
-            for rcpt, error in failures.items():
-                results[rcpt] = _not_delivered(setup, tx, {rcpt: error})
+            failed |= await _deliver_or_spool(setup, route, tx, recipients, reports)
+        await _spool_added(setup, tx, failed)
     except DeliveryError as error:
-        return _not_delivered(setup, tx, dict.fromkeys(tx.recipients, error))
+        reply = _not_delivered(setup, tx, dict.fromkeys(tx.recipients, error))
+        results = dict.fromkeys(tx.recipients, reply)
+    for rcpt, failure in failed.items():
+        results[rcpt] = _not_delivered(setup, tx, {rcpt: failure})
     if reports:
         await _report(setup, tx, reports)
-    replies = [results[one] for one in tx.recipients]
+    reply = _in_one(results) if tx.acting is None else tx.acting.replies(results, accepted(tx))
     _refuse(tx, results)
+    return reply
+
+
+def _in_one(results: Mapping[Recipient, Reply]) -> Reply:
+    """Return the replies to the recipients, as one if they are the same."""
+    replies = list(results.values())
     return replies[0] if len(set(replies)) == 1 else RecipientReplies(replies)
+
+
+async def _spool_added(
+    setup: Setup, tx: Transaction, failed: dict[Recipient, DeliveryError]
+) -> None:
+    """Put failed recipients that plugins have added into the queue: the client gets no reply.
+
+    Raises `DeliveryError`: a duplicate is better than a loss.
+    """
+    added = {one: error for one, error in failed.items() if one.added}
+    if added:
+        await _spool(setup, tx, added)
+        for one in added:
+            del failed[one]
+
+
+async def quarantine(setup: Setup, tx: Transaction, reason: str) -> Reply:
+    """Hold the message for every recipient; return the reply to the end of the message."""
+    try:
+        await _spool(setup, tx, dict.fromkeys(tx.recipients), reason)
+    except DeliveryError as error:
+        return _not_delivered(setup, tx, dict.fromkeys(tx.recipients, error))
+    return _in_full(tx)
+
+
+def _in_full(tx: Transaction) -> Reply:
+    """Return the reply to a message that was taken for all recipients that are not refused."""
+    reply, acting = accepted(tx), tx.acting
+    if acting is None or acting.named is None or not acting.each:
+        return reply
+    return acting.replies({}, reply)
 
 
 async def taken(setup: Setup, tx: Transaction) -> Reply:
@@ -87,7 +132,7 @@ async def taken(setup: Setup, tx: Transaction) -> Reply:
     }
     if reports:
         await _report(setup, tx, reports)
-    return accepted(tx)
+    return _in_full(tx)
 
 
 async def _deliver(
@@ -139,15 +184,19 @@ def _may_queue(route: Route, failures: Failures) -> bool:
 
 
 async def _spool(
-    setup: Setup, tx: Transaction, rest: Mapping[Recipient, DeliveryError | None]
+    setup: Setup, tx: Transaction, rest: Mapping[Recipient, DeliveryError | None], hold: str = ""
 ) -> None:
-    """Put recipients into the queue, with their failures so far; raises `DeliveryError`."""
+    """Put recipients into the queue, with their failures so far; raises `DeliveryError`.
+
+    With `hold`, a reason, they are held there.
+    """
     failures = {rcpt: error for rcpt, error in rest.items() if error is not None}
-    if setup.queue is None or tx.message is None:
+    spool = setup.spool if hold else setup.queue
+    if spool is None or tx.message is None:
         no_queue = DeliveryError("The message could not be stored", detail="the queue does not run")
         raise next(iter(failures.values()), no_queue)
     await need_task()
-    await setup.queue.put(tx, list(rest), tx.message, failures)
+    await spool.put(tx, list(rest), tx.message, failures, hold=hold)
 
 
 async def _report(setup: Setup, tx: Transaction, reports: SuccessActions) -> None:
@@ -168,9 +217,10 @@ def _refuse(tx: Transaction, results: dict[Recipient, Reply]) -> None:
     """Move recipients whose target failed to the refused ones."""
     for rcpt, reply in results.items():
         if reply.code >= 400:
-            rcpt.reply = reply
-            tx.refused.append(rcpt)
-    tx.recipients = [one for one in tx.recipients if results[one].code < 400]
+            set_fact(rcpt, "reply", reply)
+            keep(tx, "refused", rcpt)
+    kept = FactList(one for one in tx.recipients if results[one].code < 400)
+    set_fact(tx, "recipients", kept)
 
 
 def _not_delivered(setup: Setup, tx: Transaction, failures: Failures) -> Reply:

@@ -7,7 +7,7 @@ Limits: `gatepost.session.log_budget` limits the lines about refusals.
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from structlog.typing import FilteringBoundLogger
@@ -21,7 +21,7 @@ from gatepost.model.decision import Verdict
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
-from gatepost.model.session import Recipient, Session, Transaction, TrapHit
+from gatepost.model.session import Change, Recipient, Session, Transaction, TrapHit
 from gatepost.queue.recorder import DeliveryLog
 from gatepost.session.log_budget import LogBudget
 from gatepost.session.recorder import Decided, Recorder
@@ -170,6 +170,18 @@ class LogRecorder(DeliveryLog, Recorder):
         broken = message.broken_signatures
         if broken and self._enabled(logging.WARNING):
             self._log.warning("signature invalidated", ref=tx.id, **listed("signatures", broken))
+
+    def recipients_changed(self, tx: Transaction, changes: Sequence[Change]) -> None:
+        """Log the changes, each with its plugin."""
+        if self._enabled(logging.INFO):
+            self._log.info("recipients changed", ref=tx.id, **listed("changes", changes))
+
+    def submitted(self, tx: Transaction, plugin: str, size: int) -> None:
+        """Log a message of a plugin."""
+        if self._enabled(logging.INFO):
+            sender, to = str(tx.reverse_path), [one.address for one in tx.recipients]
+            fields = {"plugin": plugin, "sender": sender, **listed("recipients", to), "size": size}
+            self._log.info("submitted", ref=tx.id, **fields)
 
     def accepted(self, tx: Transaction) -> None:
         """Log an accepted message."""

@@ -19,7 +19,7 @@ from gatepost.delivery.target import DeliveryError
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
-from gatepost.model.session import Recipient, Session, Transaction
+from gatepost.model.session import Change, Recipient, Session, Transaction
 from gatepost.plugin.chain import Answer, Asked
 from gatepost.queue.recorder import DeliveryRecorder
 
@@ -116,6 +116,15 @@ class Recorder(DeliveryRecorder):
 
     def edited(self, tx: Transaction, message: Message) -> None:
         """Record a message that plugins have edited; it is accepted next."""
+
+    def recipients_changed(self, tx: Transaction, changes: Sequence[Change]) -> None:
+        """Record the changes of recipients and delivery by plugins; the message is accepted next.
+
+        A change whose kind begins with "not" is that of a plugin in shadow mode.
+        """
+
+    def submitted(self, tx: Transaction, plugin: str, size: int) -> None:
+        """Record a message that a plugin has put into the queue."""
 
     def accepted(self, tx: Transaction) -> None:
         """Record a message that was answered 2xx."""

@@ -71,6 +71,7 @@ TOO_MANY_ATTEMPTS = _core(
 BUSY = _core(defer("Server busy, try again later", reason="busy"))
 # RFC 5321 s4.5.1: mail for postmaster is always accepted
 POSTMASTER = _core(accept(reason="postmaster"))
+QUARANTINE = _core(accept(reason="quarantined"))
 STORAGE = _core(defer("Insufficient system storage", code=452, enhanced="4.3.1", reason="storage"))
 
 # RFC 5321 s4.5.3.1: bounds what plugins that read the header block have to handle
@@ -108,7 +109,9 @@ def mail_rule(setup: Setup, tx: Transaction) -> Answer | None:
 
 def rcpt_rule(setup: Setup, tx: Transaction, rcpt: Recipient) -> Answer | None:
     """Check RCPT: refuse to relay, refuse unknown mailboxes, always accept postmaster."""
-    if len(tx.recipients) >= setup.limits.recipients:
+    acting = tx.acting
+    named = tx.recipients if acting is None or acting.named is None else acting.named
+    if len(named) >= setup.limits.recipients:
         return TOO_MANY_RECIPIENTS
     if rcpt.domain and not setup.is_local(rcpt.domain):
         return None if _relays(setup, tx, rcpt) else RELAY_DENIED

@@ -6,18 +6,22 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from gatepost.auth.authority import Authority
 from gatepost.config.schema import LimitsConfig
 from gatepost.delivery.routes import Router
+from gatepost.delivery.target import DeliveryError
 from gatepost.lists.addresses import ListSource
+from gatepost.model.message import Message
 from gatepost.model.reply import Reply
+from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.clock import Clock
 from gatepost.plugin.host import PluginHost
 from gatepost.queue.queue import Queue
+from gatepost.session.destinations import Destinations
 from gatepost.session.recorder import Recorder
 from gatepost.traps.table import TrapTable
 
@@ -31,14 +35,31 @@ class TrapRule(msgspec.Struct, frozen=True, eq=False):
     reply: Reply
 
 
+class Spool(Protocol):
+    """Stores messages, see `gatepost.queue.queue`."""
+
+    async def put(
+        self,
+        tx: Transaction,
+        recipients: Sequence[Recipient],
+        message: Message,
+        failures: Mapping[Recipient, DeliveryError] | None = None,
+        *,
+        hold: str = "",
+    ) -> None:
+        """Store a message for recipients; raises `DeliveryError`."""
+
+
 class Setup(msgspec.Struct, eq=False):
     """Everything a session looks up.
 
     `known` is empty if every address of a local domain exists. `calls_ahead` is true if the next
     hop of a route can be asked about a recipient. `greetings` are by protocol; `keywords` are those
     that EHLO offers to every client, `offers` caches EHLO replies by the keywords beyond them.
-    `folder` holds messages too large for memory. `queue` is None if there is no disk to keep it
-    on; `storage_full` is true while messages in transit use up the space they may use.
+    `folder` holds messages too large for memory. `destinations` makes the recipients that plugins
+    add. `queue` is None if there is no disk to keep it on; in tests, `memory` stands for it where
+    plugins hold and submit mail. `storage_full` is true while messages in transit use up the space
+    they may use.
     """
 
     hostname: str
@@ -57,9 +78,16 @@ class Setup(msgspec.Struct, eq=False):
     keywords: tuple[str, ...]
     helo: Reply
     offers: dict[tuple[str, ...], Reply]
+    destinations: Destinations
     queue: Queue | None = None
+    memory: Spool | None = None
     storage_full: bool = False
     authority: Authority | None = None
+
+    @property
+    def spool(self) -> Spool | None:
+        """The place for mail that plugins hold or submit, None if there is none."""
+        return self.queue if self.memory is None else self.memory
 
     def is_local(self, key: str) -> bool:
         """Return whether the domain with this key is local."""

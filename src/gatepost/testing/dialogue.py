@@ -83,12 +83,14 @@ class PlayedDecision(msgspec.Struct, frozen=True):
 class DialogueResult(msgspec.Struct, frozen=True):
     """The replies as text, the messages accepted, and the waits in seconds.
 
-    `metrics` are those of the plugins, `decisions` all decisions in their order.
+    `metrics` are those of the plugins, `decisions` all decisions in their order, `submitted` the
+    messages of plugins.
     """
 
     replies: list[str]
     messages: list[ReceivedMessage]
     slept: list[float]
+    submitted: list[ReceivedMessage] = []
     metrics: MetricsSnapshot = MetricsSnapshot()
     decisions: list[PlayedDecision] = []
 
@@ -186,7 +188,12 @@ async def play_async(
         finally:
             await client.close()
         return DialogueResult(
-            client.replies, server.messages, clock.slept, server.metrics, recorder.made
+            client.replies,
+            server.messages,
+            clock.slept,
+            server.submitted,
+            server.metrics,
+            recorder.made,
         )
 
 

@@ -8,6 +8,7 @@ from gatepost.delivery.smtp import call_ahead
 from gatepost.delivery.smtp.call_ahead import ResultCache
 from gatepost.delivery.smtp.relay_target import RelayTarget
 from gatepost.model.address import Address
+from gatepost.model.facts import set_fact
 from gatepost.model.reply import Reply
 
 RCPT, OTHER = recipient("a@example.com"), recipient("b@example.com")
@@ -23,7 +24,7 @@ def ask(script=None, people=(RCPT,), sender=None, **options):
             relay = RelayTarget(peer.hop, settings(**options))
             of = delivery(*people)
             if sender:
-                of.transaction.reverse_path = Address.parse(sender)
+                set_fact(of.transaction, "reverse_path", Address.parse(sender))
             answers = [await relay.verify(of.transaction, one) for one in people]
             answers = [answer and str(answer) for answer in answers]
             await relay.stop()

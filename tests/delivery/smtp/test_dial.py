@@ -12,6 +12,7 @@ from gatepost.delivery.smtp.relay import Relay
 from gatepost.delivery.smtp.settings import ClientSettings
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.endpoint import Endpoint
+from gatepost.model.facts import set_fact
 from gatepost.net.client_tls import ClientTls
 
 RCPT = recipient("a@example.com")
@@ -293,7 +294,7 @@ def test_ehlo_after_xclient_has_the_clients_name(helo, sent_name, greeted):
         async with Peer(script) as peer:
             relay = Relay(peer.hop, settings(forward="xclient"))
             of = delivery(RCPT, of=message(CONTENT))
-            of.transaction.session.helo = helo
+            set_fact(of.transaction.session, "helo", helo)
             await relay.deliver(of)
             await relay.stop()
             return peer.lines[1:3]
@@ -338,7 +339,7 @@ def test_a_connection_with_an_identity_is_for_one_client():
             for port in (1, 1, 2, 1):
                 of = delivery(RCPT, of=message(CONTENT))
                 session = of.transaction.session
-                session.peer = msgspec.structs.replace(session.peer, port=port)
+                set_fact(session, "peer", msgspec.structs.replace(session.peer, port=port))
                 await relay.deliver(of)
             await relay.stop()
             return peer

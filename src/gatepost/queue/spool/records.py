@@ -13,6 +13,7 @@ import msgspec
 
 from gatepost.model.address import Address
 from gatepost.model.endpoint import Endpoint
+from gatepost.model.facts import FactList
 from gatepost.model.session import AuthFacts, Recipient, Session, TlsFacts, Transaction
 
 
@@ -37,12 +38,14 @@ class MessageFacts(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RecipientFacts(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A recipient as the session received it."""
+    """A recipient as the session received it; `route` and `added` are those of plugins."""
 
     address: Address
     params: dict[str, str] = {}
     user: str = ""
     domain: str = ""
+    route: str = ""
+    added: bool = False
 
 
 class NewRecipient(msgspec.Struct, frozen=True):
@@ -69,7 +72,14 @@ class QueuedRecipient(msgspec.Struct, frozen=True, eq=False):
     def recipient(self) -> Recipient:
         """Return the recipient as delivery targets need it."""
         facts = self.facts
-        return Recipient(facts.address, facts.params, facts.user, facts.domain)
+        return Recipient(
+            facts.address,
+            facts.params,
+            facts.user,
+            facts.domain,
+            route=facts.route,
+            added=facts.added,
+        )
 
 
 encode = msgspec.json.Encoder().encode
@@ -105,7 +115,14 @@ def _plain(attributes: Mapping[str, str] | None) -> dict[str, str] | None:
 
 def recipient_facts(recipient: Recipient) -> RecipientFacts:
     """Return the stored part of a recipient."""
-    return RecipientFacts(recipient.address, recipient.params, recipient.user, recipient.domain)
+    return RecipientFacts(
+        recipient.address,
+        recipient.params,
+        recipient.user,
+        recipient.domain,
+        recipient.route,
+        recipient.added,
+    )
 
 
 def transaction(facts: MessageFacts, recipients: list[Recipient]) -> Transaction:
@@ -124,7 +141,7 @@ def transaction(facts: MessageFacts, recipients: list[Recipient]) -> Transaction
         auth=facts.auth,
     )
     return Transaction(
-        facts.id, session, facts.reverse_path, facts.params, facts.received, recipients
+        facts.id, session, facts.reverse_path, facts.params, facts.received, FactList(recipients)
     )
 
 

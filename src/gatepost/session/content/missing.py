@@ -7,6 +7,7 @@ The fields are added when the header block is complete, before plugins see the w
 that a plugin that signs can include them. A field without a value counts as present.
 """
 
+from gatepost.model.facts import set_fact
 from gatepost.model.session import Transaction
 from gatepost.session.content.scan import HeaderScan
 from gatepost.session.content.trace import date
@@ -17,7 +18,7 @@ def complete(tx: Transaction, scan: HeaderScan, hostname: str) -> None:
     assert tx.message is not None
     if scan.message_id is None:
         # The time makes the reference, which is unique for a run of the server, unique for ever.
-        tx.message_id = f"<{tx.id}.{int(tx.received):x}@{hostname}>"
+        set_fact(tx, "message_id", f"<{tx.id}.{int(tx.received):x}@{hostname}>")
         tx.message.add_header("Message-ID", tx.message_id)
     if not scan.dated:
         tx.message.add_header("Date", date(int(tx.received)))

@@ -40,7 +40,8 @@ class HeaderScan:
 
     `hostname` is the name in this server's fields, `recipients` are those of the
     message. `too_many` is true for more than `limit` hops, `looped` for a loop through this server.
-    `dated` is whether there is a Date field; `message_id` is the first Message-ID, None without the
+    `dated` is whether there is a Date field, `has_results` whether there may be an
+    Authentication-Results field; `message_id` is the first Message-ID, None without the
     field.
     """
 
@@ -51,6 +52,7 @@ class HeaderScan:
         "_recipients",
         "_rest",
         "dated",
+        "has_results",
         "hops",
         "looped",
         "message_id",
@@ -63,6 +65,7 @@ class HeaderScan:
         self._own: dict[str, int] = {}
         self._rest = _START
         self.dated = False
+        self.has_results = False
         self.hops = 0
         self.looped = False
         self.message_id: str | None = None
@@ -108,6 +111,7 @@ class HeaderScan:
         if at >= 0 and self.message_id is None:
             field = _MESSAGE_ID.search(text, at)
             self.message_id = None if field is None else _unfolded(field[1])
+        self.has_results = self.has_results or lowered.find(b"\r\nauthentication-results") >= 0
         at = lowered.find(b"\r\nreceived")
         if at >= 0:
             any(self._count(field[1]) for field in _RECEIVED.finditer(text, at))

@@ -21,6 +21,7 @@ from gatepost.auth.auth_limiter import AuthLimiter
 from gatepost.auth.authority import Authority
 from gatepost.auth.passwords import BusyError
 from gatepost.model.auth_attempt import AuthAttempt
+from gatepost.model.facts import set_fact
 from gatepost.model.reply import Reply
 from gatepost.model.session import AuthFacts, Session
 from gatepost.plugin.chain import Answer
@@ -123,7 +124,7 @@ async def _objection(authority: Authority, attempt: AuthAttempt) -> Answer | Non
 def _proceed(
     talk: Conversation, answer: Answer | None, session: Session, attempt: AuthAttempt
 ) -> Reply:
-    session.auth = AuthFacts(attempt.user, attempt.mechanism)
+    set_fact(session, "auth", AuthFacts(attempt.user, attempt.mechanism))
     talk.recorder.authenticated(session)
     return accepting(r.AUTHENTICATED, None if answer is None else answer.decision)
 

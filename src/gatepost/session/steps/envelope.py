@@ -1,6 +1,7 @@
 """The steps of the envelope: MAIL and RCPT."""
 
 from gatepost.model.address import Address, domain_key, local_key, without_tag
+from gatepost.model.facts import keep, set_fact
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.chain import Answer
@@ -15,13 +16,14 @@ from gatepost.wire import events as e
 
 def _begin_mail(talk: Conversation, event: e.Mail) -> tuple[Transaction, Address]:
     session = talk.session
-    session.transactions += 1
+    set_fact(session, "transactions", session.transactions + 1)
     tx = Transaction(
         f"{session.id}.{session.transactions}",
         session,
         event.path,
         event.params,
         talk.setup.clock.time(),
+        acting=talk.actions(),
     )
     return tx, event.path
 
@@ -45,8 +47,10 @@ def _begin_rcpt(talk: Conversation, event: e.Rcpt) -> tuple[Transaction, Recipie
     rcpt = Recipient(address, event.params, user, domain)
     key = f"{local}@{domain}"
     hit = setup.traps.table.match(address, key, key if user == local else f"{user}@{domain}")
+    if tx.acting is not None:
+        tx.acting.current = rcpt
     if hit is not None:
-        tx.trap_hits.append(hit)
+        keep(tx, "trap_hits", hit)
     return tx, rcpt
 
 
@@ -61,14 +65,17 @@ def _ask_next_hop(talk: Conversation, tx: Transaction, rcpt: Recipient) -> Quest
 
 def _rcpt(_talk: Conversation, answer: Answer | None, tx: Transaction, rcpt: Recipient) -> Reply:
     reply = r.RECIPIENT_OK if answer is None else accepting(r.RECIPIENT_OK, answer.decision)
-    rcpt.reply = reply
-    tx.recipients.append(rcpt)
+    set_fact(rcpt, "reply", reply)
+    if tx.acting is None:
+        keep(tx, "recipients", rcpt)
+    else:
+        tx.acting.accept(tx, rcpt)
     return reply
 
 
 def _refused_rcpt(_talk: Conversation, reply: Reply, tx: Transaction, rcpt: Recipient) -> None:
-    rcpt.reply = reply
-    tx.refused.append(rcpt)
+    set_fact(rcpt, "reply", reply)
+    keep(tx, "refused", rcpt)
 
 
 MAIL = Step("mail", _begin_mail, _mail, _mail_rule)

@@ -1,6 +1,7 @@
 """The steps that begin a session: the connection, HELO, EHLO."""
 
 from gatepost.model.decision import Decision
+from gatepost.model.facts import set_fact
 from gatepost.model.reply import Reply
 from gatepost.model.session import Session
 from gatepost.plugin.chain import Answer
@@ -51,8 +52,8 @@ def _ehlo(talk: Conversation, answer: Answer | None, _session: Session, name: st
 
 def _named(talk: Conversation, name: str, reply: Reply, *, extended: bool) -> Result:
     """Note the client's name; this also ends a transaction (RFC 5321 section 4.1.4)."""
-    talk.session.helo = name
-    talk.session.extended = extended
+    set_fact(talk.session, "helo", name)
+    set_fact(talk.session, "extended", extended)
     return reply if talk.tx is None else talk.reset_and(reply)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from gatepost.model.decision import Decision, Verdict
+from gatepost.model.facts import set_fact
 from gatepost.model.headers import Headers
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
@@ -12,11 +13,12 @@ from gatepost.plugin.chain import Answer
 from gatepost.plugin.hooks import accepting
 from gatepost.session import replies as r
 from gatepost.session import rules
+from gatepost.session.content.auth_results import remove_ours, results_field
 from gatepost.session.content.missing import complete
 from gatepost.session.content.scan import HeaderScan
 from gatepost.session.content.trace import received
 from gatepost.session.conversation import Conversation, Result
-from gatepost.session.handover import taken
+from gatepost.session.handover import quarantine, taken
 from gatepost.session.steps.step import Step, refusal, run
 from gatepost.wire import events as e
 from gatepost.wire.smtp.replies import START_MAIL_INPUT
@@ -56,12 +58,21 @@ def _keep(_talk: Conversation, answer: Answer | None, _tx: Transaction) -> Reply
 
 
 def _deliver(talk: Conversation, answer: Answer | None, tx: Transaction) -> Result:
-    """Hand the message over, unless a plugin has taken it."""
+    """Hand the message over, unless it is quarantined or a plugin has taken it."""
     if tx.message is not None:
         _end_edits(tx, tx.message)
+    if tx.acting is not None:
+        tx.acting.sealed = True
+        if tx.acting.quarantined:
+            return quarantine(talk.setup, tx, tx.acting.quarantined)
     if answer is None:
         return talk.dialect.hand_over(talk.setup, tx)
     return _taken(talk, answer, tx)
+
+
+def _deliver_rule(_talk: Conversation, tx: Transaction) -> Answer | None:
+    """Ask no plugin to take a message that is quarantined."""
+    return None if tx.acting is None or not tx.acting.quarantined else rules.QUARANTINE
 
 
 async def _taken(talk: Conversation, answer: Answer, tx: Transaction) -> Reply:
@@ -72,14 +83,14 @@ def _end_edits(tx: Transaction, message: Message) -> None:
     """Permit no more edits; declare 8-bit content if a plugin has added it (RFC 6152)."""
     message.seal()
     if message.needs_8bitmime:
-        tx.params = {**tx.params, "BODY": "8BITMIME"}
+        set_fact(tx, "params", {**tx.params, "BODY": "8BITMIME"})
 
 
 # DATA and the first BDAT
 DATA: Step[e.Data | e.Bdat, Transaction] = Step("data", _begin, _data, _data_rule, _refused_data)
 HEADERS = Step("headers", _begin_headers, _keep_headers)
 MESSAGE: Step[None, Transaction] = Step("message", _begin, _keep)
-DELIVER: Step[None, Transaction] = Step("deliver", _begin, _deliver)
+DELIVER: Step[None, Transaction] = Step("deliver", _begin, _deliver, _deliver_rule)
 
 
 def chunk(talk: Conversation, event: e.Bdat) -> Result:
@@ -112,15 +123,36 @@ def _storage_failed(talk: Conversation, tx: Transaction, problem: str) -> None:
 def _scanned(talk: Conversation, tx: Transaction, scan: HeaderScan) -> None:
     """Use the result of the scan. Refuse a message that loops, at its end."""
     talk.scan = None
-    tx.message_id = scan.message_id or ""
+    set_fact(tx, "message_id", scan.message_id or "")
     if talk.refusal is not None:
         return
     if scan.looped:
         talk.refusal = refusal(talk, MESSAGE.hook, rules.MAIL_LOOP, (tx,))
     elif scan.too_many:
         talk.refusal = refusal(talk, MESSAGE.hook, rules.TOO_MANY_HOPS, (tx,))
-    elif talk.completes and talk.session.auth is not None:
-        complete(tx, scan, talk.setup.hostname)
+    else:
+        if talk.completes and talk.session.auth is not None:
+            complete(tx, scan, talk.setup.hostname)
+        if scan.has_results and talk.dialect.foreign:
+            _remove_results(talk, tx)
+
+
+def _remove_results(talk: Conversation, tx: Transaction) -> None:
+    """Remove forged results; refuse a message that cannot be edited."""
+    assert tx.message is not None
+    try:
+        remove_ours(tx.message, talk.setup.hostname)
+    except ValueError:
+        talk.refusal = refusal(talk, MESSAGE.hook, rules.HEADER_TOO_LONG, (tx,))
+
+
+def _add_results(talk: Conversation, tx: Transaction, message: Message) -> Reply | None:
+    """Add the results of plugins; return the refusal of a message that cannot be edited."""
+    field = b"" if tx.found is None else results_field(tx.found, talk.setup.hostname)
+    if field:
+        _remove_results(talk, tx)
+        message.add_trace(field)
+    return talk.refusal
 
 
 async def _read_headers(talk: Conversation) -> None:
@@ -131,7 +163,9 @@ async def _read_headers(talk: Conversation) -> None:
     if headers.too_long:
         talk.refusal = refusal(talk, HEADERS.hook, rules.HEADER_TOO_LONG)
         return
-    result = run(talk, HEADERS, headers.parse())
+    message = talk.message
+    edited = None if message is None or not message.edits else message.headers()
+    result = run(talk, HEADERS, edited or headers.parse())
     reply = result if isinstance(result, Reply) else await result
     if reply.code >= 400:
         talk.refusal = reply
@@ -153,14 +187,20 @@ async def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Reply:
     result = talk.refusal or run(talk, MESSAGE, None)
     reply = result if isinstance(result, Reply) else await result
     if reply.code >= 400 or talk.tx is None:
+        acting = None if tx is None else tx.acting
         await talk.reset()
-        return reply
+        return reply if acting is None or acting.named is None else acting.replies({}, reply)
     return await _hand_over(talk, talk.tx, None if reply is r.OK else reply)
 
 
 async def _hand_over(talk: Conversation, tx: Transaction, spoken: Reply | None) -> Reply:
     """Deliver; `spoken` has the words of a plugin for the reply that accepts the message."""
     names = talk.dialect.with_names
+    if tx.message is not None and tx.found is not None:
+        refused = _add_results(talk, tx, tx.message)
+        if refused is not None:
+            await talk.reset()
+            return refused
     if tx.message is not None and names is not None:
         tx.message.add_trace(received(tx, talk.setup.hostname, names))
     talk.delivering = True
@@ -179,9 +219,11 @@ async def _hand_over(talk: Conversation, tx: Transaction, spoken: Reply | None) 
 
 async def _accepted(talk: Conversation, tx: Transaction) -> None:
     talk.errors = talk.idle_commands = 0
-    talk.session.messages += 1
+    set_fact(talk.session, "messages", talk.session.messages + 1)
     if tx.message is not None and tx.message.edits:
         talk.recorder.edited(tx, tx.message)
+    if tx.acting is not None and tx.acting.changes:
+        talk.recorder.recipients_changed(tx, tx.acting.changes)
     talk.recorder.accepted(tx)
     await talk.notify("delivered", tx)
     talk.close(tx)

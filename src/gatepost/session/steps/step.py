@@ -29,6 +29,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, TypeVarTuple, Unpack
 
 from gatepost.model.decision import Verdict
 from gatepost.model.reply import Reply
+from gatepost.model.session import Transaction
 from gatepost.plugin.chain import Answer, Asked, Chain, Outcome
 from gatepost.plugin.hooks import reply_for
 from gatepost.plugin.inline import need_task
@@ -74,11 +75,21 @@ async def _consult(
     answer = failure if step.rule is None else step.rule(talk, *args) or failure
     if answer is None:
         answer = await chain.decide(*args, asked=asked)
+        if chain.acts and talk.tx is not None:
+            _record_refusals(talk, step.hook, args, talk.tx)
     result = _conclude(talk, step, answer, args, asked)
     reply = result if isinstance(result, Reply) else await result
     if chain.followers:
         await chain.follow(*args, Outcome(reply, answer))
     return reply
+
+
+def _record_refusals(talk: Conversation, hook: str, args: tuple[Any, ...], tx: Transaction) -> None:
+    """Record the refusals of some of the recipients."""
+    if tx.acting is not None and tx.acting.refusals:
+        for answer, reply in tx.acting.refusals:
+            talk.recorder.decided(talk.session, tx, Decided(hook, args, answer), reply)
+        tx.acting.refusals = ()
 
 
 def _conclude(
