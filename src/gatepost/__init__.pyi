@@ -13,6 +13,7 @@ from gatepost.delivery.target import Failures as Failures
 from gatepost.delivery.target import Target as Target
 from gatepost.delivery.target import TargetPath as TargetPath
 from gatepost.delivery.target import TargetSpec as TargetSpec
+from gatepost.model.additions import Verb as Verb
 from gatepost.model.address import Address as Address
 from gatepost.model.address import AddressError as AddressError
 from gatepost.model.auth_attempt import AuthAttempt as AuthAttempt
@@ -24,6 +25,9 @@ from gatepost.model.decision import deny as deny
 from gatepost.model.edits import Edit as Edit
 from gatepost.model.endpoint import Endpoint as Endpoint
 from gatepost.model.headers import Headers as Headers
+from gatepost.model.lookup import Lookup as Lookup
+from gatepost.model.lookup import local as local
+from gatepost.model.lookup import unknown as unknown
 from gatepost.model.message import Message as Message
 from gatepost.model.message_transaction import MessageTransaction as MessageTransaction
 from gatepost.model.reply import Reply as Reply
@@ -42,6 +46,7 @@ from gatepost.net.resolver import Resolver as Resolver
 from gatepost.plugin.base import Plugin as Plugin
 from gatepost.plugin.base import blocking as blocking
 from gatepost.plugin.chain import Answer as Answer
+from gatepost.plugin.chain import Asked as Asked
 from gatepost.plugin.chain import Outcome as Outcome
 from gatepost.plugin.clock import Clock as Clock
 from gatepost.plugin.hooks import HOOKS as HOOKS

@@ -327,7 +327,7 @@ def test_a_server_that_only_relays_needs_no_domains(run, sound):
     )
     result, found = report(run)
     assert result.exit_code == 0
-    warning = "recipients.domains is empty: only authenticated clients can send mail"
+    warning = "recipients.domains is empty: only clients of relay_for can send mail"
     assert warning in found["warnings"]
 
 

@@ -90,6 +90,26 @@ def test_a_hidden_relay_route_is_a_warning(checked):
     assert checked(routes=f'[[route]]\nto = "discard:"\n{RELAY}') == [hidden]
 
 
+def test_a_relay_for_a_large_network_is_a_warning(checked):
+    relay = RELAY.replace('"authenticated"', '["authenticated", "10.0.0.0/8", "32.0.0.0/3"]')
+    warning = (
+        "route[1].relay_for contains 32.0.0.0/3: an open relay for all hosts there, expected your"
+        " own networks"
+    )
+    assert checked(routes=f"{LOCAL}\n{relay}") == [warning]
+
+
+def test_a_relay_for_users_without_auth_is_a_warning_with_networks_too(checked):
+    relay = RELAY.replace('"authenticated"', '["authenticated", "10.0.0.0/8"]')
+    unused = "route[1].relay_for: authenticated has no effect: no [[listen]] has auth"
+    assert unused in checked(listen="", routes=f"{LOCAL}\n{relay}")
+
+
+def test_a_relay_for_networks_needs_no_auth(checked):
+    networks = RELAY.replace('"authenticated"', '["10.0.0.0/8"]')
+    assert not [one for one in checked(listen="", routes=f"{LOCAL}\n{networks}") if "relay" in one]
+
+
 def test_a_relay_route_without_auth_is_a_warning(checked):
     unused = "route[1].relay_for has no effect: no [[listen]] has auth"
     assert unused in checked(listen="", routes=f"{LOCAL}\n{RELAY}")

@@ -1,6 +1,7 @@
 """The loader: files, error messages, defaults, and configurations built in code."""
 
 import json
+from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from gatepost.config.kinds import ArrayKind, TableKind, keys
 from gatepost.config.listen import InetAddress, UnixAddress
 from gatepost.config.load import check, config_from_dict, load_config
 from gatepost.config.problem import ConfigError
+from gatepost.config.relay import RelayFor
 from gatepost.config.schema import (
     CertificateConfig,
     Config,
@@ -112,8 +114,8 @@ def written(tmp_path, monkeypatch, content):
 LEAST = '[[listen]]\n[recipients]\ndomains = ["example.com"]\n[[route]]\nto = "discard:"\n'
 NO_LISTENER = "gatepost.toml: listen: expected at least one [[listen]], found none"
 NO_DOMAIN = (
-    "gatepost.toml: recipients.domains: expected your domains, or a [[route]] with relay_for,"
-    " found none"
+    "gatepost.toml: recipients.domains: expected your domains, a [[route]] with relay_for, or a"
+    " [[plugin]], found none"
 )
 NO_ROUTE = "gatepost.toml: route: expected at least one [[route]], found none"
 
@@ -166,6 +168,54 @@ def test_no_truncated_file_lacks_a_listener_a_domain_or_a_route(tmp_path, monkey
 def test_a_file_that_only_relays_needs_no_domains(tmp_path, monkeypatch):
     text = '[[listen]]\n[[route]]\nto = "discard:"\nrelay_for = "authenticated"\n'
     assert load_config(written(tmp_path, monkeypatch, text)).recipients.domains == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ('"none"', RelayFor()),
+        ('"authenticated"', RelayFor(authenticated=True)),
+        ("[]", RelayFor()),
+        ('["192.0.2.0/24"]', RelayFor(False, (ip_network("192.0.2.0/24"),))),
+        (
+            '["2001:db8::/32", "authenticated", "192.0.2.1"]',
+            RelayFor(True, (ip_network("2001:db8::/32"), ip_network("192.0.2.1"))),
+        ),
+    ],
+)
+def test_relay_for_has_words_and_networks(tmp_path, monkeypatch, value, expected):
+    text = f"{LEAST}relay_for = {value}\n"
+    (route,) = load_config(written(tmp_path, monkeypatch, text)).route
+    assert route.relay_for == expected
+    assert check(Config(route=[RouteConfig(to="discard:", relay_for=expected)])).route == (route,)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "1",
+        '"all"',
+        '"192.0.2.0/24"',
+        '["none"]',
+        '["192.0.2.1/24"]',
+        "[25]",
+        "[[]]",
+        "{ networks = [] }",
+    ],
+)
+def test_any_other_relay_for_is_refused(tmp_path, monkeypatch, value):
+    text = f"{LEAST}relay_for = {value}\n"
+    (problem,) = problems_of(load_config, written(tmp_path, monkeypatch, text))
+    expected = 'gatepost.toml: route[0].relay_for: expected "none", "authenticated", or an array of'
+    assert problem.startswith(expected)
+
+
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "::ffff:0:0/96", "::/64"])
+def test_a_relay_for_every_client_is_refused(tmp_path, monkeypatch, network):
+    text = f'{LEAST}relay_for = ["192.0.2.0/24", "{network}"]\n'
+    (problem,) = problems_of(load_config, written(tmp_path, monkeypatch, text))
+    where, found = "gatepost.toml: route[0].relay_for: ", f'your own networks, found "{network}"'
+    assert problem == f"{where}expected {found}: every client could send mail to every domain"
 
 
 def test_a_full_configuration_is_read(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from structlog.testing import capture_logs
 
+from gatepost.model.additions import Verb
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 from gatepost.plugin.base import Installed, OptionsError, Plugin
 from gatepost.plugin.clock import SystemClock
@@ -29,12 +30,15 @@ def named(name, **methods):
 
 
 def test_every_overridden_method_is_bound():
-    made = host(named("all", **{name: lambda *_: None for name in METHODS}))
+    methods = {name: lambda *_: None for name in METHODS}
+    made = host(named("all", commands={"XTEST": Verb()}, **methods))
     for chain in made.chains.values():
         assert [len(stage) for stage in (chain.observers, chain.deciders, chain.followers)] == [
             1
         ] * 3
-    assert [len(chain.followers) for chain in made.notifications.values()] == [1] * 3
+    assert [len(chain.followers) for chain in made.notifications.values()] == [1] * 9
+    assert len(made.after_any.followers) == len(made.lookup.deciders) == 1
+    assert made.notifier
 
 
 def test_methods_that_are_not_overridden_are_not_bound():
@@ -42,6 +46,7 @@ def test_methods_that_are_not_overridden_are_not_bound():
     assert made.busy == {}
     assert not any(made.chains.values())
     assert not any(made.notifications.values())
+    assert (made.after_any, bool(made.lookup), bool(made.notifier)) == (None, False, False)
 
 
 def test_the_deadline_and_on_error_reach_the_chain():
@@ -86,6 +91,12 @@ def test_the_order_is_listed_by_hook_and_stage():
         ("rcpt", "observe", ["a"]),
         ("rcpt", "on", ["a", "b"]),
     ]
+
+
+def test_the_order_has_look_ups_and_what_follows_every_hook():
+    made = host(named("a", on_lookup=lambda *_: None, after_any=lambda *_: None))
+    assert list(made.order()) == [("any", "after", ["a"]), ("lookup", "on", ["a"])]
+    assert set(made.busy) == set(HOOKS)
 
 
 class Recording(Plugin):

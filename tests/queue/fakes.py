@@ -3,6 +3,7 @@
 import asyncio
 
 from gatepost.config import schema
+from gatepost.config.relay import RelayFor
 from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
@@ -79,7 +80,7 @@ class Target(BaseTarget):
 
 
 def router(target, patterns=("*",), *, relays=False):
-    route = Route(target, "fake:", "queue", relays=relays)
+    route = Route(target, "fake:", "queue", relay_for=RelayFor(relays))
     return Router([(patterns, route)], hostname="mx.example.com")
 
 

@@ -104,7 +104,13 @@ def report(dsn):
 
 
 @pytest.mark.parametrize(
-    "client", [{"peer": LOCAL}, {"peer": Endpoint("::1", 9)}, {"peer": Endpoint("local")}]
+    "client",
+    [
+        {"peer": LOCAL},
+        {"peer": Endpoint("::1", 9)},
+        {"peer": Endpoint("local")},
+        {"peer": Endpoint("192.0.2.7"), "in_relay_network": True},
+    ],
 )
 def test_a_local_sender_gets_a_dsn_about_a_permanent_failure(tmp_path, client):
     target = Target({"one.example": REFUSED})

@@ -237,7 +237,7 @@ def test_xclient_is_refused_while_the_server_stops(tmp_path):
             super().__init__()
             self.connections = None
 
-        def on_noop(self, session):
+        def on_noop(self, session, text):
             self.connections.draining = True
 
     drain = Drain()

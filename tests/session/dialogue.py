@@ -10,6 +10,7 @@ from gatepost.config.schema import (
     SmtpConfig,
     TrapsConfig,
 )
+from gatepost.model.additions import Verb
 from gatepost.model.reply import Reply
 from gatepost.plugin.base import Installed, Plugin
 
@@ -38,8 +39,14 @@ def config(*, limits=None, traps=None, recipients=None, **more):
 
 
 def plugin(on_error="defer", name="test", **methods):
-    """Return a plugin made of functions that have no `self`."""
+    """Return a plugin made of functions that have no `self`.
+
+    With a method for commands of its own it adds the command XTEST.
+    """
     made = Plugin()
+    if {"observe_command", "on_command", "after_command"} & methods.keys():
+        made.commands = {"XTEST": Verb()}
+        methods = {"on_command": lambda *_: None, **methods}
     made.name = name
     for method, function in methods.items():
         setattr(made, method, function)

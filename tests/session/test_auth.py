@@ -11,6 +11,7 @@ from tests.session.authentication import WELCOME, AuthClient, auth_config
 from tests.session.dialogue import TRAPS, plugin
 
 from gatepost.auth import authority as authority_module
+from gatepost.config.relay import RelayFor
 from gatepost.config.schema import ListenConfig, RecipientsConfig, RouteConfig
 from gatepost.model.decision import accept, defer, deny
 from gatepost.model.facts import set_fact
@@ -26,7 +27,7 @@ OPEN = "S: 220\nC: EHLO x\nS: 250\n"
 NOT_OFFERED = "504 5.5.4 Authentication mechanism not offered"
 MALFORMED = "501 5.5.2 Syntax error in the authentication exchange"
 FOREIGN = "friend@elsewhere.example"
-RELAY = RouteConfig(to="discard:", relay_for="authenticated")
+RELAY = RouteConfig(to="discard:", relay_for=RelayFor(authenticated=True))
 
 
 def attempt(password="secret", name="alice"):
@@ -425,15 +426,17 @@ ROUTES = {
     "local": [LOCAL_ONLY],
     "after a general one": [RouteConfig(to="discard:"), RELAY],
     "of another domain": [
-        RouteConfig(for_=["other.example"], to="discard:", relay_for="authenticated")
+        RouteConfig(for_=["other.example"], to="discard:", relay_for=RelayFor(authenticated=True))
     ],
     "relay": [LOCAL_ONLY, RELAY],
     "of that domain": [
-        RouteConfig(for_=["elsewhere.example"], to="discard:", relay_for="authenticated"),
+        RouteConfig(
+            for_=["elsewhere.example"], to="discard:", relay_for=RelayFor(authenticated=True)
+        ),
         RouteConfig(to="discard:"),
     ],
     "of that address": [
-        RouteConfig(for_=[FOREIGN], to="discard:", relay_for="authenticated"),
+        RouteConfig(for_=[FOREIGN], to="discard:", relay_for=RelayFor(authenticated=True)),
         RouteConfig(to="discard:"),
     ],
 }

@@ -294,6 +294,7 @@ HOOKS = {
     "message": (OPEN + MAIL + RCPT + BODY, "554 5.7.1"),
     "deliver": (OPEN + MAIL + RCPT + BODY, "554 5.7.1"),
     "unknown_command": (OPEN + "C: WIZ x\n", "500 5.5.1"),
+    "command": (OPEN + "C: XTEST x\n", "500 5.5.1"),
     "vrfy": (OPEN + "C: VRFY x\n", "550 5.7.1"),
     "help": (OPEN + "C: HELP x\n", "500 5.5.1"),
     "noop": (OPEN + "C: NOOP\n", "500 5.5.1"),
@@ -396,7 +397,7 @@ def test_reference_is_the_id_of_the_transaction_or_session():
 
     played = ask(
         MAIL + "C: RCPT TO:<one@elsewhere.example>\nS: 550\nC: RSET\nS: 250\nC: NOOP\nS: 500\n",
-        [plugin(observe_rcpt=note, on_noop=lambda _s: deny())],
+        [plugin(observe_rcpt=note, on_noop=lambda _s, _text: deny())],
     )
     assert played.replies[3].endswith(f"[{ids['tx']}]")
     assert played.replies[5].endswith(f"[{ids['session']}]")
@@ -440,6 +441,49 @@ def test_refused_helo_does_not_count():
         ],
     )
     assert names == [("good.example", False)]
+
+
+def test_hooks_can_distinguish_helo_from_ehlo():
+    seen = []
+    play(
+        """
+        S: 220
+        C: HELO client.example
+        S: 250
+        C: EHLO client.example
+        S: 250
+        C: HELO bad.example
+        S: 550
+        C: MAIL FROM:<>
+        S: 250
+        C: EHLO bad.example
+        S: 550
+        C: HELO client.example
+        S: 250
+        C: EHLO bad.example
+        S: 550
+        C: MAIL FROM:<>
+        S: 250
+        """,
+        [
+            plugin(
+                observe_helo=lambda session, _name: seen.append(session.extended),
+                on_helo=lambda _s, name: deny() if name == "bad.example" else None,
+                on_mail=lambda tx, _sender: seen.append(("mail", tx.session.extended)),
+            )
+        ],
+    )
+    mail = [("mail", True), ("mail", False)]
+    assert seen == [False, True, False, mail[0], True, False, True, mail[1]]
+
+
+def test_the_argument_of_noop_reaches_plugins():
+    seen = []
+    ask(
+        "C: NOOP\nS: 250\nC: NOOP some text\nS: 250\n",
+        [plugin(on_noop=lambda _session, text: seen.append(text))],
+    )
+    assert seen == ["", "some text"]
 
 
 def test_refused_sender_opens_no_transaction():

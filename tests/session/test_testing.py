@@ -103,7 +103,7 @@ def test_the_clock_is_moved_on():
         def tick(self):
             self.times.append("tick")
 
-        def on_noop(self, session):
+        def on_noop(self, session, text):
             self.times.append(self.clock.time() % 86_400)
 
     times = Times()

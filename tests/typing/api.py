@@ -5,19 +5,22 @@ This file is checked, not run. `assert_type` pins the types that a user of the A
 
 import asyncio
 from pathlib import Path
-from typing import assert_type
+from typing import ClassVar, assert_type
 
 import gatepost
 from gatepost import (
     Address,
     AddressList,
+    Asked,
     AuthAttempt,
     Config,
     Decision,
     DomainList,
     Duration,
+    Endpoint,
     File,
     Headers,
+    Lookup,
     Message,
     MessageTransaction,
     MetricsSnapshot,
@@ -38,10 +41,13 @@ from gatepost import (
     StoreError,
     Taken,
     Transaction,
+    Verb,
     accept,
     defer,
     deny,
     field,
+    local,
+    unknown,
 )
 from gatepost.testing import (
     FakeResolver,
@@ -199,6 +205,43 @@ class Kinds(Plugin):
         assert_type(self.path("x"), Path)
         assert_type(self.data_dir, Path)
         return deny() if codes else None
+
+
+class Local(Plugin):
+    async def on_lookup(self, tx: Transaction, rcpt: Recipient) -> Lookup | None:
+        if rcpt.domain != "tenant.example":
+            return None
+        return local() if rcpt.user == "a" else unknown("gone")
+
+
+class Adding(Plugin):
+    commands: ClassVar = {"XSTATUS": Verb(junk=False, max_arguments=1)}
+    mail_parameters: ClassVar = {"XFOO"}
+    rcpt_parameters = ("XBAR",)
+
+    def on_command(self, session: Session, verb: str, text: str) -> Decision | None:
+        return accept(text, code=211) if verb == "XSTATUS" else None
+
+    def on_noop(self, session: Session, text: str) -> None:
+        self.log.info("noop", text=text, extended=session.extended)
+
+
+class Watching(Plugin):
+    def on_fault(self, session: Session, tx: Transaction | None, reply: Reply) -> None:
+        assert_type(reply.reference, str)
+
+    async def on_limit(self, peer: Endpoint, limit: str, reply: Reply) -> None:
+        await self.clock.sleep(1)
+
+    def on_timeout(self, session: Session, limit: str) -> None:
+        assert_type(session.in_relay_network, bool)
+
+    def after_any(
+        self, hook: str, session: Session, tx: Transaction | None, outcome: Outcome
+    ) -> None:
+        for one in outcome.asked:
+            assert_type(one, Asked)
+            assert_type(one.seconds, float)
 
 
 class Empty(Plugin):

@@ -21,7 +21,7 @@ ARGUMENT = "501 5.5.4 Syntax error: expected an argument"
         ("RSET", e.Rset()),
         ("rset  ", e.Rset()),
         ("NOOP", e.Noop()),
-        ("NOOP anything at all", e.Noop()),
+        ("NOOP anything at all", e.Noop("anything at all")),
         ("VRFY Jürgen <j@b>", e.Vrfy("Jürgen <j@b>")),
         ("EXPN staff", e.Expn("staff")),
         ("HELP", e.Help("")),

@@ -216,5 +216,5 @@ def test_quit_may_follow_the_message_in_a_pipeline():
 
 def test_junk_commands_deliver_no_mail():
     assert {event.__name__ for event in JUNK} == {
-        "Ehlo", "Helo", "Rset", "Noop", "Vrfy", "Expn", "Help", "Unknown", "Xclient",
+        "Ehlo", "Helo", "Rset", "Noop", "Vrfy", "Expn", "Help", "Unknown", "Xclient", "IdleAdded",
     }  # fmt: skip

@@ -74,6 +74,17 @@ def bare_lf(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
             )
 
 
+def relay_networks(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
+    """Warn of large networks whose clients may send mail to every domain."""
+    for number, route in enumerate(config.route):
+        for network in route.relay_for.networks:
+            if network.prefixlen < SHORTEST_PREFIX:
+                yield (
+                    f"route[{number}].relay_for contains {network}: an open relay for all hosts"
+                    " there, expected your own networks"
+                )
+
+
 def tls(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
     """Warn of listeners without TLS, and of certificates without effect."""
     if config.tls.certificates and all(listen.tls == "none" for listen in config.listen):

@@ -43,8 +43,9 @@ def shared_maildirs(config: Config, _setup: Setup, _lists: Lists) -> Iterator[st
 def relays(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
     """Yield routes for authenticated clients if no client can authenticate."""
     for number, route in enumerate(config.route):
-        if route.relay_for != "none" and setup.authority is None:
-            yield f"route[{number}].relay_for has no effect: no [[listen]] has auth"
+        if route.relay_for.authenticated and setup.authority is None:
+            part = ": authenticated" if route.relay_for.networks else ""
+            yield f"route[{number}].relay_for{part} has no effect: no [[listen]] has auth"
 
 
 def loops(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
@@ -93,7 +94,7 @@ def hidden(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
     first_route: dict[str, int] = {}
     for number, route in enumerate(config.route):
         if EVERYONE in first_route:
-            table = ".relay_for" if route.relay_for != "none" else ""
+            table = ".relay_for" if route.relay_for else ""
             first = f"route[{first_route[EVERYONE]}]"
             yield f"route[{number}]{table} has no effect: {first} matches every recipient before it"
             continue

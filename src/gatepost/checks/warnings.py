@@ -107,16 +107,16 @@ def _socket_folders(config: Config, _setup: Setup, _lists: Lists) -> Iterator[st
                 yield f"{listen.address}: the folder {folder} does not exist"
 
 
-def _domains(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
-    if not config.recipients.domains:
-        yield "recipients.domains is empty: only authenticated clients can send mail"
+def _domains(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
+    if not config.recipients.domains and setup.lookups is None:
+        yield "recipients.domains is empty: only clients of relay_for can send mail"
     if EVERY_DOMAIN in config.recipients.domains:
         yield 'recipients.domains contains "*": mail for every domain is accepted, as in tests'
 
 
-def _known_recipients(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
-    """Warn of routes that accept every address because neither a list nor a next hop is asked."""
-    if not config.recipients.domains or config.recipients.known:
+def _known_recipients(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
+    """Warn of routes that accept every address: no list, plugin or next hop is asked."""
+    if not config.recipients.domains or config.recipients.known or setup.lookups is not None:
         return
     routes = [route for route in config.route if not _is_checked_later(route)]
     if routes:
@@ -193,6 +193,7 @@ CHECKS: tuple[Check, ...] = (
     exposure.ipv6_only,
     exposure.trusted_networks,
     exposure.bare_lf,
+    exposure.relay_networks,
     exposure.tls,
     exposure.auth,
     relays,

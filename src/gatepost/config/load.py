@@ -15,6 +15,7 @@ import msgspec
 from gatepost.config.formats import EVERY_DOMAIN
 from gatepost.config.kinds import TableKind
 from gatepost.config.problem import ConfigError, Location, Problem
+from gatepost.config.relay import is_everything
 from gatepost.config.schema import Config
 from gatepost.config.unavailable import refuse_unavailable
 
@@ -64,9 +65,10 @@ def _require_tables(config: Config, data: Mapping[str, Any], root: Location) -> 
     """Raise `ConfigError` unless the file has a listener, a route, and domains if they apply."""
     if not data.get("listen"):
         root.member("listen").report_mismatch("at least one [[listen]]", "none")
-    if not (config.recipients.domains or any(route.relay_for != "none" for route in config.route)):
+    relays = any(route.relay_for for route in config.route)
+    if not (config.recipients.domains or relays or config.plugin):
         domains = root.member("recipients").member("domains")
-        domains.report_mismatch("your domains, or a [[route]] with relay_for", "none")
+        domains.report_mismatch("your domains, a [[route]] with relay_for, or a [[plugin]]", "none")
     if not config.route:
         root.member("route").report_mismatch("at least one [[route]]", "none")
     if root.problems:
@@ -104,7 +106,19 @@ def _require_tls_for_auth(config: Config, root: Location) -> None:
 
 
 def _refuse_open_relay(config: Config, root: Location) -> None:
-    """Report routes to other servers if every domain is local: any client could relay by them."""
+    """Report routes by which any client could send mail to other servers."""
+    for number, route in enumerate(config.route):
+        for network in filter(is_everything, route.relay_for.networks):
+            location = root.member("route").item(number).member("relay_for")
+            location.report(
+                f'expected your own networks, found "{network}": every client could send mail to'
+                " every domain"
+            )
+    _refuse_every_domain(config, root)
+
+
+def _refuse_every_domain(config: Config, root: Location) -> None:
+    """Report routes to other servers if every domain is local."""
     if EVERY_DOMAIN not in config.recipients.domains:
         return
     for number, route in enumerate(config.route):

@@ -29,6 +29,7 @@ from gatepost.config.kinds import (
 )
 from gatepost.config.listen import InetAddress, ListenAddress
 from gatepost.config.plugins import PluginConfig
+from gatepost.config.relay import RELAY_FOR, RelayFor
 from gatepost.config.units import parse_duration, parse_size
 from gatepost.model.reply import Reply
 from gatepost.model.secret import Secret
@@ -624,6 +625,15 @@ class RecipientsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             "The usual separator (RFC 5233).",
         ),
     ] = "+"
+    lookup_cache: Annotated[
+        float,
+        Key(
+            duration("0s", "24h"),
+            "How long the answer of a plugin's on_lookup is used again if the mailbox exists. Other"
+            " answers are used for at most 1 minute.",
+            "A mailbox that was removed is refused some minutes later.",
+        ),
+    ] = parse_duration("5m")
 
 
 class TrapsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -785,14 +795,14 @@ class RouteConfig(
         Key(TableKind(PipeConfig), "For pipe:, qmail-queue: and sendmail: how to run the program."),
     ] = PipeConfig()
     relay_for: Annotated[
-        Literal["none", "authenticated"],
+        RelayFor,
         Key(
-            choice("none", "authenticated"),
-            "The clients that may send to foreign domains through this route: none, or"
-            " authenticated clients (AUTH).",
+            RELAY_FOR,
+            "The clients that may send to foreign domains through this route: none, authenticated"
+            " clients (AUTH), clients of your networks, or an array of both.",
             "Never an open relay. You must enable each relay route.",
         ),
-    ] = "none"
+    ] = RelayFor()
     client: Annotated[
         ClientConfig,
         Key(

@@ -192,5 +192,5 @@ def make_router(
 
 
 def _make_route(route: schema.RouteConfig, target: Target) -> Route:
-    fallback, relays = route.fallback == "queue", route.relay_for == "authenticated"
-    return Route(target, redact(route.to), route.mode, fallback, relays, route.name)
+    fallback = route.fallback == "queue"
+    return Route(target, redact(route.to), route.mode, fallback, route.relay_for, route.name)

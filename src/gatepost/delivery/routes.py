@@ -14,6 +14,7 @@ from gatepost.delivery.route import Route
 from gatepost.delivery.target import DeliveryError, Target
 from gatepost.model.address import Address, domain_key, local_key, parse_domain
 from gatepost.model.session import Recipient
+from gatepost.net.networks import Networks
 
 EVERYONE = "*"
 
@@ -86,6 +87,11 @@ class Router:
                 raise DeliveryError("No route to recipient, please try again later", detail=detail)
             shares.setdefault(route, []).append(recipient)
         return list(shares.items())
+
+    @property
+    def relay_networks(self) -> Networks:
+        """The networks from which any route relays."""
+        return tuple(network for route in self.routes for network in route.relay_for.networks)
 
     async def start(self) -> None:
         """Start every target."""

@@ -52,7 +52,8 @@ class Session(msgspec.Struct, frozen=True, eq=False):
     None without encryption, `auth` is None without authentication. `notes` is a dict for plugins
     that lasts as long as the connection; STARTTLS does not clear it.
 
-    `listener` is the name of the listener, "" if it has none.
+    `listener` is the name of the listener, "" if it has none. `in_relay_network` is true if the
+    client is in a network of `relay_for` of a route.
 
     Behind a trusted proxy, `peer` and `local` are the addresses that the proxy reports. `via` is
     then the proxy's own address, `proxy` its PROXY header, and `xclient` the attributes of XCLIENT
@@ -75,6 +76,7 @@ class Session(msgspec.Struct, frozen=True, eq=False):
     xclient: Mapping[str, str] | None = None
     auth: AuthFacts | None = None
     listener: str = ""
+    in_relay_network: bool = False
 
     @property
     def started_at(self) -> datetime:

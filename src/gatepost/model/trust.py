@@ -1,9 +1,9 @@
 """Trusted clients: only they can request DSNs, and only their senders receive them.
 
 Security: a reverse-path can be forged, so a DSN for an untrusted client could be sent to any
-address (backscatter). A client is trusted if it has authenticated. It is also trusted if it
-connects from this machine, by loopback or a Unix socket, and not on behalf of another host (PROXY,
-XCLIENT).
+address (backscatter). A client is trusted if it has authenticated or is in a network of
+`relay_for`. It is also trusted if it connects from this machine, by loopback or a Unix socket, and
+not on behalf of another host (PROXY, XCLIENT).
 """
 
 from collections.abc import Mapping
@@ -34,10 +34,14 @@ class Client(Protocol):
     def auth(self) -> AuthFacts | None:
         """The authenticated identity, None without AUTH."""
 
+    @property
+    def in_relay_network(self) -> bool:
+        """True if the client is in a network of `relay_for` of a route."""
+
 
 def is_trusted(client: Client) -> bool:
-    """Return whether a client has authenticated, or is on this machine and not a proxy."""
-    if client.auth is not None:
+    """Return whether a client has authenticated, may relay, or is on this machine and no proxy."""
+    if client.auth is not None or client.in_relay_network:
         return True
     return client.via is None and client.xclient is None and _is_on_this_machine(client.peer)
 

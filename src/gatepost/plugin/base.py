@@ -16,7 +16,7 @@ has defaults that need no network and no files.
 import functools
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 from weakref import WeakSet
@@ -24,6 +24,7 @@ from weakref import WeakSet
 import msgspec
 
 from gatepost.log.logger import get_logger
+from gatepost.model.additions import Verb
 from gatepost.model.address import Address
 from gatepost.model.session import Session, Transaction
 from gatepost.net.resolver import DnsResolver, Resolver
@@ -67,13 +68,18 @@ class HasOptions(Protocol[OptionsT_co]):
 class Plugin(HookMethods):
     """Base of all plugins. Keyword arguments are the options; raises `OptionsError`.
 
-    `before` and `after` name plugins that must run later or earlier, in any configured order. With
+    `commands` are the verbs that `on_command` answers, `mail_parameters` and `rcpt_parameters` the
+    keywords that a client may send with MAIL and RCPT; all are in upper case. `before` and `after`
+    name plugins that must run later or earlier, in any configured order. With
     `blocking` the synchronous methods run in a thread, for work that takes more than a millisecond.
     """
 
     class Options(BaseOptions):
         """No options, unless a plugin defines its own `Options(Plugin.Options)`."""
 
+    commands: ClassVar[Mapping[str, Verb]] = {}
+    mail_parameters: ClassVar[Collection[str]] = ()
+    rcpt_parameters: ClassVar[Collection[str]] = ()
     before: ClassVar[Collection[str]] = ()
     after: ClassVar[Collection[str]] = ()
     blocking: ClassVar[bool] = False

@@ -19,7 +19,7 @@ A method of a plugin in shadow mode decides nothing: what it would have decided 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
 from types import CoroutineType
 from typing import Any, Final, NamedTuple
@@ -32,15 +32,16 @@ from gatepost.model.session import Transaction
 from gatepost.plugin import trouble
 from gatepost.plugin.continuation import Exit, contained
 from gatepost.plugin.driver import Driver
-from gatepost.plugin.hooks import SELECTIVE, reply_for
+from gatepost.plugin.hooks import ANY_2XX, SELECTIVE, reply_for
 from gatepost.plugin.inline import need_task
 from gatepost.plugin.scope import Scope
 
+# The reason of the decisions that stand for a failed plugin.
+FAILED: Final = "plugin-failed"
+
 ON_ERROR: dict[str, Decision | None] = {
-    "defer": Decision(
-        Verdict.DEFER, "Temporary local problem", 451, "4.3.0", reason="plugin-failed"
-    ),
-    "deny": Decision(Verdict.DENY, "Local policy failed", 554, "5.3.0", reason="plugin-failed"),
+    "defer": Decision(Verdict.DEFER, "Temporary local problem", 451, "4.3.0", reason=FAILED),
+    "deny": Decision(Verdict.DENY, "Local policy failed", 554, "5.3.0", reason=FAILED),
     "skip": None,
 }
 
@@ -69,10 +70,15 @@ class Asked(NamedTuple):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The argument of `after_<hook>`: the reply, and the answer that led to it, if any."""
+    """The argument of `after_<hook>`: the reply, and the answer that led to it, if any.
+
+    `asked` has the plugins that were asked, in order, if their time was measured; otherwise it is
+    empty. It is measured if a plugin has `after_any`.
+    """
 
     reply: Reply
     answer: Answer | None
+    asked: Sequence[Asked] = ()
 
 
 class BoundHook(msgspec.Struct, frozen=True, eq=False):
@@ -198,7 +204,7 @@ def _check_accept(decision: Decision, codes: tuple[int, ...]) -> None:
             "accept() takes no text and no codes here: the hook has no reply of its own"
         )
     if decision.code is not None and decision.code not in codes:
-        expected = " or ".join(map(str, codes))
+        expected = "2xx" if codes is ANY_2XX else " or ".join(map(str, codes))
         raise ValueError(f"accept() takes code {expected} here, found {decision.code}")
 
 

@@ -11,12 +11,15 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from gatepost.plugin.base import Plugin
-from gatepost.plugin.hooks import HOOKS, METHODS, NOTIFICATIONS, STAGES
+from gatepost.plugin.hooks import AFTER_ANY, HOOKS, METHODS, NOTIFICATIONS, QUESTIONS, STAGES
 
 # How similar a misspelt name must be to a hook, from 0 to 1.
 _SIMILAR = 0.7
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_NAMES = (*HOOKS, *NOTIFICATIONS)
+_ANY = AFTER_ANY.removeprefix("after_")
+_NAMES = (*HOOKS, _ANY, *QUESTIONS, *NOTIFICATIONS)
+# The usual method by name.
+_METHOD_OF = {name: AFTER_ANY if name == _ANY else f"on_{name}" for name in _NAMES}
 
 # Hook methods of other servers, and the method here for the same purpose.
 FOREIGN = {
@@ -119,7 +122,7 @@ def _with_prefix(stage: str, names: list[str]) -> str | None:
     if not names:
         return None
     method = f"{stage}_{names[0]}"
-    return method if method in METHODS else f"on_{names[0]}"
+    return method if method in METHODS else _METHOD_OF[names[0]]
 
 
 def _wrong_signature(name: str, method: Callable[..., Any]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from traceback import walk_tb
 from typing import Any
 
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.session import Session, Transaction
 
 _STANDARD_LIBRARY = sysconfig.get_path("stdlib")
@@ -34,6 +35,8 @@ def client_of(args: tuple[Any, ...]) -> dict[str, str]:
             return {"ref": tx.id, "peer": str(tx.session.peer)}
         case (Session() as session, *_):
             return {"ref": session.id, "peer": str(session.peer)}
+        case (Endpoint() as peer, *_):
+            return {"peer": str(peer)}
         case _:
             return {}
 

@@ -2,7 +2,8 @@
 
 A plugin can have three methods for a hook. `observe_<hook>` runs before any decision, for
 every plugin. `on_<hook>` can decide. `after_<hook>` receives the outcome. A notification has
-`on_<hook>` only, and takes no decision. `gatepost.plugin.methods` declares all of them.
+`on_<hook>` only, and takes no decision. A question has `on_<question>` only. `after_any` follows
+every hook. `gatepost.plugin.methods` declares all of them.
 """
 
 import msgspec
@@ -37,6 +38,9 @@ _DENY_COMMAND = Reply(500, "Command not recognised", "5.5.1")
 _DENY_AUTH = Reply(535, "Authentication credentials invalid", "5.7.8")
 _DEFER_AUTH = Reply(454, "Temporary authentication failure", "4.7.0")
 
+# The codes of a command that a plugin adds.
+ANY_2XX = (250, *range(200, 250), *range(251, 300))
+
 HOOKS: dict[str, Hook] = {
     "connect": Hook(_DENY_CONNECT, _DEFER_CONNECT, (220,)),
     "helo": Hook(_DENY_550, _DEFER_450, (250,)),
@@ -51,6 +55,7 @@ HOOKS: dict[str, Hook] = {
     "unknown_command": Hook(
         _DENY_COMMAND, _DEFER_450, (250, 211, 214, 220, 221, 251, 252, 253, 259)
     ),
+    "command": Hook(_DENY_COMMAND, _DEFER_450, ANY_2XX),
     "vrfy": Hook(_DENY_550, _DEFER_450, (250, 251, 252)),
     "help": Hook(_DENY_COMMAND, _DEFER_450, (214, 211)),
     "noop": Hook(_DENY_COMMAND, _DEFER_450, (250,)),
@@ -65,12 +70,23 @@ ACTING = frozenset({"mail", "rcpt", "data"}) | EDITING
 # The hooks at which a decision may be about some recipients: the reply comes after the content.
 SELECTIVE = frozenset({"headers", "message"})
 
-NOTIFICATIONS = ("reset", "delivered", "disconnect")
+# The methods that answer a question of the core's rules, in place of a decision.
+QUESTIONS = ("lookup",)
+
+# Notifications of what no hook has, because the core decided before any plugin.
+FACTS = ("fault", "timeout", "limit", "tls", "tls_failed", "early_talker")
+
+NOTIFICATIONS = ("reset", "delivered", "disconnect", *FACTS)
+
+# Called after every hook.
+AFTER_ANY = "after_any"
 
 STAGES = ("observe", "on", "after")
 
 METHODS = (
     *(f"{stage}_{hook}" for hook in HOOKS for stage in STAGES),
+    AFTER_ANY,
+    *(f"on_{question}" for question in QUESTIONS),
     *(f"on_{notification}" for notification in NOTIFICATIONS),
 )
 

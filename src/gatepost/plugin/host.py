@@ -8,13 +8,24 @@ from typing import Any
 
 from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
+from gatepost.plugin.additions import addition_problems, collect, for_own_verbs
 from gatepost.plugin.base import Installed, Plugin, is_blocking
 from gatepost.plugin.chain import DEFAULT_TIMEOUT, BoundHook, Chain
 from gatepost.plugin.contract import implements, is_idle, problems
 from gatepost.plugin.driver import Driver
 from gatepost.plugin.failure import describe
-from gatepost.plugin.hooks import ACTING, EDITING, HOOKS, NOTIFICATIONS, STAGES
+from gatepost.plugin.hooks import (
+    ACTING,
+    AFTER_ANY,
+    EDITING,
+    FACTS,
+    HOOKS,
+    NOTIFICATIONS,
+    STAGES,
+)
+from gatepost.plugin.lookups import BoundLookup
 from gatepost.plugin.metrics import MetricsSnapshot
+from gatepost.plugin.notifier import Notifier
 from gatepost.plugin.order import in_order
 from gatepost.plugin.scope import Scope
 from gatepost.plugin.threads import PluginThreads
@@ -29,27 +40,39 @@ class PluginError(Exception):
 class PluginHost:
     """All plugins, in the order in which they run.
 
-    `chains` has a `Chain` for every hook, `busy` only those that are not empty. `notifications` has
-    a chain for every notification; its methods are followers. Raises `PluginError` for a method
-    that is misspelt or takes the wrong arguments, `OrderError` if no order is possible.
+    `chains` has a `Chain` for every hook, `busy` only those that are not empty. With `after_any`,
+    which follows every hook, it has all of them. `notifications` has
+    a chain for every notification; its methods are followers. `lookup` has the methods that
+    recognise local recipients. `additions` are the plugins' commands and parameters. Raises
+    `PluginError` for a method that is misspelt or takes the wrong arguments and for a command or
+    parameter that cannot be added, `OrderError` if no order is possible, ValueError if two plugins
+    add the same command.
     """
 
     def __init__(
         self, installed: Sequence[Installed] = (), timeout: float = DEFAULT_TIMEOUT
     ) -> None:
         for one in installed:
-            for problem in problems(one.plugin):
+            for problem in (*problems(one.plugin), *addition_problems(one.plugin)):
                 raise PluginError(f"plugin {one.plugin.name}: {problem}")
         self.installed = in_order(installed)
+        self.additions = collect(self.installed)
         self._timeout = timeout
         self._driver = Driver()
         self._threads: dict[Plugin, PluginThreads] = {}
         self.chains = {name: self._chain(name, hook.codes) for name, hook in HOOKS.items()}
-        self.busy = {hook: chain for hook, chain in self.chains.items() if chain}
+        self.after_any = self._after_any()
+        every = self.after_any is not None
+        self.busy = {hook: chain for hook, chain in self.chains.items() if every or chain}
         self.notifications = {
             name: Chain(followers=self._bind("on", name), driver=self._driver)
             for name in NOTIFICATIONS
         }
+        self.notifier = Notifier({name: self.notifications[name] for name in FACTS})
+        self.lookup = Chain(
+            deciders=self._bind("on", "lookup", answers=True, kind=BoundLookup),
+            driver=self._driver,
+        )
 
     @property
     def idle(self) -> list[str]:
@@ -66,12 +89,22 @@ class PluginHost:
             acts=hook in ACTING,
         )
 
+    def _after_any(self) -> Chain | None:
+        followers = self._bind("after", "any")
+        return Chain(followers=followers, driver=self._driver) if followers else None
+
     def _bind(
-        self, stage: str, hook: str, codes: tuple[int, ...] = (), *, answers: bool = False
+        self,
+        stage: str,
+        hook: str,
+        codes: tuple[int, ...] = (),
+        *,
+        answers: bool = False,
+        kind: type[BoundHook] = BoundHook,
     ) -> tuple[BoundHook, ...]:
         name = f"{stage}_{hook}"
         return tuple(
-            BoundHook(
+            kind(
                 one.plugin.name,
                 name,
                 self._called(one, name),
@@ -95,8 +128,14 @@ class PluginHost:
         """Return the method, or a function that calls it in a thread of the plugin."""
         plugin = one.plugin
         method: Callable[..., Any] = getattr(plugin, name)
-        if inspect.iscoroutinefunction(method) or not is_blocking(plugin, method):
-            return method
+        threaded = not inspect.iscoroutinefunction(method) and is_blocking(plugin, method)
+        called = self._in_thread(one, method) if threaded else method
+        if name == "on_command":
+            return for_own_verbs(plugin, called)
+        return _without_subject(called) if name == AFTER_ANY else called
+
+    def _in_thread(self, one: Installed, method: Callable[..., Any]) -> Callable[..., Any]:
+        plugin = one.plugin
         threads = self._threads.get(plugin)
         if threads is None:
             threads = self._threads[plugin] = PluginThreads(plugin.name, one.threads)
@@ -122,6 +161,7 @@ class PluginHost:
     async def stop(self) -> None:
         """Stop every plugin, last first; a failure is logged and does not stop the others."""
         await _stop([one.plugin for one in self.installed])
+        await self.notifier.close()
         self._driver.close()
         for threads in self._threads.values():
             threads.close()
@@ -140,7 +180,8 @@ class PluginHost:
 
     def order(self) -> Iterator[tuple[str, str, list[str]]]:
         """Yield (hook, stage, plugin names) for each stage in use, in the order of a session."""
-        for hook, chain in self.chains.items():
+        more = (("any", self.after_any or Chain()), ("lookup", self.lookup))
+        for hook, chain in (*self.chains.items(), *more):
             stages = zip(STAGES, (chain.observers, chain.deciders, chain.followers), strict=True)
             for stage, bound in stages:
                 if bound:
@@ -154,6 +195,11 @@ def _within(method: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
         return method(*args) if scope.covers(args) else None
 
     return scoped
+
+
+def _without_subject(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that is called without the first argument, which is for the scope only."""
+    return lambda _subject, *args: method(*args)
 
 
 async def _call(method: Callable[[], Any]) -> None:

@@ -11,7 +11,8 @@ task. So `await need_task()` comes before any code that waits. It passes a marke
 which returns UNFINISHED. The caller then runs `finish(coroutine)` in a task.
 
 `first_step` can be called inside a task, as in a server in memory. The coroutine still does not
-belong to that task, so a flag set by `first_step` decides, not the current task.
+belong to that task, so a flag set by `first_step` decides, not the current task. Calls can be
+nested: a coroutine that runs in place can begin another one that it does not wait for.
 """
 
 from collections.abc import Coroutine, Generator
@@ -50,13 +51,13 @@ def need_task() -> _NeedTask:
 
 def first_step(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Return the result of the coroutine, or UNFINISHED if `finish` must continue it."""
-    NEED_TASK.inline = True
+    previous, NEED_TASK.inline = NEED_TASK.inline, True
     try:
         return coroutine.send(None)
     except StopIteration as done:
         return done.value
     finally:
-        NEED_TASK.inline = False
+        NEED_TASK.inline = previous
 
 
 async def finish(coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -2,7 +2,8 @@
 
 A plugin overrides the methods it needs, each as `def` or `async def`. `observe_` methods run first
 and decide nothing. `on_` methods return a decision, or None for no opinion. `after_` methods
-receive the outcome. The methods here are never called: the host calls only overriding methods.
+receive the outcome. `on_lookup` answers a question of the core. The methods here are never called:
+the host calls only overriding methods.
 
 Arguments are positional, so that a plugin is free to name them.
 """
@@ -12,13 +13,17 @@ from collections.abc import Awaitable
 from gatepost.model.address import Address
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Decision
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.headers import Headers
+from gatepost.model.lookup import Lookup
 from gatepost.model.message_transaction import MessageTransaction
+from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.plugin.chain import Outcome
 
 # The result of a method, returned by `def` or awaited from `async def`.
 Opinion = Decision | None | Awaitable[Decision | None]
+Found = Lookup | None | Awaitable[Lookup | None]
 Done = Awaitable[None] | None
 
 
@@ -38,7 +43,7 @@ class HookMethods:
         """Observe HELO, EHLO or LHLO."""
 
     def on_helo(self, session: Session, name: str, /) -> Opinion:
-        """Decide about HELO, EHLO or LHLO; `name` is its argument."""
+        """Decide about HELO, EHLO or LHLO (`session.extended`); `name` is its argument."""
 
     def after_helo(self, session: Session, name: str, outcome: Outcome, /) -> Done:
         """Receive the outcome of HELO, EHLO or LHLO."""
@@ -126,6 +131,15 @@ class HookMethods:
     ) -> Done:
         """Receive the outcome of an unrecognised command."""
 
+    def observe_command(self, session: Session, verb: str, text: str, /) -> Done:
+        """Observe a command that a plugin adds."""
+
+    def on_command(self, session: Session, verb: str, text: str, /) -> Opinion:
+        """Reply to a command of `commands` of this plugin."""
+
+    def after_command(self, session: Session, verb: str, text: str, outcome: Outcome, /) -> Done:
+        """Receive the outcome of a command that a plugin adds."""
+
     def observe_vrfy(self, session: Session, text: str, /) -> Done:
         """Observe VRFY."""
 
@@ -144,13 +158,13 @@ class HookMethods:
     def after_help(self, session: Session, text: str, outcome: Outcome, /) -> Done:
         """Receive the outcome of HELP."""
 
-    def observe_noop(self, session: Session, /) -> Done:
+    def observe_noop(self, session: Session, text: str, /) -> Done:
         """Observe NOOP."""
 
-    def on_noop(self, session: Session, /) -> Opinion:
-        """Reply to NOOP."""
+    def on_noop(self, session: Session, text: str, /) -> Opinion:
+        """Reply to NOOP; `text` is its argument."""
 
-    def after_noop(self, session: Session, outcome: Outcome, /) -> Done:
+    def after_noop(self, session: Session, text: str, outcome: Outcome, /) -> Done:
         """Receive the outcome of NOOP."""
 
     def observe_quit(self, session: Session, /) -> Done:
@@ -162,6 +176,14 @@ class HookMethods:
     def after_quit(self, session: Session, outcome: Outcome, /) -> Done:
         """Receive the outcome of QUIT."""
 
+    def after_any(
+        self, hook: str, session: Session, tx: Transaction | None, outcome: Outcome, /
+    ) -> Done:
+        """Receive the outcome of every hook; `hook` is its name."""
+
+    def on_lookup(self, tx: Transaction, rcpt: Recipient, /) -> Found:
+        """Return whether a recipient exists: `local()`, `unknown()`, or None for no opinion."""
+
     def on_reset(self, tx: Transaction, /) -> Done:
         """Clean up after a transaction that ended without a message."""
 
@@ -170,3 +192,21 @@ class HookMethods:
 
     def on_disconnect(self, session: Session, /) -> Done:
         """Clean up after a connection."""
+
+    def on_fault(self, session: Session, tx: Transaction | None, reply: Reply, /) -> Done:
+        """Record a command or message that the protocol refuses."""
+
+    def on_timeout(self, session: Session, limit: str, /) -> Done:
+        """Record a time-out; `limit` is its key in `[limits]`."""
+
+    def on_limit(self, peer: Endpoint, limit: str, reply: Reply, /) -> Done:
+        """Record a connection that is refused or ended; `limit` is the key in `[limits]`."""
+
+    def on_tls(self, session: Session, /) -> Done:
+        """Record a TLS handshake; `session.tls` is set."""
+
+    def on_tls_failed(self, session: Session, problem: str, /) -> Done:
+        """Record a TLS handshake or record that failed."""
+
+    def on_early_talker(self, session: Session, reply: Reply, /) -> Done:
+        """Record a client that sent data before the greeting."""

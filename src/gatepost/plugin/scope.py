@@ -10,8 +10,16 @@ from typing import Any
 
 import msgspec
 
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.net.networks import Networks, is_within
+
+
+def session_of(subject: Transaction | Session | Endpoint) -> Session:
+    """Return the session of a hook's first argument; a refused client has only an address."""
+    if isinstance(subject, Transaction):
+        return subject.session
+    return subject if isinstance(subject, Session) else Session("", subject, subject, 0.0)
 
 
 class Conditions(msgspec.Struct, frozen=True):
@@ -31,7 +39,7 @@ class Conditions(msgspec.Struct, frozen=True):
         """Return for each condition that is given whether a hook's arguments meet it."""
         subject = args[0]
         tx = subject if isinstance(subject, Transaction) else None
-        session: Session = subject if tx is None else tx.session
+        session = session_of(subject)
         met: list[bool] = []
         if self.authenticated is not None:
             met.append((session.auth is not None) == self.authenticated)
@@ -63,7 +71,7 @@ class Scope(msgspec.Struct, frozen=True):
     def covers(self, args: tuple[Any, ...]) -> bool:
         """Return whether the plugin is called with these arguments of a hook."""
         subject = args[0]
-        session: Session = subject.session if isinstance(subject, Transaction) else subject
+        session = session_of(subject)
         if self.listen and session.listener not in self.listen:
             return False
         if self.only is not None and not all(self.only.met(args)):

@@ -90,6 +90,7 @@ class Connections:
         )
         self.paths = STRICT if smtp.strict_paths else LENIENT
         self.bare_lf_from = smtp.bare_lf_from
+        self.relay_networks = setup.router.relay_networks
         self.greeting_delay = smtp.greeting_delay
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time()

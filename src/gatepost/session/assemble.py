@@ -15,6 +15,7 @@ from gatepost.auth.users import UsersFile
 from gatepost.config.plugins import ConditionsConfig, PluginConfig
 from gatepost.config.schema import Config
 from gatepost.delivery.registry import RouteConfigError, make_router
+from gatepost.delivery.routes import Router
 from gatepost.delivery.target import Target
 from gatepost.lists.addresses import AddressList, ListSource
 from gatepost.lists.domains import DomainList
@@ -28,6 +29,7 @@ from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.host import PluginError, PluginHost
 from gatepost.plugin.loader import PluginOptionsError, load_plugin
+from gatepost.plugin.lookups import Lookups
 from gatepost.plugin.options.reader import list_files, missing_files
 from gatepost.plugin.order import OrderError
 from gatepost.plugin.place import Place
@@ -37,6 +39,7 @@ from gatepost.plugin.services import Services
 from gatepost.session.destinations import Destinations
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.log import LogRecorder
+from gatepost.session.notices import NoticeRecorder
 from gatepost.session.recorder import Recorder
 from gatepost.session.setup import Setup, TrapRule
 from gatepost.session.steps.callahead import uses_call_ahead
@@ -221,32 +224,19 @@ def make_setup(
     services = Services(clock, resolver, config.data_dir, store, _facts(config, worker))
     installed = _install_all(config, plugins, services)
     hostname = config.server.hostname
-    try:
-        host = PluginHost(installed, config.limits.hook_timeout)
-        router = make_router(
-            config.route,
-            base=config.base,
-            hostname=hostname,
-            targets=targets,
-            resolver=resolver,
-        )
-    except RouteConfigError as error:
-        raise SetupError(error.problems) from error
-    except (PluginError, OrderError, ValueError) as error:
-        raise SetupError([str(error)]) from error
-    traps = config.traps
+    host, router = _host_and_router(config, installed, targets, resolver)
     setup = Setup(
         hostname=hostname,
         limits=config.limits,
         domains=tuple(lists.domains),
         known=tuple(lists.known),
         subaddress=config.recipients.subaddress,
-        traps=TrapRule(TrapTable(lists.traps, lists.known), traps.action, traps.delay, traps.reply),
+        traps=_trap_rule(config, lists),
         plugins=host,
         router=router,
         calls_ahead=uses_call_ahead(router),
         clock=clock,
-        recorder=recorder or LogRecorder(clock.time),
+        recorder=_recorder(recorder or LogRecorder(clock.time), host),
         folder=folder,
         greetings={name: dialect.greeting(hostname) for name, dialect in DIALECTS.items()},
         keywords=keywords(config.limits),
@@ -254,9 +244,30 @@ def make_setup(
         offers={},
         destinations=Destinations(router, config.recipients.subaddress, config.limits.recipients),
         authority=_authority(config, lists, host),
+        lookups=_lookups(config, host, clock),
     )
     _add_outbox(installed, setup)
     return setup
+
+
+def _host_and_router(
+    config: Config,
+    installed: Sequence[Installed],
+    targets: Mapping[str, type[Target]] | None,
+    resolver: Resolver,
+) -> tuple[PluginHost, Router]:
+    """Return the plugins' host and the routes; raises `SetupError`."""
+    base, hostname = config.base, config.server.hostname
+    try:
+        host = PluginHost(installed, config.limits.hook_timeout)
+        router = make_router(
+            config.route, base=base, hostname=hostname, targets=targets, resolver=resolver
+        )
+    except RouteConfigError as error:
+        raise SetupError(error.problems) from error
+    except (PluginError, OrderError, ValueError) as error:
+        raise SetupError([str(error)]) from error
+    return host, router
 
 
 def _add_outbox(installed: Sequence[Installed], setup: Setup) -> None:
@@ -279,6 +290,22 @@ def _install_all(
 def _facts(config: Config, worker: int) -> ServerFacts:
     names = tuple(listen.name for listen in config.listen if listen.name)
     return ServerFacts(config.server.hostname, worker, listeners=names)
+
+
+def _trap_rule(config: Config, lists: Lists) -> TrapRule:
+    table, traps = TrapTable(lists.traps, lists.known), config.traps
+    return TrapRule(table, traps.action, traps.delay, traps.reply)
+
+
+def _recorder(recorder: Recorder, plugins: PluginHost) -> Recorder:
+    """Return the recorder; with notifications, if a plugin has a method for them."""
+    return NoticeRecorder(recorder, plugins.notifier) if plugins.notifier else recorder
+
+
+def _lookups(config: Config, plugins: PluginHost, clock: Clock) -> Lookups | None:
+    """Return the look-ups of recipients, None if no plugin has the method for it."""
+    chain = plugins.lookup
+    return Lookups(chain, clock, config.recipients.lookup_cache) if chain.deciders else None
 
 
 def _authority(config: Config, lists: Lists, plugins: PluginHost) -> Authority | None:

@@ -52,7 +52,9 @@ class Conversation:
     plugins are notified: the coroutine must not be cancelled then. `offers_tls` is true if the
     client may send STARTTLS; `admission` is None unless it may send XCLIENT; `auth` is None unless
     it may log in. `completes` is whether a message without Date or Message-ID gets it after a
-    login. `detailed` is the recorder's. While content arrives, `headers` collects the header block
+    login. `detailed` is the recorder's. `after_any` are the methods that follow every hook, None
+    without any. `extended_before` is `session.extended` before the EHLO or HELO that is being
+    decided. While content arrives, `headers` collects the header block
     if a plugin reads it, and `refusal` is the reply to the end of the message once it is certain.
     `scan` reads the header block of every message until its end. `errors` and `idle_commands` count
     towards the limits of their names, and start again with each message.
@@ -61,6 +63,7 @@ class Conversation:
 
     __slots__ = (
         "admission",
+        "after_any",
         "auth",
         "chains",
         "completes",
@@ -68,6 +71,7 @@ class Conversation:
         "detailed",
         "dialect",
         "errors",
+        "extended_before",
         "headers",
         "idle_commands",
         "offers_tls",
@@ -87,6 +91,8 @@ class Conversation:
         self.recorder = setup.recorder
         self.detailed = setup.recorder.detailed
         self.chains = setup.plugins.busy
+        self.after_any = setup.plugins.after_any
+        self.extended_before = False
         self.tx: Transaction | None = None
         self.delivering = False
         self.offers_tls = False

@@ -34,7 +34,7 @@ class Dialect(NamedTuple):
     service: str
     help: Reply
     mail_rule: Callable[[Setup, Transaction], Answer | None]
-    rcpt_rule: Callable[[Setup, Transaction, Recipient], Answer | None]
+    rcpt_rule: Callable[[Setup, Transaction, Recipient], rules.Ruling]
     hand_over: Callable[[Setup, Transaction], Coroutine[Any, Any, Reply]]
     with_names: WithNames | None
     replies_each: bool = False

@@ -126,11 +126,11 @@ def _session(talk: Conversation, _event: e.Event) -> tuple[Session]:
     return (talk.session,)
 
 
-def _session_text(talk: Conversation, event: e.Vrfy | e.Help) -> tuple[Session, str]:
+def _session_text(talk: Conversation, event: e.Noop | e.Vrfy | e.Help) -> tuple[Session, str]:
     return talk.session, event.text
 
 
-def _session_unknown(talk: Conversation, event: e.Unknown) -> tuple[Session, str, str]:
+def _session_verb(talk: Conversation, event: e.Unknown | e.Added) -> tuple[Session, str, str]:
     return talk.session, event.verb, event.text
 
 
@@ -147,6 +147,13 @@ def _help(talk: Conversation, answer: Answer | None, _session: Session, _text: s
     return accepting(talk.dialect.help, None if answer is None else answer.decision)
 
 
+def _command(_talk: Conversation, answer: Answer | None, *_args: Any) -> Reply:
+    """Answer a command that a plugin adds; it is not recognised if the plugin has no opinion."""
+    return r.UNKNOWN_COMMAND if answer is None else accepting(r.OK, answer.decision)
+
+
+COMMAND = Step("command", _session_verb, _command)
+
 _STEPS: dict[type[e.Event], Step[Any, *tuple[Any, ...]]] = {
     e.Connected: CONNECT,
     e.Ehlo: EHLO,
@@ -154,11 +161,13 @@ _STEPS: dict[type[e.Event], Step[Any, *tuple[Any, ...]]] = {
     e.Mail: MAIL,
     e.Rcpt: RCPT,
     e.Data: DATA,
-    e.Noop: Step("noop", _session, _reply(r.OK)),
+    e.Noop: Step("noop", _session_text, _reply(r.OK)),
     e.Vrfy: Step("vrfy", _session_text, _reply(r.CANNOT_VERIFY, r.OK)),
     e.Help: Step("help", _session_text, _help),
     e.Quit: Step("quit", _session, _reply(r.CLOSING)),
-    e.Unknown: Step("unknown_command", _session_unknown, _reply(r.UNKNOWN_COMMAND, r.OK)),
+    e.Unknown: Step("unknown_command", _session_verb, _reply(r.UNKNOWN_COMMAND, r.OK)),
+    e.Added: COMMAND,
+    e.IdleAdded: COMMAND,
 }
 
 

@@ -4,14 +4,18 @@ Each rule runs before any plugin is asked and returns an `Answer`, or None if it
 """
 
 import re
+from collections.abc import Awaitable
 
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 from gatepost.model.session import Recipient, Transaction
-from gatepost.plugin.chain import Answer
+from gatepost.plugin.chain import FAILED, Answer
 from gatepost.session.setup import Setup, TrapRule
 
 CORE = "gatepost"
+
+# The result of a rule, or an awaitable if it has to wait.
+Ruling = Answer | Awaitable[Answer | None] | None
 
 
 def _core(decision: Decision) -> Answer:
@@ -107,27 +111,67 @@ def mail_rule(setup: Setup, tx: Transaction) -> Answer | None:
     return TOO_BIG if size and int(size) > setup.limits.message_size else None
 
 
-def rcpt_rule(setup: Setup, tx: Transaction, rcpt: Recipient) -> Answer | None:
+def rcpt_rule(setup: Setup, tx: Transaction, rcpt: Recipient) -> Ruling:
     """Check RCPT: refuse to relay, refuse unknown mailboxes, always accept postmaster."""
     acting = tx.acting
     named = tx.recipients if acting is None or acting.named is None else acting.named
     if len(named) >= setup.limits.recipients:
         return TOO_MANY_RECIPIENTS
     if rcpt.domain and not setup.is_local(rcpt.domain):
-        return None if _relays(setup, tx, rcpt) else RELAY_DENIED
+        return _look_up(setup, tx, rcpt, None if _relays(setup, tx, rcpt) else RELAY_DENIED)
     if _names_a_host(rcpt.address.local):
         return ROUTE_DENIED
     if rcpt.user == "postmaster":
         return POSTMASTER
-    if setup.known and not setup.exists(rcpt.address.key, f"{rcpt.user}@{rcpt.domain}"):
-        return UNKNOWN_RECIPIENT
+    if not setup.known:
+        return _look_up(setup, tx, rcpt, _routed(setup, rcpt))
+    if setup.exists(rcpt.address.key, f"{rcpt.user}@{rcpt.domain}"):
+        return _routed(setup, rcpt)
+    return _look_up(setup, tx, rcpt, UNKNOWN_RECIPIENT)
+
+
+def _routed(setup: Setup, rcpt: Recipient) -> Answer | None:
     return NO_ROUTE if setup.router.route(rcpt) is None else None
 
 
+def _look_up(setup: Setup, tx: Transaction, rcpt: Recipient, otherwise: Answer | None) -> Ruling:
+    """Ask plugins whether a recipient exists; `otherwise` is the rule without their opinion."""
+    if setup.lookups is None:
+        return otherwise
+    answer = setup.lookups.ask(tx, rcpt)
+    if answer is None or isinstance(answer, Answer):
+        return _looked_up(setup, rcpt, answer, otherwise)
+    return _look_up_later(setup, rcpt, answer, otherwise)
+
+
+async def _look_up_later(
+    setup: Setup, rcpt: Recipient, pending: Awaitable[Answer | None], otherwise: Answer | None
+) -> Answer | None:
+    return _looked_up(setup, rcpt, await pending, otherwise)
+
+
+def _looked_up(
+    setup: Setup, rcpt: Recipient, answer: Answer | None, otherwise: Answer | None
+) -> Answer | None:
+    """Apply the rules of a local domain if a plugin recognises the domain."""
+    if answer is None:
+        return otherwise
+    if answer.decision.reason == FAILED:
+        return answer
+    if _names_a_host(rcpt.address.local):
+        return ROUTE_DENIED
+    if rcpt.user == "postmaster":
+        return POSTMASTER
+    return _routed(setup, rcpt) if answer.decision.verdict is Verdict.ACCEPT else answer
+
+
 def _relays(setup: Setup, tx: Transaction, rcpt: Recipient) -> bool:
-    """Return whether an authenticated client may send to a domain that is not local."""
-    route = None if tx.session.auth is None else setup.router.route(rcpt)
-    return route is not None and route.relays
+    """Return whether the client may send to a domain that is not local."""
+    session = tx.session
+    if session.auth is None and not session.in_relay_network:
+        return False
+    route = setup.router.route(rcpt)
+    return route is not None and route.relays_for(session)
 
 
 def trap_rule(rule: TrapRule, tx: Transaction) -> Answer | None:

@@ -20,6 +20,7 @@ from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.clock import Clock
 from gatepost.plugin.host import PluginHost
+from gatepost.plugin.lookups import Lookups
 from gatepost.queue.queue import Queue
 from gatepost.session.destinations import Destinations
 from gatepost.session.recorder import Recorder
@@ -59,7 +60,7 @@ class Setup(msgspec.Struct, eq=False):
     `folder` holds messages too large for memory. `destinations` makes the recipients that plugins
     add. `queue` is None if there is no disk to keep it on; in tests, `memory` stands for it where
     plugins hold and submit mail. `storage_full` is true while messages in transit use up the space
-    they may use.
+    they may use. `lookups` is None if no plugin recognises local recipients.
     """
 
     hostname: str
@@ -83,6 +84,7 @@ class Setup(msgspec.Struct, eq=False):
     memory: Spool | None = None
     storage_full: bool = False
     authority: Authority | None = None
+    lookups: Lookups | None = None
 
     @property
     def spool(self) -> Spool | None:

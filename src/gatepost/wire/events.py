@@ -87,7 +87,9 @@ class Rset(Event, frozen=True):
 
 
 class Noop(Event, frozen=True):
-    """NOOP; its argument is ignored."""
+    """NOOP with its argument, which has no effect."""
+
+    text: str = ""
 
 
 class Vrfy(Event, frozen=True):
@@ -149,6 +151,17 @@ class Unknown(Event, frozen=True):
 
     verb: str
     text: str
+
+
+class Added(Event, frozen=True):
+    """A command that a plugin adds, in upper case, with its argument."""
+
+    verb: str
+    text: str
+
+
+class IdleAdded(Added, frozen=True):
+    """A command that a plugin adds, which counts as a command without a message."""
 
 
 class Fault(Event, frozen=True):

@@ -35,6 +35,7 @@ class MessageFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     via: Endpoint | None = None
     xclient: dict[str, str] | None = None
     auth: AuthFacts | None = None
+    in_relay_network: bool = False
 
 
 class RecipientFacts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -106,6 +107,7 @@ def message_facts(tx: Transaction) -> MessageFacts:
         via=session.via,
         xclient=_plain(session.xclient),
         auth=session.auth,
+        in_relay_network=session.in_relay_network,
     )
 
 
@@ -139,6 +141,7 @@ def transaction(facts: MessageFacts, recipients: list[Recipient]) -> Transaction
         via=facts.via,
         xclient=facts.xclient,
         auth=facts.auth,
+        in_relay_network=facts.in_relay_network,
     )
     return Transaction(
         facts.id, session, facts.reverse_path, facts.params, facts.received, FactList(recipients)

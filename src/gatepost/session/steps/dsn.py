@@ -31,7 +31,9 @@ def mail_rule(talk: Conversation, params: Mapping[str, str]) -> Answer | None:
 
 
 def rcpt_rule(talk: Conversation, params: Mapping[str, str]) -> Answer | None:
-    """Check the parameters of RCPT; all of them belong to this extension."""
+    """Check the parameters of RCPT."""
+    if not ("NOTIFY" in params or "ORCPT" in params):
+        return None  # a plugin's
     if not is_offered(talk):
         return rules.DSN_NOT_OFFERED
     if "SUCCESS" in params.get("NOTIFY", "") and not is_trusted(talk.session):

@@ -8,6 +8,7 @@ from gatepost.plugin.chain import Answer
 from gatepost.plugin.hooks import accepting
 from gatepost.session import replies as r
 from gatepost.session.conversation import Conversation
+from gatepost.session.rules import Ruling
 from gatepost.session.steps import dsn
 from gatepost.session.steps.callahead import call_ahead
 from gatepost.session.steps.step import Question, Step
@@ -54,7 +55,7 @@ def _begin_rcpt(talk: Conversation, event: e.Rcpt) -> tuple[Transaction, Recipie
     return tx, rcpt
 
 
-def _rcpt_rule(talk: Conversation, tx: Transaction, rcpt: Recipient) -> Answer | None:
+def _rcpt_rule(talk: Conversation, tx: Transaction, rcpt: Recipient) -> Ruling:
     answer = dsn.rcpt_rule(talk, rcpt.params) if rcpt.params else None
     return answer or talk.dialect.rcpt_rule(talk.setup, tx, rcpt)
 

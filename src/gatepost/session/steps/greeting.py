@@ -32,28 +32,35 @@ def _after_name(talk: Conversation, usual: Reply, decision: Decision) -> Reply:
 
 
 def _begin_named(talk: Conversation, event: e.Ehlo | e.Helo) -> tuple[Session, str]:
-    return talk.session, event.name
+    session = talk.session
+    talk.extended_before = session.extended
+    set_fact(session, "extended", type(event) is e.Ehlo)
+    return session, event.name
+
+
+def _refused_name(talk: Conversation, _reply: Reply, session: Session, _name: str) -> None:
+    """Keep the terms of the greeting before."""
+    set_fact(session, "extended", talk.extended_before)
 
 
 def _helo(talk: Conversation, answer: Answer | None, _session: Session, name: str) -> Result:
     usual = talk.setup.helo
     reply = usual if answer is None else _after_name(talk, usual, answer.decision)
-    return _named(talk, name, reply, extended=False)
+    return _named(talk, name, reply)
 
 
 def _ehlo(talk: Conversation, answer: Answer | None, _session: Session, name: str) -> Result:
     usual = offer(talk)
     reply = usual if answer is None else _after_name(talk, usual, answer.decision)
-    result = _named(talk, name, reply, extended=True)
+    result = _named(talk, name, reply)
     if "ehlo" in talk.chains or talk.detailed:
         return _ask_plugins(talk, result)
     return result
 
 
-def _named(talk: Conversation, name: str, reply: Reply, *, extended: bool) -> Result:
+def _named(talk: Conversation, name: str, reply: Reply) -> Result:
     """Note the client's name; this also ends a transaction (RFC 5321 section 4.1.4)."""
     set_fact(talk.session, "helo", name)
-    set_fact(talk.session, "extended", extended)
     return reply if talk.tx is None else talk.reset_and(reply)
 
 
@@ -76,7 +83,7 @@ def _keywords(
 
 
 CONNECT = Step("connect", _begin, _greet)
-HELO: NamedStep = Step("helo", _begin_named, _helo)
-EHLO: NamedStep = Step("helo", _begin_named, _ehlo)
+HELO: NamedStep = Step("helo", _begin_named, _helo, refused=_refused_name)
+EHLO: NamedStep = Step("helo", _begin_named, _ehlo, refused=_refused_name)
 # Not a command: the reply to EHLO.
 KEYWORDS = Step("ehlo", _begin_keywords, _keywords)

@@ -6,12 +6,12 @@ Every command takes the same way:
 
     begin    return the arguments of the plugins' methods; traps are looked up here
     observe  call every plugin's observer
-    rule     the core's own decision (`gatepost.session.rules`)
+    rule     the core's own decision (`gatepost.session.rules`), which may ask who is local
     decide   ask plugins in order, if the core has no opinion
     ask      ask the next hop or the users file, if no plugin has an opinion
     proceed  the command takes effect, or
     refused  a refusal undoes what it must
-    follow   call every plugin that follows the outcome
+    follow   call every plugin that follows the outcome, `after_any` last
 
 A row's type parameters are the event and the types of the arguments, so that the type checker
 compares the functions of a row with each other.
@@ -35,6 +35,7 @@ from gatepost.plugin.hooks import reply_for
 from gatepost.plugin.inline import need_task
 from gatepost.session.conversation import Conversation, Result
 from gatepost.session.recorder import Decided
+from gatepost.session.rules import Ruling
 
 # The last to decide, which may have to wait.
 Question = Awaitable[Answer | None]
@@ -51,7 +52,7 @@ class Step(NamedTuple, Generic[E_contra, *Args]):
     hook: str
     begin: Callable[[Conversation, E_contra], tuple[*Args]]
     proceed: Callable[[Conversation, Answer | None, Unpack[Args]], Result]
-    rule: Callable[[Conversation, Unpack[Args]], Answer | None] | None = None
+    rule: Callable[[Conversation, Unpack[Args]], Ruling] | None = None
     refused: Callable[[Conversation, Reply, Unpack[Args]], Awaitable[None] | None] | None = None
     ask: Callable[[Conversation, Unpack[Args]], Question | None] | None = None
 
@@ -62,25 +63,44 @@ def run(talk: Conversation, step: Step[E_contra, *Args], event: E_contra) -> Res
     chain = talk.chains.get(step.hook)
     if chain is not None or talk.detailed:
         return _consult(talk, step, _NO_CHAIN if chain is None else chain, args)
-    answer = None if step.rule is None else step.rule(talk, *args)
-    return _conclude(talk, step, answer, args)
+    ruling = None if step.rule is None else step.rule(talk, *args)
+    if ruling is None or isinstance(ruling, Answer):
+        return _conclude(talk, step, ruling, args)
+    return _conclude_later(talk, step, ruling, args)
+
+
+async def _conclude_later(
+    talk: Conversation,
+    step: Step[E_contra, *Args],
+    pending: Question,
+    args: tuple[*Args],
+) -> Reply:
+    """Wait for the core's rule, which has asked plugins who is local."""
+    result = _conclude(talk, step, await pending, args)
+    return result if isinstance(result, Reply) else await result
 
 
 async def _consult(
     talk: Conversation, step: Step[E_contra, *Args], chain: Chain, args: tuple[*Args]
 ) -> Reply:
     """Do the same with plugins: observe, decide, follow."""
-    asked: list[Asked] | None = [] if talk.detailed else None
+    asked: list[Asked] | None = [] if talk.detailed or talk.after_any is not None else None
     failure = await chain.observe(*args)
-    answer = failure if step.rule is None else step.rule(talk, *args) or failure
+    ruling = None if step.rule is None else step.rule(talk, *args)
+    if ruling is not None and not isinstance(ruling, Answer):
+        ruling = await ruling
+    answer = ruling or failure
     if answer is None:
         answer = await chain.decide(*args, asked=asked)
         if chain.acts and talk.tx is not None:
             _record_refusals(talk, step.hook, args, talk.tx)
-    result = _conclude(talk, step, answer, args, asked)
+    result = _conclude(talk, step, answer, args, asked if talk.detailed else None)
     reply = result if isinstance(result, Reply) else await result
+    outcome = Outcome(reply, answer, asked or ())
     if chain.followers:
-        await chain.follow(*args, Outcome(reply, answer))
+        await chain.follow(*args, outcome)
+    if talk.after_any is not None:
+        await _follow_any(talk, talk.after_any, step.hook, args, outcome)
     return reply
 
 
@@ -90,6 +110,15 @@ def _record_refusals(talk: Conversation, hook: str, args: tuple[Any, ...], tx: T
         for answer, reply in tx.acting.refusals:
             talk.recorder.decided(talk.session, tx, Decided(hook, args, answer), reply)
         tx.acting.refusals = ()
+
+
+async def _follow_any(
+    talk: Conversation, chain: Chain, hook: str, args: tuple[Any, ...], outcome: Outcome
+) -> None:
+    """Call `after_any`; the first argument of the hook is for the plugins' scope."""
+    subject = args[0]
+    tx = subject if isinstance(subject, Transaction) else talk.tx
+    await chain.follow(subject, hook, talk.session, tx, outcome)
 
 
 def _conclude(

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from enum import IntEnum
 
+from gatepost.model.additions import NO_ADDITIONS, Additions
+
 
 class State(IntEnum):
     """The position in the command sequence; the value is the column in `commands.TRANSITIONS`."""
@@ -28,7 +30,7 @@ class Agreed:
     STARTTLS. `plain` is true if the client's last greeting was HELO, so no extension is in use.
     `smtputf8` belongs to the current transaction. `followed` is valid for optional
     commands: more input was received behind the command. `bare_lf` is true if a bare LF ends a line
-    of content.
+    of content. `additions` are the commands and parameters of plugins.
     """
 
     # Defaults of the class cost nothing per connection; with slots they would have to be set.
@@ -40,6 +42,7 @@ class Agreed:
     authenticated: bool = False
     followed: bool = False
     bare_lf: bool = False
+    additions: Additions = NO_ADDITIONS
 
     def __init__(
         self, paths: Mapping[str, re.Pattern[str]], extensions: frozenset[str] = frozenset()

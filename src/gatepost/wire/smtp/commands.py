@@ -124,7 +124,7 @@ def _flagged(flag: Flags) -> frozenset[type[Event]]:
     return frozenset(row.event for row in rows if row.flags & flag)
 
 
-JUNK = _flagged(Flags.JUNK) | {e.Unknown}
+JUNK = _flagged(Flags.JUNK) | {e.Unknown, e.IdleAdded}
 LAST = _flagged(Flags.LAST)
 
 

@@ -9,6 +9,7 @@ BAD_CHARACTERS = Reply(500, "Syntax error: non-printable character", "5.5.2")
 NO_COMMAND = Reply(500, "Syntax error: command unrecognised", "5.5.2")
 NOT_SMTP = Reply(554, "This is an SMTP server", "5.5.1", close=True)
 NO_ARGUMENT = Reply(501, "Syntax error: no parameters allowed", "5.5.4")
+TOO_MANY_ARGUMENTS = Reply(501, "Syntax error: too many parameters", "5.5.4")
 NAME_EXPECTED = Reply(501, "Syntax error: expected a domain name or address literal", "5.5.4")
 ARGUMENT_EXPECTED = Reply(501, "Syntax error: expected an argument", "5.5.4")
 

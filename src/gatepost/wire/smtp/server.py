@@ -39,8 +39,10 @@ from typing import ClassVar
 
 import msgspec
 
+from gatepost.model.additions import Additions, Verb
 from gatepost.model.reply import Reply
 from gatepost.wire.events import (
+    Added,
     Auth,
     AuthResponse,
     Bdat,
@@ -52,6 +54,7 @@ from gatepost.wire.events import (
     Event,
     Fault,
     Helo,
+    IdleAdded,
     Mail,
     MessageFault,
     StartTls,
@@ -106,8 +109,8 @@ class SmtpServer(Wire):
 
     `commands` are the rows of the protocol by verb; `paths` and `extensions` are described at
     `Agreed`. `last_words` is the closing reply that was sent. Of `agreed` the caller may set
-    `after_tls` and `bare_lf`. `refuse` is called with a refusal that replaces the caller's reply;
-    the caller may set it, to record the refusal. It returns the refusal to send.
+    `after_tls`, `bare_lf` and `additions`. `refuse` is called with a refusal that replaces the
+    caller's reply; the caller may set it, to record the refusal. It returns the refusal to send.
     """
 
     __slots__ = (
@@ -288,7 +291,7 @@ class SmtpServer(Wire):
         verb, _, argument = text.partition(" ")
         command = self._commands.get(verb) or self._less_common(verb)
         if command is None:
-            return _unknown(verb, argument)
+            return _unknown(verb, argument, self.agreed.additions)
         agreed = self.agreed
         if self._limits.synchronised and self._input.unread and ends_group(command, agreed):
             return Fault(r.NOT_SYNCHRONISED)
@@ -357,8 +360,18 @@ def _unreadable(line: bytes) -> Event:
     return Fault(r.BDAT_SYNTAX if line[:4].upper() == b"BDAT" else r.BAD_CHARACTERS)
 
 
-def _unknown(verb: str, argument: str) -> Event:
+def _unknown(verb: str, argument: str, additions: Additions) -> Event:
     if not _VERB.fullmatch(verb):
         return Fault(r.NO_COMMAND)
     verb = verb.upper()
+    added = additions.verbs.get(verb)
+    if added is not None:
+        return _added(verb, argument, added)
     return Fault(r.NOT_SMTP) if verb in FOREIGN_VERBS else Unknown(verb, argument)
+
+
+def _added(verb: str, argument: str, row: Verb) -> Event:
+    """Return the event of a command that a plugin adds."""
+    if row.max_arguments is not None and len(argument.split()) > row.max_arguments:
+        return Fault(r.TOO_MANY_ARGUMENTS if row.max_arguments else r.NO_ARGUMENT)
+    return IdleAdded(verb, argument) if row.junk else Added(verb, argument)

@@ -47,7 +47,9 @@ def parse_mail(agreed: Agreed, text: str) -> e.Event:
     groups = match.groups()
     try:
         rest = groups[-1]
-        params = parse_params("MAIL", rest, agreed.extensions) if rest else _NO_PARAMS
+        params = _NO_PARAMS
+        if rest:
+            params = parse_params("MAIL", rest, agreed.extensions, agreed.additions.mail)
         path = parse_path(groups)
     except ParameterError as error:
         return e.Fault(error.reply)
@@ -66,7 +68,9 @@ def parse_rcpt(agreed: Agreed, text: str) -> e.Event:
     groups = match.groups()
     try:
         rest = groups[-1]
-        params = parse_params("RCPT", rest, agreed.extensions) if rest else _NO_PARAMS
+        params = _NO_PARAMS
+        if rest:
+            params = parse_params("RCPT", rest, agreed.extensions, agreed.additions.rcpt)
         path = parse_path(groups)
     except ParameterError as error:
         return e.Fault(error.reply)
@@ -95,9 +99,9 @@ def parse_rset(_agreed: Agreed, text: str) -> e.Event:
     return e.Fault(r.NO_ARGUMENT) if text.strip() else _RSET
 
 
-def parse_noop(_agreed: Agreed, _text: str) -> e.Event:
-    """Parse NOOP [SP String]: the argument is ignored (RFC 5321 section 4.1.1.9)."""
-    return _NOOP
+def parse_noop(_agreed: Agreed, text: str) -> e.Event:
+    """Parse NOOP [SP String]: the argument has no effect (RFC 5321 section 4.1.1.9)."""
+    return e.Noop(text) if text else _NOOP
 
 
 def parse_vrfy(_agreed: Agreed, text: str) -> e.Event:

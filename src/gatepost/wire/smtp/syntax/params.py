@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from gatepost.model.reply import Reply
 from gatepost.wire.smtp.syntax.extensions import PARAMETERS
-from gatepost.wire.smtp.syntax.values import NO_VALUE
+from gatepost.wire.smtp.syntax.values import ADDED, NO_VALUE
 
 _UNKNOWN = ("", NO_VALUE)
 
@@ -21,8 +21,13 @@ class ParameterError(Exception):
         self.reply = Reply(code, text, "5.5.4")
 
 
-def parse_params(verb: str, text: str, extensions: Collection[str]) -> dict[str, str]:
-    """Parse `KEY=value KEY ...`. Raises `ParameterError`."""
+def parse_params(
+    verb: str, text: str, extensions: Collection[str], added: Collection[str] = ()
+) -> dict[str, str]:
+    """Parse `KEY=value KEY ...`. Raises `ParameterError`.
+
+    `added` are keywords of plugins, which have any value or none.
+    """
     known = PARAMETERS[verb]
     params: dict[str, str] = {}
     for word in text.split():
@@ -30,7 +35,9 @@ def parse_params(verb: str, text: str, extensions: Collection[str]) -> dict[str,
         if keyword.isascii():
             keyword = keyword.upper()
         extension, parameter = known.get(keyword, _UNKNOWN)
-        if extension not in extensions:
+        if keyword in added:
+            parameter = ADDED
+        elif extension not in extensions:
             raise ParameterError(555, f"{verb} parameter not recognised: {keyword[:40]}")
         if keyword in params or (separator and not parameter.characters.fullmatch(value)):
             raise ParameterError(501, f"Syntax error in {verb} parameter {keyword}")

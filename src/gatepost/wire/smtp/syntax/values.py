@@ -17,6 +17,8 @@ _VALUE = re.compile(r"[!-<>-~]+")
 # RFC 3461 s4.2 and s4.4, in octets as sent. DSNs quote both.
 MAX_ENVELOPE_ID = 100
 MAX_ORIGINAL_RECIPIENT = 500
+# In octets: parameters of plugins.
+MAX_ADDED = 500
 _UTF8_VALUE = re.compile(r"[!-<>-~\xa0-\U0010ffff]+")
 
 
@@ -78,6 +80,11 @@ def _write_original_recipient(value: str) -> str:
     return f"{kind};{encode_xtext(address)}"
 
 
+def _added(value: str) -> str:
+    _check_length(value, MAX_ADDED)
+    return value
+
+
 def one_of(*words: str) -> Parameter:
     """Return a parameter with one of these values, in upper case."""
 
@@ -91,6 +98,7 @@ def one_of(*words: str) -> Parameter:
 
 SIZE = Parameter(_size)
 NO_VALUE = Parameter(_no_value)
+ADDED = Parameter(_added)
 XTEXT = Parameter(_xtext, encode_xtext)
 ENVELOPE_ID = Parameter(_envelope_id, encode_xtext)
 NOTIFY = Parameter(_notify)

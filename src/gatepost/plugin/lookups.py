@@ -1,0 +1,140 @@
+"""Ask plugins who is local: `on_lookup`, with a cache.
+
+Theory of operation
+-------------------
+The core's rule for RCPT asks where the configuration has no positive answer. Answers are cached by
+recipient: positive ones for `seconds`, others for NEGATIVE seconds at most. The answer to a failed
+look-up is not cached. Sessions that ask about the same recipient at the same time share one
+look-up. It runs in a task of its own, so that it does not end with the session that began it, and
+is cancelled when no session waits for it any more.
+
+The key is the canonical address with its tag, and which plugins are called in this session: the
+scope of a plugin can differ between sessions.
+
+Limits: MOST positive and MOST negative answers, separately, so that guessed addresses do not push
+real ones out; the oldest is dropped. At most one look-up for each session that waits.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, cast
+
+from gatepost.model.decision import Decision, Verdict
+from gatepost.model.lookup import Lookup
+from gatepost.model.session import Recipient, Transaction
+from gatepost.plugin.chain import FAILED, Answer, BoundHook, Chain
+from gatepost.plugin.clock import Clock
+from gatepost.plugin.inline import UNFINISHED, finish, first_step, need_task
+
+# Seconds after which a new mailbox is found, at the latest.
+NEGATIVE = 60.0
+MOST = 10_000
+
+NO_SUCH_MAILBOX = "No such mailbox"
+
+_LOCAL = Decision(Verdict.ACCEPT, reason="local")
+
+Key = tuple[str, tuple[bool, ...]]
+
+
+class BoundLookup(BoundHook, frozen=True, eq=False):
+    """The method `on_lookup` of one plugin; it returns a `Lookup` and not a decision."""
+
+    def check(self, result: Any, args: tuple[Any, ...]) -> Answer | None:
+        """Return the method's result as an answer; a result of a wrong type is a failure."""
+        if result is None:
+            return None
+        if type(result) is not Lookup:
+            found = type(result).__name__
+            expected = "None, local() or unknown()"
+            return self.failed(TypeError(f"expected {expected}, found {found}"), args)
+        return super().check(_decision(result), args)
+
+
+def _decision(result: Lookup) -> Decision:
+    if result.exists:
+        return _LOCAL
+    text = NO_SUCH_MAILBOX if result.text is None else result.text
+    return Decision(Verdict.DENY, text, enhanced="5.1.1", reason="unknown-recipient")
+
+
+class AnswerCache:
+    """Answers with an end, at most MOST; the oldest is dropped."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._answers: dict[Key, tuple[float, Answer | None]] = {}
+
+    def get(self, key: Key, now: float) -> tuple[float, Answer | None] | None:
+        """Return the end of an answer and the answer, None if there is none in force."""
+        found = self._answers.get(key)
+        return found if found is not None and now < found[0] else None
+
+    def put(self, key: Key, answer: Answer | None, now: float) -> None:
+        """Keep an answer."""
+        self._answers.pop(key, None)
+        if len(self._answers) >= MOST:
+            del self._answers[next(iter(self._answers))]
+        self._answers[key] = now + self._seconds, answer
+
+
+class _Pending:
+    """A look-up that is under way, and the number of sessions that wait for it."""
+
+    def __init__(self, task: "asyncio.Task[Answer | None]") -> None:
+        self.task = task
+        self.waiting = 0
+
+
+class Lookups:
+    """The look-ups of one worker; positive answers are cached for `seconds`."""
+
+    def __init__(self, chain: Chain, clock: Clock, seconds: float) -> None:
+        self._chain = chain
+        self._clock = clock
+        self._scopes = [hook.scope for hook in chain.deciders if hook.scope is not None]
+        self._positive = AnswerCache(seconds)
+        self._negative = AnswerCache(min(seconds, NEGATIVE))
+        self._pending: dict[Key, _Pending] = {}
+
+    def ask(self, tx: Transaction, rcpt: Recipient) -> Answer | Awaitable[Answer | None] | None:
+        """Return the answer about a recipient, or an awaitable if it is not there yet.
+
+        An answer that accepts is `local()`. None is no opinion.
+        """
+        key = (rcpt.address.key, tuple(scope.covers((tx, rcpt)) for scope in self._scopes))
+        now = self._clock.time()
+        found = self._positive.get(key, now) or self._negative.get(key, now)
+        if found is not None:
+            return found[1]
+        pending = self._pending.get(key)
+        if pending is None:
+            work = self._look_up(key, tx, rcpt)
+            result = first_step(work)
+            if result is not UNFINISHED:
+                return cast("Answer | None", result)
+            pending = _Pending(asyncio.get_running_loop().create_task(finish(work)))
+            self._pending[key] = pending
+        return self._wait(key, pending)
+
+    async def _look_up(self, key: Key, tx: Transaction, rcpt: Recipient) -> Answer | None:
+        answer = await self._chain.decide(tx, rcpt)
+        if answer is None or answer.decision.reason != FAILED:
+            positive = answer is not None and answer.decision.verdict is Verdict.ACCEPT
+            cache = self._positive if positive else self._negative
+            cache.put(key, answer, self._clock.time())
+        return answer
+
+    async def _wait(self, key: Key, pending: _Pending) -> Answer | None:
+        """Wait for a look-up; the last session that stops waiting cancels it."""
+        pending.waiting += 1
+        try:
+            await need_task()
+            await asyncio.wait({pending.task})
+        finally:
+            pending.waiting -= 1
+            if pending.task.done() or not pending.waiting:
+                pending.task.cancel()
+                if self._pending.get(key) is pending:
+                    del self._pending[key]
+        return pending.task.result()
