@@ -13,7 +13,7 @@ at least `limits.message_size`. Limit: the message is in memory until it is sent
 import asyncio
 from contextlib import closing
 
-from gatepost import Decision, Plugin, Transaction, defer, deny
+from gatepost import Decision, MessageTransaction, Plugin, defer, deny
 
 
 class ClamdScan(Plugin):
@@ -24,12 +24,12 @@ class ClamdScan(Plugin):
 
         socket: str = "/run/clamav/clamd.ctl"
 
-    async def on_message(self, tx: Transaction) -> Decision | None:
+    async def on_message(self, tx: MessageTransaction) -> Decision | None:
         """Send the pieces of the message; raises OSError without clamd, KeyError if it is not."""
         reader, writer = await asyncio.open_unix_connection(self.options.socket)
         with closing(writer):
             writer.write(b"zINSTREAM\0")
-            pieces = filter(None, tx.message or ())  # an empty piece would be the end
+            pieces = filter(None, tx.message)  # an empty piece would be the end
             writer.writelines(len(piece).to_bytes(4) + piece for piece in pieces)
             writer.write(bytes(4))
             answer = (await reader.read()).decode().removeprefix("stream: ").rstrip("\0")

@@ -14,7 +14,7 @@ import asyncio
 
 import dkim
 
-from gatepost import NoSuchNameError, Plugin, Transaction, blocking
+from gatepost import MessageTransaction, NoSuchNameError, Plugin, blocking
 
 
 class DkimCheck(Plugin):
@@ -25,9 +25,9 @@ class DkimCheck(Plugin):
         self.loop = asyncio.get_running_loop()
 
     @blocking
-    def on_message(self, tx: Transaction) -> None:
+    def on_message(self, tx: MessageTransaction) -> None:
         """Verify the content as the client sent it."""
-        message = dkim.DKIM(b"".join(tx.message.content()) if tx.message else None)
+        message = dkim.DKIM(b"".join(tx.message.content()))
         names = [name.lower() for name, _ in message.headers]
         for index in range(min(5, names.count(b"dkim-signature"))):
             try:

@@ -15,7 +15,7 @@ see `on_error`. Each scan occupies one of the threads. Limit: the message is in 
 import json
 from urllib.request import Request, urlopen
 
-from gatepost import Decision, Plugin, Transaction, blocking, defer, deny
+from gatepost import Decision, MessageTransaction, Plugin, blocking, defer, deny
 
 
 class RspamdCheck(Plugin):
@@ -27,9 +27,8 @@ class RspamdCheck(Plugin):
         url: str = "http://127.0.0.1:11333/checkv2"
 
     @blocking
-    def on_message(self, tx: Transaction) -> Decision | None:
+    def on_message(self, tx: MessageTransaction) -> Decision | None:
         """Edit or refuse the message; raise OSError if rspamd does not answer."""
-        assert tx.message is not None
         sender, rcpts = str(tx.reverse_path), ",".join(str(one.address) for one in tx.recipients)
         facts = {"IP": tx.session.peer.host, "Helo": tx.session.helo, "From": sender, "Rcpt": rcpts}
         facts = {name: text.encode().decode("latin-1") for name, text in facts.items()}

@@ -8,7 +8,7 @@ A sender who signs the Subject with DKIM gets an invalid signature; see "Change 
 documentation of plugins.
 """
 
-from gatepost import Plugin, Transaction
+from gatepost import MessageTransaction, Plugin
 
 
 class TagExternal(Plugin):
@@ -20,9 +20,8 @@ class TagExternal(Plugin):
         tag: str = "[EXT]"
         field: str = "X-External"
 
-    def on_message(self, tx: Transaction) -> None:
+    def on_message(self, tx: MessageTransaction) -> None:
         """Replace the Subject, and forged fields of the client by a field of this server."""
-        assert tx.message is not None
         subject = tx.message.headers().get("Subject") or ""
         if self.options.tag not in subject:
             tx.message.replace_header("Subject", f"{self.options.tag} {subject}".rstrip())

@@ -219,7 +219,10 @@ SOURCES: Mapping[str, Source] = {
     "redis-server": Source(debian, ("redis-server", "redis-tools")),
     "rspamd": Source(debian, ("rspamd",)),
     "clamd": Source(debian, ("clamav-daemon",)),
-    "authentication": Source(pypi, ("dkimpy>=1.1,<2", "pyspf>=2.0.14,<3", "dnspython>=2")),
+    "slapd": Source(debian, ("slapd", "ldap-utils")),
+    "cookbook": Source(
+        pypi, ("dkimpy>=1.1,<2", "pyspf>=2.0.14,<3", "dnspython>=2", "ldap3>=2.9,<3")
+    ),
     "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
@@ -328,10 +331,17 @@ PROGRAMS: Mapping[str, Program] = {
         expected="Clam AntiVirus",
         variables=_LIBRARIES,
     ),
-    "authentication": Program(  # a Python that can import dkimpy and pyspf
-        source="authentication",
+    "slapd": Program(  # run by tools/slapd.py
+        source="slapd",
+        path="usr/sbin/slapd",
+        probe=("-VV",),
+        expected="OpenLDAP: slapd",
+        variables=_LIBRARIES,
+    ),
+    "cookbook": Program(  # a Python that can import the packages of the cookbook
+        source="cookbook",
         path="bin/python",
-        probe=("-c", "import dkim, spf; print('imported')"),
+        probe=("-c", "import dkim, ldap3, spf; print('imported')"),
         expected="imported",
         variables=(("PYTHONPATH", "lib/python*/site-packages"),),
     ),

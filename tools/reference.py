@@ -234,13 +234,23 @@ def fixed() -> str:
 
 # The plugins of the cookbook, files in examples/.
 RECIPES = (
+    "greylist",
     "dns_lists",
     "spf_check",
     "dkim_check",
     "rspamd_check",
     "clamd_scan",
+    "sql_recipients",
+    "ldap_recipients",
+    "sender_rate",
+    "karma",
     "attachments",
     "tag_external",
+    "aliases",
+    "decision_log",
+    "status_verb",
+    "prometheus",
+    "spam_opt_in",
 )
 
 

@@ -1,6 +1,8 @@
 """Transcripts for the tests of examples, and real servers that run for a module."""
 
+import importlib
 import sys
+import warnings
 
 import pytest
 from tools import clamd, peers, rspamd
@@ -30,14 +32,17 @@ def send():
 
 
 @pytest.fixture(scope="session")
-def mail_authentication():
-    """Make dkimpy and pyspf importable; skip the test if they are not available."""
-    command = peers.find("authentication")
+def packages():
+    """Make dkimpy, pyspf and ldap3 importable; skip the test if they are not available."""
+    command = peers.find("cookbook")
     if command is None:
-        reason = peers.missing(["authentication"])["authentication"]
-        pytest.skip(f"dkimpy and pyspf are missing: {reason}")
+        reason = peers.missing(["cookbook"])["cookbook"]
+        pytest.skip(f"dkimpy, pyspf and ldap3 are missing: {reason}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [*sys.path, *command.env["PYTHONPATH"].split(":")])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # ldap3 uses old names of pyasn1
+            importlib.import_module("ldap3")
         yield
 
 

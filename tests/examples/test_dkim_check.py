@@ -11,7 +11,7 @@ from gatepost import Plugin
 from gatepost.plugin.base import Installed
 from gatepost.testing import FakeResolver, play
 
-pytestmark = pytest.mark.usefixtures("mail_authentication")
+pytestmark = pytest.mark.usefixtures("packages")
 NAME = "one._domainkey.signer.example"
 MESSAGE = b"From: a@signer.example\r\nSubject: hello\r\n\r\ntext\r\n"
 
@@ -40,7 +40,7 @@ def resolver(key):
 
 
 @pytest.fixture
-def signed(key, mail_authentication):
+def signed(key, packages):
     dkim = importlib.import_module("dkim")
     pem = key.private_bytes(
         serialization.Encoding.PEM,

@@ -10,7 +10,7 @@ from gatepost.testing import play
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.usefixtures("mail_authentication"),
+    pytest.mark.usefixtures("packages"),
     # pyspf calls the old name of a function
     pytest.mark.filterwarnings("ignore:please use dns.resolver.resolve:DeprecationWarning"),
 ]
@@ -44,7 +44,7 @@ class Results(Plugin):
 
 
 @pytest.fixture(scope="module")
-def plugin(mail_authentication, tmp_path_factory):
+def plugin(packages, tmp_path_factory):
     """The plugin, with a name server of the test as that of the system."""
     resolver = importlib.import_module("dns.resolver")
     try:
@@ -64,14 +64,14 @@ def plugin(mail_authentication, tmp_path_factory):
     ("sender", "client", "reply", "result"),
     [
         ("a@strict.example", "192.0.2.7", "250", "pass"),
-        ("a@strict.example", "192.0.2.8", "550", "fail"),
+        ("a@strict.example", "192.0.2.8", "550 5.7.1 SPF result: fail", "fail"),
         ("", "192.0.2.7", "250", "pass"),
-        ("", "192.0.2.8", "550", "fail"),
+        ("", "192.0.2.8", "550 5.7.1 SPF result: fail", "fail"),
         ("a@soft.example", "192.0.2.8", "250", "softfail"),
         ("a@plain.example", "192.0.2.8", "250", "none"),
         ("a@wrong.example", "192.0.2.8", "250", "permerror"),
         ("a@gone.example", "192.0.2.8", "250", "none"),
-        ("a@x.broken.example", "192.0.2.8", "450", "temperror"),
+        ("a@x.broken.example", "192.0.2.8", "450 4.7.1 SPF result: temperror", "temperror"),
     ],
 )
 def test_the_result_decides(plugin, sender, client, reply, result):
