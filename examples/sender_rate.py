@@ -5,8 +5,9 @@
     options = { recipients = 100, period = "1h" }
 
 A sender is the user that has logged in, or else the reverse-path. Each may send to `recipients` at
-once, and these become available again over `period`. The state is in the store. During an outage
-of the store each worker counts alone.
+once, and these become available again over `period`. Put it behind plugins that refuse recipients,
+such as greylisting, because it also counts those that later plugins refuse. The state is in the
+store. During an outage of the store each worker counts alone.
 """
 
 from gatepost import Decision, Duration, Plugin, Recipient, Transaction, defer

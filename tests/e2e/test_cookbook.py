@@ -87,10 +87,6 @@ options = {{ lists = {{ "bl.test" = 5, "wl.test" = -5 }} }}
 use = "plugins/spf_check.py"
 
 [[plugin]]
-use = "plugins/sender_rate.py"
-options = {{ recipients = 40, period = "24h" }}
-
-[[plugin]]
 use = "plugins/sql_recipients.py"
 options = {{ database = "mail.db" }}
 
@@ -102,6 +98,10 @@ options = {{ url = "{ldap}", base = "{base}" }}
 use = "plugins/greylist.py"
 options = {{ delay = "500ms" }}
 unless = {{ results = {{ spf = "pass" }} }}
+
+[[plugin]]
+use = "plugins/sender_rate.py"
+options = {{ recipients = 40, period = "24h" }}
 
 [[plugin]]
 use = "plugins/aliases.py"
