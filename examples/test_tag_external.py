@@ -17,6 +17,7 @@ DIALOGUE = """
     S: 354
     C: From: a@client.example
     C: {subject}
+    C: x-external: no
     C: To: user@example.com
     C:
     C: text
@@ -26,7 +27,7 @@ DIALOGUE = """
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    ("subject", "after"),
     [
         ("Subject: hello", "Subject: [EXT] hello"),
         ("SUBJECT:hello", "Subject: [EXT] hello"),
@@ -34,10 +35,11 @@ DIALOGUE = """
         ("Subject: Re: [EXT] hello", "Subject: Re: [EXT] hello"),
     ],
 )
-def test_the_subject_is_tagged(before: str, after: str) -> None:
-    """Replace the Subject in its place; all other octets stay."""
-    (message,) = play(DIALOGUE.format(subject=before), [TagExternal()]).messages
-    _, _, content = message.content.decode().partition("From: ")
+def test_the_subject_is_tagged(subject: str, after: str) -> None:
+    """Replace the Subject in its place and the other field; all other octets stay."""
+    (message,) = play(DIALOGUE.format(subject=subject), [TagExternal()]).messages
+    before, _, content = message.content.decode().partition("From: ")
+    assert "\r\nX-External: yes\r\n" in before
     assert content == f"a@client.example\r\n{after}\r\nTo: user@example.com\r\n\r\ntext\r\n"
 
 

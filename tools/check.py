@@ -32,7 +32,10 @@ from tools import compiled, peers  # noqa: E402 - found by the line above
 FAILED_TESTS = "GATEPOST_FAILED_TESTS"
 
 # Programs the tests talk to.
-NEEDED = ("smtp-source", "swaks", "curl", "nodemailer", "haproxy", "redis-server")
+NEEDED = (
+    *("smtp-source", "swaks", "curl", "nodemailer", "haproxy", "redis-server"),
+    *("nsd", "rspamd", "clamd", "slapd", "cookbook"),
+)
 
 # Packages of which every line must be covered.
 COVERED = ("wire", "session", "plugin", "traps", "auth")

@@ -217,6 +217,12 @@ SOURCES: Mapping[str, Source] = {
     "logrotate": Source(debian, ("logrotate",)),
     "fail2ban": Source(debian, ("fail2ban",)),
     "redis-server": Source(debian, ("redis-server", "redis-tools")),
+    "rspamd": Source(debian, ("rspamd",)),
+    "clamd": Source(debian, ("clamav-daemon",)),
+    "slapd": Source(debian, ("slapd", "ldap-utils")),
+    "cookbook": Source(
+        pypi, ("dkimpy>=1.1,<2", "pyspf>=2.0.14,<3", "dnspython>=2", "ldap3>=2.9,<3")
+    ),
     "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
@@ -309,6 +315,35 @@ PROGRAMS: Mapping[str, Program] = {
         probe=("-v",),
         expected="NSD version",
         variables=_LIBRARIES,
+    ),
+    "rspamd": Program(  # run by tools/rspamd.py
+        source="rspamd",
+        path="usr/bin/rspamd",
+        expected="Rspamd daemon version",
+        variables=(
+            ("LD_LIBRARY_PATH", f"usr/lib/rspamd:usr/lib/*-linux-gnu*/rspamd:{_LIBRARIES[0][1]}"),
+        ),
+    ),
+    "clamd": Program(  # run by tools/clamd.py
+        source="clamd",
+        path="usr/sbin/clamd",
+        probe=("--help",),
+        expected="Clam AntiVirus",
+        variables=_LIBRARIES,
+    ),
+    "slapd": Program(  # run by tools/slapd.py
+        source="slapd",
+        path="usr/sbin/slapd",
+        probe=("-VV",),
+        expected="OpenLDAP: slapd",
+        variables=_LIBRARIES,
+    ),
+    "cookbook": Program(  # a Python that can import the packages of the cookbook
+        source="cookbook",
+        path="bin/python",
+        probe=("-c", "import dkim, ldap3, spf; print('imported')"),
+        expected="imported",
+        variables=(("PYTHONPATH", "lib/python*/site-packages"),),
     ),
     "swaks": Program(
         source="swaks",

@@ -6,6 +6,7 @@ after a change of the configuration schema, the hooks, the order of commands or 
 fails if a page is out of date.
 """
 
+import functools
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +36,9 @@ from gatepost.wire.smtp.commands import (
     Flags,
 )
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+EXAMPLES = ROOT / "examples"
 
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- generated: end -->)", re.DOTALL)
 _MARKDOWN = re.compile(r"([*|<\\])")
@@ -229,6 +232,34 @@ def fixed() -> str:
     return table(("limit", "value", "effect"), rows)
 
 
+# The plugins of the cookbook, files in examples/.
+RECIPES = (
+    "greylist",
+    "dns_lists",
+    "spf_check",
+    "dkim_check",
+    "rspamd_check",
+    "clamd_scan",
+    "sql_recipients",
+    "ldap_recipients",
+    "sender_rate",
+    "karma",
+    "attachments",
+    "tag_external",
+    "aliases",
+    "decision_log",
+    "status_verb",
+    "prometheus",
+    "spam_opt_in",
+)
+
+
+def recipe(name: str) -> str:
+    """Return the code of an example."""
+    code = (EXAMPLES / f"{name}.py").read_text("utf-8")
+    return f"```python\n# {name}.py\n{code}```\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "keys": keys,
     "unavailable": unavailable,
@@ -238,6 +269,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "sequence": sequence,
     "extensions": extensions,
     "fixed": fixed,
+    **{name: functools.partial(recipe, name) for name in RECIPES},
 }
 
 

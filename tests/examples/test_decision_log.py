@@ -1,0 +1,38 @@
+"""The recipe for a log of decisions."""
+
+import logging
+
+from examples.decision_log import DecisionLog
+from examples.no_mondays import NoMondays
+
+from gatepost.testing import play
+
+
+def test_refusals_are_logged_with_their_plugin(caplog):
+    caplog.set_level(logging.INFO)
+    play(
+        """
+        S: 220
+        C: EHLO client.example
+        S: 250
+        C: MAIL FROM:<>
+        S: 250
+        C: RCPT TO:<a@elsewhere.example>
+        S: 550
+        C: RCPT TO:<a@example.com>
+        S: 550
+        C: RCPT
+        S: 5*
+        """,
+        [NoMondays(), DecisionLog()],
+        now="2024-01-01T12:00",
+    )
+    lines = [one.getMessage() for one in caplog.records if one.name == "gatepost.plugin"]
+    core, plugin, fault = lines
+    assert "decision" in core
+    assert "by=gatepost" in core
+    assert "hook=rcpt" in core
+    assert "by=no_mondays reason=monday" in plugin
+    assert "'no_mondays': '" in plugin
+    assert "protocol error" in fault
+    assert all(" ref=" in one for one in (core, plugin, fault))

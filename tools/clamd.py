@@ -1,0 +1,89 @@
+"""Run a real clamd with signatures of the test: EICAR's test file and nothing else.
+
+    with clamd.running(folder) as socket:
+        ...  # INSTREAM on this Unix socket
+
+It uses no network: no signatures are downloaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools import peers
+from tools.daemon import POLL, START_TIMEOUT
+
+NAME = "clamd"
+# Split, so that this file is no find of a scanner.
+EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + rb"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+SIGNATURE = "Test.Eicar"
+LARGEST = 1024 * 1024  # StreamMaxLength
+CONFIG = """\
+DatabaseDirectory {folder}/signatures
+OfficialDatabaseOnly no
+LocalSocket {folder}/clamd.sock
+TemporaryDirectory {folder}
+Foreground yes
+StreamMaxLength {largest}
+"""
+
+
+def why_not() -> str:
+    """Return why clamd cannot run here, or ""."""
+    return peers.missing([NAME]).get(NAME, "")
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Path]:
+    """Run clamd with its files in a folder; yield its socket, and kill it on exit.
+
+    Raise `peers.UnavailableError` if it is not available, `RuntimeError` if it does not start.
+    """
+    command = peers.find(NAME)
+    if command is None:
+        raise peers.UnavailableError(why_not())
+    (folder / "signatures").mkdir()
+    (folder / "signatures/test.ndb").write_text(f"{SIGNATURE}:0:*:{EICAR.hex()}\n")
+    config = folder / "clamd.conf"
+    config.write_text(CONFIG.format(folder=folder, largest=LARGEST))
+    log = folder / "clamd.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command.argv("-c", config),
+            env=command.env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        _wait(server, log, folder / "clamd.sock")
+        yield folder / "clamd.sock"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _wait(server: subprocess.Popen[bytes], log: Path, path: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while not _answers(path):
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"clamd does not answer:\n{log.read_text(errors='replace')}")
+        time.sleep(POLL)
+
+
+def _answers(path: Path) -> bool:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(path))
+        client.sendall(b"zPING\0")
+        return client.recv(5) == b"PONG\0"
+    return False
