@@ -36,6 +36,10 @@ from gatepost.session.assemble import SetupError
 # New objects, minus freed ones, between two garbage collections: about the number of transactions
 # that a worker has open.
 _COLLECT_AFTER = 20_000
+# How long the event loop may keep the interpreter's lock while a thread waits for it, in seconds. A
+# delivery takes the lock after each call of the system; with Python's 5 ms it would take half a
+# second next to a client that keeps the event loop busy.
+_SWITCH = 0.0005
 # The longest interval at which an idle event loop counts as progress, in seconds.
 _BEAT = 1.0
 
@@ -45,6 +49,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     faulthandler.enable()
+    sys.setswitchinterval(_SWITCH)
     arguments: WorkerArguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - see Security above
     configure_log(arguments.config.log)
     channel = Channel(_inherited(int(sys.argv[1])))

@@ -86,7 +86,10 @@ class HeaderScan:
         end = text.find(_END)
         if end >= 0:
             return self._finish(text[:end])
-        complete = _COMPLETE.match(text)
+        # Only a line end completes a field. Without this check, small pieces of a long field would
+        # cost a search of all that is kept, each.
+        ended = data.find(b"\n") >= 0 or self._rest.endswith(b"\n")
+        complete = _COMPLETE.match(text) if ended else None
         if complete is not None:
             at = complete.end() - 2
             self._scan(text[:at])
