@@ -414,16 +414,36 @@ def test_every_unavailable_setting_is_a_key():
         ),
         ("[limit]\nrecipients = 5", 'limit: unknown key, did you mean "limits"?'),
         (
-            '[ledger]\nkeep = "60d"',
-            "ledger.keep: the ledger is not available yet, expected no [ledger]",
+            '[ledger]\nexport = "syslog:x"',
+            'ledger.export: expected "jsonl:PATH", "unix:PATH" or "", found "syslog:x"',
         ),
-        ("[ledger]\nxyzzy = 5", "ledger.xyzzy: unknown key, expected one of keep"),
-        ('[ledger]\n"a\\u001bb" = 5', 'ledger."a\\u001bb": unknown key, expected one of keep'),
+        (
+            '[ledger]\nprivacy = ["to"]',
+            (
+                'ledger.privacy[0]: expected "subject", "from", "message-id" or "addresses",'
+                ' found "to"'
+            ),
+        ),
+        (
+            '[metrics]\nlisten = "unix:x"',
+            (
+                'metrics.listen: expected an IP address with a port such as "127.0.0.1:9925", or "",'
+                ' found "unix:x"'
+            ),
+        ),
+        (
+            "[ledger]\nxyzzy = 5",
+            "ledger.xyzzy: unknown key, expected one of enabled, keep, size, privacy, export",
+        ),
+        (
+            '[ledger]\n"a\\u001bb" = 5',
+            'ledger."a\\u001bb": unknown key, expected one of enabled, keep, size, privacy, export',
+        ),
         (
             'base = "/"',
             (
                 "base: unknown key, expected one of server, listen, tls, auth, smtp, limits,"
-                " recipients, traps, route, queue, plugin, dns, ledger, store, log"
+                " recipients, traps, route, queue, plugin, dns, ledger, metrics, store, log"
             ),
         ),
         (

@@ -73,7 +73,7 @@ def test_an_outdated_part_is_noticed():
     assert renewed.startswith("before\n")
     assert renewed.endswith("after\n")
     assert "outdated" not in renewed
-    assert "`ledger.keep`" in renewed
+    assert "`listen[].protocol`" in renewed
 
 
 # configuration

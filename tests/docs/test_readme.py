@@ -48,7 +48,6 @@ def is_unavailable(config):
     ("statement", "config"),
     [
         ("No milter protocol.", {"listen": [{"protocol": "milter"}]}),
-        ("No history.", {"ledger": {"keep": "60d"}}),
     ],
 )
 def test_missing_features_are_described_correctly(statement, config):

@@ -10,6 +10,7 @@ from gatepost.plugin.inline import need_task
 from gatepost.server.pump import COMMAND_COST, MAX_UNREAD, Owner, Pump
 from gatepost.session.handler import Handler
 from gatepost.testing import VirtualClock
+from gatepost.wire.events import Content
 from gatepost.wire.protocol import NEED_DATA, Wire
 
 OK = Reply(250, "Ok")
@@ -112,9 +113,9 @@ class Transport:
         self.reading = True
 
 
-def made(octets, waits=0):
+def made(octets, waits=0, turns=None):
     loop = asyncio.get_running_loop()
-    owner, turns = Client(), Turns(loop)
+    owner, turns = Client(), turns or Turns(loop)
     pump = Pump(Lines(), Engine(waits), owner, turns, VirtualClock())
     pump.transport = Transport(loop, octets)
     pump.transport.start(pump)
@@ -150,26 +151,49 @@ def test_turn_is_bounded():
 
 
 class Discarding(Lines):
-    """A wire that discards all content, as after a fault in it: there are no events."""
+    """A wire that discards all content, as after a fault in it: its events are empty pieces."""
 
     def next_event(self):
-        self.left = 0
-        return NEED_DATA
+        if self.left < TURN:
+            return NEED_DATA
+        self.left -= TURN
+        return Content(b"")
 
 
 def test_discarded_content_ends_a_turn():
     async def scenario():
         pump, owner, turns = made(0)
         pump._wire = Discarding()
+        pump._handler.handle = lambda _event: None
         pump.receive(bytes(TURN - 1))
         assert not pump.busy
-        pump.receive(bytes(TURN))
+        pump.receive(bytes(2 * TURN))
         assert pump.busy
         assert not pump.transport.reading
-        await asyncio.sleep(0)
+        for _ in range(2):
+            await asyncio.sleep(0)
         assert not pump.busy
         assert pump.transport.reading
-        assert (owner.sent, turns.count) == (0, 4)
+        assert (owner.sent, turns.count) == (0, 6)
+
+    asyncio.run(scenario())
+
+
+def test_much_input_waits_while_others_wait_for_their_turn():
+    async def scenario():
+        first, first_owner, turns = made(0)
+        first.receive(bytes(2**18))
+        assert turns.waiting
+        second, owner, _ = made(0, turns=turns)
+        second.receive(bytes(TURN))
+        assert second.busy
+        assert owner.sent == 0
+        third, quick, _ = made(0, turns=turns)
+        third.receive(bytes(Lines.SIZE))
+        assert quick.sent == 1
+        await asyncio.sleep(0)
+        assert owner.sent == TURN // Lines.SIZE
+        assert first_owner.sent
 
     asyncio.run(scenario())
 

@@ -54,6 +54,26 @@ def test_a_message_without_end_closes(body, split):
     assert DISCARD_FACTOR == 4
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        HELLO + b"MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\nx\nx",
+        HELLO + b"MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nBDAT 600000\r\n",
+        HELLO + b"BDAT 90000\r\n",
+    ],
+    ids=["after a fault", "too big", "out of sequence"],
+)
+def test_content_that_is_discarded_makes_an_event_for_every_few_pieces(start):
+    server = SmtpServer(WireLimits(message_size=200_000))
+    server.receive_data(start)
+    for event in drain(server):
+        if type(event) is not e.Content:
+            server.send(usual(event))
+    for _ in range(5):
+        server.receive_data(bytes(16 * 1024))
+    assert list(drain(server)) == [e.Content(b"")] * 4
+
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_bare_lf_outranks_the_size(split):
     played = play(DATA + b"x" * 200 + b"\n\r\n.\r\n", split, limits=LIMITS)

@@ -36,6 +36,7 @@ _TARGET = re.compile(r"[a-z][a-z0-9+.-]*:.*")
 # `gatepost.store.opening` has the whole grammar.
 _STORE_URL = re.compile(r"local|memory|(?:redis|rediss|unix)://[!-~]+")
 _STORE_PREFIX = re.compile(r"[!-~]{0,64}")
+_EXPORT = re.compile(r"(?:jsonl|unix):(?=\S).*|")
 
 
 def _printable(value: str) -> str:
@@ -165,6 +166,12 @@ def _folder(value: object) -> str:
     return _path(str(value))
 
 
+def _inet_listen(value: str) -> str:
+    if value and not isinstance(parse_listen_address(value), InetAddress):
+        raise ValueError
+    return value
+
+
 HOSTNAME = string(
     'a domain name such as "mx.example.com" or an address literal such as "[192.0.2.1]"', _hostname
 )
@@ -186,6 +193,10 @@ STORE_PREFIX = string(
     'up to 64 printable ASCII characters without blanks, or ""',
     lambda value: _matching(_STORE_PREFIX, value),
 )
+EXPORT = string(
+    '"jsonl:PATH", "unix:PATH" or ""', lambda value: _matching(_EXPORT, value and _printable(value))
+)
+METRICS_LISTEN = string('an IP address with a port such as "127.0.0.1:9925", or ""', _inet_listen)
 NAME_OF_OURS = string(
     "a name of letters, digits, '_', '-' and '.'", lambda value: value and _matching(_NAME, value)
 )

@@ -891,9 +891,21 @@ class DnsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = parse_duration("5s")
 
 
+# Outside of the class, in which `size` is a field.
+_LEDGER_SIZE = size("16MiB", "1TiB")
+
+
 class LedgerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[ledger]`: the record of decisions and their reasons."""
 
+    enabled: Annotated[
+        bool,
+        Key(
+            BOOLEAN,
+            "Whether connections, messages and deliveries are recorded in data_dir/ledger.",
+            "Without records no refusal can be explained.",
+        ),
+    ] = True
     keep: Annotated[
         float,
         Key(
@@ -902,6 +914,45 @@ class LedgerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             "Complaints arrive within weeks. Personal data should not be kept longer.",
         ),
     ] = parse_duration("30d")
+    size: Annotated[
+        int,
+        Key(
+            _LEDGER_SIZE,
+            "The disk space that records may use. If they need more, the oldest are removed.",
+            "A message takes about 1 KiB: this is enough for four million.",
+        ),
+    ] = parse_size("4GiB")
+    privacy: Annotated[
+        Sequence[Literal["subject", "from", "message-id", "addresses"]],
+        Key(
+            ArrayKind(choice("subject", "from", "message-id", "addresses")),
+            "What is not recorded: the Subject, the From field, the Message-ID. Of addresses, the"
+            " local part is recorded as a hash; they are still found by the whole address.",
+            "A complaint usually names the sender, the recipient and the subject.",
+        ),
+    ] = ()
+    export: Annotated[
+        str,
+        Key(
+            formats.EXPORT,
+            "Where records are also written, one JSON object per line: jsonl:PATH appends to a"
+            " file, unix:PATH sends to a Unix socket.",
+        ),
+    ] = ""
+
+
+class MetricsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[metrics]`: figures for Prometheus, and the health check."""
+
+    listen: Annotated[
+        str,
+        Key(
+            formats.METRICS_LISTEN,
+            'The address for HTTP, such as "127.0.0.1:9925"; "" is none. /metrics has the figures,'
+            " /health the state.",
+            "The figures reveal who sends mail, so no other machine may read them unasked.",
+        ),
+    ] = ""
 
 
 class StoreConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -1005,6 +1056,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Annotated[
         LedgerConfig, Key(TableKind(LedgerConfig), "The record of decisions and their reasons.")
     ] = LedgerConfig()
+    metrics: Annotated[
+        MetricsConfig,
+        Key(TableKind(MetricsConfig), "Figures for Prometheus, and the health check."),
+    ] = MetricsConfig()
     store: Annotated[StoreConfig, Key(TableKind(StoreConfig), "The state that plugins share.")] = (
         StoreConfig()
     )

@@ -12,12 +12,8 @@ from typing import Any
 import msgspec
 
 from gatepost.config.problem import Location
-from gatepost.config.schema import LedgerConfig
 
 PROTOCOLS = ("smtp", "lmtp")
-
-# A configuration built in code always has a value; the default must be accepted.
-_DEFAULT_KEEP = LedgerConfig().keep
 
 
 class Unavailable(msgspec.Struct, frozen=True):
@@ -38,12 +34,6 @@ UNAVAILABLE = (
         PROTOCOLS.__contains__,
         "the protocols `milter` and `policy`",
         'this protocol is not available yet, expected "smtp" or "lmtp"',
-    ),
-    Unavailable(
-        "ledger.keep",
-        lambda value: value == _DEFAULT_KEEP,
-        "the ledger",
-        "the ledger is not available yet, expected no [ledger]",
     ),
 )
 

@@ -39,6 +39,11 @@ class Turns:
         self._handle: asyncio.Handle | None = None
         self.count = 0
 
+    @property
+    def waiting(self) -> bool:
+        """Return whether others wait for their turn."""
+        return bool(self._queue)
+
     def add(self, worker: Worker) -> None:
         """Queue for a turn."""
         self._queue.append(worker)

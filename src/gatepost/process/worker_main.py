@@ -36,10 +36,11 @@ from gatepost.session.assemble import SetupError
 # New objects, minus freed ones, between two garbage collections: about the number of transactions
 # that a worker has open.
 _COLLECT_AFTER = 20_000
-# How long the event loop may keep the interpreter's lock while a thread waits for it, in seconds. A
-# delivery takes the lock after each call of the system; with Python's 5 ms it would take half a
-# second next to a client that keeps the event loop busy.
-_SWITCH = 0.0005
+# How long the event loop may keep the interpreter's lock while a thread waits for it, in seconds.
+# This must be shorter than the time between two system calls of the event loop. Each of them
+# releases the lock for an instant that is too short for the thread, and its wait starts again: with
+# 0.5 ms a delivery took 0.3 s next to a client that keeps the event loop busy.
+_SWITCH = 0.0001
 # The longest interval at which an idle event loop counts as progress, in seconds.
 _BEAT = 1.0
 

@@ -116,7 +116,10 @@ class Pump:
             for start in range(0, len(data), TURN):
                 wire.receive_data(data[start : start + TURN])
         if self._task is None and not self._queued and self.writable:
-            self._answer_some(len(data))
+            if len(data) >= TURN and self._turns.waiting:
+                self._queue()
+            else:
+                self.run()
         if self._task is not None or not self.writable:
             self._limit_reading()
 
@@ -136,20 +139,6 @@ class Pump:
 
     def run(self) -> int:
         """Answer what the client has sent, up to the limit of a turn; return the cost."""
-        return self._answer_some(self._wire.unread)
-
-    def _answer_some(self, unread: int) -> int:
-        """Do so; `unread` octets have come, at least."""
-        cost = self._answer()
-        if cost < TURN <= unread:
-            # Content that is discarded after a fault makes no events.
-            cost = max(cost, unread - self._wire.unread)
-            if cost >= TURN and not (self.busy or self.ended or self.lost):
-                self._queue()
-        return cost
-
-    def _answer(self) -> int:
-        """Answer events; return the cost of their replies and content."""
         wire, handler, counted = self._wire, self._handler, self._counted
         out, cost = [], 0
         while True:
@@ -167,7 +156,7 @@ class Pump:
                 out.append(wire.send(reply))
                 cost += COMMAND_COST
             else:
-                cost += len(cast("Content", event).data)
+                cost += len(cast("Content", event).data) or TURN
             if cost >= TURN:
                 self._queue()
                 break

@@ -60,7 +60,10 @@ class Bdat(Event, frozen=True):
 
 
 class Content(Event, frozen=True):
-    """A piece of the message: CRLF only, no NUL, no dot-stuffing. It takes no reply."""
+    """A piece of the message: CRLF only, no NUL, no dot-stuffing. It takes no reply.
+
+    An empty piece stands for content that is discarded, so that the caller can do something else.
+    """
 
     data: bytes
 

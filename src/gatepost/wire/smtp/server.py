@@ -82,12 +82,16 @@ from gatepost.wire.smtp.syntax.path import LENIENT
 
 Reader = DotReader | ChunkReader | Discard | ResponseReader
 
+# Octets of content that are discarded between two events, unless one piece has more.
+MAX_DISCARDED = 16 * 1024
+
 _VERB = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,15}")
 # `Connected` needs no input. This reader discards nothing, so all connections share it.
 _GREETING = Discard(0, Connected())
 # The unanswered event during the TLS handshake.
 _SWITCHING = StartTls()
 _RESPONSE = ResponseReader()
+_DISCARDED = Content(b"")
 # Events whose reply changes more than the state.
 _EFFECTS = frozenset({Ehlo, Helo, Mail, Data, Bdat, StartTls, Auth, AuthResponse, Xclient})
 
@@ -271,8 +275,12 @@ class SmtpServer(Wire):
         return reply.encoded
 
     def _read_content(self, reader: Reader) -> Event | None:
-        event = reader.read(self._input)
+        """Return the next event of the content; an empty piece if much of it is discarded."""
+        event, discarded = reader.read(self._input), 0
         while event is None and self._input.advance():
+            discarded += len(self._input.data)
+            if discarded >= MAX_DISCARDED:
+                return _DISCARDED
             event = reader.read(self._input)
         if event is not None and type(event) is not Content:
             self._reader = None

@@ -1,0 +1,1 @@
+"""The ledger: what happened to each connection and message, and why."""

@@ -1,0 +1,246 @@
+"""The records of the ledger: one struct for each kind, and how they are encoded.
+
+A `connection` ends with the client's last octet. A `transaction` ends with the reply to the end of
+the message, or with what ended it before. A `delivery` is one attempt of the queue. A `notice` is
+an event of the server, a `gap` stands for records that are missing.
+
+Workers encode records as MessagePack maps without the fields that have their default value. The
+export writes the same maps as JSON. A field is never renamed and never gets another meaning. A
+reader ignores fields that it does not know, and an older record has the default of a newer field;
+so VERSION changes only if an old reader would be wrong. docs/ledger.md lists all fields.
+
+Times are seconds since 1970 (UTC), durations seconds, sizes octets. Text comes from clients and
+from plugins: it can have any character, and what shows it must escape it.
+
+Limits: MAX_TEXT characters of a text, MAX_LISTED entries of a list. A count has the number of all.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+VERSION = 1
+# Characters of a text: a reply line has at most 512 octets, an address with its domain 320.
+MAX_TEXT = 512
+# Entries of a list: the default of limits.recipients.
+MAX_LISTED = 100
+
+Verdict: TypeAlias = Literal["accept", "deny", "defer"]
+# What became of a message or a recipient.
+Result: TypeAlias = Literal["accepted", "refused", "deferred", "abandoned"]
+Attempt: TypeAlias = Literal["delivered", "deferred", "bounced", "held", "damaged"]
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One opinion: of the core (`by` is "core"), the protocol ("protocol") or a plugin.
+
+    `hook` is the hook's name, "" outside of hooks. `reason` is a short fixed word, or the key in
+    `[limits]`. `about` is the recipient, the user, or the command that it is about. `reply` is the
+    reply that the client got, with the codes. `seconds` is how long the hook took, 0 if it was not
+    measured. With `shadow` the opinion had no effect.
+    """
+
+    hook: str
+    by: str
+    verdict: Verdict
+    reason: str = ""
+    reply: str = ""
+    about: str = ""
+    seconds: float = 0.0
+    shadow: bool = False
+
+
+class Trap(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A trap among the recipients: the address, and the entry with its note, list and line."""
+
+    address: str
+    entry: str
+    list: str
+    line: int = 0
+    note: str = ""
+
+
+class RecipientRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A recipient and its answer.
+
+    `reply` is the last reply about it: of RCPT, or of the end of the message in LMTP. `route` is
+    the name of the route that a plugin has chosen. `added` is whether a plugin has added it.
+    """
+
+    address: str
+    result: Result = "accepted"
+    reply: str = ""
+    route: str = ""
+    added: bool = False
+
+
+class Client(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who the client is.
+
+    `address` is the IP address, or a path of a Unix socket; behind a proxy it is what the proxy
+    reports, and `via` is the proxy. `name` is the name that XCLIENT or a look-up has verified.
+    `tls` is for example "TLSv1.3", `certificate` the subject of a trusted client certificate.
+    """
+
+    address: str
+    port: int = 0
+    name: str = ""
+    helo: str = ""
+    tls: str = ""
+    cipher: str = ""
+    certificate: str = ""
+    user: str = ""
+    mechanism: str = ""
+    via: str = ""
+    protocol: str = "smtp"
+    listener: str = ""
+    xclient: Mapping[str, str] = {}
+
+
+class Connection(
+    msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="connection"
+):
+    """A connection, also one that never became a session.
+
+    `end` is how it ended: "quit", "lost" (the client closed it), "refused" (by a rule or plugin at
+    connect), "early-talker", "tls-failed", "proxy-refused", "shutdown", "failed" (an internal
+    error), or the key in `[limits]` that it exceeded. `problem` is the detail of a failure.
+    `answers` are opinions outside of transactions; `faults` is the number of all refusals of the
+    connection, those of transactions included. `received` and `sent` are octets on the wire.
+    """
+
+    time: float
+    ref: str
+    client: Client
+    seconds: float = 0.0
+    end: str = "lost"
+    problem: str = ""
+    reply: str = ""
+    answers: Sequence[Answer] = ()
+    faults: int = 0
+    transactions: int = 0
+    messages: int = 0
+    received: int = 0
+    sent: int = 0
+
+
+class Transaction(
+    msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="transaction"
+):
+    """A mail transaction, from MAIL to its end.
+
+    `session` is the reference of its connection. `result` is "abandoned" if it ended without a
+    reply to DATA or to the end of the message: by RSET, a new MAIL, a time-out or a lost
+    connection. A MAIL that was refused is a transaction too, without recipients. `by` and `reason`
+    are those of the opinion that decided, "" if none did. `reply` is the final reply.
+
+    `recipients` are those that the message was or would have been delivered to, and those refused;
+    `recipients_count` is the number of all. `shadowed` is whether traps were hit and shadow mode
+    let the message pass. `results` are those of plugins ("spf": "fail ..."), `edits` and `changes`
+    what plugins did to the message and its recipients. `next_hops` are next hops that have accepted
+    the message, each with its reply. `plugin` is the plugin that submitted the message.
+    """
+
+    time: float
+    ref: str
+    session: str
+    client: Client
+    sender: str
+    result: Result = "abandoned"
+    by: str = ""
+    reason: str = ""
+    reply: str = ""
+    seconds: float = 0.0
+    recipients: Sequence[RecipientRecord] = ()
+    recipients_count: int = 0
+    size: int = 0
+    message_id: str = ""
+    header_from: str = ""
+    subject: str = ""
+    answers: Sequence[Answer] = ()
+    traps: Sequence[Trap] = ()
+    traps_count: int = 0
+    shadowed: bool = False
+    results: Mapping[str, str] = {}
+    score: float = 0.0
+    edits: Sequence[str] = ()
+    changes: Sequence[str] = ()
+    next_hops: Mapping[str, str] = {}
+    plugin: str = ""
+    problem: str = ""
+
+
+class Delivery(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="delivery"):
+    """An attempt of the queue for recipients of a message; `ref` is the transaction's.
+
+    `destination` is the route's target or its next hop, `reply` what it answered, `detail` the
+    reason of a failure. `sender` is the envelope sender.
+    """
+
+    time: float
+    ref: str
+    destination: str
+    result: Attempt
+    recipients: Sequence[str] = ()
+    recipients_count: int = 0
+    reply: str = ""
+    detail: str = ""
+    sender: str = ""
+
+
+class Notice(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="notice"):
+    """An event of the server: "started", "reloaded", "worker exited"."""
+
+    time: float
+    name: str
+    detail: str = ""
+    about: str = ""
+
+
+class Gap(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="gap"):
+    """Records that are missing: `count` of them, between `since` and `time`.
+
+    `cause` is why: "the ledger was too slow", "the ledger process ended", "the disk was full".
+    """
+
+    time: float
+    since: float
+    count: int
+    cause: str = ""
+
+
+Record: TypeAlias = Connection | Transaction | Delivery | Notice | Gap
+
+encode = msgspec.msgpack.Encoder(enc_hook=str).encode
+_decode = msgspec.msgpack.Decoder(Record).decode
+_to_json = msgspec.json.Encoder().encode
+
+
+class RecordError(ValueError):
+    """An encoded record that cannot be read."""
+
+
+def decode(data: bytes | memoryview) -> Record:
+    """Return an encoded record; raises `RecordError`."""
+    try:
+        record: Record = _decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise RecordError(f"expected a record of the ledger: {error}") from error
+    return record
+
+
+def to_json(record: Record) -> bytes:
+    """Return a record as one line of JSON, without a line feed; `version` is the schema's."""
+    return _to_json({"version": VERSION, **to_dict(record)})
+
+
+def to_dict(record: Record) -> dict[str, Any]:
+    """Return a record as plain values, without the fields that have their default value."""
+    plain: dict[str, Any] = msgspec.to_builtins(record)
+    return plain
+
+
+def text(value: str) -> str:
+    """Return a text of at most MAX_TEXT characters; a longer one ends in an ellipsis."""
+    return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
