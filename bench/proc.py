@@ -44,6 +44,14 @@ def parse_stat(line: str) -> Stat:
     return Stat(int(pid), int(fields[1]), ticks * TICK)
 
 
+def command(pid: int) -> list[str]:
+    """Return the command line of a process, empty if it has exited."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
 def parse_memory(text: str) -> Memory:
     """Parse the Rss and Pss lines of /proc/PID/smaps_rollup (in kB)."""
     rows = (line.split() for line in text.splitlines()[1:])

@@ -23,6 +23,16 @@ READY = re.compile(rb"^gatepost: ready .*\bsmtp=.*$", re.MULTILINE)
 _PORT = re.compile(rb"\bsmtp=127\.0\.0\.1:(\d+)")
 
 
+LEDGER = "gatepost.process.ledger_main"
+# How often the ledger process is killed together with a worker.
+LEDGER_SHARE = 0.3
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
 class Subject:
     """A server with the configuration `config`, which is written to `folder`.
 
@@ -77,19 +87,25 @@ class Subject:
 
     def workers(self) -> list[int]:
         """Return the process ids of the current workers."""
+        return self._running("gatepost.process.worker_main")
+
+    def _running(self, module: str) -> list[int]:
+        """Return the process ids of the processes that run this module."""
         tree = proc.descendants(self.pid, proc.all_stats())
-        return [stat.pid for stat in tree if stat.pid != self.pid]
+        return [stat.pid for stat in tree if module in proc.command(stat.pid)]
 
     def reload(self) -> None:
         """Reload the configuration, which replaces all workers."""
         os.kill(self.pid, signal.SIGHUP)
 
     def kill_worker(self, chance: random.Random) -> bool:
-        """Kill any worker; return whether there was one."""
+        """Kill any worker, and sometimes the ledger process; return whether there was a worker."""
         workers = self.workers()
+        if chance.random() < LEDGER_SHARE:
+            for pid in self._running(LEDGER):
+                _kill(pid)
         if workers:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(chance.choice(workers), signal.SIGKILL)
+            _kill(chance.choice(workers))
         return bool(workers)
 
     def kill(self) -> None:

@@ -426,10 +426,7 @@ def test_every_unavailable_setting_is_a_key():
         ),
         (
             '[metrics]\nlisten = "unix:x"',
-            (
-                'metrics.listen: expected an IP address with a port such as "127.0.0.1:9925", or "",'
-                ' found "unix:x"'
-            ),
+            ('metrics.listen: expected an IP address with a port such as "127.0.0.1:9925",'),
         ),
         (
             "[ledger]\nxyzzy = 5",

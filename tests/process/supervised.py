@@ -54,6 +54,14 @@ def parent(pid):
     return None if state == "Z" else int(ppid)
 
 
+def words(pid):
+    """Return the command line of a process, empty if it has exited."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return []
+
+
 def uids(pid):
     """Return real, effective, saved and file system user of a process."""
     return re.search(r"^Uid:\t(.*)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[
@@ -115,9 +123,13 @@ class Supervised:
         return eventually(lambda: self.events(name)[count - 1 :] and self.events(name))
 
     def workers(self):
-        """Return the ids of the processes that the supervisor has started."""
+        """Return the ids of the workers."""
+        return self.children("gatepost.process.worker_main")
+
+    def children(self, module):
+        """Return the ids of the processes of the supervisor that run this module."""
         pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
-        return {pid for pid in pids if parent(pid) == self.popen.pid}
+        return {pid for pid in pids if parent(pid) == self.popen.pid and module in words(pid)}
 
     def send_hangup(self):
         self.popen.send_signal(signal.SIGHUP)

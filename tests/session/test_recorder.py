@@ -34,7 +34,7 @@ def collecting(*, detailed=False):
     """Return a recorder that keeps (method, arguments) of every call in `facts`."""
 
     def method(name):
-        return lambda self, *args: self.facts.append((name, args))
+        return lambda self, *args, **more: self.facts.append((name, (*args, *more.values())))
 
     made = type("Collecting", (Recorder,), {name: method(name) for name in METHODS})()
     made.detailed, made.facts = detailed, []
@@ -68,14 +68,20 @@ def names(*args, **options):
 def test_an_accepted_message():
     found = names(OPEN + MAIL + MESSAGE)
     # The decision is that of the plugin that keeps messages in memory.
-    assert found == ["connection_opened", "decided", "accepted", "connection_closed"]
+    assert found == [
+        "connection_opened",
+        "decided",
+        "accepted",
+        "transaction_ended",
+        "connection_closed",
+    ]
 
 
 def test_a_trap_and_the_refusal_it_leads_to():
     spoiled = f"C: RCPT TO:<{TRAPS[0]}>\nS: 250\nC: DATA\nS: 554\n"
     found = facts(OPEN + MAIL + spoiled)
-    assert [name for name, _ in found[1:-1]] == ["decided", "traps_hit"]
-    (tx,) = found[2][1]
+    assert [name for name, _ in found[1:-1]] == ["decided", "transaction_ended", "traps_hit"]
+    (tx,) = found[3][1]
     assert [str(hit.address) for hit in tx.trap_hits] == [TRAPS[0]]
     _, of_decision, decided, reply = found[1][1]
     assert (of_decision, decided.hook, decided.answer.decision.reason) == (tx, "data", "trap")
@@ -86,7 +92,7 @@ def test_a_trap_in_shadow_mode():
     shadow = config(traps={"action": "shadow"})
     spoiled = f"C: RCPT TO:<{TRAPS[0]}>\nS: 250\nC: DATA\nS: 354\nC: .\nS: 250\n"
     found = names(OPEN + MAIL + spoiled, config=shadow)
-    assert found[1:-1] == ["decided", "accepted", "traps_hit", "trap_shadowed"]
+    assert found[1:-1] == ["decided", "accepted", "transaction_ended", "traps_hit", "trap_shadowed"]
 
 
 @pytest.mark.parametrize("line", ["MAIL FROM:<a@b", "RCPT TO:<one@example.com>", "GET / HTTP/1.0"])

@@ -150,7 +150,7 @@ class TrialRecorder(Recorder):
             self.changes = () if tx.acting is None else tx.acting.changes
             self.results = [_copied(one) for one in tx.found or ()]
 
-    def accepted(self, tx: Transaction) -> None:
+    def accepted(self, tx: Transaction, reply: Reply) -> None:  # noqa: ARG002
         """Add the recipients, and the results of the last plugins."""
         self.final = [_recipient(one) for one in tx.recipients]
         self.results = [_copied(one) for one in tx.found or ()]

@@ -6,7 +6,7 @@ an event of the server, a `gap` stands for records that are missing.
 
 Workers encode records as MessagePack maps without the fields that have their default value. The
 export writes the same maps as JSON. A field is never renamed and never gets another meaning. A
-reader ignores fields that it does not know, and an older record has the default of a newer field;
+reader ignores unknown fields, and an older record has the default of a newer field;
 so VERSION changes only if an old reader would be wrong. docs/ledger.md lists all fields.
 
 Times are seconds since 1970 (UTC), durations seconds, sizes octets. Text comes from clients and
@@ -33,8 +33,10 @@ Attempt: TypeAlias = Literal["delivered", "deferred", "bounced", "held", "damage
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One opinion: of the core (`by` is "core"), the protocol ("protocol") or a plugin.
+    """One opinion, or one refusal.
 
+    `by` is a plugin, or "gatepost" (a rule of the core), "protocol", "limits", "delivery" (a
+    target).
     `hook` is the hook's name, "" outside of hooks. `reason` is a short fixed word, or the key in
     `[limits]`. `about` is the recipient, the user, or the command that it is about. `reply` is the
     reply that the client got, with the codes. `seconds` is how long the hook took, 0 if it was not
@@ -76,7 +78,7 @@ class RecipientRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Client(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who the client is.
+    """A client.
 
     `address` is the IP address, or a path of a Unix socket; behind a proxy it is what the proxy
     reports, and `via` is the proxy. `name` is the name that XCLIENT or a look-up has verified.
@@ -107,7 +109,8 @@ class Connection(
     connect), "early-talker", "tls-failed", "proxy-refused", "shutdown", "failed" (an internal
     error), or the key in `[limits]` that it exceeded. `problem` is the detail of a failure.
     `answers` are opinions outside of transactions; `faults` is the number of all refusals of the
-    connection, those of transactions included. `received` and `sent` are octets on the wire.
+    connection, those of transactions included. `repeated` is the number of connections that were
+    refused before this one and have no record. `received` and `sent` are octets on the wire.
     """
 
     time: float
@@ -119,6 +122,7 @@ class Connection(
     reply: str = ""
     answers: Sequence[Answer] = ()
     faults: int = 0
+    repeated: int = 0
     transactions: int = 0
     messages: int = 0
     received: int = 0
@@ -132,7 +136,8 @@ class Transaction(
 
     `session` is the reference of its connection. `result` is "abandoned" if it ended without a
     reply to DATA or to the end of the message: by RSET, a new MAIL, a time-out or a lost
-    connection. A MAIL that was refused is a transaction too, without recipients. `by` and `reason`
+    connection. A MAIL that was refused is a transaction too, with the reference of its connection.
+    `by` and `reason`
     are those of the opinion that decided, "" if none did. `reply` is the final reply.
 
     `recipients` are those that the message was or would have been delivered to, and those refused;

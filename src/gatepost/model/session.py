@@ -7,7 +7,7 @@ Plugins read them, and can write to `notes` and `results`. They cannot assign an
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -43,6 +43,18 @@ class AuthFacts(msgspec.Struct, frozen=True):
     mechanism: str
 
 
+class Opinion(NamedTuple):
+    """A decision of a plugin in shadow mode: its method, its name, the `Decision`."""
+
+    method: str
+    plugin: str
+    decision: Any
+
+
+# More opinions on a session or transaction are not kept.
+MOST_OPINIONS = 100
+
+
 @read_only(auth="accept() the credentials in on_auth")
 class Session(msgspec.Struct, frozen=True, eq=False):
     """One client connection.
@@ -53,7 +65,8 @@ class Session(msgspec.Struct, frozen=True, eq=False):
     that lasts as long as the connection; STARTTLS does not clear it.
 
     `listener` is the name of the listener, "" if it has none. `in_relay_network` is true if the
-    client is in a network of `relay_for` of a route.
+    client is in a network of `relay_for` of a route. `opinions` are the decisions of plugins in
+    shadow mode.
 
     Behind a trusted proxy, `peer` and `local` are the addresses that the proxy reports. `via` is
     then the proxy's own address, `proxy` its PROXY header, and `xclient` the attributes of XCLIENT
@@ -77,6 +90,7 @@ class Session(msgspec.Struct, frozen=True, eq=False):
     auth: AuthFacts | None = None
     listener: str = ""
     in_relay_network: bool = False
+    opinions: Sequence[Opinion] = EMPTY
 
     @property
     def started_at(self) -> datetime:
@@ -193,7 +207,8 @@ class Transaction(msgspec.Struct, frozen=True, eq=False):
     or not, as the client named it. `message` is None before the content. `message_id` is the first
     Message-ID, at most 250 characters; it is "" without one, and before the header block is
     complete. `next_hops` are the next hops that have accepted the message, each with its reply.
-    `notes` is a dict for plugins that lasts as long as the transaction.
+    `notes` is a dict for plugins that lasts as long as the transaction. `opinions` are the
+    decisions of plugins in shadow mode.
 
     The methods work from `on_mail` to `on_deliver`, and raise RuntimeError outside of these.
     """
@@ -210,6 +225,7 @@ class Transaction(msgspec.Struct, frozen=True, eq=False):
     message_id: str = ""
     next_hops: dict[str, str] = {}
     notes: dict[str, Any] = {}
+    opinions: Sequence[Opinion] = EMPTY
     found: Results | None = None
     acting: Acting | None = None
 

@@ -11,6 +11,8 @@ from typing import Any
 from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
 from gatepost.model.decision import Decision
+from gatepost.model.facts import keep
+from gatepost.model.session import MOST_OPINIONS, Opinion, Session, Transaction
 from gatepost.plugin.failure import client_of
 
 _log = get_logger("gatepost.plugin")
@@ -40,8 +42,15 @@ def slow(plugins: Sequence[str], method: str, seconds: float, args: tuple[Any, .
     _log.warning("plugin slow", **fields, **more, **client_of(args))
 
 
+def _keep_opinion(fact: Session | Transaction, opinion: Opinion) -> None:
+    if len(fact.opinions) < MOST_OPINIONS:
+        keep(fact, "opinions", opinion)
+
+
 def shadowed(plugin: str, method: str, decision: Decision, args: tuple[Any, ...]) -> None:
     """Log what a plugin in shadow mode would have decided."""
     fields = {"plugin": plugin, "method": method, "verdict": decision.verdict.value}
     codes = {"code": decision.code} if decision.code else {}
+    if args and isinstance(args[0], Session | Transaction):
+        _keep_opinion(args[0], Opinion(method, plugin, decision))
     _log.info("plugin would decide", **fields, **codes, reason=decision.reason, **client_of(args))

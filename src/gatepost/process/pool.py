@@ -61,7 +61,8 @@ class _Member:
 class WorkerPool:
     """The workers, their listeners and counters. `complete` is true once all have been ready.
 
-    `contents` are the files that the workers need and cannot read.
+    `contents` are the files that the workers need and cannot read, `ledger` is the socket to the
+    ledger process, -1 without one.
     """
 
     def __init__(
@@ -70,9 +71,11 @@ class WorkerPool:
         listeners: Sequence[Listener],
         counters: CounterMemory,
         contents: Contents | None = None,
+        ledger: int = -1,
     ) -> None:
         self.config = config
         self.contents = contents or {}
+        self._ledger = ledger
         self.listeners = listeners
         self.complete = False
         self.stopped_at: float | None = None
@@ -107,7 +110,9 @@ class WorkerPool:
         sockets = [listener.sockets_of(member.number, count) for listener in self.listeners]
         member.since = now
         try:
-            member.process = WorkerProcess(self.config, sockets, self._counters, self.contents)
+            member.process = WorkerProcess(
+                self.config, sockets, self._counters, self.contents, ledger=self._ledger
+            )
         except OSError as error:
             self._start_failed(member, describe_os_error(error), now)
 

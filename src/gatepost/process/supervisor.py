@@ -29,8 +29,10 @@ from gatepost.counts.memory import CounterMemory
 from gatepost.log.logger import get_logger
 from gatepost.log.setup import configure_log
 from gatepost.net.sockets import ListenFailedError
+from gatepost.net.tls import Contents
 from gatepost.process import systemd
 from gatepost.process.generations import Generations
+from gatepost.process.ledger_process import LedgerProcess, is_needed
 from gatepost.process.listeners import Listener, Listeners
 from gatepost.process.open_files import needed_files, raise_file_limit
 from gatepost.process.pool import PoolError, WorkerPool, worker_count
@@ -58,6 +60,7 @@ class Supervisor:
         self._counters = CounterMemory()
         self._root_files = RootFiles({}, {})
         self._generations = Generations()
+        self._ledger = LedgerProcess()
         self._signals = SignalQueue()
         self._service_watchdog = systemd.ServiceWatchdog()
         self._reload_requested = False
@@ -75,6 +78,7 @@ class Supervisor:
                 second_signal = self._supervise()
             finally:
                 self._generations.kill()
+                self._ledger.close(time.monotonic())
                 self._listeners.close_unused(())
                 self._counters.close()
         if second_signal is not None:
@@ -87,7 +91,14 @@ class Supervisor:
         become(config.server.user)
         contents = self._root_files.for_workers(config)
         raise_file_limit(needed_files(config))
-        self._generations.start(WorkerPool(config, listeners, self._counters, contents), 0.0)
+        self._ledger.use(config, time.monotonic())
+        self._generations.start(self._pool(config, listeners, contents), 0.0)
+
+    def _pool(
+        self, config: Config, listeners: Sequence[Listener], contents: Contents
+    ) -> WorkerPool:
+        ledger = self._ledger.sender.fileno() if is_needed(config) else -1
+        return WorkerPool(config, listeners, self._counters, contents, ledger)
 
     def _supervise(self) -> int | None:
         """Take turns until all workers have exited; return a signal that interrupts the stop."""
@@ -119,6 +130,7 @@ class Supervisor:
 
     def _maintain(self, now: float) -> None:
         generations = self._generations
+        self._ledger.maintain(now)
         if generations.serving is not None:
             generations.serving.maintain(now)
             if self._reload_requested:
@@ -142,8 +154,7 @@ class Supervisor:
             self._report_failed_reload([str(error)])
         else:
             raise_file_limit(needed_files(config))
-            pool = WorkerPool(config, listeners, self._counters, contents)
-            self._generations.start(pool, now)
+            self._generations.start(self._pool(config, listeners, contents), now)
 
     def _check_user(self, current: str, new: str) -> None:
         if new != current:
@@ -155,6 +166,7 @@ class Supervisor:
     def _report_failed_reload(self, problems: Iterable[str]) -> None:
         for problem in problems:
             _log.error("reload failed", problem=problem)
+            self._ledger.notice("reload failed", problem)
         self._listeners.close_unused([pool.config for pool in self._generations.active])
         systemd.notify(systemd.READY)
 
@@ -176,10 +188,13 @@ class Supervisor:
         if is_reload:
             self._listeners.close_unused([pool.config])
             configure_log(pool.config.log)
+            self._ledger.use(pool.config, now)
+            self._ledger.notice("reloaded")
             _log.info("reloaded", **_serving_fields(pool))
             _warn_of_root_files(pool)
         else:
             _print_ready(pool.listeners)
+            self._ledger.notice("started", __version__)
             _log.info("started", **_serving_fields(pool))
         log_system_warnings(pool.config, self._file)
         systemd.notify(systemd.READY)
@@ -188,6 +203,7 @@ class Supervisor:
         systemd.notify(systemd.STOPPING)
         if self._generations.serving is not None:
             _log.info("stopping")
+            self._ledger.notice("stopping")
         self._listeners.close_unused(())
         self._generations.stop(now)
 

@@ -38,7 +38,7 @@ class WorkerArguments(msgspec.Struct, frozen=True):
 
     `sockets` are the descriptors for each listener. `counters` is the descriptor of the counter
     memory, in which the worker has the slot `slot`. `contents` are files that the worker cannot
-    read itself.
+    read itself. `ledger` is the socket to the ledger process, -1 without one.
     """
 
     config: Config
@@ -46,18 +46,20 @@ class WorkerArguments(msgspec.Struct, frozen=True):
     counters: int
     slot: int
     contents: Contents
+    ledger: int = -1
 
 
 def start_interpreter(arguments: WorkerArguments, channel: int) -> subprocess.Popen[bytes]:
     """Start a worker process; raises OSError."""
     sockets = [one for listener in arguments.sockets for one in listener]
+    ledger = [arguments.ledger] if arguments.ledger >= 0 else []
     with unnamed() as file:
         pickle.dump(arguments, file)
         file.seek(0)
         return subprocess.Popen(  # noqa: S603 - our own interpreter
             [sys.executable, "-P", "-m", "gatepost.process.worker_main", str(channel)],
             stdin=file,
-            pass_fds=[channel, arguments.counters, *sockets],
+            pass_fds=[channel, arguments.counters, *ledger, *sockets],
             env={key: text for key, text in os.environ.items() if key not in VARIABLES},
         )
 
@@ -81,6 +83,8 @@ class WorkerProcess:
         sockets: Sequence[Sequence[socket.socket]],
         counters: CounterMemory,
         contents: Contents | None = None,
+        *,
+        ledger: int = -1,
         start: Start = start_interpreter,
     ) -> None:
         descriptors = [[sock.fileno() for sock in listener] for listener in sockets]
@@ -98,7 +102,7 @@ class WorkerProcess:
             self._slot = counters.claim()
             undo.callback(counters.release, self._slot)
             arguments = WorkerArguments(
-                config, descriptors, counters.file, self._slot, contents or {}
+                config, descriptors, counters.file, self._slot, contents or {}, ledger
             )
             self._popen = start(arguments, worker_end.fileno())
             self.channel = Channel(own_end.dup())

@@ -17,12 +17,14 @@ import pickle
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 
 from gatepost._version import __version__
 from gatepost.counts.memory import Slot
+from gatepost.ledger.link import INTERVAL, Link
 from gatepost.log.os_error import describe_os_error
 from gatepost.log.setup import configure_log
 from gatepost.net.sockets import ListenFailedError
@@ -41,6 +43,8 @@ _COLLECT_AFTER = 20_000
 # releases the lock for an instant that is too short for the thread, and its wait starts again: with
 # 0.5 ms a delivery took 0.3 s next to a client that keeps the event loop busy.
 _SWITCH = 0.0001
+# How long a worker that stops tries to send its last records, in seconds.
+_LAST_RECORDS = 2.0
 # The longest interval at which an idle event loop counts as progress, in seconds.
 _BEAT = 1.0
 
@@ -84,17 +88,35 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-def _make_server(arguments: WorkerArguments) -> Server:
+def _make_link(arguments: WorkerArguments) -> Link | None:
+    """Return the way of records to the ledger process, None if it does not run."""
+    if arguments.ledger < 0:
+        return None
+    return Link(_inherited(arguments.ledger), _call_later)
+
+
+def _call_later(delay: float, callback: Callable[[], object]) -> None:
+    asyncio.get_running_loop().call_later(delay, callback)
+
+
+def _make_server(arguments: WorkerArguments, link: Link | None) -> Server:
     sockets = [list(map(_inherited, listener)) for listener in arguments.sockets]
     slot = Slot.attach(arguments.counters, arguments.slot)
-    return Server(arguments.config, sockets=sockets, slot=slot, contents=arguments.contents)
+    return Server(
+        arguments.config,
+        sockets=sockets,
+        slot=slot,
+        contents=arguments.contents,
+        records=None if link is None else link.add,
+    )
 
 
 class _WorkerMain:
     """The server and the control messages that end it."""
 
     def __init__(self, arguments: WorkerArguments, channel: Channel) -> None:
-        self._server = _make_server(arguments)
+        self._link = _make_link(arguments)
+        self._server = _make_server(arguments, self._link)
         self._channel = channel
         self._events = {MessageKind.STOP: asyncio.Event(), MessageKind.RETIRE: asyncio.Event()}
         self._beats = 0
@@ -117,6 +139,15 @@ class _WorkerMain:
         retire.cancel()
         stop.cancel()
         await self._server.stop()
+        await self._flush()
+
+    async def _flush(self) -> None:
+        """Send the last records, unless the ledger does not take them."""
+        until = time.monotonic() + _LAST_RECORDS
+        while self._link is not None and not self._link.flush():
+            if time.monotonic() > until:
+                break
+            await asyncio.sleep(INTERVAL)
 
     async def _start(self, stop: "asyncio.Task[bool]") -> bool:
         """Start the server; return False if `stop` was done first."""

@@ -60,6 +60,7 @@ class Connection(Owner):
         "_listener",
         "_received",
         "_secured",
+        "_sent",
         "_wire",
         "origin",
         "peer",
@@ -85,7 +86,7 @@ class Connection(Owner):
         self._wire = listener.dialect.wire(connections.wire_limits, connections.paths, extensions)
         self._deadlines = Deadlines(connections.setup.limits, connections.now)
         self._lingering = False
-        self._received = 0
+        self._received = self._sent = 0
         self.peer = _NO_PEER
         self.origin: Origin | None = None
 
@@ -198,6 +199,7 @@ class Connection(Owner):
     def send(self, data: bytes) -> None:
         """Write replies; close if the last one closes the connection."""
         self._deadlines.since = self._connections.now
+        self._sent += len(data)
         self.pump.transport.write(data)
         if self._wire.closed and not self._lingering:
             self._close()
@@ -251,10 +253,13 @@ class Connection(Owner):
         """Clean up after the connection."""
         shared, talk = self._connections, self.talk
         shared.release(self)
-        talk.recorder.connection_closed(talk.session, self._received)
         end = self._engine.disconnected()
         if end is not None:
             shared.run_to_end(end)
+        after_quit = self._wire.last_words is r.CLOSING
+        talk.recorder.connection_closed(
+            talk.session, self._received, self._sent, after_quit=after_quit
+        )
 
     # Called by `Connections`
 

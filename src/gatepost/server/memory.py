@@ -13,6 +13,7 @@ import msgspec
 
 from gatepost.config.load import config_from_dict
 from gatepost.config.schema import Config, RecipientsConfig, RouteConfig, SmtpConfig
+from gatepost.ledger.records import Record
 from gatepost.lists.addresses import AddressList
 from gatepost.net.resolver import Resolver
 from gatepost.plugin.base import Installed, Plugin
@@ -86,6 +87,7 @@ class MemoryServer:
         config: ConfigOrTables = DEFAULT_CONFIG,
         clock: VirtualClock | None = None,
         recorder: Recorder | None = None,
+        records: Callable[[Record], None] | None = None,
         resolver: Resolver | None = None,
         store: OpenedStore | None = None,
     ) -> None:
@@ -94,6 +96,7 @@ class MemoryServer:
         self._config = make_config(config)
         self._clock = clock or VirtualClock()
         self._recorder = recorder
+        self._records = records
         self._own_resolver = make_resolver(self._config)
         self._resolver: Resolver = self._own_resolver if resolver is None else resolver
         memory = OpenedStore(MemoryBackend(clock=self._clock.time), "memory")
@@ -137,6 +140,7 @@ class MemoryServer:
             plugins,
             self._clock,
             recorder=self._recorder,
+            records=self._records,
             resolver=self._resolver,
             store=self._store,
         )

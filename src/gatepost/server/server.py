@@ -19,6 +19,7 @@ from gatepost.config.schema import Config, ListenConfig
 from gatepost.counts.memory import Slot
 from gatepost.delivery.target import Target
 from gatepost.disk.durable import ensure_private
+from gatepost.ledger.records import Record
 from gatepost.lists.entry import LineError
 from gatepost.lists.reloadable import FileChange
 from gatepost.lists.watch import FileWatcher
@@ -67,7 +68,8 @@ class Server:
     configuration's `stop_timeout`. `sockets` has the open sockets of each listener if they are
     already bound; they are closed in the end. `slot` is where connections are counted, None if no
     other process shares the counts. `contents` has certificates and keys that were read before
-    privileges were dropped. Facts go to the log unless there is a `recorder`. `targets` are
+    privileges were dropped. Facts go to the log unless there is a `recorder`. `records` is
+    called in the event loop with each record of the ledger. `targets` are
     delivery targets by scheme, in addition to those of Gatepost and of installed packages.
     `resolver` is for routes and plugins, `store` for plugins, None for that of the configuration;
     these are not closed.
@@ -85,6 +87,7 @@ class Server:
         slot: Slot | None = None,
         contents: Contents | None = None,
         recorder: Recorder | None = None,
+        records: Callable[[Record], None] | None = None,
         targets: Mapping[str, type[Target]] | None = None,
         resolver: Resolver | None = None,
         store: OpenedStore | None = None,
@@ -97,6 +100,7 @@ class Server:
         self._slot = slot
         self._contents = contents
         self._recorder = recorder
+        self._records = records
         self._targets = targets
         self._resolver = resolver
         self._store = store
@@ -132,6 +136,7 @@ class Server:
                 self._clock,
                 folder,
                 recorder=self._recorder,
+                records=self._records,
                 targets=self._targets,
                 resolver=self._open_resolver(stack),
                 store=self._open_store(stack),

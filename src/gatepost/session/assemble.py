@@ -17,10 +17,12 @@ from gatepost.config.schema import Config
 from gatepost.delivery.registry import RouteConfigError, make_router
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import Target
+from gatepost.ledger.privacy import Privacy, load_key
 from gatepost.lists.addresses import AddressList, ListSource
 from gatepost.lists.domains import DomainList
 from gatepost.lists.file import DomainFile, ListFile
 from gatepost.lists.reloadable import ListError
+from gatepost.log.os_error import describe_os_error
 from gatepost.model.address import domain_key
 from gatepost.model.reply import Reply
 from gatepost.net.resolver import DnsResolver, Resolver
@@ -36,11 +38,13 @@ from gatepost.plugin.place import Place
 from gatepost.plugin.scope import Conditions, Scope
 from gatepost.plugin.server_facts import ServerFacts
 from gatepost.plugin.services import Services
+from gatepost.queue.recording import Keep
 from gatepost.session.destinations import Destinations
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.log import LogRecorder
 from gatepost.session.notices import NoticeRecorder
 from gatepost.session.recorder import Recorder
+from gatepost.session.recording import RecordMaker
 from gatepost.session.setup import Setup, TrapRule
 from gatepost.session.steps.callahead import uses_call_ahead
 from gatepost.session.steps.offer import keywords
@@ -206,6 +210,7 @@ def make_setup(
     folder: Path | None = None,
     *,
     recorder: Recorder | None = None,
+    records: Keep | None = None,
     targets: Mapping[str, type[Target]] | None = None,
     resolver: Resolver | None = None,
     store: OpenedStore | None = None,
@@ -214,6 +219,7 @@ def make_setup(
     """Return the setup of a worker; `plugins` come after those of the configuration.
 
     `folder` is for messages too large for memory. Facts go to the log unless there is a `recorder`.
+    `records` is called with each record of the ledger.
     `targets` are delivery targets by scheme, in addition to those of Gatepost and of installed
     packages. `resolver` is for routes and plugins, `store` for plugins, by default those of the
     configuration. `worker` is the number of the worker. Raises `SetupError`.
@@ -236,7 +242,7 @@ def make_setup(
         router=router,
         calls_ahead=uses_call_ahead(router),
         clock=clock,
-        recorder=_recorder(recorder or LogRecorder(clock.time), host),
+        recorder=_recorder(config, recorder or LogRecorder(clock.time), records, host, clock),
         folder=folder,
         greetings={name: dialect.greeting(hostname) for name, dialect in DIALECTS.items()},
         keywords=keywords(config.limits),
@@ -297,9 +303,23 @@ def _trap_rule(config: Config, lists: Lists) -> TrapRule:
     return TrapRule(table, traps.action, traps.delay, traps.reply)
 
 
-def _recorder(recorder: Recorder, plugins: PluginHost) -> Recorder:
+def _recorder(
+    config: Config, recorder: Recorder, records: Keep | None, plugins: PluginHost, clock: Clock
+) -> Recorder:
     """Return the recorder; with notifications, if a plugin has a method for them."""
+    if records is not None:
+        recorder = RecordMaker(recorder, records, clock.time, _privacy(config))
     return NoticeRecorder(recorder, plugins.notifier) if plugins.notifier else recorder
+
+
+def _privacy(config: Config) -> Privacy:
+    """Return what is not recorded. Raises `SetupError`."""
+    left_out = config.ledger.privacy
+    try:
+        key = load_key(config.data_dir / "ledger") if "addresses" in left_out else b""
+    except OSError as error:
+        raise SetupError([f"ledger: {describe_os_error(error)}"]) from error
+    return Privacy(left_out, key)
 
 
 def _lookups(config: Config, plugins: PluginHost, clock: Clock) -> Lookups | None:

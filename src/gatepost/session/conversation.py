@@ -58,6 +58,7 @@ class Conversation:
     if a plugin reads it, and `refusal` is the reply to the end of the message once it is certain.
     `scan` reads the header block of every message until its end. `errors` and `idle_commands` count
     towards the limits of their names, and start again with each message.
+    `took` is the time in seconds that plugins have spent on the hook that is being decided.
     `unrecorded` are the ended transactions whose trap hits are not recorded yet.
     """
 
@@ -80,6 +81,7 @@ class Conversation:
         "scan",
         "session",
         "setup",
+        "took",
         "tx",
         "unrecorded",
     )
@@ -104,6 +106,7 @@ class Conversation:
         self.refusal: Reply | None = None
         self.errors = 0
         self.idle_commands = 0
+        self.took = 0.0
         self.unrecorded: list[Transaction] = []
 
     @property
@@ -165,6 +168,7 @@ class Conversation:
             tx.acting.sealed = True
         if tx.trap_hits:
             self.unrecorded.append(tx)
+        self.recorder.transaction_ended(tx)
         if tx.message is not None:
             tx.message.close()
 

@@ -78,7 +78,14 @@ class LogRecorder(DeliveryLog, Recorder):
         if self._may_log(session.id):
             self._log.info("TLS failed", problem=problem, **_facts(session, None))
 
-    def connection_closed(self, session: Session, received: int) -> None:  # noqa: ARG002
+    def connection_closed(
+        self,
+        session: Session,
+        received: int,  # noqa: ARG002
+        sent: int,  # noqa: ARG002
+        *,
+        after_quit: bool,  # noqa: ARG002
+    ) -> None:
         """Log how many refusals of the session have no line."""
         if self._budget.spent:
             self._end_budget(session)
@@ -183,7 +190,7 @@ class LogRecorder(DeliveryLog, Recorder):
             fields = {"plugin": plugin, "sender": sender, **listed("recipients", to), "size": size}
             self._log.info("submitted", ref=tx.id, **fields)
 
-    def accepted(self, tx: Transaction) -> None:
+    def accepted(self, tx: Transaction, reply: Reply) -> None:  # noqa: ARG002
         """Log an accepted message."""
         if self._budget.spent:
             self._end_budget(tx.session)

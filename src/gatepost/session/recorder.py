@@ -29,13 +29,14 @@ class Decided(msgspec.Struct, frozen=True, eq=False):
 
     `args` are the arguments of the hook's methods. `answer` is the decision and its author, None
     if neither the core nor a plugin had an opinion. `asked` lists the plugins that were asked, in
-    order; it is empty unless the recorder is `detailed`.
+    order; it is empty unless the recorder is `detailed`. `seconds` is how long plugins took.
     """
 
     hook: str
     args: tuple[Any, ...]
     answer: Answer | None
     asked: Sequence[Asked] = ()
+    seconds: float = 0.0
 
 
 class Recorder(DeliveryRecorder):
@@ -72,8 +73,10 @@ class Recorder(DeliveryRecorder):
     ) -> None:
         """Record a time-out; `limit` is its key in `[limits]`. No reply is sent in a handshake."""
 
-    def connection_closed(self, session: Session, received: int) -> None:
-        """Record the end of a connection; `received` is in octets, before decryption."""
+    def connection_closed(
+        self, session: Session, received: int, sent: int, *, after_quit: bool
+    ) -> None:
+        """Record the end of a connection; `received` and `sent` are octets without TLS."""
 
     # Commands
 
@@ -126,8 +129,11 @@ class Recorder(DeliveryRecorder):
     def submitted(self, tx: Transaction, plugin: str, size: int) -> None:
         """Record a message that a plugin has put into the queue."""
 
-    def accepted(self, tx: Transaction) -> None:
+    def accepted(self, tx: Transaction, reply: Reply) -> None:
         """Record a message that was answered 2xx."""
 
     def not_delivered(self, tx: Transaction, failures: Mapping[Recipient, DeliveryError]) -> None:
         """Record recipients that no target accepted."""
+
+    def transaction_ended(self, tx: Transaction) -> None:
+        """Record the end of a transaction, whatever ended it; its content is still there."""

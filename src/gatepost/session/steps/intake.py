@@ -208,22 +208,22 @@ async def _hand_over(talk: Conversation, tx: Transaction, spoken: Reply | None) 
         result = run(talk, DELIVER, None)
         reply = result if isinstance(result, Reply) else await result
         if reply.code < 400:
-            await _accepted(talk, tx)
             if spoken is not None:
                 reply = accepting(reply, Decision(Verdict.ACCEPT, spoken.text, spoken.code))
+            await _accepted(talk, tx, reply)
     finally:
         talk.delivering = False
     await talk.reset()
     return reply
 
 
-async def _accepted(talk: Conversation, tx: Transaction) -> None:
+async def _accepted(talk: Conversation, tx: Transaction, reply: Reply) -> None:
     talk.errors = talk.idle_commands = 0
     set_fact(talk.session, "messages", talk.session.messages + 1)
     if tx.message is not None and tx.message.edits:
         talk.recorder.edited(tx, tx.message)
     if tx.acting is not None and tx.acting.changes:
         talk.recorder.recipients_changed(tx, tx.acting.changes)
-    talk.recorder.accepted(tx)
+    talk.recorder.accepted(tx, reply)
     await talk.notify("delivered", tx)
     talk.close(tx)

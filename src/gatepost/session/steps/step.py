@@ -24,6 +24,7 @@ Security: a refusal's text comes from the core, the configuration or a plugin, n
 exception.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, NamedTuple, TypeVar, TypeVarTuple, Unpack
 
@@ -85,6 +86,7 @@ async def _consult(
 ) -> Reply:
     """Do the same with plugins: observe, decide, follow."""
     asked: list[Asked] | None = [] if talk.detailed or talk.after_any is not None else None
+    began = time.monotonic()
     failure = await chain.observe(*args)
     ruling = None if step.rule is None else step.rule(talk, *args)
     if ruling is not None and not isinstance(ruling, Answer):
@@ -94,8 +96,10 @@ async def _consult(
         answer = await chain.decide(*args, asked=asked)
         if chain.acts and talk.tx is not None:
             _record_refusals(talk, step.hook, args, talk.tx)
+    talk.took = time.monotonic() - began
     result = _conclude(talk, step, answer, args, asked if talk.detailed else None)
     reply = result if isinstance(result, Reply) else await result
+    talk.took = 0.0
     outcome = Outcome(reply, answer, asked or ())
     if chain.followers:
         await chain.follow(*args, outcome)
@@ -166,7 +170,7 @@ def _proceed(
     asked: list[Asked] | None,
 ) -> Result:
     result = step.proceed(talk, answer, *args)
-    decided = Decided(step.hook, args, answer, asked or ())
+    decided = Decided(step.hook, args, answer, asked or (), talk.took)
     if isinstance(result, Reply):
         talk.recorder.decided(talk.session, talk.tx, decided, result)
         return result
@@ -207,6 +211,6 @@ def refusal(
 ) -> Reply:
     """Record a refusal and return its reply, with the reference that it is looked up by."""
     reply = reply_for(hook, answer.decision).with_reference(talk.reference)
-    decided = Decided(hook, args, answer, asked or ())
+    decided = Decided(hook, args, answer, asked or (), talk.took)
     talk.recorder.decided(talk.session, talk.tx, decided, reply)
     return reply

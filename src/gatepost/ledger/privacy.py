@@ -1,0 +1,107 @@
+"""Leave out of the records: the Subject, the From field, the Message-ID, local parts of addresses.
+
+With "addresses" the local part is replaced by a keyed hash, which is the same in all records. The
+domain stays. With an address and the key its hash can be computed, and so its records can be found:
+`hashed`. Without the key the records do not reveal local parts, not even short ones.
+
+The key is a file next to the records; who can read it can also test guesses.
+
+Limits: replies are recorded as they were sent. The text of a plugin can have an address.
+"""
+
+import hashlib
+import os
+from collections.abc import Collection
+from contextlib import suppress
+from email.utils import parseaddr
+from pathlib import Path
+
+from gatepost.ledger.records import text
+from gatepost.model.headers import Headers
+from gatepost.model.message import Message
+
+KEY_FILE = "key"
+_KEY_SIZE = 32
+# Octets of the content in which the From and Subject fields are looked for.
+_HEAD = 16 * 1024
+_END = b"\r\n\r\n"
+# Characters of a From or Subject field.
+MAX_FIELD = 250
+
+
+class Privacy:
+    """Applies `[ledger] privacy`; `key` is that of `load_key`."""
+
+    __slots__ = ("_addresses", "_from", "_key", "_message_id", "_subject")
+
+    def __init__(self, left_out: Collection[str], key: bytes = b"") -> None:
+        self._subject = "subject" not in left_out
+        self._from = "from" not in left_out
+        self._message_id = "message-id" not in left_out
+        self._addresses = "addresses" in left_out
+        self._key = key
+
+    def address(self, address: str) -> str:
+        """Return an address as it is recorded; "" is the null sender."""
+        return hashed(address, self._key) if self._addresses else text(address)
+
+    def message_id(self, message_id: str) -> str:
+        """Return a Message-ID as it is recorded, "" if it is left out."""
+        return message_id if self._message_id else ""
+
+    def fields(self, message: Message | None) -> tuple[str, str]:
+        """Return the From and Subject fields as they are recorded."""
+        if message is None or not (self._from or self._subject):
+            return "", ""
+        headers = Headers(_head(message))
+        return (
+            self._shown_from(headers.get("From") or "") if self._from else "",
+            (headers.get("Subject") or "")[:MAX_FIELD] if self._subject else "",
+        )
+
+    def _shown_from(self, value: str) -> str:
+        return hashed(parseaddr(value)[1], self._key) if self._addresses else value[:MAX_FIELD]
+
+
+def _head(message: Message) -> bytes:
+    """Return the header block as received, or its start, "" if it cannot be read."""
+    with suppress(OSError):
+        for piece in message.content():
+            end = piece.find(_END, 0, _HEAD)
+            return piece[: end + 2 if end >= 0 else _HEAD]
+    return b""
+
+
+def hashed(address: str, key: bytes) -> str:
+    """Return an address with a hash instead of the local part, in lower case; "" for ""."""
+    local, at, domain = address.lower().rpartition("@")
+    if not local and not at:
+        local, domain = domain, ""
+    if not local:
+        return address
+    digest = hashlib.blake2b(local.encode(errors="surrogateescape"), digest_size=8, key=key)
+    return f"{digest.hexdigest()}{at}{domain}"
+
+
+def load_key(folder: Path) -> bytes:
+    """Return the key of the records in `folder`; make it if there is none. Raises OSError."""
+    file = folder / KEY_FILE
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_key(file)
+    return file.read_bytes()
+
+
+def _write_key(file: Path) -> None:
+    """Write a new key; several processes may do so at the same time, and one of them succeeds."""
+    if file.exists():
+        raise FileExistsError
+    own = file.with_name(f"{KEY_FILE}.{os.getpid()}")
+    descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, os.urandom(_KEY_SIZE))
+        os.fsync(descriptor)
+        os.link(own, file)
+    finally:
+        os.close(descriptor)
+        own.unlink()

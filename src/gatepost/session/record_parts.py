@@ -1,0 +1,151 @@
+"""The parts of the ledger's records: how facts of sessions are recorded.
+
+The functions return values and keep none of the session's objects.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from gatepost.ledger import records as r
+from gatepost.ledger.privacy import Privacy
+from gatepost.model.decision import Verdict
+from gatepost.model.reply import Reply
+from gatepost.model.session import Opinion, Recipient, Session, Transaction
+
+
+class Story(msgspec.Struct):
+    """The facts of a session or transaction before its end; `final` decided its result."""
+
+    answers: list[r.Answer] = []
+    faults: int = 0
+    final: r.Answer | None = None
+    end: str = ""
+    problem: str = ""
+    edits: Sequence[str] = ()
+    changes: Sequence[str] = ()
+
+
+def transaction(
+    tx: Transaction, story: Story, privacy: Privacy, now: float, *, plugin: str = "", size: int = 0
+) -> r.Transaction:
+    """Return the record of a transaction that ends now."""
+    final, session = story.final, tx.session
+    result = "abandoned" if final is None else _RESULTS[final.verdict]
+    recipients = [*tx.recipients, *tx.refused] if tx.refused else tx.recipients
+    header_from, subject = privacy.fields(tx.message)
+    found = tx.found
+    return r.Transaction(
+        tx.received,
+        tx.id,
+        session.id,
+        client(session, privacy),
+        privacy.address(str(tx.reverse_path)),
+        result,
+        "" if final is None else final.by,
+        "" if final is None else final.reason,
+        "" if final is None else final.reply,
+        max(0.0, now - tx.received),
+        [_recipient(one, result, privacy) for one in recipients[: r.MAX_LISTED]],
+        len(recipients),
+        size,
+        privacy.message_id(tx.message_id),
+        header_from,
+        subject,
+        [*story.answers, *shadow(tx.opinions)] if tx.opinions else story.answers,
+        _traps(tx, privacy) if tx.trap_hits else (),
+        len(tx.trap_hits),
+        shadowed=result == "accepted" and bool(tx.trap_hits) and session.auth is None,
+        results={} if found is None else {one.name: _shown(one) for one in found},
+        score=0.0 if found is None else found.score,
+        edits=story.edits,
+        changes=story.changes,
+        next_hops={hop: r.text(reply) for hop, reply in tx.next_hops.items()},
+        plugin=plugin,
+        problem=story.problem,
+    )
+
+
+def _recipient(rcpt: Recipient, result: r.Result, privacy: Privacy) -> r.RecipientRecord:
+    reply = rcpt.reply
+    refused = reply is not None and reply.code >= 400
+    return r.RecipientRecord(
+        privacy.address(str(rcpt.address)),
+        result_of(reply) if refused and reply is not None else result,
+        r.text(str(reply)) if refused else "",
+        rcpt.route,
+        rcpt.added,
+    )
+
+
+def _traps(tx: Transaction, privacy: Privacy) -> list[r.Trap]:
+    return [
+        r.Trap(privacy.address(str(hit.address)), hit.entry, hit.source, hit.line, hit.note)
+        for hit in tx.trap_hits[: r.MAX_LISTED]
+    ]
+
+
+_RESULTS: dict[r.Verdict, r.Result] = {
+    "accept": "accepted",
+    "deny": "refused",
+    "defer": "deferred",
+}
+
+
+def verdict_of(reply: Reply) -> r.Verdict:
+    """Return the verdict that a reply expresses."""
+    return "deny" if reply.code >= 500 else "defer" if reply.code >= 400 else "accept"
+
+
+def result_of(reply: Reply) -> r.Result:
+    """Return what a reply to a message or recipient makes of it."""
+    return _RESULTS[verdict_of(reply)]
+
+
+def client(session: Session, privacy: Privacy) -> r.Client:
+    """Return who the client of a session is."""
+    tls, auth, xclient = session.tls, session.auth, session.xclient
+    return r.Client(
+        session.peer.host,
+        session.peer.port,
+        "" if xclient is None else xclient.get("NAME", ""),
+        r.text(session.helo),
+        "" if tls is None else tls.version,
+        "" if tls is None else tls.cipher,
+        "" if tls is None else tls.peer_subject,
+        "" if auth is None else privacy.address(auth.user),
+        "" if auth is None else auth.mechanism,
+        "" if session.via is None else str(session.via),
+        session.protocol,
+        session.listener,
+        xclient or {},
+    )
+
+
+def listed(values: Sequence[object]) -> list[str]:
+    """Return the first values as text."""
+    return [r.text(str(one)) for one in values[: r.MAX_LISTED]]
+
+
+def _shown(result: Any) -> str:
+    facts = " ".join(f"{key}={value}" for key, value in result.facts.items())
+    return r.text(f"{result.value} {facts}".strip())
+
+
+def shadow(opinions: Sequence[Opinion]) -> list[r.Answer]:
+    """Return the opinions of plugins in shadow mode."""
+    return [
+        r.Answer(
+            one.method.removeprefix("on_"),
+            one.plugin,
+            one.decision.verdict.value,
+            one.decision.reason,
+            r.text(one.decision.text or ""),
+            shadow=True,
+        )
+        for one in opinions
+    ]
+
+
+assert {one.value for one in Verdict} == set(_RESULTS)
