@@ -27,6 +27,7 @@ _HEAD = 16 * 1024
 _END = b"\r\n\r\n"
 # Characters of a From or Subject field.
 MAX_FIELD = 250
+_FOLDS = (b" ", b"\t")
 
 
 class Privacy:
@@ -53,23 +54,36 @@ class Privacy:
         """Return the From and Subject fields as they are recorded."""
         if message is None or not (self._from or self._subject):
             return "", ""
-        headers = Headers(_head(message))
-        return (
-            self._shown_from(headers.get("From") or "") if self._from else "",
-            (headers.get("Subject") or "")[:MAX_FIELD] if self._subject else "",
-        )
+        head = _head(message)
+        lowered = head.lower()
+        sender = _value(head, lowered, b"\r\nfrom") if self._from else ""
+        subject = _value(head, lowered, b"\r\nsubject") if self._subject else ""
+        return self._shown_from(sender), subject
 
     def _shown_from(self, value: str) -> str:
-        return hashed(parseaddr(value)[1], self._key) if self._addresses else value[:MAX_FIELD]
+        return hashed(parseaddr(value)[1], self._key) if self._addresses and value else value
 
 
 def _head(message: Message) -> bytes:
-    """Return the header block as received, or its start, "" if it cannot be read."""
+    """Return CRLF and the header block as received, or its start; nothing if it cannot be read."""
     with suppress(OSError):
         for piece in message.content():
             end = piece.find(_END, 0, _HEAD)
-            return piece[: end + 2 if end >= 0 else _HEAD]
+            return b"\r\n" + piece[: end if end >= 0 else _HEAD]
     return b""
+
+
+def _value(head: bytes, lowered: bytes, name: bytes) -> str:
+    """Return the start of the first field with this name, unfolded; the usual form is quick."""
+    at = lowered.find(name)
+    if at < 0:
+        return ""
+    start = at + len(name)
+    end = lowered.find(b"\r\n", start)
+    if head[start : start + 1] != b":" or head[end + 2 : end + 3] in _FOLDS:
+        return (Headers(head[2:]).get(name.decode().strip()) or "")[:MAX_FIELD]
+    value = head[start + 1 : end if end >= 0 else None]
+    return value[:MAX_FIELD].decode(errors="replace").strip()
 
 
 def hashed(address: str, key: bytes) -> str:

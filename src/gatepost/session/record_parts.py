@@ -31,40 +31,54 @@ def transaction(
     tx: Transaction, story: Story, privacy: Privacy, now: float, *, plugin: str = "", size: int = 0
 ) -> r.Transaction:
     """Return the record of a transaction that ends now."""
-    final, session = story.final, tx.session
-    result = "abandoned" if final is None else _RESULTS[final.verdict]
+    final = story.final or _OPEN
+    result = "abandoned" if final is _OPEN else _RESULTS[final.verdict]
     recipients = [*tx.recipients, *tx.refused] if tx.refused else tx.recipients
     header_from, subject = privacy.fields(tx.message)
-    found = tx.found
     return r.Transaction(
         tx.received,
         tx.id,
-        session.id,
-        client(session, privacy),
+        tx.session.id,
+        client(tx.session, privacy),
         privacy.address(str(tx.reverse_path)),
         result,
-        "" if final is None else final.by,
-        "" if final is None else final.reason,
-        "" if final is None else final.reply,
-        max(0.0, now - tx.received),
+        final.by,
+        final.reason,
+        final.reply,
+        now - tx.received if now > tx.received else 0.0,
         [_recipient(one, result, privacy) for one in recipients[: r.MAX_LISTED]],
         len(recipients),
         size,
         privacy.message_id(tx.message_id),
         header_from,
         subject,
-        [*story.answers, *shadow(tx.opinions)] if tx.opinions else story.answers,
-        _traps(tx, privacy) if tx.trap_hits else (),
-        len(tx.trap_hits),
-        shadowed=result == "accepted" and bool(tx.trap_hits) and session.auth is None,
-        results={} if found is None else {one.name: _shown(one) for one in found},
-        score=0.0 if found is None else found.score,
-        edits=story.edits,
-        changes=story.changes,
-        next_hops={hop: r.text(reply) for hop, reply in tx.next_hops.items()},
-        plugin=plugin,
-        problem=story.problem,
+        **_rare(tx, story, result, plugin, privacy),
     )
+
+
+def _rare(
+    tx: Transaction, story: Story, result: r.Result, plugin: str, privacy: Privacy
+) -> dict[str, Any]:
+    """Return the fields that most transactions do not have."""
+    fields: dict[str, Any] = {}
+    if story.answers or tx.opinions:
+        fields["answers"] = [*story.answers, *shadow(tx.opinions)]
+    if tx.trap_hits:
+        fields["traps"] = _traps(tx, privacy)
+        fields["traps_count"] = len(tx.trap_hits)
+        fields["shadowed"] = result == "accepted" and tx.session.auth is None
+    if tx.found is not None:
+        fields["results"] = {one.name: _shown(one) for one in tx.found}
+        fields["score"] = tx.found.score
+    if tx.next_hops:
+        fields["next_hops"] = {hop: r.text(reply) for hop, reply in tx.next_hops.items()}
+    for name in ("edits", "changes", "problem"):
+        value = getattr(story, name)
+        if value:
+            fields[name] = value
+    if plugin:
+        fields["plugin"] = plugin
+    return fields
 
 
 def _recipient(rcpt: Recipient, result: r.Result, privacy: Privacy) -> r.RecipientRecord:
@@ -86,6 +100,8 @@ def _traps(tx: Transaction, privacy: Privacy) -> list[r.Trap]:
     ]
 
 
+# For a transaction without a decision.
+_OPEN = r.Answer("", "", "accept")
 _RESULTS: dict[r.Verdict, r.Result] = {
     "accept": "accepted",
     "deny": "refused",
