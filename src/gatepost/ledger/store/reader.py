@@ -1,0 +1,223 @@
+"""Queries of the ledger, also while another process writes it.
+
+Records come in the order in which they were written. A query opens one segment at a time, the
+newest first, and closes it before it opens the next. A segment that retention removes meanwhile is
+read to its end. A segment that cannot be read is skipped; `problems` has the reason.
+
+No transaction stays open between two records: a slow consumer does not make the writer's WAL grow.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from gatepost.ledger.keys import key_hash, key_text
+from gatepost.ledger.matching import best_key, matcher
+from gatepost.ledger.records import Record, RecordError, decode
+from gatepost.ledger.selection import Key, Selection
+from gatepost.ledger.store import files, index, schema
+from gatepost.ledger.store.errors import LedgerError
+from gatepost.ledger.store.files import File
+from gatepost.ledger.store.segment import connect, read_counts, tally_after
+from gatepost.ledger.totals import Counts, Sum, Totals
+from gatepost.log.os_error import describe_os_error
+
+# Records that one statement reads, and that one call of `follow` returns at most.
+PAGE = 200
+MAX_NEWS = 10_000
+MAX_PROBLEMS = 100
+
+_BODY = "SELECT octets FROM body WHERE id = ?"
+_PAGE = (
+    "SELECT id, octets FROM record JOIN body USING (id) WHERE id < ? {} ORDER BY id DESC LIMIT ?"
+)
+_CELLS = "SELECT hour, dimension, counts, rest FROM total WHERE hour >= ? AND hour < ?"
+_NEWS = "SELECT id, octets FROM body WHERE id > ? ORDER BY id LIMIT ?"
+
+T = TypeVar("T")
+Query = Callable[[sqlite3.Connection], Iterator[bytes]]
+Numbered = tuple[int, bytes]
+HourlyCounts = tuple[int, str, Counts, float]
+
+
+class LedgerReader:
+    """Reads the ledger in a folder; raises `LedgerError` if there is none.
+
+    `problems` are the segments that were skipped, each with the reason.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.problems: list[str] = []
+        self._folder = folder
+        if not folder.is_dir():
+            raise LedgerError(f"{folder}: no ledger: expected the folder of a server that records")
+        self.segments()
+
+    def find(self, key: Key, limit: int = 100) -> list[Record]:
+        """Return the records that have a key, the newest first."""
+        return list(self.select(Selection(keys=[key]), limit=limit))
+
+    def select(self, selection: Selection, *, limit: int | None = None) -> Iterator[Record]:
+        """Yield the records of a selection, the newest first."""
+        return islice(self._select(selection), limit)
+
+    def follow(self, selection: Selection) -> Callable[[], list[Record]]:
+        """Return a function whose calls return what is new since the last, the oldest first.
+
+        A call reads at most MAX_NEWS records, and the next call the others.
+        """
+        return _Follower(self, selection)
+
+    def totals(self, since: float, until: float) -> Totals:
+        """Return the counts of the hours from `since` to `until`, in seconds since 1970.
+
+        An `until` of 0 is no limit.
+        """
+        total = Sum(since, until)
+        for file in self.segments():
+            for cell in self.read(file, partial(_cells, total=total)):
+                total.add(*cell)
+        return total.totals()
+
+    def close(self) -> None:
+        """Release the ledger; nothing stays open between two queries."""
+
+    def segments(self) -> list[File]:
+        """Return the segments, the oldest first; raises `LedgerError`."""
+        try:
+            return files.segments(self._folder)
+        except OSError as error:
+            raise LedgerError(f"ledger: {describe_os_error(error)}") from error
+
+    def read(self, file: File, query: Callable[[sqlite3.Connection], Iterator[T]]) -> Iterator[T]:
+        """Yield the results of a query of a segment; a segment that cannot be read has no more."""
+        try:
+            with closing(connect(file.path, "ro")) as connection:
+                schema.check_version(connection, str(file.path))
+                yield from query(connection)
+        except (sqlite3.Error, LedgerError) as error:
+            if file.path.exists():  # otherwise it was removed or set aside meanwhile
+                self._skip(file, error)
+
+    def decoded(self, file: File, rows: Iterable[bytes]) -> Iterator[Record]:
+        """Yield records; one that cannot be read is skipped."""
+        for octets in rows:
+            try:
+                yield decode(octets)
+            except RecordError as error:
+                self._skip(file, error)
+
+    def _select(self, selection: Selection) -> Iterator[Record]:
+        query, test = _query(selection), matcher(selection)
+        for file in reversed(self.segments()):
+            yield from filter(test, self.decoded(file, self.read(file, query)))
+
+    def _skip(self, file: File, error: Exception) -> None:
+        problem = str(error) if isinstance(error, LedgerError) else f"{file.path}: {error}"
+        if problem not in self.problems and len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
+
+
+class _Follower:
+    """The position of a reader that follows: a segment and a number of a record in it."""
+
+    def __init__(self, reader: LedgerReader, selection: Selection) -> None:
+        self._reader = reader
+        self._test = matcher(selection)
+        self._segment, self._last = 0, 0
+        for file in reader.segments()[-1:]:
+            self._segment = file.number
+            self._last = next(reader.read(file, _last), 0)
+
+    def __call__(self) -> list[Record]:
+        """Return what is new, the oldest first."""
+        news: list[Record] = []
+        left = MAX_NEWS
+        for file in self._reader.segments():
+            if file.number >= self._segment and left > 0:
+                rows = self._read(file, left)
+                left -= len(rows)
+                news += self._reader.decoded(file, rows)
+        return [record for record in news if self._test(record)]
+
+    def _read(self, file: File, limit: int) -> list[bytes]:
+        if file.number > self._segment:
+            self._segment, self._last = file.number, 0
+        rows = list(self._reader.read(file, partial(_after, last=self._last, limit=limit)))
+        if rows:
+            self._last = rows[-1][0]
+        return [octets for _, octets in rows]
+
+
+def _query(selection: Selection) -> Query:
+    """Return the query of a segment for what may be selected, the newest first."""
+    key = best_key(selection)
+    if key is None:
+        find: Query = partial(_scan, selection=selection)
+    else:
+        find = partial(_look_up, key=key_hash(key_text(key)))
+    return lambda connection: find(connection) if _overlaps(connection, selection) else iter(())
+
+
+def _overlaps(connection: sqlite3.Connection, selection: Selection) -> bool:
+    """Return whether a segment has records of the time of a selection."""
+    oldest, newest = connection.execute("SELECT oldest, newest FROM meta").fetchone()
+    if oldest is None:
+        return False
+    return newest >= selection.since and (not selection.until or oldest < selection.until)
+
+
+def _look_up(connection: sqlite3.Connection, key: int) -> Iterator[bytes]:
+    for number in index.search(connection, key):
+        for (octets,) in connection.execute(_BODY, (number,)).fetchall():
+            yield octets
+
+
+def _scan(connection: sqlite3.Connection, selection: Selection) -> Iterator[bytes]:
+    """Yield the records that pass the conditions on the table `record`, page by page."""
+    conditions = [*_conditions(selection)]
+    statement = _PAGE.format("".join(f" AND {condition}" for condition, _ in conditions))
+    values = [value for _, more in conditions for value in more]
+    number = index.MAX_RECORDS
+    while rows := connection.execute(statement, (number, *values, PAGE)).fetchall():
+        yield from (octets for _, octets in rows)
+        number = rows[-1][0]
+
+
+def _conditions(selection: Selection) -> Iterator[tuple[str, Sequence[float | str]]]:
+    """Yield conditions of SQL with their values."""
+    if selection.since:
+        yield "time >= ?", (selection.since,)
+    if selection.until:
+        yield "time < ?", (selection.until,)
+    if selection.kinds:
+        yield f"kind IN ({_marks(selection.kinds)})", selection.kinds
+    if selection.results:
+        yield f"result IN ({_marks(selection.results)})", selection.results
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _last(connection: sqlite3.Connection) -> Iterator[int]:
+    yield connection.execute("SELECT ifnull(max(id), 0) FROM record").fetchone()[0]
+
+
+def _after(connection: sqlite3.Connection, last: int, limit: int) -> Iterator[Numbered]:
+    yield from connection.execute(_NEWS, (last, limit)).fetchall()
+
+
+def _cells(connection: sqlite3.Connection, total: Sum) -> Iterator[HourlyCounts]:
+    """Yield the counts of a segment, those of records that are not counted yet included."""
+    connection.execute("BEGIN")  # a checkpoint of the writer must not fall between the queries
+    (counted,) = connection.execute("SELECT counted FROM meta").fetchone()
+    rows = connection.execute(_CELLS, (total.since, total.until)).fetchall()
+    for hour, dimension, counts, rest in rows:
+        yield hour, dimension, read_counts(counts), rest
+    for (hour, dimension), found in tally_after(connection, counted).cells.items():
+        yield hour, dimension, found, 0

@@ -1,0 +1,227 @@
+"""A segment that is open for writing.
+
+Records, the tail of the index and the times are written in one transaction. `checkpoint` turns the
+tail into a run and adds the counts of the records since the last checkpoint to the table `total`,
+in one transaction too; so at any time the counts are those of the records up to `meta.counted`, and
+a reader counts the others itself.
+
+SQLite's WAL keeps a commit when the process is killed. A power cut can lose the last commits.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from gatepost.ledger import totals
+from gatepost.ledger.records import Record, RecordError, decode
+from gatepost.ledger.store import index, schema
+from gatepost.ledger.totals import KEPT, KEPT_NOW, Counts, Tally
+
+# Octets of the page cache, and pages in the WAL before they are copied to the file.
+_CACHE = 8 << 20
+_WAL_PAGES = 2000
+PAGE = 4096
+
+_LAST = "SELECT ifnull(max(id), 0) FROM record"
+_TIMES = (
+    "UPDATE meta SET oldest = min(ifnull(oldest, ?1), ?1), newest = max(ifnull(newest, ?2), ?2)"
+)
+_CELL = "SELECT counts, rest FROM total WHERE hour = ? AND dimension = ?"
+_WRITE_CELL = "INSERT OR REPLACE INTO total VALUES (?, ?, ?, ?, ?)"
+_OVER = "SELECT hour, dimension FROM total WHERE hour < ? AND keys > ?"
+
+_decode_counts = msgspec.json.Decoder(Counts).decode
+_encode_counts = msgspec.json.Encoder().encode
+
+
+class Row(NamedTuple):
+    """A record to write: its facts, the hashes of its keys, its octets and its value."""
+
+    time: float
+    kind: str
+    result: str
+    hashes: Sequence[int]
+    body: bytes
+    record: Record
+
+
+class Limits(NamedTuple):
+    """How many records and octets a segment has at most, except for its last commit."""
+
+    records: int
+    octets: int
+
+
+class Facts(NamedTuple):
+    """The number of records of a segment, and the time of the oldest."""
+
+    records: int
+    oldest: float | None
+
+
+class Segment:
+    """A file at `path`, which must exist. `records` is their number.
+
+    Raises sqlite3.Error, and `LedgerError` if a later version of the program wrote it.
+    """
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self.path = path
+        self._limits = limits
+        self._connection = connect(path, "rw")
+        try:
+            self._open()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _open(self) -> None:
+        connection = self._connection
+        connection.execute(f"PRAGMA cache_size = -{_CACHE >> 10}")
+        schema.check_version(connection, str(self.path))
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        pages = max(1, min(_WAL_PAGES, self._limits.octets // 2 // PAGE))
+        connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
+        connection.execute(f"PRAGMA journal_size_limit = {pages * PAGE}")
+        schema.upgrade(connection)
+        (self.records,) = connection.execute(_LAST).fetchone()
+        (self._counted,) = connection.execute("SELECT counted FROM meta").fetchone()
+        self._tally = tally_after(connection, self._counted)
+
+    @property
+    def unindexed(self) -> int:
+        """The number of records since the last checkpoint."""
+        return int(self.records - self._counted)
+
+    def is_full(self) -> bool:
+        """Return whether a limit is reached. Raises sqlite3.Error."""
+        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        return self.records >= self._limits.records or int(pages) * PAGE >= self._limits.octets
+
+    def write(self, rows: Sequence[Row], now: float) -> None:
+        """Write records, possibly none; all or nothing. Raises sqlite3.Error."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE meta SET written = ?", (now,))
+            if rows:
+                _insert(connection, rows, self.records + 1)
+        self.records += len(rows)
+        for row in rows:
+            self._tally.add(row.record)
+
+    def checkpoint(self, now: float) -> None:
+        """Index and count the records since the last checkpoint. Raises sqlite3.Error."""
+        with self._transaction() as connection:
+            index.write_run(connection)
+            for (hour, dimension), counts in self._tally.cells.items():
+                _add_cell(connection, hour, dimension, counts)
+            _prune_hours(connection, totals.hour_of(now))
+            connection.execute("UPDATE meta SET counted = ?", (self.records,))
+        self._counted = self.records
+        self._tally = Tally()
+
+    def seal(self, now: float) -> None:
+        """Finish the segment: no more records will be written. Raises sqlite3.Error."""
+        self.checkpoint(now)
+        # Without a WAL a reader opens the file in half the time. It stays if a reader has it open.
+        with suppress(sqlite3.OperationalError):
+            self._connection.execute("PRAGMA journal_mode = DELETE")
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(sqlite3.Error):
+            self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.rollback()
+            raise
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Connect to an existing file; `mode` is "ro" or "rw". Raises sqlite3.Error."""
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def tally_after(connection: sqlite3.Connection, counted: int) -> Tally:
+    """Return the counts of the records after `counted`. Raises sqlite3.Error."""
+    tally = Tally()
+    for (body,) in connection.execute("SELECT octets FROM body WHERE id > ?", (counted,)):
+        with suppress(RecordError):
+            tally.add(decode(body))
+    return tally
+
+
+def read_counts(text: str) -> Counts:
+    """Return the counts of a cell; raises sqlite3.DatabaseError if they are damaged."""
+    try:
+        return _decode_counts(text)
+    except (msgspec.MsgspecError, TypeError) as error:
+        raise sqlite3.DatabaseError(f"table total: {error}") from error
+
+
+def facts_of(path: Path) -> Facts:
+    """Return what can be read of a corrupt segment."""
+    with suppress(sqlite3.Error), closing(connect(path, "ro")) as connection:
+        (records,) = connection.execute(_LAST).fetchone()
+        (oldest,) = connection.execute("SELECT oldest FROM meta").fetchone()
+        return Facts(int(records), oldest)
+    return Facts(0, None)
+
+
+def _insert(connection: sqlite3.Connection, rows: Sequence[Row], first: int) -> None:
+    connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", _facts(rows, first))
+    connection.executemany("INSERT INTO body VALUES (?, ?)", _bodies(rows, first))
+    connection.execute("INSERT INTO tail VALUES (?, ?)", (first, _tail(rows, first)))
+    times = [row.time for row in rows]
+    connection.execute(_TIMES, (min(times), max(times)))
+
+
+def _facts(rows: Iterable[Row], first: int) -> Iterator[tuple[int, float, str, str]]:
+    return ((number, one.time, one.kind, one.result) for number, one in enumerate(rows, first))
+
+
+def _bodies(rows: Iterable[Row], first: int) -> Iterator[tuple[int, bytes]]:
+    return ((number, one.body) for number, one in enumerate(rows, first))
+
+
+def _tail(rows: Iterable[Row], first: int) -> bytes:
+    entries: list[int] = []
+    for number, row in enumerate(rows, first):
+        entries += index.entries_of(number, row.hashes)
+    return index.pack(entries)
+
+
+def _add_cell(connection: sqlite3.Connection, hour: int, dimension: str, counts: Counts) -> None:
+    row = connection.execute(_CELL, (hour, dimension)).fetchone()
+    merged, rest = (read_counts(row[0]), row[1]) if row else ({}, 0)
+    totals.add_to(merged, counts)
+    _write_cell(connection, (hour, dimension), merged, rest, KEPT_NOW)
+
+
+def _prune_hours(connection: sqlite3.Connection, current: int) -> None:
+    """Reduce the counts of the hours that are over."""
+    for cell in connection.execute(_OVER, (current, KEPT)).fetchall():
+        counts, rest = connection.execute(_CELL, cell).fetchone()
+        _write_cell(connection, cell, read_counts(counts), rest, KEPT)
+
+
+def _write_cell(
+    connection: sqlite3.Connection, cell: totals.Cell, counts: Counts, rest: float, kept: int
+) -> None:
+    pruned = totals.prune(counts, kept)
+    text = _encode_counts(pruned.counts).decode()
+    row = (*cell, text, len(pruned.counts), rest + pruned.rest)
+    connection.execute(_WRITE_CELL, row)

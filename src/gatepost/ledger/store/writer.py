@@ -1,0 +1,223 @@
+"""The writer of the ledger: one process has it, and no error of the disk leaves it.
+
+Records wait in a buffer until `commit`. A full or failed disk begins an outage: the buffer keeps
+what fits, and drops the oldest. A corrupt segment is set aside, and a new one is begun. What is
+missing is recorded as a `Gap` as soon as the ledger can be written.
+
+Limits: BATCH records per transaction, MAX_RECORD octets of a record, and those of `Buffer`. A
+segment has at most SEGMENT records, and about a part of 1/PARTS of the ledger's size.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from math import isfinite
+from pathlib import Path
+
+from gatepost.ledger.keys import key_hash, keys_of
+from gatepost.ledger.matching import kind_of, result_of
+from gatepost.ledger.records import Gap, Record, RecordError, decode, encode
+from gatepost.ledger.store import files
+from gatepost.ledger.store.buffer import Buffer
+from gatepost.ledger.store.errors import is_storage
+from gatepost.ledger.store.outage import Outage
+from gatepost.ledger.store.retention import Retention
+from gatepost.ledger.store.segment import Limits, Row, Segment, facts_of
+from gatepost.log.logger import get_logger
+
+SEGMENT = 500_000
+# Records in the tail before it is indexed: 50 ms of work.
+TAIL = 25_000
+BATCH = 2000
+MAX_RECORD = 1 << 20
+PARTS = 8
+# Octets that are committed without a call of `commit`.
+_PENDING = 4 << 20
+
+_log = get_logger("gatepost.ledger")
+
+
+class LedgerWriter:
+    """Writes records into a folder. Raises `LedgerError` if another process does.
+
+    `keep` is how many seconds records are kept, `size` the octets that the folder may have. `lost`
+    counts the records that could not be written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        keep: float,
+        size: int,
+        time: Callable[[], float] = time.time,
+        *,
+        segment: int = SEGMENT,
+        tail: int = TAIL,
+    ) -> None:
+        self.lost = 0
+        self._folder = folder
+        self._time = time
+        self._limits = Limits(segment, size // PARTS)
+        self._tail = tail
+        self._retention = Retention(folder, keep, size)
+        self._buffer = Buffer()
+        self._outage: Outage | None = None
+        self._has_logged_unreadable = False
+        self._gaps: list[Gap] = []
+        self._segment: Segment | None = None
+        self._lock = files.lock(folder)
+        try:
+            self._guarded(self._open_last)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def add(self, records: Sequence[bytes]) -> None:
+        """Take encoded records; they are written at the next commit."""
+        self._buffer.add(records)
+        if self._buffer.octets > _PENDING:
+            self.commit()
+
+    def commit(self) -> None:
+        """Write all records; after it they survive a kill of the process."""
+        if self._outage is None or self._outage.is_due(self._time()):
+            self._guarded(self._write_all)
+        self._lose(self._buffer.drop())
+
+    def maintain(self) -> None:
+        """Index and count new records, and remove old files; call it about once in a second."""
+        if self._outage is None:
+            self._guarded(self._checkpoint)
+        self._guarded(self._retain)
+
+    def close(self) -> None:
+        """Write what is left, and release the folder."""
+        if self._lock < 0:
+            return
+        self._guarded(self._write_all)
+        self._lose(len(self._buffer))
+        self._close_segment()
+        os.close(self._lock)
+        self._lock = -1
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """Run a step; if the segment is corrupt, set it aside and run the step once more."""
+        try:
+            try:
+                step()
+            except sqlite3.Error as error:
+                if is_storage(error):
+                    raise
+                self._set_aside(error)
+                step()
+        except (sqlite3.Error, OSError) as error:
+            self._close_segment()
+            if self._outage is None:
+                self._outage = Outage(error, self._time())
+
+    # records
+
+    def _write_all(self) -> None:
+        while self._buffer:
+            batch = self._buffer.first(BATCH)
+            rows = [row for body in batch if (row := self._row(body)) is not None]
+            if rows:
+                self._current().write(rows, self._time())
+            self._buffer.remove(len(batch))
+            self.lost += len(batch) - len(rows)
+            self._begin_new_if_full()
+        self._write_gaps()
+
+    def _write_gaps(self) -> None:
+        """Write what is missing; it also shows whether an outage is over."""
+        outage, now = self._outage, self._time()
+        gaps = self._gaps if outage is None else [*self._gaps, *outage.gaps(now)]
+        if gaps or outage is not None:
+            self._current().write([row_of(gap, encode(gap)) for gap in gaps], now)
+            self._gaps = []
+        if outage is not None:
+            self._begin_new_if_full()
+            self._checkpoint()
+            self._outage = None
+            outage.end(now)
+
+    def _row(self, body: bytes) -> Row | None:
+        """Return a record as a row; None if it cannot be read."""
+        try:
+            return row_of(decode(body), body)
+        except RecordError as error:
+            if not self._has_logged_unreadable:
+                _log.error("ledger record unreadable", problem=str(error))
+                self._has_logged_unreadable = True
+            return None
+
+    def _lose(self, count: int) -> None:
+        self.lost += count
+        if self._outage is not None:
+            self._outage.lost += count
+
+    # segments
+
+    def _current(self) -> Segment:
+        if self._segment is None:
+            self._open_last()
+        if self._segment is None:
+            self._segment = self._create()
+        return self._segment
+
+    def _open_last(self) -> None:
+        found = files.listed(self._folder)
+        if found and found[-1].is_segment:
+            self._segment = Segment(found[-1].path, self._limits)
+
+    def _create(self) -> Segment:
+        return Segment(files.create(self._folder), self._limits)
+
+    def _begin_new_if_full(self) -> None:
+        segment = self._segment
+        if segment is None or not segment.is_full():
+            return
+        segment.seal(self._time())
+        self._close_segment()
+        self._segment = self._create()
+
+    def _close_segment(self) -> None:
+        segment, self._segment = self._segment, None
+        if segment is not None:
+            segment.close()
+
+    def _checkpoint(self) -> None:
+        segment = self._segment
+        if segment is not None and not segment.path.exists():
+            self._close_segment()
+        elif segment is not None and segment.unindexed >= self._tail:
+            segment.checkpoint(self._time())
+
+    def _retain(self) -> None:
+        current = None if self._segment is None else self._segment.path
+        for path in self._retention.apply(current, self._time()):
+            _log.info("ledger segment removed", file=str(path))
+
+    def _set_aside(self, error: Exception) -> None:
+        """Set the newest segment aside, and begin a new one; a gap takes its place."""
+        self._close_segment()
+        path, now = files.listed(self._folder)[-1].path, self._time()
+        found = facts_of(path)
+        renamed = files.set_aside(path, now)
+        _log.error(
+            "ledger segment corrupt", file=str(path), renamed=str(renamed), problem=str(error)
+        )
+        since = now if found.oldest is None else found.oldest
+        self._gaps.append(Gap(now, since, found.records, f"the file {path.name} was corrupt"))
+        self._segment = self._create()
+
+
+def row_of(record: Record, body: bytes) -> Row:
+    """Return a record as a row; raises `RecordError` if it has no valid time or is too large."""
+    if len(body) > MAX_RECORD:
+        raise RecordError(f"expected at most {MAX_RECORD} octets, found {len(body)}")
+    if not isfinite(record.time):
+        raise RecordError(f"expected a time, found {record.time}")
+    hashes = [key_hash(text) for text in keys_of(record)]
+    return Row(record.time, kind_of(record), result_of(record), hashes, body, record)
