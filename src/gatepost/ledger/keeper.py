@@ -33,6 +33,9 @@ _PACKETS = 64
 _log = get_logger("gatepost.ledger")
 
 
+Sink = Callable[[Record, bytes], None]
+
+
 class Store(Protocol):
     """The place that records are written to: `gatepost.ledger.store.LedgerWriter`.
 
@@ -78,7 +81,7 @@ class Keeper:
     def __init__(
         self,
         store: Store,
-        sinks: Sequence[Callable[[Record, bytes], None]] = (),
+        sinks: Sequence[Sink] = (),
         on_status: Callable[[str, bytes], None] | None = None,
         time: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,

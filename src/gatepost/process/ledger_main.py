@@ -17,8 +17,12 @@ import socket
 import sys
 
 from gatepost.config.schema import Config
-from gatepost.ledger.keeper import Keeper, NoStore
+from gatepost.ledger.opening import open_keeper
+from gatepost.ledger.store import LedgerError
+from gatepost.log.logger import get_logger
 from gatepost.log.setup import configure_log
+
+_log = get_logger("gatepost.ledger")
 
 
 def main() -> int:
@@ -30,7 +34,11 @@ def main() -> int:
     configure_log(config.log)
     sock = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(sock.fileno(), False)
-    keeper = Keeper(NoStore())
+    try:
+        keeper = open_keeper(config)
+    except (LedgerError, OSError) as error:
+        _log.error("ledger not usable", problem=str(error))
+        return 1
     signal.signal(signal.SIGTERM, lambda _number, _frame: keeper.stop())
     keeper.run(sock)
     return 0

@@ -55,7 +55,7 @@ class LedgerProcess:
         before, self._config = self._config, config
         self._delay = 0.0
         if self._popen is not None and not _same(before, config):
-            self._end(now)
+            self._replace(now)
         self.maintain(now)
 
     def maintain(self, now: float) -> None:
@@ -110,25 +110,34 @@ class LedgerProcess:
             self._sender.send(encode_batch(Batch(self._source, self._notices, 0, [record])))
         self._notices += 1
 
-    def _end(self, now: float) -> None:
-        """Let the process write what has been sent, and wait for its end."""
+    def _replace(self, now: float) -> None:
+        """End the process; what it has not read stays in the socket for the next one."""
         popen, self._popen = self._popen, None
         self._since = now
-        if popen is None:
-            return
-        popen.terminate()
-        try:
-            popen.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            _log.error("ledger did not stop", pid=popen.pid, timeout=STOP_TIMEOUT)
-            popen.kill()
-            popen.wait()
+        if popen is not None:
+            popen.terminate()
+            _wait(popen)
 
     def close(self, now: float) -> None:
-        """End the process, after all workers have exited."""
-        self._end(now)
-        self._reader.close()
+        """Let the process write what was sent, after all workers have exited.
+
+        It ends when it finds that no sender is left. One that was killed is started for that.
+        """
+        if self._config is not None and is_needed(self._config) and self._popen is None:
+            self._start(self._config, now)
         self._sender.close()
+        if self._popen is not None:
+            _wait(self._popen)
+        self._reader.close()
+
+
+def _wait(popen: "subprocess.Popen[bytes]") -> None:
+    try:
+        popen.wait(STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        _log.error("ledger did not stop", pid=popen.pid, timeout=STOP_TIMEOUT)
+        popen.kill()
+        popen.wait()
 
 
 def _same(one: Config | None, other: Config) -> bool:

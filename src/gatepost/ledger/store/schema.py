@@ -4,7 +4,8 @@
 `gatepost.ledger.records` describes. `tail` and `block` are the index (`index`). `total` has the
 counts of an hour and a dimension as a JSON object, of the records up to `meta.counted`; `keys` is
 their number. `meta` is one row: `oldest` and `newest` are times of records, `written` is the time
-of the last commit, `program` the version of the program that wrote the segment.
+of the last commit, `positions` the number of the next record of each sender as a JSON object,
+`program` the version of the program that wrote the segment.
 """
 
 import sqlite3
@@ -37,7 +38,8 @@ _TABLES = (
         oldest REAL,
         newest REAL,
         written REAL NOT NULL DEFAULT 0,
-        counted INTEGER NOT NULL DEFAULT 0
+        counted INTEGER NOT NULL DEFAULT 0,
+        positions TEXT NOT NULL DEFAULT '{}'
     )""",
     "INSERT INTO meta (id, program) VALUES (1, '')",
 )

@@ -8,8 +8,9 @@ a reader counts the others itself.
 SQLite's WAL keeps a commit when the process is killed. A power cut can lose the last commits.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -64,7 +65,9 @@ class Facts(NamedTuple):
 
 
 class Segment:
-    """A file at `path`, which must exist. `records` is their number.
+    """A file at `path`, which must exist.
+
+    `records` is the number of its records, `positions` what the last `write` was given.
 
     Raises sqlite3.Error, and `LedgerError` if a later version of the program wrote it.
     """
@@ -92,6 +95,8 @@ class Segment:
         (self.records,) = connection.execute(_LAST).fetchone()
         (self._counted,) = connection.execute("SELECT counted FROM meta").fetchone()
         self._tally = tally_after(connection, self._counted)
+        (positions,) = connection.execute("SELECT positions FROM meta").fetchone()
+        self.positions = {one: int(number) for one, number in read_counts(positions).items()}
 
     @property
     def unindexed(self) -> int:
@@ -103,10 +108,11 @@ class Segment:
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         return self.records >= self._limits.records or int(pages) * PAGE >= self._limits.octets
 
-    def write(self, rows: Sequence[Row], now: float) -> None:
+    def write(self, rows: Sequence[Row], now: float, positions: Mapping[str, int]) -> None:
         """Write records, possibly none; all or nothing. Raises sqlite3.Error."""
         with self._transaction() as connection:
-            connection.execute("UPDATE meta SET written = ?", (now,))
+            text = json.dumps(positions)
+            connection.execute("UPDATE meta SET written = ?, positions = ?", (now, text))
             if rows:
                 _insert(connection, rows, self.records + 1)
         self.records += len(rows)

@@ -42,7 +42,8 @@ class LedgerWriter:
     """Writes records into a folder. Raises `LedgerError` if another process does.
 
     `keep` is how many seconds records are kept, `size` the octets that the folder may have. `lost`
-    counts the records that could not be written.
+    counts the records that could not be written. `positions` is stored with each commit, for
+    the caller, who counts the records of each sender.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class LedgerWriter:
         tail: int = TAIL,
     ) -> None:
         self.lost = 0
+        self.positions: dict[str, int] = {}
         self._folder = folder
         self._time = time
         self._limits = Limits(segment, size // PARTS)
@@ -123,7 +125,7 @@ class LedgerWriter:
             batch = self._buffer.first(BATCH)
             rows = [row for body in batch if (row := self._row(body)) is not None]
             if rows:
-                self._current().write(rows, self._time())
+                self._current().write(rows, self._time(), self.positions)
             self._buffer.remove(len(batch))
             self.lost += len(batch) - len(rows)
             self._begin_new_if_full()
@@ -134,7 +136,8 @@ class LedgerWriter:
         outage, now = self._outage, self._time()
         gaps = self._gaps if outage is None else [*self._gaps, *outage.gaps(now)]
         if gaps or outage is not None:
-            self._current().write([row_of(gap, encode(gap)) for gap in gaps], now)
+            rows = [row_of(gap, encode(gap)) for gap in gaps]
+            self._current().write(rows, now, self.positions)
             self._gaps = []
         if outage is not None:
             self._begin_new_if_full()
@@ -170,6 +173,7 @@ class LedgerWriter:
         found = files.listed(self._folder)
         if found and found[-1].is_segment:
             self._segment = Segment(found[-1].path, self._limits)
+            self.positions = {**self._segment.positions, **self.positions}
 
     def _create(self) -> Segment:
         return Segment(files.create(self._folder), self._limits)

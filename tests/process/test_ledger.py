@@ -1,0 +1,110 @@
+"""The ledger process of a server: its records, its end and its replacement."""
+
+import os
+import signal
+import smtplib
+
+from tests.process.supervised import Supervised, eventually
+
+from gatepost.ledger.records import Connection, Gap, Notice, Transaction
+from gatepost.ledger.selection import Key, Selection
+from gatepost.ledger.store import LedgerReader
+
+MODULE = "gatepost.process.ledger_main"
+
+
+def send(port, to="one@example.com"):
+    """Send a message; return the reply to its content."""
+    with smtplib.SMTP("127.0.0.1", port, "client.example", 30) as client:
+        client.ehlo()
+        client.mail("a@client.example")
+        client.rcpt(to)
+        return client.data(b"Subject: x\r\n\r\ntext\r\n")
+
+
+def records(folder, *kinds):
+    """Return the records of these kinds, oldest first."""
+    reader = LedgerReader(folder / "var/ledger")
+    try:
+        return [one for one in reader.select(Selection()) if type(one) in kinds][::-1]
+    finally:
+        reader.close()
+
+
+def found(folder, key):
+    reader = LedgerReader(folder / "var/ledger")
+    try:
+        return reader.find(key)
+    finally:
+        reader.close()
+
+
+def has_ledger(folder):
+    return any((folder / "var/ledger").glob("*.sqlite"))
+
+
+def test_a_message_is_found_by_its_reference(tmp_path):
+    with Supervised(tmp_path) as server:
+        code, text = send(server.ready())
+        ref = text.decode().rpartition(" ")[2]
+        assert code == 250
+        eventually(lambda: has_ledger(tmp_path) and found(tmp_path, Key("ref", ref)))
+        [transaction] = [one for one in found(tmp_path, Key("ref", ref)) if one.ref == ref]
+        assert (transaction.sender, transaction.result) == ("a@client.example", "accepted")
+        [by_address] = found(tmp_path, Key("address", "one@example.com"))
+        assert by_address == transaction
+
+
+def test_everything_is_written_when_the_server_stops(tmp_path):
+    with Supervised(tmp_path) as server:
+        port = server.ready()
+        for _ in range(5):
+            send(port)
+        server.popen.send_signal(signal.SIGTERM)
+        assert server.popen.wait(60) == 0
+    assert len(records(tmp_path, Transaction)) == 5
+    assert len(records(tmp_path, Connection)) == 5
+    assert [one.name for one in records(tmp_path, Notice)] == ["started", "stopping"]
+
+
+def test_mail_goes_on_while_the_process_is_killed_and_replaced(tmp_path):
+    with Supervised(tmp_path, server="workers = 1") as server:
+        port = server.ready()
+        send(port)
+        eventually(lambda: has_ledger(tmp_path) and records(tmp_path, Connection))
+        [pid] = server.children(MODULE)
+        os.kill(pid, signal.SIGSTOP)  # what is sent now is taken over by no process
+        for _ in range(3):
+            assert send(port)[0] == 250
+        os.kill(pid, signal.SIGKILL)
+        server.await_events("ledger exited")
+        eventually(lambda: server.children(MODULE) - {pid})
+        assert send(port)[0] == 250
+        server.popen.send_signal(signal.SIGTERM)
+        assert server.popen.wait(60) == 0
+    assert len(records(tmp_path, Transaction)) == 5
+    assert records(tmp_path, Gap) == []
+    assert "ledger process exited" in [one.name for one in records(tmp_path, Notice)]
+
+
+def test_the_process_is_replaced_if_a_reload_changes_its_configuration(tmp_path):
+    with Supervised(tmp_path) as server:
+        server.ready()
+        [pid] = eventually(lambda: server.children(MODULE))
+        server.popen.send_signal(signal.SIGHUP)
+        server.await_events("reloaded")
+        assert server.children(MODULE) == {pid}
+        server.configure(extra='[ledger]\nexport = "jsonl:records.json"')
+        server.popen.send_signal(signal.SIGHUP)
+        server.await_events("reloaded", 2)
+        eventually(lambda: server.children(MODULE) and server.children(MODULE) != {pid})
+        send(server.ready())
+        file = tmp_path / "records.json"
+        eventually(lambda: file.exists() and '"kind":"transaction"' in file.read_text())
+
+
+def test_no_process_without_a_ledger_and_metrics(tmp_path):
+    with Supervised(tmp_path, extra="[ledger]\nenabled = false") as server:
+        assert send(server.ready())[0] == 250
+        assert server.children(MODULE) == set()
+    assert not has_ledger(tmp_path)
