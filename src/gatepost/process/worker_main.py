@@ -17,14 +17,13 @@ import pickle
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 
 from gatepost._version import __version__
 from gatepost.counts.memory import Slot
-from gatepost.ledger.link import INTERVAL, Link
+from gatepost.ledger.link import Link
 from gatepost.log.os_error import describe_os_error
 from gatepost.log.setup import configure_log
 from gatepost.net.sockets import ListenFailedError
@@ -32,6 +31,7 @@ from gatepost.plugin.host import PluginError
 from gatepost.process.control import Channel, ControlThread, MessageKind
 from gatepost.process.worker import WorkerArguments
 from gatepost.server.file_supply import ignore_failed_accepts
+from gatepost.server.ledger_thread import flush
 from gatepost.server.server import Server
 from gatepost.session.assemble import SetupError
 
@@ -139,15 +139,8 @@ class _WorkerMain:
         retire.cancel()
         stop.cancel()
         await self._server.stop()
-        await self._flush()
-
-    async def _flush(self) -> None:
-        """Send the last records, unless the ledger does not take them."""
-        until = time.monotonic() + _LAST_RECORDS
-        while self._link is not None and not self._link.flush():
-            if time.monotonic() > until:
-                break
-            await asyncio.sleep(INTERVAL)
+        if self._link is not None:
+            await flush(self._link, _LAST_RECORDS)
 
     async def _start(self, stop: "asyncio.Task[bool]") -> bool:
         """Start the server; return False if `stop` was done first."""

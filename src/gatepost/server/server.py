@@ -20,6 +20,7 @@ from gatepost.counts.memory import Slot
 from gatepost.delivery.target import Target
 from gatepost.disk.durable import ensure_private
 from gatepost.ledger.records import Record
+from gatepost.ledger.store import LedgerError
 from gatepost.lists.entry import LineError
 from gatepost.lists.reloadable import FileChange
 from gatepost.lists.watch import FileWatcher
@@ -33,10 +34,12 @@ from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.host import PluginHost
 from gatepost.plugin.metrics import MetricsSnapshot
 from gatepost.queue.queue import Queue
+from gatepost.queue.recording import Keep
 from gatepost.queue.spool.folder import files as spool_files
 from gatepost.queue.spool.sql.schema import VersionError
 from gatepost.server.connection import Connection
 from gatepost.server.connections import SWEEP, Connections
+from gatepost.server.ledger_thread import LedgerThread
 from gatepost.server.listener import ListenerSettings
 from gatepost.server.proxy import ProxyHandshake
 from gatepost.session.assemble import (
@@ -52,6 +55,7 @@ from gatepost.session.assemble import (
 )
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.recorder import Recorder
+from gatepost.session.recording import fan_out
 from gatepost.session.setup import Setup
 from gatepost.store.store import OpenedStore
 
@@ -69,7 +73,8 @@ class Server:
     already bound; they are closed in the end. `slot` is where connections are counted, None if no
     other process shares the counts. `contents` has certificates and keys that were read before
     privileges were dropped. Facts go to the log unless there is a `recorder`. `records` is
-    called in the event loop with each record of the ledger. `targets` are
+    called in the event loop with each record of the ledger. With `ledger` they are written, as
+    `[ledger]` configures. `targets` are
     delivery targets by scheme, in addition to those of Gatepost and of installed packages.
     `resolver` is for routes and plugins, `store` for plugins, None for that of the configuration;
     these are not closed.
@@ -88,6 +93,7 @@ class Server:
         contents: Contents | None = None,
         recorder: Recorder | None = None,
         records: Callable[[Record], None] | None = None,
+        ledger: bool = False,
         targets: Mapping[str, type[Target]] | None = None,
         resolver: Resolver | None = None,
         store: OpenedStore | None = None,
@@ -101,6 +107,7 @@ class Server:
         self._contents = contents
         self._recorder = recorder
         self._records = records
+        self._ledger = ledger
         self._targets = targets
         self._resolver = resolver
         self._store = store
@@ -136,7 +143,7 @@ class Server:
                 self._clock,
                 folder,
                 recorder=self._recorder,
-                records=self._records,
+                records=self._open_ledger(stack),
                 targets=self._targets,
                 resolver=self._open_resolver(stack),
                 store=self._open_store(stack),
@@ -161,6 +168,18 @@ class Server:
             await self._listen(connections, tls, stack)
             self._connections = connections
             self._stack = stack.pop_all()
+
+    def _open_ledger(self, stack: AsyncExitStack) -> Keep | None:
+        """Return where records go to; raises `SetupError` if the ledger cannot be used."""
+        sinks = [] if self._records is None else [self._records]
+        if self._ledger:
+            try:
+                thread = LedgerThread(self._config)
+            except (LedgerError, OSError) as error:
+                raise SetupError([f"ledger: {error}"]) from error
+            stack.push_async_callback(thread.stop)
+            sinks.append(thread.add)
+        return fan_out(sinks) if sinks else None
 
     def _open_resolver(self, stack: AsyncExitStack) -> Resolver:
         if self._resolver is not None:

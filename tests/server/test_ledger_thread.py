@@ -1,0 +1,55 @@
+"""The ledger of an embedded server."""
+
+import asyncio
+
+import pytest
+from tests.session.dialogue import config
+
+from gatepost import Server
+from gatepost.config.listen import InetAddress
+from gatepost.config.schema import LedgerConfig, ListenConfig, ServerConfig
+from gatepost.ledger.records import Connection
+from gatepost.ledger.selection import Selection
+from gatepost.ledger.store import LedgerReader, LedgerWriter
+from gatepost.session.assemble import SetupError
+
+
+def embedded(folder, **options):
+    made = config(
+        server=ServerConfig(data_dir=str(folder)),
+        listen=[ListenConfig(address=InetAddress("127.0.0.1", 0))],
+        **options,
+    )
+    return Server(made, ledger=True)
+
+
+async def connect_once(server):
+    async with server:
+        host, _, port = server.addresses[0][1].rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        await reader.readline()
+        writer.write(b"QUIT\r\n")
+        assert (await reader.read())[:3] == b"221"
+        writer.close()
+        await writer.wait_closed()
+
+
+def test_records_are_written_by_a_thread(tmp_path):
+    asyncio.run(connect_once(embedded(tmp_path)))
+    reader = LedgerReader(tmp_path / "ledger")
+    [found] = reader.select(Selection())
+    reader.close()
+    assert type(found) is Connection
+    assert found.end == "quit"
+
+
+def test_a_ledger_that_another_process_writes_is_an_error_at_start(tmp_path):
+    writer = LedgerWriter(tmp_path / "ledger", 3600.0, 1 << 30)
+    with pytest.raises(SetupError, match="ledger"):
+        asyncio.run(connect_once(embedded(tmp_path)))
+    writer.close()
+
+
+def test_a_ledger_that_is_switched_off_writes_nothing(tmp_path):
+    asyncio.run(connect_once(embedded(tmp_path, ledger=LedgerConfig(enabled=False))))
+    assert not list(tmp_path.glob("ledger/*.sqlite"))
