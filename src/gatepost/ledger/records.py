@@ -32,11 +32,12 @@ Result: TypeAlias = Literal["accepted", "refused", "deferred", "abandoned"]
 Attempt: TypeAlias = Literal["delivered", "deferred", "bounced", "held", "damaged"]
 
 
-class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One opinion, or one refusal.
 
     `by` is a plugin, or "gatepost" (a rule of the core), "protocol", "limits", "delivery" (a
     target).
+
     `hook` is the hook's name, "" outside of hooks. `reason` is a short fixed word, or the key in
     `[limits]`. `about` is the recipient, the user, or the command that it is about. `reply` is the
     reply that the client got, with the codes. `seconds` is how long the hook took, 0 if it was not
@@ -53,7 +54,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     shadow: bool = False
 
 
-class Trap(msgspec.Struct, frozen=True, omit_defaults=True):
+class Trap(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A trap among the recipients: the address, and the entry with its note, list and line."""
 
     address: str
@@ -63,7 +64,7 @@ class Trap(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
 
-class RecipientRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+class RecipientRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A recipient and its answer.
 
     `reply` is the last reply about it: of RCPT, or of the end of the message in LMTP. `route` is
@@ -77,7 +78,7 @@ class RecipientRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     added: bool = False
 
 
-class Client(msgspec.Struct, frozen=True, omit_defaults=True):
+class Client(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A client.
 
     `address` is the IP address, or a path of a Unix socket; behind a proxy it is what the proxy
@@ -101,7 +102,7 @@ class Client(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Connection(
-    msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="connection"
+    msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="connection"
 ):
     """A connection, also one that never became a session.
 
@@ -130,7 +131,7 @@ class Connection(
 
 
 class Transaction(
-    msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="transaction"
+    msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="transaction"
 ):
     """A mail transaction, from MAIL to its end.
 
@@ -176,7 +177,9 @@ class Transaction(
     problem: str = ""
 
 
-class Delivery(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="delivery"):
+class Delivery(
+    msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="delivery"
+):
     """An attempt of the queue for recipients of a message; `ref` is the transaction's.
 
     `destination` is the route's target or its next hop, `reply` what it answered, `detail` the
@@ -194,7 +197,9 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
     sender: str = ""
 
 
-class Notice(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="notice"):
+class Notice(
+    msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="notice"
+):
     """An event of the server: "started", "reloaded", "worker exited"."""
 
     time: float
@@ -203,7 +208,7 @@ class Notice(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", 
     about: str = ""
 
 
-class Gap(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="gap"):
+class Gap(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="gap"):
     """Records that are missing: `count` of them, between `since` and `time`.
 
     `cause` is why: "the ledger was too slow", "the ledger process ended", "the disk was full".
