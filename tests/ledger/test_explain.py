@@ -20,13 +20,13 @@ from gatepost.ledger.records import Answer, Connection, RecipientRecord, Transac
 from gatepost.ledger.story import stories, story_of
 
 
-def told(ref, *records, width=80):
+def explained(ref, *records, width=80):
     story = story_of(ref, records)
     return "\n".join(plain(line).rstrip() for line in explain(story, width, ZONE))
 
 
 def flat(ref, *records):
-    return " ".join(told(ref, *records).split())
+    return " ".join(explained(ref, *records).split())
 
 
 def test_records_are_grouped_by_message_and_a_connection_belongs_to_its_message():
@@ -47,7 +47,7 @@ def test_the_reference_of_a_connection_stands_for_its_only_message():
 
 def test_the_reference_of_a_connection_with_two_messages_lists_them():
     second = Transaction(SPOILED.time + 1, "ebebdad2-1.2", "ebebdad2-1", SPOILED.client, "")
-    text = told("ebebdad2-1", SPOILED, second, SPOILED_CONNECTION)
+    text = explained("ebebdad2-1", SPOILED, second, SPOILED_CONNECTION)
     assert text.startswith("The connection had 2 transactions.")
     assert "refused     ebebdad2-1.1 Sun 29 Nov 2026 09:00:00 +0100 from" in text
     assert "abandoned   ebebdad2-1.2" in text
@@ -68,7 +68,7 @@ def test_a_trap_is_explained_with_its_entry_list_line_and_note():
 
 
 def test_who_and_what_and_when_is_shown_in_the_zone():
-    text = told("ebebdad2-3.1", ACCEPTED, DELIVERED)
+    text = explained("ebebdad2-3.1", ACCEPTED, DELIVERED)
     for line in (
         "When        Sun 29 Nov 2026 09:02:00 +0100, took 250 ms",
         "Client      192.0.2.7 port 40412",
@@ -146,7 +146,7 @@ def test_a_refusal_without_an_opinion_has_the_problem_of_the_delivery():
         reply="451 4.3.0 The message could not be stored\n451 4.3.0 Later [s-1.1]",
         problem="No space left on device",
     )
-    text = told("s-1.1", tx)
+    text = explained("s-1.1", tx)
     assert "Problem     No space left on device" in text
     assert "            451 4.3.0 The message could not be stored\n            451 4.3.0 L" in text
 
@@ -160,7 +160,7 @@ def test_long_lists_are_capped():
     tx = Transaction(
         0, "s-1.1", "s-1", GOOD, "", "accepted", recipients=recipients, recipients_count=70
     )
-    text = told("s-1.1", tx)
+    text = explained("s-1.1", tx)
     assert f"and {50 - MAX_SHOWN} more recipients" in text
     assert "and 20 not recorded" in text
     assert "and 67 more" in text
@@ -168,5 +168,5 @@ def test_long_lists_are_capped():
 
 @pytest.mark.parametrize("width", [1, 40, 80, 100])
 def test_no_line_is_longer_than_the_terminal(width):
-    longest = max(map(len, told("ebebdad2-1.1", *RECORDS, width=width).splitlines()))
+    longest = max(map(len, explained("ebebdad2-1.1", *RECORDS, width=width).splitlines()))
     assert longest <= max(width, 32)

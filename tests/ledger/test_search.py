@@ -1,4 +1,4 @@
-"""What a text names: a reference, a Message-ID, an address, a domain, a client or a network."""
+"""The keys that a text names: a reference, a Message-ID, an address, a client, a network."""
 
 import pytest
 from hypothesis import given

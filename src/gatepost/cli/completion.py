@@ -7,13 +7,13 @@ SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_GATEPOST_COMPLETE"
 
 
-@click.command("completion", epilog='Example: eval "$(gatepost completion bash)"')
+@click.command("completion", epilog="Example: gatepost completion fish | source")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
     """Print the script for a shell. Add it to the start-up file of the shell.
 
-    bash, zsh: eval "$(gatepost completion bash)". fish: gatepost completion fish | source
+    In bash and zsh: eval "$(gatepost completion bash)"
     """
     complete = get_completion_class(shell)
     assert complete is not None

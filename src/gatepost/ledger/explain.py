@@ -1,4 +1,4 @@
-"""What happened to a message or a connection, in words that can be forwarded.
+"""Explain a message or a connection in words that can be forwarded.
 
 `explain` turns a story into lines of text: no I/O, the same lines for the same records.
 
@@ -101,7 +101,7 @@ def explain(story: Story, width: int = 80, zone: tzinfo | None = None) -> Iterat
 def _lines(row: Row, width: int) -> Iterator[Line]:
     name = padded(row.name, LABEL - 1)
     for text in wrapped(row.text, width - LABEL):
-        yield Part(f"{name} "), Part(text, row.style)
+        yield Part(f"{name} ", row.style), Part(text)
         name = " " * (LABEL - 1)
 
 

@@ -88,7 +88,7 @@ COLUMNS = (
     Column("more"),
     Column("size", 0, extra=True),
     Column("took", 0, extra=True),
-    Column("reason", 6),
+    Column("reason", 12),
     Column("ref", 20),
     Column("reply", 10, extra=True),
 )

@@ -1,4 +1,4 @@
-"""What `gatepost explain` was asked for: a text becomes the keys that records are found by.
+"""Recognise the argument of `gatepost explain`: a text becomes the keys that records are found by.
 
 The text is a reference, a Message-ID, an address, a domain, an IP address or a network. It can also
 be a longer text with one of them: a reply, a Received field, a line of a log. One text can be two

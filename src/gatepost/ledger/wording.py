@@ -1,4 +1,4 @@
-"""How the values of records are written for people: times, sizes, durations, replies.
+"""Write the values of records for people: times, sizes, durations, replies.
 
 Times are in a given zone, the local one by default, and have their offset from UTC.
 
