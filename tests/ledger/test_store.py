@@ -93,7 +93,7 @@ def test_records_come_newest_first_from_all_segments(make, folder):
 
 
 def test_a_record_with_the_same_hash_but_another_key_is_not_found(make, folder, monkeypatch):
-    monkeypatch.setattr("gatepost.ledger.store.writer.key_hash", lambda _: 7)
+    monkeypatch.setattr("gatepost.ledger.store.writer.hashes_of", lambda _: [7])
     monkeypatch.setattr("gatepost.ledger.store.reader.key_hash", lambda _: 7)
     write(make(), *(transaction(number) for number in range(5)))
     assert refs(LedgerReader(folder).find(Key("ref", "s3"))) == ["s3.1"]
@@ -135,18 +135,19 @@ def test_an_undecodable_record_is_counted_and_the_others_are_written(make, folde
     assert (writer.lost, refs(LedgerReader(folder).select(Selection()))) == (2, ["s1.1"])
 
 
-def test_old_segments_are_removed_and_the_current_one_stays(make, folder, clock):
+def test_old_segments_are_removed_with_their_companions(make, folder, clock):
     writer = make(segment=10, keep=DAY)
-    write(writer, *(transaction(number) for number in range(15)))
-    clock.now += DAY + 1
+    write(writer, *(transaction(number) for number in range(25)))
+    clock.now += DAY / 2
+    write(writer, transaction(25))
+    assert len(list(LedgerReader(folder).select(Selection()))) == 26
+    clock.now += DAY / 2 + 1
     writer.maintain()
-    assert refs(LedgerReader(folder).select(Selection())) == [
-        "s14.1",
-        "s13.1",
-        "s12.1",
-        "s11.1",
-        "s10.1",
-    ]
+    assert refs(LedgerReader(folder).select(Selection())) == ["s25.1"]
+    clock.now += DAY
+    writer.maintain()
+    assert refs(LedgerReader(folder).select(Selection())) == []
+    assert len(list(folder.glob("*.sqlite"))) == 1
 
 
 def test_the_oldest_segments_are_removed_when_the_ledger_is_too_large(make, folder):

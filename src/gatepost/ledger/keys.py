@@ -10,11 +10,11 @@ that was found by hash must therefore be compared by text.
 Limits: MAX_KEYS of a record. A record with full lists (`records.MAX_LISTED`) has at most 410.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from typing import Any, NamedTuple
 
 from gatepost.ledger.records import Connection, Delivery, Record, Transaction
 from gatepost.ledger.selection import Key
@@ -22,8 +22,10 @@ from gatepost.model.address import Address, AddressError, domain_key
 
 MAX_KEYS = 512
 HASH_OCTETS = 5
-# The prefix lengths of "network" keys.
-NETWORK_BITS = {4: 24, 6: 48}
+# The prefix lengths of "network" keys, and the families, by the octets of an address.
+NETWORK_BITS = {4: 24, 16: 48}
+_FAMILIES = {4: AF_INET, 16: AF_INET6}
+_MAPPED = bytes(10) + b"\xff\xff"
 # The key of the null sender.
 NULL = "<>"
 
@@ -32,10 +34,30 @@ NULL = "<>"
 _CACHED = 20_000
 
 
+class Parts(NamedTuple):
+    """The parts of a record that are keys: whole keys, a client's address, mail addresses."""
+
+    own: Sequence[str]
+    client: str
+    addresses: Sequence[str]
+
+
 def keys_of(record: Record) -> list[str]:
     """Return the keys of a record, without duplicates; at most MAX_KEYS."""
-    found = _KEYS.get(type(record))
-    return [] if found is None else list(dict.fromkeys(found(record)))[:MAX_KEYS]
+    own, client, addresses = parts_of(record)
+    found = [*own, *_of_client(client)]
+    for address in addresses:
+        found += _of_address(address)
+    return list(dict.fromkeys(found))[:MAX_KEYS]
+
+
+def hashes_of(record: Record) -> list[int]:
+    """Return the hashes of `keys_of`, in less time."""
+    own, client, addresses = parts_of(record)
+    found = [*map(key_hash, own), *_hashes_of_client(client)]
+    for address in addresses:
+        found += _hashes_of_address(address)
+    return list(dict.fromkeys(found))[:MAX_KEYS]
 
 
 def key_text(key: Key) -> str:
@@ -43,7 +65,6 @@ def key_text(key: Key) -> str:
     return f"{key.kind}:{_CANONICAL[key.kind](key.value)}"
 
 
-@lru_cache(_CACHED)
 def key_hash(text: str) -> int:
     """Return the hash of a key as a number of HASH_OCTETS octets."""
     digest = blake2b(text.encode(errors="surrogatepass"), digest_size=HASH_OCTETS).digest()
@@ -71,32 +92,36 @@ def domain_of(address: str) -> str:
     return address.rpartition("@")[2] if "@" in address else ""
 
 
-@lru_cache(_CACHED)
 def canonical_ip(text: str) -> str:
     """Return the canonical form of an IP address; another text, such as a path, as it is."""
-    parsed = parse_ip(text)
-    return text if parsed is None else str(parsed)
+    packed = _packed(text)
+    return text if packed is None else inet_ntop(_FAMILIES[len(packed)], packed)
 
 
 @lru_cache(_CACHED)
 def network_of(address: str) -> str:
     """Return the /24 or /48 of an IP address, "" for another text."""
-    parsed = parse_ip(address)
-    return "" if parsed is None else _network(parsed)
+    packed = _packed(address)
+    if packed is None:
+        return ""
+    bits = NETWORK_BITS[len(packed)]
+    first = packed[: bits // 8].ljust(len(packed), b"\0")
+    return f"{inet_ntop(_FAMILIES[len(packed)], first)}/{bits}"
 
 
-def parse_ip(text: str) -> IPv4Address | IPv6Address | None:
-    """Return an address without its zone, an IPv4-mapped one as IPv4; None for another text."""
-    try:
-        parsed = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(parsed, "ipv4_mapped", None) or parsed
+def _packed(text: str) -> bytes | None:
+    """Return the octets of an IP address without its zone, of an IPv4-mapped one those of IPv4.
 
-
-def _network(address: IPv4Address | IPv6Address) -> str:
-    kind = IPv4Network if address.version == 4 else IPv6Network
-    return str(kind((int(address), NETWORK_BITS[address.version]), strict=False))
+    None for another text. `ipaddress` takes fifty times as long.
+    """
+    address = text.partition("%")[0]
+    for family in _FAMILIES.values():
+        try:
+            packed = inet_pton(family, address)
+        except (OSError, ValueError):
+            continue
+        return packed.removeprefix(_MAPPED)
+    return None
 
 
 def _canonical_network(text: str) -> str:
@@ -118,46 +143,62 @@ _CANONICAL: dict[str, Callable[[str], str]] = {
 }
 
 
-@lru_cache(_CACHED)
 def _of_address(text: str) -> tuple[str, ...]:
     address = canonical_address(text)
     domain = domain_of(address)
     return (f"address:{address}", f"domain:{domain}") if domain else (f"address:{address}",)
 
 
-@lru_cache(_CACHED)
 def _of_client(address: str) -> tuple[str, ...]:
+    if not address:
+        return ()
     network = network_of(address)
     ip = f"ip:{canonical_ip(address)}"
     return (ip, f"network:{network}") if network else (ip,)
 
 
-def _of_connection(record: Connection) -> Iterator[str]:
-    yield f"ref:{record.ref}"
-    yield from _of_client(record.client.address)
+@lru_cache(_CACHED)
+def _hashes_of_address(text: str) -> tuple[int, ...]:
+    address, *domain = _of_address(text)
+    return (key_hash(address), *map(_hash_of_domain, domain))
 
 
-def _of_transaction(record: Transaction) -> Iterator[str]:
-    yield f"ref:{record.ref}"
-    yield f"ref:{record.session}"
+@lru_cache(_CACHED)
+def _hash_of_domain(text: str) -> int:
+    return key_hash(text)
+
+
+@lru_cache(_CACHED)
+def _hashes_of_client(address: str) -> tuple[int, ...]:
+    return tuple(map(key_hash, _of_client(address)))
+
+
+def parts_of(record: Record) -> Parts:
+    """Return the parts of a record that are keys."""
+    found = _PARTS.get(type(record))
+    return _NONE if found is None else found(record)
+
+
+def _of_connection(record: Connection) -> Parts:
+    return Parts([f"ref:{record.ref}"], record.client.address, ())
+
+
+def _of_transaction(record: Transaction) -> Parts:
+    own = [f"ref:{record.ref}", f"ref:{record.session}"]
     if record.message_id:
-        yield f"message_id:{canonical_message_id(record.message_id)}"
-    yield from _of_client(record.client.address)
-    yield from _of_address(record.sender)
-    for recipient in record.recipients:
-        yield from _of_address(recipient.address)
-    for trap in record.traps:
-        yield from _of_address(trap.address)
+        own.append(f"message_id:{canonical_message_id(record.message_id)}")
+    addresses = [record.sender]
+    addresses += [recipient.address for recipient in record.recipients]
+    addresses += [trap.address for trap in record.traps]
+    return Parts(own, record.client.address, addresses)
 
 
-def _of_delivery(record: Delivery) -> Iterator[str]:
-    yield f"ref:{record.ref}"
-    yield from _of_address(record.sender)
-    for recipient in record.recipients:
-        yield from _of_address(recipient)
+def _of_delivery(record: Delivery) -> Parts:
+    return Parts([f"ref:{record.ref}"], "", [record.sender, *record.recipients])
 
 
-_KEYS: dict[type, Callable[[Any], Iterator[str]]] = {
+_NONE = Parts((), "", ())
+_PARTS: dict[type, Callable[[Any], Parts]] = {
     Connection: _of_connection,
     Transaction: _of_transaction,
     Delivery: _of_delivery,

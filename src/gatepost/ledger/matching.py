@@ -1,11 +1,11 @@
-"""Whether a record has what a `Selection` asks for.
+"""A test of whether a record is in a `Selection`.
 
 `matcher` turns a selection into one test of a record. `result_of` and `kind_of` are the two facts
 that the store also keeps next to a record, to skip others without decoding them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from gatepost.ledger.keys import (
     NETWORK_BITS,
@@ -16,7 +16,6 @@ from gatepost.ledger.keys import (
     key_text,
     keys_of,
     network_of,
-    parse_ip,
 )
 from gatepost.ledger.records import Answer, Connection, Delivery, Record, Transaction
 from gatepost.ledger.selection import Key, KeyKind, Selection
@@ -100,7 +99,7 @@ def _keys_of_client(text: str) -> Iterator[Key]:
     network = _parse_network(text)
     if network is None:
         yield Key("ip", text)
-    elif network.prefixlen >= NETWORK_BITS[network.version]:
+    elif network.prefixlen >= NETWORK_BITS[len(network.network_address.packed)]:
         yield Key("network", network_of(str(network.network_address)))
 
 
@@ -110,8 +109,8 @@ def _is_address(text: str) -> bool:
 
 def _address_test(text: str) -> Callable[[str], bool]:
     if _is_address(text):
-        wanted = canonical_address(text)
-        return lambda address: canonical_address(address) == wanted
+        whole = canonical_address(text)
+        return lambda address: canonical_address(address) == whole
     domain = canonical_domain(text)
     return lambda address: domain_of(canonical_address(address)) == domain
 
@@ -121,7 +120,14 @@ def _client_test(text: str) -> Callable[[str], bool]:
     if network is None:
         canonical = canonical_ip(text)
         return lambda address: canonical_ip(address) == canonical
-    return lambda address: (parsed := parse_ip(address)) is not None and parsed in network
+    return lambda address: _is_within(address, network)
+
+
+def _is_within(address: str, network: IPv4Network | IPv6Network) -> bool:
+    try:
+        return ip_address(canonical_ip(address)) in network
+    except ValueError:
+        return False
 
 
 def _parse_network(text: str) -> IPv4Network | IPv6Network | None:

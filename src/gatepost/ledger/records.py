@@ -32,7 +32,7 @@ Result: TypeAlias = Literal["accepted", "refused", "deferred", "abandoned"]
 Attempt: TypeAlias = Literal["delivered", "deferred", "bounced", "held", "damaged"]
 
 
-class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One opinion: of the core (`by` is "core"), the protocol ("protocol") or a plugin.
 
     `hook` is the hook's name, "" outside of hooks. `reason` is a short fixed word, or the key in
@@ -51,7 +51,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     shadow: bool = False
 
 
-class Trap(msgspec.Struct, frozen=True, omit_defaults=True):
+class Trap(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A trap among the recipients: the address, and the entry with its note, list and line."""
 
     address: str
@@ -61,7 +61,7 @@ class Trap(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
 
-class RecipientRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+class RecipientRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A recipient and its answer.
 
     `reply` is the last reply about it: of RCPT, or of the end of the message in LMTP. `route` is
@@ -75,7 +75,7 @@ class RecipientRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     added: bool = False
 
 
-class Client(msgspec.Struct, frozen=True, omit_defaults=True):
+class Client(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Who the client is.
 
     `address` is the IP address, or a path of a Unix socket; behind a proxy it is what the proxy
@@ -99,7 +99,7 @@ class Client(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Connection(
-    msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="connection"
+    msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="connection"
 ):
     """A connection, also one that never became a session.
 
@@ -126,7 +126,7 @@ class Connection(
 
 
 class Transaction(
-    msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="transaction"
+    msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="transaction"
 ):
     """A mail transaction, from MAIL to its end.
 
@@ -171,7 +171,9 @@ class Transaction(
     problem: str = ""
 
 
-class Delivery(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="delivery"):
+class Delivery(
+    msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="delivery"
+):
     """An attempt of the queue for recipients of a message; `ref` is the transaction's.
 
     `destination` is the route's target or its next hop, `reply` what it answered, `detail` the
@@ -189,7 +191,9 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
     sender: str = ""
 
 
-class Notice(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="notice"):
+class Notice(
+    msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="notice"
+):
     """An event of the server: "started", "reloaded", "worker exited"."""
 
     time: float
@@ -198,7 +202,7 @@ class Notice(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", 
     about: str = ""
 
 
-class Gap(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="gap"):
+class Gap(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="gap"):
     """Records that are missing: `count` of them, between `since` and `time`.
 
     `cause` is why: "the ledger was too slow", "the ledger process ended", "the disk was full".

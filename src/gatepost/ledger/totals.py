@@ -30,9 +30,11 @@ from gatepost.ledger.records import (
 
 HOUR = 3600
 KEPT = 1000
-KEPT_NOW = 10_000
+KEPT_NOW = 5000
 # The last hour that is counted, in the year 9999. A wrong clock must not make an endless hour.
 _LAST = 253_402_297_200
+# One petabyte: a larger number is damaged, and would hide the others.
+_LARGEST = 10**15
 # Who answers are from that are not plugins'.
 _OURS = ("core", "protocol", "")
 
@@ -131,6 +133,11 @@ def _rounded(counts: Mapping[str, float]) -> dict[str, int]:
     return {key: round(number) for key, number in counts.items()}
 
 
+def _number(value: float) -> float:
+    """Return a number that can be added up; what cannot be is 0."""
+    return value if 0 <= value <= _LARGEST else 0
+
+
 def _of_answers(answers: Sequence[Answer]) -> Iterator[Fact]:
     for answer in answers:
         if answer.verdict != "accept":
@@ -141,13 +148,13 @@ def _of_answers(answers: Sequence[Answer]) -> Iterator[Fact]:
             )
         if answer.by not in _OURS:
             yield "plugin", answer.by, 1
-            yield "plugin_ms", answer.by, answer.seconds * 1000
+            yield "plugin_ms", answer.by, _number(answer.seconds) * 1000
 
 
 def _of_connection(record: Connection) -> Iterator[Fact]:
     yield "end", record.end, 1
-    yield "octets", "received", record.received
-    yield "octets", "sent", record.sent
+    yield "octets", "received", _number(record.received)
+    yield "octets", "sent", _number(record.sent)
     yield from _of_answers(record.answers)
 
 
@@ -158,7 +165,7 @@ def _of_transaction(record: Transaction) -> Iterator[Fact]:
     if record.shadowed:
         yield "result", "shadowed", 1
     if result == "accepted":
-        yield "octets", "accepted", record.size
+        yield "octets", "accepted", _number(record.size)
     yield from _of_envelope(record)
     yield from _of_answers(record.answers)
     for trap in record.traps:
@@ -191,7 +198,7 @@ def _of_delivery(record: Delivery) -> Iterator[Fact]:
 
 
 def _of_gap(record: Gap) -> Iterator[Fact]:
-    yield "lost", record.cause, record.count
+    yield "lost", record.cause, _number(record.count)
 
 
 def _of_notice(_record: Notice) -> Iterator[Fact]:

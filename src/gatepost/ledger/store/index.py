@@ -68,7 +68,7 @@ def write_run(connection: sqlite3.Connection) -> None:
     if run == MAX_RUNS:
         return
     rows = connection.execute("SELECT entries FROM tail").fetchall()
-    entries = sorted(set(unpack(b"".join(octets for (octets,) in rows))))
+    entries = sorted(unpack(b"".join(octets for (octets,) in rows)))
     connection.executemany("INSERT INTO block VALUES (?, ?)", _blocks(run, entries))
     connection.execute("DELETE FROM tail")
 

@@ -1,7 +1,7 @@
 """Retention: which files of the ledger are removed.
 
 A file goes when its last commit is older than `keep`, and the oldest files go while all together
-have more than `size` octets. The current segment never goes.
+have more than `size` octets. The newest file never goes: it is written, or will be.
 """
 
 import sqlite3
@@ -23,21 +23,24 @@ class Retention:
         # The last commit of each file that is not written any more.
         self._written: dict[Path, float] = {}
 
-    def apply(self, current: Path | None, now: float) -> list[Path]:
+    def apply(self, now: float) -> list[Path]:
         """Remove files; return their paths. Raises OSError."""
-        others = [file for file in files.listed(self._path) if file.path != current]
+        found = files.listed(self._path)
+        if not found:
+            return []
+        *others, current = found
         # Files that are gone need no place here.
         self._written = {file.path: self._written_at(file) for file in others}
         expired = [path for path, at in self._written.items() if at < now - self._keep]
         kept = [path for path, at in self._written.items() if at >= now - self._keep]
-        removed = expired + self._over_size(kept, current)
+        removed = expired + self._over_size(kept, files.size_of(current.path))
         for path in removed:
             files.remove(path)
         return removed
 
-    def _over_size(self, kept: list[Path], current: Path | None) -> list[Path]:
+    def _over_size(self, kept: list[Path], used: int) -> list[Path]:
         sizes = [files.size_of(path) for path in kept]
-        total = sum(sizes) + (files.size_of(current) if current else 0)
+        total = sum(sizes) + used
         removed = []
         for path, size in zip(kept, sizes, strict=True):
             if total <= self._size:

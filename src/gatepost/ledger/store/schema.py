@@ -3,8 +3,9 @@
 `record` has the facts by which most records are skipped; `body` has the record itself, encoded as
 `gatepost.ledger.records` describes. `tail` and `block` are the index (`index`). `total` has the
 counts of an hour and a dimension as a JSON object, of the records up to `meta.counted`; `keys` is
-their number. `meta` is one row: `oldest` and `newest` are times of records, `written` is the time
-of the last commit, `program` the version of the program that wrote the segment.
+their number. `meta` is one row: `oldest` and `newest` are times of records, `began` and `written`
+those of the first and the last commit, `program` is the version of the program that wrote the
+segment.
 """
 
 import sqlite3
@@ -36,6 +37,7 @@ _TABLES = (
         program TEXT NOT NULL,
         oldest REAL,
         newest REAL,
+        began REAL NOT NULL DEFAULT 0,
         written REAL NOT NULL DEFAULT 0,
         counted INTEGER NOT NULL DEFAULT 0
     )""",

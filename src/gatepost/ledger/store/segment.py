@@ -25,8 +25,12 @@ from gatepost.ledger.totals import KEPT, KEPT_NOW, Counts, Tally
 _CACHE = 8 << 20
 _WAL_PAGES = 2000
 PAGE = 4096
+# Seconds that a statement waits for the lock of an administrator's command.
+_WAIT = 1.0
 
 _LAST = "SELECT ifnull(max(id), 0) FROM record"
+_STATE = "SELECT counted, began FROM meta"
+_COMMITTED = "UPDATE meta SET written = ?1, began = iif(began, began, ?1)"
 _TIMES = (
     "UPDATE meta SET oldest = min(ifnull(oldest, ?1), ?1), newest = max(ifnull(newest, ?2), ?2)"
 )
@@ -34,7 +38,7 @@ _CELL = "SELECT counts, rest FROM total WHERE hour = ? AND dimension = ?"
 _WRITE_CELL = "INSERT OR REPLACE INTO total VALUES (?, ?, ?, ?, ?)"
 _OVER = "SELECT hour, dimension FROM total WHERE hour < ? AND keys > ?"
 
-_decode_counts = msgspec.json.Decoder(Counts).decode
+_decode_counts = msgspec.json.Decoder(dict[str, int | float]).decode
 _encode_counts = msgspec.json.Encoder().encode
 
 
@@ -50,10 +54,11 @@ class Row(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """How many records and octets a segment has at most, except for its last commit."""
+    """The records, octets and seconds that a segment has at most, except for its last commit."""
 
     records: int
     octets: int
+    seconds: float
 
 
 class Facts(NamedTuple):
@@ -90,7 +95,7 @@ class Segment:
         connection.execute(f"PRAGMA journal_size_limit = {pages * PAGE}")
         schema.upgrade(connection)
         (self.records,) = connection.execute(_LAST).fetchone()
-        (self._counted,) = connection.execute("SELECT counted FROM meta").fetchone()
+        self._counted, self._began = connection.execute(_STATE).fetchone()
         self._tally = tally_after(connection, self._counted)
 
     @property
@@ -98,17 +103,26 @@ class Segment:
         """The number of records since the last checkpoint."""
         return int(self.records - self._counted)
 
-    def is_full(self) -> bool:
-        """Return whether a limit is reached. Raises sqlite3.Error."""
+    def is_full(self, now: float) -> bool:
+        """Return whether a limit is reached; an empty segment is never full. Raises sqlite3.Error.
+
+        The time since the first commit has a limit because a segment is removed as a whole: its
+        oldest records must not stay much longer than the newest.
+        """
+        if not self.records:
+            return False
+        if now - self._began >= self._limits.seconds:
+            return True
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         return self.records >= self._limits.records or int(pages) * PAGE >= self._limits.octets
 
     def write(self, rows: Sequence[Row], now: float) -> None:
         """Write records, possibly none; all or nothing. Raises sqlite3.Error."""
         with self._transaction() as connection:
-            connection.execute("UPDATE meta SET written = ?", (now,))
+            connection.execute(_COMMITTED, (now,))
             if rows:
                 _insert(connection, rows, self.records + 1)
+        self._began = self._began or now
         self.records += len(rows)
         for row in rows:
             self._tally.add(row.record)
@@ -129,6 +143,7 @@ class Segment:
         self.checkpoint(now)
         # Without a WAL a reader opens the file in half the time. It stays if a reader has it open.
         with suppress(sqlite3.OperationalError):
+            self._connection.execute("PRAGMA busy_timeout = 0")
             self._connection.execute("PRAGMA journal_mode = DELETE")
 
     def close(self) -> None:
@@ -152,7 +167,9 @@ class Segment:
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """Connect to an existing file; `mode` is "ro" or "rw". Raises sqlite3.Error."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(
+        uri, uri=True, timeout=_WAIT, isolation_level=None, check_same_thread=False
+    )
 
 
 def tally_after(connection: sqlite3.Connection, counted: int) -> Tally:
@@ -167,9 +184,10 @@ def tally_after(connection: sqlite3.Connection, counted: int) -> Tally:
 def read_counts(text: str) -> Counts:
     """Return the counts of a cell; raises sqlite3.DatabaseError if they are damaged."""
     try:
-        return _decode_counts(text)
+        counts: Counts = _decode_counts(text)
     except (msgspec.MsgspecError, TypeError) as error:
         raise sqlite3.DatabaseError(f"table total: {error}") from error
+    return counts
 
 
 def facts_of(path: Path) -> Facts:

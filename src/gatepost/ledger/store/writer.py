@@ -5,7 +5,7 @@ what fits, and drops the oldest. A corrupt segment is set aside, and a new one i
 missing is recorded as a `Gap` as soon as the ledger can be written.
 
 Limits: BATCH records per transaction, MAX_RECORD octets of a record, and those of `Buffer`. A
-segment has at most SEGMENT records, and about a part of 1/PARTS of the ledger's size.
+segment has at most SEGMENT records, and 1/PARTS of the size and of the time that are kept.
 """
 
 import os
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
 
-from gatepost.ledger.keys import key_hash, keys_of
+from gatepost.ledger.keys import hashes_of
 from gatepost.ledger.matching import kind_of, result_of
 from gatepost.ledger.records import Gap, Record, RecordError, decode, encode
 from gatepost.ledger.store import files
@@ -58,7 +58,7 @@ class LedgerWriter:
         self.lost = 0
         self._folder = folder
         self._time = time
-        self._limits = Limits(segment, size // PARTS)
+        self._limits = Limits(segment, size // PARTS, keep / PARTS)
         self._tail = tail
         self._retention = Retention(folder, keep, size)
         self._buffer = Buffer()
@@ -88,7 +88,7 @@ class LedgerWriter:
     def maintain(self) -> None:
         """Index and count new records, and remove old files; call it about once in a second."""
         if self._outage is None:
-            self._guarded(self._checkpoint)
+            self._guarded(self._tend)
         self._guarded(self._retain)
 
     def close(self) -> None:
@@ -126,7 +126,6 @@ class LedgerWriter:
                 self._current().write(rows, self._time())
             self._buffer.remove(len(batch))
             self.lost += len(batch) - len(rows)
-            self._begin_new_if_full()
         self._write_gaps()
 
     def _write_gaps(self) -> None:
@@ -137,8 +136,7 @@ class LedgerWriter:
             self._current().write([row_of(gap, encode(gap)) for gap in gaps], now)
             self._gaps = []
         if outage is not None:
-            self._begin_new_if_full()
-            self._checkpoint()
+            self._tend()
             self._outage = None
             outage.end(now)
 
@@ -160,8 +158,10 @@ class LedgerWriter:
     # segments
 
     def _current(self) -> Segment:
+        """Return the segment for the next records."""
         if self._segment is None:
             self._open_last()
+        self._begin_new_if_full()
         if self._segment is None:
             self._segment = self._create()
         return self._segment
@@ -176,7 +176,7 @@ class LedgerWriter:
 
     def _begin_new_if_full(self) -> None:
         segment = self._segment
-        if segment is None or not segment.is_full():
+        if segment is None or not segment.is_full(self._time()):
             return
         segment.seal(self._time())
         self._close_segment()
@@ -187,29 +187,30 @@ class LedgerWriter:
         if segment is not None:
             segment.close()
 
-    def _checkpoint(self) -> None:
+    def _tend(self) -> None:
         segment = self._segment
         if segment is not None and not segment.path.exists():
-            self._close_segment()
-        elif segment is not None and segment.unindexed >= self._tail:
-            segment.checkpoint(self._time())
+            self._close_segment()  # removed by an administrator; the next record begins a new one
+        self._begin_new_if_full()
+        if self._segment is not None and self._segment.unindexed >= self._tail:
+            self._segment.checkpoint(self._time())
 
     def _retain(self) -> None:
-        current = None if self._segment is None else self._segment.path
-        for path in self._retention.apply(current, self._time()):
+        for path in self._retention.apply(self._time()):
             _log.info("ledger segment removed", file=str(path))
 
     def _set_aside(self, error: Exception) -> None:
         """Set the newest segment aside, and begin a new one; a gap takes its place."""
         self._close_segment()
-        path, now = files.listed(self._folder)[-1].path, self._time()
-        found = facts_of(path)
-        renamed = files.set_aside(path, now)
-        _log.error(
-            "ledger segment corrupt", file=str(path), renamed=str(renamed), problem=str(error)
-        )
-        since = now if found.oldest is None else found.oldest
-        self._gaps.append(Gap(now, since, found.records, f"the file {path.name} was corrupt"))
+        now = self._time()
+        for file in files.segments(self._folder)[-1:]:
+            found = facts_of(file.path)
+            renamed = files.set_aside(file.path, now)
+            fields = {"file": str(file.path), "renamed": str(renamed), "problem": str(error)}
+            _log.error("ledger segment corrupt", **fields)
+            since = now if found.oldest is None else found.oldest
+            cause = f"the file {file.path.name} was corrupt"
+            self._gaps.append(Gap(now, since, found.records, cause))
         self._segment = self._create()
 
 
@@ -219,5 +220,5 @@ def row_of(record: Record, body: bytes) -> Row:
         raise RecordError(f"expected at most {MAX_RECORD} octets, found {len(body)}")
     if not isfinite(record.time):
         raise RecordError(f"expected a time, found {record.time}")
-    hashes = [key_hash(text) for text in keys_of(record)]
-    return Row(record.time, kind_of(record), result_of(record), hashes, body, record)
+    facts = (record.time, kind_of(record), result_of(record))
+    return Row(*facts, hashes_of(record), body, record)
