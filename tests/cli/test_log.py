@@ -53,6 +53,7 @@ def test_records_are_printed_the_oldest_first(run, ledger):
         (["--to", "example.com", "--refused"], ["ebebdad2-1.1"]),
         (["--ip", "203.0.113.0/24"], ["ebebdad2-1.1", "ebebdad2-4"]),
         (["--reason", "greylisted"], ["ebebdad2-2.1"]),
+        (["--reason", "connections_per_ip"], ["ebebdad2-4"]),
         (["--plugin", "greylist"], ["ebebdad2-2.1"]),
         (["--since", "91s"], ["notice", "gap"]),
         (["--until", "2026-11-29T09:01"], ["ebebdad2-1.1"]),

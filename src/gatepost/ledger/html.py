@@ -19,7 +19,7 @@ MAX_CELL = 80
 
 _BODY = "font-family:sans-serif;font-size:14px;max-width:48em;margin:1em auto"
 _TABLE = "border-collapse:collapse;width:100%"
-_CELL = "padding:2px 8px;border-bottom:1px solid #8888;vertical-align:top"
+_CELL = "padding:2px 8px;border-bottom:1px solid #999;vertical-align:top"
 _LEFT = f"{_CELL};text-align:left;word-break:break-all"
 _RIGHT = f"{_CELL};text-align:right;white-space:nowrap"
 _BAR = f"{_CELL};text-align:left;font-family:monospace;color:#888"
