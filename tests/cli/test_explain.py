@@ -47,6 +47,11 @@ def test_several_matches_are_listed_the_newest_first(run, ledger):
 
 def test_a_network_that_is_not_in_the_index_is_searched(run, ledger):
     assert "ebebdad2-4" in run("explain", "203.0.113.0/28").stdout
+    assert "ebebdad2-2.1" in run("explain", "2001:db8::/32").stdout
+
+
+def test_a_network_of_ipv6_is_found(run, ledger):
+    assert "Reference   ebebdad2-2.1" in run("explain", "2001:db8:85a3::/48").stdout
 
 
 def test_the_list_is_limited(run, ledger):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.ledger.search import MAX_KEYS, SearchError, search_keys
+from gatepost.ledger.search import MAX_KEYS, SearchError, is_indexed, search_keys
 from gatepost.ledger.selection import Key
 
 REF = Key("ref", "ebebdad2-1a.1")
@@ -78,3 +78,16 @@ def test_any_text_gives_keys_or_the_error(text):
         return
     assert 0 < len(keys) <= MAX_KEYS
     assert all(key.value for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("network", "indexed"),
+    [
+        ("192.0.2.0/24", True),
+        ("192.0.2.0/28", False),
+        ("2001:db8::/48", True),
+        ("2001:db8::/32", False),
+    ],
+)
+def test_some_networks_are_in_the_index(network, indexed):
+    assert is_indexed(network) == indexed

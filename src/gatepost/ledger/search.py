@@ -55,7 +55,7 @@ def search_keys(text: str) -> list[Key]:
 def is_indexed(network: str) -> bool:
     """Return whether a network is one that records are indexed by."""
     parsed = ip_network(network)
-    return parsed.prefixlen == NETWORK_BITS[parsed.version]
+    return parsed.prefixlen == NETWORK_BITS[len(parsed.network_address.packed)]
 
 
 def _keys(text: str) -> Iterator[Key]:
