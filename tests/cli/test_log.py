@@ -10,9 +10,9 @@ import time
 import pytest
 from tests.cli.ledgers import write
 from tests.cli.processes import Process
-from tests.ledger.mail_records import ACCEPTED, MISSING, MORNING, SPOILED
+from tests.ledger.mail_records import ACCEPTED, GOOD, MISSING, MORNING, SPOILED
 
-from gatepost.ledger.records import Notice
+from gatepost.ledger.records import Notice, RecipientRecord, Transaction
 
 LATE = Notice(MORNING + 299, "reloaded", "late")
 
@@ -76,6 +76,15 @@ def test_wrong_values_name_what_is_expected(run, ledger, options, expected):
     result = run("log", *options)
     assert result.exit_code == 2
     assert expected in result.stderr
+
+
+def test_a_client_that_gives_up_after_a_refusal_was_refused(run, ledger):
+    unknown = [RecipientRecord("nosuch@example.com", "refused", "550 5.1.1 No such mailbox")]
+    write(
+        Transaction(MORNING, "s-1.1", "s-1", GOOD, "a@example.org", recipients=unknown),
+        Transaction(MORNING, "s-2.1", "s-2", GOOD, "a@example.org"),
+    )
+    assert shown(run, "--refused") == ["ebebdad2-1.1", "s-1.1"]
 
 
 class Waits:

@@ -17,7 +17,7 @@ from tests.ledger.mail_records import (
 from gatepost.ledger.explain import MAX_SHOWN, explain
 from gatepost.ledger.fitting import plain
 from gatepost.ledger.records import Answer, Connection, RecipientRecord, Transaction
-from gatepost.ledger.story import stories, story_of
+from gatepost.ledger.story import outcome, stories, story_of
 
 
 def explained(ref, *records, width=80):
@@ -112,11 +112,28 @@ def test_a_transaction_without_an_accepted_recipient_has_the_reasons_of_all():
     refused = [RecipientRecord(one, "refused") for one in ("x@example.com", "y@example.net")]
     tx = Transaction(0, "s-1.1", "s-1", GOOD, "a@example.org", recipients=refused, answers=refusals)
     text = flat("s-1.1", tx)
-    assert text.startswith("All recipients were refused")
+    assert text.startswith("No recipient was accepted")
     assert "recipients.known" in text
     assert "recipients.domains" in text
     assert "the plugin spam would have refused" in text
     assert "The plugin spam decided" not in text
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        (["refused", "refused"], "refused"),
+        (["refused", "deferred"], "deferred"),
+        (["refused", "abandoned"], "abandoned"),
+        ([], "abandoned"),
+    ],
+)
+def test_the_outcome_of_an_abandoned_transaction_is_that_of_its_recipients(results, expected):
+    recipients = [RecipientRecord("a@example.com", one) for one in results]
+    tx = Transaction(0, "s-1.1", "s-1", GOOD, "a@example.org", recipients=recipients)
+    assert outcome(tx) == expected
+    title = "No recipient was accepted" if expected != "abandoned" else "The client ended"
+    assert flat("s-1.1", tx).startswith(title)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import os
 import select
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ from gatepost.cli.shared.styled import (
     print_text,
     terminal_width,
 )
-from gatepost.ledger.listing import Listing, is_notable
+from gatepost.ledger.listing import Listing, entry_of, is_notable
 from gatepost.ledger.plain_json import json_line
 from gatepost.ledger.records import Record, Result
 from gatepost.ledger.selection import Selection
@@ -84,18 +84,21 @@ def command(
     A line has the time, the result, the client, the sender, the recipient and how many more there
     are, the reason, and the reference for `gatepost explain`.
     """
-    selection = _selection(**conditions)
+    results = {one for one in _RESULTS if conditions.pop(one)}
+    selection = _selection(results=results, **conditions)
     colours = has_colours(no_colour=no_colour)
+
+    def is_shown(record: Record) -> bool:
+        matches = not results or entry_of(record).result in results
+        return matches and (everything or is_notable(record))
+
     with open_ledger(read_config(file)) as reader, _quiet_end():
         news = reader.follow(selection)
-        found = (one for one in reader.select(selection) if everything or is_notable(one))
-        last = list(islice(found, limit))[::-1]
+        last = list(islice(filter(is_shown, reader.select(selection)), limit))[::-1]
         show = _printer(last, as_json=as_json, colours=colours)
         show(last)
         if follow:
-            # A record can be both among the last and new.
-            fresh = _later(news, last, everything=everything)
-            watch(fresh, show, time.sleep)
+            watch(_later(news, last, is_shown), show, time.sleep)
 
 
 def _selection(
@@ -107,8 +110,9 @@ def _selection(
     client: str | None,
     reason: str | None,
     plugin: str | None,
-    **results: bool,
+    results: Collection[Result],
 ) -> Selection:
+    """Return the selection; `outcome` decides about transactions that the client abandoned."""
     if client is not None:
         _check_client(client)
     return Selection(
@@ -117,7 +121,7 @@ def _selection(
         sender=sender or "",
         to=to or "",
         client=client or "",
-        results=[one for one in _RESULTS if results[one]],
+        results=[*results, "abandoned"] if results else [],
         reason=reason or "",
         plugin=plugin or "",
     )
@@ -135,15 +139,15 @@ def _check_client(text: str) -> None:
 
 
 def _later(
-    news: Callable[[], list[Record]], last: Sequence[Record], *, everything: bool
+    news: Callable[[], list[Record]], last: Sequence[Record], is_shown: Callable[[Record], bool]
 ) -> Callable[[], list[Record]]:
-    """Return a function for the new records that are notable and were not printed yet."""
+    """Return a function for new records; one can be among the last, which were printed."""
     printed = list(last)
 
     def later() -> list[Record]:
         found = [one for one in news() if one not in printed]
         printed.clear()
-        return [one for one in found if everything or is_notable(one)]
+        return list(filter(is_shown, found))
 
     return later
 

@@ -25,7 +25,7 @@ from gatepost.ledger.records import (
     Trap,
     Verdict,
 )
-from gatepost.ledger.story import Story
+from gatepost.ledger.story import Story, outcome
 from gatepost.ledger.wording import (
     FULL,
     counted,
@@ -50,7 +50,7 @@ _HEADLINES = {
     "deferred": "The message was deferred: the client was asked to try again later.",
     "abandoned": "The client ended the transaction before it had sent a message.",
 }
-_NO_RECIPIENT = "All recipients were refused, so the client sent no message."
+_NO_RECIPIENT = "No recipient was accepted, so the client sent no message."
 _NO_OBJECTION = Reason(
     "No rule and no plugin objected.",
     "",
@@ -108,8 +108,8 @@ def _lines(row: Row, width: int) -> Iterator[Line]:
 def _headline(story: Story) -> tuple[str, str]:
     tx, connection = story.transaction, story.connection
     if tx is not None:
-        unsent = tx.result == "abandoned" and _all_refused(tx)
-        return _NO_RECIPIENT if unsent else _HEADLINES[tx.result], tx.result
+        unsent = tx.result == "abandoned" != outcome(tx)
+        return _NO_RECIPIENT if unsent else _HEADLINES[tx.result], outcome(tx)
     if story.deliveries and connection is None:
         return "The message was accepted earlier; only its deliveries are recorded.", ""
     if connection is None or story.others:
@@ -118,10 +118,6 @@ def _headline(story: Story) -> tuple[str, str]:
 
 
 _ENDED = {"quit", "lost"}
-
-
-def _all_refused(tx: Transaction) -> bool:
-    return bool(tx.recipients) and all(one.result != "accepted" for one in tx.recipients)
 
 
 def _sections(story: Story, zone: tzinfo | None) -> Iterator[Section]:

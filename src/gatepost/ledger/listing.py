@@ -25,6 +25,7 @@ from gatepost.ledger.records import (
     Record,
     Transaction,
 )
+from gatepost.ledger.story import outcome
 from gatepost.ledger.wording import (
     ISO,
     code,
@@ -221,7 +222,7 @@ def _transaction(record: Transaction) -> Entry:
     reply = on_one_line(record.reply)
     return Entry(
         record.time,
-        record.result,
+        outcome(record),
         record.client.address,
         _sender(record.sender),
         *_recipients(addresses, record.recipients_count),

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from gatepost.ledger.records import Connection, Delivery, Record, Transaction
+from gatepost.ledger.records import Connection, Delivery, Record, Result, Transaction
 
 
 class Story(msgspec.Struct):
@@ -36,6 +36,18 @@ class Story(msgspec.Struct):
 
 
 _Found: TypeAlias = dict[str, Story]
+
+
+def outcome(transaction: Transaction) -> Result:
+    """Return the result of a transaction for a person.
+
+    A client that gives up after the refusal of every recipient was refused, or deferred if one of
+    the refusals was temporary.
+    """
+    results = {one.result for one in transaction.recipients}
+    if transaction.result != "abandoned" or not results or results - {"refused", "deferred"}:
+        return transaction.result
+    return "deferred" if "deferred" in results else "refused"
 
 
 def stories(records: Iterable[Record]) -> list[Story]:
