@@ -29,7 +29,7 @@ SPOILED = Transaction(
     BOT,
     "offers@client.example",
     result="refused",
-    by="core",
+    by="gatepost",
     reason="trap",
     reply="554 5.7.1 Message refused by local policy [ebebdad2-1.1]",
     seconds=1.2,
@@ -41,7 +41,7 @@ SPOILED = Transaction(
     answers=(
         Answer(
             "data",
-            "core",
+            "gatepost",
             "deny",
             "trap",
             "554 5.7.1 Message refused by local policy [ebebdad2-1.1]",

@@ -56,7 +56,7 @@ def test_volumes_are_counted():
 
 
 def test_reasons_have_their_author():
-    assert ("trap", "core", 1) in section("reason").rows
+    assert ("trap", "gatepost", 1) in section("reason").rows
     assert ("greylisted", "greylist", 1) in section("reason").rows
 
 

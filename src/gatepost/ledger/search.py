@@ -15,20 +15,20 @@ from itertools import islice
 
 from gatepost.ledger.keys import NETWORK_BITS, NULL
 from gatepost.ledger.selection import Key
+from gatepost.ledger.wording import REFERENCE
 from gatepost.model.address import LENIENT_DOMAIN, Address, AddressError, domain_key
 
 MAX_TEXT = 10_000
 MAX_KEYS = 20
 
-_REF = r"[0-9A-Za-z]{1,32}-[0-9a-f]{1,16}(?:\.[0-9a-f]{1,16})?"
-_IS_REFERENCE = re.compile(_REF).fullmatch
+_IS_REFERENCE = re.compile(REFERENCE).fullmatch
 _IS_DOMAIN = re.compile(LENIENT_DOMAIN).fullmatch
 # Places of a reference in a longer text: a refusal, the reply to a message, Received, the log.
 _PLACES = (
-    re.compile(rf"\[({_REF})\]"),
-    re.compile(rf"\bOk, ({_REF})(?![\w.-])"),
-    re.compile(rf"\bid ({_REF})(?![\w.-])"),
-    re.compile(rf"\bref\W{{1,4}}({_REF})(?![\w.-])"),
+    re.compile(rf"\[({REFERENCE})\]"),
+    re.compile(rf"\bOk, ({REFERENCE})(?![\w.-])"),
+    re.compile(rf"\bid ({REFERENCE})(?![\w.-])"),
+    re.compile(rf"\bref\W{{1,4}}({REFERENCE})(?![\w.-])"),
 )
 _IN_BRACKETS = re.compile(r"[<\[]([^<>\[\]\s]{1,998})[>\]]")
 _WITH_PORT = re.compile(r"\[?([0-9A-Fa-f.:]+?)\]?:[0-9]{1,5}")

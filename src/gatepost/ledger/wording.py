@@ -11,7 +11,8 @@ from datetime import UTC, datetime, tzinfo
 _UNITS = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 _LENGTHS = (("d", 86400), ("h", 3600), ("m", 60))
 _CODES = re.compile(r"\s*([2-5][0-9]{2})[ -](?:[245]\.[0-9]{1,3}\.[0-9]{1,3} )?")
-_REFERENCE = re.compile(r"\s*\[[^\[\]\s]{1,100}\]\s*\Z")
+REFERENCE = r"[0-9A-Za-z]{1,32}-[0-9a-f]{1,16}(?:\.[0-9a-f]{1,16})?"
+_AT_THE_END = re.compile(rf"\s*\[{REFERENCE}\]\s*\Z")
 
 FULL = "%a %d %b %Y %H:%M:%S %z"
 ISO = "%Y-%m-%dT%H:%M:%S%z"
@@ -44,9 +45,10 @@ def octets(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration: `0.4 ms`, `350 ms`, `1.2 s`, `2 m 5 s`, `3 d 4 h`."""
+    """Return a duration: `0.42 ms`, `350 ms`, `1.2 s`, `2 m 5 s`, `3 d 4 h`."""
     if seconds < 1:
-        return f"{seconds * 1000:.{1 if seconds < 0.01 else 0}f} ms"
+        milliseconds = seconds * 1000
+        return f"{milliseconds:.2g} ms" if seconds < 0.01 else f"{milliseconds:.0f} ms"
     if not 60 <= seconds < 1e9:
         return f"{seconds:.1f} s"
     rest, words = int(seconds), []
@@ -71,7 +73,7 @@ def code(reply: str) -> int:
 def bare(reply: str) -> str:
     """Return the text of a reply without its codes and its reference."""
     match = _CODES.match(reply)
-    return _REFERENCE.sub("", reply[match.end() :] if match else reply).strip()
+    return _AT_THE_END.sub("", reply[match.end() :] if match else reply).strip()
 
 
 def on_one_line(reply: str) -> str:
