@@ -110,7 +110,7 @@ def test_a_damaged_segment_is_reported_and_skipped(run, ledger):
 
 def test_a_mail_that_was_refused_has_the_reference_of_its_connection(run, ledger):
     write(
-        Transaction(MORNING, "s-1", "s-1", GOOD, "a@x.example", "deferred", "core", "storage"),
+        Transaction(MORNING, "s-1", "s-1", GOOD, "a@x.example", "deferred", "gatepost", "storage"),
         Transaction(MORNING + 1, "s-1.1", "s-1", GOOD, "b@x.example", "accepted"),
     )
     result = run("explain", "s-1")

@@ -40,7 +40,7 @@ def connection(number=1, **fields):
     return Connection(**values | fields)
 
 
-def refusal(reason="spam", by="core", **fields):
+def refusal(reason="spam", by="gatepost", **fields):
     return Answer("rcpt", by, "deny", reason, **fields)
 
 

@@ -105,8 +105,8 @@ def test_a_connection_over_a_limit_names_the_limit():
 
 def test_a_transaction_without_an_accepted_recipient_has_the_reasons_of_all():
     refusals = [
-        Answer("rcpt", "core", "deny", "unknown-recipient", "550 5.1.1 No", "x@example.com"),
-        Answer("rcpt", "core", "deny", "relay-denied", "550 5.7.1 No", "y@example.net"),
+        Answer("rcpt", "gatepost", "deny", "unknown-recipient", "550 5.1.1 No", "x@example.com"),
+        Answer("rcpt", "gatepost", "deny", "relay-denied", "550 5.7.1 No", "y@example.net"),
         Answer("rcpt", "spam", "deny", "listed", "550 5.7.1 No", shadow=True),
     ]
     refused = [RecipientRecord(one, "refused") for one in ("x@example.com", "y@example.net")]

@@ -93,8 +93,8 @@ def test_a_later_record_is_cut_to_the_columns_of_the_first():
         (CROWDED, "deferred"),
         (Connection(0, "s-1", GOOD, end="tls-failed"), "refused"),
         (Connection(0, "s-1", GOOD, end="lost", reply="554 5.7.1 No"), "refused"),
-        (Connection(0, "s-1", GOOD, answers=[Answer("auth", "core", "deny")]), "refused"),
-        (Connection(0, "s-1", GOOD, answers=[Answer("auth", "core", "defer")]), "deferred"),
+        (Connection(0, "s-1", GOOD, answers=[Answer("auth", "gatepost", "deny")]), "refused"),
+        (Connection(0, "s-1", GOOD, answers=[Answer("auth", "gatepost", "defer")]), "deferred"),
         (Connection(0, "s-1", GOOD, answers=[Answer("a", "x", "deny", shadow=True)]), "connected"),
     ],
 )

@@ -165,6 +165,6 @@ def test_a_plugin_may_use_a_reason_of_the_core():
 
 
 def test_unknown_reasons_have_words_too():
-    assert isinstance(explain_answer(Answer("", "core", "deny", "of a later version")), Reason)
+    assert isinstance(explain_answer(Answer("", "gatepost", "deny", "of a later version")), Reason)
     assert explain_answer(Answer("", "protocol", "deny", "", "500 New")) is CORE["protocol-error"]
     assert explain_end("of a later version").meaning == "The connection ended."

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gatepost.cli.shared.ledger_files import open_ledger, recent_refs
+from gatepost.cli.shared.ledger_files import open_ledger, recent_refs, recorded_form
 from gatepost.cli.shared.output import Failure, WrongUsage
 from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.cli.shared.styled import (
@@ -51,9 +51,10 @@ def command(text: Sequence[str], *, limit: int, file: Path, as_json: bool, no_co
     address or a network. If it matches several, they are listed, newest first.
     """
     words = " ".join(text)
-    with open_ledger(read_config(file)) as reader:
+    config = read_config(file)
+    with open_ledger(config) as reader:
         try:
-            found = look_up(reader, words, limit)
+            found = look_up(reader, words, limit, recorded_form(config))
         except SearchError as error:
             raise WrongUsage(str(error)) from error
         if not found:

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from gatepost.cli.shared.ledger_files import open_ledger, plugins, reasons
+from gatepost.cli.shared.ledger_files import open_ledger, plugins, reasons, recorded_form
 from gatepost.cli.shared.moments import Moment
 from gatepost.cli.shared.output import WrongUsage
 from gatepost.cli.shared.settings import config_option, json_option, read_config
@@ -85,6 +85,9 @@ def command(
     are, the reason, and the reference for `gatepost explain`.
     """
     results = {one for one in _RESULTS if conditions.pop(one)}
+    config = read_config(file)
+    for side in ("sender", "to"):
+        conditions[side] = recorded_form(config)(conditions[side] or "")
     selection = _selection(results=results, **conditions)
     colours = has_colours(no_colour=no_colour)
 
@@ -92,7 +95,7 @@ def command(
         matches = not results or entry_of(record).result in results
         return matches and (everything or is_notable(record))
 
-    with open_ledger(read_config(file)) as reader, _quiet_end():
+    with open_ledger(config) as reader, _quiet_end():
         news = reader.follow(selection)
         last = list(islice(filter(is_shown, reader.select(selection)), limit))[::-1]
         show = _printer(last, as_json=as_json, colours=colours)
@@ -105,8 +108,8 @@ def _selection(
     *,
     since: float | None,
     until: float | None,
-    sender: str | None,
-    to: str | None,
+    sender: str,
+    to: str,
     client: str | None,
     reason: str | None,
     plugin: str | None,
@@ -118,8 +121,8 @@ def _selection(
     return Selection(
         since=since or 0.0,
         until=until or 0.0,
-        sender=sender or "",
-        to=to or "",
+        sender=sender,
+        to=to,
         client=client or "",
         results=[*results, "abandoned"] if results else [],
         reason=reason or "",

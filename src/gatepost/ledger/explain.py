@@ -60,7 +60,6 @@ _NO_OBJECTION = Reason(
 _VERBS = {"accept": "accepted", "deny": "refused", "defer": "deferred"}
 _STYLES = {"accept": "accepted", "deny": "refused", "defer": "deferred"}
 _BY = {
-    "core": "the core",
     "gatepost": "the core",
     "protocol": "the protocol",
     "limits": "a limit",

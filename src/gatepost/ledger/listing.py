@@ -15,8 +15,8 @@ from datetime import tzinfo
 from typing import Any, NamedTuple
 
 from gatepost.ledger.fitting import Line, Part, columns, cut, padded
-from gatepost.ledger.reasons import NO_PLUGINS
 from gatepost.ledger.records import (
+    SERVER,
     Answer,
     Connection,
     Delivery,
@@ -218,7 +218,7 @@ def _transaction(record: Transaction) -> Entry:
     objection = None if record.result == "accepted" else refusing(record.answers)
     reason = record.reason or (objection.reason if objection else "")
     by = record.by or (objection.by if objection else "")
-    author = "" if by in NO_PLUGINS or by == reason else f"{by}: "
+    author = "" if by in SERVER or by == reason else f"{by}: "
     reply = on_one_line(record.reply)
     return Entry(
         record.time,

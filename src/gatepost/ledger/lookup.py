@@ -1,6 +1,6 @@
 """Looks up what `gatepost explain` was asked for: a text becomes stories."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from gatepost.ledger.records import Connection, Record
@@ -26,18 +26,29 @@ class Reader(Protocol):
         ...
 
 
-def look_up(reader: Reader, text: str, limit: int) -> list[Story]:
+def look_up(
+    reader: Reader, text: str, limit: int, recorded: Callable[[str], str] = str
+) -> list[Story]:
     """Return what a text names, the newest first, at most `limit` stories.
 
-    A story that is the only one is complete. Raises `SearchError` for a text that names nothing.
+    `recorded` returns an address as records have it. A story that is the only one is complete.
+    Raises `SearchError` for a text that names nothing.
     """
-    for key in search_keys(text):
+    for key in _forms(search_keys(text), recorded):
         found = _named(reader, key, limit)
         if len(found) == 1:
             return [complete(reader, found[0])]
         if found:
             return found[:limit]
     return []
+
+
+def _forms(keys: Sequence[Key], recorded: Callable[[str], str]) -> Iterator[Key]:
+    """Yield the keys; an address also as records have it."""
+    for key in keys:
+        if key.kind == "address" and (found := recorded(key.value)) != key.value:
+            yield Key("address", found)
+        yield key
 
 
 def complete(reader: Reader, story: Story) -> Story:

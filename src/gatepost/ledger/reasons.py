@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gatepost.config.kinds import keys
 from gatepost.config.schema import LimitsConfig
-from gatepost.ledger.records import Answer
+from gatepost.ledger.records import SERVER, Answer
 from gatepost.ledger.wording import bare
 
 
@@ -283,8 +283,7 @@ ENDS: dict[str, Reason] = {
 }
 
 PROTOCOL = "protocol"
-# The authors of answers that are no plugins.
-NO_PLUGINS = frozenset({"", "core", "gatepost", PROTOCOL, "limits", "delivery", "next hop"})
+
 
 _LIMITS = {field.name: key.about for field, key in keys(LimitsConfig)}
 _OF_ORIGIN = ("_per_ip", "_per_network")
@@ -294,7 +293,7 @@ def explain_answer(answer: Answer) -> Reason:
     """Return the reason of an answer in words."""
     if answer.by == PROTOCOL:
         return FAULTS.get(bare(answer.reply)) or of_core(answer.reason) or CORE["protocol-error"]
-    if answer.by in NO_PLUGINS or answer.reason == "plugin-failed":
+    if answer.by in SERVER or answer.reason == "plugin-failed":
         return of_core(answer.reason) or Reason("The core of the server decided.")
     return Reason(
         f"The plugin {answer.by} decided.",

@@ -222,6 +222,9 @@ class Gap(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="
 
 Record: TypeAlias = Connection | Transaction | Delivery | Notice | Gap
 
+# The authors of opinions that are no plugins.
+SERVER = frozenset({"gatepost", "protocol", "limits", "delivery", "next hop", ""})
+
 encode = msgspec.msgpack.Encoder(enc_hook=str).encode
 _decode = msgspec.msgpack.Decoder(Record).decode
 _to_json = msgspec.json.Encoder().encode

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from gatepost.ledger.reasons import NO_PLUGINS
+from gatepost.ledger.records import SERVER
 from gatepost.ledger.sections import Column, Report, Row, Section
 from gatepost.ledger.totals import Totals
 from gatepost.ledger.wording import moment, number
@@ -174,7 +174,7 @@ def _plugins(totals: Totals) -> Section:
     rows = [
         (name, count, totals.counts.get("plugin_ms", {}).get(name, 0) / 1000 / max(count, 1))
         for name, count in answers.items()
-        if name not in NO_PLUGINS
+        if name not in SERVER
     ]
     rows.sort(key=lambda row: (-row[2], row[0]))
     headers = (

@@ -18,6 +18,7 @@ import msgspec
 
 from gatepost.ledger.keys import canonical_address, domain_of, network_of
 from gatepost.ledger.records import (
+    SERVER,
     Answer,
     Connection,
     Delivery,
@@ -36,8 +37,6 @@ _LAST = 253_402_297_200
 # One petabyte: a larger number is damaged, and would hide the others.
 _LARGEST = 10**15
 # Who answers are from that are not plugins'.
-_OURS = ("core", "protocol", "")
-
 Counts = dict[str, float]
 Cell = tuple[int, str]
 # A dimension, a key in it and a number to add.
@@ -146,7 +145,7 @@ def _of_answers(answers: Sequence[Answer]) -> Iterator[Fact]:
                 f"{answer.by} {answer.reason}",
                 1,
             )
-        if answer.by not in _OURS:
+        if answer.by not in SERVER:
             yield "plugin", answer.by, 1
             yield "plugin_ms", answer.by, _number(answer.seconds) * 1000
 

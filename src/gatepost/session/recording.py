@@ -85,14 +85,14 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
         """Make the record of a connection over a limit."""
         self._inner.connection_refused(ref, peer, limit, reply)
         answer = r.Answer("", LIMITS, verdict_of(reply), limit, r.text(str(reply)))
-        self._refuse(ref, peer, limit, reply=str(reply), answers=(answer,), faults=1)
+        self._turned_away(ref, peer, limit, reply=str(reply), answers=(answer,), faults=1)
 
     def proxy_refused(self, ref: str, peer: Endpoint, problem: str) -> None:
         """Make the record of a connection without a valid PROXY header."""
         self._inner.proxy_refused(ref, peer, problem)
-        self._refuse(ref, peer, "proxy-refused", problem=r.text(problem))
+        self._turned_away(ref, peer, "proxy-refused", problem=r.text(problem))
 
-    def _refuse(self, ref: str, peer: Endpoint, end: str, **fields: Any) -> None:
+    def _turned_away(self, ref: str, peer: Endpoint, end: str, **fields: Any) -> None:
         now = self._time()
         repeated = self._refused.spend(now)
         if repeated >= 0:

@@ -10,13 +10,15 @@ import click
 from gatepost.cli.shared.output import Failure, print_error
 from gatepost.cli.shared.settings import DEFAULT_FILE, read_config
 from gatepost.config.schema import Config
-from gatepost.ledger.reasons import NO_PLUGINS, all_reasons
-from gatepost.ledger.records import Connection, Transaction
+from gatepost.ledger.privacy import KEY_FILE, hashed
+from gatepost.ledger.reasons import all_reasons
+from gatepost.ledger.records import SERVER, Connection, Transaction
 from gatepost.ledger.selection import Selection
 from gatepost.ledger.store import LedgerError, LedgerReader
 
 # Records that are read to complete a value in the shell.
 RECENT = 200
+_IS_HIDDEN = re.compile(r"[0-9a-f]{16}@.*").fullmatch
 _IS_WORD = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*").fullmatch
 
 
@@ -39,6 +41,18 @@ def open_ledger(config: Config) -> Iterator[LedgerReader]:
         reader.close()
         for problem in reader.problems:
             print_error(f"warning: {problem}")
+
+
+def recorded_form(config: Config) -> Callable[[str], str]:
+    """Return a function for addresses: as records have them if `ledger.privacy` hides them.
+
+    A domain stays as it is, and so does a local part that is a hash already.
+    """
+    file = config.data_dir / "ledger" / KEY_FILE
+    if "addresses" not in config.ledger.privacy or not file.exists():
+        return str
+    key = file.read_bytes()
+    return lambda text: text if _IS_HIDDEN(text) or "@" not in text[1:] else hashed(text, key)
 
 
 Completer = Callable[[click.Context, click.Parameter, str], list[str]]
@@ -82,7 +96,7 @@ def _reasons(record: Connection | Transaction) -> list[str]:
 
 
 def _plugins(record: Connection | Transaction) -> list[str]:
-    return [one.by for one in record.answers if one.by not in NO_PLUGINS]
+    return [one.by for one in record.answers if one.by not in SERVER]
 
 
 recent_refs = completes(_refs)

@@ -31,7 +31,7 @@ _WAIT = 1.0
 
 _LAST = "SELECT ifnull(max(id), 0) FROM record"
 _STATE = "SELECT counted, began FROM meta"
-_COMMITTED = "UPDATE meta SET written = ?1, began = iif(began, began, ?1), positions = ?2"
+_COMMITTED = "UPDATE meta SET written = ?1, began = ifnull(nullif(began, 0), ?1), positions = ?2"
 _TIMES = (
     "UPDATE meta SET oldest = min(ifnull(oldest, ?1), ?1), newest = max(ifnull(newest, ?2), ?2)"
 )
