@@ -179,9 +179,9 @@ def read(folder: Path, records: int) -> None:
         times, used = [], time.process_time()
         found = 0.0
         for _ in range(LOOK_UPS):
-            wanted = key(rng.randrange(records) // 5 * 5 + 1)
+            sought = key(rng.randrange(records) // 5 * 5 + 1)
             began = time.perf_counter()
-            found += len(reader.find(wanted, 20))
+            found += len(reader.find(sought, 20))
             times.append(time.perf_counter() - began)
         middle, worst = median(times) * 1000, max(times) * 1000
         found /= LOOK_UPS

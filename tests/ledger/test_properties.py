@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, the ledger gives what a plain list gives."""
+"""The ledger gives what a plain list gives, after any sequence of events."""
 
 import shutil
 import tempfile
@@ -162,7 +162,7 @@ def check(world, selection):
 
 
 def is_canonical(text):
-    """Whether a key is one of an address with a valid form; plugins can make others."""
+    """Return whether a key is one of an address with a valid form; plugins can make others."""
     return key_text(Key(*text.split(":", 1))) == text
 
 

@@ -6,7 +6,7 @@ an event of the server, a `gap` stands for records that are missing.
 
 Workers encode records as MessagePack maps without the fields that have their default value. The
 export writes the same maps as JSON. A field is never renamed and never gets another meaning. A
-reader ignores fields that it does not know, and an older record has the default of a newer field;
+reader ignores fields that it does not have, and an older record has the default of a newer field;
 so VERSION changes only if an old reader would be wrong. docs/ledger.md lists all fields.
 
 Times are seconds since 1970 (UTC), durations seconds, sizes octets. Text comes from clients and
@@ -76,7 +76,7 @@ class RecipientRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False)
 
 
 class Client(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """Who the client is.
+    """The client.
 
     `address` is the IP address, or a path of a Unix socket; behind a proxy it is what the proxy
     reports, and `via` is the proxy. `name` is the name that XCLIENT or a look-up has verified.
@@ -229,7 +229,7 @@ def decode(data: bytes | memoryview) -> Record:
     """Return an encoded record; raises `RecordError`."""
     try:
         record: Record = _decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(f"expected a record of the ledger: {error}") from error
     return record
 

@@ -1,4 +1,4 @@
-"""What to select from the ledger: the filters of `gatepost log`, `explain` and the dashboard."""
+"""Selections of records: the filters of `gatepost log`, `explain` and the dashboard."""
 
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
@@ -11,7 +11,7 @@ KeyKind: TypeAlias = Literal["ref", "message_id", "address", "domain", "ip", "ne
 
 
 class Key(msgspec.Struct, frozen=True):
-    """What records are indexed by.
+    """A key of the index of records.
 
     "ref" is a reference of a transaction or connection; it also finds the deliveries of the
     transaction and the transactions of the connection. "address" and "domain" are those of the

@@ -32,7 +32,7 @@ _MODES = {"rw": "mode=rw", "ro": "mode=ro", "sealed": "mode=ro&immutable=1"}
 
 _LAST = "SELECT ifnull(max(id), 0) FROM record"
 _STATE = "SELECT counted, began FROM meta"
-_COMMITTED = "UPDATE meta SET written = ?1, began = iif(began, began, ?1)"
+_COMMITTED = "UPDATE meta SET written = ?1, began = ifnull(nullif(began, 0), ?1)"
 _TIMES = (
     "UPDATE meta SET oldest = min(ifnull(oldest, ?1), ?1), newest = max(ifnull(newest, ?2), ?2)"
 )
