@@ -176,16 +176,20 @@ def read(folder: Path, records: int) -> None:
     }
     reader = LedgerReader(folder)
     for name, key in made.items():
-        times = []
+        times, used = [], time.process_time()
         found = 0.0
         for _ in range(LOOK_UPS):
-            needed = key(rng.randrange(records) // 5 * 5 + 1)
+            sought = key(rng.randrange(records) // 5 * 5 + 1)
             began = time.perf_counter()
-            found += len(reader.find(needed, 20))
+            found += len(reader.find(sought, 20))
             times.append(time.perf_counter() - began)
         middle, worst = median(times) * 1000, max(times) * 1000
         found /= LOOK_UPS
-        print(f"find {name:<10} {middle:7.1f} ms median, {worst:7.1f} ms worst, {found:.1f} found")
+        cpu = (time.process_time() - used) / LOOK_UPS * 1000
+        print(
+            f"find {name:<10} {middle:7.1f} ms median, {worst:7.1f} ms worst, {cpu:7.1f} ms CPU,"
+            f" {found:.1f} found"
+        )
     began = time.perf_counter()
     totals = reader.totals(START, START + DAY)
     took = time.perf_counter() - began

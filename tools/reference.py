@@ -7,10 +7,12 @@ fails if a page is out of date.
 """
 
 import functools
+import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec.structs import FieldInfo
@@ -19,6 +21,7 @@ from gatepost.config import kinds, units
 from gatepost.config.kinds import ArrayKind, Key, TableKind
 from gatepost.config.schema import Config, LimitsConfig
 from gatepost.config.unavailable import UNAVAILABLE
+from gatepost.ledger import records
 from gatepost.lists import entry, file, patterns
 from gatepost.model import address, reply
 from gatepost.model.reply import Reply
@@ -260,6 +263,41 @@ def recipe(name: str) -> str:
     return f"```python\n# {name}.py\n{code}```\n"
 
 
+# The structs of the ledger's records, and those within them.
+RECORDS = (
+    *(records.Connection, records.Transaction, records.Delivery, records.Notice, records.Gap),
+    *(records.Client, records.Answer, records.RecipientRecord, records.Trap),
+)
+
+
+def ledger() -> str:
+    """Return the fields of the ledger's records, one section per struct."""
+    return "\n".join(_record_section(struct) for struct in RECORDS)
+
+
+def _record_section(struct: type[msgspec.Struct]) -> str:
+    rows = ((f"`{one.name}`", _type_name(one.type)) for one in msgspec.structs.fields(struct))
+    name = struct.__struct_config__.tag or struct.__name__.removesuffix("Record")
+    about = prose(inspect.cleandoc(struct.__doc__ or ""))
+    return f"### {str(name).capitalize()}\n\n{about}\n\n{table(('field', 'value'), rows)}"
+
+
+# The names of types for readers who use other languages.
+_TYPES: dict[object, str] = {str: "text", float: "number", int: "integer", bool: "true or false"}
+
+
+def _type_name(kind: Any) -> str:
+    """Return a type in words: "list of text", "object of text", or the name of a section."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return ", ".join(f'`"{value}"`' for value in arguments)
+    if origin is Sequence:
+        return f"list of {_type_name(arguments[0])}"
+    if origin is Mapping:
+        return f"object of {_type_name(arguments[1])}"
+    return _TYPES.get(kind) or kind.__name__.removesuffix("Record").lower()
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "keys": keys,
     "unavailable": unavailable,
@@ -269,6 +307,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "sequence": sequence,
     "extensions": extensions,
     "fixed": fixed,
+    "ledger": ledger,
     **{name: functools.partial(recipe, name) for name in RECIPES},
 }
 

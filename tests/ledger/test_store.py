@@ -4,60 +4,20 @@ import os
 import stat
 
 import pytest
+from tests.ledger.conftest import DAY
 from tests.ledger.made import START, connection, delivery, encoded, transaction
 
 from gatepost.ledger.keys import key_text, keys_of
 from gatepost.ledger.records import Gap
 from gatepost.ledger.selection import Key, Selection
-from gatepost.ledger.store import LedgerError, LedgerReader, LedgerWriter
-
-DAY = 86400.0
-
-
-class Clock:
-    def __init__(self):
-        self.now = START
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "var" / "ledger"
-
-
-@pytest.fixture
-def make(folder, clock):
-    made = []
-
-    def make(**options):
-        values = {"keep": DAY, "size": 1 << 30, "segment": 100, "tail": 30} | options
-        made.append(LedgerWriter(folder, values.pop("keep"), values.pop("size"), clock, **values))
-        return made[-1]
-
-    yield make
-    for writer in made:
-        writer.close()
-
-
-def write(writer, *records):
-    for record in records:
-        writer.add(encoded(record))
-        writer.commit()
-        writer.maintain()
+from gatepost.ledger.store import LedgerError, LedgerReader
 
 
 def refs(records):
     return [record.ref for record in records]
 
 
-def test_a_record_is_found_by_each_of_its_keys_in_any_spelling(make, folder):
+def test_a_record_is_found_by_each_of_its_keys_in_any_spelling(make, write, folder):
     record = transaction(7, sender="Bob@Bücher.example", message_id=" <Mixed@x> ")
     write(make(), transaction(6), record, transaction(8))
     reader = LedgerReader(folder)
@@ -74,7 +34,9 @@ def test_a_record_is_found_by_each_of_its_keys_in_any_spelling(make, folder):
     assert reader.find(Key("ref", "s9")) == []
 
 
-def test_a_reference_finds_the_connection_its_transactions_and_their_deliveries(make, folder):
+def test_a_reference_finds_the_connection_its_transactions_and_their_deliveries(
+    make, write, folder
+):
     records = connection(1), transaction(1), delivery(1)
     write(make(), *records, connection(2))
     reader = LedgerReader(folder)
@@ -82,7 +44,7 @@ def test_a_reference_finds_the_connection_its_transactions_and_their_deliveries(
     assert reader.find(Key("ref", "s1.1")) == [records[2], records[1]]
 
 
-def test_records_come_newest_first_from_all_segments(make, folder):
+def test_records_come_newest_first_from_all_segments(make, write, folder):
     writer = make(segment=10)
     write(writer, *(transaction(number) for number in range(45)))
     reader = LedgerReader(folder)
@@ -92,14 +54,14 @@ def test_records_come_newest_first_from_all_segments(make, folder):
     assert len(list(folder.glob("*.sqlite"))) == 5
 
 
-def test_a_record_with_the_same_hash_but_another_key_is_not_found(make, folder, monkeypatch):
+def test_a_record_with_the_same_hash_but_another_key_is_not_found(make, write, folder, monkeypatch):
     monkeypatch.setattr("gatepost.ledger.store.writer.hashes_of", lambda _: [7])
     monkeypatch.setattr("gatepost.ledger.store.reader.key_hash", lambda _: 7)
     write(make(), *(transaction(number) for number in range(5)))
     assert refs(LedgerReader(folder).find(Key("ref", "s3"))) == ["s3.1"]
 
 
-def test_a_follower_gets_what_is_new_across_segments(make, folder):
+def test_a_follower_gets_what_is_new_across_segments(make, write, folder):
     writer = make(segment=10)
     write(writer, transaction(1))
     news = LedgerReader(folder).follow(Selection(results=["accepted"]))
@@ -109,7 +71,7 @@ def test_a_follower_gets_what_is_new_across_segments(make, folder):
     assert news() == []
 
 
-def test_the_folder_is_private_and_has_one_writer(make, folder):
+def test_the_folder_is_private_and_has_one_writer(make, write, folder):
     write(make(), transaction())
     with pytest.raises(LedgerError, match="locked by another process"):
         make()
@@ -117,7 +79,7 @@ def test_the_folder_is_private_and_has_one_writer(make, folder):
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
 
 
-def test_records_that_were_committed_are_there_after_a_restart(make, folder):
+def test_records_that_were_committed_are_there_after_a_restart(make, write, folder):
     first = make(tail=10)
     write(first, *(transaction(number) for number in range(25)))
     first.close()
@@ -128,14 +90,14 @@ def test_records_that_were_committed_are_there_after_a_restart(make, folder):
     assert reader.totals(START, START + 1).counts["result"] == {"accepted": 26}
 
 
-def test_an_undecodable_record_is_counted_and_the_others_are_written(make, folder):
+def test_an_undecodable_record_is_counted_and_the_others_are_written(make, write, folder):
     writer = make()
     writer.add([b"junk", *encoded(transaction(1)), *encoded(transaction(2, time=float("nan")))])
     writer.commit()
     assert (writer.lost, refs(LedgerReader(folder).select(Selection()))) == (2, ["s1.1"])
 
 
-def test_old_segments_are_removed_with_their_companions(make, folder, clock):
+def test_old_segments_are_removed_with_their_companions(make, write, folder, clock):
     writer = make(segment=10, keep=DAY)
     write(writer, *(transaction(number) for number in range(25)))
     clock.now += DAY / 2
@@ -150,7 +112,7 @@ def test_old_segments_are_removed_with_their_companions(make, folder, clock):
     assert len(list(folder.glob("*.sqlite"))) == 1
 
 
-def test_the_oldest_segments_are_removed_when_the_ledger_is_too_large(make, folder):
+def test_the_oldest_segments_are_removed_when_the_ledger_is_too_large(make, write, folder):
     writer = make(segment=10_000, size=1 << 20)
     for number in range(20):
         write(writer, *(transaction(number, subject="x" * 500) for _ in range(150)))
@@ -160,7 +122,7 @@ def test_the_oldest_segments_are_removed_when_the_ledger_is_too_large(make, fold
     assert sum(path.stat().st_size for path in folder.iterdir()) < 2 << 20
 
 
-def test_a_reader_of_a_removed_segment_goes_on(make, folder, clock):
+def test_a_reader_of_a_removed_segment_goes_on(make, write, folder, clock):
     writer = make(segment=300)
     writer.add(encoded(*(transaction(number) for number in range(300))))
     writer.commit()
@@ -174,7 +136,7 @@ def test_a_reader_of_a_removed_segment_goes_on(make, folder, clock):
     assert (first.ref, reader.problems) == ("s299.1", [])
 
 
-def test_a_corrupt_segment_is_set_aside_and_a_gap_takes_its_place(make, folder):
+def test_a_corrupt_segment_is_set_aside_and_a_gap_takes_its_place(make, write, folder):
     first = make()
     write(first, *(transaction(number) for number in range(20)))
     first.close()
@@ -189,7 +151,7 @@ def test_a_corrupt_segment_is_set_aside_and_a_gap_takes_its_place(make, folder):
     assert [one.name for one in folder.glob("*.corrupt-*")] == ["00000001.corrupt-20231114T221320Z"]
 
 
-def test_a_reader_skips_a_corrupt_segment_and_reports_it(make, folder):
+def test_a_reader_skips_a_corrupt_segment_and_reports_it(make, write, folder):
     write(make(segment=10), *(transaction(number) for number in range(25)))
     damage(folder / "00000002.sqlite")
     reader = LedgerReader(folder)

@@ -919,7 +919,8 @@ class LedgerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Key(
             _LEDGER_SIZE,
             "The disk space that records may use. If they need more, the oldest are removed.",
-            "A message takes about 1 KiB: this is enough for four million.",
+            "A message has two or three records of about 600 octets: this is enough for two"
+            " million.",
         ),
     ] = parse_size("4GiB")
     privacy: Annotated[

@@ -128,8 +128,10 @@ class Export:
             self._lose(1, str(error))
             return
         self._failed_at = self._clock()
-        self.reopen()
         self._problem = str(error)
+        # A file that has the start of a line, for example because the disk is full, gets the rest.
+        if self._sent == 0 or not isinstance(self._sink, _File):
+            self.reopen()
 
     def _drop(self) -> None:
         """Drop the oldest lines of which nothing was sent."""

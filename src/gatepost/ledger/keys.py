@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from gatepost.ledger.records import Connection, Delivery, Record, Transaction
 from gatepost.ledger.selection import Key
-from gatepost.model.address import Address, AddressError, domain_key
+from gatepost.model.address import Address, AddressError, domain_key, local_key
 
 MAX_KEYS = 512
 HASH_OCTETS = 5
@@ -74,12 +74,15 @@ def key_hash(text: str) -> int:
 @lru_cache(_CACHED)
 def canonical_address(text: str) -> str:
     """Return the canonical form of an address as records have it; "<>" for the null sender."""
+    if not text:
+        return NULL
     if text.isascii() and '"' not in text and "[" not in text:
-        return text.lower().removesuffix(".") or NULL
+        return text.lower().rstrip(".")
     try:
         return Address.parse(text).key
-    except AddressError:
-        return text.lower()  # made by a plugin
+    except AddressError:  # made by a plugin
+        local, at, domain = text.rpartition("@")
+        return f"{local_key(local)}{at}{domain_key(domain)}"
 
 
 def canonical_domain(text: str) -> str:

@@ -238,7 +238,7 @@ def decode(data: bytes | memoryview) -> Record:
     """Return an encoded record; raises `RecordError`."""
     try:
         record: Record = _decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(f"expected a record of the ledger: {error}") from error
     return record
 

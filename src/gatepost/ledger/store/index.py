@@ -18,6 +18,7 @@ key; runs take 2.5 microseconds and 8 octets.
 Limits: MAX_RECORDS in a segment, MAX_RUNS runs; then the tail stays as it is.
 """
 
+import json
 import sqlite3
 import sys
 from array import array
@@ -38,6 +39,11 @@ _ENTRY = 8
 _TAIL = "SELECT entries FROM tail WHERE instr(entries, ?) ORDER BY id DESC"
 _NEWEST = "SELECT max(id) FROM block"
 _BLOCK = "SELECT id, entries FROM block WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1"
+# The last block before each of many ends: one statement takes a third of the time of many.
+_BLOCKS = (
+    "SELECT block.id, entries FROM json_each(?) AS ends"
+    " JOIN block ON block.id = (SELECT max(id) FROM block WHERE id <= ends.value)"
+)
 
 
 def entries_of(record: int, hashes: Iterable[int]) -> list[int]:
@@ -96,19 +102,25 @@ def _search_all(connection: sqlite3.Connection, key: int) -> Iterator[int]:
     prefix = key.to_bytes(HASH_OCTETS, "big")
     for (octets,) in connection.execute(_TAIL, (prefix,)).fetchall():
         yield from reversed(_numbers(octets, prefix))
-    for run in reversed(range(run_count(connection))):
-        yield from _search_run(connection, run, prefix)
+    runs = range(run_count(connection))
+    end = int.from_bytes(prefix + b"\xff\xff\xff") >> _LOW_BITS
+    ends = json.dumps([run << _RUN_BITS | end for run in runs])
+    blocks = {row[0] >> _RUN_BITS: row for row in connection.execute(_BLOCKS, (ends,)).fetchall()}
+    for run in reversed(runs):
+        yield from _search_run(connection, blocks.get(run), prefix)
 
 
-def _search_run(connection: sqlite3.Connection, run: int, prefix: bytes) -> Iterator[int]:
-    start = run << _RUN_BITS
-    end = start | int.from_bytes(prefix + b"\xff\xff\xff") >> _LOW_BITS
-    while row := connection.execute(_BLOCK, (start, end)).fetchone():
-        number, octets = row
+def _search_run(
+    connection: sqlite3.Connection, row: tuple[int, bytes] | None, prefix: bytes
+) -> Iterator[int]:
+    """Search a block of a run and, while they can have the hash, the blocks before it."""
+    while row is not None:
+        block, octets = row
         yield from reversed(_numbers(octets, prefix))
         if octets[:HASH_OCTETS] < prefix:
             return
-        end = number - 1
+        start = block >> _RUN_BITS << _RUN_BITS
+        row = connection.execute(_BLOCK, (start, block - 1)).fetchone()
 
 
 def _blocks(run: int, entries: list[int]) -> Iterator[tuple[int, bytes]]:

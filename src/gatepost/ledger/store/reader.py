@@ -52,6 +52,7 @@ class LedgerReader:
 
     def __init__(self, folder: Path) -> None:
         self.problems: list[str] = []
+        self._newest = 0
         self._folder = folder
         if not folder.is_dir():
             raise LedgerError(f"{folder}: no ledger: expected the folder of a server that records")
@@ -95,15 +96,19 @@ class LedgerReader:
     def segments(self) -> list[File]:
         """Return the segments, the oldest first; raises `LedgerError`."""
         try:
-            return files.segments(self._folder)
+            found = files.segments(self._folder)
         except OSError as error:
             raise LedgerError(f"ledger: {describe_os_error(error)}") from error
+        self._newest = found[-1].number if found else 0
+        return found
 
     def read(self, file: File, query: Callable[[sqlite3.Connection], Iterator[T]]) -> Iterator[T]:
         """Yield the results of a query of a segment; a segment that cannot be read has no more."""
         try:
-            with closing(connect(file.path, "ro")) as connection:
+            with closing(connect(file.path, self._mode(file))) as connection:
                 schema.check_version(connection, str(file.path))
+                if schema.version_of(connection) == 0:
+                    return  # the writer has just created the file
                 yield from query(connection)
         except (sqlite3.Error, LedgerError) as error:
             if file.path.exists():  # otherwise it was removed or set aside meanwhile
@@ -121,6 +126,11 @@ class LedgerReader:
         query, test = _query(selection), matcher(selection)
         for file in reversed(self.segments()):
             yield from filter(test, self.decoded(file, self.read(file, query)))
+
+    def _mode(self, file: File) -> str:
+        """Return how to open a segment: one with a WAL, or the newest, can change."""
+        is_sealed = file.number < self._newest and not files.has_wal(file.path)
+        return "sealed" if is_sealed else "ro"
 
     def _skip(self, file: File, error: Exception) -> None:
         problem = str(error) if isinstance(error, LedgerError) else f"{file.path}: {error}"

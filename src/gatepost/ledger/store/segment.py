@@ -29,6 +29,8 @@ PAGE = 4096
 # Seconds that a statement waits for the lock of an administrator's command.
 _WAIT = 1.0
 
+_MODES = {"rw": "mode=rw", "ro": "mode=ro", "sealed": "mode=ro&immutable=1"}
+
 _LAST = "SELECT ifnull(max(id), 0) FROM record"
 _STATE = "SELECT counted, began FROM meta"
 _COMMITTED = "UPDATE meta SET written = ?1, began = ifnull(nullif(began, 0), ?1), positions = ?2"
@@ -170,8 +172,12 @@ class Segment:
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
-    """Connect to an existing file; `mode` is "ro" or "rw". Raises sqlite3.Error."""
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    """Connect to an existing file. Raises sqlite3.Error.
+
+    `mode` is "rw" to write, "ro" to read, "sealed" to read a file that does not change any more;
+    it needs no locks, which take half of the time to open a file.
+    """
+    uri = f"{path.absolute().as_uri()}?{_MODES[mode]}"
     return sqlite3.connect(
         uri, uri=True, timeout=_WAIT, isolation_level=None, check_same_thread=False
     )

@@ -26,9 +26,11 @@ from gatepost.ledger.store.retention import Retention
 from gatepost.ledger.store.segment import Limits, Row, Segment, facts_of
 from gatepost.log.logger import get_logger
 
-SEGMENT = 500_000
-# Records in the tail before it is indexed: 50 ms of work.
-TAIL = 25_000
+# Twice as many segments would take a look-up twice as long.
+SEGMENT = 1_000_000
+# Records in the tail before it is indexed, which takes about 0.2 seconds. Half as many would double
+# the number of runs that a look-up searches.
+TAIL = 50_000
 BATCH = 2000
 MAX_RECORD = 1 << 20
 PARTS = 8

@@ -1,0 +1,132 @@
+"""Totals: each dimension, hours, and the keys that are pruned."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.ledger.made import START, connection, delivery, refusal, transaction
+
+from gatepost.ledger import totals
+from gatepost.ledger.records import Answer, Client, Gap, Notice, RecipientRecord, Trap
+from gatepost.ledger.selection import Selection
+from gatepost.ledger.store import LedgerReader, segment
+from gatepost.ledger.totals import HOUR, Sum, Tally, hour_of, prune
+
+FIRST_HOUR = hour_of(START)
+
+
+def counted(*records):
+    tally, total = Tally(), Sum(0, 0)
+    for record in records:
+        tally.add(record)
+    for (hour, dimension), counts in tally.cells.items():
+        total.add(hour, dimension, counts, 0)
+    return total.totals().counts
+
+
+def test_a_transaction_counts_in_each_dimension():
+    record = transaction(
+        1,
+        sender="Bob@X.example",
+        result="refused",
+        client=Client("2001:db8::1"),
+        recipients=[RecipientRecord("A@example.com"), RecipientRecord("b@example.com", "refused")],
+        answers=[
+            refusal("trap"),
+            refusal("listed", by="dnsbl", seconds=0.25),
+            refusal("quiet", by="dnsbl", seconds=0.5, shadow=True),
+            Answer("mail", "spf", "accept", "pass"),
+        ],
+        traps=[Trap("a@example.com", "@example.com", "traps", 7)],
+        shadowed=True,
+    )
+    assert counted(record) == {
+        "result": {"refused": 1, "shadowed": 1},
+        "hour": {f"{FIRST_HOUR} refused": 1},
+        "sender": {"bob@x.example": 1},
+        "sender_domain": {"x.example": 1},
+        "refused_sender_domain": {"x.example": 1},
+        "network": {"2001:db8::/48": 1},
+        "refused_network": {"2001:db8::/48": 1},
+        "recipient_result": {"accepted": 1, "refused": 1},
+        "recipient": {"a@example.com": 1, "b@example.com": 1},
+        "recipient_domain": {"example.com": 2},
+        "reason": {"gatepost trap": 1, "dnsbl listed": 1},
+        "shadow_reason": {"dnsbl quiet": 1},
+        "plugin": {"dnsbl": 2, "spf": 1},
+        "plugin_ms": {"dnsbl": 750, "spf": 0},
+        "trap": {"traps:7 @example.com": 1},
+    }
+
+
+def test_other_records_count_too():
+    assert counted(
+        connection(1, end="early-talker", answers=[refusal("busy")]),
+        delivery(1, result="deferred"),
+        Gap(START, START, 12, "the disk was full"),
+        Notice(START, "started"),
+        transaction(1, sender="", client=Client("/run/x"), recipients=[], size=5),
+    ) == {
+        "end": {"early-talker": 1},
+        "octets": {"received": 10, "sent": 20, "accepted": 5},
+        "reason": {"gatepost busy": 1},
+        "delivery": {"deferred": 1},
+        "destination": {"deferred mx.example.net": 1},
+        "lost": {"the disk was full": 12},
+        "result": {"accepted": 1},
+        "hour": {f"{FIRST_HOUR} accepted": 1},
+        "sender": {"<>": 1},
+    }
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -1.0, 1e300])
+def test_numbers_that_cannot_be_are_zero(number):
+    found = counted(transaction(1, answers=[refusal("x", by="p", seconds=number)]))
+    assert found["plugin_ms"] == {"p": 0}
+    assert hour_of(number) == 0
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "hours"),
+    [
+        (START, START, (0, HOUR)),
+        (FIRST_HOUR, FIRST_HOUR + HOUR, (0, HOUR)),
+        (FIRST_HOUR - 1, FIRST_HOUR + HOUR + 1, (-HOUR, 2 * HOUR)),
+    ],
+)
+def test_a_period_is_rounded_to_the_hours_that_contain_it(since, until, hours):
+    found = Sum(since, until).totals()
+    assert (found.since - FIRST_HOUR, found.until - FIRST_HOUR) == hours
+
+
+@given(st.dictionaries(st.text(), st.integers(1, 9), max_size=30), st.integers(1, 10))
+def test_pruning_keeps_the_largest_and_their_sum(counts, kept):
+    pruned = prune(counts, kept)
+    assert sorted(pruned.counts.values()) == sorted(counts.values())[-kept:]
+    assert sum(pruned.counts.values()) + pruned.rest == sum(counts.values())
+
+
+def test_an_hour_that_is_over_keeps_its_largest_keys(make, write, folder, clock, monkeypatch):
+    monkeypatch.setattr(totals, "KEPT", 3)
+    monkeypatch.setattr(segment, "KEPT", 3)
+    monkeypatch.setattr(segment, "KEPT_NOW", 20)
+    writer = make(segment=1000, tail=1)
+    many = [transaction(number) for number in range(10)] + [
+        transaction(5, sender="top@x.example")
+    ] * 4
+    write(writer, *many)
+    reader = LedgerReader(folder)
+    assert len(reader.totals(START, START).counts["sender"]) == 11
+    clock.now += HOUR
+    write(writer, transaction(1, time=clock.now))
+    found = reader.totals(START, START)
+    assert found.counts["sender"]["top@x.example"] == 4
+    assert (len(found.counts["sender"]), found.rest["sender"]) == (3, 8)
+    assert found.counts["result"] == {"accepted": 14}
+    assert reader.totals(clock.now, clock.now).counts["result"] == {"accepted": 1}
+
+
+def test_totals_of_records_that_are_not_counted_yet_are_included(make, write, folder):
+    write(make(segment=40, tail=30), *(transaction(number) for number in range(75)))
+    reader = LedgerReader(folder)
+    assert reader.totals(START, START).counts["result"] == {"accepted": 75}
+    assert len(list(reader.select(Selection()))) == 75
