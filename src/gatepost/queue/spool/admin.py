@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from gatepost.queue.spool.depth import Depth, DepthCounts
 from gatepost.queue.spool.folder import files, is_owned
 from gatepost.queue.spool.sql.content import ContentReader
 from gatepost.queue.spool.sql.database import as_json, connect
@@ -97,6 +98,14 @@ def entries(
         for message, *rest in rows:
             limit -= 1
             yield QueueEntry(f"{number}-{message}", *rest)
+
+
+def depth(folder: Path, now: float) -> Depth:
+    """Return how much mail is in the spool; raises as `entries`."""
+    counts = DepthCounts(now)
+    for _, connection in _connections(folder):
+        counts.add(connection)
+    return counts.depth()
 
 
 def _first_after(after: str, number: int) -> int:
