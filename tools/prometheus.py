@@ -73,7 +73,8 @@ def running(folder: Path, target: str, rules: Path) -> Iterator[str]:
 
 def query(address: str, expression: str) -> list[Any]:
     """Return the series of an expression now; raise urllib's HTTPError if it is wrong."""
-    return _get(address, "query", query=expression)["data"]["result"]
+    found: list[Any] = _get(address, "query", query=expression)["data"]["result"]
+    return found
 
 
 def _get(address: str, name: str, **parameters: str) -> Any:

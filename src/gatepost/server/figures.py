@@ -103,7 +103,8 @@ class Figures:
         with suppress(sqlite3.Error):  # the last result; the queue itself logs the error
             depth = depth_of_files(() if queue is None else queue.paths, time.time())
         self._measured = Measured(depth, _memory(), _open_files())
-        self._next = clock() + PAUSES * (clock() - began)
+        ended = clock()
+        self._next = ended + PAUSES * (ended - began)
 
 
 def _list(file: ReloadableFile[Any]) -> ListStatus:
