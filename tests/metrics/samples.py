@@ -44,7 +44,12 @@ SERIES = st.builds(
     kind=st.sampled_from(["counter", "gauge", "histogram"]),
     labels=_LABELS,
     value=st.floats(),
-    bounds=st.sampled_from([(), (1.0,), (1.0, 2.0), (0.5, 2.0)]),
+    bounds=st.sampled_from(
+        [
+            *((), (1.0,), (1.0, 2.0), (0.5, 2.0), (-1.0, 1.0)),
+            *((float("inf"),), (1.0, float("inf")), (float("nan"), 1.0), (2.0, 1.0)),
+        ]
+    ),
     counts=st.lists(st.integers(0, 1 << 40), max_size=4),
 )
 STATUSES = st.builds(

@@ -158,6 +158,21 @@ def test_the_counts_of_processes_that_are_gone_are_dropped(counting, clock):
     assert len(counting._totals._previous) == 3
 
 
+def test_the_sum_of_a_histogram_does_not_decrease(counting):
+    counting.status(
+        status(plugins=[Series("gatepost_plugin_p_h", "histogram", {}, -5.0, (), (1,))])
+    )
+    (family,) = [one for one in counting.families() if one.name == "gatepost_plugin_p_h"]
+    assert family.series[0][1].total == 0.0
+
+
+def test_an_infinite_limit_of_a_histogram_is_the_last_bucket(counting):
+    counting.status(status(plugins=[histogram([1, 2, 3], bounds=(1.0, float("inf")))]))
+    (family,) = [one for one in counting.families() if one.name == "gatepost_plugin_p_size"]
+    ((_, found),) = family.series
+    assert (found.bounds, found.counts) == ((1.0,), [1, 5])
+
+
 def test_a_histogram_with_other_limits_starts_again(counting):
     counting.status(status(plugins=[histogram([1, 2, 3])]))
     counting.status(status(plugins=[histogram([5, 5], bounds=(9.0,))]))

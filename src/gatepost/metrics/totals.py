@@ -10,6 +10,8 @@ Limits: MOST_METRICS of all plugins; more are left out.
 """
 
 from collections.abc import Iterator, Sequence
+from math import isfinite
+from operator import lt
 
 from gatepost.metrics.families import REPORTED, Family, Kind, Metric
 from gatepost.metrics.status import HookTimes, Series, Status
@@ -19,6 +21,7 @@ from gatepost.metrics.tables import Counts, Distribution, Distributions
 KEEP = 3600.0
 MOST_METRICS = 1000
 TEXT = "A metric of a plugin."
+INFINITE = float("inf")
 
 # The process id and the time of the start.
 Process = tuple[int, float]
@@ -36,19 +39,22 @@ class _Previous:
         """Return how much a number has increased since the last call."""
         increase = number - self.numbers.get(key, 0.0)
         self.numbers[key] = number
-        return increase if 0 < increase < float("inf") else 0.0
+        return increase if 0 < increase < INFINITE else 0.0
 
     def added_counts(
         self, key: object, counts: Sequence[float], total: float
     ) -> tuple[Sequence[float], float]:
-        """Return the same for the counts and the sum of a histogram."""
-        before, sum_before = self.counts.get(key, ((0,) * len(counts), 0.0))
-        self.counts[key] = (counts, total)
+        """Return the same for the counts and the sum of a histogram.
+
+        Formats for counters have no negative sum, so negative values do not reduce it.
+        """
+        before, sum_before = self.counts.get(key, ((), 0.0))
         if len(before) != len(counts):
-            return counts, total
+            before, sum_before = (0,) * len(counts), 0.0
+        self.counts[key] = (counts, total)
         increases = [max(0, one - two) for one, two in zip(counts, before, strict=True)]
         increase = total - sum_before
-        return increases, increase if abs(increase) < float("inf") else 0.0
+        return increases, increase if 0 < increase < INFINITE else 0.0
 
 
 class Totals:
@@ -131,9 +137,11 @@ class PluginTotals:
         if metric.kind == "counter":
             self._counts.add(*values, by=previous.added(key, series.value))
         elif len(series.counts) == len(series.bounds) + 1:
-            self._restart_with(tuple(series.bounds))
-            added = previous.added_counts(key, series.counts, series.value)
-            self._distributions.at(*values).merge(*added)
+            bounds, counts = _finite(series)
+            if all(map(lt, bounds, bounds[1:])) and all(map(isfinite, bounds)):
+                self._restart_with(bounds)
+                added = previous.added_counts(key, counts, series.value)
+                self._distributions.at(*values).merge(*added)
 
     def _restart_with(self, bounds: tuple[float, ...]) -> None:
         """Start the histogram again if the plugin has other limits now, as after a reload."""
@@ -146,3 +154,11 @@ class PluginTotals:
         if self.metric.kind == "counter":
             return list(self._counts)
         return [(key, one.copy()) for key, one in self._distributions]
+
+
+def _finite(series: Series) -> tuple[tuple[float, ...], Sequence[int]]:
+    """Return the limits and counts of a histogram without a last limit that is infinite."""
+    bounds, counts = tuple(series.bounds), series.counts
+    if bounds[-1:] == (INFINITE,):
+        return bounds[:-1], (*counts[:-2], counts[-2] + counts[-1])
+    return bounds, counts
