@@ -219,6 +219,7 @@ SOURCES: Mapping[str, Source] = {
     "redis-server": Source(debian, ("redis-server", "redis-tools")),
     "rspamd": Source(debian, ("rspamd",)),
     "clamd": Source(debian, ("clamav-daemon",)),
+    "prometheus": Source(debian, ("prometheus",)),
     "slapd": Source(debian, ("slapd", "ldap-utils")),
     "cookbook": Source(
         pypi, ("dkimpy>=1.1,<2", "pyspf>=2.0.14,<3", "dnspython>=2", "ldap3>=2.9,<3")
@@ -329,6 +330,18 @@ PROGRAMS: Mapping[str, Program] = {
         path="usr/sbin/clamd",
         probe=("--help",),
         expected="Clam AntiVirus",
+        variables=_LIBRARIES,
+    ),
+    "prometheus": Program(  # run by tools/prometheus.py
+        source="prometheus",
+        path="usr/bin/prometheus",
+        expected="prometheus, version",
+        variables=_LIBRARIES,
+    ),
+    "promtool": Program(
+        source="prometheus",
+        path="usr/bin/promtool",
+        expected="promtool, version",
         variables=_LIBRARIES,
     ),
     "slapd": Program(  # run by tools/slapd.py

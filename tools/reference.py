@@ -23,6 +23,7 @@ from gatepost.config.schema import Config, LimitsConfig
 from gatepost.config.unavailable import UNAVAILABLE
 from gatepost.ledger import records
 from gatepost.lists import entry, file, patterns
+from gatepost.metrics.families import METRICS
 from gatepost.model import address, reply
 from gatepost.model.reply import Reply
 from gatepost.plugin.contract import arguments
@@ -229,6 +230,15 @@ FIXED: tuple[tuple[str, str, str], ...] = (
 )
 
 
+def metrics() -> str:
+    """Return the metrics with their labels."""
+    rows = (
+        (f"`{name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels), prose(one.text))
+        for name, one in METRICS.items()
+    )
+    return table(("metric", "kind", "labels", "meaning"), rows)
+
+
 def fixed() -> str:
     """Return the limits that cannot be configured."""
     rows = ([*row] for row in FIXED)
@@ -308,6 +318,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "extensions": extensions,
     "fixed": fixed,
     "ledger": ledger,
+    "metrics": metrics,
     **{name: functools.partial(recipe, name) for name in RECIPES},
 }
 

@@ -8,6 +8,7 @@ from gatepost.cli.shared.lazy import LazyCommand, LazyGroup
 COMMANDS = {
     "init": LazyCommand("gatepost.cli.init", "Create a starter folder, ready to serve."),
     "serve": LazyCommand("gatepost.cli.serve", "Receive mail in the foreground."),
+    "status": LazyCommand("gatepost.cli.status", "Show whether the server runs and is well."),
     "check": LazyCommand("gatepost.cli.check", "Check the configuration, lists and plugins."),
     "try": LazyCommand("gatepost.cli.try_", "Show how the server would answer a message."),
     "explain": LazyCommand("gatepost.cli.explain", "Explain what happened to a message."),

@@ -77,12 +77,9 @@ def command(
 
 def _depths(spool: Path) -> Sequence[QueueDepth]:
     """Return the depth of the queue; a spool that cannot be read is only reported."""
-    now = time.time()
     try:
-        return [
-            QueueDepth(one.destination, one.queued, one.held, max(now - one.oldest, 0.0))
-            for one in admin.depths(spool)
-        ]
+        found = admin.depth(spool, time.time()).destinations
     except (sqlite3.Error, OSError, VersionError) as error:
         print_error(f"warning: the queue is not in the report: cannot access the spool: {error}")
         return []
+    return [QueueDepth(one.destination, one.active + one.deferred, one.held) for one in found]

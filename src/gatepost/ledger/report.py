@@ -24,12 +24,11 @@ _PERIODS = (
 
 
 class QueueDepth(msgspec.Struct, frozen=True):
-    """The recipients in the queue for a destination; `oldest` is the age of the oldest, seconds."""
+    """The recipients in the queue for a destination."""
 
     destination: str
     queued: int
     held: int
-    oldest: float
 
 
 class _Ranking(NamedTuple):
@@ -200,12 +199,11 @@ def _destinations(totals: Totals) -> Section:
 
 def _queue(queue: Sequence[QueueDepth]) -> Section:
     depths = sorted(queue, key=lambda one: (-one.queued - one.held, one.destination))
-    rows = [(one.destination, one.queued, one.held, one.oldest) for one in depths]
+    rows = [(one.destination, one.queued, one.held) for one in depths]
     headers = (
         Column("name", "destination", "text"),
         Column("queued", "queued"),
         Column("held", "held"),
-        Column("oldest", "oldest", "seconds"),
     )
     return Section("queue", "The queue now, in recipients", headers, rows)
 

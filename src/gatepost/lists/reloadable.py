@@ -96,7 +96,8 @@ _List = TypeVar("_List", bound=ParsedList)
 class ReloadableFile(ABC, Generic[_List]):
     """A file and its last good version `current`, which is replaced as a whole.
 
-    `is_loaded` is true after the first successful `load`.
+    `is_loaded` is true after the first successful `load`. `loaded` is when it was last
+    read, in seconds since 1970, 0 before that.
     """
 
     current: _List
@@ -105,6 +106,7 @@ class ReloadableFile(ABC, Generic[_List]):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.is_loaded = False
+        self.loaded = 0.0
         self._last_seen: FileIdentity | None = None
         self._problem = ""
         self._doubted_since: float | None = None
@@ -121,6 +123,7 @@ class ReloadableFile(ABC, Generic[_List]):
             loaded = self._read(file, identity)
         self.current = self.current if loaded is None else loaded
         self.is_loaded = True
+        self.loaded = time.time()
 
     def refresh(self) -> FileChange | None:
         """Read the file again if it changed; return None if there is nothing to report."""
@@ -155,7 +158,13 @@ class ReloadableFile(ABC, Generic[_List]):
             self._last_seen = None
             raise
 
+    @property
+    def problem(self) -> str:
+        """The reason why the file cannot be read now and `current` is older, "" if it can."""
+        return self._problem
+
     def _succeed(self, loaded: _List | None) -> FileChange | None:
+        self.loaded = time.time()
         if loaded is None and not self._problem:
             return None
         self.current = self.current if loaded is None else loaded

@@ -1,1 +1,1 @@
-"""The figures of a running server: counters from its records, gauges from its workers."""
+"""Metrics: counters from the records of the ledger, gauges from the workers, HTTP for both."""

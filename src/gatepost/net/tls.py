@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 from gatepost.config.schema import CertificateConfig, Config, ListenConfig, TlsConfig
 from gatepost.lists.reloadable import FileChange, FileIdentity, identify_file, is_stable
+from gatepost.net.certificate import expiry
 from gatepost.net.unnamed import readable
 
 # The kinds of listeners with TLS, as the configuration names them.
@@ -76,6 +77,7 @@ class KeyPair:
 
     `path` is the file of the certificate, `key` the file of the key. `names` are the server names
     that select the pair. A pair in `contents` is taken from there and never read from the files.
+    `expires` is when the certificate in use expires, in seconds since 1970, 0 if that is unknown.
     """
 
     contexts: Mapping[TlsKind, ssl.SSLContext]
@@ -99,12 +101,19 @@ class KeyPair:
         self._seen: tuple[FileIdentity, ...] | None = None
         self._suspect: tuple[FileIdentity, ...] | None = None
         self._problem = ""
+        self.expires = 0.0
         self.listeners: list[ListenerTls] = []
+
+    @property
+    def problem(self) -> str:
+        """The reason why the files cannot be used now, "" if they can."""
+        return self._problem
 
     def load(self) -> None:
         """Read the files for the first time. Raises `TlsError`."""
         self._remember(self._stat())
         self.contexts = self._read()
+        self.expires = self._expiry()
 
     def refresh(self) -> FileChange | None:
         """Read the files again if one of them changed; return the change to report, if any."""
@@ -130,6 +139,7 @@ class KeyPair:
         for listener in self.listeners:
             listener.attach(contexts)
         self.contexts = contexts
+        self.expires = self._expiry()
         self._problem = ""
         return FileChange(self.path, len(self.names))
 
@@ -153,6 +163,12 @@ class KeyPair:
         except TlsError:
             self._seen = None
             raise
+
+    def _expiry(self) -> float:
+        try:
+            return expiry(self._contents.get(self.path) or self.path.read_bytes())
+        except (OSError, ValueError):
+            return 0.0
 
     def _read(self) -> dict[TlsKind, ssl.SSLContext]:
         return {kind: self._context(kind.minimum) for kind in self._kinds}

@@ -15,6 +15,8 @@ misses the deadline. Its `on_error` decides: "defer" (the default) and "deny" re
 found the reason to refuse; the other observers still run.
 
 A method of a plugin in shadow mode decides nothing: what it would have decided is logged.
+
+The time of methods is measured as `gatepost.plugin.latency` describes.
 """
 
 import asyncio
@@ -34,6 +36,7 @@ from gatepost.plugin.continuation import Exit, contained
 from gatepost.plugin.driver import Driver
 from gatepost.plugin.hooks import ANY_2XX, SELECTIVE, reply_for
 from gatepost.plugin.inline import need_task
+from gatepost.plugin.latency import SAMPLING, HookLatency, next_distance
 from gatepost.plugin.scope import Scope
 
 # The reason of the decisions that stand for a failed plugin.
@@ -101,6 +104,7 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
     shadow: bool = False
     scope: Scope | None = None
     read: Callable[[Any], Decision] | None = None
+    latency: HookLatency = msgspec.field(default_factory=HookLatency)
 
     async def await_result(self, result: Awaitable[Any], args: tuple[Any, ...]) -> Answer | None:
         """Wait for the method's result, at most for its time-out."""
@@ -115,9 +119,10 @@ class BoundHook(msgspec.Struct, frozen=True, eq=False):
             if not finished:
                 task.add_done_callback(_abandon)
                 task.cancel()
+        took = time.monotonic() - began
+        self.latency.add(took)
         if not finished:
             return self.failed(TimeoutError(f"no answer within {self.timeout:g} s"), args)
-        took = time.monotonic() - began
         if took > SLOW_SHARE * self.timeout:
             trouble.slow([self.plugin], self.name, took, args)
         if task.cancelled():
@@ -293,7 +298,11 @@ def _next_answer(  # noqa: C901 - in one piece: it runs for each command
 
     Returns its index, or the number of methods, and the answer or an awaitable.
     """
-    index, began, driver, entered = start, time.monotonic(), chain.driver, False
+    driver, entered = chain.driver, False
+    driver.until_measured -= 1
+    if driver.until_measured < 0:
+        return _measured_answer(chain, hooks, start, args)
+    index, began = start, time.monotonic()
     answer: Answer | Awaitable[Any] | None = None
     message = args[0].message if chain.edits else None
     acting = args[0].acting if chain.acts else None
@@ -322,6 +331,25 @@ def _next_answer(  # noqa: C901 - in one piece: it runs for each command
     took = time.monotonic() - began
     if took > SLOW_IN_PLACE:
         _report_slow(hooks[start : index + 1], took, args)
+    return index, answer
+
+
+def _measured_answer(
+    chain: Chain, hooks: Hooks, start: int, args: tuple[Any, ...]
+) -> tuple[int, Answer | Awaitable[Any] | None]:
+    """Do the same as `_next_answer`, and measure each method that does not wait."""
+    driver, answer = chain.driver, None
+    driver.until_measured = len(hooks)  # the calls below are not measured again
+    for index in range(start, len(hooks)):
+        began = time.perf_counter()
+        _, answer = _next_answer(chain, (hooks[index],), 0, args)
+        if answer is None or isinstance(answer, Answer):
+            hooks[index].latency.add(time.perf_counter() - began, SAMPLING)
+        if answer is not None:
+            break
+    else:
+        index = len(hooks)
+    driver.until_measured = next_distance()
     return index, answer
 
 

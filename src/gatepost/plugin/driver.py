@@ -21,14 +21,19 @@ from typing import Any
 
 from gatepost.plugin.continuation import Continuation
 from gatepost.plugin.inline import NEED_TASK
+from gatepost.plugin.latency import next_distance
 
 
 class Driver:
-    """Starts coroutines in place: `enter`, then `start` for each, then `leave`."""
+    """Starts coroutines in place: `enter`, then `start` for each, then `leave`.
 
-    __slots__ = ("_current", "_inside", "_outside", "_spare")
+    `until_measured` is the number of stages before the next one that is measured.
+    """
+
+    __slots__ = ("_current", "_inside", "_outside", "_spare", "until_measured")
 
     def __init__(self) -> None:
+        self.until_measured = next_distance()
         self._spare: Continuation | None = None
         self._inside = False
         self._current: Task[Any] | None = None

@@ -8,6 +8,7 @@ from typing import Any
 
 from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
+from gatepost.metrics.status import HookTimes, Series
 from gatepost.model.decision import Decision
 from gatepost.plugin.additions import addition_problems, collect, for_own_verbs
 from gatepost.plugin.base import Installed, Plugin, is_blocking
@@ -179,6 +180,24 @@ class PluginHost:
         return MetricsSnapshot(
             tuple(sample for one in plugins for sample in one.metrics.samples(one.name))
         )
+
+    def series(self) -> Iterator[Series]:
+        """Yield the metrics of all plugins, in the form of a `Status`."""
+        for one in self.installed:
+            yield from one.plugin.metrics.all_series(one.plugin.name)
+
+    def hook_times(self) -> Iterator[HookTimes]:
+        """Yield the time that each method has taken, if it was measured."""
+        for chain in (
+            *self.chains.values(),
+            *self.notifications.values(),
+            self.lookup,
+            self.after_any or Chain(),
+        ):
+            for one in (*chain.observers, *chain.deciders, *chain.followers):
+                counts = tuple(one.latency.counts)
+                if any(counts):
+                    yield HookTimes(one.plugin, one.name, counts, one.latency.seconds)
 
     def order(self) -> Iterator[tuple[str, str, list[str]]]:
         """Yield (hook, stage, plugin names) for each stage in use, in the order of a session."""

@@ -17,6 +17,8 @@ from typing import TypeVar
 
 import msgspec
 
+from gatepost.metrics import status
+
 MOST_METRICS = 100
 MOST_SERIES = 100
 MOST_CHARACTERS = 100
@@ -69,6 +71,10 @@ class Series:
     def samples(self) -> Iterator[tuple[str, Mapping[str, str], float]]:
         """Yield suffix of the name, additional labels, and value."""
         yield "", {}, self._value
+
+    def series(self, name: str, labels: Mapping[str, str]) -> status.Series:
+        """Return the values for a `Status`."""
+        return status.Series(name, self.kind, labels, self._value)
 
 
 class Counter(Series):
@@ -127,6 +133,12 @@ class Histogram(Series):
             yield "_bucket", {"le": limit}, total
         yield "_sum", {}, self._value
         yield "_count", {}, totals[-1]
+
+    def series(self, name: str, labels: Mapping[str, str]) -> status.Series:
+        """See `Series.series`."""
+        with self._lock:
+            counts = tuple(self._counts)
+            return status.Series(name, self.kind, labels, self._value, self._buckets, counts)
 
 
 _AnySeries = TypeVar("_AnySeries", bound=Series)
@@ -192,9 +204,17 @@ class Metrics:
 
     def samples(self, plugin: str) -> Iterator[Sample]:
         """Yield the values of all metrics of the plugin with this name."""
+        for full, labels, series in self._named(plugin):
+            for suffix, more, value in series.samples():
+                yield Sample(f"{full}{suffix}", {**labels, **more}, value, series.kind)
+
+    def all_series(self, plugin: str) -> Iterator[status.Series]:
+        """Yield the metrics of the plugin with this name for a `Status`."""
+        for full, labels, series in self._named(plugin):
+            yield series.series(full, labels)
+
+    def _named(self, plugin: str) -> Iterator[tuple[str, dict[str, str], Series]]:
         prefix = f"gatepost_plugin_{_NOT_IN_NAMES.sub('_', plugin)}_"
         for name, metric in list(self._metrics.items()):
             for labels, series in list(metric.series.items()):
-                for suffix, more, value in series.samples():
-                    full = f"{prefix}{name}{suffix}"
-                    yield Sample(full, {**dict(labels), **more}, value, series.kind)
+                yield f"{prefix}{name}", dict(labels), series

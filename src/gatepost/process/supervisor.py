@@ -17,7 +17,7 @@ ports below 1024, nor read files again that only root can read (`gatepost.proces
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from gatepost.process.pool import PoolError, WorkerPool, worker_count
 from gatepost.process.privileges import PrivilegesError, become
 from gatepost.process.root_files import RootFiles, read_root_files
 from gatepost.process.signals import STOP_SIGNALS, SignalQueue
+from gatepost.process.state import StateFile
 from gatepost.process.system_warnings import log_system_warnings
 
 # The longest interval between two turns, in seconds.
@@ -61,6 +62,7 @@ class Supervisor:
         self._root_files = RootFiles({}, {})
         self._generations = Generations()
         self._ledger = LedgerProcess()
+        self._state = StateFile()
         self._signals = SignalQueue()
         self._service_watchdog = systemd.ServiceWatchdog()
         self._reload_requested = False
@@ -81,6 +83,7 @@ class Supervisor:
                 self._ledger.close(time.monotonic())
                 self._listeners.close_unused(())
                 self._counters.close()
+                self._state.close()
         if second_signal is not None:
             _end_by(second_signal)
 
@@ -91,6 +94,7 @@ class Supervisor:
         become(config.server.user)
         contents = self._root_files.for_workers(config)
         raise_file_limit(needed_files(config))
+        self._state.open(config.data_dir)
         self._ledger.use(config, time.monotonic())
         self._generations.start(self._pool(config, listeners, contents), 0.0)
 
@@ -111,6 +115,7 @@ class Supervisor:
             self._service_watchdog.notify_if_due(now)
             self._restart_watchdogs_if_late(now)
             self._maintain(now)
+            self._state.update(self._generations)
             if self._generations.finished:
                 return None
             self._signals.wait((one.channel for one in self._generations.workers), TICK)
@@ -149,7 +154,7 @@ class Supervisor:
             contents = self._root_files.for_workers(config)
             listeners = self._listeners.open(config, worker_count(config))
         except ConfigError as error:
-            self._report_failed_reload(map(str, error.problems))
+            self._report_failed_reload(list(map(str, error.problems)))
         except (ListenFailedError, PrivilegesError) as error:
             self._report_failed_reload([str(error)])
         else:
@@ -163,7 +168,8 @@ class Supervisor:
                 f' found "{new}"'
             )
 
-    def _report_failed_reload(self, problems: Iterable[str]) -> None:
+    def _report_failed_reload(self, problems: Sequence[str]) -> None:
+        self._state.reloaded(problems)
         for problem in problems:
             _log.error("reload failed", problem=problem)
             self._ledger.notice("reload failed", problem)
@@ -190,6 +196,8 @@ class Supervisor:
             configure_log(pool.config.log)
             self._ledger.use(pool.config, now)
             self._ledger.notice("reloaded")
+            self._state.open(pool.config.data_dir)
+            self._state.reloaded()
             _log.info("reloaded", **_serving_fields(pool))
             _warn_of_root_files(pool)
         else:

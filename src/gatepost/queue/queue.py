@@ -180,6 +180,11 @@ class Queue:
 
     # spool files
 
+    @property
+    def paths(self) -> list[Path]:
+        """The spool files that this queue owns."""
+        return [one.claimed.path for one in self.files]
+
     async def _run(self, claimed: ClaimedFile) -> Runner:
         try:
             store = await asyncio.to_thread(self._opener.open, claimed.path)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Coroutine
 from itertools import count
 from operator import attrgetter
@@ -108,6 +109,7 @@ class Connections:
         self._empty = asyncio.Event()
         self._prefix = os.urandom(4).hex()
         self._numbers = count(1)
+        self._lag = 0.0
         self._sweeper = self.loop.call_later(SWEEP, self._sweep)
 
     def next_id(self) -> str:
@@ -174,8 +176,10 @@ class Connections:
             task.add_done_callback(self._tasks.discard)
 
     def _sweep(self) -> None:
+        due = self._sweeper.when()
         self._sweeper = self.loop.call_later(SWEEP, self._sweep)
         self.now = self.loop.time()
+        self._lag = max(self._lag, self.now - due)
         self.turns.count += 1
         for connection in tuple(self.members):
             connection.sweep(self.now)
@@ -231,6 +235,15 @@ class Connections:
             last, limit = self._refused_last
             _log.warning("connections refused", count=self._refused, last=last, limit=limit)
             self._refused = 0
+
+    def take_lag(self) -> float:
+        """Return the longest delay of the event loop since the last call, in seconds."""
+        lag, self._lag = self._lag, 0.0
+        return lag
+
+    def by_listener(self) -> Counter[str]:
+        """Return the number of sessions by the name of their listener."""
+        return Counter([one.talk.session.listener for one in self.members])
 
     async def emptied(self, seconds: float) -> None:
         """Wait until there is no connection, or `seconds`."""

@@ -25,10 +25,12 @@ from gatepost.lists.entry import LineError
 from gatepost.lists.reloadable import FileChange
 from gatepost.lists.watch import FileWatcher
 from gatepost.log.logger import get_logger
+from gatepost.metrics.counting import Counting
+from gatepost.metrics.status import Status
 from gatepost.model.endpoint import Endpoint
 from gatepost.net.resolver import Resolver
 from gatepost.net.sockets import BACKLOG, bind, bound_address, single_address
-from gatepost.net.tls import Contents, ListenerTls, TlsKind, key_pairs, kind_of, kinds_of
+from gatepost.net.tls import Contents, KeyPair, ListenerTls, TlsKind, key_pairs, kind_of, kinds_of
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.host import PluginHost
@@ -39,6 +41,7 @@ from gatepost.queue.spool.folder import files as spool_files
 from gatepost.queue.spool.sql.schema import VersionError
 from gatepost.server.connection import Connection
 from gatepost.server.connections import SWEEP, Connections
+from gatepost.server.figures import Figures
 from gatepost.server.ledger_thread import LedgerThread
 from gatepost.server.listener import ListenerSettings
 from gatepost.server.proxy import ProxyHandshake
@@ -78,7 +81,8 @@ class Server:
     delivery targets by scheme, in addition to those of Gatepost and of installed packages.
     `resolver` is for routes and plugins, `store` for plugins, None for that of the configuration;
     these are not closed.
-    `addresses` are (protocol, address) pairs once the server has started.
+    `addresses` are (protocol, address) pairs once the server has started. `counting` has the
+    figures of `exposition`; its method `record` counts a record of the ledger.
     """
 
     def __init__(
@@ -114,6 +118,8 @@ class Server:
         self._listeners: list[asyncio.AbstractServer] = []
         self._connections: Connections | None = None
         self._host: PluginHost | None = None
+        self._figures: Figures | None = None
+        self.counting = Counting(clock=(clock or SystemClock()).time)
         self._stack = AsyncExitStack()
         self.addresses: list[tuple[str, str]] = []
 
@@ -127,6 +133,33 @@ class Server:
         """The metrics of the plugins at this moment; empty before the start."""
         return MetricsSnapshot() if self._host is None else self._host.metrics()
 
+    def status(self, dropped: int = 0) -> Status:
+        """Return the figures of this process; raises RuntimeError before the start.
+
+        `dropped` are the records that could not be passed to the ledger.
+        """
+        if self._figures is None:
+            raise RuntimeError("the server has not started")
+        return self._figures.collect(dropped)
+
+    async def measure(self) -> None:
+        """Measure the queue and the process for the next `status`, in a thread."""
+        if self._figures is not None:
+            await asyncio.to_thread(self._figures.measure)
+
+    async def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """Return the figures of this process for Prometheus, and the media type.
+
+        `accept` is the field Accept of the request, which may ask for OpenMetrics. Raises
+        RuntimeError before the start.
+        """
+        from gatepost.metrics.exposition import expose  # noqa: PLC0415 - takes 30 ms
+
+        await self.measure()
+        self.counting.status(self.status())
+        content, media_type = expose(self.counting, accept)
+        return content, media_type
+
     async def start(self) -> None:
         """Start to accept connections.
 
@@ -136,6 +169,8 @@ class Server:
             lists = find_lists(self._config)
             await asyncio.to_thread(load_lists, lists)
             folder = await asyncio.to_thread(ensure_private, self._config.data_dir / "tmp")
+            store = self._open_store(stack)
+            worker = 0 if self._slot is None else self._slot.number
             setup = make_setup(
                 self._config,
                 lists,
@@ -146,8 +181,8 @@ class Server:
                 records=self._open_ledger(stack),
                 targets=self._targets,
                 resolver=self._open_resolver(stack),
-                store=self._open_store(stack),
-                worker=0 if self._slot is None else self._slot.number,
+                store=store,
+                worker=worker,
             )
             await asyncio.to_thread(load_plugin_files, lists, setup.plugins)
             await asyncio.to_thread(_report, setup, lists)
@@ -162,11 +197,20 @@ class Server:
             watcher.start()
             stack.push_async_callback(watcher.stop)
             await self._run_queue(setup, stack)
-            tls = await self._certificates(stack)
+            pairs = await self._certificates(stack)
+            tls = {kind: ListenerTls(kind, pairs) for kind in kinds_of(self._config) if pairs}
             connections = Connections(setup, self._config.smtp, slot=self._slot)
             stack.push_async_callback(connections.drain, self._stop_timeout)
             await self._listen(connections, tls, stack)
             self._connections = connections
+            self._figures = Figures(
+                setup,
+                connections,
+                lists=lists.files,
+                certificates=pairs,
+                store=store,
+                worker=worker,
+            )
             self._stack = stack.pop_all()
 
     def _open_ledger(self, stack: AsyncExitStack) -> Keep | None:
@@ -219,19 +263,19 @@ class Server:
             except (OSError, sqlite3.Error, VersionError) as error:
                 raise SetupError([f"{folder}: the spool cannot be used: {error}"]) from error
 
-    async def _certificates(self, stack: AsyncExitStack) -> Mapping[TlsKind, ListenerTls]:
-        """Return what listeners need for TLS, by kind; the files are watched.
+    async def _certificates(self, stack: AsyncExitStack) -> Sequence[KeyPair]:
+        """Return the certificates of all listeners; the files are watched.
 
         The watch is not that of the lists: a long list must not delay a certificate.
         """
         pairs = key_pairs(self._config, self._contents)
         if not pairs:
-            return {}
+            return ()
         await asyncio.to_thread(load_key_pairs, pairs)
         watcher = FileWatcher(pairs, _certificate_changed)
         watcher.start()
         stack.push_async_callback(watcher.stop)
-        return {kind: ListenerTls(kind, pairs) for kind in kinds_of(self._config)}
+        return pairs
 
     async def _listen(
         self, connections: Connections, tls: Mapping[TlsKind, ListenerTls], stack: AsyncExitStack

@@ -213,6 +213,11 @@ class OpenedStore:
             return self._backend.statistics
         return StoreStatistics()
 
+    @property
+    def is_degraded(self) -> bool:
+        """Return whether the store is unavailable and limits count locally."""
+        return isinstance(self._backend, GuardedBackend) and self._backend.is_degraded
+
     def scope(self, namespace: str) -> Store:
         """Return the store of a plugin, whose keys no other plugin sees. Raises ValueError."""
         return Store(self._backend, namespace)

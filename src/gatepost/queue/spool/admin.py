@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from gatepost.queue.spool.depth import Depth, DepthCounts
 from gatepost.queue.spool.folder import files, is_owned
 from gatepost.queue.spool.sql.content import ContentReader
 from gatepost.queue.spool.sql.database import as_json, connect
@@ -69,19 +70,6 @@ class QueueEntry(NamedTuple):
         return "held" if self.due is None else "queued"
 
 
-class Depth(NamedTuple):
-    """The recipients for a destination; `oldest` is when the first of them was received."""
-
-    destination: str
-    queued: int
-    held: int
-    oldest: float
-
-
-_DEPTHS = (
-    "SELECT r.destination, count(r.due), count(*) - count(r.due), min(m.received)"
-    " FROM recipient r JOIN message m ON m.id = r.message GROUP BY r.destination"
-)
 _ENTRIES = (
     "SELECT m.id, m.ref, m.sender, m.size, m.received, m.expires, r.id, r.address, r.destination,"
     " r.due, r.attempts, r.reply, r.reason FROM recipient r JOIN message m ON m.id = r.message"
@@ -112,20 +100,12 @@ def entries(
             yield QueueEntry(f"{number}-{message}", *rest)
 
 
-def depths(folder: Path) -> list[Depth]:
-    """Return how many recipients wait for each destination. Raises as `entries`."""
-    found: dict[str, Depth] = {}
+def depth(folder: Path, now: float) -> Depth:
+    """Return how much mail is in the spool; raises as `entries`."""
+    counts = DepthCounts(now)
     for _, connection in _connections(folder):
-        for row in connection.execute(_DEPTHS):
-            more = Depth(*row)
-            one = found.setdefault(more.destination, more._replace(queued=0, held=0))
-            found[more.destination] = Depth(
-                one.destination,
-                one.queued + more.queued,
-                one.held + more.held,
-                min(one.oldest, more.oldest),
-            )
-    return list(found.values())
+        counts.add(connection)
+    return counts.depth()
 
 
 def _first_after(after: str, number: int) -> int:

@@ -1,0 +1,107 @@
+"""The short report for `gatepost status` and the health check: workers, queue, warnings.
+
+The ledger process writes it to `ledger/status.json` in the data folder every few seconds, as a
+whole. A reader ignores fields that it does not recognise.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from gatepost.disk.durable import FILE_MODE
+from gatepost.metrics.counting import Counting
+from gatepost.metrics.gauges import all_certificates, all_lists
+from gatepost.metrics.status import CertificateStatus, Status
+
+# A report of a process that has ended or hangs: three times the interval of the statuses, and more.
+STALE = 20.0
+# A certificate of Let's Encrypt is renewed 30 days before its end.
+EXPIRES_SOON = 14 * 86_400.0
+MOST_WARNINGS = 50
+_UNITS = (("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
+
+
+class WorkerReport(msgspec.Struct, frozen=True):
+    """A worker: its number, its process, and its open sessions; `lag` as in `Status`."""
+
+    worker: int
+    pid: int
+    started: float
+    sessions: int
+    lag: float
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The workers that have sent their status, and what an administrator should look at."""
+
+    time: float
+    workers: Sequence[WorkerReport] = ()
+    dropped: int = 0
+    warnings: Sequence[str] = ()
+
+
+def report_of(counting: Counting, now: float) -> Report:
+    """Return the report; `now` is in seconds since 1970."""
+    statuses = counting.statuses
+    workers = [
+        WorkerReport(one.worker, one.pid, one.started, one.sessions, one.lag) for one in statuses
+    ]
+    dropped = sum(one.dropped for one in statuses)
+    return Report(now, workers, dropped, list(warnings_of(statuses, now))[:MOST_WARNINGS])
+
+
+def warnings_of(statuses: Sequence[Status], now: float) -> Iterator[str]:
+    """Yield the problems that the workers report."""
+    for certificate in all_certificates(statuses):
+        if certificate.expires - now < EXPIRES_SOON:
+            yield f"{certificate.path}: {_expiry(certificate, now)}"
+        if certificate.problem:
+            yield certificate.problem
+    for one in all_lists(statuses):
+        if one.problem:
+            yield f"{one.problem}; the version of {about(now - one.loaded)} ago is in use"
+    degraded = sum(one.store_degraded for one in statuses)
+    if degraded:
+        yield f"the store of plugins is unavailable in {degraded} of {len(statuses)} workers"
+    dropped = sum(one.dropped for one in statuses)
+    if dropped:
+        yield f"{dropped} records of the ledger were lost since the start of the workers"
+
+
+def _expiry(certificate: CertificateStatus, now: float) -> str:
+    names = ", ".join(certificate.names)
+    left = certificate.expires - now
+    when = f"expires in {about(left)}" if left > 0 else f"expired {about(-left)} ago"
+    return f"the certificate for {names} {when}"
+
+
+def about(seconds: float) -> str:
+    """Return a duration for people: `13 days`, `5 minutes`."""
+    for unit, length in _UNITS:
+        if seconds >= 2 * length:
+            return f"{int(seconds // length)} {unit}"
+    return "1 second" if 1 <= seconds < 2 else f"{int(max(0.0, seconds))} seconds"
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Replace the file as a whole; raises OSError."""
+    replace_file(path, msgspec.json.encode(report))
+
+
+def read_report(path: Path) -> Report | None:
+    """Return the report of the file; None without a file or if it is not readable as a report."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Report)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file next to `path` and rename it; a power cut may lose it. Raises OSError."""
+    new = path.with_name(f".{path.name}.new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    new.replace(path)

@@ -1,0 +1,117 @@
+"""The report of the ledger process: warnings, and the file."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.metrics.samples import status
+
+from gatepost.metrics.counting import Counting
+from gatepost.metrics.report import (
+    EXPIRES_SOON,
+    Report,
+    about,
+    read_report,
+    report_of,
+    warnings_of,
+    write_report,
+)
+from gatepost.metrics.status import (
+    CertificateStatus,
+    ListStatus,
+    StatusError,
+    decode,
+    encode,
+)
+
+NOW = 1_000_000.0
+WELL = status(
+    lists=[ListStatus("traps", 5, NOW)],
+    certificates=[CertificateStatus("cert.pem", ["*"], NOW + EXPIRES_SOON)],
+)
+
+
+def test_a_server_that_is_well_has_no_warning():
+    assert list(warnings_of([WELL], NOW)) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            {"certificates": [CertificateStatus("c.pem", ["a", "b"], NOW + 86_400 * 3)]},
+            "c.pem: the certificate for a, b expires in 3 days",
+        ),
+        (
+            {"certificates": [CertificateStatus("c.pem", ["a"], NOW - 7200)]},
+            "c.pem: the certificate for a expired 2 hours ago",
+        ),
+        (
+            {"certificates": [CertificateStatus("c.pem", ["a"], 9 * NOW, "c.pem: unreadable")]},
+            "c.pem: unreadable",
+        ),
+        (
+            {"lists": [ListStatus("traps", 5, NOW - 300, "traps: unreadable")]},
+            "traps: unreadable; the version of 5 minutes ago is in use",
+        ),
+        ({"store_degraded": True}, "the store of plugins is unavailable in 1 of 1 workers"),
+        ({"dropped": 3}, "3 records of the ledger were lost since the start of the workers"),
+    ],
+)
+def test_a_problem_of_a_worker_is_a_warning(fields, expected):
+    assert list(warnings_of([status(**fields)], NOW)) == [expected]
+
+
+def test_the_report_is_read_as_it_was_written(tmp_path):
+    counting = Counting()
+    counting.status(status(sessions=3, dropped=1))
+    report = report_of(counting, NOW)
+    assert (report.workers[0].sessions, report.dropped, len(report.warnings)) == (3, 1, 1)
+    path = tmp_path / "status.json"
+    for _ in range(2):
+        write_report(path, report)
+        assert read_report(path) == report
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@given(st.binary(max_size=60))
+def test_a_damaged_report_is_none(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("report") / "status.json"
+    path.write_bytes(content)
+    assert read_report(path) is None
+
+
+def test_a_missing_report_is_none(tmp_path):
+    assert read_report(tmp_path / "status.json") is None
+
+
+def test_fields_of_a_later_version_are_ignored(tmp_path):
+    path = tmp_path / "status.json"
+    path.write_text('{"time": 5.0, "new": [1]}')
+    assert read_report(path) == Report(5.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "0 seconds"),
+        (-5, "0 seconds"),
+        (1.5, "1 second"),
+        (119, "119 seconds"),
+        (120, "2 minutes"),
+        (7200, "2 hours"),
+        (86_400 * 13.9, "13 days"),
+    ],
+)
+def test_a_duration_is_shown_in_the_largest_unit_that_fits(seconds, expected):
+    assert about(seconds) == expected
+
+
+def test_a_status_is_decoded_as_it_was_encoded():
+    assert decode(encode(WELL)) == WELL
+
+
+@given(st.binary(max_size=100))
+def test_octets_that_are_no_status_are_an_error(data):
+    with pytest.raises(StatusError):
+        decode(data)
