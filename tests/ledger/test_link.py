@@ -201,10 +201,10 @@ def test_the_state_of_a_worker_comes_with_a_batch(sockets):
     reader, sender = sockets
     found = []
     timer = Timer()
-    link = Link(sender, timer, lambda: b"state")
+    link = Link(sender, timer)
     link.add(Notice(0.0, "one"))
-    timer.run()
-    receive(reader, Keeper(NoStore(), on_status=lambda _source, status: found.append(status)))
+    link.report(b"state")
+    receive(reader, Keeper(NoStore(), on_status=found.append))
     assert found == [b"state"]
 
 

@@ -1,8 +1,12 @@
 """The ledger process of a server: its records, its end and its replacement."""
 
+import json
 import os
 import signal
 import smtplib
+import subprocess
+import sys
+import urllib.request
 
 from tests.process.supervised import Supervised, eventually
 
@@ -108,3 +112,49 @@ def test_no_process_without_a_ledger_and_metrics(tmp_path):
         assert send(server.ready())[0] == 250
         assert server.children(MODULE) == set()
     assert not has_ledger(tmp_path)
+
+
+def fetched(server, path):
+    """Return what the metrics server answers; its address is in the log."""
+    [event, *_] = server.await_events("metrics served")
+    with urllib.request.urlopen(f"http://{event['address']}{path}", timeout=30) as answer:
+        return answer.read().decode()
+
+
+METRICS = '[metrics]\nlisten = "127.0.0.1:0"'
+
+
+def test_metrics_and_health_are_served(tmp_path):
+    with Supervised(tmp_path, extra=METRICS) as server:
+        port = server.ready()
+        send(port)
+        counted = 'gatepost_messages_total{result="accepted"} 1.0'
+        eventually(lambda: counted in fetched(server, "/metrics"))
+        text = eventually(
+            lambda: (
+                "gatepost_sessions_open" in fetched(server, "/metrics")
+                and fetched(server, "/metrics")
+            )
+        )
+        assert 'gatepost_ledger_records_total{kind="transaction"} 1.0' in text
+        health = json.loads(fetched(server, "/health"))
+        assert (health["live"], health["ready"], len(health["workers"])) == (True, True, 2)
+
+
+def test_metrics_without_a_ledger(tmp_path):
+    with Supervised(tmp_path, extra=f"{METRICS}\n[ledger]\nenabled = false") as server:
+        send(server.ready())
+        counted = 'gatepost_messages_total{result="accepted"} 1.0'
+        eventually(lambda: counted in fetched(server, "/metrics"))
+    assert not has_ledger(tmp_path)
+
+
+def test_the_state_of_a_server_that_runs(tmp_path):
+    with Supervised(tmp_path) as server:
+        server.ready()
+        eventually((tmp_path / "var/ledger/status.json").exists)
+        command = [sys.executable, "-m", "gatepost", "status", "--json"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        found = json.loads(done.stdout)
+        assert done.returncode == 0, done.stdout
+        assert len(found["workers"]) == 2

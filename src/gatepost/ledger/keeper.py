@@ -25,6 +25,7 @@ from gatepost.ledger.records import Gap, Record, RecordError, decode, encode
 from gatepost.log.logger import get_logger
 
 COMMIT = 0.5
+EVERY = 5.0
 MANY = 5000
 SOURCES = 1000
 # Packets that are read before the clock is asked.
@@ -75,20 +76,25 @@ class NoStore:
 class Keeper:
     """Writes to `store`; each of `sinks` gets every record, `on_status` the state of a worker.
 
-    `time` returns seconds since 1970, `monotonic` those of a clock that never jumps.
+    `every` is called every EVERY seconds. `time` returns seconds since 1970, `monotonic` those of a
+    clock that never jumps.
     """
 
     def __init__(
         self,
         store: Store,
         sinks: Sequence[Sink] = (),
-        on_status: Callable[[str, bytes], None] | None = None,
+        *,
+        on_status: Callable[[bytes], None] | None = None,
+        every: Callable[[], None] | None = None,
         time: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._sinks = sinks
         self._on_status = on_status
+        self._every = every
+        self._every_due = 0.0
         self._time = time
         self._monotonic = monotonic
         self._dropped: dict[str, int] = {}
@@ -137,6 +143,9 @@ class Keeper:
         if self._waiting >= MANY or now >= self._due:
             self.commit()
             self._due = now + COMMIT
+        if self._every is not None and now >= self._every_due:
+            self._every()
+            self._every_due = now + EVERY
 
     def commit(self) -> None:
         """Write what has come, and do a piece of maintenance."""
@@ -157,7 +166,7 @@ class Keeper:
         if batch.records:
             self._add(batch.records)
         if batch.status and self._on_status is not None:
-            self._on_status(batch.source, batch.status)
+            self._on_status(batch.status)
 
     def _add(self, records: Sequence[bytes]) -> None:
         self._store.add(records)

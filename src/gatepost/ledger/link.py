@@ -87,10 +87,7 @@ class Timer(Protocol):
 
 
 class Link:
-    """A sender. `call_later` is that of the event loop in which records are added.
-
-    `status` returns the encoded state of the worker if one is due, otherwise b"".
-    """
+    """A sender. `call_later` is that of the event loop in which records are added."""
 
     __slots__ = (
         "_call_later",
@@ -101,17 +98,13 @@ class Link:
         "_scheduled",
         "_socket",
         "_source",
-        "_status",
         "_waiting",
         "_waiting_octets",
     )
 
-    def __init__(
-        self, sock: socket.socket, call_later: Timer, status: Callable[[], bytes] = bytes
-    ) -> None:
+    def __init__(self, sock: socket.socket, call_later: Timer) -> None:
         self._socket = sock
         self._call_later = call_later
-        self._status = status
         self._source = f"{os.getpid()}-{os.urandom(4).hex()}"
         self._pending: list[bytes] = []
         self._octets = 0
@@ -148,6 +141,11 @@ class Link:
         self._scheduled = False
         self.flush()
 
+    def report(self, status: bytes) -> None:
+        """Send the state of the worker, with the records so far."""
+        self._close_batch(status)
+        self.flush()
+
     def _close_batch(self, status: bytes = b"") -> None:
         """Make a batch of the records since the last one."""
         if not (self._pending or status):
@@ -161,7 +159,7 @@ class Link:
 
     def flush(self) -> bool:
         """Send what the socket takes; return whether nothing is left."""
-        self._close_batch(self._status())
+        self._close_batch()
         while self._waiting:
             batch = self._waiting[0]
             try:

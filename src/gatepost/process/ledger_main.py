@@ -15,12 +15,17 @@ import pickle
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from gatepost.config.schema import Config
-from gatepost.ledger.opening import open_keeper
 from gatepost.ledger.store import LedgerError
 from gatepost.log.logger import get_logger
+from gatepost.log.os_error import describe_os_error
 from gatepost.log.setup import configure_log
+from gatepost.metrics.counting import Counting
+from gatepost.process.health import current_health
+from gatepost.server.ledger_opening import open_keeper
 
 _log = get_logger("gatepost.ledger")
 
@@ -34,14 +39,41 @@ def main() -> int:
     configure_log(config.log)
     sock = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(sock.fileno(), False)
+    counting = Counting()
     try:
-        keeper = open_keeper(config)
+        keeper = open_keeper(config, counting)
     except (LedgerError, OSError) as error:
         _log.error("ledger not usable", problem=str(error))
         return 1
     signal.signal(signal.SIGTERM, lambda _number, _frame: keeper.stop())
-    keeper.run(sock)
+    with _serving(config, counting):
+        keeper.run(sock)
     return 0
+
+
+@contextmanager
+def _serving(config: Config, counting: Counting) -> Iterator[None]:
+    """Serve the metrics and the health meanwhile, if they are configured."""
+    if not config.metrics.listen:
+        yield
+        return
+    # The library for the exposition takes time to import.
+    from gatepost.metrics.http import serve_metrics  # noqa: PLC0415
+
+    try:
+        server = serve_metrics(
+            config.metrics.listen, counting, lambda: current_health(config.data_dir, counting)
+        )
+    except OSError as error:
+        address, problem = config.metrics.listen, describe_os_error(error)
+        _log.error("metrics not served", address=address, problem=problem)
+        yield
+        return
+    _log.info("metrics served", address=str(server.address))
+    try:
+        yield
+    finally:
+        server.close()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from gatepost.counts.memory import Slot
 from gatepost.ledger.link import Link
 from gatepost.log.os_error import describe_os_error
 from gatepost.log.setup import configure_log
+from gatepost.metrics import status
 from gatepost.net.sockets import ListenFailedError
 from gatepost.plugin.host import PluginError
 from gatepost.process.control import Channel, ControlThread, MessageKind
@@ -45,6 +46,8 @@ _COLLECT_AFTER = 20_000
 _SWITCH = 0.0001
 # How long a worker that stops tries to send its last records, in seconds.
 _LAST_RECORDS = 2.0
+# The interval at which the ledger process gets the state of a worker, in seconds.
+_STATUS = 5.0
 # The longest interval at which an idle event loop counts as progress, in seconds.
 _BEAT = 1.0
 
@@ -135,12 +138,21 @@ class _WorkerMain:
         _freeze_memory()
         self._channel.send(MessageKind.READY, __version__)
         retire = asyncio.create_task(self._retire())
+        reporting = asyncio.create_task(self._report_status())
         await asyncio.wait({retire, stop}, return_when=asyncio.FIRST_COMPLETED)
         retire.cancel()
         stop.cancel()
+        reporting.cancel()
         await self._server.stop()
         if self._link is not None:
             await flush(self._link, _LAST_RECORDS)
+
+    async def _report_status(self) -> None:
+        """Send the state of this worker to the ledger process, again and again."""
+        while self._link is not None:
+            await self._server.measure()
+            self._link.report(status.encode(self._server.status(self._link.dropped)))
+            await asyncio.sleep(_STATUS)
 
     async def _start(self, stop: "asyncio.Task[bool]") -> bool:
         """Start the server; return False if `stop` was done first."""

@@ -10,8 +10,9 @@ import time
 
 from gatepost.config.schema import Config
 from gatepost.ledger.link import INTERVAL, Link, socket_pair
-from gatepost.ledger.opening import open_keeper
 from gatepost.ledger.records import Record
+from gatepost.metrics.counting import Counting
+from gatepost.server.ledger_opening import open_keeper
 
 # How long a stop waits for the records that are not written yet, in seconds.
 STOP_TIMEOUT = 10.0
@@ -20,8 +21,8 @@ STOP_TIMEOUT = 10.0
 class LedgerThread:
     """Keeps the records of one server. Raises `LedgerError` or OSError if they cannot be kept."""
 
-    def __init__(self, config: Config) -> None:
-        self._keeper = open_keeper(config)
+    def __init__(self, config: Config, counting: Counting) -> None:
+        self._keeper = open_keeper(config, counting)
         self._reader, self._sender = socket_pair()
         loop = asyncio.get_running_loop()
         self._link = Link(self._sender, loop.call_later)

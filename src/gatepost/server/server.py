@@ -218,7 +218,7 @@ class Server:
         sinks = [] if self._records is None else [self._records]
         if self._ledger:
             try:
-                thread = LedgerThread(self._config)
+                thread = LedgerThread(self._config, self.counting)
             except (LedgerError, OSError) as error:
                 raise SetupError([f"ledger: {error}"]) from error
             stack.push_async_callback(thread.stop)

@@ -1,0 +1,66 @@
+"""Open what a configuration's records go to: the store, the export, the metrics."""
+
+import time
+from collections.abc import Callable
+
+from gatepost.config.schema import Config
+from gatepost.disk.durable import ensure_private
+from gatepost.ledger.export import Export
+from gatepost.ledger.keeper import Keeper, NoStore, Sink, Store
+from gatepost.ledger.records import Record
+from gatepost.ledger.store import LedgerWriter
+from gatepost.log.logger import get_logger
+from gatepost.metrics.counting import Counting
+from gatepost.metrics.report import report_of, write_report
+from gatepost.metrics.status import StatusError, decode
+
+# The file for `gatepost status`, in the folder of the ledger.
+REPORT_FILE = "status.json"
+
+_log = get_logger("gatepost.ledger")
+
+
+def open_keeper(config: Config, counting: Counting) -> Keeper:
+    """Return the keeper of a configuration, which counts in `counting` if there are metrics.
+
+    Raises `LedgerError` or OSError if the ledger cannot be used.
+    """
+    ledger = config.ledger
+    folder = ensure_private(config.data_dir / "ledger")
+    store: Store = NoStore()
+    if ledger.enabled:
+        store = LedgerWriter(folder, ledger.keep, ledger.size)
+    sinks = [*_exports(config)]
+    if config.metrics.listen:
+        sinks.append(lambda record, _data: counting.record(record))
+
+    def report() -> None:
+        try:
+            write_report(folder / REPORT_FILE, report_of(counting, time.time()))
+        except OSError as error:
+            _log.error("state not written", problem=str(error))
+
+    return Keeper(store, sinks, on_status=_status_counter(counting), every=report)
+
+
+def _exports(config: Config) -> list[Sink]:
+    target = config.ledger.export
+    if not target:
+        return []
+    scheme, _, path = target.partition(":")
+    export = Export(f"{scheme}:{config.path(path)}")
+
+    def send(record: Record, _data: bytes) -> None:
+        export.send([record])
+
+    return [send]
+
+
+def _status_counter(counting: Counting) -> Callable[[bytes], None]:
+    def count(data: bytes) -> None:
+        try:
+            counting.status(decode(data))
+        except StatusError as error:
+            _log.error("batch not readable", problem=str(error), octets=len(data))
+
+    return count
