@@ -25,6 +25,10 @@ class WrongHooks(Plugin):
             self.options.day = "Monday"  # E: assignment
         return tx.message.size  # E: return-value # E: union-attr
 
+    def on_lookup(self, tx: Transaction, rcpt: Recipient) -> None:
+        self.log.info("day", day=self.options_for(rcpt.domain).dya)  # E: attr-defined
+        self.options_for(tx)  # E: arg-type
+
     def after_rcpt(self, tx: Transaction, rcpt: Recipient) -> None:  # E: override
         pass
 
