@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+from gatepost.model.author import UNKNOWN, Author
 from gatepost.model.content import FIRST_LINE, Content
 from gatepost.model.edits import (
     FIRST_FIELD,
@@ -38,10 +39,10 @@ class Message(Content):
     `content()` yields the octets as received, and `size` is their number. Everything else has the
     edits: `bytes(message)`, iteration, `open()`, `headers()` and `full_size`. `largest` is the
     limit of a replaced body in octets, 0 for none. `utf8` is whether SMTPUTF8 was requested.
-    `editor` is the name of the plugin that runs, for the record of its edits.
+    `author` is the plugin that runs, for the record of its edits.
     """
 
-    __slots__ = ("_edits", "_largest", "_phase", "_trace", "_utf8", "editor")
+    __slots__ = ("_edits", "_largest", "_phase", "_trace", "_utf8", "author")
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class Message(Content):
         self._trace = b""
         self._phase = _RECEIVED_IN_PART
         self._edits: Edits | None = None
-        self.editor = ""
+        self.author: Author = UNKNOWN
 
     @classmethod
     def stored(cls, pieces: Callable[[], Iterator[bytes]], size: int) -> Self:
@@ -191,7 +192,7 @@ class Message(Content):
         return edits
 
     def _record(self, edits: Edits, kind: Kind, name: str, summary: str) -> None:
-        edits.done.append(Edit(kind, name, summary, self.editor))
+        edits.done.append(Edit(kind, name, summary, self.author.plugin))
 
     @property
     def edits(self) -> Sequence[Edit]:

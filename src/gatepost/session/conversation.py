@@ -53,7 +53,8 @@ class Conversation:
     client may send STARTTLS; `admission` is None unless it may send XCLIENT; `auth` is None unless
     it may log in. `completes` is whether a message without Date or Message-ID gets it after a
     login. `detailed` is the recorder's. `after_any` are the methods that follow every hook, None
-    without any. `extended_before` is `session.extended` before the EHLO or HELO that is being
+    without any. `asks_for_times` is whether one of the two gets the plugins that were asked, at
+    every hook. `extended_before` is `session.extended` before the EHLO or HELO that is being
     decided. While content arrives, `headers` collects the header block
     if a plugin reads it, and `refusal` is the reply to the end of the message once it is certain.
     `scan` reads the header block of every message until its end. `errors` and `idle_commands` count
@@ -64,6 +65,7 @@ class Conversation:
     __slots__ = (
         "admission",
         "after_any",
+        "asks_for_times",
         "auth",
         "chains",
         "completes",
@@ -92,6 +94,7 @@ class Conversation:
         self.detailed = setup.recorder.detailed
         self.chains = setup.plugins.busy
         self.after_any = setup.plugins.after_any
+        self.asks_for_times = self.detailed or self.after_any is not None
         self.extended_before = False
         self.tx: Transaction | None = None
         self.delivering = False
