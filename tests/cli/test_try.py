@@ -242,6 +242,20 @@ def test_the_edits_of_plugins_are_shown(run, folder, end):
     ]
 
 
+def test_edits_in_shadow_mode_are_shown(run, folder):
+    plugin(folder, EDITS)
+    with (folder / "gatepost.toml").open("a") as file:
+        file.write('action = "log"\n')
+    (folder / "mail").write_text(SIGNED)
+    found = trial(run, *TO_ALICE, "--message", "mail")[1]
+    assert (found["edits"], found["broken_signatures"]) == ([], [])
+    assert [one["kind"] for one in found["shadowed_edits"]] == [
+        *("removed", "replaced", "added", "body replaced")
+    ]
+    lines = run("try", *TO_ALICE, "--message", "mail").stdout.splitlines()
+    assert "would have edited: replaced Subject: new (by mine)" in lines
+
+
 def test_a_message_without_edits_shows_none(run, folder):
     found = trial(run, *TO_ALICE)[1]
     assert (found["edits"], found["broken_signatures"]) == ([], [])

@@ -92,7 +92,7 @@ class Trial(msgspec.Struct):
     `final` those that would get it. `changes` are those of recipients and delivery by plugins.
     `submitted` has the recipients of each message that plugins would send. `results` are the
     results of plugins, `edits` their edits, `broken_signatures` the signatures that the edits
-    invalidate.
+    invalidate. `shadowed_edits` are those of plugins in shadow mode, without effect.
     """
 
     steps: list[TrialStep]
@@ -106,6 +106,7 @@ class Trial(msgspec.Struct):
     changes: list[Change] = []
     submitted: list[list[str]] = []
     results: list[TrialResult] = []
+    shadowed_edits: list[Edit] = []
 
 
 class TrialRecorder(Recorder):
@@ -118,6 +119,7 @@ class TrialRecorder(Recorder):
         self.steps: list[TrialStep] = []
         self.edits: Sequence[Edit] = ()
         self.broken_signatures: Sequence[str] = ()
+        self.shadowed_edits: Sequence[Edit] = ()
         self.hits: dict[str, TrapHit] = {}
         self.results: list[TrialResult] = []
         self.final: list[str] = []
@@ -145,6 +147,7 @@ class TrialRecorder(Recorder):
         self.steps.insert(len(self.steps) - inner, step)
         if tx is not None and tx.message is not None:
             self.edits, self.broken_signatures = tx.message.edits, tx.message.broken_signatures
+            self.shadowed_edits = tx.message.shadowed_edits
         if tx is not None:
             self.final = [_recipient(one) for one in tx.recipients]
             self.changes = () if tx.acting is None else tx.acting.changes
@@ -219,6 +222,7 @@ async def run(config: Config, envelope: Envelope, content: bytes) -> Trial:
         [*recorder.changes],
         submitted,
         recorder.results,
+        [*recorder.shadowed_edits],
     )
 
 

@@ -84,8 +84,8 @@ class PluginConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Literal["enforce", "log"],
         Key(
             choice("enforce", "log"),
-            "log: shadow mode. The plugin runs, but what it would decide is only logged, and its"
-            " failures have no effect.",
+            "log: shadow mode. The plugin runs, but what it would decide, edit or change is only"
+            " logged, and its failures have no effect.",
             "Try a new rule for a week before it refuses mail.",
         ),
     ] = "enforce"

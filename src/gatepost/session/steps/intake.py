@@ -222,6 +222,8 @@ async def _accepted(talk: Conversation, tx: Transaction) -> None:
     set_fact(talk.session, "messages", talk.session.messages + 1)
     if tx.message is not None and tx.message.edits:
         talk.recorder.edited(tx, tx.message)
+    if tx.message is not None and tx.message.shadowed_edits:
+        talk.recorder.would_have_edited(tx, tx.message.shadowed_edits)
     if tx.acting is not None and tx.acting.changes:
         talk.recorder.recipients_changed(tx, tx.acting.changes)
     talk.recorder.accepted(tx)
