@@ -105,7 +105,7 @@ class Plugin(HookMethods):
             options, options_for, self.Options, self.config_place
         )
         self.name = _WORD_START.sub("_", type(self).__name__).lower()
-        self.log: Any = get_logger("gatepost.plugin")
+        self.log: Any = get_logger("gatepost.plugin", plugin=self.name)
         self.clock: Clock = SystemClock()
         self.resolver: Resolver = DnsResolver()
         self.data_dir: Path = self.config_place.data_dir
