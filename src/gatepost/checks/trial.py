@@ -13,6 +13,7 @@ import msgspec
 
 from gatepost.config.schema import Config
 from gatepost.model.address import Address
+from gatepost.model.decision import Verdict
 from gatepost.model.edits import Edit
 from gatepost.model.facts import set_fact
 from gatepost.model.reply import Reply
@@ -26,7 +27,7 @@ from gatepost.model.session import (
     Transaction,
     TrapHit,
 )
-from gatepost.plugin.chain import Answer
+from gatepost.plugin.chain import FAILED, Answer, Asked
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.memory import MemoryClient, MemoryServer
 from gatepost.session.recorder import Decided, Recorder
@@ -60,6 +61,8 @@ class Envelope(msgspec.Struct, frozen=True):
 
 class TrialStep(msgspec.Struct):
     """The decision of one hook; `by` names the plugin (`gatepost` is the core, "" for none).
+
+    The hook `lookup` is the question of the core who is local (`on_lookup`); it has no reply.
 
     `about` is the argument of the command, `answer` the verdict and its reason, `asked` the plugins
     that were asked before that.
@@ -153,6 +156,15 @@ class TrialRecorder(Recorder):
             self.changes = () if tx.acting is None else tx.acting.changes
             self.results = [_copied(one) for one in tx.found or ()]
 
+    def looked_up(
+        self, tx: Transaction, rcpt: Recipient, answer: Answer | None, asked: Sequence[Asked]
+    ) -> None:
+        """Add a look-up as a step, in front of that of RCPT."""
+        del tx
+        by, found = ("", "no opinion") if answer is None else (answer.by, _found(answer))
+        names = [one.plugin for one in asked]
+        self.steps.append(TrialStep("lookup", str(rcpt.address), by, found, "", names))
+
     def accepted(self, tx: Transaction) -> None:
         """Add the recipients, and the results of the last plugins."""
         self.final = [_recipient(one) for one in tx.recipients]
@@ -181,6 +193,14 @@ def _described(answer: Answer | None) -> tuple[str, str]:
     decision = answer.decision
     verdict = decision.verdict.value
     return answer.by, f"{verdict} ({decision.reason})" if decision.reason else verdict
+
+
+def _found(answer: Answer) -> str:
+    """Return the answer to a look-up: "local", "unknown" with its text, or a failure."""
+    decision = answer.decision
+    if decision.reason == FAILED:
+        return _described(answer)[1]
+    return "local" if decision.verdict is Verdict.ACCEPT else f"unknown ({decision.text})"
 
 
 def _about(session: Session, args: tuple[Any, ...]) -> str:

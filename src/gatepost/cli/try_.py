@@ -144,7 +144,7 @@ def _row(step: TrialStep) -> list[str]:
     first, _, more = step.reply.partition("\n")
     reply = f"{first} …" if more else first
     asked = ", ".join(step.asked)
-    return [step.hook, step.about, asked or "-", step.by or "-", step.answer or "-", reply]
+    return [step.hook, step.about, asked or "-", step.by or "-", step.answer or "-", reply or "-"]
 
 
 def _ip(text: str) -> str:

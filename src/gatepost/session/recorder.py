@@ -98,6 +98,15 @@ class Recorder(DeliveryRecorder):
     ) -> None:
         """Record the outcome of a hook."""
 
+    def looked_up(
+        self, tx: Transaction, rcpt: Recipient, answer: Answer | None, asked: Sequence[Asked]
+    ) -> None:
+        """Record the answer of plugins about a recipient, only with `detailed`.
+
+        `asked` lists the plugins that were asked, in order; it is empty if the answer was cached,
+        or if another session has asked at the same time.
+        """
+
     def authenticated(self, session: Session) -> None:
         """Record a client that has logged in; `session.auth` is set."""
 
