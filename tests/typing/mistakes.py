@@ -1,4 +1,7 @@
-"""Mistakes in plugins: mypy must report exactly the errors that the comments name."""
+"""Mistakes in plugins: mypy must report exactly the errors that the comments name.
+
+pyright must report an error in exactly the same lines.
+"""
 
 from gatepost import Decision, Duration, Plugin, Recipient, Session, Transaction, deny
 
