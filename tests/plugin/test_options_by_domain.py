@@ -235,3 +235,8 @@ def test_file_is_an_option_for_a_domain():
 
     plugin = Reads(options_for={"example.com": {"file": "own"}})
     assert plugin.options_for("example.com").file == File("own")
+
+
+def test_without_tables_every_domain_has_the_options_in_general():
+    plugin = Limits(most=5)
+    assert plugin.options_for("example.com") is plugin.options

@@ -121,7 +121,7 @@ def test_without_additions_the_keyword_is_not_recognised():
     assert lines(line, before=HELLO, make=SmtpServer).replies[-1].startswith("555 5.5.4")
 
 
-VALUES = st.text(st.characters(exclude_characters="\r\n"), max_size=600) | st.text(
+VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=600) | st.text(
     st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="="), max_size=600
 )
 
