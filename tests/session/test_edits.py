@@ -294,3 +294,18 @@ def test_a_large_body_in_shadow_mode_leaves_no_file(tmp_path):
         assert [str(one) for one in message.shadowed_edits] == [
             "body replaced: 50000 octets (by mine)"
         ]
+
+
+# content without a body
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_headers_without_a_body_are_shown_at_the_end(wait):
+    async def later():
+        await asyncio.sleep(0)
+        return deny("no")
+
+    refuse = plugin(on_headers=lambda *_: later() if wait else deny("no"))
+    content = "C: DATA\nS: 354\nC: Subject: all\nC: .\nS: 554 5.7.1 no [*]"
+    result = play(OPEN + ENVELOPE.format(params="") + content, [refuse])
+    assert result.messages == []
