@@ -10,6 +10,10 @@ none (section 6.1); other plugins read the results. With `on_error = "skip"` a m
 if dkimpy cannot parse it, or if a key cannot be looked up.
 """
 
+# dkimpy has no types.
+# pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import asyncio
 
 import dkim

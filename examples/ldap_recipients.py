@@ -9,6 +9,10 @@ with any mailbox is local. The server keeps the answers for some minutes. If the
 answer, the recipient is deferred; see `on_error`.
 """
 
+# The types of ldap3 are incomplete.
+# pyright: reportMissingModuleSource=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
+
 import ldap3.utils.conv
 
 from gatepost import Lookup, Plugin, Recipient, Transaction, blocking, local, unknown

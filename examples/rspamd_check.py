@@ -12,6 +12,10 @@ result `rspamd` has the action and the score. If rspamd does not answer, the mes
 see `on_error`. Each scan occupies one of the threads. Limit: the message is in memory until then.
 """
 
+# The reply of rspamd is JSON, which has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 import json
 from urllib.request import Request, urlopen
 

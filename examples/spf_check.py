@@ -9,6 +9,10 @@ uses the name servers of the system, for at most 20 seconds. The explanation of 
 reply, because it can contain addresses of name servers.
 """
 
+# pyspf has no types.
+# pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import spf
 
 from gatepost import Address, Decision, Plugin, Transaction, blocking, defer, deny

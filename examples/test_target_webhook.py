@@ -3,7 +3,7 @@
 import asyncio
 import smtplib
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -17,7 +17,7 @@ Requests = list[tuple[str, str, bytes]]
 
 
 @contextmanager
-def web_service(status: int) -> Iterator[tuple[str, Requests]]:
+def web_service(status: int) -> Generator[tuple[str, Requests]]:
     """Run a web service that replies with a status; yield its URL and the requests."""
     requests: Requests = []
 
@@ -28,7 +28,7 @@ def web_service(status: int) -> Iterator[tuple[str, Requests]]:
             self.send_response(status)
             self.end_headers()
 
-        def log_message(self, *_args: object) -> None:
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:

@@ -34,7 +34,7 @@ FAILED_TESTS = "GATEPOST_FAILED_TESTS"
 # Programs the tests talk to.
 NEEDED = (
     *("smtp-source", "swaks", "curl", "nodemailer", "haproxy", "redis-server"),
-    *("nsd", "rspamd", "clamd", "slapd", "cookbook"),
+    *("nsd", "rspamd", "clamd", "slapd", "cookbook", "pyright"),
 )
 
 # Packages of which every line must be covered.
@@ -93,10 +93,21 @@ def all_steps() -> Iterator[Step]:
     covered = ",".join(f"*/gatepost/{package}/*" for package in COVERED)
     report = (str(BIN / "coverage"), "report", "--fail-under=100", "--skip-covered")
     yield from STATIC
+    yield from _pyright_steps()
     yield Step("tests", pytest(*ignore(PURE)))
     yield Step("tests under coverage", pytest(*PURE, *TRACED_AGAIN, "--cov", "--cov-report="))
     yield Step("coverage", (*report, f"--include={covered}"))
     yield from _compiled_steps()
+
+
+def _pyright_steps() -> Iterator[Step]:
+    """Yield the step that checks the cookbook as an editor does; tests/typing has the mistakes."""
+    command = peers.find("pyright")
+    if command is None:
+        print(f"left out: types with pyright: {peers.missing(['pyright'])['pyright']}")
+    else:
+        argv = command.argv("--pythonpath", BIN / "python")
+        yield Step("types with pyright", argv, command.env)
 
 
 def _compiled_steps() -> Iterator[Step]:

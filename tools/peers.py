@@ -227,6 +227,8 @@ SOURCES: Mapping[str, Source] = {
     "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
+    # One version: another one can report more.
+    "pyright": Source(npm, ("pyright@1.1.414",)),
 }
 
 _LIBRARIES = (("LD_LIBRARY_PATH", "usr/lib/postfix:usr/lib/*-linux-gnu*:lib/*-linux-gnu*"),)
@@ -415,6 +417,12 @@ PROGRAMS: Mapping[str, Program] = {
         interpreter="node",
         probe=("-v",),
         expected="Haraka",
+    ),
+    "pyright": Program(
+        source="pyright",
+        path="node_modules/pyright/index.js",
+        interpreter="node",
+        expected="pyright 1.",
     ),
     "nodemailer": Program(  # a node that can require it
         source="nodemailer",

@@ -21,6 +21,14 @@ SOUND = (
     'to = "discard:"',
 )
 
+PLUGIN_WITH_HOOK = """
+from gatepost import Plugin
+
+class Mine(Plugin):
+    def on_rcpt(self, tx, rcpt):
+        return None
+"""
+
 
 @pytest.fixture
 def sound(configure):
@@ -636,3 +644,20 @@ def test_the_example_is_checked_from_another_folder(run, sound, tmp_path, monkey
     (folder / "verybadrcptto").write_text("trap@example.com a note\n")
     result = run("check", "-c", folder / "gatepost.toml")
     assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_options_for_a_domain_that_is_not_local_are_a_warning(run, sound):
+    tables = ("[plugin.options_for]", '"Example.com" = {}', '"other.example" = {}')
+    folder = sound(None, "[[plugin]]", 'use = "mine.py"', *tables)
+    (folder / "mine.py").write_text(PLUGIN_WITH_HOOK)
+    _, found = report(run)
+    assert found["warnings"] == ['plugin[0].options_for."other.example": the domain is not local']
+
+
+@pytest.mark.parametrize("method", ["on_lookup", "on_rcpt"])
+def test_a_plugin_can_have_more_local_domains(run, sound, method):
+    tables = ("[plugin.options_for]", '"tenant.example" = {}')
+    folder = sound(None, "[[plugin]]", 'use = "mine.py"', *tables)
+    (folder / "mine.py").write_text(PLUGIN_WITH_HOOK.replace("on_rcpt", method))
+    _, found = report(run)
+    assert len(found["warnings"]) == (0 if method == "on_lookup" else 1)

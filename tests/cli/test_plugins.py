@@ -15,7 +15,8 @@ def test_without_a_configuration_the_shipped_plugins_are_listed(run, tmp_path, m
 
 
 def test_a_configured_file_is_listed(run, configure):
-    folder = configure("[[plugin]]", 'use = "mine.py"')
+    tables = ("[plugin.options_for]", '"example.com" = {}', '"[192.0.2.1]" = {}')
+    folder = configure("[[plugin]]", 'use = "mine.py"', *tables)
     (folder / "mine.py").write_text(
         '"""About the module."""\n'
         "from gatepost import Plugin\n"
@@ -47,11 +48,13 @@ def test_a_configured_file_is_listed(run, configure):
             },
             {"name": "key", "type": "Secret", "default": "<secret>", "required": False},
         ],
+        "options_for": ["example.com", "[192.0.2.1]"],
     } in json.loads(result.stdout)
     (line,) = [one for one in run("plugins").stdout.splitlines() if one.startswith("mine ")]
     assert " ".join(line.split()[1:]) == (
         "file yes About the module. on_rcpt, after_data, on_disconnect day: int,"
         ' bad: AddressList = ["file:bad"], key: Secret = <secret>'
+        " example.com, [192.0.2.1]"
     )
 
 

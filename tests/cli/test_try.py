@@ -242,6 +242,63 @@ def test_the_edits_of_plugins_are_shown(run, folder, end):
     ]
 
 
+LOOKUP = [
+    "async def on_lookup(self, tx, rcpt):",
+    "    import asyncio",
+    "    from gatepost import local, unknown",
+    "    if rcpt.user == 'slow': await asyncio.sleep(0)",
+    "    if rcpt.user == 'broken': raise KeyError('broken')",
+    "    answers = {'one': local(), 'slow': local(), 'gone': unknown('has left')}",
+    "    return answers.get(rcpt.user) if rcpt.domain == 'tenant.example' else None",
+]
+
+
+@pytest.mark.parametrize(
+    ("to", "answer", "reply"),
+    [
+        ("one@tenant.example", "local", "250"),
+        ("slow@tenant.example", "local", "250"),
+        ("gone@tenant.example", "unknown (has left)", "550"),
+        ("broken@tenant.example", "defer (plugin-failed)", "451"),
+        ("one@elsewhere.example", "no opinion", "550"),
+    ],
+)
+def test_look_ups_are_steps(run, folder, to, answer, reply):
+    plugin(folder, LOOKUP)
+    steps = trial(run, "--to", to)[1]["steps"]
+    lookup, rcpt = steps[4:6]
+    assert lookup == {
+        "hook": "lookup",
+        "about": to,
+        "by": "" if answer == "no opinion" else "mine",
+        "answer": answer,
+        "reply": "",
+        "asked": ["mine"],
+    }
+    assert (rcpt["hook"], rcpt["reply"][:3]) == ("rcpt", reply)
+
+
+def test_a_cached_look_up_asks_no_plugin(run, folder):
+    plugin(folder, LOOKUP)
+    steps = trial(run, "--to", "one@tenant.example", "--to", "One@Tenant.example")[1]["steps"]
+    lookups = [(one["answer"], one["asked"]) for one in steps if one["hook"] == "lookup"]
+    assert lookups == [("local", ["mine"]), ("local", [])]
+
+
+def test_edits_in_shadow_mode_are_shown(run, folder):
+    plugin(folder, EDITS)
+    with (folder / "gatepost.toml").open("a") as file:
+        file.write('action = "log"\n')
+    (folder / "mail").write_text(SIGNED)
+    found = trial(run, *TO_ALICE, "--message", "mail")[1]
+    assert (found["edits"], found["broken_signatures"]) == ([], [])
+    assert [one["kind"] for one in found["shadowed_edits"]] == [
+        *("removed", "replaced", "added", "body replaced")
+    ]
+    lines = run("try", *TO_ALICE, "--message", "mail").stdout.splitlines()
+    assert "would have edited: replaced Subject: new (by mine)" in lines
+
+
 def test_a_message_without_edits_shows_none(run, folder):
     found = trial(run, *TO_ALICE)[1]
     assert (found["edits"], found["broken_signatures"]) == ([], [])

@@ -161,7 +161,7 @@ def test_every_test_of_the_page_passes(plugin_files):
         for name in [one for one in vars(module) if one.startswith("test_")]:
             getattr(module, name)()
             ran += 1
-    assert ran == 13
+    assert ran == 14
 
 
 def test_the_errors_of_options_are_those_of_the_loader(plugin_files):

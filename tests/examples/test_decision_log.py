@@ -2,13 +2,16 @@
 
 import logging
 
+import structlog
 from examples.decision_log import DecisionLog
 from examples.no_mondays import NoMondays
 
 from gatepost.testing import play
 
 
-def test_refusals_are_logged_with_their_plugin(caplog):
+def test_refusals_are_logged_with_their_plugin(caplog, monkeypatch):
+    # As in a program that does not configure structlog: another test of the process may have.
+    monkeypatch.setattr(structlog, "is_configured", lambda: False)
     caplog.set_level(logging.INFO)
     play(
         """

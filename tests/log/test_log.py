@@ -16,6 +16,7 @@ from gatepost.log.logger import get_logger
 from gatepost.log.printable import printable
 from gatepost.model.address import Address
 from gatepost.model.endpoint import Endpoint
+from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.secret import Secret
 from gatepost.model.session import Recipient, Session, Transaction
 
@@ -59,6 +60,8 @@ PLUGIN_VALUES = [
     (SESSION, "1-1"),
     (TRANSACTION, "1-1.1"),
     (Secret("word"), "<secret>"),
+    (Reply(250, "Ok", "2.0.0"), "250 2.0.0 Ok"),
+    (RecipientReplies([Reply(250, "Ok")]), "250 Ok"),
 ]
 
 
@@ -86,7 +89,7 @@ def test_a_warning_of_python_is_an_event(written):
 def test_values_of_plugins_are_text(value, text):
     line = render.render_json(setup.LineWriter("x"), "info", {"event": "e", "a": value})
     assert json.loads(line)["a"] == text
-    shown = text if text.isalnum() or "[" not in text else f'"{text}"'
+    shown = f'"{text}"' if "[" in text or " " in text else text
     assert text_of(event="e", a=value) == f"info    gatepost.x e a={shown}\n"
     pair = render.render_json(setup.LineWriter("x"), "info", {"event": "e", "a": (value, [value])})
     assert json.loads(pair)["a"] == [text, [text]]

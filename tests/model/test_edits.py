@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.model import edits
+from gatepost.model.author import Named
 from gatepost.model.content import Content
 from gatepost.model.headers import Headers
 from gatepost.model.message import Message
@@ -406,7 +407,7 @@ def test_facts_cannot_be_assigned(message):
 
 
 def test_an_edit_names_its_plugin(message):
-    message.editor = "tagger"
+    message.author = Named("tagger")
     message.remove_header("To")
     assert described(message) == ["removed To: b (by tagger)"]
 

@@ -3,6 +3,7 @@
 import logging
 
 import structlog
+from structlog.testing import capture_logs
 
 from gatepost import Plugin
 from gatepost.testing import play
@@ -31,7 +32,21 @@ def test_the_log_of_a_transaction_has_its_reference_and_client(caplog, monkeypat
         [Logs()],
     )
     client, sender = (one.message for one in caplog.records if one.name == "gatepost.plugin")
-    assert client.startswith("client ref=")
+    assert client.startswith("client plugin=logs ref=")
     assert client.endswith("peer=192.0.2.1:50000")
-    assert sender.startswith("sender ref=")
+    assert sender.startswith("sender plugin=logs ref=")
     assert sender.endswith(".1 peer=192.0.2.1:50000 sender=a@client.example")
+
+
+def test_a_plugin_created_in_code_has_its_name_in_the_log():
+    class Speaks(Plugin):
+        def on_connect(self, session):
+            self.log.info("spoken")
+
+    first, second = Speaks(), Speaks()
+    second.name = "second"
+    with capture_logs() as lines:
+        first.log.info("created")
+        play("S: 220", [first, second])
+    named = [(line["event"], line["plugin"]) for line in lines]
+    assert named == [("created", "speaks"), ("spoken", "speaks"), ("spoken", "second")]

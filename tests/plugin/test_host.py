@@ -327,11 +327,13 @@ def test_a_method_outside_its_scope_is_not_called():
     assert (decided.decision, decided.by) == (deny("no"), "in")
 
 
-def test_a_method_of_the_plugin_names_the_editor_of_the_message():
-    tx, names = SimpleNamespace(acting=None, message=SimpleNamespace(editor="")), []
-    plugins = [
-        named(name, on_message=lambda *_: names.append(tx.message.editor)) for name in ("a", "b")
-    ]
+def test_a_method_of_the_plugin_names_the_author_of_the_message():
+    tx, names = SimpleNamespace(acting=None, message=SimpleNamespace(author=None)), []
+
+    def seen():
+        names.append(tx.message.author.plugin)
+
+    plugins = [named(name, on_message=lambda *_: seen()) for name in ("a", "b")]
     asyncio.run(host(*plugins).chains["message"].decide(tx))
     assert names == ["a", "b"]
 

@@ -2,12 +2,15 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 from tests.session.dialogue import OPEN, config, plugin
 from tests.session.test_recorder import facts
 
+from gatepost.model.author import Named
 from gatepost.model.decision import deny
+from gatepost.model.message import Message
 from gatepost.testing import play
 
 ENVELOPE = """
@@ -203,3 +206,106 @@ def test_many_edits_are_one_line():
     with capture_logs() as logs:
         send(plugin(on_message=add))
     assert (len(logs[0]["edits"]), logs[0]["edits_count"]) == (5, 50)
+
+
+# shadow mode
+
+
+def shadow(**methods):
+    return msgspec.structs.replace(plugin(**methods), shadow=True)
+
+
+def tag_and_rewrite(tx):
+    tag(tx)
+    clean(tx)
+    tx.message.add_header("X-New", "yes", first=False)
+    rewrite(tx)
+
+
+@pytest.mark.parametrize("hook", ["observe_message", "on_message", "after_headers"])
+@pytest.mark.parametrize("editing", [tag, tag_later])
+def test_edits_in_shadow_mode_have_no_effect(hook, editing):
+    assert delivered(shadow(**{hook: editing})) == delivered()
+
+
+def test_edits_in_shadow_mode_are_logged():
+    with capture_logs() as logs:
+        assert delivered(shadow(on_message=tag_and_rewrite)).endswith(b"\r\n\r\ntext\r\n")
+    edited, accepted = logs
+    assert (edited["event"], edited["log_level"]) == ("would have edited", "info")
+    assert edited["edits"] == [
+        "replaced Subject: [EXT] hello (by test)",
+        "removed X-Spam: really not (by test)",
+        "added X-New: yes (by test)",
+        "body replaced: 11 octets (by test)",
+    ]
+    assert (accepted["event"], accepted["ref"]) == ("accepted", edited["ref"])
+
+
+def test_plugins_read_the_message_without_edits_in_shadow_mode():
+    seen = []
+
+    def read(tx):
+        seen.append((tx.message.headers().get("Subject"), [*map(str, tx.message.edits)]))
+
+    def edit_twice(tx):
+        tag(tx)
+        read(tx)
+        tag(tx)
+
+    content = delivered(shadow(on_message=edit_twice), plugin(on_message=read))
+    assert seen == [("hello", []), ("hello", [])]
+    assert content == delivered()
+
+
+def test_edits_next_to_those_in_shadow_mode_have_their_effect():
+    with capture_logs() as logs:
+        content = delivered(
+            plugin(on_message=rewrite), shadow(on_message=tag_and_rewrite), plugin(on_message=clean)
+        )
+    assert content.endswith(DKIM + b"\r\nnew\r\nbody\r\n")
+    assert b"Subject: hello\r\n" in content
+    events = [one["event"] for one in logs]
+    assert events == ["edited", "signature invalidated", "would have edited", "accepted"]
+    assert len(logs[0]["edits"]) == 2
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda tx: tx.message.add_header("X", "a\nb"),
+        lambda tx: tx.message.replace_body(b"bare\n"),
+    ],
+)
+def test_a_wrong_edit_in_shadow_mode_is_a_failure_without_effect(edit):
+    with capture_logs() as logs:
+        assert delivered(shadow(on_message=edit)) == delivered()
+    assert [one["event"] for one in logs] == ["plugin failed", "accepted", "accepted"]
+
+
+def test_a_large_body_in_shadow_mode_leaves_no_file(tmp_path):
+    with Message(0, tmp_path) as message:
+        message.write(b"Subject: a\r\n\r\nold\r\n")
+        message.complete()
+        message.author = Named("mine", shadow=True)
+        message.replace_body([b"new\r\n"] * 10_000)
+        assert bytes(message).endswith(b"old\r\n")
+        assert message.octets_held() == (0, message.size)
+        assert [str(one) for one in message.shadowed_edits] == [
+            "body replaced: 50000 octets (by mine)"
+        ]
+
+
+# content without a body
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_headers_without_a_body_are_shown_at_the_end(wait):
+    async def later():
+        await asyncio.sleep(0)
+        return deny("no")
+
+    refuse = plugin(on_headers=lambda *_: later() if wait else deny("no"))
+    content = "C: DATA\nS: 354\nC: Subject: all\nC: .\nS: 554 5.7.1 no [*]"
+    result = play(OPEN + ENVELOPE.format(params="") + content, [refuse])
+    assert result.messages == []

@@ -14,6 +14,7 @@ from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.scope import Scope
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.memory import MemoryServer
+from gatepost.session.recorder import Recorder
 from gatepost.testing import perform, play
 
 MAIL = "C: MAIL FROM:<a@client.example>\nS: 250\n"
@@ -296,3 +297,37 @@ def test_without_such_a_plugin_there_are_no_look_ups():
             assert server.setup.lookups is None
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", [Directory, Waiting])
+def test_plugins_are_asked_about_a_recipient_that_no_look_up_refuses(kind):
+    refuse = plugin(on_rcpt=lambda *_: deny("no"))
+    ask(rcpt("two@example.com", "550 5.7.1 no [*]"), kind(), refuse)
+    ask(rcpt("gone@tenant.example", "550 5.1.1 Left the company [*]"), kind(), refuse)
+
+
+@pytest.mark.parametrize("kind", [Directory, Waiting])
+def test_a_detailed_recorder_gets_look_ups_with_the_plugins_that_were_asked(kind):
+    found = []
+
+    class Keeps(Recorder):
+        detailed = True
+
+        def looked_up(self, tx, rcpt, answer, asked):
+            names = [one.plugin for one in asked]
+            found.append((str(rcpt.address), answer and answer.decision.reason, names))
+
+    async def main():
+        plugins = [plugin(on_lookup=lambda *_: None), kind()]
+        async with MemoryServer(plugins, recorder=Keeps()) as server:
+            known = rcpt("one@tenant.example") + rcpt("ONE@tenant.example")
+            unknown = rcpt("one@elsewhere.example", RELAY_DENIED)
+            await perform(server.connect(), OPEN + MAIL + known + unknown)
+
+    asyncio.run(main())
+    name = kind.__name__.lower()
+    assert found == [
+        ("one@tenant.example", "local", ["test", name]),
+        ("ONE@tenant.example", "local", []),
+        ("one@elsewhere.example", None, ["test", name]),
+    ]

@@ -90,6 +90,8 @@ class Synchronous(Plugin):
 
     def on_rcpt(self, transaction: Transaction, recipient: Recipient) -> Decision | None:
         assert_type(self.options.day, int)
+        assert_type(self.options_for(recipient).day, int)
+        assert_type(self.options_for("example.com").users, tuple[str, ...])
         assert_type(self.options.users, tuple[str, ...])
         if transaction.received_at.weekday() == self.options.day:
             return deny("closed today", code=550, enhanced="5.7.1", reason="closed")

@@ -1,4 +1,7 @@
-"""Mistakes in plugins: mypy must report exactly the errors that the comments name."""
+"""Mistakes in plugins: mypy must report exactly the errors that the comments name.
+
+pyright must report an error in exactly the same lines.
+"""
 
 from gatepost import Decision, Duration, Plugin, Recipient, Session, Transaction, deny
 
@@ -24,6 +27,10 @@ class WrongHooks(Plugin):
         if tx.received_at.weekday() == self.options.dya:  # E: attr-defined
             self.options.day = "Monday"  # E: assignment
         return tx.message.size  # E: return-value # E: union-attr
+
+    def on_lookup(self, tx: Transaction, rcpt: Recipient) -> None:
+        self.log.info("day", day=self.options_for(rcpt.domain).dya)  # E: attr-defined
+        self.options_for(tx)  # E: arg-type
 
     def after_rcpt(self, tx: Transaction, rcpt: Recipient) -> None:  # E: override
         pass

@@ -1,10 +1,14 @@
-"""mypy accepts the typed API, and it or `gatepost check` reports each mistake of an author."""
+"""mypy accepts the typed API. mypy and pyright, or `gatepost check`, report each mistake."""
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from mypy import api
+from tools import peers
 
 from gatepost.checks.report import make_report
 
@@ -63,3 +67,18 @@ def test_every_mistake_is_reported(check):
     matches = map(REPORTED.search, check("mistakes.py").splitlines())
     reported = [(int(match[1]), match[2]) for match in matches if match]
     assert sorted(reported) == sorted(expected)
+
+
+def test_pyright_reports_an_error_in_the_same_lines():
+    pyright = peers.find("pyright")
+    if pyright is None:
+        pytest.skip(f"pyright is missing: {peers.missing(['pyright'])['pyright']}")
+    options = ("--outputjson", "--pythonpath", sys.executable, "--project", HERE)
+    done = subprocess.run(
+        pyright.argv(*options), env=pyright.env, capture_output=True, text=True, check=False
+    )
+    found = json.loads(done.stdout)["generalDiagnostics"]
+    lines = {(Path(one["file"]).name, one["range"]["start"]["line"] + 1) for one in found}
+    text = (HERE / "mistakes.py").read_text().splitlines()
+    assert lines == {("mistakes.py", n) for n, line in enumerate(text, 1) if EXPECTED.search(line)}
+    assert {one["severity"] for one in found} == {"error"}

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from gatepost.model.additions import Additions, Verb
 from gatepost.model.reply import Reply
 from gatepost.wire import events as e
 from gatepost.wire.protocol import NEED_DATA, PAUSED, Wire
@@ -85,7 +86,7 @@ def play(
     split: Split = whole,
     answer: Answerer = usual,
     limits: WireLimits | None = None,
-    make: type[SmtpServer] = SmtpServer,
+    make: Callable[..., SmtpServer] = SmtpServer,
     **options: Any,
 ) -> Played:
     """Feed a new server and drain it after every piece."""
@@ -104,6 +105,21 @@ def play(
         if not server.closed:
             most_unread = max(most_unread, server.unread)
     return Played(tidy(events[1:]), b"".join(output[1:]), server, most_unread)
+
+
+ADDITIONS = Additions(
+    {"XSTATUS": Verb(junk=False), "XIDLE": Verb(), "XONE": Verb(max_arguments=1)}
+    | {"XNONE": Verb(max_arguments=0)},
+    frozenset({"XFOO"}),
+    frozenset({"XBAR"}),
+)
+
+
+def extended(*args: Any, kind: type[SmtpServer] = SmtpServer, **options: Any) -> SmtpServer:
+    """Return a server with additions of plugins; a compiled class has no subclass here."""
+    server = kind(*args, **options)
+    server.agreed.additions = ADDITIONS
+    return server
 
 
 def drain(server: Wire) -> Iterator[e.Event]:

@@ -1,17 +1,22 @@
 """Invariants for any input and any answers, for the property tests and the fuzzers."""
 
 import re
+from collections.abc import Callable
 
-from tests.wire.driver import SPLITS, Answerer, Played, play, usual
+from tests.wire.driver import ADDITIONS, SPLITS, Answerer, Played, play, usual
 
 from gatepost.model.reply import Reply
 from gatepost.wire import events as e
-from gatepost.wire.smtp import WireLimits
+from gatepost.wire.smtp import SmtpServer, WireLimits
+from gatepost.wire.smtp.syntax.extensions import PARAMETERS
+from gatepost.wire.smtp.syntax.values import MAX_ADDED
 
 SMALL = WireLimits(command_line=100, message_size=60)
 
 _REPLY_LINE = re.compile(r"([2-5][0-9]{2})([ -])([ -~]*)")
 _ENHANCED = re.compile(r"([245])\.[0-9]{1,3}\.[0-9]{1,3} ")
+_VALUE = re.compile(rf"[!-<>-~]{{0,{MAX_ADDED}}}")
+_RCPT = "RCPT", ADDITIONS.rcpt
 _IMPURE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 
 
@@ -64,9 +69,28 @@ def settled(events: list[e.Event]) -> list[e.Event]:
     return events[:-1] if events and type(events[-1]) is e.Content else events
 
 
-def assert_all(data: bytes, answer: Answerer = usual, limits: WireLimits = SMALL) -> Played:
+def assert_added(events: list[e.Event]) -> None:
+    """Assert that commands and parameters of plugins are those that they have added."""
+    for event in events:
+        if isinstance(event, e.Added):
+            row = ADDITIONS.verbs[event.verb]
+            assert row.junk == (type(event) is e.IdleAdded)
+            assert row.max_arguments is None or len(event.text.split()) <= row.max_arguments
+        elif isinstance(event, e.Mail | e.Rcpt):
+            command, added = ("MAIL", ADDITIONS.mail) if type(event) is e.Mail else _RCPT
+            for keyword in event.params.keys() - PARAMETERS[command]:
+                assert keyword in added
+                assert _VALUE.fullmatch(event.params[keyword])
+
+
+def assert_all(
+    data: bytes,
+    answer: Answerer = usual,
+    limits: WireLimits = SMALL,
+    make: Callable[..., SmtpServer] = SmtpServer,
+) -> Played:
     """Play the data in every split; assert sound and equal results."""
-    first, *others = [play(data, split, answer, limits) for split in SPLITS]
+    first, *others = [play(data, split, answer, limits, make) for split in SPLITS]
     for other in others:
         assert settled(other.events) == settled(first.events)
         assert other.output == first.output

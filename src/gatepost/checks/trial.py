@@ -13,6 +13,7 @@ import msgspec
 
 from gatepost.config.schema import Config
 from gatepost.model.address import Address
+from gatepost.model.decision import Verdict
 from gatepost.model.edits import Edit
 from gatepost.model.facts import set_fact
 from gatepost.model.reply import Reply
@@ -26,7 +27,7 @@ from gatepost.model.session import (
     Transaction,
     TrapHit,
 )
-from gatepost.plugin.chain import Answer
+from gatepost.plugin.chain import FAILED, Answer, Asked
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.memory import MemoryClient, MemoryServer
 from gatepost.session.recorder import Decided, Recorder
@@ -61,6 +62,8 @@ class Envelope(msgspec.Struct, frozen=True):
 class TrialStep(msgspec.Struct):
     """The decision of one hook; `by` names the plugin (`gatepost` is the core, "" for none).
 
+    The hook `lookup` is the question of the core who is local (`on_lookup`); it has no reply.
+
     `about` is the argument of the command, `answer` the verdict and its reason, `asked` the plugins
     that were asked before that.
     """
@@ -92,7 +95,7 @@ class Trial(msgspec.Struct):
     `final` those that would get it. `changes` are those of recipients and delivery by plugins.
     `submitted` has the recipients of each message that plugins would send. `results` are the
     results of plugins, `edits` their edits, `broken_signatures` the signatures that the edits
-    invalidate.
+    invalidate. `shadowed_edits` are those of plugins in shadow mode, without effect.
     """
 
     steps: list[TrialStep]
@@ -106,6 +109,7 @@ class Trial(msgspec.Struct):
     changes: list[Change] = []
     submitted: list[list[str]] = []
     results: list[TrialResult] = []
+    shadowed_edits: list[Edit] = []
 
 
 class TrialRecorder(Recorder):
@@ -118,6 +122,7 @@ class TrialRecorder(Recorder):
         self.steps: list[TrialStep] = []
         self.edits: Sequence[Edit] = ()
         self.broken_signatures: Sequence[str] = ()
+        self.shadowed_edits: Sequence[Edit] = ()
         self.hits: dict[str, TrapHit] = {}
         self.results: list[TrialResult] = []
         self.final: list[str] = []
@@ -145,10 +150,20 @@ class TrialRecorder(Recorder):
         self.steps.insert(len(self.steps) - inner, step)
         if tx is not None and tx.message is not None:
             self.edits, self.broken_signatures = tx.message.edits, tx.message.broken_signatures
+            self.shadowed_edits = tx.message.shadowed_edits
         if tx is not None:
             self.final = [_recipient(one) for one in tx.recipients]
             self.changes = () if tx.acting is None else tx.acting.changes
             self.results = [_copied(one) for one in tx.found or ()]
+
+    def looked_up(
+        self, tx: Transaction, rcpt: Recipient, answer: Answer | None, asked: Sequence[Asked]
+    ) -> None:
+        """Add a look-up as a step, in front of that of RCPT."""
+        del tx
+        by, found = ("", "no opinion") if answer is None else (answer.by, _found(answer))
+        names = [one.plugin for one in asked]
+        self.steps.append(TrialStep("lookup", str(rcpt.address), by, found, "", names))
 
     def accepted(self, tx: Transaction, reply: Reply) -> None:  # noqa: ARG002
         """Add the recipients, and the results of the last plugins."""
@@ -178,6 +193,14 @@ def _described(answer: Answer | None) -> tuple[str, str]:
     decision = answer.decision
     verdict = decision.verdict.value
     return answer.by, f"{verdict} ({decision.reason})" if decision.reason else verdict
+
+
+def _found(answer: Answer) -> str:
+    """Return the answer to a look-up: "local", "unknown" with its text, or a failure."""
+    decision = answer.decision
+    if decision.reason == FAILED:
+        return _described(answer)[1]
+    return "local" if decision.verdict is Verdict.ACCEPT else f"unknown ({decision.text})"
 
 
 def _about(session: Session, args: tuple[Any, ...]) -> str:
@@ -219,6 +242,7 @@ async def run(config: Config, envelope: Envelope, content: bytes) -> Trial:
         [*recorder.changes],
         submitted,
         recorder.results,
+        [*recorder.shadowed_edits],
     )
 
 

@@ -17,6 +17,7 @@ from gatepost.checks.routes import hidden, loops, relays, shared_maildirs, unrou
 from gatepost.config.formats import EVERY_DOMAIN, FILE_PREFIX
 from gatepost.config.listen import UnixAddress
 from gatepost.config.schema import Config, RouteConfig
+from gatepost.model.address import domain_key
 from gatepost.net.tls import key_pairs
 from gatepost.process.root_files import describe_replaceable, find_changeable
 from gatepost.session.assemble import Lists
@@ -176,6 +177,16 @@ def _idle_plugins(_config: Config, setup: Setup, _lists: Lists) -> Iterator[str]
         yield f"plugin {name}: has no effect, expected a hook method such as on_rcpt"
 
 
+def _domains_of_plugins(config: Config, setup: Setup, lists: Lists) -> Iterator[str]:
+    """Warn of options for a domain that is not local, such as a misspelt one."""
+    if setup.lookups is not None or any(route.relay_for for route in config.route):
+        return
+    for number, plugin in enumerate(config.plugin):
+        for domain in plugin.options_for:
+            if not any(domain_key(domain) in one.current for one in lists.domains):
+                yield f'plugin[{number}].options_for."{domain}": the domain is not local'
+
+
 def _targets(_config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
     """Yield the warnings of targets about their options."""
     for number, route in enumerate(setup.router.routes):
@@ -212,4 +223,5 @@ CHECKS: tuple[Check, ...] = (
     _unarmed_traps,
     _trap_plugins,
     _idle_plugins,
+    _domains_of_plugins,
 )

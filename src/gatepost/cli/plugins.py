@@ -18,6 +18,8 @@ from gatepost.plugin.host import PluginError
 from gatepost.plugin.loader import ENTRY_POINT_GROUP, builtin_names, find_plugin
 from gatepost.plugin.options.words import shown_default, type_name
 
+_TITLES = ("name", "kind", "configured", "about", "hooks", "options", "options for")
+
 
 class ListedOption(msgspec.Struct):
     """An option of a plugin: its type, and its default ("" if it is required)."""
@@ -33,7 +35,10 @@ class ListedOption(msgspec.Struct):
 
 
 class ListedPlugin(msgspec.Struct):
-    """A plugin: its name, its kind (shipped, installed or file), and whether it is configured."""
+    """A plugin: its name, its kind (shipped, installed or file), and whether it is configured.
+
+    `options_for` has the domains for which the configuration has other options.
+    """
 
     name: str
     kind: str
@@ -41,6 +46,7 @@ class ListedPlugin(msgspec.Struct):
     about: str
     hooks: list[str]
     options: list[ListedOption]
+    options_for: list[str]
 
 
 @click.command(epilog="Example: gatepost plugins --json")
@@ -58,9 +64,11 @@ def command(file: Path, *, as_json: bool) -> int:
         print_json(msgspec.to_builtins(found))
     elif found:
         rows = [[p.name, p.kind, "yes" if p.configured else "no", p.about] for p in found]
-        more = [[joined(p.hooks), joined(map(str, p.options))] for p in found]
+        more = [
+            [joined(p.hooks), joined(map(str, p.options)), joined(p.options_for)] for p in found
+        ]
         cells = [[*row, *texts] for row, texts in zip(rows, more, strict=True)]
-        print_table(("name", "kind", "configured", "about", "hooks", "options"), cells)
+        print_table(_TITLES, cells)
     else:
         print_line("no plugins found; write one with: gatepost plugin new NAME")
     for error in errors:
@@ -73,7 +81,8 @@ def _all(file: Path, errors: list[str]) -> Iterator[ListedPlugin]:
     has_config = file.exists() or file != DEFAULT_FILE
     config = read_config(file) if has_config else None
     base = Path() if config is None else config.base
-    uses = [] if config is None else [one.use for one in config.plugin]
+    configured = () if config is None else config.plugin
+    uses = [one.use for one in configured]
     kinds = dict.fromkeys(uses, "file")
     kinds |= {point.name: "installed" for point in entry_points(group=ENTRY_POINT_GROUP)}
     kinds |= dict.fromkeys(builtin_names(), "shipped")
@@ -89,7 +98,8 @@ def _all(file: Path, errors: list[str]) -> Iterator[ListedPlugin]:
             errors.append(f"plugin {use}: class Options: {error}")
             continue
         about, hooks = first_line(plugin), implemented(plugin)
-        yield ListedPlugin(name, kind, use in uses, about, hooks, options)
+        domains = [domain for one in configured if one.use == use for domain in one.options_for]
+        yield ListedPlugin(name, kind, use in uses, about, hooks, options, domains)
 
 
 def _options(plugin: type[Plugin]) -> Iterator[ListedOption]:

@@ -115,6 +115,8 @@ def _print_trial(trial: Trial, count: int) -> None:
         print_line(f"result: {result}")
     for edit in trial.edits:
         print_line(str(edit))
+    for edit in trial.shadowed_edits:
+        print_line(f"would have edited: {edit}")
     for signature in trial.broken_signatures:
         print_line(f"warning: the edits invalidate the {signature}")
     for change in trial.changes:
@@ -142,7 +144,7 @@ def _row(step: TrialStep) -> list[str]:
     first, _, more = step.reply.partition("\n")
     reply = f"{first} …" if more else first
     asked = ", ".join(step.asked)
-    return [step.hook, step.about, asked or "-", step.by or "-", step.answer or "-", reply]
+    return [step.hook, step.about, asked or "-", step.by or "-", step.answer or "-", reply or "-"]
 
 
 def _ip(text: str) -> str:

@@ -136,6 +136,37 @@ def to_toml(kind: ValueKind, value: Any) -> str:
             return json.dumps(value)
 
 
+class MappingKind(msgspec.Struct, frozen=True):
+    """A table with a value of one kind for each name of another kind; read as a dict.
+
+    `key` returns the canonical form of a name. Two spellings of one name are an error.
+    """
+
+    names: ValueKind
+    of: ValueKind
+    key: Callable[[str], str] = str
+
+    @property
+    def expected(self) -> str:
+        """See `ValueKind.expected`."""
+        return "a table"
+
+    def read(self, value: object, location: Location) -> Any:
+        """See `ValueKind.read`."""
+        if not isinstance(value, Mapping):
+            location.report_mismatch(self.expected, format_value(value))
+            return None
+        typed: dict[str, Any] = {}
+        for name, one in value.items():
+            inside = location.member(str(name))
+            if self.names.read(name, inside) is None:
+                continue
+            if self.key(name) in map(self.key, typed):
+                inside.report("this name is there twice, in another spelling")
+            typed[name] = self.of.read(one, inside)
+        return typed
+
+
 def _as_mapping(value: object, struct: type[msgspec.Struct]) -> Mapping[str, object] | None:
     if isinstance(value, struct):
         return {field.encode_name: getattr(value, field.name) for field, _ in keys(struct)}

@@ -12,11 +12,13 @@ from gatepost.config.kinds import (
     AnyTable,
     ArrayKind,
     Key,
+    MappingKind,
     TableKind,
     choice,
     duration,
     integer,
 )
+from gatepost.model.address import domain_key
 
 
 class ConditionsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,12 +72,20 @@ class PluginConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Mapping[str, Any],
         Key(AnyTable(), "The options of the plugin. The plugin defines which options exist."),
     ] = msgspec.field(default_factory=dict)
+    options_for: Annotated[
+        Mapping[str, Mapping[str, Any]],
+        Key(
+            MappingKind(formats.HOSTNAME, AnyTable(), domain_key),
+            "Options for the recipients of one domain, in a table for each domain. They replace"
+            " those of `options`.",
+        ),
+    ] = msgspec.field(default_factory=dict)
     action: Annotated[
         Literal["enforce", "log"],
         Key(
             choice("enforce", "log"),
-            "log: shadow mode. The plugin runs, but what it would decide is only logged, and its"
-            " failures have no effect.",
+            "log: shadow mode. The plugin runs, but what it would decide, edit or change is only"
+            " logged, and its failures have no effect.",
             "Try a new rule for a week before it refuses mail.",
         ),
     ] = "enforce"

@@ -9,7 +9,7 @@ as text only (`gatepost.log.render.format_traceback`).
 """
 
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -22,19 +22,21 @@ logging.getLogger("gatepost").addHandler(logging.NullHandler())
 class Logger:
     """A logger that applies the configuration of the process when an event is logged.
 
-    A bound logger keeps the configuration and level of the time of `bind`.
+    It adds `fields` to each event. A bound logger keeps the configuration and level of the time of
+    `bind`.
     """
 
-    __slots__ = ("_name",)
+    __slots__ = ("_fields", "_name")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, fields: Mapping[str, Any]) -> None:
         self._name = name
+        self._fields = fields
 
     def bind(self, **fields: Any) -> Any:
         """Return a logger that adds fields to each event."""
         configured = structlog.is_configured()
         log = structlog.get_logger if configured else _to_logging  # noqa: TID251 - the only place
-        return log(self._name).bind(**fields)
+        return log(self._name).bind(**{**self._fields, **fields})
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -42,9 +44,9 @@ class Logger:
         return getattr(self.bind(), name)
 
 
-def get_logger(name: str) -> Any:
-    """Return a logger; `name` starts with `gatepost.`."""
-    return Logger(name)
+def get_logger(name: str, **fields: Any) -> Any:
+    """Return a logger that adds `fields` to each event; `name` starts with `gatepost.`."""
+    return Logger(name, fields)
 
 
 def _to_logging(name: str) -> Any:

@@ -18,6 +18,7 @@ import msgspec
 from gatepost.log.printable import printable
 from gatepost.model.address import Address
 from gatepost.model.endpoint import Endpoint
+from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.secret import Secret
 from gatepost.model.session import Recipient, Session, Transaction
 
@@ -71,6 +72,8 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
     Secret: repr,
     Address: str,
     Endpoint: str,
+    Reply: str,
+    RecipientReplies: str,
     Recipient: lambda rcpt: str(rcpt.address),
     Session: lambda session: str(session.id),
     Transaction: lambda tx: str(tx.id),

@@ -25,6 +25,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from gatepost.model.address import Address
+from gatepost.model.author import UNKNOWN, Author
 from gatepost.model.facts import FactList, keep, set_fact
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.session import Acting, Change, Recipient, Transaction
@@ -55,8 +56,7 @@ class Actions(Acting):
     """
 
     # Defaults of the class: most transactions are not changed, and each has an object.
-    plugin: str = ""
-    shadow: bool = False
+    author: Author = UNKNOWN
     current: Recipient | None = None
     named: list[Recipient] | None = None
     final: Mapping[Recipient, list[Recipient]] = {}
@@ -75,7 +75,7 @@ class Actions(Acting):
     def add(self, tx: Transaction, address: Address | str, route: str) -> Recipient:
         """Add a recipient, see `Transaction.add_recipient`."""
         new = self._make(tx, address, {"NOTIFY": "NEVER"}, route, added=True)
-        if self.shadow:
+        if self.author.shadow:
             self._record("added", f"{new.address}")
             return new
         self._begin(tx)
@@ -99,7 +99,7 @@ class Actions(Acting):
                 "expected at least one address: to refuse a recipient use deny(recipients=[...]),"
                 " to discard its mail a route to discard:"
             )
-        if self.shadow:
+        if self.author.shadow:
             self._record("replaced", f"{rcpt.address} by {_listed(new)}")
             return new
         if self._is_open(rcpt):
@@ -117,7 +117,7 @@ class Actions(Acting):
             chosen = [one for named in recipients for one in self._resolved(tx, named)]
         for one in chosen:
             self._destinations.make(one.address, one.params, name, added=one.added)
-        for one in chosen if not self.shadow else ():
+        for one in chosen if not self.author.shadow else ():
             set_fact(one, "route", name)
         if chosen:
             self._record(f"route {name}", _listed(chosen))
@@ -128,7 +128,7 @@ class Actions(Acting):
         if not reason or not reason.isprintable():
             raise ValueError(_NO_REASON)
         if not self.quarantined:
-            self.quarantined = "" if self.shadow else reason
+            self.quarantined = "" if self.author.shadow else reason
             self._record("quarantined", reason)
 
     # Called by the server
@@ -245,7 +245,7 @@ class Actions(Acting):
 
     def _record(self, kind: str, about: str) -> None:
         """Keep a change for the log; in shadow mode it has had no effect."""
-        change = Change(f"not {kind}" if self.shadow else kind, about, self.plugin)
+        change = Change(f"not {kind}" if self.author.shadow else kind, about, self.author.plugin)
         self.changes = (*self.changes, change)
 
 

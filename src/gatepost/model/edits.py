@@ -163,6 +163,12 @@ class Edits:
         self.done: list[Edit] = []
         self.broken: dict[str, None] = {}
 
+    def copy_of_fields(self) -> "Edits":
+        """Return edits of the same fields without the body, to try an edit without effect."""
+        copy = Edits()
+        copy.front, copy.block = self.front, self.block
+        return copy
+
     def fields(self) -> bytes:
         """Return all fields but those of this server."""
         return self.front if self.block is None else self.front + self.block.fields

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+from gatepost.model.author import UNKNOWN, Author
 from gatepost.model.content import FIRST_LINE, Content
 from gatepost.model.edits import (
     FIRST_FIELD,
@@ -38,10 +39,11 @@ class Message(Content):
     `content()` yields the octets as received, and `size` is their number. Everything else has the
     edits: `bytes(message)`, iteration, `open()`, `headers()` and `full_size`. `largest` is the
     limit of a replaced body in octets, 0 for none. `utf8` is whether SMTPUTF8 was requested.
-    `editor` is the name of the plugin that runs, for the record of its edits.
+    `author` is the plugin that runs, for the record of its edits. In shadow mode they are checked
+    and recorded, but have no effect.
     """
 
-    __slots__ = ("_edits", "_largest", "_phase", "_trace", "_utf8", "editor")
+    __slots__ = ("_edits", "_largest", "_phase", "_shadowed", "_trace", "_utf8", "author")
 
     def __init__(
         self,
@@ -56,7 +58,8 @@ class Message(Content):
         self._trace = b""
         self._phase = _RECEIVED_IN_PART
         self._edits: Edits | None = None
-        self.editor = ""
+        self._shadowed: Sequence[Edit] = ()
+        self.author: Author = UNKNOWN
 
     @classmethod
     def stored(cls, pieces: Callable[[], Iterator[bytes]], size: int) -> Self:
@@ -156,7 +159,10 @@ class Message(Content):
         except BaseException:
             new.close()
             raise
-        edits.replace_body(new, is_ascii=is_ascii)
+        if self.author.shadow:
+            new.close()
+        else:
+            edits.replace_body(new, is_ascii=is_ascii)
         self._record(edits, "body replaced", "", f"{new.size} octets")
 
     def _store(self, new: Content, pieces: Iterable[bytes]) -> bool:
@@ -174,7 +180,8 @@ class Message(Content):
     def _with_block(self, *, required: bool = True) -> Edits:
         """Return the edits so far, with the header block; raise RuntimeError or ValueError.
 
-        If the block is not `required`, it can be incomplete or too long to be edited.
+        If the block is not `required`, it can be incomplete or too long to be edited. In shadow
+        mode the edits are a copy.
         """
         if self._phase == _SEALED:
             raise RuntimeError(
@@ -188,15 +195,24 @@ class Message(Content):
                 if required:
                     raise
         self._edits = edits
-        return edits
+        return edits.copy_of_fields() if self.author.shadow else edits
 
     def _record(self, edits: Edits, kind: Kind, name: str, summary: str) -> None:
-        edits.done.append(Edit(kind, name, summary, self.editor))
+        edit = Edit(kind, name, summary, self.author.plugin)
+        if self.author.shadow:
+            self._shadowed = (*self._shadowed, edit)
+        else:
+            edits.done.append(edit)
 
     @property
     def edits(self) -> Sequence[Edit]:
         """Return the edits of plugins, in order."""
         return () if self._edits is None else self._edits.done
+
+    @property
+    def shadowed_edits(self) -> Sequence[Edit]:
+        """Return the edits of plugins in shadow mode, in order; they have no effect."""
+        return self._shadowed
 
     @property
     def broken_signatures(self) -> Sequence[str]:

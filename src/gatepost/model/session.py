@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from gatepost.model.address import Address
+from gatepost.model.author import Author
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.facts import EMPTY, read_only, set_fact
 from gatepost.model.message import Message
@@ -150,7 +151,7 @@ class Change(msgspec.Struct, frozen=True):
 class Acting(Protocol):
     """Does what plugins ask for in one transaction, see `gatepost.model.actions`.
 
-    `plugin` is the name of the plugin that runs; with `shadow` what it does has no effect.
+    `author` is the plugin that runs.
     `current` is the recipient that is being decided. `named` are the accepted recipients as the
     client named them, None if they are the transaction's. `each` is whether the client gets a reply
     for each of them. `quarantined` is the reason, "" for none. `sealed` is true from the delivery
@@ -158,8 +159,7 @@ class Acting(Protocol):
     recorded.
     """
 
-    plugin: str
-    shadow: bool
+    author: Author
     current: Recipient | None
     named: list[Recipient] | None
     quarantined: str

@@ -18,6 +18,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, TypeVar
 from weakref import WeakSet
 
@@ -26,14 +27,15 @@ import msgspec
 from gatepost.log.logger import get_logger
 from gatepost.model.additions import Verb
 from gatepost.model.address import Address
-from gatepost.model.session import Session, Transaction
+from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.net.resolver import DnsResolver, Resolver
 from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.failure import client_of
 from gatepost.plugin.jobs import Jobs
 from gatepost.plugin.methods import HookMethods
 from gatepost.plugin.metrics import Metrics
-from gatepost.plugin.options.reader import OptionsError, read_options
+from gatepost.plugin.options.by_domain import OptionsByDomain
+from gatepost.plugin.options.reader import OptionsError
 from gatepost.plugin.outbox import NewMail, Outbox
 from gatepost.plugin.place import Place
 from gatepost.plugin.scope import Scope
@@ -48,6 +50,8 @@ _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _BLOCKING: WeakSet[Any] = WeakSet()
 
 MethodT = TypeVar("MethodT", bound=Callable[..., Any])
+_NO_TABLES: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+
 OptionsT = TypeVar("OptionsT")
 OptionsT_co = TypeVar("OptionsT_co", covariant=True)
 
@@ -68,6 +72,9 @@ class HasOptions(Protocol[OptionsT_co]):
 class Plugin(HookMethods):
     """Base of all plugins. Keyword arguments are the options; raises `OptionsError`.
 
+    `options_for` has the options for domains, as in `[[plugin]]`:
+    `Greylist(delay="5m", options_for={"example.com": {"delay": "0s"}})`.
+
     `commands` are the verbs that `on_command` answers, `mail_parameters` and `rcpt_parameters` the
     keywords that a client may send with MAIL and RCPT; all are in upper case. `before` and `after`
     name plugins that must run later or earlier, in any configured order. With
@@ -87,14 +94,18 @@ class Plugin(HookMethods):
     # The loader sets it before `__init__`. The default is that of a plugin that is created in code.
     config_place: Place = Place()
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(
+        self, *, options_for: Mapping[str, Mapping[str, Any]] = _NO_TABLES, **options: Any
+    ) -> None:
         if not self.config_place.source:
             source = type(self).__name__
             self.config_place = msgspec.structs.replace(self.config_place, source=source, files={})
         _check_class(self.Options, self.config_place)
-        self._options: BaseOptions = read_options(options, self.Options, self.config_place)
+        self.all_options: OptionsByDomain[BaseOptions] = OptionsByDomain(
+            options, options_for, self.Options, self.config_place
+        )
         self.name = _WORD_START.sub("_", type(self).__name__).lower()
-        self.log: Any = get_logger("gatepost.plugin")
+        self.log: Any = get_logger("gatepost.plugin", plugin=self.name)
         self.clock: Clock = SystemClock()
         self.resolver: Resolver = DnsResolver()
         self.data_dir: Path = self.config_place.data_dir
@@ -119,7 +130,15 @@ class Plugin(HookMethods):
     @property
     def options(self: HasOptions[OptionsT]) -> OptionsT:
         """The options of this plugin, checked and with defaults filled in."""
-        options: OptionsT = self._options  # type: ignore[attr-defined]
+        options: OptionsT = self.all_options.general  # type: ignore[attr-defined]
+        return options
+
+    def options_for(self: HasOptions[OptionsT], domain: Recipient | Address | str) -> OptionsT:
+        """Return the options for a domain, or for that of an address.
+
+        They are complete: those that the domain does not have are those in general.
+        """
+        options: OptionsT = self.all_options.find(domain)  # type: ignore[attr-defined]
         return options
 
     def background(self, work: Coroutine[Any, Any, Any]) -> None:

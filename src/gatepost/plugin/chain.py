@@ -23,11 +23,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
+from operator import length_hint
 from types import CoroutineType
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from gatepost.model.author import Author, Turn
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 from gatepost.model.reply import Reply
 from gatepost.model.session import Transaction
@@ -239,6 +241,11 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
     edits: bool = False
     acts: bool = False
 
+    @property
+    def only_decides(self) -> bool:
+        """Return whether no plugin observes or follows."""
+        return not (self.observers or self.followers)
+
     def __bool__(self) -> bool:
         return bool(self.observers or self.deciders or self.followers)
 
@@ -250,16 +257,33 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
         """Ask in order until a plugin answers; with `asked`, add each plugin and its time to it."""
         if asked is not None:
             return await self._decide_measured(args, asked)
-        hooks, index = self.deciders, 0
+        answer = self.ask(args)
+        return answer if answer is None or isinstance(answer, Answer) else await answer
+
+    def ask(
+        self, args: tuple[Any, ...], start: int = 0
+    ) -> Answer | Awaitable[Answer | None] | None:
+        """Do the same as `decide`, from a plugin on; return an awaitable if one waits."""
+        index, hooks = start, self.deciders
         while index < len(hooks):
             index, answer = _next_answer(self, hooks, index, args)
-            if answer is not None and not isinstance(answer, Answer):
-                await need_task()
-                answer = await hooks[index].await_result(answer, args)
-            if answer is not None:
+            if isinstance(answer, Answer):
                 return answer
+            if answer is not None:
+                return self._ask_on(index, answer, args)
             index += 1
         return None
+
+    async def _ask_on(
+        self, index: int, result: Awaitable[Any], args: tuple[Any, ...]
+    ) -> Answer | None:
+        """Wait for a plugin; ask the next ones if it has no opinion."""
+        await need_task()
+        answer = await self.deciders[index].await_result(result, args)
+        if answer is not None:
+            return answer
+        later = self.ask(args, index + 1)
+        return later if later is None or isinstance(later, Answer) else await later
 
     async def _decide_measured(self, args: tuple[Any, ...], asked: list[Asked]) -> Answer | None:
         for hook in self.deciders:
@@ -296,38 +320,35 @@ def _next_answer(  # noqa: C901 - in one piece: it runs for each command
 ) -> tuple[int, Answer | Awaitable[Any] | None]:
     """Call methods from `start` on until one returns more than None.
 
-    Returns its index, or the number of methods, and the answer or an awaitable.
+    Returns the index of the last one that was called, and its answer or an awaitable.
     """
     driver, entered = chain.driver, False
     driver.until_measured -= 1
     if driver.until_measured < 0:
         return _measured_answer(chain, hooks, start, args)
-    index, began = start, time.monotonic()
+    began = time.monotonic()
     answer: Answer | Awaitable[Any] | None = None
-    message = args[0].message if chain.edits else None
-    acting = args[0].acting if chain.acts else None
+    calls = iter(hooks[start:])
+    if chain.acts:
+        _name_author(chain, args[0], Turn(hooks, calls))
+    hook = hooks[start]
     try:
-        for index in range(start, len(hooks)):
-            if message is not None:
-                message.editor = hooks[index].plugin
-            if acting is not None:
-                acting.plugin, acting.shadow = hooks[index].plugin, hooks[index].shadow
-            result = hooks[index].method(*args)
+        for hook in calls:
+            result = hook.method(*args)
             if result is not None:
                 if type(result) is CoroutineType:
                     entered = entered or driver.enter()
                     result = driver.start(result)
                     if result is None:
                         continue
-                answer = result if isawaitable(result) else hooks[index].check(result, args)
+                answer = result if isawaitable(result) else hook.check(result, args)
                 if answer is not None:
                     break
-        else:
-            index = len(hooks)
     except BaseException as error:  # noqa: BLE001 - SystemExit too: a plugin must not end the worker
-        answer = hooks[index].failed(error, args)
+        answer = hook.failed(error, args)
     if entered:
         driver.leave()
+    index = len(hooks) - 1 - length_hint(calls)
     took = time.monotonic() - began
     if took > SLOW_IN_PLACE:
         _report_slow(hooks[start : index + 1], took, args)
@@ -340,6 +361,7 @@ def _measured_answer(
     """Do the same as `_next_answer`, and measure each method that does not wait."""
     driver, answer = chain.driver, None
     driver.until_measured = len(hooks)  # the calls below are not measured again
+    index = start
     for index in range(start, len(hooks)):
         began = time.perf_counter()
         _, answer = _next_answer(chain, (hooks[index],), 0, args)
@@ -347,10 +369,16 @@ def _measured_answer(
             hooks[index].latency.add(time.perf_counter() - began, SAMPLING)
         if answer is not None:
             break
-    else:
-        index = len(hooks)
     driver.until_measured = next_distance()
     return index, answer
+
+
+def _name_author(chain: Chain, tx: Transaction, author: Author) -> None:
+    """Name the author of what plugins do to the message and its recipients."""
+    if tx.acting is not None:
+        tx.acting.author = author
+    if chain.edits and tx.message is not None:
+        tx.message.author = author
 
 
 def _report_slow(called: Hooks, took: float, args: tuple[Any, ...]) -> None:

@@ -36,6 +36,7 @@ class Continuation(Coroutine[Any, Any, Any]):
         self._taken = loop.create_future()
         self._coroutine: Coroutine[Any, Any, Any] | None = None
         self._awaited: Any = None
+        self._runner: object = None
         self._pass_on = False
 
     @property
@@ -43,9 +44,13 @@ class Continuation(Coroutine[Any, Any, Any]):
         """Return whether a coroutine is being continued."""
         return self._coroutine is not None
 
-    def take(self, coroutine: Coroutine[Any, Any, Any], awaited: Any) -> None:
-        """Continue a coroutine that has started and waits for `awaited`, a future or None."""
+    def take(self, coroutine: Coroutine[Any, Any, Any], awaited: Any, runner: object) -> None:
+        """Continue a coroutine that has started and waits for `awaited`, a future or None.
+
+        `runner` has started it, and is kept, because its end would be that of the coroutine.
+        """
         self._coroutine, self._awaited, self._pass_on = coroutine, awaited, True
+        self._runner = runner
         self._taken.set_result(None)
 
     def send(self, value: Any) -> Any:

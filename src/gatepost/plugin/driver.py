@@ -22,6 +22,7 @@ from typing import Any
 from gatepost.plugin.continuation import Continuation
 from gatepost.plugin.inline import NEED_TASK
 from gatepost.plugin.latency import next_distance
+from gatepost.plugin.runner import Ended, Runner, new_runner
 
 
 class Driver:
@@ -30,11 +31,12 @@ class Driver:
     `until_measured` is the number of stages before the next one that is measured.
     """
 
-    __slots__ = ("_current", "_inside", "_outside", "_spare", "until_measured")
+    __slots__ = ("_current", "_inside", "_outside", "_runner", "_spare", "until_measured")
 
     def __init__(self) -> None:
         self.until_measured = next_distance()
         self._spare: Continuation | None = None
+        self._runner: Runner | None = None
         self._inside = False
         self._current: Task[Any] | None = None
         self._outside = False
@@ -58,13 +60,14 @@ class Driver:
 
         A second coroutine can be started only if the first one has not waited.
         """
-        try:
-            awaited = coroutine.send(None)
-        except StopIteration as done:
-            return done.value
+        runner, self._runner = self._runner or new_runner(), None
+        awaited = runner.send(coroutine)
+        if type(awaited) is Ended:
+            self._runner = runner
+            return awaited.result
         spare = self._spare
         assert spare is not None
-        spare.take(coroutine, awaited)
+        spare.take(coroutine, awaited, runner)
         return spare.task
 
     def leave(self) -> None:

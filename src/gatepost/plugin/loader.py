@@ -21,6 +21,7 @@ from typing import Any
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.failure import describe
 from gatepost.plugin.host import PluginError
+from gatepost.plugin.options.by_domain import OPTIONS_FOR
 from gatepost.plugin.options.reader import OptionsError
 from gatepost.plugin.place import Place
 
@@ -36,15 +37,24 @@ class PluginOptionsError(PluginError):
         self.problems = list(map(str, error.problems))
 
 
-def load_plugin(use: str, options: Mapping[str, Any], place: Place, name: str = "") -> Plugin:
+def load_plugin(
+    use: str,
+    options: Mapping[str, Any],
+    place: Place,
+    name: str = "",
+    options_for: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Plugin:
     """Find and import the plugin `use`, and return an instance with these options.
 
-    A relative path starts at `place.base`. `name` replaces the plugin's own name.
+    A relative path starts at `place.base`. `name` replaces the plugin's own name. `options_for` has
+    the options for domains.
     Raises `PluginError` for any problem.
     """
     plugin_class, own_name = find_plugin(use, place.base)
     try:
-        plugin = _create(plugin_class, options, place)
+        _refuse_options_for(options, place)
+        by_domain = {OPTIONS_FOR: options_for} if options_for else {}
+        plugin = _create(plugin_class, {**options, **by_domain}, place)
     except OptionsError as error:
         raise PluginOptionsError(error) from error
     except Exception as error:
@@ -54,6 +64,14 @@ def load_plugin(use: str, options: Mapping[str, Any], place: Place, name: str = 
     plugin.name = name or own_name
     plugin.log = plugin.log.bind(plugin=plugin.name)
     return plugin
+
+
+def _refuse_options_for(options: Mapping[str, Any], place: Place) -> None:
+    """Raise `OptionsError` for options for domains that are among those in general."""
+    if OPTIONS_FOR in options:
+        location = place.location
+        location.member(OPTIONS_FOR).report("expected [plugin.options_for.DOMAIN] next to options")
+        raise OptionsError(location.problems)
 
 
 def _create(plugin_class: type[Plugin], options: Mapping[str, Any], place: Place) -> Plugin:

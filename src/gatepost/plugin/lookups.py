@@ -22,7 +22,7 @@ from typing import Any, cast
 from gatepost.model.decision import Decision, Verdict
 from gatepost.model.lookup import Lookup
 from gatepost.model.session import Recipient, Transaction
-from gatepost.plugin.chain import FAILED, Answer, Chain
+from gatepost.plugin.chain import FAILED, Answer, Asked, Chain
 from gatepost.plugin.clock import Clock
 from gatepost.plugin.inline import UNFINISHED, finish, first_step, need_task
 
@@ -87,10 +87,13 @@ class Lookups:
         self._negative = AnswerCache(min(seconds, NEGATIVE))
         self._pending: dict[Key, _Pending] = {}
 
-    def ask(self, tx: Transaction, rcpt: Recipient) -> Answer | Awaitable[Answer | None] | None:
+    def ask(
+        self, tx: Transaction, rcpt: Recipient, asked: list[Asked] | None = None
+    ) -> Answer | Awaitable[Answer | None] | None:
         """Return the answer about a recipient, or an awaitable if it is not there yet.
 
-        An answer that accepts is `local()`. None is no opinion.
+        An answer that accepts is `local()`. None is no opinion. With `asked`, add each plugin that
+        is asked and its time to it.
         """
         key = (rcpt.address.key, tuple(scope.covers((tx, rcpt)) for scope in self._scopes))
         now = self._clock.time()
@@ -99,7 +102,7 @@ class Lookups:
             return found[1]
         pending = self._pending.get(key)
         if pending is None:
-            work = self._look_up(key, tx, rcpt)
+            work = self._look_up(key, tx, rcpt, asked)
             result = first_step(work)
             if result is not UNFINISHED:
                 return cast("Answer | None", result)
@@ -107,8 +110,10 @@ class Lookups:
             self._pending[key] = pending
         return self._wait(key, pending)
 
-    async def _look_up(self, key: Key, tx: Transaction, rcpt: Recipient) -> Answer | None:
-        answer = await self._chain.decide(tx, rcpt)
+    async def _look_up(
+        self, key: Key, tx: Transaction, rcpt: Recipient, asked: list[Asked] | None
+    ) -> Answer | None:
+        answer = await self._chain.decide(tx, rcpt, asked=asked)
         if answer is None or answer.decision.reason != FAILED:
             positive = answer is not None and answer.decision.verdict is Verdict.ACCEPT
             cache = self._positive if positive else self._negative

@@ -23,6 +23,12 @@ class Place(msgspec.Struct, frozen=True):
     key: str = ""
     files: dict[tuple[type, Path], Any] = msgspec.field(default_factory=dict)
 
+    def for_domain(self, domain: str) -> "Place":
+        """Return the place of the options for one domain."""
+        table = Location(self.source)
+        table.key = f"{self.key.removesuffix('options')}options_for"
+        return msgspec.structs.replace(self, key=table.member(domain).key)
+
     @property
     def location(self) -> Location:
         """The location of the options, for a new list of problems."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from gatepost.log.logger import Logger, get_logger
 from gatepost.net.resolver import Resolver
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.clock import Clock
@@ -29,6 +30,8 @@ class Services(msgspec.Struct, frozen=True, eq=False):
 
     def provide(self, plugin: Plugin) -> None:
         """Give the services to a plugin."""
+        if isinstance(plugin.log, Logger):  # created in code; its name may have changed since
+            plugin.log = get_logger("gatepost.plugin", plugin=plugin.name)
         plugin.clock = self.clock
         plugin.resolver = self.resolver
         plugin.data_dir = self.data_dir

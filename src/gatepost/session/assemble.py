@@ -32,7 +32,6 @@ from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.host import PluginError, PluginHost
 from gatepost.plugin.loader import PluginOptionsError, load_plugin
 from gatepost.plugin.lookups import Lookups
-from gatepost.plugin.options.reader import list_files, missing_files
 from gatepost.plugin.order import OrderError
 from gatepost.plugin.place import Place
 from gatepost.plugin.scope import Conditions, Scope
@@ -110,16 +109,16 @@ def load_files(files: Iterable[Any]) -> None:
 
 def add_plugin_lists(lists: Lists, plugins: PluginHost) -> list[Any]:
     """Add the list files in the options of plugins to `lists`; return them, still to be read."""
-    options = [getattr(one.plugin, "options", None) for one in plugins.installed]
-    files = list(dict.fromkeys(file for one in options for file in list_files(one)))
+    options = [one.plugin.all_options for one in plugins.installed]
+    files = list(dict.fromkeys(file for one in options for file in one.list_files()))
     lists.files += files
     return files
 
 
 def missing_plugin_files(plugins: PluginHost) -> list[str]:
     """Return the problems of files in the options of plugins that do not exist."""
-    options = [(getattr(one.plugin, "options", None), one.plugin) for one in plugins.installed]
-    return [text for one, plugin in options for text in missing_files(one, plugin.config_place)]
+    given = [one.plugin for one in plugins.installed]
+    return [text for one in given for text in one.all_options.missing_files(one.config_place)]
 
 
 def load_plugin_files(lists: Lists, plugins: PluginHost) -> None:
@@ -150,7 +149,7 @@ def load_plugins(config: Config) -> list[Installed]:
         key = f"plugin[{number}].options"
         place = Place(config.base, config.data_dir, config.source, key, files)
         try:
-            plugin = load_plugin(use.use, use.options, place, use.name)
+            plugin = load_plugin(use.use, use.options, place, use.name, use.options_for)
             installed.append(install(plugin, use))
         except PluginOptionsError as error:
             problems += error.problems

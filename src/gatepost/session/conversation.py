@@ -4,6 +4,7 @@ The steps of `gatepost.session` work on a `Conversation`; none of it is visible 
 `session` and `tx`.
 """
 
+import time
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
@@ -53,19 +54,22 @@ class Conversation:
     client may send STARTTLS; `admission` is None unless it may send XCLIENT; `auth` is None unless
     it may log in. `completes` is whether a message without Date or Message-ID gets it after a
     login. `detailed` is the recorder's. `after_any` are the methods that follow every hook, None
-    without any. `extended_before` is `session.extended` before the EHLO or HELO that is being
+    without any. `asks_for_times` is whether one of the two gets the plugins that were asked, at
+    every hook. `extended_before` is `session.extended` before the EHLO or HELO that is being
     decided. While content arrives, `headers` collects the header block
     if a plugin reads it, and `refusal` is the reply to the end of the message once it is certain.
     `scan` reads the header block of every message until its end. `errors` and `idle_commands` count
     towards the limits of their names, and start again with each message.
-    `took` is the time in seconds that plugins have spent on the hook that is being decided.
+    `began` is the time at which plugins were asked about the hook that is being decided, else 0.
     `unrecorded` are the ended transactions whose trap hits are not recorded yet.
     """
 
     __slots__ = (
         "admission",
         "after_any",
+        "asks_for_times",
         "auth",
+        "began",
         "chains",
         "completes",
         "delivering",
@@ -81,7 +85,6 @@ class Conversation:
         "scan",
         "session",
         "setup",
-        "took",
         "tx",
         "unrecorded",
     )
@@ -94,6 +97,7 @@ class Conversation:
         self.detailed = setup.recorder.detailed
         self.chains = setup.plugins.busy
         self.after_any = setup.plugins.after_any
+        self.asks_for_times = self.detailed or self.after_any is not None
         self.extended_before = False
         self.tx: Transaction | None = None
         self.delivering = False
@@ -106,7 +110,7 @@ class Conversation:
         self.refusal: Reply | None = None
         self.errors = 0
         self.idle_commands = 0
-        self.took = 0.0
+        self.began = 0.0
         self.unrecorded: list[Transaction] = []
 
     @property
@@ -118,6 +122,11 @@ class Conversation:
     def message(self) -> Message | None:
         """Return the message that is being received, if there is one."""
         return None if self.tx is None else self.tx.message
+
+    def take_seconds(self) -> float:
+        """Return how long the current hook has taken; 0 if no plugin was asked, and after that."""
+        began, self.began = self.began, 0.0
+        return time.monotonic() - began if began else 0.0
 
     def refuse(self, reply: Reply) -> Reply:
         """Record a refusal of the protocol; return its reply with the reference.

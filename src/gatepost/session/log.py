@@ -18,6 +18,7 @@ from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Verdict
+from gatepost.model.edits import Edit
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
@@ -177,6 +178,11 @@ class LogRecorder(DeliveryLog, Recorder):
         broken = message.broken_signatures
         if broken and self._enabled(logging.WARNING):
             self._log.warning("signature invalidated", ref=tx.id, **listed("signatures", broken))
+
+    def would_have_edited(self, tx: Transaction, edits: Sequence[Edit]) -> None:
+        """Log the edits, each with its plugin."""
+        if self._enabled(logging.INFO):
+            self._log.info("would have edited", ref=tx.id, **listed("edits", edits))
 
     def recipients_changed(self, tx: Transaction, changes: Sequence[Change]) -> None:
         """Log the changes, each with its plugin."""

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from gatepost.delivery.target import DeliveryError
+from gatepost.model.edits import Edit
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
@@ -100,6 +101,15 @@ class Recorder(DeliveryRecorder):
     ) -> None:
         """Record the outcome of a hook."""
 
+    def looked_up(
+        self, tx: Transaction, rcpt: Recipient, answer: Answer | None, asked: Sequence[Asked]
+    ) -> None:
+        """Record the answer of plugins about a recipient, only with `detailed`.
+
+        `asked` lists the plugins that were asked, in order; it is empty if the answer was cached,
+        or if another session has asked at the same time.
+        """
+
     def authenticated(self, session: Session) -> None:
         """Record a client that has logged in; `session.auth` is set."""
 
@@ -119,6 +129,9 @@ class Recorder(DeliveryRecorder):
 
     def edited(self, tx: Transaction, message: Message) -> None:
         """Record a message that plugins have edited; it is accepted next."""
+
+    def would_have_edited(self, tx: Transaction, edits: Sequence[Edit]) -> None:
+        """Record edits of plugins in shadow mode, without effect; the message is accepted next."""
 
     def recipients_changed(self, tx: Transaction, changes: Sequence[Change]) -> None:
         """Record the changes of recipients and delivery by plugins; the message is accepted next.

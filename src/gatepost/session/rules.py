@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 from gatepost.model.session import Recipient, Transaction
-from gatepost.plugin.chain import FAILED, Answer
+from gatepost.plugin.chain import FAILED, Answer, Asked
 from gatepost.session.setup import Setup, TrapRule
 
 CORE = "gatepost"
@@ -138,16 +138,42 @@ def _look_up(setup: Setup, tx: Transaction, rcpt: Recipient, otherwise: Answer |
     """Ask plugins whether a recipient exists; `otherwise` is the rule without their opinion."""
     if setup.lookups is None:
         return otherwise
-    answer = setup.lookups.ask(tx, rcpt)
+    asked: list[Asked] | None = [] if setup.recorder.detailed else None
+    answer = setup.lookups.ask(tx, rcpt, asked)
     if answer is None or isinstance(answer, Answer):
+        _record(setup, tx, rcpt, answer, asked)
         return _looked_up(setup, rcpt, answer, otherwise)
-    return _look_up_later(setup, rcpt, answer, otherwise)
+    recorded = _record_later(setup, tx, rcpt, answer, asked)
+    return _look_up_later(setup, rcpt, recorded, otherwise)
 
 
 async def _look_up_later(
     setup: Setup, rcpt: Recipient, pending: Awaitable[Answer | None], otherwise: Answer | None
 ) -> Answer | None:
     return _looked_up(setup, rcpt, await pending, otherwise)
+
+
+async def _record_later(
+    setup: Setup,
+    tx: Transaction,
+    rcpt: Recipient,
+    pending: Awaitable[Answer | None],
+    asked: list[Asked] | None,
+) -> Answer | None:
+    answer = await pending
+    _record(setup, tx, rcpt, answer, asked)
+    return answer
+
+
+def _record(
+    setup: Setup,
+    tx: Transaction,
+    rcpt: Recipient,
+    answer: Answer | None,
+    asked: list[Asked] | None,
+) -> None:
+    if asked is not None:
+        setup.recorder.looked_up(tx, rcpt, answer, asked)
 
 
 def _looked_up(

@@ -122,10 +122,16 @@ def list_files(options: object) -> Iterator[ReloadableFile[Any]]:
             yield from value.files
 
 
-def missing_files(options: object, place: Place) -> Iterator[str]:
-    """Yield a problem for each option of the kind `File` whose file does not exist."""
+def missing_files(options: object, place: Place, but: object = None) -> Iterator[str]:
+    """Yield a problem for each option of the kind `File` whose file does not exist.
+
+    Options with the same value in `but` are left out.
+    """
+    others = dict(_values(but))
     for path, value in _values(options):
-        found = _why_missing(value) if isinstance(value, File) else ""
+        if not isinstance(value, File) or value == others.get(path):
+            continue
+        found = _why_missing(value)
         if found:
             location = place.location
             location.key += path if location.key else path.removeprefix(".")

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from gatepost.model.address import domain_key
+from gatepost.model.author import Named
 from gatepost.model.field import FOLDED
 from gatepost.model.message import Message
 from gatepost.model.results import Result, Results
@@ -25,6 +26,8 @@ MAX_VALUE = 200
 MAX_ID = 1000
 
 # The properties of each method (RFC 8601 s2.7) by the name of the fact.
+_SERVER = Named("gatepost")
+
 METHODS: Mapping[str, Mapping[str, str]] = {
     "spf": {"mailfrom": "smtp.mailfrom", "helo": "smtp.helo"},
     "dkim": {"domain": "header.d", "selector": "header.s", "signature": "header.b"},
@@ -86,7 +89,7 @@ def remove_ours(message: Message, hostname: str) -> int:
 
     Raises ValueError if the header block is too long to be edited.
     """
-    message.editor = "gatepost"
+    message.author = _SERVER
     return message.remove_header(NAME, lambda value: is_ours(value, hostname))
 
 

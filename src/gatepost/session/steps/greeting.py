@@ -79,6 +79,8 @@ def _begin_keywords(talk: Conversation, _event: None) -> tuple[Session, list[str
 def _keywords(
     talk: Conversation, _answer: Answer | None, _session: Session, words: list[str]
 ) -> Reply:
+    if words == [*talk.setup.keywords, *offered(talk)]:
+        return offer(talk)  # made once, not for each client
     return ehlo_reply(talk, words)
 
 

@@ -155,18 +155,26 @@ def _add_results(talk: Conversation, tx: Transaction, message: Message) -> Reply
     return talk.refusal
 
 
-async def _read_headers(talk: Conversation) -> None:
+def _read_headers(talk: Conversation) -> Coroutine[Any, Any, None] | None:
     """Show the header block to plugins, once; a refusal waits for the end of the message."""
     headers, talk.headers = talk.headers, None
     if headers is None or talk.refusal is not None:
-        return
+        return None
     if headers.too_long:
         talk.refusal = refusal(talk, HEADERS.hook, rules.HEADER_TOO_LONG)
-        return
+        return None
     message = talk.message
     edited = None if message is None or not message.edits else message.headers()
     result = run(talk, HEADERS, edited or headers.parse())
-    reply = result if isinstance(result, Reply) else await result
+    if not isinstance(result, Reply):
+        return _headers_decided(talk, result)
+    if result.code >= 400:
+        talk.refusal = result
+    return None
+
+
+async def _headers_decided(talk: Conversation, pending: Coroutine[Any, Any, Reply]) -> None:
+    reply = await pending
     if reply.code >= 400:
         talk.refusal = reply
 
@@ -183,7 +191,9 @@ async def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Reply:
         talk.scan.finish()
         _scanned(talk, tx, talk.scan)
     if talk.headers is not None:
-        await _read_headers(talk)
+        reading = _read_headers(talk)
+        if reading is not None:
+            await reading
     result = talk.refusal or run(talk, MESSAGE, None)
     reply = result if isinstance(result, Reply) else await result
     if reply.code >= 400 or talk.tx is None:
@@ -222,6 +232,8 @@ async def _accepted(talk: Conversation, tx: Transaction, reply: Reply) -> None:
     set_fact(talk.session, "messages", talk.session.messages + 1)
     if tx.message is not None and tx.message.edits:
         talk.recorder.edited(tx, tx.message)
+    if tx.message is not None and tx.message.shadowed_edits:
+        talk.recorder.would_have_edited(tx, tx.message.shadowed_edits)
     if tx.acting is not None and tx.acting.changes:
         talk.recorder.recipients_changed(tx, tx.acting.changes)
     talk.recorder.accepted(tx, reply)

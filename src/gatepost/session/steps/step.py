@@ -16,9 +16,10 @@ Every command takes the same way:
 A row's type parameters are the event and the types of the arguments, so that the type checker
 compares the functions of a row with each other.
 
-`run` returns a reply, or a coroutine that ends with one. Without plugins at a hook there is no
-coroutine; and as long as no plugin and no target waits, a coroutine never suspends, so that
-`gatepost.plugin.inline` runs it in place.
+`run` returns a reply, or a coroutine that ends with one. If no plugin at a hook observes, follows
+or waits, there is no coroutine, because it would cost more than a plugin without an opinion. As
+long as no plugin and no target waits, a coroutine never suspends, so that `gatepost.plugin.inline`
+runs it in place.
 
 Security: a refusal's text comes from the core, the configuration or a plugin, never from an
 exception.
@@ -62,22 +63,36 @@ def run(talk: Conversation, step: Step[E_contra, *Args], event: E_contra) -> Res
     """Take an event through its step, from `begin` to `follow`."""
     args = step.begin(talk, event)
     chain = talk.chains.get(step.hook)
-    if chain is not None or talk.detailed:
+    talk.began = 0.0 if chain is None else time.monotonic()
+    if talk.asks_for_times or not (chain is None or chain.only_decides):
         return _consult(talk, step, _NO_CHAIN if chain is None else chain, args)
-    ruling = None if step.rule is None else step.rule(talk, *args)
-    if ruling is None or isinstance(ruling, Answer):
-        return _conclude(talk, step, ruling, args)
-    return _conclude_later(talk, step, ruling, args)
+    answer = None if step.rule is None else step.rule(talk, *args)
+    if answer is None and chain is not None:
+        answer = chain.ask(args)
+        if answer is not None and not isinstance(answer, Answer):
+            return _conclude_later(talk, step, None, answer, args)
+        _record_refusals(talk, step.hook, args)
+    if answer is None or isinstance(answer, Answer):
+        return _conclude(talk, step, answer, args)
+    return _conclude_later(talk, step, chain, answer, args)
 
 
 async def _conclude_later(
     talk: Conversation,
     step: Step[E_contra, *Args],
+    chain: Chain | None,
     pending: Question,
     args: tuple[*Args],
 ) -> Reply:
-    """Wait for the core's rule, which has asked plugins who is local."""
-    result = _conclude(talk, step, await pending, args)
+    """Wait for the core's rule, which has asked plugins who is local, or for a plugin.
+
+    `chain` has the plugins that are still to be asked, None if they have been.
+    """
+    answer = await pending
+    if answer is None and chain is not None:
+        answer = await chain.decide(*args)
+    _record_refusals(talk, step.hook, args)
+    result = _conclude(talk, step, answer, args)
     return result if isinstance(result, Reply) else await result
 
 
@@ -85,8 +100,7 @@ async def _consult(
     talk: Conversation, step: Step[E_contra, *Args], chain: Chain, args: tuple[*Args]
 ) -> Reply:
     """Do the same with plugins: observe, decide, follow."""
-    asked: list[Asked] | None = [] if talk.detailed or talk.after_any is not None else None
-    began = time.monotonic()
+    asked: list[Asked] | None = [] if talk.asks_for_times else None
     failure = await chain.observe(*args)
     ruling = None if step.rule is None else step.rule(talk, *args)
     if ruling is not None and not isinstance(ruling, Answer):
@@ -94,12 +108,9 @@ async def _consult(
     answer = ruling or failure
     if answer is None:
         answer = await chain.decide(*args, asked=asked)
-        if chain.acts and talk.tx is not None:
-            _record_refusals(talk, step.hook, args, talk.tx)
-    talk.took = time.monotonic() - began
+        _record_refusals(talk, step.hook, args)
     result = _conclude(talk, step, answer, args, asked if talk.detailed else None)
     reply = result if isinstance(result, Reply) else await result
-    talk.took = 0.0
     outcome = Outcome(reply, answer, asked or ())
     if chain.followers:
         await chain.follow(*args, outcome)
@@ -108,9 +119,10 @@ async def _consult(
     return reply
 
 
-def _record_refusals(talk: Conversation, hook: str, args: tuple[Any, ...], tx: Transaction) -> None:
+def _record_refusals(talk: Conversation, hook: str, args: tuple[Any, ...]) -> None:
     """Record the refusals of some of the recipients."""
-    if tx.acting is not None and tx.acting.refusals:
+    tx = talk.tx
+    if tx is not None and tx.acting is not None and tx.acting.refusals:
         for answer, reply in tx.acting.refusals:
             talk.recorder.decided(talk.session, tx, Decided(hook, args, answer), reply)
         tx.acting.refusals = ()
@@ -137,6 +149,7 @@ def _conclude(
         if question is not None:
             return _ask(talk, step, question, args, asked)
     if answer is None and asked is None:
+        talk.began = 0.0
         return step.proceed(talk, None, *args)
     if answer is None or answer.decision.verdict is Verdict.ACCEPT:
         return _proceed(talk, step, answer, args, asked)
@@ -170,7 +183,7 @@ def _proceed(
     asked: list[Asked] | None,
 ) -> Result:
     result = step.proceed(talk, answer, *args)
-    decided = Decided(step.hook, args, answer, asked or (), talk.took)
+    decided = Decided(step.hook, args, answer, asked or (), talk.take_seconds())
     if isinstance(result, Reply):
         talk.recorder.decided(talk.session, talk.tx, decided, result)
         return result
@@ -211,6 +224,6 @@ def refusal(
 ) -> Reply:
     """Record a refusal and return its reply, with the reference that it is looked up by."""
     reply = reply_for(hook, answer.decision).with_reference(talk.reference)
-    decided = Decided(hook, args, answer, asked or (), talk.took)
+    decided = Decided(hook, args, answer, asked or (), talk.take_seconds())
     talk.recorder.decided(talk.session, talk.tx, decided, reply)
     return reply
