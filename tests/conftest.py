@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests import explained
 from tools import disk
 from tools.check import FAILED_TESTS
 
@@ -26,6 +27,10 @@ SLOW = (
 )
 
 
+# Folders of tests with servers in this process.
+EXPLAINED = ("differential", "examples", "plugin", "server", "session", "traps")
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
         if any(item.path.is_relative_to(TESTS / part) for part in SLOW):
@@ -38,6 +43,17 @@ def pytest_terminal_summary(terminalreporter):
     if reports and (file := os.environ.get(FAILED_TESTS)):
         with Path(file).open("a") as names:
             names.writelines(f"{report.nodeid}\n" for report in reports)
+
+
+@pytest.fixture(autouse=True)
+def every_refusal_is_explained(request, monkeypatch):
+    """Check after each test of these folders that its refusals can be explained."""
+    if not any(request.path.is_relative_to(TESTS / part) for part in EXPLAINED):
+        yield
+        return
+    with explained.watching(monkeypatch) as watched:
+        yield
+    assert list(watched.unexplained()) == []
 
 
 @pytest.fixture

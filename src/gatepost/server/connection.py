@@ -52,6 +52,7 @@ class Connection(Owner):
     """
 
     __slots__ = (
+        "_admitted",
         "_connections",
         "_deadlines",
         "_engine",
@@ -85,6 +86,7 @@ class Connection(Owner):
         extensions = EXTENSIONS if listener.tls is None else WITH_TLS
         self._wire = listener.dialect.wire(connections.wire_limits, connections.paths, extensions)
         self._deadlines = Deadlines(connections.setup.limits, connections.now)
+        self._admitted = False
         self._lingering = False
         self._received = self._sent = 0
         self.peer = _NO_PEER
@@ -111,6 +113,7 @@ class Connection(Owner):
         if refusal is not None:
             self._turn_away(refusal)
             return
+        self._admitted = True
         shared.setup.recorder.connection_opened(session)
         if listener.tls is not None and listener.tls.mode == "implicit":
             self._begin_tls(listener.tls)
@@ -256,6 +259,8 @@ class Connection(Owner):
         end = self._engine.disconnected()
         if end is not None:
             shared.run_to_end(end)
+        if not self._admitted:
+            return
         after_quit = self._wire.last_words is r.CLOSING
         talk.recorder.connection_closed(
             talk.session, self._received, self._sent, after_quit=after_quit

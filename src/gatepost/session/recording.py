@@ -248,7 +248,7 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
         """Keep the refusal of a target: for one recipient in LMTP, otherwise for the message."""
         self._inner.not_delivered(tx, failures)
         for rcpt, error in list(failures.items())[: r.MAX_LISTED]:
-            reply = error.as_reply()
+            reply = error.as_reply().with_reference(tx.id)
             about = self._privacy.address(str(rcpt.address))
             answer = r.Answer(
                 "deliver", DELIVERY, verdict_of(reply), "not-delivered", str(reply), about
