@@ -136,9 +136,11 @@ class Transaction(
 
     `session` is the reference of its connection. `result` is "abandoned" if it ended without a
     reply to DATA or to the end of the message: by RSET, a new MAIL, a time-out or a lost
-    connection. A MAIL that was refused is a transaction too, with the reference of its connection.
-    `by` and `reason`
-    are those of the opinion that decided, "" if none did. `reply` is the final reply.
+    connection. If all recipients were refused, it is the result of the last one. A MAIL that was
+    refused is a transaction too, with the reference of its connection.
+
+    `hook`, `by` and `reason` are those of the opinion that decided, "" if none did. `reply` is the
+    final reply.
 
     `recipients` are those that the message was or would have been delivered to, and those refused;
     `recipients_count` is the number of all. `shadowed` is whether traps were hit and shadow mode
@@ -174,6 +176,7 @@ class Transaction(
     next_hops: Mapping[str, str] = {}
     plugin: str = ""
     problem: str = ""
+    hook: str = ""
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="delivery"):

@@ -51,6 +51,9 @@ def shadowed(plugin: str, method: str, decision: Decision, args: tuple[Any, ...]
     """Log what a plugin in shadow mode would have decided."""
     fields = {"plugin": plugin, "method": method, "verdict": decision.verdict.value}
     codes = {"code": decision.code} if decision.code else {}
-    if args and isinstance(args[0], Session | Transaction):
-        _keep_opinion(args[0], Opinion(method, plugin, decision))
+    subject = args[0] if args else None
+    if isinstance(subject, Session | Transaction):
+        _keep_opinion(subject, Opinion(method, plugin, decision))
+    if isinstance(subject, Transaction):
+        return  # the line of the transaction has it
     _log.info("plugin would decide", **fields, **codes, reason=decision.reason, **client_of(args))

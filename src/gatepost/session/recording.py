@@ -275,6 +275,18 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
         self._keep(record)
 
 
+def fan_out(sinks: Sequence[Keep]) -> Keep:
+    """Return a function that hands a record to all sinks."""
+    if len(sinks) == 1:
+        return sinks[0]
+
+    def keep(record: r.Record) -> None:
+        for sink in sinks:
+            sink(record)
+
+    return keep
+
+
 class _Budget:
     """`most` records in a second; the first of the next second counts those left out."""
 
