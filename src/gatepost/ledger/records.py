@@ -143,7 +143,9 @@ class Transaction(
     final reply.
 
     `recipients` are those that the message was or would have been delivered to, and those refused;
-    `recipients_count` is the number of all. `shadowed` is whether traps were hit and shadow mode
+    `recipients_count` is the number of all, `refused_count` of the refused ones. `faults` is the
+    number of refusals that are neither about a recipient nor the final reply, such as those of
+    malformed commands. `shadowed` is whether traps were hit and shadow mode
     let the message pass. `results` are those of plugins ("spf": "fail ..."), `edits` and `changes`
     what plugins did to the message and its recipients. `next_hops` are next hops that have accepted
     the message, each with its reply. `plugin` is the plugin that submitted the message.
@@ -177,6 +179,8 @@ class Transaction(
     plugin: str = ""
     problem: str = ""
     hook: str = ""
+    refused_count: int = 0
+    faults: int = 0
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="delivery"):

@@ -48,12 +48,15 @@ def _keep_opinion(fact: Session | Transaction, opinion: Opinion) -> None:
 
 
 def shadowed(plugin: str, method: str, decision: Decision, args: tuple[Any, ...]) -> None:
-    """Log what a plugin in shadow mode would have decided."""
-    fields = {"plugin": plugin, "method": method, "verdict": decision.verdict.value}
-    codes = {"code": decision.code} if decision.code else {}
+    """Keep what a plugin in shadow mode would have decided; log it outside of transactions.
+
+    The line of a transaction has it.
+    """
     subject = args[0] if args else None
     if isinstance(subject, Session | Transaction):
         _keep_opinion(subject, Opinion(method, plugin, decision))
     if isinstance(subject, Transaction):
-        return  # the line of the transaction has it
+        return
+    fields = {"plugin": plugin, "method": method, "verdict": decision.verdict.value}
+    codes = {"code": decision.code} if decision.code else {}
     _log.info("plugin would decide", **fields, **codes, reason=decision.reason, **client_of(args))

@@ -310,14 +310,12 @@ def _recorder(
     plugins: PluginHost,
     clock: Clock,
 ) -> Recorder:
-    """Return the recorder: facts to `recorder` or the log, records to the log and the ledger.
+    """Return the recorder: facts to `recorder` or the log, records to it and to the ledger.
 
     With notifications, if a plugin has a method for them.
     """
-    sinks = [] if records is None else [records]
-    if recorder is None:
-        recorder = log = LogRecorder(clock.time)
-        sinks += log.sinks
+    recorder = recorder or LogRecorder(clock.time)
+    sinks = [*recorder.sinks, *([] if records is None else [records])]
     if sinks:
         privacy = _privacy(config, in_full=records is not None)
         recorder = RecordMaker(recorder, fan_out(sinks), clock.time, privacy)

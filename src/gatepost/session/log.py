@@ -10,7 +10,7 @@ Limits: `gatepost.session.log_budget` limits the lines about refusals.
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from structlog.typing import FilteringBoundLogger
@@ -32,8 +32,6 @@ from gatepost.session.recorder import Decided, Recorder
 
 # Characters of a reply in a list: enough for the queue ID of a next hop.
 MAX_REPLY = 200
-# Fields that have no value in some lines.
-_ALWAYS = frozenset({"recipients", "message_id", "size"})
 
 
 class LogRecorder(DeliveryLog, Recorder):
@@ -45,8 +43,8 @@ class LogRecorder(DeliveryLog, Recorder):
         self._budget = LogBudget(time)
 
     @property
-    def sinks(self) -> list[Callable[[r.Record], None]]:
-        """The functions that take records: none if the level hides their lines."""
+    def sinks(self) -> Sequence[Callable[[r.Record], None]]:
+        """The function that takes records: none if the level hides their lines."""
         return [self.record] if self._enabled(logging.INFO) else []
 
     def record(self, record: r.Record) -> None:
@@ -216,40 +214,102 @@ def _login(args: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def transaction_fields(record: r.Transaction) -> dict[str, Any]:
-    """Return the fields of the line: what decided, who, the envelope, then what is rarer."""
-    client = record.client
-    refused = [one for one in record.recipients if one.reply]
-    fields = {
-        "hook": record.hook,
-        "by": record.by,
-        "reason": record.reason,
-        "reply": "" if record.result == "accepted" else record.reply,
-        "ref": record.ref,
-        "peer": str(Endpoint(client.address, client.port)),
-        "helo": client.helo,
-        "user": client.user,
-        "tls": client.tls,
-        "sender": record.sender or "<>",
-        **listed("recipients", [one.address for one in record.recipients if not one.reply]),
-        **listed("refused", [f"{one.address}: {one.reply[:MAX_REPLY]}" for one in refused]),
-        "size": record.size,
-        "message_id": record.message_id,
-        **listed("traps", [f"{one.address} ({one.list}:{one.line})" for one in record.traps]),
-        "shadowed": record.shadowed,
-        **listed("would", [_opinion(one) for one in record.answers if one.shadow]),
-        **listed("edits", record.edits),
-        **listed("changes", record.changes),
-        **listed("results", [f"{name}={one}" for name, one in record.results.items()]),
-        **listed(
-            "next_hops",
-            [f"{hop}: {reply[:MAX_REPLY]}" for hop, reply in record.next_hops.items()],
-        ),
-        "plugin": record.plugin,
-        "problem": record.problem,
-    }
-    return {name: value for name, value in fields.items() if value or name in _ALWAYS}
+    """Return the fields of the line: what decided, the client, the envelope, then what is rare.
+
+    Security: the fields in front of `peer` come from the server and from plugins, not from the
+    client, so that a filter of the log finds the right address.
+    """
+    fields = _decision(record) if record.answers else {}
+    fields["ref"] = record.ref
+    fields |= _client(record.client)
+    fields["sender"] = record.sender or "<>"
+    fields |= _recipients(record)
+    fields["size"] = record.size
+    fields["message_id"] = record.message_id
+    for name, (attribute, text_of) in _RARE.items():
+        value = getattr(record, attribute)
+        if value and (texts := text_of(value)):
+            fields |= listed(name, texts)
+    for name in ("shadowed", "faults", "plugin", "problem"):
+        value = getattr(record, name)
+        if value:
+            fields[name] = value
+    return fields
 
 
-def _opinion(answer: r.Answer) -> str:
-    """Return what a plugin in shadow mode would have decided."""
-    return f"{answer.verdict} {answer.reason} ({answer.by}, {answer.hook})"
+def _decision(record: r.Transaction) -> dict[str, Any]:
+    """Return what decided, and the reasons of other refusals."""
+    fields: dict[str, Any] = {}
+    if record.result != "accepted" and record.by:
+        hook = {"hook": record.hook} if record.hook else {}
+        fields = {**hook, "by": record.by, "reason": record.reason, "reply": record.reply}
+    reasons = dict.fromkeys(one.reason for one in record.answers if _is_refusal(one))
+    others = [one for one in reasons if one and one != fields.get("reason")]
+    if others:
+        fields |= listed("refused_for", others)
+    return fields
+
+
+def _is_refusal(answer: r.Answer) -> bool:
+    return bool(answer.hook) and answer.verdict != "accept" and not answer.shadow
+
+
+def _client(client: r.Client) -> dict[str, Any]:
+    fields = {"peer": str(Endpoint(client.address, client.port)), "helo": client.helo}
+    if client.user:
+        fields["user"] = client.user
+    if client.tls:
+        fields["tls"] = client.tls
+    return fields
+
+
+def _recipients(record: r.Transaction) -> dict[str, Any]:
+    """Return the accepted recipients, and the refused ones with their replies."""
+    accepted = [one.address for one in record.recipients if not one.reply]
+    fields = listed("recipients", accepted, record.recipients_count - record.refused_count)
+    if record.refused_count:
+        refused = [
+            f"{one.address}: {one.reply[:MAX_REPLY]}" for one in record.recipients if one.reply
+        ]
+        fields |= listed("refused", refused, record.refused_count)
+    return fields
+
+
+def _would(answers: Sequence[r.Answer]) -> Collection[str]:
+    """Return what plugins in shadow mode would have decided."""
+    return [
+        f"{one.verdict} {one.reason} ({one.by}, {one.hook})".replace("  ", " ")
+        for one in answers
+        if one.shadow
+    ]
+
+
+def _traps(traps: Sequence[r.Trap]) -> Collection[str]:
+    """Return each entry that was hit, once, with the first address."""
+    found: dict[tuple[str, int], str] = {}
+    for one in traps:
+        found.setdefault((one.list, one.line), f"{one.address} ({one.list}:{one.line})")
+    return found.values()
+
+
+def _results(results: Mapping[str, str]) -> Collection[str]:
+    return [f"{name}={value}" for name, value in results.items()]
+
+
+def _next_hops(replies: Mapping[str, str]) -> Collection[str]:
+    return [f"{hop}: {reply[:MAX_REPLY]}" for hop, reply in replies.items()]
+
+
+def _unchanged(values: Collection[str]) -> Collection[str]:
+    return values
+
+
+# The lists that most lines do not have: the attribute of the record, and what makes its texts.
+_RARE: dict[str, tuple[str, Callable[[Any], Collection[str]]]] = {
+    "traps": ("traps", _traps),
+    "would": ("answers", _would),
+    "results": ("results", _results),
+    "edits": ("edits", _unchanged),
+    "changes": ("changes", _unchanged),
+    "next_hops": ("next_hops", _next_hops),
+}

@@ -16,10 +16,14 @@ from gatepost.model.session import Opinion, Recipient, Session, Transaction
 
 
 class Story(msgspec.Struct):
-    """The facts of a session or transaction before its end; `final` decided its result."""
+    """The facts of a session or transaction before its end; `final` decided its result.
+
+    `faults` is the number of refusals, `of_hooks` of those at a hook from RCPT on.
+    """
 
     answers: list[r.Answer] = []
     faults: int = 0
+    of_hooks: int = 0
     final: r.Answer | None = None
     end: str = ""
     problem: str = ""
@@ -63,6 +67,9 @@ def _rare(
     fields: dict[str, Any] = {}
     if story.answers or tx.opinions:
         fields["answers"] = [*story.answers, *shadow(tx.opinions)]
+    if story.faults or tx.refused:
+        fields["refused_count"] = len(tx.refused)
+        fields["faults"] = _other_faults(story, final)
     if tx.trap_hits:
         fields["traps"] = _traps(tx, privacy)
         fields["traps_count"] = len(tx.trap_hits)
@@ -82,6 +89,12 @@ def _rare(
     if plugin:
         fields["plugin"] = plugin
     return fields
+
+
+def _other_faults(story: Story, final: r.Answer) -> int:
+    """Return the number of refusals that the record has neither as recipient nor as result."""
+    is_final = final.verdict != "accept" and not final.hook
+    return story.faults - story.of_hooks - is_final
 
 
 def _last_of(story: Story) -> r.Answer:
