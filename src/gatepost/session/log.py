@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 
 from gatepost.delivery.target import DeliveryError
 from gatepost.ledger import records as r
-from gatepost.log.listed import listed
+from gatepost.log.listed import LISTED, listed
 from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
 from gatepost.model.auth_attempt import AuthAttempt
@@ -221,11 +221,27 @@ def transaction_fields(record: r.Transaction) -> dict[str, Any]:
     """
     fields = _decision(record) if record.answers else {}
     fields["ref"] = record.ref
-    fields |= _client(record.client)
+    _add_client(fields, record.client)
     fields["sender"] = record.sender or "<>"
-    fields |= _recipients(record)
+    if record.refused_count or record.recipients_count > LISTED:
+        fields |= _recipients(record)
+    else:
+        fields["recipients"] = [one.address for one in record.recipients]
     fields["size"] = record.size
     fields["message_id"] = record.message_id
+    if not _is_plain(record):
+        _add_rare(fields, record)
+    return fields
+
+
+def _is_plain(record: r.Transaction) -> bool:
+    """Return whether a line has none of the rare fields, as most lines of accepted messages."""
+    lists = record.traps or record.answers or record.results or record.edits or record.changes
+    others = record.next_hops or record.shadowed or record.faults or record.plugin
+    return not (lists or others or record.problem)
+
+
+def _add_rare(fields: dict[str, Any], record: r.Transaction) -> None:
     for name, (attribute, text_of) in _RARE.items():
         value = getattr(record, attribute)
         if value and (texts := text_of(value)):
@@ -234,7 +250,6 @@ def transaction_fields(record: r.Transaction) -> dict[str, Any]:
         value = getattr(record, name)
         if value:
             fields[name] = value
-    return fields
 
 
 def _decision(record: r.Transaction) -> dict[str, Any]:
@@ -254,13 +269,13 @@ def _is_refusal(answer: r.Answer) -> bool:
     return bool(answer.hook) and answer.verdict != "accept" and not answer.shadow
 
 
-def _client(client: r.Client) -> dict[str, Any]:
-    fields = {"peer": str(Endpoint(client.address, client.port)), "helo": client.helo}
+def _add_client(fields: dict[str, Any], client: r.Client) -> None:
+    fields["peer"] = str(Endpoint(client.address, client.port))
+    fields["helo"] = client.helo
     if client.user:
         fields["user"] = client.user
     if client.tls:
         fields["tls"] = client.tls
-    return fields
 
 
 def _recipients(record: r.Transaction) -> dict[str, Any]:

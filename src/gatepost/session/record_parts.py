@@ -80,10 +80,8 @@ def _rare(
         fields["score"] = tx.found.score
     if tx.next_hops:
         fields["next_hops"] = {hop: r.text(reply) for hop, reply in tx.next_hops.items()}
-    for name in ("edits", "changes", "problem"):
-        value = getattr(story, name)
-        if value:
-            fields[name] = value
+    if story.edits or story.changes or story.problem:
+        fields |= {"edits": story.edits, "changes": story.changes, "problem": story.problem}
     if final.hook:
         fields["hook"] = final.hook
     if plugin:
