@@ -66,7 +66,7 @@ def _problem(reference, code, records):
 
 @contextlib.contextmanager
 def watching(monkeypatch):
-    """Yield what servers of this process say and record from now on."""
+    """Yield the replies and records of the servers of this process from now on."""
     watched = Watched()
     make_recorder, with_reference = assemble._recorder, Reply.with_reference
 

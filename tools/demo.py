@@ -39,7 +39,7 @@ Show the mail:
   cat {folder}/var/mail/{domain}/alice/new/*
 
 The same message with a trap among its recipients is refused for all of them. The command reports
-reply 554, and the log gets the lines "trap hit" and "refused":
+reply 554, and the log gets the line "refused":
 
 {bad}
 

@@ -118,11 +118,11 @@ def log_file(name: str) -> Path:
 def confined(unit: dict[str, list[str]], command: str) -> list[str]:
     """Return a command that runs as the user of the unit, with its capabilities and folders."""
     user = pwd.getpwnam(unit["User"][-1])
-    state = f"/var/lib/{unit['StateDirectory'][-1]}"
-    Path(state).mkdir(exist_ok=True)
-    os.chown(state, user.pw_uid, user.pw_gid)
-    Path(state).chmod(int(unit.get("StateDirectoryMode", ["0755"])[-1], 8))
-    writable = [state, *" ".join(unit.get("ReadWritePaths", [])).split()]
+    owned = [
+        *owned_folder(unit, "StateDirectory", Path("/var/lib"), user),
+        *owned_folder(unit, "LogsDirectory", Path("/var/log"), user),
+    ]
+    writable = [*owned, *" ".join(unit.get("ReadWritePaths", [])).split()]
     steps = [f"mount --bind {path} {path}" for path in writable]
     steps += [
         f"mount -o remount,bind,ro {path}" for path in ("/usr", "/etc", "/var", "/opt", "/run")
@@ -146,6 +146,19 @@ def confined(unit: dict[str, list[str]], command: str) -> list[str]:
     return ["unshare", "--mount", "sh", "-c", text]
 
 
+def owned_folder(
+    unit: dict[str, list[str]], key: str, parent: Path, user: pwd.struct_passwd
+) -> list[str]:
+    """Create the folder that a unit names for its user, if it names one; return its path."""
+    if key not in unit:
+        return []
+    folder = parent / unit[key][-1]
+    folder.mkdir(exist_ok=True)
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    folder.chmod(int(unit.get(f"{key}Mode", ["0755"])[-1], 8))
+    return [str(folder)]
+
+
 def main_pid(name: str) -> int:
     """Return the process of the service, or 0 if it has ended."""
     file = JOURNAL / f"{name}.pid"
@@ -164,13 +177,20 @@ def stop(name: str) -> int:
 
 def reload(name: str) -> int:
     """Run ExecReload and wait for its result in the log."""
-    unit, before = settings(name), log_file(name).stat().st_size
+    unit, before = settings(name), len(log_text(name))
     for command in unit["ExecReload"]:
         text = command.replace("$MAINPID", str(main_pid(name)))
         if status := subprocess.run(text, shell=True, check=False).returncode:
             return status
-    _wait(lambda: re.search("reloaded|reload failed", log_file(name).read_text()[before:]))
+    _wait(lambda: re.search("reloaded|reload failed", log_text(name)[before:]))
     return 0
+
+
+def log_text(name: str) -> str:
+    """Return standard error of the service, and the current files in its folder of logs."""
+    folders = settings(name).get("LogsDirectory", [])
+    files = [file for one in folders for file in sorted(Path("/var/log", one).glob("*.log"))]
+    return "".join(file.read_text() for file in [log_file(name), *files])
 
 
 def _wait(condition: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gatepost.checks.account import PASS, READ, WRITE, Account, serving
+from gatepost.checks.paths import UnusableError, check_file
 from gatepost.config.schema import Config, ServerConfig
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -46,6 +47,23 @@ def checked(configure, run):
         return [one for one in found["warnings"] if "goes to one Maildir" not in one]
 
     return checked
+
+
+@pytest.fixture
+def logged(configure, run):
+    """Return the warnings about this log file."""
+
+    def logged(path):
+        configure(
+            '[server]\nhostname = "mx.example.com"',
+            '[recipients]\ndomains = ["example.com"]\nknown = ["bob@example.com"]',
+            '[[route]]\nto = "discard:"',
+            f'[log]\nfile = "{path}"',
+        )
+        warnings = json.loads(run("check", "--json").stdout)["warnings"]
+        return [one.removeprefix("log.file: ") for one in warnings if "log.file" in one]
+
+    return logged
 
 
 def denied(path, mode, expected):
@@ -244,3 +262,43 @@ def test_root_has_all_rights_but_execute(mode, rights):
     status = os.stat_result((mode, 0, 0, 1, 7, 8, 0, 0, 0, 0))
     account = Account("root", 0, frozenset({0}))
     assert sum(right for right in (READ, WRITE, PASS) if account.may(right, status)) == rights
+
+
+# log.file
+
+
+def test_a_log_file_that_can_be_created_gives_no_warning(logged, place):
+    assert logged(place / "log") == []
+
+
+def test_a_log_file_that_can_be_appended_to_gives_no_warning(logged, place):
+    (place / "log").touch()
+    assert logged(place / "log") == []
+
+
+def test_a_log_file_without_a_folder_is_reported(logged, place):
+    expected = f"no such folder {place}/missing, expected the folder of the file"
+    assert logged(place / "missing/log") == [expected]
+
+
+def test_a_log_file_that_is_a_folder_is_reported(logged, place):
+    assert logged(place) == [f"{place}: expected a file in a folder"]
+
+
+def test_a_log_file_below_a_file_is_reported(logged, place):
+    (place / "file").touch()
+    assert logged(place / "file/log") == [f"{place}/file: expected a file in a folder"]
+
+
+@only_root
+def test_a_log_file_that_the_user_cannot_append_to_is_reported(place):
+    (place / "log").touch(0o640)
+    account = Account(OTHER, 65534, frozenset())
+    with pytest.raises(
+        UnusableError, match=r"its mode 640, expected that the user nobody can append"
+    ):
+        check_file(place / "log", account)
+    with pytest.raises(
+        UnusableError, match=r"its mode 755, expected that the user nobody can write"
+    ):
+        check_file(place / "new", account)

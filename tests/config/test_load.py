@@ -78,7 +78,7 @@ on_error = "defer"
 keep = "30d"
 [log]
 level = "info"
-format = "json"
+format = "auto"
 """
 
 LISTEN_EXPECTED = (
@@ -627,7 +627,7 @@ def test_every_unavailable_setting_is_a_key():
             '[log]\nlevel = "INFO"',
             ('log.level: expected "debug", "info", "warning" or "error", found "INFO"'),
         ),
-        ('[log]\nformat = "xml"', 'log.format: expected "json" or "text", found "xml"'),
+        ('[log]\nformat = "xml"', 'log.format: expected "auto", "json" or "text", found "xml"'),
     ],
 )
 def test_a_wrong_value_is_reported(tmp_path, monkeypatch, toml, problem):

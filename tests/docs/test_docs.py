@@ -7,6 +7,7 @@ import shlex
 import sys
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
@@ -21,6 +22,8 @@ from gatepost.config.schema import Config, LimitsConfig, TrapsConfig
 from gatepost.config.unavailable import UNAVAILABLE
 from gatepost.delivery import content
 from gatepost.delivery.maildir import maildir
+from gatepost.ledger.records import Answer as LedgerAnswer
+from gatepost.ledger.records import Client, RecipientRecord, Result, Transaction, Trap
 from gatepost.lists.addresses import AddressList
 from gatepost.model.address import Address, local_key, without_tag
 from gatepost.model.decision import Verdict
@@ -37,6 +40,7 @@ from gatepost.plugin.options.kinds import READERS
 from gatepost.plugin.place import Place
 from gatepost.session import replies as session_replies
 from gatepost.session import rules
+from gatepost.session.log import transaction_fields
 from gatepost.session.steps import offer
 from gatepost.testing import play
 from gatepost.wire import lmtp
@@ -376,12 +380,49 @@ def logged():
     sources = (path.read_text() for path in SOURCE.rglob("*.py"))
     found = [event for text in sources for event in LOGGED.findall(text)]
     assert len(found) >= 10
-    return set(found)
+    return {*found, *get_args(Result), "submitted"}
 
 
 def test_every_event_of_the_log_is_listed():
-    listed = {row[0].strip("`") for row in rows(section("operation", "Logs"))}
-    assert listed == logged()
+    names = " ".join(row[0] for row in rows(section("operation", "Logs")))
+    assert set(re.findall("`([^`]+)`", names)) == logged()
+
+
+FULL = Transaction(
+    *(
+        1.0,
+        "1-1.1",
+        "1-1",
+        Client("192.0.2.1", 1, helo="x", user="u", tls="TLSv1.3"),
+        "a@b.example",
+    ),
+    *("refused", "gatepost", "trap", "554 no"),
+    hook="data",
+    recipients=[
+        RecipientRecord("a@b.example"),
+        RecipientRecord("c@d.example", "refused", "550 no"),
+    ],
+    recipients_count=2,
+    refused_count=1,
+    answers=[
+        LedgerAnswer("rcpt", "mine", "deny", "why"),
+        LedgerAnswer("data", "mine", "deny", shadow=True),
+    ],
+    traps=[Trap("a@b.example", "a@b.example", "traps", 1)],
+    results={"spf": "pass"},
+    edits=["x"],
+    changes=["x"],
+    next_hops={"x": "250 Ok"},
+    shadowed=True,
+    faults=1,
+    plugin="mine",
+    problem="x",
+)
+
+
+def test_every_field_of_a_transaction_is_listed():
+    described = " ".join(row[0] for row in rows(section("operation", "Transactions")))
+    assert re.findall(r"`(\w+)`", described) == list(transaction_fields(FULL))
 
 
 def test_every_reason_of_the_core_is_listed():

@@ -30,10 +30,12 @@ FORGED = (
     '"hook":"auth","by":"gatepost","reason":"bad-credentials","reply":"","ref":"1","peer":"192.0.2.66:1",',
     "refused hook=auth by=gatepost reason=bad-credentials reply=x ref=1 peer=192.0.2.66:1",
 )
+# An attempt to relay in a transaction that is accepted.
+MIXED = ["bob@example.com", "carol@relay.example"]
 
 
 def attack(port):
-    """Guess a password, try to relay, hit a trap, forge fields, and send one good message."""
+    """Guess a password, try to relay, hit a trap, forge fields, and send two good messages."""
     with smtplib.SMTP("127.0.0.1", port, local_hostname="client.example") as client:
         client.ehlo()
         client.docmd("AUTH", "PLAIN AGFsaWNlAHdyb25n")
@@ -45,6 +47,7 @@ def attack(port):
         for recipient in ("bob@relay.example", "trap@example.com", "bob@example.com"):
             with contextlib.suppress(smtplib.SMTPException):
                 client.sendmail("me@client.example", [recipient], b"Subject: x\r\n\r\nx\r\n")
+        client.sendmail("me@client.example", MIXED, b"Subject: x\r\n\r\nx\r\n")
 
 
 @pytest.fixture(scope="module", params=["json", "text"])
@@ -66,7 +69,7 @@ SOURCES = {"file": "", "journal": "mx gatepost[4711]: "}
 
 
 @pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.parametrize(("mode", "count"), [("auth", 1), ("relay", 2), ("trap", 3)])
+@pytest.mark.parametrize(("mode", "count"), [("auth", 1), ("relay", 3), ("trap", 4)])
 def test_the_filter_finds_the_refusals_of_its_mode(tmp_path, log, source, mode, count):
     path = tmp_path / "gatepost.log"
     path.write_text("".join(f"{SOURCES[source]}{line}\n" for line in log.splitlines()))

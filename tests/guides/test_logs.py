@@ -7,7 +7,9 @@ def test_a_log_file_is_rotated_and_stays_in_use(certified):
     debian = Guide("debian", certified)
     debian.follow("Install", "Configure", "Certificate", "Start")
     Guide("logs", certified).follow("Rotation of a file")
-    assert certified.path("/var/log/gatepost.log.1").read_text().count("gatepost: ready") == 1
+    folder = certified.path("/var/log/gatepost")
+    assert (folder / "gatepost.log.1").read_text().count('"started"') == 1
+    assert (folder / "gatepost.log").read_text().count('"started"') == 0
 
 
 def test_a_message_is_traced_from_gatepost_to_postfix(installed):

@@ -6,6 +6,8 @@ import warnings
 import pytest
 import structlog
 
+from gatepost.log import setup
+
 
 @pytest.fixture(autouse=True)
 def log_settings():
@@ -15,5 +17,6 @@ def log_settings():
     yield
     warnings.showwarning = shown
     structlog.reset_defaults()
+    setup._output.use(None)
     root.handlers[:] = handlers
     root.setLevel(level)

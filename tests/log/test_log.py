@@ -145,6 +145,15 @@ def test_json_format():
     assert line.isascii()
 
 
+def test_json_has_no_blanks_and_the_event_comes_last():
+    """The filter of fail2ban depends on it."""
+    fields = {"hook": "rcpt", "to": ["x"], "n": 1, "event": "refused"}
+    line = render.render_json(setup.LineWriter("gatepost.x"), "info", fields).decode()
+    end = ',"level":"info","logger":"gatepost.x","hook":"rcpt","to":["x"],"n":1,"event":"refused"}'
+    assert line.startswith('{"time":"')
+    assert line.partition('Z"')[2] == f"{end}\n"
+
+
 def test_printable_text_is_unchanged_in_json():
     line = render.render_json(setup.LineWriter("x"), "info", {"event": "e", "to": "jürgen@例え.jp"})
     assert "jürgen@例え.jp".encode() in line
@@ -216,6 +225,33 @@ def test_library_records_are_rendered_as_events(written):
         ("asyncio", "warning", "slow\r\ncallback"),
         ("asyncio", "warning", "odd level"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("terminal", "file", "start"),
+    [(True, False, b"\x1b"), (False, False, b"{"), (True, True, b"{")],
+)
+def test_auto_is_for_people_on_a_terminal_only(monkeypatch, tmp_path, terminal, file, start):
+    lines = []
+    monkeypatch.setattr(os, "write", lambda _descriptor, line: lines.append(line) or len(line))
+    monkeypatch.setattr(os, "isatty", lambda descriptor: terminal and descriptor == 2)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    setup.configure_log(LogConfig(), tmp_path / "log" if file else None)
+    get_logger("x").info("one")
+    assert lines[0].startswith(start)
+
+
+@pytest.mark.parametrize("name", ["time", "level", "logger"])
+def test_a_field_with_the_name_of_one_of_the_line_replaces_it(name):
+    line = render.render_json(setup.LineWriter("x"), "info", {name: "mine", "event": "e"})
+    assert line.count(f'"{name}"'.encode()) == 1
+    assert json.loads(line)[name] == "mine"
+
+
+def test_a_name_of_a_logger_cannot_forge_fields():
+    line = render.render_json(setup.LineWriter('x","a":"'), "info", {"event": "e"})
+    assert json.loads(line)["logger"] == 'x","a":"'
 
 
 def test_a_write_error_is_ignored(monkeypatch):

@@ -487,13 +487,25 @@ def test_a_slow_method_that_waits_is_logged(monkeypatch):
 SHADOWED = {"event": "plugin would decide", "verdict": "deny", "code": 553, "reason": "bad"}
 
 
-def test_a_decision_in_shadow_mode_is_logged_only():
+def in_shadow(subject):
+    """Let a plugin in shadow mode refuse a session or a transaction; return the log lines."""
     shadow = hook(lambda *_: deny("no", code=553, reason="bad"), "a", shadow=True)
     with capture_logs() as logs:
-        answer = decide(shadow, hook(lambda *_: accept(), "b"), args=(TX,))
+        answer = decide(shadow, hook(lambda *_: accept(), "b"), args=(subject,))
     assert answer == Answer(accept(), "b")
-    assert {key: logs[0][key] for key in SHADOWED} == SHADOWED
-    assert logs[0]["ref"] == "s-1.1"
+    opinion = subject.opinions[-1]
+    assert (opinion.plugin, opinion.decision.reason) == ("a", "bad")
+    return logs
+
+
+def test_a_decision_in_shadow_mode_is_logged_only():
+    [line] = in_shadow(TX.session)
+    assert {key: line[key] for key in SHADOWED} == SHADOWED
+    assert line["ref"] == "s-1"
+
+
+def test_a_decision_in_shadow_mode_about_a_transaction_is_kept_for_its_line():
+    assert in_shadow(TX) == []
 
 
 def test_a_failure_in_shadow_mode_has_no_effect():

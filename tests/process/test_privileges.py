@@ -68,6 +68,18 @@ def test_supervisor_and_workers_change_all_user_ids(open_folder, as_unprivileged
 
 
 @root
+def test_the_log_file_is_opened_after_privileges_are_dropped(open_folder, as_unprivileged):
+    command, environment = as_unprivileged
+    settings = {"server": 'workers = 1\nuser = "nobody"', "extra": '[log]\nfile = "gatepost.log"\n'}
+    server = Supervised(open_folder, environment=environment, **settings)
+    server.command = command
+    with server:
+        server.ready()
+        assert server.stop() == 0
+    assert (open_folder / "gatepost.log").stat().st_uid == pwd.getpwnam("nobody").pw_uid
+
+
+@root
 def test_a_port_is_bound_before_privileges_are_dropped(open_folder, as_unprivileged):
     command, environment = as_unprivileged
     settings = 'user = "nobody"'

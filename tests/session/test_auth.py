@@ -495,9 +495,11 @@ def test_trap_of_an_authenticated_sender_is_logged_but_not_refused(tmp_path, aut
         )
     assert hits == ["trap@example.com"]
     assert len(played.messages) == authenticated
-    events = [one["event"] for one in logs]
-    assert "trap hit" in events
-    assert ("trap shadowed" in events) == authenticated
+    line = logs[-1]
+    assert line["event"] == ("accepted" if authenticated else "refused")
+    assert line["traps"] == ["trap@example.com (traps:1)"]
+    assert line.get("user", "") == ("alice" if authenticated else "")
+    assert "shadowed" not in line
 
 
 @pytest.mark.parametrize("utf8", [False, True])

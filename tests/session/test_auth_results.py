@@ -138,7 +138,7 @@ def test_forged_fields_are_removed(forged):
     lines = message.content.decode().split("\r\n")
     assert forged not in lines
     assert set(OTHERS) <= set(lines)
-    [edited] = [line["edits"] for line in logs if line["event"] == "edited"]
+    [edited] = [line["edits"] for line in logs if line["event"] == "accepted"]
     assert "removed Authentication-Results" in edited[0]
 
 

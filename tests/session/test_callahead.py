@@ -65,8 +65,11 @@ def test_client_gets_the_refusal_of_the_next_hop(next_hop):
         """
         )
     assert next_hop.asked == ["known@example.com", "unknown@example.com"]
-    [refused] = [log for log in logs if log["event"] == "refused"]
-    assert (refused["by"], refused["reason"]) == ("next hop", "next-hop-refuses")
+    [line] = logs
+    assert line["recipients"] == ["known@example.com", "other@example.com"]
+    assert line["refused_for"] == ["next-hop-refuses"]
+    [refused] = line["refused"]
+    assert refused.startswith("unknown@example.com: 550 5.1.1 User unknown here [")
 
 
 def test_plugins_get_the_outcome(next_hop):

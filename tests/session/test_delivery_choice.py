@@ -34,7 +34,7 @@ def test_a_plugin_chooses_the_route():
     played, lines = talk("smtp", [ONE, TWO], ["250"], plugin(on_message=on_message), config=ROUTES)
     [message] = played.messages
     assert message.routes == {ONE: "junk", TWO: "junk"}
-    [changed] = [line["changes"] for line in lines if line["event"] == "recipients changed"]
+    [changed] = [line["changes"] for line in lines if line["event"] == "accepted"]
     assert changed[-1] == "route junk one@example.com, two@example.com (test)"
 
 
@@ -86,7 +86,7 @@ def test_a_message_is_quarantined(protocol, end):
     played, lines = talk(protocol, [ONE, TWO], end, plugin(on_message=on_message), take)
     [message] = played.messages
     assert (message.quarantined, taken, message.recipients) == ("virus: Eicar", [], [ONE, TWO])
-    [changed] = [line["changes"] for line in lines if line["event"] == "recipients changed"]
+    [changed] = [line["changes"] for line in lines if line["event"] == "accepted"]
     assert changed == ["quarantined virus: Eicar (test)"]
 
 
@@ -112,7 +112,7 @@ def test_a_plugin_in_shadow_mode_changes_nothing():
         played = play(transcript("smtp", [ONE], ["250"]), [shadow], config=ROUTES)
     [message] = played.messages
     assert (message.recipients, message.routes, message.quarantined) == ([ONE], {}, "")
-    [changed] = [line["changes"] for line in lines if line["event"] == "recipients changed"]
+    [changed] = [line["changes"] for line in lines if line["event"] == "accepted"]
     assert changed == [
         "not added journal@example.com (test)",
         "not replaced one@example.com by a@example.com (test)",

@@ -10,9 +10,10 @@ from tests.auth.samples import b64, plain
 from tests.session.authentication import auth_config
 from tests.session.dialogue import OPEN, TRAPS, config, plugin
 
-from gatepost.model.decision import accept
+from gatepost.model.decision import accept, deny
 from gatepost.model.facts import set_fact
 from gatepost.model.session import TlsFacts
+from gatepost.plugin.base import Installed
 from gatepost.testing import MemoryServer, perform, play
 
 SPOILED = """
@@ -41,11 +42,12 @@ TAKEN = """
 def test_trap_hits_refusals_and_messages_are_logged():
     with capture_logs() as logs:
         play(OPEN + SPOILED + TAKEN, traps=TRAPS, config=config())
-    assert [one["event"] for one in logs] == ["refused", "accepted", "trap hit"]
-    refused, accepted, hit = logs
-    assert (hit["trap"], hit["list"]) == ("trap@example.com", "traps:1")
+    refused, accepted = logs
+    assert [one["event"] for one in logs] == ["refused", "accepted"]
+    assert refused["traps"] == ["trap@example.com (traps:1)"]
     assert (refused["by"], refused["reason"], refused["hook"]) == ("gatepost", "trap", "data")
     assert refused["recipients"] == ["one@example.com", "trap@example.com"]
+    assert refused["reply"].startswith("554 5.7.1 ")
     assert (accepted["sender"], accepted["size"]) == ("a@client.example", 6)
 
 
@@ -91,9 +93,11 @@ def test_tls_and_next_hops_are_logged_if_there_are_any():
 def test_shadowed_trap_is_logged():
     with capture_logs() as logs:
         shadow = config(traps={"action": "shadow"})
-        play(OPEN + SPOILED.replace("554", "354"), traps=TRAPS, config=shadow)
-    assert [one["event"] for one in logs] == ["trap hit", "trap shadowed"]
-    assert logs[1]["traps"] == ["trap@example.com"]
+        taken = SPOILED.replace("554", "354") + "C: .\nS: 250"
+        play(OPEN + taken, traps=TRAPS, config=shadow)
+    [line] = logs
+    assert (line["event"], line["shadowed"]) == ("accepted", True)
+    assert line["traps"] == ["trap@example.com (traps:1)"]
 
 
 def test_nothing_is_logged_at_level_error(tmp_path):
@@ -123,23 +127,24 @@ def test_unprintable_helo_is_a_syntax_error(helo):
 
 
 def hits_of(transcript, **options):
+    """Return the traps of each line."""
     with capture_logs() as logs:
         play(OPEN + transcript, config=config(), **options)
-    return [one for one in logs if one["event"] == "trap hit"]
+    return [one["traps"] for one in logs]
 
 
 MAIL = "C: MAIL FROM:<a@client.example>\nS: 250\n"
 TRAP = "C: RCPT TO:<trap@example.com>\nS: 250\n"
+RCPT = "C: RCPT TO:<one@example.com>\nS: 250\n"
 
 
-def test_an_entry_has_one_line_in_a_transaction():
+def test_an_entry_is_named_once_in_a_transaction():
     again = "C: RCPT TO:<TRAP@example.com>\nS: 250\n" * 3
     other = "C: RCPT TO:<x@trapped.example.com>\nS: 250\n"
     hits = hits_of(MAIL + TRAP + again + other + "C: RSET\nS: 250\n" + MAIL + TRAP, traps=TRAPS)
-    assert [(one["list"], one["hits"]) for one in hits] == [
-        ("traps:1", 4),
-        ("traps:3", 1),
-        ("traps:1", 1),
+    assert hits == [
+        ["trap@example.com (traps:1)", "x@trapped.example.com (traps:3)"],
+        ["trap@example.com (traps:1)"],
     ]
 
 
@@ -150,20 +155,24 @@ def test_a_trap_is_logged_however_the_transaction_ends(end):
     assert len(hits_of(MAIL + TRAP + end, traps=TRAPS)) == 1
 
 
-def test_no_trap_is_logged_before_a_reply():
-    async def main():
+def test_a_trap_does_not_change_when_a_line_is_written():
+    """The time of a reply would show the hit."""
+
+    async def written(rcpt):
+        counts = []
         async with MemoryServer(traps=TRAPS, config=config()) as server:
             client = server.connect()
-            await perform(client, OPEN + MAIL + TRAP + "C: RSET\nS: 250\n")
-            assert logs == []
-            (member,) = server.connections.members
-            member.sweep(server.connections.now)
-            assert [one["event"] for one in logs] == ["trap hit"]
+            for step in (OPEN, MAIL, rcpt, "C: RSET\nS: 250\n"):
+                before = len(logs)
+                await perform(client, step)
+                counts.append(len(logs) - before)
             await client.close()
-            assert len(logs) == 1
+        return counts
 
     with capture_logs() as logs:
-        asyncio.run(main())
+        with_trap, without = (asyncio.run(written(one)) for one in (TRAP, RCPT))
+    assert with_trap == without == [0, 0, 0, 1]
+    assert ["traps" in one for one in logs] == [True, False]
 
 
 def test_lists_in_a_line_are_short():
@@ -174,17 +183,92 @@ def test_lists_in_a_line_are_short():
             OPEN + MAIL + accepted + refused + "C: DATA\nS: 354\nC: x\nC: .\nS: 250",
             config=config(),
         )
-    assert [one["event"] for one in logs] == ["refused"] * 7 + ["accepted"]
-    for line in logs:
-        assert line["recipients"] == [f"u{one}@example.com" for one in range(5)]
-        assert line["recipients_count"] == 7
-    assert [one["recipient"] for one in logs[:-1]] == [f"u{one}@other.example" for one in range(7)]
+    [line] = logs
+    assert line["recipients"] == [f"u{one}@example.com" for one in range(5)]
+    assert line["recipients_count"] == line["refused_count"] == 7
+    refused = [one.partition(":")[0] for one in line["refused"]]
+    assert refused == [f"u{one}@other.example" for one in range(5)]
+    assert line["refused_for"] == ["relay-denied"]
 
 
-def test_shadowed_traps_in_a_line_are_few():
-    rcpts = "".join(f"C: RCPT TO:<u{one}@trapped.example.com>\nS: 250\n" for one in range(9))
-    shadow = config(traps={"action": "shadow"})
+def test_counts_are_those_of_all_recipients():
+    """The record has the first hundred only."""
+    accepted = "".join(f"C: RCPT TO:<u{one}@example.com>\nS: 250\n" for one in range(120))
+    refused = "C: RCPT TO:<x@other.example>\nS: 550\n" * 6
+    [line] = lines_of(MAIL + accepted + refused + CONTENT, limits={"recipients": 200})
+    assert (line["recipients_count"], line["refused_count"]) == (120, 6)
+
+
+def test_traps_in_a_line_are_few():
+    traps = [f"t{one}@example.com" for one in range(9)]
+    rcpts = "".join(f"C: RCPT TO:<{one}>\nS: 250\n" for one in traps)
+    [found] = hits_of(MAIL + rcpts + "C: DATA\nS: 554", traps=traps)
+    assert found == [f"t{one}@example.com (traps:{one + 1})" for one in range(5)]
+
+
+# What is in the line of a transaction
+
+CONTENT = "C: DATA\nS: 354\nC: x\nC: .\nS: 250\n"
+
+
+def lines_of(transcript, plugins=(), **options):
     with capture_logs() as logs:
-        play(OPEN + MAIL + rcpts + "C: DATA\nS: 354\nC: .\nS: 250", config=shadow, traps=TRAPS)
-    (line,) = [one for one in logs if one["event"] == "trap shadowed"]
-    assert (len(line["traps"]), line["traps_count"]) == (5, 9)
+        play(OPEN + transcript, plugins, config=config(**options))
+    return logs
+
+
+def test_all_recipients_refused_have_the_result_of_the_last():
+    foreign = "C: RCPT TO:<x@other.example>\nS: 550\n"
+    [line] = lines_of(MAIL + foreign + "C: QUIT\nS: 221\n")
+    assert (line["event"], line["hook"], line["by"]) == ("refused", "rcpt", "gatepost")
+    assert (line["reason"], line["recipients"]) == ("relay-denied", [])
+    assert "refused_for" not in line
+
+
+def test_a_refused_mail_has_one_line():
+    mine = plugin(name="mine", on_mail=lambda *_: deny(reason="why"))
+    [line] = lines_of("C: MAIL FROM:<a@b.example>\nS: 550\n", [mine])
+    assert (line["event"], line["hook"], line["by"], line["reason"]) == (
+        *("refused", "mail", "mine"),
+        "why",
+    )
+    assert line["sender"] == "a@b.example"
+
+
+def test_the_faults_of_an_accepted_transaction_are_counted():
+    [line] = lines_of(MAIL + "C: FOO\nS: 500\n" * 2 + RCPT + CONTENT)
+    assert (line["event"], line["faults"]) == ("accepted", 2)
+
+
+def test_a_fault_that_is_the_result_is_not_counted():
+    text = "C: DATA\nS: 354\nC: a\x00b\nC: .\nS: 550\n"
+    [line] = lines_of(MAIL + RCPT + text)
+    assert (line["event"], line["by"]) == ("refused", "protocol")
+    assert "faults" not in line
+    assert "hook" not in line
+
+
+def test_an_empty_transaction_has_no_line():
+    assert lines_of((MAIL + "C: RSET\nS: 250\n") * 3) == []
+
+
+def test_an_opinion_in_shadow_mode_is_in_the_line():
+    made = plugin(name="mine", on_data=lambda *_: deny(reason="why"))
+    bare = plugin(name="bare", on_data=lambda *_: deny())
+    shadow = [Installed(one.plugin, shadow=True) for one in (made, bare)]
+    [line] = lines_of(MAIL + RCPT + CONTENT, shadow)
+    assert line["would"] == ["deny why (mine, data)", "deny (bare, data)"]
+    assert line["event"] == "accepted"
+
+
+def test_the_null_sender_is_shown():
+    [line] = lines_of("C: MAIL FROM:<>\nS: 250\n" + RCPT + CONTENT)
+    assert line["sender"] == "<>"
+
+
+def test_results_of_plugins_are_in_the_line():
+    def on_data(tx):
+        tx.results.add("spf", "fail", domain="client.example")
+
+    [line] = lines_of(MAIL + RCPT + CONTENT, [plugin(on_data=on_data)])
+    assert line["results"] == ["spf=fail domain=client.example"]

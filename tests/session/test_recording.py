@@ -118,6 +118,13 @@ def test_a_refused_mail_is_a_transaction_with_the_reference_of_the_connection():
     assert first.ref == first.session == second.ref
     assert (first.result, first.sender, first.reason) == ("refused", "a@b.example", "why")
     assert second.faults == 1
+    assert first.hook == "mail"
+
+
+def test_refusals_of_transactions_count_for_the_connection():
+    first, second = kept(OPEN + "C: FOO\nS: 500\n" + MAIL + "C: FOO\nS: 500\n" + RCPT)
+    assert (first.faults, second.faults) == (1, 2)
+    assert [len(one.answers) for one in (first, second)] == [1, 1]
 
 
 def test_opinions_that_accept_are_kept():
@@ -225,7 +232,7 @@ def test_what_privacy_leaves_out(tmp_path):
     lines = OPEN + MAIL + RCPT + "C: RCPT TO:<x@foreign.example>\nS: 550\n" + content + "S: 250\n"
     found = kept(lines, config=made)
     text = " ".join(map(str, map(r.to_dict, found)))
-    for secret in ("one@", "a@client", "x@foreign", "secret", "Subject", "utf-8"):
+    for secret in ("one@", "'a@client", "x@foreign", "secret", "Subject", "utf-8"):
         assert secret not in text
     assert "@example.com" in text
 

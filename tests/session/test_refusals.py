@@ -1,4 +1,7 @@
-"""Refusals: each has a reference in its reply, and one line in the log with the same reference."""
+"""Refusals: each has a reference in its reply, and is recorded with the same reference.
+
+Outside of transactions it also has a line in the log.
+"""
 
 import asyncio
 import re
@@ -15,26 +18,42 @@ from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.session import log_budget
 from gatepost.session.log import LogRecorder
 from gatepost.session.log_budget import LogBudget
-from gatepost.testing import MemoryServer, play
+from gatepost.testing import MemoryServer, perform, play
 
 ENVELOPE = "C: MAIL FROM:<a@b.example>\nS: 250\nC: RCPT TO:<one@example.com>\nS: 250\n"
 NAMED = re.compile(r"\[([0-9a-f]+-[0-9a-f]+(?:\.[0-9]+)?)\]\Z")
-REFUSALS = ("refused", "timed out", "early talker", "TLS failed")
+REFUSALS = ("refused", "deferred", "abandoned", "timed out", "early talker", "TLS failed")
 
 
 def refused(logs):
     return [one for one in logs if one["event"] in REFUSALS]
 
 
-def assert_recorded(reply, logs):
-    """Check that the reply has a reference and that one line has the reply."""
+def assert_recorded(reply, logs, records):
+    """Check that one record has the reply, with its reference; return the line with that."""
     reference = NAMED.search(reply)[1]
-    (line,) = [one for one in refused(logs) if one["reply"] == reply]
+    answers = [(one.ref, answer) for one in records for answer in one.answers]
+    [(ref, answer)] = [one for one in answers if one[1].reply == reply]
+    assert ref == reference
+    assert answer.by
+    assert answer.verdict == ("deny" if reply[0] == "5" else "defer")
+    [line] = [one for one in refused(logs) if one.get("reply") == reply or "." in reference]
     assert line["ref"] == reference
     assert line["log_level"] == "info"
     assert line["peer"] == "192.0.2.1:50000"
-    assert "reason" in line  # empty after a bare `deny()`
     return line
+
+
+def played(transcript, plugins=(), *, protocol="smtp", **options):
+    """Play a transcript; return the last reply, the log and the records."""
+
+    async def scenario(server):
+        client = server.connect(protocol=protocol)
+        await perform(client, transcript)
+        await client.close()
+        return client.replies[-1]
+
+    return in_memory(scenario, plugins=plugins, **options)
 
 
 FAULTS = {
@@ -62,9 +81,8 @@ FAULTS = {
 
 @pytest.mark.parametrize("transcript", FAULTS.values(), ids=FAULTS)
 def test_a_refused_command_is_recorded_with_its_reference(transcript):
-    with capture_logs() as logs:
-        result = play(OPEN + transcript, config=config())
-    line = assert_recorded(result.replies[-1], logs)
+    reply, logs, records = played(OPEN + transcript)
+    line = assert_recorded(reply, logs, records)
     assert line["helo"] == "client.example"
     assert len(refused(logs)) == 1
 
@@ -73,15 +91,11 @@ def test_a_refused_command_is_recorded_with_its_reference(transcript):
 def test_a_refusal_in_lmtp_is_recorded_with_its_reference(transcript):
     start = OPEN.replace("EHLO", "LHLO")
     transcript = transcript.replace("DATA\nS: 554", "DATA\nS: 503")
-    with capture_logs() as logs:
-        result = play(start + transcript, config=config(), protocol="lmtp")
-    assert_recorded(result.replies[-1], logs)
+    assert_recorded(*played(start + transcript, protocol="lmtp"))
 
 
 def test_lmtp_refuses_helo_with_a_reference():
-    with capture_logs() as logs:
-        result = play("S: 220\nC: EHLO x\nS: 500", protocol="lmtp")
-    assert_recorded(result.replies[-1], logs)
+    assert_recorded(*played("S: 220\nC: EHLO x\nS: 500", protocol="lmtp"))
 
 
 AUTH = {
@@ -95,9 +109,7 @@ AUTH = {
 
 @pytest.mark.parametrize("transcript", AUTH.values(), ids=AUTH)
 def test_a_refused_login_is_recorded_with_its_reference(transcript, tmp_path):
-    with capture_logs() as logs:
-        result = play(OPEN + transcript, config=auth_config(tmp_path))
-    assert_recorded(result.replies[-1], logs)
+    assert_recorded(*played(OPEN + transcript, settings=auth_config(tmp_path)))
 
 
 LIMITS = {
@@ -108,29 +120,29 @@ LIMITS = {
 
 @pytest.mark.parametrize(("limit", "transcript"), LIMITS.items(), ids=LIMITS)
 def test_a_limit_that_ends_the_session_is_recorded_with_its_reference(limit, transcript):
-    with capture_logs() as logs:
-        result = play(OPEN + transcript, config=config(limits={limit: 2}))
-    assert assert_recorded(result.replies[-1], logs)["reason"] == limit
+    limited = config(limits={limit: 2})
+    assert assert_recorded(*played(OPEN + transcript, settings=limited))["reason"] == limit
 
 
 def test_too_many_failed_logins_are_recorded_with_their_reference(tmp_path):
     login = f"C: AUTH PLAIN {b64(plain(password='wrong'))}\nS: 421\n"
     limited = auth_config(tmp_path, limits={"auth_failures": 1})
-    with capture_logs() as logs:
-        result = play(OPEN + login, config=limited)
-    assert assert_recorded(result.replies[-1], logs)["reason"] == "auth_failures"
+    line = assert_recorded(*played(OPEN + login, settings=limited))
+    assert line["reason"] == "auth_failures"
 
 
 def in_memory(scenario, settings=None, plugins=()):
-    """Run a scenario with a server; return the last reply and the log."""
+    """Run a scenario with a server; return the last reply, the log and the records."""
+    records = []
 
     async def main():
-        async with MemoryServer(plugins, config=settings or config()) as server:
+        options = {"config": settings or config(), "records": records.append}
+        async with MemoryServer(plugins, **options) as server:
             return await scenario(server)
 
     with capture_logs() as logs:
         reply = asyncio.run(main())
-    return reply, logs
+    return reply, logs, records
 
 
 def test_a_time_out_is_recorded_with_its_reference():
@@ -199,8 +211,9 @@ def test_content_that_arrives_during_a_slow_data_is_recorded():
         return await client.reply()
 
     strict = config(smtp=SmtpConfig())
-    line = assert_recorded(*in_memory(scenario, strict, [plugin(on_data=slow)]))
-    assert line["reply"].startswith("554 5.5.0 Improper command pipelining")
+    reply, logs, records = in_memory(scenario, strict, [plugin(on_data=slow)])
+    assert reply.startswith("554 5.5.0 Improper command pipelining")
+    line = assert_recorded(reply, logs, records)
     assert line["recipients"] == ["one@example.com"]
 
 
@@ -211,10 +224,10 @@ def test_an_internal_error_has_the_reference_of_its_line():
         client.send(b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<one@example.com>\r\n")
         return [await client.reply() for _ in range(4)][-1]
 
-    reply, logs = in_memory(scenario)
+    reply, logs, records = in_memory(scenario)
     (line,) = [one for one in logs if one["event"] == "session failed"]
     assert (line["reply"], line["ref"]) == (reply, NAMED.search(reply)[1])
-    assert refused(logs) == []
+    assert assert_recorded(reply, logs, records)["faults"] == 1
 
 
 def test_a_refused_chunk_is_recorded_once():
@@ -222,9 +235,7 @@ def test_a_refused_chunk_is_recorded_once():
         return deny()
 
     chunk = "C: BDAT 3 LAST\nC: x\nS: 554"
-    with capture_logs() as logs:
-        result = play(OPEN + ENVELOPE + chunk, [plugin(on_data=refuse)], config=config())
-    assert_recorded(result.replies[-1], logs)
+    assert_recorded(*played(OPEN + ENVELOPE + chunk, [plugin(on_data=refuse)]))
 
 
 def test_replies_for_each_recipient_get_references():
@@ -308,9 +319,9 @@ def test_the_count_of_all_omitted_lines_is_logged(monkeypatch):
 def test_no_refusal_is_counted_after_its_session():
     async def scenario(server):
         client = server.connect()
-        client.send(b"EXPN x\r\n")
-        await client.reply()
+        client.send(b"EXPN x\r\nEHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<one@example.com>\r\n")
+        assert [(await client.reply())[:3] for _ in range(5)][-1] == "250"
         await client.close()
-        return server.setup.recorder._budget.spent
+        return server.setup.recorder._inner._budget.spent
 
     assert in_memory(scenario)[0] == {}

@@ -1,4 +1,4 @@
-"""Checks the paths of targets and of the queue: programs to run, folders for mail.
+"""Checks the paths of targets, of the queue and of the log: programs, folders, a file.
 
 Each path is checked for the user of the server, without running a program or writing to a folder.
 If a folder contains fields, the part in front of the first one is checked.
@@ -14,7 +14,6 @@ from pathlib import Path
 
 from gatepost.checks.account import PASS, WRITE, Account, name_of, serving
 from gatepost.config.schema import Config
-from gatepost.delivery.target import TargetPath
 from gatepost.log.os_error import describe_os_error
 from gatepost.process.insecure_files import changeable_by_others
 from gatepost.session.assemble import Lists
@@ -22,7 +21,7 @@ from gatepost.session.setup import Setup
 
 
 class UnusableError(Exception):
-    """A program that cannot be run, or a folder that cannot be written to."""
+    """A program that cannot be run, or a folder or file that cannot be written to."""
 
 
 Check = Callable[[Path, Account], None]
@@ -34,9 +33,9 @@ def unusable(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
         account = serving(config)
     except KeyError:
         return  # the report has an error about the user
-    for key, found in _paths(config, setup):
+    for key, check, path in _paths(config, setup):
         try:
-            CHECKS[found.kind](found.path, account)
+            check(path, account)
         except UnusableError as error:
             yield f"{key}: {error}"
         except PermissionError:
@@ -45,13 +44,15 @@ def unusable(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
             yield f"{key}: {describe_os_error(error)}"
 
 
-def _paths(config: Config, setup: Setup) -> Iterator[tuple[str, TargetPath]]:
-    """Yield the paths with the key that configures each."""
+def _paths(config: Config, setup: Setup) -> Iterator[tuple[str, Check, Path]]:
+    """Yield the paths with the key that configures each, and its check."""
     for number, route in enumerate(setup.router.routes):
-        for path in route.target.paths():
-            yield f"route[{number}].to", path
+        for kind, path in route.target.paths():
+            yield f"route[{number}].to", CHECKS[kind], path
     if any(route.spools for route in setup.router.routes):
-        yield "server.data_dir", TargetPath("folder", config.data_dir / "spool")
+        yield "server.data_dir", check_folder, config.data_dir / "spool"
+    if config.log_file is not None:
+        yield "log.file", check_file, config.log_file
 
 
 def check_program(path: Path, account: Account) -> None:
@@ -89,6 +90,22 @@ def check_folder(path: Path, account: Account) -> None:
         raise UnusableError(
             _denied(found, status, f"a folder that the user {account.name} can {use}")
         )
+
+
+def check_file(path: Path, account: Account) -> None:
+    """Raise `UnusableError` unless the account can append to the file, or create it.
+
+    Raise OSError if the path cannot be examined.
+    """
+    found, status = list(_way(path, account))[-1]
+    if found not in {_real(path), _real(path).parent}:
+        raise UnusableError(f"no such folder {path.parent}, expected the folder of the file")
+    rights, use = (WRITE, "append to") if found == _real(path) else (WRITE | PASS, "write to")
+    if stat.S_ISDIR(status.st_mode) is (found == _real(path)):
+        raise UnusableError(f"{found}: expected a file in a folder")
+    if not account.may(rights, status):
+        expected = f"that the user {account.name} can {use}"
+        raise UnusableError(_denied(found, status, expected))
 
 
 CHECKS: dict[str, Check] = {"program": check_program, "folder": check_folder}

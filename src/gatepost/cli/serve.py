@@ -7,6 +7,7 @@ import click
 from gatepost.cli.shared.output import Failure
 from gatepost.cli.shared.settings import config_option, read_config
 from gatepost.config.schema import Config
+from gatepost.log.output import LogFileError
 from gatepost.log.setup import configure_log
 from gatepost.net.sockets import ListenFailedError
 from gatepost.process.pool import PoolError
@@ -19,7 +20,8 @@ from gatepost.process.supervisor import Supervisor
 def command(file: Path) -> None:
     """Receive mail until SIGTERM or SIGINT.
 
-    Writes one line to standard error when it accepts connections, and then the log. The first
+    Writes one line to standard error when it accepts connections, and the log to standard error
+    or to the file of the configuration. The first
     signal lets messages in progress finish; a second one ends the process at once. SIGHUP reloads
     the configuration.
     """
@@ -32,5 +34,5 @@ def run(config: Config, file: Path) -> None:
     """Serve until stopped; raises `Failure` if the server cannot start."""
     try:
         Supervisor(config, file.absolute()).run()
-    except (PoolError, ListenFailedError, PrivilegesError) as error:
+    except (PoolError, ListenFailedError, PrivilegesError, LogFileError) as error:
         raise Failure(str(error)) from error

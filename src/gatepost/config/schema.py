@@ -989,19 +989,28 @@ class StoreConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[log]`: the log on standard error."""
+    """`[log]`: the log, on standard error or in a file."""
 
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Key(choice("debug", "info", "warning", "error"), "The lowest level that is logged."),
     ] = "info"
     format: Annotated[
-        Literal["json", "text"],
+        Literal["auto", "json", "text"],
         Key(
-            choice("json", "text"),
-            "json: one object per line, for log collectors. text: for people.",
+            choice("auto", "json", "text"),
+            "json: one object per line, for log collectors. text: for people. auto: short, coloured"
+            " lines if standard error is a terminal, JSON otherwise.",
         ),
-    ] = "json"
+    ] = "auto"
+    file: Annotated[
+        str,
+        Key(
+            formats.PATH_OR_NONE,
+            "The file of the log, which is opened again after its rotation. Empty: standard error.",
+            "The journal of systemd and containers store standard error, and limit its size.",
+        ),
+    ] = ""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -1064,7 +1073,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     store: Annotated[StoreConfig, Key(TableKind(StoreConfig), "The state that plugins share.")] = (
         StoreConfig()
     )
-    log: Annotated[LogConfig, Key(TableKind(LogConfig), "The log on standard error.")] = LogConfig()
+    log: Annotated[LogConfig, Key(TableKind(LogConfig), "The log.")] = LogConfig()
     base: Path = Path()
     source: str = "configuration"
 
@@ -1076,6 +1085,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def data_dir(self) -> Path:
         """The folder for the queue, indexes and other data."""
         return self.path(self.server.data_dir)
+
+    @property
+    def log_file(self) -> Path | None:
+        """The file of the log, None for standard error."""
+        return self.path(self.log.file).absolute() if self.log.file else None
 
     def sources(self, items: Sequence[str]) -> tuple[list[str], list[Path]]:
         """Split `domains` or `known` into inline entries and paths of list files."""

@@ -137,12 +137,16 @@ class Transaction(
 
     `session` is the reference of its connection. `result` is "abandoned" if it ended without a
     reply to DATA or to the end of the message: by RSET, a new MAIL, a time-out or a lost
-    connection. A MAIL that was refused is a transaction too, with the reference of its connection.
-    `by` and `reason`
-    are those of the opinion that decided, "" if none did. `reply` is the final reply.
+    connection. If all recipients were refused, it is the result of the last one. A MAIL that was
+    refused is a transaction too, with the reference of its connection.
+
+    `hook`, `by` and `reason` are those of the opinion that decided, "" if none did. `reply` is the
+    final reply.
 
     `recipients` are those that the message was or would have been delivered to, and those refused;
-    `recipients_count` is the number of all. `shadowed` is whether traps were hit and shadow mode
+    `recipients_count` is the number of all, `refused_count` of the refused ones. `faults` is the
+    number of refusals that are neither about a recipient nor the final reply, such as those of
+    malformed commands. `shadowed` is whether traps were hit and shadow mode
     let the message pass. `results` are those of plugins ("spf": "fail ..."), `edits` and `changes`
     what plugins did to the message and its recipients. `next_hops` are next hops that have accepted
     the message, each with its reply. `plugin` is the plugin that submitted the message.
@@ -175,6 +179,9 @@ class Transaction(
     next_hops: Mapping[str, str] = {}
     plugin: str = ""
     problem: str = ""
+    hook: str = ""
+    refused_count: int = 0
+    faults: int = 0
 
 
 class Delivery(

@@ -8,7 +8,7 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -23,6 +23,10 @@ from gatepost.model.secret import Secret
 from gatepost.model.session import Recipient, Session, Transaction
 
 _QUOTED = frozenset(' "=\\,[]')
+# The fields of every line in front of those of the event.
+_OWN = frozenset({"time", "level", "logger"})
+# Types that the encoder takes as they are. A subclass of str can be a secret.
+_ATOMS = frozenset({str, int, float, bool, type(None)})
 
 # The logger, which has a `name`; the level; the event with its fields.
 Renderer = Callable[[Any, str, MutableMapping[str, Any]], bytes]
@@ -35,16 +39,41 @@ def render_json(logger: Any, level: str, event: MutableMapping[str, Any]) -> byt
     one.
     """
     trace = traceback_of(event)
-    fields = {"time": _now(), "level": level, "logger": logger.name, **event}
     if trace:
-        fields["exception"] = trace
+        event["exception"] = trace
+    if not _OWN.isdisjoint(event):
+        return _merged(_now(), level, logger.name, event)
     try:
-        line = _encode({key: _plain(value) for key, value in fields.items()})
-        if not line.isascii() and not line.decode().isprintable():
-            line = json.dumps(json.loads(line)).encode()
+        fields = _fields(event)
     except (TypeError, ValueError, OverflowError, RecursionError):
-        line = json.dumps({str(key): _described(value) for key, value in fields.items()}).encode()
-    return line + b"\n"
+        return _merged(_now(), level, logger.name, event)
+    return b'{"time":"%b"%b%b\n' % (_now().encode(), _head(level, logger.name), fields)
+
+
+def _fields(event: MutableMapping[str, Any]) -> bytes:
+    """Return the fields as JSON without the brace at the start."""
+    for key, value in event.items():
+        kind = type(value)
+        if kind not in _ATOMS and not (kind is list and _ATOMS.issuperset(map(type, value))):
+            event[key] = _plain(value)
+    line = _encode(event)
+    if not line.isascii() and not line.decode().isprintable():
+        line = json.dumps(json.loads(line)).encode()
+    return line[1:]
+
+
+@lru_cache(maxsize=1000)
+def _head(level: str, name: str) -> bytes:
+    """Return the fields after the time, with commas around them."""
+    return b"," + _encode({"level": level, "logger": name})[1:-1] + b","
+
+
+def _merged(now: str, level: str, name: str, event: MutableMapping[str, Any]) -> bytes:
+    """Return an event that has a field of the line, or that cannot be encoded, as a line."""
+    fields = {"time": now, "level": level, "logger": name, **event}
+    return (
+        json.dumps({str(key): _described(value) for key, value in fields.items()}).encode() + b"\n"
+    )
 
 
 def render_text(logger: Any, level: str, event: MutableMapping[str, Any]) -> bytes:
@@ -59,7 +88,8 @@ def render_message(event: MutableMapping[str, Any]) -> str:
     """Return an event as `event key=value …`, without a line feed at the end."""
     trace = traceback_of(event)
     name = printable(str(event.pop("event", "")))
-    words = [name, *_pairs(event)]
+    pairs = (f"{printable(key)}={shown(value)}" for key, value in event.items() if value != "")
+    words = [name, *pairs]
     lines = [" ".join(words), *(f"    {printable(line)}" for line in trace.splitlines())]
     return "\n".join(lines)
 
@@ -104,13 +134,10 @@ def _described(value: Any) -> str:
 _encode = msgspec.json.Encoder(enc_hook=_described).encode
 
 
-def _pairs(event: Mapping[str, Any]) -> list[str]:
-    return [f"{printable(key)}={_value(value)}" for key, value in event.items() if value != ""]
-
-
-def _value(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a value as printable text: quoted if it is ambiguous, a list in brackets."""
     if type(value) is list or type(value) is tuple:
-        return f"[{','.join(map(_value, value))}]"
+        return f"[{','.join(map(shown, value))}]"
     text = _described(value)
     if text.isprintable() and _QUOTED.isdisjoint(text):
         return text

@@ -1,4 +1,4 @@
-"""The log on standard error: one line for each event, as JSON or as text.
+"""The log of a process: one line for each event, as JSON or as text.
 
 Theory of operation
 -------------------
@@ -7,30 +7,50 @@ function (`gatepost.log.render`), straight to the bytes of the line, and written
 call. Lines of several processes that share a pipe therefore do not mix. Records of libraries that
 use `logging` take the same path.
 
-Limits: the code that logs an event bounds its size. A line that cannot be written is dropped
-without a report: no other place for a report is left, and mail is more important.
+Limits: the code that logs an event bounds its size. See `gatepost.log.output` for lines that cannot
+be written.
 """
 
 import logging
 import os
 import warnings
-from contextlib import suppress
+from pathlib import Path
 from typing import TextIO
 
 import structlog
 
 from gatepost.config.schema import LogConfig
 from gatepost.log.logger import get_logger
-from gatepost.log.render import RENDERERS, Renderer, render_text
+from gatepost.log.output import STANDARD_ERROR, Output
+from gatepost.log.render import RENDERERS, Renderer, render_json, render_text
+from gatepost.log.terminal import terminal_renderer
 
-_STANDARD_ERROR = 2
+_output = Output()
 
 _log = get_logger("gatepost.python")
 
 
-def configure_log(log: LogConfig) -> None:
-    """Apply the `[log]` table to this process."""
-    _configure(RENDERERS[log.format], log.level)
+def configure_log(log: LogConfig, file: Path | None = None) -> None:
+    """Apply the `[log]` table to this process; `file` is the path of `log.file`.
+
+    A file that cannot be opened is no error here, see `gatepost.log.output.probe`.
+    """
+    _output.use(file)
+    _configure(_renderer(log.format, file), log.level)
+
+
+def reopen_log() -> None:
+    """Open the log file again."""
+    _output.reopen()
+
+
+def _renderer(name: str, file: Path | None) -> Renderer:
+    """Return the renderer of a format; "auto" depends on whether a person reads along."""
+    if name != "auto":
+        return RENDERERS[name]
+    if file is None and os.isatty(STANDARD_ERROR):
+        return terminal_renderer(os.environ)
+    return render_json
 
 
 def configure_command_log(level: str = "error") -> None:
@@ -72,8 +92,7 @@ class LineWriter:
 
     def write(self, line: bytes) -> None:
         """Write one line, which includes its line end."""
-        with suppress(OSError):
-            os.write(_STANDARD_ERROR, line)
+        _output.write(line)
 
     debug = info = warning = error = critical = write
 

@@ -48,9 +48,15 @@ def _keep_opinion(fact: Session | Transaction, opinion: Opinion) -> None:
 
 
 def shadowed(plugin: str, method: str, decision: Decision, args: tuple[Any, ...]) -> None:
-    """Log what a plugin in shadow mode would have decided."""
+    """Keep what a plugin in shadow mode would have decided; log it outside of transactions.
+
+    The line of a transaction has it.
+    """
+    subject = args[0] if args else None
+    if isinstance(subject, Session | Transaction):
+        _keep_opinion(subject, Opinion(method, plugin, decision))
+    if isinstance(subject, Transaction):
+        return
     fields = {"plugin": plugin, "method": method, "verdict": decision.verdict.value}
     codes = {"code": decision.code} if decision.code else {}
-    if args and isinstance(args[0], Session | Transaction):
-        _keep_opinion(args[0], Opinion(method, plugin, decision))
     _log.info("plugin would decide", **fields, **codes, reason=decision.reason, **client_of(args))

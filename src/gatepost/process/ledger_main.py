@@ -36,7 +36,7 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)
     faulthandler.enable()
     config: Config = pickle.load(sys.stdin.buffer)  # noqa: S301 - see Security above
-    configure_log(config.log)
+    configure_log(config.log, config.log_file)
     sock = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(sock.fileno(), False)
     counting = Counting()

@@ -27,7 +27,8 @@ from gatepost.config.problem import ConfigError
 from gatepost.config.schema import Config
 from gatepost.counts.memory import CounterMemory
 from gatepost.log.logger import get_logger
-from gatepost.log.setup import configure_log
+from gatepost.log.output import LogFileError, probe
+from gatepost.log.setup import configure_log, reopen_log
 from gatepost.net.sockets import ListenFailedError
 from gatepost.net.tls import Contents
 from gatepost.process import systemd
@@ -71,7 +72,8 @@ class Supervisor:
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; a second one ends the process at once.
 
-        Raises `ListenFailedError`, `PrivilegesError` or `PoolError` if the server cannot start.
+        Raises `ListenFailedError`, `PrivilegesError`, `LogFileError` or `PoolError` if the server
+        cannot start.
         """
         second_signal = None
         with self._signals:
@@ -92,6 +94,8 @@ class Supervisor:
         listeners = self._listeners.open(config, worker_count(config))
         self._root_files = read_root_files(config)
         become(config.server.user)
+        probe(config.log_file)
+        configure_log(config.log, config.log_file)
         contents = self._root_files.for_workers(config)
         raise_file_limit(needed_files(config))
         self._state.open(config.data_dir)
@@ -122,6 +126,7 @@ class Supervisor:
 
     def _handle_signal(self, number: int, now: float) -> None:
         if number == signal.SIGHUP:
+            reopen_log()
             self._reload_requested = True
         elif number in STOP_SIGNALS:
             self._stop(now)
@@ -151,11 +156,12 @@ class Supervisor:
         try:
             config = load_config(self._file)
             self._check_user(serving.config.server.user, config.server.user)
+            probe(config.log_file)
             contents = self._root_files.for_workers(config)
             listeners = self._listeners.open(config, worker_count(config))
         except ConfigError as error:
             self._report_failed_reload(list(map(str, error.problems)))
-        except (ListenFailedError, PrivilegesError) as error:
+        except (ListenFailedError, PrivilegesError, LogFileError) as error:
             self._report_failed_reload([str(error)])
         else:
             raise_file_limit(needed_files(config))
@@ -193,7 +199,7 @@ class Supervisor:
         self._generations.promote(now)
         if is_reload:
             self._listeners.close_unused([pool.config])
-            configure_log(pool.config.log)
+            configure_log(pool.config.log, pool.config.log_file)
             self._ledger.use(pool.config, now)
             self._ledger.notice("reloaded")
             self._state.open(pool.config.data_dir)

@@ -59,7 +59,7 @@ def main() -> int:
     faulthandler.enable()
     sys.setswitchinterval(_SWITCH)
     arguments: WorkerArguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - see Security above
-    configure_log(arguments.config.log)
+    configure_log(arguments.config.log, arguments.config.log_file)
     channel = Channel(_inherited(int(sys.argv[1])))
     os.set_inheritable(arguments.counters, False)
     try:

@@ -43,7 +43,7 @@ from gatepost.session.dialect import DIALECTS
 from gatepost.session.log import LogRecorder
 from gatepost.session.notices import NoticeRecorder
 from gatepost.session.recorder import Recorder
-from gatepost.session.recording import RecordMaker
+from gatepost.session.recording import RecordMaker, fan_out
 from gatepost.session.setup import Setup, TrapRule
 from gatepost.session.steps.callahead import uses_call_ahead
 from gatepost.session.steps.offer import keywords
@@ -241,7 +241,7 @@ def make_setup(
         router=router,
         calls_ahead=uses_call_ahead(router),
         clock=clock,
-        recorder=_recorder(config, recorder or LogRecorder(clock.time), records, host, clock),
+        recorder=_recorder(config, recorder, records, host, clock),
         folder=folder,
         greetings={name: dialect.greeting(hostname) for name, dialect in DIALECTS.items()},
         keywords=keywords(config.limits),
@@ -303,17 +303,27 @@ def _trap_rule(config: Config, lists: Lists) -> TrapRule:
 
 
 def _recorder(
-    config: Config, recorder: Recorder, records: Keep | None, plugins: PluginHost, clock: Clock
+    config: Config,
+    recorder: Recorder | None,
+    records: Keep | None,
+    plugins: PluginHost,
+    clock: Clock,
 ) -> Recorder:
-    """Return the recorder; with notifications, if a plugin has a method for them."""
-    if records is not None:
-        recorder = RecordMaker(recorder, records, clock.time, _privacy(config))
+    """Return the recorder: facts to `recorder` or the log, records to it and to the ledger.
+
+    With notifications, if a plugin has a method for them.
+    """
+    recorder = recorder or LogRecorder(clock.time)
+    sinks = [*recorder.sinks, *([] if records is None else [records])]
+    if sinks:
+        privacy = _privacy(config, in_full=records is not None)
+        recorder = RecordMaker(recorder, fan_out(sinks), clock.time, privacy)
     return NoticeRecorder(recorder, plugins.notifier) if plugins.notifier else recorder
 
 
-def _privacy(config: Config) -> Privacy:
-    """Return what is not recorded. Raises `SetupError`."""
-    left_out = config.ledger.privacy
+def _privacy(config: Config, *, in_full: bool) -> Privacy:
+    """Return what is not recorded; the log has no From and Subject. Raises `SetupError`."""
+    left_out = config.ledger.privacy if in_full else (*config.ledger.privacy, "from", "subject")
     try:
         key = load_key(config.data_dir / "ledger") if "addresses" in left_out else b""
     except OSError as error:

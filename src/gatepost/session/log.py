@@ -1,5 +1,8 @@
 """The log lines of a session: structured fields only, so that no value can forge a line.
 
+A transaction has one line at its end, made from its record. What must be seen at once has a line of
+its own: faults of the server, refusals outside of transactions, logins.
+
 If a level is disabled, an event costs one check: its fields are not assembled.
 Limits: `gatepost.session.log_budget` limits the lines about refusals.
 """
@@ -7,13 +10,14 @@ Limits: `gatepost.session.log_budget` limits the lines about refusals.
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.delivery.target import DeliveryError
-from gatepost.log.listed import listed
+from gatepost.ledger import records as r
+from gatepost.log.listed import LISTED, listed
 from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
 from gatepost.model.auth_attempt import AuthAttempt
@@ -22,22 +26,32 @@ from gatepost.model.edits import Edit
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
-from gatepost.model.session import Change, Recipient, Session, Transaction, TrapHit
+from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.queue.recorder import DeliveryLog
 from gatepost.session.log_budget import LogBudget
 from gatepost.session.recorder import Decided, Recorder
 
-# Characters of a next hop's reply: enough for its queue ID.
+# Characters of a reply in a list: enough for the queue ID of a next hop.
 MAX_REPLY = 200
 
 
 class LogRecorder(DeliveryLog, Recorder):
-    """Writes one line for each refusal, trap hit, accepted message and fault."""
+    """Writes one line for each transaction, each refusal outside of one, and each fault."""
 
     def __init__(self, time: Callable[[], float] = time.time) -> None:
         super().__init__()
         self._log: FilteringBoundLogger = get_logger("gatepost.session").bind()
         self._budget = LogBudget(time)
+
+    @property
+    def sinks(self) -> Sequence[Callable[[r.Record], None]]:
+        """The function that takes records: none if the level hides their lines."""
+        return [self.record] if self._enabled(logging.INFO) else []
+
+    def record(self, record: r.Record) -> None:
+        """Log a transaction; other records have no line."""
+        if type(record) is r.Transaction:
+            self._transaction(record)
 
     def _enabled(self, level: int) -> bool:
         return self._log.is_enabled_for(level)
@@ -52,12 +66,11 @@ class LogRecorder(DeliveryLog, Recorder):
             self._log.warning("refusals not logged", count=omitted)
         return allowed
 
-    def _end_budget(self, session: Session) -> None:
+    def _end_budget(self, session: str, peer: str) -> None:
         """Give the session its lines back; log how many it lacked."""
-        omitted = self._budget.reset(session.id)
+        omitted = self._budget.reset(session)
         if omitted:
-            ref, peer = session.id, str(session.peer)
-            self._log.warning("refusals not logged", count=omitted, ref=ref, peer=peer)
+            self._log.warning("refusals not logged", count=omitted, ref=session, peer=peer)
 
     def connection_refused(self, ref: str, peer: Endpoint, limit: str, reply: Reply) -> None:
         """Log a connection over a limit."""
@@ -89,7 +102,7 @@ class LogRecorder(DeliveryLog, Recorder):
     ) -> None:
         """Log how many refusals of the session have no line."""
         if self._budget.spent:
-            self._end_budget(session)
+            self._end_budget(session.id, str(session.peer))
 
     def timed_out(
         self, session: Session, tx: Transaction | None, limit: str, reply: Reply | None
@@ -99,8 +112,8 @@ class LogRecorder(DeliveryLog, Recorder):
             self._log.info("timed out", **_refusal(session, tx, limit, reply))
 
     def command_fault(self, session: Session, tx: Transaction | None, reply: Reply) -> None:
-        """Log a refusal of the protocol."""
-        if self._may_log(session.id):
+        """Log a refusal of the protocol outside of a transaction."""
+        if tx is None and self._may_log(session.id):
             self._log.info("refused", **_refusal(session, tx, "protocol-error", reply))
 
     def limit_reached(
@@ -113,11 +126,11 @@ class LogRecorder(DeliveryLog, Recorder):
     def decided(
         self, session: Session, tx: Transaction | None, decided: Decided, reply: Reply
     ) -> None:
-        """Log a refusal: what was refused, by which plugin, and why."""
+        """Log a refusal outside of a transaction: of a connection, a login, a command."""
         answer = decided.answer
-        if answer is None or answer.decision.verdict is Verdict.ACCEPT:
+        if tx is not None or answer is None or answer.decision.verdict is Verdict.ACCEPT:
             return
-        if not self._may_log(session.id):
+        if decided.hook == "mail" or not self._may_log(session.id):
             return
         self._log.info(
             "refused",
@@ -126,7 +139,7 @@ class LogRecorder(DeliveryLog, Recorder):
             reason=answer.decision.reason,
             reply=str(reply),
             **_facts(session, tx),
-            **_subject(decided.args),
+            **_login(decided.args),
         )
 
     def authenticated(self, session: Session) -> None:
@@ -141,40 +154,12 @@ class LogRecorder(DeliveryLog, Recorder):
         trace = format_traceback(sys.exception())
         self._log.error("session failed", reply=str(reply), exception=trace, **_facts(session, tx))
 
-    def traps_hit(self, tx: Transaction) -> None:
-        """Log each entry that was hit, once, with its list and line and the first address."""
-        if not self._enabled(logging.WARNING):
-            return
-        hits: dict[str, list[TrapHit]] = {}
-        for hit in tx.trap_hits:
-            hits.setdefault(f"{hit.source}:{hit.line}", []).append(hit)
-        for line, (first, *others) in hits.items():
-            self._log.warning(
-                "trap hit",
-                trap=str(first.address),
-                entry=first.entry,
-                note=first.note,
-                list=line,
-                hits=1 + len(others),
-                sender=str(tx.reverse_path),
-                ref=tx.id,
-                peer=str(tx.session.peer),
-            )
-
-    def trap_shadowed(self, tx: Transaction) -> None:
-        """Log a message that would have been refused for its traps."""
-        traps = dict.fromkeys(str(hit.address) for hit in tx.trap_hits)
-        self._log.warning("trap shadowed", ref=tx.id, **listed("traps", traps))
-
     def storage_failed(self, tx: Transaction, problem: str) -> None:
         """Log content that could not be stored."""
         self._log.error("storage failed", ref=tx.id, error=problem)
 
     def edited(self, tx: Transaction, message: Message) -> None:
-        """Log the edits of a message, and the signatures that they invalidate."""
-        if self._enabled(logging.INFO):
-            size = message.full_size
-            self._log.info("edited", ref=tx.id, **listed("edits", message.edits), size=size)
+        """Log the signatures that the edits of plugins invalidate."""
         broken = message.broken_signatures
         if broken and self._enabled(logging.WARNING):
             self._log.warning("signature invalidated", ref=tx.id, **listed("signatures", broken))
@@ -184,34 +169,14 @@ class LogRecorder(DeliveryLog, Recorder):
         if self._enabled(logging.INFO):
             self._log.info("would have edited", ref=tx.id, **listed("edits", edits))
 
-    def recipients_changed(self, tx: Transaction, changes: Sequence[Change]) -> None:
-        """Log the changes, each with its plugin."""
-        if self._enabled(logging.INFO):
-            self._log.info("recipients changed", ref=tx.id, **listed("changes", changes))
-
-    def submitted(self, tx: Transaction, plugin: str, size: int) -> None:
-        """Log a message of a plugin."""
-        if self._enabled(logging.INFO):
-            sender, to = str(tx.reverse_path), [one.address for one in tx.recipients]
-            fields = {"plugin": plugin, "sender": sender, **listed("recipients", to), "size": size}
-            self._log.info("submitted", ref=tx.id, **fields)
-
-    def accepted(self, tx: Transaction, reply: Reply) -> None:  # noqa: ARG002
-        """Log an accepted message."""
-        if self._budget.spent:
-            self._end_budget(tx.session)
-        if not self._enabled(logging.INFO):
-            return
-        self._log.info(
-            "accepted",
-            ref=tx.id,
-            peer=str(tx.session.peer),
-            sender=str(tx.reverse_path),
-            **listed("recipients", [one.address for one in tx.recipients]),
-            size=0 if tx.message is None else tx.message.size,
-            message_id=tx.message_id,
-            **_connections(tx),
-        )
+    def _transaction(self, record: r.Transaction) -> None:
+        """Log a transaction in one line."""
+        if record.result == "accepted" and self._budget.spent:
+            client = record.client
+            self._end_budget(record.session, str(Endpoint(client.address, client.port)))
+        if record.result == "accepted" or self._may_log(record.session):
+            event = "submitted" if record.plugin else record.result
+            self._log.info(event, **transaction_fields(record))
 
     def not_delivered(self, tx: Transaction, failures: Mapping[Recipient, DeliveryError]) -> None:
         """Log recipients that no target accepted; the first reason stands for all."""
@@ -245,23 +210,127 @@ def _facts(session: Session, tx: Transaction | None) -> dict[str, Any]:
     return facts
 
 
-def _connections(tx: Transaction) -> dict[str, Any]:
-    """Return the TLS version of the client, and the replies of next hops, as far as there are."""
-    fields: dict[str, Any] = {}
-    if tx.session.tls is not None:
-        fields["tls"] = tx.session.tls.version
-    if tx.next_hops:
-        replies = [f"{hop}: {reply[:MAX_REPLY]}" for hop, reply in tx.next_hops.items()]
-        fields |= listed("next_hops", replies)
-    return fields
-
-
-def _subject(args: tuple[Any, ...]) -> dict[str, Any]:
-    """Return the recipient that was refused, or the user name and mechanism of a login."""
+def _login(args: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the user name and mechanism of a login that was refused."""
     match args:
-        case (*_, Recipient() as rcpt):
-            return {"recipient": str(rcpt.address)}
         case (*_, AuthAttempt() as attempt):
             return {"user": attempt.user, "mechanism": attempt.mechanism}
         case _:
             return {}
+
+
+def transaction_fields(record: r.Transaction) -> dict[str, Any]:
+    """Return the fields of the line: what decided, the client, the envelope, then what is rare.
+
+    Security: the fields in front of `peer` come from the server and from plugins, not from the
+    client, so that a filter of the log finds the right address.
+    """
+    fields = _decision(record) if record.answers else {}
+    fields["ref"] = record.ref
+    _add_client(fields, record.client)
+    fields["sender"] = record.sender or "<>"
+    if record.refused_count or record.recipients_count > LISTED:
+        fields |= _recipients(record)
+    else:
+        fields["recipients"] = [one.address for one in record.recipients]
+    fields["size"] = record.size
+    fields["message_id"] = record.message_id
+    if not _is_plain(record):
+        _add_rare(fields, record)
+    return fields
+
+
+def _is_plain(record: r.Transaction) -> bool:
+    """Return whether a line has none of the rare fields, as most lines of accepted messages."""
+    lists = record.traps or record.answers or record.results or record.edits or record.changes
+    others = record.next_hops or record.shadowed or record.faults or record.plugin
+    return not (lists or others or record.problem)
+
+
+def _add_rare(fields: dict[str, Any], record: r.Transaction) -> None:
+    for name, (attribute, text_of) in _RARE.items():
+        value = getattr(record, attribute)
+        if value and (texts := text_of(value)):
+            fields |= listed(name, texts)
+    for name in ("shadowed", "faults", "plugin", "problem"):
+        value = getattr(record, name)
+        if value:
+            fields[name] = value
+
+
+def _decision(record: r.Transaction) -> dict[str, Any]:
+    """Return what decided, and the reasons of other refusals."""
+    fields: dict[str, Any] = {}
+    if record.result != "accepted" and record.by:
+        hook = {"hook": record.hook} if record.hook else {}
+        fields = {**hook, "by": record.by, "reason": record.reason, "reply": record.reply}
+    reasons = dict.fromkeys(one.reason for one in record.answers if _is_refusal(one))
+    others = [one for one in reasons if one and one != fields.get("reason")]
+    if others:
+        fields |= listed("refused_for", others)
+    return fields
+
+
+def _is_refusal(answer: r.Answer) -> bool:
+    return bool(answer.hook) and answer.verdict != "accept" and not answer.shadow
+
+
+def _add_client(fields: dict[str, Any], client: r.Client) -> None:
+    fields["peer"] = str(Endpoint(client.address, client.port))
+    fields["helo"] = client.helo
+    if client.user:
+        fields["user"] = client.user
+    if client.tls:
+        fields["tls"] = client.tls
+
+
+def _recipients(record: r.Transaction) -> dict[str, Any]:
+    """Return the accepted recipients, and the refused ones with their replies."""
+    accepted = [one.address for one in record.recipients if not one.reply]
+    fields = listed("recipients", accepted, record.recipients_count - record.refused_count)
+    if record.refused_count:
+        refused = [
+            f"{one.address}: {one.reply[:MAX_REPLY]}" for one in record.recipients if one.reply
+        ]
+        fields |= listed("refused", refused, record.refused_count)
+    return fields
+
+
+def _would(answers: Sequence[r.Answer]) -> Collection[str]:
+    """Return what plugins in shadow mode would have decided."""
+    return [
+        f"{one.verdict} {one.reason} ({one.by}, {one.hook})".replace("  ", " ")
+        for one in answers
+        if one.shadow
+    ]
+
+
+def _traps(traps: Sequence[r.Trap]) -> Collection[str]:
+    """Return each entry that was hit, once, with the first address."""
+    found: dict[tuple[str, int], str] = {}
+    for one in traps:
+        found.setdefault((one.list, one.line), f"{one.address} ({one.list}:{one.line})")
+    return found.values()
+
+
+def _results(results: Mapping[str, str]) -> Collection[str]:
+    return [f"{name}={value}" for name, value in results.items()]
+
+
+def _next_hops(replies: Mapping[str, str]) -> Collection[str]:
+    return [f"{hop}: {reply[:MAX_REPLY]}" for hop, reply in replies.items()]
+
+
+def _unchanged(values: Collection[str]) -> Collection[str]:
+    return values
+
+
+# The lists that most lines do not have: the attribute of the record, and what makes its texts.
+_RARE: dict[str, tuple[str, Callable[[Any], Collection[str]]]] = {
+    "traps": ("traps", _traps),
+    "would": ("answers", _would),
+    "results": ("results", _results),
+    "edits": ("edits", _unchanged),
+    "changes": ("changes", _unchanged),
+    "next_hops": ("next_hops", _next_hops),
+}

@@ -1,11 +1,13 @@
 """The number of refusals that get a line in the log: a limit for each session, one for all.
 
+A transaction that is not accepted counts as a refusal.
+
 Theory of operation: a session may fill PER_SESSION lines. An accepted message gives the session its
 lines back, as it does with `limits.errors`. All sessions of a worker may fill PER_MINUTE lines in a
 minute. Refusals without a line are counted, and the count is logged: that of a session with its
 next accepted message or its end, that of all with the first refusal of a later minute.
 
-Security: a refusal costs the client a few octets and the server a line of up to 1 KB. Without a
+Security: a refusal costs the client a few octets and the server a line of up to some KB. Without a
 limit, clients could fill the disk.
 """
 

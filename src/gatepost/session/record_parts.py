@@ -16,10 +16,14 @@ from gatepost.model.session import Opinion, Recipient, Session, Transaction
 
 
 class Story(msgspec.Struct):
-    """The facts of a session or transaction before its end; `final` decided its result."""
+    """The facts of a session or transaction before its end; `final` decided its result.
+
+    `faults` is the number of refusals, `of_hooks` of those at a hook from RCPT on.
+    """
 
     answers: list[r.Answer] = []
     faults: int = 0
+    of_hooks: int = 0
     final: r.Answer | None = None
     end: str = ""
     problem: str = ""
@@ -31,7 +35,7 @@ def transaction(
     tx: Transaction, story: Story, privacy: Privacy, now: float, *, plugin: str = "", size: int = 0
 ) -> r.Transaction:
     """Return the record of a transaction that ends now."""
-    final = story.final or _OPEN
+    final = story.final or (_OPEN if tx.recipients else _last_of(story))
     result = "abandoned" if final is _OPEN else _RESULTS[final.verdict]
     recipients = [*tx.recipients, *tx.refused] if tx.refused else tx.recipients
     header_from, subject = privacy.fields(tx.message)
@@ -52,33 +56,49 @@ def transaction(
         privacy.message_id(tx.message_id),
         header_from,
         subject,
-        **_rare(tx, story, result, plugin, privacy),
+        **_rare(tx, story, final, plugin, privacy),
     )
 
 
 def _rare(
-    tx: Transaction, story: Story, result: r.Result, plugin: str, privacy: Privacy
+    tx: Transaction, story: Story, final: r.Answer, plugin: str, privacy: Privacy
 ) -> dict[str, Any]:
     """Return the fields that most transactions do not have."""
     fields: dict[str, Any] = {}
     if story.answers or tx.opinions:
         fields["answers"] = [*story.answers, *shadow(tx.opinions)]
+    if story.faults or tx.refused:
+        fields["refused_count"] = len(tx.refused)
+        fields["faults"] = _other_faults(story, final)
     if tx.trap_hits:
         fields["traps"] = _traps(tx, privacy)
         fields["traps_count"] = len(tx.trap_hits)
-        fields["shadowed"] = result == "accepted" and tx.session.auth is None
+        was_accepted = final is not _OPEN and final.verdict == "accept"
+        fields["shadowed"] = was_accepted and tx.session.auth is None
     if tx.found is not None:
         fields["results"] = {one.name: _shown(one) for one in tx.found}
         fields["score"] = tx.found.score
     if tx.next_hops:
         fields["next_hops"] = {hop: r.text(reply) for hop, reply in tx.next_hops.items()}
-    for name in ("edits", "changes", "problem"):
-        value = getattr(story, name)
-        if value:
-            fields[name] = value
+    if story.edits or story.changes or story.problem:
+        fields |= {"edits": story.edits, "changes": story.changes, "problem": story.problem}
+    if final.hook:
+        fields["hook"] = final.hook
     if plugin:
         fields["plugin"] = plugin
     return fields
+
+
+def _other_faults(story: Story, final: r.Answer) -> int:
+    """Return the number of refusals that the record has neither as recipient nor as result."""
+    is_final = final.verdict != "accept" and not final.hook
+    return story.faults - story.of_hooks - is_final
+
+
+def _last_of(story: Story) -> r.Answer:
+    """Return the refusal of the last recipient, if there is one."""
+    refusals = (one for one in reversed(story.answers) if one.hook == "rcpt")
+    return next((one for one in refusals if one.verdict != "accept"), _OPEN)
 
 
 def _recipient(rcpt: Recipient, result: r.Result, privacy: Privacy) -> r.RecipientRecord:

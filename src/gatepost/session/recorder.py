@@ -7,15 +7,17 @@ connections that never become a session are included.
 Every reply of a refusal ends with a reference, which its fact has too: `reply.reference`.
 
 Arguments are the session's own objects, not copies. They change after the call: a recorder that
-keeps facts copies what it needs. The results of the queue are those of `gatepost.queue.recorder`.
+keeps facts copies what it needs. One that only needs what has ended takes records: `sinks`. The
+results of the queue are those of `gatepost.queue.recorder`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from gatepost.delivery.target import DeliveryError
+from gatepost.ledger.records import Record
 from gatepost.model.edits import Edit
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.message import Message
@@ -48,6 +50,11 @@ class Recorder(DeliveryRecorder):
     """
 
     detailed = False
+
+    @property
+    def sinks(self) -> Sequence[Callable[[Record], None]]:
+        """The functions that take the records of connections, transactions and deliveries."""
+        return ()
 
     # Connections
 

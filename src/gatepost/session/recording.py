@@ -65,7 +65,9 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
 
     def _answered(self, ref: str, answer: r.Answer) -> Story:
         story = self._story(ref)
-        story.faults += answer.verdict != "accept"
+        if answer.verdict != "accept":
+            story.faults += 1
+            story.of_hooks += answer.hook in _OF_THE_MAIL
         if len(story.answers) < r.MAX_LISTED:
             story.answers.append(answer)
         return story
@@ -218,6 +220,7 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
                 answer.reason,
                 answer.reply,
                 max(0.0, self._time() - tx.received),
+                hook=answer.hook,
                 answers=[answer, *shadow(tx.opinions)],
             )
         )
@@ -267,6 +270,8 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
         story = self._stories.pop(tx.id, None)
         if story is None and not (tx.recipients or tx.refused or tx.trap_hits or tx.opinions):
             return
+        if story is not None and story.faults:
+            self._story(tx.session.id).faults += story.faults
         size = 0 if tx.message is None else tx.message.size
         self._ended(tx, story or _NOTHING, size)
 
@@ -314,3 +319,5 @@ _NOTHING = Story()
 _ACCEPTED = Story(final=r.Answer("", "", "accept"))
 # A refusal at one of these hooks is the result of the transaction.
 _OF_THE_MESSAGE = frozenset({"data", "headers", "message", "deliver"})
+# A refusal at one of these is in the record as the result, or as a refused recipient.
+_OF_THE_MAIL = _OF_THE_MESSAGE | {"rcpt"}
