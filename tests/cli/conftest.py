@@ -1,7 +1,9 @@
 import os
+import time
 
 import pytest
 from click.testing import CliRunner
+from tests.cli import ledgers
 from tests.log.restored import log_settings  # noqa: F401 - an autouse fixture
 
 from gatepost.checks import system, warnings
@@ -71,3 +73,22 @@ def as_root():
     """Keep the warning about root."""
     if os.geteuid() != 0:
         pytest.skip("only root gets this warning")
+
+
+@pytest.fixture
+def morning(monkeypatch):
+    """The time and the zone of the records in `tests.ledger.mail_records`."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", ledgers.ZONE)
+        time.tzset()
+        patch.setattr(time, "time", lambda: ledgers.NOW)
+        yield
+    time.tzset()
+
+
+@pytest.fixture
+def ledger(configure, morning):
+    """A configured folder, the current one, with a ledger of a morning."""
+    folder = configure()
+    ledgers.write_morning()
+    return folder

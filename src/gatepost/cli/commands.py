@@ -10,11 +10,15 @@ COMMANDS = {
     "serve": LazyCommand("gatepost.cli.serve", "Receive mail in the foreground."),
     "check": LazyCommand("gatepost.cli.check", "Check the configuration, lists and plugins."),
     "try": LazyCommand("gatepost.cli.try_", "Show how the server would answer a message."),
+    "explain": LazyCommand("gatepost.cli.explain", "Explain what happened to a message."),
+    "log": LazyCommand("gatepost.cli.log", "Print connections, messages and deliveries."),
+    "report": LazyCommand("gatepost.cli.report", "Print the numbers of a day."),
     "traps": LazyCommand("gatepost.cli.traps", "List, add, remove and test traps."),
     "users": LazyCommand("gatepost.cli.users", "List, add and remove users for authentication."),
     "queue": LazyCommand("gatepost.cli.queue", "Show and change queued and held mail."),
     "plugins": LazyCommand("gatepost.cli.plugins", "List the available plugins."),
     "plugin": LazyCommand("gatepost.cli.plugin", "Create a new plugin and its test."),
+    "completion": LazyCommand("gatepost.cli.completion", "Print a script for the shell."),
 }
 
 

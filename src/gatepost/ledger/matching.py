@@ -160,6 +160,8 @@ def _answers(record: Record) -> Sequence[Answer]:
 
 def _reasons(record: Record) -> set[str]:
     found = {answer.reason for answer in _answers(record)}
+    if isinstance(record, Connection):
+        return found | {record.end}
     return found | {record.reason} if isinstance(record, Transaction) else found
 
 

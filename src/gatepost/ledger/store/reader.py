@@ -22,7 +22,7 @@ from gatepost.ledger.selection import Key, Selection
 from gatepost.ledger.store import files, index, schema
 from gatepost.ledger.store.errors import LedgerError
 from gatepost.ledger.store.files import File
-from gatepost.ledger.store.segment import connect, read_counts, tally_after
+from gatepost.ledger.store.segment import connect, facts_of, read_counts, tally_after
 from gatepost.ledger.totals import Counts, Sum, Totals
 from gatepost.log.os_error import describe_os_error
 
@@ -82,6 +82,12 @@ class LedgerReader:
             for cell in self.read(file, partial(_cells, total=total)):
                 total.add(*cell)
         return total.totals()
+
+    def extent(self) -> tuple[int, float]:
+        """Return the number of records, and the time of the oldest, 0 without any."""
+        facts = [facts_of(file.path) for file in self.segments()]
+        oldest = min((one.oldest for one in facts if one.oldest is not None), default=0.0)
+        return sum(one.records for one in facts), oldest
 
     def close(self) -> None:
         """Release the ledger; nothing stays open between two queries."""

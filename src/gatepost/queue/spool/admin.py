@@ -69,6 +69,19 @@ class QueueEntry(NamedTuple):
         return "held" if self.due is None else "queued"
 
 
+class Depth(NamedTuple):
+    """The recipients for a destination; `oldest` is when the first of them was received."""
+
+    destination: str
+    queued: int
+    held: int
+    oldest: float
+
+
+_DEPTHS = (
+    "SELECT r.destination, count(r.due), count(*) - count(r.due), min(m.received)"
+    " FROM recipient r JOIN message m ON m.id = r.message GROUP BY r.destination"
+)
 _ENTRIES = (
     "SELECT m.id, m.ref, m.sender, m.size, m.received, m.expires, r.id, r.address, r.destination,"
     " r.due, r.attempts, r.reply, r.reason FROM recipient r JOIN message m ON m.id = r.message"
@@ -97,6 +110,22 @@ def entries(
         for message, *rest in rows:
             limit -= 1
             yield QueueEntry(f"{number}-{message}", *rest)
+
+
+def depths(folder: Path) -> list[Depth]:
+    """Return how many recipients wait for each destination. Raises as `entries`."""
+    found: dict[str, Depth] = {}
+    for _, connection in _connections(folder):
+        for row in connection.execute(_DEPTHS):
+            more = Depth(*row)
+            one = found.setdefault(more.destination, more._replace(queued=0, held=0))
+            found[more.destination] = Depth(
+                one.destination,
+                one.queued + more.queued,
+                one.held + more.held,
+                min(one.oldest, more.oldest),
+            )
+    return list(found.values())
 
 
 def _first_after(after: str, number: int) -> int:

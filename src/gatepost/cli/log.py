@@ -1,0 +1,197 @@
+"""`gatepost log`: one line for each record of the ledger, and what comes new."""
+
+import os
+import select
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gatepost.cli.shared.ledger_files import open_ledger, plugins, reasons
+from gatepost.cli.shared.moments import Moment
+from gatepost.cli.shared.output import WrongUsage
+from gatepost.cli.shared.settings import config_option, json_option, read_config
+from gatepost.cli.shared.styled import (
+    has_colours,
+    no_colour_option,
+    print_styled,
+    print_text,
+    terminal_width,
+)
+from gatepost.ledger.listing import Listing, entry_of, is_notable
+from gatepost.ledger.plain_json import json_line
+from gatepost.ledger.records import Record, Result
+from gatepost.ledger.selection import Selection
+
+# Seconds between two looks for new records.
+POLL = 0.5
+_RESULTS: Sequence[Result] = ("accepted", "refused", "deferred")
+
+
+def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that select records."""
+    options = (
+        click.option("--since", type=Moment(), metavar="TIME", help="From this time on, as 2h."),
+        click.option("--until", type=Moment(), metavar="TIME", help="Before this time."),
+        click.option("--from", "sender", metavar="ADDRESS", help="This sender or its domain."),
+        click.option("--to", metavar="ADDRESS", help="This recipient or its domain."),
+        click.option("--ip", "client", metavar="IP", help="This client or network."),
+        *(
+            click.option(f"--{result}", is_flag=True, help=f"Only what was {result}.")
+            for result in _RESULTS
+        ),
+        click.option("--reason", metavar="REASON", help="This reason.", shell_complete=reasons),
+        click.option(
+            "--plugin", metavar="NAME", help="Opinions of this plugin.", shell_complete=plugins
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command("log", epilog="Example: gatepost log -f --refused")
+@click.option("-f", "--follow", is_flag=True, help="Wait for more, and print it as it comes.")
+@_filters
+@click.option(
+    "--limit",
+    type=click.IntRange(0, 1_000_000),
+    default=50,
+    show_default=True,
+    help="Print the last of them, at most this many.",
+)
+@click.option("--all", "everything", is_flag=True, help="Also connections without a refusal.")
+@config_option
+@json_option
+@no_colour_option
+def command(
+    *,
+    follow: bool,
+    limit: int,
+    everything: bool,
+    file: Path,
+    as_json: bool,
+    no_colour: bool,
+    **conditions: Any,
+) -> None:
+    """Print what the ledger has of connections, messages and deliveries, the newest last.
+
+    A line has the time, the result, the client, the sender, the recipient and how many more there
+    are, the reason, and the reference for `gatepost explain`.
+    """
+    results = {one for one in _RESULTS if conditions.pop(one)}
+    selection = _selection(results=results, **conditions)
+    colours = has_colours(no_colour=no_colour)
+
+    def is_shown(record: Record) -> bool:
+        matches = not results or entry_of(record).result in results
+        return matches and (everything or is_notable(record))
+
+    with open_ledger(read_config(file)) as reader, _quiet_end():
+        news = reader.follow(selection)
+        last = list(islice(filter(is_shown, reader.select(selection)), limit))[::-1]
+        show = _printer(last, as_json=as_json, colours=colours)
+        show(last)
+        if follow:
+            watch(_later(news, last, is_shown), show, time.sleep)
+
+
+def _selection(
+    *,
+    since: float | None,
+    until: float | None,
+    sender: str | None,
+    to: str | None,
+    client: str | None,
+    reason: str | None,
+    plugin: str | None,
+    results: Collection[Result],
+) -> Selection:
+    """Return the selection; `outcome` decides about transactions that the client abandoned."""
+    if client is not None:
+        _check_client(client)
+    return Selection(
+        since=since or 0.0,
+        until=until or 0.0,
+        sender=sender or "",
+        to=to or "",
+        client=client or "",
+        results=[*results, "abandoned"] if results else [],
+        reason=reason or "",
+        plugin=plugin or "",
+    )
+
+
+def _check_client(text: str) -> None:
+    from ipaddress import ip_network  # noqa: PLC0415 - only needed for this option
+
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        raise WrongUsage(
+            f"--ip: expected an IP address or a network such as 192.0.2.0/24, found {text!r}"
+        ) from None
+
+
+def _later(
+    news: Callable[[], list[Record]], last: Sequence[Record], is_shown: Callable[[Record], bool]
+) -> Callable[[], list[Record]]:
+    """Return a function for new records; one can be among the last, which were printed."""
+    printed = list(last)
+
+    def later() -> list[Record]:
+        found = [one for one in news() if one not in printed]
+        printed.clear()
+        return list(filter(is_shown, found))
+
+    return later
+
+
+def _printer(
+    last: Sequence[Record], *, as_json: bool, colours: bool
+) -> Callable[[Iterable[Record]], None]:
+    """Return a function that prints records; the last ones determine the columns."""
+    if as_json:
+        return lambda records: print_text(map(json_line, records))
+    listing = Listing(last, terminal_width(), time.time())
+    return lambda records: print_styled(map(listing.line, records), colours=colours)
+
+
+def watch(
+    news: Callable[[], list[Record]],
+    show: Callable[[Iterable[Record]], None],
+    wait: Callable[[float], None],
+) -> None:
+    """Show what is new, and wait, until standard output is closed."""
+    while not _is_closed():
+        show(news())
+        sys.stdout.flush()
+        wait(POLL)
+
+
+def _is_closed() -> bool:
+    """Return whether the program that reads standard output has ended."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+    except (OSError, ValueError):  # not a file
+        return False
+    return bool(poll.poll(0))
+
+
+@contextmanager
+def _quiet_end() -> Iterator[None]:
+    """End without a message when interrupted, or when standard output is closed."""
+    try:
+        yield
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        pass
+    except BrokenPipeError:
+        # Python flushes standard output once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,58 @@
+"""Times as options: "2h" ago, a date, or a date with a time."""
+
+import time
+from datetime import datetime, timedelta
+
+import click
+
+from gatepost.config.units import UnitError, parse_duration
+
+EXPECTED = (
+    'a time before now such as "30m", "2h" or "7d", a date such as "2026-11-29" or'
+    ' "2026-11-29T14:00", "today" or "yesterday"'
+)
+# A longer time before now is a mistake, and no date has such a distance.
+MOST = 100 * 365 * 86400
+
+
+class MomentError(ValueError):
+    """The text is not a time; the message gives the expected form."""
+
+
+def parse_moment(text: str, now: float) -> float:
+    """Return a time in seconds since 1970; dates are local. Raises `MomentError`."""
+    try:
+        return _parsed(text.strip(), now)
+    except (UnitError, ValueError, OverflowError, OSError):
+        raise MomentError(f"expected {EXPECTED}, found {text[:80]!r}") from None
+
+
+def _parsed(text: str, now: float) -> float:
+    today = datetime.fromtimestamp(now).astimezone().date()
+    days = {"today": 0, "yesterday": 1}.get(text)
+    if days is not None:
+        start = today - timedelta(days=days)
+        return datetime(start.year, start.month, start.day).astimezone().timestamp()
+    if "-" in text:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    seconds = parse_duration(text)
+    if text.isdigit() or seconds > MOST:
+        raise MomentError
+    return now - seconds
+
+
+class Moment(click.ParamType[float]):
+    """The type of an option that takes a time."""
+
+    name = "time"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the value in seconds since 1970."""
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_moment(str(value), time.time())
+        except MomentError as error:
+            self.fail(str(error), param, ctx)
