@@ -120,6 +120,13 @@ def test_a_refused_mail_is_a_transaction_with_the_reference_of_the_connection():
     assert second.faults == 1
 
 
+def test_a_refusal_at_helo_has_the_name():
+    mine = plugin(name="mine", on_helo=lambda *_: deny(reason="why"))
+    found = connection("S: 220\nC: EHLO bad.example\nS: 550\n", [mine])
+    [answer] = found.answers
+    assert (answer.hook, answer.about, found.client.helo) == ("helo", "bad.example", "")
+
+
 def test_opinions_that_accept_are_kept():
     mine = plugin(name="mine", on_rcpt=lambda *_: accept(reason="friend"))
     found = transaction(OPEN + MAIL + "C: RCPT TO:<one@example.com>\nS: 250\n", [mine])

@@ -6,6 +6,7 @@ another reply.
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import PurePath
 
 from gatepost.checks.replay import doubts
 from gatepost.checks.replay.findings import (
@@ -117,4 +118,4 @@ def _trap(played: Played) -> str:
     if not played.traps or played.outcome.reason != "trap":
         return ""
     trap = played.traps[0]
-    return f"{trap.entry} in {trap.list}, line {trap.line}"
+    return f"{trap.entry} in {PurePath(trap.list).name}, line {trap.line}"

@@ -1,7 +1,7 @@
 """The result of a replay: counts, groups of changes with examples, and what was not decided.
 
 Limits: MAX_GROUPS groups of a kind, the others are counted in one of them; MAX_SENDERS senders of
-a group are distinguished; MAX_EXAMPLES examples of a group. So memory does not grow with the ledger.
+a group are distinguished; MAX_EXAMPLES examples of a group. Memory does not grow with the ledger.
 """
 
 from collections import Counter
