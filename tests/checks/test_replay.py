@@ -1,6 +1,7 @@
 """A replay finds what another configuration would change, and counts what it cannot decide."""
 
 import socket
+from datetime import UTC
 
 import msgspec
 import pytest
@@ -16,8 +17,9 @@ from tests.checks.replays import (
     replayed,
     session,
 )
+from tests.ledger.mail_records import ANY_RECORD
 
-from gatepost.checks.replay import findings
+from gatepost.checks.replay import findings, listing
 from gatepost.ledger.records import Answer, Client, Connection, RecipientRecord, Transaction
 from gatepost.model.session import AuthFacts, TlsFacts
 from gatepost.plugin.host import PluginError
@@ -555,3 +557,70 @@ class Many(Plugin):
         ("message", "many", "1", 1),
     ]
     assert found.refused[0].senders == 3
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(ANY_RECORD, max_size=5))
+def test_any_record_is_played_or_counted(tmp_path_factory, records):
+    found = replayed(configuration(tmp_path_factory.mktemp("any")), records)
+    assert not found.interrupted
+    played = sum(isinstance(one, Connection | Transaction) for one in records)
+    assert found.transactions + found.invalid <= played
+    assert all(isinstance(line, str) for line in listing.lines(found))
+
+
+def test_recipients_that_are_not_in_the_record_are_counted(tmp_path):
+    found = replayed(configuration(tmp_path), [msgspec.structs.replace(TX, recipients_count=103)])
+    assert found.unlisted == 102
+
+
+def test_the_result_as_text():
+    example = findings.Example(
+        0.0, "a-1.1", "192.0.2.7", "a@x", ("b@y", "c@y"), 5, "accepted", "550 no\nno", "line 1"
+    )
+    group = findings.Group("message", "gatepost", "trap", 1200, 10_000, 3, [example])
+    found = findings.Findings(
+        1.0,
+        2.0,
+        transactions=1500,
+        recipients=1,
+        unchanged=299,
+        content=1,
+        hashed=2,
+        accepted=[group],
+        undecided=[findings.Undecided("why", 7)],
+        uses=[findings.Use("lists", "DNS", 4), findings.Use("", "the store", 1)],
+        left_out=["scanner"],
+        invalid=2,
+        problems=["a-9: ValueError: x"],
+    )
+    assert list(listing.lines(found, UTC)) == [
+        "Interrupted: this is the result so far.",
+        "1,500 transactions, 1 recipient",
+        "from Thu 01 Jan 1970 00:00:01 +0000 to Thu 01 Jan 1970 00:00:02 +0000",
+        "299 transactions would have the same result",
+        "",
+        "Would be refused now",
+        "  none",
+        "",
+        "Would be accepted now",
+        "  1,200 messages of more than 10,000 senders: the core, trap",
+        "    3 of them depend on plugins that could not decide",
+        "    Thu 01 Jan 1970 00:00:00 +0000 192.0.2.7 [a-1.1]",
+        "      <a@x> to <b@y>, <c@y> and 3 more",
+        "      then: accepted",
+        "      now:  550 no no (line 1)",
+        "",
+        "Would get another reply",
+        "  none",
+        "",
+        "Could not be decided",
+        "  1 message got as far as the content; rules about content were not asked",
+        "  2 transactions with hashed addresses; rules about local parts were not decided",
+        "  7 differences: why",
+        "  plugin lists needed DNS: 4 times",
+        "  a plugin needed the store: 1 time",
+        "  plugins that cannot start without the network: scanner",
+        "  2 records could not be played, such as",
+        "    a-9: ValueError: x",
+    ]

@@ -47,6 +47,7 @@ class Comparison:
         counts = self._collector.counts
         counts.transactions += 1
         counts.content += played.content
+        counts.unlisted += max(tx.recipients_count - len(tx.recipients), 0)
         hashed = doubts.is_hashed(tx)
         counts.hashed += hashed
         old, content = of_transaction(tx), of_content(tx)

@@ -81,8 +81,9 @@ class Findings(msgspec.Struct):
 
     `since` and `until` are the times of the first and the last record. `content` messages got as
     far as their content; what rules about content decided then is kept. `hashed` have hashed
-    addresses. `left_out` are plugins that could not start. `invalid` records could not be played,
-    `problems` has the first reasons. With `interrupted` the rest was not played.
+    addresses. `unlisted` recipients are counted in records but not in their lists. `left_out` are
+    plugins that could not start. `invalid` records could not be played, `problems` has the first
+    reasons. With `interrupted` the rest was not played.
     """
 
     since: float = 0.0
@@ -93,6 +94,7 @@ class Findings(msgspec.Struct):
     unchanged: int = 0
     content: int = 0
     hashed: int = 0
+    unlisted: int = 0
     refused: list[Group] = []
     accepted: list[Group] = []
     reply: list[Group] = []

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 
 from gatepost.checks.replay.findings import MAX_SENDERS, Example, Findings, Group
+from gatepost.ledger.records import MAX_LISTED
 from gatepost.ledger.wording import FULL, counted, moment, number, on_one_line, path
 
 # The kinds of changes with their titles; the names are those of the fields.
@@ -79,16 +80,19 @@ def _limits(found: Findings) -> Iterator[str]:
 def _undecided(found: Findings) -> Iterator[str]:
     if found.content:
         messages = counted(found.content, "message")
-        yield f"{messages} got as far as their content; rules about content were not asked"
+        yield f"{messages} got as far as the content; rules about content were not asked"
     if found.hashed:
         yield (
             f"{counted(found.hashed, 'transaction')} with hashed addresses;"
             " rules about local parts were not decided"
         )
+    if found.unlisted:
+        yield f"{counted(found.unlisted, 'recipient')} beyond the first {MAX_LISTED} of a message"
     for one in found.undecided:
         yield f"{counted(one.count, 'difference')}: {one.why}"
     for use in found.uses:
-        yield f"{use.plugin or 'a plugin'} needed {use.what}: {counted(use.count, 'time')}"
+        plugin = f"plugin {use.plugin}" if use.plugin else "a plugin"
+        yield f"{plugin} needed {use.what}: {counted(use.count, 'time')}"
     if found.left_out:
         yield f"plugins that cannot start without the network: {', '.join(found.left_out)}"
     if found.invalid:
