@@ -32,6 +32,7 @@ WITH_CONFIGURATION = [
     ["explain", "abc-1"],
     ["log"],
     ["report"],
+    ["replay"],
 ]
 
 

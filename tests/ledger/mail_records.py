@@ -57,7 +57,7 @@ GREYLISTED = Transaction(
     MORNING + 60,
     "ebebdad2-2.1",
     "ebebdad2-2",
-    Client("2001:db8:85a3::8a2e:370:7334"),
+    Client("2001:db8:85a3::8a2e:370:7334", helo="mailing.example.net"),
     "newsletter-bounces@mailing.example.net",
     result="deferred",
     by="greylist",

@@ -117,7 +117,7 @@ def test_json_has_numbers():
     data = json.loads(json_text(as_data(made())))
     assert data["since"] == MORNING
     assert data["queue"] == [
-        {"name": "lmtp://127.0.0.1:24", "queued": 3, "held": 1, "oldest": 4000.0}
+        {"name": "lmtp://127.0.0.1:24", "queued": 3, "held": 1}
     ]
 
 

@@ -54,6 +54,19 @@ def test_records_come_newest_first_from_all_segments(make, write, folder):
     assert len(list(folder.glob("*.sqlite"))) == 5
 
 
+@pytest.mark.parametrize("selection", [Selection(), Selection(keys=[Key("domain", "example.com")])])
+def test_records_can_come_oldest_first(make, write, folder, selection):
+    writer = make(segment=250)
+    writer.add(encoded(*(transaction(number) for number in range(230))))
+    write(writer, *(transaction(number) for number in range(230, 300)))
+    assert len(list(folder.glob("*.sqlite"))) == 2
+    reader = LedgerReader(folder)
+    newest_first = list(reader.select(selection))
+    assert len(newest_first) == 300
+    assert list(reader.select(selection, oldest_first=True)) == newest_first[::-1]
+    assert refs(reader.select(selection, oldest_first=True, limit=2)) == ["s0.1", "s1.1"]
+
+
 def test_a_record_with_the_same_hash_but_another_key_is_not_found(make, write, folder, monkeypatch):
     monkeypatch.setattr("gatepost.ledger.store.writer.hashes_of", lambda _: [7])
     monkeypatch.setattr("gatepost.ledger.store.reader.key_hash", lambda _: 7)

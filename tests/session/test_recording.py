@@ -127,6 +127,13 @@ def test_refusals_of_transactions_count_for_the_connection():
     assert [len(one.answers) for one in (first, second)] == [1, 1]
 
 
+def test_a_refusal_at_helo_has_the_name():
+    mine = plugin(name="mine", on_helo=lambda *_: deny(reason="why"))
+    found = connection("S: 220\nC: EHLO bad.example\nS: 550\n", [mine])
+    [answer] = found.answers
+    assert (answer.hook, answer.about, found.client.helo) == ("helo", "bad.example", "")
+
+
 def test_opinions_that_accept_are_kept():
     mine = plugin(name="mine", on_rcpt=lambda *_: accept(reason="friend"))
     found = transaction(OPEN + MAIL + "C: RCPT TO:<one@example.com>\nS: 250\n", [mine])

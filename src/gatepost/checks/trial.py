@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from gatepost.checks import commands
 from gatepost.config.schema import Config
 from gatepost.model.address import Address
 from gatepost.model.decision import Verdict
@@ -264,23 +265,20 @@ class _Dialogue:
         session = self._recorder.session
         if not await self._answered("connect", "", 0, 2):
             return []
-        lmtp = session is not None and session.protocol == "lmtp"
-        if not await self._sent("helo", f"{'LHLO' if lmtp else 'EHLO'} {envelope.helo}", 2):
+        protocol = "" if session is None else session.protocol
+        if not await self._sent("helo", commands.hello(protocol, envelope.helo), 2):
             return []
         if envelope.user and session is not None:
             set_fact(session, "auth", AuthFacts(envelope.user, "PLAIN"))
-        if not await self._sent("mail", f"MAIL FROM:<{envelope.sender}>{_params(envelope)}", 2):
+        recipients = [*map(str, envelope.recipients)]
+        if not await self._sent("mail", commands.mail(str(envelope.sender), recipients), 2):
             return []
-        accepted = [
-            str(one)
-            for one in envelope.recipients
-            if await self._sent("rcpt", f"RCPT TO:<{one}>", 2)
-        ]
+        accepted = [one for one in recipients if await self._sent("rcpt", commands.rcpt(one), 2)]
         if not accepted or not await self._sent("data", "DATA", 3):
             return []
         before = len(self._steps)
         self._client.send(_stuffed(content))
-        if lmtp:  # one reply for each recipient
+        if protocol == "lmtp":  # one reply for each recipient
             return [one for one in accepted if await self._answered("message", "", before, 2)]
         return accepted if await self._answered("message", "", before, 2) else []
 
@@ -298,11 +296,6 @@ class _Dialogue:
         if reply and reply not in [step.reply for step in self._steps[before:]]:
             self._steps.append(TrialStep(hook, about, "gatepost", "", reply))
         return reply.startswith(str(expected))
-
-
-def _params(envelope: Envelope) -> str:
-    paths = (envelope.sender, *envelope.recipients)
-    return "" if all(str(path).isascii() for path in paths) else " SMTPUTF8"
 
 
 def short_message(envelope: Envelope) -> bytes:

@@ -11,6 +11,7 @@ COMMANDS = {
     "status": LazyCommand("gatepost.cli.status", "Show whether the server runs and is well."),
     "check": LazyCommand("gatepost.cli.check", "Check the configuration, lists and plugins."),
     "try": LazyCommand("gatepost.cli.try_", "Show how the server would answer a message."),
+    "replay": LazyCommand("gatepost.cli.replay", "Decide recorded mail again, without effect."),
     "explain": LazyCommand("gatepost.cli.explain", "Explain what happened to a message."),
     "log": LazyCommand("gatepost.cli.log", "Print connections, messages and deliveries."),
     "report": LazyCommand("gatepost.cli.report", "Print the numbers of a day."),

@@ -13,8 +13,7 @@ from typing import Any
 import click
 
 from gatepost.cli.shared.ledger_files import open_ledger, plugins, reasons, recorded_form
-from gatepost.cli.shared.moments import Moment
-from gatepost.cli.shared.output import WrongUsage
+from gatepost.cli.shared.record_options import record_options, selection_of
 from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.cli.shared.styled import (
     has_colours,
@@ -36,11 +35,6 @@ _RESULTS: Sequence[Result] = ("accepted", "refused", "deferred")
 def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that select records."""
     options = (
-        click.option("--since", type=Moment(), metavar="TIME", help="From this time on, as 2h."),
-        click.option("--until", type=Moment(), metavar="TIME", help="Before this time."),
-        click.option("--from", "sender", metavar="ADDRESS", help="This sender or its domain."),
-        click.option("--to", metavar="ADDRESS", help="This recipient or its domain."),
-        click.option("--ip", "client", metavar="IP", help="This client or network."),
         *(
             click.option(f"--{result}", is_flag=True, help=f"Only what was {result}.")
             for result in _RESULTS
@@ -52,7 +46,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     for option in reversed(options):
         command = option(command)
-    return command
+    return record_options()(command)
 
 
 @click.command("log", epilog="Example: gatepost log -f --refused")
@@ -105,40 +99,15 @@ def command(
 
 
 def _selection(
-    *,
-    since: float | None,
-    until: float | None,
-    sender: str,
-    to: str,
-    client: str | None,
-    reason: str | None,
-    plugin: str | None,
-    results: Collection[Result],
+    *, results: Collection[Result], reason: str | None, plugin: str | None, **conditions: Any
 ) -> Selection:
     """Return the selection; `outcome` decides about transactions that the client abandoned."""
-    if client is not None:
-        _check_client(client)
-    return Selection(
-        since=since or 0.0,
-        until=until or 0.0,
-        sender=sender,
-        to=to,
-        client=client or "",
+    return selection_of(
         results=[*results, "abandoned"] if results else [],
         reason=reason or "",
         plugin=plugin or "",
+        **conditions,
     )
-
-
-def _check_client(text: str) -> None:
-    from ipaddress import ip_network  # noqa: PLC0415 - only needed for this option
-
-    try:
-        ip_network(text, strict=False)
-    except ValueError:
-        raise WrongUsage(
-            f"--ip: expected an IP address or a network such as 192.0.2.0/24, found {text!r}"
-        ) from None
 
 
 def _later(

@@ -199,7 +199,7 @@ def _connection(record: Connection) -> Entry:
     answer = refusing(record.answers)
     reply = record.reply or (answer.reply if answer else "")
     reason = (answer.reason if answer else "") or record.end
-    about = answer.about if answer else ""
+    about = answer.about if answer and answer.hook != "helo" else ""
     return Entry(
         record.time,
         result_of(record),

@@ -39,9 +39,9 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     target).
 
     `hook` is the hook's name, "" outside of hooks. `reason` is a short fixed word, or the key in
-    `[limits]`. `about` is the recipient, the user, or the command that it is about. `reply` is the
-    reply that the client got, with the codes. `seconds` is how long the hook took, 0 if it was not
-    measured. With `shadow` the opinion had no effect.
+    `[limits]`. `about` is the recipient, the user, or the argument of the command that it is about,
+    such as the name in HELO. `reply` is the reply that the client got, with the codes. `seconds` is
+    how long the hook took, 0 if it was not measured. With `shadow` the opinion had no effect.
     """
 
     hook: str

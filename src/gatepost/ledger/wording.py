@@ -79,3 +79,8 @@ def bare(reply: str) -> str:
 def on_one_line(reply: str) -> str:
     """Return a reply of several lines as one."""
     return " ".join(reply.splitlines())
+
+
+def without_reference(reply: str) -> str:
+    """Return a reply with its codes and without its reference."""
+    return _AT_THE_END.sub("", reply)

@@ -200,6 +200,8 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
                 return self._privacy.address(str(rcpt.address))
             case (*_, AuthAttempt() as attempt):
                 return r.text(attempt.user)
+            case (Session(), str() as argument):
+                return r.text(argument)
             case _:
                 return ""
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import click
@@ -23,15 +24,21 @@ _IS_WORD = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*").fullmatch
 
 
 @contextmanager
-def open_ledger(config: Config) -> Iterator[LedgerReader]:
-    """Yield a reader; raises `Failure` if there is no ledger or it cannot be read.
+def open_ledger(config: Config, folder: Path | None = None) -> Iterator[LedgerReader]:
+    """Yield a reader of the configuration's ledger, or of the one in `folder`.
+
+    Raises `Failure` if there is no ledger or it cannot be read.
 
     Files that were skipped are reported at the end.
     """
     try:
-        reader = LedgerReader(config.data_dir / "ledger")
+        reader = LedgerReader(folder or config.data_dir / "ledger")
     except LedgerError as error:
-        hint = [] if config.ledger.enabled else ["ledger.enabled is false in the configuration"]
+        hint = (
+            []
+            if folder or config.ledger.enabled
+            else ["ledger.enabled is false in the configuration"]
+        )
         raise Failure(str(error), *hint) from error
     try:
         yield reader

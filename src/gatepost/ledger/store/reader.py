@@ -1,8 +1,8 @@
 """Queries of the ledger, also while another process writes it.
 
-Records come in the order in which they were written. A query opens one segment at a time, the
-newest first, and closes it before it opens the next. A segment that retention removes meanwhile is
-read to its end. A segment that cannot be read is skipped; `problems` has the reason.
+Records come in the order in which they were written, or in the reverse order. A query opens one
+segment at a time and closes it before it opens the next. A segment that retention removes meanwhile
+is read to its end. A segment that cannot be read is skipped; `problems` has the reason.
 
 No transaction stays open between two records: a slow consumer does not make the writer's WAL grow.
 """
@@ -13,7 +13,7 @@ from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gatepost.ledger.keys import key_hash, key_text
 from gatepost.ledger.matching import best_key, matcher
@@ -32,9 +32,7 @@ MAX_NEWS = 10_000
 MAX_PROBLEMS = 100
 
 _BODY = "SELECT octets FROM body WHERE id = ?"
-_PAGE = (
-    "SELECT id, octets FROM record JOIN body USING (id) WHERE id < ? {} ORDER BY id DESC LIMIT ?"
-)
+_PAGE = "SELECT id, octets FROM record JOIN body USING (id) WHERE {}{} ORDER BY {} LIMIT ?"
 _CELLS = "SELECT hour, dimension, counts, rest FROM total WHERE hour >= ? AND hour < ?"
 _NEWS = "SELECT id, octets FROM body WHERE id > ? ORDER BY id LIMIT ?"
 
@@ -62,9 +60,11 @@ class LedgerReader:
         """Return the records that have a key, the newest first."""
         return list(self.select(Selection(keys=[key]), limit=limit))
 
-    def select(self, selection: Selection, *, limit: int | None = None) -> Iterator[Record]:
-        """Yield the records of a selection, the newest first."""
-        return islice(self._select(selection), limit)
+    def select(
+        self, selection: Selection, *, limit: int | None = None, oldest_first: bool = False
+    ) -> Iterator[Record]:
+        """Yield the records of a selection, the newest first unless `oldest_first`."""
+        return islice(self._select(selection, _ORDERS[oldest_first]), limit)
 
     def follow(self, selection: Selection) -> Callable[[], list[Record]]:
         """Return a function whose calls return what is new since the last, the oldest first.
@@ -122,9 +122,9 @@ class LedgerReader:
             except RecordError as error:
                 self._skip(file, error)
 
-    def _select(self, selection: Selection) -> Iterator[Record]:
-        query, test = _query(selection), matcher(selection)
-        for file in reversed(self.segments()):
+    def _select(self, selection: Selection, order: "_Order") -> Iterator[Record]:
+        query, test = _query(selection, order), matcher(selection)
+        for file in order.sort(self.segments()):
             yield from filter(test, self.decoded(file, self.read(file, query)))
 
     def _mode(self, file: File) -> str:
@@ -169,13 +169,28 @@ class _Follower:
         return [octets for _, octets in rows]
 
 
-def _query(selection: Selection) -> Query:
-    """Return the query of a segment for what may be selected, the newest first."""
+class _Order(NamedTuple):
+    """An order of records. `sort` takes the oldest first; a page begins after the number before."""
+
+    sort: Callable[[list[Any]], Iterator[Any]]
+    start: int
+    after: str
+    by: str
+
+
+_ORDERS = {
+    False: _Order(reversed, index.MAX_RECORDS, "id < ?", "id DESC"),
+    True: _Order(iter, -1, "id > ?", "id"),
+}
+
+
+def _query(selection: Selection, order: _Order) -> Query:
+    """Return the query of a segment for what may be selected."""
     key = best_key(selection)
     if key is None:
-        find: Query = partial(_scan, selection=selection)
+        find: Query = partial(_scan, selection=selection, order=order)
     else:
-        find = partial(_look_up, key=key_hash(key_text(key)))
+        find = partial(_look_up, key=key_hash(key_text(key)), order=order)
     return lambda connection: find(connection) if _overlaps(connection, selection) else iter(())
 
 
@@ -187,18 +202,20 @@ def _overlaps(connection: sqlite3.Connection, selection: Selection) -> bool:
     return newest >= selection.since and (not selection.until or oldest < selection.until)
 
 
-def _look_up(connection: sqlite3.Connection, key: int) -> Iterator[bytes]:
-    for number in index.search(connection, key):
+def _look_up(connection: sqlite3.Connection, key: int, order: _Order) -> Iterator[bytes]:
+    newest_first = index.search(connection, key)
+    for number in newest_first if order.start > 0 else reversed(list(newest_first)):
         for (octets,) in connection.execute(_BODY, (number,)).fetchall():
             yield octets
 
 
-def _scan(connection: sqlite3.Connection, selection: Selection) -> Iterator[bytes]:
+def _scan(connection: sqlite3.Connection, selection: Selection, order: _Order) -> Iterator[bytes]:
     """Yield the records that pass the conditions on the table `record`, page by page."""
     conditions = [*_conditions(selection)]
-    statement = _PAGE.format("".join(f" AND {condition}" for condition, _ in conditions))
+    more_conditions = "".join(f" AND {condition}" for condition, _ in conditions)
+    statement = _PAGE.format(order.after, more_conditions, order.by)
     values = [value for _, more in conditions for value in more]
-    number = index.MAX_RECORDS
+    number = order.start
     while rows := connection.execute(statement, (number, *values, PAGE)).fetchall():
         yield from (octets for _, octets in rows)
         number = rows[-1][0]

@@ -1,0 +1,1 @@
+"""Decide recorded sessions again under another configuration, in memory: `gatepost replay`."""
