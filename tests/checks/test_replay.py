@@ -5,7 +5,7 @@ from datetime import UTC
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.checks.replays import (
     CONTENT,
@@ -113,9 +113,7 @@ def difference(folder, sessions, *, before=None, after=None, **options):
     return replayed(new, kept(folder / "ledger", recorded(old, *sessions, **options)))
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.lists(COMMANDS, max_size=14), min_size=1, max_size=4),
     st.sampled_from(["192.0.2.7", "192.0.2.66", "2001:db8::1"]),
