@@ -426,7 +426,10 @@ def test_every_unavailable_setting_is_a_key():
         ),
         (
             '[metrics]\nlisten = "unix:x"',
-            ('metrics.listen: expected an IP address with a port such as "127.0.0.1:9925",'),
+            (
+                'metrics.listen: expected an IP address with a port such as "127.0.0.1:9925", or'
+                ' "", found "unix:x"'
+            ),
         ),
         (
             "[ledger]\nxyzzy = 5",

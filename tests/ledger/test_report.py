@@ -116,9 +116,7 @@ def test_an_empty_period_has_zeros():
 def test_json_has_numbers():
     data = json.loads(json_text(as_data(made())))
     assert data["since"] == MORNING
-    assert data["queue"] == [
-        {"name": "lmtp://127.0.0.1:24", "queued": 3, "held": 1}
-    ]
+    assert data["queue"] == [{"name": "lmtp://127.0.0.1:24", "queued": 3, "held": 1}]
 
 
 class Document(HTMLParser):

@@ -41,10 +41,9 @@ def test_the_page_has_the_fields_of_a_hit():
             "C: RCPT TO:<trap@example.com>\nS: 250\nC: DATA\nS: 554",
             traps=["# traps", "trap@example.com contact page"],
         )
-    (hit,) = (one for one in logs if one["event"] == sample["event"])
-    assert set(hit) - {"log_level"} == set(sample) - {"time", "level", "logger"}
-    same = {"trap", "entry", "note", "sender", "peer"}
-    assert {name: hit[name] for name in same} == {name: sample[name] for name in same}
-    (refusal,) = (one for one in logs if one.get("reason") == "trap")
-    assert refusal["ref"] == hit["ref"]
-    assert refusal["recipients"] == ["trap@example.com"]
+    [line] = logs
+    assert set(line) - {"log_level"} == set(sample) - {"time", "level", "logger"}
+    same = {"event", "hook", "by", "reason", "sender", "peer"}
+    assert {name: line[name] for name in same} == {name: sample[name] for name in same}
+    assert line["recipients"] == ["trap@example.com"]
+    assert line["traps"] == ["trap@example.com (traps:2)"]

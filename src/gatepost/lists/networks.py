@@ -104,10 +104,10 @@ def parse_network_line(text: str, source: str, line: int) -> _Network | None:
     if is_blank_or_comment(text):
         return None
     try:
-        words = check_text(text).split(maxsplit=1)
+        word = check_text(text).replace("\t", " ").partition(" ")[0]
     except ValueError as error:
         raise LineError(source, line, str(error), text) from None
     try:
-        return ip_network(words[0])
+        return ip_network(word)
     except ValueError:
         raise LineError(source, line, _EXPECTED, text) from None
