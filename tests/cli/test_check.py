@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -268,6 +269,7 @@ def test_keys_that_only_root_can_read_are_a_warning(run, sound, tmp_path):
         {hostname: f'{hostname}\nuser = "nobody"'},
         '[[listen]]\naddress = "127.0.0.1:2525"\ntls = "starttls"',
         f'[tls]\ncertificates = [{{ cert = "{paths[0]}", key = "{paths[1]}" }}]',
+        "[ledger]\nenabled = false",
     )
     assert report(run)[1]["warnings"] == [
         f"{path}: only root can read it: restart the server after a renewal, because a reload does"
@@ -300,6 +302,33 @@ def test_an_obsolete_tls_version_is_a_warning(run, sound, tmp_path, versions, wa
         " devices only"
     )
     assert report(run)[1]["warnings"] == ([warning] if warned else [])
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "[::]"])
+def test_metrics_for_other_hosts_are_a_warning(run, sound, host):
+    sound(None, f'[metrics]\nlisten = "{host}:9925"')
+    [warning] = report(run)[1]["warnings"]
+    assert warning.startswith(f"metrics.listen is {host}:9925: other hosts can read names")
+
+
+def test_metrics_on_loopback_are_no_warning(run, sound):
+    sound(None, '[metrics]\nlisten = "127.0.0.1:9925"')
+    assert report(run)[1]["warnings"] == []
+
+
+def test_a_ledger_larger_than_the_disk_is_a_warning(run, sound):
+    sound(None, '[ledger]\nsize = "1TiB"')
+    free = shutil.disk_usage(Path.cwd()).free
+    if free > 2**40:
+        pytest.skip("the disk has more than 1 TiB free")
+    [warning] = report(run)[1]["warnings"]
+    assert warning.startswith("ledger.size is 1TiB, but the disk of ")
+
+
+def test_an_export_to_a_missing_folder_is_a_warning(run, sound):
+    sound(None, '[ledger]\nexport = "jsonl:missing/records.json"')
+    [warning] = report(run)[1]["warnings"]
+    assert warning.startswith("ledger.export: no such folder ")
 
 
 def test_shadow_mode_is_a_warning(run, sound):

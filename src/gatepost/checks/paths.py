@@ -51,6 +51,11 @@ def _paths(config: Config, setup: Setup) -> Iterator[tuple[str, Check, Path]]:
             yield f"route[{number}].to", CHECKS[kind], path
     if any(route.spools for route in setup.router.routes):
         yield "server.data_dir", check_folder, config.data_dir / "spool"
+    if config.ledger.enabled:
+        yield "server.data_dir", check_folder, config.data_dir / "ledger"
+    scheme, _, name = config.ledger.export.partition(":")
+    if scheme == "jsonl":
+        yield "ledger.export", check_file, config.path(name)
     if config.log_file is not None:
         yield "log.file", check_file, config.log_file
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from gatepost.checks import exposure, system
+from gatepost.checks import exposure, ledger, system
 from gatepost.checks.paths import unusable
 from gatepost.checks.quotas import quotas
 from gatepost.checks.routes import hidden, loops, relays, shared_maildirs, unrouted
@@ -224,4 +224,6 @@ CHECKS: tuple[Check, ...] = (
     _trap_plugins,
     _idle_plugins,
     _domains_of_plugins,
+    ledger.metrics,
+    ledger.space,
 )
