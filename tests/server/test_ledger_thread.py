@@ -14,13 +14,13 @@ from gatepost.ledger.store import LedgerReader, LedgerWriter
 from gatepost.session.assemble import SetupError
 
 
-def embedded(folder, **options):
+def embedded(folder, *, counts=False, **options):
     made = config(
         server=ServerConfig(data_dir=str(folder)),
         listen=[ListenConfig(address=InetAddress("127.0.0.1", 0))],
         **options,
     )
-    return Server(made, ledger=True)
+    return Server(made, ledger=True, counts=counts)
 
 
 async def connect_once(server):
@@ -53,3 +53,13 @@ def test_a_ledger_that_another_process_writes_is_an_error_at_start(tmp_path):
 def test_a_ledger_that_is_switched_off_writes_nothing(tmp_path):
     asyncio.run(connect_once(embedded(tmp_path, ledger=LedgerConfig(enabled=False))))
     assert not list(tmp_path.glob("ledger/*.sqlite"))
+
+
+def test_an_embedded_server_counts_its_own_records(tmp_path):
+    server = embedded(tmp_path, counts=True)
+
+    async def main():
+        await connect_once(server)
+        return (await server.exposition())[0].decode()
+
+    assert 'gatepost_connections_total{end="quit",listener=""} 1.0' in asyncio.run(main())

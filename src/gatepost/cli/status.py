@@ -13,6 +13,7 @@ import msgspec
 from gatepost.checks.health import ServerHealth, health_of
 from gatepost.cli.shared.output import Failure, print_error, print_json, print_line
 from gatepost.cli.shared.settings import config_option, json_option, read_config
+from gatepost.ledger.wording import counted
 from gatepost.log.os_error import describe_os_error
 from gatepost.metrics.report import about
 
@@ -82,7 +83,8 @@ def _summary(health: ServerHealth, now: float) -> str:
     if state is None:
         return "not running"
     ready = sum(one.ready for one in health.workers)
-    return f"Gatepost {state.version} has run for {about(now - state.since)} with {ready} workers"
+    workers = counted(ready, "worker")
+    return f"Gatepost {state.version} has run for {about(now - state.since)} with {workers}"
 
 
 def _figures(health: ServerHealth) -> str:

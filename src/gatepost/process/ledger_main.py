@@ -41,7 +41,7 @@ def main() -> int:
     os.set_inheritable(sock.fileno(), False)
     counting = Counting()
     try:
-        keeper = open_keeper(config, counting)
+        keeper = open_keeper(config, counting, counts=bool(config.metrics.listen))
     except (LedgerError, OSError) as error:
         _log.error("ledger not usable", problem=str(error))
         return 1

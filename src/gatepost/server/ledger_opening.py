@@ -20,8 +20,8 @@ REPORT_FILE = "status.json"
 _log = get_logger("gatepost.ledger")
 
 
-def open_keeper(config: Config, counting: Counting) -> Keeper:
-    """Return the keeper of a configuration, which counts in `counting` if there are metrics.
+def open_keeper(config: Config, counting: Counting, *, counts: bool) -> Keeper:
+    """Return the keeper of a configuration; `counting` gets statuses, with `counts` also records.
 
     Raises `LedgerError` or OSError if the ledger cannot be used.
     """
@@ -31,7 +31,7 @@ def open_keeper(config: Config, counting: Counting) -> Keeper:
     if ledger.enabled:
         store = LedgerWriter(folder, ledger.keep, ledger.size)
     sinks = [*_exports(config)]
-    if config.metrics.listen:
+    if counts:
         sinks.append(lambda record, _data: counting.record(record))
 
     def report() -> None:

@@ -22,7 +22,7 @@ class LedgerThread:
     """Keeps the records of one server. Raises `LedgerError` or OSError if they cannot be kept."""
 
     def __init__(self, config: Config, counting: Counting) -> None:
-        self._keeper = open_keeper(config, counting)
+        self._keeper = open_keeper(config, counting, counts=False)
         self._reader, self._sender = socket_pair()
         loop = asyncio.get_running_loop()
         self._link = Link(self._sender, loop.call_later)

@@ -77,7 +77,7 @@ class Server:
     other process shares the counts. `contents` has certificates and keys that were read before
     privileges were dropped. Facts go to the log unless there is a `recorder`. `records` is
     called in the event loop with each record of the ledger. With `ledger` they are written, as
-    `[ledger]` configures. `targets` are
+    `[ledger]` configures. With `counts`, `exposition` has the figures of records too. `targets` are
     delivery targets by scheme, in addition to those of Gatepost and of installed packages.
     `resolver` is for routes and plugins, `store` for plugins, None for that of the configuration;
     these are not closed.
@@ -98,6 +98,7 @@ class Server:
         recorder: Recorder | None = None,
         records: Callable[[Record], None] | None = None,
         ledger: bool = False,
+        counts: bool = False,
         targets: Mapping[str, type[Target]] | None = None,
         resolver: Resolver | None = None,
         store: OpenedStore | None = None,
@@ -112,6 +113,7 @@ class Server:
         self._recorder = recorder
         self._records = records
         self._ledger = ledger
+        self._counts = counts
         self._targets = targets
         self._resolver = resolver
         self._store = store
@@ -216,6 +218,8 @@ class Server:
     def _open_ledger(self, stack: AsyncExitStack) -> Keep | None:
         """Return where records go to; raises `SetupError` if the ledger cannot be used."""
         sinks = [] if self._records is None else [self._records]
+        if self._counts:
+            sinks.append(self.counting.record)
         if self._ledger:
             try:
                 thread = LedgerThread(self._config, self.counting)
