@@ -115,7 +115,7 @@ def steps(trace):
             yield from (f"write {token}" for token in re.findall(r"Subject: token-(\d+)", rest))
         elif name in ("fsync", "fdatasync") and file and rest.endswith("= 0"):
             yield "sync"
-        elif "250 2.0.0 Ok" in rest and "socket:" in rest:
+        elif '"250 2.0.0 Ok' in rest and "socket:" in rest:
             yield "reply"
 
 
