@@ -7,11 +7,11 @@ explanation names what decided.
 
 import contextlib
 
-from gatepost.ledger.explain import explain
-from gatepost.ledger.fitting import plain
-from gatepost.ledger.reasons import Reason, explain_answer
 from gatepost.ledger.records import Connection, Transaction, decode, encode
-from gatepost.ledger.story import story_of
+from gatepost.ledger.words.explain import explain
+from gatepost.ledger.words.fitting import plain
+from gatepost.ledger.words.reasons import Reason, explain_answer
+from gatepost.ledger.words.story import story_of
 from gatepost.model.reply import Reply
 from gatepost.session import assemble
 from gatepost.session.log import LogRecorder

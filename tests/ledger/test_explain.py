@@ -14,10 +14,10 @@ from tests.ledger.mail_records import (
     ZONE,
 )
 
-from gatepost.ledger.explain import MAX_SHOWN, explain
-from gatepost.ledger.fitting import plain
 from gatepost.ledger.records import Answer, Connection, RecipientRecord, Transaction
-from gatepost.ledger.story import outcome, stories, story_of
+from gatepost.ledger.words.explain import MAX_SHOWN, explain
+from gatepost.ledger.words.fitting import plain
+from gatepost.ledger.words.story import outcome, stories, story_of
 
 
 def explained(ref, *records, width=80):

@@ -17,9 +17,9 @@ from tests.ledger.mail_records import (
     ZONE,
 )
 
-from gatepost.ledger.fitting import plain
-from gatepost.ledger.listing import DAY, Listing, entry_of, is_notable, result_of
 from gatepost.ledger.records import Answer, Connection, Transaction
+from gatepost.ledger.words.fitting import plain
+from gatepost.ledger.words.listing import DAY, Listing, entry_of, is_notable, result_of
 
 TERMINALS = [80, 100, 120, 200]
 

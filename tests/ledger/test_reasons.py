@@ -9,7 +9,8 @@ import pytest
 import gatepost
 from gatepost.config.kinds import keys
 from gatepost.config.schema import Config, LimitsConfig
-from gatepost.ledger.reasons import (
+from gatepost.ledger.records import Answer
+from gatepost.ledger.words.reasons import (
     CORE,
     ENDS,
     FAULTS,
@@ -18,7 +19,6 @@ from gatepost.ledger.reasons import (
     explain_end,
     of_core,
 )
-from gatepost.ledger.records import Answer
 from gatepost.model.decision import Decision
 from gatepost.model.reply import Reply
 from gatepost.plugin import chain

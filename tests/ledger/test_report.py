@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from tests.ledger.mail_records import ANY_RECORD, MORNING, RECORDS, TEXTS, ZONE
 
-from gatepost.ledger.fitting import plain
-from gatepost.ledger.html import as_html
-from gatepost.ledger.plain_json import json_text
-from gatepost.ledger.report import QueueDepth, report
-from gatepost.ledger.sections import BAR, as_data, as_text
 from gatepost.ledger.totals import Sum, Tally, Totals
+from gatepost.ledger.words.fitting import plain
+from gatepost.ledger.words.html import as_html
+from gatepost.ledger.words.plain_json import json_text
+from gatepost.ledger.words.report import QueueDepth, report
+from gatepost.ledger.words.sections import BAR, as_data, as_text
 
 DAY = 86400
 QUEUE = [QueueDepth("lmtp://127.0.0.1:24", 3, 1)]

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from tests.ledger.mail_records import ANY_RECORD, TEXTS, ZONE
 
-from gatepost.ledger.explain import explain
-from gatepost.ledger.fitting import cut, padded, plain, wrapped
-from gatepost.ledger.plain_json import json_line, json_text
 from gatepost.ledger.records import decode, encode, to_dict
-from gatepost.ledger.story import stories
+from gatepost.ledger.words.explain import explain
+from gatepost.ledger.words.fitting import cut, padded, plain, wrapped
+from gatepost.ledger.words.plain_json import json_line, json_text
+from gatepost.ledger.words.story import stories
 
 
 @given(ANY_RECORD)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.ledger.search import MAX_KEYS, SearchError, is_indexed, search_keys
 from gatepost.ledger.selection import Key
+from gatepost.ledger.words.search import MAX_KEYS, SearchError, is_indexed, search_keys
 
 REF = Key("ref", "ebebdad2-1a.1")
 

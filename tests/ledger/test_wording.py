@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.ledger.mail_records import MORNING, ZONE
 
-from gatepost.ledger.wording import FULL, bare, code, counted, duration, moment, octets
+from gatepost.ledger.words.wording import FULL, bare, code, counted, duration, moment, octets
 
 
 @pytest.mark.parametrize(

@@ -18,16 +18,16 @@ from gatepost.cli.shared.styled import (
     print_text,
     terminal_width,
 )
-from gatepost.ledger.explain import explain
-from gatepost.ledger.fitting import plain
-from gatepost.ledger.listing import Listing
 from gatepost.ledger.lookup import complete, look_up
-from gatepost.ledger.plain_json import json_text
 from gatepost.ledger.records import to_dict
-from gatepost.ledger.search import SearchError
 from gatepost.ledger.store import LedgerReader
-from gatepost.ledger.story import Story
-from gatepost.ledger.wording import FULL, counted, moment
+from gatepost.ledger.words.explain import explain
+from gatepost.ledger.words.fitting import plain
+from gatepost.ledger.words.listing import Listing
+from gatepost.ledger.words.plain_json import json_text
+from gatepost.ledger.words.search import SearchError
+from gatepost.ledger.words.story import Story
+from gatepost.ledger.words.wording import FULL, counted, moment
 
 USUAL_WIDTH = 80
 

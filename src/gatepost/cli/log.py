@@ -22,10 +22,10 @@ from gatepost.cli.shared.styled import (
     print_text,
     terminal_width,
 )
-from gatepost.ledger.listing import Listing, entry_of, is_notable
-from gatepost.ledger.plain_json import json_line
 from gatepost.ledger.records import Record, Result
 from gatepost.ledger.selection import Selection
+from gatepost.ledger.words.listing import Listing, entry_of, is_notable
+from gatepost.ledger.words.plain_json import json_line
 
 # Seconds between two looks for new records.
 POLL = 0.5

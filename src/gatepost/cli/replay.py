@@ -22,8 +22,8 @@ from gatepost.cli.shared.record_options import record_options, selection_of
 from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.cli.shared.styled import print_text
 from gatepost.config.schema import Config
-from gatepost.ledger.plain_json import json_text
 from gatepost.ledger.records import Record
+from gatepost.ledger.words.plain_json import json_text
 from gatepost.log.os_error import describe_os_error
 from gatepost.log.setup import configure_command_log
 from gatepost.plugin.host import PluginError

@@ -19,10 +19,10 @@ from gatepost.cli.shared.styled import (
     print_text,
     terminal_width,
 )
-from gatepost.ledger.html import as_html
-from gatepost.ledger.plain_json import json_text
-from gatepost.ledger.report import QueueDepth, report
-from gatepost.ledger.sections import WIDTH, as_data, as_text
+from gatepost.ledger.words.html import as_html
+from gatepost.ledger.words.plain_json import json_text
+from gatepost.ledger.words.report import QueueDepth, report
+from gatepost.ledger.words.sections import WIDTH, as_data, as_text
 from gatepost.queue.spool import admin
 from gatepost.queue.spool.sql.schema import VersionError
 

@@ -13,7 +13,7 @@ import msgspec
 from gatepost.checks.health import ServerHealth, health_of
 from gatepost.cli.shared.output import Failure, print_error, print_json, print_line
 from gatepost.cli.shared.settings import config_option, json_option, read_config
-from gatepost.ledger.wording import counted
+from gatepost.ledger.words.wording import counted
 from gatepost.log.os_error import describe_os_error
 from gatepost.metrics.report import about
 

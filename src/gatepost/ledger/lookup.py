@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from gatepost.ledger.records import Connection, Record
-from gatepost.ledger.search import is_indexed, search_keys
 from gatepost.ledger.selection import Key, Selection
-from gatepost.ledger.story import Story, stories, story_of
+from gatepost.ledger.words.search import is_indexed, search_keys
+from gatepost.ledger.words.story import Story, stories, story_of
 
 # Records that are read for one story: its connection, its transaction, its deliveries.
 PER_STORY = 5

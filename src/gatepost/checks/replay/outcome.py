@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
 from gatepost.ledger.records import Answer, Connection, RecipientRecord, Transaction
-from gatepost.ledger.wording import code, without_reference
+from gatepost.ledger.words.wording import code, without_reference
 
 Verdict: TypeAlias = Literal["accepted", "refused", "deferred"]
 # Hooks that decide without content.

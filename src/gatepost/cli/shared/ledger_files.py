@@ -12,10 +12,10 @@ from gatepost.cli.shared.output import Failure, print_error
 from gatepost.cli.shared.settings import DEFAULT_FILE, read_config
 from gatepost.config.schema import Config
 from gatepost.ledger.privacy import KEY_FILE, hashed
-from gatepost.ledger.reasons import all_reasons
 from gatepost.ledger.records import SERVER, Connection, Transaction
 from gatepost.ledger.selection import Selection
 from gatepost.ledger.store import LedgerError, LedgerReader
+from gatepost.ledger.words.reasons import all_reasons
 
 # Records that are read to complete a value in the shell.
 RECENT = 200

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from gatepost.ledger.fitting import Line, Part
+from gatepost.ledger.words.fitting import Line, Part
 
 MOST_COLUMNS = 100
 _GOOD, _BAD, _LATER, _QUIET = (

@@ -5,7 +5,8 @@ widest columns shrink first, but not a reference of the server. A wide terminal 
 and a file or a pipe the whole time too. On a terminal a time of the last day has no date, and an
 earlier one no seconds.
 
-Security: cells have texts of clients and plugins; `gatepost.ledger.fitting` makes them printable.
+Security: cells have texts of clients and plugins; `gatepost.ledger.words.fitting` makes them
+printable.
 
 Limits: at least NARROWEST columns. A cell has at most MAX_CELL.
 """
@@ -14,7 +15,6 @@ from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from typing import Any, NamedTuple
 
-from gatepost.ledger.fitting import Line, Part, columns, cut, padded
 from gatepost.ledger.records import (
     SERVER,
     Answer,
@@ -25,8 +25,9 @@ from gatepost.ledger.records import (
     Record,
     Transaction,
 )
-from gatepost.ledger.story import outcome
-from gatepost.ledger.wording import (
+from gatepost.ledger.words.fitting import Line, Part, columns, cut, padded
+from gatepost.ledger.words.story import outcome
+from gatepost.ledger.words.wording import (
     ISO,
     code,
     counted,

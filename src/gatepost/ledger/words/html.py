@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from datetime import tzinfo
 from html import escape
 
-from gatepost.ledger.fitting import cut
-from gatepost.ledger.sections import Column, Report, Section, cells, title
+from gatepost.ledger.words.fitting import cut
+from gatepost.ledger.words.sections import Column, Report, Section, cells, title
 
 MAX_CELL = 80
 

@@ -15,7 +15,7 @@ from itertools import islice
 
 from gatepost.ledger.keys import NETWORK_BITS, NULL
 from gatepost.ledger.selection import Key
-from gatepost.ledger.wording import REFERENCE
+from gatepost.ledger.words.wording import REFERENCE
 from gatepost.model.address import LENIENT_DOMAIN, Address, AddressError, domain_key
 
 MAX_TEXT = 10_000

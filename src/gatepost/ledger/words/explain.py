@@ -2,8 +2,8 @@
 
 `explain` turns a story into lines of text: no I/O, the same lines for the same records.
 
-Security: records have texts of clients and plugins. Lines are made by `gatepost.ledger.fitting`,
-which makes them printable.
+Security: records have texts of clients and plugins. `gatepost.ledger.words.fitting` makes its
+lines printable.
 
 Limits: at most MAX_SHOWN entries of each list are shown; the number of the others is.
 """
@@ -13,8 +13,6 @@ from datetime import tzinfo
 from shlex import quote
 from typing import NamedTuple, TypeVar
 
-from gatepost.ledger.fitting import Line, Part, padded, wrapped
-from gatepost.ledger.reasons import CORE, Reason, explain_answer, explain_end
 from gatepost.ledger.records import (
     Answer,
     Client,
@@ -25,8 +23,10 @@ from gatepost.ledger.records import (
     Trap,
     Verdict,
 )
-from gatepost.ledger.story import Story, outcome
-from gatepost.ledger.wording import (
+from gatepost.ledger.words.fitting import Line, Part, padded, wrapped
+from gatepost.ledger.words.reasons import CORE, Reason, explain_answer, explain_end
+from gatepost.ledger.words.story import Story, outcome
+from gatepost.ledger.words.wording import (
     FULL,
     counted,
     duration,

@@ -1,4 +1,4 @@
-"""Sections of rows, as text and as plain values; `gatepost.ledger.html` is the third form.
+"""Sections of rows, as text and as plain values; `gatepost.ledger.words.html` is the third form.
 
 A column's kind determines how its values are written.
 
@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from gatepost.ledger.fitting import Line, Part, columns, cut, padded, wrapped
-from gatepost.ledger.wording import FULL, duration, moment, number, octets
+from gatepost.ledger.words.fitting import Line, Part, columns, cut, padded, wrapped
+from gatepost.ledger.words.wording import FULL, duration, moment, number, octets
 
 Kind: TypeAlias = Literal["text", "count", "octets", "seconds", "bar"]
 Value: TypeAlias = str | int | float

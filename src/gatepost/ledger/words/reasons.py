@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gatepost.config.kinds import keys
 from gatepost.config.schema import LimitsConfig
 from gatepost.ledger.records import SERVER, Answer
-from gatepost.ledger.wording import bare
+from gatepost.ledger.words.wording import bare
 
 
 class Reason(NamedTuple):

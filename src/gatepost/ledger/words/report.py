@@ -10,9 +10,9 @@ from typing import NamedTuple
 import msgspec
 
 from gatepost.ledger.records import SERVER
-from gatepost.ledger.sections import Column, Report, Row, Section
 from gatepost.ledger.totals import Totals
-from gatepost.ledger.wording import moment, number
+from gatepost.ledger.words.sections import Column, Report, Row, Section
+from gatepost.ledger.words.wording import moment, number
 
 DAY = 86400
 # The longest report with rows for such periods, the name of a period, and its form for strftime.
