@@ -112,6 +112,19 @@ def test_metrics_are_bounded(monkeypatch):
         made.counter("two")
 
 
+def test_the_status_of_a_worker_has_all_metrics():
+    made = Metrics()
+    made.counter("hits", zone="a").inc(3)
+    made.histogram("seconds", buckets=(1, 2.5)).observe(2)
+    counter, histogram = made.all_series("mine")
+    assert (counter.name, counter.labels, counter.value) == (
+        "gatepost_plugin_mine_hits",
+        {"zone": "a"},
+        3.0,
+    )
+    assert (histogram.value, histogram.bounds, histogram.counts) == (2.0, (1.0, 2.5), (0, 1, 0))
+
+
 def test_any_name_of_a_plugin_is_a_name():
     made = Metrics()
     made.counter("hits")

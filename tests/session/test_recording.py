@@ -13,6 +13,7 @@ from gatepost.model.endpoint import Endpoint
 from gatepost.plugin.base import Installed
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.memory import MemoryServer
+from gatepost.session.assemble import SetupError
 from gatepost.session.recorder import Recorder
 from gatepost.session.recording import REFUSALS_PER_SECOND, RecordMaker
 from gatepost.testing import perform
@@ -242,6 +243,31 @@ def test_what_privacy_leaves_out(tmp_path):
     for secret in ("one@", "'a@client", "x@foreign", "secret", "Subject", "utf-8"):
         assert secret not in text
     assert "@example.com" in text
+
+
+def test_hooks_without_an_opinion_are_not_recorded():
+    class Detailed(Recorder):
+        detailed = True
+
+    records = []
+
+    async def main():
+        options = {"records": records.append, "recorder": Detailed()}
+        async with MemoryServer(config=DEFAULT, **options) as server:
+            client = server.connect()
+            await perform(client, OPEN + QUIT)
+            await client.close()
+
+    asyncio.run(main())
+    [found] = records
+    assert found.answers == []
+
+
+def test_a_key_that_cannot_be_made_is_an_error_at_start(tmp_path):
+    (tmp_path / "var").write_text("no folder")
+    made = config(ledger=LedgerConfig(privacy=["addresses"]), base=tmp_path)
+    with pytest.raises(SetupError, match=r"^ledger: .*var"):
+        kept(OPEN, config=made)
 
 
 def test_no_story_stays_after_the_end():

@@ -166,11 +166,8 @@ def _read_headers(talk: Conversation) -> Coroutine[Any, Any, None] | None:
     message = talk.message
     edited = None if message is None or not message.edits else message.headers()
     result = run(talk, HEADERS, edited or headers.parse())
-    if not isinstance(result, Reply):
-        return _headers_decided(talk, result)
-    if result.code >= 400:
-        talk.refusal = result
-    return None
+    # A refusal is never a reply at once: it may have to wait.
+    return None if isinstance(result, Reply) else _headers_decided(talk, result)
 
 
 async def _headers_decided(talk: Conversation, pending: Coroutine[Any, Any, Reply]) -> None:
