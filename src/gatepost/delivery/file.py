@@ -19,6 +19,7 @@ from typing import Any, Self
 import msgspec
 
 from gatepost.delivery.content import complete
+from gatepost.delivery.disk_order import DiskOrder
 from gatepost.delivery.fields import mailbox_fields
 from gatepost.delivery.files import not_stored, store_files
 from gatepost.delivery.target import Delivery, Target, TargetPath, TargetSpec
@@ -43,6 +44,7 @@ class FileTarget(Target):
         self._hostname = domain_key(hostname)
         self._names = UniqueNames(hostname)
         self._folders = DurableFolders()
+        self._order = DiskOrder()
 
     @classmethod
     def from_route(cls, spec: TargetSpec) -> Self:
@@ -51,7 +53,8 @@ class FileTarget(Target):
 
     async def deliver(self, delivery: Delivery) -> None:
         """Store a pair in each distinct folder; raise `DeliveryError`, always temporary."""
-        await store_files("file", partial(self._write_all, delivery))
+        write = partial(self._write_all, delivery)
+        await store_files("file", write, self._order, first=delivery.is_first)
 
     def paths(self) -> tuple[TargetPath, ...]:
         """Return the folder that contains all others."""

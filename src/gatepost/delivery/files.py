@@ -11,6 +11,7 @@ from concurrent.futures import Executor
 from typing import TypeVar
 
 from gatepost.delivery.content import NOT_STORED
+from gatepost.delivery.disk_order import DiskOrder
 from gatepost.delivery.target import DeliveryError
 from gatepost.disk.batch import FileBatch
 from gatepost.disk.threads import run_to_end
@@ -19,17 +20,24 @@ Result = TypeVar("Result")
 
 
 async def store_files(
-    scheme: str, write: Callable[[FileBatch], Result], executor: Executor | None = None
+    scheme: str,
+    write: Callable[[FileBatch], Result],
+    order: DiskOrder,
+    *,
+    first: bool,
+    executor: Executor | None = None,
 ) -> Result:
     """Run `write`, which writes files, then move them into place; return its result.
 
-    `scheme` names the target in the log. `executor` provides the thread (None: the event loop's
-    default). Raise `DeliveryError`, always temporary, for an OSError, and any error of `write`.
+    `scheme` names the target in the log. `order` admits the delivery to the disk; `first` is
+    whether it is the first message of its connection. `executor` provides the thread (None: the
+    event loop's default). Raise `DeliveryError`, always temporary, for an OSError, and any error of `write`.
     """
     cancelled = threading.Event()
     loop = asyncio.get_running_loop()
-    work = loop.run_in_executor(executor, _store_files, scheme, write, cancelled)
-    return await run_to_end(work, cancel=cancelled.set)
+    async with order.slot(first=first):
+        work = loop.run_in_executor(executor, _store_files, scheme, write, cancelled)
+        return await run_to_end(work, cancel=cancelled.set)
 
 
 def _store_files(

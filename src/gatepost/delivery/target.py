@@ -36,6 +36,11 @@ class Delivery(msgspec.Struct, frozen=True, eq=False):
     message: Message
     dsn_delegated: set[Recipient] = set()
 
+    @property
+    def is_first(self) -> bool:
+        """Return whether it is the first message of its connection."""
+        return self.transaction.session.messages == 0
+
 
 class DeliveryError(Exception):
     """The message was not taken, and the target keeps nothing of it.

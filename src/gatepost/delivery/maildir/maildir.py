@@ -34,6 +34,7 @@ from typing import Self
 
 from gatepost.config.schema import MaildirConfig
 from gatepost.delivery.content import for_mailbox
+from gatepost.delivery.disk_order import DiskOrder
 from gatepost.delivery.fields import mailbox_fields
 from gatepost.delivery.files import not_stored, store_files
 from gatepost.delivery.maildir.count import UNCOUNTED
@@ -89,6 +90,7 @@ class MaildirTarget(Target):
         self._names = UniqueNames(hostname)
         self._folders = DurableFolders()
         self._executor = executor
+        self._order = DiskOrder()
         self._inner = inner
         self._quota = Quota(limits, self._names) if any(limits) else None
         if self._quota and inner == UNCOUNTED:
@@ -116,7 +118,13 @@ class MaildirTarget(Target):
         Return the recipients whose Maildir is full. Raise `DeliveryError`, always temporary, if
         the disk fails.
         """
-        return await store_files("maildir", partial(self._write_all, delivery), self._executor)
+        return await store_files(
+            "maildir",
+            partial(self._write_all, delivery),
+            self._order,
+            first=delivery.is_first,
+            executor=self._executor,
+        )
 
     def paths(self) -> tuple[TargetPath, ...]:
         """Return the folder that contains all Maildirs."""
