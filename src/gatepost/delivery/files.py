@@ -31,7 +31,8 @@ async def store_files(
 
     `scheme` names the target in the log. `order` admits the delivery to the disk; `first` is
     whether it is the first message of its connection. `executor` provides the thread (None: the
-    event loop's default). Raise `DeliveryError`, always temporary, for an OSError, and any error of `write`.
+    event loop's default). Raise `DeliveryError`, always temporary, for an OSError, and any error of
+    `write`.
     """
     cancelled = threading.Event()
     loop = asyncio.get_running_loop()
