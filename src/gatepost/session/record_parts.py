@@ -72,10 +72,12 @@ def _rare(
         fields["score"] = tx.found.score
     if tx.next_hops:
         fields["next_hops"] = {hop: r.text(reply) for hop, reply in tx.next_hops.items()}
-    for name in ("edits", "changes", "problem"):
-        value = getattr(story, name)
-        if value:
-            fields[name] = value
+    if story.edits:
+        fields["edits"] = story.edits
+    if story.changes:
+        fields["changes"] = story.changes
+    if story.problem:
+        fields["problem"] = story.problem
     if plugin:
         fields["plugin"] = plugin
     return fields
