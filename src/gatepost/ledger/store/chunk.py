@@ -47,9 +47,9 @@ def _row(kept: Sequence[Kept], first: int) -> Row:
     return Row(first, min(times), max(times), letters, header + octets)
 
 
-def split(octets: bytes) -> Sequence[bytes]:
+def split(octets: bytes) -> list[msgspec.Raw]:
     """Return the encoded records of a row."""
     try:
         return _split(octets)
     except msgspec.MsgspecError:
-        return [octets]
+        return [msgspec.Raw(octets)]

@@ -8,12 +8,14 @@ No transaction stays open between two records: a slow consumer does not make the
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
+
+import msgspec
 
 from gatepost.ledger.keys import hash_of
 from gatepost.ledger.matching import best_key, letters_of, matcher
@@ -38,9 +40,9 @@ _CELLS = "SELECT hour, dimension, counts, rest FROM total WHERE hour >= ? AND ho
 _NEWS = "SELECT id, records FROM chunk WHERE id > ? ORDER BY id LIMIT ?"
 
 T = TypeVar("T")
-Query = Callable[[sqlite3.Connection], Iterator[bytes]]
+Query = Callable[[sqlite3.Connection], Iterator[msgspec.Raw]]
 # The number of the last of some records, and the records.
-News = tuple[int, Sequence[bytes]]
+News = tuple[int, list[msgspec.Raw]]
 HourlyCounts = tuple[int, str, Counts, float]
 
 
@@ -114,7 +116,7 @@ class LedgerReader:
             if file.path.exists():  # otherwise it was removed or set aside meanwhile
                 self._skip(file, error)
 
-    def decoded(self, file: File, rows: Iterable[bytes]) -> Iterator[Record]:
+    def decoded(self, file: File, rows: Iterable[msgspec.Raw]) -> Iterator[Record]:
         """Yield records; one that cannot be read is skipped."""
         for octets in rows:
             try:
@@ -160,10 +162,10 @@ class _Follower:
                 news += self._reader.decoded(file, rows)
         return [record for record in news if self._test(record)]
 
-    def _read(self, file: File, limit: int) -> list[bytes]:
+    def _read(self, file: File, limit: int) -> list[msgspec.Raw]:
         if file.number > self._segment:
             self._segment, self._last = file.number, 0
-        found: list[bytes] = []
+        found: list[msgspec.Raw] = []
         for last, records in self._reader.read(file, partial(_after, last=self._last, limit=limit)):
             self._last = last
             found += records
@@ -188,16 +190,17 @@ def _overlaps(connection: sqlite3.Connection, selection: Selection) -> bool:
     return newest >= selection.since and (not selection.until or oldest < selection.until)
 
 
-def _look_up(connection: sqlite3.Connection, key: bytes) -> Iterator[bytes]:
-    first, records = index.MAX_RECORDS, split(b"")
+def _look_up(connection: sqlite3.Connection, key: bytes) -> Iterator[msgspec.Raw]:
+    first = index.MAX_RECORDS
+    records: list[msgspec.Raw] = []
     for number in index.search(connection, key):
         if number < first:  # numbers only go down
-            (first, octets) = connection.execute(_CHUNK_OF, (number,)).fetchone()
+            first, octets = connection.execute(_CHUNK_OF, (number,)).fetchone()
             records = split(octets)
         yield from records[number - first : number - first + 1]
 
 
-def _scan(connection: sqlite3.Connection, selection: Selection) -> Iterator[bytes]:
+def _scan(connection: sqlite3.Connection, selection: Selection) -> Iterator[msgspec.Raw]:
     """Yield the records that may be selected by time, kind and result, page by page."""
     letters = letters_of(selection)
     conditions = [*_conditions(selection, letters)]
