@@ -16,7 +16,7 @@ from contextlib import suppress
 from email.utils import parseaddr
 from pathlib import Path
 
-from gatepost.ledger.records import text
+from gatepost.ledger.records import MAX_TEXT, text
 from gatepost.model.headers import Headers
 from gatepost.model.message import Message
 
@@ -45,7 +45,9 @@ class Privacy:
 
     def address(self, address: str) -> str:
         """Return an address as it is recorded; "" is the null sender."""
-        return hashed(address, self._key) if self._addresses else text(address)
+        if self._addresses:
+            return hashed(address, self._key)
+        return address if len(address) <= MAX_TEXT else text(address)
 
     def message_id(self, message_id: str) -> str:
         """Return a Message-ID as it is recorded, "" if it is left out."""
@@ -59,10 +61,9 @@ class Privacy:
         lowered = head.lower()
         sender = _value(head, lowered, b"\r\nfrom") if self._from else ""
         subject = _value(head, lowered, b"\r\nsubject") if self._subject else ""
-        return self._shown_from(sender), subject
-
-    def _shown_from(self, value: str) -> str:
-        return hashed(parseaddr(value)[1], self._key) if self._addresses and value else value
+        if self._addresses and sender:
+            sender = hashed(parseaddr(sender)[1], self._key)
+        return sender, subject
 
 
 def _head(message: Message) -> bytes:
