@@ -123,8 +123,8 @@ def total(cost: Used) -> float:
 def main() -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--messages", type=int, default=3000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--messages", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--compiled", action="store_true", help="measure the compiled build")
     options = parser.parse_args()
     try:

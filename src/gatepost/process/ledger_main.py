@@ -10,6 +10,7 @@ supervisor opened.
 """
 
 import faulthandler
+import gc
 import os
 import pickle
 import signal
@@ -21,6 +22,10 @@ from gatepost.ledger.opening import open_keeper
 from gatepost.ledger.store import LedgerError
 from gatepost.log.logger import get_logger
 from gatepost.log.setup import configure_log
+
+# Records have no cycles: a collection for each 700 of their parts would find nothing, and take a
+# tenth of the time.
+_COLLECT_AFTER = 50_000
 
 _log = get_logger("gatepost.ledger")
 
@@ -39,6 +44,8 @@ def main() -> int:
     except (LedgerError, OSError) as error:
         _log.error("ledger not usable", problem=str(error))
         return 1
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
     signal.signal(signal.SIGTERM, lambda _number, _frame: keeper.stop())
     keeper.run(sock)
     return 0
