@@ -134,7 +134,7 @@ def prune(counts: Counts, kept: int) -> Pruned:
         return Pruned(counts, 0)
     # The key decides between equal numbers, so that the result does not depend on their order.
     largest = dict(heapq.nlargest(kept, counts.items(), key=lambda item: (item[1], item[0])))
-    return Pruned(largest, sum(counts.values()) - sum(largest.values()))
+    return Pruned(largest, sum(counts.values(), 0.0) - sum(largest.values(), 0.0))
 
 
 def _rounded(counts: Mapping[str, float]) -> dict[str, int]:
