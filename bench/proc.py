@@ -80,6 +80,15 @@ def cpu_seconds(root: int) -> float:
     return sum(stat.cpu for stat in descendants(root, all_stats()))
 
 
+def run_time(pid: int) -> float:
+    """Return the seconds that a process has run so far, exactly; 0 if it has exited."""
+    total = 0
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for path in (PROC / str(pid) / "task").iterdir():
+            total += int((path / "schedstat").read_text().split()[0])
+    return total / 1e9
+
+
 def memory(root: int) -> Memory:
     """Return the memory of a process tree; raise PermissionError for that of another user."""
     pids = [stat.pid for stat in descendants(root, all_stats())]

@@ -34,11 +34,12 @@ def place():
 def checked(configure, run):
     """Return the warnings about these routes, for a server that becomes this user."""
 
-    def checked(*routes, user="", data_dir="var"):
+    def checked(*routes, user="", data_dir="var", ledger=False):
         folder = configure(
             f'[server]\nhostname = "mx.example.com"\nuser = "{user}"\ndata_dir = "{data_dir}"',
             '[recipients]\ndomains = ["example.com"]\nknown = ["bob@example.com"]',
             '[traps]\nlists = ["traps"]',
+            f"[ledger]\nenabled = {str(ledger).lower()}",
             *(f"[[route]]\n{route}" for route in routes),
         )
         (folder / "traps").write_text("trap@example.com\n")
@@ -223,6 +224,14 @@ def test_a_read_only_spool_folder_is_a_warning(checked, place, key):
 @only_root
 def test_without_a_queue_the_spool_folder_is_not_checked(checked, place):
     assert checked('to = "smtp://127.0.0.1"', user=OTHER, data_dir=place) == []
+
+
+@only_root
+def test_a_read_only_folder_of_the_ledger_is_a_warning(checked, place):
+    assert checked('to = "smtp://127.0.0.1"', user=OTHER, data_dir=place, ledger=True) == [
+        "server.data_dir: "
+        + denied(place, 0o755, f"a folder that the user nobody can create {place}/ledger in")
+    ]
 
 
 def test_a_file_as_the_spool_folder_is_a_warning(checked, place):

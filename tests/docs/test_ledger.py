@@ -10,9 +10,10 @@ from tests.ledger.made import encoded, refusal, transaction
 
 from gatepost.config.units import format_size
 from gatepost.ledger import export, totals
+from gatepost.ledger.matching import letters_of
 from gatepost.ledger.records import MAX_LISTED, MAX_TEXT, Record, encode
-from gatepost.ledger.selection import KeyKind
-from gatepost.ledger.store import LedgerWriter, buffer, writer
+from gatepost.ledger.selection import KeyKind, Selection
+from gatepost.ledger.store import LedgerWriter, buffer, chunk, writer
 
 
 @pytest.fixture
@@ -40,9 +41,7 @@ def test_the_sql_of_the_page_fits_the_tables(ledger):
     (statements,) = blocks("ledger", "sql")
     first, second = (one for one in statements.split(";") if one.strip())
     with closing(sqlite3.connect(ledger / "00000001.sqlite")) as connection:
-        assert connection.execute(first).fetchall() == [
-            ("2023-11-14 22:13:21", "transaction", "refused")
-        ]
+        assert connection.execute(first).fetchall() == [(1, "2023-11-14 22:13:21", "R")]
         assert connection.execute(second).fetchall() == [("gatepost spam", 1)]
 
 
@@ -55,11 +54,17 @@ def test_every_kind_of_record_and_of_key_is_listed():
     assert re.findall(r"`(\w+)`", keys) == list(KeyKind.__args__)
 
 
+def test_every_letter_is_listed():
+    listed = [row[0] for row in rows(section("ledger", "Read it with sqlite3"))]
+    assert sorted(re.findall(r"`(\w)`", " ".join(listed))) == sorted(letters_of(Selection()))
+
+
 def test_the_figures_of_the_page_are_those_of_the_code():
     text = " ".join(page("ledger").split())
     for figure in (
         f"at most {MAX_TEXT} characters, a list at most {MAX_LISTED} entries",
         f"at most {writer.SEGMENT:,} records",
+        f"has up to {chunk.CHUNK} records",
         f"up to {format_size(buffer.MAX_OCTETS).replace('MiB', ' MiB')} of records wait",
         f"Up to {format_size(export.MAX_WAITING).replace('MiB', ' MiB')} of lines wait",
         f"the {totals.KEPT:,} largest keys",

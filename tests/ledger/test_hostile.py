@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.ledger.made import START, encoded, transaction
 
-from gatepost.ledger.keys import HASH_OCTETS, key_hash, key_text
+from gatepost.ledger.keys import HASH_OCTETS, hash_of
 from gatepost.ledger.records import Gap, encode
 from gatepost.ledger.selection import Key, KeyKind, Selection
 from gatepost.ledger.store import LedgerReader, LedgerWriter, index, schema, writer
@@ -79,13 +79,12 @@ def test_a_record_that_is_too_large_is_counted(make, monkeypatch):
 
 @given(st.sampled_from(KeyKind.__args__), st.text())
 def test_any_text_is_a_key(kind, text):
-    found = key_text(Key(kind, text))
-    assert 0 <= key_hash(found) < 1 << 8 * HASH_OCTETS
+    assert len(hash_of(Key(kind, text))) == HASH_OCTETS
 
 
 @pytest.mark.parametrize("text", ["\ud800", "\x00", "fe80::1%eth0", "1.2.3.4/99", "@", "."])
 def test_odd_texts_are_keys(text):
-    assert all(key_hash(key_text(Key(kind, text))) >= 0 for kind in KeyKind.__args__)
+    assert all(len(hash_of(Key(kind, text))) == HASH_OCTETS for kind in KeyKind.__args__)
 
 
 @given(
@@ -96,14 +95,13 @@ def test_the_index_finds_what_a_list_finds(records, base):
     """Few hashes, so that one fills many blocks; some of them contain each other's octets."""
     connection = opened()
     for number, (key, is_run) in enumerate(records, 1):
-        entries = index.entries_of(number, [abs(base - key)])
-        connection.execute("INSERT INTO tail VALUES (?, ?)", (number, index.pack(entries)))
+        add(connection, number, [[abs(base - key)]])
         if is_run and index.run_count(connection) < index.MAX_RUNS:
             index.write_run(connection)
     for key in range(4):
         hashes = [abs(base - one) for one, _ in records]
         expected = [number for number, one in enumerate(hashes, 1) if one == abs(base - key)]
-        assert list(index.search(connection, abs(base - key))) == expected[::-1]
+        assert found(connection, abs(base - key)) == expected[::-1]
     connection.close()
 
 
@@ -113,28 +111,34 @@ def opened():
     return connection
 
 
+def add(connection, first, hashes):
+    octets = [[one.to_bytes(HASH_OCTETS, "big") for one in found] for found in hashes]
+    connection.execute("INSERT INTO tail VALUES (?, ?)", (first, index.entries_of(first, octets)))
+
+
+def found(connection, key):
+    return list(index.search(connection, key.to_bytes(HASH_OCTETS, "big")))
+
+
 def test_a_key_of_many_blocks_is_found_newest_first():
     connection = opened()
     count = index.BLOCK * 3 + 7
     for run in range(2):
-        entries = []
-        for number in range(run * count + 1, (run + 1) * count + 1):
-            entries += index.entries_of(number, [5, number % 9 + 100])
-        connection.execute("INSERT INTO tail VALUES (?, ?)", (run, index.pack(entries)))
+        first = run * count + 1
+        add(connection, first, [[5, number % 9 + 100] for number in range(first, first + count)])
         index.write_run(connection)
-    assert list(index.search(connection, 5)) == list(range(2 * count, 0, -1))
-    assert list(index.search(connection, 104)) == [n for n in range(2 * count, 0, -1) if n % 9 == 4]
+    assert found(connection, 5) == list(range(2 * count, 0, -1))
+    assert found(connection, 104) == [n for n in range(2 * count, 0, -1) if n % 9 == 4]
     connection.close()
 
 
 def test_a_number_in_an_entry_that_looks_like_the_hash_is_not_found():
     connection = opened()
     key = 0x0101010101
-    entries = index.entries_of(0x010101, [key + 1, key - 1])
-    connection.execute("INSERT INTO tail VALUES (?, ?)", (1, index.pack(entries)))
-    assert list(index.search(connection, key)) == []
+    add(connection, 0x010101, [[key + 1, key - 1]])
+    assert found(connection, key) == []
     index.write_run(connection)
-    assert list(index.search(connection, key)) == []
+    assert found(connection, key) == []
     connection.close()
 
 

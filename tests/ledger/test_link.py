@@ -52,7 +52,9 @@ class Kept(NoStore):
         self.records = []
 
     def add(self, records):
-        self.records += map(decode, records)
+        found = super().add(records)
+        self.records += [record for _, record in found]
+        return found
 
 
 @pytest.fixture

@@ -143,11 +143,11 @@ def test_a_failed_upgrade_changes_nothing(make, write, folder, monkeypatch):
     write(make(), transaction(1))
 
     def fail(connection):
-        connection.execute("DROP TABLE body")
+        connection.execute("DROP TABLE chunk")
         raise sqlite3.OperationalError("interrupted")
 
     monkeypatch.setattr(schema, "UPGRADES", (schema._create, fail))
     with closing(sqlite3.connect(folder / "00000001.sqlite", isolation_level=None)) as connection:
         with pytest.raises(sqlite3.OperationalError, match="interrupted"):
             schema.upgrade(connection)
-        assert connection.execute("SELECT count(*) FROM body").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM chunk").fetchone() == (1,)

@@ -175,7 +175,7 @@ def expected_sums(records):
     tally, found = Tally(), {}
     for record in records:
         tally.add(record)
-    for (_, dimension), counts in tally.cells.items():
+    for (_, dimension), counts in tally.cells():
         found[dimension] = found.get(dimension, 0) + sum(counts.values())
     return {name: number for name, number in found.items() if name != "plugin_ms"}
 

@@ -27,7 +27,7 @@ def totals(records, since=MORNING, until=MORNING + 3600):
     tally, found = Tally(), Sum(since, until)
     for record in records:
         tally.add(record)
-    for (hour, dimension), counts in tally.cells.items():
+    for (hour, dimension), counts in tally.cells():
         found.add(hour, dimension, counts, 0)
     return found.totals()
 

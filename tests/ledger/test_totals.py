@@ -18,7 +18,7 @@ def counted(*records):
     tally, total = Tally(), Sum(0, 0)
     for record in records:
         tally.add(record)
-    for (hour, dimension), counts in tally.cells.items():
+    for (hour, dimension), counts in tally.cells():
         total.add(hour, dimension, counts, 0)
     return total.totals().counts
 

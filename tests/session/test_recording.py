@@ -260,7 +260,7 @@ def test_hooks_without_an_opinion_are_not_recorded():
 
     asyncio.run(main())
     [found] = records
-    assert found.answers == []
+    assert list(found.answers) == []
 
 
 def test_a_key_that_cannot_be_made_is_an_error_at_start(tmp_path):

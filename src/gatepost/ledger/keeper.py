@@ -18,10 +18,11 @@ import select
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from gatepost.ledger.link import PACKET, Batch, decode_batch
-from gatepost.ledger.records import Gap, Record, RecordError, decode, encode
+from gatepost.ledger.records import Gap, Kept, Record, RecordError, decode, encode
 from gatepost.log.logger import get_logger
 
 COMMIT = 0.5
@@ -45,8 +46,8 @@ class Store(Protocol):
 
     positions: dict[str, int]
 
-    def add(self, records: Sequence[bytes]) -> None:
-        """Take encoded records."""
+    def add(self, records: Sequence[bytes]) -> Sequence[Kept]:
+        """Take encoded records; return those that can be read."""
 
     def commit(self) -> None:
         """Write them."""
@@ -64,8 +65,13 @@ class NoStore:
     def __init__(self) -> None:
         self.positions: dict[str, int] = {}
 
-    def add(self, records: Sequence[bytes]) -> None:
-        """Drop records."""
+    def add(self, records: Sequence[bytes]) -> Sequence[Kept]:
+        """Return the records that can be read."""
+        found = []
+        for body in records:
+            with suppress(RecordError):
+                found.append((body, decode(body)))
+        return found
 
     def commit(self) -> None:
         """Do nothing."""
@@ -169,19 +175,11 @@ class Keeper:
             self._on_status(batch.status)
 
     def _add(self, records: Sequence[bytes]) -> None:
-        self._store.add(records)
+        kept = self._store.add(records)
         self._waiting += len(records)
-        if self._sinks:
-            for data in records:
-                self._pass_on(data)
-
-    def _pass_on(self, data: bytes) -> None:
-        try:
-            record = decode(data)
-        except RecordError:
-            return  # the store counts it
         for sink in self._sinks:
-            sink(record, data)
+            for data, record in kept:
+                sink(record, data)
 
     def _find_gap(self, batch: Batch) -> None:
         """Record that records before this batch are missing."""

@@ -1,13 +1,16 @@
 """The keys of a record: the texts by which `gatepost explain` finds it.
 
 A key is a text such as "address:user@example.com", in canonical form: two spellings of an address
-have the same key. `keys_of` returns the keys of a record, `key_text` the text of a `Key`. The index
-stores `key_hash` of them.
+have the same key. `keys_of` returns the keys of a record, `key_text` the text of a `Key`.
+
+The index stores hashes: `hashes_of` those of a record, `hash_of` that of a `Key`. The records of a
+connection, its transactions and their deliveries share one: that of the connection's reference.
 
 Security: clients choose message IDs and addresses, and may choose two with the same hash. A record
 that was found by hash must therefore be compared by text.
 
-Limits: MAX_KEYS of a record. A record with full lists (`records.MAX_LISTED`) has at most 410.
+Limits: MAX_KEYS of a record. A record with full lists (`records.MAX_LISTED`) has at most 410. A
+look-up of a transaction's reference reads all records of its connection.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,30 +37,55 @@ NULL = "<>"
 _CACHED = 20_000
 
 
-class Parts(NamedTuple):
-    """The parts of a record that are keys: whole keys, a client's address, mail addresses."""
+# The parts of a record that are keys: references, a message ID, a client's address, mail addresses.
+Parts = tuple[Sequence[str], str, str, Sequence[str]]
 
-    own: Sequence[str]
-    client: str
-    addresses: Sequence[str]
+
+class Mailbox(NamedTuple):
+    """An address and its domain in canonical form, with the hashes of their keys."""
+
+    address: str
+    domain: str
+    hashes: Sequence[bytes]
+
+
+class Host(NamedTuple):
+    """The network of a client, and the hashes of the client's keys."""
+
+    network: str
+    hashes: Sequence[bytes]
 
 
 def keys_of(record: Record) -> list[str]:
     """Return the keys of a record, without duplicates; at most MAX_KEYS."""
-    own, client, addresses = parts_of(record)
-    found = [*own, *_of_client(client)]
+    refs, message_id, client, addresses = parts_of(record)
+    found = [f"ref:{ref}" for ref in refs]
+    if message_id:
+        found.append(_message_id_key(message_id))
+    found += _of_client(client)
     for address in addresses:
         found += _of_address(address)
     return list(dict.fromkeys(found))[:MAX_KEYS]
 
 
-def hashes_of(record: Record) -> list[int]:
-    """Return the hashes of `keys_of`, in less time."""
-    own, client, addresses = parts_of(record)
-    found = [*map(key_hash, own), *_hashes_of_client(client)]
+def hashes_of(record: Record) -> list[bytes]:
+    """Return the hashes by which a record is found, without duplicates; at most MAX_KEYS."""
+    refs, message_id, client, addresses = parts_of(record)
+    found = [_hash_of_ref(_connection_of(ref)) for ref in refs]
+    if message_id:
+        found.append(key_hash(_message_id_key(message_id)))
+    if client:
+        found += host_of(client).hashes
     for address in addresses:
-        found += _hashes_of_address(address)
+        found += mailbox_of(address).hashes
     return list(dict.fromkeys(found))[:MAX_KEYS]
+
+
+def hash_of(key: Key) -> bytes:
+    """Return the hash by which the records of a key are found, and possibly others."""
+    if key.kind == "ref":
+        return _hash_of_ref(_connection_of(key.value.strip()))
+    return key_hash(key_text(key))
 
 
 def key_text(key: Key) -> str:
@@ -65,10 +93,49 @@ def key_text(key: Key) -> str:
     return f"{key.kind}:{_CANONICAL[key.kind](key.value)}"
 
 
-def key_hash(text: str) -> int:
-    """Return the hash of a key as a number of HASH_OCTETS octets."""
-    digest = blake2b(text.encode(errors="surrogatepass"), digest_size=HASH_OCTETS).digest()
-    return int.from_bytes(digest, "big")
+def key_hash(text: str) -> bytes:
+    """Return the hash of a key, HASH_OCTETS octets."""
+    try:
+        octets = text.encode()
+    except UnicodeEncodeError:  # from a command line
+        octets = text.encode(errors="surrogatepass")
+    return blake2b(octets, digest_size=HASH_OCTETS).digest()
+
+
+def _connection_of(ref: str) -> str:
+    """Return the reference of the connection: that of a transaction has a number after it."""
+    return ref.partition(".")[0]
+
+
+@lru_cache(_CACHED)
+def _hash_of_ref(ref: str) -> bytes:
+    return key_hash(f"ref:{ref}")
+
+
+def _message_id_key(text: str) -> str:
+    return f"message_id:{canonical_message_id(text)}"
+
+
+@lru_cache(_CACHED)
+def mailbox_of(text: str) -> Mailbox:
+    """Return an address as records have it with its domain."""
+    address = canonical_address(text)
+    domain = domain_of(address)
+    hashes = [key_hash(f"address:{address}")]
+    if domain:
+        hashes.append(_hash_of_domain(domain))
+    return Mailbox(address, domain, hashes)
+
+
+@lru_cache(_CACHED)
+def _hash_of_domain(domain: str) -> bytes:
+    return key_hash(f"domain:{domain}")
+
+
+@lru_cache(_CACHED)
+def host_of(address: str) -> Host:
+    """Return the network of a client's address as records have it."""
+    return Host(network_of(address), list(map(key_hash, _of_client(address))))
 
 
 @lru_cache(_CACHED)
@@ -160,22 +227,6 @@ def _of_client(address: str) -> tuple[str, ...]:
     return (ip, f"network:{network}") if network else (ip,)
 
 
-@lru_cache(_CACHED)
-def _hashes_of_address(text: str) -> tuple[int, ...]:
-    address, *domain = _of_address(text)
-    return (key_hash(address), *map(_hash_of_domain, domain))
-
-
-@lru_cache(_CACHED)
-def _hash_of_domain(text: str) -> int:
-    return key_hash(text)
-
-
-@lru_cache(_CACHED)
-def _hashes_of_client(address: str) -> tuple[int, ...]:
-    return tuple(map(key_hash, _of_client(address)))
-
-
 def parts_of(record: Record) -> Parts:
     """Return the parts of a record that are keys."""
     found = _PARTS.get(type(record))
@@ -183,24 +234,23 @@ def parts_of(record: Record) -> Parts:
 
 
 def _of_connection(record: Connection) -> Parts:
-    return Parts([f"ref:{record.ref}"], record.client.address, ())
+    return (record.ref,), "", record.client.address, ()
 
 
 def _of_transaction(record: Transaction) -> Parts:
-    own = [f"ref:{record.ref}", f"ref:{record.session}"]
-    if record.message_id:
-        own.append(f"message_id:{canonical_message_id(record.message_id)}")
     addresses = [record.sender]
     addresses += [recipient.address for recipient in record.recipients]
-    addresses += [trap.address for trap in record.traps]
-    return Parts(own, record.client.address, addresses)
+    if record.traps:
+        addresses += [trap.address for trap in record.traps]
+    refs = (record.ref, record.session)
+    return refs, record.message_id, record.client.address, addresses
 
 
 def _of_delivery(record: Delivery) -> Parts:
-    return Parts([f"ref:{record.ref}"], "", [record.sender, *record.recipients])
+    return (record.ref,), "", "", [record.sender, *record.recipients]
 
 
-_NONE = Parts((), "", ())
+_NONE: Parts = ((), "", "", ())
 _PARTS: dict[type, Callable[[Any], Parts]] = {
     Connection: _of_connection,
     Transaction: _of_transaction,

@@ -1,7 +1,7 @@
 """A test of whether a record is in a `Selection`.
 
-`matcher` turns a selection into one test of a record. `result_of` and `kind_of` are the two facts
-that the store also keeps next to a record, to skip others without decoding them.
+`matcher` turns a selection into one test of a record. `letter_of` is what the store also keeps of a
+record, to skip others without decoding them: one letter for its kind and result.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,19 +17,44 @@ from gatepost.ledger.keys import (
     keys_of,
     network_of,
 )
-from gatepost.ledger.records import Answer, Connection, Delivery, Record, Transaction
+from gatepost.ledger.records import (
+    Answer,
+    Connection,
+    Delivery,
+    Gap,
+    Notice,
+    Record,
+    Transaction,
+)
 from gatepost.ledger.selection import Key, KeyKind, Selection
 
 Test = Callable[[Record], bool]
 
 _BY_REPLY = {"4": "deferred", "5": "refused"}
+_KINDS: dict[type, str] = {
+    kind: str(kind.__struct_config__.tag)
+    for kind in (Connection, Transaction, Delivery, Notice, Gap)
+}
+# The files of the ledger have these letters: a kind or a result gets a new one.
+_LETTERS: dict[tuple[type, str], str] = {
+    (Connection, ""): "c",
+    (Connection, "refused"): "r",
+    (Connection, "deferred"): "d",
+    (Transaction, "accepted"): "A",
+    (Transaction, "refused"): "R",
+    (Transaction, "deferred"): "D",
+    (Transaction, "abandoned"): "B",
+    (Delivery, ""): "Q",
+    (Notice, ""): "N",
+    (Gap, ""): "G",
+}
 # The kinds of keys, those with the fewest records first.
 _SELECTIVE: Sequence[KeyKind] = ("ref", "message_id", "address", "ip", "network", "domain")
 
 
 def kind_of(record: Record) -> str:
     """Return the kind of a record, such as "transaction"."""
-    return str(type(record).__struct_config__.tag)
+    return _KINDS[type(record)]
 
 
 def result_of(record: Record) -> str:
@@ -37,6 +62,21 @@ def result_of(record: Record) -> str:
     if isinstance(record, Transaction):
         return record.result
     return _BY_REPLY.get(record.reply[:1], "") if isinstance(record, Connection) else ""
+
+
+def letter_of(record: Record) -> str:
+    """Return the letter for the kind and the result of a record."""
+    return _LETTERS[type(record), result_of(record)]
+
+
+def letters_of(selection: Selection) -> str:
+    """Return the letters of the records that a selection can have."""
+    return "".join(
+        letter
+        for (kind, result), letter in _LETTERS.items()
+        if (not selection.kinds or _KINDS[kind] in selection.kinds)
+        and (not selection.results or result in selection.results)
+    )
 
 
 def matcher(selection: Selection) -> Test:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from email.utils import parseaddr
 from pathlib import Path
 
-from gatepost.ledger.records import text
+from gatepost.ledger.records import MAX_TEXT, text
 from gatepost.model.headers import Headers
 from gatepost.model.message import Message
 
@@ -27,6 +27,7 @@ _HEAD = 16 * 1024
 _END = b"\r\n\r\n"
 # Characters of a From or Subject field.
 MAX_FIELD = 250
+_COLON = ord(":")
 _FOLDS = (b" ", b"\t")
 
 
@@ -44,7 +45,9 @@ class Privacy:
 
     def address(self, address: str) -> str:
         """Return an address as it is recorded; "" is the null sender."""
-        return hashed(address, self._key) if self._addresses else text(address)
+        if self._addresses:
+            return hashed(address, self._key)
+        return address if len(address) <= MAX_TEXT else text(address)
 
     def message_id(self, message_id: str) -> str:
         """Return a Message-ID as it is recorded, "" if it is left out."""
@@ -58,19 +61,19 @@ class Privacy:
         lowered = head.lower()
         sender = _value(head, lowered, b"\r\nfrom") if self._from else ""
         subject = _value(head, lowered, b"\r\nsubject") if self._subject else ""
-        return self._shown_from(sender), subject
-
-    def _shown_from(self, value: str) -> str:
-        return hashed(parseaddr(value)[1], self._key) if self._addresses and value else value
+        if self._addresses and sender:
+            sender = hashed(parseaddr(sender)[1], self._key)
+        return sender, subject
 
 
 def _head(message: Message) -> bytes:
     """Return CRLF and the header block as received, or its start; nothing if it cannot be read."""
-    with suppress(OSError):
-        for piece in message.content():
-            end = piece.find(_END, 0, _HEAD)
-            return b"\r\n" + piece[: end if end >= 0 else _HEAD]
-    return b""
+    try:
+        piece = message.first_piece()
+    except OSError:
+        return b""
+    end = piece.find(_END, 0, _HEAD)
+    return b"\r\n" + piece[: end + 2 if end >= 0 else _HEAD]
 
 
 def _value(head: bytes, lowered: bytes, name: bytes) -> str:
@@ -79,11 +82,10 @@ def _value(head: bytes, lowered: bytes, name: bytes) -> str:
     if at < 0:
         return ""
     start = at + len(name)
-    end = lowered.find(b"\r\n", start)
-    if head[start : start + 1] != b":" or head[end + 2 : end + 3] in _FOLDS:
-        return (Headers(head[2:]).get(name.decode().strip()) or "")[:MAX_FIELD]
-    value = head[start + 1 : end if end >= 0 else None]
-    return value[:MAX_FIELD].decode(errors="replace").strip()
+    end = head.find(b"\r\n", start)
+    if end < 0 or head[start] != _COLON or head[end + 2 : end + 3] in _FOLDS:
+        return (Headers(head[2:]).get(name[2:].decode()) or "")[:MAX_FIELD]
+    return head[start + 1 : end][:MAX_FIELD].decode("utf-8", "replace").strip()
 
 
 def hashed(address: str, key: bytes) -> str:

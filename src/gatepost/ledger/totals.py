@@ -10,13 +10,14 @@ its rest together are always exact.
 """
 
 import heapq
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
 import msgspec
 
-from gatepost.ledger.keys import canonical_address, domain_of, network_of
+from gatepost.ledger.keys import host_of, mailbox_of
 from gatepost.ledger.records import (
     SERVER,
     Answer,
@@ -24,6 +25,7 @@ from gatepost.ledger.records import (
     Delivery,
     Gap,
     Notice,
+    RecipientRecord,
     Record,
     Transaction,
     text,
@@ -36,11 +38,10 @@ KEPT_NOW = 5000
 _LAST = 253_402_297_200
 # One petabyte: a larger number is damaged, and would hide the others.
 _LARGEST = 10**15
-# Who answers are from that are not plugins'.
 Counts = dict[str, float]
 Cell = tuple[int, str]
-# A dimension, a key in it and a number to add.
-Fact = tuple[str, str, float]
+# The counts of an hour by dimension; reading a new key adds it.
+Hour = defaultdict[str, defaultdict[str, float]]
 
 
 class Totals(msgspec.Struct):
@@ -59,17 +60,25 @@ class Tally:
     """Counts by hour and dimension, of records that are not in the table `total` yet."""
 
     def __init__(self) -> None:
-        self.cells: dict[Cell, Counts] = {}
+        self._hours: dict[int, Hour] = {}
 
     def add(self, record: Record) -> None:
         """Count a record."""
-        hour = hour_of(record.time)
-        cells = self.cells
-        for dimension, key, number in _FACTS[type(record)](record):
-            counts = cells.get((hour, dimension))
-            if counts is None:
-                counts = cells[hour, dimension] = {}
-            counts[key] = counts.get(key, 0) + number
+        start = hour_of(record.time)
+        hour = self._hours.get(start)
+        if hour is None:
+            hour = self._hours[start] = defaultdict(_counts)
+        _ADD[type(record)](record, hour)
+
+    def cells(self) -> Iterator[tuple[Cell, Counts]]:
+        """Yield the counts of each hour and dimension."""
+        for start, hour in self._hours.items():
+            for dimension, counts in hour.items():
+                yield (start, dimension), counts
+
+
+def _counts() -> defaultdict[str, float]:
+    return defaultdict(int)
 
 
 class Sum:
@@ -125,7 +134,7 @@ def prune(counts: Counts, kept: int) -> Pruned:
         return Pruned(counts, 0)
     # The key decides between equal numbers, so that the result does not depend on their order.
     largest = dict(heapq.nlargest(kept, counts.items(), key=lambda item: (item[1], item[0])))
-    return Pruned(largest, sum(counts.values()) - sum(largest.values()))
+    return Pruned(largest, sum(counts.values(), 0.0) - sum(largest.values(), 0.0))
 
 
 def _rounded(counts: Mapping[str, float]) -> dict[str, int]:
@@ -137,77 +146,82 @@ def _number(value: float) -> float:
     return value if 0 <= value <= _LARGEST else 0
 
 
-def _of_answers(answers: Sequence[Answer]) -> Iterator[Fact]:
+def _add_answers(answers: Sequence[Answer], hour: Hour) -> None:
     for answer in answers:
         if answer.verdict != "accept":
-            yield (
-                "shadow_reason" if answer.shadow else "reason",
-                f"{answer.by} {answer.reason}",
-                1,
-            )
+            dimension = "shadow_reason" if answer.shadow else "reason"
+            hour[dimension][f"{answer.by} {answer.reason}"] += 1
         if answer.by not in SERVER:
-            yield "plugin", answer.by, 1
-            yield "plugin_ms", answer.by, _number(answer.seconds) * 1000
+            hour["plugin"][answer.by] += 1
+            hour["plugin_ms"][answer.by] += _number(answer.seconds) * 1000
 
 
-def _of_connection(record: Connection) -> Iterator[Fact]:
-    yield "end", record.end, 1
-    yield "octets", "received", _number(record.received)
-    yield "octets", "sent", _number(record.sent)
-    yield from _of_answers(record.answers)
+def _add_connection(record: Connection, hour: Hour) -> None:
+    hour["end"][record.end] += 1
+    octets = hour["octets"]
+    octets["received"] += _number(record.received)
+    octets["sent"] += _number(record.sent)
+    if record.answers:
+        _add_answers(record.answers, hour)
 
 
-def _of_transaction(record: Transaction) -> Iterator[Fact]:
+def _add_transaction(record: Transaction, hour: Hour) -> None:
     result = record.result
-    yield "result", result, 1
-    yield "hour", f"{hour_of(record.time)} {result}", 1
+    hour["result"][result] += 1
+    hour["hour"][f"{hour_of(record.time)} {result}"] += 1
     if record.shadowed:
-        yield "result", "shadowed", 1
+        hour["result"]["shadowed"] += 1
     if result == "accepted":
-        yield "octets", "accepted", _number(record.size)
-    yield from _of_envelope(record)
-    yield from _of_answers(record.answers)
-    for trap in record.traps:
-        yield "trap", f"{trap.list}:{trap.line} {trap.entry}", 1
-
-
-def _of_envelope(record: Transaction) -> Iterator[Fact]:
-    sender = canonical_address(record.sender)
-    is_refused = record.result == "refused"
-    yield "sender", sender, 1
-    if domain := domain_of(sender):
-        yield "sender_domain", domain, 1
-        if is_refused:
-            yield "refused_sender_domain", domain, 1
-    if network := network_of(record.client.address):
-        yield "network", network, 1
-        if is_refused:
-            yield "refused_network", network, 1
+        hour["octets"]["accepted"] += _number(record.size)
+    _add_client_and_sender(record, hour)
     for recipient in record.recipients:
-        address = canonical_address(recipient.address)
-        yield "recipient_result", recipient.result, 1
-        yield "recipient", address, 1
-        if domain := domain_of(address):
-            yield "recipient_domain", domain, 1
+        _add_recipient(recipient, hour)
+    if record.answers:
+        _add_answers(record.answers, hour)
+    for trap in record.traps:
+        hour["trap"][f"{trap.list}:{trap.line} {trap.entry}"] += 1
 
 
-def _of_delivery(record: Delivery) -> Iterator[Fact]:
-    yield "delivery", record.result, 1
-    yield "destination", f"{record.result} {text(record.destination)}", 1
+def _add_client_and_sender(record: Transaction, hour: Hour) -> None:
+    is_refused = record.result == "refused"
+    sender, domain, _ = mailbox_of(record.sender)
+    hour["sender"][sender] += 1
+    if domain:
+        hour["sender_domain"][domain] += 1
+        if is_refused:
+            hour["refused_sender_domain"][domain] += 1
+    network = host_of(record.client.address).network
+    if network:
+        hour["network"][network] += 1
+        if is_refused:
+            hour["refused_network"][network] += 1
 
 
-def _of_gap(record: Gap) -> Iterator[Fact]:
-    yield "lost", record.cause, _number(record.count)
+def _add_recipient(recipient: RecipientRecord, hour: Hour) -> None:
+    address, domain, _ = mailbox_of(recipient.address)
+    hour["recipient_result"][recipient.result] += 1
+    hour["recipient"][address] += 1
+    if domain:
+        hour["recipient_domain"][domain] += 1
 
 
-def _of_notice(_record: Notice) -> Iterator[Fact]:
-    return iter(())
+def _add_delivery(record: Delivery, hour: Hour) -> None:
+    hour["delivery"][record.result] += 1
+    hour["destination"][f"{record.result} {text(record.destination)}"] += 1
 
 
-_FACTS: dict[type, Callable[[Any], Iterator[Fact]]] = {
-    Connection: _of_connection,
-    Transaction: _of_transaction,
-    Delivery: _of_delivery,
-    Gap: _of_gap,
-    Notice: _of_notice,
+def _add_gap(record: Gap, hour: Hour) -> None:
+    hour["lost"][record.cause] += _number(record.count)
+
+
+def _add_notice(_record: Notice, _hour: Hour) -> None:
+    """Count nothing."""
+
+
+_ADD: dict[type, Callable[[Any, Hour], None]] = {
+    Connection: _add_connection,
+    Transaction: _add_transaction,
+    Delivery: _add_delivery,
+    Gap: _add_gap,
+    Notice: _add_notice,
 }

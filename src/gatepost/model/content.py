@@ -100,6 +100,10 @@ class Content:
         else:
             yield from self._read_file(0)
 
+    def first_piece(self) -> bytes:
+        """Return the first piece of `content()`, b"" if there is none."""
+        return self._chunks[0] if self._chunks else next(self.content(), b"")
+
     def content_from(self, offset: int) -> Iterator[bytes]:
         """Yield the octets from an offset on, in pieces."""
         if self._file is not None:

@@ -10,6 +10,7 @@ supervisor opened.
 """
 
 import faulthandler
+import gc
 import os
 import pickle
 import signal
@@ -26,6 +27,10 @@ from gatepost.log.setup import configure_log
 from gatepost.metrics.counting import Counting
 from gatepost.process.health import current_health
 from gatepost.server.ledger_opening import open_keeper
+
+# Records have no cycles: a collection for each 700 of their parts would find nothing, and take a
+# tenth of the time.
+_COLLECT_AFTER = 50_000
 
 _log = get_logger("gatepost.ledger")
 
@@ -45,6 +50,8 @@ def main() -> int:
     except (LedgerError, OSError) as error:
         _log.error("ledger not usable", problem=str(error))
         return 1
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
     signal.signal(signal.SIGTERM, lambda _number, _frame: keeper.stop())
     with _serving(config, counting):
         keeper.run(sock)

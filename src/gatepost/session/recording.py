@@ -146,7 +146,10 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
     ) -> None:
         """Make the record of a connection."""
         self._inner.connection_closed(session, received, sent, after_quit=after_quit)
-        story = self._stories.pop(session.id, None) or _NOTHING
+        story = self._stories.pop(session.id, _NOTHING)
+        answers: Sequence[r.Answer] = ()
+        if story.answers or session.opinions:
+            answers = [*story.answers, *shadow(session.opinions)]
         self._keep(
             r.Connection(
                 session.started,
@@ -155,7 +158,7 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
                 seconds=max(0.0, self._time() - session.started),
                 end=story.end or ("quit" if after_quit else "lost"),
                 problem=story.problem,
-                answers=[*story.answers, *shadow(session.opinions)],
+                answers=answers,
                 faults=story.faults,
                 transactions=session.transactions,
                 messages=session.messages,
@@ -181,7 +184,7 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
             decision.reason,
             r.text(str(reply)),
             self._about(decided.args),
-            round(decided.seconds, 6),
+            int(decided.seconds * 1e6) / 1e6,  # `round` takes ten times as long
         )
         if decided.hook == "mail" and answer.verdict != "accept":
             self._refused_mail(session, decided.args[0], answer, reply)
@@ -264,7 +267,9 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
     def submitted(self, tx: Transaction, plugin: str, size: int) -> None:
         """Make the record of a message of a plugin."""
         self._inner.submitted(tx, plugin, size)
-        self._ended(tx, _ACCEPTED, size, plugin)
+        self._keep(
+            transaction(tx, _ACCEPTED, self._privacy, self._time(), plugin=plugin, size=size)
+        )
 
     def transaction_ended(self, tx: Transaction) -> None:
         """Make the record of a transaction, unless nothing happened in it."""
@@ -275,11 +280,7 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
         if story is not None and story.faults:
             self._story(tx.session.id).faults += story.faults
         size = 0 if tx.message is None else tx.message.size
-        self._ended(tx, story or _NOTHING, size)
-
-    def _ended(self, tx: Transaction, story: Story, size: int, plugin: str = "") -> None:
-        record = transaction(tx, story, self._privacy, self._time(), plugin=plugin, size=size)
-        self._keep(record)
+        self._keep(transaction(tx, story or _NOTHING, self._privacy, self._time(), size=size))
 
 
 def fan_out(sinks: Sequence[Keep]) -> Keep:

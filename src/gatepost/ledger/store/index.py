@@ -2,9 +2,8 @@
 
 Theory of operation
 -------------------
-An entry is one number of 64 bits: the 40 bits of a key's hash, then the 24 bits of a record's
-number. Entries are stored as octets, the highest first, so that the first HASH_OCTETS of an entry
-are the hash, and a hash is found in many entries by `bytes.find`.
+An entry has 8 octets: HASH_OCTETS of a key's hash, then a record's number, the highest octet first.
+So entries sort as numbers of 64 bits, and a hash is found in many entries by `bytes.find`.
 
 The entries of new records are one row of the table `tail` for each commit. When the tail has enough
 records, its entries are sorted and become a *run* in the table `block`: rows of BLOCK entries each,
@@ -26,8 +25,8 @@ from collections.abc import Iterable, Iterator
 
 from gatepost.ledger.keys import HASH_OCTETS
 
-ID_BITS = 24
-MAX_RECORDS = 1 << ID_BITS
+NUMBER_OCTETS = 3
+MAX_RECORDS = 1 << 8 * NUMBER_OCTETS
 # A block fits into a page of 4096 octets. The first entries of two blocks of a run differ by at
 # least BLOCK, so they also differ without their lowest 8 bits.
 BLOCK = 500
@@ -46,26 +45,15 @@ _BLOCKS = (
 )
 
 
-def entries_of(record: int, hashes: Iterable[int]) -> list[int]:
-    """Return the entries of a record."""
-    return [one << ID_BITS | record for one in hashes]
-
-
-def pack(entries: Iterable[int]) -> bytes:
-    """Return entries as octets."""
-    values = array("Q", entries)
-    if sys.byteorder == "little":
-        values.byteswap()
-    return values.tobytes()
-
-
-def unpack(octets: bytes) -> "array[int]":
-    """Return the entries in octets; raises ValueError if their length is wrong."""
-    values = array("Q")
-    values.frombytes(octets)
-    if sys.byteorder == "little":
-        values.byteswap()
-    return values
+def entries_of(first: int, hashes: Iterable[Iterable[bytes]]) -> bytes:
+    """Return the entries of records with successive numbers: the hashes of each."""
+    entries = bytearray()
+    for number, found in enumerate(hashes, first):
+        octets = number.to_bytes(NUMBER_OCTETS, "big")
+        for one in found:
+            entries += one
+            entries += octets
+    return bytes(entries)
 
 
 def write_run(connection: sqlite3.Connection) -> None:
@@ -73,8 +61,8 @@ def write_run(connection: sqlite3.Connection) -> None:
     run = run_count(connection)
     if run == MAX_RUNS:
         return
-    rows = connection.execute("SELECT entries FROM tail").fetchall()
-    entries = sorted(unpack(b"".join(octets for (octets,) in rows)))
+    rows = connection.execute("SELECT entries FROM tail ORDER BY id").fetchall()
+    entries = _sorted(b"".join(octets for (octets,) in rows))
     connection.executemany("INSERT INTO block VALUES (?, ?)", _blocks(run, entries))
     connection.execute("DELETE FROM tail")
 
@@ -85,7 +73,7 @@ def run_count(connection: sqlite3.Connection) -> int:
     return 0 if newest is None else int(newest >> _RUN_BITS) + 1
 
 
-def search(connection: sqlite3.Connection, key: int) -> Iterator[int]:
+def search(connection: sqlite3.Connection, key: bytes) -> Iterator[int]:
     """Yield the numbers of the records that have a key's hash, the newest first.
 
     No statement stays open between two numbers. If the tail becomes a run meanwhile, its records
@@ -98,8 +86,7 @@ def search(connection: sqlite3.Connection, key: int) -> Iterator[int]:
             yield number
 
 
-def _search_all(connection: sqlite3.Connection, key: int) -> Iterator[int]:
-    prefix = key.to_bytes(HASH_OCTETS, "big")
+def _search_all(connection: sqlite3.Connection, prefix: bytes) -> Iterator[int]:
     for (octets,) in connection.execute(_TAIL, (prefix,)).fetchall():
         yield from reversed(_numbers(octets, prefix))
     runs = range(run_count(connection))
@@ -123,9 +110,27 @@ def _search_run(
         row = connection.execute(_BLOCK, (start, block - 1)).fetchone()
 
 
-def _blocks(run: int, entries: list[int]) -> Iterator[tuple[int, bytes]]:
-    for at in range(0, len(entries), BLOCK):
-        yield run << _RUN_BITS | entries[at] >> _LOW_BITS, pack(entries[at : at + BLOCK])
+def _sorted(octets: bytes) -> bytes:
+    """Return entries in order.
+
+    Floats compare faster than integers of 64 bits. They are rounded, so entries of one hash can be
+    equal; these keep their order, which is that of the records.
+    """
+    values = _swapped(array("Q", octets))
+    return _swapped(array("Q", sorted(values, key=float))).tobytes()
+
+
+def _swapped(values: "array[int]") -> "array[int]":
+    """Return numbers of this machine from those with the highest octet first, or the reverse."""
+    if sys.byteorder == "little":
+        values.byteswap()
+    return values
+
+
+def _blocks(run: int, entries: bytes) -> Iterator[tuple[int, bytes]]:
+    for at in range(0, len(entries), BLOCK * _ENTRY):
+        first = int.from_bytes(entries[at : at + _ENTRY])
+        yield run << _RUN_BITS | first >> _LOW_BITS, entries[at : at + BLOCK * _ENTRY]
 
 
 def _numbers(octets: bytes, prefix: bytes) -> list[int]:

@@ -8,37 +8,41 @@ No transaction stays open between two records: a slow consumer does not make the
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from gatepost.ledger.keys import key_hash, key_text
-from gatepost.ledger.matching import best_key, matcher
+import msgspec
+
+from gatepost.ledger.keys import hash_of
+from gatepost.ledger.matching import best_key, letters_of, matcher
 from gatepost.ledger.records import Record, RecordError, decode
 from gatepost.ledger.selection import Key, Selection
 from gatepost.ledger.store import files, index, schema
+from gatepost.ledger.store.chunk import split
 from gatepost.ledger.store.errors import LedgerError
 from gatepost.ledger.store.files import File
-from gatepost.ledger.store.segment import connect, facts_of, read_counts, tally_after
+from gatepost.ledger.store.segment import connect, facts_of, last_of, read_counts, tally_after
 from gatepost.ledger.totals import Counts, Sum, Totals
 from gatepost.log.os_error import describe_os_error
 
-# Records that one statement reads, and that one call of `follow` returns at most.
-PAGE = 200
+# Rows that one statement reads, and records after which one call of `follow` returns.
+PAGE = 50
 MAX_NEWS = 10_000
 MAX_PROBLEMS = 100
 
-_BODY = "SELECT octets FROM body WHERE id = ?"
-_PAGE = "SELECT id, octets FROM record JOIN body USING (id) WHERE {}{} ORDER BY {} LIMIT ?"
+_CHUNK_OF = "SELECT id, records FROM chunk WHERE id <= ? ORDER BY id DESC LIMIT 1"
+_PAGE = "SELECT id, letters, records FROM chunk WHERE {}{} ORDER BY {} LIMIT ?"
 _CELLS = "SELECT hour, dimension, counts, rest FROM total WHERE hour >= ? AND hour < ?"
-_NEWS = "SELECT id, octets FROM body WHERE id > ? ORDER BY id LIMIT ?"
+_NEWS = "SELECT id, records FROM chunk WHERE id > ? ORDER BY id LIMIT ?"
 
 T = TypeVar("T")
-Query = Callable[[sqlite3.Connection], Iterator[bytes]]
-Numbered = tuple[int, bytes]
+Query = Callable[[sqlite3.Connection], Iterator[msgspec.Raw]]
+# The number of the last of some records, and the records.
+News = tuple[int, list[msgspec.Raw]]
 HourlyCounts = tuple[int, str, Counts, float]
 
 
@@ -69,7 +73,7 @@ class LedgerReader:
     def follow(self, selection: Selection) -> Callable[[], list[Record]]:
         """Return a function whose calls return what is new since the last, the oldest first.
 
-        A call reads at most MAX_NEWS records, and the next call the others.
+        A call that has read MAX_NEWS records leaves the others to the next call.
         """
         return _Follower(self, selection)
 
@@ -114,7 +118,7 @@ class LedgerReader:
             if file.path.exists():  # otherwise it was removed or set aside meanwhile
                 self._skip(file, error)
 
-    def decoded(self, file: File, rows: Iterable[bytes]) -> Iterator[Record]:
+    def decoded(self, file: File, rows: Iterable[msgspec.Raw]) -> Iterator[Record]:
         """Yield records; one that cannot be read is skipped."""
         for octets in rows:
             try:
@@ -160,13 +164,14 @@ class _Follower:
                 news += self._reader.decoded(file, rows)
         return [record for record in news if self._test(record)]
 
-    def _read(self, file: File, limit: int) -> list[bytes]:
+    def _read(self, file: File, limit: int) -> list[msgspec.Raw]:
         if file.number > self._segment:
             self._segment, self._last = file.number, 0
-        rows = list(self._reader.read(file, partial(_after, last=self._last, limit=limit)))
-        if rows:
-            self._last = rows[-1][0]
-        return [octets for _, octets in rows]
+        found: list[msgspec.Raw] = []
+        for last, records in self._reader.read(file, partial(_after, last=self._last, limit=limit)):
+            self._last = last
+            found += records
+        return found
 
 
 class _Order(NamedTuple):
@@ -190,7 +195,7 @@ def _query(selection: Selection, order: _Order) -> Query:
     if key is None:
         find: Query = partial(_scan, selection=selection, order=order)
     else:
-        find = partial(_look_up, key=key_hash(key_text(key)), order=order)
+        find = partial(_look_up, key=hash_of(key), order=order)
     return lambda connection: find(connection) if _overlaps(connection, selection) else iter(())
 
 
@@ -202,47 +207,55 @@ def _overlaps(connection: sqlite3.Connection, selection: Selection) -> bool:
     return newest >= selection.since and (not selection.until or oldest < selection.until)
 
 
-def _look_up(connection: sqlite3.Connection, key: int, order: _Order) -> Iterator[bytes]:
+def _look_up(connection: sqlite3.Connection, key: bytes, order: _Order) -> Iterator[msgspec.Raw]:
     newest_first = index.search(connection, key)
+    first = 0
+    records: list[msgspec.Raw] = []
     for number in newest_first if order.start > 0 else reversed(list(newest_first)):
-        for (octets,) in connection.execute(_BODY, (number,)).fetchall():
-            yield octets
+        if not first <= number < first + len(records):
+            first, octets = connection.execute(_CHUNK_OF, (number,)).fetchone()
+            records = split(octets)
+        yield from records[number - first : number - first + 1]
 
 
-def _scan(connection: sqlite3.Connection, selection: Selection, order: _Order) -> Iterator[bytes]:
-    """Yield the records that pass the conditions on the table `record`, page by page."""
-    conditions = [*_conditions(selection)]
+def _scan(
+    connection: sqlite3.Connection, selection: Selection, order: _Order
+) -> Iterator[msgspec.Raw]:
+    """Yield the records that may be selected by time, kind and result, page by page."""
+    letters = letters_of(selection)
+    conditions = [*_conditions(selection, letters)]
     more_conditions = "".join(f" AND {condition}" for condition, _ in conditions)
     statement = _PAGE.format(order.after, more_conditions, order.by)
-    values = [value for _, more in conditions for value in more]
+    values = [value for _, value in conditions]
     number = order.start
     while rows := connection.execute(statement, (number, *values, PAGE)).fetchall():
-        yield from (octets for _, octets in rows)
+        for _, found, octets in rows:
+            together = zip(found, split(octets), strict=False)
+            yield from order.sort([record for letter, record in together if letter in letters])
         number = rows[-1][0]
 
 
-def _conditions(selection: Selection) -> Iterator[tuple[str, Sequence[float | str]]]:
-    """Yield conditions of SQL with their values."""
+def _conditions(selection: Selection, letters: str) -> Iterator[tuple[str, float | str]]:
+    """Yield conditions of SQL, each with its value."""
     if selection.since:
-        yield "time >= ?", (selection.since,)
+        yield "newest >= ?", selection.since
     if selection.until:
-        yield "time < ?", (selection.until,)
-    if selection.kinds:
-        yield f"kind IN ({_marks(selection.kinds)})", selection.kinds
-    if selection.results:
-        yield f"result IN ({_marks(selection.results)})", selection.results
-
-
-def _marks(values: Sequence[str]) -> str:
-    return ", ".join("?" * len(values))
+        yield "oldest < ?", selection.until
+    if selection.kinds or selection.results:
+        yield "letters GLOB ?", f"*[{letters}]*"
 
 
 def _last(connection: sqlite3.Connection) -> Iterator[int]:
-    yield connection.execute("SELECT ifnull(max(id), 0) FROM record").fetchone()[0]
+    yield last_of(connection)
 
 
-def _after(connection: sqlite3.Connection, last: int, limit: int) -> Iterator[Numbered]:
-    yield from connection.execute(_NEWS, (last, limit)).fetchall()
+def _after(connection: sqlite3.Connection, last: int, limit: int) -> Iterator[News]:
+    for first, octets in connection.execute(_NEWS, (last, limit)):
+        records = split(octets)
+        yield first + len(records) - 1, records
+        limit -= len(records)
+        if limit <= 0:
+            return
 
 
 def _cells(connection: sqlite3.Connection, total: Sum) -> Iterator[HourlyCounts]:
@@ -252,5 +265,5 @@ def _cells(connection: sqlite3.Connection, total: Sum) -> Iterator[HourlyCounts]
     rows = connection.execute(_CELLS, (total.since, total.until)).fetchall()
     for hour, dimension, counts, rest in rows:
         yield hour, dimension, read_counts(counts), rest
-    for (hour, dimension), found in tally_after(connection, counted).cells.items():
+    for (hour, dimension), found in tally_after(connection, counted).cells():
         yield hour, dimension, found, 0

@@ -1,7 +1,6 @@
 """The tables of a segment, and the upgrade of older segments.
 
-`record` has the facts by which most records are skipped; `body` has the record itself, encoded as
-`gatepost.ledger.records` describes. `tail` and `block` are the index (`index`). `total` has the
+`chunk` has the records (`chunk`), `tail` and `block` are the index (`index`). `total` has the
 counts of an hour and a dimension as a JSON object, of the records up to `meta.counted`; `keys` is
 their number. `meta` is one row: `oldest` and `newest` are times of records, `began` and `written`
 those of the first and the last commit, `positions` the number of the next record of each sender as
@@ -15,13 +14,13 @@ from gatepost._version import __version__
 from gatepost.ledger.store.errors import LedgerError
 
 _TABLES = (
-    """CREATE TABLE record (
+    """CREATE TABLE chunk (
         id INTEGER PRIMARY KEY,
-        time REAL NOT NULL,
-        kind TEXT NOT NULL,
-        result TEXT NOT NULL
+        oldest REAL NOT NULL,
+        newest REAL NOT NULL,
+        letters TEXT NOT NULL,
+        records BLOB NOT NULL
     )""",
-    "CREATE TABLE body (id INTEGER PRIMARY KEY, octets BLOB NOT NULL)",
     "CREATE TABLE tail (id INTEGER PRIMARY KEY, entries BLOB NOT NULL)",
     "CREATE TABLE block (id INTEGER PRIMARY KEY, entries BLOB NOT NULL)",
     """CREATE TABLE total (

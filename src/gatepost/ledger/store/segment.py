@@ -10,7 +10,7 @@ SQLite's WAL keeps a commit when the process is killed. A power cut can lose the
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -18,8 +18,9 @@ from typing import NamedTuple
 import msgspec
 
 from gatepost.ledger import totals
-from gatepost.ledger.records import Record, RecordError, decode
-from gatepost.ledger.store import index, schema
+from gatepost.ledger.keys import hashes_of
+from gatepost.ledger.records import Kept, RecordError, decode
+from gatepost.ledger.store import chunk, index, schema
 from gatepost.ledger.totals import KEPT, KEPT_NOW, Counts, Tally
 
 # Octets of the page cache, and pages in the WAL before they are copied to the file.
@@ -31,7 +32,7 @@ _WAIT = 1.0
 
 _MODES = {"rw": "mode=rw", "ro": "mode=ro", "sealed": "mode=ro&immutable=1"}
 
-_LAST = "SELECT ifnull(max(id), 0) FROM record"
+_LAST = "SELECT id + length(letters) - 1 FROM chunk ORDER BY id DESC LIMIT 1"
 _STATE = "SELECT counted, began FROM meta"
 _COMMITTED = "UPDATE meta SET written = ?1, began = ifnull(nullif(began, 0), ?1), positions = ?2"
 _TIMES = (
@@ -43,17 +44,6 @@ _OVER = "SELECT hour, dimension FROM total WHERE hour < ? AND keys > ?"
 
 _decode_counts = msgspec.json.Decoder(dict[str, int | float]).decode
 _encode_counts = msgspec.json.Encoder().encode
-
-
-class Row(NamedTuple):
-    """A record to write: its facts, the hashes of its keys, its octets and its value."""
-
-    time: float
-    kind: str
-    result: str
-    hashes: Sequence[int]
-    body: bytes
-    record: Record
 
 
 class Limits(NamedTuple):
@@ -99,7 +89,7 @@ class Segment:
         connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
         connection.execute(f"PRAGMA journal_size_limit = {pages * PAGE}")
         schema.upgrade(connection)
-        (self.records,) = connection.execute(_LAST).fetchone()
+        self.records = last_of(connection)
         self._counted, self._began = connection.execute(_STATE).fetchone()
         self._tally = tally_after(connection, self._counted)
         (positions,) = connection.execute("SELECT positions FROM meta").fetchone()
@@ -123,22 +113,22 @@ class Segment:
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         return self.records >= self._limits.records or int(pages) * PAGE >= self._limits.octets
 
-    def write(self, rows: Sequence[Row], now: float, positions: Mapping[str, int]) -> None:
+    def write(self, kept: Sequence[Kept], now: float, positions: Mapping[str, int]) -> None:
         """Write records, possibly none; all or nothing. Raises sqlite3.Error."""
         with self._transaction() as connection:
             connection.execute(_COMMITTED, (now, json.dumps(positions)))
-            if rows:
-                _insert(connection, rows, self.records + 1)
+            if kept:
+                _insert(connection, kept, self.records + 1)
         self._began = self._began or now
-        self.records += len(rows)
-        for row in rows:
-            self._tally.add(row.record)
+        self.records += len(kept)
+        for _, record in kept:
+            self._tally.add(record)
 
     def checkpoint(self, now: float) -> None:
         """Index and count the records since the last checkpoint. Raises sqlite3.Error."""
         with self._transaction() as connection:
             index.write_run(connection)
-            for (hour, dimension), counts in self._tally.cells.items():
+            for (hour, dimension), counts in self._tally.cells():
                 _add_cell(connection, hour, dimension, counts)
             _prune_hours(connection, totals.hour_of(now))
             connection.execute("UPDATE meta SET counted = ?", (self.records,))
@@ -186,10 +176,17 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
 def tally_after(connection: sqlite3.Connection, counted: int) -> Tally:
     """Return the counts of the records after `counted`. Raises sqlite3.Error."""
     tally = Tally()
-    for (body,) in connection.execute("SELECT octets FROM body WHERE id > ?", (counted,)):
-        with suppress(RecordError):
-            tally.add(decode(body))
+    for (octets,) in connection.execute("SELECT records FROM chunk WHERE id > ?", (counted,)):
+        for body in chunk.split(octets):
+            with suppress(RecordError):
+                tally.add(decode(body))
     return tally
+
+
+def last_of(connection: sqlite3.Connection) -> int:
+    """Return the number of the last record, 0 without any. Raises sqlite3.Error."""
+    row = connection.execute(_LAST).fetchone()
+    return int(row[0]) if row else 0
 
 
 def read_counts(text: str) -> Counts:
@@ -204,33 +201,19 @@ def read_counts(text: str) -> Counts:
 def facts_of(path: Path) -> Facts:
     """Return what can be read of a corrupt segment."""
     with suppress(sqlite3.Error), closing(connect(path, "ro")) as connection:
-        (records,) = connection.execute(_LAST).fetchone()
+        records = last_of(connection)
         (oldest,) = connection.execute("SELECT oldest FROM meta").fetchone()
-        return Facts(int(records), oldest)
+        return Facts(records, oldest)
     return Facts(0, None)
 
 
-def _insert(connection: sqlite3.Connection, rows: Sequence[Row], first: int) -> None:
-    connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", _facts(rows, first))
-    connection.executemany("INSERT INTO body VALUES (?, ?)", _bodies(rows, first))
-    connection.execute("INSERT INTO tail VALUES (?, ?)", (first, _tail(rows, first)))
-    times = [row.time for row in rows]
-    connection.execute(_TIMES, (min(times), max(times)))
-
-
-def _facts(rows: Iterable[Row], first: int) -> Iterator[tuple[int, float, str, str]]:
-    return ((number, one.time, one.kind, one.result) for number, one in enumerate(rows, first))
-
-
-def _bodies(rows: Iterable[Row], first: int) -> Iterator[tuple[int, bytes]]:
-    return ((number, one.body) for number, one in enumerate(rows, first))
-
-
-def _tail(rows: Iterable[Row], first: int) -> bytes:
-    entries: list[int] = []
-    for number, row in enumerate(rows, first):
-        entries += index.entries_of(number, row.hashes)
-    return index.pack(entries)
+def _insert(connection: sqlite3.Connection, kept: Sequence[Kept], first: int) -> None:
+    rows = list(chunk.rows_of(kept, first))
+    connection.executemany("INSERT INTO chunk VALUES (?, ?, ?, ?, ?)", rows)
+    entries = index.entries_of(first, [hashes_of(record) for _, record in kept])
+    connection.execute("INSERT INTO tail VALUES (?, ?)", (first, entries))
+    times = min(row.oldest for row in rows), max(row.newest for row in rows)
+    connection.execute(_TIMES, times)
 
 
 def _add_cell(connection: sqlite3.Connection, hour: int, dimension: str, counts: Counts) -> None:

@@ -15,15 +15,13 @@ from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
 
-from gatepost.ledger.keys import hashes_of
-from gatepost.ledger.matching import kind_of, result_of
-from gatepost.ledger.records import Gap, Record, RecordError, decode, encode
+from gatepost.ledger.records import Gap, Kept, RecordError, decode, encode
 from gatepost.ledger.store import files
 from gatepost.ledger.store.buffer import Buffer
 from gatepost.ledger.store.errors import is_storage
 from gatepost.ledger.store.outage import Outage
 from gatepost.ledger.store.retention import Retention
-from gatepost.ledger.store.segment import Limits, Row, Segment, facts_of
+from gatepost.ledger.store.segment import Limits, Segment, facts_of
 from gatepost.log.logger import get_logger
 
 # Twice as many segments would take a look-up twice as long.
@@ -77,11 +75,14 @@ class LedgerWriter:
             os.close(self._lock)
             raise
 
-    def add(self, records: Sequence[bytes]) -> None:
-        """Take encoded records; they are written at the next commit."""
-        self._buffer.add(records)
+    def add(self, records: Sequence[bytes]) -> Sequence[Kept]:
+        """Take encoded records, which are written at the next commit; return the readable ones."""
+        kept = [one for body in records if (one := self._read(body)) is not None]
+        self.lost += len(records) - len(kept)
+        self._buffer.add(kept, decoded=self._outage is None)
         if self._buffer.octets > _PENDING:
             self.commit()
+        return kept
 
     def commit(self) -> None:
         """Write all records; after it they survive a kill of the process."""
@@ -119,17 +120,15 @@ class LedgerWriter:
             self._close_segment()
             if self._outage is None:
                 self._outage = Outage(error, self._time())
+                self._buffer.keep_octets()
 
     # records
 
     def _write_all(self) -> None:
         while self._buffer:
             batch = self._buffer.first(BATCH)
-            rows = [row for body in batch if (row := self._row(body)) is not None]
-            if rows:
-                self._current().write(rows, self._time(), self.positions)
+            self._current().write(batch, self._time(), self.positions)
             self._buffer.remove(len(batch))
-            self.lost += len(batch) - len(rows)
         self._write_gaps()
 
     def _write_gaps(self) -> None:
@@ -137,18 +136,17 @@ class LedgerWriter:
         outage, now = self._outage, self._time()
         gaps = self._gaps if outage is None else [*self._gaps, *outage.gaps(now)]
         if gaps or outage is not None:
-            rows = [row_of(gap, encode(gap)) for gap in gaps]
-            self._current().write(rows, now, self.positions)
+            self._current().write([(encode(gap), gap) for gap in gaps], now, self.positions)
             self._gaps = []
         if outage is not None:
             self._tend()
             self._outage = None
             outage.end(now)
 
-    def _row(self, body: bytes) -> Row | None:
-        """Return a record as a row; None if it cannot be read."""
+    def _read(self, body: bytes) -> Kept | None:
+        """Return a record; None if it cannot be read."""
         try:
-            return row_of(decode(body), body)
+            return checked(body)
         except RecordError as error:
             if not self._has_logged_unreadable:
                 _log.error("ledger record unreadable", problem=str(error))
@@ -220,11 +218,11 @@ class LedgerWriter:
         self._segment = self._create()
 
 
-def row_of(record: Record, body: bytes) -> Row:
-    """Return a record as a row; raises `RecordError` if it has no valid time or is too large."""
+def checked(body: bytes) -> Kept:
+    """Return a record with its octets; raises `RecordError` if it has no time or is too large."""
+    record = decode(body)
     if len(body) > MAX_RECORD:
         raise RecordError(f"expected at most {MAX_RECORD} octets, found {len(body)}")
     if not isfinite(record.time):
         raise RecordError(f"expected a time, found {record.time}")
-    facts = (record.time, kind_of(record), result_of(record))
-    return Row(*facts, hashes_of(record), body, record)
+    return body, record
