@@ -46,7 +46,11 @@ PURE = tuple(f"tests/{folder}" for folder in ("model", *COVERED, "lists"))
 # are not traced.
 TRACED_AGAIN = ("tests/server", "-m", "not slow")
 # Tests for the compiled build: they replace no part of it.
-COMPILED = ("tests/wire", "tests/e2e")
+COMPILED = (
+    *("tests/wire", "tests/e2e"),
+    *("tests/ledger/test_link.py", "tests/ledger/test_store.py", "tests/ledger/test_totals.py"),
+    "tests/session/test_recording.py",
+)
 # Tests of code that is not compiled.
 NOT_COMPILED = tuple(
     f"tests/e2e/test_{name}.py"
