@@ -126,6 +126,7 @@ def test_when_the_ledger_hangs_records_wait_and_then_are_dropped_and_counted(soc
 def test_records_that_a_killed_process_had_taken_over_are_a_gap(sockets):
     reader, sender = sockets
     timer, store = Timer(), Kept()
+    store.positions["another sender"] = 1
     link = Link(sender, timer)
     for one in notices(0, 4):
         link.add(one)
@@ -137,6 +138,18 @@ def test_records_that_a_killed_process_had_taken_over_are_a_gap(sockets):
     receive(reader, Keeper(store))
     assert [type(one) for one in store.records] == [Gap, Notice, Notice]
     assert (store.records[0].count, store.records[0].cause) == (4, "the ledger process was killed")
+
+
+def test_a_store_without_memory_reports_no_gap(sockets):
+    reader, sender = sockets
+    timer, store = Timer(), Kept()
+    link = Link(sender, timer)
+    for first, keeper in ((0, Keeper(NoStore())), (4, Keeper(store))):
+        for one in notices(first, 4):
+            link.add(one)
+        timer.run()
+        receive(reader, keeper)
+    assert store.records == notices(4, 4)
 
 
 def test_what_was_committed_before_a_restart_is_no_gap(sockets):

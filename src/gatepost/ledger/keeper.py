@@ -183,8 +183,9 @@ class Keeper:
 
     def _find_gap(self, batch: Batch) -> None:
         """Record that records before this batch are missing."""
-        missing = batch.number - self._store.positions.get(batch.source, 0)
-        if missing <= 0:
+        positions = self._store.positions
+        missing = batch.number - positions.get(batch.source, 0)
+        if missing <= 0 or not positions:  # nothing is remembered: a new ledger, or none
             return
         dropped = min(missing, batch.dropped - self._dropped.get(batch.source, 0))
         for count, cause in (
