@@ -90,12 +90,12 @@ def test_shadow_mode_is_counted_apart(counting):
     assert values(counting, "gatepost_replies_total") == {}
 
 
-def test_limits_of_connections_and_messages_are_counted(counting):
+def test_a_limit_counts_once_for_its_connection(counting):
     counting.record(connection(end="connections_per_ip"))
-    too_many = r.Answer("rcpt", "core", "defer", "recipients")
-    by_plugin = r.Answer("rcpt", "mine", "defer", "recipients")
-    counting.record(transaction(answers=[too_many, by_plugin]))
-    expected = {"connections_per_ip": 1, "recipients": 1}
+    timed_out = r.Answer("", "limits", "defer", "command_timeout")
+    counting.record(transaction(answers=[timed_out]))
+    counting.record(connection(end="command_timeout", answers=[timed_out]))
+    expected = {"connections_per_ip": 1, "command_timeout": 1}
     assert values(counting, "gatepost_limits_reached_total") == expected
 
 

@@ -37,6 +37,11 @@ _LIMITS = frozenset(LimitsConfig.__struct_fields__)
 _CLASSES = {"accept": "2xx", "deny": "5xx", "defer": "4xx"}
 
 
+_KINDS: dict[type[Record], str] = {
+    one: one.__name__.lower() for one in (Connection, Transaction, Delivery, Notice, Gap)
+}
+
+
 class Counting:
     """The figures of one server; threads may share it.
 
@@ -72,7 +77,7 @@ class Counting:
     def record(self, record: Record) -> None:
         """Count a record."""
         with self._lock:
-            self._add("gatepost_ledger_records_total", type(record).__name__.lower())
+            self._add("gatepost_ledger_records_total", _KINDS[type(record)])
             match record:
                 case Connection():
                     self._connection(record)
@@ -111,9 +116,6 @@ class Counting:
             self._add("gatepost_recipients_total", record.result, by=more)
         self._traps(record)
         self._answers(record.answers)
-        for answer in record.answers:
-            if answer.reason in _LIMITS and answer.by in {"core", "protocol"}:
-                self._add("gatepost_limits_reached_total", answer.reason)
 
     def _traps(self, record: Transaction) -> None:
         for trap in record.traps:

@@ -77,8 +77,19 @@ class _Table(Generic[_Number]):
     def __init__(self, labels: int) -> None:
         self._labels = tuple(Label() for _ in range(labels))
         self._series: dict[Values, _Number] = {}
+        # The keys of values that were counted before, as long as there are few.
+        self._keys: dict[Values, Values] = {}
 
-    def _key(self, values: Sequence[str]) -> Values:
+    def _key(self, values: Values) -> Values:
+        found = self._keys.get(values)
+        if found is not None:
+            return found
+        key = self._new_key(values)
+        if len(self._keys) < MOST_SERIES:
+            self._keys[values] = key
+        return key
+
+    def _new_key(self, values: Values) -> Values:
         key = tuple([one.admit(value) for one, value in zip(self._labels, values, strict=True)])
         if key not in self._series and len(self._series) >= MOST_SERIES:
             return (OTHER,) * len(key)
