@@ -1,6 +1,6 @@
-"""The cost of the ledger in a running server: `python -m bench.ledger_load [--compiled]`.
+"""The cost of ledger and metrics in a server: `python -m bench.ledger_load [--compiled]`.
 
-Starts two servers that differ only in `[ledger] enabled`, sends messages to them in turn, and
+Starts two servers, one with the ledger and the metrics and one without, sends messages to them in turn, and
 prints the CPU time per message of all their processes, and that of each process. Both log at level
 "info". The time that a server uses without mail is subtracted.
 
@@ -39,7 +39,10 @@ LOADS: dict[str, dict[str, Any]] = {
 }
 # What a process of the server is called, by a word of its command line.
 PROCESSES = {"ledger_main": "ledger", "worker_main": "worker"}
-MODES = {"off": "false", "on": "true"}
+MODES = {
+    "off": "\n[ledger]\nenabled = false\n",
+    "on": '\n[ledger]\nenabled = true\n\n[metrics]\nlisten = "127.0.0.1:0"\n',
+}
 
 # CPU time by process.
 Used = dict[str, float]
@@ -74,9 +77,9 @@ def measure(server: Running, load: Load, unloaded: Used) -> Used:
 
 
 def config(mode: str) -> str:
-    """Return the configuration of a server with the ledger "on" or "off"."""
+    """Return the configuration of a server with the ledger and the metrics "on" or "off"."""
     text = GATEPOST_CONFIG.format(tls="none", connections=1000)
-    return text.replace('"error"', '"info"') + f"\n[ledger]\nenabled = {MODES[mode]}\n"
+    return text.replace('"error"', '"info"') + MODES[mode]
 
 
 def compare(messages: int, rounds: int, *, compiled: bool) -> None:
