@@ -1,8 +1,8 @@
 """The cost of ledger and metrics in a server: `python -m bench.ledger_load [--compiled]`.
 
-Starts two servers, one with the ledger and the metrics and one without, sends messages to them in turn, and
-prints the CPU time per message of all their processes, and that of each process. Both log at level
-"info". The time that a server uses without mail is subtracted.
+Starts two servers, one with the ledger and the metrics and one without. Sends messages to them in
+turn, and prints the CPU time per message of all their processes, and that of each process. Both log
+at level "info". The time that a server uses without mail is subtracted.
 
 Limits: Linux with scheduler statistics. Of the rounds, the cheapest counts: other programs of the
 machine only add.
