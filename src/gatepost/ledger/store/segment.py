@@ -24,7 +24,7 @@ from gatepost.ledger.store import chunk, index, schema
 from gatepost.ledger.totals import KEPT, KEPT_NOW, Counts, Tally
 
 # Octets of the page cache, and pages in the WAL before they are copied to the file.
-_CACHE = 8 << 20
+_CACHE = 4 << 20
 _WAL_PAGES = 2000
 PAGE = 4096
 # Seconds that a statement waits for the lock of an administrator's command.

@@ -26,9 +26,9 @@ from gatepost.log.logger import get_logger
 
 # Twice as many segments would take a look-up twice as long.
 SEGMENT = 1_000_000
-# Records in the tail before it is indexed, which takes about 0.2 seconds. Half as many would double
-# the number of runs that a look-up searches.
-TAIL = 50_000
+# Records in the tail before it is indexed, which takes about 0.1 seconds. Twice as many take 20 MiB
+# more memory; half as many double the number of runs that a look-up searches.
+TAIL = 32_000
 BATCH = 2000
 MAX_RECORD = 1 << 20
 PARTS = 8
