@@ -28,7 +28,7 @@ from gatepost.log.logger import get_logger
 SEGMENT = 1_000_000
 # Records in the tail before it is indexed, which takes about 0.1 seconds. Twice as many take 20 MiB
 # more memory; half as many double the number of runs that a look-up searches.
-TAIL = 32_000
+TAIL = 25_000
 BATCH = 2000
 MAX_RECORD = 1 << 20
 PARTS = 8
