@@ -175,6 +175,10 @@ def stop(name: str) -> int:
     return 0
 
 
+# The end of a reload of the server; a list or a certificate is read again at any time.
+_RELOADED = re.compile(r"(?<!list )(?<!certificate )(reloaded|reload failed)")
+
+
 def reload(name: str) -> int:
     """Run ExecReload and wait for its result in the log."""
     unit, before = settings(name), len(log_text(name))
@@ -182,7 +186,7 @@ def reload(name: str) -> int:
         text = command.replace("$MAINPID", str(main_pid(name)))
         if status := subprocess.run(text, shell=True, check=False).returncode:
             return status
-    _wait(lambda: re.search("reloaded|reload failed", log_text(name)[before:]))
+    _wait(lambda: _RELOADED.search(log_text(name)[before:]))
     return 0
 
 
