@@ -5,11 +5,8 @@ replaced. Mail does not depend on it.
 """
 
 import os
-import pickle
-import signal
 import socket
 import subprocess
-import sys
 import time
 from contextlib import suppress
 
@@ -18,9 +15,8 @@ from gatepost.ledger.link import Batch, encode_batch, socket_pair
 from gatepost.ledger.records import Notice, encode
 from gatepost.log.logger import get_logger
 from gatepost.log.os_error import describe_os_error
-from gatepost.net.unnamed import unnamed
+from gatepost.process.interpreter import describe_exit, start_module
 from gatepost.process.pool import FIRST_DELAY, LONGEST_DELAY, STABLE
-from gatepost.process.systemd import VARIABLES
 
 # How long the process may take to write what workers have sent, in seconds.
 STOP_TIMEOUT = 10.0
@@ -69,18 +65,9 @@ class LedgerProcess:
     def _start(self, config: Config, now: float) -> None:
         self._since = now
         try:
-            with unnamed() as file:
-                pickle.dump(config, file)
-                file.seek(0)
-                self._popen = subprocess.Popen(  # noqa: S603 - our own interpreter
-                    [
-                        *(sys.executable, "-P", "-m", "gatepost.process.ledger_main"),
-                        str(self._reader.fileno()),
-                    ],
-                    stdin=file,
-                    pass_fds=[self._reader.fileno()],
-                    env={key: text for key, text in os.environ.items() if key not in VARIABLES},
-                )
+            self._popen = start_module(
+                "gatepost.process.ledger_main", config, self._reader.fileno()
+            )
         except OSError as error:
             self._lengthen_delay(now)
             problem = describe_os_error(error)
@@ -89,8 +76,7 @@ class LedgerProcess:
     def _exited(self, popen: "subprocess.Popen[bytes]", now: float) -> None:
         self._popen = None
         self._lengthen_delay(now)
-        code = popen.returncode
-        status = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        status = describe_exit(popen.returncode)
         _log.error("ledger exited", pid=popen.pid, status=status, restart_in=self._delay)
         self.notice("ledger process exited", f"{status}; records of up to a second are missing")
 

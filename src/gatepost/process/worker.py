@@ -10,12 +10,9 @@ and open sockets are inherited. No other process can read or write either. `-P` 
 folder out of the worker's module path.
 """
 
-import os
-import pickle
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
@@ -24,9 +21,8 @@ import msgspec
 from gatepost.config.schema import Config
 from gatepost.counts.memory import CounterMemory
 from gatepost.net.tls import Contents
-from gatepost.net.unnamed import unnamed
 from gatepost.process.control import Channel, MessageKind
-from gatepost.process.systemd import VARIABLES
+from gatepost.process.interpreter import describe_exit, start_module
 from gatepost.process.watchdog import Watchdog
 
 # From SIGABRT, at which a worker prints its stack, to SIGKILL.
@@ -53,15 +49,8 @@ def start_interpreter(arguments: WorkerArguments, channel: int) -> subprocess.Po
     """Start a worker process; raises OSError."""
     sockets = [one for listener in arguments.sockets for one in listener]
     ledger = [arguments.ledger] if arguments.ledger >= 0 else []
-    with unnamed() as file:
-        pickle.dump(arguments, file)
-        file.seek(0)
-        return subprocess.Popen(  # noqa: S603 - our own interpreter
-            [sys.executable, "-P", "-m", "gatepost.process.worker_main", str(channel)],
-            stdin=file,
-            pass_fds=[channel, arguments.counters, *ledger, *sockets],
-            env={key: text for key, text in os.environ.items() if key not in VARIABLES},
-        )
+    descriptors = [arguments.counters, *ledger, *sockets]
+    return start_module("gatepost.process.worker_main", arguments, channel, descriptors)
 
 
 Start = Callable[[WorkerArguments, int], "subprocess.Popen[bytes]"]
@@ -179,10 +168,7 @@ class WorkerProcess:
     @property
     def status(self) -> str:
         """Return how the process exited: `exit status 1`, `signal SIGKILL`."""
-        code = self._popen.returncode
-        if code < 0:
-            return f"signal {signal.Signals(-code).name}"
-        return f"exit status {code}"
+        return describe_exit(self._popen.returncode)
 
     def kill(self) -> None:
         """Kill the process."""
