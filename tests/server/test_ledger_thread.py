@@ -8,9 +8,13 @@ from tests.session.dialogue import config
 from gatepost import Server
 from gatepost.config.listen import InetAddress
 from gatepost.config.schema import LedgerConfig, ListenConfig, ServerConfig
-from gatepost.ledger.records import Connection
+from gatepost.ledger import export
+from gatepost.ledger.link import Batch, encode_batch
+from gatepost.ledger.records import Connection, Notice, encode
 from gatepost.ledger.selection import Selection
 from gatepost.ledger.store import LedgerReader, LedgerWriter
+from gatepost.metrics.counting import Counting
+from gatepost.server.ledger_opening import open_keeper
 from gatepost.session.assemble import SetupError
 
 
@@ -63,3 +67,19 @@ def test_an_embedded_server_counts_its_own_records(tmp_path):
         return (await server.exposition())[0].decode()
 
     assert 'gatepost_connections_total{end="quit",listener=""} 1.0' in asyncio.run(main())
+
+
+def test_lines_of_the_export_that_wait_are_sent_without_another_record(tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "RETRY", 0.0)
+    late = tmp_path / "late"
+    made = config(
+        server=ServerConfig(data_dir=str(tmp_path)),
+        ledger=LedgerConfig(export=f"jsonl:{late}/records.json"),
+    )
+    keeper = open_keeper(made, Counting(), counts=False)
+    keeper.take(encode_batch(Batch("a", 0, 0, [encode(Notice(0.0, "waits"))])))
+    late.mkdir()
+    keeper._every()
+    assert "waits" in (late / "records.json").read_text()
+    keeper.commit()
+    keeper._store.close()

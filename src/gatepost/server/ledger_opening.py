@@ -7,7 +7,6 @@ from gatepost.config.schema import Config
 from gatepost.disk.durable import ensure_private
 from gatepost.ledger.export import Export
 from gatepost.ledger.keeper import Keeper, NoStore, Sink, Store
-from gatepost.ledger.records import Record
 from gatepost.ledger.store import LedgerWriter
 from gatepost.log.logger import get_logger
 from gatepost.metrics.counting import Counting
@@ -30,30 +29,25 @@ def open_keeper(config: Config, counting: Counting, *, counts: bool) -> Keeper:
     store: Store = NoStore()
     if ledger.enabled:
         store = LedgerWriter(folder, ledger.keep, ledger.size)
-    sinks = [*_exports(config)]
+    export = _export(config)
+    sinks: list[Sink] = [] if export is None else [lambda record, _data: export.send([record])]
     if counts:
         sinks.append(lambda record, _data: counting.record(record))
 
-    def report() -> None:
+    def every() -> None:
+        if export is not None:
+            export.flush()  # lines that the other end did not take
         try:
             write_report(folder / REPORT_FILE, report_of(counting, time.time()))
         except OSError as error:
             _log.error("state not written", problem=str(error))
 
-    return Keeper(store, sinks, on_status=_status_counter(counting), every=report)
+    return Keeper(store, sinks, on_status=_status_counter(counting), every=every)
 
 
-def _exports(config: Config) -> list[Sink]:
-    target = config.ledger.export
-    if not target:
-        return []
-    scheme, _, path = target.partition(":")
-    export = Export(f"{scheme}:{config.path(path)}")
-
-    def send(record: Record, _data: bytes) -> None:
-        export.send([record])
-
-    return [send]
+def _export(config: Config) -> Export | None:
+    scheme, _, path = config.ledger.export.partition(":")
+    return Export(f"{scheme}:{config.path(path)}") if path else None
 
 
 def _status_counter(counting: Counting) -> Callable[[bytes], None]:
