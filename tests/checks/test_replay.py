@@ -141,6 +141,14 @@ def test_nothing_changes_with_the_same_configuration(
     assert not found.interrupted
 
 
+@pytest.mark.parametrize("recipients", [("carol", "unknown"), ("unknown", "carol")])
+def test_nothing_changes_if_recipients_are_refused_for_different_reasons(tmp_path, recipients):
+    named = message(*(f"{one}@example.com" for one in recipients), end="")
+    tables = {**STRICT, "plugin": [plugin(tmp_path, POLICY)]}
+    found = difference(tmp_path, [session(named)], before=tables, after=tables)
+    assert (found.transactions, found.unchanged, found.reply) == (1, 1, [])
+
+
 def test_the_number_of_messages_with_content_is_given(tmp_path):
     found = difference(tmp_path, [session(message("bob@example.com"), message("bob@example.com"))])
     assert (found.transactions, found.unchanged, found.content, found.sessions) == (2, 2, 2, 1)

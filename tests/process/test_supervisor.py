@@ -110,7 +110,7 @@ def test_a_connection_waits_for_the_replacement_of_the_only_worker(tmp_path):
 
 
 def test_a_worker_that_hangs_is_replaced(tmp_path):
-    with Supervised(tmp_path, server='workers = 1\nworker_timeout = "1s"') as server:
+    with Supervised(tmp_path, server='workers = 1\nworker_timeout = "3s"') as server:
         port = server.ready()
         (victim,) = server.workers()
         os.kill(victim, signal.SIGSTOP)
@@ -125,7 +125,7 @@ def test_a_worker_that_a_plugin_blocks_is_replaced_and_prints_its_stack(tmp_path
         "import time\nfrom gatepost import Plugin\n\n\n"
         "class Mine(Plugin):\n    def on_rcpt(self, tx, rcpt):\n        time.sleep(3600)\n"
     )
-    settings = 'workers = 1\nworker_timeout = "1s"'
+    settings = 'workers = 1\nworker_timeout = "5s"'
     with Supervised(tmp_path, server=settings, extra=USES_PLUGIN) as server:
         client = connect(server.ready())
         with pytest.raises(smtplib.SMTPServerDisconnected):

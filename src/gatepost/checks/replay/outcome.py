@@ -86,15 +86,17 @@ def of_recipient(tx: Transaction, rcpt: RecipientRecord) -> Outcome:
 def of_transaction(tx: Transaction) -> Outcome:
     """Return the outcome of a transaction.
 
-    A client that gave up when every recipient was refused has the outcome of the first of them.
+    If every recipient was refused, this is the outcome of the first of them.
     """
     found = of_reply(tx.reply, tx.answers)
-    if not found.passes and found.hook in _BEFORE_CONTENT:
+    decided = not found.passes and found.hook in _BEFORE_CONTENT
+    if decided and found.hook != "rcpt":
         return found
-    if tx.result != "abandoned" or not tx.recipients:
-        return PASSED
     outcomes = [of_recipient(tx, one) for one in tx.recipients]
-    return PASSED if any(one.passes for one in outcomes) else outcomes[0]
+    ended_early = decided or tx.result == "abandoned"
+    if ended_early and outcomes and not any(one.passes for one in outcomes):
+        return outcomes[0]
+    return found if decided else PASSED
 
 
 def of_content(tx: Transaction) -> Outcome:
