@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from gatepost.net.inline import UNFINISHED, finish, first_step, need_task
 from gatepost.plugin.continuation import Continuation, Exit
 from gatepost.plugin.driver import Driver
-from gatepost.plugin.inline import UNFINISHED, finish, first_step, need_task
 
 
 def run(scenario):

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from gatepost.model.reply import Reply
+from gatepost.net.inline import need_task
 from gatepost.net.turns import TURN, Turns
-from gatepost.plugin.inline import need_task
 from gatepost.server.pump import COMMAND_COST, MAX_UNREAD, Owner, Pump
 from gatepost.session.handler import Handler
 from gatepost.testing import VirtualClock

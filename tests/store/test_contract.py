@@ -10,7 +10,7 @@ import math
 import pytest
 from tests.store.stores import NAMESPACE, call
 
-from gatepost.plugin.inline import UNFINISHED, first_step
+from gatepost.net.inline import UNFINISHED, first_step
 from gatepost.store.errors import KeyTypeError, StoreError
 from gatepost.store.keys import MAX_KEY, MAX_TTL, MAX_VALUE, normalized
 from gatepost.store.operations import MAX_INT

@@ -33,11 +33,11 @@ from gatepost.model.author import Author, Turn
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 from gatepost.model.reply import Reply
 from gatepost.model.session import Transaction
+from gatepost.net.inline import need_task
 from gatepost.plugin import trouble
 from gatepost.plugin.continuation import Exit, contained
 from gatepost.plugin.driver import Driver
 from gatepost.plugin.hooks import ANY_2XX, SELECTIVE, reply_for
-from gatepost.plugin.inline import need_task
 from gatepost.plugin.latency import SAMPLING, HookLatency, next_distance
 from gatepost.plugin.scope import Scope
 

@@ -19,8 +19,8 @@ from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Coroutine
 from typing import Any
 
+from gatepost.net.inline import NEED_TASK
 from gatepost.plugin.continuation import Continuation
-from gatepost.plugin.inline import NEED_TASK
 from gatepost.plugin.latency import next_distance
 from gatepost.plugin.runner import Ended, Runner, new_runner
 

@@ -22,9 +22,9 @@ from typing import Any, cast
 from gatepost.model.decision import Decision, Verdict
 from gatepost.model.lookup import Lookup
 from gatepost.model.session import Recipient, Transaction
+from gatepost.net.inline import UNFINISHED, finish, first_step, need_task
 from gatepost.plugin.chain import FAILED, Answer, Asked, Chain
 from gatepost.plugin.clock import Clock
-from gatepost.plugin.inline import UNFINISHED, finish, first_step, need_task
 
 # Seconds after which a new mailbox is found, at the latest.
 NEGATIVE = 60.0

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gatepost.log.logger import get_logger
+from gatepost.net.inline import UNFINISHED, finish, first_step
 from gatepost.plugin.chain import Chain
-from gatepost.plugin.inline import UNFINISHED, finish, first_step
 
 # Enough for a burst of methods that wait for a database; some 5 KB each.
 PENDING = 100

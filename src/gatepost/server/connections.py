@@ -14,8 +14,8 @@ from gatepost.counts.memory import Slot
 from gatepost.log.logger import get_logger
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
+from gatepost.net.inline import UNFINISHED, finish, first_step
 from gatepost.net.turns import Turns
-from gatepost.plugin.inline import UNFINISHED, finish, first_step
 from gatepost.server.file_supply import FileSupply
 from gatepost.server.limits import ConnectionLimiter, Origin
 from gatepost.session import replies as r

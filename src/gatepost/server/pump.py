@@ -21,9 +21,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, cast
 
 from gatepost.model.reply import Reply
+from gatepost.net.inline import UNFINISHED, finish, first_step
 from gatepost.net.turns import TURN, Turns
 from gatepost.plugin.clock import Clock
-from gatepost.plugin.inline import UNFINISHED, finish, first_step
 from gatepost.session.handler import Handler
 from gatepost.wire.events import Content
 from gatepost.wire.protocol import PAUSED, Signal, Wire

@@ -4,7 +4,7 @@ Theory of operation
 -------------------
 `handle(event)` returns the reply, None for an event without one, or a coroutine that ends with
 either. The caller runs it to its end before it passes the next event. The coroutine suspends only
-if a plugin or a target waits (`gatepost.plugin.inline`).
+if a plugin or a target waits (`gatepost.net.inline`).
 
 The wire has checked that a command may come now. The engine takes it through its step: see
 `gatepost.session.steps.step` for the way, and the modules of the steps for what each command does.

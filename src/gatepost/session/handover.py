@@ -31,7 +31,7 @@ from gatepost.delivery.target import Delivery, DeliveryError, Failures
 from gatepost.model.facts import FactList, keep, set_fact
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.session import Recipient, Transaction
-from gatepost.plugin.inline import need_task
+from gatepost.net.inline import need_task
 from gatepost.queue.dsn.notify import SuccessActions, is_requested, success_actions
 from gatepost.queue.dsn.report import Action
 from gatepost.session.setup import Setup

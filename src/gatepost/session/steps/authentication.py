@@ -24,9 +24,9 @@ from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.facts import set_fact
 from gatepost.model.reply import Reply
 from gatepost.model.session import AuthFacts, Session
+from gatepost.net.inline import need_task
 from gatepost.plugin.chain import Answer
 from gatepost.plugin.hooks import accepting
-from gatepost.plugin.inline import need_task
 from gatepost.session import replies as r
 from gatepost.session import rules
 from gatepost.session.conversation import Conversation, Result

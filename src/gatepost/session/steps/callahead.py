@@ -10,8 +10,8 @@ from gatepost.delivery.routes import Router
 from gatepost.delivery.target import Target
 from gatepost.model.decision import Decision, Verdict
 from gatepost.model.session import Recipient, Transaction
+from gatepost.net.inline import need_task
 from gatepost.plugin.chain import Answer
-from gatepost.plugin.inline import need_task
 
 NEXT_HOP = "next hop"
 

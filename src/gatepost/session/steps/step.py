@@ -18,7 +18,7 @@ compares the functions of a row with each other.
 
 `run` returns a reply, or a coroutine that ends with one. If no plugin at a hook observes, follows
 or waits, there is no coroutine, because it would cost more than a plugin without an opinion. As
-long as no plugin and no target waits, a coroutine never suspends, so that `gatepost.plugin.inline`
+long as no plugin and no target waits, a coroutine never suspends, so that `gatepost.net.inline`
 runs it in place.
 
 Security: a refusal's text comes from the core, the configuration or a plugin, never from an
@@ -32,9 +32,9 @@ from typing import Any, Generic, NamedTuple, TypeVar, TypeVarTuple, Unpack
 from gatepost.model.decision import Verdict
 from gatepost.model.reply import Reply
 from gatepost.model.session import Transaction
+from gatepost.net.inline import need_task
 from gatepost.plugin.chain import Answer, Asked, Chain, Outcome
 from gatepost.plugin.hooks import reply_for
-from gatepost.plugin.inline import need_task
 from gatepost.session.conversation import Conversation, Result
 from gatepost.session.recorder import Decided
 from gatepost.session.rules import Ruling

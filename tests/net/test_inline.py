@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gatepost.plugin.inline import UNFINISHED, finish, first_step, need_task
+from gatepost.net.inline import UNFINISHED, finish, first_step, need_task
 
 
 def test_a_coroutine_that_does_not_wait_runs_without_a_loop():
