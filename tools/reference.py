@@ -28,6 +28,9 @@ from gatepost.model import address, reply
 from gatepost.model.reply import Reply
 from gatepost.plugin.contract import arguments
 from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS
+from gatepost.plugin.loader import builtin_names, find_plugin
+from gatepost.plugin.options.about import about_options
+from gatepost.plugin.options.words import expected, shown_default
 from gatepost.server import deadlines, pump
 from gatepost.session.steps import offer
 from gatepost.wire.smtp import content
@@ -64,7 +67,7 @@ def main() -> int:
 
 def pages() -> list[Path]:
     """Return the pages that have generated parts."""
-    return [path for path in sorted(DOCS.glob("*.md")) if _PART.search(path.read_text("utf-8"))]
+    return [path for path in sorted(DOCS.rglob("*.md")) if _PART.search(path.read_text("utf-8"))]
 
 
 def renewed(page: str) -> str:
@@ -273,6 +276,38 @@ def recipe(name: str) -> str:
     return f"```python\n# {name}.py\n{code}```\n"
 
 
+def shipped() -> str:
+    """Return the shipped plugins with what they do, each with a link to its page."""
+    rows = ([f"[{name}](shipped/{name}.md)", about] for name, about in _shipped())
+    return table(("plugin", "what it does"), rows)
+
+
+def _shipped() -> Iterator[tuple[str, str]]:
+    for name in sorted(builtin_names()):
+        plugin, _ = find_plugin(name, ROOT)
+        about = inspect.getdoc(inspect.getmodule(plugin)) or ""
+        yield name, prose(about.partition("\n")[0])
+
+
+def options(name: str) -> str:
+    """Return the options of a shipped plugin; raises `PluginError`."""
+    plugin, _ = find_plugin(name, ROOT)
+    about = about_options(plugin.Options)
+    rows = (
+        [f"`{one.encode_name}`", prose(expected(one.type)), _option_default(one), about[one.name]]
+        for one in msgspec.structs.fields(plugin.Options)
+    )
+    return table(("option", "value", "default", "meaning"), rows)
+
+
+def _option_default(field: FieldInfo) -> str:
+    if field.required:
+        return "required"
+    factory = field.default_factory
+    value = field.default if factory is msgspec.NODEFAULT else factory()
+    return f"`{shown_default(value)}`"
+
+
 # The structs of the ledger's records, and those within them.
 RECORDS = (
     *(records.Connection, records.Transaction, records.Delivery, records.Notice, records.Gap),
@@ -319,7 +354,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "fixed": fixed,
     "ledger": ledger,
     "metrics": metrics,
+    "shipped": shipped,
     **{name: functools.partial(recipe, name) for name in RECIPES},
+    **{f"options_{name}": functools.partial(options, name) for name in builtin_names()},
 }
 
 

@@ -40,9 +40,11 @@ from gatepost.model.session import Session as Session
 from gatepost.model.session import TlsFacts as TlsFacts
 from gatepost.model.session import Transaction as Transaction
 from gatepost.model.session import TrapHit as TrapHit
+from gatepost.model.watch import Watch as Watch
 from gatepost.net.resolve_error import NoSuchNameError as NoSuchNameError
 from gatepost.net.resolve_error import ResolveError as ResolveError
 from gatepost.net.resolver import Resolver as Resolver
+from gatepost.net.together import together as together
 from gatepost.plugin.base import Plugin as Plugin
 from gatepost.plugin.base import blocking as blocking
 from gatepost.plugin.chain import Answer as Answer
@@ -60,6 +62,7 @@ from gatepost.plugin.options.lists import AddressList as AddressList
 from gatepost.plugin.options.lists import DomainList as DomainList
 from gatepost.plugin.options.lists import NetworkList as NetworkList
 from gatepost.plugin.options.lists import RegexList as RegexList
+from gatepost.plugin.options.reaction import Reaction as Reaction
 from gatepost.plugin.server_facts import ServerFacts as ServerFacts
 from gatepost.server.server import Server as Server
 from gatepost.session.assemble import SetupError as SetupError

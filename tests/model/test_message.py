@@ -213,3 +213,67 @@ def test_stored_content_is_separated_as_received_content_is(content):
         one.add_header("First", "1")
     assert bytes(stored) == bytes(received)
     assert stored.full_size == received.full_size == len(bytes(stored))
+
+
+class TestWatch:
+    CONTENT = b"Subject: hello\r\n\r\nfirst\r\nsecond\r\n"
+
+    def filled(self, *pieces):
+        message = Message(10_000)
+        for piece in pieces:
+            self.add(message, piece)
+        return message
+
+    @staticmethod
+    def add(message, piece):
+        message.write(piece)
+        message.received(piece)
+
+    @pytest.mark.parametrize("at", range(18, len(CONTENT)))
+    def test_the_body_arrives_in_order_whatever_the_pieces(self, at):
+        message = self.filled(*(bytes([one]) for one in self.CONTENT[:at]))
+        seen = []
+        message.watch(seen.append, body=True)
+        for one in self.CONTENT[at:]:
+            self.add(message, bytes([one]))
+        message.complete()
+        assert b"".join(seen) == b"first\r\nsecond\r\n"
+
+    def test_everything_is_seen_without_body(self):
+        message, seen = self.filled(self.CONTENT[:25]), []
+        message.watch(seen.append)
+        self.add(message, self.CONTENT[25:])
+        assert b"".join(seen) == self.CONTENT
+
+    def test_a_complete_message_is_passed_on_at_once(self):
+        message, seen = self.filled(self.CONTENT), []
+        message.complete()
+        message.watch(seen.append, body=True)
+        assert b"".join(seen) == b"first\r\nsecond\r\n"
+        assert message.watches == ()
+
+    @pytest.mark.parametrize("content", [b"", b"no field", b"\r\n", b"Subject: x\r\n"])
+    def test_content_without_a_body(self, content):
+        message, seen = self.filled(content), []
+        message.complete()
+        message.watch(seen.append, body=True)
+        assert b"".join(seen) == content.removeprefix(b"\r\n").removeprefix(b"Subject: x\r\n")
+
+    def test_a_function_that_raises_is_called_once(self):
+        message, calls = self.filled(self.CONTENT[:20]), []
+
+        def fail(piece):
+            calls.append(piece)
+            raise ValueError("wrong")
+
+        watch = message.watch(fail)
+        self.add(message, b"more")
+        assert len(calls) == 1
+        with pytest.raises(ValueError, match="wrong"):
+            watch.check()
+
+    def test_a_sealed_message_cannot_be_watched(self):
+        message = self.filled(self.CONTENT)
+        message.seal()
+        with pytest.raises(RuntimeError, match="cannot be watched now"):
+            message.watch(print)

@@ -11,10 +11,11 @@ has begun the message cannot be edited, so all recipients get the same octets.
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from gatepost.model.author import UNKNOWN, Author
+from gatepost.model.author import UNKNOWN, Author, Named
 from gatepost.model.content import FIRST_LINE, Content
 from gatepost.model.edits import (
     FIRST_FIELD,
@@ -28,6 +29,7 @@ from gatepost.model.edits import (
 )
 from gatepost.model.field import make_field
 from gatepost.model.headers import Headers
+from gatepost.model.watch import Watch
 
 # The phases of a message. Edits are possible until it is sealed.
 _RECEIVED_IN_PART, _COMPLETE, _SEALED = range(3)
@@ -43,7 +45,10 @@ class Message(Content):
     and recorded, but have no effect.
     """
 
-    __slots__ = ("_edits", "_largest", "_phase", "_shadowed", "_trace", "_utf8", "author")
+    __slots__ = (
+        *("_edits", "_largest", "_phase", "_shadowed", "_trace", "_utf8"),
+        *("author", "watches"),
+    )
 
     def __init__(
         self,
@@ -60,6 +65,7 @@ class Message(Content):
         self._edits: Edits | None = None
         self._shadowed: Sequence[Edit] = ()
         self.author: Author = UNKNOWN
+        self.watches: Sequence[Watch] = ()
 
     @classmethod
     def stored(cls, pieces: Callable[[], Iterator[bytes]], size: int) -> Self:
@@ -88,6 +94,11 @@ class Message(Content):
         """Put a trace field of this server in front of everything; plugins cannot change it."""
         self._trace = field + self._trace
 
+    def received(self, piece: bytes) -> None:
+        """Pass a piece of the content on to those who watch it."""
+        for watch in self.watches:
+            watch.feed((piece,))
+
     def seal(self) -> None:
         """Permit no more edits: the delivery begins."""
         self._phase = _SEALED
@@ -101,6 +112,34 @@ class Message(Content):
                 (memory, files + body.size) if body.in_file else (memory + body.size, files)
             )
         return memory, files
+
+    # Readers while the content arrives
+
+    def watch(self, update: Callable[[bytes], object], *, body: bool = False) -> Watch:
+        """Call `update` with each piece of the content as received, in order.
+
+        The octets that are there are passed on at once, further ones when they arrive. With `body`,
+        they begin behind the header block. If `update` raises, it is not called again, and `check`
+        of the result raises the error. Call this in `on_headers`, and use what was collected in
+        `on_message`. `update` runs on the event loop: it gets at most 256 KiB at a time.
+        Raises RuntimeError once the delivery has begun, ValueError with `body` if the header block
+        has more than 1 MiB.
+        """
+        if self._phase == _SEALED:
+            raise RuntimeError("the message cannot be watched now: do it in on_headers")
+        start = self._block_end() if body else 0
+        watch = Watch(update, Named(self.author.plugin, self.author.shadow))
+        watch.feed(self.content_from(start))
+        if self._phase == _RECEIVED_IN_PART:
+            self.watches = (*self.watches, watch)
+        return watch
+
+    def _block_end(self) -> int:
+        """Return the number of octets of the header block and the empty line behind it."""
+        complete = self._phase != _RECEIVED_IN_PART
+        end = read_block(self.content(), complete=complete).end
+        behind = b"".join(islice(self.content_from(end), 2))  # a piece has at least one octet
+        return end + 2 if behind.startswith(b"\r\n") else end
 
     # Edits
 

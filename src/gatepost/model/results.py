@@ -3,6 +3,8 @@
     tx.results.add("spf", "fail", domain="example.com")
     if tx.results.value("spf") == "pass": ...
 
+`session.results` has what is known about the client before MAIL; each transaction begins with it.
+
 A name is a method of RFC 8601 ("spf", "dkim", "dmarc", "iprev", "auth") or a plugin's name. Several
 results may have the same name, as those of several DKIM signatures.
 
@@ -36,12 +38,15 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Results:
-    """The results of one transaction, in the order in which they were added."""
+    """The results of one transaction or client, in the order in which they were added.
+
+    A transaction begins with `earlier`, the results about its client.
+    """
 
     __slots__ = ("_all",)
 
-    def __init__(self) -> None:
-        self._all: list[Result] = []
+    def __init__(self, earlier: "Results | None" = None) -> None:
+        self._all: list[Result] = [] if earlier is None else list(earlier)
 
     def add(self, name: str, value: str, **facts: Value) -> Result:
         """Add a result.
@@ -62,6 +67,13 @@ class Results:
             raise ValueError(f"a message has at most {MOST} results")
         result = Result(name, value, facts)
         self._all.append(result)
+        return result
+
+    def replace(self, name: str, value: str, **facts: Value) -> Result:
+        """Add a result instead of those of the same name; arguments and errors as `add`."""
+        others = [one for one in self._all if one.name != name]
+        result = self.add(name, value, **facts)
+        self._all = [*others, result]
         return result
 
     def value(self, name: str) -> str | None:

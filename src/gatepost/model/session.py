@@ -92,6 +92,15 @@ class Session(msgspec.Struct, frozen=True, eq=False):
     listener: str = ""
     in_relay_network: bool = False
     opinions: Sequence[Opinion] = EMPTY
+    found: Results | None = None
+
+    @property
+    def results(self) -> Results:
+        """The results of plugins about the client; each transaction begins with them."""
+        if self.found is None:  # most sessions have none
+            set_fact(self, "found", Results())
+            assert self.found is not None
+        return self.found
 
     @property
     def started_at(self) -> datetime:

@@ -103,7 +103,8 @@ def find_plugin(use: str, base: Path) -> tuple[type[Plugin], str]:
 def builtin_names() -> Iterator[str]:
     """Yield the names of the shipped plugins."""
     shipped = importlib.import_module(SHIPPED)  # by name: plugins are above their host
-    return (module.name for module in pkgutil.iter_modules(shipped.__path__))
+    names = (module.name for module in pkgutil.iter_modules(shipped.__path__))
+    return (name for name in names if not name.startswith("_"))
 
 
 def plugin_class_of(module: ModuleType, where: str) -> type[Plugin]:

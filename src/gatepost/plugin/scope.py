@@ -48,7 +48,8 @@ class Conditions(msgspec.Struct, frozen=True):
         if self.domains:
             met.append(any(one.domain in self.domains for one in _recipients(tx, args)))
         for name, value in self.results.items():
-            met.append(tx is not None and tx.results.value(name) == value)
+            found = session.found if tx is None else tx.found
+            met.append(found is not None and found.value(name) == value)
         return met
 
 

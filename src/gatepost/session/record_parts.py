@@ -12,6 +12,7 @@ from gatepost.ledger import records as r
 from gatepost.ledger.privacy import Privacy
 from gatepost.model.decision import Verdict
 from gatepost.model.reply import Reply
+from gatepost.model.results import Results
 from gatepost.model.session import Opinion, Recipient, Session, Transaction
 
 
@@ -76,7 +77,7 @@ def _rare(
         was_accepted = final is not _OPEN and final.verdict == "accept"
         fields["shadowed"] = was_accepted and tx.session.auth is None
     if tx.found is not None:
-        fields["results"] = {one.name: _shown(one) for one in tx.found}
+        fields["results"] = _results(tx.found)
         fields["score"] = tx.found.score
     if tx.next_hops:
         fields["next_hops"] = {hop: r.text(reply) for hop, reply in tx.next_hops.items()}
@@ -162,6 +163,15 @@ def client(session: Session, privacy: Privacy) -> r.Client:
 def listed(values: Sequence[object]) -> list[str]:
     """Return the first values as text."""
     return [r.text(str(one)) for one in values[: r.MAX_LISTED]]
+
+
+def _results(found: Results) -> dict[str, str]:
+    """Return the results by name; several of one name, such as signatures, are one text."""
+    shown: dict[str, str] = {}
+    for one in found:
+        before = shown.get(one.name)
+        shown[one.name] = _shown(one) if before is None else r.text(f"{before}; {_shown(one)}")
+    return shown
 
 
 def _shown(result: Any) -> str:

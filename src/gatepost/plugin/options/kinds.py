@@ -1,4 +1,4 @@
-"""Kinds of single options: durations, sizes, files and secrets.
+"""Kinds of single options: durations, sizes, files, secrets and reactions.
 
 A kind is a class that a plugin uses as the type of an option. `READERS` has the function that reads
 each kind from a configured value. It raises ValueError with the expected and the found value, and
@@ -22,7 +22,9 @@ from gatepost.config.units import (
     parse_size,
 )
 from gatepost.model.secret import Secret
+from gatepost.plugin.options import reaction
 from gatepost.plugin.options.lists import AddressList, DomainList, NetworkList, RegexList
+from gatepost.plugin.options.reaction import Reaction
 from gatepost.plugin.place import Place
 
 
@@ -71,6 +73,7 @@ EXPECTED: Mapping[Any, str] = {
     DomainList: DomainList.expected,
     NetworkList: NetworkList.expected,
     RegexList: RegexList.expected,
+    Reaction: reaction.EXPECTED,
 }
 
 
@@ -111,6 +114,13 @@ def _read_secret(value: object, place: Place) -> Secret:
     return read_secret(place.base / value.removeprefix(FILE_PREFIX))
 
 
+def _read_reaction(value: Any, _place: Place) -> Reaction:
+    try:
+        return Reaction(value)
+    except ValueError:
+        raise _mismatch(Reaction, value) from None
+
+
 READERS: Mapping[Any, Callable[[Any, Place], object]] = {
     Duration: _read_duration,
     Size: _read_size,
@@ -121,4 +131,5 @@ READERS: Mapping[Any, Callable[[Any, Place], object]] = {
     DomainList: DomainList.read,
     NetworkList: NetworkList.read,
     RegexList: RegexList.read,
+    Reaction: _read_reaction,
 }

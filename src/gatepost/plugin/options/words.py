@@ -12,6 +12,7 @@ from gatepost.config.problem import format_value, quote
 from gatepost.model.secret import HIDDEN, Secret
 from gatepost.plugin.options.kinds import EXPECTED, Duration, File, Size
 from gatepost.plugin.options.lists import OptionList
+from gatepost.plugin.options.reaction import Reaction
 
 _PLAIN: Mapping[Any, str] = {
     bool: "true or false",
@@ -80,6 +81,7 @@ _WRITERS: Mapping[type, Callable[[Any], str]] = {
     Duration: lambda value: quote(str(value)),
     Size: lambda value: quote(str(value)),
     File: lambda value: quote(str(value)),
+    Reaction: lambda value: str(value) if value.score else quote(value.word),
     bool: json.dumps,
     str: quote,
     list: _array,

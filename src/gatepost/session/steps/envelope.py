@@ -3,6 +3,7 @@
 from gatepost.model.address import Address, domain_key, local_key, without_tag
 from gatepost.model.facts import keep, set_fact
 from gatepost.model.reply import Reply
+from gatepost.model.results import Results
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.chain import Answer
 from gatepost.plugin.hooks import accepting
@@ -24,6 +25,7 @@ def _begin_mail(talk: Conversation, event: e.Mail) -> tuple[Transaction, Address
         event.path,
         event.params,
         talk.setup.clock.time(),
+        found=None if session.found is None else Results(session.found),
         acting=talk.actions(),
     )
     return tx, event.path

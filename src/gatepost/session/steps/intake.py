@@ -9,6 +9,7 @@ from gatepost.model.headers import Headers
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
 from gatepost.model.session import Transaction
+from gatepost.plugin import trouble
 from gatepost.plugin.chain import Answer
 from gatepost.plugin.hooks import accepting
 from gatepost.session import replies as r
@@ -108,6 +109,8 @@ def take(talk: Conversation, event: e.Content) -> Coroutine[Any, Any, None] | No
     except OSError as error:
         _storage_failed(talk, tx, str(error))
         return None
+    if tx.message.watches:
+        tx.message.received(event.data)
     if talk.scan is not None and talk.scan.add(event.data):
         _scanned(talk, tx, talk.scan)
     if talk.headers is not None and talk.headers.add(event.data):
@@ -191,6 +194,8 @@ async def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Reply:
         reading = _read_headers(talk)
         if reading is not None:
             await reading
+    if tx is not None and tx.message is not None and tx.message.watches:
+        _log_failed_watches(tx, tx.message)
     result = talk.refusal or run(talk, MESSAGE, None)
     reply = result if isinstance(result, Reply) else await result
     if reply.code >= 400 or talk.tx is None:
@@ -198,6 +203,12 @@ async def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Reply:
         await talk.reset()
         return reply if acting is None or acting.named is None else acting.replies({}, reply)
     return await _hand_over(talk, talk.tx, None if reply is r.OK else reply)
+
+
+def _log_failed_watches(tx: Transaction, message: Message) -> None:
+    for watch in message.watches:
+        if watch.error is not None:
+            trouble.failed(watch.author.plugin, "watch", watch.error, (tx,))
 
 
 async def _hand_over(talk: Conversation, tx: Transaction, spoken: Reply | None) -> Reply:

@@ -31,6 +31,7 @@ def claimed(session: Session, attributes: Mapping[str, str], now: float) -> Sess
         helo="" if helo in _UNKNOWN else helo,
         extended=False,
         notes={},
+        found=None,
         auth=None,
         via=session.via or session.peer,
         xclient={**(session.xclient or {}), **attributes},
