@@ -896,7 +896,7 @@ class DnsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             size("64KiB", "1GiB"),
             "The maximum size of the answers that a worker keeps in memory, for as long as their"
             " TTL allows. Beyond it the answer not used for longest is dropped.",
-            "About 20,000 answers: those to the clients and senders of an hour on most servers.",
+            "About 30,000 answers: those to the clients and senders of an hour on most servers.",
         ),
     ] = parse_size("16MiB")
 

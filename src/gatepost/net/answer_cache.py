@@ -13,9 +13,10 @@ from sys import getsizeof
 from gatepost.net.questions import Answer, Kind
 
 # The objects of one entry on CPython 3.11 and 3.13, without text, rounded up.
-ENTRY = 512
-# A record, without its text: the place in the list, and the pair of MX.
-RECORD = 64
+ENTRY = 320
+# A record, without its text: the place in the list, and for MX the pair and the number.
+RECORD = 16
+PAIR = 112
 SHARE = 1 / 16
 
 Key = tuple[Kind, str]
@@ -71,4 +72,6 @@ def size_of(key: Key, answer: Answer) -> int:
 
 
 def _record_size(record: str | tuple[int, str]) -> int:
-    return RECORD + getsizeof(record if isinstance(record, str) else record[1])
+    if isinstance(record, str):
+        return RECORD + getsizeof(record)
+    return PAIR + getsizeof(record[1])

@@ -25,10 +25,9 @@ from collections.abc import Callable
 from secrets import token_hex
 from typing import Protocol
 
-import msgspec
-
 from gatepost.net.answer_cache import AnswerCache, Key
 from gatepost.net.dns_response import Response
+from gatepost.net.dns_status import DnsStatus
 from gatepost.net.inline import need_task
 from gatepost.net.name_servers import NameServers
 from gatepost.net.questions import Answer, Kind
@@ -61,24 +60,6 @@ class Source(Protocol):
         """Stop lookups in progress."""
 
 
-class DnsStatistics(msgspec.Struct, frozen=True):
-    """What a resolver has done since its start.
-
-    `lookups` are counts of the questions of plugins and routes by what answered them: "cache",
-    "shared" (a question that was being asked already), "query", "limit" (too many questions),
-    "outage". `queries` are counts of the questions to name servers by their result: "found",
-    "empty", "absent", "failed", "timeout". `entries` and `octets` are the size of the cache,
-    `evictions` the answers that were dropped before their end.
-    """
-
-    lookups: dict[str, int] = {}
-    queries: dict[str, int] = {}
-    entries: int = 0
-    octets: int = 0
-    evictions: int = 0
-    unavailable: bool = False
-
-
 class CachedResolver(AnsweringResolver):
     """A `Resolver` with a cache of `octets`; `clock` returns seconds.
 
@@ -100,14 +81,15 @@ class CachedResolver(AnsweringResolver):
         self._queries: Counter[str] = Counter()
         self._hits = 0
 
-    def statistics(self) -> DnsStatistics:
-        """Return the counts since the start."""
-        return DnsStatistics(
-            {"cache": self._hits, **self._lookups},
-            dict(self._queries),
+    @property
+    def status(self) -> DnsStatus:
+        """The counts since the start."""
+        return DnsStatus(
+            lookups={"cache": self._hits, **self._lookups},
+            queries=dict(self._queries),
+            evictions=self._cache.evictions,
             entries=len(self._cache),
             octets=self._cache.octets,
-            evictions=self._cache.evictions,
             unavailable=self._servers.unavailable,
         )
 

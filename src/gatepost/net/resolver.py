@@ -30,7 +30,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Protocol
 
 from gatepost.model.address import domain_key
-from gatepost.net.block_list import Listable, as_address, find_listed
+from gatepost.net.block_list import Listable, find_listed, reverse_pointer
 from gatepost.net.dns_response import Response, failure, read_response
 from gatepost.net.inline import need_task
 from gatepost.net.questions import ABSENT, EMPTY, Answer, Kind
@@ -228,7 +228,7 @@ def look_up_key(name: str) -> str:
 
 def pointer_name(address: IPv4Address | IPv6Address | str) -> str:
     """Return the name of the PTR records of an IP address; raises ValueError."""
-    found = as_address(address)
+    found = reverse_pointer(address)
     if found is None:
         raise ValueError(f"expected an IP address, found {str(address)[:80]!r}")
-    return found.reverse_pointer
+    return found
