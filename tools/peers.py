@@ -209,6 +209,7 @@ SOURCES: Mapping[str, Source] = {
     "nsd": Source(debian, ("nsd",)),
     "unbound": Source(debian, ("unbound",)),
     "rbldnsd": Source(debian, ("rbldnsd",)),
+    "ldns": Source(debian, ("ldnsutils",)),
     "swaks": Source(debian, ("swaks", "libnet-ssleay-perl")),
     "curl": Source(debian, ("curl",)),
     "haproxy": Source(debian, ("haproxy",)),
@@ -326,6 +327,20 @@ PROGRAMS: Mapping[str, Program] = {
         path="usr/sbin/unbound",
         probe=("-V",),
         expected="Version 1.",
+        variables=_LIBRARIES,
+    ),
+    "ldns-keygen": Program(  # run by tools/ldns.py
+        source="ldns",
+        path="usr/bin/ldns-keygen",
+        probe=("-v",),
+        expected="ldns",
+        variables=_LIBRARIES,
+    ),
+    "ldns-signzone": Program(
+        source="ldns",
+        path="usr/bin/ldns-signzone",
+        probe=("-v",),
+        expected="ldns",
         variables=_LIBRARIES,
     ),
     "rbldnsd": Program(  # run by tools/rbldnsd.py

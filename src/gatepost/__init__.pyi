@@ -43,6 +43,7 @@ from gatepost.model.session import TrapHit as TrapHit
 from gatepost.net.resolve_error import NoSuchNameError as NoSuchNameError
 from gatepost.net.resolve_error import ResolveError as ResolveError
 from gatepost.net.resolver import Resolver as Resolver
+from gatepost.net.together import together as together
 from gatepost.plugin.base import Plugin as Plugin
 from gatepost.plugin.base import blocking as blocking
 from gatepost.plugin.chain import Answer as Answer
