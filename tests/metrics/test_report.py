@@ -16,13 +16,13 @@ from gatepost.metrics.report import (
     write_report,
 )
 from gatepost.metrics.status import (
-from gatepost.net.dns_status import DnsStatus
     CertificateStatus,
     ListStatus,
     StatusError,
     decode,
     encode,
 )
+from gatepost.net.dns_status import DnsStatus
 
 NOW = 1_000_000.0
 WELL = status(

@@ -8,6 +8,7 @@ import pytest
 from tools import ldns, nsd, peers, rbldnsd, unbound
 
 from gatepost.net.cached_resolver import CachedResolver
+from gatepost.net.dns_probe import Probe, probe
 from gatepost.net.inline import first_step
 from gatepost.net.resolve_error import NoSuchNameError, ResolveError
 from gatepost.net.resolver import DnsResolver
@@ -118,6 +119,11 @@ def test_the_answers_of_a_resolver(ask, method, name, answer):
 )
 def test_entries_of_real_dns_lists(ask, what, zone, answer):
     assert ask("listed", what, zone) == answer
+
+
+def test_a_resolver_that_checks_signatures_is_recognised(port):
+    assert probe(f"127.0.0.1:{port}", "signed.example") == Probe(answers=True, validates=True)
+    assert probe(f"127.0.0.1:{port}", "example") == Probe(answers=True, validates=False)
 
 
 def test_an_answer_is_kept_for_the_ttl_that_the_resolver_states(port):

@@ -1,4 +1,4 @@
-"""Whether the name servers are suitable: they answer, check DNSSEC, and DNS lists answer them.
+"""Checks of the name servers: they answer, check DNSSEC, and DNS lists answer them.
 
 It asks only if a plugin or a route states that it uses the DNS (`uses_dns`), or on demand. The name
 servers are asked at the same time, then the test entries of all DNS lists (`Plugin.dns_lists`).
@@ -19,6 +19,8 @@ from gatepost.net.public_resolvers import operator_of
 from gatepost.net.resolve_error import ResolveError
 from gatepost.net.resolver import Resolver
 from gatepost.net.together import together
+from gatepost.plugin.base import Plugin
+from gatepost.plugin.failure import describe
 from gatepost.session.assemble import make_resolver
 from gatepost.session.setup import Setup
 
@@ -65,14 +67,23 @@ def ask_servers(config: Config) -> list[Server]:
 
 def warnings(config: Config, setup: Setup, servers: Sequence[Server]) -> Iterator[str]:
     """Yield what is wrong with the name servers, and what DNS lists answer through them."""
-    plugins = [one.plugin for one in setup.plugins.installed]
-    zones = list(dict.fromkeys(zone for plugin in plugins for zone in plugin.dns_lists))
+    zones: dict[str, None] = {}
+    for one in setup.plugins.installed:
+        yield from _add_lists(one.plugin, zones)
     if not servers:
         yield "dns: this system has no name server: expected a resolver such as Unbound"
     for server in servers:
         yield from _of_server(server, with_lists=bool(zones))
     if zones and any(one.probe.answers for one in servers):
-        yield from asyncio.run(_of_lists(config, zones[:MOST_LISTS]))
+        yield from asyncio.run(_of_lists(config, list(zones)[:MOST_LISTS]))
+
+
+def _add_lists(plugin: Plugin, zones: dict[str, None]) -> Iterator[str]:
+    """Add the DNS lists of a plugin to `zones`; yield its failure to name them."""
+    try:
+        zones.update(dict.fromkeys(plugin.dns_lists))
+    except Exception as error:  # noqa: BLE001 - it is the result of the check
+        yield f"dns: plugin {plugin.name}: dns_lists failed: {describe(error)}"
 
 
 def _of_server(server: Server, *, with_lists: bool) -> Iterator[str]:

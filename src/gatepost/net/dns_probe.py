@@ -25,7 +25,7 @@ _LARGEST = 4096
 
 
 class Probe(NamedTuple):
-    """The behaviour of a name server. `validates` says that it checks DNSSEC signatures."""
+    """The behaviour of a name server; with `validates` it checks DNSSEC signatures."""
 
     answers: bool
     validates: bool

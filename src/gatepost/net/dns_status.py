@@ -6,7 +6,7 @@ import msgspec
 
 
 class DnsStatus(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the resolver of a worker has done since its start.
+    """The work of a resolver since its start.
 
     `lookups` are counts by the source of the answer: "cache", "shared" (another lookup had asked
     already), "query", "limit" (too many questions), "outage". `queries` are counts of the questions

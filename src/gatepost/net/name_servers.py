@@ -1,12 +1,12 @@
-"""Whether name servers answer at all, so that a dead one does not cost each message a time-out.
+"""Outages of the name servers: a dead one does not cost each message a time-out.
 
 Theory of operation
 -------------------
 A single time-out proves nothing: the servers of a domain may be dead, and clients choose domains.
 After SUSPECT time-outs in a row, without an answer in between, `probe` asks a question that every
 living server answers at once. Without an answer the servers are unavailable: questions fail at
-once, and the probe is repeated every PAUSE seconds until it has an answer. So nobody who controls a
-domain can make the servers appear unavailable.
+once, and the probe is repeated every PAUSE seconds until it has an answer. So the owner of a domain
+cannot make the servers appear unavailable.
 
 One log line for the begin of an outage, one for its end.
 """
