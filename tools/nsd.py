@@ -4,7 +4,7 @@
         ...  # DNS on 127.0.0.1, UDP and TCP
 
 A zone without text is configured but cannot be loaded: NSD answers SERVFAIL for its names. Names
-outside all zones are REFUSED.
+outside all zones are REFUSED. The limit of answers for one client is off.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ server:
   xfrdfile: "{folder}/xfrd.state"
   xfrdir: "{folder}"
   zonelistfile: "{folder}/zone.list"
+  rrl-ratelimit: 0
 remote-control:
   control-enable: no
 """

@@ -77,15 +77,14 @@ def checked(configure, run, monkeypatch):
     monkeypatch.setattr(dns, "make_resolver", Resolver)
 
     def checked(servers=(), lists=None, target="discard:", *arguments, plugin=PLUGIN, more=""):
+        options = f"{{ lists = {json.dumps(lists)} {more} }}"
         folder = configure(
             '[server]\nhostname = "mx.example.com"',
             '[recipients]\ndomains = ["example.com"]\nknown = ["bob@example.com"]',
             '[traps]\nlists = ["traps"]',
             f'[[route]]\nto = "{target}"',
             f"[dns]\nservers = {json.dumps(list(servers))}",
-            ""
-            if lists is None
-            else f'[[plugin]]\nuse = "checks.py"\noptions = {{ lists = {json.dumps(lists)} {more} }}',
+            "" if lists is None else f'[[plugin]]\nuse = "checks.py"\noptions = {options}',
         )
         (folder / "traps").write_text("trap@example.com\n")
         (folder / "checks.py").write_text(plugin)

@@ -41,7 +41,7 @@ QUERY_TIMEOUT = 5.0
 TRIES = 2
 # 0.25, 0.5, 1, 2 and 4 seconds if c-ares is at its shortest time.
 ATTEMPTS = 5
-# A new channel takes about a millisecond.
+# A new channel takes less than a millisecond.
 RENEW_AFTER = 1000
 
 # RFC 1035 s2.3.4, as text without the final dot. The characters are those of c-ares.
