@@ -9,9 +9,10 @@ from gatepost.checks import dns
 from gatepost.net.dns_probe import Probe
 from gatepost.testing import FakeResolver
 
-GOOD = Probe(answers=True, validates=True)
-UNSIGNED = Probe(answers=True, validates=False)
-SILENT = Probe(answers=False, validates=False)
+GOOD = Probe(0, validates=True)
+UNSIGNED = Probe(0)
+REFUSING = Probe(5)
+SILENT = Probe(None)
 
 SERVERS = {
     "127.0.0.1:53": GOOD,
@@ -19,6 +20,7 @@ SERVERS = {
     "[2606:4700:4700::1111]:53": GOOD,
     "192.0.2.1:53": UNSIGNED,
     "192.0.2.2:5353": SILENT,
+    "192.0.2.3:53": REFUSING,
 }
 LISTS = {
     "2.0.0.127.good.example": "127.0.0.2",
@@ -119,6 +121,13 @@ def test_a_server_that_does_not_answer_is_a_warning(checked):
     warnings, lines, _ = checked(["192.0.2.2:5353"], ["good.example"])
     assert warnings == ["dns: 192.0.2.2:5353 does not answer"]
     assert lines == ["192.0.2.2:5353 (no answer)"]
+
+
+def test_a_server_that_refuses_the_question_is_a_warning(checked):
+    warnings, lines, _ = checked(["192.0.2.3"], ["good.example"])
+    problem = "answers with the error REFUSED: expected a resolver for this machine"
+    assert warnings == [f"dns: 192.0.2.3:53 {problem}"]
+    assert lines == ["192.0.2.3:53 (error REFUSED)"]
 
 
 def test_a_server_that_does_not_check_signatures_is_a_warning(checked):

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from gatepost.net import cached_resolver
 from gatepost.net.cached_resolver import FAILED, LONGEST, NEGATIVE, SHORTEST, CachedResolver
 from gatepost.net.dns_response import Response, failure
-from gatepost.net.inline import UNFINISHED, first_step
+from gatepost.net.inline import UNFINISHED, finish, first_step
 from gatepost.net.name_servers import SUSPECT, NameServers
 from gatepost.net.questions import ABSENT, EMPTY, Answer
 from gatepost.net.resolve_error import NoSuchNameError, ResolveError
@@ -320,6 +320,18 @@ def test_lookups_in_progress_end_when_the_resolver_is_closed():
         for lookup in (first, second, late):
             with pytest.raises(ResolveError, match=r"the lookup was cancelled$"):
                 await lookup
+        assert await world.dns.txt("example.com") == ["v=spf1 -all"]
+
+    run(test)
+
+
+def test_a_lookup_that_has_not_begun_ends_too_when_the_resolver_is_closed():
+    async def test(world):
+        lookup = world.dns.txt("example.com")
+        assert first_step(lookup) is UNFINISHED
+        await world.dns.close()
+        with pytest.raises(ResolveError, match=r"the lookup was cancelled$"):
+            await finish(lookup)
         assert await world.dns.txt("example.com") == ["v=spf1 -all"]
 
     run(test)

@@ -43,12 +43,12 @@ def flags(value):
 @pytest.mark.parametrize(
     ("answer", "result"),
     [
-        (flags(0x81A0), Probe(answers=True, validates=True)),
-        (flags(0x8180), Probe(answers=True, validates=False)),
-        (flags(0x8182), Probe(answers=True, validates=False)),
-        (flags(0x0100), Probe(answers=False, validates=False)),
-        (lambda data: flags(0x81A0)(b"xx" + data[2:]), Probe(answers=False, validates=False)),
-        (lambda data: data[:5], Probe(answers=False, validates=False)),
+        (flags(0x81A0), Probe(0, validates=True)),
+        (flags(0x8180), Probe(0)),
+        (flags(0x8182), Probe(2)),
+        (flags(0x0100), Probe(None)),
+        (lambda data: flags(0x81A0)(b"xx" + data[2:]), Probe(None)),
+        (lambda data: data[:5], Probe(None)),
     ],
 )
 def test_the_header_of_the_answer_decides(answer, result):
@@ -68,16 +68,16 @@ def test_the_question_is_repeated(monkeypatch):
 def test_a_server_without_an_answer_is_given_up(monkeypatch):
     monkeypatch.setattr(dns_probe, "WAIT", 0.01)
     with server(None, None) as (address, _):
-        assert not probe(address).answers
+        assert probe(address) == Probe(None)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-    assert not probe(f"127.0.0.1:{port}").answers
+    assert probe(f"127.0.0.1:{port}") == Probe(None)
 
 
 @pytest.mark.parametrize("address", ["", "x", "dns://x", "192.0.2.1:x", "[fe80::1%none]:53"])
 def test_an_address_that_cannot_be_used_does_not_answer(address):
-    assert not probe(address).answers
+    assert probe(address) == Probe(None)
 
 
 def test_addresses_of_both_families():

@@ -122,8 +122,8 @@ def test_entries_of_real_dns_lists(ask, what, zone, answer):
 
 
 def test_a_resolver_that_checks_signatures_is_recognised(port):
-    assert probe(f"127.0.0.1:{port}", "signed.example") == Probe(answers=True, validates=True)
-    assert probe(f"127.0.0.1:{port}", "example") == Probe(answers=True, validates=False)
+    assert probe(f"127.0.0.1:{port}", "signed.example") == Probe(0, validates=True)
+    assert probe(f"127.0.0.1:{port}", "example") == Probe(0)
 
 
 def test_an_answer_is_kept_for_the_ttl_that_the_resolver_states(port):

@@ -29,11 +29,7 @@ MOST_LISTS = 20
 LISTS_TIME = 5.0
 TEST_ENTRIES = ("127.0.0.2", "test")
 
-KINDS = {
-    Probe(answers=True, validates=True): "checks DNSSEC",
-    Probe(answers=True, validates=False): "does not check DNSSEC",
-    Probe(answers=False, validates=False): "no answer",
-}
+CODES = {1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 
 
 class Server(NamedTuple):
@@ -45,7 +41,19 @@ class Server(NamedTuple):
 
     def __str__(self) -> str:
         public = f", public resolver of {self.operator}" if self.operator else ""
-        return f"{self.address} ({KINDS[self.probe]}{public})"
+        return f"{self.address} ({self._state}{public})"
+
+    @property
+    def _state(self) -> str:
+        if not self.probe.works:
+            return self.problem or "no answer"
+        return "checks DNSSEC" if self.probe.validates else "does not check DNSSEC"
+
+    @property
+    def problem(self) -> str:
+        """The error in its answer, "" if it has none."""
+        code = self.probe.code
+        return f"error {CODES.get(code, code)}" if code else ""
 
 
 def uses_dns(setup: Setup) -> bool:
@@ -74,7 +82,7 @@ def warnings(config: Config, setup: Setup, servers: Sequence[Server]) -> Iterato
         yield "dns: this system has no name server: expected a resolver such as Unbound"
     for server in servers:
         yield from _of_server(server, with_lists=bool(zones))
-    if zones and any(one.probe.answers for one in servers):
+    if zones and any(one.probe.works for one in servers):
         yield from asyncio.run(_of_lists(config, list(zones)[:MOST_LISTS]))
 
 
@@ -88,8 +96,10 @@ def _add_lists(plugin: Plugin, zones: dict[str, None]) -> Iterator[str]:
 
 def _of_server(server: Server, *, with_lists: bool) -> Iterator[str]:
     name = f"dns: {server.address}"
-    if not server.probe.answers:
+    if server.probe.code is None:
         yield f"{name} does not answer"
+    elif server.problem:
+        yield f"{name} answers with the {server.problem}: expected a resolver for this machine"
     elif not server.probe.validates:
         yield (
             f"{name} does not check DNSSEC signatures: answers can be forged, expected a resolver"

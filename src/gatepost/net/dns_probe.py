@@ -19,16 +19,24 @@ ATTEMPTS = 2
 WAIT = 1.0
 
 _NS, _IN = 2, 1
-_RECURSION, _AUTHENTIC, _RESPONSE = 0x0100, 0x0020, 0x8000
+_RECURSION, _AUTHENTIC, _RESPONSE, _CODE = 0x0100, 0x0020, 0x8000, 0x000F
 _HEADER = struct.Struct("!HHHHHH")
 _LARGEST = 4096
 
 
 class Probe(NamedTuple):
-    """The behaviour of a name server; with `validates` it checks DNSSEC signatures."""
+    """The behaviour of a name server; with `validates` it checks DNSSEC signatures.
 
-    answers: bool
-    validates: bool
+    `code` is that of its answer (RFC 1035 section 4.1.1: 0 is success), None without an answer.
+    """
+
+    code: int | None
+    validates: bool = False
+
+    @property
+    def works(self) -> bool:
+        """The success of the question."""
+        return self.code == 0
 
 
 def system_servers() -> list[str]:
@@ -53,7 +61,9 @@ def probe(server: str, name: str = "") -> Probe:
     number = randbelow(1 << 16)
     question = _HEADER.pack(number, _RECURSION | _AUTHENTIC, 1, 0, 0, 0) + _question(name)
     flags = _ask(server, question, number)
-    return Probe(flags is not None, bool((flags or 0) & _AUTHENTIC))
+    if flags is None:
+        return Probe(None)
+    return Probe(flags & _CODE, bool(flags & _AUTHENTIC))
 
 
 def _question(name: str) -> bytes:
