@@ -28,7 +28,7 @@ from gatepost.plugin.hooks import (
 from gatepost.plugin.lookups import read_lookup
 from gatepost.plugin.metrics import MetricsSnapshot
 from gatepost.plugin.notifier import Notifier
-from gatepost.plugin.order import in_order
+from gatepost.plugin.order import in_order, missing
 from gatepost.plugin.scope import Scope
 from gatepost.plugin.threads import PluginThreads
 
@@ -57,6 +57,8 @@ class PluginHost:
         for one in installed:
             for problem in (*problems(one.plugin), *addition_problems(one.plugin)):
                 raise PluginError(f"plugin {one.plugin.name}: {problem}")
+        for problem in missing(installed):
+            raise PluginError(problem)
         self.installed = in_order(installed)
         self.additions = collect(self.installed)
         self._timeout = timeout
