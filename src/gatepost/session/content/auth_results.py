@@ -37,7 +37,7 @@ METHODS: Mapping[str, Mapping[str, str]] = {
     "auth": {"user": "smtp.auth"},
 }
 
-# An id that is quoted, also without its end, an address literal, or an id that ends at any character
+# An id that is quoted, also without its end, an address literal, or an id that ends at a character
 # that a token must not have (RFC 2045 s5.1).
 _ID = re.compile(r'"((?:[^"\\]|\\.)*+)|(\[[^\s\]]*+\]?|[^\s()<>@,;:\\"/\[\]?=]++)')
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")
