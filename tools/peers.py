@@ -234,6 +234,7 @@ SOURCES: Mapping[str, Source] = {
     "cookbook": Source(
         pypi, ("dkimpy>=1.1,<2", "pyspf>=2.0.14,<3", "dnspython>=2", "ldap3>=2.9,<3")
     ),
+    "authres": Source(pypi, ("authres>=1.2,<2",)),
     "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
@@ -429,6 +430,12 @@ PROGRAMS: Mapping[str, Program] = {
         path="bin/sslyze",
         probe=("--help",),
         expected="--starttls",
+    ),
+    "authres": Program(  # a Python that can import it
+        source="authres",
+        path="bin/python",
+        probe=("-W", "ignore", "-c", "import authres; print('imported')"),
+        expected="imported",
     ),
     "aiosmtpd": Program(  # a Python that can import it
         source="aiosmtpd",

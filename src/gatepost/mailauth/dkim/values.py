@@ -41,9 +41,9 @@ def algorithm(tags: Tags) -> str:
     return value
 
 
-def canonicalizations(tags: Tags) -> tuple[str, str]:
+def canonicalizations(tags: Tags, default: str) -> tuple[str, str]:
     """Return c=: the forms of the header and of the body, "simple" or "relaxed"."""
-    header, slash, body = tags.get("c", "simple").partition("/")
+    header, slash, body = tags.get("c", default).partition("/")
     body = body if slash else "simple"
     if header not in _FORMS or body not in _FORMS:
         raise SignatureError("neutral", f"the c= value {tags['c'][:20]!r} is not supported")
