@@ -44,7 +44,8 @@ def transcript(content, sender="a@client.example", end="S: 250"):
     """Return a dialogue that sends a message."""
     lines = content.decode().split("\r\n")[:-1]
     sent = "\n".join(f"C: {'.' * line.startswith('.')}{line}" for line in lines)
-    return f"""
+    return (
+        f"""
         S: 220
         C: EHLO mail.client.example
         S: 250
@@ -54,4 +55,7 @@ def transcript(content, sender="a@client.example", end="S: 250"):
         S: 250
         C: DATA
         S: 354
-    """ + sent + f"\nC: .\n{end}\n"
+    """
+        + sent
+        + f"\nC: .\n{end}\n"
+    )

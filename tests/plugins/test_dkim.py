@@ -49,9 +49,7 @@ def test_a_dead_name_server_is_a_temporary_error():
     assert results(message(), resolver=DEAD) == [("temperror", "client.example", 0.0)]
 
 
-@pytest.mark.parametrize(
-    ("signer", "points"), [("client.example", -2.0), ("other.example", 0.0)]
-)
+@pytest.mark.parametrize(("signer", "points"), [("client.example", -2.0), ("other.example", 0.0)])
 def test_a_signature_of_the_author_counts_for_the_message(signer, points):
     assert results(message(signer=signer), Dkim(aligned=-2)) == [("pass", signer, points)]
 

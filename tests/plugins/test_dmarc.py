@@ -4,11 +4,11 @@ import pytest
 from tests.plugins.signing import message, record, transcript
 
 from gatepost import Plugin
-from gatepost.plugin.host import PluginError
 from gatepost.plugins.authentication_results import AuthenticationResults
 from gatepost.plugins.dkim import Dkim
 from gatepost.plugins.dmarc import Dmarc
 from gatepost.plugins.spf import Spf
+from gatepost.session.assemble import SetupError
 from gatepost.testing import FakeResolver, play
 
 PERMITTED, OTHER = ("192.0.2.7", 50000), ("198.51.100.1", 50000)
@@ -104,7 +104,7 @@ def test_several_authors_can_be_refused():
 
 
 def test_it_needs_spf_and_dkim():
-    with pytest.raises(PluginError, match='plugin dmarc: needs the plugin dkim: add'):
+    with pytest.raises(SetupError, match="plugin dmarc: needs the plugin dkim: add"):
         play("S: 220", [Dmarc(), Spf()])
 
 
