@@ -12,7 +12,7 @@ class Arc(Plugin):
     """Adds the result `arc`. It decides nothing: `dmarc` uses the results of trusted forwarders."""
 
     class Options(Plugin.Options):
-        """Who is trusted."""
+        """The forwarders that are trusted."""
 
         trusted: DomainList = DomainList()
         """Domains of forwarders and mailing lists, as in d= of their seals. What they state about

@@ -9,7 +9,7 @@ class Dkim(Plugin):
     """Adds a result `dkim` for each signature, and decides at the end if its options do."""
 
     class Options(Plugin.Options):
-        """What happens if no signature of a message passes."""
+        """The reactions if no signature of a message passes."""
 
         none: Reaction = Reaction("none")
         """The message has no signature."""

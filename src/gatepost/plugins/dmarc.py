@@ -24,7 +24,7 @@ class Dmarc(Plugin):
     requires = frozenset({"spf", "dkim"})
 
     class Options(Plugin.Options):
-        """What happens to a message that fails, by the policy of its domain."""
+        """The reactions to a message that fails, by the policy of its domain."""
 
         reject: Reaction = Reaction(8)
         """The policy is reject. RFC 9989 section 7.4: a receiver must not refuse by this alone,

@@ -19,7 +19,7 @@ class Spf(Plugin):
     """Adds the result `spf`, and decides at MAIL if its options do."""
 
     class Options(Plugin.Options):
-        """What happens for each result; `pass` has no effect."""
+        """The reactions to each result; `pass` has no effect."""
 
         fail: Reaction = Reaction("none")
         """The record excludes the client (-all)."""
