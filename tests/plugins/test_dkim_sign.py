@@ -11,8 +11,8 @@ from gatepost import Plugin, accept
 from gatepost.mailauth.dkim import BodyHashes, read_signatures
 from gatepost.mailauth.dkim import verify as verify_signatures
 from gatepost.mailauth.zone import Zone, ask_zone
-from gatepost.plugins.dkim_sign import DkimSign
 from gatepost.plugin.host import PluginError
+from gatepost.plugins.dkim_sign import DkimSign
 from gatepost.testing import play
 
 HELLO = """
