@@ -47,7 +47,9 @@ def _compared(address: IPAddress, answers: dict[str, Answer]) -> IprevResult:
     for name, answer in answers.items():
         if answer.status == "failed":
             return IprevResult("temperror", _failed(shown(name), answer))
-    names = ", ".join(map(shown, answers)) or "no usable name"
+    if not answers:
+        return IprevResult("fail", f"{address} has no name that can have an address")
+    names = ", ".join(map(shown, answers))
     return IprevResult("fail", f"{address} has the names {names}, none has this address")
 
 

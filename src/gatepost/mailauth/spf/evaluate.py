@@ -160,7 +160,8 @@ def _match(run: _Run, mechanism: Mechanism, domain: str) -> Check[str | None]:
 
 def _include(run: _Run, mechanism: Mechanism, domain: str) -> Check[str | None]:
     """Match if the included domain has the result "pass" (section 5.2)."""
-    target = yield from run.lookups.target(mechanism, domain)
+    assert mechanism.target is not None  # the syntax of include
+    target = yield from run.lookups.expand(mechanism.target, mechanism.text, domain)
     outcome = yield from _check(run, target)
     if outcome.word == "none":
         raise SpfError("permerror", f"{_place(mechanism.text, domain)}: {outcome.reason}")

@@ -44,20 +44,19 @@ class Lookups:
             raise _over(f"more than {self.limits.void_lookups} void look-ups", term, domain)
 
     def target(self, mechanism: Mechanism, domain: str) -> Check[str]:
-        """Return the name that a mechanism looks up, "" for a name that cannot exist."""
+        """Return the name that a mechanism looks up, "" for one that cannot exist (section 4.8)."""
         if mechanism.target is None:
             return domain
-        return (yield from self.expand(mechanism.target, mechanism.text, domain))
+        name = yield from self.expand(mechanism.target, mechanism.text, domain)
+        return name if is_name(name) else ""
 
     def expand(self, text: MacroText, term: str, domain: str) -> Check[str]:
-        """Expand a domain-spec; return "" for a name that cannot exist (RFC 7208 section 4.8)."""
+        """Expand the domain-spec of a term; the name may be one that cannot exist."""
         if not text.letters:
-            name = text.name({})
-        else:
-            if "p" in text.letters and self._pointers is None:
-                self.count_term(term, domain)
-            name = text.name((yield from self.values(text, domain)))
-        return name if is_name(name) else ""
+            return text.name({})
+        if "p" in text.letters and self._pointers is None:
+            self.count_term(term, domain)
+        return text.name((yield from self.values(text, domain)))
 
     def values(self, text: MacroText, domain: str) -> Check[dict[str, str]]:
         """Return the values of macros in a text; this asks for the name of the client if needed."""

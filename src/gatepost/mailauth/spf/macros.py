@@ -58,7 +58,7 @@ class MacroText(msgspec.Struct, frozen=True):
     def name(self, values: Mapping[str, str]) -> str:
         """Return the domain name, without labels on the left beyond 253 octets."""
         if len(self.parts) == 1 and isinstance(self.parts[0], str):
-            return self.parts[0].removesuffix(".")
+            return _fitting(self.parts[0].removesuffix("."))
         tail = ""
         for text in self._expanded(values, reverse=True):
             tail = text[-MAX_NAME - 2 :] + tail
