@@ -28,7 +28,7 @@ def check(zone, ip=FOUR):
         ),
         (
             {FOUR: [{"PTR": "a.example"}], "a.example": ["TIMEOUT"]},
-            IprevResult("temperror", "no answer to a.example: no answer in time"),
+            IprevResult("temperror", "no answer to A a.example: no answer in time"),
         ),
         (
             {

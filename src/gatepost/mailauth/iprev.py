@@ -8,7 +8,14 @@ from typing import Literal
 
 import msgspec
 
-from gatepost.mailauth.hosts import IPAddress, addresses, ask_addresses, is_name, plain_address
+from gatepost.mailauth.hosts import (
+    IPAddress,
+    address_kind,
+    addresses,
+    ask_addresses,
+    is_name,
+    plain_address,
+)
 from gatepost.mailauth.shown import shown
 from gatepost.net.questions import Answer, Check, ask_one
 
@@ -46,7 +53,8 @@ def _compared(address: IPAddress, answers: dict[str, Answer]) -> IprevResult:
             return IprevResult("pass", f"{address} is {shown(name)}", name)
     for name, answer in answers.items():
         if answer.status == "failed":
-            return IprevResult("temperror", _failed(shown(name), answer))
+            kind = address_kind(address.version)
+            return IprevResult("temperror", _failed(f"{kind} {shown(name)}", answer))
     if not answers:
         return IprevResult("fail", f"{address} has no name that can have an address")
     names = ", ".join(map(shown, answers))

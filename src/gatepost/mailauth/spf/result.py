@@ -30,11 +30,11 @@ class Limits(msgspec.Struct, frozen=True):
 
     `lookups` counts terms that cause questions, `void_lookups` those of them without any answer.
     `hosts` is the number of MX records of a term. Of the names of an address (PTR) only the first
-    `names` are used. `octets` is the length of a record; those in use are shorter than 4096.
+    `names` are used. `octets` is the length of a record; those in use fit into one packet.
     """
 
     lookups: int = 10
     void_lookups: int = 2
     hosts: int = 10
     names: int = 10
-    octets: int = 16_384
+    octets: int = 8192
