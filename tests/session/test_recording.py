@@ -252,7 +252,7 @@ def test_addresses_in_results_of_plugins_are_left_out_too(tmp_path):
             tx.results.add("spf", "fail", mailfrom=str(sender), score=2, reason="-all")
 
     made = config(ledger=LedgerConfig(privacy=["addresses"]), base=tmp_path)
-    transaction, _ = kept(OPEN + MAIL + QUIT, [Finds()], config=made)
+    transaction = kept(OPEN + MAIL + QUIT, [Finds()], config=made)[0]
     (found,) = transaction.results
     assert (found.name, found.value, found.score, found.reason) == ("spf", "fail", 2.0, "-all")
     assert found.facts["mailfrom"].endswith("@client.example")
