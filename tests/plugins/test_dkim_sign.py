@@ -160,3 +160,18 @@ def test_a_file_without_a_key_keeps_the_server_from_starting(tmp_path, content):
     file.write_bytes(content)
     with pytest.raises(PluginError, match=r"dkim\.pem"):
         play("S: 220", [signer(file, "example.com")])
+
+
+class Reports(Plugin):
+    """Sends a report about each message."""
+
+    async def on_delivered(self, tx):
+        report = b"From: Server <server@mx.example.com>\r\nSubject: report\r\n\r\nOne message.\r\n"
+        await self.submit("", ["postmaster@example.com"], report)
+
+
+def test_mail_of_plugins_is_signed(key, verifies):
+    text = HELLO + MAIL.format(domain="client.example")
+    (report,) = play(text, [signer(key, "example.com"), Reports()]).submitted
+    assert "d=example.com" in signatures(report.content)[0]
+    assert verifies(report.content)

@@ -1,7 +1,8 @@
-"""Sign the mail of your users with DKIM (RFC 6376)."""
+"""Sign the mail of your users, and of this server, with DKIM (RFC 6376)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,6 +18,7 @@ from gatepost.mailauth.dkim import (
 from gatepost.mailauth.dmarc import read_author
 
 _NOTE = "dkim_sign"
+_WEEK = 7 * 86400.0
 
 
 class SigningKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,12 +29,18 @@ class SigningKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: File
 
 
+class _Keyed(NamedTuple):
+    domain: str
+    selector: str
+    key: PrivateKey
+
+
 class _Started(msgspec.Struct, eq=False):
     """A message that is signed at its end: the hash of its body, and the keys."""
 
     hashes: BodyHashes
     watch: Watch
-    keys: Sequence[tuple[str, str, PrivateKey]]
+    keys: list[_Keyed]
 
 
 class DkimSign(Plugin):
@@ -56,29 +64,28 @@ class DkimSign(Plugin):
 
     def start(self) -> None:
         """Load the keys; raises ValueError if one cannot be used."""
-        self._keys: dict[str, list[tuple[str, PrivateKey]]] = {}
+        self._keys: dict[str, list[_Keyed]] = {}
         for one in self.options.keys:
             key = _loaded(one.file)
-            for domain in one.domains:
-                self._keys.setdefault(domain.lower(), []).append((one.selector, key))
+            for domain in map(str.lower, one.domains):
+                self._keys.setdefault(domain, []).append(_Keyed(domain, one.selector, key))
 
     def on_headers(self, tx: MessageTransaction, _headers: Headers) -> None:
         """Begin to hash the body, if the message will be signed."""
         session = tx.session
         if session.auth is None and not (session.in_relay_network and self.options.relays):
             return
-        keys = list(self._keys_for(read_author(tx.message.header_block()).domain))
+        keys = self._keys_for(read_author(tx.message.header_block()).domain)
         if keys:
             hashes = BodyHashes(signing=True)
             watch = tx.message.watch(hashes.update, body=True)
             tx.notes[_NOTE] = _Started(hashes, watch, keys)
 
-    def _keys_for(self, author: str) -> Iterator[tuple[str, str, PrivateKey]]:
+    def _keys_for(self, author: str) -> list[_Keyed]:
         domain = author
         while domain and domain not in self._keys:
             domain = domain.partition(".")[2]
-        for selector, key in self._keys.get(domain, ()):
-            yield domain, selector, key
+        return self._keys.get(domain, [])
 
     def on_message(self, tx: MessageTransaction) -> None:
         """Sign the message as plugins have edited it."""
@@ -86,25 +93,47 @@ class DkimSign(Plugin):
         if started is None:
             return
         digest = _body_hash(tx, started)
-        block, now = tx.message.headers().raw, self.clock.time()
-        expires = now + 7 * 86400 if self.options.expires else None
-        for domain, selector, key in started.keys:
+        for name, value in self._fields(tx.message.headers().raw, digest, started.keys):
+            tx.message.add_header(name, value)
+
+    def on_own_mail(self, message: bytes) -> list[tuple[str, str]]:
+        """Sign a message that the server creates, with the keys for its From field."""
+        block, _, body = message.partition(b"\r\n\r\n")
+        keys = self._keys_for(read_author(block + b"\r\n").domain)
+        hashes = BodyHashes(signing=True)
+        hashes.update(body)
+        hashes.finish()
+        return list(self._fields(block + b"\r\n", hashes.get("relaxed", None).digest, keys))
+
+    def _fields(
+        self, block: bytes, digest: bytes, keys: Iterable[_Keyed]
+    ) -> Iterator[tuple[str, str]]:
+        """Yield a signature for each key; one that cannot be made is logged."""
+        now = self.clock.time()
+        expires = now + _WEEK if self.options.expires else None
+        for one in keys:
             try:
-                field = sign(
-                    block,
-                    digest,
-                    domain=domain,
-                    selector=selector,
-                    key=key,
-                    now=now,
-                    expires=expires,
-                )
+                field = _signature(block, digest, one, now, expires)
             except SignError as error:
-                self.log_for(tx).warning("message not signed", problem=str(error))
-                return
+                self.log.warning("message not signed", domain=one.domain, problem=str(error))
+                continue
+            self.metrics.counter("signed", domain=one.domain).inc()
             name, _, value = field.decode("ascii").partition(":")
-            tx.message.add_header(name, value.strip())
-            self.metrics.counter("signed", domain=domain).inc()
+            yield name, value.strip()
+
+
+def _signature(
+    block: bytes, digest: bytes, keyed: _Keyed, now: float, expires: float | None
+) -> bytes:
+    return sign(
+        block,
+        digest,
+        domain=keyed.domain,
+        selector=keyed.selector,
+        key=keyed.key,
+        now=now,
+        expires=expires,
+    )
 
 
 def _body_hash(tx: MessageTransaction, started: _Started) -> bytes:
