@@ -28,8 +28,8 @@ MOST_PATTERNS = 100
 TableOfZone = Mapping[str, str | float]
 Zones = tuple[str, ...] | dict[str, str | float | dict[str, str | float]]
 
-_OCTET = r"(\*|\d{1,3}(?:-\d{1,3})?)"
-_PATTERN = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?:&(\d{{1,3}}))?")
+_OCTET = r"(\*|[0-9]{1,3}(?:-[0-9]{1,3})?)"
+_PATTERN = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?:&([0-9]{{1,3}}))?")
 _KEY = re.compile(r"\{([A-Za-z0-9_-]+)\}")
 _ZONE = re.compile(r"(?=.{1,200}\.?\Z)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 _EXPECTED = 'an answer such as "127.0.0.2", "127.0.0.10-11", "127.0.0.0/28", "127.0.*.3" or "&4"'

@@ -74,8 +74,9 @@ class Rhsbl(Plugin):
         if known is not None:
             return known
         tx.notes[self.name] = known = []
-        if is_checked(tx.session, self.options.exempt):
-            pairs = [(zone, name) for zone in self.options.parsed for name in self._names(tx)]
+        names = self._names(tx) if is_checked(tx.session, self.options.exempt) else ()
+        if names:
+            pairs = [(zone, name) for zone in self.options.parsed for name in names]
             found = await self._lists.look_up(pairs, until=enough(self.options.threshold))
             add_results(tx.results, NAME, "domain", found)
             known += (one for one in found if one.answers)

@@ -35,6 +35,7 @@ METHODS: Mapping[str, Mapping[str, str]] = {
     "arc": {"oldest": "header.oldest-pass", "ip": "smtp.remote-ip"},
     "iprev": {"ip": "policy.iprev"},
     "auth": {"user": "smtp.auth"},
+    "dnswl": {"zone": "dns.zone", "ip": "policy.ip", "txt": "policy.txt"},  # RFC 8904
 }
 
 _ATOM = r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]+"  # RFC 2045 s5.1
