@@ -1,5 +1,6 @@
 """Zones of DNS lists as options, and what their answers mean."""
 
+import contextlib
 from ipaddress import IPv4Address, ip_network
 
 import pytest
@@ -39,8 +40,11 @@ def test_a_pattern_matches_answers(pattern, matching, others):
 
 @pytest.mark.parametrize(
     "pattern",
-    ["", "127.0.0", "127.0.0.256", "127.0.0.5-4", "127.0.0.1/33", "127.0.0.1/8", "x", "&0", "&256"]
-    + ["127.0.0.2 ", "127.0.0.٣", "127.0.0.2&", "::1/128", "*", "127.0.0.2-127.0.0.9"],
+    [
+        *("", "127.0.0", "127.0.0.256", "127.0.0.5-4", "127.0.0.1/33", "127.0.0.1/8", "x", "&0"),
+        *("127.0.0.2 ", "127.0.0.\u0663", "127.0.0.2&", "::1/128", "*", "127.0.0.2-127.0.0.9"),
+        *("&256", "127.0.0.2 - 3"),
+    ],
 )
 def test_a_malformed_pattern_is_refused(pattern):
     with pytest.raises(ValueError, match=r'^expected an answer such as "127.0.0.2"'):
@@ -49,10 +53,8 @@ def test_a_malformed_pattern_is_refused(pattern):
 
 @given(st.text(max_size=30) | st.from_regex(r"[0-9.*/&-]{0,20}", fullmatch=True))
 def test_any_text_is_a_pattern_or_refused(pattern):
-    try:
+    with contextlib.suppress(ValueError):
         parse_pattern(pattern).matches("127.0.0.2")
-    except ValueError as error:
-        assert str(error).startswith("expected an answer")
 
 
 @given(ANSWER, ANSWER, st.integers(0, 32))
