@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from gatepost.checks import dns
 from gatepost.checks.account import serving
 from gatepost.checks.scratch import progress, scratch
 from gatepost.checks.starting import start_problems
@@ -136,8 +137,17 @@ def _check_lists_and_plugins(
     report.hooks = list(hook_order(setup))
     report.summary = [SummaryLine(*line) for line in summary(config, setup, lists)]
     report.warnings.extend(warnings(config, setup, lists))
+    if (start and setup.plugins.installed) or dns.uses_dns(setup):
+        _check_dns(config, setup, report)
     if start and not report.errors:
         report.errors.extend(start_problems(setup.plugins, resolver))
+
+
+def _check_dns(config: Config, setup: Setup, report: Report) -> None:
+    """Ask the name servers; their problems are warnings, because they may be temporary."""
+    servers = dns.ask_servers(config)
+    report.summary.append(SummaryLine("name servers", ", ".join(map(str, servers)) or "none"))
+    report.warnings.extend(dns.warnings(config, setup, servers))
 
 
 def _check_plugin_files(lists: Lists, setup: Setup, report: Report) -> None:

@@ -25,6 +25,7 @@ from gatepost.lists.reloadable import ListError
 from gatepost.log.os_error import describe_os_error
 from gatepost.model.address import domain_key
 from gatepost.model.reply import Reply
+from gatepost.net.cached_resolver import CachedResolver
 from gatepost.net.resolver import DnsResolver, Resolver
 from gatepost.net.tls import KeyPair, TlsError
 from gatepost.plugin.base import Installed, Plugin
@@ -181,9 +182,10 @@ def _conditions(found: ConditionsConfig | None) -> Conditions | None:
     return Conditions(found.authenticated, found.networks, domains, found.results)
 
 
-def make_resolver(config: Config) -> DnsResolver:
+def make_resolver(config: Config) -> CachedResolver:
     """Return a resolver; it opens no socket before the first lookup."""
-    return DnsResolver(config.dns.servers, config.dns.timeout)
+    dns = config.dns
+    return CachedResolver(DnsResolver(dns.servers, dns.timeout), dns.cache_size)
 
 
 def make_store(config: Config, clock: Clock) -> OpenedStore:
