@@ -58,13 +58,6 @@ def _lists(zones, test, **more):
     return FakeResolver(a=records, **more)
 
 
-class Counting(FakeResolver):
-    """A resolver that notes the names it is asked for; those in `slow` are never answered."""
-
-    def __init__(self, *arguments, **more):
-        super().__init__(*arguments, **more)
-        self.names = []
-
-    async def a(self, name):
-        self.names.append(name)
-        return await super().a(name)
+def asked(resolver):
+    """Return the names whose addresses a resolver was asked for."""
+    return [one.removeprefix("A ") for one in resolver.asked]

@@ -12,8 +12,8 @@ from tests.plugins.lists import (
     MAIL,
     MESSAGE,
     RCPT,
-    Counting,
     address_lists,
+    asked,
     domain_lists,
     entry,
 )
@@ -125,23 +125,23 @@ def test_shadow_mode_refuses_nothing():
 
 
 def test_every_message_of_a_client_has_the_results_once():
-    resolver = Counting(a={entry("127.0.0.2", "bl.example"): "127.0.0.2"})
+    resolver = FakeResolver(a={entry("127.0.0.2", "bl.example"): "127.0.0.2"})
     results = Results()
     plugins = [results, Dnsbl(zones=["bl.example"])]
     one = MAIL + RCPT + MESSAGE
     play(HELLO + one + one, plugins, resolver=resolver, peer=CLIENT)
     assert results.found == [[("none", {})]] * 2
-    assert resolver.names.count(entry("198.51.100.7", "bl.example")) == 1
+    assert asked(resolver).count(entry("198.51.100.7", "bl.example")) == 1
 
 
 @pytest.mark.parametrize(
     "peer", ["127.0.0.1", "10.1.2.3", "192.168.0.1", "::1", "fe80::1", "fd00::1"]
 )
 def test_private_addresses_are_not_looked_up(peer):
-    resolver = Counting(a={entry("127.0.0.2", "bl.example"): "127.0.0.2"})
+    resolver = FakeResolver(a={entry("127.0.0.2", "bl.example"): "127.0.0.2"})
     assert accepted({"zones": ["bl.example"]}, resolver, (peer, 50000)) == []
     # 127.0.0.1 is a test entry
-    assert resolver.names.count(entry(peer, "bl.example")) == (peer == "127.0.0.1")
+    assert asked(resolver).count(entry(peer, "bl.example")) == (peer == "127.0.0.1")
 
 
 def test_a_client_of_a_relay_network_is_not_looked_up():

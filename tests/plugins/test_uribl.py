@@ -1,13 +1,13 @@
 """Messages with links to domains on DNS lists."""
 
 import pytest
-from tests.plugins.lists import CLIENT, HELLO, MAIL, RCPT, Counting, domain_lists
+from tests.plugins.lists import CLIENT, HELLO, MAIL, RCPT, asked, domain_lists
 
 from gatepost import Plugin
 from gatepost.plugin.base import Installed
 from gatepost.plugins import uribl
 from gatepost.plugins.uribl import Uribl
-from gatepost.testing import play
+from gatepost.testing import FakeResolver, play
 
 pytest.importorskip("publicsuffixlist")
 LISTED = {"bad.example": "127.0.1.2"}
@@ -78,16 +78,16 @@ def test_a_list_gives_points_once():
 
 
 def test_the_registered_domain_is_that_of_the_public_suffix_list():
-    resolver = Counting(a={"test.dl.example": "127.0.0.2"})
+    resolver = FakeResolver(a={"test.dl.example": "127.0.0.2"})
     accepted("http://a.b.example.co.uk http://x.y.z.example http://co.uk", resolver=resolver)
-    asked = [one.removesuffix(".dl.example") for one in resolver.names[2:]]
-    assert asked == ["example.co.uk", "z.example"]
+    names = [one.removesuffix(".dl.example") for one in asked(resolver)[2:]]
+    assert names == ["example.co.uk", "z.example"]
 
 
 def test_well_known_and_exempt_domains_are_not_looked_up():
-    resolver = Counting(a={"test.dl.example": "127.0.0.2"})
+    resolver = FakeResolver(a={"test.dl.example": "127.0.0.2"})
     accepted("http://www.w3.org/ http://a.google.com", resolver=resolver)
-    assert len(resolver.names) == 2
+    assert len(asked(resolver)) == 2
     accepted("http://a.bad.example", exempt=["bad.example"])
 
 
@@ -99,13 +99,13 @@ def test_addresses_are_looked_up_if_the_list_has_them():
 
 
 def test_at_most_so_many_domains_are_looked_up():
-    resolver = Counting(a={"test.dl.example": "127.0.0.2"})
+    resolver = FakeResolver(a={"test.dl.example": "127.0.0.2"})
     accepted(" ".join(f"http://d{n}.example" for n in range(50)), resolver=resolver, most=3)
-    asked = [one.removesuffix(".dl.example") for one in resolver.names[2:]]
-    assert asked == ["d0.example", "d1.example", "d49.example"]
-    resolver.names.clear()
+    names = [one.removesuffix(".dl.example") for one in asked(resolver)[2:]]
+    assert names == ["d0.example", "d1.example", "d49.example"]
+    resolver.asked.clear()
     accepted("http://a.example http://b.example", resolver=resolver, most=1)
-    assert resolver.names[2:] == ["a.example.dl.example"]
+    assert asked(resolver)[2:] == ["a.example.dl.example"]
 
 
 def test_a_list_without_an_answer_has_no_effect():

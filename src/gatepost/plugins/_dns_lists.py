@@ -21,7 +21,6 @@ from gatepost import (
     Decision,
     NetworkList,
     NoSuchNameError,
-    Plugin,
     Reaction,
     ResolveError,
     Results,
@@ -29,7 +28,7 @@ from gatepost import (
     query_name,
     together,
 )
-from gatepost.plugins._zones import Zone, ZoneOptions
+from gatepost.plugins._zones import ListPlugin, Zone, ZoneOptions
 
 # Clients that no public list can know.
 PRIVATE = (
@@ -95,13 +94,13 @@ class EnvelopeOptions(DecidingOptions):
 
 
 class DnsLists:
-    """The lists of a plugin with their tests; `zones` may name a list several times."""
+    """The lists of a plugin with their tests."""
 
-    def __init__(self, plugin: Plugin, zones: Iterable[Zone], tests: Tests) -> None:
+    def __init__(self, plugin: ListPlugin, tests: Tests) -> None:
         self._plugin = plugin
-        self._zones: Mapping[str, Zone] = {one.name: one for one in zones}
+        self._zones: Mapping[str, Zone] = {one.name: one for one in plugin.zones()}
         self._tests = tests
-        self._problems: dict[str, str] = dict.fromkeys(self._zones, "not tested yet")
+        self._states: dict[str, str] = {}
         self._passed: set[str] = set()
         self._tested = asyncio.Event()
 
@@ -128,24 +127,25 @@ class DnsLists:
         try:
             problem = await self._problem(zone)
         except ResolveError as error:
-            self._note(zone, zone.public(str(error)))
+            self._note(zone, "no answer", zone.public(str(error)))
             return
         if problem:
             self._passed.discard(zone.name)
         else:
             self._passed.add(zone.name)
-        self._note(zone, problem)
+        self._note(zone, "failed" if problem else "passed", problem)
 
-    def _note(self, zone: Zone, problem: str) -> None:
-        """Log a change of what is wrong with a list."""
-        before, self._problems[zone.name] = self._problems[zone.name], problem
-        if problem == before:
+    def _note(self, zone: Zone, state: str, problem: str) -> None:
+        """Log a change of the state of a list."""
+        before = self._states.get(zone.name)
+        if state == before:
             return
+        self._states[zone.name] = state
         log, used = self._plugin.log, zone.name in self._passed
         if problem:
             log.warning("DNS list failed its test", list=zone.name, used=used, problem=problem)
-        else:
-            log.info("DNS list passed its test", list=zone.name)
+        elif before is not None:
+            log.warning("DNS list passed its test", list=zone.name)
 
     async def _problem(self, zone: Zone) -> str:
         """Return why a list does not work, "" if it does; raises `ResolveError`."""

@@ -14,7 +14,7 @@ Limits: MOST zones of a plugin, MOST_PATTERNS of a zone.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from ipaddress import IPv4Network
 
@@ -131,10 +131,6 @@ def parse_zones(
     tables = given if isinstance(given, Mapping) else {one: {} for one in given}
     if not 0 < len(tables) <= MOST:
         raise ValueError(f"zones: expected 1 to {MOST} zones, found {len(tables)}")
-    used = {key for one in tables for key in _KEY.findall(one)}
-    for key in keys:
-        if key not in used:
-            raise ValueError(f"keys.{key}: no zone has {{{key}}} in its name")
     zones = tuple(_zone(one, table, keys, listed) for one, table in tables.items())
     if len({one.name for one in zones}) < len(zones):
         raise ValueError('zones: expected different names; set `name = "..."` of a zone')
@@ -183,8 +179,20 @@ def _reaction(key: str, value: str | float) -> Reaction:
         raise ValueError(f"{key}: {error}, found {str(value)[:80]!r}") from None
 
 
-class ZoneOptions(Plugin.Options, dict=True):
-    """The options that all plugins with DNS lists share."""
+class HasZones(Plugin.Options, dict=True):
+    """Base of the options of plugins with DNS lists."""
+
+    def __post_init__(self) -> None:
+        _ = self.parsed
+
+    @cached_property
+    def parsed(self) -> tuple[Zone, ...]:
+        """The lists as values; raises ValueError."""
+        return ()
+
+
+class ZoneOptions(HasZones, dict=True):
+    """The options of plugins with a reaction to each list, or to each of its answers."""
 
     zones: Zones
     """The lists: an array, or a table with the reaction to each list, or to each of its answers."""
@@ -193,10 +201,24 @@ class ZoneOptions(Plugin.Options, dict=True):
     listed: Reaction = Reaction("deny")
     """What happens about an entry in a list that has no reaction of its own."""
 
-    def __post_init__(self) -> None:
-        _ = self.parsed
-
     @cached_property
     def parsed(self) -> tuple[Zone, ...]:
         """The lists as values; raises ValueError."""
         return parse_zones(self.zones, self.keys, self.listed)
+
+
+class ListPlugin(Plugin):
+    """Base of the plugins with DNS lists; their `Options` is a `HasZones`."""
+
+    uses_dns = True
+
+    @property
+    def dns_lists(self) -> Collection[str]:
+        """The zones with the usual test entries. A name with a key must not be shown."""
+        return [one.zone for one in self.zones() if not one.secrets and one.test is None]
+
+    def zones(self) -> Sequence[Zone]:
+        """Return the lists of all options, each once."""
+        options = (self.all_options.general, *self.all_options.by_domain.values())
+        found = (zone for one in options if isinstance(one, HasZones) for zone in one.parsed)
+        return list({one.name: one for one in found}.values())

@@ -10,7 +10,7 @@ Received fields are not asked about.
 from collections.abc import Iterable
 from typing import Literal
 
-from gatepost import Address, Decision, Plugin, Recipient, Results, Session, Transaction
+from gatepost import Address, Decision, Recipient, Results, Session, Transaction
 from gatepost.plugins._dns_lists import (
     ADDRESSES,
     DnsLists,
@@ -21,12 +21,12 @@ from gatepost.plugins._dns_lists import (
     is_checked,
     strongest,
 )
-from gatepost.plugins._zones import Zone
+from gatepost.plugins._zones import ListPlugin, Zone
 
 NAME = "dnsbl"
 
 
-class Dnsbl(Plugin):
+class Dnsbl(ListPlugin):
     """Asks the lists once for each client."""
 
     class Options(EnvelopeOptions):
@@ -40,9 +40,7 @@ class Dnsbl(Plugin):
 
     async def start(self) -> None:
         """Begin to test the lists."""
-        options = (self.options, *map(self.options_for, self.all_options.by_domain))
-        zones = [zone for one in options for zone in one.parsed]
-        self._lists = DnsLists(self, zones, ADDRESSES)
+        self._lists = DnsLists(self, ADDRESSES)
         self._lists.start()
 
     async def on_connect(self, session: Session) -> Decision | None:

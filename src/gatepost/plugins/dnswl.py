@@ -7,11 +7,12 @@ Limits: it decides nothing. Other plugins read the result, such as with
 `unless = { results = { dnswl = "pass" } }`.
 """
 
+from functools import cached_property
 from typing import Literal
 
-from gatepost import Address, NetworkList, Plugin, Reaction, Secret, Transaction, field
+from gatepost import Address, NetworkList, Reaction, Secret, Transaction, field
 from gatepost.plugins._dns_lists import ADDRESSES, PRIVATE, DnsLists, Listing, is_checked
-from gatepost.plugins._zones import parse_zones
+from gatepost.plugins._zones import HasZones, ListPlugin, Zone, parse_zones
 
 NAME = "dnswl"
 Trust = Literal["none", "low", "medium", "high"]
@@ -20,12 +21,12 @@ TRUST: tuple[Trust, ...] = ("none", "low", "medium", "high")
 _BLOCKED = 255
 
 
-class Dnswl(Plugin):
+class Dnswl(ListPlugin):
     """Adds one result about each client. It runs before the plugins that are against clients."""
 
     before = frozenset({"dnsbl", "rhsbl", "greylist", "helo", "rate_limit"})
 
-    class Options(Plugin.Options):
+    class Options(HasZones, dict=True):
         """`zones` is required."""
 
         zones: tuple[str, ...]
@@ -47,13 +48,14 @@ class Dnswl(Plugin):
         exempt: NetworkList = NetworkList(*PRIVATE)
         """Networks of clients that are not asked about."""
 
-        def __post_init__(self) -> None:
-            parse_zones(self.zones, self.keys, Reaction())
+        @cached_property
+        def parsed(self) -> tuple[Zone, ...]:
+            """The lists as values; raises ValueError."""
+            return parse_zones(self.zones, self.keys, Reaction())
 
     async def start(self) -> None:
         """Begin to test the lists."""
-        self._zones = parse_zones(self.options.zones, self.options.keys, Reaction())
-        self._lists = DnsLists(self, self._zones, ADDRESSES)
+        self._lists = DnsLists(self, ADDRESSES)
         self._lists.start()
 
     async def on_mail(self, tx: Transaction, _sender: Address) -> None:
@@ -62,7 +64,9 @@ class Dnswl(Plugin):
         if self.name in session.notes or not is_checked(session, self.options.exempt):
             return
         session.notes[self.name] = True
-        listings = await self._lists.look_up([(one, session.peer.host) for one in self._zones])
+        listings = await self._lists.look_up(
+            [(one, session.peer.host) for one in self.options.parsed]
+        )
         value, facts = await self._result(listings)
         session.results.add(NAME, value, **facts)
         tx.results.add(NAME, value, **facts)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Literal
 
-from gatepost import Address, Decision, Plugin, Recipient, Transaction
+from gatepost import Address, Decision, Recipient, Transaction
 from gatepost.plugins._dns_lists import (
     DOMAINS,
     DnsLists,
@@ -21,6 +21,7 @@ from gatepost.plugins._dns_lists import (
     enough,
     is_checked,
 )
+from gatepost.plugins._zones import ListPlugin
 
 NAME = "rhsbl"
 MOST_PARENTS = 5
@@ -29,7 +30,7 @@ _SHOWN = {"sender": "Sender domain", "helo": "HELO name", "reverse": "Reverse na
 _DOMAIN = re.compile(r"(?=.{1,200}\Z)(?:[a-z0-9_-]{1,63}\.)+(?=[a-z0-9-]*[a-z])[a-z0-9-]{1,63}")
 
 
-class Rhsbl(Plugin):
+class Rhsbl(ListPlugin):
     """Asks the lists for each message, because its sender is another one."""
 
     after = frozenset({"iprev"})
@@ -47,7 +48,7 @@ class Rhsbl(Plugin):
 
     async def start(self) -> None:
         """Begin to test the lists."""
-        self._lists = DnsLists(self, self.options.parsed, DOMAINS)
+        self._lists = DnsLists(self, DOMAINS)
         self._lists.start()
 
     async def on_mail(self, tx: Transaction, _sender: Address) -> None:

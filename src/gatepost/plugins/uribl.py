@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Any
 
-from gatepost import Decision, DomainList, MessageTransaction, Plugin, Size
+from gatepost import Decision, DomainList, MessageTransaction, Size
 from gatepost.plugins._dns_lists import (
     DOMAINS,
     DecidingOptions,
@@ -24,6 +24,7 @@ from gatepost.plugins._dns_lists import (
     enough,
 )
 from gatepost.plugins._uris import find_hosts
+from gatepost.plugins._zones import ListPlugin
 
 NAME = "uribl"
 # A message with more octets is searched in a thread, because that takes some milliseconds.
@@ -36,7 +37,7 @@ WELL_KNOWN = (
 )
 
 
-class Uribl(Plugin):
+class Uribl(ListPlugin):
     """Asks the lists at the end of each message."""
 
     class Options(DecidingOptions):
@@ -68,7 +69,7 @@ class Uribl(Plugin):
     async def start(self) -> None:
         """Load the public suffix list, and begin to test the lists."""
         self._registered = await asyncio.to_thread(_load)
-        self._lists = DnsLists(self, self.options.parsed, DOMAINS)
+        self._lists = DnsLists(self, DOMAINS)
         self._lists.start()
 
     async def on_message(self, tx: MessageTransaction) -> Decision | None:
