@@ -30,7 +30,7 @@ from gatepost import (
 )
 from gatepost.plugins._zones import ListPlugin, Zone, ZoneOptions
 
-# Clients that no public list can know.
+# Clients that no public list can have.
 PRIVATE = (
     *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
     *("100.64.0.0/10", "::1", "fc00::/7", "fe80::/10"),
@@ -57,7 +57,7 @@ DOMAINS = Tests(("test",), ("invalid",))
 
 
 class Listing(NamedTuple):
-    """What a list has about `what`: its answers, None if it has failed; () is not listed."""
+    """The answers of a list about `what`, None if it has failed; () is not listed."""
 
     zone: Zone
     what: str
@@ -208,7 +208,7 @@ class DnsLists:
         return reaction.decide(f"{words}: {more}" if more else words, reason=reason)
 
     async def text(self, listing: Listing) -> str:
-        """Return what a list says about an entry (TXT), "" without an answer."""
+        """Return the text of a list about an entry (TXT), "" without an answer."""
         try:
             texts = await self._plugin.resolver.txt(query_name(listing.what, listing.zone.zone))
         except (ResolveError, NoSuchNameError):
@@ -259,11 +259,13 @@ def strongest(listings: Iterable[Listing], threshold: float) -> tuple[Reaction, 
 
 def enough(threshold: float) -> Callable[[Listing], bool]:
     """Return a function to call with each listing: whether those so far refuse permanently."""
-    heard: list[Listing] = []
+    found_so_far: list[Listing] = []
 
     def refuse(listing: Listing) -> bool:
-        heard.append(listing)
-        found = strongest(heard, threshold)
+        if not listing.answers:
+            return False
+        found_so_far[:] = worst_of_lists([*found_so_far, listing])
+        found = strongest(found_so_far, threshold)
         return found is not None and found[0].word == "deny"
 
     return refuse

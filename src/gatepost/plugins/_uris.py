@@ -65,7 +65,7 @@ _DOMAIN = re.compile(r"(?=.{1,200}\Z)(?:[a-z0-9_-]{1,63}\.)+(?=[a-z0-9-]*[a-z])[
 
 
 class _Part(NamedTuple):
-    """What the header of a part says about it, in lower case."""
+    """The facts about a part in its header, in lower case."""
 
     kind: str
     encoding: str

@@ -51,22 +51,25 @@ class Dnsbl(ListPlugin):
         return await self._decide(session, self.options)
 
     async def on_mail(self, tx: Transaction, _sender: Address) -> None:
-        """Ask the lists about the client of the first message, so that all know the results."""
+        """Ask the lists about the client of the first message, for all plugins at RCPT."""
         if self.options.decide_at == "rcpt" and is_checked(tx.session, self.options.exempt):
             await self._ask_once(tx.session, tx.session.results, tx.results)
 
     async def on_rcpt(self, tx: Transaction, rcpt: Recipient) -> Decision | None:
         """Decide with the options for the recipient."""
         session, options = tx.session, self.options_for(rcpt)
-        if self.options.decide_at != "rcpt" or not is_checked(session, self.options.exempt):
+        if self.options.decide_at != "rcpt":
             return None
-        # again, because another plugin can have accepted MAIL before this one was called
-        await self._ask_once(session, session.results, tx.results)
-        if rcpt.user in options.accept_for or session.peer in options.exempt:
+        if self.name not in session.notes:  # another plugin can have accepted MAIL before this one
+            await self.on_mail(tx, tx.reverse_path)
+        known = session.notes.get(self.name)
+        if known is None or rcpt.user in options.accept_for:
             return None
         if options is not self.options:
+            if session.peer in options.exempt:
+                return None
             await self._ask_more(session, options)
-        return await self._decide(session, options)
+        return await self._decide(session, options) if any(known.values()) else None
 
     async def _ask_once(self, session: Session, *places: Results) -> None:
         """Ask the lists about a client, and add the results to `places`."""

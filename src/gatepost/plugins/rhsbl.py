@@ -52,7 +52,7 @@ class Rhsbl(ListPlugin):
         self._lists.start()
 
     async def on_mail(self, tx: Transaction, _sender: Address) -> None:
-        """Ask the lists, so that other plugins know the results at RCPT."""
+        """Ask the lists, for all plugins at RCPT."""
         await self._ask_once(tx)
 
     async def on_rcpt(self, tx: Transaction, rcpt: Recipient) -> Decision | None:
