@@ -82,7 +82,7 @@ def test_a_table_has_reactions_by_zone_and_by_answer():
 
 def test_a_zone_without_answers_has_the_general_reaction():
     (zone,) = parse_zones({"bl.example": {"name": "My list", "test": ""}}, {}, DENY)
-    assert (zone.name, zone.test, zone.otherwise) == ("my list", "", DENY)
+    assert (zone.name, zone.test, zone.otherwise) == ("My list", "", DENY)
 
 
 def test_the_key_of_a_customer_is_not_shown():

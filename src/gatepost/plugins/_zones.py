@@ -167,9 +167,10 @@ def _zone_of(
     rules = tuple((parse_pattern(one), _reaction(one, table[one])) for one in patterns)
     usual = Reaction("none") if patterns else listed
     default = _reaction("default", table["default"]) if "default" in table else usual
-    shown = str(words.get("name") or re.sub(r"\.{2,}", ".", _KEY.sub("", given)).strip("."))
+    usual_name = re.sub(r"\.{2,}", ".", _KEY.sub("", given)).strip(".").lower()
+    shown = str(words.get("name") or usual_name)
     test = str(words["test"]) if "test" in words else None
-    return Zone(Secret(full.strip(".").lower()), shown.lower(), rules, default, test, secrets)
+    return Zone(Secret(full.strip(".").lower()), shown, rules, default, test, secrets)
 
 
 def _reaction(key: str, value: str | float) -> Reaction:
