@@ -252,7 +252,6 @@ def fixed() -> str:
 # The plugins of the cookbook, files in examples/.
 RECIPES = (
     "greylist",
-    "dns_lists",
     "spf_check",
     "dkim_check",
     "rspamd_check",

@@ -80,8 +80,13 @@ options = {{ worst = -3 }}
 only = {{ networks = ["127.0.0.30"] }}
 
 [[plugin]]
-use = "plugins/dns_lists.py"
-options = {{ lists = {{ "bl.test" = 5, "wl.test" = -5 }} }}
+use = "dnswl"
+options = {{ zones = ["wl.test"], exempt = [] }}
+
+[[plugin]]
+use = "dnsbl"
+options = {{ zones = ["bl.test"], exempt = [] }}
+unless = {{ results = {{ dnswl = "pass" }} }}
 
 [[plugin]]
 use = "plugins/spf_check.py"
@@ -157,8 +162,8 @@ def zones(key):
         'forged TXT "v=spf1 -all"\n'
         "new A 192.0.2.1\n"
         f"one._domainkey.client TXT {strings}\n",
-        "bl.test": f"{HEAD}20.0.0.127 A 127.0.0.2\n21.0.0.127 A 127.0.0.2\n",
-        "wl.test": f"{HEAD}21.0.0.127 A 127.0.2.1\n",
+        "bl.test": f"{HEAD}2.0.0.127 A 127.0.0.2\n20.0.0.127 A 127.0.0.2\n21.0.0.127 A 127.0.0.2\n",
+        "wl.test": f"{HEAD}2.0.0.127 A 127.0.2.1\n21.0.0.127 A 127.0.2.1\n",
     }
 
 
@@ -353,7 +358,9 @@ def test_a_retry_is_not_greylisted(server):
 
 def test_dns_lists_and_spf_decide(server):
     with Client(server.port, "127.0.0.20") as client:
-        assert client.rcpt("alice@example.com").startswith("550 5.7.1 client is listed in bl.test")
+        assert client.rcpt("alice@example.com").startswith(
+            "550 5.7.1 127.0.0.20 is listed in bl.test"
+        )
     with Client(server.port, "127.0.0.21") as client:
         assert client.rcpt("alice@example.com").startswith("250 ")
         assert client.rcpt("alice@example.com", "a@forged.example").startswith("550 5.7.1 ")

@@ -35,6 +35,7 @@ METHODS: Mapping[str, Mapping[str, str]] = {
     "arc": {"oldest": "header.oldest-pass", "ip": "smtp.remote-ip"},
     "iprev": {"ip": "policy.iprev"},
     "auth": {"user": "smtp.auth"},
+    "dnswl": {"zone": "dns.zone", "ip": "policy.ip", "txt": "policy.txt"},  # RFC 8904
 }
 
 # An id that is quoted, also without its end, an address literal, or an id that ends at a character
