@@ -1,7 +1,7 @@
 """Run a real p0f 3 on the loopback interface, which needs root.
 
-    with p0f.running(folder) as socket:
-        ...  # connections to 127.0.0.1 are examined; queries on this Unix socket
+with p0f.running(folder) as socket:
+    ...  # connections to 127.0.0.1 are examined; queries on this Unix socket
 """
 
 from __future__ import annotations

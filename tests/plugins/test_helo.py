@@ -12,7 +12,11 @@ from gatepost.testing import FakeResolver, play
 PEER = ("198.51.100.7", 50000)
 MX = "mx.client.example"
 DNS = FakeResolver(
-    hosts={MX: PEER[0], "other.client.example": "198.51.100.8", "six.client.example": "2001:db8::1"},
+    hosts={
+        MX: PEER[0],
+        "other.client.example": "198.51.100.8",
+        "six.client.example": "2001:db8::1",
+    },
     mx={"client.example": [(10, MX)], "down.example": [(10, MX)]},
     fail=["down.client.example"],
 )

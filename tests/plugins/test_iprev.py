@@ -41,7 +41,9 @@ class Found(Plugin):
 
 def found(resolver, peer=PEER, **options):
     seen = Found()
-    play("S: 220\nC: EHLO x.example\nS: 250", [Iprev(**options), seen], peer=peer, resolver=resolver)
+    play(
+        "S: 220\nC: EHLO x.example\nS: 250", [Iprev(**options), seen], peer=peer, resolver=resolver
+    )
     return seen.result
 
 
@@ -78,7 +80,11 @@ def test_internal_clients_are_not_looked_up(address):
     ("option", "resolver", "text"),
     [
         ("missing", None, "5.7.25 Your IP address has no reverse name"),
-        ("unconfirmed", ELSEWHERE, "5.7.25 The reverse name of your IP address does not lead to it"),
+        (
+            "unconfirmed",
+            ELSEWHERE,
+            "5.7.25 The reverse name of your IP address does not lead to it",
+        ),
         ("generic", GENERIC, "5.7.25 The name of your IP address is not that of a server"),
         ("temperror", DOWN, "5.7.25 Looking up your IP address failed"),
     ],

@@ -75,7 +75,7 @@ async def answering(path, answer):
             await one.wait_closed()
 
 
-def run(tmp_path, answer, transcript=HELLO, peer=PEER, shadow=False, **options):
+def run(tmp_path, answer, transcript=HELLO, peer=PEER, *, shadow=False, **options):
     """Return what was played, the results by HELO, and the queries."""
     path, seen = tmp_path / "p0f.sock", Found()
     plugin = P0f(socket=str(path), **options)

@@ -96,12 +96,12 @@ class Found(Plugin):
         self.result = tx.results.get("sender_domain")
 
 
-def run(sender, plugin, mail="250", reply="250", user="user", peer=PEER, config=CONFIG):
+def run(sender, plugin, reply="250", *, mail="250", user="user", config=CONFIG):
     transcript = TEXT.format(sender=sender, mail=mail)
     if mail == "250":
         transcript += RCPT.format(user=user, reply=reply)
     seen = Found()
-    played = play(transcript, [plugin, seen], peer=peer, resolver=DNS, config=config)
+    played = play(transcript, [plugin, seen], peer=PEER, resolver=DNS, config=config)
     return played, getattr(seen, "result", None)
 
 

@@ -103,10 +103,11 @@ class ClientCheck(Plugin):
     """
 
     def keep(self, about: Session | Transaction, findings: Sequence[Finding]) -> None:
-        """Keep the findings for RCPT, and count them."""
+        """Keep the findings for RCPT, and count those that have a reaction."""
         about.notes[self.name] = findings
         for one in findings:
-            self.metrics.counter("found", finding=one.value).inc()
+            if one.reaction(self.options) != Reaction():
+                self.metrics.counter("found", finding=one.value).inc()
 
     def decide_now(self, about: Session | Transaction) -> Decision | None:
         """Return the decision about what was found, unless it is due at RCPT."""

@@ -55,6 +55,8 @@ class Iprev(ClientCheck):
     async def _look_up(self, session: Session, address: IpAddress) -> None:
         found = await ask(check_iprev(str(address)), self.resolver)
         finding = _finding(found, address)
+        if found.result == "temperror":
+            self.metrics.counter("unanswered").inc()
         findings = () if finding is None else (finding,)
         facts = {"ip": str(address), "name": found.name, "reason": found.reason}
         session.results.add("iprev", found.result, **facts, score=points(findings, self.options))

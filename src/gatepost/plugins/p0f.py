@@ -12,7 +12,7 @@ import struct
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from gatepost import Decision, Duration, Plugin, Reaction, Session
+from gatepost import Decision, Duration, Plugin, Reaction, Session, field
 from gatepost.plugins._client import (
     ClientCheck,
     Finding,
@@ -56,7 +56,7 @@ class P0f(ClientCheck):
 
         socket: Path = Path("/run/p0f.sock")
         """The socket of p0f."""
-        systems: dict[str, Reaction] = {}
+        systems: dict[str, Reaction] = field(default_factory=dict)
         """What happens about a system, by a part of its name such as "Windows" or "Windows XP".
         Letter case is ignored. The first entry that matches counts."""
         timeout: Duration = Duration("250ms")
@@ -104,8 +104,7 @@ class P0f(ClientCheck):
             self.log.warning("p0f unavailable", socket=str(self.options.socket), problem=problem)
 
     def _add(self, session: Session, system: System) -> None:
-        found = (_finding(str(system)),) if system.name else ()
-        findings = tuple(one for one in found if one.reaction(self.options) != Reaction())
+        findings = (_finding(str(system)),) if system.name else ()
         session.results.add(
             "p0f",
             "known" if system.name else "unknown",
@@ -115,7 +114,7 @@ class P0f(ClientCheck):
             link=system.link,
             score=points(findings, self.options),
         )
-        self.keep(session, found)
+        self.keep(session, findings)
 
 
 def _finding(system: str) -> Finding:
@@ -124,7 +123,9 @@ def _finding(system: str) -> Finding:
         found = (one for name, one in options.systems.items() if name.lower() in key)
         return next(found, Reaction())
 
-    return Finding("system", "Your operating system is not that of a mail server", "5.7.1", reaction)
+    return Finding(
+        "system", "Your operating system is not that of a mail server", "5.7.1", reaction
+    )
 
 
 async def query(path: Path, address: IpAddress) -> System:

@@ -57,9 +57,10 @@ def new_session(
     started: float,
     protocol: str,
     listener: str = "",
+    *,
     received: Input | None = None,
 ) -> Session:
-    """Return the session of a client that has just connected."""
+    """Return the session of a client that has just connected; `received` is what it sends."""
     return Session(
         reference,
         identity.peer,
