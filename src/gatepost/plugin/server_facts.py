@@ -24,6 +24,6 @@ class ServerFacts(msgspec.Struct, frozen=True):
     domains: Sequence[Any] = ()
 
     def is_local(self, domain: str) -> bool:
-        """Return whether a domain is in `recipients.domains`; one that only plugins serve is not."""
+        """Return whether a domain is in `recipients.domains`; those of plugins are not."""
         key = domain_key(domain)
         return any(key in source.current for source in self.domains)

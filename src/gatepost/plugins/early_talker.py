@@ -16,7 +16,7 @@ LONGEST = 15.0
 
 
 class EarlyTalker(Plugin):
-    """Adds the result `early_talker`: "waited", "known", "early", or "unknown" without the store."""
+    """Adds the result `early_talker`: "waited", "known", "early"; "unknown" without the store."""
 
     # They find out who is to wait.
     after = frozenset({"dnsbl", "dnswl", "geo", "reputation"})
