@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from tests.session.dialogue import OPEN, TRAPS, config, plugin
 
+from gatepost import Plugin
 from gatepost.config.schema import LedgerConfig, SmtpConfig
 from gatepost.ledger import records as r
 from gatepost.ledger.privacy import Privacy
@@ -55,6 +56,17 @@ def transaction(*arguments, **options):
 def connection(*arguments, **options):
     [found] = [one for one in kept(*arguments, **options) if type(one) is r.Connection]
     return found
+
+
+@pytest.mark.parametrize(
+    ("value", "name"), [("pass", "mx.client.example"), ("fail", ""), ("permerror", "")]
+)
+def test_a_client_has_the_name_that_a_plugin_has_confirmed(value, name):
+    class Confirm(Plugin):
+        def on_helo(self, session, _helo):
+            session.results.add("iprev", value, name="mx.client.example")
+
+    assert connection(OPEN, [Confirm()]).client.name == name
 
 
 def test_an_accepted_message():

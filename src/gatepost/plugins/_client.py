@@ -1,4 +1,4 @@
-"""What the plugins about the client have in common: which clients, which addresses, and when.
+"""Common parts of the plugins about the client: which clients, which addresses, and when.
 
 A plugin finds something about a client at HELO or at MAIL, and decides about it at once or at RCPT.
 At RCPT it is known whether the client has authenticated, the recipients are recorded, and their
@@ -68,7 +68,7 @@ def outside_address(session: Session) -> IpAddress | None:
 
 
 class Finding(NamedTuple):
-    """What was found: a word for results and logs, the reply, and the reaction that it has.
+    """A finding: a word for results and logs, the reply, and the reaction to it.
 
     `reaction` returns the reaction of some options.
     """

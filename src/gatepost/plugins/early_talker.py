@@ -22,7 +22,7 @@ class EarlyTalker(Plugin):
     after = frozenset({"dnsbl", "dnswl", "geo", "reputation"})
 
     class Options(Plugin.Options):
-        """Who waits, how long, and what happens about a client that does not."""
+        """Options of the wait: its length, its end, and the clients that wait."""
 
         wait: Duration = Duration("6s")
         """The wait before the greeting, at most 15 seconds."""

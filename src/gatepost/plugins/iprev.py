@@ -19,7 +19,7 @@ CODE = "5.7.25"  # RFC 7372 s3.3
 # Words in names of addresses that a provider assigns to its customers.
 DYNAMIC = re.compile(
     r"(?<![a-z])(?:adsl|broadband|cable|cust(?:omer)?|dhcp|dial(?:-?up|in)?|dsl|dyn(?:amic|ip)?|"
-    r"fiber|ftth|gprs|home|mobile|pool|ppp(?:oe)?|res(?:idential)?|user|vdsl|wifi|wireless)(?![a-z])"
+    r"fiber|ftth|gprs|home|mobile|pool|ppp(?:oe)?|residential|user|vdsl|wifi|wireless)(?![a-z])"
 )
 # Words in names of servers, whatever else is in them.
 SERVER = re.compile(r"(?<![a-z])(?:colo|mail|mta|mx|out|relay|server|smtp|static|vps)(?![a-z])")

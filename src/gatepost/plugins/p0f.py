@@ -32,7 +32,7 @@ OK, NO_MATCH = 0x10, 0x20
 
 
 class System(NamedTuple):
-    """What p0f knows about a host.
+    """The facts that p0f has about a host.
 
     `name` and `flavour` are such as "Linux" and "3.11 and newer", "" if it is not recognised.
     `distance` is in hops, -1 if it is not known; `uptime` is in minutes, 0 if it is not known.
@@ -129,7 +129,7 @@ def _finding(system: str) -> Finding:
 
 
 async def query(path: Path, address: IpAddress) -> System:
-    """Return what p0f knows about an address.
+    """Return the facts that p0f has about an address.
 
     Raises OSError, EOFError or ValueError if p0f does not answer, or not as described.
     """
