@@ -103,7 +103,7 @@ def test_a_plugin_that_waits_before_the_greeting_notices_early_data(early):
 def test_early_data_within_tls_is_noticed_too():
     class Wait(Plugin):
         async def on_connect(self, session):
-            while not session.has_unread:
+            while not session.has_unread:  # noqa: ASYNC110 - the fact has no event
                 await asyncio.sleep(0)
             return deny("too early")
 
