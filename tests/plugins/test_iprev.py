@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost import Plugin
+from gatepost import Plugin, accept
 from gatepost.plugin.base import Installed
 from gatepost.plugins.iprev import Iprev, is_generic
 from gatepost.testing import FakeResolver, play
@@ -61,6 +61,19 @@ def test_the_result_has_the_confirmed_name_and_points(resolver, value, score, na
     result = found(resolver)
     assert (result.value, result.score, result.facts["name"]) == (value, score, name)
     assert result.facts["ip"] == PEER[0]
+
+
+def test_the_address_is_looked_up_once_in_a_session():
+    asked = []
+
+    class Counting(FakeResolver):
+        async def ptr(self, address):
+            asked.append(address)
+            return await super().ptr(address)
+
+    twice = "S: 220\n" + "C: EHLO x.example\nS: 250\n" * 2
+    play(twice, [Iprev()], peer=PEER, resolver=Counting())
+    assert asked == [PEER[0]]
 
 
 @pytest.mark.parametrize("address", ["2001:db8:1::7", "::ffff:198.51.100.7"])
@@ -133,8 +146,6 @@ def test_an_authenticated_client_is_exempt():
 
     class Anyone(Plugin):
         def on_auth(self, session, attempt):
-            from gatepost import accept
-
             return accept()
 
     config = {"listen": [{"address": "127.0.0.1:2525", "auth": True}], "auth": {"clear": True}}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tools import p0f as real
 from tools import peers
 
-from gatepost import Plugin
+from gatepost import Endpoint, Plugin, Session
 from gatepost.plugin.base import Installed
 from gatepost.plugins.p0f import RESPONSE, P0f, System, decode_response, encode_query, query
 from gatepost.testing import play_async
@@ -193,6 +193,13 @@ def test_an_outage_is_logged_once_and_its_end_too(tmp_path):
 def test_internal_clients_are_not_asked_about(tmp_path, address):
     _, results, asked = run(tmp_path, XP, peer=(address, 1))
     assert (results, asked) == ([None], [])
+
+
+def test_p0f_is_not_asked_about_a_client_behind_a_proxy(tmp_path):
+    there = (Endpoint(*PEER), Endpoint("192.0.2.25", 25))
+    proxied = Session("1", *there, 0.0, via=Endpoint("203.0.113.1", 1))
+    assert asyncio.run(P0f(socket=str(tmp_path / "none")).on_helo(proxied, "x")) is None
+    assert "p0f" not in proxied.results
 
 
 def test_the_time_out_is_checked():

@@ -32,7 +32,6 @@ NO_HOST = tuple(
         ("0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/128", "ff00::/8", "fec0::/10"),
     )
 )
-POSTMASTER = "postmaster"
 
 
 def parse_address(text: str) -> IpAddress | None:
@@ -119,6 +118,6 @@ class ClientCheck(Plugin):
     def on_rcpt(self, tx: Transaction, rcpt: Recipient) -> Decision | None:
         """Decide about what was found, with the options of the recipient's domain."""
         findings = tx.notes.get(self.name) or tx.session.notes.get(self.name)
-        if not findings or tx.session.auth is not None or rcpt.user == POSTMASTER:
+        if not findings or tx.session.auth is not None:
             return None
         return decide(findings, self.options_for(rcpt))
