@@ -9,6 +9,7 @@ import msgspec
 
 from gatepost.checks.account import serving
 from gatepost.checks.scratch import progress, scratch
+from gatepost.checks.shadow import shadow_lines
 from gatepost.checks.starting import start_problems
 from gatepost.checks.summary import summary
 from gatepost.checks.warnings import warnings
@@ -135,6 +136,7 @@ def _check_lists_and_plugins(
     _check_plugin_files(lists, setup, report)
     report.hooks = list(hook_order(setup))
     report.summary = [SummaryLine(*line) for line in summary(config, setup, lists)]
+    report.summary += [SummaryLine("shadow mode", line) for line in shadow_lines(config, setup)]
     report.warnings.extend(warnings(config, setup, lists))
     if start and not report.errors:
         report.errors.extend(start_problems(setup.plugins, resolver))
