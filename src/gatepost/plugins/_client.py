@@ -8,6 +8,7 @@ Limits: findings are kept in the notes of the session or transaction, at most on
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, NamedTuple
 
@@ -62,7 +63,13 @@ def outside_address(session: Session) -> IpAddress | None:
     """
     if session.in_relay_network or session.auth is not None:
         return None
-    address = parse_address(session.peer.host)
+    return _outside(session.peer.host)
+
+
+# Several plugins ask about each client.
+@lru_cache(maxsize=256)
+def _outside(host: str) -> IpAddress | None:
+    address = parse_address(host)
     return None if address is None or is_internal(address) else address
 
 
