@@ -234,6 +234,7 @@ SOURCES: Mapping[str, Source] = {
     "slapd": Source(debian, ("slapd", "ldap-utils")),
     "opendkim": Source(debian, ("opendkim",)),
     "mail-dkim": Source(debian, ("libmail-dkim-perl", "libcryptx-perl")),
+    "p0f": Source(debian, ("p0f",)),
     "cookbook": Source(
         pypi, ("dkimpy>=1.1,<2", "pyspf>=2.0.14,<3", "dnspython>=2", "ldap3>=2.9,<3")
     ),
@@ -374,6 +375,13 @@ PROGRAMS: Mapping[str, Program] = {
         path="usr/sbin/clamd",
         probe=("--help",),
         expected="Clam AntiVirus",
+        variables=_LIBRARIES,
+    ),
+    "p0f": Program(  # run by tools/p0f.py
+        source="p0f",
+        path="usr/sbin/p0f",
+        probe=("-h",),
+        expected="p0f 3",
         variables=_LIBRARIES,
     ),
     "prometheus": Program(  # run by tools/prometheus.py

@@ -58,6 +58,17 @@ def connection(*arguments, **options):
     return found
 
 
+@pytest.mark.parametrize(
+    ("value", "name"), [("pass", "mx.client.example"), ("fail", ""), ("permerror", "")]
+)
+def test_a_client_has_the_name_that_a_plugin_has_confirmed(value, name):
+    class Confirm(Plugin):
+        def on_helo(self, session, _helo):
+            session.results.add("iprev", value, name="mx.client.example")
+
+    assert connection(OPEN, [Confirm()]).client.name == name
+
+
 def test_an_accepted_message():
     first, second = kept(OPEN + MAIL + RCPT + CONTENT + "S: 250\n" + QUIT)
     assert (first.result, first.reply) == ("accepted", f"250 2.0.0 Ok, {first.ref}")

@@ -228,7 +228,7 @@ def make_setup(
     clock = SystemClock() if clock is None else clock
     resolver = make_resolver(config) if resolver is None else resolver
     store = make_store(config, clock) if store is None else store
-    services = Services(clock, resolver, config.data_dir, store, _facts(config, worker))
+    services = Services(clock, resolver, config.data_dir, store, _facts(config, lists, worker))
     installed = _install_all(config, plugins, services)
     hostname = config.server.hostname
     host, router = _host_and_router(config, installed, targets, resolver)
@@ -294,9 +294,9 @@ def _install_all(
     return installed
 
 
-def _facts(config: Config, worker: int) -> ServerFacts:
+def _facts(config: Config, lists: Lists, worker: int) -> ServerFacts:
     names = tuple(listen.name for listen in config.listen if listen.name)
-    return ServerFacts(config.server.hostname, worker, listeners=names)
+    return ServerFacts(config.server.hostname, worker, listeners=names, domains=lists.domains)
 
 
 def _trap_rule(config: Config, lists: Lists) -> TrapRule:

@@ -147,7 +147,7 @@ def client(session: Session, privacy: Privacy) -> r.Client:
     return r.Client(
         session.peer.host,
         session.peer.port,
-        "" if xclient is None else xclient.get("NAME", ""),
+        _verified_name(session),
         r.text(session.helo),
         "" if tls is None else tls.version,
         "" if tls is None else tls.cipher,
@@ -159,6 +159,15 @@ def client(session: Session, privacy: Privacy) -> r.Client:
         session.listener,
         xclient or {},
     )
+
+
+def _verified_name(session: Session) -> str:
+    """Return the client's name that XCLIENT or a look-up (iprev) has verified, "" without one."""
+    claimed = "" if session.xclient is None else session.xclient.get("NAME", "")
+    iprev = None if claimed or session.found is None else session.found.get("iprev")
+    if iprev is None or iprev.value != "pass":
+        return claimed
+    return r.text(str(iprev.facts.get("name", "")))
 
 
 def listed(values: Sequence[object]) -> list[str]:
