@@ -25,8 +25,8 @@ SYMBOLS = {
 _NO_COMMON_RECORD = (
     ("fail", "reject"),
     (
-        "RFC 9989 s4.10.2: my.mom.za.org has a record and mom.za.org has none, so each of them is its"
-        " own organizational domain"
+        "RFC 9989 s4.10.2: my.mom.za.org has a record and mom.za.org has none, so each is its own"
+        " organizational domain"
     ),
 )
 # What RFC 9989 requires instead, and where.

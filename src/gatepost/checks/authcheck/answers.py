@@ -1,4 +1,4 @@
-"""Who answers the questions of a check: the records of a zone, or the DNS."""
+"""Answers to the questions of a check: from the records of a zone, or from the DNS."""
 
 import asyncio
 from collections.abc import Callable, Iterator

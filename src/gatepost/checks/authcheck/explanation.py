@@ -52,7 +52,7 @@ _STATUSES: Mapping[str, str] = {
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What is explained: the file and its size, what is known of the client, and the results.
+    """The facts to explain: the file and its size, what is known of the client, and the results.
 
     `bare_lf` is whether lines in LF were read as CRLF, `lookups` are questions with their answers.
     """

@@ -1,4 +1,4 @@
-"""What to do about the results of a message: one sentence for each known cause."""
+"""Advice about the results of a message: one text for each known cause."""
 
 from collections.abc import Callable, Iterator
 

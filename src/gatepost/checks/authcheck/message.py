@@ -22,7 +22,7 @@ _END = b"\r\n\r\n"
 
 
 class Message(NamedTuple):
-    """What the checks need of a message.
+    """The parts of a message that the checks need.
 
     `octets` is its size with CRLF. `bare_lf` is whether lines ended in LF.
     """

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gatepost.mailauth.dmarc.record import Policy, Record
-from gatepost.mailauth.dmarc.walk import Records, Walk
-from gatepost.net.questions import Check, ask_one
+from gatepost.mailauth.dmarc.walk import Records, Walk, failure
+from gatepost.net.questions import Check, Question, ask_one
 
 _WEAKER: Mapping[Policy, Policy] = {"reject": "quarantine", "quarantine": "none", "none": "none"}
 
@@ -60,7 +60,7 @@ def _status(author: str, records: Records) -> Check[tuple[str, str]]:
     if below in ("found", "empty"):
         return below, ""
     answer = yield from ask_one("A", author)
-    problem = f"A {author}: {answer.problem or 'no answer'}" if answer.status == "failed" else ""
+    problem = failure(Question("A", author), answer) if answer.status == "failed" else ""
     return answer.status, problem
 
 

@@ -82,7 +82,7 @@ class Records:
 
     def _read(self, name: str, answer: Answer) -> Found:
         if answer.status == "failed":
-            return Found(status="failed", problem=f"TXT {name}: {answer.problem or 'no answer'}")
+            return Found(status="failed", problem=failure(Question("TXT", name), answer))
         records = [one for one in map(parse_record, answer.records) if one is not None]
         if len(records) > 1:
             self.notes.append(f"{name} has {len(records)} DMARC records: all are discarded")
@@ -103,6 +103,12 @@ class Records:
                 if found.record.psd != "u":
                     break
         return Walk(start, records)
+
+
+def failure(question: Question, answer: Answer) -> str:
+    """Return why a question failed, with the question."""
+    problem = answer.problem or "no answer"
+    return problem if question.name in problem else f"{question}: {problem}"
 
 
 def record_name(domain: str) -> str:
