@@ -234,6 +234,7 @@ SOURCES: Mapping[str, Source] = {
     "cookbook": Source(
         pypi, ("dkimpy>=1.1,<2", "pyspf>=2.0.14,<3", "dnspython>=2", "ldap3>=2.9,<3")
     ),
+    "pydmarc": Source(pypi, ("dmarc>=1.2.1,<2", "xmlschema>=3")),
     "authres": Source(pypi, ("authres>=1.2,<2",)),
     "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
     "haraka": Source(npm, ("Haraka@3",)),
@@ -430,6 +431,12 @@ PROGRAMS: Mapping[str, Program] = {
         path="bin/sslyze",
         probe=("--help",),
         expected="--starttls",
+    ),
+    "pydmarc": Program(  # a Python with the schema of DMARC reports
+        source="pydmarc",
+        path="bin/python",
+        probe=("-c", "import dmarc.report; print('imported')"),
+        expected="imported",
     ),
     "authres": Program(  # a Python that can import it
         source="authres",
