@@ -1,7 +1,6 @@
 """The client and the sender of a check, and the values of macros (RFC 7208 section 7.2)."""
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
-
+from gatepost.mailauth.hosts import IPAddress, plain_address
 from gatepost.model.address import domain_key
 
 UNKNOWN = "unknown"
@@ -11,19 +10,30 @@ POSTMASTER = "postmaster"
 class Client:
     """The IP address as a number with its version, and what macros can use, by letter."""
 
-    __slots__ = ("address", "macros", "number", "sender_domain", "version")
+    __slots__ = ("_local", "_macros", "_other", "address", "number", "sender_domain", "version")
 
     def __init__(
-        self, ip: str | IPv4Address | IPv6Address, sender: str, helo: str, receiver: str, now: int
+        self, ip: str | IPAddress, sender: str, helo: str, receiver: str, now: int
     ) -> None:
         self.address = plain_address(ip)
         self.version = self.address.version
         self.number = int(self.address)
-        local, origin = _split(sender, helo)
+        self._local, origin = _split(sender, helo)
         self.sender_domain = ascii_domain(origin)
-        self.macros = {
-            "s": f"{local}@{self.sender_domain}",
-            "l": local,
+        self._other = (helo, receiver, now)
+        self._macros: dict[str, str] = {}
+
+    def values(self, domain: str, validated: str) -> dict[str, str]:
+        """Return the values of all macros for a domain and the validated name of the client."""
+        if not self._macros:
+            self._macros = self._values()
+        return {**self._macros, "d": domain, "p": validated}
+
+    def _values(self) -> dict[str, str]:
+        helo, receiver, now = self._other
+        return {
+            "s": f"{self._local}@{self.sender_domain}",
+            "l": self._local,
             "o": self.sender_domain,
             "i": _dotted(self.address),
             "v": "in-addr" if self.version == 4 else "ip6",
@@ -32,21 +42,6 @@ class Client:
             "r": receiver or UNKNOWN,
             "t": str(now),
         }
-
-    def values(self, domain: str, validated: str) -> dict[str, str]:
-        """Return the values of all macros for a domain and the validated name of the client."""
-        return {**self.macros, "d": domain, "p": validated}
-
-
-def plain_address(ip: str | IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """Return an IP address; one of IPv4 within IPv6 (::ffff:0:0/96) is of IPv4.
-
-    An IPv6 address has no scope. Raises ValueError for text that is no IP address.
-    """
-    address = ip_address(ip)
-    if address.version == 4:
-        return address
-    return address.ipv4_mapped or IPv6Address(int(address))
 
 
 def ascii_domain(domain: str) -> str:
@@ -60,7 +55,7 @@ def _split(sender: str, helo: str) -> tuple[str, str]:
     return local or POSTMASTER, domain or helo
 
 
-def _dotted(address: IPv4Address | IPv6Address) -> str:
+def _dotted(address: IPAddress) -> str:
     if address.version == 4:
         return str(address)
     return ".".join(f"{int(address):032X}")

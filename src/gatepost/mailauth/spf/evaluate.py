@@ -10,19 +10,19 @@ any depth with temperror or permerror.
 """
 
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address
 
 import msgspec
 
+from gatepost.mailauth.hosts import IPAddress, is_name
+from gatepost.mailauth.shown import shown
 from gatepost.mailauth.spf.client import Client, ascii_domain
 from gatepost.mailauth.spf.explanation import fetch_explanation
 from gatepost.mailauth.spf.lookups import Lookups
-from gatepost.mailauth.spf.macros import is_name
-from gatepost.mailauth.spf.mechanisms import ASKING, match_at_once
+from gatepost.mailauth.spf.mechanisms import ASKING, AT_ONCE, match_at_once
 from gatepost.mailauth.spf.parse import RecordError, is_record, parse_record
 from gatepost.mailauth.spf.problem import SpfError
 from gatepost.mailauth.spf.record import Mechanism, Modifier, Record
-from gatepost.mailauth.spf.result import Limits, SpfResult, Word, shown
+from gatepost.mailauth.spf.result import Limits, SpfResult, Word
 from gatepost.net.questions import Check
 
 _LIMITS = Limits()
@@ -59,7 +59,7 @@ class _Run:
 
 
 def check_host(
-    ip: str | IPv4Address | IPv6Address,
+    ip: str | IPAddress,
     domain: str,
     sender: str,
     helo: str,
@@ -100,7 +100,10 @@ def _check(run: _Run, domain: str) -> Check[_Outcome]:
         return _Outcome("none", f"{shown(domain)} has no SPF record")
     record = _parsed(run, text, domain)
     for mechanism in record.mechanisms:
-        found = yield from _match(run, mechanism, domain)
+        if mechanism.name in AT_ONCE:
+            found = "" if match_at_once(run.lookups.client, mechanism) else None
+        else:
+            found = yield from _match(run, mechanism, domain)
         if run.note is not None:
             run.note(f"{_place(mechanism.text, domain)} {_ANSWERS[found is not None]}")
         if found is not None:
@@ -148,9 +151,7 @@ def _parsed(run: _Run, text: str, domain: str) -> Record:
 
 
 def _match(run: _Run, mechanism: Mechanism, domain: str) -> Check[str | None]:
-    """Return what matched, None if the mechanism does not match."""
-    if mechanism.name in {"all", "ip4", "ip6"}:
-        return "" if match_at_once(run.lookups, mechanism) else None
+    """Return what matched, None if the mechanism does not match; this asks questions."""
     run.lookups.count_term(mechanism.text, domain)
     if mechanism.name == "include":
         return (yield from _include(run, mechanism, domain))
@@ -159,7 +160,8 @@ def _match(run: _Run, mechanism: Mechanism, domain: str) -> Check[str | None]:
 
 def _include(run: _Run, mechanism: Mechanism, domain: str) -> Check[str | None]:
     """Match if the included domain has the result "pass" (section 5.2)."""
-    target = yield from run.lookups.target(mechanism, domain)
+    assert mechanism.target is not None  # the syntax of include
+    target = yield from run.lookups.expand(mechanism.target, mechanism.text, domain)
     outcome = yield from _check(run, target)
     if outcome.word == "none":
         raise SpfError("permerror", f"{_place(mechanism.text, domain)}: {outcome.reason}")

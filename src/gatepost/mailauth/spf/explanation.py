@@ -4,8 +4,9 @@ Security: the text is that of a stranger. It is printable ASCII of at most 500 c
 domain next to it when you show it (section 11.5.3). Problems with it never change the result.
 """
 
+from gatepost.mailauth.hosts import is_name
 from gatepost.mailauth.spf.lookups import Lookups
-from gatepost.mailauth.spf.macros import is_name, parse_macros
+from gatepost.mailauth.spf.macros import parse_macros
 from gatepost.mailauth.spf.problem import ExpectedError
 from gatepost.mailauth.spf.record import Record
 from gatepost.net.questions import Check, ask_one

@@ -6,15 +6,16 @@ only IPv4 addresses count once at most, and not at all next to a host with an IP
 """
 
 from collections.abc import Sequence
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Any
 
+from gatepost.mailauth.hosts import address_kind, addresses, ask_addresses, is_name
+from gatepost.mailauth.shown import shown
 from gatepost.mailauth.spf.client import UNKNOWN, Client
-from gatepost.mailauth.spf.macros import MacroText, is_name
+from gatepost.mailauth.spf.macros import MacroText
 from gatepost.mailauth.spf.problem import SpfError
 from gatepost.mailauth.spf.record import Mechanism
-from gatepost.mailauth.spf.result import Limits, shown
-from gatepost.net.questions import Answer, Check, Kind, Question, ask_one
+from gatepost.mailauth.spf.result import Limits
+from gatepost.net.questions import Answer, Check, Kind, ask_one
 
 
 class Lookups:
@@ -43,20 +44,19 @@ class Lookups:
             raise _over(f"more than {self.limits.void_lookups} void look-ups", term, domain)
 
     def target(self, mechanism: Mechanism, domain: str) -> Check[str]:
-        """Return the name that a mechanism looks up, "" for a name that cannot exist."""
+        """Return the name that a mechanism looks up, "" for one that cannot exist (section 4.8)."""
         if mechanism.target is None:
             return domain
-        return (yield from self.expand(mechanism.target, mechanism.text, domain))
+        name = yield from self.expand(mechanism.target, mechanism.text, domain)
+        return name if is_name(name) else ""
 
     def expand(self, text: MacroText, term: str, domain: str) -> Check[str]:
-        """Expand a domain-spec; return "" for a name that cannot exist (RFC 7208 section 4.8)."""
+        """Expand the domain-spec of a term; the name may be one that cannot exist."""
         if not text.letters:
-            name = text.name({})
-        else:
-            if "p" in text.letters and self._pointers is None:
-                self.count_term(term, domain)
-            name = text.name((yield from self.values(text, domain)))
-        return name if is_name(name) else ""
+            return text.name({})
+        if "p" in text.letters and self._pointers is None:
+            self.count_term(term, domain)
+        return text.name((yield from self.values(text, domain)))
 
     def values(self, text: MacroText, domain: str) -> Check[dict[str, str]]:
         """Return the values of macros in a text; this asks for the name of the client if needed."""
@@ -78,12 +78,11 @@ class Lookups:
         All questions are asked at the same time. The hosts are compared in their order: a host
         whose question failed ends the check only if no host before it matches.
         """
-        kind: Kind = "A" if self.client.version == 4 else "AAAA"
         void = True
-        answers = (yield [Question(kind, host) for host in hosts]) if hosts else ()
+        answers = yield from ask_addresses(hosts, self.client.version)
         for host, answer in zip(hosts, answers, strict=True):
             if answer.status == "failed":
-                raise _failed(kind, host, answer)
+                raise _failed(address_kind(self.client.version), host, answer)
             void = void and not answer.records
             if self._covered(mechanism, answer):
                 return shown(host)
@@ -92,12 +91,8 @@ class Lookups:
         return None
 
     def _covered(self, mechanism: Mechanism, answer: Answer) -> bool:
-        client = self.client
-        numbers = (_number(text, client.version) for text in answer.records)
-        return any(
-            number is not None and mechanism.covers(client.version, number, client.number)
-            for number in numbers
-        )
+        version, number = self.client.version, self.client.number
+        return any(mechanism.covers(version, one, number) for one in addresses(answer, version))
 
     def pointers(self) -> Check[Answer]:
         """Ask for the names of the client, once in a check; `names` has those that are confirmed.
@@ -116,15 +111,10 @@ class Lookups:
         return self._names
 
     def _confirmed(self, names: Sequence[str]) -> Check[list[str]]:
-        kind: Kind = "A" if self.client.version == 4 else "AAAA"
-        answers = (yield [Question(kind, name) for name in names]) if names else ()
-        return [
-            name
-            for name, answer in zip(names, answers, strict=True)
-            if any(
-                _number(one, self.client.version) == self.client.number for one in answer.records
-            )
-        ]
+        version, number = self.client.version, self.client.number
+        answers = yield from ask_addresses(names, version)
+        pairs = zip(names, answers, strict=True)
+        return [name for name, answer in pairs if number in addresses(answer, version)]
 
     def _validated(self, domain: str) -> Check[str]:
         """Return the value of the macro p: the domain itself, a name in it, another, "unknown"."""
@@ -142,14 +132,6 @@ def _distance(name: str, domain: str) -> int:
     if name.lower() == domain.lower():
         return 0
     return 1 if is_within(name, domain) else 2
-
-
-def _number(text: str, version: int) -> int | None:
-    """Return the address in an answer as a number, None for other text."""
-    try:
-        return int(IPv4Address(text) if version == 4 else IPv6Address(text))
-    except AddressValueError:
-        return None
 
 
 def _over(limit: str, term: str, domain: str) -> SpfError:

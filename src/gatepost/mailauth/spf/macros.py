@@ -10,10 +10,9 @@ from urllib.parse import quote
 
 import msgspec
 
+from gatepost.mailauth.hosts import MAX_NAME
 from gatepost.mailauth.spf.problem import ExpectedError
 
-MAX_NAME = 253  # RFC 1035 s2.3.4, as text without the final dot
-MAX_LABEL = 63
 MAX_EXPLANATION = 500
 
 # RFC 7208 s7.1: macro-expand
@@ -59,7 +58,7 @@ class MacroText(msgspec.Struct, frozen=True):
     def name(self, values: Mapping[str, str]) -> str:
         """Return the domain name, without labels on the left beyond 253 octets."""
         if len(self.parts) == 1 and isinstance(self.parts[0], str):
-            return self.parts[0].removesuffix(".")
+            return _fitting(self.parts[0].removesuffix("."))
         tail = ""
         for text in self._expanded(values, reverse=True):
             tail = text[-MAX_NAME - 2 :] + tail
@@ -86,13 +85,6 @@ def _fitting(name: str) -> str:
     if len(name) <= MAX_NAME:
         return name
     return name[len(name) - MAX_NAME - 1 :].partition(".")[2]
-
-
-def is_name(name: str) -> bool:
-    """Return whether a name can be looked up: ASCII, labels of 1 to 63 octets."""
-    if not name.isascii() or not 0 < len(name) <= MAX_NAME:
-        return False
-    return all(0 < len(label) <= MAX_LABEL for label in name.split("."))
 
 
 def parse_macros(text: str) -> MacroText:

@@ -5,23 +5,27 @@ A function returns what matched, for the reason, and None if the mechanism does 
 
 from collections.abc import Callable, Mapping
 
+from gatepost.mailauth.hosts import is_name
+from gatepost.mailauth.shown import shown
+from gatepost.mailauth.spf.client import Client
 from gatepost.mailauth.spf.lookups import Lookups, is_within
-from gatepost.mailauth.spf.macros import is_name
 from gatepost.mailauth.spf.problem import SpfError
 from gatepost.mailauth.spf.record import Mechanism
-from gatepost.mailauth.spf.result import shown
 from gatepost.net.questions import Check
 
 Matcher = Callable[[Lookups, Mechanism, str], Check[str | None]]
 
 
-def match_at_once(lookups: Lookups, mechanism: Mechanism) -> bool:
-    """Return whether all, ip4 or ip6 match; they ask nothing."""
-    client = lookups.client
-    if mechanism.name == "all":
-        return True
-    own_version = client.version == (4 if mechanism.name == "ip4" else 6)
-    return own_version and mechanism.covers(client.version, mechanism.network, client.number)
+# They ask nothing. The value is the IP version that they match, 0 for each.
+AT_ONCE = {"all": 0, "ip4": 4, "ip6": 6}
+
+
+def match_at_once(client: Client, mechanism: Mechanism) -> bool:
+    """Return whether a mechanism of `AT_ONCE` matches."""
+    version = AT_ONCE[mechanism.name]
+    if version == client.version:
+        return mechanism.covers(version, mechanism.network, client.number)
+    return not version
 
 
 def _a(lookups: Lookups, mechanism: Mechanism, domain: str) -> Check[str | None]:

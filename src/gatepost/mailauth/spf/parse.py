@@ -10,10 +10,11 @@ from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Any
 
+from gatepost.mailauth.shown import shown
 from gatepost.mailauth.spf.macros import MacroText, parse_macros
 from gatepost.mailauth.spf.problem import ExpectedError
 from gatepost.mailauth.spf.record import Mechanism, Modifier, Record
-from gatepost.mailauth.spf.result import Word, shown
+from gatepost.mailauth.spf.result import Word
 
 VERSION = "v=spf1"
 
@@ -87,7 +88,7 @@ def _add_term(term: str, mechanisms: list[Mechanism], modifiers: dict[str, Modif
 
 def _add_modifier(term: str, name: str, value: str, modifiers: dict[str, Modifier]) -> None:
     if name not in {"redirect", "exp"}:
-        parse_macros(value)
+        _check_letters(parse_macros(value))
         return
     if name in modifiers:
         raise ExpectedError(f"{name}= only once")
@@ -160,11 +161,15 @@ def _domain(text: str) -> MacroText:
     if not text:
         raise ExpectedError("a domain")
     parsed = parse_macros(text)
-    if parsed.letters & _ONLY_IN_EXPLANATIONS:
-        raise ExpectedError("no macro c, r or t outside of an explanation")
+    _check_letters(parsed)
     if not parsed.ends_with_macro and not _has_top_label(text):
         raise ExpectedError(_expected_domain(text))
     return parsed
+
+
+def _check_letters(parsed: MacroText) -> None:
+    if parsed.letters & _ONLY_IN_EXPLANATIONS:
+        raise ExpectedError("no macro c, r or t outside of an explanation")
 
 
 def _has_top_label(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The result of a check, its limits, and untrusted text that is shown in reasons."""
+"""The result of a check, and its limits."""
 
 from typing import Literal, TypeAlias
 
@@ -7,8 +7,6 @@ import msgspec
 Word: TypeAlias = Literal[
     "pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"
 ]  # RFC 8601 s2.7.2
-
-_SHOWN = 100
 
 
 class SpfResult(msgspec.Struct, frozen=True):
@@ -32,17 +30,11 @@ class Limits(msgspec.Struct, frozen=True):
 
     `lookups` counts terms that cause questions, `void_lookups` those of them without any answer.
     `hosts` is the number of MX records of a term. Of the names of an address (PTR) only the first
-    `names` are used. `octets` is the length of a record; those in use are shorter than 4096.
+    `names` are used. `octets` is the length of a record; those in use fit into one packet.
     """
 
     lookups: int = 10
     void_lookups: int = 2
     hosts: int = 10
     names: int = 10
-    octets: int = 16_384
-
-
-def shown(text: str) -> str:
-    """Return untrusted text for a reason: printable ASCII, cut after 100 characters."""
-    cut = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-    return cut if cut.isascii() and cut.isprintable() else ascii(cut)[1:-1]
+    octets: int = 8192
