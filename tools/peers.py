@@ -230,12 +230,13 @@ SOURCES: Mapping[str, Source] = {
     "prometheus": Source(debian, ("prometheus",)),
     "slapd": Source(debian, ("slapd", "ldap-utils")),
     "opendkim": Source(debian, ("opendkim",)),
-    "mail-dkim": Source(debian, ("libmail-dkim-perl", "libcryptx-perl")),
+    "mail-dkim": Source(debian, ("libmail-dkim-perl",)),
     "cookbook": Source(
         pypi, ("dkimpy>=1.1,<2", "pyspf>=2.0.14,<3", "dnspython>=2", "ldap3>=2.9,<3")
     ),
     "pydmarc": Source(pypi, ("dmarc>=1.2.1,<2", "xmlschema>=3")),
     "authres": Source(pypi, ("authres>=1.2,<2",)),
+    "dkimpy": Source(pypi, ("dkimpy>=1.1,<2", "dnspython>=2", "pynacl>=1.5")),
     "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
@@ -371,6 +372,12 @@ PROGRAMS: Mapping[str, Program] = {
         probe=("-V",),
         expected="opendkim: OpenDKIM Filter",
         variables=(("LD_LIBRARY_PATH", f"usr/lib:{_LIBRARIES[0][1]}"),),
+    ),
+    "dkimpy": Program(  # a Python that can import it, with Ed25519
+        source="dkimpy",
+        path="bin/python",
+        probe=("-c", "import dkim, nacl; print('imported')"),
+        expected="imported",
     ),
     "mail-dkim": Program(  # a Perl that can load Mail::DKIM
         source="mail-dkim",
