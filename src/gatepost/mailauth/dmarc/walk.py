@@ -49,7 +49,7 @@ class Walk(NamedTuple):
         if not self.records:
             return self.start
         domain, record = self.records[-1]
-        return domain if record.psd != "y" or domain == self.start else _below(self.start, domain)
+        return _below(self.start, domain) if record.psd == "y" else domain
 
     def record_at(self, domain: str) -> Record | None:
         """Return the record at a domain."""
@@ -124,6 +124,6 @@ def walk_domains(start: str) -> list[str]:
 
 
 def _below(start: str, suffix: str) -> str:
-    """Return the domain one label below a public suffix, on the way to the start."""
+    """Return the domain one label below a public suffix, or the start if it is the suffix."""
     labels = start.split(".")
     return ".".join(labels[-(suffix.count(".") + 2) :])
