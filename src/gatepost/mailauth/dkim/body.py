@@ -7,9 +7,9 @@ Empty lines at the end of the body do not count. So when they begin, the state o
 copied, and they are hashed as if they were in the middle. Whatever ends the body last decides which
 state counts. No list of pending lines can grow, and no call does more than its chunk requires.
 
-The relaxed form takes a few passes of bytes methods over a chunk. Each pass at least halves a run of
-blanks, so a chunk takes at most as many passes as its length has bits. One MB takes 4 ms of text,
-10 ms of indented HTML, and at most 12 ms.
+The relaxed form takes a few passes of bytes methods over a chunk. Each pass at least halves a run
+of blanks, so a chunk takes at most as many passes as its length has bits. One MB of text takes 4
+ms, of indented HTML 10 ms, and of tabs, the slowest, 12 ms.
 """
 
 import re

@@ -41,7 +41,7 @@ def algorithm(tags: Tags) -> str:
     return value
 
 
-def canonicalizations(tags: Tags, default: str) -> tuple[str, str]:
+def forms(tags: Tags, default: str) -> tuple[str, str]:
     """Return c=: the forms of the header and of the body, "simple" or "relaxed"."""
     header, slash, body = tags.get("c", default).partition("/")
     body = body if slash else "simple"
