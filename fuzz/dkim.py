@@ -26,7 +26,8 @@ SEEDS = [
     ),
     (
         b"ARC-Seal: i=1; a=rsa-sha256; cv=none; d=example.com; s=s1; b=AAAA\r\n"
-        b"ARC-Message-Signature: i=1; a=rsa-sha256; d=example.com; s=s1; h=from; bh=AAAA; b=AAAA\r\n"
+        b"ARC-Message-Signature: i=1; a=rsa-sha256; d=example.com; s=s1; h=from;\r\n"
+        b" bh=AAAA; b=AAAA\r\n"
         b"ARC-Authentication-Results: i=1; mx; spf=pass\r\nFrom: a@example.com\r\n\r\nb\r\n"
     ),
     b"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=; t=y:s",
