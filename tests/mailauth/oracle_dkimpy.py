@@ -9,7 +9,6 @@ import sys
 
 import dkim
 
-
 # dkimpy refuses to sign these; RFC 6376 section 5.4.1 advises against it.
 REFUSED = {"received"}
 

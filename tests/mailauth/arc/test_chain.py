@@ -32,7 +32,7 @@ def sealed(message, instance, key=KEY, chain=None, selector="s1", **tags):
 
 def sets(message):
     """Return the canonical ARC fields in the order in which a seal signs them."""
-    found = reversed([one for one in reference.fields(message.partition(b"\r\n\r\n")[0])])
+    found = reversed(list(reference.fields(message.partition(b"\r\n\r\n")[0])))
     canonical = [reference.field(one, "relaxed") for one in found if one[:4] == b"ARC-"]
     order = {b"arc-authentication-results": 0, b"arc-message-signature": 1, b"arc-seal": 2}
     groups = [canonical[at : at + 3] for at in range(0, len(canonical), 3)]

@@ -20,7 +20,7 @@ VARIANTS = {
 }
 
 
-# Bodies without a final CRLF, which no message has after SMTP: the oracle, the form of the body, the
+# Bodies without a final CRLF, which SMTP cannot deliver: the oracle, the form of the body, the
 # octets at its end, and the rule that the oracle does not follow.
 DEVIATIONS = [
     # RFC 6376 section 3.4.4 a: "Ignore all whitespace at the end of lines", the last one included.

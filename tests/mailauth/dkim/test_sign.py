@@ -1,7 +1,7 @@
-"""What `sign` makes, and the private keys that it takes."""
+"""Signatures made by `sign`, and the private keys that it takes."""
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,

@@ -1,4 +1,4 @@
-"""What passes, and what never does: RFC 6376 section 6, RFC 8301, RFC 8463, RFC 8616."""
+"""The signatures that pass, and those that never do: RFC 6376, RFC 8301, RFC 8463, RFC 8616."""
 
 import pytest
 from tests.mailauth.checks import FAILED, NOW, dkim
@@ -147,6 +147,15 @@ def test_several_fields_of_a_name_are_counted_from_the_bottom():
     assert result(once.replace(b"joe@", b"eve@")).result == "fail"
     assert result(both).result == "pass"
     assert result(both.replace(b"first", b"other")).result == "fail"
+
+
+def test_other_signatures_can_be_signed():
+    once = signed(MESSAGE, KEY)
+    twice = signed(once, KEY, s="s2", h="from:dkim-signature:dkim-signature")
+    records = RECORDS | {"s2._domainkey.example.com": KEY.record}
+    assert [one.result for one in dkim(twice, records)] == ["pass", "pass"]
+    changed = [one.result for one in dkim(twice.replace(b"; s=s1", b";  s=s2"), records)]
+    assert changed == ["fail", "fail"]
 
 
 KEYS = [

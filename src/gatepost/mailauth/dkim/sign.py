@@ -60,11 +60,14 @@ def sign(
     if b"from" not in names or not block.places(b"from"):
         raise SignError("expected a message with a From field, and From among the signed names")
     lines = _folded(
-        [f"DKIM-Signature: v=1; a={key.algorithm}; c=relaxed/relaxed;"]
-        + _tags(domain, selector, identity)
-        + [f" t={int(now)};", *([] if expires is None else [f" x={int(expires)};"])]
-        + [" h=", *_names_text(names), ";"]
-        + [f" bh={shown_base64(body_hash)};", " b="]
+        [
+            f"DKIM-Signature: v=1; a={key.algorithm}; c=relaxed/relaxed;",
+            *_tags(domain, selector, identity),
+            f" t={int(now)};",
+            *([] if expires is None else [f" x={int(expires)};"]),
+            *(" h=", *_names_text(names), ";"),
+            *(f" bh={shown_base64(body_hash)};", " b="),
+        ]
     )
     field = "\r\n".join(lines).encode()
     digest = sha256(signed_fields(block, names, "relaxed") + relaxed_field(field)).digest()
