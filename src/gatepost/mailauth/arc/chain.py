@@ -20,7 +20,7 @@ from gatepost.mailauth.dkim.signature import Signature
 
 
 class ArcSet(msgspec.Struct, frozen=True):
-    """What one intermediary stated.
+    """The statement of one intermediary.
 
     `chain` is cv=, the result of the chain that it received. `domain` and `selector` are those of
     the seal, `message_domain` and `message_selector` those of the message signature. `results` is

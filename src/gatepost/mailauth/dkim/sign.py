@@ -5,6 +5,7 @@ so a field that is added later invalidates the signature. Fields that lists and 
 reasons are signed only if they occur.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from hashlib import sha256
 
@@ -26,6 +27,8 @@ SIGNED_IF_PRESENT = (
 )
 # Characters in a line, without CRLF: RFC 5322 section 2.1.1.
 _WIDTH = 76
+# A part of a quoted value that ends in front of a character or of an encoded octet.
+_PART = re.compile("(?:=..|.){1,20}")
 _SAFE = frozenset(range(0x21, 0x7F)) - set(b";=")
 
 
@@ -56,13 +59,15 @@ def sign(
     names = list(_names(block, headers, if_present))
     if b"from" not in names or not block.places(b"from"):
         raise SignError("expected a message with a From field, and From among the signed names")
-    tags = _tags(domain, selector, identity)
-    times = [f"t={int(now)}", *([] if expires is None else [f"x={int(expires)}"])]
     lines = _folded(
-        [f"DKIM-Signature: v=1; a={key.algorithm}; c=relaxed/relaxed;"]
-        + [f" {tag};" for tag in (*tags, *times)]
-        + [" h=", *_names_text(names), ";"]
-        + [f" bh={shown_base64(body_hash)};", " b="]
+        [
+            f"DKIM-Signature: v=1; a={key.algorithm}; c=relaxed/relaxed;",
+            *_tags(domain, selector, identity),
+            f" t={int(now)};",
+            *([] if expires is None else [f" x={int(expires)};"]),
+            *(" h=", *_names_text(names), ";"),
+            *(f" bh={shown_base64(body_hash)};", " b="),
+        ]
     )
     field = "\r\n".join(lines).encode()
     digest = sha256(signed_fields(block, names, "relaxed") + relaxed_field(field)).digest()
@@ -89,18 +94,19 @@ def _tags(domain: str, selector: str, identity: str | None) -> list[str]:
     try:
         domain, selector = domains.signing_domain(domain), domains.selector(selector)
         domains.key_name(selector, domain)
-        tags = [f"d={domain}", f"s={selector}"]
-        return tags if identity is None else [*tags, f"i={_identity(identity, domain)}"]
+        tags = [f" d={domain};", f" s={selector};"]
+        return tags if identity is None else [*tags, " i=", *_identity(identity, domain), ";"]
     except SignatureError as error:
         raise SignError(str(error)) from None
 
 
-def _identity(identity: str, domain: str) -> str:
+def _identity(identity: str, domain: str) -> list[str]:
+    """Return the parts of i=, between which a line can be broken."""
     local, at, host = identity.rpartition("@")
     host = domains.identity_domain(host)
     if not at or not domains.is_within(host, domain):
         raise SignError(f"expected an identity within {domain}, found {identity!r}")
-    return f"{_quoted(local)}@{host}"
+    return _PART.findall(f"{_quoted(local)}@{host}")
 
 
 def _quoted(text: str) -> str:

@@ -26,7 +26,7 @@ _ALGORITHM = re.compile("[A-Za-z0-9-]{1,30}")
 
 
 class Kind(NamedTuple):
-    """A kind of signature: the tags it must have, the default of c=, and what h= must and may not name."""
+    """A kind of signature: its tags, the default of c=, the fields it must and may not sign."""
 
     required: tuple[str, ...]
     forms: str = "simple/simple"
@@ -93,7 +93,7 @@ def _signature(tags: dict[str, str], place: int, kind: Kind) -> Signature:
     if "v" in kind.required and tags["v"] != "1":
         raise SignatureError("neutral", f"the version {tags['v'][:20]!r} is not supported")
     domain, algorithm = signing_domain(tags["d"]), values.algorithm(tags)
-    header, body = values.canonicalizations(tags, kind.forms)
+    header, body = values.forms(tags, kind.forms)
     values.require_dns(tags)
     signed_at, expires = values.times(tags)
     signature = Signature(

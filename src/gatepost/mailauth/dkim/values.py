@@ -15,7 +15,7 @@ MOST_NAMES = 1000
 _ALGORITHMS = ("rsa-sha256", "ed25519-sha256")
 _FORMS = ("simple", "relaxed")
 _NUMBER = {"l": re.compile("[0-9]{1,76}"), "": re.compile("[0-9]{1,12}")}
-_NAME = re.compile(r"[!-9<-~]*")
+_NAMES = re.compile("[!-~]*")
 _HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 
@@ -41,7 +41,7 @@ def algorithm(tags: Tags) -> str:
     return value
 
 
-def canonicalizations(tags: Tags, default: str) -> tuple[str, str]:
+def forms(tags: Tags, default: str) -> tuple[str, str]:
     """Return c=: the forms of the header and of the body, "simple" or "relaxed"."""
     header, slash, body = tags.get("c", default).partition("/")
     body = body if slash else "simple"
@@ -60,12 +60,13 @@ def octets(tags: Tags, name: str) -> bytes:
 
 def names(tags: Tags) -> tuple[bytes, ...]:
     """Return h=: the names of the signed fields, in lower case."""
-    values = [name.lower() for name in split_list(tags["h"])]
+    text = without_white_space(tags["h"])
+    if not _NAMES.fullmatch(text):
+        raise SignatureError("neutral", "h= is not a list of field names")
+    values = text.encode().lower().split(b":")
     if len(values) > MOST_NAMES:
         raise SignatureError("policy", f"h= has more than {MOST_NAMES} names")
-    if not all(map(_NAME.fullmatch, values)):
-        raise SignatureError("neutral", "h= is not a list of field names")
-    return tuple(value.encode() for value in values if value)
+    return tuple(filter(None, values))
 
 
 def number(tags: Tags, name: str) -> int | None:

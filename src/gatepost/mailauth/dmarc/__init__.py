@@ -1,7 +1,8 @@
 """DMARC: RFC 9989.
 
 `evaluate_message` checks a message by its header block and the results of SPF and DKIM, `evaluate`
-does the same for an author domain. `parse_record` reads a policy record. Reports are not sent.
+does the same for an author domain. `parse_record` reads a policy record. `report_lines` of
+`gatepost.mailauth.dmarc.report` builds an aggregate report; none is sent.
 """
 
 from gatepost.mailauth.dmarc.alignment import Alignment, Identifier

@@ -10,7 +10,7 @@ occur only in display names and comments, and are not decoded. A domain in UTF-8
 
 Security: the field comes from a client. Nothing is raised, and the time is linear.
 
-Limits: MAX_FIELD octets of a field.
+Limits: MAX_FIELD octets of a field, and MOST_ADDRESSES addresses in it.
 """
 
 import re
@@ -23,6 +23,7 @@ from gatepost.model.address import AddressError, parse_domain
 from gatepost.model.headers import places
 
 MAX_FIELD = 16_384
+MOST_ADDRESSES = 100
 
 _SHOWN = 3  # domains in a problem
 
@@ -40,6 +41,13 @@ _TOKEN = re.compile(
 
 _BRACKETS = frozenset("<>")
 _SEPARATORS = frozenset(",;:")
+
+
+# Most fields have one plain address, with or without a display name: no token needs to be made.
+_ONE_PLAIN = re.compile(
+    r"""[ ]*+(?:(?:"[^"\\\0-\x1f\x7f]*+"|[^"\\(),:;<>@\[\]\0-\x1f\x7f]*+)[ ]*+<)?+"""
+    r"(?!\.*@)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]++@([A-Za-z0-9.-]++)(>?)[ ]*+"
+)
 
 
 class Author(NamedTuple):
@@ -71,14 +79,19 @@ def read_author(header_block: bytes) -> Author:
     if place.end - place.value > MAX_FIELD:
         return Author(problem=f"From has more than {MAX_FIELD} octets")
     value = header_block[place.value : place.end].decode("utf-8", "replace")
+    plain = _ONE_PLAIN.fullmatch(value)
     try:
-        return _one(list(_domains(value)))
+        if plain is not None and bool(plain[2]) == ("<" in value):
+            return Author(_key(plain[1]))
+        return _one(list(islice(_domains(value), MOST_ADDRESSES + 1)))
     except _WrongFieldError as error:
         return Author(problem=f"From {error}")
 
 
 def _one(domains: list[str]) -> Author:
     """Return the one domain of all addresses."""
+    if len(domains) > MOST_ADDRESSES:
+        raise _WrongFieldError(f"has more than {MOST_ADDRESSES} addresses")
     names = list(dict.fromkeys(map(_key, domains)))
     if len(names) == 1:
         return Author(names[0])

@@ -4,18 +4,19 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gatepost.mailauth.dmarc.record import Policy, Record
-from gatepost.mailauth.dmarc.walk import Records, Walk
-from gatepost.net.questions import Check, ask_one
+from gatepost.mailauth.dmarc.walk import Records, Walk, failure
+from gatepost.net.questions import Check, Question, ask_one
 
 _WEAKER: Mapping[Policy, Policy] = {"reject": "quarantine", "quarantine": "none", "none": "none"}
+
+_STRENGTH: Mapping[Policy, int] = {"none": 0, "quarantine": 1, "reject": 2}
 
 
 class Applied(NamedTuple):
     """The policy for an author domain.
 
     `policy` is the one to be applied, `published` that of the record, `tag` its tag. `problem` is
-    why it is not known whether the domain exists; the policy is then the one for a domain that
-    exists.
+    why it is not known whether the domain exists; the policy is then the weaker one of the two.
     """
 
     policy: Policy
@@ -47,7 +48,11 @@ def choose(record: Record, domain: str, author: str, records: Records) -> Check[
     if record.np is None or record.np == existing[1]:
         return _applied(record, *existing)
     status, problem = yield from _status(author, records)
-    chosen = ("np", record.np) if status == "absent" else existing
+    absent = ("np", record.np)
+    if problem:
+        chosen = min(existing, absent, key=lambda one: _STRENGTH[one[1] or "none"])
+    else:
+        chosen = absent if status == "absent" else existing
     return _applied(record, *chosen)._replace(problem=problem)
 
 
@@ -60,7 +65,7 @@ def _status(author: str, records: Records) -> Check[tuple[str, str]]:
     if below in ("found", "empty"):
         return below, ""
     answer = yield from ask_one("A", author)
-    problem = f"A {author}: {answer.problem or 'no answer'}" if answer.status == "failed" else ""
+    problem = failure(Question("A", author), answer) if answer.status == "failed" else ""
     return answer.status, problem
 
 

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
-from msgspec import structs
 
 Policy: TypeAlias = Literal["none", "quarantine", "reject"]
 
@@ -88,7 +87,12 @@ def parse_record(text: str) -> Record | None:
         else:
             remarks.append(tag.remark)
             wrong.add(tag.name)
-    return _with_policy(Record(text, **tags), remarks, wrong)
+    applies = True
+    if "p" not in tags or wrong & {"sp", "np"}:  # section 4.10.1
+        applies = "rua" in tags
+        remarks.insert(0, _WITHOUT_POLICY[applies])
+        tags |= {"p": "none", "sp": None, "np": None}
+    return Record(text, **tags, remarks=tuple(remarks[:MOST_REMARKS]), applies=applies)
 
 
 def _stripped(text: str) -> str:
@@ -107,16 +111,6 @@ def _read_tag(part: str) -> _Tag:
     if found is None:
         return _Tag(name, remark=f"{name}: expected {expected}, found {_shown(value)}")
     return _Tag(name, field, found)
-
-
-def _with_policy(record: Record, remarks: list[str], wrong: set[str]) -> Record:
-    """Return the record with the policy of one that has no valid policy: section 4.10.1."""
-    applies = True
-    if record.p is None or wrong & {"sp", "np"}:
-        applies = bool(record.rua)
-        remarks.insert(0, _WITHOUT_POLICY[applies])
-        record = structs.replace(record, p="none", sp=None, np=None)
-    return structs.replace(record, remarks=tuple(remarks[:MOST_REMARKS]), applies=applies)
 
 
 def _word(words: Mapping[str, Any]) -> Callable[[str], Any]:

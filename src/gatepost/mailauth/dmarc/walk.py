@@ -49,7 +49,7 @@ class Walk(NamedTuple):
         if not self.records:
             return self.start
         domain, record = self.records[-1]
-        return domain if record.psd != "y" or domain == self.start else _below(self.start, domain)
+        return _below(self.start, domain) if record.psd == "y" else domain
 
     def record_at(self, domain: str) -> Record | None:
         """Return the record at a domain."""
@@ -82,7 +82,7 @@ class Records:
 
     def _read(self, name: str, answer: Answer) -> Found:
         if answer.status == "failed":
-            return Found(status="failed", problem=f"TXT {name}: {answer.problem or 'no answer'}")
+            return Found(status="failed", problem=failure(Question("TXT", name), answer))
         records = [one for one in map(parse_record, answer.records) if one is not None]
         if len(records) > 1:
             self.notes.append(f"{name} has {len(records)} DMARC records: all are discarded")
@@ -105,6 +105,12 @@ class Records:
         return Walk(start, records)
 
 
+def failure(question: Question, answer: Answer) -> str:
+    """Return why a question failed, with the question."""
+    problem = answer.problem or "no answer"
+    return problem if question.name in problem else f"{question}: {problem}"
+
+
 def record_name(domain: str) -> str:
     """Return the name at which a domain publishes its record."""
     return _PREFIX + domain
@@ -118,6 +124,6 @@ def walk_domains(start: str) -> list[str]:
 
 
 def _below(start: str, suffix: str) -> str:
-    """Return the domain one label below a public suffix, on the way to the start."""
+    """Return the domain one label below a public suffix, or the start if it is the suffix."""
     labels = start.split(".")
     return ".".join(labels[-(suffix.count(".") + 2) :])

@@ -16,7 +16,7 @@ import re
 from gatepost.mailauth.cfws import skip_cfws
 from gatepost.mailauth.results.values import AuthenticationResults, MethodResult
 
-MAX_VALUE = 65_536
+MAX_VALUE = 16_384
 MOST_METHODS = 100
 MOST_PROPERTIES = 100
 
