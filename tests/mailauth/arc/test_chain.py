@@ -6,6 +6,7 @@ from hashlib import sha256
 import pytest
 from tests.mailauth import reference
 from tests.mailauth.checks import FAILED, NOW, arc, split
+from tests.mailauth.dkim.test_rsa import numbers, record
 from tests.mailauth.keys import private_key
 
 from gatepost.mailauth.arc import MOST_SETS, read_chain, verify_chain
@@ -110,6 +111,16 @@ def test_a_key_that_cannot_be_looked_up_is_temporary():
 def test_a_partial_body_is_refused():
     found = arc(sealed(MESSAGE, 1, l=5), RECORDS)
     assert (found.result, "l= is not accepted" in found.reason) == ("fail", True)
+
+
+def test_a_seal_with_a_list_of_fields_is_refused():
+    message = chained(1).replace(b"cv=none;", b"cv=none; h=from;", 1)
+    assert arc(message, RECORDS).reason == "ARC-Seal: the tag h= is not permitted"
+
+
+def test_a_long_key_costs_too_much_for_a_chain():
+    found = arc(chained(1), {"s1._domainkey.example.com": record(numbers(4104))})
+    assert found.reason.endswith("the RSA key has 4104 bits, not 4096")
 
 
 def test_an_expired_message_signature_fails():

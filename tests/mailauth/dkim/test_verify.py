@@ -149,6 +149,13 @@ def test_several_fields_of_a_name_are_counted_from_the_bottom():
     assert result(both.replace(b"first", b"other")).result == "fail"
 
 
+@pytest.mark.parametrize("form", ["relaxed", "simple"])
+def test_a_field_with_white_space_in_front_of_its_colon_is_signed(form):
+    message = signed(MESSAGE.replace(b"Subject:", b"Subject \t:"), KEY, c=form)
+    assert result(message).result == "pass"
+    assert result(message.replace(b"dinner", b"supper")).result == "fail"
+
+
 def test_other_signatures_can_be_signed():
     once = signed(MESSAGE, KEY)
     twice = signed(once, KEY, s="s2", h="from:dkim-signature:dkim-signature")
