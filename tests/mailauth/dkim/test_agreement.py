@@ -154,9 +154,9 @@ DEVIATIONS = [
     # The others skip what is not base64, and what follows the padding.
     Deviation(VERIFIERS, "here", "b= is not base64", has_changed_signature),
     Deviation(VERIFIERS, "here", "the signature is not UTF-8", has_changed_signature),
-    # RFC 5322 section 2.2: a field name has printable ASCII characters, and a colon follows; section
-    # 2.2.3: a continuation starts with white space. What is neither is a field here that h= cannot
-    # name. dkimpy refuses the message; mailauth joins the line to the field before it.
+    # RFC 5322 section 2.2: the name of a field has printable ASCII characters, and a colon follows.
+    # Section 2.2.3: a continuation starts with white space. A line that is neither is a field here
+    # that h= cannot name. dkimpy refuses the message; mailauth joins it to the field before.
     Deviation(("dkimpy",), "there", "Unexpected characters in RFC822 header", has_broken_line),
     Deviation(("mailauth",), "there", "bad signature", has_broken_line),
     Deviation(("mailauth",), "here", "", has_broken_line),
@@ -253,5 +253,8 @@ def unstuffed(octets):
 def test_verifiers_agree_about_exim(form):
     if reason := exim.why_not():
         pytest.skip(reason)
-    contents = [one.octets for one in messages(100).values()]
+    # RFC 6376 section 3.4.3: "canonicalizes to a single CRLF". Exim hashes no octet of a body that
+    # has only empty lines, so no verifier accepts its signature in the simple form.
+    some = [one for one in messages(100).values() if form == "relaxed" or one.body.strip(b"\r\n")]
+    contents = [one.octets for one in some]
     check(own("exim", asyncio.run(sent_by_exim(contents, form))), seed=1)
