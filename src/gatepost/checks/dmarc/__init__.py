@@ -1,0 +1,1 @@
+"""What the ledger has about DMARC: a table for people, and aggregate reports for domains."""
