@@ -8,7 +8,6 @@ import re
 import smtplib
 import subprocess
 from contextlib import ExitStack, contextmanager
-from functools import partial
 
 import pytest
 from tests.auth.samples import user, write_users
@@ -142,11 +141,10 @@ def results_of(octets):
     return re.findall(r"\b(spf|dkim|dmarc)=(\w+)", field.decode())
 
 
-def explained(gate, reference):
-    argv = [GATEPOST, "explain", "-c", gate.folder / "gatepost.toml", reference]
-    # The record follows the reply to the client, and so does the delivery.
-    run = partial(subprocess.run, argv, capture_output=True, text=True, check=False)
-    return eventually(lambda: run().stdout)
+def printed(gate, *arguments):
+    """Return the output of a command."""
+    argv = [GATEPOST, *arguments, "-c", gate.folder / "gatepost.toml"]
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
 
 
 @pytest.mark.parametrize("signing", [signing_exim, signing_postfix])
@@ -157,9 +155,14 @@ def test_signed_mail_of_another_server_passes(gate, tmp_path_factory, signing):
     assert results_of(octets) == [("spf", "pass"), ("dkim", "pass"), ("dmarc", "pass")]
     assert octets.count(b"DKIM-Signature:") == 1
     reference = re.search(rb" id (\S+?)[;\r]", octets)[1].decode()
-    text = explained(gate, reference)
+    # The record can follow the reply to the client, and so can the delivery.
+    text = eventually(lambda: printed(gate, "explain", reference))
     for name in ("spf", "dkim", "dmarc"):
         assert re.search(rf"{name}\W+pass", text), text
+    report = json.loads(printed(gate, "dmarc", "report", "--json", "--until", "9999-01-01"))
+    assert report["domains"] == [
+        {"domain": "sender.example", "policy": "reject", "passed": 1, "failed": 0}
+    ]
 
 
 def test_mail_that_its_author_has_not_authenticated_is_refused(gate):

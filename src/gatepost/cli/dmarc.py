@@ -1,5 +1,6 @@
 """`gatepost dmarc report`: which domains failed DMARC here, and aggregate reports for them."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,10 @@ def _domain(text: str | None) -> str:
 def _periods(config: Config, since: float, until: float, domain: str) -> Iterator[Period]:
     """Yield the results of each day; messages that were not counted are reported."""
     with open_ledger(config) as reader:
-        for start, end in periods(since, until):
+        _, oldest = reader.extent()
+        for start, end in periods(since, min(until, time.time())):
+            if end <= oldest:
+                continue
             period = collect(reader, start, end, domain)
             if period.omitted:
                 print_error(f"warning: too many different results, not counted: {period.omitted}")

@@ -18,7 +18,7 @@ def test_a_row_has_the_results_and_domains():
         "reject",
         "none",
     )
-    assert found.wants_reports
+    assert found.requests_reports
     row = found.row
     assert (row.source_ip, row.header_from, row.envelope_from) == (
         "192.0.2.1",

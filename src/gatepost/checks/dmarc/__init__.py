@@ -1,1 +1,1 @@
-"""What the ledger has about DMARC: a table for people, and aggregate reports for domains."""
+"""Results of DMARC in the ledger: a table for people, and aggregate reports for domains."""

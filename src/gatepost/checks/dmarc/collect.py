@@ -28,7 +28,7 @@ class Domain(msgspec.Struct):
 
     name: str
     published: Record
-    wants_reports: bool
+    requests_reports: bool
     counts: Counter[Row] = msgspec.field(default_factory=Counter)
 
     def rows(self) -> Iterator[Row]:
@@ -55,7 +55,7 @@ class Period(msgspec.Struct):
                 return
             self.rows += 1
         if domain is None:
-            domain = Domain(one.policy_domain, one.published, one.wants_reports)
+            domain = Domain(one.policy_domain, one.published, one.requests_reports)
             self.domains[domain.name] = domain
         domain.counts[one.row] += 1
 

@@ -27,12 +27,12 @@ _POLICIES = frozenset({"quarantine", "reject"})
 class Evaluated(NamedTuple):
     """A message: the domain that publishes the policy, its record without rua, and the row.
 
-    `wants_reports` is whether the record has addresses for aggregate reports.
+    `requests_reports` is whether the record has addresses for aggregate reports.
     """
 
     policy_domain: str
     published: Record
-    wants_reports: bool
+    requests_reports: bool
     row: Row
 
 

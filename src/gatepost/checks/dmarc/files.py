@@ -1,4 +1,4 @@
-"""Write the aggregate reports of a period: a file for each domain that wants reports (RFC 9990).
+"""Write the aggregate reports of a period: a file for each domain that requests reports (RFC 9990).
 
 A file is complete when it has its name. Writing the same report again replaces it: its name and its
 id depend only on the reporter, the domain and the period.
@@ -21,7 +21,7 @@ def write_reports(folder: Path, period: Period, reporter: str, email: str) -> It
     """
     folder.mkdir(parents=True, exist_ok=True)
     for domain in period.domains.values():
-        if domain.wants_reports:
+        if domain.requests_reports:
             metadata = _metadata(domain, period, reporter, email)
             path = folder / f"{report_name(reporter, domain.name, metadata)}.gz"
             lines = report_lines(metadata, domain.name, domain.published, domain.rows())
