@@ -4,11 +4,12 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.checks.dmarc.samples import transaction
+from tests.checks.dmarc.samples import POLICY, transaction
+from tests.mailauth.dmarc.test_report import METADATA
 
 from gatepost.checks.dmarc.evaluated import evaluated
-from gatepost.ledger.records import Client, PluginResult
-from gatepost.mailauth.dmarc.report import DkimRow, SpfRow
+from gatepost.ledger.records import PluginResult
+from gatepost.mailauth.dmarc.report import DkimRow, SpfRow, report_lines
 
 
 def test_a_row_has_the_results_and_domains():
@@ -79,8 +80,17 @@ def test_the_null_sender_has_no_domain():
     assert evaluated(record).row.envelope_from == ""
 
 
-@given(st.dictionaries(st.text(), st.text() | st.integers() | st.booleans()), st.text(), st.text())
-def test_facts_of_any_plugin_are_read(facts, value, address):
-    results = [PluginResult(name, value, facts=facts) for name in ("spf", "dkim", "dmarc")]
-    record = msgspec.structs.replace(transaction(), results=results, client=Client(address))
-    assert evaluated(record) is None or value in ("pass", "fail")
+ANY = st.text() | st.integers() | st.floats() | st.booleans()
+FACTS = st.dictionaries(st.sampled_from([*POLICY, "disposition", "selector", "override"]), ANY)
+WORDS = st.sampled_from(["pass", "fail", "none", ""]) | st.text()
+
+
+@given(FACTS, st.dictionaries(st.sampled_from(["spf", "dkim", "dmarc"]), WORDS), st.text())
+def test_facts_of_any_plugin_give_a_report(facts, values, sender):
+    facts = POLICY | facts
+    results = [PluginResult(name, value, facts=facts) for name, value in values.items()]
+    record = msgspec.structs.replace(transaction(), results=results, sender=sender)
+    found = evaluated(record)
+    if found is not None:
+        assert values["dmarc"] in ("pass", "fail")
+        assert b"".join(report_lines(METADATA, "example.org", found.published, [found.row]))
