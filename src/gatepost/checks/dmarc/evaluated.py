@@ -8,6 +8,7 @@ without an IP address have no row.
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
@@ -42,7 +43,7 @@ def evaluated(record: Transaction) -> Evaluated | None:
     if found is None or found.value not in ("pass", "fail") or record.result not in _FINAL:
         return None
     domain = str(found.facts.get("record", ""))
-    published = parse_record(str(found.facts.get("published", "")))
+    published = _parsed(str(found.facts.get("published", "")))
     source = _ip(record.client.address)
     if not (source and published and _DOMAIN.fullmatch(domain)):
         return None
@@ -59,6 +60,11 @@ def evaluated(record: Transaction) -> Evaluated | None:
         sender=_sender(record),
     )
     return Evaluated(domain, published, bool(found.facts.get("rua")), row)
+
+
+@lru_cache(maxsize=1000)
+def _parsed(text: str) -> Record | None:
+    return parse_record(text)
 
 
 def _first(record: Transaction, name: str) -> PluginResult | None:

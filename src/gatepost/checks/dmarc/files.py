@@ -10,8 +10,11 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from gatepost._version import __version__
 from gatepost.checks.dmarc.collect import Domain, Period
 from gatepost.mailauth.dmarc.report import Metadata, report_lines, report_name
+
+_GENERATOR = f"Gatepost {__version__}"
 
 
 def write_reports(folder: Path, period: Period, reporter: str, email: str) -> Iterator[Path]:
@@ -33,7 +36,7 @@ def _metadata(domain: Domain, period: Period, reporter: str, email: str) -> Meta
     # Both ends belong to the period.
     begin, end = period.since, period.until - 1
     unique = hashlib.blake2b(f"{reporter} {domain.name} {begin} {end}".encode(), digest_size=10)
-    return Metadata(reporter, email, unique.hexdigest(), begin, end, generator="Gatepost")
+    return Metadata(reporter, email, unique.hexdigest(), begin, end, generator=_GENERATOR)
 
 
 def _write(path: Path, lines: Iterable[bytes]) -> None:
