@@ -66,7 +66,10 @@ OF_RECIPIENT = ("recipient", "recipient_domain")
 
 
 def subject_of(
-    by: Sequence[str], session: Session, tx: Transaction | None = None, rcpt: Recipient | None = None
+    by: Sequence[str],
+    session: Session,
+    tx: Transaction | None = None,
+    rcpt: Recipient | None = None,
 ) -> str | None:
     """Return what a rule counts, as text; None if the rule does not apply.
 

@@ -22,6 +22,8 @@ INTERNAL = (
 # RFC 6052 s2.1
 _NAT64 = IPv6Network("64:ff9b::/96")
 
+# The share of a unit that is not rounded up: a clock is not more exact.
+_ROUNDING = 0.01
 _UNITS = ((7200, 3600, "hour"), (120, 60, "minute"), (0, 1, "second"))
 
 
@@ -83,6 +85,6 @@ def in_words(seconds: float) -> str:
     """Return a time for people, rounded up: "in 5 minutes"."""
     for least, length, unit in _UNITS:
         if seconds >= least:
-            number = max(1, math.ceil(seconds / length))
+            number = max(1, math.ceil(seconds / length - _ROUNDING))
             return f"in {number} {unit}{'' if number == 1 else 's'}"
     raise ValueError("expected a time of 0 or more seconds")

@@ -147,7 +147,7 @@ class Greylist(Plugin):
         entries = [_entry(tx, one, self.options_for(one)) for one in recipients]
         found: list[_Finding] = []
         for start in range(0, len(entries), CHUNK):
-            found += await self._find(entries[start : start + CHUNK], bool(tx.trap_hits))
+            found += await self._find(entries[start : start + CHUNK])
         for one in found:
             self.metrics.counter("recipients", outcome=one.outcome).inc()
         worst = max(found, key=lambda one: one.wait)
@@ -158,7 +158,7 @@ class Greylist(Plugin):
         text = f"Greylisted, try again {in_words(worst.wait)}"
         return defer(text, reason=f"greylist-{worst.outcome}")
 
-    async def _find(self, entries: Sequence["_Entry"], trapped: bool) -> list["_Finding"]:
+    async def _find(self, entries: Sequence["_Entry"]) -> list["_Finding"]:
         """Read the numbers of keys, write those that change, return what is found."""
         now = int(self.clock.time() * 1000)
         async with self.store.batch() as batch:
@@ -168,11 +168,11 @@ class Greylist(Plugin):
                 _Finding.read(entry, _number(value.value), _number(trust.value), now)
                 for entry, (value, trust) in zip(entries, reads, strict=True)
             ]
-            return await self._write(found, now, trapped)
+            return await self._write(found, now)
         except StoreError:
             return [_Finding(one, "temperror") for one in entries]
 
-    async def _write(self, found: list["_Finding"], now: int, trapped: bool) -> list["_Finding"]:
+    async def _write(self, found: list["_Finding"], now: int) -> list["_Finding"]:
         """Write what has changed; raise `StoreError` if a new key cannot be written."""
         new = [one for one in found if one.outcome == "new"]
         begun = None
@@ -182,7 +182,7 @@ class Greylist(Plugin):
                 batch.add(BEGUN, now)
                 begun = batch.get(BEGUN)
             for one in found:
-                for key, number in one.changes(now, trapped):
+                for key, number in one.changes(now):
                     batch.set(key, number, ttl=one.entry.options.keep)
         for pending in added:
             _ = pending.value
@@ -202,11 +202,15 @@ class Greylist(Plugin):
 
 
 class _Entry(NamedTuple):
-    """The keys of a recipient in the store, and its options."""
+    """The keys of a recipient in the store, its options, and whether the origin earns trust.
+
+    A transaction that has hit a trap does not earn trust.
+    """
 
     key: str
     trust_key: str
     options: Greylist.Options
+    earns: bool
 
 
 class _Finding(NamedTuple):
@@ -231,14 +235,11 @@ class _Finding(NamedTuple):
         """The same, or that a new key is made known."""
         return _Finding(self.entry, "learned") if self.outcome == "new" else self
 
-    def changes(self, now: int, trapped: bool) -> list[tuple[str, int]]:
-        """Return the keys to write, with their new numbers.
-
-        A transaction that has hit a trap does not earn trust.
-        """
-        key, trust_key, options = self.entry
+    def changes(self, now: int) -> list[tuple[str, int]]:
+        """Return the keys to write, with their new numbers."""
+        key, trust_key, options, earns = self.entry
         if self.outcome == "passed":
-            trust = None if trapped else with_success(self.trust, now, options.trust_after)
+            trust = with_success(self.trust, now, options.trust_after) if earns else None
             return [(key, -now)] + ([] if trust is None else [(trust_key, trust)])
         if self.outcome == "known" and self._is_old(self.stored, now):
             return [(key, -now)]
@@ -256,7 +257,7 @@ def _entry(tx: Transaction, rcpt: Recipient, options: Greylist.Options) -> _Entr
     host = tx.session.peer.host
     origin = domain or client_network(host, options.ipv4_prefix, options.ipv6_prefix)
     key = f"{origin} {_sender(tx, options)} {_RECIPIENTS[options.recipient](rcpt)}"
-    return _Entry(key, f"trust {origin}", options)
+    return _Entry(key, f"trust {origin}", options, not tx.trap_hits)
 
 
 def _sender(tx: Transaction, options: Greylist.Options) -> str:
@@ -270,7 +271,7 @@ def _sender(tx: Transaction, options: Greylist.Options) -> str:
 _RECIPIENTS: Mapping[str, Callable[[Recipient], str]] = {
     "address": lambda rcpt: f"{rcpt.user}@{rcpt.domain}",
     "domain": lambda rcpt: rcpt.domain,
-    "none": lambda rcpt: "*",
+    "none": lambda _rcpt: "*",
 }
 
 

@@ -148,7 +148,9 @@ class RateLimit(Plugin):
         due = self._due("recipients", self.options_for(rcpt), tx.session, tx, rcpt)
         return self._take(due, tx) if due else None
 
-    def after_rcpt(self, tx: Transaction, rcpt: Recipient, outcome: Outcome) -> Awaitable[None] | None:
+    def after_rcpt(
+        self, tx: Transaction, rcpt: Recipient, outcome: Outcome
+    ) -> Awaitable[None] | None:
         """Count an unknown recipient."""
         answer = outcome.answer
         if answer is None or answer.by != "gatepost" or answer.decision.reason not in _UNKNOWN:
