@@ -71,7 +71,10 @@ def check_prefixes(ipv4: int, ipv6: int) -> None:
 
 def domain_of(address: Address) -> str:
     """Return the domain of an address in canonical form, "" for the null reverse-path."""
-    return address.key.rpartition("@")[2] if address else ""
+    domain = address.domain
+    if domain.isascii() and domain[:1] != "[":
+        return domain.lower()
+    return address.key.rpartition("@")[2]
 
 
 def spf_domain(tx: Transaction) -> str:

@@ -121,10 +121,17 @@ class Greylist(Plugin):
 
     def on_rcpt(self, tx: Transaction, rcpt: Recipient) -> Later:
         """Defer a recipient of an unknown client."""
-        return self._decide(tx, [rcpt]) if self._stage(tx, rcpt) == "rcpt" else None
+        stage = self._stage(tx, rcpt)
+        if stage == "rcpt":
+            return self._decide(tx, [rcpt])
+        if stage == "data":
+            tx.notes[self.name] = True
+        return None
 
     def on_data(self, tx: Transaction) -> Later:
         """Defer a message to recipients that are decided at DATA."""
+        if self.name not in tx.notes:
+            return None
         recipients = [one for one in tx.recipients if self._stage(tx, one) == "data"]
         return self._decide(tx, recipients) if recipients else None
 
@@ -133,10 +140,11 @@ class Greylist(Plugin):
         options = self.options_for(rcpt)
         if not options.delay or is_trusted(tx.session, options.exempt_clients):
             return None
-        if tx.reverse_path in options.exempt_senders or rcpt in options.exempt_recipients:
+        if options.exempt_senders and tx.reverse_path in options.exempt_senders:
             return None
-        domain = spf_domain(tx)
-        if domain and domain in options.exempt_spf:
+        if options.exempt_recipients and rcpt in options.exempt_recipients:
+            return None
+        if options.exempt_spf and spf_domain(tx) in options.exempt_spf:
             return None
         if tx.reverse_path or options.null_sender == "rcpt":
             return options.at

@@ -24,7 +24,6 @@ from typing import Literal, NamedTuple
 from gatepost import (
     Decision,
     Duration,
-    Headers,
     MessageTransaction,
     NetworkList,
     Outcome,
@@ -56,10 +55,6 @@ MOST_KEPT = 50
 MOST_BAD = 50.0
 
 
-# The core's reasons for which a recipient counts as unknown.
-UNKNOWN = ("unknown-recipient", "relay-denied")
-
-
 class Counts(NamedTuple):
     """The points for and against a subject, as decayed."""
 
@@ -71,30 +66,41 @@ class Counts(NamedTuple):
         return Counts(self.good + other.good, self.bad + other.bad)
 
 
+NONE = Counts()
+
+
 class _Account:
     """What is known and learned in one session.
 
-    `known` has the counts of subjects as read, `learned` what the session adds to each.
+    `client` are the subjects of the client, `domains` those of the open transaction. `known` has
+    the counts of subjects as read, `learned` what the session adds to each.
     """
 
-    __slots__ = ("bad", "known", "learned")
+    __slots__ = ("bad", "client", "domains", "known", "learned")
 
-    def __init__(self) -> None:
+    def __init__(self, client: Sequence[str]) -> None:
+        self.client = client
+        self.domains: Sequence[str] = ()
         self.known: dict[str, Counts] = {}
         self.learned: dict[str, Counts] = {}
         self.bad = 0.0
 
-    def learn(self, subjects: Sequence[str], counts: Counts) -> None:
-        """Add counts to subjects, within the limits of a session."""
-        bad = min(counts.bad, MOST_BAD - self.bad)
+    @property
+    def subjects(self) -> Sequence[str]:
+        """The subjects of the open transaction, each as its part of the key."""
+        return [*self.client, *self.domains]
+
+    def learn(self, subjects: Sequence[str], good: float, bad: float) -> None:
+        """Add points to subjects, within the limits of a session."""
+        bad = min(bad, MOST_BAD - self.bad)
         self.bad += bad
         for one in subjects:
             if one in self.learned or len(self.learned) < MOST_KEPT:
-                self.learned[one] = self.learned.get(one, Counts()).plus(Counts(counts.good, bad))
+                self.learned[one] = self.learned.get(one, NONE).plus(Counts(good, bad))
 
     def counts(self, subject: str) -> Counts:
         """Return the counts of a subject with those of this session."""
-        return self.known.get(subject, Counts()).plus(self.learned.get(subject, Counts()))
+        return self.known.get(subject, NONE).plus(self.learned.get(subject, NONE))
 
 
 class Reputation(Plugin):
@@ -136,7 +142,7 @@ class Reputation(Plugin):
         trap: float = 20.0
         """Points against, for a transaction with a trap."""
         unknown_recipient: float = 1.0
-        """Points against, for a recipient that does not exist or for a foreign domain."""
+        """Points against, for a recipient that does not exist."""
         fault: float = 0.5
         """Points against, for a violation of the protocol."""
         listed: float = 2.0
@@ -163,20 +169,20 @@ class Reputation(Plugin):
 
     def on_mail(self, tx: Transaction, _sender: object) -> Later:
         """Judge the client, and the domain of the sender if SPF has passed."""
-        return self._judge(tx)
+        account = self._account(tx.session)
+        return None if account is None else self._judge(tx, account)
 
     def on_message(self, tx: MessageTransaction) -> Later:
         """Judge again if DKIM has authenticated another domain."""
-        account = self._account(tx.session)
-        if account is None or all(one in account.known for one in self._subjects(tx)):
+        account = self._known_account(tx.session)
+        if account is None or "dkim" not in tx.results:
             return None
-        return self._judge(tx)
+        domains = account.domains
+        return self._judge(tx, account) if domains != self._domains(tx) else None
 
-    def _judge(self, tx: Transaction) -> Later:
-        account = self._account(tx.session)
-        if account is None:
-            return None
-        missing = [one for one in self._subjects(tx) if one not in account.known]
+    def _judge(self, tx: Transaction, account: _Account) -> Later:
+        account.domains = self._domains(tx)
+        missing = [one for one in account.subjects if one not in account.known]
         return self._read_and_decide(tx, account, missing) if missing else self._decide(tx, account)
 
     async def _read_and_decide(
@@ -200,7 +206,7 @@ class Reputation(Plugin):
 
     def _decide(self, tx: Transaction, account: _Account) -> Decision | None:
         """Add the result of all subjects; return the decision about the first that is refused."""
-        found = {one: account.counts(one) for one in self._subjects(tx)}
+        found = {one: account.counts(one) for one in account.subjects}
         total = sum(map(self._points, found.values()))
         total = max(-self.options.good_points, min(self.options.bad_points, total))
         refused = next((one for one, counts in found.items() if self._is_refused(counts)), None)
@@ -228,54 +234,55 @@ class Reputation(Plugin):
             return False
         return counts.bad / evidence >= self.options.refuse_share
 
-    def after_rcpt(self, tx: Transaction, _rcpt: Recipient, outcome: Outcome) -> None:
-        """Learn about an unknown recipient."""
-        answer = outcome.answer
-        if answer and answer.by == "gatepost" and answer.decision.reason in UNKNOWN:
-            self._learn_about(tx.session, self.options.unknown_recipient)
-
-    def after_headers(self, tx: Transaction, _headers: Headers, outcome: Outcome) -> None:
-        """Learn about a message whose header block is refused."""
-        self._learn_refusal(tx, outcome)
-
     def after_message(self, tx: MessageTransaction, outcome: Outcome) -> None:
         """Learn about a message whose content is refused."""
-        self._learn_refusal(tx, outcome)
-
-    def _learn_refusal(self, tx: Transaction, outcome: Outcome) -> None:
-        answer = outcome.answer
-        if answer is None or answer.by in ("gatepost", self.name):
+        answer, account = outcome.answer, self._known_account(tx.session)
+        if account is None or answer is None or answer.by in ("gatepost", self.name):
             return
         if answer.decision.verdict is Verdict.DENY:
-            self._learn(tx, Counts(bad=self.options.spam))
+            account.learn(account.subjects, 0.0, self.options.spam)
 
     def on_delivered(self, tx: Transaction) -> None:
-        """Learn about a message that was accepted."""
-        own = tx.results.get(self.name)
-        others = tx.results.score - (own.score if own else 0.0)
-        if others < self.options.good_below and not tx.trap_hits and not _is_listed(tx):
-            self._learn(tx, Counts(good=self.options.good_message))
-        self.on_reset(tx)
+        """Learn about a message that was accepted, and about its envelope."""
+        account = self._known_account(tx.session)
+        if account is not None and not self._learn_envelope(tx, account):
+            own = tx.results.get(self.name)
+            others = tx.results.score - (own.score if own else 0.0)
+            if others < self.options.good_below:
+                account.learn(account.subjects, self.options.good_message, 0.0)
 
     def on_reset(self, tx: Transaction) -> None:
-        """Learn about traps and the result of DNS lists."""
+        """Learn about the envelope of a transaction without a message."""
+        account = self._known_account(tx.session)
+        if account is not None:
+            self._learn_envelope(tx, account)
+
+    def _learn_envelope(self, tx: Transaction, account: _Account) -> bool:
+        """Learn about traps, unknown recipients and DNS lists; return whether mail is not good."""
+        if tx.refused:
+            unknown = sum(_is_unknown(one) for one in tx.refused)
+            account.learn(account.client, 0.0, unknown * self.options.unknown_recipient)
         if tx.trap_hits:
-            self._learn(tx, Counts(bad=self.options.trap))
-        if _is_listed(tx):
-            self._learn_about(tx.session, self.options.listed)
+            account.learn(account.subjects, 0.0, self.options.trap)
+        is_listed = tx.results.value("dnsbl") == "listed"
+        if is_listed:
+            account.learn(account.client, 0.0, self.options.listed)
+        return is_listed or bool(tx.trap_hits)
 
     def on_fault(self, session: Session, _tx: Transaction | None, _reply: Reply) -> None:
         """Learn about a violation of the protocol."""
-        self._learn_about(session, self.options.fault)
+        account = self._account(session)
+        if account is not None:
+            account.learn(account.client, 0.0, self.options.fault)
 
-    def on_early_talker(self, session: Session, _reply: Reply) -> None:
+    def on_early_talker(self, session: Session, reply: Reply) -> None:
         """Learn about a client that does not wait for the greeting."""
-        self._learn_about(session, self.options.fault)
+        self.on_fault(session, None, reply)
 
     async def on_disconnect(self, session: Session) -> None:
         """Write what was learned in the session."""
-        account = session.notes.pop(self.name, None)
-        if account is None or session.auth is not None:
+        account = self._known_account(session)
+        if account is None:
             return
         epochs = list(_decay.written(self.clock.time(), self.options.half_life))
         async with self.store.batch() as batch:
@@ -285,31 +292,18 @@ class Reputation(Plugin):
                         by = max(1, round(points * epoch.weight))
                         batch.incr(f"{epoch.number} {kind} {subject}", by, ttl=epoch.ttl)
 
-    def _learn(self, tx: Transaction, counts: Counts) -> None:
-        """Add counts to all subjects of a transaction."""
-        account = self._account(tx.session)
-        if account is not None:
-            account.learn(self._subjects(tx), counts)
-
-    def _learn_about(self, session: Session, bad: float) -> None:
-        """Add points against a client."""
-        account = self._account(session)
-        if account is not None and bad:
-            account.learn(list(self._client(session)), Counts(bad=bad))
+    def _known_account(self, session: Session) -> _Account | None:
+        """Return the account of a session, None without one, and of an authenticated client."""
+        return None if session.auth is not None else session.notes.get(self.name)
 
     def _account(self, session: Session) -> _Account | None:
         """Return the account of a session, None for a client without a reputation."""
-        if is_trusted(session, self.options.exempt_clients):
-            return None
-        account: _Account = session.notes.setdefault(self.name, _Account())
+        account: _Account | None = session.notes.get(self.name)
+        if account is None or session.auth is not None:
+            if is_trusted(session, self.options.exempt_clients):
+                return None
+            account = session.notes[self.name] = _Account(list(self._client(session)))
         return account
-
-    def _subjects(self, tx: Transaction) -> list[str]:
-        """Return the subjects of a transaction, each as its part of the key."""
-        found = list(self._client(tx.session))
-        if "domain" in self.options.subjects:
-            found += [f"domain {one}" for one in islice(_domains(tx), MOST_DOMAINS)]
-        return found
 
     def _client(self, session: Session) -> Iterator[str]:
         """Yield the subjects that are known of a client."""
@@ -321,19 +315,18 @@ class Reputation(Plugin):
         if geo is not None and geo.facts.get("asn"):
             yield f"asn {geo.facts['asn']}"
 
+    def _domains(self, tx: Transaction) -> Sequence[str]:
+        """Return the domains for which SPF or DKIM has passed, each once."""
+        if "domain" not in self.options.subjects:
+            return ()
+        signed = [one for one in tx.results.all("dkim") if one.value == "pass"]
+        found = [spf_domain(tx), *(str(one.facts.get("domain", "")).lower() for one in signed)]
+        unique = dict.fromkeys(filter(None, found))
+        return [f"domain {one}" for one in islice(unique, MOST_DOMAINS)]
 
-def _domains(tx: Transaction) -> Iterator[str]:
-    """Yield the domains for which SPF or DKIM has passed, each once."""
-    found = {spf_domain(tx): None} | {
-        str(one.facts.get("domain", "")).lower(): None
-        for one in tx.results.all("dkim")
-        if one.value == "pass"
-    }
-    return filter(None, found)
 
-
-def _is_listed(tx: Transaction) -> bool:
-    return any(one.value == "listed" for one in tx.results.all("dnsbl"))
+def _is_unknown(rcpt: Recipient) -> bool:
+    return rcpt.reply is not None and rcpt.reply.enhanced == "5.1.1"
 
 
 def _word(points: float, counts: Iterable[Counts]) -> str:
