@@ -17,6 +17,7 @@ refusals are not learned from: a reputation does not feed itself. Limits: MOST_D
 MOST_BAD points of a session. Without the store there is no opinion, and nothing is learned.
 """
 
+import zlib
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple
@@ -53,6 +54,11 @@ MOST_DOMAINS = 3
 MOST_KEPT = 50
 # Points against a client in one session: many wrong commands are one programming error.
 MOST_BAD = 50.0
+
+# From this many times `prior`, one in SAMPLE good messages is counted SAMPLE times: established
+# senders have most of the mail, and each count is a write to the store.
+PLENTY = 10
+SAMPLE = 8
 
 
 class Counts(NamedTuple):
@@ -249,7 +255,16 @@ class Reputation(Plugin):
             own = tx.results.get(self.name)
             others = tx.results.score - (own.score if own else 0.0)
             if others < self.options.good_below:
-                account.learn(account.subjects, self.options.good_message, 0.0)
+                self._learn_good(tx, account)
+
+    def _learn_good(self, tx: Transaction, account: _Account) -> None:
+        """Learn about a good message; of a subject with plenty of them, about one in SAMPLE."""
+        plenty = PLENTY * self.options.prior
+        known = [one for one in account.subjects if account.counts(one).good >= plenty]
+        new = [one for one in account.subjects if one not in known]
+        account.learn(new, self.options.good_message, 0.0)
+        if known and zlib.crc32(tx.id.encode()) % SAMPLE == 0:
+            account.learn(known, SAMPLE * self.options.good_message, 0.0)
 
     def on_reset(self, tx: Transaction) -> None:
         """Learn about the envelope of a transaction without a message."""
