@@ -33,10 +33,10 @@ def stable_local(local: str) -> str:
     These are signatures (BATV, SRS), the recipient (VERP), tags and numbers.
     """
     local = local.lower()
-    for pattern in (_SIGNED, _SRS):
-        match = pattern.fullmatch(local)
-        if match:
-            local = match[1]
+    if signed := _SIGNED.fullmatch(local):
+        local = signed[1]
+    if forwarded := _SRS.fullmatch(local):
+        return forwarded[1]
     head = local.partition("+")[0] or local
     without = _RECIPIENT.sub("", head) or head
     return _NUMBER.sub("#", _HEXADECIMAL.sub("#", without))
