@@ -28,7 +28,7 @@ SEND = """
 """
 # A password that `Login` accepts: NUL user NUL password.
 LOGIN = OPEN + "C: AUTH PLAIN AEFsaWNlAHNlY3JldA==\nS: 235\n"
-WITH_AUTH = {"auth": {"clear": True}}
+WITH_AUTH = {"auth": {"clear": True}, "listen": [{"auth": True}]}
 
 
 class Login(Plugin):
@@ -107,7 +107,7 @@ class Troubled:
 
 
 class TroubledStore(OpenedStore):
-    """A store that fails as `trouble` tells; the pause of its breaker is by the clock of the test."""
+    """A store that fails as `trouble` tells; its breaker uses the clock of the test."""
 
     def __init__(self, trouble=""):
         self.clock = VirtualClock()
