@@ -250,7 +250,6 @@ def fixed() -> str:
 
 # The plugins of the cookbook, files in examples/.
 RECIPES = (
-    "greylist",
     "dns_lists",
     "spf_check",
     "dkim_check",
@@ -258,8 +257,6 @@ RECIPES = (
     "clamd_scan",
     "sql_recipients",
     "ldap_recipients",
-    "sender_rate",
-    "karma",
     "attachments",
     "tag_external",
     "aliases",
