@@ -107,7 +107,7 @@ class Troubled:
 
 
 class TroubledStore(OpenedStore):
-    """A store that fails as `trouble` tells; its breaker uses the clock of the test."""
+    """A store that fails in the way of `trouble`; its breaker uses the clock of the test."""
 
     def __init__(self, trouble=""):
         self.clock = VirtualClock()

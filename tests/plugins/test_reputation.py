@@ -314,7 +314,7 @@ def test_an_outage_in_a_session_takes_nothing_back():
     assert memory.score == 2
 
 
-def test_a_store_that_was_emptied_knows_nothing():
+def test_a_store_that_was_emptied_has_no_opinion():
     memory = Memory(refuse="deny")
     memory.play(UNKNOWN * 30)
     memory.store = MemoryStore()

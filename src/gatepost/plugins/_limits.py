@@ -1,4 +1,4 @@
-"""What the plugins with limits have in common: what a rule counts by, and whom it is about.
+"""The parts that the rules of plugins with limits count by, such as the user.
 
 Limits: a rule counts by one value of each part, in one key of the store; a long key is hashed
 there.

@@ -1,4 +1,4 @@
-"""What the plugins with state count by: networks and addresses of clients, domains, senders.
+"""The subjects that plugins with state count: addresses and networks of clients, domains.
 
 A client is counted by its network, because a sender can use many addresses of one. An IPv6 address
 that contains an IPv4 address (mapped, 6to4, NAT64) is that IPv4 address.
@@ -53,14 +53,22 @@ def client_network(host: str, ipv4: int, ipv6: int) -> str:
 
 
 def is_trusted(session: Session, networks: NetworkList) -> bool:
-    """Return whether nothing is to be known about a client.
+    """Return whether a client is not to be checked.
 
     It has authenticated, is in a network of `relay_for` or in `networks`, or has no address.
     """
     if session.auth is not None or session.in_relay_network:
         return True
     address = client_address(session.peer.host)
-    return address is None or address in networks
+    if address is None:
+        return True
+    # A list without files does not change.
+    return address in networks if networks.files else _is_within(address, networks)
+
+
+@lru_cache(REMEMBERED)
+def _is_within(address: IPv4Address | IPv6Address, networks: NetworkList) -> bool:
+    return address in networks
 
 
 def check_prefixes(ipv4: int, ipv6: int) -> None:

@@ -55,17 +55,17 @@ class Rule(Plugin.Options):
 
     @property
     def at_mail(self) -> bool:
-        """Whether its sessions are counted at MAIL, when it is known who has authenticated."""
+        """Return whether its sessions are counted at MAIL, when the user is known."""
         return "user" in self.by
 
     @property
     def trusts(self) -> bool:
-        """Whether clients of your networks have no limit: the rule is not about users."""
+        """Return whether clients of your networks have no limit: the rule is not about users."""
         return not self.at_mail and any(part in OF_CLIENT for part in self.by)
 
 
 class _Held:
-    """What one session is counted as; it ends with the session."""
+    """The keys under which one session is counted; it ends with the session."""
 
     __slots__ = ("__weakref__", "keys")
 

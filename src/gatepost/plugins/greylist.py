@@ -70,7 +70,7 @@ class Greylist(Plugin):
     )
 
     class Options(Plugin.Options):
-        """What is deferred, and for how long."""
+        """The keys that are deferred, and for how long."""
 
         delay: Duration = Duration("5m")
         """The time after the first attempt during which further attempts are deferred. 0 switches
@@ -222,7 +222,7 @@ class _Entry(NamedTuple):
 
 
 class _Finding(NamedTuple):
-    """What is found about a recipient: for how many seconds it is deferred, and the numbers."""
+    """The outcome for a recipient, the seconds that it is deferred for, and the numbers."""
 
     entry: _Entry
     outcome: Outcome

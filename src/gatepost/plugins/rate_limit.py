@@ -47,7 +47,7 @@ By = Literal[
 ]
 Later = Decision | None | Awaitable[Decision | None]
 
-# What the client is told, and the parts that are not known when this is counted.
+# The texts for the client, and the parts that are not known when this is counted.
 _TEXTS: Mapping[str, str] = {
     "connections": "Too many connections",
     "messages": "Too many messages",
@@ -99,7 +99,7 @@ class Rule(Plugin.Options):
 
     @property
     def trusts(self) -> bool:
-        """Whether clients that have authenticated, and those of your networks, have no limit.
+        """Return whether authenticated clients and those of your networks have no limit.
 
         That is so if the rule is about clients and not about users.
         """

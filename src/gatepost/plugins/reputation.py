@@ -19,7 +19,6 @@ MOST_BAD points of a session. Without the store there is no opinion, and nothing
 
 import zlib
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Literal, NamedTuple
 
 from gatepost import (
@@ -57,7 +56,7 @@ MOST_BAD = 50.0
 
 # From this many times `prior`, one in SAMPLE good messages is counted SAMPLE times: established
 # senders have most of the mail, and each count is a write to the store.
-PLENTY = 10
+PLENTY = 4
 SAMPLE = 8
 
 
@@ -76,7 +75,7 @@ NONE = Counts()
 
 
 class _Account:
-    """What is known and learned in one session.
+    """The counts that were read and learned in one session.
 
     `client` are the subjects of the client, `domains` those of the open transaction. `known` has
     the counts of subjects as read, `learned` what the session adds to each.
@@ -106,7 +105,8 @@ class _Account:
 
     def counts(self, subject: str) -> Counts:
         """Return the counts of a subject with those of this session."""
-        return self.known.get(subject, NONE).plus(self.learned.get(subject, NONE))
+        known, learned = self.known.get(subject, NONE), self.learned.get(subject)
+        return known if learned is None else known.plus(learned)
 
 
 class Reputation(Plugin):
@@ -120,7 +120,7 @@ class Reputation(Plugin):
     )
 
     class Options(Plugin.Options):
-        """What counts, for how long, and what follows from it."""
+        """The events that count, for how long, and their effect."""
 
         subjects: tuple[Literal["network", "domain", "asn"], ...] = ("network", "domain")
         """What has a reputation: the network of the client, the domains for which SPF or DKIM has
@@ -231,14 +231,15 @@ class Reputation(Plugin):
 
     def _points(self, counts: Counts) -> float:
         """Return the points of one subject, negative in favour of it."""
-        share = (counts.bad - counts.good) / (sum(counts) + self.options.prior)
+        good, bad = counts
+        share = (bad - good) / (good + bad + self.options.prior)
         return share * (self.options.bad_points if share > 0 else self.options.good_points)
 
     def _is_refused(self, counts: Counts) -> bool:
-        evidence = sum(counts)
-        if not evidence or evidence < self.options.refuse_evidence:
+        good, bad = counts
+        if not bad or good + bad < self.options.refuse_evidence:
             return False
-        return counts.bad / evidence >= self.options.refuse_share
+        return bad / (good + bad) >= self.options.refuse_share
 
     def after_message(self, tx: MessageTransaction, outcome: Outcome) -> None:
         """Learn about a message whose content is refused."""
@@ -334,10 +335,11 @@ class Reputation(Plugin):
         """Return the domains for which SPF or DKIM has passed, each once."""
         if "domain" not in self.options.subjects:
             return ()
-        signed = [one for one in tx.results.all("dkim") if one.value == "pass"]
-        found = [spf_domain(tx), *(str(one.facts.get("domain", "")).lower() for one in signed)]
-        unique = dict.fromkeys(filter(None, found))
-        return [f"domain {one}" for one in islice(unique, MOST_DOMAINS)]
+        found = {spf_domain(tx): None}
+        if "dkim" in tx.results:
+            signed = [one for one in tx.results.all("dkim") if one.value == "pass"]
+            found |= {str(one.facts.get("domain", "")).lower(): None for one in signed}
+        return [f"domain {one}" for one in found if one][:MOST_DOMAINS]
 
 
 def _is_unknown(rcpt: Recipient) -> bool:
@@ -345,9 +347,9 @@ def _is_unknown(rcpt: Recipient) -> bool:
 
 
 def _word(points: float, counts: Iterable[Counts]) -> str:
-    if not any(map(sum, counts)):
-        return "unknown"
-    return "bad" if points > 0 else "good" if points < 0 else "neutral"
+    if points:
+        return "bad" if points > 0 else "good"
+    return "neutral" if any(map(sum, counts)) else "unknown"
 
 
 def _number(value: str | int | None) -> int:
