@@ -400,7 +400,8 @@ def test_decisions_are_logged(server):
     log = map(json.loads, (server.folder / "log").read_text().splitlines()[1:])
     [line] = [one for one in log if one.get("ref") == ref and one["event"] == "decision"]
     assert (line["plugin"], line["by"], line["hook"]) == ("decision_log", "rspamd_check", "message")
-    assert list(line["times"]) == ["attachments", "clamd_scan", "dkim_check", "rspamd_check"]
+    asked = ["rate_limit", "attachments", "clamd_scan", "dkim_check", "rspamd_check"]
+    assert list(line["times"]) == asked
 
 
 def test_both_workers_write_metrics(server):

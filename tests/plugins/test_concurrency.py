@@ -95,6 +95,16 @@ def test_workers_count_together():
     run(scenario)
 
 
+def test_sessions_are_announced_before_a_period_begins():
+    async def scenario(machine):
+        await connect(await machine.start())
+        await machine.advance(PERIOD)
+        period = int(machine.clock.time() // PERIOD) + 1
+        assert machine.store.values("concurrency")[f"{period} one 192.0.2.0/24"] == 1
+
+    run(scenario)
+
+
 def test_many_connections_over_many_periods_are_counted_exactly():
     async def scenario(machine):
         servers = [await machine.start() for _ in range(3)]

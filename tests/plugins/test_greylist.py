@@ -25,7 +25,7 @@ from tests.plugins.states import (
 
 from gatepost.plugin.base import Installed
 from gatepost.plugins._greylisting import MOST_SUCCESSES, judge, stable_local, with_success
-from gatepost.plugins.greylist import CHUNK, Greylist
+from gatepost.plugins.greylist import CHUNK, Greylist, _entry, _Finding
 from gatepost.testing import MemoryStore, VirtualClock, memory_store, play
 
 NEW = "450 4.7.1 Greylisted, try again in 5 minutes*"
@@ -321,6 +321,18 @@ def test_a_real_store_keeps_what_another_session_has_written(play_real):
 def test_mail_passes_while_redis_accepts_and_never_answers(play_silent):
     played = play_silent(OPEN + mail() + mail(), [Greylist()])
     assert outcomes(played) == {"temperror": 2}
+
+
+def test_of_two_nodes_that_see_a_first_attempt_the_earlier_time_stays():
+    clock = VirtualClock()
+    plugin = Greylist()
+    plugin.clock, plugin.store = clock, memory_store(clock)
+    asyncio.run(plugin._decide(make_transaction(), [make_recipient()]))
+    tx, rcpt = make_transaction(), make_recipient()
+    late = _Finding(_entry(tx, rcpt, plugin.options), "new", 300.0)  # it has read before
+    asyncio.run(plugin._write([late], int(1000 * clock.time()) + 10_000))
+    stored = asyncio.run(plugin.store.get(late.entry.key))
+    assert stored == int(1000 * clock.time())
 
 
 def test_a_value_of_another_program_is_no_first_attempt():

@@ -126,6 +126,8 @@ def test_users_are_limited_in_any_spelling_and_without_exemptions():
     store = MemoryStore()
     transcript = LOGIN + mail() * 2 + mail(LATER)
     play(transcript, [Login(), plugin], config=WITH_AUTH, store=store, peer=("127.0.0.1", 1))
+    lower = LOGIN.replace("AEFsaWNl", "AGFsaWNl") + mail(LATER)  # alice in place of Alice
+    play(lower, [Login(), plugin], config=WITH_AUTH, store=store)
     play(OPEN + mail() * 3, [plugin], store=store, peer=("127.0.0.1", 1))
     play(OPEN + mail() + mail(450), [plugin], store=store)
 

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.plugins.states import (
     LOGIN,
@@ -365,6 +365,8 @@ EVENTS = st.lists(
 
 
 @given(EVENTS, st.floats(0, 20_000))
+@example([(999_000.0, 10)], 2000.0)  # an epoch begins at 1,000,000
+@example([(999_000.0, 10), (1_000_500.0, 10)], 7400.0)
 def test_a_count_is_that_of_exponential_decay_but_for_what_is_old(events, later):
     now = max(moment for moment, _ in events) + later
     total = sum(points * 2 ** ((moment - now) / 1000) for moment, points in events)
