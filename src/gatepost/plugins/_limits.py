@@ -30,7 +30,7 @@ def _asn(session: Session, _tx: Transaction | None, _rcpt: Recipient | None) -> 
 
 
 def _user(session: Session, _tx: Transaction | None, _rcpt: Recipient | None) -> str:
-    return session.auth.user.lower() if session.auth else ""
+    return session.auth.user if session.auth else ""
 
 
 def _sender(_session: Session, tx: Transaction | None, _rcpt: Recipient | None) -> str:
