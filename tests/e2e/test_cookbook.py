@@ -78,7 +78,7 @@ unless = {{ results = {{ dnswl = "pass" }} }}
 
 [[plugin]]
 use = "spf"
-options = {{ fail = "deny" }}
+options = {{ fail = "deny", relays = true }}
 
 [[plugin]]
 use = "plugins/sql_recipients.py"
@@ -403,7 +403,7 @@ def test_decisions_are_logged(server):
     log = map(json.loads, (server.folder / "log").read_text().splitlines()[1:])
     [line] = [one for one in log if one.get("ref") == ref and one["event"] == "decision"]
     assert (line["plugin"], line["by"], line["hook"]) == ("decision_log", "rspamd_check", "message")
-    asked = ["rate_limit", "attachments", "clamd_scan", "dkim_check", "rspamd_check"]
+    asked = ["rate_limit", "attachments", "clamd_scan", "dkim", "rspamd_check"]
     assert list(line["times"]) == asked
 
 
