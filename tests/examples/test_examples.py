@@ -23,18 +23,14 @@ for _path in sorted(EXAMPLES.glob("test_*.py")):
 
 # The options of recipes that have no default.
 REQUIRED = {
-    "dns_lists": {"lists": {"bl.example.net": 5}},
     "sql_recipients": {"database": __file__},
     "ldap_recipients": {"url": "ldap://ldap.example.com", "base": "dc=example,dc=com"},
     "aliases": {"aliases": {}, "journal": "journal@example.com"},
 }
 # Recipes that import packages which the server does not require.
-EXTERNAL = ("dkim_check", "spf_check", "ldap_recipients")
+EXTERNAL = ("ldap_recipients",)
 # Lines of code: a recipe that needs more lacks something of the server.
 LARGEST = {
-    "dns_lists": 27,
-    "spf_check": 9,
-    "dkim_check": 19,
     "rspamd_check": 25,
     "clamd_scan": 16,
     "sql_recipients": 14,
