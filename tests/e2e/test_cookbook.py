@@ -1,6 +1,6 @@
 """All plugins of the cookbook together, in two workers, with the real programs that they use.
 
-Shipped plugins with state run beside them. Each test has a client address of its own, because
+Shipped plugins with state run with them. Each test has a client address of its own, because
 DNS lists and the reputation are about the address.
 """
 
