@@ -44,7 +44,7 @@ BAD = Beta(2.0, 1.0)  # mean 67 %
 
 
 class HostTest(msgspec.Struct, frozen=True):
-    """The beta-binomial sequential test: bad list or stale list."""
+    """The beta-binomial sequential test of a sender by its unknown recipients."""
 
     good: Beta = GOOD
     bad: Beta = BAD
