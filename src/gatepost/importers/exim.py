@@ -38,8 +38,8 @@ _REFUSED = re.compile(
     re.DOTALL,
 )
 _LEFT = re.compile(
-    r"(?:unexpected disconnection|SMTP (?:connection|command timeout|protocol)|SMTP call|no MAIL in)"
-    r".{0,500}?\[(?P<client>[0-9a-fA-F.:]{3,45})\]",
+    r"(?:unexpected disconnection|SMTP (?:connection|command timeout|protocol|call)|no MAIL in)"
+    r".{0,500}? \[(?P<client>[0-9a-fA-F.:]{3,45})\]",
     re.DOTALL,
 )
 _ARRIVED = re.compile(r"<= (?P<sender>\S+) (?P<facts>.*)", re.DOTALL)

@@ -8,20 +8,29 @@ import bz2
 import gzip
 import lzma
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import msgspec
 
 MOST_LINE = 32 * 1024
 _PIECE = 64 * 1024
 
-_FORMATS: tuple[tuple[bytes, Callable[[BinaryIO], BinaryIO]], ...] = (
-    (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),  # type: ignore[arg-type,return-value]
-    (b"\xfd7zXZ\x00", lambda file: lzma.LZMAFile(file)),  # type: ignore[arg-type,return-value]
-    (b"BZh", lambda file: bz2.BZ2File(file)),  # type: ignore[arg-type,return-value]
-)
+
+class _Source(Protocol):
+    def readline(self, size: int, /) -> bytes: ...
+
+
+def _gzip(file: BinaryIO) -> _Source:
+    return gzip.GzipFile(fileobj=file)
+
+
+_FORMATS: Mapping[bytes, Callable[[BinaryIO], _Source]] = {
+    b"\x1f\x8b": _gzip,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+    b"BZh": bz2.BZ2File,
+}
 
 
 class LogFile(msgspec.Struct):
@@ -37,8 +46,8 @@ class LogFile(msgspec.Struct):
         with self.path.open("rb") as file:
             start = file.read(8)
             file.seek(0)
-            unpack = next((one for magic, one in _FORMATS if start.startswith(magic)), None)
-            source = unpack(file) if unpack else file
+            unpack = next((_FORMATS[one] for one in _FORMATS if start.startswith(one)), None)
+            source: _Source = unpack(file) if unpack else file
             try:
                 for line in self._cut(source):
                     self.octets = file.tell()
@@ -48,7 +57,7 @@ class LogFile(msgspec.Struct):
             except OSError as error:
                 self.problem = f"cannot be read: {error.strerror or error}"
 
-    def _cut(self, source: BinaryIO) -> Iterator[bytes]:
+    def _cut(self, source: _Source) -> Iterator[bytes]:
         """Yield lines of at most MOST_LINE octets."""
         while line := source.readline(MOST_LINE):
             yield line

@@ -1,7 +1,7 @@
 """Transactions in the order of their start.
 
-Importers return a transaction when it ends, so a long one comes after short ones that started later.
-A transaction is held until the log is HORIZON seconds past its start, or MOST_HELD are held.
+Importers return a transaction when it ends, so a long one comes after short ones that started
+later. A transaction is held until the log is HORIZON seconds past its start, or MOST_HELD are held.
 """
 
 import heapq

@@ -24,6 +24,7 @@ GAP = 120.0
 _MESSAGE_IDLE = 7 * 86400.0
 _PROGRAMS = ("qmail", "simscan", "tcpserver", "vpopmail", "spamd", "splogger", "smtpd")
 
+_STAMP = re.compile(r"\d{9,10}\.\d{1,9} ")
 _NEW = re.compile(r"new msg \d+")
 _INFO = re.compile(
     r"info msg (?P<id>\d{1,20}): bytes (?P<size>\d{1,15}) from <(?P<sender>[^>]*)> qp \d+ uid"
@@ -85,7 +86,10 @@ class QmailImporter(Importer):
             return False
         for table in (self._messages, self._deliveries, self._sessions):
             table.expire(entry.time)
-        return self._send(entry.time, entry.text) or self._smtpd(entry.time, entry.text)
+        text = entry.text
+        stamp = _STAMP.match(text)  # splogger writes one, and syslog another
+        text = text[stamp.end() :] if stamp else text
+        return self._send(entry.time, text) or self._smtpd(entry.time, text)
 
     def finish(self) -> None:
         """End all transactions."""

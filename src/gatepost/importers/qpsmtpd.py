@@ -90,6 +90,9 @@ class QpsmtpdImporter(Importer):
             connection.argument = command["argument"] or ""
             if connection.verb in ("HELO", "EHLO"):
                 connection.helo = connection.argument.strip()
+            elif connection.verb == "MAIL":
+                self._close(connection, time, Ending.ABANDONED)
+                connection.transaction = _begin(connection, time)
         elif reply := _REPLY.match(text):
             if reply["more"] == " ":
                 self._reply(connection, time, reply)
@@ -99,9 +102,8 @@ class QpsmtpdImporter(Importer):
 
     def _reply(self, connection: _Connection, time: float, reply: re.Match[str]) -> None:
         code, text = reply["code"], f"{reply['code']} {reply['text']}"
-        if connection.verb == "MAIL" and code[0] == "2":
-            self._close(connection, time, Ending.ABANDONED)
-            connection.transaction = _begin(connection, time)
+        if connection.verb == "MAIL" and code[0] != "2":
+            connection.transaction = None
         elif connection.verb == "RCPT" and connection.transaction is not None:
             is_accepted = code[0] == "2"
             status = Status.ACCEPTED if is_accepted else status_of(text)

@@ -8,8 +8,10 @@ from enum import Enum
 
 import msgspec
 
-# More recipients of one transaction are only counted.
+# More recipients of one transaction are only counted. Longer texts are cut.
 MOST_RECIPIENTS = 1000
+_MOST_ADDRESS = 400
+_MOST_REPLY = 200
 
 
 class Status(Enum):
@@ -80,11 +82,12 @@ class Transaction(msgspec.Struct):
 
     def add(self, address: str, status: Status, reply: str = "") -> None:
         """Add a recipient; a later answer to the same address replaces the earlier one."""
+        address = address[:_MOST_ADDRESS]
         key = address.lower()
         if key not in self.recipients and len(self.recipients) >= MOST_RECIPIENTS:
             self.more_recipients += 1
             return
-        self.recipients[key] = Recipient(address, status, reply)
+        self.recipients[key] = Recipient(address, status, reply[:_MOST_REPLY])
 
     def add_all(self, addresses: Iterable[str], status: Status, reply: str = "") -> None:
         """Add recipients with the same answer."""
@@ -94,7 +97,7 @@ class Transaction(msgspec.Struct):
     def end(self, time: float, ending: Ending, reply: str = "") -> "Transaction":
         """Set the end and return the transaction."""
         self.ended, self.ending = time, ending
-        self.reply = reply or self.reply
+        self.reply = reply[:_MOST_REPLY] or self.reply
         return self
 
     @property
