@@ -129,12 +129,7 @@ def test_users_and_local_programs_are_trusted():
     )
     [found] = read(PostfixImporter(), user)
     assert (found.user, found.is_trusted) == ("jo", True)
-    local = """
-Feb 22 09:00:01 mx postfix/pickup[9]: 4Xyz12ABCE: uid=0 from=<root>
-Feb 22 09:00:01 mx postfix/qmgr[103]: 4Xyz12ABCE: from=<root@mx>, size=10, nrcpt=1 (queue active)
-Feb 22 09:00:02 mx postfix/smtp[8]: 4Xyz12ABCE: to=<jo@example.org>, relay=r[192.0.2.9]:25, delay=1, delays=1/0/0/0, dsn=2.0.0, status=sent (250 ok)
-"""
-    [found] = read(PostfixImporter(), local)
+    [found] = read(PostfixImporter(), sample("postfix-local"))
     assert (found.is_trusted, recipients(found)) == (True, {"jo@example.org": "accepted"})
 
 
