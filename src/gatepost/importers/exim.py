@@ -33,7 +33,7 @@ _HOST_ANYWHERE = re.compile(_HOST)
 _PREFIX = re.compile(r"(?:\[\d+\] )?(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d )?")
 _WITH_ID = re.compile(rf"(?P<id>{_ID}) (?P<rest>.*)", re.DOTALL)
 _REFUSED = re.compile(
-    rf"{_HOST}(?P<facts>.{{0,1000}}?) F=<(?P<sender>[^>]{{0,600}})>(?P<more>.{{0,500}}?) "
+    rf"{_HOST}(?P<facts>.{{0,1000}}?) F=<?(?P<sender>[^\s>]{{0,600}})>?(?P<more>.{{0,500}}?) "
     r"(?P<soft>temporarily )?rejected RCPT <?(?P<recipient>[^\s>]*)>?(?:: ?(?P<reply>.*))?",
     re.DOTALL,
 )
@@ -59,7 +59,7 @@ _SA = re.compile(
 )
 _DKIM = re.compile(r"DKIM: d=(?P<domain>[\w.-]+) ")
 _FIELD = {name: re.compile(rf"(?:^| ){name}=(\S+)") for name in ("A", "S", "id")}
-_SENDER = re.compile(r"F=<([^>]{0,600})>")
+_SENDER = re.compile(r"F=<?([^\s>]{0,600})")
 
 
 class EximImporter(Importer):

@@ -9,6 +9,7 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from io import SEEK_CUR
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -50,7 +51,7 @@ class LogFile(msgspec.Struct):
             source: _Source = unpack(file) if unpack else file
             try:
                 for line in self._cut(source):
-                    self.octets = file.tell()
+                    self.octets = file.seek(0, SEEK_CUR)
                     yield line.decode("utf-8", "replace").rstrip("\r\n")
             except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
                 self.problem = f"damaged or cut short: {error}"

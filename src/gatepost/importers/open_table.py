@@ -1,4 +1,4 @@
-"""What an importer has begun and not ended: sessions and messages, bounded in number and in age.
+"""Open sessions and messages of an importer, bounded in number and in age.
 
 An entry that nothing was added to for `idle` seconds of the log's time is over: the log had no line
 for its end, or a line was lost. If there are too many, the one that is idle for the longest time is

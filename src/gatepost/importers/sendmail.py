@@ -16,7 +16,7 @@ from gatepost.importers.replies import is_about_content, is_temporary, status_of
 from gatepost.importers.transaction import Ending, Status, Transaction, Verdict
 
 _IDLE = 3600.0
-_PROGRAMS = ("sendmail", "sm-mta", "sm-msp-queue", "sm-que", "MTA")
+_PROGRAMS = ("sendmail", "sm-", "MTA")
 
 _QUEUED = re.compile(r"(?P<id>[0-9A-Za-z]{8,20}): (?P<rest>.*)", re.DOTALL)
 _FROM = re.compile(

@@ -102,7 +102,7 @@ class Transaction(msgspec.Struct):
 
     @property
     def is_trusted(self) -> bool:
-        """Whether one of our own users or programs sent it."""
+        """True if one of our own users or programs sent it."""
         return self.is_local or self.user != ""
 
     def with_status(self, status: Status) -> list[Recipient]:

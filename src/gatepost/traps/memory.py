@@ -30,7 +30,7 @@ IpAddress: TypeAlias = IPv4Address | IPv6Address
 
 
 class Lifetimes(msgspec.Struct, frozen=True):
-    """How long a hit counts, in seconds: for marking, and for refusing."""
+    """The seconds for which a hit counts: for marking, and for refusing."""
 
     marking: float = 7 * DAY
     refusing: float = DAY

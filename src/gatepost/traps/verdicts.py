@@ -99,9 +99,9 @@ def treatment(
 ) -> Treatment:
     """Return the treatment of a hit.
 
-    A guessable trap (a role, a first name, a word) is one that anybody can enter into a form of a
-    stranger. It refuses only itself, whatever its class. An administrator who has ruled that out
-    passes False. `changes` has the cells that differ from TABLE.
+    A guessable trap (a role, a first name, a word) can be entered into a sign-up form by any
+    person. It refuses only itself, in every class. To let it refuse messages, pass False. `changes` has the
+    cells that differ from TABLE.
     """
     if guessable and trap is not TrapClass.VIRTUAL:
         return Treatment.RECIPIENT_ONLY

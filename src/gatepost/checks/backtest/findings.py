@@ -1,5 +1,6 @@
 """The findings of a back-test, with exact confidence intervals."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -30,7 +31,7 @@ class LogTotals(msgspec.Struct):
 
 
 class RuleTotals(msgspec.Struct):
-    """What one rule would do.
+    """The effect of one rule.
 
     `recipients` are the traps and unknown recipients of its hits. `refused`, `recipient_only` and
     `marked` count only messages that were accepted. `wrong` has the number of those with each kind
@@ -146,13 +147,17 @@ class Findings(msgspec.Struct):
         return clopper_pearson(events, max(self.totals.accepted, events))
 
 
+# Addresses and networks in a reply, so that equal replies are counted together.
+_PARTICULARS = re.compile(r"<[^>]{0,400}>|\[[^\]]{0,400}\]")
+
+
 def _reply(transaction: Transaction) -> str:
-    """Return the code of the reply that the server gave: that of the first refused recipient."""
-    refused = (one.reply for one in transaction.recipients.values() if one.reply)
-    text = transaction.reply or next(refused, "")
+    """Return the reply that the server gave, without addresses: the first one with a text."""
     if transaction.ending is Ending.ACCEPTED:
         return "accepted"
-    return text[:60] or transaction.ending.value
+    refused = (one.reply for one in transaction.recipients.values() if one.reply)
+    text = transaction.reply or next(refused, "") or transaction.ending.value
+    return _PARTICULARS.sub("<>", text)[:60]
 
 
 def _example(touched: Touched) -> Example:

@@ -100,15 +100,15 @@ def _intervals(found: Findings) -> Section:
         Column("touched", "touched", "text"),
         Column("wrong", "probably wrong", "text"),
     ]
+    rules = found.rules if found.totals.accepted else {}
     rows = [
-        (name, _share(found, one.touched), _share(found, one.strong))
-        for name, one in found.rules.items()
+        (name, _share(found, one.touched), _share(found, one.strong)) for name, one in rules.items()
     ]
     note = (
         "Share of accepted messages, with the exact 95 % interval. probably wrong: the domain had"
         " later mail, or our users wrote to the sender."
     )
-    return Section("intervals", "Shares", columns, rows if found.totals.accepted else [], note)
+    return Section("intervals", "Shares", columns, rows, note)
 
 
 def _share(found: Findings, events: int) -> str:
