@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import re
+from pathlib import Path
 
 import pytest
 from tests.cli.test_terminal import on_terminal
@@ -21,6 +23,19 @@ def log(tmp_path):
     later = sample("exim-accepted").replace("[192.0.2.2]", "[192.0.2.7]")
     path.write_text("".join(map(line.format, NAMES)) + later)
     return path
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "traps.md").read_text("utf-8")
+
+
+def test_the_tables_of_the_page_are_those_of_the_command(run, tmp_path):
+    path = tmp_path / "mainlog"
+    path.write_text(sample("exim-backtest"))
+    output = run("traps", "backtest", "--log", path).stdout
+    section = PAGE[PAGE.index("## Back-test") : PAGE.index("### Log formats")]
+    tables = re.findall(r"```text\n(.*?)```", section, re.DOTALL)
+    assert len(tables) == 2
+    assert all(table in output for table in tables)
 
 
 def found(run, *options):

@@ -100,8 +100,8 @@ def treatment(
     """Return the treatment of a hit.
 
     A guessable trap (a role, a first name, a word) can be entered into a sign-up form by any
-    person. It refuses only itself, in every class. To let it refuse messages, pass False. `changes` has the
-    cells that differ from TABLE.
+    person. It refuses only itself, in every class. To let it refuse messages, pass False. `changes`
+    has the cells that differ from TABLE.
     """
     if guessable and trap is not TrapClass.VIRTUAL:
         return Treatment.RECIPIENT_ONLY

@@ -153,7 +153,7 @@ def test_a_report_fits_into_80_columns():
     lines = ["".join(part.text for part in line) for line in as_text(report(found))]
     assert max(map(len, lines)) <= 80
     text = "\n".join(lines)
-    for title in ("Rules", "Mistakes", "Shares", "Probably wrong", "Networks of the hits"):
+    for title in ("Rules", "Possible mistakes", "Shares", "Probably wrong", "Networks of the hits"):
         assert title in text
 
 

@@ -86,7 +86,7 @@ def _evidence(found: Findings) -> Section:
         " wrote to: our users wrote to the sender. spam: accepted, but the content filter took it"
         " for spam."
     )
-    return Section("evidence", "Mistakes", columns, rows, note)
+    return Section("evidence", "Possible mistakes", columns, rows, note)
 
 
 def _evidence_row(name: str, one: RuleTotals) -> Row:
