@@ -2,7 +2,11 @@
 
 import gzip
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,3 +124,24 @@ def test_control_characters_of_a_log_are_escaped(run, log):
 def test_on_a_terminal_there_are_colours_and_a_bar(log):
     output = on_terminal("traps", "backtest", "--log", str(log))
     assert "\x1b[1m" in output
+
+
+def test_a_bar_is_drawn_on_a_terminal(log):
+    main, terminal = pty.openpty()
+    command = [sys.executable, "-m", "gatepost", "traps", "backtest", "--log", str(log)]
+    environment = os.environ | {"TERM": "xterm"}
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=terminal, env=environment
+    ) as process:
+        os.close(terminal)
+        drawn = b"".join(iter(lambda: read(main), b""))
+        os.close(main)
+    assert process.returncode == 0
+    assert b"back-test" in drawn
+
+
+def read(descriptor):
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # the other end is closed
+        return b""

@@ -134,4 +134,27 @@ def test_a_huge_line_costs_no_more_than_its_length(start):
     dull(EximImporter, f"2020-02-22 09:10:00 {start}", pieces)
 
 
+def test_a_pause_ends_a_transaction_of_a_client_that_sends_with_another_name():
+    first, second = REFUSED.strip().splitlines()[:2]
+    other = first.replace("F=<s@", "F=<t@").replace("09:00:00", "09:01:30")
+    late = second.replace("09:00:01", "09:02:30")
+    found = read(EximImporter(), f"{first}\n{other}\n{late}")
+    assert [one.sender for one in found] == ["s@example.net", "t@example.net", "s@example.net"]
+
+
+def test_a_delivery_to_a_local_name_has_the_address_before_the_name():
+    text = ACCEPTED.replace("=> box <a@example.com>", "=> a@example.com <a>")
+    [found] = read(EximImporter(), text)
+    assert "a@example.com" in found.recipients
+
+
+def test_addresses_without_brackets_are_read():
+    text = (
+        "2020-02-22 09:00:00 [9] H=(x) [192.0.2.1]:9 I=[192.0.2.25]:25 F=s@example.net"
+        " rejected RCPT a@example.com: Unknown user"
+    )
+    [found] = read(EximImporter(), text)
+    assert (found.sender, recipients(found)) == ("s@example.net", {"a@example.com": "unknown"})
+
+
 test_any_lines_are_read_without_an_error = survives(EximImporter, REFUSED + ACCEPTED + SCANNED)

@@ -179,6 +179,11 @@ def test_a_huge_line_costs_no_more_than_its_length():
     dull(HarakaImporter, "2020-02-22T09:00:00Z ", ["{", '{"a":', "[", "level=", "[A] "])
 
 
+def test_an_abandoned_transaction_ends_with_the_next_one():
+    first, second = read(HarakaImporter(), stamped(default, [*LINES[:4], LINES[1], LINES[-1]]))
+    assert first.ended == second.time < second.ended
+
+
 test_any_lines_are_read_without_an_error = survives(
     HarakaImporter, "\n".join(stamped(form) for form in (default, logfmt, as_json))
 )

@@ -196,6 +196,28 @@ def test_a_huge_line_costs_no_more_than_its_length(program):
     dull(PostfixImporter, start, [*pieces, "to=<a>, relay=b,"])
 
 
+@pytest.mark.parametrize(
+    ("reply", "ending"), [("554 5.7.1 no", Ending.REFUSED), ("450 4.7.1 no", Ending.DEFERRED)]
+)
+def test_a_policy_that_refuses_at_the_end_of_the_content(reply, ending):
+    line = (
+        "Feb 22 09:00:03 mx postfix/smtpd[101]: 4Xyz12ABCD: reject: END-OF-MESSAGE from"
+        f" mail.example.org[192.0.2.1]: {reply}; from=<jo@example.org> proto=ESMTP helo=<h.example>"
+    )
+    [found] = read(PostfixImporter(), "\n".join([*ACCEPTED.strip().splitlines()[:4], line]))
+    assert (found.ending, found.verdict, found.helo) == (ending, Verdict.NONE, "h.example")
+
+
+def test_a_refused_greeting_is_no_transaction():
+    line = (
+        "Feb 22 09:00:03 mx postfix/smtpd[101]: NOQUEUE: reject: EHLO from x[192.0.2.1]: 504 5.5.2"
+        " <x>: Helo command rejected; proto=SMTP helo=<x>"
+    )
+    assert read(PostfixImporter(), line) == []
+    with_envelope = line.replace("; proto", "; from=<> proto")
+    assert read(PostfixImporter(), with_envelope) == []
+
+
 test_any_lines_are_read_without_an_error = survives(
     PostfixImporter, ACCEPTED + REFUSED + POSTSCREEN
 )

@@ -81,4 +81,10 @@ def test_a_huge_line_costs_no_more_than_its_length():
     )
 
 
+def test_content_that_spamcontrol_refuses():
+    line = SPAMCONTROL.splitlines()[0].replace("RCPT::Failed_Rcptto", "DATA::Spam_Message")
+    [found] = read(QmailImporter(), f"{SPAMCONTROL}{line}")
+    assert (found.ending, found.verdict) == (Ending.REFUSED, Verdict.SPAM)
+
+
 test_any_lines_are_read_without_an_error = survives(QmailImporter, SEND + CHKUSER + SPAMCONTROL)

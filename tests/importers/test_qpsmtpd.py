@@ -79,4 +79,18 @@ def test_a_huge_line_costs_no_more_than_its_length():
     dull(importer, "@400000005e50eec01c9c3800 812 (data_post) spamassassin: ", pieces)
 
 
+def test_the_next_sender_ends_a_transaction_and_a_refused_one_starts_none():
+    at = SESSION.index("@400000005e50eec01c9c3814")
+    stamp = "@400000005e50eec01c9c3814 812 "
+    text = SESSION[:at] + f"{stamp}dispatching MAIL FROM:<t@example.net>\n{stamp}550 no\n"
+    [found] = read(QpsmtpdImporter(), text)
+    assert (found.sender, found.ending) == ("s@example.net", Ending.ABANDONED)
+
+
+def test_a_valid_signature_is_found():
+    at = SESSION.index("@400000005e50eec11c9c3816")
+    line = "@400000005e50eec11c9c3816 812 (data_post) dkim: pass, d=Example.NET\n"
+    assert read(QpsmtpdImporter(), SESSION[:at] + line + SESSION[at:])[0].dkim == ["example.net"]
+
+
 test_any_lines_are_read_without_an_error = survives(QpsmtpdImporter, SESSION)

@@ -98,4 +98,14 @@ def test_a_huge_line_costs_no_more_than_its_length():
     dull(SendmailImporter, start, [*pieces, "Milter: ", "relay=a [", ", relay="])
 
 
+def test_a_sender_that_is_refused_is_found():
+    text = (
+        "Feb 22 09:00:00 mx sm-mta[1]: 01M900xY000301: ruleset=check_mail, arg1=<s@example.net>,"
+        " relay=host.example.net [192.0.2.1], reject=553 5.1.8 <s@example.net>... Domain of sender"
+        " address s@example.net does not exist"
+    )
+    [found] = read(SendmailImporter(), text)
+    assert (found.sender, found.client, found.recipients) == ("s@example.net", "192.0.2.1", {})
+
+
 test_any_lines_are_read_without_an_error = survives(SendmailImporter, REFUSED + ACCEPTED)

@@ -89,6 +89,7 @@ def test_expiry_deletes_only_what_no_longer_counts():
     memory.remember(NOW + 1, ["new"])
     assert memory.expire(NOW + 7 * DAY) == 0
     assert memory.expire(NOW + 7 * DAY + 1) == 1
+    assert len(memory) == 1
     assert list(memory.dump()) == ["new"]
 
 

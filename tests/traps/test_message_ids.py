@@ -98,6 +98,7 @@ OWN = words("""
     jo+20200222004841.1.qmail
     unsubscribe-6b6e2f3a-1234-4abc-9def-0123456789ab confirm+2f3a12344abc9def0123
     r.a1b2c3d4e5f6a7b8c9d0
+    202002220048.41234.jo+shop 87k1abcdef.fsf_-_jo=example.org
     list-bounces owner-list list-request msg-20200222004841 token-d41d8cd98f00b204e9800998ecf8427e
     b.d41d8cd98f00b204e9800998ecf8427e
 """)
@@ -131,7 +132,16 @@ def test_an_address_for_returns_or_replies_is_no_message_identifier(local):
 
 
 @pytest.mark.parametrize(
-    "local", ["03f1.1dee1234", "03f1.9dee1234", "20201322004841.12345.qmail", "1.2.9582332521000"]
+    "local",
+    [
+        "03f1.1dee1234",
+        "03f1.9dee1234",
+        "03f1.20000001",
+        "20000001.5060708",
+        "20000001.50f07b8",
+        "20201322004841.12345.qmail",
+        "1.2.9582332521000",
+    ],
 )
 def test_a_number_that_is_no_plausible_date_is_no_date(local):
     assert recognise(local) is None

@@ -34,7 +34,8 @@ _PREFIX = re.compile(r"(?:\[\d+\] )?(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d )?")
 _WITH_ID = re.compile(rf"(?P<id>{_ID}) (?P<rest>.*)", re.DOTALL)
 _REFUSED = re.compile(
     rf"{_HOST}(?P<facts>.{{0,1000}}?) F=<?(?P<sender>[^\s>]{{0,600}})>?(?P<more>.{{0,500}}?) "
-    r"(?P<soft>temporarily )?rejected RCPT <?(?P<recipient>[^\s>]*)>?(?:: ?(?P<reply>.*))?",
+    r"(?P<soft>temporarily )?rejected RCPT (?:<(?P<recipient>[^\s>]*)>|(?P<bare>[^\s:]*))"
+    r"(?:: ?(?P<reply>.*))?",
     re.DOTALL,
 )
 _LEFT = re.compile(
@@ -107,7 +108,7 @@ class EximImporter(Importer):
         found.ended = time
         reply = match["reply"] or ""
         status = Status.DEFERRED if match["soft"] else status_of(reply)
-        found.add(match["recipient"], status, reply)
+        found.add(match["recipient"] or match["bare"] or "", status, reply)
 
     def _refused_transaction(self, time: float, match: re.Match[str]) -> Transaction:
         client, sender = match["client"], match["sender"]

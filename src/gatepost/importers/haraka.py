@@ -150,12 +150,10 @@ def _parse(text: str) -> _Line | None:
 
 def _json(text: str) -> _Line | None:
     try:
-        found = msgspec.json.decode(text)
+        found = msgspec.json.decode(text, type=dict[str, object])
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return None
-    if not isinstance(found, dict):
-        return None
-    return _from_fields({str(name): str(value) for name, value in found.items()})
+    return _from_fields({name: str(value) for name, value in found.items()})
 
 
 def _from_fields(fields: Mapping[str, str]) -> _Line | None:

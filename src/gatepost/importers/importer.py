@@ -33,8 +33,6 @@ class Importer(ABC):
 
     def emit(self, transaction: Transaction) -> None:
         """Add a finished transaction."""
-        if not transaction.ended:
-            transaction.ended = transaction.time
         self._done.append(transaction)
 
     def take(self) -> list[Transaction]:

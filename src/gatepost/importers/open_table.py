@@ -31,9 +31,6 @@ class OpenTable(Generic[_Key, _Value]):
         self._most = most
         self.dropped = 0
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def get(self, key: _Key, now: float) -> _Value | None:
         """Return an open entry, which is then the last one used, or None."""
         found = self._entries.get(key)

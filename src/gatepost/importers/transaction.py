@@ -104,7 +104,3 @@ class Transaction(msgspec.Struct):
     def is_trusted(self) -> bool:
         """True if one of our own users or programs sent it."""
         return self.is_local or self.user != ""
-
-    def with_status(self, status: Status) -> list[Recipient]:
-        """Return the recipients that got this answer."""
-        return [one for one in self.recipients.values() if one.status is status]
