@@ -145,6 +145,17 @@ def test_recipients_of_a_transaction_are_bounded_and_counted():
     assert (len(found.recipients), found.more_recipients) == (MOST_RECIPIENTS, 5)
 
 
+def test_texts_that_no_client_sends_are_cut(tmp_path):
+    sender = "s" * 5000
+    text = SAMPLES["exim"].replace("F=<s@example.net>", f"F=<{sender[:599]}>")
+    text = text.replace("H=([192.0.2.9])", f"H=({sender[:299]})")
+    found = next(LogReader([write(tmp_path / "log", text.lstrip())]).transactions())
+    assert (len(found.sender), len(found.helo)) == (400, 299)
+    found.add("a" * 5000, Status.UNKNOWN, "r" * 5000)
+    last = list(found.recipients.values())[-1]
+    assert (len(last.address), len(last.reply)) == (400, 200)
+
+
 def test_a_later_answer_replaces_an_earlier_one():
     found = Transaction(0.0)
     found.add("A@example.com", Status.DEFERRED)

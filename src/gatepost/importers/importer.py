@@ -33,6 +33,7 @@ class Importer(ABC):
 
     def emit(self, transaction: Transaction) -> None:
         """Add a finished transaction."""
+        transaction.cut()
         self._done.append(transaction)
 
     def take(self) -> list[Transaction]:

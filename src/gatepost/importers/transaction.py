@@ -94,6 +94,12 @@ class Transaction(msgspec.Struct):
         for address in addresses:
             self.add(address, status, reply)
 
+    def cut(self) -> None:
+        """Cut texts that no real client sends in this length."""
+        self.sender = self.sender[:_MOST_ADDRESS]
+        self.client, self.name = self.client[:_MOST_ADDRESS], self.name[:_MOST_ADDRESS]
+        self.helo, self.message_id = self.helo[:_MOST_ADDRESS], self.message_id[:_MOST_ADDRESS]
+
     def end(self, time: float, ending: Ending, reply: str = "") -> "Transaction":
         """Set the end and return the transaction."""
         self.ended, self.ending = time, ending

@@ -16,8 +16,8 @@ from gatepost.lists.addresses import AddressList
 from gatepost.traps.memory import DAY
 
 
-def find(*transactions, traps=(), since=0.0):
-    test = BackTest(Directory([AddressList.from_lines(traps, "traps")]))
+def find(*transactions, traps=(), since=0.0, most=10):
+    test = BackTest(Directory([AddressList.from_lines(traps, "traps")]), most=most)
     for one in transactions:
         test.add(one, since)
     return test.findings(LogReader([]))
@@ -120,6 +120,15 @@ def test_addresses_in_replies_are_left_out():
     for recipient in one.recipients.values():
         recipient.reply = reply
     assert find(one).replies == [("550 5.1.1 <>: rejected <>", 1)]
+
+
+def test_messages_that_wait_for_evidence_are_bounded():
+    later = mail(3, "198.51.100.1", "z@spam.example")
+    found = find(attack(), spam(0.5), spam(0.6), spam(0.7), later, most=2)
+    rule = found.rules[Rule.MARKING.value]
+    assert (rule.marked, rule.strong, found.unexamined) == (3, 2, 1)
+    text = "".join(part.text for line in as_text(report(found)) for part in line)
+    assert "No evidence was collected for 1 messages" in text
 
 
 def test_shares_have_exact_intervals():

@@ -5,7 +5,8 @@ kind of evidence is counted by itself, because they differ in strength. A conten
 too; a domain that still had mail accepted a day later, or that our users wrote to, is seldom one of
 a spammer.
 
-The evidence may come later in the log, so messages wait for it. `MOST` messages can wait.
+The evidence may come later in the log, so messages wait for it: the newest ones of each sender and
+of each domain.
 """
 
 from collections.abc import Sequence
@@ -74,11 +75,6 @@ class Witnesses:
                 [] if is_spam else [one for one in waiting if transaction.time - one.time >= DAY]
             )
             _mark(older, Evidence.LATER_MAIL)
-
-    @property
-    def dropped(self) -> int:
-        """The number of senders that could not wait for evidence."""
-        return self._by_sender.dropped + self._by_domain.dropped
 
 
 def _append(table: Bounded[str, list[Touched]], key: str, found: Touched) -> None:

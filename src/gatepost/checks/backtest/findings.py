@@ -14,6 +14,8 @@ from gatepost.traps.intervals import Interval, clopper_pearson
 from gatepost.traps.verdicts import Treatment
 
 MOST_EXAMPLES = 20
+# More accepted messages that rules would touch are counted without evidence.
+MOST_TOUCHED = 100_000
 
 _REFUSING = frozenset({Treatment.REFUSE_ALL, Treatment.REFUSE_ALL_AFTER_CONTENT})
 
@@ -66,13 +68,15 @@ class Example(msgspec.Struct, frozen=True):
 class Collector:
     """Collects what a back-test finds."""
 
-    def __init__(self, network: Callable[[str], str]) -> None:
+    def __init__(self, network: Callable[[str], str], most: int = MOST_TOUCHED) -> None:
+        self._most = most
         self.totals = LogTotals()
         self.rules = {rule: RuleTotals() for rule in Rule}
         self.networks, self.senders, self.replies = Tally(), Tally(), Tally()
         self.first = self.last = 0.0
         self._network = network
         self._touched: list[Touched] = []
+        self.unexamined = 0
 
     def count(self, transaction: Transaction, unknown: int) -> None:
         """Count a transaction of the period."""
@@ -112,6 +116,12 @@ class Collector:
             self.senders.add(transaction.sender.lower())
             self.replies.add(_reply(transaction))
 
+    def has_room(self) -> bool:
+        """Return whether evidence is collected for one more message; count it otherwise."""
+        found = len(self._touched) < self._most
+        self.unexamined += not found
+        return found
+
     def touch(self, touched: Touched) -> None:
         """Keep an accepted message until the end of the log."""
         self._touched.append(touched)
@@ -129,7 +139,10 @@ class Collector:
 
 
 class Findings(msgspec.Struct):
-    """Everything that a back-test found."""
+    """Everything that a back-test found.
+
+    `unexamined` are accepted messages for which no evidence was collected: there were too many.
+    """
 
     since: float
     until: float
@@ -140,7 +153,7 @@ class Findings(msgspec.Struct):
     networks: Sequence[tuple[str, int]]
     senders: Sequence[tuple[str, int]]
     replies: Sequence[tuple[str, int]]
-    without_evidence: int = 0
+    unexamined: int = 0
 
     def share(self, events: int) -> Interval:
         """Return the 95 % interval for the share of accepted messages."""

@@ -46,6 +46,10 @@ def _notes(found: Findings) -> str:
         [f"{log.dropped} transactions were dropped: too many were open."] if log.dropped else []
     )
     notes += [f"{log.cut} lines were too long and cut."] if log.cut else []
+    if found.unexamined:
+        notes += [
+            f"No evidence was collected for {found.unexamined} messages: there were too many."
+        ]
     return " ".join(notes)
 
 

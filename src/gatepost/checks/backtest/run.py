@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from gatepost.checks.backtest.evidence import Witnesses
-from gatepost.checks.backtest.findings import Collector, Findings
+from gatepost.checks.backtest.findings import MOST_TOUCHED, Collector, Findings
 from gatepost.checks.backtest.recipients import Directory
 from gatepost.checks.backtest.rules import Rules
 from gatepost.checks.backtest.standing import Correspondents
@@ -20,12 +20,12 @@ Progress = Callable[[int], None]
 class BackTest:
     """A back-test of the rules; `top` limits the lists of networks, senders and replies."""
 
-    def __init__(self, directory: Directory, top: int = 10) -> None:
+    def __init__(self, directory: Directory, top: int = 10, most: int = MOST_TOUCHED) -> None:
         self._directory = directory
         self._correspondents = Correspondents()
         self._rules = Rules(load_providers(), self._correspondents)
         self._witnesses = Witnesses(self._correspondents)
-        self._collector = Collector(network_of)
+        self._collector = Collector(network_of, most)
         self._top = top
 
     def add(self, transaction: Transaction, since: float = 0.0) -> None:
@@ -37,7 +37,7 @@ class BackTest:
             collector = self._collector
             collector.count(transaction, len(asked.unknown))
             collector.hit(transaction, hits)
-            if hits and transaction.ending is Ending.ACCEPTED:
+            if hits and transaction.ending is Ending.ACCEPTED and collector.has_room():
                 rules = [hit.rule for hit in hits]
                 collector.touch(self._witnesses.touched(transaction, rules))
         self._witnesses.see(transaction, is_hit=bool(hits))
@@ -56,7 +56,7 @@ class BackTest:
             networks=collector.networks.top(self._top),
             senders=collector.senders.top(self._top),
             replies=collector.replies.top(self._top),
-            without_evidence=self._witnesses.dropped,
+            unexamined=collector.unexamined,
         )
 
 

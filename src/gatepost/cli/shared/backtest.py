@@ -86,7 +86,7 @@ def command(
     as_json: bool,
     no_colour: bool,
 ) -> None:
-    """Show what trap rules would have done with the mail in the logs of another server.
+    """Test trap rules on the logs of another server.
 
     The rules are: trap lists, many unknown recipients in one transaction, recipients that look like
     message identifiers, and the memory of the networks of these. Nothing is switched on.
