@@ -3,8 +3,12 @@
 import bz2
 import gzip
 import lzma
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.importers import (
     test_exim,
     test_haraka,
@@ -22,6 +26,11 @@ from gatepost.importers.reading import LogReader, UnknownFormatError
 from gatepost.importers.registry import FORMATS, detect
 from gatepost.importers.transaction import MOST_RECIPIENTS, Status, Transaction
 
+# Pieces of files: the beginnings of compressed ones and of lines.
+STARTS = [
+    *(b"\x1f\x8b\x08", b"\xfd7zXZ\x00", b"BZh9", b"\n", b"\r\n", b"\x00"),
+    *(b"2020-02-22 09:00:00 ", b"Feb 22 09:00:00 mx postfix/smtpd[1]: ", b"<22>1 ", b"@4000000"),
+]
 SAMPLES = {
     "postfix": test_postfix.ACCEPTED + test_postfix.REFUSED,
     "exim": test_exim.REFUSED + test_exim.ACCEPTED,
@@ -118,6 +127,21 @@ def test_a_session_continues_in_the_next_file(tmp_path):
     second = write(tmp_path / "log", "".join(whole[2:]))
     [found] = LogReader([first, second]).transactions()
     assert len(found.recipients) == 3
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(list(FORMATS)),
+    st.lists(st.one_of(st.binary(max_size=200), st.sampled_from(STARTS)), max_size=30),
+)
+def test_any_file_is_read_without_an_error(name, pieces):
+    with TemporaryDirectory() as folder:
+        path = write(Path(folder) / "log", b"".join(pieces))
+        reader = LogReader([path], name)
+        for one in reader.transactions():
+            assert one.time <= max(one.time, one.ended)
+        counts = reader.counts
+        assert counts.lines == counts.used + counts.foreign + counts.bad
 
 
 def test_progress_adds_up_to_the_size_of_the_file(tmp_path):

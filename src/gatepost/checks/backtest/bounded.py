@@ -16,7 +16,6 @@ class Bounded(Generic[_Key, _Value]):
     def __init__(self, most: int = MOST) -> None:
         self._items: OrderedDict[_Key, _Value] = OrderedDict()
         self._most = most
-        self.dropped = 0
 
     def get(self, key: _Key) -> _Value | None:
         """Return a value, or None."""
@@ -28,7 +27,6 @@ class Bounded(Generic[_Key, _Value]):
         self._items.move_to_end(key)
         if len(self._items) > self._most:
             self._items.popitem(last=False)
-            self.dropped += 1
 
     def __contains__(self, key: _Key) -> bool:
         return key in self._items
