@@ -21,7 +21,7 @@ SLOW = (
     *("guides/test_debian.py", "guides/test_dovecot.py", "guides/test_logs.py"),
     *("guides/test_postfix.py", "guides/test_shadow.py"),
     *("cli/test_demo.py", "cli/test_serve.py"),
-    *("metrics/test_prometheus.py", "net/test_nsd.py"),
+    *("metrics/test_prometheus.py", "net/test_nsd.py", "net/test_unbound.py"),
     *("server/test_full_disk.py", "server/test_reload.py"),
     *("store/test_redis.py", "store/test_sqlite.py"),
 )

@@ -34,7 +34,8 @@ FAILED_TESTS = "GATEPOST_FAILED_TESTS"
 # Programs the tests talk to.
 NEEDED = (
     *("smtp-source", "swaks", "curl", "nodemailer", "haproxy", "redis-server"),
-    *("nsd", "rspamd", "clamd", "slapd", "cookbook", "pyright"),
+    *("nsd", "rspamd", "clamd", "slapd", "cookbook", "pyright", "authres", "pydmarc"),
+    "mailauth",
 )
 
 # Packages of which every line must be covered.

@@ -9,16 +9,11 @@ It uses no network: no signatures are downloaded.
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools import peers
-from tools.daemon import POLL, START_TIMEOUT
+from tools import daemon, peers
 
 NAME = "clamd"
 # Split, so that this file is no find of a scanner.
@@ -54,30 +49,9 @@ def running(folder: Path) -> Iterator[Path]:
     config = folder / "clamd.conf"
     config.write_text(CONFIG.format(folder=folder, largest=LARGEST))
     log = folder / "clamd.log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            command.argv("-c", config),
-            env=command.env,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
-        _wait(server, log, folder / "clamd.sock")
+    argv = command.argv("-c", config)
+    with daemon.running(argv, command.env, log, lambda: _answers(folder / "clamd.sock")):
         yield folder / "clamd.sock"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
-def _wait(server: subprocess.Popen[bytes], log: Path, path: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while not _answers(path):
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"clamd does not answer:\n{log.read_text(errors='replace')}")
-        time.sleep(POLL)
 
 
 def _answers(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Run a server from another project in the foreground: start it, wait for its greeting, end it.
+"""Run a server from another project in the foreground: start it, wait until it answers, end it.
 
 Every server leads its own process group, so that ending it also ends its child processes.
 """
@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -47,6 +47,13 @@ def _trusting_context() -> ssl.SSLContext:
     return context
 
 
+def accepts(port: int) -> bool:
+    """Return whether a server accepts connections on the port."""
+    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=10):
+        return True
+    return False
+
+
 @contextlib.contextmanager
 def greeting(
     argv: Sequence[str], env: Mapping[str, str], log: Path, port: int, *, implicit: bool = False
@@ -54,6 +61,19 @@ def greeting(
     """Run a server with its output in a file, yield once it greets, and kill it on exit.
 
     Raise `RuntimeError` with its output if it ends before that or takes too long.
+    """
+    with running(argv, env, log, lambda: is_greeting(port, implicit=implicit)) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running(
+    argv: Sequence[str], env: Mapping[str, str], log: Path, is_ready: Callable[[], bool]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server with its output in a file, yield once it is ready, and kill it on exit.
+
+    Its working folder is that of the file. Raise `RuntimeError` with its output if it ends before
+    that or takes too long.
     """
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -66,7 +86,7 @@ def greeting(
             start_new_session=True,
         )
     try:
-        _wait(server, log, port, implicit=implicit)
+        _wait(server, log, is_ready)
         yield server
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -74,9 +94,9 @@ def greeting(
         server.wait()
 
 
-def _wait(server: subprocess.Popen[bytes], log: Path, port: int, *, implicit: bool) -> None:
+def _wait(server: subprocess.Popen[bytes], log: Path, is_ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + START_TIMEOUT
-    while not is_greeting(port, implicit=implicit):
+    while not is_ready():
         if server.poll() is not None or time.monotonic() > deadline:
             output = log.read_text(errors="replace") or "none"
             raise RuntimeError(f"{server.args!r} does not accept connections; output:\n{output}")

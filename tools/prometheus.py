@@ -10,18 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
-import subprocess
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tools import peers
-from tools.daemon import HOST, POLL, START_TIMEOUT, free_port
+from tools import daemon, peers
+from tools.daemon import HOST, free_port
 
 CONFIG = """\
 global:
@@ -53,22 +49,9 @@ def running(folder: Path, target: str, rules: Path) -> Iterator[str]:
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address={address}",
     )
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            command.argv(*arguments),
-            env=command.env,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
-        _wait(server, log, address)
+    argv = command.argv(*arguments)
+    with daemon.running(argv, command.env, log, lambda: _is_ready(address)):
         yield address
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
 
 
 def query(address: str, expression: str) -> list[Any]:
@@ -87,14 +70,6 @@ def rules(address: str) -> list[Any]:
     """Return the state of every rule."""
     groups = _get(address, "rules")["data"]["groups"]
     return [rule for group in groups for rule in group["rules"]]
-
-
-def _wait(server: subprocess.Popen[bytes], log: Path, address: str) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while not _is_ready(address):
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"Prometheus does not start:\n{log.read_text()}")
-        time.sleep(POLL)
 
 
 def _is_ready(address: str) -> bool:

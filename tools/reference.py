@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -250,16 +251,10 @@ def fixed() -> str:
 
 # The plugins of the cookbook, files in examples/.
 RECIPES = (
-    "greylist",
-    "dns_lists",
-    "spf_check",
-    "dkim_check",
     "rspamd_check",
     "clamd_scan",
     "sql_recipients",
     "ldap_recipients",
-    "sender_rate",
-    "karma",
     "attachments",
     "tag_external",
     "aliases",
@@ -312,6 +307,7 @@ def _option_default(field: FieldInfo) -> str:
 RECORDS = (
     *(records.Connection, records.Transaction, records.Delivery, records.Notice, records.Gap),
     *(records.Client, records.Answer, records.RecipientRecord, records.Trap),
+    records.PluginResult,
 )
 
 
@@ -340,6 +336,8 @@ def _type_name(kind: Any) -> str:
         return f"list of {_type_name(arguments[0])}"
     if origin is Mapping:
         return f"object of {_type_name(arguments[1])}"
+    if origin is UnionType:
+        return " or ".join(map(_type_name, arguments))
     return _TYPES.get(kind) or kind.__name__.removesuffix("Record").lower()
 
 

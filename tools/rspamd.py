@@ -11,17 +11,13 @@ so it may run as root in a test, and is killed with all its processes on exit.
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tools import peers
-from tools.daemon import HOST, POLL, START_TIMEOUT, free_port
+from tools import daemon, peers
+from tools.daemon import HOST, free_port
 
 NAME = "rspamd"
 # A list of top-level domains of its own: the compilation of the real one takes a minute.
@@ -83,30 +79,9 @@ def running(folder: Path, rules: str = "") -> Iterator[Rspamd]:
     }
     variables = [f"--var={name}={path}" for name, path in paths.items()]
     log = folder / "rspamd.log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            command.argv("-i", "-f", "-c", folder / "rspamd.conf", *variables),
-            env=command.env,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
-        _wait(server, log, port)
+    argv = command.argv("-i", "-f", "-c", folder / "rspamd.conf", *variables)
+    with daemon.running(argv, command.env, log, lambda: _answers(port)):
         yield Rspamd(f"http://{HOST}:{port}/checkv2", log)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
-def _wait(server: subprocess.Popen[bytes], log: Path, port: int) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while not _answers(port):
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"rspamd does not answer:\n{log.read_text(errors='replace')}")
-        time.sleep(POLL)
 
 
 def _answers(port: int) -> bool:

@@ -9,16 +9,12 @@ It uses the format `ldif`, so no database is created.
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tools import peers
-from tools.daemon import HOST, POLL, START_TIMEOUT, free_port
+from tools import daemon, peers
+from tools.daemon import HOST, free_port
 
 NAME = "slapd"
 BASE = "dc=example,dc=com"
@@ -63,22 +59,9 @@ def running(folder: Path, mailboxes: Sequence[str]) -> Iterator[str]:
     _load(command, folder, config, mailboxes)
     port = free_port()
     log = folder / "slapd.log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            command.argv("-d", "0", "-f", config, "-h", f"ldap://{HOST}:{port}"),
-            env=command.env,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
-        _wait(server, log, port)
+    argv = command.argv("-d", "0", "-f", config, "-h", f"ldap://{HOST}:{port}")
+    with daemon.running(argv, command.env, log, lambda: daemon.accepts(port)):
         yield f"ldap://{HOST}:{port}"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
 
 
 def _load(command: peers.Command, folder: Path, config: Path, mailboxes: Sequence[str]) -> None:
@@ -96,17 +79,3 @@ def _load(command: peers.Command, folder: Path, config: Path, mailboxes: Sequenc
     )
     if done.returncode:
         raise RuntimeError(f"slapd refuses the entries:\n{done.stderr}")
-
-
-def _wait(server: subprocess.Popen[bytes], log: Path, port: int) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while not _accepts(port):
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"slapd does not accept connections:\n{log.read_text()}")
-        time.sleep(POLL)
-
-
-def _accepts(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=10):
-        return True
-    return False

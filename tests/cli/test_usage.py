@@ -33,6 +33,7 @@ WITH_CONFIGURATION = [
     ["log"],
     ["report"],
     ["replay"],
+    ["authcheck", "-"],
 ]
 
 

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from gatepost.ledger import records as r
 from gatepost.metrics.status import HOOK_BUCKETS, HookTimes, Series, Status
+from gatepost.net.dns_status import DnsStatus
 
 CLIENT = r.Client("192.0.2.1", listener="mx")
 
@@ -61,6 +62,12 @@ STATUSES = st.builds(
     version=_TEXT,
     sessions=_NUMBERS,
     connections=st.dictionaries(_TEXT, st.integers(0, 100), max_size=3),
+    dns=st.builds(
+        DnsStatus,
+        lookups=st.dictionaries(_TEXT, _NUMBERS, max_size=3),
+        evictions=_NUMBERS,
+        octets=_NUMBERS,
+    ),
     plugins=st.lists(SERIES, max_size=8),
 )
 RECORDS = st.one_of(

@@ -9,6 +9,7 @@ from gatepost.metrics.families import METRICS
 from gatepost.metrics.status import CertificateStatus, DestinationStatus, ListStatus, Series
 from gatepost.metrics.tables import MOST_VALUES, OTHER, Distribution
 from gatepost.metrics.totals import KEEP
+from gatepost.net.dns_status import DnsStatus
 
 
 class Clocks:
@@ -133,6 +134,19 @@ def test_the_counts_of_workers_are_added_up(counting):
     assert values(counting, "gatepost_plugin_p_hits") == {"": 7}
     assert values(counting, "gatepost_worker_cpu_seconds_total") == {"1": 1.5, "2": 1.0}
     assert values(counting, "gatepost_ledger_dropped_total") == {"": 2}
+
+
+def test_dns_lookups_are_counted_by_source_and_result(counting):
+    for hits in (3, 5):
+        dns = DnsStatus({"cache": hits, "query": 2}, {"found": 1, "timeout": 1}, 4, 10, 5000)
+        counting.status(status(dns=dns))
+    counting.status(status(worker=2, pid=101, dns=DnsStatus({"cache": 1}, unavailable=True)))
+    assert values(counting, "gatepost_dns_lookups_total") == {"cache": 6, "query": 2}
+    assert values(counting, "gatepost_dns_queries_total") == {"found": 1, "timeout": 1}
+    assert values(counting, "gatepost_dns_evictions_total") == {"": 4}
+    assert values(counting, "gatepost_dns_cache_entries") == {"1": 10, "2": 0}
+    assert values(counting, "gatepost_dns_cache_bytes") == {"1": 5000, "2": 0}
+    assert values(counting, "gatepost_dns_unavailable") == {"1": 0, "2": 1}
 
 
 def test_counters_do_not_decrease_when_a_worker_is_replaced(counting):

@@ -17,6 +17,7 @@ from gatepost.metrics.families import METRICS
 from gatepost.metrics.health import Health
 from gatepost.metrics.http import serve_metrics
 from gatepost.metrics.status import CertificateStatus, DestinationStatus, ListStatus, Series
+from gatepost.net.dns_status import DnsStatus
 
 RULES = ROOT / "contrib/prometheus/alerts.yml"
 BOARD = json.loads((ROOT / "contrib/grafana/gatepost.json").read_text("utf-8"))
@@ -55,6 +56,7 @@ def busy():
             sessions=2,
             connections={"mx": 2},
             store_degraded=True,
+            dns=DnsStatus({"cache": 3}, {"found": 1}, 1, 2, 1000, unavailable=True),
             lists=[ListStatus("traps", 5, time.time(), "unreadable")],
             certificates=[CertificateStatus("cert.pem", ["*"], time.time() + 3600)],
             queue=[DestinationStatus("lmtp://x", 1, 2, 3)],
@@ -114,7 +116,7 @@ def test_the_rules_are_evaluated_and_find_the_problems(scraped):
     assert {one["health"] for one in prometheus.rules(scraped)} == {"ok"}
     problems = {
         *("GatepostQueueOld", "GatepostMailHeld", "GatepostCertificateExpires"),
-        *("GatepostStoreDegraded", "GatepostListProblem"),
+        *("GatepostStoreDegraded", "GatepostDnsUnavailable", "GatepostListProblem"),
     }
     assert {name for name, state in found.items() if state != "inactive"} == problems
 

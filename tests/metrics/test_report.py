@@ -22,6 +22,7 @@ from gatepost.metrics.status import (
     decode,
     encode,
 )
+from gatepost.net.dns_status import DnsStatus
 
 NOW = 1_000_000.0
 WELL = status(
@@ -54,6 +55,7 @@ def test_a_server_that_is_well_has_no_warning():
             "traps: unreadable; the version of 5 minutes ago is in use",
         ),
         ({"store_degraded": True}, "the store of plugins is unavailable in 1 of 1 workers"),
+        ({"dns": DnsStatus(unavailable=True)}, "no name server answers 1 of 1 workers"),
         ({"dropped": 3}, "3 records of the ledger were lost since the start of the workers"),
     ],
 )

@@ -57,3 +57,10 @@ def test_the_number_of_results_is_limited():
         results.add("x", f"a{number}")
     with pytest.raises(ValueError, match=f"at most {MOST} results"):
         results.add("x", "a")
+
+
+def test_a_fact_can_be_called_name_or_value():
+    results = Results()
+    results.add("iprev", "pass", name="host.example", value=1)
+    results.replace("iprev", "pass", name="host.example")
+    assert results["iprev"].facts == {"name": "host.example"}

@@ -18,6 +18,19 @@ DNS = FakeResolver(
 )
 
 
+def test_the_questions_are_recorded():
+    dns = FakeResolver(txt={"a.example": "x"}, fail=["down.example"])
+
+    async def run():
+        await dns.txt("A.example")
+        await asyncio.gather(
+            dns.listed("192.0.2.1", "bl.example"), dns.mx("down.example"), return_exceptions=True
+        )
+
+    asyncio.run(run())
+    assert dns.asked == ["TXT a.example", "A 1.2.0.192.bl.example", "MX down.example"]
+
+
 def ask(method, *arguments):
     return asyncio.run(getattr(DNS, method)(*arguments))
 

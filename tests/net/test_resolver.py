@@ -3,12 +3,14 @@
 import asyncio
 import socket
 import struct
+from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.model.endpoint import Endpoint
+from gatepost.net import resolver
 from gatepost.net.block_list import query_name
 from gatepost.net.resolve_error import NoSuchNameError, ResolveError
 from gatepost.net.resolver import DnsResolver, look_up_key
@@ -35,13 +37,19 @@ RECORDS = {
     ("both.example", "A"): [socket.inet_aton("192.0.2.1"), socket.inet_aton("192.0.2.2")],
     ("both.example", "AAAA"): [socket.inet_pton(socket.AF_INET6, "2001:db8::1")],
     ("four.example", "A"): [socket.inet_aton("192.0.2.4")],
+    ("third.example", "A"): [socket.inet_aton("192.0.2.3")],
     ("half.example", "A"): [socket.inet_aton("192.0.2.5")],
 }
 CODES = {
     ("none.example", None): NXDOMAIN,
+    **{(f"{number}.none.example", None): NXDOMAIN for number in range(5)},
     ("broken.example", None): SERVFAIL,
     ("half.example", "AAAA"): SERVFAIL,
 }
+
+
+# The number of the datagram that is answered, if it is not the first.
+ANSWERED = {"third.example": 3}
 
 
 class NameServer(asyncio.DatagramProtocol):
@@ -49,6 +57,7 @@ class NameServer(asyncio.DatagramProtocol):
 
     def connection_made(self, transport):
         self._transport = transport
+        self.datagrams = Counter()
 
     def datagram_received(self, data, client):
         at, parts = 12, []
@@ -57,6 +66,9 @@ class NameServer(asyncio.DatagramProtocol):
             at += 1 + data[at]
         kind = struct.unpack_from("!H", data, at + 1)[0]
         question, name = data[12 : at + 5], ".".join(parts)
+        self.datagrams[name] += 1
+        if self.datagrams[name] < ANSWERED.get(name, 1):
+            return
         found = RECORDS.get((name, KINDS.get(kind)), [])
         code = CODES.get((name, KINDS.get(kind))) or CODES.get((name, None)) or 0
         head = data[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(found), 0, 0)
@@ -65,14 +77,18 @@ class NameServer(asyncio.DatagramProtocol):
 
 
 def look_up(lookup):
+    return look_up_counted(lookup)[0]
+
+
+def look_up_counted(lookup, **changed):
     async def run():
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(NameServer, ("127.0.0.1", 0))
+        transport, server = await loop.create_datagram_endpoint(NameServer, ("127.0.0.1", 0))
         port = transport.get_extra_info("sockname")[1]
         options = {"servers": [f"127.0.0.1:{port}"], "timeout": 2.0, "tries": 1}
         try:
             async with asyncio.timeout(20):
-                return await lookup(DnsResolver(**options))
+                return await lookup(DnsResolver(**options | changed)), server.datagrams
         finally:
             transport.close()
 
@@ -128,6 +144,27 @@ def test_server_failure_raises_resolve_error(method):
 def test_a_name_that_cannot_exist_is_not_looked_up(method, name):
     with pytest.raises(NoSuchNameError):
         asyncio.run(getattr(DnsResolver(["127.0.0.1:1"]), method)(name))
+
+
+def test_a_question_is_repeated_after_quick_answers():
+    async def lookup(dns):
+        for number in range(5):
+            with pytest.raises(NoSuchNameError):
+                await dns.a(f"{number}.none.example")
+        return await dns.a("third.example")
+
+    answer, datagrams = look_up_counted(lookup, tries=2)
+    assert (answer, datagrams["third.example"]) == (["192.0.2.3"], 3)
+
+
+def test_answers_that_the_library_keeps_are_dropped(monkeypatch):
+    monkeypatch.setattr(resolver, "RENEW_AFTER", 3)
+
+    async def lookup(dns):
+        return [await dns.a("four.example") for _ in range(6)]
+
+    answers, datagrams = look_up_counted(lookup)
+    assert (answers, datagrams["four.example"]) == ([["192.0.2.4"]] * 6, 2)
 
 
 @given(st.text())

@@ -35,6 +35,7 @@ def test_types_are_shown_as_they_are_written(kind, name):
         (Duration("5m"), '"5m"'),
         (Size("25MiB"), '"25MiB"'),
         (File("x"), '"x"'),
+        (Path("x/y"), '"x/y"'),
         (True, "true"),
         (3, "3"),
         ("x", '"x"'),

@@ -4,17 +4,20 @@ import asyncio
 import os
 import sqlite3
 import time
+from contextlib import suppress
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.server.loopback import ENVELOPE, MESSAGE, config, run
 from tests.server.tls import tls_config
 
-from gatepost import Plugin, Server
-from gatepost.config.schema import RouteConfig, TrapsConfig
+from gatepost import Plugin, ResolveError, Server
+from gatepost.config.schema import DnsConfig, RouteConfig, TrapsConfig
 from gatepost.ledger.records import Notice
 from gatepost.metrics.status import MOST_SERIES, decode, encode
+from gatepost.net.dns_status import DnsStatus
 from gatepost.server import figures
+from gatepost.testing import FakeResolver
 
 
 class Counting(Plugin):
@@ -81,6 +84,33 @@ def test_plugins_are_in_the_status(tmp_path):
     }
     assert samples["gatepost_plugin_counting_seen_total"] == 1
     assert media_type.startswith("text/plain")
+
+
+class Asking(Plugin):
+    async def on_connect(self, _session):
+        for _ in range(2):
+            with suppress(ResolveError):
+                await self.resolver.a("example.com")
+
+
+def test_dns_lookups_are_in_the_status(tmp_path):
+    async def scenario(server):
+        _, writer = await session(server)
+        writer.close()
+        return server.status().dns
+
+    found = served(tmp_path, scenario, [Asking()], dns=DnsConfig(servers=["127.0.0.1:1"]))
+    assert found.lookups == {"cache": 1, "query": 1}
+    assert found.queries == {"timeout": 1}
+    assert found.entries == 1
+
+
+def test_a_resolver_of_the_program_has_no_figures(tmp_path):
+    async def main():
+        async with Server(config(tmp_path), resolver=FakeResolver()) as server:
+            return server.status().dns
+
+    assert asyncio.run(main()) == DnsStatus()
 
 
 def test_records_are_counted_in_the_exposition(tmp_path):

@@ -2,15 +2,18 @@
 
 import asyncio
 import socket
+import ssl
 import struct
+from contextlib import ExitStack
 
 import pytest
 from msgspec.structs import replace
 from tests.references import without_references
 from tests.server.loopback import config, run
 
+from gatepost import Plugin, deny
 from gatepost.config.schema import Config, LimitsConfig, RecipientsConfig, RouteConfig, SmtpConfig
-from gatepost.testing import MemoryServer
+from gatepost.testing import MemoryServer, RunningServer
 
 TOO_EARLY = "554 5.5.0 Improper command pipelining"
 EARLY_TALKER = "554 5.5.1 SMTP protocol violation: data sent before the greeting"
@@ -75,6 +78,41 @@ def test_data_before_the_greeting_is_refused(early):
         assert client.closed
 
     delays_of(scenario, SmtpConfig(greeting_delay=3.0))
+
+
+@pytest.mark.parametrize("early", [b"", b"x", b"EHLO a\r\n"])
+def test_a_plugin_that_waits_before_the_greeting_notices_early_data(early):
+    seen = []
+
+    class Wait(Plugin):
+        async def on_connect(self, session):
+            seen.append(session.has_unread)
+            await self.clock.sleep(3)
+            seen.append(session.has_unread)
+
+    async def main():
+        async with MemoryServer([Wait()]) as server:
+            client = server.connect()
+            client.send(early)
+            assert (await client.reply())[:3] == "220"
+
+    asyncio.run(main())
+    assert seen == [False, bool(early)]
+
+
+def test_early_data_within_tls_is_noticed_too():
+    class Wait(Plugin):
+        async def on_connect(self, session):
+            while not session.has_unread:  # noqa: ASYNC110 - the fact has no event
+                await asyncio.sleep(0)
+            return deny("too early")
+
+    with RunningServer([Wait()], tls="implicit") as server, ExitStack() as stack:
+        plain = stack.enter_context(socket.create_connection(server.address, timeout=10))
+        context = ssl.create_default_context(cadata=server.certificate)
+        client = stack.enter_context(context.wrap_socket(plain, server_hostname="localhost"))
+        client.sendall(b"EHLO a\r\n")
+        assert client.recv(1000).startswith(b"554 5.7.1 too early")
 
 
 def test_disconnect_before_the_greeting_removes_the_connection(tmp_path, loop):

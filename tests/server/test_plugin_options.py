@@ -9,6 +9,7 @@ from tests.server.loopback import config
 from gatepost import AddressList, File, Plugin, SetupError, deny
 from gatepost.config.schema import DnsConfig, PluginConfig, RouteConfig
 from gatepost.lists.watch import FileWatcher
+from gatepost.net.cached_resolver import CachedResolver
 from gatepost.net.resolver import DnsResolver
 from gatepost.server.memory import MemoryServer
 from gatepost.server.server import Server
@@ -143,7 +144,7 @@ def test_a_plugin_has_the_data_folder_and_the_resolver_of_the_worker(tmp_path, w
             return plugins[0].resolver
 
     resolver = run(program())
-    assert isinstance(resolver, DnsResolver)
+    assert isinstance(resolver, CachedResolver)
     assert plugins[1].resolver is resolver
     assert plugins[0].data_dir == tmp_path / "var"
 

@@ -47,6 +47,7 @@ from gatepost import (
     deny,
     field,
     local,
+    together,
     unknown,
 )
 from gatepost.testing import (
@@ -199,6 +200,7 @@ class Kinds(Plugin):
             assert_type(await self.resolver.mx("example.com"), list[tuple[int, str]])
             assert_type(await self.resolver.ptr(session.peer.host), list[str])
             codes = await self.resolver.listed(session.peer, "bl.example")
+            await together(self.resolver.a("a.example"), self.resolver.mx("a.example"), until=bool)
         except NoSuchNameError:
             return None
         except ResolveError as error:

@@ -7,8 +7,10 @@ from typing import Any
 
 import msgspec
 
+from gatepost.checks import dns
 from gatepost.checks.account import serving
 from gatepost.checks.scratch import progress, scratch
+from gatepost.checks.shadow import shadow_lines
 from gatepost.checks.starting import start_problems
 from gatepost.checks.summary import summary
 from gatepost.checks.warnings import warnings
@@ -135,9 +137,19 @@ def _check_lists_and_plugins(
     _check_plugin_files(lists, setup, report)
     report.hooks = list(hook_order(setup))
     report.summary = [SummaryLine(*line) for line in summary(config, setup, lists)]
+    report.summary += [SummaryLine("shadow mode", line) for line in shadow_lines(config, setup)]
     report.warnings.extend(warnings(config, setup, lists))
+    if (start and setup.plugins.installed) or dns.uses_dns(setup):
+        _check_dns(config, setup, report)
     if start and not report.errors:
         report.errors.extend(start_problems(setup.plugins, resolver))
+
+
+def _check_dns(config: Config, setup: Setup, report: Report) -> None:
+    """Ask the name servers; their problems are warnings, because they may be temporary."""
+    servers = dns.ask_servers(config)
+    report.summary.append(SummaryLine("name servers", ", ".join(map(str, servers)) or "none"))
+    report.warnings.extend(dns.warnings(config, setup, servers))
 
 
 def _check_plugin_files(lists: Lists, setup: Setup, report: Report) -> None:

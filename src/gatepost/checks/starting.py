@@ -16,7 +16,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from gatepost.net.resolver import DnsResolver
+from gatepost.net.cached_resolver import CachedResolver
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.failure import describe, location_of
 from gatepost.plugin.host import PluginHost
@@ -26,7 +26,7 @@ TIMEOUT = 30.0
 GRACE = 2.0
 
 
-def start_problems(plugins: PluginHost, resolver: DnsResolver) -> Iterator[str]:
+def start_problems(plugins: PluginHost, resolver: CachedResolver) -> Iterator[str]:
     """Start and stop the plugins; yield a sentence for each failure. Closes the resolver."""
     starts = _Starts([one.plugin for one in plugins.installed], resolver)
     thread = threading.Thread(target=starts.run, name="start of plugins", daemon=True)
@@ -46,7 +46,7 @@ def start_problems(plugins: PluginHost, resolver: DnsResolver) -> Iterator[str]:
 class _Starts:
     """Calls the methods. `results` has a problem or "" for each, and None at the end."""
 
-    def __init__(self, plugins: list[Plugin], resolver: DnsResolver) -> None:
+    def __init__(self, plugins: list[Plugin], resolver: CachedResolver) -> None:
         self._plugins = plugins
         self._resolver = resolver
         self.step = ""

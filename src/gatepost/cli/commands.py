@@ -12,6 +12,7 @@ COMMANDS = {
     "check": LazyCommand("gatepost.cli.check", "Check the configuration, lists and plugins."),
     "try": LazyCommand("gatepost.cli.try_", "Show how the server would answer a message."),
     "replay": LazyCommand("gatepost.cli.replay", "Decide recorded mail again, without effect."),
+    "authcheck": LazyCommand("gatepost.cli.authcheck", "Explain SPF, DKIM and DMARC of mail."),
     "explain": LazyCommand("gatepost.cli.explain", "Explain what happened to a message."),
     "log": LazyCommand("gatepost.cli.log", "Print connections, messages and deliveries."),
     "report": LazyCommand("gatepost.cli.report", "Print the numbers of a day."),

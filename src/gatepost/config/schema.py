@@ -885,10 +885,20 @@ class DnsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         float,
         Key(
             duration("100ms", "1m"),
-            "How long the server waits for an answer. It tries twice.",
-            "The time-out of most resolvers. A client waits for several lookups.",
+            "Half of the time that the server waits for an answer. The question is repeated"
+            " meanwhile.",
+            "The time-out of most resolvers, which try twice. A client waits for several lookups.",
         ),
     ] = parse_duration("5s")
+    cache_size: Annotated[
+        int,
+        Key(
+            size("64KiB", "1GiB"),
+            "The maximum size of the answers that a worker keeps in memory, for as long as their"
+            " TTL allows. Beyond it the answer not used for longest is dropped.",
+            "About 30,000 answers: those to the clients and senders of an hour on most servers.",
+        ),
+    ] = parse_size("16MiB")
 
 
 # Outside of the class, in which `size` is a field.

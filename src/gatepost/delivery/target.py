@@ -122,6 +122,9 @@ class Target(ABC):
     # Whether `verify` can ask the next hop. If it is false, RCPT costs nothing.
     can_verify: bool = False
 
+    # Whether it looks up names. `gatepost check` then examines the name servers.
+    uses_dns: bool = False
+
     @classmethod
     def from_route(cls, spec: TargetSpec) -> Self:
         """Return the target of a route; raise ValueError for a text or options it cannot use.

@@ -89,6 +89,15 @@ REPORTED: Mapping[str, Metric] = {
     "gatepost_ledger_dropped_total": Metric(
         "counter", (), "Records that workers could not pass to the ledger."
     ),
+    "gatepost_dns_lookups_total": Metric(
+        "counter", ("by",), "DNS lookups of plugins and routes, by the source of the answer."
+    ),
+    "gatepost_dns_queries_total": Metric(
+        "counter", ("result",), "Questions to name servers, by their result."
+    ),
+    "gatepost_dns_evictions_total": Metric(
+        "counter", (), "DNS answers that the cache dropped before their end, because it was full."
+    ),
     "gatepost_worker_cpu_seconds_total": Metric(
         "counter", ("worker",), "User and system time of a worker."
     ),
@@ -107,6 +116,11 @@ GAUGES: Mapping[str, Metric] = {
     "gatepost_store_degraded": Metric(
         "gauge", ("worker",), "1 if the store of plugins is unavailable, otherwise 0."
     ),
+    "gatepost_dns_unavailable": Metric(
+        "gauge", ("worker",), "1 if no name server answers, otherwise 0."
+    ),
+    "gatepost_dns_cache_entries": Metric("gauge", ("worker",), "DNS answers in the cache."),
+    "gatepost_dns_cache_bytes": Metric("gauge", ("worker",), "Memory of the cache of DNS answers."),
     "gatepost_list_entries": Metric("gauge", ("list",), "Entries of a list."),
     "gatepost_list_age_seconds": Metric("gauge", ("list",), "Time since a list was last read."),
     "gatepost_list_problem": Metric(

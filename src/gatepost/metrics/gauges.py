@@ -7,7 +7,7 @@ older one counts: a problem is visible until all workers are without it.
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from gatepost.metrics.families import GAUGES, Family, Metric
 from gatepost.metrics.status import CertificateStatus, ListStatus, Status
@@ -61,11 +61,15 @@ def _whole(statuses: Sequence[Status], version: str, now: float) -> dict[str, _S
 
 def _of_workers(statuses: Sequence[Status]) -> dict[str, _Series]:
     def series(field: str) -> _Series:
-        values = {str(one.worker): float(getattr(one, field)) for one in statuses}
+        read = attrgetter(field)
+        values = {str(one.worker): float(read(one)) for one in statuses}
         return [((worker,), value) for worker, value in values.items()]
 
     return {
         "gatepost_store_degraded": series("store_degraded"),
+        "gatepost_dns_unavailable": series("dns.unavailable"),
+        "gatepost_dns_cache_entries": series("dns.entries"),
+        "gatepost_dns_cache_bytes": series("dns.octets"),
         "gatepost_event_loop_lag_seconds": series("lag"),
         "gatepost_worker_resident_memory_bytes": series("memory"),
         "gatepost_worker_open_files": series("files"),

@@ -65,6 +65,9 @@ def warnings_of(statuses: Sequence[Status], now: float) -> Iterator[str]:
     degraded = sum(one.store_degraded for one in statuses)
     if degraded:
         yield f"the store of plugins is unavailable in {degraded} of {len(statuses)} workers"
+    silent = sum(one.dns.unavailable for one in statuses)
+    if silent:
+        yield f"no name server answers {silent} of {len(statuses)} workers"
     dropped = sum(one.dropped for one in statuses)
     if dropped:
         yield f"{dropped} records of the ledger were lost since the start of the workers"

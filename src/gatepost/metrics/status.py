@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from gatepost.net.dns_status import DnsStatus
+
 # Seconds between two statuses: a third of the shortest usual interval between two scrapes.
 INTERVAL = 5.0
 MOST_SERIES = 5000
@@ -80,9 +82,9 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", 
     `sessions` are all open sessions, `connections` the same by the name of the listener. `lag` is
     the longest delay of the event loop since the last status, in seconds. `memory` is the resident
     set in octets, `cpu` are seconds of user and system time, `files` open file descriptors.
-    `dropped` are records that the worker could not pass to the ledger. `oldest` is when the oldest
-    queued message was received, 0 if there is none. `queue` and `oldest` are those of the spool
-    files of this worker.
+    `dropped` are records that the worker could not pass to the ledger. `dns` are its DNS lookups.
+    `oldest` is when the oldest queued message was received, 0 if there is none. `queue` and
+    `oldest` are those of the spool files of this worker.
     """
 
     worker: int
@@ -98,6 +100,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", 
     files: int = 0
     store_degraded: bool = False
     dropped: int = 0
+    dns: DnsStatus = DnsStatus()
     lists: Sequence[ListStatus] = ()
     certificates: Sequence[CertificateStatus] = ()
     queue: Sequence[DestinationStatus] = ()

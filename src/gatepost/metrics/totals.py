@@ -16,12 +16,16 @@ from operator import lt
 from gatepost.metrics.families import REPORTED, Family, Kind, Metric
 from gatepost.metrics.status import HookTimes, Series, Status
 from gatepost.metrics.tables import Counts, Distribution, Distributions
+from gatepost.net.dns_status import DnsStatus
 
 # Seconds for which the counts of a silent process are kept.
 KEEP = 3600.0
 MOST_METRICS = 1000
 TEXT = "A metric of a plugin."
 INFINITE = float("inf")
+
+# In the order of the fields of a status.
+_DNS = ("gatepost_dns_lookups_total", "gatepost_dns_queries_total")
 
 # The process id and the time of the start.
 Process = tuple[int, float]
@@ -64,7 +68,9 @@ class Totals:
         self._previous: dict[Process, _Previous] = {}
         self._hooks = Distributions(2, REPORTED["gatepost_hook_seconds"].bounds)
         self._dropped = Counts(0)
+        self._dns = {name: Counts(len(REPORTED[name].labels)) for name in _DNS}
         self._cpu = Counts(1)
+        self._evictions = Counts(0)
         self._plugins: dict[str, PluginTotals] = {}
 
     def add(self, status: Status, now: float) -> None:
@@ -72,10 +78,17 @@ class Totals:
         previous = self._previous_of((status.pid, status.started), now)
         self._dropped.add(by=previous.added("dropped", status.dropped))
         self._cpu.add(str(status.worker), by=previous.added("cpu", status.cpu))
+        self._add_dns(previous, status.dns)
         for times in status.hooks:
             self._add_hook(previous, times)
         for series in status.plugins:
             self._add_series(previous, series)
+
+    def _add_dns(self, previous: _Previous, dns: DnsStatus) -> None:
+        for name, numbers in zip(_DNS, (dns.lookups, dns.queries), strict=True):
+            for value, number in numbers.items():
+                self._dns[name].add(value, by=previous.added((name, value), number))
+        self._evictions.add(by=previous.added("evictions", dns.evictions))
 
     def _previous_of(self, process: Process, now: float) -> _Previous:
         previous = self._previous.pop(process, None) or _Previous()
@@ -108,6 +121,8 @@ class Totals:
             "gatepost_hook_seconds": [(key, one.copy()) for key, one in self._hooks],
             "gatepost_ledger_dropped_total": list(self._dropped),
             "gatepost_worker_cpu_seconds_total": list(self._cpu),
+            "gatepost_dns_evictions_total": list(self._evictions),
+            **{name: list(counts) for name, counts in self._dns.items()},
         }
         for name, metric in REPORTED.items():
             yield Family(name, metric, tables[name])

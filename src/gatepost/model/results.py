@@ -48,7 +48,7 @@ class Results:
     def __init__(self, earlier: "Results | None" = None) -> None:
         self._all: list[Result] = [] if earlier is None else list(earlier)
 
-    def add(self, name: str, value: str, **facts: Value) -> Result:
+    def add(self, name: str, value: str, /, **facts: Value) -> Result:
         """Add a result.
 
         `value` is one word in lower case, as in RFC 8601 section 2.7. `facts` are free; `score` is
@@ -69,7 +69,7 @@ class Results:
         self._all.append(result)
         return result
 
-    def replace(self, name: str, value: str, **facts: Value) -> Result:
+    def replace(self, name: str, value: str, /, **facts: Value) -> Result:
         """Add a result instead of those of the same name; arguments and errors as `add`."""
         others = [one for one in self._all if one.name != name]
         result = self.add(name, value, **facts)

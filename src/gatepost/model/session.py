@@ -56,6 +56,14 @@ class Opinion(NamedTuple):
 MOST_OPINIONS = 100
 
 
+class Input(Protocol):
+    """What a client has sent; `unread` is the number of octets that are not handled yet."""
+
+    @property
+    def unread(self) -> int:
+        """Return the number of octets."""
+
+
 @read_only(auth="accept() the credentials in on_auth")
 class Session(msgspec.Struct, frozen=True, eq=False):
     """One client connection.
@@ -67,7 +75,7 @@ class Session(msgspec.Struct, frozen=True, eq=False):
 
     `listener` is the name of the listener, "" if it has none. `in_relay_network` is true if the
     client is in a network of `relay_for` of a route. `opinions` are the decisions of plugins in
-    shadow mode.
+    shadow mode. `input` is what the client has sent.
 
     Behind a trusted proxy, `peer` and `local` are the addresses that the proxy reports. `via` is
     then the proxy's own address, `proxy` its PROXY header, and `xclient` the attributes of XCLIENT
@@ -93,6 +101,12 @@ class Session(msgspec.Struct, frozen=True, eq=False):
     in_relay_network: bool = False
     opinions: Sequence[Opinion] = EMPTY
     found: Results | None = None
+    input: Input | None = None
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether the client has sent more than was handled: in `on_connect`, too early."""
+        return self.input is not None and self.input.unread > 0
 
     @property
     def results(self) -> Results:

@@ -8,7 +8,8 @@ replaces "no such name". Answers within 127.255.255.0/24 are errors of the list 
 too many queries), not entries; they raise `ResolveError`.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from gatepost.model.address import domain_key
@@ -17,6 +18,13 @@ from gatepost.net.resolve_error import NoSuchNameError, ResolveError
 
 _LISTED = ip_network("127.0.0.0/8")
 _ERRORS = ip_network("127.255.255.0/24")
+
+# The errors that lists share, such as Spamhaus and others with the same software.
+ERRORS: Mapping[str, str] = {
+    "127.255.255.252": "the name of the zone is misspelt",
+    "127.255.255.254": "queries by a public resolver are refused",
+    "127.255.255.255": "too many queries",
+}
 
 Listable = Endpoint | IPv4Address | IPv6Address | str
 
@@ -36,17 +44,28 @@ async def find_listed(
     listed = [one for one in found if one in _LISTED]
     for one in listed:
         if one in _ERRORS:
-            raise ResolveError(f"{name}: the list answers with the error {one}")
+            known = ERRORS.get(str(one))
+            meaning = f" ({known})" if known else ""
+            raise ResolveError(f"{name}: the list answers with the error {one}{meaning}")
     return [str(one) for one in sorted(listed)] or None
 
 
 def query_name(what: Listable, zone: str) -> str:
     """Return the name to look up for an IP address or a domain."""
-    address = as_address(what)
-    if address is None:
-        return f"{domain_key(str(what))}.{domain_key(zone)}"
-    labels = address.reverse_pointer.split(".")[:-2]  # without in-addr.arpa or ip6.arpa
-    return f"{'.'.join(labels)}.{domain_key(zone)}"
+    pointer = reverse_pointer(what)
+    labels = domain_key(str(what)) if pointer is None else pointer.rsplit(".", 2)[0]
+    return f"{labels}.{domain_key(zone)}"
+
+
+def reverse_pointer(what: Listable) -> str | None:
+    """Return the name of the PTR records of an IP address, None for other text."""
+    return _reverse_pointer(what.host if isinstance(what, Endpoint) else str(what))
+
+
+@lru_cache(1024)  # the same client is looked up in several lists
+def _reverse_pointer(text: str) -> str | None:
+    address = as_address(text)
+    return None if address is None else address.reverse_pointer
 
 
 def as_address(what: Listable) -> IPv4Address | IPv6Address | None:

@@ -1,4 +1,4 @@
-"""Questions to the DNS as values: a check yields them, and whoever runs the check answers them.
+"""Questions to the DNS as values: a check yields them, and its caller answers them.
 
 Theory of operation
 -------------------

@@ -1,31 +1,52 @@
 """DNS lookups: the protocol of a resolver, and the resolver that asks name servers.
 
-Tests use `gatepost.testing.FakeResolver`. Names are looked up as A-labels. An alias (CNAME) is
-followed by the name server; a resolver returns the records at its end.
+`gatepost.net.cached_resolver` is the one of a server, with a cache in front of this one. Tests use
+`gatepost.testing.FakeResolver`. Names are looked up as A-labels. An alias (CNAME) is followed by
+the name server; a resolver returns the records at its end.
+
+Theory of operation
+-------------------
+aiodns uses the library c-ares, in a thread of its own. c-ares waits for a server five times as long
+as its answers took on average: after answers from a cache that is 250 ms, too short for a name
+whose servers are far away. So it tries ATTEMPTS times, each twice as long as the last one, and the
+time-out of the whole question is measured here.
+
+c-ares has a cache without a limit of its size, which cannot be turned off. So the channel is
+replaced after RENEW_AFTER questions; each answer has 64 KiB at most.
 
 Security: an answer can be forged on its way, unless the name server checks DNSSEC signatures and is
 on this machine. Names, addresses and text in an answer are untrusted data; the caller checks them.
 A name that cannot exist is not looked up, so a name may come from a client.
-Limits: the time-out is for each try, TRIES tries. There is no cache.
+Limits: a question takes TRIES times the time-out. c-ares cannot ask for a name with a character
+other than letters, digits and `-._/*`; such a name does not exist here.
 """
 
 import asyncio
 import importlib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Protocol
 
 from gatepost.model.address import domain_key
-from gatepost.net.block_list import Listable, as_address, find_listed
+from gatepost.net.block_list import Listable, find_listed, reverse_pointer
+from gatepost.net.dns_response import Response, failure, read_response
+from gatepost.net.inline import need_task
+from gatepost.net.questions import ABSENT, EMPTY, Answer, Kind
 from gatepost.net.resolve_error import NoSuchNameError, ResolveError
+from gatepost.net.together import together
 
 QUERY_TIMEOUT = 5.0
 TRIES = 2
+# 0.25, 0.5, 1, 2 and 4 seconds if c-ares is at its shortest time.
+ATTEMPTS = 5
+# A new channel takes less than a millisecond.
+RENEW_AFTER = 1000
 
-# RFC 1035 s2.3.4, as text without the final dot. A backslash would start an escape sequence.
+# RFC 1035 s2.3.4, as text without the final dot. The characters are those of c-ares.
 _MAX_NAME = 253
-_NAME = re.compile(r"(?:[!-\-/-\[\]-~]{1,63}\.)*[!-\-/-\[\]-~]{1,63}")
+_NAME = re.compile(r"(?:[a-z0-9_/*-]{1,63}\.)*[a-z0-9_/*-]{1,63}")
 
 
 class Resolver(Protocol):
@@ -66,38 +87,34 @@ class Resolver(Protocol):
         """
 
 
-class DnsResolver:
-    """Asks name servers, with aiodns.
+class AnsweringResolver(ABC):
+    """Base: the methods of a `Resolver`, by the answers to questions."""
 
-    `servers` are addresses with or without port; () are those of this system. `timeout` is in
-    seconds. It belongs to one event loop, from the first lookup on, which opens it.
-    """
+    def known(self, kind: Kind, name: str) -> Answer | None:  # noqa: ARG002 - for subclasses
+        """Return an answer that is there already; `name` need not be canonical."""
+        return None
 
-    def __init__(
-        self, servers: Sequence[str] = (), timeout: float = QUERY_TIMEOUT, tries: int = TRIES
-    ) -> None:
-        self._options: dict[str, Any] = {"timeout": timeout, "tries": tries}
-        if servers:
-            self._options["nameservers"] = list(servers)
-        self._resolver: Any = None
-
-    async def close(self) -> None:
-        """Stop lookups in progress. A later lookup opens the resolver again."""
-        resolver, self._resolver = self._resolver, None
-        if resolver is not None:
-            await resolver.close()
+    @abstractmethod
+    async def answer(self, kind: Kind, key: str) -> Answer:
+        """Return the answer to a question about a canonical name."""
 
     async def a(self, name: str) -> list[str]:
         """Look up IPv4 addresses, see `Resolver.a`."""
-        return [str(ip_address(data.addr)) for data in await self._look_up(name, "A")]
+        found = self.known("A", name)
+        if found is None:
+            found = await self.answer("A", look_up_key(name))
+        return records_of(found, "A", name)
 
     async def aaaa(self, name: str) -> list[str]:
         """Look up IPv6 addresses, see `Resolver.aaaa`."""
-        return [str(ip_address(data.addr)) for data in await self._look_up(name, "AAAA")]
+        found = self.known("AAAA", name)
+        if found is None:
+            found = await self.answer("AAAA", look_up_key(name))
+        return records_of(found, "AAAA", name)
 
     async def addresses(self, host: str) -> list[str]:
         """Look up the addresses, see `Resolver.addresses`."""
-        found = await asyncio.gather(self.aaaa(host), self.a(host), return_exceptions=True)
+        found = await together(self.aaaa(host), self.a(host))
         addresses = [one for part in found if isinstance(part, list) for one in part]
         problem = next((one for one in found if isinstance(one, BaseException)), None)
         if problem is not None and not addresses:
@@ -106,39 +123,99 @@ class DnsResolver:
 
     async def mx(self, domain: str) -> list[tuple[int, str]]:
         """Look up the mail exchangers, see `Resolver.mx`."""
-        answer = await self._look_up(domain, "MX")
-        return [(data.priority, _name(data.exchange)) for data in answer]
+        found = self.known("MX", domain)
+        if found is None:
+            found = await self.answer("MX", look_up_key(domain))
+        return records_of(found, "MX", domain)
 
     async def txt(self, name: str) -> list[str]:
         """Look up text, see `Resolver.txt`."""
-        return [data.data.decode("utf-8", "replace") for data in await self._look_up(name, "TXT")]
+        found = self.known("TXT", name)
+        if found is None:
+            found = await self.answer("TXT", look_up_key(name))
+        return records_of(found, "TXT", name)
 
     async def ptr(self, address: IPv4Address | IPv6Address | str) -> list[str]:
         """Look up the names of an address, see `Resolver.ptr`."""
         name = pointer_name(address)
-        return [_name(data.dname) for data in await self._look_up(name, "PTR")]
+        found = self.known("PTR", name)
+        if found is None:
+            found = await self.answer("PTR", name)
+        return records_of(found, "PTR", name)
 
     async def listed(self, what: Listable, zone: str) -> list[str] | None:
         """Look up an entry of a DNS list, see `Resolver.listed`."""
         return await find_listed(self.a, what, zone)
 
-    async def _look_up(self, name: str, kind: str) -> list[Any]:
-        """Return the data of the records of one type."""
+
+class DnsResolver(AnsweringResolver):
+    """Asks name servers, with aiodns, and keeps no answer.
+
+    `servers` are addresses with or without port; () are those of this system. A question takes
+    `tries` times `timeout` seconds at most. It belongs to one event loop, from the first lookup on,
+    which opens it.
+    """
+
+    def __init__(
+        self, servers: Sequence[str] = (), timeout: float = QUERY_TIMEOUT, tries: int = TRIES
+    ) -> None:
+        self._limit = timeout * tries
+        self._options: dict[str, Any] = {"timeout": self._limit / 8, "tries": ATTEMPTS}
+        if servers:
+            self._options["nameservers"] = list(servers)
+        self._resolver: Any = None
+        self._left = 0
+
+    async def close(self) -> None:
+        """Stop lookups in progress. A later lookup opens the resolver again."""
+        resolver, self._resolver = self._resolver, None
+        if resolver is not None:
+            await resolver.close()
+
+    async def answer(self, kind: Kind, key: str) -> Answer:
+        """Return the answer of a name server."""
+        await need_task()
+        return (await self.query(kind, key)).answer
+
+    async def query(self, kind: Kind, key: str) -> Response:
+        """Ask a name server, in a task; `key` is a canonical name."""
         # imported here: most configurations need no DNS
         aiodns: Any = importlib.import_module("aiodns")
-        key = look_up_key(name)
-        if self._resolver is None:
-            self._resolver = aiodns.DNSResolver(**self._options)
+        resolver = self._open(aiodns)  # kept until its last answer, also if it is replaced
         try:
-            result = await self._resolver.query_dns(key, kind)
+            async with asyncio.timeout(self._limit):
+                result = await resolver.query_dns(key, kind)
+        except TimeoutError:
+            return failure("no answer in time", reached=False)
         except aiodns.error.DNSError as error:
-            if error.args[0] == aiodns.error.ARES_ENODATA:
-                return []
-            if error.args[0] == aiodns.error.ARES_ENOTFOUND:
-                raise NoSuchNameError(f"{name}: no such name") from error
-            raise ResolveError(f"{name} {kind}: {error.args[-1]}") from error
-        data_type = f"{kind}RecordData"  # the answer also contains aliases (CNAME)
-        return [one.data for one in result.answer if type(one.data).__name__ == data_type]
+            return _read_error(aiodns.error, error)
+        return read_response(result.answer, kind, key)
+
+    def _open(self, aiodns: Any) -> Any:
+        """Return a channel that has answered few questions."""
+        if self._resolver is None or not self._left:
+            self._resolver, self._left = aiodns.DNSResolver(**self._options), RENEW_AFTER
+        self._left -= 1
+        return self._resolver
+
+
+def _read_error(codes: Any, error: Any) -> Response:
+    code = error.args[0]
+    if code == codes.ARES_ENODATA:
+        return Response(EMPTY)
+    if code == codes.ARES_ENOTFOUND:
+        return Response(ABSENT)
+    unreached = (codes.ARES_ETIMEOUT, codes.ARES_ECONNREFUSED)
+    return failure(error.args[-1], reached=code not in unreached)
+
+
+def records_of(answer: Answer, kind: Kind, name: str) -> list[Any]:
+    """Return a copy of the records; raises `NoSuchNameError` or `ResolveError` as `Resolver`."""
+    if answer.status == "absent":
+        raise NoSuchNameError(f"{name}: no such name")
+    if answer.status == "failed":
+        raise ResolveError(f"{name} {kind}: {answer.problem}")
+    return list(answer.records)
 
 
 def look_up_key(name: str) -> str:
@@ -151,11 +228,7 @@ def look_up_key(name: str) -> str:
 
 def pointer_name(address: IPv4Address | IPv6Address | str) -> str:
     """Return the name of the PTR records of an IP address; raises ValueError."""
-    found = as_address(address)
+    found = reverse_pointer(address)
     if found is None:
         raise ValueError(f"expected an IP address, found {str(address)[:80]!r}")
-    return found.reverse_pointer
-
-
-def _name(text: str) -> str:
-    return text.rstrip(".").lower()
+    return found

@@ -77,8 +77,10 @@ class Plugin(HookMethods):
 
     `commands` are the verbs that `on_command` answers, `mail_parameters` and `rcpt_parameters` the
     keywords that a client may send with MAIL and RCPT; all are in upper case. `before` and `after`
-    name plugins that must run later or earlier, in any configured order. With
+    name plugins that must run later or earlier, in any configured order. `requires` names plugins
+    whose results it needs: without them the server does not start. With
     `blocking` the synchronous methods run in a thread, for work that takes more than a millisecond.
+    With `uses_dns` `gatepost check` examines the name servers.
     """
 
     class Options(BaseOptions):
@@ -89,7 +91,9 @@ class Plugin(HookMethods):
     rcpt_parameters: ClassVar[Collection[str]] = ()
     before: ClassVar[Collection[str]] = ()
     after: ClassVar[Collection[str]] = ()
+    requires: ClassVar[Collection[str]] = ()
     blocking: ClassVar[bool] = False
+    uses_dns: ClassVar[bool] = False
 
     # The loader sets it before `__init__`. The default is that of a plugin that is created in code.
     config_place: Place = Place()
@@ -118,6 +122,11 @@ class Plugin(HookMethods):
 
     def _time(self) -> float:
         return self.clock.time()
+
+    @property
+    def dns_lists(self) -> Collection[str]:
+        """The zones of the DNS lists that it uses, whose test entries `gatepost check` looks up."""
+        return ()
 
     def log_for(self, about: Session | Transaction) -> Any:
         """Return the log of this plugin with the reference and the client in each line."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.proxy import ProxyHeader
-from gatepost.model.session import Session
+from gatepost.model.session import Input, Session
 from gatepost.net.networks import Networks, is_within
 
 
@@ -57,8 +57,10 @@ def new_session(
     started: float,
     protocol: str,
     listener: str = "",
+    *,
+    received: Input | None = None,
 ) -> Session:
-    """Return the session of a client that has just connected."""
+    """Return the session of a client that has just connected; `received` is what it sends."""
     return Session(
         reference,
         identity.peer,
@@ -68,6 +70,7 @@ def new_session(
         proxy=identity.proxy,
         protocol=protocol,
         listener=listener,
+        input=received,
     )
 
 

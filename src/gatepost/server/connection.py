@@ -100,7 +100,12 @@ class Connection(Owner):
         identity = self._identity or of_socket(transport, listener.local)
         started = shared.setup.clock.time()
         session = new_session(
-            shared.next_id(), identity, started, listener.dialect.name, listener.name
+            shared.next_id(),
+            identity,
+            started,
+            listener.dialect.name,
+            listener.name,
+            received=self._wire,
         )
         self.peer = session.peer
         self._engine = Engine(shared.setup, session, listener.dialect)

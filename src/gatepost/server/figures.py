@@ -24,6 +24,9 @@ from gatepost.metrics.status import (
     ListStatus,
     Status,
 )
+from gatepost.net.cached_resolver import CachedResolver
+from gatepost.net.dns_status import DnsStatus
+from gatepost.net.resolver import Resolver
 from gatepost.net.tls import KeyPair
 from gatepost.queue.spool.depth import Depth, depth_of_files
 from gatepost.server.connections import Connections
@@ -55,6 +58,7 @@ class Figures:
         lists: Sequence[ReloadableFile[Any]],
         certificates: Sequence[KeyPair],
         store: OpenedStore,
+        resolver: Resolver,
         worker: int,
     ) -> None:
         self._setup = setup
@@ -62,6 +66,7 @@ class Figures:
         self._lists = lists
         self._certificates = certificates
         self._store = store
+        self._resolver = resolver
         self._worker = worker
         self._started = time.time()
         self._measured = Measured(Depth([]))
@@ -85,6 +90,7 @@ class Figures:
             files=measured.files,
             store_degraded=self._store.is_degraded,
             dropped=dropped,
+            dns=_dns(self._resolver),
             lists=[_list(one) for one in self._lists],
             certificates=[_certificate(one) for one in self._certificates],
             queue=measured.depth.destinations,
@@ -105,6 +111,11 @@ class Figures:
         self._measured = Measured(depth, _memory(), _open_files())
         ended = clock()
         self._next = ended + PAUSES * (ended - began)
+
+
+def _dns(resolver: Resolver) -> DnsStatus:
+    """Return the status of the server's resolver; that of another program has none."""
+    return resolver.status if isinstance(resolver, CachedResolver) else DnsStatus()
 
 
 def _list(file: ReloadableFile[Any]) -> ListStatus:

@@ -172,6 +172,7 @@ class Server:
             await asyncio.to_thread(load_lists, lists)
             folder = await asyncio.to_thread(ensure_private, self._config.data_dir / "tmp")
             store = self._open_store(stack)
+            resolver = self._open_resolver(stack)
             worker = 0 if self._slot is None else self._slot.number
             setup = make_setup(
                 self._config,
@@ -182,7 +183,7 @@ class Server:
                 recorder=self._recorder,
                 records=self._open_ledger(stack),
                 targets=self._targets,
-                resolver=self._open_resolver(stack),
+                resolver=resolver,
                 store=store,
                 worker=worker,
             )
@@ -211,6 +212,7 @@ class Server:
                 lists=lists.files,
                 certificates=pairs,
                 store=store,
+                resolver=resolver,
                 worker=worker,
             )
             self._stack = stack.pop_all()
@@ -259,6 +261,7 @@ class Server:
             subaddress=setup.subaddress,
             is_local=setup.is_local,
             recorder=setup.recorder,
+            added_fields=setup.plugins.fields_of_own_mail,
         )
         stack.push_async_callback(queue.stop, self._stop_timeout)
         if any(route.spools for route in setup.router.routes) or spool_files(folder):

@@ -25,6 +25,7 @@ from gatepost.lists.reloadable import ListError
 from gatepost.log.os_error import describe_os_error
 from gatepost.model.address import domain_key
 from gatepost.model.reply import Reply
+from gatepost.net.cached_resolver import CachedResolver
 from gatepost.net.resolver import DnsResolver, Resolver
 from gatepost.net.tls import KeyPair, TlsError
 from gatepost.plugin.base import Installed, Plugin
@@ -181,9 +182,10 @@ def _conditions(found: ConditionsConfig | None) -> Conditions | None:
     return Conditions(found.authenticated, found.networks, domains, found.results)
 
 
-def make_resolver(config: Config) -> DnsResolver:
+def make_resolver(config: Config) -> CachedResolver:
     """Return a resolver; it opens no socket before the first lookup."""
-    return DnsResolver(config.dns.servers, config.dns.timeout)
+    dns = config.dns
+    return CachedResolver(DnsResolver(dns.servers, dns.timeout), dns.cache_size)
 
 
 def make_store(config: Config, clock: Clock) -> OpenedStore:
@@ -226,7 +228,7 @@ def make_setup(
     clock = SystemClock() if clock is None else clock
     resolver = make_resolver(config) if resolver is None else resolver
     store = make_store(config, clock) if store is None else store
-    services = Services(clock, resolver, config.data_dir, store, _facts(config, worker))
+    services = Services(clock, resolver, config.data_dir, store, _facts(config, lists, worker))
     installed = _install_all(config, plugins, services)
     hostname = config.server.hostname
     host, router = _host_and_router(config, installed, targets, resolver)
@@ -292,9 +294,9 @@ def _install_all(
     return installed
 
 
-def _facts(config: Config, worker: int) -> ServerFacts:
+def _facts(config: Config, lists: Lists, worker: int) -> ServerFacts:
     names = tuple(listen.name for listen in config.listen if listen.name)
-    return ServerFacts(config.server.hostname, worker, listeners=names)
+    return ServerFacts(config.server.hostname, worker, listeners=names, domains=lists.domains)
 
 
 def _trap_rule(config: Config, lists: Lists) -> TrapRule:

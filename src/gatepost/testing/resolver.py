@@ -20,6 +20,7 @@ class FakeResolver:
     `ptr` names by IP address; a single value needs no list. `hosts` has IPv4 and IPv6 addresses by
     host. A name in none of them does not exist. For a name or IP address in `fail` every query
     fails for now. An entry of a DNS list is an A record: `a={"2.2.0.192.bl.example": "127.0.0.2"}`.
+    `asked` has every question, such as "TXT example.com".
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class FakeResolver:
         txt: _Names | None = None,
         ptr: _Names | None = None,
     ) -> None:
+        self.asked: list[str] = []
         self._mx = _by_key(mx or {})
         self._a = _texts(a or {})
         self._aaaa = _texts(aaaa or {})
@@ -46,11 +48,11 @@ class FakeResolver:
 
     async def a(self, name: str) -> list[str]:
         """Return the values of `a`, and the IPv4 addresses of `hosts`."""
-        return self._look_up(self._a, name)
+        return self._look_up(self._a, "A", name)
 
     async def aaaa(self, name: str) -> list[str]:
         """Return the values of `aaaa`, and the IPv6 addresses of `hosts`."""
-        return self._look_up(self._aaaa, name)
+        return self._look_up(self._aaaa, "AAAA", name)
 
     async def addresses(self, host: str) -> list[str]:
         """Return the addresses of a host."""
@@ -58,22 +60,23 @@ class FakeResolver:
 
     async def mx(self, domain: str) -> list[tuple[int, str]]:
         """Return the pairs of `mx` for a domain."""
-        return self._look_up(self._mx, domain)
+        return self._look_up(self._mx, "MX", domain)
 
     async def txt(self, name: str) -> list[str]:
         """Return the values of `txt`."""
-        return self._look_up(self._txt, name)
+        return self._look_up(self._txt, "TXT", name)
 
     async def ptr(self, address: IPv4Address | IPv6Address | str) -> list[str]:
         """Return the names in `ptr` of an address."""
-        return self._look_up(self._ptr, pointer_name(address))
+        return self._look_up(self._ptr, "PTR", pointer_name(address))
 
     async def listed(self, what: Listable, zone: str) -> list[str] | None:
         """Return the answers of a DNS list, from its A records."""
         return await find_listed(self.a, what, zone)
 
-    def _look_up(self, records: Mapping[str, Sequence[_T]], name: str) -> list[_T]:
+    def _look_up(self, records: Mapping[str, Sequence[_T]], kind: str, name: str) -> list[_T]:
         key = domain_key(name)
+        self.asked.append(f"{kind} {key}")
         if key in self._fail:
             raise ResolveError(f"{name}: no answer")
         if not any(key in one for one in self._all()):

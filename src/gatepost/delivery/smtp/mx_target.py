@@ -79,6 +79,7 @@ class MxTarget(Target):
 
     options_table = "client"
     final_delivery = False
+    uses_dns = True
 
     def __init__(
         self,

@@ -19,10 +19,14 @@ def json_line(record: Record) -> str:
     return _safe(to_json(record))
 
 
+def value_line(value: Any) -> str:
+    """Return plain values as one line of JSON."""
+    return _safe(msgspec.json.encode(value))
+
+
 def json_text(value: Any) -> str:
     """Return plain values as JSON of several lines."""
-    line = _safe(msgspec.json.encode(value))
-    return msgspec.json.format(line, indent=INDENT)
+    return msgspec.json.format(value_line(value), indent=INDENT)
 
 
 def _safe(encoded: bytes) -> str:

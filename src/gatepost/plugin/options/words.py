@@ -4,13 +4,14 @@ import json
 import re
 import types
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
 from gatepost.config.problem import format_value, quote
 from gatepost.model.secret import HIDDEN, Secret
-from gatepost.plugin.options.kinds import EXPECTED, Duration, File, Size
+from gatepost.plugin.options.kinds import EXPECTED, Duration, Size
 from gatepost.plugin.options.lists import OptionList
 from gatepost.plugin.options.reaction import Reaction
 
@@ -80,7 +81,7 @@ _WRITERS: Mapping[type, Callable[[Any], str]] = {
     Secret: lambda value: repr(value) if value else '""',
     Duration: lambda value: quote(str(value)),
     Size: lambda value: quote(str(value)),
-    File: lambda value: quote(str(value)),
+    Path: lambda value: quote(str(value)),
     Reaction: lambda value: str(value) if value.score else quote(value.word),
     bool: json.dumps,
     str: quote,

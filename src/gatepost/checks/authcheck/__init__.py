@@ -1,0 +1,1 @@
+"""The authentication of one message or of many: `gatepost authcheck`."""

@@ -1,0 +1,130 @@
+"""Common parts of the plugins about the client: which clients, which addresses, and when.
+
+A plugin finds something about a client at HELO or at MAIL, and decides about it at once or at RCPT.
+At RCPT it is known whether the client has authenticated, the recipients are recorded, and their
+domains can have options of their own.
+
+Limits: findings are kept in the notes of the session or transaction, at most one for each rule.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any, NamedTuple
+
+from gatepost import Decision, Plugin, Reaction, Recipient, Session, Transaction, Verdict
+
+IpAddress = IPv4Address | IPv6Address
+
+# Clients in these networks are inside: RFC 1918, 6598, 1122, 3927, 4291, 4193.
+INTERNAL = tuple(
+    map(
+        ip_network,
+        (
+            *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"),
+            *("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10", "fc00::/7"),
+        ),
+    )
+)
+# No host of the Internet has an address in these networks: RFC 1122, 5771, 1112, 4291.
+NO_HOST = tuple(
+    map(
+        ip_network,
+        ("0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/128", "ff00::/8", "fec0::/10"),
+    )
+)
+
+
+def parse_address(text: str) -> IpAddress | None:
+    """Return an IP address, None for other text; one that is mapped into IPv6 is IPv4."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def is_internal(address: IpAddress) -> bool:
+    """Return whether an address is one of an internal network, or of this machine."""
+    return any(address in network for network in INTERNAL)
+
+
+def is_bogus(address: IpAddress) -> bool:
+    """Return whether no host of the Internet can have this address."""
+    return is_internal(address) or any(address in network for network in NO_HOST)
+
+
+def outside_address(session: Session) -> IpAddress | None:
+    """Return the address of a client that is to be checked.
+
+    None is a client of a network in `relay_for`, an authenticated one, and one without an address
+    of the Internet, such as a Unix socket.
+    """
+    if session.in_relay_network or session.auth is not None:
+        return None
+    return _outside(session.peer.host)
+
+
+# Several plugins ask about each client.
+@lru_cache(maxsize=256)
+def _outside(host: str) -> IpAddress | None:
+    address = parse_address(host)
+    return None if address is None or is_internal(address) else address
+
+
+class Finding(NamedTuple):
+    """A finding: a word for results and logs, the reply, and the reaction to it.
+
+    `reaction` returns the reaction of some options.
+    """
+
+    value: str
+    text: str
+    enhanced: str
+    reaction: Callable[[Any], Reaction]
+
+    def decide(self, options: Any) -> Decision | None:
+        """Return the decision by these options, None without one."""
+        found = self.reaction(options)
+        return found.decide(self.text, enhanced=self.enhanced, reason=self.value)
+
+
+def decide(findings: Sequence[Finding], options: Any) -> Decision | None:
+    """Return the first refusal, or else the first deferral."""
+    decisions = [one for one in (finding.decide(options) for finding in findings) if one]
+    denied = [one for one in decisions if one.verdict is Verdict.DENY]
+    return next(iter(denied or decisions), None)
+
+
+def points(findings: Sequence[Finding], options: Any) -> float:
+    """Return the sum of the points."""
+    return sum(finding.reaction(options).score for finding in findings)
+
+
+class ClientCheck(Plugin):
+    """Base of the plugins that find something about a client, and decide at RCPT at the latest.
+
+    Their options have `decide_at`: "rcpt", or the hook at which they look.
+    """
+
+    def keep(self, about: Session | Transaction, findings: Sequence[Finding]) -> None:
+        """Keep the findings for RCPT, and count those that have a reaction."""
+        about.notes[self.name] = findings
+        for one in findings:
+            if one.reaction(self.options) != Reaction():
+                self.metrics.counter("found", finding=one.value).inc()
+
+    def decide_now(self, about: Session | Transaction) -> Decision | None:
+        """Return the decision about what was found, unless it is due at RCPT."""
+        options: Any = self.options
+        if options.decide_at == "rcpt":
+            return None
+        return decide(about.notes.get(self.name, ()), options)
+
+    def on_rcpt(self, tx: Transaction, rcpt: Recipient) -> Decision | None:
+        """Decide about what was found, with the options of the recipient's domain."""
+        findings = tx.notes.get(self.name) or tx.session.notes.get(self.name)
+        if not findings or tx.session.auth is not None:
+            return None
+        return decide(findings, self.options_for(rcpt))
