@@ -14,8 +14,8 @@ ACCEPTED = sample("sendmail-accepted")
 def test_refused_recipients_are_found():
     [found] = read(SendmailImporter(), REFUSED)
     assert recipients(found) == {
-        "danil@example.com": "unknown",
-        "danila@example.com": "unknown",
+        "anton@example.com": "unknown",
+        "antonia@example.com": "unknown",
         "x@example.org": "refused",
     }
     assert (found.client, found.name, found.sender) == (

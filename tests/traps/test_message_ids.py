@@ -22,9 +22,9 @@ def date(text):
 
 
 FOUND = [
-    ("E1onPeQ-0004iY-6m", "exim", "2022-10-25T19:31:50"),
-    ("1onPeQ-0004iY-6m", "exim", "2022-10-25T19:31:50"),
-    ("e1onpeq-0004iy-6m", "exim", None),
+    ("E1kLmNo-0004xY-6m", "exim", "2020-09-25T11:59:24"),
+    ("1kLmNo-0004xY-6m", "exim", "2020-09-25T11:59:24"),
+    ("e1klmno-0004xy-6m", "exim", None),
     ("1rZfYo-00000004Kxz-1AbC", "exim 4.97", "2024-02-12T23:18:02"),
     ("03f1.4dee1234", "counter.time", "2011-06-07T11:57:40"),
     ("4DEE1234.5060708", "mozilla", "2011-06-07T11:57:40"),
@@ -68,7 +68,7 @@ FOUND = [
     ("6B6E2F3A-1234-4ABC-9DEF-0123456789AB", "uuid", None),
     ("d41d8cd98f00b204e9800998ecf8427e", "hex", None),
     ("8b7d6f5a4c3b2a19", "hex", None),
-    ("kflu86vcl3cd2h7", "token of 14 to 23", None),
+    ("wq7xb86trl3cd9", "token of 14 to 23", None),
     ("mfq2wxyzmnop4abcdef3ghij", "token of 24 or more", None),
 ]
 
