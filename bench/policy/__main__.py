@@ -10,17 +10,8 @@ from typing import TYPE_CHECKING
 
 from bench.__main__ import names_of
 from bench.policy import dkim
-from bench.policy.measure import (
-    LOADS,
-    SERVERS,
-    Plan,
-    cost_table,
-    measure,
-    missed,
-    proof_table,
-    recorded,
-    smaller,
-)
+from bench.policy.measure import LOADS, SERVERS, Plan, measure, recorded, smaller
+from bench.policy.tables import cost_table, missed, proof_table
 from bench.process import BenchError
 
 if TYPE_CHECKING:

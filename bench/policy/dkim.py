@@ -11,19 +11,17 @@ import asyncio
 import tempfile
 import time
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import gatepost
-from gatepost.mailauth.dkim import BodyHashes, read_signatures, verify
-from gatepost.mailauth.zone import Zone, ask_zone
-from gatepost.testing import FakeResolver
-
 from bench.policy import senders
 from bench.policy.client import Traffic, send
 from bench.policy.senders import SIZES
 from bench.process import BenchError
 from bench.table import Table
+from gatepost.mailauth.dkim import BodyHashes, read_signatures, verify
+from gatepost.mailauth.zone import Zone, ask_zone
+from gatepost.testing import FakeResolver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,10 +118,6 @@ def _config(plugins: Sequence[str]) -> dict[str, object]:
 
 async def _arrive(port: int, traffic: Traffic) -> None:
     """Send messages from another thread; raise BenchError if one is not accepted."""
-    found: list[object] = []
-    thread = Thread(target=lambda: found.append(send(port, traffic)), daemon=True)
-    thread.start()
-    while thread.is_alive():
-        await asyncio.sleep(0.01)
-    if found != [{b"2": traffic.messages}]:
-        raise BenchError(f"DKIM: found the replies {found}")
+    found = await asyncio.to_thread(send, port, traffic)
+    if found != {b"2": traffic.messages}:
+        raise BenchError(f"DKIM: found the replies {dict(found)}")

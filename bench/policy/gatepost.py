@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import time
 import urllib.request
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,8 @@ PASSED = {
     "dkim": 'gatepost_plugin_dkim_messages_total{outcome="aligned"}',
     "dmarc": 'gatepost_plugin_dmarc_messages_total{policy="reject",result="pass"}',
 }
+REPORTED = 15.0  # seconds, more than the interval of the reports
+POLL = 0.2
 HITS = "gatepost_plugin_dnsbl_hits_total"
 VALUE = re.compile(r"^(\S+) ([0-9.e+]+)$", re.MULTILINE)
 
@@ -120,7 +123,15 @@ def _running(
     config = CONFIG.format(host=HOST, dns=need.dns, metrics=metrics) + plugins
     with gatepost_as(config, need.folder, name, env) as running:
         parts = {"gatepost": running.pid}
-        yield Server(name, running.port, parts, lambda: passed(scrape(metrics)))
+        yield Server(name, running.port, parts, lambda: found(metrics))
+
+
+def found(port: int) -> dict[str, int]:
+    """Return what the checks have found; workers report their metrics after some seconds."""
+    deadline = time.monotonic() + REPORTED
+    while not all((last := passed(scrape(port))).values()) and time.monotonic() < deadline:
+        time.sleep(POLL)
+    return last
 
 
 def scrape(port: int) -> str:
@@ -132,6 +143,6 @@ def scrape(port: int) -> str:
 def passed(metrics: str) -> dict[str, int]:
     """Return how many messages have passed each check, and how often the lists had an entry."""
     values = {name: float(value) for name, value in VALUE.findall(metrics)}
-    found = {check: int(values.get(name, 0)) for check, name in PASSED.items()}
+    checks = {check: int(values.get(name, 0)) for check, name in PASSED.items()}
     hits = (value for name, value in values.items() if name.startswith(HITS))
-    return {**found, "dnsbl": int(sum(hits))}
+    return {**checks, "dnsbl": int(sum(hits))}

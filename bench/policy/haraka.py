@@ -48,7 +48,14 @@ deny_chars=0
     "config/me": "bench.example\n",
     "config/plugins": "redis\nkarma\ndns-list\nspf\ndkim\ngreylist\nbench\n",
     "config/host_list": "bench.example\n",
-    "config/redis.ini": "[server]\nhost={host}\nport={redis}\n[pubsub]\nhost={host}\nport={redis}\n",
+    "config/redis.ini": """\
+[server]
+host={host}
+port={redis}
+[pubsub]
+host={host}
+port={redis}
+""",
     "config/dns-list.ini": "[main]\nperiodic_checks=30\nsearch=all\n{lists}",
     "config/dkim.ini": "[sign]\nenabled=false\n[verify]\nenabled=true\n",
     "config/spf.ini": "[deny]\nmfrom_fail=true\n",

@@ -15,6 +15,7 @@ from functools import cache
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
 from gatepost.mailauth.dkim import BodyHashes, load_private_key, sign
 
 DOMAINS = 8
@@ -26,7 +27,8 @@ LINE = 76
 SIZES = {"4 KB": 4096, "1 MB": 1_000_000}
 # The length of a string in a TXT record (RFC 1035 section 3.3).
 STRING = 255
-WORDS = "the invoice of last month is attached please tell us whether it can be paid until".split()
+DATE = "Mon, 2 Nov 2026 10:00:00 +0000"
+TEXT = "The invoice of last month is attached. Please tell us until when it can be paid."
 
 ZONE = """\
 $TTL 3600
@@ -92,7 +94,7 @@ def zones() -> dict[str, str]:
     return {
         "example": ZONE + "".join(_records()),
         "in-addr.arpa": ZONE + "".join(_reverse()),
-        **{name: ZONE + ENTRIES for name in LISTS},
+        **dict.fromkeys(LISTS, ZONE + ENTRIES),
     }
 
 
@@ -129,11 +131,11 @@ def message(number: int, size: int) -> bytes:
     body = _text(size - 1100) if text else _attachment(size - 1100)
     kind = "text/plain; charset=utf-8" if text else 'multipart/mixed; boundary="b"'
     fields = {
-        "Received": f"from app.{name} by mx10.{name} with ESMTP id 4Xy; Mon, 2 Nov 2026 10:00:00 +0000",
+        "Received": f"from app.{name} by mx10.{name} with ESMTP id 4Xy; {DATE}",
         "From": f"News <news@{name}>",
         "To": f"<{RECIPIENT}>",
         "Subject": "The invoice of last month",
-        "Date": "Mon, 2 Nov 2026 10:00:00 +0000",
+        "Date": DATE,
         "Message-ID": f"<20261102.{size}@{name}>",
         "MIME-Version": "1.0",
         "Content-Type": kind,
@@ -159,16 +161,8 @@ def _signature(number: int, block: bytes, body: bytes) -> bytes:
 
 
 def _text(size: int) -> bytes:
-    line, lines, left = "", [], size
-    for position in range(size):
-        line += WORDS[position % len(WORDS)] + " "
-        if len(line) > LINE - 10:
-            lines.append(line.rstrip())
-            left -= len(lines[-1]) + 2
-            line = ""
-        if left <= 0:
-            break
-    return "".join(f"{one}\r\n" for one in lines).encode()
+    line = f"{TEXT[: LINE - 2]}\r\n".encode()
+    return line * (size // len(line))
 
 
 def _attachment(size: int) -> bytes:

@@ -1,8 +1,9 @@
 """DMARC: RFC 9989.
 
 `evaluate_message` checks a message by its header block and the results of SPF and DKIM,
-`evaluate_author` by what `read_author` has found in it, `evaluate` by an author domain. `parse_record` reads a policy record. `report_lines` of
-`gatepost.mailauth.dmarc.report` builds an aggregate report; none is sent.
+`evaluate_author` by what `read_author` has found in it, `evaluate` by an author domain.
+`parse_record` reads a policy record. `report_lines` of `gatepost.mailauth.dmarc.report` builds an
+aggregate report; none is sent.
 """
 
 from gatepost.mailauth.dmarc.alignment import Alignment, Identifier
