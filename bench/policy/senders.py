@@ -28,7 +28,7 @@ SIZES = {"4 KB": 4096, "1 MB": 1_000_000}
 # The length of a string in a TXT record (RFC 1035 section 3.3).
 STRING = 255
 DATE = "Mon, 2 Nov 2026 10:00:00 +0000"
-TEXT = "The invoice of last month is attached. Please tell us until when it can be paid."
+TEXT = "The invoice of last month is attached. Please reply with the day on which it can be paid."
 
 ZONE = """\
 $TTL 3600

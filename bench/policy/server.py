@@ -1,4 +1,4 @@
-"""What a server with a full policy needs, and what the bench needs to know about it."""
+"""Values about a server with a full policy: its needs, its processes and its findings."""
 
 from __future__ import annotations
 
