@@ -181,4 +181,4 @@ def test_gatepost_makes_all_checks_of_real_messages():
     plan = Plan(["gatepost-pure"], {"new": Traffic(4096, 2)}, 1, lambda _: contextlib.nullcontext())
     costs, found = measure.measure(plan)
     assert missed(found) == []
-    assert costs["new"]["gatepost-pure"][0].total > 0
+    assert [len(rounds) for rounds in costs["new"].values()] == [1]
