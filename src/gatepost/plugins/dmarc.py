@@ -1,7 +1,8 @@
 """Check that the domain in the From field sent the message, and apply its policy (DMARC)."""
 
 from gatepost import Decision, MessageTransaction, Plugin, Reaction, ask
-from gatepost.mailauth.dmarc import DmarcResult, Identifier, Record, evaluate_message
+from gatepost.mailauth.dmarc import DmarcResult, Identifier, Record, evaluate_author
+from gatepost.plugins._signed import signed
 
 # RFC 7372 section 3.3: several checks failed; DMARC has no code of its own.
 _ENHANCED = "5.7.26"
@@ -46,7 +47,7 @@ class Dmarc(Plugin):
         """Evaluate the message with the results of SPF and DKIM."""
         if tx.session.auth is not None or tx.results.get("spf") is None:
             return None
-        check = evaluate_message(tx.message.header_block(), _identifiers(tx))
+        check = evaluate_author(signed(tx).author, _identifiers(tx))
         found = await ask(check, self.resolver)
         return self._react(tx, found, overridden=_is_overridden(tx, found))
 
