@@ -107,6 +107,12 @@ def test_a_refusal_by_a_plugin_is_shown(run, folder):
     assert last["reply"].startswith("550 5.7.1 no [")
 
 
+@pytest.mark.parametrize(("call", "result"), [("defer()", "deferred"), ("deny()", "refused")])
+def test_the_last_line_tells_a_deferral_from_a_refusal(run, folder, call, result):
+    plugin(folder, ["def on_rcpt(self, tx, rcpt):", f"    return {call}"])
+    assert run("try", *TO_ALICE).stdout.splitlines()[-1] == result
+
+
 @pytest.mark.parametrize(
     ("option", "value", "test"),
     [

@@ -147,8 +147,10 @@ def _print_work(trial: Trial) -> None:
 
 def _result(trial: Trial, count: int) -> str:
     accepted = len(trial.recipients)
-    if accepted in {0, count}:
-        return "accepted" if accepted else "refused"
+    if not accepted:
+        return "deferred" if trial.steps[-1].reply.startswith("4") else "refused"
+    if accepted == count:
+        return "accepted"
     return f"accepted for {accepted} of {count} recipients: {', '.join(trial.recipients)}"
 
 
