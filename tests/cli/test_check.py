@@ -519,7 +519,7 @@ def test_an_unknown_option_of_a_plugin_is_an_error(run, sound):
     folder = sound(None, "[[plugin]]", 'use = "mine.py"', "options = { dya = 1 }")
     (folder / "mine.py").write_text("from gatepost import Plugin\nclass P(Plugin): ...\n")
     assert failed(run) == [
-        "gatepost.toml: plugin[0].options.dya: unknown option; the plugin has no options",
+        "gatepost.toml: mine: plugin[0].options.dya: unknown option; the plugin has no options",
     ]
 
 
@@ -649,7 +649,8 @@ def test_the_lists_and_files_of_plugins_are_checked(run, sound):
     line = f"{folder}/blocked:2: expected local-part@domain, @domain or /pattern/"
     found = failed(run)
     assert found[:2] == [
-        f"gatepost.toml: plugin[{n}].options.text: expected a file, found no file {folder}/text"
+        f"gatepost.toml: block: plugin[{n}].options.text: expected a file, found no file"
+        f" {folder}/text"
         for n in range(2)
     ]
     assert [one.partition(", found")[0] for one in found[2:]] == [line]

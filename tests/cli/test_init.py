@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from tests.net.authority import MemoryTlsClient
 
+from gatepost.checks import dns
 from gatepost.cli.shared.starter import create, starter
 from gatepost.config.load import load_config
 from gatepost.config.schema import ServerConfig
+from gatepost.net.dns_probe import Probe
 from gatepost.net.tls import DEFAULT_KINDS, ListenerTls, key_pairs
 from gatepost.net.tls_codec import TlsCodec
 
@@ -118,6 +120,14 @@ def test_the_starter_is_valid_except_for_a_warning_of_the_host_name(run, folder)
     assert warnings[0].startswith("warning: server.hostname is localhost")
 
 
+@pytest.fixture
+def without_network(monkeypatch):
+    """Check name servers without a question to the network."""
+    monkeypatch.setattr(dns, "system_servers", lambda: ["127.0.0.1:53"])
+    monkeypatch.setattr(dns, "probe", lambda _: Probe(2))
+
+
+@pytest.mark.usefixtures("without_network")
 def test_the_profile_of_a_gateway_adds_plugins_that_refuse_nothing(run, tmp_path, monkeypatch):
     assert run("init", "--profile", "gateway", tmp_path).exit_code == 0
     monkeypatch.chdir(tmp_path)
@@ -130,8 +140,10 @@ def test_the_profile_of_a_gateway_adds_plugins_that_refuse_nothing(run, tmp_path
     result = run("check")
     assert result.exit_code == 0
     assert "shadow mode       greylist: no ledger yet" in result.stdout
+    assert "name servers      127.0.0.1:53 (error SERVFAIL)" in result.stdout
 
 
+@pytest.mark.usefixtures("without_network")
 def test_every_line_of_a_profile_that_is_commented_out_is_valid(run, tmp_path, monkeypatch):
     assert run("init", "--profile", "gateway", tmp_path).exit_code == 0
     file = tmp_path / "gatepost.toml"

@@ -89,7 +89,11 @@ def test_nothing_on_record_is_a_failure(run, folder):
 @pytest.mark.parametrize(
     ("what", "code", "problem"),
     [
-        ("nonsense", 2, "expected a reference, an IP address or a domain, found 'nonsense'"),
+        (
+            "nonsense",
+            2,
+            "expected a reference, an IP address, a network or a domain, found 'nonsense'",
+        ),
         ("0123abcd-1.1", 1, "no ledger"),
     ],
 )

@@ -16,7 +16,7 @@ def plugin(folder, body):
     """Write a plugin `mine` of these lines and configure it."""
     lines = "".join(f"    {line}\n" for line in body)
     (folder / "mine.py").write_text(
-        f"from gatepost import Plugin, accept, deny\nclass Mine(Plugin):\n{lines}"
+        f"from gatepost import Plugin, accept, defer, deny\nclass Mine(Plugin):\n{lines}"
     )
     with (folder / "gatepost.toml").open("a") as file:
         file.write('\n[[plugin]]\nuse = "mine.py"\n')
@@ -66,10 +66,35 @@ def test_a_trap_refuses_the_message(run, folder):
 def test_the_steps_are_printed_as_a_table(run, folder):
     result = run("try", *TO_ALICE, "--to", "trap@example.com")
     lines = result.stdout.splitlines()
-    assert lines[0].split() == ["hook", "argument", "plugins", "decided", "by", "decision", "reply"]
+    assert lines[0].split() == ["hook", "argument", "decided", "by", "decision", "reply"]
     assert lines[3].endswith("250-localhost …")
     assert lines[-3].startswith("trap: trap@example.com matches trap@example.com")
     assert lines[-2:] == ["delay: 1 s before the reply", "refused"]
+
+
+def test_the_plugins_at_each_hook_are_shown_with_v(run, folder):
+    plugin(folder, ["def on_mail(self, tx, sender):", "    return None"])
+    lines = [line.split() for line in run("try", "-v", *TO_ALICE).stdout.splitlines()]
+    assert lines[0][2] == "plugins"
+    assert ["mail", "<me@client.example>", "mine"] in [line[:3] for line in lines]
+
+
+def test_decisions_in_shadow_mode_are_shown(run, folder):
+    plugin(
+        folder,
+        [
+            "def on_connect(self, session):",
+            "    return defer()",
+            "def on_rcpt(self, tx, rcpt):",
+            "    return deny('no', reason='why')",
+        ],
+    )
+    with (folder / "gatepost.toml").open("a") as file:
+        file.write('action = "log"\n')
+    lines = run("try", *TO_ALICE).stdout.splitlines()
+    assert "would have deferred at connect (by mine)" in lines
+    assert "would have refused at rcpt, why (by mine)" in lines
+    assert lines[-1] == "accepted"
 
 
 def test_a_refusal_by_a_plugin_is_shown(run, folder):
@@ -80,6 +105,12 @@ def test_a_refusal_by_a_plugin_is_shown(run, folder):
     assert (last["hook"], last["by"], last["answer"]) == ("mail", "mine", "deny (why)")
     assert last["asked"] == ["mine"]
     assert last["reply"].startswith("550 5.7.1 no [")
+
+
+@pytest.mark.parametrize(("call", "result"), [("defer()", "deferred"), ("deny()", "refused")])
+def test_the_last_line_tells_a_deferral_from_a_refusal(run, folder, call, result):
+    plugin(folder, ["def on_rcpt(self, tx, rcpt):", f"    return {call}"])
+    assert run("try", *TO_ALICE).stdout.splitlines()[-1] == result
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def test_every_test_of_the_page_passes(plugin_files):
 
 
 def test_the_errors_of_options_are_those_of_the_loader(plugin_files):
-    place = Place(plugin_files, source="gatepost.toml", key="plugin[1].options")
+    place = Place(plugin_files, source="gatepost.toml: delay_networks", key="plugin[1].options")
     with pytest.raises(PluginOptionsError) as caught:
         load_plugin("delay_networks.py", {"dealy": "5s", "delay": "soon"}, place)
     shown = blocks("plugins", "text")[0].splitlines()

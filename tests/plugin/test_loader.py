@@ -1,5 +1,6 @@
 """Plugins by name: files, entry points, shipped plugins, and the errors for all others."""
 
+import inspect
 import sys
 from pathlib import Path
 
@@ -313,3 +314,12 @@ def test_a_relative_import_of_a_file_is_explained(file, tmp_path):
         f"known parent package. Only a plugin that is a folder can do this: move the files to "
         f"{tmp_path / 'mine'}/."
     )
+
+
+@pytest.mark.parametrize("name", sorted(builtin_names()))
+def test_a_shipped_plugin_that_looks_up_names_states_it(name):
+    found, _ = find_plugin(name, Path())
+    own = {one.__module__ for one in found.__mro__ if one.__module__.startswith("gatepost.plugins")}
+    own |= {"gatepost.plugins._dns_lists"} if "gatepost.plugins._zones" in own else set()
+    asks = any(".resolver" in inspect.getsource(sys.modules[name]) for name in own)
+    assert found.uses_dns == asks

@@ -126,11 +126,11 @@ def test_all_wrong_options_of_all_plugins_are_reported(tmp_path):
     with pytest.raises(SetupError) as caught:
         run(start())
     assert [one.partition(": expected")[0] for one in caught.value.problems] == [
-        "gatepost.toml: plugin[0].options.x: unknown option; the options are: blocked",
-        "gatepost.toml: plugin[0].options.blocked",
+        "gatepost.toml: block: plugin[0].options.x: unknown option; the options are: blocked",
+        "gatepost.toml: block: plugin[0].options.blocked",
         (
-            'gatepost.toml: plugin[1].options.blokced: unknown option; did you mean "blocked"?'
-            " The options are: blocked"
+            "gatepost.toml: block: plugin[1].options.blokced: unknown option; did you mean"
+            ' "blocked"? The options are: blocked'
         ),
     ]
 

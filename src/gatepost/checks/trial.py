@@ -22,6 +22,7 @@ from gatepost.model.results import Result
 from gatepost.model.session import (
     AuthFacts,
     Change,
+    Opinion,
     Recipient,
     Session,
     TlsFacts,
@@ -39,6 +40,7 @@ TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 _LINE_END = re.compile(rb"\r?\n")
 # The plugin that takes messages in place of the configured targets.
 _TARGET = "capture"
+_VERBS = {Verdict.ACCEPT: "accepted", Verdict.DENY: "refused", Verdict.DEFER: "deferred"}
 # Hooks that are decided within another one, which comes first in the output.
 _WITHIN = {"ehlo": "helo"}
 
@@ -96,7 +98,8 @@ class Trial(msgspec.Struct):
     `final` those that would get it. `changes` are those of recipients and delivery by plugins.
     `submitted` has the recipients of each message that plugins would send. `results` are the
     results of plugins, `edits` their edits, `broken_signatures` the signatures that the edits
-    invalidate. `shadowed_edits` are those of plugins in shadow mode, without effect.
+    invalidate. `shadowed_edits` are those of plugins in shadow mode, without effect, and `shadowed`
+    their decisions.
     """
 
     steps: list[TrialStep]
@@ -111,6 +114,7 @@ class Trial(msgspec.Struct):
     submitted: list[list[str]] = []
     results: list[TrialResult] = []
     shadowed_edits: list[Edit] = []
+    shadowed: list[str] = []
 
 
 class TrialRecorder(Recorder):
@@ -129,6 +133,13 @@ class TrialRecorder(Recorder):
         self.final: list[str] = []
         self.changes: Sequence[Change] = ()
         self.session: Session | None = None
+        self._tx: Transaction | None = None
+
+    @property
+    def shadowed(self) -> list[str]:
+        """The decisions of plugins in shadow mode."""
+        facts = [one for one in (self.session, self._tx) if one is not None]
+        return [_opinion(one) for fact in facts for one in fact.opinions]
 
     def connection_opened(self, session: Session) -> None:
         """Keep the session, to which the trial adds facts."""
@@ -153,6 +164,7 @@ class TrialRecorder(Recorder):
             self.edits, self.broken_signatures = tx.message.edits, tx.message.broken_signatures
             self.shadowed_edits = tx.message.shadowed_edits
         if tx is not None:
+            self._tx = tx
             self.final = [_recipient(one) for one in tx.recipients]
             self.changes = () if tx.acting is None else tx.acting.changes
             self.results = [_copied(one) for one in tx.found or ()]
@@ -180,6 +192,13 @@ def _copied(result: Result) -> TrialResult:
     given = {name: value for name, value in result.facts.items() if name != "score" or value}
     facts = {name: str(value) for name, value in given.items() if value != ""}
     return TrialResult(result.name, result.value, facts)
+
+
+def _opinion(opinion: Opinion) -> str:
+    decision = opinion.decision
+    reason = f", {decision.reason}" if decision.reason else ""
+    hook = opinion.method.removeprefix("on_")
+    return f"would have {_VERBS[decision.verdict]} at {hook}{reason} (by {opinion.plugin})"
 
 
 def _recipient(rcpt: Recipient) -> str:
@@ -245,6 +264,7 @@ async def run(config: Config, envelope: Envelope, content: bytes) -> Trial:
         submitted,
         recorder.results,
         [*recorder.shadowed_edits],
+        recorder.shadowed,
     )
 
 

@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -27,8 +28,8 @@ from gatepost.plugin.loader import ENTRY_POINT_GROUP, builtin_names, find_plugin
 from gatepost.plugin.options.about import about_options
 from gatepost.plugin.options.words import expected, shown_default, type_name
 
-_TITLES = ("name", "kind", "configured", "about", "hooks", "options", "options for")
-_WIDTH, _INDENT = 100, "    "
+_TITLES = ("name", "kind", "configured", "about")
+_WIDTH, _INDENT = 80, "    "
 
 
 class ListedOption(msgspec.Struct):
@@ -43,10 +44,6 @@ class ListedOption(msgspec.Struct):
     default: str
     required: bool
     about: str
-
-    def __str__(self) -> str:
-        default = "" if self.required else f" = {self.default}"
-        return f"{self.name}: {self.type}{default}"
 
 
 class ListedPlugin(msgspec.Struct):
@@ -71,10 +68,10 @@ class ListedPlugin(msgspec.Struct):
 @config_option
 @json_option
 def command(name: str | None, *, file: Path, as_json: bool) -> int:
-    """List the plugins that are shipped, installed or configured, with hooks and options.
+    """List the plugins that are shipped, installed or configured.
 
-    With NAME, show that plugin with the description of each option. `gatepost plugin new NAME`
-    writes a new one.
+    With NAME, show the hooks and the options of that plugin. `gatepost plugin new NAME` writes a
+    new one.
     """
     configure_command_log()
     errors: list[str] = []
@@ -94,11 +91,7 @@ def _print_all(found: Sequence[ListedPlugin], *, as_json: bool) -> None:
         print_json(msgspec.to_builtins(found))
     elif found:
         rows = [[p.name, p.kind, "yes" if p.configured else "no", p.about] for p in found]
-        more = [
-            [joined(p.hooks), joined(map(str, p.options)), joined(p.options_for)] for p in found
-        ]
-        cells = [[*row, *texts] for row, texts in zip(rows, more, strict=True)]
-        print_table(_TITLES, cells)
+        print_table(_TITLES, rows)
     else:
         print_line("no plugins found; write one with: gatepost plugin new NAME")
 
@@ -117,7 +110,7 @@ def _print_one(plugin: ListedPlugin, *, as_json: bool) -> None:
     if as_json:
         print_json(msgspec.to_builtins(plugin))
         return
-    print_line(f"{plugin.name}: {plugin.about}")
+    _print_wrapped(f"{plugin.name}: {plugin.about}", "")
     print_line()
     facts = {
         "kind": plugin.kind,
@@ -127,13 +120,21 @@ def _print_one(plugin: ListedPlugin, *, as_json: bool) -> None:
         "page": plugin.page or "none",
     }
     for title, text in facts.items():
-        print_line(f"{title:12} {text}")
+        _print_wrapped(f"{title:12} {text}", "", " " * 13)
     for option in plugin.options:
         print_line()
         default = "required" if option.required else f"default: {option.default}"
-        print_line(f"{option.name}: {option.value}; {default}")
-        for line in click.wrap_text(option.about, _WIDTH, _INDENT, _INDENT).splitlines():
-            print_line(line)
+        _print_wrapped(f"{option.name}: {option.value}; {default}", "", _INDENT * 2)
+        _print_wrapped(option.about, _INDENT)
+
+
+def _print_wrapped(text: str, first: str, others: str | None = None) -> None:
+    """Write a text in lines of at most _WIDTH columns, with an indent for the first and others."""
+    indent = first if others is None else others
+    for line in textwrap.wrap(
+        text, _WIDTH, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False
+    ):
+        print_line(line)
 
 
 def _all(file: Path, errors: list[str]) -> Iterator[ListedPlugin]:

@@ -49,7 +49,12 @@ from gatepost.session.assemble import SetupError
     metavar="NAME",
     help="The name of the listener, with its protocol. Default: the first one, and SMTP.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Print what plugins log, from level info on.")
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Print the plugins at each hook, and what they log, from level info on.",
+)
 def command(
     file: Path,
     *,
@@ -90,7 +95,7 @@ def command(
     if as_json:
         print_json(msgspec.to_builtins(trial))
     else:
-        _print_trial(trial, len(envelope.recipients))
+        _print_trial(trial, len(envelope.recipients), verbose=verbose)
     return 0 if trial.accepted else 1
 
 
@@ -105,18 +110,14 @@ def _run(config: Config, envelope: Envelope, content: bytes) -> Trial:
         raise Failure(describe_os_error(error)) from error
 
 
-def _print_trial(trial: Trial, count: int) -> None:
+def _print_trial(trial: Trial, count: int, *, verbose: bool) -> None:
+    asked = ("plugins",) if verbose else ()  # too wide for 80 columns
     print_table(
-        ("hook", "argument", "plugins", "decided by", "decision", "reply"),
-        [*map(_row, trial.steps)],
+        ("hook", "argument", *asked, "decided by", "decision", "reply"),
+        [_row(step, verbose=verbose) for step in trial.steps],
     )
     print_line()
-    for result in trial.results:
-        print_line(f"result: {result}")
-    for edit in trial.edits:
-        print_line(str(edit))
-    for edit in trial.shadowed_edits:
-        print_line(f"would have edited: {edit}")
+    _print_work(trial)
     for signature in trial.broken_signatures:
         print_line(f"warning: the edits invalidate the {signature}")
     for change in trial.changes:
@@ -132,19 +133,33 @@ def _print_trial(trial: Trial, count: int) -> None:
     print_line(_result(trial, count))
 
 
+def _print_work(trial: Trial) -> None:
+    """Print what plugins have found and done, or would have done in shadow mode."""
+    for result in trial.results:
+        print_line(f"result: {result}")
+    for opinion in trial.shadowed:
+        print_line(opinion)
+    for edit in trial.edits:
+        print_line(str(edit))
+    for edit in trial.shadowed_edits:
+        print_line(f"would have edited: {edit}")
+
+
 def _result(trial: Trial, count: int) -> str:
     accepted = len(trial.recipients)
-    if accepted in {0, count}:
-        return "accepted" if accepted else "refused"
+    if not accepted:
+        return "deferred" if trial.steps[-1].reply.startswith("4") else "refused"
+    if accepted == count:
+        return "accepted"
     return f"accepted for {accepted} of {count} recipients: {', '.join(trial.recipients)}"
 
 
-def _row(step: TrialStep) -> list[str]:
+def _row(step: TrialStep, *, verbose: bool) -> list[str]:
     """Return a step as a row of the table, with the first line of the reply only."""
     first, _, more = step.reply.partition("\n")
     reply = f"{first} …" if more else first
-    asked = ", ".join(step.asked)
-    return [step.hook, step.about, asked or "-", step.by or "-", step.answer or "-", reply or "-"]
+    asked = [", ".join(step.asked) or "-"] if verbose else []
+    return [step.hook, step.about, *asked, step.by or "-", step.answer or "-", reply or "-"]
 
 
 def _ip(text: str) -> str:

@@ -12,9 +12,10 @@ class Place(msgspec.Struct, frozen=True):
     """The place of a plugin in the configuration.
 
     `base` is the folder that relative paths start at, `data_dir` the server's data folder. `source`
-    is the configuration file and `key` the table of the options (`plugin[0].options`). The defaults
-    are those of a plugin that is created in code. `files` has the list files of all plugins, by the
-    kind of list and path: a file is read once, and its problems are reported once.
+    is the configuration file with the name of the plugin, and `key` the table of the options
+    (`plugin[0].options`). The defaults are those of a plugin that is created in code. `files` has
+    the list files of all plugins, by the kind of list and path: a file is read once, and its
+    problems are reported once.
     """
 
     base: Path = Path()

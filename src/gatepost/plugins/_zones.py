@@ -200,7 +200,7 @@ class ZoneOptions(HasZones, dict=True):
     keys: dict[str, Secret] = field(default_factory=dict)
     """Keys for lists that require one: `{name}` in the name of a zone is replaced."""
     listed: Reaction = Reaction("deny")
-    """What happens about an entry in a list that has no reaction of its own."""
+    """The reaction to an entry in a list that has no reaction of its own."""
 
     @cached_property
     def parsed(self) -> tuple[Zone, ...]:

@@ -11,6 +11,8 @@ from gatepost.plugins._signed import signed
 class Arc(Plugin):
     """Adds the result `arc`. It decides nothing: `dmarc` uses the results of trusted forwarders."""
 
+    uses_dns = True
+
     class Options(Plugin.Options):
         """The forwarders that are trusted."""
 

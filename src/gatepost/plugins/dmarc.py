@@ -23,6 +23,7 @@ class Dmarc(Plugin):
     """
 
     after = frozenset({"spf", "dkim", "arc"})
+    uses_dns = True
     requires = frozenset({"spf", "dkim"})
 
     class Options(Plugin.Options):

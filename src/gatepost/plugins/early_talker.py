@@ -27,7 +27,7 @@ class EarlyTalker(Plugin):
         wait: Duration = Duration("6s")
         """The wait before the greeting, at most 15 seconds."""
         early: Reaction = Reaction("deny")
-        """What happens about a client that sends data before the greeting."""
+        """The reaction to a client that sends data before the greeting."""
         keep: Duration = Duration("7d")
         """How long a client that has waited need not wait again."""
         only_suspects: bool = False

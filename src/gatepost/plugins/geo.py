@@ -34,10 +34,10 @@ class Geo(ClientCheck):
         databases: tuple[File, ...]
         """Files in the MaxMind DB format, such as GeoLite2-Country.mmdb and GeoLite2-ASN.mmdb."""
         countries: dict[str, Reaction] = field(default_factory=dict)
-        """What happens about a country, by its ISO code such as "DE". "default" is any other
+        """The reaction to a country, by its ISO code such as "DE". "default" is any other
         country, "unknown" an address without one."""
         asns: dict[str, Reaction] = field(default_factory=dict)
-        """What happens about a network operator, by its number such as "64500". "default" is any
+        """The reaction to a network operator, by its number such as "64500". "default" is any
         other operator."""
         decide_at: Literal["connect", "rcpt"] = "rcpt"
         """Where a client is refused. At "rcpt" the recipients are recorded, and authenticated

@@ -35,28 +35,30 @@ _SHOWN = 255
 class Helo(ClientCheck):
     """Adds the result `helo`: "pass", or the first finding."""
 
+    uses_dns = True
+
     class Options(Plugin.Options):
         """Reactions by what is found."""
 
         invalid: Reaction = Reaction(3)
-        """What happens about a name that is no host name and no address literal, such as an IP
+        """The reaction to a name that is no host name and no address literal, such as an IP
         address without brackets."""
         own_name: Reaction = Reaction("deny")
-        """What happens about the name of this server."""
+        """The reaction to the name of this server."""
         own_domain: Reaction = Reaction(3)
-        """What happens about a name that is in `recipients.domains`."""
+        """The reaction to a name that is in `recipients.domains`."""
         own_address: Reaction = Reaction("deny")
-        """What happens about the address literal of this server."""
+        """The reaction to the address literal of this server."""
         literal: Reaction = Reaction(2)
-        """What happens about an address literal of another host."""
+        """The reaction to an address literal of another host."""
         bare: Reaction = Reaction(2)
-        """What happens about a name without a dot."""
+        """The reaction to a name without a dot."""
         unresolved: Reaction = Reaction(2)
-        """What happens about a name that has neither an address nor an MX record."""
+        """The reaction to a name that has neither an address nor an MX record."""
         elsewhere: float = 1.0
         """The points for a name that leads to other addresses than the client's."""
         changed: Reaction = Reaction(1)
-        """What happens about a name that is not that of the first HELO of the session."""
+        """The reaction to a name that is not that of the first HELO of the session."""
         decide_at: Literal["helo", "rcpt"] = "rcpt"
         """Where a client is refused. At "rcpt" the recipients are recorded, and authenticated
         clients are exempt."""

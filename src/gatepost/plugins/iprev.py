@@ -28,17 +28,19 @@ SERVER = re.compile(r"(?<![a-z])(?:colo|mail|mta|mx|out|relay|server|smtp|static
 class Iprev(ClientCheck):
     """Adds the result `iprev`, with the confirmed name of the client as `name`."""
 
+    uses_dns = True
+
     class Options(Plugin.Options):
         """Reactions by what is found."""
 
         missing: Reaction = Reaction(3)
-        """What happens about a client whose address has no name."""
+        """The reaction to a client whose address has no name."""
         unconfirmed: Reaction = Reaction(2)
-        """What happens about a client whose address has only names that do not lead to it."""
+        """The reaction to a client whose address has only names that do not lead to it."""
         generic: Reaction = Reaction(2)
-        """What happens about a confirmed name that a provider has made of the address."""
+        """The reaction to a confirmed name that a provider has made of the address."""
         temperror: Reaction = Reaction("none")
-        """What happens if the DNS does not answer."""
+        """The reaction if the DNS does not answer."""
         decide_at: Literal["helo", "rcpt"] = "rcpt"
         """Where a client is refused. At "rcpt" the recipients are recorded, and authenticated
         clients are exempt."""

@@ -57,7 +57,7 @@ class P0f(ClientCheck):
         socket: Path = Path("/run/p0f.sock")
         """The socket of p0f."""
         systems: dict[str, Reaction] = field(default_factory=dict)
-        """What happens about a system, by a part of its name such as "Windows" or "Windows XP".
+        """The reaction to a system, by a part of its name such as "Windows" or "Windows XP".
         Letter case is ignored. The first entry that matches counts."""
         timeout: Duration = Duration("250ms")
         """How long p0f may take."""

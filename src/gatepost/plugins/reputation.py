@@ -134,7 +134,7 @@ class Reputation(Plugin):
         prior: float = 10.0
         """The evidence that gives half of the points. More makes the plugin more careful."""
         refuse: Reaction = Reaction("none")
-        """What happens about a subject whose share of bad points is at least `refuse_share`."""
+        """The reaction to a subject whose share of bad points is at least `refuse_share`."""
         refuse_share: float = 0.9
         """The share of bad points from which `refuse` applies."""
         refuse_evidence: float = 30.0

@@ -30,25 +30,27 @@ from gatepost.plugins._client import (
 class SenderDomain(ClientCheck):
     """Adds the result `sender_domain`: "pass", "none" for the null sender, or what was found."""
 
+    uses_dns = True
+
     class Options(Plugin.Options):
         """Reactions by what is found."""
 
         missing: Reaction = Reaction("deny")
-        """What happens about a domain that does not exist, or has neither MX nor address."""
+        """The reaction to a domain that does not exist, or has neither MX nor address."""
         null_mx: Reaction = Reaction("deny")
-        """What happens about a domain that receives no mail by its own account (RFC 7505)."""
+        """The reaction to a domain that receives no mail by its own account (RFC 7505)."""
         bogus: Reaction = Reaction("deny")
-        """What happens about a domain whose mail servers all have addresses that no mail server
+        """The reaction to a domain whose mail servers all have addresses that no mail server
         on the Internet has, or that of this server."""
         dangling: Reaction = Reaction(3)
-        """What happens about a domain with MX records whose hosts all have no address."""
+        """The reaction to a domain with MX records whose hosts all have no address."""
         literal: Reaction = Reaction(2)
-        """What happens about an address literal instead of a domain."""
+        """The reaction to an address literal instead of a domain."""
         own: Reaction = Reaction("none")
-        """What happens about a domain of `recipients.domains`, from a client outside that has not
+        """The reaction to a domain of `recipients.domains`, from a client outside that has not
         authenticated. Forwarders send such mail too."""
         temperror: Reaction = Reaction("none")
-        """What happens if the DNS does not answer."""
+        """The reaction if the DNS does not answer."""
         hosts: int = 5
         """The number of mail servers of a domain that are looked up, the preferred ones first."""
         decide_at: Literal["mail", "rcpt"] = "rcpt"

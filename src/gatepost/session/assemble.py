@@ -148,7 +148,9 @@ def load_plugins(config: Config) -> list[Installed]:
     files: dict[tuple[type, Path], Any] = {}
     for number, use in enumerate(config.plugin):
         key = f"plugin[{number}].options"
-        place = Place(config.base, config.data_dir, config.source, key, files)
+        # The number alone is hard to find in a file with many plugins.
+        source = f"{config.source}: {use.name or Path(use.use).stem}"
+        place = Place(config.base, config.data_dir, source, key, files)
         try:
             plugin = load_plugin(use.use, use.options, place, use.name, use.options_for)
             installed.append(install(plugin, use))

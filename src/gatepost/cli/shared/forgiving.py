@@ -60,7 +60,9 @@ def _of_client(text: str) -> Subject:
 def _of_domain(text: str) -> Subject:
     domain = domain_key(text)
     if "." not in domain:
-        raise WrongUsage(f"expected a reference, an IP address or a domain, found {text!r}")
+        raise WrongUsage(
+            f"expected a reference, an IP address, a network or a domain, found {text!r}"
+        )
     return Subject(
         domain, {"trap_memory": (domain_key_of(domain),), "standing": (f"bad {domain}",)}
     )

@@ -24,7 +24,7 @@ from gatepost.ledger.records import (
     Trap,
     Verdict,
 )
-from gatepost.ledger.words.fitting import Line, Part, padded, wrapped
+from gatepost.ledger.words.fitting import Line, Part, columns, cut, padded, wrapped
 from gatepost.ledger.words.reasons import CORE, Reason, explain_answer, explain_end
 from gatepost.ledger.words.story import Story, outcome
 from gatepost.ledger.words.wording import (
@@ -58,6 +58,8 @@ _NO_OBJECTION = Reason(
     "A refusal needs a rule that matches, such as a trap among the recipients, or a plugin that"
     " denies the message.",
 )
+# Names in a sentence; the section Answers has all.
+MOST_NAMES = 3
 _VERBS = {"accept": "accepted", "deny": "refused", "defer": "deferred"}
 _STYLES = {"accept": "accepted", "deny": "refused", "defer": "deferred"}
 _BY = {
@@ -100,6 +102,9 @@ def explain(story: Story, width: int = 80, zone: tzinfo | None = None) -> Iterat
 
 def _lines(row: Row, width: int) -> Iterator[Line]:
     name = padded(row.name, LABEL - 1)
+    if columns(row.name) >= LABEL:
+        yield (Part(cut(row.name, width), row.style),)
+        name = " " * (LABEL - 1)
     for text in wrapped(row.text, width - LABEL):
         yield Part(f"{name} ", row.style), Part(text)
         name = " " * (LABEL - 1)
@@ -225,7 +230,7 @@ def _deciding(story: Story, answers: Sequence[Answer]) -> list[tuple[Reason, Ans
     for answer in _objections(story, answers):
         found.setdefault(explain_answer(answer), answer)
     if not found:
-        found.update(dict.fromkeys(_without_objection(story)))
+        found.update(dict.fromkeys(_without_objection(story, answers)))
     return list(found.items())[:MAX_SHOWN]
 
 
@@ -248,12 +253,27 @@ def _objections(story: Story, answers: Sequence[Answer]) -> Iterator[Answer]:
     yield from decided[-1:] or [Answer("", tx.by, verdict, tx.reason, tx.reply)]
 
 
-def _without_objection(story: Story) -> Iterator[Reason]:
+def _without_objection(story: Story, answers: Sequence[Answer]) -> Iterator[Reason]:
     tx, connection = story.transaction, story.connection
     if tx is None or tx.result == "abandoned":
         yield from [] if connection is None else [explain_end(connection.end)]
     else:
-        yield _NO_OBJECTION if tx.result == "accepted" else CORE["not-delivered"]
+        yield _accepted(answers) if tx.result == "accepted" else CORE["not-delivered"]
+
+
+def _accepted(answers: Sequence[Answer]) -> Reason:
+    """Return why a message was accepted: plugins in shadow mode may have objected."""
+    objections = [one for one in answers if one.shadow and one.verdict != "accept"]
+    names = [*dict.fromkeys(one.by for one in objections if one.by not in _BY)]
+    if not names:
+        return _NO_OBJECTION
+    shown = ", ".join(names[:MOST_NAMES]) + (" and others" if len(names) > MOST_NAMES else "")
+    return Reason(
+        f"Plugins in shadow mode would have refused or deferred it: {shown}. No other rule or"
+        " plugin objected.",
+        'plugin (action = "log")',
+        f'Remove action = "log" from the [[plugin]] of: {shown}.',
+    )
 
 
 def _author(answer: Answer) -> str:
@@ -320,7 +340,7 @@ def _found(one: PluginResult) -> Row:
     words = [on_one_line(one.value)]
     words += [f"{one.score:+g} points"] if one.score else []
     words += [on_one_line(one.reason)] if one.reason else []
-    words += [on_one_line(f"{name}={value}") for name, value in one.facts.items()]
+    words += [on_one_line(f"{name}={value}") for name, value in one.facts.items() if value != ""]
     return Row(on_one_line(one.name), ", ".join(words))
 
 

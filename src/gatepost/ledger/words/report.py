@@ -61,7 +61,7 @@ _VOLUMES: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ("messages refused", "result", ("refused",)),
     ("messages deferred", "result", ("deferred",)),
     ("transactions without a message", "result", ("abandoned",)),
-    ("messages that shadow mode let pass", "result", ("shadowed",)),
+    ("messages with traps in shadow mode", "result", ("shadowed",)),
     ("recipients accepted", "recipient_result", ("accepted",)),
     ("recipients refused", "recipient_result", ("refused",)),
     ("recipients deferred", "recipient_result", ("deferred",)),
