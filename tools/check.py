@@ -34,7 +34,7 @@ FAILED_TESTS = "GATEPOST_FAILED_TESTS"
 # Programs the tests talk to.
 NEEDED = (
     *("smtp-source", "swaks", "curl", "nodemailer", "haproxy", "redis-server"),
-    *("nsd", "rspamd", "clamd", "slapd", "cookbook", "pyright"),
+    *("nsd", "rspamd", "clamd", "slapd", "cookbook", "pyright", "authres"),
 )
 
 # Packages of which every line must be covered.

@@ -152,8 +152,16 @@ def _absent_libraries(deb: Path) -> list[str]:
 
 def _is_installed(package: str) -> bool:
     with contextlib.suppress(UnavailableError):
-        return "ok installed" in _run("dpkg-query", "-W", "-f", "${Status}", package)
-    return False
+        if "ok installed" in _run("dpkg-query", "-W", "-f", "${Status}", package):
+            return True
+    return package in _provided()
+
+
+@functools.cache
+def _provided() -> frozenset[str]:
+    """Return the virtual packages that installed packages provide, such as modules of Perl."""
+    lists = _run("dpkg-query", "-W", "-f", "${Provides}\n").replace("\n", ",").split(",")
+    return frozenset(re.split(r"[ (:]", item.strip())[0] for item in lists)
 
 
 def debian(folder: Path, packages: Sequence[str]) -> str:
@@ -221,9 +229,12 @@ SOURCES: Mapping[str, Source] = {
     "clamd": Source(debian, ("clamav-daemon",)),
     "prometheus": Source(debian, ("prometheus",)),
     "slapd": Source(debian, ("slapd", "ldap-utils")),
+    "opendkim": Source(debian, ("opendkim",)),
+    "mail-dkim": Source(debian, ("libmail-dkim-perl", "libcryptx-perl")),
     "cookbook": Source(
         pypi, ("dkimpy>=1.1,<2", "pyspf>=2.0.14,<3", "dnspython>=2", "ldap3>=2.9,<3")
     ),
+    "authres": Source(pypi, ("authres>=1.2,<2",)),
     "aiosmtpd": Source(pypi, ("aiosmtpd>=1.4.6,<2", "uvloop>=0.19")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
@@ -353,6 +364,21 @@ PROGRAMS: Mapping[str, Program] = {
         expected="OpenLDAP: slapd",
         variables=_LIBRARIES,
     ),
+    "opendkim": Program(
+        source="opendkim",
+        path="usr/sbin/opendkim",
+        probe=("-V",),
+        expected="opendkim: OpenDKIM Filter",
+        variables=(("LD_LIBRARY_PATH", f"usr/lib:{_LIBRARIES[0][1]}"),),
+    ),
+    "mail-dkim": Program(  # a Perl that can load Mail::DKIM
+        source="mail-dkim",
+        path="",
+        interpreter="perl",
+        probe=("-MMail::DKIM::Signer", "-MMail::DKIM::Verifier", "-e", "print 'loaded'"),
+        expected="loaded",
+        variables=(("PERL5LIB", "usr/lib/*-linux-gnu*/perl5/*:usr/share/perl5"), *_LIBRARIES),
+    ),
     "cookbook": Program(  # a Python that can import the packages of the cookbook
         source="cookbook",
         path="bin/python",
@@ -404,6 +430,12 @@ PROGRAMS: Mapping[str, Program] = {
         path="bin/sslyze",
         probe=("--help",),
         expected="--starttls",
+    ),
+    "authres": Program(  # a Python that can import it
+        source="authres",
+        path="bin/python",
+        probe=("-W", "ignore", "-c", "import authres; print('imported')"),
+        expected="imported",
     ),
     "aiosmtpd": Program(  # a Python that can import it
         source="aiosmtpd",

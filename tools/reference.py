@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -312,6 +313,7 @@ def _option_default(field: FieldInfo) -> str:
 RECORDS = (
     *(records.Connection, records.Transaction, records.Delivery, records.Notice, records.Gap),
     *(records.Client, records.Answer, records.RecipientRecord, records.Trap),
+    records.PluginResult,
 )
 
 
@@ -340,6 +342,8 @@ def _type_name(kind: Any) -> str:
         return f"list of {_type_name(arguments[0])}"
     if origin is Mapping:
         return f"object of {_type_name(arguments[1])}"
+    if origin is UnionType:
+        return " or ".join(map(_type_name, arguments))
     return _TYPES.get(kind) or kind.__name__.removesuffix("Record").lower()
 
 

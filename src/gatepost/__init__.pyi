@@ -41,6 +41,7 @@ from gatepost.model.session import TlsFacts as TlsFacts
 from gatepost.model.session import Transaction as Transaction
 from gatepost.model.session import TrapHit as TrapHit
 from gatepost.model.watch import Watch as Watch
+from gatepost.net.ask import ask as ask
 from gatepost.net.resolve_error import NoSuchNameError as NoSuchNameError
 from gatepost.net.resolve_error import ResolveError as ResolveError
 from gatepost.net.resolver import Resolver as Resolver

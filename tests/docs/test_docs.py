@@ -23,7 +23,7 @@ from gatepost.config.unavailable import UNAVAILABLE
 from gatepost.delivery import content
 from gatepost.delivery.maildir import maildir
 from gatepost.ledger.records import Answer as LedgerAnswer
-from gatepost.ledger.records import Client, RecipientRecord, Result, Transaction, Trap
+from gatepost.ledger.records import Client, PluginResult, RecipientRecord, Result, Transaction, Trap
 from gatepost.lists.addresses import AddressList
 from gatepost.model.address import Address, local_key, without_tag
 from gatepost.model.decision import Verdict
@@ -409,7 +409,7 @@ FULL = Transaction(
         LedgerAnswer("data", "mine", "deny", shadow=True),
     ],
     traps=[Trap("a@b.example", "a@b.example", "traps", 1)],
-    results={"spf": "pass"},
+    results=[PluginResult("spf", "pass")],
     edits=["x"],
     changes=["x"],
     next_hops={"x": "250 Ok"},

@@ -11,6 +11,7 @@ from gatepost.ledger.records import (
     Delivery,
     Gap,
     Notice,
+    PluginResult,
     RecipientRecord,
     Transaction,
     Trap,
@@ -163,6 +164,7 @@ CLIENTS = st.builds(Client, *[TEXTS, _COUNTS, *[TEXTS] * 10], xclient=_MAPS)
 _SECONDS = st.floats(0, 1e9)
 ANSWERS = st.builds(Answer, TEXTS, TEXTS, _VERDICTS, TEXTS, TEXTS, TEXTS, _SECONDS, st.booleans())
 TRAPS = st.builds(Trap, TEXTS, TEXTS, TEXTS, _COUNTS, TEXTS)
+FOUND = st.builds(PluginResult, TEXTS, TEXTS, TIMES, TEXTS, _MAPS)
 RECIPIENTS = st.builds(RecipientRecord, TEXTS, _RESULTS, TEXTS, TEXTS, st.booleans())
 CONNECTIONS = st.builds(
     Connection,
@@ -173,7 +175,8 @@ TRANSACTIONS = st.builds(
     Transaction,
     *[TIMES, TEXTS, TEXTS, CLIENTS, TEXTS, _RESULTS, TEXTS, TEXTS, TEXTS, TIMES],
     *[_few(RECIPIENTS), _COUNTS, _COUNTS, TEXTS, TEXTS, TEXTS, _few(ANSWERS)],
-    *[_few(TRAPS), _COUNTS, st.booleans(), _MAPS, TIMES, _few(TEXTS), _few(TEXTS), _MAPS],
+    *[_few(TRAPS), _COUNTS, st.booleans(), _few(FOUND), TIMES, _few(TEXTS)],
+    *[_few(TEXTS), _MAPS],
     *[TEXTS, TEXTS],
 )
 DELIVERIES = st.builds(

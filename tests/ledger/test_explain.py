@@ -1,5 +1,6 @@
 """Stories: which records belong together, and what is written about them."""
 
+import msgspec
 import pytest
 from tests.ledger.mail_records import (
     ACCEPTED,
@@ -14,7 +15,7 @@ from tests.ledger.mail_records import (
     ZONE,
 )
 
-from gatepost.ledger.records import Answer, Connection, RecipientRecord, Transaction
+from gatepost.ledger.records import Answer, Connection, PluginResult, RecipientRecord, Transaction
 from gatepost.ledger.words.explain import MAX_SHOWN, explain
 from gatepost.ledger.words.fitting import plain
 from gatepost.ledger.words.story import outcome, stories, story_of
@@ -95,6 +96,16 @@ def test_a_plugin_is_named_with_its_reason_and_time():
     assert "Decided by the plugin greylist at rcpt, about bob@example.com" in text
     assert "the plugin greylist deferred bob@example.com, greylisted, 4.1 ms, 451 4.7.1" in text
     assert "The options of the plugin greylist decide" in text
+
+
+def test_results_of_plugins_are_listed_with_their_points():
+    found = [
+        PluginResult("spf", "fail", 5.0, "-all of x.example", {"mailfrom": "a@x.example"}),
+        PluginResult("dnswl", "pass", -2.0),
+    ]
+    text = flat("ebebdad2-3.1", msgspec.structs.replace(ACCEPTED, results=found, score=3.0))
+    assert "Score 3 spf fail, +5 points, -all of x.example, mailfrom=a@x.example" in text
+    assert "dnswl pass, -2 points" in text
 
 
 def test_a_connection_over_a_limit_names_the_limit():

@@ -115,6 +115,7 @@ class Bench:
     """A queue with a target, driven by hand: nothing happens outside of `run_until_idle`."""
 
     def __init__(self, folder, target=None, *, patterns=("*",), relays=False, clock=None, **config):
+        added_fields = config.pop("added_fields", lambda _dsn: ())
         self.folder = folder
         self.target = target or Target()
         self.clock = clock or Clock()
@@ -126,6 +127,7 @@ class Bench:
             hostname="mx.example.com",
             subaddress="+",
             is_local=lambda domain: domain not in FOREIGN,
+            added_fields=added_fields,
             interval=None,
         )
 

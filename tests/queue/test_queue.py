@@ -127,6 +127,23 @@ def test_a_local_sender_gets_a_dsn_about_a_permanent_failure(tmp_path, client):
     run(tmp_path, scenario, target)
 
 
+def test_a_dsn_gets_the_fields_of_plugins(tmp_path):
+    target, seen = Target({"one.example": REFUSED}), []
+
+    def added_fields(content):
+        seen.append(content)
+        return [("DKIM-Signature", "v=1"), ("X-Second", "yes")]
+
+    async def scenario(bench):
+        await bench.put("a@one.example", peer=LOCAL)
+        await bench.run_until_idle()
+        (dsn,) = dsns(target)
+        assert dsn.items()[:2] == [("DKIM-Signature", "v=1"), ("X-Second", "yes")]
+        assert dsn["From"] in seen[0].decode()
+
+    run(tmp_path, scenario, target, added_fields=added_fields)
+
+
 @pytest.mark.parametrize(
     "client",
     [

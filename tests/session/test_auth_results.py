@@ -142,6 +142,20 @@ def test_forged_fields_are_removed(forged):
     assert "removed Authentication-Results" in edited[0]
 
 
+def test_an_address_literal_as_id_is_quoted():
+    made = Results()
+    made.add("spf", "pass")
+    assert results_field(made, "[192.0.2.1]").startswith(
+        b'Authentication-Results: "[192.0.2.1]";\r\n'
+    )
+
+
+def test_a_folded_forged_field_is_removed():
+    lines = ["Authentication-Results: (a", " b)", "\tmx.example.com", " 1; spf=pass"]
+    [message], _ = received(lines)
+    assert b"spf=pass" not in message.content
+
+
 def test_lmtp_clients_are_trusted_until_there_are_results():
     kept, _ = received(FORGED[:1], protocol="lmtp")
     assert FORGED[0].encode() in kept[0].content
@@ -167,6 +181,22 @@ def test_a_header_block_that_cannot_be_edited_is_refused(protocol, monkeypatch):
         ("mx.example.com(c); none", True),
         ('"mx\\.example.com" 1; none', True),
         ("(" * 2000 + "mx.example.com", True),
+        ("(" * 99 + "c" + ")" * 99 + "mx.example.com; none", True),
+        ("MX.Example.COM;none", True),
+        ("mx.example.com 1; none", True),
+        ("mx.example.com/1; none", True),
+        ("mx.example.com=1; none", True),
+        ("mx.example.com..;none", True),
+        ('"MX.example.com";none', True),
+        ('" mx.example.com ";none', True),
+        ('"mx.example.com', True),
+        ("\x0b\u00a0mx.example.com;none", True),
+        ("\0mx.example.com\0;none", True),
+        ("\t(a)\t(b) mx.example.com (c) 1 (d); none", True),
+        ("mx.exam\u00adple.com;none", True),
+        ("\uff4dx.example\u3002com;none", True),
+        ("xmx.example.com;none", False),
+        ("mx.example.com.evil.example 1;none", False),
         ("(never ends mx.example.com", True),
         ("mx.example.com.evil.example; none", False),
         ("(mx.example.com) other; none", False),
@@ -176,6 +206,20 @@ def test_a_header_block_that_cannot_be_edited_is_refused(protocol, monkeypatch):
 )
 def test_the_id_is_compared_whatever_its_form(value, ours):
     assert is_ours(value, HOST) is ours
+
+
+@pytest.mark.parametrize(
+    ("value", "hostname"),
+    [
+        ("m\u00fcller.example; none", "xn--mller-kva.example"),
+        ("XN--mller-KVA.example; none", "m\u00fcller.example"),
+        ('"m\u00fcller.example"; none', "xn--mller-kva.example"),
+        ("[192.0.2.1]; none", "[192.0.2.1]"),
+        ('"[192.0.2.1]" 1; none', "[192.0.2.1]"),
+    ],
+)
+def test_the_id_is_compared_as_a_domain_name(value, hostname):
+    assert is_ours(value, hostname)
 
 
 @given(st.text(alphabet='()\\" ;amx.example.com', max_size=60))

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from tests.session.dialogue import OPEN, TRAPS, config, plugin
 
+from gatepost import Plugin
 from gatepost.config.schema import LedgerConfig, SmtpConfig
 from gatepost.ledger import records as r
 from gatepost.ledger.privacy import Privacy
@@ -243,6 +244,19 @@ def test_what_privacy_leaves_out(tmp_path):
     for secret in ("one@", "'a@client", "x@foreign", "secret", "Subject", "utf-8"):
         assert secret not in text
     assert "@example.com" in text
+
+
+def test_addresses_in_results_of_plugins_are_left_out_too(tmp_path):
+    class Finds(Plugin):
+        def on_mail(self, tx, sender):
+            tx.results.add("spf", "fail", mailfrom=str(sender), score=2, reason="-all")
+
+    made = config(ledger=LedgerConfig(privacy=["addresses"]), base=tmp_path)
+    record = transaction(OPEN + MAIL + RCPT + QUIT, [Finds()], config=made)
+    (found,) = record.results
+    assert (found.name, found.value, found.score, found.reason) == ("spf", "fail", 2.0, "-all")
+    assert found.facts["mailfrom"].endswith("@client.example")
+    assert "a@client" not in str(r.to_dict(record))
 
 
 def test_hooks_without_an_opinion_are_not_recorded():

@@ -49,6 +49,10 @@ class Privacy:
             return hashed(address, self._key)
         return address if len(address) <= MAX_TEXT else text(address)
 
+    def fact(self, value: str) -> str:
+        """Return the text of a fact as it is recorded; one with "@" counts as an address."""
+        return self.address(value) if "@" in value else text(value)
+
     def message_id(self, message_id: str) -> str:
         """Return a Message-ID as it is recorded, "" if it is left out."""
         return message_id if self._message_id else ""

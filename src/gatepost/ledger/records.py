@@ -101,6 +101,19 @@ class Client(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     xclient: Mapping[str, str] = {}
 
 
+class PluginResult(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What a plugin found: `value` is a word such as "pass", `score` a number of points.
+
+    `reason` is for people. `facts` are the others, such as the domain.
+    """
+
+    name: str
+    value: str
+    score: float = 0.0
+    reason: str = ""
+    facts: Mapping[str, str | int | float | bool] = {}
+
+
 class Connection(
     msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="connection"
 ):
@@ -146,8 +159,8 @@ class Transaction(
     `recipients` are those that the message was or would have been delivered to, and those refused;
     `recipients_count` is the number of all, `refused_count` of the refused ones. `faults` is the
     number of refusals that are neither about a recipient nor the final reply, such as those of
-    malformed commands. `shadowed` is whether traps were hit and shadow mode
-    let the message pass. `results` are those of plugins ("spf": "fail ..."), `edits` and `changes`
+    malformed commands. `shadowed` is whether traps were hit and shadow mode let the message pass.
+    `results` are what plugins found, `score` is the sum of their points, `edits` and `changes` are
     what plugins did to the message and its recipients. `next_hops` are next hops that have accepted
     the message, each with its reply. `plugin` is the plugin that submitted the message.
     """
@@ -172,7 +185,7 @@ class Transaction(
     traps: Sequence[Trap] = ()
     traps_count: int = 0
     shadowed: bool = False
-    results: Mapping[str, str] = {}
+    results: Sequence[PluginResult] = ()
     score: float = 0.0
     edits: Sequence[str] = ()
     changes: Sequence[str] = ()

@@ -134,6 +134,14 @@ class Message(Content):
             self.watches = (*self.watches, watch)
         return watch
 
+    def header_block(self) -> bytes:
+        """Return the header fields as received, each with its CRLF; b"" if there is none.
+
+        Signatures cover these octets. Raises RuntimeError while the block is incomplete, ValueError
+        if it has more than 1 MiB.
+        """
+        return read_block(self.content(), complete=self._phase != _RECEIVED_IN_PART).fields
+
     def _block_end(self) -> int:
         """Return the number of octets of the header block and the empty line behind it."""
         complete = self._phase != _RECEIVED_IN_PART

@@ -77,7 +77,8 @@ class Plugin(HookMethods):
 
     `commands` are the verbs that `on_command` answers, `mail_parameters` and `rcpt_parameters` the
     keywords that a client may send with MAIL and RCPT; all are in upper case. `before` and `after`
-    name plugins that must run later or earlier, in any configured order. With
+    name plugins that must run later or earlier, in any configured order. `requires` names plugins
+    whose results it needs: without them the server does not start. With
     `blocking` the synchronous methods run in a thread, for work that takes more than a millisecond.
     """
 
@@ -89,6 +90,7 @@ class Plugin(HookMethods):
     rcpt_parameters: ClassVar[Collection[str]] = ()
     before: ClassVar[Collection[str]] = ()
     after: ClassVar[Collection[str]] = ()
+    requires: ClassVar[Collection[str]] = ()
     blocking: ClassVar[bool] = False
 
     # The loader sets it before `__init__`. The default is that of a plugin that is created in code.

@@ -71,7 +71,7 @@ ACTING = frozenset({"mail", "rcpt", "data"}) | EDITING
 SELECTIVE = frozenset({"headers", "message"})
 
 # The methods that answer a question of the core's rules, in place of a decision.
-QUESTIONS = ("lookup",)
+QUESTIONS = ("lookup", "own_mail")
 
 # Notifications of what no hook has, because the core decided before any plugin.
 FACTS = ("fault", "timeout", "limit", "tls", "tls_failed", "early_talker")

@@ -10,6 +10,8 @@ from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
 from gatepost.metrics.status import HookTimes, Series
 from gatepost.model.decision import Decision
+from gatepost.model.field import make_field
+from gatepost.plugin import trouble
 from gatepost.plugin.additions import addition_problems, collect, for_own_verbs
 from gatepost.plugin.base import Installed, Plugin, is_blocking
 from gatepost.plugin.chain import DEFAULT_TIMEOUT, BoundHook, Chain
@@ -28,7 +30,7 @@ from gatepost.plugin.hooks import (
 from gatepost.plugin.lookups import read_lookup
 from gatepost.plugin.metrics import MetricsSnapshot
 from gatepost.plugin.notifier import Notifier
-from gatepost.plugin.order import in_order
+from gatepost.plugin.order import in_order, missing
 from gatepost.plugin.scope import Scope
 from gatepost.plugin.threads import PluginThreads
 
@@ -57,6 +59,8 @@ class PluginHost:
         for one in installed:
             for problem in (*problems(one.plugin), *addition_problems(one.plugin)):
                 raise PluginError(f"plugin {one.plugin.name}: {problem}")
+        for problem in missing(installed):
+            raise PluginError(problem)
         self.installed = in_order(installed)
         self.additions = collect(self.installed)
         self._timeout = timeout
@@ -169,6 +173,17 @@ class PluginHost:
         for threads in self._threads.values():
             threads.close()
 
+    def fields_of_own_mail(self, message: bytes) -> list[tuple[str, str]]:
+        """Return the header fields that plugins add to a message that this server creates.
+
+        A plugin that fails adds none, and the failure is logged.
+        """
+        found: list[tuple[str, str]] = []
+        for one in self.installed:
+            if implements(one.plugin, "on_own_mail"):
+                found += _own_fields(one.plugin, message)
+        return found
+
     async def settle(self) -> None:
         """Wait until no plugin's periodic method is being called."""
         for one in self.installed:
@@ -207,6 +222,17 @@ class PluginHost:
             for stage, bound in stages:
                 if bound:
                     yield hook, stage, [one.plugin for one in bound]
+
+
+def _own_fields(plugin: Plugin, message: bytes) -> list[tuple[str, str]]:
+    try:
+        fields = [(str(name), str(value)) for name, value in plugin.on_own_mail(message) or ()]
+        for name, value in fields:
+            make_field(name, value, utf8=True)
+    except Exception as error:  # noqa: BLE001 - a plugin can raise anything
+        trouble.failed(plugin.name, "on_own_mail", error, ())
+        return []
+    return fields
 
 
 def _within(method: Callable[..., Any], scope: Scope) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ the host calls only overriding methods.
 Arguments are positional, so that a plugin is free to name them.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
 from gatepost.model.address import Address
 from gatepost.model.auth_attempt import AuthAttempt
@@ -183,6 +183,9 @@ class HookMethods:
 
     def on_lookup(self, tx: Transaction, rcpt: Recipient, /) -> Found:
         """Return whether a recipient exists: `local()`, `unknown()`, or None for no opinion."""
+
+    def on_own_mail(self, message: bytes, /) -> Sequence[tuple[str, str]] | None:
+        """Return header fields, as names and values, for a DSN or a submitted message."""
 
     def on_reset(self, tx: Transaction, /) -> Done:
         """Clean up after a transaction that ended without a message."""

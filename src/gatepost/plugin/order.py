@@ -1,12 +1,21 @@
 """The order of plugins: as configured, changed as little as `before` and `after` require."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from gatepost.plugin.base import Installed
 
 
 class OrderError(Exception):
     """No order satisfies all `before` and `after`; the message names the plugins."""
+
+
+def missing(installed: Sequence[Installed]) -> Iterator[str]:
+    """Yield a problem for each plugin whose results another one needs and that is not installed."""
+    names = {one.plugin.name for one in installed}
+    for one in installed:
+        for name in sorted(set(one.plugin.requires) - names):
+            needed = f'needs the plugin {name}: add [[plugin]] use = "{name}"'
+            yield f"plugin {one.plugin.name}: {needed}"
 
 
 def in_order(installed: Sequence[Installed]) -> tuple[Installed, ...]:

@@ -23,7 +23,7 @@ from gatepost.model.message import Message
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.clock import Clock
 from gatepost.queue.disposition import Disposition
-from gatepost.queue.dsn.compose import DsnComposer
+from gatepost.queue.dsn.compose import AddedFields, DsnComposer
 from gatepost.queue.dsn.notify import SuccessActions
 from gatepost.queue.recorder import DeliveryLog, DeliveryRecorder
 from gatepost.queue.recovery import Recovery
@@ -62,7 +62,7 @@ class Queue:
 
     `hostname` sends DSNs. `subaddress` separates the user and the tag in the address of a sender.
     `is_local` is whether a domain is one of this server. Results go to the log unless there is a
-    `recorder`.
+    `recorder`. `added_fields` returns header fields for a DSN.
     `tick` and `adopt` run every `interval` seconds; if it is None, the caller has to call them.
     """
 
@@ -77,13 +77,14 @@ class Queue:
         subaddress: str,
         is_local: Callable[[str], bool],
         recorder: DeliveryRecorder | None = None,
+        added_fields: AddedFields = lambda _dsn: (),
         interval: float | None = TICK,
     ) -> None:
         schedule = Schedule(config.retry)
         policy = RetryPolicy(hostname, config.expire, config.delay_notice, subaddress)
         recorder = recorder or DeliveryLog()
         routes = QueueRouter(router, is_local)
-        dsn = DsnComposer(policy, routes, recorder)
+        dsn = DsnComposer(policy, routes, recorder, added_fields)
         self._folder = folder
         self._router = routes
         self._clock = clock

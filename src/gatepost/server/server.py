@@ -259,6 +259,7 @@ class Server:
             subaddress=setup.subaddress,
             is_local=setup.is_local,
             recorder=setup.recorder,
+            added_fields=setup.plugins.fields_of_own_mail,
         )
         stack.push_async_callback(queue.stop, self._stop_timeout)
         if any(route.spools for route in setup.router.routes) or spool_files(folder):

@@ -313,8 +313,14 @@ def _traps(traps: Sequence[r.Trap]) -> Collection[str]:
     return found.values()
 
 
-def _results(results: Mapping[str, str]) -> Collection[str]:
-    return [f"{name}={value}" for name, value in results.items()]
+def _results(results: Sequence[r.PluginResult]) -> Collection[str]:
+    return [_result(one) for one in results]
+
+
+def _result(one: r.PluginResult) -> str:
+    facts = "".join(f" {name}={value}" for name, value in one.facts.items())
+    score = f" score={one.score:g}" if one.score else ""
+    return f"{one.name}={one.value}{facts}{score}"
 
 
 def _next_hops(replies: Mapping[str, str]) -> Collection[str]:

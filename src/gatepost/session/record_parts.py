@@ -4,6 +4,7 @@ The functions return values and keep none of the session's objects.
 """
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from gatepost.ledger import records as r
 from gatepost.ledger.privacy import Privacy
 from gatepost.model.decision import Verdict
 from gatepost.model.reply import Reply
-from gatepost.model.results import Results
+from gatepost.model.results import Result, Results
 from gatepost.model.session import Opinion, Recipient, Session, Transaction
 
 
@@ -77,7 +78,7 @@ def _rare(
         was_accepted = final is not _OPEN and final.verdict == "accept"
         fields["shadowed"] = was_accepted and tx.session.auth is None
     if tx.found is not None:
-        fields["results"] = _results(tx.found)
+        fields["results"] = _results(tx.found, privacy)
         fields["score"] = tx.found.score
     if tx.next_hops:
         fields["next_hops"] = {hop: r.text(reply) for hop, reply in tx.next_hops.items()}
@@ -165,18 +166,23 @@ def listed(values: Sequence[object]) -> list[str]:
     return [r.text(str(one)) for one in values[: r.MAX_LISTED]]
 
 
-def _results(found: Results) -> dict[str, str]:
-    """Return the results by name; several of one name, such as signatures, are one text."""
-    shown: dict[str, str] = {}
-    for one in found:
-        before = shown.get(one.name)
-        shown[one.name] = _shown(one) if before is None else r.text(f"{before}; {_shown(one)}")
-    return shown
+def _results(found: Results, privacy: Privacy) -> list[r.PluginResult]:
+    """Return what plugins found; addresses in it are recorded as other addresses are."""
+    return [_result(one, privacy) for one in islice(found, r.MAX_LISTED)]
 
 
-def _shown(result: Any) -> str:
-    facts = " ".join(f"{key}={value}" for key, value in result.facts.items())
-    return r.text(f"{result.value} {facts}".strip())
+def _result(one: Result, privacy: Privacy) -> r.PluginResult:
+    facts = {
+        name: privacy.fact(value) if isinstance(value, str) else value
+        for name, value in one.facts.items()
+        if name not in _OWN_FIELDS
+    }
+    reason = r.text(str(one.facts.get("reason", "")))
+    return r.PluginResult(one.name, one.value, one.score, reason, facts)
+
+
+# Facts that are fields of the record.
+_OWN_FIELDS = frozenset({"score", "reason"})
 
 
 def shadow(opinions: Sequence[Opinion]) -> list[r.Answer]:

@@ -108,6 +108,8 @@ class Submission:
             content.add_header("Message-ID", f"<{tx.id}@{self._setup.hostname}>")
         if headers.get("Date") is None:
             content.add_header("Date", date(int(tx.received)))
+        for name, value in reversed(self._setup.plugins.fields_of_own_mail(bytes(content))):
+            content.add_header(name, value)
         content.seal()
 
 

@@ -18,6 +18,7 @@ from gatepost.ledger.records import (
     Client,
     Connection,
     Delivery,
+    PluginResult,
     RecipientRecord,
     Transaction,
     Trap,
@@ -309,9 +310,18 @@ def _recipient(rcpt: RecipientRecord) -> Row:
 
 def _work_of_plugins(tx: Transaction) -> Iterator[Row]:
     yield from _given(("Score", f"{tx.score:g}" if tx.score else ""))
-    yield from _capped([Row(*one) for one in tx.results.items()], "more results")
+    yield from _capped([_found(one) for one in tx.results], "more results")
     for name, texts in (("Edits", tx.edits), ("Changes", tx.changes)):
         yield from _capped([Row(name, text) for text in texts], "more")
+
+
+def _found(one: PluginResult) -> Row:
+    """Return what a plugin found: the value, its points, the reason, the facts."""
+    words = [on_one_line(one.value)]
+    words += [f"{one.score:+g} points"] if one.score else []
+    words += [on_one_line(one.reason)] if one.reason else []
+    words += [on_one_line(f"{name}={value}") for name, value in one.facts.items()]
+    return Row(on_one_line(one.name), ", ".join(words))
 
 
 def _final_reply(story: Story) -> Iterator[str]:

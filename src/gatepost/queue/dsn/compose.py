@@ -9,10 +9,11 @@ other DSNs never include the content (RFC 3461 section 4.3).
 """
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from gatepost.model.address import NULL_PATH, Address, domain_key, local_key, without_tag
+from gatepost.model.field import make_field
 from gatepost.model.session import Recipient
 from gatepost.queue.dsn.notify import is_requested, may_notify
 from gatepost.queue.dsn.report import Action, ReportedMessage, ReportedRecipient, build_dsn
@@ -29,6 +30,8 @@ from gatepost.queue.spool.records import (
 
 SUCCESS = "2.0.0"  # RFC 3463 s2
 
+AddedFields = Callable[[bytes], Sequence[tuple[str, str]]]
+
 
 class RecipientStatus(NamedTuple):
     """A recipient with the reply, enhanced status code and reason of its last attempt."""
@@ -40,11 +43,19 @@ class RecipientStatus(NamedTuple):
 
 
 class DsnComposer:
-    """Composes DSNs; `router` has the routes to senders."""
+    """Composes DSNs; `router` has the routes to senders.
+
+    `added_fields` returns the names and values of header fields for a DSN, such as signatures.
+    """
 
     def __init__(
-        self, policy: RetryPolicy, router: QueueRouter, recorder: DeliveryRecorder
+        self,
+        policy: RetryPolicy,
+        router: QueueRouter,
+        recorder: DeliveryRecorder,
+        added_fields: AddedFields,
     ) -> None:
+        self._added_fields = added_fields
         self._policy = policy
         self._router = router
         self._recorder = recorder
@@ -100,6 +111,8 @@ class DsnComposer:
     ) -> NewMessage:
         original = original._replace(full=original.full and action == "failed")
         content = build_dsn(action, original, recipients, hostname=self._policy.hostname, now=now)
+        fields = (make_field(*one, utf8=True) for one in self._added_fields(content))
+        content = b"".join(fields) + content
         return NewMessage(
             facts=self._envelope(facts, now),
             recipients=[sender],

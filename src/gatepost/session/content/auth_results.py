@@ -1,33 +1,33 @@
-"""The Authentication-Results field: RFC 8601.
+"""The Authentication-Results field of this server, and the removal of forged ones: RFC 8601.
 
 The server adds one field for all results that plugins have added under the name of a method: a
-row of METHODS. `authserv-id` is the server's hostname. The version is not written: it is 1.
+row of METHODS. `authserv-id` is the server's hostname. `gatepost.mailauth.results` makes the field.
 
 Security: readers trust every field with our `authserv-id`, so a client must not bring one (section
 5). From SMTP clients such fields are removed, whether there are results or not. LMTP clients are
-mail systems of ours: their fields are replaced only by a field of this server. Values come from
-clients: characters that could end a value are quoted, others become `?`.
+mail systems of ours: their fields are replaced only by a field of this server. A spelling that a
+reader could take for our id counts as ours, also if the grammar forbids it.
 
-Limits: MAX_VALUE characters of a value. Of a field, MAX_ID characters are read to compare its
-`authserv-id`; a longer comment in front of it counts as ours.
+Limits: of a field, MAX_ID characters are read to compare its `authserv-id`; a longer comment in
+front of it counts as ours, and so does one that is nested too deep.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 
+from gatepost.mailauth.cfws import skip_cfws
+from gatepost.mailauth.results.values import MethodResult
+from gatepost.mailauth.results.write import NAME, write
 from gatepost.model.address import domain_key
 from gatepost.model.author import Named
-from gatepost.model.field import FOLDED
 from gatepost.model.message import Message
 from gatepost.model.results import Result, Results
 
-NAME = "Authentication-Results"
-MAX_VALUE = 200
 MAX_ID = 1000
 
-# The properties of each method (RFC 8601 s2.7) by the name of the fact.
 _SERVER = Named("gatepost")
 
+# The properties of each method (RFC 8601 s2.7) by the name of the fact.
 METHODS: Mapping[str, Mapping[str, str]] = {
     "spf": {"mailfrom": "smtp.mailfrom", "helo": "smtp.helo"},
     "dkim": {"domain": "header.d", "selector": "header.s", "signature": "header.b"},
@@ -37,51 +37,32 @@ METHODS: Mapping[str, Mapping[str, str]] = {
     "auth": {"user": "smtp.auth"},
 }
 
-_ATOM = r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]+"  # RFC 2045 s5.1
-_PLAIN = re.compile(rf"(?:{_ATOM})?@?{_ATOM}")
-_SPECIAL = re.compile(r'(["\\])')
-_UNPRINTABLE = re.compile(r"[^ -~]")
-_ID = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s;("]+)')
+# An id that is quoted, also without its end, an address literal, or an id that ends at a character
+# that a token must not have (RFC 2045 s5.1).
+_ID = re.compile(r'"((?:[^"\\]|\\.)*+)|(\[[^\s\]]*+\]?|[^\s()<>@,;:\\"/\[\]?=]++)')
+_CONTROL = re.compile(r"[\0-\x1f\x7f]")
 _PAIR = re.compile(r"\\(.)")
-# A keyword of RFC 8601 has letters, digits and hyphens.
+# A keyword of RFC 8601 has letters, digits and hyphens, but no hyphen at its end.
 _NO_KEYWORD = re.compile(r"[^a-z0-9-]")
 
 
 def results_field(results: Results, hostname: str) -> bytes:
     """Return the field, folded, with its final CRLF; empty without a result for it."""
-    found = [one for one in results if one.name in METHODS]
-    if not found:
-        return b""
-    lines = [f"{NAME}: {hostname}"]
-    for one in found:
-        lines[-1] += ";"
-        lines.append("\t")
-        for word in _words(one):
-            if len(lines[-1]) + len(word) > FOLDED and lines[-1] != "\t":
-                lines.append("\t")
-            lines[-1] += word if lines[-1] == "\t" else f" {word}"
-    return "".join(f"{line}\r\n" for line in lines).encode("ascii")
+    found = [_method(one) for one in results if one.name in METHODS]
+    return write(hostname, found) if found else b""
 
 
-def _words(result: Result) -> Iterator[str]:
-    yield f"{result.name}={_NO_KEYWORD.sub('-', result.value)}"
-    facts = result.facts
-    if facts.get("reason"):
-        yield f"reason={_quoted(str(facts['reason']))}"
+def _method(result: Result) -> MethodResult:
+    word = _NO_KEYWORD.sub("-", result.value).strip("-")
+    reason = str(result.facts.get("reason", ""))
+    return MethodResult(result.name, word, reason, tuple(_properties(result)))
+
+
+def _properties(result: Result) -> Iterator[tuple[str, str]]:
     for fact, name in METHODS[result.name].items():
-        value = str(facts.get(fact, ""))
+        value = str(result.facts.get(fact, ""))
         if value:
-            yield f"{name}={_value(value)}"
-
-
-def _value(text: str) -> str:
-    text = text[:MAX_VALUE]
-    return text if _PLAIN.fullmatch(text) else _quoted(text)
-
-
-def _quoted(text: str) -> str:
-    printable = _UNPRINTABLE.sub("?", text[:MAX_VALUE])
-    return '"' + _SPECIAL.sub(r"\\\1", printable) + '"'
+            yield name, value
 
 
 def remove_ours(message: Message, hostname: str) -> int:
@@ -95,28 +76,12 @@ def remove_ours(message: Message, hostname: str) -> int:
 
 def is_ours(value: str, hostname: str) -> bool:
     """Return whether the unfolded value of a field has this server's `authserv-id`."""
-    start = _after_comments(value[:MAX_ID])
+    text = _CONTROL.sub(" ", value[:MAX_ID])
+    start = skip_cfws(text)
     if start is None:
         return True
-    found = _ID.match(value[:MAX_ID], start)
+    found = _ID.match(text, start)
     if found is None:
         return False
     name = found[2] if found[1] is None else _PAIR.sub(r"\1", found[1])
-    return domain_key(name.strip()) == domain_key(hostname)
-
-
-def _after_comments(text: str) -> int | None:
-    """Return the start of the text after white space and comments, None if it does not start."""
-    depth, escaped = 0, False
-    for at, char in enumerate(text):
-        if escaped:
-            escaped = False
-        elif depth and char == "\\":
-            escaped = True
-        elif char == "(":
-            depth += 1
-        elif depth and char == ")":
-            depth -= 1
-        elif not depth and not char.isspace():
-            return at
-    return None if depth else len(text)
+    return domain_key(name.strip().rstrip(".")) == domain_key(hostname)
