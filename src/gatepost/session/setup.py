@@ -6,7 +6,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -24,16 +24,7 @@ from gatepost.plugin.lookups import Lookups
 from gatepost.queue.queue import Queue
 from gatepost.session.destinations import Destinations
 from gatepost.session.recorder import Recorder
-from gatepost.traps.table import TrapTable
-
-
-class TrapRule(msgspec.Struct, frozen=True, eq=False):
-    """The reply to a message with a trap among its recipients, after `delay` seconds."""
-
-    table: TrapTable
-    action: Literal["refuse", "shadow"]
-    delay: float
-    reply: Reply
+from gatepost.session.traps.rule import TrapRule
 
 
 class Spool(Protocol):
