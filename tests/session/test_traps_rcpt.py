@@ -187,15 +187,15 @@ _PLUGINS = st.lists(
 
 
 @given(
-    _PLUGINS,
-    st.sampled_from(["data", "end", "hold"]),
-    st.sampled_from(["as-user", "as-unknown"]),
-    st.booleans(),
-    st.lists(st.sampled_from([*USERS, "nobody@example.com"]), max_size=3),
-    st.integers(0, 3),
+    plugins=_PLUGINS,
+    verdict=st.sampled_from(["data", "end", "hold"]),
+    rcpt_answer=st.sampled_from(["as-user", "as-unknown"]),
+    uses_bdat=st.booleans(),
+    others=st.lists(st.sampled_from([*USERS, "nobody@example.com"]), max_size=3),
+    place=st.integers(0, 3),
 )
 def test_no_plugin_and_no_setting_delivers_a_message_with_a_trap(
-    plugins, verdict, rcpt_answer, uses_bdat, others, place
+    *, plugins, verdict, rcpt_answer, uses_bdat, others, place
 ):
     """With any plugins in any order the hit stands, and only a message to traps alone is held."""
     installed = [

@@ -3,6 +3,7 @@
 import pytest
 from tests.session.dialogue import OPEN, REFUSED, config, plugin
 
+from gatepost.config.schema import SmtpConfig
 from gatepost.model.decision import deny
 from gatepost.testing import play
 
@@ -131,3 +132,52 @@ def test_the_next_message_of_a_connection_is_not_held():
 
 def test_shadow_mode_neither_refuses_nor_holds():
     assert held(rcpt("hidden-page"), action="shadow") == [""]
+
+
+# One delay for all refusals
+
+
+REFUSERS = {
+    "trap at DATA": ({}, [], True),
+    "trap at the end": ({"verdict": "end"}, [], True),
+    "plugin at DATA": ({}, [plugin(on_data=lambda _: deny("no", delay=9))], False),
+    "plugin at the headers": ({}, [plugin(on_headers=lambda *_: deny("no"))], False),
+    "plugin at the end": ({}, [plugin(on_message=lambda _: deny("no"))], False),
+}
+
+
+@pytest.mark.parametrize("name", REFUSERS)
+def test_all_refusals_of_a_message_have_the_same_delay(name):
+    traps, plugins, to_trap = REFUSERS[name]
+    smtp = SmtpConfig(refusal_delay=3.0, unauthorised_pipelining="tolerate")
+    end = "C: DATA\nS: 554\n" if "DATA" in name else CONTENT + "S: 554\n"
+    played = play(
+        OPEN + MAIL + rcpt("hidden-page" if to_trap else "one") + end,
+        plugins,
+        traps=TRAPS,
+        config=config(traps=traps, smtp=smtp),
+    )
+    assert played.slept == [3.0]
+
+
+def test_an_accepted_message_and_a_refused_recipient_have_no_delay():
+    smtp = SmtpConfig(refusal_delay=3.0, unauthorised_pipelining="tolerate")
+    played = play(
+        OPEN
+        + MAIL
+        + "C: RCPT TO:<a@elsewhere.example>\nS: 550\n"
+        + rcpt("one")
+        + CONTENT
+        + "S: 250\n",
+        config=config(smtp=smtp),
+    )
+    assert played.slept == []
+
+
+def test_by_default_each_refusal_has_a_delay_of_its_own():
+    played = play(
+        OPEN + MAIL + rcpt("one") + "C: DATA\nS: 554\n",
+        [plugin(on_data=lambda _: deny("no", delay=9))],
+        config=config(),
+    )
+    assert played.slept == [9]

@@ -261,6 +261,7 @@ def make_setup(
         destinations=Destinations(router, config.recipients.subaddress, config.limits.recipients),
         authority=_authority(config, lists, host),
         lookups=_lookups(config, host, clock),
+        refusal_delay=config.smtp.refusal_delay,
     )
     _add_outbox(installed, setup)
     return setup

@@ -67,6 +67,8 @@ SUCCESS_DSN_DENIED = _core(
     )
 )
 UNKNOWN_RECIPIENT = _core(deny("No such mailbox", enhanced="5.1.1", reason="unknown-recipient"))
+# The same reply, so that a trap that refuses only itself is not seen to be one.
+TRAP_RECIPIENT = _core(deny("No such mailbox", enhanced="5.1.1", reason="trap-recipient"))
 NO_ROUTE = _core(
     defer("No route for this recipient", code=451, enhanced="4.3.5", reason="no-route")
 )

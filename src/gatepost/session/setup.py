@@ -51,7 +51,8 @@ class Setup(msgspec.Struct, eq=False):
     `folder` holds messages too large for memory. `destinations` makes the recipients that plugins
     add. `queue` is None if there is no disk to keep it on; in tests, `memory` stands for it where
     plugins hold and submit mail. `storage_full` is true while messages in transit use up the space
-    they may use. `lookups` is None if no plugin recognises local recipients.
+    they may use. `lookups` is None if no plugin recognises local recipients. `refusal_delay` is in
+    seconds.
     """
 
     hostname: str
@@ -76,6 +77,7 @@ class Setup(msgspec.Struct, eq=False):
     storage_full: bool = False
     authority: Authority | None = None
     lookups: Lookups | None = None
+    refusal_delay: float = 0.0
 
     @property
     def spool(self) -> Spool | None:

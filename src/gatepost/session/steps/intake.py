@@ -20,7 +20,7 @@ from gatepost.session.content.scan import HeaderScan
 from gatepost.session.content.trace import received
 from gatepost.session.conversation import Conversation, Result
 from gatepost.session.handover import quarantine, taken
-from gatepost.session.steps.step import Step, refusal, run
+from gatepost.session.steps.step import Step, refusal, run, wait
 from gatepost.session.traps.mark import add_field, mark, remove_fields
 from gatepost.session.traps.unknown import count_unknown
 from gatepost.session.traps.verdict import MARKS, hardest, is_held
@@ -237,6 +237,8 @@ async def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Reply:
             await reading
     if tx is not None and tx.message is not None and tx.message.watches:
         _log_failed_watches(tx, tx.message)
+    if talk.refusal is not None:
+        await wait(talk, talk.setup.refusal_delay)
     result = talk.refusal or run(talk, MESSAGE, None)
     reply = result if isinstance(result, Reply) else await result
     if reply.code >= 400 or talk.tx is None:

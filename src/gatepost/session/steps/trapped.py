@@ -58,7 +58,7 @@ def _answer(setup: Setup, tx: Transaction, rcpt: Recipient, usual: Answer | None
     if hit is None:
         return usual
     if in_force(hit) in REFUSES_RECIPIENT and not _refuses(usual):
-        return rules.UNKNOWN_RECIPIENT
+        return rules.TRAP_RECIPIENT
     return None if is_unknown and is_as_user(rule, tx, hit) else usual
 
 
