@@ -9,7 +9,7 @@ import click
 
 from gatepost.checks.report import line_errors
 from gatepost.checks.scratch import progress, scratch
-from gatepost.cli.shared import backtest, forgiving, trap_lists
+from gatepost.cli.shared import backtest, forgiving, trap_lists, trap_report
 from gatepost.cli.shared.lazy import SuggestingGroup
 from gatepost.cli.shared.output import Failure, WrongUsage, print_error, print_json, print_line
 from gatepost.cli.shared.settings import config_option, json_option, read_config
@@ -235,6 +235,7 @@ def _result_as_text(result: trap_lists.LookupResult) -> str:
 
 
 command.add_command(backtest.command)
+command.add_command(trap_report.command)
 
 
 @contextmanager
