@@ -30,7 +30,7 @@ class Stopped(msgspec.Struct):
 
 
 class Marked(msgspec.Struct):
-    """What became of messages with a mark.
+    """The results of messages with a mark.
 
     `by_score` were refused by the plugin `score`, and `needed` of these would have passed without
     the points of the mark; without a threshold that is not known and 0. `by_memory` were refused by
@@ -105,7 +105,7 @@ class Unused(msgspec.Struct, frozen=True):
 
 
 class Findings(msgspec.Struct):
-    """What traps did between `since` and `until`, in seconds since 1970.
+    """The effects of traps between `since` and `until`, in seconds since 1970.
 
     `results` counts all transactions by their result, `outcomes` those with a trap. `threshold` is
     the number of points from which `score` refuses, 0 for none. `classes` are the refused messages

@@ -1,7 +1,7 @@
-"""What the record of one transaction says about its traps.
+"""The facts about traps in the record of one transaction.
 
 A user is a recipient that was accepted at RCPT and is no trap. Another rule would have refused the
-message too if a plugin in shadow mode says so, or if the points of other plugins reach the
+message too if a plugin in shadow mode would have done so, or if the points of other plugins reach the
 threshold of `score`.
 
 Limits: plugins are not asked about a message after the trap rule has refused it at DATA. So what
@@ -30,7 +30,7 @@ _OF_THE_MESSAGE = frozenset({"data", "headers", "message", "deliver"})
 
 
 class Outcome(Enum):
-    """What became of a transaction with a trap."""
+    """The outcomes of a transaction with a trap."""
 
     REFUSED = "refused because of a trap"
     HELD = "accepted and held"
@@ -42,11 +42,11 @@ class Outcome(Enum):
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """What a record says.
+    """The facts about one transaction.
 
     `stopped` is whether the whole message was refused because of a trap, `would_stop` whether
     shadow mode prevented that. `users` is the number of users among its recipients. `others` are
-    the rules that would have refused it too. `standing` is the sender's, "" unless it is a known one.
+    the rules that would have refused it too. `standing` is that of a known sender, "" for others.
     """
 
     outcome: Outcome
@@ -58,12 +58,12 @@ class Judgement(msgspec.Struct, frozen=True):
 
     @property
     def alone(self) -> bool:
-        """Whether traps alone kept the message from a user."""
+        """True if traps alone kept the message from a user."""
         return self.users > 0 and not self.others
 
 
 def judge(record: Transaction, threshold: float) -> Judgement:
-    """Return what a record with a trap says; `threshold` is that of `score`, 0 for none."""
+    """Return the facts about a record with a trap; `threshold` is that of `score`, 0 for none."""
     outcome = _outcome(record)
     would_stop = any(one.shadow and one.treatment in _REFUSING for one in record.traps) and (
         record.result == "accepted" or record.hook in _OF_THE_MESSAGE

@@ -15,7 +15,7 @@ _STOPPED = (
     ("with_users", "  that named a user"),
     ("others", "    another rule would have refused them too"),
     ("alone", "    stopped by traps alone"),
-    ("users", "users whom these messages named"),
+    ("users", "users in these messages"),
 )
 _SHARES = {
     "refused_of_all": "refused for a trap, of all messages",

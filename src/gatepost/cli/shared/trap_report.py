@@ -55,7 +55,7 @@ def command(
 ) -> None:
     """Print what traps stopped that no other rule did, and what they cost.
 
-    The report has the messages that traps refused, the users whom they named, the messages of
+    The report has the messages that traps refused, the users among their recipients, the messages of
     known senders among them (these are probably mistakes), marked messages, the most hit traps, and
     traps without a hit.
     """
