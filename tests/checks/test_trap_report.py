@@ -225,7 +225,7 @@ def lines(found, width=80):
     return [plain(line) for line in as_text(report(found), width, UTC)]
 
 
-def test_without_hits_the_report_says_what_will_be_in_it(sent):
+def test_without_hits_the_report_lists_its_later_content(sent):
     text = "\n".join(lines(sent(to("bob"))))
     assert "No trap was hit" in text
     assert "Shares" not in text

@@ -92,7 +92,7 @@ def test_lists_can_be_shorter(run, hits):
     assert len(found(run, "--top", 1)["unused"]["first"]) == 1
 
 
-def test_without_a_hit_the_text_says_what_will_be_here(run, traps):
+def test_without_a_hit_the_text_lists_its_later_content(run, traps):
     write()
     output = run("traps", "report").stdout
     assert "Nothing to report yet" in output

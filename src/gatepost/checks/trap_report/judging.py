@@ -1,8 +1,8 @@
 """The facts about traps in the record of one transaction.
 
-A user is a recipient that was accepted at RCPT and is no trap. Another rule would have refused the
-message too if a plugin in shadow mode would have done so, or if the points of other plugins reach the
-threshold of `score`.
+A user is a recipient that was accepted at RCPT and is no trap. Another rule is a plugin in shadow
+mode that would have refused the message, or `score`, if the points of other plugins reach its
+threshold.
 
 Limits: plugins are not asked about a message after the trap rule has refused it at DATA. So what
 rules about content would have decided is not known, and the number of messages that traps alone

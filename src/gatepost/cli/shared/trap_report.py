@@ -55,9 +55,9 @@ def command(
 ) -> None:
     """Print what traps stopped that no other rule did, and what they cost.
 
-    The report has the messages that traps refused, the users among their recipients, the messages of
-    known senders among them (these are probably mistakes), marked messages, the most hit traps, and
-    traps without a hit.
+    The report has the messages that traps refused, the users among their recipients, messages of
+    known senders (these are probably mistakes), marked messages, the most hit traps, and traps
+    without a hit.
     """
     end = until or time.time()
     if end <= since:
