@@ -1,4 +1,4 @@
-"""What `gatepost check` says about the classes of traps: the table in force, and doubtful entries.
+"""The classes of traps in `gatepost check`: the table in force, and doubtful entries.
 
 Limits: MOST entries of each list are examined. Lists that are longer are made by programs.
 """

@@ -100,7 +100,7 @@ def _find_message_id(rule: TrapRule, tx: Transaction, rcpt: Recipient) -> None:
 async def after_call_ahead(
     setup: Setup, tx: Transaction, rcpt: Recipient, pending: Awaitable[Answer | None]
 ) -> Answer | None:
-    """Return the answer of the next hop, or of a trap that it does not know."""
+    """Return the answer of the next hop, None for a trap that is answered as a user is."""
     answer = await pending
     if answer is None or answer.by != NEXT_HOP or answer.decision.code != 550:
         return answer
