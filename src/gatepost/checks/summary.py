@@ -48,13 +48,10 @@ def _known(config: Config, lists: Lists) -> str:
 
 def _traps(config: Config, lists: Lists) -> str:
     traps = config.traps
-    rules = [_entries(lists.traps)]
-    rules += [] if traps.many_unknown is None else ["many unknown recipients"]
-    rules += [] if traps.message_ids == "off" else [f"message identifiers ({traps.message_ids})"]
     if traps.action == "shadow":
-        return f"{', '.join(rules)}; shadow mode: hits are only logged"
+        return f"{_entries(lists.traps)}, shadow mode: hits are only logged"
     delay = f" after {format_duration(traps.delay)}" if traps.delay else ""
-    return f"{', '.join(rules)}; a hit is refused{delay}"
+    return f"{_entries(lists.traps)}, a hit is refused{delay}"
 
 
 def _queue(config: Config, setup: Setup) -> str:

@@ -1,4 +1,4 @@
-"""What `gatepost check` says about the classes of traps: the table in force, and doubtful entries.
+"""The classes of traps in `gatepost check`: the table in force, and doubtful entries.
 
 Limits: MOST entries of each list are examined. Lists that are longer are made by programs.
 """
@@ -38,11 +38,12 @@ def table_in_force(setup: Setup) -> Iterator[list[str]]:
     ]
 
 
-def guessable(config: Config, _setup: Setup, lists: Lists) -> Iterator[str]:
+def guessable(config: Config, setup: Setup, lists: Lists) -> Iterator[str]:
     """Warn of entries without a class that any person can guess: they refuse whole messages."""
+    unarmed = {(one.entry.source, one.entry.line) for one in setup.traps.table.unarmed_entries()}
     for entry in _entries(lists):
         marks = read_marks(entry.note)
-        if marks.trap_class is not None or marks.spoils:
+        if marks.trap_class or marks.spoils or (entry.source, entry.line) in unarmed:
             continue
         user = without_tag(local_part(entry), config.recipients.subaddress)
         if user and is_guessable(user):

@@ -220,11 +220,10 @@ def _result_as_text(result: trap_lists.LookupResult) -> str:
     if result.trap is not None:
         hit = result.trap
         note = f" ({hit.note})" if hit.note else ""
-        guessable = ", guessable" if hit.guessable else ""
-        return (
-            f"{result.address}: trap, matches {hit.entry}{note} in {hit.source}:{hit.line},"
-            f" {hit.trap_class}{guessable}"
-        )
+        kind = "" if hit.trap_class == TrapClass.PRISTINE.value else f", {hit.trap_class}"
+        kind += ", guessable" if hit.guessable else ""
+        where = f"{hit.source}:{hit.line}"
+        return f"{result.address}: trap, matches {hit.entry}{note} in {where}{kind}"
     if result.unarmed is not None:
         entry = result.unarmed
         return (

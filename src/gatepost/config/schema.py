@@ -300,8 +300,8 @@ class SmtpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Key(
             duration("0s", "1m"),
             "The delay before each refusal of a message at DATA or after its content, by plugins"
-            " and for traps alike. It replaces traps.delay and the delays of plugins there. It does not"
-            " block the worker. 0s: these delays apply.",
+            " and for traps alike. It replaces traps.delay and the delays of plugins there. It does"
+            " not block the worker. 0s: these delays apply.",
             "With the same delay for all refusals, the time of a reply does not show that one of"
             " the recipients is a trap. It costs time for each message that is refused.",
         ),

@@ -127,7 +127,8 @@ class TrapsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             OrFalse(TableKind(ManyUnknownConfig)),
             "Many unknown recipients in one transaction are a trap, without a list. false: they are"
             " not.",
-            "It has an effect only if the server can tell which recipients exist.",
+            "It has an effect only if there is a source of existing recipients, such as"
+            " recipients.known.",
         ),
     ] = ManyUnknownConfig()
     message_ids: Annotated[

@@ -14,14 +14,14 @@ _ROLES = """
 about abuse account accountant accounting accounts admin administrator admissions ads advertising
 alerts allstaff apps archive archives assistant audit backup billing board booking bookings
 bookkeeping bounce bounces calendar career careers catalog ceo chair club comments commercial
-community company compliance confirm contact contracts copyright crew customer customercare
+community company compliance confirm contact contracts copyright customer customercare
 customers customerservice daemon data demo design designer dev development director directors dns
 domains donate download editor editorial education employment engineering enquiries enquiry errors
 events export fax feedback finance firma frontdesk fundraising gdpr general group guest headoffice
 hello help helpdesk home hosting hostmaster hotel humanresources import inbox information
 inquiries inquiry internet investors invite invoice invoices jobs journal license list listserv
 mail mailbox mailerdaemon maintenance management manager managers market marketing media member
-members membership message moderator network networking news newsletter newsroom nobody noreply
+members membership message moderator network networking news newsletter newsroom noreply
 office online operations order orders owner owners partner partners payments payroll personal
 postmaster press president principal privacy production programs projects publicity purchase
 purchasing quality receipts reception recruit recruiting recruitment registrar registration reply

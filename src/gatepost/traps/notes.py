@@ -24,7 +24,7 @@ _LIKE_A_WORD = re.compile(r"(?:class|spoil)\s*[=:]\s*\S*", re.IGNORECASE)
 
 
 class Marks(msgspec.Struct, frozen=True):
-    """What a note says about its trap; `trap_class` is None without a class.
+    """The words in the note of a trap; `trap_class` is None without a class.
 
     `spoils` is whether `spoil=yes` is there, `note` the rest.
     """

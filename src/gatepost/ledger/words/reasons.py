@@ -124,10 +124,9 @@ CORE: dict[str, Reason] = {
     "trap": Reason(
         "A recipient of the message is a trap, an address that no legitimate sender uses. The"
         " server refuses such a message for all its recipients.",
-        "traps.lists, traps.table, traps.action",
+        "traps.lists, traps.action",
         "Send the message without the trap. Or remove the entry from its list if a legitimate"
-        ' sender uses the address, or give it a class. With traps.action = "shadow" traps refuse'
-        " nothing.",
+        ' sender uses the address. With traps.action = "shadow" traps refuse nothing.',
     ),
     "trap-recipient": Reason(
         "The recipient is a trap that refuses only itself: a former user, a typing error, a name"

@@ -88,11 +88,10 @@ def _is_unknown(answer: Answer | None) -> bool:
 
 def _find_message_id(rule: TrapRule, tx: Transaction, rcpt: Recipient) -> None:
     """Add a hit for an unknown recipient that looks like a message identifier."""
-    local = rcpt.address.local
-    if rule.message_ids == "off" or is_automatic(tx.reverse_path.local) or hit_of(tx, rcpt):
+    if rule.message_ids == "off":
         return
-    found = recognise(local)
-    if found is not None:
+    found = recognise(rcpt.address.local)
+    if found is not None and not is_automatic(tx.reverse_path.local) and not hit_of(tx, rcpt):
         note = f"form: {found.form}"
         hit = TrapHit(rcpt.address, _ENTRY, note, MESSAGE_IDS, 0, TrapClass.MESSAGE_ID.value)
         add(rule, tx, hit)
@@ -101,7 +100,7 @@ def _find_message_id(rule: TrapRule, tx: Transaction, rcpt: Recipient) -> None:
 async def after_call_ahead(
     setup: Setup, tx: Transaction, rcpt: Recipient, pending: Awaitable[Answer | None]
 ) -> Answer | None:
-    """Return the answer of the next hop, or of a trap that it does not know."""
+    """Return the answer of the next hop, None for a trap that is answered as a user is."""
     answer = await pending
     if answer is None or answer.by != NEXT_HOP or answer.decision.code != 550:
         return answer

@@ -11,7 +11,7 @@ Recipients of other domains do not count at all.
 
 from collections.abc import Callable
 
-from gatepost.model.address import Address
+from gatepost.model.address import local_key
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Transaction, TrapHit
 from gatepost.session.traps.rule import TrapRule
@@ -30,18 +30,21 @@ def count_unknown(rule: TrapRule, tx: Transaction, is_local: Callable[[str], boo
     limits = rule.many_unknown
     if limits is None or len(tx.refused) < limits.minimum or _is_counted(tx):
         return
-    unknown: dict[str, Address] = {}
-    asked = {one.address.key for one in tx.recipients}
-    for one in tx.refused:
-        if _is_unknown(one.reply):
-            unknown.setdefault(one.address.key, one.address)
-        elif _is_ours(one, is_local):
-            asked.add(one.address.key)
-    asked |= unknown.keys()
+    refused = {_key(one): one for one in tx.refused}
+    unknown = {key for key, one in refused.items() if _is_unknown(one.reply)}
+    if len(unknown) < limits.minimum:
+        return
+    asked = {key for key, one in refused.items() if key in unknown or _is_ours(one, is_local)}
+    asked.update(map(_key, tx.recipients))
     if limits.is_hit(len(unknown), len(asked)):
         note = f"{len(unknown)} of {len(asked)} recipients"
-        first = next(iter(unknown.values()))
+        first = next(one.address for key, one in refused.items() if key in unknown)
         add(rule, tx, TrapHit(first, _ENTRY, note, MANY_UNKNOWN, 0, TrapClass.VIRTUAL.value))
+
+
+def _key(rcpt: Recipient) -> tuple[str, str]:
+    """Return the canonical form of a recipient; its domain is canonical already."""
+    return local_key(rcpt.address.local), rcpt.domain
 
 
 def _is_counted(tx: Transaction) -> bool:

@@ -1,4 +1,4 @@
-"""What the trap hits of a transaction cause: the hardest treatment of all of them.
+"""The effect of the trap hits of a transaction: the hardest treatment of all of them.
 
 The treatment of a hit is fixed when the recipient is named, before any plugin is asked about it. So
 the replies to RCPT and to DATA never contradict each other, and nothing that happens later hides
