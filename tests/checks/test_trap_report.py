@@ -51,6 +51,8 @@ class Opinion(Plugin):
         if tx.reverse_path.local == "opinion" or rcpt.user == "disliked":
             return deny("no", reason="listed")
 """
+NO_PRIVACY = {"privacy": []}
+HELLO = {"smtp": "EHLO mail.example.org\r\n", "lmtp": "LHLO mail.example.org\r\n"}
 SCORE = {"use": "score", "options": {"deny": 10, "stages": ["message"]}}
 
 
@@ -61,17 +63,28 @@ def sent(tmp_path):
     (tmp_path / "facts.py").write_text(PLUGIN)
     (tmp_path / "opinion.py").write_text(SHADOW)
 
-    def send(*transactions, action="refuse", known=(), peers=("192.0.2.7",), top=10, **traps):
+    def send(
+        *transactions,
+        action="refuse",
+        known=(),
+        peers=("192.0.2.7",),
+        top=10,
+        ledger=NO_PRIVACY,
+        protocol="smtp",
+        **traps,
+    ):
         plugins = [{"use": "facts.py"}, {"use": "opinion.py", "action": "log"}, SCORE]
         config = configuration(
             tmp_path,
             traps={"lists": ["traps"], "action": action, "delay": "0s", **traps},
             plugin=plugins,
             recipients={"domains": ["example.com"], "known": list(known)},
+            ledger=ledger,
         )
         records = []
         for peer in peers:
-            records += recorded(config, session(*transactions), peer=(peer, 40412))
+            text = session(*transactions, hello=HELLO[protocol])
+            records += recorded(config, text, peer=(peer, 40412), protocol=protocol)
         counts = TrapReport(10.0, top)
         for record in kept(tmp_path / "ledger", records):
             if isinstance(record, Transaction):
@@ -139,6 +152,39 @@ def test_a_refused_recipient_leaves_the_message_and_is_counted(sent):
     assert found.outcomes == {Outcome.RECIPIENT.value: 1}
     assert stopped(found.refused)[0] == 0
     assert found.classes == {}
+
+
+def test_a_trap_that_is_refused_alone_is_not_another_reason(sent):
+    refused = message("trap@example.com", sender="trusted-x@example.org", end="RSET\r\n")
+    found = sent(refused, message("gone@example.com", end=""))
+    assert found.outcomes == {Outcome.RECIPIENT.value: 2}
+    assert (found.refused.messages, found.known) == (0, 1)
+
+
+def test_many_unknown_recipients_are_a_trap_of_their_own(sent):
+    names = [f"unknown{n}" for n in range(12)]
+    found = sent(to(*names, "bob"), known=["bob@example.com"])
+    assert stopped(found.refused) == (1, 1, 1, 0, 1)
+    assert list(found.classes) == ["virtual"]
+    (entry,) = found.entries
+    assert (entry.list, entry.line, entry.hits, entry.refused) == ("traps.many_unknown", 0, 1, 1)
+
+
+def test_an_unknown_recipient_is_no_user(sent):
+    found = sent(to("unknown", "trap"), known=["bob@example.com"])
+    assert stopped(found.refused) == (1, 0, 0, 0, 0)
+
+
+def test_hashed_addresses_give_the_same_counts(sent):
+    found = sent(to("bob", "trap", sender="acquainted"), ledger={"privacy": ["addresses"]})
+    assert (stopped(found.refused), found.unused.count) == ((1, 1, 1, 0, 1), 3)
+    assert not found.known_senders[0].sender.startswith("acquainted")
+
+
+@pytest.mark.parametrize("verdict", ["data", "end"])
+def test_in_lmtp_a_refusal_counts_once(sent, verdict):
+    found = sent(to("bob", "carol", "trap"), protocol="lmtp", verdict=verdict)
+    assert stopped(found.refused) == (1, 1, 2, 0, 1)
 
 
 def test_a_message_that_is_refused_for_another_reason_is_not_the_traps(sent):
@@ -223,6 +269,10 @@ def test_a_record_without_classes_is_that_of_a_pristine_trap(sent):
 
 def lines(found, width=80):
     return [plain(line) for line in as_text(report(found), width, UTC)]
+
+
+def test_the_file_of_a_list_is_shown_without_its_folder(sent):
+    assert any(line.startswith("traps:2 trap@example.com  ") for line in lines(sent(to("trap"))))
 
 
 def test_without_hits_the_report_lists_its_later_content(sent):

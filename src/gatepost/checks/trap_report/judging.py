@@ -35,7 +35,7 @@ class Outcome(Enum):
     REFUSED = "refused because of a trap"
     HELD = "accepted and held"
     SHADOWED = "accepted in shadow mode"
-    RECIPIENT = "only the trap refused, the rest accepted"
+    RECIPIENT = "only the trap was refused"
     OTHERS = "refused or deferred for another reason"
     ABANDONED = "ended without a message"
     NO_EFFECT = "accepted, the trap had no effect"
@@ -109,6 +109,8 @@ def _outcome(record: Transaction) -> Outcome:
         return _accepted(record)
     if is_core(record, TRAP):
         return Outcome.REFUSED
+    if is_core(record, TRAP_RECIPIENT):
+        return Outcome.RECIPIENT
     return Outcome.ABANDONED if record.result == "abandoned" else Outcome.OTHERS
 
 

@@ -1,6 +1,7 @@
 """The findings of the report on traps, as sections of a report."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 
 from gatepost.checks.trap_report.findings import EntryTotals, Findings, Share, Stopped
 from gatepost.ledger.words.fitting import cut
@@ -172,7 +173,8 @@ def _entries(found: Findings) -> Section:
 
 
 def _place(one: EntryTotals) -> str:
-    return f"{one.list}:{one.line} {one.entry}" if one.line else one.list
+    """Return the entry with its line; of a path only the name of the file fits."""
+    return f"{PurePath(one.list).name}:{one.line} {one.entry}" if one.line else one.list
 
 
 def _networks(found: Findings) -> Section:
