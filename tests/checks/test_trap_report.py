@@ -211,6 +211,25 @@ def test_shadow_mode_shows_what_traps_would_stop(sent):
     assert found.refused.messages == 0
 
 
+def test_shadow_mode_stops_nothing_that_ended_without_a_message(sent):
+    found = sent(message("bob@example.com", "trap@example.com", end="RSET\r\n"), action="shadow")
+    assert found.outcomes == {Outcome.ABANDONED.value: 1}
+    assert found.shadow.messages == 0
+
+
+def test_a_trap_in_shadow_mode_is_not_the_reason_of_a_refusal(sent):
+    identifier = "20110601093015.ga12345"
+    found = sent(to(identifier, "trap", "bob"), known=["bob@example.com"])
+    assert list(found.classes) == ["pristine"]
+    counts = {one.trap_class: (one.hits, one.refused) for one in found.entries}
+    assert counts == {"pristine": (1, 1), "message-id": (1, 0)}
+
+
+def test_rules_that_would_have_refused_a_message_without_users_are_not_named(sent):
+    found = sent(to("trap", sender="many"))
+    assert found.other_rules == {}
+
+
 def test_known_senders_are_listed_with_their_references(sent):
     found = sent(to("bob", "trap", sender="acquainted"), to("bob", "trap", sender="trusted-x"))
     assert found.known == found.shares["known_of_refused_by_traps"].trials + 1 == 2

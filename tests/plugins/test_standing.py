@@ -193,9 +193,20 @@ def test_a_message_that_a_trap_did_not_stop_is_a_warning_too(senders, caplog):
     assert ["standing=trusted" in one for one in warnings(caplog)] == [True]
 
 
-def test_without_notify_no_mail_is_sent(senders):
+def test_a_trap_without_an_effect_is_no_warning(senders, caplog):
+    senders.send("2024-01-01", PASS)
+    config = {"traps": {"table": {"pristine": {"acquainted": "none"}}}}
+    plugins = [Add(mail=[PASS]), Standing()]
+    text = HELLO + MAIL.format(to="trap@example.com", reply="250")
+    traps = ["trap@example.com"]
+    play(text, plugins, store=senders.store, now="2024-02-01", traps=traps, config=config)
+    assert warnings(caplog) == []
+
+
+def test_without_notify_no_mail_is_sent(senders, caplog):
     senders.send("2024-01-01", PASS)
     assert hit(senders, text=LATE_TRAP).submitted == []
+    assert "notice not sent" not in caplog.text
 
 
 def test_the_postmaster_gets_one_mail_a_day_for_each_entry(senders, caplog):

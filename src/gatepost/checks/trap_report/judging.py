@@ -77,7 +77,7 @@ def judge(record: Transaction, threshold: float) -> Judgement:
     return Judgement(
         outcome,
         outcome is Outcome.REFUSED,
-        would_stop and outcome is not Outcome.REFUSED,
+        would_stop,
         _users(record),
         frozenset(others),
         standing if standing in KNOWN else "",
@@ -85,8 +85,8 @@ def judge(record: Transaction, threshold: float) -> Judgement:
 
 
 def refuses(trap: Trap) -> bool:
-    """Return whether a trap refuses the whole message, or would without shadow mode."""
-    return trap.treatment in _REFUSING
+    """Return whether a trap refuses the whole message."""
+    return trap.treatment in _REFUSING and not trap.shadow
 
 
 def result_of(record: Transaction, name: str) -> str:
@@ -119,7 +119,7 @@ def _accepted(record: Transaction) -> Outcome:
         return Outcome.SHADOWED
     if any(_is_recipient_refusal(one) for one in record.answers):
         return Outcome.RECIPIENT
-    in_force = any(not one.shadow and one.treatment and refuses(one) for one in record.traps)
+    in_force = any(one.treatment and refuses(one) for one in record.traps)
     return Outcome.HELD if in_force else Outcome.NO_EFFECT
 
 

@@ -81,7 +81,7 @@ class TrapReport:
             self._known_senders.append(_known_sender(record, found))
 
     def _add_classes(self, record: Transaction, found: Judgement) -> None:
-        traps = (one for one in record.traps if refuses(one) and not one.shadow)
+        traps = filter(refuses, record.traps)
         for name in {one.trap_class or TrapClass.PRISTINE.value for one in traps}:
             counts = self._classes.setdefault(name, Stopped())
             counts.add(found.users, others=bool(found.others))
