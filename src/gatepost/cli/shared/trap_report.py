@@ -53,7 +53,7 @@ from gatepost.plugins.score import Score
 def command(
     *, since: float, until: float | None, top: int, file: Path, as_json: bool, no_colour: bool
 ) -> None:
-    """Print what traps stopped that no other rule did, and what they cost.
+    """Print what traps stopped and what they cost.
 
     The report has the messages that traps refused, the users among their recipients, messages of
     known senders (these are probably mistakes), marked messages, the most hit traps, and traps
