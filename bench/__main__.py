@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import scenarios, servers
+from bench.policy.measure import SERVERS as POLICY_SERVERS
 from bench.process import BenchError
 from bench.profile import profile
 from bench.run import LOADS, Bench
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-ALL_SERVERS = [*SERVERS, *(name for name in TLS_SERVERS if name not in SERVERS)]
+ALL_SERVERS = list(dict.fromkeys([*SERVERS, *TLS_SERVERS, *POLICY_SERVERS]))
 
 
 def names_of(known: Sequence[str]) -> Callable[[str], list[str]]:

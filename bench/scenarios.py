@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bench.durable import measure_durable
 from bench.idle import measure_idle
 from bench.messages import measure_messages, message_table
+from bench.policy.scenario import measure_policy
 from bench.relay import measure_relay
 from bench.run import LOADS
 from bench.tls import TLS_LOADS, measure_tls, tls_table
@@ -25,6 +26,7 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "traps": measure_traps,
     "durable": measure_durable,
     "relay": measure_relay,
+    "policy": measure_policy,
 }
 
 

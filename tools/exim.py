@@ -58,6 +58,7 @@ recipient:
   accept domains = example.com : open.example
   deny message = relay not permitted
 begin routers
+{routers}
 all:
   driver = accept
   transport = mailbox
@@ -69,6 +70,22 @@ mailbox:
   user = {deliverer}
   return_path_add
   envelope_to_add
+{transports}
+"""
+
+# What `next_hop` adds: everything goes to a port of this host.
+ROUTER = """\
+relayed:
+  driver = manualroute
+  transport = next_hop
+  route_data = {host}
+  self = send
+"""
+TRANSPORT = """\
+next_hop:
+  driver = smtp
+  allow_localhost
+  {next_hop}
 """
 
 NO_TLS = "tls_advertise_hosts ="
@@ -114,12 +131,16 @@ def why_not() -> str:
 
 @contextmanager
 def running(
-    extra: str = "", refused: Sequence[str] = (), certificate: tuple[Path, Path] | None = None
+    extra: str = "",
+    refused: Sequence[str] = (),
+    certificate: tuple[Path, Path] | None = None,
+    next_hop: str = "",
 ) -> Iterator[Exim]:
     """Run Exim, yield it once it greets, and kill all its processes on exit.
 
     `extra` has lines for the main section of its configuration. It refuses the addresses in
-    `refused` at RCPT. With a `certificate` and its key it offers STARTTLS. Raise
+    `refused` at RCPT. With a `certificate` and its key it offers STARTTLS. With a `next_hop`, the
+    lines of a transport such as "port = 25", it relays everything to that port of this host. Raise
     `peers.UnavailableError` if it is not available, and `RuntimeError` if it does not start.
     """
     package = mounts.unpacked("exim")
@@ -135,6 +156,8 @@ def running(
             extra=extra,
             refused=" : ".join(refused),
             deliverer=DELIVERER,
+            routers=ROUTER.format(host=HOST) if next_hop else "",
+            transports=TRANSPORT.format(next_hop=next_hop) if next_hop else "",
         )
         (folder / "etc/exim4/exim4.conf").write_text(config)
         over = {"/usr": package.folder / "usr", "/etc": folder / "etc"}

@@ -149,6 +149,14 @@ def test_nothing_changes_if_recipients_are_refused_for_different_reasons(tmp_pat
     assert (found.transactions, found.unchanged, found.reply) == (1, 1, [])
 
 
+def test_nothing_changes_if_a_recipient_was_refused_before_the_limit_was_reached(tmp_path):
+    names = ("bob", "bob", "carol", "bob", "bob")
+    mail = session(message(*(f"{one}@example.com" for one in names)))
+    tables = {**STRICT, "plugin": [plugin(tmp_path, POLICY)]}
+    found = difference(tmp_path, [mail], before=tables, after=tables)
+    assert (found.recipients, found.unchanged, found.reply) == (5, 1, [])
+
+
 def test_the_number_of_messages_with_content_is_given(tmp_path):
     found = difference(tmp_path, [session(message("bob@example.com"), message("bob@example.com"))])
     assert (found.transactions, found.unchanged, found.content, found.sessions) == (2, 2, 2, 1)

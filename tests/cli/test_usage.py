@@ -22,6 +22,7 @@ WITH_CONFIGURATION = [
     ["traps", "add", "a@example.com"],
     ["traps", "remove", "a@example.com"],
     ["traps", "test", "a@example.com"],
+    ["traps", "report"],
     ["users", "list"],
     ["users", "add", "a", "--password-stdin"],
     ["users", "remove", "a"],
@@ -32,6 +33,7 @@ WITH_CONFIGURATION = [
     ["explain", "abc-1"],
     ["log"],
     ["report"],
+    ["dmarc", "report"],
     ["replay"],
     ["authcheck", "-"],
 ]
@@ -55,6 +57,7 @@ def test_every_command_has_help_with_an_example(run, name):
     ("group", "name"),
     [
         *(("traps", name) for name in ("list", "add", "remove", "test")),
+        ("dmarc", "report"),
         *(("users", name) for name in ("list", "add", "remove")),
         *(("queue", name) for name in ("list", "show", "retry", "hold", "release", "remove")),
     ],
@@ -97,7 +100,7 @@ def test_a_group_also_names_a_similar_command(run):
     assert run("traps", "lst").stderr == f"gatepost: {expected}\n"
 
 
-@pytest.mark.parametrize("group", ["traps", "users", "queue", "plugin"])
+@pytest.mark.parametrize("group", ["traps", "users", "queue", "plugin", "dmarc"])
 def test_the_short_help_of_a_command_is_a_whole_sentence(run, group):
     lines = run(group, "--help").stdout.splitlines()
     assert [line for line in lines if line.startswith("  ") and line.endswith("...")] == []

@@ -3,12 +3,14 @@
 import json
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from tests.ledger.mail_records import ANY_RECORD, MORNING, RECORDS, TEXTS, ZONE
 
+from gatepost.ledger.records import PluginResult
 from gatepost.ledger.totals import Sum, Tally, Totals
 from gatepost.ledger.words.fitting import plain
 from gatepost.ledger.words.html import as_html
@@ -56,6 +58,20 @@ def test_volumes_are_counted():
 def test_reasons_have_their_author():
     assert ("trap", "gatepost", 1) in section("reason").rows
     assert ("greylisted", "greylist", 1) in section("reason").rows
+
+
+def test_domains_have_the_results_of_dmarc():
+    found = [("fail", "a.example"), ("pass", "b.example"), ("pass", "b.example")]
+    records = [
+        msgspec.structs.replace(
+            RECORDS[0], results=[PluginResult("dmarc", value, facts={"domain": domain})]
+        )
+        for value, domain in found
+    ]
+    assert section("dmarc", records=records).rows == [
+        ("b.example", 2, 0, 0, 0),
+        ("a.example", 0, 1, 0, 0),
+    ]
 
 
 def test_the_report_names_what_administrators_look_for():

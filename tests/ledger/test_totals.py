@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 from tests.ledger.made import START, connection, delivery, refusal, transaction
 
 from gatepost.ledger import totals
-from gatepost.ledger.records import Answer, Client, Gap, Notice, RecipientRecord, Trap
+from gatepost.ledger.records import (
+    Answer,
+    Client,
+    Gap,
+    Notice,
+    PluginResult,
+    RecipientRecord,
+    Trap,
+)
 from gatepost.ledger.selection import Selection
 from gatepost.ledger.store import LedgerReader, segment
 from gatepost.ledger.totals import HOUR, Sum, Tally, hour_of, prune
@@ -37,6 +45,11 @@ def test_a_transaction_counts_in_each_dimension():
             Answer("mail", "spf", "accept", "pass"),
         ],
         traps=[Trap("a@example.com", "@example.com", "traps", 7)],
+        results=[
+            PluginResult("spf", "pass", facts={"domain": "x.example"}),
+            PluginResult("dmarc", "fail", facts={"domain": "y.example"}),
+            PluginResult("dmarc", "permerror"),
+        ],
         shadowed=True,
     )
     assert counted(record) == {
@@ -55,6 +68,7 @@ def test_a_transaction_counts_in_each_dimension():
         "plugin": {"dnsbl": 2, "spf": 1},
         "plugin_ms": {"dnsbl": 750, "spf": 0},
         "trap": {"traps:7 @example.com": 1},
+        "dmarc": {"fail y.example": 1},
     }
 
 

@@ -30,10 +30,10 @@ def verify(job):
     def record(name, timeout=5):
         return job["records"].get(name.decode().rstrip("."), "").encode()
 
-    message = dkim.DKIM(base64.b64decode(job["message"]))
     try:
+        message = dkim.DKIM(base64.b64decode(job["message"]))
         return "pass" if message.verify(dnsfunc=record) else "fail"
-    except dkim.DKIMException as error:
+    except (dkim.DKIMException, ValueError, TypeError) as error:  # it decodes without a check
         return f"fail: {error}"
 
 

@@ -1,4 +1,4 @@
-"""Other implementations of DKIM: dkimpy and Mail::DKIM, each run once for many messages."""
+"""Other implementations of DKIM, each run once for many messages."""
 
 import base64
 import json
@@ -9,7 +9,11 @@ import pytest
 from tools import peers
 
 FOLDER = Path(__file__).parent
-SCRIPTS = {"dkimpy": "oracle_dkimpy.py", "mail-dkim": "oracle_mail_dkim.pl"}
+SCRIPTS = {
+    "dkimpy": "oracle_dkimpy.py",
+    "mail-dkim": "oracle_mail_dkim.pl",
+    "mailauth": "oracle_mailauth.js",
+}
 
 
 def ask(oracle, jobs):

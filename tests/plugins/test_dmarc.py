@@ -19,6 +19,7 @@ DNS = FakeResolver(
         "s1._domainkey.other.example": record(),
         "_dmarc.client.example": "v=DMARC1; p=reject; rua=mailto:r@client.example",
         "_dmarc.careful.example": "v=DMARC1; p=quarantine",
+        "_dmarc.strict.example": "v=DMARC1; p=none; adkim=s; fo=1:d; t=y; sp=reject; psd=n; x=1",
         "_dmarc.watching.example": "v=DMARC1; p=none",
     },
     fail=["_dmarc.dead.example"],
@@ -89,8 +90,19 @@ def test_a_trusted_forwarder_overrides_a_failure():
 
 
 def test_a_suspect_message_can_be_held():
-    _, result = played(message("a@careful.example", ""), hold=True)
+    seen, result = played(message("a@careful.example", ""), hold=True)
     assert result.messages[0].quarantined == "dmarc"
+    assert seen.result.facts["held"] is True
+
+
+def test_the_facts_have_the_record_without_addresses():
+    seen, _ = played(message())
+    assert seen.result.facts["published"] == "v=DMARC1; p=reject"
+    assert seen.result.facts["rua"] == "mailto:r@client.example"
+    seen, _ = played(message("a@strict.example", ""))
+    published = seen.result.facts["published"]
+    assert published == "v=DMARC1; p=none; sp=reject; adkim=s; fo=1:d; t=y"
+    assert "rua" not in seen.result.facts
 
 
 def test_a_dead_name_server_is_a_temporary_error():

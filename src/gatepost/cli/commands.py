@@ -16,6 +16,7 @@ COMMANDS = {
     "explain": LazyCommand("gatepost.cli.explain", "Explain what happened to a message."),
     "log": LazyCommand("gatepost.cli.log", "Print connections, messages and deliveries."),
     "report": LazyCommand("gatepost.cli.report", "Print the numbers of a day."),
+    "dmarc": LazyCommand("gatepost.cli.dmarc", "Report DMARC results, also for domain owners."),
     "traps": LazyCommand("gatepost.cli.traps", "List, add, remove and test traps."),
     "users": LazyCommand("gatepost.cli.users", "List, add and remove users for authentication."),
     "queue": LazyCommand("gatepost.cli.queue", "Show and change queued and held mail."),

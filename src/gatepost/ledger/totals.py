@@ -25,6 +25,7 @@ from gatepost.ledger.records import (
     Delivery,
     Gap,
     Notice,
+    PluginResult,
     RecipientRecord,
     Record,
     Transaction,
@@ -178,8 +179,16 @@ def _add_transaction(record: Transaction, hour: Hour) -> None:
         _add_recipient(recipient, hour)
     if record.answers:
         _add_answers(record.answers, hour)
+    if record.results:
+        _add_results(record.results, hour)
     for trap in record.traps:
         hour["trap"][f"{trap.list}:{trap.line} {trap.entry}" if trap.line else trap.list] += 1
+
+
+def _add_results(results: Sequence[PluginResult], hour: Hour) -> None:
+    for one in results:
+        if one.name == "dmarc" and one.facts.get("domain"):
+            hour["dmarc"][f"{one.value} {text(str(one.facts['domain']))}"] += 1
 
 
 def _add_client_and_sender(record: Transaction, hour: Hour) -> None:

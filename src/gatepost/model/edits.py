@@ -187,12 +187,11 @@ class Edits:
 
     def remove(self, name: str, where: Test | None) -> Cut:
         """Remove the fields of a name; return what was cut."""
-        covering = self._covering(name)
         front, block = cut(self.front, name, where), cut(self._fields(), name, where)
         found = Cut(b"", front.first if front.number else block.first, front.number + block.number)
         if found.number:
+            self.broken |= self._covering(name)
             self._set(front.raw, block.raw)
-            self.broken |= covering
         return found
 
     def replace(self, name: str, field: bytes) -> int:

@@ -1,10 +1,12 @@
 """Check that the domain in the From field sent the message, and apply its policy (DMARC)."""
 
 from gatepost import Decision, MessageTransaction, Plugin, Reaction, ask
-from gatepost.mailauth.dmarc import DmarcResult, Identifier, evaluate_message
+from gatepost.mailauth.dmarc import DmarcResult, Identifier, Record, evaluate_author
+from gatepost.plugins._signed import signed
 
 # RFC 7372 section 3.3: several checks failed; DMARC has no code of its own.
 _ENHANCED = "5.7.26"
+_DEFAULTS = {"adkim": "r", "aspf": "r", "fo": "0", "t": "n", "sp": None, "np": None, "p": None}
 _TEXTS = {
     "reject": "DMARC: {domain} asks to refuse mail that it has not authenticated",
     "quarantine": "DMARC: {domain} asks to suspect mail that it has not authenticated",
@@ -45,7 +47,7 @@ class Dmarc(Plugin):
         """Evaluate the message with the results of SPF and DKIM."""
         if tx.session.auth is not None or tx.results.get("spf") is None:
             return None
-        check = evaluate_message(tx.message.header_block(), _identifiers(tx))
+        check = evaluate_author(signed(tx).author, _identifiers(tx))
         found = await ask(check, self.resolver)
         return self._react(tx, found, overridden=_is_overridden(tx, found))
 
@@ -55,9 +57,10 @@ class Dmarc(Plugin):
         outcome = found.disposition if found.result == "fail" else found.result
         ignored = overridden or found.result in ("pass", "none")
         reaction = Reaction() if ignored else getattr(self.options, outcome)
-        _add(tx, found, reaction.score, overridden=overridden)
+        held = self.options.hold and outcome == "quarantine" and not overridden
+        _add(tx, found, reaction.score, overridden=overridden, held=held)
         self.metrics.counter("messages", result=found.result, policy=found.policy or "").inc()
-        if self.options.hold and outcome == "quarantine" and not overridden:
+        if held:
             tx.quarantine("dmarc")
         text = _TEXTS.get(outcome, "").format(domain=found.domain)
         return reaction.decide(text, enhanced=_ENHANCED, reason=f"dmarc-{outcome}")
@@ -79,17 +82,32 @@ def _is_overridden(tx: MessageTransaction, found: DmarcResult) -> bool:
     return found.result == "fail" and arc is not None and arc.facts.get("dmarc") == "pass"
 
 
-def _add(tx: MessageTransaction, found: DmarcResult, score: float, *, overridden: bool) -> None:
+def _add(
+    tx: MessageTransaction, found: DmarcResult, score: float, *, overridden: bool, held: bool
+) -> None:
     facts: dict[str, str | float] = {"domain": found.domain, "reason": found.reason}
     facts |= {"organizational_domain": found.organizational_domain, "score": score}
-    if found.policy is not None:
+    if found.policy is not None and found.record is not None:
         facts |= {"policy": found.policy, "record": found.record_domain}
+        facts["published"] = _published(found.record)
         facts |= {method: _aligned(found, method) for method in ("spf", "dkim")}
+    if found.rua:
+        facts["rua"] = " ".join(found.rua)
     if found.result == "fail":
         facts["disposition"] = found.disposition
     if overridden:
         facts["override"] = "trusted forwarder (ARC)"
+    if held:
+        facts["held"] = True
     tx.results.add("dmarc", found.result, **facts)
+
+
+def _published(record: Record) -> str:
+    """Return the text of a record, without addresses: the ledger may hide those."""
+    tags = {tag: getattr(record, tag) for tag in ("p", "sp", "np", "adkim", "aspf")}
+    tags |= {"fo": ":".join(record.fo), "t": "y" if record.testing else "n"}
+    shown = (f"{tag}={value}" for tag, value in tags.items() if value != _DEFAULTS.get(tag))
+    return "; ".join(["v=DMARC1", *shown])
 
 
 def _aligned(found: DmarcResult, method: str) -> str:

@@ -62,9 +62,9 @@ class Score(Plugin):
         return decision
 
     def _decide(self, tx: Transaction, stage: Stage) -> Decision | None:
-        score = tx.results.score
         if stage not in self.options.stages:
             return None
+        score = tx.results.score
         for threshold, refuse in ((self.options.deny, deny), (self.options.defer, defer)):
             if 0 < threshold <= score:
                 self.metrics.counter("refused", stage=stage).inc()

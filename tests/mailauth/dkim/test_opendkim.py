@@ -5,14 +5,12 @@ in front of values is lost there, so it cannot sign headers in the simple form.
 """
 
 import re
-import subprocess
 
 import pytest
 from tests.mailauth.checks import NOW, dkim
 from tests.mailauth.dkim.test_oracles import COUNTS, FORMS, signed
 from tests.mailauth.keys import pem, private_key
 from tests.mailauth.messages import made
-from tools import peers
 
 KEY = "rsa"
 FIELD = re.compile(r"hname='DKIM-Signature' hvalue='([^']*)'")
@@ -31,30 +29,6 @@ Mode v
 TestPublicKeys {folder}/records
 Syslog no
 """
-
-
-@pytest.fixture
-def opendkim(tmp_path):
-    """A function that runs it on messages by number; it returns its output."""
-    program = peers.find("opendkim")
-    if program is None:
-        pytest.skip(f"opendkim: {peers.missing(['opendkim'])['opendkim']}")
-
-    def run(configuration, messages):
-        (tmp_path / "opendkim.conf").write_text(configuration)
-        for number, octets in messages.items():
-            (tmp_path / str(number)).write_bytes(octets)
-        output = ""
-        names = list(map(str, messages))
-        for at in range(0, len(names), 100):
-            argv = program.argv("-x", "opendkim.conf", "-vv", "-t", ",".join(names[at : at + 100]))
-            options = {"cwd": tmp_path, "env": program.env, "capture_output": True, "timeout": 60}
-            done = subprocess.run(argv, check=False, text=True, errors="replace", **options)
-            assert done.returncode == 0, done.stderr
-            output += done.stdout
-        return output
-
-    return run
 
 
 def messages(count):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.mailauth.dmarc import parse_record
-from gatepost.mailauth.dmarc.record import MOST_REMARKS
+from gatepost.mailauth.dmarc.record import CACHED_LENGTH, MOST_REMARKS
 
 RUA = "rua=mailto:a@x.example"
 
@@ -127,3 +127,10 @@ def test_any_text_can_be_read(text):
         assert record.p in ("none", "quarantine", "reject")
         assert all("\n" not in remark for remark in record.remarks)
         assert parse_record(record.text) == record
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1, 100])
+def test_a_record_of_any_length_is_read(more):
+    start = "v=DMARC1; p=reject; x="
+    record = parse_record(start + "y" * (CACHED_LENGTH - len(start) + more))
+    assert (record.p, len(record.text)) == ("reject", CACHED_LENGTH + more)

@@ -18,7 +18,15 @@ import msgspec
 from gatepost.checks import commands
 from gatepost.checks.replay.outcome import PASSED, Outcome, of_reply, verdict_of
 from gatepost.config.schema import Config, LedgerConfig
-from gatepost.ledger.records import Client, Connection, Record, Transaction, Trap, text
+from gatepost.ledger.records import (
+    Client,
+    Connection,
+    RecipientRecord,
+    Record,
+    Transaction,
+    Trap,
+    text,
+)
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.facts import set_fact
 from gatepost.model.session import AuthFacts, Session, TlsFacts
@@ -29,6 +37,8 @@ from gatepost.wire.smtp.replies import TOO_BIG
 
 _EVERYONE = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 _MANY = 1_000_000
+# The reply to a recipient over the limit.
+_OVER_LIMIT = "452 4.5.3"
 # What a message gets that is larger than the limit is now.
 _TOO_BIG = Outcome("refused", "limits", "message_size", str(TOO_BIG))
 
@@ -128,8 +138,9 @@ class Player:
 
         Raises `PlayError`.
         """
-        recipients = [one.address for one in record.recipients if not one.added]
-        answers: list[str] = []
+        named = [one for one in record.recipients if not one.added]
+        order = sorted(range(len(named)), key=lambda number: _turn(named[number]))
+        recipients, answers = [named[number].address for number in order], list[str]()
         async with self._session(record.client, _number(record) - 1) as session:
             reply = await session.open(record, recipients)
             if not _is_refusal(reply):
@@ -137,13 +148,14 @@ class Player:
             if ends and not all(map(_is_refusal, answers)):
                 reply = await session.send("DATA")
         content = reply.startswith("354")
-        named = [self._outcome(one, about) for one, about in zip(answers, recipients, strict=False)]
+        made = [self._outcome(one, about) for one, about in zip(answers, recipients, strict=False)]
+        outcomes = [one for _, one in sorted(zip(order, made, strict=False))]
         outcome = self._outcome(reply)
-        if named and not any(one.passes for one in named):
-            outcome = named[0]
+        if outcomes and not any(one.passes for one in outcomes):
+            outcome = outcomes[0]
         if content and record.result == "accepted" and record.size > self._message_size:
-            return Played(_TOO_BIG, named)
-        return Played(outcome, named, self._traps(), content)
+            return Played(_TOO_BIG, outcomes)
+        return Played(outcome, outcomes, self._traps(), content)
 
     def _traps(self) -> list[Trap]:
         made = (one for one in self._kept if isinstance(one, Transaction))
@@ -227,6 +239,17 @@ class _Dialogue:
 
 def _is_refusal(reply: str) -> bool:
     return verdict_of(reply) != "accepted"
+
+
+def _turn(rcpt: RecipientRecord) -> int:
+    """Return when a recipient is played: the order of accepted and refused ones is not recorded.
+
+    Refused ones first, because only accepted ones count towards `limits.recipients`, then accepted
+    ones, then those over the limit.
+    """
+    if rcpt.reply.startswith(_OVER_LIMIT):
+        return 2
+    return 0 if _is_refusal(rcpt.reply) else 1
 
 
 def _number(record: Transaction) -> int:

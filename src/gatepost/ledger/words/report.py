@@ -75,7 +75,26 @@ _TRAFFIC = (
     ("sent to clients", "sent"),
 )
 _RESULTS = ("accepted", "refused", "deferred")
-_ATTEMPTS = ("delivered", "deferred", "bounced", "held")
+
+
+class _Results(NamedTuple):
+    """A section that has the counts of each result of a name; the keys are result and name."""
+
+    dimension: str
+    title: str
+    header: str
+    results: Sequence[str]
+
+
+_DESTINATIONS = _Results(
+    "destination",
+    "Deliveries by destination",
+    "destination",
+    ("delivered", "deferred", "bounced", "held"),
+)
+_DMARC = _Results(
+    "dmarc", "Authentication (DMARC)", "From domain", ("pass", "fail", "none", "temperror")
+)
 
 
 def report(
@@ -88,7 +107,8 @@ def report(
         _reasons(totals, "shadow_reason", "Refusals in shadow mode, without effect"),
         *(_ranking(totals, one) for one in _RANKINGS),
         _plugins(totals),
-        _destinations(totals),
+        _results(totals, _DMARC),
+        _results(totals, _DESTINATIONS),
         _queue(queue),
         _ranking(totals, _LOST),
     ]
@@ -184,17 +204,18 @@ def _plugins(totals: Totals) -> Section:
     return Section("plugin", "Slowest plugins", headers, rows)
 
 
-def _destinations(totals: Totals) -> Section:
+def _results(totals: Totals, kind: _Results) -> Section:
+    """Return the counts of each result of a name, that with the largest count first."""
     found: dict[str, dict[str, int]] = {}
-    for key, count in _largest(totals, "destination"):
-        result, _, destination = key.partition(" ")
-        counts = found.setdefault(destination, {})
+    for key, count in _largest(totals, kind.dimension):
+        result, _, name = key.partition(" ")
+        counts = found.setdefault(name, {})
         counts[result] = counts.get(result, 0) + count
     rows: list[Row] = [
-        (name, *(counts.get(one, 0) for one in _ATTEMPTS)) for name, counts in found.items()
+        (name, *(counts.get(one, 0) for one in kind.results)) for name, counts in found.items()
     ]
-    headers = (Column("name", "destination", "text"), *(Column(one, one) for one in _ATTEMPTS))
-    return Section("destination", "Deliveries by destination", headers, rows)
+    headers = (Column("name", kind.header, "text"), *(Column(one, one) for one in kind.results))
+    return Section(kind.dimension, kind.title, headers, rows)
 
 
 def _queue(queue: Sequence[QueueDepth]) -> Section:

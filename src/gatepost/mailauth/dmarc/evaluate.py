@@ -21,7 +21,7 @@ from itertools import islice
 from typing import Any
 
 from gatepost.mailauth.dmarc.alignment import Alignment, Identifier, Mode, align
-from gatepost.mailauth.dmarc.author import read_author
+from gatepost.mailauth.dmarc.author import Author, read_author
 from gatepost.mailauth.dmarc.policy import Applied, choose, discover
 from gatepost.mailauth.dmarc.record import Record
 from gatepost.mailauth.dmarc.result import DmarcResult
@@ -38,7 +38,11 @@ _TITLES = {"spf": "SPF", "dkim": "DKIM"}
 
 def evaluate_message(header_block: bytes, identifiers: Sequence[Identifier]) -> Check[DmarcResult]:
     """Evaluate a message by its header block (lines in CRLF) and the results of SPF and DKIM."""
-    author = read_author(header_block)
+    return (yield from evaluate_author(read_author(header_block), identifiers))
+
+
+def evaluate_author(author: Author, identifiers: Sequence[Identifier]) -> Check[DmarcResult]:
+    """Evaluate a message by what `read_author` has found and the results of SPF and DKIM."""
     if not author.domain:
         return DmarcResult("permerror", author.problem)
     return (yield from evaluate(author.domain, identifiers))

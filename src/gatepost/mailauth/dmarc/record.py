@@ -7,11 +7,13 @@ case, as the grammar does for `v`. Of two tags with the same name, the first one
 
 Security: anyone can publish a record. Its text is examined in linear time.
 
-Limits: MOST_REMARKS remarks are kept.
+Limits: MOST_REMARKS remarks are kept. The last records of up to CACHED_LENGTH characters are kept
+by their text.
 """
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
@@ -19,6 +21,8 @@ import msgspec
 Policy: TypeAlias = Literal["none", "quarantine", "reject"]
 
 MOST_REMARKS = 20
+# Usual records have 50 to 200 characters. All that are kept take at most about 2 MB.
+CACHED_LENGTH = 512
 
 _REMOVED = "has no effect: RFC 9989 has removed it"
 _RETIRED = {"pct": _REMOVED, "rf": _REMOVED, "ri": _REMOVED}
@@ -74,6 +78,10 @@ class _Tag(NamedTuple):
 
 def parse_record(text: str) -> Record | None:
     """Return the record of a text, None if it is no DMARC record."""
+    return _parse_cached(text) if len(text) <= CACHED_LENGTH else _parse(text)
+
+
+def _parse(text: str) -> Record | None:
     version = _VERSION.match(text)
     if version is None:
         return None
@@ -93,6 +101,9 @@ def parse_record(text: str) -> Record | None:
         remarks.insert(0, _WITHOUT_POLICY[applies])
         tags |= {"p": "none", "sp": None, "np": None}
     return Record(text, **tags, remarks=tuple(remarks[:MOST_REMARKS]), applies=applies)
+
+
+_parse_cached = lru_cache(512)(_parse)
 
 
 def _stripped(text: str) -> str:

@@ -1,0 +1,1 @@
+"""Results of DMARC in the ledger: a table for people, and aggregate reports for domains."""
