@@ -22,6 +22,7 @@ WITH_CONFIGURATION = [
     ["traps", "add", "a@example.com"],
     ["traps", "remove", "a@example.com"],
     ["traps", "test", "a@example.com"],
+    ["traps", "report"],
     ["users", "list"],
     ["users", "add", "a", "--password-stdin"],
     ["users", "remove", "a"],
@@ -150,5 +151,5 @@ def test_commands_are_completed(shell):
     assert f"gatepost completion {shell}" in page
     completion = get_completion_class(shell)(gatepost, {}, "gatepost", "_GATEPOST_COMPLETE")
     assert "_GATEPOST_COMPLETE" in completion.source()
-    assert [one.value for one in completion.get_completions(["traps"], "re")] == ["remove"]
+    assert [one.value for one in completion.get_completions(["traps"], "rem")] == ["remove"]
     assert "--json" in [one.value for one in completion.get_completions(["check"], "--")]

@@ -1,9 +1,12 @@
 """The standing of senders."""
 
+import re
+
 import pytest
 from tests.plugins.states import LOGIN, WITH_AUTH, Add, Login
 
 from gatepost import Plugin
+from gatepost.plugin.options.reader import OptionsError
 from gatepost.plugins.standing import Standing
 from gatepost.testing import MemoryStore, play
 
@@ -33,7 +36,10 @@ TRAP = """
     C: DATA
     S: 554
 """
+# An acquainted sender is refused after the content.
+LATE_TRAP = MAIL.format(to="trap@example.com", reply="554")
 PASS = ("spf", "pass", {})
+COUNTED = "gatepost_plugin_standing_known_senders_trapped"
 RELAY = {"route": [{"for": ["*"], "to": "discard:", "relay_for": "authenticated"}]}
 
 
@@ -108,19 +114,24 @@ def test_mail_with_points_is_not_good(senders):
 
 def test_a_trap_hit_ends_the_acquaintance(senders):
     senders.send("2024-01-01", PASS)
-    senders.send("2024-02-01", PASS, text=TRAP)
+    senders.send("2024-02-01", PASS, text=LATE_TRAP)
     seen = senders.send("2024-02-02", PASS)
     assert (seen.value, seen.reason) == ("stranger", "bad mail of client.example on record")
     senders.send("2024-04-20", PASS)
     assert senders.send("2024-05-10", PASS).value == "acquainted"
 
 
-def test_an_address_that_a_user_has_written_to_is_trusted(senders):
+def trusted(senders):
+    """Record that a user has written to a@client.example."""
     text = LOGIN + MAIL.format(to="a@client.example", reply="250").replace(
         "FROM:<a@client.example>", "FROM:<user@example.com>"
     )
     plugins = [Login(), Standing()]
     play(text, plugins, store=senders.store, now="2024-01-01", config=WITH_AUTH | RELAY)
+
+
+def test_an_address_that_a_user_has_written_to_is_trusted(senders):
+    trusted(senders)
     seen = senders.send("2024-01-02", PASS)
     assert (seen.value, seen.reason) == ("trusted", "a user has written to a@client.example")
     assert senders.send("2024-01-02").value is None
@@ -132,3 +143,94 @@ def test_without_the_store_every_sender_is_a_stranger(play_silent):
     text = HELLO + MAIL.format(to="user@example.com", reply="250")
     play_silent(text, [Add(mail=[PASS]), Standing(), seen])
     assert (seen.value, seen.reason) == ("stranger", "the store is unavailable")
+
+
+TRUSTED_HIT = """
+    C: MAIL FROM:<a@client.example>
+    S: 250
+    C: RCPT TO:<trap@example.com>
+    S: 550
+    C: RCPT TO:<user@example.com>
+    S: 250
+    C: DATA
+    S: 354
+    C: Subject: hello
+    C:
+    C: text
+    C: .
+    S: 250
+"""
+
+
+def hit(senders, now="2024-02-01", text=TRAP, traps="trap@example.com", **options):
+    """Play a hit; return the result of the dialogue."""
+    plugins = [Add(mail=[PASS]), Standing(**options)]
+    return play(HELLO + text, plugins, store=senders.store, now=now, traps=[traps])
+
+
+def warnings(caplog):
+    return [one.message for one in caplog.records if "trap hit by a known sender" in one.message]
+
+
+def test_a_trap_that_an_acquainted_sender_hits_is_a_warning(senders, caplog):
+    senders.send("2024-01-01", PASS)
+    result = hit(senders, text=LATE_TRAP)
+    (line,) = warnings(caplog)
+    assert "sender=a@client.example standing=acquainted" in line
+    assert 'trap="trap@example.com (traps:1)"' in line
+    assert re.search(r"ref=\S+\.1 ", line)
+    assert result.metrics.value(COUNTED, standing="acquainted") == 1
+
+
+def test_a_trap_that_a_stranger_hits_is_no_warning(senders, caplog):
+    hit(senders, notify="postmaster@example.com")
+    assert warnings(caplog) == []
+
+
+def test_a_message_that_a_trap_did_not_stop_is_a_warning_too(senders, caplog):
+    trusted(senders)
+    hit(senders, "2024-01-02", TRUSTED_HIT)
+    assert ["standing=trusted" in one for one in warnings(caplog)] == [True]
+
+
+def test_a_trap_without_an_effect_is_no_warning(senders, caplog):
+    senders.send("2024-01-01", PASS)
+    config = {"traps": {"table": {"pristine": {"acquainted": "none"}}}}
+    plugins = [Add(mail=[PASS]), Standing()]
+    text = HELLO + MAIL.format(to="trap@example.com", reply="250")
+    traps = ["trap@example.com"]
+    play(text, plugins, store=senders.store, now="2024-02-01", traps=traps, config=config)
+    assert warnings(caplog) == []
+
+
+def test_without_notify_no_mail_is_sent(senders, caplog):
+    senders.send("2024-01-01", PASS)
+    assert hit(senders, text=LATE_TRAP).submitted == []
+    assert "notice not sent" not in caplog.text
+
+
+def test_the_postmaster_gets_one_mail_a_day_for_each_entry(senders, caplog):
+    trusted(senders)
+    notify = {"text": TRUSTED_HIT, "notify": "postmaster@example.com"}
+    (sent,) = hit(senders, "2024-01-02", **notify).submitted
+    assert hit(senders, "2024-01-02T20:00:00", **notify).submitted == []
+    assert len(hit(senders, "2024-01-02T20:00:00", traps="/^trap@/", **notify).submitted) == 1
+    assert len(hit(senders, "2024-01-03T01:00:00", **notify).submitted) == 1
+    assert len(warnings(caplog)) == 4
+    text = sent.content.decode()
+    assert "To: postmaster@example.com" in text
+    assert "Sender:     <a@client.example>, trusted: a user has written to" in text
+    assert re.search(r"ref=(\S+)", warnings(caplog)[0])[1] in text
+
+
+def test_a_mail_that_cannot_be_sent_is_logged(senders, caplog):
+    trusted(senders)
+    result = hit(senders, "2024-01-02", TRUSTED_HIT, notify="postmaster@elsewhere.example")
+    assert result.submitted == []
+    assert "notice not sent" in caplog.text
+    assert "to=postmaster@elsewhere.example" in caplog.text
+
+
+def test_notify_must_be_an_address():
+    with pytest.raises(OptionsError, match="local-part@domain"):
+        Standing(notify="nobody at all")

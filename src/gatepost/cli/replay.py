@@ -1,10 +1,9 @@
 """`gatepost replay`: decide recorded mail again under another configuration."""
 
 import asyncio
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from gatepost.checks.replay.run import Replay
 from gatepost.checks.scratch import progress, scratch
 from gatepost.cli.shared.ledger_files import open_ledger
 from gatepost.cli.shared.output import Failure, WrongUsage, print_line
+from gatepost.cli.shared.period_bar import period_bar
 from gatepost.cli.shared.record_options import record_options, selection_of
 from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.cli.shared.styled import print_text
@@ -28,9 +28,6 @@ from gatepost.log.os_error import describe_os_error
 from gatepost.log.setup import configure_command_log
 from gatepost.plugin.host import PluginError
 from gatepost.session.assemble import SetupError
-
-# Records between two updates of the progress bar.
-_STEP = 100
 
 
 @click.command("replay", epilog="Example: gatepost replay --since 7d -c new.toml")
@@ -83,7 +80,7 @@ def _run(config: Config, records: Iterable[Record], since: float, until: float) 
     """Return what was found; an interrupt ends the replay, and what was found counts."""
     paths = [config.path(name) for name in config.traps.lists]
     try:
-        with scratch(config) as usable, progress(paths), _bar(since, until) as show:
+        with scratch(config) as usable, progress(paths), period_bar("replay", since, until) as show:
             replay = Replay(usable, show)
             with suppress(KeyboardInterrupt):
                 asyncio.run(replay.run(records))
@@ -92,25 +89,3 @@ def _run(config: Config, records: Iterable[Record], since: float, until: float) 
         raise Failure(str(error)) from error
     except OSError as error:
         raise Failure(describe_os_error(error)) from error
-
-
-@contextmanager
-def _bar(since: float, until: float) -> Iterator[Callable[[float], None] | None]:
-    """Yield a function that shows how far the replay is; None if there is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415 - takes 50 ms, only needed on a terminal
-    from rich.progress import Progress  # noqa: PLC0415 - likewise
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("replay", total=until - since)
-        count = 0
-
-        def show(moment: float) -> None:
-            nonlocal count
-            count += 1
-            if count % _STEP == 0:
-                bar.update(task, completed=moment - since)
-
-        yield show

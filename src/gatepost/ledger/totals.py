@@ -182,7 +182,7 @@ def _add_transaction(record: Transaction, hour: Hour) -> None:
     if record.results:
         _add_results(record.results, hour)
     for trap in record.traps:
-        hour["trap"][f"{trap.list}:{trap.line} {trap.entry}"] += 1
+        hour["trap"][f"{trap.list}:{trap.line} {trap.entry}" if trap.line else trap.list] += 1
 
 
 def _add_results(results: Sequence[PluginResult], hour: Hour) -> None:

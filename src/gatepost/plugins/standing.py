@@ -4,6 +4,9 @@ A sender is "trusted" if one of your users has written to the address, "acquaint
 has sent good mail for some time and no bad mail, and otherwise a "stranger". Traps, greylisting and
 rules of your own treat strangers more strictly.
 
+A trap that a known sender hits is probably a mistake. It is logged as a warning, and with `notify`
+the postmaster gets a mail.
+
 Trusts: only a domain that SPF or DMARC has proven. A name that a client claims has no standing.
 Limits: the state is in the store. Without it every sender is a stranger.
 """
@@ -12,16 +15,22 @@ from typing import NamedTuple
 
 from gatepost import (
     Address,
+    DeliveryError,
     Duration,
     MessageTransaction,
     Plugin,
     StoreError,
     Transaction,
+    TrapHit,
 )
+from gatepost.plugins._alarms import causing, notice, place_of
 from gatepost.plugins._subjects import spf_domain
 
 TRUSTED, ACQUAINTED, STRANGER = "trusted", "acquainted", "stranger"
+_KNOWN = frozenset({TRUSTED, ACQUAINTED})
 
+# The time between two notices about a trap, in seconds.
+_DAY = 86400.0
 # What was read at MAIL, for the end of the transaction.
 _NOTE = "standing"
 
@@ -35,7 +44,7 @@ class _Found(NamedTuple):
 
 
 class Standing(Plugin):
-    """Adds the result `standing`; it decides nothing."""
+    """Adds the result `standing`, and reports traps that known senders hit; it decides nothing."""
 
     after = frozenset({"spf", "dmarc", "authentication_results"})
     before = frozenset({"greylist", "trap_memory", "score", "reputation"})
@@ -53,6 +62,13 @@ class Standing(Plugin):
         """How long an address is trusted after a user has written to it; 0 for not at all."""
         good_below: float = 2.0
         """The number of points below which an accepted message is good."""
+        notify: str = ""
+        """The address that gets a mail when a known sender hits a trap, at most one a day for each
+        entry of a trap list; "" for none."""
+
+        def __post_init__(self) -> None:
+            if self.notify:
+                Address.parse(self.notify)
 
     async def on_mail(self, tx: Transaction, sender: Address) -> None:
         """Find the standing of the sender, if SPF has passed for its domain."""
@@ -101,6 +117,7 @@ class Standing(Plugin):
 
     async def on_delivered(self, tx: MessageTransaction) -> None:
         """Record a good message, and the addresses that a user has written to."""
+        await self._warn(tx)
         try:
             if tx.session.auth is not None:
                 await self._record_correspondents(tx)
@@ -115,12 +132,39 @@ class Standing(Plugin):
 
     async def on_reset(self, tx: Transaction) -> None:
         """Record bad mail: a trap hit, or a message that was refused after its content."""
+        await self._warn(tx)
         refused = tx.message is not None and tx.results.score >= self.options.good_below
         if tx.session.auth is None and (tx.trap_hits or refused):
             try:
                 await self._record_bad(tx)
             except StoreError:
                 self.metrics.counter("not_recorded").inc()
+
+    async def _warn(self, tx: Transaction) -> None:
+        """Log a trap that a known sender has hit, and send a notice."""
+        hit = causing(tx) if tx.trap_hits else None
+        standing = tx.results.value("standing")
+        if hit is None or standing not in _KNOWN:
+            return
+        self.metrics.counter("known_senders_trapped", standing=standing).inc()
+        log = self.log_for(tx)
+        log.warning(
+            "trap hit by a known sender",
+            trap=f"{hit.address} ({place_of(hit)})",
+            sender=str(tx.reverse_path),
+            standing=standing,
+        )
+        if self.options.notify:
+            await self._notify(tx, hit)
+
+    async def _notify(self, tx: Transaction, hit: TrapHit) -> None:
+        to = self.options.notify
+        try:
+            if await self.store.add(f"notified {hit.source} {hit.entry}", ttl=_DAY):
+                await self.submit("", [to], notice(tx, hit, to, self.server.hostname))
+        except (StoreError, ValueError, DeliveryError, RuntimeError) as error:
+            log = self.log_for(tx)
+            log.warning("notice not sent", to=to, problem=str(error))
 
     async def _record_bad(self, tx: Transaction) -> None:
         if _NOTE in tx.notes:

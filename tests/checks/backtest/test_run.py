@@ -4,11 +4,11 @@ import pytest
 from tests.checks.backtest.made import START, attack, mail, sent, spam
 from tests.importers.read import sample
 
-from gatepost.checks.backtest.bounded import Bounded, Tally
 from gatepost.checks.backtest.listing import report
 from gatepost.checks.backtest.recipients import Directory
 from gatepost.checks.backtest.rules import Rule
 from gatepost.checks.backtest.run import BackTest, network_of, run
+from gatepost.checks.bounded import Bounded, Tally
 from gatepost.importers.reading import LogReader
 from gatepost.importers.transaction import Ending, Verdict
 from gatepost.ledger.words.sections import as_text

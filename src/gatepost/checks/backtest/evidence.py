@@ -14,9 +14,9 @@ from enum import Enum
 
 import msgspec
 
-from gatepost.checks.backtest.bounded import Bounded
 from gatepost.checks.backtest.rules import Rule
 from gatepost.checks.backtest.standing import Correspondents, domain_of, organisational
+from gatepost.checks.bounded import Bounded
 from gatepost.importers.transaction import Ending, Transaction, Verdict
 from gatepost.traps.memory import DAY
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from gatepost.checks.backtest.bounded import Tally
 from gatepost.checks.backtest.evidence import STRONG, Evidence, Touched
 from gatepost.checks.backtest.rules import Hit, Rule
+from gatepost.checks.bounded import Tally
 from gatepost.importers.reading import Counts
 from gatepost.importers.transaction import Ending, Transaction, Verdict
 from gatepost.traps.intervals import Interval, clopper_pearson

@@ -8,7 +8,7 @@ came from, so that a forged domain has no standing.
 
 from typing import NamedTuple
 
-from gatepost.checks.backtest.bounded import Bounded
+from gatepost.checks.bounded import Bounded
 from gatepost.importers.transaction import Ending, Status, Transaction, Verdict
 from gatepost.traps.memory import DAY
 from gatepost.traps.verdicts import Standing
