@@ -85,6 +85,10 @@ def test_the_envelope_is_one_line_of_json(tmp_path):
                 "note": "a \u2028 note",
                 "source": "traps",
                 "line": 3,
+                "trap_class": "pristine",
+                "guessable": False,
+                "treatment": "",
+                "shadow": False,
             }
         ],
         "peer": {"host": "192.0.2.1", "port": 40000},
