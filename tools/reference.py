@@ -251,15 +251,12 @@ def fixed() -> str:
 
 # The plugins of the cookbook, files in examples/.
 RECIPES = (
-    "greylist",
     "spf_check",
     "dkim_check",
     "rspamd_check",
     "clamd_scan",
     "sql_recipients",
     "ldap_recipients",
-    "sender_rate",
-    "karma",
     "attachments",
     "tag_external",
     "aliases",
