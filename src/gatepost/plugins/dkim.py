@@ -8,6 +8,8 @@ from gatepost.plugins._signed import signed
 class Dkim(Plugin):
     """Adds a result `dkim` for each signature, and decides at the end if its options do."""
 
+    uses_dns = True
+
     class Options(Plugin.Options):
         """The reactions if no signature of a message passes."""
 

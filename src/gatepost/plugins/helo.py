@@ -35,6 +35,8 @@ _SHOWN = 255
 class Helo(ClientCheck):
     """Adds the result `helo`: "pass", or the first finding."""
 
+    uses_dns = True
+
     class Options(Plugin.Options):
         """Reactions by what is found."""
 

@@ -28,6 +28,8 @@ SERVER = re.compile(r"(?<![a-z])(?:colo|mail|mta|mx|out|relay|server|smtp|static
 class Iprev(ClientCheck):
     """Adds the result `iprev`, with the confirmed name of the client as `name`."""
 
+    uses_dns = True
+
     class Options(Plugin.Options):
         """Reactions by what is found."""
 

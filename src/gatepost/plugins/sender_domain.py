@@ -30,6 +30,8 @@ from gatepost.plugins._client import (
 class SenderDomain(ClientCheck):
     """Adds the result `sender_domain`: "pass", "none" for the null sender, or what was found."""
 
+    uses_dns = True
+
     class Options(Plugin.Options):
         """Reactions by what is found."""
 

@@ -18,6 +18,8 @@ _TEXT = {
 class Spf(Plugin):
     """Adds the result `spf`, and decides at MAIL if its options do."""
 
+    uses_dns = True
+
     class Options(Plugin.Options):
         """The reactions to each result; `pass` has no effect."""
 
