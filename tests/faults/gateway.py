@@ -7,6 +7,7 @@ fault was taken for an answer.
 
 import contextlib
 import json
+from collections import Counter
 from pathlib import Path
 
 from tests.net.name_server import NameServer, a, mx, txt, wire_name
@@ -49,7 +50,6 @@ RECORDS = {
     (f"test.{DOMAIN_LIST}", "A"): [a("127.0.0.2")],
 }
 
-ENVELOPE = ("MAIL FROM:<a@client.example>", "RCPT TO:<user@example.com>", "DATA")
 AUTH = {"auth": {"clear": True}, "listen": [{}, {"name": "auth", "auth": True}]}
 
 DENY = "deny"
@@ -75,6 +75,12 @@ OPTIONS = {
 def plugin(name, **options):
     made = load_plugin(name, {**OPTIONS[name], **options}, place=Place())
     return Installed(made)
+
+
+def events(logs):
+    """Count the warnings and errors by their event, without those of a busy machine."""
+    found = [one["event"] for one in logs if one["log_level"] in ("warning", "error")]
+    return Counter(one for one in found if one != "plugin slow")
 
 
 class Gateway:
@@ -111,13 +117,14 @@ class Gateway:
     async def __aexit__(self, *exc):
         await self._stack.aclose()
 
-    async def send(self, content=SIGNED, *, peer=CLIENT, login=False):
+    async def send(self, content=SIGNED, *, peer=CLIENT, login=False, rcpt="user@example.com"):
         """Send a message; return the replies, the last one is that which decides."""
         client = self.server.connect(peer, listen="auth" if login else "")
         try:
             await client.reply()
             auth = ["AUTH PLAIN AEFsaWNlAHNlY3JldA=="] if login else []
-            for command in ("EHLO mail.client.example", *auth, *ENVELOPE):
+            envelope = ("MAIL FROM:<a@client.example>", f"RCPT TO:<{rcpt}>", "DATA")
+            for command in ("EHLO mail.client.example", *auth, *envelope):
                 client.send(f"{command}\r\n".encode())
                 if (await client.reply())[:1] in ("", "4", "5"):
                     return client.replies

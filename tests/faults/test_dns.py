@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections import Counter
 
 import pytest
 from structlog.testing import capture_logs
@@ -15,6 +14,7 @@ from tests.faults.gateway import (
     SIGNED,
     UNSIGNED,
     Gateway,
+    events,
 )
 from tests.net.name_server import FAULTS, SERVFAIL, a
 
@@ -50,7 +50,7 @@ def run(test, **options):
 
     with capture_logs() as logs:
         asyncio.run(inner())
-    return Counter(one["event"] for one in logs if one["log_level"] in ("warning", "error"))
+    return events(logs)
 
 
 def found_of(gateway):

@@ -125,6 +125,46 @@ def test_answers_that_the_library_keeps_are_dropped(monkeypatch):
     assert (answers, datagrams["four.example"]) == ([["192.0.2.4"]] * 6, 2)
 
 
+def test_a_channel_that_was_replaced_ends_after_its_last_answer(monkeypatch):
+    """c-ares does not go on with questions whose time is over."""
+    monkeypatch.setattr(resolver, "RENEW_AFTER", 2)
+    silent = {f"{number}.silent.example": 10**6 for number in range(5)}
+
+    async def lookup(dns):
+        names = [*silent, "four.example"]
+        found = await asyncio.gather(*(dns.a(name) for name in names), return_exceptions=True)
+        return [type(one) for one in found], len(dns._replaced), dns._channel.active
+
+    server = NameServer(RECORDS, answered=silent)
+
+    async def run():
+        async with asyncio.timeout(60), server.serving() as address:
+            dns = DnsResolver([address], timeout=0.1, tries=1)
+            found = await lookup(dns)
+            await dns.close()
+            return found
+
+    assert asyncio.run(run()) == ([ResolveError] * 5 + [list], 0, 0)
+
+
+def test_close_ends_the_lookups_of_channels_that_were_replaced(monkeypatch):
+    monkeypatch.setattr(resolver, "RENEW_AFTER", 1)
+    names = ("1.silent.example", "2.silent.example", "3.silent.example")
+    server = NameServer({}, answered=dict.fromkeys(names, 10**6))
+
+    async def run():
+        async with asyncio.timeout(60), server.serving() as address:
+            dns = DnsResolver([address], timeout=60.0)
+            lookups = [asyncio.ensure_future(dns.a(name)) for name in names]
+            await asyncio.sleep(0)
+            assert len(dns._replaced) == 2
+            await dns.close()
+            done, _ = await asyncio.wait(lookups)
+            return [one.cancelled() or type(one.exception()) for one in done]
+
+    assert set(asyncio.run(run())) <= {True, ResolveError}
+
+
 @given(st.text())
 def test_any_name_is_refused_or_within_the_limits(name):
     try:
