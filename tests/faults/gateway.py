@@ -5,6 +5,7 @@ Only what a plugin does without an answer has its default. So a reply 5xx to goo
 fault was taken for an answer.
 """
 
+import asyncio
 import contextlib
 import json
 from collections import Counter
@@ -19,7 +20,9 @@ from gatepost.ledger.words.explain import explain
 from gatepost.ledger.words.fitting import plain
 from gatepost.ledger.words.story import story_of
 from gatepost.net.cached_resolver import CachedResolver
-from gatepost.net.resolver import DnsResolver
+from gatepost.net.inline import need_task
+from gatepost.net.questions import ABSENT, Answer, found
+from gatepost.net.resolver import AnsweringResolver, DnsResolver
 from gatepost.plugin.base import Installed
 from gatepost.plugin.loader import load_plugin
 from gatepost.plugin.place import Place
@@ -37,18 +40,21 @@ _ARC = json.loads(SUITE.read_text("utf-8"))[0]
 FORWARDED = _ARC["tests"]["cv_pass_i1_1"]["message"].replace("\n", "\r\n").encode()
 SIGNED, UNSIGNED = signing.message(), signing.message(signer="")
 
-RECORDS = {
-    ("client.example", "MX"): [mx(10, "mail.client.example")],
-    ("client.example", "TXT"): [txt("v=spf1 a:mail.client.example -all")],
-    ("mail.client.example", "A"): [a("198.51.100.7")],
-    ("7.100.51.198.in-addr.arpa", "PTR"): [wire_name("mail.client.example")],
-    ("_dmarc.client.example", "TXT"): [txt("v=DMARC1; p=reject")],
-    ("s1._domainkey.client.example", "TXT"): [txt(signing.record())],
-    ("_dmarc.d1.example.org", "TXT"): [txt("v=DMARC1; p=reject")],
-    **{(name, "TXT"): [txt(text)] for name, text in _ARC["txt-records"].items()},
-    **{(f"2.0.0.127.{zone}", "A"): [a("127.0.0.2")] for zone in (*LISTS, ALLOW)},
-    (f"test.{DOMAIN_LIST}", "A"): [a("127.0.0.2")],
+ANSWERS = {
+    ("client.example", "MX"): [(10, "mail.client.example")],
+    ("client.example", "TXT"): ["v=spf1 a:mail.client.example -all"],
+    ("mail.client.example", "A"): ["198.51.100.7"],
+    ("7.100.51.198.in-addr.arpa", "PTR"): ["mail.client.example"],
+    ("_dmarc.client.example", "TXT"): ["v=DMARC1; p=reject"],
+    ("s1._domainkey.client.example", "TXT"): [signing.record()],
+    ("_dmarc.d1.example.org", "TXT"): ["v=DMARC1; p=reject"],
+    **{(name, "TXT"): [text] for name, text in _ARC["txt-records"].items()},
+    **{(f"2.0.0.127.{zone}", "A"): ["127.0.0.2"] for zone in (*LISTS, ALLOW)},
+    (f"test.{DOMAIN_LIST}", "A"): ["127.0.0.2"],
 }
+NAMES = {name for name, _ in ANSWERS}
+WIRE = {"A": a, "MX": lambda pair: mx(*pair), "TXT": txt, "PTR": wire_name}
+RECORDS = {key: [WIRE[key[1]](one) for one in records] for key, records in ANSWERS.items()}
 
 AUTH = {"auth": {"clear": True}, "listen": [{}, {"name": "auth", "auth": True}]}
 
@@ -75,6 +81,22 @@ OPTIONS = {
 def plugin(name, **options):
     made = load_plugin(name, {**OPTIONS[name], **options}, place=Place())
     return Installed(made)
+
+
+class Answers(AnsweringResolver):
+    """A resolver in memory with the same records; questions about names in `failing` fail."""
+
+    def __init__(self, failing=()):
+        self._failing = failing
+
+    async def answer(self, kind, key):
+        await need_task()
+        await asyncio.sleep(0)
+        if key in self._failing:
+            return Answer("failed", (), "broken")
+        if key not in NAMES:
+            return ABSENT
+        return found(ANSWERS.get((key, kind), ()))
 
 
 def events(logs):

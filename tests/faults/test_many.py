@@ -1,4 +1,4 @@
-"""Many sessions while the DNS is dead: questions, tasks and memory are limited, and nothing stays."""
+"""Many sessions while the DNS is dead: questions, tasks and memory are limited."""
 
 import asyncio
 
@@ -60,8 +60,8 @@ def test_a_thousand_sessions_do_not_pile_up_while_the_dns_is_dead():
             assert {one[:3] for one in replies} == {"250"}
             assert most.pending == MOST_PENDING
             assert most.tasks < MOST_PENDING + TASKS * SESSIONS
-            # At most the questions of the first sessions reach the name server.
-            assert sum(status.queries.values()) < 2 * MOST_PENDING
+            # Questions are asked until the outage is found, which takes two time-outs.
+            assert sum(status.queries.values()) <= 3 * MOST_PENDING
             assert status.lookups["limit"] + status.lookups["outage"] > SESSIONS
             assert status.octets < ENTRY * sum(status.queries.values())
             await asyncio.sleep(0)
