@@ -105,7 +105,7 @@ def test_good_mail_is_never_refused_for_good_and_no_plugin_fails(names, failing,
 
 
 def is_unforwarded(names, content):
-    """Return whether DMARC refuses a message that only the result of a trusted forwarder can save."""
+    """Return whether DMARC refuses a message that only a trusted forwarder can save."""
     return content is FORWARDED and "dmarc" in names and "arc" not in names
 
 
