@@ -26,6 +26,7 @@ from gatepost.ledger.records import (
     Client,
     Connection,
     Delivery,
+    PluginResult,
     RecipientRecord,
     Record,
     Transaction,
@@ -80,7 +81,10 @@ def patterns() -> Iterator[Record]:
         header_from=f"s{MESSAGE[-6:]}@d{MESSAGE[-4:]}.example",
         subject="A subject of the usual length of a subject",
         answers=OPINIONS[:1],
-        results={"spf": "pass", "dkim": "pass (d=client.example)"},
+        results=[
+            PluginResult("spf", "pass", facts={"mailfrom": f"s{MESSAGE[-6:]}@client.example"}),
+            PluginResult("dkim", "pass", facts={"domain": "client.example", "selector": "s1"}),
+        ],
     )
     yield Connection(TIME, f"c{MESSAGE}", CLIENT, 0.4, "quit", transactions=1, messages=1)
     yield accepted

@@ -251,8 +251,6 @@ def fixed() -> str:
 
 # The plugins of the cookbook, files in examples/.
 RECIPES = (
-    "spf_check",
-    "dkim_check",
     "rspamd_check",
     "clamd_scan",
     "sql_recipients",

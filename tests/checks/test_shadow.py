@@ -38,7 +38,7 @@ def lines(config):
     return list(shadow_lines(config, setup, VirtualClock().time()))
 
 
-def test_the_ledger_tells_what_would_have_been_refused(tmp_path, config):
+def test_the_ledger_shows_what_would_have_been_refused(tmp_path, config):
     mail = [message("bob@example.com", sender=f"{one}@example.org") for one in SENDERS]
     trapped = message("trap@example.com", "bob@example.com")
     kept(tmp_path / "ledger", recorded(config, session(*mail, trapped)))

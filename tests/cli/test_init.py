@@ -118,6 +118,33 @@ def test_the_starter_is_valid_except_for_a_warning_of_the_host_name(run, folder)
     assert warnings[0].startswith("warning: server.hostname is localhost")
 
 
+def test_the_profile_of_a_gateway_adds_plugins_that_refuse_nothing(run, tmp_path, monkeypatch):
+    assert run("init", "--profile", "gateway", tmp_path).exit_code == 0
+    monkeypatch.chdir(tmp_path)
+    plugins = load_config(tmp_path / "gatepost.toml").plugin
+    refusing = {"helo", "sender_domain", "greylist", "rate_limit", "score"}
+    assert {one.use for one in plugins if one.action == "log"} == refusing
+    assert {one.use for one in plugins if one.action != "log"} == {
+        *("spf", "dkim", "arc", "dmarc", "iprev", "reputation", "standing", "trap_memory")
+    }
+    result = run("check")
+    assert result.exit_code == 0
+    assert "shadow mode       greylist: no ledger yet" in result.stdout
+
+
+def test_every_line_of_a_profile_that_is_commented_out_is_valid(run, tmp_path, monkeypatch):
+    assert run("init", "--profile", "gateway", tmp_path).exit_code == 0
+    file = tmp_path / "gatepost.toml"
+    lines = file.read_text().replace('# [[plugin]]\n# use = "dnsbl"', '[[plugin]]\nuse = "dnsbl"')
+    file.write_text(
+        lines.replace("# options = { trusted", "options = { trusted").replace(
+            "# options = { zones", "options = { zones"
+        )
+    )
+    monkeypatch.chdir(tmp_path)
+    assert run("check").exit_code == 0
+
+
 def test_its_example_plugin_can_be_used(run, folder):
     text = (folder / "gatepost.toml").read_text()
     for line in ("[[plugin]]", 'use = "plugins/no_mondays.py"', "options = { day = 0 }"):

@@ -12,7 +12,7 @@ from gatepost.testing import play
 def test_refusals_are_logged_with_their_plugin(caplog, monkeypatch):
     # As in a program that does not configure structlog: another test of the process may have.
     monkeypatch.setattr(structlog, "is_configured", lambda: False)
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "gatepost")
     play(
         """
         S: 220

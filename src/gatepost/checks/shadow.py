@@ -1,4 +1,4 @@
-"""What is in shadow mode, and what it would have decided: from the totals of the ledger.
+"""The plugins in shadow mode, and what they would have decided: from the totals of the ledger.
 
 Limits: the last DAYS days, as the ledger counts them by hour; MOST reasons of a plugin are named.
 """

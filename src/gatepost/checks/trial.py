@@ -177,7 +177,8 @@ class TrialRecorder(Recorder):
 
 
 def _copied(result: Result) -> TrialResult:
-    facts = {name: str(value) for name, value in result.facts.items()}
+    given = {name: value for name, value in result.facts.items() if name != "score" or value}
+    facts = {name: str(value) for name, value in given.items() if value != ""}
     return TrialResult(result.name, result.value, facts)
 
 

@@ -5,7 +5,15 @@ from pathlib import Path
 import click
 
 from gatepost.cli.shared.output import Failure, print_line
-from gatepost.cli.shared.starter import STATE_FOLDER, create, starter, with_system_paths, with_tls
+from gatepost.cli.shared.starter import (
+    PROFILES,
+    STATE_FOLDER,
+    create,
+    starter,
+    with_profile,
+    with_system_paths,
+    with_tls,
+)
 from gatepost.log.os_error import describe_os_error
 from gatepost.net.self_signed import MissingPackageError, self_signed
 
@@ -29,7 +37,12 @@ Then set hostname and domains in gatepost.toml, and edit users and verybadrcptto
 @click.option(
     "--system", "system", is_flag=True, help=f"Keep data and mail in {STATE_FOLDER}, for a service."
 )
-def command(folder: Path, *, tls: bool, system: bool) -> None:
+@click.option(
+    "--profile",
+    type=click.Choice(sorted(PROFILES)),
+    help="Add plugins. gateway: checks of senders, those that refuse mail in shadow mode.",
+)
+def command(folder: Path, *, tls: bool, system: bool, profile: str | None) -> None:
     """Create a folder with a commented configuration, a trap list, and a plugin with its test.
 
     DIR must be empty or not exist. The certificate of --tls is for tests. It proves no identity,
@@ -39,6 +52,7 @@ def command(folder: Path, *, tls: bool, system: bool) -> None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise Failure(f"{folder}: expected a folder that is empty or does not exist yet")
         texts = with_tls(starter(), *self_signed(HOSTNAME)) if tls else starter()
+        texts = with_profile(texts, profile) if profile else texts
         create(folder, with_system_paths(texts) if system else texts)
     except MissingPackageError as error:
         raise Failure(str(error)) from error

@@ -9,7 +9,7 @@ import click
 
 from gatepost.checks.report import line_errors
 from gatepost.checks.scratch import progress, scratch
-from gatepost.cli.shared import trap_lists
+from gatepost.cli.shared import backtest, forgiving, trap_lists
 from gatepost.cli.shared.lazy import SuggestingGroup
 from gatepost.cli.shared.output import Failure, WrongUsage, print_error, print_json, print_line
 from gatepost.cli.shared.settings import config_option, json_option, read_config
@@ -206,6 +206,9 @@ def _result_as_text(result: trap_lists.LookupResult) -> str:
     return f"{result.address}: not a trap"
 
 
+command.add_command(backtest.command)
+
+
 @contextmanager
 def _list_errors() -> Iterator[None]:
     """Turn a list that cannot be read into a failure of the command."""
@@ -252,3 +255,26 @@ def _chosen(config: Config, name: str | None) -> list[Path]:
         expected = ", ".join(config.traps.lists)
         raise WrongUsage(f"--list: expected one of traps.lists ({expected}), found {name!r}")
     return chosen
+
+
+@command.command("forgive", epilog="Example: gatepost traps forgive 5f2c81d0-1.1")
+@click.argument("what", nargs=-1, required=True, metavar="WHAT...")
+@config_option
+@json_option
+def forgive(what: tuple[str, ...], *, file: Path, as_json: bool) -> int:
+    """Remove clients and domains from the memory of trap hits.
+
+    WHAT is a reference from a refusal, an IP address, a network, or a domain. A reference stands
+    for its client and its sender's domain. The plugins trap_memory and standing have this memory.
+
+    The exit status is 1 if nothing was on record.
+    """
+    config = read_config(file)
+    subjects = [one for text in what for one in forgiving.subjects_of(text, config)]
+    found = forgiving.forgive(subjects, config)
+    if as_json:
+        print_json([one._asdict() for one in found])
+    else:
+        for one in found:
+            print_line(f"{one.name}: {'forgiven' if one.deleted else 'nothing on record'}")
+    return 0 if any(one.deleted for one in found) else 1

@@ -27,6 +27,10 @@ SYSTEM_PATHS = {
     "maildir:var/mail/": f"maildir:{STATE_FOLDER}/mail/",
 }
 
+# The plugins of a configuration by the name of its profile: a template, placed before the limits.
+PROFILES = {"gateway": "gateway.toml"}
+_LIMITS = "[limits]\n"
+
 # The path of each file, and its template.
 STARTER = {
     ".gitignore": "gitignore",
@@ -70,6 +74,13 @@ def with_system_paths(texts: Mapping[str, str]) -> dict[str, str]:
     for relative, absolute in SYSTEM_PATHS.items():
         config = config.replace(relative, absolute)
     return {**texts, "gatepost.toml": config}
+
+
+def with_profile(texts: Mapping[str, str], name: str) -> dict[str, str]:
+    """Return the files of a starter folder with the plugins of a profile of PROFILES."""
+    config = texts["gatepost.toml"]
+    before, section, behind = config.partition(_LIMITS)
+    return {**texts, "gatepost.toml": f"{before}{template(PROFILES[name])}\n{section}{behind}"}
 
 
 def create(folder: Path, texts: Mapping[str, str]) -> None:

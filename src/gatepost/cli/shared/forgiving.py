@@ -1,0 +1,114 @@
+"""Remove clients and domains from what plugins remember about trap hits.
+
+A reference stands for the client of its session and the domain of its sender, as the ledger has
+them. Limits: it deletes keys of the shipped plugins `trap_memory` and `standing`; their names in
+the configuration do not matter.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+from typing import NamedTuple
+
+from gatepost.cli.shared.ledger_files import open_ledger
+from gatepost.cli.shared.output import Failure, WrongUsage
+from gatepost.config.schema import Config
+from gatepost.ledger.records import Connection, Transaction
+from gatepost.ledger.selection import Key
+from gatepost.model.address import domain_key
+from gatepost.plugin.clock import SystemClock
+from gatepost.plugin.services import namespace
+from gatepost.session.assemble import make_store
+from gatepost.store.errors import StoreError
+from gatepost.store.store import OpenedStore
+from gatepost.traps.memory import domain_key_of, network_keys
+
+_REFERENCE = re.compile(r"[0-9a-f]{8}-[0-9a-f]+(?:\.[0-9a-f]+)?")
+
+
+class Subject(NamedTuple):
+    """A client or a domain to forgive, with its keys by the plugin that has them."""
+
+    name: str
+    keys: dict[str, tuple[str, ...]]
+
+
+class Forgiven(NamedTuple):
+    """A subject, and the number of keys that were on record."""
+
+    name: str
+    deleted: int
+
+
+def subjects_of(text: str, config: Config) -> list[Subject]:
+    """Return what a reference, an IP address, a network, a domain or an address stands for."""
+    if _REFERENCE.fullmatch(text):
+        return list(_of_reference(text, config))
+    try:
+        return [_of_client(text)]
+    except ValueError:
+        return [_of_domain(text.rpartition("@")[2])]
+
+
+def _of_client(text: str) -> Subject:
+    """Return the networks of a client, or of a network's first address; raises ValueError."""
+    address = ip_network(text, strict=False).network_address if "/" in text else ip_address(text)
+    return Subject(text, {"trap_memory": network_keys(address)})
+
+
+def _of_domain(text: str) -> Subject:
+    domain = domain_key(text)
+    if "." not in domain:
+        raise WrongUsage(f"expected a reference, an IP address or a domain, found {text!r}")
+    return Subject(
+        domain, {"trap_memory": (domain_key_of(domain),), "standing": (f"bad {domain}",)}
+    )
+
+
+def _of_reference(text: str, config: Config) -> Iterator[Subject]:
+    with open_ledger(config) as reader:
+        records = reader.find(Key("ref", text))
+    clients = {one.client.address for one in records if isinstance(one, Connection | Transaction)}
+    senders = {one.sender for one in records if isinstance(one, Transaction) and "@" in one.sender}
+    if not clients:
+        raise Failure(f"no record of {text}")
+    for client in sorted(clients):
+        try:
+            yield _of_client(client)
+        except ValueError:  # a Unix socket
+            continue
+    for domain in sorted({sender.rpartition("@")[2] for sender in senders}):
+        yield _of_domain(domain)
+
+
+def forgive(subjects: list[Subject], config: Config) -> list[Forgiven]:
+    """Delete the keys of subjects; return how many each had. Raises `Failure`."""
+    if config.store.url == "memory":
+        raise Failure("store.url is memory: the server's workers lose everything at a restart")
+    try:
+        return asyncio.run(_forgive(subjects, config))
+    except StoreError as error:
+        raise Failure(f"store: {error}") from error
+
+
+async def _forgive(subjects: list[Subject], config: Config) -> list[Forgiven]:
+    store = make_store(config, SystemClock())
+    try:
+        return [Forgiven(one.name, await _delete(store, one, config)) for one in subjects]
+    finally:
+        await store.close()
+
+
+async def _delete(store: OpenedStore, subject: Subject, config: Config) -> int:
+    count = 0
+    for plugin, keys in subject.keys.items():
+        for name in _names(plugin, config):
+            scope = store.scope(namespace(name))
+            count += sum([await scope.delete(key) for key in keys])
+    return count
+
+
+def _names(plugin: str, config: Config) -> list[str]:
+    """Return the names under which a shipped plugin is configured."""
+    return [one.name or plugin for one in config.plugin if one.use == plugin]

@@ -1,0 +1,143 @@
+"""Recognise senders with good mail on record, and those that your users have written to.
+
+A sender is "trusted" if one of your users has written to the address, "acquainted" if the domain
+has sent good mail for some time and no bad mail, and otherwise a "stranger". Traps, greylisting and
+rules of your own treat strangers more strictly.
+
+Trusts: only a domain that SPF or DMARC has proven. A name that a client claims has no standing.
+Limits: the state is in the store. Without it every sender is a stranger.
+"""
+
+from typing import NamedTuple
+
+from gatepost import (
+    Address,
+    Duration,
+    MessageTransaction,
+    Plugin,
+    StoreError,
+    Transaction,
+)
+from gatepost.plugins._subjects import spf_domain
+
+TRUSTED, ACQUAINTED, STRANGER = "trusted", "acquainted", "stranger"
+
+# What was read at MAIL, for the end of the transaction.
+_NOTE = "standing"
+
+
+class _Found(NamedTuple):
+    """The time of the first good mail (0 for none), whether there was bad mail, a correspondent."""
+
+    first: int
+    is_bad: bool
+    wrote_to: str
+
+
+class Standing(Plugin):
+    """Adds the result `standing`; it decides nothing."""
+
+    after = frozenset({"spf", "dmarc", "authentication_results"})
+    before = frozenset({"greylist", "trap_memory", "score", "reputation"})
+
+    class Options(Plugin.Options):
+        """The times for which good and bad mail counts."""
+
+        acquainted_after: Duration = Duration("7d")
+        """The age of the first good message from which a domain is acquainted."""
+        keep: Duration = Duration("180d")
+        """How long a domain stays on record after its last good message."""
+        bad: Duration = Duration("90d")
+        """How long a domain is a stranger after bad mail: a trap hit, or refused content."""
+        correspondents: Duration = Duration("365d")
+        """How long an address is trusted after a user has written to it; 0 for not at all."""
+        good_below: float = 2.0
+        """The number of points below which an accepted message is good."""
+
+    async def on_mail(self, tx: Transaction, sender: Address) -> None:
+        """Find the standing of the sender, if SPF has passed for its domain."""
+        domain = spf_domain(tx)
+        if tx.session.auth is None and domain:
+            await self._add(tx, domain, sender)
+
+    async def on_message(self, tx: MessageTransaction) -> None:
+        """Find the standing of the author's domain, if DMARC has passed and SPF has not."""
+        dmarc = tx.results.get("dmarc")
+        if tx.session.auth is None and _NOTE not in tx.notes and dmarc is not None:
+            domain = str(dmarc.facts.get("domain", ""))
+            if dmarc.value == "pass" and domain:
+                await self._add(tx, domain, None)
+
+    async def _add(self, tx: Transaction, domain: str, sender: Address | None) -> None:
+        try:
+            found = await self._look_up(domain, sender)
+        except StoreError:
+            tx.results.replace("standing", STRANGER, reason="the store is unavailable")
+            return
+        tx.notes[_NOTE] = domain, found.first
+        value, reason = self._judge(found, domain)
+        tx.results.replace("standing", value, reason=reason, domain=domain)
+        self.metrics.counter("messages", standing=value).inc()
+
+    async def _look_up(self, domain: str, sender: Address | None) -> _Found:
+        """Return what the store has; raises StoreError."""
+        async with self.store.batch() as batch:
+            good, bad = batch.get(f"good {domain}"), batch.get(f"bad {domain}")
+            sent = batch.get(f"sent {sender.key}") if sender else None
+        first = good.value if isinstance(good.value, int) else 0
+        wrote_to = str(sender) if sent is not None and sent.value is not None else ""
+        return _Found(first, bad.value is not None, wrote_to)
+
+    def _judge(self, found: _Found, domain: str) -> tuple[str, str]:
+        """Return the standing and the reason for it."""
+        age = self.clock.time() - found.first
+        if found.wrote_to:
+            return TRUSTED, f"a user has written to {found.wrote_to}"
+        if found.is_bad:
+            return STRANGER, f"bad mail of {domain} on record"
+        if found.first and age >= self.options.acquainted_after:
+            return ACQUAINTED, f"good mail of {domain} for {_days(age)}"
+        return STRANGER, f"no good mail of {domain} on record"
+
+    async def on_delivered(self, tx: MessageTransaction) -> None:
+        """Record a good message, and the addresses that a user has written to."""
+        try:
+            if tx.session.auth is not None:
+                await self._record_correspondents(tx)
+            elif tx.trap_hits:
+                await self._record_bad(tx)
+            elif _NOTE in tx.notes and tx.results.score < self.options.good_below:
+                domain, first = tx.notes[_NOTE]
+                value = first or int(self.clock.time())
+                await self.store.set(f"good {domain}", value, ttl=self.options.keep)
+        except StoreError:
+            self.metrics.counter("not_recorded").inc()
+
+    async def on_reset(self, tx: Transaction) -> None:
+        """Record bad mail: a trap hit, or a message that was refused after its content."""
+        refused = tx.message is not None and tx.results.score >= self.options.good_below
+        if tx.session.auth is None and (tx.trap_hits or refused):
+            try:
+                await self._record_bad(tx)
+            except StoreError:
+                self.metrics.counter("not_recorded").inc()
+
+    async def _record_bad(self, tx: Transaction) -> None:
+        if _NOTE in tx.notes:
+            domain, _ = tx.notes[_NOTE]
+            await self.store.set(f"bad {domain}", 1, ttl=self.options.bad)
+
+    async def _record_correspondents(self, tx: MessageTransaction) -> None:
+        foreign = [one for one in tx.recipients if not self.server.is_local(one.domain)]
+        if not foreign or not self.options.correspondents:
+            return
+        ttl = self.options.correspondents
+        async with self.store.batch() as batch:
+            written = [batch.set(f"sent {one.address.key}", 1, ttl=ttl) for one in foreign]
+        for one in written:
+            one.value  # noqa: B018 - raises the error of the operation
+
+
+def _days(seconds: float) -> str:
+    days = int(seconds // 86400)
+    return f"{days} day{'' if days == 1 else 's'}"

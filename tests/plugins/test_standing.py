@@ -1,0 +1,134 @@
+"""The standing of senders."""
+
+import pytest
+from tests.plugins.states import LOGIN, WITH_AUTH, Add, Login
+
+from gatepost import Plugin
+from gatepost.plugins.standing import Standing
+from gatepost.testing import MemoryStore, play
+
+HELLO = """
+    S: 220
+    C: EHLO client.example
+    S: 250
+"""
+MAIL = """
+    C: MAIL FROM:<a@client.example>
+    S: 250
+    C: RCPT TO:<{to}>
+    S: 250
+    C: DATA
+    S: 354
+    C: Subject: hello
+    C:
+    C: text
+    C: .
+    S: {reply}
+"""
+TRAP = """
+    C: MAIL FROM:<a@client.example>
+    S: 250
+    C: RCPT TO:<trap@example.com>
+    S: 250
+    C: DATA
+    S: 554
+"""
+PASS = ("spf", "pass", {})
+RELAY = {"route": [{"for": ["*"], "to": "discard:", "relay_for": "authenticated"}]}
+
+
+class Seen(Plugin):
+    """Keeps the result."""
+
+    after = frozenset({"standing"})
+
+    def start(self):
+        self.value = self.reason = None
+
+    def on_rcpt(self, tx, rcpt):
+        self.keep(tx)
+
+    def on_message(self, tx):
+        self.keep(tx)
+
+    def keep(self, tx):
+        found = tx.results.get("standing")
+        if found is not None:
+            self.value, self.reason = found.value, found.facts["reason"]
+
+
+class Senders:
+    """One store, and messages at different times."""
+
+    def __init__(self):
+        self.store = MemoryStore()
+
+    def send(self, now, *results, text=MAIL, to="user@example.com", reply="250", **add):
+        seen = Seen()
+        adds = Add(mail=list(results), **add)
+        text = HELLO + text.format(to=to, reply=reply)
+        options = {"store": self.store, "now": now, "traps": ["trap@example.com"]}
+        play(text, [adds, Standing(), seen], **options)
+        return seen
+
+
+@pytest.fixture
+def senders():
+    return Senders()
+
+
+def test_a_domain_without_mail_on_record_is_a_stranger(senders):
+    seen = senders.send("2024-01-01", PASS)
+    assert (seen.value, seen.reason) == ("stranger", "no good mail of client.example on record")
+
+
+def test_a_domain_is_acquainted_a_week_after_its_first_good_mail(senders):
+    assert senders.send("2024-01-01", PASS).value == "stranger"
+    assert senders.send("2024-01-07", PASS).value == "stranger"
+    seen = senders.send("2024-01-08", PASS)
+    assert (seen.value, seen.reason) == ("acquainted", "good mail of client.example for 7 days")
+
+
+def test_a_domain_that_nothing_proves_has_no_standing(senders):
+    senders.send("2024-01-01", PASS)
+    for results in ([], [("spf", "fail", {})], [("spf", "softfail", {})]):
+        assert senders.send("2024-02-01", *results).value is None
+
+
+def test_the_author_domain_counts_if_only_dmarc_passes(senders):
+    dmarc = {"message": [("dmarc", "pass", {"domain": "client.example"})]}
+    senders.send("2024-01-01", **dmarc)
+    assert senders.send("2024-02-01", **dmarc).value == "acquainted"
+
+
+def test_mail_with_points_is_not_good(senders):
+    senders.send("2024-01-01", PASS, ("uribl", "listed", {"score": 3}))
+    assert senders.send("2024-02-01", PASS).value == "stranger"
+
+
+def test_a_trap_hit_ends_the_acquaintance(senders):
+    senders.send("2024-01-01", PASS)
+    senders.send("2024-02-01", PASS, text=TRAP)
+    seen = senders.send("2024-02-02", PASS)
+    assert (seen.value, seen.reason) == ("stranger", "bad mail of client.example on record")
+    senders.send("2024-04-20", PASS)
+    assert senders.send("2024-05-10", PASS).value == "acquainted"
+
+
+def test_an_address_that_a_user_has_written_to_is_trusted(senders):
+    text = LOGIN + MAIL.format(to="a@client.example", reply="250").replace(
+        "FROM:<a@client.example>", "FROM:<user@example.com>"
+    )
+    plugins = [Login(), Standing()]
+    play(text, plugins, store=senders.store, now="2024-01-01", config=WITH_AUTH | RELAY)
+    seen = senders.send("2024-01-02", PASS)
+    assert (seen.value, seen.reason) == ("trusted", "a user has written to a@client.example")
+    assert senders.send("2024-01-02").value is None
+    assert senders.send("2025-02-02", PASS).value == "stranger"
+
+
+def test_without_the_store_every_sender_is_a_stranger(play_silent):
+    seen = Seen()
+    text = HELLO + MAIL.format(to="user@example.com", reply="250")
+    play_silent(text, [Add(mail=[PASS]), Standing(), seen])
+    assert (seen.value, seen.reason) == ("stranger", "the store is unavailable")
