@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import smtplib
+import socket
 import sys
 import tempfile
 import threading
@@ -76,6 +77,27 @@ use = "./reads_headers.py"
 [log]
 level = "error"
 """
+# Plugins whose lookups have no answer. The innocent client is exempt from them.
+POLICY = """
+[dns]
+servers = ["127.0.0.1:{port}"]
+timeout = "1s"
+
+[store]
+url = "memory"
+""" + "".join(
+    f"""
+[[plugin]]
+use = "{name}"
+unless = {{{{ networks = ["127.0.0.1"] }}}}
+{options}
+"""
+    for name, options in {
+        **dict.fromkeys(("iprev", "helo", "spf", "sender_domain", "dkim", "arc", "dmarc"), ""),
+        "dnsbl": 'options = {{ zones = ["a.example", "b.example", "c.example", "d.example"] }}',
+        **dict.fromkeys(("reputation", "greylist", "score"), ""),
+    }.items()
+)
 # So that the server parses the headers of all messages.
 PLUGIN = """\
 from gatepost import Plugin
@@ -189,7 +211,10 @@ def chosen_rows(names: str) -> list[int]:
 def run(folder: Path, rows: Sequence[int], seconds: float) -> list[Row]:
     """Run the attacks one after the other and print the table."""
     with ExitStack() as stack:
-        pairs: dict[str, tuple[Subject, Subject]] = {}
+        pairs: dict[tuple[str, bool], tuple[Subject, Subject]] = {}
+        silent = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        silent.bind(("127.0.0.1", 0))
+        policy = POLICY.format(port=silent.getsockname()[1])
         context = get_context("spawn")
         others = ProcessPoolExecutor(1, mp_context=context, initializer=os.nice, initargs=(8,))
         stack.enter_context(others)
@@ -197,28 +222,30 @@ def run(folder: Path, rows: Sequence[int], seconds: float) -> list[Row]:
         print(HEADING)
         found = []
         for row in rows:
-            limits = FLOODS[row].limits
-            if limits not in pairs:
-                pairs[limits] = _servers(folder / str(len(pairs)), limits, stack)
-            found.append(_measure(pairs[limits], row, seconds, others))
+            flood = FLOODS[row]
+            key = flood.limits, flood.policy
+            if key not in pairs:
+                config = CONFIG.format(limits=flood.limits) + (policy if flood.policy else "")
+                pairs[key] = _servers(folder / str(len(pairs)), config, stack)
+            found.append(_measure(pairs[key], row, seconds, others))
             print(found[-1], flush=True)
         return found
 
 
-def _servers(folder: Path, limits: str, stack: ExitStack) -> tuple[Subject, Subject]:
+def _servers(folder: Path, config: str, stack: ExitStack) -> tuple[Subject, Subject]:
     """Start a server to attack and an idle one."""
     attacked, idle = (
-        stack.enter_context(_server(folder / name, limits)) for name in ("attacked", "idle")
+        stack.enter_context(_server(folder / name, config)) for name in ("attacked", "idle")
     )
     return attacked, idle
 
 
-def _server(folder: Path, limits: str) -> Subject:
+def _server(folder: Path, config: str) -> Subject:
     folder.mkdir(parents=True)
     prepare(folder)
     (folder / "reads_headers.py").write_text(PLUGIN)
     put(folder / "users.auth", make_user("good", b"secret", os.urandom(SALT_SIZE)))
-    return Subject(folder, CONFIG.format(limits=limits))
+    return Subject(folder, config)
 
 
 def _measure(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import random
 import ssl
 import tempfile
 import time
@@ -219,6 +220,20 @@ async def proxy_drip(line: Line) -> None:
         await asyncio.sleep(0.1)
 
 
+async def unknown_senders(line: Line) -> None:
+    """Send messages from new addresses and domains, so that each needs new lookups."""
+    number = random.getrandbits(48)
+    address = ".".join(map(str, (16 + (number & 15), *number.to_bytes(6)[:3])))
+    await line.send(f"PROXY TCP4 {address} 192.0.2.1 1234 25\r\n".encode())
+    await line.reply()
+    host = f"h{number:x}.example"
+    for command in (f"EHLO {host}", f"MAIL FROM:<a@{host}>", "RCPT TO:<bad@example.com>", "DATA"):
+        await line.send(f"{command}\r\n".encode())
+        await line.reply()
+    await line.send(f"From: a@{host}\r\n\r\nx\r\n.\r\n".encode())
+    await line.reply()
+
+
 async def plain_logins(line: Line) -> None:
     """Try wrong passwords with AUTH PLAIN."""
     await line.greet()
@@ -255,7 +270,8 @@ class Flood(NamedTuple):
     """An attack, and the number of concurrent connections.
 
     `listener` is the number of the listener, `limits` are lines of `[limits]` that differ from the
-    default. `memory` is what the server may use in addition, in octets.
+    default, `policy` is whether the server has the plugins of a policy, and name servers that do
+    not answer. `memory` is what the server may use in addition, in octets.
     """
 
     act: Callable[[Line], Awaitable[None]]
@@ -263,6 +279,7 @@ class Flood(NamedTuple):
     listener: int = 0
     limits: str = ""
     memory: int = 0
+    policy: bool = False
 
     @property
     def name(self) -> str:
@@ -296,6 +313,7 @@ FLOODS = (
     Flood(proxy_drip, 800, PROXY_LISTENER),
     Flood(plain_logins, 20, AUTH_LISTENER, memory=2 * _PASSWORD_CHECK),
     Flood(scram_logins, 20, AUTH_LISTENER),
+    Flood(unknown_senders, 200, PROXY_LISTENER, policy=True),
     Flood(huge_header, 2, limits=_LARGEST_HEADER, memory=2 * 3 * _HUGE),
 )
 

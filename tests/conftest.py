@@ -28,7 +28,7 @@ SLOW = (
 
 
 # Folders of tests with servers in this process.
-EXPLAINED = ("differential", "examples", "plugin", "server", "session", "traps")
+EXPLAINED = ("differential", "examples", "faults", "plugin", "server", "session", "traps")
 
 
 def pytest_collection_modifyitems(items):

@@ -78,14 +78,16 @@ def checked(configure, run, monkeypatch):
     monkeypatch.setattr(dns, "system_servers", lambda: ["127.0.0.1:53"])
     monkeypatch.setattr(dns, "make_resolver", Resolver)
 
-    def checked(servers=(), lists=None, target="discard:", *arguments, plugin=PLUGIN, more=""):
+    def checked(
+        servers=(), lists=None, target="discard:", *arguments, plugin=PLUGIN, more="", timeout="5s"
+    ):
         options = f"{{ lists = {json.dumps(lists)} {more} }}"
         folder = configure(
             '[server]\nhostname = "mx.example.com"',
             '[recipients]\ndomains = ["example.com"]\nknown = ["bob@example.com"]',
             '[traps]\nlists = ["traps"]',
             f'[[route]]\nto = "{target}"',
-            f"[dns]\nservers = {json.dumps(list(servers))}",
+            f'[dns]\nservers = {json.dumps(list(servers))}\ntimeout = "{timeout}"',
             "" if lists is None else f'[[plugin]]\nuse = "checks.py"\noptions = {options}',
         )
         (folder / "traps").write_text("trap@example.com\n")
@@ -93,9 +95,21 @@ def checked(configure, run, monkeypatch):
         found = json.loads(run("check", "--json", *arguments).stdout)
         assert found["errors"] == []
         lines = [one["value"] for one in found["summary"] if one["name"] == "name servers"]
-        return [one for one in found["warnings"] if one.startswith("dns: ")], lines, asked
+        return [one for one in found["warnings"] if one.startswith("dns")], lines, asked
 
     return checked
+
+
+def test_a_time_out_that_is_too_long_for_plugins_is_a_warning(checked):
+    (warning,) = checked(["127.0.0.1:53"], [], timeout="8s")[0]
+    assert warning.startswith("dns.timeout: 2 lookups one after the other can take 32 s, ")
+    assert "checks would fail" in warning
+
+
+@pytest.mark.parametrize(("timeout", "uses_dns"), [("7500ms", "uses_dns = True"), ("8s", "")])
+def test_other_time_outs_are_no_warning(checked, timeout, uses_dns):
+    plugin = PLUGIN.replace("uses_dns = True", uses_dns)
+    assert checked(["127.0.0.1:53"], [], "mx:", plugin=plugin, timeout=timeout)[0] == []
 
 
 def test_nothing_is_asked_if_nothing_uses_the_dns(checked):

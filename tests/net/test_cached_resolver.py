@@ -361,4 +361,4 @@ def test_the_status_has_all_figures():
         assert (status.entries, status.evictions, status.unavailable) == (3, 0, False)
         assert status.octets > 0
 
-    run(test, servers=NameServers(None, None))
+    run(test, servers=NameServers(None, lambda: 0.0))

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from gatepost.net.name_servers import PAUSE, SUSPECT, NameServers
+from gatepost.net.name_servers import FAILING, PAUSE, PERIOD, SUSPECT, NameServers
 
 
 class World:
@@ -90,6 +90,59 @@ def test_a_second_outage_is_found_too():
     with capture_logs() as logs:
         asyncio.run(run())
     assert len(logs) == 4
+
+
+def test_a_server_that_answers_with_errors_only_has_one_line_at_begin_and_end():
+    world = World()
+    servers = world.servers
+    with capture_logs() as logs:
+        for _ in range(3 * FAILING):
+            servers.failed("SERVFAIL")
+        assert not logs  # some clients with wrong names can do this
+        world.now += PERIOD
+        servers.failed("SERVFAIL")
+        servers.failed("SERVFAIL")
+        world.now += 5
+        servers.answered()
+        servers.answered()
+    assert not servers.unavailable
+    assert [(one["event"], one.get("problem"), one.get("seconds")) for one in logs] == [
+        ("DNS lookups failing", "SERVFAIL", None),
+        ("DNS lookups working", None, PERIOD + 5),
+    ]
+
+
+def test_an_answer_in_between_proves_that_lookups_work():
+    world = World()
+    with capture_logs() as logs:
+        for number in range(3 * FAILING):
+            world.servers.failed("SERVFAIL")
+            world.now += PERIOD / 2
+            if number % 10 == 9:
+                world.servers.answered()
+    assert not logs
+
+
+def test_few_errors_over_a_long_time_prove_nothing():
+    world = World()
+    with capture_logs() as logs:
+        for _ in range(FAILING - 1):
+            world.servers.failed("SERVFAIL")
+            world.now += PERIOD
+    assert not logs
+
+
+def test_an_error_is_an_answer_of_a_server_that_was_unavailable():
+    world = World(False, True)
+
+    async def sleep(_):
+        world.servers.failed("SERVFAIL")
+        assert not world.servers.unavailable
+
+    world.servers._sleep = sleep
+    with capture_logs() as logs:
+        asyncio.run(world.watch())
+    assert [one["event"] for one in logs] == ["name servers unavailable", "name servers available"]
 
 
 def test_close_stops_the_probe():

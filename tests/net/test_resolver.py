@@ -2,12 +2,11 @@
 
 import asyncio
 import socket
-import struct
-from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.net.name_server import NXDOMAIN, SERVFAIL, NameServer, a, aaaa, mx, wire_name
 
 from gatepost.model.endpoint import Endpoint
 from gatepost.net import resolver
@@ -17,28 +16,16 @@ from gatepost.net.resolver import DnsResolver, look_up_key
 
 pytest.importorskip("aiodns")
 
-KINDS = {1: "A", 12: "PTR", 16: "TXT", 15: "MX", 28: "AAAA"}
-NXDOMAIN, SERVFAIL = 3, 2
-
-
-def wire_name(name):
-    return b"".join(bytes([len(part)]) + part.encode() for part in name.split(".") if part) + b"\0"
-
-
-def mx(preference, host):
-    return struct.pack("!H", preference) + wire_name(host)
-
-
 RECORDS = {
     ("two.example", "MX"): [mx(20, "B.example"), mx(10, "a.example")],
     ("text.example", "TXT"): [b"\x06v=spf1\x05 -all"],
     ("1.2.0.192.in-addr.arpa", "PTR"): [wire_name("Host.example")],
     ("null.example", "MX"): [mx(0, "")],
-    ("both.example", "A"): [socket.inet_aton("192.0.2.1"), socket.inet_aton("192.0.2.2")],
-    ("both.example", "AAAA"): [socket.inet_pton(socket.AF_INET6, "2001:db8::1")],
-    ("four.example", "A"): [socket.inet_aton("192.0.2.4")],
-    ("third.example", "A"): [socket.inet_aton("192.0.2.3")],
-    ("half.example", "A"): [socket.inet_aton("192.0.2.5")],
+    ("both.example", "A"): [a("192.0.2.1"), a("192.0.2.2")],
+    ("both.example", "AAAA"): [aaaa("2001:db8::1")],
+    ("four.example", "A"): [a("192.0.2.4")],
+    ("third.example", "A"): [a("192.0.2.3")],
+    ("half.example", "A"): [a("192.0.2.5")],
 }
 CODES = {
     ("none.example", None): NXDOMAIN,
@@ -52,45 +39,16 @@ CODES = {
 ANSWERED = {"third.example": 3}
 
 
-class NameServer(asyncio.DatagramProtocol):
-    """Answers from RECORDS and CODES."""
-
-    def connection_made(self, transport):
-        self._transport = transport
-        self.datagrams = Counter()
-
-    def datagram_received(self, data, client):
-        at, parts = 12, []
-        while data[at]:
-            parts.append(data[at + 1 : at + 1 + data[at]].decode().lower())
-            at += 1 + data[at]
-        kind = struct.unpack_from("!H", data, at + 1)[0]
-        question, name = data[12 : at + 5], ".".join(parts)
-        self.datagrams[name] += 1
-        if self.datagrams[name] < ANSWERED.get(name, 1):
-            return
-        found = RECORDS.get((name, KINDS.get(kind)), [])
-        code = CODES.get((name, KINDS.get(kind))) or CODES.get((name, None)) or 0
-        head = data[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(found), 0, 0)
-        answers = (b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 60, len(one)) + one for one in found)
-        self._transport.sendto(head + question + b"".join(answers), client)
-
-
 def look_up(lookup):
     return look_up_counted(lookup)[0]
 
 
 def look_up_counted(lookup, **changed):
     async def run():
-        loop = asyncio.get_running_loop()
-        transport, server = await loop.create_datagram_endpoint(NameServer, ("127.0.0.1", 0))
-        port = transport.get_extra_info("sockname")[1]
-        options = {"servers": [f"127.0.0.1:{port}"], "timeout": 2.0, "tries": 1}
-        try:
-            async with asyncio.timeout(20):
-                return await lookup(DnsResolver(**options | changed)), server.datagrams
-        finally:
-            transport.close()
+        server = NameServer(RECORDS, CODES, ANSWERED)
+        async with asyncio.timeout(20), server.serving() as address:
+            options = {"servers": [address], "timeout": 2.0, "tries": 1}
+            return await lookup(DnsResolver(**options | changed)), server.asked
 
     return asyncio.run(run())
 
@@ -165,6 +123,46 @@ def test_answers_that_the_library_keeps_are_dropped(monkeypatch):
 
     answers, datagrams = look_up_counted(lookup)
     assert (answers, datagrams["four.example"]) == ([["192.0.2.4"]] * 6, 2)
+
+
+def test_a_channel_that_was_replaced_ends_after_its_last_answer(monkeypatch):
+    """c-ares does not go on with questions whose time is over."""
+    monkeypatch.setattr(resolver, "RENEW_AFTER", 2)
+    silent = {f"{number}.silent.example": 10**6 for number in range(5)}
+
+    async def lookup(dns):
+        names = [*silent, "four.example"]
+        found = await asyncio.gather(*(dns.a(name) for name in names), return_exceptions=True)
+        return [type(one) for one in found], len(dns._replaced), dns._channel.active
+
+    server = NameServer(RECORDS, answered=silent)
+
+    async def run():
+        async with asyncio.timeout(60), server.serving() as address:
+            dns = DnsResolver([address], timeout=0.1, tries=1)
+            found = await lookup(dns)
+            await dns.close()
+            return found
+
+    assert asyncio.run(run()) == ([ResolveError] * 5 + [list], 0, 0)
+
+
+def test_close_ends_the_lookups_of_channels_that_were_replaced(monkeypatch):
+    monkeypatch.setattr(resolver, "RENEW_AFTER", 1)
+    names = ("1.silent.example", "2.silent.example", "3.silent.example")
+    server = NameServer({}, answered=dict.fromkeys(names, 10**6))
+
+    async def run():
+        async with asyncio.timeout(60), server.serving() as address:
+            dns = DnsResolver([address], timeout=60.0)
+            lookups = [asyncio.ensure_future(dns.a(name)) for name in names]
+            await asyncio.sleep(0)
+            assert len(dns._replaced) == 2
+            await dns.close()
+            done, _ = await asyncio.wait(lookups)
+            return [one.cancelled() or type(one.exception()) for one in done]
+
+    assert set(asyncio.run(run())) <= {True, ResolveError}
 
 
 @given(st.text())

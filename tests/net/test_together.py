@@ -7,7 +7,7 @@ import pytest
 from gatepost.net.ask import ask
 from gatepost.net.inline import need_task
 from gatepost.net.questions import ABSENT, EMPTY, Answer, Question, ask_one
-from gatepost.net.together import together
+from gatepost.net.together import together, within
 from gatepost.testing import FakeResolver
 
 
@@ -43,6 +43,30 @@ def test_results_have_the_order_of_the_coroutines():
 
 def test_nothing_runs_without_coroutines():
     assert run() == []
+
+
+@pytest.mark.parametrize(
+    ("coroutine", "result"),
+    [(for_ever, asyncio.CancelledError), (failing, ValueError), (lambda: after_need_task(3), int)],
+)
+def test_a_coroutine_that_waits_for_too_long_is_cancelled(coroutine, result):
+    assert type(asyncio.run(within(0.01 if result is not int else 60.0, coroutine()))) is result
+
+
+def test_a_check_that_waits_for_too_long_gets_failures():
+    class Slow(FakeResolver):
+        async def a(self, name):
+            self.asked.append(name)
+            await asyncio.Event().wait()
+
+    def check():
+        first, gone = yield [Question("A", "slow.example"), Question("TXT", "gone.example")]
+        (second,) = yield [Question("A", "later.example")]
+        return [one.status for one in (first, gone, second)]
+
+    resolver = Slow()
+    assert asyncio.run(ask(check(), resolver, limit=0.05)) == ["failed"] * 3
+    assert resolver.asked == ["slow.example", "TXT gone.example"]
 
 
 def test_an_exception_is_a_result():

@@ -56,3 +56,5 @@ def test_a_message_without_arc_has_no_result():
 def test_a_key_that_cannot_be_looked_up_is_a_failure():
     dead = FakeResolver(fail=["dummy._domainkey.example.org"])
     assert result(SEALED, resolver=dead).value == "fail"
+    assert "temporary" not in result(SEALED, resolver=dead).facts
+    assert result(SEALED, "example.org", resolver=dead).facts["temporary"]

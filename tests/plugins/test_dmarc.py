@@ -82,6 +82,20 @@ def test_a_failure_can_be_refused():
     assert decision.reason == "dmarc-reject"
 
 
+class Unchecked(Plugin):
+    """Stands for `arc` while the keys of a trusted forwarder cannot be looked up."""
+
+    def on_headers(self, tx, headers):
+        tx.results.add("arc", "fail", temporary=True)
+
+
+@pytest.mark.parametrize(("reject", "end"), [("deny", "S: 451 4.7.26 *"), (8, "S: 250")])
+def test_a_refusal_is_a_deferral_while_a_forwarder_cannot_be_checked(reject, end):
+    chain = [Unchecked(), Spf(), Dkim(), Dmarc(reject=reject)]
+    dialogue = transcript(message(signer=""), end=end)
+    play(dialogue, chain, resolver=DNS, peer=OTHER)
+
+
 def test_a_trusted_forwarder_overrides_a_failure():
     seen, _ = played(message(signer=""), Forwarded(), reject="deny")
     assert seen.result.value == "fail"

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 from tests.plugins.lists import (
     CLIENT,
     CLIENT_6,
@@ -234,16 +235,17 @@ def test_the_reply_can_have_a_page():
     play(HELLO + MAIL + transcript, plugins, resolver=LISTED, peer=CLIENT)
 
 
-def test_the_key_of_a_customer_is_nowhere(caplog):
+def test_the_key_of_a_customer_is_nowhere():
     zone = "s3cret.zen.example"
     name = entry("198.51.100.7", zone)
     known = {entry("127.0.0.2", zone): "127.0.0.2", name: "127.0.0.2"}
     resolver = FakeResolver(a=known, txt={name: f"listed in {zone.upper()}"})
     options = {"zones": ["{dqs}.zen.example"], "keys": {"dqs": "s3cret"}}
-    played = refused(options, resolver)
     down = FakeResolver(fail=[entry("127.0.0.1", zone)])
-    results = accepted(options, down)
-    everything = f"{played} {results} {caplog.text}".lower()
+    with capture_logs() as logs:
+        played = refused(options, resolver)
+        results = accepted(options, down)
+    everything = f"{played} {results} {logs}".lower()
     assert "listed in <secret>.zen.example" in everything
     assert "dns list failed its test" in everything
     assert "s3cret" not in everything
@@ -287,11 +289,32 @@ MAPPED_1 = ADDRESSES.unlisted[1]
         {"127.0.0.2": "127.255.255.254"},  # blocked
     ],
 )
-def test_a_list_that_fails_its_test_is_ignored(entries, caplog):
+def test_a_list_that_fails_its_test_is_ignored(entries):
     resolver = address_lists({"bl.example": {"198.51.100.7": "127.0.0.2", **entries}})
-    assert accepted({"zones": ["bl.example"]}, resolver) == [("temperror", {})]
-    assert "DNS list failed its test" in caplog.text
-    assert "list=bl.example used=False" in caplog.text
+    with capture_logs() as logs:
+        assert accepted({"zones": ["bl.example"]}, resolver) == [("temperror", {})]
+    assert of_lists(logs) == [("DNS list failed its test", "bl.example", False)]
+
+
+def of_lists(logs):
+    """Return the log lines about lists as (event, lists, used)."""
+    return [
+        (one["event"], one["list"], one.get("used"))
+        for one in logs
+        if one["event"].startswith("DNS list")
+    ]
+
+
+def test_lists_without_an_answer_share_a_line_and_one_that_fails_has_its_own():
+    zones = {f"{number}.example": {} for number in range(3)} | {"wild.example": WILDCARD}
+    resolver = address_lists(zones)
+    resolver._fail |= {entry("127.0.0.1", f"{number}.example") for number in range(3)}
+    with capture_logs() as logs:
+        accepted({"zones": list(zones)}, resolver)
+    assert sorted(of_lists(logs)) == [
+        ("DNS list failed its test", "0.example, 1.example, 2.example", False),
+        ("DNS list failed its test", "wild.example", False),
+    ]
 
 
 def test_a_list_with_ipv6_entries_only_passes():
@@ -331,13 +354,13 @@ GOOD = {"198.51.100.7": "127.0.0.2"}
 WILDCARD = {**GOOD, "127.0.0.1": "127.0.0.2"}
 
 
-def test_a_list_that_failed_is_tested_each_minute(caplog):
-    caplog.set_level("INFO")
+def test_a_list_that_failed_is_tested_each_minute():
     resolver = Changing(before=WILDCARD, after=GOOD)
     transcript = f"{HELLO}{MAIL}{RCPT}C: RSET\nS: 250\nT: 2m\n{MAIL}{REFUSED}"
     plugins = [resolver.plugin(), Dnsbl(zones=["bl.example"])]
-    play(transcript, plugins, resolver=resolver, peer=CLIENT)
-    assert "DNS list passed its test" in caplog.text
+    with capture_logs() as logs:
+        play(transcript, plugins, resolver=resolver, peer=CLIENT)
+    assert ("DNS list passed its test", "bl.example", None) in of_lists(logs)
 
 
 def test_a_list_that_begins_to_list_everything_is_ignored_within_two_hours():

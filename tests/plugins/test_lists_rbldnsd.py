@@ -1,6 +1,7 @@
 """The plugins with DNS lists and a real server of lists (rbldnsd)."""
 
 import pytest
+from structlog.testing import capture_logs
 from tests.plugins.lists import CLIENT, HELLO, MAIL, MESSAGE, RCPT
 from tools import peers, rbldnsd
 
@@ -91,11 +92,13 @@ def test_an_ipv6_client_is_refused(dialogue):
         ("gone", "server refused query"),
     ],
 )
-def test_a_list_that_does_not_work_is_ignored(zone, problem, dialogue, caplog):
-    _, results = dialogue(Dnsbl(zones=[f"{zone}.test"]), MAIL + RCPT)
+def test_a_list_that_does_not_work_is_ignored(zone, problem, dialogue):
+    with capture_logs() as logs:
+        _, results = dialogue(Dnsbl(zones=[f"{zone}.test"]), MAIL + RCPT)
     assert results == [("dnsbl", "temperror")]
-    assert f"DNS list failed its test plugin=dnsbl list={zone}.test used=False" in caplog.text
-    assert problem in caplog.text
+    (line,) = [one for one in logs if one["event"] == "DNS list failed its test"]
+    assert (line["list"], line["used"]) == (f"{zone}.test", False)
+    assert problem in line["problem"]
 
 
 def test_a_client_on_an_allow_list_gets_a_pass(dialogue):

@@ -128,6 +128,13 @@ def test_mail_that_others_suspect_is_not_good():
     assert memory.result[0] == "unknown"
 
 
+def test_mail_that_could_not_be_checked_is_not_good():
+    memory = Memory(Add(mail=(("spf", "temperror", {}),)))
+    memory.play(message())
+    memory.play(mail())
+    assert memory.result[0] == "unknown"
+
+
 def test_its_own_points_do_not_feed_a_reputation():
     memory = Memory()
     memory.play(UNKNOWN * 30)

@@ -8,21 +8,24 @@ from gatepost.store.breaker import FAILURES, PAUSE, Breaker
 from gatepost.store.errors import KeyTypeError, StoreError
 from gatepost.store.guarded import GuardedBackend
 from gatepost.store.memory import MemoryBackend
+from gatepost.store.operations import read_only
 from gatepost.store.store import Store
 
 
 class Failing(MemoryBackend):
-    """A store in memory that fails while `is_down`."""
+    """A store in memory that fails while `is_down`, or writes that fail while `is_read_only`."""
 
     def __init__(self):
         super().__init__(clock=lambda: NOW)
-        self.is_down = False
+        self.is_down = self.is_read_only = False
         self.attempts = 0
 
     async def execute(self, namespace, operations):
         self.attempts += 1
         if self.is_down:
             raise StoreError("down")
+        if self.is_read_only and not read_only(operations):
+            raise StoreError("read-only")
         return await super().execute(namespace, operations)
 
 
@@ -78,6 +81,40 @@ def test_local_counts_end_with_the_outage(made):
     assert made.store.incr("n") == 101
     made.backend.is_down = True
     assert made.store.incr("n") == 1
+
+
+def test_a_store_that_can_only_be_read_is_an_outage_with_one_line(made):
+    made.backend.is_read_only = True
+    with capture_logs() as logs:
+        for number in range(1, 3 * FAILURES):
+            assert made.store.incr("n") == number
+            assert made.store.get("k") is None
+        assert made.store.store.degraded
+        made.backend.is_read_only = False
+        made.monotonic += PAUSE
+        assert made.store.incr("n") == 1
+    assert not made.store.store.degraded
+    assert [(one["event"], one.get("error")) for one in logs] == [
+        ("store unavailable", "read-only"),
+        ("store available", None),
+    ]
+
+
+def test_reads_go_on_while_writes_wait_for_the_next_attempt(made):
+    made.store.set("k", "v")
+    made.backend.is_read_only = True
+    for _ in range(FAILURES):
+        made.store.incr("n")
+        assert made.store.get("k") == "v"
+    before = made.backend.attempts
+    made.store.incr("n")
+    assert made.backend.attempts == before
+    assert made.store.get("k") == "v"
+    made.backend.is_down = True
+    with pytest.raises(StoreError, match="down"):
+        made.store.get("k")
+    with pytest.raises(StoreError, match="unavailable"):
+        made.store.get("k")
 
 
 def test_a_batch_has_local_results_and_errors(made):

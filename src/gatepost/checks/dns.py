@@ -17,7 +17,7 @@ from gatepost.config.schema import Config
 from gatepost.net.dns_probe import Probe, host_of, probe, system_servers
 from gatepost.net.public_resolvers import operator_of
 from gatepost.net.resolve_error import ResolveError
-from gatepost.net.resolver import Resolver
+from gatepost.net.resolver import TRIES, Resolver
 from gatepost.net.together import together
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.failure import describe
@@ -27,6 +27,8 @@ from gatepost.session.setup import Setup
 MOST_SERVERS = 3
 MOST_LISTS = 20
 LISTS_TIME = 5.0
+# Many plugins look up a name that they have found with a lookup.
+ROUNDS = 2
 TEST_ENTRIES = ("127.0.0.2", "test")
 
 CODES = {1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
@@ -78,12 +80,31 @@ def warnings(config: Config, setup: Setup, servers: Sequence[Server]) -> Iterato
     zones: dict[str, None] = {}
     for one in setup.plugins.installed:
         yield from _add_lists(one.plugin, zones)
+    yield from _too_long(config, setup)
     if not servers:
         yield "dns: this system has no name server: expected a resolver such as Unbound"
     for server in servers:
         yield from _of_server(server, with_lists=bool(zones))
     if zones and any(one.probe.works for one in servers):
         yield from asyncio.run(_of_lists(config, list(zones)[:MOST_LISTS]))
+
+
+def _too_long(config: Config, setup: Setup) -> Iterator[str]:
+    """Warn of plugins that fail before their questions do: an outage would defer all mail."""
+    longest = ROUNDS * TRIES * config.dns.timeout
+    slow = [
+        one.plugin.name
+        for one in setup.plugins.installed
+        if one.plugin.uses_dns
+        and one.on_error != "skip"
+        and longest > (one.timeout or config.limits.hook_timeout)
+    ]
+    if slow:
+        yield (
+            f"dns.timeout: {ROUNDS} lookups one after the other can take {longest:g} s, longer than"
+            f" plugins have (limits.hook_timeout): {', '.join(slow)} would fail and refuse mail"
+            " while name servers do not answer"
+        )
 
 
 def _add_lists(plugin: Plugin, zones: dict[str, None]) -> Iterator[str]:

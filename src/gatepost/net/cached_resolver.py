@@ -142,12 +142,13 @@ class CachedResolver(AnsweringResolver):
         finally:
             self._pending.pop(key, None)
         answer = response.answer
-        if response.reached:
-            self._queries[answer.status] += 1
-            self._servers.answered()
-        else:
-            self._queries["timeout"] += 1
+        self._queries[answer.status if response.reached else "timeout"] += 1
+        if not response.reached:
             self._servers.unanswered()
+        elif answer.status == "failed":
+            self._servers.failed(answer.problem)
+        else:
+            self._servers.answered()
         self._cache.put(key, answer, _seconds(response))
         return answer
 

@@ -1,7 +1,8 @@
 """The records that answer a question, out of those that a name server sent.
 
 Security: a name server can send records of any name and type. Only those of the question count, at
-the end of its aliases (CNAME). Names are compared without case.
+the end of its aliases (CNAME). Names are compared without case. An answer with other records alone
+is a failure: it does not state that there is no record.
 Limits: MAX_ALIASES and MAX_RECORDS; an answer beyond them is a failure.
 """
 
@@ -16,6 +17,8 @@ from gatepost.net.questions import EMPTY, Answer, Kind
 MAX_ALIASES = 16
 # The names with most records have some hundred (TXT). Reading 1000 takes some milliseconds.
 MAX_RECORDS = 1000
+
+_FOREIGN = "the records in the answer have another name or type"
 
 
 class Response(NamedTuple):
@@ -50,7 +53,7 @@ def read_response(records: Sequence[Any], kind: Kind, key: str) -> Response:
             read = READ[kind]
             return Response(Answer("found", [read(one.data) for one in found]), seconds)
         if name not in aliases:
-            return Response(EMPTY)
+            return failure(_FOREIGN) if records and name == key else Response(EMPTY)
         alias = aliases[name]
         name, ttl = host_name(alias.data.cname), min(ttl, _ttl(alias))
     return failure(f"more than {MAX_ALIASES} aliases")

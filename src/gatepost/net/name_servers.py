@@ -8,6 +8,10 @@ living server answers at once. Without an answer the servers are unavailable: qu
 once, and the probe is repeated every PAUSE seconds until it has an answer. So the owner of a domain
 cannot make the servers appear unavailable.
 
+A server that answers everything with an error, such as one without a connection to the Internet, is
+not unavailable: its cache may still have answers. After FAILING errors in a row, for PERIOD seconds
+without another answer, the log states it.
+
 One log line for the begin of an outage, one for its end.
 """
 
@@ -19,6 +23,9 @@ from gatepost.log.logger import get_logger
 
 SUSPECT = 3
 PAUSE = 2.0
+# Errors about names that a client has chosen prove nothing, so both must be exceeded.
+FAILING = 20
+PERIOD = 30.0
 
 _log = get_logger("gatepost.dns")
 
@@ -39,12 +46,34 @@ class NameServers:
         self._clock = clock
         self._sleep = sleep
         self._unanswered = 0
-        self._began = 0.0
+        self._failed = 0
+        self._began = self._first_failed = 0.0
+        self._is_failing = False
         self._task: asyncio.Task[None] | None = None
         self.unavailable = False
 
     def answered(self) -> None:
-        """Take note of an answer, of any kind."""
+        """Take note of an answer that is no error."""
+        self.reached()
+        self._failed = 0
+        if self._is_failing:
+            self._is_failing = False
+            seconds = round(self._clock() - self._first_failed, 1)
+            _log.warning("DNS lookups working", seconds=seconds)
+
+    def failed(self, problem: str) -> None:
+        """Take note of an answer that is an error of a name server."""
+        self.reached()
+        if not self._failed:
+            self._first_failed = self._clock()
+        self._failed += 1
+        is_long = self._clock() - self._first_failed >= PERIOD
+        if self._failed >= FAILING and is_long and not self._is_failing:
+            self._is_failing = True
+            _log.error("DNS lookups failing", failed=self._failed, problem=problem)
+
+    def reached(self) -> None:
+        """Take note of an answer of any kind."""
         self._unanswered = 0
         if self.unavailable:
             self.unavailable = False
@@ -62,7 +91,7 @@ class NameServers:
             while not await self._probe():
                 self._not_reached()
                 await self._sleep(PAUSE)
-            self.answered()
+            self.reached()
         finally:
             self._task = None
 

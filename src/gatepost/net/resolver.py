@@ -163,14 +163,17 @@ class DnsResolver(AnsweringResolver):
         self._options: dict[str, Any] = {"timeout": self._limit / 8, "tries": ATTEMPTS}
         if servers:
             self._options["nameservers"] = list(servers)
-        self._resolver: Any = None
-        self._left = 0
+        self._channel: _Channel | None = None
+        self._replaced: set[_Channel] = set()
 
     async def close(self) -> None:
         """Stop lookups in progress. A later lookup opens the resolver again."""
-        resolver, self._resolver = self._resolver, None
-        if resolver is not None:
-            await resolver.close()
+        channels, self._replaced = self._replaced, set()
+        if self._channel is not None:
+            channels.add(self._channel)
+        self._channel = None
+        for channel in channels:
+            await channel.resolver.close()
 
     async def answer(self, kind: Kind, key: str) -> Answer:
         """Return the answer of a name server."""
@@ -181,22 +184,56 @@ class DnsResolver(AnsweringResolver):
         """Ask a name server, in a task; `key` is a canonical name."""
         # imported here: most configurations need no DNS
         aiodns: Any = importlib.import_module("aiodns")
-        resolver = self._open(aiodns)  # kept until its last answer, also if it is replaced
+        channel = self._open(aiodns)
+        channel.active += 1
         try:
             async with asyncio.timeout(self._limit):
-                result = await resolver.query_dns(key, kind)
+                result = await channel.resolver.query_dns(key, kind)
         except TimeoutError:
             return failure("no answer in time", reached=False)
         except aiodns.error.DNSError as error:
             return _read_error(aiodns.error, error)
+        finally:
+            channel.active -= 1
+            self._end(channel)
         return read_response(result.answer, kind, key)
 
-    def _open(self, aiodns: Any) -> Any:
+    def _open(self, aiodns: Any) -> "_Channel":
         """Return a channel that has answered few questions."""
-        if self._resolver is None or not self._left:
-            self._resolver, self._left = aiodns.DNSResolver(**self._options), RENEW_AFTER
-        self._left -= 1
-        return self._resolver
+        previous = self._channel
+        if previous is None or not previous.left:
+            self._channel = _Channel(aiodns.DNSResolver(**self._options))
+            if previous is not None:
+                self._replaced.add(previous)
+                self._end(previous)
+        channel = self._channel
+        assert channel is not None
+        channel.left -= 1
+        return channel
+
+    def _end(self, channel: "_Channel") -> None:
+        """End a channel that was replaced, after its last answer.
+
+        c-ares goes on with questions whose time is over. Its thread must not report them to an
+        event loop that has ended.
+        """
+        if channel in self._replaced and not channel.active:
+            self._replaced.remove(channel)
+            channel.resolver.cancel()
+
+
+class _Channel:
+    """A channel of c-ares: `left` is the number of questions that it may still be asked.
+
+    `active` is the number of those without an answer.
+    """
+
+    __slots__ = ("active", "left", "resolver")
+
+    def __init__(self, resolver: Any) -> None:
+        self.resolver = resolver
+        self.left = RENEW_AFTER
+        self.active = 0
 
 
 def _read_error(codes: Any, error: Any) -> Response:

@@ -32,6 +32,21 @@ async def together(
     return [_result(one) if _waits(one) else one for one in started]
 
 
+async def within(seconds: float, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Return the result of a coroutine, also an exception.
+
+    One that waits for longer is cancelled, and its result is an `asyncio.CancelledError`.
+    """
+    started = _start(coroutine)
+    if not _waits(started):
+        return started
+    try:
+        await asyncio.wait((started,), timeout=seconds)
+    finally:
+        started.cancel()
+    return _result(started)
+
+
 def _waits(started: Any) -> bool:
     return isinstance(started, asyncio.Task)
 

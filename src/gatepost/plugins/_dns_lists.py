@@ -13,6 +13,7 @@ Trusts: nothing in answers. Limits: the time-outs are those of the resolver.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
@@ -36,6 +37,9 @@ PRIVATE = (
     *("100.64.0.0/10", "::1", "fc00::/7", "fe80::/10"),
 )
 MAX_TEXT = 200
+
+# The states of a list after a test. A test without an answer proves nothing.
+PASSED, FAILED, SILENT = "passed", "failed", "no answer"
 
 
 def _nibbles(address: str) -> str:
@@ -117,45 +121,64 @@ class DnsLists:
             self._tested.set()
 
     async def _test_all(self) -> None:
-        await together(*map(self._test, self._zones.values()))
+        await self._test(list(self._zones.values()))
 
     async def _test_failed(self) -> None:
-        failed = [one for name, one in self._zones.items() if name not in self._passed]
-        await together(*map(self._test, failed))
+        await self._test([one for name, one in self._zones.items() if name not in self._passed])
 
-    async def _test(self, zone: Zone) -> None:
-        try:
-            problem = await self._problem(zone)
-        except ResolveError as error:
-            self._note(zone, "no answer", zone.public(str(error)))
-            return
-        if problem:
+    async def _test(self, zones: Sequence[Zone]) -> None:
+        """Test lists at the same time, and log what has changed.
+
+        Lists without an answer share a line: usually it is the DNS that does not answer.
+        """
+        changes: defaultdict[tuple[str, bool], list[tuple[str, str]]] = defaultdict(list)
+        for zone, found in zip(zones, await together(*map(self._problem, zones)), strict=True):
+            before, state = self._states.get(zone.name, PASSED), self._state(zone, found)
+            self._states[zone.name] = state
+            if state != before:
+                line = zone.name if state == FAILED else state
+                used = zone.name in self._passed
+                changes[line, used].append((zone.name, zone.public(str(found))))
+        for (_, used), lists in changes.items():
+            self._report(lists, used=used)
+
+    def _state(self, zone: Zone, found: str | Exception) -> str:
+        """Return the state of a list after a test, and use it or not."""
+        if isinstance(found, ResolveError):
+            return SILENT
+        if isinstance(found, Exception):
+            raise found
+        if found:
             self._passed.discard(zone.name)
-        else:
-            self._passed.add(zone.name)
-        self._note(zone, "failed" if problem else "passed", problem)
+            return FAILED
+        self._passed.add(zone.name)
+        return PASSED
 
-    def _note(self, zone: Zone, state: str, problem: str) -> None:
-        """Log a change of the state of a list."""
-        before = self._states.get(zone.name)
-        if state == before:
-            return
-        self._states[zone.name] = state
-        log, used = self._plugin.log, zone.name in self._passed
+    def _report(self, lists: Sequence[tuple[str, str]], *, used: bool) -> None:
+        names, problem = ", ".join(name for name, _ in lists), lists[0][1]
         if problem:
-            log.warning("DNS list failed its test", list=zone.name, used=used, problem=problem)
-        elif before is not None:
-            log.warning("DNS list passed its test", list=zone.name)
+            self._plugin.log.warning(
+                "DNS list failed its test", list=names, used=used, problem=problem
+            )
+        else:
+            self._plugin.log.warning("DNS list passed its test", list=names)
 
     async def _problem(self, zone: Zone) -> str:
         """Return why a list does not work, "" if it does; raises `ResolveError`."""
-        for entry in self._tests.unlisted:
-            if await self._plugin.resolver.listed(entry, zone.zone):
+        listed = self._tests.listed if zone.test is None else tuple(filter(None, [zone.test]))
+        entries = (*self._tests.unlisted, *listed)
+        answers = await together(*(self._plugin.resolver.listed(one, zone.zone) for one in entries))
+        wrong = answers[: len(self._tests.unlisted)]
+        right = answers[len(wrong) :]
+        for entry, answer in zip(entries, wrong, strict=False):
+            if _is_listed(answer):
                 return f"it lists {entry}, which no list has: it may list everything"
-        listed = self._tests.listed if zone.test is None else (zone.test,)
-        for entry in listed:
-            if not entry or await self._plugin.resolver.listed(entry, zone.zone):
-                return ""
+        failures = [one for one in wrong if isinstance(one, Exception)]
+        if not failures and (not right or any(map(_is_listed, right))):
+            return ""
+        failures += [one for one in right if isinstance(one, Exception)]
+        if failures:
+            raise failures[0]
         return f"it does not have the test entry {listed[0]}"
 
     async def look_up(
@@ -214,6 +237,10 @@ class DnsLists:
         except (ResolveError, NoSuchNameError):
             return ""
         return " ".join(listing.zone.public("".join(texts[:1])).split())[:MAX_TEXT]
+
+
+def _is_listed(answer: object) -> bool:
+    return bool(answer) and not isinstance(answer, Exception)
 
 
 def is_checked(session: Session, exempt: NetworkList) -> bool:

@@ -44,6 +44,8 @@ class Arc(Plugin):
             facts["oldest"] = result.oldest_pass
         if result.result == "pass":
             facts |= self._stated(result.sets)
+        elif result.temporary and result.sets[-1].domain in self.options.trusted:
+            facts["temporary"] = True
         tx.results.add("arc", result.result, **facts)
 
     def _stated(self, sets: Sequence[ArcSet]) -> dict[str, str | bool]:

@@ -19,7 +19,8 @@ _TEXTS = {
 class Dmarc(Plugin):
     """Adds the result `dmarc`, and decides at the end of the message by the policy of the domain.
 
-    A failure is overridden if a trusted forwarder states that the message had passed (`arc`).
+    A failure is overridden if a trusted forwarder states that the message had passed (`arc`). While
+    the keys of a trusted forwarder cannot be looked up, a refusal is a deferral.
     """
 
     after = frozenset({"spf", "dkim", "arc"})
@@ -58,6 +59,8 @@ class Dmarc(Plugin):
         outcome = found.disposition if found.result == "fail" else found.result
         ignored = overridden or found.result in ("pass", "none")
         reaction = Reaction() if ignored else getattr(self.options, outcome)
+        if reaction.word == "deny" and _may_pass_later(tx):
+            reaction = Reaction("defer")
         held = self.options.hold and outcome == "quarantine" and not overridden
         _add(tx, found, reaction.score, overridden=overridden, held=held)
         self.metrics.counter("messages", result=found.result, policy=found.policy or "").inc()
@@ -81,6 +84,12 @@ def _identifiers(tx: MessageTransaction) -> list[Identifier]:
 def _is_overridden(tx: MessageTransaction, found: DmarcResult) -> bool:
     arc = tx.results.get("arc")
     return found.result == "fail" and arc is not None and arc.facts.get("dmarc") == "pass"
+
+
+def _may_pass_later(tx: MessageTransaction) -> bool:
+    """Return whether a trusted forwarder may override the result once its keys can be looked up."""
+    arc = tx.results.get("arc")
+    return arc is not None and "temporary" in arc.facts
 
 
 def _add(

@@ -255,7 +255,7 @@ class Reputation(Plugin):
         if account is not None and not self._learn_envelope(tx, account):
             own = tx.results.get(self.name)
             others = tx.results.score - (own.score if own else 0.0)
-            if others < self.options.good_below:
+            if others < self.options.good_below and not _is_unchecked(tx):
                 self._learn_good(tx, account)
 
     def _learn_good(self, tx: Transaction, account: _Account) -> None:
@@ -340,6 +340,11 @@ class Reputation(Plugin):
             signed = [one for one in tx.results.all("dkim") if one.value == "pass"]
             found |= {str(one.facts.get("domain", "")).lower(): None for one in signed}
         return [f"domain {one}" for one in found if one][:MOST_DOMAINS]
+
+
+def _is_unchecked(tx: Transaction) -> bool:
+    """Return whether a check of the message had no answer: then nothing proves that it is good."""
+    return any(one.value == "temperror" for one in tx.results)
 
 
 def _is_unknown(rcpt: Recipient) -> bool:

@@ -4,6 +4,9 @@ During an outage (`gatepost.store.breaker`) operations fail at once, so that ses
 Limits continue: counters and token buckets work on a local store in the memory of the worker,
 which is dropped when the outage ends. Other operations have no local answer, and their result is
 the error. The log has one line when an outage begins and one when it ends.
+
+A store that can be read and not written is unavailable too, such as one on a full disk or a
+read-only replica. Successful reads do not end an outage in which writes have failed; they go on.
 """
 
 import time
@@ -16,7 +19,7 @@ from gatepost.store.backend import Backend, Result
 from gatepost.store.breaker import Breaker
 from gatepost.store.errors import StoreError
 from gatepost.store.memory import MemoryBackend
-from gatepost.store.operations import AnyOperation, Incr, Take
+from gatepost.store.operations import AnyOperation, Incr, Take, read_only
 from gatepost.store.quota import LOCAL_QUOTA
 
 # Operations whose local result is a useful limit.
@@ -59,6 +62,8 @@ class GuardedBackend:
         self._breaker = Breaker()
         self._local: MemoryBackend | None = None
         self._began = 0.0
+        # Of the failures in a row: whether a write is among them, and whether reads succeed again.
+        self._writes_fail = self._reads_work = False
         self.statistics = StoreStatistics()
 
     @property
@@ -69,26 +74,39 @@ class GuardedBackend:
     async def execute(self, namespace: str, operations: Sequence[AnyOperation]) -> list[Result]:
         """See `Backend.execute`."""
         self.statistics.operations += len(operations)
-        if not self._breaker.allows(self._monotonic()):
+        if self._is_paused(operations):
             error = StoreError(f"{self._name}: unavailable, the next attempt is due soon")
             return await self._without_store(namespace, operations, error)
         try:
             results = await self._backend.execute(namespace, operations)
         except StoreError as error:
-            self._failed(error)
+            self._failed(error, operations)
             return await self._without_store(namespace, operations, error)
         if self._breaker.failures:
-            self._succeeded()
+            self._succeeded(operations)
         return results
 
-    def _failed(self, error: StoreError) -> None:
+    def _is_paused(self, operations: Sequence[AnyOperation]) -> bool:
+        if self._reads_work and read_only(operations):
+            return False
+        return not self._breaker.allows(self._monotonic())
+
+    def _failed(self, error: StoreError, operations: Sequence[AnyOperation]) -> None:
+        if read_only(operations):
+            self._reads_work = False
+        else:
+            self._writes_fail = True
         now = self._monotonic()
         if self._breaker.failed(now):
             self._began = now
             self.statistics.outages += 1
             _log.error("store unavailable", store=self._name, error=str(error))
 
-    def _succeeded(self) -> None:
+    def _succeeded(self, operations: Sequence[AnyOperation]) -> None:
+        if self._writes_fail and read_only(operations):
+            self._reads_work = True
+            return
+        self._writes_fail = self._reads_work = False
         self._local = None
         if self._breaker.succeeded():
             seconds = round(self._monotonic() - self._began, 1)

@@ -11,6 +11,7 @@ Times are seconds since the epoch. Limits: numbers are within MAX_INT, and a cou
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -177,3 +178,8 @@ def _expiry(now: float, ttl: float | None) -> float:
 
 
 AnyOperation = Operation[Any]
+
+
+def read_only(operations: Sequence[AnyOperation]) -> bool:
+    """Return whether the operations change nothing."""
+    return all(isinstance(operation, Get) for operation in operations)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from gatepost.store.backend import Result
 from gatepost.store.errors import KeyTypeError
-from gatepost.store.operations import AnyOperation, Entry, Get, live
+from gatepost.store.operations import AnyOperation, Entry, live
 from gatepost.store.quota import size_of
 from gatepost.store.sqlite.database import NO_NAMESPACE
 
@@ -34,11 +34,6 @@ _EXPIRED = (
     "SELECT key, stored, expires FROM entry WHERE namespace = ? AND expires <= ?"
     " ORDER BY expires, key LIMIT ?"
 )
-
-
-def read_only(operations: Sequence[AnyOperation]) -> bool:
-    """Return whether the operations need no transaction."""
-    return all(isinstance(operation, Get) for operation in operations)
 
 
 def sweep(connection: sqlite3.Connection, now: float) -> None:

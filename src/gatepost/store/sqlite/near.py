@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from gatepost.store.backend import Result
-from gatepost.store.operations import AnyOperation
+from gatepost.store.operations import AnyOperation, read_only
 from gatepost.store.sqlite.database import connect, limit_size
-from gatepost.store.sqlite.entries import Space, read_only
+from gatepost.store.sqlite.entries import Space
 
 
 class Near:
