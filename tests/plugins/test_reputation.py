@@ -97,13 +97,23 @@ def test_unknown_recipients_are_against_a_client():
     assert memory.result[0] == "unknown"
 
 
+TRAP = """
+    C: MAIL FROM:<a@client.example>
+    S: 250
+    C: RCPT TO:<trap@example.com>
+    S: 250
+    C: DATA
+    S: 554
+"""
+
+
 @pytest.mark.parametrize(
     ("transcript", "bad"),
     [
         (UNKNOWN, 1),
         ("    C: RCPT\n    S: 5*\n", 0.5),
         (message("a@spam.example", end=554), 5),
-        (mail("5*", rcpt="trap@example.com"), 20),
+        (TRAP, 20),
     ],
 )
 def test_what_counts_against_a_client(transcript, bad):
