@@ -9,7 +9,7 @@ import click
 
 from gatepost.checks.report import line_errors
 from gatepost.checks.scratch import progress, scratch
-from gatepost.cli.shared import trap_lists
+from gatepost.cli.shared import backtest, trap_lists
 from gatepost.cli.shared.lazy import SuggestingGroup
 from gatepost.cli.shared.output import Failure, WrongUsage, print_error, print_json, print_line
 from gatepost.cli.shared.settings import config_option, json_option, read_config
@@ -204,6 +204,9 @@ def _result_as_text(result: trap_lists.LookupResult) -> str:
             " but is a role address or a known recipient"
         )
     return f"{result.address}: not a trap"
+
+
+command.add_command(backtest.command)
 
 
 @contextmanager
