@@ -1,0 +1,100 @@
+"""What an actor does, with its ground truth, and what the server replied.
+
+An actor makes a `Session`. The server sees the commands of it and `Facts`. The rest is the truth,
+which only the metrics read: the campaign, the kind, and the intent of each recipient.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+import msgspec
+
+
+class Kind(Enum):
+    """What a message is in truth."""
+
+    LEGITIMATE = "legitimate"
+    SPAM = "spam"
+    ATTACK = "attack"
+
+
+class Intent(Enum):
+    """Why a sender names a recipient."""
+
+    WANTED = "wanted"  # a user, meant as such
+    TYPO = "typo"
+    STALE = "stale"
+    LIST = "list"  # an entry of a spammer's list
+    GUESS = "guess"
+    POISON = "poison"
+    PROBE = "probe"
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What a server finds out about a message, besides its commands.
+
+    `spf` is whether the client may send for the sender's domain, `dkim` the domains with a valid
+    signature, `name` the verified reverse name, `looks_bad` the verdict of a content filter.
+    """
+
+    spf: bool = False
+    dkim: tuple[str, ...] = ()
+    name: str = ""
+    looks_bad: bool = False
+
+
+class Recipient(NamedTuple):
+    """An address and the reason why it is named."""
+
+    address: str
+    intent: Intent
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """A message of a session.
+
+    `label` distinguishes parts of a campaign. `listed` is whether a DNS block list would have
+    refused the client, which the server is not asked. With `probe` the client ends before DATA.
+    """
+
+    sender: str
+    recipients: tuple[Recipient, ...]
+    kind: Kind
+    facts: Facts = Facts()
+    label: str = ""
+    campaign: str = ""
+    listed: bool = False
+    probe: bool = False
+    standing: str = ""
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A connection: its time in seconds, the client, and its messages."""
+
+    time: float
+    client: str
+    helo: str
+    messages: tuple[Envelope, ...]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The replies to a message: codes of RCPT (0: none), of DATA, and of the end of the data.
+
+    `marked` is whether a header field of the accepted message says so.
+    """
+
+    recipients: tuple[int, ...]
+    data: int = 0
+    end: int = 0
+    marked: bool = False
+
+    @property
+    def is_accepted(self) -> bool:
+        """Return whether the server took the message."""
+        return self.end == 250
+
+
+# The replies to each message of a session.
+Outcome = tuple[Answer, ...]
