@@ -39,6 +39,9 @@ PARAMETERS: Mapping[str, Parameter] = {
     "senders on shared networks": Parameter(
         0.36, "share of senders at big providers", "phishing_pot (2022-2026), share of messages"
     ),
+    "senders next to bots": Parameter(
+        0.02, "share of own mail servers in a network that bots use too", _OURS
+    ),
     "leavers": Parameter(0.08, "share of users that leave in a year", _OURS),
     "providers in the shipped list": Parameter(
         0.5, "share of sending services that providers.txt covers", _OURS

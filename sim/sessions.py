@@ -71,12 +71,13 @@ class Envelope(msgspec.Struct, frozen=True):
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A connection: its time in seconds, the client, and its messages."""
+    """A connection: its time in seconds, the client, its messages, and the name of the actor."""
 
     time: float
     client: str
     helo: str
     messages: tuple[Envelope, ...]
+    actor: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):

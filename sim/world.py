@@ -16,7 +16,9 @@ from sim.parameters import Values
 if TYPE_CHECKING:
     from random import Random
 
-# Messages identifiers that were harvested from a web archive between these times.
+    from sim.actors.services import Service
+
+# Message identifiers that were harvested from a web archive between these times.
 _WRITTEN = 1230768000, 1338508800  # 2009 to June 2012
 
 
@@ -47,7 +49,8 @@ class World:
     """A site with its parameters; `traps` maps addresses to their class.
 
     `written_to` has the senders that users of the site wrote to, `providers` the reverse names of
-    sending services that the shipped list covers. Actors add to both before they send.
+    sending services that the shipped list covers, `services` all services by their kind. Actors add to
+    them before they send.
     """
 
     def __init__(self, size: Size, seed: int, values: Values | None = None) -> None:
@@ -66,7 +69,7 @@ class World:
         self.planned = self._take(size.traps)
         self.seeds = self._take(size.seeds)
         self.message_ids = self._make_message_ids(max(20, size.users))
-        self.guessable = [self.at(role) for role in ROLES[: len(ROLES) // 2]]
+        self.guessable = [self.at(role) for role in ROLES if self.at(role) not in self.user_set]
         self.traps: dict[str, Trap] = {
             **dict.fromkeys(self.planned, Trap(TrapClass.PRISTINE)),
             **dict.fromkeys(self.seeds, Trap(TrapClass.SEEDED)),
@@ -75,6 +78,7 @@ class World:
         }
         self.written_to: set[str] = set()
         self.providers: set[str] = set()
+        self.services: dict[str, list[Service]] = {}
 
     def at(self, local: str) -> str:
         """Return an address at the main domain."""
@@ -107,6 +111,10 @@ class World:
         """Return a network that nothing else uses, as "10.1.2"."""
         number = next(self._networks)
         return f"10.{number >> 8}.{number & 255}"
+
+    def network_of_bots(self, chance: Random) -> str:
+        """Return a network with infected hosts; campaigns can have some in common."""
+        return f"172.{chance.randrange(16, 32)}.{chance.randrange(256)}"
 
     def dead(self, chance: Random) -> str:
         """Return an address that never existed; no trap and no user."""

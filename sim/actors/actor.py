@@ -21,10 +21,14 @@ Run: TypeAlias = "Generator[Session, Outcome, None]"
 
 
 class Extent(NamedTuple):
-    """How long a simulation is in days, and the share of the site's volume that is played."""
+    """How long a simulation is in days, and the shares of legitimate mail and of botnets played.
+
+    A company for 45 days would take hours; a share of its volume has the same rates.
+    """
 
     days: float = 45.0
     share: float = 1.0
+    spam: float = 1.0
 
 
 class Actor(ABC):

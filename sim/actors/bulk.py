@@ -28,7 +28,7 @@ class Newsletters(Actor):
     def run(self) -> Run:
         """Yield one session for each message."""
         chance, values = self.chance, self.values
-        services = make_services(self.world, chance, "bulk")
+        services = make_services(self.world, "bulk")
         bad = round(TENANTS * values["tenants with bad lists"])
         removes = [chance.random() < values["removes bounces"] for _ in range(TENANTS)]
         bounced: Counter[tuple[int, str]] = Counter()

@@ -41,7 +41,7 @@ class Correspondents(Actor):
     def run(self) -> Run:
         """Yield one session for each message."""
         size, chance = self.world.size, self.chance
-        self._services = make_services(self.world, chance, "mailboxes")
+        self._services = make_services(self.world, "mailboxes")
         people = [self._person(f"org{number}") for number in range(max(60, size.users))]
         known = {one.domain for one in people if chance.random() < self._written_to}
         self.world.written_to |= {f"{one.local}@{one.domain}" for one in people if one.domain in known}
@@ -69,9 +69,15 @@ class Correspondents(Actor):
         stale = chance.betavariate(values["stale share, a"], values["stale share, b"])
         shared = chance.random() < values["senders on shared networks"]
         service = chance.choice(self._services) if shared else None
-        client = "" if shared else f"{self.world.network()}.{chance.randrange(2, 250)}"
+        client = "" if shared else f"{self._network()}.{chance.randrange(2, 250)}"
         origin = Origin(client, domain, chance.random() < _SPF, chance.random() < _DKIM)
         return Person("person", domain, service, origin, stale)
+
+    def _network(self) -> str:
+        """Return a network of the sender's own, or one that it has in common with bots."""
+        if self.chance.random() < self.values["senders next to bots"]:
+            return self.world.network_of_bots(self.chance)
+        return self.world.network()
 
     def _recipients(self, person: Person, *, is_new: bool) -> tuple[Recipient, ...]:
         """Return users, of which some are former users or mistyped; at least one is meant."""

@@ -32,8 +32,10 @@ class Service(NamedTuple):
         return Origin(host, domain, name=f"out.{self.name}")
 
 
-def make_services(world: World, chance: Random, kind: str) -> list[Service]:
-    """Return services of a kind, and register the listed ones as providers."""
+def make_services(world: World, kind: str) -> list[Service]:
+    """Return the services of a kind, the same for all actors; the listed ones become providers."""
+    if kind in world.services:
+        return world.services[kind]
     listed = round(SERVICES * world.values["providers in the shipped list"])
     made = []
     for number in range(SERVICES):
@@ -42,5 +44,5 @@ def make_services(world: World, chance: Random, kind: str) -> list[Service]:
         made.append(Service(name, number < listed, networks))
         if number < listed:
             world.providers.add(f".{name}")
-    chance.shuffle(made)
+    world.services[kind] = made
     return made

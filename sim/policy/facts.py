@@ -25,6 +25,6 @@ class KnownFacts(Plugin):
         for domain in facts.dkim:
             tx.results.add("dkim", "pass", domain=domain)
         if facts.name:
-            tx.results.add("iprev", "pass", name=facts.name)
+            tx.results.add("iprev", "pass", host=facts.name)
         if facts.looks_bad:
             tx.results.add("content", "bad")

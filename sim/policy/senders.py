@@ -50,7 +50,7 @@ def identify(tx: Transaction) -> Identity:
         sender,
         organisation,
         network_keys(ip_address(tx.session.peer.host)),
-        str(iprev.facts.get("name", "")) if iprev else "",
+        str(iprev.facts.get("host", "")) if iprev else "",
         tx.results.value("spf") == "pass",
         organisation in signed,
     )

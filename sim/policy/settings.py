@@ -11,7 +11,7 @@ class Settings(msgspec.Struct, frozen=True):
     `memory` is "off", "mark" (7 days) or "refuse" (24 hours, then mark). `by_engine` means that the
     engine's own rule decides about the lists, as it does today, and that nothing else is on. `end`
     refuses after the content instead of at DATA; `held` is the share of messages for traps alone
-    that get 250.
+    that get 250. `errors` is the limit of error replies in a session.
     """
 
     by_engine: bool = False
@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True):
     bounces: bool = True  # null and bounce-like senders are no evidence
     end: bool = False
     held: float = 0.0
+    errors: int = 20
 
 
 LISTS = Settings(
