@@ -1,6 +1,6 @@
 """The control: a campaign whose coverage is known, to test the simulator against theory.
 
-All messages come from one network, in random order, to u users and t traps. A memory that knows the
+All messages come from one network, in random order, to u users and t traps. A memory that has the
 network after its first hit touches a share of t/(t+1) of the messages to users, whatever u is.
 """
 

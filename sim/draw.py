@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 def generator(seed: int, name: str) -> Random:
     """Return the generator of an actor."""
-    return Random(f"{seed}/{name}")  # noqa: S311 - not for secrets
+    return Random(f"{seed}/{name}")
 
 
 def arrivals(chance: Random, per_day: float, days: float, start: float = 0.0) -> Iterator[float]:

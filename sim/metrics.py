@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sim.sessions import Answer, Envelope, Outcome, Session
 
-_USERS_WANT = frozenset({Intent.WANTED})
+_MEANT = frozenset({Intent.MEANT})
 
 
 @dataclass
@@ -131,10 +131,8 @@ class Metrics:
     def _take_legitimate(
         self, actor: str, one: Envelope, answer: Answer, users: Collection[str]
     ) -> None:
-        wanted = [
-            rcpt.intent in _USERS_WANT and rcpt.address in users for rcpt in one.recipients
-        ]
-        if one.probe or not any(wanted):
+        meant = [rcpt.intent in _MEANT and rcpt.address in users for rcpt in one.recipients]
+        if one.probe or not any(meant):
             return
         if is_test(one):
             _count(self.tests[actor, one.label], one, answer)
@@ -142,8 +140,8 @@ class Metrics:
         _count(self.legitimate[actor, one.label], one, answer)
         if one.standing:
             _count(self.standings[one.standing], one, answer)
-        self.recipients.messages += sum(wanted)
-        lost = [code != 250 for code, want in zip(answer.recipients, wanted, strict=True) if want]
+        self.recipients.messages += sum(meant)
+        lost = [code != 250 for code, one in zip(answer.recipients, meant, strict=True) if one]
         self.recipients.refused += sum(lost) if answer.is_accepted else len(lost)
 
     def add(self, other: Metrics) -> None:
@@ -161,7 +159,9 @@ class Metrics:
     def spam_of(self, actor: str, label: str | None = None) -> Count:
         """Return the spam of an actor, of one label or of all."""
         return total(
-            one for (name, part), one in self.spam.items() if name == actor and label in (None, part)
+            one
+            for (name, part), one in self.spam.items()
+            if name == actor and label in (None, part)
         )
 
     def all_spam(self) -> Count:

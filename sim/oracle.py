@@ -1,4 +1,4 @@
-"""A4: an attacker who has addresses of the site and wants to find the traps among them.
+"""A4: an attacker who has addresses of the site, and looks for the traps among them.
 
 The attacker asks with single recipients, each query from a new identity, and counts refusals. With
 `data` a refusal comes before the content. With `end` it comes after it, where other messages are
@@ -127,7 +127,9 @@ async def _run_case(settings: Settings, case: tuple[str, float, float], seed: in
     ) as server:
         oracle = Oracle(Player(server, clock, facts), world)
         # A trap that is held passes the content filter too, or is refused by it.
-        seen = [await _decide(oracle, one, rho, (1 - held) + held * rho) for one in [*traps, *users]]
+        seen = [
+            await _decide(oracle, one, rho, (1 - held) + held * rho) for one in [*traps, *users]
+        ]
     found = [decided for _, decided, _ in seen]
     wrong = sum(not one for one in found[:ADDRESSES]) + sum(found[ADDRESSES:])
     scores = [score for _, _, score in seen]
@@ -146,7 +148,7 @@ async def _decide(
 ) -> tuple[int, bool, float]:
     """Ask until the ratio is decisive; return queries, whether it is a trap, and the ratio.
 
-    `user` and `trap` are the chances of a refusal, which the attacker is assumed to know.
+    `user` and `trap` are the chances of a refusal, which the attacker is assumed to have.
     """
     user, trap = (min(max(one, 1e-3), 1 - 1e-3) for one in (user, trap))
     ratio, limit = 0.0, log(1 / ERROR - 1)

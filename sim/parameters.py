@@ -90,8 +90,20 @@ PARAMETERS: Mapping[str, Parameter] = {
 
 # Distinct recipients of a message at one business domain: log C, 7,387 pairs.
 RECIPIENTS: Mapping[int, int] = {
-    **{1: 6917, 2: 289, 3: 105, 4: 37, 5: 19, 6: 4, 7: 2, 8: 4, 9: 3, 10: 1, 11: 2, 13: 2},
-    **{18: 1, 21: 1},
+    1: 6917,
+    2: 289,
+    3: 105,
+    4: 37,
+    5: 19,
+    6: 4,
+    7: 2,
+    8: 4,
+    9: 3,
+    10: 1,
+    11: 2,
+    13: 2,
+    18: 1,
+    21: 1,
 }
 # Recipients of a refused transaction of a botnet: log B, 1,649 transactions.
 BOTNET_RECIPIENTS: Mapping[int, int] = {1: 1630, 2: 14, 4: 1, 6: 4}

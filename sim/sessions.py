@@ -1,4 +1,4 @@
-"""What an actor does, with its ground truth, and what the server replied.
+"""The sessions of actors with their ground truth, and the replies of the server.
 
 An actor makes a `Session`. The server sees the commands of it and `Facts`. The rest is the truth,
 which only the metrics read: the campaign, the kind, and the intent of each recipient.
@@ -13,7 +13,7 @@ import msgspec
 
 
 class Kind(Enum):
-    """What a message is in truth."""
+    """The true kind of a message."""
 
     LEGITIMATE = "legitimate"
     SPAM = "spam"
@@ -21,9 +21,9 @@ class Kind(Enum):
 
 
 class Intent(Enum):
-    """Why a sender names a recipient."""
+    """The reason why a sender names a recipient."""
 
-    WANTED = "wanted"  # a user, meant as such
+    MEANT = "meant"  # a user, meant as such
     TYPO = "typo"
     STALE = "stale"
     LIST = "list"  # an entry of a spammer's list
@@ -33,7 +33,7 @@ class Intent(Enum):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What a server finds out about a message, besides its commands.
+    """Facts that a server finds out about a message, besides its commands.
 
     `spf` is whether the client may send for the sender's domain, `dkim` the domains with a valid
     signature, `name` the verified reverse name, `looks_bad` the verdict of a content filter.
@@ -83,7 +83,7 @@ class Session(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True):
     """The replies to a message: codes of RCPT (0: none), of DATA, and of the end of the data.
 
-    `marked` is whether a header field of the accepted message says so.
+    `marked` is whether the accepted message has the header field of a mark.
     """
 
     recipients: tuple[int, ...]

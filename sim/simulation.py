@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Plan(NamedTuple):
-    """What to simulate: the actors, the site's size, and the extent."""
+    """The plan of a simulation: the actors, the site's size, and the extent."""
 
     actors: Sequence[type[Actor]]
     size: str = "small"

@@ -49,7 +49,7 @@ class World:
     """A site with its parameters; `traps` maps addresses to their class.
 
     `written_to` has the senders that users of the site wrote to, `providers` the reverse names of
-    sending services that the shipped list covers, `services` all services by their kind. Actors add to
+    sending services that the shipped list covers, `services` all by their kind. Actors add to
     them before they send.
     """
 

@@ -1,4 +1,4 @@
-"""What all actors are: a name, a generator of random numbers, and a run of sessions.
+"""The base of all actors: a name, a generator of random numbers, and a run of sessions.
 
 `run` is a generator: it yields a session and receives the outcome, so that an actor can adapt. The
 times of its sessions never go back.
@@ -21,7 +21,7 @@ Run: TypeAlias = "Generator[Session, Outcome, None]"
 
 
 class Extent(NamedTuple):
-    """How long a simulation is in days, and the shares of legitimate mail and of botnets played.
+    """The length of a simulation in days, and the shares of legitimate mail and of botnets.
 
     A company for 45 days would take hours; a share of its volume has the same rates.
     """
@@ -53,7 +53,7 @@ def to(addresses: Iterable[str], intent: Intent) -> tuple[Recipient, ...]:
 
 
 class Origin(NamedTuple):
-    """Where a sender sends from: a client, its verified name, and the domain with its proofs."""
+    """The origin of a sender: a client, its verified name, and the domain with its proofs."""
 
     client: str
     domain: str

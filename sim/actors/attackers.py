@@ -46,10 +46,10 @@ class Attempts(Actor):
 
     def user(self) -> tuple[Recipient, ...]:
         """Return any user as the recipient."""
-        return to([self.chance.choice(self.world.users)], Intent.WANTED)
+        return to([self.chance.choice(self.world.users)], Intent.MEANT)
 
     def trap(self) -> tuple[Recipient, ...]:
-        """Return a trap that no person can guess: the attacker knows it."""
+        """Return a trap that no person can guess: the attacker has found it before."""
         return to([self.chance.choice(self.world.planned)], Intent.POISON)
 
 
@@ -63,13 +63,15 @@ class Poisoner(Attempts):
         address = self.world.at(f"future.employee{number}")
         target = to([address], Intent.POISON)
         for at in range(10):
-            origin = Origin(f"{self.world.network_of_bots(self.chance)}.4", "poison.example", False, False)
+            origin = Origin(
+                f"{self.world.network_of_bots(self.chance)}.4", "poison.example", False, False
+            )
             one = self.attack(origin, "p@poison.example", (*target, *self.trap()), Facts())
             yield origin.session(time + at, one)
         self.world.user_set.add(address)
         honest = Origin(f"{self.world.network()}.5", f"newcomer{number}.example")
-        wanted = to([address], Intent.WANTED)
-        yield honest.session(time + 30, good(honest, "a", wanted, TEST, "stranger"))
+        meant = to([address], Intent.MEANT)
+        yield honest.session(time + 30, good(honest, "a", meant, TEST, "stranger"))
 
 
 class _Framer(Attempts):
@@ -92,7 +94,7 @@ class _Framer(Attempts):
 
 
 class SignUpFramer(_Framer):
-    """A2: enters guessable traps into the victim's sign-up form; the victim sends a confirmation."""
+    """A2: enters guessable traps into the victim's sign-up form; the victim confirms by mail."""
 
     name = "A2 sign-up, guessable"
 
@@ -107,7 +109,7 @@ class SignUpFramer(_Framer):
         return to([self.chance.choice(self.world.guessable)], Intent.POISON)
 
 
-class KnowingFramer(SignUpFramer):
+class TrapFramer(SignUpFramer):
     """A2: the same with a trap that the attacker unmasked before."""
 
     name = "A2 sign-up, known trap"
@@ -147,7 +149,7 @@ class ReplayFramer(ForgingFramer):
 
 
 class SharedFramer(_Framer):
-    """A2: a customer of the victim's sending service forges the victim: SPF passes, DKIM does not."""
+    """A2: a customer of the victim's sending service forges the victim: only SPF passes."""
 
     name = "A2 shared SPF"
     first_day = 1.0
@@ -179,7 +181,9 @@ class Disarmer(Attempts):
 
     def prepare(self) -> None:
         """Make correspondents that our users wrote to."""
-        self._friends = [Origin(f"{self.world.network()}.8", f"friend{n}.example") for n in range(50)]
+        self._friends = [
+            Origin(f"{self.world.network()}.8", f"friend{n}.example") for n in range(50)
+        ]
         self.world.written_to |= {f"a@{one.domain}" for one in self._friends}
 
     def attempt(self, number: int, time: float) -> Run:
@@ -187,7 +191,7 @@ class Disarmer(Attempts):
         trap = self.trap()
         for at, friend in enumerate(self.chance.sample(self._friends, self.chance.randint(1, 5))):
             both = (*self.user(), *trap)
-            yield friend.session(time + at, good(friend, "a", both, "reply to all", "vouched"))
+            yield friend.session(time + at, good(friend, "a", both, "reply to all", "trusted"))
         origin = Origin(f"{self.world.network()}.4", f"spam{number}.example")
         spam = Envelope(
             f"x@{origin.domain}", (*self.user(), *trap), Kind.ATTACK, origin.facts(), label=TEST
@@ -220,11 +224,15 @@ class WarmUp(Actor):
     def run(self) -> Run:
         """Yield the mail of all senders, day by day."""
         chance = self.chance
-        origins = [Origin(f"{self.world.network()}.3", f"warm{n}.example") for n in range(self.senders)]
+        origins = [
+            Origin(f"{self.world.network()}.3", f"warm{n}.example") for n in range(self.senders)
+        ]
         for day in range(1, 15):
             for at, origin in enumerate(origins):
-                user = to([chance.choice(self.world.users)], Intent.WANTED)
-                yield origin.session(day * DAY + at, self._mail(origin, user, Kind.ATTACK, "warm-up"))
+                user = to([chance.choice(self.world.users)], Intent.MEANT)
+                yield origin.session(
+                    day * DAY + at, self._mail(origin, user, Kind.ATTACK, "warm-up")
+                )
         for at, origin in enumerate(origins):
             for number in range(20):
                 recipients = to([chance.choice(self.world.users)], Intent.LIST)
@@ -233,7 +241,9 @@ class WarmUp(Actor):
                 one = self._mail(origin, recipients, Kind.SPAM, "spam")
                 yield origin.session(16 * DAY + at * HOUR + number, one)
 
-    def _mail(self, origin: Origin, recipients: tuple[Recipient, ...], kind: Kind, label: str) -> Envelope:
+    def _mail(
+        self, origin: Origin, recipients: tuple[Recipient, ...], kind: Kind, label: str
+    ) -> Envelope:
         facts = origin.facts(looks_bad=kind is Kind.SPAM and self.chance.random() < 0.5)
         sender, campaign = f"w@{origin.domain}", f"{self.name}/{origin.domain}"
         return Envelope(sender, recipients, kind, facts, label, campaign)

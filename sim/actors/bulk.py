@@ -53,7 +53,7 @@ class Newsletters(Actor):
         share = values["stale share of a bad list"] if bad_list else 0.01
         if drawn < share:
             return Recipient(world.stale(chance), Intent.STALE)
-        return Recipient(chance.choice(world.users), Intent.WANTED)
+        return Recipient(chance.choice(world.users), Intent.MEANT)
 
 
 class ListServers(Actor):
@@ -90,7 +90,7 @@ class ListServers(Actor):
         found = [
             Recipient(world.stale(chance), Intent.STALE)
             if chance.random() < share
-            else Recipient(user, Intent.WANTED)
+            else Recipient(user, Intent.MEANT)
             for user in users
         ]
         return tuple(dict.fromkeys(found))

@@ -44,7 +44,9 @@ class Correspondents(Actor):
         self._services = make_services(self.world, "mailboxes")
         people = [self._person(f"org{number}") for number in range(max(60, size.users))]
         known = {one.domain for one in people if chance.random() < self._written_to}
-        self.world.written_to |= {f"{one.local}@{one.domain}" for one in people if one.domain in known}
+        self.world.written_to |= {
+            f"{one.local}@{one.domain}" for one in people if one.domain in known
+        }
         rate = size.messages * SHARE * self.extent.share
         for number, time in enumerate(arrivals(chance, rate, self.extent.days)):
             if chance.random() < self.values["new contacts"]:
@@ -52,7 +54,7 @@ class Correspondents(Actor):
             else:
                 person = zipf(chance, people)
                 regular = "acquainted" if time > 8 * DAY else "regular"
-                standing = "vouched" if person.domain in known else regular
+                standing = "trusted" if person.domain in known else regular
             origin = person.origin
             if person.service is not None:
                 origin = person.service.origin(chance, person.domain)
@@ -89,12 +91,12 @@ class Correspondents(Actor):
             elif is_new and chance.random() < self.values["typo"]:
                 found.append(Recipient(mistyped(chance, user), Intent.TYPO))
             else:
-                found.append(Recipient(user, Intent.WANTED))
+                found.append(Recipient(user, Intent.MEANT))
         return tuple(found)
 
 
 def mistyped(chance: Random, address: str) -> str:
-    """Return an address with one key beside the right one, a key too few, or two swapped."""
+    """Return an address with a neighbour of the right key, a key too few, or two swapped."""
     local, _, domain = address.partition("@")
     at = chance.randrange(len(local) - 1)
     kind = chance.randrange(3)

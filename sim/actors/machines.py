@@ -1,4 +1,4 @@
-"""Honest machines: forwarders, bounces of forged mail, call-outs, monitoring, confirmation mails."""
+"""Honest machines: forwarders, bounces of forged mail, call-outs, monitoring, confirmations."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Forwarders(Actor):
             elif chance.random() < 0.02:
                 one = good(origin, "a", to([world.stale(chance)], Intent.STALE), "forwarded")
             else:
-                one = good(origin, "a", to([user], Intent.WANTED), "forwarded")
+                one = good(origin, "a", to([user], Intent.MEANT), "forwarded")
             yield Session(time, origin.client, "forward.example", (one,))
 
 
@@ -65,9 +65,11 @@ class Backscatter(Actor):
             ]
             for at, origin in enumerate(origins):
                 named = chance.random() < values["bounces with a sender"]
-                yield origin.session(start + at * DAY / number, _bounce(origin, forged, named=named))
+                yield origin.session(
+                    start + at * DAY / number, _bounce(origin, forged, named=named)
+                )
             for at, origin in enumerate(origins):  # the same servers send real mail later
-                user = to([chance.choice(world.users)], Intent.WANTED)
+                user = to([chance.choice(world.users)], Intent.MEANT)
                 yield origin.session(start + DAY + at, good(origin, "a", user, "after"))
 
 
@@ -78,7 +80,7 @@ def _bounce(origin: Origin, forged: str, *, named: bool) -> Envelope:
 
 
 class Robots(Actor):
-    """Call-outs that check a sender address, and monitoring that only says EHLO."""
+    """Call-outs that check a sender address, and monitoring that only sends EHLO."""
 
     name = "call-outs"
 
@@ -98,7 +100,7 @@ class Robots(Actor):
 
 
 class ListBombing(Actor):
-    """Sign-ups at hundreds of honest hosts, whose confirmation mails go to one user and to guesses."""
+    """Sign-ups at hundreds of honest hosts: confirmations go to one user and to guesses."""
 
     name = "list bombing"
     hosts = 200
@@ -113,12 +115,12 @@ class ListBombing(Actor):
         ]
         for number, origin in enumerate(origins):
             target = victim if chance.random() < 0.5 else chance.choice(world.guessable)
-            wanted = Intent.WANTED if target == victim else Intent.POISON
+            meant = Intent.MEANT if target == victim else Intent.POISON
             yield origin.session(
-                start + number, good(origin, "confirm", to([target], wanted), "confirmation")
+                start + number, good(origin, "confirm", to([target], meant), "confirmation")
             )
         for number, origin in enumerate(origins):
-            user = to([chance.choice(world.users)], Intent.WANTED)
+            user = to([chance.choice(world.users)], Intent.MEANT)
             yield origin.session(start + HOUR + number, good(origin, "news", user, "after"))
 
 

@@ -8,12 +8,12 @@ from sim.actors.attackers import (
     Disarmer,
     Flooder,
     ForgingFramer,
-    KnowingFramer,
     Mixer,
     Poisoner,
     ReplayFramer,
     SharedFramer,
     SignUpFramer,
+    TrapFramer,
     WarmUp,
 )
 from sim.actors.bulk import ListServers, Newsletters, OfficeMailings
@@ -53,7 +53,7 @@ SPAMMERS: tuple[type[Actor], ...] = (
 )
 FRAMERS: tuple[type[Actor], ...] = (
     SignUpFramer,
-    KnowingFramer,
+    TrapFramer,
     ForgingFramer,
     ReplayFramer,
     SharedFramer,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from sim.actors.actor import Actor, Origin, Run, to
 from sim.actors.merging import merge
@@ -37,14 +38,21 @@ class Spammer(Actor):
     def run(self) -> Run:
         """Yield the sessions of all campaigns, merged."""
         starts = arrivals(self.chance, self.rate(), self.extent.days)
-        yield from merge((self.campaign(start, f"{self.name}/{n}") for n, start in enumerate(starts)))
+        yield from merge(
+            (self.campaign(start, f"{self.name}/{n}") for n, start in enumerate(starts))
+        )
 
     @abstractmethod
     def campaign(self, start: float, name: str) -> Run:
         """Yield the sessions of one campaign."""
 
     def spam(
-        self, origin: Origin, local: str, recipients: tuple[Recipient, ...], campaign: str, label: str = ""
+        self,
+        origin: Origin,
+        local: str,
+        recipients: tuple[Recipient, ...],
+        campaign: str,
+        label: str = "",
     ) -> Envelope:
         """Return a spam message; a part is known to block lists, most to a content filter."""
         values = self.values
@@ -72,7 +80,7 @@ class Spammer(Actor):
 
 def hash_of(text: str) -> int:
     """Return a number that depends on the text alone, in every process."""
-    return sum(ord(one) * 31**at for at, one in enumerate(text)) % 1_000_003
+    return crc32(text.encode())
 
 
 class DictionaryVerifier(Spammer):
@@ -111,7 +119,12 @@ class DictionaryVerifier(Spammer):
         yield from self._return(start, network, found, name)
 
     def _words(self) -> list[str]:
-        words = [*FIRST, *LAST, *ROLES, *(f"{one[0]}{two}" for one in FIRST[:30] for two in LAST[:40])]
+        words = [
+            *FIRST,
+            *LAST,
+            *ROLES,
+            *(f"{one[0]}{two}" for one in FIRST[:30] for two in LAST[:40]),
+        ]
         self.chance.shuffle(words)
         return words
 
@@ -119,7 +132,9 @@ class DictionaryVerifier(Spammer):
         canary = token(self.chance, 12, 18)
         found = [f"{word}@{domain}" for word in words]
         if self.valid:
-            users = self.chance.sample(self.world.users, min(len(self.world.users), round(self.valid * len(found))))
+            users = self.chance.sample(
+                self.world.users, min(len(self.world.users), round(self.valid * len(found)))
+            )
             found[: len(users)] = users
             self.chance.shuffle(found)
         return to([*found, f"{canary}@{domain}"], Intent.GUESS)
@@ -138,7 +153,14 @@ class DictionaryVerifier(Spammer):
 
 def _ended(one: Envelope) -> Envelope:
     return Envelope(
-        one.sender, one.recipients, one.kind, one.facts, one.label, one.campaign, one.listed, probe=True
+        one.sender,
+        one.recipients,
+        one.kind,
+        one.facts,
+        one.label,
+        one.campaign,
+        one.listed,
+        probe=True,
     )
 
 
@@ -231,7 +253,7 @@ class Botnet(Spammer):
 
 
 class ListBuyers(Spammer):
-    """S5: spammers that bought the same list; each cleans it and mails it from a network of its own.
+    """S5: spammers that bought the same list; each cleans it and has a network of its own.
 
     The role names and random-looking names are removed, and some of what is refused.
     """
@@ -272,7 +294,9 @@ class ListBuyers(Spammer):
                 if address in removed:
                     continue
                 origin = Origin(f"{network}.{chance.randrange(1, 255)}", domain)
-                one = self.spam(origin, "sale", to([address], Intent.LIST), name, f"wave {wave + 1}")
+                one = self.spam(
+                    origin, "sale", to([address], Intent.LIST), name, f"wave {wave + 1}"
+                )
                 outcome = yield origin.session(time, one)
                 time += chance.expovariate(1 / 120)
                 refused = not outcome[0].is_accepted
@@ -303,4 +327,3 @@ class Harvester(Spammer):
             origin = Origin(f"{network}.{chance.randrange(1, 255)}", domain)
             yield origin.session(time, self.spam(origin, "hello", to([address], Intent.LIST), name))
             time += chance.expovariate(1 / 60)
-

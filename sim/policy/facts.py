@@ -1,6 +1,6 @@
 """The facts about a message that a server would look up: SPF, DKIM, the reverse name, the content.
 
-The simulator knows them and asks no DNS. They are added to the results of the transaction, where
+The simulator has them and asks no DNS. They are added to the results of the transaction, where
 the shipped plugins would add theirs.
 """
 

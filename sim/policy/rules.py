@@ -47,7 +47,7 @@ _DONE = "trap rules"
 
 
 class Directory(Plugin):
-    """Says which recipients exist: users, and traps that a stranger's message is refused for."""
+    """Answers which recipients exist: users, and traps that a stranger's message is refused for."""
 
     def __init__(self, world: World, settings: Settings) -> None:
         super().__init__()
@@ -78,10 +78,10 @@ class TrapRules(Plugin):
         self._senders = Senders(settings, world.providers, world.written_to)
         self._memory = TrapMemory()
         self._many = ManyUnknown()
-        self._chance = Random(f"{world.seed}/held")  # noqa: S311 - not for secrets
+        self._chance = Random(f"{world.seed}/held")
 
     def on_rcpt(self, tx: Transaction, rcpt: Recipient, /) -> Decision | None:
-        """Refuse a trap alone, as unknown, if the table says so for this sender."""
+        """Refuse a trap alone, as unknown, if the table has that for this sender."""
         hit = next((one for one in tx.trap_hits if one.address is rcpt.address), None)
         if hit is None:
             return None
@@ -128,7 +128,9 @@ class TrapRules(Plugin):
         standing = self._senders.standing(now, who)
         direct = _hardest(self._direct(tx, who, standing))
         keys = self._senders.keys(now, who)
-        found = direct if direct in _REFUSALS else _hardest([direct, self._recall(now, keys, standing)])
+        found = (
+            direct if direct in _REFUSALS else _hardest([direct, self._recall(now, keys, standing)])
+        )
         if direct in _REFUSALS and not (self._settings.bounces and who.is_bounce):
             self._memory.remember(now, keys)
             self._senders.hit(who)

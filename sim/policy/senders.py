@@ -1,7 +1,8 @@
-"""What the policy knows of senders: their standing, shared networks, and the keys of the memory."""
+"""Senders as the policy has seen them: standing, shared networks, and the keys of the memory."""
 
 from __future__ import annotations
 
+import functools
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -49,11 +50,16 @@ def identify(tx: Transaction) -> Identity:
     return Identity(
         sender,
         organisation,
-        network_keys(ip_address(tx.session.peer.host)),
+        _networks(tx.session.peer.host),
         str(iprev.facts.get("host", "")) if iprev else "",
         tx.results.value("spf") == "pass",
         organisation in signed,
     )
+
+
+@functools.lru_cache(10_000)
+def _networks(host: str) -> tuple[str, ...]:
+    return network_keys(ip_address(host))
 
 
 class Senders:

@@ -40,4 +40,6 @@ def make_list(world: World, settings: Settings) -> list[str]:
 def make_plugins(world: World, settings: Settings, facts: KnownFacts) -> list[Plugin]:
     """Return the plugins, in their order."""
     directory = Directory(world, settings)
-    return [facts, directory] if settings.by_engine else [facts, directory, TrapRules(world, settings)]
+    return (
+        [facts, directory] if settings.by_engine else [facts, directory, TrapRules(world, settings)]
+    )

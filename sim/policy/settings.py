@@ -29,9 +29,7 @@ class Settings(msgspec.Struct, frozen=True):
     errors: int = 20
 
 
-LISTS = Settings(
-    by_engine=True, many_unknown=False, message_ids=False, memory="off", classes=False
-)
+LISTS = Settings(by_engine=True, many_unknown=False, message_ids=False, memory="off", classes=False)
 EVERYTHING = Settings()
 _CLASSES = Settings(many_unknown=False, message_ids=False, memory="off")
 
@@ -58,4 +56,11 @@ ABLATIONS = {
     "no shared networks": msgspec.structs.replace(_BASE, shared=False),
     "no proof of domains": msgspec.structs.replace(_BASE, proof=False),
     "no bounces": msgspec.structs.replace(_BASE, bounces=False),
+}
+
+# For the dictionary and the sorted list: without the limit of errors, which ends a session first.
+PATIENT = {
+    "errors = 20": _BASE,
+    "errors = 200": msgspec.structs.replace(_BASE, errors=200),
+    "errors = 200, no many unknown": msgspec.structs.replace(_BASE, errors=200, many_unknown=False),
 }

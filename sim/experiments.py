@@ -1,0 +1,157 @@
+"""The experiments: the ladder of rules, attacks, ablations and the tornado of the assumptions.
+
+Each run is one simulation with one seed. Runs are independent, so that processes share them; the
+result does not depend on their number.
+"""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from sim.actors.actor import Extent
+from sim.actors.attackers import Mixer, WarmUp
+from sim.actors.registry import ATTACKERS, HONEST, SPAMMERS
+from sim.actors.spammers import DictionaryVerifier, SortedBlaster
+from sim.control import Control, controls
+from sim.metrics import Metrics
+from sim.oracle import GroupRow, Row, groups, table
+from sim.parameters import PARAMETERS, Values
+from sim.policy.settings import ABLATIONS, LADDER, PATIENT, Settings
+from sim.simulation import Plan, simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sim.actors.actor import Actor
+
+COMPANY = Extent(share=0.06, spam=0.01)
+QUICK = Extent(days=4.0)
+MARKS, REFUSES = "+ memory marks", "+ memory refuses"
+EVERYONE = (*HONEST, *SPAMMERS)
+_TORNADO_ACTORS = (*HONEST, *(one for one in SPAMMERS if one not in (WarmUp, Mixer)))
+MAIN = {name: LADDER[name] for name in ("lists (engine)", MARKS, REFUSES)}
+FACTORS = (0.5, 2.0)
+STEP_SEEDS = 2
+TORNADO_DAYS = 20.0
+SEED = 1
+
+
+class Job(NamedTuple):
+    """One simulation: the table and the row it belongs to, and its arguments."""
+
+    table: str
+    row: str
+    plan: Plan
+    settings: Settings
+    seed: int
+
+
+@dataclass
+class Results:
+    """The metrics of each row of each table, added up over the seeds."""
+
+    tables: dict[str, dict[str, Metrics]] = field(default_factory=dict)
+    oracle: list[Row] = field(default_factory=list)
+    groups: list[GroupRow] = field(default_factory=list)
+    controls: list[Control] = field(default_factory=list)
+
+    def add(self, job: Job, metrics: Metrics) -> None:
+        """Add the metrics of a run."""
+        rows = self.tables.setdefault(job.table, {})
+        rows.setdefault(job.row, Metrics()).add(metrics)
+
+
+class Choice(NamedTuple):
+    """The choice of what to run; `only` names tables, `quick` is a trial of a few days."""
+
+    sizes: Sequence[str] = ("small", "company")
+    seeds: int = 10
+    only: Sequence[str] = ()
+    quick: bool = False
+    jobs: int = 1
+
+    def extent(self, size: str) -> Extent:
+        """Return the extent of a size."""
+        if self.quick:
+            return QUICK._replace(share=0.01, spam=0.01) if size == "company" else QUICK
+        return COMPANY if size == "company" else Extent()
+
+    def has(self, name: str) -> bool:
+        """Return whether a table is chosen."""
+        return not self.only or name in self.only
+
+
+TABLES = ("ladder", "patient", "attacks", "ablations", "tornado", "oracle", "control")
+
+
+def run(choice: Choice) -> Results:
+    """Run the chosen experiments."""
+    results, jobs = Results(), list(_jobs(choice))
+    with ProcessPoolExecutor(choice.jobs) as pool:
+        for number, (job, metrics) in enumerate(zip(jobs, pool.map(_play, jobs), strict=True), 1):
+            results.add(job, metrics)
+            print(f"sim: {number} of {len(jobs)}: {job.table}, {job.row}", file=sys.stderr)
+    if choice.has("oracle"):
+        results.oracle, results.groups = table(SEED), groups(SEED)
+    if choice.has("control"):
+        results.controls = controls(LADDER[REFUSES], SEED)
+    return results
+
+
+def _play(job: Job) -> Metrics:
+    return simulate(job.plan, job.settings, job.seed)
+
+
+def _jobs(choice: Choice) -> Iterable[Job]:
+    """Yield the runs, the longest first."""
+    for size in reversed(choice.sizes):
+        if choice.has("ladder"):
+            yield from _ladder(choice, size)
+    small = choice.extent("small")
+    if choice.has("patient"):
+        actors = (DictionaryVerifier, SortedBlaster)
+        yield from _rows("patient", PATIENT, actors, small, range(1, 4))
+    if choice.has("attacks"):
+        yield from _rows("attacks", MAIN, ATTACKERS, small, (SEED,))
+    if choice.has("ablations"):
+        yield from _rows("ablations", ABLATIONS, EVERYONE, small, (SEED,))
+        yield from _rows("ablations, attacks", ABLATIONS, ATTACKERS, small, (SEED,))
+    if choice.has("tornado"):
+        yield from _tornado(small._replace(days=min(small.days, TORNADO_DAYS)))
+
+
+def _ladder(choice: Choice, size: str) -> Iterable[Job]:
+    """Yield the main configurations for all seeds, the steps between them for a few."""
+    table, extent = f"ladder, {size}", choice.extent(size)
+    seeds = range(1, choice.seeds + 1) if size == "small" else (SEED,)
+    yield from _rows(table, MAIN, EVERYONE, extent, seeds, size=size)
+    if size == "small":
+        between = {name: one for name, one in LADDER.items() if name not in MAIN}
+        yield from _rows(table, between, EVERYONE, extent, seeds[:STEP_SEEDS], size=size)
+
+
+def _rows(
+    name: str,
+    chosen: Mapping[str, Settings],
+    actors: Sequence[type[Actor]],
+    extent: Extent,
+    seeds: Iterable[int],
+    *,
+    size: str = "small",
+) -> Iterable[Job]:
+    for seed in seeds:
+        for row, settings in chosen.items():
+            yield Job(name, row, Plan(actors, size, extent), settings, seed)
+
+
+def _tornado(extent: Extent) -> Iterable[Job]:
+    values, settings = Values(), LADDER[REFUSES]
+    yield Job("tornado", "as assumed", Plan(_TORNADO_ACTORS, "small", extent), settings, SEED)
+    for name, parameter in PARAMETERS.items():
+        if parameter.assumed:
+            for factor in FACTORS:
+                plan = Plan(_TORNADO_ACTORS, "small", extent, values.scaled(name, factor))
+                yield Job("tornado", f"{name} x {factor:g}", plan, settings, SEED)
