@@ -24,6 +24,8 @@ def parser() -> argparse.ArgumentParser:
     add = options.add_argument
     add("--size", choices=[*SIZES, "both"], default="both", help="the site (default: both)")
     add("--seeds", type=int, default=10, help="runs of the small site (default: 10)")
+    add("--days", type=float, default=45.0, help="length of the ladder and the attacks (45)")
+    add("--share", type=float, default=0.1, help="share of a company's mail (default: 0.1)")
     add("--only", default="", metavar="NAME,…", help=f"any of {', '.join(TABLES)}")
     add("--jobs", type=int, default=2, help="processes (default: 2)")
     add("--quick", action="store_true", help="a few days: only a trial run")
@@ -37,7 +39,15 @@ def choice_of(chosen: argparse.Namespace) -> Choice:
     only = tuple(name for name in chosen.only.split(",") if name)
     if unknown := set(only) - set(TABLES):
         raise ValueError(f"--only: no such table: {', '.join(sorted(unknown))}")
-    return Choice(sizes, max(1, chosen.seeds), only, chosen.quick, max(1, chosen.jobs))
+    return Choice(
+        sizes,
+        max(1, chosen.seeds),
+        max(1.0, chosen.days),
+        min(1.0, max(0.001, chosen.share)),
+        only,
+        chosen.quick,
+        max(1, chosen.jobs),
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,24 +18,30 @@ from sim.actors.spammers import DictionaryVerifier, SortedBlaster
 from sim.control import Control, controls
 from sim.metrics import Metrics
 from sim.oracle import GroupRow, Row, groups, table
-from sim.parameters import PARAMETERS, Values
-from sim.policy.settings import ABLATIONS, LADDER, PATIENT, Settings
+from sim.parameters import Values
+from sim.policy.settings import ABLATIONS, LADDER, PATIENT, SHIELDS, Settings
 from sim.simulation import Plan, simulate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sim.actors.actor import Actor
 
-COMPANY = Extent(share=0.06, spam=0.01)
+SHORT_DAYS = 10.0  # for ablations and the tornado, which compare runs of the same seed
 QUICK = Extent(days=4.0)
 MARKS, REFUSES = "+ memory marks", "+ memory refuses"
 EVERYONE = (*HONEST, *SPAMMERS)
 _TORNADO_ACTORS = (*HONEST, *(one for one in SPAMMERS if one not in (WarmUp, Mixer)))
 MAIN = {name: LADDER[name] for name in ("lists (engine)", MARKS, REFUSES)}
 FACTORS = (0.5, 2.0)
-STEP_SEEDS = 2
-TORNADO_DAYS = 20.0
+STEP_SEEDS = 1
+# The assumptions that are varied: rates of mistakes, what lists contain, and shared networks.
+VARIED = (
+    *("stale share, a", "stale share, lists, a", "stale is recycled", "new contacts"),
+    *("senders on shared networks", "providers in the shipped list", "senders next to bots"),
+    *("correspondents written to", "live share of a list", "traps on a list"),
+    *("message identifiers on a list", "networks of a botnet", "seeds that are harvested"),
+)
 SEED = 1
 
 
@@ -65,19 +71,25 @@ class Results:
 
 
 class Choice(NamedTuple):
-    """The choice of what to run; `only` names tables, `quick` is a trial of a few days."""
+    """The choice of what to run; `only` names tables, `quick` is a trial of a few days.
+
+    `share` is the share of a company's mail that is played, of botnets a fifth of it.
+    """
 
     sizes: Sequence[str] = ("small", "company")
     seeds: int = 10
+    days: float = 45.0
+    share: float = 0.1
     only: Sequence[str] = ()
     quick: bool = False
     jobs: int = 1
 
     def extent(self, size: str) -> Extent:
         """Return the extent of a size."""
-        if self.quick:
-            return QUICK._replace(share=0.01, spam=0.01) if size == "company" else QUICK
-        return COMPANY if size == "company" else Extent()
+        extent = QUICK if self.quick else Extent(self.days)
+        share = 0.01 if self.quick else self.share
+        is_part = size == "company"
+        return extent._replace(share=share, spam=share / 5) if is_part else extent
 
     def has(self, name: str) -> bool:
         """Return whether a table is chosen."""
@@ -87,12 +99,13 @@ class Choice(NamedTuple):
 TABLES = ("ladder", "patient", "attacks", "ablations", "tornado", "oracle", "control")
 
 
-def run(choice: Choice) -> Results:
-    """Run the chosen experiments."""
+def run(choice: Choice, done: Callable[[Results], None] = lambda _results: None) -> Results:
+    """Run the chosen experiments; `done` is called after each."""
     results, jobs = Results(), list(_jobs(choice))
     with ProcessPoolExecutor(choice.jobs) as pool:
         for number, (job, metrics) in enumerate(zip(jobs, pool.map(_play, jobs), strict=True), 1):
             results.add(job, metrics)
+            done(results)
             print(f"sim: {number} of {len(jobs)}: {job.table}, {job.row}", file=sys.stderr)
     if choice.has("oracle"):
         results.oracle, results.groups = table(SEED), groups(SEED)
@@ -111,16 +124,17 @@ def _jobs(choice: Choice) -> Iterable[Job]:
         if choice.has("ladder"):
             yield from _ladder(choice, size)
     small = choice.extent("small")
+    short = small._replace(days=min(small.days, SHORT_DAYS))
     if choice.has("patient"):
         actors = (DictionaryVerifier, SortedBlaster)
         yield from _rows("patient", PATIENT, actors, small, range(1, 4))
     if choice.has("attacks"):
         yield from _rows("attacks", MAIN, ATTACKERS, small, (SEED,))
     if choice.has("ablations"):
-        yield from _rows("ablations", ABLATIONS, EVERYONE, small, (SEED,))
-        yield from _rows("ablations, attacks", ABLATIONS, ATTACKERS, small, (SEED,))
+        yield from _rows("ablations", ABLATIONS, EVERYONE, short, (SEED,))
+        yield from _rows("ablations, attacks", SHIELDS, ATTACKERS, short, (SEED,))
     if choice.has("tornado"):
-        yield from _tornado(small._replace(days=min(small.days, TORNADO_DAYS)))
+        yield from _tornado(short)
 
 
 def _ladder(choice: Choice, size: str) -> Iterable[Job]:
@@ -150,8 +164,7 @@ def _rows(
 def _tornado(extent: Extent) -> Iterable[Job]:
     values, settings = Values(), LADDER[REFUSES]
     yield Job("tornado", "as assumed", Plan(_TORNADO_ACTORS, "small", extent), settings, SEED)
-    for name, parameter in PARAMETERS.items():
-        if parameter.assumed:
-            for factor in FACTORS:
-                plan = Plan(_TORNADO_ACTORS, "small", extent, values.scaled(name, factor))
-                yield Job("tornado", f"{name} x {factor:g}", plan, settings, SEED)
+    for name in VARIED:
+        for factor in FACTORS:
+            plan = Plan(_TORNADO_ACTORS, "small", extent, values.scaled(name, factor))
+            yield Job("tornado", f"{name} x {factor:g}", plan, settings, SEED)

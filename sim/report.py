@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bench.table import Table
 
 from gatepost.traps.intervals import clopper_pearson
-from sim.experiments import FACTORS, MARKS, REFUSES
+from sim.experiments import FACTORS, MARKS, REFUSES, VARIED
 from sim.metrics import Count, total
 from sim.parameters import PARAMETERS
 from sim.policy.settings import LADDER
@@ -223,7 +223,7 @@ def _tornado(name: str, rows: Mapping[str, Metrics]) -> dict[str, Table]:
 
 def varied(rows: Mapping[str, Metrics]) -> list[str]:
     """Return the parameters, the one with the largest effect on coverage first."""
-    names = [name for name in PARAMETERS if f"{name} x {FACTORS[0]:g}" in rows]
+    names = [name for name in VARIED if all(f"{name} x {one:g}" in rows for one in FACTORS)]
     return sorted(names, key=lambda name: -effect(rows, name))
 
 

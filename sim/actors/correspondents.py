@@ -96,7 +96,14 @@ class Correspondents(Actor):
 
 
 def mistyped(chance: Random, address: str) -> str:
-    """Return an address with a neighbour of the right key, a key too few, or two swapped."""
+    """Return another address, with a neighbour of the right key, a key too few, or two swapped."""
+    found = address
+    while found == address:
+        found = _mistyped(chance, address)
+    return found
+
+
+def _mistyped(chance: Random, address: str) -> str:
     local, _, domain = address.partition("@")
     at = chance.randrange(len(local) - 1)
     kind = chance.randrange(3)

@@ -125,6 +125,7 @@ class DictionaryVerifier(Spammer):
             *ROLES,
             *(f"{one[0]}{two}" for one in FIRST[:30] for two in LAST[:40]),
         ]
+        words = list(dict.fromkeys(words))
         self.chance.shuffle(words)
         return words
 

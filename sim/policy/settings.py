@@ -57,6 +57,14 @@ ABLATIONS = {
     "no proof of domains": msgspec.structs.replace(_BASE, proof=False),
     "no bounces": msgspec.structs.replace(_BASE, bounces=False),
 }
+# Those that attackers of the rules can be stopped by.
+SHIELDS = {
+    name: ABLATIONS[name]
+    for name in (
+        *("everything", "no classes", "no acquainted senders", "no trusted senders"),
+        *("no shared networks", "no proof of domains"),
+    )
+}
 
 # For the dictionary and the sorted list: without the limit of errors, which ends a session first.
 PATIENT = {
