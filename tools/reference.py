@@ -19,7 +19,7 @@ import msgspec
 from msgspec.structs import FieldInfo
 
 from gatepost.config import kinds, units
-from gatepost.config.kinds import ArrayKind, Key, TableKind
+from gatepost.config.kinds import ArrayKind, Key, OrFalse, TableKind
 from gatepost.config.schema import Config, LimitsConfig
 from gatepost.config.unavailable import UNAVAILABLE
 from gatepost.ledger import records
@@ -111,6 +111,9 @@ def _section(struct: type[msgspec.Struct], path: str) -> Iterator[str]:
         if isinstance(key.kind, ArrayKind) and isinstance(key.kind.of, TableKind):
             yield f"Each item of `{field.encode_name}`:\n"
             yield from _section(key.kind.of.struct, f"{inside}[]")
+        elif isinstance(key.kind, OrFalse) and isinstance(key.kind.of, TableKind):
+            yield f"The keys of `{field.encode_name}`:\n"
+            yield from _section(key.kind.of.struct, inside)
         elif isinstance(key.kind, TableKind):
             yield f"The keys of `{field.encode_name}`:\n"
             yield from _section(key.kind.struct, inside)
@@ -134,7 +137,7 @@ def _key_row(field: FieldInfo, key: Key, path: str) -> Sequence[str]:
 def _default(field: FieldInfo, key: Key) -> str:
     if field.required:
         return "none, required"
-    if isinstance(key.kind, TableKind):
+    if isinstance(key.kind, TableKind | OrFalse):
         return "`{}`"
     factory = field.default_factory
     value = field.default if factory is msgspec.NODEFAULT else factory()

@@ -38,7 +38,7 @@ def sound(configure):
     def sound(replaced=None, *more):
         lines = [(replaced or {}).get(line, line) for line in SOUND]
         folder = configure(*lines, *more)
-        (folder / "traps").write_text("trap@example.com\n")
+        (folder / "traps").write_text("hidden-page@example.com\n")
         return folder
 
     return sound
@@ -100,7 +100,7 @@ def test_the_summary_has_what_the_server_does(run, configure):
             for one in ("example.com", "example.org", "*")
         ),
     )
-    (folder / "traps").write_text("trap@example.com\n")
+    (folder / "traps").write_text("hidden-page@example.com\n")
     (folder / "users.auth").write_text("")
     text = run("check").stdout
     assert text.startswith(SUMMARY.format(folder=folder))
@@ -391,6 +391,53 @@ def test_unarmed_traps_are_a_warning(run, sound):
         f"{folder}/traps:1: abuse@example.com is not armed: it is a role address (RFC 2142)",
         f"{folder}/traps:2: bob@example.com is not armed: it is a known recipient",
     ]
+
+
+def test_a_guessable_trap_without_a_class_is_a_warning(run, sound):
+    folder = sound()
+    lines = ["info@example.com", "sales@example.com spoil=yes", "jim@example.com class=typo"]
+    (folder / "traps").write_text("\n".join([*lines, "Eve+shop@example.com", "@old.example\n"]))
+    warnings = report(run)[1]["warnings"]
+    assert [one.partition(": any person can guess ")[0] for one in warnings] == [
+        f"{folder}/traps:1",
+        f"{folder}/traps:4",
+    ]
+
+
+@pytest.mark.parametrize("note", ["class=recyled left", "Class=typo", "class: typo", "spoil=no"])
+def test_a_note_that_was_meant_as_a_class_is_a_warning(run, sound, note):
+    folder = sound()
+    (folder / "traps").write_text(f"hidden-page@example.com {note}\nold-page@example.com classy\n")
+    [warning] = report(run)[1]["warnings"]
+    assert warning.startswith(
+        f'{folder}/traps:1: "{" ".join(note.split()[: 2 if ": " in note else 1])}"'
+    )
+
+
+def test_the_table_of_traps_in_force_is_printed(run, sound):
+    sound({"[traps]": '[traps]\ntable.recycled.stranger = "refuse all"'})
+    rows = {name: cells for name, *cells in report(run)[1]["traps"]}
+    assert rows["recycled"] == ["refuse all (set)", "recipient only", "recipient only"]
+    assert rows["guessable"] == ["recipient only"] * 3
+    assert rows["pristine"][0] == "refuse all"
+    text = " ".join(run("check", "--limits").stdout.split())
+    assert "class stranger acquainted trusted" in text
+    assert "recycled refuse all (set) recipient only recipient only" in text
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ('recycle.stranger = "none"', "pristine"),
+        ('recycled.friend = "none"', "stranger"),
+        ('recycled.stranger = "refuse"', "refuse all after the content"),
+    ],
+)
+def test_a_wrong_cell_is_an_error(run, sound, cell, expected):
+    sound({"[traps]": f"[traps]\ntable.{cell}"})
+    result, found = report(run)
+    assert result.exit_code == 1
+    assert expected in found["errors"][0]
 
 
 def test_many_warnings_of_a_kind_are_cut(run, sound):

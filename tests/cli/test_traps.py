@@ -59,6 +59,7 @@ def test_list_prints_json(run, lists):
     assert found[0] == {
         "trap": "Trap@Example.com",
         "kind": "address",
+        "class": "pristine",
         "note": "an old leaver",
         "list": f"{lists}/one",
         "line": 2,
@@ -118,9 +119,38 @@ def test_one_address_that_is_not_a_trap_sets_the_exit_status(run, lists):
             "note": "an old leaver",
             "list": f"{lists}/one",
             "line": 2,
+            "class": "pristine",
+            "guessable": False,
         },
         {"address": "eve@example.com", "trap": False},
     ]
+
+
+def test_the_class_of_an_entry_is_added_listed_and_tested(run, lists):
+    added = ("traps", "add", "old-sales@example.com", "--class", "recycled", "--note", "left 2019")
+    assert run(*added).exit_code == 0
+    assert (
+        (lists / "one").read_text().endswith("\nold-sales@example.com class=recycled left 2019\n")
+    )
+    assert "old-sales@example.com  [recycled]  left 2019\n" in run("traps", "list").stdout
+    found = json.loads(run("traps", "list", "--json").stdout)
+    assert {"class": "recycled", "note": "left 2019"}.items() <= found[-2].items()
+    text = run("traps", "test", "old-sales@example.com").stdout
+    assert text.endswith(f"matches old-sales@example.com (left 2019) in {lists}/one:7, recycled\n")
+
+
+def test_a_guessable_trap_can_be_added_so_that_it_spoils(run, lists):
+    assert run("traps", "add", "info@example.com", "--class", "seeded").exit_code == 0
+    assert run("traps", "test", "info@example.com").stdout.endswith(", seeded, guessable\n")
+    assert run("traps", "remove", "info@example.com").exit_code == 0
+    assert run("traps", "add", "info@example.com", "--class", "seeded", "--spoil").exit_code == 0
+    assert run("traps", "test", "info@example.com").stdout.endswith(", seeded\n")
+
+
+def test_a_class_that_does_not_exist_is_wrong_usage(run, lists):
+    result = run("traps", "add", "old@example.com", "--class", "virtual")
+    assert result.exit_code == 2
+    assert (lists / "one").read_text() == LISTS
 
 
 def test_an_invalid_address_is_wrong_usage(run, lists):

@@ -248,9 +248,12 @@ def test_the_refusal_is_delayed():
     assert play(blocks("traps", "smtp")[0], traps=trap_list()).slept == [1.0]
 
 
-def test_a_single_trap_without_a_mailbox_has_no_delay():
+def test_a_single_trap_that_is_answered_as_unknown_has_no_delay():
     config = config_from_dict(
-        {"recipients": {"domains": ["example.com"], "known": ["a@example.com"]}}
+        {
+            "recipients": {"domains": ["example.com"], "known": ["a@example.com"]},
+            "traps": {"rcpt": "as-unknown"},
+        }
     )
     played = play(
         """
@@ -317,6 +320,7 @@ RULES = {
     "DSN_NOT_OFFERED": "rcpt",
     "SUCCESS_DSN_DENIED": "rcpt",
     "UNKNOWN_RECIPIENT": "rcpt",
+    "TRAP_RECIPIENT": "rcpt",
     "NO_ROUTE": "rcpt",
     "STORAGE": "message",
     "HEADER_TOO_LONG": "headers",

@@ -477,6 +477,23 @@ def test_local_part_with_a_host_is_refused_for_a_user(tmp_path):
     )
 
 
+@pytest.mark.parametrize("words", ["class=recycled", "class=learned", "class=pristine"])
+def test_authenticated_senders_are_exempt_from_every_class_of_traps(tmp_path, words):
+    login = f"{attempt()}S: {WELCOME}\n"
+    played = play(
+        f"""{OPEN}{login}{envelope("trap@example.com", ("250", "250"))}
+        C: DATA
+        S: 354
+        C: Subject: x
+        C: .
+        S: 250
+        """,
+        traps=[f"trap@example.com {words}"],
+        config=auth_config(tmp_path),
+    )
+    assert [one.recipients for one in played.messages] == [["trap@example.com"]]
+
+
 @pytest.mark.parametrize("authenticated", [False, True])
 def test_trap_of_an_authenticated_sender_is_logged_but_not_refused(tmp_path, authenticated):
     hits = []

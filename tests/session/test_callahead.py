@@ -118,4 +118,47 @@ def test_trap_counts_if_the_next_hop_refuses_it(next_hop):
         S: 554 5.7.1 *
     """,
         traps=["trap@example.com"],
+        config=config(traps={"rcpt": "as-unknown"}),
     )
+
+
+def test_the_next_hop_is_not_asked_about_a_trap_that_is_answered_as_a_user_is(next_hop):
+    played = play(
+        MAIL + "C: RCPT TO:<trap@example.com>\nS: 250\nC: DATA\nS: 554 5.7.1 *\n",
+        traps=["trap@example.com"],
+    )
+    assert (played.messages, next_hop.asked) == ([], [])
+
+
+def test_the_next_hop_is_asked_about_a_trap_in_shadow_mode(next_hop):
+    play(
+        MAIL + "C: RCPT TO:<trap@example.com>\nS: 550\n",
+        traps=["trap@example.com"],
+        config=config(traps={"action": "shadow"}),
+    )
+    assert next_hop.asked == ["trap@example.com"]
+
+
+@pytest.mark.parametrize(("message_ids", "code"), [("armed", 250), ("shadow", 550), ("off", 550)])
+@pytest.mark.usefixtures("next_hop")
+def test_an_identifier_that_the_next_hop_does_not_know_is_a_trap(message_ids, code):
+    identifier = "20110601093015.ga12345@example.com"
+    hits = []
+    play(
+        MAIL + f"C: RCPT TO:<{identifier}>\nS: {code}\n",
+        [plugin(after_rcpt=lambda tx, *_: hits.extend(tx.trap_hits))],
+        config=config(traps={"message_ids": message_ids}),
+    )
+    assert [hit.trap_class for hit in hits] == [] if message_ids == "off" else ["message-id"]
+
+
+@pytest.mark.usefixtures("next_hop")
+def test_recipients_that_the_next_hop_does_not_know_are_many_unknown_recipients():
+    lines = "".join(f"C: RCPT TO:<u{at}@example.com>\nS: 550\n" for at in range(10))
+    hits = []
+    play(
+        MAIL + lines + "C: RCPT TO:<known@example.com>\nS: 250\nC: DATA\nS: 554 5.7.1 *\n",
+        [plugin(after_data=lambda tx, _: hits.extend(tx.trap_hits))],
+        config=config(),
+    )
+    assert [hit.trap_class for hit in hits] == ["virtual"]

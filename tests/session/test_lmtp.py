@@ -64,6 +64,48 @@ def test_trap_refuses_data_once_and_ends_the_transaction():
     assert played.messages == []
 
 
+KNOWN = {"domains": ["example.com"], "known": ["one@example.com", "two@example.com"]}
+HIDDEN = "hidden-page@example.com"
+
+
+def test_a_trap_that_is_no_user_is_answered_as_a_user_is():
+    trap = f"C: RCPT TO:<{HIDDEN}>\nS: 250\nC: DATA\nS: {REFUSED}\n"
+    played = lmtp(ENVELOPE + trap, traps=[HIDDEN], config=config(recipients=KNOWN))
+    assert played.messages == []
+
+
+@pytest.mark.parametrize("end", [CONTENT, "C: BDAT 6 LAST\nC: a: b\n"])
+def test_after_the_content_a_trap_refuses_the_message_for_each_recipient(end):
+    made = config(recipients=KNOWN, traps={"verdict": "end"})
+    trap = f"C: RCPT TO:<{HIDDEN}>\nS: 250\n"
+    played = lmtp(
+        ENVELOPE + trap + end + f"S: {REFUSED}\n" * 3 + "C: NOOP\nS: 250\n",
+        traps=[HIDDEN],
+        config=made,
+    )
+    assert played.messages == []
+
+
+def test_a_message_to_traps_alone_is_held_and_each_recipient_is_answered():
+    other = "old-page@example.com"
+    made = config(recipients=KNOWN, traps={"verdict": "hold", "hold_share": 1.0})
+    start = ENVELOPE.replace("one@example.com", HIDDEN).replace("two@example.com", other)
+    played = lmtp(start + CONTENT + "S: 250\nS: 250\n", traps=[HIDDEN, other], config=made)
+    assert [one.quarantined for one in played.messages] == ["trap"]
+
+
+def test_a_trap_that_refuses_only_itself_leaves_the_others_their_replies():
+    trap = f"C: RCPT TO:<{HIDDEN}>\nS: 550 5.1.1 No such mailbox [*]\n"
+    played = lmtp(ENVELOPE + trap + CONTENT + "S: 250\nS: 250\n", traps=[f"{HIDDEN} class=typo"])
+    assert [one.recipients for one in played.messages] == [["one@example.com", "two@example.com"]]
+
+
+def test_the_mark_of_a_server_in_front_stays():
+    marked = CONTENT.replace("    C: Subject", "    C: X-Gatepost-Trap: marked\n    C: Subject")
+    [message] = lmtp(ENVELOPE + marked + "S: 250\nS: 250\n").messages
+    assert b"X-Gatepost-Trap: marked\r\n" in message.content
+
+
 def test_trap_refuses_the_only_chunk_for_each_recipient():
     trap = "C: RCPT TO:<trap@example.com>\nS: 250\nC: BDAT 3 LAST\nC: x\nC: NOOP\n"
     played = lmtp(ENVELOPE + trap + f"S: {REFUSED}\n" * 3 + "S: 250", traps=TRAPS)

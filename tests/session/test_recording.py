@@ -76,7 +76,7 @@ def test_a_message_refused_for_a_trap():
     found = transaction(OPEN + MAIL + RCPT + TRAP + "C: DATA\nS: 554\n")
     assert (found.result, found.by, found.reason) == ("refused", "gatepost", "trap")
     assert found.reply.endswith(f"[{found.ref}]")
-    assert found.traps == [r.Trap(TRAPS[0], TRAPS[0], "traps", 1)]
+    assert found.traps == [r.Trap(TRAPS[0], TRAPS[0], "traps", 1, treatment="refuse all")]
     assert [one.result for one in found.recipients] == ["refused", "refused"]
     [answer] = found.answers
     assert (answer.hook, answer.verdict) == ("data", "deny")

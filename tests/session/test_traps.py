@@ -117,7 +117,8 @@ def test_trap_refuses_pipelined_chunks():
 
 
 def test_unknown_recipient_can_be_a_trap():
-    listed = config(recipients={"domains": ["example.com"], "known": GOOD})
+    known = {"domains": ["example.com"], "known": GOOD}
+    listed = config(recipients=known, traps={"rcpt": "as-unknown"})
     refused(
         envelope(["one@example.com"])
         + f"""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.traps.message_ids import FORMS, is_own_form, recognise
+from gatepost.traps.message_ids import FORMS, SHORTEST, is_own_form, recognise
 
 
 def words(text):
@@ -160,3 +160,8 @@ def test_a_name_with_a_number_is_never_a_message_identifier(local):
 @pytest.mark.parametrize("piece", ["a1", "1a", "0", "a", "1.", "a-", "=", "+", "Pine.1."])
 def test_the_time_does_not_explode(piece):
     recognise((piece * 256)[:256])
+
+
+@given(st.sampled_from(FORMS).flatmap(lambda form: st.from_regex(form.pattern, fullmatch=True)))
+def test_no_form_is_shorter_than_the_quick_check(local):
+    assert len(local) >= SHORTEST

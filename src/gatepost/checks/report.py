@@ -13,6 +13,7 @@ from gatepost.checks.scratch import progress, scratch
 from gatepost.checks.shadow import shadow_lines
 from gatepost.checks.starting import start_problems
 from gatepost.checks.summary import summary
+from gatepost.checks.traps import table_in_force
 from gatepost.checks.warnings import warnings
 from gatepost.config.kinds import Key, keys, to_toml
 from gatepost.config.listen import InetAddress
@@ -71,7 +72,10 @@ class SummaryLine(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct):
-    """The findings. With `errors` the server does not start, or ignores lines of lists."""
+    """The findings. With `errors` the server does not start, or ignores lines of lists.
+
+    `traps` has a row for each class of traps: its name, and its treatment for each standing.
+    """
 
     errors: list[str] = []
     warnings: list[str] = []
@@ -79,6 +83,7 @@ class Report(msgspec.Struct):
     listen: list[str] = []
     lists: list[ListSummary] = []
     hooks: list[HookOrder] = []
+    traps: list[list[str]] = []
     limits: list[Limit] = []
 
 
@@ -136,6 +141,7 @@ def _check_lists_and_plugins(
         return
     _check_plugin_files(lists, setup, report)
     report.hooks = list(hook_order(setup))
+    report.traps = list(table_in_force(setup))
     report.summary = [SummaryLine(*line) for line in summary(config, setup, lists)]
     report.summary += [SummaryLine("shadow mode", line) for line in shadow_lines(config, setup)]
     report.warnings.extend(warnings(config, setup, lists))

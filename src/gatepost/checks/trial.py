@@ -32,6 +32,7 @@ from gatepost.plugin.chain import FAILED, Answer, Asked
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.memory import MemoryClient, MemoryServer
 from gatepost.session.recorder import Decided, Recorder
+from gatepost.traps.verdicts import TrapClass
 
 _CLIENT_PORT = 50000
 # The facts of an encrypted connection. There is no handshake in memory.
@@ -249,7 +250,9 @@ async def run(config: Config, envelope: Envelope, content: bytes) -> Trial:
 
 def _named(hit: TrapHit) -> str:
     note = f" ({hit.note})" if hit.note else ""
-    return f"{hit.address} matches {hit.entry}{note} in {hit.source}:{hit.line}"
+    where = f"{hit.source}:{hit.line}" if hit.line else hit.source
+    kind = "" if hit.trap_class == TrapClass.PRISTINE.value else f", {hit.trap_class}"
+    return f"{hit.address} matches {hit.entry}{note} in {where}{kind}"
 
 
 class _Dialogue:

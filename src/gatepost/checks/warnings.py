@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from gatepost.checks import exposure, ledger, system
+from gatepost.checks import exposure, ledger, system, traps
 from gatepost.checks.paths import unusable
 from gatepost.checks.quotas import quotas
 from gatepost.checks.routes import hidden, loops, relays, shared_maildirs, unrouted
@@ -149,13 +149,13 @@ def _empty_lists(_config: Config, _setup: Setup, lists: Lists) -> Iterator[str]:
 
 
 def _traps(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
-    traps = config.traps
-    if not traps.lists:
+    made = config.traps
+    if not made.lists:
         yield "traps.lists is empty: no address is a trap"
         return
-    if traps.action == "shadow":
+    if made.action == "shadow":
         yield "traps.action is shadow: messages to a trap are accepted and only logged"
-    elif traps.delay == 0:
+    elif made.delay == 0:
         yield "traps.delay is 0: list washers can test addresses at full speed"
 
 
@@ -221,6 +221,8 @@ CHECKS: tuple[Check, ...] = (
     _empty_lists,
     _traps,
     _unarmed_traps,
+    traps.guessable,
+    traps.misread,
     _trap_plugins,
     _idle_plugins,
     _domains_of_plugins,

@@ -9,6 +9,7 @@ from gatepost.checks.report import Report, make_report
 from gatepost.cli.shared.output import print_error, print_json, print_line, print_table
 from gatepost.cli.shared.settings import config_option, json_option
 from gatepost.log.setup import configure_command_log
+from gatepost.traps.verdicts import Standing
 
 
 @click.command(epilog="Example: gatepost check && systemctl restart gatepost")
@@ -59,6 +60,7 @@ def _print_details(report: Report) -> None:
     _print_section("Lists", ("entries", "file"), lists)
     hooks = [[one.hook, one.stage, ", ".join(one.plugins)] for one in report.hooks]
     _print_section("Hooks", ("hook", "stage", "plugins"), hooks)
+    _print_section("Traps", ("class", *(one.value for one in Standing)), report.traps)
     limits = [[one.name, one.value, one.why] for one in report.limits]
     _print_section("Limits", ("limit", "value", "reason"), limits)
 

@@ -19,8 +19,11 @@ from gatepost.lists.entry import ListEntry
 from gatepost.lists.reloadable import ListError
 from gatepost.log.os_error import describe_os_error
 from gatepost.model.address import Address, AddressError
+from gatepost.model.session import TrapHit
 from gatepost.session.assemble import SetupError, find_lists, load_lists
+from gatepost.traps.notes import LISTED, read_marks, with_marks
 from gatepost.traps.table import TrapTable
+from gatepost.traps.verdicts import TrapClass
 
 list_option = click.option(
     "--list", "name", metavar="FILE", help="One of traps.lists, as written in the configuration."
@@ -76,10 +79,12 @@ def _print_json(rows: Iterator[tuple[ListEntry, str]]) -> None:
 
 
 def _as_data(entry: ListEntry, not_armed: str) -> dict[str, object]:
+    marks = read_marks(entry.note)
     return {
         "trap": entry.text,
         "kind": entry.kind.value,
-        "note": entry.note,
+        "class": (marks.trap_class or TrapClass.PRISTINE).value,
+        "note": marks.note,
         "list": entry.source,
         "line": entry.line,
         "armed": not not_armed,
@@ -89,8 +94,11 @@ def _as_data(entry: ListEntry, not_armed: str) -> dict[str, object]:
 
 def _print_text(rows: Iterator[tuple[ListEntry, str]]) -> None:
     for entry, reason in rows:
+        marks = read_marks(entry.note)
         words = [f"{entry.source}:{entry.line}", entry.text]
-        words += [entry.note] if entry.note else []
+        words += [] if marks.trap_class is None else [f"[{marks.trap_class.value}]"]
+        words += ["[spoils]"] if marks.spoils else []
+        words += [marks.note] if marks.note else []
         words += [f"[not armed: {reason}]"] if reason else []
         print_line("  ".join(words))
 
@@ -98,15 +106,29 @@ def _print_text(rows: Iterator[tuple[ListEntry, str]]) -> None:
 @command.command("add", epilog="Example: gatepost traps add @old.example.com --note 'sold in 2020'")
 @click.argument("address")
 @click.option("--note", default="", help="A note, such as where and when it was published.")
+@click.option("--class", "trap_class", type=click.Choice(list(LISTED)), help="The class.")
+@click.option(
+    "--spoil",
+    is_flag=True,
+    help="Refuse the whole message, although any person can guess the trap.",
+)
 @list_option
 @config_option
-def add(address: str, *, note: str, name: str | None, file: Path) -> int:
+def add(
+    address: str,
+    *,
+    note: str,
+    trap_class: str | None,
+    spoil: bool,
+    name: str | None,
+    file: Path,
+) -> int:
     """Add a trap: an address, @domain, or /regular expression/.
 
     The server uses it within a second. An entry that is already in a list is not added again. The
     exit status is 1 if the entry is not armed, because it is a role address or a known recipient.
     """
-    entry = _entry(address, note)
+    entry = _entry(address, with_marks(note.strip(), trap_class or "", spoils=spoil))
     config = read_config(file)
     target = _chosen(config, name)[0]
     existing = _existing_entry(config, entry)
@@ -189,6 +211,8 @@ def _result_as_data(result: trap_lists.LookupResult) -> dict[str, object]:
     if hit is not None:
         entry = hit.text if isinstance(hit, ListEntry) else hit.entry
         data |= {"entry": entry, "note": hit.note, "list": hit.source, "line": hit.line}
+    if isinstance(hit, TrapHit):
+        data |= {"class": hit.trap_class, "guessable": hit.guessable}
     return data
 
 
@@ -196,7 +220,10 @@ def _result_as_text(result: trap_lists.LookupResult) -> str:
     if result.trap is not None:
         hit = result.trap
         note = f" ({hit.note})" if hit.note else ""
-        return f"{result.address}: trap, matches {hit.entry}{note} in {hit.source}:{hit.line}"
+        kind = "" if hit.trap_class == TrapClass.PRISTINE.value else f", {hit.trap_class}"
+        kind += ", guessable" if hit.guessable else ""
+        where = f"{hit.source}:{hit.line}"
+        return f"{result.address}: trap, matches {hit.entry}{note} in {where}{kind}"
     if result.unarmed is not None:
         entry = result.unarmed
         return (

@@ -147,6 +147,13 @@ def _listen_address(value: object) -> ListenAddress:
     return parse_listen_address(value if isinstance(value, str) else "")
 
 
+def _trusted(value: str) -> str:
+    try:
+        return str(_network(value))
+    except ValueError:
+        return _domain_or_file(value)
+
+
 def _refusal(value: object) -> Reply:
     reply = value if isinstance(value, Reply) else _written_reply(value)
     if reply.code < 400:
@@ -210,6 +217,9 @@ CERTIFICATE_NAME = string('a domain name, "*.example.com" or "*"', _certificate_
 DOMAIN_OR_FILE = string(
     'a domain such as "example.com", ".example.com" for its subdomains, or "file:NAME"',
     _domain_or_file,
+)
+TRUSTED = string(
+    'a network such as "192.0.2.0/24", a domain such as "example.org", or "file:NAME"', _trusted
 )
 ADDRESS_OR_FILE = string(
     'an address such as "user@example.com", "@example.com" for a whole domain, or "file:NAME"',

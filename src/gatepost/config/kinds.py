@@ -131,7 +131,8 @@ def to_toml(kind: ValueKind, value: Any) -> str:
             return f"[{', '.join(to_toml(kind.of, item) for item in value)}]"
         case ScalarKind() if not isinstance(value, bool):
             text = kind.format(value)
-            return text if text.isdigit() else json.dumps(text, ensure_ascii=False)
+            bare = text.isdigit() or (isinstance(value, float) and text == f"{value:g}")
+            return text if bare else json.dumps(text, ensure_ascii=False)
         case _:
             return json.dumps(value)
 
@@ -165,6 +166,26 @@ class MappingKind(msgspec.Struct, frozen=True):
                 inside.report("this name is there twice, in another spelling")
             typed[name] = self.of.read(one, inside)
         return typed
+
+
+class OrFalse(msgspec.Struct, frozen=True):
+    """A value of a kind, or false for none; read as None."""
+
+    of: ValueKind
+
+    @property
+    def expected(self) -> str:
+        """See `ValueKind.expected`."""
+        return f"{self.of.expected}, or false"
+
+    def read(self, value: object, location: Location) -> Any:
+        """See `ValueKind.read`."""
+        if value is False or value is None:
+            return None
+        if value is True:
+            location.report_mismatch(self.expected, format_value(value))
+            return None
+        return self.of.read(value, location)
 
 
 def _as_mapping(value: object, struct: type[msgspec.Struct]) -> Mapping[str, object] | None:
@@ -208,6 +229,19 @@ def integer(low: int, high: int) -> ScalarKind:
         return value
 
     return ScalarKind(f"a whole number from {low} to {high}", convert)
+
+
+def number(low: float, high: float) -> ScalarKind:
+    """Return the kind of numbers within a range."""
+
+    def convert(value: object) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ValueError  # noqa: TRY004 - converters raise only ValueError
+        if not low <= value <= high:
+            raise ValueError
+        return float(value)
+
+    return ScalarKind(f"a number from {low:g} to {high:g}", convert, "{:g}".format)
 
 
 def duration(low: str, high: str) -> ScalarKind:

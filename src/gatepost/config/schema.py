@@ -30,8 +30,8 @@ from gatepost.config.kinds import (
 from gatepost.config.listen import InetAddress, ListenAddress
 from gatepost.config.plugins import PluginConfig
 from gatepost.config.relay import RELAY_FOR, RelayFor
+from gatepost.config.traps import TrapsConfig
 from gatepost.config.units import parse_duration, parse_size
-from gatepost.model.reply import Reply
 from gatepost.model.secret import Secret
 from gatepost.wire.sasl.mechanism import MECHANISMS
 
@@ -293,6 +293,17 @@ class SmtpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             "Off, because every client would have to wait. A few seconds stop many spam"
             " programs, which send without reading the greeting, and stay far below the 5"
             " minutes of RFC 5321 s4.5.3.2.1.",
+        ),
+    ] = 0.0
+    refusal_delay: Annotated[
+        float,
+        Key(
+            duration("0s", "1m"),
+            "The delay before each refusal of a message at DATA or after its content, by plugins"
+            " and for traps alike. It replaces traps.delay and the delays of plugins there. It does"
+            " not block the worker. 0s: these delays apply.",
+            "With the same delay for all refusals, the time of a reply does not show that one of"
+            " the recipients is a trap. It costs time for each message that is refused.",
         ),
     ] = 0.0
     unauthorised_pipelining: Annotated[
@@ -634,44 +645,6 @@ class RecipientsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             "A mailbox that was removed is refused some minutes later.",
         ),
     ] = parse_duration("5m")
-
-
-class TrapsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[traps]`: spam traps and what a hit causes."""
-
-    lists: Annotated[
-        Sequence[str],
-        Key(
-            ArrayKind(formats.PATH),
-            "Files with trap addresses: one address, @domain or /regex/ per line.",
-        ),
-    ] = ()
-    action: Annotated[
-        Literal["refuse", "shadow"],
-        Key(
-            choice("refuse", "shadow"),
-            "refuse: refuse a message for all recipients if one of them is a trap. shadow:"
-            " accept the message and log that it would have been refused.",
-        ),
-    ] = "refuse"
-    delay: Annotated[
-        float,
-        Key(
-            duration("0s", "1m"),
-            "The delay before the refusal. It does not block the worker.",
-            "It slows down list washing, and stays far below the 2 minutes that a sender"
-            " waits for the reply to DATA (RFC 5321 s4.5.3.2.4).",
-        ),
-    ] = 1.0
-    reply: Annotated[
-        Reply,
-        Key(
-            formats.REFUSAL,
-            "The reply that refuses the message.",
-            "Permanent, so that the sender does not try again. It does not name the trap."
-            " A reply with code 421 closes the connection.",
-        ),
-    ] = Reply(554, "Message refused by local policy", "5.7.1")
 
 
 class MaildirConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -55,13 +55,21 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Trap(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A trap among the recipients: the address, and the entry with its note, list and line."""
+    """A trap among the recipients: the address, and the entry with its note, list and line.
+
+    A trap that a rule has found has the setting of the rule as its list, and no line. `trap_class`
+    is the class, "" for pristine, and `treatment` what the table makes of it for this sender. With
+    `shadow` it had no effect.
+    """
 
     address: str
     entry: str
     list: str
     line: int = 0
     note: str = ""
+    trap_class: str = ""
+    treatment: str = ""
+    shadow: bool = False
 
 
 class RecipientRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -179,7 +179,7 @@ def _add_transaction(record: Transaction, hour: Hour) -> None:
     if record.answers:
         _add_answers(record.answers, hour)
     for trap in record.traps:
-        hour["trap"][f"{trap.list}:{trap.line} {trap.entry}"] += 1
+        hour["trap"][f"{trap.list}:{trap.line} {trap.entry}" if trap.line else trap.list] += 1
 
 
 def _add_client_and_sender(record: Transaction, hour: Hour) -> None:

@@ -109,13 +109,24 @@ class Session(msgspec.Struct, frozen=True, eq=False):
 
 
 class TrapHit(msgspec.Struct, frozen=True):
-    """A recipient that is a trap, and the entry of the trap list with its source and line."""
+    """A recipient that is a trap, and the entry of the trap list with its source and line.
+
+    A trap without an entry was found by a rule: `source` is then the setting of the rule. `line` is
+    0. `trap_class` is the word of `class=` in the entry, such as "recycled". `guessable` is whether
+    it refuses only itself, because any person can guess it. `treatment` is the result of the table
+    in `[traps.table]`, such as "refuse all", "" before it is certain. `shadow` is whether it has no
+    effect.
+    """
 
     address: Address
     entry: str
     note: str
     source: str
     line: int
+    trap_class: str = "pristine"
+    guessable: bool = False
+    treatment: str = ""
+    shadow: bool = False
 
 
 @read_only(

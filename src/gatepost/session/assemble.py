@@ -22,6 +22,7 @@ from gatepost.lists.addresses import AddressList, ListSource
 from gatepost.lists.domains import DomainList
 from gatepost.lists.file import DomainFile, ListFile
 from gatepost.lists.reloadable import ListError
+from gatepost.lists.senders import SenderFile, SenderList
 from gatepost.log.os_error import describe_os_error
 from gatepost.model.address import domain_key
 from gatepost.model.reply import Reply
@@ -45,13 +46,16 @@ from gatepost.session.log import LogRecorder
 from gatepost.session.notices import NoticeRecorder
 from gatepost.session.recorder import Recorder
 from gatepost.session.recording import RecordMaker, fan_out
-from gatepost.session.setup import Setup, TrapRule
+from gatepost.session.setup import Setup
 from gatepost.session.steps.callahead import uses_call_ahead
 from gatepost.session.steps.offer import keywords
 from gatepost.session.submission import Submission
+from gatepost.session.traps.rule import TrapRule
 from gatepost.store.opening import StoreUrlError, open_store
 from gatepost.store.store import OpenedStore
+from gatepost.traps.many_unknown import ManyUnknown
 from gatepost.traps.table import TrapTable
+from gatepost.traps.verdicts import Cell, Standing, TrapClass, Treatment
 
 
 class SetupError(Exception):
@@ -68,6 +72,7 @@ class Lists(msgspec.Struct, eq=False):
     domains: list[Any]
     known: list[ListSource]
     traps: list[ListSource]
+    trusted: list[SenderFile | SenderList]
     users: UsersFile | None
     files: list[Any]
 
@@ -80,6 +85,11 @@ def find_lists(config: Config) -> Lists:
     domain_files = [DomainFile(path) for path in domain_paths]
     known_files = [ListFile(path, cache) for path in known_paths]
     trap_files = [ListFile(config.path(name), cache) for name in config.traps.lists]
+    inline_trusted, trusted_paths = config.sources(config.traps.trusted)
+    trusted_files = [SenderFile(path) for path in trusted_paths]
+    trusted: list[SenderFile | SenderList] = list(trusted_files)
+    if inline_trusted:
+        trusted.insert(0, SenderList.from_lines(inline_trusted, "traps.trusted"))
     domains: list[Any] = list(domain_files)
     known: list[ListSource] = list(known_files)
     if inline_domains:
@@ -87,8 +97,9 @@ def find_lists(config: Config) -> Lists:
     if inline_known:
         known.insert(0, AddressList.from_lines(inline_known, "recipients.known"))
     users = UsersFile(config.path(config.auth.users)) if config.auth.users else None
-    files: list[Any] = [*domain_files, *known_files, *trap_files, *filter(None, (users,))]
-    return Lists(domains, known, list(trap_files), users, files)
+    files: list[Any] = [*domain_files, *known_files, *trap_files, *trusted_files]
+    files += filter(None, (users,))
+    return Lists(domains, known, list(trap_files), trusted, users, files)
 
 
 def load_lists(lists: Lists) -> None:
@@ -252,6 +263,7 @@ def make_setup(
         destinations=Destinations(router, config.recipients.subaddress, config.limits.recipients),
         authority=_authority(config, lists, host),
         lookups=_lookups(config, host, clock),
+        refusal_delay=config.smtp.refusal_delay,
     )
     _add_outbox(installed, setup)
     return setup
@@ -300,8 +312,29 @@ def _facts(config: Config, worker: int) -> ServerFacts:
 
 
 def _trap_rule(config: Config, lists: Lists) -> TrapRule:
-    table, traps = TrapTable(lists.traps, lists.known), config.traps
-    return TrapRule(table, traps.action, traps.delay, traps.reply)
+    traps, many = config.traps, config.traps.many_unknown
+    return TrapRule(
+        TrapTable(lists.traps, lists.known),
+        traps.action,
+        traps.delay,
+        traps.reply,
+        traps.rcpt,
+        traps.verdict,
+        traps.hold_share,
+        None if many is None else ManyUnknown(many.minimum, many.share),
+        traps.message_ids,
+        traps.mark_score,
+        _table_changes(config),
+        tuple(lists.trusted),
+    )
+
+
+def _table_changes(config: Config) -> dict[Cell, Treatment]:
+    return {
+        (TrapClass(trap), Standing(sender)): Treatment(word)
+        for trap, row in config.traps.table.items()
+        for sender, word in row.items()
+    }
 
 
 def _recorder(

@@ -17,6 +17,8 @@ from gatepost.session.content.collector import HeaderCollector
 from gatepost.session.content.scan import HeaderScan
 from gatepost.session.dialect import Dialect
 from gatepost.session.setup import Setup
+from gatepost.session.traps.unknown import count_unknown
+from gatepost.session.traps.verdict import was_shadowed
 from gatepost.wire.events import Auth, AuthResponse
 
 Result = Reply | Coroutine[Any, Any, Reply]
@@ -58,7 +60,8 @@ class Conversation:
     every hook. `extended_before` is `session.extended` before the EHLO or HELO that is being
     decided. While content arrives, `headers` collects the header block
     if a plugin reads it, and `refusal` is the reply to the end of the message once it is certain.
-    `scan` reads the header block of every message until its end. `errors` and `idle_commands` count
+    `scan` reads the header block of every message until its end. `held` is why the message is held
+    instead of refused, "" if it is not. `errors` and `idle_commands` count
     towards the limits of their names, and start again with each message.
     `began` is the time at which plugins were asked about the hook that is being decided, else 0.
     `unrecorded` are the ended transactions whose trap hits are not recorded yet.
@@ -78,6 +81,7 @@ class Conversation:
         "errors",
         "extended_before",
         "headers",
+        "held",
         "idle_commands",
         "offers_tls",
         "recorder",
@@ -108,6 +112,7 @@ class Conversation:
         self.headers: HeaderCollector | None = None
         self.scan: HeaderScan | None = None
         self.refusal: Reply | None = None
+        self.held = ""
         self.errors = 0
         self.idle_commands = 0
         self.began = 0.0
@@ -145,7 +150,7 @@ class Conversation:
         utf8 = "SMTPUTF8" in tx.params
         message = Message(limits.memory_per_message, setup.folder, limits.message_size, utf8)
         set_fact(tx, "message", message)
-        self.refusal = None
+        self.refusal, self.held = None, ""
         read = "headers" in self.chains
         self.headers = HeaderCollector(limits.header_size) if read else None
         self.scan = HeaderScan(limits.hops, setup.hostname, tx.recipients)
@@ -175,6 +180,8 @@ class Conversation:
         self.scan = None
         if tx.acting is not None:
             tx.acting.sealed = True
+        if tx.refused and tx.message is None:
+            count_unknown(self.setup.traps, tx, self.setup.is_local)
         if tx.trap_hits:
             self.unrecorded.append(tx)
         self.recorder.transaction_ended(tx)
@@ -189,7 +196,7 @@ class Conversation:
         ended, self.unrecorded = self.unrecorded, []
         for tx in ended:
             self.recorder.traps_hit(tx)
-            if tx.message is not None:  # DATA was accepted all the same
+            if tx.message is not None and any(map(was_shadowed, tx.trap_hits)):
                 self.recorder.trap_shadowed(tx)
 
     async def notify(self, notification: str, fact: Transaction | Session) -> None:

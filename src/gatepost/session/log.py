@@ -309,8 +309,15 @@ def _traps(traps: Sequence[r.Trap]) -> Collection[str]:
     """Return each entry that was hit, once, with the first address."""
     found: dict[tuple[str, int], str] = {}
     for one in traps:
-        found.setdefault((one.list, one.line), f"{one.address} ({one.list}:{one.line})")
+        found.setdefault((one.list, one.line), f"{one.address} ({_source(one)})")
     return found.values()
+
+
+def _source(trap: r.Trap) -> str:
+    """Return the list and line of an entry, or the rule, and the class unless it is pristine."""
+    if not trap.line:
+        return trap.list
+    return f"{trap.list}:{trap.line}" + (f", {trap.trap_class}" if trap.trap_class else "")
 
 
 def _results(results: Sequence[r.PluginResult]) -> Collection[str]:

@@ -14,7 +14,9 @@ from gatepost.ledger.privacy import Privacy
 from gatepost.model.decision import Verdict
 from gatepost.model.reply import Reply
 from gatepost.model.results import Result, Results
-from gatepost.model.session import Opinion, Recipient, Session, Transaction
+from gatepost.model.session import Opinion, Recipient, Session, Transaction, TrapHit
+from gatepost.session.traps.verdict import was_shadowed
+from gatepost.traps.verdicts import TrapClass
 
 
 class Story(msgspec.Struct):
@@ -76,7 +78,7 @@ def _rare(
         fields["traps"] = _traps(tx, privacy)
         fields["traps_count"] = len(tx.trap_hits)
         was_accepted = final is not _OPEN and final.verdict == "accept"
-        fields["shadowed"] = was_accepted and tx.session.auth is None
+        fields["shadowed"] = was_accepted and any(map(was_shadowed, tx.trap_hits))
     if tx.found is not None:
         fields["results"] = _results(tx.found, privacy)
         fields["score"] = tx.found.score
@@ -116,10 +118,20 @@ def _recipient(rcpt: Recipient, result: r.Result, privacy: Privacy) -> r.Recipie
 
 
 def _traps(tx: Transaction, privacy: Privacy) -> list[r.Trap]:
-    return [
-        r.Trap(privacy.address(str(hit.address)), hit.entry, hit.source, hit.line, hit.note)
-        for hit in tx.trap_hits[: r.MAX_LISTED]
-    ]
+    return [_trap(hit, privacy) for hit in tx.trap_hits[: r.MAX_LISTED]]
+
+
+def _trap(hit: TrapHit, privacy: Privacy) -> r.Trap:
+    return r.Trap(
+        privacy.address(str(hit.address)),
+        hit.entry,
+        hit.source,
+        hit.line,
+        hit.note,
+        "" if hit.trap_class == TrapClass.PRISTINE.value else hit.trap_class,
+        hit.treatment,
+        hit.shadow,
+    )
 
 
 # For a transaction without a decision.

@@ -10,7 +10,10 @@ from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.chain import FAILED, Answer, Asked
-from gatepost.session.setup import Setup, TrapRule
+from gatepost.session.setup import Setup
+from gatepost.session.traps.rule import TrapRule
+from gatepost.session.traps.verdict import REFUSES_ALL, hardest
+from gatepost.traps.verdicts import Treatment
 
 CORE = "gatepost"
 
@@ -64,6 +67,8 @@ SUCCESS_DSN_DENIED = _core(
     )
 )
 UNKNOWN_RECIPIENT = _core(deny("No such mailbox", enhanced="5.1.1", reason="unknown-recipient"))
+# The same reply, so that a trap that refuses only itself is not seen to be one.
+TRAP_RECIPIENT = _core(deny("No such mailbox", enhanced="5.1.1", reason="trap-recipient"))
 NO_ROUTE = _core(
     defer("No route for this recipient", code=451, enhanced="4.3.5", reason="no-route")
 )
@@ -201,12 +206,16 @@ def _relays(setup: Setup, tx: Transaction, rcpt: Recipient) -> bool:
 
 
 def trap_rule(rule: TrapRule, tx: Transaction) -> Answer | None:
-    """Refuse the whole message if one of its recipients is a trap.
+    """Refuse a message at DATA if one of its recipients is a trap that asks for it."""
+    return _trap_refusal(rule) if hardest(tx) is Treatment.REFUSE_ALL else None
 
-    Authenticated users are exempt: a reply to all recipients of an old message is not spam.
-    """
-    if not tx.trap_hits or rule.action != "refuse" or tx.session.auth is not None:
-        return None
+
+def trap_rule_at_end(rule: TrapRule, tx: Transaction) -> Answer | None:
+    """Refuse a message after its content."""
+    return _trap_refusal(rule) if hardest(tx) in REFUSES_ALL else None
+
+
+def _trap_refusal(rule: TrapRule) -> Answer:
     reply = rule.reply
     verdict = Verdict.DENY if reply.code >= 500 else Verdict.DEFER
     return _core(

@@ -6,7 +6,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -24,16 +24,7 @@ from gatepost.plugin.lookups import Lookups
 from gatepost.queue.queue import Queue
 from gatepost.session.destinations import Destinations
 from gatepost.session.recorder import Recorder
-from gatepost.traps.table import TrapTable
-
-
-class TrapRule(msgspec.Struct, frozen=True, eq=False):
-    """The reply to a message with a trap among its recipients, after `delay` seconds."""
-
-    table: TrapTable
-    action: Literal["refuse", "shadow"]
-    delay: float
-    reply: Reply
+from gatepost.session.traps.rule import TrapRule
 
 
 class Spool(Protocol):
@@ -60,7 +51,8 @@ class Setup(msgspec.Struct, eq=False):
     `folder` holds messages too large for memory. `destinations` makes the recipients that plugins
     add. `queue` is None if there is no disk to keep it on; in tests, `memory` stands for it where
     plugins hold and submit mail. `storage_full` is true while messages in transit use up the space
-    they may use. `lookups` is None if no plugin recognises local recipients.
+    they may use. `lookups` is None if no plugin recognises local recipients. `refusal_delay` is in
+    seconds.
     """
 
     hostname: str
@@ -85,6 +77,7 @@ class Setup(msgspec.Struct, eq=False):
     storage_full: bool = False
     authority: Authority | None = None
     lookups: Lookups | None = None
+    refusal_delay: float = 0.0
 
     @property
     def spool(self) -> Spool | None:

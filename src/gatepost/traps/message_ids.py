@@ -23,6 +23,7 @@ from typing import NamedTuple
 import msgspec
 
 MOST = 256
+SHORTEST = 12
 # Dates outside this range are no dates. 32 bits end in 2106, and 31 in 2038.
 _EARLIEST = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
@@ -51,7 +52,7 @@ class _Form(NamedTuple):
 
 def recognise(local: str) -> MessageId | None:
     """Return the form that a local part has, or None."""
-    if len(local) > MOST:
+    if not SHORTEST <= len(local) <= MOST or _impossible(local):
         return None
     for form in FORMS:
         match = form.pattern.fullmatch(local)
@@ -62,6 +63,14 @@ def recognise(local: str) -> MessageId | None:
             is_own = form.name not in _WITH_SIGNS and is_own_form(local)
             return None if is_own else MessageId(form.name, written)
     return None
+
+
+def _impossible(local: str) -> bool:
+    """Return whether no form can match: all have a digit, except one that begins with `!`.
+
+    Most unknown recipients are names of persons, which need not be compared with each form.
+    """
+    return _digit(local) is None and local[0] != "!"
 
 
 def is_own_form(local: str) -> bool:
@@ -100,6 +109,7 @@ def _calendar(text: str) -> float:
 
 
 _SHORT = (6,)
+_digit = re.compile("[0-9]").search
 
 
 def _exim(text: str) -> float:

@@ -5,6 +5,10 @@ mail as a trap: the role addresses in ROLES at any domain, and known recipients.
 exactly such an address is not armed; it has no effect and is reported. A `@domain` or `/pattern/`
 entry that covers one exempts it and stays armed for all others.
 
+A hit has the class in the note of its entry, pristine without one (`notes`). Only an entry with a
+class can have guessable traps: an address that was listed without one refuses the whole message,
+whatever its name.
+
 An entry with a subaddress (`user+shop@example.com`, a leaked tag) is judged as written. It is armed
 even if `user@example.com` is a known recipient or a role, unless the tagged address itself is a
 known recipient. Only address entries of the known recipients count here, not their `@domain` and
@@ -23,6 +27,9 @@ from gatepost.lists.addresses import AddressList, ListSource, local_part
 from gatepost.lists.entry import EntryKind, ListEntry
 from gatepost.model.address import Address
 from gatepost.model.session import TrapHit
+from gatepost.traps.guessable import is_guessable
+from gatepost.traps.notes import read_marks
+from gatepost.traps.verdicts import TrapClass
 
 # RFC 5321 s4.5.1: postmaster must be accepted. RFC 2142 s4: abuse is where complaints go.
 ROLES = frozenset({"postmaster", "abuse"})
@@ -78,7 +85,7 @@ class TrapTable:
                 found = entry
         if found is None:
             return None
-        return TrapHit(address, found.text, found.note, found.source, found.line)
+        return _hit(address, found, user_key)
 
     def _is_exempt(self, entry: ListEntry, key: str, user_key: str) -> bool:
         keys = (key,) if entry.key == key else (key, user_key)
@@ -106,6 +113,24 @@ class TrapTable:
                 found.setdefault(entry, UnarmedReason.KNOWN)
         for entry in sorted(found, key=lambda entry: entry.line):
             yield UnarmedEntry(entry, found[entry])
+
+
+def _hit(address: Address, entry: ListEntry, user_key: str) -> TrapHit:
+    marks = read_marks(entry.note)
+    guessable = (
+        marks.trap_class is not None
+        and not marks.spoils
+        and is_guessable(user_key.rpartition("@")[0])
+    )
+    return TrapHit(
+        address,
+        entry.text,
+        marks.note,
+        entry.source,
+        entry.line,
+        (marks.trap_class or TrapClass.PRISTINE).value,
+        guessable,
+    )
 
 
 def _in_both(traps: AddressList, known: AddressList) -> Iterable[ListEntry]:

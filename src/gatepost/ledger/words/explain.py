@@ -52,6 +52,7 @@ _HEADLINES = {
     "abandoned": "The client ended the transaction before it had sent a message.",
 }
 _NO_RECIPIENT = "No recipient was accepted, so the client sent no message."
+_OF_TRAPS = frozenset({"trap", "trap-recipient"})
 _NO_OBJECTION = Reason(
     "No rule and no plugin objected.",
     "",
@@ -232,8 +233,9 @@ def _deciding(story: Story, answers: Sequence[Answer]) -> list[tuple[Reason, Ans
 def _changes(story: Story, answers: Sequence[Answer]) -> Iterator[str]:
     for reason, answer in _deciding(story, answers):
         yield reason.change
-        if answer is not None and answer.reason == "trap" and story.transaction is not None:
-            entries = dict.fromkeys(trap.entry for trap in story.transaction.traps[:MAX_SHOWN])
+        if answer is not None and answer.reason in _OF_TRAPS and story.transaction is not None:
+            traps = story.transaction.traps[:MAX_SHOWN]
+            entries = dict.fromkeys(trap.entry for trap in traps if trap.line)
             yield from (f"gatepost traps remove {quote(one)}" for one in entries)
 
 
@@ -277,8 +279,12 @@ def _traps(tx: Transaction) -> Iterator[Row]:
 
 def _trap(trap: Trap) -> str:
     line = f", line {trap.line}" if trap.line else ""
+    kind = f", {trap.trap_class}" if trap.trap_class else ""
     note = f", note: {trap.note}" if trap.note else ""
-    return f"{path(trap.address)}: entry {trap.entry} in {trap.list}{line}{note}"
+    result = f", result: {trap.treatment}" if trap.treatment else ""
+    shadow = " (without effect)" if trap.shadow else ""
+    found = f"entry {trap.entry} in" if trap.line else f"{trap.entry},"
+    return f"{path(trap.address)}: {found} {trap.list}{line}{kind}{note}{result}{shadow}"
 
 
 # Answers, recipients, deliveries

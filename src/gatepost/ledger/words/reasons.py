@@ -128,6 +128,12 @@ CORE: dict[str, Reason] = {
         "Send the message without the trap. Or remove the entry from its list if a legitimate"
         ' sender uses the address. With traps.action = "shadow" traps refuse nothing.',
     ),
+    "trap-recipient": Reason(
+        "The recipient is a trap that refuses only itself: a former user, a typing error, a name"
+        " that any person can guess, or the sender is known. The other recipients get the message.",
+        "traps.lists, traps.table",
+        "Remove the entry from its list if a legitimate sender uses the address.",
+    ),
     "plugin-failed": Reason(
         "The plugin raised an exception or did not answer in time.",
         "plugin.on_error, plugin.timeout, limits.hook_timeout",

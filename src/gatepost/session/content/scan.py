@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from gatepost.model.session import Recipient
 from gatepost.session.content.trace import own_recipient, shown_address
+from gatepost.session.traps.mark import START
 
 # Received fields have a few hundred octets. The rest of a longer field is not compared.
 MAX_FIELD = 4096
@@ -41,8 +42,8 @@ class HeaderScan:
     `hostname` is the name in this server's fields, `recipients` are those of the
     message. `too_many` is true for more than `limit` hops, `looped` for a loop through this server.
     `dated` is whether there is a Date field, `has_results` whether there may be an
-    Authentication-Results field; `message_id` is the first Message-ID, None without the
-    field.
+    Authentication-Results field, `has_mark` whether there may be a mark of a trap; `message_id` is
+    the first Message-ID, None without the field.
     """
 
     __slots__ = (
@@ -52,6 +53,7 @@ class HeaderScan:
         "_recipients",
         "_rest",
         "dated",
+        "has_mark",
         "has_results",
         "hops",
         "looped",
@@ -65,6 +67,7 @@ class HeaderScan:
         self._own: dict[str, int] = {}
         self._rest = _START
         self.dated = False
+        self.has_mark = False
         self.has_results = False
         self.hops = 0
         self.looped = False
@@ -115,6 +118,7 @@ class HeaderScan:
             field = _MESSAGE_ID.search(text, at)
             self.message_id = None if field is None else _unfolded(field[1])
         self.has_results = self.has_results or lowered.find(b"\r\nauthentication-results") >= 0
+        self.has_mark = self.has_mark or lowered.find(START) >= 0
         at = lowered.find(b"\r\nreceived")
         if at >= 0:
             any(self._count(field[1]) for field in _RECEIVED.finditer(text, at))

@@ -13,6 +13,8 @@ from gatepost.session.rules import Ruling
 from gatepost.session.steps import dsn
 from gatepost.session.steps.callahead import call_ahead
 from gatepost.session.steps.step import Question, Step
+from gatepost.session.steps.trapped import after_call_ahead, answer_rcpt, hit_of, is_as_user
+from gatepost.session.traps.verdict import add
 from gatepost.wire import events as e
 
 
@@ -53,17 +55,30 @@ def _begin_rcpt(talk: Conversation, event: e.Rcpt) -> tuple[Transaction, Recipie
     if tx.acting is not None:
         tx.acting.current = rcpt
     if hit is not None:
-        keep(tx, "trap_hits", hit)
+        add(setup.traps, tx, hit)
     return tx, rcpt
 
 
 def _rcpt_rule(talk: Conversation, tx: Transaction, rcpt: Recipient) -> Ruling:
     answer = dsn.rcpt_rule(talk, rcpt.params) if rcpt.params else None
-    return answer or talk.dialect.rcpt_rule(talk.setup, tx, rcpt)
+    if answer is not None:
+        return answer
+    usual = talk.dialect.rcpt_rule(talk.setup, tx, rcpt)
+    if usual is None and not tx.trap_hits:
+        return None
+    return answer_rcpt(talk.setup, tx, rcpt, usual)
 
 
 def _ask_next_hop(talk: Conversation, tx: Transaction, rcpt: Recipient) -> Question | None:
-    return call_ahead(talk.setup.router, tx, rcpt) if talk.setup.calls_ahead else None
+    """Ask the next hop, but not about a trap that is to be accepted."""
+    setup = talk.setup
+    if not setup.calls_ahead:
+        return None
+    hit = hit_of(tx, rcpt)
+    if hit is not None and is_as_user(setup.traps, tx, hit):
+        return None
+    question = call_ahead(setup.router, tx, rcpt)
+    return None if question is None else after_call_ahead(setup, tx, rcpt, question)
 
 
 def _rcpt(_talk: Conversation, answer: Answer | None, tx: Transaction, rcpt: Recipient) -> Reply:

@@ -1,6 +1,6 @@
 """The steps of the content: DATA, BDAT, the header block, the end of the message, its delivery."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from gatepost.model.decision import Decision, Verdict
@@ -20,7 +20,10 @@ from gatepost.session.content.scan import HeaderScan
 from gatepost.session.content.trace import received
 from gatepost.session.conversation import Conversation, Result
 from gatepost.session.handover import quarantine, taken
-from gatepost.session.steps.step import Step, refusal, run
+from gatepost.session.steps.step import Step, refusal, run, wait
+from gatepost.session.traps.mark import add_field, mark, remove_fields
+from gatepost.session.traps.unknown import count_unknown
+from gatepost.session.traps.verdict import MARKS, hardest, is_held
 from gatepost.wire import events as e
 from gatepost.wire.smtp.replies import START_MAIL_INPUT
 
@@ -30,8 +33,32 @@ def _begin(talk: Conversation, _event: object) -> tuple[Transaction]:
     return (talk.tx,)
 
 
+def _begin_data(talk: Conversation, _event: object) -> tuple[Transaction]:
+    """Look for many unknown recipients before anything is decided, as for traps at RCPT."""
+    tx = talk.tx
+    assert tx is not None
+    if tx.refused:
+        count_unknown(talk.setup.traps, tx, talk.setup.is_local)
+    return (tx,)
+
+
 def _data_rule(talk: Conversation, tx: Transaction) -> Answer | None:
+    if not tx.trap_hits:
+        return None
+    if hardest(tx) in MARKS:
+        mark(talk.setup.traps, tx)
     return rules.trap_rule(talk.setup.traps, tx)
+
+
+def _message_rule(talk: Conversation, tx: Transaction) -> Answer | None:
+    """Refuse a message for its traps after the content, or hold it."""
+    if not tx.trap_hits:
+        return None
+    answer = rules.trap_rule_at_end(talk.setup.traps, tx)
+    if answer is not None and is_held(talk.setup.traps, tx):
+        talk.held = "trap"
+        return None
+    return answer
 
 
 def _data(talk: Conversation, answer: Answer | None, tx: Transaction) -> Reply:
@@ -64,16 +91,21 @@ def _deliver(talk: Conversation, answer: Answer | None, tx: Transaction) -> Resu
         _end_edits(tx, tx.message)
     if tx.acting is not None:
         tx.acting.sealed = True
-        if tx.acting.quarantined:
-            return quarantine(talk.setup, tx, tx.acting.quarantined)
+    if reason := _held(talk, tx):
+        return quarantine(talk.setup, tx, reason)
     if answer is None:
         return talk.dialect.hand_over(talk.setup, tx)
     return _taken(talk, answer, tx)
 
 
-def _deliver_rule(_talk: Conversation, tx: Transaction) -> Answer | None:
-    """Ask no plugin to take a message that is quarantined."""
-    return None if tx.acting is None or not tx.acting.quarantined else rules.QUARANTINE
+def _held(talk: Conversation, tx: Transaction) -> str:
+    """Return why a message is held, "" if it is not."""
+    return talk.held or ("" if tx.acting is None else tx.acting.quarantined)
+
+
+def _deliver_rule(talk: Conversation, tx: Transaction) -> Answer | None:
+    """Ask no plugin to take a message that is held."""
+    return rules.QUARANTINE if _held(talk, tx) else None
 
 
 async def _taken(talk: Conversation, answer: Answer, tx: Transaction) -> Reply:
@@ -88,9 +120,11 @@ def _end_edits(tx: Transaction, message: Message) -> None:
 
 
 # DATA and the first BDAT
-DATA: Step[e.Data | e.Bdat, Transaction] = Step("data", _begin, _data, _data_rule, _refused_data)
+DATA: Step[e.Data | e.Bdat, Transaction] = Step(
+    "data", _begin_data, _data, _data_rule, _refused_data
+)
 HEADERS = Step("headers", _begin_headers, _keep_headers)
-MESSAGE: Step[None, Transaction] = Step("message", _begin, _keep)
+MESSAGE: Step[None, Transaction] = Step("message", _begin, _keep, _message_rule)
 DELIVER: Step[None, Transaction] = Step("deliver", _begin, _deliver, _deliver_rule)
 
 
@@ -138,13 +172,20 @@ def _scanned(talk: Conversation, tx: Transaction, scan: HeaderScan) -> None:
             complete(tx, scan, talk.setup.hostname)
         if scan.has_results and talk.dialect.foreign:
             _remove_results(talk, tx)
+        if scan.has_mark and talk.dialect.foreign:
+            _remove(talk, tx, remove_fields)
 
 
 def _remove_results(talk: Conversation, tx: Transaction) -> None:
-    """Remove forged results; refuse a message that cannot be edited."""
+    """Remove forged results."""
+    _remove(talk, tx, lambda message: remove_ours(message, talk.setup.hostname))
+
+
+def _remove(talk: Conversation, tx: Transaction, fields: Callable[[Message], object]) -> None:
+    """Remove forged fields; refuse a message that cannot be edited."""
     assert tx.message is not None
     try:
-        remove_ours(tx.message, talk.setup.hostname)
+        fields(tx.message)
     except ValueError:
         talk.refusal = refusal(talk, MESSAGE.hook, rules.HEADER_TOO_LONG, (tx,))
 
@@ -196,6 +237,8 @@ async def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Reply:
             await reading
     if tx is not None and tx.message is not None and tx.message.watches:
         _log_failed_watches(tx, tx.message)
+    if talk.refusal is not None:
+        await wait(talk, talk.setup.refusal_delay)
     result = talk.refusal or run(talk, MESSAGE, None)
     reply = result if isinstance(result, Reply) else await result
     if reply.code >= 400 or talk.tx is None:
@@ -219,6 +262,7 @@ async def _hand_over(talk: Conversation, tx: Transaction, spoken: Reply | None) 
         if refused is not None:
             await talk.reset()
             return refused
+        add_field(tx, tx.message)
     if tx.message is not None and names is not None:
         tx.message.add_trace(received(tx, talk.setup.hostname, names))
     talk.delivering = True

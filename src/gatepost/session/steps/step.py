@@ -47,6 +47,9 @@ Args = TypeVarTuple("Args")
 
 _NO_CHAIN = Chain()
 
+# The hooks whose refusals all wait for `smtp.refusal_delay`.
+_OF_THE_MESSAGE = frozenset({"data", "headers", "message"})
+
 
 class Step(NamedTuple, Generic[E_contra, *Args]):
     """One row; the module describes its columns."""
@@ -209,10 +212,26 @@ async def _refuse(
     undone = None if step.refused is None else step.refused(talk, reply, *args)
     if undone is not None:
         await undone
-    if answer.decision.delay:
-        await need_task()
-        await talk.setup.clock.sleep(answer.decision.delay)
+    await wait(talk, _delay(talk, step.hook, answer))
     return reply
+
+
+def _delay(talk: Conversation, hook: str, answer: Answer) -> float:
+    """Return the seconds before a refusal is sent.
+
+    At the header block there is no reply: the end of the message waits.
+    """
+    common = talk.setup.refusal_delay
+    if not common or hook not in _OF_THE_MESSAGE:
+        return answer.decision.delay
+    return 0.0 if hook == "headers" else common
+
+
+async def wait(talk: Conversation, seconds: float) -> None:
+    """Wait before a reply is sent."""
+    if seconds:
+        await need_task()
+        await talk.setup.clock.sleep(seconds)
 
 
 def refusal(

@@ -1,0 +1,70 @@
+"""The classes of traps in `gatepost check`: the table in force, and doubtful entries.
+
+Limits: MOST entries of each list are examined. Lists that are longer are made by programs.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from gatepost.config.schema import Config
+from gatepost.lists.addresses import local_part
+from gatepost.lists.entry import ListEntry
+from gatepost.model.address import without_tag
+from gatepost.session.assemble import Lists
+from gatepost.session.setup import Setup
+from gatepost.traps.guessable import is_guessable
+from gatepost.traps.notes import LISTED, doubt, read_marks
+from gatepost.traps.verdicts import Standing, TrapClass, treatment
+
+MOST = 200_000
+
+
+def table_in_force(setup: Setup) -> Iterator[list[str]]:
+    """Yield a row for each class: its name, and the treatment for each standing.
+
+    A cell that the configuration changes ends in " (set)".
+    """
+    changes = setup.traps.changes
+    for trap in TrapClass:
+        row = [
+            treatment(trap, sender, changes=changes).value
+            + (" (set)" if (trap, sender) in changes else "")
+            for sender in Standing
+        ]
+        yield [trap.value, *row]
+    yield [
+        "guessable",
+        *(treatment(TrapClass.SEEDED, one, guessable=True).value for one in Standing),
+    ]
+
+
+def guessable(config: Config, setup: Setup, lists: Lists) -> Iterator[str]:
+    """Warn of entries without a class that any person can guess: they refuse whole messages."""
+    unarmed = {(one.entry.source, one.entry.line) for one in setup.traps.table.unarmed_entries()}
+    for entry in _entries(lists):
+        marks = read_marks(entry.note)
+        if marks.trap_class or marks.spoils or (entry.source, entry.line) in unarmed:
+            continue
+        user = without_tag(local_part(entry), config.recipients.subaddress)
+        if user and is_guessable(user):
+            yield (
+                f"{entry.source}:{entry.line}: any person can guess {entry.text} and enter it into"
+                " a form, and then mail of honest senders is refused: give it a class, or write"
+                " spoil=yes to keep it as it is"
+            )
+
+
+def misread(_config: Config, _setup: Setup, lists: Lists) -> Iterator[str]:
+    """Warn of notes that begin like a class but are none."""
+    for entry in _entries(lists):
+        word = doubt(entry.note) if "=" in entry.note or ":" in entry.note else ""
+        if word:
+            yield (
+                f'{entry.source}:{entry.line}: "{word}" is read as a part of the note, expected'
+                f" class= with one of {', '.join(LISTED)}, or spoil=yes"
+            )
+
+
+def _entries(lists: Lists) -> Iterator[ListEntry]:
+    for source in lists.traps:
+        yield from islice(source.current, MOST)

@@ -1,0 +1,1 @@
+"""The trap rules in a session: what a hit causes, from RCPT to the end of the message."""

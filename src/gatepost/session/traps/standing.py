@@ -1,0 +1,37 @@
+"""The standing of a sender: stranger, acquainted or trusted.
+
+Trusted are authenticated clients, and the senders of `traps.trusted`. A domain counts only if SPF
+has proven it, because everybody can write it into MAIL.
+
+Who is acquainted is known to a memory of good mail. The seam for it is the result `standing` of the
+session or the message, with the value `acquainted` or `trusted`: any plugin that runs at `on_mail`
+or earlier can add it. Without one, every other sender is a stranger.
+
+Limits: SPF passes for all customers of a shared provider that a domain includes.
+"""
+
+from gatepost.model.address import domain_key
+from gatepost.model.session import Transaction
+from gatepost.session.traps.rule import TrapRule
+from gatepost.traps.verdicts import Standing
+
+RESULT = "standing"
+
+_WORDS = {one.value: one for one in Standing}
+
+
+def standing(rule: TrapRule, tx: Transaction) -> Standing:
+    """Return the standing of the sender of a message, as far as it is known now."""
+    if tx.session.auth is not None or _is_trusted(rule, tx):
+        return Standing.TRUSTED
+    word = None if tx.found is None else tx.found.value(RESULT)
+    return Standing.STRANGER if word is None else _WORDS.get(word, Standing.STRANGER)
+
+
+def _is_trusted(rule: TrapRule, tx: Transaction) -> bool:
+    if any(one.current.has_client(tx.session.peer.host) for one in rule.trusted):
+        return True
+    if tx.found is None or tx.found.value("spf") != "pass" or not tx.reverse_path.domain:
+        return False
+    domain = domain_key(tx.reverse_path.domain)
+    return any(one.current.has_domain(domain) for one in rule.trusted)

@@ -1,0 +1,82 @@
+"""The effect of the trap hits of a transaction: the hardest treatment of all of them.
+
+The treatment of a hit is fixed when the recipient is named, before any plugin is asked about it. So
+the replies to RCPT and to DATA never contradict each other, and nothing that happens later hides
+the hit.
+
+Authenticated clients are exempt: a reply to all recipients of an old message is not spam. This is
+milder than the column "trusted" of the table, which is for other servers.
+"""
+
+from secrets import SystemRandom
+
+from gatepost.model.facts import keep, set_fact
+from gatepost.model.session import Transaction, TrapHit
+from gatepost.session.traps.rule import TrapRule
+from gatepost.session.traps.standing import standing
+from gatepost.traps.senders import is_automatic
+from gatepost.traps.verdicts import Standing, TrapClass, Treatment, treatment
+
+# The sources of hits without an entry: the settings of their rules.
+MESSAGE_IDS = "traps.message_ids"
+MANY_UNKNOWN = "traps.many_unknown"
+
+REFUSES_ALL = frozenset({Treatment.REFUSE_ALL, Treatment.REFUSE_ALL_AFTER_CONTENT})
+REFUSES_RECIPIENT = frozenset({Treatment.RECIPIENT_ONLY_REST_MARKED, Treatment.RECIPIENT_ONLY})
+MARKS = frozenset({Treatment.MARKED_AFTER_CONTENT, Treatment.RECIPIENT_ONLY_REST_MARKED})
+
+# Found by observation: an automatic answer to a forged message proves nothing about these.
+_FOUND = frozenset({TrapClass.LEARNED, TrapClass.MESSAGE_ID, TrapClass.VIRTUAL})
+_ORDER = {one: at for at, one in enumerate(Treatment)}
+_chance = SystemRandom().random
+
+
+def add(rule: TrapRule, tx: Transaction, hit: TrapHit) -> None:
+    """Add a hit to a transaction, with its treatment."""
+    in_shadow = hit.source == MESSAGE_IDS and rule.message_ids != "armed"
+    set_fact(hit, "treatment", _treatment(rule, tx, hit).value)
+    set_fact(hit, "shadow", rule.action == "shadow" or in_shadow)
+    keep(tx, "trap_hits", hit)
+
+
+def _treatment(rule: TrapRule, tx: Transaction, hit: TrapHit) -> Treatment:
+    if tx.session.auth is not None:
+        return Treatment.NONE
+    trap = TrapClass(hit.trap_class)
+    if trap in _FOUND and is_automatic(tx.reverse_path.local):
+        return Treatment.NONE
+    sender = standing(rule, tx)
+    found = treatment(trap, sender, guessable=hit.guessable, changes=rule.changes)
+    if found is Treatment.REFUSE_ALL and rule.verdict != "data":
+        return Treatment.REFUSE_ALL_AFTER_CONTENT
+    return found
+
+
+def in_force(hit: TrapHit) -> Treatment:
+    """Return the effect of a hit, NONE in shadow mode."""
+    return Treatment.NONE if hit.shadow else Treatment(hit.treatment)
+
+
+def was_shadowed(hit: TrapHit) -> bool:
+    """Return whether a hit would have had an effect without shadow mode."""
+    return hit.shadow and hit.treatment != Treatment.NONE.value
+
+
+def hardest(tx: Transaction) -> Treatment:
+    """Return the effect of all hits of a transaction together."""
+    found = map(in_force, tx.trap_hits)
+    return min(found, key=_ORDER.__getitem__, default=Treatment.NONE)
+
+
+def is_held(rule: TrapRule, tx: Transaction) -> bool:
+    """Return, by chance, whether a message that is to be refused is accepted and held instead.
+
+    Only messages of strangers are, and only without a recipient that is no trap: mail to a user
+    must be delivered or refused. A plugin can put a user in the place of a trap, so both count.
+    """
+    if rule.verdict != "hold" or standing(rule, tx) is not Standing.STRANGER:
+        return False
+    named = None if tx.acting is None else tx.acting.named
+    traps = {hit.address.key for hit in tx.trap_hits if in_force(hit) in REFUSES_ALL}
+    keys = {one.address.key for one in (*tx.recipients, *(named or ()))}
+    return keys <= traps and _chance() < rule.hold_share
