@@ -32,7 +32,7 @@ QUICK = Extent(days=4.0)
 MARKS, REFUSES = "+ memory marks", "+ memory refuses"
 EVERYONE = (*HONEST, *SPAMMERS)
 _TORNADO_ACTORS = (*HONEST, *(one for one in SPAMMERS if one not in (WarmUp, Mixer)))
-MAIN = {name: LADDER[name] for name in ("lists (engine)", MARKS, REFUSES)}
+MAIN = {name: LADDER[name] for name in ("lists", MARKS, REFUSES)}
 FACTORS = (0.5, 2.0)
 STEP_SEEDS = 1
 # The assumptions that are varied: rates of mistakes, what lists contain, and shared networks.

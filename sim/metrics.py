@@ -208,7 +208,7 @@ def total(counts: Iterable[Count]) -> Count:
 
 def is_refused(answer: Answer) -> bool:
     """Return whether the message was refused although RCPT accepted a recipient."""
-    return 250 in answer.recipients and not answer.is_accepted
+    return 250 in answer.recipients and max(answer.data, answer.end) >= 500
 
 
 def is_test(one: Envelope) -> bool:

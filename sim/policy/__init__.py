@@ -1,1 +1,1 @@
-"""The trap policies under test: the engine's own, and plugins for the rules that it lacks."""
+"""The trap policies under test: the engine's rules, and a plugin for what has only a seam."""

@@ -8,13 +8,13 @@ import msgspec
 class Settings(msgspec.Struct, frozen=True):
     """The rules and shields of a configuration; each can be switched off for an ablation.
 
-    `memory` is "off", "mark" (7 days) or "refuse" (24 hours, then mark). `by_engine` means that the
-    engine's own rule decides about the lists, as it does today, and that nothing else is on. `end`
+    `memory` is "off", "mark" (7 days) or "refuse" (24 hours, then mark). `lists_only` means that the
+    lists alone are used, without classes and without the plugin of the simulator. `end`
     refuses after the content instead of at DATA; `held` is the share of messages for traps alone
     that get 250. `errors` is the limit of error replies in a session.
     """
 
-    by_engine: bool = False
+    lists_only: bool = False
     many_unknown: bool = True
     message_ids: bool = True
     memory: str = "mark"
@@ -29,13 +29,15 @@ class Settings(msgspec.Struct, frozen=True):
     errors: int = 20
 
 
-LISTS = Settings(by_engine=True, many_unknown=False, message_ids=False, memory="off", classes=False)
+LISTS = Settings(
+    lists_only=True, many_unknown=False, message_ids=False, memory="off", classes=False
+)
 EVERYTHING = Settings()
 _CLASSES = Settings(many_unknown=False, message_ids=False, memory="off")
 
 # From the rule of the lists alone to everything, one rule more at a time.
 LADDER = {
-    "lists (engine)": LISTS,
+    "lists": LISTS,
     "+ table": _CLASSES,
     "+ many unknown": msgspec.structs.replace(_CLASSES, many_unknown=True),
     "+ message identifiers": msgspec.structs.replace(EVERYTHING, memory="off"),

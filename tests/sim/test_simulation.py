@@ -38,7 +38,7 @@ def test_legitimate_mail_of_a_site_without_spam_is_accepted():
 
 def test_a_memory_that_refuses_stops_a_snowshoe_campaign():
     plan = Plan((Snowshoe,), "small", Extent(days=5.0))
-    assert simulate(plan, LADDER["lists (engine)"], 1).all_spam().coverage == 0
+    assert simulate(plan, LADDER["lists"], 1).all_spam().coverage == 0
     assert simulate(plan, MARKS, 1).all_spam().coverage == 0
     assert simulate(plan, MARKS, 1).all_spam().touched > 0.8
     assert simulate(plan, REFUSES, 1).all_spam().coverage > 0.8
