@@ -65,7 +65,6 @@ PARAMETERS: Mapping[str, Parameter] = {
     "message identifiers on a list": Parameter(
         0.05, "share of a spammer's list; all 47 unknown addresses of one domain in log A", _OURS
     ),
-    "botnet recipients": Parameter(0.988, "messages with one recipient", _B, assumed=False),
     "networks of a botnet": Parameter(2000, "/24 networks that a campaign uses", _OURS),
     "dictionary batch": Parameter(99, "words in a transaction, with 1 random name", _A, False),
     "dictionary transactions": Parameter(11, "in 8.5 hours, over the domains", _A, False),

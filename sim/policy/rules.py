@@ -1,7 +1,7 @@
 """The plugins of the policy: the directory, and the two rules that the engine has only a seam for.
 
 The engine decides about lists, classes, many unknown recipients and message identifiers itself.
-`Memory` adds the result `standing`, from good mail and from whom our users wrote to, and applies
+`Memory` adds the result `standing`, from good mail and from mail that our users sent, and applies
 the memory of networks and domains: it marks by the result `traps`, or refuses after the content.
 """
 

@@ -1,6 +1,7 @@
 """The parts: draws, parameters, the world, merging, the oracle, the charts, the command line."""
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -15,6 +16,8 @@ from sim.svg import Bar, bars
 from sim.world import SIZES, World
 
 from gatepost.traps.message_ids import recognise
+
+FOLDER = Path(__file__).parents[2] / "sim"
 
 
 def test_a_poisson_process_has_its_rate():
@@ -51,6 +54,11 @@ def test_an_unknown_parameter_is_an_error():
 
 def test_every_parameter_has_a_source():
     assert all(one.source and one.meaning for one in PARAMETERS.values())
+
+
+def test_every_parameter_is_used():
+    source = "".join(path.read_text() for path in FOLDER.rglob("*.py"))
+    assert [name for name in PARAMETERS if source.count(f'"{name}"') < 2] == []
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -132,7 +140,7 @@ def test_a_page_gets_the_tables_it_has_places_for():
     assert filled(page, {"x": "new"}) == page.replace("old", "new")
 
 
-def test_the_command_line_names_an_unknown_table(capsys):
+def test_the_command_line_reports_an_unknown_table(capsys):
     assert main(["--only", "nonsense"]) == 2
     assert "no such table: nonsense" in capsys.readouterr().err
 
