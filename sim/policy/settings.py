@@ -9,8 +9,9 @@ class Settings(msgspec.Struct, frozen=True):
     """The rules and shields of a configuration; each can be switched off for an ablation.
 
     `memory` is "off", "mark" (7 days) or "refuse" (24 hours, then mark). With `lists_only` there
-    are no classes, and the plugin of the simulator is left out. `end` refuses after the content; `held` is the share of messages for traps alone that get 250. `errors` is the limit
-    of error replies in a session.
+    are no classes, and the plugin of the simulator is left out. `end` refuses after the content;
+    `held` is the share of messages for traps alone that get 250. `errors` is the limit of error
+    replies in a session.
     """
 
     lists_only: bool = False

@@ -112,7 +112,7 @@ def test_one_query_unmasks_a_trap_if_the_refusal_is_at_data():
     assert (row.queries, row.errors, row.auc) == (1, 0, 1)
 
 
-def test_a_refusal_at_the_end_takes_as_many_queries_as_theory_says():
+def test_a_refusal_at_the_end_takes_the_queries_of_the_theory():
     assert run_case("end", 0.2, 0.0, 1).queries == 3
 
 
