@@ -126,7 +126,7 @@ def _jobs(choice: Choice) -> Iterable[Job]:
     small = choice.extent("small")
     short = small._replace(days=min(small.days, SHORT_DAYS))
     if choice.has("patient"):
-        actors = (DictionaryVerifier, SortedBlaster)
+        actors = (DictionaryVerifier, SortedBlaster, Mixer)
         yield from _rows("patient", PATIENT, actors, small, range(1, 4))
     if choice.has("attacks"):
         yield from _rows("attacks", MAIN, ATTACKERS, small, (SEED,))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _NONE = "-"
 BASELINE = "as assumed"
-STANDINGS = ("trusted", "acquainted", "regular", "stranger")
+STANDINGS = ("trusted", "acquainted", "regular", "stranger", "unproven")
 
 
 def percent(share: float) -> str:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Of the site's legitimate messages; the rest is bulk and automatic mail.
 SHARE = 0.6
 _SPF, _DKIM = 0.9, 0.8
+# From then on a server can be acquainted with a sender.
+ACQUAINTED_AFTER = 7 * DAY
 _KEYBOARD = "qwertyuiop asdfghjkl zxcvbnm"
 
 
@@ -41,6 +43,7 @@ class Correspondents(Actor):
     def run(self) -> Run:
         """Yield one session for each message."""
         size, chance = self.world.size, self.chance
+        self._first: dict[str, float] = {}
         self._services = make_services(self.world, "mailboxes")
         people = [self._person(f"org{number}") for number in range(max(60, size.users))]
         known = {one.domain for one in people if chance.random() < self._written_to}
@@ -53,13 +56,21 @@ class Correspondents(Actor):
                 person, standing = self._person(f"new{number}"), "stranger"
             else:
                 person = zipf(chance, people)
-                regular = "acquainted" if time > 8 * DAY else "regular"
-                standing = "trusted" if person.domain in known else regular
+                standing = self._standing(person, time, is_known=person.domain in known)
             origin = person.origin
             if person.service is not None:
                 origin = person.service.origin(chance, person.domain)
             recipients = self._recipients(person, is_new=standing == "stranger")
             yield origin.session(time, good(origin, person.local, recipients, "message", standing))
+
+    def _standing(self, person: Person, time: float, *, is_known: bool) -> str:
+        """Return what a server can have seen of a sender, whose domain must be proven."""
+        first = self._first.setdefault(person.domain, time)
+        if not (person.origin.spf or person.origin.dkim):
+            return "unproven"
+        if is_known:
+            return "trusted"
+        return "acquainted" if time - first >= ACQUAINTED_AFTER else "regular"
 
     @property
     def _written_to(self) -> float:
