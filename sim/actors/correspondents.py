@@ -66,7 +66,7 @@ class Correspondents(Actor):
     def _standing(self, person: Person, time: float, *, is_known: bool) -> str:
         """Return what a server can have seen of a sender, whose domain must be proven."""
         first = self._first.setdefault(person.domain, time)
-        if not (person.origin.spf or person.origin.dkim):
+        if person.service is None and not (person.origin.spf or person.origin.dkim):
             return "unproven"
         if is_known:
             return "trusted"
