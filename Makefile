@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run help check test bench reallogs soak attack crash power lock format clean
+.PHONY: run help check test bench reallogs sim soak attack crash power lock format clean
 
 run: $(VENV)/.ready-run ## serve on 127.0.0.1:2525 from the demo folder
 	@$(BIN)/python tools/demo.py
@@ -23,6 +23,9 @@ bench: $(VENV)/.ready-dev ## CPU per message, compared with smtp-sink, aiosmtpd 
 
 reallogs: $(VENV)/.ready-dev ## the trap rules on published tables of real mail, DATA=FOLDER, see docs/traps.md
 	@$(BIN)/python -m bench.reallogs $(DATA)
+
+sim: $(VENV)/.ready-dev ## senders and attackers against the trap rules, simulated; ARGS=--quick for a trial run
+	@$(BIN)/python -m sim $(ARGS)
 
 soak: $(VENV)/.ready-dev ## a minute under attack: good mail arrives while workers are killed and replaced
 	@$(BIN)/python -m endurance.soak $(ARGS)

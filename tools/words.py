@@ -21,7 +21,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 SEARCHED = (
     *("README.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile", "pyproject.toml", ".ci", "docs"),
-    *("src", "tools", "bench", "endurance", "fuzz", "examples", "contrib", "tests"),
+    *("src", "tools", "bench", "endurance", "sim", "fuzz", "examples", "contrib", "tests"),
 )
 SUFFIXES = {".py", ".md", ".toml", ".sh", ".js", ".service", ".conf", ""}
 BEGINNINGS = re.compile(r"(What|Who|Whether|Where|That|How|Whatever|Nobody|Nothing)\b")

@@ -1,0 +1,1 @@
+"""The actors: those that send legitimate mail, spammers, and attackers of the trap rules."""
