@@ -26,7 +26,7 @@ def checked(configure, run):
             '[traps]\nlists = ["traps"]',
             routes,
         )
-        (folder / "traps").write_text("trap@example.com\n")
+        (folder / "traps").write_text("hidden-page@example.com\n")
         write_users(folder, *users)
         (folder / "users.auth").chmod(mode)
         found = json.loads(run("check", "--json").stdout)

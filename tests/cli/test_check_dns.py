@@ -90,7 +90,7 @@ def checked(configure, run, monkeypatch):
             f'[dns]\nservers = {json.dumps(list(servers))}\ntimeout = "{timeout}"',
             "" if lists is None else f'[[plugin]]\nuse = "checks.py"\noptions = {options}',
         )
-        (folder / "traps").write_text("trap@example.com\n")
+        (folder / "traps").write_text("hidden-page@example.com\n")
         (folder / "checks.py").write_text(plugin)
         found = json.loads(run("check", "--json", *arguments).stdout)
         assert found["errors"] == []

@@ -42,7 +42,7 @@ def checked(configure, run):
             f"[ledger]\nenabled = {str(ledger).lower()}",
             *(f"[[route]]\n{route}" for route in routes),
         )
-        (folder / "traps").write_text("trap@example.com\n")
+        (folder / "traps").write_text("hidden-page@example.com\n")
         found = json.loads(run("check", "--json").stdout)
         assert found["errors"] == []
         return [one for one in found["warnings"] if "goes to one Maildir" not in one]

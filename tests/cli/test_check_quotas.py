@@ -24,7 +24,7 @@ def checked(configure, run):
                 for pattern, table in zip(patterns, tables, strict=True)
             ),
         )
-        (folder / "traps").write_text("trap@example.com\n")
+        (folder / "traps").write_text("hidden-page@example.com\n")
         found = json.loads(run("check", "--json").stdout)
         return found["errors"] + found["warnings"]
 

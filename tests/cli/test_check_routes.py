@@ -38,7 +38,7 @@ def checked(configure, run):
             '[traps]\nlists = ["traps"]',
             *(f'[[route]]\nfor = {json.dumps(one)}\nto = "discard:"' for one in patterns),
         )
-        (folder / "traps").write_text("trap@example.com\n")
+        (folder / "traps").write_text("hidden-page@example.com\n")
         found = json.loads(run("check", "--json").stdout)
         assert found["errors"] == []
         return found["warnings"]

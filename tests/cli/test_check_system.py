@@ -38,7 +38,7 @@ use = "plugins/mine.py"
 FILES = {
     "domains": "example.org\n",
     "known": "bob@example.com\n",
-    "traps": "trap@example.com\n",
+    "traps": "hidden-page@example.com\n",
     "users.auth": "",
     "plugins/mine.py": "from gatepost import Plugin\nclass Mine(Plugin):\n"
     "    def on_rcpt(self, tx, rcpt): ...\n",

@@ -55,7 +55,7 @@ def test_a_trap_refuses_the_message(run, folder):
     assert found["traps"] == [
         (
             "trap@example.com matches trap@example.com (an example: hidden on the contact page)"
-            f" in {folder}/verybadrcptto:8"
+            f" in {folder}/verybadrcptto:9"
         )
     ]
     last = found["steps"][-1]
