@@ -28,7 +28,7 @@ TIMEOUT = 60.0
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """The result for a report and an address; `problem` is "" if the mail server has taken it.
+    """The result for a report and an address; `problem` is "" if the mail server has taken it."""
 
     domain: str
     address: str
