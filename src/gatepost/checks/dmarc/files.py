@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from gatepost._version import __version__
 from gatepost.checks.dmarc.collect import Domain, Period
@@ -17,8 +18,16 @@ from gatepost.mailauth.dmarc.report import Metadata, report_lines, report_name
 _GENERATOR = f"Gatepost {__version__}"
 
 
-def write_reports(folder: Path, period: Period, reporter: str, email: str) -> Iterator[Path]:
-    """Write the reports and yield their paths; raises OSError.
+class Written(NamedTuple):
+    """A report in a file: its policy domain and its id."""
+
+    path: Path
+    domain: str
+    report_id: str
+
+
+def write_reports(folder: Path, period: Period, reporter: str, email: str) -> Iterator[Written]:
+    """Write the reports and yield them; raises OSError.
 
     `reporter` is the host name of this server, `email` the address for questions.
     """
@@ -29,7 +38,7 @@ def write_reports(folder: Path, period: Period, reporter: str, email: str) -> It
             path = folder / f"{report_name(reporter, domain.name, metadata)}.gz"
             lines = report_lines(metadata, domain.name, domain.published, domain.rows())
             _write(path, lines)
-            yield path
+            yield Written(path, domain.name, metadata.report_id)
 
 
 def _metadata(domain: Domain, period: Period, reporter: str, email: str) -> Metadata:
