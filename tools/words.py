@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
+# Files of other projects.
+VENDORED = "tests/suites/"
 SEARCHED = (
     *("README.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile", "pyproject.toml", ".ci", "docs"),
     *("src", "tools", "bench", "endurance", "sim", "fuzz", "examples", "contrib", "tests"),
@@ -97,8 +99,12 @@ def files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         below = sorted(path.rglob("*")) if path.is_dir() else [path]
         for file in below:
-            if file.is_file() and file.suffix in SUFFIXES and _name(file) not in SKIPPED:
+            if file.is_file() and file.suffix in SUFFIXES and not _is_skipped(_name(file)):
                 yield file
+
+
+def _is_skipped(name: str) -> bool:
+    return name in SKIPPED or name.startswith(VENDORED)
 
 
 def search(file: Path) -> list[Finding]:

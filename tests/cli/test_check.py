@@ -404,7 +404,7 @@ def test_a_guessable_trap_without_a_class_is_a_warning(run, sound):
     ]
 
 
-@pytest.mark.parametrize("note", ["class=recyled left", "Class=typo", "class: typo", "spoil=no"])
+@pytest.mark.parametrize("note", ["class=recycld left", "Class=typo", "class: typo", "spoil=no"])
 def test_a_note_that_was_meant_as_a_class_is_a_warning(run, sound, note):
     folder = sound()
     (folder / "traps").write_text(f"hidden-page@example.com {note}\nold-page@example.com classy\n")

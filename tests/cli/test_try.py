@@ -108,7 +108,7 @@ def test_a_refusal_by_a_plugin_is_shown(run, folder):
 
 
 @pytest.mark.parametrize(("call", "result"), [("defer()", "deferred"), ("deny()", "refused")])
-def test_the_last_line_tells_a_deferral_from_a_refusal(run, folder, call, result):
+def test_the_last_line_distinguishes_a_deferral_from_a_refusal(run, folder, call, result):
     plugin(folder, ["def on_rcpt(self, tx, rcpt):", f"    return {call}"])
     assert run("try", *TO_ALICE).stdout.splitlines()[-1] == result
 

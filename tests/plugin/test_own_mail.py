@@ -8,7 +8,7 @@ from gatepost.plugin.host import PluginHost
 
 
 class Adds(Plugin):
-    """Adds what it is told."""
+    """Adds the fields that it was given."""
 
     def __init__(self, *fields):
         super().__init__()

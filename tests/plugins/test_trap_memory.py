@@ -93,7 +93,7 @@ def test_another_network_is_not_marked(network):
 
 
 @pytest.mark.parametrize(("day", "fields"), [("07", ["hit 6 days ago"]), ("09", [])])
-def test_a_hit_is_forgotten_after_a_week(network, day, fields):
+def test_a_hit_is_dropped_after_a_week(network, day, fields):
     network.play(TRAP)
     assert network.mark(now=f"2024-01-{day}T00:00") == fields
 

@@ -141,7 +141,7 @@ def test_the_next_hop_is_asked_about_a_trap_in_shadow_mode(next_hop):
 
 @pytest.mark.parametrize(("message_ids", "code"), [("armed", 250), ("shadow", 550), ("off", 550)])
 @pytest.mark.usefixtures("next_hop")
-def test_an_identifier_that_the_next_hop_does_not_know_is_a_trap(message_ids, code):
+def test_an_identifier_that_the_next_hop_does_not_have_is_a_trap(message_ids, code):
     identifier = "20110601093015.ga12345@example.com"
     hits = []
     play(
@@ -153,7 +153,7 @@ def test_an_identifier_that_the_next_hop_does_not_know_is_a_trap(message_ids, co
 
 
 @pytest.mark.usefixtures("next_hop")
-def test_recipients_that_the_next_hop_does_not_know_are_many_unknown_recipients():
+def test_recipients_that_the_next_hop_does_not_have_are_many_unknown_recipients():
     lines = "".join(f"C: RCPT TO:<u{at}@example.com>\nS: 550\n" for at in range(10))
     hits = []
     play(

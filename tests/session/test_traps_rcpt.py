@@ -1,4 +1,4 @@
-"""What RCPT answers for a trap that is no user, and what becomes of the message."""
+"""The answer to RCPT for a trap that is no user, and the end of its message."""
 
 import asyncio
 
@@ -76,7 +76,7 @@ def test_a_trap_beyond_the_limit_of_recipients_is_refused_as_others_are():
 
 
 @pytest.mark.parametrize("cell", ["refuse all", "refuse all after the content"])
-def test_a_trusted_sender_is_never_told_that_a_trap_exists(cell):
+def test_a_trusted_sender_does_not_learn_that_a_trap_exists(cell):
     made = known(trusted=["192.0.2.0/24"], table={"pristine": {"trusted": cell}})
     play(OPEN + MAIL + rcpt(TRAP, UNKNOWN), traps=[TRAP], config=made)
 
@@ -110,7 +110,7 @@ async def later(*_args):
 
 
 @pytest.mark.parametrize(("name", "code"), [("unknown", 250), ("unknown, later", 250)])
-def test_a_trap_that_a_look_up_does_not_know_is_answered_as_a_user_is(name, code):
+def test_a_trap_that_a_look_up_does_not_have_is_answered_as_a_user_is(name, code):
     looked_up = plugin(on_lookup=LOOKUPS[name] or later)
     traps = [TRAP, "left-2019@example.com class=recycled"]
     play(

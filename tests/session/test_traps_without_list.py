@@ -101,7 +101,7 @@ def test_recipients_that_a_plugin_refuses_count_as_users():
     assert traps == [[]]
 
 
-def test_recipients_that_a_look_up_does_not_know_count():
+def test_recipients_that_a_look_up_does_not_have_count():
     looked_up = plugin(on_lookup=lambda *_: unknown())
     [[trap]] = hits_of(sent(*asks(NOBODY[:10]), "QUIT"), config(), plugins=[looked_up])
     assert (trap.trap_class, trap.note) == ("virtual", "10 of 10 recipients")

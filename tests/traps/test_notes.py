@@ -45,7 +45,7 @@ def test_only_known_words_in_front_are_no_note(note, trap_class, spoils, rest):
 @pytest.mark.parametrize(
     ("note", "word"),
     [
-        ("class=recyled x", "class=recyled"),
+        ("class=recycld x", "class=recycld"),
         ("class=typo class=typo", "class=typo"),
         ("spoil=no", "spoil=no"),
         ("Class: typo", "Class: typo"),

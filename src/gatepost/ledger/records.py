@@ -110,7 +110,7 @@ class Client(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class PluginResult(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """What a plugin found: `value` is a word such as "pass", `score` a number of points.
+    """A result of a plugin: `value` is a word such as "pass", `score` a number of points.
 
     `reason` is for people. `facts` are the others, such as the domain.
     """

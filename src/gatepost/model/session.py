@@ -57,7 +57,7 @@ MOST_OPINIONS = 100
 
 
 class Input(Protocol):
-    """What a client has sent; `unread` is the number of octets that are not handled yet."""
+    """The input of a client; `unread` is the number of octets that are not handled yet."""
 
     @property
     def unread(self) -> int:
@@ -105,7 +105,7 @@ class Session(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def has_unread(self) -> bool:
-        """Whether the client has sent more than was handled: in `on_connect`, too early."""
+        """Return whether the client has sent more than was handled: in `on_connect`, too early."""
         return self.input is not None and self.input.unread > 0
 
     @property

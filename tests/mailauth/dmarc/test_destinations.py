@@ -1,4 +1,4 @@
-"""Who may get aggregate reports."""
+"""The addresses that may get aggregate reports."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What an option is for: the string literal that follows its field in the class `Options`.
+"""Descriptions of options: the string literal that follows its field in the class `Options`.
 
 Trusts: the source of the plugin is the administrator's. Limits: without a source, as of a class
 made by `exec`, there is no text.

@@ -1,4 +1,4 @@
-"""What a plugin does about what it finds: refuse, defer, add points, or nothing.
+"""The reaction of a plugin to what it finds: refuse, defer, add points, or nothing.
 
 class Options(Plugin.Options):
     fail: Reaction = Reaction("deny")
