@@ -50,3 +50,7 @@ def test_a_plugin_created_in_code_has_its_name_in_the_log():
         play("S: 220", [first, second])
     named = [(line["event"], line["plugin"]) for line in lines]
     assert named == [("created", "speaks"), ("spoken", "speaks"), ("spoken", "second")]
+
+
+def test_a_plugin_uses_no_dns_lists_unless_it_names_them():
+    assert Plugin().dns_lists == ()

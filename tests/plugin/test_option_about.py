@@ -68,3 +68,10 @@ def test_another_value_is_refused(value):
     expected = 'expected "deny", "defer", "none" or a number of points, found'
     with pytest.raises(OptionsError, match=expected):
         Derived(other=value)
+
+
+def test_reactions_are_values():
+    assert Reaction(Reaction("defer")) == Reaction("defer") != Reaction(2)
+    assert Reaction("deny") != "deny"
+    assert len({Reaction(2), Reaction(2.0), Reaction("none")}) == 2
+    assert [repr(Reaction(one)) for one in ("deny", 2.5)] == ['Reaction("deny")', "Reaction(2.5)"]

@@ -16,6 +16,8 @@ from gatepost.plugin.place import Place
 from gatepost.session.assemble import SetupError, load_plugins, missing_plugin_files
 from gatepost.testing import play
 
+WHERE = "gatepost.toml: mine: plugin[0]"
+
 PLUGIN = """
 from gatepost import AddressList, Duration, File, Plugin, Size, deny
 
@@ -117,7 +119,7 @@ def test_the_configuration_gives_options_for_domains(configure):
 def test_a_required_option_of_a_domain_is_not_enough(configure):
     [problem] = setup_problems(configure({"example.com": {"most": 1}}, {}))
     expected = 'a size such as "10KB" or "25MiB"'
-    assert problem == f"gatepost.toml: plugin[0].options.most: expected {expected}, found nothing"
+    assert problem == f"{WHERE}.options.most: expected {expected}, found nothing"
 
 
 def test_wrong_options_of_all_domains_are_errors_with_their_keys(configure):
@@ -129,15 +131,15 @@ def test_wrong_options_of_all_domains_are_errors_with_their_keys(configure):
     names = "most, delay, blocked, words, file"
     assert setup_problems(configure(wrong)) == [
         (
-            'gatepost.toml: plugin[0].options_for."example.com".dealy: unknown option; did you mean'
+            f'{WHERE}.options_for."example.com".dealy: unknown option; did you mean'
             f' "delay"? The options are: {names}'
         ),
-        'gatepost.toml: plugin[0].options_for."example.com".words[0]: expected text, found 1',
+        f'{WHERE}.options_for."example.com".words[0]: expected text, found 1',
         (
-            'gatepost.toml: plugin[0].options_for."example.net".most: expected a size such as'
+            f'{WHERE}.options_for."example.net".most: expected a size such as'
             ' "10KB" or "25MiB", found "many"'
         ),
-        'gatepost.toml: plugin[0].options_for."example.org": delay and most are too much',
+        f'{WHERE}.options_for."example.org": delay and most are too much',
     ]
 
 
@@ -167,8 +169,7 @@ def test_what_is_no_table_of_a_domain_is_refused(configure, options_for, problem
 def test_tables_of_domains_among_the_options_are_refused(configure):
     [problem] = setup_problems(configure({}, {"most": 1, "options_for": {}}))
     assert problem == (
-        "gatepost.toml: plugin[0].options.options_for: expected [plugin.options_for.DOMAIN] next to"
-        " options"
+        f"{WHERE}.options.options_for: expected [plugin.options_for.DOMAIN] next to options"
     )
 
 
@@ -187,9 +188,9 @@ def test_a_plugin_created_in_code_names_the_domain_in_errors():
 def test_missing_files_of_a_domain_are_named_once(configure, tmp_path):
     config = configure({"a.example": {"file": "gone"}, "b.example": {}}, {"most": 1, "file": "no"})
     assert missing_plugin_files(PluginHost(load_plugins(config))) == [
-        f"gatepost.toml: plugin[0].options.file: expected a file, found no file {tmp_path / 'no'}",
+        f"{WHERE}.options.file: expected a file, found no file {tmp_path / 'no'}",
         (
-            'gatepost.toml: plugin[0].options_for."a.example".file: expected a file, found no file'
+            f'{WHERE}.options_for."a.example".file: expected a file, found no file'
             f" {tmp_path / 'gone'}"
         ),
     ]

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.plugin.base import Installed, Plugin
+from gatepost.plugin.host import PluginError, PluginHost
 from gatepost.plugin.order import OrderError, in_order
 
 
@@ -69,3 +70,13 @@ def test_an_order_satisfies_every_requirement(requirements):
         others = {name: at for at, name in enumerate(placed) if name != one.name}
         assert all(own < others.get(name, own + 1) for name in one.before)
         assert all(own > others.get(name, own - 1) for name in one.after)
+
+
+def test_a_plugin_that_needs_an_absent_one_is_an_error():
+    class Needs(Plugin):
+        requires = frozenset({"spf", "dkim"})
+
+    problem = 'plugin needs: needs the plugin dkim: add \\[\\[plugin\\]\\] use = "dkim"'
+    with pytest.raises(PluginError, match=problem):
+        PluginHost([Installed(Needs()), plugin("spf")])
+    assert PluginHost([plugin("dkim"), plugin("spf"), Installed(Needs())]).installed

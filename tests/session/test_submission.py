@@ -116,3 +116,14 @@ def test_addresses_that_are_not_ascii_need_smtputf8():
     submitted, reporter, _ = submit("", ["j\u00f6rg@example.com"], NOTICE)
     assert reporter.errors == []
     assert [one.recipients for one in submitted] == [["j\u00f6rg@example.com"]]
+
+
+def test_fields_of_plugins_are_added_in_their_order():
+    class Signs(Plugin):
+        def on_own_mail(self, message):
+            return [("X-First", "1"), ("X-Second", str(len(message) > 0))]
+
+    reporter = Reporter("", ["ann@example.com"], NOTICE)
+    played = play(transcript("smtp", [ONE], ["250"]), [reporter, Signs()])
+    (message,) = played.submitted
+    assert message.content.startswith(b"X-First: 1\r\nX-Second: True\r\n")
