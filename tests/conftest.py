@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 from tests import explained
 from tools import disk
@@ -43,6 +44,18 @@ def pytest_terminal_summary(terminalreporter):
     if reports and (file := os.environ.get(FAILED_TESTS)):
         with Path(file).open("a") as names:
             names.writelines(f"{report.nodeid}\n" for report in reports)
+
+
+@pytest.fixture(autouse=True)
+def structlog_is_left_as_it_was():
+    """Undo the configuration of structlog by a test; `capture_logs` leaves one too.
+
+    With one, events do not reach the standard logging, where other tests look for them.
+    """
+    was_configured = structlog.is_configured()
+    yield
+    if structlog.is_configured() and not was_configured:
+        structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)
