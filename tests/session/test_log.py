@@ -272,3 +272,17 @@ def test_results_of_plugins_are_in_the_line():
 
     [line] = lines_of(MAIL + RCPT + CONTENT, [plugin(on_data=on_data)])
     assert line["results"] == ["spf=fail domain=client.example"]
+
+
+def test_a_failed_tls_handshake_is_logged():
+    async def main():
+        async with MemoryServer(config=config()) as server:
+            client = server.connect()
+            await client.reply()
+            client._connection.tls_failed("bad record")
+            await client.close()
+
+    with capture_logs() as logs:
+        asyncio.run(main())
+    (line,) = [one for one in logs if one["event"] == "TLS failed"]
+    assert line["problem"] == "bad record"
