@@ -236,22 +236,22 @@ def test_after_a_failed_absorption_the_journal_takes_no_records(store, tmp_path)
     assert list(found_after_a_crash(store, tmp_path / "again")) == ["s-1.1", "s-1.2", "s-1.3"]
 
 
-def test_a_broken_record_is_logged_and_the_rest_is_found(store, tmp_path, capsys):
+def test_a_broken_record_is_logged_and_the_rest_is_found(store, tmp_path, caplog):
     post(store, new_message(content=b"broken"), new_message(of=facts("s-1.2")))
     journal = store.path.with_name("1.db-log")
     octets = journal.read_bytes()
     journal.write_bytes(octets.replace(b"broken", b"BROKEN", 1))
     assert list(found_after_a_crash(store, tmp_path / "again")) == ["s-1.2"]
-    assert "journal damaged" in capsys.readouterr().out
+    assert "journal damaged" in caplog.text
 
 
-def test_an_undecodable_record_is_logged_and_the_rest_is_found(tmp_path, capsys):
+def test_an_undecodable_record_is_logged_and_the_rest_is_found(tmp_path, caplog):
     journal = Journal(tmp_path / "1.db-log", generation=7, capacity=CAPACITY)
     journal.add(b"\xc1")
     journal.write()
     journal.close()
     with store_at(tmp_path / "1.db") as store:
-        assert "journal damaged" in capsys.readouterr().out
+        assert "journal damaged" in caplog.text
         post(store, new_message())
         assert list(found_after_a_crash(store, tmp_path / "again")) == ["s-1.1"]
 
