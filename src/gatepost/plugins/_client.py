@@ -13,19 +13,12 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, NamedTuple
 
 from gatepost import Decision, Plugin, Reaction, Recipient, Session, Transaction, Verdict
+from gatepost.plugins import _subjects
 
 IpAddress = IPv4Address | IPv6Address
 
-# Clients in these networks are inside: RFC 1918, 6598, 1122, 3927, 4291, 4193.
-INTERNAL = tuple(
-    map(
-        ip_network,
-        (
-            *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"),
-            *("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10", "fc00::/7"),
-        ),
-    )
-)
+# Clients in these networks are inside.
+INTERNAL = tuple(map(ip_network, _subjects.INTERNAL))
 # No host of the Internet has an address in these networks: RFC 1122, 5771, 1112, 4291.
 NO_HOST = tuple(
     map(
