@@ -236,6 +236,14 @@ def test_a_bad_reputation_can_be_refused_with_enough_evidence(reaction, reply):
     memory.play(f"    C: MAIL FROM:<a@client.example>\n    S: {reply}\n")
 
 
+@pytest.mark.parametrize("hour", range(24))
+def test_points_that_just_suffice_do_so_a_minute_later_at_any_time(hour):
+    memory = Memory(refuse="deny", refuse_evidence=3)
+    memory.play(UNKNOWN * 3, now=f"2024-01-05T{hour:02}:00:00")
+    now = f"2024-01-05T{hour:02}:01:00"
+    memory.play("    C: MAIL FROM:<a@client.example>\n    S: 550 5.7.1 *\n", now=now)
+
+
 def test_points_for_a_refused_reputation_come_on_top():
     memory = Memory(refuse=7)
     memory.play(UNKNOWN * 40)

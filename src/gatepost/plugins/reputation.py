@@ -237,7 +237,8 @@ class Reputation(Plugin):
 
     def _is_refused(self, counts: Counts) -> bool:
         good, bad = counts
-        if not bad or good + bad < self.options.refuse_evidence:
+        # As shown, with one digit: points decay within seconds, by less than a thousandth.
+        if not bad or round(good + bad, 1) < self.options.refuse_evidence:
             return False
         return bad / (good + bad) >= self.options.refuse_share
 
