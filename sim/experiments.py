@@ -19,7 +19,16 @@ from sim.control import Control, controls
 from sim.metrics import Metrics
 from sim.oracle import GroupRow, Row, groups, table
 from sim.parameters import Values
-from sim.policy.settings import ABLATIONS, LADDER, PATIENT, SHIELDS, Settings
+from sim.policy.settings import (
+    ABLATIONS,
+    DEFAULT,
+    LADDER,
+    LISTS,
+    PATIENT,
+    REFUSES,
+    SHIELDS,
+    Settings,
+)
 from sim.simulation import Plan, simulate
 
 if TYPE_CHECKING:
@@ -29,10 +38,9 @@ if TYPE_CHECKING:
 
 SHORT_DAYS = 10.0  # for ablations and the tornado, which compare runs of the same seed
 QUICK = Extent(days=4.0)
-MARKS, REFUSES = "+ memory marks", "+ memory refuses"
 EVERYONE = (*HONEST, *SPAMMERS)
 _TORNADO_ACTORS = (*HONEST, *(one for one in SPAMMERS if one not in (WarmUp, Mixer)))
-MAIN = {name: LADDER[name] for name in ("lists", MARKS, REFUSES)}
+MAIN = {name: LADDER[name] for name in (LISTS, DEFAULT, REFUSES)}
 FACTORS = (0.5, 2.0)
 STEP_SEEDS = 1
 # The assumptions that are varied: rates of mistakes, what lists contain, and shared networks.

@@ -20,14 +20,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from gatepost import Decision, MessageTransaction, Plugin, deny
-from gatepost.server.memory import MemoryServer
-from gatepost.session.recorder import Recorder
 from gatepost.testing import VirtualClock
 from sim.draw import generator
 from sim.player import Player
-from sim.policy.facts import KnownFacts
-from sim.policy.server import make_config, make_list, make_plugins
-from sim.policy.settings import LADDER, Settings
+from sim.policy.server import Site
+from sim.policy.settings import LADDER, REFUSES, Settings
 from sim.sessions import Envelope, Facts, Intent, Kind, Recipient, Session
 from sim.world import SIZES, World
 
@@ -106,7 +103,7 @@ def table(seed: int) -> list[Row]:
 def run_case(verdict: str, rho: float, held: float, seed: int) -> Row:
     """Ask about traps and users until each is decided."""
     base = msgspec.structs.replace(
-        LADDER["+ message identifiers"], end=verdict != "data", held=held
+        LADDER["+ many unknown"], end=verdict != "data", held=held
     )
     return asyncio.run(_run_case(base, (verdict, rho, held), seed))
 
@@ -116,16 +113,9 @@ async def _run_case(settings: Settings, case: tuple[str, float, float], seed: in
     world = World(SIZES["company"], seed)
     chance = generator(seed, f"oracle {case}")
     traps, users = world.planned[:ADDRESSES], world.users[-ADDRESSES:]
-    clock, facts = VirtualClock(), KnownFacts()
-    plugins = [*make_plugins(world, settings, facts), ContentRefusals(rho, chance)]
-    async with MemoryServer(
-        plugins,
-        traps=make_list(world, settings),
-        config=make_config(world, settings),
-        clock=clock,
-        recorder=Recorder(),
-    ) as server:
-        oracle = Oracle(Player(server, clock, facts), world)
+    clock = VirtualClock()
+    async with Site(world, settings, clock, [ContentRefusals(rho, chance)]) as server:
+        oracle = Oracle(Player(server, clock), world)
         # A trap that is held passes the content filter too, or is refused by it.
         seen = [
             await _decide(oracle, one, rho, (1 - held) + held * rho) for one in [*traps, *users]
@@ -177,17 +167,11 @@ def groups(seed: int, sizes: Sequence[int] = (50, 100)) -> list[GroupRow]:
 async def _group(number: int, seed: int, rounds: int = 20) -> GroupRow:
     world = World(SIZES["company"], seed)
     chance = generator(seed, f"groups {number}")
-    settings = LADDER["+ memory refuses"]
-    clock, facts = VirtualClock(), KnownFacts()
+    settings = LADDER[REFUSES]
+    clock = VirtualClock()
     asked: list[bool] = []
-    async with MemoryServer(
-        make_plugins(world, settings, facts),
-        traps=make_list(world, settings),
-        config=make_config(world, settings),
-        clock=clock,
-        recorder=Recorder(),
-    ) as server:
-        oracle = Oracle(Player(server, clock, facts), world)
+    async with Site(world, settings, clock) as server:
+        oracle = Oracle(Player(server, clock), world)
         for _ in range(rounds):
             addresses = [chance.choice(world.planned), *chance.sample(world.users, number - 1)]
             chance.shuffle(addresses)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sim.experiments import FACTORS, MAIN, MARKS, REFUSES
+from sim.experiments import FACTORS, MAIN
+from sim.policy.settings import DEFAULT, REFUSES
 from sim.report import BASELINE, parts_of, percent, tables, varied
 from sim.svg import Bar, bars
 
@@ -67,7 +68,7 @@ def _coverage(size: str, rows: Mapping[str, Metrics]) -> str:
     """Return spam that is refused, and refused or marked, by the memory that refuses."""
     shown = []
     for actor in sorted({name for name, _ in parts_of(rows)}):
-        marks, refuses = rows[MARKS].spam_of(actor), rows[REFUSES].spam_of(actor)
+        marks, refuses = rows[DEFAULT].spam_of(actor), rows[REFUSES].spam_of(actor)
         parts = ((0.0, refuses.coverage), (refuses.coverage, refuses.touched))
         label = f"{percent(refuses.coverage)} + {percent(refuses.touched - refuses.coverage)}"
         shown.append(Bar(f"{actor} ({marks.messages:,})", parts, label))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from bench.table import Table
 
 from gatepost.traps.intervals import clopper_pearson
-from sim.experiments import FACTORS, MARKS, REFUSES, VARIED
+from sim.experiments import FACTORS, VARIED
 from sim.metrics import Count, total
 from sim.parameters import PARAMETERS
-from sim.policy.settings import LADDER
+from sim.policy.settings import DEFAULT, LADDER, REFUSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,7 +130,7 @@ def _detection(title: str, rows: Mapping[str, Metrics]) -> Table:
     )
     table = Table(title, header)
     for actor in sorted({name for name, _ in parts_of(rows)}):
-        for row in (MARKS, REFUSES):
+        for row in ():
             if row not in rows or not (found := rows[row].detection(actor)).campaigns:
                 continue
             cells = (found.campaigns, found.detected, f"{found.before:g}", found.before_90)

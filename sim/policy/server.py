@@ -1,16 +1,55 @@
-"""The server of a policy: its configuration, its trap list and its plugins."""
+"""The server of a policy: its configuration, its trap list, its plugins and what they know.
+
+The rules are those that ship: the engine, and the plugins `standing` and `trap_memory`.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sim.policy.rules import Directory, Memory
+from gatepost import Address
+from gatepost.plugins.standing import Standing
+from gatepost.plugins.trap_memory import TrapMemory
+from gatepost.server.memory import MemoryServer
+from gatepost.session.recorder import Recorder
+from gatepost.testing import MemoryStore
+from sim.policy.ablated import WithoutSharedNetworks
+from sim.policy.directory import Directory
+from sim.policy.facts import KnownFacts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gatepost import Plugin
-    from sim.policy.facts import KnownFacts
+    from gatepost.testing import VirtualClock
     from sim.policy.settings import Settings
     from sim.world import World
+
+# The simulated networks are private ones, so that no address is that of somebody. Plugins leave
+# those out by default.
+_NO_CLIENTS = ["192.0.2.0/24"]
+_NEVER = "36500d"
+
+
+class Site(MemoryServer):
+    """A server with the rules of a policy; `facts` receives what it could find out."""
+
+    def __init__(
+        self,
+        world: World,
+        settings: Settings,
+        clock: VirtualClock,
+        more: Sequence[Plugin] = (),
+    ) -> None:
+        self.facts = KnownFacts(believes=not settings.proof)
+        super().__init__(
+            [self.facts, Directory(world), *make_plugins(settings), *more],
+            traps=make_list(world, settings),
+            config=make_config(world, settings),
+            clock=clock,
+            recorder=Recorder(),
+            store=make_store(world, settings, clock),
+        )
 
 
 def make_config(world: World, settings: Settings) -> dict[str, Any]:
@@ -28,14 +67,14 @@ def make_config(world: World, settings: Settings) -> dict[str, Any]:
 
 
 def _traps(settings: Settings) -> dict[str, Any]:
-    verdict = "hold" if settings.held else "end" if settings.end else "data"
-    found: dict[str, Any] = {
+    minimum = settings.many_unknown
+    return {
         "delay": "0s",
-        "verdict": verdict,
+        "verdict": "hold" if settings.held else "end" if settings.end else "data",
         "hold_share": settings.held,
-        "message_ids": "armed" if settings.message_ids else "off",
+        "message_ids": settings.message_ids,
+        "many_unknown": {"minimum": minimum} if minimum else False,
     }
-    return found if settings.many_unknown else found | {"many_unknown": False}
 
 
 def make_list(world: World, settings: Settings) -> list[str]:
@@ -50,9 +89,21 @@ def make_list(world: World, settings: Settings) -> list[str]:
     return [f"{address} class={trap.kind.value}" for address, trap in world.traps.items()]
 
 
-def make_plugins(world: World, settings: Settings, facts: KnownFacts) -> list[Plugin]:
-    """Return the plugins, in their order."""
-    directory = Directory(world)
-    return (
-        [facts, directory] if settings.lists_only else [facts, directory, Memory(world, settings)]
-    )
+def make_plugins(settings: Settings) -> list[Plugin]:
+    """Return the shipped plugins with the options of a policy."""
+    if settings.lists_only:
+        return []
+    standing = Standing() if settings.acquainted else Standing(acquainted_after=_NEVER)
+    if settings.memory == "off":
+        return [standing]
+    memory = TrapMemory if settings.shared else WithoutSharedNetworks
+    refuse = "deny" if settings.memory == "refuse" else "none"
+    return [standing, memory(exempt_clients=_NO_CLIENTS, refuse=refuse)]
+
+
+def make_store(world: World, settings: Settings, clock: VirtualClock) -> MemoryStore:
+    """Return the store, in which `standing` has recorded the senders that users wrote to."""
+    store = MemoryStore(clock)
+    for sender in world.written_to if settings.trusted else ():
+        store.put("standing", f"sent {Address.parse(sender).key}", 1)
+    return store
