@@ -89,6 +89,8 @@ def test_the_envelope_is_one_line_of_json(tmp_path):
                 "guessable": False,
                 "treatment": "",
                 "shadow": False,
+                "is_evidence": True,
+                "is_no_user": False,
             }
         ],
         "peer": {"host": "192.0.2.1", "port": 40000},

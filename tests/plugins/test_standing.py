@@ -120,6 +120,16 @@ def test_a_trap_hit_ends_the_acquaintance(senders):
     assert senders.send("2024-05-10", PASS).value == "acquainted"
 
 
+@pytest.mark.parametrize("words", ["class=recycled", "class=typo"])
+def test_mail_to_a_former_colleague_does_not_end_the_acquaintance(senders, words):
+    senders.send("2024-01-01", PASS)
+    text = HELLO + TRAP.partition("S: 250\n    C: DATA")[0] + "S: 550\n"
+    plugins = [Add(mail=[PASS]), Standing()]
+    traps = [f"trap@example.com {words}"]
+    play(text, plugins, store=senders.store, now="2024-02-01", traps=traps)
+    assert senders.send("2024-02-02", PASS).value == "acquainted"
+
+
 def trusted(senders):
     """Record that a user has written to a@client.example."""
     text = LOGIN + MAIL.format(to="a@client.example", reply="250").replace(

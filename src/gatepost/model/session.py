@@ -129,7 +129,9 @@ class TrapHit(msgspec.Struct, frozen=True):
     0. `trap_class` is the word of `class=` in the entry, such as "recycled". `guessable` is whether
     it refuses only itself, because any person can guess it. `treatment` is the result of the table
     in `[traps.table]`, such as "refuse all", "" before it is certain. `shadow` is whether it has no
-    effect.
+    effect. `is_evidence` is whether the hit proves something about the sender: bounces, automatic
+    answers and mistakes of a person do not. `is_no_user` is whether RCPT got 250 although no such
+    user is known.
     """
 
     address: Address
@@ -141,6 +143,8 @@ class TrapHit(msgspec.Struct, frozen=True):
     guessable: bool = False
     treatment: str = ""
     shadow: bool = False
+    is_evidence: bool = True
+    is_no_user: bool = False
 
 
 @read_only(

@@ -121,7 +121,7 @@ class Standing(Plugin):
         try:
             if tx.session.auth is not None:
                 await self._record_correspondents(tx)
-            elif tx.trap_hits:
+            elif _has_evidence(tx):
                 await self._record_bad(tx)
             elif _NOTE in tx.notes and tx.results.score < self.options.good_below:
                 domain, first = tx.notes[_NOTE]
@@ -131,10 +131,10 @@ class Standing(Plugin):
             self.metrics.counter("not_recorded").inc()
 
     async def on_reset(self, tx: Transaction) -> None:
-        """Record bad mail: a trap hit, or a message that was refused after its content."""
+        """Record bad mail: a trap hit that is evidence, or a message refused after its content."""
         await self._warn(tx)
         refused = tx.message is not None and tx.results.score >= self.options.good_below
-        if tx.session.auth is None and (tx.trap_hits or refused):
+        if tx.session.auth is None and (refused or _has_evidence(tx)):
             try:
                 await self._record_bad(tx)
             except StoreError:
@@ -180,6 +180,10 @@ class Standing(Plugin):
             written = [batch.set(f"sent {one.address.key}", 1, ttl=ttl) for one in foreign]
         for one in written:
             one.value  # noqa: B018 - raises the error of the operation
+
+
+def _has_evidence(tx: Transaction) -> bool:
+    return any(hit.is_evidence for hit in tx.trap_hits)
 
 
 def _days(seconds: float) -> str:

@@ -13,7 +13,12 @@ from gatepost.session.rules import Ruling
 from gatepost.session.steps import dsn
 from gatepost.session.steps.callahead import call_ahead
 from gatepost.session.steps.step import Question, Step
-from gatepost.session.steps.trapped import after_call_ahead, answer_rcpt, hit_of, is_as_user
+from gatepost.session.steps.trapped import (
+    after_call_ahead,
+    answer_rcpt,
+    hit_of,
+    is_as_user,
+)
 from gatepost.session.traps.verdict import add
 from gatepost.wire import events as e
 

@@ -14,6 +14,7 @@ message, whatever plugins answer.
 from collections.abc import Awaitable
 
 from gatepost.model.decision import Verdict
+from gatepost.model.facts import set_fact
 from gatepost.model.session import Recipient, Transaction, TrapHit
 from gatepost.plugin.chain import Answer
 from gatepost.session import rules
@@ -69,12 +70,14 @@ def hit_of(tx: Transaction, rcpt: Recipient) -> TrapHit | None:
 
 
 def is_as_user(rule: TrapRule, tx: Transaction, hit: TrapHit) -> bool:
-    """Return whether a trap that does not exist is answered as a user is."""
-    return (
+    """Return whether a trap that may not exist is answered as a user is, and note it in the hit."""
+    found = (
         rule.rcpt == "as-user"
         and in_force(hit) in REFUSES_ALL
         and standing(rule, tx) is not Standing.TRUSTED
     )
+    set_fact(hit, "is_no_user", found)
+    return found
 
 
 def _refuses(answer: Answer | None) -> bool:

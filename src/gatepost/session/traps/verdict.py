@@ -12,6 +12,7 @@ from secrets import SystemRandom
 
 from gatepost.model.facts import keep, set_fact
 from gatepost.model.session import Transaction, TrapHit
+from gatepost.session.traps.evidence import FOUND, is_evidence
 from gatepost.session.traps.rule import TrapRule
 from gatepost.session.traps.standing import standing
 from gatepost.traps.senders import is_automatic
@@ -25,8 +26,6 @@ REFUSES_ALL = frozenset({Treatment.REFUSE_ALL, Treatment.REFUSE_ALL_AFTER_CONTEN
 REFUSES_RECIPIENT = frozenset({Treatment.RECIPIENT_ONLY_REST_MARKED, Treatment.RECIPIENT_ONLY})
 MARKS = frozenset({Treatment.MARKED_AFTER_CONTENT, Treatment.RECIPIENT_ONLY_REST_MARKED})
 
-# Found by observation: an automatic answer to a forged message proves nothing about these.
-_FOUND = frozenset({TrapClass.LEARNED, TrapClass.MESSAGE_ID, TrapClass.VIRTUAL})
 _ORDER = {one: at for at, one in enumerate(Treatment)}
 _chance = SystemRandom().random
 
@@ -36,6 +35,7 @@ def add(rule: TrapRule, tx: Transaction, hit: TrapHit) -> None:
     in_shadow = hit.source == MESSAGE_IDS and rule.message_ids != "armed"
     set_fact(hit, "treatment", _treatment(rule, tx, hit).value)
     set_fact(hit, "shadow", rule.action == "shadow" or in_shadow)
+    set_fact(hit, "is_evidence", is_evidence(tx, hit))
     keep(tx, "trap_hits", hit)
 
 
@@ -43,7 +43,7 @@ def _treatment(rule: TrapRule, tx: Transaction, hit: TrapHit) -> Treatment:
     if tx.session.auth is not None:
         return Treatment.NONE
     trap = TrapClass(hit.trap_class)
-    if trap in _FOUND and is_automatic(tx.reverse_path.local):
+    if trap in FOUND and is_automatic(tx.reverse_path.local):
         return Treatment.NONE
     sender = standing(rule, tx)
     found = treatment(trap, sender, guessable=hit.guessable, changes=rule.changes)
