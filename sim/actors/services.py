@@ -31,6 +31,10 @@ class Service(NamedTuple):
     def origin(self, chance: Random, domain: str) -> Origin:
         """Return the origin of a tenant, from any host of the service."""
         host = f"{chance.choice(self.networks)}.{chance.randrange(2, 250)}"
+        return self.tenant(host, domain)
+
+    def tenant(self, host: str, domain: str) -> Origin:
+        """Return the origin of a tenant, from a host of the service."""
         return Origin(host, domain, name=f"out.{self.name}")
 
 

@@ -111,6 +111,20 @@ def test_mail_with_points_is_not_good(senders):
     assert senders.send("2024-02-01", PASS).value == "stranger"
 
 
+MARKED = ("trap_memory", "marked", {"score": 3})
+
+
+def test_mail_from_a_network_of_others_that_hit_traps_can_be_good(senders):
+    senders.send("2024-01-01", PASS, MARKED)
+    assert senders.send("2024-02-01", PASS).value == "acquainted"
+
+
+def test_a_refusal_because_of_others_in_the_network_is_no_bad_mail(senders):
+    senders.send("2024-01-01", PASS)
+    senders.send("2024-02-01", PASS, MARKED, reply="554", decide=deny())
+    assert senders.send("2024-02-02", PASS).value == "acquainted"
+
+
 def test_a_trap_hit_ends_the_acquaintance(senders):
     senders.send("2024-01-01", PASS)
     senders.send("2024-02-01", PASS, text=LATE_TRAP)
