@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sim.experiments import TABLES, Choice, run
 from sim.page import write
-from sim.report import text
+from sim.tables.all_tables import text
 from sim.world import SIZES
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sim.actors.actor import Extent
 from sim.actors.attackers import Mixer, WarmUp
+from sim.actors.bulk import ListServers, OfficeMailings
 from sim.actors.registry import ATTACKERS, HONEST, SPAMMERS
 from sim.actors.spammers import DictionaryVerifier, SortedBlaster
 from sim.control import Control, controls
@@ -26,6 +27,7 @@ from sim.policy.settings import (
     DEFAULT,
     LADDER,
     LISTS,
+    MINIMUMS,
     PATIENT,
     REFUSES,
     SHIELDS,
@@ -48,6 +50,7 @@ ATTACKED = {name: LADDER[name] for name in (LISTS, DEFAULT, REFUSES)}
 STEPS = {name: one for name, one in LADDER.items() if name not in ATTACKED}
 FACTORS = (0.5, 2.0)
 STEP_SEEDS = 3
+MINIMUM_SEEDS = 5
 # The assumptions that are varied: rates of mistakes, what lists contain, and shared networks.
 VARIED = (
     *("stale share, a", "stale share, lists, a", "stale is recycled", "new contacts"),
@@ -111,21 +114,23 @@ class Choice(NamedTuple):
         return not self.only or name in self.only
 
 
-TABLES = ("ladder", "patient", "attacks", "ablations", "tornado", "oracle", "control")
+TABLES = ("ladder", "patient", "minimum", "attacks", "ablations", "tornado", "oracle", "control")
 
 
 def run(choice: Choice, done: Callable[[Results], None] = lambda _results: None) -> Results:
     """Run the chosen experiments; `done` is called after each."""
     results, jobs = Results(), list(_jobs(choice))
     with ProcessPoolExecutor(choice.jobs) as pool:
-        for number, (job, metrics) in enumerate(zip(jobs, pool.map(partial(_play, choice.keep), jobs), strict=True), 1):
+        for number, (job, metrics) in enumerate(
+            zip(jobs, pool.map(partial(_play, choice.keep), jobs), strict=True), 1
+        ):
             results.add(job, metrics)
             done(results)
             print(f"sim: {number} of {len(jobs)}: {job.table}, {job.row}", file=sys.stderr)
     if choice.has("oracle"):
         results.oracle, results.groups = table(SEED), groups(SEED)
     if choice.has("control"):
-        results.controls = controls(LADDER[REFUSES], SEED)
+        results.controls = controls(LADDER[DEFAULT], SEED)
     return results
 
 
@@ -151,6 +156,11 @@ def _jobs(choice: Choice) -> Iterable[Job]:
     if choice.has("patient"):
         actors = (DictionaryVerifier, SortedBlaster, Mixer)
         yield from _rows("patient", PATIENT, actors, small, range(1, 4))
+    if choice.has("minimum"):
+        bulk = (ListServers, OfficeMailings, SortedBlaster)
+        company = choice.extent("company")
+        seeds = range(1, min(choice.seeds, MINIMUM_SEEDS) + 1)
+        yield from _rows("minimum", MINIMUMS, bulk, company, seeds, size="company")
     if choice.has("attacks"):
         yield from _rows("attacks", ATTACKED, ATTACKERS, small, (SEED,))
     if choice.has("ablations"):
@@ -187,7 +197,7 @@ def _rows(
 
 
 def _tornado(extent: Extent) -> Iterable[Job]:
-    values, settings = Values(), LADDER[REFUSES]
+    values, settings = Values(), LADDER[DEFAULT]
     yield Job("tornado", "as assumed", Plan(_TORNADO_ACTORS, "small", extent), settings, SEED)
     for name in VARIED:
         for factor in FACTORS:

@@ -57,6 +57,11 @@ class Count:
         return (self.refused + self.marked) / self.messages if self.messages else 0.0
 
     @property
+    def undelivered(self) -> float:
+        """The share that is refused or cut off."""
+        return (self.refused + self.cut) / self.messages if self.messages else 0.0
+
+    @property
     def stopped(self) -> float:
         """The share that reached no user without a mark."""
         stopped = self.refused + self.marked + self.cut

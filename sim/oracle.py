@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from math import log, log2
 from random import Random
-from statistics import mean, median
+from statistics import mean
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ERROR = 0.01
+NEVER = 1e-3  # the chance of what never happens, for logarithms
 MOST_QUERIES = 400
-ADDRESSES = 20  # of each kind
+ADDRESSES = 50  # of each kind
 RHOS = (0.05, 0.2, 0.5)
 HELD = (0.0, 0.25, 0.5, 0.75)
 
@@ -54,7 +55,10 @@ class ContentRefusals(Plugin):
 
 
 class Row(NamedTuple):
-    """A case: median queries for a decision about an address, wrong ones, area under the curve."""
+    """A case: mean queries for a decision about a trap, wrong ones, area under the curve.
+
+    `expected` is the number of queries that theory predicts.
+    """
 
     verdict: str
     rho: float
@@ -62,6 +66,12 @@ class Row(NamedTuple):
     queries: float
     errors: float
     auc: float
+    expected: float
+
+    @property
+    def is_as_expected(self) -> bool:
+        """Return whether the mean is within one query, or a quarter, of theory."""
+        return abs(self.queries - self.expected) <= max(1.0, self.expected / 4)
 
 
 class GroupRow(NamedTuple):
@@ -102,9 +112,7 @@ def table(seed: int) -> list[Row]:
 
 def run_case(verdict: str, rho: float, held: float, seed: int) -> Row:
     """Ask about traps and users until each is decided."""
-    base = msgspec.structs.replace(
-        LADDER["+ many unknown"], end=verdict != "data", held=held
-    )
+    base = msgspec.structs.replace(LADDER["+ many unknown"], end=verdict != "data", held=held)
     return asyncio.run(_run_case(base, (verdict, rho, held), seed))
 
 
@@ -127,10 +135,24 @@ async def _run_case(settings: Settings, case: tuple[str, float, float], seed: in
         verdict,
         rho,
         held,
-        median(number for number, _, _ in seen),
+        mean(number for number, _, _ in seen[:ADDRESSES]),
         wrong / len(seen),
         area(scores[:ADDRESSES], scores[ADDRESSES:]),
+        theory(rho, held),
     )
+
+
+def theory(rho: float, held: float) -> float:
+    """Return the queries about a trap until an error of 1 %: ln(100) / KL.
+
+    KL is the information of a query: the distance of the chance of a refusal with a trap, which is
+    1 - held or the content filter's, from the chance without one.
+    """
+    trap, user = (1 - held) + held * rho, max(rho, NEVER)
+    distance = trap * log(trap / user)
+    if trap < 1:
+        distance += (1 - trap) * log((1 - trap) / (1 - user))
+    return max(1.0, log(1 / ERROR) / distance)
 
 
 async def _decide(
@@ -140,7 +162,7 @@ async def _decide(
 
     `user` and `trap` are the chances of a refusal, which the attacker is assumed to have.
     """
-    user, trap = (min(max(one, 1e-3), 1 - 1e-3) for one in (user, trap))
+    user, trap = (min(max(one, NEVER), 1 - NEVER) for one in (user, trap))
     ratio, limit = 0.0, log(1 / ERROR - 1)
     for number in range(1, MOST_QUERIES + 1):
         refused = await oracle.refused([address])

@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.plugins.states import LOGIN, WITH_AUTH, Add, Login
 
-from gatepost import Plugin
+from gatepost import Plugin, deny
 from gatepost.plugin.options.reader import OptionsError
 from gatepost.plugins.standing import Standing
 from gatepost.testing import MemoryStore, play
@@ -60,6 +60,13 @@ class Seen(Plugin):
         found = tx.results.get("standing")
         if found is not None:
             self.value, self.reason = found.value, found.facts["reason"]
+
+
+class Refuse(Plugin):
+    """Refuses each message after its content."""
+
+    def on_message(self, tx):
+        return deny()
 
 
 class Senders:
@@ -121,7 +128,9 @@ def test_mail_from_a_network_of_others_that_hit_traps_can_be_good(senders):
 
 def test_a_refusal_because_of_others_in_the_network_is_no_bad_mail(senders):
     senders.send("2024-01-01", PASS)
-    senders.send("2024-02-01", PASS, MARKED, reply="554", decide=deny())
+    text = HELLO + MAIL.format(to="user@example.com", reply="554")
+    plugins = [Add(mail=[PASS, MARKED]), Standing(), Refuse()]
+    play(text, plugins, store=senders.store, now="2024-02-01")
     assert senders.send("2024-02-02", PASS).value == "acquainted"
 
 
