@@ -151,7 +151,7 @@ def test_a_trap_among_the_recipients_never_gets_spam_to_the_others(words):
 
 
 def test_a_former_colleague_among_the_recipients_does_not_cost_the_others_their_mail():
-    """Recycled traps: mail to a person who has left is still wanted by the others."""
+    """Recycled traps: mail to a person who has left is legitimate for the others."""
     played = play(
         OPEN + MAIL + rcpt(USERS[0]) + rcpt(TRAP, reply=UNKNOWN) + rcpt(USERS[1]) + content(),
         traps=[f"{TRAP} class=recycled left in 2019"],

@@ -9,7 +9,7 @@ import click
 
 from gatepost.checks.report import line_errors
 from gatepost.checks.scratch import progress, scratch
-from gatepost.cli.shared import backtest, forgiving, trap_lists, trap_report
+from gatepost.cli.shared import backtest, correspondents, forgiving, trap_lists, trap_report
 from gatepost.cli.shared.lazy import SuggestingGroup
 from gatepost.cli.shared.output import Failure, WrongUsage, print_error, print_json, print_line
 from gatepost.cli.shared.settings import config_option, json_option, read_config
@@ -189,7 +189,7 @@ def remove(address: str, *, name: str | None, file: Path) -> None:
 @config_option
 @json_option
 def test(addresses: tuple[str, ...], *, file: Path, as_json: bool) -> int:
-    """Print whether addresses are traps, and the entries that match.
+    """Print whether addresses are traps, with the entries.
 
     The exit status is 0 if all are traps, 1 if one is not.
     """
@@ -234,6 +234,7 @@ def _result_as_text(result: trap_lists.LookupResult) -> str:
 
 
 command.add_command(backtest.command)
+command.add_command(correspondents.command)
 command.add_command(trap_report.command)
 
 
