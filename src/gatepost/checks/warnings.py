@@ -223,6 +223,7 @@ CHECKS: tuple[Check, ...] = (
     _unarmed_traps,
     traps.guessable,
     traps.misread,
+    traps.revealing_names,
     _trap_plugins,
     _idle_plugins,
     _domains_of_plugins,
