@@ -122,7 +122,7 @@ def test_each_server_is_named_once_for_all_domains(found):
     assert len(found(records, change)) == 1
 
 
-def test_a_telling_name_is_a_warning_if_there_are_traps(found):
+def test_a_revealing_name_is_a_warning_if_there_are_traps(found):
     records = {"example.com": [(5, "spamfilter.example.net"), OWN]}
     [warning] = found(records)
     assert warning.startswith('traps: the name spamfilter.example.net contains "spam"')

@@ -20,7 +20,7 @@ OURS = ["example.com", "spamlab.example"]
         ("lab-mx.example.com", "lab"),
     ],
 )
-def test_a_telling_word_is_found(name, word):
+def test_a_revealing_word_is_found(name, word):
     assert revealing_word(name, OURS) == word
 
 
