@@ -183,7 +183,7 @@ WARNINGS = {
         "",
         "recipients.known is empty: every address of your domains is accepted",
     ),
-    'lists = ["traps"]': ("", "traps.lists is empty: no address is a trap"),
+    'lists = ["traps"]': ("", "traps.lists and the registry are empty: no address is a trap"),
     "[traps]": (
         '[traps]\ndelay = "0s"',
         "traps.delay is 0: list washers can test addresses at full speed",
@@ -391,6 +391,20 @@ def test_unarmed_traps_are_a_warning(run, sound):
         f"{folder}/traps:1: abuse@example.com is not armed: it is a role address (RFC 2142)",
         f"{folder}/traps:2: bob@example.com is not armed: it is a known recipient",
     ]
+
+
+TELLING = (
+    'server.hostname: the name spamtrap.example.com contains "spam": programs that clean lists'
+)
+
+
+@pytest.mark.parametrize(("name", "warned"), [("spamtrap", True), ("mx2", False)])
+def test_a_name_that_reveals_traps_is_a_warning(run, sound, name, warned):
+    folder = sound({SOUND[1]: f'hostname = "{name}.example.com"'})
+    found = report(run)[1]["warnings"]
+    assert any(one.startswith(TELLING) for one in found) is warned
+    (folder / "traps").write_text("# none\n")
+    assert "programs that clean lists" not in "".join(report(run)[1]["warnings"])
 
 
 def test_a_guessable_trap_without_a_class_is_a_warning(run, sound):

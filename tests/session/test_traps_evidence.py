@@ -3,12 +3,18 @@
 import pytest
 from tests.session.dialogue import OPEN, REFUSED, config, plugin
 
-from gatepost.model.decision import accept, deny
+from gatepost.model.decision import deny
 from gatepost.testing import play
 
 AUTOMATIC = "Auto-Submitted: auto-replied"
 IDENTIFIER = "20110601093015.ga12345@example.com"
 LEARNED = ["hidden-page@example.com class=learned"]
+CELL = {"table": {"pristine": {"stranger": "none"}}}
+
+
+def known(**traps):
+    recipients = {"domains": ["example.com"], "known": ["one@example.com"]}
+    return config(recipients=recipients, traps={"message_ids": "armed"} | traps)
 
 
 def rcpt(*addresses, reply=250):
@@ -33,25 +39,26 @@ def content(*fields, reply):
     return f"C: DATA\nS: 354\n{lines}C:\nC: text\nC: .\nS: {reply}\n"
 
 
-def test_an_automatic_answer_to_a_learned_trap_passes_and_is_no_evidence():
+@pytest.mark.parametrize("address", ["hidden-page@example.com", IDENTIFIER])
+@pytest.mark.parametrize(
+    ("field", "is_evidence"),
+    [(AUTOMATIC, False), ("Subject: hello", True), ("Auto-Submitted: no", True)],
+)
+def test_an_automatic_answer_is_no_evidence(address, field, is_evidence):
+    [hit], messages = hits(
+        rcpt(address) + content(field, reply=REFUSED), traps=LEARNED, config=known(verdict="end")
+    )
+    assert hit.is_evidence is is_evidence
+    assert messages == []
+
+
+def test_in_shadow_mode_an_automatic_answer_is_no_evidence():
     [hit], messages = hits(
         rcpt("hidden-page@example.com") + content(AUTOMATIC, reply=250),
-        traps=LEARNED,
-        config=config(),
+        traps=["hidden-page@example.com"],
+        config=config(traps={"action": "shadow"}),
     )
-    assert (hit.treatment, hit.is_evidence) == ("none", False)
-    assert len(messages) == 1
-
-
-@pytest.mark.parametrize("field", ["Subject: hello", "Auto-Submitted: no"])
-def test_other_mail_to_a_learned_trap_is_refused_after_the_content(field):
-    [hit], messages = hits(
-        rcpt("hidden-page@example.com") + content(field, reply=REFUSED),
-        traps=LEARNED,
-        config=config(),
-    )
-    assert (hit.treatment, hit.is_evidence) == ("refuse all after the content", True)
-    assert messages == []
+    assert (hit.is_evidence, len(messages)) == (False, 1)
 
 
 @pytest.mark.parametrize("others", [rcpt("one@example.com"), rcpt("x@other.example", reply=550)])
@@ -59,41 +66,18 @@ def test_a_message_to_several_recipients_is_no_automatic_answer(others):
     [hit], _ = hits(
         others + rcpt("hidden-page@example.com") + content(AUTOMATIC, reply=REFUSED),
         traps=LEARNED,
-        config=config(),
+        config=known(verdict="end"),
     )
     assert hit.is_evidence
 
 
 def test_a_recipient_that_a_plugin_adds_does_not_count():
     copier = plugin(on_data=lambda tx: tx.add_recipient("journal@example.com") and None)
-    _, messages = hits(
-        rcpt("hidden-page@example.com") + content(AUTOMATIC, reply=250),
-        plugins=[copier],
-        traps=LEARNED,
-        config=config(),
-    )
-    assert len(messages) == 1
-
-
-@pytest.mark.parametrize("address", ["hidden-page@example.com", IDENTIFIER])
-def test_an_automatic_answer_to_a_trap_that_is_no_user_is_refused_as_no_evidence(address):
-    known = {"domains": ["example.com"], "known": ["one@example.com"]}
-    [hit], messages = hits(
-        rcpt(address) + content(AUTOMATIC, reply=REFUSED),
-        traps=LEARNED,
-        config=config(recipients=known, traps={"message_ids": "armed", "verdict": "end"}),
-    )
-    assert (hit.is_evidence, hit.is_no_user) == (False, True)
-    assert messages == []
-
-
-@pytest.mark.parametrize("answer", [accept(), None])
-def test_a_trap_of_a_list_refuses_an_automatic_answer_and_is_no_evidence(answer):
     [hit], _ = hits(
         rcpt("hidden-page@example.com") + content(AUTOMATIC, reply=REFUSED),
-        plugins=[plugin(on_rcpt=lambda *_: answer)],
-        traps=["hidden-page@example.com"],
-        config=config(traps={"verdict": "end"}),
+        plugins=[copier],
+        traps=LEARNED,
+        config=known(verdict="end"),
     )
     assert not hit.is_evidence
 
@@ -103,7 +87,7 @@ def test_the_content_of_a_message_that_a_plugin_refuses_is_judged_too():
         rcpt("hidden-page@example.com") + content(AUTOMATIC, reply=554),
         plugins=[plugin(on_headers=lambda *_: deny("no"))],
         traps=LEARNED,
-        config=config(),
+        config=known(verdict="end"),
     )
     assert not hit.is_evidence
 
@@ -113,9 +97,28 @@ def test_a_header_block_that_is_too_long_is_not_judged():
     [hit], _ = hits(
         rcpt("hidden-page@example.com") + content(*filler, AUTOMATIC, reply=REFUSED),
         traps=LEARNED,
-        config=config(),
+        config=known(verdict="end"),
     )
     assert hit.is_evidence
+
+
+def test_a_learned_trap_that_may_exist_is_no_evidence():
+    [hit], _ = hits(
+        rcpt("hidden-page@example.com") + content("Subject: x", reply=250),
+        traps=LEARNED,
+        config=config(),
+    )
+    assert not hit.is_evidence
+
+
+@pytest.mark.parametrize("traps", [{"trusted": ["192.0.2.0/24"]}, CELL])
+def test_a_trusted_sender_and_a_treatment_of_none_are_no_evidence(traps):
+    [hit], _ = hits(
+        "C: RCPT TO:<hidden-page@example.com>\nS: *\n",
+        traps=["hidden-page@example.com"],
+        config=config(traps=traps),
+    )
+    assert not hit.is_evidence
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,7 @@ def test_a_header_block_that_is_too_long_is_not_judged():
     [
         ("hidden-page@example.com", "a@client.example", True),
         ("hidden-page@example.com class=seeded", "a@client.example", True),
-        ("hidden-page@example.com class=learned", "a@client.example", True),
+        ("hidden-page@example.com class=message-id", "a@client.example", True),
         ("hidden-page@example.com class=recycled", "a@client.example", False),
         ("hidden-page@example.com class=typo", "a@client.example", False),
         ("/^hidden/ class=seeded", "", False),

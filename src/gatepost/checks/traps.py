@@ -6,6 +6,7 @@ Limits: MOST entries of each list are examined. Lists that are longer are made b
 from collections.abc import Iterator
 from itertools import islice
 
+from gatepost.checks.revealing_names import about, revealing_word
 from gatepost.config.schema import Config
 from gatepost.lists.addresses import local_part
 from gatepost.lists.entry import ListEntry
@@ -13,7 +14,7 @@ from gatepost.model.address import without_tag
 from gatepost.session.assemble import Lists
 from gatepost.session.setup import Setup
 from gatepost.traps.guessable import is_guessable
-from gatepost.traps.notes import LISTED, doubt, read_marks
+from gatepost.traps.notes import LISTED, TrapState, doubt, read_marks
 from gatepost.traps.verdicts import Standing, TrapClass, treatment
 
 MOST = 200_000
@@ -54,6 +55,14 @@ def guessable(config: Config, setup: Setup, lists: Lists) -> Iterator[str]:
             )
 
 
+def revealing_names(config: Config, _setup: Setup, lists: Lists) -> Iterator[str]:
+    """Warn of a name of this server that reveals traps."""
+    domains = [key for source in lists.domains for key in islice(source.current, MOST)]
+    word = revealing_word(config.server.hostname, domains)
+    if word and any(len(one.current) for one in lists.traps):
+        yield f"server.hostname: {about(config.server.hostname, word)}"
+
+
 def misread(_config: Config, _setup: Setup, lists: Lists) -> Iterator[str]:
     """Warn of notes that begin like a class but are none."""
     for entry in _entries(lists):
@@ -63,6 +72,21 @@ def misread(_config: Config, _setup: Setup, lists: Lists) -> Iterator[str]:
                 f'{entry.source}:{entry.line}: "{word}" is read as a part of the note, expected'
                 f" class= with one of {', '.join(LISTED)}, or spoil=yes"
             )
+
+
+def unproven(_config: Config, setup: Setup, lists: Lists) -> Iterator[str]:
+    """Warn of learned traps that have no effect, because there is no list of existing addresses."""
+    if setup.known or setup.lookups is not None or setup.calls_ahead:
+        return
+    learned = sum(
+        one.trap_class == TrapClass.LEARNED.value and one.state == TrapState.ARMED.value
+        for one in islice(lists.registry.traps(), MOST)
+    )
+    if learned:
+        yield (
+            f"{learned} learned traps have no effect, because it is not known which addresses"
+            " exist: expected recipients.known, a plugin with on_lookup, or a next hop that is asked"
+        )
 
 
 def _entries(lists: Lists) -> Iterator[ListEntry]:

@@ -129,9 +129,10 @@ class TrapHit(msgspec.Struct, frozen=True):
     0. `trap_class` is the word of `class=` in the entry, such as "recycled". `guessable` is whether
     it refuses only itself, because any person can guess it. `treatment` is the result of the table
     in `[traps.table]`, such as "refuse all", "" before it is certain. `shadow` is whether it has no
-    effect. `is_evidence` is whether the hit proves something about the sender: bounces, automatic
-    answers and mistakes of a person do not. `is_no_user` is whether RCPT got 250 although no such
-    user is known.
+    effect. `registered` is whether the entry is in the registry, `exempt` the domains from which
+    it has no effect, and `unproven` whether it has no effect because nothing has shown
+    that the address does not exist. `is_evidence` is whether the hit proves something about the
+    sender: bounces, automatic answers and mistakes of a person do not.
     """
 
     address: Address
@@ -143,8 +144,10 @@ class TrapHit(msgspec.Struct, frozen=True):
     guessable: bool = False
     treatment: str = ""
     shadow: bool = False
+    registered: bool = False
+    exempt: tuple[str, ...] = ()
+    unproven: bool = False
     is_evidence: bool = True
-    is_no_user: bool = False
 
 
 @read_only(

@@ -5,7 +5,9 @@ sender reaches DATA. A trap that refuses only itself is answered as an unknown r
 usual rules are asked first in both cases: a trap of another domain is refused as every other
 recipient there, and look-ups take the same time.
 
-Unknown recipients that look like message identifiers are traps without a list.
+Unknown recipients that look like message identifiers are traps without a list. A trap that was
+learned has an effect only if the address is known not to exist at this moment, by the list of
+recipients, a look-up or the next hop.
 
 A recipient that is accepted here and does not exist is never delivered to: its hit refuses the
 message, whatever plugins answer.
@@ -14,7 +16,6 @@ message, whatever plugins answer.
 from collections.abc import Awaitable
 
 from gatepost.model.decision import Verdict
-from gatepost.model.facts import set_fact
 from gatepost.model.session import Recipient, Transaction, TrapHit
 from gatepost.plugin.chain import Answer
 from gatepost.session import rules
@@ -27,7 +28,9 @@ from gatepost.session.traps.verdict import (
     REFUSES_ALL,
     REFUSES_RECIPIENT,
     add,
+    hit_of,
     in_force,
+    prove,
 )
 from gatepost.traps.message_ids import recognise
 from gatepost.traps.senders import is_automatic
@@ -54,7 +57,7 @@ async def _answer_later(
 def _answer(setup: Setup, tx: Transaction, rcpt: Recipient, usual: Answer | None) -> Answer | None:
     rule, is_unknown = setup.traps, _is_unknown(usual)
     if is_unknown:
-        _find_message_id(rule, tx, rcpt)
+        _note_absence(rule, tx, rcpt)
     hit = hit_of(tx, rcpt)
     if hit is None:
         return usual
@@ -63,21 +66,13 @@ def _answer(setup: Setup, tx: Transaction, rcpt: Recipient, usual: Answer | None
     return None if is_unknown and is_as_user(rule, tx, hit) else usual
 
 
-def hit_of(tx: Transaction, rcpt: Recipient) -> TrapHit | None:
-    """Return the hit of the recipient that was named last, None if it is no trap."""
-    hit = tx.trap_hits[-1] if tx.trap_hits else None
-    return hit if hit is not None and hit.address is rcpt.address else None
-
-
 def is_as_user(rule: TrapRule, tx: Transaction, hit: TrapHit) -> bool:
-    """Return whether a trap that may not exist is answered as a user is, and note it in the hit."""
-    found = (
+    """Return whether a trap that does not exist is answered as a user is."""
+    return (
         rule.rcpt == "as-user"
         and in_force(hit) in REFUSES_ALL
         and standing(rule, tx) is not Standing.TRUSTED
     )
-    set_fact(hit, "is_no_user", found)
-    return found
 
 
 def _refuses(answer: Answer | None) -> bool:
@@ -87,6 +82,12 @@ def _refuses(answer: Answer | None) -> bool:
 def _is_unknown(answer: Answer | None) -> bool:
     unknown = rules.UNKNOWN_RECIPIENT.decision.reason
     return answer is not None and answer.decision.reason == unknown and _refuses(answer)
+
+
+def _note_absence(rule: TrapRule, tx: Transaction, rcpt: Recipient) -> None:
+    """Apply what follows from an address that does not exist."""
+    prove(rule, tx, rcpt)
+    _find_message_id(rule, tx, rcpt)
 
 
 def _find_message_id(rule: TrapRule, tx: Transaction, rcpt: Recipient) -> None:
@@ -107,6 +108,6 @@ async def after_call_ahead(
     answer = await pending
     if answer is None or answer.by != NEXT_HOP or answer.decision.code != 550:
         return answer
-    _find_message_id(setup.traps, tx, rcpt)
+    _note_absence(setup.traps, tx, rcpt)
     hit = hit_of(tx, rcpt)
     return None if hit is not None and is_as_user(setup.traps, tx, hit) else answer
