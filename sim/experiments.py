@@ -130,7 +130,7 @@ def run(choice: Choice, done: Callable[[Results], None] = lambda _results: None)
     if choice.has("oracle"):
         results.oracle, results.groups = table(SEED), groups(SEED)
     if choice.has("control"):
-        results.controls = controls(LADDER[DEFAULT], SEED)
+        results.controls = controls(LADDER[DEFAULT], SEED, 30 if choice.quick else 300)
     return results
 
 

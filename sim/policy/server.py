@@ -5,14 +5,12 @@ The rules are those that ship: the engine, and the plugins `standing` and `trap_
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from gatepost import Address
 from gatepost.plugins.standing import Standing
 from gatepost.plugins.trap_memory import TrapMemory
 from gatepost.server.memory import MemoryServer
 from gatepost.session.recorder import Recorder
-from gatepost.testing import MemoryStore
 from sim.policy.ablated import WithoutSharedNetworks
 from sim.policy.directory import Directory
 from sim.policy.facts import KnownFacts
@@ -35,21 +33,26 @@ class Site(MemoryServer):
     """A server with the rules of a policy; `facts` receives what it could find out."""
 
     def __init__(
-        self,
-        world: World,
-        settings: Settings,
-        clock: VirtualClock,
-        more: Sequence[Plugin] = (),
+        self, world: World, settings: Settings, clock: VirtualClock, more: Sequence[Plugin] = ()
     ) -> None:
         self.facts = KnownFacts(believes=not settings.proof)
+        self._standing = make_standing(settings)
+        uses_standing = settings.trusted and not settings.lists_only
+        self._written_to = sorted(world.written_to) if uses_standing else []
+        plugins = () if settings.lists_only else (self._standing, *make_memory(settings))
         super().__init__(
-            [self.facts, Directory(world), *make_plugins(settings), *more],
+            [self.facts, Directory(world), *plugins, *more],
             traps=make_list(world, settings),
             config=make_config(world, settings),
             clock=clock,
             recorder=Recorder(),
-            store=make_store(world, settings, clock),
         )
+
+    async def __aenter__(self) -> Self:
+        """Start, and record whom the users wrote to before."""
+        await super().__aenter__()
+        await self._standing.wrote_to(self._written_to)
+        return self
 
 
 def make_config(world: World, settings: Settings) -> dict[str, Any]:
@@ -89,21 +92,15 @@ def make_list(world: World, settings: Settings) -> list[str]:
     return [f"{address} class={trap.kind.value}" for address, trap in world.traps.items()]
 
 
-def make_plugins(settings: Settings) -> list[Plugin]:
-    """Return the shipped plugins with the options of a policy."""
-    if settings.lists_only:
-        return []
-    standing = Standing() if settings.acquainted else Standing(acquainted_after=_NEVER)
+def make_standing(settings: Settings) -> Standing:
+    """Return the plugin that recognises senders."""
+    return Standing() if settings.acquainted else Standing(acquainted_after=_NEVER)
+
+
+def make_memory(settings: Settings) -> list[Plugin]:
+    """Return the plugin that remembers trap hits, if there is one."""
     if settings.memory == "off":
-        return [standing]
+        return []
     memory = TrapMemory if settings.shared else WithoutSharedNetworks
     refuse = "deny" if settings.memory == "refuse" else "none"
-    return [standing, memory(exempt_clients=_NO_CLIENTS, refuse=refuse)]
-
-
-def make_store(world: World, settings: Settings, clock: VirtualClock) -> MemoryStore:
-    """Return the store, in which `standing` has recorded the senders that users wrote to."""
-    store = MemoryStore(clock)
-    for sender in world.written_to if settings.trusted else ():
-        store.put("standing", f"sent {Address.parse(sender).key}", 1)
-    return store
+    return [memory(exempt_clients=_NO_CLIENTS, refuse=refuse)]
