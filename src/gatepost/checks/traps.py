@@ -6,6 +6,7 @@ Limits: MOST entries of each list are examined. Lists that are longer are made b
 from collections.abc import Iterator
 from itertools import islice
 
+from gatepost.checks.revealing_names import about, revealing_word
 from gatepost.config.schema import Config
 from gatepost.lists.addresses import local_part
 from gatepost.lists.entry import ListEntry
@@ -52,6 +53,14 @@ def guessable(config: Config, setup: Setup, lists: Lists) -> Iterator[str]:
                 " a form, and then mail of honest senders is refused: give it a class, or write"
                 " spoil=yes to keep it as it is"
             )
+
+
+def revealing_names(config: Config, _setup: Setup, lists: Lists) -> Iterator[str]:
+    """Warn of a name of this server that reveals traps."""
+    domains = [key for source in lists.domains for key in islice(source.current, MOST)]
+    word = revealing_word(config.server.hostname, domains)
+    if word and any(len(one.current) for one in lists.traps):
+        yield f"server.hostname: {about(config.server.hostname, word)}"
 
 
 def misread(_config: Config, _setup: Setup, lists: Lists) -> Iterator[str]:
