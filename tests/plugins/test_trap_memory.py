@@ -172,7 +172,9 @@ def test_senders_with_standing_are_not_marked(network, standing):
 @pytest.mark.parametrize(
     ("standing", "fields"), [("acquainted", ["hit less than an hour ago"]), ("trusted", [])]
 )
-def test_a_hit_that_refuses_the_message_is_remembered_for_all_but_trusted_senders(network, standing, fields):
+def test_a_hit_that_refuses_the_message_is_remembered_for_all_but_trusted_senders(
+    network, standing, fields
+):
     network.play(HITS[standing], Add(mail=[("standing", standing, {})]))
     assert network.mark() == fields
 
