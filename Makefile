@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run help check test bench reallogs sim soak attack crash power lock format clean
+.PHONY: run help check test bench reallogs sim soak attack crash power compiled dist lock format clean
 
 run: $(VENV)/.ready-run ## serve on 127.0.0.1:2525 from the demo folder
 	@$(BIN)/python tools/demo.py
@@ -18,7 +18,7 @@ check: $(VENV)/.ready-dev ## about two minutes: format, lint, types, contracts, 
 test: $(VENV)/.ready-dev ## everything: also slow tests, real clients, coverage, the compiled build
 	@$(BIN)/python tools/check.py
 
-bench: $(VENV)/.ready-dev ## CPU per message, compared with smtp-sink, aiosmtpd and Haraka; ARGS=--quick for a trial run
+bench: $(VENV)/.ready-dev ## CPU per message, compared with other servers; ARGS=--quick for a trial run, ARGS=--page for docs/performance.md
 	@$(BIN)/python -m bench $(ARGS)
 
 reallogs: $(VENV)/.ready-dev ## the trap rules on published tables of real mail, DATA=FOLDER, see docs/traps.md
@@ -39,6 +39,12 @@ crash: $(VENV)/.ready-dev ## kill processes under load, repeatedly, and look for
 power: $(VENV)/.ready-dev ## cut the power under load, repeatedly, and look for lost mail; root only
 	@$(BIN)/python -m endurance.power $(ARGS)
 
+compiled: $(VENV)/.ready-run ## compile the hot path for `make run`, one or two minutes; needs a C compiler
+	@$(BIN)/python tools/compiled.py
+
+dist: $(VENV)/.ready-dev ## source archive, pure wheel and compiled wheel in dist; needs a C compiler
+	@$(BIN)/python tools/dist.py
+
 lock: ## write the hashed requirements for constraints.txt; needs the network
 	@$(PYTHON) tools/lock.py
 
@@ -55,4 +61,4 @@ $(VENV)/.ready-dev: pyproject.toml
 	@touch $@ $(VENV)/.ready-run
 
 clean: ## remove everything that the other targets created
-	rm -rf $(VENV) .peers demo .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .peers demo dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -9,23 +9,24 @@ import os
 import platform
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import scenarios, servers
+from bench import page, scenarios, servers
 from bench.policy.measure import SERVERS as POLICY_SERVERS
 from bench.process import BenchError
 from bench.profile import profile
 from bench.run import LOADS, Bench
 from bench.scenarios import SCENARIOS
-from bench.servers import SERVERS
+from bench.servers import QUIET, SERVERS
 from bench.tls_servers import TLS_SERVERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-ALL_SERVERS = list(dict.fromkeys([*SERVERS, *TLS_SERVERS, *POLICY_SERVERS]))
+ALL_SERVERS = list(dict.fromkeys([*SERVERS, *QUIET, *TLS_SERVERS, *POLICY_SERVERS]))
 
 
 def names_of(known: Sequence[str]) -> Callable[[str], list[str]]:
@@ -64,6 +65,14 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--quick", action="store_true", help="two rounds of a tenth: only a trial run")
     add("--markdown", action="store_true", help="print the tables as Markdown")
+    add(
+        "--page",
+        type=Path,
+        nargs="?",
+        const=page.PAGE,
+        metavar="FILE",
+        help="write the tables into docs/performance.md, or into FILE with the same marks",
+    )
     add("--json", type=Path, metavar="FILE", help="write tables and every round's figures")
     add("--profile", choices=list(LOADS), help="profile gatepost under this load instead")
     return options
@@ -73,6 +82,13 @@ def machine(names: Sequence[str]) -> str:
     """Return a line that describes the machine and the versions."""
     found = ", ".join(f"{name} {version}" for name, version in servers.versions(names).items())
     return f"{os.cpu_count()} cores, Linux {platform.release()}; {found}"
+
+
+def about(bench: Bench, load: float) -> str:
+    """Return a line about the machine and the run; `load` is the load average at its start."""
+    trial = ", a trial run" if bench.quick else ""
+    run = f"{datetime.now(UTC):%Y-%m-%d}, rounds: {bench.rounds}, load at the start: {load:.1f}"
+    return f"{machine(bench.names)}; {run}{trial}."
 
 
 def as_json(bench: Bench) -> str:
@@ -91,15 +107,18 @@ def as_json(bench: Bench) -> str:
     return json.dumps(everything, indent=1, ensure_ascii=False) + "\n"
 
 
-def report(bench: Bench, chosen: argparse.Namespace) -> None:
-    """Print the tables and the failed measurements."""
+def report(bench: Bench, chosen: argparse.Namespace, load: float) -> None:
+    """Print the tables and the failed measurements, and write them where it was asked for."""
     form = "markdown" if chosen.markdown else "text"
     parts = [
-        machine(bench.names),
+        about(bench, load),
         *(getattr(table, form)() for table in bench.tables if table.rows),
     ]
     parts += [f"Not measured: {problem}" for problem in bench.problems]
     print("\n\n".join(parts))
+    if chosen.page:
+        text = chosen.page.read_text("utf-8")
+        chosen.page.write_text(page.rewrite(text, bench.tables, about(bench, load)), "utf-8")
     if chosen.json:
         chosen.json.parent.mkdir(parents=True, exist_ok=True)
         chosen.json.write_text(as_json(bench))
@@ -112,6 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.SIGTERM, lambda *_: sys.exit(143)
     )  # so that SIGTERM also stops the servers
     bench = Bench(2 if chosen.quick else max(1, chosen.rounds), chosen.servers, chosen.quick)
+    load = os.getloadavg()[0]
     try:
         if chosen.profile:
             print(profile(bench, chosen.profile))
@@ -122,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    report(bench, chosen)
+    report(bench, chosen, load)
     return 1 if bench.problems else 0
 
 

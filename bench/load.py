@@ -39,7 +39,10 @@ class Load:
 
 @dataclass(frozen=True)
 class Cost:
-    """The CPU time that one round used on the server, and its duration; in seconds."""
+    """The CPU time that one round used on the server, and its duration; in seconds.
+
+    CPU time counts until the server is idle again: log and ledger are written after the replies.
+    """
 
     messages: int
     cpu: float
@@ -70,7 +73,7 @@ def send(server: Running, load: Load) -> Cost:
         argv, env=source.env, capture_output=True, text=True, timeout=LOAD_TIMEOUT, check=False
     )
     wall = time.monotonic() - wall
-    cpu = proc.cpu_seconds(server.pid) - cpu
+    cpu = proc.settled_cpu_seconds(server.pid) - cpu
     _check(server, load, done)
     return Cost(load.messages, cpu, wall)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from bench import load
 from bench.run import LOADS, Costs, progress, started
-from bench.servers import REFERENCE, SERVERS, SLOW
+from bench.servers import QUIET, REFERENCE, SERVERS, SLOW
 from bench.table import Table, spread
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def measure_messages(bench: Bench, scenario: str) -> None:
     def start(name: str) -> contextlib.AbstractContextManager[Running]:
         return started(name, refuses=full.refused)
 
-    bench.costs[scenario] = in_turn(bench, scenario, bench.among(SERVERS), start, send)
+    bench.costs[scenario] = in_turn(bench, scenario, bench.among(SERVERS | QUIET), start, send)
 
 
 def in_turn(bench: Bench, scenario: str, names: Sequence[str], start: Start, send: Send) -> Costs:
@@ -82,44 +82,40 @@ def part(name: str, full: Load, divisor: int) -> Load:
 
 
 def message_table(costs: dict[str, Costs]) -> Table:
-    """Return the table of all message scenarios."""
+    """Return the table of all loads with messages."""
     header = (
-        "load",
-        "server",
-        "CPU s per 1,000",
-        "range",
-        f"ratio to {REFERENCE}",
-        "msg/s",
-        "MB/s",
+        *("load", "server", f"ratio to {REFERENCE}", "CPU ms", "range"),
+        *("ratio without log and ledger", "CPU ms without", "msg/s", "MB/s"),
     )
     rows = [
         _message_row(scenario, name, by_server)
         for scenario, by_server in costs.items()
         for name in by_server
+        if name not in QUIET
     ]
     return Table("Messages", header, rows)
 
 
 def _message_row(scenario: str, name: str, by_server: Costs) -> tuple[str, ...]:
-    costs = by_server[name]
-    each = [cost.cpu_per_1000 for cost in costs]
+    costs, reference = by_server[name], by_server.get(REFERENCE, [])
+    quiet = by_server.get(f"{name}-quiet", [])
     rate = median(cost.per_second for cost in costs)
-    compared = ratio(costs, by_server.get(REFERENCE, []))
     megabytes = f"{rate * LOADS[scenario].length / 1e6:.0f}" if scenario == "large" else ""
     return (
-        scenario,
-        name,
-        f"{median(each):.3f}",
-        spread(each),
-        compared,
-        f"{rate:,.0f}",
-        megabytes,
+        *(scenario, name, ratio(costs, reference), _middle(costs)),
+        spread([cost.cpu_per_1000 for cost in costs]),
+        *(ratio(quiet, reference), _middle(quiet), f"{rate:,.0f}", megabytes),
     )
+
+
+def _middle(costs: Sequence[Cost]) -> str:
+    """Return the median of CPU milliseconds per message, empty without rounds."""
+    return f"{median(cost.cpu_per_1000 for cost in costs):.3f}" if costs else ""
 
 
 def ratio(costs: list[Cost], reference: list[Cost]) -> str:
     """Return the median of the ratios within each round."""
-    if len(costs) != len(reference):  # a round failed, so that rounds cannot be paired
+    if not costs or len(costs) != len(reference):  # no round, or one failed: there are no pairs
         return ""
     pairs = zip(costs, reference, strict=True)
     return f"{median(own.cpu_per_1000 / max(ref.cpu_per_1000, 1e-9) for own, ref in pairs):.2f}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 PROC = Path("/proc")
+# A server is idle if it uses at most one tick in this time, in seconds. Records are sent to the
+# ledger every 0.1 s.
+SETTLE = 0.25
+SETTLE_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,16 @@ def all_stats() -> Iterator[Stat]:
 def cpu_seconds(root: int) -> float:
     """Return user and system seconds used so far by a process tree."""
     return sum(stat.cpu for stat in descendants(root, all_stats()))
+
+
+def settled_cpu_seconds(root: int) -> float:
+    """Wait until a process tree is idle, at most SETTLE_TIMEOUT, and return what it has used."""
+    deadline = time.monotonic() + SETTLE_TIMEOUT
+    used, before = cpu_seconds(root), -1.0
+    while used - before > TICK and time.monotonic() < deadline:
+        time.sleep(SETTLE)
+        used, before = cpu_seconds(root), used
+    return used
 
 
 def run_time(pid: int) -> float:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.load import Cost, Load
 from bench.process import BenchError, Running
-from bench.servers import SERVERS, TRAP, Setup
+from bench.servers import QUIET, SERVERS, TRAP, Setup
 from bench.table import Table
 
 if TYPE_CHECKING:
@@ -76,5 +76,5 @@ def started(
     """Run a server in a temporary folder that other users may enter, such as smtp-sink's."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         Path(folder).chmod(0o755)
-        with SERVERS[name](Setup(Path(folder), refuses, traps, connections)) as running:
+        with (SERVERS | QUIET)[name](Setup(Path(folder), refuses, traps, connections)) as running:
             yield running

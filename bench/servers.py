@@ -8,6 +8,7 @@ bench.example and discard it.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import sys
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 GATEPOST = CHECKOUT / ".venv/bin/gatepost"
+PYTHON = GATEPOST.with_name("python")
 TRAP = "trap@bench.example"
 READY = re.compile(rb"^gatepost: ready .*\bsmtp=127\.0\.0\.1:(\d+)", re.MULTILINE)
 
@@ -56,6 +58,7 @@ class Setup:
     traps: int = 100_000  # addresses in the trap list, for the server that has one
     connections: int = 1000  # held at once
     tls: Tls | None = None
+    config: str = ""  # for Gatepost, in place of its default configuration
 
 
 # gatepost
@@ -110,9 +113,18 @@ delay = "0s"
 [[route]]
 for = ["*"]
 to = "discard:"
-
+"""
+# Everything else is the default: the level "info", the ledger, the metrics.
+DEFAULT_CONFIG = """
+[log]
+file = "gatepost.log"
+"""
+QUIET_CONFIG = """
 [log]
 level = "error"
+
+[ledger]
+enabled = false
 """
 GATEPOST_TLS = """
 [tls]
@@ -122,8 +134,16 @@ certificates = [{{ cert = "{cert}", key = "{key}" }}]
 
 @contextlib.contextmanager
 def gatepost(setup: Setup) -> Iterator[Running]:
-    """Serve with the default configuration, a trap list and no limit on connections; compiled."""
+    """Serve as installed by pip: compiled, the default configuration, a trap list, no limits."""
     with gatepost_under((), setup, "gatepost", compiled_environment()) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def gatepost_quiet(setup: Setup) -> Iterator[Running]:
+    """Serve the same without a log and without a ledger."""
+    setup = dataclasses.replace(setup, config=QUIET_CONFIG)
+    with gatepost_under((), setup, "gatepost-quiet", compiled_environment()) as running:
         yield running
 
 
@@ -139,6 +159,14 @@ def compiled_environment() -> Mapping[str, str]:
 def gatepost_pure(setup: Setup) -> Iterator[Running]:
     """Serve from the source, in pure Python."""
     with gatepost_under((), setup, "gatepost-pure") as running:
+        yield running
+
+
+@contextlib.contextmanager
+def gatepost_pure_quiet(setup: Setup) -> Iterator[Running]:
+    """Serve from the source, without a log and without a ledger."""
+    setup = dataclasses.replace(setup, config=QUIET_CONFIG)
+    with gatepost_under((), setup, "gatepost-pure-quiet") as running:
         yield running
 
 
@@ -174,7 +202,8 @@ def _gatepost_config(setup: Setup) -> str:
     tls = setup.tls
     more = GATEPOST_TLS.format(cert=tls.cert, key=tls.key) if tls else ""
     connections = setup.connections + 100
-    return GATEPOST_CONFIG.format(connections=connections, tls=tls.mode if tls else "none") + more
+    text = GATEPOST_CONFIG.format(connections=connections, tls=tls.mode if tls else "none")
+    return text + (setup.config or DEFAULT_CONFIG) + more
 
 
 def _wait_until_ready(starting: Starting) -> Running:
@@ -192,6 +221,16 @@ def _peer(name: str) -> peers.Command:
     if command is None:
         raise BenchError(f"{name} is missing: {peers.missing([name])[name]}")
     return command
+
+
+@contextlib.contextmanager
+def floor(setup: Setup) -> Iterator[Running]:
+    """Run the yardstick: Python on uvloop with canned replies."""
+    port = free_port()
+    script = Path(__file__).with_name("floor.py")
+    argv = [str(PYTHON), str(script), str(port), "refuse" if setup.refuses else "accept"]
+    with process("floor", argv, os.environ, setup.folder / "log") as starting:
+        yield wait_until_greeting(starting, port)
 
 
 @contextlib.contextmanager
@@ -266,12 +305,19 @@ def haraka(setup: Setup) -> Iterator[Running]:
 SERVERS: dict[str, Callable[[Setup], contextlib.AbstractContextManager[Running]]] = {
     "gatepost": gatepost,
     "gatepost-pure": gatepost_pure,
+    "floor": floor,
     "smtp-sink": smtp_sink,
     "aiosmtpd": aiosmtpd,
     "haraka": haraka,
 }
 
-REFERENCE = "smtp-sink"  # ratios are to this one
+# The same servers without log and ledger; only the loads with messages have them.
+QUIET: dict[str, Callable[[Setup], contextlib.AbstractContextManager[Running]]] = {
+    "gatepost-quiet": gatepost_quiet,
+    "gatepost-pure-quiet": gatepost_pure_quiet,
+}
+
+REFERENCE = "floor"  # ratios are to this one
 SLOW = {"aiosmtpd", "haraka"}  # given a fifth of the messages, to be measured in as many seconds
 
 

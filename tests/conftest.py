@@ -22,6 +22,7 @@ SLOW = (
     *("guides/test_debian.py", "guides/test_dovecot.py", "guides/test_logs.py"),
     *("guides/test_postfix.py", "guides/test_shadow.py"),
     *("cli/test_demo.py", "cli/test_serve.py"),
+    *("packaging/test_compile.py", "packaging/test_installs.py"),
     *("metrics/test_prometheus.py", "net/test_nsd.py", "net/test_unbound.py"),
     *("server/test_full_disk.py", "server/test_reload.py"),
     *("store/test_redis.py", "store/test_sqlite.py"),

@@ -1,24 +1,31 @@
-"""Build the project with its hot path compiled, into `.peers/compiled`, for bench and tests.
+"""`make compiled`: build the project as `pip install .` does, for the demo, the bench and tests.
 
     PYTHONPATH=.peers/compiled python -m gatepost serve
 
-The build hook in pyproject.toml compiles the source with mypyc. It needs a C compiler. The build
-uses a copy of the source, so that a compiled module never hides its source file, and runs again
-only when the source has changed. Prints the folder. Without a compiler it prints an error and
-exits 1.
+The wheel in `.peers/wheel` is built by pip from the checkout, and installed into `.peers/compiled`.
+Both are built again only if the source has changed. Concurrent processes wait for each other on a
+lock file. Prints the folder. If the wheel is not compiled, it prints the reason and exits 1.
 """
 
+import contextlib
+import fcntl
 import hashlib
-import os
+import re
 import shutil
 import subprocess
 import sys
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGET = ROOT / ".peers" / "compiled"
+PEERS = ROOT / ".peers"
+TARGET = PEERS / "compiled"
+WHEELS = PEERS / "wheel"
 STAMP = TARGET / ".source"
+
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+# The warning of hatch_build.py.
+REASON = re.compile(r"gatepost: building in pure Python: (.*)", re.DOTALL)
 
 
 class NoCompilerError(Exception):
@@ -29,41 +36,61 @@ def digest() -> str:
     """Return a digest of the source, the build settings and the Python version."""
     state = hashlib.blake2b(sys.version.encode(), digest_size=16)
     sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.pyi")]
-    for path in [ROOT / "pyproject.toml", *sorted(sources)]:
+    for path in [ROOT / "pyproject.toml", ROOT / "hatch_build.py", *sorted(sources)]:
         state.update(str(path).encode() + path.read_bytes())
     return state.hexdigest()
 
 
 def build() -> Path:
     """Return the folder of an up-to-date build; raise `NoCompilerError` if there is none."""
-    current = digest()
-    if STAMP.exists() and STAMP.read_text() == current:
-        return TARGET
-    if shutil.which("cc") is None and shutil.which("gcc") is None:
-        raise NoCompilerError("no C compiler found (install the package gcc)")
-    shutil.rmtree(TARGET, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "source"
-        ignore = shutil.ignore_patterns("__pycache__", "*.so")
-        shutil.copytree(ROOT / "src", copy / "src", ignore=ignore)
-        for name in ("pyproject.toml", "README.md", "LICENSE"):
-            shutil.copy(ROOT / name, copy / name)
-        _install(copy)
-    STAMP.write_text(current)
+    PEERS.mkdir(exist_ok=True)
+    with _locked():
+        if not is_current():
+            shutil.rmtree(TARGET, ignore_errors=True)
+            wheel = _build_wheel()
+            _run(*PIP, "install", "-q", "--no-deps", "--target", str(TARGET), str(wheel))
+            STAMP.write_text(digest())
     return TARGET
 
 
-def _install(source: Path) -> None:
-    command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+def is_current() -> bool:
+    """Return whether there is a build of the source as it is now."""
+    return STAMP.exists() and STAMP.read_text() == digest()
+
+
+def wheel() -> Path:
+    """Return an up-to-date compiled wheel; raise `NoCompilerError` if there is none."""
+    build()
+    (found,) = WHEELS.glob("*.whl")
+    return found
+
+
+def _build_wheel() -> Path:
+    shutil.rmtree(WHEELS, ignore_errors=True)
+    output = _run(*PIP, "wheel", "-v", "--no-deps", "--wheel-dir", str(WHEELS), str(ROOT))
+    (found,) = WHEELS.glob("*.whl")
+    if found.name.endswith("-none-any.whl"):
+        reason = REASON.search(output)
+        raise NoCompilerError(reason[1].splitlines()[0] if reason else output)
+    return found
+
+
+@contextlib.contextmanager
+def _locked() -> Iterator[None]:
+    """Hold the lock; the kernel releases it when the holder ends."""
+    with (PEERS / "compiled.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _run(*command: str) -> str:
+    """Run a program and return its output."""
     result = subprocess.run(
-        [*command, "--no-deps", "--target", str(TARGET), str(source)],
-        env=os.environ | {"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if result.returncode:
-        raise NoCompilerError(f"the compiled build failed:\n{result.stdout}{result.stderr}")
+        raise NoCompilerError(f"the compiled build failed:\n{result.stdout}")
+    return result.stdout
 
 
 def main() -> None:

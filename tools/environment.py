@@ -52,7 +52,11 @@ def main() -> None:
     print(f"gatepost: installing dependencies ({extras})")
     options = ["install", "-q", "--disable-pip-version-check", "-c", str(ROOT / "constraints.txt")]
     result = subprocess.run(
-        [*pip, *options, "-e", f"{ROOT}[{extras}]"], check=False, capture_output=True, text=True
+        [*pip, *options, "-e", f"{ROOT}[{extras}]"],
+        env=os.environ | {"GATEPOST_BUILD": "pure"},  # no packages for a compilation
+        check=False,
+        capture_output=True,
+        text=True,
     )
     if result.returncode:
         fail(f"installation failed:\n{result.stdout}{result.stderr}")

@@ -1,10 +1,14 @@
+import io
 import os
+import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from bench.__main__ import main, names_of
+from bench.floor import Floor
 from bench.load import Cost, Load
 from bench.messages import message_table
 from bench.process import BenchError, Running
@@ -12,7 +16,7 @@ from bench.table import Table, spread
 from bench.tls import TlsLoad, send_round, tls_table
 from tests.e2e.conftest import serving
 
-from bench import load, proc, servers, traplist
+from bench import load, page, proc, servers, traplist
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ROLLUP = """\
@@ -75,12 +79,13 @@ def test_the_ratio_is_the_median_over_paired_rounds():
     costs = {
         "new": {
             "gatepost": [Cost(1000, 0.2, 1.0), Cost(1000, 0.6, 1.0), Cost(1000, 0.3, 1.0)],
-            "smtp-sink": [Cost(1000, 0.1, 0.5), Cost(1000, 0.3, 0.5), Cost(1000, 0.3, 0.5)],
+            "gatepost-quiet": [Cost(1000, 0.1, 1.0), Cost(1000, 0.3, 1.0), Cost(1000, 0.6, 1.0)],
+            "floor": [Cost(1000, 0.1, 0.5), Cost(1000, 0.3, 0.5), Cost(1000, 0.3, 0.5)],
         }
     }
     assert message_table(costs).rows == [
-        ("new", "gatepost", "0.300", "0.200 - 0.600", "2.00", "1,000", ""),
-        ("new", "smtp-sink", "0.300", "0.100 - 0.300", "1.00", "2,000", ""),
+        ("new", "gatepost", "2.00", "0.300", "0.200 - 0.600", "1.00", "0.300", "1,000", ""),
+        ("new", "floor", "1.00", "0.300", "0.100 - 0.300", "", "", "2,000", ""),
     ]
 
 
@@ -103,7 +108,7 @@ def test_a_refused_message_fails_the_round_of_the_tls_client(tmp_path, mode):
 
 def test_there_is_no_ratio_if_rounds_cannot_be_paired():
     costs = {"large": {"gatepost": [Cost(100, 1.0, 2.0)]}}
-    expected = ("large", "gatepost", "10.000", "10.000 - 10.000", "", "50", "50")
+    expected = ("large", "gatepost", "", "10.000", "10.000 - 10.000", "", "", "50", "50")
     assert message_table(costs).rows == [expected]
 
 
@@ -180,3 +185,95 @@ def test_the_help_lists_every_scenario():
     )
     for name in ("new", "reused", "refused", "large", "tls", "tls-reused", "idle", "traps"):
         assert name in done.stdout
+
+
+PAGE = """\
+# Figures
+
+<!-- bench: Messages -->
+### Messages
+
+an old run
+
+| old |
+
+<!-- end -->
+
+Text between.
+
+<!-- bench: TLS -->
+<!-- end -->
+"""
+
+
+def test_a_measured_table_replaces_the_one_on_the_page():
+    tables = [Table("Messages", ("load", "server", "n"), [("new", "x", r"1\1")]), Table("TLS", ())]
+    assert page.rewrite(PAGE, tables, "a new run") == PAGE.replace(
+        "an old run", "a new run"
+    ).replace("| old |", "| load | server | n |\n| --- | --- | ---: |\n| new | x | 1\\1 |")
+
+
+def test_an_empty_place_gets_its_table_and_the_others_stay():
+    table = Table("TLS", ("a", "b"), [("c", "d")])
+    changed = page.rewrite(PAGE, [table], "run")
+    assert changed.startswith(PAGE.partition("<!-- bench: TLS")[0])
+    table_text = "### TLS\n\nrun\n\n| a | b |\n| --- | --- |\n| c | d |\n\n"
+    assert changed.endswith(f"<!-- bench: TLS -->\n{table_text}<!-- end -->\n")
+    assert page.rewrite(changed, [table], "run") == changed
+
+
+def test_every_table_has_its_place_on_the_page():
+    sources = "".join(path.read_text("utf-8") for path in (CHECKOUT / "bench").rglob("*.py"))
+    made = re.findall(r'\bTable\(\s*"([^"]+)"', sources)
+    assert len(made) >= 9
+    assert set(made) == set(page.titles(page.PAGE.read_text("utf-8")))
+
+
+def commands(sock, *lines):
+    """Send lines, one after the other; return the code of each reply."""
+    replies = sock.makefile("rb")
+    codes = [replies.readline()[:3]]
+    for line in lines:
+        sock.sendall(line)
+        codes.append(replies.readline()[:3])
+    return codes
+
+
+@pytest.fixture(params=[False, True], ids=["accepts", "refuses"])
+def floor(request, tmp_path):
+    setup = servers.Setup(tmp_path, refuses=request.param)
+    with (
+        servers.floor(setup) as running,
+        socket.create_connection(("127.0.0.1", running.port)) as sock,
+    ):
+        yield sock, request.param
+
+
+MESSAGE = b"Subject: x\r\n\r\n..\r\n.x\r\n.\r\n"
+
+
+def test_the_floor_replies_to_each_command_and_message(floor):
+    sock, refuses = floor
+    envelope = (b"HELO a\r\n", b"MAIL FROM:<a@b>\r\n", b"RCPT TO:<c@d>\r\n", b"DATA\r\n")
+    content = () if refuses else (MESSAGE, *envelope[1:], b".\r\n")
+    expected = [b"220", b"250", b"250", b"250"]
+    expected += [b"554"] if refuses else [b"354", b"250", b"250", b"250", b"354", b"250"]
+    assert commands(sock, *envelope, *content, b"QUIT\r\n") == [*expected, b"221"]
+
+
+@pytest.mark.parametrize("split", range(1, len(MESSAGE)))
+def test_the_floor_finds_the_end_of_a_message_in_two_reads(split):
+    protocol, transport = Floor(), io.BytesIO()
+    protocol.connection_made(transport)
+    protocol.data_received(b"DATA\r\n")
+    protocol.data_received(MESSAGE[:split])
+    assert transport.getvalue().endswith(b"<CR><LF>\r\n")
+    protocol.data_received(MESSAGE[split:])
+    assert transport.getvalue().endswith(b"250 2.0.0 Ok\r\n")
+
+
+def test_a_round_ends_when_the_server_is_idle(monkeypatch):
+    used = iter([1.0, 1.2, 1.4, 1.4, 9.0])
+    monkeypatch.setattr(proc, "cpu_seconds", lambda _: next(used))
+    monkeypatch.setattr(proc, "SETTLE", 0)
+    assert proc.settled_cpu_seconds(1) == 1.4

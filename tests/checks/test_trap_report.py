@@ -10,10 +10,10 @@ from tests.checks.replays import configuration, kept, message, recorded, session
 from tests.ledger.mail_records import ANY_RECORD, SPOILED
 
 from gatepost.checks.trap_report.entries import Entries
-from gatepost.checks.trap_report.judging import Outcome
 from gatepost.checks.trap_report.listing import report
 from gatepost.checks.trap_report.run import TrapReport, unused
 from gatepost.ledger.records import Transaction, Trap
+from gatepost.ledger.trap_outcome import Outcome
 from gatepost.ledger.words.fitting import columns, plain
 from gatepost.ledger.words.sections import as_text
 from gatepost.lists.addresses import AddressList

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.net import authority
 
+from gatepost._build import describe_build
 from gatepost.checks.warnings import MAX_OF_A_KIND
 
 SOUND = (
@@ -83,6 +84,7 @@ TLS               cert.pem
 users             users.auth
 plugins           none
 runs as           the user that starts it
+build             {build}
 """
 
 
@@ -103,7 +105,7 @@ def test_the_summary_has_what_the_server_does(run, configure):
     (folder / "traps").write_text("hidden-page@example.com\n")
     (folder / "users.auth").write_text("")
     text = run("check").stdout
-    assert text.startswith(SUMMARY.format(folder=folder))
+    assert text.startswith(SUMMARY.format(folder=folder, build=describe_build()))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from click.shell_completion import get_completion_class
 
 from gatepost import __version__
+from gatepost._build import describe_build
 from gatepost.cli.commands import COMMANDS, gatepost
 
 TABLES = (
@@ -70,7 +71,8 @@ def test_every_command_of_a_group_has_help_with_an_example(run, group, name):
 
 def test_version_is_printed(run):
     result = run("--version")
-    assert (result.exit_code, result.stdout) == (0, f"gatepost, version {__version__}\n")
+    expected = f"gatepost, version {__version__} ({describe_build()})\n"
+    assert (result.exit_code, result.stdout) == (0, expected)
 
 
 @pytest.mark.parametrize("name", ["archive", "dashboard"])

@@ -80,6 +80,7 @@ def test_a_transaction_is_counted(counting):
     assert values(counting, "gatepost_message_octets") == {"": 1}
     assert values(counting, "gatepost_transaction_seconds") == {"": 1}
     assert values(counting, "gatepost_trap_hits_total") == {"traps": 1, OTHER: 2}
+    assert values(counting, "gatepost_trap_messages_total") == {"pristine others yes ": 1}
     assert values(counting, "gatepost_replies_total") == {"5xx trap core": 1}
 
 

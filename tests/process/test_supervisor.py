@@ -22,6 +22,7 @@ from tests.process.supervised import (
     subjects,
 )
 
+from gatepost._build import describe_build
 from gatepost._version import __version__
 
 BROKEN = "raise RuntimeError('broken')\n"
@@ -42,13 +43,13 @@ def test_all_workers_accept_mail(tmp_path):
     assert not server.workers()
 
 
-def test_the_version_is_logged_at_start_and_reload(tmp_path):
+def test_version_and_build_are_logged_at_start_and_reload(tmp_path):
     with Supervised(tmp_path) as server:
         port = server.ready()
         (started,) = server.await_events("started")
         reloaded = server.reload()
     for event in (started, reloaded):
-        assert event["version"] == __version__
+        assert (event["version"], event["build"]) == (__version__, describe_build())
         assert event["listen"] == [f"smtp=127.0.0.1:{port}"]
         assert "supervisor_version" not in event
 

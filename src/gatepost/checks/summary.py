@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from gatepost._build import describe_build
 from gatepost.config.redact import redact
 from gatepost.config.schema import Config, ListenConfig
 from gatepost.config.units import format_duration
@@ -33,6 +34,7 @@ def summary(config: Config, setup: Setup, lists: Lists) -> Iterator[tuple[str, s
     yield "users", _some([config.auth.users] if config.auth.users else [])
     yield "plugins", _some([one.plugin.name for one in setup.plugins.installed])
     yield "runs as", config.server.user or "the user that starts it"
+    yield "build", describe_build()
 
 
 def _listener(listen: ListenConfig) -> str:

@@ -85,8 +85,7 @@ def unproven(_config: Config, setup: Setup, lists: Lists) -> Iterator[str]:
     if learned:
         yield (
             f"{learned} learned traps have no effect, because it is not known which addresses"
-            " exist: expected recipients.known, a plugin with on_lookup, or a next hop that is"
-            " asked"
+            " exist: expected recipients.known, a plugin with on_lookup, or a next hop to ask"
         )
 
 

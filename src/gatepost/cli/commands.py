@@ -26,12 +26,28 @@ COMMANDS = {
 }
 
 
+def _print_version(context: click.Context, _option: click.Parameter, given: bool) -> None:  # noqa: FBT001 - click's
+    if not given or context.resilient_parsing:
+        return
+    from gatepost._build import describe_build  # noqa: PLC0415 - only for this option
+
+    click.echo(f"gatepost, version {__version__} ({describe_build()})")
+    context.exit()
+
+
 @click.group(
     cls=LazyGroup,
     table=COMMANDS,
     epilog="Example: gatepost init mail && cd mail && gatepost serve",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(__version__, prog_name="gatepost")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version, and whether it is compiled, then exit.",
+)
 def gatepost() -> None:
     """Receive mail by SMTP, and accept or refuse it while the client is connected."""

@@ -25,11 +25,13 @@ from gatepost.ledger.records import (
     Record,
     Transaction,
 )
+from gatepost.ledger.trap_outcome import judge
 from gatepost.metrics.families import COUNTED, Family
 from gatepost.metrics.gauges import gauges, plugin_gauges
 from gatepost.metrics.status import Status
 from gatepost.metrics.tables import OTHER, Counts, Distributions
 from gatepost.metrics.totals import Totals
+from gatepost.traps.verdicts import TrapClass
 
 GONE = 30.0
 
@@ -118,6 +120,13 @@ class Counting:
         self._answers(record.answers)
 
     def _traps(self, record: Transaction) -> None:
+        if not record.traps:
+            return
+        found = judge(record, threshold=0.0)
+        trap_class = record.traps[0].trap_class or TrapClass.PRISTINE.value
+        named = "yes" if found.users else "no"
+        outcome = found.outcome.name.lower()
+        self._add("gatepost_trap_messages_total", trap_class, outcome, named, found.standing)
         for trap in record.traps:
             self._add("gatepost_trap_hits_total", trap.list)
         more = record.traps_count - len(record.traps)

@@ -65,6 +65,12 @@ COUNTED: Mapping[str, Metric] = {
         "histogram", (), "The time from MAIL to the end of the transaction.", SECONDS
     ),
     "gatepost_trap_hits_total": Metric("counter", ("list",), "Recipients that are traps."),
+    "gatepost_trap_messages_total": Metric(
+        "counter",
+        ("class", "outcome", "user", "standing"),
+        "Transactions with a trap, by the class of the first one, what happened, whether a user was"
+        " among the recipients, and the standing of a known sender.",
+    ),
     "gatepost_limits_reached_total": Metric(
         "counter", ("limit",), "Connections and messages that exceeded a limit."
     ),

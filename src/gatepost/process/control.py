@@ -31,7 +31,7 @@ class MessageKind(StrEnum):
 
     PING = "ping"  # supervisor: report your progress
     PONG = "pong"  # worker: the detail is a counter that moves while the worker makes progress
-    READY = "ready"  # worker: it accepts connections; the detail is its version of Gatepost
+    READY = "ready"  # worker: it accepts connections; the detail: its version and build
     FAILED = "failed"  # worker: it cannot start; the detail is the reason
     RETIRE = "retire"  # supervisor: accept no more connections, exit when all sessions have ended
     STOP = "stop"  # supervisor: exit as soon as no message is being received

@@ -240,10 +240,10 @@ def _print_ready(listeners: Sequence[Listener]) -> None:
 
 
 def _serving_fields(pool: WorkerPool) -> dict[str, Any]:
-    """Return the addresses, the workers' version, and the supervisor's version if it differs."""
-    version = next((process.version for process in pool), __version__)
+    """Return the addresses, version and build of the workers, and another supervisor's version."""
+    version, build = next(((one.version, one.build) for one in pool), (__version__, ""))
     fields = {} if version == __version__ else {"supervisor_version": __version__}
-    return {"listen": _addresses(pool.listeners), "version": version, **fields}
+    return {"listen": _addresses(pool.listeners), "version": version, "build": build, **fields}
 
 
 def _warn_of_root_files(pool: WorkerPool) -> None:

@@ -80,6 +80,7 @@ class WorkerProcess:
         own_end, worker_end = socket.socketpair()
         self.ready = False
         self.version = ""
+        self.build = ""
         self.failure = ""
         self.killed = False
         self._watchdog = Watchdog(config.server.worker_timeout)
@@ -111,7 +112,7 @@ class WorkerProcess:
         for kind, detail in self.channel.receive():
             if kind is MessageKind.READY:
                 self.ready = True
-                self.version = detail
+                self.version, _, self.build = detail.partition(" ")
             elif kind is MessageKind.PONG:
                 self._watchdog.record(detail)
             elif kind is MessageKind.FAILED:

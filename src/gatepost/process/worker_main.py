@@ -19,8 +19,8 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.util import find_spec
 
+from gatepost._build import describe_build, loop_factory
 from gatepost._version import __version__
 from gatepost.counts.memory import Slot
 from gatepost.ledger.link import Link
@@ -63,7 +63,7 @@ def main() -> int:
     channel = Channel(_inherited(int(sys.argv[1])))
     os.set_inheritable(arguments.counters, False)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_WorkerMain(arguments, channel).serve())
     except (SetupError, PluginError, ListenFailedError) as error:
         channel.send(MessageKind.FAILED, str(error))
@@ -79,16 +79,6 @@ def _inherited(descriptor: int) -> socket.socket:
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
     return sock
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's factory if uvloop is installed; it takes half the time."""
-    if find_spec("uvloop") is None:
-        return None
-    import uvloop  # noqa: PLC0415 - an optional dependency
-
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 def _make_link(arguments: WorkerArguments) -> Link | None:
@@ -136,7 +126,7 @@ class _WorkerMain:
         if not await self._start(stop):
             return
         _freeze_memory()
-        self._channel.send(MessageKind.READY, __version__)
+        self._channel.send(MessageKind.READY, f"{__version__} {describe_build()}")
         retire = asyncio.create_task(self._retire())
         reporting = asyncio.create_task(self._report_status())
         await asyncio.wait({retire, stop}, return_when=asyncio.FIRST_COMPLETED)

@@ -18,7 +18,9 @@ from gatepost.checks.trap_report.findings import (
     Unused,
     share,
 )
-from gatepost.checks.trap_report.judging import (
+from gatepost.ledger.keys import network_of
+from gatepost.ledger.records import Transaction, Trap
+from gatepost.ledger.trap_outcome import (
     MARKED,
     MARKS,
     Judgement,
@@ -27,8 +29,6 @@ from gatepost.checks.trap_report.judging import (
     points_of_others,
     refuses,
 )
-from gatepost.ledger.keys import network_of
-from gatepost.ledger.records import Transaction, Trap
 from gatepost.lists.entry import ListEntry
 from gatepost.traps.verdicts import TrapClass
 
