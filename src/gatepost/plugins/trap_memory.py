@@ -32,7 +32,8 @@ from gatepost import (
     Transaction,
 )
 from gatepost.lists.providers import load_providers
-from gatepost.plugins._subjects import INTERNAL, client_address, is_trusted, spf_domain
+from gatepost.plugins._addresses import INTERNAL, is_trusted, parse_address
+from gatepost.plugins._subjects import spf_domain
 from gatepost.traps.memory import (
     Lifetimes,
     Recall,
@@ -87,7 +88,7 @@ class TrapMemory(Plugin):
 
     async def on_mail(self, tx: Transaction, _sender: Address) -> None:
         """Look the sender up."""
-        address = client_address(tx.session.peer.host)
+        address = parse_address(tx.session.peer.host)
         if address is None or is_trusted(tx.session, self.options.exempt_clients):
             return
         networks, domain = network_keys(address), spf_domain(tx)

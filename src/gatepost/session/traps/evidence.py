@@ -17,7 +17,7 @@ from gatepost.model.session import Transaction, TrapHit
 from gatepost.session.traps.rule import TrapRule
 from gatepost.session.traps.standing import standing
 from gatepost.traps.automatic import is_automatic_answer
-from gatepost.traps.senders import is_automatic
+from gatepost.traps.senders import is_robot
 from gatepost.traps.verdicts import Standing, TrapClass, Treatment
 
 # A person may address these by mistake.
@@ -34,7 +34,7 @@ def is_evidence(rule: TrapRule, tx: Transaction, hit: TrapHit) -> bool:
         return False
     if hit.guessable or TrapClass(hit.trap_class) in _MISTAKES:
         return False
-    return not is_automatic(tx.reverse_path.local) and standing(rule, tx) is not Standing.TRUSTED
+    return not is_robot(tx.reverse_path.local) and standing(rule, tx) is not Standing.TRUSTED
 
 
 def judge_content(tx: Transaction, message: Message) -> None:
