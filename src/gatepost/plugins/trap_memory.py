@@ -32,7 +32,15 @@ from gatepost import (
     Transaction,
 )
 from gatepost.lists.providers import load_providers
-from gatepost.plugins._subjects import INTERNAL, client_address, is_trusted, spf_domain
+from gatepost.plugins._subjects import (
+    INTERNAL,
+    Cluster,
+    client_address,
+    is_stranger,
+    is_trusted,
+    set_cluster,
+    spf_domain,
+)
 from gatepost.traps.memory import (
     Lifetimes,
     Recall,
@@ -107,6 +115,7 @@ class TrapMemory(Plugin):
         hits += [now] if tx.session.notes.get(_HIT) else []
         recall = judge(now, hits, self._lifetimes)
         tx.notes[_NOTE] = _Sender(keys, networks[0], seen, recall)
+        set_cluster(tx, Cluster(keys, networks[0]))
         self._add(tx, recall)
 
     async def _look_up(
@@ -132,7 +141,7 @@ class TrapMemory(Plugin):
         return self._providers.covers(address, name) or self._rule.is_shared(now, seen.values())
 
     def _add(self, tx: Transaction, recall: Recall) -> None:
-        if not recall.marks or not _is_stranger(tx):
+        if not recall.marks or not is_stranger(tx):
             return
         age = _age(recall.age or 0)
         reason = f"a trap was hit from there {age} ago"
@@ -146,7 +155,7 @@ class TrapMemory(Plugin):
         if options.header:
             tx.message.remove_header(options.header)
         sender: _Sender | None = tx.notes.get(_NOTE)
-        if sender is None or not sender.recall.marks or not _is_stranger(tx):
+        if sender is None or not sender.recall.marks or not is_stranger(tx):
             return None
         if sender.recall.refuses:
             decision = options.refuse.decide(
@@ -183,7 +192,7 @@ class TrapMemory(Plugin):
 
     async def _learn(self, tx: Transaction) -> None:
         sender: _Sender | None = tx.notes.get(_NOTE)
-        if sender is None or not tx.reverse_path or not _is_stranger(tx):
+        if sender is None or not tx.reverse_path or not is_stranger(tx):
             return
         if all(_teaches_nothing(hit) for hit in tx.trap_hits):
             return
@@ -202,10 +211,6 @@ class TrapMemory(Plugin):
 
 def _teaches_nothing(hit: object) -> bool:
     return getattr(hit, "trap_class", "pristine") in _TEACHES_NOTHING
-
-
-def _is_stranger(tx: Transaction) -> bool:
-    return tx.session.auth is None and tx.results.value("standing") in (None, "stranger")
 
 
 def _proven_domain(tx: Transaction) -> str:
