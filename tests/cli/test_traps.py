@@ -60,11 +60,17 @@ def test_list_prints_json(run, lists):
         "trap": "Trap@Example.com",
         "kind": "address",
         "class": "pristine",
+        "state": "armed",
         "note": "an old leaver",
         "list": f"{lists}/one",
         "line": 2,
+        "registered": False,
         "armed": True,
         "not_armed_because": "",
+        "expires": 0.0,
+        "exempt": [],
+        "by": "",
+        "at": 0.0,
     }
 
 
@@ -128,7 +134,7 @@ def test_one_address_that_is_not_a_trap_sets_the_exit_status(run, lists):
 
 def test_the_class_of_an_entry_is_added_listed_and_tested(run, lists):
     added = ("traps", "add", "old-sales@example.com", "--class", "recycled", "--note", "left 2019")
-    assert run(*added).exit_code == 0
+    assert run(*added, "--list", "one").exit_code == 0
     assert (
         (lists / "one").read_text().endswith("\nold-sales@example.com class=recycled left 2019\n")
     )
@@ -140,10 +146,11 @@ def test_the_class_of_an_entry_is_added_listed_and_tested(run, lists):
 
 
 def test_a_guessable_trap_can_be_added_so_that_it_spoils(run, lists):
-    assert run("traps", "add", "info@example.com", "--class", "seeded").exit_code == 0
+    added = ("traps", "add", "info@example.com", "--class", "seeded", "--list", "one")
+    assert run(*added).exit_code == 0
     assert run("traps", "test", "info@example.com").stdout.endswith(", seeded, guessable\n")
     assert run("traps", "remove", "info@example.com").exit_code == 0
-    assert run("traps", "add", "info@example.com", "--class", "seeded", "--spoil").exit_code == 0
+    assert run(*added, "--spoil").exit_code == 0
     assert run("traps", "test", "info@example.com").stdout.endswith(", seeded\n")
 
 
@@ -159,8 +166,8 @@ def test_an_invalid_address_is_wrong_usage(run, lists):
     assert result.stderr == "gatepost: expected local-part@domain, found '@example.com'\n"
 
 
-def test_add_appends_to_the_first_list(run, lists):
-    result = run("traps", "add", "new@example.com", "--note", "since 2024")
+def test_add_appends_to_a_list(run, lists):
+    result = run("traps", "add", "new@example.com", "--note", "since 2024", "--list", "one")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == f"new@example.com added to {lists}/one\n"
     assert (lists / "one").read_text() == f"{LISTS}new@example.com since 2024\n"
@@ -176,7 +183,7 @@ def test_add_appends_to_the_named_list(run, lists, name):
 def test_add_completes_the_last_line_or_creates_the_list(run, lists):
     (lists / "one").write_text("a@example.com")
     (lists / "two").unlink()
-    run("traps", "add", "/^a/")
+    run("traps", "add", "/^a/", "--list", "one")
     run("traps", "add", "b@example.com", "--list", "two")
     assert (lists / "one").read_text() == "a@example.com\n/^a/\n"
     assert (lists / "two").read_text() == "b@example.com\n"
@@ -192,7 +199,7 @@ def test_an_existing_entry_is_not_added_again(run, lists, again):
 
 def test_add_warns_of_an_entry_that_is_not_armed(run, lists):
     for _ in range(2):  # added, and then found in the list
-        result = run("traps", "add", "eve@example.com")
+        result = run("traps", "add", "eve@example.com", "--list", "one")
         assert result.exit_code == 1
         assert result.stderr == (
             "gatepost: warning: eve@example.com is not armed: it is a known recipient\n"
@@ -232,7 +239,7 @@ WRONG_ENTRIES = {
 
 @pytest.mark.parametrize("arguments", WRONG_ENTRIES, ids=repr)
 def test_an_invalid_entry_is_wrong_usage(run, lists, arguments):
-    result = run("traps", "add", *arguments)
+    result = run("traps", "add", *arguments, "--list", "one")
     assert result.exit_code == 2
     assert result.stderr == f"gatepost: {WRONG_ENTRIES[arguments]}\n"
     assert (lists / "one").read_text() == LISTS
@@ -248,7 +255,7 @@ def test_an_unconfigured_list_is_wrong_usage(run, lists):
 
 def test_add_without_a_list_is_an_error(run, configure):
     configure("[server]")
-    result = run("traps", "add", "a@example.com")
+    result = run("traps", "add", "a@example.com", "--list", "one")
     assert result.exit_code == 1
     assert result.stderr == "gatepost: traps.lists: expected at least one list, found none\n"
 

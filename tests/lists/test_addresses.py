@@ -25,8 +25,8 @@ def traps():
 @pytest.mark.parametrize(
     ("key", "user_key", "line"),
     [
-        ("trap@example.com", "trap@example.com", 3),
-        ("trap+x@example.com", "trap@example.com", 3),
+        ("trap@example.com", "trap@example.com", 4),
+        ("trap+x@example.com", "trap@example.com", 4),
         ("bob+shop@example.com", "bob@example.com", 5),
         ("bob+other@example.com", "bob@example.com", None),
         ("bob@example.com", "bob@example.com", None),
@@ -58,7 +58,7 @@ def test_contents(traps):
 
 
 def test_exact_finds_only_the_entry_with_this_key(traps):
-    assert traps.exact("trap@example.com").note == "first"
+    assert traps.exact("trap@example.com").note == "again"
     assert traps.exact("@example.net").line == 6
     assert traps.exact("x@example.net") is None
 

@@ -86,9 +86,9 @@ def test_an_indexed_entry_has_its_note_and_line(tmp_path):
     entry = traps.find("trap+x@example.com", "trap@example.com")
     assert (entry.kind, entry.note, entry.source, entry.line) == (
         EntryKind.ADDRESS,
-        "note",
+        "twice",
         "traps",
-        3,
+        12,
     )
     assert traps.exact("@example.net").line == 4
     assert traps.find("unknown+x@example.com", "unknown@example.com") is None

@@ -56,7 +56,10 @@ def seen(treatment, plugins, traps, *, local="hidden-page", **options):
 @pytest.mark.parametrize("trap_class", [one for one in CLASSES if one != "virtual"])
 def test_each_cell_of_the_table_is_what_the_client_sees(trap_class, standing):
     expected = TABLE[TrapClass(trap_class), Standing(standing)]
-    seen(expected, [of_standing(standing)], trap(f"class={trap_class}"), config=config())
+    # A learned trap has an effect only if it is known not to exist.
+    users = {"domains": ["example.com"], "known": ["one@example.com"]}
+    made = config(recipients=users) if trap_class == "learned" else config()
+    seen(expected, [of_standing(standing)], trap(f"class={trap_class}"), config=made)
 
 
 @pytest.mark.parametrize("word", TREATMENTS)

@@ -73,7 +73,7 @@ def test_every_note_is_read_and_its_rest_is_its_end(note):
 def test_what_is_written_is_read(note, trap_class, spoils):
     if not (trap_class and spoils) and read_marks(note) != Marks(note=note):
         return  # the note itself begins with one of the words
-    marks = read_marks(with_marks(note, trap_class, spoils=spoils))
+    marks = read_marks(with_marks(Marks(LISTED.get(trap_class), spoils, note)))
     assert marks == Marks(LISTED.get(trap_class), spoils, note)
 
 

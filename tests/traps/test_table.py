@@ -17,10 +17,10 @@ def entries(*lines, source="traps"):
     return AddressList.from_lines(lines, source)
 
 
-def match(table, text, separator="+"):
+def match(table, text, separator="+", now=0.0):
     address = Address.parse(text)
     user = without_tag(local_key(address.local), separator)
-    return table.match(address, address.key, f"{user}@{domain_key(address.domain)}")
+    return table.match(address, address.key, f"{user}@{domain_key(address.domain)}", now)
 
 
 def test_a_hit_contains_the_entry_and_its_line():
@@ -71,7 +71,7 @@ def test_roles_are_never_traps(trap, recipient):
 
 def test_the_postmaster_without_a_domain_is_never_a_trap():
     table = TrapTable([entries("/postmaster/")])
-    assert table.match(Address("Postmaster", ""), "postmaster@", "postmaster@") is None
+    assert table.match(Address("Postmaster", ""), "postmaster@", "postmaster@", 0) is None
 
 
 @pytest.mark.parametrize("trap", ["bob@x.example", "@x.example", "/bob/"])

@@ -4,6 +4,7 @@ The new version is written next to the file and renamed. It keeps the owner, mod
 attributes of the old one. Two concurrent commands wait for each other, so that no change is lost.
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -34,6 +35,22 @@ def _is_current(path: Path, file: BinaryIO) -> bool:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:
         return False
+
+
+def append_line(file: BinaryIO, line: bytes) -> None:
+    """Append a line, given without its end, to a file opened with O_APPEND, and sync it.
+
+    It is one write, and it starts on a line of its own. Raises OSError.
+    """
+    octets = (b"" if _ends_with_line_end(file) else b"\n") + line + b"\n"
+    if os.write(file.fileno(), octets) < len(octets):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.fsync(file.fileno())
+
+
+def _ends_with_line_end(file: BinaryIO) -> bool:
+    size = os.fstat(file.fileno()).st_size
+    return size == 0 or os.pread(file.fileno(), 1, size - 1) == b"\n"
 
 
 def rewrite(path: Path, file: BinaryIO, lines: Iterable[bytes]) -> None:

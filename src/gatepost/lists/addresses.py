@@ -4,8 +4,8 @@ A list is immutable: a change creates a new list, so no reader sees a half-made 
 canonical keys (`Address.key`); the caller must pass canonical keys.
 
 The order of a look-up: the exact address, the address without its subaddress, its domain, then the
-regular expressions in the order of the list. If several lines name the same address, one of them is
-returned.
+regular expressions in the order of the list. If several lines name the same address, the last one
+counts: a line that is appended replaces an earlier one.
 
 Limits: those of `patterns`, because each pattern costs time in every look-up without another match.
 MAX_ERRORS of the bad lines are kept; the rest are only counted.
@@ -68,7 +68,7 @@ class AddressList:
 
     def _add_entry(self, entry: ListEntry) -> None:
         if entry.kind is not EntryKind.PATTERN:
-            self._by_key.setdefault(entry.key, entry)
+            self._by_key[entry.key] = entry
         elif not self._add_pattern(entry):
             return
         self._entries.append(entry)

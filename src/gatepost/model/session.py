@@ -129,7 +129,9 @@ class TrapHit(msgspec.Struct, frozen=True):
     0. `trap_class` is the word of `class=` in the entry, such as "recycled". `guessable` is whether
     it refuses only itself, because any person can guess it. `treatment` is the result of the table
     in `[traps.table]`, such as "refuse all", "" before it is certain. `shadow` is whether it has no
-    effect.
+    effect. `registered` is whether the entry is in the registry, `exempt` the domains from which
+    it has no effect, and `unproven` whether it has no effect because nothing has shown
+    that the address does not exist.
     """
 
     address: Address
@@ -141,6 +143,9 @@ class TrapHit(msgspec.Struct, frozen=True):
     guessable: bool = False
     treatment: str = ""
     shadow: bool = False
+    registered: bool = False
+    exempt: tuple[str, ...] = ()
+    unproven: bool = False
 
 
 @read_only(

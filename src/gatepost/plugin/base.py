@@ -41,6 +41,8 @@ from gatepost.plugin.place import Place
 from gatepost.plugin.scope import Scope
 from gatepost.plugin.server_facts import ServerFacts
 from gatepost.plugin.threads import DEFAULT_THREADS, PluginThreads
+from gatepost.plugin.trap_registry import Traps
+from gatepost.registry.memory import MemoryRegistry
 from gatepost.store.memory import MemoryBackend
 from gatepost.store.store import Store
 
@@ -115,6 +117,7 @@ class Plugin(HookMethods):
         self.data_dir: Path = self.config_place.data_dir
         memory = MemoryBackend(clock=self._time)
         self.store: Store = Store(memory, "plugin")
+        self.traps: Traps = Traps(MemoryRegistry(), (), self.clock, self.name)
         self.metrics: Metrics = Metrics()
         self.server: ServerFacts = ServerFacts()
         self.background_jobs: Jobs = Jobs(Store(memory, "jobs"))

@@ -1,16 +1,20 @@
-"""The services of a server for its plugins: time, DNS, folders, state, facts about itself."""
+"""The services of a server for its plugins: time, DNS, folders, state, traps, its own facts."""
 
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from gatepost.lists.addresses import ListSource
 from gatepost.log.logger import Logger, get_logger
 from gatepost.net.resolver import Resolver
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.clock import Clock
 from gatepost.plugin.server_facts import ServerFacts
+from gatepost.plugin.trap_registry import Traps
+from gatepost.registry.registry import Registry
 from gatepost.store.store import OpenedStore
 
 # The namespace in which workers agree on the jobs for one of them.
@@ -27,6 +31,8 @@ class Services(msgspec.Struct, frozen=True, eq=False):
     data_dir: Path
     store: OpenedStore
     server: ServerFacts
+    registry: Registry
+    known: Sequence[ListSource]
 
     def provide(self, plugin: Plugin) -> None:
         """Give the services to a plugin."""
@@ -37,6 +43,7 @@ class Services(msgspec.Struct, frozen=True, eq=False):
         plugin.data_dir = self.data_dir
         plugin.store = self.store.scope(namespace(plugin.name))
         plugin.server = self.server
+        plugin.traps = Traps(self.registry, self.known, self.clock, plugin.name)
         plugin.background_jobs.claims = self.store.scope(CLAIMS)
 
 

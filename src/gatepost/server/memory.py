@@ -19,6 +19,8 @@ from gatepost.net.resolver import Resolver
 from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.metrics import MetricsSnapshot
 from gatepost.plugin.virtual_clock import VirtualClock
+from gatepost.registry.registry import Registry
+from gatepost.registry.trial import TrialRegistry
 from gatepost.server.capture import Capture, MemorySpool, ReceivedMessage
 from gatepost.server.connection import Connection
 from gatepost.server.connections import Connections
@@ -75,8 +77,9 @@ class MemoryServer:
     `traps` are lines of a trap list; a bad one raises ValueError. `config` is a `Config` or a dict.
     A `Capture` plugin comes last and accepts the messages. Facts go to the log unless there is a
     `recorder`. `resolver` is for routes and plugins, None for that of the configuration. `store` is
-    for plugins, None for an empty one in memory. `setup` and `connections` are those of the server,
-    for tests of the server.
+    for plugins, None for an empty one in memory. `registry` has the registered traps, None for
+    those of the configuration, which then do not change. `setup` and `connections` are those of the
+    server, for tests of the server.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class MemoryServer:
         records: Callable[[Record], None] | None = None,
         resolver: Resolver | None = None,
         store: OpenedStore | None = None,
+        registry: Registry | None = None,
     ) -> None:
         self._plugins = plugins
         self._traps = trap_list(traps)
@@ -101,6 +105,7 @@ class MemoryServer:
         self._resolver: Resolver = self._own_resolver if resolver is None else resolver
         memory = OpenedStore(MemoryBackend(clock=self._clock.time), "memory")
         self._store = memory if store is None else store
+        self._registry = registry
         self._capture = Capture()
         self._spool = MemorySpool(self._capture.messages)
 
@@ -133,6 +138,7 @@ class MemoryServer:
         lists = find_lists(self._config)
         load_lists(lists)
         lists.traps.append(self._traps)
+        lists.registry = self._registry or TrialRegistry(lists.registry)
         plugins = [*self._plugins, self._capture]
         self.setup = make_setup(
             self._config,

@@ -39,6 +39,7 @@ from gatepost.queue.queue import Queue
 from gatepost.queue.recording import Keep
 from gatepost.queue.spool.folder import files as spool_files
 from gatepost.queue.spool.sql.schema import VersionError
+from gatepost.registry.mailboxes import retire_mailboxes
 from gatepost.server.connection import Connection
 from gatepost.server.connections import SWEEP, Connections
 from gatepost.server.figures import Figures
@@ -188,7 +189,9 @@ class Server:
                 worker=worker,
             )
             await asyncio.to_thread(load_plugin_files, lists, setup.plugins)
+            stack.push_async_callback(asyncio.to_thread, lists.registry.close)
             await asyncio.to_thread(_report, setup, lists)
+            await asyncio.to_thread(retire_mailboxes, setup.traps.table, lists.registry)
             if setup.authority is not None:
                 stack.callback(setup.authority.close)
             self._host = setup.plugins
@@ -196,7 +199,7 @@ class Server:
             stack.push_async_callback(setup.plugins.stop)
             stack.push_async_callback(setup.router.stop)
             await setup.router.start()
-            watcher = FileWatcher(lists.files, _list_changed)
+            watcher = FileWatcher(lists.files, functools.partial(_list_changed, setup, lists))
             watcher.start()
             stack.push_async_callback(watcher.stop)
             await self._run_queue(setup, stack)
@@ -368,7 +371,7 @@ def _report(setup: Setup, lists: Lists) -> None:
         _log.warning("trap not armed", problem=str(unarmed))
 
 
-def _list_changed(change: FileChange) -> None:
+def _list_changed(setup: Setup, lists: Lists, change: FileChange) -> None:
     path = str(change.path)
     if change.problem:
         _log.error("list reload failed", path=path, problem=change.problem)
@@ -377,6 +380,9 @@ def _list_changed(change: FileChange) -> None:
     else:
         _log.info("list reloaded", path=path, entries=change.entries)
         _report_lines(change.errors)
+        if change.path in {file.path for file in lists.files if file in setup.known}:
+            work = functools.partial(retire_mailboxes, setup.traps.table, lists.registry)
+            asyncio.get_running_loop().run_in_executor(None, work)
 
 
 def _certificate_changed(change: FileChange) -> None:

@@ -40,6 +40,8 @@ from gatepost.plugin.scope import Conditions, Scope
 from gatepost.plugin.server_facts import ServerFacts, TrapRefusal
 from gatepost.plugin.services import Services
 from gatepost.queue.recording import Keep
+from gatepost.registry.file import FileRegistry
+from gatepost.registry.registry import Registry
 from gatepost.session.destinations import Destinations
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.log import LogRecorder
@@ -74,6 +76,7 @@ class Lists(msgspec.Struct, eq=False):
     traps: list[ListSource]
     trusted: list[SenderFile | SenderList]
     users: UsersFile | None
+    registry: Registry
     files: list[Any]
 
 
@@ -97,9 +100,10 @@ def find_lists(config: Config) -> Lists:
     if inline_known:
         known.insert(0, AddressList.from_lines(inline_known, "recipients.known"))
     users = UsersFile(config.path(config.auth.users)) if config.auth.users else None
-    files: list[Any] = [*domain_files, *known_files, *trap_files, *trusted_files]
+    registry = FileRegistry(config.data_dir)
+    files: list[Any] = [*domain_files, *known_files, *trap_files, registry.list, *trusted_files]
     files += filter(None, (users,))
-    return Lists(domains, known, list(trap_files), trusted, users, files)
+    return Lists(domains, known, list(trap_files), trusted, users, registry, files)
 
 
 def load_lists(lists: Lists) -> None:
@@ -241,7 +245,10 @@ def make_setup(
     clock = SystemClock() if clock is None else clock
     resolver = make_resolver(config) if resolver is None else resolver
     store = make_store(config, clock) if store is None else store
-    services = Services(clock, resolver, config.data_dir, store, _facts(config, lists, worker))
+    facts = _facts(config, lists, worker)
+    services = Services(
+        clock, resolver, config.data_dir, store, facts, lists.registry, tuple(lists.known)
+    )
     installed = _install_all(config, plugins, services)
     hostname = config.server.hostname
     host, router = _host_and_router(config, installed, targets, resolver)
@@ -263,6 +270,7 @@ def make_setup(
         helo=Reply(250, hostname),
         offers={},
         destinations=Destinations(router, config.recipients.subaddress, config.limits.recipients),
+        registry=lists.registry,
         authority=_authority(config, lists, host),
         lookups=_lookups(config, host, clock),
         refusal_delay=config.smtp.refusal_delay,
@@ -324,7 +332,7 @@ def _facts(config: Config, lists: Lists, worker: int) -> ServerFacts:
 def _trap_rule(config: Config, lists: Lists) -> TrapRule:
     traps, many = config.traps, config.traps.many_unknown
     return TrapRule(
-        TrapTable(lists.traps, lists.known),
+        TrapTable(lists.traps, lists.known, lists.registry),
         traps.action,
         traps.delay,
         traps.reply,

@@ -130,7 +130,7 @@ def _trap(hit: TrapHit, privacy: Privacy) -> r.Trap:
         hit.note,
         "" if hit.trap_class == TrapClass.PRISTINE.value else hit.trap_class,
         hit.treatment,
-        hit.shadow,
+        hit.shadow or hit.unproven,
     )
 
 

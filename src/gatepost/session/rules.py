@@ -13,7 +13,7 @@ from gatepost.plugin.chain import FAILED, Answer, Asked
 from gatepost.plugin.server_facts import TrapRefusal
 from gatepost.session.setup import Setup
 from gatepost.session.traps.rule import TrapRule
-from gatepost.session.traps.verdict import REFUSES_ALL, hardest
+from gatepost.session.traps.verdict import REFUSES_ALL, hardest, spare
 from gatepost.traps.verdicts import Treatment
 
 CORE = "gatepost"
@@ -148,15 +148,19 @@ def _look_up(setup: Setup, tx: Transaction, rcpt: Recipient, otherwise: Answer |
     answer = setup.lookups.ask(tx, rcpt, asked)
     if answer is None or isinstance(answer, Answer):
         _record(setup, tx, rcpt, answer, asked)
-        return _looked_up(setup, rcpt, answer, otherwise)
+        return _looked_up(setup, tx, rcpt, answer, otherwise)
     recorded = _record_later(setup, tx, rcpt, answer, asked)
-    return _look_up_later(setup, rcpt, recorded, otherwise)
+    return _look_up_later(setup, tx, rcpt, recorded, otherwise)
 
 
 async def _look_up_later(
-    setup: Setup, rcpt: Recipient, pending: Awaitable[Answer | None], otherwise: Answer | None
+    setup: Setup,
+    tx: Transaction,
+    rcpt: Recipient,
+    pending: Awaitable[Answer | None],
+    otherwise: Answer | None,
 ) -> Answer | None:
-    return _looked_up(setup, rcpt, await pending, otherwise)
+    return _looked_up(setup, tx, rcpt, await pending, otherwise)
 
 
 async def _record_later(
@@ -183,7 +187,11 @@ def _record(
 
 
 def _looked_up(
-    setup: Setup, rcpt: Recipient, answer: Answer | None, otherwise: Answer | None
+    setup: Setup,
+    tx: Transaction,
+    rcpt: Recipient,
+    answer: Answer | None,
+    otherwise: Answer | None,
 ) -> Answer | None:
     """Apply the rules of a local domain if a plugin recognises the domain."""
     if answer is None:
@@ -194,7 +202,18 @@ def _looked_up(
         return ROUTE_DENIED
     if rcpt.user == "postmaster":
         return POSTMASTER
-    return _routed(setup, rcpt) if answer.decision.verdict is Verdict.ACCEPT else answer
+    if answer.decision.verdict is not Verdict.ACCEPT:
+        return answer
+    if tx.trap_hits:
+        _spare(setup, tx, rcpt)
+    return _routed(setup, rcpt)
+
+
+def _spare(setup: Setup, tx: Transaction, rcpt: Recipient) -> None:
+    """Retire a registered trap at whose address there is a mailbox now; `@domain` stays one."""
+    hit = spare(tx, rcpt)
+    if hit is not None and not hit.entry.startswith("@"):
+        setup.registry.retire_later(hit.entry, "the address is a mailbox")
 
 
 def _relays(setup: Setup, tx: Transaction, rcpt: Recipient) -> bool:

@@ -22,6 +22,7 @@ from gatepost.plugin.clock import Clock
 from gatepost.plugin.host import PluginHost
 from gatepost.plugin.lookups import Lookups
 from gatepost.queue.queue import Queue
+from gatepost.registry.registry import Registry
 from gatepost.session.destinations import Destinations
 from gatepost.session.recorder import Recorder
 from gatepost.session.traps.rule import TrapRule
@@ -49,10 +50,10 @@ class Setup(msgspec.Struct, eq=False):
     hop of a route can be asked about a recipient. `greetings` are by protocol; `keywords` are those
     that EHLO offers to every client, `offers` caches EHLO replies by the keywords beyond them.
     `folder` holds messages too large for memory. `destinations` makes the recipients that plugins
-    add. `queue` is None if there is no disk to keep it on; in tests, `memory` stands for it where
-    plugins hold and submit mail. `storage_full` is true while messages in transit use up the space
-    they may use. `lookups` is None if no plugin recognises local recipients. `refusal_delay` is in
-    seconds.
+    add. `registry` has the registered traps. `queue` is None if there is no disk to keep it on; in
+    tests, `memory` stands for it where plugins hold and submit mail. `storage_full` is true while
+    messages in transit use up the space they may use. `lookups` is None if no plugin recognises
+    local recipients. `refusal_delay` is in seconds.
     """
 
     hostname: str
@@ -72,6 +73,7 @@ class Setup(msgspec.Struct, eq=False):
     helo: Reply
     offers: dict[tuple[str, ...], Reply]
     destinations: Destinations
+    registry: Registry
     queue: Queue | None = None
     memory: Spool | None = None
     storage_full: bool = False

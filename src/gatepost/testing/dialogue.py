@@ -15,6 +15,7 @@ from gatepost.net.resolver import Resolver
 from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.metrics import MetricsSnapshot
 from gatepost.plugin.virtual_clock import VirtualClock
+from gatepost.registry.memory import MemoryRegistry
 from gatepost.server.capture import ReceivedMessage
 from gatepost.server.memory import (
     DEFAULT_CONFIG,
@@ -125,13 +126,15 @@ def play(
     protocol: str = "smtp",
     resolver: Resolver | None = None,
     store: MemoryStore | None = None,
+    registry: MemoryRegistry | None = None,
 ) -> DialogueResult:
     """Play a transcript; raises `DialogueError` at the first reply that differs.
 
     `traps` are lines of a trap list, `now` is the time at the start, `peer` the client's address,
     `protocol` "smtp" or "lmtp". `config` is a `Config`, or a dict with the tables of a
     configuration file. By default example.com is local and nothing else is configured. `resolver`
-    answers DNS lookups; by default no name exists. `store` is for plugins, by default an empty one.
+    answers DNS lookups; by default no name exists. `store` is for plugins, by default an empty one,
+    and `registry` has the registered traps, by default none.
     """
     __tracebackhide__ = True
     try:
@@ -147,6 +150,7 @@ def play(
             protocol=protocol,
             resolver=resolver,
             store=store,
+            registry=registry,
         )
         try:
             return asyncio.run(work)
@@ -166,6 +170,7 @@ async def play_async(
     protocol: str = "smtp",
     resolver: Resolver | None = None,
     store: MemoryStore | None = None,
+    registry: MemoryRegistry | None = None,
 ) -> DialogueResult:
     """Do the same as `play` in an event loop, for tests that are coroutines."""
     __tracebackhide__ = True
@@ -181,6 +186,7 @@ async def play_async(
         recorder=recorder,
         resolver=resolver or FakeResolver(),
         store=store,
+        registry=registry or MemoryRegistry(),
     ) as server:
         client = server.connect(peer, protocol)
         try:

@@ -7,7 +7,10 @@ entry that covers one exempts it and stays armed for all others.
 
 A hit has the class in the note of its entry, pristine without one (`notes`). Only an entry with a
 class can have guessable traps: an address that was listed without one refuses the whole message,
-whatever its name.
+whatever its name. An entry that is retired or has expired is no trap.
+
+The registry (`gatepost.registry`) is searched after the lists. Its entries have a state; a line
+without one was cut off when it was written, and has no effect.
 
 An entry with a subaddress (`user+shop@example.com`, a leaked tag) is judged as written. It is armed
 even if `user@example.com` is a known recipient or a role, unless the tagged address itself is a
@@ -28,7 +31,7 @@ from gatepost.lists.entry import EntryKind, ListEntry
 from gatepost.model.address import Address
 from gatepost.model.session import TrapHit
 from gatepost.traps.guessable import is_guessable
-from gatepost.traps.notes import read_marks
+from gatepost.traps.notes import TrapState, read_marks
 from gatepost.traps.verdicts import TrapClass
 
 # RFC 5321 s4.5.1: postmaster must be accepted. RFC 2142 s4: abuse is where complaints go.
@@ -55,25 +58,31 @@ class UnarmedEntry(msgspec.Struct, frozen=True):
 
 
 class TrapTable:
-    """The trap lists and the known recipients, which are exempt.
+    """The trap lists, the registry, and the known recipients, which are exempt.
 
-    `lists` and `known` are lists, or files; each look-up uses the current version.
+    `lists`, `known` and `registry` are lists, or files; each look-up uses the current version.
     """
 
-    def __init__(self, lists: Sequence[ListSource], known: Sequence[ListSource] = ()) -> None:
-        self.lists = tuple(lists)
+    def __init__(
+        self,
+        lists: Sequence[ListSource],
+        known: Sequence[ListSource] = (),
+        registry: ListSource | None = None,
+    ) -> None:
+        self.lists = (*lists, *(() if registry is None else (registry,)))
+        self.registry = registry
         self._known = tuple(known)
 
-    def match(self, address: Address, key: str, user_key: str) -> TrapHit | None:
+    def match(self, address: Address, key: str, user_key: str, now: float) -> TrapHit | None:
         """Return the trap hit of an address, or None.
 
         `key` is `address.key`, `user_key` the key without the subaddress. The caller passes them,
-        because it needs them for other look-ups too.
+        because it needs them for other look-ups too. `now` is in seconds since 1970.
 
         Security: a hit costs the same as a miss. All lists and patterns are searched, because
         clients can measure the time of the reply.
         """
-        found: ListEntry | None = None
+        found: TrapHit | None = None
         for source in self.lists:
             current = source.current
             entry = current.find(key, user_key)
@@ -82,10 +91,33 @@ class TrapTable:
             if entry.kind is not EntryKind.PATTERN:  # otherwise `find` has searched them
                 current.search_patterns(key, user_key)
             if found is None and not self._is_exempt(entry, key, user_key):
-                found = entry
-        if found is None:
+                found = self._hit(address, entry, user_key, now, source)
+        return found
+
+    def _hit(
+        self, address: Address, entry: ListEntry, user_key: str, now: float, source: ListSource
+    ) -> TrapHit | None:
+        """Return the hit of an entry, None if the entry has no effect any more."""
+        marks, registered = read_marks(entry.note), source is self.registry
+        if marks.is_over(now) or (registered and marks.state is None):
             return None
-        return _hit(address, found, user_key)
+        guessable = (
+            marks.trap_class is not None
+            and not marks.spoils
+            and is_guessable(user_key.rpartition("@")[0])
+        )
+        return TrapHit(
+            address,
+            entry.text,
+            marks.note,
+            entry.source,
+            entry.line,
+            (marks.trap_class or TrapClass.PRISTINE).value,
+            guessable,
+            shadow=marks.state is TrapState.SHADOW,
+            registered=registered,
+            exempt=marks.exempt,
+        )
 
     def _is_exempt(self, entry: ListEntry, key: str, user_key: str) -> bool:
         keys = (key,) if entry.key == key else (key, user_key)
@@ -104,33 +136,20 @@ class TrapTable:
         The time is proportional to the smaller of the two lists compared, plus one fast pass over
         each trap list to find roles.
         """
-        return [unarmed for source in self.lists for unarmed in self._unarmed(source.current)]
+        return [
+            UnarmedEntry(entry, reason)
+            for source in self.lists
+            for entry, reason in self.unarmed(source.current)
+        ]
 
-    def _unarmed(self, traps: AddressList) -> Iterator[UnarmedEntry]:
+    def unarmed(self, traps: AddressList) -> Iterator[tuple[ListEntry, UnarmedReason]]:
+        """Yield the entries of one list that are not armed, with the reasons."""
         found = dict.fromkeys(traps.with_local_part(ROLES), UnarmedReason.ROLE)
         for source in self._known:
             for entry in _in_both(traps, source.current):
                 found.setdefault(entry, UnarmedReason.KNOWN)
         for entry in sorted(found, key=lambda entry: entry.line):
-            yield UnarmedEntry(entry, found[entry])
-
-
-def _hit(address: Address, entry: ListEntry, user_key: str) -> TrapHit:
-    marks = read_marks(entry.note)
-    guessable = (
-        marks.trap_class is not None
-        and not marks.spoils
-        and is_guessable(user_key.rpartition("@")[0])
-    )
-    return TrapHit(
-        address,
-        entry.text,
-        marks.note,
-        entry.source,
-        entry.line,
-        (marks.trap_class or TrapClass.PRISTINE).value,
-        guessable,
-    )
+            yield entry, found[entry]
 
 
 def _in_both(traps: AddressList, known: AddressList) -> Iterable[ListEntry]:

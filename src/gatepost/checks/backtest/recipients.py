@@ -47,7 +47,7 @@ class Directory:
             asked += 1
             if self._is_unknown(one, key, user_key):
                 unknown.append(one.address)
-            if address is not None and self._table.match(address, key, user_key) is not None:
+            if address is not None and self._table.match(address, key, user_key, transaction.time):
                 traps.append(one.address)
         return Asked(asked, unknown, traps)
 

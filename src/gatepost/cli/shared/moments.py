@@ -1,7 +1,7 @@
 """Times as options: "2h" ago, a date, or a date with a time."""
 
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import click
 
@@ -56,3 +56,31 @@ class Moment(click.ParamType[float]):
             return parse_moment(str(value), time.time())
         except MomentError as error:
             self.fail(str(error), param, ctx)
+
+
+class Day(click.ParamType[float]):
+    """The type of an option that takes a day (UTC): a date, or a time from now such as "90d"."""
+
+    name = "day"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the beginning of the day in seconds since 1970."""
+        if isinstance(value, float):
+            return value
+        try:
+            return _day(str(value).strip(), time.time())
+        except (UnitError, ValueError, OverflowError):
+            expected = 'a date such as "2027-06-30", or a time from now such as "90d"'
+            self.fail(f"expected {expected}, found {value[:80]!r}", param, ctx)
+
+
+def _day(text: str, now: float) -> float:
+    if "-" in text:
+        day = datetime.fromisoformat(text).date()
+        return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+    seconds = parse_duration(text)
+    if text.isdigit() or seconds > MOST:
+        raise ValueError(text)
+    return (now + seconds) // 86400 * 86400

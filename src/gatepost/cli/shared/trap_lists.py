@@ -7,14 +7,18 @@ file, so that two commands at the same time do not lose each other's changes.
 """
 
 import os
+import time
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import click
 import msgspec
 
+from gatepost.cli.shared.output import Failure, WrongUsage
 from gatepost.config.schema import Config
-from gatepost.disk.rewrite import locked, rewrite, sync_entry
+from gatepost.disk.rewrite import append_line, locked, rewrite, sync_entry
 from gatepost.lists.addresses import AddressList, ListSource
 from gatepost.lists.entry import (
     EntryKind,
@@ -24,11 +28,17 @@ from gatepost.lists.entry import (
     parse_octets,
     parse_or_error,
 )
-from gatepost.lists.reloadable import EMPTY_ON_PURPOSE, open_regular_file
+from gatepost.lists.reloadable import EMPTY_ON_PURPOSE, ListError, open_regular_file
 from gatepost.lists.text import read_lines
+from gatepost.log.os_error import describe_os_error
 from gatepost.model.address import Address, domain_key, local_key, without_tag
 from gatepost.model.session import TrapHit
+from gatepost.registry.file import FileRegistry
 from gatepost.traps.table import TrapTable
+
+list_option = click.option(
+    "--list", "name", metavar="FILE", help="One of traps.lists, as written in the configuration."
+)
 
 
 class EntryError(ValueError):
@@ -54,6 +64,49 @@ def parse_entry(text: str, note: str = "") -> ListEntry:
     return entry
 
 
+def typed_entry(text: str, note: str) -> ListEntry:
+    """Return the entry that was typed; raises `WrongUsage`."""
+    try:
+        return parse_entry(text, note)
+    except EntryError as error:
+        raise WrongUsage(str(error)) from error
+
+
+def paths(config: Config) -> list[Path]:
+    """Return the paths of the trap lists."""
+    return [config.path(name) for name in config.traps.lists]
+
+
+def chosen(config: Config, name: str | None) -> list[Path]:
+    """Return the list to change: the named one, or the first."""
+    found = paths(config)
+    if not found:
+        raise Failure("traps.lists: expected at least one list, found none")
+    if name is None:
+        return found[:1]
+    absolute = Path(name).absolute()
+    matches = [
+        path
+        for path, configured in zip(found, config.traps.lists, strict=True)
+        if name == configured or absolute == path.absolute()
+    ]
+    if not matches:
+        expected = ", ".join(config.traps.lists)
+        raise WrongUsage(f"--list: expected one of traps.lists ({expected}), found {name!r}")
+    return matches
+
+
+@contextmanager
+def list_errors() -> Iterator[None]:
+    """Turn a list that cannot be read into a failure of the command."""
+    try:
+        yield
+    except ListError as error:
+        raise Failure(str(error)) from error
+    except OSError as error:
+        raise Failure(describe_os_error(error)) from error
+
+
 def _parsed(line: str, typed: str) -> ListEntry | None:
     try:
         return parse_line(line, "", 0)
@@ -69,9 +122,12 @@ def look_up(config: Config, addresses: Collection[Address]) -> list[LookupResult
     for address, user in zip(addresses, users, strict=True):
         domain = domain_key(address.domain)
         keys |= {address.key, f"{user}@{domain}", f"@{domain}"}
-    lists = [matching(config.path(name), keys) for name in config.traps.lists]
-    table = TrapTable(lists, known_recipients(config, keys))
-    return [_look_up_one(table, lists, *pair) for pair in zip(addresses, users, strict=True)]
+    lists = [matching(path, keys) for path in paths(config)]
+    file = FileRegistry(config.data_dir).path
+    registry = matching(file, keys) if file.exists() else AddressList()
+    table = TrapTable(lists, known_recipients(config, keys), registry)
+    found = [*lists, registry]
+    return [_look_up_one(table, found, *pair) for pair in zip(addresses, users, strict=True)]
 
 
 def _look_up_one(
@@ -80,7 +136,7 @@ def _look_up_one(
     key, user_key = address.key, f"{user}@{domain_key(address.domain)}"
     matches = (one.find(key, user_key) for one in lists)
     unarmed = next((entry for entry in matches if entry is not None), None)
-    hit = table.match(address, key, user_key)
+    hit = table.match(address, key, user_key, time.time())
     return LookupResult(str(address), hit, None if hit is not None else unarmed)
 
 
@@ -111,17 +167,9 @@ def entries(file: BinaryIO, source: str) -> Iterator[ListEntry]:
 
 def append(path: Path, entry: ListEntry) -> None:
     """Append an entry to a list, and create the list if it does not exist; raises OSError."""
-    line = f"{entry.text} {entry.note}".rstrip().encode() + b"\n"
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-    with locked(path, flags) as file:
-        os.write(file.fileno(), line if _ends_with_line_end(file) else b"\n" + line)
-        os.fsync(file.fileno())
+    with locked(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC) as file:
+        append_line(file, f"{entry.text} {entry.note}".rstrip().encode())
     sync_entry(path)
-
-
-def _ends_with_line_end(file: BinaryIO) -> bool:
-    size = os.fstat(file.fileno()).st_size
-    return size == 0 or os.pread(file.fileno(), 1, size - 1) == b"\n"
 
 
 def remove(path: Path, key: str) -> list[ListEntry]:

@@ -2,7 +2,7 @@
 
 Lines that were removed are masked by their offsets. Lines that were added are kept in memory like a
 small list, as are the patterns and bad lines of the index. Line numbers are those of the current
-file. If an added line and an indexed line name the same address, the added line is returned.
+file. If several lines name the same address, an added one counts, otherwise the last one.
 
 Immutable, like every list. Trusts the index; `index` describes its checks.
 """
@@ -59,14 +59,13 @@ class IndexedList(AddressList):
 
     def exact(self, key: str) -> ListEntry | None:
         """Return the entry with exactly this key (an address, or `@` and a domain), or None."""
-        entry = self._by_key.get(key)
-        if entry is None:
-            for offset in self._index.candidates(key):
+        found = self._by_key.get(key)
+        if found is None:
+            for offset in self._index.candidates(key):  # in the order of the lines
                 entry = self._read(offset)
                 if entry is not None and entry.key == key:
-                    return entry
-            return None
-        return entry
+                    found = entry
+        return found
 
     def _read(self, offset: int) -> ListEntry | None:
         """Return the address or domain entry at an offset of the index, if not masked."""

@@ -13,8 +13,8 @@ from gatepost.session.rules import Ruling
 from gatepost.session.steps import dsn
 from gatepost.session.steps.callahead import call_ahead
 from gatepost.session.steps.step import Question, Step
-from gatepost.session.steps.trapped import after_call_ahead, answer_rcpt, hit_of, is_as_user
-from gatepost.session.traps.verdict import add
+from gatepost.session.steps.trapped import after_call_ahead, answer_rcpt, is_as_user
+from gatepost.session.traps.verdict import add, hit_of
 from gatepost.wire import events as e
 
 
@@ -51,7 +51,8 @@ def _begin_rcpt(talk: Conversation, event: e.Rcpt) -> tuple[Transaction, Recipie
     user = without_tag(local, setup.subaddress)
     rcpt = Recipient(address, event.params, user, domain)
     key = f"{local}@{domain}"
-    hit = setup.traps.table.match(address, key, key if user == local else f"{user}@{domain}")
+    user_key = key if user == local else f"{user}@{domain}"
+    hit = setup.traps.table.match(address, key, user_key, tx.received)
     if tx.acting is not None:
         tx.acting.current = rcpt
     if hit is not None:

@@ -5,7 +5,9 @@ sender reaches DATA. A trap that refuses only itself is answered as an unknown r
 usual rules are asked first in both cases: a trap of another domain is refused as every other
 recipient there, and look-ups take the same time.
 
-Unknown recipients that look like message identifiers are traps without a list.
+Unknown recipients that look like message identifiers are traps without a list. A trap that was
+learned has an effect only if the address is known not to exist at this moment, by the list of
+recipients, a look-up or the next hop.
 
 A recipient that is accepted here and does not exist is never delivered to: its hit refuses the
 message, whatever plugins answer.
@@ -26,7 +28,9 @@ from gatepost.session.traps.verdict import (
     REFUSES_ALL,
     REFUSES_RECIPIENT,
     add,
+    hit_of,
     in_force,
+    prove,
 )
 from gatepost.traps.message_ids import recognise
 from gatepost.traps.senders import is_automatic
@@ -53,19 +57,13 @@ async def _answer_later(
 def _answer(setup: Setup, tx: Transaction, rcpt: Recipient, usual: Answer | None) -> Answer | None:
     rule, is_unknown = setup.traps, _is_unknown(usual)
     if is_unknown:
-        _find_message_id(rule, tx, rcpt)
+        _note_absence(rule, tx, rcpt)
     hit = hit_of(tx, rcpt)
     if hit is None:
         return usual
     if in_force(hit) in REFUSES_RECIPIENT and not _refuses(usual):
         return rules.TRAP_RECIPIENT
     return None if is_unknown and is_as_user(rule, tx, hit) else usual
-
-
-def hit_of(tx: Transaction, rcpt: Recipient) -> TrapHit | None:
-    """Return the hit of the recipient that was named last, None if it is no trap."""
-    hit = tx.trap_hits[-1] if tx.trap_hits else None
-    return hit if hit is not None and hit.address is rcpt.address else None
 
 
 def is_as_user(rule: TrapRule, tx: Transaction, hit: TrapHit) -> bool:
@@ -86,6 +84,12 @@ def _is_unknown(answer: Answer | None) -> bool:
     return answer is not None and answer.decision.reason == unknown and _refuses(answer)
 
 
+def _note_absence(rule: TrapRule, tx: Transaction, rcpt: Recipient) -> None:
+    """Apply what follows from an address that does not exist."""
+    prove(tx, rcpt)
+    _find_message_id(rule, tx, rcpt)
+
+
 def _find_message_id(rule: TrapRule, tx: Transaction, rcpt: Recipient) -> None:
     """Add a hit for an unknown recipient that looks like a message identifier."""
     if rule.message_ids == "off":
@@ -104,6 +108,6 @@ async def after_call_ahead(
     answer = await pending
     if answer is None or answer.by != NEXT_HOP or answer.decision.code != 550:
         return answer
-    _find_message_id(setup.traps, tx, rcpt)
+    _note_absence(setup.traps, tx, rcpt)
     hit = hit_of(tx, rcpt)
     return None if hit is not None and is_as_user(setup.traps, tx, hit) else answer

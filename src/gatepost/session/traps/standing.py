@@ -10,6 +10,8 @@ or earlier can add it. Without one, every other sender is a stranger.
 Limits: SPF passes for all customers of a shared provider that a domain includes.
 """
 
+from collections.abc import Sequence
+
 from gatepost.model.address import domain_key
 from gatepost.model.session import Transaction
 from gatepost.session.traps.rule import TrapRule
@@ -31,7 +33,18 @@ def standing(rule: TrapRule, tx: Transaction) -> Standing:
 def _is_trusted(rule: TrapRule, tx: Transaction) -> bool:
     if any(one.current.has_client(tx.session.peer.host) for one in rule.trusted):
         return True
+    domain = _proven_domain(tx)
+    return bool(domain) and any(one.current.has_domain(domain) for one in rule.trusted)
+
+
+def is_proven_for(tx: Transaction, domains: Sequence[str]) -> bool:
+    """Return whether SPF has proven that the sender is of one of these domains or below one."""
+    domain = f".{_proven_domain(tx)}"
+    return any(domain.endswith(f".{one}") for one in domains)
+
+
+def _proven_domain(tx: Transaction) -> str:
+    """Return the domain of the sender in canonical form if SPF has passed for it, or ""."""
     if tx.found is None or tx.found.value("spf") != "pass" or not tx.reverse_path.domain:
-        return False
-    domain = domain_key(tx.reverse_path.domain)
-    return any(one.current.has_domain(domain) for one in rule.trusted)
+        return ""
+    return domain_key(tx.reverse_path.domain)

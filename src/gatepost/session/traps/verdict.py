@@ -11,9 +11,9 @@ milder than the column "trusted" of the table, which is for other servers.
 from secrets import SystemRandom
 
 from gatepost.model.facts import keep, set_fact
-from gatepost.model.session import Transaction, TrapHit
+from gatepost.model.session import Recipient, Transaction, TrapHit
 from gatepost.session.traps.rule import TrapRule
-from gatepost.session.traps.standing import standing
+from gatepost.session.traps.standing import is_proven_for, standing
 from gatepost.traps.senders import is_automatic
 from gatepost.traps.verdicts import Standing, TrapClass, Treatment, treatment
 
@@ -33,14 +33,40 @@ _chance = SystemRandom().random
 
 def add(rule: TrapRule, tx: Transaction, hit: TrapHit) -> None:
     """Add a hit to a transaction, with its treatment."""
-    in_shadow = hit.source == MESSAGE_IDS and rule.message_ids != "armed"
+    rule_in_shadow = hit.source == MESSAGE_IDS and rule.message_ids != "armed"
     set_fact(hit, "treatment", _treatment(rule, tx, hit).value)
-    set_fact(hit, "shadow", rule.action == "shadow" or in_shadow)
+    set_fact(hit, "shadow", hit.shadow or rule_in_shadow or rule.action == "shadow")
+    set_fact(hit, "unproven", hit.trap_class == TrapClass.LEARNED.value)
     keep(tx, "trap_hits", hit)
 
 
+def hit_of(tx: Transaction, rcpt: Recipient) -> TrapHit | None:
+    """Return the hit of the recipient that was named last, None if it is no trap."""
+    hit = tx.trap_hits[-1] if tx.trap_hits else None
+    return hit if hit is not None and hit.address is rcpt.address else None
+
+
+def prove(tx: Transaction, rcpt: Recipient) -> None:
+    """Let the hit of a recipient take effect: it is known now that the address does not exist."""
+    hit = hit_of(tx, rcpt)
+    if hit is not None:
+        set_fact(hit, "unproven", False)
+
+
+def spare(tx: Transaction, rcpt: Recipient) -> TrapHit | None:
+    """Take the effect from the hit of a registered trap that has turned out to be a mailbox.
+
+    Return the hit. A trap of a list stays one: the administrator decides about it.
+    """
+    hit = hit_of(tx, rcpt)
+    if hit is None or not hit.registered:
+        return None
+    set_fact(hit, "treatment", Treatment.NONE.value)
+    return hit
+
+
 def _treatment(rule: TrapRule, tx: Transaction, hit: TrapHit) -> Treatment:
-    if tx.session.auth is not None:
+    if tx.session.auth is not None or (hit.exempt and is_proven_for(tx, hit.exempt)):
         return Treatment.NONE
     trap = TrapClass(hit.trap_class)
     if trap in _FOUND and is_automatic(tx.reverse_path.local):
@@ -53,8 +79,8 @@ def _treatment(rule: TrapRule, tx: Transaction, hit: TrapHit) -> Treatment:
 
 
 def in_force(hit: TrapHit) -> Treatment:
-    """Return the effect of a hit, NONE in shadow mode."""
-    return Treatment.NONE if hit.shadow else Treatment(hit.treatment)
+    """Return the effect of a hit: NONE in shadow mode, and if its address may exist."""
+    return Treatment.NONE if hit.shadow or hit.unproven else Treatment(hit.treatment)
 
 
 def was_shadowed(hit: TrapHit) -> bool:

@@ -1,0 +1,120 @@
+"""The registry of traps for commands: who changes it, and what speaks against arming a trap."""
+
+import getpass
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from gatepost.cli.shared.ledger_files import open_ledger, recorded_form
+from gatepost.cli.shared.output import Failure, WrongUsage
+from gatepost.cli.shared.trap_lists import known_recipients
+from gatepost.config.schema import Config
+from gatepost.ledger.records import Transaction
+from gatepost.ledger.selection import Key, Selection
+from gatepost.lists.reloadable import ListError
+from gatepost.log.os_error import describe_os_error
+from gatepost.registry.file import FileRegistry
+from gatepost.registry.objections import objections
+from gatepost.registry.registry import NoSuchTrapError, UnchangedError
+from gatepost.registry.trap import RegisteredTrap, key_of
+from gatepost.traps.neighbours import neighbours
+from gatepost.traps.notes import TrapState
+
+# Messages to an address that are read to find out whether it receives good mail.
+LOOKED_AT = 200
+DAYS = 30
+
+
+def open_registry(config: Config) -> FileRegistry:
+    """Return the registry of a configuration; its traps are not read yet."""
+    return FileRegistry(config.data_dir)
+
+
+def entry_of(text: str) -> str:
+    """Return the canonical entry that was typed; raises `WrongUsage`."""
+    try:
+        return key_of(text)
+    except ValueError as error:
+        raise WrongUsage(str(error)) from error
+
+
+def author() -> str:
+    """Return the user who runs the command, as a word."""
+    try:
+        name = os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):  # no entry in the user database
+        name = str(os.geteuid())
+    return "-".join(name.replace("=", " ").split()) or "unknown"
+
+
+@contextmanager
+def written(config: Config, entry: str) -> Iterator[None]:
+    """Turn errors of a change into a failure of the command."""
+    try:
+        yield
+    except NoSuchTrapError as error:
+        raise Failure(f"{entry} is {error}: gatepost traps add registers it") from error
+    except UnchangedError as error:
+        raise Failure(f"{entry} is {error}") from error
+    except ValueError as error:
+        raise WrongUsage(str(error)) from error
+    except OSError as error:
+        raise Failure(f"{config.data_dir}: {describe_os_error(error)}") from error
+
+
+def retire(config: Config, entry: str, reason: str) -> bool:
+    """Retire a registered trap; return whether there was one to retire. Raises `Failure`."""
+    registry = open_registry(config)
+    with written(config, entry):
+        states = registry.history(entry)
+        if not states or states[-1].state == TrapState.RETIRED.value:
+            return False
+        registry.set_state(entry, TrapState.RETIRED, author(), reason)
+    return True
+
+
+def found_objections(config: Config, entry: str, now: float) -> list[str]:
+    """Return what speaks against arming an entry; raises `Failure`."""
+    local, _, domain = entry.rpartition("@")
+    keys = {entry, *(f"{one}@{domain}" for one in neighbours(local))}
+    try:
+        known = known_recipients(config, keys)
+    except ListError as error:
+        raise Failure(str(error)) from error
+    return [*objections(entry, known), *_good_mail(config, entry, now)]
+
+
+def _good_mail(config: Config, entry: str, now: float) -> Iterator[str]:
+    """Yield an objection if mail to an address was accepted in the last DAYS days."""
+    if entry[0] == "@" or not (config.data_dir / "ledger").is_dir():
+        return
+    hidden: Callable[[str], str] = recorded_form(config)
+    key = Key("address", hidden(entry))
+    chosen = Selection(since=now - DAYS * 86400, keys=[key], results=["accepted"])
+    with open_ledger(config) as reader:
+        found = [
+            one for one in reader.select(chosen, limit=LOOKED_AT) if isinstance(one, Transaction)
+        ]
+    received = [one for one in found if _received(one, key.value)]
+    if received:
+        yield f"{len(received)} messages to it were accepted in the last {DAYS} days"
+
+
+def _received(message: Transaction, address: str) -> bool:
+    return not message.traps and any(
+        one.address.lower() == address and one.result == "accepted" for one in message.recipients
+    )
+
+
+def as_data(trap: RegisteredTrap) -> dict[str, object]:
+    """Return a trap for JSON."""
+    return {
+        "trap": trap.entry,
+        "class": trap.trap_class,
+        "state": trap.state,
+        "expires": trap.expires,
+        "exempt": list(trap.exempt),
+        "reason": trap.reason,
+        "by": trap.by,
+        "at": trap.at,
+    }

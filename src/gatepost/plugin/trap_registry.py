@@ -1,0 +1,91 @@
+"""The registry of traps for plugins: `self.traps`.
+
+Blocking work is done in a thread. Every change has the name of the plugin as its author. A trap
+that a plugin adds must be safe without a person who looks at it: an address that exists, a role
+address, or one that is a typing error away from a user cannot be armed.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from gatepost.lists.addresses import ListSource
+from gatepost.log.os_error import describe_os_error
+from gatepost.plugin.clock import Clock
+from gatepost.registry.objections import objections
+from gatepost.registry.registry import Registry
+from gatepost.registry.trap import RegisteredTrap, key_of
+from gatepost.store.errors import StoreError
+from gatepost.traps.notes import TrapState
+
+_Result = TypeVar("_Result")
+
+
+class Traps:
+    """The registered traps, and changes to them, for one plugin.
+
+    An entry is an address or `@domain`, in any spelling. Methods that change something raise
+    ValueError for wrong arguments, `NoSuchTrapError` and `UnchangedError` (ValueErrors too) for a
+    trap that is not registered or has this state already, and `StoreError` if the registry cannot
+    be written.
+    """
+
+    def __init__(
+        self, registry: Registry, known: Sequence[ListSource], clock: Clock, plugin: str
+    ) -> None:
+        self._registry = registry
+        self._known = known
+        self._clock = clock
+        self._by = "-".join(plugin.replace("=", " ").split()) or "plugin"
+
+    def find(self, entry: str) -> RegisteredTrap | None:
+        """Return the trap with exactly this entry, None without one. Costs a look-up in memory."""
+        return self._registry.find(key_of(entry))
+
+    async def add(
+        self,
+        entry: str,
+        *,
+        reason: str,
+        trap_class: str = "learned",
+        state: str = "shadow",
+        expires: float = 0.0,
+    ) -> RegisteredTrap:
+        """Register a trap, or replace what is registered for the entry; return it.
+
+        `expires` is in seconds since 1970, rounded down to a day (UTC), 0 for never.
+        """
+        trap = RegisteredTrap(
+            entry=key_of(entry),
+            trap_class=trap_class,
+            state=TrapState(state).value,
+            expires=expires - expires % 86400,
+            reason=reason,
+            by=self._by,
+            at=float(int(self._clock.time())),
+        )
+        self._check(trap.entry, state)
+        return await self._run(lambda: self._registry.change(trap.entry, lambda _old: trap))
+
+    async def set_state(self, entry: str, state: str, *, reason: str) -> RegisteredTrap:
+        """Change the state of a trap to "shadow", "armed" or "retired"; return the trap."""
+        key, new = key_of(entry), TrapState(state)
+        self._check(key, state)
+        return await self._run(lambda: self._registry.set_state(key, new, self._by, reason))
+
+    async def exempt(self, entry: str, domain: str, *, reason: str) -> RegisteredTrap:
+        """Let a trap have no effect for senders of a domain that SPF has proven; return it."""
+        key = key_of(entry)
+        proven = key_of(f"@{domain}")[1:]
+        return await self._run(lambda: self._registry.exempt(key, proven, self._by, reason))
+
+    def _check(self, entry: str, state: str) -> None:
+        found = list(objections(entry, self._known)) if state == TrapState.ARMED.value else []
+        if found:
+            raise ValueError(f"{entry} cannot be armed: {found[0]}")
+
+    async def _run(self, change: Callable[[], _Result]) -> _Result:
+        try:
+            return await asyncio.to_thread(change)
+        except OSError as error:
+            raise StoreError(describe_os_error(error)) from error

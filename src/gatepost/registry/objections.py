@@ -1,0 +1,26 @@
+"""Reasons against arming a trap: the address is, or looks like, one that receives real mail."""
+
+from collections.abc import Iterator, Sequence
+
+from gatepost.lists.addresses import ListSource
+from gatepost.traps.neighbours import neighbours
+from gatepost.traps.table import ROLES
+
+
+def objections(entry: str, known: Sequence[ListSource]) -> Iterator[str]:
+    """Yield what speaks against arming an entry in canonical form, given who exists."""
+    local, _, domain = entry.rpartition("@")
+    if not local:
+        return
+    if local in ROLES:
+        yield "it is a role address (RFC 2142)"
+    if _exists(entry, known):
+        yield "it is a known recipient"
+    near = (f"{one}@{domain}" for one in neighbours(local))
+    user = next((one for one in near if _exists(one, known)), None)
+    if user is not None:
+        yield f"it is one typing error away from {user}"
+
+
+def _exists(key: str, known: Sequence[ListSource]) -> bool:
+    return any(source.current.exact(key) is not None for source in known)
