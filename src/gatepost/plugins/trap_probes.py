@@ -103,7 +103,6 @@ class TrapProbes(Plugin):
             number = last.value if isinstance(last.value, int) else 0
             tx.notes[_NOTE] = _Read(number, any(one.value is not None for one in flags))
         except StoreError:
-            tx.results.add("trap_probes", "unknown", reason="the store is unavailable")
             return
         if tx.notes[_NOTE].is_flagged:
             reason = "traps were searched for from there"
@@ -127,7 +126,7 @@ class TrapProbes(Plugin):
     def observe_data(self, tx: Transaction) -> None:
         """Keep whether a trap refuses the message at DATA; None if it may do so at the end."""
         if tx.recipients:
-            treatments = {hit.treatment for hit in tx.trap_hits if not hit.shadow}
+            treatments = {hit.treatment for hit in tx.trap_hits if not (hit.shadow or hit.unproven)}
             is_open = Treatment.REFUSE_ALL_AFTER_CONTENT.value in treatments
             tx.notes[_REFUSED] = Treatment.REFUSE_ALL.value in treatments or (
                 None if is_open else False
