@@ -66,6 +66,9 @@ from gatepost.plugin.options.lists import NetworkList as NetworkList
 from gatepost.plugin.options.lists import RegexList as RegexList
 from gatepost.plugin.options.reaction import Reaction as Reaction
 from gatepost.plugin.server_facts import ServerFacts as ServerFacts
+from gatepost.registry.registry import NoSuchTrapError as NoSuchTrapError
+from gatepost.registry.registry import UnchangedError as UnchangedError
+from gatepost.registry.trap import RegisteredTrap as RegisteredTrap
 from gatepost.server.server import Server as Server
 from gatepost.session.assemble import SetupError as SetupError
 from gatepost.store.errors import StoreError as StoreError

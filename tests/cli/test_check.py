@@ -183,7 +183,7 @@ WARNINGS = {
         "",
         "recipients.known is empty: every address of your domains is accepted",
     ),
-    'lists = ["traps"]': ("", "traps.lists is empty: no address is a trap"),
+    'lists = ["traps"]': ("", "traps.lists and the registry are empty: no address is a trap"),
     "[traps]": (
         '[traps]\ndelay = "0s"',
         "traps.delay is 0: list washers can test addresses at full speed",

@@ -171,6 +171,14 @@ def test_a_registry_with_an_index_has_the_last_states(tmp_path, monkeypatch):
     registry.list.close()
 
 
+def test_a_registry_can_be_a_link(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "registry").symlink_to(tmp_path / "other" / "traps")
+    put(FileRegistry(tmp_path), trap())
+    assert (tmp_path / "other" / "traps").read_text().startswith(f"{ENTRY} ")
+    assert FileRegistry(tmp_path).history(ENTRY) == [trap()]
+
+
 def test_a_registry_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "registry").mkdir()
     with pytest.raises(OSError, match="Is a directory"):

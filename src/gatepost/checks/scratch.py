@@ -18,6 +18,7 @@ import msgspec
 from gatepost.config.schema import Config
 from gatepost.config.units import format_size
 from gatepost.lists.file import INDEX_ABOVE
+from gatepost.registry.file import NAME as REGISTRY
 
 # The interval between two progress dots, in seconds.
 _DOT_INTERVAL = 1.0
@@ -25,12 +26,16 @@ _DOT_INTERVAL = 1.0
 
 @contextmanager
 def scratch(config: Config) -> Iterator[Config]:
-    """Yield the configuration with a data folder that this command can write to."""
+    """Yield the configuration with a data folder that this command can write to.
+
+    It has the registry of the configuration's own data folder.
+    """
     cache = config.data_dir / "cache"
     if cache.is_dir() and cache.stat().st_uid == os.geteuid():
         yield config
         return
     with TemporaryDirectory(prefix="gatepost-") as folder:
+        (Path(folder) / REGISTRY).symlink_to(config.data_dir.absolute() / REGISTRY)
         server = msgspec.structs.replace(config.server, data_dir=folder)
         yield msgspec.structs.replace(config, server=server)
 

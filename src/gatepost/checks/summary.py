@@ -1,5 +1,6 @@
 """The effect of a configuration in a few lines: listeners, recipients, traps, routes, queue."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from gatepost.config.redact import redact
 from gatepost.config.schema import Config, ListenConfig
 from gatepost.config.units import format_duration
+from gatepost.registry.registry import Registry
 from gatepost.session.assemble import Lists
 from gatepost.session.setup import Setup
 
@@ -48,10 +50,18 @@ def _known(config: Config, lists: Lists) -> str:
 
 def _traps(config: Config, lists: Lists) -> str:
     traps = config.traps
+    found = _entries(lists.traps) + _registered(lists.registry)
     if traps.action == "shadow":
-        return f"{_entries(lists.traps)}, shadow mode: hits are only logged"
+        return f"{found}, shadow mode: hits are only logged"
     delay = f" after {format_duration(traps.delay)}" if traps.delay else ""
-    return f"{_entries(lists.traps)}, a hit is refused{delay}"
+    return f"{found}, a hit is refused{delay}"
+
+
+def _registered(registry: Registry) -> str:
+    """Return how many registered traps there are of each state."""
+    states = Counter(one.state for one in registry.traps())
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    return f", registered: {counts}" if counts else ""
 
 
 def _queue(config: Config, setup: Setup) -> str:

@@ -13,7 +13,7 @@ from gatepost.model.address import without_tag
 from gatepost.session.assemble import Lists
 from gatepost.session.setup import Setup
 from gatepost.traps.guessable import is_guessable
-from gatepost.traps.notes import LISTED, doubt, read_marks
+from gatepost.traps.notes import LISTED, TrapState, doubt, read_marks
 from gatepost.traps.verdicts import Standing, TrapClass, treatment
 
 MOST = 200_000
@@ -63,6 +63,21 @@ def misread(_config: Config, _setup: Setup, lists: Lists) -> Iterator[str]:
                 f'{entry.source}:{entry.line}: "{word}" is read as a part of the note, expected'
                 f" class= with one of {', '.join(LISTED)}, or spoil=yes"
             )
+
+
+def unproven(_config: Config, setup: Setup, lists: Lists) -> Iterator[str]:
+    """Warn of learned traps that have no effect, because nothing tells which addresses exist."""
+    if setup.known or setup.lookups is not None or setup.calls_ahead:
+        return
+    learned = sum(
+        one.trap_class == TrapClass.LEARNED.value and one.state == TrapState.ARMED.value
+        for one in islice(lists.registry.traps(), MOST)
+    )
+    if learned:
+        yield (
+            f"{learned} learned traps have no effect: nothing tells which addresses exist, expected"
+            " recipients.known, a plugin with on_lookup, or a next hop that is asked"
+        )
 
 
 def _entries(lists: Lists) -> Iterator[ListEntry]:

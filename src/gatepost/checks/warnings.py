@@ -148,10 +148,10 @@ def _empty_lists(_config: Config, _setup: Setup, lists: Lists) -> Iterator[str]:
             yield f"{file.path}: the list has no entry"
 
 
-def _traps(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
+def _traps(config: Config, _setup: Setup, lists: Lists) -> Iterator[str]:
     made = config.traps
-    if not made.lists:
-        yield "traps.lists is empty: no address is a trap"
+    if not made.lists and not len(lists.registry.current):
+        yield "traps.lists and the registry are empty: no address is a trap"
         return
     if made.action == "shadow":
         yield "traps.action is shadow: messages to a trap are accepted and only logged"
@@ -223,6 +223,7 @@ CHECKS: tuple[Check, ...] = (
     _unarmed_traps,
     traps.guessable,
     traps.misread,
+    traps.unproven,
     _trap_plugins,
     _idle_plugins,
     _domains_of_plugins,

@@ -27,6 +27,8 @@ from gatepost.registry.registry import SERVER, Edit, Registry, UnchangedError
 from gatepost.registry.trap import RegisteredTrap, key_of, written
 from gatepost.traps.notes import TrapState
 
+# The name of the file in the data folder.
+NAME = "registry"
 PIECE = 1024 * 1024
 # Traps that are remembered as retired by this process, so that each is written once.
 MOST_RETIRED = 10_000
@@ -54,8 +56,10 @@ class FileRegistry(Registry):
     """The registry in the data folder `folder`; `list` is its file, which the owner watches."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "registry"
+        path = folder / NAME
+        self.path = path.resolve() if path.is_symlink() else path
         self.list = RegistryList(self.path, folder / "cache")
+        self.files = (self.list,)
         self._retired: set[str] = set()
         self._thread: ThreadPoolExecutor | None = None
 

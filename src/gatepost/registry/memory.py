@@ -12,9 +12,9 @@ NAME = "registry"
 
 
 class MemoryRegistry(Registry):
-    """The traps of one process; `lines` are those of a registry's file."""
+    """The traps of one process; `lines` are those of a registry's file, each with a state."""
 
-    def __init__(self, lines: tuple[str, ...] = ()) -> None:
+    def __init__(self, *lines: str) -> None:
         self._lines = list(lines)
         self._current = AddressList.from_lines(self._lines, NAME)
 

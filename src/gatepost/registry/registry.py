@@ -9,11 +9,12 @@ Trusts: its own lines. A line without a state was cut off by a crash and has no 
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
 from gatepost.lists.addresses import AddressList
+from gatepost.lists.file import ListFile
 from gatepost.registry.trap import RegisteredTrap
 from gatepost.traps.notes import TrapState
 
@@ -33,9 +34,11 @@ class UnchangedError(ValueError):
 
 
 class Registry(ABC):
-    """Registered traps; `current` has the present version of all, for look-ups by canonical key."""
+    """Registered traps; `current` has the last lines of all, for look-ups by canonical key."""
 
     clock: Callable[[], float] = staticmethod(time.time)
+    # What is to be loaded and watched.
+    files: Sequence[ListFile] = ()
 
     @property
     @abstractmethod

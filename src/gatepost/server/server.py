@@ -199,7 +199,8 @@ class Server:
             stack.push_async_callback(setup.plugins.stop)
             stack.push_async_callback(setup.router.stop)
             await setup.router.start()
-            watcher = FileWatcher(lists.files, functools.partial(_list_changed, setup, lists))
+            watched = [*lists.files, *lists.registry.files]
+            watcher = FileWatcher(watched, functools.partial(_list_changed, setup, lists))
             watcher.start()
             stack.push_async_callback(watcher.stop)
             await self._run_queue(setup, stack)
@@ -365,7 +366,7 @@ async def _all_gone(connections: Connections, stop_timeout: float) -> None:
 
 def _report(setup: Setup, lists: Lists) -> None:
     """Log the errors of the lists."""
-    for file in lists.files:
+    for file in (*lists.files, *lists.registry.files):
         _report_lines(file.current.errors)
     for unarmed in setup.traps.table.unarmed_entries():
         _log.warning("trap not armed", problem=str(unarmed))

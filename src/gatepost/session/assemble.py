@@ -69,7 +69,7 @@ class SetupError(Exception):
 
 
 class Lists(msgspec.Struct, eq=False):
-    """The lists of a configuration, and the files to watch."""
+    """The lists of a configuration, the registry, and the files to watch besides it."""
 
     domains: list[Any]
     known: list[ListSource]
@@ -101,14 +101,14 @@ def find_lists(config: Config) -> Lists:
         known.insert(0, AddressList.from_lines(inline_known, "recipients.known"))
     users = UsersFile(config.path(config.auth.users)) if config.auth.users else None
     registry = FileRegistry(config.data_dir)
-    files: list[Any] = [*domain_files, *known_files, *trap_files, registry.list, *trusted_files]
+    files: list[Any] = [*domain_files, *known_files, *trap_files, *trusted_files]
     files += filter(None, (users,))
     return Lists(domains, known, list(trap_files), trusted, users, registry, files)
 
 
 def load_lists(lists: Lists) -> None:
-    """Read every list file; raises `SetupError` that names all unreadable ones."""
-    load_files(lists.files)
+    """Read every list file and the registry; raises `SetupError` that names all unreadable ones."""
+    load_files([*lists.files, *lists.registry.files])
 
 
 def load_files(files: Iterable[Any]) -> None:

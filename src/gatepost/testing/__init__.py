@@ -27,6 +27,7 @@ mail. The fixture `gatepost_server` of `gatepost.pytest_plugin` provides one.
 """
 
 from gatepost.plugin.virtual_clock import VirtualClock
+from gatepost.registry.memory import MemoryRegistry
 from gatepost.server.capture import Capture, ReceivedMessage
 from gatepost.server.memory import DEFAULT_CONFIG, MemoryClient, MemoryServer
 from gatepost.testing.dialogue import (
@@ -48,6 +49,7 @@ __all__ = [
     "DialogueResult",
     "FakeResolver",
     "MemoryClient",
+    "MemoryRegistry",
     "MemoryServer",
     "MemoryStore",
     "PlayedDecision",

@@ -3,8 +3,7 @@
     old-sales@example.com  class=recycled  left in 2019
     info@example.com       class=seeded spoil=yes  hidden on the contact page
     jim.lee@example.com    state=shadow expires=2027-06-30  on the press page
-    k7@example.com         class=learned exempt=partner.example by=guard at=2026-11-30T07:20:00Z
-                           state=armed  43 sources, none good        (all of it in one line)
+    kim@example.com        class=learned exempt=partner.example state=armed  43 sources, none good
 
 | word | meaning |
 | --- | --- |

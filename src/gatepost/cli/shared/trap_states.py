@@ -33,7 +33,9 @@ def check_arming(config: Config, entry: str, *, force: bool) -> None:
         )
 
 
-@click.command("arm", epilog="Example: gatepost traps arm k7@example.com --reason 'no good mail'")
+@click.command(
+    "arm", epilog="Example: gatepost traps arm kim.larsen@example.com --reason 'no good mail'"
+)
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
 @reason_option
 @force_option
@@ -52,7 +54,7 @@ def arm(addresses: tuple[str, ...], *, reason: str, force: bool, file: Path, as_
     _set(config, entries, TrapState.ARMED, reason, as_json=as_json)
 
 
-@click.command("shadow", epilog="Example: gatepost traps shadow k7@example.com")
+@click.command("shadow", epilog="Example: gatepost traps shadow kim.larsen@example.com")
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
 @reason_option
 @config_option
@@ -63,7 +65,7 @@ def shadow(addresses: tuple[str, ...], *, reason: str, file: Path, as_json: bool
     _set(read_config(file), entries, TrapState.SHADOW, reason, as_json=as_json)
 
 
-@click.command("retire", epilog="Example: gatepost traps retire k7@example.com")
+@click.command("retire", epilog="Example: gatepost traps retire kim.larsen@example.com")
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
 @reason_option
 @config_option
@@ -74,7 +76,9 @@ def retire(addresses: tuple[str, ...], *, reason: str, file: Path, as_json: bool
     _set(read_config(file), entries, TrapState.RETIRED, reason, as_json=as_json)
 
 
-@click.command("exempt", epilog="Example: gatepost traps exempt k7@example.com partner.example")
+@click.command(
+    "exempt", epilog="Example: gatepost traps exempt kim.larsen@example.com partner.example"
+)
 @click.argument("address")
 @click.argument("domain")
 @reason_option

@@ -38,7 +38,7 @@ class Story(NamedTuple):
     hits: Sequence[Transaction]
 
 
-@click.command("explain", epilog="Example: gatepost traps explain k7@example.com")
+@click.command("explain", epilog="Example: gatepost traps explain kim.larsen@example.com")
 @click.argument("address")
 @config_option
 @json_option
