@@ -1,4 +1,4 @@
-"""What counts against a trap, and the estimate of what traps still cost."""
+"""The rules of the guard of traps, and the estimate of the costs of traps."""
 
 import pytest
 from hypothesis import given

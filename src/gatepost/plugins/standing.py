@@ -23,7 +23,7 @@ from gatepost import (
     Transaction,
     TrapHit,
 )
-from gatepost.plugins._alarms import causing, notice, place_of
+from gatepost.plugins._alarms import causing, is_guarded, notice, place_of
 from gatepost.plugins._subjects import spf_domain
 
 TRUSTED, ACQUAINTED, STRANGER = "trusted", "acquainted", "stranger"
@@ -154,7 +154,7 @@ class Standing(Plugin):
             sender=str(tx.reverse_path),
             standing=standing,
         )
-        if self.options.notify:
+        if self.options.notify and not is_guarded(tx, hit):
             await self._notify(tx, hit)
 
     async def _notify(self, tx: Transaction, hit: TrapHit) -> None:

@@ -313,6 +313,7 @@ def _install_all(
     installed = load_plugins(config) + given
     for one in installed:
         services.provide(one.plugin)
+        one.plugin.in_shadow_mode = one.shadow
     return installed
 
 
