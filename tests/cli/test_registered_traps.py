@@ -164,7 +164,7 @@ def test_list_filters_by_class_state_and_text(run, site):
     assert "  [seeded]  press page  (al-ice, " in run("traps", "list", "--class", "seeded").stdout
 
 
-def test_explain_tells_the_state_the_history_and_the_hits(run, site):
+def test_explain_prints_the_state_the_history_and_the_hits(run, site):
     run("traps", "add", TRAP, "--class", "learned", "--state", "shadow", "--note", "often seen")
     run("traps", "exempt", TRAP, "partner.example")
     write(hit(TRAP))
@@ -182,7 +182,7 @@ def test_explain_tells_the_state_the_history_and_the_hits(run, site):
     assert (found["trap"], found["class"], len(found["history"])) == (True, "learned", 2)
 
 
-def test_explain_tells_why_an_address_should_not_be_a_trap(run, site):
+def test_explain_prints_why_an_address_should_not_be_a_trap(run, site):
     text = run("traps", "explain", "bobb@example.com").stdout
     assert "bobb@example.com: not a trap\n" in text
     assert "careful: it is one typing error away from bob@example.com\n" in text

@@ -11,8 +11,7 @@ from gatepost.plugin.base import Installed
 from gatepost.plugin.options.reader import OptionsError
 from gatepost.plugins.standing import Standing
 from gatepost.plugins.trap_guard import TrapGuard
-from gatepost.registry.memory import MemoryRegistry
-from gatepost.testing import MemoryServer, MemoryStore, VirtualClock, perform, play
+from gatepost.testing import MemoryRegistry, MemoryServer, MemoryStore, VirtualClock, perform, play
 from gatepost.traps.guard import MOST_OF_DOMAIN
 from gatepost.traps.notes import TrapState
 

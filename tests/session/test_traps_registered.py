@@ -85,7 +85,7 @@ def test_a_list_counts_before_the_registry():
         ("client.example", "pass", True),
         ("other.example,client.example", "pass", True),
         ("example", "pass", True),
-        ("lient.example", "pass", False),
+        ("ent.example", "pass", False),
         ("other.example", "pass", False),
         ("client.example", "fail", False),
         ("client.example", "none", False),
@@ -237,7 +237,7 @@ def test_a_plugin_registers_arms_exempts_and_retires_traps():
     ("address", "expected"),
     [
         (USER, "it is a known recipient"),
-        ("oen@example.com", "it is one typing error away from one@example.com"),
+        ("ones@example.com", "it is one typing error away from one@example.com"),
         ("abuse@example.com", "it is a role address"),
         ("no address", "expected an address or @domain|expected local-part@domain"),
     ],

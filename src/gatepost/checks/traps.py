@@ -66,7 +66,7 @@ def misread(_config: Config, _setup: Setup, lists: Lists) -> Iterator[str]:
 
 
 def unproven(_config: Config, setup: Setup, lists: Lists) -> Iterator[str]:
-    """Warn of learned traps that have no effect, because nothing tells which addresses exist."""
+    """Warn of learned traps that have no effect, because there is no list of existing addresses."""
     if setup.known or setup.lookups is not None or setup.calls_ahead:
         return
     learned = sum(
@@ -75,8 +75,8 @@ def unproven(_config: Config, setup: Setup, lists: Lists) -> Iterator[str]:
     )
     if learned:
         yield (
-            f"{learned} learned traps have no effect: nothing tells which addresses exist, expected"
-            " recipients.known, a plugin with on_lookup, or a next hop that is asked"
+            f"{learned} learned traps have no effect, because it is not known which addresses"
+            " exist: expected recipients.known, a plugin with on_lookup, or a next hop that is asked"
         )
 
 

@@ -62,7 +62,7 @@ def list_traps(
     reported on standard error.
     """
     config = read_config(file)
-    wanted = trap_rows.Filter(trap_class or "", state or "", text, only_registered)
+    chosen = trap_rows.Filter(trap_class or "", state or "", text, only_registered)
     with scratch(config) as usable:
         lists = find_lists(usable)
         try:
@@ -71,7 +71,7 @@ def list_traps(
         except SetupError as error:
             raise Failure(*error.problems) from error
         table = TrapTable(lists.traps, lists.known, lists.registry)
-        found = filter(wanted.matches, trap_rows.rows(table, time.time()))
+        found = filter(chosen.matches, trap_rows.rows(table, time.time()))
         (trap_rows.print_as_json if as_json else trap_rows.print_as_text)(found)
         for source in table.lists:
             for problem in line_errors(source):

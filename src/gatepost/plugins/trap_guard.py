@@ -132,7 +132,8 @@ class TrapGuard(Plugin):
                 await self._spare(tx, registered[0], sender, is_only=len(hits) == 1)
         except StoreError as error:
             self.metrics.counter("not_recorded").inc()
-            self.log_for(tx).warning("trap guard failed", problem=str(error))
+            log = self.log_for(tx)
+            log.warning("trap guard failed", problem=str(error))
 
     async def _count_hit(self, tx: Transaction, hit: TrapHit) -> None:
         address = client_address(tx.session.peer.host)
@@ -148,9 +149,10 @@ class TrapGuard(Plugin):
         More than one trap in a message, or one after the other, is no mistake of traps: the sender
         has bought a list.
         """
+        log = self.log_for(tx)
         self.metrics.counter("known_senders", standing=sender.standing).inc()
         if not is_only or not await self._may_exempt(sender.domain):
-            self._log(tx, hit, sender, "known sender not exempted")
+            log.warning("known sender not exempted", **self._facts(tx, hit, sender))
             await self._notify(tx, hit, _NOT_EXEMPTED)
             return
         if hit.trap_class == "learned":
@@ -166,15 +168,16 @@ class TrapGuard(Plugin):
         return await self.store.incr(f"exempted {domain}", ttl=DAYS * DAY) <= MOST_OF_DOMAIN
 
     async def _exempt(self, tx: Transaction, hit: TrapHit, sender: _Sender) -> None:
+        log = self.log_for(tx)
         if not self.in_shadow_mode:
             reason = f"{sender.standing} sender, see {tx.id}"
             try:
                 await self.traps.exempt(hit.entry, sender.domain, reason=reason)
             except ValueError as error:  # another worker was faster, or too many domains
-                self.log_for(tx).info("sender not exempted", trap=hit.entry, problem=str(error))
+                log.info("sender not exempted", trap=hit.entry, problem=str(error))
                 return
         self.metrics.counter("exempted").inc()
-        self._log(tx, hit, sender, "known sender exempted")
+        log.warning("known sender exempted", **self._facts(tx, hit, sender))
 
     async def _is_enough(self, trap: str, new: Correspondent) -> bool:
         """Record an unrelated correspondent; return whether it is the last that is needed."""
@@ -192,29 +195,29 @@ class TrapGuard(Plugin):
         return False
 
     async def _disarm(self, tx: Transaction, hit: TrapHit, sender: _Sender) -> None:
+        log = self.log_for(tx)
         if not self.in_shadow_mode:
             reason = f"{UNRELATED} unrelated known senders, see {tx.id}"
             try:
                 await self.traps.set_state(hit.entry, "shadow", reason=reason)
             except ValueError as error:  # it is in shadow already, or was removed
-                self.log_for(tx).info("trap not disarmed", trap=hit.entry, problem=str(error))
+                log.info("trap not disarmed", trap=hit.entry, problem=str(error))
                 return
         self.metrics.counter("disarmed").inc()
-        self._log(tx, hit, sender, "trap disarmed")
+        log.warning("trap disarmed", **self._facts(tx, hit, sender))
         async with self.store.batch() as batch:  # if it is armed again, others count
             for number in range(UNRELATED):
                 batch.delete(f"correspondent {hit.entry} {number}")
 
-    def _log(self, tx: Transaction, hit: TrapHit, sender: _Sender, event: str) -> None:
-        log = self.log_for(tx)
-        log.warning(
-            event,
-            trap=hit.entry,
-            sender=str(tx.reverse_path),
-            domain=sender.domain,
-            standing=sender.standing,
-            shadowed=self.in_shadow_mode,
-        )
+    def _facts(self, tx: Transaction, hit: TrapHit, sender: _Sender) -> dict[str, object]:
+        """Return the fields of a log line."""
+        return {
+            "trap": hit.entry,
+            "sender": str(tx.reverse_path),
+            "domain": sender.domain,
+            "standing": sender.standing,
+            "shadowed": self.in_shadow_mode,
+        }
 
     async def _notify(self, tx: Transaction, hit: TrapHit, advice: str) -> None:
         to = self.options.notify

@@ -35,7 +35,7 @@ class Row(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """The rows that are wanted; "" is every value."""
+    """The rows to print; "" is every value."""
 
     trap_class: str = ""
     state: str = ""
@@ -43,7 +43,7 @@ class Filter(NamedTuple):
     registered: bool = False
 
     def matches(self, row: Row) -> bool:
-        """Return whether a row is wanted."""
+        """Return whether a row is to be printed."""
         return (
             self.trap_class in ("", row.trap_class)
             and self.state in ("", row.state)
