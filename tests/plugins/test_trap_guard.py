@@ -274,6 +274,17 @@ def test_a_sender_that_hits_one_trap_after_the_other_is_not_exempt_any_more():
     assert exempt == [("partner.example",)] * MOST_OF_DOMAIN + [()] * 2
 
 
+@pytest.mark.parametrize("standing", ["acquainted", "trusted"])
+def test_free_mail_neither_exempts_nor_disarms(site, standing):
+    for at, domain in enumerate(("gmail.com", "outlook.com", "gmx.de", "yahoo.com")):
+        text = mail(domain, number=at).replace("a@mail.", "a@")
+        plugin = Add(mail=[("spf", "pass", {}), ("standing", standing, {"domain": domain})])
+        site.play(text, plugin)
+        (event,) = [one for one in site.logs if one["event"] == "known sender not exempted"]
+        assert event["reason"] == "any person can get an address in this domain"
+    assert (site.trap().exempt, site.trap().state) == ((), "armed")
+
+
 def test_hits_of_a_trap_in_shadow_exempt_too():
     site = Site(line(state="shadow"))
     site.send("partner.example")
@@ -331,7 +342,8 @@ def test_the_notice_about_several_traps_has_no_exemption():
     site = Site(line(), line("second@example.com"))
     to = (TRAP, "second@example.com", "user@example.com")
     (sent,) = site.send("partner.example", to=to, notify="user@example.com").submitted
-    assert "so it was not exempted" in sent.content.decode()
+    text = sent.content.decode()
+    assert "The domain was not exempted: the message hits several traps." in text
 
 
 def test_a_notice_without_a_route_is_logged(site):

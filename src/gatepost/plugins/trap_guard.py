@@ -33,6 +33,7 @@ from gatepost import (
     Transaction,
     TrapHit,
 )
+from gatepost.lists.free_mail import is_free_mail
 from gatepost.plugins._alarms import budget_notice, guard, notice
 from gatepost.plugins._subjects import client_address
 from gatepost.plugins._trap_counts import TrapCounts
@@ -55,7 +56,6 @@ _KNOWN = frozenset({"acquainted", "trusted"})
 
 _EXEMPTED = """The domain {domain} is exempt from this trap now.
 gatepost traps list shows the state of the trap."""
-_NOT_EXEMPTED = "The sender has hit several traps, so it was not exempted."
 _NO_CHANGE = "trap_guard is in shadow mode, so nothing was changed."
 
 
@@ -144,16 +144,15 @@ class TrapGuard(Plugin):
     async def _spare(
         self, tx: Transaction, hit: TrapHit, sender: _Sender, *, is_only: bool
     ) -> None:
-        """Exempt a known sender from a trap, and disarm the trap if it is certainly wrong.
-
-        More than one trap in a message, or one after the other, is no mistake of traps: the sender
-        has bought a list.
-        """
-        log = self.log_for(tx)
+        """Exempt a known sender from a trap, and disarm the trap if it is certainly wrong."""
         self.metrics.counter("known_senders", standing=sender.standing).inc()
-        if not is_only or not await self._may_exempt(sender.domain):
-            log.warning("known sender not exempted", **self._facts(tx, hit, sender))
-            await self._notify(tx, hit, _NOT_EXEMPTED)
+        objection = await self._objection(sender.domain, is_only=is_only)
+        if objection:
+            log = self.log_for(tx)
+            log.warning(
+                "known sender not exempted", reason=objection, **self._facts(tx, hit, sender)
+            )
+            await self._notify(tx, hit, f"The domain was not exempted: {objection}.")
             return
         if hit.trap_class == "learned":
             await self._counts.count_sender(self.clock.time(), hit.entry, sender.domain)
@@ -164,8 +163,18 @@ class TrapGuard(Plugin):
             await self._disarm(tx, hit, sender)
         await self._notify(tx, hit, _EXEMPTED.format(domain=sender.domain))
 
-    async def _may_exempt(self, domain: str) -> bool:
-        return await self.store.incr(f"exempted {domain}", ttl=DAYS * DAY) <= MOST_OF_DOMAIN
+    async def _objection(self, domain: str, *, is_only: bool) -> str:
+        """Return the reason against an exemption, "" without one.
+
+        More than one trap in a message, or one after the other, is no mistake of traps: the sender
+        has bought a list.
+        """
+        if is_free_mail(domain):
+            return "any person can get an address in this domain"
+        if not is_only:
+            return "the message hits several traps"
+        hits = await self.store.incr(f"exempted {domain}", ttl=DAYS * DAY)
+        return "" if hits <= MOST_OF_DOMAIN else "the domain hits several traps"
 
     async def _exempt(self, tx: Transaction, hit: TrapHit, sender: _Sender) -> None:
         log = self.log_for(tx)
