@@ -100,7 +100,11 @@ def to(*names, sender="alice"):
 
 
 def stopped(counts):
-    return msgspec.structs.astuple(counts)
+    return msgspec.structs.astuple(counts)[:5]
+
+
+def text_of(found):
+    return "\n".join(plain(line) for line in as_text(report(found), 80, UTC))
 
 
 def test_refused_messages_are_counted_with_the_users_that_they_named(sent):
@@ -209,6 +213,38 @@ def test_shadow_mode_shows_what_traps_would_stop(sent):
     assert found.outcomes == {Outcome.SHADOWED.value: 1, Outcome.OTHERS.value: 1}
     assert stopped(found.shadow) == (2, 2, 2, 1, 1)
     assert found.refused.messages == 0
+
+
+def test_shadow_mode_is_reported_in_numbers(sent):
+    """The hits, the messages that would have been refused, and the known senders among them."""
+    found = sent(
+        to("bob", "trap"),
+        to("bob", "trap", sender="acquainted"),
+        to("bob", "gone"),
+        message("trap@example.com", sender="x@example.org", end="RSET\r\n"),
+        to("bob"),
+        action="shadow",
+    )
+    assert (found.shadow_hits, found.shadow.messages, found.shadow.known) == (4, 2, 1)
+    shares = {name: (one.events, one.trials) for name, one in found.shares.items()}
+    assert (shares["shadow_of_all"], shares["known_of_shadow"]) == ((2, 4), (1, 2))
+    text = text_of(found)
+    assert "Would be refused without shadow mode" in text
+    for line in ("transactions with a trap 4", "messages of known senders, probably wrong 1"):
+        assert line in [" ".join(one.split()) for one in text.splitlines()]
+
+
+def test_shadow_hits_without_an_effect_are_reported_too(sent):
+    found = sent(to("bob", "gone"), action="shadow")
+    assert (found.shadow_hits, found.shadow.messages) == (1, 0)
+    text = text_of(found)
+    assert "transactions with a trap" in text
+    assert "that named a user" not in text
+
+
+def test_without_shadow_mode_the_report_has_nothing_about_it(sent):
+    text = text_of(sent(to("bob", "trap")))
+    assert "shadow" not in text
 
 
 def test_shadow_mode_stops_nothing_that_ended_without_a_message(sent):

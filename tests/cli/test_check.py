@@ -393,6 +393,20 @@ def test_unarmed_traps_are_a_warning(run, sound):
     ]
 
 
+TELLING = (
+    'server.hostname: the name spamtrap.example.com contains "spam": programs that clean lists'
+)
+
+
+@pytest.mark.parametrize(("name", "warned"), [("spamtrap", True), ("mx2", False)])
+def test_a_name_that_reveals_traps_is_a_warning(run, sound, name, warned):
+    folder = sound({SOUND[1]: f'hostname = "{name}.example.com"'})
+    found = report(run)[1]["warnings"]
+    assert any(one.startswith(TELLING) for one in found) is warned
+    (folder / "traps").write_text("# none\n")
+    assert "programs that clean lists" not in "".join(report(run)[1]["warnings"])
+
+
 def test_a_guessable_trap_without_a_class_is_a_warning(run, sound):
     folder = sound()
     lines = ["info@example.com", "sales@example.com spoil=yes", "jim@example.com class=typo"]

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from gatepost.checks import dns
+from gatepost.checks import dns, mx
 from gatepost.net.dns_probe import Probe
 from gatepost.testing import FakeResolver
 
@@ -33,7 +33,12 @@ class Resolver(FakeResolver):
     """Has the entries of LISTS; an entry of slow.example takes for ever."""
 
     def __init__(self, _):
-        super().__init__(a=LISTS, fail=["2.0.0.127.dead.example"])
+        super().__init__(
+            a=LISTS,
+            mx={"example.com": [(10, "mx.example.com"), (20, "backup.example.net")]},
+            hosts={"mx.example.com": "192.0.2.1", "backup.example.net": "198.51.100.7"},
+            fail=["2.0.0.127.dead.example"],
+        )
 
     async def listed(self, what, zone):
         if zone == "slow.example":
@@ -68,7 +73,7 @@ class Checks(Plugin):
 @pytest.fixture
 def checked(configure, run, monkeypatch):
     """Return the warnings and the line about name servers, without a question to the network."""
-    asked = []
+    asked, forwarders = [], []
 
     def probe(server):
         asked.append(server)
@@ -77,6 +82,7 @@ def checked(configure, run, monkeypatch):
     monkeypatch.setattr(dns, "probe", probe)
     monkeypatch.setattr(dns, "system_servers", lambda: ["127.0.0.1:53"])
     monkeypatch.setattr(dns, "make_resolver", Resolver)
+    monkeypatch.setattr(mx, "make_resolver", Resolver)
 
     def checked(
         servers=(), lists=None, target="discard:", *arguments, plugin=PLUGIN, more="", timeout="5s"
@@ -94,9 +100,12 @@ def checked(configure, run, monkeypatch):
         (folder / "checks.py").write_text(plugin)
         found = json.loads(run("check", "--json", *arguments).stdout)
         assert found["errors"] == []
+        warnings = found["warnings"]
+        forwarders.extend(one for one in warnings if "is a mail server of your domains" in one)
         lines = [one["value"] for one in found["summary"] if one["name"] == "name servers"]
-        return [one for one in found["warnings"] if one.startswith("dns")], lines, asked
+        return [one for one in warnings if one.startswith("dns")], lines, asked
 
+    checked.forwarders = forwarders
     return checked
 
 
@@ -170,6 +179,18 @@ def test_a_public_resolver_is_a_warning_with_dns_lists(checked):
         "dns: 8.8.8.8:53 is a public resolver of Google",
         "dns: [2606:4700:4700::1111]:53 is a public resolver of Cloudflare",
     ]
+
+
+def test_mail_servers_that_forward_are_looked_up_if_a_name_server_answers(checked):
+    checked(["127.0.0.1"], [])
+    assert [one.partition(" is ")[0] for one in checked.forwarders] == [
+        "traps: backup.example.net (198.51.100.7)"
+    ]
+
+
+def test_mail_servers_are_not_looked_up_if_no_name_server_answers(checked):
+    checked(["192.0.2.2:5353"], [])
+    assert checked.forwarders == []
 
 
 def test_no_more_than_three_servers_are_asked(checked):

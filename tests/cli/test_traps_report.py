@@ -56,7 +56,9 @@ def test_the_result_as_json(run, hits):
         "users": 2,
         "others": 1,
         "alone": 1,
+        "known": 1,
     }
+    assert result["shadow_hits"] == 0
     assert result["threshold"] == 8
     assert result["since"] == MORNING + 300 - 7 * 86400
     assert [one["ref"] for one in result["known_senders"]] == ["ebebdad2-9.1"]

@@ -89,6 +89,10 @@ def test_the_envelope_is_one_line_of_json(tmp_path):
                 "guessable": False,
                 "treatment": "",
                 "shadow": False,
+                "registered": False,
+                "exempt": [],
+                "unproven": False,
+                "is_evidence": True,
             }
         ],
         "peer": {"host": "192.0.2.1", "port": 40000},

@@ -1,10 +1,12 @@
 """A trap among the recipients refuses the message for all of them."""
 
+import subprocess
+
 import pytest
 from tests.e2e.clients import CLIENTS, Message, python, smtp_source, swaks
 from tests.e2e.conftest import serving
 from tests.e2e.raw import Raw, codes, envelope, stuffed
-from tests.e2e.server import eventually
+from tests.e2e.server import GATEPOST, eventually
 
 CONTENT = b"Subject: sample\r\n\r\nsome text\r\n"
 REFUSED = "554 5.7.1 Message refused by local policy"
@@ -183,6 +185,29 @@ def test_an_added_trap_takes_effect_and_a_removed_one_does_not(own_server, tmp_p
     replaced.write_text(before)
     replaced.replace(traps)
     eventually(lambda: not is_refused())
+
+
+def test_a_registered_trap_follows_its_state_in_all_workers(own_server, tmp_path):
+    box = own_server.address("kim.larsen")
+
+    def gatepost(*words):
+        argv = [GATEPOST, "traps", *words, "-c", own_server.folder / "gatepost.toml"]
+        subprocess.run(argv, check=True, capture_output=True)
+
+    def is_refused():
+        return not python(own_server.port, tmp_path, Message((box,), CONTENT)).sent
+
+    gatepost("add", box, "--note", "on the press page")
+    eventually(is_refused)
+    gatepost("shadow", box)
+    eventually(lambda: not is_refused())
+    gatepost("arm", box, "--force")  # mail to it has just been accepted
+    eventually(is_refused)
+    with (own_server.folder / "users").open("a") as users:
+        users.write(f"{box}\n")
+    eventually(lambda: not is_refused())
+    registry = own_server.folder / "var" / "registry"
+    eventually(lambda: " state=retired the address is a known recipient\n" in registry.read_text())
 
 
 def test_the_delay_does_not_block_other_clients(tmp_path):

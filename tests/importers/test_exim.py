@@ -158,3 +158,8 @@ def test_addresses_without_brackets_are_read():
 
 
 test_any_lines_are_read_without_an_error = survives(EximImporter, REFUSED + ACCEPTED + SCANNED)
+
+
+def test_a_recipient_that_bounced_as_unknown_was_not_accepted():
+    [found] = read(EximImporter(), sample("exim-sent"))
+    assert recipients(found) == {"Bob@Example.org": "accepted", "gone@example.org": "unknown"}

@@ -124,6 +124,13 @@ def test_what_counts_against_a_client(transcript, bad):
     assert total == pytest.approx(bad, abs=1.01 if bad == 20 else 0.05)
 
 
+def test_a_bounce_to_a_trap_does_not_count_against_a_client():
+    memory = Memory(Refuse())
+    memory.play(TRAP.replace("a@client.example", ""), traps=["trap@example.com"])
+    memory.play(mail())
+    assert memory.result[0] == "unknown"
+
+
 def test_a_listed_client_is_not_good():
     memory = Memory(Add(connect=(("dnsbl", "listed", {"list": "bl.example"}),)))
     memory.play(message() * 2)

@@ -1,5 +1,7 @@
 """The standing of senders."""
 
+import asyncio
+
 import pytest
 from structlog.testing import capture_logs
 from tests.plugins.states import LOGIN, WITH_AUTH, Add, Login
@@ -120,6 +122,16 @@ def test_a_trap_hit_ends_the_acquaintance(senders):
     assert senders.send("2024-05-10", PASS).value == "acquainted"
 
 
+@pytest.mark.parametrize("words", ["class=recycled", "class=typo"])
+def test_mail_to_a_former_colleague_does_not_end_the_acquaintance(senders, words):
+    senders.send("2024-01-01", PASS)
+    text = HELLO + TRAP.partition("S: 250\n    C: DATA")[0] + "S: 550\n"
+    plugins = [Add(mail=[PASS]), Standing()]
+    traps = [f"trap@example.com {words}"]
+    play(text, plugins, store=senders.store, now="2024-02-01", traps=traps)
+    assert senders.send("2024-02-02", PASS).value == "acquainted"
+
+
 def trusted(senders):
     """Record that a user has written to a@client.example."""
     text = LOGIN + MAIL.format(to="a@client.example", reply="250").replace(
@@ -135,6 +147,72 @@ def test_an_address_that_a_user_has_written_to_is_trusted(senders):
     assert (seen.value, seen.reason) == ("trusted", "a user has written to a@client.example")
     assert senders.send("2024-01-02").value is None
     assert senders.send("2025-02-02", PASS).value == "stranger"
+
+
+@pytest.mark.parametrize(
+    ("sender", "field"),
+    [("", "Subject: hello"), ("user@example.com", "Auto-Submitted: auto-replied (vacation)")],
+)
+def test_an_automatic_answer_makes_no_sender_trusted(senders, sender, field):
+    """A vacation program answers to spam too."""
+    text = LOGIN + MAIL.format(to="a@client.example", reply="250").replace(
+        "FROM:<a@client.example>", f"FROM:<{sender}>"
+    ).replace("Subject: hello", field)
+    plugins = [Login(), Standing()]
+    play(text, plugins, store=senders.store, now="2024-01-01", config=WITH_AUTH | RELAY)
+    assert senders.send("2024-01-02", PASS).value == "stranger"
+
+
+class Wrote(Plugin):
+    """States that a user has written to addresses, as a plugin that sees other mail does."""
+
+    class Options(Plugin.Options):
+        addresses: tuple[str, ...] = ()
+
+    def on_message(self, tx):
+        for one in self.options.addresses:
+            tx.results.add("correspondent", "written", address=one)
+
+
+def wrote(senders, *addresses):
+    text = HELLO + MAIL.format(to="user@example.com", reply="250")
+    plugins = [Standing(), Wrote(addresses=addresses)]
+    return play(text, plugins, store=senders.store, now="2024-01-01").metrics
+
+
+def test_a_plugin_can_state_that_a_user_has_written_to_an_address(senders):
+    wrote(senders, "b@other.example", "A@Client.example", "user@example.com")
+    assert senders.send("2024-01-02", PASS).value == "trusted"
+    assert "sent user@example.com" not in senders.store.values("standing")
+
+
+@pytest.mark.parametrize("text", ["", "nobody", "a b@client.example"])
+def test_text_that_is_no_address_is_counted(senders, text):
+    metrics = wrote(senders, text)
+    assert metrics.value("gatepost_plugin_standing_not_recorded") == 1
+
+
+def test_a_program_can_state_that_a_user_has_written_to_addresses(senders):
+    standing = Standing()
+
+    async def program():
+        await standing.wrote_to(f"name{at}@client.example" for at in range(1200))
+        with pytest.raises(ValueError, match="local-part@domain"):
+            await standing.wrote_to(["nobody"])
+        return [await standing.store.get(f"sent name{at}@client.example") for at in (0, 1199)]
+
+    found = asyncio.run(program())
+    assert all(isinstance(one, int) for one in found)
+
+
+def test_nothing_is_recorded_if_correspondents_do_not_count(senders):
+    standing = Standing(correspondents="0s")
+
+    async def program():
+        await standing.wrote_to(["a@client.example"])
+        return await standing.store.get("sent a@client.example")
+
+    assert asyncio.run(program()) is None
 
 
 def test_without_the_store_every_sender_is_a_stranger(play_silent):

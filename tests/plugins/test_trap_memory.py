@@ -63,11 +63,20 @@ class Network:
     def __init__(self):
         self.store = MemoryStore()
 
-    def play(self, text, *plugins, peer=PEER, now="2024-01-01T00:00", **options):
+    def play(
+        self,
+        text,
+        *plugins,
+        peer=PEER,
+        now="2024-01-01T00:00",
+        traps=TRAPS,
+        config=None,
+        **options,
+    ):
         self.seen = Seen()
         chain = [*plugins, TrapMemory(**options), self.seen]
-        options = {"traps": TRAPS, "store": self.store, "peer": peer, "now": now}
-        return play(HELLO + text, chain, **options)
+        played = {"traps": traps, "store": self.store, "peer": peer, "now": now}
+        return play(HELLO + text, chain, config=config or {}, **played)
 
     def mark(self, **options):
         """Return the field of a message that is accepted."""
@@ -118,6 +127,39 @@ def test_messages_can_be_refused_for_a_day(network):
 def test_a_bounce_teaches_nothing(network):
     network.play(TRAP.replace("a@client.example", ""))
     assert network.mark() == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "sender"),
+    [
+        ("trap@example.com", "mailer-daemon@client.example"),
+        ("trap@example.com class=learned", "bounces-7@client.example"),
+        ("trap@example.com class=recycled", "a@client.example"),
+        ("trap@example.com class=typo", "a@client.example"),
+    ],
+)
+def test_bounces_and_mistakes_of_a_person_teach_nothing(network, entry, sender):
+    hit = TRAP.replace("a@client.example", sender).replace(
+        "S: 250\n    C: DATA\n    S: 554", "S: *"
+    )
+    network.play(hit, traps=[entry])
+    assert network.mark() == []
+
+
+def test_a_trap_that_any_person_can_guess_teaches_nothing(network):
+    """Anyone can enter such an address into a form of an honest sender."""
+    hit = TRAP.replace("trap@", "info@").replace("S: 250\n    C: DATA\n    S: 554", "S: 550")
+    network.play(hit, traps=["info@example.com class=seeded"])
+    assert network.mark() == []
+
+
+@pytest.mark.parametrize(
+    ("field", "taught"), [("Auto-Submitted: auto-replied", False), ("X: y", True)]
+)
+def test_an_automatic_answer_teaches_nothing(network, field, taught):
+    end = f"354\n    C: {field}\n    C:\n    C: text\n    C: .\n    S: 554"
+    network.play(TRAP.replace("554", end), config={"traps": {"verdict": "end"}})
+    assert bool(network.mark()) is taught
 
 
 @pytest.mark.parametrize("standing", ["acquainted", "trusted"])

@@ -229,58 +229,6 @@ def test_no_plugin_and_no_setting_delivers_a_message_with_a_trap(
     assert TRAP in traps
 
 
-# Weaknesses of other systems
-
-
-def test_a_trap_among_the_recipients_never_gets_spam_to_the_others():
-    """Elsewhere a trap switched filters off, and the other recipients got the spam."""
-    content_filter = plugin(on_message=lambda _: deny("spam"))
-    for traps in ([TRAP], [f"{TRAP} class=recycled"]):
-        end = (
-            f"C: DATA\nS: {REFUSED}\n"
-            if traps == [TRAP]
-            else "C: DATA\nS: 354\nC: a: b\nC: .\nS: 554 5.7.1 spam [*]\n"
-        )
-        to_trap = 250 if traps == [TRAP] else 550
-        played = play(
-            OPEN + MAIL + rcpt(USERS[0], 250) + rcpt(TRAP, to_trap) + rcpt(USERS[1], 250) + end,
-            [content_filter],
-            traps=traps,
-            config=known(),
-        )
-        assert played.messages == []
-
-
-def test_a_call_out_to_a_trap_has_no_effect_on_the_next_message():
-    """MAIL with the null sender, RCPT and RSET, as servers check a sender's address."""
-    played = play(
-        OPEN
-        + "C: MAIL FROM:<>\nS: 250\n"
-        + rcpt(TRAP, 250)
-        + "C: RSET\nS: 250\n"
-        + MAIL
-        + rcpt(USERS[0], 250)
-        + "C: DATA\nS: 354\nC: a: b\nC: .\nS: 250\n",
-        traps=[TRAP],
-        config=known(),
-    )
-    assert len(played.messages) == 1
-
-
-def test_a_former_colleague_among_the_recipients_does_not_cost_the_others_their_mail():
-    played = play(
-        OPEN
-        + MAIL
-        + rcpt(USERS[0], 250)
-        + rcpt("left-2019@example.com", UNKNOWN)
-        + rcpt(USERS[1], 250)
-        + "C: DATA\nS: 354\nC: a: b\nC: .\nS: 250\n",
-        traps=["left-2019@example.com class=recycled left in 2019"],
-        config=known(),
-    )
-    assert [one.recipients for one in played.messages] == [USERS]
-
-
 @pytest.mark.parametrize("verdict", ["data", "end"])
 def test_replies_to_a_trap_and_a_user_have_the_same_text_in_every_verdict(verdict):
     end = "C: DATA\nS: 554" if verdict == "data" else "C: DATA\nS: 354\nC: a: b\nC: .\nS: 554"

@@ -10,7 +10,10 @@ from gatepost.delivery.target import Target
 from gatepost.ledger.records import Transaction
 from gatepost.model.lookup import local, unknown
 from gatepost.model.reply import Reply
-from gatepost.testing import MemoryRegistry, MemoryServer, play
+from gatepost.plugin.trap_registry import Traps
+from gatepost.registry.file import FileRegistry
+from gatepost.store.errors import StoreError
+from gatepost.testing import MemoryRegistry, MemoryServer, VirtualClock, play
 
 MAIL = "C: MAIL FROM:<sender@client.example>\nS: 250\n"
 USER, TRAP = "one@example.com", "kim.larsen@example.com"
@@ -231,6 +234,17 @@ def test_a_plugin_registers_arms_exempts_and_retires_traps():
         ("armed", "known sender"),
         ("retired", "enough"),
     ]
+
+
+def test_a_registry_that_cannot_be_written_is_a_store_error(tmp_path):
+    (tmp_path / "registry").mkdir()
+    traps = Traps(FileRegistry(tmp_path), (), VirtualClock(), "learner")
+
+    async def learn():
+        await traps.add(TRAP, reason="seen often")
+
+    with pytest.raises(StoreError, match="Is a directory"):
+        asyncio.run(learn())
 
 
 @pytest.mark.parametrize(

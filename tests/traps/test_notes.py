@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.traps.guessable import is_guessable
-from gatepost.traps.notes import LISTED, Marks, doubt, read_marks, with_marks
+from gatepost.traps.notes import LISTED, Marks, TrapState, doubt, read_marks, with_marks
 from gatepost.traps.senders import is_automatic
 from gatepost.traps.verdicts import TrapClass
 
@@ -43,8 +43,46 @@ def test_only_known_words_in_front_are_no_note(note, trap_class, spoils, rest):
 
 
 @pytest.mark.parametrize(
+    ("note", "fields"),
+    [
+        ("state=shadow x", {"state": TrapState.SHADOW}),
+        ("state=asleep x", {"note": "state=asleep x"}),
+        ("expires=1970-01-02 x", {"expires": 86400.0}),
+        ("expires=soon x", {"note": "expires=soon x"}),
+        ("expires=2024-02-30 x", {"note": "expires=2024-02-30 x"}),
+        ("exempt=a.example,b.example x", {"exempt": ("a.example", "b.example")}),
+        ("exempt=a.example,, x", {"note": "exempt=a.example,, x"}),
+        ("by=me at=1970-01-01T00:01:00Z x", {"by": "me", "at": 60.0}),
+        ("at=1970-01-01T00:01:00+00:01 x", {"at": 0.0}),
+        ("at=1970-01-01T00:01:00 x", {"note": "at=1970-01-01T00:01:00 x"}),
+        ("at=noon x", {"note": "at=noon x"}),
+        ("state=armed state=retired", {"state": TrapState.ARMED, "note": "state=retired"}),
+    ],
+)
+def test_the_state_of_a_trap_is_read_and_wrong_values_are_a_note(note, fields):
+    assert read_marks(note) == Marks(**{"note": "x", **fields})
+
+
+@pytest.mark.parametrize(
+    ("marks", "is_over"),
+    [
+        (Marks(), False),
+        (Marks(state=TrapState.ARMED), False),
+        (Marks(state=TrapState.RETIRED), True),
+        (Marks(expires=1001.0), False),
+        (Marks(expires=1000.0), True),
+    ],
+)
+def test_an_entry_is_over_when_it_is_retired_or_has_expired(marks, is_over):
+    assert marks.is_over(1000.0) is is_over
+
+
+@pytest.mark.parametrize(
     ("note", "word"),
     [
+        ("state=off", "state=off"),
+        ("Expires: 2027-01-01", "Expires: 2027-01-01"),
+        ("exempt=", "exempt="),
         ("class=recycld x", "class=recycld"),
         ("class=typo class=typo", "class=typo"),
         ("spoil=no", "spoil=no"),

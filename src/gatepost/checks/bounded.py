@@ -1,7 +1,7 @@
 """Tables that drop their oldest entry, so that a log of any size fits into memory."""
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, ItemsView
 from typing import Generic, TypeVar
 
 MOST = 200_000
@@ -27,6 +27,10 @@ class Bounded(Generic[_Key, _Value]):
         self._items.move_to_end(key)
         if len(self._items) > self._most:
             self._items.popitem(last=False)
+
+    def items(self) -> ItemsView[_Key, _Value]:
+        """Return the keys and values, the oldest first."""
+        return self._items.items()
 
     def __contains__(self, key: _Key) -> bool:
         return key in self._items

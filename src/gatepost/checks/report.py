@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from gatepost.checks import dns
+from gatepost.checks import dns, mx
 from gatepost.checks.account import serving
 from gatepost.checks.scratch import progress, scratch
 from gatepost.checks.shadow import shadow_lines
@@ -146,16 +146,18 @@ def _check_lists_and_plugins(
     report.summary += [SummaryLine("shadow mode", line) for line in shadow_lines(config, setup)]
     report.warnings.extend(warnings(config, setup, lists))
     if (start and setup.plugins.installed) or dns.uses_dns(setup):
-        _check_dns(config, setup, report)
+        _check_dns(config, setup, lists, report)
     if start and not report.errors:
         report.errors.extend(start_problems(setup.plugins, resolver))
 
 
-def _check_dns(config: Config, setup: Setup, report: Report) -> None:
+def _check_dns(config: Config, setup: Setup, lists: Lists, report: Report) -> None:
     """Ask the name servers; their problems are warnings, because they may be temporary."""
     servers = dns.ask_servers(config)
     report.summary.append(SummaryLine("name servers", ", ".join(map(str, servers)) or "none"))
     report.warnings.extend(dns.warnings(config, setup, servers))
+    if any(one.probe.works for one in servers):
+        report.warnings.extend(mx.warnings(config, setup, lists))
 
 
 def _check_plugin_files(lists: Lists, setup: Setup, report: Report) -> None:

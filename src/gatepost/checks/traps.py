@@ -6,6 +6,7 @@ Limits: MOST entries of each list are examined. Lists that are longer are made b
 from collections.abc import Iterator
 from itertools import islice
 
+from gatepost.checks.revealing_names import about, revealing_word
 from gatepost.config.schema import Config
 from gatepost.lists.addresses import local_part
 from gatepost.lists.entry import ListEntry
@@ -54,6 +55,14 @@ def guessable(config: Config, setup: Setup, lists: Lists) -> Iterator[str]:
             )
 
 
+def revealing_names(config: Config, _setup: Setup, lists: Lists) -> Iterator[str]:
+    """Warn of a name of this server that reveals traps."""
+    domains = [key for source in lists.domains for key in islice(source.current, MOST)]
+    word = revealing_word(config.server.hostname, domains)
+    if word and any(len(one.current) for one in lists.traps):
+        yield f"server.hostname: {about(config.server.hostname, word)}"
+
+
 def misread(_config: Config, _setup: Setup, lists: Lists) -> Iterator[str]:
     """Warn of notes that begin like a class but are none."""
     for entry in _entries(lists):
@@ -76,7 +85,7 @@ def unproven(_config: Config, setup: Setup, lists: Lists) -> Iterator[str]:
     if learned:
         yield (
             f"{learned} learned traps have no effect, because it is not known which addresses"
-            " exist: expected recipients.known, a plugin with on_lookup, or a next hop that is asked"
+            " exist: expected recipients.known, a plugin with on_lookup, or a next hop to ask"
         )
 
 

@@ -223,6 +223,7 @@ CHECKS: tuple[Check, ...] = (
     _unarmed_traps,
     traps.guessable,
     traps.misread,
+    traps.revealing_names,
     traps.unproven,
     _trap_plugins,
     _idle_plugins,

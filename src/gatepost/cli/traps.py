@@ -9,6 +9,7 @@ from gatepost.checks.report import line_errors
 from gatepost.checks.scratch import progress, scratch
 from gatepost.cli.shared import (
     backtest,
+    correspondents,
     forgiving,
     registered,
     trap_adding,
@@ -108,7 +109,7 @@ def remove(address: str, *, name: str | None, file: Path) -> None:
 @config_option
 @json_option
 def test(addresses: tuple[str, ...], *, file: Path, as_json: bool) -> int:
-    """Print whether addresses are traps, and the entries that match.
+    """Print whether addresses are traps, with the entries.
 
     The exit status is 0 if all are traps, 1 if one is not.
     """
@@ -154,7 +155,7 @@ def _result_as_text(result: trap_lists.LookupResult) -> str:
 
 for _one in (
     trap_adding.command,
-    *(backtest.command, trap_report.command, trap_story.command),
+    *(backtest.command, correspondents.command, trap_report.command, trap_story.command),
     *(trap_states.arm, trap_states.shadow, trap_states.retire, trap_states.exempt),
 ):
     command.add_command(_one)

@@ -17,7 +17,7 @@ import re
 from gatepost.importers.entry import Entry
 from gatepost.importers.importer import Importer
 from gatepost.importers.open_table import MOST_OPEN, OpenTable
-from gatepost.importers.replies import is_about_content, is_temporary, status_of
+from gatepost.importers.replies import is_about_content, is_temporary, is_unknown, status_of
 from gatepost.importers.transaction import Ending, Status, Transaction, Verdict
 
 GAP = 120.0
@@ -45,7 +45,7 @@ _LEFT = re.compile(
 )
 _ARRIVED = re.compile(r"<= (?P<sender>\S+) (?P<facts>.*)", re.DOTALL)
 _DELIVERED = re.compile(
-    r"(?:=>|->|\*\*|==|>>) (?P<to>\S+)(?: <(?P<original>[^>]*)>)?(?P<facts>.*)", re.DOTALL
+    r"(?P<sign>=>|->|\*\*|==|>>) (?P<to>\S+)(?: <(?P<original>[^>]*)>)?(?P<facts>.*)", re.DOTALL
 )
 _AFTER_DATA = re.compile(
     r"(?P<facts>.{0,2000}?)(?P<soft>temporarily )?rejected (?:after DATA|by local_scan\(\))"
@@ -205,8 +205,9 @@ class EximImporter(Importer):
         address = match["original"] or match["to"]
         if "@" not in address:
             address = match["to"]
-        if address.lower() not in found.recipients:
-            found.add(address, Status.ACCEPTED)
+        is_gone = match["sign"] == "**" and is_unknown(match["facts"])
+        if is_gone or address.lower() not in found.recipients:
+            found.add(address, Status.UNKNOWN if is_gone else Status.ACCEPTED)
 
     def _end_client(self, _time: float, by_sender: dict[str, Transaction]) -> None:
         for found in by_sender.values():

@@ -131,7 +131,8 @@ class TrapHit(msgspec.Struct, frozen=True):
     in `[traps.table]`, such as "refuse all", "" before it is certain. `shadow` is whether it has no
     effect. `registered` is whether the entry is in the registry, `exempt` the domains from which
     it has no effect, and `unproven` whether it has no effect because nothing has shown
-    that the address does not exist.
+    that the address does not exist. `is_evidence` is whether the hit proves something about the
+    sender: bounces, automatic answers and mistakes of a person do not.
     """
 
     address: Address
@@ -146,6 +147,7 @@ class TrapHit(msgspec.Struct, frozen=True):
     registered: bool = False
     exempt: tuple[str, ...] = ()
     unproven: bool = False
+    is_evidence: bool = True
 
 
 @read_only(

@@ -279,7 +279,7 @@ class Reputation(Plugin):
         if tx.refused:
             unknown = sum(_is_unknown(one) for one in tx.refused)
             account.learn(account.client, 0.0, unknown * self.options.unknown_recipient)
-        if tx.trap_hits:
+        if any(hit.is_evidence for hit in tx.trap_hits):
             account.learn(account.subjects, 0.0, self.options.trap)
         is_listed = tx.results.value("dnsbl") == "listed"
         if is_listed:

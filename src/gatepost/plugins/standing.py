@@ -11,10 +11,12 @@ Trusts: only a domain that SPF or DMARC has proven. A name that a client claims 
 Limits: the state is in the store. Without it every sender is a stranger.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from gatepost import (
     Address,
+    AddressError,
     DeliveryError,
     Duration,
     MessageTransaction,
@@ -23,11 +25,17 @@ from gatepost import (
     Transaction,
     TrapHit,
 )
+from gatepost.model.headers import Headers
 from gatepost.plugins._alarms import causing, is_guarded, notice, place_of
-from gatepost.plugins._subjects import spf_domain
+from gatepost.plugins._correspondents import is_of_program, key_of, record
+from gatepost.plugins._subjects import domain_of, spf_domain
+from gatepost.traps.automatic import is_automatic_answer
 
 TRUSTED, ACQUAINTED, STRANGER = "trusted", "acquainted", "stranger"
 _KNOWN = frozenset({TRUSTED, ACQUAINTED})
+
+# The result of other plugins with the fact `address`: a user has written to it.
+CORRESPONDENT = "correspondent"
 
 # The time between two notices about a trap, in seconds.
 _DAY = 86400.0
@@ -99,7 +107,7 @@ class Standing(Plugin):
         """Return what the store has; raises StoreError."""
         async with self.store.batch() as batch:
             good, bad = batch.get(f"good {domain}"), batch.get(f"bad {domain}")
-            sent = batch.get(f"sent {sender.key}") if sender else None
+            sent = batch.get(key_of(sender)) if sender else None
         first = good.value if isinstance(good.value, int) else 0
         wrote_to = str(sender) if sent is not None and sent.value is not None else ""
         return _Found(first, bad.value is not None, wrote_to)
@@ -119,22 +127,25 @@ class Standing(Plugin):
         """Record a good message, and the addresses that a user has written to."""
         await self._warn(tx)
         try:
-            if tx.session.auth is not None:
-                await self._record_correspondents(tx)
-            elif tx.trap_hits:
-                await self._record_bad(tx)
-            elif _NOTE in tx.notes and tx.results.score < self.options.good_below:
-                domain, first = tx.notes[_NOTE]
-                value = first or int(self.clock.time())
-                await self.store.set(f"good {domain}", value, ttl=self.options.keep)
-        except StoreError:
+            await self._record_correspondents(tx)
+            if tx.session.auth is None:
+                await self._record_mail(tx)
+        except (StoreError, AddressError):
             self.metrics.counter("not_recorded").inc()
 
+    async def _record_mail(self, tx: MessageTransaction) -> None:
+        if _has_evidence(tx):
+            await self._record_bad(tx)
+        elif _NOTE in tx.notes and tx.results.score < self.options.good_below:
+            domain, first = tx.notes[_NOTE]
+            value = first or int(self.clock.time())
+            await self.store.set(f"good {domain}", value, ttl=self.options.keep)
+
     async def on_reset(self, tx: Transaction) -> None:
-        """Record bad mail: a trap hit, or a message that was refused after its content."""
+        """Record bad mail: a trap hit that is evidence, or a message refused after its content."""
         await self._warn(tx)
         refused = tx.message is not None and tx.results.score >= self.options.good_below
-        if tx.session.auth is None and (tx.trap_hits or refused):
+        if tx.session.auth is None and (refused or _has_evidence(tx)):
             try:
                 await self._record_bad(tx)
             except StoreError:
@@ -172,14 +183,35 @@ class Standing(Plugin):
             await self.store.set(f"bad {domain}", 1, ttl=self.options.bad)
 
     async def _record_correspondents(self, tx: MessageTransaction) -> None:
-        foreign = [one for one in tx.recipients if not self.server.is_local(one.domain)]
-        if not foreign or not self.options.correspondents:
-            return
-        ttl = self.options.correspondents
-        async with self.store.batch() as batch:
-            written = [batch.set(f"sent {one.address.key}", 1, ttl=ttl) for one in foreign]
-        for one in written:
-            one.value  # noqa: B018 - raises the error of the operation
+        if tx.session.auth is not None and not _is_automatic(tx):
+            await self.wrote_to(one.address for one in tx.recipients)
+        named = [str(one.facts.get("address", "")) for one in tx.results.all(CORRESPONDENT)]
+        await self.wrote_to(named)
+
+    async def wrote_to(self, addresses: Iterable[Address | str]) -> None:
+        """Record that your users have written to addresses, so that these are trusted.
+
+        Addresses of local domains are left out. Raises `AddressError`, a ValueError, for text that
+        is no address, and `StoreError`.
+        """
+        parsed = [Address.parse(one) if isinstance(one, str) else one for one in addresses]
+        keys = [key_of(one) for one in parsed if not self.server.is_local(domain_of(one))]
+        if keys and self.options.correspondents:
+            await record(self.store, keys, self.clock.time(), self.options.correspondents)
+
+
+def _is_automatic(tx: MessageTransaction) -> bool:
+    """Return whether a program has answered for a user, who may have never seen the sender."""
+    if is_of_program(tx.reverse_path.local):
+        return True
+    try:
+        return is_automatic_answer(Headers(tx.message.header_block()))
+    except ValueError:  # it is too long
+        return False
+
+
+def _has_evidence(tx: Transaction) -> bool:
+    return any(hit.is_evidence for hit in tx.trap_hits)
 
 
 def _days(seconds: float) -> str:

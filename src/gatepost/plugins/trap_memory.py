@@ -54,8 +54,6 @@ from gatepost.traps.shared import MOST_DOMAINS, SeenDomain, SharedRule
 _NOTE = "trap_memory"
 # A hit of this session; the store need not have it yet.
 _HIT = "trap_memory hit"
-# Classes of traps that a person may address by mistake teach nothing.
-_TEACHES_NOTHING = frozenset({"recycled", "typo"})
 
 
 class _Sender(NamedTuple):
@@ -192,9 +190,9 @@ class TrapMemory(Plugin):
 
     async def _learn(self, tx: Transaction) -> None:
         sender: _Sender | None = tx.notes.get(_NOTE)
-        if sender is None or not tx.reverse_path or not is_stranger(tx):
+        if sender is None or not is_stranger(tx):
             return
-        if all(_teaches_nothing(hit) for hit in tx.trap_hits):
+        if not any(hit.is_evidence for hit in tx.trap_hits):
             return
         tx.session.notes[_HIT] = True
         now = int(self.clock.time())
@@ -207,10 +205,6 @@ class TrapMemory(Plugin):
             self.metrics.counter("hits").inc()
         except StoreError:
             self.metrics.counter("not_recorded").inc()
-
-
-def _teaches_nothing(hit: object) -> bool:
-    return getattr(hit, "trap_class", "pristine") in _TEACHES_NOTHING
 
 
 def _proven_domain(tx: Transaction) -> str:

@@ -27,6 +27,7 @@ from collections.abc import Iterable
 import msgspec
 
 from gatepost.model.headers import Headers
+from gatepost.traps.automatic import is_automatic_answer
 from gatepost.traps.statistics import Budget, expected_losses
 
 UNRELATED = 3
@@ -36,16 +37,14 @@ MOST_OF_DOMAIN = 3
 DAYS = 30
 
 _REPLIES = ("In-Reply-To", "References")
-# The fields of lists and automatic mail (RFC 2369, 2919, 3834, 8058), and the values that mark it.
-_AUTOMATIC = {
-    "Auto-Submitted": re.compile(r"(?!no\b).", re.IGNORECASE),
+# The fields of mail to many (RFC 2369, 2919, 8058) and of programs, and the values that mark it.
+_MASS_MAIL = {
     "Feedback-ID": re.compile(r""),
     "List-Id": re.compile(r""),
     "List-Post": re.compile(r""),
     "List-Unsubscribe": re.compile(r""),
-    "Precedence": re.compile(r"bulk|junk|list|auto", re.IGNORECASE),
+    "Precedence": re.compile(r"bulk|junk|list", re.IGNORECASE),
     "X-Auto-Response-Suppress": re.compile(r""),
-    "X-Autoreply": re.compile(r"(?!no\b).", re.IGNORECASE),
 }
 # "Re:" and "Fwd:" in the languages of common mail programs, also "Re[2]:" and "Re (2):".
 _ANSWER = re.compile(
@@ -72,22 +71,22 @@ def correspondent(domain: str, headers: Headers) -> Correspondent | None:
     `domain` is the organisational domain of the sender, which is proven.
     """
     message_id = (headers.get("Message-ID") or "").strip()
-    if not message_id or _is_answer(headers) or _is_automatic(headers):
+    if not message_id or _is_answer(headers) or _is_mass_mail(headers):
         return None
     octets = message_id.encode(errors="surrogatepass")
     return Correspondent(domain, hashlib.blake2b(octets, digest_size=12).hexdigest())
 
 
 def _is_answer(headers: Headers) -> bool:
-    if any(headers.get(name) is not None for name in _REPLIES):
+    if is_automatic_answer(headers) or any(headers.get(name) is not None for name in _REPLIES):
         return True
     return _ANSWER.match(headers.get("Subject") or "") is not None
 
 
-def _is_automatic(headers: Headers) -> bool:
+def _is_mass_mail(headers: Headers) -> bool:
     return any(
         pattern.match(value) is not None
-        for name, pattern in _AUTOMATIC.items()
+        for name, pattern in _MASS_MAIL.items()
         for value in headers.get_all(name)
     )
 

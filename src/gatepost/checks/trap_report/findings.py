@@ -11,7 +11,8 @@ class Stopped(msgspec.Struct):
     """Messages that traps refused, or would have refused without shadow mode.
 
     `with_users` of them named a user, `users` is the number of these users. `others` of those with
-    users would have been refused by another rule too, `alone` by no other.
+    users would have been refused by another rule too, `alone` by no other. `known` are messages of
+    known senders, with users or without.
     """
 
     messages: int = 0
@@ -19,14 +20,16 @@ class Stopped(msgspec.Struct):
     users: int = 0
     others: int = 0
     alone: int = 0
+    known: int = 0
 
-    def add(self, users: int, *, others: bool) -> None:
+    def add(self, users: int, *, others: bool, known: bool) -> None:
         """Count a message with this number of users."""
         self.messages += 1
         self.with_users += users > 0
         self.users += users
         self.others += users > 0 and others
         self.alone += users > 0 and not others
+        self.known += known
 
 
 class Marked(msgspec.Struct):
@@ -111,6 +114,7 @@ class Findings(msgspec.Struct):
     the number of points from which `score` refuses, 0 for none. `classes` are the refused messages
     by class of the trap; one with two classes counts in both. `other_rules` are the rules that
     would have refused the messages of `refused` too. `known` is the number of `known_senders`.
+    `shadow_hits` are transactions with a trap in shadow mode, whatever became of them.
     """
 
     since: float
@@ -119,6 +123,7 @@ class Findings(msgspec.Struct):
     results: Mapping[str, int]
     refused: Stopped
     shadow: Stopped
+    shadow_hits: int
     shares: Mapping[str, Share]
     outcomes: Mapping[str, int]
     classes: Mapping[str, Stopped]

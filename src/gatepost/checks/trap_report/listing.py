@@ -17,6 +17,7 @@ _STOPPED = (
     ("others", "    another rule would have refused them too"),
     ("alone", "    stopped by traps alone"),
     ("users", "users in these messages"),
+    ("known", "messages of known senders, probably wrong"),
 )
 _SHARES = {
     "refused_of_all": "refused for a trap, of all messages",
@@ -24,6 +25,8 @@ _SHARES = {
     "alone_of_all": "by traps alone, of all messages",
     "alone_of_refused": "by traps alone, of refused messages",
     "known_of_refused_by_traps": "known senders, of refused for a trap",
+    "shadow_of_all": "would be refused without shadow mode, of all",
+    "known_of_shadow": "known senders, of would be refused",
 }
 _MARKED = (
     ("messages", "marked"),
@@ -80,8 +83,16 @@ def _worth(found: Findings) -> Iterator[Section]:
         f" after a refusal at DATA, so the number for traps alone is an upper limit.{score}"
     )
     yield _stopped("refused", "Refused because of traps", found.refused, note)
+    yield _shadow(found)
+
+
+def _shadow(found: Findings) -> Section:
+    """Return the hits in shadow mode, also if no message would have been refused."""
     note = "The other rules accepted the messages in the line for traps alone."
-    yield _stopped("shadow", "Would be refused without shadow mode", found.shadow, note)
+    section = _stopped("shadow", "Would be refused without shadow mode", found.shadow, note)
+    if not found.shadow_hits:
+        return section
+    return section._replace(rows=[("transactions with a trap", found.shadow_hits), *section.rows])
 
 
 def _stopped(name: str, title: str, counts: Stopped, note: str) -> Section:
@@ -90,7 +101,10 @@ def _stopped(name: str, title: str, counts: Stopped, note: str) -> Section:
 
 
 def _shares(found: Findings) -> Section:
-    rows = [(_SHARES[name], _interval(one)) for name, one in found.shares.items() if one.trials]
+    named = [(name, one) for name, one in found.shares.items() if one.trials]
+    if not found.shadow_hits:
+        named = [(name, one) for name, one in named if "shadow" not in name]
+    rows = [(_SHARES[name], _interval(one)) for name, one in named]
     columns = [_NAME, Column("share", "", "text")]
     note = "Each share has its exact 95 % interval."
     return Section("shares", "Shares", columns, rows if found.outcomes else (), note)

@@ -54,7 +54,7 @@ class TrapReport:
         self._entries = Entries()
         self._networks = Tally()
         self._known_senders: deque[KnownSender] = deque(maxlen=top)
-        self._known = self._known_refused = 0
+        self._known = self._known_refused = self._shadow_hits = 0
 
     def add(self, record: Transaction) -> None:
         """Count a transaction."""
@@ -68,12 +68,14 @@ class TrapReport:
 
     def _add_hits(self, record: Transaction, found: Judgement) -> None:
         self._outcomes[found.outcome.value] += 1
+        self._shadow_hits += any(one.shadow for one in record.traps)
+        facts = {"others": bool(found.others), "known": bool(found.standing)}
         if found.stopped:
-            self._refused.add(found.users, others=bool(found.others))
+            self._refused.add(found.users, **facts)
             self._others.update(found.others if found.users else ())
             self._add_classes(record, found)
         elif found.would_stop:
-            self._shadow.add(found.users, others=bool(found.others))
+            self._shadow.add(found.users, **facts)
         self._add_entries(record, found)
         if found.standing and found.outcome in _EFFECTS:
             self._known += 1
@@ -84,7 +86,7 @@ class TrapReport:
         traps = filter(refuses, record.traps)
         for name in {one.trap_class or TrapClass.PRISTINE.value for one in traps}:
             counts = self._classes.setdefault(name, Stopped())
-            counts.add(found.users, others=bool(found.others))
+            counts.add(found.users, others=bool(found.others), known=bool(found.standing))
 
     def _add_entries(self, record: Transaction, found: Judgement) -> None:
         network = network_of(record.client.address)
@@ -108,6 +110,7 @@ class TrapReport:
             dict(self._results),
             self._refused,
             self._shadow,
+            self._shadow_hits,
             self._shares(),
             {
                 one.value: self._outcomes[one.value]
@@ -135,6 +138,8 @@ class TrapReport:
             "alone_of_all": share(found.alone, messages),
             "alone_of_refused": share(found.alone, refused),
             "known_of_refused_by_traps": share(self._known_refused, found.messages),
+            "shadow_of_all": share(self._shadow.messages, messages),
+            "known_of_shadow": share(self._shadow.known, self._shadow.messages),
         }
 
 

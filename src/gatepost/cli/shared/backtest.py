@@ -1,7 +1,6 @@
 """`gatepost traps backtest`: what the trap rules would have done with the mail in other logs."""
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
@@ -14,6 +13,13 @@ from gatepost.checks.backtest.findings import Findings
 from gatepost.checks.backtest.listing import report
 from gatepost.checks.backtest.recipients import Directory
 from gatepost.checks.backtest.run import run
+from gatepost.cli.shared.log_options import (
+    FILE,
+    format_option,
+    log_bar,
+    log_option,
+    more_argument,
+)
 from gatepost.cli.shared.output import Failure
 from gatepost.cli.shared.settings import json_option
 from gatepost.cli.shared.styled import (
@@ -25,42 +31,26 @@ from gatepost.cli.shared.styled import (
     terminal_width,
 )
 from gatepost.importers.reading import UnknownFormatError
-from gatepost.importers.registry import FORMATS
 from gatepost.ledger.words.plain_json import json_text
 from gatepost.ledger.words.sections import WIDTH, as_text
 from gatepost.lists.file import ListFile
 from gatepost.lists.reloadable import ListError
 from gatepost.log.os_error import describe_os_error
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
-
 
 @click.command(
     "backtest",
     epilog="Example: gatepost traps backtest --log /var/log/mail.log.1 /var/log/mail.log",
 )
-@click.argument("more", nargs=-1, type=_FILE, metavar="[FILE]...")
+@more_argument
+@log_option
+@format_option
 @click.option(
-    "--log",
-    "logs",
-    multiple=True,
-    required=True,
-    type=_FILE,
-    metavar="FILE",
-    help="A log file, also compressed. The oldest first.",
-)
-@click.option(
-    "--format",
-    "name",
-    type=click.Choice(list(FORMATS)),
-    help="The server that wrote the log. Default: detected.",
-)
-@click.option(
-    "--traps", multiple=True, type=_FILE, metavar="LIST", help="A list of traps, repeatable."
+    "--traps", multiple=True, type=FILE, metavar="LIST", help="A list of traps, repeatable."
 )
 @click.option(
     "--known",
-    type=_FILE,
+    type=FILE,
     metavar="FILE",
     help="A list of the addresses that exist. Default: the refusals in the log.",
 )
@@ -95,7 +85,10 @@ def command(
     """
     paths = [*logs, *more]
     try:
-        with _directory(traps, known) as directory, _bar(paths, 2 if days else 1) as show:
+        with (
+            _directory(traps, known) as directory,
+            log_bar("back-test", paths, 2 if days else 1) as show,
+        ):
             found = run(paths, directory, name=name, days=days, top=top, progress=show)
     except (ListError, UnknownFormatError) as error:
         raise Failure(str(error)) from error
@@ -125,18 +118,3 @@ def _loaded(path: Path, cache: Path) -> ListFile:
     found = ListFile(path, cache)
     found.load()
     return found
-
-
-@contextmanager
-def _bar(paths: Sequence[Path], passes: int) -> Iterator[Callable[[int], None]]:
-    """Yield a function that takes the octets read; it draws a bar on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _octets: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - takes 50 ms, only needed on a terminal
-    from rich.progress import Progress  # noqa: PLC0415 - likewise
-
-    total = sum(path.stat().st_size for path in paths if path.is_file()) * passes
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("back-test", total=total)
-        yield lambda octets: bar.advance(task, octets)

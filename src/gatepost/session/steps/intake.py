@@ -21,6 +21,7 @@ from gatepost.session.content.trace import received
 from gatepost.session.conversation import Conversation, Result
 from gatepost.session.handover import quarantine, taken
 from gatepost.session.steps.step import Step, refusal, run, wait
+from gatepost.session.traps.evidence import judge_content
 from gatepost.session.traps.mark import add_field, mark, remove_fields
 from gatepost.session.traps.unknown import count_unknown
 from gatepost.session.traps.verdict import MARKS, hardest, is_held
@@ -235,6 +236,8 @@ async def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Reply:
         reading = _read_headers(talk)
         if reading is not None:
             await reading
+    if tx is not None and tx.message is not None and tx.trap_hits:
+        judge_content(tx, tx.message)
     if tx is not None and tx.message is not None and tx.message.watches:
         _log_failed_watches(tx, tx.message)
     if talk.refusal is not None:

@@ -86,7 +86,7 @@ def _is_unknown(answer: Answer | None) -> bool:
 
 def _note_absence(rule: TrapRule, tx: Transaction, rcpt: Recipient) -> None:
     """Apply what follows from an address that does not exist."""
-    prove(tx, rcpt)
+    prove(rule, tx, rcpt)
     _find_message_id(rule, tx, rcpt)
 
 

@@ -12,6 +12,7 @@ from secrets import SystemRandom
 
 from gatepost.model.facts import keep, set_fact
 from gatepost.model.session import Recipient, Transaction, TrapHit
+from gatepost.session.traps.evidence import is_evidence
 from gatepost.session.traps.rule import TrapRule
 from gatepost.session.traps.standing import is_proven_for, standing
 from gatepost.traps.senders import is_automatic
@@ -37,6 +38,7 @@ def add(rule: TrapRule, tx: Transaction, hit: TrapHit) -> None:
     set_fact(hit, "treatment", _treatment(rule, tx, hit).value)
     set_fact(hit, "shadow", hit.shadow or rule_in_shadow or rule.action == "shadow")
     set_fact(hit, "unproven", hit.trap_class == TrapClass.LEARNED.value)
+    set_fact(hit, "is_evidence", is_evidence(rule, tx, hit))
     keep(tx, "trap_hits", hit)
 
 
@@ -46,11 +48,12 @@ def hit_of(tx: Transaction, rcpt: Recipient) -> TrapHit | None:
     return hit if hit is not None and hit.address is rcpt.address else None
 
 
-def prove(tx: Transaction, rcpt: Recipient) -> None:
+def prove(rule: TrapRule, tx: Transaction, rcpt: Recipient) -> None:
     """Let the hit of a recipient take effect: it is known now that the address does not exist."""
     hit = hit_of(tx, rcpt)
     if hit is not None:
         set_fact(hit, "unproven", False)
+        set_fact(hit, "is_evidence", is_evidence(rule, tx, hit))
 
 
 def spare(tx: Transaction, rcpt: Recipient) -> TrapHit | None:
@@ -62,6 +65,7 @@ def spare(tx: Transaction, rcpt: Recipient) -> TrapHit | None:
     if hit is None or not hit.registered:
         return None
     set_fact(hit, "treatment", Treatment.NONE.value)
+    set_fact(hit, "is_evidence", False)
     return hit
 
 
