@@ -8,10 +8,11 @@ from structlog.testing import capture_logs
 from tests.plugins.states import LOGIN, WITH_AUTH, Add, Login, TroubledStore
 
 from gatepost import Plugin, deny
+from gatepost.plugin.base import Installed
 from gatepost.plugins.trap_memory import TrapMemory
 from gatepost.plugins.trap_probes import TrapProbes
 from gatepost.session.assemble import SetupError
-from gatepost.testing import MemoryServer, MemoryStore, VirtualClock, perform, play
+from gatepost.testing import MemoryRegistry, MemoryServer, MemoryStore, VirtualClock, perform, play
 
 PEER, NEIGHBOUR, OTHER = ("203.0.113.7", 4711), ("203.0.113.200", 4711), ("198.51.100.9", 4711)
 HELLO = """
@@ -71,16 +72,29 @@ class Seen(Plugin):
 class Site:
     """One store, one clock, and clients one after the other."""
 
-    def __init__(self, store=None):
+    traps = ("trap@example.com", "other@example.com class=recycled", "@traps.example.com")
+
+    def __init__(self, store=None, registry=None):
         self.store = store or MemoryStore()
+        self.registry = registry or MemoryRegistry()
         self.seen = Seen()
 
-    def play(self, text, *plugins, peer=PEER, now="2024-01-01T00:00", config=None, **options):
-        chain = [*plugins, TrapMemory(), TrapProbes(**options), self.seen]
-        traps = ["trap@example.com", "other@example.com class=recycled", "@traps.example.com"]
-        given = {"store": self.store, "peer": peer, "now": now, "config": config or {}}
+    def play(
+        self,
+        text,
+        *plugins,
+        peer=PEER,
+        now="2024-01-01T00:00",
+        config=None,
+        shadow=False,
+        **options,
+    ):
+        probes = Installed(TrapProbes(**options), shadow=shadow)
+        chain = [*plugins, TrapMemory(), probes, self.seen]
+        given = {"peer": peer, "now": now, "config": config or {}, "traps": self.traps}
+        given |= {"store": self.store, "registry": self.registry}
         with capture_logs() as self.logs:
-            return play(HELLO + text, chain, traps=traps, **given)
+            return play(HELLO + text, chain, **given)
 
     def events(self, name="search for traps detected"):
         return [one for one in self.logs if one["event"] == name]
@@ -114,6 +128,19 @@ def test_the_exposed_trap_is_logged_once(site):
     assert line["trap"] == "trap@example.com"
     assert played.metrics.value("gatepost_plugin_trap_probes_exposed") == 1
     assert len(site.events()) == 1
+
+
+def test_the_history_of_a_registered_trap_has_the_exposure(site):
+    site.registry = MemoryRegistry("trap@example.com at=2023-01-01T00:00:00Z state=armed")
+    site.traps = []
+    site.play(halves(), shadow=True)
+    assert len(site.registry.history("trap@example.com")) == 1
+    site = Site(registry=site.registry)
+    site.traps = []
+    site.play(halves())
+    trap = site.registry.find("trap@example.com")
+    assert (trap.state, trap.by) == ("armed", "trap_probes")
+    assert trap.reason.startswith("exposed by a search for traps, see ")
 
 
 def test_a_flagged_network_gets_one_answer(site):

@@ -24,6 +24,7 @@ is in the store; without it there are neither flags nor findings.
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from secrets import token_hex
 from typing import NamedTuple
 
@@ -206,12 +207,20 @@ class TrapProbes(Plugin):
         for trap in [trap for trap, is_new in exposed if is_new.value]:
             self.metrics.counter("exposed").inc()
             log.warning("trap exposed", trap=trap)
+            await self._note(trap, tx)
+
+    async def _note(self, trap: str, tx: Transaction) -> None:
+        """Add the exposure to the history of a registered trap; raises StoreError."""
+        if not self.in_shadow_mode:
+            with suppress(ValueError):  # a trap of a list, or one that was removed
+                await self.traps.note(trap, reason=f"exposed by a search for traps, see {tx.id}")
 
 
 def _probe(now: float, tx: Transaction) -> Probe | None:
     """Return the probe of a transaction; None for one that shows nothing about single addresses."""
     cluster, refused = cluster_of(tx), tx.notes.get(_REFUSED)
-    traps = {hit.address.key for hit in tx.trap_hits if hit.trap_class != TrapClass.VIRTUAL.value}
+    hits = [hit for hit in tx.trap_hits if hit.trap_class != TrapClass.VIRTUAL.value]
+    traps = {hit.address.key for hit in hits}
     # Without a trap and without content it was refused for another reason.
     shows_nothing = not traps if refused else tx.message is None
     if cluster is None or refused is None or shows_nothing:
@@ -221,7 +230,9 @@ def _probe(now: float, tx: Transaction) -> Probe | None:
     hashes = frozenset(map(_hash, named[: MOST_RECIPIENTS + 1]))
     if len(hashes) == 1 and is_automatic(tx.reverse_path.local):
         return None
-    kept = _within(_MOST_OCTETS, sorted(traps))
+    kept = _within(
+        _MOST_OCTETS, sorted({hit.entry if hit.registered else str(hit.address) for hit in hits})
+    )
     return Probe(now, hashes, cluster.network, cluster.keys, refused, kept)
 
 
