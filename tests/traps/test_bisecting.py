@@ -285,6 +285,17 @@ def test_a_deeper_chain_to_a_set_replaces_it(client):
     assert client.send(*range(4)).chain == 4
 
 
+@given(st.integers(2, 120), st.integers(0, 20), st.randoms(use_true_random=False))
+def test_nine_tenths_of_the_recipients_have_to_be_in_the_set(inside, outside, random):
+    sets = Bisecting()
+    client = Client(sets)
+    client.send(*range(MOST_RECIPIENTS))
+    within = [TRAP, *random.sample(range(1, MOST_RECIPIENTS), inside - 1)]
+    asked = frozenset([*within, *range(1000, 1000 + outside)])
+    probe = Probe(NOW, asked, "2b", client.keys)
+    assert sets.concerns(probe) == (inside >= CONTAINED * (inside + outside))
+
+
 PROBES = st.builds(
     Probe,
     at=st.floats(NOW, NOW + 2 * KEPT),

@@ -33,6 +33,8 @@ hashes of 32 bits.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
+from math import ceil
 from typing import NamedTuple
 
 import msgspec
@@ -166,7 +168,10 @@ class Bisecting:
         are what other spam consists of.
         """
         counts = probe.refused and len(probe.recipients) > 1
+        some = _some_inside(probe.recipients)
         for one in self._sets.values():
+            if some.isdisjoint(one.members):
+                continue
             if (counts or one.has_cluster_of(probe)) and one.is_refined_by(probe.recipients):
                 yield one
 
@@ -208,6 +213,15 @@ class Bisecting:
 
 def _fits(probe: Probe) -> bool:
     return 0 < len(probe.recipients) <= MOST_RECIPIENTS
+
+
+def _some_inside(recipients: Members) -> Members:
+    """Return some recipients, of which one at least is in each set that is refined.
+
+    They are one more than those that may be outside. Most sets are ruled out by them.
+    """
+    outside = len(recipients) - ceil(CONTAINED * len(recipients))
+    return frozenset(islice(recipients, outside + 1))
 
 
 def _is_first(probe: Probe) -> bool:
