@@ -40,4 +40,6 @@ def write_traps(path: Path, size: int, first: str, words: str = "") -> None:
 
 def write_registry(path: Path, size: int, first: str) -> None:
     """Write a registry of ``first`` and ``size`` more addresses."""
-    write_traps(path, size, first, "class=pristine spoil=yes by=bench at=2026-01-01T00:00:00Z state=armed")
+    write_traps(
+        path, size, first, "class=pristine spoil=yes by=bench at=2026-01-01T00:00:00Z state=armed"
+    )

@@ -6,11 +6,12 @@ import functools
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
-from gatepost.checks.backtest.standing import domain_of, organisational
+from gatepost.checks.backtest.standing import domain_of
 from gatepost.lists.domains import DomainList
 from gatepost.lists.networks import NetworkList
 from gatepost.lists.providers import Providers
 from gatepost.traps.memory import DAY, domain_key_of, is_proven, network_keys
+from gatepost.traps.organisations import organisational
 from gatepost.traps.shared import SharedNetworks
 from gatepost.traps.verdicts import Standing
 

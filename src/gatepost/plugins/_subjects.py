@@ -6,6 +6,7 @@ A client is counted by its network, because a sender can use many addresses of o
 import math
 from functools import lru_cache
 from ipaddress import IPv4Address, ip_network
+from typing import NamedTuple
 
 from gatepost import Address, Transaction
 from gatepost.plugins._addresses import REMEMBERED, parse_address
@@ -13,6 +14,30 @@ from gatepost.plugins._addresses import REMEMBERED, parse_address
 # The share of a unit that is not rounded up: a clock is not more exact.
 _ROUNDING = 0.01
 _UNITS = ((7200, 3600, "hour"), (120, 60, "minute"), (0, 1, "second"))
+
+_CLUSTER = "cluster"
+
+
+class Cluster(NamedTuple):
+    """The sender of a transaction, as plugins about trap hits count it.
+
+    `keys` are the networks and proven domains that are held responsible, none of them a network
+    that many organisations share. `network` is the key of the network in any case.
+    """
+
+    keys: tuple[str, ...]
+    network: str
+
+
+def set_cluster(tx: Transaction, cluster: Cluster) -> None:
+    """Keep the cluster of a transaction for plugins that run later; `trap_memory` finds it."""
+    tx.notes[_CLUSTER] = cluster
+
+
+def cluster_of(tx: Transaction) -> Cluster | None:
+    """Return the cluster of a transaction, None for a client that is not checked."""
+    found: Cluster | None = tx.notes.get(_CLUSTER)
+    return found
 
 
 @lru_cache(REMEMBERED)
@@ -23,6 +48,11 @@ def client_network(host: str, ipv4: int, ipv6: int) -> str:
         return ""
     bits = ipv4 if isinstance(address, IPv4Address) else ipv6
     return str(ip_network((address, bits), strict=False))
+
+
+def is_stranger(tx: Transaction) -> bool:
+    """Return whether a sender is neither authenticated nor known by its `standing`."""
+    return tx.session.auth is None and tx.results.value("standing") in (None, "stranger")
 
 
 def check_prefixes(ipv4: int, ipv6: int) -> None:

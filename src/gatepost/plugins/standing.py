@@ -26,7 +26,7 @@ from gatepost import (
     TrapHit,
 )
 from gatepost.model.headers import Headers
-from gatepost.plugins._alarms import causing, notice, place_of
+from gatepost.plugins._alarms import causing, is_guarded, notice, place_of
 from gatepost.plugins._correspondents import is_of_program, key_of, record
 from gatepost.plugins._subjects import domain_of, spf_domain
 from gatepost.traps.automatic import is_automatic_answer
@@ -165,7 +165,7 @@ class Standing(Plugin):
             sender=str(tx.reverse_path),
             standing=standing,
         )
-        if self.options.notify:
+        if self.options.notify and not is_guarded(tx, hit):
             await self._notify(tx, hit)
 
     async def _notify(self, tx: Transaction, hit: TrapHit) -> None:

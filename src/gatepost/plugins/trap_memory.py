@@ -33,7 +33,7 @@ from gatepost import (
 )
 from gatepost.lists.providers import load_providers
 from gatepost.plugins._addresses import INTERNAL, is_trusted, parse_address
-from gatepost.plugins._subjects import spf_domain
+from gatepost.plugins._subjects import Cluster, is_stranger, set_cluster, spf_domain
 from gatepost.traps.memory import (
     Lifetimes,
     Recall,
@@ -106,6 +106,7 @@ class TrapMemory(Plugin):
         hits += [now] if tx.session.notes.get(_HIT) else []
         recall = judge(now, hits, self._lifetimes)
         tx.notes[_NOTE] = _Sender(keys, networks[0], seen, recall)
+        set_cluster(tx, Cluster(keys, networks[0]))
         self._add(tx, recall)
 
     async def _look_up(
@@ -131,7 +132,7 @@ class TrapMemory(Plugin):
         return self._providers.covers(address, name) or self._rule.is_shared(now, seen.values())
 
     def _add(self, tx: Transaction, recall: Recall) -> None:
-        if not recall.marks or not _is_stranger(tx):
+        if not recall.marks or not is_stranger(tx):
             return
         age = _age(recall.age or 0)
         reason = f"a trap was hit from there {age} ago"
@@ -145,7 +146,7 @@ class TrapMemory(Plugin):
         if options.header:
             tx.message.remove_header(options.header)
         sender: _Sender | None = tx.notes.get(_NOTE)
-        if sender is None or not sender.recall.marks or not _is_stranger(tx):
+        if sender is None or not sender.recall.marks or not is_stranger(tx):
             return None
         if sender.recall.refuses:
             decision = options.refuse.decide(
@@ -182,7 +183,7 @@ class TrapMemory(Plugin):
 
     async def _learn(self, tx: Transaction) -> None:
         sender: _Sender | None = tx.notes.get(_NOTE)
-        if sender is None or not _is_stranger(tx):
+        if sender is None or not is_stranger(tx):
             return
         if not any(hit.is_evidence for hit in tx.trap_hits):
             return
@@ -197,10 +198,6 @@ class TrapMemory(Plugin):
             self.metrics.counter("hits").inc()
         except StoreError:
             self.metrics.counter("not_recorded").inc()
-
-
-def _is_stranger(tx: Transaction) -> bool:
-    return tx.session.auth is None and tx.results.value("standing") in (None, "stranger")
 
 
 def _proven_domain(tx: Transaction) -> str:
