@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sim.experiments import TABLES, Choice, run
 from sim.page import write
-from sim.report import text
+from sim.tables.all_tables import text
 from sim.world import SIZES
 
 if TYPE_CHECKING:
@@ -23,11 +23,12 @@ def parser() -> argparse.ArgumentParser:
     )
     add = options.add_argument
     add("--size", choices=[*SIZES, "both"], default="both", help="the site (default: both)")
-    add("--seeds", type=int, default=10, help="runs of the small site (default: 10)")
-    add("--days", type=float, default=45.0, help="length of the ladder and the attacks (45)")
-    add("--share", type=float, default=0.1, help="share of a company's mail (default: 0.1)")
+    add("--seeds", type=int, default=10, help="runs of the main tables (default: 10)")
+    add("--days", type=float, default=35.0, help="length of the ladder and the attacks (35)")
+    add("--share", type=float, default=0.02, help="share of a company's mail (0.02)")
     add("--only", default="", metavar="NAME,…", help=f"any of {', '.join(TABLES)}")
     add("--jobs", type=int, default=2, help="processes (default: 2)")
+    add("--keep", type=Path, metavar="FOLDER", help="keep finished runs, and use those kept there")
     add("--quick", action="store_true", help="a few days: only a trial run")
     add("--out", type=Path, metavar="FOLDER", help="update simulation.md and its charts there")
     return options
@@ -47,6 +48,7 @@ def choice_of(chosen: argparse.Namespace) -> Choice:
         only,
         chosen.quick,
         max(1, chosen.jobs),
+        chosen.keep,
     )
 
 

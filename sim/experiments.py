@@ -9,32 +9,48 @@ from __future__ import annotations
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from sim.actors.actor import Extent
 from sim.actors.attackers import Mixer, WarmUp
+from sim.actors.bulk import ListServers, OfficeMailings
 from sim.actors.registry import ATTACKERS, HONEST, SPAMMERS
 from sim.actors.spammers import DictionaryVerifier, SortedBlaster
 from sim.control import Control, controls
-from sim.metrics import Metrics
+from sim.kept import load, path_of, save
+from sim.metrics import Metrics, Series
 from sim.oracle import GroupRow, Row, groups, table
 from sim.parameters import Values
-from sim.policy.settings import ABLATIONS, LADDER, PATIENT, SHIELDS, Settings
+from sim.policy.settings import (
+    ABLATIONS,
+    DEFAULT,
+    LADDER,
+    LISTS,
+    MINIMUMS,
+    PATIENT,
+    REFUSES,
+    SHIELDS,
+    Settings,
+)
 from sim.simulation import Plan, simulate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from sim.actors.actor import Actor
 
 SHORT_DAYS = 10.0  # for ablations and the tornado, which compare runs of the same seed
 QUICK = Extent(days=4.0)
-MARKS, REFUSES = "+ memory marks", "+ memory refuses"
 EVERYONE = (*HONEST, *SPAMMERS)
 _TORNADO_ACTORS = (*HONEST, *(one for one in SPAMMERS if one not in (WarmUp, Mixer)))
-MAIN = {name: LADDER[name] for name in ("lists", MARKS, REFUSES)}
+MAIN = {name: LADDER[name] for name in (LISTS, DEFAULT)}
+ATTACKED = {name: LADDER[name] for name in (LISTS, DEFAULT, REFUSES)}
+STEPS = {name: one for name, one in LADDER.items() if name not in ATTACKED}
 FACTORS = (0.5, 2.0)
-STEP_SEEDS = 1
+STEP_SEEDS = 3
+MINIMUM_SEEDS = 5
 # The assumptions that are varied: rates of mistakes, what lists contain, and shared networks.
 VARIED = (
     *("stale share, a", "stale share, lists, a", "stale is recycled", "new contacts"),
@@ -57,9 +73,9 @@ class Job(NamedTuple):
 
 @dataclass
 class Results:
-    """The metrics of each row of each table, added up over the seeds."""
+    """The runs of each row of each table."""
 
-    tables: dict[str, dict[str, Metrics]] = field(default_factory=dict)
+    tables: dict[str, dict[str, Series]] = field(default_factory=dict)
     oracle: list[Row] = field(default_factory=list)
     groups: list[GroupRow] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
@@ -67,27 +83,29 @@ class Results:
     def add(self, job: Job, metrics: Metrics) -> None:
         """Add the metrics of a run."""
         rows = self.tables.setdefault(job.table, {})
-        rows.setdefault(job.row, Metrics()).add(metrics)
+        rows.setdefault(job.row, Series()).runs.append(metrics)
 
 
 class Choice(NamedTuple):
     """The choice of what to run; `only` names tables, `quick` is a trial of a few days.
 
-    `share` is the share of a company's mail that is played, of botnets a fifth of it.
+    `share` is the share of a company's mail that is played, of botnets a fifth of it. `keep` is the
+    folder of finished runs, which are not played again.
     """
 
     sizes: Sequence[str] = ("small", "company")
     seeds: int = 10
-    days: float = 45.0
-    share: float = 0.1
+    days: float = 35.0
+    share: float = 0.02
     only: Sequence[str] = ()
     quick: bool = False
     jobs: int = 1
+    keep: Path | None = None
 
     def extent(self, size: str) -> Extent:
         """Return the extent of a size."""
         extent = QUICK if self.quick else Extent(self.days)
-        share = 0.01 if self.quick else self.share
+        share = 0.002 if self.quick else self.share
         is_part = size == "company"
         return extent._replace(share=share, spam=share / 5) if is_part else extent
 
@@ -96,26 +114,36 @@ class Choice(NamedTuple):
         return not self.only or name in self.only
 
 
-TABLES = ("ladder", "patient", "attacks", "ablations", "tornado", "oracle", "control")
+TABLES = ("ladder", "patient", "minimum", "attacks", "ablations", "tornado", "oracle", "control")
 
 
 def run(choice: Choice, done: Callable[[Results], None] = lambda _results: None) -> Results:
     """Run the chosen experiments; `done` is called after each."""
     results, jobs = Results(), list(_jobs(choice))
     with ProcessPoolExecutor(choice.jobs) as pool:
-        for number, (job, metrics) in enumerate(zip(jobs, pool.map(_play, jobs), strict=True), 1):
+        for number, (job, metrics) in enumerate(
+            zip(jobs, pool.map(partial(_play, choice.keep), jobs), strict=True), 1
+        ):
             results.add(job, metrics)
             done(results)
             print(f"sim: {number} of {len(jobs)}: {job.table}, {job.row}", file=sys.stderr)
     if choice.has("oracle"):
         results.oracle, results.groups = table(SEED), groups(SEED)
     if choice.has("control"):
-        results.controls = controls(LADDER[REFUSES], SEED)
+        results.controls = controls(LADDER[DEFAULT], SEED, 30 if choice.quick else 300)
     return results
 
 
-def _play(job: Job) -> Metrics:
-    return simulate(job.plan, job.settings, job.seed)
+def _play(keep: Path | None, job: Job) -> Metrics:
+    """Return the result of a run, from the folder if it was played before."""
+    if keep is None:
+        return simulate(job.plan, job.settings, job.seed)
+    path = path_of(keep, job)
+    metrics = load(path)
+    if metrics is None:
+        metrics = simulate(job.plan, job.settings, job.seed)
+        save(path, metrics)
+    return metrics
 
 
 def _jobs(choice: Choice) -> Iterable[Job]:
@@ -128,8 +156,13 @@ def _jobs(choice: Choice) -> Iterable[Job]:
     if choice.has("patient"):
         actors = (DictionaryVerifier, SortedBlaster, Mixer)
         yield from _rows("patient", PATIENT, actors, small, range(1, 4))
+    if choice.has("minimum"):
+        bulk = (ListServers, OfficeMailings, SortedBlaster)
+        company = choice.extent("company")
+        seeds = range(1, min(choice.seeds, MINIMUM_SEEDS) + 1)
+        yield from _rows("minimum", MINIMUMS, bulk, company, seeds, size="company")
     if choice.has("attacks"):
-        yield from _rows("attacks", MAIN, ATTACKERS, small, (SEED,))
+        yield from _rows("attacks", ATTACKED, ATTACKERS, small, (SEED,))
     if choice.has("ablations"):
         yield from _rows("ablations", ABLATIONS, EVERYONE, short, (SEED,))
         yield from _rows("ablations, attacks", SHIELDS, ATTACKERS, short, (SEED,))
@@ -140,11 +173,13 @@ def _jobs(choice: Choice) -> Iterable[Job]:
 def _ladder(choice: Choice, size: str) -> Iterable[Job]:
     """Yield the main configurations for all seeds, the steps between them for a few."""
     table, extent = f"ladder, {size}", choice.extent(size)
-    seeds = range(1, choice.seeds + 1) if size == "small" else (SEED,)
+    seeds = range(1, choice.seeds + 1)
     yield from _rows(table, MAIN, EVERYONE, extent, seeds, size=size)
+    few = STEPS if size == "small" else {REFUSES: LADDER[REFUSES]}
+    yield from _rows(table, few, EVERYONE, extent, seeds[:STEP_SEEDS], size=size)
     if size == "small":
-        between = {name: one for name, one in LADDER.items() if name not in MAIN}
-        yield from _rows(table, between, EVERYONE, extent, seeds[:STEP_SEEDS], size=size)
+        rest = {REFUSES: LADDER[REFUSES]}
+        yield from _rows(table, rest, EVERYONE, extent, seeds, size=size)
 
 
 def _rows(
@@ -162,7 +197,7 @@ def _rows(
 
 
 def _tornado(extent: Extent) -> Iterable[Job]:
-    values, settings = Values(), LADDER[REFUSES]
+    values, settings = Values(), LADDER[DEFAULT]
     yield Job("tornado", "as assumed", Plan(_TORNADO_ACTORS, "small", extent), settings, SEED)
     for name in VARIED:
         for factor in FACTORS:

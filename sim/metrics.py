@@ -1,9 +1,10 @@
 """The metrics: from the truth of sessions and the replies, never from the state of the server.
 
-A spam message is *covered* if it names a user, RCPT accepted at least one recipient, and the
-message was refused at DATA or at its end: nothing else than the trap rules refuses there. It is
-*marked* if it was accepted with the mark. It is *undelivered* also if the server ended the session,
-as after too many errors. A legitimate message to a user is refused whenever it is not accepted.
+A message is *refused because of traps* if RCPT accepted at least one recipient, and the message was
+refused at DATA or at its end: nothing else than the trap rules refuses there. It is *cut off* if it
+was not accepted for another reason: the server ended the session after too many errors, or no
+recipient was left. It is *marked* if it was accepted with a mark. Spam that is none of the three
+reaches a user as any other mail does. Only messages that name a user count.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gatepost.traps.intervals import Interval, clopper_pearson, garwood
 from sim.sessions import Intent, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from sim.sessions import Answer, Envelope, Outcome, Session
 
@@ -34,7 +35,7 @@ class Count:
 
     messages: int = 0
     refused: int = 0
-    undelivered: int = 0
+    cut: int = 0
     marked: int = 0
     passed: int = 0
     passed_refused: int = 0
@@ -54,6 +55,17 @@ class Count:
     def touched(self) -> float:
         """The share that is refused or marked."""
         return (self.refused + self.marked) / self.messages if self.messages else 0.0
+
+    @property
+    def undelivered(self) -> float:
+        """The share that is refused or cut off."""
+        return (self.refused + self.cut) / self.messages if self.messages else 0.0
+
+    @property
+    def stopped(self) -> float:
+        """The share that reached no user without a mark."""
+        stopped = self.refused + self.marked + self.cut
+        return stopped / self.messages if self.messages else 0.0
 
     @property
     def marginal(self) -> float:
@@ -79,11 +91,21 @@ class Count:
 
 @dataclass
 class Campaign:
-    """A spam campaign: messages to users until the first refusal, and its times in seconds."""
+    """A spam campaign: messages to users until the first refusal, and its times in seconds.
+
+    `bait` are the traps and message identifiers that it named, `users` its messages to users.
+    """
 
     first: float
     detected: float | None = None
     before: int = 0
+    users: int = 0
+    bait: set[str] = field(default_factory=set)
+
+    @property
+    def expected(self) -> float:
+        """The share of messages to users after the first hit, in random order: t / (t + 1)."""
+        return len(self.bait) / (len(self.bait) + 1)
 
 
 @dataclass
@@ -103,13 +125,20 @@ class Metrics:
     sessions: int = 0
     seconds: float = 0.0
 
-    def take(self, session: Session, outcome: Outcome, users: Collection[str]) -> None:
-        """Count the messages of a session; `users` are the addresses that exist now."""
+    def take(
+        self,
+        session: Session,
+        outcome: Outcome,
+        users: Collection[str],
+        bait: Collection[str] = (),
+    ) -> None:
+        """Count the messages of a session; `users` exist now, `bait` are traps of campaigns."""
         self.sessions += 1
         actor = session.actor
         for one, answer in zip(session.messages, outcome, strict=True):
             if one.kind is Kind.SPAM:
                 self._take_spam(actor, session.time, one, answer, users)
+                self.campaigns[one.campaign or actor].bait.update(_named(one, bait))
             elif one.kind is Kind.LEGITIMATE:
                 self._take_legitimate(actor, one, answer, users)
             elif is_test(one):
@@ -126,6 +155,7 @@ class Metrics:
         elif campaign.detected is None and to_users and answer.is_accepted:
             campaign.before += 1
         if to_users:
+            campaign.users += 1
             _count(self.spam[actor, one.label], one, answer)
 
     def _take_legitimate(
@@ -172,9 +202,21 @@ class Metrics:
         """Return all legitimate messages to users."""
         return total(self.legitimate.values())
 
+    def expected(self, actor: str) -> float:
+        """Return the coverage of a memory that knows a campaign after its first hit: t / (t + 1).
+
+        The mean of all campaigns of an actor, by their messages to users.
+        """
+        mine = self._campaigns_of(actor)
+        users = sum(one.users for one in mine)
+        return sum(one.users * one.expected for one in mine) / users if users else 0.0
+
+    def _campaigns_of(self, actor: str) -> list[Campaign]:
+        return [one for name, one in self.campaigns.items() if f"{actor}/" in name]
+
     def detection(self, actor: str) -> Detection:
         """Return how soon the campaigns of an actor were detected."""
-        mine = [one for name, one in self.campaigns.items() if f"{actor}/" in name]
+        mine = self._campaigns_of(actor)
         found = [one for one in mine if one.detected is not None]
         before = sorted(one.before for one in mine)
         times = [one.detected - one.first for one in found if one.detected is not None]
@@ -198,6 +240,26 @@ class Detection:
     seconds: float
 
 
+@dataclass
+class Series:
+    """The runs of one configuration, one for each seed."""
+
+    runs: list[Metrics] = field(default_factory=list)
+
+    @property
+    def pooled(self) -> Metrics:
+        """All runs added up."""
+        found = Metrics()
+        for one in self.runs:
+            found.add(one)
+        return found
+
+    def shares(self, actor: str, label: str, share: Callable[[Count], float]) -> list[float]:
+        """Return a share of an actor's spam in each run that has any, the smallest first."""
+        counts = (one.spam[actor, label] for one in self.runs if (actor, label) in one.spam)
+        return sorted(share(one) for one in counts if one.messages)
+
+
 def total(counts: Iterable[Count]) -> Count:
     """Return the sum of counts."""
     found = Count()
@@ -211,6 +273,10 @@ def is_refused(answer: Answer) -> bool:
     return 250 in answer.recipients and max(answer.data, answer.end) >= 500
 
 
+def _named(one: Envelope, bait: Collection[str]) -> Iterable[str]:
+    return (rcpt.address for rcpt in one.recipients if rcpt.address in bait)
+
+
 def is_test(one: Envelope) -> bool:
     """Return whether a message decides about the attempt of an attacker."""
     return one.label.startswith("test")
@@ -218,8 +284,8 @@ def is_test(one: Envelope) -> bool:
 
 def _count(count: Count, one: Envelope, answer: Answer) -> None:
     passed = not (one.listed or one.facts.looks_bad)
-    refused = is_refused(answer) if one.kind is Kind.SPAM else not answer.is_accepted
-    count.undelivered += not answer.is_accepted
+    refused = is_refused(answer)
+    count.cut += not (answer.is_accepted or refused)
     count.messages += 1
     count.refused += refused
     count.marked += answer.marked

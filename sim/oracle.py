@@ -14,20 +14,17 @@ from __future__ import annotations
 import asyncio
 from math import log, log2
 from random import Random
-from statistics import mean, median
+from statistics import mean
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from gatepost import Decision, MessageTransaction, Plugin, deny
-from gatepost.server.memory import MemoryServer
-from gatepost.session.recorder import Recorder
 from gatepost.testing import VirtualClock
 from sim.draw import generator
 from sim.player import Player
-from sim.policy.facts import KnownFacts
-from sim.policy.server import make_config, make_list, make_plugins
-from sim.policy.settings import LADDER, Settings
+from sim.policy.server import Site
+from sim.policy.settings import LADDER, REFUSES, Settings
 from sim.sessions import Envelope, Facts, Intent, Kind, Recipient, Session
 from sim.world import SIZES, World
 
@@ -35,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ERROR = 0.01
+NEVER = 1e-3  # the chance of what never happens, for logarithms
 MOST_QUERIES = 400
-ADDRESSES = 20  # of each kind
+ADDRESSES = 50  # of each kind
 RHOS = (0.05, 0.2, 0.5)
 HELD = (0.0, 0.25, 0.5, 0.75)
 
@@ -57,7 +55,10 @@ class ContentRefusals(Plugin):
 
 
 class Row(NamedTuple):
-    """A case: median queries for a decision about an address, wrong ones, area under the curve."""
+    """A case: mean queries for a decision about a trap, wrong ones, area under the curve.
+
+    `expected` is the number of queries that theory predicts.
+    """
 
     verdict: str
     rho: float
@@ -65,6 +66,12 @@ class Row(NamedTuple):
     queries: float
     errors: float
     auc: float
+    expected: float
+
+    @property
+    def is_as_expected(self) -> bool:
+        """Return whether the mean is within one query, or a quarter, of theory."""
+        return abs(self.queries - self.expected) <= max(1.0, self.expected / 4)
 
 
 class GroupRow(NamedTuple):
@@ -105,9 +112,7 @@ def table(seed: int) -> list[Row]:
 
 def run_case(verdict: str, rho: float, held: float, seed: int) -> Row:
     """Ask about traps and users until each is decided."""
-    base = msgspec.structs.replace(
-        LADDER["+ message identifiers"], end=verdict != "data", held=held
-    )
+    base = msgspec.structs.replace(LADDER["+ many unknown"], end=verdict != "data", held=held)
     return asyncio.run(_run_case(base, (verdict, rho, held), seed))
 
 
@@ -116,16 +121,9 @@ async def _run_case(settings: Settings, case: tuple[str, float, float], seed: in
     world = World(SIZES["company"], seed)
     chance = generator(seed, f"oracle {case}")
     traps, users = world.planned[:ADDRESSES], world.users[-ADDRESSES:]
-    clock, facts = VirtualClock(), KnownFacts()
-    plugins = [*make_plugins(world, settings, facts), ContentRefusals(rho, chance)]
-    async with MemoryServer(
-        plugins,
-        traps=make_list(world, settings),
-        config=make_config(world, settings),
-        clock=clock,
-        recorder=Recorder(),
-    ) as server:
-        oracle = Oracle(Player(server, clock, facts), world)
+    clock = VirtualClock()
+    async with Site(world, settings, clock, [ContentRefusals(rho, chance)]) as server:
+        oracle = Oracle(Player(server, clock), world)
         # A trap that is held passes the content filter too, or is refused by it.
         seen = [
             await _decide(oracle, one, rho, (1 - held) + held * rho) for one in [*traps, *users]
@@ -137,10 +135,24 @@ async def _run_case(settings: Settings, case: tuple[str, float, float], seed: in
         verdict,
         rho,
         held,
-        median(number for number, _, _ in seen),
+        mean(number for number, _, _ in seen[:ADDRESSES]),
         wrong / len(seen),
         area(scores[:ADDRESSES], scores[ADDRESSES:]),
+        theory(rho, held),
     )
+
+
+def theory(rho: float, held: float) -> float:
+    """Return the queries about a trap until an error of 1 %: ln(100) / KL.
+
+    KL is the information of a query: the distance of the chance of a refusal with a trap, which is
+    1 - held or the content filter's, from the chance without one.
+    """
+    trap, user = (1 - held) + held * rho, max(rho, NEVER)
+    distance = trap * log(trap / user)
+    if trap < 1:
+        distance += (1 - trap) * log((1 - trap) / (1 - user))
+    return max(1.0, log(1 / ERROR) / distance)
 
 
 async def _decide(
@@ -150,7 +162,7 @@ async def _decide(
 
     `user` and `trap` are the chances of a refusal, which the attacker is assumed to have.
     """
-    user, trap = (min(max(one, 1e-3), 1 - 1e-3) for one in (user, trap))
+    user, trap = (min(max(one, NEVER), 1 - NEVER) for one in (user, trap))
     ratio, limit = 0.0, log(1 / ERROR - 1)
     for number in range(1, MOST_QUERIES + 1):
         refused = await oracle.refused([address])
@@ -177,17 +189,11 @@ def groups(seed: int, sizes: Sequence[int] = (50, 100)) -> list[GroupRow]:
 async def _group(number: int, seed: int, rounds: int = 20) -> GroupRow:
     world = World(SIZES["company"], seed)
     chance = generator(seed, f"groups {number}")
-    settings = LADDER["+ memory refuses"]
-    clock, facts = VirtualClock(), KnownFacts()
+    settings = LADDER[REFUSES]
+    clock = VirtualClock()
     asked: list[bool] = []
-    async with MemoryServer(
-        make_plugins(world, settings, facts),
-        traps=make_list(world, settings),
-        config=make_config(world, settings),
-        clock=clock,
-        recorder=Recorder(),
-    ) as server:
-        oracle = Oracle(Player(server, clock, facts), world)
+    async with Site(world, settings, clock) as server:
+        oracle = Oracle(Player(server, clock), world)
         for _ in range(rounds):
             addresses = [chance.choice(world.planned), *chance.sample(world.users, number - 1)]
             chance.shuffle(addresses)

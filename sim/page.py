@@ -7,18 +7,22 @@ The text of the page is written by hand. A table or chart goes between two comme
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from sim.experiments import FACTORS, MAIN, MARKS, REFUSES
-from sim.report import BASELINE, parts_of, percent, tables, varied
+from sim.policy.settings import DEFAULT
 from sim.svg import Bar, bars
+from sim.tables.all_tables import sites_of, tables
+from sim.tables.assumptions import BASELINE, ends, varied
+from sim.tables.cells import NAMES, percent
+from sim.tables.coverage import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from sim.experiments import Results
-    from sim.metrics import Metrics
+    from sim.tables.coverage import Rows
 
 PAGE = "simulation.md"
 CHARTS = "simulation"
@@ -52,35 +56,36 @@ def _without_title(markdown: str) -> str:
 
 def make_charts(results: Results) -> dict[str, str]:
     """Return the charts that the results are enough for, by their file name."""
-    found = {}
-    for size in ("small", "company"):
-        rows = results.tables.get(f"ladder, {size}", {})
-        if all(name in rows for name in MAIN):
-            found[f"coverage-{size}"] = _coverage(size, rows)
+    found = {
+        f"coverage-{size}": _coverage(size, rows)
+        for size, rows in sites_of(results).items()
+        if DEFAULT in rows
+    }
     tornado = results.tables.get("tornado", {})
     if BASELINE in tornado:
         found["tornado"] = _tornado(tornado)
     return found
 
 
-def _coverage(size: str, rows: Mapping[str, Metrics]) -> str:
-    """Return spam that is refused, and refused or marked, by the memory that refuses."""
-    shown = []
+def _coverage(size: str, rows: Rows) -> str:
+    """Return spam that is refused, cut off, and marked by the default rules."""
+    shown, metrics = [], rows[DEFAULT].pooled
     for actor in sorted({name for name, _ in parts_of(rows)}):
-        marks, refuses = rows[MARKS].spam_of(actor), rows[REFUSES].spam_of(actor)
-        parts = ((0.0, refuses.coverage), (refuses.coverage, refuses.touched))
-        label = f"{percent(refuses.coverage)} + {percent(refuses.touched - refuses.coverage)}"
-        shown.append(Bar(f"{actor} ({marks.messages:,})", parts, label))
-    return bars(f"Spam to users: refused + marked, {size}", shown, 0.0, 1.0)
+        count = metrics.spam_of(actor)
+        ends = (0.0, count.coverage, count.undelivered, count.stopped)
+        label = f"{actor} ({count.messages:,})"
+        shown.append(Bar(label, tuple(pairwise(ends)), percent(count.stopped)))
+    return bars(f"Spam to users: refused, cut off, marked. {NAMES[size]}", shown, 0.0, 1.0)
 
 
-def _tornado(rows: Mapping[str, Metrics]) -> str:
+def _tornado(rows: Rows) -> str:
     """Return the coverage with each assumption halved and doubled, around the assumed one."""
-    middle = rows[BASELINE].all_spam().touched
-    shown, ends = [], [middle]
+    middle = rows[BASELINE].pooled.all_spam().stopped
+    shown, all_ends = [], [middle]
     for name in varied(rows)[:_MOST_BARS]:
-        low, high = (rows[f"{name} x {factor:g}"].all_spam().touched for factor in FACTORS)
-        ends += [low, high]
+        low, high = (one.all_spam().stopped for one in ends(rows, name))
+        all_ends += [low, high]
         label = f"{percent(low)} to {percent(high)}"
         shown.append(Bar(name, ((low, middle), (middle, high)), label))
-    return bars("Spam refused or marked: x 0.5 and x 2", shown, min(ends) * 0.9, max(ends) * 1.05)
+    low, high = min(all_ends) * 0.9, max(all_ends) * 1.05
+    return bars("Spam stopped or marked: x 0.5 and x 2", shown, low, high)

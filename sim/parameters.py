@@ -112,14 +112,14 @@ class Values:
     """The values in force: `values["typo"]`."""
 
     def __init__(self, changes: Mapping[str, float] | None = None) -> None:
-        self._changes = dict(changes or {})
-        unknown = self._changes.keys() - PARAMETERS.keys()
+        self.changes = dict(changes or {})
+        unknown = self.changes.keys() - PARAMETERS.keys()
         if unknown:
             raise KeyError(f"no such parameter: {', '.join(sorted(unknown))}")
 
     def __getitem__(self, name: str) -> float:
-        return self._changes.get(name, PARAMETERS[name].value)
+        return self.changes.get(name, PARAMETERS[name].value)
 
     def scaled(self, name: str, factor: float) -> Values:
         """Return these values with one multiplied."""
-        return Values(self._changes | {name: self[name] * factor})
+        return Values(self.changes | {name: self[name] * factor})

@@ -18,11 +18,10 @@ from gatepost.session.dialect import DIALECTS
 from sim.sessions import Answer, Envelope, Outcome, Session
 
 if TYPE_CHECKING:
-    from gatepost.server.memory import MemoryServer
     from gatepost.testing import VirtualClock
-    from sim.policy.facts import KnownFacts
+    from sim.policy.server import Site
 
-MARK = b"X-Gatepost-Trap:"
+MARKS = (b"X-Gatepost-Trap:", b"X-Trap-Memory:")
 _CODE = re.compile(rb"^(\d\d\d) ", re.MULTILINE)
 _CONTENT = b"Subject: simulated\r\nMessage-ID: <1@client.example>\r\n\r\ntext\r\n.\r\n"
 _OPEN = 354
@@ -64,7 +63,7 @@ class Pipe:
 class Client:
     """One connection; `codes` are the reply codes that were not read yet."""
 
-    def __init__(self, server: MemoryServer, settings: ListenerSettings, peer: str) -> None:
+    def __init__(self, server: Site, settings: ListenerSettings, peer: str) -> None:
         self.pipe = Pipe(peer)
         self._connection = Connection(server.connections, settings)
         self._connection.connection_made(cast("asyncio.Transport", self.pipe))
@@ -96,12 +95,12 @@ class Client:
 
 
 class Player:
-    """Plays sessions; `facts` receives what the server could find out about each message."""
+    """Plays sessions against a site."""
 
-    def __init__(self, server: MemoryServer, clock: VirtualClock, facts: KnownFacts) -> None:
+    def __init__(self, server: Site, clock: VirtualClock) -> None:
         self._server = server
         self._clock = clock
-        self._facts = facts
+        self._facts = server.facts
         self._settings = ListenerSettings(DIALECTS["smtp"])
         self._start = clock.time()
 
@@ -138,6 +137,6 @@ class Player:
     def _take_mark(self) -> bool:
         """Return whether the message that was just delivered has the mark; drop the message."""
         messages = self._server.messages
-        marked = any(MARK in one.content for one in messages)
+        marked = any(mark in one.content for one in messages for mark in MARKS)
         messages.clear()
         return marked

@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from gatepost.server.memory import MemoryServer
-from gatepost.session.recorder import Recorder
 from gatepost.testing import VirtualClock
 from sim.actors.actor import Actor, Extent
 from sim.actors.merging import merge
 from sim.metrics import Metrics
 from sim.parameters import Values
 from sim.player import Player
-from sim.policy.facts import KnownFacts
-from sim.policy.server import make_config, make_list, make_plugins
+from sim.policy.server import Site
 from sim.policy.settings import Settings
 from sim.world import SIZES, World
 
@@ -47,19 +44,13 @@ async def _simulate(plan: Plan, settings: Settings, world: World) -> Metrics:
     metrics = Metrics()
     sessions = merge(_named(actor(world, plan.extent)) for actor in plan.actors)
     session = next(sessions, None)  # by now every actor has made its services and senders
-    clock, facts = VirtualClock(), KnownFacts()
+    clock = VirtualClock()
     begun = time.process_time()
-    async with MemoryServer(
-        make_plugins(world, settings, facts),
-        traps=make_list(world, settings),
-        config=make_config(world, settings),
-        clock=clock,
-        recorder=Recorder(),
-    ) as server:
-        player = Player(server, clock, facts)
+    async with Site(world, settings, clock) as server:
+        player = Player(server, clock)
         while session is not None:
             outcome = await player.play(session)
-            metrics.take(session, outcome, world.user_set)
+            metrics.take(session, outcome, world.user_set, world.bait)
             session = _after(sessions, outcome)
     metrics.seconds = time.process_time() - begun
     return metrics

@@ -48,9 +48,8 @@ class Trap(NamedTuple):
 class World:
     """A site with its parameters; `traps` maps addresses to their class.
 
-    `written_to` has the senders that users of the site wrote to, `providers` the reverse names of
-    sending services that the shipped list covers, `services` all by their kind. Actors add to
-    them before they send.
+    `written_to` has the senders that users of the site wrote to, `services` sending services by
+    their kind. Actors add to both before they send.
     """
 
     def __init__(self, size: Size, seed: int, values: Values | None = None) -> None:
@@ -76,8 +75,9 @@ class World:
             **dict.fromkeys(self.leavers, Trap(TrapClass.RECYCLED)),
             **dict.fromkeys(self.guessable, Trap(TrapClass.PRISTINE, guessable=True)),
         }
+        # What spam lists have, and no person addresses.
+        self.bait = frozenset((*self.planned, *self.seeds, *self.message_ids))
         self.written_to: set[str] = set()
-        self.providers: set[str] = set()
         self.services: dict[str, list[Service]] = {}
 
     def at(self, local: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from sim.actors.actor import Actor, Origin, Run, good, to
+from sim.actors.merging import merge
 from sim.actors.services import make_services
 from sim.actors.spammers import DictionaryVerifier
 from sim.draw import DAY, HOUR, token
@@ -76,8 +77,6 @@ class Poisoner(Attempts):
 
 class _Framer(Attempts):
     """A2: makes an honest sender look like one that hits traps."""
-
-    attempts = 300
 
     def honest(self, number: int) -> Origin:
         """Return a victim: a small organisation with its own server, not seen before."""
@@ -149,26 +148,45 @@ class ReplayFramer(ForgingFramer):
 
 
 class SharedFramer(_Framer):
-    """A2: a customer of the victim's sending service forges the victim: only SPF passes."""
+    """A2: a customer of the victim's sending service forges the victim: only SPF passes.
+
+    Other customers of the service have sent good mail since the first day, so that the server knows
+    the network as shared 30 days later.
+    """
 
     name = "A2 shared SPF"
-    first_day = 1.0
+    tenants = 8
+    known_after = 31.0  # days
 
-    def prepare(self) -> None:
-        """Make the services; half of them are in the shipped list."""
-        self._services = make_services(self.world, "framed")
+    def run(self) -> Run:
+        """Yield the attempts, and the mail of the other customers."""
+        self._services = make_services(self.world, "framed")  # half of them are in the shipped list
+        yield from merge((self._tenants_mail(), super().run()))
+
+    def _tenants_mail(self) -> Run:
+        hosts = [
+            (service, f"{network}.9") for service in self._services for network in service.networks
+        ]
+        for day in range(int(self.extent.days)):
+            for at, (service, host) in enumerate(hosts):
+                for number in range(self.tenants):
+                    origin = service.tenant(host, f"tenant{number}.{service.name}")
+                    one = good(origin, "a", self.user(), "tenant")
+                    yield origin.session(day * DAY + at, one)
 
     def attempt(self, number: int, time: float) -> Run:
         """Send a forged message through the service, then the victim's own mail through it."""
         service = self._services[number % len(self._services)]
-        domain = f"tenant{number}.framed.example"
-        victim = service.origin(self.chance, domain)
-        victim = victim._replace(domain=f"victim{number}s.example")
+        victim = service.origin(self.chance, f"victim{number}s.example")
         facts = Facts(spf=True, name=victim.name)
         one = self.attack(victim, f"a@{victim.domain}", self.trap(), facts)
         yield victim.session(time, one)
-        label = TEST if service.listed else f"{TEST} unlisted"
+        label = f"{TEST}{'' if service.listed else self._when(time)}"
         yield victim.session(time + 30, good(victim, "a", self.user(), label, "stranger"))
+
+    def _when(self, time: float) -> str:
+        is_known = time >= self.known_after * DAY
+        return " unlisted, after 30 days" if is_known else " unlisted, before"
 
 
 class Disarmer(Attempts):

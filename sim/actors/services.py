@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SERVICES = 4
 NETWORKS = 4
+# A domain of the shipped list.
+_LISTED = "outlook.com"
 
 
 class Service(NamedTuple):
@@ -29,20 +31,22 @@ class Service(NamedTuple):
     def origin(self, chance: Random, domain: str) -> Origin:
         """Return the origin of a tenant, from any host of the service."""
         host = f"{chance.choice(self.networks)}.{chance.randrange(2, 250)}"
+        return self.tenant(host, domain)
+
+    def tenant(self, host: str, domain: str) -> Origin:
+        """Return the origin of a tenant, from a host of the service."""
         return Origin(host, domain, name=f"out.{self.name}")
 
 
 def make_services(world: World, kind: str) -> list[Service]:
-    """Return the services of a kind, the same for all actors; the listed ones become providers."""
+    """Return the services of a kind, the same for all actors."""
     if kind in world.services:
         return world.services[kind]
     listed = round(SERVICES * world.values["providers in the shipped list"])
     made = []
     for number in range(SERVICES):
-        name = f"{kind}{number}.example"
+        name = f"{kind}{number}.{_LISTED if number < listed else 'example'}"
         networks = tuple(world.network() for _ in range(NETWORKS))
         made.append(Service(name, number < listed, networks))
-        if number < listed:
-            world.providers.add(f".{name}")
     world.services[kind] = made
     return made

@@ -1,16 +1,58 @@
-"""The server of a policy: its configuration, its trap list and its plugins."""
+"""The server of a policy: its configuration, its trap list, its plugins and what they know.
+
+The rules are those that ship: the engine, and the plugins `standing` and `trap_memory`.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from sim.policy.rules import Directory, Memory
+from gatepost.plugins.standing import Standing
+from gatepost.plugins.trap_memory import TrapMemory
+from gatepost.server.memory import MemoryServer
+from gatepost.session.recorder import Recorder
+from sim.policy.ablated import WithoutSharedNetworks
+from sim.policy.directory import Directory
+from sim.policy.facts import KnownFacts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gatepost import Plugin
-    from sim.policy.facts import KnownFacts
+    from gatepost.testing import VirtualClock
     from sim.policy.settings import Settings
     from sim.world import World
+
+# The simulated networks are private ones, so that no address is that of somebody. Plugins leave
+# those out by default.
+_NO_CLIENTS = ["192.0.2.0/24"]
+_NEVER = "36500d"
+
+
+class Site(MemoryServer):
+    """A server with the rules of a policy; `facts` receives what it could find out."""
+
+    def __init__(
+        self, world: World, settings: Settings, clock: VirtualClock, more: Sequence[Plugin] = ()
+    ) -> None:
+        self.facts = KnownFacts(believes=not settings.proof)
+        self._standing = make_standing(settings)
+        uses_standing = settings.trusted and not settings.lists_only
+        self._written_to = sorted(world.written_to) if uses_standing else []
+        plugins = () if settings.lists_only else (self._standing, *make_memory(settings))
+        super().__init__(
+            [self.facts, Directory(world), *plugins, *more],
+            traps=make_list(world, settings),
+            config=make_config(world, settings),
+            clock=clock,
+            recorder=Recorder(),
+        )
+
+    async def __aenter__(self) -> Self:
+        """Start, and record whom the users wrote to before."""
+        await super().__aenter__()
+        await self._standing.wrote_to(self._written_to)
+        return self
 
 
 def make_config(world: World, settings: Settings) -> dict[str, Any]:
@@ -28,14 +70,14 @@ def make_config(world: World, settings: Settings) -> dict[str, Any]:
 
 
 def _traps(settings: Settings) -> dict[str, Any]:
-    verdict = "hold" if settings.held else "end" if settings.end else "data"
-    found: dict[str, Any] = {
+    minimum = settings.many_unknown
+    return {
         "delay": "0s",
-        "verdict": verdict,
+        "verdict": "hold" if settings.held else "end" if settings.end else "data",
         "hold_share": settings.held,
-        "message_ids": "armed" if settings.message_ids else "off",
+        "message_ids": settings.message_ids,
+        "many_unknown": {"minimum": minimum} if minimum else False,
     }
-    return found if settings.many_unknown else found | {"many_unknown": False}
 
 
 def make_list(world: World, settings: Settings) -> list[str]:
@@ -50,9 +92,15 @@ def make_list(world: World, settings: Settings) -> list[str]:
     return [f"{address} class={trap.kind.value}" for address, trap in world.traps.items()]
 
 
-def make_plugins(world: World, settings: Settings, facts: KnownFacts) -> list[Plugin]:
-    """Return the plugins, in their order."""
-    directory = Directory(world)
-    return (
-        [facts, directory] if settings.lists_only else [facts, directory, Memory(world, settings)]
-    )
+def make_standing(settings: Settings) -> Standing:
+    """Return the plugin that recognises senders."""
+    return Standing() if settings.acquainted else Standing(acquainted_after=_NEVER)
+
+
+def make_memory(settings: Settings) -> list[Plugin]:
+    """Return the plugin that remembers trap hits, if there is one."""
+    if settings.memory == "off":
+        return []
+    memory = TrapMemory if settings.shared else WithoutSharedNetworks
+    refuse = "deny" if settings.memory == "refuse" else "none"
+    return [memory(exempt_clients=_NO_CLIENTS, refuse=refuse)]

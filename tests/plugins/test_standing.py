@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.plugins.states import LOGIN, WITH_AUTH, Add, Login
 
-from gatepost import Plugin
+from gatepost import Plugin, deny
 from gatepost.plugin.options.reader import OptionsError
 from gatepost.plugins.standing import Standing
 from gatepost.testing import MemoryStore, play
@@ -64,6 +64,13 @@ class Seen(Plugin):
             self.value, self.reason = found.value, found.facts["reason"]
 
 
+class Refuse(Plugin):
+    """Refuses each message after its content."""
+
+    def on_message(self, tx):
+        return deny()
+
+
 class Senders:
     """One store, and messages at different times."""
 
@@ -111,6 +118,22 @@ def test_the_author_domain_counts_if_only_dmarc_passes(senders):
 def test_mail_with_points_is_not_good(senders):
     senders.send("2024-01-01", PASS, ("uribl", "listed", {"score": 3}))
     assert senders.send("2024-02-01", PASS).value == "stranger"
+
+
+MARKED = ("trap_memory", "marked", {"score": 3})
+
+
+def test_mail_from_a_network_of_others_that_hit_traps_can_be_good(senders):
+    senders.send("2024-01-01", PASS, MARKED)
+    assert senders.send("2024-02-01", PASS).value == "acquainted"
+
+
+def test_a_refusal_because_of_others_in_the_network_is_no_bad_mail(senders):
+    senders.send("2024-01-01", PASS)
+    text = HELLO + MAIL.format(to="user@example.com", reply="554")
+    plugins = [Add(mail=[PASS, MARKED]), Standing(), Refuse()]
+    play(text, plugins, store=senders.store, now="2024-02-01")
+    assert senders.send("2024-02-02", PASS).value == "acquainted"
 
 
 def test_a_trap_hit_ends_the_acquaintance(senders):

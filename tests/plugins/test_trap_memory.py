@@ -163,13 +163,20 @@ def test_an_automatic_answer_teaches_nothing(network, field, taught):
 
 
 @pytest.mark.parametrize("standing", ["acquainted", "trusted"])
-def test_senders_with_standing_neither_teach_nor_are_marked(network, standing):
-    known = Add(mail=[("standing", standing, {})])
-    network.play(HITS[standing], known)
-    assert network.mark() == []
+def test_senders_with_standing_are_not_marked(network, standing):
     network.play(TRAP)
     network.play(f"{MAIL}S: 250", Add(mail=[("standing", standing, {})]))
     assert network.seen.values == [None]
+
+
+@pytest.mark.parametrize(
+    ("standing", "fields"), [("acquainted", ["hit less than an hour ago"]), ("trusted", [])]
+)
+def test_a_hit_that_refuses_the_message_is_remembered_for_all_but_trusted_senders(
+    network, standing, fields
+):
+    network.play(HITS[standing], Add(mail=[("standing", standing, {})]))
+    assert network.mark() == fields
 
 
 def test_a_proven_domain_is_remembered_in_other_networks(network):

@@ -1,7 +1,7 @@
 """The metrics on hand-made sessions."""
 
 import pytest
-from sim.metrics import Count, Metrics, is_refused
+from sim.metrics import Count, Metrics, Series, is_refused
 from sim.sessions import Answer, Envelope, Facts, Intent, Kind, Recipient, Session
 
 USERS = {"a@site1.example", "b@site1.example"}
@@ -60,9 +60,35 @@ def test_a_legitimate_message_counts_only_if_it_is_meant_for_a_user():
     assert (count.messages, count.refused) == (2, 1)
 
 
-def test_a_legitimate_message_is_lost_if_the_session_is_cut_off():
+def test_a_message_is_cut_off_if_the_session_ends_or_no_recipient_is_left():
     meant = message(Kind.LEGITIMATE, intent=Intent.MEANT)
-    assert measured((meant, CUT_OFF)).all_legitimate().refused == 1
+    count = measured((meant, CUT_OFF), (meant, UNKNOWN), (meant, AT_DATA)).all_legitimate()
+    assert (count.refused, count.cut) == (1, 2)
+
+
+def test_spam_that_is_not_delivered_is_refused_or_cut_off():
+    spam = message(Kind.SPAM)
+    count = measured((spam, CUT_OFF), (spam, AT_END), (spam, MARKED), (spam, ACCEPTED)).all_spam()
+    assert (count.coverage, count.undelivered, count.stopped) == (0.25, 0.5, 0.75)
+
+
+def test_the_formula_counts_the_traps_that_a_campaign_named():
+    bait = {"trap@site1.example", "other@site1.example"}
+    metrics = Metrics()
+    for at in range(6):
+        address = sorted(bait)[at % 2] if at < 4 else "a@site1.example"
+        one = message(Kind.SPAM, address, campaign="S4/0")
+        metrics.take(Session(float(at), "10.0.0.1", "x", (one,), "S4"), (ACCEPTED,), USERS, bait)
+    assert metrics.expected("S4") == pytest.approx(2 / 3)
+    assert metrics.expected("S3") == 0
+
+
+def test_a_series_has_the_share_of_each_seed_that_has_messages():
+    spam = message(Kind.SPAM)
+    runs = [measured((spam, AT_END)), measured((spam, AT_END), (spam, ACCEPTED)), measured()]
+    series = Series(runs)
+    assert series.shares("S3", "", lambda one: one.coverage) == [0.5, 1.0]
+    assert series.pooled.all_spam().messages == 3
 
 
 def test_recipients_are_counted_one_by_one():

@@ -6,12 +6,19 @@ from random import Random
 
 import pytest
 from sim.__main__ import choice_of, main, parser
+from sim.actors.actor import Extent
+from sim.actors.machines import Robots
 from sim.actors.merging import merge
+from sim.control import expected
 from sim.draw import DAY, arrivals, from_counts, zipf
-from sim.oracle import area, groups, run_case
+from sim.experiments import Job
+from sim.kept import load, path_of, save
+from sim.oracle import area, groups, run_case, theory
 from sim.page import filled
 from sim.parameters import PARAMETERS, RECIPIENTS, Values
+from sim.policy.settings import DEFAULT, LADDER
 from sim.sessions import Session
+from sim.simulation import Plan, simulate
 from sim.svg import Bar, bars
 from sim.world import SIZES, World
 
@@ -113,7 +120,43 @@ def test_one_query_unmasks_a_trap_if_the_refusal_is_at_data():
 
 
 def test_a_refusal_at_the_end_takes_the_queries_of_the_theory():
-    assert run_case("end", 0.2, 0.0, 1).queries == 3
+    row = run_case("end", 0.2, 0.0, 1)
+    assert row.queries == 3
+    assert row.is_as_expected
+
+
+@pytest.mark.parametrize(
+    ("rho", "held", "queries"), [(0.0, 0.0, 1), (0.05, 0.0, 2), (0.2, 0.0, 3), (0.5, 0.0, 7)]
+)
+def test_the_theory_of_the_oracle(rho, held, queries):
+    assert round(theory(rho, held)) == queries
+
+
+@pytest.mark.parametrize(("networks", "traps", "share"), [(1, 1, 0.5), (1, 9, 0.9), (10**6, 9, 0)])
+def test_the_theory_of_the_control(networks, traps, share):
+    assert expected(networks, traps) == pytest.approx(share, abs=0.001)
+
+
+def test_a_finished_run_is_kept_and_not_played_again(tmp_path):
+    plan = Plan((Robots,), "small", Extent(days=1.0))
+    path = path_of(tmp_path, Job("control", "a row", plan, LADDER[DEFAULT], 1))
+    assert load(path) is None
+    save(path, simulate(plan, LADDER[DEFAULT], 1))
+    assert load(path).sessions > 0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seed": 2},
+        {"settings": LADDER["lists"]},
+        {"plan": Plan((Robots,), "small", Extent(days=2.0))},
+        {"plan": Plan((Robots,), "small", Extent(1.0), Values({"typo": 1.0}))},
+    ],
+)
+def test_another_run_has_another_file(tmp_path, other):
+    job = Job("t", "r", Plan((Robots,), "small", Extent(days=1.0)), LADDER[DEFAULT], 1)
+    assert path_of(tmp_path, job) != path_of(tmp_path, job._replace(**other))
 
 
 def test_halving_finds_a_trap_in_the_logarithm_of_the_set():
@@ -153,4 +196,4 @@ def test_a_quick_run_updates_a_page(tmp_path, capsys):
     (tmp_path / "simulation.md").write_text("<!-- simulation: control -->\n<!-- end -->\n")
     assert main(["--quick", "--only", "control", "--jobs", "1", "--out", str(tmp_path)]) == 0
     assert "theory" in capsys.readouterr().out
-    assert "| 9 |" in (tmp_path / "simulation.md").read_text()
+    assert "| 1 | 9 |" in (tmp_path / "simulation.md").read_text()

@@ -49,6 +49,23 @@ def test_the_domains_of_a_network_are_bounded():
     assert len(seen.dump()["net"]) == MOST_DOMAINS
 
 
+@pytest.mark.parametrize("age", [DAY, 20 * DAY])
+def test_many_new_domains_do_not_push_out_those_that_make_a_network_shared(age):
+    seen = network(5)
+    for number in range(3 * MOST_DOMAINS):
+        seen.accepted(NOW - age, "net", f"new{number}.example")
+        seen.accepted(NOW, "net", f"new{number}.example")
+    assert seen.is_shared(NOW, "net")
+
+
+def test_domains_without_recent_mail_make_room_for_new_ones():
+    seen = network(MOST_DOMAINS, START - 60 * DAY, START)
+    for number in range(5):
+        for at in (NOW - 31 * DAY, NOW):
+            seen.accepted(at, "net", f"new{number}.example")
+    assert seen.is_shared(NOW, "net")
+
+
 def test_networks_are_bounded_and_the_one_without_recent_mail_is_dropped():
     seen = SharedNetworks(most=2)
     for name in ("a", "b", "a", "c"):

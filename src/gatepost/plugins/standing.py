@@ -41,6 +41,8 @@ CORRESPONDENT = "correspondent"
 _DAY = 86400.0
 # What was read at MAIL, for the end of the transaction.
 _NOTE = "standing"
+# The plugin whose points are about other mail of the same network.
+_MEMORY = "trap_memory"
 
 
 class _Found(NamedTuple):
@@ -136,7 +138,7 @@ class Standing(Plugin):
     async def _record_mail(self, tx: MessageTransaction) -> None:
         if _has_evidence(tx):
             await self._record_bad(tx)
-        elif _NOTE in tx.notes and tx.results.score < self.options.good_below:
+        elif _NOTE in tx.notes and _points(tx) < self.options.good_below:
             domain, first = tx.notes[_NOTE]
             value = first or int(self.clock.time())
             await self.store.set(f"good {domain}", value, ttl=self.options.keep)
@@ -144,7 +146,7 @@ class Standing(Plugin):
     async def on_reset(self, tx: Transaction) -> None:
         """Record bad mail: a trap hit that is evidence, or a message refused after its content."""
         await self._warn(tx)
-        refused = tx.message is not None and tx.results.score >= self.options.good_below
+        refused = tx.message is not None and _points(tx) >= self.options.good_below
         if tx.session.auth is None and (refused or _has_evidence(tx)):
             try:
                 await self._record_bad(tx)
@@ -208,6 +210,11 @@ def _is_automatic(tx: MessageTransaction) -> bool:
         return is_automatic_answer(Headers(tx.message.header_block()))
     except ValueError:  # it is too long
         return False
+
+
+def _points(tx: Transaction) -> float:
+    """Return the points of a message without those that its network has earned by others."""
+    return sum(one.score for one in tx.results if one.name != _MEMORY)
 
 
 def _has_evidence(tx: Transaction) -> bool:

@@ -42,7 +42,7 @@ from gatepost.traps.memory import (
     judge,
     network_keys,
 )
-from gatepost.traps.shared import MOST_DOMAINS, SeenDomain, SharedRule
+from gatepost.traps.shared import SeenDomain, SharedRule
 
 _NOTE = "trap_memory"
 # A hit of this session; the store need not have it yet.
@@ -170,11 +170,8 @@ class TrapMemory(Plugin):
         domain = _proven_domain(tx)
         if sender is None or not domain or tx.trap_hits:
             return
-        seen, now = dict(sender.seen), self.clock.time()
-        first = seen.pop(domain, SeenDomain(now, now)).first
-        seen[domain] = SeenDomain(first, now)
-        newest = list(seen.items())[-MOST_DOMAINS:]
-        text = json.dumps({name: [int(one.first), int(one.last)] for name, one in newest})
+        seen = self._rule.with_mail(self.clock.time(), sender.seen, domain)
+        text = json.dumps({name: [int(one.first), int(one.last)] for name, one in seen.items()})
         try:
             ttl = self._rule.age + self._rule.recent
             await self.store.set(f"shared {sender.network}", text, ttl=ttl)
@@ -183,7 +180,7 @@ class TrapMemory(Plugin):
 
     async def _learn(self, tx: Transaction) -> None:
         sender: _Sender | None = tx.notes.get(_NOTE)
-        if sender is None or not is_stranger(tx):
+        if sender is None or tx.results.value("standing") == "trusted":
             return
         if not any(hit.is_evidence for hit in tx.trap_hits):
             return

@@ -11,8 +11,9 @@ big providers for that time.
 The caller passes organisational domains and the key of a network (`memory.network_keys`), and only
 what was accepted and proven. Times are arguments, in seconds.
 
-Limits: `most` networks, each with MOST_DOMAINS domains. A new domain replaces the one that sent
-nothing for the longest time; among networks it is the same.
+Limits: `most` networks, each with MOST_DOMAINS domains. A domain without recent mail is dropped
+first, then the youngest: a busy network keeps the domains that make it a shared one, and many new
+domains cannot push them out. Among networks the one without mail for the longest time is dropped.
 """
 
 from collections.abc import Iterable, Mapping
@@ -46,6 +47,22 @@ class SharedRule(msgspec.Struct, frozen=True):
         counted = sum(now - one.first >= self.age and now - one.last <= self.recent for one in seen)
         return counted >= self.domains
 
+    def with_mail(
+        self, now: float, seen: Mapping[str, SeenDomain], domain: str
+    ) -> dict[str, SeenDomain]:
+        """Return the domains of a network after accepted mail of one; at most MOST_DOMAINS."""
+        earlier = seen.get(domain)
+        found = {**seen, domain: SeenDomain(earlier.first if earlier else now, now)}
+        while len(found) > MOST_DOMAINS:
+            del found[max(found, key=lambda name: self._rank(now, found[name]))]
+        return found
+
+    def _rank(self, now: float, one: SeenDomain) -> tuple[bool, float]:
+        """Return the rank of a domain, the highest for what is worth the least."""
+        silent = now - one.last
+        is_old = silent > self.recent
+        return is_old, silent if is_old else one.first
+
 
 class SharedNetworks:
     """The domains that each network sent good mail for."""
@@ -61,11 +78,7 @@ class SharedNetworks:
     def accepted(self, now: float, network: str, domain: str) -> None:
         """Record an accepted message of a proven organisational domain."""
         domains = self._seen.pop(network, {})
-        self._seen[network] = domains  # the last one now
-        earlier = domains.pop(domain, None)
-        domains[domain] = SeenDomain(earlier.first if earlier else now, now)
-        if len(domains) > MOST_DOMAINS:
-            del domains[next(iter(domains))]
+        self._seen[network] = self.rule.with_mail(now, domains, domain)  # the last one now
         if len(self._seen) > self._most:
             del self._seen[next(iter(self._seen))]
 

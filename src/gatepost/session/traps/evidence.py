@@ -7,7 +7,8 @@ received: they are found at the end of the message. A trap that was found by obs
 exist then, so the answer is refused in any case.
 
 An answer goes to one address (RFC 3834 section 4). So the fields of a message that names more than
-one recipient are ignored: otherwise every spammer would write them.
+one recipient are ignored, and so is the sender of one with many unknown recipients: otherwise every
+spammer would write them.
 """
 
 from gatepost.model.facts import set_fact
@@ -32,9 +33,10 @@ def is_evidence(rule: TrapRule, tx: Transaction, hit: TrapHit) -> bool:
     """
     if hit.unproven or hit.treatment == Treatment.NONE.value:
         return False
-    if hit.guessable or TrapClass(hit.trap_class) in _MISTAKES:
+    trap = TrapClass(hit.trap_class)
+    if hit.guessable or trap in _MISTAKES or standing(rule, tx) is Standing.TRUSTED:
         return False
-    return not is_robot(tx.reverse_path.local) and standing(rule, tx) is not Standing.TRUSTED
+    return trap is TrapClass.VIRTUAL or not is_robot(tx.reverse_path.local)
 
 
 def judge_content(tx: Transaction, message: Message) -> None:

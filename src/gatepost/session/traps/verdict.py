@@ -27,7 +27,7 @@ REFUSES_RECIPIENT = frozenset({Treatment.RECIPIENT_ONLY_REST_MARKED, Treatment.R
 MARKS = frozenset({Treatment.MARKED_AFTER_CONTENT, Treatment.RECIPIENT_ONLY_REST_MARKED})
 
 # Found by observation: an automatic answer to a forged message proves nothing about these.
-_FOUND = frozenset({TrapClass.LEARNED, TrapClass.MESSAGE_ID, TrapClass.VIRTUAL})
+_FOUND = frozenset({TrapClass.LEARNED, TrapClass.MESSAGE_ID})
 _ORDER = {one: at for at, one in enumerate(Treatment)}
 _chance = SystemRandom().random
 
