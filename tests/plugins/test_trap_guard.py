@@ -118,9 +118,9 @@ def test_a_known_sender_is_exempt_from_the_trap_at_once(site):
 
 def test_an_exempt_sender_is_not_examined_again(site):
     site.send("partner.example")
-    site.send("partner.example", number=2)
-    assert site.events() == []
+    played = site.send("partner.example", number=2)
     assert len(site.registry.history(TRAP)) == 2
+    assert [one for one in played.metrics if "known_senders" in one.name] == []
 
 
 @pytest.mark.parametrize("trap_class", ["pristine", "seeded", "recycled", "learned"])
@@ -401,9 +401,17 @@ def test_losses_within_the_budget_are_not_reported(site):
 
 
 def test_without_a_legitimate_sender_nothing_is_reported(site):
-    played = site.play(strangers(2) + "T: 1h\n", notify="user@example.com")
+    played = site.play(accept(1) + strangers(2) + "T: 1h\n", notify="user@example.com")
     assert "expected losses over budget" not in {one["event"] for one in site.logs}
     assert played.metrics.value(f"{COUNTER}expected_losses") == 0
+    assert played.metrics.value(f"{COUNTER}expected_losses_upper") > 1
+
+
+def test_a_sender_is_counted_once(site):
+    for number in range(2):
+        site.send("one.example", number=number, shadow=True)
+    values = site.store.values("trap_guard")
+    assert [values[key] for key in values if key.startswith("once")] == [1]
 
 
 def test_a_trap_with_two_legitimate_senders_is_no_first_mistake_any_more(site):
@@ -450,6 +458,15 @@ def test_workers_count_together():
 
     asyncio.run(scenario())
     assert site.trap().state == "shadow"
+
+
+def test_a_real_store_has_the_correspondents(play_real):
+    registry = MemoryRegistry(line())
+    for number in range(3):
+        assert registry.find(TRAP).state == "armed"
+        text = HELLO + mail(f"host{number}.example", number=number)
+        play_real(text, [Named(), TrapGuard()], registry=registry, config=KNOWN)
+    assert registry.find(TRAP).state == "shadow"
 
 
 @pytest.mark.parametrize("kind", ["down", "read-only"])

@@ -234,6 +234,36 @@ def test_authenticated_clients_are_never_flagged(site):
     assert site.store.values("trap_probes") == {}
 
 
+def test_a_sender_that_is_known_by_its_content_is_not_observed(site):
+    chain = "".join(ask("trap", *users(size)) for size in (15, 10, 6))
+    site.play(chain)
+    known = Add(message=[("standing", "acquainted", {})])
+    site.play(ask("user1", "user2", data="354", end="250"), known)
+    assert site.events() == []
+    site.play(ask("user1", "user2", data="354", end="250"))
+    assert len(site.events()) == 1
+
+
+def test_in_shadow_mode_of_the_traps_nothing_is_observed(site):
+    config = {"traps": {"action": "shadow"}}
+    site.play(halves(data="354", end="250"), config=config)
+    assert site.store.values("trap_probes") == {}
+
+
+class Journal(Plugin):
+    """Adds a recipient to each message."""
+
+    def on_rcpt(self, tx, rcpt):
+        tx.add_recipient("journal@example.com")
+
+
+def test_recipients_that_plugins_add_do_not_count(site):
+    text = ask("trap", *users(9))
+    text += "".join(ask(one, data="354", end="250") for one in users(4))
+    site.play(text + ask("trap"), Journal())
+    assert len(site.events()) == 1
+
+
 def test_a_big_provider_is_not_flagged_and_the_trap_is_exposed(site):
     google = Add(mail=[("iprev", "pass", {"name": "mail-a.google.com"})])
     site.play(halves(), google)

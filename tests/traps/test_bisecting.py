@@ -155,6 +155,32 @@ def test_spam_to_single_traps_of_a_set_is_no_chain(sets):
         assert spam.send(at) is None
 
 
+def test_a_single_trap_after_a_chain_of_others_is_no_chain(sets):
+    attacker, spam = Client(sets, ("2a",)), Client(sets, ("2b",))
+    for size in (16, 12, 9):
+        attacker.send(*range(size))
+    assert spam.send(TRAP) is None
+    assert attacker.send(TRAP).chain == 3
+
+
+def test_a_chain_is_found_when_its_last_set_passes(sets):
+    first, second = Client(sets, ("2a",)), Client(sets, ("2b",))
+    first.send(*range(16))
+    first.send(*range(12))
+    second.send(*range(9))
+    found = first.send(1, 2, 3)
+    assert (found.traps, found.keys, found.chain) == (("trap0@example.com",), (), 3)
+
+
+def test_a_client_that_sends_the_set_of_another_is_of_its_chain(sets):
+    first, second = Client(sets, ("2a",)), Client(sets, ("2b",))
+    passed = Probe(NOW, frozenset((1, 2, 3)), "2b", second.keys)
+    first.send(*range(16))
+    assert not sets.concerns(passed)
+    second.send(*range(16))
+    assert sets.concerns(passed)
+
+
 def test_five_single_recipients_of_a_refused_set_are_a_search(client):
     client.send(*range(10))
     for one in (1, 2, 3, 3, 3, 4):

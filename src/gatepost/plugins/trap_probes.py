@@ -45,7 +45,7 @@ from gatepost import (
 from gatepost.plugins._journal import LAST, Journal
 from gatepost.plugins._subjects import cluster_of, is_stranger
 from gatepost.traps.bisecting import KEPT, MOST_RECIPIENTS, Bisecting, Finding, Probe
-from gatepost.traps.senders import is_automatic
+from gatepost.traps.senders import is_robot
 from gatepost.traps.verdicts import TrapClass, Treatment
 
 _NOTE = "trap_probes"
@@ -119,7 +119,7 @@ class TrapProbes(Plugin):
 
     def _decide(self, tx: Transaction) -> Decision | None:
         read: _Read | None = tx.notes.get(_NOTE)
-        if read is None or not read.is_flagged or not self.options.refuse or not is_stranger(tx):
+        if read is None or not read.is_flagged or not self.options.refuse:
             return None
         self.metrics.counter("refused").inc()
         return self.server.trap_refusal.decide("trap-probes")
@@ -228,7 +228,7 @@ def _probe(now: float, tx: Transaction) -> Probe | None:
     named = [one for one in tx.recipients if not one.added]
     named += [one for one in tx.refused if one.address.key in traps]
     hashes = frozenset(map(_hash, named[: MOST_RECIPIENTS + 1]))
-    if len(hashes) == 1 and is_automatic(tx.reverse_path.local):
+    if len(hashes) == 1 and is_robot(tx.reverse_path.local):
         return None
     kept = _within(
         _MOST_OCTETS, sorted({hit.entry if hit.registered else str(hit.address) for hit in hits})

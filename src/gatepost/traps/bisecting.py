@@ -98,7 +98,7 @@ class _Set(msgspec.Struct, eq=False):
     """A suspicious set: it has a trap, as far as a client can see.
 
     `keys` are the clusters of its chain, `own` what they did. `traps` are those of the first set.
-    `is_sent` is whether a client sent it, or it is the rest of one. `singles` are the times of
+    `singles` are the times of
     single recipients out of it, and whether they were refused, by cluster.
     """
 
@@ -110,7 +110,6 @@ class _Set(msgspec.Struct, eq=False):
     depth: int = 0
     refused: bool = False
     own: Mapping[str, _Own] = {}
-    is_sent: bool = True
     singles: dict[str, dict[int, tuple[float, bool]]] = {}
 
     def is_refined_by(self, recipients: Members) -> bool:
@@ -263,7 +262,7 @@ def _extended(probe: Probe, refined: list[_Set]) -> _Set:
 
 def _rest(passed: _Set, whole: _Set) -> _Set:
     """Return the recipients that are suspicious because the others have passed."""
-    passed.members, passed.is_sent = whole.members - passed.members, False
+    passed.members = whole.members - passed.members
     return passed
 
 
@@ -272,7 +271,7 @@ def _count_singles(probe: Probe, refined: list[_Set]) -> tuple[str, ...]:
     (recipient,) = probe.recipients
     flagged: dict[str, None] = {}
     for one in refined:
-        for key in one.keys.intersection(probe.keys) if one.is_sent else ():
+        for key in one.keys.intersection(probe.keys):
             asked = one.singles.setdefault(key, {})
             was_refused = asked.pop(recipient, (0.0, False))[1]
             asked[recipient] = probe.at, probe.refused or was_refused
