@@ -59,6 +59,7 @@ class Setup:
     connections: int = 1000  # held at once
     tls: Tls | None = None
     config: str = ""  # for Gatepost, in place of its default configuration
+    trap_keys: str = ""  # for Gatepost, more keys of [traps]
 
 
 # gatepost
@@ -109,6 +110,7 @@ domains = ["bench.example"]
 [traps]
 lists = ["traps"]
 delay = "0s"
+{keys}
 
 [[route]]
 for = ["*"]
@@ -202,7 +204,9 @@ def _gatepost_config(setup: Setup) -> str:
     tls = setup.tls
     more = GATEPOST_TLS.format(cert=tls.cert, key=tls.key) if tls else ""
     connections = setup.connections + 100
-    text = GATEPOST_CONFIG.format(connections=connections, tls=tls.mode if tls else "none")
+    text = GATEPOST_CONFIG.format(
+        connections=connections, tls=tls.mode if tls else "none", keys=setup.trap_keys
+    )
     return text + (setup.config or DEFAULT_CONFIG) + more
 
 

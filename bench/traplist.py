@@ -23,12 +23,23 @@ def addresses(size: int) -> Iterator[str]:
         yield address(index * STRIDE % size)
 
 
-def write_traps(path: Path, size: int, first: str) -> None:
-    """Write a list of ``first`` and ``size`` more addresses, or an empty list for size 0."""
+def write_traps(path: Path, size: int, first: str, words: str = "") -> None:
+    """Write a list of ``first`` and ``size`` more addresses, or an empty list for size 0.
+
+    ``words`` follow each address.
+    """
     lines = addresses(size)
+    end = f" {words}\n" if words else "\n"
     with path.open("w", encoding="ascii") as out:
         if size:
-            out.write(f"{first}\n")
+            out.write(f"{first}{end}")
         for start in range(0, size, CHUNK):
             count = min(CHUNK, size - start)
-            out.write("".join(f"{next(lines)}\n" for _ in range(count)))
+            out.write("".join(f"{next(lines)}{end}" for _ in range(count)))
+
+
+def write_registry(path: Path, size: int, first: str) -> None:
+    """Write a registry of ``first`` and ``size`` more addresses."""
+    write_traps(
+        path, size, first, "class=pristine spoil=yes by=bench at=2026-01-01T00:00:00Z state=armed"
+    )

@@ -23,6 +23,8 @@ use = "spf"
 [[plugin]]
 use = "trap_memory"
 [[plugin]]
+use = "trap_probes"
+[[plugin]]
 use = "standing"
 name = "mine"
 """
@@ -78,6 +80,13 @@ def test_a_reference_stands_for_its_client_and_sender(run, folder):
         {"name": "203.0.113.9", "deleted": 1},
         {"name": "client.example", "deleted": 1},
     ]
+
+
+def test_a_flag_of_a_search_for_traps_is_removed(run, folder):
+    stored = (("trap_probes", f"flag {NETWORK}"), ("trap_probes", "flag dclient.example"))
+    keys(folder, "set", *stored)
+    assert run("traps", "forgive", "203.0.113.9", "client.example").exit_code == 0
+    assert keys(folder, "get", *stored) == [None, None]
 
 
 def test_nothing_on_record_is_a_failure(run, folder):

@@ -69,11 +69,11 @@ only = {{ networks = ["127.0.0.30"] }}
 
 [[plugin]]
 use = "dnswl"
-options = {{ zones = ["wl.test"], exempt = [] }}
+options = {{ zones = ["wl.test"], exempt_clients = [] }}
 
 [[plugin]]
 use = "dnsbl"
-options = {{ zones = ["bl.test"], exempt = [] }}
+options = {{ zones = ["bl.test"], exempt_clients = [] }}
 unless = {{ results = {{ dnswl = "pass" }} }}
 
 [[plugin]]

@@ -11,6 +11,8 @@ from gatepost.store.store import OpenedStore
 from gatepost.testing import VirtualClock
 
 PATIENT = 60.0
+# The operations of a batch that fails in the trouble "large".
+LARGE = 50
 
 OPEN = """
     S: 220
@@ -82,7 +84,10 @@ class Results(Plugin):
 
 
 class Troubled:
-    """A store in memory with a trouble: "down", "late" (it writes, then fails) or "read-only"."""
+    """A store in memory with a trouble.
+
+    It is "down", "late" (it writes, then fails), "read-only", or fails for "large" batches.
+    """
 
     def __init__(self, clock):
         self._memory = MemoryBackend(clock=clock)
@@ -91,6 +96,8 @@ class Troubled:
     async def execute(self, namespace, operations):
         if self.trouble == "down":
             raise StoreError("down")
+        if self.trouble == "large" and len(operations) > LARGE:
+            raise StoreError("too large")
         writes = any(not isinstance(one, Get) for one in operations)
         if self.trouble == "read-only" and writes:
             raise StoreError("read-only")

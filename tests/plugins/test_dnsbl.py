@@ -21,7 +21,8 @@ from tests.plugins.lists import (
 
 from gatepost import AuthFacts, Endpoint, NetworkList, Plugin, Session, accept
 from gatepost.plugin.base import Installed
-from gatepost.plugins._dns_lists import ADDRESSES, is_checked
+from gatepost.plugins._addresses import is_trusted
+from gatepost.plugins._dns_lists import ADDRESSES
 from gatepost.plugins.dnsbl import Dnsbl
 from gatepost.testing import FakeResolver, play
 
@@ -155,14 +156,22 @@ def test_an_authenticated_client_is_not_looked_up():
     peer = Endpoint("198.51.100.7", 50000)
     session = Session("1", peer, peer, 0.0)
     user = Session("1", peer, peer, 0.0, auth=AuthFacts("alice", "PLAIN"))
-    assert is_checked(session, NetworkList())
-    assert not is_checked(user, NetworkList())
-    assert not is_checked(session, NetworkList("198.51.100.0/24"))
+    assert not is_trusted(session, NetworkList())
+    assert is_trusted(user, NetworkList())
+    assert is_trusted(session, NetworkList("198.51.100.0/24"))
 
 
 def test_the_other_end_of_a_unix_socket_is_not_looked_up():
     peer = Endpoint("unix:/run/gatepost.sock")
-    assert not is_checked(Session("1", peer, peer, 0.0), NetworkList())
+    assert is_trusted(Session("1", peer, peer, 0.0), NetworkList())
+
+
+@pytest.mark.parametrize("peer", ["64:ff9b::c633:6407", "::ffff:198.51.100.7", "2002:c633:6407::1"])
+def test_the_ipv4_address_in_an_ipv6_address_is_looked_up(peer):
+    played = play(
+        HELLO + MAIL + REFUSED, [Dnsbl(zones=["bl.example"])], resolver=LISTED, peer=(peer, 50000)
+    )
+    assert decisions(played) == DENIED
 
 
 def test_postmaster_and_chosen_local_parts_are_accepted():

@@ -72,6 +72,18 @@ def test_an_exemption_is_added_to_those_before(registry):
     assert current(registry).find(ENTRY).state == "armed"
 
 
+def test_a_note_changes_nothing_but_the_history(registry):
+    put(registry, trap(state="armed", exempt=("a.example",)))
+    noted = registry.note(ENTRY, "probes", "exposed")
+    assert noted == trap(
+        state="armed", exempt=("a.example",), by="probes", reason="exposed", at=1000.0
+    )
+    assert current(registry).find(ENTRY) == noted
+    assert len(registry.history(ENTRY)) == 2
+    with pytest.raises(NoSuchTrapError):
+        registry.note("other@example.com", "probes", "exposed")
+
+
 def test_a_state_that_it_has_already_is_an_error(registry):
     put(registry, trap(state="armed"))
     with pytest.raises(UnchangedError, match="already armed"):

@@ -131,6 +131,8 @@ def test_a_trusted_sender_and_a_treatment_of_none_are_no_evidence(traps):
         ("hidden-page@example.com class=typo", "a@client.example", False),
         ("/^hidden/ class=seeded", "", False),
         ("hidden-page@example.com", "mailer-daemon@client.example", False),
+        ("hidden-page@example.com", "Bounce@client.example", False),
+        ("hidden-page@example.com", "bounces-1@client.example", True),
         ("hidden-page@example.com class=learned", "bounces-1@client.example", False),
     ],
 )

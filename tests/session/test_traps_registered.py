@@ -221,6 +221,7 @@ def test_a_plugin_registers_arms_exempts_and_retires_traps():
         await one.plugin.traps.set_state(TRAP, "armed", reason="enough evidence")
         await one.plugin.traps.exempt(TRAP, "Partner.example", reason="known sender")
         seen.append(one.plugin.traps.find(TRAP))
+        await one.plugin.traps.note(TRAP, reason="exposed")
         await one.plugin.traps.set_state(TRAP, "retired", reason="enough")
 
     one = plugin(name="my learner", on_data=on_data)
@@ -232,6 +233,7 @@ def test_a_plugin_registers_arms_exempts_and_retires_traps():
         ("shadow", "seen often"),
         ("armed", "enough evidence"),
         ("armed", "known sender"),
+        ("armed", "exposed"),
         ("retired", "enough"),
     ]
 

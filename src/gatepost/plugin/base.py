@@ -122,6 +122,8 @@ class Plugin(HookMethods):
         self.server: ServerFacts = ServerFacts()
         self.background_jobs: Jobs = Jobs(Store(memory, "jobs"))
         self.outbox: Outbox | None = None
+        # Whether its decisions have no effect: it must not change anything else by itself either.
+        self.in_shadow_mode = False
 
     def _time(self) -> float:
         return self.clock.time()

@@ -7,6 +7,25 @@ import msgspec
 
 from gatepost._version import __version__
 from gatepost.model.address import domain_key
+from gatepost.model.decision import Decision, Verdict
+from gatepost.model.reply import Reply
+
+
+class TrapRefusal(msgspec.Struct, frozen=True):
+    """The refusal of a message because of a trap, as `[traps]` has it.
+
+    `delay` is in seconds. `at_end` is whether it comes after the content, and not at DATA.
+    """
+
+    reply: Reply = Reply.parse("554 5.7.1 Message refused by local policy")
+    delay: float = 1.0
+    at_end: bool = False
+
+    def decide(self, reason: str) -> Decision:
+        """Return the same refusal as the decision of a plugin, with its own reason."""
+        reply = self.reply
+        verdict = Verdict.DENY if reply.code >= 500 else Verdict.DEFER
+        return Decision(verdict, reply.text, reply.code, reply.enhanced, reason, False, self.delay)
 
 
 class ServerFacts(msgspec.Struct, frozen=True):
@@ -14,7 +33,8 @@ class ServerFacts(msgspec.Struct, frozen=True):
 
     `worker` is the number of the worker process. No other running worker of the server has it, and
     a new worker may get that of one that has ended. `listeners` are the names of the listeners that
-    have one. `domains` are the lists of `recipients.domains`.
+    have one. `domains` are the lists of `recipients.domains`. `trap_refusal` refuses a message
+    because of a trap.
     """
 
     hostname: str = "localhost"
@@ -22,6 +42,7 @@ class ServerFacts(msgspec.Struct, frozen=True):
     version: str = __version__
     listeners: tuple[str, ...] = ()
     domains: Sequence[Any] = ()
+    trap_refusal: TrapRefusal = TrapRefusal()
 
     def is_local(self, domain: str) -> bool:
         """Return whether a domain is in `recipients.domains`; those of plugins are not."""

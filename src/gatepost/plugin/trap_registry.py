@@ -79,6 +79,11 @@ class Traps:
         proven = key_of(f"@{domain}")[1:]
         return await self._run(lambda: self._registry.exempt(key, proven, self._by, reason))
 
+    async def note(self, entry: str, *, reason: str) -> RegisteredTrap:
+        """Add a line to the history of a trap, which stays as it is; return it."""
+        key = key_of(entry)
+        return await self._run(lambda: self._registry.note(key, self._by, reason))
+
     def _check(self, entry: str, state: str) -> None:
         found = list(objections(entry, self._known)) if state == TrapState.ARMED.value else []
         if found:

@@ -9,43 +9,10 @@ Limits: findings are kept in the notes of the session or transaction, at most on
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, NamedTuple
 
 from gatepost import Decision, Plugin, Reaction, Recipient, Session, Transaction, Verdict
-from gatepost.plugins import _subjects
-
-IpAddress = IPv4Address | IPv6Address
-
-# Clients in these networks are inside.
-INTERNAL = tuple(map(ip_network, _subjects.INTERNAL))
-# No host of the Internet has an address in these networks: RFC 1122, 5771, 1112, 4291.
-NO_HOST = tuple(
-    map(
-        ip_network,
-        ("0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/128", "ff00::/8", "fec0::/10"),
-    )
-)
-
-
-def parse_address(text: str) -> IpAddress | None:
-    """Return an IP address, None for other text; one that is mapped into IPv6 is IPv4."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
-
-
-def is_internal(address: IpAddress) -> bool:
-    """Return whether an address is one of an internal network, or of this machine."""
-    return any(address in network for network in INTERNAL)
-
-
-def is_bogus(address: IpAddress) -> bool:
-    """Return whether no host of the Internet can have this address."""
-    return is_internal(address) or any(address in network for network in NO_HOST)
+from gatepost.plugins._addresses import IpAddress, is_internal, parse_address
 
 
 def outside_address(session: Session) -> IpAddress | None:

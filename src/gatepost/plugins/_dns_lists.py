@@ -15,7 +15,7 @@ Trusts: nothing in answers. Limits: the time-outs are those of the resolver.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from typing import NamedTuple
 
 from gatepost import (
@@ -25,17 +25,12 @@ from gatepost import (
     Reaction,
     ResolveError,
     Results,
-    Session,
     query_name,
     together,
 )
+from gatepost.plugins._addresses import INTERNAL
 from gatepost.plugins._zones import ListPlugin, Zone, ZoneOptions
 
-# Clients that no public list can have.
-PRIVATE = (
-    *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
-    *("100.64.0.0/10", "::1", "fc00::/7", "fe80::/10"),
-)
 MAX_TEXT = 200
 
 # The states of a list after a test. A test without an answer proves nothing.
@@ -91,8 +86,8 @@ class DecidingOptions(ZoneOptions):
 class EnvelopeOptions(DecidingOptions):
     """The options of plugins that decide about clients at RCPT."""
 
-    exempt: NetworkList = NetworkList(*PRIVATE)
-    """Networks of clients that are not checked."""
+    exempt_clients: NetworkList = NetworkList(*INTERNAL)
+    """Clients that are not checked: no public list has internal ones."""
     accept_for: tuple[str, ...] = ("postmaster",)
     """Local parts of recipients that listed clients may send to."""
 
@@ -241,17 +236,6 @@ class DnsLists:
 
 def _is_listed(answer: object) -> bool:
     return bool(answer) and not isinstance(answer, Exception)
-
-
-def is_checked(session: Session, exempt: NetworkList) -> bool:
-    """Return whether lists are asked about a client: one that is neither trusted nor local."""
-    if session.auth is not None or session.in_relay_network:
-        return False
-    try:
-        ip_address(session.peer.host)
-    except ValueError:  # the other end of a Unix socket
-        return False
-    return session.peer not in exempt
 
 
 def worst_of_lists(listings: Iterable[Listing]) -> list[Listing]:

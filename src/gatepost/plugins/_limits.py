@@ -7,7 +7,8 @@ there.
 from collections.abc import Callable, Mapping, Sequence
 
 from gatepost import Recipient, Session, Transaction
-from gatepost.plugins._subjects import client_address, client_network, domain_of
+from gatepost.plugins._addresses import parse_address
+from gatepost.plugins._subjects import client_network, domain_of
 
 # The prefixes of the networks that rules count by, as in `[limits]`.
 _IPV4, _IPV6 = 24, 64
@@ -16,7 +17,7 @@ Part = Callable[[Session, Transaction | None, Recipient | None], str]
 
 
 def _address(session: Session, _tx: Transaction | None, _rcpt: Recipient | None) -> str:
-    address = client_address(session.peer.host)
+    address = parse_address(session.peer.host)
     return "" if address is None else str(address)
 
 

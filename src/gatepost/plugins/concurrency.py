@@ -31,8 +31,8 @@ from gatepost import (
     StoreError,
     Transaction,
 )
+from gatepost.plugins._addresses import INTERNAL, is_trusted
 from gatepost.plugins._limits import OF_CLIENT, check_names, subject_of
-from gatepost.plugins._subjects import INTERNAL, is_trusted
 
 By = Literal["address", "network", "asn", "user"]
 Later = Decision | None | Awaitable[Decision | None]

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from gatepost import Address, Decision, Recipient, Results, Session, Transaction
+from gatepost.plugins._addresses import address_of, is_trusted
 from gatepost.plugins._dns_lists import (
     ADDRESSES,
     DnsLists,
@@ -18,7 +19,6 @@ from gatepost.plugins._dns_lists import (
     Listing,
     add_results,
     enough,
-    is_checked,
     strongest,
 )
 from gatepost.plugins._zones import ListPlugin, Zone
@@ -45,14 +45,15 @@ class Dnsbl(ListPlugin):
 
     async def on_connect(self, session: Session) -> Decision | None:
         """Ask the lists and decide, with `decide_at = "connect"`."""
-        if self.options.decide_at != "connect" or not is_checked(session, self.options.exempt):
+        if self.options.decide_at != "connect" or is_trusted(session, self.options.exempt_clients):
             return None
         await self._ask_once(session, session.results)
         return await self._decide(session, self.options)
 
     async def on_mail(self, tx: Transaction, _sender: Address) -> None:
         """Ask the lists about the client of the first message, for all plugins at RCPT."""
-        if self.options.decide_at == "rcpt" and is_checked(tx.session, self.options.exempt):
+        exempt = is_trusted(tx.session, self.options.exempt_clients)
+        if self.options.decide_at == "rcpt" and not exempt:
             await self._ask_once(tx.session, tx.session.results, tx.results)
 
     async def on_rcpt(self, tx: Transaction, rcpt: Recipient) -> Decision | None:
@@ -66,7 +67,7 @@ class Dnsbl(ListPlugin):
         if known is None or rcpt.user in options.accept_for:
             return None
         if options is not self.options:
-            if session.peer in options.exempt:
+            if is_trusted(session, options.exempt_clients):
                 return None
             await self._ask_more(session, options)
         return await self._decide(session, options) if any(known.values()) else None
@@ -89,7 +90,7 @@ class Dnsbl(ListPlugin):
         self, session: Session, zones: Iterable[Zone], threshold: float
     ) -> list[Listing]:
         known = session.notes[self.name]
-        pairs = [(one, session.peer.host) for one in zones if one.name not in known]
+        pairs = [(one, address_of(session)) for one in zones if one.name not in known]
         found = await self._lists.look_up(pairs, until=enough(threshold))
         known.update({one.zone.name: one.answers for one in found})
         return found
@@ -98,7 +99,7 @@ class Dnsbl(ListPlugin):
         """Return what lists have answered, with the reactions of these options."""
         known = session.notes[self.name]
         found = [(zone, known.get(zone.name)) for zone in options.parsed]
-        return [Listing(zone, session.peer.host, answers) for zone, answers in found if answers]
+        return [Listing(zone, address_of(session), answers) for zone, answers in found if answers]
 
     async def _decide(self, session: Session, options: Options) -> Decision | None:
         def text(listing: Listing) -> str:

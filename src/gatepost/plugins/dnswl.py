@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import Literal
 
 from gatepost import Address, NetworkList, Reaction, Secret, Transaction, field
-from gatepost.plugins._dns_lists import ADDRESSES, PRIVATE, DnsLists, Listing, is_checked
+from gatepost.plugins._addresses import INTERNAL, address_of, is_trusted
+from gatepost.plugins._dns_lists import ADDRESSES, DnsLists, Listing
 from gatepost.plugins._zones import HasZones, ListPlugin, Zone, parse_zones
 
 NAME = "dnswl"
@@ -45,8 +46,8 @@ class Dnswl(ListPlugin):
         """The trust from which the result is "pass"."""
         explain: bool = False
         """Whether the text of the list about the client becomes part of the result."""
-        exempt: NetworkList = NetworkList(*PRIVATE)
-        """Networks of clients that are not asked about."""
+        exempt_clients: NetworkList = NetworkList(*INTERNAL)
+        """Clients that are not asked about."""
 
         @cached_property
         def parsed(self) -> tuple[Zone, ...]:
@@ -61,11 +62,11 @@ class Dnswl(ListPlugin):
     async def on_mail(self, tx: Transaction, _sender: Address) -> None:
         """Ask the lists about the client of the first message."""
         session = tx.session
-        if self.name in session.notes or not is_checked(session, self.options.exempt):
+        if self.name in session.notes or is_trusted(session, self.options.exempt_clients):
             return
         session.notes[self.name] = True
         listings = await self._lists.look_up(
-            [(one, session.peer.host) for one in self.options.parsed]
+            [(one, address_of(session)) for one in self.options.parsed]
         )
         value, facts = await self._result(listings)
         session.results.add(NAME, value, **facts)

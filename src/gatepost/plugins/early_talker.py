@@ -9,7 +9,8 @@ Limits: while a client waits it occupies a connection, see `[limits] connections
 from ipaddress import ip_network
 
 from gatepost import Decision, Duration, Plugin, Reaction, Session, StoreError
-from gatepost.plugins._client import IpAddress, outside_address
+from gatepost.plugins._addresses import IpAddress
+from gatepost.plugins._client import outside_address
 
 # A client that talks is noticed at the end of the wait; longer ones would be reported as slow.
 LONGEST = 15.0

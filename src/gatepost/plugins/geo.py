@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gatepost import Decision, File, Plugin, Reaction, Session, blocking, field
-from gatepost.plugins._client import ClientCheck, Finding, IpAddress, outside_address, points
+from gatepost.plugins._addresses import IpAddress
+from gatepost.plugins._client import ClientCheck, Finding, outside_address, points
 
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _COUNTRY_KEY = re.compile(r"[A-Z]{2}|default|unknown")

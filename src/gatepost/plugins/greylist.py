@@ -30,6 +30,7 @@ from gatepost import (
     Transaction,
     defer,
 )
+from gatepost.plugins._addresses import INTERNAL, is_trusted
 from gatepost.plugins._greylisting import (
     MOST_SUCCESSES,
     Outcome,
@@ -38,12 +39,10 @@ from gatepost.plugins._greylisting import (
     with_success,
 )
 from gatepost.plugins._subjects import (
-    INTERNAL,
     check_prefixes,
     client_network,
     domain_of,
     in_words,
-    is_trusted,
     spf_domain,
 )
 

@@ -18,14 +18,8 @@ from gatepost import (
     Session,
     together,
 )
-from gatepost.plugins._client import (
-    ClientCheck,
-    Finding,
-    IpAddress,
-    outside_address,
-    parse_address,
-    points,
-)
+from gatepost.plugins._addresses import IpAddress, parse_address
+from gatepost.plugins._client import ClientCheck, Finding, outside_address, points
 
 _TAG = "ipv6:"
 # Octets of a name in the result.

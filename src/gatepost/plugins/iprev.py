@@ -12,7 +12,8 @@ from typing import Literal
 
 from gatepost import Decision, Plugin, Reaction, Session, ask
 from gatepost.mailauth.iprev import IprevResult, check_iprev
-from gatepost.plugins._client import ClientCheck, Finding, IpAddress, outside_address, points
+from gatepost.plugins._addresses import IpAddress
+from gatepost.plugins._client import ClientCheck, Finding, outside_address, points
 
 CODE = "5.7.25"  # RFC 7372 s3.3
 

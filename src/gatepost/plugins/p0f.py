@@ -13,13 +13,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from gatepost import Decision, Duration, Plugin, Reaction, Session, field
-from gatepost.plugins._client import (
-    ClientCheck,
-    Finding,
-    IpAddress,
-    outside_address,
-    points,
-)
+from gatepost.plugins._addresses import IpAddress, packet_address
+from gatepost.plugins._client import ClientCheck, Finding, outside_address, points
 
 # Seconds for which p0f is not asked after a failure.
 PAUSE = 10.0
@@ -74,8 +69,8 @@ class P0f(ClientCheck):
 
     async def on_helo(self, session: Session, _name: str) -> Decision | None:
         """Ask p0f once in a session, unless it only sees a proxy instead of the client."""
-        address = outside_address(session)
-        if address is None or session.via is not None:
+        address = packet_address(session.peer.host)
+        if address is None or outside_address(session) is None or session.via is not None:
             return None
         if "p0f" not in session.results and self.clock.time() >= self._asked_from:
             await self._ask(session, address)

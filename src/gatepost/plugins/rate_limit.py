@@ -30,9 +30,10 @@ from gatepost import (
     StoreError,
     Transaction,
 )
+from gatepost.plugins._addresses import INTERNAL, is_trusted
 from gatepost.plugins._limits import OF_CLIENT, OF_RECIPIENT, check_names, subject_of
 from gatepost.plugins._rates import Rate, parse_rate
-from gatepost.plugins._subjects import INTERNAL, in_words, is_trusted
+from gatepost.plugins._subjects import in_words
 
 Counted = Literal["connections", "messages", "recipients", "octets", "bad_recipients"]
 By = Literal[

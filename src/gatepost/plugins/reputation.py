@@ -37,13 +37,8 @@ from gatepost import (
     Verdict,
 )
 from gatepost.plugins import _decay
-from gatepost.plugins._subjects import (
-    INTERNAL,
-    check_prefixes,
-    client_network,
-    is_trusted,
-    spf_domain,
-)
+from gatepost.plugins._addresses import INTERNAL, is_trusted
+from gatepost.plugins._subjects import check_prefixes, client_network, spf_domain
 
 Later = Decision | None | Awaitable[Decision | None]
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Literal
 
 from gatepost import Address, Decision, Recipient, Transaction
+from gatepost.plugins._addresses import is_trusted
 from gatepost.plugins._dns_lists import (
     DOMAINS,
     DnsLists,
@@ -19,7 +20,6 @@ from gatepost.plugins._dns_lists import (
     Listing,
     add_results,
     enough,
-    is_checked,
 )
 from gatepost.plugins._zones import ListPlugin
 
@@ -75,7 +75,8 @@ class Rhsbl(ListPlugin):
         if known is not None:
             return known
         tx.notes[self.name] = known = []
-        names = self._names(tx) if is_checked(tx.session, self.options.exempt) else ()
+        exempt = is_trusted(tx.session, self.options.exempt_clients)
+        names = () if exempt else self._names(tx)
         if names:
             pairs = [(zone, name) for zone in self.options.parsed for name in names]
             found = await self._lists.look_up(pairs, until=enough(self.options.threshold))

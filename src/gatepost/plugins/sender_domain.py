@@ -17,14 +17,8 @@ from gatepost import (
     Transaction,
     together,
 )
-from gatepost.plugins._client import (
-    ClientCheck,
-    Finding,
-    IpAddress,
-    is_bogus,
-    parse_address,
-    points,
-)
+from gatepost.plugins._addresses import IpAddress, is_bogus, parse_address
+from gatepost.plugins._client import ClientCheck, Finding, points
 
 
 class SenderDomain(ClientCheck):

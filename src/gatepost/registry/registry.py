@@ -99,6 +99,10 @@ class Registry(ABC):
 
         return self._replace(entry, by, reason, edit)
 
+    def note(self, entry: str, by: str, reason: str) -> RegisteredTrap:
+        """Add a line to the history of a trap without a change; raises as `set_state`."""
+        return self._replace(entry, by, reason, lambda _old: {})
+
     def _replace(
         self,
         entry: str,

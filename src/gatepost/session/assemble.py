@@ -37,7 +37,7 @@ from gatepost.plugin.lookups import Lookups
 from gatepost.plugin.order import OrderError
 from gatepost.plugin.place import Place
 from gatepost.plugin.scope import Conditions, Scope
-from gatepost.plugin.server_facts import ServerFacts
+from gatepost.plugin.server_facts import ServerFacts, TrapRefusal
 from gatepost.plugin.services import Services
 from gatepost.queue.recording import Keep
 from gatepost.registry.file import FileRegistry
@@ -313,12 +313,21 @@ def _install_all(
     installed = load_plugins(config) + given
     for one in installed:
         services.provide(one.plugin)
+        one.plugin.in_shadow_mode = one.shadow
     return installed
 
 
 def _facts(config: Config, lists: Lists, worker: int) -> ServerFacts:
     names = tuple(listen.name for listen in config.listen if listen.name)
-    return ServerFacts(config.server.hostname, worker, listeners=names, domains=lists.domains)
+    traps = config.traps
+    refusal = TrapRefusal(traps.reply, traps.delay, traps.verdict != "data")
+    return ServerFacts(
+        config.server.hostname,
+        worker,
+        listeners=names,
+        domains=lists.domains,
+        trap_refusal=refusal,
+    )
 
 
 def _trap_rule(config: Config, lists: Lists) -> TrapRule:

@@ -10,6 +10,7 @@ from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.chain import FAILED, Answer, Asked
+from gatepost.plugin.server_facts import TrapRefusal
 from gatepost.session.setup import Setup
 from gatepost.session.traps.rule import TrapRule
 from gatepost.session.traps.verdict import REFUSES_ALL, hardest, spare
@@ -235,8 +236,4 @@ def trap_rule_at_end(rule: TrapRule, tx: Transaction) -> Answer | None:
 
 
 def _trap_refusal(rule: TrapRule) -> Answer:
-    reply = rule.reply
-    verdict = Verdict.DENY if reply.code >= 500 else Verdict.DEFER
-    return _core(
-        Decision(verdict, reply.text, reply.code, reply.enhanced, "trap", False, rule.delay)
-    )
+    return _core(TrapRefusal(rule.reply, rule.delay).decide("trap"))

@@ -11,8 +11,11 @@ import re
 
 _ROBOTS = frozenset(
     {
+        "",
         "autoreply",
         "auto-reply",
+        "bounce",
+        "bounces",
         "double-bounce",
         "mailer-daemon",
         "mailerdaemon",
@@ -20,9 +23,18 @@ _ROBOTS = frozenset(
         "vacation",
     }
 )
-_BOUNCES = re.compile(r"bounces?(?:$|[^a-z])", re.IGNORECASE)
+_RETURN_PATH = re.compile(r"bounces?[^a-z]", re.IGNORECASE)
+
+
+def is_robot(local: str) -> bool:
+    """Return whether the local part of a reverse-path, "" for the null sender, is of a robot."""
+    return local.lower() in _ROBOTS
 
 
 def is_automatic(local: str) -> bool:
-    """Return whether the local part of a reverse-path, "" for the null sender, is of a robot."""
-    return not local or local.lower() in _ROBOTS or _BOUNCES.match(local) is not None
+    """Return whether it is of a robot, or a return path of its own for each message (VERP).
+
+    Some servers bounce with `bounce-7@`. Bulk mail has such return paths too, so this is too wide
+    where a spammer could profit from it.
+    """
+    return is_robot(local) or _RETURN_PATH.match(local) is not None

@@ -5,10 +5,11 @@ from tests.checks.backtest.made import attack, mail, sent, spam
 
 from gatepost.checks.backtest.recipients import Directory
 from gatepost.checks.backtest.rules import Rule, Rules
-from gatepost.checks.backtest.standing import Correspondents, is_proven, organisational
+from gatepost.checks.backtest.standing import Correspondents, is_proven
 from gatepost.importers.transaction import Verdict
 from gatepost.lists.addresses import AddressList
 from gatepost.lists.providers import load_providers
+from gatepost.traps.organisations import organisational
 from gatepost.traps.verdicts import Treatment
 
 PROVIDERS = load_providers()

@@ -15,10 +15,11 @@ from enum import Enum
 import msgspec
 
 from gatepost.checks.backtest.rules import Rule
-from gatepost.checks.backtest.standing import Correspondents, domain_of, organisational
+from gatepost.checks.backtest.standing import Correspondents, domain_of
 from gatepost.checks.bounded import Bounded
 from gatepost.importers.transaction import Ending, Transaction, Verdict
 from gatepost.traps.memory import DAY
+from gatepost.traps.organisations import organisational
 
 
 class Evidence(Enum):

@@ -17,7 +17,6 @@ from gatepost.checks.backtest.standing import (
     Standings,
     domain_of,
     is_proven,
-    organisational,
 )
 from gatepost.importers.transaction import Ending, Transaction, Verdict
 from gatepost.lists.providers import Providers
@@ -25,6 +24,7 @@ from gatepost.traps.many_unknown import ManyUnknown
 from gatepost.traps.memory import Recall, TrapMemory, domain_key_of, network_keys
 from gatepost.traps.memory import is_proven as is_held_responsible
 from gatepost.traps.message_ids import recognise
+from gatepost.traps.organisations import organisational
 from gatepost.traps.shared import SharedNetworks
 from gatepost.traps.verdicts import MEMORY_TABLE, Standing, TrapClass, Treatment, treatment
 

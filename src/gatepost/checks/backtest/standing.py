@@ -11,6 +11,7 @@ from typing import NamedTuple
 from gatepost.checks.bounded import Bounded
 from gatepost.importers.transaction import Ending, Status, Transaction, Verdict
 from gatepost.traps.memory import DAY
+from gatepost.traps.organisations import organisational
 from gatepost.traps.verdicts import Standing
 
 ACQUAINTED_AFTER = 7 * DAY
@@ -87,20 +88,3 @@ def _identity(transaction: Transaction, network: str) -> str:
 def domain_of(address: str) -> str:
     """Return the domain of an address in lower case, empty for the null sender."""
     return address.rpartition("@")[2].lower()
-
-
-# Second-level names under which organisations register in many countries.
-_SHARED_NAMES = frozenset(
-    {"ac", "co", "com", "edu", "gov", "govt", "ne", "net", "nom", "or", "org"}
-)
-
-
-def organisational(domain: str) -> str:
-    """Return the organisational domain, by the number of labels.
-
-    It is an estimate: the last two labels, or three where the second is a name such as `co.uk`. A
-    back-test is not worth a copy of the Public Suffix List.
-    """
-    labels = domain.rstrip(".").split(".")
-    is_shared = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SHARED_NAMES
-    return ".".join(labels[-3 if is_shared else -2 :])

@@ -1,8 +1,8 @@
 """Remove clients and domains from what plugins remember about trap hits.
 
 A reference stands for the client of its session and the domain of its sender, as the ledger has
-them. Limits: it deletes keys of the shipped plugins `trap_memory` and `standing`; their names in
-the configuration do not matter.
+them. Limits: it deletes keys of the shipped plugins `trap_memory`, `trap_probes` and `standing`;
+their names in the configuration do not matter.
 """
 
 import asyncio
@@ -54,7 +54,12 @@ def subjects_of(text: str, config: Config) -> list[Subject]:
 def _of_client(text: str) -> Subject:
     """Return the networks of a client, or of a network's first address; raises ValueError."""
     address = ip_network(text, strict=False).network_address if "/" in text else ip_address(text)
-    return Subject(text, {"trap_memory": network_keys(address)})
+    return Subject(text, _trap_keys(*network_keys(address)))
+
+
+def _trap_keys(*keys: str) -> dict[str, tuple[str, ...]]:
+    """Return the keys of networks or domains by plugin."""
+    return {"trap_memory": keys, "trap_probes": tuple(f"flag {key}" for key in keys)}
 
 
 def _of_domain(text: str) -> Subject:
@@ -63,9 +68,7 @@ def _of_domain(text: str) -> Subject:
         raise WrongUsage(
             f"expected a reference, an IP address, a network or a domain, found {text!r}"
         )
-    return Subject(
-        domain, {"trap_memory": (domain_key_of(domain),), "standing": (f"bad {domain}",)}
-    )
+    return Subject(domain, _trap_keys(domain_key_of(domain)) | {"standing": (f"bad {domain}",)})
 
 
 def _of_reference(text: str, config: Config) -> Iterator[Subject]:

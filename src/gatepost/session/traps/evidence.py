@@ -18,7 +18,7 @@ from gatepost.model.session import Transaction, TrapHit
 from gatepost.session.traps.rule import TrapRule
 from gatepost.session.traps.standing import standing
 from gatepost.traps.automatic import is_automatic_answer
-from gatepost.traps.senders import is_automatic
+from gatepost.traps.senders import is_robot
 from gatepost.traps.verdicts import Standing, TrapClass, Treatment
 
 # A person may address these by mistake.
@@ -36,7 +36,7 @@ def is_evidence(rule: TrapRule, tx: Transaction, hit: TrapHit) -> bool:
     trap = TrapClass(hit.trap_class)
     if hit.guessable or trap in _MISTAKES or standing(rule, tx) is Standing.TRUSTED:
         return False
-    return trap is TrapClass.VIRTUAL or not is_automatic(tx.reverse_path.local)
+    return trap is TrapClass.VIRTUAL or not is_robot(tx.reverse_path.local)
 
 
 def judge_content(tx: Transaction, message: Message) -> None:
