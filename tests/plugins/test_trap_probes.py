@@ -247,6 +247,7 @@ def test_a_sender_that_is_known_by_its_content_is_not_observed(site):
 def test_in_shadow_mode_of_the_traps_nothing_is_observed(site):
     config = {"traps": {"action": "shadow"}}
     site.play(halves(data="354", end="250"), config=config)
+    site.play(ask("trap", *users(9), data="354") + "    C: text\n", config=config)
     assert site.store.values("trap_probes") == {}
 
 
