@@ -53,11 +53,11 @@ format: $(VENV)/.ready-dev ## format the code and apply automatic fixes
 	$(BIN)/ruff check --fix .
 
 $(VENV)/.ready-run: pyproject.toml
-	@$(PYTHON) tools/environment.py $(VENV) fast
+	@$(PYTHON) tools/environment.py $(VENV)
 	@touch $@
 
 $(VENV)/.ready-dev: pyproject.toml
-	@$(PYTHON) tools/environment.py $(VENV) fast dev
+	@$(PYTHON) tools/environment.py $(VENV) dev
 	@touch $@ $(VENV)/.ready-run
 
 clean: ## remove everything that the other targets created

@@ -20,6 +20,8 @@ from gatepost.plugins.concurrency import Concurrency
 from gatepost.plugins.greylist import Greylist
 from gatepost.plugins.rate_limit import RateLimit
 from gatepost.plugins.reputation import Reputation
+from gatepost.plugins.standing import Standing
+from gatepost.plugins.trap_memory import TrapMemory
 from gatepost.store.opening import open_store
 from gatepost.testing import MemoryServer
 
@@ -45,7 +47,7 @@ AT_ONCE = ({"name": "network", "by": ["network"], "most": 1000},)
 class Passed(Plugin):
     """Add a result as the plugin `spf` does."""
 
-    before = ("greylist", "reputation")
+    before = ("greylist", "reputation", "standing", "trap_memory")
 
     def on_mail(self, tx: Transaction, _sender: Address) -> None:
         """Add the result."""
@@ -61,6 +63,9 @@ ROWS: dict[str, Callable[[], Sequence[Plugin]]] = {
     "greylist, established": lambda: [Greylist(trust_after=0), Reputation(prior=1)],
     "rate_limit, 2 rules": lambda: [RateLimit(rules=RULES)],
     "concurrency, 1 rule": lambda: [Concurrency(rules=AT_ONCE)],
+    "standing": lambda: [Standing()],
+    "trap_memory": lambda: [TrapMemory()],
+    "standing, trap_memory": lambda: [Standing(), TrapMemory()],
 }
 
 

@@ -1,4 +1,4 @@
-"""Create the project's virtual environment: `environment.py FOLDER EXTRA...`.
+"""Create the project's virtual environment: `environment.py FOLDER [EXTRA...]`.
 
 Needs Python 3.11 or later and no other package. If Debian's venv package is missing, root installs
 it; other users get an error that names it.
@@ -42,6 +42,7 @@ def is_usable(pip: list[str]) -> bool:
 def main() -> None:
     """Create the environment if it does not exist, and install the project with these extras."""
     folder, extras = Path(sys.argv[1]), ",".join(sys.argv[2:])
+    project = f"{ROOT}[{extras}]" if extras else str(ROOT)
     if sys.version_info < MINIMUM:
         found = ".".join(map(str, sys.version_info[:3]))
         fail(f"expected Python {'.'.join(map(str, MINIMUM))} or later, found {found}")
@@ -49,10 +50,10 @@ def main() -> None:
     if not is_usable(pip):
         print("gatepost: creating a virtual environment")
         make_environment(folder)
-    print(f"gatepost: installing dependencies ({extras})")
+    print(f"gatepost: installing dependencies ({extras or 'without extras'})")
     options = ["install", "-q", "--disable-pip-version-check", "-c", str(ROOT / "constraints.txt")]
     result = subprocess.run(
-        [*pip, *options, "-e", f"{ROOT}[{extras}]"],
+        [*pip, *options, "-e", project],
         env=os.environ | {"GATEPOST_BUILD": "pure"},  # no packages for a compilation
         check=False,
         capture_output=True,

@@ -1,7 +1,7 @@
 """Write the hashed requirements in `requirements`: `make lock`.
 
     requirements/run.txt     what Gatepost needs at run time, with uvloop
-    requirements/build.txt   what its wheel is built with
+    requirements/build.txt   what its wheel is built and compiled with
 
 pip-compile resolves them with the versions in constraints.txt, and adds the hashes of all files of
 each version, so that they can be installed on every platform with `pip install --require-hashes`.
@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,8 +35,17 @@ def lock(compiler: str, name: str, *arguments: str) -> None:
     command = [compiler, *OPTIONS, "--output-file", str(path), *arguments]
     environment = {**os.environ, "PIP_FIND_LINKS": ""}
     subprocess.run(command, check=True, cwd=ROOT, env=environment)
-    path.write_text(HEADING + path.read_text("utf-8"), "utf-8")
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    pins = (line for line in lines if line.strip() and not line.startswith("#"))
+    path.write_text("".join([HEADING, *pins]), "utf-8")
     print(f"{path.relative_to(ROOT)} written")
+
+
+def build_requirements() -> list[str]:
+    """Return what a compiled wheel is built with, from pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    hooks = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]
+    return [*project["build-system"]["requires"], *hooks["custom"]["compile-requires"]]
 
 
 def main() -> None:
@@ -46,9 +56,9 @@ def main() -> None:
         pip = (f"{folder}/bin/pip", "install", "-q", "--disable-pip-version-check", COMPILER)
         subprocess.run(pip, check=True)
         compiler = f"{folder}/bin/pip-compile"
-        lock(compiler, "run.txt", "--extra", "fast", "pyproject.toml")
+        lock(compiler, "run.txt", "pyproject.toml")
         build = Path(folder) / "build.in"
-        build.write_text("hatchling\n", "utf-8")
+        build.write_text("\n".join(build_requirements()), "utf-8")
         lock(compiler, "build.txt", str(build))
 
 

@@ -57,8 +57,9 @@ def list_traps(
     text: str,
     as_json: bool,
 ) -> None:
-    """Print every trap with its place and note: the list files, then the registry.
+    """Print every trap with its place and note.
 
+    The entries of the list files come first, then those of the registry.
     An entry that is not armed is marked with the reason. Lines that are not valid entries are
     reported on standard error.
     """
@@ -84,7 +85,10 @@ def list_traps(
 @trap_lists.list_option
 @config_option
 def remove(address: str, *, name: str | None, file: Path) -> None:
-    """Remove a trap from all lists, or from one, and retire it in the registry."""
+    """Remove a trap from the lists and retire it.
+
+    Without --list it is removed from all lists, and retired in the registry.
+    """
     entry = trap_lists.typed_entry(address, "")
     config = read_config(file)
     chosen = trap_lists.chosen(config, name) if name else trap_lists.paths(config)

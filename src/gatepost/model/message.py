@@ -169,8 +169,11 @@ class Message(Content):
         With `where`, only those for whose unfolded value it returns true. Raises ValueError if the
         header block is too long to be edited; otherwise the same as `add_header`.
         """
+        is_new = self._edits is None
         edits = self._with_block()
         found = edits.remove(name, where)
+        if is_new and not found.number:
+            self._edits = None  # the content is delivered as it was received
         if found.number:
             more = f" and {found.number - 1} more" if found.number > 1 else ""
             self._record(edits, "removed", name, shown(found.first) + more)

@@ -11,8 +11,8 @@ Trusts: only a domain that SPF or DMARC has proven. A name that a client claims 
 Limits: the state is in the store. Without it every sender is a stranger.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Awaitable, Iterable
+from typing import Any, NamedTuple
 
 from gatepost import (
     Address,
@@ -28,6 +28,7 @@ from gatepost import (
 from gatepost.model.headers import Headers
 from gatepost.plugins._alarms import causing, is_guarded, notice, place_of
 from gatepost.plugins._correspondents import is_of_program, key_of, record
+from gatepost.plugins._recent import Recent
 from gatepost.plugins._subjects import domain_of, spf_domain
 from gatepost.traps.automatic import is_automatic_answer
 
@@ -39,6 +40,8 @@ CORRESPONDENT = "correspondent"
 
 # The time between two notices about a trap, in seconds.
 _DAY = 86400.0
+# How long a worker uses what it has read, in seconds.
+RECENT = 5.0
 # What was read at MAIL, for the end of the transaction.
 _NOTE = "standing"
 # The plugin whose points are about other mail of the same network.
@@ -80,26 +83,42 @@ class Standing(Plugin):
             if self.notify:
                 Address.parse(self.notify)
 
-    async def on_mail(self, tx: Transaction, sender: Address) -> None:
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._found: Recent[_Found] = Recent(RECENT)
+        self._written: Recent[bool] = Recent(_DAY)
+
+    def on_mail(self, tx: Transaction, sender: Address) -> Awaitable[None] | None:
         """Find the standing of the sender, if SPF has passed for its domain."""
         domain = spf_domain(tx)
-        if tx.session.auth is None and domain:
-            await self._add(tx, domain, sender)
+        return self._find(tx, domain, sender) if tx.session.auth is None and domain else None
 
-    async def on_message(self, tx: MessageTransaction) -> None:
+    def on_message(self, tx: MessageTransaction) -> Awaitable[None] | None:
         """Find the standing of the author's domain, if DMARC has passed and SPF has not."""
         dmarc = tx.results.get("dmarc")
-        if tx.session.auth is None and _NOTE not in tx.notes and dmarc is not None:
-            domain = str(dmarc.facts.get("domain", ""))
-            if dmarc.value == "pass" and domain:
-                await self._add(tx, domain, None)
+        if tx.session.auth is not None or _NOTE in tx.notes or dmarc is None:
+            return None
+        domain = str(dmarc.facts.get("domain", ""))
+        return self._find(tx, domain, None) if dmarc.value == "pass" and domain else None
 
-    async def _add(self, tx: Transaction, domain: str, sender: Address | None) -> None:
+    def _find(self, tx: Transaction, domain: str, sender: Address | None) -> Awaitable[None] | None:
+        """Add the standing: in place, if this worker has just read it."""
+        found = self._found.get(_recent_key(domain, sender), self.clock.time())
+        if found is None:
+            return self._read_and_add(tx, domain, sender)
+        self._add(tx, domain, found)
+        return None
+
+    async def _read_and_add(self, tx: Transaction, domain: str, sender: Address | None) -> None:
         try:
             found = await self._look_up(domain, sender)
         except StoreError:
             tx.results.replace("standing", STRANGER, reason="the store is unavailable")
             return
+        self._found.put(_recent_key(domain, sender), found, self.clock.time())
+        self._add(tx, domain, found)
+
+    def _add(self, tx: Transaction, domain: str, found: _Found) -> None:
         tx.notes[_NOTE] = domain, found.first
         value, reason = self._judge(found, domain)
         tx.results.replace("standing", value, reason=reason, domain=domain)
@@ -127,7 +146,8 @@ class Standing(Plugin):
 
     async def on_delivered(self, tx: MessageTransaction) -> None:
         """Record a good message, and the addresses that a user has written to."""
-        await self._warn(tx)
+        if tx.trap_hits:
+            await self._warn(tx)
         try:
             await self._record_correspondents(tx)
             if tx.session.auth is None:
@@ -140,12 +160,20 @@ class Standing(Plugin):
             await self._record_bad(tx)
         elif _NOTE in tx.notes and _points(tx) < self.options.good_below:
             domain, first = tx.notes[_NOTE]
-            value = first or int(self.clock.time())
-            await self.store.set(f"good {domain}", value, ttl=self.options.keep)
+            await self._record_good(domain, first)
+
+    async def _record_good(self, domain: str, first: int) -> None:
+        """Record good mail, which keeps the domain on record; once a day in each worker."""
+        now = self.clock.time()
+        if self._written.get(domain, now):
+            return
+        await self.store.set(f"good {domain}", first or int(now), ttl=self.options.keep)
+        self._written.put(domain, value=True, now=now)
 
     async def on_reset(self, tx: Transaction) -> None:
         """Record bad mail: a trap hit that is evidence, or a message refused after its content."""
-        await self._warn(tx)
+        if tx.trap_hits:
+            await self._warn(tx)
         refused = tx.message is not None and _points(tx) >= self.options.good_below
         if tx.session.auth is None and (refused or _has_evidence(tx)):
             try:
@@ -155,7 +183,7 @@ class Standing(Plugin):
 
     async def _warn(self, tx: Transaction) -> None:
         """Log a trap that a known sender has hit, and send a notice."""
-        hit = causing(tx) if tx.trap_hits else None
+        hit = causing(tx)
         standing = tx.results.value("standing")
         if hit is None or standing not in _KNOWN:
             return
@@ -183,10 +211,13 @@ class Standing(Plugin):
         if _NOTE in tx.notes:
             domain, _ = tx.notes[_NOTE]
             await self.store.set(f"bad {domain}", 1, ttl=self.options.bad)
+            self._found.clear()
 
     async def _record_correspondents(self, tx: MessageTransaction) -> None:
         if tx.session.auth is not None and not _is_automatic(tx):
             await self.wrote_to(one.address for one in tx.recipients)
+        if CORRESPONDENT not in tx.results:
+            return
         named = [str(one.facts.get("address", "")) for one in tx.results.all(CORRESPONDENT)]
         await self.wrote_to(named)
 
@@ -200,6 +231,7 @@ class Standing(Plugin):
         keys = [key_of(one) for one in parsed if not self.server.is_local(domain_of(one))]
         if keys and self.options.correspondents:
             await record(self.store, keys, self.clock.time(), self.options.correspondents)
+            self._found.clear()
 
 
 def _is_automatic(tx: MessageTransaction) -> bool:
@@ -219,6 +251,10 @@ def _points(tx: Transaction) -> float:
 
 def _has_evidence(tx: Transaction) -> bool:
     return any(hit.is_evidence for hit in tx.trap_hits)
+
+
+def _recent_key(domain: str, sender: Address | None) -> str:
+    return domain if sender is None else f"{domain} {sender.key}"
 
 
 def _days(seconds: float) -> str:

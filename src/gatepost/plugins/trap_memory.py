@@ -7,16 +7,16 @@ seven days further mail of strangers from there is marked.
 Theory of operation
 -------------------
 A hit writes the time to one key for each network and domain (`gatepost.traps.memory`). MAIL reads
-these keys in one batch. Networks that many organisations share are never remembered: those of a
-shipped list of providers, and those in which the store has seen enough domains for 30 days
-(`gatepost.traps.shared`).
+these keys in one batch; a worker uses what it has read for some seconds. Networks that many
+organisations share are never remembered: those of a shipped list of providers, and those in which
+the store has seen enough domains for 30 days (`gatepost.traps.shared`).
 
 Trusts: only domains that SPF has proven, and DKIM together with SPF from a shared network. Limits:
 without the store nothing is remembered, and nothing is marked.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
@@ -33,6 +33,7 @@ from gatepost import (
 )
 from gatepost.lists.providers import load_providers
 from gatepost.plugins._addresses import INTERNAL, is_trusted, parse_address
+from gatepost.plugins._recent import Recent
 from gatepost.plugins._subjects import Cluster, is_stranger, set_cluster, spf_domain
 from gatepost.traps.memory import (
     Lifetimes,
@@ -45,8 +46,23 @@ from gatepost.traps.memory import (
 from gatepost.traps.shared import SeenDomain, SharedRule
 
 _NOTE = "trap_memory"
+# How long a worker uses what it has read, in seconds: hits of other workers are seen after that.
+RECENT_HITS = 5.0
+# It takes days until a network is shared.
+RECENT_DOMAINS = 600.0
+_DAY = 86400.0
+# The time of the last hit, for a key without one.
+_NEVER = -1.0
 # A hit of this session; the store need not have it yet.
 _HIT = "trap_memory hit"
+
+
+class _Client(NamedTuple):
+    """The address of a client, the keys of its networks, and all keys with the proven domain's."""
+
+    address: IPv4Address | IPv6Address
+    networks: tuple[str, ...]
+    keys: tuple[str, ...]
 
 
 class _Sender(NamedTuple):
@@ -85,39 +101,58 @@ class TrapMemory(Plugin):
         self._providers = load_providers()
         self._lifetimes = Lifetimes(self.options.mark_for, self.options.refuse_for)
         self._rule = SharedRule()
+        self._hits: Recent[float] = Recent(RECENT_HITS)
+        self._seen: Recent[Mapping[str, SeenDomain]] = Recent(RECENT_DOMAINS)
 
-    async def on_mail(self, tx: Transaction, _sender: Address) -> None:
-        """Look the sender up."""
+    def on_mail(self, tx: Transaction, _sender: Address) -> Awaitable[None] | None:
+        """Look the sender up, in the store unless this worker has just done it."""
         address = parse_address(tx.session.peer.host)
         if address is None or is_trusted(tx.session, self.options.exempt_clients):
-            return
-        networks, domain = network_keys(address), spf_domain(tx)
-        domains = (domain_key_of(domain),) if domain else ()
+            return None
+        networks, domain, now = network_keys(address), spf_domain(tx), self.clock.time()
+        keys = (*networks, domain_key_of(domain)) if domain else networks
+        client = _Client(address, networks, keys)
+        if any(self._hits.get(key, now) is None for key in keys) or (
+            self._seen.get(networks[0], now) is None
+        ):
+            return self._read_and_judge(tx, client, now)
+        self._judge(tx, client, now)
+        return None
+
+    async def _read_and_judge(self, tx: Transaction, client: "_Client", now: float) -> None:
         try:
-            times, seen = await self._look_up((*networks, *domains), networks[0])
+            await self._read(client, now)
         except StoreError:
             tx.results.add("trap_memory", "unknown", reason="the store is unavailable")
             return
-        now = self.clock.time()
-        is_shared = self._is_shared(tx, address, seen, now)
-        proven = is_proven(spf_aligned=bool(domain), dkim_aligned=False, shared_network=is_shared)
+        self._judge(tx, client, now)
+
+    async def _read(self, client: "_Client", now: float) -> None:
+        """Read the times of the last hits, and the domains of the network; raises StoreError."""
+        network = client.networks[0]
+        is_new = self._seen.get(network, now) is None
+        async with self.store.batch() as batch:
+            hits = [(key, batch.get(key)) for key in client.keys]
+            shared = batch.get(f"shared {network}") if is_new else None
+        for key, one in hits:
+            self._hits.put(key, float(one.value) if isinstance(one.value, int) else _NEVER, now)
+        if shared is not None:
+            self._seen.put(network, _domains(shared.value), now)
+
+    def _judge(self, tx: Transaction, client: "_Client", now: float) -> None:
+        networks, network = client.networks, client.networks[0]
+        seen = self._seen.get(network, now) or {}
+        is_shared = self._is_shared(tx, client.address, seen, now)
+        domains = client.keys[len(networks) :]
+        proven = is_proven(spf_aligned=bool(domains), dkim_aligned=False, shared_network=is_shared)
         keys = (() if is_shared else networks) + (domains if proven else ())
-        hits = [times[key] for key in keys if key in times]
+        times = (self._hits.get(key, now) for key in keys)
+        hits = [one for one in times if one is not None and one != _NEVER]
         hits += [now] if tx.session.notes.get(_HIT) else []
         recall = judge(now, hits, self._lifetimes)
-        tx.notes[_NOTE] = _Sender(keys, networks[0], seen, recall)
-        set_cluster(tx, Cluster(keys, networks[0]))
+        tx.notes[_NOTE] = _Sender(keys, network, seen, recall)
+        set_cluster(tx, Cluster(keys, network))
         self._add(tx, recall)
-
-    async def _look_up(
-        self, keys: Sequence[str], network: str
-    ) -> tuple[dict[str, float], dict[str, SeenDomain]]:
-        """Return the times of the last hits, and the domains of the network; raises StoreError."""
-        async with self.store.batch() as batch:
-            hits = [(key, batch.get(key)) for key in keys]
-            shared = batch.get(f"shared {network}")
-        times = {key: float(one.value) for key, one in hits if isinstance(one.value, int)}
-        return times, _read(shared.value)
 
     def _is_shared(
         self,
@@ -140,7 +175,7 @@ class TrapMemory(Plugin):
         tx.results.add("trap_memory", "marked", reason=reason, score=score)
         self.metrics.counter("marked").inc()
 
-    async def on_message(self, tx: MessageTransaction) -> Decision | None:
+    def on_message(self, tx: MessageTransaction) -> Decision | None:
         """Mark the message, or refuse it if the options do."""
         options = self.options
         if options.header:
@@ -159,18 +194,26 @@ class TrapMemory(Plugin):
             tx.message.add_header(options.header, f"hit {_age(sender.recall.age or 0)} ago")
         return decision
 
-    async def on_reset(self, tx: Transaction) -> None:
+    def on_reset(self, tx: Transaction) -> Awaitable[None] | None:
         """Remember a hit of a transaction that ended without a message."""
-        await self._learn(tx)
+        return self._learn(tx) if tx.trap_hits else None
 
-    async def on_delivered(self, tx: MessageTransaction) -> None:
+    def on_delivered(self, tx: MessageTransaction) -> Awaitable[None] | None:
         """Remember a hit, as in shadow mode of the traps, and a domain that sent good mail."""
-        await self._learn(tx)
         sender: _Sender | None = tx.notes.get(_NOTE)
-        domain = _proven_domain(tx)
-        if sender is None or not domain or tx.trap_hits:
-            return
-        seen = self._rule.with_mail(self.clock.time(), sender.seen, domain)
+        if sender is None:
+            return None
+        if tx.trap_hits:
+            return self._learn(tx)
+        now, domain = self.clock.time(), _proven_domain(tx)
+        known = sender.seen.get(domain)
+        is_due = bool(domain) and (known is None or now - known.last >= _DAY)
+        return self._record_domain(sender, domain, now) if is_due else None
+
+    async def _record_domain(self, sender: _Sender, domain: str, now: float) -> None:
+        """Record that a domain sends good mail from a network, once a day."""
+        seen = self._rule.with_mail(now, sender.seen, domain)
+        self._seen.put(sender.network, seen, now)
         text = json.dumps({name: [int(one.first), int(one.last)] for name, one in seen.items()})
         try:
             ttl = self._rule.age + self._rule.recent
@@ -186,6 +229,8 @@ class TrapMemory(Plugin):
             return
         tx.session.notes[_HIT] = True
         now = int(self.clock.time())
+        for key in sender.keys:
+            self._hits.put(key, float(now), now)
         try:
             async with self.store.batch() as batch:
                 ttl = self._lifetimes.longest
@@ -205,7 +250,7 @@ def _proven_domain(tx: Transaction) -> str:
     return spf_domain(tx)
 
 
-def _read(value: object) -> dict[str, SeenDomain]:
+def _domains(value: object) -> dict[str, SeenDomain]:
     """Return the domains of a network as the store has them; what cannot be read is none."""
     try:
         found = json.loads(value) if isinstance(value, str) else {}

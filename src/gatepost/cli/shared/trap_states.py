@@ -85,9 +85,10 @@ def retire(addresses: tuple[str, ...], *, reason: str, file: Path, as_json: bool
 @config_option
 @json_option
 def exempt(address: str, domain: str, *, reason: str, file: Path, as_json: bool) -> None:
-    """Let a registered trap have no effect for senders of a domain and its subdomains.
+    """Exempt the senders of a domain from a registered trap.
 
-    It applies to mail for which SPF has passed.
+    The trap has no effect for the domain and its subdomains. It applies to mail for which SPF has
+    passed.
     """
     config, entry = read_config(file), registered.entry_of(address)
     proven = registered.entry_of(f"@{domain.removeprefix('@')}")[1:]

@@ -43,7 +43,10 @@ class Story(NamedTuple):
 @config_option
 @json_option
 def command(address: str, *, file: Path, as_json: bool) -> None:
-    """Print why an address is a trap or not: entry, history, hits, and objections against it."""
+    """Print why an address is a trap or not.
+
+    The output has the entry, its history, its hits, and objections against it.
+    """
     try:
         parsed = Address.parse(address)
     except AddressError as error:
