@@ -10,7 +10,7 @@ from tests.plugins.states import LOGIN, WITH_AUTH, Add, Login, TroubledStore
 from gatepost import Plugin, deny
 from gatepost.plugin.base import Installed
 from gatepost.plugins.trap_memory import TrapMemory
-from gatepost.plugins.trap_probes import TrapProbes
+from gatepost.plugins.trap_probes import RECENT, TrapProbes
 from gatepost.session.assemble import SetupError
 from gatepost.testing import MemoryRegistry, MemoryServer, MemoryStore, VirtualClock, perform, play
 
@@ -387,6 +387,7 @@ def test_workers_find_a_chain_together():
             for server, size in zip((*servers, servers[0]), (15, 10, 6, 3), strict=True):
                 text = HELLO + ask("trap", *users(size))
                 await perform(server.connect(PEER), text)
+            await clock.sleep(RECENT)
             for server in servers:
                 text = HELLO + ask("user1", data=REFUSED)
                 await perform(server.connect(NEIGHBOUR), text)
