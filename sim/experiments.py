@@ -49,8 +49,7 @@ MAIN = {name: LADDER[name] for name in (LISTS, DEFAULT)}
 ATTACKED = {name: LADDER[name] for name in (LISTS, DEFAULT, REFUSES)}
 STEPS = {name: one for name, one in LADDER.items() if name not in ATTACKED}
 FACTORS = (0.5, 2.0)
-STEP_SEEDS = 3
-MINIMUM_SEEDS = 5
+FEW_SEEDS = 2  # of what is compared with the main configurations
 # The assumptions that are varied: rates of mistakes, what lists contain, and shared networks.
 VARIED = (
     *("stale share, a", "stale share, lists, a", "stale is recycled", "new contacts"),
@@ -159,8 +158,7 @@ def _jobs(choice: Choice) -> Iterable[Job]:
     if choice.has("minimum"):
         bulk = (ListServers, OfficeMailings, SortedBlaster)
         company = choice.extent("company")
-        seeds = range(1, min(choice.seeds, MINIMUM_SEEDS) + 1)
-        yield from _rows("minimum", MINIMUMS, bulk, company, seeds, size="company")
+        yield from _rows("minimum", MINIMUMS, bulk, company, (1, 2, 3), size="company")
     if choice.has("attacks"):
         yield from _rows("attacks", ATTACKED, ATTACKERS, small, (SEED,))
     if choice.has("ablations"):
@@ -171,15 +169,13 @@ def _jobs(choice: Choice) -> Iterable[Job]:
 
 
 def _ladder(choice: Choice, size: str) -> Iterable[Job]:
-    """Yield the main configurations for all seeds, the steps between them for a few."""
+    """Yield the main configurations for all seeds, the others for a few."""
     table, extent = f"ladder, {size}", choice.extent(size)
     seeds = range(1, choice.seeds + 1)
     yield from _rows(table, MAIN, EVERYONE, extent, seeds, size=size)
-    few = STEPS if size == "small" else {REFUSES: LADDER[REFUSES]}
-    yield from _rows(table, few, EVERYONE, extent, seeds[:STEP_SEEDS], size=size)
-    if size == "small":
-        rest = {REFUSES: LADDER[REFUSES]}
-        yield from _rows(table, rest, EVERYONE, extent, seeds, size=size)
+    others = STEPS if size == "small" else {}
+    others = {**others, REFUSES: LADDER[REFUSES]}
+    yield from _rows(table, others, EVERYONE, extent, seeds[:FEW_SEEDS], size=size)
 
 
 def _rows(

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 MARKS = (b"X-Gatepost-Trap:", b"X-Trap-Memory:")
 _CODE = re.compile(rb"^(\d\d\d) ", re.MULTILINE)
-_CONTENT = b"Subject: simulated\r\nMessage-ID: <1@client.example>\r\n\r\ntext\r\n.\r\n"
+_CONTENT = "Subject: {}simulated\r\nMessage-ID: <{}@client.example>\r\n{}\r\ntext\r\n.\r\n"
+_REPLY = "In-Reply-To: <a@attacker.example>\r\n"
 _OPEN = 354
 
 
@@ -103,6 +104,7 @@ class Player:
         self._facts = server.facts
         self._settings = ListenerSettings(DIALECTS["smtp"])
         self._start = clock.time()
+        self._number = 0
 
     async def play(self, session: Session) -> Outcome:
         """Play a session at its time; return the replies."""
@@ -131,8 +133,14 @@ class Player:
         if answer != _OPEN:
             client.skip()
             return Answer(codes, answer)
-        await client.send(_CONTENT)
+        await client.send(self._content(one))
         return Answer(codes, answer, client.code(), marked=self._take_mark())
+
+    def _content(self, one: Envelope) -> bytes:
+        """Return a message with an identifier of its own."""
+        self._number += 1
+        parts = ("Re: ", self._number, _REPLY) if one.is_reply else ("", self._number, "")
+        return _CONTENT.format(*parts).encode()
 
     def _take_mark(self) -> bool:
         """Return whether the message that was just delivered has the mark; drop the message."""

@@ -57,6 +57,7 @@ class Envelope(msgspec.Struct, frozen=True):
 
     `label` distinguishes parts of a campaign. `listed` is whether a DNS block list would have
     refused the client, which the server is not asked. With `probe` the client ends before DATA.
+    `is_reply` is whether the content is a reply to another message.
     """
 
     sender: str
@@ -68,6 +69,7 @@ class Envelope(msgspec.Struct, frozen=True):
     listed: bool = False
     probe: bool = False
     standing: str = ""
+    is_reply: bool = False
 
 
 class Session(msgspec.Struct, frozen=True):

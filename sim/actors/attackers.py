@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import msgspec
+
 from sim.actors.actor import Actor, Origin, Run, good, to
 from sim.actors.merging import merge
 from sim.actors.services import make_services
@@ -209,7 +211,8 @@ class Disarmer(Attempts):
         trap = self.trap()
         for at, friend in enumerate(self.chance.sample(self._friends, self.chance.randint(1, 5))):
             both = (*self.user(), *trap)
-            yield friend.session(time + at, good(friend, "a", both, "reply to all", "trusted"))
+            reply = good(friend, "a", both, "reply to all", "trusted")
+            yield friend.session(time + at, msgspec.structs.replace(reply, is_reply=True))
         origin = Origin(f"{self.world.network()}.4", f"spam{number}.example")
         spam = Envelope(
             f"x@{origin.domain}", (*self.user(), *trap), Kind.ATTACK, origin.facts(), label=TEST
