@@ -5,7 +5,7 @@ process of the server executes for one message. The count does not depend on the
 machine, so two builds can be compared even where CPU times are noise.
 
     python -m bench.instructions                         # default configuration, three loads
-    python -m bench.instructions --mode off              # no ledger, no metrics, log level error
+    python -m bench.instructions --mode off              # no ledger, log level error
     python -m bench.instructions --build DIR             # another build, made by tools/compiled.py
     python -m bench.instructions --keep DIR              # keep the dumps, for callgrind_annotate
 
@@ -28,7 +28,15 @@ from typing import TYPE_CHECKING, Any
 from bench import proc
 from bench.load import Load, send
 from bench.process import BenchError, Running
-from bench.servers import GATEPOST, GATEPOST_CONFIG, TRAP, compiled_environment, gatepost_as
+from bench.servers import (
+    DEFAULT_CONFIG,
+    GATEPOST,
+    GATEPOST_CONFIG,
+    QUIET_CONFIG,
+    TRAP,
+    compiled_environment,
+    gatepost_as,
+)
 from bench.traplist import write_traps
 
 if TYPE_CHECKING:
@@ -43,11 +51,7 @@ LOADS: dict[str, dict[str, Any]] = {
 TRAPS = 100_000
 # What a process of the server is called, by a word of its command line.
 PROCESSES = {"ledger_main": "ledger", "worker_main": "worker"}
-ON = GATEPOST_CONFIG.replace('"error"', '"info"\nfile = "log.json"')
-CONFIGS = {
-    "on": ON + '\n[metrics]\nlisten = "127.0.0.1:0"\n',
-    "off": GATEPOST_CONFIG + "\n[ledger]\nenabled = false\n",
-}
+CONFIGS = {"on": GATEPOST_CONFIG + DEFAULT_CONFIG, "off": GATEPOST_CONFIG + QUIET_CONFIG}
 _TOTAL = re.compile(r"^(?:totals|summary): (\d+)", re.MULTILINE)
 
 
@@ -76,7 +80,7 @@ def started(mode: str, folder: Path, env: Mapping[str, str]) -> Iterator[Running
     options = ["--tool=callgrind", "--instr-atstart=no", "--trace-children=yes", output]
     interpreter = ["valgrind", *options, str(GATEPOST.with_name("python"))]
     write_traps(folder / "traps", TRAPS, TRAP)
-    config = CONFIGS[mode].format(tls="none", connections=1000)
+    config = CONFIGS[mode].format(tls="none", connections=1000, keys="")
     with gatepost_as(config, folder, mode, env, interpreter) as running:
         yield running
 
