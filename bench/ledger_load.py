@@ -78,7 +78,7 @@ def measure(server: Running, load: Load, unloaded: Used) -> Used:
 
 def config(mode: str) -> str:
     """Return the configuration of a server with the ledger and the metrics "on" or "off"."""
-    return GATEPOST_CONFIG.format(tls="none", connections=1000) + MODES[mode]
+    return GATEPOST_CONFIG.format(tls="none", connections=1000, keys="") + MODES[mode]
 
 
 def compare(messages: int, rounds: int, *, compiled: bool) -> None:

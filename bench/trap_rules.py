@@ -1,4 +1,4 @@
-"""What the trap rules cost a message: no traps, a registry of any size, and the memory of hits.
+"""Measure the cost of the trap rules: no traps, a registry of any size, the memory of hits.
 
 All servers of a round run in turn, so that other load on the machine meets all of them. The load
 "refused" hits a trap; without traps a plugin refuses the same messages at DATA.

@@ -7,8 +7,9 @@ Every step runs to its end, also after another has failed. The exit status is 1 
 the last lines name the failed tests and steps. A program that the tests need and this machine lacks
 is named with the reason; its tests are skipped.
 
-The quick run leaves out the tests that are marked `slow` (see tests/conftest.py). The complete run
-adds them, the line coverage of the protocol packages, and the compiled build.
+The quick run has the tests of QUICK without those that are marked `slow` (see tests/conftest.py):
+no servers, no processes. Run the tests of the package that you change besides. The complete run has
+all tests, the line coverage of the protocol packages, and the compiled build.
 """
 
 import argparse
@@ -43,6 +44,8 @@ COVERED = ("wire", "session", "plugin", "traps", "auth")
 # Tests of packages without sockets and processes. Tracing does not change their result, so they run
 # only once, under coverage.
 PURE = tuple(f"tests/{folder}" for folder in ("model", *COVERED, "lists"))
+# The tests of `make check`.
+QUICK = (*PURE, *(f"tests/{name}" for name in ("config", "registry", "docs", "test_house.py")))
 # These run twice, because tracing changes the order of events; the slow ones start processes, which
 # are not traced.
 TRACED_AGAIN = ("tests/server", "-m", "not slow")
@@ -90,7 +93,7 @@ def ignore(paths: Sequence[str]) -> Iterator[str]:
 def quick_steps() -> Iterator[Step]:
     """Yield the steps of `make check`."""
     yield from STATIC
-    yield Step("fast tests", pytest("-m", "not slow"))
+    yield Step("fast tests", pytest("-m", "not slow", *QUICK))
 
 
 def all_steps() -> Iterator[Step]:

@@ -1,4 +1,4 @@
-"""The command line: `python -m bench.policy [--compiled] [--only NAME,…]`."""
+"""The command line: `python -m bench.policy [--only NAME,…]`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from bench.table import Table
 
-COMPILED = "gatepost"  # the server that needs a compiler
-
 
 def parser() -> argparse.ArgumentParser:
     """Return the options."""
@@ -29,20 +27,19 @@ def parser() -> argparse.ArgumentParser:
     )
     add = options.add_argument
     known = names_of(list(SERVERS))
-    add("--only", type=known, metavar="NAME,…", help=f"any of {', '.join(SERVERS)}")
+    add(
+        "--only",
+        type=known,
+        default=list(SERVERS),
+        metavar="NAME,…",
+        help=f"any of {', '.join(SERVERS)}",
+    )
     add("--loads", type=names_of(list(LOADS)), default=list(LOADS), metavar="NAME,…")
-    add("--compiled", action="store_true", help="measure the compiled Gatepost too")
     add("--rounds", type=int, default=5, help="rounds per load (default: 5)")
     add("--quick", action="store_true", help="two rounds of a fifth: only a trial run")
     add("--markdown", action="store_true", help="print the tables as Markdown")
     add("--dkim", action="store_true", help="only the verification of DKIM, in this process")
     return options
-
-
-def servers(chosen: argparse.Namespace) -> list[str]:
-    """Return the names of the servers of a run."""
-    names = chosen.only or [name for name in SERVERS if name != COMPILED]
-    return [*names, COMPILED] if chosen.compiled and COMPILED not in names else list(names)
 
 
 def tables(chosen: argparse.Namespace, problems: list[str]) -> list[Table]:
@@ -51,7 +48,7 @@ def tables(chosen: argparse.Namespace, problems: list[str]) -> list[Table]:
         return [dkim.table()]
     loads = {name: LOADS[name] for name in chosen.loads}
     plan = Plan(
-        servers(chosen),
+        chosen.only,
         smaller(loads) if chosen.quick else loads,
         2 if chosen.quick else max(1, chosen.rounds),
         partial(recorded, problems),

@@ -106,8 +106,8 @@ def gatepost_pure(need: Need) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def without_policy(need: Need) -> Iterator[Server]:
-    """Run Gatepost in pure Python without plugins."""
-    with _running(need, "no-policy", "") as server:
+    """Run Gatepost compiled, without plugins."""
+    with _running(need, "no-policy", "", compiled_environment()) as server:
         yield Server(server.name, server.port, server.parts, dict)
 
 

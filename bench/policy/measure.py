@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SERVERS: Mapping[str, Callable[[Need], contextlib.AbstractContextManager[Server]]] = {
-    "gatepost-pure": gatepost_pure,
     "gatepost": gatepost,
+    "gatepost-pure": gatepost_pure,
     "no-policy": without_policy,
     "haraka": haraka,
     "postfix-rspamd": postfix_rspamd,

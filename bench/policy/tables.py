@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from bench.policy.measure import Cost, Costs
 
-REFERENCE = "gatepost-pure"  # ratios are to this one
+REFERENCE = "gatepost"  # ratios are to this one
 CHECKS = ("spf", "dkim", "dmarc", "dnsbl")
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from bench.policy import client, dkim, gatepost, haraka, measure, rspamd, senders
-from bench.policy.__main__ import parser, servers
+from bench.policy.__main__ import parser
 from bench.policy.client import Traffic
 from bench.policy.measure import Cost, Plan
 from bench.policy.server import Need, Server
@@ -114,12 +114,12 @@ def test_a_check_that_has_found_nothing_is_a_problem():
 def test_the_cheapest_round_counts():
     costs = {
         "new": {
-            "gatepost-pure": [Cost({"gatepost": 3.0}, 0.5), Cost({"gatepost": 2.0}, 0.25)],
+            "gatepost": [Cost({"gatepost": 3.0}, 0.5), Cost({"gatepost": 2.0}, 0.25)],
             "haraka": [Cost({"haraka": 6.0, "redis": 2.0}, 0.0)],
         }
     }
     assert cost_table(costs).rows == [
-        ("new", "gatepost-pure", "2.00", "2.00 - 3.00", "1.00", "gatepost 2.00", "0.25"),
+        ("new", "gatepost", "2.00", "2.00 - 3.00", "1.00", "gatepost 2.00", "0.25"),
         ("new", "haraka", "8.00", "8.00 - 8.00", "4.00", "haraka 6.00, redis 2.00", "0.00"),
     ]
 
@@ -128,16 +128,9 @@ def test_there_is_no_ratio_without_the_reference():
     assert cost_table({"new": {"haraka": [Cost({"haraka": 6.0}, 0.0)]}}).rows[0][4] == ""
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        ([], ["gatepost-pure", "no-policy", "haraka", "postfix-rspamd"]),
-        (["--only", "haraka", "--compiled"], ["haraka", "gatepost"]),
-        (["--only", "gatepost", "--compiled"], ["gatepost"]),
-    ],
-)
-def test_the_compiled_server_is_measured_if_it_is_asked_for(words, expected):
-    assert servers(parser().parse_args(words)) == expected
+def test_all_servers_are_measured_unless_some_are_chosen():
+    assert parser().parse_args([]).only == list(measure.SERVERS)
+    assert parser().parse_args(["--only", "haraka,gatepost"]).only == ["haraka", "gatepost"]
 
 
 def test_a_message_that_is_not_accepted_fails_the_round(monkeypatch):

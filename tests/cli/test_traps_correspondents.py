@@ -6,8 +6,10 @@ import json
 import time
 
 import pytest
+from tests.plugins.states import make_transaction
 
 from gatepost.cli.shared import correspondents
+from gatepost.plugins.standing import Standing
 from gatepost.store.opening import open_store
 
 DAY = 86400
@@ -147,6 +149,24 @@ def test_a_program_adds_addresses(run, folder):
     assert result.exit_code == 0
     found = stored(folder, "bob@example.org", "d@example.net", "ann@example.com")
     assert [one is None for one in found] == [False, False, True]
+
+
+def test_the_plugin_trusts_what_was_added(run, folder):
+    run("traps", "correspondents", "add", "A@Client.example")
+
+    async def standing_of(sender):
+        store, plugin = open_store("local", folder=folder / "store", timeout=60), Standing()
+        plugin.store = store.scope("standing")
+        tx = make_transaction(sender)
+        tx.results.add("spf", "pass")
+        try:
+            await plugin.on_mail(tx, tx.reverse_path)
+            return tx.results.value("standing")
+        finally:
+            await store.close()
+
+    assert asyncio.run(standing_of("a@client.example")) == "trusted"
+    assert asyncio.run(standing_of("b@client.example")) == "stranger"
 
 
 def test_what_is_added_is_printed_as_json(run, folder):

@@ -108,6 +108,12 @@ def test_a_client_with_an_ipv6_address(tmp_path):
     assert asked == [bytes.fromhex("01463050 06 20010db8000000000000000000000007")]
 
 
+@pytest.mark.parametrize("address", ["64:ff9b::c633:6407", "2002:c633:6407::1"])
+def test_p0f_is_asked_for_the_address_that_packets_have(tmp_path, address):
+    _, _, asked = run(tmp_path, XP, peer=(address, 50000))
+    assert asked == [encode_query(ip_address(address))]
+
+
 def test_p0f_is_asked_once_in_a_session(tmp_path):
     _, results, asked = run(tmp_path, XP, HELLO + "C: EHLO other.example\nS: 250")
     assert (len(asked), results[0]) == (1, results[1])

@@ -395,6 +395,12 @@ def test_losses_over_the_budget_are_reported_once_a_day(site):
     )
 
 
+def test_messages_of_users_are_no_legitimate_mail_from_outside(site):
+    text = LOGIN.partition("S: 250\n")[2] + accept(2)
+    site.play(text, Login(), config=WITH_AUTH | KNOWN)
+    assert [key for key in site.store.values("trap_guard") if key.startswith("accepted")] == []
+
+
 def test_losses_within_the_budget_are_not_reported(site):
     site.send("one.example", text=mail("one.example") + "T: 1h\n", budget=1e6)
     assert "expected losses over budget" not in {one["event"] for one in site.logs}

@@ -10,7 +10,7 @@ from tests.plugins.states import LOGIN, WITH_AUTH, Add, Login, TroubledStore
 from gatepost import Plugin, deny
 from gatepost.plugin.base import Installed
 from gatepost.plugins.trap_memory import TrapMemory
-from gatepost.plugins.trap_probes import TrapProbes
+from gatepost.plugins.trap_probes import RECENT, TrapProbes
 from gatepost.session.assemble import SetupError
 from gatepost.testing import MemoryRegistry, MemoryServer, MemoryStore, VirtualClock, perform, play
 
@@ -247,6 +247,7 @@ def test_a_sender_that_is_known_by_its_content_is_not_observed(site):
 def test_in_shadow_mode_of_the_traps_nothing_is_observed(site):
     config = {"traps": {"action": "shadow"}}
     site.play(halves(data="354", end="250"), config=config)
+    site.play(ask("trap", *users(9), data="354") + "    C: text\n", config=config)
     assert site.store.values("trap_probes") == {}
 
 
@@ -386,6 +387,7 @@ def test_workers_find_a_chain_together():
             for server, size in zip((*servers, servers[0]), (15, 10, 6, 3), strict=True):
                 text = HELLO + ask("trap", *users(size))
                 await perform(server.connect(PEER), text)
+            await clock.sleep(RECENT)
             for server in servers:
                 text = HELLO + ask("user1", data=REFUSED)
                 await perform(server.connect(NEIGHBOUR), text)

@@ -1,6 +1,7 @@
 """Connections over real sockets: order of replies, limits, time-outs, shutdown."""
 
 import asyncio
+import gc
 import os
 import socket
 import struct
@@ -54,6 +55,24 @@ def test_message_is_delivered(tmp_path, loop):
 
     run(scenario, config(tmp_path), [capture], loop=loop)
     assert capture.messages[0].content.endswith(b"\r\nSubject: x\r\n\r\ntext\r\n")
+
+
+def test_a_connection_that_has_ended_needs_no_garbage_collection(tmp_path, loop):
+    async def scenario(running):
+        client = await running.connect()
+        client.send(ENVELOPE)
+        await client.codes(4)
+        number = id(next(iter(running.connections.members)))
+        client.send(b"QUIT\r\n")
+        await client.rest()
+        await client.close()
+        await running.until(lambda: number not in map(id, gc.get_objects()))
+
+    gc.disable()
+    try:
+        run(scenario, config(tmp_path), loop=loop)
+    finally:
+        gc.enable()
 
 
 def test_message_in_single_bytes_is_accepted(tmp_path, loop):

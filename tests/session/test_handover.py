@@ -11,13 +11,16 @@ from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
 from gatepost.delivery.target import Target as BaseTarget
-from gatepost.model.address import Address
+from gatepost.model.address import NULL_PATH, Address
+from gatepost.model.endpoint import Endpoint
 from gatepost.model.facts import set_fact
 from gatepost.model.reply import Reply
-from gatepost.model.session import Recipient
+from gatepost.model.session import Recipient, Session
 from gatepost.session import handover
 from gatepost.session.assemble import find_lists, make_setup
-from gatepost.session.dialect import DIALECTS
+from gatepost.session.dialect import DIALECTS, SMTP
+from gatepost.session.engine import Engine
+from gatepost.wire import events as e
 
 AWAY = DeliveryError("No answer", detail="10.0.0.1: refused")
 BUSY = DeliveryError("Busy", reply=Reply(450, "Mailbox busy", "4.2.0"))
@@ -79,7 +82,8 @@ def hand_over(routes, names, spool=None, protocol="smtp", **notify):
         made = delivery(*people)
         set_fact(made.transaction, "recipients", people)
         set_fact(made.transaction, "message", made.message)
-        return await DIALECTS[protocol].hand_over(setup, made.transaction)
+        result = DIALECTS[protocol].hand_over(setup, made.transaction)
+        return result if isinstance(result, Reply) else await result
 
     with capture_logs():
         return asyncio.run(main())
@@ -244,3 +248,16 @@ def test_added_recipients_that_fail_are_left_to_the_queue(monkeypatch):
     asyncio.run(handover._spool_added(None, None, failed))
     assert spooled == [added]
     assert list(failed) == [named]
+
+
+def test_a_message_needs_no_coroutine_if_nothing_waits():
+    async def main():
+        client = Session("s1", Endpoint("192.0.2.1", 1), Endpoint("192.0.2.9", 25), 0.0)
+        engine = Engine(make_setup(config(), find_lists(config())), client, SMTP)
+        address = Address("user", "example.com")
+        envelope = [e.Helo("client.example"), e.Mail(NULL_PATH, {}), e.Rcpt(address, {}), e.Data()]
+        message = [e.Content(b"Subject: a\r\n\r\nb\r\n"), e.EndOfMessage()]
+        return [engine.handle(event) for event in (e.Connected(), *envelope, *message)]
+
+    replies = asyncio.run(main())
+    assert [reply and reply.code for reply in replies] == [220, 250, 250, 250, 354, None, 250]

@@ -76,7 +76,11 @@ class NoStore:
     def commit(self) -> None:
         """Do nothing."""
 
-    maintain = close = commit
+    def maintain(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 class Keeper:

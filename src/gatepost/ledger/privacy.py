@@ -19,6 +19,7 @@ from pathlib import Path
 from gatepost.ledger.records import MAX_TEXT, text
 from gatepost.model.headers import Headers
 from gatepost.model.message import Message
+from gatepost.model.plain_field import plain_value
 
 KEY_FILE = "key"
 _KEY_SIZE = 32
@@ -27,8 +28,6 @@ _HEAD = 16 * 1024
 _END = b"\r\n\r\n"
 # Characters of a From or Subject field.
 MAX_FIELD = 250
-_COLON = ord(":")
-_FOLDS = (b" ", b"\t")
 
 
 class Privacy:
@@ -85,11 +84,10 @@ def _value(head: bytes, lowered: bytes, name: bytes) -> str:
     at = lowered.find(name)
     if at < 0:
         return ""
-    start = at + len(name)
-    end = head.find(b"\r\n", start)
-    if end < 0 or head[start] != _COLON or head[end + 2 : end + 3] in _FOLDS:
+    value = plain_value(head, at + len(name))
+    if value is None:
         return (Headers(head[2:]).get(name[2:].decode()) or "")[:MAX_FIELD]
-    return head[start + 1 : end][:MAX_FIELD].decode("utf-8", "replace").strip()
+    return value[:MAX_FIELD].decode("utf-8", "replace").strip()
 
 
 def hashed(address: str, key: bytes) -> str:

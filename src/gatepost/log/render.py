@@ -22,6 +22,8 @@ from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.secret import Secret
 from gatepost.model.session import Recipient, Session, Transaction
 
+# The end of a time, by milliseconds.
+_FRACTIONS = [f".{number:03d}Z" for number in range(1000)]
 _QUOTED = frozenset(' "=\\,[]')
 # The fields of every line in front of those of the event.
 _OWN = frozenset({"time", "level", "logger"})
@@ -166,7 +168,7 @@ def format_traceback(error: BaseException | None) -> str:
 def _now() -> str:
     now = time.time()
     seconds = int(now)
-    return f"{_second(seconds)}.{int((now - seconds) * 1000):03d}Z"
+    return _second(seconds) + _FRACTIONS[int((now - seconds) * 1000)]
 
 
 @lru_cache(maxsize=2)

@@ -14,8 +14,9 @@ be written.
 import logging
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import structlog
 
@@ -24,6 +25,8 @@ from gatepost.log.logger import get_logger
 from gatepost.log.output import STANDARD_ERROR, Output
 from gatepost.log.render import RENDERERS, Renderer, render_json, render_text
 from gatepost.log.terminal import terminal_renderer
+
+_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 _output = Output()
 
@@ -61,11 +64,40 @@ def configure_command_log(level: str = "error") -> None:
 def _configure(render: Renderer, level: str) -> None:
     structlog.configure(
         processors=[render],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=_loggers_of(level),
         logger_factory=LineWriter,
     )
     logging.basicConfig(handlers=[_LibraryHandler()], level=level.upper(), force=True)
     warnings.showwarning = _log_warning
+
+
+def _loggers_of(level: str) -> type[Any]:
+    """Return the class of loggers for a level.
+
+    It renders and writes at once: there is one processor, and a chain costs as much as the line.
+    """
+    base: type[Any] = structlog.make_filtering_bound_logger(level)
+    lowest = logging.getLevelNamesMapping()[level.upper()]
+    names = [name for name in _LEVELS if logging.getLevelNamesMapping()[name.upper()] >= lowest]
+    return type("LineLogger", (base,), {name: _method(name, getattr(base, name)) for name in names})
+
+
+def _method(level: str, usual: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the method of a level; `usual` is for a text with arguments."""
+
+    def log(self: Any, event: str, *args: Any, **fields: Any) -> Any:
+        if args:
+            return usual(self, event, *args, **fields)
+        if self._context:
+            fields = {**self._context, **fields}
+        fields["event"] = event
+        try:
+            line = self._processors[0](self._logger, level, fields)
+        except structlog.DropEvent:  # a test collects the events
+            return None
+        return self._logger.write(line)
+
+    return log
 
 
 def _log_warning(  # noqa: PLR0917 - the arguments are Python's
@@ -90,11 +122,8 @@ class LineWriter:
     def __init__(self, name: str = "") -> None:
         self.name = name
 
-    def write(self, line: bytes) -> None:
-        """Write one line, which includes its line end."""
-        _output.write(line)
-
-    debug = info = warning = error = critical = write
+    # Write one line, which includes its line end.
+    write = debug = info = warning = error = critical = _output.write
 
 
 class _LibraryHandler(logging.Handler):

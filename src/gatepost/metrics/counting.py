@@ -29,7 +29,7 @@ from gatepost.ledger.trap_outcome import judge
 from gatepost.metrics.families import COUNTED, Family
 from gatepost.metrics.gauges import gauges, plugin_gauges
 from gatepost.metrics.status import Status
-from gatepost.metrics.tables import OTHER, Counts, Distributions
+from gatepost.metrics.tables import OTHER, Counts, Distributions, Values
 from gatepost.metrics.totals import Totals
 from gatepost.traps.verdicts import TrapClass
 
@@ -39,8 +39,8 @@ _LIMITS = frozenset(LimitsConfig.__struct_fields__)
 _CLASSES = {"accept": "2xx", "deny": "5xx", "defer": "4xx"}
 
 
-_KINDS: dict[type[Record], str] = {
-    one: one.__name__.lower() for one in (Connection, Transaction, Delivery, Notice, Gap)
+_KINDS: dict[type[Record], Values] = {
+    one: (one.__name__.lower(),) for one in (Connection, Transaction, Delivery, Notice, Gap)
 }
 
 
@@ -86,36 +86,36 @@ class Counting:
                 case Transaction():
                     self._transaction(record)
                 case Delivery():
-                    self._add("gatepost_deliveries_total", record.destination, record.result)
+                    self._add("gatepost_deliveries_total", (record.destination, record.result))
                 case Notice():
-                    self._add("gatepost_notices_total", record.name)
+                    self._add("gatepost_notices_total", (record.name,))
                 case Gap():
-                    self._add("gatepost_ledger_lost_total", record.cause, by=max(0, record.count))
+                    self._add("gatepost_ledger_lost_total", (record.cause,), max(0, record.count))
 
-    def _add(self, name: str, *values: str, by: float = 1) -> None:
-        self._counts[name].add(*values, by=by)
+    def _add(self, name: str, values: Values = (), by: float = 1) -> None:
+        self._counts[name].add(values, by)
 
     def _connection(self, record: Connection) -> None:
-        self._add("gatepost_connections_total", record.client.listener, record.end)
+        self._add("gatepost_connections_total", (record.client.listener, record.end))
         self._add("gatepost_received_octets_total", by=max(0, record.received))
         self._add("gatepost_sent_octets_total", by=max(0, record.sent))
         self._add("gatepost_refused_commands_total", by=max(0, record.faults))
         if record.end in _LIMITS:
-            self._add("gatepost_limits_reached_total", record.end)
+            self._add("gatepost_limits_reached_total", (record.end,))
         self._answers(record.answers)
 
     def _transaction(self, record: Transaction) -> None:
-        self._add("gatepost_messages_total", record.result)
+        self._add("gatepost_messages_total", (record.result,))
         if record.shadowed:
             self._add("gatepost_shadowed_messages_total")
         self._observe("gatepost_transaction_seconds", record.seconds)
         if record.size > 0:
             self._observe("gatepost_message_octets", record.size)
         for recipient in record.recipients:
-            self._add("gatepost_recipients_total", recipient.result)
+            self._add("gatepost_recipients_total", (recipient.result,))
         more = record.recipients_count - len(record.recipients)
         if more > 0:
-            self._add("gatepost_recipients_total", record.result, by=more)
+            self._add("gatepost_recipients_total", (record.result,), more)
         self._traps(record)
         self._answers(record.answers)
 
@@ -126,17 +126,18 @@ class Counting:
         trap_class = record.traps[0].trap_class or TrapClass.PRISTINE.value
         named = "yes" if found.users else "no"
         outcome = found.outcome.name.lower()
-        self._add("gatepost_trap_messages_total", trap_class, outcome, named, found.standing)
+        labels = (trap_class, outcome, named, found.standing)
+        self._add("gatepost_trap_messages_total", labels)
         for trap in record.traps:
-            self._add("gatepost_trap_hits_total", trap.list)
+            self._add("gatepost_trap_hits_total", (trap.list,))
         more = record.traps_count - len(record.traps)
         if more > 0:
-            self._add("gatepost_trap_hits_total", OTHER, by=more)
+            self._add("gatepost_trap_hits_total", (OTHER,), more)
 
     def _answers(self, answers: Sequence[Answer]) -> None:
         for one in answers:
             name = "gatepost_shadow_replies_total" if one.shadow else "gatepost_replies_total"
-            self._add(name, _CLASSES[one.verdict], one.reason, one.by)
+            self._add(name, (_CLASSES[one.verdict], one.reason, one.by))
 
     def _observe(self, name: str, value: float) -> None:
         if 0 <= value < float("inf"):

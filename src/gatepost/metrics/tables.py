@@ -102,7 +102,7 @@ class _Table(Generic[_Number]):
 class Counts(_Table[float]):
     """A counter."""
 
-    def add(self, *values: str, by: float = 1) -> None:
+    def add(self, values: Values = (), by: float = 1) -> None:
         """Add to the number with these values of the labels."""
         key = self._key(values)
         self._series[key] = self._series.get(key, 0) + by
@@ -115,7 +115,7 @@ class Distributions(_Table[Distribution]):
         super().__init__(labels)
         self._bounds = bounds
 
-    def at(self, *values: str) -> Distribution:
+    def at(self, values: Values = ()) -> Distribution:
         """Return the distribution with these values of the labels."""
         key = self._key(values)
         found = self._series.get(key)

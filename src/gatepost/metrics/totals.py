@@ -77,7 +77,7 @@ class Totals:
         """Add what a process has counted since its last status; `now` is in seconds."""
         previous = self._previous_of((status.pid, status.started), now)
         self._dropped.add(by=previous.added("dropped", status.dropped))
-        self._cpu.add(str(status.worker), by=previous.added("cpu", status.cpu))
+        self._cpu.add((str(status.worker),), previous.added("cpu", status.cpu))
         self._add_dns(previous, status.dns)
         for times in status.hooks:
             self._add_hook(previous, times)
@@ -87,7 +87,7 @@ class Totals:
     def _add_dns(self, previous: _Previous, dns: DnsStatus) -> None:
         for name, numbers in zip(_DNS, (dns.lookups, dns.queries), strict=True):
             for value, number in numbers.items():
-                self._dns[name].add(value, by=previous.added((name, value), number))
+                self._dns[name].add((value,), previous.added((name, value), number))
         self._evictions.add(by=previous.added("evictions", dns.evictions))
 
     def _previous_of(self, process: Process, now: float) -> _Previous:
@@ -100,9 +100,9 @@ class Totals:
         return previous
 
     def _add_hook(self, previous: _Previous, times: HookTimes) -> None:
-        distribution = self._hooks.at(times.hook, times.plugin)
+        key = (times.hook, times.plugin)
+        distribution = self._hooks.at(key)
         if len(times.counts) == len(distribution.counts):
-            key = (times.hook, times.plugin)
             distribution.merge(*previous.added_counts(key, times.counts, times.seconds))
 
     def _add_series(self, previous: _Previous, series: Series) -> None:
@@ -147,16 +147,16 @@ class PluginTotals:
         metric = self.metric
         if series.kind != metric.kind or tuple(sorted(series.labels)) != metric.labels:
             return
-        values = [series.labels[name] for name in metric.labels]
+        values = tuple([series.labels[name] for name in metric.labels])
         key = (series.name, *values)
         if metric.kind == "counter":
-            self._counts.add(*values, by=previous.added(key, series.value))
+            self._counts.add(values, previous.added(key, series.value))
         elif len(series.counts) == len(series.bounds) + 1:
             bounds, counts = _finite(series)
             if all(map(lt, bounds, bounds[1:])) and all(map(isfinite, bounds)):
                 self._restart_with(bounds)
                 added = previous.added_counts(key, counts, series.value)
-                self._distributions.at(*values).merge(*added)
+                self._distributions.at(values).merge(*added)
 
     def _restart_with(self, bounds: tuple[float, ...]) -> None:
         """Start the histogram again if the plugin has other limits now, as after a reload."""

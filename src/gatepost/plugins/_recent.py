@@ -1,4 +1,4 @@
-"""What a worker has read from the store a moment ago, so that it need not read it again.
+"""Values that a worker has read from the store a moment ago, so that it need not read them again.
 
 Mail of one sender comes in bursts. A value that is some seconds old is as good as a new one for the
 plugins about traps; what this worker writes itself replaces it at once.

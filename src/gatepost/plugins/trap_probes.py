@@ -8,10 +8,10 @@ they find out nothing more.
 
 Theory of operation
 -------------------
-MAIL reads the flags of the sender and the last number of the journal, in one batch. After the reply
-the transaction is compared with the suspicious sets in the memory of the worker. One that matters
-is written to the journal, and each worker observes the same entries in the same order. Other
-transactions write nothing.
+MAIL reads the flags of the sender and the last number of the journal, in one batch; a worker uses
+what it has read for some seconds. After the reply the transaction is compared with the suspicious
+sets in the memory of the worker. One that matters is written to the journal, and each worker
+observes the same entries in the same order. Other transactions write nothing.
 
 By default nothing is refused: a wrong flag would refuse all mail of strangers from a network for a
 month, and the administrator should see some flags first. The exposed traps are the more important
@@ -23,7 +23,7 @@ is in the store; without it there are neither flags nor findings.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from secrets import token_hex
 from typing import NamedTuple
@@ -43,11 +43,14 @@ from gatepost import (
     Transaction,
 )
 from gatepost.plugins._journal import LAST, Journal
-from gatepost.plugins._subjects import cluster_of, is_stranger
+from gatepost.plugins._recent import Recent
+from gatepost.plugins._subjects import Cluster, cluster_of, is_stranger
 from gatepost.traps.bisecting import KEPT, MOST_RECIPIENTS, Bisecting, Finding, Probe
 from gatepost.traps.senders import is_robot
 from gatepost.traps.verdicts import TrapClass, Treatment
 
+# How long a worker uses what it has read, in seconds.
+RECENT = 5.0
 _NOTE = "trap_probes"
 # Whether a trap has refused the message; None, or absent, if the client cannot see it.
 _REFUSED = "trap_probes refused"
@@ -90,22 +93,35 @@ class TrapProbes(Plugin):
         """Begin without sets; the first read of the journal has those of the last week."""
         self._sets = Bisecting()
         self._journal = Journal(KEPT)
+        self._recent: Recent[_Read] = Recent(RECENT)
         self._awaited: dict[str, Transaction] = {}
 
-    async def on_mail(self, tx: Transaction, _sender: Address) -> None:
-        """Look up the flags of the sender."""
+    def on_mail(self, tx: Transaction, _sender: Address) -> Awaitable[None] | None:
+        """Look up the flags of the sender: in place, if this worker has just read them."""
         cluster = cluster_of(tx)
         if cluster is None or not is_stranger(tx):
-            return
+            return None
+        read = self._recent.get(" ".join(cluster.keys), self.clock.time())
+        if read is None:
+            return self._read_flags(tx, cluster)
+        self._add(tx, read)
+        return None
+
+    async def _read_flags(self, tx: Transaction, cluster: Cluster) -> None:
         try:
             async with self.store.batch() as batch:
                 last = batch.get(LAST)
                 flags = [batch.get(f"flag {key}") for key in cluster.keys]
             number = last.value if isinstance(last.value, int) else 0
-            tx.notes[_NOTE] = _Read(number, any(one.value is not None for one in flags))
+            read = _Read(number, any(one.value is not None for one in flags))
         except StoreError:
             return
-        if tx.notes[_NOTE].is_flagged:
+        self._recent.put(" ".join(cluster.keys), read, self.clock.time())
+        self._add(tx, read)
+
+    def _add(self, tx: Transaction, read: _Read) -> None:
+        tx.notes[_NOTE] = read
+        if read.is_flagged:
             reason = "traps were searched for from there"
             tx.results.add("trap_probes", "flagged", reason=reason)
 
@@ -138,18 +154,23 @@ class TrapProbes(Plugin):
         answer = outcome.answer
         tx.notes[_REFUSED] = answer is not None and answer.decision.reason == "trap"
 
-    async def on_reset(self, tx: Transaction) -> None:
+    def on_reset(self, tx: Transaction) -> Awaitable[None] | None:
         """Observe a transaction that ended without a message."""
-        await self._observe(tx)
+        return self._observe(tx)
 
-    async def on_delivered(self, tx: MessageTransaction) -> None:
+    def on_delivered(self, tx: MessageTransaction) -> Awaitable[None] | None:
         """Observe a message that was accepted."""
-        await self._observe(tx)
+        return self._observe(tx)
 
-    async def _observe(self, tx: Transaction) -> None:
+    def _observe(self, tx: Transaction) -> Awaitable[None] | None:
         read: _Read | None = tx.notes.get(_NOTE)
         if read is None or not is_stranger(tx):
-            return
+            return None
+        if not tx.trap_hits and not len(self._sets) and not self._journal.is_behind(read.last):
+            return None  # ordinary mail without anything to compare it with
+        return self._compare(tx, read)
+
+    async def _compare(self, tx: Transaction, read: _Read) -> None:
         probe = _probe(self.clock.time(), tx)
         try:
             await self._catch_up(read.last)
@@ -195,6 +216,7 @@ class TrapProbes(Plugin):
         async with self.store.batch() as batch:
             flags = [batch.add(f"flag {key}", now, ttl=ttl) for key in finding.keys]
             exposed = [(trap, batch.add(f"exposed {trap}", now, ttl=ttl)) for trap in finding.traps]
+        self._recent.clear()
         log = self.log_for(tx)
         if any(one.value for one in flags):
             self.metrics.counter("flagged").inc()

@@ -34,6 +34,7 @@ from gatepost.session import replies as r
 from gatepost.session.conversation import Conversation
 from gatepost.session.engine import Engine
 from gatepost.session.steps.offer import STARTTLS
+from gatepost.wire.smtp.server import unrecorded
 from gatepost.wire.smtp.syntax.extensions import EXTENSIONS
 
 WITH_TLS = EXTENSIONS | {STARTTLS}
@@ -261,6 +262,8 @@ class Connection(Owner):
         """Clean up after the connection."""
         shared, talk = self._connections, self.talk
         shared.release(self)
+        self.pump.release()
+        self._wire.refuse = unrecorded
         end = self._engine.disconnected()
         if end is not None:
             shared.run_to_end(end)

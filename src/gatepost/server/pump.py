@@ -56,6 +56,27 @@ class Owner(ABC):
         """Clean up: the connection is lost and no command is being handled any more."""
 
 
+class _Gone(Owner):
+    """Stands for an owner whose connection is lost and cleaned up."""
+
+    __slots__ = ()
+
+    def send(self, data: bytes) -> None:
+        """Do nothing."""
+
+    def wire_paused(self) -> None:
+        """Do nothing."""
+
+    def drained(self) -> None:
+        """Do nothing."""
+
+    def finish(self) -> None:
+        """Do nothing."""
+
+
+_GONE: Final = _Gone()
+
+
 class Pump:
     """Moves events and replies for one connection.
 
@@ -265,6 +286,14 @@ class Pump:
             self._owner.finish()
         elif cancel:
             self._task.cancel()
+
+    def release(self) -> None:
+        """Drop the owner, which has cleaned up.
+
+        Objects that refer to each other would be freed by the garbage collector only, which takes
+        as long as the rest of the end of a connection.
+        """
+        self._owner = _GONE
 
     async def until_idle(self) -> bool:
         """Wait for the command or turn that is due; return whether there was one."""

@@ -168,9 +168,16 @@ class Conversation:
             self.close(tx)
             await self.notify("reset", tx)
 
-    async def reset_and(self, reply: Reply) -> Reply:
-        """Drop the open transaction, then return the reply."""
-        await self.reset()
+    def reset_and(self, reply: Reply) -> Result:
+        """Drop the open transaction, if there is one; return the reply, or what ends with it."""
+        tx = self.tx
+        if tx is None:
+            return reply
+        self.close(tx)
+        return self._notify_and(reply, tx) if self.notifies("reset") else reply
+
+    async def _notify_and(self, reply: Reply, tx: Transaction) -> Reply:
+        await self.notify("reset", tx)
         return reply
 
     def close(self, tx: Transaction) -> None:
@@ -198,6 +205,10 @@ class Conversation:
             self.recorder.traps_hit(tx)
             if tx.message is not None and any(map(was_shadowed, tx.trap_hits)):
                 self.recorder.trap_shadowed(tx)
+
+    def notifies(self, notification: str) -> bool:
+        """Return whether a plugin has the method of a notification."""
+        return bool(self.setup.plugins.notifications[notification].followers)
 
     async def notify(self, notification: str, fact: Transaction | Session) -> None:
         """Run a notification of plugins."""

@@ -3,8 +3,8 @@
 `[[listen]] protocol` names a row. No other file compares the name of a protocol.
 """
 
-from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Transaction
@@ -12,7 +12,7 @@ from gatepost.plugin.chain import Answer
 from gatepost.session import replies as r
 from gatepost.session import rules
 from gatepost.session.content.trace import WithNames, with_names
-from gatepost.session.handover import hand_over, hand_over_each
+from gatepost.session.handover import Result, hand_over, hand_over_each
 from gatepost.session.setup import Setup
 from gatepost.wire.lmtp import LmtpServer
 from gatepost.wire.smtp import SmtpServer
@@ -35,7 +35,7 @@ class Dialect(NamedTuple):
     help: Reply
     mail_rule: Callable[[Setup, Transaction], Answer | None]
     rcpt_rule: Callable[[Setup, Transaction, Recipient], rules.Ruling]
-    hand_over: Callable[[Setup, Transaction], Coroutine[Any, Any, Reply]]
+    hand_over: Callable[[Setup, Transaction], Result]
     with_names: WithNames | None
     replies_each: bool = False
     foreign: bool = True

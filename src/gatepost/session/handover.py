@@ -24,7 +24,8 @@ Limits: if the spool fails after a target has the message the reply is 451, and 
 target get a duplicate. A duplicate is better than a loss.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from typing import Any
 
 from gatepost.delivery.route import Route
 from gatepost.delivery.target import Delivery, DeliveryError, Failures
@@ -36,19 +37,50 @@ from gatepost.queue.dsn.notify import SuccessActions, is_requested, success_acti
 from gatepost.queue.dsn.report import Action
 from gatepost.session.setup import Setup
 
+Result = Reply | Coroutine[Any, Any, Reply]
+# The recipients that failed, or what ends with them.
+Outcome = Failures | Coroutine[Any, Any, Failures]
+Shares = Sequence[tuple[Route, list[Recipient]]]
+
 _NONE: Failures = {}
 
 
-async def hand_over(setup: Setup, tx: Transaction) -> Reply:
-    """Deliver to every recipient; return the reply to the end of the message."""
-    taken, rest = False, dict[Recipient, DeliveryError | None]()
+def hand_over(setup: Setup, tx: Transaction) -> Result:
+    """Deliver to every recipient; return the reply to the end of the message.
+
+    If one target takes the message for all of them and has nothing to wait for, there is no
+    coroutine.
+    """
     reports: dict[Recipient, Action] = {}
     try:
-        for route, recipients in setup.router.split(tx.recipients):
+        shares = setup.router.split(tx.recipients)
+    except DeliveryError as error:
+        return _not_delivered(setup, tx, dict.fromkeys(tx.recipients, error))
+    if len(shares) != 1 or shares[0][0].mode == "queue":
+        return _hand_over(setup, tx, shares, reports)
+    [(route, recipients)] = shares
+    outcome = _deliver(route, tx, recipients, reports)
+    if outcome is _NONE and not reports:
+        return accepted(tx)
+    return _hand_over(setup, tx, shares, reports, outcome)
+
+
+async def _hand_over(
+    setup: Setup,
+    tx: Transaction,
+    shares: Shares,
+    reports: dict[Recipient, Action],
+    first: Outcome | None = None,
+) -> Reply:
+    """Deliver to each route's recipients; `first` is the outcome of the first, if it has begun."""
+    taken, rest = False, dict[Recipient, DeliveryError | None]()
+    try:
+        for route, recipients in shares:
             if route.mode == "queue":
                 rest.update(dict.fromkeys(recipients))
                 continue
-            failures = await _deliver(route, tx, recipients, reports)
+            outcome = _deliver(route, tx, recipients, reports) if first is None else first
+            failures = outcome if isinstance(outcome, Mapping) else await outcome
             taken = taken or len(failures) < len(recipients)
             if not (taken or _may_queue(route, failures)):
                 return _not_delivered(setup, tx, failures)
@@ -135,22 +167,37 @@ async def taken(setup: Setup, tx: Transaction) -> Reply:
     return _in_full(tx)
 
 
-async def _deliver(
+def _deliver(
     route: Route, tx: Transaction, recipients: list[Recipient], reports: dict[Recipient, Action]
-) -> Failures:
-    """Deliver to a route's target; return the recipients that failed.
+) -> Outcome:
+    """Deliver to a route's target; return the recipients that failed, or what ends with them.
 
     Adds the recipients that need a DSN of success to `reports`.
     """
     assert tx.message is not None
-    delivery, failures = Delivery(tx, recipients, tx.message), _NONE
+    delivery = Delivery(tx, recipients, tx.message)
     try:
         pending = route.target.deliver(delivery)
-        if pending is not None:
-            await need_task()
-            failures = await pending or _NONE
     except DeliveryError as error:
         return dict.fromkeys(recipients, error)
+    if pending is not None:
+        return _deliver_later(route, delivery, pending, reports)
+    reports.update(success_actions(route, delivery, _NONE))
+    return _NONE
+
+
+async def _deliver_later(
+    route: Route,
+    delivery: Delivery,
+    pending: Awaitable[Failures | None],
+    reports: dict[Recipient, Action],
+) -> Failures:
+    """Wait for a target; return and add the same."""
+    try:
+        await need_task()
+        failures = await pending or _NONE
+    except DeliveryError as error:
+        return dict.fromkeys(delivery.recipients, error)
     reports.update(success_actions(route, delivery, failures))
     return failures
 
@@ -165,7 +212,8 @@ async def _deliver_or_spool(
     """Do the same, or put the message into the spool, by the route's mode or as its fallback."""
     rest: dict[Recipient, DeliveryError | None] = dict.fromkeys(recipients)
     if route.mode == "direct":
-        failures = await _deliver(route, tx, recipients, reports)
+        outcome = _deliver(route, tx, recipients, reports)
+        failures = outcome if isinstance(outcome, Mapping) else await outcome
         if not (failures and _may_queue(route, failures)):
             return failures
         rest = dict(failures)

@@ -14,40 +14,56 @@ from gatepost.ledger.privacy import Privacy
 from gatepost.model.decision import Verdict
 from gatepost.model.reply import Reply
 from gatepost.model.results import Result, Results
-from gatepost.model.session import Opinion, Recipient, Session, Transaction, TrapHit
+from gatepost.model.session import (
+    Opinion,
+    Recipient,
+    Session,
+    Transaction,
+    TrapHit,
+)
 from gatepost.session.traps.verdict import was_shadowed
 from gatepost.traps.verdicts import TrapClass
 
 
-class Story(msgspec.Struct):
+class Story:
     """The facts of a session or transaction before its end; `final` decided its result.
 
     `faults` is the number of refusals, `of_hooks` of those at a hook from RCPT on.
     """
 
-    answers: list[r.Answer] = []
-    faults: int = 0
-    of_hooks: int = 0
-    final: r.Answer | None = None
-    end: str = ""
-    problem: str = ""
-    edits: Sequence[str] = ()
-    changes: Sequence[str] = ()
+    __slots__ = ("answers", "changes", "edits", "end", "faults", "final", "of_hooks", "problem")
+
+    def __init__(self, final: r.Answer | None = None) -> None:
+        self.answers: list[r.Answer] = []
+        self.faults = 0
+        self.of_hooks = 0
+        self.final = final
+        self.end = ""
+        self.problem = ""
+        self.edits: Sequence[str] = ()
+        self.changes: Sequence[str] = ()
 
 
 def transaction(
-    tx: Transaction, story: Story, privacy: Privacy, now: float, *, plugin: str = "", size: int = 0
+    tx: Transaction,
+    who: r.Client,
+    story: Story,
+    privacy: Privacy,
+    now: float,
+    *,
+    plugin: str = "",
+    size: int = 0,
 ) -> r.Transaction:
-    """Return the record of a transaction that ends now."""
+    """Return the record of a transaction of the client `who` that ends now."""
     final = story.final or (_OPEN if tx.recipients else _last_of(story))
     result = "abandoned" if final is _OPEN else _RESULTS[final.verdict]
     recipients = [*tx.recipients, *tx.refused] if tx.refused else tx.recipients
     header_from, subject = privacy.fields(tx.message)
-    return r.Transaction(
+    record = r.Transaction(
         tx.received,
         tx.id,
         tx.session.id,
-        client(tx.session, privacy),
+        who,
         privacy.address(str(tx.reverse_path)),
         result,
         final.by,
@@ -60,8 +76,9 @@ def transaction(
         privacy.message_id(tx.message_id),
         header_from,
         subject,
-        **_rare(tx, story, final, plugin, privacy),
     )
+    rare = _rare(tx, story, final, plugin, privacy)
+    return msgspec.structs.replace(record, **rare) if rare else record
 
 
 def _rare(
@@ -151,6 +168,47 @@ def verdict_of(reply: Reply) -> r.Verdict:
 def result_of(reply: Reply) -> r.Result:
     """Return what a reply to a message or recipient makes of it."""
     return _RESULTS[verdict_of(reply)]
+
+
+class _Known:
+    """A client as it was recorded, with the facts that it depends on and that can change."""
+
+    __slots__ = ("auth", "client", "helo", "session", "tls")
+
+    def __init__(self, session: Session, client: r.Client) -> None:
+        self.session = session
+        self.helo = session.helo
+        self.tls = session.tls
+        self.auth = session.auth
+        self.client = client
+
+    def is_current(self, session: Session) -> bool:
+        """Return whether the facts are the same; results of plugins can change at any time."""
+        same = self.session is session and self.helo is session.helo and self.tls is session.tls
+        return same and self.auth is session.auth and session.found is None
+
+
+class Clients:
+    """The clients of open connections: all records of a connection share one until it changes."""
+
+    __slots__ = ("_known", "_privacy")
+
+    def __init__(self, privacy: Privacy) -> None:
+        self._privacy = privacy
+        self._known: dict[str, _Known] = {}
+
+    def of(self, session: Session) -> r.Client:
+        """Return who the client of a session is; `drop` must follow."""
+        known = self._known.get(session.id)
+        if known is not None and known.is_current(session):
+            return known.client
+        found = client(session, self._privacy)
+        self._known[session.id] = _Known(session, found)
+        return found
+
+    def drop(self, session: Session) -> None:
+        """Drop the client of a connection that has ended."""
+        self._known.pop(session.id, None)
 
 
 def client(session: Session, privacy: Privacy) -> r.Client:

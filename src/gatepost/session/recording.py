@@ -27,6 +27,7 @@ from gatepost.model.reply import Reply
 from gatepost.model.session import Change, Recipient, Session, Transaction
 from gatepost.queue.recording import DeliveryRecordMaker, Keep
 from gatepost.session.record_parts import (
+    Clients,
     Story,
     client,
     listed,
@@ -52,6 +53,7 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
         self.detailed = inner.detailed
         self._inner = inner
         self._stories: dict[str, Story] = {}
+        self._clients = Clients(privacy)
         self._refused = _Budget(REFUSALS_PER_SECOND)
         for name, _ in inspect.getmembers(Recorder, inspect.isfunction):
             if name not in vars(RecordMaker) and name not in vars(DeliveryRecordMaker):
@@ -154,7 +156,7 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
             r.Connection(
                 session.started,
                 session.id,
-                client(session, self._privacy),
+                self._clients.of(session),
                 seconds=max(0.0, self._time() - session.started),
                 end=story.end or ("quit" if after_quit else "lost"),
                 problem=story.problem,
@@ -166,6 +168,7 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
                 sent=sent,
             )
         )
+        self._clients.drop(session)
 
     # Decisions
 
@@ -218,7 +221,7 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
                 tx.received,
                 session.id,
                 session.id,
-                client(session, self._privacy),
+                self._clients.of(session),
                 self._privacy.address(str(tx.reverse_path)),
                 result_of(reply),
                 answer.by,
@@ -268,7 +271,15 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
         """Make the record of a message of a plugin."""
         self._inner.submitted(tx, plugin, size)
         self._keep(
-            transaction(tx, _ACCEPTED, self._privacy, self._time(), plugin=plugin, size=size)
+            transaction(
+                tx,
+                client(tx.session, self._privacy),
+                _ACCEPTED,
+                self._privacy,
+                self._time(),
+                plugin=plugin,
+                size=size,
+            )
         )
 
     def transaction_ended(self, tx: Transaction) -> None:
@@ -280,7 +291,8 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
         if story is not None and story.faults:
             self._story(tx.session.id).faults += story.faults
         size = 0 if tx.message is None else tx.message.size
-        self._keep(transaction(tx, story or _NOTHING, self._privacy, self._time(), size=size))
+        who, now = self._clients.of(tx.session), self._time()
+        self._keep(transaction(tx, who, story or _NOTHING, self._privacy, now, size=size))
 
 
 def fan_out(sinks: Sequence[Keep]) -> Keep:

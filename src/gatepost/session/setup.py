@@ -5,10 +5,9 @@
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-
-import msgspec
 
 from gatepost.auth.authority import Authority
 from gatepost.config.schema import LimitsConfig
@@ -43,7 +42,8 @@ class Spool(Protocol):
         """Store a message for recipients; raises `DeliveryError`."""
 
 
-class Setup(msgspec.Struct, eq=False):
+@dataclass(eq=False)
+class Setup:
     """Everything a session looks up.
 
     `known` is empty if every address of a local domain exists. `calls_ahead` is true if the next

@@ -47,13 +47,11 @@ _BLOCKS = (
 
 def entries_of(first: int, hashes: Iterable[Iterable[bytes]]) -> bytes:
     """Return the entries of records with successive numbers: the hashes of each."""
-    entries = bytearray()
+    entries: list[bytes] = []
     for number, found in enumerate(hashes, first):
         octets = number.to_bytes(NUMBER_OCTETS, "big")
-        for one in found:
-            entries += one
-            entries += octets
-    return bytes(entries)
+        entries.append(octets.join([*found, b""]))  # the number follows each hash
+    return b"".join(entries)
 
 
 def write_run(connection: sqlite3.Connection) -> None:

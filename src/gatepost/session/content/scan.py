@@ -15,6 +15,7 @@ nothing after `limit` hops.
 import re
 from collections.abc import Sequence
 
+from gatepost.model.plain_field import plain_value
 from gatepost.model.session import Recipient
 from gatepost.session.content.trace import own_recipient, shown_address
 from gatepost.session.traps.mark import START
@@ -29,9 +30,10 @@ _END = b"\r\n\r\n"
 # Everything up to the start of the last field, which may be incomplete.
 _COMPLETE = re.compile(rb"(?s).*\r\n(?=[^ \t\r])")
 _VALUE = rb"[ \t]*:((?:[^\r\n]++|\r\n[ \t])*+)"
+_ID_NAME = b"\r\nmessage-id"
 _RECEIVED = re.compile(rb"(?i)\r\nreceived" + _VALUE)
 _MESSAGE_ID = re.compile(rb"(?i)\r\nmessage-id" + _VALUE)
-_DATE = re.compile(rb"(?i)\r\ndate" + _VALUE)
+_DATE = re.compile(rb"\r\ndate[ \t]*:")  # in lower case
 # Too many fields of this server that name a recipient of the message.
 _MAX_OWN = 2
 
@@ -84,11 +86,11 @@ class HeaderScan:
             # Usually the first piece has the whole block: copy no more than that.
             end = data.find(_END)
             if end >= 0:
-                return self._finish(_START + data[:end])
+                return self._finish(_START + data[: end + 2])
         text = self._rest + data
         end = text.find(_END)
         if end >= 0:
-            return self._finish(text[:end])
+            return self._finish(text[: end + 2])
         # Only a line end completes a field. Without this check, small pieces of a long field would
         # cost a search of all that is kept, each.
         ended = data.find(b"\n") >= 0 or self._rest.endswith(b"\n")
@@ -111,12 +113,10 @@ class HeaderScan:
 
     def _scan(self, text: bytes) -> None:
         lowered = text.lower()
-        at = lowered.find(b"\r\ndate")  # `in` takes several times as long as `find`
-        self.dated = self.dated or (at >= 0 and _DATE.search(text, at) is not None)
-        at = lowered.find(b"\r\nmessage-id")
-        if at >= 0 and self.message_id is None:
-            field = _MESSAGE_ID.search(text, at)
-            self.message_id = None if field is None else _unfolded(field[1])
+        self.dated = self.dated or _DATE.search(lowered) is not None
+        if self.message_id is None:
+            self.message_id = _first_id(text, lowered)
+        # `in` takes several times as long as `find`
         self.has_results = self.has_results or lowered.find(b"\r\nauthentication-results") >= 0
         self.has_mark = self.has_mark or lowered.find(START) >= 0
         at = lowered.find(b"\r\nreceived")
@@ -134,6 +134,18 @@ class HeaderScan:
             self._own[recipient] = self._own.get(recipient, 0) + 1
             self.looped = self.looped or self._own[recipient] >= _MAX_OWN
         return self.too_many or self.looped
+
+
+def _first_id(text: bytes, lowered: bytes) -> str | None:
+    """Return the value of the first Message-ID field, None without one."""
+    at = lowered.find(_ID_NAME)
+    if at < 0:
+        return None
+    value = plain_value(text, at + len(_ID_NAME))
+    if value is None:
+        field = _MESSAGE_ID.search(text, at)
+        value = None if field is None else field[1]
+    return None if value is None else _unfolded(value)
 
 
 def _unfolded(value: bytes) -> str:

@@ -221,7 +221,7 @@ async def _headers_decided(talk: Conversation, pending: Coroutine[Any, Any, Repl
         talk.refusal = reply
 
 
-async def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Reply:
+def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Result:
     """Decide about the whole message and hand it over."""
     tx = talk.tx
     if talk.refusal is None and tx is not None and tx.message is not None:
@@ -232,23 +232,54 @@ async def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Reply:
     if talk.scan is not None and tx is not None:
         talk.scan.finish()
         _scanned(talk, tx, talk.scan)
-    if talk.headers is not None:
-        reading = _read_headers(talk)
-        if reading is not None:
-            await reading
+    reading = None if talk.headers is None else _read_headers(talk)
+    return _decide(talk, tx) if reading is None else _decide_later(talk, tx, reading)
+
+
+async def _decide_later(
+    talk: Conversation, tx: Transaction | None, reading: Coroutine[Any, Any, None]
+) -> Reply:
+    await reading
+    result = _decide(talk, tx)
+    return result if isinstance(result, Reply) else await result
+
+
+def _decide(talk: Conversation, tx: Transaction | None) -> Result:
     if tx is not None and tx.message is not None and tx.trap_hits:
         judge_content(tx, tx.message)
     if tx is not None and tx.message is not None and tx.message.watches:
         _log_failed_watches(tx, tx.message)
     if talk.refusal is not None:
-        await wait(talk, talk.setup.refusal_delay)
-    result = talk.refusal or run(talk, MESSAGE, None)
-    reply = result if isinstance(result, Reply) else await result
-    if reply.code >= 400 or talk.tx is None:
-        acting = None if tx is None else tx.acting
-        await talk.reset()
-        return reply if acting is None or acting.named is None else acting.replies({}, reply)
-    return await _hand_over(talk, talk.tx, None if reply is r.OK else reply)
+        return _refuse(talk, tx, talk.refusal)
+    result = run(talk, MESSAGE, None)
+    return (
+        _decided(talk, tx, result)
+        if isinstance(result, Reply)
+        else _decided_later(talk, tx, result)
+    )
+
+
+async def _refuse(talk: Conversation, tx: Transaction | None, reply: Reply) -> Reply:
+    await wait(talk, talk.setup.refusal_delay)
+    result = _decided(talk, tx, reply)
+    return result if isinstance(result, Reply) else await result
+
+
+async def _decided_later(
+    talk: Conversation, tx: Transaction | None, deciding: Coroutine[Any, Any, Reply]
+) -> Reply:
+    result = _decided(talk, tx, await deciding)
+    return result if isinstance(result, Reply) else await result
+
+
+def _decided(talk: Conversation, tx: Transaction | None, reply: Reply) -> Result:
+    """Drop a message that is refused, hand any other one over."""
+    if reply.code < 400 and talk.tx is not None:
+        return _hand_over(talk, talk.tx, None if reply is r.OK else reply)
+    acting = None if tx is None else tx.acting
+    if acting is not None and acting.named is not None:
+        reply = acting.replies({}, reply)
+    return talk.reset_and(reply)
 
 
 def _log_failed_watches(tx: Transaction, message: Message) -> None:
@@ -257,32 +288,51 @@ def _log_failed_watches(tx: Transaction, message: Message) -> None:
             trouble.failed(watch.author.plugin, "watch", watch.error, (tx,))
 
 
-async def _hand_over(talk: Conversation, tx: Transaction, spoken: Reply | None) -> Reply:
+def _hand_over(talk: Conversation, tx: Transaction, spoken: Reply | None) -> Result:
     """Deliver; `spoken` has the words of a plugin for the reply that accepts the message."""
     names = talk.dialect.with_names
     if tx.message is not None and tx.found is not None:
         refused = _add_results(talk, tx, tx.message)
         if refused is not None:
-            await talk.reset()
-            return refused
+            return talk.reset_and(refused)
         add_field(tx, tx.message)
     if tx.message is not None and names is not None:
         tx.message.add_trace(received(tx, talk.setup.hostname, names))
+    result = run(talk, DELIVER, None)
+    if isinstance(result, Reply) and not talk.notifies("delivered"):
+        return _delivered(talk, tx, result, spoken)
+    return _deliver_later(talk, tx, result, spoken)
+
+
+def _delivered(talk: Conversation, tx: Transaction, reply: Reply, spoken: Reply | None) -> Result:
+    if reply.code >= 400:
+        return talk.reset_and(reply)
+    reply = _accepted(talk, tx, reply, spoken)
+    talk.close(tx)
+    return reply
+
+
+async def _deliver_later(
+    talk: Conversation, tx: Transaction, result: Result, spoken: Reply | None
+) -> Reply:
+    """Wait for the delivery, then for the plugins that are notified of it."""
     talk.delivering = True
     try:
-        result = run(talk, DELIVER, None)
         reply = result if isinstance(result, Reply) else await result
         if reply.code < 400:
-            if spoken is not None:
-                reply = accepting(reply, Decision(Verdict.ACCEPT, spoken.text, spoken.code))
-            await _accepted(talk, tx, reply)
+            reply = _accepted(talk, tx, reply, spoken)
+            await talk.notify("delivered", tx)
+            talk.close(tx)
     finally:
         talk.delivering = False
     await talk.reset()
     return reply
 
 
-async def _accepted(talk: Conversation, tx: Transaction, reply: Reply) -> None:
+def _accepted(talk: Conversation, tx: Transaction, reply: Reply, spoken: Reply | None) -> Reply:
+    """Record a message that is accepted; return the reply to its end."""
+    if spoken is not None:
+        reply = accepting(reply, Decision(Verdict.ACCEPT, spoken.text, spoken.code))
     talk.errors = talk.idle_commands = 0
     set_fact(talk.session, "messages", talk.session.messages + 1)
     if tx.message is not None and tx.message.edits:
@@ -292,5 +342,4 @@ async def _accepted(talk: Conversation, tx: Transaction, reply: Reply) -> None:
     if tx.acting is not None and tx.acting.changes:
         talk.recorder.recipients_changed(tx, tx.acting.changes)
     talk.recorder.accepted(tx, reply)
-    await talk.notify("delivered", tx)
-    talk.close(tx)
+    return reply

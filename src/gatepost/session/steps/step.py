@@ -27,7 +27,7 @@ exception.
 
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Generic, NamedTuple, TypeVar, TypeVarTuple, Unpack
+from typing import Any, Generic, TypeVar, TypeVarTuple, Unpack
 
 from gatepost.model.decision import Verdict
 from gatepost.model.reply import Reply
@@ -51,15 +51,27 @@ _NO_CHAIN = Chain()
 _OF_THE_MESSAGE = frozenset({"data", "headers", "message"})
 
 
-class Step(NamedTuple, Generic[E_contra, *Args]):
-    """One row; the module describes its columns."""
+class Step(Generic[E_contra, *Args]):
+    """One row; the module describes its columns. In the compiled build this is a native class."""
 
-    hook: str
-    begin: Callable[[Conversation, E_contra], tuple[*Args]]
-    proceed: Callable[[Conversation, Answer | None, Unpack[Args]], Result]
-    rule: Callable[[Conversation, Unpack[Args]], Ruling] | None = None
-    refused: Callable[[Conversation, Reply, Unpack[Args]], Awaitable[None] | None] | None = None
-    ask: Callable[[Conversation, Unpack[Args]], Question | None] | None = None
+    __slots__ = ("ask", "begin", "hook", "proceed", "refused", "rule")
+
+    def __init__(  # noqa: PLR0917 - the order is that of the columns
+        self,
+        hook: str,
+        begin: Callable[[Conversation, E_contra], tuple[*Args]],
+        proceed: Callable[[Conversation, Answer | None, Unpack[Args]], Result],
+        rule: Callable[[Conversation, Unpack[Args]], Ruling] | None = None,
+        refused: Callable[[Conversation, Reply, Unpack[Args]], Awaitable[None] | None]
+        | None = None,
+        ask: Callable[[Conversation, Unpack[Args]], Question | None] | None = None,
+    ) -> None:
+        self.hook = hook
+        self.begin = begin
+        self.proceed = proceed
+        self.rule = rule
+        self.refused = refused
+        self.ask = ask
 
 
 def run(talk: Conversation, step: Step[E_contra, *Args], event: E_contra) -> Result:

@@ -145,7 +145,7 @@ class SmtpServer(Wire):
         self._input = InputBuffer()
         self.agreed = Agreed(paths, extensions)
         self.last_words: Reply | None = None
-        self.refuse: Callable[[Reply], Reply] = _unchanged
+        self.refuse: Callable[[Reply], Reply] = unrecorded
         self._event: Event | None = None
         self._next_state: State | None = None
         self._reader: Reader | None = _GREETING
@@ -358,7 +358,8 @@ class SmtpServer(Wire):
         self._reader = self._chunks.discard(chunk, outcome)
 
 
-def _unchanged(reply: Reply) -> Reply:
+def unrecorded(reply: Reply) -> Reply:
+    """Return a refusal as it is: for a wire whose refusals are not recorded."""
     return reply
 
 
