@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from sim.actors.actor import Extent
-from sim.actors.attackers import Mixer, WarmUp
+from sim.actors.attackers import Disarmer, Mixer, Poisoner, WarmUp
 from sim.actors.bulk import ListServers, OfficeMailings
 from sim.actors.registry import ATTACKERS, HONEST, SPAMMERS
 from sim.actors.spammers import DictionaryVerifier, SortedBlaster
@@ -30,6 +30,7 @@ from sim.policy.settings import (
     MINIMUMS,
     PATIENT,
     REFUSES,
+    REGISTERED,
     SHIELDS,
     Settings,
 )
@@ -161,6 +162,7 @@ def _jobs(choice: Choice) -> Iterable[Job]:
         yield from _rows("minimum", MINIMUMS, bulk, company, (1, 2, 3), size="company")
     if choice.has("attacks"):
         yield from _rows("attacks", ATTACKED, ATTACKERS, small, (SEED,))
+        yield from _rows("registered", REGISTERED, (Poisoner, Disarmer), small, (SEED,))
     if choice.has("ablations"):
         yield from _rows("ablations", ABLATIONS, EVERYONE, short, (SEED,))
         yield from _rows("ablations, attacks", SHIELDS, ATTACKERS, short, (SEED,))

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # Message identifiers that were harvested from a web archive between these times.
 _WRITTEN = 1230768000, 1338508800  # 2009 to June 2012
 
+# Employees who come later, for A1.
+FUTURE = 1000
+
 
 class Size(NamedTuple):
     """A site: users, legitimate messages a day, domains, planned traps, published seeds."""
@@ -83,6 +86,10 @@ class World:
     def at(self, local: str) -> str:
         """Return an address at the main domain."""
         return f"{local}@{self.domains[0]}"
+
+    def future(self, number: int) -> str:
+        """Return the address of an employee who comes later."""
+        return self.at(f"future.employee{number}")
 
     def _take(self, number: int) -> list[str]:
         return [self.at(self._free_name()) for _ in range(number)]

@@ -63,7 +63,7 @@ class Poisoner(Attempts):
 
     def attempt(self, number: int, time: float) -> Run:
         """Send from ten networks, create the user, send honest mail."""
-        address = self.world.at(f"future.employee{number}")
+        address = self.world.future(number)
         target = to([address], Intent.POISON)
         for at in range(10):
             origin = Origin(

@@ -8,12 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from gatepost.plugins.standing import Standing
+from gatepost.plugins.trap_guard import TrapGuard
 from gatepost.plugins.trap_memory import TrapMemory
 from gatepost.server.memory import MemoryServer
 from gatepost.session.recorder import Recorder
+from gatepost.testing import MemoryRegistry
 from sim.policy.ablated import WithoutSharedNetworks
 from sim.policy.directory import Directory
 from sim.policy.facts import KnownFacts
+from sim.world import FUTURE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 # those out by default.
 _NO_CLIENTS = ["192.0.2.0/24"]
 _NEVER = "36500d"
+_LEARNED = "class=learned by=sim at=2024-01-01T00:00:00Z state=armed"
 
 
 class Site(MemoryServer):
@@ -39,13 +43,15 @@ class Site(MemoryServer):
         self._standing = make_standing(settings)
         uses_standing = settings.trusted and not settings.lists_only
         self._written_to = sorted(world.written_to) if uses_standing else []
-        plugins = () if settings.lists_only else (self._standing, *make_memory(settings))
+        plugins: list[Plugin] = [self._standing, *make_memory(settings)]
+        plugins += [TrapGuard()] if settings.guard else []
         super().__init__(
-            [self.facts, Directory(world), *plugins, *more],
+            [self.facts, Directory(world), *(() if settings.lists_only else plugins), *more],
             traps=make_list(world, settings),
             config=make_config(world, settings),
             clock=clock,
             recorder=Recorder(),
+            registry=MemoryRegistry(*make_registry(world)) if settings.registered else None,
         )
 
     async def __aenter__(self) -> Self:
@@ -89,7 +95,18 @@ def make_list(world: World, settings: Settings) -> list[str]:
         return [*world.planned, *world.seeds]
     if not settings.classes:
         return list(world.traps)
-    return [f"{address} class={trap.kind.value}" for address, trap in world.traps.items()]
+    left_out = frozenset(world.planned if settings.registered else ())
+    return [
+        f"{address} class={trap.kind.value}"
+        for address, trap in world.traps.items()
+        if address not in left_out
+    ]
+
+
+def make_registry(world: World) -> list[str]:
+    """Return the lines of a registry in which all that A1 and A3 aim at are learned traps."""
+    future = (world.future(number) for number in range(FUTURE))
+    return [f"{one} {_LEARNED}" for one in (*world.planned, *future)]
 
 
 def make_standing(settings: Settings) -> Standing:

@@ -11,7 +11,8 @@ class Settings(msgspec.Struct, frozen=True):
     `memory` is "off", "mark" (7 days) or "refuse" (24 hours, then mark). With `lists_only` there
     are no classes and no plugins. `many_unknown` is the smallest number of unknown recipients, 0
     for no such rule. `end` refuses after the content; `held` is the share of messages for traps
-    alone that get 250. `errors` is the limit of error replies in a session.
+    alone that get 250. `errors` is the limit of error replies in a session. `registered` is whether
+    the planned traps are learned ones in the registry, and the addresses of A1 too.
     """
 
     lists_only: bool = False
@@ -26,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True):
     end: bool = False
     held: float = 0.0
     errors: int = 20
+    registered: bool = False
+    guard: bool = False  # trap_guard exempts known senders, and disarms registered traps
 
 
 LISTS, DEFAULT, REFUSES = "lists", "default", "+ memory refuses"
@@ -79,4 +82,10 @@ MINIMUMS = {
     "minimum 10": LADDER[DEFAULT],
     "minimum 8": msgspec.structs.replace(LADDER[DEFAULT], many_unknown=8),
     "minimum 5": msgspec.structs.replace(LADDER[DEFAULT], many_unknown=5),
+    "no such rule": msgspec.structs.replace(LADDER[DEFAULT], many_unknown=0),
+}
+# For the poisoner and the disarmer: traps that a program has learned, without and with the guard.
+REGISTERED = {
+    "registered traps": msgspec.structs.replace(LADDER[DEFAULT], registered=True),
+    "and trap_guard": msgspec.structs.replace(LADDER[DEFAULT], registered=True, guard=True),
 }

@@ -11,6 +11,7 @@ from sim.tables.attacks import (
     attack_tables,
     minimum_tables,
     patient_tables,
+    registered_tables,
 )
 from sim.tables.coverage import coverage_tables
 from sim.tables.legitimate import legitimate_tables
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _BY_EXPERIMENT = {
     "attacks": attack_tables,
+    "registered": registered_tables,
     "ablations": ablation_tables,
     "ablations, attacks": ablated_attack_tables,
     "patient": patient_tables,

@@ -29,6 +29,11 @@ def attack_tables(rows: Rows) -> dict[str, Table]:
     return {"attacks": table}
 
 
+def registered_tables(rows: Rows) -> dict[str, Table]:
+    """Return the attempts against learned traps."""
+    return {"registered": attack_tables(rows)["attacks"]}
+
+
 def successes(actor: str, count: Count) -> int:
     """Return how often an attacker succeeded: spam accepted (A3), or honest mail refused."""
     return count.messages - count.refused if actor.startswith("A3") else count.refused

@@ -39,6 +39,7 @@ def summary(results: Results, sites: Sites) -> Table:
     table.rows += _botnet(sites)
     table.rows += _controls(results)
     table.rows += _attacks(results.tables.get("attacks", {}))
+    table.rows += _registered(results.tables.get("registered", {}))
     table.rows += _oracle(results)
     return table
 
@@ -139,6 +140,15 @@ def _attack(rows: Rows, actor: str, target: str) -> Iterator[Line]:
             found = f"{won:,} of {number:,}, upper bound {percent(high)}"
             yield target, title, found, _verdict(met=not won and number >= 1000)
             target = ""
+
+
+def _registered(rows: Rows) -> Iterator[Line]:
+    """Yield the attempts against learned traps and their guard."""
+    for actor, target in (("A1", "poisoner of learned traps"), ("A3", "disarmer of learned traps")):
+        for at, (row, series) in enumerate(rows.items()):
+            won, number = attempts(series.pooled, actor)
+            found = f"{won:,} of {number:,}"
+            yield "" if at else target, row, found, _verdict(met=not won and number >= 1000)
 
 
 def _oracle(results: Results) -> Iterable[Line]:
