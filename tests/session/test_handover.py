@@ -7,7 +7,6 @@ from structlog.testing import capture_logs
 from tests.delivery.samples import delivery, recipient
 from tests.session.dialogue import config
 
-from gatepost.delivery.discard import DiscardTarget
 from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
@@ -270,9 +269,9 @@ def test_a_message_needs_no_coroutine_if_nothing_waits():
     assert [reply and reply.code for reply in replies] == [220, 250, 250, 250, 354, None, 250]
 
 
-def test_a_target_that_fails_at_once_needs_no_coroutine(monkeypatch):
-    def fail(_self, _delivery):
+def test_a_message_without_a_route_needs_no_coroutine(monkeypatch):
+    def fail(_self, _recipients):
         raise FULL
 
-    monkeypatch.setattr(DiscardTarget, "deliver", fail)
+    monkeypatch.setattr(Router, "split", fail)
     assert replies_of_a_message()[-1].code == 452
