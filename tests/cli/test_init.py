@@ -135,7 +135,8 @@ def test_the_profile_of_a_gateway_adds_plugins_that_refuse_nothing(run, tmp_path
     refusing = {"helo", "sender_domain", "greylist", "rate_limit", "score"}
     assert {one.use for one in plugins if one.action == "log"} == refusing
     assert {one.use for one in plugins if one.action != "log"} == {
-        *("spf", "dkim", "arc", "dmarc", "iprev", "reputation", "standing", "trap_memory")
+        *("spf", "dkim", "arc", "dmarc", "iprev", "reputation", "standing"),
+        *("trap_memory", "trap_guard"),
     }
     result = run("check")
     assert result.exit_code == 0

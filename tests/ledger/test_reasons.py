@@ -37,10 +37,14 @@ AT = Decision.__struct_fields__.index("reason")
 def reasons_in(text):
     """Yield the reasons that are written in a source."""
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in DECISIONS:
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "id", "")
             found = [one.value for one in node.keywords if one.arg == "reason"]
-            if node.func.id == "Decision":
+            found = found if name in DECISIONS else []
+            if name == "Decision":
                 found += node.args[AT : AT + 1]
+            if getattr(node.func, "attr", "") == "decide":  # of the refusal of traps
+                found += node.args[:1]
             yield from (one.value for one in found if isinstance(one, ast.Constant))
 
 
