@@ -1,7 +1,9 @@
 """Times as options: "2h" ago, a date, or a date with a time."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import click
 
@@ -41,39 +43,13 @@ def _parsed(text: str, now: float) -> float:
     return now - seconds
 
 
-class Moment(click.ParamType[float]):
-    """The type of an option that takes a time."""
-
-    name = "time"
-
-    def convert(
-        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the value in seconds since 1970."""
-        if isinstance(value, float):
-            return value
-        try:
-            return parse_moment(str(value), time.time())
-        except MomentError as error:
-            self.fail(str(error), param, ctx)
-
-
-class Day(click.ParamType[float]):
-    """The type of an option that takes a day (UTC): a date, or a time from now such as "90d"."""
-
-    name = "day"
-
-    def convert(
-        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the beginning of the day in seconds since 1970."""
-        if isinstance(value, float):
-            return value
-        try:
-            return _day(str(value).strip(), time.time())
-        except (UnitError, ValueError, OverflowError):
-            expected = 'a date such as "2027-06-30", or a time from now such as "90d"'
-            self.fail(f"expected {expected}, found {value[:80]!r}", param, ctx)
+def parse_day(text: str, now: float) -> float:
+    """Return the beginning of a day (UTC) in seconds since 1970. Raises `MomentError`."""
+    try:
+        return _day(text.strip(), now)
+    except (UnitError, ValueError, OverflowError):
+        expected = 'a date such as "2027-06-30", or a time from now such as "90d"'
+        raise MomentError(f"expected {expected}, found {text[:80]!r}") from None
 
 
 def _day(text: str, now: float) -> float:
@@ -82,5 +58,34 @@ def _day(text: str, now: float) -> float:
         return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
     seconds = parse_duration(text)
     if text.isdigit() or seconds > MOST:
-        raise ValueError(text)
+        raise MomentError
     return (now + seconds) // 86400 * 86400
+
+
+class _Time(click.ParamType[float]):
+    parse: ClassVar[Callable[[str, float], float]]
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the value in seconds since 1970."""
+        if isinstance(value, float):
+            return value
+        try:
+            return self.parse(str(value), time.time())
+        except MomentError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Moment(_Time):
+    """The type of an option that takes a time."""
+
+    name = "time"
+    parse = staticmethod(parse_moment)
+
+
+class Day(_Time):
+    """The type of an option that takes a day (UTC): a date, or a time from now such as "90d"."""
+
+    name = "day"
+    parse = staticmethod(parse_day)
