@@ -1,12 +1,11 @@
 """Times as options: "2h" ago, a date, or a date with a time."""
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
 
 import click
 
+from gatepost.cli.shared.output import WrongUsage
 from gatepost.config.units import UnitError, parse_duration
 
 EXPECTED = (
@@ -43,6 +42,17 @@ def _parsed(text: str, now: float) -> float:
     return now - seconds
 
 
+def end_of_period(since: float, until: float | None) -> float:
+    """Return the end of a period, now without one; raises `WrongUsage` if it is not after `since`.
+
+    All are in seconds since 1970.
+    """
+    end = until or time.time()
+    if end <= since:
+        raise WrongUsage("--until: expected a time after --since")
+    return end
+
+
 def parse_day(text: str, now: float) -> float:
     """Return the beginning of a day (UTC) in seconds since 1970. Raises `MomentError`."""
     try:
@@ -63,7 +73,8 @@ def _day(text: str, now: float) -> float:
 
 
 class _Time(click.ParamType[float]):
-    parse: ClassVar[Callable[[str, float], float]]
+    def parse(self, text: str, now: float) -> float:
+        raise NotImplementedError
 
     def convert(
         self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
@@ -81,11 +92,17 @@ class Moment(_Time):
     """The type of an option that takes a time."""
 
     name = "time"
-    parse = staticmethod(parse_moment)
+
+    def parse(self, text: str, now: float) -> float:
+        """See `parse_moment`."""
+        return parse_moment(text, now)
 
 
 class Day(_Time):
     """The type of an option that takes a day (UTC): a date, or a time from now such as "90d"."""
 
     name = "day"
-    parse = staticmethod(parse_day)
+
+    def parse(self, text: str, now: float) -> float:
+        """See `parse_day`."""
+        return parse_day(text, now)
