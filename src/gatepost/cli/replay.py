@@ -15,6 +15,7 @@ from gatepost.checks.replay.listing import lines
 from gatepost.checks.replay.run import Replay
 from gatepost.checks.scratch import progress, scratch
 from gatepost.cli.shared.ledger_files import open_ledger
+from gatepost.cli.shared.moments import end_of_period
 from gatepost.cli.shared.output import Failure, print_line
 from gatepost.cli.shared.period_bar import period_bar
 from gatepost.cli.shared.record_options import record_options, selection_of
