@@ -4,13 +4,14 @@ Starts the compiled build under callgrind, sends messages, and prints the instru
 process of the server executes for one message. The count does not depend on the load of the
 machine, so two builds can be compared even where CPU times are noise.
 
-    python -m bench.instructions                         # default configuration, three loads
+    python -m bench.instructions                         # default configuration with metrics
     python -m bench.instructions --mode off              # no ledger, log level error
     python -m bench.instructions --build DIR             # another build, made by tools/compiled.py
     python -m bench.instructions --keep DIR              # keep the dumps, for callgrind_annotate
 
 Limits: needs valgrind. Instructions are not time: a cache miss and a system call cost more than
-their count, and the kernel is not counted. The server runs about 50 times slower than usual.
+their count, and the kernel is not counted. The server runs about 50 times slower than usual, and
+what it does once in a second counts too: a busy machine adds some percent.
 """
 
 from __future__ import annotations
@@ -51,7 +52,11 @@ LOADS: dict[str, dict[str, Any]] = {
 TRAPS = 100_000
 # What a process of the server is called, by a word of its command line.
 PROCESSES = {"ledger_main": "ledger", "worker_main": "worker"}
-CONFIGS = {"on": GATEPOST_CONFIG + DEFAULT_CONFIG, "off": GATEPOST_CONFIG + QUIET_CONFIG}
+METRICS = '\n[metrics]\nlisten = "127.0.0.1:0"\n'
+CONFIGS = {
+    "on": GATEPOST_CONFIG + DEFAULT_CONFIG + METRICS,
+    "off": GATEPOST_CONFIG + QUIET_CONFIG,
+}
 _TOTAL = re.compile(r"^(?:totals|summary): (\d+)", re.MULTILINE)
 
 
@@ -95,10 +100,10 @@ def count(server: Running, folder: Path, load: Load) -> Mapping[str, int]:
     for pid in found:
         control(pid, "-d")
         control(pid, "-i", "off")
-    return {name: _counted(folder, pid) // load.messages for pid, name in found.items()}
+    return {name: counted(folder, pid) // load.messages for pid, name in found.items()}
 
 
-def _counted(folder: Path, pid: int) -> int:
+def counted(folder: Path, pid: int) -> int:
     """Return the instructions in the newest dump of a process."""
     dumps = sorted(folder.glob(f"callgrind.{pid}.*"), key=lambda path: path.stat().st_mtime)
     if not dumps:

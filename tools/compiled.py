@@ -45,11 +45,12 @@ def build() -> Path:
     """Return the folder of an up-to-date build; raise `NoCompilerError` if there is none."""
     PEERS.mkdir(exist_ok=True)
     with _locked():
+        source = digest()
         if not is_current():
             shutil.rmtree(TARGET, ignore_errors=True)
             wheel = _build_wheel()
             _run(*PIP, "install", "-q", "--no-deps", "--target", str(TARGET), str(wheel))
-            STAMP.write_text(digest())
+            STAMP.write_text(source)
     return TARGET
 
 

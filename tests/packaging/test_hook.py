@@ -1,5 +1,7 @@
 """hatch_build.py: what is built where, without the compilation itself."""
 
+import ast
+import re
 import sys
 import sysconfig
 import tomllib
@@ -162,3 +164,23 @@ def test_every_listed_module_exists_and_is_listed_once():
 def test_a_pattern_without_files_is_an_error():
     with pytest.raises(ValueError, match=r"no file to compile matches /src/gatepost/gone\.py$"):
         hatch_build.sources(ROOT, ["/src/gatepost/gone.py", CONFIG["include"][0]])
+
+
+def handlers(path):
+    """Yield function, name and types of the exceptions that a function binds to one name."""
+    for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            bound = {}
+            for node in ast.walk(function):
+                if isinstance(node, ast.ExceptHandler) and node.name:
+                    bound.setdefault(node.name, set()).add(ast.unparse(node.type))
+            yield from ((function.name, name, sorted(types)) for name, types in bound.items())
+
+
+def test_compiled_functions_bind_each_name_to_one_of_our_exceptions():
+    """mypyc gives a name the type of its first handler; another compiled one is a TypeError."""
+    files = [ROOT / "src" / path for path in hatch_build.sources(ROOT, CONFIG["include"])]
+    ours = set(re.findall(r"^class (\w+)", "".join(map(Path.read_text, files)), re.MULTILINE))
+    found = [one for path in files for one in handlers(path)]
+    assert any(ours.intersection(types) for _, _, types in found)
+    assert [one for one in found if len(one[2]) > 1 and ours.intersection(one[2])] == []

@@ -250,7 +250,9 @@ def test_added_recipients_that_fail_are_left_to_the_queue(monkeypatch):
     assert list(failed) == [named]
 
 
-def test_a_message_needs_no_coroutine_if_nothing_waits():
+def replies_of_a_message():
+    """Return what the engine returns for each event of a message, without a plugin."""
+
     async def main():
         client = Session("s1", Endpoint("192.0.2.1", 1), Endpoint("192.0.2.9", 25), 0.0)
         engine = Engine(make_setup(config(), find_lists(config())), client, SMTP)
@@ -259,5 +261,17 @@ def test_a_message_needs_no_coroutine_if_nothing_waits():
         message = [e.Content(b"Subject: a\r\n\r\nb\r\n"), e.EndOfMessage()]
         return [engine.handle(event) for event in (e.Connected(), *envelope, *message)]
 
-    replies = asyncio.run(main())
+    return asyncio.run(main())
+
+
+def test_a_message_needs_no_coroutine_if_nothing_waits():
+    replies = replies_of_a_message()
     assert [reply and reply.code for reply in replies] == [220, 250, 250, 250, 354, None, 250]
+
+
+def test_a_message_without_a_route_needs_no_coroutine(monkeypatch):
+    def fail(_self, _recipients):
+        raise FULL
+
+    monkeypatch.setattr(Router, "split", fail)
+    assert replies_of_a_message()[-1].code == 452

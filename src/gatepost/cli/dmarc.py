@@ -16,7 +16,7 @@ from gatepost.checks.dmarc.listing import Listing
 from gatepost.checks.dmarc.sending import Reporter, destinations, send
 from gatepost.cli.shared.lazy import SuggestingGroup
 from gatepost.cli.shared.ledger_files import open_ledger
-from gatepost.cli.shared.moments import Moment
+from gatepost.cli.shared.moments import Moment, end_of_period
 from gatepost.cli.shared.output import Failure, WrongUsage, print_error, print_json, print_line
 from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.cli.shared.styled import (
@@ -97,8 +97,7 @@ def report(
     record has now; run it once a day. The exit status is 1 if a report could not be sent. The
     results are those of the plugin dmarc.
     """
-    if until <= since:
-        raise WrongUsage("--until: expected a time after --since")
+    end_of_period(since, until)
     server = None if via is None else _server(via)
     if server is not None and folder is None:
         raise WrongUsage("--send needs --out, the folder for the reports")

@@ -1,7 +1,6 @@
 """`gatepost replay`: decide recorded mail again under another configuration."""
 
 import asyncio
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import islice
@@ -16,7 +15,8 @@ from gatepost.checks.replay.listing import lines
 from gatepost.checks.replay.run import Replay
 from gatepost.checks.scratch import progress, scratch
 from gatepost.cli.shared.ledger_files import open_ledger
-from gatepost.cli.shared.output import Failure, WrongUsage, print_line
+from gatepost.cli.shared.moments import end_of_period
+from gatepost.cli.shared.output import Failure, print_line
 from gatepost.cli.shared.period_bar import period_bar
 from gatepost.cli.shared.record_options import record_options, selection_of
 from gatepost.cli.shared.settings import config_option, json_option, read_config
@@ -59,9 +59,7 @@ def command(
     Nothing is delivered, and DNS, next hops and the network are not asked. Messages were not kept,
     so rules about their content are not asked either. Plugins run, but with an empty store.
     """
-    end = until or time.time()
-    if end <= since:
-        raise WrongUsage("--until: expected a time after --since")
+    end = end_of_period(since, until)
     kinds = ("connection", "transaction")
     selection = selection_of(since=since, until=until, kinds=kinds, **parties)
     config = read_config(file)

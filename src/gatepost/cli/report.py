@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from gatepost.cli.shared.ledger_files import open_ledger
-from gatepost.cli.shared.moments import Moment
+from gatepost.cli.shared.moments import Moment, end_of_period
 from gatepost.cli.shared.output import WrongUsage, print_error
 from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.cli.shared.styled import (
@@ -59,9 +59,7 @@ def command(
     """
     if html and as_json:
         raise WrongUsage("expected --html or --json, not both")
-    end = until or time.time()
-    if end <= since:
-        raise WrongUsage("--until: expected a time after --since")
+    end = end_of_period(since, until)
     config = read_config(file)
     with open_ledger(config) as reader:
         totals = reader.totals(since, end)

@@ -71,14 +71,17 @@ def keys_of(record: Record) -> list[str]:
 def hashes_of(record: Record) -> list[bytes]:
     """Return the hashes by which a record is found, without duplicates; at most MAX_KEYS."""
     refs, message_id, client, addresses = parts_of(record)
-    found = [_hash_of_ref(_connection_of(ref)) for ref in refs]
+    found: dict[bytes, None] = {}  # a set that keeps the order
+    for ref in refs:
+        found[_hash_of_ref(_connection_of(ref))] = None
     if message_id:
-        found.append(key_hash(_message_id_key(message_id)))
-    if client:
-        found += host_of(client).hashes
-    for address in addresses:
-        found += mailbox_of(address).hashes
-    return list(dict.fromkeys(found))[:MAX_KEYS]
+        found[key_hash(_message_id_key(message_id))] = None
+    hashes = [host_of(client).hashes] if client else []
+    hashes += [mailbox_of(address).hashes for address in addresses]
+    for some in hashes:
+        for one in some:
+            found[one] = None
+    return list(found)[:MAX_KEYS]
 
 
 def hash_of(key: Key) -> bytes:

@@ -15,19 +15,20 @@ from collections.abc import Collection
 from contextlib import suppress
 from email.utils import parseaddr
 from pathlib import Path
+from typing import Final
 
 from gatepost.ledger.records import MAX_TEXT, text
 from gatepost.model.headers import Headers
 from gatepost.model.message import Message
 from gatepost.model.plain_field import plain_value
 
-KEY_FILE = "key"
-_KEY_SIZE = 32
+KEY_FILE: Final = "key"
+_KEY_SIZE: Final = 32
 # Octets of the content in which the From and Subject fields are looked for.
-_HEAD = 16 * 1024
-_END = b"\r\n\r\n"
+_HEAD: Final = 16 * 1024
+_END: Final = b"\r\n\r\n"
 # Characters of a From or Subject field.
-MAX_FIELD = 250
+MAX_FIELD: Final = 250
 
 
 class Privacy:

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -23,12 +23,12 @@ from gatepost.model.secret import Secret
 from gatepost.model.session import Recipient, Session, Transaction
 
 # The end of a time, by milliseconds.
-_FRACTIONS = [f".{number:03d}Z" for number in range(1000)]
-_QUOTED = frozenset(' "=\\,[]')
+_FRACTIONS: Final = [f".{number:03d}Z" for number in range(1000)]
+_QUOTED: Final = frozenset(' "=\\,[]')
 # The fields of every line in front of those of the event.
-_OWN = frozenset({"time", "level", "logger"})
+_OWN: Final = frozenset({"time", "level", "logger"})
 # Types that the encoder takes as they are. A subclass of str can be a secret.
-_ATOMS = frozenset({str, int, float, bool, type(None)})
+_ATOMS: Final = frozenset({str, int, float, bool, type(None)})
 
 # The logger, which has a `name`; the level; the event with its fields.
 Renderer = Callable[[Any, str, MutableMapping[str, Any]], bytes]
@@ -96,11 +96,11 @@ def render_message(event: MutableMapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-RENDERERS: dict[str, Renderer] = {"json": render_json, "text": render_text}
+RENDERERS: Final[dict[str, Renderer]] = {"json": render_json, "text": render_text}
 
 
 # The text of values that have a better one than their fields; a secret must not be encoded.
-_TEXTS: dict[type, Callable[[Any], str]] = {
+_TEXTS: Final[dict[type, Callable[[Any], str]]] = {
     Secret: repr,
     Address: str,
     Endpoint: str,

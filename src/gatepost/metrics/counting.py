@@ -13,6 +13,7 @@ the result of the message, further traps under the list "other", further decisio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
+from typing import Final
 
 from gatepost._version import __version__
 from gatepost.config.schema import LimitsConfig
@@ -33,13 +34,13 @@ from gatepost.metrics.tables import OTHER, Counts, Distributions, Values
 from gatepost.metrics.totals import Totals
 from gatepost.traps.verdicts import TrapClass
 
-GONE = 30.0
+GONE: Final = 30.0
 
-_LIMITS = frozenset(LimitsConfig.__struct_fields__)
-_CLASSES = {"accept": "2xx", "deny": "5xx", "defer": "4xx"}
+_LIMITS: Final = frozenset(LimitsConfig.__struct_fields__)
+_CLASSES: Final = {"accept": "2xx", "deny": "5xx", "defer": "4xx"}
 
 
-_KINDS: dict[type[Record], Values] = {
+_KINDS: Final[dict[type[Record], Values]] = {
     one: (one.__name__.lower(),) for one in (Connection, Transaction, Delivery, Notice, Gap)
 }
 

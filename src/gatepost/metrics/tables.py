@@ -7,14 +7,14 @@ all of them printable.
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from gatepost.log.printable import printable
 
-MOST_VALUES = 200
-MOST_SERIES = 2000
-MOST_CHARACTERS = 100
-OTHER = "other"
+MOST_VALUES: Final = 200
+MOST_SERIES: Final = 2000
+MOST_CHARACTERS: Final = 100
+OTHER: Final = "other"
 
 Values = tuple[str, ...]
 

@@ -17,7 +17,7 @@ in UTF-8 and as A-labels. The limits also bound the time that the canonical form
 import re
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import Self
+from typing import Final, Self
 from unicodedata import normalize
 
 import idna
@@ -25,33 +25,33 @@ import msgspec
 
 from gatepost.model import punycode
 
-MAX_LOCAL = 256
-MAX_DOMAIN = 255
-MAX_LABEL = 63
+MAX_LOCAL: Final = 256
+MAX_DOMAIN: Final = 255
+MAX_LABEL: Final = 63
 
 # RFC 5321 s4.1.2, as extended by RFC 6531 s3.3 (UTF8-non-ascii in atext, qtextSMTP, sub-domain).
 # Repetitions are possessive, which takes less than half the time: none of them can end in two ways.
-_UTF8 = r"\u00a0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff"
-_ATEXT = rf"A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_UTF8}-"
-_LET_DIG = rf"A-Za-z0-9{_UTF8}"
-DOT_STRING = rf"[{_ATEXT}]++(?:\.[{_ATEXT}]++)*+"
-QUOTED_STRING = rf'"(?:[ !#-\[\]-~{_UTF8}]|\\[ -~])*"'
-SUB_DOMAIN = rf"[{_LET_DIG}]++(?:-++[{_LET_DIG}]++)*+"
-DOMAIN = rf"{SUB_DOMAIN}(?:\.{SUB_DOMAIN})*+"
-ADDRESS_LITERAL = r"\[[!-Z^-~]++\]"
+_UTF8: Final = r"\u00a0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff"
+_ATEXT: Final = rf"A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_UTF8}-"
+_LET_DIG: Final = rf"A-Za-z0-9{_UTF8}"
+DOT_STRING: Final = rf"[{_ATEXT}]++(?:\.[{_ATEXT}]++)*+"
+QUOTED_STRING: Final = rf'"(?:[ !#-\[\]-~{_UTF8}]|\\[ -~])*"'
+SUB_DOMAIN: Final = rf"[{_LET_DIG}]++(?:-++[{_LET_DIG}]++)*+"
+DOMAIN: Final = rf"{SUB_DOMAIN}(?:\.{SUB_DOMAIN})*+"
+ADDRESS_LITERAL: Final = r"\[[!-Z^-~]++\]"
 
-_LENIENT_LOCAL = rf"{QUOTED_STRING}|[.{_ATEXT}]++"
-_LENIENT_SUB_DOMAIN = rf"[_{_LET_DIG}]++(?:-++[_{_LET_DIG}]++)*+"
-LENIENT_DOMAIN = rf"{_LENIENT_SUB_DOMAIN}(?:\.{_LENIENT_SUB_DOMAIN})*+\.?+"
-LENIENT_MAILBOX = rf"({_LENIENT_LOCAL})@({LENIENT_DOMAIN}|{ADDRESS_LITERAL})"
+_LENIENT_LOCAL: Final = rf"{QUOTED_STRING}|[.{_ATEXT}]++"
+_LENIENT_SUB_DOMAIN: Final = rf"[_{_LET_DIG}]++(?:-++[_{_LET_DIG}]++)*+"
+LENIENT_DOMAIN: Final = rf"{_LENIENT_SUB_DOMAIN}(?:\.{_LENIENT_SUB_DOMAIN})*+\.?+"
+LENIENT_MAILBOX: Final = rf"({_LENIENT_LOCAL})@({LENIENT_DOMAIN}|{ADDRESS_LITERAL})"
 
-_MAILBOX = re.compile(LENIENT_MAILBOX)
-_DOT_STRING = re.compile(DOT_STRING)
-_DOMAIN = re.compile(LENIENT_DOMAIN)
-_GENERAL_LITERAL = re.compile(r"\[[A-Za-z0-9-]*[A-Za-z0-9]:[!-Z^-~]+\]")
-_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
-_A_LABEL = "xn--"
-_NEEDS_PAIR = re.compile(r'(["\\])')
+_MAILBOX: Final = re.compile(LENIENT_MAILBOX)
+_DOT_STRING: Final = re.compile(DOT_STRING)
+_DOMAIN: Final = re.compile(LENIENT_DOMAIN)
+_GENERAL_LITERAL: Final = re.compile(r"\[[A-Za-z0-9-]*[A-Za-z0-9]:[!-Z^-~]+\]")
+_QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
+_A_LABEL: Final = "xn--"
+_NEEDS_PAIR: Final = re.compile(r'(["\\])')
 
 
 class AddressError(ValueError):
@@ -104,7 +104,7 @@ class Address(msgspec.Struct, frozen=True):
         return f"{local_key(self.local)}@{domain_key(self.domain)}"
 
 
-NULL_PATH = Address("", "")
+NULL_PATH: Final = Address("", "")
 
 
 def local_key(local: str) -> str:

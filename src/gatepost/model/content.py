@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, Final, Self, cast
 
-READ_SIZE = 256 * 1024
+READ_SIZE: Final = 256 * 1024
 # The memory overhead of one piece: a client that sends tiny pieces must not multiply memory use.
-PIECE_COST = 64
+PIECE_COST: Final = 64
 # The octets in which the first field name of a message must end (RFC 5322 s2.1.1).
-FIRST_LINE = 1000
+FIRST_LINE: Final = 1000
 
 
 class Content:

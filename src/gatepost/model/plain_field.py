@@ -4,8 +4,10 @@ A plain field has a colon right behind its name, and its value in the same line,
 have. Reading it takes a fraction of the time of the patterns for all forms.
 """
 
-_COLON = b":"
-_FOLDS = (b" ", b"\t")
+from typing import Final
+
+_COLON: Final = b":"
+_FOLDS: Final = (b" ", b"\t")
 
 
 def plain_value(block: bytes, start: int) -> bytes | None:

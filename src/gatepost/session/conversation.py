@@ -171,10 +171,11 @@ class Conversation:
     def reset_and(self, reply: Reply) -> Result:
         """Drop the open transaction, if there is one; return the reply, or what ends with it."""
         tx = self.tx
-        if tx is None:
-            return reply
-        self.close(tx)
-        return self._notify_and(reply, tx) if self.notifies("reset") else reply
+        if tx is not None:
+            self.close(tx)
+            if self.notifies("reset"):
+                return self._notify_and(reply, tx)
+        return reply
 
     async def _notify_and(self, reply: Reply, tx: Transaction) -> Reply:
         await self.notify("reset", tx)

@@ -13,7 +13,7 @@ Security: every internal error is logged and answered with 421 or 451.
 """
 
 from collections.abc import Callable, Collection, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from gatepost.model.facts import set_fact
 from gatepost.model.reply import Reply
@@ -152,9 +152,9 @@ def _command(_talk: Conversation, answer: Answer | None, *_args: Any) -> Reply:
     return r.UNKNOWN_COMMAND if answer is None else accepting(r.OK, answer.decision)
 
 
-COMMAND = Step("command", _session_verb, _command)
+COMMAND: Final = Step("command", _session_verb, _command)
 
-_STEPS: dict[type[e.Event], Step[Any, *tuple[Any, ...]]] = {
+_STEPS: Final[dict[type[e.Event], Step[Any, *tuple[Any, ...]]]] = {
     e.Connected: CONNECT,
     e.Ehlo: EHLO,
     e.Helo: HELO,
@@ -207,7 +207,7 @@ def _fault(talk: Conversation, event: e.Fault) -> Reply:
     return talk.refuse(event.reply)
 
 
-_OTHERS: dict[type[e.Event], Callable[[Conversation, Any], Handled]] = {
+_OTHERS: Final[dict[type[e.Event], Callable[[Conversation, Any], Handled]]] = {
     e.Rset: _rset,
     e.Expn: lambda _talk, _event: r.NOT_IMPLEMENTED,
     e.StartTls: lambda _talk, _event: r.START_TLS,

@@ -25,7 +25,7 @@ target get a duplicate. A duplicate is better than a loss.
 """
 
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from gatepost.delivery.route import Route
 from gatepost.delivery.target import Delivery, DeliveryError, Failures
@@ -42,7 +42,7 @@ Result = Reply | Coroutine[Any, Any, Reply]
 Outcome = Failures | Coroutine[Any, Any, Failures]
 Shares = Sequence[tuple[Route, list[Recipient]]]
 
-_NONE: Failures = {}
+_NONE: Final[Failures] = {}
 
 
 def hand_over(setup: Setup, tx: Transaction) -> Result:

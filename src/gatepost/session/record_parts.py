@@ -5,7 +5,7 @@ The functions return values and keep none of the session's objects.
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -152,8 +152,8 @@ def _trap(hit: TrapHit, privacy: Privacy) -> r.Trap:
 
 
 # For a transaction without a decision.
-_OPEN = r.Answer("", "", "accept")
-_RESULTS: dict[r.Verdict, r.Result] = {
+_OPEN: Final = r.Answer("", "", "accept")
+_RESULTS: Final[dict[r.Verdict, r.Result]] = {
     "accept": "accepted",
     "deny": "refused",
     "defer": "deferred",
@@ -261,7 +261,7 @@ def _result(one: Result, privacy: Privacy) -> r.PluginResult:
 
 
 # Facts that are fields of the record.
-_OWN_FIELDS = frozenset({"score", "reason"})
+_OWN_FIELDS: Final = frozenset({"score", "reason"})
 
 
 def shadow(opinions: Sequence[Opinion]) -> list[r.Answer]:

@@ -15,7 +15,7 @@ Connections over a limit get REFUSALS_PER_SECOND records; the next one counts th
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from gatepost.delivery.target import DeliveryError
 from gatepost.ledger import records as r
@@ -40,7 +40,7 @@ from gatepost.session.recorder import Decided, Recorder
 
 # The authors of opinions that are no plugins.
 CORE, PROTOCOL, LIMITS, DELIVERY = "gatepost", "protocol", "limits", "delivery"
-REFUSALS_PER_SECOND = 50
+REFUSALS_PER_SECOND: Final = 50
 
 
 class RecordMaker(DeliveryRecordMaker, Recorder):
@@ -330,9 +330,9 @@ class _Budget:
         return omitted
 
 
-_NOTHING = Story()
-_ACCEPTED = Story(final=r.Answer("", "", "accept"))
+_NOTHING: Final = Story()
+_ACCEPTED: Final = Story(final=r.Answer("", "", "accept"))
 # A refusal at one of these hooks is the result of the transaction.
-_OF_THE_MESSAGE = frozenset({"data", "headers", "message", "deliver"})
+_OF_THE_MESSAGE: Final = frozenset({"data", "headers", "message", "deliver"})
 # A refusal at one of these is in the record as the result, or as a refused recipient.
-_OF_THE_MAIL = _OF_THE_MESSAGE | {"rcpt"}
+_OF_THE_MAIL: Final = _OF_THE_MESSAGE | {"rcpt"}

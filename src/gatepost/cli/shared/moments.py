@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from gatepost.cli.shared.output import WrongUsage
 from gatepost.config.units import UnitError, parse_duration
 
 EXPECTED = (
@@ -41,39 +42,24 @@ def _parsed(text: str, now: float) -> float:
     return now - seconds
 
 
-class Moment(click.ParamType[float]):
-    """The type of an option that takes a time."""
+def end_of_period(since: float, until: float | None) -> float:
+    """Return the end of a period, now without one; raises `WrongUsage` if it is not after `since`.
 
-    name = "time"
-
-    def convert(
-        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the value in seconds since 1970."""
-        if isinstance(value, float):
-            return value
-        try:
-            return parse_moment(str(value), time.time())
-        except MomentError as error:
-            self.fail(str(error), param, ctx)
+    All are in seconds since 1970.
+    """
+    end = until or time.time()
+    if end <= since:
+        raise WrongUsage("--until: expected a time after --since")
+    return end
 
 
-class Day(click.ParamType[float]):
-    """The type of an option that takes a day (UTC): a date, or a time from now such as "90d"."""
-
-    name = "day"
-
-    def convert(
-        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the beginning of the day in seconds since 1970."""
-        if isinstance(value, float):
-            return value
-        try:
-            return _day(str(value).strip(), time.time())
-        except (UnitError, ValueError, OverflowError):
-            expected = 'a date such as "2027-06-30", or a time from now such as "90d"'
-            self.fail(f"expected {expected}, found {value[:80]!r}", param, ctx)
+def parse_day(text: str, now: float) -> float:
+    """Return the beginning of a day (UTC) in seconds since 1970. Raises `MomentError`."""
+    try:
+        return _day(text.strip(), now)
+    except (UnitError, ValueError, OverflowError):
+        expected = 'a date such as "2027-06-30", or a time from now such as "90d"'
+        raise MomentError(f"expected {expected}, found {text[:80]!r}") from None
 
 
 def _day(text: str, now: float) -> float:
@@ -82,5 +68,41 @@ def _day(text: str, now: float) -> float:
         return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
     seconds = parse_duration(text)
     if text.isdigit() or seconds > MOST:
-        raise ValueError(text)
+        raise MomentError
     return (now + seconds) // 86400 * 86400
+
+
+class _Time(click.ParamType[float]):
+    def parse(self, text: str, now: float) -> float:
+        raise NotImplementedError
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the value in seconds since 1970."""
+        if isinstance(value, float):
+            return value
+        try:
+            return self.parse(str(value), time.time())
+        except MomentError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Moment(_Time):
+    """The type of an option that takes a time."""
+
+    name = "time"
+
+    def parse(self, text: str, now: float) -> float:
+        """See `parse_moment`."""
+        return parse_moment(text, now)
+
+
+class Day(_Time):
+    """The type of an option that takes a day (UTC): a date, or a time from now such as "90d"."""
+
+    name = "day"
+
+    def parse(self, text: str, now: float) -> float:
+        """See `parse_day`."""
+        return parse_day(text, now)

@@ -1,6 +1,5 @@
 """`gatepost traps report`: what traps stopped that no other rule did, and what they cost."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +10,8 @@ from gatepost.checks.trap_report.findings import Findings
 from gatepost.checks.trap_report.listing import report
 from gatepost.checks.trap_report.run import TrapReport
 from gatepost.cli.shared.ledger_files import open_ledger
-from gatepost.cli.shared.moments import Moment
-from gatepost.cli.shared.output import WrongUsage, print_error
+from gatepost.cli.shared.moments import Moment, end_of_period
+from gatepost.cli.shared.output import print_error
 from gatepost.cli.shared.period_bar import period_bar
 from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.cli.shared.styled import (
@@ -59,9 +58,7 @@ def command(
     known senders (these are probably mistakes), marked messages, the most hit traps, and traps
     without a hit.
     """
-    end = until or time.time()
-    if end <= since:
-        raise WrongUsage("--until: expected a time after --since")
+    end = end_of_period(since, until)
     config = read_config(file)
     found = _found(config, since, end, top)
     if as_json:

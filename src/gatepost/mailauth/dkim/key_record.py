@@ -92,8 +92,8 @@ def _parsed(text: str) -> KeyRecord | Fault:
         return _record(parse_tags(text))
     except SignatureError as error:
         return error.fault
-    except TagError as error:
-        return Fault("permerror", f"the key record is malformed: {error}")
+    except TagError as malformed:  # another name: mypyc gives a name one type
+        return Fault("permerror", f"the key record is malformed: {malformed}")
 
 
 def _record(tags: dict[str, str]) -> KeyRecord:

@@ -8,6 +8,7 @@ the sender requested it, and not if the next hop has accepted that duty (section
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from gatepost.delivery.route import Route
 from gatepost.delivery.target import Delivery, Failures
@@ -19,10 +20,10 @@ from gatepost.queue.spool.records import MessageFacts
 # Delivered recipients for which the sender requested a success DSN, with the action to report.
 SuccessActions = Mapping[Recipient, Action]
 
-_NONE: SuccessActions = {}
+_NONE: Final[SuccessActions] = {}
 
 # RFC 3461 s4.1: the NOTIFY keyword of each action.
-KEYWORDS: dict[Action, str] = {
+KEYWORDS: Final[dict[Action, str]] = {
     "failed": "FAILURE",
     "delayed": "DELAY",
     "delivered": "SUCCESS",

@@ -14,6 +14,7 @@ nothing after `limit` hops.
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 from gatepost.model.plain_field import plain_value
 from gatepost.model.session import Recipient
@@ -21,21 +22,21 @@ from gatepost.session.content.trace import own_recipient, shown_address
 from gatepost.session.traps.mark import START
 
 # Received fields have a few hundred octets. The rest of a longer field is not compared.
-MAX_FIELD = 4096
+MAX_FIELD: Final = 4096
 # A Message-ID is for people who search the log. Longer ones are forged or broken.
-MAX_ID = 250
+MAX_ID: Final = 250
 
-_START = b"\r\n"
-_END = b"\r\n\r\n"
+_START: Final = b"\r\n"
+_END: Final = b"\r\n\r\n"
 # Everything up to the start of the last field, which may be incomplete.
-_COMPLETE = re.compile(rb"(?s).*\r\n(?=[^ \t\r])")
-_VALUE = rb"[ \t]*:((?:[^\r\n]++|\r\n[ \t])*+)"
-_ID_NAME = b"\r\nmessage-id"
-_RECEIVED = re.compile(rb"(?i)\r\nreceived" + _VALUE)
-_MESSAGE_ID = re.compile(rb"(?i)\r\nmessage-id" + _VALUE)
-_DATE = re.compile(rb"\r\ndate[ \t]*:")  # in lower case
+_COMPLETE: Final = re.compile(rb"(?s).*\r\n(?=[^ \t\r])")
+_VALUE: Final = rb"[ \t]*:((?:[^\r\n]++|\r\n[ \t])*+)"
+_ID_NAME: Final = b"\r\nmessage-id"
+_RECEIVED: Final = re.compile(rb"(?i)\r\nreceived" + _VALUE)
+_MESSAGE_ID: Final = re.compile(rb"(?i)\r\nmessage-id" + _VALUE)
+_DATE: Final = re.compile(rb"\r\ndate[ \t]*:")  # in lower case
 # Too many fields of this server that name a recipient of the message.
-_MAX_OWN = 2
+_MAX_OWN: Final = 2
 
 
 class HeaderScan:

@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
+from typing import Final
 
 from gatepost.model.address import DOT_STRING, LENIENT_DOMAIN, QUOTED_STRING, Address
 from gatepost.model.session import Transaction
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
-_FOR = re.compile(r" for <([^>]*)>;")
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
+_FOR: Final = re.compile(r" for <([^>]*)>;")
 # A quoted string cannot end early. An address literal can have any character, even a quote.
-_SAFE_ADDRESS = re.compile(
+_SAFE_ADDRESS: Final = re.compile(
     rf"(?:{DOT_STRING}|{QUOTED_STRING})(?:@(?:{LENIENT_DOMAIN}|\[[A-Za-z0-9:.-]+\]))?"
 )
 

@@ -1,5 +1,7 @@
 """The steps of the envelope: MAIL and RCPT."""
 
+from typing import Final
+
 from gatepost.model.address import Address, domain_key, local_key, without_tag
 from gatepost.model.facts import keep, set_fact
 from gatepost.model.reply import Reply
@@ -97,5 +99,5 @@ def _refused_rcpt(_talk: Conversation, reply: Reply, tx: Transaction, rcpt: Reci
     keep(tx, "refused", rcpt)
 
 
-MAIL = Step("mail", _begin_mail, _mail, _mail_rule)
-RCPT = Step("rcpt", _begin_rcpt, _rcpt, _rcpt_rule, _refused_rcpt, _ask_next_hop)
+MAIL: Final = Step("mail", _begin_mail, _mail, _mail_rule)
+RCPT: Final = Step("rcpt", _begin_rcpt, _rcpt, _rcpt_rule, _refused_rcpt, _ask_next_hop)

@@ -27,7 +27,7 @@ exception.
 
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Generic, TypeVar, TypeVarTuple, Unpack
+from typing import Any, Final, Generic, TypeVar, TypeVarTuple, Unpack
 
 from gatepost.model.decision import Verdict
 from gatepost.model.reply import Reply
@@ -45,10 +45,10 @@ Question = Awaitable[Answer | None]
 E_contra = TypeVar("E_contra", contravariant=True)
 Args = TypeVarTuple("Args")
 
-_NO_CHAIN = Chain()
+_NO_CHAIN: Final = Chain()
 
 # The hooks whose refusals all wait for `smtp.refusal_delay`.
-_OF_THE_MESSAGE = frozenset({"data", "headers", "message"})
+_OF_THE_MESSAGE: Final = frozenset({"data", "headers", "message"})
 
 
 class Step(Generic[E_contra, *Args]):

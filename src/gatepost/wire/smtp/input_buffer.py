@@ -6,11 +6,12 @@ piece. The cost is linear in the input.
 """
 
 from collections import deque
+from typing import Final
 
 from gatepost.model.reply import Reply
 from gatepost.wire.smtp import replies as r
 
-_CR = ord("\r")
+_CR: Final = ord("\r")
 
 
 class InputBuffer:

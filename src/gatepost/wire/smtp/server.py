@@ -35,7 +35,7 @@ input is limited by how much the caller feeds while PAUSED; `unread` is its size
 
 import re
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -83,17 +83,17 @@ from gatepost.wire.smtp.syntax.path import LENIENT
 Reader = DotReader | ChunkReader | Discard | ResponseReader
 
 # Octets of content that are discarded between two events, unless one piece has more.
-MAX_DISCARDED = 16 * 1024
+MAX_DISCARDED: Final = 16 * 1024
 
-_VERB = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,15}")
+_VERB: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,15}")
 # `Connected` needs no input. This reader discards nothing, so all connections share it.
-_GREETING = Discard(0, Connected())
+_GREETING: Final = Discard(0, Connected())
 # The unanswered event during the TLS handshake.
-_SWITCHING = StartTls()
-_RESPONSE = ResponseReader()
-_DISCARDED = Content(b"")
+_SWITCHING: Final = StartTls()
+_RESPONSE: Final = ResponseReader()
+_DISCARDED: Final = Content(b"")
 # Events whose reply changes more than the state.
-_EFFECTS = frozenset({Ehlo, Helo, Mail, Data, Bdat, StartTls, Auth, AuthResponse, Xclient})
+_EFFECTS: Final = frozenset({Ehlo, Helo, Mail, Data, Bdat, StartTls, Auth, AuthResponse, Xclient})
 
 
 class WireLimits(msgspec.Struct, frozen=True):
