@@ -25,7 +25,7 @@ from gatepost.server.memory import (
     MemoryServer,
 )
 from gatepost.session.log import LogRecorder
-from gatepost.session.recorder import Decided
+from gatepost.session.recorder import Decided, Recorder, forward_others
 from gatepost.testing.resolver import FakeResolver
 from gatepost.testing.store import MemoryStore
 
@@ -96,18 +96,19 @@ class DialogueResult(msgspec.Struct, frozen=True):
     decisions: list[PlayedDecision] = []
 
 
-class _Decisions(LogRecorder):
-    """The log, and the decisions of a dialogue."""
+class _Decisions(Recorder):
+    """Passes every fact to the log, and keeps the decisions of a dialogue."""
 
     def __init__(self, clock: VirtualClock) -> None:
-        super().__init__(clock.time)
+        self._log = LogRecorder(clock.time)
         self.made: list[PlayedDecision] = []
+        forward_others(self, self._log)
 
     def decided(
         self, session: Session, tx: Transaction | None, decided: Decided, reply: Reply
     ) -> None:
         """Log a decision, and keep it."""
-        super().decided(session, tx, decided, reply)
+        self._log.decided(session, tx, decided, reply)
         answer = decided.answer
         if answer is not None and answer.by != _CAPTURE:
             verdict = answer.decision.verdict.value
