@@ -2,13 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
 
 from gatepost.config.units import UnitError, parse_duration
+from gatepost.ledger.records import Record
 from gatepost.model.reply import Reply
 from gatepost.model.session import Session, Transaction
 from gatepost.net.resolver import Resolver
@@ -103,6 +104,11 @@ class _Decisions(Recorder):
         self._log = LogRecorder(clock.time)
         self.made: list[PlayedDecision] = []
         forward_others(self, self._log)
+
+    @property
+    def sinks(self) -> Sequence[Callable[[Record], None]]:
+        """The log writes the line of a transaction from its record."""
+        return self._log.sinks
 
     def decided(
         self, session: Session, tx: Transaction | None, decided: Decided, reply: Reply
