@@ -163,7 +163,7 @@ class Recorder(DeliveryRecorder):
 def forward_others(outer: Recorder, inner: Recorder) -> None:
     """Let a recorder pass every fact to another for which its class has no method.
 
-    For recorders in front of `LogRecorder`, which is compiled and can have no subclass.
+    In place of a subclass: a compiled class has none outside of the compiled modules.
     """
     for name, _ in inspect.getmembers(Recorder, inspect.isfunction):
         if name not in vars(type(outer)):
