@@ -203,7 +203,7 @@ class Metrics:
         return total(self.legitimate.values())
 
     def expected(self, actor: str) -> float:
-        """Return the coverage of a memory that knows a campaign after its first hit: t / (t + 1).
+        """Return the coverage of a memory that has a campaign after its first hit: t / (t + 1).
 
         The mean of all campaigns of an actor, by their messages to users.
         """

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ERROR = 0.01
+LIMIT = log(1 / ERROR - 1)  # of the log likelihood ratio
 NEVER = 1e-3  # the chance of what never happens, for logarithms
 MOST_QUERIES = 400
-ADDRESSES = 50  # of each kind
+ADDRESSES = 100  # of each kind
 RHOS = (0.05, 0.2, 0.5)
 HELD = (0.0, 0.25, 0.5, 0.75)
 
@@ -57,7 +58,7 @@ class ContentRefusals(Plugin):
 class Row(NamedTuple):
     """A case: mean queries for a decision about a trap, wrong ones, area under the curve.
 
-    `expected` is the number of queries that theory predicts.
+    `formula` is ln(100)/KL, `expected` the mean of the test that theory predicts.
     """
 
     verdict: str
@@ -66,6 +67,7 @@ class Row(NamedTuple):
     queries: float
     errors: float
     auc: float
+    formula: float
     expected: float
 
     @property
@@ -139,6 +141,7 @@ async def _run_case(settings: Settings, case: tuple[str, float, float], seed: in
         wrong / len(seen),
         area(scores[:ADDRESSES], scores[ADDRESSES:]),
         theory(rho, held),
+        exact(rho, held),
     )
 
 
@@ -155,19 +158,43 @@ def theory(rho: float, held: float) -> float:
     return max(1.0, log(1 / ERROR) / distance)
 
 
-async def _decide(
-    oracle: Oracle, address: str, user: float, trap: float
-) -> tuple[int, bool, float]:
-    """Ask until the ratio is decisive; return queries, whether it is a trap, and the ratio.
+def exact(rho: float, held: float) -> float:
+    """Return the mean queries of the attacker's test about a trap, which asks whole queries.
+
+    `alive` has the chance of each number of refusals among the tests that are not decided yet.
+    """
+    trap = (1 - held) + held * rho
+    refused, passed = steps(rho, trap)
+    alive, queries = {0: 1.0}, 0.0
+    for number in range(1, MOST_QUERIES + 1):
+        queries += sum(alive.values())
+        after: dict[int, float] = {}
+        for refusals, share in alive.items():
+            for new, part in ((refusals + 1, share * trap), (refusals, share * (1 - trap))):
+                if abs(new * refused + (number - new) * passed) < LIMIT:
+                    after[new] = after.get(new, 0.0) + part
+        alive = after
+    return queries
+
+
+def steps(user: float, trap: float) -> tuple[float, float]:
+    """Return the log likelihood ratios of a refusal and of an accepted message.
 
     `user` and `trap` are the chances of a refusal, which the attacker is assumed to have.
     """
     user, trap = (min(max(one, NEVER), 1 - NEVER) for one in (user, trap))
-    ratio, limit = 0.0, log(1 / ERROR - 1)
+    return log(trap / user), log((1 - trap) / (1 - user))
+
+
+async def _decide(
+    oracle: Oracle, address: str, user: float, trap: float
+) -> tuple[int, bool, float]:
+    """Ask until the ratio is decisive; return queries, whether it is a trap, and the ratio."""
+    refused, passed = steps(user, trap)
+    ratio = 0.0
     for number in range(1, MOST_QUERIES + 1):
-        refused = await oracle.refused([address])
-        ratio += log(trap / user) if refused else log((1 - trap) / (1 - user))
-        if abs(ratio) >= limit:
+        ratio += refused if await oracle.refused([address]) else passed
+        if abs(ratio) >= LIMIT:
             return number, ratio > 0, ratio
     return MOST_QUERIES, ratio > 0, ratio
 

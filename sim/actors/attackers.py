@@ -152,8 +152,8 @@ class ReplayFramer(ForgingFramer):
 class SharedFramer(_Framer):
     """A2: a customer of the victim's sending service forges the victim: only SPF passes.
 
-    Other customers of the service have sent good mail since the first day, so that the server knows
-    the network as shared 30 days later.
+    Other customers of the service have sent good mail since the first day. So 30 days later the
+    network is a shared one.
     """
 
     name = "A2 shared SPF"

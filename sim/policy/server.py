@@ -1,4 +1,4 @@
-"""The server of a policy: its configuration, its trap list, its plugins and what they know.
+"""The server of a policy: its configuration, its trap list, its plugins and their state.
 
 The rules are those that ship: the engine, and the plugins `standing` and `trap_memory`.
 """
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from sim.policy.settings import Settings
     from sim.world import World
 
-# The simulated networks are private ones, so that no address is that of somebody. Plugins leave
-# those out by default.
+# The simulated networks are private ones, so that no address belongs to a real
+# server. Plugins leave those out by default.
 _NO_CLIENTS = ["192.0.2.0/24"]
 _NEVER = "36500d"
 _LEARNED = "class=learned by=sim at=2024-01-01T00:00:00Z state=armed"
@@ -55,7 +55,7 @@ class Site(MemoryServer):
         )
 
     async def __aenter__(self) -> Self:
-        """Start, and record whom the users wrote to before."""
+        """Start, and record the senders that users wrote to before."""
         await super().__aenter__()
         await self._standing.wrote_to(self._written_to)
         return self

@@ -156,5 +156,5 @@ def _oracle(results: Results) -> Iterable[Line]:
     if not results.oracle:
         return
     near = sum(one.is_as_expected for one in results.oracle)
-    found = f"{near} of {len(results.oracle)} cases within a query or 25 % of theory"
+    found = f"{near} of {len(results.oracle)} cases within a query or a quarter of theory"
     yield "oracle: as predicted", NONE, found, _verdict(met=near == len(results.oracle))

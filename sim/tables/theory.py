@@ -24,11 +24,18 @@ def theory_tables(results: Results) -> dict[str, Table]:
 def _oracle(results: Results) -> Table:
     header = (
         *("verdict", "refused anyway", "held", "queries (mean)", "theory"),
+        "ln(100)/KL",
         *("errors", "area (AUC)"),
     )
     table = Table("Queries to unmask a trap", header)
     for one in results.oracle:
-        cells = f"{one.queries:.1f}", f"{one.expected:.1f}", percent(one.errors), f"{one.auc:.2f}"
+        cells = (
+            f"{one.queries:.1f}",
+            f"{one.expected:.1f}",
+            f"{one.formula:.1f}",
+            percent(one.errors),
+            f"{one.auc:.2f}",
+        )
         table.rows.append((one.verdict, percent(one.rho), percent(one.held), *cells))
     return table
 

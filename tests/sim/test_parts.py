@@ -13,7 +13,7 @@ from sim.control import expected
 from sim.draw import DAY, arrivals, from_counts, zipf
 from sim.experiments import Job
 from sim.kept import load, path_of, save
-from sim.oracle import area, groups, run_case, theory
+from sim.oracle import area, exact, groups, run_case, theory
 from sim.page import filled
 from sim.parameters import PARAMETERS, RECIPIENTS, Values
 from sim.policy.settings import DEFAULT, LADDER
@@ -130,6 +130,12 @@ def test_a_refusal_at_the_end_takes_the_queries_of_the_theory():
 )
 def test_the_theory_of_the_oracle(rho, held, queries):
     assert round(theory(rho, held)) == queries
+    assert round(exact(rho, held)) == queries
+
+
+def test_a_test_of_whole_queries_needs_more_than_the_formula():
+    assert theory(0.05, 0.75) == pytest.approx(15.5, abs=0.1)
+    assert 15.5 < exact(0.05, 0.75) < 24
 
 
 @pytest.mark.parametrize(("networks", "traps", "share"), [(1, 1, 0.5), (1, 9, 0.9), (10**6, 9, 0)])

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 from sim.actors.actor import Extent
-from sim.actors.attackers import Disarmer, ReplayFramer, SharedFramer, SignUpFramer
+from sim.actors.attackers import Disarmer, Poisoner, ReplayFramer, SharedFramer, SignUpFramer
 from sim.actors.bulk import Newsletters
 from sim.actors.correspondents import Correspondents
 from sim.actors.spammers import DictionaryVerifier, Snowshoe, SortedBlaster
 from sim.control import controls
 from sim.metrics import Metrics
-from sim.policy.settings import ABLATIONS, DEFAULT, LADDER, PATIENT
+from sim.policy.settings import ABLATIONS, DEFAULT, LADDER, PATIENT, REGISTERED
 from sim.simulation import Plan, simulate
 
 MARKS, REFUSES = LADDER[DEFAULT], LADDER["+ memory refuses"]
@@ -90,6 +90,14 @@ def test_a_disarmer_does_not_disarm_a_trap_and_correspondents_lose_nothing():
     metrics = simulate(Plan((few(Disarmer),), "small", Extent(days=3.0)), MARKS, 1)
     (count,) = metrics.tests.values()
     assert (count.messages, count.refused) == (100, 100)
+    assert metrics.all_legitimate().refused == 0
+
+
+def test_learned_traps_are_neither_poisoned_nor_disarmed():
+    plan = Plan((few(Poisoner), few(Disarmer)), "small", Extent(days=3.0))
+    metrics = simulate(plan, REGISTERED["and trap_guard"], 1)
+    assert metrics.tests[Poisoner.name, "test"].refused == 0
+    assert metrics.tests[Disarmer.name, "test"].refused == 100
     assert metrics.all_legitimate().refused == 0
 
 

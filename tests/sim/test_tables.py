@@ -97,9 +97,15 @@ def test_attacks_need_1000_attempts_without_a_success():
 
 def test_theory_is_compared():
     results = Results(
-        oracle=[Row("data", 0, 0, 1, 0, 1, 1.0), Row("end", 0.5, 0, 30, 0, 1, 6.6)],
+        oracle=[Row("data", 0, 0, 1, 0, 1, 1, 1), Row("end", 0.5, 0, 30, 0, 1, 6.6, 7)],
         controls=[Control(1, 1, 1000, 0.52, 0.5)],
     )
     found = targets(results)
     assert found["control"] == ("at most 2.0 points from the formula", "met")
     assert found["oracle"][1] == "missed"
+
+
+def test_attempts_against_learned_traps_have_a_verdict_too():
+    rows = {"registered traps": Series([run("A3 disarmer", Kind.ATTACK, REFUSED, label="test")])}
+    found = targets(Results({"registered": rows}))
+    assert found["disarmer of learned traps"] == ("0 of 1", "missed")
