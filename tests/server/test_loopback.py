@@ -18,6 +18,7 @@ from gatepost.model.endpoint import Endpoint
 from gatepost.net.sockets import ListenFailedError, bind
 from gatepost.plugin.base import Plugin
 from gatepost.server.client_identity import endpoint
+from gatepost.server.connection import Connection
 from gatepost.server.deadlines import LINGER
 from gatepost.server.pump import MAX_UNREAD
 from gatepost.server.server import Server
@@ -58,15 +59,19 @@ def test_message_is_delivered(tmp_path, loop):
 
 
 def test_a_connection_that_has_ended_needs_no_garbage_collection(tmp_path, loop):
+    def left(number):
+        return any(type(one) is Connection and id(one) == number for one in gc.get_objects())
+
     async def scenario(running):
         client = await running.connect()
         client.send(ENVELOPE)
         await client.codes(4)
         number = id(next(iter(running.connections.members)))
+        assert left(number)
         client.send(b"QUIT\r\n")
         await client.rest()
         await client.close()
-        await running.until(lambda: number not in map(id, gc.get_objects()))
+        await running.until(lambda: not left(number))
 
     gc.disable()
     try:
