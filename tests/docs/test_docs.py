@@ -40,7 +40,7 @@ from gatepost.plugin.options.kinds import READERS
 from gatepost.plugin.place import Place
 from gatepost.session import replies as session_replies
 from gatepost.session import rules
-from gatepost.session.log import transaction_fields
+from gatepost.session.log_line import transaction_fields
 from gatepost.session.steps import offer
 from gatepost.testing import play
 from gatepost.wire import lmtp

@@ -184,3 +184,30 @@ def test_compiled_functions_bind_each_name_to_one_of_our_exceptions():
     found = [one for path in files for one in handlers(path)]
     assert any(ours.intersection(types) for _, _, types in found)
     assert [one for one in found if len(one[2]) > 1 and ours.intersection(one[2])] == []
+
+
+def bases(path):
+    """Yield class, module and name of each base class that a file imports from Gatepost."""
+    tree = ast.parse(path.read_text("utf-8"))
+    imported = {
+        alias.asname or alias.name: (node.module, alias.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gatepost.")
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        for base in node.bases if isinstance(node, ast.ClassDef) else ():
+            named = base.value if isinstance(base, ast.Subscript) else base
+            if isinstance(named, ast.Name) and named.id in imported:
+                yield node.name, *imported[named.id]
+
+
+def test_no_other_class_derives_from_a_compiled_one():
+    """In the compiled build that is a TypeError, when the first instance is made."""
+    source = ROOT / "src"
+    files = hatch_build.sources(ROOT, CONFIG["include"])
+    modules = {".".join(path.with_suffix("").parts) for path in files}
+    others = {path.relative_to(source) for path in source.rglob("*.py")} - set(files)
+    found = [(path, *base) for path in sorted(others) for base in bases(source / path)]
+    assert found
+    assert [one for one in found if one[2] in modules] == []

@@ -76,11 +76,7 @@ class NoStore:
     def commit(self) -> None:
         """Do nothing."""
 
-    def maintain(self) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
+    maintain = close = commit
 
 
 class Keeper:

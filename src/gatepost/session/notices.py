@@ -3,13 +3,11 @@
 `NoticeRecorder` is in front of another recorder, and only if a plugin has such a method.
 """
 
-import inspect
-
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
 from gatepost.model.session import Session, Transaction
 from gatepost.plugin.notifier import Notifier
-from gatepost.session.recorder import Recorder
+from gatepost.session.recorder import Recorder, forward_others
 
 # Not a limit: the server stops.
 SHUTDOWN = "shutdown"
@@ -22,9 +20,7 @@ class NoticeRecorder(Recorder):
         self.detailed = inner.detailed
         self._inner = inner
         self._notify = notifier.notify
-        for name, _ in inspect.getmembers(Recorder, inspect.isfunction):
-            if name not in vars(NoticeRecorder):
-                setattr(self, name, getattr(inner, name))
+        forward_others(self, inner)
 
     def connection_refused(self, ref: str, peer: Endpoint, limit: str, reply: Reply) -> None:
         """Forward a connection over a limit."""

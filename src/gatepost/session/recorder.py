@@ -11,6 +11,7 @@ keeps facts copies what it needs. One that only needs what has ended takes recor
 results of the queue are those of `gatepost.queue.recorder`.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -157,3 +158,13 @@ class Recorder(DeliveryRecorder):
 
     def transaction_ended(self, tx: Transaction) -> None:
         """Record the end of a transaction, whatever ended it; its content is still there."""
+
+
+def forward_others(outer: Recorder, inner: Recorder) -> None:
+    """Let a recorder pass every fact to another for which its class has no method.
+
+    In place of a subclass: a compiled class has none outside of the compiled modules.
+    """
+    for name, _ in inspect.getmembers(Recorder, inspect.isfunction):
+        if name not in vars(type(outer)):
+            setattr(outer, name, getattr(inner, name))

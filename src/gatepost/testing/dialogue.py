@@ -2,13 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
 
 from gatepost.config.units import UnitError, parse_duration
+from gatepost.ledger.records import Record
 from gatepost.model.reply import Reply
 from gatepost.model.session import Session, Transaction
 from gatepost.net.resolver import Resolver
@@ -25,7 +26,7 @@ from gatepost.server.memory import (
     MemoryServer,
 )
 from gatepost.session.log import LogRecorder
-from gatepost.session.recorder import Decided
+from gatepost.session.recorder import Decided, Recorder, forward_others
 from gatepost.testing.resolver import FakeResolver
 from gatepost.testing.store import MemoryStore
 
@@ -96,18 +97,24 @@ class DialogueResult(msgspec.Struct, frozen=True):
     decisions: list[PlayedDecision] = []
 
 
-class _Decisions(LogRecorder):
-    """The log, and the decisions of a dialogue."""
+class _Decisions(Recorder):
+    """Passes every fact to the log, and keeps the decisions of a dialogue."""
 
     def __init__(self, clock: VirtualClock) -> None:
-        super().__init__(clock.time)
+        self._log = LogRecorder(clock.time)
         self.made: list[PlayedDecision] = []
+        forward_others(self, self._log)
+
+    @property
+    def sinks(self) -> Sequence[Callable[[Record], None]]:
+        """The log writes the line of a transaction from its record."""
+        return self._log.sinks
 
     def decided(
         self, session: Session, tx: Transaction | None, decided: Decided, reply: Reply
     ) -> None:
         """Log a decision, and keep it."""
-        super().decided(session, tx, decided, reply)
+        self._log.decided(session, tx, decided, reply)
         answer = decided.answer
         if answer is not None and answer.by != _CAPTURE:
             verdict = answer.decision.verdict.value
