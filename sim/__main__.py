@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     add("--only", default="", metavar="NAME,…", help=f"any of {', '.join(TABLES)}")
     add("--jobs", type=int, default=2, help="processes (default: 2)")
     add("--keep", type=Path, metavar="FOLDER", help="keep finished runs, and use those kept there")
-    add("--quick", action="store_true", help="a few days: only a trial run")
+    add("--quick", action="store_true", help="one seed of a few days: only a trial run")
     add("--out", type=Path, metavar="FOLDER", help="update simulation.md and its charts there")
     return options
 
@@ -42,7 +42,7 @@ def choice_of(chosen: argparse.Namespace) -> Choice:
         raise ValueError(f"--only: no such table: {', '.join(sorted(unknown))}")
     return Choice(
         sizes,
-        max(1, chosen.seeds),
+        1 if chosen.quick else max(1, chosen.seeds),
         max(1.0, chosen.days),
         min(1.0, max(0.001, chosen.share)),
         only,

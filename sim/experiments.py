@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from sim.actors.actor import Actor
 
 SHORT_DAYS = 10.0  # for ablations and the tornado, which compare runs of the same seed
-QUICK = Extent(days=4.0)
+QUICK = Extent(days=4.0, attempts=0.05)
 EVERYONE = (*HONEST, *SPAMMERS)
 _TORNADO_ACTORS = (*HONEST, *(one for one in SPAMMERS if one not in (WarmUp, Mixer)))
 MAIN = {name: LADDER[name] for name in (LISTS, DEFAULT)}
@@ -102,6 +102,11 @@ class Choice(NamedTuple):
     jobs: int = 1
     keep: Path | None = None
 
+    @property
+    def few(self) -> Sequence[int]:
+        """The seeds of small experiments."""
+        return range(1, min(self.seeds, 3) + 1)
+
     def extent(self, size: str) -> Extent:
         """Return the extent of a size."""
         extent = QUICK if self.quick else Extent(self.days)
@@ -155,11 +160,11 @@ def _jobs(choice: Choice) -> Iterable[Job]:
     short = small._replace(days=min(small.days, SHORT_DAYS))
     if choice.has("patient"):
         actors = (DictionaryVerifier, SortedBlaster, Mixer)
-        yield from _rows("patient", PATIENT, actors, small, range(1, 4))
+        yield from _rows("patient", PATIENT, actors, small, choice.few)
     if choice.has("minimum"):
         bulk = (ListServers, OfficeMailings, SortedBlaster)
         company = choice.extent("company")
-        yield from _rows("minimum", MINIMUMS, bulk, company, (1, 2, 3), size="company")
+        yield from _rows("minimum", MINIMUMS, bulk, company, choice.few, size="company")
     if choice.has("attacks"):
         yield from _rows("attacks", ATTACKED, ATTACKERS, small, (SEED,))
         yield from _rows("registered", REGISTERED, (Poisoner, Disarmer), small, (SEED,))

@@ -21,7 +21,7 @@ Run: TypeAlias = "Generator[Session, Outcome, None]"
 
 
 class Extent(NamedTuple):
-    """The length of a simulation in days, and the shares of legitimate mail and of botnets.
+    """The length of a simulation in days, and the shares of legitimate mail, botnets and attempts.
 
     A company for 45 days would take hours; a share of its volume has the same rates.
     """
@@ -29,6 +29,7 @@ class Extent(NamedTuple):
     days: float = 45.0
     share: float = 1.0
     spam: float = 1.0
+    attempts: float = 1.0
 
 
 class Actor(ABC):

@@ -29,8 +29,9 @@ class Attempts(Actor):
     def run(self) -> Run:
         """Yield the sessions of each attempt."""
         self.prepare()
-        room = (self.extent.days - self.first_day) * DAY / self.attempts
-        for number in range(self.attempts):
+        attempts = max(1, round(self.attempts * self.extent.attempts))
+        room = (self.extent.days - self.first_day) * DAY / attempts
+        for number in range(attempts):
             yield from self.attempt(number, self.first_day * DAY + number * room)
 
     def prepare(self) -> None:
