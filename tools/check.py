@@ -53,7 +53,7 @@ TRACED_AGAIN = ("tests/server", "-m", "not slow")
 COMPILED = (
     *("tests/wire", "tests/e2e"),
     *("tests/ledger/test_link.py", "tests/ledger/test_store.py", "tests/ledger/test_totals.py"),
-    "tests/session/test_recording.py",
+    *("tests/session/test_recording.py", "tests/log", "tests/lists"),
     *(f"tests/mailauth/{name}" for name in ("arc", "dmarc", "results")),
     *(f"tests/mailauth/dkim/test_{name}.py" for name in ("body", "signatures", "verify")),
     *(f"tests/mailauth/test_spf_{name}.py" for name in ("parse", "suite")),
