@@ -109,7 +109,7 @@ def run_program(run: ProgramRun, timeout: float, stop: int) -> ExitResult:
         process = _start(run, inputs, output.writer)
         with _killed_on_error(process):
             _watch(stack, selector, process)
-            _serve(run, selector, process, timeout)
+            _serve(run, selector, process, timeout, stop)
         output.read()
         return ExitResult(process.returncode, output.first_line())
 
@@ -140,8 +140,12 @@ def _serve(
     selector: selectors.BaseSelector,
     process: subprocess.Popen[bytes],
     timeout: float,
+    stop: int,
 ) -> None:
-    """Write to the program and read from it until it ends."""
+    """Write to the program and read from it until it ends.
+
+    The end of an input lets the program finish, so it must not come after the order to stop.
+    """
     deadline = time.monotonic() + timeout
     wait = timeout if _can_wait() else TICK
     while process.poll() is None:
@@ -150,6 +154,8 @@ def _serve(
             raise _failed(run, f"did not end within {timeout:g} s")
         for key, _ in selector.select(min(left, wait)):
             if not key.data():
+                if any(one.fd == stop for one, _ in selector.select(0)):
+                    _stopped(run)()
                 selector.unregister(key.fileobj)
                 assert isinstance(key.fileobj, FileIO)
                 key.fileobj.close()
