@@ -11,7 +11,6 @@ from gatepost.ledger import records as r
 from gatepost.ledger.privacy import Privacy
 from gatepost.model.decision import accept, defer, deny
 from gatepost.model.endpoint import Endpoint
-from gatepost.model.message import Message
 from gatepost.plugin.base import Installed
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.memory import MemoryServer
@@ -68,17 +67,6 @@ def test_a_client_has_the_name_that_a_plugin_has_confirmed(value, name):
             session.results.add("iprev", value, name="mx.client.example")
 
     assert connection(OPEN, [Confirm()]).client.name == name
-
-
-def test_a_message_that_cannot_be_stored_has_the_problem(monkeypatch):
-    class Full(Message):
-        def complete(self):
-            raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("gatepost.session.conversation.Message", Full)
-    found = transaction(OPEN + MAIL + RCPT + CONTENT + "S: 452 4.3.1 *\n" + QUIT)
-    assert (found.result, found.reason) == ("deferred", "storage")
-    assert "No space left on device" in found.problem
 
 
 def test_an_accepted_message():
