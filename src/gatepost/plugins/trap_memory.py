@@ -16,7 +16,7 @@ without the store nothing is remembered, and nothing is marked.
 """
 
 import json
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
@@ -48,6 +48,8 @@ from gatepost.traps.shared import SeenDomain, SharedRule
 _NOTE = "trap_memory"
 # How long a worker uses what it has read, in seconds: hits of other workers are seen after that.
 RECENT_HITS = 5.0
+# The time within which further hits of a sender are not written, in seconds.
+REMEMBERED = 60.0
 # It takes days until a network is shared.
 RECENT_DOMAINS = 600.0
 _DAY = 86400.0
@@ -102,6 +104,7 @@ class TrapMemory(Plugin):
         self._lifetimes = Lifetimes(self.options.mark_for, self.options.refuse_for)
         self._rule = SharedRule()
         self._hits: Recent[float] = Recent(RECENT_HITS)
+        self._remembered: Recent[bool] = Recent(REMEMBERED)
         self._seen: Recent[Mapping[str, SeenDomain]] = Recent(RECENT_DOMAINS)
 
     def on_mail(self, tx: Transaction, _sender: Address) -> Awaitable[None] | None:
@@ -228,16 +231,23 @@ class TrapMemory(Plugin):
         if not any(hit.is_evidence for hit in tx.trap_hits):
             return
         tx.session.notes[_HIT] = True
+        self.metrics.counter("hits").inc()
         now = int(self.clock.time())
         for key in sender.keys:
             self._hits.put(key, float(now), now)
+        new = [key for key in sender.keys if self._remembered.get(key, now) is None]
+        if new:
+            await self._remember(new, now)
+
+    async def _remember(self, keys: Sequence[str], now: int) -> None:
+        """Write the time of a hit, unless this worker has written one a moment ago."""
         try:
             async with self.store.batch() as batch:
                 ttl = self._lifetimes.longest
-                written = [batch.set(key, now, ttl=ttl) for key in sender.keys]
-            for one in written:
+                written = [batch.set(key, now, ttl=ttl) for key in keys]
+            for key, one in zip(keys, written, strict=True):
                 one.value  # noqa: B018 - raises the error of the operation
-            self.metrics.counter("hits").inc()
+                self._remembered.put(key, value=True, now=now)
         except StoreError:
             self.metrics.counter("not_recorded").inc()
 
