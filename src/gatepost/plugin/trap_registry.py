@@ -14,7 +14,7 @@ from gatepost.log.os_error import describe_os_error
 from gatepost.plugin.clock import Clock
 from gatepost.registry.objections import objections
 from gatepost.registry.registry import Registry
-from gatepost.registry.trap import RegisteredTrap, key_of
+from gatepost.registry.trap import RegisteredTrap, author, key_of
 from gatepost.store.errors import StoreError
 from gatepost.traps.notes import TrapState
 
@@ -36,7 +36,7 @@ class Traps:
         self._registry = registry
         self._known = known
         self._clock = clock
-        self._by = "-".join(plugin.replace("=", " ").split()) or "plugin"
+        self._by = author(plugin, "plugin")
 
     def find(self, entry: str) -> RegisteredTrap | None:
         """Return the trap with exactly this entry, None without one. Costs a look-up in memory."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from gatepost.lists.addresses import AddressList
+from gatepost.lists.entry import ListEntry
 from gatepost.lists.file import ListFile
 from gatepost.registry.trap import RegisteredTrap
 from gatepost.traps.notes import TrapState
@@ -71,13 +72,7 @@ class Registry(ABC):
 
     def traps(self) -> Iterator[RegisteredTrap]:
         """Yield the present state of each trap, in the order of their last changes."""
-        current = self.current
-        for entry in current:
-            latest = current.exact(entry.key)
-            if latest is not None and latest.line == entry.line:
-                trap = RegisteredTrap.of(entry)
-                if trap is not None:
-                    yield trap
+        return filter(None, map(RegisteredTrap.of, last_lines(self.current)))
 
     def set_state(self, entry: str, state: TrapState, by: str, reason: str) -> RegisteredTrap:
         """Change the state of a trap; raises as `change`, `NoSuchTrapError`, `UnchangedError`."""
@@ -117,6 +112,14 @@ class Registry(ABC):
             return msgspec.structs.replace(old, **fields(old), by=by, reason=reason, at=now)
 
         return self.change(entry, edit)
+
+
+def last_lines(lines: AddressList) -> Iterator[ListEntry]:
+    """Yield the last line of each entry, in the order of the lines."""
+    for entry in lines:
+        last = lines.exact(entry.key)
+        if last is not None and last.line == entry.line:
+            yield entry
 
 
 def read(lines: AddressList, entry: str) -> list[RegisteredTrap]:

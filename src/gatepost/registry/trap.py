@@ -82,6 +82,11 @@ def key_of(text: str) -> str:
     return entry.key
 
 
+def author(name: str, otherwise: str) -> str:
+    """Return a name as one word of a line, `otherwise` if nothing of it is left."""
+    return "-".join(name.replace("=", " ").split()) or otherwise
+
+
 def written(key: str) -> str:
     """Return an entry in canonical form as it is written: with quotes if the address needs them."""
     local, _, domain = key.rpartition("@")

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 from gatepost.cli.shared.ledger_files import open_ledger, recorded_form
 from gatepost.cli.shared.output import Failure, WrongUsage
-from gatepost.cli.shared.trap_lists import known_recipients
+from gatepost.cli.shared.trap_lists import known_recipients, list_errors
 from gatepost.config.schema import Config
 from gatepost.ledger.records import Transaction
 from gatepost.ledger.selection import Key, Selection
-from gatepost.lists.reloadable import ListError
 from gatepost.log.os_error import describe_os_error
+from gatepost.registry import trap
 from gatepost.registry.file import FileRegistry
 from gatepost.registry.objections import objections
 from gatepost.registry.registry import NoSuchTrapError, UnchangedError
@@ -44,7 +44,7 @@ def author() -> str:
         name = os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):  # no entry in the user database
         name = str(os.geteuid())
-    return "-".join(name.replace("=", " ").split()) or "unknown"
+    return trap.author(name, "unknown")
 
 
 @contextmanager
@@ -77,10 +77,8 @@ def found_objections(config: Config, entry: str, now: float) -> list[str]:
     """Return what speaks against arming an entry; raises `Failure`."""
     local, _, domain = entry.rpartition("@")
     keys = {entry, *(f"{one}@{domain}" for one in neighbours(local))}
-    try:
+    with list_errors():
         known = known_recipients(config, keys)
-    except ListError as error:
-        raise Failure(str(error)) from error
     return [*objections(entry, known), *_good_mail(config, entry, now)]
 
 
@@ -106,15 +104,15 @@ def _received(message: Transaction, address: str) -> bool:
     )
 
 
-def as_data(trap: RegisteredTrap) -> dict[str, object]:
+def as_data(one: RegisteredTrap) -> dict[str, object]:
     """Return a trap for JSON."""
     return {
-        "trap": trap.entry,
-        "class": trap.trap_class,
-        "state": trap.state,
-        "expires": trap.expires,
-        "exempt": list(trap.exempt),
-        "reason": trap.reason,
-        "by": trap.by,
-        "at": trap.at,
+        "trap": one.entry,
+        "class": one.trap_class,
+        "state": one.state,
+        "expires": one.expires,
+        "exempt": list(one.exempt),
+        "reason": one.reason,
+        "by": one.by,
+        "at": one.at,
     }

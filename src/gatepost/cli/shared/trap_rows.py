@@ -8,8 +8,8 @@ from typing import NamedTuple
 import click
 
 from gatepost.cli.shared.output import print_line
-from gatepost.lists.addresses import ListSource
 from gatepost.lists.entry import ListEntry
+from gatepost.registry.registry import last_lines
 from gatepost.traps.notes import Marks, TrapState, read_marks
 from gatepost.traps.table import TrapTable
 from gatepost.traps.verdicts import TrapClass
@@ -58,19 +58,12 @@ def rows(table: TrapTable, now: float) -> Iterator[Row]:
     unarmed = {(one.entry.source, one.entry.line): one.reason.value for one in report}
     for source in table.lists:
         registered = source is table.registry
-        for entry in _present(source) if registered else source.current:
+        for entry in last_lines(source.current) if registered else source.current:
             marks = read_marks(entry.note)
+            if registered and marks.state is None:  # the line was cut off
+                continue
             reason = unarmed.get((entry.source, entry.line), "") or _over(marks, now)
             yield Row(entry, marks, registered, reason)
-
-
-def _present(source: ListSource) -> Iterator[ListEntry]:
-    """Yield the last line of each entry, if it is complete."""
-    current = source.current
-    for entry in current:
-        latest = current.exact(entry.key)
-        if latest is not None and latest.line == entry.line and read_marks(entry.note).state:
-            yield entry
 
 
 def _over(marks: Marks, now: float) -> str:

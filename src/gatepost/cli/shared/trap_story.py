@@ -11,13 +11,11 @@ import click
 from gatepost.checks.scratch import progress
 from gatepost.cli.shared import registered, trap_lists
 from gatepost.cli.shared.ledger_files import open_ledger, recorded_form
-from gatepost.cli.shared.output import Failure, WrongUsage, print_json, print_line
+from gatepost.cli.shared.output import WrongUsage, print_json, print_line
 from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
 from gatepost.ledger.records import Transaction
 from gatepost.ledger.selection import Key, Selection
-from gatepost.lists.reloadable import ListError
-from gatepost.log.os_error import describe_os_error
 from gatepost.model.address import Address, AddressError
 from gatepost.model.session import TrapHit
 from gatepost.registry.trap import RegisteredTrap
@@ -61,14 +59,9 @@ def command(address: str, *, file: Path, as_json: bool) -> None:
 
 def _story(config: Config, address: Address) -> Story:
     now = time.time()
-    try:
-        with progress([config.path(name) for name in config.traps.lists]):
-            [found] = trap_lists.look_up(config, [address])
+    with progress(trap_lists.paths(config)), trap_lists.list_errors():
+        [found] = trap_lists.look_up(config, [address])
         history = registered.open_registry(config).history(address.key)
-    except ListError as error:
-        raise Failure(str(error)) from error
-    except OSError as error:
-        raise Failure(describe_os_error(error)) from error
     entry = found.unarmed
     unarmed = "" if entry is None else f"{entry.text} in {entry.source}:{entry.line}"
     objections = registered.found_objections(config, address.key, now)
