@@ -33,6 +33,7 @@ from gatepost.plugin.loader import builtin_names, find_plugin
 from gatepost.plugin.options.about import about_options
 from gatepost.plugin.options.words import expected, shown_default
 from gatepost.server import deadlines, pump
+from gatepost.session.hook_modes import NEVER, points
 from gatepost.session.steps import offer
 from gatepost.wire.smtp import content
 from gatepost.wire.smtp.agreed import State
@@ -168,6 +169,19 @@ def notifications() -> str:
     """Return the notifications and their arguments."""
     rows = ((f"`on_{name}`", f"`{_arguments(name)}`") for name in NOTIFICATIONS)
     return table(("method", "arguments"), rows)
+
+
+def hook_modes() -> str:
+    """Return the points of a session that each protocol reaches."""
+    rows = (
+        (f"`{point}`", *(_reached(missing.get(point)) for missing in NEVER.values()))
+        for point in points()
+    )
+    return table(("hook, question or notification", *NEVER), rows)
+
+
+def _reached(why_not: str | None) -> str:
+    return "yes" if why_not is None else f"no: {why_not}"
 
 
 def _arguments(hook: str) -> str:
@@ -350,6 +364,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "missing": missing,
     "hooks": hooks,
     "notifications": notifications,
+    "hook_modes": hook_modes,
     "sequence": sequence,
     "extensions": extensions,
     "fixed": fixed,

@@ -6,9 +6,10 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from gatepost.config.listen import InetAddress, ListenAddress, UnixAddress
-from gatepost.config.schema import Config
+from gatepost.config.schema import Config, ListenConfig
 from gatepost.net.tls import OBSOLETE, kind_of
 from gatepost.session.assemble import Lists
+from gatepost.session.dialect import DIALECTS
 from gatepost.session.setup import Setup
 
 # The shortest prefix of a private network: 10.0.0.0/8 and fd00::/8 have it.
@@ -28,6 +29,35 @@ def lmtp(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
                 f"{address}: LMTP on a network: LMTP is for the parts of one mail system, and"
                 " every client is treated as such a part (RFC 2033 section 5)"
             )
+
+
+def asking_servers(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
+    """Warn of listeners for mail servers that too many hosts, or none, may use."""
+    for number, listen in enumerate(config.listen):
+        if DIALECTS[listen.protocol].wire is not None:
+            continue
+        key = f"listen[{number}].accept_from"
+        for network in listen.accept_from:
+            if network.prefixlen < SHORTEST_PREFIX:
+                yield (
+                    f"{key} contains {network}: any host there can report anything about clients,"
+                    " expected the addresses of your own mail servers"
+                )
+        yield from _unreachable(listen, key)
+
+
+def _unreachable(listen: ListenConfig, key: str) -> Iterator[str]:
+    """Warn of a listener on a network that accepts connections of this machine only."""
+    address = listen.address
+    if not isinstance(address, InetAddress) or ip_address(address.host).is_loopback:
+        return
+    if all(network.is_loopback for network in listen.accept_from):
+        yield f"{address}: only this machine may connect: expected your mail servers in {key}"
+    elif ip_address(address.host).is_global or ip_address(address.host).is_unspecified:
+        yield (
+            f"{address}: {listen.protocol} on a public address: it is not encrypted, expected an"
+            " address of an internal network"
+        )
 
 
 def ipv6_only(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:

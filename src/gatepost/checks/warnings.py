@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from gatepost.checks import exposure, ledger, system, traps
+from gatepost.checks import exposure, ledger, protocols, system, traps
 from gatepost.checks.paths import unusable
 from gatepost.checks.quotas import quotas
 from gatepost.checks.routes import hidden, loops, relays, shared_maildirs, unrouted
@@ -201,6 +201,7 @@ CHECKS: tuple[Check, ...] = (
     _keys,
     _socket_folders,
     exposure.lmtp,
+    exposure.asking_servers,
     exposure.ipv6_only,
     exposure.trusted_networks,
     exposure.bare_lf,
@@ -227,6 +228,7 @@ CHECKS: tuple[Check, ...] = (
     traps.unproven,
     _trap_plugins,
     _idle_plugins,
+    protocols.methods_never_called,
     _domains_of_plugins,
     ledger.metrics,
     ledger.space,

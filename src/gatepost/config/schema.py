@@ -105,6 +105,10 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ] = parse_duration("10s")
 
 
+# The addresses of this machine that no other host can reach.
+LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+
+
 class ListenConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[[listen]]`: one listener."""
 
@@ -161,6 +165,16 @@ class ListenConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             "None by default. A host that may send XCLIENT can claim any client address.",
         ),
     ] = ()
+    accept_from: Annotated[
+        Sequence[IPv4Network | IPv6Network],
+        Key(
+            ArrayKind(formats.NETWORK),
+            "Networks of the mail servers that may use this listener, for milter and policy."
+            " Connections from other addresses are closed. A Unix socket has no addresses: the"
+            " permissions of its file and its folder apply.",
+            "This machine only. A mail server reports what its clients have done, and is believed.",
+        ),
+    ] = LOOPBACK
     auth: Annotated[
         bool,
         Key(

@@ -69,9 +69,9 @@ class Session(msgspec.Struct, frozen=True, eq=False):
     """One client connection.
 
     `peer` is the client's address, `local` the server's. `helo` is the argument of HELO, EHLO or
-    LHLO ("" before it); `extended` is false after HELO. `protocol` is "smtp" or "lmtp". `tls` is
-    None without encryption, `auth` is None without authentication. `notes` is a dict for plugins
-    that lasts as long as the connection; STARTTLS does not clear it.
+    LHLO ("" before it); `extended` is false after HELO. `protocol` is that of the listener, such as
+    "smtp". `tls` is None without encryption, `auth` is None without authentication. `notes` is a
+    dict for plugins that lasts as long as the connection; STARTTLS does not clear it.
 
     `listener` is the name of the listener, "" if it has none. `in_relay_network` is true if the
     client is in a network of `relay_for` of a route. `opinions` are the decisions of plugins in
@@ -80,6 +80,9 @@ class Session(msgspec.Struct, frozen=True, eq=False):
     Behind a trusted proxy, `peer` and `local` are the addresses that the proxy reports. `via` is
     then the proxy's own address, `proxy` its PROXY header, and `xclient` the attributes of XCLIENT
     by upper-case name.
+
+    With a milter, `via` is the address of the mail server, and `reported` has what it reports about
+    the client and the current command: its macros, by their names without braces.
     """
 
     id: str
@@ -102,6 +105,7 @@ class Session(msgspec.Struct, frozen=True, eq=False):
     opinions: Sequence[Opinion] = EMPTY
     found: Results | None = None
     input: Input | None = None
+    reported: Mapping[str, str] = {}
 
     @property
     def has_unread(self) -> bool:
@@ -161,7 +165,8 @@ class Recipient(msgspec.Struct, frozen=True, eq=False):
     `user` is the local part in lower case without the subaddress, `domain` the canonical domain.
     `reply` is the reply to RCPT, None before it. In LMTP it becomes the refusal at the end of the
     message, if there is one. `route` is the name of the route that a plugin has chosen, "" for the
-    first that matches. `added` is whether a plugin has added the recipient.
+    first that matches. `added` is whether a plugin has added the recipient. `mta_reply` is the
+    refusal of the mail server itself if Gatepost is its milter, None if it accepts the recipient.
     """
 
     address: Address
@@ -171,6 +176,7 @@ class Recipient(msgspec.Struct, frozen=True, eq=False):
     reply: Reply | None = None
     route: str = ""
     added: bool = False
+    mta_reply: Reply | None = None
 
     @property
     def accepted(self) -> bool:
@@ -247,7 +253,8 @@ class Transaction(msgspec.Struct, frozen=True, eq=False):
     changed them. `refused` has the others. `trap_hits` has every recipient that is a trap, accepted
     or not, as the client named it. `message` is None before the content. `message_id` is the first
     Message-ID, at most 250 characters; it is "" without one, and before the header block is
-    complete. `next_hops` are the next hops that have accepted the message, each with its reply.
+    complete. `queue_id` is that of the mail server if Gatepost is its milter, "" before it is
+    known. `next_hops` are the next hops that have accepted the message, each with its reply.
     `notes` is a dict for plugins that lasts as long as the transaction. `opinions` are the
     decisions of plugins in shadow mode.
 
@@ -269,6 +276,7 @@ class Transaction(msgspec.Struct, frozen=True, eq=False):
     opinions: Sequence[Opinion] = EMPTY
     found: Results | None = None
     acting: Acting | None = None
+    queue_id: str = ""
 
     @property
     def results(self) -> Results:

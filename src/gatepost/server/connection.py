@@ -85,7 +85,9 @@ class Connection(Owner):
         self._identity = identity
         self._secured: TlsTransport | None = None
         extensions = EXTENSIONS if listener.tls is None else WITH_TLS
-        self._wire = listener.dialect.wire(connections.wire_limits, connections.paths, extensions)
+        wire = listener.dialect.wire
+        assert wire is not None
+        self._wire = wire(connections.wire_limits, connections.paths, extensions)
         self._deadlines = Deadlines(connections.setup.limits, connections.now)
         self._admitted = False
         self._lingering = False

@@ -15,9 +15,10 @@ from gatepost.log.logger import get_logger
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
 from gatepost.net.inline import UNFINISHED, finish, first_step
+from gatepost.net.networks import Networks, is_within
 from gatepost.net.turns import Turns
 from gatepost.server.file_supply import FileSupply
-from gatepost.server.limits import ConnectionLimiter, Origin
+from gatepost.server.limits import ConnectionLimiter, Origin, packed
 from gatepost.session import replies as r
 from gatepost.session.conversation import Conversation
 from gatepost.session.setup import Setup
@@ -129,6 +130,23 @@ class Connections:
         if len(self.members) > self.setup.limits.connections:
             exceeded = "connections"
         return self._exceed(ref, connection.peer, exceeded) if exceeded else None
+
+    def admit_mta(self, connection: Member, networks: Networks) -> Reply | None:
+        """Add a connection of a mail server that asks; return the refusal if it may not.
+
+        Its address is not counted, because it brings many clients. Security: the mail server
+        reports what the client has done, and is believed. So it must be in one of the networks, or
+        have no IP address: access to a Unix socket is controlled by the permissions of its file.
+        """
+        self.members.add(connection)
+        peer = connection.peer
+        if packed(peer.host) is not None and not is_within(peer.host, networks):
+            return self._exceed(self.next_id(), peer, "accept_from")
+        if self.draining:
+            return self._refuse(self.next_id(), peer, "shutdown", r.SHUTTING_DOWN)
+        if len(self.members) > self.setup.limits.connections:
+            return self._exceed(self.next_id(), peer, "connections")
+        return None
 
     def _exceed(self, ref: str, peer: Endpoint, limit: str) -> Reply:
         self._refused += 1

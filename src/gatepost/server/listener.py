@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from gatepost.auth.authority import Authority
 from gatepost.model.endpoint import Endpoint
+from gatepost.net.networks import Networks
 from gatepost.net.tls import ListenerTls
 from gatepost.session.dialect import SMTP, Dialect
 
@@ -13,7 +14,8 @@ class ListenerSettings(NamedTuple):
 
     `completes` is whether mail of authenticated clients gets a missing Date and Message-ID.
     `local` is the address that clients connect to, None if each socket must be asked.
-    `name` is that of the configuration.
+    `accept_from` are the networks of mail servers that may ask for decisions. `name` is that of the
+    configuration.
     """
 
     dialect: Dialect = SMTP
@@ -22,3 +24,4 @@ class ListenerSettings(NamedTuple):
     local: Endpoint | None = None
     completes: bool = True
     name: str = ""
+    accept_from: Networks = ()

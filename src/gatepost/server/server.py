@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 from gatepost.config.schema import Config, ListenConfig
 from gatepost.counts.memory import Slot
@@ -40,12 +40,11 @@ from gatepost.queue.recording import Keep
 from gatepost.queue.spool.folder import files as spool_files
 from gatepost.queue.spool.sql.schema import VersionError
 from gatepost.registry.mailboxes import retire_mailboxes
-from gatepost.server.connection import Connection
 from gatepost.server.connections import SWEEP, Connections
+from gatepost.server.entrances import ENTRANCES
 from gatepost.server.figures import Figures
 from gatepost.server.ledger_thread import LedgerThread
 from gatepost.server.listener import ListenerSettings
-from gatepost.server.proxy import ProxyHandshake
 from gatepost.session.assemble import (
     Lists,
     SetupError,
@@ -346,11 +345,9 @@ def _protocol(
         local,
         completes=listen.add_missing_headers,
         name=listen.name,
+        accept_from=listen.accept_from,
     )
-    if listen.proxy_from or listen.xclient_from:
-        return functools.partial(ProxyHandshake, connections, listen, settings)
-    make = functools.partial(Connection, connections, settings)
-    return cast("Callable[[], asyncio.Protocol]", make)
+    return ENTRANCES[listen.protocol](connections, listen, settings)
 
 
 async def _all_gone(connections: Connections, stop_timeout: float) -> None:

@@ -12,7 +12,7 @@ from gatepost.plugin.chain import Answer
 from gatepost.session import replies as r
 from gatepost.session import rules
 from gatepost.session.content.trace import WithNames, with_names
-from gatepost.session.handover import Result, hand_over, hand_over_each
+from gatepost.session.handover import Result, hand_over, hand_over_each, quarantine, taken
 from gatepost.session.setup import Setup
 from gatepost.wire.lmtp import LmtpServer
 from gatepost.wire.smtp import SmtpServer
@@ -21,24 +21,32 @@ from gatepost.wire.smtp import SmtpServer
 class Dialect(NamedTuple):
     """One protocol.
 
-    `wire` parses it. `service` is its name in the greeting, `help` the usual reply to HELP.
-    `mail_rule` and `rcpt_rule` are the core's own decisions, `hand_over` delivers an accepted
-    message and returns the reply to the end of data. `with_names` names the protocol in the
-    Received field; without it no field is added. With `replies_each`, the end of a message has a
-    reply for each recipient. `foreign` is whether the clients are other organisations: their
-    Authentication-Results are not trusted.
+    `mail_rule` and `rcpt_rule` are the core's own decisions. `hand_over` delivers an accepted
+    message, `hold` keeps one that is quarantined, `taken` ends one that a plugin has stored; each
+    returns the reply to the end of data. `with_names` names the protocol in the Received field;
+    without it no field is added. With `replies_each`, the end of a message has a reply for each
+    recipient. `foreign` is whether the clients are other organisations: their
+    Authentication-Results are not trusted. `delivers` is whether the routes deliver: otherwise no
+    next hop is asked about a recipient.
+
+    `wire` parses a protocol of the SMTP family; the others have a connection of their own
+    (`gatepost.server.entrances`). `service` is its name in the greeting, `help` the usual reply to
+    HELP.
     """
 
     name: str
-    wire: type[SmtpServer]
-    service: str
-    help: Reply
     mail_rule: Callable[[Setup, Transaction], Answer | None]
     rcpt_rule: Callable[[Setup, Transaction, Recipient], rules.Ruling]
     hand_over: Callable[[Setup, Transaction], Result]
-    with_names: WithNames | None
+    hold: Callable[[Setup, Transaction, str], Result] = quarantine
+    taken: Callable[[Setup, Transaction], Result] = taken
+    with_names: WithNames | None = None
     replies_each: bool = False
     foreign: bool = True
+    delivers: bool = True
+    wire: type[SmtpServer] | None = None
+    service: str = ""
+    help: Reply = r.HELP
 
     def greeting(self, hostname: str) -> Reply:
         """Return the greeting: RFC 5321 section 4.3.1, RFC 2033 section 4.1."""

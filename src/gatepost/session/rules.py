@@ -4,10 +4,11 @@ Each rule runs before any plugin is asked and returns an `Answer`, or None if it
 """
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
+from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.chain import FAILED, Answer, Asked
 from gatepost.plugin.server_facts import TrapRefusal
@@ -17,9 +18,13 @@ from gatepost.session.traps.verdict import REFUSES_ALL, hardest, spare
 from gatepost.traps.verdicts import Treatment
 
 CORE = "gatepost"
+# The author of refusals by the mail server that asks.
+MTA = "mta"
 
 # The result of a rule, or an awaitable if it has to wait.
 Ruling = Answer | Awaitable[Answer | None] | None
+# Applies the answer of plugins about a recipient; the last argument stands without one.
+Conclusion = Callable[[Setup, Transaction, Recipient, Answer | None, Answer | None], Answer | None]
 
 
 def _core(decision: Decision) -> Answer:
@@ -119,9 +124,7 @@ def mail_rule(setup: Setup, tx: Transaction) -> Answer | None:
 
 def rcpt_rule(setup: Setup, tx: Transaction, rcpt: Recipient) -> Ruling:
     """Check RCPT: refuse to relay, refuse unknown mailboxes, always accept postmaster."""
-    acting = tx.acting
-    named = tx.recipients if acting is None or acting.named is None else acting.named
-    if len(named) >= setup.limits.recipients:
+    if _number_named(tx) >= setup.limits.recipients:
         return TOO_MANY_RECIPIENTS
     if rcpt.domain and not setup.is_local(rcpt.domain):
         return _look_up(setup, tx, rcpt, None if _relays(setup, tx, rcpt) else RELAY_DENIED)
@@ -136,21 +139,82 @@ def rcpt_rule(setup: Setup, tx: Transaction, rcpt: Recipient) -> Ruling:
     return _look_up(setup, tx, rcpt, UNKNOWN_RECIPIENT)
 
 
+def mail_rule_of_mta(setup: Setup, _tx: Transaction) -> Answer | None:
+    """Check MAIL of a mail server that asks, and that has size and rate limits of its own."""
+    return STORAGE if setup.storage_full else None
+
+
+def rcpt_rule_of_mta(setup: Setup, tx: Transaction, rcpt: Recipient) -> Ruling:
+    """Check RCPT of a mail server that asks: its refusal stands, and relaying is its decision.
+
+    Mailboxes are checked only if there is a list of them, or a plugin that looks them up.
+    """
+    if rcpt.mta_reply is not None:
+        return _refused_by_mta(rcpt.mta_reply, is_unknown=is_unknown_to_mta(setup, rcpt))
+    if _number_named(tx) >= setup.limits.recipients:
+        return TOO_MANY_RECIPIENTS
+    if rcpt.user == "postmaster" or not _is_ours(setup, rcpt):
+        return None
+    if not setup.known:
+        return _look_up(setup, tx, rcpt, None, _looked_up_for_mta)
+    if setup.exists(rcpt.address.key, f"{rcpt.user}@{rcpt.domain}"):
+        return None
+    return _look_up(setup, tx, rcpt, UNKNOWN_RECIPIENT, _looked_up_for_mta)
+
+
+def is_unknown_to_mta(setup: Setup, rcpt: Recipient) -> bool:
+    """Return whether a mail server refuses a recipient because it has no such mailbox.
+
+    Refusals for now and for other reasons, such as relaying, prove nothing about the address. Nor
+    does a domain that is not local: the sender may have mistyped it.
+    """
+    reply = rcpt.mta_reply
+    if reply is None or reply.enhanced is None or not reply.enhanced.startswith("5.1."):
+        return False
+    return _is_ours(setup, rcpt)
+
+
+def _is_ours(setup: Setup, rcpt: Recipient) -> bool:
+    return not rcpt.domain or setup.is_local(rcpt.domain)
+
+
+def _refused_by_mta(reply: Reply, *, is_unknown: bool) -> Answer:
+    refuse = deny if reply.code >= 500 else defer
+    reason = UNKNOWN_RECIPIENT.decision.reason if is_unknown else "refused-by-mta"
+    decision = refuse(reply.text, code=reply.code, enhanced=reply.enhanced, reason=reason)
+    return Answer(decision, MTA)
+
+
+def _number_named(tx: Transaction) -> int:
+    """Return the number of recipients that the client has named and that were accepted."""
+    named = None if tx.acting is None else tx.acting.named
+    return len(tx.recipients if named is None else named)
+
+
 def _routed(setup: Setup, rcpt: Recipient) -> Answer | None:
     return NO_ROUTE if setup.router.route(rcpt) is None else None
 
 
-def _look_up(setup: Setup, tx: Transaction, rcpt: Recipient, otherwise: Answer | None) -> Ruling:
-    """Ask plugins whether a recipient exists; `otherwise` is the rule without their opinion."""
+def _look_up(
+    setup: Setup,
+    tx: Transaction,
+    rcpt: Recipient,
+    otherwise: Answer | None,
+    conclude: Conclusion | None = None,
+) -> Ruling:
+    """Ask plugins whether a recipient exists; `otherwise` is the rule without their opinion.
+
+    `conclude` applies their answer, `_looked_up` by default.
+    """
     if setup.lookups is None:
         return otherwise
     asked: list[Asked] | None = [] if setup.recorder.detailed else None
     answer = setup.lookups.ask(tx, rcpt, asked)
     if answer is None or isinstance(answer, Answer):
         _record(setup, tx, rcpt, answer, asked)
-        return _looked_up(setup, tx, rcpt, answer, otherwise)
+        return (conclude or _looked_up)(setup, tx, rcpt, answer, otherwise)
     recorded = _record_later(setup, tx, rcpt, answer, asked)
-    return _look_up_later(setup, tx, rcpt, recorded, otherwise)
+    return _look_up_later(setup, tx, rcpt, recorded, otherwise, conclude=conclude or _looked_up)
 
 
 async def _look_up_later(
@@ -159,8 +223,10 @@ async def _look_up_later(
     rcpt: Recipient,
     pending: Awaitable[Answer | None],
     otherwise: Answer | None,
+    *,
+    conclude: Conclusion,
 ) -> Answer | None:
-    return _looked_up(setup, tx, rcpt, await pending, otherwise)
+    return conclude(setup, tx, rcpt, await pending, otherwise)
 
 
 async def _record_later(
@@ -207,6 +273,23 @@ def _looked_up(
     if tx.trap_hits:
         _spare(setup, tx, rcpt)
     return _routed(setup, rcpt)
+
+
+def _looked_up_for_mta(
+    setup: Setup,
+    tx: Transaction,
+    rcpt: Recipient,
+    answer: Answer | None,
+    otherwise: Answer | None,
+) -> Answer | None:
+    """Apply the answer about a mailbox; the mail server has its own rules of domains."""
+    if answer is None or answer.decision.reason == FAILED:
+        return answer or otherwise
+    if answer.decision.verdict is not Verdict.ACCEPT:
+        return answer
+    if tx.trap_hits:
+        _spare(setup, tx, rcpt)
+    return None
 
 
 def _spare(setup: Setup, tx: Transaction, rcpt: Recipient) -> None:

@@ -38,10 +38,14 @@ class Mail(Event, frozen=True):
 
 
 class Rcpt(Event, frozen=True):
-    """RCPT. `path` is the forward-path; `<postmaster>` has no domain."""
+    """RCPT. `path` is the forward-path; `<postmaster>` has no domain.
+
+    `refusal` is the reply of the mail server that asks, if it refuses the recipient itself.
+    """
 
     path: Address
     params: dict[str, str]
+    refusal: Reply | None = None
 
 
 class Data(Event, frozen=True):

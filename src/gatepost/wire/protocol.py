@@ -53,3 +53,13 @@ class Wire(ABC):
     @abstractmethod
     def send(self, reply: Reply) -> bytes:
         """Answer the last event and return the bytes to send. Raises `ProtocolError`."""
+
+
+class MtaWire(Wire):
+    """The receiving side of one connection of a mail server that asks for decisions."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def progress(self) -> bytes:
+        """Return what lets the mail server wait longer for the next reply, b"" for nothing."""

@@ -10,6 +10,7 @@ from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.chain import Answer
 from gatepost.plugin.hooks import accepting
 from gatepost.session import replies as r
+from gatepost.session import rules
 from gatepost.session.conversation import Conversation
 from gatepost.session.rules import Ruling
 from gatepost.session.steps import dsn
@@ -57,6 +58,9 @@ def _begin_rcpt(talk: Conversation, event: e.Rcpt) -> tuple[Transaction, Recipie
     hit = setup.traps.table.match(address, key, user_key, tx.received)
     if tx.acting is not None:
         tx.acting.current = rcpt
+    if event.refusal is not None:
+        set_fact(rcpt, "mta_reply", event.refusal)
+        hit = hit if rules.is_unknown_to_mta(setup, rcpt) else None
     if hit is not None:
         add(setup.traps, tx, hit)
     return tx, rcpt
@@ -75,7 +79,7 @@ def _rcpt_rule(talk: Conversation, tx: Transaction, rcpt: Recipient) -> Ruling:
 def _ask_next_hop(talk: Conversation, tx: Transaction, rcpt: Recipient) -> Question | None:
     """Ask the next hop, but not about a trap that is to be accepted."""
     setup = talk.setup
-    if not setup.calls_ahead:
+    if not (setup.calls_ahead and talk.dialect.delivers):
         return None
     hit = hit_of(tx, rcpt)
     if hit is not None and is_as_user(setup.traps, tx, hit):

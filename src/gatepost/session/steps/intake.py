@@ -19,7 +19,6 @@ from gatepost.session.content.missing import complete
 from gatepost.session.content.scan import HeaderScan
 from gatepost.session.content.trace import received
 from gatepost.session.conversation import Conversation, Result
-from gatepost.session.handover import quarantine, taken
 from gatepost.session.steps.step import Step, refusal, run, wait
 from gatepost.session.traps.evidence import judge_content
 from gatepost.session.traps.mark import add_field, mark, remove_fields
@@ -93,7 +92,7 @@ def _deliver(talk: Conversation, answer: Answer | None, tx: Transaction) -> Resu
     if tx.acting is not None:
         tx.acting.sealed = True
     if reason := _held(talk, tx):
-        return quarantine(talk.setup, tx, reason)
+        return talk.dialect.hold(talk.setup, tx, reason)
     if answer is None:
         return talk.dialect.hand_over(talk.setup, tx)
     return _taken(talk, answer, tx)
@@ -110,7 +109,9 @@ def _deliver_rule(talk: Conversation, tx: Transaction) -> Answer | None:
 
 
 async def _taken(talk: Conversation, answer: Answer, tx: Transaction) -> Reply:
-    return accepting(await taken(talk.setup, tx), answer.decision)
+    result = talk.dialect.taken(talk.setup, tx)
+    reply = result if isinstance(result, Reply) else await result
+    return accepting(reply, answer.decision)
 
 
 def _end_edits(tx: Transaction, message: Message) -> None:

@@ -63,6 +63,8 @@ def _answer(setup: Setup, tx: Transaction, rcpt: Recipient, usual: Answer | None
         return usual
     if in_force(hit) in REFUSES_RECIPIENT and not _refuses(usual):
         return rules.TRAP_RECIPIENT
+    if rcpt.mta_reply is not None:
+        return usual  # the client has this reply already
     return None if is_unknown and is_as_user(rule, tx, hit) else usual
 
 
