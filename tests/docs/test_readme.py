@@ -48,7 +48,7 @@ def is_unavailable(config):
 @pytest.mark.parametrize(
     ("statement", "config"),
     [
-        ("No milter protocol.", {"listen": [{"protocol": "milter"}]}),
+        ("No policy service for Postfix.", {"listen": [{"protocol": "policy"}]}),
     ],
 )
 def test_missing_features_are_described_correctly(statement, config):

@@ -13,7 +13,7 @@ import msgspec
 
 from gatepost.config.problem import Location
 
-PROTOCOLS = ("smtp", "lmtp")
+PROTOCOLS = ("smtp", "lmtp", "milter")
 
 
 class Unavailable(msgspec.Struct, frozen=True):
@@ -32,8 +32,8 @@ UNAVAILABLE = (
     Unavailable(
         "listen[].protocol",
         PROTOCOLS.__contains__,
-        "the protocols `milter` and `policy`",
-        'this protocol is not available yet, expected "smtp" or "lmtp"',
+        "the protocol `policy`",
+        'this protocol is not available yet, expected "smtp", "lmtp" or "milter"',
     ),
 )
 

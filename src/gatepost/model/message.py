@@ -13,7 +13,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, NamedTuple, Self
 
 from gatepost.model.author import UNKNOWN, Author, Named
 from gatepost.model.content import FIRST_LINE, Content
@@ -33,6 +33,17 @@ from gatepost.model.watch import Watch
 
 # The phases of a message. Edits are possible until it is sealed.
 _RECEIVED_IN_PART, _COMPLETE, _SEALED = range(3)
+
+
+class Parts(NamedTuple):
+    """The fields in front of the client's, its fields as edited, the body that replaces its own.
+
+    Without edits of its fields or body these are None.
+    """
+
+    front: bytes
+    fields: bytes | None
+    body: Content | None
 
 
 class Message(Content):
@@ -273,6 +284,15 @@ class Message(Content):
     def needs_8bitmime(self) -> bool:
         """Return whether a replaced body is not ASCII, so that BODY=8BITMIME is required."""
         return self._edits is not None and not self._edits.is_ascii
+
+    @property
+    def parts(self) -> Parts:
+        """Return what is in the place of the client's octets, or in front of them."""
+        edits = self._edits
+        if edits is None:
+            return Parts(self._trace, None, None)
+        fields = None if edits.block is None else edits.block.fields
+        return Parts(self._trace + edits.front, fields, edits.body)
 
     # Readers
 

@@ -64,6 +64,10 @@ class Reply:
             return self
         return Reply(self.code, self.text, self.enhanced, close=True, reference=self.reference)
 
+    def reworded(self, code: int, text: str, enhanced: str | None) -> "Reply":
+        """Return an accepting reply with other words."""
+        return Reply(code, text, enhanced, close=self.close)
+
     def with_reference(self, reference: str) -> "Reply":
         """Return the reply with a reference at the end; the last line is shortened to fit.
 

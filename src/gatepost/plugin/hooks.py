@@ -103,8 +103,7 @@ def accepting(usual: Reply, decision: Decision | None, base: Reply | None = None
         each = [accepting(one, decision) if one.code < 400 else one for one in base.each]
         return RecipientReplies(each)
     text = base.text if decision.text is None else decision.text
-    enhanced = decision.enhanced or base.enhanced
-    return Reply(decision.code or base.code, text, enhanced, close=base.close)
+    return base.reworded(decision.code or base.code, text, decision.enhanced or base.enhanced)
 
 
 def reply_for(hook: str, decision: Decision) -> Reply:

@@ -14,6 +14,8 @@ from gatepost.config.schema import ListenConfig
 from gatepost.server.connection import Connection
 from gatepost.server.connections import Connections
 from gatepost.server.listener import ListenerSettings
+from gatepost.server.milter import speak_milter
+from gatepost.server.mta_connection import MtaConnection
 from gatepost.server.proxy import ProxyHandshake
 
 # Makes the protocol object of each connection.
@@ -28,4 +30,9 @@ def smtp(connections: Connections, listen: ListenConfig, settings: ListenerSetti
     return cast("Factory", functools.partial(Connection, connections, settings))
 
 
-ENTRANCES: Mapping[str, Entrance] = {"smtp": smtp, "lmtp": smtp}
+def milter(connections: Connections, _listen: ListenConfig, settings: ListenerSettings) -> Factory:
+    """Return the factory of a listener for mail servers that use Gatepost as their milter."""
+    return cast("Factory", functools.partial(MtaConnection, connections, settings, speak_milter))
+
+
+ENTRANCES: Mapping[str, Entrance] = {"smtp": smtp, "lmtp": smtp, "milter": milter}

@@ -12,6 +12,7 @@ from gatepost.plugin.chain import Answer
 from gatepost.session import replies as r
 from gatepost.session import rules
 from gatepost.session.content.trace import WithNames, with_names
+from gatepost.session.handback import hand_back, hold_there, taken_from
 from gatepost.session.handover import Result, hand_over, hand_over_each, quarantine, taken
 from gatepost.session.setup import Setup
 from gatepost.wire.lmtp import LmtpServer
@@ -76,4 +77,14 @@ LMTP = Dialect(
     foreign=False,
 )
 
-DIALECTS = {dialect.name: dialect for dialect in (SMTP, LMTP)}
+MILTER = Dialect(
+    name="milter",
+    mail_rule=rules.mail_rule_of_mta,
+    rcpt_rule=rules.rcpt_rule_of_mta,
+    hand_over=hand_back,
+    hold=hold_there,
+    taken=taken_from,
+    delivers=False,
+)
+
+DIALECTS = {dialect.name: dialect for dialect in (SMTP, LMTP, MILTER)}

@@ -37,7 +37,7 @@ def _begin_mail(talk: Conversation, event: e.Mail) -> tuple[Transaction, Address
 
 
 def _mail_rule(talk: Conversation, tx: Transaction, _sender: Address) -> Answer | None:
-    answer = dsn.mail_rule(talk, tx.params) if tx.params else None
+    answer = dsn.mail_rule(talk, tx.params) if tx.params and talk.dialect.delivers else None
     return answer or talk.dialect.mail_rule(talk.setup, tx)
 
 
@@ -67,7 +67,7 @@ def _begin_rcpt(talk: Conversation, event: e.Rcpt) -> tuple[Transaction, Recipie
 
 
 def _rcpt_rule(talk: Conversation, tx: Transaction, rcpt: Recipient) -> Ruling:
-    answer = dsn.rcpt_rule(talk, rcpt.params) if rcpt.params else None
+    answer = dsn.rcpt_rule(talk, rcpt.params) if rcpt.params and talk.dialect.delivers else None
     if answer is not None:
         return answer
     usual = talk.dialect.rcpt_rule(talk.setup, tx, rcpt)

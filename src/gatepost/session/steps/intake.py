@@ -260,6 +260,11 @@ def _decide(talk: Conversation, tx: Transaction | None) -> Result:
     )
 
 
+def refuse_early(talk: Conversation, reply: Reply) -> Coroutine[Any, Any, Reply]:
+    """Refuse a message before its end, for a client that expects that."""
+    return _refuse(talk, talk.tx, reply)
+
+
 async def _refuse(talk: Conversation, tx: Transaction | None, reply: Reply) -> Reply:
     await wait(talk, talk.setup.refusal_delay)
     result = _decided(talk, tx, reply)
