@@ -183,6 +183,7 @@ def test_a_mail_server_that_may_not_connect_is_closed_and_recorded(
         client = await server.connect()
         client.send(b"a\n")
         assert await client.reader.read() == b""
+        client.send(b"a\n")
         for one in (*kept, client):
             await one.close()
         await server.until(lambda: not server.connections.members)
@@ -241,14 +242,31 @@ def test_a_stopping_server_closes_the_connection_after_the_open_transaction(aski
     asking(scenario)
 
 
-def test_what_came_before_the_end_of_the_input_is_answered(asking):
+def test_the_end_of_the_input_cancels_what_is_being_decided(asking):
     async def scenario(server):
         client = await server.connect()
-        client.send(b"think\na\n")
-        client.writer.write_eof()
+        client.send(b"think\n")
         await server.until(lambda: Asked.made and Asked.made[0].questions)
-        Asked.made[0].done.set()
-        assert await client.rest() == "250\n250\n"
+        client.writer.write_eof()
+        assert await client.reader.read() == b""
+        await client.close()
+        await server.until(lambda: not server.connections.members)
+        assert Asked.made[0].ends == 2
+
+    asking(scenario)
+
+
+def test_a_mail_server_that_does_not_read_its_replies_is_waited_for(asking):
+    async def scenario(server):
+        client = await server.connect()
+        client.send(b"a\n")
+        assert await client.reader.readline() == b"250\n"
+        [connection] = server.connections.members
+        connection.pause_writing()
+        client.send(b"b\n")
+        await server.until(lambda: connection.pump._wire.unread)
+        connection.resume_writing()
+        assert await client.reader.readline() == b"250\n"
         await client.close()
 
     asking(scenario)

@@ -78,15 +78,15 @@ class MtaConnection(Owner):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the mail server."""
-        if self.pump.ended:
+        if self.pump.ended:  # it is being closed
             return
         self._since = self._connections.now
         self._traffic.received += len(data)
         self.pump.receive(data)
 
     def eof_received(self) -> bool:
-        """Note that nothing more comes; what has come is still answered."""
-        return self.pump.eof()
+        """Close: the mail server has gone, and its client gets no answer of this server."""
+        return False
 
     def pause_writing(self) -> None:
         """Stop: the mail server does not read its replies."""
@@ -115,8 +115,7 @@ class MtaConnection(Owner):
         """Do nothing: the wire waits for replies only."""
 
     def drained(self) -> None:
-        """Close: nothing more comes and everything is answered."""
-        self.pump.transport.close()
+        """Do nothing: the end of the input closes the connection."""
 
     def finish(self) -> None:
         """Clean up after the connection."""

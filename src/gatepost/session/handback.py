@@ -58,9 +58,8 @@ def _with(tx: Transaction, changes: Changes) -> Reply:
 def changes_of(tx: Transaction) -> Changes:
     """Return the changes that make the mail server's message the one that plugins have made."""
     message = tx.message
+    assert message is not None
     added, deleted = _recipients(tx)
-    if message is None:
-        return Changes(added=added, deleted=deleted)
     parts = message.parts
     changed, appended = ([], []) if parts.fields is None else _compared(message, parts.fields)
     body = None if parts.body is None else list(parts.body.content())
