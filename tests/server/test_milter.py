@@ -222,7 +222,7 @@ def test_a_trap_alone_is_recorded_without_data(start):
     start(scenario, traps=THREE_TRAPS)
 
 
-def test_many_recipients_that_the_mail_server_does_not_know_are_a_trap(start):
+def test_many_recipients_that_are_unknown_to_the_mail_server_are_a_trap(start):
     async def scenario(server):
         client = await server.mta()
         await client.mail(GOOD)
@@ -234,7 +234,7 @@ def test_many_recipients_that_the_mail_server_does_not_know_are_a_trap(start):
     start(scenario)
 
 
-def test_the_verdict_after_the_content_is_told_at_its_end(start):
+def test_the_verdict_after_the_content_is_sent_at_its_end(start):
     async def scenario(server):
         client = await server.mta()
         assert await client.message(to=(TRAP, GOOD)) == REFUSED
@@ -336,7 +336,7 @@ def test_without_space_for_content_no_message_begins(start):
 # Plugins
 
 
-def test_decisions_of_plugins_are_told_where_they_are_made(start):
+def test_decisions_of_plugins_are_sent_where_they_are_made(start):
     async def scenario(server):
         client = await server.connect_mta()
         await client.ask(mta.offer())

@@ -1,4 +1,4 @@
-"""What plugins do to a message goes back to the mail server as changes."""
+"""The edits of plugins go back to the mail server as changes of its message."""
 
 import pytest
 from tests.server.milter import GOOD, milter_config, plugin, run

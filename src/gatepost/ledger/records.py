@@ -36,7 +36,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One opinion, or one refusal.
 
     `by` is a plugin, or "gatepost" (a rule of the core), "protocol", "limits", "delivery" (a
-    target).
+    target), "mail server" (that Gatepost is the milter of).
 
     `hook` is the hook's name, "" outside of hooks. `reason` is a short fixed word, or the key in
     `[limits]`. `about` is the recipient, the user, or the argument of the command that it is about,
@@ -90,7 +90,7 @@ class Client(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A client.
 
     `address` is the IP address, or a path of a Unix socket; behind a proxy it is what the proxy
-    reports, and `via` is the proxy. `name` is the name that XCLIENT or a look-up has verified.
+    reports, and `via` is the proxy; with a milter, what the mail server reports, and `via` is that. `name` is the name that XCLIENT or a look-up has verified.
     `tls` is for example "TLSv1.3", `certificate` the subject of a trusted client certificate.
     """
 
@@ -170,7 +170,8 @@ class Transaction(
     malformed commands. `shadowed` is whether traps were hit and shadow mode let the message pass.
     `results` are what plugins found, `score` is the sum of their points, `edits` and `changes` are
     what plugins did to the message and its recipients. `next_hops` are next hops that have accepted
-    the message, each with its reply. `plugin` is the plugin that submitted the message.
+    the message, each with its reply. `plugin` is the plugin that submitted the message. `queue_id`
+    is the name of the message in the queue of the mail server that Gatepost is the milter of.
     """
 
     time: float
@@ -203,6 +204,7 @@ class Transaction(
     hook: str = ""
     refused_count: int = 0
     faults: int = 0
+    queue_id: str = ""
 
 
 class Delivery(
@@ -253,7 +255,7 @@ Record: TypeAlias = Connection | Transaction | Delivery | Notice | Gap
 Kept: TypeAlias = tuple[bytes, Record]
 
 # The authors of opinions that are no plugins.
-SERVER = frozenset({"gatepost", "protocol", "limits", "delivery", "next hop", ""})
+SERVER = frozenset({"gatepost", "protocol", "limits", "delivery", "next hop", "mail server", ""})
 
 encode = msgspec.msgpack.Encoder(enc_hook=str).encode
 _decode = msgspec.msgpack.Decoder(Record).decode

@@ -40,7 +40,7 @@ def _is_plain(record: r.Transaction) -> bool:
     """Return whether a line has none of the rare fields, as most lines of accepted messages."""
     lists = record.traps or record.answers or record.results or record.edits or record.changes
     others = record.next_hops or record.shadowed or record.faults or record.plugin
-    return not (lists or others or record.problem)
+    return not (lists or others or record.problem or record.queue_id)
 
 
 def _add_rare(fields: dict[str, Any], record: r.Transaction) -> None:
@@ -48,7 +48,7 @@ def _add_rare(fields: dict[str, Any], record: r.Transaction) -> None:
         value = getattr(record, attribute)
         if value and (texts := text_of(value)):
             fields |= listed(name, texts)
-    for name in ("shadowed", "faults", "plugin", "problem"):
+    for name in ("shadowed", "faults", "plugin", "problem", "queue_id"):
         value = getattr(record, name)
         if value:
             fields[name] = value

@@ -107,6 +107,8 @@ def _rare(
         fields["hook"] = final.hook
     if plugin:
         fields["plugin"] = plugin
+    if tx.queue_id:
+        fields["queue_id"] = r.text(tx.queue_id)
     return fields
 
 

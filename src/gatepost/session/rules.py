@@ -19,7 +19,7 @@ from gatepost.traps.verdicts import Treatment
 
 CORE = "gatepost"
 # The author of refusals by the mail server that asks.
-MTA = "mta"
+MTA = "mail server"
 
 # The result of a rule, or an awaitable if it has to wait.
 Ruling = Answer | Awaitable[Answer | None] | None

@@ -69,6 +69,7 @@ _BY = {
     "limits": "a limit",
     "delivery": "the delivery",
     "next hop": "the next hop",
+    "mail server": "the mail server",
 }
 
 
@@ -165,7 +166,7 @@ def _what(story: Story, zone: tzinfo | None) -> Iterator[Row]:
 
 def _client(client: Client) -> Iterator[Row]:
     port = f" port {client.port}" if client.port else ""
-    via = f", through the proxy {client.via}" if client.via else ""
+    via = f", through {client.via}" if client.via else ""
     yield Row("Client", f"{client.address}{port}{via}")
     yield from _given(
         ("Name", client.name),
@@ -189,6 +190,7 @@ def _message(tx: Transaction) -> Iterator[Row]:
         ("Subject", tx.subject),
         ("From field", tx.header_from),
         ("Message-ID", tx.message_id),
+        ("Queue ID", tx.queue_id),
         ("Sent by", f"the plugin {tx.plugin}" if tx.plugin else ""),
     )
 

@@ -72,6 +72,11 @@ CORE: dict[str, Reason] = {
         "route.to",
         "The mail server behind this one has to accept the address. Its log has the details.",
     ),
+    "refused-by-mta": Reason(
+        "The mail server that Gatepost is the milter of refuses the recipient itself.",
+        "",
+        "The mail server has to accept the address. Its log has the details.",
+    ),
     "no-route": Reason(
         "The recipient's domain is local, but no route matches the address.",
         "route.for",
@@ -97,7 +102,8 @@ CORE: dict[str, Reason] = {
     "quarantined": Reason(
         "A plugin put the message into quarantine: it was accepted and is held in the queue.",
         "plugin",
-        "`gatepost queue release` delivers it, `gatepost queue remove` removes it.",
+        "`gatepost queue release` delivers it, `gatepost queue remove` removes it. Behind a milter"
+        " listener the mail server holds it: with Postfix, `postsuper -H` releases it.",
     ),
     "storage": Reason(
         "The server could not store the message: the disk, the spool, or the limit of open files"
@@ -283,6 +289,11 @@ ENDS: dict[str, Reason] = {
         " header.",
         "listen.proxy_from, limits.proxy_timeout",
         "Switch on the PROXY protocol in the proxy, or remove the network from proxy_from.",
+    ),
+    "accept_from": Reason(
+        "The connection came from a host that may not use the listener, which is for mail servers.",
+        "listen.accept_from",
+        "Add the address to accept_from if the host is one of your mail servers.",
     ),
     "shutdown": CORE["shutdown"],
     "failed": CORE["internal-error"],
