@@ -147,6 +147,82 @@ def test_plugins_are_shown_in_call_order(run, sound):
     ]
 
 
+MILTER = '[[listen]]\naddress = "{}"\nprotocol = "milter"\n'
+PUBLIC = "{}: milter on a public address: it is not encrypted, expected an address of an internal network"
+UNREACHABLE = (
+    "192.168.0.1:8891: only this machine may connect: expected your mail servers in"
+    " listen[0].accept_from"
+)
+BELIEVED = (
+    "listen[0].accept_from contains 0.0.0.0/0: any host there can report anything about clients,"
+    " expected the addresses of your own mail servers"
+)
+
+
+@pytest.mark.parametrize(
+    ("address", "networks", "warnings"),
+    [
+        ("127.0.0.1:8891", None, []),
+        ("unix:milter.sock", None, []),
+        ("192.168.0.1:8891", '["192.168.0.2/32"]', []),
+        (
+            "192.168.0.1:8891",
+            None,
+            [UNREACHABLE],
+        ),
+        ("198.41.0.4:8891", '["198.41.0.5/32"]', [PUBLIC.format("198.41.0.4:8891")]),
+        ("0.0.0.0:8891", '["192.168.0.2/32"]', [PUBLIC.format("0.0.0.0:8891")]),
+        (
+            "127.0.0.1:8891",
+            '["0.0.0.0/0"]',
+            [BELIEVED],
+        ),
+    ],
+)
+def test_milter_for_other_hosts_is_a_warning(run, sound, address, networks, warnings):
+    more = "" if networks is None else f"accept_from = {networks}\n"
+    sound(None, MILTER.format(address) + more)
+    found = report(run)[1]["warnings"]
+    assert [one for one in found if "milter" in one or "accept_from" in one] == warnings
+
+
+def test_settings_that_a_milter_listener_does_not_have_are_a_warning(run, sound):
+    settings = 'proxy_from = ["192.0.2.1"]\nxclient_from = ["192.0.2.1"]'
+    sound(None, MILTER.format("127.0.0.1:8891") + settings)
+    assert [one for one in report(run)[1]["warnings"] if "no effect with" in one] == [
+        "listen[0].proxy_from has no effect with milter",
+        "listen[0].xclient_from has no effect with milter",
+    ]
+
+
+def test_methods_that_a_milter_never_calls_are_a_warning(run, sound):
+    folder = sound(
+        None,
+        MILTER.format("127.0.0.1:8891") + 'name = "mta"',
+        '[[plugin]]\nuse = "a.py"\nlisten = ["mta"]',
+    )
+    (folder / "a.py").write_text(
+        "from gatepost import Plugin\nclass P(Plugin):\n"
+        "    def on_rcpt(self, tx, rcpt): ...\n    def observe_ehlo(self, session, words): ...\n"
+        "    def on_quit(self, session): ...\n    def after_any(self, *_): ...\n"
+    )
+    assert [one for one in report(run)[1]["warnings"] if "never" in one] == [
+        "plugin a: never called in milter mode: observe_ehlo, on_quit",
+    ]
+
+
+def test_methods_of_plugins_of_other_listeners_are_no_warning(run, sound):
+    folder = sound(
+        None,
+        MILTER.format("127.0.0.1:8891") + 'name = "mta"',
+        '[[listen]]\naddress = "127.0.0.1:2526"\nname = "mx"',
+        '[[plugin]]\nuse = "a.py"\nlisten = ["mx"]',
+    )
+    method = "    def on_quit(self, session): ...\n"
+    (folder / "a.py").write_text(f"from gatepost import Plugin\nclass P(Plugin):\n{method}")
+    assert [one for one in report(run)[1]["warnings"] if "never" in one] == []
+
+
 LMTP = '[[listen]]\naddress = "{}"\nprotocol = "lmtp"'
 NETWORK = (
     "{}: LMTP on a network: LMTP is for the parts of one mail system, and every client is treated"

@@ -9,7 +9,14 @@ from gatepost.auth import authority
 from gatepost.config.client import ClientConfig
 from gatepost.config.kinds import ArrayKind, ScalarKind, TableKind, choice, keys, to_toml
 from gatepost.config.problem import Location
-from gatepost.config.schema import AuthConfig, Config, ListenConfig, PluginConfig, TrapsConfig
+from gatepost.config.schema import (
+    ASKING,
+    AuthConfig,
+    Config,
+    ListenConfig,
+    PluginConfig,
+    TrapsConfig,
+)
 from gatepost.config.unavailable import PROTOCOLS, UNAVAILABLE
 from gatepost.model.reply import Reply
 from gatepost.net.client_tls import Mode
@@ -46,6 +53,11 @@ def test_the_words_of_a_choice_are_those_of_its_type(struct):
 def test_every_available_protocol_has_an_implementation():
     assert set(PROTOCOLS) == set(DIALECTS)
     assert set(PROTOCOLS) < set(words(ListenConfig, "protocol"))
+
+
+def test_without_a_route_the_mail_server_that_asks_delivers():
+    delivering = {name for name, dialect in DIALECTS.items() if dialect.delivers}
+    assert set(words(ListenConfig, "protocol")) - ASKING == delivering
 
 
 def test_an_unavailable_protocol_is_refused_with_the_available_ones():

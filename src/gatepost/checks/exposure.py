@@ -14,6 +14,9 @@ from gatepost.session.setup import Setup
 
 # The shortest prefix of a private network: 10.0.0.0/8 and fd00::/8 have it.
 SHORTEST_PREFIX = 8
+# The settings of a listener whose clients are not those of a mail server that asks.
+OF_CLIENTS = ("tls", "proxy_from", "xclient_from", "auth")
+_USUAL = ListenConfig()
 
 
 def lmtp(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
@@ -36,6 +39,9 @@ def asking_servers(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str
     for number, listen in enumerate(config.listen):
         if DIALECTS[listen.protocol].wire is not None:
             continue
+        for setting in OF_CLIENTS:
+            if getattr(listen, setting) != getattr(_USUAL, setting):
+                yield f"listen[{number}].{setting} has no effect with {listen.protocol}"
         key = f"listen[{number}].accept_from"
         for network in listen.accept_from:
             if network.prefixlen < SHORTEST_PREFIX:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from gatepost.config.listen import InetAddress, ListenAddress, UnixAddress
-from gatepost.config.schema import Config
+from gatepost.config.schema import ASKING, Config
 from gatepost.delivery.routes import EVERYONE, pattern_key
 from gatepost.delivery.smtp.hop import PORTS, Hop, Scheme, parse_hop
 from gatepost.model.address import Address
@@ -16,8 +16,10 @@ from gatepost.session.assemble import Lists
 from gatepost.session.setup import Setup
 
 
-def unrouted(_config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
+def unrouted(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
     """Yield the domains for which no route matches every recipient."""
+    if all(one.protocol in ASKING for one in config.listen):
+        return  # no route delivers
     for source in setup.domains:
         for key in source.current:
             domain = f"any{key}" if key.startswith(".") else key.replace("*", "any.example")

@@ -7,7 +7,7 @@ from typing import Any
 
 from gatepost._build import describe_build
 from gatepost.config.redact import redact
-from gatepost.config.schema import Config, ListenConfig
+from gatepost.config.schema import ASKING, Config, ListenConfig
 from gatepost.config.units import format_duration
 from gatepost.registry.registry import Registry
 from gatepost.session.assemble import Lists
@@ -45,6 +45,8 @@ def _listener(listen: ListenConfig) -> str:
 
 
 def _known(config: Config, lists: Lists) -> str:
+    if not config.recipients.known and all(one.protocol in ASKING for one in config.listen):
+        return "no list: those of the mail server that asks"
     if not config.recipients.known:
         return "no list: every address, or those that the next hop accepts"
     return _entries(lists.known)
@@ -67,6 +69,8 @@ def _registered(registry: Registry) -> str:
 
 
 def _queue(config: Config, setup: Setup) -> str:
+    if all(one.protocol in ASKING for one in config.listen):
+        return "that of the mail server that asks"
     if not any(route.spools for route in setup.router.routes):
         return "not used: the client waits until its message is delivered"
     return f"{config.data_dir / 'spool'}, mail expires after {format_duration(config.queue.expire)}"

@@ -16,7 +16,7 @@ from gatepost.checks.quotas import quotas
 from gatepost.checks.routes import hidden, loops, relays, shared_maildirs, unrouted
 from gatepost.config.formats import EVERY_DOMAIN, FILE_PREFIX
 from gatepost.config.listen import UnixAddress
-from gatepost.config.schema import Config, RouteConfig
+from gatepost.config.schema import ASKING, Config, RouteConfig
 from gatepost.model.address import domain_key
 from gatepost.net.tls import key_pairs
 from gatepost.process.root_files import describe_replaceable, find_changeable
@@ -109,7 +109,12 @@ def _socket_folders(config: Config, _setup: Setup, _lists: Lists) -> Iterator[st
 
 
 def _domains(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
-    if not config.recipients.domains and setup.lookups is None:
+    if not config.recipients.domains and any(one.protocol in ASKING for one in config.listen):
+        yield (
+            "recipients.domains is empty: expected the domains of the mail server that asks, as"
+            " traps that it refuses count only in these"
+        )
+    elif not config.recipients.domains and setup.lookups is None:
         yield "recipients.domains is empty: only clients of relay_for can send mail"
     if EVERY_DOMAIN in config.recipients.domains:
         yield 'recipients.domains contains "*": mail for every domain is accepted, as in tests'
@@ -119,6 +124,8 @@ def _known_recipients(config: Config, setup: Setup, _lists: Lists) -> Iterator[s
     """Warn of routes that accept every address: no list, plugin or next hop is asked."""
     if not config.recipients.domains or config.recipients.known or setup.lookups is not None:
         return
+    if all(one.protocol in ASKING for one in config.listen):
+        return  # the mail server checks them
     routes = [route for route in config.route if not _is_checked_later(route)]
     if routes:
         maildirs = any(route.to.startswith("maildir:") and "{" in route.to for route in routes)

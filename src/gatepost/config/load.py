@@ -16,7 +16,7 @@ from gatepost.config.formats import EVERY_DOMAIN
 from gatepost.config.kinds import TableKind
 from gatepost.config.problem import ConfigError, Location, Problem
 from gatepost.config.relay import is_everything
-from gatepost.config.schema import Config
+from gatepost.config.schema import ASKING, Config
 from gatepost.config.unavailable import refuse_unavailable
 
 # Targets that can pass mail on to other organisations.
@@ -69,7 +69,7 @@ def _require_tables(config: Config, data: Mapping[str, Any], root: Location) -> 
     if not (config.recipients.domains or relays or config.plugin):
         domains = root.member("recipients").member("domains")
         domains.report_mismatch("your domains, a [[route]] with relay_for, or a [[plugin]]", "none")
-    if not config.route:
+    if not config.route and any(one.protocol not in ASKING for one in config.listen):
         root.member("route").report_mismatch("at least one [[route]]", "none")
     if root.problems:
         raise ConfigError(root.problems)

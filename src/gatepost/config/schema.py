@@ -105,6 +105,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ] = parse_duration("10s")
 
 
+# The protocols in which a mail server asks for decisions: it delivers the mail itself.
+ASKING = frozenset({"milter", "policy"})
 # The addresses of this machine that no other host can reach.
 LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 

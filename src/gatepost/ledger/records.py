@@ -90,8 +90,9 @@ class Client(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A client.
 
     `address` is the IP address, or a path of a Unix socket; behind a proxy it is what the proxy
-    reports, and `via` is the proxy; with a milter, what the mail server reports, and `via` is that. `name` is the name that XCLIENT or a look-up has verified.
-    `tls` is for example "TLSv1.3", `certificate` the subject of a trusted client certificate.
+    reports, and `via` is the proxy. With a milter it is what the mail server reports, and `via` is
+    the mail server. `name` is the name that XCLIENT or a look-up has verified. `tls` is for example
+    "TLSv1.3", `certificate` the subject of a trusted client certificate.
     """
 
     address: str
