@@ -148,7 +148,10 @@ def test_plugins_are_shown_in_call_order(run, sound):
 
 
 MILTER = '[[listen]]\naddress = "{}"\nprotocol = "milter"\n'
-PUBLIC = "{}: milter on a public address: it is not encrypted, expected an address of an internal network"
+PUBLIC = (
+    "{}: milter on a public address: it is not encrypted, expected an address of an internal"
+    " network"
+)
 UNREACHABLE = (
     "192.168.0.1:8891: only this machine may connect: expected your mail servers in"
     " listen[0].accept_from"
