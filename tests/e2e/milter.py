@@ -60,7 +60,7 @@ def filtered(folder, *plugins, extra="", main=None, gate=None):
 class Client(smtplib.SMTP):
     """A client of Postfix that returns replies as text, without references."""
 
-    def say(self, *lines):
+    def exchange(self, *lines):
         """Send commands; return the replies."""
         return [self._plain(*self.docmd(line)) for line in lines]
 
@@ -70,7 +70,7 @@ class Client(smtplib.SMTP):
         return self._plain(*self.getreply())
 
     def envelope(self, *recipients, sender="a@client.example"):
-        return self.say(f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{one}>" for one in recipients))
+        return self.exchange(f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{one}>" for one in recipients))
 
     @staticmethod
     def _plain(code, text):

@@ -76,25 +76,25 @@ def log(running, event):
 def test_a_trap_refuses_at_data_until_the_transaction_ends(mail):
     with connected(mail) as client:
         assert client.envelope(TRAP, GOOD) == [OK, RCPT_OK, RCPT_OK]
-        assert client.say("DATA", "DATA") == [REFUSED, REFUSED]
-        assert client.say(f"RCPT TO:<{GOOD}>", "DATA") == [REFUSED, REFUSED]
-        client.say("RSET")
-        assert [*client.envelope(GOOD), *client.say("DATA")] == [OK, RCPT_OK, DATA_OK]
+        assert client.exchange("DATA", "DATA") == [REFUSED, REFUSED]
+        assert client.exchange(f"RCPT TO:<{GOOD}>", "DATA") == [REFUSED, REFUSED]
+        client.exchange("RSET")
+        assert [*client.envelope(GOOD), *client.exchange("DATA")] == [OK, RCPT_OK, DATA_OK]
         assert client.content("Subject: after reset\n\nx").startswith("250 ")
 
 
-def test_a_trap_that_postfix_does_not_know_refuses_the_message(mail):
+def test_a_trap_that_is_unknown_to_postfix_refuses_the_message(mail):
     with connected(mail) as client:
         replies = client.envelope(UNKNOWN_TRAP, GOOD)
         assert replies[1].startswith("550 5.1.1 ")
-        assert client.say("DATA") == [REFUSED]
+        assert client.exchange("DATA") == [REFUSED]
 
 
-def test_only_a_trap_that_postfix_does_not_know_is_recorded(running):
+def test_only_a_trap_that_is_unknown_to_postfix_is_recorded(running):
     with connected(running[1], "only-trap.example") as client:
         client.envelope(UNKNOWN_TRAP)
-        assert client.say("DATA") == ["554 5.5.1 Error: no valid recipients"]
-        client.say("QUIT")
+        assert client.exchange("DATA") == ["554 5.5.1 Error: no valid recipients"]
+        client.exchange("QUIT")
     [refused] = eventually(
         lambda: [one for one in log(running, "refused") if one["helo"] == "only-trap.example"]
     )
@@ -112,7 +112,7 @@ def test_a_trap_of_another_domain_is_none_if_postfix_does_not_relay(mail):
     with connected(mail) as client:
         replies = client.envelope(FOREIGN_TRAP, GOOD)
         assert replies[1].startswith("554 5.7.1 ")
-        assert client.say("DATA") == [DATA_OK]
+        assert client.exchange("DATA") == [DATA_OK]
         assert client.content("Subject: relay\n\nx").startswith("250 ")
 
 
@@ -129,7 +129,7 @@ def test_a_refusal_has_its_lines_and_a_percent_sign(mail):
 def test_a_message_is_refused_at_its_end(mail, helo, reply):
     with connected(mail, helo) as client:
         client.envelope(GOOD)
-        client.say("DATA")
+        client.exchange("DATA")
         assert client.content("Subject: refused\n\nx") == reply
 
 
@@ -137,7 +137,7 @@ def delivered(mail, helo, text, to=GOOD, copy_of=None):
     """Send a message; return the delivered copy of a recipient from its first own field on."""
     with connected(mail, helo) as client:
         client.envelope(to)
-        client.say("DATA")
+        client.exchange("DATA")
         assert client.content(text).startswith("250 ")
     marker = f"from {helo} ".encode()
     found = eventually(
@@ -182,7 +182,7 @@ def test_recipients_are_added_and_replaced(mail):
 def test_a_quarantined_message_is_in_the_hold_queue_of_postfix(mail):
     with connected(mail, "hold") as client:
         client.envelope(GOOD)
-        client.say("DATA")
+        client.exchange("DATA")
         assert client.content("Subject: hold\n\nx").startswith("250 ")
     assert [file for file in (mail.folder / "queue/hold").rglob("*") if file.is_file()]
 
@@ -190,7 +190,7 @@ def test_a_quarantined_message_is_in_the_hold_queue_of_postfix(mail):
 def test_a_message_that_a_plugin_takes_is_not_delivered(mail):
     with connected(mail, "take") as client:
         client.envelope(GOOD)
-        client.say("DATA")
+        client.exchange("DATA")
         assert client.content("Subject: take\n\ntaken text").startswith("250 ")
     eventually(mail.is_idle)
     assert not [one for one in mail.delivered() if b"taken text" in one]
@@ -199,7 +199,7 @@ def test_a_message_that_a_plugin_takes_is_not_delivered(mail):
 def test_a_nul_is_refused(mail):
     with connected(mail) as client:
         client.envelope(GOOD)
-        client.say("DATA")
+        client.exchange("DATA")
         assert client.content("Subject: x\n\na\0b").startswith("550 5.6.0 ")
 
 
@@ -207,10 +207,10 @@ def test_the_queue_id_and_the_reference_link_both_logs(running):
     _, mail = running
     with connected(mail, "linked") as client:
         client.envelope(GOOD)
-        client.say("DATA")
+        client.exchange("DATA")
         queue_id = client.content("Subject: linked\n\nx").split()[-1]
         client.envelope("bob@example.com")
-        client.say("QUIT")
+        client.exchange("QUIT")
     lines = eventually(lambda: [one for one in log(running, "accepted") if one["helo"] == "linked"])
     assert lines[0]["queue_id"] == queue_id
     [refused] = eventually(
@@ -224,5 +224,5 @@ def test_several_clients_at_once_have_sessions_of_their_own(mail):
         one.envelope(TRAP, GOOD)
         assert two.envelope(GOOD) == [OK, RCPT_OK]
         three.envelope(UNKNOWN_TRAP)
-        assert [two.say("DATA"), one.say("DATA")] == [[DATA_OK], [REFUSED]]
+        assert [two.exchange("DATA"), one.exchange("DATA")] == [[DATA_OK], [REFUSED]]
         assert two.content("Subject: two\n\nx").startswith("250 ")

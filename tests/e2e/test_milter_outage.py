@@ -49,7 +49,7 @@ class Load(threading.Thread):
     def send(self, client):
         number = next(self.numbers)
         text = f"Subject: load-{number}\n\n" + "x" * 2000
-        replies = [*client.envelope("alice@example.com"), *client.say("DATA")]
+        replies = [*client.envelope("alice@example.com"), *client.exchange("DATA")]
         reply = next((one for one in replies if one[0] in "45"), "")
         if not reply:
             reply = client.content(text)
@@ -124,5 +124,5 @@ def test_a_reload_ends_no_session(tmp_path):
             client.envelope("alice@example.com")
             gate.process.send_signal(signal.SIGHUP)
             eventually(lambda: (tmp_path / "log").read_text().count("reload") > 0)
-            assert client.say("DATA")[0].startswith("354")
+            assert client.exchange("DATA")[0].startswith("354")
             assert client.content("Subject: load-1\n\nx").startswith("250 ")
