@@ -233,6 +233,7 @@ SOURCES: Mapping[str, Source] = {
     "prometheus": Source(debian, ("prometheus",)),
     "slapd": Source(debian, ("slapd", "ldap-utils")),
     "opendkim": Source(debian, ("opendkim",)),
+    "miltertest": Source(debian, ("miltertest",)),
     "mail-dkim": Source(debian, ("libmail-dkim-perl", "libcryptx-perl")),
     "p0f": Source(debian, ("p0f",)),
     "cookbook": Source(
@@ -413,6 +414,13 @@ PROGRAMS: Mapping[str, Program] = {
         probe=("-V",),
         expected="opendkim: OpenDKIM Filter",
         variables=(("LD_LIBRARY_PATH", f"usr/lib:{_LIBRARIES[0][1]}"),),
+    ),
+    "miltertest": Program(
+        source="miltertest",
+        path="usr/bin/miltertest",
+        probe=("-V",),
+        expected="miltertest",
+        variables=_LIBRARIES,
     ),
     "dkimpy": Program(  # a Python that can import it, with Ed25519
         source="dkimpy",

@@ -107,19 +107,19 @@ def played(case, port):
     """Send a case; return the replies that decide, in order, without what differs by design."""
     found = []
 
-    def say(line):
+    def exchange(line):
         code, text = client.docmd(line)
         reply = REFERENCE.sub("", f"{code} {text.decode()}")
         found.append(reply if code >= 400 else str(code))
         return code
 
     with Client("127.0.0.1", port, timeout=60) as client:
-        if say(f"EHLO {case.helo}") >= 400 or say(f"MAIL FROM:<{case.sender}>") >= 400:
+        if exchange(f"EHLO {case.helo}") >= 400 or exchange(f"MAIL FROM:<{case.sender}>") >= 400:
             return found
-        taken = [say(f"RCPT TO:<{one}>") < 400 for one in case.recipients]
+        taken = [exchange(f"RCPT TO:<{one}>") < 400 for one in case.recipients]
         if not any(taken):
             return found
-        if say("DATA") < 400:
+        if exchange("DATA") < 400:
             text = case.text.replace("\n.", "\n..").replace("\n", "\r\n")
             client.send(text.encode("latin-1") + b"\r\n.\r\n")
             code, text = client.getreply()
