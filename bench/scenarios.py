@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bench.durable import measure_durable
 from bench.idle import measure_idle
 from bench.messages import measure_messages, message_table
+from bench.milter import measure_milter
 from bench.policy.scenario import measure_policy
 from bench.relay import measure_relay
 from bench.run import LOADS
@@ -28,6 +29,7 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "trap-rules": measure_trap_rules,
     "durable": measure_durable,
     "relay": measure_relay,
+    "milter": measure_milter,
     "policy": measure_policy,
 }
 

@@ -37,7 +37,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 GATEPOST = CHECKOUT / ".venv/bin/gatepost"
 PYTHON = GATEPOST.with_name("python")
 TRAP = "trap@bench.example"
-READY = re.compile(rb"^gatepost: ready .*\bsmtp=127\.0\.0\.1:(\d+)", re.MULTILINE)
+READY = re.compile(rb"^gatepost: ready .*\b(?:smtp|milter)=127\.0\.0\.1:(\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)

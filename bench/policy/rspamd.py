@@ -21,10 +21,11 @@ from bench.policy.server import Need, Server
 from bench.process import POLL, BenchError, process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
 NAME = "rspamd"
+SHARE = peers.ROOT / NAME / "usr/share/rspamd"
 PLUGINS = ("spf", "dmarc", "rbl", "greylist", "ratelimit", "milter_headers")
 CONFIG = """\
 lua = "{folder}/rules.lua";
@@ -124,12 +125,10 @@ def rspamd(need: Need, store: int) -> Iterator[tuple[int, int]]:
     if command is None:
         raise BenchError(f"rspamd is missing: {peers.missing([NAME])[NAME]}")
     port = free_port()
-    share = peers.ROOT / NAME / "usr/share/rspamd"
-    (need.folder / "rspamd.conf").write_text(config(need, share, port, store))
+    (need.folder / "rspamd.conf").write_text(config(need, port, store))
     (need.folder / "rules.lua").write_text("")
     (need.folder / "tld").write_text("com\nexample\n")
-    variables = (f"--var={name}={path}" for name, path in _paths(need.folder, share).items())
-    argv = command.argv("-i", "-f", "-c", need.folder / "rspamd.conf", *variables)
+    argv = command.argv("-i", "-f", "-c", need.folder / "rspamd.conf", *modules(need.folder))
     with process(NAME, argv, command.env, need.folder / "rspamd.out") as starting:
         while not daemon.accepts(port):
             starting.check()
@@ -137,20 +136,22 @@ def rspamd(need: Need, store: int) -> Iterator[tuple[int, int]]:
         yield starting.child.pid, port
 
 
-def _paths(folder: Path, share: Path) -> Mapping[str, Path]:
-    return {
-        "LUALIBDIR": share / "lualib",
-        "RULESDIR": share / "rules",
-        "PLUGINSDIR": share / "plugins",
-        "SHAREDIR": share,
+def modules(folder: Path) -> list[str]:
+    """Return the options for an rspamd that is unpacked, with its own files in a folder."""
+    paths = {
+        "LUALIBDIR": SHARE / "lualib",
+        "RULESDIR": SHARE / "rules",
+        "PLUGINSDIR": SHARE / "plugins",
+        "SHAREDIR": SHARE,
         "RUNDIR": folder,
         "DBDIR": folder,
         "LOCAL_CONFDIR": folder,
         "CONFDIR": folder,
     }
+    return [f"--var={name}={path}" for name, path in paths.items()]
 
 
-def config(need: Need, share: Path, port: int, store: int) -> str:
+def config(need: Need, port: int, store: int) -> str:
     """Return the configuration of rspamd."""
     symbols = [(name, _symbol(name)) for name in LISTS]
     return CONFIG.format(
@@ -159,7 +160,7 @@ def config(need: Need, share: Path, port: int, store: int) -> str:
         port=port,
         dns=need.dns,
         redis=store,
-        paths="\n".join(f'  path = "{share}/plugins/{name}.lua";' for name in PLUGINS),
+        paths="\n".join(f'  path = "{SHARE}/plugins/{name}.lua";' for name in PLUGINS),
         lists="".join(LIST.format(name=name, symbol=symbol) for name, symbol in symbols),
         weights="".join(WEIGHT.format(symbol=symbol) for _, symbol in symbols),
     )
