@@ -161,7 +161,7 @@ def test_turns_are_measured_while_messages_arrive(monkeypatch):
 
 
 def test_the_configuration_of_rspamd_has_the_lists_and_the_resolver(tmp_path):
-    text = rspamd.config(Need(tmp_path, 5353), tmp_path / "share", 1, 2)
+    text = rspamd.config(Need(tmp_path, 5353), 1, 2)
     assert all(f'rbl = "{name}"' in text for name in senders.LISTS)
     assert 'nameserver = ["127.0.0.1:5353:1"]' in text
 
