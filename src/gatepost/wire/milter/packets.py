@@ -41,7 +41,8 @@ class PacketBuffer:
         """Return the number of octets up to the end of the first packet, if it is known."""
         if len(self._data) < _LENGTH:
             return _LENGTH + 1
-        return _LENGTH + int.from_bytes(self._data[:_LENGTH], "big")
+        (size,) = _NUMBER.unpack_from(self._data)
+        return _LENGTH + int(size)
 
     def next(self) -> bytes | None:
         """Return the command and data of the next packet, None if it is incomplete.

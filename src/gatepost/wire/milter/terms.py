@@ -4,6 +4,7 @@ A mail server that cannot make all the changes that plugins may ask for is refus
 otherwise deliver a message without them.
 """
 
+import functools
 from typing import Final, NamedTuple
 
 from gatepost.wire.milter import codes as c
@@ -20,7 +21,7 @@ _REQUIRED: Final = (
     | c.CAN_CHANGE_HEADERS
     | c.CAN_QUARANTINE
 )
-_USEFUL: Final = c.CAN_ADD_RECIPIENTS_WITH_PARAMS | c.CAN_CHOOSE_MACROS
+_KNOWN: Final = _REQUIRED | c.CAN_ADD_RECIPIENTS_WITH_PARAMS | c.CAN_CHOOSE_MACROS
 _STEPS: Final = c.SILENT_HEADERS | c.CAN_SKIP | c.REFUSED_RECIPIENTS | c.LEADING_SPACE
 
 # The macros that become facts, by the number of their stage in the protocol.
@@ -55,29 +56,21 @@ class Needs(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """The terms of a connection: the version, and the bits that both sides have."""
+    """The terms of a connection: the version, and the bits that both sides have.
+
+    `silent` are the commands that get no response, `encoded` is the response to the offer.
+    """
 
     version: int
     actions: int
     steps: int
+    silent: frozenset[bytes] = frozenset()
+    encoded: bytes = b""
 
     @property
     def with_data(self) -> bool:
         """Return whether the mail server sends DATA."""
         return self.version >= c.WITH_DATA
-
-    @property
-    def silent(self) -> frozenset[bytes]:
-        """Return the commands that get no response."""
-        return frozenset(command for bit, command in _SILENT if self.steps & bit)
-
-    @property
-    def encoded(self) -> bytes:
-        """Return the response to the offer."""
-        data = number(self.version) + number(self.actions) + number(self.steps)
-        if self.actions & c.CAN_CHOOSE_MACROS:
-            data += b"".join(number(stage) + f"{names}\0".encode() for stage, names in _MACROS)
-        return packet(c.NEGOTIATE, data)
 
 
 _SILENT: Final = (
@@ -90,6 +83,8 @@ _SILENT: Final = (
 NO_TERMS: Final = Terms(OLDEST, 0, 0)
 
 
+# All connections of a mail server begin with the same offer.
+@functools.lru_cache(maxsize=16)
 def agree(offer: bytes, needs: Needs) -> Terms:
     """Return the terms that follow from an offer; raises `PacketError` if there are none."""
     version, actions, steps = numbers(offer, 3)
@@ -97,4 +92,13 @@ def agree(offer: bytes, needs: Needs) -> Terms:
         raise PacketError(f"expected version {OLDEST} or later, found {version}")
     if actions & _REQUIRED != _REQUIRED:
         raise PacketError(f"expected the actions {_REQUIRED:#x}, found {actions:#x}")
-    return Terms(min(version, NEWEST), actions & (_REQUIRED | _USEFUL), steps & needs.steps)
+    version, actions, steps = min(version, NEWEST), actions & _KNOWN, steps & needs.steps
+    silent = frozenset(command for bit, command in _SILENT if steps & bit)
+    return Terms(version, actions, steps, silent, _encoded(version, actions, steps))
+
+
+def _encoded(version: int, actions: int, steps: int) -> bytes:
+    data = number(version) + number(actions) + number(steps)
+    if actions & c.CAN_CHOOSE_MACROS:
+        data += b"".join(number(stage) + f"{names}\0".encode() for stage, names in _MACROS)
+    return packet(c.NEGOTIATE, data)
