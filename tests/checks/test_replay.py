@@ -525,6 +525,7 @@ TX = Transaction(
     "broken",
     [
         msgspec.structs.replace(TX, client=Client("192.0.2.7", helo="me", protocol="gopher")),
+        msgspec.structs.replace(TX, client=Client("192.0.2.7", helo="me", protocol="milter")),
         msgspec.structs.replace(TX, client=Client("192.0.2.7")),
         msgspec.structs.replace(TX, client=Client("192.0.2.7", helo="a\r\nQUIT")),
         msgspec.structs.replace(TX, sender="a@b>\r\nRSET"),

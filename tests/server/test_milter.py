@@ -12,7 +12,7 @@ from gatepost.config.listen import UnixAddress
 from gatepost.ledger import records as r
 from gatepost.net.inline import need_task
 from gatepost.session.recorder import Recorder
-from gatepost.testing import VirtualClock
+from gatepost.testing import MemoryServer, VirtualClock
 
 NO_MAILBOX = "550 5.1.1 No such mailbox"
 RELAY_DENIED = {"rcpt_mailer": "error", "rcpt_host": "5.7.1", "rcpt_addr": "Relay access denied"}
@@ -648,3 +648,21 @@ def test_a_unix_socket_is_served(start, tmp_path):
         await client.close()
 
     start(scenario, address=UnixAddress("milter.sock"))
+
+
+def test_a_client_in_memory_is_decided_about_by_the_rules_of_the_listener(tmp_path):
+    async def main():
+        made = milter_config(tmp_path, [TRAP])
+        async with MemoryServer([plugin(on_message=add_field)], config=made) as server:
+            client = server.connect(listen="mta")
+            client.send(
+                b"EHLO x\r\nMAIL FROM:<> RET=HDRS\r\nRCPT TO:<a@elsewhere.example>\r\nDATA\r\n"
+            )
+            client.send(b"Subject: x\r\n\r\ny\r\n.\r\n")
+            replies = [await client.reply() for _ in range(6)]
+            assert [one[:3] for one in replies] == ["220", "250", "250", "250", "354", "250"]
+
+    def add_field(tx):
+        tx.message.add_header("X-New", "1")
+
+    asyncio.run(main())

@@ -179,7 +179,7 @@ class MemoryServer:
             listener = {one.name: one for one in self._config.listen}[listen]
             protocol = protocol or listener.protocol
         settings = ListenerSettings(
-            DIALECTS[protocol or "smtp"],
+            DIALECTS[protocol or "smtp"].for_clients,
             authority=self.setup.authority if listener.auth else None,
             completes=listener.add_missing_headers,
             name=listen,

@@ -46,19 +46,25 @@ class Dialect(NamedTuple):
     foreign: bool = True
     delivers: bool = True
     wire: type[SmtpServer] | None = None
-    service: str = ""
+    service: str = "ESMTP"
     help: Reply = r.HELP
 
     def greeting(self, hostname: str) -> Reply:
         """Return the greeting: RFC 5321 section 4.3.1, RFC 2033 section 4.1."""
         return Reply(220, f"{hostname} {self.service} Gatepost")
 
+    @property
+    def for_clients(self) -> "Dialect":
+        """Return a row with the same rules for a client that sends SMTP.
+
+        Tests and `gatepost try` are such clients, also of a listener for mail servers.
+        """
+        return self if self.wire is not None else self._replace(wire=SmtpServer)
+
 
 SMTP = Dialect(
     name="smtp",
     wire=SmtpServer,
-    service="ESMTP",
-    help=r.HELP,
     mail_rule=rules.mail_rule,
     rcpt_rule=rules.rcpt_rule,
     hand_over=hand_over,

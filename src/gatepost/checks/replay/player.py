@@ -169,6 +169,8 @@ class Player:
         listener = client.listener if client.listener in self._listeners else ""
         if client.protocol not in DIALECTS:
             raise PlayError(f"unknown protocol {client.protocol[:80]!r}")
+        if not DIALECTS[client.protocol].delivers:  # it has no refusals of the mail server
+            raise PlayError(f"a session of protocol {client.protocol} cannot be replayed")
         opened = self._server.connect((client.address, client.port), client.protocol, listener)
         try:
             yield _Dialogue(opened, self._recorder)
