@@ -1,10 +1,12 @@
 """Gatepost as the milter of a real Postfix, with the parameters of docs/milter.md."""
 
 import json
+import ssl
 
 import pytest
 from tests.e2e.milter import TRAPS, connected, filtered
 from tests.e2e.server import eventually
+from tests.net import authority
 from tools import postfix
 
 pytestmark = pytest.mark.skipif(bool(postfix.why_not()), reason=postfix.why_not() or "it runs")
@@ -55,9 +57,15 @@ class Edits(Plugin):
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
-    with filtered(
-        tmp_path_factory.mktemp("milter"), PLUGIN, extra='[log]\nformat = "json"\n'
-    ) as both:
+    certificates = tmp_path_factory.mktemp("certificates")
+    cert, key = map(str, authority.write(certificates, "127.0.0.1"))
+    tls = {
+        "smtpd_tls_security_level": "may",
+        "smtpd_tls_cert_file": cert,
+        "smtpd_tls_key_file": key,
+    }
+    log = '[log]\nformat = "json"\n'
+    with filtered(tmp_path_factory.mktemp("milter"), PLUGIN, extra=log, main=tls) as both:
         yield both
 
 
@@ -226,3 +234,16 @@ def test_several_clients_at_once_have_sessions_of_their_own(mail):
         three.envelope(UNKNOWN_TRAP)
         assert [two.exchange("DATA"), one.exchange("DATA")] == [[DATA_OK], [REFUSED]]
         assert two.content("Subject: two\n\nx").startswith("250 ")
+
+
+def test_tls_is_known_after_starttls(running):
+    with connected(running[1], "before-tls") as client:
+        client.starttls(context=ssl._create_unverified_context())
+        client.ehlo("after-tls")
+        client.envelope(GOOD)
+        client.exchange("DATA")
+        assert client.content("Subject: tls\n\nx").startswith("250 ")
+    [line] = eventually(
+        lambda: [one for one in log(running, "accepted") if one["helo"] == "after-tls"]
+    )
+    assert line["tls"] == "TLSv1.3"
