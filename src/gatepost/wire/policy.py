@@ -13,6 +13,8 @@ Limits: MAX_REQUEST octets and MAX_ATTRIBUTES attributes for a request. Postfix 
 in about 1 KB; a certificate's subject and the addresses may add some KB.
 """
 
+import re
+from collections.abc import Mapping
 from typing import Final
 
 from gatepost.model.reply import Reply
@@ -30,6 +32,7 @@ DUNNO: Final = b"action=DUNNO\n\n"
 UNREADABLE: Final = Reply(421, "Policy request cannot be read", "4.3.0", close=True)
 
 _END: Final = b"\n\n"
+_BREAKS: Final = re.compile("[\\0\\n]")
 
 
 class Request(Event, frozen=True):
@@ -131,3 +134,19 @@ def _text(reply: Reply) -> str:
         return text
     tail = f" [{reply.reference}]" if reply.reference else ""
     return text[: MAX_TEXT - len(tail)] + tail
+
+
+def request(attributes: Mapping[str, str]) -> bytes:
+    """Return a request; a character that would end a line or the request becomes a blank."""
+    lines = "".join(
+        f"{name}={_BREAKS.sub(' ', value)}\n" for name, value in attributes.items() if value
+    )
+    return lines.encode(errors="replace") + b"\n"
+
+
+def action(answer: bytes) -> str:
+    """Return the value of `action=` in an answer; raises ValueError."""
+    name, equals, value = answer.decode("ascii").strip("\n").partition("=")
+    if name != "action" or not equals or "\n" in value:
+        raise ValueError(f"expected action=..., found {answer[:80]!r}")
+    return value

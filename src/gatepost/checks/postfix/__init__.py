@@ -1,0 +1,1 @@
+"""Whether Postfix asks this server, and at the right places."""
