@@ -9,7 +9,17 @@ from gatepost.wire.policy import UNREADABLE, PolicyWire, answer
 from gatepost.wire.protocol import Signal
 
 FIRST = b"request=smtpd_access_policy\n"
-TOKENS = [FIRST, b"\n\n", b"\n", b"=", b"sender=", b"recipient=a@b\n", b"instance=1\n", b"\0", b"\xff"]
+TOKENS = [
+    FIRST,
+    b"\n\n",
+    b"\n",
+    b"=",
+    b"sender=",
+    b"recipient=a@b\n",
+    b"instance=1\n",
+    b"\0",
+    b"\xff",
+]
 SEEDS = [FIRST + b"\n", (FIRST + b"sender=a@b\nsize=1\n\n") * 2, b"\n\n", FIRST + b"x\n\n"]
 PIECES = (1, 7, 4096)
 

@@ -1,4 +1,4 @@
-"""What `gatepost check` finds in the settings of a Postfix, read by the real postconf."""
+"""The findings of `gatepost check` about the settings of a Postfix, read by the real postconf."""
 
 import os
 import stat
@@ -114,8 +114,10 @@ def test_the_default_relay_restrictions_come_first(postfix):
                 ),
             },
             [
-                "postfix: reject_unlisted_recipient comes before Gatepost, which is not asked about"
-                " unknown recipients then"
+                (
+                    "postfix: reject_unlisted_recipient comes before Gatepost, which is not asked"
+                    " about unknown recipients then"
+                )
             ],
         ),
         (
@@ -124,8 +126,10 @@ def test_the_default_relay_restrictions_come_first(postfix):
                 "smtpd_recipient_restrictions": f"reject_unauth_destination, permit, {ASK}",
             },
             [
-                "postfix: smtpd_recipient_restrictions: permit comes before Gatepost, which is"
-                " never asked"
+                (
+                    "postfix: smtpd_recipient_restrictions: permit comes before Gatepost, which is"
+                    " never asked"
+                )
             ],
         ),
         ({**GOOD, "smtpd_data_restrictions": "check_policy_service inet:127.0.0.1:1"}, [NO_DATA]),

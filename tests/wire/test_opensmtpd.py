@@ -64,7 +64,11 @@ def test_a_transaction_collects_what_the_client_has_sent(connected):
 
 
 def test_data_names_a_recipient_only_if_there_is_one(connected):
-    for line in (asked("mail-from", "a@b.example"), asked("rcpt-to", "c@d"), asked("rcpt-to", "e@f")):
+    for line in (
+        asked("mail-from", "a@b.example"),
+        asked("rcpt-to", "c@d"),
+        asked("rcpt-to", "e@f"),
+    ):
         connected.read(line)
     assert connected.read(asked("data")).attributes["recipient"] == ""
 
@@ -93,7 +97,12 @@ def test_helo_is_smtp(connected):
         ("link-tls", "version=TLSv1.3, cipher=X, bits=256", "0.6", ("encryption_cipher", "X")),
         ("link-tls", "TLSv1.3:X:256", "0.7", ("encryption_protocol", "TLSv1.3")),
         ("link-tls", "TLSv1.3:X:256", "0.7", ("encryption_cipher", "X")),
-        ("link-connect", "h|pass|unix:/x|[2001:db8::1]:25", "0.6", ("server_address", "2001:db8::1")),
+        (
+            "link-connect",
+            "h|pass|unix:/x|[2001:db8::1]:25",
+            "0.6",
+            ("server_address", "2001:db8::1"),
+        ),
         ("link-connect", "h|pass|unix:/x|[::1]:25", "0.6", ("client_address", "192.0.2.7")),
         ("link-connect", "", "0.6", ("client_address", "192.0.2.7")),
     ],

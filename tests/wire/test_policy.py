@@ -131,9 +131,7 @@ def test_a_long_answer_keeps_its_reference():
     assert answer(long).endswith(b"y [ref-1]\n\n")
 
 
-@given(
-    st.integers(400, 599), st.text(max_size=2000), st.sampled_from(["", "ref-1"]), st.booleans()
-)
+@given(st.integers(400, 599), st.text(max_size=2000), st.sampled_from(["", "ref-1"]), st.booleans())
 def test_any_refusal_is_one_well_formed_line(code, text, reference, enhanced):
     reply = Reply(code, text, f"{code // 100}.7.1" if enhanced else None)
     line = answer(reply.with_reference(reference) if reference else reply)

@@ -54,7 +54,7 @@ class Gone(NamedTuple):
 
 
 class Filter:
-    """What OpenSMTPD has told about its open sessions, by session."""
+    """The facts that OpenSMTPD has reported about its open sessions, by session."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, dict[str, str]] = {}
@@ -65,10 +65,10 @@ class Filter:
         return len(self._sessions)
 
     def read(self, line: str) -> Ask | Gone | None:
-        """Return what a line without its line break asks or tells, None if it needs no action."""
+        """Return what a line without its line break asks or ends, None if it needs no action."""
         kind, _, rest = line.partition("|")
         fields = rest.split("|", 4)
-        if len(fields) != 5 or fields[2] != SUBSYSTEM:  # noqa: PLR2004 - version to session
+        if len(fields) != 5 or fields[2] != SUBSYSTEM:
             return None
         version, _, _, event, rest = fields
         if kind == "filter" and event in STATES:
@@ -128,7 +128,7 @@ class Filter:
 def _addresses(value: str) -> dict[str, str]:
     """Return the two ends of a connection; the last two fields are addresses with ports."""
     client, server = ["", "", *value.split("|")][-2:]
-    found = {}
+    found: dict[str, str] = {}
     for name, text in (("client", client), ("server", server)):
         host, colon, port = text.rpartition(":")
         if colon and port.isdigit():

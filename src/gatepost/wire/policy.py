@@ -19,7 +19,7 @@ from typing import Final
 
 from gatepost.model.reply import Reply
 from gatepost.wire.events import Event, Fault
-from gatepost.wire.protocol import NEED_DATA, PAUSED, ProtocolError, Signal, Wire
+from gatepost.wire.protocol import NEED_DATA, PAUSED, MtaWire, ProtocolError, Signal
 
 MAX_REQUEST: Final = 32 * 1024
 MAX_ATTRIBUTES: Final = 100
@@ -41,7 +41,7 @@ class Request(Event, frozen=True):
     attributes: dict[str, str]
 
 
-class PolicyWire(Wire):
+class PolicyWire(MtaWire):
     """One connection of a mail server that asks."""
 
     __slots__ = ("_buffer", "_closed", "_searched", "_waiting")
@@ -96,6 +96,10 @@ class PolicyWire(Wire):
             self._buffer.clear()
             return b""
         return answer(reply)
+
+    def progress(self) -> bytes:
+        """Return nothing: the protocol has no sign of progress."""
+        return b""
 
 
 def parse(request: bytes) -> dict[str, str] | None:

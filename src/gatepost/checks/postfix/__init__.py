@@ -1,1 +1,1 @@
-"""Whether Postfix asks this server, and at the right places."""
+"""Checks of the settings of Postfix: the places at which it asks this server."""

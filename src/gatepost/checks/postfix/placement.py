@@ -5,6 +5,7 @@ refused to relay: otherwise attempts to relay would be trap hits. And it must no
 unknown recipients: traps are unknown.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -72,8 +73,10 @@ def policy(settings: Settings, service: Service) -> Iterator[str]:
 
 
 def _position(rules: Sequence[str], service: Service) -> int | None:
-    pairs = zip(rules, rules[1:], strict=False)
-    asks = (at for at, (rule, which) in enumerate(pairs) if rule == ASK and service.is_named_by(which))
+    pairs = itertools.pairwise(rules)
+    asks = (
+        at for at, (rule, which) in enumerate(pairs) if rule == ASK and service.is_named_by(which)
+    )
     return next(asks, None)
 
 

@@ -4,11 +4,14 @@ Theory of operation
 -------------------
 A mail server sends a request for each command of its client, and each names the transaction
 (`instance`). `answer` takes the session through the steps that the request shows and that have not
-been taken yet: a request about RCPT also tells of the connection, HELO and MAIL. The reply to the
+been taken yet: a request about RCPT also shows the connection, HELO and MAIL. The reply to the
 last step is the answer.
 
 A refusal other than that of a recipient is final: every later request about the transaction gets
 the same answer. After DATA the transaction is closed, because its content is not seen here.
+
+A transaction that is first asked about at DATA began before this process did, or Postfix does not
+ask at RCPT. It is decided if the mail server names its only recipient, and passed on if not.
 """
 
 from collections.abc import Iterator
@@ -23,7 +26,6 @@ from gatepost.session.steps.intake import record_accepted
 from gatepost.wire import events as e
 from gatepost.wire.policy import UNREADABLE
 from gatepost.wire.smtp.replies import MAIL_SYNTAX, RCPT_SYNTAX
-
 
 # The address of the mail server, and its name for the transaction.
 Key = tuple[str, str]
@@ -55,9 +57,20 @@ class Visit:
             return UNREADABLE
         self.busy = True
         try:
-            return self.decided or await self._answer(attributes)
+            return self._earlier(attributes) or await self._answer(attributes)
         finally:
             self.busy = False
+
+    def _earlier(self, attributes: facts.Attributes) -> Reply | None:
+        """Return the decision, None before it.
+
+        A recipient after DATA begins again: another rule of the mail server has refused DATA.
+        """
+        decided = self.decided
+        if decided is None or decided.code >= 400 or facts.stage(attributes) != facts.RCPT:
+            return decided
+        self.decided = self._named = None
+        return None
 
     async def _answer(self, attributes: facts.Attributes) -> Reply:
         recipient = attributes.get("recipient", "")
@@ -65,14 +78,12 @@ class Visit:
         if at == facts.RCPT and self._named is not None and self._named[0] == recipient:
             return self._named[1]
         if at == facts.DATA and self._named is None and not recipient:
-            return r.OK  # nothing is known about it: it began before this process did
+            return r.OK
         self._update(attributes)
         reply = r.OK
         try:
             for event in self._events(attributes):
-                result = self.engine.handle(event)
-                assert result is not None
-                reply = result if isinstance(result, Reply) else await result
+                reply = await self._handle(event)
                 if reply.code >= 400:
                     return self._refused(event, reply, recipient)
                 self.connected = True
@@ -83,6 +94,13 @@ class Visit:
         elif at == facts.DATA:
             self.decided = reply = self._passed_on()
         return reply
+
+    async def _handle(self, event: e.Event) -> Reply:
+        result = self.engine.handle(event)
+        if result is not None and not isinstance(result, Reply):
+            result = await result
+        assert result is not None
+        return result
 
     def _update(self, attributes: facts.Attributes) -> None:
         """Note what the client has done that is no step of its own: STARTTLS, AUTH."""
@@ -123,6 +141,8 @@ class Visit:
         """Close the transaction: the mail server receives the content, and nothing follows."""
         talk = self.engine.talk
         assert talk.tx is not None
-        reply = record_accepted(talk, talk.tx, r.PASSED_ON, None)
+        result = talk.dialect.hand_over(talk.setup, talk.tx)
+        assert isinstance(result, Reply)
+        reply = record_accepted(talk, talk.tx, result, None)
         talk.close(talk.tx)
         return reply

@@ -11,17 +11,17 @@ seconds after the last request. The next transaction of the same client, by addr
 continues its session.
 
 Limits: MOST transactions are kept; the one that was asked about longest ago makes room. `sweep` is
-called about once a second and looks only at those that are due.
+called about once a second.
 """
 
 from collections.abc import Callable, Coroutine
 from itertools import takewhile
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.session import Session
 from gatepost.net.networks import Networks, is_within
-from gatepost.session.dialect import Dialect
+from gatepost.session.dialect import POLICY
 from gatepost.session.engine import Engine
 from gatepost.session.policy import request as facts
 from gatepost.session.policy.visit import Key, Visit
@@ -33,15 +33,8 @@ IDLE: Final = 600.0
 MOST: Final = 10_000
 
 
-class Asker(Protocol):
-    """The connection of a mail server: its address, and the name of the listener."""
-
-    peer: Endpoint
-    listener: str
-
-
 class Visits:
-    """The open transactions; `dialect` is the policy protocol's, `now` is the event loop's time at the last sweep.
+    """The open transactions; `now` is the event loop's time at the last sweep.
 
     `next_id` returns the id of a new session. `run_to_end` runs what no connection waits for.
     """
@@ -49,13 +42,11 @@ class Visits:
     def __init__(
         self,
         setup: Setup,
-        dialect: Dialect,
         relay_networks: Networks,
         next_id: Callable[[], str],
         run_to_end: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._setup = setup
-        self._dialect = dialect
         self._relay_networks = relay_networks
         self._next_id = next_id
         self._run_to_end = run_to_end
@@ -66,54 +57,59 @@ class Visits:
     def __len__(self) -> int:
         return len(self._open)
 
-    def find(self, asker: Asker, attributes: facts.Attributes, last: Visit | None) -> Visit:
-        """Return the transaction of a request; `last` is that of the request before, if any."""
-        key = (asker.peer.host, attributes.get("instance", ""))
+    def find(
+        self, attributes: facts.Attributes, asker: Endpoint, listener: str, last: Visit | None
+    ) -> Visit:
+        """Return the transaction of a request.
+
+        `asker` is the mail server, `listener` the name of the listener. `last` is the transaction
+        of the request before on the same connection, None if this is the first.
+        """
+        key = (asker.host, attributes.get("instance", ""))
         visit = self._open.pop(key, None)
         if visit is None:
-            visit = self._begin(asker, attributes, key, last)
+            visit = self._follow(attributes, key, last)
+        if visit is None:
+            visit = Visit(self._engine(attributes, asker, listener), key)
         self._open[key] = visit
         visit.used = self.now
         if len(self._open) > MOST:
             self._make_room()
         return visit
 
-    def is_open(self, visit: Visit) -> bool:
-        """Return whether a transaction may still be asked about, and is not decided."""
-        return visit.decided is None and self._open.get(visit.key) is visit
-
-    def _begin(
-        self, asker: Asker, attributes: facts.Attributes, key: Key, last: Visit | None
-    ) -> Visit:
+    def _follow(self, attributes: facts.Attributes, key: Key, last: Visit | None) -> Visit | None:
+        """End the transaction before; return the next one if it is of the same session."""
         if last is None or last.busy or self._open.get(last.key) is not last:
-            return Visit(self._engine(asker, attributes), key)
-        session = last.engine.talk.session
+            return None
         client = facts.client(attributes)
-        if not client.port or session.peer != client:
+        if not client.port or last.engine.talk.session.peer != client:
             self._end(last)
-            return Visit(self._engine(asker, attributes), key)
+            return None
         del self._open[last.key]
         self._run_to_end(last.engine.talk.reset())
         return Visit(last.engine, key, connected=last.connected)
 
-    def _engine(self, asker: Asker, attributes: facts.Attributes) -> Engine:
+    def _engine(self, attributes: facts.Attributes, asker: Endpoint, listener: str) -> Engine:
         setup, client = self._setup, facts.client(attributes)
         session = Session(
             self._next_id(),
             client,
             facts.server(attributes),
             setup.clock.time(),
-            via=asker.peer,
-            protocol=self._dialect.name,
-            listener=asker.listener,
+            via=asker,
+            protocol=POLICY.name,
+            listener=listener,
             in_relay_network=is_within(client.host, self._relay_networks),
         )
         setup.recorder.connection_opened(session)
-        return Engine(setup, session, self._dialect)
+        return Engine(setup, session, POLICY)
 
     def sweep(self, now: float) -> None:
-        """End the transactions that were not asked about for long."""
+        """Record trap hits, and end the transactions that were not asked about for long."""
         self.now = now
+        for visit in self._open.values():
+            if visit.engine.talk.unrecorded:
+                visit.engine.talk.record_traps()
         due = takewhile(lambda visit: now - visit.used > IDLE, self._open.values())
         for visit in [one for one in due if not one.busy]:
             self._end(visit)
