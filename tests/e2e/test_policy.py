@@ -3,19 +3,28 @@
 import re
 import smtplib
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from tests.e2e.asking import (
+    ALICE,
+    BOB,
+    CHUNK,
+    LISTEN,
+    MAIL,
+    TEXT,
+    TRAP_ELSEWHERE,
+    UNKNOWN_TRAP,
+    USER_TRAP,
+    Asking,
+    policy_port,
+)
 from tests.e2e.conftest import serving
 from tests.e2e.server import eventually
 from tools import postfix
 
 DOCS = Path(__file__).parents[2] / "docs/policy.md"
-LISTEN = '[[listen]]\naddress = "127.0.0.1:0"\nprotocol = "policy"\n'
-PORT = re.compile(r"\bpolicy=127\.0\.0\.1:(\d+)")
 USERS = "inline:{alice@example.com=x, bob@example.com=x, trap@open.example=x}"
-REFUSED = "554 5.7.1 <DATA>: Data command rejected: Message refused by local policy"
-REFERENCE = re.compile(r" \[[0-9a-f.-]+\]$")
+DATA_REFUSED = "554 5.7.1 <DATA>: Data command rejected: Message refused by local policy"
 
 
 def main_cf(port):
@@ -26,32 +35,6 @@ def main_cf(port):
     lines = re.sub(r"\n +", " ", text.replace("10040", str(port))).splitlines()
     pairs = (line.partition("=") for line in lines if "=" in line)
     return {name.strip(): value.strip() for name, _, value in pairs}
-
-
-def policy_port(server):
-    return int(PORT.search((server.folder / "log").read_text())[1])
-
-
-class Asking(NamedTuple):
-    """A Postfix that asks a Gatepost."""
-
-    postfix: postfix.Postfix
-    gatepost: object
-
-    def send(self, *commands):
-        """Return the replies to commands; `bytes` are sent as they are."""
-        with smtplib.SMTP("127.0.0.1", self.postfix.port, "client.example") as client:
-            client.ehlo()
-            return [self._reply(client, one) for one in commands]
-
-    @staticmethod
-    def _reply(client, command):
-        if isinstance(command, bytes):
-            client.send(command)
-            code, text = client.getreply()
-        else:
-            code, text = client.docmd(command)
-        return REFERENCE.sub("", f"{code} {text.decode()}")
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +51,6 @@ def asking(tmp_path_factory):
             yield Asking(mail, server)
 
 
-MAIL = "MAIL FROM:<sender@client.example>"
-ALICE, BOB = "RCPT TO:<alice@example.com>", "RCPT TO:<bob@example.com>"
-UNKNOWN_TRAP = "RCPT TO:<trap@example.com>"
-USER_TRAP = "RCPT TO:<trap@open.example>"
-TRAP_ELSEWHERE = "RCPT TO:<trap@elsewhere.example>"
-TEXT = b"Subject: x\r\n\r\ntext\r\n.\r\n"
-
-
 def codes(replies):
     return [one[:9] if one[3:4] == " " and one[4].isdigit() else one[:3] for one in replies]
 
@@ -83,9 +58,9 @@ def codes(replies):
 def test_an_unknown_trap_refuses_the_message_to_a_user(asking):
     replies = asking.send(MAIL, ALICE, UNKNOWN_TRAP, "DATA", "DATA", BOB, "DATA")
     assert codes(replies[:3]) == ["250 2.1.0", "250 2.1.5", "550 5.1.1"]
-    assert replies[3:5] == [REFUSED, REFUSED]
+    assert replies[3:5] == [DATA_REFUSED, DATA_REFUSED]
     assert replies[5].startswith("554 5.7.1 <bob@example.com>: Recipient address rejected: ")
-    assert replies[6] == REFUSED
+    assert replies[6] == DATA_REFUSED
 
 
 def test_a_trap_alone_is_refused_by_postfix_and_is_a_hit(asking):
@@ -96,12 +71,15 @@ def test_a_trap_alone_is_refused_by_postfix_and_is_a_hit(asking):
 def test_a_trap_that_is_a_user_refuses_the_message(asking):
     replies = asking.send(MAIL, USER_TRAP, ALICE, "DATA")
     assert codes(replies[:3]) == ["250 2.1.0", "250 2.1.5", "250 2.1.5"]
-    assert replies[3] == REFUSED
+    assert replies[3] == DATA_REFUSED
 
 
 def test_a_trap_refuses_a_chunk(asking):
-    replies = asking.send(MAIL, ALICE, UNKNOWN_TRAP, b"BDAT 6 LAST\r\na: b\r\n")
-    assert replies[3] == REFUSED.replace("<DATA>: Data", "<BDAT>: Data") or replies[3] == REFUSED
+    replies = asking.send(MAIL, ALICE, UNKNOWN_TRAP, CHUNK)
+    assert (
+        replies[3] == DATA_REFUSED.replace("<DATA>: Data", "<BDAT>: Data")
+        or replies[3] == DATA_REFUSED
+    )
 
 
 def test_an_attempt_to_relay_to_a_trap_is_not_seen(asking):
@@ -121,12 +99,12 @@ def test_the_next_message_of_the_client_is_not_refused(asking):
         *(MAIL, ALICE, "DATA", TEXT),
         *(MAIL, USER_TRAP, "DATA"),
     )
-    assert [replies[3], replies[-1]] == [REFUSED, REFUSED]
+    assert [replies[3], replies[-1]] == [DATA_REFUSED, DATA_REFUSED]
     assert replies[8].startswith("250 2.0.0 ")
 
 
 def test_the_ledger_has_the_client_and_the_reference_that_it_got(asking):
-    with smtplib.SMTP("127.0.0.1", asking.postfix.port, "client.example") as client:
+    with smtplib.SMTP("127.0.0.1", asking.mail.port, "client.example") as client:
         client.ehlo()
         for command in (MAIL, ALICE, UNKNOWN_TRAP):
             client.docmd(command)

@@ -33,6 +33,11 @@ def command(address: str, unavailable: str) -> None:
         raise click.BadParameter(str(error)) from error
     if isinstance(found, InheritedSocket):
         raise click.BadParameter("expected an address to connect to, found an open socket")
-    if sys.stdin.isatty():
+    if is_terminal():
         raise Failure("expected the lines of OpenSMTPD on standard input, found a terminal")
     asyncio.run(serve(found, UNAVAILABLE[unavailable]))
+
+
+def is_terminal() -> bool:
+    """Return whether a person has started the program."""
+    return sys.stdin.isatty()

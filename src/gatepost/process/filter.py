@@ -26,7 +26,8 @@ from gatepost.wire.policy import MAX_REQUEST, action, request
 MAX_LINE: Final = MAX_REQUEST
 # RFC 5321 s4.5.3.2.3: a client waits 5 minutes for the reply to RCPT, 2 minutes for that to DATA.
 TIMEOUT: Final = 100.0
-DEFER: Final = "451 4.3.0 Policy service is not available, try again later"
+# RFC 5321 s3.8: this code may come at any point, also as the greeting.
+DEFER: Final = "421 4.3.0 Policy service is not available, try again later"
 ACCEPT: Final = "DUNNO"
 
 Address = InetAddress | UnixAddress

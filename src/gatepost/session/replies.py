@@ -4,8 +4,6 @@ from gatepost.model.reply import Reply
 
 # RFC 5321 s4.2.3, enhanced codes of RFC 3463
 OK = Reply(250, "Ok", "2.0.0")
-# The mail server that asks has the message
-PASSED_ON = Reply(250, "Passed on to the mail server", "2.0.0")
 CHUNK_OK = Reply(250, "Chunk received", "2.0.0")
 SENDER_OK = Reply(250, "Sender ok", "2.1.0")
 RECIPIENT_OK = Reply(250, "Recipient ok", "2.1.5")
