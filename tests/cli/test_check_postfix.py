@@ -46,3 +46,9 @@ def test_check_asks_no_postfix_without_such_a_listener(run, configure, postconf)
     configure()
     assert run("check").exit_code == 0
     assert not called.exists()
+
+
+def test_check_warns_of_settings_for_clients(run, configure, postconf):
+    postconf(GOOD)
+    configure(POLICY, 'xclient_from = ["127.0.0.1"]', "[auth]\nclear = true")
+    assert "warning: listen[0].xclient_from has no effect with policy" in run("check").stdout

@@ -11,17 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from gatepost.config.schema import ListenConfig
-from gatepost.server.client_identity import ClientIdentity
 from gatepost.server.connection import Connection
 from gatepost.server.connections import Connections
 from gatepost.server.listener import ListenerSettings
 from gatepost.server.milter import speak_milter
 from gatepost.server.mta_connection import MtaConnection
+from gatepost.server.policy import speak_policy
 from gatepost.server.proxy import ProxyHandshake
-from gatepost.session.mta_handler import MtaHandler, Traffic
-from gatepost.session.policy.handler import PolicyHandler
-from gatepost.wire.policy import PolicyWire
-from gatepost.wire.protocol import MtaWire
 
 # Makes the protocol object of each connection.
 Factory = Callable[[], asyncio.Protocol]
@@ -40,16 +36,9 @@ def milter(connections: Connections, _listen: ListenConfig, settings: ListenerSe
     return cast("Factory", functools.partial(MtaConnection, connections, settings, speak_milter))
 
 
-def policy(connections: Connections, _: ListenConfig, settings: ListenerSettings) -> Factory:
+def policy(connections: Connections, _listen: ListenConfig, settings: ListenerSettings) -> Factory:
     """Return the factory of a listener for mail servers that ask about each command."""
-    return cast("Factory", functools.partial(MtaConnection, connections, settings, _speak_policy))
-
-
-def _speak_policy(
-    shared: Connections, listener: ListenerSettings, identity: ClientIdentity, _traffic: Traffic
-) -> tuple[MtaWire, MtaHandler]:
-    handler = PolicyHandler(shared.setup, shared.visits, identity.peer, listener.name)
-    return PolicyWire(), handler
+    return cast("Factory", functools.partial(MtaConnection, connections, settings, speak_policy))
 
 
 ENTRANCES: Mapping[str, Entrance] = {
