@@ -10,7 +10,6 @@ from gatepost.session.dialect import DIALECTS
 from gatepost.session.hook_modes import never_called
 from gatepost.session.setup import Setup
 
-
 _DEFAULT = ListenConfig()
 # Settings of a listener for clients: a mail server that asks does these things itself.
 _OF_CLIENTS = ("tls", "auth", "proxy_from", "xclient_from")
