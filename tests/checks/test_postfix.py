@@ -1,12 +1,11 @@
 """The findings of `gatepost check` about the settings of a Postfix, read by the real postconf."""
 
-import os
 import stat
 from pathlib import Path
 
 import msgspec
 import pytest
-from tools import peers
+from tests.checks.postconf import use_postconf
 
 from gatepost.checks.postfix import settings
 from gatepost.checks.postfix.findings import warnings
@@ -37,12 +36,7 @@ def config(protocol="policy", address=None):
 @pytest.fixture
 def postfix(tmp_path, monkeypatch):
     """Write main.cf and master.cf for the real postconf, and return their folder."""
-    if missing := peers.missing(["postfix"]):
-        pytest.skip(f"postfix is missing: {missing['postfix']}")
-    command = peers.find("postfix")
-    folder = str(Path(command.prefix[0]).parent)
-    monkeypatch.setenv("PATH", os.pathsep.join([folder, os.environ["PATH"]]))
-    monkeypatch.setenv("LD_LIBRARY_PATH", command.env["LD_LIBRARY_PATH"])
+    use_postconf(monkeypatch)
 
     def postfix(main, master="smtp inet n - n - - smtpd\n"):
         main = {"compatibility_level": "3.6", "queue_directory": "/var/spool/postfix", **main}

@@ -32,11 +32,14 @@ class MailServer(NamedTuple):
 
 
 POLICY = "127.0.0.1:10040"
+MILTER = "127.0.0.1:10041"
 
 MAIL_SERVERS: Mapping[str, MailServer] = {
+    "postfix": MailServer("Postfix", "milter", MILTER, "main.cf", "postfix"),
     "postfix-policy": MailServer("Postfix", "policy", POLICY, "main.cf", "postfix-policy"),
     "exim": MailServer("Exim", "policy", POLICY, "the configuration of Exim", "exim"),
     "opensmtpd": MailServer("OpenSMTPD", "policy", POLICY, "smtpd.conf", "opensmtpd"),
+    "sendmail": MailServer("Sendmail", "milter", MILTER, "sendmail.mc", "sendmail"),
 }
 
 
