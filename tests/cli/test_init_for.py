@@ -25,6 +25,9 @@ def test_the_configuration_has_the_listener_and_the_settings_are_printed(run, tm
         (server.protocol, server.address)
     ]
     assert not config.recipients.known
+    assert not config.route
+    assert config.traps.lists
+    assert config.limits.recipients == 100
 
 
 @pytest.mark.parametrize("name", MAIL_SERVERS)

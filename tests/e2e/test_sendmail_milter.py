@@ -19,7 +19,7 @@ TRAPS = ("trap@example.com", "bin@open.example")
 
 def start(server):
     port = PORT.search((server.folder / "log").read_text())[1]
-    return sendmail.running(MAIL_SERVERS["sendmail"].settings.replace("10041", port))
+    return sendmail.running(MAIL_SERVERS["sendmail"].settings.replace("8891", port))
 
 
 @pytest.fixture(scope="module")

@@ -1,26 +1,13 @@
-"""Methods of plugins, and settings of listeners, that have no effect in a protocol."""
+"""Methods of plugins that a protocol never calls."""
 
 from collections.abc import Iterator
 
-from gatepost.config.schema import Config, ListenConfig
+from gatepost.config.schema import Config
 from gatepost.plugin.base import Installed
 from gatepost.plugin.contract import implemented
 from gatepost.session.assemble import Lists
-from gatepost.session.dialect import DIALECTS
 from gatepost.session.hook_modes import never_called
 from gatepost.session.setup import Setup
-
-_DEFAULT = ListenConfig()
-# Settings of a listener for clients: a mail server that asks does these things itself.
-_OF_CLIENTS = ("tls", "auth", "proxy_from", "xclient_from")
-
-
-def settings_without_effect(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
-    """Warn of settings that a listener for mail servers does not use."""
-    for number, listen in enumerate(config.listen):
-        for key in _OF_CLIENTS if DIALECTS[listen.protocol].wire is None else ():
-            if getattr(listen, key) != getattr(_DEFAULT, key):
-                yield f"listen[{number}].{key} has no effect with {listen.protocol}"
 
 
 def methods_never_called(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:

@@ -236,7 +236,6 @@ CHECKS: tuple[Check, ...] = (
     _trap_plugins,
     _idle_plugins,
     protocols.methods_never_called,
-    protocols.settings_without_effect,
     _domains_of_plugins,
     ledger.metrics,
     ledger.space,

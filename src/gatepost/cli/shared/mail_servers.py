@@ -9,6 +9,7 @@ from typing import NamedTuple
 from gatepost.cli.shared.starter import template
 
 _LISTEN = '[[listen]]\naddress = "127.0.0.1:2525"\n'
+_ROUTE = "# The target of accepted mail."
 _KNOWN = 'known = ["file:users"]\n'
 _NO_LIST = """\
 # The mail server refuses unknown addresses. With a list, Gatepost does too, and learned traps work.
@@ -32,7 +33,7 @@ class MailServer(NamedTuple):
 
 
 POLICY = "127.0.0.1:10040"
-MILTER = "127.0.0.1:10041"
+MILTER = "127.0.0.1:8891"
 
 MAIL_SERVERS: Mapping[str, MailServer] = {
     "postfix": MailServer("Postfix", "milter", MILTER, "main.cf", "postfix"),
@@ -44,7 +45,9 @@ MAIL_SERVERS: Mapping[str, MailServer] = {
 
 
 def for_mail_server(texts: Mapping[str, str], server: MailServer) -> dict[str, str]:
-    """Return the files of a starter folder for a mail server that asks."""
+    """Return the files of a starter folder for a mail server that asks, and that delivers."""
+    before, _, rest = texts["gatepost.toml"].partition(_ROUTE)
+    _, _, behind = rest.partition("\n\n")
     listen = f'[[listen]]\naddress = "{server.address}"\nprotocol = "{server.protocol}"\n'
-    config = texts["gatepost.toml"].replace(_LISTEN, listen).replace(_KNOWN, _NO_LIST)
+    config = f"{before}{behind}".replace(_LISTEN, listen).replace(_KNOWN, _NO_LIST)
     return {**texts, "gatepost.toml": config}
