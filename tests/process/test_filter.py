@@ -35,8 +35,10 @@ class Listener:
                 if not answer:
                     break
                 writer.write(answer)
-        self.closed += 1
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        self.closed += 1
 
 
 def relayed(scenario, answer=lambda _: b"action=DUNNO\n\n", unavailable=DEFER):
@@ -53,6 +55,7 @@ def relayed(scenario, answer=lambda _: b"action=DUNNO\n\n", unavailable=DEFER):
             await scenario(lines, written, listener)
             lines.feed_eof()
             await running
+            await until(lambda: listener.closed == listener.opened)
 
     asyncio.run(asyncio.wait_for(main(), 30))
     return written, problems
@@ -147,14 +150,18 @@ def test_a_connection_that_the_listener_has_closed_is_opened_again():
 def test_an_answer_that_takes_too_long_is_replaced(monkeypatch):
     monkeypatch.setattr(module, "TIMEOUT", 0.01)
 
-    async def never():
-        await asyncio.Event().wait()
+    gate = asyncio.Event()
+
+    async def late():
+        await gate.wait()
+        return b""
 
     async def scenario(lines, written, _):
         lines.feed_data(asked().encode())
         await until(lambda: written)
+        gate.set()
 
-    written, problems = relayed(scenario, lambda _: never())
+    written, problems = relayed(scenario, lambda _: late())
     assert written == [f"filter-result|s1|t|disconnect|{DEFER}\n"]
     assert problems == ["TimeoutError"]
 

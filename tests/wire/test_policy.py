@@ -56,6 +56,10 @@ def test_requests_may_be_pipelined_and_the_next_one_waits_for_the_answer():
     assert wire.unread == 0
 
 
+def test_there_is_no_sign_of_progress():
+    assert PolicyWire().progress() == b""
+
+
 def test_an_answer_without_a_request_is_an_error_of_the_caller():
     with pytest.raises(ProtocolError):
         PolicyWire().send(OK)
