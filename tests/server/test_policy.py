@@ -54,6 +54,24 @@ class Asker:
         return await self.ask("DATA", **facts)
 
 
+class Slow:
+    """A plugin that waits at RCPT for the recipient `slow` until `gate` is set."""
+
+    def __init__(self):
+        self.gate, self.waiting = asyncio.Event(), []
+
+    async def on_rcpt(self, _tx, rcpt):
+        if rcpt.user == "slow":
+            self.waiting.append(1)
+            await self.gate.wait()
+
+    async def ask(self, server, asker):
+        """Ask about that recipient, and return once the plugin waits."""
+        facts = {"protocol_state": "RCPT", "recipient": "slow@example.com"}
+        asker.client.send(request({**FACTS, **facts}))
+        await server.until(lambda: self.waiting)
+
+
 class Policy(LoopbackServer):
     """The server, and the records it has made."""
 
@@ -427,24 +445,17 @@ def test_a_request_is_answered_although_the_mail_server_sends_no_more(asking):
 
 
 def test_a_second_request_about_a_transaction_that_waits_closes_the_connection(asking):
+    slow = Slow()
+
     async def scenario(server):
         one, two = await server.asker(), await server.asker()
-        one.client.send(
-            request({**FACTS, "protocol_state": "RCPT", "recipient": "slow@example.com"})
-        )
-        await server.until(lambda: waiting)
+        await slow.ask(server, one)
         two.client.send(request({**FACTS, "protocol_state": "DATA"}))
         assert await two.client.reader.read() == b""
-        gate.set()
+        slow.gate.set()
         assert await one.action() == "DUNNO"
 
-    gate, waiting = asyncio.Event(), []
-
-    async def on_rcpt(_tx, _rcpt):
-        waiting.append(1)
-        await gate.wait()
-
-    asking(scenario, [plugin(on_rcpt=on_rcpt)])
+    asking(scenario, [plugin(on_rcpt=slow.on_rcpt)])
 
 
 def test_a_plugin_that_fails_defers(asking):
@@ -502,51 +513,35 @@ def test_the_oldest_transaction_makes_room(asking, monkeypatch):
 
 
 def test_a_waiting_transaction_does_not_make_room(asking, monkeypatch):
+    slow = Slow()
     monkeypatch.setattr(visits, "MOST", 1)
-    gate, waiting = asyncio.Event(), []
-
-    async def on_rcpt(_tx, rcpt):
-        if rcpt.user == "slow":
-            waiting.append(1)
-            await gate.wait()
 
     async def scenario(server):
         one, two = await server.asker(), await server.asker()
-        one.client.send(
-            request({**FACTS, "protocol_state": "RCPT", "recipient": "slow@example.com"})
-        )
-        await server.until(lambda: waiting)
+        await slow.ask(server, one)
         server.visits.sweep(10 * visits.IDLE)
         assert await two.rcpt(instance="2") == "DUNNO"
-        gate.set()
+        slow.gate.set()
         assert await one.action() == "DUNNO"
 
-    asking(scenario, [plugin(on_rcpt=on_rcpt)])
+    asking(scenario, [plugin(on_rcpt=slow.on_rcpt)])
 
 
 def test_a_stop_waits_for_the_answer_to_a_request_only(asking):
-    gate, waiting = asyncio.Event(), []
-
-    async def on_rcpt(_tx, rcpt):
-        if rcpt.user == "slow":
-            waiting.append(1)
-            await gate.wait()
+    slow = Slow()
 
     async def scenario(server):
-        slow, other = await server.asker(), await server.asker()
+        waits, other = await server.asker(), await server.asker()
         await other.rcpt(instance="2")
-        slow.client.send(
-            request({**FACTS, "protocol_state": "RCPT", "recipient": "slow@example.com"})
-        )
-        await server.until(lambda: waiting)
+        await slow.ask(server, waits)
         stopping = asyncio.ensure_future(server.server.stop())
         assert await other.client.reader.read() == b""
-        gate.set()
-        assert await slow.action() == "DUNNO"
-        assert await slow.client.reader.read() == b""
+        slow.gate.set()
+        assert await waits.action() == "DUNNO"
+        assert await waits.client.reader.read() == b""
         await stopping
 
-    asking(scenario, [plugin(on_rcpt=on_rcpt)])
+    asking(scenario, [plugin(on_rcpt=slow.on_rcpt)])
 
 
 def test_limits_of_clients_are_those_of_the_mail_server(asking):
