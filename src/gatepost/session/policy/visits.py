@@ -29,7 +29,7 @@ from gatepost.session.setup import Setup
 
 # Twice the time that Postfix waits for the next command of a client (smtpd_timeout).
 IDLE: Final = 600.0
-# Each takes some 5 KB.
+# Each takes some 3 KB.
 MOST: Final = 10_000
 
 
