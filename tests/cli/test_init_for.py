@@ -27,6 +27,7 @@ def test_the_configuration_has_the_listener_and_the_settings_are_printed(run, tm
     assert not config.recipients.known
     assert not config.route
     assert config.traps.lists
+    assert config.recipients.subaddress == "+"
     assert config.limits.recipients == 100
 
 
@@ -66,3 +67,12 @@ def test_the_check_accepts_the_settings_of_postfix(run, tmp_path, postconf, name
     assert "postfix: " not in run("check", "-c", config, "--postfix", tmp_path).stdout
     (tmp_path / "main.cf").write_text("compatibility_level = 3.6\n")
     assert "postfix: " in run("check", "-c", config, "--postfix", tmp_path).stdout
+
+
+@pytest.mark.parametrize("name", MAIL_SERVERS)
+def test_a_message_can_be_tried(run, tmp_path, name):
+    run("init", "--for", name, tmp_path / "mail")
+    config = tmp_path / "mail/gatepost.toml"
+    assert run("try", "-c", config, "--to", "alice@example.com").exit_code == 0
+    refused = run("try", "-c", config, "--to", "alice@example.com", "--to", "trap@example.com")
+    assert "554 5.7.1 Message refused by local policy" in refused.stdout

@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 from gatepost.cli.shared.starter import template
 
-_LISTEN = '[[listen]]\naddress = "127.0.0.1:2525"\n'
-_ROUTE = "# The target of accepted mail."
-_KNOWN = 'known = ["file:users"]\n'
+# The parts of the starter configuration that are replaced, by their first and the next line.
+_LISTEN = ("[[listen]]\n", "[recipients]\n")
+_KNOWN = ("# The existing addresses", "# user+anything")
+_ROUTE = ("# The target of accepted mail.", "# Plugins are called")
 _NO_LIST = """\
-# The mail server refuses unknown addresses. With a list, Gatepost does too, and learned traps work.
+# The mail server refuses addresses that do not exist. With a list of the existing ones, such as
+# "file:users", Gatepost refuses them too, and learned traps have an effect.
 known = []
 """
 
@@ -46,8 +48,14 @@ MAIL_SERVERS: Mapping[str, MailServer] = {
 
 def for_mail_server(texts: Mapping[str, str], server: MailServer) -> dict[str, str]:
     """Return the files of a starter folder for a mail server that asks, and that delivers."""
-    before, _, rest = texts["gatepost.toml"].partition(_ROUTE)
-    _, _, behind = rest.partition("\n\n")
-    listen = f'[[listen]]\naddress = "{server.address}"\nprotocol = "{server.protocol}"\n'
-    config = f"{before}{behind}".replace(_LISTEN, listen).replace(_KNOWN, _NO_LIST)
-    return {**texts, "gatepost.toml": config}
+    listen = f'[[listen]]\naddress = "{server.address}"\nprotocol = "{server.protocol}"\n\n'
+    config = _replaced(texts["gatepost.toml"], _LISTEN, listen)
+    config = _replaced(config, _KNOWN, _NO_LIST)
+    return {**texts, "gatepost.toml": _replaced(config, _ROUTE, "")}
+
+
+def _replaced(text: str, part: tuple[str, str], by: str) -> str:
+    first, following = part
+    before, _, rest = text.partition(first)
+    _, _, behind = rest.partition(following)
+    return f"{before}{by}{following}{behind}"

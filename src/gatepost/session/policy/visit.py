@@ -22,7 +22,6 @@ from gatepost.model.reply import Reply
 from gatepost.session import replies as r
 from gatepost.session.engine import Engine
 from gatepost.session.policy import request as facts
-from gatepost.session.steps.intake import record_accepted
 from gatepost.wire import events as e
 from gatepost.wire.policy import UNREADABLE
 from gatepost.wire.smtp.replies import MAIL_SYNTAX, RCPT_SYNTAX
@@ -141,8 +140,9 @@ class Visit:
         """Close the transaction: the mail server receives the content, and nothing follows."""
         talk = self.engine.talk
         assert talk.tx is not None
-        result = talk.dialect.hand_over(talk.setup, talk.tx)
-        assert isinstance(result, Reply)
-        reply = record_accepted(talk, talk.tx, result, None)
+        reply = talk.dialect.hand_over(talk.setup, talk.tx)
+        assert isinstance(reply, Reply)
+        set_fact(talk.session, "messages", talk.session.messages + 1)
+        talk.recorder.accepted(talk.tx, reply)
         talk.close(talk.tx)
         return reply

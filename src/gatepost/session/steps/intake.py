@@ -313,7 +313,7 @@ def _hand_over(talk: Conversation, tx: Transaction, spoken: Reply | None) -> Res
 def _delivered(talk: Conversation, tx: Transaction, reply: Reply, spoken: Reply | None) -> Result:
     if reply.code >= 400:
         return talk.reset_and(reply)
-    reply = record_accepted(talk, tx, reply, spoken)
+    reply = _accepted(talk, tx, reply, spoken)
     talk.close(tx)
     return reply
 
@@ -326,7 +326,7 @@ async def _deliver_later(
     try:
         reply = result if isinstance(result, Reply) else await result
         if reply.code < 400:
-            reply = record_accepted(talk, tx, reply, spoken)
+            reply = _accepted(talk, tx, reply, spoken)
             await talk.notify("delivered", tx)
             talk.close(tx)
     finally:
@@ -335,9 +335,7 @@ async def _deliver_later(
     return reply
 
 
-def record_accepted(
-    talk: Conversation, tx: Transaction, reply: Reply, spoken: Reply | None
-) -> Reply:
+def _accepted(talk: Conversation, tx: Transaction, reply: Reply, spoken: Reply | None) -> Reply:
     """Record a message that is accepted; return the reply to its end."""
     if spoken is not None:
         reply = accepting(reply, Decision(Verdict.ACCEPT, spoken.text, spoken.code))
