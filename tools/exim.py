@@ -48,15 +48,18 @@ smtp_accept_max = 0
 smtp_accept_queue_per_connection = 0
 check_spool_space = 0
 acl_smtp_rcpt = recipient
-acl_smtp_data = accept
+acl_smtp_data = {data}
 {tls}
 {extra}
 begin acl
+{acls}
 recipient:
+  deny message = relay not permitted
+       ! domains = example.com : open.example
+{rules}
   deny message = no such mailbox
        recipients = {refused}
-  accept domains = example.com : open.example
-  deny message = relay not permitted
+  accept
 begin routers
 {routers}
 all:
@@ -135,13 +138,19 @@ def running(
     refused: Sequence[str] = (),
     certificate: tuple[Path, Path] | None = None,
     next_hop: str = "",
+    *,
+    acls: str = "",
+    rules: str = "",
+    data: str = "accept",
 ) -> Iterator[Exim]:
     """Run Exim, yield it once it greets, and kill all its processes on exit.
 
     `extra` has lines for the main section of its configuration. It refuses the addresses in
     `refused` at RCPT. With a `certificate` and its key it offers STARTTLS. With a `next_hop`, the
-    lines of a transport such as "port = 25", it relays everything to that port of this host. Raise
-    `peers.UnavailableError` if it is not available, and `RuntimeError` if it does not start.
+    lines of a transport such as "port = 25", it relays everything to that port of this host.
+    `acls` has more ACLs, `rules` has rules for RCPT after that for relaying, and `data` is the ACL
+    of the content. Raise `peers.UnavailableError` if it is not available, and `RuntimeError` if it
+    does not start.
     """
     package = mounts.unpacked("exim")
     with tempfile.TemporaryDirectory(prefix="exim-", ignore_cleanup_errors=True) as name:
@@ -154,6 +163,9 @@ def running(
             port=port,
             tls=tls,
             extra=extra,
+            acls=acls,
+            rules=rules,
+            data=data,
             refused=" : ".join(refused),
             deliverer=DELIVERER,
             routers=ROUTER.format(host=HOST) if next_hop else "",

@@ -41,7 +41,7 @@ CONFIG = """\
 {extra}
 table ours {{ "example.com", "open.example" }}
 table refused {{ {refused} }}
-listen on {host} port {port} hostname mail.example.com
+listen on {host} port {port} hostname mail.example.com {options}
 action "keep" maildir "{folder}/mail/%{{rcpt}}" virtual {{ "@" = "{deliverer}" }}
 match from any for any rcpt-to <refused> reject
 match from any for domain <ours> action "keep"
@@ -82,11 +82,14 @@ def why_not() -> str:
 
 
 @contextmanager
-def running(extra: str = "", refused: Sequence[str] = ()) -> Iterator[OpenSMTPD]:
+def running(
+    extra: str = "", refused: Sequence[str] = (), *, options: str = ""
+) -> Iterator[OpenSMTPD]:
     """Run OpenSMTPD, yield it once it greets, and kill all its processes on exit.
 
-    `extra` has the first lines of its configuration. It refuses the addresses in `refused` at RCPT.
-    Raise `peers.UnavailableError` if it is not available, and `RuntimeError` if it does not start.
+    `extra` has the first lines of its configuration, `options` those of its listener. It refuses
+    the addresses in `refused` at RCPT. Raise `peers.UnavailableError` if it is not available, and
+    `RuntimeError` if it does not start.
     """
     package = mounts.unpacked("opensmtpd")
     with tempfile.TemporaryDirectory(prefix="opensmtpd-", ignore_cleanup_errors=True) as name:
@@ -97,6 +100,7 @@ def running(extra: str = "", refused: Sequence[str] = ()) -> Iterator[OpenSMTPD]
             host=HOST,
             port=port,
             extra=extra,
+            options=options,
             refused=", ".join(f'"{address}"' for address in (*refused, NEVER_USED)),
             deliverer=DELIVERER,
         )

@@ -214,6 +214,7 @@ SOURCES: Mapping[str, Source] = {
     "exim": Source(debian, ("exim4-daemon-light",)),
     "maildrop": Source(debian, ("maildrop", "courier-authlib")),
     "opensmtpd": Source(debian, ("opensmtpd",)),
+    "sendmail": Source(debian, ("sendmail-bin", "sendmail-base", "sendmail-cf", "m4")),
     "nsd": Source(debian, ("nsd",)),
     "unbound": Source(debian, ("unbound",)),
     "rbldnsd": Source(debian, ("rbldnsd",)),
@@ -310,6 +311,11 @@ PROGRAMS: Mapping[str, Program] = {
         probe=("-h",),
         expected="version: OpenSMTPD",
         variables=_LIBRARIES,
+    ),
+    "sendmail": Program(  # run by tools/sendmail.py; alone it lacks its libraries (set-group-ID)
+        source="sendmail",
+        path="usr/libexec/sendmail/sendmail",
+        probe=("-bv", "-C/dev/null", "root"),
     ),
     "logrotate": Program(
         source="logrotate",

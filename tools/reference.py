@@ -21,7 +21,6 @@ from msgspec.structs import FieldInfo
 from gatepost.config import kinds, units
 from gatepost.config.kinds import ArrayKind, Key, OrFalse, TableKind
 from gatepost.config.schema import Config, LimitsConfig
-from gatepost.config.unavailable import UNAVAILABLE
 from gatepost.ledger import records
 from gatepost.lists import entry, file, patterns
 from gatepost.metrics.families import METRICS
@@ -99,25 +98,24 @@ def _sections() -> Iterator[str]:
         is_array = isinstance(key.kind, ArrayKind)
         heading = f"[[{name}]]" if is_array else f"[{name}]"
         yield f"## `{heading}`\n\n{prose(key.about)}\n"
-        yield from _section(struct, f"{name}[]" if is_array else name)
+        yield from _section(struct)
 
 
-def _section(struct: type[msgspec.Struct], path: str) -> Iterator[str]:
+def _section(struct: type[msgspec.Struct]) -> Iterator[str]:
     """Yield the table of keys, followed by the tables of nested keys."""
     found = list(kinds.keys(struct))
-    rows = (_key_row(field, key, f"{path}.{field.encode_name}") for field, key in found)
+    rows = (_key_row(field, key) for field, key in found)
     yield table(("key", "value", "default", "description"), iter(rows))
     for field, key in found:
-        inside = f"{path}.{field.encode_name}"
         if isinstance(key.kind, ArrayKind) and isinstance(key.kind.of, TableKind):
             yield f"Each item of `{field.encode_name}`:\n"
-            yield from _section(key.kind.of.struct, f"{inside}[]")
+            yield from _section(key.kind.of.struct)
         elif isinstance(key.kind, OrFalse) and isinstance(key.kind.of, TableKind):
             yield f"The keys of `{field.encode_name}`:\n"
-            yield from _section(key.kind.of.struct, inside)
+            yield from _section(key.kind.of.struct)
         elif isinstance(key.kind, TableKind):
             yield f"The keys of `{field.encode_name}`:\n"
-            yield from _section(key.kind.struct, inside)
+            yield from _section(key.kind.struct)
 
 
 def _struct_of(kind: kinds.ValueKind) -> type[msgspec.Struct]:
@@ -126,12 +124,10 @@ def _struct_of(kind: kinds.ValueKind) -> type[msgspec.Struct]:
     return inner.struct
 
 
-def _key_row(field: FieldInfo, key: Key, path: str) -> Sequence[str]:
+def _key_row(field: FieldInfo, key: Key) -> Sequence[str]:
     words = [prose(key.about)]
     if key.why:
         words.append(f"*Default:* {prose(key.why)}")
-    if any(row.key == path for row in UNAVAILABLE):
-        words.append("[Partly not available yet](#not-available-yet).")
     return f"`{field.encode_name}`", prose(key.kind.expected), _default(field, key), " ".join(words)
 
 
@@ -143,17 +139,6 @@ def _default(field: FieldInfo, key: Key) -> str:
     factory = field.default_factory
     value = field.default if factory is msgspec.NODEFAULT else factory()
     return "none" if value is None else f"`{kinds.to_toml(key.kind, value)}`"
-
-
-def unavailable() -> str:
-    """Return the keys with values that are not available yet."""
-    rows = ((f"`{row.key}`", prose(row.message)) for row in UNAVAILABLE)
-    return table(("key", "error message"), rows)
-
-
-def missing() -> str:
-    """Return the features that are not available yet."""
-    return "".join(f"- {row.missing} (`{row.key}`)\n" for row in UNAVAILABLE)
 
 
 def hooks() -> str:
@@ -360,8 +345,6 @@ def _type_name(kind: Any) -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "keys": keys,
-    "unavailable": unavailable,
-    "missing": missing,
     "hooks": hooks,
     "notifications": notifications,
     "hook_modes": hook_modes,

@@ -31,12 +31,13 @@ options {{
   cache_file = "{folder}/cache";
   hs_cache_dir = "{folder}";
   control_socket = "{folder}/rspamd.sock mode=0600";
-  explicit_modules = ["milter_headers"];
+  explicit_modules = [{names}];
   dns {{ nameserver = ["{host}:1"]; }}
 }}
 logging {{ type = "console"; level = "warning"; }}
 actions {{ reject = 15; add_header = 6; greylist = 4; }}
-modules {{ path = "{share}/plugins/milter_headers.lua"; }}
+modules {{ {paths} }}
+{extra}
 milter_headers {{ use = ["x-spamd-result"]; }}
 worker "normal" {{ bind_socket = "{host}:{port}"; count = 1; mime = true; }}
 """
@@ -55,17 +56,29 @@ def why_not() -> str:
 
 
 @contextlib.contextmanager
-def running(folder: Path, rules: str = "") -> Iterator[Rspamd]:
+def running(
+    folder: Path, rules: str = "", *, extra: str = "", modules: tuple[str, ...] = ()
+) -> Iterator[Rspamd]:
     """Run rspamd with its files in a folder, and kill it on exit.
 
-    Raise `peers.UnavailableError` if it is not available, `RuntimeError` if it does not start.
+    `modules` are more modules to load, `extra` has their configuration. Raise
+    `peers.UnavailableError` if it is not available, `RuntimeError` if it does not start.
     """
     command = peers.find(NAME)
     if command is None:
         raise peers.UnavailableError(why_not())
     share = peers.ROOT / NAME / "usr/share/rspamd"
     port = free_port()
-    config = CONFIG.format(folder=folder, share=share, host=HOST, port=port)
+    names = ("milter_headers", *modules)
+    config = CONFIG.format(
+        folder=folder,
+        share=share,
+        host=HOST,
+        port=port,
+        names=", ".join(f'"{name}"' for name in names),
+        paths=" ".join(f'path = "{share}/plugins/{name}.lua";' for name in names),
+        extra=extra,
+    )
     (folder / "rspamd.conf").write_text(config)
     (folder / "rules.lua").write_text(rules)
     (folder / "tld").write_text("com\nexample\n")

@@ -26,7 +26,6 @@ from gatepost.config.schema import (
     TlsConfig,
     TrapsConfig,
 )
-from gatepost.config.unavailable import UNAVAILABLE
 from gatepost.model.reply import Reply
 
 FULL = """
@@ -278,24 +277,6 @@ def test_a_bad_name_of_a_certificate_is_refused(name):
     ]
 
 
-def test_settings_that_are_not_available_yet_are_refused():
-    data = {
-        "listen": [
-            {"protocol": "lmtp", "tls": "starttls"},
-            {"protocol": "policy", "tls": "implicit"},
-        ],
-        "tls": {"certificates": [{"cert": "c.pem", "key": "k.pem"}]},
-        "route": [
-            {"to": "lmtp://127.0.0.1:24"},
-            {"to": "mx:"},
-        ],
-    }
-    protocols = 'this protocol is not available yet, expected "smtp", "lmtp" or "milter"'
-    assert problems_of(config_from_dict, data) == [
-        f"configuration: listen[1].protocol: {protocols}",
-    ]
-
-
 @pytest.mark.parametrize(
     "name",
     [
@@ -339,10 +320,6 @@ def patterns(struct, prefix=""):
             yield from patterns(key.kind.struct, pattern + ".")
         if isinstance(key.kind, ArrayKind) and isinstance(key.kind.of, TableKind):
             yield from patterns(key.kind.of.struct, pattern + "[].")
-
-
-def test_every_unavailable_setting_is_a_key():
-    assert {row.key for row in UNAVAILABLE} <= set(patterns(Config))
 
 
 @pytest.mark.parametrize(

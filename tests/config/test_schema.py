@@ -17,11 +17,11 @@ from gatepost.config.schema import (
     PluginConfig,
     TrapsConfig,
 )
-from gatepost.config.unavailable import PROTOCOLS, UNAVAILABLE
 from gatepost.model.reply import Reply
 from gatepost.net.client_tls import Mode
 from gatepost.net.tls import MODES
 from gatepost.plugin.chain import ON_ERROR
+from gatepost.server.entrances import ENTRANCES
 from gatepost.session.dialect import DIALECTS
 
 
@@ -50,21 +50,13 @@ def test_the_words_of_a_choice_are_those_of_its_type(struct):
             assert key.kind.expected == choice(*literal).expected, field.name
 
 
-def test_every_available_protocol_has_an_implementation():
-    assert set(PROTOCOLS) == set(DIALECTS)
-    assert set(PROTOCOLS) < set(words(ListenConfig, "protocol"))
+def test_every_protocol_has_an_implementation():
+    assert set(words(ListenConfig, "protocol")) == set(DIALECTS) == set(ENTRANCES)
 
 
 def test_without_a_route_the_mail_server_that_asks_delivers():
     delivering = {name for name, dialect in DIALECTS.items() if dialect.delivers}
     assert set(words(ListenConfig, "protocol")) - ASKING == delivering
-
-
-def test_an_unavailable_protocol_is_refused_with_the_available_ones():
-    row = next(row for row in UNAVAILABLE if row.key == "listen[].protocol")
-    assert row.message.endswith(choice(*PROTOCOLS).expected)
-    for word in set(words(ListenConfig, "protocol")) - set(PROTOCOLS):
-        assert f"`{word}`" in row.missing
 
 
 def test_the_tls_modes_of_listeners_are_those_of_the_tls_module():

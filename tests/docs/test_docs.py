@@ -19,7 +19,6 @@ from gatepost.cli.commands import gatepost
 from gatepost.config import kinds
 from gatepost.config.problem import ConfigError
 from gatepost.config.schema import Config, LimitsConfig, TrapsConfig
-from gatepost.config.unavailable import UNAVAILABLE
 from gatepost.delivery import content
 from gatepost.delivery.maildir import maildir
 from gatepost.ledger.records import Answer as LedgerAnswer
@@ -72,12 +71,12 @@ def _parts(path):
 
 
 def test_an_outdated_part_is_noticed():
-    page = "before\n<!-- generated: unavailable -->\noutdated\n<!-- generated: end -->\nafter\n"
+    page = "before\n<!-- generated: hook_modes -->\noutdated\n<!-- generated: end -->\nafter\n"
     renewed = reference.renewed(page)
     assert renewed.startswith("before\n")
     assert renewed.endswith("after\n")
     assert "outdated" not in renewed
-    assert "`listen[].protocol`" in renewed
+    assert "`early_talker`" in renewed
 
 
 # configuration
@@ -116,11 +115,6 @@ def test_the_error_messages_are_those_of_the_server():
     with pytest.raises(ConfigError) as caught:
         config_from_dict(bad, source="gatepost.toml")
     assert shown == [f"gatepost: {problem}" for problem in caught.value.problems]
-
-
-def test_every_key_that_is_not_available_yet_is_marked():
-    text = page("configuration")
-    assert text.count("(#not-available-yet)") == len(UNAVAILABLE)
 
 
 # plugins

@@ -1,10 +1,9 @@
 import shutil
 
-import pytest
 from tests.docs.pages import ROOT, blocks_of
 from tools import demo
 
-from gatepost import ConfigError, config_from_dict, load_config
+from gatepost import load_config
 from gatepost.plugin.loader import builtin_names
 
 README = ROOT / "README.md"
@@ -35,21 +34,3 @@ def test_the_mail_it_sends_is_that_of_the_demo(monkeypatch):
 def test_every_shipped_plugin_has_a_page():
     pages = {path.stem for path in (ROOT / "docs/shipped").glob("*.md")}
     assert pages == set(builtin_names())
-
-
-def is_unavailable(config):
-    try:
-        config_from_dict(config)
-    except ConfigError as error:
-        return "not available yet" in str(error)
-    return False
-
-
-@pytest.mark.parametrize(
-    ("statement", "config"),
-    [
-        ("No policy service for Postfix.", {"listen": [{"protocol": "policy"}]}),
-    ],
-)
-def test_missing_features_are_described_correctly(statement, config):
-    assert (statement in README.read_text("utf-8")) == is_unavailable(config)

@@ -57,6 +57,12 @@ def test_every_socket_has_a_worker_and_every_worker_a_socket(have, workers, expe
     assert [listener.sockets_of(number, workers) for number in range(workers)] == expected
 
 
+def test_a_mail_server_that_asks_on_several_connections_reaches_one_worker(listeners, tmp_path):
+    config = Config(listen=[ListenConfig(address=ANY, protocol="policy")], base=tmp_path)
+    (listener,) = listeners.open(config, 3)
+    assert [len(listener.sockets_of(worker, 3)) for worker in range(3)] == [1, 0, 0]
+
+
 def test_a_unix_or_inherited_address_has_one_socket(listeners, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as given:
         config = at(UnixAddress("socket"), InheritedSocket(given.fileno()), base=tmp_path)

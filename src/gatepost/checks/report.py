@@ -9,6 +9,7 @@ import msgspec
 
 from gatepost.checks import dns, mx
 from gatepost.checks.account import serving
+from gatepost.checks.postfix import findings as postfix
 from gatepost.checks.scratch import progress, scratch
 from gatepost.checks.shadow import shadow_lines
 from gatepost.checks.starting import start_problems
@@ -87,10 +88,11 @@ class Report(msgspec.Struct):
     limits: list[Limit] = []
 
 
-def make_report(file: Path, *, start: bool = False) -> Report:
+def make_report(file: Path, *, start: bool = False, main_cf: Path | None = None) -> Report:
     """Check a configuration and all files it names, without changing anything.
 
-    With `start` the plugins are started and stopped, with an empty store in memory.
+    With `start` the plugins are started and stopped, with an empty store in memory. `main_cf` is
+    the folder with the settings of Postfix, None for its own.
     """
     report = Report()
     try:
@@ -106,6 +108,7 @@ def make_report(file: Path, *, start: bool = False) -> Report:
     report.warnings.extend(changeable_files(config, file))
     with scratch(config) as usable:
         _check_lists_and_plugins(config, usable, report, start=start)
+    report.warnings.extend(postfix.warnings(config, main_cf))
     return report
 
 

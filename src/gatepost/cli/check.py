@@ -23,16 +23,24 @@ from gatepost.traps.verdicts import Standing
     is_flag=True,
     help="Start and stop the plugins too, with all effects of that; the store is in memory.",
 )
-def command(file: Path, *, as_json: bool, in_full: bool, start: bool) -> int:
+@click.option(
+    "--postfix",
+    "main_cf",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The folder of Postfix's main.cf, for a milter or policy listener.",
+)
+def command(file: Path, *, as_json: bool, in_full: bool, start: bool, main_cf: Path | None) -> int:
     """Check the configuration, every list and every plugin. Nothing is changed.
 
-    Without --start nothing is started.
+    Without --start nothing is started. If Postfix is to ask this server, its settings are read with
+    `postconf` and compared with the listeners.
 
     Prints a summary, and warns of settings that are probably mistakes. The exit status is 1 if
     there is an error; warnings do not change it.
     """
     configure_command_log()
-    report = make_report(file, start=start)
+    report = make_report(file, start=start, main_cf=main_cf)
     if as_json:
         print_json(msgspec.to_builtins(report))
     else:

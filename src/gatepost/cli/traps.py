@@ -1,6 +1,8 @@
 """`gatepost traps`: the configured trap lists."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -13,6 +15,7 @@ from gatepost.cli.shared import (
     forgiving,
     registered,
     trap_adding,
+    trap_export,
     trap_lists,
     trap_report,
     trap_rows,
@@ -22,10 +25,11 @@ from gatepost.cli.shared import (
 from gatepost.cli.shared.lazy import SuggestingGroup
 from gatepost.cli.shared.output import Failure, WrongUsage, print_error, print_json, print_line
 from gatepost.cli.shared.settings import config_option, json_option, read_config
+from gatepost.config.schema import Config
 from gatepost.lists.entry import ListEntry
 from gatepost.model.address import Address, AddressError
 from gatepost.model.session import TrapHit
-from gatepost.session.assemble import SetupError, find_lists, load_lists
+from gatepost.session.assemble import Lists, SetupError, find_lists, load_lists
 from gatepost.traps.notes import LISTED, STATES
 from gatepost.traps.table import TrapTable
 from gatepost.traps.verdicts import TrapClass
@@ -37,6 +41,19 @@ from gatepost.traps.verdicts import TrapClass
 )
 def command() -> None:
     """List, add, change and explain traps: addresses that receive no legitimate mail."""
+
+
+@contextmanager
+def _loaded(config: Config) -> Iterator[tuple[TrapTable, Lists]]:
+    """Load the trap lists and the registry."""
+    with scratch(config) as usable:
+        lists = find_lists(usable)
+        try:
+            with progress([one.path for one in lists.files]):
+                load_lists(lists)
+        except SetupError as error:
+            raise Failure(*error.problems) from error
+        yield TrapTable(lists.traps, lists.known, lists.registry), lists
 
 
 @command.command("list", epilog="Example: gatepost traps list --state shadow --json")
@@ -65,19 +82,42 @@ def list_traps(
     """
     config = read_config(file)
     chosen = trap_rows.Filter(trap_class or "", state or "", text, only_registered)
-    with scratch(config) as usable:
-        lists = find_lists(usable)
-        try:
-            with progress([one.path for one in lists.files]):
-                load_lists(lists)
-        except SetupError as error:
-            raise Failure(*error.problems) from error
-        table = TrapTable(lists.traps, lists.known, lists.registry)
+    with _loaded(config) as (table, _):
         found = filter(chosen.matches, trap_rows.rows(table, time.time()))
         (trap_rows.print_as_json if as_json else trap_rows.print_as_text)(found)
         for source in table.lists:
             for problem in line_errors(source):
                 print_error(problem)
+
+
+@command.command("export", epilog="Example: gatepost traps export --format rspamd > traps.map")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(trap_export.FORMATS)),
+    required=True,
+    help="rspamd: a map of regular expressions for its module spamtrap.",
+)
+@config_option
+def export(file: Path, *, form: str) -> None:
+    """Print the traps for another program that refuses messages to them.
+
+    Traps that the other program would treat in another way are left out, and are reported on
+    standard error: those in shadow mode, with exempt senders, of classes that refuse only
+    themselves, and patterns.
+    """
+    config = read_config(file)
+    if config.traps.action != "refuse":
+        raise Failure(f"traps.action is {config.traps.action}: nothing is refused for a trap")
+    with _loaded(config) as (table, lists):
+        known = [source.current for source in lists.known]
+        covered = trap_export.covered_domains(table, known)
+        write = trap_export.FORMATS[form](config.recipients.subaddress)
+        found = trap_export.export(trap_rows.rows(table, time.time()), covered, write)
+    for line in found.lines:
+        print_line(line)
+    for problem in found.left_out:
+        print_error(problem)
 
 
 @command.command("remove", epilog="Example: gatepost traps remove old-sales@example.com")

@@ -17,7 +17,6 @@ from gatepost.config.kinds import TableKind
 from gatepost.config.problem import ConfigError, Location, Problem
 from gatepost.config.relay import is_everything
 from gatepost.config.schema import ASKING, Config
-from gatepost.config.unavailable import refuse_unavailable
 
 # Targets that can pass mail on to other organisations.
 RELAYING_SCHEMES = frozenset({"mx", "smtp", "smtps", "sendmail", "qmail-queue"})
@@ -78,7 +77,6 @@ def _require_tables(config: Config, data: Mapping[str, Any], root: Location) -> 
 def _checked(data: object, source: str) -> Config:
     root = Location(source)
     config = TableKind(Config).read(data, root)
-    refuse_unavailable(root)
     if isinstance(config, Config):
         _require_certificates(config, root)
         _require_tls_for_auth(config, root)

@@ -9,6 +9,8 @@ them. With fewer workers than sockets, a worker takes several, because closing a
 the connections in its backlog. With fewer sockets than workers, workers share them. That is the
 case for Unix sockets, for inherited sockets, and for ports that cannot be bound again after
 privileges were dropped.
+
+A protocol of ONE_WORKER has its listeners in the first worker only.
 """
 
 import socket
@@ -22,6 +24,9 @@ import msgspec
 from gatepost.config.listen import InetAddress, ListenAddress
 from gatepost.config.schema import Config
 from gatepost.net.sockets import ListenFailedError, bind, bound_address, probe
+
+# A mail server may ask about one transaction on several connections: one process must get all.
+ONE_WORKER = frozenset({"policy"})
 
 
 class Listener(msgspec.Struct, frozen=True, eq=False):
@@ -37,6 +42,8 @@ class Listener(msgspec.Struct, frozen=True, eq=False):
 
     def sockets_of(self, worker: int, count: int) -> list[socket.socket]:
         """Return the sockets of one of `count` workers, which are numbered from 0."""
+        if self.protocol in ONE_WORKER:
+            return [] if worker else self.sockets
         own = self.sockets[worker::count]
         return own or [self.sockets[worker % len(self.sockets)]]
 
@@ -66,8 +73,9 @@ class Listeners:
         except ListenFailedError:
             self._close(added)
             raise
-        for key in keys:
-            _bind_for_each_worker(self._open[key], key[1], config.base, workers)
+        for one, key in zip(config.listen, keys, strict=True):
+            if one.protocol not in ONE_WORKER:
+                _bind_for_each_worker(self._open[key], key[1], config.base, workers)
         return [
             Listener(one.protocol, self._open[key])
             for one, key in zip(config.listen, keys, strict=True)

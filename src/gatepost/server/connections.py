@@ -21,6 +21,7 @@ from gatepost.server.file_supply import FileSupply
 from gatepost.server.limits import ConnectionLimiter, Origin, packed
 from gatepost.session import replies as r
 from gatepost.session.conversation import Conversation
+from gatepost.session.policy.visits import Visits
 from gatepost.session.setup import Setup
 from gatepost.wire.smtp.server import WireLimits
 from gatepost.wire.smtp.syntax.path import LENIENT, STRICT
@@ -77,9 +78,9 @@ class Member(Protocol):
 class Connections:
     """Connections and what they share; `pending` are those that must send a PROXY header first.
 
-    `now` is the event loop's time, at most SWEEP seconds old: precise enough for time-outs, and
-    cheap to read. `slot` is where connections are counted, None if no other worker shares the
-    counts.
+    `visits` are the transactions that mail servers ask about. `now` is the event loop's time, at
+    most SWEEP seconds old: precise enough for time-outs, and cheap to read. `slot` is where
+    connections are counted, None if no other worker shares the counts.
     """
 
     def __init__(self, setup: Setup, smtp: SmtpConfig = _SMTP, *, slot: Slot | None = None) -> None:
@@ -108,6 +109,7 @@ class Connections:
         self._refused_last = ("", "")
         self._tasks: set[asyncio.Future[None]] = set()
         self._empty = asyncio.Event()
+        self.visits = Visits(setup, self.relay_networks, self.next_id, self.run_to_end)
         self._prefix = os.urandom(4).hex()
         self._numbers = count(1)
         self._lag = 0.0
@@ -203,6 +205,7 @@ class Connections:
             connection.sweep(self.now)
         for pending in tuple(self.pending):
             pending.sweep(self.now)
+        self.visits.sweep(self.now)
         self._files.check()
         self._report_refused()
         self._measure()
@@ -280,6 +283,7 @@ class Connections:
         await self.emptied(seconds)
         for connection in tuple(self.members):
             connection.abort()
+        self.visits.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
         self._sweeper.cancel()

@@ -16,6 +16,7 @@ from gatepost.server.connections import Connections
 from gatepost.server.listener import ListenerSettings
 from gatepost.server.milter import speak_milter
 from gatepost.server.mta_connection import MtaConnection
+from gatepost.server.policy import speak_policy
 from gatepost.server.proxy import ProxyHandshake
 
 # Makes the protocol object of each connection.
@@ -35,4 +36,14 @@ def milter(connections: Connections, _listen: ListenConfig, settings: ListenerSe
     return cast("Factory", functools.partial(MtaConnection, connections, settings, speak_milter))
 
 
-ENTRANCES: Mapping[str, Entrance] = {"smtp": smtp, "lmtp": smtp, "milter": milter}
+def policy(connections: Connections, _listen: ListenConfig, settings: ListenerSettings) -> Factory:
+    """Return the factory of a listener for mail servers that ask about each command."""
+    return cast("Factory", functools.partial(MtaConnection, connections, settings, speak_policy))
+
+
+ENTRANCES: Mapping[str, Entrance] = {
+    "smtp": smtp,
+    "lmtp": smtp,
+    "milter": milter,
+    "policy": policy,
+}

@@ -66,7 +66,10 @@ def make_config(config: ConfigOrTables) -> Config:
     Raises `ConfigError` for a dict with errors.
     """
     if isinstance(config, Config):
-        return config
+        # Where the mail server that asks delivers, there may be no route.
+        return (
+            config if config.route else msgspec.structs.replace(config, route=DEFAULT_CONFIG.route)
+        )
     made = config_from_dict(config)
     return msgspec.structs.replace(DEFAULT_CONFIG, **{name: getattr(made, name) for name in config})
 

@@ -301,7 +301,8 @@ class Server:
                 listener = await connections.loop.create_server(factory, sock=sock, backlog=BACKLOG)
                 stack.callback(listener.close)
                 self._listeners.append(listener)
-            addresses.append((listen.protocol, bound_address(of_address[0])))
+            if of_address:
+                addresses.append((listen.protocol, bound_address(of_address[0])))
         self.addresses = addresses
 
     async def retire(self) -> None:

@@ -15,6 +15,7 @@ from gatepost.session.content.trace import WithNames, with_names
 from gatepost.session.handback import hand_back, hold_there, taken_from
 from gatepost.session.handover import Result, hand_over, hand_over_each, quarantine, taken
 from gatepost.session.setup import Setup
+from gatepost.session.traps.rule import TrapRule
 from gatepost.wire.lmtp import LmtpServer
 from gatepost.wire.smtp import SmtpServer
 
@@ -27,8 +28,8 @@ class Dialect(NamedTuple):
     returns the reply to the end of data. `with_names` names the protocol in the Received field;
     without it no field is added. With `replies_each`, the end of a message has a reply for each
     recipient. `foreign` is whether the clients are other organisations: their
-    Authentication-Results are not trusted. `delivers` is whether the routes deliver: otherwise no
-    next hop is asked about a recipient.
+    Authentication-Results are not trusted. `trap_rule` refuses a message for its traps at DATA.
+    `delivers` is whether the routes deliver: otherwise no next hop is asked about a recipient.
 
     `wire` parses a protocol of the SMTP family; the others have a connection of their own
     (`gatepost.server.entrances`). `service` is its name in the greeting, `help` the usual reply to
@@ -39,6 +40,7 @@ class Dialect(NamedTuple):
     mail_rule: Callable[[Setup, Transaction], Answer | None]
     rcpt_rule: Callable[[Setup, Transaction, Recipient], rules.Ruling]
     hand_over: Callable[[Setup, Transaction], Result]
+    trap_rule: Callable[[TrapRule, Transaction], Answer | None] = rules.trap_rule
     hold: Callable[[Setup, Transaction, str], Result] = quarantine
     taken: Callable[[Setup, Transaction], Result] = taken
     with_names: WithNames | None = None
@@ -93,4 +95,23 @@ MILTER = Dialect(
     delivers=False,
 )
 
-DIALECTS = {dialect.name: dialect for dialect in (SMTP, LMTP, MILTER)}
+
+# For records: the mail server that asks has the message, and replies itself.
+_PASSED_ON = Reply(250, "Passed on to the mail server", "2.0.0")
+
+
+def _pass_on(_setup: Setup, _tx: Transaction) -> Reply:
+    return _PASSED_ON
+
+
+# The content is never seen: what other protocols decide after it is decided at DATA.
+POLICY = Dialect(
+    name="policy",
+    mail_rule=rules.mail_rule_of_mta,
+    rcpt_rule=rules.rcpt_rule_of_mta,
+    hand_over=_pass_on,
+    trap_rule=rules.trap_rule_at_end,
+    delivers=False,
+)
+
+DIALECTS = {dialect.name: dialect for dialect in (SMTP, LMTP, MILTER, POLICY)}

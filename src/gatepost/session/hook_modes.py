@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from gatepost.plugin.hooks import AFTER_ANY, HOOKS, NOTIFICATIONS, QUESTIONS, STAGES
 
+_NO_CONTENT = "the mail server asks about the envelope only"
 _ITS_REPLY = "the mail server replies itself, and reports no such command"
 
 # Why a point is never reached, by protocol and hook, question or notification.
@@ -22,6 +23,24 @@ NEVER: Mapping[str, Mapping[str, str]] = {
         "help": _ITS_REPLY,
         "noop": _ITS_REPLY,
         "quit": _ITS_REPLY,
+        "tls_failed": "the mail server does the handshake",
+        "early_talker": "the mail server sends the greeting",
+    },
+    "policy": {
+        "ehlo": "the mail server offers its own keywords",
+        "auth": "the mail server checks passwords: `session.auth` has the user",
+        "headers": _NO_CONTENT,
+        "message": _NO_CONTENT,
+        "deliver": _NO_CONTENT,
+        "unknown_command": _ITS_REPLY,
+        "command": "the mail server has its own commands",
+        "vrfy": _ITS_REPLY,
+        "help": _ITS_REPLY,
+        "noop": _ITS_REPLY,
+        "quit": _ITS_REPLY,
+        "delivered": "the mail server delivers",
+        "timeout": "the mail server ends its sessions",
+        "limit": "the mail server has its own limits",
         "tls_failed": "the mail server does the handshake",
         "early_talker": "the mail server sends the greeting",
     },

@@ -47,7 +47,7 @@ def _data_rule(talk: Conversation, tx: Transaction) -> Answer | None:
         return None
     if hardest(tx) in MARKS:
         mark(talk.setup.traps, tx)
-    return rules.trap_rule(talk.setup.traps, tx)
+    return talk.dialect.trap_rule(talk.setup.traps, tx)
 
 
 def _message_rule(talk: Conversation, tx: Transaction) -> Answer | None:

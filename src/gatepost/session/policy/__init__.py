@@ -1,0 +1,1 @@
+"""Answers to the policy requests of a mail server."""
