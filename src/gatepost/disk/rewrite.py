@@ -8,7 +8,6 @@ import errno
 import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -55,6 +54,8 @@ def _ends_with_line_end(file: BinaryIO) -> bool:
 
 def rewrite(path: Path, file: BinaryIO, lines: Iterable[bytes]) -> None:
     """Replace a locked file with these lines; `path` must not be a link. Raises OSError."""
+    import tempfile  # noqa: PLC0415 - takes milliseconds
+
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(descriptor, "wb") as out:

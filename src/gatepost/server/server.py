@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from gatepost.config.schema import Config, ListenConfig
 from gatepost.counts.memory import Slot
@@ -25,7 +25,6 @@ from gatepost.lists.entry import LineError
 from gatepost.lists.reloadable import FileChange
 from gatepost.lists.watch import FileWatcher
 from gatepost.log.logger import get_logger
-from gatepost.metrics.counting import Counting
 from gatepost.metrics.status import Status
 from gatepost.model.endpoint import Endpoint
 from gatepost.net.resolver import Resolver
@@ -43,7 +42,6 @@ from gatepost.registry.mailboxes import retire_mailboxes
 from gatepost.server.connections import SWEEP, Connections
 from gatepost.server.entrances import ENTRANCES
 from gatepost.server.figures import Figures
-from gatepost.server.ledger_thread import LedgerThread
 from gatepost.server.listener import ListenerSettings
 from gatepost.session.assemble import (
     Lists,
@@ -61,6 +59,9 @@ from gatepost.session.recorder import Recorder
 from gatepost.session.recording import fan_out
 from gatepost.session.setup import Setup
 from gatepost.store.store import OpenedStore
+
+if TYPE_CHECKING:
+    from gatepost.metrics.counting import Counting
 
 # Turns of the event loop that a connection needs, at most, from accept to its protocol object.
 _TURNS = 5
@@ -81,8 +82,7 @@ class Server:
     delivery targets by scheme, in addition to those of Gatepost and of installed packages.
     `resolver` is for routes and plugins, `store` for plugins, None for that of the configuration;
     these are not closed.
-    `addresses` are (protocol, address) pairs once the server has started. `counting` has the
-    figures of `exposition`; its method `record` counts a record of the ledger.
+    `addresses` are (protocol, address) pairs once the server has started.
     """
 
     def __init__(
@@ -121,7 +121,6 @@ class Server:
         self._connections: Connections | None = None
         self._host: PluginHost | None = None
         self._figures: Figures | None = None
-        self.counting = Counting(clock=(clock or SystemClock()).time)
         self._stack = AsyncExitStack()
         self.addresses: list[tuple[str, str]] = []
 
@@ -129,6 +128,13 @@ class Server:
     def turns(self) -> int:
         """Return a counter that moves with progress; any thread can read it."""
         return 0 if self._connections is None else self._connections.turns.count
+
+    @functools.cached_property
+    def counting(self) -> "Counting":
+        """The figures of `exposition`; its method `record` counts a record of the ledger."""
+        from gatepost.metrics.counting import Counting  # noqa: PLC0415 - a worker does not count
+
+        return Counting(clock=(self._clock or SystemClock()).time)
 
     @property
     def metrics(self) -> MetricsSnapshot:
@@ -226,6 +232,8 @@ class Server:
         if self._counts:
             sinks.append(self.counting.record)
         if self._ledger:
+            from gatepost.server.ledger_thread import LedgerThread  # noqa: PLC0415 - likewise
+
             try:
                 thread = LedgerThread(self._config, self.counting)
             except (LedgerError, OSError) as error:
