@@ -60,7 +60,8 @@ def warnings_of(statuses: Sequence[Status], now: float) -> Iterator[str]:
             yield certificate.problem
     for one in all_lists(statuses):
         if one.problem:
-            yield f"{one.problem}; the version of {about(now - one.loaded)} ago is in use"
+            age = f"the version of {about(now - one.loaded)} ago is in use"
+            yield f"{one.problem}; {age if one.loaded else 'the list is not in force yet'}"
     degraded = sum(one.store_degraded for one in statuses)
     if degraded:
         yield f"the store of plugins is unavailable in {degraded} of {len(statuses)} workers"

@@ -63,7 +63,8 @@ class WorkerPool:
     """The workers, their listeners and counters. `complete` is true once all have been ready.
 
     `start` starts their processes. `contents` are the files that the workers need and cannot read,
-    `ledger` is the socket to the ledger process, -1 without one.
+    `ledger` is the socket to the ledger process, -1 without one. With `late_traps` they do not wait
+    for very big trap lists.
     """
 
     def __init__(
@@ -74,9 +75,11 @@ class WorkerPool:
         contents: Contents | None = None,
         ledger: int = -1,
         *,
+        late_traps: bool = False,
         start: StartChild,
     ) -> None:
         self._start_child = start
+        self._late_traps = late_traps
         self.config = config
         self.contents = contents or {}
         self._ledger = ledger
@@ -120,6 +123,7 @@ class WorkerPool:
                 self._counters,
                 self.contents,
                 ledger=self._ledger,
+                late_traps=self._late_traps,
                 start=self._start_child,
             )
         except OSError as error:

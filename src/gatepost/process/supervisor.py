@@ -119,7 +119,13 @@ class Supervisor:
     ) -> WorkerPool:
         ledger = self._ledger.sender.fileno() if is_needed(config) else -1
         return WorkerPool(
-            config, listeners, self._counters, contents, ledger, start=self._start_child
+            config,
+            listeners,
+            self._counters,
+            contents,
+            ledger,
+            late_traps=self._generations.serving is None,  # a reload has a version in force
+            start=self._start_child,
         )
 
     def _supervise(self) -> int | None:

@@ -31,7 +31,8 @@ class WorkerArguments(msgspec.Struct, frozen=True):
 
     `sockets` are the descriptors for each listener. `counters` is the descriptor of the counter
     memory, in which the worker has the slot `slot`. `contents` are files that the worker cannot
-    read itself. `ledger` is the socket to the ledger process, -1 without one.
+    read itself. `ledger` is the socket to the ledger process, -1 without one. With `late_traps` it
+    does not wait for very big trap lists.
     """
 
     config: Config
@@ -40,6 +41,7 @@ class WorkerArguments(msgspec.Struct, frozen=True):
     slot: int
     contents: Contents
     ledger: int = -1
+    late_traps: bool = False
 
     @property
     def descriptors(self) -> list[int]:
@@ -67,6 +69,7 @@ class WorkerProcess:
         contents: Contents | None = None,
         *,
         ledger: int = -1,
+        late_traps: bool = False,
         start: StartChild = start_module,
     ) -> None:
         descriptors = [[sock.fileno() for sock in listener] for listener in sockets]
@@ -85,7 +88,7 @@ class WorkerProcess:
             self._slot = counters.claim()
             undo.callback(counters.release, self._slot)
             arguments = WorkerArguments(
-                config, descriptors, counters.file, self._slot, contents or {}, ledger
+                config, descriptors, counters.file, self._slot, contents or {}, ledger, late_traps
             )
             self._child = start(MODULE, arguments, worker_end.fileno(), arguments.descriptors)
             self.channel = Channel(own_end.dup())

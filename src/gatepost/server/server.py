@@ -22,6 +22,7 @@ from gatepost.disk.durable import ensure_private
 from gatepost.ledger.records import Record
 from gatepost.ledger.store import LedgerError
 from gatepost.lists.entry import LineError
+from gatepost.lists.file import ListFile
 from gatepost.lists.reloadable import FileChange
 from gatepost.lists.watch import FileWatcher
 from gatepost.log.logger import get_logger
@@ -81,7 +82,8 @@ class Server:
     `[ledger]` configures. With `counts`, `exposition` has the figures of records too. `targets` are
     delivery targets by scheme, in addition to those of Gatepost and of installed packages.
     `resolver` is for routes and plugins, `store` for plugins, None for that of the configuration;
-    these are not closed.
+    these are not closed. With `late_traps`, the server does not wait for the index of a very big
+    trap list.
     `addresses` are (protocol, address) pairs once the server has started.
     """
 
@@ -102,7 +104,9 @@ class Server:
         targets: Mapping[str, type[Target]] | None = None,
         resolver: Resolver | None = None,
         store: OpenedStore | None = None,
+        late_traps: bool = False,
     ) -> None:
+        self._late_traps = late_traps
         self._config = config
         self._plugins = plugins
         self._clock = clock
@@ -175,7 +179,7 @@ class Server:
         """
         async with AsyncExitStack() as stack:
             lists = find_lists(self._config)
-            await asyncio.to_thread(load_lists, lists)
+            await asyncio.to_thread(load_lists, lists, late_traps=self._late_traps)
             folder = await asyncio.to_thread(ensure_private, self._config.data_dir / "tmp")
             store = self._open_store(stack)
             resolver = self._open_resolver(stack)
@@ -373,6 +377,8 @@ def _report(setup: Setup, lists: Lists) -> None:
     """Log the errors of the lists."""
     for file in (*lists.files, *lists.registry.files):
         _report_lines(file.current.errors)
+    for late in (file for file in lists.traps if isinstance(file, ListFile) and file.is_late):
+        _log.warning("trap list not in force", path=str(late.path), entries=len(late.current))
     for unarmed in setup.traps.table.unarmed_entries():
         _log.warning("trap not armed", problem=str(unarmed))
 
@@ -384,11 +390,20 @@ def _list_changed(setup: Setup, lists: Lists, change: FileChange) -> None:
     elif change.pending:
         _log.info("list reload started", path=path)
     else:
-        _log.info("list reloaded", path=path, entries=change.entries)
+        _log_version(change)
         _report_lines(change.errors)
         if change.path in {file.path for file in lists.files if file in setup.known}:
             work = functools.partial(retire_mailboxes, setup.traps.table, lists.registry)
             asyncio.get_running_loop().run_in_executor(None, work)
+
+
+def _log_version(change: FileChange) -> None:
+    path = str(change.path)
+    if change.late is None:
+        _log.info("list reloaded", path=path, entries=change.entries)
+    else:
+        late = round(change.late, 1)
+        _log.warning("trap list in force", path=path, entries=change.entries, seconds=late)
 
 
 def _certificate_changed(change: FileChange) -> None:
