@@ -1,8 +1,8 @@
 """Imports that take less time, for the commands.
 
-Half of the time until a command runs is the import of modules. A garbage collection during imports
-finds nothing. structlog imports rich for a form of tracebacks that Gatepost does not use; without
-rich it uses the one of Python, which does not show the values of variables.
+Most of the time until a command runs is the import of modules. A garbage collection during or after
+imports finds nothing. structlog imports rich for a form of tracebacks that Gatepost does not use.
+Without rich it uses the one of Python, which does not show the values of variables.
 """
 
 import gc
@@ -27,6 +27,7 @@ def _without_collections() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # modules stay; the next collection would examine all of them
         if was_enabled:
             gc.enable()
 

@@ -62,5 +62,6 @@ def test_the_parts_of_a_configuration_are_imported(monkeypatch):
         "gatepost.delivery.smtp.relay_target",
         MODULE,
     ]
-    starter.import_parts(Config())
+    starter.import_parts(Config(route=[RouteConfig(to="discard:", mode="queue")]))
+    assert "gatepost.queue.queue" in wanted
     assert "gatepost.store.sqlite.backend" in wanted

@@ -9,7 +9,6 @@ Security: a target is code that runs with the server's rights. Only targets that
 imported.
 """
 
-import difflib
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
@@ -104,6 +103,8 @@ class TargetRegistry:
             raise _more_than_one(scheme, providers)
 
     def _hint(self, scheme: str) -> str:
+        import difflib  # noqa: PLC0415 - only for an error
+
         close = difflib.get_close_matches(scheme, self.schemes, n=1)
         if close:
             return f'did you mean "{close[0]}:"?'

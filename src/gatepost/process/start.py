@@ -13,6 +13,7 @@ from gatepost.delivery import registry as delivery
 from gatepost.process.fork import can_fork, fork_module
 from gatepost.process.interpreter import start_module
 from gatepost.process.loaded_code import LoadedCode
+from gatepost.queue.on_demand import MODULE as QUEUE
 from gatepost.store import opening as store
 
 
@@ -64,7 +65,9 @@ class ChildStarter:
 
         Plugins are not among them, nor targets of other packages: that code runs in workers only.
         """
-        for module in delivery.modules_of(config.route) | store.modules_of(config.store.url):
+        queue = {QUEUE} if any(route.mode == "queue" for route in config.route) else set()
+        parts = delivery.modules_of(config.route) | store.modules_of(config.store.url) | queue
+        for module in parts:
             import_fast(module)
 
     def notice_upgrades(self) -> None:

@@ -50,9 +50,9 @@ from gatepost.process.worker import MODULE
 
 # The longest interval between two turns, in seconds.
 TICK = 0.5
-# The ledger process starts in the turn after the first workers are ready, which it would delay, or
-# after this time, in seconds.
-LEDGER_DELAY = 1.0
+# What the first sessions do not need, such as the ledger process, comes in the turn after the
+# workers are ready, or after this time, in seconds.
+LATER = 1.0
 # After a turn that is later than this the whole machine or job was suspended, not only the workers.
 LATE = 2 * TICK
 
@@ -160,7 +160,8 @@ class Supervisor:
 
     def _maintain(self, now: float) -> None:
         generations = self._generations
-        if generations.serving is not None or now - self._started > LEDGER_DELAY:
+        if generations.serving is not None or now - self._started > LATER:
+            self._start_child.notice_upgrades()
             self._ledger.maintain(now)
         if generations.serving is not None:
             generations.serving.maintain(now)
@@ -229,7 +230,6 @@ class Supervisor:
             _warn_of_root_files(pool)
         else:
             _print_ready(pool.listeners)
-            self._start_child.notice_upgrades()
             self._ledger.notice("started", __version__)
             _log.info("started", **_serving_fields(pool))
         log_system_warnings(pool.config, self._file)

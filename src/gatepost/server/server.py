@@ -12,6 +12,7 @@ import socket
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -35,7 +36,7 @@ from gatepost.plugin.base import Plugin
 from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.host import PluginHost
 from gatepost.plugin.metrics import MetricsSnapshot
-from gatepost.queue.queue import Queue
+from gatepost.queue.on_demand import QueueOnDemand
 from gatepost.queue.recording import Keep
 from gatepost.queue.spool.folder import files as spool_files
 from gatepost.queue.spool.sql.schema import VersionError
@@ -63,6 +64,7 @@ from gatepost.store.store import OpenedStore
 
 if TYPE_CHECKING:
     from gatepost.metrics.counting import Counting
+    from gatepost.queue.queue import Queue
 
 # Turns of the event loop that a connection needs, at most, from accept to its protocol object.
 _TURNS = 5
@@ -267,17 +269,8 @@ class Server:
         some recipients only.
         """
         folder = self._config.data_dir / "spool"
-        queue = setup.queue = Queue(
-            self._config.queue,
-            folder,
-            setup.router,
-            setup.clock,
-            hostname=setup.hostname,
-            subaddress=setup.subaddress,
-            is_local=setup.is_local,
-            recorder=setup.recorder,
-            added_fields=setup.plugins.fields_of_own_mail,
-        )
+        make = functools.partial(_make_queue, self._config, folder, setup)
+        queue = setup.queue = QueueOnDemand(make)
         stack.push_async_callback(queue.stop, self._stop_timeout)
         if any(route.spools for route in setup.router.routes) or spool_files(folder):
             try:
@@ -343,6 +336,22 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         await self.stop()
+
+
+def _make_queue(config: Config, folder: Path, setup: Setup) -> "Queue":
+    from gatepost.queue.queue import Queue  # noqa: PLC0415 - most servers do not use it
+
+    return Queue(
+        config.queue,
+        folder,
+        setup.router,
+        setup.clock,
+        hostname=setup.hostname,
+        subaddress=setup.subaddress,
+        is_local=setup.is_local,
+        recorder=setup.recorder,
+        added_fields=setup.plugins.fields_of_own_mail,
+    )
 
 
 def _protocol(
