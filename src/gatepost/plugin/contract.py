@@ -107,9 +107,9 @@ def _suggestion(name: str, prefix: str, rest: str) -> str | None:
     snake_case = _WORD_START.sub("_", name).lower()
     if snake_case in METHODS:
         return snake_case
-    if prefix in STAGES:
-        from difflib import get_close_matches  # noqa: PLC0415 - only for an error
+    from difflib import get_close_matches  # noqa: PLC0415 - only for an error
 
+    if prefix in STAGES:
         return _with_prefix(prefix, get_close_matches(rest.lower(), _NAMES, 1, _SIMILAR))
     if rest in _NAMES:
         stages = (
