@@ -201,7 +201,8 @@ class Server:
             )
             await asyncio.to_thread(load_plugin_files, lists, setup.plugins)
             stack.push_async_callback(asyncio.to_thread, lists.registry.close)
-            await asyncio.to_thread(_report, setup, lists)
+            await asyncio.to_thread(_report, lists)
+            await self._report_unarmed(setup, stack)
             await asyncio.to_thread(retire_mailboxes, setup.traps.table, lists.registry)
             if setup.authority is not None:
                 stack.callback(setup.authority.close)
@@ -231,6 +232,13 @@ class Server:
                 worker=worker,
             )
             self._stack = stack.pop_all()
+
+    async def _report_unarmed(self, setup: Setup, stack: AsyncExitStack) -> None:
+        """Log the traps that have no effect, during the start or after it, as the lists."""
+        report = asyncio.create_task(asyncio.to_thread(_report_unarmed, setup))
+        stack.push_async_callback(asyncio.wait, [report])
+        if not self._late_traps:
+            await report
 
     def _open_ledger(self, stack: AsyncExitStack) -> Keep | None:
         """Return where records go to; raises `SetupError` if the ledger cannot be used."""
@@ -382,12 +390,16 @@ async def _all_gone(connections: Connections, stop_timeout: float) -> None:
             await asyncio.sleep(min(SWEEP, left))
 
 
-def _report(setup: Setup, lists: Lists) -> None:
+def _report(lists: Lists) -> None:
     """Log the errors of the lists."""
     for file in (*lists.files, *lists.registry.files):
         _report_lines(file.current.errors)
     for late in (file for file in lists.traps if isinstance(file, ListFile) and file.is_late):
         _log.warning("trap list not in force", path=str(late.path), entries=len(late.current))
+
+
+def _report_unarmed(setup: Setup) -> None:
+    """Log the traps that have no effect; this reads all lists."""
     for unarmed in setup.traps.table.unarmed_entries():
         _log.warning("trap not armed", problem=str(unarmed))
 
