@@ -50,8 +50,8 @@ LOADS: dict[str, dict[str, Any]] = {
     "refused": {"refused": True, "recipient": TRAP},
 }
 TRAPS = 100_000
-# What a process of the server is called, by a word of its command line.
-PROCESSES = {"ledger_main": "ledger", "worker_main": "worker"}
+# What a process of the server is called, by its name.
+PROCESSES = {"gatepost-ledger": "ledger", "gatepost-worker": "worker"}
 METRICS = '\n[metrics]\nlisten = "127.0.0.1:0"\n'
 CONFIGS = {
     "on": GATEPOST_CONFIG + DEFAULT_CONFIG + METRICS,
@@ -64,8 +64,7 @@ def processes(server: Running) -> Mapping[int, str]:
     """Return the processes of a server: their names by their ids."""
     found = {}
     for stat in proc.descendants(server.pid, proc.all_stats()):
-        command = " ".join(proc.command(stat.pid))
-        name = next((name for word, name in PROCESSES.items() if word in command), "supervisor")
+        name = PROCESSES.get(proc.name(stat.pid), "supervisor")
         found[stat.pid] = name
     return found
 

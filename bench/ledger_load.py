@@ -37,8 +37,8 @@ LOADS: dict[str, dict[str, Any]] = {
     "reused": {"reuse": True},
     "refused": {"refused": True, "recipient": TRAP},
 }
-# What a process of the server is called, by a word of its command line.
-PROCESSES = {"ledger_main": "ledger", "worker_main": "worker"}
+# What a process of the server is called, by its name.
+PROCESSES = {"gatepost-ledger": "ledger", "gatepost-worker": "worker"}
 MODES = {
     "off": "\n[ledger]\nenabled = false\n",
     "on": '\n[ledger]\nenabled = true\n\n[metrics]\nlisten = "127.0.0.1:0"\n',
@@ -52,8 +52,7 @@ def used(server: Running) -> Used:
     """Return the CPU time of each process of a server so far."""
     found: Used = {}
     for stat in proc.descendants(server.pid, proc.all_stats()):
-        command = " ".join(proc.command(stat.pid))
-        name = next((name for word, name in PROCESSES.items() if word in command), "supervisor")
+        name = PROCESSES.get(proc.name(stat.pid), "supervisor")
         found[name] = found.get(name, 0) + proc.run_time(stat.pid)
     return found
 

@@ -57,6 +57,14 @@ def command(pid: int) -> list[str]:
         return []
 
 
+def name(pid: int) -> str:
+    """Return the name of a process, empty if it has exited."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def parse_memory(text: str) -> Memory:
     """Parse the Rss and Pss lines of /proc/PID/smaps_rollup (in kB)."""
     rows = (line.split() for line in text.splitlines()[1:])

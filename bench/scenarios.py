@@ -12,6 +12,7 @@ from bench.milter import measure_milter
 from bench.policy.scenario import measure_policy
 from bench.relay import measure_relay
 from bench.run import LOADS
+from bench.start import measure_start
 from bench.tls import TLS_LOADS, measure_tls, tls_table
 from bench.trap_rules import measure_trap_rules
 from bench.traps import measure_traps
@@ -25,6 +26,7 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     **{name: partial(measure_messages, scenario=name) for name in LOADS},
     **{name: partial(measure_tls, scenario=name) for name in TLS_LOADS},
     "idle": measure_idle,
+    "start": measure_start,
     "traps": measure_traps,
     "trap-rules": measure_trap_rules,
     "durable": measure_durable,

@@ -23,7 +23,7 @@ READY = re.compile(rb"^gatepost: ready .*\bsmtp=.*$", re.MULTILINE)
 _PORT = re.compile(rb"\bsmtp=127\.0\.0\.1:(\d+)")
 
 
-LEDGER = "gatepost.process.ledger_main"
+WORKER, LEDGER = "gatepost-worker", "gatepost-ledger"
 # How often the ledger process is killed together with a worker.
 LEDGER_SHARE = 0.3
 
@@ -87,12 +87,12 @@ class Subject:
 
     def workers(self) -> list[int]:
         """Return the process ids of the current workers."""
-        return self._running("gatepost.process.worker_main")
+        return self._running(WORKER)
 
-    def _running(self, module: str) -> list[int]:
-        """Return the process ids of the processes that run this module."""
+    def _running(self, name: str) -> list[int]:
+        """Return the process ids of the processes with this name."""
         tree = proc.descendants(self.pid, proc.all_stats())
-        return [stat.pid for stat in tree if module in proc.command(stat.pid)]
+        return [stat.pid for stat in tree if proc.name(stat.pid) == name]
 
     def reload(self) -> None:
         """Reload the configuration, which replaces all workers."""

@@ -313,14 +313,16 @@ def test_a_broken_entry_point_is_a_problem_of_its_route(install, value, error):
 
 def test_a_scheme_of_two_packages_is_refused(install):
     install("one", TARGET, own="one:FileList")
-    install("two", TARGET, own="two:FileList", discard="two:FileList")
+    install("two", TARGET, own="two:FileList")
     assert problem("own:x") == (
         'to: target "own:" exists more than once: one (one:FileList), two (two:FileList)'
     )
-    assert problem("discard:") == (
-        'to: target "discard:" exists more than once: gatepost, two (two:FileList)'
-    )
     assert make_target(RouteConfig(to="pipe:/bin/true"), **WHERE)
+
+
+def test_a_package_cannot_replace_a_built_in_target(install):
+    install("two", TARGET, discard="two:FileList")
+    assert type(make_target(RouteConfig(to="discard:"), **WHERE)) is DiscardTarget
 
 
 def test_a_scheme_of_a_package_and_of_the_program_is_refused(install):

@@ -7,7 +7,7 @@ from tests.docs.pages import ROOT, page, rows, section
 
 SOURCE = ROOT / "src" / "gatepost"
 # Modules that are no part of the layers: the public names, the program, the version.
-OUTSIDE = {"__init__", "__main__", "_build", "_version"}
+OUTSIDE = {"__init__", "__main__", "_build", "_version", "_imports"}
 
 
 def contract(key, module):

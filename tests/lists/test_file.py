@@ -476,3 +476,80 @@ def test_a_domain_list_that_is_too_big_is_refused(path, monkeypatch):
 def test_list_files_are_reloadable_files():
     assert issubclass(ListFile, ReloadableFile)
     assert issubclass(DomainFile, ReloadableFile)
+
+
+def begun(path, content, **options):
+    """Return a big list that a server has begun at its start, at the time 100."""
+    write(path, content)
+    file = ListFile(path, path.parent / "cache", index_above=100, late_above=200, **options)
+    file.clock = lambda: 100.0
+    file.begin()
+    return file
+
+
+def test_a_start_waits_for_the_index_of_a_list_that_is_not_very_big(path):
+    file = begun(path, big(9))
+    assert (len(file.current), file.is_late, file.problem) == (9, False, "")
+
+
+def test_a_start_does_not_wait_for_the_index_of_a_very_big_list(path):
+    file = begun(path, big(50))
+    assert (len(file.current), file.is_late, file.loaded) == (0, True, 0.0)
+    assert file.problem == f"{path}: the index is being built"
+    file.clock = lambda: 107.5
+    assert refresh_after_build(file) == FileChange(path, 50, late=7.5)
+    assert (len(file.current), file.is_late, file.problem) == (50, False, "")
+    assert file.refresh() is None
+    append(path, b"one@example.com\n")
+    assert file.refresh() == FileChange(path, 51)
+
+
+def test_a_very_big_list_with_an_index_is_complete_at_once(path):
+    loaded(path, big(50), index_above=100)
+    file = begun(path, big(50))
+    assert (len(file.current), file.is_late) == (50, False)
+
+
+def test_a_start_uses_an_older_index_until_the_new_one_is_built(path, monkeypatch):
+    limit_changes(monkeypatch)
+    loaded(path, big(50), index_above=100)
+    file = begun(path, big(40, b"other").removesuffix(b"\n"))
+    assert (len(file.current), file.is_late, file.loaded) == (50, True, 1.0)
+    assert file.current.exact("user7@example.com").line == 8
+    assert refresh_after_build(file) == FileChange(path, 40, late=0.0)
+    assert file.current.exact("user7@example.com") is None
+    assert file.current.exact("other7@example.com").line == 8
+
+
+def test_a_damaged_index_is_not_used_at_the_start(path, monkeypatch):
+    limit_changes(monkeypatch)
+    loaded(path, big(50), index_above=100)
+    (index,) = (path.parent / "cache").glob("*.index")
+    index.write_bytes(index.read_bytes()[:-1])
+    file = begun(path, big(50))
+    assert (len(file.current), file.is_late) == (0, True)
+    assert refresh_after_build(file) == FileChange(path, 50, late=0.0)
+
+
+def test_a_missing_very_big_list_is_an_error_at_the_start(path):
+    with pytest.raises(ListError, match="No such file"):
+        ListFile(path, path.parent / "cache").begin()
+
+
+def test_a_list_that_is_too_big_for_an_index_is_an_error_at_the_start(path, monkeypatch):
+    monkeypatch.setattr(file_module, "MAX_TEXT", 300)
+    with pytest.raises(ListError, match="expected less than 4 GiB, found 940 octets"):
+        begun(path, big(50))
+
+
+def test_a_failed_first_index_is_a_problem_of_the_list(path):
+    file = begun(path, b"# a comment\n" * (MAX_USELESS // 12 + 1))
+    change = refresh_after_build(file)
+    assert change.problem.endswith(
+        "because the list has no valid entry; the next change of the file triggers another attempt"
+    )
+    assert (file.problem, file.is_late) == (change.problem, True)
+    write(path, big(50))
+    assert file.refresh() == FileChange(path, 0, pending=True)
+    assert refresh_after_build(file) == FileChange(path, 50, late=0.0)
+    assert not file.is_late

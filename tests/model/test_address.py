@@ -1,3 +1,5 @@
+import re
+import sys
 from unicodedata import normalize
 
 import pytest
@@ -6,6 +8,10 @@ from hypothesis import strategies as st
 
 from gatepost.model import punycode
 from gatepost.model.address import (
+    DOMAIN,
+    DOT_STRING,
+    LENIENT_DOMAIN,
+    LENIENT_MAILBOX,
     MAX_LABEL,
     MAX_LOCAL,
     NULL_PATH,
@@ -274,3 +280,28 @@ def test_a_domain_is_parsed_to_its_key():
 )
 def test_the_tag_is_removed(local, separator, user):
     assert without_tag(local, separator) == user
+
+
+# RFC 6531 s3.3: UTF-8 without C1 controls, surrogates and the noncharacters of the first plane.
+UTF8 = [(0xA0, 0xD7FF), (0xE000, 0xFDCF), (0xFDF0, 0xFFFD), (0x10000, sys.maxunicode)]
+LETTERS = {*"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"}
+ALL_ATEXT = LETTERS | {*"!#$%&'*+/=?^_`{|}~-"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "around", "ascii_part"),
+    [
+        (DOT_STRING, "{}", ALL_ATEXT),
+        (DOMAIN, "{}", LETTERS),
+        (LENIENT_DOMAIN, "{}", LETTERS | {"_"}),
+        (LENIENT_MAILBOX, "{}@b", ALL_ATEXT | {"."}),
+        (LENIENT_MAILBOX, '"{}"@b', {*map(chr, range(32, 127))} - {'"', "\\"}),
+    ],
+)
+def test_exactly_these_characters_are_allowed(pattern, around, ascii_part):
+    matches = re.compile(pattern).fullmatch
+    allowed = {
+        number for number in range(sys.maxunicode + 1) if matches(around.format(chr(number)))
+    }
+    beyond = {number for first, last in UTF8 for number in range(first, last + 1)}
+    assert allowed == beyond | set(map(ord, ascii_part))

@@ -54,12 +54,12 @@ def parent(pid):
     return None if state == "Z" else int(ppid)
 
 
-def words(pid):
-    """Return the command line of a process, empty if it has exited."""
+def name_of(pid):
+    """Return the name of a process, empty if it has exited."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
-        return []
+        return ""
 
 
 def uids(pid):
@@ -124,12 +124,18 @@ class Supervised:
 
     def workers(self):
         """Return the ids of the workers."""
-        return self.children("gatepost.process.worker_main")
+        return self.children("gatepost-worker")
 
-    def children(self, module):
-        """Return the ids of the processes of the supervisor that run this module."""
+    def children(self, name):
+        """Return the ids of the children of the supervisor with this name."""
         pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
-        return {pid for pid in pids if parent(pid) == self.popen.pid and module in words(pid)}
+        return {pid for pid in pids if parent(pid) == self.popen.pid and name_of(pid) == name}
+
+    def modules(self):
+        """Return the module that each worker was started with, "" for a fork."""
+        lines = [Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in self.workers()]
+        names = [[word for word in line if word.startswith("gatepost.process")] for line in lines]
+        return [name[0] if name else "" for name in names]
 
     def send_hangup(self):
         self.popen.send_signal(signal.SIGHUP)

@@ -14,7 +14,7 @@ from gatepost.ledger.records import Connection, Gap, Notice, Transaction
 from gatepost.ledger.selection import Key, Selection
 from gatepost.ledger.store import LedgerReader
 
-MODULE = "gatepost.process.ledger_main"
+NAME = "gatepost-ledger"
 
 
 def send(port, to="one@example.com"):
@@ -76,13 +76,13 @@ def test_mail_goes_on_while_the_process_is_killed_and_replaced(tmp_path):
         port = server.ready()
         send(port)
         eventually(lambda: has_ledger(tmp_path) and records(tmp_path, Connection))
-        [pid] = server.children(MODULE)
+        [pid] = server.children(NAME)
         os.kill(pid, signal.SIGSTOP)  # what is sent now is taken over by no process
         for _ in range(3):
             assert send(port)[0] == 250
         os.kill(pid, signal.SIGKILL)
         server.await_events("ledger exited")
-        eventually(lambda: server.children(MODULE) - {pid})
+        eventually(lambda: server.children(NAME) - {pid})
         assert send(port)[0] == 250
         server.popen.send_signal(signal.SIGTERM)
         assert server.popen.wait(60) == 0
@@ -94,14 +94,14 @@ def test_mail_goes_on_while_the_process_is_killed_and_replaced(tmp_path):
 def test_the_process_is_replaced_if_a_reload_changes_its_configuration(tmp_path):
     with Supervised(tmp_path) as server:
         server.ready()
-        [pid] = eventually(lambda: server.children(MODULE))
+        [pid] = eventually(lambda: server.children(NAME))
         server.popen.send_signal(signal.SIGHUP)
         server.await_events("reloaded")
-        assert server.children(MODULE) == {pid}
+        assert server.children(NAME) == {pid}
         server.configure(extra='[ledger]\nexport = "jsonl:records.json"')
         server.popen.send_signal(signal.SIGHUP)
         server.await_events("reloaded", 2)
-        eventually(lambda: server.children(MODULE) and server.children(MODULE) != {pid})
+        eventually(lambda: server.children(NAME) and server.children(NAME) != {pid})
         send(server.ready())
         file = tmp_path / "records.json"
         eventually(lambda: file.exists() and '"kind":"transaction"' in file.read_text())
@@ -110,7 +110,7 @@ def test_the_process_is_replaced_if_a_reload_changes_its_configuration(tmp_path)
 def test_no_process_without_a_ledger_and_metrics(tmp_path):
     with Supervised(tmp_path, extra="[ledger]\nenabled = false") as server:
         assert send(server.ready())[0] == 250
-        assert server.children(MODULE) == set()
+        assert server.children(NAME) == set()
     assert not has_ledger(tmp_path)
 
 

@@ -70,6 +70,38 @@ def test_a_supervisor_that_was_not_upgraded_is_logged(tmp_path):
     assert (event["version"], event["supervisor_version"]) == (__version__, "0.0.1")
 
 
+def test_workers_are_forks_until_other_code_is_installed(tmp_path):
+    (tmp_path / "upgraded_module.py").write_text("VERSION = 1\n")
+    code = (
+        f"import sys\nsys.path.append({str(tmp_path)!r})\nimport upgraded_module\n"
+        "sys.argv = ['gatepost', 'serve']\n"
+        "from gatepost.cli import main\nmain()\n"
+    )
+    server = Supervised(tmp_path, server="workers = 1")
+    server.command = [sys.executable, "-c", code]
+    with server:
+        server.ready()
+        assert server.modules() == [""]
+        server.reload(hostname="a.example.com")
+        eventually(lambda: server.modules() == [""])
+        (tmp_path / "upgraded_module.py").write_text("VERSION = 12\n")
+        server.reload(hostname="b.example.com")
+        eventually(lambda: server.modules() == ["gatepost.process.worker_main"])
+        assert server.stop() == 0
+
+
+def test_a_reload_uses_a_changed_plugin(tmp_path):
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    with Supervised(tmp_path, server="workers = 1", extra=USES_PLUGIN) as server:
+        port = server.ready()
+        refusing = "    def on_rcpt(self, tx, rcpt):\n        return deny('changed')\n"
+        changed = PLUGIN.replace("    pass\n", refusing).replace("Plugin\n", "Plugin, deny\n", 1)
+        (tmp_path / "mine.py").write_text(changed)
+        server.reload()
+        with connect(port) as client, pytest.raises(smtplib.SMTPRecipientsRefused):
+            send(client, "x")
+
+
 def test_workers_0_starts_one_for_each_core(tmp_path):
     with Supervised(tmp_path, server="workers = 0") as server:
         server.ready()
@@ -314,8 +346,10 @@ def test_an_inherited_socket_is_served(tmp_path):
 
 def test_a_process_that_cannot_be_started_is_reported(tmp_path):
     code = (
-        "import sys\n"
-        "sys.executable = '/missing/python'\n"
+        "import errno, os, sys\n"
+        "def fork():\n"
+        "    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))\n"
+        "os.fork = fork\n"
         "sys.argv = ['gatepost', 'serve']\n"
         "from gatepost.cli import main\nmain()\n"
     )
@@ -324,6 +358,4 @@ def test_a_process_that_cannot_be_started_is_reported(tmp_path):
     with server:
         assert server.popen.wait() == 1
     lines = [one for one in server.log().splitlines() if "ledger start failed" not in one]
-    assert lines == [
-        "gatepost: a worker cannot be started: /missing/python: No such file or directory"
-    ]
+    assert lines == ["gatepost: a worker cannot be started: Resource temporarily unavailable"]

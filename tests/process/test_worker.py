@@ -11,6 +11,7 @@ from tests.server.loopback import config
 from gatepost.counts.memory import CounterMemory
 from gatepost.net.sockets import bind
 from gatepost.process.control import Channel, ControlThread, MessageKind
+from gatepost.process.interpreter import start_module
 from gatepost.process.pool import PoolError, WorkerPool
 from gatepost.process.worker import ABORT_GRACE, WorkerProcess
 
@@ -47,7 +48,7 @@ class FakeWorker:
 
     pid = 4711
 
-    def __init__(self, _arguments, channel):
+    def __init__(self, channel):
         self.channel = Channel(socket.socket(fileno=os.dup(channel)))
         self.thread = ControlThread(self.channel, lambda: self.turns, lambda _kind: None)
         self.turns = 0
@@ -71,8 +72,8 @@ def fake(tmp_path, counters):
     """A `WorkerProcess` that is ready, and the fake worker behind it."""
     workers = []
 
-    def start(arguments, channel):
-        workers.append(FakeWorker(arguments, channel))
+    def start(_module, _arguments, channel, _inherited):
+        workers.append(FakeWorker(channel))
         return workers[0]
 
     process = WorkerProcess(config(tmp_path), [], counters, start=start)
@@ -105,7 +106,7 @@ def test_a_worker_that_does_not_become_ready_is_aborted(starting):
 
 def test_a_worker_that_cannot_be_killed_fails_the_start(starting, counters, tmp_path):
     process, _worker = starting
-    pool = WorkerPool(config(tmp_path), [], counters)
+    pool = WorkerPool(config(tmp_path), [], counters, start=start_module)
     pool._members[0].process = process
     pool.maintain(0.0)
     process.killed, process.failure = True, "not ready"
@@ -187,7 +188,7 @@ def test_an_idle_worker_reports_progress(process):
 
 def test_a_stopped_process_is_killed(process):
     until_ready(process)
-    process._popen.send_signal(signal.SIGSTOP)
+    process._child.send_signal(signal.SIGSTOP)
     assert not process.check_progress(1000.0)
     assert process.check_progress(1000.1 + LIMIT)
     assert not process.check_progress(1000.2 + LIMIT + ABORT_GRACE)
@@ -205,5 +206,5 @@ def test_a_worker_exits_on_request(process, kind):
 
 def test_a_worker_exits_when_the_supervisor_is_gone(process):
     process.channel.close()
-    eventually(lambda: process._popen.poll() is not None)
+    eventually(lambda: process._child.poll() is not None)
     assert process.status == "exit status 0"

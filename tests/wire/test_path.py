@@ -5,8 +5,9 @@ from tests.wire.driver import HELLO, MAIL, play
 
 from gatepost.model.address import NULL_PATH, Address
 from gatepost.wire import events as e
-from gatepost.wire.smtp.syntax.path import LENIENT, STRICT
+from gatepost.wire.smtp.syntax.path import LENIENT, strict_paths
 
+STRICT = strict_paths()
 MAIL_SYNTAX = "501 5.1.7 Syntax error: expected MAIL FROM:<address>"
 RCPT_SYNTAX = "501 5.1.3 Syntax error: expected RCPT TO:<address>"
 NEEDS_UTF8 = "553 5.6.7 Non-ASCII address needs the SMTPUTF8 parameter"

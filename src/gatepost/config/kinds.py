@@ -7,7 +7,6 @@ value that is already typed is returned unchanged, so a configuration built in c
 checks.
 """
 
-import difflib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -216,6 +215,8 @@ _REPLACED = {
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
+    import difflib  # noqa: PLC0415 - only for an error
+
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {quote(close[0])}?" if close else f"expected one of {', '.join(known)}"
 

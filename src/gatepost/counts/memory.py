@@ -19,7 +19,6 @@ other anyway.
 
 import mmap
 import os
-import tempfile
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Self
@@ -159,6 +158,8 @@ def _memory_file() -> int:
     """Return an anonymous file in memory, or an unnamed temporary file."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("gatepost-counts")
+    import tempfile  # noqa: PLC0415 - takes milliseconds, not needed on Linux
+
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 

@@ -2,20 +2,18 @@
 
 The scheme of a route's `to` names the target. Built-in targets are the lines of BUILT_IN; they are
 imported when a route uses them. Other packages add targets by entry points of the group
-ENTRY_POINT_GROUP: the name is the scheme, the object a class derived from `Target`. A program that
-embeds the server can pass more.
+ENTRY_POINT_GROUP: the name is the scheme, the object a class derived from `Target`. They cannot
+replace a built-in one. A program that embeds the server can pass more.
 
 Security: a target is code that runs with the server's rights. Only targets that a route names are
 imported.
 """
 
-import difflib
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -26,6 +24,9 @@ from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import Target, TargetSpec
 from gatepost.net.resolver import DnsResolver, Resolver
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 BUILT_IN: dict[str, str] = {
     "maildir": "maildir.maildir:MaildirTarget",
@@ -61,9 +62,16 @@ class TargetRegistry:
 
     def __init__(self, added: Mapping[str, type[Target]] | None = None) -> None:
         self._added = dict(added or {})
-        self._installed: dict[str, list[EntryPoint]] = {}
+
+    @functools.cached_property
+    def _installed(self) -> "Mapping[str, Sequence[EntryPoint]]":
+        """The targets of other packages. To find them, the files of all packages are read."""
+        from importlib.metadata import entry_points  # noqa: PLC0415 - takes milliseconds
+
+        found: dict[str, list[EntryPoint]] = {}
         for point in entry_points(group=ENTRY_POINT_GROUP):
-            self._installed.setdefault(point.name, []).append(point)
+            found.setdefault(point.name, []).append(point)
+        return found
 
     @property
     def schemes(self) -> list[str]:
@@ -72,33 +80,52 @@ class TargetRegistry:
 
     def find(self, scheme: str) -> type[Target]:
         """Return the class of a scheme's target; raise ValueError if there is not exactly one."""
-        self._check_unique(scheme)
         if scheme in BUILT_IN:
-            module, name = BUILT_IN[scheme].split(":")
-            return _target_class(getattr(import_module(f"gatepost.delivery.{module}"), name))
+            self._check_not_added(scheme)
+            name = BUILT_IN[scheme].partition(":")[2]
+            return _target_class(getattr(import_module(_module_of(scheme)), name))
+        self._check_unique(scheme)
         if scheme in self._added:
             return _target_class(self._added[scheme])
         for point in self._installed.get(scheme, ()):
             return _load(point)
         raise ValueError(f'unknown target "{scheme}:", {self._hint(scheme)}')
 
+    def _check_not_added(self, scheme: str) -> None:
+        if scheme in self._added:
+            raise _more_than_one(scheme, ["gatepost", "this program"])
+
     def _check_unique(self, scheme: str) -> None:
         providers = sorted(_provider(point) for point in self._installed.get(scheme, ()))
         if scheme in self._added:
             providers.insert(0, "this program")
-        if scheme in BUILT_IN:
-            providers.insert(0, "gatepost")
         if len(providers) > 1:
-            raise ValueError(f'target "{scheme}:" exists more than once: {", ".join(providers)}')
+            raise _more_than_one(scheme, providers)
 
     def _hint(self, scheme: str) -> str:
+        import difflib  # noqa: PLC0415 - only for an error
+
         close = difflib.get_close_matches(scheme, self.schemes, n=1)
         if close:
             return f'did you mean "{close[0]}:"?'
         return f"expected one of {', '.join(f'{one}:' for one in self.schemes)}"
 
 
-def _load(point: EntryPoint) -> type[Target]:
+def _module_of(scheme: str) -> str:
+    return f"gatepost.delivery.{BUILT_IN[scheme].partition(':')[0]}"
+
+
+def modules_of(routes: Iterable[schema.RouteConfig]) -> set[str]:
+    """Return the modules of the built-in targets that routes name."""
+    schemes = {route.to.partition(":")[0] for route in routes}
+    return {_module_of(scheme) for scheme in schemes & BUILT_IN.keys()}
+
+
+def _more_than_one(scheme: str, providers: Iterable[str]) -> ValueError:
+    return ValueError(f'target "{scheme}:" exists more than once: {", ".join(providers)}')
+
+
+def _load(point: "EntryPoint") -> type[Target]:
     try:
         loaded = point.load()
     except Exception as error:
@@ -114,7 +141,7 @@ def _target_class(found: Any) -> type[Target]:
     raise ValueError(f"expected a class derived from gatepost.Target, found {found!r}")
 
 
-def _provider(point: EntryPoint) -> str:
+def _provider(point: "EntryPoint") -> str:
     return f"{point.dist.name if point.dist else 'unknown package'} ({point.value})"
 
 

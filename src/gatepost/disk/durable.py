@@ -104,3 +104,12 @@ def _sync_entry(folder: Path, *, created: bool) -> None:
         # A parent that we may pass but not read, as /home often is, was not created by us.
         if created:
             raise
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file next to `path` and rename it; a power cut may lose it. Raises OSError."""
+    new = path.with_name(f".{path.name}.new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    new.replace(path)

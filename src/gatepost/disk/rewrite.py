@@ -7,8 +7,6 @@ attributes of the old one. Two concurrent commands wait for each other, so that 
 import errno
 import fcntl
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -55,6 +53,9 @@ def _ends_with_line_end(file: BinaryIO) -> bool:
 
 def rewrite(path: Path, file: BinaryIO, lines: Iterable[bytes]) -> None:
     """Replace a locked file with these lines; `path` must not be a link. Raises OSError."""
+    import shutil  # noqa: PLC0415 - takes milliseconds
+    import tempfile  # noqa: PLC0415 - likewise
+
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(descriptor, "wb") as out:

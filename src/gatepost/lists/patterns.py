@@ -14,8 +14,6 @@ time of a search is proportional to the instructions.
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
-import re2
-
 MAX_PATTERNS = 1000
 # A usual pattern has 10 to 50 instructions.
 MAX_PROGRAM = 2000
@@ -32,6 +30,8 @@ class PatternError(ValueError):
 
 def compile_pattern(pattern: str) -> Any:
     """Compile a pattern; raises `PatternError`."""
+    import re2  # noqa: PLC0415 - takes milliseconds, and few lists have patterns
+
     try:
         compiled = re2.compile(pattern, _options())
     except re2.error as error:
@@ -44,6 +44,8 @@ def compile_pattern(pattern: str) -> Any:
 
 
 def _options() -> Any:
+    import re2  # noqa: PLC0415 - as in `compile_pattern`
+
     options = re2.Options()
     options.case_sensitive = False
     options.never_capture = True
@@ -106,6 +108,8 @@ def _first(members: Sequence[tuple[Any, str, _Entry]], keys: Sequence[bytes]) ->
 
 def _any_of(members: Sequence[tuple[Any, str, Any]]) -> Any:
     """Return a pattern that matches if one of the members does, and perhaps more often."""
+    import re2  # noqa: PLC0415 - as in `compile_pattern`
+
     try:
         return re2.compile("|".join(f"(?:{pattern})" for _, pattern, _ in members), _options())
     except re2.error:  # too deep, or the same group name twice

@@ -48,6 +48,7 @@ class FileChange(msgspec.Struct, frozen=True):
 
     Without `problem` there is a new version with `entries` entries and the bad lines `errors`. With
     `problem` the old version stays in force. `pending` means that a new version is being built.
+    `late` are the seconds that the first version was missing after the start, None if it was not.
     """
 
     path: Path
@@ -55,6 +56,7 @@ class FileChange(msgspec.Struct, frozen=True):
     errors: tuple[LineError, ...] = ()
     problem: str = ""
     pending: bool = False
+    late: float | None = None
 
 
 class FileIdentity(NamedTuple):

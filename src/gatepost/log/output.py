@@ -67,6 +67,12 @@ class Output:
         self._descriptor = STANDARD_ERROR
         self.reopen()
 
+    def detach(self) -> None:
+        """Write to standard error, and do not use the number of the descriptor again."""
+        self._path = None
+        self._descriptor = STANDARD_ERROR
+        self._file = -1
+
     def reopen(self) -> None:
         """Open the file again, whether or not it was rotated."""
         if self._path is None:

@@ -47,6 +47,11 @@ def reopen_log() -> None:
     _output.reopen()
 
 
+def detach_log() -> None:
+    """Write to standard error: a forked process does not have the file of its parent."""
+    _output.detach()
+
+
 def _renderer(name: str, file: Path | None) -> Renderer:
     """Return the renderer of a format; "auto" depends on whether a person reads along."""
     if name != "auto":

@@ -95,7 +95,7 @@ def _of_lists(statuses: Sequence[Status], now: float) -> dict[str, _Series]:
     return {
         "gatepost_list_entries": _limited({one.path: one.entries for one in lists}),
         "gatepost_list_age_seconds": _limited(
-            {one.path: max(0.0, now - one.loaded) for one in lists}
+            {one.path: max(0.0, now - one.loaded) for one in lists if one.loaded}
         ),
         "gatepost_list_problem": _limited({one.path: float(bool(one.problem)) for one in lists}),
         "gatepost_certificate_expiry_timestamp_seconds": _limited(

@@ -4,13 +4,12 @@ The ledger process writes it to `ledger/status.json` in the data folder every fe
 whole. A reader ignores fields that it does not recognise.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from gatepost.disk.durable import FILE_MODE
+from gatepost.disk.durable import replace_file
 from gatepost.metrics.counting import Counting
 from gatepost.metrics.gauges import all_certificates, all_lists
 from gatepost.metrics.status import CertificateStatus, Status
@@ -61,7 +60,8 @@ def warnings_of(statuses: Sequence[Status], now: float) -> Iterator[str]:
             yield certificate.problem
     for one in all_lists(statuses):
         if one.problem:
-            yield f"{one.problem}; the version of {about(now - one.loaded)} ago is in use"
+            age = f"the version of {about(now - one.loaded)} ago is in use"
+            yield f"{one.problem}; {age if one.loaded else 'the list is not in force yet'}"
     degraded = sum(one.store_degraded for one in statuses)
     if degraded:
         yield f"the store of plugins is unavailable in {degraded} of {len(statuses)} workers"
@@ -99,12 +99,3 @@ def read_report(path: Path) -> Report | None:
         return msgspec.json.decode(path.read_bytes(), type=Report)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file next to `path` and rename it; a power cut may lose it. Raises OSError."""
-    new = path.with_name(f".{path.name}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    new.replace(path)

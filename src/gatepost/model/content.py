@@ -5,7 +5,6 @@ pieces. The operating system removes the file when it is closed or the process e
 """
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -59,6 +58,8 @@ class Content:
 
         A reader that has already begun goes on with the content in memory.
         """
+        import tempfile  # noqa: PLC0415 - takes milliseconds, for large messages only
+
         file = cast("BinaryIO", tempfile.TemporaryFile(dir=self._folder))  # noqa: SIM115
         try:
             file.writelines(self._chunks)

@@ -5,7 +5,6 @@ file that only its owner can read and that is removed at the end of the block.
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
@@ -17,6 +16,8 @@ def unnamed() -> IO[bytes]:
     """Return an empty file for writing and reading. The caller closes it."""
     if _IN_MEMORY:
         return os.fdopen(os.memfd_create("gatepost"), "w+b")
+    import tempfile  # noqa: PLC0415 - takes milliseconds, not needed on Linux
+
     return tempfile.NamedTemporaryFile()
 
 

@@ -7,7 +7,6 @@ mail is accepted. So a misspelt name or a wrong number of arguments keeps the se
 import inspect
 import re
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from gatepost.plugin.base import Plugin
@@ -108,6 +107,8 @@ def _suggestion(name: str, prefix: str, rest: str) -> str | None:
     snake_case = _WORD_START.sub("_", name).lower()
     if snake_case in METHODS:
         return snake_case
+    from difflib import get_close_matches  # noqa: PLC0415 - only for an error
+
     if prefix in STAGES:
         return _with_prefix(prefix, get_close_matches(rest.lower(), _NAMES, 1, _SIMILAR))
     if rest in _NAMES:

@@ -1,6 +1,6 @@
 """The failure of a plugin's code: the exception with file and line, and the client it was for."""
 
-import sysconfig
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from traceback import walk_tb
@@ -9,7 +9,7 @@ from typing import Any
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.session import Session, Transaction
 
-_STANDARD_LIBRARY = sysconfig.get_path("stdlib")
+_STANDARD_LIBRARY = str(Path(os.__file__).parent)
 _OWN_FOLDERS = tuple(str(Path(__file__).parents[1] / one) for one in ("plugin", "checks"))
 
 

@@ -12,11 +12,10 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.failure import describe
@@ -24,6 +23,9 @@ from gatepost.plugin.host import PluginError
 from gatepost.plugin.options.by_domain import OPTIONS_FOR
 from gatepost.plugin.options.reader import OptionsError
 from gatepost.plugin.place import Place
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 SHIPPED = "gatepost.plugins"
 ENTRY_POINT_GROUP = "gatepost.plugins"
@@ -92,12 +94,18 @@ def find_plugin(use: str, base: Path) -> tuple[type[Plugin], str]:
     if use in builtin_names():
         module = importlib.import_module(f"{SHIPPED}.{use}")
         return plugin_class_of(module, use), use
-    for point in entry_points(group=ENTRY_POINT_GROUP, name=use):
+    for point in _entry_points(use):
         return _from_entry_point(_import_entry_point(point, use), use), use
     raise PluginError(
         f"plugin {use}: not found, expected the name of a shipped plugin, an entry point of group "
         f"{ENTRY_POINT_GROUP}, a path that ends in .py, or a folder such as plugins/{use}/"
     )
+
+
+def _entry_points(use: str) -> "Iterable[EntryPoint]":
+    from importlib.metadata import entry_points  # noqa: PLC0415 - takes milliseconds
+
+    return entry_points(group=ENTRY_POINT_GROUP, name=use)
 
 
 def builtin_names() -> Iterator[str]:
@@ -176,7 +184,7 @@ def _hint(error: Exception, plugin: Path) -> str:
     return ""
 
 
-def _import_entry_point(point: EntryPoint, use: str) -> Any:
+def _import_entry_point(point: "EntryPoint", use: str) -> Any:
     try:
         return point.load()
     except Exception as error:

@@ -1,13 +1,15 @@
 """The outbox: what `Plugin.submit` hands messages to."""
 
 from collections.abc import Sequence
-from email.message import Message as ParsedMessage
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from gatepost.model.address import Address
 
+if TYPE_CHECKING:
+    from email.message import Message as ParsedMessage  # takes milliseconds
+
 # A message of a plugin: complete, as octets or as an object of the standard library.
-NewMail = bytes | ParsedMessage
+NewMail: TypeAlias = "bytes | ParsedMessage"
 
 
 class Outbox(Protocol):

@@ -1,7 +1,8 @@
-"""The ledger process: `python -m gatepost.process.ledger_main FD`, started by the supervisor.
+"""The ledger process, started by the supervisor (`gatepost.process.start`).
 
-It reads its configuration from standard input and batches of records from the socket FD, writes the
-records, exports them and serves the metrics. SIGTERM makes it write what has been sent, and exit.
+It is a fork that calls `run`, or `python -m gatepost.process.ledger_main FD` with its configuration
+on standard input. It reads batches of records from the socket FD, writes the records, exports them
+and serves the metrics. SIGTERM makes it write what has been sent, and exit.
 It does the same when all senders are closed: the supervisor and the workers have exited. SIGINT and
 SIGHUP are ignored, because a terminal sends them to the whole process group.
 
@@ -26,6 +27,7 @@ from gatepost.log.os_error import describe_os_error
 from gatepost.log.setup import configure_log
 from gatepost.metrics.counting import Counting
 from gatepost.process.health import current_health
+from gatepost.process.name import LEDGER, name_process
 from gatepost.server.ledger_opening import open_keeper
 
 # Records have no cycles: a collection for each 700 of their parts would find nothing, and take a
@@ -36,13 +38,18 @@ _log = get_logger("gatepost.ledger")
 
 
 def main() -> int:
+    """Keep records with the configuration on standard input; return the exit status."""
+    return run(pickle.load(sys.stdin.buffer), int(sys.argv[1]))  # noqa: S301 - see Security above
+
+
+def run(config: Config, descriptor: int) -> int:
     """Keep records until stopped; return the exit status."""
+    name_process(LEDGER)
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     faulthandler.enable()
-    config: Config = pickle.load(sys.stdin.buffer)  # noqa: S301 - see Security above
     configure_log(config.log, config.log_file)
-    sock = socket.socket(fileno=int(sys.argv[1]))
+    sock = socket.socket(fileno=descriptor)
     os.set_inheritable(sock.fileno(), False)
     counting = Counting()
     try:

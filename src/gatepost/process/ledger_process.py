@@ -6,17 +6,21 @@ replaced. Mail does not depend on it.
 
 import os
 import socket
-import subprocess
 import time
 from contextlib import suppress
+from subprocess import TimeoutExpired
 
 from gatepost.config.schema import Config
 from gatepost.ledger.link import Batch, encode_batch, socket_pair
 from gatepost.ledger.records import Notice, encode
 from gatepost.log.logger import get_logger
 from gatepost.log.os_error import describe_os_error
-from gatepost.process.interpreter import describe_exit, start_module
+from gatepost.process.interpreter import describe_exit
 from gatepost.process.pool import FIRST_DELAY, LONGEST_DELAY, STABLE
+from gatepost.process.start import Child, StartChild
+
+# The code of the process.
+MODULE = "gatepost.process.ledger_main"
 
 # How long the process may take to write what workers have sent, in seconds.
 STOP_TIMEOUT = 10.0
@@ -32,10 +36,12 @@ def is_needed(config: Config) -> bool:
 class LedgerProcess:
     """The process of one server; `sender` is the descriptor that workers inherit."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: StartChild) -> None:
+        self._start_child = start
         self._reader, self._sender = socket_pair()
         self._config: Config | None = None
-        self._popen: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
+        self._has_input = False  # the server has started, so that workers send
         self._delay = 0.0
         self._since = 0.0
         self._notices = 0
@@ -47,37 +53,37 @@ class LedgerProcess:
         return self._sender
 
     def use(self, config: Config, now: float) -> None:
-        """Run with a configuration; a running process is replaced if it needs another one."""
+        """Use a configuration from now on; a process that needs another one is ended.
+
+        `maintain` starts the next one.
+        """
         before, self._config = self._config, config
         self._delay = 0.0
-        if self._popen is not None and not _same(before, config):
+        if self._child is not None and not _same(before, config):
             self._replace(now)
-        self.maintain(now)
 
     def maintain(self, now: float) -> None:
         """Start the process if it is needed and does not run."""
-        if self._popen is not None and self._popen.poll() is not None:
-            self._exited(self._popen, now)
+        if self._child is not None and self._child.poll() is not None:
+            self._exited(self._child, now)
         due = now - self._since >= self._delay
-        if self._popen is None and due and self._config is not None and is_needed(self._config):
+        if self._child is None and due and self._config is not None and is_needed(self._config):
             self._start(self._config, now)
 
     def _start(self, config: Config, now: float) -> None:
         self._since = now
         try:
-            self._popen = start_module(
-                "gatepost.process.ledger_main", config, self._reader.fileno()
-            )
+            self._child = self._start_child(MODULE, config, self._reader.fileno())
         except OSError as error:
             self._lengthen_delay(now)
             problem = describe_os_error(error)
             _log.error("ledger start failed", problem=problem, restart_in=self._delay)
 
-    def _exited(self, popen: "subprocess.Popen[bytes]", now: float) -> None:
-        self._popen = None
+    def _exited(self, child: Child, now: float) -> None:
+        self._child = None
         self._lengthen_delay(now)
-        status = describe_exit(popen.returncode)
-        _log.error("ledger exited", pid=popen.pid, status=status, restart_in=self._delay)
+        status = describe_exit(child.poll() or 0)
+        _log.error("ledger exited", pid=child.pid, status=status, restart_in=self._delay)
         self.notice("ledger process exited", f"{status}; records of up to a second are missing")
 
     def _lengthen_delay(self, now: float) -> None:
@@ -91,6 +97,7 @@ class LedgerProcess:
         """Record an event of the server; it is lost if the socket is full."""
         if self._config is None or not is_needed(self._config):
             return
+        self._has_input = True
         record = encode(Notice(time.time(), name, detail, about))
         with suppress(OSError):
             self._sender.send(encode_batch(Batch(self._source, self._notices, 0, [record])))
@@ -98,32 +105,33 @@ class LedgerProcess:
 
     def _replace(self, now: float) -> None:
         """End the process; what it has not read stays in the socket for the next one."""
-        popen, self._popen = self._popen, None
+        child, self._child = self._child, None
         self._since = now
-        if popen is not None:
-            popen.terminate()
-            _wait(popen)
+        if child is not None:
+            child.terminate()
+            _wait(child)
 
     def close(self, now: float) -> None:
         """Let the process write what was sent, after all workers have exited.
 
-        It ends when it finds that no sender is left. One that was killed is started for that.
+        It ends when it finds that no sender is left. If none runs, one is started for that.
         """
-        if self._config is not None and is_needed(self._config) and self._popen is None:
-            self._start(self._config, now)
+        needed = self._config if self._has_input and self._child is None else None
+        if needed is not None and is_needed(needed):
+            self._start(needed, now)
         self._sender.close()
-        if self._popen is not None:
-            _wait(self._popen)
+        if self._child is not None:
+            _wait(self._child)
         self._reader.close()
 
 
-def _wait(popen: "subprocess.Popen[bytes]") -> None:
+def _wait(child: Child) -> None:
     try:
-        popen.wait(STOP_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        _log.error("ledger did not stop", pid=popen.pid, timeout=STOP_TIMEOUT)
-        popen.kill()
-        popen.wait()
+        child.wait(STOP_TIMEOUT)
+    except TimeoutExpired:
+        _log.error("ledger did not stop", pid=child.pid, timeout=STOP_TIMEOUT)
+        child.kill()
+        child.wait()
 
 
 def _same(one: Config | None, other: Config) -> bool:

@@ -14,6 +14,7 @@ from gatepost.log.os_error import describe_os_error
 from gatepost.net.tls import Contents
 from gatepost.process.control import MessageKind
 from gatepost.process.listeners import Listener
+from gatepost.process.start import StartChild
 from gatepost.process.worker import WorkerProcess
 
 # The delay before an exited worker is replaced, in seconds. It is doubled each time, so that a
@@ -61,8 +62,9 @@ class _Member:
 class WorkerPool:
     """The workers, their listeners and counters. `complete` is true once all have been ready.
 
-    `contents` are the files that the workers need and cannot read, `ledger` is the socket to the
-    ledger process, -1 without one.
+    `start` starts their processes. `contents` are the files that the workers need and cannot read,
+    `ledger` is the socket to the ledger process, -1 without one. With `late_traps` they do not wait
+    for very big trap lists.
     """
 
     def __init__(
@@ -72,7 +74,12 @@ class WorkerPool:
         counters: CounterMemory,
         contents: Contents | None = None,
         ledger: int = -1,
+        *,
+        late_traps: bool = False,
+        start: StartChild,
     ) -> None:
+        self._start_child = start
+        self._late_traps = late_traps
         self.config = config
         self.contents = contents or {}
         self._ledger = ledger
@@ -111,7 +118,13 @@ class WorkerPool:
         member.since = now
         try:
             member.process = WorkerProcess(
-                self.config, sockets, self._counters, self.contents, ledger=self._ledger
+                self.config,
+                sockets,
+                self._counters,
+                self.contents,
+                ledger=self._ledger,
+                late_traps=self._late_traps,
+                start=self._start_child,
             )
         except OSError as error:
             self._start_failed(member, describe_os_error(error), now)

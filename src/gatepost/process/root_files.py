@@ -7,7 +7,7 @@ all other files themselves, and watch them for changes.
 
 Security: the user of the workers gets the contents. A file is therefore read here only if no user
 but root could have put it in place. Otherwise a link could expose any secret of the system. The
-contents stay in the memory of the supervisor and of the workers that need them.
+contents stay in the memory of the supervisor and of its forks.
 """
 
 import errno

@@ -17,10 +17,9 @@ from pathlib import Path
 import msgspec
 
 from gatepost._version import __version__
-from gatepost.disk.durable import FILE_MODE, ensure_private
+from gatepost.disk.durable import FILE_MODE, ensure_private, replace_file
 from gatepost.log.logger import get_logger
 from gatepost.log.os_error import describe_os_error
-from gatepost.metrics.report import replace_file
 from gatepost.process.generations import Generations
 from gatepost.process.pool import worker_count
 

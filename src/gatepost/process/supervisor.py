@@ -9,6 +9,9 @@ here. Each turn of `run` handles the signals that have arrived, then maintains t
 There is always at least one worker process besides the supervisor. A reload needs two generations
 at the same time, and a crash must leave a process that can start the replacement.
 
+The supervisor imports the code of workers, but runs none of it: workers are forks, which have that
+code at once and share its memory (`gatepost.process.start`).
+
 Security: privileges are dropped after the first sockets are bound and the certificates are read,
 and before the first worker starts. This process drops them too. A reload can therefore not bind new
 ports below 1024, nor read files again that only root can read (`gatepost.process.root_files`).
@@ -40,11 +43,16 @@ from gatepost.process.pool import PoolError, WorkerPool, worker_count
 from gatepost.process.privileges import PrivilegesError, become
 from gatepost.process.root_files import RootFiles, read_root_files
 from gatepost.process.signals import STOP_SIGNALS, SignalQueue
+from gatepost.process.start import ChildStarter
 from gatepost.process.state import StateFile
 from gatepost.process.system_warnings import log_system_warnings
+from gatepost.process.worker import MODULE
 
 # The longest interval between two turns, in seconds.
 TICK = 0.5
+# What the first sessions do not need, such as the ledger process, comes in the turn after the
+# workers are ready, or after this time, in seconds.
+LATER = 1.0
 # After a turn that is later than this the whole machine or job was suspended, not only the workers.
 LATE = 2 * TICK
 
@@ -62,11 +70,13 @@ class Supervisor:
         self._counters = CounterMemory()
         self._root_files = RootFiles({}, {})
         self._generations = Generations()
-        self._ledger = LedgerProcess()
+        self._start_child = ChildStarter(MODULE)
+        self._ledger = LedgerProcess(self._start_child)
         self._state = StateFile()
         self._signals = SignalQueue()
         self._service_watchdog = systemd.ServiceWatchdog()
         self._reload_requested = False
+        self._started = 0.0
         self._last_turn = 0.0
 
     def run(self) -> None:
@@ -99,14 +109,24 @@ class Supervisor:
         contents = self._root_files.for_workers(config)
         raise_file_limit(needed_files(config))
         self._state.open(config.data_dir)
-        self._ledger.use(config, time.monotonic())
+        self._start_child.import_parts(config)
+        self._started = time.monotonic()
+        self._ledger.use(config, self._started)
         self._generations.start(self._pool(config, listeners, contents), 0.0)
 
     def _pool(
         self, config: Config, listeners: Sequence[Listener], contents: Contents
     ) -> WorkerPool:
         ledger = self._ledger.sender.fileno() if is_needed(config) else -1
-        return WorkerPool(config, listeners, self._counters, contents, ledger)
+        return WorkerPool(
+            config,
+            listeners,
+            self._counters,
+            contents,
+            ledger,
+            late_traps=self._generations.serving is None,  # a reload has a version in force
+            start=self._start_child,
+        )
 
     def _supervise(self) -> int | None:
         """Take turns until all workers have exited; return a signal that interrupts the stop."""
@@ -140,7 +160,9 @@ class Supervisor:
 
     def _maintain(self, now: float) -> None:
         generations = self._generations
-        self._ledger.maintain(now)
+        if generations.serving is not None or now - self._started > LATER:
+            self._start_child.notice_upgrades()
+            self._ledger.maintain(now)
         if generations.serving is not None:
             generations.serving.maintain(now)
             if self._reload_requested:

@@ -1,19 +1,13 @@
 """One worker process, as the supervisor sees it.
 
-A worker is a new interpreter, not a fork. It starts from a clean state, without threads, locks or
-an event loop of the supervisor. It runs the code that is installed now, and it keeps plugins out of
-the supervisor. A fork would share little memory: reference counts soon make Python's pages private,
-and big lists are mapped files in any case.
-
-Security: the configuration is passed in an unnamed file, in memory where the system has such files,
-and open sockets are inherited. No other process can read or write either. `-P` keeps the current
-folder out of the worker's module path.
+A worker is a fork of the supervisor, or a new interpreter if other code is installed than the one
+that the supervisor has imported (`start`). In both cases it imports the plugins itself, which keeps
+them out of the supervisor.
 """
 
 import signal
 import socket
-import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 import msgspec
@@ -23,8 +17,11 @@ from gatepost.counts.memory import CounterMemory
 from gatepost.net.tls import Contents
 from gatepost.process.control import Channel, MessageKind
 from gatepost.process.interpreter import describe_exit, start_module
+from gatepost.process.start import StartChild
 from gatepost.process.watchdog import Watchdog
 
+# The code of a worker.
+MODULE = "gatepost.process.worker_main"
 # From SIGABRT, at which a worker prints its stack, to SIGKILL.
 ABORT_GRACE = 1.0
 
@@ -34,7 +31,8 @@ class WorkerArguments(msgspec.Struct, frozen=True):
 
     `sockets` are the descriptors for each listener. `counters` is the descriptor of the counter
     memory, in which the worker has the slot `slot`. `contents` are files that the worker cannot
-    read itself. `ledger` is the socket to the ledger process, -1 without one.
+    read itself. `ledger` is the socket to the ledger process, -1 without one. With `late_traps` it
+    does not wait for very big trap lists.
     """
 
     config: Config
@@ -43,17 +41,14 @@ class WorkerArguments(msgspec.Struct, frozen=True):
     slot: int
     contents: Contents
     ledger: int = -1
+    late_traps: bool = False
 
-
-def start_interpreter(arguments: WorkerArguments, channel: int) -> subprocess.Popen[bytes]:
-    """Start a worker process; raises OSError."""
-    sockets = [one for listener in arguments.sockets for one in listener]
-    ledger = [arguments.ledger] if arguments.ledger >= 0 else []
-    descriptors = [arguments.counters, *ledger, *sockets]
-    return start_module("gatepost.process.worker_main", arguments, channel, descriptors)
-
-
-Start = Callable[[WorkerArguments, int], "subprocess.Popen[bytes]"]
+    @property
+    def descriptors(self) -> list[int]:
+        """The descriptors that the process inherits."""
+        sockets = [one for listener in self.sockets for one in listener]
+        ledger = [self.ledger] if self.ledger >= 0 else []
+        return [self.counters, *ledger, *sockets]
 
 
 class WorkerProcess:
@@ -74,7 +69,8 @@ class WorkerProcess:
         contents: Contents | None = None,
         *,
         ledger: int = -1,
-        start: Start = start_interpreter,
+        late_traps: bool = False,
+        start: StartChild = start_module,
     ) -> None:
         descriptors = [[sock.fileno() for sock in listener] for listener in sockets]
         own_end, worker_end = socket.socketpair()
@@ -92,16 +88,16 @@ class WorkerProcess:
             self._slot = counters.claim()
             undo.callback(counters.release, self._slot)
             arguments = WorkerArguments(
-                config, descriptors, counters.file, self._slot, contents or {}, ledger
+                config, descriptors, counters.file, self._slot, contents or {}, ledger, late_traps
             )
-            self._popen = start(arguments, worker_end.fileno())
+            self._child = start(MODULE, arguments, worker_end.fileno(), arguments.descriptors)
             self.channel = Channel(own_end.dup())
             undo.pop_all()
 
     @property
     def pid(self) -> int:
         """Return the process id."""
-        return self._popen.pid
+        return self._child.pid
 
     def send(self, kind: MessageKind) -> None:
         """Send a control message."""
@@ -150,7 +146,7 @@ class WorkerProcess:
     def _abort(self, now: float) -> None:
         """Send SIGABRT, at which a worker prints its stack."""
         self._aborted_at = now
-        self._popen.send_signal(signal.SIGABRT)
+        self._child.send_signal(signal.SIGABRT)
 
     def restart_watchdog(self, now: float) -> None:
         """Grant the whole time limit again, because the supervisor itself was suspended."""
@@ -159,7 +155,7 @@ class WorkerProcess:
 
     def has_exited(self) -> bool:
         """Return whether the process has exited; its last messages are then processed."""
-        if self._popen.poll() is None:
+        if self._child.poll() is None:
             return False
         self.receive()
         self.channel.close()
@@ -169,8 +165,8 @@ class WorkerProcess:
     @property
     def status(self) -> str:
         """Return how the process exited: `exit status 1`, `signal SIGKILL`."""
-        return describe_exit(self._popen.returncode)
+        return describe_exit(self._child.poll() or 0)
 
     def kill(self) -> None:
         """Kill the process."""
-        self._popen.kill()
+        self._child.kill()

@@ -1,6 +1,7 @@
-"""A worker process: `python -m gatepost.process.worker_main FD`, started by the supervisor.
+"""A worker process, started by the supervisor (`gatepost.process.start`).
 
-It reads its arguments from standard input, serves, and obeys the control messages on the socket FD.
+It is a fork that calls `run`, or `python -m gatepost.process.worker_main FD` with its arguments on
+standard input. It serves, and obeys the control messages on the socket FD.
 It shuts down when the supervisor has exited. SIGTERM has the effect of a STOP message. SIGINT and
 SIGHUP are ignored, because a terminal sends them to the whole process group and the supervisor
 handles them.
@@ -30,12 +31,15 @@ from gatepost.metrics import status
 from gatepost.net.sockets import ListenFailedError
 from gatepost.plugin.host import PluginError
 from gatepost.process.control import Channel, ControlThread, MessageKind
+from gatepost.process.name import WORKER, name_process
 from gatepost.process.worker import WorkerArguments
 from gatepost.server.file_supply import ignore_failed_accepts
 from gatepost.server.ledger_thread import flush
 from gatepost.server.server import Server
 from gatepost.session.assemble import SetupError
 
+# A fork has the library of the event loop already imported.
+_LOOP_FACTORY = loop_factory()
 # New objects, minus freed ones, between two garbage collections: about the number of transactions
 # that a worker has open.
 _COLLECT_AFTER = 20_000
@@ -53,17 +57,22 @@ _BEAT = 1.0
 
 
 def main() -> int:
+    """Serve with the arguments on standard input; return the exit status."""
+    return run(pickle.load(sys.stdin.buffer), int(sys.argv[1]))  # noqa: S301 - see Security above
+
+
+def run(arguments: WorkerArguments, descriptor: int) -> int:
     """Serve until stopped; return the exit status."""
+    name_process(WORKER)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     faulthandler.enable()
     sys.setswitchinterval(_SWITCH)
-    arguments: WorkerArguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - see Security above
     configure_log(arguments.config.log, arguments.config.log_file)
-    channel = Channel(_inherited(int(sys.argv[1])))
+    channel = Channel(_inherited(descriptor))
     os.set_inheritable(arguments.counters, False)
     try:
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=_LOOP_FACTORY) as runner:
             runner.run(_WorkerMain(arguments, channel).serve())
     except (SetupError, PluginError, ListenFailedError) as error:
         channel.send(MessageKind.FAILED, str(error))
@@ -101,6 +110,7 @@ def _make_server(arguments: WorkerArguments, link: Link | None) -> Server:
         slot=slot,
         contents=arguments.contents,
         records=None if link is None else link.add,
+        late_traps=arguments.late_traps,
     )
 
 

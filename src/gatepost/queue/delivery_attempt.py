@@ -17,8 +17,7 @@ from gatepost.log.render import format_traceback
 from gatepost.model.facts import set_fact
 from gatepost.model.message import Message
 from gatepost.model.session import Recipient
-from gatepost.queue.dsn.notify import success_actions
-from gatepost.queue.dsn.report import Action
+from gatepost.queue.dsn.notify import Action, success_actions
 from gatepost.queue.routing import QueueRouter
 from gatepost.queue.spool import records
 from gatepost.queue.spool.records import DeliveryJob, MessageFacts, QueuedRecipient

@@ -24,7 +24,7 @@ from gatepost.session.conversation import Conversation
 from gatepost.session.policy.visits import Visits
 from gatepost.session.setup import Setup
 from gatepost.wire.smtp.server import WireLimits
-from gatepost.wire.smtp.syntax.path import LENIENT, STRICT
+from gatepost.wire.smtp.syntax.path import LENIENT, strict_paths
 
 # How often deadlines are checked, in seconds.
 SWEEP = 1.0
@@ -91,7 +91,7 @@ class Connections:
             limits.message_size,
             synchronised=smtp.unauthorised_pipelining == "refuse",
         )
-        self.paths = STRICT if smtp.strict_paths else LENIENT
+        self.paths = strict_paths() if smtp.strict_paths else LENIENT
         self.bare_lf_from = smtp.bare_lf_from
         self.relay_networks = setup.router.relay_networks
         self.greeting_delay = smtp.greeting_delay

@@ -7,12 +7,14 @@ waits for the thread.
 import asyncio
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from gatepost.config.schema import Config
 from gatepost.ledger.link import INTERVAL, Link, socket_pair
 from gatepost.ledger.records import Record
-from gatepost.metrics.counting import Counting
-from gatepost.server.ledger_opening import open_keeper
+
+if TYPE_CHECKING:
+    from gatepost.metrics.counting import Counting
 
 # How long a stop waits for the records that are not written yet, in seconds.
 STOP_TIMEOUT = 10.0
@@ -21,7 +23,10 @@ STOP_TIMEOUT = 10.0
 class LedgerThread:
     """Keeps the records of one server. Raises `LedgerError` or OSError if they cannot be kept."""
 
-    def __init__(self, config: Config, counting: Counting) -> None:
+    def __init__(self, config: Config, counting: "Counting") -> None:
+        # Not needed by a worker, which imports this module for `flush`.
+        from gatepost.server.ledger_opening import open_keeper  # noqa: PLC0415
+
         self._keeper = open_keeper(config, counting, counts=False)
         self._reader, self._sender = socket_pair()
         loop = asyncio.get_running_loop()

@@ -12,8 +12,9 @@ import socket
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from gatepost.config.schema import Config, ListenConfig
 from gatepost.counts.memory import Slot
@@ -22,10 +23,10 @@ from gatepost.disk.durable import ensure_private
 from gatepost.ledger.records import Record
 from gatepost.ledger.store import LedgerError
 from gatepost.lists.entry import LineError
+from gatepost.lists.file import ListFile
 from gatepost.lists.reloadable import FileChange
 from gatepost.lists.watch import FileWatcher
 from gatepost.log.logger import get_logger
-from gatepost.metrics.counting import Counting
 from gatepost.metrics.status import Status
 from gatepost.model.endpoint import Endpoint
 from gatepost.net.resolver import Resolver
@@ -35,7 +36,7 @@ from gatepost.plugin.base import Plugin
 from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.host import PluginHost
 from gatepost.plugin.metrics import MetricsSnapshot
-from gatepost.queue.queue import Queue
+from gatepost.queue.on_demand import QueueOnDemand
 from gatepost.queue.recording import Keep
 from gatepost.queue.spool.folder import files as spool_files
 from gatepost.queue.spool.sql.schema import VersionError
@@ -43,7 +44,6 @@ from gatepost.registry.mailboxes import retire_mailboxes
 from gatepost.server.connections import SWEEP, Connections
 from gatepost.server.entrances import ENTRANCES
 from gatepost.server.figures import Figures
-from gatepost.server.ledger_thread import LedgerThread
 from gatepost.server.listener import ListenerSettings
 from gatepost.session.assemble import (
     Lists,
@@ -61,6 +61,10 @@ from gatepost.session.recorder import Recorder
 from gatepost.session.recording import fan_out
 from gatepost.session.setup import Setup
 from gatepost.store.store import OpenedStore
+
+if TYPE_CHECKING:
+    from gatepost.metrics.counting import Counting
+    from gatepost.queue.queue import Queue
 
 # Turns of the event loop that a connection needs, at most, from accept to its protocol object.
 _TURNS = 5
@@ -80,9 +84,9 @@ class Server:
     `[ledger]` configures. With `counts`, `exposition` has the figures of records too. `targets` are
     delivery targets by scheme, in addition to those of Gatepost and of installed packages.
     `resolver` is for routes and plugins, `store` for plugins, None for that of the configuration;
-    these are not closed.
-    `addresses` are (protocol, address) pairs once the server has started. `counting` has the
-    figures of `exposition`; its method `record` counts a record of the ledger.
+    these are not closed. With `late_traps`, the server does not wait for the index of a very big
+    trap list.
+    `addresses` are (protocol, address) pairs once the server has started.
     """
 
     def __init__(
@@ -102,7 +106,9 @@ class Server:
         targets: Mapping[str, type[Target]] | None = None,
         resolver: Resolver | None = None,
         store: OpenedStore | None = None,
+        late_traps: bool = False,
     ) -> None:
+        self._late_traps = late_traps
         self._config = config
         self._plugins = plugins
         self._clock = clock
@@ -121,7 +127,6 @@ class Server:
         self._connections: Connections | None = None
         self._host: PluginHost | None = None
         self._figures: Figures | None = None
-        self.counting = Counting(clock=(clock or SystemClock()).time)
         self._stack = AsyncExitStack()
         self.addresses: list[tuple[str, str]] = []
 
@@ -129,6 +134,13 @@ class Server:
     def turns(self) -> int:
         """Return a counter that moves with progress; any thread can read it."""
         return 0 if self._connections is None else self._connections.turns.count
+
+    @functools.cached_property
+    def counting(self) -> "Counting":
+        """The figures of `exposition`; its method `record` counts a record of the ledger."""
+        from gatepost.metrics.counting import Counting  # noqa: PLC0415 - a worker does not count
+
+        return Counting(clock=(self._clock or SystemClock()).time)
 
     @property
     def metrics(self) -> MetricsSnapshot:
@@ -169,7 +181,7 @@ class Server:
         """
         async with AsyncExitStack() as stack:
             lists = find_lists(self._config)
-            await asyncio.to_thread(load_lists, lists)
+            await asyncio.to_thread(load_lists, lists, late_traps=self._late_traps)
             folder = await asyncio.to_thread(ensure_private, self._config.data_dir / "tmp")
             store = self._open_store(stack)
             resolver = self._open_resolver(stack)
@@ -189,7 +201,8 @@ class Server:
             )
             await asyncio.to_thread(load_plugin_files, lists, setup.plugins)
             stack.push_async_callback(asyncio.to_thread, lists.registry.close)
-            await asyncio.to_thread(_report, setup, lists)
+            await asyncio.to_thread(_report, lists)
+            await self._report_unarmed(setup, stack)
             await asyncio.to_thread(retire_mailboxes, setup.traps.table, lists.registry)
             if setup.authority is not None:
                 stack.callback(setup.authority.close)
@@ -220,12 +233,21 @@ class Server:
             )
             self._stack = stack.pop_all()
 
+    async def _report_unarmed(self, setup: Setup, stack: AsyncExitStack) -> None:
+        """Log the traps that have no effect, during the start or after it, as the lists."""
+        report = asyncio.create_task(asyncio.to_thread(_report_unarmed, setup))
+        stack.push_async_callback(asyncio.wait, [report])
+        if not self._late_traps:
+            await report
+
     def _open_ledger(self, stack: AsyncExitStack) -> Keep | None:
         """Return where records go to; raises `SetupError` if the ledger cannot be used."""
         sinks = [] if self._records is None else [self._records]
         if self._counts:
             sinks.append(self.counting.record)
         if self._ledger:
+            from gatepost.server.ledger_thread import LedgerThread  # noqa: PLC0415 - likewise
+
             try:
                 thread = LedgerThread(self._config, self.counting)
             except (LedgerError, OSError) as error:
@@ -255,17 +277,8 @@ class Server:
         some recipients only.
         """
         folder = self._config.data_dir / "spool"
-        queue = setup.queue = Queue(
-            self._config.queue,
-            folder,
-            setup.router,
-            setup.clock,
-            hostname=setup.hostname,
-            subaddress=setup.subaddress,
-            is_local=setup.is_local,
-            recorder=setup.recorder,
-            added_fields=setup.plugins.fields_of_own_mail,
-        )
+        make = functools.partial(_make_queue, self._config, folder, setup)
+        queue = setup.queue = QueueOnDemand(make)
         stack.push_async_callback(queue.stop, self._stop_timeout)
         if any(route.spools for route in setup.router.routes) or spool_files(folder):
             try:
@@ -334,6 +347,22 @@ class Server:
         await self.stop()
 
 
+def _make_queue(config: Config, folder: Path, setup: Setup) -> "Queue":
+    from gatepost.queue.queue import Queue  # noqa: PLC0415 - most servers do not use it
+
+    return Queue(
+        config.queue,
+        folder,
+        setup.router,
+        setup.clock,
+        hostname=setup.hostname,
+        subaddress=setup.subaddress,
+        is_local=setup.is_local,
+        recorder=setup.recorder,
+        added_fields=setup.plugins.fields_of_own_mail,
+    )
+
+
 def _protocol(
     connections: Connections, listen: ListenConfig, local: Endpoint | None, tls: ListenerTls | None
 ) -> Callable[[], asyncio.Protocol]:
@@ -362,10 +391,16 @@ async def _all_gone(connections: Connections, stop_timeout: float) -> None:
             await asyncio.sleep(min(SWEEP, left))
 
 
-def _report(setup: Setup, lists: Lists) -> None:
+def _report(lists: Lists) -> None:
     """Log the errors of the lists."""
     for file in (*lists.files, *lists.registry.files):
         _report_lines(file.current.errors)
+    for late in (file for file in lists.traps if isinstance(file, ListFile) and file.is_late):
+        _log.warning("trap list not in force", path=str(late.path), entries=len(late.current))
+
+
+def _report_unarmed(setup: Setup) -> None:
+    """Log the traps that have no effect; this reads all lists."""
     for unarmed in setup.traps.table.unarmed_entries():
         _log.warning("trap not armed", problem=str(unarmed))
 
@@ -377,11 +412,20 @@ def _list_changed(setup: Setup, lists: Lists, change: FileChange) -> None:
     elif change.pending:
         _log.info("list reload started", path=path)
     else:
-        _log.info("list reloaded", path=path, entries=change.entries)
+        _log_version(change)
         _report_lines(change.errors)
         if change.path in {file.path for file in lists.files if file in setup.known}:
             work = functools.partial(retire_mailboxes, setup.traps.table, lists.registry)
             asyncio.get_running_loop().run_in_executor(None, work)
+
+
+def _log_version(change: FileChange) -> None:
+    path = str(change.path)
+    if change.late is None:
+        _log.info("list reloaded", path=path, entries=change.entries)
+    else:
+        late = round(change.late, 1)
+        _log.warning("trap list in force", path=path, entries=change.entries, seconds=late)
 
 
 def _certificate_changed(change: FileChange) -> None:

@@ -4,7 +4,7 @@ Every error of a configuration beyond its syntax is raised here, before the firs
 `load_lists` reads files and blocks; nothing else touches the disk.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,17 +106,27 @@ def find_lists(config: Config) -> Lists:
     return Lists(domains, known, list(trap_files), trusted, users, registry, files)
 
 
-def load_lists(lists: Lists) -> None:
-    """Read every list file and the registry; raises `SetupError` that names all unreadable ones."""
-    load_files([*lists.files, *lists.registry.files])
+def load_lists(lists: Lists, *, late_traps: bool = False) -> None:
+    """Read every list file and the registry; raises `SetupError` that names all unreadable ones.
+
+    With `late_traps`, very big trap lists are only begun. Other lists are complete: without a list
+    of users, mail for them would be refused.
+    """
+    begun = lists.traps if late_traps else []
+    files = [*lists.files, *lists.registry.files]
+    _read_each([file.begin if file in begun else file.load for file in files])
 
 
 def load_files(files: Iterable[Any]) -> None:
     """Read list files; raises `SetupError` that names all unreadable ones."""
+    _read_each([file.load for file in files])
+
+
+def _read_each(reads: Iterable[Callable[[], None]]) -> None:
     problems = []
-    for file in files:
+    for read in reads:
         try:
-            file.load()
+            read()
         except ListError as error:
             problems.append(str(error))
     if problems:

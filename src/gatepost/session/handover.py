@@ -33,8 +33,7 @@ from gatepost.model.facts import FactList, keep, set_fact
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.session import Recipient, Transaction
 from gatepost.net.inline import need_task
-from gatepost.queue.dsn.notify import SuccessActions, is_requested, success_actions
-from gatepost.queue.dsn.report import Action
+from gatepost.queue.dsn.notify import Action, SuccessActions, is_requested, success_actions
 from gatepost.session.setup import Setup
 
 Result = Reply | Coroutine[Any, Any, Reply]

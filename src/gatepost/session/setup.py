@@ -20,7 +20,7 @@ from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.clock import Clock
 from gatepost.plugin.host import PluginHost
 from gatepost.plugin.lookups import Lookups
-from gatepost.queue.queue import Queue
+from gatepost.queue.dsn.notify import SuccessActions
 from gatepost.registry.registry import Registry
 from gatepost.session.destinations import Destinations
 from gatepost.session.recorder import Recorder
@@ -40,6 +40,19 @@ class Spool(Protocol):
         hold: str = "",
     ) -> None:
         """Store a message for recipients; raises `DeliveryError`."""
+
+
+class MailQueue(Spool, Protocol):
+    """The queue, see `gatepost.queue.queue`."""
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        """The spool files that the queue owns."""
+
+    async def report_successes(
+        self, tx: Transaction, message: Message, successes: SuccessActions
+    ) -> None:
+        """Store success DSNs; raises `DeliveryError`."""
 
 
 @dataclass(eq=False)
@@ -74,7 +87,7 @@ class Setup:
     offers: dict[tuple[str, ...], Reply]
     destinations: Destinations
     registry: Registry
-    queue: Queue | None = None
+    queue: MailQueue | None = None
     memory: Spool | None = None
     storage_full: bool = False
     authority: Authority | None = None

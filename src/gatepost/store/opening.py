@@ -75,6 +75,11 @@ def _guarded(backend: Backend, name: str, clock: Callable[[], float]) -> OpenedS
     return OpenedStore(GuardedBackend(backend, name=name, clock=clock), name)
 
 
+def modules_of(url: str) -> set[str]:
+    """Return the module of the local store, if the URL names it."""
+    return {"gatepost.store.sqlite.backend"} if url == LOCAL else set()
+
+
 def _sqlite(folder: Path, timeout: float, clock: Callable[[], float]) -> Backend:
     from gatepost.store.sqlite.backend import SqliteBackend  # noqa: PLC0415 - only if it is used
 

@@ -1,13 +1,12 @@
 """A command group that imports its commands on demand and reports their errors."""
 
-import difflib
-import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import click
 
+from gatepost._imports import import_fast
 from gatepost.cli.shared.output import print_error
 
 # The exit status that shells report for a process ended by SIGINT.
@@ -29,8 +28,12 @@ class SuggestingGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command of a command line."""
         names = self.list_commands(ctx)
+        if args[0] in names:
+            return super().resolve_command(ctx, args)
+        import difflib  # noqa: PLC0415 - only for an error
+
         close = difflib.get_close_matches(args[0], names, n=1, cutoff=0.75)
-        if close and args[0] not in names:
+        if close:
             ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
         return super().resolve_command(ctx, args)
 
@@ -54,7 +57,7 @@ class LazyGroup(SuggestingGroup):
         row = self._table.get(cmd_name)
         if row is None:
             return None
-        command: click.Command = importlib.import_module(row.module).command
+        command: click.Command = import_fast(row.module).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

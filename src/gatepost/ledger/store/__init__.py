@@ -3,21 +3,22 @@
 `data_dir/ledger/` has segments, each a SQLite file of consecutive records. Retention therefore
 removes whole files, and a corrupt file costs one segment.
 
-The writer is imported when it is used: commands only read, and its log takes most of their start.
+Reader and writer are imported when they are used: commands only read, and workers do neither.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gatepost.ledger.store.errors import LedgerError as LedgerError
-from gatepost.ledger.store.reader import LedgerReader as LedgerReader
 
 if TYPE_CHECKING:
+    from gatepost.ledger.store.reader import LedgerReader as LedgerReader
     from gatepost.ledger.store.writer import LedgerWriter as LedgerWriter
+
+_MODULES = {"LedgerReader": "reader", "LedgerWriter": "writer"}
 
 
 def __getattr__(name: str) -> Any:
-    if name != "LedgerWriter":
+    if name not in _MODULES:
         raise AttributeError(name)
-    from gatepost.ledger.store.writer import LedgerWriter  # noqa: PLC0415 - see above
-
-    return LedgerWriter
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -15,11 +15,13 @@ import fcntl
 import os
 import sys
 from array import array
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
+from zlib import crc32
 
 from gatepost.disk.durable import ensure_private
 from gatepost.lists.addresses import MAX_ERRORS
@@ -35,6 +37,7 @@ from gatepost.lists.indexing.index import (
     IndexFileError,
     hash_key,
 )
+from gatepost.lists.indexing.pieces import Run, count_lines, pieces
 from gatepost.lists.patterns import MAX_PATTERNS
 from gatepost.lists.reloadable import FileIdentity, ListError, is_stable, open_regular_file
 from gatepost.lists.text import BLOCK, Text
@@ -117,30 +120,27 @@ def _copy(file: BinaryIO, out: BinaryIO, size: int) -> int:
 
 
 class IndexTables:
-    """The tables of an index, collected line by line."""
+    """The tables of an index, collected from the pieces of a text."""
 
     def __init__(self, text: Text) -> None:
         self._text_size = text.size
         self._parts = [array("Q") for _ in range(_PARTS)]
-        self._counts = array("I", bytes(4 * (FAN_OUT + 1)))
-        self._line_counts = array("I")
+        self._append = [part.append for part in self._parts]
+        self._line_counts = count_lines(text, LINE_COUNT_EVERY)
         self._specials = array("I")
         self._specials_left = dict(MAX_SPECIALS)
-        self._domains = self._bad_lines = self._lines = 0
-        for offset, raw in text.lines(0, text.size):
-            self._count_lines(offset)
-            self._add(offset, parse_or_error(parse_octets, raw, "", 0))
-        self._count_lines(text.size)
+        self._domains = self._bad_lines = 0
+        for piece in pieces(text):
+            if isinstance(piece, Run):
+                self._add_run(piece)
+            else:
+                self._add(piece.offset, parse_or_error(parse_octets, piece.raw, "", 0))
 
-    def _count_lines(self, line_start: int) -> None:
-        """Store how many lines end before each mark, up to the start of a line."""
-        mark = len(self._line_counts) * LINE_COUNT_EVERY
-        while mark < line_start:
-            self._line_counts.append(self._lines - 1)
-            mark += LINE_COUNT_EVERY
-        if mark == line_start:
-            self._line_counts.append(self._lines)
-        self._lines += 1
+    def _add_run(self, run: Run) -> None:
+        append = self._append
+        offsets = accumulate(run.lengths, initial=run.offset)
+        for hashed, offset in zip(map(crc32, run.keys), offsets, strict=False):
+            append[hashed >> 24](hashed << 32 | offset)
 
     def _add(self, offset: int, item: ListEntry | LineError | None) -> None:
         if item is None:
@@ -152,16 +152,13 @@ class IndexTables:
             self._add_special(offset, EntryKind.PATTERN)
         else:
             self._domains += item.kind is EntryKind.DOMAIN
-            self._add_word(offset, hash_key(item.key))
+            hashed = hash_key(item.key)
+            self._append[hashed >> 24](hashed << 32 | offset)
 
     def _add_special(self, offset: int, kind: EntryKind | None) -> None:
         if self._specials_left[kind]:
             self._specials_left[kind] -= 1
             self._specials.append(offset)
-
-    def _add_word(self, offset: int, hashed: int) -> None:
-        self._parts[hashed >> 24].append(hashed << 32 | offset)
-        self._counts[(hashed >> 16) + 1] += 1
 
     @property
     def has_entries(self) -> bool:
@@ -173,9 +170,13 @@ class IndexTables:
         """Write the tables after the text; return the header that describes them."""
         header = self._header(identity)
         out.seek(header.tables_start)
-        for part in self._parts:
-            array("Q", sorted(part)).tofile(out)
-        array("I", accumulate(self._counts)).tofile(out)
+        fan_out = array("I", [0])
+        for number, part in enumerate(self._parts):
+            words = array("Q", sorted(part))
+            words.tofile(out)
+            before = fan_out[-1]
+            fan_out.extend(before + bisect_left(words, end) for end in _ends_of_buckets(number))
+        fan_out.tofile(out)
         self._line_counts.tofile(out)
         self._specials.tofile(out)
         return header
@@ -192,6 +193,12 @@ class IndexTables:
             domains=self._domains,
             bad_lines=self._bad_lines,
         )
+
+
+def _ends_of_buckets(part: int) -> Iterable[int]:
+    """Return the first word after each bucket of the fan-out in a part."""
+    buckets = FAN_OUT // _PARTS
+    return (bucket << 48 for bucket in range(part * buckets + 1, (part + 1) * buckets + 1))
 
 
 def main(arguments: list[str]) -> int:

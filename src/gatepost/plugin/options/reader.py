@@ -4,7 +4,6 @@ All problems are collected: unknown options, missing ones and values of another 
 lists are relative to the place of the plugin, also those of defaults.
 """
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -72,6 +71,8 @@ def _hint(name: str, known: Sequence[str], options: type) -> str:
         return "the plugin has no options"
     if name.isidentifier() and name in vars(options):
         return f"in class Options it needs a type, such as {name}: int"
+    import difflib  # noqa: PLC0415 - only for an error
+
     close = difflib.get_close_matches(name, known, n=1)
     meant = f"did you mean {quote(close[0])}? The" if close else "the"
     return f"{meant} options are: {', '.join(known)}"

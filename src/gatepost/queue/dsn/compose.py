@@ -15,8 +15,8 @@ from typing import NamedTuple
 from gatepost.model.address import NULL_PATH, Address, domain_key, local_key, without_tag
 from gatepost.model.field import make_field
 from gatepost.model.session import Recipient
-from gatepost.queue.dsn.notify import is_requested, may_notify
-from gatepost.queue.dsn.report import Action, ReportedMessage, ReportedRecipient, build_dsn
+from gatepost.queue.dsn.notify import Action, is_requested, may_notify
+from gatepost.queue.dsn.report import ReportedMessage, ReportedRecipient, build_dsn
 from gatepost.queue.recorder import DeliveryRecorder
 from gatepost.queue.routing import HERE, QueueRouter
 from gatepost.queue.schedule import RetryPolicy

@@ -8,14 +8,15 @@ the sender requested it, and not if the next hop has accepted that duty (section
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 from gatepost.delivery.route import Route
 from gatepost.delivery.target import Delivery, Failures
 from gatepost.model.session import Recipient
 from gatepost.model.trust import is_trusted
-from gatepost.queue.dsn.report import Action
 from gatepost.queue.spool.records import MessageFacts
+
+Action = Literal["failed", "delayed", "delivered", "relayed"]
 
 # Delivered recipients for which the sender requested a success DSN, with the action to report.
 SuccessActions = Mapping[Recipient, Action]

@@ -15,9 +15,10 @@ import secrets
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from gatepost.model.address import Address
+from gatepost.queue.dsn.notify import Action
 from gatepost.wire.smtp.syntax.xtext import encode_unicode
 
 MAX_QUOTED = 64 * 1024
@@ -28,8 +29,6 @@ _STATUS = re.compile(r"[245](?:\.[0-9]{1,3}){2}")
 _END = b"\r\n\r\n"
 _EIGHT_BIT = re.compile(rb"[^\t\r\n -~]")
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
-
-Action = Literal["failed", "delayed", "delivered", "relayed"]
 
 
 class ReportedMessage(NamedTuple):

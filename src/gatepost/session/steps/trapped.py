@@ -32,7 +32,6 @@ from gatepost.session.traps.verdict import (
     in_force,
     prove,
 )
-from gatepost.traps.message_ids import recognise
 from gatepost.traps.senders import is_automatic
 from gatepost.traps.verdicts import Standing, TrapClass
 
@@ -96,6 +95,8 @@ def _find_message_id(rule: TrapRule, tx: Transaction, rcpt: Recipient) -> None:
     """Add a hit for an unknown recipient that looks like a message identifier."""
     if rule.message_ids == "off":
         return
+    from gatepost.traps.message_ids import recognise  # noqa: PLC0415 - compiles 60 expressions
+
     found = recognise(rcpt.address.local)
     if found is not None and not is_automatic(tx.reverse_path.local) and not hit_of(tx, rcpt):
         note = f"form: {found.form}"
