@@ -230,6 +230,7 @@ SOURCES: Mapping[str, Source] = {
     "redis-server": Source(debian, ("redis-server", "redis-tools")),
     "rspamd": Source(debian, ("rspamd",)),
     "clamd": Source(debian, ("clamav-daemon",)),
+    "spamd": Source(debian, ("spamd", "spamassassin")),
     "prometheus": Source(debian, ("prometheus",)),
     "slapd": Source(debian, ("slapd", "ldap-utils")),
     "opendkim": Source(debian, ("opendkim",)),
