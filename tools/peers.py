@@ -383,6 +383,14 @@ PROGRAMS: Mapping[str, Program] = {
         expected="Clam AntiVirus",
         variables=_LIBRARIES,
     ),
+    "spamd": Program(  # a Perl that can load it: run by tools/spamd.py
+        source="spamd",
+        path="",
+        interpreter="perl",
+        probe=("-MMail::SpamAssassin", "-e", "print 'loaded'"),
+        expected="loaded",
+        variables=(("PERL5LIB", "usr/share/perl5:usr/lib/*-linux-gnu*/perl5/*"),),
+    ),
     "p0f": Program(  # run by tools/p0f.py
         source="p0f",
         path="usr/sbin/p0f",

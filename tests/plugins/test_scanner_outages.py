@@ -21,6 +21,7 @@ from tests.plugins.scanners import (
 from gatepost import Plugin, deny
 from gatepost.plugins.clamav import Clamav
 from gatepost.plugins.rspamd import Rspamd
+from gatepost.plugins.spamassassin import Spamassassin
 from gatepost.testing import MemoryServer, VirtualClock, perform, play_async
 
 pytest.importorskip("aiohttp")
@@ -34,9 +35,10 @@ async def read_chunks(reader):
         await reader.readexactly(size)
 
 
-async def read_http(reader):
+async def read_by_length(reader):
+    """Read a head with a Content-Length, and so many octets."""
     head = await reader.readuntil(b"\r\n\r\n")
-    left = int(head.split(b"Content-Length: ")[1].split()[0])
+    left = int(head.lower().split(b"content-length: ")[1].split()[0])
     while left:
         left -= len(await reader.readexactly(min(left, 65536)))
 
@@ -49,9 +51,15 @@ class Kind(NamedTuple):
     good: bytes
 
 
+SPAMD = b"SPAMD/1.1 0 EX_OK\r\nContent-length: 0\r\nSpam: False ; 0.0 / 5.0\r\n\r\n"
 KINDS = [
     Kind(Clamav, read_chunks, b"stream: OK\0"),
-    Kind(Rspamd, read_http, b'HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{"action":"no action"}'),
+    Kind(
+        Rspamd,
+        read_by_length,
+        b'HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{"action":"no action"}',
+    ),
+    Kind(Spamassassin, read_by_length, SPAMD),
 ]
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.plugin.__name__)
 
@@ -248,7 +256,11 @@ def test_scanners_are_asked_at_the_same_time(tmp_path):
         writer.write(kind.good)
 
     async def scenario():
-        async with scannings[0].serving(wait), scannings[1].serving(wait):
+        async with (
+            scannings[0].serving(wait),
+            scannings[1].serving(wait),
+            scannings[2].serving(wait),
+        ):
             return await sent([one.plugin for one in scannings], CONTENT)
 
     assert len(asyncio.run(scenario()).messages) == 1
