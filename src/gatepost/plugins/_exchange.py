@@ -1,18 +1,22 @@
 """Send a request to a service on a socket while its response is read: spamd, clamd.
 
-Such a service can answer before it has read everything, and close: a size limit, for example. So
-the response is kept whatever becomes of the request.
+Such a service can answer before it has read everything, and close: a size limit, for example. Then
+sending fails, and the response can still be read. A transport would close without reading it, so
+this uses the socket itself.
 
 Trusts the service to be the one at the address; its response can be anything.
-Limits: the response has at most `most` octets. The caller sets the time-out. What is not sent yet
-is one piece of the request, and what the transport keeps (64 KiB).
+Limits: the response has at most `most` octets. The caller sets the time-out. One piece of
+the request is in memory.
 """
 
 import asyncio
+import socket
 from collections.abc import Iterable
-from typing import Self
+from contextlib import suppress
+from typing import Any, Self
 
 UNIX = "unix:"
+_READ_SIZE = 65536
 
 
 class Address(str):
@@ -42,51 +46,6 @@ class Address(str):
         return bare, int(port)
 
 
-class _Exchange(asyncio.Protocol):
-    """One request and its response; `end` are the octets that end the response, b"" for none."""
-
-    def __init__(self, end: bytes, most: int) -> None:
-        self.response = bytearray()
-        self.problem: Exception | None = None
-        self.is_over = asyncio.Event()
-        self._end = end
-        self._most = most
-        self._can_write = asyncio.Event()
-        self._can_write.set()
-
-    def data_received(self, data: bytes) -> None:
-        self.response += data
-        if len(self.response) > self._most:
-            self._finish(ValueError(f"the response has more than {self._most} octets"))
-        elif self._end and self.response.endswith(self._end):
-            self._finish()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._finish(exc)
-
-    def pause_writing(self) -> None:
-        self._can_write.clear()
-
-    def resume_writing(self) -> None:
-        self._can_write.set()
-
-    def _finish(self, problem: Exception | None = None) -> None:
-        """End the exchange, once; a failure to send does not hide a response."""
-        if not self.is_over.is_set():
-            self.problem = problem
-            self.is_over.set()
-            self._can_write.set()
-
-    async def send(self, transport: asyncio.WriteTransport, pieces: Iterable[bytes]) -> None:
-        """Write pieces as fast as they are read, until the exchange is over."""
-        for piece in pieces:
-            transport.write(piece)
-            await asyncio.sleep(0)  # other sessions go on, and a response is seen
-            await self._can_write.wait()
-            if self.is_over.is_set():
-                return
-
-
 async def exchange(
     address: Address,
     pieces: Iterable[bytes],
@@ -99,32 +58,70 @@ async def exchange(
 
     With `half_close` the service sees the end of the request. A response that is cut off is
     returned too. Raises OSError if the service cannot be reached or sends nothing, ValueError for
-    a response of more than `most` octets.
+    a response of more than `most` octets, and any error of the pieces.
     """
-    transport, talk = await _connect(address, end, most)
-    try:
-        await talk.send(transport, pieces)
-        if half_close and not talk.is_over.is_set() and transport.can_write_eof():
-            transport.write_eof()
-        await talk.is_over.wait()
-    finally:
-        transport.abort()
-    if isinstance(talk.problem, ValueError):
-        raise talk.problem
-    if not talk.response:
-        raise ConnectionError("closed without a response") from talk.problem
-    return bytes(talk.response)
+    with await _connect(address) as connection:
+        sending = asyncio.create_task(_send(connection, pieces, half_close=half_close))
+        receiving = asyncio.create_task(_receive(connection, end, most))
+        both = {sending, receiving}
+        try:
+            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if sending in done:
+                sending.result()
+            return await receiving
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
 
 
-async def _connect(
-    address: Address, end: bytes, most: int
-) -> tuple[asyncio.WriteTransport, _Exchange]:
-    loop = asyncio.get_running_loop()
-
-    def make() -> _Exchange:
-        return _Exchange(end, most)
-
+async def _connect(address: Address) -> socket.socket:
+    """Return a connection; raises OSError."""
     if address.startswith(UNIX):
-        return await loop.create_unix_connection(make, address.removeprefix(UNIX))
+        return await _connected(socket.AF_UNIX, address.removeprefix(UNIX))
     host, port = address.host_and_port()
-    return await loop.create_connection(make, host, port)
+    loop = asyncio.get_running_loop()
+    *others, last = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for family, _, _, _, found in others:
+        with suppress(OSError):
+            return await _connected(family, found)
+    return await _connected(last[0], last[4])
+
+
+async def _connected(family: int, address: Any) -> socket.socket:
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, address)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def _send(connection: socket.socket, pieces: Iterable[bytes], *, half_close: bool) -> None:
+    """Send pieces as fast as they are read; a service that reads no more can still answer."""
+    loop = asyncio.get_running_loop()
+    with suppress(ConnectionError):
+        for piece in pieces:
+            await loop.sock_sendall(connection, piece)
+            await asyncio.sleep(0)  # other sessions go on
+        if half_close:
+            connection.shutdown(socket.SHUT_WR)
+
+
+async def _receive(connection: socket.socket, end: bytes, most: int) -> bytes:
+    loop, response = asyncio.get_running_loop(), bytearray()
+    try:
+        while piece := await loop.sock_recv(connection, _READ_SIZE):
+            response += piece
+            if len(response) > most:
+                raise ValueError(f"the response has more than {most} octets")
+            if end and response.endswith(end):
+                break
+    except ConnectionError:
+        if not response:
+            raise
+    if not response:
+        raise ConnectionError("closed without a response")
+    return bytes(response)
