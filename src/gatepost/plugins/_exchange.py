@@ -19,7 +19,7 @@ UNIX = "unix:"
 _READ_SIZE = 65536
 
 
-class Address(str):
+class ServiceAddress(str):
     """The address of a service: "unix:/run/service.sock", "127.0.0.1:783" or "[::1]:783".
 
     Raises ValueError for another form.
@@ -47,7 +47,7 @@ class Address(str):
 
 
 async def exchange(
-    address: Address,
+    address: ServiceAddress,
     pieces: Iterable[bytes],
     *,
     end: bytes = b"",
@@ -75,7 +75,7 @@ async def exchange(
             await asyncio.gather(*both, return_exceptions=True)
 
 
-async def _connect(address: Address) -> socket.socket:
+async def _connect(address: ServiceAddress) -> socket.socket:
     """Return a connection; raises OSError."""
     if address.startswith(UNIX):
         return await _connected(socket.AF_UNIX, address.removeprefix(UNIX))

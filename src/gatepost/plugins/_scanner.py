@@ -31,6 +31,7 @@ from gatepost.plugins._scans import scans_of
 
 FAILURES = 3
 PAUSE = 10.0
+_LONGEST = 200
 
 FoundT = TypeVar("FoundT")
 
@@ -139,12 +140,13 @@ class Scanner(Plugin, Generic[FoundT]):
 
     def _give_up(self, tx: MessageTransaction, error: Exception) -> NoReturn:
         """Add a result, count and log the failure, and let `on_error` decide."""
-        problem = str(error) or type(error).__name__
-        self.add(tx, "temperror", reason=problem[:200])
+        text = "".join(filter(str.isprintable, str(error)))
+        problem = (text or type(error).__name__)[:_LONGEST]
+        self.add(tx, "temperror", reason=problem)
         if not isinstance(error, UnavailableError):
             if not self._breaker.failures:
                 log = self.log_for(tx)
-                log.warning("scanner unavailable", problem=problem[:200])
+                log.warning("scanner unavailable", problem=problem)
             self._breaker.failed(self.clock.time())
         raise UnavailableError(problem) from error
 

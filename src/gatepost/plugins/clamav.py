@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from gatepost import Decision, MessageTransaction, Reaction
-from gatepost.plugins._exchange import Address, exchange
+from gatepost.plugins._exchange import ServiceAddress, exchange
 from gatepost.plugins._scanner import Scanner, ScannerError, ScannerOptions, content_of
 
 # Commands that begin with z, and their answers, end in a NUL.
@@ -51,12 +51,12 @@ class Clamav(Scanner[Answer]):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            Address(self.server)
+            ServiceAddress(self.server)
 
     async def scan(self, tx: MessageTransaction) -> Answer:
         """Send the content to clamd, and read its answer."""
         request = framed(content_of(tx))
-        return parse_answer(await exchange(Address(self.options.server), request, end=_END))
+        return parse_answer(await exchange(ServiceAddress(self.options.server), request, end=_END))
 
     def conclude(self, tx: MessageTransaction, found: Answer) -> Decision | None:
         """Decide about a virus."""

@@ -61,9 +61,9 @@ class Command(Scanner[Answer]):
         """The number of programs that each worker runs at the same time. Others wait."""
         answer: Literal["status", "json"] = "status"
         """Whether the exit status decides, or a line of JSON in the output."""
-        statuses: dict[str, Reaction] = field(default_factory=lambda: dict(_DEFAULTS))
-        """The reaction to each exit status. 0 accepts the message, a status that is not listed is
-        a failure."""
+        statuses: dict[str, Reaction] = field(default_factory=dict)
+        """The reaction to each exit status. 0 accepts the message. Unless they are listed, 75 is a
+        deferral and 77 a refusal; all others are a failure."""
         text: str = "Message refused by local policy"
         """The reply to a message that is refused."""
 
@@ -94,7 +94,7 @@ class Command(Scanner[Answer]):
     def _by_status(self, ended: Ended) -> Answer:
         if ended.status == 0:
             return Answer()
-        reaction = self.options.statuses.get(str(ended.status))
+        reaction = {**_DEFAULTS, **self.options.statuses}.get(str(ended.status))
         if reaction is None:
             raise _failure(ended)
         return Answer(_VERDICTS.get(reaction.word, "pass"), score=reaction.score)
@@ -134,11 +134,9 @@ def parse_answer(octets: bytes) -> Answer:
 
 
 def _failure(ended: Ended) -> ScannerError:
-    first_line = (
-        (ended.errors or ended.output).decode("utf-8", "replace").strip().partition("\n")[0]
-    )
-    printable = "".join(filter(str.isprintable, first_line))
-    return ScannerError(f"the program ended with the status {ended.status}: {printable[:100]}")
+    text = (ended.errors or ended.output).decode("utf-8", "replace").strip()
+    first_line = text.partition("\n")[0][:100]
+    return ScannerError(f"the program ended with the status {ended.status}: {first_line}")
 
 
 def environment(tx: MessageTransaction) -> Iterator[tuple[str, str]]:

@@ -30,7 +30,7 @@ OK = 200
 # More recipients would make the header of the request too long for rspamd.
 _MOST_RECIPIENTS = 200
 _LONGEST = 500
-_UNSAFE = re.compile(r"[^ -~\u00a0-\U0010ffff]")
+_UNSAFE = re.compile(r"[^ -~\u00a0-\ud7ff\ue000-\U0010ffff]")
 _NO_WORD = re.compile(r"[^a-z0-9_.-]+")
 
 # The option with the reaction to an action, and the usual reply. Other actions accept the message.

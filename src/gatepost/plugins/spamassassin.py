@@ -14,7 +14,7 @@ from email.utils import format_datetime
 from string import Formatter
 
 from gatepost import Decision, MessageTransaction, Reaction, Recipient, Size, deny
-from gatepost.plugins._exchange import Address, exchange
+from gatepost.plugins._exchange import ServiceAddress, exchange
 from gatepost.plugins._scanner import Scanner, ScannerOptions, content_of
 from gatepost.plugins._spamd import Command, Verdict, parse_response, request_head
 
@@ -56,7 +56,7 @@ class Spamassassin(Scanner[Verdict]):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            Address(self.server)
+            ServiceAddress(self.server)
             _check_user(self.user)
             if self.deny < 0:
                 raise ValueError("deny: expected 0 or more points")
@@ -65,7 +65,7 @@ class Spamassassin(Scanner[Verdict]):
         """Send the message to spamd, and read its response."""
         command: Command = "HEADERS" if self.options.mark else "SYMBOLS"
         response = await exchange(
-            Address(self.options.server),
+            ServiceAddress(self.options.server),
             self._request(tx, command),
             half_close=True,
             most=_LONGEST_RESPONSE,
