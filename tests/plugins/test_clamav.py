@@ -22,7 +22,7 @@ def server(tmp_path_factory):
     """The addresses of a real clamd."""
     port = free_port()
     with clamd.running(tmp_path_factory.mktemp("clamd"), port) as path:
-        yield {"unix": f"unix:{path}", "tcp": f"127.0.0.1:{port}"}
+        yield {"unix": f"unix:{path}", "tcp": f"127.0.0.1:{port}", "name": f"localhost:{port}"}
 
 
 def send(content, reply="250", *, shadow=False, **options):
@@ -35,7 +35,7 @@ def send(content, reply="250", *, shadow=False, **options):
 
 @real
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["unix", "tcp"])
+@pytest.mark.parametrize("kind", ["unix", "tcp", "name"])
 def test_a_virus_is_refused_and_other_mail_is_not(server, kind):
     refused = "554 5.7.1 Message contains a virus: Test.Eicar.UNOFFICIAL*"
     (found,), played = send(EICAR, refused, server=server[kind])

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import given
@@ -159,6 +160,20 @@ def test_the_error_output_is_in_the_log(tmp_path):
     assert line["problem"] == "the program ended with the status 2: no  database"
 
 
+@asynccontextmanager
+async def output_of(pipe):
+    """Read what is written to a pipe, up to the end of those who write."""
+    reader = asyncio.StreamReader()
+    file = os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), file
+    )
+    try:
+        yield reader
+    finally:
+        transport.close()
+
+
 def test_a_program_that_is_late_is_killed_with_its_child_processes(tmp_path):
     """The child process writes to a pipe as long as it lives."""
     pipe = tmp_path / "pipe"
@@ -166,18 +181,9 @@ def test_a_program_that_is_late_is_killed_with_its_child_processes(tmp_path):
     command = script(tmp_path, f"(echo begun; sleep 60) > {pipe} & wait")
 
     async def scenario():
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader()
-        file = os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb")
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), file
-        )
-        work = asyncio.create_task(
-            sent([Command(command=command, timeout="1s")], CONTENT, DEFERRED)
-        )
-        await work
-        assert await reader.read() == b"begun\n"
-        transport.close()
+        async with output_of(pipe) as reader:
+            await sent([Command(command=command, timeout="2s")], CONTENT, DEFERRED)
+            assert await reader.read() == b"begun\n"
 
     asyncio.run(scenario())
 
@@ -203,13 +209,11 @@ def test_a_client_that_leaves_ends_the_program(tmp_path):
     command = script(tmp_path, f"exec > {pipe}; echo begun; cat > /dev/null; sleep 60")
 
     async def scenario():
-        reader = asyncio.StreamReader()
-        file = os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb")
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), file
-        )
         clock = VirtualClock("2024-01-01")
-        async with MemoryServer([Command(command=command)], clock=clock) as server:
+        async with (
+            output_of(pipe) as reader,
+            MemoryServer([Command(command=command)], clock=clock) as server,
+        ):
             client = server.connect(("198.51.100.7", 50000))
             work = asyncio.create_task(perform(client, HELLO + mail(CONTENT)))
             assert await reader.readline() == b"begun\n"
@@ -217,7 +221,6 @@ def test_a_client_that_leaves_ends_the_program(tmp_path):
             await asyncio.wait({work})
             await client.close()
             assert await reader.read() == b""
-            transport.close()
             return server.messages
 
     assert asyncio.run(scenario()) == []

@@ -242,6 +242,24 @@ def test_twenty_clients_of_a_scanner_that_hangs_are_all_deferred(tmp_path, kind)
     assert asyncio.run(scenario()) == []
 
 
+def test_a_message_that_gets_no_turn_in_time_is_no_outage(tmp_path):
+    """There is no pause: the scanner is asked as soon as there is a turn again."""
+    scanning = Scanning(tmp_path, KINDS[0], most=1, timeout="50ms")
+
+    async def scenario():
+        async with scanning.serving():
+            async with scanning.plugin._turns:
+                for _ in range(4):
+                    await sent([scanning.plugin, scanning.seen], CONTENT, DEFERRED)
+            scanning.plugin.options.timeout = 60.0
+            await sent([scanning.plugin, scanning.seen], CONTENT)
+
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+    assert [one.value for one in scanning.seen.results] == ["temperror"] * 4 + ["clean"]
+    assert not [one for one in logs if one["event"].startswith("scanner")]
+
+
 # Several scanners
 
 

@@ -3,7 +3,8 @@
 If a scanner does not answer, the plugin raises
 `UnavailableError`, so that `on_error` decides: mail is deferred by default. After FAILURES failures
 in a row the scanner is not asked for PAUSE seconds; then one message tries it. Only the first
-failure and the next success are logged.
+failure and the next success are logged. A message that gets no turn in time is no failure of the
+scanner.
 
 Trusts: nothing in answers. Limits: `most` scans at the same time in each worker, each within
 `timeout`, of messages with at most `largest` octets. Senders of messages on which the scanner fails
@@ -116,9 +117,15 @@ class Scanner(Plugin, Generic[FoundT]):
     async def _ask(self, tx: MessageTransaction) -> FoundT:
         if not self._breaker.allows(self.clock.time()):
             raise UnavailableError(f"{self.name} has not answered and is not asked for now")
-        async with asyncio.timeout(self._limits.timeout), self._turns:
-            began = time.monotonic()
-            found = await self.scan(tx)
+        began = 0.0
+        try:
+            async with asyncio.timeout(self._limits.timeout), self._turns:
+                began = time.monotonic()
+                found = await self.scan(tx)
+        except TimeoutError:
+            if began:
+                raise
+            raise UnavailableError("no turn within the time-out: too many scans") from None
         self.metrics.histogram("seconds").observe(time.monotonic() - began)
         return found
 
