@@ -6,14 +6,16 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.plugins.scanners import GTUBE, HELLO, Seen, installed, large, mail, sent, service
+from tests.plugins.states import make_session, make_transaction
 from tools import rspamd as real_rspamd
 
-from gatepost import Message, Plugin, accept
+from gatepost import Message, Plugin, TlsFacts, accept
 from gatepost.plugins import rspamd
 from gatepost.plugins._rspamd_edits import edit, sign
 from gatepost.plugins._rspamd_reply import LARGEST, parse_reply
-from gatepost.plugins.rspamd import Rspamd, endpoint
+from gatepost.plugins.rspamd import Rspamd, endpoint, facts
 from gatepost.testing import play_async
 
 pytest.importorskip("aiohttp")
@@ -238,6 +240,25 @@ def test_an_rspamd_that_is_killed_defers_mail(tmp_path):
         send(subject("no action"), server=url)
     found, _ = send(subject("x"), "451 4.3.0 Temporary local problem*", server=url)
     assert found.value == "temperror"
+
+
+@pytest.mark.parametrize(
+    ("reported", "name"),
+    [("mail.client.example", "mail.client.example"), ("unknown", None), ("[192.0.2.1]", None)],
+)
+def test_the_facts_of_a_mail_server_whose_milter_this_is(reported, name):
+    session = replace(make_session(), reported={"client_name": reported})
+    found = dict(facts(replace(make_transaction(session=session), queue_id="4XYZ")))
+    assert (found["Queue-Id"], found.get("Hostname")) == ("4XYZ", name)
+
+
+def test_the_facts_of_tls_and_of_a_client_without_an_address():
+    tls = TlsFacts(version="TLSv1.3", cipher="TLS_AES_256_GCM_SHA384")
+    session = replace(make_session("local"), tls=tls)
+    found = dict(facts(make_transaction(session=session)))
+    assert found["TLS-Version"] == "TLSv1.3"
+    assert found["TLS-Cipher"] == "TLS_AES_256_GCM_SHA384"
+    assert "IP" not in found
 
 
 # Replies of the test

@@ -163,6 +163,18 @@ class Scanner(Plugin, Generic[FoundT]):
             self.log.info("scanner available")
 
 
+def confirmed_name(tx: MessageTransaction) -> str:
+    """Return the name of the client that its address confirms, "" if none is known.
+
+    The plugin `iprev` has found it, or the mail server whose milter this is.
+    """
+    iprev = tx.results.get("iprev")
+    if iprev is not None and iprev.value == "pass":
+        return str(iprev.facts.get("name", ""))
+    reported = tx.session.reported.get("client_name", "")
+    return "" if reported == "unknown" or reported.startswith("[") else reported
+
+
 def content_of(tx: MessageTransaction) -> Iterator[bytes]:
     """Yield the content as received, in pieces that are not empty."""
     return filter(None, tx.message.content())

@@ -20,7 +20,13 @@ from gatepost import Decision, MessageTransaction, Reaction
 from gatepost.plugins._exchange import UNIX
 from gatepost.plugins._rspamd_edits import edit, sign
 from gatepost.plugins._rspamd_reply import LARGEST, RspamdReply, parse_reply
-from gatepost.plugins._scanner import Scanner, ScannerError, ScannerOptions, content_of
+from gatepost.plugins._scanner import (
+    Scanner,
+    ScannerError,
+    ScannerOptions,
+    confirmed_name,
+    content_of,
+)
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -193,13 +199,11 @@ def facts(tx: MessageTransaction) -> Iterator[tuple[str, str]]:
 
 def _known_facts(tx: MessageTransaction) -> Iterator[tuple[str, str]]:
     session = tx.session
-    yield "Queue-Id", tx.id
+    yield "Queue-Id", tx.queue_id or tx.id
     yield "IP", _address(session.peer.host)
     yield "Helo", session.helo
     yield "From", str(tx.reverse_path) or "<>"
-    iprev = tx.results.get("iprev")
-    if iprev is not None and iprev.value == "pass":
-        yield "Hostname", str(iprev.facts.get("name", ""))
+    yield "Hostname", confirmed_name(tx)
     if session.auth is not None:
         yield "User", session.auth.user
     if session.tls is not None:

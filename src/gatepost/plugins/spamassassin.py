@@ -15,7 +15,7 @@ from string import Formatter
 
 from gatepost import Decision, MessageTransaction, Reaction, Recipient, Size, deny
 from gatepost.plugins._exchange import ServiceAddress, exchange
-from gatepost.plugins._scanner import Scanner, ScannerOptions, content_of
+from gatepost.plugins._scanner import Scanner, ScannerOptions, confirmed_name, content_of
 from gatepost.plugins._spamd import Command, Verdict, parse_response, request_head
 
 # The response to HEADERS has the header block of the message.
@@ -118,22 +118,21 @@ def mark(tx: MessageTransaction, found: Verdict) -> None:
 def trace(tx: MessageTransaction, hostname: str) -> bytes:
     """Return the fields in front of the content, in a form that SpamAssassin reads."""
     session = tx.session
-    iprev = tx.results.get("iprev")
-    name = iprev.facts.get("name") if iprev is not None and iprev.value == "pass" else None
     auth = "" if session.auth is None else " (Authenticated sender)"
     letters = "S" * (session.tls is not None) + "A" * (session.auth is not None)
     protocol = f"ESMTP{letters}" if session.extended else "SMTP"
+    client = f"{_safe(confirmed_name(tx))} [{_safe(session.peer.host)}]"
     return (
         f"Return-Path: <{_UNSAFE_IN_PATH.sub('?', str(tx.reverse_path))}>\r\n"
-        f"Received: from {_safe(session.helo)} ({_safe(name)} [{_safe(session.peer.host)}]){auth}"
-        f"\r\n\tby {_safe(hostname)} (Gatepost) with {protocol} id {tx.id};\r\n"
+        f"Received: from {_safe(session.helo)} ({client}){auth}\r\n"
+        f"\tby {_safe(hostname)} (Gatepost) with {protocol} id {tx.id};\r\n"
         f"\t{format_datetime(tx.received_at)}\r\n"
     ).encode("ascii")
 
 
-def _safe(value: object) -> str:
+def _safe(value: str) -> str:
     """Return a text that cannot end a field or a comment."""
-    return _UNSAFE.sub("?", str(value or "unknown"))
+    return _UNSAFE.sub("?", value or "unknown")
 
 
 def _check_user(template: str) -> None:
