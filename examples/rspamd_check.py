@@ -6,8 +6,8 @@
     threads = 20
     options = { url = "http://127.0.0.1:11333/checkv2" }
 
-The URL is that of a normal worker of rspamd. Its actions "reject", "soft reject" and "greylist"
-refuse the message. "rewrite subject" and its milter section, such as "add header", edit it. The
+The URL is that of a normal worker of rspamd. Its actions "reject" and "soft reject" refuse the
+message. "rewrite subject" and its milter section, such as "add header", edit it. The
 result `rspamd` has the action and the score. If rspamd does not answer, the message is deferred;
 see `on_error`. Each scan occupies one of the threads. Limit: the message is in memory until then.
 """
@@ -38,7 +38,7 @@ class RspamdCheck(Plugin):
         facts = {name: text.encode().decode("latin-1") for name, text in facts.items()}
         found = json.load(urlopen(Request(self.options.url, bytes(tx.message), facts), timeout=50))  # noqa: S310
         tx.results.add("rspamd", found["action"].replace(" ", "-"), score=found["score"])
-        if refuse := {"reject": deny, "soft reject": defer, "greylist": defer}.get(found["action"]):
+        if refuse := {"reject": deny, "soft reject": defer}.get(found["action"]):
             return refuse(found["messages"].get("smtp_message"), reason="rspamd")
         for name in found.get("milter", {}).get("remove_headers", {}):
             tx.message.remove_header(name)

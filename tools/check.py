@@ -35,7 +35,7 @@ FAILED_TESTS = "GATEPOST_FAILED_TESTS"
 # Programs the tests talk to.
 NEEDED = (
     *("smtp-source", "swaks", "curl", "nodemailer", "haproxy", "redis-server"),
-    *("nsd", "rspamd", "clamd", "slapd", "cookbook", "pyright", "authres", "pydmarc"),
+    *("nsd", "rspamd", "clamd", "spamd", "slapd", "cookbook", "pyright", "authres", "pydmarc"),
     "mailauth",
 )
 

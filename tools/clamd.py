@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tools import daemon, peers
+from tools.daemon import HOST
 
 NAME = "clamd"
 # Split, so that this file is no find of a scanner.
@@ -28,6 +29,10 @@ TemporaryDirectory {folder}
 Foreground yes
 StreamMaxLength {largest}
 """
+TCP = """\
+TCPAddr {host}
+TCPSocket {port}
+"""
 
 
 def why_not() -> str:
@@ -36,9 +41,10 @@ def why_not() -> str:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Path]:
+def running(folder: Path, port: int = 0) -> Iterator[Path]:
     """Run clamd with its files in a folder; yield its socket, and kill it on exit.
 
+    With a port it also listens there, on the loopback address.
     Raise `peers.UnavailableError` if it is not available, `RuntimeError` if it does not start.
     """
     command = peers.find(NAME)
@@ -47,7 +53,8 @@ def running(folder: Path) -> Iterator[Path]:
     (folder / "signatures").mkdir()
     (folder / "signatures/test.ndb").write_text(f"{SIGNATURE}:0:*:{EICAR.hex()}\n")
     config = folder / "clamd.conf"
-    config.write_text(CONFIG.format(folder=folder, largest=LARGEST))
+    tcp = TCP.format(host=HOST, port=port) if port else ""
+    config.write_text(CONFIG.format(folder=folder, largest=LARGEST) + tcp)
     log = folder / "clamd.log"
     argv = command.argv("-c", config)
     with daemon.running(argv, command.env, log, lambda: _answers(folder / "clamd.sock")):

@@ -231,6 +231,7 @@ SOURCES: Mapping[str, Source] = {
     "redis-server": Source(debian, ("redis-server", "redis-tools")),
     "rspamd": Source(debian, ("rspamd",)),
     "clamd": Source(debian, ("clamav-daemon",)),
+    "spamd": Source(debian, ("spamd", "spamassassin")),
     "prometheus": Source(debian, ("prometheus",)),
     "slapd": Source(debian, ("slapd", "ldap-utils")),
     "opendkim": Source(debian, ("opendkim",)),
@@ -387,6 +388,14 @@ PROGRAMS: Mapping[str, Program] = {
         probe=("--help",),
         expected="Clam AntiVirus",
         variables=_LIBRARIES,
+    ),
+    "spamd": Program(  # a Perl that can load it: run by tools/spamd.py
+        source="spamd",
+        path="",
+        interpreter="perl",
+        probe=("-MMail::SpamAssassin", "-e", "print 'loaded'"),
+        expected="loaded",
+        variables=(("PERL5LIB", "usr/share/perl5:usr/lib/*-linux-gnu*/perl5/*"),),
     ),
     "p0f": Program(  # run by tools/p0f.py
         source="p0f",

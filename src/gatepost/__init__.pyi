@@ -53,6 +53,7 @@ from gatepost.plugin.chain import Answer as Answer
 from gatepost.plugin.chain import Asked as Asked
 from gatepost.plugin.chain import Outcome as Outcome
 from gatepost.plugin.clock import Clock as Clock
+from gatepost.plugin.failure import UnavailableError as UnavailableError
 from gatepost.plugin.hooks import HOOKS as HOOKS
 from gatepost.plugin.hooks import NOTIFICATIONS as NOTIFICATIONS
 from gatepost.plugin.metrics import MetricsSnapshot as MetricsSnapshot
@@ -71,6 +72,7 @@ from gatepost.registry.registry import UnchangedError as UnchangedError
 from gatepost.registry.trap import RegisteredTrap as RegisteredTrap
 from gatepost.server.server import Server as Server
 from gatepost.session.assemble import SetupError as SetupError
+from gatepost.store.breaker import Breaker as Breaker
 from gatepost.store.errors import StoreError as StoreError
 from gatepost.store.operations import Taken as Taken
 from gatepost.store.store import Store as Store

@@ -52,7 +52,7 @@ class Results(Plugin):
     [
         ("reject", "554 5.7.1 reject by rspamd"),
         ("soft reject", "451 4.7.1 soft reject by rspamd"),
-        ("greylist", "451 4.7.1 greylist by rspamd"),
+        ("greylist", "250"),
         ("add header", "250"),
         ("no action", "250"),
     ],

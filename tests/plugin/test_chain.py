@@ -17,6 +17,7 @@ from gatepost.model.reply import Reply
 from gatepost.model.session import Session, Transaction
 from gatepost.plugin import chain, trouble
 from gatepost.plugin.chain import ON_ERROR, Answer, BoundHook, Chain, Outcome
+from gatepost.plugin.failure import UnavailableError
 
 DEFERRED = Answer(ON_ERROR["defer"], "p")
 OUTCOME = Outcome(Reply(250, "Ok"), None)
@@ -436,6 +437,18 @@ def test_asked_lists_the_plugins_up_to_the_first_answer():
     denied = Answer(deny(), "second")
     hooks = hook(lambda: None, "first"), hook(denies_later, "second"), hook(deny, "third")
     assert measured(*hooks) == (denied, [("first", None), ("second", denied)])
+
+
+@pytest.mark.parametrize("on_error", ["defer", "deny", "skip"])
+def test_an_outage_that_the_plugin_has_logged_adds_no_line(on_error):
+    def unavailable():
+        raise UnavailableError("away")
+
+    decision = ON_ERROR[on_error]
+    with capture_logs() as logs:
+        answer = decide(hook(unavailable, on_error=on_error))
+    assert answer == (decision and Answer(decision, "p"))
+    assert logs == []
 
 
 def test_asked_lists_every_plugin_if_none_answers():

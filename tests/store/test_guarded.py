@@ -231,6 +231,12 @@ def test_a_breaker_allows_one_attempt_at_a_time_after_the_pause():
     assert [breaker.allows(PAUSE), breaker.allows(2 * PAUSE)] == [False, True]
 
 
+def test_a_breaker_can_open_earlier_and_pause_longer():
+    breaker = Breaker(2, 60)
+    assert [breaker.failed(0), breaker.failed(0)] == [False, True]
+    assert [breaker.allows(59), breaker.allows(60)] == [False, True]
+
+
 def test_a_breaker_closes_silently_after_few_failures():
     breaker = Breaker()
     assert breaker.allows(0)

@@ -13,6 +13,14 @@ _STANDARD_LIBRARY = str(Path(os.__file__).parent)
 _OWN_FOLDERS = tuple(str(Path(__file__).parents[1] / one) for one in ("plugin", "checks"))
 
 
+class UnavailableError(Exception):
+    """A plugin cannot do its work now, because what it asks does not answer.
+
+    Raised by a plugin that has logged the outage itself: `on_error` decides, and the message adds
+    no line to the log.
+    """
+
+
 def describe(error: BaseException) -> str:
     """Return `FILE:LINE: type: text`, without the location if none is outside the library."""
     if isinstance(error, SyntaxError) and error.filename is not None:

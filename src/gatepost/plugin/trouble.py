@@ -13,7 +13,7 @@ from gatepost.log.render import format_traceback
 from gatepost.model.decision import Decision
 from gatepost.model.facts import keep
 from gatepost.model.session import MOST_OPINIONS, Opinion, Session, Transaction
-from gatepost.plugin.failure import client_of
+from gatepost.plugin.failure import UnavailableError, client_of
 
 _log = get_logger("gatepost.plugin")
 
@@ -23,7 +23,12 @@ _slow: dict[tuple[tuple[str, ...], str], tuple[float, int]] = {}
 
 
 def failed(plugin: str, method: str, error: BaseException, args: tuple[Any, ...]) -> None:
-    """Log a method that raised, returned something wrong or missed its deadline."""
+    """Log a method that raised, returned something wrong or missed its deadline.
+
+    A plugin that raises `UnavailableError` has logged the outage itself.
+    """
+    if isinstance(error, UnavailableError):
+        return
     trace = format_traceback(error)
     _log.error("plugin failed", plugin=plugin, method=method, exception=trace, **client_of(args))
 

@@ -20,8 +20,9 @@ class Score(Plugin):
 
     after = frozenset(
         {
-            *("arc", "dkim", "dmarc", "dnsbl", "dnswl", "early_talker", "geo", "greylist", "helo"),
-            *("iprev", "p0f", "rate_limit", "reputation", "rhsbl", "sender_domain", "spf", "uribl"),
+            *("arc", "clamav", "command", "dkim", "dmarc", "dnsbl", "dnswl", "early_talker", "geo"),
+            *("greylist", "helo", "iprev", "p0f", "rate_limit", "reputation", "rhsbl", "rspamd"),
+            *("sender_domain", "spamassassin", "spf", "uribl"),
         }
     )
 
