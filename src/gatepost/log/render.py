@@ -6,29 +6,28 @@ it acts on a terminal. Only a traceback in the text format takes several lines, 
 
 import json
 import sys
-import time
 import traceback
 from collections.abc import Callable, MutableMapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from gatepost.log.printable import printable
+from gatepost.log.stamp import Stamp
 from gatepost.model.address import Address
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.secret import Secret
 from gatepost.model.session import Recipient, Session, Transaction
 
-# The end of a time, by milliseconds.
-_FRACTIONS: Final = [f".{number:03d}Z" for number in range(1000)]
 _QUOTED: Final = frozenset(' "=\\,[]')
 # The fields of every line in front of those of the event.
 _OWN: Final = frozenset({"time", "level", "logger"})
 # Types that the encoder takes as they are. A subclass of str can be a secret.
 _ATOMS: Final = frozenset({str, int, float, bool, type(None)})
+
+_now: Final = Stamp().now
 
 # The logger, which has a `name`; the level; the event with its fields.
 Renderer = Callable[[Any, str, MutableMapping[str, Any]], bytes]
@@ -163,15 +162,3 @@ def traceback_of(event: MutableMapping[str, Any]) -> str:
 def format_traceback(error: BaseException | None) -> str:
     """Return the traceback of an error without local variables, "" without an error."""
     return "" if error is None else "".join(traceback.format_exception(error)).rstrip()
-
-
-def _now() -> str:
-    now = time.time()
-    seconds = int(now)
-    return _second(seconds) + _FRACTIONS[int((now - seconds) * 1000)]
-
-
-@lru_cache(maxsize=2)
-def _second(seconds: int) -> str:
-    """Return a time without its fraction; formatting it costs more than the rest of a line."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
