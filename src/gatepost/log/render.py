@@ -43,12 +43,12 @@ def render_json(logger: Any, level: str, event: MutableMapping[str, Any]) -> byt
     if trace:
         event["exception"] = trace
     if not _OWN.isdisjoint(event):
-        return _merged(_now(), level, logger.name, event)
+        return _merged(_now().decode(), level, logger.name, event)
     try:
         fields = _fields(event)
     except (TypeError, ValueError, OverflowError, RecursionError):
-        return _merged(_now(), level, logger.name, event)
-    return b'{"time":"%b"%b%b\n' % (_now().encode(), _head(level, logger.name), fields)
+        return _merged(_now().decode(), level, logger.name, event)
+    return b'{"time":"%b"%b%b\n' % (_now(), _head(level, logger.name), fields)
 
 
 def _fields(event: MutableMapping[str, Any]) -> bytes:
@@ -82,7 +82,7 @@ def render_text(logger: Any, level: str, event: MutableMapping[str, Any]) -> byt
 
     Values with blanks or quotes are quoted as in JSON. A traceback follows, indented.
     """
-    return f"{_now()} {level:<7} {logger.name} {render_message(event)}\n".encode()
+    return f"{_now().decode()} {level:<7} {logger.name} {render_message(event)}\n".encode()
 
 
 def render_message(event: MutableMapping[str, Any]) -> str:

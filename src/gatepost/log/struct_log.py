@@ -50,9 +50,9 @@ class StructLog:
             text: bytes = _encode(event)
             if not text.isascii() and not text.decode().isprintable():
                 return b""
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError, RecursionError):
             return b""
-        return b"".join([b'{"time":"', self._stamp.now().encode(), self._head, text[1:], b"\n"])
+        return b"".join([b'{"time":"', self._stamp.now(), self._head, text[1:], b"\n"])
 
 
 def fields_of(event: msgspec.Struct) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 `Line` has the fields; one that a line does not have is UNSET.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import astuple
 
-from gatepost.ledger.records import Answer, Client, PluginResult, Transaction, Trap
+from gatepost.ledger.records import Answer, Client, PluginResult, RecipientRecord, Transaction, Trap
 from gatepost.log.listed import LISTED
 from gatepost.model.endpoint import endpoint_text
 
@@ -68,26 +69,45 @@ class Line(msgspec.Struct, gc=False):
 
 def line_of(record: Transaction) -> Line:
     """Return the line of a transaction."""
-    client = record.client
+    # One call for all fields: looking each of them up would cost as much as the rest.
+    values: tuple[Any, ...] = astuple(record)
+    # fmt: off
+    (
+        _time, ref, _session, client, sender, result, by, reason, reply, _seconds, recipients,
+        count, size, message_id, _from, _subject, answers, traps, _traps_count, shadowed, results,
+        _score, edits, changes, next_hops, plugin, problem, hook, refused_count, faults,
+        queue_id,
+    ) = values[:_VALUES]
+    # fmt: on
+    unset = UNSET  # a look-up of the module's name takes longer than the rest of an argument
+    decided = bool(answers and by and result != "accepted")
     line = Line(
-        ref=record.ref,
+        hook=hook if decided and hook else unset,
+        by=by if decided else unset,
+        reason=reason if decided else unset,
+        reply=reply if decided else unset,
+        ref=ref,
         peer=peer_of(client),
         helo=client.helo,
-        user=client.user or UNSET,
-        tls=client.tls or UNSET,
-        sender=record.sender or "<>",
-        size=record.size,
-        message_id=record.message_id,
-        event="submitted" if record.plugin else record.result,
+        user=client.user or unset,
+        tls=client.tls or unset,
+        sender=sender or "<>",
+        size=size,
+        message_id=message_id,
+        event="submitted" if plugin else result,
     )
-    if record.refused_count or record.recipients_count > LISTED:
-        _add_recipients(line, record)
+    if refused_count or count > LISTED:
+        _add_recipients(line, recipients, count, refused_count)
     else:
-        line.recipients = [one.address for one in record.recipients]
-    if record.answers:
-        _add_decision(line, record)
-    if not _is_plain(record):
-        _add_rare(line, record)
+        line.recipients = [one.address for one in recipients]
+    if traps:
+        _add_list(line, "traps", _traps(traps))
+    if answers:
+        _add_answers(line, answers, reason if decided else "")
+    if results or edits or changes or next_hops:
+        _add_lists(line, record)
+    if shadowed or faults or plugin or problem or queue_id:
+        _add_others(line, record)
     return line
 
 
@@ -104,65 +124,55 @@ def _add_list(line: Line, name: str, values: Sequence[str], count: int = 0) -> N
         setattr(line, f"{name}_count", count)
 
 
-def _is_plain(record: Transaction) -> bool:
-    """Return whether a line has none of the rare fields, as most lines of accepted messages."""
-    lists = record.traps or record.answers or record.results or record.edits or record.changes
-    others = record.next_hops or record.shadowed or record.faults or record.plugin
-    return not (lists or others or record.problem or record.queue_id)
-
-
-def _add_rare(line: Line, record: Transaction) -> None:
-    for name, (attribute, texts_of) in _RARE.items():
-        value = getattr(record, attribute)
-        if value and (texts := texts_of(value)):
-            _add_list(line, name, texts)
-    if record.shadowed:
-        line.shadowed = True
-    if record.faults:
-        line.faults = record.faults
-    if record.plugin:
-        line.plugin = record.plugin
-    if record.problem:
-        line.problem = record.problem
-    if record.queue_id:
-        line.queue_id = record.queue_id
-
-
-def _add_decision(line: Line, record: Transaction) -> None:
-    """Add what decided, and the reasons of other refusals."""
-    decided = ""
-    if record.result != "accepted" and record.by:
-        line.hook = record.hook or UNSET
-        line.by, line.reason, line.reply = record.by, record.reason, record.reply
-        decided = record.reason
-    reasons = dict.fromkeys([one.reason for one in record.answers if _is_refusal(one)])
+def _add_answers(line: Line, answers: Sequence[Answer], decided: str) -> None:
+    """Add the reasons of other refusals, and what plugins in shadow mode would have decided."""
+    reasons = dict.fromkeys([one.reason for one in answers if _is_refusal(one)])
     others = [one for one in reasons if one and one != decided]
     if others:
         _add_list(line, "refused_for", others)
+    would = [_would(one) for one in answers if one.shadow]
+    if would:
+        _add_list(line, "would", would)
 
 
 def _is_refusal(answer: Answer) -> bool:
     return bool(answer.hook) and answer.verdict != "accept" and not answer.shadow
 
 
-def _add_recipients(line: Line, record: Transaction) -> None:
+def _add_recipients(
+    line: Line, recipients: Sequence[RecipientRecord], count: int, refused_count: int
+) -> None:
     """Add the accepted recipients, and the refused ones with their replies."""
-    accepted = [one.address for one in record.recipients if not one.reply]
-    _add_list(line, "recipients", accepted, record.recipients_count - record.refused_count)
-    if record.refused_count:
-        refused = [
-            f"{one.address}: {one.reply[:MAX_REPLY]}" for one in record.recipients if one.reply
-        ]
-        _add_list(line, "refused", refused, record.refused_count)
+    accepted = [one.address for one in recipients if not one.reply]
+    _add_list(line, "recipients", accepted, count - refused_count)
+    if refused_count:
+        refused = [f"{one.address}: {one.reply[:MAX_REPLY]}" for one in recipients if one.reply]
+        _add_list(line, "refused", refused, refused_count)
 
 
-def _would(answers: Sequence[Answer]) -> Sequence[str]:
-    """Return what plugins in shadow mode would have decided."""
-    return [
-        f"{one.verdict} {one.reason} ({one.by}, {one.hook})".replace("  ", " ")
-        for one in answers
-        if one.shadow
-    ]
+def _add_lists(line: Line, record: Transaction) -> None:
+    texts = {
+        "results": [_result(one) for one in record.results],
+        "edits": record.edits,
+        "changes": record.changes,
+        "next_hops": [f"{hop}: {text[:MAX_REPLY]}" for hop, text in record.next_hops.items()],
+    }
+    for name, found in texts.items():
+        if found:
+            _add_list(line, name, found)
+
+
+def _add_others(line: Line, record: Transaction) -> None:
+    for name in ("shadowed", "faults", "plugin", "problem", "queue_id"):
+        value = getattr(record, name)
+        if value:
+            setattr(line, name, value)
+
+
+def _would(answer: Answer) -> str:
+    """Return what a plugin in shadow mode would have decided."""
+    text = f"{answer.verdict} {answer.reason} ({answer.by}, {answer.hook})"
+    return text.replace("  ", " ")
 
 
 def _traps(traps: Sequence[Trap]) -> Sequence[str]:
@@ -180,30 +190,19 @@ def _source(trap: Trap) -> str:
     return f"{trap.list}:{trap.line}" + (f", {trap.trap_class}" if trap.trap_class else "")
 
 
-def _results(results: Sequence[PluginResult]) -> Sequence[str]:
-    return [_result(one) for one in results]
-
-
 def _result(one: PluginResult) -> str:
     facts = "".join(f" {name}={value}" for name, value in one.facts.items())
     score = f" score={one.score:g}" if one.score else ""
     return f"{one.name}={one.value}{facts}{score}"
 
 
-def _next_hops(replies: Mapping[str, str]) -> Sequence[str]:
-    return [f"{hop}: {reply[:MAX_REPLY]}" for hop, reply in replies.items()]
+# How many fields of a record the line is made from; later ones may be added.
+_VALUES: Final = 31
 
-
-def _unchanged(values: Sequence[str]) -> Sequence[str]:
-    return values
-
-
-# The lists that most lines do not have: the attribute of the record, and what makes its texts.
-_RARE: Final[dict[str, tuple[str, Callable[[Any], Sequence[str]]]]] = {
-    "traps": ("traps", _traps),
-    "would": ("answers", _would),
-    "results": ("results", _results),
-    "edits": ("edits", _unchanged),
-    "changes": ("changes", _unchanged),
-    "next_hops": ("next_hops", _next_hops),
-}
+assert Transaction.__struct_fields__[:_VALUES] == (
+    *("time", "ref", "session", "client", "sender", "result", "by", "reason", "reply"),
+    *("seconds", "recipients", "recipients_count", "size", "message_id", "header_from"),
+    *("subject", "answers", "traps", "traps_count", "shadowed", "results", "score", "edits"),
+    *("changes", "next_hops", "plugin", "problem", "hook", "refused_count", "faults"),
+    "queue_id",
+)

@@ -57,17 +57,21 @@ def transaction(
     *,
     accepted: r.Answer | None = None,
     plugin: str = "",
-    size: int = 0,
+    size: int | None = None,
 ) -> r.Transaction:
     """Return the record of a transaction of the client `who` that ends now.
 
-    `accepted` is the last reply if the message was accepted.
+    `accepted` is the last reply if the message was accepted. `size` is that of the message, None
+    for the one of the transaction.
     """
-    final = accepted or story.final or (_OPEN if tx.recipients else _last_of(story))
+    taken, refused, message = tx.recipients, tx.refused, tx.message
+    final = accepted or story.final or (_OPEN if taken else _last_of(story))
     result = "abandoned" if final is _OPEN else _RESULTS[final.verdict]
-    recipients = [*tx.recipients, *tx.refused] if tx.refused else tx.recipients
-    header_from, subject = privacy.fields(tx.message)
+    recipients = [*taken, *refused] if refused else taken
+    header_from, subject = privacy.fields(message)
     began = tx.received
+    if size is None:
+        size = 0 if message is None else message.size
     return r.Transaction(
         began,
         tx.id,
@@ -157,13 +161,14 @@ def _traps(tx: Transaction, privacy: Privacy) -> list[r.Trap]:
 
 
 def _trap(hit: TrapHit, privacy: Privacy) -> r.Trap:
+    trap_class = hit.trap_class
     return r.Trap(
         privacy.address(address_text(hit.address)),
         hit.entry,
         hit.source,
         hit.line,
         hit.note,
-        "" if hit.trap_class == _PRISTINE else hit.trap_class,
+        "" if trap_class == _PRISTINE else trap_class,
         hit.treatment,
         hit.shadow or hit.unproven,
     )

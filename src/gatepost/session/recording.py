@@ -23,6 +23,7 @@ from gatepost.ledger.limits import MAX_LISTED, text
 from gatepost.ledger.privacy import Privacy
 from gatepost.model.address import address_text
 from gatepost.model.auth_attempt import AuthAttempt
+from gatepost.model.decision import Verdict
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
@@ -40,7 +41,7 @@ from gatepost.session.record_parts import (
     verdict_of,
     verdict_word,
 )
-from gatepost.session.recorder import Decided, Recorder
+from gatepost.session.recorder import Decided, Recorder, implements
 
 # The authors of opinions that are no plugins.
 CORE, PROTOCOL, LIMITS, DELIVERY = "gatepost", "protocol", "limits", "delivery"
@@ -58,6 +59,9 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
         self._inner = inner
         self._stories: dict[str, Story] = {}
         self._accepted: dict[str, Reply] = {}
+        # A call costs as much as what is made of these facts.
+        self._passes_accepted = implements(inner, "accepted")
+        self._passes_ended = implements(inner, "transaction_ended")
         self._clients = Clients(privacy)
         self._refused = _Budget(REFUSALS_PER_SECOND)
         for name, _ in inspect.getmembers(Recorder, inspect.isfunction):
@@ -182,36 +186,37 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
     ) -> None:
         """Keep an opinion; make the record of a MAIL that is refused."""
         self._inner.decided(session, tx, decided, reply)
-        if decided.answer is None:
+        given = decided.answer
+        if given is None:
             return
-        decision = decided.answer.decision
+        hook, decision = decided.hook, given.decision
         answer = r.Answer(
-            decided.hook,
-            decided.answer.by,
+            hook,
+            given.by,
             verdict_word(decision.verdict),
             decision.reason,
             text(str(reply)),
             self._about(decided.args),
             int(decided.seconds * 1e6) / 1e6,  # `round` takes ten times as long
         )
-        if decided.hook == "mail" and answer.verdict != "accept":
+        is_refusal = decision.verdict is not Verdict.ACCEPT
+        if hook == "mail" and is_refusal:
             self._refused_mail(session, decided.args[0], answer, reply)
             return
         story = self._answered(session.id if tx is None else tx.id, answer)
-        if answer.verdict == "accept":
-            return
-        if decided.hook == "connect":
+        if is_refusal and hook == "connect":
             story.end = "refused"
-        elif decided.hook in _OF_THE_MESSAGE:
+        elif is_refusal and hook in _OF_THE_MESSAGE:
             story.final = answer
 
     def _about(self, args: tuple[Any, ...]) -> str:
-        match args:
-            case (*_, Recipient() as rcpt):
+        """Return what the arguments of a hook are about, besides the session or transaction."""
+        match args[1:]:
+            case (Recipient() as rcpt,):
                 return self._privacy.address(address_text(rcpt.address))
-            case (*_, AuthAttempt() as attempt):
+            case (AuthAttempt() as attempt,):
                 return text(attempt.user)
-            case (Session(), str() as argument):
+            case (str() as argument,):
                 return text(argument)
             case _:
                 return ""
@@ -257,7 +262,8 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
 
     def accepted(self, tx: Transaction, reply: Reply) -> None:
         """Keep the reply."""
-        self._inner.accepted(tx, reply)
+        if self._passes_accepted:
+            self._inner.accepted(tx, reply)
         self._accepted[tx.id] = reply
 
     def not_delivered(self, tx: Transaction, failures: Mapping[Recipient, DeliveryError]) -> None:
@@ -290,7 +296,8 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
 
     def transaction_ended(self, tx: Transaction) -> None:
         """Make the record of a transaction, unless nothing happened in it."""
-        self._inner.transaction_ended(tx)
+        if self._passes_ended:
+            self._inner.transaction_ended(tx)
         story = self._stories.pop(tx.id, NOTHING)
         accepted = self._accepted.pop(tx.id, None)
         if accepted is None and story is NOTHING and not _has_facts(tx):
@@ -300,9 +307,8 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
         final = None
         if accepted is not None:
             final = r.Answer("", "", "accept", "", text(str(accepted)))
-        size = 0 if tx.message is None else tx.message.size
         who, now = self._clients.of(tx.session), self._time()
-        self._keep(transaction(tx, who, story, self._privacy, now, accepted=final, size=size))
+        self._keep(transaction(tx, who, story, self._privacy, now, accepted=final))
 
 
 def _has_facts(tx: Transaction) -> bool:
