@@ -9,9 +9,11 @@ machine, so two builds can be compared even where CPU times are noise.
     python -m bench.instructions --build DIR             # another build, made by tools/compiled.py
     python -m bench.instructions --keep DIR              # keep the dumps, for callgrind_annotate
 
+What an idle server executes in the same time is left out: on a busy machine the messages take
+longer, and each would have a larger share of the work of every second.
+
 Limits: needs valgrind. Instructions are not time: a cache miss and a system call cost more than
-their count, and the kernel is not counted. The server runs about 50 times slower than usual, and
-what it does once in a second counts too: a busy machine adds some percent.
+their count, and the kernel is not counted. The server runs about 50 times slower than usual.
 """
 
 from __future__ import annotations
@@ -41,9 +43,10 @@ from bench.servers import (
 from bench.traplist import write_traps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SETTLE = 2.0  # seconds until what was sent is committed
+IDLE = 5.0  # seconds in which everything happens that a server does at intervals
 LOADS: dict[str, dict[str, Any]] = {
     "new": {},
     "reused": {"reuse": True},
@@ -89,17 +92,41 @@ def started(mode: str, folder: Path, env: Mapping[str, str]) -> Iterator[Running
         yield running
 
 
-def count(server: Running, folder: Path, load: Load) -> Mapping[str, int]:
-    """Return the instructions per message of one load, by process."""
-    found = processes(server)
-    for pid in found:
+def rates(server: Running, folder: Path) -> Mapping[int, float]:
+    """Return the instructions per second of an idle server, by the id of the process."""
+    counts, seconds = executed(server, folder, lambda: time.sleep(IDLE))
+    return {pid: count / seconds for pid, count in counts.items()}
+
+
+def count(
+    server: Running, folder: Path, load: Load, idle: Mapping[int, float]
+) -> Mapping[str, int]:
+    """Return the instructions per message of one load, by process; `idle` is that of `rates`."""
+
+    def work() -> None:
+        send(server, load)
+        time.sleep(SETTLE)
+
+    counts, seconds = executed(server, folder, work)
+    names = processes(server)
+    own = {pid: max(0.0, count - idle[pid] * seconds) for pid, count in counts.items()}
+    return {names[pid]: int(count / load.messages) for pid, count in own.items()}
+
+
+def executed(
+    server: Running, folder: Path, work: Callable[[], object]
+) -> tuple[Mapping[int, int], float]:
+    """Return the instructions of each process during some work, and how long it took."""
+    pids = list(processes(server))
+    for pid in pids:
         control(pid, "-i", "on")
-    send(server, load)
-    time.sleep(SETTLE)
-    for pid in found:
+    began = time.monotonic()
+    work()
+    seconds = time.monotonic() - began
+    for pid in pids:
         control(pid, "-d")
         control(pid, "-i", "off")
-    return {name: counted(folder, pid) // load.messages for pid, name in found.items()}
+    return {pid: counted(folder, pid) for pid in pids}, seconds
 
 
 def counted(folder: Path, pid: int) -> int:
@@ -118,10 +145,11 @@ def measure(
         folder = Path(temporary) if kept is None else kept / mode
         folder.mkdir(parents=True, exist_ok=True)
         with started(mode, folder, env) as server:
+            idle = rates(server, folder)
             for name in names:
                 load = Load(messages, sessions=4, **LOADS[name])
                 send(server, load)  # everything is imported, every cache filled
-                counts = count(server, folder, load)
+                counts = count(server, folder, load, idle)
                 parts = ", ".join(f"{key} {value:,}" for key, value in counts.items())
                 print(f"{mode:4} {name:8} {sum(counts.values()):9,} ({parts})", flush=True)
 

@@ -10,8 +10,9 @@ from tests.ledger.made import encoded, refusal, transaction
 
 from gatepost.config.units import format_size
 from gatepost.ledger import export, totals
+from gatepost.ledger.limits import MAX_LISTED, MAX_TEXT
 from gatepost.ledger.matching import letters_of
-from gatepost.ledger.records import MAX_LISTED, MAX_TEXT, Record, encode
+from gatepost.ledger.records import Record, encode
 from gatepost.ledger.selection import KeyKind, Selection
 from gatepost.ledger.store import LedgerWriter, buffer, chunk, writer
 

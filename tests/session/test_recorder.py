@@ -10,7 +10,7 @@ from gatepost.config.schema import SmtpConfig
 from gatepost.model.decision import accept, deny
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.memory import MemoryServer
-from gatepost.session.recorder import Recorder
+from gatepost.session.recorder import Recorder, forward_others, implements
 from gatepost.testing import perform
 
 DEFAULT = config()
@@ -184,3 +184,19 @@ def test_a_detailed_recorder_gets_every_hook_and_the_plugins_that_were_asked():
     [rcpt] = [one for one in decided if one.hook == "rcpt"]
     assert [one.plugin for one in rcpt.asked] == ["first", "second"]
     assert all(one.seconds >= 0 and one.answer is None for one in rcpt.asked)
+
+
+def test_a_recorder_implements_the_facts_that_it_has_a_method_for():
+    class Own(Recorder):
+        def accepted(self, tx, reply):
+            pass
+
+    class Outer(Recorder):
+        pass
+
+    outer = Outer()
+    forward_others(outer, Own())
+    assert implements(Own(), "accepted")
+    assert not implements(Own(), "transaction_ended")
+    assert not implements(Recorder(), "accepted")
+    assert implements(outer, "accepted")

@@ -7,7 +7,7 @@ import asyncio
 import re
 
 import pytest
-from structlog.testing import capture_logs
+from structlog.testing import CapturingLogger, capture_logs
 from tests.auth.samples import b64, plain
 from tests.session.authentication import auth_config
 from tests.session.dialogue import OPEN, config, plugin
@@ -275,22 +275,23 @@ def test_an_accepted_message_gives_the_lines_back(monkeypatch):
 
 def test_lines_of_all_sessions_are_limited_by_the_minute(monkeypatch):
     monkeypatch.setattr(log_budget, "PER_MINUTE", 2)
-    clock = [100.0]
-    budget = LogBudget(lambda: clock[0])
-    assert [budget.spend(f"{one}") for one in range(4)] == [True, True, False, False]
-    assert budget.omitted() == 0
+    clock, log = [100.0], CapturingLogger()
+    budget = LogBudget(log, lambda: clock[0])
+    assert [budget.allows(f"{one}") for one in range(4)] == [True, True, False, False]
+    assert log.calls == []
     clock[0] += 60
-    assert budget.spend("5")
-    assert (budget.omitted(), budget.omitted()) == (2, 0)
+    assert budget.allows("5")
+    assert budget.allows("6")
+    assert [one.kwargs for one in log.calls] == [{"count": 2}]
 
 
 def test_a_clock_that_is_set_back_starts_a_new_minute(monkeypatch):
     monkeypatch.setattr(log_budget, "PER_MINUTE", 1)
     clock = [100_000.0]
-    budget = LogBudget(lambda: clock[0])
-    assert budget.spend("")
+    budget = LogBudget(CapturingLogger(), lambda: clock[0])
+    assert budget.allows("")
     clock[0] = 0.0
-    assert budget.spend("")
+    assert budget.allows("")
 
 
 def test_the_count_of_all_omitted_lines_is_logged(monkeypatch):

@@ -9,7 +9,7 @@ connection, its transactions and their deliveries share one: that of the connect
 Security: clients choose message IDs and addresses, and may choose two with the same hash. A record
 that was found by hash must therefore be compared by text.
 
-Limits: MAX_KEYS of a record. A record with full lists (`records.MAX_LISTED`) has at most 410. A
+Limits: MAX_KEYS of a record. A record with full lists (`limits.MAX_LISTED`) has at most 410. A
 look-up of a transaction's reference reads all records of its connection.
 """
 

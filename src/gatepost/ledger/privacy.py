@@ -17,7 +17,7 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import Final
 
-from gatepost.ledger.records import MAX_TEXT, text
+from gatepost.ledger.limits import text
 from gatepost.model.headers import Headers
 from gatepost.model.message import Message
 from gatepost.model.plain_field import plain_value
@@ -47,7 +47,7 @@ class Privacy:
         """Return an address as it is recorded; "" is the null sender."""
         if self._addresses:
             return hashed(address, self._key)
-        return address if len(address) <= MAX_TEXT else text(address)
+        return text(address)
 
     def fact(self, value: str) -> str:
         """Return the text of a fact as it is recorded; one with "@" counts as an address."""

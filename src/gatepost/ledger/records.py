@@ -12,7 +12,7 @@ so VERSION changes only if an old reader would be wrong. docs/ledger.md lists al
 Times are seconds since 1970 (UTC), durations seconds, sizes octets. Text comes from clients and
 from plugins: it can have any character, and what shows it must escape it.
 
-Limits: MAX_TEXT characters of a text, MAX_LISTED entries of a list. A count has the number of all.
+Limits: those of `gatepost.ledger.limits`. A count has the number of all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,6 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 VERSION = 1
-# Characters of a text: a reply line has at most 512 octets, an address with its domain 320.
-MAX_TEXT = 512
-# Entries of a list: the default of limits.recipients.
-MAX_LISTED = 100
 
 Verdict: TypeAlias = Literal["accept", "deny", "defer"]
 # What became of a message or a recipient.
@@ -285,8 +281,3 @@ def to_dict(record: Record) -> dict[str, Any]:
     """Return a record as plain values, without the fields that have their default value."""
     plain: dict[str, Any] = msgspec.to_builtins(record)
     return plain
-
-
-def text(value: str) -> str:
-    """Return a text of at most MAX_TEXT characters; a longer one ends in an ellipsis."""
-    return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gatepost.ledger.keys import host_of, mailbox_of
+from gatepost.ledger.limits import text
 from gatepost.ledger.records import (
     SERVER,
     Answer,
@@ -29,7 +30,6 @@ from gatepost.ledger.records import (
     RecipientRecord,
     Record,
     Transaction,
-    text,
 )
 
 HOUR = 3600

@@ -6,29 +6,28 @@ it acts on a terminal. Only a traceback in the text format takes several lines, 
 
 import json
 import sys
-import time
 import traceback
 from collections.abc import Callable, MutableMapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from gatepost.log.printable import printable
+from gatepost.log.stamp import Stamp
 from gatepost.model.address import Address
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.secret import Secret
 from gatepost.model.session import Recipient, Session, Transaction
 
-# The end of a time, by milliseconds.
-_FRACTIONS: Final = [f".{number:03d}Z" for number in range(1000)]
 _QUOTED: Final = frozenset(' "=\\,[]')
 # The fields of every line in front of those of the event.
 _OWN: Final = frozenset({"time", "level", "logger"})
 # Types that the encoder takes as they are. A subclass of str can be a secret.
 _ATOMS: Final = frozenset({str, int, float, bool, type(None)})
+
+_now: Final = Stamp().now
 
 # The logger, which has a `name`; the level; the event with its fields.
 Renderer = Callable[[Any, str, MutableMapping[str, Any]], bytes]
@@ -44,12 +43,12 @@ def render_json(logger: Any, level: str, event: MutableMapping[str, Any]) -> byt
     if trace:
         event["exception"] = trace
     if not _OWN.isdisjoint(event):
-        return _merged(_now(), level, logger.name, event)
+        return _merged(_now().decode(), level, logger.name, event)
     try:
         fields = _fields(event)
     except (TypeError, ValueError, OverflowError, RecursionError):
-        return _merged(_now(), level, logger.name, event)
-    return b'{"time":"%b"%b%b\n' % (_now().encode(), _head(level, logger.name), fields)
+        return _merged(_now().decode(), level, logger.name, event)
+    return b'{"time":"%b"%b%b\n' % (_now(), _head(level, logger.name), fields)
 
 
 def _fields(event: MutableMapping[str, Any]) -> bytes:
@@ -83,7 +82,7 @@ def render_text(logger: Any, level: str, event: MutableMapping[str, Any]) -> byt
 
     Values with blanks or quotes are quoted as in JSON. A traceback follows, indented.
     """
-    return f"{_now()} {level:<7} {logger.name} {render_message(event)}\n".encode()
+    return f"{_now().decode()} {level:<7} {logger.name} {render_message(event)}\n".encode()
 
 
 def render_message(event: MutableMapping[str, Any]) -> str:
@@ -163,15 +162,3 @@ def traceback_of(event: MutableMapping[str, Any]) -> str:
 def format_traceback(error: BaseException | None) -> str:
     """Return the traceback of an error without local variables, "" without an error."""
     return "" if error is None else "".join(traceback.format_exception(error)).rstrip()
-
-
-def _now() -> str:
-    now = time.time()
-    seconds = int(now)
-    return _second(seconds) + _FRACTIONS[int((now - seconds) * 1000)]
-
-
-@lru_cache(maxsize=2)
-def _second(seconds: int) -> str:
-    """Return a time without its fraction; formatting it costs more than the rest of a line."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -110,9 +110,7 @@ class Address(msgspec.Struct, frozen=True):
         return self.local != "" or self.domain != ""
 
     def __str__(self) -> str:
-        plain = self.local.isalnum() or _DOT_STRING.fullmatch(self.local) or not self
-        local = self.local if plain else quote(self.local)
-        return f"{local}@{self.domain}" if self.domain else local
+        return address_text(self)
 
     @property
     def key(self) -> str:
@@ -121,6 +119,14 @@ class Address(msgspec.Struct, frozen=True):
 
 
 NULL_PATH: Final = Address("", "")
+
+
+def address_text(address: Address) -> str:
+    """Return an address as text, as `str` does, but in a fraction of the time."""
+    local, domain = address.local, address.domain
+    if not (local.isalnum() or _DOT_STRING.fullmatch(local)) and (local or domain):
+        local = quote(local)
+    return f"{local}@{domain}" if domain else local
 
 
 def local_key(local: str) -> str:

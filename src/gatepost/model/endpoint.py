@@ -10,4 +10,9 @@ class Endpoint(msgspec.Struct, frozen=True):
     port: int = 0
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return endpoint_text(self.host, self.port)
+
+
+def endpoint_text(host: str, port: int) -> str:
+    """Return an address and a port as text; an IPv6 address gets brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -6,8 +6,9 @@ have. Reading it takes a fraction of the time of the patterns for all forms.
 
 from typing import Final
 
-_COLON: Final = b":"
-_FOLDS: Final = (b" ", b"\t")
+_COLON: Final = 0x3A
+_BLANK: Final = 0x20
+_TAB: Final = 0x09
 
 
 def plain_value(block: bytes, start: int) -> bytes | None:
@@ -15,9 +16,16 @@ def plain_value(block: bytes, start: int) -> bytes | None:
 
     A field without CRLF at its end counts as not plain: it may go on.
     """
-    if block[start : start + 1] != _COLON:
+    if start >= len(block) or block[start] != _COLON:
         return None
     end = block.find(b"\r\n", start)
-    if end < 0 or block[end + 2 : end + 3] in _FOLDS:
+    if end < 0 or _is_blank(block, end + 2):
         return None
     return block[start + 1 : end]
+
+
+def _is_blank(block: bytes, at: int) -> bool:
+    if at >= len(block):
+        return False
+    octet = block[at]
+    return octet in (_BLANK, _TAB)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from gatepost.delivery.target import DeliveryError
 from gatepost.ledger import records as r
+from gatepost.ledger.limits import MAX_LISTED, text
 from gatepost.ledger.privacy import Privacy
 from gatepost.queue.recorder import DeliveryRecorder
 from gatepost.queue.spool.records import MessageFacts, RecipientFacts
@@ -60,7 +61,7 @@ class DeliveryRecordMaker(DeliveryRecorder):
     def dsn_not_queued(self, ref: str, problem: str) -> None:
         """Make the record of a DSN that was not queued."""
         self._results.dsn_not_queued(ref, problem)
-        self._keep(r.Notice(self._time(), "DSN not queued", r.text(problem), ref))
+        self._keep(r.Notice(self._time(), "DSN not queued", text(problem), ref))
 
     def _attempt(
         self,
@@ -78,10 +79,10 @@ class DeliveryRecordMaker(DeliveryRecorder):
                 facts.id,
                 destination,
                 result,
-                [address(str(one.address)) for one in recipients[: r.MAX_LISTED]],
+                [address(str(one.address)) for one in recipients[:MAX_LISTED]],
                 len(recipients),
-                r.text(why[0]),
-                r.text(why[1]),
+                text(why[0]),
+                text(why[1]),
                 address(str(facts.reverse_path)),
             )
         )

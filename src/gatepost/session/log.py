@@ -16,10 +16,11 @@ from typing import Any
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.delivery.target import DeliveryError
-from gatepost.ledger import records as r
+from gatepost.ledger.records import Record
 from gatepost.log.listed import listed
 from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
+from gatepost.log.struct_log import StructLog
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Verdict
 from gatepost.model.edits import Edit
@@ -29,8 +30,8 @@ from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Session, Transaction
 from gatepost.queue.recorder import DeliveryLog
 from gatepost.session.log_budget import LogBudget
-from gatepost.session.log_line import transaction_fields
 from gatepost.session.recorder import Decided, Recorder
+from gatepost.session.transaction_log import TransactionLog
 
 
 class LogRecorder(DeliveryLog, Recorder):
@@ -39,36 +40,21 @@ class LogRecorder(DeliveryLog, Recorder):
     def __init__(self, time: Callable[[], float] = time.time) -> None:
         super().__init__()
         self._log: FilteringBoundLogger = get_logger("gatepost.session").bind()
-        self._budget = LogBudget(time)
+        self._budget = LogBudget(self._log, time)
+        lines = StructLog(self._log, "gatepost.session")
+        self._transactions = TransactionLog(lines, self._budget)
 
     @property
-    def sinks(self) -> Sequence[Callable[[r.Record], None]]:
+    def sinks(self) -> Sequence[Callable[[Record], None]]:
         """The function that takes records: none if the level hides their lines."""
-        return [self.record] if self._enabled(logging.INFO) else []
-
-    def record(self, record: r.Record) -> None:
-        """Log a transaction; other records have no line."""
-        if type(record) is r.Transaction:
-            self._transaction(record)
+        return [self._transactions.record] if self._enabled(logging.INFO) else []
 
     def _enabled(self, level: int) -> bool:
         return self._log.is_enabled_for(level)
 
     def _may_log(self, session: str = "") -> bool:
         """Return whether a refusal gets a line; `session` is the id, "" if there is no session."""
-        if not self._enabled(logging.INFO):
-            return False
-        allowed = self._budget.spend(session)
-        omitted = self._budget.omitted()
-        if omitted:
-            self._log.warning("refusals not logged", count=omitted)
-        return allowed
-
-    def _end_budget(self, session: str, peer: str) -> None:
-        """Give the session its lines back; log how many it lacked."""
-        omitted = self._budget.reset(session)
-        if omitted:
-            self._log.warning("refusals not logged", count=omitted, ref=session, peer=peer)
+        return self._enabled(logging.INFO) and self._budget.allows(session)
 
     def connection_refused(self, ref: str, peer: Endpoint, limit: str, reply: Reply) -> None:
         """Log a connection over a limit."""
@@ -100,7 +86,7 @@ class LogRecorder(DeliveryLog, Recorder):
     ) -> None:
         """Log how many refusals of the session have no line."""
         if self._budget.spent:
-            self._end_budget(session.id, str(session.peer))
+            self._budget.end(session.id, str(session.peer))
 
     def timed_out(
         self, session: Session, tx: Transaction | None, limit: str, reply: Reply | None
@@ -166,15 +152,6 @@ class LogRecorder(DeliveryLog, Recorder):
         """Log the edits, each with its plugin."""
         if self._enabled(logging.INFO):
             self._log.info("would have edited", ref=tx.id, **listed("edits", edits))
-
-    def _transaction(self, record: r.Transaction) -> None:
-        """Log a transaction in one line."""
-        if record.result == "accepted" and self._budget.spent:
-            client = record.client
-            self._end_budget(record.session, str(Endpoint(client.address, client.port)))
-        if record.result == "accepted" or self._may_log(record.session):
-            event = "submitted" if record.plugin else record.result
-            self._log.info(event, **transaction_fields(record))
 
     def not_delivered(self, tx: Transaction, failures: Mapping[Recipient, DeliveryError]) -> None:
         """Log recipients that no target accepted; the first reason stands for all."""

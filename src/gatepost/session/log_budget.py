@@ -12,6 +12,7 @@ limit, clients could fill the disk.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 PER_SESSION = 50
 PER_MINUTE = 6000
@@ -20,26 +21,29 @@ _MINUTE = 60.0
 
 
 class LogBudget:
-    """The lines that are left; `time` returns seconds, `spent` has the refusals of each session."""
+    """The lines that are left; `spent` has the refusals of each session.
 
-    __slots__ = ("_ends", "_late", "_left", "_omitted", "_time", "spent")
+    `log` gets the counts of refusals without a line; `time` returns seconds.
+    """
 
-    def __init__(self, time: Callable[[], float]) -> None:
+    __slots__ = ("_ends", "_left", "_log", "_omitted", "_time", "spent")
+
+    def __init__(self, log: Any, time: Callable[[], float]) -> None:
+        self._log = log
         self._time = time
         self._ends = 0.0
         self._left = PER_MINUTE
-        self._omitted = self._late = 0
+        self._omitted = 0
         self.spent: dict[str, int] = {}
 
-    def spend(self, session: str) -> bool:
+    def allows(self, session: str) -> bool:
         """Count a refusal; return whether it gets a line.
 
         `session` is the id of its session. It is "" if there is none, which ends with the refusal.
         """
         now = self._time()
         if not self._ends - _MINUTE <= now < self._ends:
-            self._late, self._omitted = self._omitted, 0
-            self._left, self._ends = PER_MINUTE, now + _MINUTE
+            self._begin_minute(now)
         if session:
             spent = self.spent[session] = self.spent.get(session, 0) + 1
             if spent > PER_SESSION:
@@ -50,11 +54,14 @@ class LogBudget:
         self._left -= 1
         return True
 
-    def omitted(self) -> int:
-        """Return how many lines the last minute lacked, once."""
-        late, self._late = self._late, 0
-        return late
+    def _begin_minute(self, now: float) -> None:
+        omitted, self._omitted = self._omitted, 0
+        self._left, self._ends = PER_MINUTE, now + _MINUTE
+        if omitted:
+            self._log.warning("refusals not logged", count=omitted)
 
-    def reset(self, session: str) -> int:
-        """Give the session its lines back; return how many it lacked."""
-        return max(0, self.spent.pop(session, 0) - PER_SESSION)
+    def end(self, session: str, peer: str) -> None:
+        """Give the session its lines back; log how many it lacked."""
+        omitted = max(0, self.spent.pop(session, 0) - PER_SESSION)
+        if omitted:
+            self._log.warning("refusals not logged", count=omitted, ref=session, peer=peer)

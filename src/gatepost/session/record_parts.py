@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final
 
-import msgspec
-
 from gatepost.ledger import records as r
+from gatepost.ledger.limits import MAX_LISTED, text
 from gatepost.ledger.privacy import Privacy
+from gatepost.model.address import address_text
 from gatepost.model.decision import Verdict
 from gatepost.model.reply import Reply
 from gatepost.model.results import Result, Results
@@ -33,15 +33,19 @@ class Story:
 
     __slots__ = ("answers", "changes", "edits", "end", "faults", "final", "of_hooks", "problem")
 
-    def __init__(self, final: r.Answer | None = None) -> None:
+    def __init__(self) -> None:
         self.answers: list[r.Answer] = []
         self.faults = 0
         self.of_hooks = 0
-        self.final = final
+        self.final: r.Answer | None = None
         self.end = ""
         self.problem = ""
         self.edits: Sequence[str] = ()
         self.changes: Sequence[str] = ()
+
+
+# The story of most sessions and transactions.
+NOTHING: Final = Story()
 
 
 def transaction(
@@ -51,34 +55,42 @@ def transaction(
     privacy: Privacy,
     now: float,
     *,
+    accepted: r.Answer | None = None,
     plugin: str = "",
-    size: int = 0,
+    size: int | None = None,
 ) -> r.Transaction:
-    """Return the record of a transaction of the client `who` that ends now."""
-    final = story.final or (_OPEN if tx.recipients else _last_of(story))
+    """Return the record of a transaction of the client `who` that ends now.
+
+    `accepted` is the last reply if the message was accepted. `size` is that of the message, None
+    for the one of the transaction.
+    """
+    taken, refused, message = tx.recipients, tx.refused, tx.message
+    final = accepted or story.final or (_OPEN if taken else _last_of(story))
     result = "abandoned" if final is _OPEN else _RESULTS[final.verdict]
-    recipients = [*tx.recipients, *tx.refused] if tx.refused else tx.recipients
-    header_from, subject = privacy.fields(tx.message)
-    record = r.Transaction(
-        tx.received,
+    recipients = [*taken, *refused] if refused else taken
+    header_from, subject = privacy.fields(message)
+    began = tx.received
+    if size is None:
+        size = 0 if message is None else message.size
+    return r.Transaction(
+        began,
         tx.id,
         tx.session.id,
         who,
-        privacy.address(str(tx.reverse_path)),
+        privacy.address(address_text(tx.reverse_path)),
         result,
         final.by,
         final.reason,
         final.reply,
-        now - tx.received if now > tx.received else 0.0,
-        [_recipient(one, result, privacy) for one in recipients[: r.MAX_LISTED]],
+        now - began if now > began else 0.0,
+        [_recipient(one, result, privacy) for one in recipients[:MAX_LISTED]],
         len(recipients),
         size,
         privacy.message_id(tx.message_id),
         header_from,
         subject,
+        **_rare(tx, story, final, plugin, privacy),
     )
-    rare = _rare(tx, story, final, plugin, privacy)
-    return msgspec.structs.replace(record, **rare) if rare else record
 
 
 def _rare(
@@ -86,11 +98,12 @@ def _rare(
 ) -> dict[str, Any]:
     """Return the fields that most transactions do not have."""
     fields: dict[str, Any] = {}
-    if story.answers or tx.opinions:
+    if story is not NOTHING:
+        _add_story(fields, story, final)
+    if tx.opinions:
         fields["answers"] = [*story.answers, *shadow(tx.opinions)]
-    if story.faults or tx.refused:
+    if tx.refused:
         fields["refused_count"] = len(tx.refused)
-        fields["faults"] = _other_faults(story, final)
     if tx.trap_hits:
         fields["traps"] = _traps(tx, privacy)
         fields["traps_count"] = len(tx.trap_hits)
@@ -100,16 +113,23 @@ def _rare(
         fields["results"] = _results(tx.found, privacy)
         fields["score"] = tx.found.score
     if tx.next_hops:
-        fields["next_hops"] = {hop: r.text(reply) for hop, reply in tx.next_hops.items()}
+        fields["next_hops"] = {hop: text(reply) for hop, reply in tx.next_hops.items()}
+    if plugin:
+        fields["plugin"] = plugin
+    if tx.queue_id:
+        fields["queue_id"] = text(tx.queue_id)
+    return fields
+
+
+def _add_story(fields: dict[str, Any], story: Story, final: r.Answer) -> None:
+    if story.answers:
+        fields["answers"] = story.answers
+    if story.faults:
+        fields["faults"] = _other_faults(story, final)
     if story.edits or story.changes or story.problem:
         fields |= {"edits": story.edits, "changes": story.changes, "problem": story.problem}
     if final.hook:
         fields["hook"] = final.hook
-    if plugin:
-        fields["plugin"] = plugin
-    if tx.queue_id:
-        fields["queue_id"] = r.text(tx.queue_id)
-    return fields
 
 
 def _other_faults(story: Story, final: r.Answer) -> int:
@@ -128,38 +148,47 @@ def _recipient(rcpt: Recipient, result: r.Result, privacy: Privacy) -> r.Recipie
     reply = rcpt.reply
     refused = reply is not None and reply.code >= 400
     return r.RecipientRecord(
-        privacy.address(str(rcpt.address)),
+        privacy.address(address_text(rcpt.address)),
         result_of(reply) if refused and reply is not None else result,
-        r.text(str(reply)) if refused else "",
+        text(str(reply)) if refused else "",
         rcpt.route,
         rcpt.added,
     )
 
 
 def _traps(tx: Transaction, privacy: Privacy) -> list[r.Trap]:
-    return [_trap(hit, privacy) for hit in tx.trap_hits[: r.MAX_LISTED]]
+    return [_trap(hit, privacy) for hit in tx.trap_hits[:MAX_LISTED]]
 
 
 def _trap(hit: TrapHit, privacy: Privacy) -> r.Trap:
+    trap_class = hit.trap_class
     return r.Trap(
-        privacy.address(str(hit.address)),
+        privacy.address(address_text(hit.address)),
         hit.entry,
         hit.source,
         hit.line,
         hit.note,
-        "" if hit.trap_class == TrapClass.PRISTINE.value else hit.trap_class,
+        "" if trap_class == _PRISTINE else trap_class,
         hit.treatment,
         hit.shadow or hit.unproven,
     )
 
 
+_PRISTINE: Final = TrapClass.PRISTINE.value
 # For a transaction without a decision.
 _OPEN: Final = r.Answer("", "", "accept")
+_ACCEPT: Final = Verdict.ACCEPT
+_DENY: Final = Verdict.DENY
 _RESULTS: Final[dict[r.Verdict, r.Result]] = {
     "accept": "accepted",
     "deny": "refused",
     "defer": "deferred",
 }
+
+
+def verdict_word(verdict: Verdict) -> r.Verdict:
+    """Return the value of a verdict; the attribute of an enumeration takes ten times as long."""
+    return "deny" if verdict is _DENY else "accept" if verdict is _ACCEPT else "defer"
 
 
 def verdict_of(reply: Reply) -> r.Verdict:
@@ -220,7 +249,7 @@ def client(session: Session, privacy: Privacy) -> r.Client:
         session.peer.host,
         session.peer.port,
         _verified_name(session),
-        r.text(session.helo),
+        text(session.helo),
         "" if tls is None else tls.version,
         "" if tls is None else tls.cipher,
         "" if tls is None else tls.peer_subject,
@@ -239,17 +268,17 @@ def _verified_name(session: Session) -> str:
     iprev = None if claimed or session.found is None else session.found.get("iprev")
     if iprev is None or iprev.value != "pass":
         return claimed
-    return r.text(str(iprev.facts.get("name", "")))
+    return text(str(iprev.facts.get("name", "")))
 
 
 def listed(values: Sequence[object]) -> list[str]:
     """Return the first values as text."""
-    return [r.text(str(one)) for one in values[: r.MAX_LISTED]]
+    return [text(str(one)) for one in values[:MAX_LISTED]]
 
 
 def _results(found: Results, privacy: Privacy) -> list[r.PluginResult]:
     """Return what plugins found; addresses in it are recorded as other addresses are."""
-    return [_result(one, privacy) for one in islice(found, r.MAX_LISTED)]
+    return [_result(one, privacy) for one in islice(found, MAX_LISTED)]
 
 
 def _result(one: Result, privacy: Privacy) -> r.PluginResult:
@@ -258,7 +287,7 @@ def _result(one: Result, privacy: Privacy) -> r.PluginResult:
         for name, value in one.facts.items()
         if name not in _OWN_FIELDS
     }
-    reason = r.text(str(one.facts.get("reason", "")))
+    reason = text(str(one.facts.get("reason", "")))
     return r.PluginResult(one.name, one.value, one.score, reason, facts)
 
 
@@ -272,13 +301,13 @@ def shadow(opinions: Sequence[Opinion]) -> list[r.Answer]:
         r.Answer(
             one.method.removeprefix("on_"),
             one.plugin,
-            one.decision.verdict.value,
+            verdict_word(one.decision.verdict),
             one.decision.reason,
-            r.text(one.decision.text or ""),
+            text(one.decision.text or ""),
             shadow=True,
         )
         for one in opinions
     ]
 
 
-assert {one.value for one in Verdict} == set(_RESULTS)
+assert [verdict_word(one) for one in Verdict] == [one.value for one in Verdict] == list(_RESULTS)

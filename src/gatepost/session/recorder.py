@@ -160,6 +160,11 @@ class Recorder(DeliveryRecorder):
         """Record the end of a transaction, whatever ended it; its content is still there."""
 
 
+def implements(recorder: Recorder, fact: str) -> bool:
+    """Return whether a recorder does anything with a fact, the name of its method."""
+    return fact in vars(recorder) or getattr(type(recorder), fact) is not getattr(Recorder, fact)
+
+
 def forward_others(outer: Recorder, inner: Recorder) -> None:
     """Let a recorder pass every fact to another for which its class has no method.
 

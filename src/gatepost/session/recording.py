@@ -9,7 +9,7 @@ turn writes nothing.
 
 Every fact also reaches `inner`, such as the log.
 
-Limits: `records.MAX_LISTED` opinions of a session or transaction are kept, and all are counted.
+Limits: `limits.MAX_LISTED` opinions of a session or transaction are kept, and all are counted.
 Connections over a limit get REFUSALS_PER_SECOND records; the next one counts the others.
 """
 
@@ -19,14 +19,18 @@ from typing import Any, Final
 
 from gatepost.delivery.target import DeliveryError
 from gatepost.ledger import records as r
+from gatepost.ledger.limits import MAX_LISTED, text
 from gatepost.ledger.privacy import Privacy
+from gatepost.model.address import address_text
 from gatepost.model.auth_attempt import AuthAttempt
+from gatepost.model.decision import Verdict
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
 from gatepost.model.session import Change, Recipient, Session, Transaction
 from gatepost.queue.recording import DeliveryRecordMaker, Keep
 from gatepost.session.record_parts import (
+    NOTHING,
     Clients,
     Story,
     client,
@@ -35,8 +39,9 @@ from gatepost.session.record_parts import (
     shadow,
     transaction,
     verdict_of,
+    verdict_word,
 )
-from gatepost.session.recorder import Decided, Recorder
+from gatepost.session.recorder import Decided, Recorder, implements
 
 # The authors of opinions that are no plugins.
 CORE, PROTOCOL, LIMITS, DELIVERY = "gatepost", "protocol", "limits", "delivery"
@@ -53,6 +58,10 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
         self.detailed = inner.detailed
         self._inner = inner
         self._stories: dict[str, Story] = {}
+        self._accepted: dict[str, Reply] = {}
+        # A call costs as much as what is made of these facts.
+        self._passes_accepted = implements(inner, "accepted")
+        self._passes_ended = implements(inner, "transaction_ended")
         self._clients = Clients(privacy)
         self._refused = _Budget(REFUSALS_PER_SECOND)
         for name, _ in inspect.getmembers(Recorder, inspect.isfunction):
@@ -70,7 +79,7 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
         if answer.verdict != "accept":
             story.faults += 1
             story.of_hooks += answer.hook in _OF_THE_MAIL
-        if len(story.answers) < r.MAX_LISTED:
+        if len(story.answers) < MAX_LISTED:
             story.answers.append(answer)
         return story
 
@@ -78,7 +87,7 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
         self, session: Session, tx: Transaction | None, by: str, reason: str, reply: Reply
     ) -> None:
         """Keep a refusal without a hook; after DATA it is about the whole message."""
-        answer = r.Answer("", by, verdict_of(reply), reason, r.text(str(reply)))
+        answer = r.Answer("", by, verdict_of(reply), reason, text(str(reply)))
         story = self._answered(session.id if tx is None else tx.id, answer)
         if tx is not None and tx.message is not None:
             story.final = answer
@@ -88,13 +97,13 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
     def connection_refused(self, ref: str, peer: Endpoint, limit: str, reply: Reply) -> None:
         """Make the record of a connection over a limit."""
         self._inner.connection_refused(ref, peer, limit, reply)
-        answer = r.Answer("", LIMITS, verdict_of(reply), limit, r.text(str(reply)))
+        answer = r.Answer("", LIMITS, verdict_of(reply), limit, text(str(reply)))
         self._turned_away(ref, peer, limit, reply=str(reply), answers=(answer,), faults=1)
 
     def proxy_refused(self, ref: str, peer: Endpoint, problem: str) -> None:
         """Make the record of a connection without a valid PROXY header."""
         self._inner.proxy_refused(ref, peer, problem)
-        self._turned_away(ref, peer, "proxy-refused", problem=r.text(problem))
+        self._turned_away(ref, peer, "proxy-refused", problem=text(problem))
 
     def _turned_away(self, ref: str, peer: Endpoint, end: str, **fields: Any) -> None:
         now = self._time()
@@ -113,7 +122,7 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
         """Keep how the connection ends."""
         self._inner.tls_failed(session, problem)
         story = self._story(session.id)
-        story.end, story.problem = "tls-failed", r.text(problem)
+        story.end, story.problem = "tls-failed", text(problem)
 
     def timed_out(
         self, session: Session, tx: Transaction | None, limit: str, reply: Reply | None
@@ -148,7 +157,7 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
     ) -> None:
         """Make the record of a connection."""
         self._inner.connection_closed(session, received, sent, after_quit=after_quit)
-        story = self._stories.pop(session.id, _NOTHING)
+        story = self._stories.pop(session.id, NOTHING)
         answers: Sequence[r.Answer] = ()
         if story.answers or session.opinions:
             answers = [*story.answers, *shadow(session.opinions)]
@@ -177,37 +186,38 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
     ) -> None:
         """Keep an opinion; make the record of a MAIL that is refused."""
         self._inner.decided(session, tx, decided, reply)
-        if decided.answer is None:
+        given = decided.answer
+        if given is None:
             return
-        decision = decided.answer.decision
+        hook, decision = decided.hook, given.decision
         answer = r.Answer(
-            decided.hook,
-            decided.answer.by,
-            decision.verdict.value,
+            hook,
+            given.by,
+            verdict_word(decision.verdict),
             decision.reason,
-            r.text(str(reply)),
+            text(str(reply)),
             self._about(decided.args),
             int(decided.seconds * 1e6) / 1e6,  # `round` takes ten times as long
         )
-        if decided.hook == "mail" and answer.verdict != "accept":
+        is_refusal = decision.verdict is not Verdict.ACCEPT
+        if hook == "mail" and is_refusal:
             self._refused_mail(session, decided.args[0], answer, reply)
             return
         story = self._answered(session.id if tx is None else tx.id, answer)
-        if answer.verdict == "accept":
-            return
-        if decided.hook == "connect":
+        if is_refusal and hook == "connect":
             story.end = "refused"
-        elif decided.hook in _OF_THE_MESSAGE:
+        elif is_refusal and hook in _OF_THE_MESSAGE:
             story.final = answer
 
     def _about(self, args: tuple[Any, ...]) -> str:
-        match args:
-            case (*_, Recipient() as rcpt):
-                return self._privacy.address(str(rcpt.address))
-            case (*_, AuthAttempt() as attempt):
-                return r.text(attempt.user)
-            case (Session(), str() as argument):
-                return r.text(argument)
+        """Return what the arguments of a hook are about, besides the session or transaction."""
+        match args[1:]:
+            case (Recipient() as rcpt,):
+                return self._privacy.address(address_text(rcpt.address))
+            case (AuthAttempt() as attempt,):
+                return text(attempt.user)
+            case (str() as argument,):
+                return text(argument)
             case _:
                 return ""
 
@@ -222,7 +232,7 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
                 session.id,
                 session.id,
                 self._clients.of(session),
-                self._privacy.address(str(tx.reverse_path)),
+                self._privacy.address(address_text(tx.reverse_path)),
                 result_of(reply),
                 answer.by,
                 answer.reason,
@@ -238,7 +248,7 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
     def storage_failed(self, tx: Transaction, problem: str) -> None:
         """Keep why content could not be stored."""
         self._inner.storage_failed(tx, problem)
-        self._story(tx.id).problem = r.text(problem)
+        self._story(tx.id).problem = text(problem)
 
     def edited(self, tx: Transaction, message: Message) -> None:
         """Keep the edits of plugins."""
@@ -252,20 +262,21 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
 
     def accepted(self, tx: Transaction, reply: Reply) -> None:
         """Keep the reply."""
-        self._inner.accepted(tx, reply)
-        self._story(tx.id).final = r.Answer("", "", "accept", "", r.text(str(reply)))
+        if self._passes_accepted:
+            self._inner.accepted(tx, reply)
+        self._accepted[tx.id] = reply
 
     def not_delivered(self, tx: Transaction, failures: Mapping[Recipient, DeliveryError]) -> None:
         """Keep the refusal of a target: for one recipient in LMTP, otherwise for the message."""
         self._inner.not_delivered(tx, failures)
-        for rcpt, error in list(failures.items())[: r.MAX_LISTED]:
+        for rcpt, error in list(failures.items())[:MAX_LISTED]:
             reply = error.as_reply().with_reference(tx.id)
-            about = self._privacy.address(str(rcpt.address))
+            about = self._privacy.address(address_text(rcpt.address))
             answer = r.Answer(
                 "deliver", DELIVERY, verdict_of(reply), "not-delivered", str(reply), about
             )
             story = self._answered(tx.id, answer)
-            story.final, story.problem = answer, r.text(error.detail)
+            story.final, story.problem = answer, text(error.detail)
 
     def submitted(self, tx: Transaction, plugin: str, size: int) -> None:
         """Make the record of a message of a plugin."""
@@ -274,9 +285,10 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
             transaction(
                 tx,
                 client(tx.session, self._privacy),
-                _ACCEPTED,
+                NOTHING,
                 self._privacy,
                 self._time(),
+                accepted=_ACCEPTED,
                 plugin=plugin,
                 size=size,
             )
@@ -284,15 +296,24 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
 
     def transaction_ended(self, tx: Transaction) -> None:
         """Make the record of a transaction, unless nothing happened in it."""
-        self._inner.transaction_ended(tx)
-        story = self._stories.pop(tx.id, None)
-        if story is None and not (tx.recipients or tx.refused or tx.trap_hits or tx.opinions):
+        if self._passes_ended:
+            self._inner.transaction_ended(tx)
+        story = self._stories.pop(tx.id, NOTHING)
+        accepted = self._accepted.pop(tx.id, None)
+        if accepted is None and story is NOTHING and not _has_facts(tx):
             return
-        if story is not None and story.faults:
+        if story.faults:
             self._story(tx.session.id).faults += story.faults
-        size = 0 if tx.message is None else tx.message.size
+        final = None
+        if accepted is not None:
+            final = r.Answer("", "", "accept", "", text(str(accepted)))
         who, now = self._clients.of(tx.session), self._time()
-        self._keep(transaction(tx, who, story or _NOTHING, self._privacy, now, size=size))
+        self._keep(transaction(tx, who, story, self._privacy, now, accepted=final))
+
+
+def _has_facts(tx: Transaction) -> bool:
+    """Return whether anything happened in a transaction without a story."""
+    return bool(tx.recipients or tx.refused or tx.trap_hits or tx.opinions)
 
 
 def fan_out(sinks: Sequence[Keep]) -> Keep:
@@ -330,8 +351,7 @@ class _Budget:
         return omitted
 
 
-_NOTHING: Final = Story()
-_ACCEPTED: Final = Story(final=r.Answer("", "", "accept"))
+_ACCEPTED: Final = r.Answer("", "", "accept")
 # A refusal at one of these hooks is the result of the transaction.
 _OF_THE_MESSAGE: Final = frozenset({"data", "headers", "message", "deliver"})
 # A refusal at one of these is in the record as the result, or as a refused recipient.

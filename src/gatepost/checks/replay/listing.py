@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 
 from gatepost.checks.replay.findings import MAX_SENDERS, Example, Findings, Group
-from gatepost.ledger.records import MAX_LISTED
+from gatepost.ledger.limits import MAX_LISTED
 from gatepost.ledger.words.wording import FULL, counted, moment, number, on_one_line, path
 
 # The kinds of changes with their titles; the names are those of the fields.

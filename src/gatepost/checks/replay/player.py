@@ -18,6 +18,7 @@ import msgspec
 from gatepost.checks import commands
 from gatepost.checks.replay.outcome import PASSED, Outcome, of_reply, verdict_of
 from gatepost.config.schema import Config, LedgerConfig
+from gatepost.ledger.limits import text
 from gatepost.ledger.records import (
     Client,
     Connection,
@@ -25,7 +26,6 @@ from gatepost.ledger.records import (
     Record,
     Transaction,
     Trap,
-    text,
 )
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.facts import set_fact
