@@ -21,7 +21,7 @@ from gatepost.model.reply import Reply
 from gatepost.net.client_tls import Mode
 from gatepost.net.tls import MODES
 from gatepost.plugin.chain import ON_ERROR
-from gatepost.server.entrances import ENTRANCES
+from gatepost.server.protocols import PROTOCOLS
 from gatepost.session.dialect import DIALECTS
 
 
@@ -51,7 +51,7 @@ def test_the_words_of_a_choice_are_those_of_its_type(struct):
 
 
 def test_every_protocol_has_an_implementation():
-    assert set(words(ListenConfig, "protocol")) == set(DIALECTS) == set(ENTRANCES)
+    assert set(words(ListenConfig, "protocol")) == set(DIALECTS) == set(PROTOCOLS)
 
 
 def test_without_a_route_the_mail_server_that_asks_delivers():

@@ -11,7 +11,7 @@ from tests.server.loopback import config, run
 
 from gatepost.model.reply import Reply
 from gatepost.net.inline import need_task
-from gatepost.server import entrances
+from gatepost.server import protocols
 from gatepost.server.client_identity import new_session
 from gatepost.server.mta_connection import PROGRESS, MtaConnection
 from gatepost.session import dialect
@@ -109,14 +109,14 @@ def speak(connections, listener, identity, _traffic):
     return Lines(), Asked(Conversation(connections.setup, session, ASKS))
 
 
-def entrance(connections, _listen, settings):
+def asked_lines(connections, _listen, settings):
     return functools.partial(MtaConnection, connections, settings, speak)
 
 
 @pytest.fixture
 def asking(monkeypatch, tmp_path):
     """Return a function that runs a scenario with a server that answers lines."""
-    monkeypatch.setitem(entrances.ENTRANCES, "milter", entrance)
+    monkeypatch.setitem(protocols.PROTOCOLS, "milter", asked_lines)
     monkeypatch.setitem(dialect.DIALECTS, "milter", ASKS)
     monkeypatch.setattr(Asked, "made", [])
 

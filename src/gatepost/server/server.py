@@ -42,9 +42,9 @@ from gatepost.queue.spool.folder import files as spool_files
 from gatepost.queue.spool.sql.schema import VersionError
 from gatepost.registry.mailboxes import retire_mailboxes
 from gatepost.server.connections import SWEEP, Connections
-from gatepost.server.entrances import ENTRANCES
 from gatepost.server.figures import Figures
 from gatepost.server.listener import ListenerSettings
+from gatepost.server.protocols import PROTOCOLS
 from gatepost.session.assemble import (
     Lists,
     SetupError,
@@ -377,7 +377,7 @@ def _protocol(
         name=listen.name,
         accept_from=listen.accept_from,
     )
-    return ENTRANCES[listen.protocol](connections, listen, settings)
+    return PROTOCOLS[listen.protocol](connections, listen, settings)
 
 
 async def _all_gone(connections: Connections, stop_timeout: float) -> None:

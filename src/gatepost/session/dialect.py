@@ -32,7 +32,7 @@ class Dialect(NamedTuple):
     `delivers` is whether the routes deliver: otherwise no next hop is asked about a recipient.
 
     `wire` parses a protocol of the SMTP family; the others have a connection of their own
-    (`gatepost.server.entrances`). `service` is its name in the greeting, `help` the usual reply to
+    (`gatepost.server.protocols`). `service` is its name in the greeting, `help` the usual reply to
     HELP.
     """
 

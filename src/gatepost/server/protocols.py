@@ -1,4 +1,4 @@
-"""The entrances of the server: what accepts connections, by the protocol of the listener.
+"""What accepts the connections of a listener, by its protocol.
 
 A protocol of the SMTP family has clients, and `gatepost.server.connection` has the manners towards
 them. In any other protocol a mail server asks for decisions about its own clients: such a
@@ -21,7 +21,7 @@ from gatepost.server.proxy import ProxyHandshake
 
 # Makes the protocol object of each connection.
 Factory = Callable[[], asyncio.Protocol]
-Entrance = Callable[[Connections, ListenConfig, ListenerSettings], Factory]
+FactoryOf = Callable[[Connections, ListenConfig, ListenerSettings], Factory]
 
 
 def smtp(connections: Connections, listen: ListenConfig, settings: ListenerSettings) -> Factory:
@@ -41,7 +41,7 @@ def policy(connections: Connections, _listen: ListenConfig, settings: ListenerSe
     return cast("Factory", functools.partial(MtaConnection, connections, settings, speak_policy))
 
 
-ENTRANCES: Mapping[str, Entrance] = {
+PROTOCOLS: Mapping[str, FactoryOf] = {
     "smtp": smtp,
     "lmtp": smtp,
     "milter": milter,
