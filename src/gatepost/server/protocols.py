@@ -1,4 +1,4 @@
-"""What accepts the connections of a listener, by its protocol.
+"""The classes of the connections of a listener, by its protocol.
 
 A protocol of the SMTP family has clients, and `gatepost.server.connection` has the manners towards
 them. In any other protocol a mail server asks for decisions about its own clients: such a
