@@ -249,16 +249,17 @@ class Runner:
         self._active.claim(job)
         self.spool.note_start()
         self._throttle.enter(job.destination)
-        self._run_in_place(self._deliver(job, store))
+        self._run_in_place(job, self._deliver(job, store))
         return True
 
-    def _run_in_place(self, delivery: Coroutine[Any, Any, None]) -> None:
+    def _run_in_place(self, job: DeliveryJob, delivery: Coroutine[Any, Any, None]) -> None:
         """Run a delivery; if it has to wait, a task goes on with it."""
         try:
             if first_step(delivery) is UNFINISHED:
                 self._run_task(finish(delivery))
         except asyncio.CancelledError:  # by its target, which must not end the caller
-            _log.warning("delivery cancelled by its target")
+            problem = "cancelled by its target"
+            _log.error("delivery attempt failed", ref=job.facts.id, exception=problem)
 
     def _run_task(self, delivery: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(delivery)
