@@ -49,10 +49,10 @@ class MailQueue(Spool, Protocol):
     def paths(self) -> Sequence[Path]:
         """The spool files that the queue owns."""
 
-    async def report_successes(
+    def report_successes(
         self, tx: Transaction, message: Message, successes: SuccessActions
-    ) -> None:
-        """Store success DSNs; raises `DeliveryError`."""
+    ) -> Awaitable[None]:
+        """Store success DSNs; raises `DeliveryError`, perhaps when awaited."""
 
 
 @dataclass(eq=False)
