@@ -33,6 +33,8 @@ RECIPIENT = "user@example.com"
 # Concurrent clients, and the messages they send in a round.
 CLIENTS = {1: 1_000, 20: 4_000, 100: 10_000}
 TRACED = 500  # messages under strace, which counts syncs
+# Calls that sync. The journal of Gatepost is opened with O_DSYNC: each write returns after a sync.
+SYNCS = ("sync(", ".db-log>")
 
 ROUTE = 'to = "discard:"\nmode = "queue"'
 # The limits of Postfix are not meant for a client that sends as fast as it can.
@@ -145,7 +147,7 @@ def _counted(server: Running, one: load.Load) -> int:
         raise BenchError(f"strace is missing: {peers.missing(['strace'])['strace']}")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         trace = Path(folder) / "trace"
-        argv = strace.argv("-f", "-q", "-e", "trace=fsync,fdatasync", "-o", trace)
+        argv = strace.argv("-f", "-q", "-e", "trace=fsync,fdatasync,pwrite64", "-y", "-o", trace)
         pids = [stat.pid for stat in proc.descendants(server.pid, proc.all_stats())]
         argv += [word for pid in pids for word in ("-p", str(pid))]
         tracer = subprocess.Popen(argv, env=strace.env, stderr=subprocess.DEVNULL)
@@ -155,7 +157,8 @@ def _counted(server: Running, one: load.Load) -> int:
         finally:
             tracer.send_signal(signal.SIGINT)
             tracer.wait()
-        return sum("sync(" in line for line in trace.read_text().splitlines())
+        lines = trace.read_text().splitlines()
+        return sum(any(call in line for call in SYNCS) for line in lines)
 
 
 def _wait_until_traced(pids: list[int], tracer: subprocess.Popen[bytes]) -> None:

@@ -6,6 +6,7 @@ machine, so two builds can be compared even where CPU times are noise.
 
     python -m bench.instructions                         # default configuration with metrics
     python -m bench.instructions --mode off              # no ledger, log level error
+    python -m bench.instructions --to queue              # or relay: another delivery than discard:
     python -m bench.instructions --build DIR             # another build, made by tools/compiled.py
     python -m bench.instructions --keep DIR              # keep the dumps, for callgrind_annotate
 
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 from bench import proc
 from bench.load import Load, send
 from bench.process import BenchError, Running
+from bench.run import started as peer_started
 from bench.servers import (
     DEFAULT_CONFIG,
     GATEPOST,
@@ -43,7 +45,7 @@ from bench.servers import (
 from bench.traplist import write_traps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
 SETTLE = 2.0  # seconds until what was sent is committed
 IDLE = 5.0  # seconds in which everything happens that a server does at intervals
@@ -59,6 +61,13 @@ METRICS = '\n[metrics]\nlisten = "127.0.0.1:0"\n'
 CONFIGS = {
     "on": GATEPOST_CONFIG + DEFAULT_CONFIG + METRICS,
     "off": GATEPOST_CONFIG + QUIET_CONFIG,
+}
+DISCARD = 'to = "discard:"'
+# The delivery, by the option --to; `port` is that of a next hop.
+ROUTES = {
+    "discard": DISCARD,
+    "queue": f'{DISCARD}\nmode = "queue"',
+    "relay": 'to = "smtp://127.0.0.1:{port}"\nclient = {{ tls = "none" }}',
 }
 _TOTAL = re.compile(r"^(?:totals|summary): (\d+)", re.MULTILINE)
 
@@ -81,14 +90,25 @@ def control(pid: int, *command: str) -> None:
 
 
 @contextlib.contextmanager
-def started(mode: str, folder: Path, env: Mapping[str, str]) -> Iterator[Running]:
+def route(to: str) -> Iterator[str]:
+    """Yield the route for a delivery, and run the next hop of a relay meanwhile."""
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(peer_started("smtp-sink")).port if to == "relay" else 0
+        yield ROUTES[to].format(port=port)
+
+
+@contextlib.contextmanager
+def started(mode: str, to: str, folder: Path, env: Mapping[str, str]) -> Iterator[Running]:
     """Serve under callgrind, which counts nothing yet."""
     output = f"--callgrind-out-file={folder}/callgrind.%p"
     options = ["--tool=callgrind", "--instr-atstart=no", "--trace-children=yes", output]
     interpreter = ["valgrind", *options, str(GATEPOST.with_name("python"))]
     write_traps(folder / "traps", TRAPS, TRAP)
     config = CONFIGS[mode].format(tls="none", connections=1000, keys="")
-    with gatepost_as(config, folder, mode, env, interpreter) as running:
+    with (
+        route(to) as route_text,
+        gatepost_as(config.replace(DISCARD, route_text), folder, mode, env, interpreter) as running,
+    ):
         yield running
 
 
@@ -137,16 +157,15 @@ def counted(folder: Path, pid: int) -> int:
     return sum(map(int, _TOTAL.findall(dumps[-1].read_text(errors="replace"))[-1:]))
 
 
-def measure(
-    mode: str, names: Sequence[str], messages: int, env: Mapping[str, str], kept: Path | None
-) -> None:
+def measure(mode: str, options: argparse.Namespace, env: Mapping[str, str]) -> None:
     """Measure the loads in one mode and print a line for each."""
+    kept, messages = options.keep, options.messages
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) if kept is None else kept / mode
         folder.mkdir(parents=True, exist_ok=True)
-        with started(mode, folder, env) as server:
+        with started(mode, options.to, folder, env) as server:
             idle = rates(server, folder)
-            for name in names:
+            for name in options.only.split(","):
                 load = Load(messages, sessions=4, **LOADS[name])
                 send(server, load)  # everything is imported, every cache filled
                 counts = count(server, folder, load, idle)
@@ -159,6 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=200)
     parser.add_argument("--mode", choices=[*CONFIGS, "both"], default="on")
+    parser.add_argument("--to", choices=[*ROUTES], default="discard")
     parser.add_argument("--only", default=",".join(LOADS))
     parser.add_argument("--build", type=Path, help="the folder of a compiled build")
     parser.add_argument("--keep", type=Path, help="keep the output of callgrind in this folder")
@@ -168,7 +188,7 @@ def main() -> None:
     try:
         env = compiled_environment() if build is None else {"PYTHONPATH": str(build.resolve())}
         for mode in modes:
-            measure(mode, options.only.split(","), options.messages, env, options.keep)
+            measure(mode, options, env)
     except BenchError as error:
         sys.exit(f"instructions: {error}")
 

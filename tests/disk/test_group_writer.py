@@ -178,11 +178,18 @@ def test_without_a_replacement_all_jobs_of_the_group_fail():
     assert database.rows == [2]
 
 
+def started_later(writer, run):
+    """Start a job that can wait; return a future of its value and its error."""
+    future = asyncio.get_running_loop().create_future()
+    writer.start_later(run, lambda value, error: future.set_result((value, error)))
+    return future
+
+
 def test_a_job_that_can_wait_shares_the_commit_of_the_next():
     async def scenario(writer, database):
-        writer.submit_later(adding(1))
+        first = started_later(writer, adding(1))
         await writer.submit(adding(2))
-        assert database.commits == 1
+        assert (first.result(), database.commits) == ((1, None), 1)
 
     _, database = run(scenario)
     assert database.rows == [1, 2]
@@ -190,7 +197,32 @@ def test_a_job_that_can_wait_shares_the_commit_of_the_next():
 
 def test_a_job_that_can_wait_is_committed_without_others():
     async def scenario(writer, database):
-        assert await writer.submit_later(adding(1)) == 1
+        assert await started_later(writer, adding(1)) == (1, None)
         assert database.commits == 1
 
     run(scenario)
+
+
+def test_the_caller_of_a_started_job_receives_its_error():
+    async def scenario(writer, database):
+        value, error = await started_later(writer, failing(BrokenError()))
+        assert (value, type(error)) == (None, BrokenError)
+
+    run(scenario)
+
+
+def test_a_caller_that_fails_does_not_affect_others():
+    reported = []
+
+    def fail(value, error):
+        raise BrokenError
+
+    async def scenario(writer, database):
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: reported.append(context["exception"]))
+        writer.start(adding(1), fail)
+        assert await writer.submit(adding(2)) == 2
+
+    _, database = run(scenario)
+    assert [type(one) for one in reported] == [BrokenError]
+    assert database.rows == [1, 2]

@@ -108,11 +108,19 @@ def calls(trace):
 
 
 def steps(trace):
-    """Yield the write of a message to the journal, its sync, and the reply, in their order."""
+    """Yield the write of a message to the journal, its sync, and the reply, in their order.
+
+    A write to a file that was opened with O_DSYNC returns after its sync.
+    """
+    synced = set()
     for name, rest in calls(trace):
-        file = re.search(r"\.db-(?:wal|log)>", rest)
-        if name == "pwrite64" and file:  # a page may have several messages
+        file = re.search(r"[^/]*\.db-(?:wal|log)(?=>)", rest)
+        if name == "openat" and file and "O_DSYNC" in rest:
+            synced.add(file[0])
+        elif name == "pwrite64" and file:  # a page may have several messages
             yield from (f"write {token}" for token in re.findall(r"Subject: token-(\d+)", rest))
+            if file[0] in synced:
+                yield "sync"
         elif name in ("fsync", "fdatasync") and file and rest.endswith("= 0"):
             yield "sync"
         elif '"250 2.0.0 Ok' in rest and "socket:" in rest:
@@ -125,7 +133,7 @@ def test_each_reply_follows_the_sync_of_its_message(tmp_path):
     if probe.returncode:
         pytest.skip("strace is not permitted here")
     log = tmp_path / "trace"
-    names = "trace=pwrite64,fsync,fdatasync,write,writev,sendto,sendmsg"
+    names = "trace=openat,pwrite64,fsync,fdatasync,write,writev,sendto,sendmsg"
     tracer = [STRACE, "-D", "-f", "-y", "-s", "5000", "-e", names, "-o", str(log)]
     count = 10
     with serving(tmp_path, route=QUEUE, tracer=tracer) as server, Raw(server.port) as client:

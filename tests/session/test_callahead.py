@@ -72,6 +72,23 @@ def test_client_gets_the_refusal_of_the_next_hop(next_hop):
     assert refused.startswith("unknown@example.com: 550 5.1.1 User unknown here [")
 
 
+def test_a_known_reply_is_used_without_asking(next_hop):
+    known = {"known": (None,), "unknown": (UNKNOWN,)}
+    next_hop.known_reply = lambda _tx, recipient: known.get(recipient.user)
+    play(
+        MAIL
+        + """
+        C: RCPT TO:<known@example.com>
+        S: 250
+        C: RCPT TO:<unknown@example.com>
+        S: 550 5.1.1 User unknown here [*]
+        C: RCPT TO:<another@example.com>
+        S: 550 5.1.1 User unknown here [*]
+    """
+    )
+    assert next_hop.asked == ["another@example.com"]
+
+
 def test_plugins_get_the_outcome(next_hop):
     outcomes = []
     after = plugin(after_rcpt=lambda _tx, rcpt, outcome: outcomes.append((rcpt.user, outcome)))

@@ -173,6 +173,14 @@ class Target(ABC):
         del tx, rcpt
         return None
 
+    def known_reply(self, tx: Transaction, rcpt: Recipient) -> tuple[Reply | None] | None:
+        """Return what `verify` would return, in a tuple, if that is known without waiting.
+
+        If it is None, `verify` is called. Override this in a target that keeps its results.
+        """
+        del tx, rcpt
+        return None
+
     def destination(self, rcpt: Recipient) -> str:
         """Return the name of the recipient's next hop, for the queue.
 

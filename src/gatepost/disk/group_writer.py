@@ -6,8 +6,9 @@ A job is a function of the database. The event loop hands over the jobs of one t
 thread that woke up for the first job would compete with the loop for the interpreter lock, and
 would sync that job alone. During a commit, further jobs collect. The thread then runs all of them
 in one transaction and commits it: one sync for all. A single job is committed immediately, unless
-it was submitted with `submit_later`: such a job waits for the next one, or for PATIENCE. A future
-is done after the commit has returned, not before.
+it was started with `start_later`: such a job waits for the next one, or for PATIENCE. The caller
+gets the result after the commit has returned, not before. All results of a commit come in one turn
+of the event loop, so a job costs no wake-up of its own.
 
 If anything in a transaction fails, it is rolled back, and each of its jobs runs again in its own
 transaction. A failing job therefore does not affect the others. A job must be safe to run twice if
@@ -22,12 +23,13 @@ Limits: MAX_GROUP jobs in a commit, plus those of one turn of the event loop.
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 # With more jobs than this, the sync is no longer the expensive part of a commit.
 MAX_GROUP = 200
-# The time a job of `submit_later` waits, in seconds: about as long as a sync takes.
+# The time a job of `start_later` waits, in seconds: about as long as a sync takes.
 PATIENCE = 0.005
 
 
@@ -54,14 +56,17 @@ class Transactional(Protocol):
 D = TypeVar("D", bound=Transactional)
 T = TypeVar("T")
 
+# Receives the value of a job, or None and its error.
+Done = Callable[[Any, BaseException | None], None]
+
 
 class _Job(NamedTuple):
     run: Callable[[Any], Any]
-    future: asyncio.Future[Any]
+    done: Done
 
 
 class _JobResult(NamedTuple):
-    future: asyncio.Future[Any]
+    done: Done
     value: Any = None
     error: BaseException | None = None
 
@@ -85,29 +90,30 @@ class GroupWriter(Generic[D]):
         self._is_handover_scheduled = self._is_timer_set = False
         # An empty list ends the thread.
         self._groups: SimpleQueue[list[_Job]] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._writing = threading.Thread(target=self._run, name=name, daemon=True)
+        self._writing.start()
 
     def submit(self, run: Callable[[D], T]) -> "asyncio.Future[T]":
         """Return the future of a job; it raises the error of `run` or of the commit."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        self.start(run, partial(_settle, future))
+        return future
+
+    def start(self, run: Callable[[D], Any], done: Done) -> None:
+        """Start a job; `done` is called on the event loop, and should not raise."""
         if not self._is_handover_scheduled:
             self._is_handover_scheduled = True
             self._loop.call_soon(self._hand_over)
-        return self._add(run)
+        self._waiting.append(_Job(run, done))
 
-    def submit_later(self, run: Callable[[D], T]) -> "asyncio.Future[T]":
-        """Return the future of a job that may wait up to PATIENCE for others."""
+    def start_later(self, run: Callable[[D], Any], done: Done) -> None:
+        """Start a job that may wait up to PATIENCE for others."""
         if not self._waiting:
             self._waiting_since = self._loop.time()
         if not self._is_timer_set:
             self._is_timer_set = True
             self._loop.call_later(PATIENCE, self._hand_over_if_due)
-        return self._add(run)
-
-    def _add(self, run: Callable[[D], T]) -> "asyncio.Future[T]":
-        future: asyncio.Future[T] = self._loop.create_future()
-        self._waiting.append(_Job(run, future))
-        return future
+        self._waiting.append(_Job(run, done))
 
     def _hand_over_if_due(self) -> None:
         """Hand over jobs that have waited long enough; they may be newer than the timer."""
@@ -128,7 +134,7 @@ class GroupWriter(Generic[D]):
         """Run all submitted jobs, then close the database."""
         self._hand_over()
         self._groups.put([])
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._writing.join)
 
     def _run(self) -> None:
         while group := self._groups.get():
@@ -139,7 +145,7 @@ class GroupWriter(Generic[D]):
                     break
                 group += more
             results = self._commit(group)
-            self._loop.call_soon_threadsafe(_resolve, results)
+            self._loop.call_soon_threadsafe(self._resolve, results)
         self.database.close()
 
     def _commit(self, jobs: list[_Job]) -> list[_JobResult]:
@@ -164,23 +170,30 @@ class GroupWriter(Generic[D]):
         database = self.database
         try:
             database.begin()
-            results = [_JobResult(job.future, job.run(database)) for job in jobs]
+            results = [_JobResult(job.done, job.run(database)) for job in jobs]
             database.commit()
         except BaseException:
             database.roll_back()
             raise
         return results
 
+    def _resolve(self, results: list[_JobResult]) -> None:
+        for done, value, error in results:
+            try:
+                done(value, error)
+            except Exception as fault:  # noqa: BLE001 - the other callers wait for their results
+                message = "a job of the writing thread was done, but its caller failed"
+                self._loop.call_exception_handler({"message": message, "exception": fault})
+
 
 def _failed(jobs: list[_Job], error: BaseException) -> list[_JobResult]:
-    return [_JobResult(job.future, error=error) for job in jobs]
+    return [_JobResult(job.done, error=error) for job in jobs]
 
 
-def _resolve(results: list[_JobResult]) -> None:
-    for future, value, error in results:
-        if future.done():  # the caller was cancelled
-            continue
-        if error is None:
-            future.set_result(value)
-        else:
-            future.set_exception(error)
+def _settle(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
+    if future.done():  # the caller was cancelled
+        return
+    if error is None:
+        future.set_result(value)
+    else:
+        future.set_exception(error)

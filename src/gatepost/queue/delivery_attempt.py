@@ -8,7 +8,7 @@ Limits: LONGEST seconds, then the delivery is cancelled. Targets have shorter li
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gatepost.delivery.route import Route
 from gatepost.delivery.target import Delivery, DeliveryError
@@ -17,16 +17,18 @@ from gatepost.log.render import format_traceback
 from gatepost.model.facts import set_fact
 from gatepost.model.message import Message
 from gatepost.model.session import Recipient
+from gatepost.net.inline import need_task
 from gatepost.queue.dsn.notify import Action, success_actions
-from gatepost.queue.routing import QueueRouter
+from gatepost.queue.routing import Routed
 from gatepost.queue.spool import records
-from gatepost.queue.spool.records import DeliveryJob, MessageFacts, QueuedRecipient
+from gatepost.queue.spool.records import DeliveryJob, QueuedRecipient
 from gatepost.queue.spool.sql.content import ContentReader, DamagedContentError
 
 LONGEST = 3600.0
 
 _log = get_logger("gatepost.queue")
 
+_NONE: Final[Mapping[Recipient, DeliveryError]] = {}
 _NO_ROUTE = "A recipient's mail cannot be delivered now"
 _FAILED = "The message could not be delivered"
 
@@ -47,6 +49,10 @@ class AttemptOutcome(NamedTuple):
             return None
         damages = (one for one in self.failures.values() if isinstance(one, DamagedMessageError))
         return next(damages, None)
+
+
+# The outcome of nearly all attempts.
+_DELIVERED: Final = AttemptOutcome({})
 
 
 class DamagedMessageError(DeliveryError):
@@ -74,26 +80,32 @@ class _StoredContent:
             raise
 
 
-async def attempt(job: DeliveryJob, router: QueueRouter, reader: ContentReader) -> AttemptOutcome:
-    """Deliver a message; return the outcome.
+async def attempt(job: DeliveryJob, routed: Routed, reader: ContentReader) -> AttemptOutcome:
+    """Deliver a message by the current routes of its recipients; return the outcome.
 
     If the message is damaged, every failure is a `DamagedMessageError`.
     """
-    queued = {one.recipient(): one for one in job.recipients}
+    queued = {one: found.queued for one, found in routed.items()}
     content = _StoredContent(job, reader)
     message = Message.stored(content.pieces, job.size)
     message.seal()
-    tx = records.transaction(job.facts, list(queued))
+    tx = records.transaction(job.facts, list(routed))
     set_fact(tx, "message", message)
     failures: dict[Recipient, DeliveryError] = {}
     successes: dict[Recipient, Action] = {}
-    for route, recipients in _by_route(router, job.facts, list(queued)).items():
+    for route, recipients in _by_route(routed).items():
         if route is None:
             failures |= dict.fromkeys(recipients, DeliveryError(_NO_ROUTE, detail="no route"))
-        else:
-            delivery = Delivery(tx, recipients, message)
-            failures |= await _deliver(route, delivery)
-            successes |= success_actions(route, delivery, failures)
+            continue
+        delivery = Delivery(tx, recipients, message)
+        failed = await _deliver(route, delivery)
+        if failed:
+            failures |= failed
+        actions = success_actions(route, delivery, failures)
+        if actions:
+            successes |= actions
+    if not (failures or successes):
+        return _DELIVERED
     if content.damage is not None:
         failures = dict.fromkeys(failures, DamagedMessageError(content.damage))
     return AttemptOutcome(
@@ -102,12 +114,10 @@ async def attempt(job: DeliveryJob, router: QueueRouter, reader: ContentReader) 
     )
 
 
-def _by_route(
-    router: QueueRouter, facts: MessageFacts, recipients: list[Recipient]
-) -> Mapping[Route | None, list[Recipient]]:
+def _by_route(routed: Routed) -> Mapping[Route | None, list[Recipient]]:
     shares: dict[Route | None, list[Recipient]] = {}
-    for one in recipients:
-        shares.setdefault(router.route(facts, one), []).append(one)
+    for one, found in routed.items():
+        shares.setdefault(found.route, []).append(one)
     return shares
 
 
@@ -115,9 +125,10 @@ async def _deliver(route: Route, delivery: Delivery) -> Mapping[Recipient, Deliv
     try:
         pending = route.target.deliver(delivery)
         if pending is None:
-            return {}
+            return _NONE
+        await need_task()
         async with asyncio.timeout(LONGEST):
-            return await pending or {}
+            return await pending or _NONE
     except DeliveryError as error:
         failure = error
     except DamagedContentError as error:

@@ -11,7 +11,7 @@ Limits: a file with held messages stays; each file costs a thread and three desc
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +45,9 @@ TICK = 1.0
 # Ticks between two searches for files without an owner: a crashed worker is replaced after a
 # second, and should get its own file back.
 ADOPT = 3
+
+# Returns the messages to store, for the time at which they are stored.
+Accept = Callable[[float], Sequence[NewMessage]]
 
 _log = get_logger("gatepost.queue")
 
@@ -131,7 +134,7 @@ class Queue:
 
     # new messages
 
-    async def put(
+    def put(
         self,
         tx: Transaction,
         recipients: Sequence[Recipient],
@@ -139,36 +142,40 @@ class Queue:
         failures: Mapping[Recipient, DeliveryError] | None = None,
         *,
         hold: str = "",
-    ) -> None:
-        """Store a message for recipients of a transaction; it is durable when this returns.
+    ) -> Awaitable[None]:
+        """Store a message for recipients of a transaction; it is durable after the wait.
 
         Starts the queue if necessary. `failures` are recipients that have been tried before:
         temporary failures are retried later; permanent ones are reported to the sender, or held.
         With `hold`, a reason, all are held until the administrator releases them.
         Raises `DeliveryError`, and then stores nothing.
         """
-        runner = self._own or await self._started()
-        now = self._clock.time()
-        new = self._disposition.accept(tx, recipients, message, failures or {}, now, hold=hold)
-        await self._post(runner, new, now)
+        return self._post(
+            lambda now: self._disposition.accept(
+                tx, recipients, message, failures or {}, now, hold=hold
+            )
+        )
 
-    async def report_successes(
+    def report_successes(
         self, tx: Transaction, message: Message, successes: SuccessActions
-    ) -> None:
+    ) -> Awaitable[None]:
         """Store the success DSNs of a message that was delivered without the queue.
 
         Otherwise the same as `put`.
         """
-        runner = self._own or await self._started()
-        now = self._clock.time()
-        new = self._disposition.accept_successes(tx, message, successes, now)
-        await self._post(runner, new, now)
+        return self._post(
+            lambda now: self._disposition.accept_successes(tx, message, successes, now)
+        )
 
-    async def _post(self, runner: Runner, new: Sequence[NewMessage], now: float) -> None:
-        try:
-            await runner.post(new, now)
-        except STORAGE_ERRORS as error:
-            raise spool_error(error) from error
+    def _post(self, accept: Accept) -> Awaitable[None]:
+        if self._own is None:
+            return self._start_and_post(accept)
+        now = self._clock.time()
+        return self._own.post(accept(now), now)
+
+    async def _start_and_post(self, accept: Accept) -> None:
+        runner, now = await self._started(), self._clock.time()
+        await runner.post(accept(now), now)
 
     async def _started(self) -> Runner:
         """Start the queue, and return the runner of its own file; raises `DeliveryError`."""

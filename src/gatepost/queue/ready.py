@@ -33,6 +33,11 @@ class ReadyQueue:
         self._count = 0
 
     @property
+    def is_empty(self) -> bool:
+        """Return whether there is no job."""
+        return not self._count
+
+    @property
     def is_full(self) -> bool:
         """Return whether there is no room for another job."""
         return self._count >= MAX_JOBS

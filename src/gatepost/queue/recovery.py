@@ -71,7 +71,9 @@ def put_back(
         before.put_back + len(new_messages),
         before.unreadable + sum(bool(one.problem) for one in batch),
     )
-    store.connection.execute("INSERT OR REPLACE INTO salvage VALUES (?, ?, ?, ?)", (name, *after))
+    store.transaction().execute(
+        "INSERT OR REPLACE INTO salvage VALUES (?, ?, ?, ?)", (name, *after)
+    )
     return after
 
 
@@ -131,7 +133,7 @@ class Recovery:
                 progress = await self._put_back(damaged, progress, batch)
                 self._wake()
         renamed = await asyncio.to_thread(mark_recovered, damaged, progress.unreadable)
-        await self._writer.submit(lambda store: delete_progress(store.connection, name))
+        await self._writer.submit(lambda store: delete_progress(store.transaction(), name))
         _log.warning(
             "spool file recovered",
             file=str(damaged),

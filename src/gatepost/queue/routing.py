@@ -6,16 +6,28 @@ domains of other organisations. The rule holds for each attempt, because the con
 changed since the DSN was queued.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeAlias
 
 from gatepost.delivery.route import Route
 from gatepost.delivery.routes import Router
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.session import Recipient
-from gatepost.queue.spool.records import MessageFacts
+from gatepost.queue.spool.records import DeliveryJob, MessageFacts, QueuedRecipient
 
 # The peer of a DSN.
 HERE = Endpoint("local")
+
+
+class RoutedRecipient(NamedTuple):
+    """A recipient of a job with its current route, None without one."""
+
+    queued: QueuedRecipient
+    route: Route | None
+
+
+# By the recipients as targets need them.
+Routed: TypeAlias = Mapping[Recipient, RoutedRecipient]
 
 
 class QueueRouter:
@@ -31,6 +43,14 @@ class QueueRouter:
             return self.route_to_sender(recipient)
         return self._router.route(recipient)
 
+    def routed(self, job: DeliveryJob) -> Routed:
+        """Return the recipients of a job with their current routes."""
+        recipients = {one.recipient(): one for one in job.recipients}
+        return {
+            one: RoutedRecipient(queued, self.route(job.facts, one))
+            for one, queued in recipients.items()
+        }
+
     def route_to_sender(self, sender: Recipient) -> Route | None:
         """Return the route of a DSN, None if no route is for the sender's domain."""
         route = self._router.route(sender)
@@ -40,5 +60,9 @@ class QueueRouter:
 
     def destination(self, facts: MessageFacts, recipient: Recipient) -> str:
         """Return the name of a recipient's destination, "" without a route."""
-        route = self.route(facts, recipient)
-        return "" if route is None else route.destination(recipient)
+        return destination_of(self.route(facts, recipient), recipient)
+
+
+def destination_of(route: Route | None, recipient: Recipient) -> str:
+    """Return the name of the destination of a recipient by its route, "" without a route."""
+    return "" if route is None else route.destination(recipient)

@@ -12,22 +12,33 @@ absorbed once a second, and as soon as one of its jobs could not be started.
 
 A job is claimed (`active`) from its start until its result is committed, and cannot start twice. A
 cancelled delivery records nothing: its outcome is unknown, so it is tried again.
+
+An attempt runs in place and becomes a task only if its target has to wait (`gatepost.net.inline`).
+Neither the client that waits for 250 nor an attempt in place costs a task for its commit: the
+writing thread reports all results of a commit at once.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from functools import partial
+from typing import Any
 
 from gatepost.delivery.target import DeliveryError
 from gatepost.log.logger import get_logger
 from gatepost.log.render import format_traceback
+from gatepost.net.inline import UNFINISHED, finish, first_step, need_task
 from gatepost.plugin.clock import Clock
 from gatepost.queue.active import ActiveJobs
 from gatepost.queue.delivery_attempt import AttemptOutcome, attempt
 from gatepost.queue.disposition import Disposition
 from gatepost.queue.ready import Ready, ReadyQueue
-from gatepost.queue.routing import QueueRouter
+from gatepost.queue.routing import QueueRouter, Routed, destination_of
 from gatepost.queue.spool.records import AttemptResult, DeliveryJob, NewMessage
-from gatepost.queue.spool.sql.database import error_fields
+from gatepost.queue.spool.sql.database import (
+    STORAGE_ERRORS,
+    as_delivery_error,
+    error_fields,
+)
 from gatepost.queue.spool.store import Store
 from gatepost.queue.spool_access import SpoolAccess
 from gatepost.queue.throttle import DestinationThrottle
@@ -62,6 +73,7 @@ class Runner:
         self._turn_requested = asyncio.Event()
         self._is_ticked = True
         self._is_absorb_due = False
+        self._is_starting = self._is_closing = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -94,8 +106,10 @@ class Runner:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+        await self.spool.settle()
         if self._deliveries:
             await asyncio.wait(self._deliveries, timeout=patience)
+        self._is_closing = True
         for task in self._deliveries:
             task.cancel()
         if self._deliveries:
@@ -104,10 +118,30 @@ class Runner:
 
     # new messages
 
-    async def post(self, new_messages: Sequence[NewMessage], now: float) -> None:
-        """Store messages and start their due jobs; raises `DeliveryError` or STORAGE_ERRORS."""
+    def post(self, new_messages: Sequence[NewMessage], now: float) -> asyncio.Future[None]:
+        """Store messages and start their due jobs; the future raises `DeliveryError`.
+
+        It is done when the messages are durable. They are delivered even if it is cancelled.
+        """
+        posted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         at_once = self._can_start_all(new_messages, now)
-        store, jobs = await self.spool.post(new_messages, now, at_once=at_once)
+        self.spool.post(new_messages, now, partial(self._posted, posted), at_once=at_once)
+        return posted
+
+    def _posted(
+        self,
+        posted: asyncio.Future[None],
+        stored: tuple[Store, list[DeliveryJob]] | None,
+        error: BaseException | None,
+    ) -> None:
+        if stored is None:
+            assert error is not None
+            if not posted.done():
+                posted.set_exception(as_delivery_error(error))
+            return
+        if not posted.done():
+            posted.set_result(None)
+        store, jobs = stored
         now = self._clock.time()
         for job in jobs:
             self._offer(job, store, now)
@@ -215,33 +249,86 @@ class Runner:
         self._active.claim(job)
         self.spool.note_start()
         self._throttle.enter(job.destination)
-        task = asyncio.get_running_loop().create_task(self._deliver(job, store))
-        self._deliveries.add(task)
-        task.add_done_callback(self._deliveries.discard)
+        self._run_in_place(job, self._deliver(job, store))
         return True
 
+    def _run_in_place(self, job: DeliveryJob, delivery: Coroutine[Any, Any, None]) -> None:
+        """Run a delivery; if it has to wait, a task goes on with it."""
+        try:
+            if first_step(delivery) is UNFINISHED:
+                self._run_task(finish(delivery))
+        except asyncio.CancelledError:  # by its target, which must not end the caller
+            problem = "cancelled by its target"
+            _log.error("delivery attempt failed", ref=job.facts.id, exception=problem)
+
+    def _run_task(self, delivery: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(delivery)
+        self._deliveries.add(task)
+        task.add_done_callback(self._deliveries.discard)
+
     def _start_ready(self) -> None:
+        """Start jobs that wait in memory; those that end in place make room for others here."""
+        if self._is_starting or self._ready.is_empty:
+            return
+        self._is_starting = True
         now = self._clock.time()
-        for job, store in self._ready.take(lambda name: self._has_room(name, now)):
-            self._active.release(job)
-            self._start(job, store, now)
+        try:
+            for job, store in self._ready.take(lambda name: self._has_room(name, now)):
+                self._active.release(job)
+                self._start(job, store, now)
+        finally:
+            self._is_starting = False
 
     async def _deliver(self, job: DeliveryJob, store: Store) -> None:
         """Attempt a job and record the result; without a result the job is tried again."""
+        recording = False
         try:
             result = await self._attempt(job, store)
-            if result is not None:
-                await self.spool.record(store, result)
-            if result is None or result.new_messages:
+            if result is None:
                 self._active.may_have_more = True
+            else:
+                self.spool.record(store, result, partial(self._recorded, job, store, result))
+                recording = True
         except Exception as error:  # noqa: BLE001 - a job without a recorded result is tried again
-            trace = format_traceback(error)
-            _log.error("delivery attempt failed", ref=job.facts.id, exception=trace)
-            await asyncio.sleep(PAUSE)
-            self._active.may_have_more = True
+            await need_task()
+            await self._pause(job, error)
         finally:
-            self._active.release(job)
-            self._wake_if_more()
+            if not recording:
+                self._end(job)
+
+    def _recorded(
+        self, job: DeliveryJob, store: Store, result: AttemptResult, error: BaseException | None
+    ) -> None:
+        """Give up the claim on a job whose result is committed; otherwise record it again."""
+        if error is not None and not self._is_closing:
+            self._run_task(self._record_again(job, store, result, error))
+            return
+        if result.new_messages:
+            self._active.may_have_more = True
+        self._end(job)
+
+    async def _record_again(
+        self, job: DeliveryJob, store: Store, result: AttemptResult, error: BaseException
+    ) -> None:
+        try:
+            if isinstance(error, STORAGE_ERRORS):
+                await self.spool.record_again(store, result)
+                self._active.may_have_more = True
+            else:
+                await self._pause(job, error)
+        finally:
+            self._end(job)
+
+    async def _pause(self, job: DeliveryJob, error: BaseException) -> None:
+        """Log a fault of this program, and delay the next attempt."""
+        trace = format_traceback(error)
+        _log.error("delivery attempt failed", ref=job.facts.id, exception=trace)
+        await asyncio.sleep(PAUSE)
+        self._active.may_have_more = True
+
+    def _end(self, job: DeliveryJob) -> None:
+        self._active.release(job)
+        self._wake_if_more()
 
     async def _attempt(self, job: DeliveryJob, store: Store) -> AttemptResult | None:
         """Attempt a job; return its result, None if recipients moved to another destination.
@@ -249,22 +336,24 @@ class Runner:
         The slot of the job is free when this returns, before the result is recorded.
         """
         try:
-            if await self._reroute(job, store):
+            routed = self._router.routed(job)
+            if await self._reroute(job, routed, store):
                 return None
-            return self._decide(job, await attempt(job, self._router, store.reader))
+            return self._decide(job, await attempt(job, routed, store.reader))
         finally:
             self._throttle.leave(job.destination)
             self._start_ready()
             self._wake_if_more()
 
-    async def _reroute(self, job: DeliveryJob, store: Store) -> bool:
+    async def _reroute(self, job: DeliveryJob, routed: Routed, store: Store) -> bool:
         """Move recipients to the destinations of their current routes; return whether any moved."""
         moves: dict[str, list[int]] = {}
-        for one in job.recipients:
-            name = self._router.destination(job.facts, one.recipient())
-            if name not in {"", job.destination}:
-                moves.setdefault(name, []).append(one.id)
+        for one, found in routed.items():
+            name = destination_of(found.route, one)
+            if name and name != job.destination:
+                moves.setdefault(name, []).append(found.queued.id)
         for name, ids in moves.items():
+            await need_task()
             await self.spool.move(store, ids, job.destination, name)
         return bool(moves)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
+from gatepost.disk.group_writer import Done
 from gatepost.log.logger import get_logger
 from gatepost.queue.spool.records import AttemptResult, DeliveryJob, NewMessage
 from gatepost.queue.spool.sql.database import STORAGE_ERRORS
@@ -53,12 +54,10 @@ class SpoolAccess:
         self._permits = 0
 
     def post(
-        self, new_messages: Sequence[NewMessage], now: float, *, at_once: bool
-    ) -> "asyncio.Future[tuple[Store, list[DeliveryJob]]]":
-        """Store messages; the future returns their due jobs, and raises as `Store.post`."""
-        return self.writer.submit(
-            partial(_post, new_messages=new_messages, now=now, at_once=at_once)
-        )
+        self, new_messages: Sequence[NewMessage], now: float, done: Done, *, at_once: bool
+    ) -> None:
+        """Store messages; `done` receives the store and their due jobs, or an error."""
+        self.writer.start(partial(_post, new_messages, now, at_once), done)
 
     async def take(self, now: float, total: int, claims: Claims) -> tuple[Store, list[DeliveryJob]]:
         """Return at most `total` due jobs."""
@@ -88,34 +87,60 @@ class SpoolAccess:
             self._is_absorb_failing = False
         return not self._is_absorb_failing
 
-    async def record(self, store: Store, result: AttemptResult) -> None:
-        """Record the result of an attempt; return when it is committed."""
-        write = partial(Store.record, result=result)
-        while not await self._write(store, write):  # noqa: ASYNC110 - a disk sends no events
+    def record(
+        self, store: Store, result: AttemptResult, done: Callable[[BaseException | None], None]
+    ) -> None:
+        """Record the result of an attempt; `done` is called when it is committed, or has failed."""
+        self.writer.start_later(
+            partial(_record, store, result), partial(self._recorded, store, done)
+        )
+
+    def _recorded(
+        self,
+        store: Store,
+        done: Callable[[BaseException | None], None],
+        _value: None,
+        error: BaseException | None,
+    ) -> None:
+        self._note(store, error)
+        done(error)
+
+    async def record_again(self, store: Store, result: AttemptResult) -> None:
+        """Record a result that could not be recorded; return when it is committed."""
+        recorded = False
+        while not recorded:
             await asyncio.sleep(PAUSE)
+            recorded = await self.try_record(store, result)
 
     async def try_record(self, store: Store, result: AttemptResult) -> bool:
         """Record a result; return whether it was possible now."""
-        return await self._write(store, partial(Store.record, result=result))
+        return await self._write(store, partial(_record, store, result))
 
     async def move(self, store: Store, ids: Sequence[int], old: str, new: str) -> None:
         """Move recipients to another destination; if that fails, the next attempt does it."""
-        if not await self._write(store, partial(Store.move, ids=ids, old=old, new=new)):
+        if not await self._write(store, partial(_move, store, ids, old, new)):
             await asyncio.sleep(PAUSE)
 
     async def _write(self, store: Store, write: Callable[[Store], None]) -> bool:
-        """Write to a store, unless it was replaced: there, the numbers mean other messages."""
+        error: BaseException | None = None
         try:
-            await self.writer.submit_later(
-                lambda current: write(store) if current is store else None
-            )
-        except STORAGE_ERRORS as error:
-            if not self._is_blocked:
-                _log.error("delivery status not saved", file=str(store.path), error=str(error))
-            self._is_blocked = True
-        else:
-            self._is_blocked = False
-        return not self._is_blocked
+            await self.writer.submit(write)
+        except STORAGE_ERRORS as found:
+            error = found
+        self._note(store, error)
+        return error is None
+
+    def _note(self, store: Store, error: BaseException | None) -> None:
+        """Note whether a result was written, or else why the disk has refused it."""
+        is_blocked = isinstance(error, STORAGE_ERRORS)
+        if is_blocked and not self._is_blocked:
+            _log.error("delivery status not saved", file=str(store.path), error=str(error))
+        self._is_blocked = is_blocked
+
+    async def settle(self) -> None:
+        """Wait until all results so far are committed, or have failed."""
+        with suppress(*STORAGE_ERRORS):
+            await self.writer.submit(_nothing)
 
     async def close(self) -> None:
         """Close the file; the rest of its journal is absorbed, now or at the next start."""
@@ -125,7 +150,27 @@ class SpoolAccess:
 
 
 def _post(
-    store: Store, new_messages: Sequence[NewMessage], now: float, *, at_once: bool
+    new_messages: Sequence[NewMessage],
+    now: float,
+    at_once: bool,  # noqa: FBT001 - of a partial function, for which keywords cost time
+    store: Store,
 ) -> tuple[Store, list[DeliveryJob]]:
     jobs = [job for one in new_messages for job in store.post(one, now, at_once=at_once)]
     return store, jobs
+
+
+def _nothing(_store: Store) -> None:
+    """Change nothing."""
+
+
+# A store that was replaced is not written to: there, the numbers mean other messages.
+
+
+def _record(store: Store, result: AttemptResult, current: Store) -> None:
+    if current is store:
+        store.record(result)
+
+
+def _move(store: Store, ids: Sequence[int], old: str, new: str, current: Store) -> None:
+    if current is store:
+        store.move(ids, old, new)

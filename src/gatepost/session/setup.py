@@ -4,7 +4,7 @@
 `queue` are set by the server.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,7 +30,7 @@ from gatepost.session.traps.rule import TrapRule
 class Spool(Protocol):
     """Stores messages, see `gatepost.queue.queue`."""
 
-    async def put(
+    def put(
         self,
         tx: Transaction,
         recipients: Sequence[Recipient],
@@ -38,8 +38,8 @@ class Spool(Protocol):
         failures: Mapping[Recipient, DeliveryError] | None = None,
         *,
         hold: str = "",
-    ) -> None:
-        """Store a message for recipients; raises `DeliveryError`."""
+    ) -> Awaitable[None]:
+        """Store a message for recipients; raises `DeliveryError`, perhaps when awaited."""
 
 
 class MailQueue(Spool, Protocol):
@@ -49,10 +49,10 @@ class MailQueue(Spool, Protocol):
     def paths(self) -> Sequence[Path]:
         """The spool files that the queue owns."""
 
-    async def report_successes(
+    def report_successes(
         self, tx: Transaction, message: Message, successes: SuccessActions
-    ) -> None:
-        """Store success DSNs; raises `DeliveryError`."""
+    ) -> Awaitable[None]:
+        """Store success DSNs; raises `DeliveryError`, perhaps when awaited."""
 
 
 @dataclass(eq=False)

@@ -41,6 +41,21 @@ def test_each_recipient_is_asked_in_one_group():
     assert peer.connections == 1
 
 
+def test_results_are_known_as_long_as_they_are_kept():
+    async def play():
+        async with Peer({"RCPT": [OK, NO]}) as peer:
+            relay, tx = RelayTarget(peer.hop, settings()), delivery(RCPT, OTHER).transaction
+            assert relay.known_reply(tx, RCPT) is None
+            for one in (RCPT, OTHER):
+                await relay.verify(tx, one)
+            assert relay.known_reply(tx, RCPT) == (None,)
+            (refusal,) = relay.known_reply(tx, OTHER)
+            assert str(refusal) == "550 5.1.1 no"
+            await relay.stop()
+
+    run(play())
+
+
 CANNOT_SAY = {
     "4yz": {"RCPT": b"450 4.2.0 greylisted\r\n"},
     "421": {"RCPT": (b"421 bye\r\n", DROP)},

@@ -1,5 +1,6 @@
 """Kept records are read back, whatever surrounds them; undone records never are."""
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -71,12 +72,29 @@ def fail(*_):
     raise OSError(5, "Input/output error")
 
 
+def test_a_write_returns_when_its_octets_are_durable(journal):
+    [flags] = [
+        fcntl.fcntl(int(one.name), fcntl.F_GETFL)
+        for one in Path("/proc/self/fd").iterdir()
+        if one.resolve() == journal.path
+    ]
+    assert flags & os.O_DSYNC
+
+
 def test_records_that_could_not_be_synced_are_not_found(journal, monkeypatch):
+    """A synced write that fails may have written its octets."""
     kept(journal, b"a")
+    write = os.pwrite
+
+    def write_and_fail(*arguments):
+        write(*arguments)
+        fail()
+
     with monkeypatch.context() as broken:
-        broken.setattr(os, "fdatasync", fail)
+        broken.setattr(os, "pwrite", write_and_fail)
         with pytest.raises(OSError, match=r"error.*log"):
             group(journal, b"b")
+    assert found(journal) == [b"a", b"b"]
     journal.undo()
     assert found(journal) == [b"a"]
 

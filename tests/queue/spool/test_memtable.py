@@ -70,6 +70,15 @@ def test_a_message_delivered_at_once_never_reaches_the_tables(store):
     assert count(store) == [0, 0, 0, 0]
 
 
+def test_messages_of_the_journal_need_no_transaction_of_the_tables(store):
+    with committed(store):
+        (job,) = store.post(new_message(), NOW, at_once=True)
+        assert not store.connection.in_transaction
+    with committed(store):
+        store.record(delivered(job))
+        assert not store.connection.in_transaction
+
+
 def test_undelivered_messages_are_taken_from_the_tables(store):
     jobs = post(
         store, new_message(of=facts("s-1.1")), new_message(of=facts("s-1.2"), content=b"Later")
@@ -202,8 +211,9 @@ class Failing:
 def test_uncommitted_messages_are_not_found_in_the_journal(store, tmp_path):
     real = store.connection
     store.connection = Failing(real)
+    long = new_message(of=facts("s-1.2"), content=bytes(MAX_CONTENT + 1))
     with pytest.raises(sqlite3.OperationalError, match="full"):
-        post(store, new_message(), new_message(of=facts("s-1.2")))
+        post(store, new_message(), long)
     store.connection = real
     post(store, new_message(of=facts("s-1.3")))
     assert list(found_after_a_crash(store, tmp_path / "again")) == ["s-1.3"]

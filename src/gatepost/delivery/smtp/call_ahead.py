@@ -30,6 +30,10 @@ _Pair = tuple[str, str]
 _RSET = e.Rset()
 
 
+def _pair(tx: Transaction, recipient: Recipient) -> _Pair:
+    return str(tx.reverse_path), str(recipient.address)
+
+
 class ResultCache:
     """The results for pairs: a refusal, or None for an accepted recipient."""
 
@@ -66,13 +70,16 @@ class CallAhead:
         options = relay.options
         self._results = ResultCache(options.verify_keep, options.verify_keep_refused)
 
+    def known(self, tx: Transaction, recipient: Recipient) -> tuple[Reply | None] | None:
+        """Return the kept result for a recipient, in a tuple; None if there is none."""
+        return self._results.find(_pair(tx, recipient), asyncio.get_running_loop().time())
+
     async def verify(self, tx: Transaction, recipient: Recipient) -> Reply | None:
         """Return the next hop's refusal; None if it accepts the recipient or cannot be asked."""
-        now = asyncio.get_running_loop().time()
-        pair = str(tx.reverse_path), str(recipient.address)
-        found = self._results.find(pair, now)
+        found = self.known(tx, recipient)
         if found is not None:
             return found[0]
+        now = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(PATIENCE):
                 reply = await self._relay.use(
@@ -83,7 +90,7 @@ class CallAhead:
         if reply is None or 400 <= reply.code < 500:
             return None
         refusal = reply if reply.code >= 500 else None
-        self._results.keep(pair, refusal, now)
+        self._results.keep(_pair(tx, recipient), refusal, now)
         return refusal
 
     async def _ask(self, link: Link, tx: Transaction, recipient: Recipient) -> Reply | None:

@@ -56,23 +56,28 @@ class Relay:
         """Return whether no connection is open, and no delivery waits for one."""
         return self._pool.unused
 
-    async def deliver(self, delivery: Delivery) -> Failures | None:
+    def deliver(self, delivery: Delivery) -> Awaitable[Failures | None]:
         """Deliver a message; see `Target.deliver`."""
-        session, options = delivery.transaction.session, self.options
-        return await self.use(session, lambda link: transfer(link, delivery, options)) or None
+        session, options = delivery.transaction.session, self.settings.options
+        return self.use(session, lambda link: transfer(link, delivery, options))
 
     async def use(self, session: Session, work: Callable[[Link], Awaitable[_Result]]) -> _Result:
         """Do `work` on a connection, and again on a new one after a failure that may not recur."""
         client, fresh = forwarded_client(self.options.forward, session), False
         while True:
-            link = await self._pool.acquire(client, fresh=fresh)
+            kept = None if fresh else self._pool.take_idle(client)
+            link = kept or await self._pool.acquire(client, fresh=fresh)
             reused = not link.fresh
             self._downgrades.apply(link.wire.extensions)
+            link.content_sent = False
             try:
-                return await self._work(link, client, work)
+                return await work(link)
             except DeliveryError as error:
+                link.spent = reused and isinstance(error, errors.MailRefusedError)
                 if not self._may_repeat(link, error, reused=reused):
                     raise
+            finally:
+                self._pool.release(link, client)
             fresh = True
 
     def _may_repeat(self, link: Link, error: DeliveryError, *, reused: bool) -> bool:
@@ -95,21 +100,6 @@ class Relay:
             return False
         self._downgrades.add("PIPELINING")
         return len(error.replies) > 0
-
-    async def _work(
-        self,
-        link: Link,
-        client: ForwardedClient | None,
-        work: Callable[[Link], Awaitable[_Result]],
-    ) -> _Result:
-        link.content_sent = False
-        try:
-            return await work(link)
-        except errors.MailRefusedError:
-            link.spent = not link.fresh
-            raise
-        finally:
-            self._pool.release(link, client)
 
     async def stop(self) -> None:
         """Close the connections."""

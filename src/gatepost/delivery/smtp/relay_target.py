@@ -35,6 +35,10 @@ class RelayTarget(Target):
         """Deliver a message in one transaction."""
         return self._relay.deliver(delivery)
 
+    def known_reply(self, tx: Transaction, rcpt: Recipient) -> tuple[Reply | None] | None:
+        """Return the answer of the next hop that is still valid, if any."""
+        return self._call_ahead.known(tx, rcpt)
+
     async def verify(self, tx: Transaction, rcpt: Recipient) -> Reply | None:
         """Return the next hop's refusal of a recipient, if any."""
         return await self._call_ahead.verify(tx, rcpt)

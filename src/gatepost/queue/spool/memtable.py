@@ -4,8 +4,7 @@ Most of them are delivered before they reach the tables. The rest moves there to
 and the journal starts another generation. Until the tables have committed that, the journal refuses
 further records (`is_absorbed`).
 
-The journal has two kinds of records: a message arrived (`PutRecord`), and recipients are done
-(`DoneRecord`). The table `journal` has the generation that is not in the tables. If it has none,
+The table `journal` has the generation that is not in the tables. If it has none,
 because the file is new or replaces a damaged one, the first record of the journal decides. A
 generation is a random number from 1 to HIGHEST.
 
@@ -14,15 +13,22 @@ Limits: MAX_CONTENT octets per message; the whole journal is in memory.
 
 import secrets
 import sqlite3
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import msgspec
 
 from gatepost.log.logger import get_logger
 from gatepost.queue.spool.journal import Journal, RecordReader, first_generation, read
-from gatepost.queue.spool.records import MessageFacts, NewMessage, NewRecipient
-from gatepost.queue.spool.sql.insert import RowIds, StoredMessage
+from gatepost.queue.spool.journal_records import (
+    DoneRecord,
+    JournalRecord,
+    PutRecord,
+    decode_record,
+    encode_record,
+)
+from gatepost.queue.spool.records import NewMessage
+from gatepost.queue.spool.sql.insert import RowIds
 
 MAX_CONTENT = 64 * 1024
 # The largest integer of SQLite.
@@ -31,45 +37,6 @@ HIGHEST = (1 << 63) - 1
 _SET_GENERATION = "INSERT OR REPLACE INTO journal (id, generation) VALUES (1, ?)"
 
 _log = get_logger("gatepost.queue")
-
-
-class PutRecord(msgspec.Struct, frozen=True, array_like=True, tag="put"):
-    """A message that arrived, its number, and the numbers of its recipients."""
-
-    message: int
-    rows: Sequence[int]
-    facts: MessageFacts
-    recipients: Sequence[NewRecipient]
-    received: float
-    expires: float
-    event: float | None
-    content: bytes
-
-
-class DoneRecord(msgspec.Struct, frozen=True, array_like=True, tag="done"):
-    """Recipients that have the message."""
-
-    rows: Sequence[int]
-
-
-JournalRecord = PutRecord | DoneRecord
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(JournalRecord).decode
-
-
-def put_record(new_message: NewMessage, stored: StoredMessage) -> PutRecord:
-    """Return the record of a message that arrived."""
-    return PutRecord(
-        stored.ids.message,
-        stored.ids.recipients,
-        new_message.facts,
-        new_message.recipients,
-        new_message.received,
-        new_message.expires,
-        new_message.event,
-        stored.first,
-    )
 
 
 class Replay:
@@ -164,7 +131,7 @@ class Memtable:
 
     def add(self, record: JournalRecord) -> bool:
         """Add a record; return False if the journal has no room for it."""
-        payload = _encode(record)
+        payload = encode_record(record)
         if self.is_absorbed or not self._journal.has_room(len(payload)):
             return False
         self._journal.add(payload)
@@ -221,7 +188,7 @@ def replay(records: RecordReader) -> tuple[Replay, int]:
     replayed, undecodable = Replay(), 0
     for payload in records.payloads():
         try:
-            replayed.apply(_decode(payload))
+            replayed.apply(decode_record(payload))
         except msgspec.MsgspecError:
             undecodable += len(payload)
     return replayed, records.broken + undecodable

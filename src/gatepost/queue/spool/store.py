@@ -3,6 +3,7 @@
 Everything here runs in the writing thread, between `begin` and `commit`.
 """
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,13 +12,8 @@ import msgspec
 
 from gatepost.queue.spool.corrupt import journal_of
 from gatepost.queue.spool.journal import CAPACITY
-from gatepost.queue.spool.memtable import (
-    MAX_CONTENT,
-    DoneRecord,
-    JournalRecord,
-    Memtable,
-    put_record,
-)
+from gatepost.queue.spool.journal_records import DoneRecord, JournalRecord, put_record
+from gatepost.queue.spool.memtable import MAX_CONTENT, Memtable
 from gatepost.queue.spool.records import AttemptResult, DeliveryJob, NewMessage
 from gatepost.queue.spool.sql.content import ContentReader
 from gatepost.queue.spool.sql.database import connect, open_file
@@ -54,7 +50,7 @@ class Store:
             self._memtable = Memtable(self.connection, journal_of(self.path), capacity)
             stack.callback(self._memtable.close)
             self._counter = RowCounter(self.connection, self._memtable.numbers)
-            self._tables = Tables(
+            self._open_tables = Tables(
                 self.connection, horizon=self._horizon, suspended_until=self._suspended_until
             )
             self._files = stack.pop_all()
@@ -63,22 +59,39 @@ class Store:
     # transactions
 
     def begin(self) -> None:
-        """Begin a transaction; raises sqlite3.Error, and the errors of opening a file."""
+        """Begin a transaction; raises the errors of opening a file."""
         if not self._is_open:
             self.path.stat()  # in a new file, the numbers would mean other messages
             self._open()
-        self.connection.execute("BEGIN IMMEDIATE")
+
+    def transaction(self) -> sqlite3.Connection:
+        """Return the connection, in a transaction of SQLite; raises sqlite3.Error.
+
+        It begins with its first use. Most transactions change the journal only and need none.
+        """
+        if not self.connection.in_transaction:
+            self.connection.execute("BEGIN IMMEDIATE")
+        return self.connection
+
+    @property
+    def _tables(self) -> Tables:
+        """The tables, in a transaction of SQLite."""
+        self.transaction()
+        return self._open_tables
 
     def commit(self) -> None:
         """Make the transaction durable before returning."""
-        self._tables.flush()
-        self._memtable.write()
-        self.connection.execute("COMMIT")
+        if not self.connection.in_transaction:
+            self._memtable.write()
+        else:
+            self._open_tables.flush()
+            self._memtable.write()
+            self.connection.execute("COMMIT")
         self._memtable.keep()
 
     def roll_back(self) -> None:
         """Undo the transaction."""
-        self._tables.roll_back()
+        self._open_tables.roll_back()
         if self._is_open:
             self._memtable.undo()
             if self.connection.in_transaction:
@@ -102,8 +115,9 @@ class Store:
 
     def absorb(self) -> None:
         """Move the undelivered messages of the journal to the tables; raises sqlite3.Error."""
+        tables = self._tables
         for new_message, ids in self._memtable.absorb():
-            self._tables.put(ids, new_message)
+            tables.put(ids, new_message)
 
     # messages
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import Target
 from gatepost.model.decision import Decision, Verdict
+from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Transaction
 from gatepost.net.inline import need_task
 from gatepost.plugin.chain import Answer
@@ -22,17 +23,25 @@ def uses_call_ahead(router: Router) -> bool:
 
 
 def call_ahead(router: Router, tx: Transaction, rcpt: Recipient) -> Awaitable[Answer | None] | None:
-    """Return the pending answer of a recipient's next hop; None if it cannot be asked."""
+    """Return the pending answer of a recipient's next hop.
+
+    It is None if the next hop cannot be asked, or is known to accept the recipient.
+    """
     route = router.route(rcpt)
     if route is None or not route.target.can_verify:
         return None
-    return _ask(route.target, tx, rcpt)
+    known = route.target.known_reply(tx, rcpt)
+    if known is None:
+        return _ask(route.target, tx, rcpt)
+    return None if known[0] is None else _refused(known[0])
 
 
 async def _ask(target: Target, tx: Transaction, rcpt: Recipient) -> Answer | None:
     await need_task()
     reply = await target.verify(tx, rcpt)
-    if reply is None:
-        return None
+    return None if reply is None else await _refused(reply)
+
+
+async def _refused(reply: Reply) -> Answer:
     decision = Decision(Verdict.DENY, reply.text, reply.code, reply.enhanced, "next-hop-refuses")
     return Answer(decision, NEXT_HOP)

@@ -3,7 +3,8 @@
 Theory of operation: with PIPELINING `exchange` writes a group of commands at once and waits once
 for all replies, otherwise it waits after each command. `data_received` parses replies as they come.
 It wakes the waiting user when the last reply is there, or if none will come. A link has one user at
-a time, and no task.
+a time, and no task. A wait only moves the deadline: the timer checks it when it ends, and runs on
+until then. A busy link therefore starts few timers.
 
 Security: the wire decides what is a valid reply; after any violation the connection is closed.
 Nothing is written after that, and a message that was being written has no end.
@@ -11,8 +12,8 @@ Limits: the time limits given. Received bytes are parsed at once, and the wire b
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from typing import cast
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from typing import Any, cast
 
 from gatepost.delivery.smtp import errors
 from gatepost.model.reply import Reply
@@ -62,6 +63,8 @@ class Link(asyncio.Protocol):
         self._answers: list[CommandReply] = []
         self._failure: errors.NextHopError | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_end = self._deadline = self._limit = 0.0
         self._paused = False
         self._quitting = False
 
@@ -136,6 +139,9 @@ class Link(asyncio.Protocol):
         if self._tls is not None and self._tls.failure:
             self._fail(errors.tls_failed(f"{self.name}: {self._tls.failure}"))
         self._fail(errors.connection_lost(f"{self.name}: {exc or 'the connection was closed'}"))
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if not self.closed.done():
             self.closed.set_result(None)
 
@@ -148,7 +154,7 @@ class Link(asyncio.Protocol):
         self._transport = self._tls
         self._tls.begin()
         while self._tls.handshaking:
-            await self._wait(limit)
+            await self._next(limit)
             self._writable()
 
     def write(self, data: bytes) -> None:
@@ -160,13 +166,18 @@ class Link(asyncio.Protocol):
         """Return the greeting; raise `NextHopError`."""
         return (await self._collect(limit))[0]
 
-    async def exchange(self, commands: Sequence[e.Event], limit: float) -> list[Reply]:
+    def exchange(
+        self, commands: Sequence[e.Event], limit: float
+    ) -> Coroutine[Any, Any, list[Reply]]:
         """Send commands and return the reply to each; raise `NextHopError`.
 
         Without PIPELINING nothing is sent after a refused MAIL, or a 421.
         """
         if len(commands) == 1 or "PIPELINING" in self.wire.extensions:
-            return await self._send_group(commands, limit)
+            return self._send_group(commands, limit)
+        return self._send_each(commands, limit)
+
+    async def _send_each(self, commands: Sequence[e.Event], limit: float) -> list[Reply]:
         replies: list[Reply] = []
         for command in commands:
             replies += await self._send_group([command], limit)
@@ -175,14 +186,17 @@ class Link(asyncio.Protocol):
                 break
         return replies
 
-    async def _send_group(self, commands: Sequence[e.Event], limit: float) -> list[Reply]:
+    def _send_group(
+        self, commands: Sequence[e.Event], limit: float
+    ) -> Coroutine[Any, Any, list[Reply]]:
         try:
             data = b"".join([self.wire.send(command) for command in commands])
         except _UNSENDABLE as error:
             self._fail(errors.protocol_error(f"{self.name}: {error}"))
-            data = b""
-        self._writable().write(data)
-        return await self._collect(limit, len(commands))
+        else:
+            if self._failure is None:  # otherwise the wait raises it
+                self._writable().write(data)
+        return self._collect(limit, len(commands))
 
     async def send_content(
         self,
@@ -199,46 +213,44 @@ class Link(asyncio.Protocol):
         None for DATA. `block` and `end` are the time limits of each piece and of the reply. Raise
         `NextHopError` if the end was not sent.
         """
+        wire = self.wire
         try:
-            await self._stream(chunk, pieces, block)
+            waiting = [] if chunk is None else [wire.send(chunk)]
+            source, more = iter(pieces), True
+            while more and not wire.broken:
+                more = self._fill(waiting, source)
+                self._writable().write(b"".join(waiting))
+                waiting.clear()
+                while self._paused and not wire.broken:
+                    await self._next(block)
         except _UNSENDABLE as error:
             self._fail(errors.protocol_error(f"{self.name}: content not sent: {error}"))
-        while self.wire.owed and not self.wire.broken and self._failure is None:
-            await self._wait(end)
+        while wire.owed and not wire.broken and self._failure is None:
+            await self._next(end)
         replies = self._take_answers(number)
         if len(replies) >= number:
             return [*replies]
-        refusal = replies[-1] if replies and self.wire.sending else find_shutdown(replies)
+        refusal = replies[-1] if replies and wire.sending else find_shutdown(replies)
         if refusal is not None:
             return [*replies, *[refusal] * (number - len(replies))]
         failure = self._failure
         assert failure is not None
-        if self.wire.sending:
+        if wire.sending:
             raise failure
         missing = number - len(replies)
         return [*replies, *[errors.uncertain(failure.detail)] * missing]
 
-    async def _stream(self, chunk: e.Bdat | None, pieces: Iterable[bytes], block: float) -> None:
-        send = self.wire.send
-        waiting = [] if chunk is None else [send(chunk)]
+    def _fill(self, waiting: list[bytes], pieces: Iterator[bytes]) -> bool:
+        """Add pieces up to FLUSH octets, or the end of the content; return whether more follow."""
         size = 0
         for piece in pieces:
-            data = send(e.Content(piece))
+            data = self.wire.send(e.Content(piece))
             waiting.append(data)
             size += len(data)
             if size >= FLUSH:
-                await self._flush(waiting, block)
-                size = 0
-                if self.wire.broken:
-                    return
-        waiting.append(send(_END))
-        await self._flush(waiting, block)
-
-    async def _flush(self, waiting: list[bytes], limit: float) -> None:
-        self._writable().write(b"".join(waiting))
-        waiting.clear()
-        while self._paused and not self.wire.broken:
-            await self._wait(limit)
+                return True
+        waiting.append(self.wire.send(_END))
+        return False
 
     def _writable(self) -> asyncio.Transport:
         if self._failure is not None:
@@ -252,7 +264,7 @@ class Link(asyncio.Protocol):
         A 421 counts for all later commands.
         """
         while self.wire.owed and not self.wire.broken and self._failure is None:
-            await self._wait(limit)
+            await self._next(limit)
         replies = self._take_answers(number)
         shutdown = find_shutdown(replies)
         if shutdown is not None:
@@ -269,24 +281,38 @@ class Link(asyncio.Protocol):
         del self._answers[:number]
         return [answer.reply for answer in answers]
 
-    async def _wait(self, limit: float) -> None:
-        """Wait for the next event; raise `NextHopError` on timeout."""
+    def _next(self, limit: float) -> asyncio.Future[None]:
+        """Return a future of the next event, a timeout included; raise `NextHopError`."""
         if self._failure is not None:
             raise self._failure
-        self._waiter = self._loop.create_future()
-        timer = self._loop.call_later(limit, self._expire, limit)
-        try:
-            await self._waiter
-        finally:
-            timer.cancel()
-            self._waiter = None
+        self._limit, self._deadline = limit, self._loop.time() + limit
+        if self._timer is None or self._deadline < self._timer_end:
+            self._start_timer(limit)
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
 
-    def _expire(self, limit: float) -> None:
-        self._fail(errors.connection_lost(f"{self.name}: timeout after {limit:g} seconds"))
+    def _start_timer(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_end = self._loop.time() + seconds
+        self._timer = self._loop.call_later(seconds, self._check_deadline)
+
+    def _check_deadline(self) -> None:
+        """Fail if the user has waited too long; if the wait is newer than the timer, go on."""
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        left = self._deadline - self._loop.time()
+        if left > 0:
+            self._start_timer(left)
+        else:
+            limit = f"timeout after {self._limit:g} seconds"
+            self._fail(errors.connection_lost(f"{self.name}: {limit}"))
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def _fail(self, error: errors.NextHopError) -> None:
         if self._failure is None:

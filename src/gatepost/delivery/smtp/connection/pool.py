@@ -42,7 +42,7 @@ class ConnectionPool:
     async def acquire(self, client: ForwardedClient | None = None, *, fresh: bool = False) -> Link:
         """Return a connection for exclusive use, with `fresh` a new one; raise `NextHopError`."""
         while True:
-            link = None if fresh else self._take_idle(client)
+            link = None if fresh else self.take_idle(client)
             if link is not None:
                 return link
             if self._open < self._options.connections:
@@ -83,8 +83,11 @@ class ConnectionPool:
         for link in tuple(self._closing):
             link.abort()
 
-    def _take_idle(self, client: ForwardedClient | None) -> Link | None:
-        """Return the connection that this client used last; drop those that have ended."""
+    def take_idle(self, client: ForwardedClient | None) -> Link | None:
+        """Return the idle connection that this client used last, None without one.
+
+        Connections that have ended are dropped.
+        """
         for at in range(len(self._idle) - 1, -1, -1):
             owner, _, link = self._idle[at]
             if owner == client:

@@ -15,7 +15,7 @@ from gatepost.config.client import ClientConfig
 from gatepost.delivery.smtp import errors
 from gatepost.delivery.smtp.connection.envelope import Commands, make_commands
 from gatepost.delivery.smtp.connection.link import Link, find_shutdown
-from gatepost.delivery.target import Delivery, DeliveryError
+from gatepost.delivery.target import Delivery, DeliveryError, Failures
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient
 from gatepost.wire import events as e
@@ -26,10 +26,8 @@ _RSET = e.Rset()
 _UNSUPPORTED = frozenset({500, 501, 502, 504})
 
 
-async def transfer(
-    link: Link, delivery: Delivery, options: ClientConfig
-) -> dict[Recipient, DeliveryError]:
-    """Send a message; return the recipients that do not have it, which may be all.
+async def transfer(link: Link, delivery: Delivery, options: ClientConfig) -> Failures | None:
+    """Send a message; return the recipients that do not have it, which may be all, None if all do.
 
     Raise `DeliveryError` if the reason is not about a recipient, and `NextHopError` if it is the
     connection.
@@ -38,47 +36,41 @@ async def transfer(
     failures = envelope.failures
     if not envelope.rcpts:
         return failures
-    chunked = options.chunking and "CHUNKING" in link.wire.extensions
-    accepted, refusal = await _send_envelope(link, envelope, options, with_data=not chunked)
-    if not accepted:
-        return failures
-    if refusal is not None:
-        raise errors.refused(refusal, f"{link.name}: DATA")
-    await _send_content(link, delivery, envelope, accepted, options, chunked=chunked)
-    if "DSN" in link.wire.extensions:
-        delivery.dsn_delegated.update(accepted)
-    return failures
-
-
-async def _send_envelope(
-    link: Link, envelope: Commands, options: ClientConfig, *, with_data: bool
-) -> tuple[list[Recipient], Reply | None]:
-    """Return the accepted recipients, and the refusal of DATA; add refused ones to `failures`."""
+    extensions = link.wire.extensions
+    chunked = options.chunking and "CHUNKING" in extensions
+    grouped = not chunked and "PIPELINING" in extensions
     link.messages += 1
     commands: list[e.Event] = [_RSET] if link.dirty else []
     start = len(commands)
     commands += (envelope.mail, *(command for _, command in envelope.rcpts))
-    pipelining = "PIPELINING" in link.wire.extensions
-    if with_data and pipelining:
+    if grouped:
         commands.append(_DATA)
     try:
         replies = await link.exchange(commands, options.command_timeout)
     except errors.NextHopError as error:
-        replies = list(error.replies)
-        if len(replies) < len(commands) - 1 or not _all_refused(envelope, replies[start:]):
-            raise
-    shutdown = find_shutdown(replies)
-    if shutdown is not None:
-        raise errors.refused(shutdown, link.name)
-    mail, *others = replies[start:]
-    if mail.code >= 400:
-        raise errors.mail_refused(mail, link.name)
-    accepted = _accepted(link, envelope, others)
-    refusal = others[-1] if with_data and pipelining and others[-1].code >= 400 else None
-    if with_data and not pipelining and accepted:
-        (answer,) = await link.exchange([_DATA], options.command_timeout)
-        refusal = answer if answer.code >= 400 else None
-    return accepted, refusal
+        replies = _refusals(envelope, error, len(commands), start)
+    accepted = _accepted(link, envelope, replies, start)
+    if not accepted:
+        return failures
+    if not chunked:
+        if not grouped:
+            replies = await link.exchange([_DATA], options.command_timeout)
+        if replies[-1].code >= 400:
+            raise errors.refused(replies[-1], f"{link.name}: DATA")
+    link.content_sent = True
+    ends = await link.send_content(
+        e.Bdat(envelope.size, last=True, first=True) if chunked else None,
+        delivery.message,
+        len(accepted) if link.wire.hello == "LHLO" else 1,
+        options.data_timeout,
+        options.end_timeout,
+    )
+    if chunked:
+        _check_chunking(link, ends)
+    _note_ends(link, delivery, envelope, accepted, ends)
+    if "DSN" in extensions:
+        delivery.dsn_delegated.update(accepted)
+    return failures or None
 
 
 def _check_chunking(link: Link, ends: Sequence[Reply | errors.NextHopError]) -> None:
@@ -94,15 +86,39 @@ def _check_chunking(link: Link, ends: Sequence[Reply | errors.NextHopError]) -> 
         raise errors.chunking_refused(first, link.name)
 
 
+def _refusals(
+    envelope: Commands, error: errors.NextHopError, commands: int, start: int
+) -> list[Reply]:
+    """Return the replies of a connection that has ended, if every recipient was refused.
+
+    All commands but the last must have been answered. Otherwise raise the error.
+    """
+    replies = list(error.replies)
+    if len(replies) < commands - 1 or not _all_refused(envelope, replies[start:]):
+        raise error
+    return replies
+
+
 def _all_refused(envelope: Commands, replies: Sequence[Reply]) -> bool:
     """Return whether every recipient has been refused, so that no later reply matters."""
     answered = replies[1 : len(envelope.rcpts) + 1]
     return len(answered) == len(envelope.rcpts) and all(one.code >= 400 for one in answered)
 
 
-def _accepted(link: Link, envelope: Commands, replies: Sequence[Reply]) -> list[Recipient]:
+def _accepted(
+    link: Link, envelope: Commands, replies: Sequence[Reply], start: int
+) -> list[Recipient]:
+    """Return the accepted recipients, and add the refused ones to `failures`.
+
+    The reply to MAIL is at `start`. Raise `DeliveryError` if it is a refusal, or if any is a 421.
+    """
+    shutdown = find_shutdown(replies)
+    if shutdown is not None:
+        raise errors.refused(shutdown, link.name)
+    if replies[start].code >= 400:
+        raise errors.mail_refused(replies[start], link.name)
     accepted = []
-    for (recipient, _), reply in zip(envelope.rcpts, replies, strict=False):
+    for (recipient, _), reply in zip(envelope.rcpts, replies[start + 1 :], strict=False):
         if reply.code >= 400:
             envelope.failures[recipient] = errors.refused(reply, f"{link.name}: RCPT")
         else:
@@ -110,29 +126,16 @@ def _accepted(link: Link, envelope: Commands, replies: Sequence[Reply]) -> list[
     return accepted
 
 
-async def _send_content(
+def _note_ends(
     link: Link,
     delivery: Delivery,
     envelope: Commands,
     accepted: Sequence[Recipient],
-    options: ClientConfig,
-    *,
-    chunked: bool,
+    ends: list[Reply | errors.NextHopError],
 ) -> None:
-    """Send the content; add the recipients that are refused after it to `failures`."""
-    link.content_sent = True
-    chunk = e.Bdat(envelope.size, last=True, first=True) if chunked else None
-    each = link.wire.hello == "LHLO"
-    ends = await link.send_content(
-        chunk,
-        delivery.message,
-        len(accepted) if each else 1,
-        options.data_timeout,
-        options.end_timeout,
-    )
-    if chunked:
-        _check_chunking(link, ends)
-    for recipient, end in zip(accepted, ends if each else ends * len(accepted), strict=True):
+    """Add the recipients that are refused after the content to `failures`."""
+    each = ends if link.wire.hello == "LHLO" else ends * len(accepted)
+    for recipient, end in zip(accepted, each, strict=True):
         if isinstance(end, DeliveryError):
             envelope.failures[recipient] = end
         elif end.code >= 400:

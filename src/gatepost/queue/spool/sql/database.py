@@ -128,6 +128,15 @@ def spool_error(error: Exception) -> DeliveryError:
     return DeliveryError(_FULL.text, detail=f"spool: {error}", reply=_FULL)
 
 
+def as_delivery_error(error: BaseException) -> BaseException:
+    """Return an error of the spool as one for the client, and any other error as it is."""
+    if not isinstance(error, STORAGE_ERRORS):
+        return error
+    found = spool_error(error)
+    found.__cause__ = error
+    return found
+
+
 def error_fields(
     error: Exception, expected: tuple[type[Exception], ...] = STORAGE_ERRORS
 ) -> dict[str, Any]:

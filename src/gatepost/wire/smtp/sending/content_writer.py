@@ -56,9 +56,11 @@ class DotWriter:
         data = self._pure.take(data)
         if not data:
             return b""
-        stuffed = data.replace(b"\r\n.", b"\r\n..")
-        if self._line_start and data.startswith(b"."):
-            stuffed = b"." + stuffed
+        stuffed = data
+        if data.find(b".") >= 0:  # an attachment in base64 has none, and this is far faster
+            stuffed = data.replace(b"\r\n.", b"\r\n..")
+            if self._line_start and data.startswith(b"."):
+                stuffed = b"." + stuffed
         self._line_start = data.endswith(b"\r\n")
         return stuffed
 
