@@ -1,5 +1,6 @@
 """Records for the tests of the ledger."""
 
+from gatepost.ledger.kept import kept_of
 from gatepost.ledger.records import (
     Answer,
     Client,
@@ -9,6 +10,7 @@ from gatepost.ledger.records import (
     Transaction,
     encode,
 )
+from gatepost.ledger.tally import Tally
 
 START = 1_700_000_000.0
 
@@ -58,3 +60,10 @@ def delivery(number=1, **fields):
 
 def encoded(*records):
     return [encode(record) for record in records]
+
+
+def cells(*records):
+    """The counts of records by hour and dimension."""
+    tally, kept = Tally(), kept_of(encoded(*records))
+    tally.add(kept.extracts, kept.shapes)
+    return tally.cells()

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.ledger.made import START, connection, delivery, encoded, transaction
 
+from gatepost.ledger.kept import kept_of
 from gatepost.ledger.matching import letter_of, letters_of
 from gatepost.ledger.records import Gap, Notice
 from gatepost.ledger.selection import Key, Selection
@@ -69,11 +70,9 @@ def test_a_damaged_row_is_reported_and_the_others_are_read(make, folder):
 
 @given(st.lists(st.sampled_from([transaction(1), connection(2), delivery(3)]), max_size=MANY))
 def test_rows_have_all_records_in_order(records):
-    kept = list(zip(encoded(*records), records, strict=True))
-    rows = list(rows_of(kept, 1))
-    assert [bytes(body) for row in rows for body in split(row.records)] == [
-        body for body, _ in kept
-    ]
+    bodies = encoded(*records)
+    rows = list(rows_of(kept_of(bodies), 1))
+    assert [bytes(body) for row in rows for body in split(row.records)] == bodies
     assert "".join(row.letters for row in rows) == "".join(map(letter_of, records))
     assert [row.first for row in rows] == list(range(1, len(records) + 1, CHUNK))
 

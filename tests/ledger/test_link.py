@@ -53,7 +53,7 @@ class Kept(NoStore):
 
     def add(self, records):
         found = super().add(records)
-        self.records += [record for _, record in found]
+        self.records += map(decode, found.bodies)
         return found
 
 
@@ -210,6 +210,32 @@ def test_a_stopped_keeper_writes_first_what_was_sent(sockets):
     keeper.stop()
     keeper.run(reader)
     assert store.records == [Notice(0.0, "last")]
+
+
+def test_old_files_are_not_looked_at_after_each_commit(sockets):
+    reader, sender = sockets
+    calls, times = [], iter(range(11))
+    packet = encode_batch(Batch("a", 0, 0, [encode(Notice(0.0, "one"))]))
+
+    def clock():
+        """Each look at the clock is a second later, and makes the next one come."""
+        now = next(times, None)
+        if now is None:
+            sender.close()
+            return 11.0
+        sender.send(packet)
+        return float(now)
+
+    class Counted(Kept):
+        def tend(self):
+            calls.append("tend")
+
+        def maintain(self):
+            calls.append("maintain")
+
+    Keeper(Counted(), monotonic=clock).run(reader)
+    assert calls.count("maintain") == 3
+    assert calls.count("tend") == 11
 
 
 def test_the_state_of_a_worker_comes_with_a_batch(sockets):

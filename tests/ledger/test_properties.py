@@ -7,13 +7,20 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.ledger.made import START, connection, delivery, encoded, refusal, transaction
+from tests.ledger.made import (
+    START,
+    cells,
+    connection,
+    delivery,
+    encoded,
+    refusal,
+    transaction,
+)
 
 from gatepost.ledger.keys import key_text, keys_of
 from gatepost.ledger.records import Client, Connection, RecipientRecord, Transaction, decode, encode
 from gatepost.ledger.selection import Key, Selection
 from gatepost.ledger.store import LedgerReader, LedgerWriter
-from gatepost.ledger.totals import Tally
 
 # Each look-up opens every segment.
 MAX_FOUND = 15
@@ -172,10 +179,8 @@ def sums(totals):
 
 
 def expected_sums(records):
-    tally, found = Tally(), {}
-    for record in records:
-        tally.add(record)
-    for (_, dimension), counts in tally.cells():
+    found = {}
+    for (_, dimension), counts in cells(*records):
         found[dimension] = found.get(dimension, 0) + sum(counts.values())
     return {name: number for name, number in found.items() if name != "plugin_ms"}
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from tests.ledger.made import cells
 from tests.ledger.mail_records import ANY_RECORD, MORNING, RECORDS, TEXTS, ZONE
 
 from gatepost.ledger.records import PluginResult
-from gatepost.ledger.totals import Sum, Tally, Totals
+from gatepost.ledger.totals import Sum, Totals
 from gatepost.ledger.words.fitting import plain
 from gatepost.ledger.words.html import as_html
 from gatepost.ledger.words.plain_json import json_text
@@ -26,10 +27,8 @@ TAGS = {"html", "head", "meta", "title", "body", "h1", "h2", "table", "tr", "th"
 
 
 def totals(records, since=MORNING, until=MORNING + 3600):
-    tally, found = Tally(), Sum(since, until)
-    for record in records:
-        tally.add(record)
-    for (hour, dimension), counts in tally.cells():
+    found = Sum(since, until)
+    for (hour, dimension), counts in cells(*records):
         found.add(hour, dimension, counts, 0)
     return found.totals()
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.ledger.made import START, connection, delivery, refusal, transaction
+from tests.ledger.made import START, cells, connection, delivery, refusal, transaction
 
 from gatepost.ledger import totals
 from gatepost.ledger.records import (
@@ -17,16 +17,14 @@ from gatepost.ledger.records import (
 )
 from gatepost.ledger.selection import Selection
 from gatepost.ledger.store import LedgerReader, segment
-from gatepost.ledger.totals import HOUR, Sum, Tally, hour_of, prune
+from gatepost.ledger.totals import HOUR, Sum, hour_of, prune
 
 FIRST_HOUR = hour_of(START)
 
 
 def counted(*records):
-    tally, total = Tally(), Sum(0, 0)
-    for record in records:
-        tally.add(record)
-    for (hour, dimension), counts in tally.cells():
+    total = Sum(0, 0)
+    for (hour, dimension), counts in cells(*records):
         total.add(hour, dimension, counts, 0)
     return total.totals().counts
 

@@ -16,7 +16,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Protocol
 
@@ -65,7 +65,7 @@ class Export:
         self._has_lost = False
         self.dropped = 0
 
-    def send(self, records: Sequence[Record]) -> None:
+    def send(self, records: Iterable[Record]) -> None:
         """Send records, as far as the other end takes them; keep the others."""
         for record in records:
             line = to_json(record) + b"\n"

@@ -5,7 +5,8 @@ One `Keeper` runs in the ledger process, or in a thread of an embedded server.
 Theory of operation
 -------------------
 `run` waits for packets. Records are written with one commit every COMMIT seconds, and at once if
-MANY wait. Between commits the store does its maintenance in small pieces.
+MANY wait. After a commit the store does the maintenance that new records need, and every EVERY
+seconds the other: old files need no attention at each commit.
 
 Records are numbered by their sender. A jump of the numbers is a gap: the sender has dropped records
 because the ledger was too slow, or a ledger process had taken them over and was killed before its
@@ -18,11 +19,11 @@ import select
 import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Protocol
 
+from gatepost.ledger.kept import Kept, kept_of
 from gatepost.ledger.link import PACKET, Batch, decode_batch
-from gatepost.ledger.records import Gap, Kept, Record, RecordError, decode, encode
+from gatepost.ledger.records import Gap, encode
 from gatepost.log.logger import get_logger
 
 COMMIT = 0.5
@@ -35,7 +36,7 @@ _PACKETS = 64
 _log = get_logger("gatepost.ledger")
 
 
-Sink = Callable[[Record, bytes], None]
+Sink = Callable[[Kept], None]
 
 
 class Store(Protocol):
@@ -46,14 +47,17 @@ class Store(Protocol):
 
     positions: dict[str, int]
 
-    def add(self, records: Sequence[bytes]) -> Sequence[Kept]:
+    def add(self, records: Sequence[bytes]) -> Kept:
         """Take encoded records; return those that can be read."""
 
     def commit(self) -> None:
         """Write them."""
 
+    def tend(self) -> None:
+        """Do the maintenance that new records need."""
+
     def maintain(self) -> None:
-        """Do a piece of maintenance."""
+        """Do all maintenance."""
 
     def close(self) -> None:
         """Write everything and close."""
@@ -65,25 +69,21 @@ class NoStore:
     def __init__(self) -> None:
         self.positions: dict[str, int] = {}
 
-    def add(self, records: Sequence[bytes]) -> Sequence[Kept]:
+    def add(self, records: Sequence[bytes]) -> Kept:
         """Return the records that can be read."""
-        found = []
-        for body in records:
-            with suppress(RecordError):
-                found.append((body, decode(body)))
-        return found
+        return kept_of(records)
 
     def commit(self) -> None:
         """Do nothing."""
 
-    maintain = close = commit
+    tend = maintain = close = commit
 
 
 class Keeper:
-    """Writes to `store`; each of `sinks` gets every record, `on_status` the state of a worker.
+    """Writes to `store`; each of `sinks` gets the records of a batch.
 
-    `every` is called every EVERY seconds. `time` returns seconds since 1970, `monotonic` those of a
-    clock that never jumps.
+    `on_status` gets the state of a worker, `every` is called every EVERY seconds. `time` returns
+    seconds since 1970, `monotonic` those of a clock that never jumps.
     """
 
     def __init__(
@@ -149,16 +149,18 @@ class Keeper:
         if self._waiting >= MANY or now >= self._due:
             self.commit()
             self._due = now + COMMIT
-        if self._every is not None and now >= self._every_due:
-            self._every()
+        if now >= self._every_due:
             self._every_due = now + EVERY
+            self._store.maintain()
+            if self._every is not None:
+                self._every()
 
     def commit(self) -> None:
-        """Write what has come, and do a piece of maintenance."""
+        """Write what has come, and do the maintenance that it needs."""
         self._store.commit()
         self._waiting = 0
         self._last_commit = self._time()
-        self._store.maintain()
+        self._store.tend()
 
     def take(self, packet: bytes) -> None:
         """Take one packet; one that cannot be read is logged."""
@@ -178,8 +180,7 @@ class Keeper:
         kept = self._store.add(records)
         self._waiting += len(records)
         for sink in self._sinks:
-            for data, record in kept:
-                sink(record, data)
+            sink(kept)
 
     def _find_gap(self, batch: Batch) -> None:
         """Record that records before this batch are missing."""

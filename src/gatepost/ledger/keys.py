@@ -1,59 +1,30 @@
 """The keys of a record: the texts by which `gatepost explain` finds it.
 
 A key is a text such as "address:user@example.com", in canonical form: two spellings of an address
-have the same key. `keys_of` returns the keys of a record, `key_text` the text of a `Key`.
+have the same key. `keys_of` returns the keys of a record, `key_text` the text of a `Key`. The index
+has their hashes (`hashes`).
 
-The index stores hashes: `hashes_of` those of a record, `hash_of` that of a `Key`. The records of a
-connection, its transactions and their deliveries share one: that of the connection's reference.
-
-Security: clients choose message IDs and addresses, and may choose two with the same hash. A record
-that was found by hash must therefore be compared by text.
-
-Limits: MAX_KEYS of a record. A record with full lists (`limits.MAX_LISTED`) has at most 410. A
-look-up of a transaction's reference reads all records of its connection.
+Limits: MAX_KEYS of a record. A record with full lists (`limits.MAX_LISTED`) has at most 410.
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from hashlib import blake2b
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
-from typing import Any, NamedTuple
+from typing import Any, Final
 
 from gatepost.ledger.records import Connection, Delivery, Record, Transaction
 from gatepost.ledger.selection import Key
 from gatepost.model.address import Address, AddressError, domain_key, local_key
 
-MAX_KEYS = 512
-HASH_OCTETS = 5
+MAX_KEYS: Final = 512
 # The prefix lengths of "network" keys, and the families, by the octets of an address.
-NETWORK_BITS = {4: 24, 16: 48}
-_FAMILIES = {4: AF_INET, 16: AF_INET6}
-_MAPPED = bytes(10) + b"\xff\xff"
+NETWORK_BITS: Final = {4: 24, 16: 48}
+_FAMILIES: Final = {4: AF_INET, 16: AF_INET6}
+_MAPPED: Final = bytes(10) + b"\xff\xff"
 # The key of the null sender.
-NULL = "<>"
-
-# Most mail of a minute has few domains and networks. An attacker can fill a cache: 20,000 entries
-# take at most about 10 MB.
-_CACHED = 20_000
-
+NULL: Final = "<>"
 
 # The parts of a record that are keys: references, a message ID, a client's address, mail addresses.
 Parts = tuple[Sequence[str], str, str, Sequence[str]]
-
-
-class Mailbox(NamedTuple):
-    """An address and its domain in canonical form, with the hashes of their keys."""
-
-    address: str
-    domain: str
-    hashes: Sequence[bytes]
-
-
-class Host(NamedTuple):
-    """The network of a client, and the hashes of the client's keys."""
-
-    network: str
-    hashes: Sequence[bytes]
 
 
 def keys_of(record: Record) -> list[str]:
@@ -61,34 +32,11 @@ def keys_of(record: Record) -> list[str]:
     refs, message_id, client, addresses = parts_of(record)
     found = [f"ref:{ref}" for ref in refs]
     if message_id:
-        found.append(_message_id_key(message_id))
-    found += _of_client(client)
+        found.append(message_id_key(message_id))
+    found += keys_of_client(client)
     for address in addresses:
-        found += _of_address(address)
+        found += keys_of_address(address)
     return list(dict.fromkeys(found))[:MAX_KEYS]
-
-
-def hashes_of(record: Record) -> list[bytes]:
-    """Return the hashes by which a record is found, without duplicates; at most MAX_KEYS."""
-    refs, message_id, client, addresses = parts_of(record)
-    found: dict[bytes, None] = {}  # a set that keeps the order
-    for ref in refs:
-        found[_hash_of_ref(_connection_of(ref))] = None
-    if message_id:
-        found[key_hash(_message_id_key(message_id))] = None
-    hashes = [host_of(client).hashes] if client else []
-    hashes += [mailbox_of(address).hashes for address in addresses]
-    for some in hashes:
-        for one in some:
-            found[one] = None
-    return list(found)[:MAX_KEYS]
-
-
-def hash_of(key: Key) -> bytes:
-    """Return the hash by which the records of a key are found, and possibly others."""
-    if key.kind == "ref":
-        return _hash_of_ref(_connection_of(key.value.strip()))
-    return key_hash(key_text(key))
 
 
 def key_text(key: Key) -> str:
@@ -96,52 +44,11 @@ def key_text(key: Key) -> str:
     return f"{key.kind}:{_CANONICAL[key.kind](key.value)}"
 
 
-def key_hash(text: str) -> bytes:
-    """Return the hash of a key, HASH_OCTETS octets."""
-    try:
-        octets = text.encode()
-    except UnicodeEncodeError:  # from a command line
-        octets = text.encode(errors="surrogatepass")
-    return blake2b(octets, digest_size=HASH_OCTETS).digest()
-
-
-def _connection_of(ref: str) -> str:
-    """Return the reference of the connection: that of a transaction has a number after it."""
-    return ref.partition(".")[0]
-
-
-@lru_cache(_CACHED)
-def _hash_of_ref(ref: str) -> bytes:
-    return key_hash(f"ref:{ref}")
-
-
-def _message_id_key(text: str) -> str:
+def message_id_key(text: str) -> str:
+    """Return the key of a message ID."""
     return f"message_id:{canonical_message_id(text)}"
 
 
-@lru_cache(_CACHED)
-def mailbox_of(text: str) -> Mailbox:
-    """Return an address as records have it with its domain."""
-    address = canonical_address(text)
-    domain = domain_of(address)
-    hashes = [key_hash(f"address:{address}")]
-    if domain:
-        hashes.append(_hash_of_domain(domain))
-    return Mailbox(address, domain, hashes)
-
-
-@lru_cache(_CACHED)
-def _hash_of_domain(domain: str) -> bytes:
-    return key_hash(f"domain:{domain}")
-
-
-@lru_cache(_CACHED)
-def host_of(address: str) -> Host:
-    """Return the network of a client's address as records have it."""
-    return Host(network_of(address), list(map(key_hash, _of_client(address))))
-
-
-@lru_cache(_CACHED)
 def canonical_address(text: str) -> str:
     """Return the canonical form of an address as records have it; "<>" for the null sender."""
     if not text:
@@ -171,7 +78,6 @@ def canonical_ip(text: str) -> str:
     return text if packed is None else inet_ntop(_FAMILIES[len(packed)], packed)
 
 
-@lru_cache(_CACHED)
 def network_of(address: str) -> str:
     """Return the /24 or /48 of an IP address, "" for another text."""
     packed = _packed(address)
@@ -203,10 +109,12 @@ def _canonical_network(text: str) -> str:
 
 def canonical_message_id(text: str) -> str:
     """Return a message ID without its brackets and blanks around them."""
+    if text.startswith("<") and text.endswith(">"):  # the usual form is quick
+        return text[1:-1].strip()
     return text.strip().removeprefix("<").removesuffix(">").strip()
 
 
-_CANONICAL: dict[str, Callable[[str], str]] = {
+_CANONICAL: Final[dict[str, Callable[[str], str]]] = {
     "ref": str.strip,
     "message_id": canonical_message_id,
     "address": canonical_address,
@@ -216,13 +124,15 @@ _CANONICAL: dict[str, Callable[[str], str]] = {
 }
 
 
-def _of_address(text: str) -> tuple[str, ...]:
+def keys_of_address(text: str) -> tuple[str, ...]:
+    """Return the keys of an address and its domain."""
     address = canonical_address(text)
     domain = domain_of(address)
     return (f"address:{address}", f"domain:{domain}") if domain else (f"address:{address}",)
 
 
-def _of_client(address: str) -> tuple[str, ...]:
+def keys_of_client(address: str) -> tuple[str, ...]:
+    """Return the keys of a client and its network."""
     if not address:
         return ()
     network = network_of(address)
@@ -253,8 +163,8 @@ def _of_delivery(record: Delivery) -> Parts:
     return (record.ref,), "", "", [record.sender, *record.recipients]
 
 
-_NONE: Parts = ((), "", "", ())
-_PARTS: dict[type, Callable[[Any], Parts]] = {
+_NONE: Final[Parts] = ((), "", "", ())
+_PARTS: Final[dict[type, Callable[[Any], Parts]]] = {
     Connection: _of_connection,
     Transaction: _of_transaction,
     Delivery: _of_delivery,

@@ -6,7 +6,9 @@ record, to skip others without decoding them: one letter for its kind and result
 
 from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Final, get_args
 
+from gatepost.ledger.extract import ConnectionExtract, Extract, TransactionExtract
 from gatepost.ledger.keys import (
     NETWORK_BITS,
     canonical_address,
@@ -21,8 +23,6 @@ from gatepost.ledger.records import (
     Answer,
     Connection,
     Delivery,
-    Gap,
-    Notice,
     Record,
     Transaction,
 )
@@ -30,43 +30,44 @@ from gatepost.ledger.selection import Key, KeyKind, Selection
 
 Test = Callable[[Record], bool]
 
-_BY_REPLY = {"4": "deferred", "5": "refused"}
-_KINDS: dict[type, str] = {
-    kind: str(kind.__struct_config__.tag)
-    for kind in (Connection, Transaction, Delivery, Notice, Gap)
+_BY_REPLY: Final = {"4": "deferred", "5": "refused"}
+_KINDS: Final[dict[type, str]] = {
+    kind: str(kind.__struct_config__.tag) for union in (Record, Extract) for kind in get_args(union)
 }
 # The files of the ledger have these letters: a kind or a result gets a new one.
-_LETTERS: dict[tuple[type, str], str] = {
-    (Connection, ""): "c",
-    (Connection, "refused"): "r",
-    (Connection, "deferred"): "d",
-    (Transaction, "accepted"): "A",
-    (Transaction, "refused"): "R",
-    (Transaction, "deferred"): "D",
-    (Transaction, "abandoned"): "B",
-    (Delivery, ""): "Q",
-    (Notice, ""): "N",
-    (Gap, ""): "G",
+_LETTERS: Final[dict[tuple[str, str], str]] = {
+    ("connection", ""): "c",
+    ("connection", "refused"): "r",
+    ("connection", "deferred"): "d",
+    ("transaction", "accepted"): "A",
+    ("transaction", "refused"): "R",
+    ("transaction", "deferred"): "D",
+    ("transaction", "abandoned"): "B",
+    ("delivery", ""): "Q",
+    ("notice", ""): "N",
+    ("gap", ""): "G",
 }
 # The kinds of keys, those with the fewest records first.
 _SELECTIVE: Sequence[KeyKind] = ("ref", "message_id", "address", "ip", "network", "domain")
 
 
-def kind_of(record: Record) -> str:
+def kind_of(record: Record | Extract) -> str:
     """Return the kind of a record, such as "transaction"."""
     return _KINDS[type(record)]
 
 
-def result_of(record: Record) -> str:
+def result_of(record: Record | Extract) -> str:
     """Return the result of a transaction or of a connection that was refused, otherwise ""."""
-    if isinstance(record, Transaction):
+    if isinstance(record, Transaction | TransactionExtract):
         return record.result
-    return _BY_REPLY.get(record.reply[:1], "") if isinstance(record, Connection) else ""
+    if isinstance(record, Connection | ConnectionExtract):
+        return _BY_REPLY.get(record.reply[:1], "")
+    return ""
 
 
-def letter_of(record: Record) -> str:
+def letter_of(record: Record | Extract) -> str:
     """Return the letter for the kind and the result of a record."""
-    return _LETTERS[type(record), result_of(record)]
+    return _LETTERS[kind_of(record), result_of(record)]
 
 
 def letters_of(selection: Selection) -> str:
@@ -74,7 +75,7 @@ def letters_of(selection: Selection) -> str:
     return "".join(
         letter
         for (kind, result), letter in _LETTERS.items()
-        if (not selection.kinds or _KINDS[kind] in selection.kinds)
+        if (not selection.kinds or kind in selection.kinds)
         and (not selection.results or result in selection.results)
     )
 

@@ -248,8 +248,6 @@ class Gap(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="
 
 
 Record: TypeAlias = Connection | Transaction | Delivery | Notice | Gap
-# An encoded record, and the same decoded.
-Kept: TypeAlias = tuple[bytes, Record]
 
 # The authors of opinions that are no plugins.
 SERVER = frozenset({"gatepost", "protocol", "limits", "delivery", "next hop", "mail server", ""})

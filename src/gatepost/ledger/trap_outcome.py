@@ -11,18 +11,23 @@ refused is an upper limit. Opinions at connect are in other records and do not c
 
 from collections import Counter
 from enum import Enum
+from typing import Final, TypeAlias
 
 import msgspec
 
+from gatepost.ledger.extract import AnswerExtract, TransactionExtract, TrapExtract
 from gatepost.ledger.records import Answer, Transaction, Trap
 from gatepost.traps.verdicts import Treatment
 
-CORE = "gatepost"
+# A record, or what the ledger process has of it.
+AnyTransaction: TypeAlias = Transaction | TransactionExtract
+
+CORE: Final = "gatepost"
 TRAP, TRAP_RECIPIENT = "trap", "trap-recipient"
-KNOWN = frozenset({"acquainted", "trusted"})
+KNOWN: Final = frozenset({"acquainted", "trusted"})
 # The results that mark a message because of traps; their points are not those of another rule.
-MARKS = ("trap_memory", "traps")
-MARKED = "marked"
+MARKS: Final = ("trap_memory", "traps")
+MARKED: Final = "marked"
 
 # A record without a treatment is older than the table of treatments.
 _REFUSING = frozenset({"", Treatment.REFUSE_ALL.value, Treatment.REFUSE_ALL_AFTER_CONTENT.value})
@@ -64,7 +69,7 @@ class Judgement(msgspec.Struct, frozen=True):
 
 def judge(record: Transaction, threshold: float) -> Judgement:
     """Return the facts about a record with a trap; `threshold` is that of `score`, 0 for none."""
-    outcome = _outcome(record)
+    outcome = outcome_of(record)
     would_stop = any(one.shadow and one.treatment in _REFUSING for one in record.traps) and (
         record.result == "accepted" or record.hook in _OF_THE_MESSAGE
     )
@@ -73,38 +78,18 @@ def judge(record: Transaction, threshold: float) -> Judgement:
         others.add("score")
     if record.result == "refused" and outcome is Outcome.OTHERS:
         others.add(record.by)
-    standing = result_of(record, "standing")
     return Judgement(
         outcome,
         outcome is Outcome.REFUSED,
         would_stop,
-        _users(record),
+        users_of(record),
         frozenset(others),
-        standing if standing in KNOWN else "",
+        standing_of(record),
     )
 
 
-def refuses(trap: Trap) -> bool:
-    """Return whether a trap refuses the whole message."""
-    return trap.treatment in _REFUSING and not trap.shadow
-
-
-def result_of(record: Transaction, name: str) -> str:
-    """Return the value of the first result with a name, "" without one."""
-    return next((one.value for one in record.results if one.name == name), "")
-
-
-def points_of_others(record: Transaction) -> float:
-    """Return the points that plugins gave for other reasons than traps."""
-    return record.score - sum(one.score for one in record.results if one.name in MARKS)
-
-
-def is_core(record: Transaction, reason: str) -> bool:
-    """Return whether the core decided, for this reason."""
-    return record.by == CORE and record.reason == reason
-
-
-def _outcome(record: Transaction) -> Outcome:
+def outcome_of(record: AnyTransaction) -> Outcome:
+    """Return what happened to a transaction with a trap."""
     if record.result == "accepted":
         return _accepted(record)
     if is_core(record, TRAP):
@@ -114,7 +99,40 @@ def _outcome(record: Transaction) -> Outcome:
     return Outcome.ABANDONED if record.result == "abandoned" else Outcome.OTHERS
 
 
-def _accepted(record: Transaction) -> Outcome:
+def users_of(record: AnyTransaction) -> int:
+    """Return the number of accepted recipients that are no traps; accepted ones are first."""
+    accepted = record.recipients[: max(record.recipients_count - record.refused_count, 0)]
+    traps = {one.address for one in record.traps}
+    return sum(one.address not in traps for one in accepted)
+
+
+def refuses(trap: Trap | TrapExtract) -> bool:
+    """Return whether a trap refuses the whole message."""
+    return trap.treatment in _REFUSING and not trap.shadow
+
+
+def standing_of(record: AnyTransaction) -> str:
+    """Return the standing of a known sender, "" for others."""
+    standing = result_of(record, "standing")
+    return standing if standing in KNOWN else ""
+
+
+def result_of(record: AnyTransaction, name: str) -> str:
+    """Return the value of the first result with a name, "" without one."""
+    return next((one.value for one in record.results if one.name == name), "")
+
+
+def points_of_others(record: Transaction) -> float:
+    """Return the points that plugins gave for other reasons than traps."""
+    return record.score - sum(one.score for one in record.results if one.name in MARKS)
+
+
+def is_core(record: AnyTransaction, reason: str) -> bool:
+    """Return whether the core decided, for this reason."""
+    return record.by == CORE and record.reason == reason
+
+
+def _accepted(record: AnyTransaction) -> Outcome:
     if record.shadowed:
         return Outcome.SHADOWED
     if any(_is_recipient_refusal(one) for one in record.answers):
@@ -123,15 +141,8 @@ def _accepted(record: Transaction) -> Outcome:
     return Outcome.HELD if in_force else Outcome.NO_EFFECT
 
 
-def _is_recipient_refusal(answer: Answer) -> bool:
+def _is_recipient_refusal(answer: Answer | AnswerExtract) -> bool:
     return answer.by == CORE and answer.reason == TRAP_RECIPIENT
-
-
-def _users(record: Transaction) -> int:
-    """Return the number of accepted recipients that are no traps; accepted ones are first."""
-    accepted = record.recipients[: max(record.recipients_count - record.refused_count, 0)]
-    traps = {one.address for one in record.traps}
-    return sum(one.address not in traps for one in accepted)
 
 
 def _opinions(record: Transaction) -> list[str]:

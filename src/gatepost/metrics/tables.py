@@ -6,7 +6,9 @@ all of them printable.
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Final, Generic, TypeVar
 
 from gatepost.log.printable import printable
@@ -50,10 +52,11 @@ class Distribution:
         self.counts: list[float] = [0] * (len(bounds) + 1)
         self.total = 0.0
 
-    def observe(self, value: float) -> None:
-        """Add a value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    def observe(self, values: Sequence[float]) -> None:
+        """Add values."""
+        for at, times in Counter(map(bisect_left, repeat(self.bounds), values)).items():
+            self.counts[at] += times
+        self.total += sum(values)
 
     def merge(self, counts: Sequence[float], total: float) -> None:
         """Add the values of another one with the same bounds."""

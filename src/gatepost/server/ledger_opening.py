@@ -1,12 +1,15 @@
 """Open what a configuration's records go to: the store, the export, the metrics."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
 from gatepost.config.schema import Config
 from gatepost.disk.durable import ensure_private
 from gatepost.ledger.export import Export
 from gatepost.ledger.keeper import Keeper, NoStore, Sink, Store
+from gatepost.ledger.records import Record, RecordError
+from gatepost.ledger.records import decode as decode_record
 from gatepost.ledger.store import LedgerWriter
 from gatepost.log.logger import get_logger
 from gatepost.metrics.counting import Counting
@@ -30,9 +33,9 @@ def open_keeper(config: Config, counting: Counting, *, counts: bool) -> Keeper:
     if ledger.enabled:
         store = LedgerWriter(folder, ledger.keep, ledger.size)
     export = _export(config)
-    sinks: list[Sink] = [] if export is None else [lambda record, _data: export.send([record])]
+    sinks: list[Sink] = [] if export is None else [lambda kept: export.send(_readable(kept.bodies))]
     if counts:
-        sinks.append(lambda record, _data: counting.record(record))
+        sinks.append(lambda kept: counting.count(kept.extracts, kept.shapes))
 
     def every() -> None:
         if export is not None:
@@ -43,6 +46,13 @@ def open_keeper(config: Config, counting: Counting, *, counts: bool) -> Keeper:
             _log.error("state not written", problem=str(error))
 
     return Keeper(store, sinks, on_status=_status_counter(counting), every=every)
+
+
+def _readable(bodies: Iterable[bytes]) -> Iterator[Record]:
+    """Yield whole records; the ledger has only their extracts."""
+    for body in bodies:
+        with suppress(RecordError):
+            yield decode_record(body)
 
 
 def _export(config: Config) -> Export | None:

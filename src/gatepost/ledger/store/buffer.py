@@ -1,61 +1,72 @@
 """Records that wait for the disk: bounded by octets, the oldest are dropped first.
 
-A decoded record takes several times the memory of its octets, so those that wait for long are kept
-without it.
+Extracts take several times the memory of the octets of a record, so records that wait for long are
+kept without them.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from typing import Final
 
-from gatepost.ledger.records import Kept, Record, decode
+from gatepost.ledger.kept import Kept, kept_of
 
 # Minutes of a busy server, and little of its memory.
-MAX_OCTETS = 16 << 20
+MAX_OCTETS: Final = 16 << 20
 # What a record takes in memory in addition to its octets.
-_OVERHEAD = 48
-
-
-Waiting = tuple[bytes, Record | None]
+_OVERHEAD: Final = 48
 
 
 class Buffer:
-    """Records, the oldest first. `octets` is what they take in memory without `Record`s."""
+    """Records, the oldest first. `octets` is what they take in memory without extracts."""
 
     def __init__(self) -> None:
-        self._records: deque[Waiting] = deque()
+        self._waiting = Kept([], [], [])
+        self._has_extracts = True
         self.octets = 0
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._waiting.bodies)
 
-    def add(self, kept: Sequence[Kept], *, decoded: bool = True) -> None:
+    def add(self, kept: Kept) -> None:
         """Append records."""
-        self._records.extend(kept if decoded else _octets_of(kept))
-        self.octets += sum([len(body) + _OVERHEAD for body, _ in kept])
+        waiting = self._waiting
+        waiting.bodies += kept.bodies
+        if self._has_extracts:
+            waiting.extracts += kept.extracts
+            waiting.shapes += kept.shapes
+        self.octets += _octets_of(kept.bodies)
 
-    def first(self, count: int) -> list[Kept]:
+    def first(self, count: int) -> Kept:
         """Return the oldest records, at most `count`."""
-        found = islice(self._records, count)
-        return [(body, decode(body) if record is None else record) for body, record in found]
+        waiting = self._waiting
+        bodies = waiting.bodies[:count]
+        if self._has_extracts:
+            return Kept(bodies, waiting.extracts[:count], waiting.shapes[:count])
+        return kept_of(bodies)
 
     def keep_octets(self) -> None:
-        """Keep the records as octets only."""
-        self._records = deque(_octets_of(self._records))
+        """Keep the records as octets only, until none is left."""
+        self._waiting = Kept(self._waiting.bodies, [], [])
+        self._has_extracts = False
 
     def remove(self, count: int) -> None:
         """Remove the oldest records."""
-        for _ in range(count):
-            body, _ = self._records.popleft()
-            self.octets -= len(body) + _OVERHEAD
+        waiting = self._waiting
+        self.octets -= _octets_of(waiting.bodies[:count])
+        for some in (waiting.bodies, waiting.extracts, waiting.shapes):
+            del some[:count]
+        if not waiting.bodies:
+            self._has_extracts = True
 
     def drop(self) -> int:
         """Drop the oldest records until the limit holds; return how many."""
-        before = len(self._records)
-        while self.octets > MAX_OCTETS:
-            self.remove(1)
-        return before - len(self._records)
+        count = 0
+        left = self.octets
+        while left > MAX_OCTETS:
+            left -= len(self._waiting.bodies[count]) + _OVERHEAD
+            count += 1
+        if count:
+            self.remove(count)
+        return count
 
 
-def _octets_of(records: Iterable[Waiting]) -> Iterator[Waiting]:
-    return ((body, None) for body, _ in records)
+def _octets_of(bodies: list[bytes]) -> int:
+    return sum(map(len, bodies)) + _OVERHEAD * len(bodies)

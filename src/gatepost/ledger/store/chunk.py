@@ -8,17 +8,16 @@ records.
 Trusts: the writer has decoded each record. Octets that are damaged later are one unreadable record.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 import msgspec
 
-from gatepost.ledger.matching import letter_of
-from gatepost.ledger.records import Kept
+from gatepost.ledger.kept import Kept
 
 # Twice as many would save a tenth of the time to write them, and a look-up reads whole rows.
-CHUNK = 50
-_ARRAY = b"\xdc"  # MessagePack: an array with 16 bits of length
+CHUNK: Final = 50
+_ARRAY: Final = b"\xdc"  # MessagePack: an array with 16 bits of length
 
 _split = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 
@@ -33,18 +32,18 @@ class Row(NamedTuple):
     records: bytes
 
 
-def rows_of(kept: Sequence[Kept], first: int) -> Iterator[Row]:
+def rows_of(kept: Kept, first: int) -> Iterator[Row]:
     """Yield the rows of records whose first has the number `first`."""
-    for at in range(0, len(kept), CHUNK):
-        yield _row(kept[at : at + CHUNK], first + at)
+    times = [one.time for one in kept.extracts]
+    letters = "".join([one.letter for one in kept.shapes])
+    for at in range(0, len(times), CHUNK):
+        end = at + CHUNK
+        yield _row(first + at, times[at:end], letters[at:end], kept.bodies[at:end])
 
 
-def _row(kept: Sequence[Kept], first: int) -> Row:
-    times = [record.time for _, record in kept]
-    letters = "".join([letter_of(record) for _, record in kept])
-    octets = b"".join([body for body, _ in kept])
-    header = _ARRAY + len(kept).to_bytes(2, "big")
-    return Row(first, min(times), max(times), letters, header + octets)
+def _row(first: int, times: list[float], letters: str, bodies: list[bytes]) -> Row:
+    octets = b"".join([_ARRAY, len(bodies).to_bytes(2, "big"), *bodies])
+    return Row(first, min(times), max(times), letters, octets)
 
 
 def split(octets: bytes) -> list[msgspec.Raw]:

@@ -21,20 +21,21 @@ import json
 import sqlite3
 import sys
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from typing import Final
 
-from gatepost.ledger.keys import HASH_OCTETS
+from gatepost.ledger.hashes import HASH_OCTETS
 
-NUMBER_OCTETS = 3
-MAX_RECORDS = 1 << 8 * NUMBER_OCTETS
+NUMBER_OCTETS: Final = 3
+MAX_RECORDS: Final = 1 << 8 * NUMBER_OCTETS
 # A block fits into a page of 4096 octets. The first entries of two blocks of a run differ by at
 # least BLOCK, so they also differ without their lowest 8 bits.
-BLOCK = 500
-_RUN_BITS = 56
-_LOW_BITS = 8
-MAX_RUNS = 1 << (63 - _RUN_BITS)
+BLOCK: Final = 500
+_RUN_BITS: Final = 56
+_LOW_BITS: Final = 8
+MAX_RUNS: Final = 1 << (63 - _RUN_BITS)
 
-_ENTRY = 8
+_ENTRY: Final = 8
 _TAIL = "SELECT entries FROM tail WHERE instr(entries, ?) ORDER BY id DESC"
 _NEWEST = "SELECT max(id) FROM block"
 _BLOCK = "SELECT id, entries FROM block WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1"
@@ -45,13 +46,17 @@ _BLOCKS = (
 )
 
 
-def entries_of(first: int, hashes: Iterable[Iterable[bytes]]) -> bytes:
+def entries_of(first: int, hashes: list[list[bytes]]) -> bytes:
     """Return the entries of records with successive numbers: the hashes of each."""
-    entries: list[bytes] = []
-    for number, found in enumerate(hashes, first):
+    parts: list[bytes] = []
+    number = first
+    for found in hashes:
         octets = number.to_bytes(NUMBER_OCTETS, "big")
-        entries.append(octets.join([*found, b""]))  # the number follows each hash
-    return b"".join(entries)
+        for one in found:
+            parts.append(one)
+            parts.append(octets)
+        number += 1
+    return b"".join(parts)
 
 
 def write_run(connection: sqlite3.Connection) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from gatepost.ledger.keys import hash_of
+from gatepost.ledger.hashes import hash_of
 from gatepost.ledger.matching import best_key, letters_of, matcher
 from gatepost.ledger.records import Record, RecordError, decode
 from gatepost.ledger.selection import Key, Selection

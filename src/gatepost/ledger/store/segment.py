@@ -10,7 +10,7 @@ SQLite's WAL keeps a commit when the process is killed. A power cut can lose the
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -18,10 +18,11 @@ from typing import NamedTuple
 import msgspec
 
 from gatepost.ledger import totals
-from gatepost.ledger.keys import hashes_of
-from gatepost.ledger.records import Kept, RecordError, decode
+from gatepost.ledger.hashes import hashes_of
+from gatepost.ledger.kept import Kept, kept_of
 from gatepost.ledger.store import chunk, index, schema
-from gatepost.ledger.totals import KEPT, KEPT_NOW, Counts, Tally
+from gatepost.ledger.tally import Tally
+from gatepost.ledger.totals import KEPT, KEPT_NOW, Counts
 
 # Octets of the page cache, and pages in the WAL before they are copied to the file.
 _CACHE = 4 << 20
@@ -34,9 +35,10 @@ _MODES = {"rw": "mode=rw", "ro": "mode=ro", "sealed": "mode=ro&immutable=1"}
 
 _LAST = "SELECT id + length(letters) - 1 FROM chunk ORDER BY id DESC LIMIT 1"
 _STATE = "SELECT counted, began FROM meta"
-_COMMITTED = "UPDATE meta SET written = ?1, began = ifnull(nullif(began, 0), ?1), positions = ?2"
-_TIMES = (
-    "UPDATE meta SET oldest = min(ifnull(oldest, ?1), ?1), newest = max(ifnull(newest, ?2), ?2)"
+_COMMITTED = (
+    "UPDATE meta SET written = ?1, began = ifnull(nullif(began, 0), ?1), positions = ?2,"
+    " oldest = min(ifnull(oldest, ?3), ifnull(?3, oldest)),"
+    " newest = max(ifnull(newest, ?4), ifnull(?4, newest))"
 )
 _CELL = "SELECT counts, rest FROM total WHERE hour = ? AND dimension = ?"
 _WRITE_CELL = "INSERT OR REPLACE INTO total VALUES (?, ?, ?, ?, ?)"
@@ -113,16 +115,21 @@ class Segment:
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         return self.records >= self._limits.records or int(pages) * PAGE >= self._limits.octets
 
-    def write(self, kept: Sequence[Kept], now: float, positions: Mapping[str, int]) -> None:
+    def write(self, kept: Kept, now: float, positions: Mapping[str, int]) -> None:
         """Write records, possibly none; all or nothing. Raises sqlite3.Error."""
+        first = self.records + 1
+        rows = list(chunk.rows_of(kept, first))
+        entries = index.entries_of(first, [hashes_of(one) for one in kept.extracts])
+        oldest = min((row.oldest for row in rows), default=None)
+        newest = max((row.newest for row in rows), default=None)
         with self._transaction() as connection:
-            connection.execute(_COMMITTED, (now, json.dumps(positions)))
-            if kept:
-                _insert(connection, kept, self.records + 1)
+            connection.execute(_COMMITTED, (now, json.dumps(positions), oldest, newest))
+            if rows:
+                connection.executemany("INSERT INTO chunk VALUES (?, ?, ?, ?, ?)", rows)
+                connection.execute("INSERT INTO tail VALUES (?, ?)", (first, entries))
         self._began = self._began or now
-        self.records += len(kept)
-        for _, record in kept:
-            self._tally.add(record)
+        self.records += len(kept.bodies)
+        self._tally.add(kept.extracts, kept.shapes)
 
     def checkpoint(self, now: float) -> None:
         """Index and count the records since the last checkpoint. Raises sqlite3.Error."""
@@ -177,9 +184,8 @@ def tally_after(connection: sqlite3.Connection, counted: int) -> Tally:
     """Return the counts of the records after `counted`. Raises sqlite3.Error."""
     tally = Tally()
     for (octets,) in connection.execute("SELECT records FROM chunk WHERE id > ?", (counted,)):
-        for body in chunk.split(octets):
-            with suppress(RecordError):
-                tally.add(decode(body))
+        kept = kept_of(chunk.split(octets))
+        tally.add(kept.extracts, kept.shapes)
     return tally
 
 
@@ -205,15 +211,6 @@ def facts_of(path: Path) -> Facts:
         (oldest,) = connection.execute("SELECT oldest FROM meta").fetchone()
         return Facts(records, oldest)
     return Facts(0, None)
-
-
-def _insert(connection: sqlite3.Connection, kept: Sequence[Kept], first: int) -> None:
-    rows = list(chunk.rows_of(kept, first))
-    connection.executemany("INSERT INTO chunk VALUES (?, ?, ?, ?, ?)", rows)
-    entries = index.entries_of(first, [hashes_of(record) for _, record in kept])
-    connection.execute("INSERT INTO tail VALUES (?, ?)", (first, entries))
-    times = min(row.oldest for row in rows), max(row.newest for row in rows)
-    connection.execute(_TIMES, times)
 
 
 def _add_cell(connection: sqlite3.Connection, hour: int, dimension: str, counts: Counts) -> None:

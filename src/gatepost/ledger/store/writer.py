@@ -4,18 +4,18 @@ Records wait in a buffer until `commit`. A full or failed disk begins an outage:
 what fits, and drops the oldest. A corrupt segment is set aside, and a new one is begun. What is
 missing is recorded as a `Gap` as soon as the ledger can be written.
 
-Limits: BATCH records per transaction, MAX_RECORD octets of a record, and those of `Buffer`. A
-segment has at most SEGMENT records, and 1/PARTS of the size and of the time that are kept.
+Limits: BATCH records per transaction, and those of `Buffer` and `kept_of`. A segment has at most
+SEGMENT records, and 1/PARTS of the size and of the time that are kept.
 """
 
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from math import isfinite
 from pathlib import Path
 
-from gatepost.ledger.records import Gap, Kept, RecordError, decode, encode
+from gatepost.ledger.kept import Kept, kept_of
+from gatepost.ledger.records import Gap, encode
 from gatepost.ledger.store import files
 from gatepost.ledger.store.buffer import Buffer
 from gatepost.ledger.store.errors import is_storage
@@ -30,7 +30,6 @@ SEGMENT = 1_000_000
 # more memory; half as many double the number of runs that a look-up searches.
 TAIL = 25_000
 BATCH = 2000
-MAX_RECORD = 1 << 20
 PARTS = 8
 # Octets that are committed without a call of `commit`.
 _PENDING = 4 << 20
@@ -75,11 +74,12 @@ class LedgerWriter:
             os.close(self._lock)
             raise
 
-    def add(self, records: Sequence[bytes]) -> Sequence[Kept]:
+    def add(self, records: Sequence[bytes]) -> Kept:
         """Take encoded records, which are written at the next commit; return the readable ones."""
-        kept = [one for body in records if (one := self._read(body)) is not None]
-        self.lost += len(records) - len(kept)
-        self._buffer.add(kept, decoded=self._outage is None)
+        kept = kept_of(records)
+        self.lost += len(records) - len(kept.bodies)
+        self._log_unreadable(kept.problem)
+        self._buffer.add(kept)
         if self._buffer.octets > _PENDING:
             self.commit()
         return kept
@@ -90,10 +90,14 @@ class LedgerWriter:
             self._guarded(self._write_all)
         self._lose(self._buffer.drop())
 
-    def maintain(self) -> None:
-        """Index and count new records, and remove old files; call it about once in a second."""
+    def tend(self) -> None:
+        """Index and count new records; call it after a commit."""
         if self._outage is None:
             self._guarded(self._tend)
+
+    def maintain(self) -> None:
+        """Do that, and remove old files; call it every few seconds."""
+        self.tend()
         self._guarded(self._retain)
 
     def close(self) -> None:
@@ -128,7 +132,7 @@ class LedgerWriter:
         while self._buffer:
             batch = self._buffer.first(BATCH)
             self._current().write(batch, self._time(), self.positions)
-            self._buffer.remove(len(batch))
+            self._buffer.remove(len(batch.bodies))
         self._write_gaps()
 
     def _write_gaps(self) -> None:
@@ -136,22 +140,18 @@ class LedgerWriter:
         outage, now = self._outage, self._time()
         gaps = self._gaps if outage is None else [*self._gaps, *outage.gaps(now)]
         if gaps or outage is not None:
-            self._current().write([(encode(gap), gap) for gap in gaps], now, self.positions)
+            self._current().write(kept_of([*map(encode, gaps)]), now, self.positions)
             self._gaps = []
         if outage is not None:
             self._tend()
             self._outage = None
             outage.end(now)
 
-    def _read(self, body: bytes) -> Kept | None:
-        """Return a record; None if it cannot be read."""
-        try:
-            return checked(body)
-        except RecordError as error:
-            if not self._has_logged_unreadable:
-                _log.error("ledger record unreadable", problem=str(error))
-                self._has_logged_unreadable = True
-            return None
+    def _log_unreadable(self, problem: str) -> None:
+        """Log the first problem of a record that cannot be read."""
+        if problem and not self._has_logged_unreadable:
+            _log.error("ledger record unreadable", problem=problem)
+            self._has_logged_unreadable = True
 
     def _lose(self, count: int) -> None:
         self.lost += count
@@ -216,13 +216,3 @@ class LedgerWriter:
             cause = f"the file {file.path.name} was corrupt"
             self._gaps.append(Gap(now, since, found.records, cause))
         self._segment = self._create()
-
-
-def checked(body: bytes) -> Kept:
-    """Return a record with its octets; raises `RecordError` if it has no time or is too large."""
-    record = decode(body)
-    if len(body) > MAX_RECORD:
-        raise RecordError(f"expected at most {MAX_RECORD} octets, found {len(body)}")
-    if not isfinite(record.time):
-        raise RecordError(f"expected a time, found {record.time}")
-    return body, record
