@@ -150,7 +150,7 @@ def write(folder: Path, records: int) -> None:
         used, began = time.process_time(), time.perf_counter()
         writer.add(batch)
         writer.commit()
-        writer.maintain()
+        writer.tend()
         cpu += time.process_time() - used
         took = time.perf_counter() - began
         wall += took

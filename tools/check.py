@@ -52,7 +52,7 @@ TRACED_AGAIN = ("tests/server", "-m", "not slow")
 # Tests for the compiled build: they replace no part of it.
 COMPILED = (
     *("tests/wire", "tests/e2e"),
-    *("tests/ledger/test_link.py", "tests/ledger/test_store.py", "tests/ledger/test_totals.py"),
+    *(f"tests/ledger/test_{name}.py" for name in ("link", "shape", "store", "totals")),
     *("tests/session/test_recording.py", "tests/log", "tests/lists"),
     *(f"tests/mailauth/{name}" for name in ("arc", "dmarc", "results")),
     *(f"tests/mailauth/dkim/test_{name}.py" for name in ("body", "signatures", "verify")),
