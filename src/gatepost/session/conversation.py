@@ -57,8 +57,7 @@ class Conversation:
     it may log in. `completes` is whether a message without Date or Message-ID gets it after a
     login. `detailed` is the recorder's. `after_any` are the methods that follow every hook, None
     without any. `asks_for_times` is whether one of the two gets the plugins that were asked, at
-    every hook. `extended_before` is `session.extended` before the EHLO or HELO that is being
-    decided. While content arrives, `headers` collects the header block
+    every hook. While content arrives, `headers` collects the header block
     if a plugin reads it, and `refusal` is the reply to the end of the message once it is certain.
     `scan` reads the header block of every message until its end. `held` is why the message is held
     instead of refused, "" if it is not. `errors` and `idle_commands` count
@@ -79,7 +78,6 @@ class Conversation:
         "detailed",
         "dialect",
         "errors",
-        "extended_before",
         "headers",
         "held",
         "idle_commands",
@@ -102,7 +100,6 @@ class Conversation:
         self.chains = setup.plugins.busy
         self.after_any = setup.plugins.after_any
         self.asks_for_times = self.detailed or self.after_any is not None
-        self.extended_before = False
         self.tx: Transaction | None = None
         self.delivering = False
         self.offers_tls = False
