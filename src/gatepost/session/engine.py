@@ -108,9 +108,7 @@ class Engine(Handler):
         if talk.tx is not None:
             return _disconnected(talk)
         talk.record_traps()
-        if not talk.setup.plugins.notifications["disconnect"]:
-            return None
-        return _disconnected(talk)
+        return _disconnected(talk) if talk.notifies("disconnect") else None
 
 
 async def _disconnected(talk: Conversation) -> None:

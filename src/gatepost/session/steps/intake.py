@@ -118,10 +118,11 @@ class _Deliver(_OfMessage):
     def proceed(self, answer: Answer | None) -> Result:
         """Hand the message over, unless it is quarantined or a plugin has taken it."""
         talk, tx = self.talk, self.tx
-        if tx.message is not None:
-            _end_edits(tx, tx.message)
-        if tx.acting is not None:
-            tx.acting.sealed = True
+        message, acting = tx.message, tx.acting
+        if message is not None:
+            _end_edits(tx, message)
+        if acting is not None:
+            acting.sealed = True
         if reason := self._held():
             return talk.dialect.hold(talk.setup, tx, reason)
         if answer is None:
@@ -130,7 +131,8 @@ class _Deliver(_OfMessage):
 
     def _held(self) -> str:
         """Return why the message is held, "" if it is not."""
-        return self.talk.held or ("" if self.tx.acting is None else self.tx.acting.quarantined)
+        acting = self.tx.acting
+        return self.talk.held or ("" if acting is None else acting.quarantined)
 
 
 async def _taken(talk: Conversation, answer: Answer, tx: Transaction) -> Reply:
@@ -158,19 +160,20 @@ def chunk(talk: Conversation, event: e.Bdat) -> Result:
 
 def take(talk: Conversation, event: e.Content) -> Coroutine[Any, Any, None] | None:
     """Store content; once the header block is complete, show it to plugins."""
-    tx = talk.tx
-    if talk.refusal is not None or tx is None or tx.message is None:
+    tx, data = talk.tx, event.data
+    message = None if tx is None or talk.refusal is not None else tx.message
+    if tx is None or message is None:
         return None
     try:
-        tx.message.write(event.data)
+        message.write(data)
     except OSError as error:
         _storage_failed(talk, tx, str(error))
         return None
-    if tx.message.watches:
-        tx.message.received(event.data)
-    if talk.scan is not None and talk.scan.add(event.data):
+    if message.watches:
+        message.received(data)
+    if talk.scan is not None and talk.scan.add(data):
         _scanned(talk, tx, talk.scan)
-    if talk.headers is not None and talk.headers.add(event.data):
+    if talk.headers is not None and talk.headers.add(data):
         return _read_headers(talk)
     return None
 
@@ -251,9 +254,10 @@ def _headers_decided(talk: Conversation, reply: Reply) -> None:
 def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Result:
     """Decide about the whole message and hand it over."""
     tx = talk.tx
-    if talk.refusal is None and tx is not None and tx.message is not None:
+    message = None if tx is None or talk.refusal is not None else tx.message
+    if tx is not None and message is not None:
         try:
-            tx.message.complete()
+            message.complete()
         except OSError as error:
             _storage_failed(talk, tx, str(error))
     if talk.scan is not None and tx is not None:
@@ -272,10 +276,12 @@ async def _decide_later(
 
 
 def _decide(talk: Conversation, tx: Transaction | None) -> Result:
-    if tx is not None and tx.message is not None and tx.trap_hits:
-        judge_content(tx, tx.message)
-    if tx is not None and tx.message is not None and tx.message.watches:
-        _log_failed_watches(tx, tx.message)
+    message = None if tx is None else tx.message
+    if tx is not None and message is not None:
+        if tx.trap_hits:
+            judge_content(tx, message)
+        if message.watches:
+            _log_failed_watches(tx, message)
     result = _refuse(talk, talk.refusal) if talk.refusal else run(_Message(talk, _MESSAGE))
     return _conclude(talk, tx, result)
 
@@ -328,14 +334,14 @@ def _log_failed_watches(tx: Transaction, message: Message) -> None:
 
 def _hand_over(talk: Conversation, tx: Transaction, spoken: Reply | None) -> Result:
     """Deliver; `spoken` has the words of a plugin for the reply that accepts the message."""
-    names = talk.dialect.with_names
-    if tx.message is not None and tx.found is not None:
-        refused = _add_results(talk, tx, tx.message)
+    names, message = talk.dialect.with_names, tx.message
+    if message is not None and tx.found is not None:
+        refused = _add_results(talk, tx, message)
         if refused is not None:
             return talk.reset_and(refused)
-        add_field(tx, tx.message)
-    if tx.message is not None and names is not None:
-        tx.message.add_trace(received(tx, talk.setup.hostname, names))
+        add_field(tx, message)
+    if message is not None and names is not None:
+        message.add_trace(received(tx, talk.setup.hostname, names))
     result = run(_Deliver(talk, "deliver"))
     if isinstance(result, Reply) and not talk.notifies("delivered"):
         return _delivered(talk, tx, result, spoken)
@@ -373,11 +379,12 @@ def _accepted(talk: Conversation, tx: Transaction, reply: Reply, spoken: Reply |
         reply = accepting(reply, Decision(Verdict.ACCEPT, spoken.text, spoken.code))
     talk.errors = talk.idle_commands = 0
     set_fact(talk.session, "messages", talk.session.messages + 1)
-    if tx.message is not None and tx.message.edits:
-        talk.recorder.edited(tx, tx.message)
-    if tx.message is not None and tx.message.shadowed_edits:
-        talk.recorder.would_have_edited(tx, tx.message.shadowed_edits)
-    if tx.acting is not None and tx.acting.changes:
-        talk.recorder.recipients_changed(tx, tx.acting.changes)
+    message, acting = tx.message, tx.acting
+    if message is not None and message.edits:
+        talk.recorder.edited(tx, message)
+    if message is not None and message.shadowed_edits:
+        talk.recorder.would_have_edited(tx, message.shadowed_edits)
+    if acting is not None and acting.changes:
+        talk.recorder.recipients_changed(tx, acting.changes)
     talk.recorder.accepted(tx, reply)
     return reply
