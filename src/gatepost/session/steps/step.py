@@ -42,6 +42,7 @@ from gatepost.session.rules import Ruling
 Question = Awaitable[Answer | None]
 
 _NO_CHAIN: Final = Chain()
+_ACCEPT: Final = Verdict.ACCEPT
 
 # The hooks whose refusals all wait for `smtp.refusal_delay`.
 _OF_THE_MESSAGE: Final = frozenset({"data", "headers", "message"})
@@ -74,7 +75,7 @@ class Step(ABC):
 
     @abstractmethod
     def proceed(self, answer: Answer | None) -> Result:
-        """Let the command take effect; `answer` has accepted it, None if nobody had an opinion."""
+        """Let the command take effect; `answer` has accepted it, None without any opinion."""
 
     def refused(self, reply: Reply) -> Result:
         """Undo what the command has changed; return the reply, or what ends with it."""
@@ -158,7 +159,7 @@ def _conclude(step: Step, answer: Answer | None, asked: list[Asked] | None = Non
         if asked is None:
             step.talk.began = 0.0
             return step.proceed(None)
-    if answer is None or answer.decision.verdict is Verdict.ACCEPT:
+    if answer is None or answer.decision.verdict is _ACCEPT:
         return _proceed(step, answer, asked)
     return _refuse(step, answer, asked)
 
