@@ -58,16 +58,22 @@ class ParallelBuild(build_ext):
             super().build_extensions()
 
 
+modules = mypycify(
+    {paths!r}, opt_level="3", debug_level="0", multi_file=True, target_dir={folder!r}
+)
+for module in modules:
+    module.extra_compile_args += {flags!r}
 setup(
     name="gatepost",
     packages=[],
     py_modules=[],
     cmdclass={{"build_ext": ParallelBuild}},
-    ext_modules=mypycify(
-        {paths!r}, opt_level="3", debug_level="0", multi_file=True, target_dir={folder!r}
-    ),
+    ext_modules=modules,
 )
 """
+# Functions call each other directly, and are expanded where they are called: nothing outside of the
+# compiled files can replace them.
+FLAGS = ("-fvisibility=hidden", "-fno-semantic-interposition")
 # mypy reads no configuration and writes no cache into the checkout. Packages that are not installed
 # for the build have no types.
 MYPY = (
@@ -114,7 +120,7 @@ def compile_modules(root: Path, files: list[Path], folder: Path) -> None:
     options = [option.format(folder=folder / "cache") for option in MYPY]
     paths = [*options, *(path.as_posix() for path in files)]
     script = folder / "setup.py"
-    script.write_text(SETUP.format(paths=paths, folder=str(folder / "c")), "utf-8")
+    script.write_text(SETUP.format(paths=paths, folder=str(folder / "c"), flags=FLAGS), "utf-8")
     build = ("build_ext", "--build-lib", folder / "lib", "--build-temp", folder / "tmp")
     result = subprocess.run(
         [sys.executable, script, "-q", *build],

@@ -250,13 +250,13 @@ def test_added_recipients_that_fail_are_left_to_the_queue(monkeypatch):
     assert list(failed) == [named]
 
 
-def replies_of_a_message():
+def replies_of_a_message(domain="example.com"):
     """Return what the engine returns for each event of a message, without a plugin."""
 
     async def main():
         client = Session("s1", Endpoint("192.0.2.1", 1), Endpoint("192.0.2.9", 25), 0.0)
         engine = Engine(make_setup(config(), find_lists(config())), client, SMTP)
-        address = Address("user", "example.com")
+        address = Address("user", domain)
         envelope = [e.Helo("client.example"), e.Mail(NULL_PATH, {}), e.Rcpt(address, {}), e.Data()]
         message = [e.Content(b"Subject: a\r\n\r\nb\r\n"), e.EndOfMessage()]
         return [engine.handle(event) for event in (e.Connected(), *envelope, *message)]
@@ -267,6 +267,10 @@ def replies_of_a_message():
 def test_a_message_needs_no_coroutine_if_nothing_waits():
     replies = replies_of_a_message()
     assert [reply and reply.code for reply in replies] == [220, 250, 250, 250, 354, None, 250]
+
+
+def test_a_refusal_without_a_delay_needs_no_coroutine():
+    assert replies_of_a_message("elsewhere.example")[3].code == 550
 
 
 def test_a_message_without_a_route_needs_no_coroutine(monkeypatch):

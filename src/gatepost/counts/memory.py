@@ -21,7 +21,7 @@ import mmap
 import os
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Self
+from typing import Final, Self
 
 from gatepost.counts.sketch import SEED_SIZE, SIZE
 
@@ -32,7 +32,7 @@ _ALIGNMENT = 64 * 1024
 _WORD = 4
 
 # The header: the version, the seed, one octet per slot.
-_VERSION = 0
+_VERSION: Final = 0
 _SEED = 16
 _FLAGS = 64
 HEADER_SIZE = _ALIGNMENT
@@ -63,9 +63,9 @@ class Sketch:
 
 
 class Slot:
-    """A worker's view of the memory: `own` is its sketch, `sketches` are all in use."""
+    """A worker's view of the memory: `own` is its sketch, `others` are those of other workers."""
 
-    __slots__ = ("_header", "_map", "_mapped", "_number", "_sketches", "_version", "own", "seed")
+    __slots__ = ("_header", "_map", "_mapped", "_number", "_others", "_version", "own", "seed")
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Slot:
         self.seed = bytes(header[_SEED : _SEED + SEED_SIZE])
         self.own = Sketch(map_slot(number))
         self._mapped = {number: self.own}
-        self._sketches: tuple[Sketch, ...] = (self.own,)
+        self._others: list[Sketch] = []
 
     @property
     def number(self) -> int:
@@ -100,11 +100,11 @@ class Slot:
         return cls(_map_header(file), lambda other: _map_slot(file, other), number)
 
     @property
-    def sketches(self) -> tuple[Sketch, ...]:
-        """The sketches in use, including `own`."""
+    def others(self) -> list[Sketch]:
+        """The sketches in use, without `own`."""
         if self._header[_VERSION] != self._version:
             self._read_flags()
-        return self._sketches
+        return self._others
 
     def _read_flags(self) -> None:
         self._version = self._header[_VERSION]
@@ -113,7 +113,7 @@ class Slot:
         used.add(self._number)
         mapped = self._mapped
         self._mapped = {one: mapped.get(one) or Sketch(self._map(one)) for one in sorted(used)}
-        self._sketches = tuple(self._mapped.values())
+        self._others = [one for one in self._mapped.values() if one is not self.own]
 
 
 class CounterMemory:

@@ -78,7 +78,7 @@ class Router:
         Raise `DeliveryError` if a recipient has no route, so that none is dropped silently.
         """
         if self._only is not None:
-            return [(self._only, [*recipients])]
+            return [(self._only, list(recipients))]
         shares: dict[Route, list[Recipient]] = {}
         for recipient in recipients:
             route = self.route(recipient)

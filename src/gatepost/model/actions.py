@@ -26,7 +26,8 @@ from typing import Any, Protocol
 
 from gatepost.model.address import Address
 from gatepost.model.author import UNKNOWN, Author
-from gatepost.model.facts import FactList, keep, set_fact
+from gatepost.model.fact_list import FactList
+from gatepost.model.facts import keep, set_fact
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.session import Acting, Change, Recipient, Transaction
 

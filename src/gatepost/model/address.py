@@ -17,7 +17,7 @@ in UTF-8 and as A-labels. The limits also bound the time that the canonical form
 import re
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import Final, Self
+from typing import Final
 from unicodedata import normalize
 
 import idna
@@ -85,26 +85,13 @@ class Address(msgspec.Struct, frozen=True):
     local: str
     domain: str
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
+    @staticmethod
+    def parse(text: str) -> "Address":
         """Parse `local@domain` without angle brackets; raises `AddressError`."""
         match = _MAILBOX.fullmatch(text)
         if match is None:
             raise AddressError(f"expected local-part@domain, found {text[:80]!r}")
-        return cls.from_parts(match[1], match[2])
-
-    @classmethod
-    def from_parts(cls, local: str, domain: str) -> Self:
-        """Return the address of two halves of LENIENT_MAILBOX; raises `AddressError`."""
-        if _octets(local) > MAX_LOCAL:
-            raise AddressError(f"expected a local part of at most {MAX_LOCAL} octets")
-        if domain[-1] == ".":
-            domain = domain[:-1]
-        if domain[0] == "[":
-            check_literal(domain)
-        elif len(domain) > MAX_LABEL or not domain.isascii():
-            _canonical(domain)
-        return cls(unquote(local) if local[0] == '"' else local, domain)
+        return from_parts(match[1], match[2])
 
     def __bool__(self) -> bool:
         return self.local != "" or self.domain != ""
@@ -127,6 +114,19 @@ def address_text(address: Address) -> str:
     if not (local.isalnum() or _DOT_STRING.fullmatch(local)) and (local or domain):
         local = quote(local)
     return f"{local}@{domain}" if domain else local
+
+
+def from_parts(local: str, domain: str) -> Address:
+    """Return the address of two halves of LENIENT_MAILBOX; raises `AddressError`."""
+    if _octets(local) > MAX_LOCAL:
+        raise AddressError(f"expected a local part of at most {MAX_LOCAL} octets")
+    if domain[-1] == ".":
+        domain = domain[:-1]
+    if domain[0] == "[":
+        check_literal(domain)
+    elif len(domain) > MAX_LABEL or not domain.isascii():
+        _canonical(domain)
+    return Address(unquote(local) if local[0] == '"' else local, domain)
 
 
 def local_key(local: str) -> str:

@@ -13,7 +13,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Any, BinaryIO, Final, NamedTuple, Self
 
 from gatepost.model.author import UNKNOWN, Author, Named
 from gatepost.model.content import FIRST_LINE, Content
@@ -32,7 +32,9 @@ from gatepost.model.headers import Headers
 from gatepost.model.watch import Watch
 
 # The phases of a message. Edits are possible until it is sealed.
-_RECEIVED_IN_PART, _COMPLETE, _SEALED = range(3)
+_RECEIVED_IN_PART: Final = 0
+_COMPLETE: Final = 1
+_SEALED: Final = 2
 
 
 class Parts(NamedTuple):

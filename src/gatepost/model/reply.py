@@ -7,18 +7,26 @@ continuation line; any other control or non-ASCII character becomes `?`.
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from typing import Self
+from typing import Final, Self
 
 # RFC 5321 s4.5.3.1.5: a reply line is at most 512 octets, code and CRLF included.
-MAX_LINE = 512
-MAX_LINES = 100
+MAX_LINE: Final = 512
+MAX_LINES: Final = 100
 # A text of this length fits on one line with any codes.
-SHORT = 400
+SHORT: Final = 400
 
-_UNPRINTABLE = re.compile(r"[^ -~]")
-_ENHANCED = re.compile(r"[245](?:\.[0-9]{1,3}){2}")
-_CONFIGURED = re.compile(r"([2-5][0-9]{2})(?: ([245](?:\.[0-9]{1,3}){2}))?(?: (.*))?", re.DOTALL)
+_UNPRINTABLE: Final = re.compile(r"[^ -~]")
+_ENHANCED: Final = re.compile(r"[245](?:\.[0-9]{1,3}){2}")
+# The class of each enhanced code in use: they need no pattern.
+_USUAL: Final[dict[str | None, int]] = {
+    f"{kind}.{subject}.{detail}": kind
+    for kind in (2, 4, 5)
+    for subject in range(8)
+    for detail in range(20)
+}
+_CONFIGURED: Final = re.compile(
+    r"([2-5][0-9]{2})(?: ([245](?:\.[0-9]{1,3}){2}))?(?: (.*))?", re.DOTALL
+)
 
 
 class Reply:
@@ -27,11 +35,10 @@ class Reply:
     `code` is the three-digit code. `enhanced` is the enhanced status code, always of the same
     class, or None for replies without one (greeting, EHLO, 354). `text` is one line, or several
     separated by line breaks. With `close` the connection is closed after the reply; 421 always
-    closes it. `encoded` is the reply as bytes, encoded once. `reference` is the reference at the
-    end of the text, "" if there is none.
+    closes it. `reference` is the reference at the end of the text, "" if there is none.
     """
 
-    __slots__ = ("close", "code", "encoded", "enhanced", "reference", "text")
+    __slots__ = ("_encoded", "close", "code", "enhanced", "reference", "text")
 
     def __init__(
         self,
@@ -48,7 +55,15 @@ class Reply:
         self.text = text
         self.close = close or code == 421  # RFC 5321 s3.8: this code announces the close
         self.reference = reference
-        self.encoded = encode(code, enhanced, text)
+        self._encoded: bytes | None = None
+
+    @property
+    def encoded(self) -> bytes:
+        """Return the reply as bytes, which are made once, when they are needed."""
+        found = self._encoded
+        if found is None:
+            found = self._encoded = encode(self.code, self.enhanced, self.text)
+        return found
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -113,7 +128,7 @@ class RecipientReplies(Reply):
         one = next((reply for reply in each if reply.code < 400), each[0])
         super().__init__(one.code, one.text, one.enhanced, reference=one.reference)
         self.each = tuple(each)
-        self.encoded = b"".join(reply.encoded for reply in each)
+        self._encoded = b"".join(reply.encoded for reply in each)
 
     def with_reference(self, reference: str) -> Reply:
         """Return the replies with a reference at the end of each refusal that has none."""
@@ -132,9 +147,10 @@ def _restore(
     return Reply(code, text, enhanced, close=close, reference=reference)
 
 
-@lru_cache(maxsize=256)
 def check_codes(code: int, enhanced: str | None) -> None:
     """Raise ValueError unless both codes are well formed and of the same class."""
+    if _USUAL.get(enhanced) == code // 100:
+        return
     if not 200 <= code <= 599:
         raise ValueError(f"expected a reply code from 200 to 599, found {code!r}")
     if enhanced is None:
@@ -153,8 +169,8 @@ def _room(enhanced: str | None) -> int:
 def encode(code: int, enhanced: str | None, text: str) -> bytes:
     """Return the lines of a reply as bytes, for any text."""
     if len(text) < SHORT and text.isascii() and text.isprintable():
-        prefix = f"{code} {enhanced} " if enhanced else f"{code} "
-        return f"{prefix}{text}\r\n".encode("ascii")
+        line = f"{code} {enhanced} {text}\r\n" if enhanced else f"{code} {text}\r\n"
+        return line.encode()
     return b"".join(_lines(code, enhanced, text))
 
 

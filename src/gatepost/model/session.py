@@ -14,7 +14,8 @@ import msgspec
 from gatepost.model.address import Address
 from gatepost.model.author import Author
 from gatepost.model.endpoint import Endpoint
-from gatepost.model.facts import EMPTY, read_only, set_fact
+from gatepost.model.fact_list import EMPTY, read_only
+from gatepost.model.facts import set_fact
 from gatepost.model.message import Message
 from gatepost.model.proxy import ProxyHeader
 from gatepost.model.reply import Reply

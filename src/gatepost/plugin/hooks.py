@@ -6,6 +6,8 @@ every plugin. `on_<hook>` can decide. `after_<hook>` receives the outcome. A not
 every hook. `gatepost.plugin.methods` declares all of them.
 """
 
+from typing import Final
+
 import msgspec
 
 from gatepost.model.decision import Decision, Verdict
@@ -22,6 +24,9 @@ class Hook(msgspec.Struct, frozen=True):
     defer: Reply
     codes: tuple[int, ...] = ()
 
+
+_DENY: Final = Verdict.DENY
+_DEFER: Final = Verdict.DEFER
 
 _REFUSED = "Refused by local policy"
 _LATER = "Refused by local policy for now, try again later"
@@ -41,7 +46,7 @@ _DEFER_AUTH = Reply(454, "Temporary authentication failure", "4.7.0")
 # The codes of a command that a plugin adds.
 ANY_2XX = (250, *range(200, 250), *range(251, 300))
 
-HOOKS: dict[str, Hook] = {
+HOOKS: Final[dict[str, Hook]] = {
     "connect": Hook(_DENY_CONNECT, _DEFER_CONNECT, (220,)),
     "helo": Hook(_DENY_550, _DEFER_450, (250,)),
     "ehlo": Hook(_DENY_550, _DEFER_450),
@@ -108,10 +113,11 @@ def accepting(usual: Reply, decision: Decision | None, base: Reply | None = None
 
 def reply_for(hook: str, decision: Decision) -> Reply:
     """Return the reply for a refusal: its own codes and text, or those of the hook."""
-    default = HOOKS[hook].deny if decision.verdict is Verdict.DENY else HOOKS[hook].defer
+    row = HOOKS[hook]
+    default = row.deny if decision.verdict is _DENY else row.defer
     code = decision.code or default.code
     close = decision.disconnect or default.close
-    if decision.verdict is Verdict.DEFER and close and decision.code is None:
+    if decision.verdict is _DEFER and close and decision.code is None:
         code = 421  # RFC 5321 s3.8: the only code that announces the close
     text = default.text if decision.text is None else decision.text
     return Reply(code, text, decision.enhanced or default.enhanced, close=close)

@@ -74,6 +74,7 @@ class PluginHost:
             name: Chain(followers=self._bind("on", name), driver=self._driver)
             for name in NOTIFICATIONS
         }
+        self.notified = frozenset(name for name, chain in self.notifications.items() if chain)
         self.notifier = Notifier({name: self.notifications[name] for name in FACTS})
         self.lookup = Chain(
             deciders=self._bind("on", "lookup", answers=True, read=read_lookup),

@@ -15,7 +15,7 @@ cause could overtake the refusal.
 """
 
 import asyncio
-from typing import cast
+from typing import Final, cast
 
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.reply import Reply
@@ -37,10 +37,10 @@ from gatepost.session.steps.offer import STARTTLS
 from gatepost.wire.smtp.server import unrecorded
 from gatepost.wire.smtp.syntax.extensions import EXTENSIONS
 
-WITH_TLS = EXTENSIONS | {STARTTLS}
+WITH_TLS: Final = EXTENSIONS | {STARTTLS}
 _DEFAULT = ListenerSettings()
 # Until the transport is there.
-_NO_PEER = Endpoint("")
+_NO_PEER: Final = Endpoint("")
 
 
 class Connection(Owner):

@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Coroutine
-from itertools import count
 from operator import attrgetter
 from typing import Any, Protocol
 
@@ -110,14 +109,15 @@ class Connections:
         self._tasks: set[asyncio.Future[None]] = set()
         self._empty = asyncio.Event()
         self.visits = Visits(setup, self.relay_networks, self.next_id, self.run_to_end)
-        self._prefix = os.urandom(4).hex()
-        self._numbers = count(1)
+        self._prefix = f"{os.urandom(4).hex()}-"
+        self._sessions = 0
         self._lag = 0.0
         self._sweeper = self.loop.call_later(SWEEP, self._sweep)
 
     def next_id(self) -> str:
         """Return a session id that no other session has."""
-        return f"{self._prefix}-{next(self._numbers):x}"
+        self._sessions += 1
+        return self._prefix + hex(self._sessions)[2:]  # noqa: FURB116 - a format takes ten times as long
 
     def admit(self, connection: Member) -> Reply | None:
         """Add a connection; return the refusal if there are too many."""

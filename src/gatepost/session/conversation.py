@@ -57,12 +57,11 @@ class Conversation:
     it may log in. `completes` is whether a message without Date or Message-ID gets it after a
     login. `detailed` is the recorder's. `after_any` are the methods that follow every hook, None
     without any. `asks_for_times` is whether one of the two gets the plugins that were asked, at
-    every hook. `extended_before` is `session.extended` before the EHLO or HELO that is being
-    decided. While content arrives, `headers` collects the header block
-    if a plugin reads it, and `refusal` is the reply to the end of the message once it is certain.
-    `scan` reads the header block of every message until its end. `held` is why the message is held
-    instead of refused, "" if it is not. `errors` and `idle_commands` count
-    towards the limits of their names, and start again with each message.
+    every hook. `notified` are the notifications for which plugins have methods. While content
+    arrives, `headers` collects the header block if a plugin reads it, and `refusal` is the reply to
+    the end of the message once it is certain. `scan` reads the header block of every message until
+    its end. `held` is why the message is held instead of refused, "" if it is not. `errors` and
+    `idle_commands` count towards the limits of their names, and start again with each message.
     `began` is the time at which plugins were asked about the hook that is being decided, else 0.
     `unrecorded` are the ended transactions whose trap hits are not recorded yet.
     """
@@ -79,10 +78,10 @@ class Conversation:
         "detailed",
         "dialect",
         "errors",
-        "extended_before",
         "headers",
         "held",
         "idle_commands",
+        "notified",
         "offers_tls",
         "recorder",
         "refusal",
@@ -100,9 +99,9 @@ class Conversation:
         self.recorder = setup.recorder
         self.detailed = setup.recorder.detailed
         self.chains = setup.plugins.busy
+        self.notified = setup.plugins.notified
         self.after_any = setup.plugins.after_any
         self.asks_for_times = self.detailed or self.after_any is not None
-        self.extended_before = False
         self.tx: Transaction | None = None
         self.delivering = False
         self.offers_tls = False
@@ -153,7 +152,8 @@ class Conversation:
         self.refusal, self.held = None, ""
         read = "headers" in self.chains
         self.headers = HeaderCollector(limits.header_size) if read else None
-        self.scan = HeaderScan(limits.hops, setup.hostname, tx.recipients)
+        completes = self.completes and self.session.auth is not None
+        self.scan = HeaderScan(limits.hops, setup.hostname, tx.recipients, completes)
 
     def actions(self) -> Actions | None:
         """Return what plugins do in a new transaction, None if none of them has a hook."""
@@ -186,15 +186,16 @@ class Conversation:
         self.tx = None
         self.headers = None
         self.scan = None
-        if tx.acting is not None:
-            tx.acting.sealed = True
-        if tx.refused and tx.message is None:
+        message, acting = tx.message, tx.acting
+        if acting is not None:
+            acting.sealed = True
+        if message is None and tx.refused:
             count_unknown(self.setup.traps, tx, self.setup.is_local)
         if tx.trap_hits:
             self.unrecorded.append(tx)
         self.recorder.transaction_ended(tx)
-        if tx.message is not None:
-            tx.message.close()
+        if message is not None:
+            message.close()
 
     def record_traps(self) -> None:
         """Record the trap hits of ended transactions.
@@ -209,7 +210,7 @@ class Conversation:
 
     def notifies(self, notification: str) -> bool:
         """Return whether a plugin has the method of a notification."""
-        return bool(self.setup.plugins.notifications[notification].followers)
+        return notification in self.notified
 
     async def notify(self, notification: str, fact: Transaction | Session) -> None:
         """Run a notification of plugins."""

@@ -25,9 +25,9 @@ from gatepost.session.conversation import Conversation, Result
 from gatepost.session.dialect import Dialect
 from gatepost.session.handler import Handler
 from gatepost.session.setup import Setup
-from gatepost.session.steps.envelope import MAIL, RCPT
-from gatepost.session.steps.greeting import CONNECT, EHLO, HELO
-from gatepost.session.steps.intake import DATA, chunk, end_of_message, take
+from gatepost.session.steps.envelope import mail, rcpt
+from gatepost.session.steps.greeting import connect, ehlo, helo
+from gatepost.session.steps.intake import chunk, data, end_of_message, take
 from gatepost.session.steps.step import Step, run
 from gatepost.session.steps.xclient import claimed
 from gatepost.wire import events as e
@@ -52,10 +52,7 @@ class Engine(Handler):
 
     def handle(self, event: e.Event) -> Handled:
         """Handle an event; the module describes the result."""
-        step = _STEPS.get(type(event))
-        if step is not None:
-            return run(self.talk, step, event)
-        return _OTHERS[type(event)](self.talk, event)
+        return _HANDLERS[type(event)](self.talk, event)
 
     def count(self, event: e.Event, reply: Reply) -> Reply:
         """Count errors and idle commands; return the reply, or 421 if there are too many."""
@@ -111,9 +108,7 @@ class Engine(Handler):
         if talk.tx is not None:
             return _disconnected(talk)
         talk.record_traps()
-        if not talk.setup.plugins.notifications["disconnect"]:
-            return None
-        return _disconnected(talk)
+        return _disconnected(talk) if talk.notifies("disconnect") else None
 
 
 async def _disconnected(talk: Conversation) -> None:
@@ -122,53 +117,67 @@ async def _disconnected(talk: Conversation) -> None:
     await talk.notify("disconnect", talk.session)
 
 
-def _session(talk: Conversation, _event: e.Event) -> tuple[Session]:
-    return (talk.session,)
+class _About(Step):
+    """A command with arguments for plugins, and without any effect but its reply.
+
+    A plugin can accept it with another reply: `base` with its text and codes, see `accepting`.
+    """
+
+    __slots__ = ("_base", "_rest", "_usual")
+
+    def __init__(
+        self,
+        talk: Conversation,
+        hook: str,
+        rest: tuple[str, ...],
+        usual: Reply,
+        base: Reply | None = None,
+    ) -> None:
+        super().__init__(talk, hook)
+        self._rest = rest
+        self._usual = usual
+        self._base = base
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        return self.talk.session, *self._rest
+
+    def proceed(self, answer: Answer | None) -> Reply:
+        if answer is None:
+            return self._usual
+        return accepting(self._usual, answer.decision, self._base)
 
 
-def _session_text(talk: Conversation, event: e.Noop | e.Vrfy | e.Help) -> tuple[Session, str]:
-    return talk.session, event.text
+class _Command(_About):
+    """A command that a plugin adds; it is not recognised if the plugin has no opinion."""
+
+    def proceed(self, answer: Answer | None) -> Reply:
+        return r.UNKNOWN_COMMAND if answer is None else accepting(r.OK, answer.decision)
 
 
-def _session_verb(talk: Conversation, event: e.Unknown | e.Added) -> tuple[Session, str, str]:
-    return talk.session, event.verb, event.text
+def _noop(talk: Conversation, event: e.Noop) -> Result:
+    return run(_About(talk, "noop", (event.text,), r.OK))
 
 
-def _reply(usual: Reply, base: Reply | None = None) -> Callable[..., Reply]:
-    """Return a function that replies as usual, or as a plugin accepts; see `accepting`."""
-
-    def proceed(_talk: Conversation, answer: Answer | None, *_args: Any) -> Reply:
-        return usual if answer is None else accepting(usual, answer.decision, base)
-
-    return proceed
+def _vrfy(talk: Conversation, event: e.Vrfy) -> Result:
+    return run(_About(talk, "vrfy", (event.text,), r.CANNOT_VERIFY, r.OK))
 
 
-def _help(talk: Conversation, answer: Answer | None, _session: Session, _text: str) -> Reply:
-    return accepting(talk.dialect.help, None if answer is None else answer.decision)
+def _help(talk: Conversation, event: e.Help) -> Result:
+    return run(_About(talk, "help", (event.text,), talk.dialect.help))
 
 
-def _command(_talk: Conversation, answer: Answer | None, *_args: Any) -> Reply:
-    """Answer a command that a plugin adds; it is not recognised if the plugin has no opinion."""
-    return r.UNKNOWN_COMMAND if answer is None else accepting(r.OK, answer.decision)
+def _quit(talk: Conversation, _event: e.Quit) -> Result:
+    return run(_About(talk, "quit", (), r.CLOSING))
 
 
-COMMAND: Final = Step("command", _session_verb, _command)
+def _unknown(talk: Conversation, event: e.Unknown) -> Result:
+    about = event.verb, event.text
+    return run(_About(talk, "unknown_command", about, r.UNKNOWN_COMMAND, r.OK))
 
-_STEPS: Final[dict[type[e.Event], Step[Any, *tuple[Any, ...]]]] = {
-    e.Connected: CONNECT,
-    e.Ehlo: EHLO,
-    e.Helo: HELO,
-    e.Mail: MAIL,
-    e.Rcpt: RCPT,
-    e.Data: DATA,
-    e.Noop: Step("noop", _session_text, _reply(r.OK)),
-    e.Vrfy: Step("vrfy", _session_text, _reply(r.CANNOT_VERIFY, r.OK)),
-    e.Help: Step("help", _session_text, _help),
-    e.Quit: Step("quit", _session, _reply(r.CLOSING)),
-    e.Unknown: Step("unknown_command", _session_verb, _reply(r.UNKNOWN_COMMAND, r.OK)),
-    e.Added: COMMAND,
-    e.IdleAdded: COMMAND,
-}
+
+def _added(talk: Conversation, event: e.Added) -> Result:
+    return run(_Command(talk, "command", (event.verb, event.text), r.UNKNOWN_COMMAND))
 
 
 def _rset(talk: Conversation, _event: e.Rset) -> Result:
@@ -194,7 +203,7 @@ async def _xclient(talk: Conversation, event: e.Xclient) -> Reply:
         return refusal
     await talk.notify("disconnect", talk.session)
     talk.session = session
-    result = run(talk, CONNECT, e.Connected())
+    result = connect(talk, e.Connected())
     reply = result if isinstance(result, Reply) else await result
     return reply if reply.code < 400 else reply.closing()
 
@@ -207,7 +216,20 @@ def _fault(talk: Conversation, event: e.Fault) -> Reply:
     return talk.refuse(event.reply)
 
 
-_OTHERS: Final[dict[type[e.Event], Callable[[Conversation, Any], Handled]]] = {
+_HANDLERS: Final[dict[type[e.Event], Callable[[Conversation, Any], Handled]]] = {
+    e.Connected: connect,
+    e.Ehlo: ehlo,
+    e.Helo: helo,
+    e.Mail: mail,
+    e.Rcpt: rcpt,
+    e.Data: data,
+    e.Noop: _noop,
+    e.Vrfy: _vrfy,
+    e.Help: _help,
+    e.Quit: _quit,
+    e.Unknown: _unknown,
+    e.Added: _added,
+    e.IdleAdded: _added,
     e.Rset: _rset,
     e.Expn: lambda _talk, _event: r.NOT_IMPLEMENTED,
     e.StartTls: lambda _talk, _event: r.START_TLS,

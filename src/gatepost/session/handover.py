@@ -29,7 +29,8 @@ from typing import Any, Final
 
 from gatepost.delivery.route import Route
 from gatepost.delivery.target import Delivery, DeliveryError, Failures
-from gatepost.model.facts import FactList, keep, set_fact
+from gatepost.model.fact_list import FactList
+from gatepost.model.facts import keep, set_fact
 from gatepost.model.reply import RecipientReplies, Reply
 from gatepost.model.session import Recipient, Transaction
 from gatepost.net.inline import need_task

@@ -26,9 +26,8 @@ from gatepost.session.dialect import MILTER
 from gatepost.session.engine import Engine
 from gatepost.session.mta_handler import MtaHandler, Traffic
 from gatepost.session.setup import Setup
-from gatepost.session.steps.greeting import HELO
+from gatepost.session.steps.greeting import named
 from gatepost.session.steps.intake import refuse_early, take
-from gatepost.session.steps.step import run
 from gatepost.wire import events as e
 from gatepost.wire.milter.events import Client, Negotiate, Piece, Reported, SessionEnd
 from gatepost.wire.milter.terms import Needs
@@ -167,7 +166,7 @@ class MilterHandler(MtaHandler):
         """Take HELO or EHLO, which are one command in this protocol."""
         assert type(event.event) is e.Helo
         self._refusal = None
-        return run(self.talk, HELO, e.Ehlo(event.event.name))
+        return named(self.talk, event.event.name)
 
     def mail(self, event: Reported) -> Handled:
         """Take MAIL; a transaction that is still open ends."""

@@ -3,8 +3,9 @@
 Each rule runs before any plugin is asked and returns an `Answer`, or None if it has no opinion.
 """
 
-import re
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import Final
 
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
@@ -17,7 +18,9 @@ from gatepost.session.traps.rule import TrapRule
 from gatepost.session.traps.verdict import REFUSES_ALL, hardest, spare
 from gatepost.traps.verdicts import Treatment
 
-CORE = "gatepost"
+CORE: Final = "gatepost"
+
+_REFUSE_ALL: Final = Treatment.REFUSE_ALL
 # The author of refusals by the mail server that asks.
 MTA = "mail server"
 
@@ -32,14 +35,14 @@ def _core(decision: Decision) -> Answer:
 
 
 # RFC 1870 s6.1 (2)
-TOO_BIG = _core(
+TOO_BIG: Final = _core(
     deny("Message size exceeds the limit", code=552, enhanced="5.3.4", reason="too-big")
 )
 # RFC 5321 s4.5.3.1.10
-TOO_MANY_RECIPIENTS = _core(
+TOO_MANY_RECIPIENTS: Final = _core(
     defer("Too many recipients", code=452, enhanced="4.5.3", reason="too-many-recipients")
 )
-TOO_MANY_MESSAGES = _core(
+TOO_MANY_MESSAGES: Final = _core(
     defer(
         "Too many messages on this connection",
         enhanced="4.7.0",
@@ -48,12 +51,12 @@ TOO_MANY_MESSAGES = _core(
     )
 )
 # RFC 5321 s3.6.2 and RFC 3463 s3.8
-RELAY_DENIED = _core(
+RELAY_DENIED: Final = _core(
     deny("Relaying denied: not a domain of this server", enhanced="5.7.1", reason="relay-denied")
 )
 # Sender-specified routing (user%host, host!user). A next hop that trusts this server may relay it,
 # although the domain is local here.
-ROUTE_DENIED = _core(
+ROUTE_DENIED: Final = _core(
     deny(
         "Relaying denied: the local part names another host",
         enhanced="5.7.1",
@@ -61,10 +64,10 @@ ROUTE_DENIED = _core(
     )
 )
 # RFC 5321 s4.1.1.11, RFC 3461 s4
-DSN_NOT_OFFERED = _core(
+DSN_NOT_OFFERED: Final = _core(
     deny("DSN is not offered", code=555, enhanced="5.5.4", reason="dsn-not-offered")
 )
-SUCCESS_DSN_DENIED = _core(
+SUCCESS_DSN_DENIED: Final = _core(
     deny(
         "NOTIFY=SUCCESS requires authentication",
         code=555,
@@ -72,35 +75,43 @@ SUCCESS_DSN_DENIED = _core(
         reason="dsn-success-denied",
     )
 )
-UNKNOWN_RECIPIENT = _core(deny("No such mailbox", enhanced="5.1.1", reason="unknown-recipient"))
+UNKNOWN_RECIPIENT: Final[Answer] = _core(
+    deny("No such mailbox", enhanced="5.1.1", reason="unknown-recipient")
+)
 # The same reply, so that a trap that refuses only itself is not seen to be one.
-TRAP_RECIPIENT = _core(deny("No such mailbox", enhanced="5.1.1", reason="trap-recipient"))
-NO_ROUTE = _core(
+TRAP_RECIPIENT: Final = _core(deny("No such mailbox", enhanced="5.1.1", reason="trap-recipient"))
+NO_ROUTE: Final = _core(
     defer("No route for this recipient", code=451, enhanced="4.3.5", reason="no-route")
 )
 # RFC 4954 s6; the reply does not reveal whether the user exists
-BAD_CREDENTIALS = _core(deny(reason="bad-credentials"))
-TOO_MANY_ATTEMPTS = _core(
+BAD_CREDENTIALS: Final = _core(deny(reason="bad-credentials"))
+TOO_MANY_ATTEMPTS: Final = _core(
     defer("Too many authentication failures, try again later", reason="too-many-attempts")
 )
-BUSY = _core(defer("Server busy, try again later", reason="busy"))
+BUSY: Final = _core(defer("Server busy, try again later", reason="busy"))
 # RFC 5321 s4.5.1: mail for postmaster is always accepted
-POSTMASTER = _core(accept(reason="postmaster"))
-QUARANTINE = _core(accept(reason="quarantined"))
-STORAGE = _core(defer("Insufficient system storage", code=452, enhanced="4.3.1", reason="storage"))
+POSTMASTER: Final = _core(accept(reason="postmaster"))
+QUARANTINE: Final = _core(accept(reason="quarantined"))
+STORAGE: Final = _core(
+    defer("Insufficient system storage", code=452, enhanced="4.3.1", reason="storage")
+)
 
 # RFC 5321 s4.5.3.1: bounds what plugins that read the header block have to handle
-HEADER_TOO_LONG = _core(
+HEADER_TOO_LONG: Final = _core(
     deny("Header block exceeds the limit", code=552, enhanced="5.3.4", reason="header-too-long")
 )
 
 # RFC 5321 s6.3, RFC 3463 X.4.6
-TOO_MANY_HOPS = _core(deny("Too many hops", code=554, enhanced="5.4.6", reason="too-many-hops"))
-MAIL_LOOP = _core(
+TOO_MANY_HOPS: Final = _core(
+    deny("Too many hops", code=554, enhanced="5.4.6", reason="too-many-hops")
+)
+MAIL_LOOP: Final = _core(
     deny("Mail loops back to this server", code=554, enhanced="5.4.6", reason="mail-loop")
 )
 
-_names_a_host = re.compile("[@%!]").search
+
+def _names_a_host(local: str) -> bool:
+    return "@" in local or "%" in local or "!" in local
 
 
 def auth_rule(attempt: AuthAttempt) -> Answer | None:
@@ -126,15 +137,16 @@ def rcpt_rule(setup: Setup, tx: Transaction, rcpt: Recipient) -> Ruling:
     """Check RCPT: refuse to relay, refuse unknown mailboxes, always accept postmaster."""
     if _number_named(tx) >= setup.limits.recipients:
         return TOO_MANY_RECIPIENTS
-    if rcpt.domain and not setup.is_local(rcpt.domain):
+    domain, user = rcpt.domain, rcpt.user
+    if domain and not setup.is_local(domain):
         return _look_up(setup, tx, rcpt, None if _relays(setup, tx, rcpt) else RELAY_DENIED)
     if _names_a_host(rcpt.address.local):
         return ROUTE_DENIED
-    if rcpt.user == "postmaster":
+    if user == "postmaster":
         return POSTMASTER
     if not setup.known:
         return _look_up(setup, tx, rcpt, _routed(setup, rcpt))
-    if setup.exists(rcpt.address.key, f"{rcpt.user}@{rcpt.domain}"):
+    if setup.exists(rcpt.address.key, f"{user}@{domain}"):
         return _routed(setup, rcpt)
     return _look_up(setup, tx, rcpt, UNKNOWN_RECIPIENT)
 
@@ -310,7 +322,7 @@ def _relays(setup: Setup, tx: Transaction, rcpt: Recipient) -> bool:
 
 def trap_rule(rule: TrapRule, tx: Transaction) -> Answer | None:
     """Refuse a message at DATA if one of its recipients is a trap that asks for it."""
-    return _trap_refusal(rule) if hardest(tx) is Treatment.REFUSE_ALL else None
+    return _trap_refusal(rule) if hardest(tx) is _REFUSE_ALL else None
 
 
 def trap_rule_at_end(rule: TrapRule, tx: Transaction) -> Answer | None:
@@ -318,5 +330,6 @@ def trap_rule_at_end(rule: TrapRule, tx: Transaction) -> Answer | None:
     return _trap_refusal(rule) if hardest(tx) in REFUSES_ALL else None
 
 
+@lru_cache(maxsize=4)
 def _trap_refusal(rule: TrapRule) -> Answer:
     return _core(TrapRefusal(rule.reply, rule.delay).decide("trap"))

@@ -23,7 +23,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -41,6 +41,7 @@ class TrapState(Enum):
     RETIRED = "retired"
 
 
+_RETIRED: Final = TrapState.RETIRED
 STATES = {one.value: one for one in TrapState}
 
 _WORD = re.compile(r"(class|spoil|state|expires|exempt|by|at)=([^\s=]+)(?:\s+|$)")
@@ -65,7 +66,7 @@ class Marks(msgspec.Struct, frozen=True):
 
     def is_over(self, now: float) -> bool:
         """Return whether the entry has no effect any more: it is retired or has expired."""
-        return self.state is TrapState.RETIRED or 0 < self.expires <= now
+        return self.state is _RETIRED or 0 < self.expires <= now
 
 
 def _moment(text: str) -> float | None:
@@ -98,7 +99,7 @@ _FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "by": ("by", str),
     "at": ("at", _moment),
 }
-_NONE = Marks()
+_NONE: Final = Marks()
 
 
 def read_marks(note: str) -> Marks:

@@ -8,8 +8,9 @@ Limits: robots with the address of a person are not recognised; that needs the c
 """
 
 import re
+from typing import Final
 
-_ROBOTS = frozenset(
+_ROBOTS: Final = frozenset(
     {
         "",
         "autoreply",

@@ -23,6 +23,7 @@ checked only after a hit.
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
+from typing import Final
 
 import msgspec
 
@@ -35,7 +36,11 @@ from gatepost.traps.notes import TrapState, read_marks
 from gatepost.traps.verdicts import TrapClass
 
 # RFC 5321 s4.5.1: postmaster must be accepted. RFC 2142 s4: abuse is where complaints go.
-ROLES = frozenset({"postmaster", "abuse"})
+ROLES: Final = frozenset({"postmaster", "abuse"})
+
+_PATTERN: Final = EntryKind.PATTERN
+_PRISTINE: Final = TrapClass.PRISTINE.value
+_SHADOW: Final = TrapState.SHADOW
 
 
 class UnarmedReason(Enum):
@@ -88,7 +93,7 @@ class TrapTable:
             entry = current.find(key, user_key)
             if entry is None:
                 continue
-            if entry.kind is not EntryKind.PATTERN:  # otherwise `find` has searched them
+            if entry.kind is not _PATTERN:  # otherwise `find` has searched them
                 current.search_patterns(key, user_key)
             if found is None and not self._is_exempt(entry, key, user_key):
                 found = self._hit(address, entry, user_key, now, source)
@@ -112,9 +117,9 @@ class TrapTable:
             marks.note,
             entry.source,
             entry.line,
-            (marks.trap_class or TrapClass.PRISTINE).value,
+            _PRISTINE if marks.trap_class is None else marks.trap_class.value,
             guessable,
-            shadow=marks.state is TrapState.SHADOW,
+            shadow=marks.state is _SHADOW,
             registered=registered,
             exempt=marks.exempt,
         )

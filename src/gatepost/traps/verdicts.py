@@ -8,10 +8,16 @@ so that the refusal can be explained. See `TABLE`, which an administrator can ch
 from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 
-class TrapClass(Enum):
+class _Word(Enum):
+    """A word of the tables. As a key it costs no call of Python, as that of `Enum` does."""
+
+    __hash__ = object.__hash__
+
+
+class TrapClass(_Word):
     """The kinds of traps, by how the address became one."""
 
     PRISTINE = "pristine"  # listed by hand: no person was ever given it
@@ -23,7 +29,7 @@ class TrapClass(Enum):
     VIRTUAL = "virtual"  # many unknown recipients in one transaction
 
 
-class Standing(Enum):
+class Standing(_Word):
     """The standing of a sender.
 
     ACQUAINTED: the aligned domain sent good mail at least 7 days ago and no bad mail. TRUSTED: our
@@ -35,7 +41,7 @@ class Standing(Enum):
     TRUSTED = "trusted"
 
 
-class Treatment(Enum):
+class Treatment(_Word):
     """The result for the message, from the hardest to none."""
 
     REFUSE_ALL = "refuse all"
@@ -45,6 +51,10 @@ class Treatment(Enum):
     RECIPIENT_ONLY = "recipient only"
     NONE = "none"
 
+
+# The members by their words: a call of the class takes several times as long.
+CLASSES: Final = {one.value: one for one in TrapClass}
+TREATMENTS: Final = {one.value: one for one in Treatment}
 
 Cell: TypeAlias = tuple[TrapClass, Standing]
 

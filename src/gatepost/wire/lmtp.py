@@ -53,7 +53,7 @@ _OWN_REPLIES: dict[State | Reply, Reply] = {
 def _row(row: Command) -> Command:
     """Return a row of the SMTP table with the replies of LMTP."""
     transitions = tuple(_OWN_REPLIES.get(cell, cell) for cell in row.transitions)
-    return row._replace(transitions=transitions)
+    return row.with_transitions(transitions)
 
 
 _NEVER = tuple(LHLO_ONLY for _ in State)
@@ -61,8 +61,8 @@ _NEVER = tuple(LHLO_ONLY for _ in State)
 COMMANDS: dict[str, Command] = {
     **{verb: _row(row) for verb, row in smtp.COMMANDS.items()},
     "LHLO": smtp.COMMANDS["EHLO"],
-    "EHLO": smtp.COMMANDS["EHLO"]._replace(transitions=_NEVER),
-    "HELO": smtp.COMMANDS["HELO"]._replace(transitions=_NEVER),
+    "EHLO": smtp.COMMANDS["EHLO"].with_transitions(_NEVER),
+    "HELO": smtp.COMMANDS["HELO"].with_transitions(_NEVER),
 }
 
 

@@ -6,6 +6,7 @@ any protocol that keeps it.
 
 from abc import ABC, abstractmethod
 from enum import Enum
+from typing import Final
 
 from gatepost.model.reply import Reply
 from gatepost.wire.events import Event
@@ -18,8 +19,8 @@ class Signal(Enum):
     PAUSED = "paused"
 
 
-NEED_DATA = Signal.NEED_DATA
-PAUSED = Signal.PAUSED
+NEED_DATA: Final = Signal.NEED_DATA
+PAUSED: Final = Signal.PAUSED
 
 
 class ProtocolError(Exception):

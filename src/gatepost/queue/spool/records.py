@@ -13,7 +13,7 @@ import msgspec
 
 from gatepost.model.address import Address
 from gatepost.model.endpoint import Endpoint
-from gatepost.model.facts import FactList
+from gatepost.model.fact_list import FactList
 from gatepost.model.session import AuthFacts, Recipient, Session, TlsFacts, Transaction
 
 

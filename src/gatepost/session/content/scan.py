@@ -44,12 +44,13 @@ class HeaderScan:
 
     `hostname` is the name in this server's fields, `recipients` are those of the
     message. `too_many` is true for more than `limit` hops, `looped` for a loop through this server.
-    `dated` is whether there is a Date field, `has_results` whether there may be an
-    Authentication-Results field, `has_mark` whether there may be a mark of a trap; `message_id` is
-    the first Message-ID, None without the field.
+    `dated` is whether there is a Date field; it is only searched with `dates`. `has_results` is
+    whether there may be an Authentication-Results field, `has_mark` whether there may be a mark of
+    a trap; `message_id` is the first Message-ID, None without the field.
     """
 
     __slots__ = (
+        "_dates",
         "_hostname",
         "_limit",
         "_own",
@@ -63,7 +64,14 @@ class HeaderScan:
         "message_id",
     )
 
-    def __init__(self, limit: int, hostname: str, recipients: Sequence[Recipient]) -> None:
+    def __init__(
+        self,
+        limit: int,
+        hostname: str,
+        recipients: Sequence[Recipient],
+        dates: bool = True,  # noqa: FBT001, FBT002 - a keyword costs time for each message
+    ) -> None:
+        self._dates = dates
         self._limit = limit
         self._hostname = hostname
         self._recipients = recipients
@@ -114,7 +122,8 @@ class HeaderScan:
 
     def _scan(self, text: bytes) -> None:
         lowered = text.lower()
-        self.dated = self.dated or _DATE.search(lowered) is not None
+        if self._dates:
+            self.dated = self.dated or _DATE.search(lowered) is not None
         if self.message_id is None:
             self.message_id = _first_id(text, lowered)
         # `in` takes several times as long as `find`

@@ -43,20 +43,23 @@ def with_names(plain: str, extended: str, utf8: str) -> WithNames:
 def received(tx: Transaction, hostname: str, names: WithNames) -> bytes:
     """Return the Received field, folded, with its final CRLF."""
     session = tx.session
-    helo = _UNSAFE.sub("?", session.helo)
-    host = session.peer.host
-    address = f"[IPv6:{host}]" if ":" in host else f"[{host}]"
     tls = session.tls
     utf8, auth = "SMTPUTF8" in tx.params, session.auth is not None
     protocol = names[session.extended, utf8, tls is not None, auth]
     encryption = "" if tls is None else f"\t({tls.version} {tls.cipher})\r\n"
     return (
-        f"Received: from {helo} ({address})\r\n"
-        f"{encryption}"
+        f"{_client(session.helo, session.peer.host)}{encryption}"
         f"\tby {hostname} (Gatepost) with {protocol} id {tx.id}"
         f"{_for(tx)};\r\n"
         f"\t{date(int(tx.received))}\r\n"
     ).encode()
+
+
+@lru_cache(maxsize=1024)
+def _client(helo: str, host: str) -> str:
+    """Return the first line of the field; it is the same for all messages of a client."""
+    address = f"[IPv6:{host}]" if ":" in host else f"[{host}]"
+    return f"Received: from {_UNSAFE.sub('?', helo)} ({address})\r\n"
 
 
 def _for(tx: Transaction) -> str:

@@ -38,6 +38,8 @@ from gatepost.wire.smtp.replies import CONTINUE_AUTH
 # Seconds before the first failure is answered.
 FIRST_DELAY = 1.0
 
+_HOOK = "auth"
+
 
 class Authentication:
     """The state of AUTH on one connection."""
@@ -63,7 +65,7 @@ class Authentication:
         if self._mechanism is None:
             return r.AUTH_UNKNOWN
         if not self._limiter.admit(talk.session.peer.host):
-            return refusal(talk, AUTH.hook, rules.TOO_MANY_ATTEMPTS)
+            return refusal(talk, _HOOK, rules.TOO_MANY_ATTEMPTS)
         return self._advance(talk, event.initial)
 
     def respond(self, talk: Conversation, event: e.AuthResponse) -> Result:
@@ -83,7 +85,7 @@ class Authentication:
     async def _decide(self, talk: Conversation, attempt: AuthAttempt) -> Reply:
         """Answer a complete attempt; the reply to a failure is delayed."""
         self._mechanism = None
-        result = run(talk, AUTH, attempt)
+        result = run(_Attempt(talk, attempt))
         reply = result if isinstance(result, Reply) else await result
         if reply.code < 500:
             self._limiter.refund(talk.session.peer.host)
@@ -98,19 +100,33 @@ class Authentication:
         return last
 
 
-def _begin(talk: Conversation, attempt: AuthAttempt) -> tuple[Session, AuthAttempt]:
-    return talk.session, attempt
+class _Attempt(Step):
+    """A complete attempt."""
 
+    __slots__ = ("_attempt",)
 
-def _rule(_talk: Conversation, _session: Session, attempt: AuthAttempt) -> Answer | None:
-    return rules.auth_rule(attempt)
+    def __init__(self, talk: Conversation, attempt: AuthAttempt) -> None:
+        super().__init__(talk, _HOOK)
+        self._attempt = attempt
 
+    @property
+    def args(self) -> tuple[Session, AuthAttempt]:
+        return self.talk.session, self._attempt
 
-def _ask(talk: Conversation, _session: Session, attempt: AuthAttempt) -> Question:
-    """Ask the users file, if no plugin has an opinion."""
-    authority = talk.setup.authority
-    assert authority is not None
-    return _objection(authority, attempt)
+    def rule(self) -> Answer | None:
+        return rules.auth_rule(self._attempt)
+
+    def ask(self) -> Question:
+        """Ask the users file, if no plugin has an opinion."""
+        authority = self.talk.setup.authority
+        assert authority is not None
+        return _objection(authority, self._attempt)
+
+    def proceed(self, answer: Answer | None) -> Reply:
+        talk, attempt = self.talk, self._attempt
+        set_fact(talk.session, "auth", AuthFacts(attempt.user, attempt.mechanism))
+        talk.recorder.authenticated(talk.session)
+        return accepting(r.AUTHENTICATED, None if answer is None else answer.decision)
 
 
 async def _objection(authority: Authority, attempt: AuthAttempt) -> Answer | None:
@@ -119,14 +135,3 @@ async def _objection(authority: Authority, attempt: AuthAttempt) -> Answer | Non
         return None if await authority.verify(attempt) else rules.BAD_CREDENTIALS
     except BusyError:
         return rules.BUSY
-
-
-def _proceed(
-    talk: Conversation, answer: Answer | None, session: Session, attempt: AuthAttempt
-) -> Reply:
-    set_fact(session, "auth", AuthFacts(attempt.user, attempt.mechanism))
-    talk.recorder.authenticated(session)
-    return accepting(r.AUTHENTICATED, None if answer is None else answer.decision)
-
-
-AUTH = Step("auth", _begin, _proceed, _rule, ask=_ask)

@@ -1,7 +1,7 @@
 """The steps of the content: DATA, BDAT, the header block, the end of the message, its delivery."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from gatepost.model.decision import Decision, Verdict
 from gatepost.model.facts import set_fact
@@ -19,6 +19,7 @@ from gatepost.session.content.missing import complete
 from gatepost.session.content.scan import HeaderScan
 from gatepost.session.content.trace import received
 from gatepost.session.conversation import Conversation, Result
+from gatepost.session.rules import Ruling
 from gatepost.session.steps.step import Step, refusal, run, wait
 from gatepost.session.traps.evidence import judge_content
 from gatepost.session.traps.mark import add_field, mark, remove_fields
@@ -27,85 +28,111 @@ from gatepost.session.traps.verdict import MARKS, hardest, is_held
 from gatepost.wire import events as e
 from gatepost.wire.smtp.replies import START_MAIL_INPUT
 
-
-def _begin(talk: Conversation, _event: object) -> tuple[Transaction]:
-    assert talk.tx is not None
-    return (talk.tx,)
-
-
-def _begin_data(talk: Conversation, _event: object) -> tuple[Transaction]:
-    """Look for many unknown recipients before anything is decided, as for traps at RCPT."""
-    tx = talk.tx
-    assert tx is not None
-    if tx.refused:
-        count_unknown(talk.setup.traps, tx, talk.setup.is_local)
-    return (tx,)
+# The hooks.
+_HEADERS: Final = "headers"
+_MESSAGE: Final = "message"
 
 
-def _data_rule(talk: Conversation, tx: Transaction) -> Answer | None:
-    if not tx.trap_hits:
-        return None
-    if hardest(tx) in MARKS:
-        mark(talk.setup.traps, tx)
-    return talk.dialect.trap_rule(talk.setup.traps, tx)
+class _OfMessage(Step):
+    """A step of the open transaction."""
+
+    __slots__ = ("tx",)
+
+    def __init__(self, talk: Conversation, hook: str) -> None:
+        super().__init__(talk, hook)
+        assert talk.tx is not None
+        self.tx = talk.tx
+
+    @property
+    def args(self) -> tuple[Transaction] | tuple[Transaction, Headers]:
+        return (self.tx,)
+
+    def proceed(self, answer: Answer | None) -> Result:
+        return r.OK if answer is None else accepting(r.OK, answer.decision)
 
 
-def _message_rule(talk: Conversation, tx: Transaction) -> Answer | None:
-    """Refuse a message for its traps after the content, or hold it."""
-    if not tx.trap_hits:
-        return None
-    answer = rules.trap_rule_at_end(talk.setup.traps, tx)
-    if answer is not None and is_held(talk.setup.traps, tx):
-        talk.held = "trap"
-        return None
-    return answer
+class _Data(_OfMessage):
+    """DATA or the first BDAT; a refusal ends the transaction."""
+
+    def __init__(self, talk: Conversation) -> None:
+        """Look for many unknown recipients before anything is decided, as for traps at RCPT."""
+        super().__init__(talk, "data")
+        if self.tx.refused:
+            count_unknown(talk.setup.traps, self.tx, talk.setup.is_local)
+
+    def rule(self) -> Ruling:
+        if not self.tx.trap_hits:
+            return None
+        traps = self.talk.setup.traps
+        if hardest(self.tx) in MARKS:
+            mark(traps, self.tx)
+        return self.talk.dialect.trap_rule(traps, self.tx)
+
+    def proceed(self, answer: Answer | None) -> Reply:
+        self.talk.begin_message(self.tx)
+        return START_MAIL_INPUT if answer is None else accepting(START_MAIL_INPUT, answer.decision)
+
+    def refused(self, reply: Reply) -> Result:
+        return self.talk.reset_and(reply)
 
 
-def _data(talk: Conversation, answer: Answer | None, tx: Transaction) -> Reply:
-    talk.begin_message(tx)
-    return START_MAIL_INPUT if answer is None else accepting(START_MAIL_INPUT, answer.decision)
+class _Headers(_OfMessage):
+    """The header block; there is no reply."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, talk: Conversation, headers: Headers) -> None:
+        super().__init__(talk, _HEADERS)
+        self._headers = headers
+
+    @property
+    def args(self) -> tuple[Transaction, Headers]:
+        return self.tx, self._headers
+
+    def proceed(self, answer: Answer | None) -> Reply:  # noqa: ARG002 - there is no reply
+        return r.OK
 
 
-async def _refused_data(talk: Conversation, _reply: Reply, _tx: Transaction) -> None:
-    await talk.reset()
+class _Message(_OfMessage):
+    """The whole message."""
+
+    def rule(self) -> Ruling:
+        """Refuse a message for its traps after the content, or hold it."""
+        if not self.tx.trap_hits:
+            return None
+        traps = self.talk.setup.traps
+        answer = rules.trap_rule_at_end(traps, self.tx)
+        if answer is not None and is_held(traps, self.tx):
+            self.talk.held = "trap"
+            return None
+        return answer
 
 
-def _begin_headers(talk: Conversation, headers: Headers) -> tuple[Transaction, Headers]:
-    assert talk.tx is not None
-    return talk.tx, headers
+class _Deliver(_OfMessage):
+    """The delivery."""
 
+    def rule(self) -> Ruling:
+        """Ask no plugin to take a message that is held."""
+        return rules.QUARANTINE if self._held() else None
 
-def _keep_headers(
-    _talk: Conversation, _answer: Answer | None, _tx: Transaction, _: Headers
-) -> Reply:
-    return r.OK
+    def proceed(self, answer: Answer | None) -> Result:
+        """Hand the message over, unless it is quarantined or a plugin has taken it."""
+        talk, tx = self.talk, self.tx
+        message, acting = tx.message, tx.acting
+        if message is not None:
+            _end_edits(tx, message)
+        if acting is not None:
+            acting.sealed = True
+        if reason := self._held():
+            return talk.dialect.hold(talk.setup, tx, reason)
+        if answer is None:
+            return talk.dialect.hand_over(talk.setup, tx)
+        return _taken(talk, answer, tx)
 
-
-def _keep(_talk: Conversation, answer: Answer | None, _tx: Transaction) -> Reply:
-    return r.OK if answer is None else accepting(r.OK, answer.decision)
-
-
-def _deliver(talk: Conversation, answer: Answer | None, tx: Transaction) -> Result:
-    """Hand the message over, unless it is quarantined or a plugin has taken it."""
-    if tx.message is not None:
-        _end_edits(tx, tx.message)
-    if tx.acting is not None:
-        tx.acting.sealed = True
-    if reason := _held(talk, tx):
-        return talk.dialect.hold(talk.setup, tx, reason)
-    if answer is None:
-        return talk.dialect.hand_over(talk.setup, tx)
-    return _taken(talk, answer, tx)
-
-
-def _held(talk: Conversation, tx: Transaction) -> str:
-    """Return why a message is held, "" if it is not."""
-    return talk.held or ("" if tx.acting is None else tx.acting.quarantined)
-
-
-def _deliver_rule(talk: Conversation, tx: Transaction) -> Answer | None:
-    """Ask no plugin to take a message that is held."""
-    return rules.QUARANTINE if _held(talk, tx) else None
+    def _held(self) -> str:
+        """Return why the message is held, "" if it is not."""
+        acting = self.tx.acting
+        return self.talk.held or ("" if acting is None else acting.quarantined)
 
 
 async def _taken(talk: Conversation, answer: Answer, tx: Transaction) -> Reply:
@@ -121,42 +148,39 @@ def _end_edits(tx: Transaction, message: Message) -> None:
         set_fact(tx, "params", {**tx.params, "BODY": "8BITMIME"})
 
 
-# DATA and the first BDAT
-DATA: Step[e.Data | e.Bdat, Transaction] = Step(
-    "data", _begin_data, _data, _data_rule, _refused_data
-)
-HEADERS = Step("headers", _begin_headers, _keep_headers)
-MESSAGE: Step[None, Transaction] = Step("message", _begin, _keep, _message_rule)
-DELIVER: Step[None, Transaction] = Step("deliver", _begin, _deliver, _deliver_rule)
+def data(talk: Conversation, _event: e.Data) -> Result:
+    """Decide whether content may follow."""
+    return run(_Data(talk))
 
 
 def chunk(talk: Conversation, event: e.Bdat) -> Result:
     """Decide at the first chunk as at DATA; later ones follow that decision."""
-    return run(talk, DATA, event) if event.first else START_MAIL_INPUT
+    return run(_Data(talk)) if event.first else START_MAIL_INPUT
 
 
 def take(talk: Conversation, event: e.Content) -> Coroutine[Any, Any, None] | None:
     """Store content; once the header block is complete, show it to plugins."""
-    tx = talk.tx
-    if talk.refusal is not None or tx is None or tx.message is None:
+    tx, data = talk.tx, event.data
+    message = None if tx is None or talk.refusal is not None else tx.message
+    if tx is None or message is None:
         return None
     try:
-        tx.message.write(event.data)
+        message.write(data)
     except OSError as error:
         _storage_failed(talk, tx, str(error))
         return None
-    if tx.message.watches:
-        tx.message.received(event.data)
-    if talk.scan is not None and talk.scan.add(event.data):
+    if message.watches:
+        message.received(data)
+    if talk.scan is not None and talk.scan.add(data):
         _scanned(talk, tx, talk.scan)
-    if talk.headers is not None and talk.headers.add(event.data):
+    if talk.headers is not None and talk.headers.add(data):
         return _read_headers(talk)
     return None
 
 
 def _storage_failed(talk: Conversation, tx: Transaction, problem: str) -> None:
     talk.recorder.storage_failed(tx, problem)
-    talk.refusal = refusal(talk, MESSAGE.hook, rules.STORAGE, (tx,))
+    talk.refusal = refusal(talk, _MESSAGE, rules.STORAGE, (tx,))
 
 
 def _scanned(talk: Conversation, tx: Transaction, scan: HeaderScan) -> None:
@@ -166,9 +190,9 @@ def _scanned(talk: Conversation, tx: Transaction, scan: HeaderScan) -> None:
     if talk.refusal is not None:
         return
     if scan.looped:
-        talk.refusal = refusal(talk, MESSAGE.hook, rules.MAIL_LOOP, (tx,))
+        talk.refusal = refusal(talk, _MESSAGE, rules.MAIL_LOOP, (tx,))
     elif scan.too_many:
-        talk.refusal = refusal(talk, MESSAGE.hook, rules.TOO_MANY_HOPS, (tx,))
+        talk.refusal = refusal(talk, _MESSAGE, rules.TOO_MANY_HOPS, (tx,))
     else:
         if talk.completes and talk.session.auth is not None:
             complete(tx, scan, talk.setup.hostname)
@@ -189,7 +213,7 @@ def _remove(talk: Conversation, tx: Transaction, fields: Callable[[Message], obj
     try:
         fields(tx.message)
     except ValueError:
-        talk.refusal = refusal(talk, MESSAGE.hook, rules.HEADER_TOO_LONG, (tx,))
+        talk.refusal = refusal(talk, _MESSAGE, rules.HEADER_TOO_LONG, (tx,))
 
 
 def _add_results(talk: Conversation, tx: Transaction, message: Message) -> Reply | None:
@@ -207,17 +231,22 @@ def _read_headers(talk: Conversation) -> Coroutine[Any, Any, None] | None:
     if headers is None or talk.refusal is not None:
         return None
     if headers.too_long:
-        talk.refusal = refusal(talk, HEADERS.hook, rules.HEADER_TOO_LONG)
+        talk.refusal = refusal(talk, _HEADERS, rules.HEADER_TOO_LONG)
         return None
     message = talk.message
     edited = None if message is None or not message.edits else message.headers()
-    result = run(talk, HEADERS, edited or headers.parse())
-    # A refusal is never a reply at once: it may have to wait.
-    return None if isinstance(result, Reply) else _headers_decided(talk, result)
+    result = run(_Headers(talk, edited or headers.parse()))
+    if not isinstance(result, Reply):
+        return _headers_decided_later(talk, result)
+    _headers_decided(talk, result)
+    return None
 
 
-async def _headers_decided(talk: Conversation, pending: Coroutine[Any, Any, Reply]) -> None:
-    reply = await pending
+async def _headers_decided_later(talk: Conversation, pending: Coroutine[Any, Any, Reply]) -> None:
+    _headers_decided(talk, await pending)
+
+
+def _headers_decided(talk: Conversation, reply: Reply) -> None:
     if reply.code >= 400:
         talk.refusal = reply
 
@@ -225,9 +254,10 @@ async def _headers_decided(talk: Conversation, pending: Coroutine[Any, Any, Repl
 def end_of_message(talk: Conversation, _event: e.EndOfMessage) -> Result:
     """Decide about the whole message and hand it over."""
     tx = talk.tx
-    if talk.refusal is None and tx is not None and tx.message is not None:
+    message = None if tx is None or talk.refusal is not None else tx.message
+    if tx is not None and message is not None:
         try:
-            tx.message.complete()
+            message.complete()
         except OSError as error:
             _storage_failed(talk, tx, str(error))
     if talk.scan is not None and tx is not None:
@@ -246,29 +276,37 @@ async def _decide_later(
 
 
 def _decide(talk: Conversation, tx: Transaction | None) -> Result:
-    if tx is not None and tx.message is not None and tx.trap_hits:
-        judge_content(tx, tx.message)
-    if tx is not None and tx.message is not None and tx.message.watches:
-        _log_failed_watches(tx, tx.message)
-    if talk.refusal is not None:
-        return _refuse(talk, tx, talk.refusal)
-    result = run(talk, MESSAGE, None)
-    return (
-        _decided(talk, tx, result)
-        if isinstance(result, Reply)
-        else _decided_later(talk, tx, result)
-    )
+    message = None if tx is None else tx.message
+    if tx is not None and message is not None:
+        if tx.trap_hits:
+            judge_content(tx, message)
+        if message.watches:
+            _log_failed_watches(tx, message)
+    result = _refuse(talk, talk.refusal) if talk.refusal else run(_Message(talk, _MESSAGE))
+    return _conclude(talk, tx, result)
 
 
-def refuse_early(talk: Conversation, reply: Reply) -> Coroutine[Any, Any, Reply]:
+def refuse_early(talk: Conversation, reply: Reply) -> Result:
     """Refuse a message before its end, for a client that expects that."""
-    return _refuse(talk, talk.tx, reply)
+    return _conclude(talk, talk.tx, _refuse(talk, reply))
 
 
-async def _refuse(talk: Conversation, tx: Transaction | None, reply: Reply) -> Reply:
-    await wait(talk, talk.setup.refusal_delay)
-    result = _decided(talk, tx, reply)
-    return result if isinstance(result, Reply) else await result
+def _refuse(talk: Conversation, reply: Reply) -> Result:
+    """Return a refusal that was certain before the end of the message, or what ends with it."""
+    delay = talk.setup.refusal_delay
+    return _wait_and(talk, delay, reply) if delay else reply
+
+
+async def _wait_and(talk: Conversation, delay: float, reply: Reply) -> Reply:
+    await wait(talk, delay)
+    return reply
+
+
+def _conclude(talk: Conversation, tx: Transaction | None, result: Result) -> Result:
+    """Do what follows from the decision about a message, or return what ends with it."""
+    if isinstance(result, Reply):
+        return _decided(talk, tx, result)
+    return _decided_later(talk, tx, result)
 
 
 async def _decided_later(
@@ -296,15 +334,15 @@ def _log_failed_watches(tx: Transaction, message: Message) -> None:
 
 def _hand_over(talk: Conversation, tx: Transaction, spoken: Reply | None) -> Result:
     """Deliver; `spoken` has the words of a plugin for the reply that accepts the message."""
-    names = talk.dialect.with_names
-    if tx.message is not None and tx.found is not None:
-        refused = _add_results(talk, tx, tx.message)
+    names, message = talk.dialect.with_names, tx.message
+    if message is not None and tx.found is not None:
+        refused = _add_results(talk, tx, message)
         if refused is not None:
             return talk.reset_and(refused)
-        add_field(tx, tx.message)
-    if tx.message is not None and names is not None:
-        tx.message.add_trace(received(tx, talk.setup.hostname, names))
-    result = run(talk, DELIVER, None)
+        add_field(tx, message)
+    if message is not None and names is not None:
+        message.add_trace(received(tx, talk.setup.hostname, names))
+    result = run(_Deliver(talk, "deliver"))
     if isinstance(result, Reply) and not talk.notifies("delivered"):
         return _delivered(talk, tx, result, spoken)
     return _deliver_later(talk, tx, result, spoken)
@@ -341,11 +379,12 @@ def _accepted(talk: Conversation, tx: Transaction, reply: Reply, spoken: Reply |
         reply = accepting(reply, Decision(Verdict.ACCEPT, spoken.text, spoken.code))
     talk.errors = talk.idle_commands = 0
     set_fact(talk.session, "messages", talk.session.messages + 1)
-    if tx.message is not None and tx.message.edits:
-        talk.recorder.edited(tx, tx.message)
-    if tx.message is not None and tx.message.shadowed_edits:
-        talk.recorder.would_have_edited(tx, tx.message.shadowed_edits)
-    if tx.acting is not None and tx.acting.changes:
-        talk.recorder.recipients_changed(tx, tx.acting.changes)
+    message, acting = tx.message, tx.acting
+    if message is not None and message.edits:
+        talk.recorder.edited(tx, message)
+    if message is not None and message.shadowed_edits:
+        talk.recorder.would_have_edited(tx, message.shadowed_edits)
+    if acting is not None and acting.changes:
+        talk.recorder.recipients_changed(tx, acting.changes)
     talk.recorder.accepted(tx, reply)
     return reply

@@ -2,9 +2,9 @@
 
 Theory of operation
 -------------------
-Every command takes the same way:
+Every command is a step, an object with its arguments, and takes the same way:
 
-    begin    return the arguments of the plugins' methods; traps are looked up here
+    made     look the arguments up; traps are found here
     observe  call every plugin's observer
     rule     the core's own decision (`gatepost.session.rules`), which may ask who is local
     decide   ask plugins in order, if the core has no opinion
@@ -13,21 +13,20 @@ Every command takes the same way:
     refused  a refusal undoes what it must
     follow   call every plugin that follows the outcome, `after_any` last
 
-A row's type parameters are the event and the types of the arguments, so that the type checker
-compares the functions of a row with each other.
-
 `run` returns a reply, or a coroutine that ends with one. If no plugin at a hook observes, follows
-or waits, there is no coroutine, because it would cost more than a plugin without an opinion. As
-long as no plugin and no target waits, a coroutine never suspends, so that `gatepost.net.inline`
-runs it in place.
+or waits, and no refusal is delayed, there is no coroutine, because it would cost more than a plugin
+without an opinion. As long as no plugin and no target waits, a coroutine never suspends, so that
+`gatepost.net.inline` runs it in place. The arguments of the plugins' methods are put together only
+if they are needed.
 
 Security: a refusal's text comes from the core, the configuration or a plugin, never from an
 exception.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, Generic, TypeVar, TypeVarTuple, Unpack
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Coroutine
+from typing import Any, Final
 
 from gatepost.model.decision import Verdict
 from gatepost.model.reply import Reply
@@ -42,163 +41,143 @@ from gatepost.session.rules import Ruling
 # The last to decide, which may have to wait.
 Question = Awaitable[Answer | None]
 
-E_contra = TypeVar("E_contra", contravariant=True)
-Args = TypeVarTuple("Args")
-
 _NO_CHAIN: Final = Chain()
+_ACCEPT: Final = Verdict.ACCEPT
 
 # The hooks whose refusals all wait for `smtp.refusal_delay`.
 _OF_THE_MESSAGE: Final = frozenset({"data", "headers", "message"})
 
 
-class Step(Generic[E_contra, *Args]):
-    """One row; the module describes its columns. In the compiled build this is a native class."""
+class Step(ABC):
+    """A command on its way; the module describes the methods.
 
-    __slots__ = ("ask", "begin", "hook", "proceed", "refused", "rule")
+    In the compiled build the steps are native classes, and their methods are called directly.
+    """
 
-    def __init__(  # noqa: PLR0917 - the order is that of the columns
-        self,
-        hook: str,
-        begin: Callable[[Conversation, E_contra], tuple[*Args]],
-        proceed: Callable[[Conversation, Answer | None, Unpack[Args]], Result],
-        rule: Callable[[Conversation, Unpack[Args]], Ruling] | None = None,
-        refused: Callable[[Conversation, Reply, Unpack[Args]], Awaitable[None] | None]
-        | None = None,
-        ask: Callable[[Conversation, Unpack[Args]], Question | None] | None = None,
-    ) -> None:
+    __slots__ = ("hook", "talk")
+
+    def __init__(self, talk: Conversation, hook: str) -> None:
+        self.talk = talk
         self.hook = hook
-        self.begin = begin
-        self.proceed = proceed
-        self.rule = rule
-        self.refused = refused
-        self.ask = ask
+
+    @property
+    @abstractmethod
+    def args(self) -> tuple[Any, ...]:
+        """The arguments of the plugins' methods."""
+
+    def rule(self) -> Ruling:
+        """Return the core's answer, None if it has no opinion."""
+        return None
+
+    def ask(self) -> Question | None:
+        """Return the pending answer of the last to be asked, None if there is no such."""
+        return None
+
+    @abstractmethod
+    def proceed(self, answer: Answer | None) -> Result:
+        """Let the command take effect; `answer` has accepted it, None without any opinion."""
+
+    def refused(self, reply: Reply) -> Result:
+        """Undo what the command has changed; return the reply, or what ends with it."""
+        return reply
 
 
-def run(talk: Conversation, step: Step[E_contra, *Args], event: E_contra) -> Result:
-    """Take an event through its step, from `begin` to `follow`."""
-    args = step.begin(talk, event)
-    chain = talk.chains.get(step.hook)
+def run(step: Step) -> Result:
+    """Take a command through its step, from `observe` to `follow`."""
+    talk = step.talk
+    chain = talk.chains.get(step.hook) if talk.chains else None
     talk.began = 0.0 if chain is None else time.monotonic()
     if talk.asks_for_times or not (chain is None or chain.only_decides):
-        return _consult(talk, step, _NO_CHAIN if chain is None else chain, args)
-    answer = None if step.rule is None else step.rule(talk, *args)
+        return _consult(step, _NO_CHAIN if chain is None else chain)
+    answer = step.rule()
     if answer is None and chain is not None:
-        answer = chain.ask(args)
+        answer = chain.ask(step.args)
         if answer is not None and not isinstance(answer, Answer):
-            return _conclude_later(talk, step, None, answer, args)
-        _record_refusals(talk, step.hook, args)
+            return _conclude_later(step, None, answer)
+        _record_refusals(step)
     if answer is None or isinstance(answer, Answer):
-        return _conclude(talk, step, answer, args)
-    return _conclude_later(talk, step, chain, answer, args)
+        return _conclude(step, answer)
+    return _conclude_later(step, chain, answer)
 
 
-async def _conclude_later(
-    talk: Conversation,
-    step: Step[E_contra, *Args],
-    chain: Chain | None,
-    pending: Question,
-    args: tuple[*Args],
-) -> Reply:
+async def _conclude_later(step: Step, chain: Chain | None, pending: Question) -> Reply:
     """Wait for the core's rule, which has asked plugins who is local, or for a plugin.
 
     `chain` has the plugins that are still to be asked, None if they have been.
     """
     answer = await pending
     if answer is None and chain is not None:
-        answer = await chain.decide(*args)
-    _record_refusals(talk, step.hook, args)
-    result = _conclude(talk, step, answer, args)
+        answer = await chain.decide(*step.args)
+    _record_refusals(step)
+    result = _conclude(step, answer)
     return result if isinstance(result, Reply) else await result
 
 
-async def _consult(
-    talk: Conversation, step: Step[E_contra, *Args], chain: Chain, args: tuple[*Args]
-) -> Reply:
+async def _consult(step: Step, chain: Chain) -> Reply:
     """Do the same with plugins: observe, decide, follow."""
+    talk, args = step.talk, step.args
     asked: list[Asked] | None = [] if talk.asks_for_times else None
     failure = await chain.observe(*args)
-    ruling = None if step.rule is None else step.rule(talk, *args)
+    ruling = step.rule()
     if ruling is not None and not isinstance(ruling, Answer):
         ruling = await ruling
     answer = ruling or failure
     if answer is None:
         answer = await chain.decide(*args, asked=asked)
-        _record_refusals(talk, step.hook, args)
-    result = _conclude(talk, step, answer, args, asked if talk.detailed else None)
+        _record_refusals(step)
+    result = _conclude(step, answer, asked if talk.detailed else None)
     reply = result if isinstance(result, Reply) else await result
     outcome = Outcome(reply, answer, asked or ())
     if chain.followers:
         await chain.follow(*args, outcome)
     if talk.after_any is not None:
-        await _follow_any(talk, talk.after_any, step.hook, args, outcome)
+        await _follow_any(step, talk.after_any, outcome)
     return reply
 
 
-def _record_refusals(talk: Conversation, hook: str, args: tuple[Any, ...]) -> None:
+def _record_refusals(step: Step) -> None:
     """Record the refusals of some of the recipients."""
-    tx = talk.tx
+    talk, tx = step.talk, step.talk.tx
     if tx is not None and tx.acting is not None and tx.acting.refusals:
         for answer, reply in tx.acting.refusals:
-            talk.recorder.decided(talk.session, tx, Decided(hook, args, answer), reply)
+            talk.recorder.decided(talk.session, tx, Decided(step.hook, step.args, answer), reply)
         tx.acting.refusals = ()
 
 
-async def _follow_any(
-    talk: Conversation, chain: Chain, hook: str, args: tuple[Any, ...], outcome: Outcome
-) -> None:
+async def _follow_any(step: Step, chain: Chain, outcome: Outcome) -> None:
     """Call `after_any`; the first argument of the hook is for the plugins' scope."""
-    subject = args[0]
+    talk, subject = step.talk, step.args[0]
     tx = subject if isinstance(subject, Transaction) else talk.tx
-    await chain.follow(subject, hook, talk.session, tx, outcome)
+    await chain.follow(subject, step.hook, talk.session, tx, outcome)
 
 
-def _conclude(
-    talk: Conversation,
-    step: Step[E_contra, *Args],
-    answer: Answer | None,
-    args: tuple[*Args],
-    asked: list[Asked] | None = None,
-) -> Result:
-    if answer is None and step.ask is not None:
-        question = step.ask(talk, *args)
+def _conclude(step: Step, answer: Answer | None, asked: list[Asked] | None = None) -> Result:
+    if answer is None:
+        question = step.ask()
         if question is not None:
-            return _ask(talk, step, question, args, asked)
-    if answer is None and asked is None:
-        talk.began = 0.0
-        return step.proceed(talk, None, *args)
-    if answer is None or answer.decision.verdict is Verdict.ACCEPT:
-        return _proceed(talk, step, answer, args, asked)
-    return _refuse(talk, step, answer, args, asked)
+            return _ask(step, question, asked)
+        if asked is None:
+            step.talk.began = 0.0
+            return step.proceed(None)
+    if answer is None or answer.decision.verdict is _ACCEPT:
+        return _proceed(step, answer, asked)
+    return _refuse(step, answer, asked)
 
 
-async def _ask(
-    talk: Conversation,
-    step: Step[E_contra, *Args],
-    question: Question,
-    args: tuple[*Args],
-    asked: list[Asked] | None,
-) -> Reply:
+async def _ask(step: Step, question: Question, asked: list[Asked] | None) -> Reply:
     """Proceed unless the last to be asked objects."""
     answer = await question
     if answer is not None:
-        return await _refuse(talk, step, answer, args, asked)
-    result = (
-        step.proceed(talk, None, *args)
-        if asked is None
-        else _proceed(talk, step, None, args, asked)
-    )
+        result = _refuse(step, answer, asked)
+    else:
+        result = step.proceed(None) if asked is None else _proceed(step, None, asked)
     return result if isinstance(result, Reply) else await result
 
 
-def _proceed(
-    talk: Conversation,
-    step: Step[E_contra, *Args],
-    answer: Answer | None,
-    args: tuple[*Args],
-    asked: list[Asked] | None,
-) -> Result:
-    result = step.proceed(talk, answer, *args)
-    decided = Decided(step.hook, args, answer, asked or (), talk.take_seconds())
+def _proceed(step: Step, answer: Answer | None, asked: list[Asked] | None) -> Result:
+    talk = step.talk
+    result = step.proceed(answer)
+    decided = Decided(step.hook, step.args, answer, asked or (), talk.take_seconds())
     if isinstance(result, Reply):
         talk.recorder.decided(talk.session, talk.tx, decided, result)
         return result
@@ -213,18 +192,19 @@ async def _record_later(
     return reply
 
 
-async def _refuse(
-    talk: Conversation,
-    step: Step[E_contra, *Args],
-    answer: Answer,
-    args: tuple[*Args],
-    asked: list[Asked] | None,
-) -> Reply:
-    reply = refusal(talk, step.hook, answer, args, asked)
-    undone = None if step.refused is None else step.refused(talk, reply, *args)
-    if undone is not None:
-        await undone
-    await wait(talk, _delay(talk, step.hook, answer))
+def _refuse(step: Step, answer: Answer, asked: list[Asked] | None) -> Result:
+    talk = step.talk
+    reply = refusal(talk, step.hook, answer, step.args, asked)
+    result = step.refused(reply)
+    delay = _delay(talk, step.hook, answer)
+    if delay or not isinstance(result, Reply):
+        return _refuse_later(talk, result, delay)
+    return result
+
+
+async def _refuse_later(talk: Conversation, result: Result, delay: float) -> Reply:
+    reply = result if isinstance(result, Reply) else await result
+    await wait(talk, delay)
     return reply
 
 

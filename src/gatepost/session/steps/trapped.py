@@ -14,6 +14,7 @@ message, whatever plugins answer.
 """
 
 from collections.abc import Awaitable
+from typing import Final
 
 from gatepost.model.decision import Verdict
 from gatepost.model.session import Recipient, Transaction, TrapHit
@@ -35,6 +36,9 @@ from gatepost.session.traps.verdict import (
 from gatepost.traps.senders import is_automatic
 from gatepost.traps.verdicts import Standing, TrapClass
 
+_TRUSTED: Final = Standing.TRUSTED
+_ACCEPT: Final = Verdict.ACCEPT
+_UNKNOWN: Final = rules.UNKNOWN_RECIPIENT.decision.reason
 _ENTRY = "looks like a message identifier"
 
 
@@ -72,17 +76,16 @@ def is_as_user(rule: TrapRule, tx: Transaction, hit: TrapHit) -> bool:
     return (
         rule.rcpt == "as-user"
         and in_force(hit) in REFUSES_ALL
-        and standing(rule, tx) is not Standing.TRUSTED
+        and standing(rule, tx) is not _TRUSTED
     )
 
 
 def _refuses(answer: Answer | None) -> bool:
-    return answer is not None and answer.decision.verdict is not Verdict.ACCEPT
+    return answer is not None and answer.decision.verdict is not _ACCEPT
 
 
 def _is_unknown(answer: Answer | None) -> bool:
-    unknown = rules.UNKNOWN_RECIPIENT.decision.reason
-    return answer is not None and answer.decision.reason == unknown and _refuses(answer)
+    return answer is not None and answer.decision.reason == _UNKNOWN and _refuses(answer)
 
 
 def _note_absence(rule: TrapRule, tx: Transaction, rcpt: Recipient) -> None:

@@ -11,6 +11,8 @@ one recipient are ignored, and so is the sender of one with many unknown recipie
 spammer would write them.
 """
 
+from typing import Final
+
 from gatepost.model.facts import set_fact
 from gatepost.model.headers import Headers
 from gatepost.model.message import Message
@@ -19,10 +21,13 @@ from gatepost.session.traps.rule import TrapRule
 from gatepost.session.traps.standing import standing
 from gatepost.traps.automatic import is_automatic_answer
 from gatepost.traps.senders import is_robot
-from gatepost.traps.verdicts import Standing, TrapClass, Treatment
+from gatepost.traps.verdicts import CLASSES, Standing, TrapClass, Treatment
 
 # A person may address these by mistake.
-_MISTAKES = frozenset({TrapClass.RECYCLED, TrapClass.TYPO})
+_MISTAKES: Final = frozenset({TrapClass.RECYCLED, TrapClass.TYPO})
+_NONE: Final = Treatment.NONE.value
+_TRUSTED: Final = Standing.TRUSTED
+_VIRTUAL: Final = TrapClass.VIRTUAL
 
 
 def is_evidence(rule: TrapRule, tx: Transaction, hit: TrapHit) -> bool:
@@ -31,12 +36,12 @@ def is_evidence(rule: TrapRule, tx: Transaction, hit: TrapHit) -> bool:
     Trusted senders include servers that forward mail of others. A hit without a treatment has an
     exempt sender, or a recipient that exists.
     """
-    if hit.unproven or hit.treatment == Treatment.NONE.value:
+    if hit.unproven or hit.treatment == _NONE:
         return False
-    trap = TrapClass(hit.trap_class)
-    if hit.guessable or trap in _MISTAKES or standing(rule, tx) is Standing.TRUSTED:
+    trap = CLASSES[hit.trap_class]
+    if hit.guessable or trap in _MISTAKES or standing(rule, tx) is _TRUSTED:
         return False
-    return trap is TrapClass.VIRTUAL or not is_robot(tx.reverse_path.local)
+    return trap is _VIRTUAL or not is_robot(tx.reverse_path.local)
 
 
 def judge_content(tx: Transaction, message: Message) -> None:

@@ -5,6 +5,8 @@ message that has it when it is handed over gets the field. Clients outside canno
 bring the field: theirs is removed.
 """
 
+from typing import Final
+
 from gatepost.model.author import Named
 from gatepost.model.message import Message
 from gatepost.model.session import Transaction
@@ -13,7 +15,7 @@ from gatepost.session.traps.rule import TrapRule
 NAME, MARKED = "traps", "marked"
 FIELD = "X-Gatepost-Trap"
 # How the field begins in lower case, behind the end of a line.
-START = b"\r\n" + FIELD.lower().encode()
+START: Final = b"\r\n" + FIELD.lower().encode()
 
 _TRACE = f"{FIELD}: {MARKED}\r\n".encode()
 _SERVER = Named("gatepost")

@@ -11,26 +11,31 @@ Limits: SPF passes for all customers of a shared provider that a domain includes
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from gatepost.model.address import domain_key
 from gatepost.model.session import Transaction
 from gatepost.session.traps.rule import TrapRule
 from gatepost.traps.verdicts import Standing
 
-RESULT = "standing"
+RESULT: Final = "standing"
 
-_WORDS = {one.value: one for one in Standing}
+_WORDS: Final = {one.value: one for one in Standing}
+_STRANGER: Final = Standing.STRANGER
+_TRUSTED: Final = Standing.TRUSTED
 
 
 def standing(rule: TrapRule, tx: Transaction) -> Standing:
     """Return the standing of the sender of a message, as far as it is known now."""
     if tx.session.auth is not None or _is_trusted(rule, tx):
-        return Standing.TRUSTED
+        return _TRUSTED
     word = None if tx.found is None else tx.found.value(RESULT)
-    return Standing.STRANGER if word is None else _WORDS.get(word, Standing.STRANGER)
+    return _STRANGER if word is None else _WORDS.get(word, _STRANGER)
 
 
 def _is_trusted(rule: TrapRule, tx: Transaction) -> bool:
+    if not rule.trusted:
+        return False
     if any(one.current.has_client(tx.session.peer.host) for one in rule.trusted):
         return True
     domain = _proven_domain(tx)

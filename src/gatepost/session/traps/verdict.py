@@ -9,6 +9,7 @@ milder than the column "trusted" of the table, which is for other servers.
 """
 
 from secrets import SystemRandom
+from typing import Final
 
 from gatepost.model.facts import keep, set_fact
 from gatepost.model.session import Recipient, Transaction, TrapHit
@@ -16,19 +17,25 @@ from gatepost.session.traps.evidence import is_evidence
 from gatepost.session.traps.rule import TrapRule
 from gatepost.session.traps.standing import is_proven_for, standing
 from gatepost.traps.senders import is_automatic
-from gatepost.traps.verdicts import Standing, TrapClass, Treatment, treatment
+from gatepost.traps.verdicts import CLASSES, TREATMENTS, Standing, TrapClass, Treatment, treatment
 
 # The sources of hits without an entry: the settings of their rules.
-MESSAGE_IDS = "traps.message_ids"
-MANY_UNKNOWN = "traps.many_unknown"
+MESSAGE_IDS: Final = "traps.message_ids"
+MANY_UNKNOWN: Final = "traps.many_unknown"
 
-REFUSES_ALL = frozenset({Treatment.REFUSE_ALL, Treatment.REFUSE_ALL_AFTER_CONTENT})
-REFUSES_RECIPIENT = frozenset({Treatment.RECIPIENT_ONLY_REST_MARKED, Treatment.RECIPIENT_ONLY})
-MARKS = frozenset({Treatment.MARKED_AFTER_CONTENT, Treatment.RECIPIENT_ONLY_REST_MARKED})
+REFUSES_ALL: Final = frozenset({Treatment.REFUSE_ALL, Treatment.REFUSE_ALL_AFTER_CONTENT})
+REFUSES_RECIPIENT: Final = frozenset(
+    {Treatment.RECIPIENT_ONLY_REST_MARKED, Treatment.RECIPIENT_ONLY}
+)
+MARKS: Final = frozenset({Treatment.MARKED_AFTER_CONTENT, Treatment.RECIPIENT_ONLY_REST_MARKED})
 
 # Found by observation: an automatic answer to a forged message proves nothing about these.
-_FOUND = frozenset({TrapClass.LEARNED, TrapClass.MESSAGE_ID})
-_ORDER = {one: at for at, one in enumerate(Treatment)}
+_FOUND: Final = frozenset({TrapClass.LEARNED, TrapClass.MESSAGE_ID})
+# The treatments from the hardest to none, and the place of each by its word.
+_ORDER: Final = tuple(Treatment)
+_PLACES: Final = {one.value: at for at, one in enumerate(Treatment)}
+_NONE: Final = Treatment.NONE
+_LEARNED: Final = TrapClass.LEARNED.value
 _chance = SystemRandom().random
 
 
@@ -37,7 +44,7 @@ def add(rule: TrapRule, tx: Transaction, hit: TrapHit) -> None:
     rule_in_shadow = hit.source == MESSAGE_IDS and rule.message_ids != "armed"
     set_fact(hit, "treatment", _treatment(rule, tx, hit).value)
     set_fact(hit, "shadow", hit.shadow or rule_in_shadow or rule.action == "shadow")
-    set_fact(hit, "unproven", hit.trap_class == TrapClass.LEARNED.value)
+    set_fact(hit, "unproven", hit.trap_class == _LEARNED)
     set_fact(hit, "is_evidence", is_evidence(rule, tx, hit))
     keep(tx, "trap_hits", hit)
 
@@ -71,10 +78,10 @@ def spare(tx: Transaction, rcpt: Recipient) -> TrapHit | None:
 
 def _treatment(rule: TrapRule, tx: Transaction, hit: TrapHit) -> Treatment:
     if tx.session.auth is not None or (hit.exempt and is_proven_for(tx, hit.exempt)):
-        return Treatment.NONE
-    trap = TrapClass(hit.trap_class)
+        return _NONE
+    trap = CLASSES[hit.trap_class]
     if trap in _FOUND and is_automatic(tx.reverse_path.local):
-        return Treatment.NONE
+        return _NONE
     sender = standing(rule, tx)
     found = treatment(trap, sender, guessable=hit.guessable, changes=rule.changes)
     if found is Treatment.REFUSE_ALL and rule.verdict != "data":
@@ -84,7 +91,7 @@ def _treatment(rule: TrapRule, tx: Transaction, hit: TrapHit) -> Treatment:
 
 def in_force(hit: TrapHit) -> Treatment:
     """Return the effect of a hit: NONE in shadow mode, and if its address may exist."""
-    return Treatment.NONE if hit.shadow or hit.unproven else Treatment(hit.treatment)
+    return _NONE if hit.shadow or hit.unproven else TREATMENTS[hit.treatment]
 
 
 def was_shadowed(hit: TrapHit) -> bool:
@@ -94,8 +101,8 @@ def was_shadowed(hit: TrapHit) -> bool:
 
 def hardest(tx: Transaction) -> Treatment:
     """Return the effect of all hits of a transaction together."""
-    found = map(in_force, tx.trap_hits)
-    return min(found, key=_ORDER.__getitem__, default=Treatment.NONE)
+    found = [_PLACES[hit.treatment] for hit in tx.trap_hits if not (hit.shadow or hit.unproven)]
+    return _ORDER[min(found)] if found else _NONE
 
 
 def is_held(rule: TrapRule, tx: Transaction) -> bool:

@@ -26,7 +26,6 @@ While content or the response to an AUTH challenge is read, no command line is;
 
 from collections.abc import Callable, Mapping
 from enum import Flag, auto
-from typing import NamedTuple
 
 from gatepost.model.reply import Reply
 from gatepost.wire import events as e
@@ -79,13 +78,30 @@ AFTER_REFUSED_BDAT: tuple[tuple[State, State], ...] = (
 # fmt: on
 
 
-class Command(NamedTuple):
+class Command:
     """One row: the event, the parser of the argument, the row of TRANSITIONS, the flags."""
 
-    event: type[Event]
-    parse: Parser
-    transitions: tuple[State | Reply, ...]
-    flags: Flags
+    __slots__ = ("event", "flags", "parse", "transitions")
+
+    def __init__(
+        self,
+        event: type[Event],
+        parse: Parser,
+        transitions: tuple[State | Reply, ...],
+        flags: Flags,
+    ) -> None:
+        self.event = event
+        self.parse = parse
+        self.transitions = transitions
+        self.flags = flags
+
+    def parsed_by(self, parse: Parser) -> "Command":
+        """Return the same row with another parser."""
+        return Command(self.event, parse, self.transitions, self.flags)
+
+    def with_transitions(self, transitions: tuple[State | Reply, ...]) -> "Command":
+        """Return the same row with other transitions."""
+        return Command(self.event, self.parse, transitions, self.flags)
 
 
 _ROWS: dict[str, tuple[type[Event], Parser, Flags]] = {
@@ -137,7 +153,7 @@ def enabled(rows: Mapping[str, Command], verb: str, agreed: Agreed) -> Command |
     """Return the row of an optional command if its extension is enabled, now or after TLS."""
     keyword = OPTIONAL_COMMANDS[verb]
     if keyword in agreed.after_tls:
-        return rows[verb]._replace(parse=parse_auth_in_clear)
+        return rows[verb].parsed_by(parse_auth_in_clear)
     return rows[verb] if keyword in agreed.extensions else None
 
 

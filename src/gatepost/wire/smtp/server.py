@@ -85,6 +85,10 @@ Reader = DotReader | ChunkReader | Discard | ResponseReader
 # Octets of content that are discarded between two events, unless one piece has more.
 MAX_DISCARDED: Final = 16 * 1024
 
+_READY: Final = State.READY
+_MAIL: Final = State.MAIL
+_CHUNKING: Final = State.CHUNKING
+_SPOILED: Final = State.SPOILED
 _VERB: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,15}")
 # `Connected` needs no input. This reader discards nothing, so all connections share it.
 _GREETING: Final = Discard(0, Connected())
@@ -138,7 +142,7 @@ class SmtpServer(Wire):
         limits: WireLimits,
         paths: Mapping[str, re.Pattern[str]] = LENIENT,
         extensions: frozenset[str] = EXTENSIONS,
-        commands: Mapping[str, Command] = COMMANDS,
+        commands: dict[str, Command] = COMMANDS,
     ) -> None:
         self._commands = commands
         self._limits = limits
@@ -265,7 +269,7 @@ class SmtpServer(Wire):
 
     def _answer_data(self, reply: Reply) -> bytes:
         """Expect content. Close if it is here already: it could be read as commands."""
-        self.agreed.state = State.READY
+        self.agreed.state = _READY
         if self._limits.synchronised and self._input.unread:
             if reply.code < 400:
                 reply = self.refuse(r.NOT_SYNCHRONISED)
@@ -284,8 +288,8 @@ class SmtpServer(Wire):
             event = reader.read(self._input)
         if event is not None and type(event) is not Content:
             self._reader = None
-            if type(event) is MessageFault and self.agreed.state is State.CHUNKING:
-                self.agreed.state = State.SPOILED
+            if type(event) is MessageFault and self.agreed.state is _CHUNKING:
+                self.agreed.state = _SPOILED
         return event
 
     def _parse(self, line: bytes) -> Event | None:
@@ -336,7 +340,7 @@ class SmtpServer(Wire):
         fault = refusal or self._chunks.check(chunk, bare_lf=self.agreed.bare_lf)
         if fault is None:
             return chunk
-        in_transaction = refusal is None or self.agreed.state is State.MAIL
+        in_transaction = refusal is None or self.agreed.state is _MAIL
         self._discard(chunk, MessageFault(fault) if in_transaction else Fault(fault))
         assert self._reader is not None
         return self._read_content(self._reader)
@@ -344,7 +348,7 @@ class SmtpServer(Wire):
     def _answer_chunk(self, chunk: Bdat, reply: Reply) -> bytes:
         assert self._chunks is not None
         if reply.code == r.START_MAIL_INPUT.code:
-            self.agreed.state = State.READY if chunk.last else State.CHUNKING
+            self.agreed.state = _READY if chunk.last else _CHUNKING
             self._reader = self._chunks.accept(chunk)
             return b""
         self._discard(chunk, ChunkRefused(reply))

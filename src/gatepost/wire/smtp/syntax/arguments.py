@@ -5,6 +5,7 @@ gives a `Fault` with the reply. Blanks at the end of a line are ignored (RFC 532
 """
 
 import re
+from typing import Final
 
 from gatepost.model.address import AddressError
 from gatepost.wire import events as e
@@ -13,12 +14,15 @@ from gatepost.wire.smtp.agreed import Agreed
 from gatepost.wire.smtp.syntax.params import ParameterError, parse_params
 from gatepost.wire.smtp.syntax.path import parse_path
 
-_NO_PARAMS: dict[str, str] = {}
+_NO_PARAMS: Final[dict[str, str]] = {}
 # RFC 5321 s4.5.3.1.2. The name is copied into the Received field, whose lines have at most 998.
-MAX_NAME = 255
-_BDAT = re.compile(r"([0-9]{1,19})(?: +([Ll][Aa][Ss][Tt]))? *")
-_DATA, _RSET, _NOOP, _QUIT = e.Data(), e.Rset(), e.Noop(), e.Quit()
-_STARTTLS = e.StartTls()
+MAX_NAME: Final = 255
+_BDAT: Final = re.compile(r"([0-9]{1,19})(?: +([Ll][Aa][Ss][Tt]))? *")
+_DATA: Final = e.Data()
+_RSET: Final = e.Rset()
+_NOOP: Final = e.Noop()
+_QUIT: Final = e.Quit()
+_STARTTLS: Final = e.StartTls()
 
 
 def parse_ehlo(_agreed: Agreed, text: str) -> e.Event:

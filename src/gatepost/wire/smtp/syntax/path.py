@@ -23,6 +23,7 @@ from gatepost.model.address import (
     NULL_PATH,
     QUOTED_STRING,
     Address,
+    from_parts,
 )
 
 # IPv6-comp has at most six groups with "::", and an IPv4 address counts as two.
@@ -78,4 +79,4 @@ def parse_path(groups: Sequence[str | None]) -> Address:
         local, host = groups[3], groups[4]  # without angle brackets
         assert local is not None
         assert host is not None
-    return Address.from_parts(local, host)
+    return from_parts(local, host)
