@@ -61,8 +61,6 @@ class Lines(MtaWire):
 class Asked(MtaHandler):
     """Answers at once, but "think" waits for the event `done`."""
 
-    counted = frozenset()
-    error_delay = 0.0
     made: ClassVar = []
 
     def __init__(self, conversation):

@@ -12,7 +12,7 @@ from typing import Any, Self, cast
 import msgspec
 
 from gatepost.config.load import config_from_dict
-from gatepost.config.schema import Config, RecipientsConfig, RouteConfig, SmtpConfig
+from gatepost.config.schema import ASKING, Config, RecipientsConfig, RouteConfig, SmtpConfig
 from gatepost.ledger.records import Record
 from gatepost.lists.addresses import AddressList
 from gatepost.net.resolver import Resolver
@@ -66,10 +66,9 @@ def make_config(config: ConfigOrTables) -> Config:
     Raises `ConfigError` for a dict with errors.
     """
     if isinstance(config, Config):
-        # Where the mail server that asks delivers, there may be no route.
-        return (
-            config if config.route else msgspec.structs.replace(config, route=DEFAULT_CONFIG.route)
-        )
+        if config.route or any(one.protocol not in ASKING for one in config.listen):
+            return config
+        return msgspec.structs.replace(config, route=DEFAULT_CONFIG.route)  # the asker delivers
     made = config_from_dict(config)
     return msgspec.structs.replace(DEFAULT_CONFIG, **{name: getattr(made, name) for name in config})
 

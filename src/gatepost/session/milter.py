@@ -14,7 +14,7 @@ what follows a refusal.
   at once.
 """
 
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from gatepost.model.facts import set_fact
@@ -77,16 +77,6 @@ class MilterHandler(MtaHandler):
         self._is_open = False
         self._refusal: Reply | None = None
         self._base: Mapping[str, str] = {}
-
-    @property
-    def counted(self) -> Collection[type[e.Event]]:
-        """Return no event: the mail server counts what its clients do."""
-        return ()
-
-    @property
-    def error_delay(self) -> float:
-        """Return no delay, for the same reason."""
-        return 0.0
 
     @property
     def talk(self) -> Conversation:

@@ -1,7 +1,7 @@
 """The contract between what answers a mail server that asks, and its connection."""
 
 from abc import abstractmethod
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 from gatepost.session.conversation import Conversation
@@ -22,6 +22,16 @@ class MtaHandler(Handler):
     """Answers events of a mail server that asks for decisions: many sessions on one connection."""
 
     __slots__ = ()
+
+    @property
+    def counted(self) -> Collection[Any]:
+        """Return no types: the mail server counts what its clients do."""
+        return ()
+
+    @property
+    def error_delay(self) -> float:
+        """Return 0: the mail server delays its own refusals."""
+        return 0.0
 
     @property
     @abstractmethod

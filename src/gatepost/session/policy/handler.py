@@ -1,6 +1,6 @@
 """Answers to the requests of one connection of a mail server, for the pump."""
 
-from collections.abc import Collection, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from gatepost.model.endpoint import Endpoint
@@ -34,16 +34,6 @@ class PolicyHandler(MtaHandler):
         self.last: Visit | None = None
         session = Session("", peer, peer, 0.0, protocol=POLICY.name, listener=listener)
         self._none = Conversation(setup, session, POLICY)
-
-    @property
-    def counted(self) -> Collection[Any]:
-        """Return no types: nothing is counted."""
-        return ()
-
-    @property
-    def error_delay(self) -> float:
-        """Return 0: the mail server delays its own refusals."""
-        return 0.0
 
     @property
     def talk(self) -> Conversation:
