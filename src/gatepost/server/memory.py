@@ -12,7 +12,7 @@ from typing import Any, Self, cast
 import msgspec
 
 from gatepost.config.load import config_from_dict
-from gatepost.config.schema import Config, RecipientsConfig, RouteConfig, SmtpConfig
+from gatepost.config.schema import ASKING, Config, RecipientsConfig, RouteConfig, SmtpConfig
 from gatepost.ledger.records import Record
 from gatepost.lists.addresses import AddressList
 from gatepost.net.resolver import Resolver
@@ -66,12 +66,16 @@ def make_config(config: ConfigOrTables) -> Config:
     Raises `ConfigError` for a dict with errors.
     """
     if isinstance(config, Config):
-        # Where the mail server that asks delivers, there may be no route.
-        return (
-            config if config.route else msgspec.structs.replace(config, route=DEFAULT_CONFIG.route)
-        )
+        return _with_route(config)
     made = config_from_dict(config)
     return msgspec.structs.replace(DEFAULT_CONFIG, **{name: getattr(made, name) for name in config})
+
+
+def _with_route(config: Config) -> Config:
+    """Return the configuration with a route, if only mail servers that ask deliver in it."""
+    if config.route or not all(one.protocol in ASKING for one in config.listen):
+        return config
+    return msgspec.structs.replace(config, route=DEFAULT_CONFIG.route)
 
 
 class MemoryServer:
