@@ -151,6 +151,20 @@ def test_a_trap_refuses_the_message_at_data_however_often_it_is_asked(asking):
     asking(scenario)
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"), [("4B2Xk1z9", "4B2Xk1z9"), ("", ""), ("a\u00e9", ""), ("x" * 41, "")]
+)
+def test_the_record_has_the_id_in_the_queue_of_the_mail_server(asking, given, kept):
+    async def scenario(server):
+        asker = await server.asker()
+        await asker.rcpt()
+        await asker.data(queue_id=given)
+        [record] = server.ended()
+        assert record.queue_id == kept
+
+    asking(scenario)
+
+
 @pytest.mark.parametrize("verdict", ["data", "end", "hold"])
 def test_every_verdict_is_given_at_data_because_there_is_no_content(asking, verdict):
     async def scenario(server):

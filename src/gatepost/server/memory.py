@@ -66,11 +66,16 @@ def make_config(config: ConfigOrTables) -> Config:
     Raises `ConfigError` for a dict with errors.
     """
     if isinstance(config, Config):
-        if config.route or any(one.protocol not in ASKING for one in config.listen):
-            return config
-        return msgspec.structs.replace(config, route=DEFAULT_CONFIG.route)  # the asker delivers
+        return _with_route(config)
     made = config_from_dict(config)
     return msgspec.structs.replace(DEFAULT_CONFIG, **{name: getattr(made, name) for name in config})
+
+
+def _with_route(config: Config) -> Config:
+    """Return the configuration with a route, if only mail servers that ask deliver in it."""
+    if config.route or not all(one.protocol in ASKING for one in config.listen):
+        return config
+    return msgspec.structs.replace(config, route=DEFAULT_CONFIG.route)
 
 
 class MemoryServer:

@@ -7,6 +7,7 @@ Limits: an address that is none, such as Postfix's "unknown", is that of a local
 are in the form that Postfix has after parsing: without quotation marks.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -29,6 +30,9 @@ STAGES: Final = {
 }
 _MAX_DIGITS: Final = 15
 _LOCAL: Final = "local"
+# Long queue ids of Postfix have at most 20 characters, those of Exim 23.
+_MAX_ID: Final = 40
+_ID: Final = re.compile("[A-Za-z0-9-]+").fullmatch
 
 Attributes = Mapping[str, str]
 
@@ -73,6 +77,12 @@ def login(attributes: Attributes) -> AuthFacts | None:
     """Return the user that the client is authenticated as, None if it is not."""
     user = attributes.get("sasl_username", "")
     return AuthFacts(user, attributes.get("sasl_method", "")) if user else None
+
+
+def queue_id(attributes: Attributes) -> str:
+    """Return the mail server's id of the message, "" as long as it has none."""
+    found = attributes.get("queue_id", "")
+    return found if len(found) <= _MAX_ID and _ID(found) else ""
 
 
 def hello(attributes: Attributes) -> e.Ehlo | e.Helo | None:

@@ -102,8 +102,11 @@ class Visit:
         return result
 
     def _update(self, attributes: facts.Attributes) -> None:
-        """Note what the client has done that is no step of its own: STARTTLS, AUTH."""
-        session, tls = self.engine.talk.session, facts.tls(attributes)
+        """Note what is no command that is handled here: STARTTLS, AUTH, the id in the queue."""
+        talk, tls = self.engine.talk, facts.tls(attributes)
+        session = talk.session
+        if talk.tx is not None:
+            set_fact(talk.tx, "queue_id", facts.queue_id(attributes))
         if tls is not None and session.tls is None:
             self.engine.start_tls(tls)
         set_fact(session, "auth", facts.login(attributes))
