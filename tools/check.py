@@ -53,7 +53,7 @@ TRACED_AGAIN = ("tests/server", "-m", "not slow")
 COMPILED = (
     *("tests/wire", "tests/e2e"),
     *(f"tests/ledger/test_{name}.py" for name in ("link", "shape", "store", "totals")),
-    *("tests/session/test_recording.py", "tests/log", "tests/lists"),
+    *("tests/session/test_recording.py", "tests/log", "tests/lists", "tests/test_structs.py"),
     *(f"tests/mailauth/{name}" for name in ("arc", "dmarc", "results")),
     *(f"tests/mailauth/dkim/test_{name}.py" for name in ("body", "signatures", "verify")),
     *(f"tests/mailauth/test_spf_{name}.py" for name in ("parse", "suite")),

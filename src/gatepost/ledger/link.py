@@ -26,6 +26,7 @@ from typing import Any, Protocol
 import msgspec
 
 from gatepost.ledger.records import Record, encode
+from gatepost.model.structs import FrozenArray
 
 BATCH = 48 * 1024
 LARGEST = 48 * 1024
@@ -44,7 +45,7 @@ _LISTS: dict[str, Any] = {
 }
 
 
-class Batch(msgspec.Struct, frozen=True, array_like=True):
+class Batch(FrozenArray, frozen=True, array_like=True):
     """One packet.
 
     `source` names the sender: a process has a new name after each start. `number` is the number of

@@ -13,10 +13,9 @@ from collections import Counter
 from enum import Enum
 from typing import Final, TypeAlias
 
-import msgspec
-
 from gatepost.ledger.extract import AnswerExtract, TransactionExtract, TrapExtract
 from gatepost.ledger.records import Answer, Transaction, Trap
+from gatepost.model.structs import Frozen
 from gatepost.traps.verdicts import Treatment
 
 # A record, or what the ledger process has of it.
@@ -46,7 +45,7 @@ class Outcome(Enum):
     NO_EFFECT = "accepted, the trap had no effect"
 
 
-class Judgement(msgspec.Struct, frozen=True):
+class Judgement(Frozen, frozen=True):
     """The facts about one transaction.
 
     `stopped` is whether the whole message was refused because of a trap, `would_stop` whether

@@ -21,9 +21,9 @@ from typing import Final
 from unicodedata import normalize
 
 import idna
-import msgspec
 
 from gatepost.model import punycode
+from gatepost.model.structs import Frozen
 
 MAX_LOCAL: Final = 256
 MAX_DOMAIN: Final = 255
@@ -74,7 +74,7 @@ class AddressError(ValueError):
     """The text is not a mailbox address; the message gives the reason."""
 
 
-class Address(msgspec.Struct, frozen=True):
+class Address(Frozen, frozen=True):
     """A mailbox.
 
     `local` is the local part without quoting (`"a b"@x` has the local part `a b`). `domain` is the

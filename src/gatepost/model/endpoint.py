@@ -1,9 +1,9 @@
 """One end of a connection."""
 
-import msgspec
+from gatepost.model.structs import Frozen
 
 
-class Endpoint(msgspec.Struct, frozen=True):
+class Endpoint(Frozen, frozen=True):
     """An IP address as text and a port; a Unix socket has port 0."""
 
     host: str

@@ -33,6 +33,7 @@ from gatepost.model.author import Author, Turn
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 from gatepost.model.reply import Reply
 from gatepost.model.session import Transaction
+from gatepost.model.structs import Frozen, FrozenIdentity
 from gatepost.net.inline import need_task
 from gatepost.plugin import trouble
 from gatepost.plugin.continuation import Exit, contained
@@ -59,7 +60,7 @@ SLOW_SHARE = 0.5
 _REFUSALS = {Verdict.DENY: deny, Verdict.DEFER: defer}
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(Frozen, frozen=True):
     """A decision and the name of the plugin that made it."""
 
     decision: Decision
@@ -74,7 +75,7 @@ class Asked(NamedTuple):
     answer: Answer | None
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(Frozen, frozen=True):
     """The argument of `after_<hook>`: the reply, and the answer that led to it, if any.
 
     `asked` has the plugins that were asked, in order, if their time was measured; otherwise it is
@@ -86,7 +87,7 @@ class Outcome(msgspec.Struct, frozen=True):
     asked: Sequence[Asked] = ()
 
 
-class BoundHook(msgspec.Struct, frozen=True, eq=False):
+class BoundHook(FrozenIdentity, frozen=True, eq=False):
     """One method of one plugin.
 
     `method` is called with the hook's arguments; it returns None outside `scope`.
@@ -228,7 +229,7 @@ Hooks = tuple[BoundHook, ...]
 _DRIVER = Driver()
 
 
-class Chain(msgspec.Struct, frozen=True, eq=False):
+class Chain(FrozenIdentity, frozen=True, eq=False):
     """All plugins' methods at one hook.
 
     `edits` is true where plugins may edit the message, `acts` where they may change the recipients.

@@ -13,6 +13,7 @@ from msgspec.structs import astuple
 from gatepost.ledger.records import Answer, Client, PluginResult, RecipientRecord, Transaction, Trap
 from gatepost.log.listed import LISTED
 from gatepost.model.endpoint import endpoint_text
+from gatepost.model.structs import Leaf
 
 # Characters of a reply in a list: enough for the queue ID of a next hop.
 MAX_REPLY: Final = 200
@@ -22,7 +23,7 @@ _Number: TypeAlias = int | msgspec.UnsetType
 _Texts: TypeAlias = list[str] | msgspec.UnsetType
 
 
-class Line(msgspec.Struct, gc=False):
+class Line(Leaf, gc=False):
     """The fields of the line in their order: what decided, the client, the envelope, the rare ones.
 
     Security: the fields in front of `peer` come from the server and from plugins, not from the

@@ -25,12 +25,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import Final
 
-import msgspec
-
 from gatepost.lists.addresses import AddressList, ListSource, local_part
 from gatepost.lists.entry import EntryKind, ListEntry
 from gatepost.model.address import Address
 from gatepost.model.session import TrapHit
+from gatepost.model.structs import Frozen
 from gatepost.traps.guessable import is_guessable
 from gatepost.traps.notes import TrapState, read_marks
 from gatepost.traps.verdicts import TrapClass
@@ -50,7 +49,7 @@ class UnarmedReason(Enum):
     KNOWN = "a known recipient"
 
 
-class UnarmedEntry(msgspec.Struct, frozen=True):
+class UnarmedEntry(Frozen, frozen=True):
     """An entry of a trap list that has no effect, with the reason."""
 
     entry: ListEntry

@@ -11,12 +11,12 @@ The results are chosen as follows.
 
 from typing import Literal, TypeAlias
 
-import msgspec
+from gatepost.model.structs import Frozen
 
 Word: TypeAlias = Literal["pass", "fail", "policy", "neutral", "temperror", "permerror"]
 
 
-class Fault(msgspec.Struct, frozen=True):
+class Fault(Frozen, frozen=True):
     """A result that is not a pass, and its reason: a part of a sentence, without a final stop."""
 
     result: Word

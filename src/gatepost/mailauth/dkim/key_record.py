@@ -10,11 +10,10 @@ Limits: LONGEST_RECORD characters, MOST_RECORDS. The last parsed records are kep
 from collections.abc import Sequence
 from functools import lru_cache
 
-import msgspec
-
 from gatepost.mailauth.dkim.fault import Fault, SignatureError
 from gatepost.mailauth.dkim.public_key import PublicKey, load_public_key
 from gatepost.mailauth.dkim.tags import TagError, decode_base64, parse_tags, split_list
+from gatepost.model.structs import Frozen
 from gatepost.net.questions import Answer
 
 # An RSA key of 8192 bits takes 1,400 characters.
@@ -23,7 +22,7 @@ MOST_RECORDS = 10
 _UNSEEN = frozenset[str]()
 
 
-class KeyRecord(msgspec.Struct, frozen=True):
+class KeyRecord(Frozen, frozen=True):
     """A key and its restrictions; an empty set of hash algorithms or services permits all."""
 
     key: PublicKey

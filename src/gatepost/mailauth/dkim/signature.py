@@ -9,13 +9,12 @@ import re
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-import msgspec
-
 from gatepost.mailauth.dkim import values
 from gatepost.mailauth.dkim.domains import key_name, selector, signing_domain
 from gatepost.mailauth.dkim.fault import Fault, SignatureError
 from gatepost.mailauth.dkim.header_block import HeaderBlock
 from gatepost.mailauth.dkim.tags import TagError, parse_tags
+from gatepost.model.structs import Frozen
 
 LONGEST = 32_768
 
@@ -37,7 +36,7 @@ class Kind(NamedTuple):
 DKIM = Kind(("v", "a", "b", "bh", "d", "h", "s"), must_sign=(b"from",))
 
 
-class Signature(msgspec.Struct, frozen=True):
+class Signature(Frozen, frozen=True):
     """A signature. With a `fault` it cannot pass, and other attributes may have no value.
 
     `place` is the place of its field in the header block. `domain` (d=), `selector` and the domain

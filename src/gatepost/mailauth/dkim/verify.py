@@ -7,8 +7,6 @@ octets behind the signed ones can be anyone's, so a body that has some never pas
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
 from gatepost.mailauth.dkim.body_hashes import BodyHashes
 from gatepost.mailauth.dkim.fault import Fault, SignatureError, Word
 from gatepost.mailauth.dkim.header_block import HeaderBlock
@@ -16,13 +14,14 @@ from gatepost.mailauth.dkim.header_hash import header_hash
 from gatepost.mailauth.dkim.key_record import KeyRecord, read_answer
 from gatepost.mailauth.dkim.signature import Signature
 from gatepost.mailauth.dkim.tags import shown_base64
+from gatepost.model.structs import Frozen
 from gatepost.net.questions import Answer, Check, Question
 
 # Clocks differ: seconds that t= may be in the future and x= in the past.
 TOLERANCE = 300
 
 
-class DkimResult(msgspec.Struct, frozen=True):
+class DkimResult(Frozen, frozen=True):
     """The result of one signature: a word of RFC 8601 section 2.7.1, and a reason for people.
 
     `domain` is d=, `identity` i=, `algorithm` a=, `bits` the length of the key, 0 without one.

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
-import msgspec
+from gatepost.model.structs import Frozen
 
 Policy: TypeAlias = Literal["none", "quarantine", "reject"]
 
@@ -41,7 +41,7 @@ _MAILTO = re.compile(r"mailto:[^@]+@[^@]+", re.IGNORECASE)
 _SIZE = re.compile(r"![0-9]+[kmgt]?\Z", re.IGNORECASE)
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(Frozen, frozen=True):
     """A policy record.
 
     `p`, `sp` and `np` are the policies for the domain, its subdomains, and those that do not exist;

@@ -1,12 +1,11 @@
 """The result of DMARC for one message."""
 
-import msgspec
-
 from gatepost.mailauth.dmarc.alignment import Alignment
 from gatepost.mailauth.dmarc.record import Policy, Record
+from gatepost.model.structs import Frozen
 
 
-class DmarcResult(msgspec.Struct, frozen=True):
+class DmarcResult(Frozen, frozen=True):
     """The findings of DMARC.
 
     `result` is "pass", "fail", "none", "temperror" or "permerror" (RFC 8601 section 2.7.3), and

@@ -1,9 +1,9 @@
 """The content of an Authentication-Results field as values: RFC 8601 section 2.2."""
 
-import msgspec
+from gatepost.model.structs import Frozen
 
 
-class MethodResult(msgspec.Struct, frozen=True):
+class MethodResult(Frozen, frozen=True):
     """The result of one method, such as spf=pass.
 
     `method` and `result` are keywords in lower case. `properties` are pairs of a name and a value,
@@ -22,7 +22,7 @@ class MethodResult(msgspec.Struct, frozen=True):
         return next((value for found, value in self.properties if found == name), None)
 
 
-class AuthenticationResults(msgspec.Struct, frozen=True):
+class AuthenticationResults(Frozen, frozen=True):
     """A field: the id of the server that made it, and its results; none for `none`."""
 
     authserv_id: str

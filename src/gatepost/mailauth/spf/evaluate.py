@@ -11,8 +11,6 @@ any depth with temperror or permerror.
 
 from collections.abc import Callable
 
-import msgspec
-
 from gatepost.mailauth.hosts import IPAddress, is_name
 from gatepost.mailauth.shown import shown
 from gatepost.mailauth.spf.client import Client, ascii_domain
@@ -23,6 +21,7 @@ from gatepost.mailauth.spf.parse import RecordError, is_record, parse_record
 from gatepost.mailauth.spf.problem import SpfError
 from gatepost.mailauth.spf.record import Mechanism, Modifier, Record
 from gatepost.mailauth.spf.result import Limits, SpfResult, Word
+from gatepost.model.structs import Frozen
 from gatepost.net.questions import Check
 
 _LIMITS = Limits()
@@ -34,7 +33,7 @@ _EXPLAINED = frozenset({"include", "mx", "ptr"})
 Note = Callable[[str], object]
 
 
-class _Outcome(msgspec.Struct, frozen=True):
+class _Outcome(Frozen, frozen=True):
     """The result of one domain: the reason, the term that matched, the record with that term.
 
     `match` is the innermost term that matched, which is in the record of an included domain.

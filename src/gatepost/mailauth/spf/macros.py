@@ -8,10 +8,9 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
-import msgspec
-
 from gatepost.mailauth.hosts import MAX_NAME
 from gatepost.mailauth.spf.problem import ExpectedError
+from gatepost.model.structs import Frozen
 
 MAX_EXPLANATION = 500
 
@@ -24,7 +23,7 @@ _MOST_DIGITS = 3
 _ALL_PARTS = 0
 
 
-class Macro(msgspec.Struct, frozen=True):
+class Macro(Frozen, frozen=True):
     """A macro: its letter, the number of parts on the right that are kept, and the delimiters."""
 
     letter: str
@@ -48,7 +47,7 @@ class Macro(msgspec.Struct, frozen=True):
         return parts[-self.keep :]
 
 
-class MacroText(msgspec.Struct, frozen=True):
+class MacroText(Frozen, frozen=True):
     """A text with macros. `letters` are those that it uses, in lower case."""
 
     parts: tuple[str | Macro, ...]

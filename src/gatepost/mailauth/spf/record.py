@@ -1,12 +1,11 @@
 """The parsed record of a domain, as values."""
 
-import msgspec
-
 from gatepost.mailauth.spf.macros import MacroText
 from gatepost.mailauth.spf.result import Word
+from gatepost.model.structs import Frozen
 
 
-class Mechanism(msgspec.Struct, frozen=True):
+class Mechanism(Frozen, frozen=True):
     """A mechanism: its text as written, and the result if it matches.
 
     `target` is None for the domain that is checked. `bits` are the lengths of the IPv4 and IPv6
@@ -26,14 +25,14 @@ class Mechanism(msgspec.Struct, frozen=True):
         return (network ^ address) >> (width - bits) == 0
 
 
-class Modifier(msgspec.Struct, frozen=True):
+class Modifier(Frozen, frozen=True):
     """The modifier redirect or exp: its text as written, and its domain."""
 
     text: str
     target: MacroText
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(Frozen, frozen=True):
     """A record with correct syntax: its mechanisms in order, and its modifiers."""
 
     mechanisms: tuple[Mechanism, ...]

@@ -2,14 +2,14 @@
 
 from typing import Literal, TypeAlias
 
-import msgspec
+from gatepost.model.structs import Frozen
 
 Word: TypeAlias = Literal[
     "pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"
 ]  # RFC 8601 s2.7.2
 
 
-class SpfResult(msgspec.Struct, frozen=True):
+class SpfResult(Frozen, frozen=True):
     """The result of SPF for a client and a domain.
 
     `reason` names the term that matched, or what is wrong. `domain` is the domain that was checked.
@@ -25,7 +25,7 @@ class SpfResult(msgspec.Struct, frozen=True):
     explanation: str = ""
 
 
-class Limits(msgspec.Struct, frozen=True):
+class Limits(Frozen, frozen=True):
     """The limits of a check (RFC 7208 section 4.6.4); beyond them the result is "permerror".
 
     `lookups` counts terms that cause questions, `void_lookups` those of them without any answer.

@@ -37,10 +37,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Final
 
-import msgspec
-
 from gatepost.model.additions import Additions, Verb
 from gatepost.model.reply import Reply
+from gatepost.model.structs import Frozen
 from gatepost.wire.events import (
     Added,
     Auth,
@@ -100,7 +99,7 @@ _DISCARDED: Final = Content(b"")
 _EFFECTS: Final = frozenset({Ehlo, Helo, Mail, Data, Bdat, StartTls, Auth, AuthResponse, Xclient})
 
 
-class WireLimits(msgspec.Struct, frozen=True):
+class WireLimits(Frozen, frozen=True):
     """Limits in octets, and whether input that is sent too early is refused.
 
     RFC 5321 section 4.5.3.1.4 requires command lines of 512 octets; extensions lengthen them.

@@ -13,14 +13,13 @@ Without SMTPUTF8, a domain that is not ASCII is sent as A-labels.
 
 from collections.abc import Iterable, Iterator, Mapping
 
-import msgspec
-
 from gatepost.delivery.content import content_size
 from gatepost.delivery.smtp import errors
 from gatepost.delivery.target import Delivery, DeliveryError
 from gatepost.model.address import Address, domain_key
 from gatepost.model.message import Message
 from gatepost.model.session import Recipient, Transaction
+from gatepost.model.structs import Frozen
 from gatepost.wire import events as e
 
 # Parameters that are passed on, each with the extension that must be offered.
@@ -35,7 +34,7 @@ PASSED_ON = {
 _NO_PARAMS: dict[str, str] = {}
 
 
-class Commands(msgspec.Struct, frozen=True):
+class Commands(Frozen, frozen=True):
     """The commands: `rcpts` are (recipient, command) pairs, `size` the octets of the message.
 
     `failures` are the recipients that cannot be sent to this next hop.

@@ -31,9 +31,8 @@ import re
 from collections import deque
 from typing import ClassVar
 
-import msgspec
-
 from gatepost.model.reply import Reply
+from gatepost.model.structs import FrozenLeaf
 from gatepost.wire import events as e
 from gatepost.wire.protocol import NEED_DATA, ProtocolError, Signal
 from gatepost.wire.smtp.agreed import State
@@ -70,7 +69,7 @@ _END_OF_MESSAGE = e.EndOfMessage()
 SHUTTING_DOWN = 421
 
 
-class CommandReply(msgspec.Struct, frozen=True, gc=False):
+class CommandReply(FrozenLeaf, frozen=True, gc=False):
     """A reply and the command it answers; None for an unsolicited 421."""
 
     to: e.Event | None
