@@ -166,6 +166,16 @@ def move_to_a_user(tx, *_args):
             tx.replace_recipient(one, ["one@example.com"])
 
 
+def test_a_held_message_is_refused_if_a_plugin_gives_it_to_a_user():
+    played = play(
+        OPEN + MAIL + rcpt(TRAP, 250) + "C: DATA\nS: 354\nC: a: b\nC:\nC: .\nS: 554",
+        [plugin(on_message=move_to_a_user)],
+        traps=[TRAP],
+        config=known(verdict="hold", hold_share=1.0),
+    )
+    assert played.messages == []
+
+
 _ANSWERS = {
     "none": lambda *_: None,
     "accept": lambda *_: accept(),
@@ -193,9 +203,10 @@ _PLUGINS = st.lists(
     uses_bdat=st.booleans(),
     others=st.lists(st.sampled_from([*USERS, "nobody@example.com"]), max_size=3),
     place=st.integers(0, 3),
+    hold_share=st.sampled_from([0.0, 1.0]),
 )
 def test_no_plugin_and_no_setting_delivers_a_message_with_a_trap(
-    *, plugins, verdict, rcpt_answer, uses_bdat, others, place
+    *, plugins, verdict, rcpt_answer, uses_bdat, others, place, hold_share
 ):
     """With any plugins in any order the hit stands, and only a message to traps alone is held."""
     installed = [
@@ -206,7 +217,7 @@ def test_no_plugin_and_no_setting_delivers_a_message_with_a_trap(
     ended = []
 
     async def scenario():
-        made = known(verdict=verdict, rcpt=rcpt_answer, delay=0.0, hold_share=0.5)
+        made = known(verdict=verdict, rcpt=rcpt_answer, delay=0.0, hold_share=hold_share)
         server = MemoryServer(installed, traps=[TRAP], config=made, records=ended.append)
         async with server:
             client = server.connect()

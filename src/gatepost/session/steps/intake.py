@@ -24,7 +24,7 @@ from gatepost.session.steps.step import Step, refusal, run, wait
 from gatepost.session.traps.evidence import judge_content
 from gatepost.session.traps.mark import add_field, mark, remove_fields
 from gatepost.session.traps.unknown import count_unknown
-from gatepost.session.traps.verdict import MARKS, hardest, is_held
+from gatepost.session.traps.verdict import MARKS, hardest, has_only_traps, is_held
 from gatepost.wire import events as e
 from gatepost.wire.smtp.replies import START_MAIL_INPUT
 
@@ -112,7 +112,12 @@ class _Deliver(_OfMessage):
     """The delivery."""
 
     def rule(self) -> Ruling:
-        """Ask no plugin to take a message that is held."""
+        """Ask no plugin to take a message that is held.
+
+        One that is held for its traps is refused if a plugin has given it to a user meanwhile.
+        """
+        if self.talk.held and not has_only_traps(self.tx):
+            return rules.trap_rule_at_end(self.talk.setup.traps, self.tx)
         return rules.QUARANTINE if self._held() else None
 
     def proceed(self, answer: Answer | None) -> Result:

@@ -109,11 +109,18 @@ def is_held(rule: TrapRule, tx: Transaction) -> bool:
     """Return, by chance, whether a message that is to be refused is accepted and held instead.
 
     Only messages of strangers are, and only without a recipient that is no trap: mail to a user
-    must be delivered or refused. A plugin can put a user in the place of a trap, so both count.
+    must be delivered or refused.
     """
     if rule.verdict != "hold" or standing(rule, tx) is not Standing.STRANGER:
         return False
+    return has_only_traps(tx) and _chance() < rule.hold_share
+
+
+def has_only_traps(tx: Transaction) -> bool:
+    """Return whether every recipient is a trap that refuses the message.
+
+    A plugin can put a user in the place of a trap, so those that the client named count too.
+    """
     named = None if tx.acting is None else tx.acting.named
     traps = {hit.address.key for hit in tx.trap_hits if in_force(hit) in REFUSES_ALL}
-    keys = {one.address.key for one in (*tx.recipients, *(named or ()))}
-    return keys <= traps and _chance() < rule.hold_share
+    return {one.address.key for one in (*tx.recipients, *(named or ()))} <= traps
