@@ -28,7 +28,8 @@ def test_the_configuration_has_the_listener_and_the_settings_are_printed(run, tm
     assert not config.route
     assert config.traps.lists
     assert config.recipients.subaddress == "+"
-    assert config.limits.recipients == 100
+    assert config.limits.recipients == 1000
+    assert not (tmp_path / "mail/users").exists()
 
 
 @pytest.mark.parametrize("name", MAIL_SERVERS)

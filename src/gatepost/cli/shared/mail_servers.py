@@ -10,11 +10,15 @@ from gatepost.cli.shared.starter import template
 
 # The parts of the starter configuration that are replaced, by their first and the next line.
 _LISTEN = ("[[listen]]\n", "[recipients]\n")
+_DOMAINS = ("# Your domains.", "domains = ")
 _KNOWN = ("# The existing addresses", "# user+anything")
+_RECIPIENTS = ("recipients = ", "\n[log]")
 _ROUTE = ("# The target of accepted mail.", "# Plugins are called")
+_OF_THE_MAIL_SERVER = "# The domains that the mail server receives mail for.\n"
+_LIMIT = "recipients = 1000                    # at least the limit of the mail server\n"
 _NO_LIST = """\
 # The mail server refuses addresses that do not exist. With a list of the existing ones, such as
-# "file:users", Gatepost refuses them too, and learned traps have an effect.
+# "file:users", Gatepost refuses others too, and learned traps have an effect.
 known = []
 """
 
@@ -49,9 +53,19 @@ MAIL_SERVERS: Mapping[str, MailServer] = {
 def for_mail_server(texts: Mapping[str, str], server: MailServer) -> dict[str, str]:
     """Return the files of a starter folder for a mail server that asks, and that delivers."""
     listen = f'[[listen]]\naddress = "{server.address}"\nprotocol = "{server.protocol}"\n\n'
-    config = _replaced(texts["gatepost.toml"], _LISTEN, listen)
-    config = _replaced(config, _KNOWN, _NO_LIST)
-    return {**texts, "gatepost.toml": _replaced(config, _ROUTE, "")}
+    parts = {
+        _LISTEN: listen,
+        _DOMAINS: _OF_THE_MAIL_SERVER,
+        _KNOWN: _NO_LIST,
+        _ROUTE: "",
+        _RECIPIENTS: _LIMIT,
+    }
+    config = texts["gatepost.toml"]
+    for part, instead in parts.items():
+        config = _replaced(config, part, instead)
+    return {name: text for name, text in texts.items() if name != "users"} | {
+        "gatepost.toml": config
+    }
 
 
 def _replaced(text: str, part: tuple[str, str], by: str) -> str:
