@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tools import daemon, peers, postfix
 from tools.daemon import HOST, free_port
+from tools.rspamd import variables
 
 from bench import load, proc
-from bench.policy.rspamd import modules
 from bench.process import POLL, BenchError, Running, process
 from bench.relay import RECIPIENT, TIMED, WAYS
 from bench.run import progress
@@ -121,7 +121,7 @@ def _gatepost(folder: Path) -> Iterator[Milter]:
 @contextlib.contextmanager
 def _rspamd(folder: Path) -> Iterator[Milter]:
     (folder / "tld").write_text("com\nexample\n")
-    with _peer("rspamd", folder, RSPAMD, ["-i", "-f", *modules(folder)]) as milter:
+    with _peer("rspamd", folder, RSPAMD, ["-i", "-f", *variables(folder)]) as milter:
         yield milter
 
 

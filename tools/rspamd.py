@@ -20,6 +20,7 @@ from tools import daemon, peers
 from tools.daemon import HOST, free_port
 
 NAME = "rspamd"
+SHARE = peers.ROOT / NAME / "usr/share/rspamd"
 # A list of top-level domains of its own: the compilation of the real one takes a minute.
 CONFIG = """\
 lua = "{folder}/rules.lua";
@@ -67,34 +68,38 @@ def running(
     command = peers.find(NAME)
     if command is None:
         raise peers.UnavailableError(why_not())
-    share = peers.ROOT / NAME / "usr/share/rspamd"
     port = free_port()
     names = ("milter_headers", *modules)
     config = CONFIG.format(
         folder=folder,
-        share=share,
         host=HOST,
         port=port,
         names=", ".join(f'"{name}"' for name in names),
-        paths=" ".join(f'path = "{share}/plugins/{name}.lua";' for name in names),
+        paths=" ".join(f'path = "{SHARE}/plugins/{name}.lua";' for name in names),
         extra=extra,
     )
     (folder / "rspamd.conf").write_text(config)
     (folder / "rules.lua").write_text(rules)
     (folder / "tld").write_text("com\nexample\n")
-    paths = {
-        "LUALIBDIR": share / "lualib",
-        "RULESDIR": share / "rules",
-        "PLUGINSDIR": share / "plugins",
-        "SHAREDIR": share,
-        "RUNDIR": folder,
-        "DBDIR": folder,
-    }
-    variables = [f"--var={name}={path}" for name, path in paths.items()]
     log = folder / "rspamd.log"
-    argv = command.argv("-i", "-f", "-c", folder / "rspamd.conf", *variables)
+    argv = command.argv("-i", "-f", "-c", folder / "rspamd.conf", *variables(folder))
     with daemon.running(argv, command.env, log, lambda: _answers(port)):
         yield Rspamd(f"http://{HOST}:{port}/checkv2", log)
+
+
+def variables(folder: Path) -> list[str]:
+    """Return the options for an rspamd that is unpacked, with its own files in a folder."""
+    paths = {
+        "LUALIBDIR": SHARE / "lualib",
+        "RULESDIR": SHARE / "rules",
+        "PLUGINSDIR": SHARE / "plugins",
+        "SHAREDIR": SHARE,
+        "RUNDIR": folder,
+        "DBDIR": folder,
+        "LOCAL_CONFDIR": folder,
+        "CONFDIR": folder,
+    }
+    return [f"--var={name}={path}" for name, path in paths.items()]
 
 
 def _answers(port: int) -> bool:

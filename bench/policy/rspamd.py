@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tools import daemon, peers, postfix
 from tools.daemon import HOST, free_port
+from tools.rspamd import SHARE, variables
 
 from bench.policy.redis import redis
 from bench.policy.senders import LISTS
@@ -22,10 +23,8 @@ from bench.process import POLL, BenchError, process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NAME = "rspamd"
-SHARE = peers.ROOT / NAME / "usr/share/rspamd"
 PLUGINS = ("spf", "dmarc", "rbl", "greylist", "ratelimit", "milter_headers")
 CONFIG = """\
 lua = "{folder}/rules.lua";
@@ -128,27 +127,12 @@ def rspamd(need: Need, store: int) -> Iterator[tuple[int, int]]:
     (need.folder / "rspamd.conf").write_text(config(need, port, store))
     (need.folder / "rules.lua").write_text("")
     (need.folder / "tld").write_text("com\nexample\n")
-    argv = command.argv("-i", "-f", "-c", need.folder / "rspamd.conf", *modules(need.folder))
+    argv = command.argv("-i", "-f", "-c", need.folder / "rspamd.conf", *variables(need.folder))
     with process(NAME, argv, command.env, need.folder / "rspamd.out") as starting:
         while not daemon.accepts(port):
             starting.check()
             time.sleep(POLL)
         yield starting.child.pid, port
-
-
-def modules(folder: Path) -> list[str]:
-    """Return the options for an rspamd that is unpacked, with its own files in a folder."""
-    paths = {
-        "LUALIBDIR": SHARE / "lualib",
-        "RULESDIR": SHARE / "rules",
-        "PLUGINSDIR": SHARE / "plugins",
-        "SHAREDIR": SHARE,
-        "RUNDIR": folder,
-        "DBDIR": folder,
-        "LOCAL_CONFDIR": folder,
-        "CONFDIR": folder,
-    }
-    return [f"--var={name}={path}" for name, path in paths.items()]
 
 
 def config(need: Need, port: int, store: int) -> str:
