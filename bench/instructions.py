@@ -164,6 +164,7 @@ def measure(mode: str, options: argparse.Namespace, env: Mapping[str, str]) -> N
         folder = Path(temporary) if kept is None else kept / mode
         folder.mkdir(parents=True, exist_ok=True)
         with started(mode, options.to, folder, env) as server:
+            time.sleep(IDLE)  # what a start does after the server is ready
             idle = rates(server, folder)
             for name in options.only.split(","):
                 load = Load(messages, sessions=4, **LOADS[name])
