@@ -14,7 +14,7 @@ from gatepost.model.address import Address
 from gatepost.model.decision import Verdict
 from gatepost.plugin.loader import load_plugin
 from gatepost.plugin.place import Place
-from gatepost.store import breaker, keys, quota
+from gatepost.store import guarded, keys, quota
 from gatepost.store.opening import check_url
 from gatepost.store.sqlite import backend
 from gatepost.testing import memory_store
@@ -126,8 +126,8 @@ def test_the_limits_are_those_of_the_code():
         f"at most {size(backend.SIZE)}",
         f"more than {keys.MAX_KEY} octets",
         f"up to {keys.MAX_VALUE} octets",
-        f"After {breaker.FAILURES} failures",
-        f"for {breaker.PAUSE:g} seconds",
+        f"After {guarded.FAILURES} failures",
+        f"for {guarded.PAUSE:g} seconds",
         f"more than {backend.IN_PLACE} operations",
     ):
         assert number in text, number

@@ -10,7 +10,7 @@ from tests.plugins.states import TroubledStore
 from tests.store.conftest import make_redis
 from tools import redis
 
-from gatepost.store import breaker
+from gatepost.store import guarded
 from gatepost.store.opening import open_store
 
 __all__ = ["make_redis"]
@@ -62,7 +62,7 @@ def run(test, store):
 
 @pytest.fixture
 def server(make_redis, monkeypatch):
-    monkeypatch.setattr(breaker, "PAUSE", 0.01)
+    monkeypatch.setattr(guarded, "PAUSE", 0.01)
     with redis.running() as running:
         yield running
 
@@ -160,7 +160,7 @@ def test_a_damaged_file_is_replaced_and_mail_goes_on(tmp_path):
 
 @pytest.mark.slow
 def test_good_mail_passes_and_limits_hold_while_the_disk_is_full(make_disk, monkeypatch):
-    monkeypatch.setattr(breaker, "PAUSE", 0.01)
+    monkeypatch.setattr(guarded, "PAUSE", 0.01)
     disk = make_disk(16)
     store = open_store("local", folder=disk.root / "store", timeout=60.0)
 

@@ -4,9 +4,9 @@ import pytest
 from structlog.testing import capture_logs
 from tests.store.stores import NOW, Sync, call
 
-from gatepost.store.breaker import FAILURES, PAUSE, Breaker
+from gatepost.store.breaker import Breaker
 from gatepost.store.errors import KeyTypeError, StoreError
-from gatepost.store.guarded import GuardedBackend
+from gatepost.store.guarded import FAILURES, PAUSE, GuardedBackend
 from gatepost.store.memory import MemoryBackend
 from gatepost.store.operations import read_only
 from gatepost.store.store import Store
@@ -224,7 +224,7 @@ def test_a_batch_on_a_store_without_guard_has_errors_as_results(runner):
 
 
 def test_a_breaker_allows_one_attempt_at_a_time_after_the_pause():
-    breaker = Breaker()
+    breaker = Breaker(FAILURES, PAUSE)
     for _ in range(FAILURES):
         breaker.failed(0)
     assert [breaker.allows(PAUSE - 0.1), breaker.allows(PAUSE)] == [False, True]
@@ -238,7 +238,7 @@ def test_a_breaker_can_open_earlier_and_pause_longer():
 
 
 def test_a_breaker_closes_silently_after_few_failures():
-    breaker = Breaker()
+    breaker = Breaker(FAILURES, PAUSE)
     assert breaker.allows(0)
     assert not breaker.failed(0)
     assert not breaker.succeeded()

@@ -100,7 +100,7 @@ def list_traps(
 )
 @config_option
 def export(file: Path, *, form: str) -> None:
-    """Print the traps for another program that refuses messages to them.
+    """Print the traps as a map for another program.
 
     Traps that the other program would treat in another way are left out, and are reported on
     standard error: those in shadow mode, with exempt senders, of classes that refuse only

@@ -4,11 +4,6 @@ After the pause one attempt is let through. If it fails, the next pause begins; 
 breaker closes. Pure: the caller supplies the time in seconds, from any clock that only advances.
 """
 
-# A single lost connection is repaired by the next attempt. Five failures in a row are an outage.
-FAILURES = 5
-# Seconds: the store is used again soon after its restart, and an attempt that times out is rare.
-PAUSE = 2.0
-
 
 class Breaker:
     """The state: `failures` in a row. It is open from the first pause to the next success.
@@ -16,7 +11,7 @@ class Breaker:
     It opens after `most` failures; `pause` is in seconds.
     """
 
-    def __init__(self, most: int = FAILURES, pause: float = PAUSE) -> None:
+    def __init__(self, most: int, pause: float) -> None:
         self.failures = 0
         self._most = most
         self._pause = pause

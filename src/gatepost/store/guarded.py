@@ -25,6 +25,11 @@ from gatepost.store.quota import LOCAL_QUOTA
 # Operations whose local result is a useful limit.
 _LOCAL = (Incr, Take)
 
+# A single lost connection is repaired by the next attempt. Five failures in a row are an outage.
+FAILURES = 5
+# Seconds: the store is used again soon after its restart, and an attempt that times out is rare.
+PAUSE = 2.0
+
 _log = get_logger("gatepost.store")
 
 
@@ -59,7 +64,7 @@ class GuardedBackend:
         self._name = name
         self._clock = clock
         self._monotonic = monotonic
-        self._breaker = Breaker()
+        self._breaker = Breaker(FAILURES, PAUSE)
         self._local: MemoryBackend | None = None
         self._began = 0.0
         # Of the failures in a row: whether a write is among them, and whether reads succeed again.
