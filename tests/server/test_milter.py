@@ -365,12 +365,18 @@ def test_decisions_of_plugins_are_sent_where_they_are_made(start):
     start(scenario, refusing)
 
 
-def test_a_refusal_of_the_header_block_ends_the_message_at_once(start):
-    ended = []
+async def refuse(_tx, _headers):
+    return deny("no")
 
-    async def refuse(_tx, _headers):
-        await need_task()
-        return deny("no")
+
+async def refuse_later(_tx, _headers):
+    await asyncio.sleep(0)
+    return deny("no")
+
+
+@pytest.mark.parametrize("refuse", [refuse, refuse_later])
+def test_a_refusal_of_the_header_block_ends_the_message_at_once(start, refuse):
+    ended = []
 
     async def scenario(server):
         client = await server.mta()

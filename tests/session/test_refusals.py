@@ -263,6 +263,19 @@ def test_lines_of_one_session_are_limited(monkeypatch):
     assert omitted["ref"] == refused(logs)[0]["ref"]
 
 
+def test_refused_transactions_count_as_lines_of_their_session(monkeypatch):
+    monkeypatch.setattr(log_budget, "PER_SESSION", 1)
+    with capture_logs() as logs:
+        play(
+            OPEN + (ENVELOPE + "C: DATA\nS: 554\nC: RSET\nS: 250\n") * 3,
+            [plugin(on_data=lambda _tx: deny("no"))],
+            config=config(),
+        )
+    assert len(refused(logs)) == 1
+    (omitted,) = [one for one in logs if one["event"] == "refusals not logged"]
+    assert omitted["count"] == 2
+
+
 def test_an_accepted_message_gives_the_lines_back(monkeypatch):
     monkeypatch.setattr(log_budget, "PER_SESSION", 1)
     twice = "C: EXPN x\nS: 502\n" * 2

@@ -13,7 +13,9 @@ from gatepost.wire.policy import (
     UNREADABLE,
     PolicyWire,
     Request,
+    action,
     answer,
+    request,
 )
 from gatepost.wire.protocol import NEED_DATA, PAUSED, ProtocolError, Signal
 
@@ -158,3 +160,29 @@ def test_any_bytes_in_any_pieces_give_the_same_events(data, cuts):
     pieces = [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     assert outcome(pieces) == outcome([data])
     assert all(isinstance(event, Request | Fault) for event in outcome(pieces)[0])
+
+
+def test_a_request_is_written_as_it_is_read():
+    attributes = {"request": "smtpd_access_policy", "sender": "a\nb\0c@example.com", "size": ""}
+    wire = PolicyWire()
+    wire.receive_data(request(attributes))
+    assert wire.next_event().attributes == {
+        "request": "smtpd_access_policy",
+        "sender": "a b c@example.com",
+    }
+
+
+@pytest.mark.parametrize(
+    ("octets", "value"),
+    [(b"action=DUNNO\n\n", "DUNNO"), (b"action=554 5.7.1 a=b\n\n", "554 5.7.1 a=b")],
+)
+def test_the_action_of_an_answer_is_read(octets, value):
+    assert action(octets) == value
+
+
+@pytest.mark.parametrize(
+    "octets", [b"", b"DUNNO\n\n", b"reply=x\n\n", b"action=a\nb\n\n", b"action=\xff\n\n"]
+)
+def test_an_answer_without_an_action_is_an_error(octets):
+    with pytest.raises(ValueError, match=r"expected action=|ascii"):
+        action(octets)
