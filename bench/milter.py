@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tools import daemon, peers, postfix
 from tools.daemon import HOST, free_port
-from tools.rspamd import variables
+from tools.rspamd import FILES, variables
 
 from bench import load, proc
 from bench.process import POLL, BenchError, Running, process
@@ -55,15 +55,13 @@ domains = ["example.com"]
 [traps]
 lists = ["traps"]
 """
-RSPAMD = """\
+RSPAMD = (
+    """\
 options {{
   filters = "";
-  pidfile = "{folder}/rspamd.pid";
-  tempdir = "{folder}";
-  url_tld = "{folder}/tld";
-  cache_file = "{folder}/cache";
-  hs_cache_dir = "{folder}";
-  control_socket = "{folder}/rspamd.sock mode=0600";
+"""
+    + FILES
+    + """\
 }}
 logging {{ type = "file"; filename = "{folder}/rspamd.log"; level = "info"; }}
 worker "rspamd_proxy" {{
@@ -74,6 +72,7 @@ worker "rspamd_proxy" {{
   count = 1;
 }}
 """
+)
 OPENDKIM = """\
 Mode v
 Socket inet:{port}@{host}

@@ -21,17 +21,24 @@ from tools.daemon import HOST, free_port
 
 NAME = "rspamd"
 SHARE = peers.ROOT / NAME / "usr/share/rspamd"
-# A list of top-level domains of its own: the compilation of the real one takes a minute.
-CONFIG = """\
-lua = "{folder}/rules.lua";
-options {{
-  filters = "";
+# The files of an rspamd, in the section `options` of its configuration. It has a list of top-level
+# domains of its own: the compilation of the real one takes a minute.
+FILES = """\
   pidfile = "{folder}/rspamd.pid";
   tempdir = "{folder}";
   url_tld = "{folder}/tld";
   cache_file = "{folder}/cache";
   hs_cache_dir = "{folder}";
   control_socket = "{folder}/rspamd.sock mode=0600";
+"""
+CONFIG = (
+    """\
+lua = "{folder}/rules.lua";
+options {{
+  filters = "";
+"""
+    + FILES
+    + """\
   explicit_modules = [{names}];
   dns {{ nameserver = ["{host}:1"]; }}
 }}
@@ -42,6 +49,7 @@ modules {{ {paths} }}
 milter_headers {{ use = ["x-spamd-result"]; }}
 worker "normal" {{ bind_socket = "{host}:{port}"; count = 1; mime = true; }}
 """
+)
 
 
 class Rspamd(NamedTuple):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tools import daemon, peers, postfix
 from tools.daemon import HOST, free_port
-from tools.rspamd import SHARE, variables
+from tools.rspamd import FILES, SHARE, variables
 
 from bench.policy.redis import redis
 from bench.policy.senders import LISTS
@@ -26,16 +26,14 @@ if TYPE_CHECKING:
 
 NAME = "rspamd"
 PLUGINS = ("spf", "dmarc", "rbl", "greylist", "ratelimit", "milter_headers")
-CONFIG = """\
+CONFIG = (
+    """\
 lua = "{folder}/rules.lua";
 options {{
   filters = "dkim";
-  pidfile = "{folder}/rspamd.pid";
-  tempdir = "{folder}";
-  url_tld = "{folder}/tld";
-  cache_file = "{folder}/cache";
-  hs_cache_dir = "{folder}";
-  control_socket = "{folder}/rspamd.sock mode=0600";
+"""
+    + FILES
+    + """\
   local_addrs = [192.168.0.0/16, 10.0.0.0/8, 172.16.0.0/12];
   dns {{ nameserver = ["{host}:{dns}:1"]; timeout = 1s; sockets = 16; retransmits = 5; }}
 }}
@@ -77,6 +75,7 @@ worker "rspamd_proxy" {{
   count = 1;
 }}
 """
+)
 LIST = '    {symbol} {{ rbl = "{name}"; symbol = "{symbol}"; checks = ["from"]; ipv6 = false; }}\n'
 WEIGHT = "    {symbol} {{ weight = 6; }}\n"
 MAIN = {
