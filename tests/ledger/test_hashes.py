@@ -1,16 +1,19 @@
 """The hashes of records: those of their keys, without duplicates."""
 
+from typing import get_args
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
+from hypothesis import strategies as st
 from tests.ledger.made import connection, transaction
 from tests.ledger.mail_records import ANY_RECORD
 
 from gatepost.ledger import hashes
 from gatepost.ledger.extract import converted
 from gatepost.ledger.hashes import hash_of, hashes_of, mailbox_of
-from gatepost.ledger.keys import MAX_KEYS, keys_of
+from gatepost.ledger.keys import MAX_KEYS, key_text, keys_of
 from gatepost.ledger.records import Client, RecipientRecord, Trap
-from gatepost.ledger.selection import Key
+from gatepost.ledger.selection import Key, KeyKind
 
 
 @given(ANY_RECORD)
@@ -20,6 +23,21 @@ def test_a_record_has_the_hash_of_each_of_its_keys(record):
     assert len(found) == len(set(found))
     assert set(found) >= expected
     assert len(set(found)) <= len(keys_of(record))
+
+
+# Texts of clients, with what the canonical forms remove or change.
+_TEXT = st.text() | st.text('<>@ ."[]\r\ta\u1e9eA1:/%')
+
+
+@pytest.mark.parametrize("kind", get_args(KeyKind))
+@given(text=_TEXT)
+@example(text="\r")
+@example(text="..")
+@example(text="@@a")
+@example(text="< <a> >")
+def test_the_canonical_form_of_a_key_has_itself_as_canonical_form(kind, text):
+    canonical = key_text(Key(kind, text))
+    assert key_text(Key(*canonical.split(":", 1))) == canonical
 
 
 @pytest.mark.parametrize("count", [1, 2, 60])

@@ -84,7 +84,7 @@ def hashes_of(extract: Extract) -> list[bytes]:
 def hash_of(key: Key) -> bytes:
     """Return the hash by which the records of a key are found, and possibly others."""
     if key.kind == "ref":
-        return _hash_of_ref(_connection_of(key.value.strip()))
+        return _hash_of_ref(_connection_of(key.value))
     return key_hash(key_text(key))
 
 

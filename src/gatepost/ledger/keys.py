@@ -1,8 +1,8 @@
 """The keys of a record: the texts by which `gatepost explain` finds it.
 
 A key is a text such as "address:user@example.com", in canonical form: two spellings of an address
-have the same key. `keys_of` returns the keys of a record, `key_text` the text of a `Key`. The index
-has their hashes (`hashes`).
+have the same key, and the canonical form of a canonical form is the same text. `keys_of` returns
+the keys of a record, `key_text` the text of a `Key`. The index has their hashes (`hashes`).
 
 Limits: MAX_KEYS of a record. A record with full lists (`limits.MAX_LISTED`) has at most 410.
 """
@@ -22,6 +22,8 @@ _FAMILIES: Final = {4: AF_INET, 16: AF_INET6}
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 # The key of the null sender.
 NULL: Final = "<>"
+# What may stand around a message ID.
+_AROUND_ID: Final = "<> \t\r\n\v\f"
 
 # The parts of a record that are keys: references, a message ID, a client's address, mail addresses.
 Parts = tuple[Sequence[str], str, str, Sequence[str]]
@@ -54,7 +56,7 @@ def canonical_address(text: str) -> str:
     if not text:
         return NULL
     if text.isascii() and '"' not in text and "[" not in text:
-        return text.lower().rstrip(".")
+        return text.lower().rstrip(".") or NULL
     try:
         return Address.parse(text).key
     except AddressError:  # made by a plugin
@@ -64,7 +66,7 @@ def canonical_address(text: str) -> str:
 
 def canonical_domain(text: str) -> str:
     """Return the canonical form of a domain, with or without "@" before it."""
-    return domain_key(text.removeprefix("@"))
+    return domain_key(text.lstrip("@").rstrip("."))
 
 
 def domain_of(address: str) -> str:
@@ -108,14 +110,12 @@ def _canonical_network(text: str) -> str:
 
 
 def canonical_message_id(text: str) -> str:
-    """Return a message ID without its brackets and blanks around them."""
-    if text.startswith("<") and text.endswith(">"):  # the usual form is quick
-        return text[1:-1].strip()
-    return text.strip().removeprefix("<").removesuffix(">").strip()
+    """Return a message ID without the brackets and blanks around it."""
+    return text.strip(_AROUND_ID)
 
 
 _CANONICAL: Final[dict[str, Callable[[str], str]]] = {
-    "ref": str.strip,
+    "ref": str,
     "message_id": canonical_message_id,
     "address": canonical_address,
     "domain": canonical_domain,
