@@ -76,3 +76,5 @@ from gatepost.store.breaker import Breaker as Breaker
 from gatepost.store.errors import StoreError as StoreError
 from gatepost.store.operations import Taken as Taken
 from gatepost.store.store import Store as Store
+from gatepost.tables.table import Table as Table
+from gatepost.tables.table import TableError as TableError

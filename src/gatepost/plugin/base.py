@@ -24,6 +24,7 @@ from weakref import WeakSet
 
 import msgspec
 
+from gatepost.config.schema import Config
 from gatepost.log.logger import get_logger
 from gatepost.model.additions import Verb
 from gatepost.model.address import Address
@@ -45,6 +46,8 @@ from gatepost.plugin.trap_registry import Traps
 from gatepost.registry.memory import MemoryRegistry
 from gatepost.store.memory import MemoryBackend
 from gatepost.store.store import Store
+from gatepost.tables.table import Table
+from gatepost.tables.tables import Tables
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -120,6 +123,7 @@ class Plugin(HookMethods):
         self.traps: Traps = Traps(MemoryRegistry(), (), self.clock, self.name)
         self.metrics: Metrics = Metrics()
         self.server: ServerFacts = ServerFacts()
+        self.tables: Tables | None = None
         self.background_jobs: Jobs = Jobs(Store(memory, "jobs"))
         self.outbox: Outbox | None = None
         # Whether its decisions have no effect: it must not change anything else by itself either.
@@ -140,6 +144,16 @@ class Plugin(HookMethods):
     def path(self, name: str | Path) -> Path:
         """Return the path of a file; a relative one starts at the configuration's folder."""
         return self.config_place.base / name
+
+    def table(self, spec: str) -> Table:
+        """Return the table that a specification such as "lmdb:users" names, with a cache.
+
+        Call this in `start`: the server starts and stops the table. Raises ValueError for a wrong
+        specification, `TableError` when the table is used and cannot answer.
+        """
+        if self.tables is None:
+            self.tables = Tables(Config(base=self.config_place.base), self.clock)
+        return self.tables.open(spec)
 
     @property
     def options(self: HasOptions[OptionsT]) -> OptionsT:

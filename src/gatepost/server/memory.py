@@ -36,6 +36,7 @@ from gatepost.session.dialect import DIALECTS
 from gatepost.session.recorder import Recorder
 from gatepost.store.memory import MemoryBackend
 from gatepost.store.store import OpenedStore
+from gatepost.tables.table import Table
 
 # A client can send commands without waiting for replies, which keeps transcripts short.
 DEFAULT_CONFIG = Config(
@@ -85,7 +86,8 @@ class MemoryServer:
     A `Capture` plugin comes last and accepts the messages. Facts go to the log unless there is a
     `recorder`. `resolver` is for routes and plugins, None for that of the configuration. `store` is
     for plugins, None for an empty one in memory. `registry` has the registered traps, None for
-    those of the configuration, which then do not change. `setup` and `connections` are those of the
+    those of the configuration, which then do not change. `tables` are used instead of those of the
+    configuration with the same specification. `setup` and `connections` are those of the
     server, for tests of the server.
     """
 
@@ -101,6 +103,7 @@ class MemoryServer:
         resolver: Resolver | None = None,
         store: OpenedStore | None = None,
         registry: Registry | None = None,
+        tables: Mapping[str, Table] | None = None,
     ) -> None:
         self._plugins = plugins
         self._traps = trap_list(traps)
@@ -113,6 +116,7 @@ class MemoryServer:
         memory = OpenedStore(MemoryBackend(clock=self._clock.time), "memory")
         self._store = memory if store is None else store
         self._registry = registry
+        self._tables = tables
         self._capture = Capture()
         self._spool = MemorySpool(self._capture.messages)
 
@@ -156,10 +160,12 @@ class MemoryServer:
             records=self._records,
             resolver=self._resolver,
             store=self._store,
+            tables=self._tables,
         )
         self.setup.memory = self._spool
         load_plugin_files(lists, self.setup.plugins)
         await self.setup.plugins.start()
+        await self.setup.tables.start()
         await self.setup.router.start()
         self.connections = Connections(self.setup, self._config.smtp)
         return self
@@ -168,6 +174,7 @@ class MemoryServer:
         await self.connections.drain(1.0)
         await self.setup.router.stop()
         await self.setup.plugins.stop()
+        await self.setup.tables.stop()
         await self._own_resolver.close()
         if self.setup.authority is not None:
             self.setup.authority.close()

@@ -61,6 +61,7 @@ from gatepost.session.recorder import Recorder
 from gatepost.session.recording import fan_out
 from gatepost.session.setup import Setup
 from gatepost.store.store import OpenedStore
+from gatepost.tables.table import Table, TableError
 
 if TYPE_CHECKING:
     from gatepost.metrics.counting import Counting
@@ -84,7 +85,8 @@ class Server:
     `[ledger]` configures. With `counts`, `exposition` has the figures of records too. `targets` are
     delivery targets by scheme, in addition to those of Gatepost and of installed packages.
     `resolver` is for routes and plugins, `store` for plugins, None for that of the configuration;
-    these are not closed. With `late_traps`, the server does not wait for the index of a very big
+    these are not closed. `tables` are used instead of those of the configuration with the same
+    specification. With `late_traps`, the server does not wait for the index of a very big
     trap list.
     `addresses` are (protocol, address) pairs once the server has started.
     """
@@ -106,6 +108,7 @@ class Server:
         targets: Mapping[str, type[Target]] | None = None,
         resolver: Resolver | None = None,
         store: OpenedStore | None = None,
+        tables: Mapping[str, Table] | None = None,
         late_traps: bool = False,
     ) -> None:
         self._late_traps = late_traps
@@ -123,6 +126,7 @@ class Server:
         self._targets = targets
         self._resolver = resolver
         self._store = store
+        self._tables = tables
         self._listeners: list[asyncio.AbstractServer] = []
         self._connections: Connections | None = None
         self._host: PluginHost | None = None
@@ -197,6 +201,7 @@ class Server:
                 targets=self._targets,
                 resolver=resolver,
                 store=store,
+                tables=self._tables,
                 worker=worker,
             )
             await asyncio.to_thread(load_plugin_files, lists, setup.plugins)
@@ -207,11 +212,10 @@ class Server:
             if setup.authority is not None:
                 stack.callback(setup.authority.close)
             self._host = setup.plugins
-            await setup.plugins.start()
-            stack.push_async_callback(setup.plugins.stop)
+            await _start_plugins(setup, stack)
             stack.push_async_callback(setup.router.stop)
             await setup.router.start()
-            watched = [*lists.files, *lists.registry.files]
+            watched = [*lists.files, *lists.registry.files, *setup.tables.files]
             watcher = FileWatcher(watched, functools.partial(_list_changed, setup, lists))
             watcher.start()
             stack.push_async_callback(watcher.stop)
@@ -345,6 +349,17 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         await self.stop()
+
+
+async def _start_plugins(setup: Setup, stack: AsyncExitStack) -> None:
+    """Start the plugins, and the tables that they and the settings have opened."""
+    stack.push_async_callback(setup.tables.stop)
+    await setup.plugins.start()
+    stack.push_async_callback(setup.plugins.stop)
+    try:
+        await setup.tables.start()
+    except TableError as error:
+        raise SetupError([str(error)]) from error
 
 
 def _make_queue(config: Config, folder: Path, setup: Setup) -> "Queue":

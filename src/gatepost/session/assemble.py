@@ -55,6 +55,8 @@ from gatepost.session.submission import Submission
 from gatepost.session.traps.rule import TrapRule
 from gatepost.store.opening import StoreUrlError, open_store
 from gatepost.store.store import OpenedStore
+from gatepost.tables.table import Table
+from gatepost.tables.tables import Tables
 from gatepost.traps.many_unknown import ManyUnknown
 from gatepost.traps.table import TrapTable
 from gatepost.traps.verdicts import Cell, Standing, TrapClass, Treatment
@@ -242,6 +244,7 @@ def make_setup(
     targets: Mapping[str, type[Target]] | None = None,
     resolver: Resolver | None = None,
     store: OpenedStore | None = None,
+    tables: Mapping[str, Table] | None = None,
     worker: int = 0,
 ) -> Setup:
     """Return the setup of a worker; `plugins` come after those of the configuration.
@@ -250,23 +253,23 @@ def make_setup(
     `records` is called with each record of the ledger.
     `targets` are delivery targets by scheme, in addition to those of Gatepost and of installed
     packages. `resolver` is for routes and plugins, `store` for plugins, by default those of the
-    configuration. `worker` is the number of the worker. Raises `SetupError`.
+    configuration. `tables` are used instead of those of the configuration with the same
+    specification. `worker` is the number of the worker. Raises `SetupError`.
     """
     clock = SystemClock() if clock is None else clock
     resolver = make_resolver(config) if resolver is None else resolver
     store = make_store(config, clock) if store is None else store
-    facts = _facts(config, lists, worker)
     services = Services(
-        clock, resolver, config.data_dir, store, facts, lists.registry, tuple(lists.known)
+        *(clock, resolver, config.data_dir, store, _facts(config, lists, worker)),
+        *(lists.registry, tuple(lists.known), Tables(config, clock, tables)),
     )
     installed = _install_all(config, plugins, services)
-    hostname = config.server.hostname
     host, router = _host_and_router(config, installed, targets, resolver)
     setup = Setup(
-        hostname=hostname,
+        hostname=config.server.hostname,
         limits=config.limits,
         domains=tuple(lists.domains),
-        known=tuple(lists.known),
+        known=services.known,
         subaddress=config.recipients.subaddress,
         traps=_trap_rule(config, lists),
         plugins=host,
@@ -275,18 +278,24 @@ def make_setup(
         clock=clock,
         recorder=_recorder(config, recorder, records, host, clock),
         folder=folder,
-        greetings={name: dialect.greeting(hostname) for name, dialect in DIALECTS.items()},
+        greetings=_greetings(config),
         keywords=keywords(config.limits),
-        helo=Reply(250, hostname),
+        helo=Reply(250, config.server.hostname),
         offers={},
         destinations=Destinations(router, config.recipients.subaddress, config.limits.recipients),
         registry=lists.registry,
+        tables=services.tables,
         authority=_authority(config, lists, host),
         lookups=_lookups(config, host, clock),
         refusal_delay=config.smtp.refusal_delay,
     )
     _add_outbox(installed, setup)
     return setup
+
+
+def _greetings(config: Config) -> dict[str, Reply]:
+    hostname = config.server.hostname
+    return {name: dialect.greeting(hostname) for name, dialect in DIALECTS.items()}
 
 
 def _host_and_router(

@@ -25,6 +25,7 @@ from gatepost.registry.registry import Registry
 from gatepost.session.destinations import Destinations
 from gatepost.session.recorder import Recorder
 from gatepost.session.traps.rule import TrapRule
+from gatepost.tables.tables import Tables
 
 
 class Spool(Protocol):
@@ -63,7 +64,8 @@ class Setup:
     hop of a route can be asked about a recipient. `greetings` are by protocol; `keywords` are those
     that EHLO offers to every client, `offers` caches EHLO replies by the keywords beyond them.
     `folder` holds messages too large for memory. `destinations` makes the recipients that plugins
-    add. `registry` has the registered traps. `queue` is None if there is no disk to keep it on; in
+    add. `registry` has the registered traps. `tables` are
+    those that are open. `queue` is None if there is no disk to keep it on; in
     tests, `memory` stands for it where plugins hold and submit mail. `storage_full` is true while
     messages in transit use up the space they may use. `lookups` is None if no plugin recognises
     local recipients. `refusal_delay` is in seconds.
@@ -87,6 +89,7 @@ class Setup:
     offers: dict[tuple[str, ...], Reply]
     destinations: Destinations
     registry: Registry
+    tables: Tables
     queue: MailQueue | None = None
     memory: Spool | None = None
     storage_full: bool = False

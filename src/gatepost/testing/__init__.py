@@ -41,6 +41,7 @@ from gatepost.testing.dialogue import (
 from gatepost.testing.resolver import FakeResolver
 from gatepost.testing.running import RunningServer
 from gatepost.testing.store import MemoryStore, memory_store
+from gatepost.testing.table import MemoryTable
 
 __all__ = [
     "DEFAULT_CONFIG",
@@ -52,6 +53,7 @@ __all__ = [
     "MemoryRegistry",
     "MemoryServer",
     "MemoryStore",
+    "MemoryTable",
     "PlayedDecision",
     "ReceivedMessage",
     "RunningServer",

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from gatepost.server.memory import (
 )
 from gatepost.session.log import LogRecorder
 from gatepost.session.recorder import Decided, Recorder, forward_others
+from gatepost.tables.table import Table
 from gatepost.testing.resolver import FakeResolver
 from gatepost.testing.store import MemoryStore
 
@@ -134,6 +135,7 @@ def play(
     resolver: Resolver | None = None,
     store: MemoryStore | None = None,
     registry: MemoryRegistry | None = None,
+    tables: Mapping[str, Table] | None = None,
 ) -> DialogueResult:
     """Play a transcript; raises `DialogueError` at the first reply that differs.
 
@@ -141,7 +143,8 @@ def play(
     `protocol` "smtp" or "lmtp". `config` is a `Config`, or a dict with the tables of a
     configuration file. By default example.com is local and nothing else is configured. `resolver`
     answers DNS lookups; by default no name exists. `store` is for plugins, by default an empty one,
-    and `registry` has the registered traps, by default none.
+    and `registry` has the registered traps, by default none. `tables` are tables by specification,
+    such as `{"sql:users": MemoryTable({"kim@example.com": ""})}`.
     """
     __tracebackhide__ = True
     try:
@@ -158,6 +161,7 @@ def play(
             resolver=resolver,
             store=store,
             registry=registry,
+            tables=tables,
         )
         try:
             return asyncio.run(work)
@@ -178,6 +182,7 @@ async def play_async(
     resolver: Resolver | None = None,
     store: MemoryStore | None = None,
     registry: MemoryRegistry | None = None,
+    tables: Mapping[str, Table] | None = None,
 ) -> DialogueResult:
     """Do the same as `play` in an event loop, for tests that are coroutines."""
     __tracebackhide__ = True
@@ -194,6 +199,7 @@ async def play_async(
         resolver=resolver or FakeResolver(),
         store=store,
         registry=registry or MemoryRegistry(),
+        tables=tables,
     ) as server:
         client = server.connect(peer, protocol)
         try:

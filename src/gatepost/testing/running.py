@@ -21,6 +21,7 @@ from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server.capture import Capture, ReceivedMessage
 from gatepost.server.memory import DEFAULT_CONFIG, ConfigOrTables, make_config, trap_list
 from gatepost.server.server import Server
+from gatepost.tables.table import Table
 from gatepost.testing.resolver import FakeResolver
 from gatepost.testing.secured import with_certificate, with_users
 from gatepost.testing.store import MemoryStore
@@ -41,10 +42,11 @@ class RunningServer:
             with smtplib.SMTP(*server.address) as client: ...
             assert server.messages
 
-    `plugins`, `traps`, `config`, `resolver` and `store` are as for `play`, except that the server
-    has its own listener and data folder. The clock shows `now` (by default the time at which the
-    object was made). Waiting takes no time, so the delay of a refusal does not slow a test down. A
-    dict as `config` raises `ConfigError` if it has errors, a bad line of `traps` ValueError.
+    `plugins`, `traps`, `config`, `resolver`, `store` and `tables` are as for `play`, except that
+    the server has its own listener and data folder. The clock shows `now` (by default the time at
+    which the object was made). Waiting takes no time, so the delay of a refusal does not slow a
+    test down. A dict as `config` raises `ConfigError` if it has errors, a bad line of `traps`
+    ValueError.
 
     `domains` are the local domains; `["*"]` accepts every recipient. `tls` is that of the listener;
     without a certificate in `config` there is a self-signed one, which `certificate` has as PEM.
@@ -67,6 +69,7 @@ class RunningServer:
         users: Mapping[str, str] | None = None,
         resolver: Resolver | None = None,
         store: MemoryStore | None = None,
+        tables: Mapping[str, Table] | None = None,
     ) -> None:
         trap_list(traps)
         self._capture = Capture()
@@ -81,6 +84,7 @@ class RunningServer:
         self._resolver: Resolver = FakeResolver() if resolver is None else resolver
         self._store = MemoryStore() if store is None else store
         self._store.clock = self._clock
+        self._tables = tables
         self._stack = ExitStack()
         self.address: tuple[str, int] = ("", 0)
 
@@ -136,6 +140,7 @@ class RunningServer:
             stop_timeout=STOP_TIMEOUT,
             resolver=self._resolver,
             store=self._store,
+            tables=self._tables,
         ) as server:
             host, _, port = server.addresses[0][1].rpartition(":")
             self.address = (host, int(port))

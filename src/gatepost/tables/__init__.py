@@ -1,0 +1,1 @@
+"""Tables: look-ups of keys in files, databases and other servers."""

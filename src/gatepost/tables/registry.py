@@ -1,0 +1,77 @@
+"""The types of tables by name: `TYPE:REST`, such as `lmdb:users` or `sql:users`.
+
+The module of a type is imported when the first table of it is opened. A type with a `section` has
+its options in the configuration: `sql:users` uses the table `[sql.users]`, which is
+`Config.sql["users"]`.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Final, cast
+
+import msgspec
+
+from gatepost.config.problem import quote
+from gatepost.config.schema import Config
+from gatepost.tables.spec import TableSpec, TableSpecError
+from gatepost.tables.table import Table
+
+
+class TableType(msgspec.Struct, frozen=True):
+    """A type: `rest` as in messages, the class as `MODULE:CLASS`, and what it needs.
+
+    `section` is the name of its table in the configuration. `extra` installs the module `needs`.
+    """
+
+    rest: str
+    implementation: str
+    section: str = ""
+    needs: str = ""
+    extra: str = ""
+
+
+_TYPES = "gatepost.tables.types"
+
+TYPES: Final[Mapping[str, TableType]] = {
+    "file": TableType("PATH", f"{_TYPES}.list_file:ListTable"),
+}
+
+
+def make_table(spec: str, config: Config) -> Table:
+    """Return the table of a specification, not started yet; raises `TableSpecError`."""
+    name, colon, rest = spec.partition(":")
+    kind = TYPES.get(name)
+    if kind is None or not colon:
+        known = ", ".join(f"{one}:" for one in TYPES)
+        raise TableSpecError(f"expected a table such as {known}; found {quote(spec)}")
+    if not rest.strip() or not rest.isprintable():
+        raise TableSpecError(f'expected "{name}:{kind.rest}", found {quote(spec)}')
+    _check_extra(name, kind)
+    options = _options(name, kind, rest, config) if kind.section else None
+    found = TableSpec(spec, rest, config.base, config.data_dir / "cache", options)
+    return _construct(name, kind, found)
+
+
+def _check_extra(name: str, kind: TableType) -> None:
+    if kind.needs and find_spec(kind.needs) is None:
+        raise TableSpecError(
+            f"tables of type {name} need the extra: pip install 'gatepost[{kind.extra}]'"
+        )
+
+
+def _options(name: str, kind: TableType, rest: str, config: Config) -> Any:
+    sections: Mapping[str, Any] = getattr(config, kind.section)
+    if rest not in sections:
+        raise TableSpecError(f"{name}:{rest}: expected a table [{kind.section}.{rest}]")
+    return sections[rest]
+
+
+def _construct(name: str, kind: TableType, spec: TableSpec) -> Table:
+    module, _, class_name = kind.implementation.partition(":")
+    implementation = getattr(import_module(module), class_name)
+    try:
+        return cast("Table", implementation(spec))
+    except ValueError as error:
+        expected = str(error) or f'expected "{name}:{kind.rest}"'
+        raise TableSpecError(f"{quote(spec.name)}: {expected}") from error

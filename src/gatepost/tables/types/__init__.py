@@ -1,0 +1,1 @@
+"""The types of tables, one module each; `gatepost.tables.registry` has their names."""
