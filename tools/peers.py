@@ -238,6 +238,7 @@ SOURCES: Mapping[str, Source] = {
     "miltertest": Source(debian, ("miltertest",)),
     "mail-dkim": Source(debian, ("libmail-dkim-perl", "libcryptx-perl")),
     "p0f": Source(debian, ("p0f",)),
+    "qpsmtpd": Source(debian, ("qpsmtpd",)),
     "cookbook": Source(
         pypi, ("dkimpy>=1.1,<2", "pyspf>=2.0.14,<3", "dnspython>=2", "ldap3>=2.9,<3")
     ),
@@ -457,6 +458,14 @@ PROGRAMS: Mapping[str, Program] = {
         probe=("-c", "import dkim, ldap3, spf; print('imported')"),
         expected="imported",
         variables=(("PYTHONPATH", "lib/python*/site-packages"),),
+    ),
+    "qpsmtpd": Program(  # a Perl that can load it; its plugins are in usr/share/qpsmtpd/plugins
+        source="qpsmtpd",
+        path="",
+        interpreter="perl",
+        probe=("-MQpsmtpd", "-e", "print 'loaded'"),
+        expected="loaded",
+        variables=(("PERL5LIB", "usr/share/perl5:usr/lib/*-linux-gnu*/perl5/*"), *_LIBRARIES),
     ),
     "swaks": Program(
         source="swaks",

@@ -21,6 +21,7 @@ from msgspec.structs import FieldInfo
 from gatepost.config import kinds, units
 from gatepost.config.kinds import ArrayKind, Key, OrFalse, TableKind
 from gatepost.config.schema import Config, LimitsConfig
+from gatepost.importers.equivalents import SERVERS
 from gatepost.ledger import records
 from gatepost.lists import entry, file, patterns
 from gatepost.metrics.families import METRICS
@@ -45,6 +46,10 @@ from gatepost.wire.smtp.commands import (
 )
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tools import equivalents  # noqa: E402 - found by the line above
+
 DOCS = ROOT / "docs"
 EXAMPLES = ROOT / "examples"
 
@@ -305,6 +310,11 @@ def _option_default(field: FieldInfo) -> str:
     return f"`{shown_default(value)}`"
 
 
+def plugins_of(server: str) -> str:
+    """Return the plugins of another server, with what does their work here."""
+    return table(("plugin", "what it does there", "here"), equivalents.rows(server))
+
+
 # The structs of the ledger's records, and those within them.
 RECORDS = (
     *(records.Connection, records.Transaction, records.Delivery, records.Notice, records.Gap),
@@ -354,6 +364,10 @@ PARTS: dict[str, Callable[[], str]] = {
     "ledger": ledger,
     "metrics": metrics,
     "shipped": shipped,
+    **{
+        f"plugins_of_{server}": functools.partial(plugins_of, name)
+        for server, name in SERVERS.items()
+    },
     **{name: functools.partial(recipe, name) for name in RECIPES},
     **{f"options_{name}": functools.partial(options, name) for name in builtin_names()},
 }
