@@ -8,6 +8,8 @@ A compiled wheel has the tag of its platform, a pure one is for every platform. 
 compile, and the packages that this needs, are in pyproject.toml. An editable installation is never
 compiled.
 
+Every other wheel has the pages of the shipped plugins.
+
 hatch-mypyc is not used: it cannot fall back, has had no release since February 2023, and compiles
 in the checkout. There a compiled module hides its source file, and later changes have no effect.
 Here nothing is written outside of a temporary folder.
@@ -30,6 +32,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.builders.wheel import WheelBuilderConfig
 
 VARIABLE = "GATEPOST_BUILD"
+PAGES = "docs/shipped"  # the checkout's; `gatepost plugins show` prints them
 MODES = ("auto", "compiled", "pure")
 REPORTED = 20  # lines of the output of a failed compilation
 
@@ -143,7 +146,7 @@ def built(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 class CompileHook(BuildHookInterface[WheelBuilderConfig]):
-    """Add the compiled modules to the wheel."""
+    """Add the pages of the shipped plugins and the compiled modules to the wheel."""
 
     def dependencies(self) -> list[str]:
         """Return the packages that a compilation needs; none if nothing will be compiled."""
@@ -155,7 +158,10 @@ class CompileHook(BuildHookInterface[WheelBuilderConfig]):
 
         Raise `NotCompiledError` instead if the environment requires a compiled wheel.
         """
-        if version == "editable" or mode() == "pure":
+        if version == "editable":
+            return
+        build_data["force_include"].update({str(Path(self.root, PAGES)): "gatepost/pages"})
+        if mode() == "pure":
             return
         try:
             added = self._compile()

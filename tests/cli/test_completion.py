@@ -53,6 +53,16 @@ def test_plugins_and_reasons_are_completed(ledger):
     assert completed(["log", "--reason"], "relay") == ["relay-denied"]
 
 
+def test_names_of_plugins_are_completed(configure):
+    assert completed(["plugins", "show"], "rsp") == ["rspamd"]
+    assert completed(["plugins", "show"], "check_v") == ["check_verybadrcptto"]
+    assert completed(["plugins", "options"], "spam") == ["spamassassin"]
+    assert "clamav" in completed(["plugins", "show"], "")
+    assert "clamd" not in completed(["plugins", "show"], "")
+    assert completed(["plugins"], "s")[:2] == ["search", "show"]
+    assert "spf" in completed(["plugins"], "s")
+
+
 def test_the_configuration_can_be_named(ledger, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     file = str(ledger / "gatepost.toml")

@@ -63,3 +63,15 @@ def test_colours_can_be_switched_off(ledger, command):
 
 def test_a_wide_terminal_shows_the_reply(ledger):
     assert "554 5.7.1 Message ref" in on_terminal("log", "--refused", columns=160)
+
+
+def test_the_page_of_a_plugin_is_formatted_on_a_terminal(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = on_terminal("plugins", "show", "clamav")
+    assert COLOUR.search(text)
+    plain = COLOUR.sub("", text)
+    assert "<!--" not in plain
+    assert "](" not in plain
+    assert "# " not in plain
+    assert "…" not in plain
+    assert all(cell_len(line) <= 80 for line in plain.splitlines())

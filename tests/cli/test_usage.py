@@ -60,6 +60,7 @@ def test_every_command_has_help_with_an_example(run, name):
         *(("traps", name) for name in ("list", "add", "remove", "test")),
         ("dmarc", "report"),
         *(("users", name) for name in ("list", "add", "remove")),
+        *(("plugins", name) for name in ("search", "show", "options")),
         *(("queue", name) for name in ("list", "show", "retry", "hold", "release", "remove")),
     ],
 )

@@ -80,14 +80,16 @@ def requirements():
     return CompileHook(str(ROOT), CONFIG, None, None, str(ROOT), "wheel", App()).dependencies()
 
 
-PURE = {"pure_python": True, "infer_tag": False, "force_include": {}}
+PAGES = {str(ROOT / "docs/shipped"): "gatepost/pages"}
+EDITABLE = {"pure_python": True, "infer_tag": False, "force_include": {}}
+PURE = {**EDITABLE, "force_include": PAGES}
 
 
 def test_compiled_modules_and_their_library_are_added(can_compile, build):
     data, warnings = build()
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     assert (data["pure_python"], data["infer_tag"], warnings) == (False, True, [])
-    expected = [f"abc__mypyc{suffix}", f"gatepost/wire/lmtp{suffix}"]
+    expected = [f"abc__mypyc{suffix}", "gatepost/pages", f"gatepost/wire/lmtp{suffix}"]
     assert sorted(data["force_include"].values()) == expected
 
 
@@ -131,8 +133,8 @@ def test_a_pure_wheel_can_be_asked_for(can_compile, monkeypatch, build):
     assert build() == (PURE, [])
 
 
-def test_an_editable_installation_is_not_compiled(can_compile, build):
-    assert build("editable") == (PURE, [])
+def test_an_editable_installation_is_not_compiled_and_has_no_copy_of_the_pages(can_compile, build):
+    assert build("editable") == (EDITABLE, [])
 
 
 def test_another_value_of_the_variable_is_an_error(monkeypatch, build):

@@ -109,6 +109,15 @@ def test_the_pure_wheel_works(archive, installed, tmp_path):
     works(installed, "pure Python, uvloop")
 
 
+def test_the_pure_wheel_has_the_pages_of_the_shipped_plugins(archive, installed, tmp_path):
+    wheel = dist.build_pure(archive, tmp_path)
+    pages = {path.name: path.read_bytes() for path in compiled.ROOT.glob("docs/shipped/*.md")}
+    packed = contents(wheel)
+    assert {name: packed[f"gatepost/pages/{name}"] for name in pages} == pages
+    installed.install(wheel)
+    assert installed.run("plugins", "show", "score").startswith("# score\n")
+
+
 def test_the_compiled_wheel_has_the_source_of_the_pure_one(compiled_wheel, archive, tmp_path):
     pure = contents(dist.build_pure(archive, tmp_path))
     both = contents(compiled_wheel)

@@ -21,7 +21,7 @@ COMMANDS = {
     "traps": LazyCommand("gatepost.cli.traps", "List, add, remove and test traps."),
     "users": LazyCommand("gatepost.cli.users", "List, add and remove users for authentication."),
     "queue": LazyCommand("gatepost.cli.queue", "Show and change queued and held mail."),
-    "plugins": LazyCommand("gatepost.cli.plugins", "List the available plugins."),
+    "plugins": LazyCommand("gatepost.cli.plugins", "List, search and explain plugins."),
     "plugin": LazyCommand("gatepost.cli.plugin", "Create a new plugin and its test."),
     "completion": LazyCommand("gatepost.cli.completion", "Print a script for the shell."),
 }

@@ -1,16 +1,19 @@
-"""`gatepost plugins`: list the plugins that can be used, and those in use, or show one in full."""
+"""`gatepost plugins`: list the plugins that can be used, search them, and show one in full.
+
+The names of plugins of qpsmtpd and Haraka lead to what does their work here.
+"""
 
 import difflib
-import inspect
-import sys
 import textwrap
-from collections.abc import Iterator, Sequence
-from importlib.metadata import entry_points
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import msgspec
+from click.shell_completion import CompletionItem
 
+from gatepost.cli.shared.lazy import SuggestingGroup
+from gatepost.cli.shared.listed_plugins import ListedPlugin, available, listed_plugins
 from gatepost.cli.shared.output import (
     Failure,
     joined,
@@ -19,91 +22,167 @@ from gatepost.cli.shared.output import (
     print_line,
     print_table,
 )
-from gatepost.cli.shared.settings import DEFAULT_FILE, config_option, json_option, read_config
+from gatepost.cli.shared.plugin_pages import page_of, print_page
+from gatepost.cli.shared.plugin_search import Found, search
+from gatepost.cli.shared.settings import config_option, json_option
+from gatepost.cli.shared.styled import has_colours, no_colour_option
+from gatepost.importers.equivalents import Equivalent, equivalents, named
 from gatepost.log.setup import configure_command_log
-from gatepost.plugin.base import Plugin
-from gatepost.plugin.contract import implemented
-from gatepost.plugin.host import PluginError
-from gatepost.plugin.loader import ENTRY_POINT_GROUP, builtin_names, find_plugin
-from gatepost.plugin.options.about import about_options
-from gatepost.plugin.options.words import expected, shown_default, type_name
 
 _TITLES = ("name", "kind", "configured", "about")
+_ELSEWHERE = ("server", "plugin", "here", "note")
 _WIDTH, _INDENT = 80, "    "
 
 
-class ListedOption(msgspec.Struct):
-    """An option of a plugin: its type, its default ("" if it is required), and what it is for.
-
-    `value` is the type in words, as a configuration has it.
-    """
-
-    name: str
-    type: str
-    value: str
-    default: str
-    required: bool
-    about: str
+def _names(
+    _context: click.Context, _parameter: click.Parameter | None, incomplete: str
+) -> list[CompletionItem]:
+    """Complete the name of a plugin, or one that another server has for it."""
+    own = list(available())
+    others = [name for row in equivalents() for name in row.names if incomplete]
+    found = dict.fromkeys(one for one in (*own, *others) if one.startswith(incomplete))
+    return [CompletionItem(name) for name in found]
 
 
-class ListedPlugin(msgspec.Struct):
-    """A plugin: its name, its kind (shipped, installed or file), and whether it is configured.
+class _Plugins(SuggestingGroup):
+    """A group in which NAME alone is `options NAME`."""
 
-    `options_for` has the domains for which the configuration has other options. `page` is the page
-    of the documentation about a shipped plugin, "" for others.
-    """
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of a command line."""
+        is_command = args[0] in self.commands
+        return super().resolve_command(ctx, args if is_command else ["options", *args])
 
-    name: str
-    kind: str
-    configured: bool
-    about: str
-    hooks: list[str]
-    options: list[ListedOption]
-    options_for: list[str]
-    page: str
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete commands, and names of plugins."""
+        return [*super().shell_complete(ctx, incomplete), *_names(ctx, None, incomplete)]
 
 
-@click.command(epilog="Example: gatepost plugins dnsbl")
-@click.argument("name", required=False)
+@click.group(
+    cls=_Plugins,
+    invoke_without_command=True,
+    subcommand_metavar="[NAME | COMMAND [ARGS]...]",
+    epilog="Example: gatepost plugins search virus",
+)
 @config_option
 @json_option
-def command(name: str | None, *, file: Path, as_json: bool) -> int:
+@click.pass_context
+def command(ctx: click.Context, *, file: Path, as_json: bool) -> int:
     """List the plugins that are shipped, installed or configured.
 
-    With NAME, show the hooks and the options of that plugin. `gatepost plugin new NAME` writes a
-    new one.
+    With NAME, show the hooks and the options of that plugin. NAME can also be that of a plugin of
+    qpsmtpd or Haraka. `gatepost plugin new NAME` writes a new one.
     """
     configure_command_log()
-    errors: list[str] = []
-    found = list(_all(file, errors))
-    if name is None:
-        _print_all(found, as_json=as_json)
-    else:
-        _print_one(_named(name, found, errors), as_json=as_json)
+    if ctx.invoked_subcommand is not None:
+        given = {"file": file, "as_json": as_json}
+        ctx.default_map = dict.fromkeys(command.list_commands(ctx), given)
         return 0
+    errors: list[str] = []
+    _print_all(list(listed_plugins(file, errors)), as_json=as_json)
     for error in errors:
         print_error(error)
     return 1 if errors else 0
+
+
+@command.command("search", epilog="Example: gatepost plugins search karma")
+@click.argument("words", nargs=-1, required=True)
+@config_option
+@json_option
+def search_command(words: tuple[str, ...], *, file: Path, as_json: bool) -> None:
+    """Find plugins by words in their names, descriptions and options.
+
+    The names of plugins of qpsmtpd and Haraka, and what they do, are searched too. All words must
+    occur.
+    """
+    found = search(words, listed_plugins(file, []), equivalents())
+    if as_json:
+        print_json(msgspec.to_builtins(found))
+    elif found.plugins or found.elsewhere:
+        _print_found(found)
+    else:
+        raise Failure(f"nothing found for {' '.join(words)}; gatepost plugins lists all plugins")
+
+
+@command.command("show", epilog="Example: gatepost plugins show greylist")
+@click.argument("name", shell_complete=_names)
+@config_option
+@json_option
+@no_colour_option
+def show(name: str, *, file: Path, as_json: bool, no_colour: bool) -> None:
+    """Print the page of the documentation about a shipped plugin.
+
+    Of other plugins, and with --json, the hooks and the options are shown.
+    """
+    page = page_of(name)
+    if page is None or as_json:
+        _print_named(name, file, as_json=as_json)
+    else:
+        print_page(page, colours=has_colours(no_colour=no_colour))
+
+
+@command.command("options", epilog="Example: gatepost plugins options dnsbl")
+@click.argument("name", shell_complete=_names)
+@config_option
+@json_option
+def options(name: str, *, file: Path, as_json: bool) -> None:
+    """Show the hooks and the options of a plugin, as `gatepost plugins NAME` does."""
+    _print_named(name, file, as_json=as_json)
+
+
+def _print_named(name: str, file: Path, *, as_json: bool) -> None:
+    """Write a plugin, or what does the work of a plugin of another server; raises `Failure`."""
+    errors: list[str] = []
+    found = list(listed_plugins(file, errors))
+    plugin = next((one for one in found if one.name == name), None)
+    rows = named(name, equivalents())
+    if plugin is not None:
+        _print_one(plugin, as_json=as_json)
+    elif not rows:
+        close = difflib.get_close_matches(name, [one.name for one in found], n=1)
+        hint = f"did you mean {close[0]}?" if close else "gatepost plugins lists them"
+        raise Failure(f"no plugin {name}; {hint}", *errors)
+    elif as_json:
+        print_json(msgspec.to_builtins(rows))
+    else:
+        _print_elsewhere(rows)
 
 
 def _print_all(found: Sequence[ListedPlugin], *, as_json: bool) -> None:
     if as_json:
         print_json(msgspec.to_builtins(found))
     elif found:
-        rows = [[p.name, p.kind, "yes" if p.configured else "no", p.about] for p in found]
-        print_table(_TITLES, rows)
+        _print_plugins(found)
     else:
         print_line("no plugins found; write one with: gatepost plugin new NAME")
 
 
-def _named(name: str, found: Sequence[ListedPlugin], errors: Sequence[str]) -> ListedPlugin:
-    """Return the plugin of a name; raises `Failure`."""
-    for one in found:
-        if one.name == name:
-            return one
-    close = difflib.get_close_matches(name, [one.name for one in found], n=1)
-    hint = f"did you mean {close[0]}?" if close else "gatepost plugins lists them"
-    raise Failure(f"no plugin {name}; {hint}", *errors)
+def _print_plugins(found: Sequence[ListedPlugin]) -> None:
+    rows = [[p.name, p.kind, "yes" if p.configured else "no", p.about] for p in found]
+    print_table(_TITLES, rows)
+
+
+def _print_found(found: Found) -> None:
+    if found.plugins:
+        _print_plugins(found.plugins)
+    if found.plugins and found.elsewhere:
+        print_line()
+    if found.elsewhere:
+        _print_elsewhere(found.elsewhere)
+
+
+def _print_elsewhere(rows: Sequence[Equivalent]) -> None:
+    cells = [[row.server, row.name, _here(row), row.note] for row in rows]
+    print_table(_ELSEWHERE, cells)
+
+
+def _here(row: Equivalent) -> str:
+    """Return what does the work of a plugin here: names of plugins, keys and pages."""
+    words = [f"plugin {name}" for name in row.references("plugin")]
+    words += row.references("key")
+    words += [f"docs/{name.partition('#')[0]}.md" for name in row.references("page")]
+    return joined(words)
 
 
 def _print_one(plugin: ListedPlugin, *, as_json: bool) -> None:
@@ -135,55 +214,3 @@ def _print_wrapped(text: str, first: str, others: str | None = None) -> None:
         text, _WIDTH, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False
     ):
         print_line(line)
-
-
-def _all(file: Path, errors: list[str]) -> Iterator[ListedPlugin]:
-    """Yield every plugin once; add an error for each that cannot be used."""
-    has_config = file.exists() or file != DEFAULT_FILE
-    config = read_config(file) if has_config else None
-    base = Path() if config is None else config.base
-    configured = () if config is None else config.plugin
-    uses = [one.use for one in configured]
-    kinds = dict.fromkeys(uses, "file")
-    kinds |= {point.name: "installed" for point in entry_points(group=ENTRY_POINT_GROUP)}
-    kinds |= dict.fromkeys(builtin_names(), "shipped")
-    for use, kind in sorted(kinds.items()):
-        try:
-            plugin, name = find_plugin(use, base)
-        except PluginError as error:
-            errors.append(str(error))
-            continue
-        try:
-            options = list(_options(plugin))
-        except (TypeError, NameError) as error:
-            errors.append(f"plugin {use}: class Options: {error}")
-            continue
-        about, hooks = first_line(plugin, shipped=kind == "shipped"), implemented(plugin)
-        domains = [domain for one in configured if one.use == use for domain in one.options_for]
-        page = f"docs/shipped/{name}.md" if kind == "shipped" else ""
-        yield ListedPlugin(name, kind, use in uses, about, hooks, options, domains, page)
-
-
-def _options(plugin: type[Plugin]) -> Iterator[ListedOption]:
-    """Yield the options; raises TypeError or NameError for a class that cannot be used."""
-    about = about_options(plugin.Options)
-    for field in msgspec.structs.fields(plugin.Options):
-        factory = field.default_factory
-        value = field.default if factory is msgspec.NODEFAULT else factory()
-        yield ListedOption(
-            name=field.encode_name,
-            type=type_name(field.type),
-            value=expected(field.type),
-            default="" if field.required else shown_default(value),
-            required=field.required,
-            about=about.get(field.name, ""),
-        )
-
-
-def first_line(plugin: type[Plugin], *, shipped: bool = False) -> str:
-    """Return the first line of the docstring of a plugin, or else of its module.
-
-    A shipped plugin is described by its module.
-    """
-    own = "" if shipped else plugin.__dict__.get("__doc__")
-    return inspect.cleandoc(own or sys.modules[plugin.__module__].__doc__ or "").partition("\n")[0]
