@@ -137,6 +137,51 @@ def test_the_line_of_spamassassin_has_a_verdict():
     assert (found.verdict, found.score) == (Verdict.CLEAN, 1.5)
 
 
+REMARKS = {
+    "action: no action, required_score: 15, score: -0.1": (Verdict.CLEAN, -0.1),
+    "action: reject, required_score: 15, score: 20.5, urls: http://a.example/?x=1": (
+        Verdict.SPAM,
+        20.5,
+    ),
+    "action: add header, required_score: 15, score: 7": (Verdict.SPAM, 7.0),
+    "action: greylist, required_score: 15, score: 5": (Verdict.NONE, 5.0),
+    "skip: relay": (Verdict.NONE, None),
+}
+
+
+@pytest.mark.parametrize("form", [default, logfmt, as_json])
+@pytest.mark.parametrize("remark", REMARKS)
+def test_the_line_of_rspamd_has_a_verdict(remark, form):
+    line = (".1", "rspamd", remark, {})
+    [found] = read(HarakaImporter(), stamped(form, [*LINES[:5], line, *LINES[5:7]]))
+    assert (found.verdict, found.score) == REMARKS[remark]
+
+
+@pytest.mark.parametrize(
+    ("remark", "verdict"),
+    [("fail:Eicar-Test-Signature", Verdict.SPAM), ("pass:clean", Verdict.NONE)],
+)
+def test_a_virus_is_found_and_no_virus_is_no_verdict(remark, verdict):
+    line = (".1", "clamd", remark, {})
+    [found] = read(HarakaImporter(), stamped(default, [*LINES[:5], line, *LINES[5:7]]))
+    assert (found.verdict, found.score) == (verdict, None)
+
+
+def test_a_virus_stays_the_verdict_when_another_scanner_passes_the_message():
+    lines = [
+        (".1", "clamd", "fail:Eicar-Test-Signature", {}),
+        (".1", "rspamd", "action: no action, required_score: 15, score: 0.5", {}),
+    ]
+    [found] = read(HarakaImporter(), stamped(default, [*LINES[:5], *lines, *LINES[5:7]]))
+    assert (found.verdict, found.score) == (Verdict.SPAM, 0.5)
+
+
+def test_a_remark_of_a_scanner_in_another_form_is_not_read():
+    line = (".1", "spamassassin", "status=Yes, score=., required=5", {})
+    [found] = read(HarakaImporter(), stamped(default, [*LINES[:5], line, *LINES[5:7]]))
+    assert (found.verdict, found.score) == (Verdict.NONE, None)
+
+
 def test_a_relaying_client_is_trusted():
     lines = [*LINES[:-1], (*LINES[-1][:3], {**LINES[-1][3], "relay": "Y"})]
     assert all(one.is_trusted for one in read(HarakaImporter(), stamped(default, lines)))

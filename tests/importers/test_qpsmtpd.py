@@ -87,6 +87,23 @@ def test_the_next_sender_ends_a_transaction_and_a_refused_one_starts_none():
     assert (found.sender, found.ending) == ("s@example.net", Ending.ABANDONED)
 
 
+@pytest.mark.parametrize(
+    ("plugin", "text", "verdict"),
+    [
+        ("virus::clamdscan", "fail, found virus Eicar-Signature", Verdict.SPAM),
+        ("virus::clamav", "Virus(es) found: Eicar-Signature", Verdict.SPAM),
+        ("virus::aveclient", "Virus found! (Eicar)", Verdict.SPAM),
+        ("virus::clamdscan", "pass, clean", Verdict.NONE),
+    ],
+)
+def test_a_virus_is_a_verdict(plugin, text, verdict):
+    at = SESSION.index("@400000005e50eec11c9c3816")
+    end = SESSION.index("@400000005e50eec11c9c3817")
+    line = f"@400000005e50eec11c9c3816 812 (data_post) {plugin}: {text}\n"
+    reply = SESSION[end:].replace("552 we agree, no spam please (#5.6.1)", "250 Queued!")
+    assert read(QpsmtpdImporter(), SESSION[:at] + line + reply)[0].verdict is verdict
+
+
 def test_a_valid_signature_is_found():
     at = SESSION.index("@400000005e50eec11c9c3816")
     line = "@400000005e50eec11c9c3816 812 (data_post) dkim: pass, d=Example.NET\n"

@@ -26,7 +26,17 @@ _DEFAULT = re.compile(
 )
 _PAIR = re.compile(r"(?:^| )(?P<name>[\w-]+)=(?P<value>\"(?:[^\"\\]|\\.)*\"|\S*)", re.DOTALL)
 _PATH = re.compile(r"(?P<kind>sender|recipient) <(?P<address>[^>]*)>")
-_SPAMASSASSIN = re.compile(r"status=(?P<flag>Yes|No), score=(?P<score>-?[\d.]+)")
+# The remarks of scanners, by the name of their plugin.
+_SCORE = r"(?P<score>-?\d{1,6}(?:\.\d{1,20})?)"
+_REMARKS: Mapping[str, re.Pattern[str]] = {
+    "spamassassin": re.compile(rf"status=(?P<result>Yes|No), score={_SCORE}"),
+    "rspamd": re.compile(rf"action: (?P<result>[a-z ]{{1,40}}),.{{0,200}}?\bscore: {_SCORE}"),
+    "clamd": re.compile(r"(?P<result>fail):(?P<score>)"),
+}
+_VERDICTS = dict.fromkeys(("No", "no action"), Verdict.CLEAN) | dict.fromkeys(
+    ("Yes", "reject", "discard", "quarantine", "add header", "rewrite subject", "fail"),
+    Verdict.SPAM,
+)
 
 
 class _Line(NamedTuple):
@@ -120,9 +130,8 @@ class HarakaImporter(Importer):
         elif line.text == "queue" and code == "OK":
             found.end(time, Ending.ACCEPTED, reply)
             connection.is_open = False
-        elif match := _SPAMASSASSIN.search(line.text):
-            found.verdict = Verdict.SPAM if match["flag"] == "Yes" else Verdict.CLEAN
-            found.score = float(match["score"])
+        elif line.origin in _REMARKS:
+            _remark(found, _REMARKS[line.origin].search(line.text))
 
     def _end(self, time: float, connection: _Connection) -> None:
         for one in connection.transactions:
@@ -131,6 +140,16 @@ class HarakaImporter(Importer):
             self.emit(one)
         connection.transactions.clear()
         connection.is_open = False
+
+
+def _remark(found: Transaction, remark: re.Match[str] | None) -> None:
+    """Take the result of a scanner; if one of them has found spam or a virus, this stays."""
+    if remark is None:
+        return
+    if found.verdict is not Verdict.SPAM:
+        found.verdict = _VERDICTS.get(remark["result"], found.verdict)
+    if remark["score"]:
+        found.score = float(remark["score"])
 
 
 def _parse(text: str) -> _Line | None:

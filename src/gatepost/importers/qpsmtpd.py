@@ -29,6 +29,8 @@ _SCORE = re.compile(
     r"(?P<result>Spam|Ham|Yes|No|pass|fail)\b[^<>]{0,100}?(?P<score>-?\d{1,6}(?:\.\d{1,6})?) [<>]",
     re.IGNORECASE,
 )
+# The scanners each have their own words.
+_VIRUS = re.compile(r"found virus|virus(?:\(es\))? found|be a virus", re.IGNORECASE)
 _DKIM = re.compile(r"\bd=(?P<domain>[\w.-]{1,255})")
 _STARTED = ("Accepted connection", "cleaning up after", "click, disconnecting", "Listening on")
 
@@ -161,6 +163,8 @@ def _remark(connection: _Connection, plugin: str, text: str) -> None:
         is_spam = match["result"].lower() in ("spam", "yes", "fail")
         found.verdict = Verdict.SPAM if is_spam else Verdict.CLEAN
         found.score = float(match["score"])
+    elif plugin.startswith("virus") and _VIRUS.search(text):
+        found.verdict = Verdict.SPAM
     elif plugin.startswith("dkim") and "pass" in text and (match := _DKIM.search(text)):
         found.dkim.append(match["domain"].lower())
     elif plugin.startswith(("sender_permitted_from", "spf")):
