@@ -22,6 +22,7 @@ def test_a_row_has_an_equivalent_or_a_reason(row):
     assert row.here or row.note
     assert {one.partition(":")[0] for one in row.here} <= KINDS
     assert not row.note.endswith(".")
+    assert not any(" " in name for name in row.names)
 
 
 @pytest.mark.parametrize("server", SERVERS.values())

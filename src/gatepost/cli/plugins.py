@@ -1,6 +1,6 @@
 """`gatepost plugins`: list the plugins that can be used, search them, and show one in full.
 
-The names of plugins of qpsmtpd and Haraka lead to what does their work here.
+The names of plugins of qpsmtpd and Haraka lead to their equivalents here.
 """
 
 import difflib
@@ -127,12 +127,15 @@ def show(name: str, *, file: Path, as_json: bool, no_colour: bool) -> None:
 @config_option
 @json_option
 def options(name: str, *, file: Path, as_json: bool) -> None:
-    """Show the hooks and the options of a plugin, as `gatepost plugins NAME` does."""
+    """Show the hooks and the options of a plugin.
+
+    `gatepost plugins NAME` does the same.
+    """
     _print_named(name, file, as_json=as_json)
 
 
 def _print_named(name: str, file: Path, *, as_json: bool) -> None:
-    """Write a plugin, or what does the work of a plugin of another server; raises `Failure`."""
+    """Write a plugin, or the equivalents of one of another server; raises `Failure`."""
     errors: list[str] = []
     found = list(listed_plugins(file, errors))
     plugin = next((one for one in found if one.name == name), None)
@@ -178,7 +181,7 @@ def _print_elsewhere(rows: Sequence[Equivalent]) -> None:
 
 
 def _here(row: Equivalent) -> str:
-    """Return what does the work of a plugin here: names of plugins, keys and pages."""
+    """Return the equivalents of a plugin: names of plugins, keys and pages."""
     words = [f"plugin {name}" for name in row.references("plugin")]
     words += row.references("key")
     words += [f"docs/{name.partition('#')[0]}.md" for name in row.references("page")]
