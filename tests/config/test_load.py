@@ -88,7 +88,8 @@ DOMAIN_EXPECTED = (
     'a domain such as "example.com", ".example.com" for its subdomains, or "file:NAME"'
 )
 ADDRESS_EXPECTED = (
-    'an address such as "user@example.com", "@example.com" for a whole domain, or "file:NAME"'
+    'an address such as "user@example.com", "@example.com" for a whole domain, "file:NAME", or a'
+    ' table such as "lmdb:NAME"'
 )
 TARGET_EXPECTED = 'a target such as "maildir:PATH" or "smtp://HOST:PORT"'
 REPLY_EXPECTED = 'a 4xx or 5xx reply in ASCII such as "554 5.7.1 Text"'

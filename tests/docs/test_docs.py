@@ -315,6 +315,7 @@ RULES = {
     "DSN_NOT_OFFERED": "rcpt",
     "SUCCESS_DSN_DENIED": "rcpt",
     "UNKNOWN_RECIPIENT": "rcpt",
+    "LOOKUP_FAILED": "rcpt",
     "TRAP_RECIPIENT": "rcpt",
     "NO_ROUTE": "rcpt",
     "STORAGE": "message",

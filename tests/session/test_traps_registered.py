@@ -13,6 +13,7 @@ from gatepost.model.reply import Reply
 from gatepost.plugin.trap_registry import Traps
 from gatepost.registry.file import FileRegistry
 from gatepost.store.errors import StoreError
+from gatepost.tables.known import KnownTables
 from gatepost.testing import MemoryRegistry, MemoryServer, VirtualClock, play
 
 MAIL = "C: MAIL FROM:<sender@client.example>\nS: 250\n"
@@ -240,7 +241,7 @@ def test_a_plugin_registers_arms_exempts_and_retires_traps():
 
 def test_a_registry_that_cannot_be_written_is_a_store_error(tmp_path):
     (tmp_path / "registry").mkdir()
-    traps = Traps(FileRegistry(tmp_path), (), VirtualClock(), "learner")
+    traps = Traps(FileRegistry(tmp_path), (), KnownTables(), VirtualClock(), "learner")
 
     async def learn():
         await traps.add(TRAP, reason="seen often")

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 from gatepost._build import describe_build
+from gatepost.config.formats import is_table
 from gatepost.config.redact import redact
 from gatepost.config.schema import ASKING, Config, ListenConfig
 from gatepost.config.units import format_duration
@@ -49,7 +50,8 @@ def _known(config: Config, lists: Lists) -> str:
         return "no list: those of the mail server that asks"
     if not config.recipients.known:
         return "no list: every address, or those that the next hop accepts"
-    return _entries(lists.known)
+    tables = [one for one in config.recipients.known if is_table(one)]
+    return ", ".join(filter(None, (_entries(lists.known) if lists.known else "", *tables)))
 
 
 def _traps(config: Config, lists: Lists) -> str:

@@ -76,7 +76,7 @@ def misread(_config: Config, _setup: Setup, lists: Lists) -> Iterator[str]:
 
 def unproven(_config: Config, setup: Setup, lists: Lists) -> Iterator[str]:
     """Warn of learned traps that have no effect, because there is no list of existing addresses."""
-    if setup.known or setup.lookups is not None or setup.calls_ahead:
+    if setup.has_directory or setup.calls_ahead:
         return
     learned = sum(
         one.trap_class == TrapClass.LEARNED.value and one.state == TrapState.ARMED.value

@@ -33,6 +33,8 @@ _SEPARATORS = re.compile(r"(?:([!#$%&'*+/=?^_`{|}~.-])(?!.*\1))*")
 _MAILDIR_FOLDER = re.compile(r"(?=.{0,200}\Z)(?:\.[ -\-0-~]+)*")
 # The scheme of a target; `gatepost.delivery.registry` has the schemes, and each its own grammar.
 _TARGET = re.compile(r"[a-z][a-z0-9+.-]*:.*")
+# `gatepost.tables.registry` has the types. An address has no colon before the first quote.
+_TABLE = re.compile(r"[a-z][a-z0-9]*:.+")
 # `gatepost.store.opening` has the whole grammar.
 _STORE_URL = re.compile(r"local|memory|(?:redis|rediss|unix)://[!-~]+")
 _STORE_PREFIX = re.compile(r"[!-~]{0,64}")
@@ -90,8 +92,13 @@ def _one_address(value: str) -> None:
         raise ValueError  # a wildcard of another server, which would match no recipient
 
 
-def _address_or_file(value: str) -> str:
-    if not _is_file(value):
+def is_table(value: str) -> bool:
+    """Return whether an item of a list names a table, such as `sql:users`, and not a list file."""
+    return not value.startswith(FILE_PREFIX) and _TABLE.fullmatch(value) is not None
+
+
+def _known(value: str) -> str:
+    if not (_is_file(value) or (is_table(value) and _printable(value))):
         _address(value)
     return value
 
@@ -221,9 +228,10 @@ DOMAIN_OR_FILE = string(
 TRUSTED = string(
     'a network such as "192.0.2.0/24", a domain such as "example.org", or "file:NAME"', _trusted
 )
-ADDRESS_OR_FILE = string(
-    'an address such as "user@example.com", "@example.com" for a whole domain, or "file:NAME"',
-    _address_or_file,
+KNOWN = string(
+    'an address such as "user@example.com", "@example.com" for a whole domain, "file:NAME", or a'
+    ' table such as "lmdb:NAME"',
+    _known,
 )
 SEPARATORS = string(
     'separator characters such as "+" or "+-", or "" for none',

@@ -636,9 +636,9 @@ class RecipientsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     known: Annotated[
         Sequence[str],
         Key(
-            ArrayKind(formats.ADDRESS_OR_FILE),
-            'The addresses that exist. "file:NAME" is a list with one address per line.'
-            " Empty: every address exists.",
+            ArrayKind(formats.KNOWN),
+            'The addresses that exist. "file:NAME" is a list with one address per line;'
+            ' "lmdb:NAME", "sql:NAME" and so on are tables. Empty: every address exists.',
             "Without a list only the next hop can check an address.",
         ),
     ] = ()
@@ -656,8 +656,8 @@ class RecipientsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         float,
         Key(
             duration("0s", "24h"),
-            "How long the answer of a plugin's on_lookup is used again if the mailbox exists. Other"
-            " answers are used for at most 1 minute.",
+            "How long the answer of a table, and of a plugin's on_lookup, is used again if it is"
+            " positive. Other answers are used for at most 1 minute.",
             "A mailbox that was removed is refused some minutes later.",
         ),
     ] = parse_duration("5m")
@@ -1091,8 +1091,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.path(self.log.file).absolute() if self.log.file else None
 
     def sources(self, items: Sequence[str]) -> tuple[list[str], list[Path]]:
-        """Split `domains` or `known` into inline entries and paths of list files."""
+        """Split `domains` or `known` into inline entries and paths of list files; skip tables."""
         prefix = formats.FILE_PREFIX
-        inline = [item for item in items if not item.startswith(prefix)]
+        inline = [one for one in items if not one.startswith(prefix) and not formats.is_table(one)]
         files = [self.path(item.removeprefix(prefix)) for item in items if item.startswith(prefix)]
         return inline, files

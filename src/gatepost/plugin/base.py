@@ -46,6 +46,7 @@ from gatepost.plugin.trap_registry import Traps
 from gatepost.registry.memory import MemoryRegistry
 from gatepost.store.memory import MemoryBackend
 from gatepost.store.store import Store
+from gatepost.tables.known import KnownTables
 from gatepost.tables.table import Table
 from gatepost.tables.tables import Tables
 
@@ -120,7 +121,7 @@ class Plugin(HookMethods):
         self.data_dir: Path = self.config_place.data_dir
         memory = MemoryBackend(clock=self._time)
         self.store: Store = Store(memory, "plugin")
-        self.traps: Traps = Traps(MemoryRegistry(), (), self.clock, self.name)
+        self.traps: Traps = Traps(MemoryRegistry(), (), KnownTables(), self.clock, self.name)
         self.metrics: Metrics = Metrics()
         self.server: ServerFacts = ServerFacts()
         self.tables: Tables | None = None

@@ -25,10 +25,7 @@ from gatepost.model.session import Recipient, Transaction
 from gatepost.net.inline import UNFINISHED, finish, first_step, need_task
 from gatepost.plugin.chain import FAILED, Answer, Asked, Chain
 from gatepost.plugin.clock import Clock
-
-# Seconds after which a new mailbox is found, at the latest.
-NEGATIVE = 60.0
-MOST = 10_000
+from gatepost.tables.answers import MOST, NEGATIVE, Answers
 
 NO_SUCH_MAILBOX = "No such mailbox"
 
@@ -48,26 +45,6 @@ def read_lookup(result: Any) -> Decision:
     return Decision(Verdict.DENY, text, enhanced="5.1.1", reason="unknown-recipient")
 
 
-class AnswerCache:
-    """Answers with an end, at most MOST; the oldest is dropped."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._answers: dict[Key, tuple[float, Answer | None]] = {}
-
-    def get(self, key: Key, now: float) -> tuple[float, Answer | None] | None:
-        """Return the end of an answer and the answer, None if there is none in force."""
-        found = self._answers.get(key)
-        return found if found is not None and now < found[0] else None
-
-    def put(self, key: Key, answer: Answer | None, now: float) -> None:
-        """Keep an answer."""
-        self._answers.pop(key, None)
-        if len(self._answers) >= MOST:
-            del self._answers[next(iter(self._answers))]
-        self._answers[key] = now + self._seconds, answer
-
-
 class _Pending:
     """A look-up that is under way, and the number of sessions that wait for it."""
 
@@ -83,8 +60,8 @@ class Lookups:
         self._chain = chain
         self._clock = clock
         self._scopes = [hook.scope for hook in chain.deciders if hook.scope is not None]
-        self._positive = AnswerCache(seconds)
-        self._negative = AnswerCache(min(seconds, NEGATIVE))
+        self._positive: Answers[Key, Answer | None] = Answers(seconds, MOST)
+        self._negative: Answers[Key, Answer | None] = Answers(min(seconds, NEGATIVE), MOST)
         self._pending: dict[Key, _Pending] = {}
 
     def ask(

@@ -16,6 +16,7 @@ from gatepost.plugin.server_facts import ServerFacts
 from gatepost.plugin.trap_registry import Traps
 from gatepost.registry.registry import Registry
 from gatepost.store.store import OpenedStore
+from gatepost.tables.known import KnownTables
 from gatepost.tables.tables import Tables
 
 # The namespace in which workers agree on the jobs for one of them.
@@ -35,6 +36,7 @@ class Services(msgspec.Struct, frozen=True, eq=False):
     registry: Registry
     known: Sequence[ListSource]
     tables: Tables
+    known_tables: KnownTables
 
     def provide(self, plugin: Plugin) -> None:
         """Give the services to a plugin."""
@@ -46,7 +48,7 @@ class Services(msgspec.Struct, frozen=True, eq=False):
         plugin.store = self.store.scope(namespace(plugin.name))
         plugin.server = self.server
         plugin.tables = self.tables
-        plugin.traps = Traps(self.registry, self.known, self.clock, plugin.name)
+        plugin.traps = Traps(self.registry, self.known, self.known_tables, self.clock, plugin.name)
         plugin.background_jobs.claims = self.store.scope(CLAIMS)
 
 

@@ -9,13 +9,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from gatepost.lists.addresses import ListSource
+from gatepost.lists.addresses import AddressList, ListSource
 from gatepost.log.os_error import describe_os_error
 from gatepost.plugin.clock import Clock
-from gatepost.registry.objections import objections
+from gatepost.registry.objections import near, objections
 from gatepost.registry.registry import Registry
 from gatepost.registry.trap import RegisteredTrap, author, key_of
 from gatepost.store.errors import StoreError
+from gatepost.tables.known import KnownTables
+from gatepost.tables.table import TableError
 from gatepost.traps.notes import TrapState
 
 _Result = TypeVar("_Result")
@@ -27,14 +29,20 @@ class Traps:
     An entry is an address or `@domain`, in any spelling. Methods that change something raise
     ValueError for wrong arguments, `NoSuchTrapError` and `UnchangedError` (ValueErrors too) for a
     trap that is not registered or has this state already, and `StoreError` if the registry cannot
-    be written.
+    be written or a table of known recipients does not answer.
     """
 
     def __init__(
-        self, registry: Registry, known: Sequence[ListSource], clock: Clock, plugin: str
+        self,
+        registry: Registry,
+        known: Sequence[ListSource],
+        known_tables: KnownTables,
+        clock: Clock,
+        plugin: str,
     ) -> None:
         self._registry = registry
         self._known = known
+        self._known_tables = known_tables
         self._clock = clock
         self._by = author(plugin, "plugin")
 
@@ -64,13 +72,13 @@ class Traps:
             by=self._by,
             at=float(int(self._clock.time())),
         )
-        self._check(trap.entry, state)
+        await self._check(trap.entry, state)
         return await self._run(lambda: self._registry.change(trap.entry, lambda _old: trap))
 
     async def set_state(self, entry: str, state: str, *, reason: str) -> RegisteredTrap:
         """Change the state of a trap to "shadow", "armed" or "retired"; return the trap."""
         key, new = key_of(entry), TrapState(state)
-        self._check(key, state)
+        await self._check(key, state)
         return await self._run(lambda: self._registry.set_state(key, new, self._by, reason))
 
     async def exempt(self, entry: str, domain: str, *, reason: str) -> RegisteredTrap:
@@ -84,10 +92,20 @@ class Traps:
         key = key_of(entry)
         return await self._run(lambda: self._registry.note(key, self._by, reason))
 
-    def _check(self, entry: str, state: str) -> None:
-        found = list(objections(entry, self._known)) if state == TrapState.ARMED.value else []
-        if found:
-            raise ValueError(f"{entry} cannot be armed: {found[0]}")
+    async def _check(self, entry: str, state: str) -> None:
+        if state != TrapState.ARMED.value:
+            return
+        known = [*self._known, await self._in_tables(entry)]
+        for objection in objections(entry, known):
+            raise ValueError(f"{entry} cannot be armed: {objection}")
+
+    async def _in_tables(self, entry: str) -> AddressList:
+        """Return the entry, and the addresses next to it, as far as tables have them."""
+        try:
+            found = await self._known_tables.select(near(entry)) if self._known_tables else ()
+        except TableError as error:
+            raise StoreError(str(error)) from error
+        return AddressList.from_lines(found, "recipients.known")
 
     async def _run(self, change: Callable[[], _Result]) -> _Result:
         try:

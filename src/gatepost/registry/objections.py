@@ -7,6 +7,15 @@ from gatepost.traps.neighbours import neighbours
 from gatepost.traps.table import ROLES
 
 
+def near(entry: str) -> set[str]:
+    """Return an address in canonical form, and those that are one typing error away from it.
+
+    There are none for `@domain`.
+    """
+    local, _, domain = entry.rpartition("@")
+    return {entry, *(f"{one}@{domain}" for one in neighbours(local))} if local else set()
+
+
 def objections(entry: str, known: Sequence[ListSource]) -> Iterator[str]:
     """Yield what speaks against arming an entry in canonical form, given who exists."""
     local, _, domain = entry.rpartition("@")
@@ -16,8 +25,8 @@ def objections(entry: str, known: Sequence[ListSource]) -> Iterator[str]:
         yield "it is a role address (RFC 2142)"
     if _exists(entry, known):
         yield "it is a known recipient"
-    near = (f"{one}@{domain}" for one in neighbours(local))
-    user = next((one for one in near if _exists(one, known)), None)
+    users = (f"{one}@{domain}" for one in neighbours(local))
+    user = next((one for one in users if _exists(one, known)), None)
     if user is not None:
         yield f"it is one typing error away from {user}"
 

@@ -55,6 +55,7 @@ from gatepost.session.submission import Submission
 from gatepost.session.traps.rule import TrapRule
 from gatepost.store.opening import StoreUrlError, open_store
 from gatepost.store.store import OpenedStore
+from gatepost.tables.known import KnownTables, open_known_tables
 from gatepost.tables.table import Table
 from gatepost.tables.tables import Tables
 from gatepost.traps.many_unknown import ManyUnknown
@@ -261,7 +262,7 @@ def make_setup(
     store = make_store(config, clock) if store is None else store
     services = Services(
         *(clock, resolver, config.data_dir, store, _facts(config, lists, worker)),
-        *(lists.registry, tuple(lists.known), Tables(config, clock, tables)),
+        *(lists.registry, tuple(lists.known), *_open_tables(config, clock, tables)),
     )
     installed = _install_all(config, plugins, services)
     host, router = _host_and_router(config, installed, targets, resolver)
@@ -287,6 +288,7 @@ def make_setup(
         tables=services.tables,
         authority=_authority(config, lists, host),
         lookups=_lookups(config, host, clock),
+        known_tables=services.known_tables,
         refusal_delay=config.smtp.refusal_delay,
     )
     _add_outbox(installed, setup)
@@ -402,6 +404,17 @@ def _privacy(config: Config, *, in_full: bool) -> Privacy:
     except OSError as error:
         raise SetupError([f"ledger: {describe_os_error(error)}"]) from error
     return Privacy(left_out, key)
+
+
+def _open_tables(
+    config: Config, clock: Clock, given: Mapping[str, Table] | None
+) -> tuple[Tables, KnownTables]:
+    """Return the tables of a worker, and those of recipients. Raises `SetupError`."""
+    tables = Tables(config, clock, given)
+    known, problems = open_known_tables(config, tables)
+    if problems:
+        raise SetupError(list(map(str, problems)))
+    return tables, known
 
 
 def _lookups(config: Config, plugins: PluginHost, clock: Clock) -> Lookups | None:

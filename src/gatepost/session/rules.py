@@ -7,15 +7,19 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Final
 
+from gatepost.model.address import Address, AddressError
 from gatepost.model.auth_attempt import AuthAttempt
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
 from gatepost.model.reply import Reply
-from gatepost.model.session import Recipient, Transaction
+from gatepost.model.session import Recipient, Transaction, TrapHit
+from gatepost.model.structs import Frozen
 from gatepost.plugin.chain import FAILED, Answer, Asked
 from gatepost.plugin.server_facts import TrapRefusal
 from gatepost.session.setup import Setup
 from gatepost.session.traps.rule import TrapRule
-from gatepost.session.traps.verdict import REFUSES_ALL, hardest, spare
+from gatepost.session.traps.verdict import REFUSES_ALL, hardest, hit_of, spare
+from gatepost.tables.known import keys_of
+from gatepost.tables.table import TableError
 from gatepost.traps.verdicts import Treatment
 
 CORE: Final = "gatepost"
@@ -26,6 +30,8 @@ MTA = "mail server"
 
 # The result of a rule, or an awaitable if it has to wait.
 Ruling = Answer | Awaitable[Answer | None] | None
+# The answer about a mailbox that exists.
+Existing = Callable[[Setup, Recipient], Answer | None]
 # Applies the answer of plugins about a recipient; the last argument stands without one.
 Conclusion = Callable[[Setup, Transaction, Recipient, Answer | None, Answer | None], Answer | None]
 
@@ -77,6 +83,9 @@ SUCCESS_DSN_DENIED: Final = _core(
 )
 UNKNOWN_RECIPIENT: Final[Answer] = _core(
     deny("No such mailbox", enhanced="5.1.1", reason="unknown-recipient")
+)
+LOOKUP_FAILED: Final = _core(
+    defer("Temporary lookup failure", code=451, enhanced="4.3.0", reason="lookup-failed")
 )
 # The same reply, so that a trap that refuses only itself is not seen to be one.
 TRAP_RECIPIENT: Final = _core(deny("No such mailbox", enhanced="5.1.1", reason="trap-recipient"))
@@ -137,18 +146,14 @@ def rcpt_rule(setup: Setup, tx: Transaction, rcpt: Recipient) -> Ruling:
     """Check RCPT: refuse to relay, refuse unknown mailboxes, always accept postmaster."""
     if _number_named(tx) >= setup.limits.recipients:
         return TOO_MANY_RECIPIENTS
-    domain, user = rcpt.domain, rcpt.user
+    domain = rcpt.domain
     if domain and not setup.is_local(domain):
         return _look_up(setup, tx, rcpt, None if _relays(setup, tx, rcpt) else RELAY_DENIED)
     if _names_a_host(rcpt.address.local):
         return ROUTE_DENIED
-    if user == "postmaster":
+    if rcpt.user == "postmaster":
         return POSTMASTER
-    if not setup.known:
-        return _look_up(setup, tx, rcpt, _routed(setup, rcpt))
-    if setup.exists(rcpt.address.key, f"{user}@{domain}"):
-        return _routed(setup, rcpt)
-    return _look_up(setup, tx, rcpt, UNKNOWN_RECIPIENT)
+    return _check_mailbox(setup, tx, rcpt, _routed, _looked_up)
 
 
 def mail_rule_of_mta(setup: Setup, _tx: Transaction) -> Answer | None:
@@ -167,11 +172,7 @@ def rcpt_rule_of_mta(setup: Setup, tx: Transaction, rcpt: Recipient) -> Ruling:
         return TOO_MANY_RECIPIENTS
     if rcpt.user == "postmaster" or not _is_ours(setup, rcpt):
         return None
-    if not setup.known:
-        return _look_up(setup, tx, rcpt, None, _looked_up_for_mta)
-    if setup.exists(rcpt.address.key, f"{rcpt.user}@{rcpt.domain}"):
-        return None
-    return _look_up(setup, tx, rcpt, UNKNOWN_RECIPIENT, _looked_up_for_mta)
+    return _check_mailbox(setup, tx, rcpt, _left_to_mta, _looked_up_for_mta)
 
 
 def is_unknown_to_mta(setup: Setup, rcpt: Recipient) -> bool:
@@ -205,6 +206,65 @@ def _number_named(tx: Transaction) -> int:
 
 def _routed(setup: Setup, rcpt: Recipient) -> Answer | None:
     return NO_ROUTE if setup.router.route(rcpt) is None else None
+
+
+def _left_to_mta(_setup: Setup, _rcpt: Recipient) -> Answer | None:
+    """Return no opinion: the mail server decides about a mailbox that exists."""
+    return None
+
+
+def _check_mailbox(
+    setup: Setup, tx: Transaction, rcpt: Recipient, existing: Existing, conclude: Conclusion
+) -> Ruling:
+    """Look for a mailbox in the lists, then in the tables, then ask plugins.
+
+    `existing` has the answer about one that exists. Without lists and tables, every mailbox does.
+    """
+    if setup.known and setup.is_listed(rcpt.address.key, f"{rcpt.user}@{rcpt.domain}"):
+        return existing(setup, rcpt)
+    if setup.known_tables:
+        return _ask_tables(_Mailbox(setup, tx, rcpt, existing, conclude))
+    otherwise = UNKNOWN_RECIPIENT if setup.known else existing(setup, rcpt)
+    return _look_up(setup, tx, rcpt, otherwise, conclude)
+
+
+class _Mailbox(Frozen, frozen=True):
+    """A recipient that tables are asked about, with the arguments of `_check_mailbox`."""
+
+    setup: Setup
+    tx: Transaction
+    rcpt: Recipient
+    existing: Existing
+    conclude: Conclusion
+
+
+def _ask_tables(asked: _Mailbox) -> Ruling:
+    rcpt = asked.rcpt
+    keys = keys_of(rcpt.address.key, f"{rcpt.user}@{rcpt.domain}")
+    try:
+        found = asked.setup.known_tables.find(keys)
+    except TableError:
+        return LOOKUP_FAILED
+    return _found(asked, found) if isinstance(found, str) else _find_later(asked, found)
+
+
+async def _find_later(asked: _Mailbox, pending: Awaitable[str]) -> Answer | None:
+    try:
+        found = await pending
+    except TableError:
+        return LOOKUP_FAILED
+    ruling = _found(asked, found)
+    return ruling if ruling is None or isinstance(ruling, Answer) else await ruling
+
+
+def _found(asked: _Mailbox, found: str) -> Ruling:
+    """Return the answer about a recipient; `found` is its key in a table, "" if it has none."""
+    setup, tx, rcpt = asked.setup, asked.tx, asked.rcpt
+    if not found:
+        return _look_up(setup, tx, rcpt, UNKNOWN_RECIPIENT, asked.conclude)
+    if tx.trap_hits and found[0] != "@":
+        _spare_known(setup, tx, rcpt, found)
+    return asked.existing(setup, rcpt)
 
 
 def _look_up(
@@ -305,10 +365,37 @@ def _looked_up_for_mta(
 
 
 def _spare(setup: Setup, tx: Transaction, rcpt: Recipient) -> None:
-    """Retire a registered trap at whose address there is a mailbox now; `@domain` stays one."""
-    hit = spare(tx, rcpt)
-    if hit is not None and not hit.entry.startswith("@"):
+    """Retire a registered trap at whose address there is a mailbox now; `@domain` stays one.
+
+    A trap of a list stays one too: the administrator decides about it.
+    """
+    hit = hit_of(tx, rcpt)
+    if hit is None or not hit.registered:
+        return
+    spare(hit)
+    if not hit.entry.startswith("@"):
         setup.registry.retire_later(hit.entry, "the address is a mailbox")
+
+
+def _spare_known(setup: Setup, tx: Transaction, rcpt: Recipient, found: str) -> None:
+    """Take the effect from a trap whose address is in a table of recipients, as for a list.
+
+    A trap that was listed with a subaddress is exempt only if the table has the subaddress too.
+    """
+    hit = hit_of(tx, rcpt)
+    if hit is None or (found != rcpt.address.key and _is_entry_of(hit, rcpt)):
+        return
+    spare(hit)
+    if hit.registered and not hit.entry.startswith("@"):
+        setup.registry.retire_later(hit.entry, "the address is a known recipient")
+
+
+def _is_entry_of(hit: TrapHit, rcpt: Recipient) -> bool:
+    """Return whether the entry of a hit is exactly the address of a recipient."""
+    try:
+        return Address.parse(hit.entry).key == rcpt.address.key
+    except AddressError:
+        return False
 
 
 def _relays(setup: Setup, tx: Transaction, rcpt: Recipient) -> bool:

@@ -25,6 +25,7 @@ from gatepost.registry.registry import Registry
 from gatepost.session.destinations import Destinations
 from gatepost.session.recorder import Recorder
 from gatepost.session.traps.rule import TrapRule
+from gatepost.tables.known import KnownTables
 from gatepost.tables.tables import Tables
 
 
@@ -60,8 +61,9 @@ class MailQueue(Spool, Protocol):
 class Setup:
     """Everything a session looks up.
 
-    `known` is empty if every address of a local domain exists. `calls_ahead` is true if the next
-    hop of a route can be asked about a recipient. `greetings` are by protocol; `keywords` are those
+    `known` has the lists of recipients that exist, `known_tables` the tables.
+    With neither, every address of a local domain exists. `calls_ahead` is true if the next hop of a
+    route can be asked about a recipient. `greetings` are by protocol; `keywords` are those
     that EHLO offers to every client, `offers` caches EHLO replies by the keywords beyond them.
     `folder` holds messages too large for memory. `destinations` makes the recipients that plugins
     add. `registry` has the registered traps. `tables` are
@@ -90,6 +92,7 @@ class Setup:
     destinations: Destinations
     registry: Registry
     tables: Tables
+    known_tables: KnownTables
     queue: MailQueue | None = None
     memory: Spool | None = None
     storage_full: bool = False
@@ -109,8 +112,11 @@ class Setup:
                 return True
         return False
 
-    def exists(self, key: str, user_key: str) -> bool:
-        """Return whether a mailbox exists, by its canonical address with and without subaddress."""
-        return not self.known or any(
-            source.current.find(key, user_key) is not None for source in self.known
-        )
+    @property
+    def has_directory(self) -> bool:
+        """Return whether a list, a table or a plugin has the recipients that exist."""
+        return bool(self.known or self.known_tables) or self.lookups is not None
+
+    def is_listed(self, key: str, user_key: str) -> bool:
+        """Return whether a list has a mailbox, by its address with and without subaddress."""
+        return any(source.current.find(key, user_key) is not None for source in self.known)

@@ -14,10 +14,9 @@ from gatepost.ledger.selection import Key, Selection
 from gatepost.log.os_error import describe_os_error
 from gatepost.registry import trap
 from gatepost.registry.file import FileRegistry
-from gatepost.registry.objections import objections
+from gatepost.registry.objections import near, objections
 from gatepost.registry.registry import NoSuchTrapError, UnchangedError
 from gatepost.registry.trap import RegisteredTrap, key_of
-from gatepost.traps.neighbours import neighbours
 from gatepost.traps.notes import TrapState
 
 # Messages to an address that are read to find out whether it receives good mail.
@@ -75,10 +74,8 @@ def retire(config: Config, entry: str, reason: str) -> bool:
 
 def found_objections(config: Config, entry: str, now: float) -> list[str]:
     """Return what speaks against arming an entry; raises `Failure`."""
-    local, _, domain = entry.rpartition("@")
-    keys = {entry, *(f"{one}@{domain}" for one in neighbours(local))}
     with list_errors():
-        known = known_recipients(config, keys)
+        known = known_recipients(config, {entry, *near(entry)})
     return [*objections(entry, known), *_good_mail(config, entry, now)]
 
 

@@ -67,6 +67,11 @@ CORE: dict[str, Reason] = {
         "recipients.known",
         "Correct the address. If it is right, add it to recipients.known.",
     ),
+    "lookup-failed": Reason(
+        "A table of recipients could not answer, so it is not known whether the address exists.",
+        "recipients.known",
+        "The sender's server tries again. The log has the problem of the table.",
+    ),
     "next-hop-refuses": Reason(
         "The next hop refuses the recipient. The server asked it during RCPT (call-ahead).",
         "route.to",

@@ -63,17 +63,10 @@ def prove(rule: TrapRule, tx: Transaction, rcpt: Recipient) -> None:
         set_fact(hit, "is_evidence", is_evidence(rule, tx, hit))
 
 
-def spare(tx: Transaction, rcpt: Recipient) -> TrapHit | None:
-    """Take the effect from the hit of a registered trap that has turned out to be a mailbox.
-
-    Return the hit. A trap of a list stays one: the administrator decides about it.
-    """
-    hit = hit_of(tx, rcpt)
-    if hit is None or not hit.registered:
-        return None
+def spare(hit: TrapHit) -> None:
+    """Take the effect from the hit of a trap that has turned out to be a mailbox."""
     set_fact(hit, "treatment", Treatment.NONE.value)
     set_fact(hit, "is_evidence", False)
-    return hit
 
 
 def _treatment(rule: TrapRule, tx: Transaction, hit: TrapHit) -> Treatment:
