@@ -210,6 +210,7 @@ def npm(folder: Path, packages: Sequence[str]) -> str:
 
 SOURCES: Mapping[str, Source] = {
     "postfix": Source(debian, ("postfix",)),
+    "postmap": Source(debian, ("postfix", "postfix-lmdb", "postfix-cdb")),
     "dovecot": Source(debian, ("dovecot-core", "dovecot-lmtpd")),
     "exim": Source(debian, ("exim4-daemon-light",)),
     "maildrop": Source(debian, ("maildrop", "courier-authlib")),
@@ -286,6 +287,13 @@ PROGRAMS: Mapping[str, Program] = {
         path="usr/sbin/postconf",
         probe=("-dh", "mail_version"),
         expected=".",
+        variables=_LIBRARIES,
+    ),
+    "postmap": Program(  # run by tools/postmap.py
+        source="postmap",
+        path="usr/sbin/postmap",
+        probe=("-?",),
+        expected="usage: ",
         variables=_LIBRARIES,
     ),
     "dovecot": Program(  # asked for its version only: tools/dovecot.py runs it

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from gatepost import Plugin, Table, TableError, accept, deny
 from gatepost.config.schema import Config, RecipientsConfig
@@ -61,11 +62,13 @@ def test_a_plugin_looks_a_key_up(sender, reply):
 def test_a_table_that_fails_is_a_failure_of_the_plugin():
     table = MemoryTable({"a@client.example": ""})
     table.failure = "no connection"
-    play(
-        RCPT.format(sender="a@client.example", reply="451 4.3.0*"),
-        [Allowed()],
-        tables={"memory:senders": table},
-    )
+    with capture_logs() as lines:
+        play(
+            RCPT.format(sender="a@client.example", reply="451 4.3.0*"),
+            [Allowed()],
+            tables={"memory:senders": table},
+        )
+    assert [one["event"] for one in lines if one["log_level"] == "error"] == ["table unavailable"]
 
 
 def test_the_server_starts_and_stops_a_table_of_two_plugins_once():

@@ -14,6 +14,7 @@ from gatepost.model.decision import Decision
 from gatepost.model.facts import keep
 from gatepost.model.session import MOST_OPINIONS, Opinion, Session, Transaction
 from gatepost.plugin.failure import UnavailableError, client_of
+from gatepost.tables.table import TableError
 
 _log = get_logger("gatepost.plugin")
 
@@ -25,9 +26,9 @@ _slow: dict[tuple[tuple[str, ...], str], tuple[float, int]] = {}
 def failed(plugin: str, method: str, error: BaseException, args: tuple[Any, ...]) -> None:
     """Log a method that raised, returned something wrong or missed its deadline.
 
-    A plugin that raises `UnavailableError` has logged the outage itself.
+    A plugin that raises `UnavailableError` has logged the outage itself, and so has a table.
     """
-    if isinstance(error, UnavailableError):
+    if isinstance(error, UnavailableError | TableError):
         return
     trace = format_traceback(error)
     _log.error("plugin failed", plugin=plugin, method=method, exception=trace, **client_of(args))

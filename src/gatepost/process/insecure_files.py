@@ -17,6 +17,7 @@ import msgspec
 
 from gatepost.config.schema import Config
 from gatepost.process.root_files import find_changeable
+from gatepost.tables.registry import path_of
 
 # Files that are named in the report of a folder; the others are counted.
 MAX_NAMED = 3
@@ -43,6 +44,7 @@ def deciding_files(config: Config, file: Path) -> Iterator[Path]:
     yield file.absolute()
     for items in (config.recipients.domains, config.recipients.known):
         yield from config.sources(items)[1]
+    yield from filter(None, (path_of(one, config) for one in config.recipients.known))
     yield from (config.path(name) for name in config.traps.lists)
     if config.auth.users:
         yield config.path(config.auth.users)

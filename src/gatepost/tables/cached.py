@@ -9,7 +9,7 @@ of its own, so it does not end with the session that began it.
 
 Positive answers are used for `seconds`, negative ones for NEGATIVE seconds at most. A failure is
 not cached. After FAILURES failures in a row look-ups fail at once, except one query each PAUSE
-seconds. The log has one line when such an outage begins and one when it ends.
+seconds. The log has one line at the first failure and one when the table answers again.
 
 Trust: the answer of a table is checked. Limits: MOST positive and MOST negative answers; a query
 takes the table's `timeout` at most.
@@ -187,13 +187,15 @@ class CachedTable(Table):
     def _failed(self, error: TableError) -> None:
         self.statistics.failures += 1
         now = self._monotonic()
-        if self._breaker.failed(now):
+        if not self._breaker.failures:
             self._began = now
             self.statistics.outages += 1
             _log.error("table unavailable", table=self.name, problem=error.problem)
+        self._breaker.failed(now)
 
     def _succeeded(self) -> None:
-        if self._breaker.succeeded():
+        if self._breaker.failures:
+            self._breaker.succeeded()
             seconds = round(self._monotonic() - self._began, 1)
             _log.warning("table available", table=self.name, seconds=seconds)
 

@@ -8,6 +8,7 @@ its options in the configuration: `sql:users` uses the table `[sql.users]`, whic
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
@@ -31,10 +32,19 @@ class TableType(msgspec.Struct, frozen=True):
     extra: str = ""
 
 
+# What follows the type of a table in a file.
+PATH: Final = "PATH"
+
 _TYPES = "gatepost.tables.types"
 
 TYPES: Final[Mapping[str, TableType]] = {
-    "file": TableType("PATH", f"{_TYPES}.list_file:ListTable"),
+    "file": TableType(PATH, f"{_TYPES}.list_file:ListTable"),
+    "texthash": TableType(PATH, f"{_TYPES}.texthash:TexthashTable"),
+    "aliases": TableType(PATH, f"{_TYPES}.aliases:AliasesTable"),
+    "passwd": TableType(PATH, f"{_TYPES}.passwd:PasswdTable"),
+    "qmail": TableType(PATH, f"{_TYPES}.qmail:QmailTable"),
+    "cdb": TableType(PATH, f"{_TYPES}.cdb_file:CdbTable", needs="cdbx", extra="cdb"),
+    "lmdb": TableType(PATH, f"{_TYPES}.lmdb_file:LmdbTable", needs="lmdb", extra="lmdb"),
 }
 
 
@@ -51,6 +61,13 @@ def make_table(spec: str, config: Config) -> Table:
     options = _options(name, kind, rest, config) if kind.section else None
     found = TableSpec(spec, rest, config.base, config.data_dir / "cache", options)
     return _construct(name, kind, found)
+
+
+def path_of(spec: str, config: Config) -> Path | None:
+    """Return the file of a table, None for a table that is no file, and for a wrong one."""
+    name, _, rest = spec.partition(":")
+    kind = TYPES.get(name)
+    return config.path(rest) if kind is not None and kind.rest == PATH else None
 
 
 def _check_extra(name: str, kind: TableType) -> None:
