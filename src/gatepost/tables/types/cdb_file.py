@@ -19,11 +19,18 @@ from gatepost.tables.spec import TableSpec
 from gatepost.tables.table import Found, TableError
 from gatepost.tables.types.file_table import FileTable
 
+# The octets at the start of a file: the places of its hash tables.
+_HEADER = 2048
+
 
 class Records:
-    """One version of a file, an open CDB; raises OSError if it is none."""
+    """One version of a file, an open CDB; raises OSError if it is none.
 
-    def __init__(self, descriptor: int) -> None:
+    `state` is different in another file, and after a change in the same one.
+    """
+
+    def __init__(self, descriptor: int, identity: FileIdentity) -> None:
+        self.state = identity.device, identity.inode, os.pread(descriptor, _HEADER, 0)
         self.errors: list[LineError] = []
         self.bad_lines = 0
         self._cdb = cdbx.CDB(descriptor, close=True, mmap=False)
@@ -42,11 +49,13 @@ class Records:
 class CdbFile(ReloadableFile[Records]):
     """A file in the format CDB; `current` is the last good version."""
 
-    def _read(self, file: BinaryIO, _identity: FileIdentity) -> Records:
+    def _read(self, file: BinaryIO, identity: FileIdentity) -> Records | None:
         try:
-            found = Records(os.dup(file.fileno()))
+            found = Records(os.dup(file.fileno()), identity)
         except OSError as error:
             raise ListError(f"{self.path}: expected a file in the format CDB: {error}") from error
+        if self.is_loaded and found.state == self.current.state:
+            return None
         if self.is_loaded and len(self.current) and not len(found):
             self._wait(f"found no entry, {len(self.current)} before")
         return found

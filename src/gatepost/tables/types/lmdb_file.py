@@ -31,7 +31,10 @@ _MAX_KEY = 511
 
 
 class Database:
-    """An open database; raises lmdb.Error if it cannot be used."""
+    """An open database; raises lmdb.Error if it cannot be used.
+
+    `state` is different in another database, and after a change in the same one.
+    """
 
     def __init__(self, path: Path, identity: FileIdentity) -> None:
         self.errors: list[LineError] = []
@@ -41,8 +44,9 @@ class Database:
         if environment is None:
             environment = _OPEN[place] = _open(path)
         self._environment = environment
-        self._count: int = environment.stat()["entries"]
         with self._begin() as transaction, transaction.cursor() as cursor:
+            self.state = *place, transaction.id()
+            self._count: int = transaction.stat(environment.open_db())["entries"]
             self._end = b"\0" if cursor.first() and bytes(cursor.key()).endswith(b"\0") else b""
 
     def find(self, keys: Sequence[str]) -> dict[str, str]:
@@ -80,11 +84,12 @@ class LmdbFile(ReloadableFile[Database]):
         super().__init__(path / "data.mdb" if path.is_dir() else path)
         self._place = path
 
-    def _read(self, _file: BinaryIO, identity: FileIdentity) -> Database:
+    def _read(self, _file: BinaryIO, identity: FileIdentity) -> Database | None:
         try:
-            return Database(self._place, identity)
+            found = Database(self._place, identity)
         except lmdb.Error as error:
             raise ListError(f"{self.path}: expected a database of LMDB: {error}") from error
+        return None if self.is_loaded and found.state == self.current.state else found
 
 
 class LmdbTable(FileTable[Database]):
