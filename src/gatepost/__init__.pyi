@@ -61,6 +61,7 @@ from gatepost.plugin.metrics import Sample as Sample
 from gatepost.plugin.options.kinds import Duration as Duration
 from gatepost.plugin.options.kinds import File as File
 from gatepost.plugin.options.kinds import Size as Size
+from gatepost.plugin.options.kinds import TableName as TableName
 from gatepost.plugin.options.lists import AddressList as AddressList
 from gatepost.plugin.options.lists import DomainList as DomainList
 from gatepost.plugin.options.lists import NetworkList as NetworkList

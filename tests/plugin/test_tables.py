@@ -5,9 +5,8 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from gatepost import Plugin, Table, TableError, accept, deny
+from gatepost import Plugin, SetupError, Table, TableName, accept, deny
 from gatepost.config.schema import Config, RecipientsConfig
-from gatepost.plugin.host import PluginError
 from gatepost.server.memory import MemoryServer
 from gatepost.testing import MemoryTable, play
 
@@ -26,7 +25,7 @@ class Allowed(Plugin):
     """Accept only senders that are in a table."""
 
     class Options(Plugin.Options):
-        table: str = "memory:senders"
+        table: TableName = TableName("memory:senders")
 
     senders: Table
 
@@ -78,8 +77,17 @@ def test_the_server_starts_and_stops_a_table_of_two_plugins_once():
 
 
 def test_a_wrong_specification_keeps_the_server_from_starting():
-    with pytest.raises(PluginError, match=r'plugin allowed: .*found "mysql:x"'):
-        play("S: 220", [Allowed(table="mysql:x")])
+    with pytest.raises(SetupError) as found:
+        play("S: 220", [Allowed(table="mysql:x", options_for={"example.com": {"table": "y"}})])
+    assert [one.split(" such as")[0] for one in found.value.problems] == [
+        "Allowed: table: expected a table",
+        'Allowed: options_for."example.com".table: expected a table',
+    ]
+
+
+def test_an_option_of_another_type_is_an_error():
+    with pytest.raises(ValueError, match=r'expected a table such as "lmdb:NAME".*, found 1'):
+        Allowed(table=1)
 
 
 def test_a_plugin_without_a_server_has_tables(tmp_path):
@@ -95,5 +103,5 @@ def test_a_file_that_is_missing_keeps_the_server_from_starting(tmp_path):
         async with MemoryServer([Allowed(table="file:nowhere")], config=config):
             raise AssertionError("started")
 
-    with pytest.raises(TableError, match="nowhere"):
+    with pytest.raises(SetupError, match="table file:nowhere: "):
         asyncio.run(run())

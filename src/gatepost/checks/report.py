@@ -14,6 +14,7 @@ from gatepost.checks.scratch import progress, scratch
 from gatepost.checks.shadow import shadow_lines
 from gatepost.checks.starting import start_problems
 from gatepost.checks.summary import summary
+from gatepost.checks.tables import find_problems
 from gatepost.checks.traps import table_in_force
 from gatepost.checks.warnings import warnings
 from gatepost.config.kinds import Key, keys, to_toml
@@ -143,6 +144,7 @@ def _check_lists_and_plugins(
         report.errors.extend(error.problems)
         return
     _check_plugin_files(lists, setup, report)
+    _check_tables(setup, report)
     report.hooks = list(hook_order(setup))
     report.traps = list(table_in_force(setup))
     report.summary = [SummaryLine(*line) for line in summary(config, setup, lists)]
@@ -170,6 +172,17 @@ def _check_plugin_files(lists: Lists, setup: Setup, report: Report) -> None:
     with progress([file.path for file in files]):
         report.errors.extend(_load(files))
     report.lists += [ListSummary(str(one.path), len(one.current)) for one in files]
+
+
+def _check_tables(setup: Setup, report: Report) -> None:
+    """Ask every table that the configuration and the options of plugins name."""
+    found = find_problems(setup.tables, f"postmaster@{setup.hostname}")
+    report.errors.extend(found.errors)
+    report.warnings.extend(found.warnings)
+    for file in setup.tables.files:
+        if file.is_loaded:
+            report.errors.extend(line_errors(file))
+            report.lists.append(ListSummary(str(file.path), len(file.current)))
 
 
 def _load(files: Sequence[Any]) -> Iterator[str]:

@@ -19,6 +19,7 @@ COMMANDS = {
     "report": LazyCommand("gatepost.cli.report", "Print the numbers of a day."),
     "dmarc": LazyCommand("gatepost.cli.dmarc", "Report DMARC results, also for domain owners."),
     "traps": LazyCommand("gatepost.cli.traps", "List, add, remove and test traps."),
+    "table": LazyCommand("gatepost.cli.table", "Look keys up in a table, as postmap -q."),
     "users": LazyCommand("gatepost.cli.users", "List, add and remove users for authentication."),
     "queue": LazyCommand("gatepost.cli.queue", "Show and change queued and held mail."),
     "plugins": LazyCommand("gatepost.cli.plugins", "List, search and explain plugins."),

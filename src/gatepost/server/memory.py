@@ -31,6 +31,7 @@ from gatepost.session.assemble import (
     load_plugin_files,
     make_resolver,
     make_setup,
+    start_tables,
 )
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.recorder import Recorder
@@ -165,7 +166,7 @@ class MemoryServer:
         self.setup.memory = self._spool
         load_plugin_files(lists, self.setup.plugins)
         await self.setup.plugins.start()
-        await self.setup.tables.start()
+        await start_tables(self.setup)
         await self.setup.router.start()
         self.connections = Connections(self.setup, self._config.smtp)
         return self

@@ -55,13 +55,14 @@ from gatepost.session.assemble import (
     make_resolver,
     make_setup,
     make_store,
+    start_tables,
 )
 from gatepost.session.dialect import DIALECTS
 from gatepost.session.recorder import Recorder
 from gatepost.session.recording import fan_out
 from gatepost.session.setup import Setup
 from gatepost.store.store import OpenedStore
-from gatepost.tables.table import Table, TableError
+from gatepost.tables.table import Table
 
 if TYPE_CHECKING:
     from gatepost.metrics.counting import Counting
@@ -229,7 +230,7 @@ class Server:
             self._figures = Figures(
                 setup,
                 connections,
-                lists=lists.files,
+                lists=[*lists.files, *setup.tables.files],
                 certificates=pairs,
                 store=store,
                 resolver=resolver,
@@ -356,10 +357,7 @@ async def _start_plugins(setup: Setup, stack: AsyncExitStack) -> None:
     stack.push_async_callback(setup.tables.stop)
     await setup.plugins.start()
     stack.push_async_callback(setup.plugins.stop)
-    try:
-        await setup.tables.start()
-    except TableError as error:
-        raise SetupError([str(error)]) from error
+    await start_tables(setup)
 
 
 def _make_queue(config: Config, folder: Path, setup: Setup) -> "Queue":

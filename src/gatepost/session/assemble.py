@@ -4,7 +4,7 @@ Every error of a configuration beyond its syntax is raised here, before the firs
 `load_lists` reads files and blocks; nothing else touches the disk.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ from gatepost.session.traps.rule import TrapRule
 from gatepost.store.opening import StoreUrlError, open_store
 from gatepost.store.store import OpenedStore
 from gatepost.tables.known import KnownTables, open_known_tables
-from gatepost.tables.table import Table
+from gatepost.tables.table import Table, TableError
 from gatepost.tables.tables import Tables
 from gatepost.traps.many_unknown import ManyUnknown
 from gatepost.traps.table import TrapTable
@@ -329,13 +329,24 @@ def _add_outbox(installed: Sequence[Installed], setup: Setup) -> None:
 def _install_all(
     config: Config, plugins: Sequence[Plugin | Installed], services: Services
 ) -> list[Installed]:
-    """Return the plugins of the configuration and `plugins`, with their services."""
+    """Return the plugins of the configuration and `plugins`, with their services and tables.
+
+    Raises `SetupError`.
+    """
     given = [one if isinstance(one, Installed) else Installed(one) for one in plugins]
     installed = load_plugins(config) + given
     for one in installed:
         services.provide(one.plugin)
         one.plugin.in_shadow_mode = one.shadow
+    problems = [text for one in installed for text in _table_problems(one.plugin)]
+    if problems:
+        raise SetupError(problems)
     return installed
+
+
+def _table_problems(plugin: Plugin) -> Iterator[str]:
+    """Open the tables that a plugin's options name, and yield the problems."""
+    return plugin.all_options.table_problems(plugin.config_place, plugin.table)
 
 
 def _facts(config: Config, lists: Lists, worker: int) -> ServerFacts:
@@ -415,6 +426,14 @@ def _open_tables(
     if problems:
         raise SetupError(list(map(str, problems)))
     return tables, known
+
+
+async def start_tables(setup: Setup) -> None:
+    """Start the tables that settings and plugins have opened; raises `SetupError`."""
+    try:
+        await setup.tables.start()
+    except TableError as error:
+        raise SetupError([str(error)]) from error
 
 
 def _lookups(config: Config, plugins: PluginHost, clock: Clock) -> Lookups | None:

@@ -211,4 +211,5 @@ class CachedTable(Table):
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
+        self._is_started = False
         await self._table.stop()

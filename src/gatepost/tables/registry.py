@@ -53,8 +53,8 @@ def make_table(spec: str, config: Config) -> Table:
     name, colon, rest = spec.partition(":")
     kind = TYPES.get(name)
     if kind is None or not colon:
-        known = ", ".join(f"{one}:" for one in TYPES)
-        raise TableSpecError(f"expected a table such as {known}; found {quote(spec)}")
+        known = f'expected a table such as "file:PATH", with one of the types {", ".join(TYPES)}'
+        raise TableSpecError(f"{known}; found {quote(spec)}")
     if not rest.strip() or not rest.isprintable():
         raise TableSpecError(f'expected "{name}:{kind.rest}", found {quote(spec)}')
     _check_extra(name, kind)

@@ -9,9 +9,9 @@ as a bound parameter.
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from gatepost.lists.watch import Refreshable
+from gatepost.lists.reloadable import ReloadableFile
 
 Found = Mapping[str, str]
 
@@ -41,7 +41,7 @@ class Table(ABC):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.files: tuple[Refreshable, ...] = ()
+        self.files: tuple[ReloadableFile[Any], ...] = ()
         self.timeout = TIMEOUT
         self.batch = BATCH
 

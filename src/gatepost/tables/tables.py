@@ -5,9 +5,10 @@ options. `start` and `stop` are for all of them.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from gatepost.config.schema import Config
-from gatepost.lists.watch import Refreshable
+from gatepost.lists.reloadable import ReloadableFile
 from gatepost.tables.cached import CachedTable, Clock
 from gatepost.tables.registry import make_table
 from gatepost.tables.table import Table
@@ -44,7 +45,7 @@ class Tables:
         return iter(self._open.values())
 
     @property
-    def files(self) -> list[Refreshable]:
+    def files(self) -> list[ReloadableFile[Any]]:
         """The files of all open tables, to be read again when they change."""
         return [file for table in self for file in table.files]
 

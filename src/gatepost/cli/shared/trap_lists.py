@@ -16,6 +16,7 @@ from typing import BinaryIO
 import click
 import msgspec
 
+from gatepost.cli.shared.asked_tables import known_in_tables
 from gatepost.cli.shared.output import Failure, WrongUsage
 from gatepost.config.schema import Config
 from gatepost.disk.rewrite import append_line, locked, rewrite, sync_entry
@@ -151,10 +152,10 @@ def matching(path: Path, keys: Collection[str]) -> AddressList:
 
 
 def known_recipients(config: Config, keys: Collection[str]) -> list[ListSource]:
-    """Return the known recipients with one of these keys; raises `ListError`."""
+    """Return the known recipients with one of these keys; raises `ListError` and `Failure`."""
     inline, paths = config.sources(config.recipients.known)
     sources: list[ListSource] = [AddressList.from_lines(inline, "recipients.known")]
-    return sources + [matching(path, keys) for path in paths]
+    return [*sources, *(matching(path, keys) for path in paths), known_in_tables(config, keys)]
 
 
 def entries(file: BinaryIO, source: str) -> Iterator[ListEntry]:

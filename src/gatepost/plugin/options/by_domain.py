@@ -10,7 +10,7 @@ The options of a domain are complete: those that its table does not give are tho
 are of the same class and checked in the same way. Domains are compared in canonical form.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -19,7 +19,13 @@ from gatepost.config.problem import Location, Problem, format_value
 from gatepost.lists.reloadable import ReloadableFile
 from gatepost.model.address import Address, domain_key
 from gatepost.model.session import Recipient
-from gatepost.plugin.options.reader import OptionsError, list_files, missing_files, read_options
+from gatepost.plugin.options.reader import (
+    OptionsError,
+    list_files,
+    missing_files,
+    read_options,
+    table_problems,
+)
 from gatepost.plugin.place import Place
 
 _Options = TypeVar("_Options", bound=msgspec.Struct)
@@ -81,6 +87,12 @@ class OptionsByDomain(Generic[_Options]):
         yield from missing_files(self.general, place)
         for domain, options in self.by_domain.items():
             yield from missing_files(options, self._places[domain], self.general)
+
+    def table_problems(self, place: Place, open_table: Callable[[str], object]) -> Iterator[str]:
+        """Open the tables of options; yield a problem for a wrong one, as `missing_files`."""
+        yield from table_problems(self.general, place, open_table)
+        for domain, options in self.by_domain.items():
+            yield from table_problems(options, self._places[domain], open_table, self.general)
 
 
 def _check_tables(given_for: object, place: Place) -> None:

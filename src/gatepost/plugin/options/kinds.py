@@ -1,4 +1,4 @@
-"""Kinds of single options: durations, sizes, files, secrets and reactions.
+"""Kinds of single options: durations, sizes, files, tables, secrets and reactions.
 
 A kind is a class that a plugin uses as the type of an option. `READERS` has the function that reads
 each kind from a configured value. It raises ValueError with the expected and the found value, and
@@ -63,11 +63,21 @@ class File(PosixPath):
     """
 
 
+class TableName(str):
+    """The specification of a table, such as "lmdb:users"; `self.table(name)` returns the table.
+
+    `gatepost check` and the start of the server open the table.
+    """
+
+    __slots__ = ()
+
+
 EXPECTED: Mapping[Any, str] = {
     Duration: 'a duration such as "90s" or "5m"',
     Size: 'a size such as "10KB" or "25MiB"',
     Secret: 'a secret as text, or "file:NAME"',
     File: "a file name",
+    TableName: 'a table such as "lmdb:NAME" or "sql:NAME"',
     Path: "a path",
     AddressList: AddressList.expected,
     DomainList: DomainList.expected,
@@ -106,6 +116,12 @@ def _read_path(value: object, place: Place, kind: type = Path) -> Path:
     return place.base / text
 
 
+def _read_table_name(value: object, _place: Place) -> TableName:
+    if not isinstance(value, str):
+        raise _mismatch(TableName, value)
+    return TableName(value)
+
+
 def _read_secret(value: object, place: Place) -> Secret:
     if not isinstance(value, str):
         raise ValueError(f"expected {EXPECTED[Secret]}")  # noqa: TRY004 - see above
@@ -126,6 +142,7 @@ READERS: Mapping[Any, Callable[[Any, Place], object]] = {
     Size: _read_size,
     Secret: _read_secret,
     File: _read_file,
+    TableName: _read_table_name,
     Path: _read_path,
     AddressList: AddressList.read,
     DomainList: DomainList.read,

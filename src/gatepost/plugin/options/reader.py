@@ -12,12 +12,13 @@ from msgspec.structs import FieldInfo
 
 from gatepost.config.problem import Location, Problem, quote
 from gatepost.lists.reloadable import ReloadableFile
-from gatepost.plugin.options.kinds import READERS, File
+from gatepost.plugin.options.kinds import READERS, File, TableName
 from gatepost.plugin.options.lists import OptionList
 from gatepost.plugin.options.words import describe_error, expected, type_name
 from gatepost.plugin.place import Place
 
 _Options = TypeVar("_Options", bound=msgspec.Struct)
+_Kind = TypeVar("_Kind")
 
 
 class OptionsError(ValueError):
@@ -128,16 +129,42 @@ def missing_files(options: object, place: Place, but: object = None) -> Iterator
 
     Options with the same value in `but` are left out.
     """
-    others = dict(_values(but))
-    for path, value in _values(options):
-        if not isinstance(value, File) or value == others.get(path):
-            continue
-        found = _why_missing(value)
+    for path, file in _changed(options, but, File):
+        found = _why_missing(file)
         if found:
-            location = place.location
-            location.key += path if location.key else path.removeprefix(".")
+            location = _inside(place, path)
             location.report_mismatch("a file", found)
             yield str(location.problems[0])
+
+
+def table_problems(
+    options: object, place: Place, open_table: Callable[[str], object], but: object = None
+) -> Iterator[str]:
+    """Open the table of each option of the kind `TableName`; yield a problem for a wrong one.
+
+    Options with the same value in `but` are left out.
+    """
+    for path, name in _changed(options, but, TableName):
+        try:
+            open_table(name)
+        except ValueError as error:
+            location = _inside(place, path)
+            location.report(str(error))
+            yield str(location.problems[0])
+
+
+def _changed(options: object, but: object, kind: type[_Kind]) -> Iterator[tuple[str, _Kind]]:
+    """Yield path and value of each option of a kind that does not have the same value in `but`."""
+    others = dict(_values(but))
+    for path, value in _values(options):
+        if isinstance(value, kind) and value != others.get(path):
+            yield path, value
+
+
+def _inside(place: Place, path: str) -> Location:
+    location = place.location
+    location.key += path if location.key else path.removeprefix(".")
+    return location
 
 
 def _why_missing(file: File) -> str:
