@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from gatepost.ledger import records as r
-from gatepost.metrics.status import HOOK_BUCKETS, HookTimes, Series, Status
+from gatepost.metrics.status import HOOK_BUCKETS, HookTimes, Series, Status, TableStatus
 from gatepost.net.dns_status import DnsStatus
 
 CLIENT = r.Client("192.0.2.1", listener="mx")
@@ -68,6 +68,7 @@ STATUSES = st.builds(
         evictions=_NUMBERS,
         octets=_NUMBERS,
     ),
+    tables=st.lists(st.builds(TableStatus, _TEXT, _NUMBERS, seconds=st.floats()), max_size=3),
     plugins=st.lists(SERIES, max_size=8),
 )
 RECORDS = st.one_of(

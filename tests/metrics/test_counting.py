@@ -6,7 +6,13 @@ from tests.metrics.samples import connection, counter, histogram, hook, status, 
 from gatepost.ledger import records as r
 from gatepost.metrics.counting import GONE, Counting
 from gatepost.metrics.families import METRICS
-from gatepost.metrics.status import CertificateStatus, DestinationStatus, ListStatus, Series
+from gatepost.metrics.status import (
+    CertificateStatus,
+    DestinationStatus,
+    ListStatus,
+    Series,
+    TableStatus,
+)
 from gatepost.metrics.tables import MOST_VALUES, OTHER, Distribution
 from gatepost.metrics.totals import KEEP
 from gatepost.net.dns_status import DnsStatus
@@ -148,6 +154,19 @@ def test_dns_lookups_are_counted_by_source_and_result(counting):
     assert values(counting, "gatepost_dns_cache_entries") == {"1": 10, "2": 0}
     assert values(counting, "gatepost_dns_cache_bytes") == {"1": 5000, "2": 0}
     assert values(counting, "gatepost_dns_unavailable") == {"1": 0, "2": 1}
+
+
+def test_look_ups_in_tables_are_counted(counting):
+    for number in (1, 3):
+        counting.status(status(tables=[TableStatus("sql:a", 5 * number, 2, number, 1, 0.5)]))
+    other = TableStatus("sql:a", 1, unavailable=True)
+    counting.status(status(worker=2, pid=101, tables=[other, TableStatus("sql:b")]))
+    assert values(counting, "gatepost_table_keys_total")["sql:a cache"] == 16
+    assert values(counting, "gatepost_table_keys_total")["sql:a query"] == 2
+    assert values(counting, "gatepost_table_queries_total")["sql:a answered"] == 3
+    assert values(counting, "gatepost_table_queries_total")["sql:a failed"] == 1
+    assert values(counting, "gatepost_table_seconds_total")["sql:a"] == 0.5
+    assert values(counting, "gatepost_table_unavailable") == {"sql:a": 1, "sql:b": 0}
 
 
 def test_counters_do_not_decrease_when_a_worker_is_replaced(counting):

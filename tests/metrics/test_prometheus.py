@@ -16,7 +16,13 @@ from gatepost.metrics.exposition import expose
 from gatepost.metrics.families import METRICS
 from gatepost.metrics.health import Health
 from gatepost.metrics.http import serve_metrics
-from gatepost.metrics.status import CertificateStatus, DestinationStatus, ListStatus, Series
+from gatepost.metrics.status import (
+    CertificateStatus,
+    DestinationStatus,
+    ListStatus,
+    Series,
+    TableStatus,
+)
 from gatepost.net.dns_status import DnsStatus
 
 RULES = ROOT / "contrib/prometheus/alerts.yml"
@@ -58,6 +64,7 @@ def busy():
             store_degraded=True,
             dns=DnsStatus({"cache": 3}, {"found": 1}, 1, 2, 1000, unavailable=True),
             lists=[ListStatus("traps", 5, time.time(), "unreadable")],
+            tables=[TableStatus("sql:users", 5, 2, 1, 1, 0.5, unavailable=True)],
             certificates=[CertificateStatus("cert.pem", ["*"], time.time() + 3600)],
             queue=[DestinationStatus("lmtp://x", 1, 2, 3)],
             oldest=time.time() - 20_000,

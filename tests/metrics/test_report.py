@@ -19,6 +19,7 @@ from gatepost.metrics.status import (
     CertificateStatus,
     ListStatus,
     StatusError,
+    TableStatus,
     decode,
     encode,
 )
@@ -56,6 +57,10 @@ def test_a_server_that_is_well_has_no_warning():
         ),
         ({"store_degraded": True}, "the store of plugins is unavailable in 1 of 1 workers"),
         ({"dns": DnsStatus(unavailable=True)}, "no name server answers 1 of 1 workers"),
+        (
+            {"tables": [TableStatus("sql:users", unavailable=True)]},
+            "the table sql:users is unavailable in 1 of 1 workers",
+        ),
         ({"dropped": 3}, "3 records of the ledger were lost since the start of the workers"),
     ],
 )

@@ -7,17 +7,18 @@ import time
 from contextlib import suppress
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 from tests.server.loopback import ENVELOPE, MESSAGE, config, run
 from tests.server.tls import tls_config
 
 from gatepost import Plugin, ResolveError, Server
-from gatepost.config.schema import DnsConfig, RouteConfig, TrapsConfig
+from gatepost.config.schema import DnsConfig, RecipientsConfig, RouteConfig, TrapsConfig
 from gatepost.ledger.records import Notice
 from gatepost.metrics.status import MOST_SERIES, decode, encode
 from gatepost.net.dns_status import DnsStatus
 from gatepost.server import figures
-from gatepost.testing import FakeResolver
+from gatepost.testing import FakeResolver, MemoryTable
 
 
 class Counting(Plugin):
@@ -217,3 +218,23 @@ def test_certificates_are_in_the_status(tmp_path):
     (one,) = asyncio.run(scenario()).certificates
     assert (list(one.names), one.problem) == (["*"], "")
     assert one.expires > time.time()
+
+
+def test_look_ups_in_tables_are_in_the_status(tmp_path):
+    table = MemoryTable({"one@example.com": ""})
+    known = RecipientsConfig(domains=["example.com"], known=["memory:users"])
+    made = replace(config(tmp_path), recipients=known)
+
+    async def main():
+        async with Server(made, tables={"memory:users": table}) as server:
+            reader, writer = await session(server, ENVELOPE * 2)
+            for _ in range(5):
+                reply = await reader.readline()
+                while reply[3:4] == b"-":
+                    reply = await reader.readline()
+            writer.close()
+            return server.status().tables
+
+    (found,) = asyncio.run(main())
+    assert (found.name, found.asked, found.answered, found.failed) == ("memory:test", 2, 1, 0)
+    assert found.cached >= 1

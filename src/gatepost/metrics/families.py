@@ -104,6 +104,15 @@ REPORTED: Mapping[str, Metric] = {
     "gatepost_dns_evictions_total": Metric(
         "counter", (), "DNS answers that the cache dropped before their end, because it was full."
     ),
+    "gatepost_table_keys_total": Metric(
+        "counter", ("table", "by"), "Keys looked up in a table, by the source of the answer."
+    ),
+    "gatepost_table_queries_total": Metric(
+        "counter", ("table", "result"), "Queries to a table, by their result."
+    ),
+    "gatepost_table_seconds_total": Metric(
+        "counter", ("table",), "The time of all queries to a table."
+    ),
     "gatepost_worker_cpu_seconds_total": Metric(
         "counter", ("worker",), "User and system time of a worker."
     ),
@@ -127,6 +136,9 @@ GAUGES: Mapping[str, Metric] = {
     ),
     "gatepost_dns_cache_entries": Metric("gauge", ("worker",), "DNS answers in the cache."),
     "gatepost_dns_cache_bytes": Metric("gauge", ("worker",), "Memory of the cache of DNS answers."),
+    "gatepost_table_unavailable": Metric(
+        "gauge", ("table",), "Workers whose last query to a table has failed."
+    ),
     "gatepost_list_entries": Metric("gauge", ("list",), "Entries of a list."),
     "gatepost_list_age_seconds": Metric("gauge", ("list",), "Time since a list was last read."),
     "gatepost_list_problem": Metric(

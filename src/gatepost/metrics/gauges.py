@@ -25,7 +25,9 @@ def gauges(statuses: Sequence[Status], version: str, now: float) -> Iterator[Fam
     """Yield every gauge; `version` is that of this process, `now` in seconds since 1970."""
     found = _whole(statuses, version, now) | _of_workers(statuses)
     found |= {"gatepost_queue_recipients": _queue(statuses)}
-    found |= _of_lists(statuses, now)
+    found |= _of_lists(statuses, now) | {
+        "gatepost_table_unavailable": _limited(unavailable_tables(statuses))
+    }
     for name, metric in GAUGES.items():
         yield Family(name, metric, found[name])
 
@@ -127,6 +129,14 @@ def all_certificates(statuses: Sequence[Status]) -> list[CertificateStatus]:
             if known is None or one.expires < known.expires:
                 found[one.path] = one
     return list(found.values())
+
+
+def unavailable_tables(statuses: Sequence[Status]) -> Counter[str]:
+    """Return for each table in how many workers it is unavailable."""
+    found: Counter[str] = Counter()
+    for one in (table for status in statuses for table in status.tables):
+        found[one.name] += one.unavailable
+    return found
 
 
 def oldest_age(statuses: Sequence[Status], now: float) -> float:

@@ -11,7 +11,7 @@ import msgspec
 
 from gatepost.disk.durable import replace_file
 from gatepost.metrics.counting import Counting
-from gatepost.metrics.gauges import all_certificates, all_lists
+from gatepost.metrics.gauges import all_certificates, all_lists, unavailable_tables
 from gatepost.metrics.status import CertificateStatus, Status
 
 # A report of a process that has ended or hangs: three times the interval of the statuses, and more.
@@ -62,15 +62,22 @@ def warnings_of(statuses: Sequence[Status], now: float) -> Iterator[str]:
         if one.problem:
             age = f"the version of {about(now - one.loaded)} ago is in use"
             yield f"{one.problem}; {age if one.loaded else 'the list is not in force yet'}"
+    yield from _outages(statuses)
+    dropped = sum(one.dropped for one in statuses)
+    if dropped:
+        yield f"{dropped} records of the ledger were lost since the start of the workers"
+
+
+def _outages(statuses: Sequence[Status]) -> Iterator[str]:
     degraded = sum(one.store_degraded for one in statuses)
     if degraded:
         yield f"the store of plugins is unavailable in {degraded} of {len(statuses)} workers"
     silent = sum(one.dns.unavailable for one in statuses)
     if silent:
         yield f"no name server answers {silent} of {len(statuses)} workers"
-    dropped = sum(one.dropped for one in statuses)
-    if dropped:
-        yield f"{dropped} records of the ledger were lost since the start of the workers"
+    for name, count in unavailable_tables(statuses).items():
+        if count:
+            yield f"the table {name} is unavailable in {count} of {len(statuses)} workers"
 
 
 def _expiry(certificate: CertificateStatus, now: float) -> str:

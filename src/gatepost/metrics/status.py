@@ -54,6 +54,22 @@ class ListStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     problem: str = ""
 
 
+class TableStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A table with a cache: the keys that were looked up, and the queries for those not cached.
+
+    `cached` and `asked` are numbers of keys, `answered` and `failed` of queries. `seconds` is the
+    time of all queries.
+    """
+
+    name: str
+    cached: int = 0
+    asked: int = 0
+    answered: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    unavailable: bool = False
+
+
 class CertificateStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """A certificate: its path, the server names that select it, and when it expires."""
 
@@ -102,6 +118,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", 
     dropped: int = 0
     dns: DnsStatus = DnsStatus()
     lists: Sequence[ListStatus] = ()
+    tables: Sequence[TableStatus] = ()
     certificates: Sequence[CertificateStatus] = ()
     queue: Sequence[DestinationStatus] = ()
     oldest: float = 0.0

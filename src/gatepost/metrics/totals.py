@@ -9,12 +9,12 @@ suspended and continues is not counted twice.
 Limits: MOST_METRICS of all plugins; more are left out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from operator import lt
 
 from gatepost.metrics.families import REPORTED, Family, Kind, Metric
-from gatepost.metrics.status import HookTimes, Series, Status
+from gatepost.metrics.status import HookTimes, Series, Status, TableStatus
 from gatepost.metrics.tables import Counts, Distribution, Distributions
 from gatepost.net.dns_status import DnsStatus
 
@@ -26,6 +26,13 @@ INFINITE = float("inf")
 
 # In the order of the fields of a status.
 _DNS = ("gatepost_dns_lookups_total", "gatepost_dns_queries_total")
+
+# By metric: the fields of a `TableStatus`, and the second label of each.
+_TABLES: Mapping[str, Mapping[str, str]] = {
+    "gatepost_table_keys_total": {"cached": "cache", "asked": "query"},
+    "gatepost_table_queries_total": {"answered": "answered", "failed": "failed"},
+    "gatepost_table_seconds_total": {"seconds": ""},
+}
 
 # The process id and the time of the start.
 Process = tuple[int, float]
@@ -71,6 +78,7 @@ class Totals:
         self._dns = {name: Counts(len(REPORTED[name].labels)) for name in _DNS}
         self._cpu = Counts(1)
         self._evictions = Counts(0)
+        self._tables = {name: Counts(len(REPORTED[name].labels)) for name in _TABLES}
         self._plugins: dict[str, PluginTotals] = {}
 
     def add(self, status: Status, now: float) -> None:
@@ -79,6 +87,8 @@ class Totals:
         self._dropped.add(by=previous.added("dropped", status.dropped))
         self._cpu.add((str(status.worker),), previous.added("cpu", status.cpu))
         self._add_dns(previous, status.dns)
+        for table in status.tables:
+            self._add_table(previous, table)
         for times in status.hooks:
             self._add_hook(previous, times)
         for series in status.plugins:
@@ -89,6 +99,13 @@ class Totals:
             for value, number in numbers.items():
                 self._dns[name].add((value,), previous.added((name, value), number))
         self._evictions.add(by=previous.added("evictions", dns.evictions))
+
+    def _add_table(self, previous: _Previous, table: TableStatus) -> None:
+        for name, fields in _TABLES.items():
+            for field, label in fields.items():
+                values = (table.name, label) if label else (table.name,)
+                number = getattr(table, field)
+                self._tables[name].add(values, previous.added((name, *values), number))
 
     def _previous_of(self, process: Process, now: float) -> _Previous:
         previous = self._previous.pop(process, None) or _Previous()
@@ -122,7 +139,7 @@ class Totals:
             "gatepost_ledger_dropped_total": list(self._dropped),
             "gatepost_worker_cpu_seconds_total": list(self._cpu),
             "gatepost_dns_evictions_total": list(self._evictions),
-            **{name: list(counts) for name, counts in self._dns.items()},
+            **{name: list(counts) for name, counts in (self._dns | self._tables).items()},
         }
         for name, metric in REPORTED.items():
             yield Family(name, metric, tables[name])

@@ -23,6 +23,7 @@ from gatepost.metrics.status import (
     CertificateStatus,
     ListStatus,
     Status,
+    TableStatus,
 )
 from gatepost.net.cached_resolver import CachedResolver
 from gatepost.net.dns_status import DnsStatus
@@ -32,6 +33,7 @@ from gatepost.queue.spool.depth import Depth, depth_of_files
 from gatepost.server.connections import Connections
 from gatepost.session.setup import Setup
 from gatepost.store.store import OpenedStore
+from gatepost.tables.cached import CachedTable
 
 PAUSES = 50
 _PAGE = resource.getpagesize()
@@ -92,6 +94,7 @@ class Figures:
             dropped=dropped,
             dns=_dns(self._resolver),
             lists=[_list(one) for one in self._lists],
+            tables=[_table(one) for one in self._setup.tables if isinstance(one, CachedTable)],
             certificates=[_certificate(one) for one in self._certificates],
             queue=measured.depth.destinations,
             oldest=measured.depth.oldest,
@@ -120,6 +123,19 @@ def _dns(resolver: Resolver) -> DnsStatus:
 
 def _list(file: ReloadableFile[Any]) -> ListStatus:
     return ListStatus(str(file.path), len(file.current), file.loaded, file.problem)
+
+
+def _table(table: CachedTable) -> TableStatus:
+    found = table.statistics
+    return TableStatus(
+        table.name,
+        cached=found.hits,
+        asked=found.misses,
+        answered=found.queries - found.failures,
+        failed=found.failures,
+        seconds=found.seconds,
+        unavailable=table.is_unavailable,
+    )
 
 
 def _certificate(pair: KeyPair) -> CertificateStatus:

@@ -54,7 +54,6 @@ class TableStatistics(msgspec.Struct):
     misses: int = 0
     queries: int = 0
     failures: int = 0
-    outages: int = 0
     seconds: float = 0.0
 
 
@@ -83,6 +82,11 @@ class CachedTable(Table):
         self._waiting: dict[str, None] = {}
         self._task: asyncio.Task[None] | None = None
         self._is_started = False
+
+    @property
+    def is_unavailable(self) -> bool:
+        """Whether the last query has failed."""
+        return bool(self._breaker.failures)
 
     def find(self, keys: Sequence[str]) -> Found | Awaitable[Found]:
         """See `Table.find`."""
@@ -189,7 +193,6 @@ class CachedTable(Table):
         now = self._monotonic()
         if not self._breaker.failures:
             self._began = now
-            self.statistics.outages += 1
             _log.error("table unavailable", table=self.name, problem=error.problem)
         self._breaker.failed(now)
 
