@@ -1,5 +1,8 @@
 """Local domains and mailboxes from an LDAP directory, with ldap3.
 
+An example of `on_lookup`, which also decides which domains are local. For the mailboxes of fixed
+domains no plugin is needed: use a table in `recipients.known`.
+
     [[plugin]]
     use = "plugins/ldap_recipients.py"
     options = { url = "ldap://ldap.example.com", base = "ou=people,dc=example,dc=com" }

@@ -1,5 +1,8 @@
 """Local domains and mailboxes from an SQL database, here SQLite.
 
+An example of `on_lookup`, which also decides which domains are local. For the mailboxes of fixed
+domains no plugin is needed: use a table in `recipients.known`.
+
     [[plugin]]
     use = "plugins/sql_recipients.py"
     options = { database = "mail.db" }

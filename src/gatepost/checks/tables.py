@@ -1,4 +1,4 @@
-"""Every configured table, started and asked for a key: what `gatepost check` says about it.
+"""Every configured table, started and asked for a key by `gatepost check`.
 
 What a file lacks is an error. A server may only be down for the moment, so its problem is a
 warning.

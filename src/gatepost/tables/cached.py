@@ -85,7 +85,7 @@ class CachedTable(Table):
 
     @property
     def is_unavailable(self) -> bool:
-        """Whether the last query has failed."""
+        """Return whether the last query has failed."""
         return bool(self._breaker.failures)
 
     def find(self, keys: Sequence[str]) -> Found | Awaitable[Found]:
