@@ -1,10 +1,12 @@
 """Gatepost as the milter of a mail server: sessions, rules, refusals, records."""
 
 import asyncio
+import os
 from types import SimpleNamespace
 
 import pytest
 from tests.server.milter import GOOD, REFUSED, TRAP, UNKNOWN, milter_config, plugin, run
+from tests.tables.databases import write_cdb
 from tests.wire import mta
 
 from gatepost import defer, deny, local, unknown
@@ -265,15 +267,30 @@ def test_a_message_to_a_trap_is_held_in_the_queue_of_the_mail_server(start):
         ("none@elsewhere.example", "c"),
     ],
 )
-def test_mailboxes_are_checked_if_there_is_a_list_of_them(start, tmp_path, address, response):
-    (tmp_path / "users").write_text(f"{GOOD}\n")
+@pytest.mark.parametrize("kind", ["file", "texthash"])
+def test_mailboxes_are_checked_if_there_is_a_list_of_them(start, tmp_path, address, response, kind):
+    (tmp_path / "users").write_text(f"{GOOD} x\n")
 
     async def scenario(server):
         client = await server.mta()
         assert await client.mail(address) == ["c", response]
         await client.close()
 
-    start(scenario, recipients={"known": ["file:users"]})
+    start(scenario, recipients={"known": [f"{kind}:users"]})
+
+
+def test_a_table_that_cannot_answer_defers_a_recipient(start, tmp_path):
+    path = tmp_path / "users"
+    write_cdb(path, {b"good@example.com": b"x" * 5000})
+
+    async def scenario(server):
+        os.truncate(path, 2100)
+        client = await server.mta()
+        found = await client.mail(GOOD, "none@elsewhere.example", "postmaster@example.com")
+        assert found == ["c", "451 4.3.0 Temporary lookup failure", "c", "c"]
+        await client.close()
+
+    start(scenario, recipients={"known": ["cdb:users"]})
 
 
 def looked_up(_tx, rcpt):
@@ -283,9 +300,9 @@ def looked_up(_tx, rcpt):
     return answers.get(rcpt.address.local)
 
 
-@pytest.mark.parametrize("known", [[], ["file:users"]])
+@pytest.mark.parametrize("known", [[], ["file:users"], ["texthash:users"]])
 def test_plugins_are_asked_about_mailboxes(start, tmp_path, known):
-    (tmp_path / "users").write_text(f"{GOOD}\n")
+    (tmp_path / "users").write_text(f"{GOOD} x\n")
 
     async def scenario(server):
         client = await server.mta()

@@ -422,8 +422,9 @@ def test_facts_that_are_missing_or_unknown_are_no_error(asking, facts):
     asking(scenario)
 
 
-def test_unknown_recipients_are_refused_only_with_a_list_of_them(asking, tmp_path):
-    (tmp_path / "users").write_text("one@example.com\n")
+@pytest.mark.parametrize("kind", ["file", "texthash"])
+def test_unknown_recipients_are_refused_only_with_a_list_of_them(asking, tmp_path, kind):
+    (tmp_path / "users").write_text("one@example.com x\n")
 
     async def scenario(server):
         asker = await server.asker()
@@ -431,7 +432,7 @@ def test_unknown_recipients_are_refused_only_with_a_list_of_them(asking, tmp_pat
         assert (await asker.rcpt("none@example.com")).startswith("550 5.1.1 ")
         assert await asker.rcpt("none@elsewhere.example") == "DUNNO"
 
-    known = RecipientsConfig(domains=["example.com"], known=["file:users"])
+    known = RecipientsConfig(domains=["example.com"], known=[f"{kind}:users"])
     asking(scenario, recipients=known)
 
 

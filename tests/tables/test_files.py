@@ -7,11 +7,10 @@ import os
 import subprocess
 import sys
 
-import cdbx
-import lmdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.tables.databases import write_cdb, write_lmdb
 from tools import postmap
 
 from gatepost.config.schema import Config
@@ -51,23 +50,6 @@ def table(folder, spec):
 def rows(kind, text):
     found = read_rows(PARSERS[kind], io.BytesIO(text.encode()), "users")
     return found.values, [(one.line, one.expected) for one in found.errors]
-
-
-def write_cdb(path, content):
-    new = path.with_suffix(".new")
-    with new.open("w+b") as file:
-        maker = cdbx.CDB.make(file)
-        for key, value in content.items():
-            maker.add(key, value)
-        maker.commit()
-    new.replace(path)
-
-
-def write_lmdb(path, content, *, size=1 << 20, **options):
-    options = {"subdir": False, "lock": False, "map_size": size} | options
-    with lmdb.open(str(path), **options) as database, database.begin(write=True) as transaction:
-        for key, value in content.items():
-            transaction.put(key, value)
 
 
 GROW = """
