@@ -200,7 +200,8 @@ def test_a_trap_with_a_subaddress_stays_one_unless_the_table_has_the_subaddress(
             traps=[tagged],
             tables=users(*more),
         )
-    play(OPEN + MAIL + rcpt(tagged) + ACCEPTED, config=KNOWN, traps=["/leaked/"], tables=users())
+    for trap in ("/leaked/", "@example.com"):
+        play(OPEN + MAIL + rcpt(tagged) + ACCEPTED, config=KNOWN, traps=[trap], tables=users())
 
 
 def test_a_trap_that_is_not_in_the_table_is_answered_as_an_unknown_recipient():

@@ -57,7 +57,7 @@ import lmdb, sys
 with lmdb.open(sys.argv[1], subdir=False, lock=False, map_size=1 << 26) as database:
     with database.begin(write=True) as transaction:
         for number in range(100_000):
-            transaction.put(b"new%d" % number, b"x")
+            transaction.put(b"new%d" % number, b"x" * 200)
 """
 
 
@@ -298,7 +298,7 @@ def test_a_change_inside_an_lmdb_is_found_at_once(tmp_path):
     found = table(tmp_path, "lmdb:users")
     found.find(["old"])
     grow(tmp_path / "users")
-    assert found.find(["new", "new99999"]) == {"new99999": "x"}
+    assert found.find(["new", "new99999"]) == {"new99999": "x" * 200}
     assert refresh(found).entries == 100_001
     refresh(found)
     assert refresh(found) is None

@@ -8,6 +8,7 @@ program truncates would end the process. Then look-ups fail until there is a who
 """
 
 import os
+import struct
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -17,10 +18,11 @@ from gatepost.lists.entry import LineError
 from gatepost.lists.reloadable import FileIdentity, ListError, ReloadableFile
 from gatepost.tables.spec import TableSpec
 from gatepost.tables.table import Found, TableError
-from gatepost.tables.types.file_table import FileTable
+from gatepost.tables.types.file_table import FileTable, read_ahead
 
-# The octets at the start of a file: the places of its hash tables.
-_HEADER = 2048
+# The octets at the start of a file: the place of each hash table, and its number of slots.
+_HEADER = struct.Struct("<512I")
+_SLOT = 8
 
 
 class Records:
@@ -29,12 +31,13 @@ class Records:
     `state` is different in another file, and after a change in the same one.
     """
 
-    def __init__(self, descriptor: int, identity: FileIdentity) -> None:
-        self.state = identity.device, identity.inode, os.pread(descriptor, _HEADER, 0)
+    def __init__(self, file: BinaryIO, identity: FileIdentity) -> None:
+        header = os.pread(file.fileno(), _HEADER.size, 0)
+        self.state = identity.device, identity.inode, header
         self.errors: list[LineError] = []
         self.bad_lines = 0
-        self._cdb = cdbx.CDB(descriptor, close=True, mmap=False)
-        self._count = len(self._cdb)
+        self._count = _count(header, identity.size)
+        self._cdb = cdbx.CDB(os.dup(file.fileno()), close=True, mmap=False)
         self._end = b"\0" if next(iter(self._cdb), b"").endswith(b"\0") else b""
 
     def find(self, key: str) -> str | None:
@@ -46,16 +49,30 @@ class Records:
         return self._count
 
 
+def _count(header: bytes, size: int) -> int:
+    """Return the number of records; raises OSError unless all tables are inside of the file.
+
+    A table has two slots for each record. To count the keys would take seconds.
+    """
+    if len(header) < _HEADER.size:
+        raise OSError("it is too short")
+    places: tuple[int, ...] = _HEADER.unpack(header)
+    if any(at + slots * _SLOT > size for at, slots in zip(places[::2], places[1::2], strict=True)):
+        raise OSError("it was cut off")
+    return sum(places[1::2]) // 2
+
+
 class CdbFile(ReloadableFile[Records]):
     """A file in the format CDB; `current` is the last good version."""
 
     def _read(self, file: BinaryIO, identity: FileIdentity) -> Records | None:
         try:
-            found = Records(os.dup(file.fileno()), identity)
+            found = Records(file, identity)
         except OSError as error:
             raise ListError(f"{self.path}: expected a file in the format CDB: {error}") from error
         if self.is_loaded and found.state == self.current.state:
             return None
+        read_ahead(file)
         if self.is_loaded and len(self.current) and not len(found):
             self._wait(f"found no entry, {len(self.current)} before")
         return found

@@ -5,15 +5,21 @@ perhaps damaged leaves the previous version in force, and the log has a line.
 """
 
 import asyncio
+import os
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar
 
 from gatepost.lists.reloadable import ListError, ReloadableFile
 from gatepost.tables.spec import TableSpec
 from gatepost.tables.table import Found, Table, TableError
 
 V = TypeVar("V")
+
+
+def read_ahead(file: BinaryIO) -> None:
+    """Ask the system to read a whole file into its cache, so that look-ups need not wait for it."""
+    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 class FileTable(Table, Generic[V]):

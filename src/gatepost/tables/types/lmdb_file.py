@@ -22,7 +22,7 @@ from gatepost.lists.entry import LineError
 from gatepost.lists.reloadable import FileIdentity, ListError, ReloadableFile
 from gatepost.tables.spec import TableSpec
 from gatepost.tables.table import Found, TableError
-from gatepost.tables.types.file_table import FileTable
+from gatepost.tables.types.file_table import FileTable, read_ahead
 
 # LMDB allows one open environment for each file in a process. They close with the last reference.
 _OPEN: WeakValueDictionary[tuple[int, int], lmdb.Environment] = WeakValueDictionary()
@@ -84,12 +84,15 @@ class LmdbFile(ReloadableFile[Database]):
         super().__init__(path / "data.mdb" if path.is_dir() else path)
         self._place = path
 
-    def _read(self, _file: BinaryIO, identity: FileIdentity) -> Database | None:
+    def _read(self, file: BinaryIO, identity: FileIdentity) -> Database | None:
         try:
             found = Database(self._place, identity)
         except lmdb.Error as error:
             raise ListError(f"{self.path}: expected a database of LMDB: {error}") from error
-        return None if self.is_loaded and found.state == self.current.state else found
+        if self.is_loaded and found.state == self.current.state:
+            return None
+        read_ahead(file)
+        return found
 
 
 class LmdbTable(FileTable[Database]):
