@@ -22,8 +22,8 @@ from gatepost.ledger.words.reasons import (
 from gatepost.model.decision import Decision
 from gatepost.model.reply import Reply
 from gatepost.plugin import chain
+from gatepost.session import answers as core
 from gatepost.session import replies as session_replies
-from gatepost.session import rules
 from gatepost.wire import lmtp
 from gatepost.wire.smtp import replies as wire_replies
 
@@ -77,7 +77,7 @@ def test_every_reason_of_the_source_has_words(reason):
 
 
 def test_every_answer_of_the_rules_has_words():
-    answers = [one for one in vars(rules).values() if isinstance(one, chain.Answer)]
+    answers = [one for one in vars(core).values() if isinstance(one, chain.Answer)]
     assert len(answers) > 10
     assert {one.decision.reason for one in answers} - set(CORE) == set()
 

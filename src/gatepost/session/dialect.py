@@ -9,8 +9,8 @@ from typing import NamedTuple
 from gatepost.model.reply import Reply
 from gatepost.model.session import Recipient, Transaction
 from gatepost.plugin.chain import Answer
+from gatepost.session import answers, rules
 from gatepost.session import replies as r
-from gatepost.session import rules
 from gatepost.session.content.trace import WithNames, with_names
 from gatepost.session.handback import hand_back, hold_there, taken_from
 from gatepost.session.handover import Result, hand_over, hand_over_each, quarantine, taken
@@ -38,7 +38,7 @@ class Dialect(NamedTuple):
 
     name: str
     mail_rule: Callable[[Setup, Transaction], Answer | None]
-    rcpt_rule: Callable[[Setup, Transaction, Recipient], rules.Ruling]
+    rcpt_rule: Callable[[Setup, Transaction, Recipient], answers.Ruling]
     hand_over: Callable[[Setup, Transaction], Result]
     trap_rule: Callable[[TrapRule, Transaction], Answer | None] = rules.trap_rule
     hold: Callable[[Setup, Transaction, str], Result] = quarantine

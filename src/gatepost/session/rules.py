@@ -3,124 +3,44 @@
 Each rule runs before any plugin is asked and returns an `Answer`, or None if it has no opinion.
 """
 
-from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Final
 
-from gatepost.model.address import Address, AddressError
 from gatepost.model.auth_attempt import AuthAttempt
-from gatepost.model.decision import Decision, Verdict, accept, defer, deny
+from gatepost.model.decision import defer, deny
 from gatepost.model.reply import Reply
-from gatepost.model.session import Recipient, Transaction, TrapHit
-from gatepost.model.structs import Frozen
-from gatepost.plugin.chain import FAILED, Answer, Asked
+from gatepost.model.session import Recipient, Transaction
+from gatepost.plugin.chain import Answer
 from gatepost.plugin.server_facts import TrapRefusal
+from gatepost.session.answers import (
+    BAD_CREDENTIALS,
+    MTA,
+    POSTMASTER,
+    RELAY_DENIED,
+    ROUTE_DENIED,
+    STORAGE,
+    TOO_BIG,
+    TOO_MANY_MESSAGES,
+    TOO_MANY_RECIPIENTS,
+    UNKNOWN_RECIPIENT,
+    Ruling,
+    core,
+)
+from gatepost.session.mailboxes import (
+    check_mailbox,
+    left_to_mta,
+    look_up,
+    looked_up,
+    looked_up_for_mta,
+    names_a_host,
+    routed,
+)
 from gatepost.session.setup import Setup
 from gatepost.session.traps.rule import TrapRule
-from gatepost.session.traps.verdict import REFUSES_ALL, hardest, hit_of, spare
-from gatepost.tables.known import keys_of
-from gatepost.tables.table import TableError
+from gatepost.session.traps.verdict import REFUSES_ALL, hardest
 from gatepost.traps.verdicts import Treatment
 
-CORE: Final = "gatepost"
-
 _REFUSE_ALL: Final = Treatment.REFUSE_ALL
-# The author of refusals by the mail server that asks.
-MTA = "mail server"
-
-# The result of a rule, or an awaitable if it has to wait.
-Ruling = Answer | Awaitable[Answer | None] | None
-# The answer about a mailbox that exists.
-Existing = Callable[[Setup, Recipient], Answer | None]
-# Applies the answer of plugins about a recipient; the last argument stands without one.
-Conclusion = Callable[[Setup, Transaction, Recipient, Answer | None, Answer | None], Answer | None]
-
-
-def _core(decision: Decision) -> Answer:
-    return Answer(decision, CORE)
-
-
-# RFC 1870 s6.1 (2)
-TOO_BIG: Final = _core(
-    deny("Message size exceeds the limit", code=552, enhanced="5.3.4", reason="too-big")
-)
-# RFC 5321 s4.5.3.1.10
-TOO_MANY_RECIPIENTS: Final = _core(
-    defer("Too many recipients", code=452, enhanced="4.5.3", reason="too-many-recipients")
-)
-TOO_MANY_MESSAGES: Final = _core(
-    defer(
-        "Too many messages on this connection",
-        enhanced="4.7.0",
-        reason="too-many-messages",
-        disconnect=True,
-    )
-)
-# RFC 5321 s3.6.2 and RFC 3463 s3.8
-RELAY_DENIED: Final = _core(
-    deny("Relaying denied: not a domain of this server", enhanced="5.7.1", reason="relay-denied")
-)
-# Sender-specified routing (user%host, host!user). A next hop that trusts this server may relay it,
-# although the domain is local here.
-ROUTE_DENIED: Final = _core(
-    deny(
-        "Relaying denied: the local part names another host",
-        enhanced="5.7.1",
-        reason="relay-denied",
-    )
-)
-# RFC 5321 s4.1.1.11, RFC 3461 s4
-DSN_NOT_OFFERED: Final = _core(
-    deny("DSN is not offered", code=555, enhanced="5.5.4", reason="dsn-not-offered")
-)
-SUCCESS_DSN_DENIED: Final = _core(
-    deny(
-        "NOTIFY=SUCCESS requires authentication",
-        code=555,
-        enhanced="5.5.4",
-        reason="dsn-success-denied",
-    )
-)
-UNKNOWN_RECIPIENT: Final[Answer] = _core(
-    deny("No such mailbox", enhanced="5.1.1", reason="unknown-recipient")
-)
-LOOKUP_FAILED: Final = _core(
-    defer("Temporary lookup failure", code=451, enhanced="4.3.0", reason="lookup-failed")
-)
-# The same reply, so that a trap that refuses only itself is not seen to be one.
-TRAP_RECIPIENT: Final = _core(deny("No such mailbox", enhanced="5.1.1", reason="trap-recipient"))
-NO_ROUTE: Final = _core(
-    defer("No route for this recipient", code=451, enhanced="4.3.5", reason="no-route")
-)
-# RFC 4954 s6; the reply does not reveal whether the user exists
-BAD_CREDENTIALS: Final = _core(deny(reason="bad-credentials"))
-TOO_MANY_ATTEMPTS: Final = _core(
-    defer("Too many authentication failures, try again later", reason="too-many-attempts")
-)
-BUSY: Final = _core(defer("Server busy, try again later", reason="busy"))
-# RFC 5321 s4.5.1: mail for postmaster is always accepted
-POSTMASTER: Final = _core(accept(reason="postmaster"))
-QUARANTINE: Final = _core(accept(reason="quarantined"))
-STORAGE: Final = _core(
-    defer("Insufficient system storage", code=452, enhanced="4.3.1", reason="storage")
-)
-
-# RFC 5321 s4.5.3.1: bounds what plugins that read the header block have to handle
-HEADER_TOO_LONG: Final = _core(
-    deny("Header block exceeds the limit", code=552, enhanced="5.3.4", reason="header-too-long")
-)
-
-# RFC 5321 s6.3, RFC 3463 X.4.6
-TOO_MANY_HOPS: Final = _core(
-    deny("Too many hops", code=554, enhanced="5.4.6", reason="too-many-hops")
-)
-MAIL_LOOP: Final = _core(
-    deny("Mail loops back to this server", code=554, enhanced="5.4.6", reason="mail-loop")
-)
-
-
-def _names_a_host(local: str) -> bool:
-    return "@" in local or "%" in local or "!" in local
 
 
 def auth_rule(attempt: AuthAttempt) -> Answer | None:
@@ -148,12 +68,12 @@ def rcpt_rule(setup: Setup, tx: Transaction, rcpt: Recipient) -> Ruling:
         return TOO_MANY_RECIPIENTS
     domain = rcpt.domain
     if domain and not setup.is_local(domain):
-        return _look_up(setup, tx, rcpt, None if _relays(setup, tx, rcpt) else RELAY_DENIED)
-    if _names_a_host(rcpt.address.local):
+        return look_up(setup, tx, rcpt, None if _relays(setup, tx, rcpt) else RELAY_DENIED)
+    if names_a_host(rcpt.address.local):
         return ROUTE_DENIED
     if rcpt.user == "postmaster":
         return POSTMASTER
-    return _check_mailbox(setup, tx, rcpt, _routed, _looked_up)
+    return check_mailbox(setup, tx, rcpt, routed, looked_up)
 
 
 def mail_rule_of_mta(setup: Setup, _tx: Transaction) -> Answer | None:
@@ -164,7 +84,7 @@ def mail_rule_of_mta(setup: Setup, _tx: Transaction) -> Answer | None:
 def rcpt_rule_of_mta(setup: Setup, tx: Transaction, rcpt: Recipient) -> Ruling:
     """Check RCPT of a mail server that asks: its refusal stands, and relaying is its decision.
 
-    Mailboxes are checked only if there is a list of them, or a plugin that looks them up.
+    Mailboxes are checked only if there is a list or table of them, or a plugin that looks them up.
     """
     if rcpt.mta_reply is not None:
         return _refused_by_mta(rcpt.mta_reply, is_unknown=is_unknown_to_mta(setup, rcpt))
@@ -172,7 +92,7 @@ def rcpt_rule_of_mta(setup: Setup, tx: Transaction, rcpt: Recipient) -> Ruling:
         return TOO_MANY_RECIPIENTS
     if rcpt.user == "postmaster" or not _is_ours(setup, rcpt):
         return None
-    return _check_mailbox(setup, tx, rcpt, _left_to_mta, _looked_up_for_mta)
+    return check_mailbox(setup, tx, rcpt, left_to_mta, looked_up_for_mta)
 
 
 def is_unknown_to_mta(setup: Setup, rcpt: Recipient) -> bool:
@@ -204,200 +124,6 @@ def _number_named(tx: Transaction) -> int:
     return len(tx.recipients if named is None else named)
 
 
-def _routed(setup: Setup, rcpt: Recipient) -> Answer | None:
-    return NO_ROUTE if setup.router.route(rcpt) is None else None
-
-
-def _left_to_mta(_setup: Setup, _rcpt: Recipient) -> Answer | None:
-    """Return no opinion: the mail server decides about a mailbox that exists."""
-    return None
-
-
-def _check_mailbox(
-    setup: Setup, tx: Transaction, rcpt: Recipient, existing: Existing, conclude: Conclusion
-) -> Ruling:
-    """Look for a mailbox in the lists, then in the tables, then ask plugins.
-
-    `existing` has the answer about one that exists. Without lists and tables, every mailbox does.
-    """
-    if setup.known and setup.is_listed(rcpt.address.key, f"{rcpt.user}@{rcpt.domain}"):
-        return existing(setup, rcpt)
-    if setup.known_tables:
-        return _ask_tables(_Mailbox(setup, tx, rcpt, existing, conclude))
-    otherwise = UNKNOWN_RECIPIENT if setup.known else existing(setup, rcpt)
-    return _look_up(setup, tx, rcpt, otherwise, conclude)
-
-
-class _Mailbox(Frozen, frozen=True):
-    """A recipient that tables are asked about, with the arguments of `_check_mailbox`."""
-
-    setup: Setup
-    tx: Transaction
-    rcpt: Recipient
-    existing: Existing
-    conclude: Conclusion
-
-
-def _ask_tables(asked: _Mailbox) -> Ruling:
-    rcpt = asked.rcpt
-    keys = keys_of(rcpt.address.key, f"{rcpt.user}@{rcpt.domain}")
-    try:
-        found = asked.setup.known_tables.find(keys)
-    except TableError:
-        return LOOKUP_FAILED
-    return _found(asked, found) if isinstance(found, str) else _find_later(asked, found)
-
-
-async def _find_later(asked: _Mailbox, pending: Awaitable[str]) -> Answer | None:
-    try:
-        found = await pending
-    except TableError:
-        return LOOKUP_FAILED
-    ruling = _found(asked, found)
-    return ruling if ruling is None or isinstance(ruling, Answer) else await ruling
-
-
-def _found(asked: _Mailbox, found: str) -> Ruling:
-    """Return the answer about a recipient; `found` is its key in a table, "" if it has none."""
-    setup, tx, rcpt = asked.setup, asked.tx, asked.rcpt
-    if not found:
-        return _look_up(setup, tx, rcpt, UNKNOWN_RECIPIENT, asked.conclude)
-    if tx.trap_hits and found[0] != "@":
-        _spare_known(setup, tx, rcpt, found)
-    return asked.existing(setup, rcpt)
-
-
-def _look_up(
-    setup: Setup,
-    tx: Transaction,
-    rcpt: Recipient,
-    otherwise: Answer | None,
-    conclude: Conclusion | None = None,
-) -> Ruling:
-    """Ask plugins whether a recipient exists; `otherwise` is the rule without their opinion.
-
-    `conclude` applies their answer, `_looked_up` by default.
-    """
-    if setup.lookups is None:
-        return otherwise
-    asked: list[Asked] | None = [] if setup.recorder.detailed else None
-    answer = setup.lookups.ask(tx, rcpt, asked)
-    if answer is None or isinstance(answer, Answer):
-        _record(setup, tx, rcpt, answer, asked)
-        return (conclude or _looked_up)(setup, tx, rcpt, answer, otherwise)
-    recorded = _record_later(setup, tx, rcpt, answer, asked)
-    return _look_up_later(setup, tx, rcpt, recorded, otherwise, conclude=conclude or _looked_up)
-
-
-async def _look_up_later(
-    setup: Setup,
-    tx: Transaction,
-    rcpt: Recipient,
-    pending: Awaitable[Answer | None],
-    otherwise: Answer | None,
-    *,
-    conclude: Conclusion,
-) -> Answer | None:
-    return conclude(setup, tx, rcpt, await pending, otherwise)
-
-
-async def _record_later(
-    setup: Setup,
-    tx: Transaction,
-    rcpt: Recipient,
-    pending: Awaitable[Answer | None],
-    asked: list[Asked] | None,
-) -> Answer | None:
-    answer = await pending
-    _record(setup, tx, rcpt, answer, asked)
-    return answer
-
-
-def _record(
-    setup: Setup,
-    tx: Transaction,
-    rcpt: Recipient,
-    answer: Answer | None,
-    asked: list[Asked] | None,
-) -> None:
-    if asked is not None:
-        setup.recorder.looked_up(tx, rcpt, answer, asked)
-
-
-def _looked_up(
-    setup: Setup,
-    tx: Transaction,
-    rcpt: Recipient,
-    answer: Answer | None,
-    otherwise: Answer | None,
-) -> Answer | None:
-    """Apply the rules of a local domain if a plugin recognises the domain."""
-    if answer is None:
-        return otherwise
-    if answer.decision.reason == FAILED:
-        return answer
-    if _names_a_host(rcpt.address.local):
-        return ROUTE_DENIED
-    if rcpt.user == "postmaster":
-        return POSTMASTER
-    if answer.decision.verdict is not Verdict.ACCEPT:
-        return answer
-    if tx.trap_hits:
-        _spare(setup, tx, rcpt)
-    return _routed(setup, rcpt)
-
-
-def _looked_up_for_mta(
-    setup: Setup,
-    tx: Transaction,
-    rcpt: Recipient,
-    answer: Answer | None,
-    otherwise: Answer | None,
-) -> Answer | None:
-    """Apply the answer about a mailbox; the mail server has its own rules of domains."""
-    if answer is None or answer.decision.reason == FAILED:
-        return answer or otherwise
-    if answer.decision.verdict is not Verdict.ACCEPT:
-        return answer
-    if tx.trap_hits:
-        _spare(setup, tx, rcpt)
-    return None
-
-
-def _spare(setup: Setup, tx: Transaction, rcpt: Recipient) -> None:
-    """Retire a registered trap at whose address there is a mailbox now; `@domain` stays one.
-
-    A trap of a list stays one too: the administrator decides about it.
-    """
-    hit = hit_of(tx, rcpt)
-    if hit is None or not hit.registered:
-        return
-    spare(hit)
-    if not hit.entry.startswith("@"):
-        setup.registry.retire_later(hit.entry, "the address is a mailbox")
-
-
-def _spare_known(setup: Setup, tx: Transaction, rcpt: Recipient, found: str) -> None:
-    """Take the effect from a trap whose address is in a table of recipients, as for a list.
-
-    A trap that was listed with a subaddress is exempt only if the table has the subaddress too.
-    """
-    hit = hit_of(tx, rcpt)
-    if hit is None or (found != rcpt.address.key and _is_entry_of(hit, rcpt)):
-        return
-    spare(hit)
-    if hit.registered and not hit.entry.startswith("@"):
-        setup.registry.retire_later(hit.entry, "the address is a known recipient")
-
-
-def _is_entry_of(hit: TrapHit, rcpt: Recipient) -> bool:
-    """Return whether the entry of a hit is exactly the address of a recipient."""
-    try:
-        return Address.parse(hit.entry).key == rcpt.address.key
-    except AddressError:
-        return False
-
-
 def _relays(setup: Setup, tx: Transaction, rcpt: Recipient) -> bool:
     """Return whether the client may send to a domain that is not local."""
     session = tx.session
@@ -419,4 +145,4 @@ def trap_rule_at_end(rule: TrapRule, tx: Transaction) -> Answer | None:
 
 @lru_cache(maxsize=4)
 def _trap_refusal(rule: TrapRule) -> Answer:
-    return _core(TrapRefusal(rule.reply, rule.delay).decide("trap"))
+    return core(TrapRefusal(rule.reply, rule.delay).decide("trap"))

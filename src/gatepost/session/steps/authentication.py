@@ -27,8 +27,8 @@ from gatepost.model.session import AuthFacts, Session
 from gatepost.net.inline import need_task
 from gatepost.plugin.chain import Answer
 from gatepost.plugin.hooks import accepting
+from gatepost.session import answers, rules
 from gatepost.session import replies as r
-from gatepost.session import rules
 from gatepost.session.conversation import Conversation, Result
 from gatepost.session.steps.step import Question, Step, refusal, run
 from gatepost.wire import events as e
@@ -65,7 +65,7 @@ class Authentication:
         if self._mechanism is None:
             return r.AUTH_UNKNOWN
         if not self._limiter.admit(talk.session.peer.host):
-            return refusal(talk, _HOOK, rules.TOO_MANY_ATTEMPTS)
+            return refusal(talk, _HOOK, answers.TOO_MANY_ATTEMPTS)
         return self._advance(talk, event.initial)
 
     def respond(self, talk: Conversation, event: e.AuthResponse) -> Result:
@@ -132,6 +132,6 @@ class _Attempt(Step):
 async def _objection(authority: Authority, attempt: AuthAttempt) -> Answer | None:
     await need_task()
     try:
-        return None if await authority.verify(attempt) else rules.BAD_CREDENTIALS
+        return None if await authority.verify(attempt) else answers.BAD_CREDENTIALS
     except BusyError:
-        return rules.BUSY
+        return answers.BUSY

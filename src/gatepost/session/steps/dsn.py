@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from gatepost.model.trust import is_trusted
 from gatepost.plugin.chain import Answer
-from gatepost.session import rules
+from gatepost.session import answers
 from gatepost.session.conversation import Conversation
 
 
@@ -26,7 +26,7 @@ def is_offered(talk: Conversation) -> bool:
 def mail_rule(talk: Conversation, params: Mapping[str, str]) -> Answer | None:
     """Check the parameters of MAIL."""
     if ("RET" in params or "ENVID" in params) and not is_offered(talk):
-        return rules.DSN_NOT_OFFERED
+        return answers.DSN_NOT_OFFERED
     return None
 
 
@@ -35,7 +35,7 @@ def rcpt_rule(talk: Conversation, params: Mapping[str, str]) -> Answer | None:
     if not ("NOTIFY" in params or "ORCPT" in params):
         return None  # a plugin's
     if not is_offered(talk):
-        return rules.DSN_NOT_OFFERED
+        return answers.DSN_NOT_OFFERED
     if "SUCCESS" in params.get("NOTIFY", "") and not is_trusted(talk.session):
-        return rules.SUCCESS_DSN_DENIED
+        return answers.SUCCESS_DSN_DENIED
     return None

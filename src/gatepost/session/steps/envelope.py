@@ -9,8 +9,8 @@ from gatepost.plugin.chain import Answer
 from gatepost.plugin.hooks import accepting
 from gatepost.session import replies as r
 from gatepost.session import rules
+from gatepost.session.answers import Ruling
 from gatepost.session.conversation import Conversation, Result
-from gatepost.session.rules import Ruling
 from gatepost.session.steps import dsn
 from gatepost.session.steps.callahead import call_ahead
 from gatepost.session.steps.step import Question, Step, run

@@ -12,14 +12,14 @@ from gatepost.model.session import Transaction
 from gatepost.plugin import trouble
 from gatepost.plugin.chain import Answer
 from gatepost.plugin.hooks import accepting
+from gatepost.session import answers, rules
 from gatepost.session import replies as r
-from gatepost.session import rules
+from gatepost.session.answers import Ruling
 from gatepost.session.content.auth_results import remove_ours, results_field
 from gatepost.session.content.missing import complete
 from gatepost.session.content.scan import HeaderScan
 from gatepost.session.content.trace import received
 from gatepost.session.conversation import Conversation, Result
-from gatepost.session.rules import Ruling
 from gatepost.session.steps.step import Step, refusal, run, wait
 from gatepost.session.traps.evidence import judge_content
 from gatepost.session.traps.mark import add_field, mark, remove_fields
@@ -118,7 +118,7 @@ class _Deliver(_OfMessage):
         """
         if self.talk.held and not has_only_traps(self.tx):
             return rules.trap_rule_at_end(self.talk.setup.traps, self.tx)
-        return rules.QUARANTINE if self._held() else None
+        return answers.QUARANTINE if self._held() else None
 
     def proceed(self, answer: Answer | None) -> Result:
         """Hand the message over, unless it is quarantined or a plugin has taken it."""
@@ -185,7 +185,7 @@ def take(talk: Conversation, event: e.Content) -> Coroutine[Any, Any, None] | No
 
 def _storage_failed(talk: Conversation, tx: Transaction, problem: str) -> None:
     talk.recorder.storage_failed(tx, problem)
-    talk.refusal = refusal(talk, _MESSAGE, rules.STORAGE, (tx,))
+    talk.refusal = refusal(talk, _MESSAGE, answers.STORAGE, (tx,))
 
 
 def _scanned(talk: Conversation, tx: Transaction, scan: HeaderScan) -> None:
@@ -195,9 +195,9 @@ def _scanned(talk: Conversation, tx: Transaction, scan: HeaderScan) -> None:
     if talk.refusal is not None:
         return
     if scan.looped:
-        talk.refusal = refusal(talk, _MESSAGE, rules.MAIL_LOOP, (tx,))
+        talk.refusal = refusal(talk, _MESSAGE, answers.MAIL_LOOP, (tx,))
     elif scan.too_many:
-        talk.refusal = refusal(talk, _MESSAGE, rules.TOO_MANY_HOPS, (tx,))
+        talk.refusal = refusal(talk, _MESSAGE, answers.TOO_MANY_HOPS, (tx,))
     else:
         if talk.completes and talk.session.auth is not None:
             complete(tx, scan, talk.setup.hostname)
@@ -218,7 +218,7 @@ def _remove(talk: Conversation, tx: Transaction, fields: Callable[[Message], obj
     try:
         fields(tx.message)
     except ValueError:
-        talk.refusal = refusal(talk, _MESSAGE, rules.HEADER_TOO_LONG, (tx,))
+        talk.refusal = refusal(talk, _MESSAGE, answers.HEADER_TOO_LONG, (tx,))
 
 
 def _add_results(talk: Conversation, tx: Transaction, message: Message) -> Reply | None:
@@ -236,7 +236,7 @@ def _read_headers(talk: Conversation) -> Coroutine[Any, Any, None] | None:
     if headers is None or talk.refusal is not None:
         return None
     if headers.too_long:
-        talk.refusal = refusal(talk, _HEADERS, rules.HEADER_TOO_LONG)
+        talk.refusal = refusal(talk, _HEADERS, answers.HEADER_TOO_LONG)
         return None
     message = talk.message
     edited = None if message is None or not message.edits else message.headers()

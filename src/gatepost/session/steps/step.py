@@ -34,9 +34,9 @@ from gatepost.model.session import Transaction
 from gatepost.net.inline import need_task
 from gatepost.plugin.chain import Answer, Asked, Chain, Outcome
 from gatepost.plugin.hooks import reply_for
+from gatepost.session.answers import Ruling
 from gatepost.session.conversation import Conversation, Result
 from gatepost.session.recorder import Decided
-from gatepost.session.rules import Ruling
 
 # The last to decide, which may have to wait.
 Question = Awaitable[Answer | None]

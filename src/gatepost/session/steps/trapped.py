@@ -19,7 +19,7 @@ from typing import Final
 from gatepost.model.decision import Verdict
 from gatepost.model.session import Recipient, Transaction, TrapHit
 from gatepost.plugin.chain import Answer
-from gatepost.session import rules
+from gatepost.session import answers
 from gatepost.session.setup import Setup
 from gatepost.session.steps.callahead import NEXT_HOP
 from gatepost.session.traps.rule import TrapRule
@@ -38,13 +38,13 @@ from gatepost.traps.verdicts import Standing, TrapClass
 
 _TRUSTED: Final = Standing.TRUSTED
 _ACCEPT: Final = Verdict.ACCEPT
-_UNKNOWN: Final = rules.UNKNOWN_RECIPIENT.decision.reason
+_UNKNOWN: Final = answers.UNKNOWN_RECIPIENT.decision.reason
 _ENTRY = "looks like a message identifier"
 
 
 def answer_rcpt(
-    setup: Setup, tx: Transaction, rcpt: Recipient, usual: rules.Ruling
-) -> rules.Ruling:
+    setup: Setup, tx: Transaction, rcpt: Recipient, usual: answers.Ruling
+) -> answers.Ruling:
     """Return the answer of the core to RCPT; `usual` is the one without trap rules."""
     if usual is None or isinstance(usual, Answer):
         return _answer(setup, tx, rcpt, usual)
@@ -65,7 +65,7 @@ def _answer(setup: Setup, tx: Transaction, rcpt: Recipient, usual: Answer | None
     if hit is None:
         return usual
     if in_force(hit) in REFUSES_RECIPIENT and not _refuses(usual):
-        return rules.TRAP_RECIPIENT
+        return answers.TRAP_RECIPIENT
     if rcpt.mta_reply is not None:
         return usual  # the client has this reply already
     return None if is_unknown and is_as_user(rule, tx, hit) else usual
