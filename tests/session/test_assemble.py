@@ -4,7 +4,7 @@ import pytest
 from tests.session.dialogue import config, plugin
 
 from gatepost.config.plugins import ConditionsConfig
-from gatepost.config.schema import Config, PluginConfig, RecipientsConfig, RouteConfig
+from gatepost.config.schema import Config, PluginConfig, RecipientsConfig, RouteConfig, TrapsConfig
 from gatepost.model.decision import accept
 from gatepost.plugin.base import Plugin
 from gatepost.plugin.scope import Conditions, Scope
@@ -86,3 +86,13 @@ def test_the_scope_of_a_plugin_has_canonical_domains():
     conditions = Conditions(authenticated=True, domains=frozenset({"example.com"}))
     assert installed.scope == Scope(frozenset({"mx"}), conditions)
     assert install(Plugin(), PluginConfig(use="x")).scope is None
+
+
+def test_an_entry_with_a_colon_is_a_table_only_among_recipients():
+    made = Config(
+        recipients=RecipientsConfig(domains=["example.com"], known=["sql:users", "a@example.com"]),
+        traps=TrapsConfig(trusted=["fd00::/8"]),
+    )
+    lists = find_lists(made)
+    assert [len(one.current) for one in lists.known] == [1]
+    assert [one.has_client("fd00::1") for one in lists.trusted] == [True]

@@ -1091,8 +1091,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.path(self.log.file).absolute() if self.log.file else None
 
     def sources(self, items: Sequence[str]) -> tuple[list[str], list[Path]]:
-        """Split `domains` or `known` into inline entries and paths of list files; skip tables."""
+        """Split entries such as those of `domains` into inline ones and paths of list files."""
         prefix = formats.FILE_PREFIX
-        inline = [one for one in items if not one.startswith(prefix) and not formats.is_table(one)]
+        inline = [item for item in items if not item.startswith(prefix)]
         files = [self.path(item.removeprefix(prefix)) for item in items if item.startswith(prefix)]
         return inline, files
+
+    @property
+    def known_sources(self) -> tuple[list[str], list[Path]]:
+        """The inline entries and the list files of `known`, without its tables."""
+        return self.sources([one for one in self.recipients.known if not formats.is_table(one)])

@@ -42,8 +42,8 @@ class InsecureFiles(msgspec.Struct, frozen=True):
 def deciding_files(config: Config, file: Path) -> Iterator[Path]:
     """Yield the configuration file, its lists, users file, and the files of plugins."""
     yield file.absolute()
-    for items in (config.recipients.domains, config.recipients.known):
-        yield from config.sources(items)[1]
+    for _, files in (config.sources(config.recipients.domains), config.known_sources):
+        yield from files
     yield from filter(None, (path_of(one, config) for one in config.recipients.known))
     yield from (config.path(name) for name in config.traps.lists)
     if config.auth.users:

@@ -86,7 +86,7 @@ class Lists(msgspec.Struct, eq=False):
 def find_lists(config: Config) -> Lists:
     """Return the configuration's lists; their files are not read yet."""
     inline_domains, domain_paths = config.sources(config.recipients.domains)
-    inline_known, known_paths = config.sources(config.recipients.known)
+    inline_known, known_paths = config.known_sources
     cache = config.data_dir / "cache"
     domain_files = [DomainFile(path) for path in domain_paths]
     known_files = [ListFile(path, cache) for path in known_paths]

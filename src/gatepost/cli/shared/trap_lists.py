@@ -153,7 +153,7 @@ def matching(path: Path, keys: Collection[str]) -> AddressList:
 
 def known_recipients(config: Config, keys: Collection[str]) -> list[ListSource]:
     """Return the known recipients with one of these keys; raises `ListError` and `Failure`."""
-    inline, paths = config.sources(config.recipients.known)
+    inline, paths = config.known_sources
     sources: list[ListSource] = [AddressList.from_lines(inline, "recipients.known")]
     return [*sources, *(matching(path, keys) for path in paths), known_in_tables(config, keys)]
 
