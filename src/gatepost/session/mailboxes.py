@@ -1,4 +1,4 @@
-"""Whether a mailbox exists: lists of recipients, then tables, then plugins with `on_lookup`.
+"""Look for a mailbox: in lists of recipients, then in tables, then with plugins (`on_lookup`).
 
 A mailbox that exists takes the effect from a registered trap at its address, and one in a list or
 table of recipients from every trap. Nothing here waits unless a table or a plugin does.
