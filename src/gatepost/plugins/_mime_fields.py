@@ -1,0 +1,201 @@
+"""Read the header fields of a MIME part and their parameters, tolerantly (RFC 2045, 2047, 2231).
+
+Programs that show mail read malformed fields in different ways, and a file name can be hidden in
+what one of them does not read. So `values` returns each value that some reader could take for a
+parameter: duplicates, continuations, comments, missing quotes and semicolons, encoded words.
+
+Trusts: nothing. Each step takes linear time. Limits: of a field, the first MAX_FIELD octets.
+"""
+
+import binascii
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+MAX_FIELD = 8192
+
+# Not all codecs of Python take linear time.
+_CODECS = re.compile(
+    r"us-ascii|utf-?(?:7|8|16|32)(?:[bl]e|-[bl]e)?|iso-?8859-\d+|windows-12\d\d|koi8-[ru]|gb\w+"
+    r"|big5|euc-(?:jp|kr)|shift_jis|iso-2022-(?:jp|kr)|tis-620",
+    re.IGNORECASE,
+)
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
+# The name and the value of a parameter. The last two branches are for what is none.
+_PARAMETER = r"""\(  [^()"]* \)?
+    | (?P<name> [^\s;="()]+ ) \s* = \s* (?: %s )
+    | [^\s;="()]+
+    | ."""
+_QUOTED = r""" "(?P<quoted> (?: [^"\\] | \\. )* ) (?: " | \\? \Z ) | (?P<plain> [^;]* )"""
+_PARAMETERS = re.compile(_PARAMETER % _QUOTED, re.VERBOSE | re.DOTALL)
+# For readers that end a value at a blank, and do not need semicolons.
+_WORDS = re.compile(_PARAMETER % r'(?P<plain> [^\s;"]* )', re.VERBOSE | re.DOTALL)
+_ENCODED_WORD = re.compile(r"=\?([^?\s]{1,40})\?([bBqQ])\?([^?]*)\?=")
+_BETWEEN_WORDS = re.compile(r"(?<=\?=)\s+(?==\?)")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_COMMENT = re.compile(r"\([^()]*\)")
+_SECTION = re.compile(r"([^*]+)(?:\*(\d{1,4}))?(\*)?")
+_WORD_OF_TYPE = r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]+"
+_TYPE = re.compile(rf"({_WORD_OF_TYPE})[ \t]*/[ \t]*({_WORD_OF_TYPE})")
+_STRICT_TYPE = re.compile(rf"{_WORD_OF_TYPE}/{_WORD_OF_TYPE}")
+
+
+class Field(NamedTuple):
+    """A header field: its name in lower case, its value in one line."""
+
+    name: str
+    value: str
+
+
+class Block(NamedTuple):
+    """The fields of a header block, and whether it has lines that are no fields."""
+
+    fields: list[Field]
+    is_malformed: bool
+
+
+def read_fields(block: bytes) -> Block:
+    """Return the fields of a header block; lines that are no fields are left out."""
+    lines: list[list[bytes]] = []
+    malformed = False
+    for line in block.replace(b"\r\n", b"\n").split(b"\n"):
+        if line[:1] in (b" ", b"\t"):
+            malformed = malformed or not lines
+            if lines:
+                lines[-1].append(line)
+        elif line:
+            lines.append([line])
+    matches = [_FIELD.fullmatch(b"".join(parts)) for parts in lines]
+    fields = [Field(_text(one[1]).lower(), _text(one[2].strip())) for one in matches if one]
+    return Block(fields, malformed or len(fields) < len(matches))
+
+
+def _text(octets: bytes) -> str:
+    octets = octets[:MAX_FIELD]
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")
+
+
+def media_type(value: str) -> str:
+    """Return the type of a Content-Type field in lower case, "" if it has none."""
+    found = _TYPE.match(_COMMENT.sub("", value).lstrip())
+    return f"{found[1]}/{found[2]}".lower() if found else ""
+
+
+def has_bad_type(value: str) -> bool:
+    """Return whether a Content-Type field does not begin with a type, or a type and parameters."""
+    return not _STRICT_TYPE.fullmatch(_COMMENT.sub("", value.partition(";")[0]).strip())
+
+
+def word(value: str) -> str:
+    """Return the first word of a field such as Content-Transfer-Encoding in lower case."""
+    return _COMMENT.sub("", value).partition(";")[0].strip().strip('"').lower()
+
+
+def values(value: str, *names: str) -> list[str]:
+    """Return all values that a parameter of these names can have, each once, the first one first.
+
+    The values of continuations (RFC 2231) are joined, encoded words are decoded.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        sections = [one for one in _parameters(value) if one.name == name]
+        found |= dict.fromkeys(decoded_words(one.value) for one in sections if one.number < 0)
+        parts = {one.number: one for one in reversed(sections) if one.number >= 0}
+        if parts:
+            found[_joined([parts[number] for number in sorted(parts)])] = None
+    found.pop("", None)
+    return list(found)
+
+
+def repeats(value: str) -> bool:
+    """Return whether a parameter is there twice, with different values."""
+    seen: dict[str, str] = {}
+    for token in _PARAMETERS.finditer(value):
+        if token["name"]:
+            text = next(_texts(token.groupdict()))
+            if seen.setdefault(token["name"].lower(), text) != text:
+                return True
+    return False
+
+
+class _Section(NamedTuple):
+    """A parameter, or a part of one; without a number it is -1."""
+
+    name: str
+    number: int
+    is_encoded: bool
+    value: str
+
+
+def _parameters(value: str) -> Iterator[_Section]:
+    for pattern in (_PARAMETERS, _WORDS):
+        for token in pattern.finditer(value):
+            section = _SECTION.fullmatch(token["name"].lower()) if token["name"] else None
+            if section is not None:
+                yield from _readings(section, token)
+
+
+def _readings(section: re.Match[str], token: re.Match[str]) -> Iterator[_Section]:
+    """Yield what readers take for the value: some remove comments."""
+    name, number, encoded = section[1], int(section[2] or -1), bool(section[3])
+    texts = list(dict.fromkeys(_texts(token.groupdict())))
+    if number >= 0:
+        yield _Section(name, number, encoded, texts[0])
+        return
+    for text in texts:
+        if encoded:
+            yield _Section(name, number, encoded, _from_percent(text))
+        yield _Section(name, number, encoded, text)
+
+
+def _texts(groups: dict[str, str | None]) -> Iterator[str]:
+    quoted = groups.get("quoted")
+    if quoted is not None:
+        yield _ESCAPE.sub(r"\1", quoted)
+        yield quoted
+        return
+    plain = (groups["plain"] or "").strip()
+    yield plain.strip('"')
+    yield _COMMENT.sub("", plain).strip()
+
+
+def _joined(parts: list[_Section]) -> str:
+    text = "".join(one.value for one in parts)
+    return _from_percent(text) if any(one.is_encoded for one in parts) else decoded_words(text)
+
+
+def _from_percent(text: str) -> str:
+    """Decode an extended value: charset, language, and %-encoded octets (RFC 2231 section 4)."""
+    charset, quote, rest = text.partition("'")
+    octets = unquote_to_bytes(rest.partition("'")[2] if "'" in rest and quote else text)
+    return as_text(octets, charset if "'" in rest else "")
+
+
+def decoded_words(text: str) -> str:
+    """Return a text with its encoded words decoded (RFC 2047), also where they are forbidden."""
+    if "=?" not in text:
+        return text
+    return _ENCODED_WORD.sub(_decoded_word, _BETWEEN_WORDS.sub("", text))
+
+
+def _decoded_word(found: re.Match[str]) -> str:
+    charset, encoding, text = found[1].partition("*")[0], found[2].lower(), found[3]
+    octets = text.encode("utf-8", "replace")
+    if encoding == "q":
+        return as_text(binascii.a2b_qp(octets, header=True), charset)
+    octets = re.sub(rb"[^A-Za-z0-9+/]", b"", octets)
+    octets = octets[: len(octets) - (len(octets) % 4 == 1)]
+    return as_text(binascii.a2b_base64(octets + b"=" * (-len(octets) % 4)), charset)
+
+
+def as_text(octets: bytes, charset: str) -> str:
+    """Decode a text; an unknown character set is taken for UTF-8."""
+    codec = charset if _CODECS.fullmatch(charset) else "utf-8"
+    try:
+        return octets.decode(codec, "replace")
+    except (LookupError, ValueError):
+        return octets.decode("utf-8", "replace")
