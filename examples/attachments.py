@@ -1,5 +1,7 @@
 """Refuse messages with attachments of certain names, also inside of ZIP archives.
 
+The shipped plugin `attachments` does more: this one shows how to read a message in threads.
+
     [[plugin]]
     use = "plugins/attachments.py"
     options = { refused = ["[.](exe|com|scr|vbs|js|lnk|iso)$"] }

@@ -8,6 +8,7 @@ uuencode or yEnc. Each name that some reader could see is judged. Trusts: nothin
 import mimetypes
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from gatepost.plugins._archives import EXTENSIONS, LISTED_ONLY, kind_of, members
@@ -23,6 +24,8 @@ from gatepost.plugins._tnef import tnef_members
 from gatepost.plugins._unpacking import RATIO, BombError, BrokenError, Budget, Member
 
 MOST_FINDINGS = 100
+# Files in texts of a message: more are an attempt to use up time.
+MOST_IN_TEXT = 100
 # Files that are ZIP archives of parts which are not opened one by one.
 PACKAGES = frozenset(
     {
@@ -76,6 +79,7 @@ class Inspection:
         self._budget = budget
         self.findings: dict[Finding, None] = {}
         self.files = 0
+        self._in_text = 0
 
     def message(self, content: bytes) -> None:
         """Inspect a message."""
@@ -113,7 +117,11 @@ class Inspection:
         if names:
             self._file(names, decoded.octets, depth)
         if part.kind.startswith("text/"):
-            for name, content in _in_text(decoded.octets):
+            for name, content in islice(_in_text(decoded.octets), MOST_IN_TEXT + 1):
+                self._in_text += 1
+                if self._in_text > MOST_IN_TEXT:
+                    self._add("oversized", name, "files in text")
+                    break
                 self._file([name], content, depth)
 
     def _file(self, names: Sequence[str], content: bytes, depth: int) -> None:
@@ -254,7 +262,7 @@ def _guessed_name(part: Part) -> list[str]:
 
 def _in_text(text: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield the names and contents of files in a text: those of uuencode, and names of yEnc."""
-    begins = list(_lines(text, b"begin", _UU_BEGIN))
+    begins = list(islice(_lines(text, b"begin", _UU_BEGIN), MOST_IN_TEXT + 1))
     ends = [one.start() for one in begins[1:]] + [len(text)]
     for begin, end in zip(begins, ends, strict=False):
         yield _name(begin), decode(text[begin.start() : end], "x-uuencode").octets

@@ -8,9 +8,9 @@ The content is cut at the boundaries of all multiparts around a place, as RFC 20
 requires. Messages within the message are read too, also if they are encoded. What is malformed is
 read as the most tolerant reader would read it, and is a defect (`gatepost.plugins._mime_defects`).
 
-Trusts: nothing. It takes linear time for any octets. Limits: `Limits`, and MOST_DELIMITERS lines
-that begin with "--"; if one is exceeded, `Structure.exceeded` is its name, and the rest of the
-content has not been read.
+Trusts: nothing. It takes linear time for any octets. Limits: `Limits`, MOST_HEADERS, and
+MOST_DELIMITERS lines that begin with "--"; if one is exceeded, `Structure.exceeded` is its name,
+and the rest of the content has not been read.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,6 +22,8 @@ from gatepost.plugins._mime_part import MESSAGES, Part
 
 # A text with so many such lines is no mail that people write.
 MOST_DELIMITERS = 200_000
+# All headers together: reading them takes most time.
+MOST_HEADERS = 1024 * 1024
 # More boundaries of one multipart are an attempt to use up time.
 MOST_BOUNDARIES = 4
 
@@ -69,6 +71,7 @@ class _Reading:
         self.defects: Defects = {}
         self.exceeded = ""
         self.delimiters = 0
+        self.headers = 0
 
 
 class _Level:
@@ -203,6 +206,9 @@ class _Reader:
         return None
 
     def _part(self, block: bytes, start: int, usual: str) -> Part:
+        self._reading.headers += len(block)
+        if self._reading.headers > MOST_HEADERS:
+            self._reading.exceeded = "header"
         return Part(self._content, start, self._depth + len(self._levels), block, usual)
 
     def _enter(self, part: Part) -> bool:

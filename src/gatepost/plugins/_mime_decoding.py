@@ -30,10 +30,13 @@ class Decoded(NamedTuple):
     is_malformed: bool
 
 
-def decode(body: bytes, encoding: str) -> Decoded:
-    """Decode a body; one with an unknown encoding is returned as it is."""
+def decode(content: bytes, encoding: str, start: int = 0, end: int | None = None) -> Decoded:
+    """Decode a body, `content[start:end]`; one with an unknown encoding is returned as it is."""
+    end = len(content) if end is None else end
     decoder = _DECODERS.get(encoding)
-    return Decoded(body, is_malformed=False) if decoder is None else decoder(body)
+    if decoder is None:
+        return Decoded(content[start:end], is_malformed=False)
+    return decoder(content, start, end)
 
 
 def is_known(encoding: str) -> bool:
@@ -41,22 +44,22 @@ def is_known(encoding: str) -> bool:
     return encoding in IDENTITY or encoding in _DECODERS
 
 
-def _from_base64(body: bytes) -> Decoded:
-    octets, held, malformed, padded = bytearray(), b"", False, False
-    for at in range(0, len(body), PIECE):
-        piece = body[at : at + PIECE]
+def _from_base64(content: bytes, start: int, end: int) -> Decoded:
+    octets, held, malformed, padded = list[bytes](), b"", False, False
+    for at in range(start, end, PIECE):
+        piece = content[at : min(at + PIECE, end)]
         malformed = malformed or bool(piece.translate(None, _KNOWN))
         *runs, last = (held + piece.translate(None, _NOT_BASE64)).split(b"=")
         for run in filter(None, runs):
             malformed = malformed or padded or len(run) % 4 < 2
             padded = True
-            octets += _from_run(run)
+            octets.append(_from_run(run))
         malformed = malformed or (padded and bool(last))
         whole = len(last) - len(last) % 4
-        octets += binascii.a2b_base64(last[:whole])
+        octets.append(binascii.a2b_base64(last[:whole]))
         held = last[whole:]
-    octets += _from_run(held)
-    return Decoded(bytes(octets), malformed or bool(held))
+    octets.append(_from_run(held))
+    return Decoded(b"".join(octets), malformed or bool(held))
 
 
 def _from_run(run: bytes) -> bytes:
@@ -65,41 +68,44 @@ def _from_run(run: bytes) -> bytes:
     return binascii.a2b_base64(run + b"=" * (-len(run) % 4))
 
 
-def _from_quoted_printable(body: bytes) -> Decoded:
-    octets, malformed = bytearray(), False
-    for piece in _lines(body):
+def _from_quoted_printable(content: bytes, start: int, end: int) -> Decoded:
+    octets, malformed = list[bytes](), False
+    for piece in _lines(content, start, end):
         malformed = malformed or _BAD_QUOTED.search(piece) is not None
-        octets += binascii.a2b_qp(piece)
-    return Decoded(bytes(octets), malformed)
+        octets.append(binascii.a2b_qp(piece))
+    return Decoded(b"".join(octets), malformed)
 
 
-def _lines(body: bytes) -> Iterator[bytes]:
+def _lines(content: bytes, at: int, last: int) -> Iterator[bytes]:
     """Yield pieces of whole lines; a long line is cut where no encoded octet is."""
-    at = 0
-    while at < len(body):
-        end = body.rfind(b"\n", at, at + PIECE) + 1
+    while at < last:
+        end = content.rfind(b"\n", at, min(at + PIECE, last)) + 1
         if end <= at:
-            end = min(at + PIECE, len(body))
-            while end < len(body) and b"=" in body[end - 2 : end]:
+            end = min(at + PIECE, last)
+            while end < last and b"=" in content[end - 2 : end]:
                 end += 1
-        yield body[at:end]
+        yield content[at:end]
         at = end
 
 
-def _from_uuencode(body: bytes) -> Decoded:
-    begin = _UU_BEGIN.search(body)
-    octets = bytearray()
-    for line in body[begin.end() + 1 if begin else 0 :].split(b"\n"):
-        if line.startswith(b"end"):
+def _from_uuencode(content: bytes, start: int, end: int) -> Decoded:
+    begin = _UU_BEGIN.search(content, start, end)
+    octets = list[bytes]()
+    at = begin.end() + 1 if begin else start
+    while at < end:
+        next_line = content.find(b"\n", at, end) + 1 or end
+        line = content[at:next_line].rstrip()
+        if line == b"end":
             break
         try:
-            octets += binascii.a2b_uu(line) if line.strip() else b""
+            octets.append(binascii.a2b_uu(line) if line else b"")
         except binascii.Error:
-            return Decoded(bytes(octets), is_malformed=True)
-    return Decoded(bytes(octets), begin is None)
+            return Decoded(b"".join(octets), is_malformed=True)
+        at = next_line
+    return Decoded(b"".join(octets), begin is None)
 
 
-_DECODERS: dict[str, Callable[[bytes], Decoded]] = {
+_DECODERS: dict[str, Callable[[bytes, int, int], Decoded]] = {
     "base64": _from_base64,
     "quoted-printable": _from_quoted_printable,
     "x-uuencode": _from_uuencode,

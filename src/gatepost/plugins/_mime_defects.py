@@ -78,6 +78,8 @@ class AnyPart(Protocol):
     def charset(self) -> str: ...
     @property
     def is_malformed(self) -> bool: ...
+    @property
+    def is_ascii(self) -> bool: ...
 
     def all(self, name: str) -> list[str]: ...
     def parameters(self, name: str, *parameters: str) -> list[str]: ...
@@ -144,11 +146,11 @@ def defect_of(encoding: str) -> str:
     return _OF_ENCODINGS.get(encoding, "bad_encoding")
 
 
-def check_body(part: AnyPart, decoded: Decoded, body: bytes, defects: Defects) -> None:
+def check_body(part: AnyPart, decoded: Decoded, defects: Defects) -> None:
     """Add the defects in the body of a part, as it is and decoded."""
     if decoded.is_malformed:
         defects.setdefault(defect_of(part.encoding), "")
-    if part.encoding in _SEVEN_BITS and not body.isascii():
+    if part.encoding in _SEVEN_BITS and not part.is_ascii:
         defects.setdefault("undeclared_8bit", "")
     is_text = part.kind.startswith("text/") and not part.charset.startswith(_WIDE)
     if is_text and b"\0" in decoded.octets:

@@ -10,10 +10,11 @@ Trusts: nothing. Each step takes linear time. Limits: of a field, the first MAX_
 import binascii
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-MAX_FIELD = 8192
+MAX_FIELD = 4096
 
 # Not all codecs of Python take linear time.
 _CODECS = re.compile(
@@ -102,7 +103,7 @@ def values(value: str, *names: str) -> list[str]:
     """
     found: dict[str, None] = {}
     for name in names:
-        sections = [one for one in _parameters(value) if one.name == name]
+        sections = [one for one in _sections(value) if one.name == name]
         found |= dict.fromkeys(decoded_words(one.value) for one in sections if one.number < 0)
         parts = {one.number: one for one in reversed(sections) if one.number >= 0}
         if parts:
@@ -129,6 +130,12 @@ class _Section(NamedTuple):
     number: int
     is_encoded: bool
     value: str
+
+
+# The parameters of one field are read several times in a row.
+@lru_cache(16)
+def _sections(value: str) -> tuple[_Section, ...]:
+    return tuple(_parameters(value))
 
 
 def _parameters(value: str) -> Iterator[_Section]:

@@ -3,7 +3,7 @@
 Trusts: nothing; see `gatepost.plugins._mime_fields` and `gatepost.plugins._mime_decoding`.
 """
 
-from gatepost.plugins._mime_decoding import IDENTITY, Decoded, decode
+from gatepost.plugins._mime_decoding import IDENTITY, PIECE, Decoded, decode
 from gatepost.plugins._mime_fields import as_text, media_type, read_fields, values, word
 
 MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
@@ -63,9 +63,15 @@ class Part:
         """Return the body as it is."""
         return self.content[self.start : self.end]
 
+    @property
+    def is_ascii(self) -> bool:
+        """Return whether the body has no octets above 127."""
+        pieces = range(self.start, self.end, PIECE)
+        return all(self.content[at : min(at + PIECE, self.end)].isascii() for at in pieces)
+
     def decoded(self) -> Decoded:
         """Return the body without its transfer encoding."""
-        return decode(self.body, self.encoding)
+        return decode(self.content, self.encoding, self.start, self.end)
 
     def text(self) -> str:
         """Return the body as text."""

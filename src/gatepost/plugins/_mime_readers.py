@@ -4,8 +4,9 @@ A sender who hides a name relies on a reader that does not find it. With three r
 nothing in common, the name must be hidden from all of them.
 
 Trusts: the structure is within `gatepost.plugins._mime.Limits`. The email package reads a content
-without long runs of base64: such a line is neither a boundary nor a header field, so no reader
-finds a name there, and the time that it takes does not depend on the size of attached files.
+without lines that are neither a boundary nor a header field nor empty, such as base64 and most of a
+text: no reader finds a name there, and it would take long. Limits: if more than LARGEST octets
+remain, the email package does not read them.
 """
 
 import importlib
@@ -18,8 +19,10 @@ from typing import Any
 from gatepost.plugins._mime_fields import decoded_words
 
 LIBRARY = "fast_mail_parser"
+LARGEST = 2 * 1024 * 1024
 _PIECE = 128 * 1024
-_BASE64_LINES = re.compile(rb"(?m)((?:^[A-Za-z0-9+/]{40,}\r?\n)(?:^[A-Za-z0-9+/]{40,}\r?\n)+)")
+_INERT = rb"[^\s:-][^:\r\n]*\r?\n"
+_INERT_LINES = re.compile(rb"(?m)^%s(?:%s)+" % (_INERT, _INERT))
 
 
 def other_names(content: bytes) -> list[str]:
@@ -37,8 +40,11 @@ def _fast_names(content: bytes) -> list[str]:
 
 
 def _standard_names(content: bytes) -> list[str]:
+    content = without_inert_lines(content)
+    if len(content) > LARGEST:
+        return []
     try:
-        message = BytesParser(policy=compat32).parsebytes(without_base64(content))
+        message = BytesParser(policy=compat32).parsebytes(content)
     except (ValueError, LookupError, TypeError, RecursionError, AttributeError):
         return []
     return [name for part in message.walk() if (name := _standard_name(part))]
@@ -51,16 +57,16 @@ def _standard_name(part: Message) -> str:
         return ""
 
 
-def without_base64(content: bytes) -> bytes:
-    """Return a content without the lines of base64 that follow another one."""
+def without_inert_lines(content: bytes) -> bytes:
+    """Return a content with only the first one of inert lines that follow each other."""
     pieces, at = [], 0
     while at < len(content):
         end = content.rfind(b"\n", at, at + _PIECE) + 1
         end = end if end > at else min(at + _PIECE, len(content))
-        pieces.append(_BASE64_LINES.sub(_first_line, content[at:end]))
+        pieces.append(_INERT_LINES.sub(_first_line, content[at:end]))
         at = end
     return b"".join(pieces)
 
 
 def _first_line(lines: re.Match[bytes]) -> bytes:
-    return lines[1][: lines[1].find(b"\n") + 1]
+    return lines[0][: lines[0].find(b"\n") + 1]

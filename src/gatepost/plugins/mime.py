@@ -51,7 +51,7 @@ class Mime(Plugin):
         long_boundary: Reaction = Reaction(1)
         """The reaction to a boundary of more than 70 characters."""
         long_field: Reaction = Reaction(1)
-        """The reaction to a Content field of 8 KiB and more."""
+        """The reaction to a Content field of 4 KiB and more."""
         no_boundary: Reaction = Reaction(2)
         """The reaction to a multipart without a boundary."""
         no_parts: Reaction = Reaction(1)
@@ -137,7 +137,7 @@ def defects_of(content: bytes, limits: Limits) -> dict[str, str]:
         return {option: description}
     for part in structure.parts:
         if not part.is_container:
-            check_body(part, part.decoded(), part.body, defects)
+            check_body(part, part.decoded(), defects)
     return {name: DEFECTS[name] for name in sorted(defects)}
 
 

@@ -20,9 +20,9 @@ class Score(Plugin):
 
     after = frozenset(
         {
-            *("arc", "clamav", "command", "dkim", "dmarc", "dnsbl", "dnswl", "early_talker", "geo"),
-            *("greylist", "helo", "iprev", "p0f", "rate_limit", "reputation", "rhsbl", "rspamd"),
-            *("sender_domain", "spamassassin", "spf", "uribl"),
+            *("arc", "attachments", "clamav", "command", "dkim", "dmarc", "dnsbl", "dnswl"),
+            *("early_talker", "geo", "greylist", "helo", "iprev", "mime", "p0f", "rate_limit"),
+            *("reputation", "rhsbl", "rspamd", "sender_domain", "spamassassin", "spf", "uribl"),
         }
     )
 
