@@ -15,8 +15,8 @@ from gatepost.plugins._archives import EXTENSIONS, LISTED_ONLY, kind_of, members
 from gatepost.plugins._file_names import FileName, is_deceptive, readings, shown
 from gatepost.plugins._file_types import HEAD, forbidden_type
 from gatepost.plugins._mime import Limits, Structure, read
-from gatepost.plugins._mime_decoding import decode
-from gatepost.plugins._mime_defects import AMBIGUOUS, DEFECTS, defect_of
+from gatepost.plugins._mime_decoding import IDENTITY, decode
+from gatepost.plugins._mime_defects import AMBIGUOUS, DEFECTS, defect_of, header_defects
 from gatepost.plugins._mime_part import Part
 from gatepost.plugins._mime_readers import other_names
 from gatepost.plugins._tnef import MAGIC as TNEF
@@ -93,7 +93,7 @@ class Inspection:
             self._add("too_complex", detail=structure.exceeded)
         for part in structure.parts:
             self._part(part, depth)
-        for defect in sorted(AMBIGUOUS & structure.defects.keys()):
+        for defect in sorted(AMBIGUOUS & header_defects(structure)):
             self._add("malformed", detail=DEFECTS[defect])
         return structure
 
@@ -107,8 +107,8 @@ class Inspection:
 
     def _part(self, part: Part, depth: int) -> None:
         names = part.names or _guessed_name(part)
-        if part.is_container:
-            self._judge(part.names)
+        if part.is_container and (part.encoding in IDENTITY or not names):
+            self._judge(names)
             return
         decoded = part.decoded()
         defect = defect_of(part.encoding)

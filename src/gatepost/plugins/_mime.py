@@ -17,7 +17,6 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from gatepost.plugins._mime_decoding import IDENTITY
-from gatepost.plugins._mime_defects import Defects, check_part, check_root
 from gatepost.plugins._mime_part import MESSAGES, Part
 
 # A text with so many such lines is no mail that people write.
@@ -40,7 +39,7 @@ class Structure(NamedTuple):
     """All parts in their order, the defects, and the name of the limit that is exceeded or ""."""
 
     parts: Sequence[Part]
-    defects: Defects
+    defects: set[str]
     exceeded: str
 
 
@@ -48,16 +47,14 @@ def read(content: bytes, limits: Limits | None = None) -> Structure:
     """Return the structure of a message."""
     reading = _Reading(limits or Limits())
     _Reader(content, reading, depth=0).read("text/plain")
-    if reading.parts:
-        check_root(reading.parts[0].fields, reading.parts[0].kind, reading.defects)
     return Structure(reading.parts, reading.defects, reading.exceeded)
 
 
 def texts(structure: Structure, limit: int) -> Iterator[str]:
-    """Yield the text of each text part, of all together at most `limit` characters."""
+    """Yield the text of each text part, decoded; of all together at most `limit` characters."""
     for part in structure.parts:
         if part.kind.startswith("text/") and limit > 0:
-            text = part.text()[:limit]
+            text = part.text(limit)
             limit -= len(text)
             yield text
 
@@ -68,7 +65,7 @@ class _Reading:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.parts: list[Part] = []
-        self.defects: Defects = {}
+        self.defects: set[str] = set()
         self.exceeded = ""
         self.delimiters = 0
         self.headers = 0
@@ -127,7 +124,7 @@ class _Reader:
             level.is_closed = True
             return end - 1
         if level.is_closed:
-            self._reading.defects["after_end"] = ""
+            self._reading.defects.add("after_end")
         level.parts += 1
         usual = "message/rfc822" if level.part.kind == "multipart/digest" else "text/plain"
         return self._open(end, usual)
@@ -143,11 +140,11 @@ class _Reader:
         found = self._delimiters.get(line)
         if found is None and line in self._former:
             # Some readers do not end a multipart in which a boundary around it comes.
-            self._reading.defects["after_end"] = ""
+            self._reading.defects.add("after_end")
             return self._levels[-1], False
         if found is None and line.startswith(self._boundaries):
             # RFC 2046 section 5.1.1: a line that begins with it is enough; not for all readers.
-            self._reading.defects["odd_delimiter"] = ""
+            self._reading.defects.add("odd_delimiter")
             return self._at_beginning(line), False
         return found
 
@@ -162,7 +159,6 @@ class _Reader:
             part, at = self._header(at, usual)
             limits, parts = self._reading.limits, self._reading.parts
             parts.append(part)
-            check_part(part, self._reading.defects)
             if len(parts) > limits.parts:
                 self._reading.exceeded = self._reading.exceeded or "parts"
             if part.depth > limits.depth:
@@ -234,7 +230,7 @@ class _Reader:
         texts = part.parameters("content-type", "boundary")
         found = list(dict.fromkeys(one.rstrip().encode("utf-8", "replace") for one in texts))
         if not self._delimiters.keys().isdisjoint(found):
-            self._reading.defects["repeated_boundary"] = ""
+            self._reading.defects.add("repeated_boundary")
         if found:
             return [*filter(None, found[:MOST_BOUNDARIES])]
         start = self._content.find(b"\n--", part.start - 1)  # some readers take the first one
@@ -259,10 +255,10 @@ class _Reader:
         if not part.kind.startswith("multipart/") or self._reading.exceeded:
             return
         if not level.parts:
-            self._reading.defects["no_parts"] = ""
+            self._reading.defects.add("no_parts")
             self._read_encoded(part)
         elif not level.is_closed:
-            self._reading.defects["unclosed"] = ""
+            self._reading.defects.add("unclosed")
 
     def _read_encoded(self, part: Part) -> None:
         """Read a multipart or message that is encoded, although it must not be."""

@@ -1,16 +1,15 @@
 """Find the defects of a MIME part: what RFC 2045 to 2047 forbid, and readers read differently.
 
-`DEFECTS` describes each. A defect of a message is a key of `Defects`, with a detail or "".
+`DEFECTS` describes each. The defects of a message are a set of its keys.
 """
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
+from gatepost.plugins._mime import Structure
 from gatepost.plugins._mime_decoding import IDENTITY, Decoded, is_known
-from gatepost.plugins._mime_fields import MAX_FIELD, Field, has_bad_type, repeats, word
-
-Defects = dict[str, str]
+from gatepost.plugins._mime_fields import MAX_FIELD, has_bad_type, has_other_lines, repeats, word
+from gatepost.plugins._mime_part import Part
 
 DEFECTS = {
     "after_end": "a part behind the end of its multipart",
@@ -58,48 +57,35 @@ _ONCE = (
     "content-id",
     "mime-version",
 )
-_CHECKED = frozenset(_ONCE)
 _OF_ENCODINGS = {"base64": "base64", "quoted-printable": "quoted_printable"}
 _SEVEN_BITS = frozenset({"", "7bit"})
 # Character sets in which a NUL is a half of a character.
 _WIDE = ("utf-16", "utf16", "utf-32", "utf32", "ucs-2", "iso-10646-ucs-2")
 
 
-class AnyPart(Protocol):
-    """A part, as far as its header goes."""
-
-    @property
-    def fields(self) -> Sequence[Field]: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def encoding(self) -> str: ...
-    @property
-    def charset(self) -> str: ...
-    @property
-    def is_malformed(self) -> bool: ...
-    @property
-    def is_ascii(self) -> bool: ...
-
-    def all(self, name: str) -> list[str]: ...
-    def parameters(self, name: str, *parameters: str) -> list[str]: ...
+def header_defects(structure: Structure) -> set[str]:
+    """Return the defects of a structure, with those in the headers of its parts."""
+    defects = set(structure.defects)
+    for part in structure.parts:
+        _check_part(part, defects)
+    if structure.parts:
+        _check_root(structure.parts[0], defects)
+    return defects
 
 
-def check_part(part: AnyPart, defects: Defects) -> None:
+def _check_part(part: Part, defects: set[str]) -> None:
     """Add the defects in the header of a part."""
-    for defect in _header_defects(part):
-        defects.setdefault(defect, "")
+    defects.update(_header_defects(part))
     if part.kind.startswith("multipart/"):
-        for defect in _boundary_defects(part.parameters("content-type", "boundary")):
-            defects.setdefault(defect, "")
+        defects.update(_boundary_defects(part.parameters("content-type", "boundary")))
 
 
-def _header_defects(part: AnyPart) -> Iterator[str]:
-    if part.is_malformed:
+def _header_defects(part: Part) -> Iterator[str]:
+    if has_other_lines(part.block):
         yield "bad_header"
-    if not all(one.value.isascii() for one in part.fields):
+    if not part.block.isascii():
         yield "undeclared_utf8"
-    if any(len(one.value) >= MAX_FIELD for one in part.fields if one.name in _CHECKED):
+    if any(len(one.value) >= MAX_FIELD for one in part.fields):
         yield "long_field"
     yield from _field_defects(part)
     if part.encoding not in IDENTITY and part.kind.startswith(("multipart/", "message/")):
@@ -110,7 +96,7 @@ def _header_defects(part: AnyPart) -> Iterator[str]:
         yield "external"
 
 
-def _field_defects(part: AnyPart) -> Iterator[str]:
+def _field_defects(part: Part) -> Iterator[str]:
     if any(len({*part.all(name)}) > 1 for name in _ONCE):
         yield "duplicate_field"
     types = part.all("content-type")
@@ -131,14 +117,14 @@ def _boundary_defects(boundaries: Sequence[str]) -> Iterator[str]:
         yield "odd_boundary"
 
 
-def check_root(fields: Sequence[Field], kind: str, defects: Defects) -> None:
+def _check_root(part: Part, defects: set[str]) -> None:
     """Add the defects of the header of the message itself."""
-    names = {one.name for one in fields}
-    versions = [one.value for one in fields if one.name == "mime-version"]
-    if not versions and (kind.startswith("multipart/") or "content-transfer-encoding" in names):
-        defects["no_version"] = ""
+    versions = part.all("mime-version")
+    is_mime = part.kind.startswith("multipart/") or part.all("content-transfer-encoding")
+    if is_mime and not versions:
+        defects.add("no_version")
     if not all(_VERSION.fullmatch(_COMMENTS.sub("", one)) for one in versions):
-        defects["bad_version"] = ""
+        defects.add("bad_version")
 
 
 def defect_of(encoding: str) -> str:
@@ -146,12 +132,12 @@ def defect_of(encoding: str) -> str:
     return _OF_ENCODINGS.get(encoding, "bad_encoding")
 
 
-def check_body(part: AnyPart, decoded: Decoded, defects: Defects) -> None:
+def check_body(part: Part, decoded: Decoded, defects: set[str]) -> None:
     """Add the defects in the body of a part, as it is and decoded."""
     if decoded.is_malformed:
-        defects.setdefault(defect_of(part.encoding), "")
+        defects.add(defect_of(part.encoding))
     if part.encoding in _SEVEN_BITS and not part.is_ascii:
-        defects.setdefault("undeclared_8bit", "")
+        defects.add("undeclared_8bit")
     is_text = part.kind.startswith("text/") and not part.charset.startswith(_WIDE)
     if is_text and b"\0" in decoded.octets:
-        defects.setdefault("nul", "")
+        defects.add("nul")

@@ -22,7 +22,11 @@ _CODECS = re.compile(
     r"|big5|euc-(?:jp|kr)|shift_jis|iso-2022-(?:jp|kr)|tis-620",
     re.IGNORECASE,
 )
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
+_MIME = re.compile(
+    rb"^(content-[!-9;-~]+|mime-version)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_NO_FIELD = re.compile(rb"^(?![ \t]|[!-9;-~]+[ \t]*:|\r?$)", re.MULTILINE)
 # The name and the value of a parameter. The last two branches are for what is none.
 _PARAMETER = r"""\(  [^()"]* \)?
     | (?P<name> [^\s;="()]+ ) \s* = \s* (?: %s )
@@ -49,27 +53,18 @@ class Field(NamedTuple):
     value: str
 
 
-class Block(NamedTuple):
-    """The fields of a header block, and whether it has lines that are no fields."""
-
-    fields: list[Field]
-    is_malformed: bool
+def read_fields(block: bytes) -> list[Field]:
+    """Return the Content fields and the MIME-Version of a header block."""
+    return [Field(_text(one[1]).lower(), _unfolded(one[2])) for one in _MIME.finditer(block)]
 
 
-def read_fields(block: bytes) -> Block:
-    """Return the fields of a header block; lines that are no fields are left out."""
-    lines: list[list[bytes]] = []
-    malformed = False
-    for line in block.replace(b"\r\n", b"\n").split(b"\n"):
-        if line[:1] in (b" ", b"\t"):
-            malformed = malformed or not lines
-            if lines:
-                lines[-1].append(line)
-        elif line:
-            lines.append([line])
-    matches = [_FIELD.fullmatch(b"".join(parts)) for parts in lines]
-    fields = [Field(_text(one[1]).lower(), _text(one[2].strip())) for one in matches if one]
-    return Block(fields, malformed or len(fields) < len(matches))
+def has_other_lines(block: bytes) -> bool:
+    """Return whether a header block has lines that are no header fields."""
+    return block[:1] in (b" ", b"\t") or _NO_FIELD.search(block) is not None
+
+
+def _unfolded(value: bytes) -> str:
+    return _text(value.replace(b"\r", b"").replace(b"\n", b"").strip())
 
 
 def _text(octets: bytes) -> str:
@@ -102,7 +97,8 @@ def values(value: str, *names: str) -> list[str]:
     The values of continuations (RFC 2231) are joined, encoded words are decoded.
     """
     found: dict[str, None] = {}
-    for name in names:
+    folded = value.lower()
+    for name in (one for one in names if one in folded):
         sections = [one for one in _sections(value) if one.name == name]
         found |= dict.fromkeys(decoded_words(one.value) for one in sections if one.number < 0)
         parts = {one.number: one for one in reversed(sections) if one.number >= 0}

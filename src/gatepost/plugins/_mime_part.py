@@ -6,6 +6,8 @@ Trusts: nothing; see `gatepost.plugins._mime_fields` and `gatepost.plugins._mime
 from gatepost.plugins._mime_decoding import IDENTITY, PIECE, Decoded, decode
 from gatepost.plugins._mime_fields import as_text, media_type, read_fields, values, word
 
+# No character needs more octets, encoded, apart from line breaks that are not part of the text.
+_OCTETS = 16
 MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
 
 
@@ -17,7 +19,7 @@ class Part:
     """
 
     __slots__ = (
-        *("charset", "content", "depth", "encoding", "end", "fields", "is_malformed", "kind"),
+        *("block", "content", "depth", "encoding", "end", "fields", "kind"),
         "start",
     )
 
@@ -25,18 +27,25 @@ class Part:
         self.content = content
         self.start = self.end = start
         self.depth = depth
-        self.fields, self.is_malformed = read_fields(block)
+        self.block = block
+        self.fields = read_fields(block)
         self.kind = self._kind(usual)
-        encodings = [word(one) for one in self.all("content-transfer-encoding")]
-        self.encoding = next(
-            (one for one in encodings if one not in IDENTITY), *encodings[:1] or [""]
-        )
-        self.charset = next(iter(self.parameters("content-type", "charset")), "").lower()
+        self.encoding = self._encoding()
 
     def _kind(self, usual: str) -> str:
         kinds = [media_type(one) for one in self.all("content-type")]
         multiparts = [one for one in kinds if one.startswith("multipart/")]
         return next(filter(None, multiparts + kinds), usual)
+
+    def _encoding(self) -> str:
+        """Return the encoding; of several ones, one that changes the body."""
+        found = [word(one) for one in self.all("content-transfer-encoding")] or [""]
+        return next((one for one in found if one not in IDENTITY), found[0])
+
+    @property
+    def charset(self) -> str:
+        """Return the character set in lower case, "" without one."""
+        return next(iter(self.parameters("content-type", "charset")), "").lower()
 
     def all(self, name: str) -> list[str]:
         """Return the values of all fields of a name, which is in lower case."""
@@ -73,6 +82,8 @@ class Part:
         """Return the body without its transfer encoding."""
         return decode(self.content, self.encoding, self.start, self.end)
 
-    def text(self) -> str:
-        """Return the body as text."""
-        return as_text(self.decoded().octets, self.charset)
+    def text(self, limit: int) -> str:
+        """Return the first characters of the body as text, at most `limit`."""
+        end = min(self.end, self.start + limit * _OCTETS)
+        octets = decode(self.content, self.encoding, self.start, end).octets
+        return as_text(octets, self.charset)[:limit]

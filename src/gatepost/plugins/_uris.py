@@ -5,42 +5,23 @@ HTML. Links are found in attributes such as href, as browsers read them, and in 
 the host matters: user names, ports and %-encoding are removed, numbers that are IPv4 addresses
 (`http://0x7f.1/`) are read as such, and a domain is in canonical form.
 
-Trusts: nothing. Each step takes linear time. Limits: MOST_PARTS parts and MOST_BOUNDARIES
-boundaries; of more than MOST_HOSTS hosts, the first and the last ones. Not found: links that a
+Trusts: nothing. Each step takes linear time. Limits: LIMITS; of more than MOST_HOSTS
+hosts, the first and the last ones. Not found: links that a
 script or a picture makes, domains in text without "http://" or "www.", attached files.
 """
 
-import binascii
 import re
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
-from typing import NamedTuple
 from urllib.parse import unquote
 
 from gatepost import Address
+from gatepost.plugins._mime import Limits, read, texts
 
-MOST_PARTS = 200
-MOST_BOUNDARIES = 20
+LIMITS = Limits(parts=200, depth=20)
 MOST_HOSTS = 500
 MAX_AUTHORITY = 2000
-MAX_FIELD = 2000
-MOST_RUNS = 100
 
-_FIELD = rb"(?im)^%s[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)"
-_TYPE = re.compile(_FIELD % b"content-type")
-_ENCODING = re.compile(_FIELD % b"content-transfer-encoding")
-_PARAMETER = r'(?i)\b%s[ \t\n]*=[ \t\n]*(?:"([^"]*)"|([^\s;"]+))'
-_BOUNDARY = re.compile(_PARAMETER % "boundary")
-_CHARSET = re.compile(_PARAMETER % "charset")
-# Not all codecs of Python take linear time.
-_CODECS = re.compile(
-    r"us-ascii|utf-?(?:7|8|16|32)(?:[bl]e|-[bl]e)?|iso-?8859-\d+|windows-12\d\d|koi8-[ru]|gb\w+"
-    r"|big5|euc-(?:jp|kr)|shift_jis|iso-2022-(?:jp|kr)|tis-620",
-    re.IGNORECASE,
-)
-_NOT_BASE64 = bytes(set(range(256)) - set(binascii.b2a_base64(bytes(range(256)))) - set(b"=")) + (
-    b"\n"
-)
 _NAMES = {
     "amp": "&", "colon": ":", "sol": "/", "bsol": "\\", "period": ".", "commat": "@", "quest": "?",
     "num": "#", "tab": "\t", "newline": "\n", "lt": "<", "gt": ">", "quot": '"', "apos": "'",
@@ -64,97 +45,20 @@ _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.IGNORECASE)
 _DOMAIN = re.compile(r"(?=.{1,200}\Z)(?:[a-z0-9_-]{1,63}\.)+(?=[a-z0-9-]*[a-z])[a-z0-9-]{1,63}")
 
 
-class _Part(NamedTuple):
-    """The facts about a part in its header, in lower case."""
-
-    kind: str
-    encoding: str
-    charset: str
-    boundary: bytes
-
-
 def find_hosts(content: bytes) -> list[str]:
     """Return the hosts of the links in a message, each once: domains and IP addresses."""
     found: dict[str, None] = {}
-    for part, body in parts(content):
-        if part.kind.startswith("text/"):
-            found.update(dict.fromkeys(authorities(decoded(part, body))))
+    for text in texts(read(content, LIMITS), len(content)):
+        found.update(dict.fromkeys(authorities(_without_references(text))))
     all_found = list(found)
     half = MOST_HOSTS // 2
     some = all_found if len(all_found) <= MOST_HOSTS else all_found[:half] + all_found[-half:]
     return [host for host in dict.fromkeys(map(host_of, some)) if host]
 
 
-def parts(content: bytes) -> Iterator[tuple[_Part, bytes]]:
-    """Yield the parts of a message that are not multipart, also those of messages within it."""
-    content = b"\n" + content.replace(b"\r\n", b"\n")
-    boundaries: dict[bytes, None] = {}
-    at = 1
-    for _ in range(MOST_PARTS):
-        end = content.find(b"\n\n", at - 1)
-        start = len(content) if end < 0 else end + 2
-        part = _read(content[at:start])
-        if part.boundary and len(boundaries) < MOST_BOUNDARIES:
-            boundaries[part.boundary] = None
-        if part.kind == "message/rfc822":
-            at = start
-            continue
-        end, at = _next_part(content, start - 1, boundaries)
-        yield part, content[start:end]
-        if at < 0:
-            return
-
-
-def _next_part(content: bytes, at: int, boundaries: dict[bytes, None]) -> tuple[int, int]:
-    """Return the end of a part and the start of the next one, -1 without one."""
-    if not boundaries:
-        return len(content), -1
-    names = b"|".join(map(re.escape, boundaries))
-    end = -1
-    for line in re.finditer(rb"\n--(?:%s)(--)?[ \t]*(?=\n|\Z)" % names, content[at:]):
-        end = at + line.start() if end < 0 else end
-        if not line[1]:  # the end of a multipart is followed by text that is not shown
-            return end, at + line.end() + 1
-    return (len(content) if end < 0 else end), -1
-
-
-def _read(header: bytes) -> _Part:
-    value = _field(_TYPE, header)
-    kind = value.partition(";")[0].strip().lower() or "text/plain"
-    encoding = _field(_ENCODING, header).strip().partition(" ")[0].lower()
-    boundary = _parameter(_BOUNDARY, value).rstrip().encode("latin-1")
-    return _Part(kind, encoding, _parameter(_CHARSET, value).lower(), boundary)
-
-
-def _field(name: re.Pattern[bytes], header: bytes) -> str:
-    found = name.search(header)
-    return found[1][:MAX_FIELD].decode("latin-1") if found else ""
-
-
-def _parameter(name: re.Pattern[str], value: str) -> str:
-    found = name.search(value)
-    return (found[1] or found[2] or "") if found else ""
-
-
-def decoded(part: _Part, body: bytes) -> str:
-    """Return the text of a part, with character references replaced."""
-    if part.encoding == "base64":
-        body = b"".join(map(_from_base64, body.translate(None, _NOT_BASE64).split(b"=", MOST_RUNS)))
-    elif part.encoding == "quoted-printable":
-        body = binascii.a2b_qp(body)
-    codec = part.charset if _CODECS.fullmatch(part.charset) else "utf-8"
-    try:
-        text = body.decode(codec, "replace")
-    except (LookupError, ValueError):
-        text = body.decode("utf-8", "replace")
+def _without_references(text: str) -> str:
+    """Return a text with its character references replaced."""
     return _REFERENCE.sub(_character, text) if "&" in text else text
-
-
-def _from_base64(run: bytes) -> bytes:
-    """Decode a run of characters without padding; one that is too many is dropped."""
-    run = run.replace(b"=", b"")
-    size = len(run) - (len(run) % 4 == 1)
-    return binascii.a2b_base64(run[:size] + b"=" * (-size % 4))
 
 
 def _character(reference: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ this plugin.
 
 from gatepost import Decision, MessageTransaction, Plugin, Reaction, Size, blocking
 from gatepost.plugins._mime import Limits, read
-from gatepost.plugins._mime_defects import DEFECTS, check_body
+from gatepost.plugins._mime_defects import DEFECTS, check_body, header_defects
 
 NAME = "mime"
 # The option for each limit of the structure, and its description.
@@ -131,10 +131,10 @@ class Mime(Plugin):
 def defects_of(content: bytes, limits: Limits) -> dict[str, str]:
     """Return the defects of a message in order, each with its description."""
     structure = read(content, limits)
-    defects = structure.defects
     if structure.exceeded:
         option, description = EXCEEDED[structure.exceeded]
         return {option: description}
+    defects = header_defects(structure)
     for part in structure.parts:
         if not part.is_container:
             check_body(part, part.decoded(), defects)
