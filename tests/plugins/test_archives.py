@@ -341,3 +341,57 @@ def test_any_octets_are_an_archive_or_raise_the_two_errors(kind, octets):
 def test_any_octets_are_tnef_or_broken(octets):
     with suppress(BombError, BrokenError):
         list(tnef_members(b"\x78\x9f\x3e\x22\1\0" + octets, Budget()))
+
+
+def test_each_file_of_a_zip_file_is_counted_once():
+    content = zipped({f"{number}.txt": b"" for number in range(10)})
+    assert not findings(with_file(content, "x.zip"), Budget(entries=10))
+    assert findings(with_file(content, "x.zip"), Budget(entries=9)) == {("oversized", "x.zip")}
+
+
+def test_a_damaged_file_does_not_hide_the_others():
+    files = {"a.bin": b"data", "b.pdf": PROGRAM}
+    content = zipped(files, zipfile.ZIP_STORED).replace(b"data", b"dato")
+    assert findings(with_file(content, "x.zip")) == {("broken", "x.zip"), ("content", "b.pdf")}
+
+
+def test_a_program_in_winmail_dat_is_found_by_its_content():
+    content = tnef((0x18010, b"a.txt\0"), (0x6800F, PROGRAM))
+    assert findings(with_file(content, "winmail.dat")) >= {("content", "")}
+
+
+def test_a_tar_file_with_a_wrong_size_is_broken():
+    for size in (b"9" * 11, b"\xff" * 11, b"\x80" + b"\xff" * 10):
+        header = bytearray(tarred({"b.exe": b"text"})[:512])
+        header[124:135] = size
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        found = findings(with_file(bytes(header) + bytes(1024), "x.tar"))
+        assert ("broken", "x.tar") in found
+
+
+def test_a_long_name_in_a_tar_file_is_limited():
+    content = tarred({"n" * 70_000: b"x"}, format=1)
+    assert findings(with_file(content, "x.tar")) == {("oversized", "x.tar")}
+
+
+@pytest.mark.parametrize("content", [rar4(b"b.exe"), rar5(rar5_file(b"b.exe"))], ids=["4", "5"])
+def test_a_rar_archive_with_a_wrong_length_of_a_name_is_broken(content):
+    at = content.find(b"b.exe")
+    length = at - 1 if content.startswith(b"Rar!\x1a\x07\x01") else at - 6
+    damaged = content[:length] + b"\x70" + content[length + 1 :]
+    assert findings(with_file(damaged, "x.rar")) == {("broken", "x.rar")}
+
+
+def test_other_blocks_of_a_rar_archive_are_passed_over():
+    other = struct.pack("<HBHHL", 0, 0x78, 0x8000, 11, 5) + b"12345"
+    content = rar4(b"b.exe")
+    assert findings(with_file(content[:20] + other + content[20:], "x.rar")) == FOUND
+
+
+def test_a_7z_archive_with_an_unusual_header_is_broken():
+    header = b"\x17\6\0\1\x09\x20\0\7\x0b\1\0\1\x03\x03\x04\x01\x0c\x64\0\0"  # PPMd
+    sizes = struct.pack("<QQ", 32, len(header))
+    start = b"7z\xbc\xaf\x27\x1c\0\4" + struct.pack("<L", zlib.crc32(sizes))
+    found = findings(with_file(start + sizes + bytes(36) + header, "x.7z"))
+    assert found == {("broken", "x.7z")}

@@ -5,7 +5,7 @@ import binascii
 import quopri
 
 import pytest
-from tests.plugins.files import findings, message, tnef, with_file, with_part
+from tests.plugins.files import findings, message, tnef, with_file, with_part, zipped
 
 FOUND = {("extension", "a.exe")}
 DISPOSITION = "Content-Disposition: attachment; "
@@ -176,3 +176,32 @@ def test_broken_base64_does_not_hide_a_content():
 def test_a_name_that_is_shown_in_another_order_is_deceptive():
     content = with_part(f'{DISPOSITION}filename="fdp\u202efdp.exe"')
     assert findings(content) >= {("extension", "fdpfdp.exe"), ("deceptive", "fdp?fdp.exe")}
+
+
+def test_fields_that_the_email_package_cannot_read_do_not_stop_the_others():
+    odd = "Content-Type: x/y; name*=utf\0x''a.exe"
+    assert findings(with_part(odd)) >= FOUND
+    boundary = message(
+        "Content-Type: multipart/mixed; boundary*=utf\0x''c", body="\n".join(["--c", *PART])
+    )
+    assert findings(boundary) >= FOUND
+
+
+def test_a_name_in_a_large_text_of_header_fields_is_found():
+    """The email package does not read so much."""
+    text = "a: b\n" * 500_000
+    assert (
+        findings(with_part("Content-Type: text/plain; name*0=a.e; name*1=xe", body=text)) == FOUND
+    )
+
+
+def test_few_files_in_texts_are_opened():
+    line = binascii.b2a_uu(b"MZ").decode()
+    body = "".join(f"begin 644 {number}.txt\n{line}end\n" for number in range(150))
+    assert findings(message("Subject: x", body=body)) == {("oversized", "100.txt")}
+
+
+def test_a_compressed_file_with_the_type_of_a_message_is_opened():
+    content = base64.encodebytes(zipped({"a.exe": b"x"})).decode()
+    fields = ("Content-Type: message/rfc822; name=x.zip", "Content-Transfer-Encoding: base64")
+    assert findings(with_part(*fields, body=content)) >= FOUND

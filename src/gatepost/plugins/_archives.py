@@ -15,6 +15,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from gatepost.plugins._rar import rar_members
@@ -85,10 +86,23 @@ def members(content: bytes, kind: str, name: str, budget: Budget) -> Iterator[Me
 
 
 def _zip_members(content: bytes, _name: str, budget: Budget) -> Iterator[Member]:
-    seen = set()
-    for member in _zip_names(content, budget):
-        seen.add(member.name)
-        yield member
+    most = 2 * budget.entries  # each file has two headers
+    names = list(islice(_zip_names(content), most + 1))
+    others = dict.fromkeys(names)
+    problem: Exception | None = BombError("entries") if len(names) > most else None
+    try:
+        for member in _zip_files(content, budget) if problem is None else ():
+            others.pop(Member(member.name, member.is_encrypted), None)
+            yield member
+    except BrokenError as error:
+        problem = error
+    yield from others
+    if problem is not None:
+        raise problem
+
+
+def _zip_files(content: bytes, budget: Budget) -> Iterator[Member]:
+    """Yield the files as the library reads them."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
         infos = archive.infolist()
@@ -98,24 +112,19 @@ def _zip_members(content: bytes, _name: str, budget: Budget) -> Iterator[Member]
     for info in infos:
         if not info.is_dir():
             yield _zip_member(archive, info, budget)
-            if info.orig_filename not in seen:
-                yield Member(info.orig_filename)
 
 
-def _zip_names(content: bytes, budget: Budget) -> Iterator[Member]:
-    """Yield the names in all headers, wherever they are; those in front of files and the others."""
-    number = 0
+def _zip_names(content: bytes) -> Iterator[Member]:
+    """Yield the names in all headers, wherever they are: in front of files, in the directories."""
     for at in _zip_headers(content):
-        number += 1
-        if number > 2 * budget.entries + 2:
-            raise BombError("entries")
         is_local = content.startswith(b"PK\x03\x04", at)
         header, size = (_LOCAL, 30) if is_local else (_CENTRAL, 46)
         if len(content) < at + size:
             continue
         version, flags, method, length, _ = header.unpack_from(content, at)
         name = content[at + size : at + size + length]
-        if version % 256 <= _NEWEST_ZIP and method in _METHODS and len(name) == length:
+        is_valid = version % 256 <= _NEWEST_ZIP and method in _METHODS and len(name) == length
+        if is_valid and not name.endswith(b"/"):
             text = name.decode("utf-8" if flags & _UTF8 else "cp437", "replace")
             yield Member(text, bool(flags & _ENCRYPTED))
 

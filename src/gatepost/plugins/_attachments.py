@@ -210,12 +210,19 @@ class Inspection:
             return
         self._judge(names, is_packed=archive.is_package)
         if member.head is not None and member.read is not None:
-            head = member.head()
-            self._judge_type(names, head)
-            if _is_opened(names, head):
-                self._open(names, member.read(), archive.depth + 1)
+            try:
+                self._contents(names, member.head(), member.read, archive.depth + 1)
+            except BrokenError as error:  # others can be read
+                self._add("broken", archive.name, str(error))
         elif archive.is_listed_only and _extensions(names) & EXTENSIONS.keys():
             self._add("nested", member.name)
+
+    def _contents(
+        self, names: Sequence[str], head: bytes, read_all: Callable[[], bytes], depth: int
+    ) -> None:
+        self._judge_type(names, head)
+        if _is_opened(names, head):
+            self._open(names, read_all(), depth)
 
     def _add(self, kind: str, name: str = "", detail: str = "") -> None:
         if len(self.findings) < MOST_FINDINGS:
