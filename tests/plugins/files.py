@@ -8,11 +8,27 @@ import zlib
 from email.message import EmailMessage
 
 import py7zr
+from hypothesis import strategies as st
 
 from gatepost.plugins._attachments import Inspection, Policy
 from gatepost.plugins._file_names import AFTER_DOCUMENTS, FORBIDDEN
 from gatepost.plugins._unpacking import Budget
 
+# Pieces of which malformed messages consist.
+PIECES = st.sampled_from(
+    [
+        *(b"--b", b"--c", b"--", b"\r\n", b"\r\n\r\n", b"\n", b" ", b";", b'"', b"\\", b"=", b"x"),
+        *(b"Content-Type: multipart/mixed; boundary=b\r\n", b"boundary=c", b"message/rfc822"),
+        *(
+            b"Content-Type: ",
+            b"Content-Transfer-Encoding: base64\r\n",
+            b"name*0*=utf-8''%",
+            b"\xff",
+        ),
+        *(b"Content-Disposition: attachment; filename=", b"=?utf-8?B?YQ==?=", b"begin 644 a\r\n"),
+    ]
+)
+MALFORMED = st.lists(PIECES, max_size=60).map(b"".join) | st.binary(max_size=300)
 PROGRAM = b"MZ" + bytes(58) + (64).to_bytes(4, "little") + b"PE\0\0" + bytes(100)
 
 

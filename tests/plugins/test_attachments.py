@@ -5,11 +5,14 @@ import threading
 from typing import get_args
 
 import pytest
-from tests.plugins.files import PROGRAM, sevenzip, with_file, with_part, zipped
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.plugins.files import MALFORMED, PROGRAM, policy, sevenzip, with_file, with_part, zipped
 
 from gatepost import Plugin
 from gatepost.plugin.base import Installed
 from gatepost.plugins import _attachments, attachments
+from gatepost.plugins._unpacking import Budget
 from gatepost.plugins.attachments import REASONS, Attachments, Kind
 from gatepost.plugins.score import Score
 from gatepost.testing import play, play_async
@@ -266,6 +269,13 @@ def test_in_shadow_mode_nothing_is_refused():
     results, played = send(named("a.exe"), shadow=True, hold=["extension"])
     assert results == [("extension", "a.exe")]
     assert len(played.messages) == 1
+
+
+@given(MALFORMED, st.sampled_from([b"", PROGRAM, zipped({"a.exe": b"x"}), b"begin 644 a\n"]))
+def test_any_message_is_inspected(content, more):
+    inspection = _attachments.Inspection(policy(allowed=frozenset({"pdf"})), Budget())
+    inspection.message(content + more + content)
+    assert {one.kind for one in inspection.findings} <= set(REASONS)
 
 
 def test_a_large_message_is_read_in_a_thread(monkeypatch):

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.plugins.files import message, with_part
+from tests.plugins.files import MALFORMED, message, with_part
 
 from gatepost.plugins import _mime
 from gatepost.plugins._mime import Limits, read, texts
@@ -20,22 +20,6 @@ from gatepost.plugins._mime_fields import (
     word,
 )
 from gatepost.plugins._mime_readers import other_names, without_inert_lines
-
-# Pieces of which malformed messages consist.
-PIECES = st.sampled_from(
-    [
-        *(b"--b", b"--c", b"--", b"\r\n", b"\r\n\r\n", b"\n", b" ", b";", b'"', b"\\", b"=", b"x"),
-        *(b"Content-Type: multipart/mixed; boundary=b\r\n", b"boundary=c", b"message/rfc822"),
-        *(
-            b"Content-Type: ",
-            b"Content-Transfer-Encoding: base64\r\n",
-            b"name*0*=utf-8''%",
-            b"\xff",
-        ),
-        *(b"Content-Disposition: attachment; filename=", b"=?utf-8?B?YQ==?=", b"begin 644 a\r\n"),
-    ]
-)
-MALFORMED = st.lists(PIECES, max_size=60).map(b"".join) | st.binary(max_size=300)
 
 
 def kinds(content, limits=None):

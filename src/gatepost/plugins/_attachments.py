@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from gatepost.plugins._archives import EXTENSIONS, LISTED_ONLY, kind_of, members
 from gatepost.plugins._file_names import FileName, is_deceptive, readings, shown
-from gatepost.plugins._file_types import HEAD, forbidden_type
+from gatepost.plugins._file_types import HEAD, forbidden_type, guessed_type
 from gatepost.plugins._mime import Limits, Structure, read
-from gatepost.plugins._mime_decoding import IDENTITY, decode
+from gatepost.plugins._mime_decoding import IDENTITY, UU_BEGIN, decode
 from gatepost.plugins._mime_defects import AMBIGUOUS, DEFECTS, defect_of, header_defects
 from gatepost.plugins._mime_part import Part
 from gatepost.plugins._mime_readers import other_names
@@ -44,8 +44,8 @@ _EXTENSIONS = {
     "application/x-msdownload": "exe",
     "text/vbscript": "vbs",
 }
-_UU_BEGIN = re.compile(rb"begin(?:-base64)? [0-7]{3,4} ([^\r\n]{1,255})\r?\n")
-_Y_BEGIN = re.compile(rb"=ybegin [^\r\n]{0,200}?name=([^\r\n]{1,255})")
+_Y_BEGIN = re.compile(rb"^=ybegin [^\r\n]{0,200}?name=([^\r\n]{1,255})", re.MULTILINE)
+_TYPES = mimetypes.MimeTypes()  # without the files of the system
 
 
 class Finding(NamedTuple):
@@ -117,12 +117,16 @@ class Inspection:
         if names:
             self._file(names, decoded.octets, depth)
         if part.kind.startswith("text/"):
-            for name, content in islice(_in_text(decoded.octets), MOST_IN_TEXT + 1):
-                self._in_text += 1
-                if self._in_text > MOST_IN_TEXT:
-                    self._add("oversized", name, "files in text")
-                    break
-                self._file([name], content, depth)
+            self._text(decoded.octets, depth)
+
+    def _text(self, text: bytes, depth: int) -> None:
+        """Inspect the files in a text."""
+        for name, content in _in_text(text):
+            self._in_text += 1
+            if self._in_text > MOST_IN_TEXT:
+                self._add("oversized", name, "files in text")
+                return
+            self._file([name], content, depth)
 
     def _file(self, names: Sequence[str], content: bytes, depth: int) -> None:
         """Inspect a file with its content."""
@@ -130,7 +134,9 @@ class Inspection:
         if self._is_exempt(names):
             return
         self._judge(names)
-        self._judge_type(names, content[:HEAD])
+        head = content[:HEAD]
+        self._judge_type(names, forbidden_type(head, self._policy.forbidden))
+        self._judge_type(names, guessed_type(head, self._policy.forbidden))
         self._open(names, content, depth)
 
     def _is_exempt(self, names: Iterable[str]) -> bool:
@@ -162,8 +168,7 @@ class Inspection:
             if one.extension not in self._policy.allowed:
                 self._add("not_allowed", one.text, one.extension)
 
-    def _judge_type(self, names: Sequence[str], head: bytes) -> None:
-        found = forbidden_type(head, self._policy.forbidden)
+    def _judge_type(self, names: Sequence[str], found: str) -> None:
         if found:
             self._add("content", names[0] if names else "", found)
 
@@ -220,7 +225,7 @@ class Inspection:
     def _contents(
         self, names: Sequence[str], head: bytes, read_all: Callable[[], bytes], depth: int
     ) -> None:
-        self._judge_type(names, head)
+        self._judge_type(names, forbidden_type(head, self._policy.forbidden))
         if _is_opened(names, head):
             self._open(names, read_all(), depth)
 
@@ -262,14 +267,14 @@ def _guessed_name(part: Part) -> list[str]:
     is_attached = any(one.lower().lstrip().startswith("attachment") for one in dispositions)
     if part.kind.startswith(("text/", "message/", "multipart/")) and not is_attached:
         return []
-    guess = mimetypes.guess_extension(part.kind, strict=False) or ""
+    guess = _TYPES.guess_extension(part.kind, strict=False) or ""
     extension = _EXTENSIONS.get(part.kind) or guess.lstrip(".")
     return [f"{_UNNAMED}.{extension}" if extension else _UNNAMED]
 
 
 def _in_text(text: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield the names and contents of files in a text: those of uuencode, and names of yEnc."""
-    begins = list(islice(_lines(text, b"begin", _UU_BEGIN), MOST_IN_TEXT + 1))
+    begins = list(islice(_lines(text, b"begin", UU_BEGIN), MOST_IN_TEXT + 1))
     ends = [one.start() for one in begins[1:]] + [len(text)]
     for begin, end in zip(begins, ends, strict=False):
         yield _name(begin), decode(text[begin.start() : end], "x-uuencode").octets
@@ -286,6 +291,6 @@ def _lines(text: bytes, start: bytes, pattern: re.Pattern[bytes]) -> Iterator[re
     at = text.find(start)
     while at >= 0:
         match = pattern.match(text, at)
-        if match and text[at - 1 : at] in (b"", b"\n"):
+        if match:
             yield match
         at = text.find(start, at + 1)

@@ -18,7 +18,7 @@ _ALPHABET = bytes({*_BASE64, *b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 _NOT_BASE64 = bytes(set(range(256)) - set(_ALPHABET) - set(b"="))
 _KNOWN = _ALPHABET + b"= \t\r\n"
 _BAD_QUOTED = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*(?:\r?\n|\Z))")
-_UU_BEGIN = re.compile(rb"(?m)^begin(?:-base64)? [0-7]{3,4} ([^\r\n]{1,255})\r?$")
+UU_BEGIN = re.compile(rb"(?m)^begin(?:-base64)? [0-7]{3,4} ([^\r\n]{1,255})\r?$")
 
 IDENTITY = frozenset({"", "7bit", "8bit", "binary"})
 
@@ -89,7 +89,7 @@ def _lines(content: bytes, at: int, last: int) -> Iterator[bytes]:
 
 
 def _from_uuencode(content: bytes, start: int, end: int) -> Decoded:
-    begin = _UU_BEGIN.search(content, start, end)
+    begin = UU_BEGIN.search(content, start, end)
     octets = list[bytes]()
     at = begin.end() + 1 if begin else start
     while at < end:
