@@ -217,7 +217,7 @@ def test_a_search_finds_the_plugins_that_do_what_one_of_another_server_does(run,
 
 def test_a_search_finds_words_of_descriptions_and_of_options(run, alone):
     assert found(run, "RFC", "7208")[0] == ["spf"]
-    assert found(run, "mark_header")[0] == ["score"]
+    assert found(run, "mark_header")[0] == ["attachments", "score"]
 
 
 def test_the_plugin_with_the_name_comes_first(run, alone):
