@@ -36,6 +36,7 @@ _QUOTED = r""" "(?P<quoted> (?: [^"\\] | \\. )* ) (?: " | \\? \Z ) | (?P<plain> 
 _PARAMETERS = re.compile(_PARAMETER % _QUOTED, re.VERBOSE | re.DOTALL)
 # For readers that end a value at a blank, and do not need semicolons.
 _WORDS = re.compile(_PARAMETER % r'(?P<plain> [^\s;"]* )', re.VERBOSE | re.DOTALL)
+_READERS = (_PARAMETERS, _WORDS)
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,40})\?([bBqQ])\?([^?]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(?<=\?=)\s+(?==\?)")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -101,9 +102,9 @@ def values(value: str, *names: str) -> list[str]:
     for name in (one for one in names if one in folded):
         sections = [one for one in _sections(value) if one.name == name]
         found |= dict.fromkeys(decoded_words(one.value) for one in sections if one.number < 0)
-        parts = {one.number: one for one in reversed(sections) if one.number >= 0}
-        if parts:
-            found[_joined([parts[number] for number in sorted(parts)])] = None
+        for reader in range(len(_READERS)):
+            parts = [one for one in sections if one.number >= 0 and one.reader == reader]
+            found |= dict.fromkeys(map(_joined, _orders(parts)))
     found.pop("", None)
     return list(found)
 
@@ -120,12 +121,22 @@ def repeats(value: str) -> bool:
 
 
 class _Section(NamedTuple):
-    """A parameter, or a part of one; without a number it is -1."""
+    """A parameter as one of the readers sees it, or a part of one; without a number it is -1."""
 
+    reader: int
     name: str
     number: int
     is_encoded: bool
     value: str
+
+
+def _orders(parts: list[_Section]) -> Iterator[list[_Section]]:
+    """Yield continuations as readers order them: of two with a number they take one, or both."""
+    first = {one.number: one for one in reversed(parts)}
+    last = {one.number: one for one in parts}
+    yield [first[number] for number in sorted(first)]
+    yield [last[number] for number in sorted(last)]
+    yield parts
 
 
 # The parameters of one field are read several times in a row.
@@ -135,24 +146,24 @@ def _sections(value: str) -> tuple[_Section, ...]:
 
 
 def _parameters(value: str) -> Iterator[_Section]:
-    for pattern in (_PARAMETERS, _WORDS):
+    for reader, pattern in enumerate(_READERS):
         for token in pattern.finditer(value):
             section = _SECTION.fullmatch(token["name"].lower()) if token["name"] else None
             if section is not None:
-                yield from _readings(section, token)
+                yield from _readings(reader, section, token)
 
 
-def _readings(section: re.Match[str], token: re.Match[str]) -> Iterator[_Section]:
+def _readings(reader: int, section: re.Match[str], token: re.Match[str]) -> Iterator[_Section]:
     """Yield what readers take for the value: some remove comments."""
     name, number, encoded = section[1], int(section[2] or -1), bool(section[3])
     texts = list(dict.fromkeys(_texts(token.groupdict())))
     if number >= 0:
-        yield _Section(name, number, encoded, texts[0])
+        yield _Section(reader, name, number, encoded, texts[0])
         return
     for text in texts:
         if encoded:
-            yield _Section(name, number, encoded, _from_percent(text))
-        yield _Section(name, number, encoded, text)
+            yield _Section(reader, name, number, encoded, _from_percent(text))
+        yield _Section(reader, name, number, encoded, text)
 
 
 def _texts(groups: dict[str, str | None]) -> Iterator[str]:
