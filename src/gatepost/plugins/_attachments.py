@@ -21,7 +21,7 @@ from gatepost.plugins._mime_part import Part
 from gatepost.plugins._mime_readers import other_names
 from gatepost.plugins._tnef import MAGIC as TNEF
 from gatepost.plugins._tnef import tnef_members
-from gatepost.plugins._unpacking import RATIO, BombError, BrokenError, Budget, Member
+from gatepost.plugins._unpacking import RATIO, TIME, BombError, BrokenError, Budget, Member
 
 MOST_FINDINGS = 100
 # Files in texts of a message: more are an attempt to use up time.
@@ -46,6 +46,10 @@ _EXTENSIONS = {
 }
 _Y_BEGIN = re.compile(rb"^=ybegin [^\r\n]{0,200}?name=([^\r\n]{1,255})", re.MULTILINE)
 _TYPES = mimetypes.MimeTypes()  # without the files of the system
+
+
+# The findings for limits of archives; for others it is "oversized".
+_LIMITS = {RATIO: "bomb", TIME: "slow"}
 
 
 class Finding(NamedTuple):
@@ -202,7 +206,7 @@ class Inspection:
                 self._member(member, archive)
         except BombError as error:
             limit = str(error)
-            self._add("bomb" if limit == RATIO else "oversized", archive.name, limit)
+            self._add(_LIMITS.get(limit, "oversized"), archive.name, limit)
         except BrokenError as error:
             self._add("broken", archive.name, str(error))
 

@@ -17,11 +17,11 @@ PIECE = 64 * 1024
 _MEMORY = 80 * 1024 * 1024
 # A file in an archive that is itself read as an archive. It is kept in memory.
 LARGEST_MEMBER = 32 * 1024 * 1024
-RATIO = "ratio"
+RATIO, TIME = "ratio", "time"
 
 
 class BombError(Exception):
-    """An archive exceeds a limit; its text is which, such as RATIO, "entries" or "time"."""
+    """An archive exceeds a limit; its text is which, such as RATIO, TIME or "entries"."""
 
 
 class BrokenError(Exception):
@@ -79,7 +79,7 @@ class Budget:
     def check_time(self) -> None:
         """Raise `BombError` if the time is over."""
         if self._now() > self._deadline:
-            raise BombError("time")
+            raise BombError(TIME)
 
     def check_ratio(self, unpacked: int, packed: int) -> None:
         """Raise `BombError` if an archive claims a size that no usual file has."""

@@ -32,7 +32,7 @@ NAME = "attachments"
 LIBRARIES = tuple(one.LIBRARY for one in (_mime_readers, _file_types, _archives, _rar))
 Kind = Literal[
     "extension", "not_allowed", "content", "double", "deceptive", "encrypted", "broken",
-    "nested", "bomb", "oversized", "tnef", "malformed", "too_complex",
+    "nested", "bomb", "oversized", "slow", "tnef", "malformed", "too_complex",
 ]  # fmt: skip
 # The reason in the reply. `{detail}` is what was found.
 REASONS: dict[str, str] = {
@@ -46,6 +46,7 @@ REASONS: dict[str, str] = {
     "nested": "it has too many archives in each other",
     "bomb": "it would be too large when unpacked",
     "oversized": "it has too many or too large files",
+    "slow": "it takes too long to read it, try again later",
     "tnef": "files of the type TNEF are not accepted",
     "malformed": "{detail}",
     "too_complex": "too many parts, or too deep",
@@ -89,7 +90,9 @@ class Attachments(Plugin):
         bomb: Reaction = Reaction("deny")
         """The reaction to an archive beyond `unpacked` with a higher ratio than `ratio`."""
         oversized: Reaction = Reaction("deny")
-        """The reaction to archives beyond `entries`, `unpacked` or `seconds`."""
+        """The reaction to archives beyond `entries` or `unpacked`."""
+        slow: Reaction = Reaction("defer")
+        """The reaction to archives that take longer than `seconds` to read."""
         tnef: Reaction = Reaction("none")
         """The reaction to a file of the type TNEF (winmail.dat)."""
         malformed: Reaction = Reaction(2)
