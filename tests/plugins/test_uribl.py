@@ -5,7 +5,7 @@ from tests.plugins.lists import CLIENT, HELLO, MAIL, RCPT, asked, domain_lists
 
 from gatepost import Plugin
 from gatepost.plugin.base import Installed
-from gatepost.plugins import uribl
+from gatepost.plugins import _suffixes
 from gatepost.plugins.uribl import Uribl
 from gatepost.testing import FakeResolver, play
 
@@ -131,6 +131,6 @@ def test_options_are_checked():
 
 
 def test_without_the_public_suffix_list_the_plugin_cannot_be_used(monkeypatch):
-    monkeypatch.setattr(uribl, "find_spec", lambda name: None)
+    monkeypatch.setattr(_suffixes, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install gatepost\[uribl\]"):
         Uribl(zones=["dl.example"])

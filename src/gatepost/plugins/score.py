@@ -20,9 +20,10 @@ class Score(Plugin):
 
     after = frozenset(
         {
-            *("arc", "attachments", "clamav", "command", "dkim", "dmarc", "dnsbl", "dnswl"),
-            *("early_talker", "geo", "greylist", "helo", "iprev", "mime", "p0f", "rate_limit"),
-            *("reputation", "rhsbl", "rspamd", "sender_domain", "spamassassin", "spf", "uribl"),
+            *("arc", "attachments", "bounces", "clamav", "command", "dkim", "dmarc", "dnsbl"),
+            *("dnswl", "early_talker", "geo", "greylist", "headers", "helo", "iprev", "loops"),
+            *("mime", "p0f", "rate_limit", "regex", "reputation", "rhsbl", "rspamd"),
+            *("sender_domain", "spamassassin", "spf", "uribl"),
         }
     )
 

@@ -8,9 +8,7 @@ installed package `publicsuffixlist`.
 """
 
 import asyncio
-import importlib
-from collections.abc import Callable, Iterable, Iterator
-from importlib.util import find_spec
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import Any
 
@@ -23,6 +21,7 @@ from gatepost.plugins._dns_lists import (
     add_results,
     enough,
 )
+from gatepost.plugins._suffixes import check_installed, load_registered
 from gatepost.plugins._uris import find_hosts
 from gatepost.plugins._zones import ListPlugin
 
@@ -63,12 +62,11 @@ class Uribl(ListPlugin):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        if find_spec("publicsuffixlist") is None:
-            raise ValueError("it needs the package publicsuffixlist: pip install gatepost[uribl]")
+        check_installed()
 
     async def start(self) -> None:
         """Load the public suffix list, and begin to test the lists."""
-        self._registered = await asyncio.to_thread(_load)
+        self._registered = await load_registered()
         self._lists = DnsLists(self, DOMAINS)
         self._lists.start()
 
@@ -103,13 +101,6 @@ class Uribl(ListPlugin):
 
     def _text(self, listing: Listing) -> str:
         return self.options.text.replace("{domain}", listing.what)
-
-
-def _load() -> Callable[[str], str | None]:
-    """Return the function that returns the registered domain of a domain, None without one."""
-    package = importlib.import_module("publicsuffixlist")
-    found: Callable[[str], str | None] = package.PublicSuffixList().privatesuffix
-    return found
 
 
 def _start(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:

@@ -1,0 +1,23 @@
+"""The common parts of plugins that examine messages: findings, their result, the decision."""
+
+from collections.abc import Sequence
+
+from gatepost import Decision, Plugin, Transaction
+from gatepost.plugins._client import Finding, decide, points
+
+
+def conclude(
+    plugin: Plugin, tx: Transaction, result: str, findings: Sequence[Finding], detail: str = ""
+) -> Decision | None:
+    """Add the result of a message, count its findings and return the decision about them.
+
+    The value of the result is the first finding, or "pass". Its facts are `findings`, all of them,
+    and the `detail`. The options of the plugin have the reactions.
+    """
+    for one in findings:
+        plugin.metrics.counter("found", finding=one.value).inc()
+    value = findings[0].value if findings else "pass"
+    names = " ".join(one.value for one in findings)
+    score = points(findings, plugin.options)
+    tx.results.replace(result, value, findings=names, detail=detail, score=score)
+    return decide(findings, plugin.options)
