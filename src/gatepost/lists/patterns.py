@@ -11,7 +11,7 @@ Limits: MAX_PATTERNS and MAX_PROGRAMS instructions of RE2 in a list, MAX_PROGRAM
 time of a search is proportional to the instructions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 MAX_PATTERNS = 1000
@@ -97,6 +97,15 @@ class PatternSet(Generic[_Entry]):
             if found is None and any(matches):
                 found = _first(members, encoded)
         return found
+
+    def find_all(self, keys: Sequence[str]) -> Iterator[_Entry]:
+        """Yield the entry of each pattern that is found in one of the keys, in order."""
+        encoded = [key.encode("utf-8", "replace") for key in keys]
+        for any_of, members in self._groups:
+            searched = [key for key in encoded if any_of.search(key)]
+            for compiled, _, entry in members:
+                if any(compiled.search(key) for key in searched):
+                    yield entry
 
 
 def _first(members: Sequence[tuple[Any, str, _Entry]], keys: Sequence[bytes]) -> _Entry | None:

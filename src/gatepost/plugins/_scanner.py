@@ -26,6 +26,7 @@ from gatepost import (
     Plugin,
     Reaction,
     Size,
+    Transaction,
     UnavailableError,
 )
 from gatepost.plugins._scans import scans_of
@@ -163,7 +164,7 @@ class Scanner(Plugin, Generic[FoundT]):
             self.log.info("scanner available")
 
 
-def confirmed_name(tx: MessageTransaction) -> str:
+def confirmed_name(tx: Transaction) -> str:
     """Return the name of the client that its address confirms, "" if none is known.
 
     The plugin `iprev` has found it, or the mail server whose milter this is.

@@ -49,14 +49,14 @@ def find_hosts(content: bytes) -> list[str]:
     """Return the hosts of the links in a message, each once: domains and IP addresses."""
     found: dict[str, None] = {}
     for text in texts(read(content, LIMITS), len(content)):
-        found.update(dict.fromkeys(authorities(_without_references(text))))
+        found.update(dict.fromkeys(authorities(without_references(text))))
     all_found = list(found)
     half = MOST_HOSTS // 2
     some = all_found if len(all_found) <= MOST_HOSTS else all_found[:half] + all_found[-half:]
     return [host for host in dict.fromkeys(map(host_of, some)) if host]
 
 
-def _without_references(text: str) -> str:
+def without_references(text: str) -> str:
     """Return a text with its character references replaced."""
     return _REFERENCE.sub(_character, text) if "&" in text else text
 
