@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import subprocess
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -176,6 +177,23 @@ def running(
         argv = mounts.argv("/usr/sbin/exim4", "-bdf", over=over)
         with greeting(argv, package.env, folder / "log", port):
             yield Exim(folder, port)
+
+
+def expand(text: str) -> str:
+    """Return what a text of its configuration expands to, such as "${lc:A}".
+
+    Raise `peers.UnavailableError` if it is not available, `CalledProcessError` for a wrong text.
+    """
+    package = mounts.unpacked("exim")
+    with tempfile.TemporaryDirectory(prefix="exim-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        _lay_out(folder)
+        (folder / "etc/exim4/exim4.conf").write_text("keep_environment =\n")
+        over = {"/usr": package.folder / "usr", "/etc": folder / "etc"}
+        argv = mounts.argv("/usr/sbin/exim4", "-be", text, over=over)
+        return subprocess.run(  # the arguments are those of a test
+            argv, env=package.env, check=True, capture_output=True, text=True
+        ).stdout.strip()
 
 
 def _lay_out(folder: Path) -> None:
