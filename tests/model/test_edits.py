@@ -459,6 +459,21 @@ def test_edits_of_what_is_signed_are_noted(edit, broken):
         assert sorted(message.broken_signatures) == sorted(expected)
 
 
+@pytest.mark.parametrize("edited", [False, True], ids=["as received", "edited"])
+def test_signatures_over_a_field_or_the_body_can_be_known_before(edited):
+    with received(signed(DKIM, ARC, OVERSIGNED)) as message:
+        if edited:
+            message.add_header("X-Other", "1")
+        assert message.signatures_over("X-New") == ["DKIM-Signature of c.example"]
+        assert message.signatures_over("X-Spam") == []
+        assert sorted(message.signatures_over()) == [
+            "ARC-Message-Signature of b.example",
+            "DKIM-Signature of a.example",
+            "DKIM-Signature of c.example",
+        ]
+        assert not message.broken_signatures
+
+
 def test_each_signature_is_noted_once():
     with received(signed(DKIM, DKIM)) as message:
         message.remove_header("To")

@@ -27,6 +27,12 @@ def test_types_are_shown_as_they_are_written(kind, name):
     assert type_name(kind) == name
 
 
+class _Table(msgspec.Struct, kw_only=True):
+    limit: Size = Size("5KiB")
+    others: dict[str, str] = {}
+    name: str
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -42,6 +48,8 @@ def test_types_are_shown_as_they_are_written(kind, name):
         (("a", Secret("hunter2")), '["a", <secret>]'),
         (AddressList("@x.example", "file:y"), '["@x.example", "file:y"]'),
         (None, "None"),
+        (_Table(name="x", limit=Size("1KiB")), '{ name = "x", limit = "1KiB" }'),
+        (_Table(name="x"), '{ name = "x" }'),
     ],
 )
 def test_defaults_are_shown_as_in_the_configuration(value, text):

@@ -11,7 +11,7 @@ Limits: a header block of more than MAX_BLOCK octets can only get fields in fron
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -106,6 +106,10 @@ def cut(raw: bytes, name: str, where: Test | None, instead: bytes = b"") -> Cut:
             at = place.end + len(_LINE)
     parts.append(raw[at:])
     return Cut(b"".join(parts), first, count)
+
+
+def _titles(fields: bytes) -> list[str]:
+    return [one.title for one in signatures(fields)]
 
 
 def with_line_end(fields: bytes) -> bytes:
@@ -209,7 +213,11 @@ class Edits:
         if self.body is not None:
             self.body.close()
         self.body, self.is_ascii = body, is_ascii
-        self.broken |= {one.title: None for one in signatures(self.fields())}
+        self.broken |= dict.fromkeys(self.signatures_over(""))
+
+    def signatures_over(self, name: str) -> Sequence[str]:
+        """Return the signatures that cover a field of this name, or with "" the body."""
+        return list(self._covering(name)) if name else _titles(self.fields())
 
     def _fields(self) -> bytes:
         assert self.block is not None

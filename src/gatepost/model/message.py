@@ -282,6 +282,20 @@ class Message(Content):
         """Return the signatures that the edits invalidate, each with its field and its domain."""
         return () if self._edits is None else list(self._edits.broken)
 
+    def signatures_over(self, name: str = "") -> Sequence[str]:
+        """Return the signatures that a change of a field invalidates, as `broken_signatures`.
+
+        Without a name, those that a change of the body invalidates: all. Raises ValueError if the
+        header block has more than 1 MiB, RuntimeError while it is incomplete.
+        """
+        edits = self._edits or Edits()
+        if edits.block is not None:
+            return edits.signatures_over(name)
+        looked_at = Edits()
+        looked_at.front = edits.front
+        looked_at.block = read_block(self.content(), complete=self._phase != _RECEIVED_IN_PART)
+        return looked_at.signatures_over(name)
+
     @property
     def needs_8bitmime(self) -> bool:
         """Return whether a replaced body is not ASCII, so that BODY=8BITMIME is required."""

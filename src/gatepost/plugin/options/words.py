@@ -77,6 +77,22 @@ def _array(value: Any) -> str:
     return f"[{', '.join(map(shown_default, value))}]"
 
 
+def _table(value: Any) -> str:
+    """Return a table in one line, without the values that are defaults; the required ones first."""
+    fields = sorted(msgspec.structs.fields(value), key=lambda one: not one.required)
+    given = (
+        (one.encode_name, found)
+        for one in fields
+        if (found := getattr(value, one.name)) != _default(one)
+    )
+    return f"{{ {', '.join(f'{name} = {shown_default(found)}' for name, found in given)} }}"
+
+
+def _default(one: msgspec.structs.FieldInfo) -> object:
+    factory = one.default_factory
+    return one.default if factory is msgspec.NODEFAULT else factory()
+
+
 _WRITERS: Mapping[type, Callable[[Any], str]] = {
     Secret: lambda value: repr(value) if value else '""',
     Duration: lambda value: quote(str(value)),
@@ -87,6 +103,7 @@ _WRITERS: Mapping[type, Callable[[Any], str]] = {
     str: quote,
     list: _array,
     tuple: _array,
+    msgspec.Struct: _table,
 }
 
 
