@@ -563,6 +563,15 @@ def test_a_plugin_for_traps_is_a_warning(run, sound):
     ]
 
 
+def test_a_plugin_can_warn_of_itself(run, sound):
+    folder = sound(None, "[[plugin]]", 'use = "cautious.py"')
+    (folder / "cautious.py").write_text(
+        "from gatepost import Plugin\nclass P(Plugin):\n    def start(self): ...\n"
+        "    def warnings(self): return ['be careful']\n"
+    )
+    assert report(run)[1]["warnings"] == ["plugin cautious: be careful"]
+
+
 def test_a_socket_in_a_missing_folder_is_a_warning(run, sound):
     folder = sound(None, "[[listen]]", 'address = "unix:run/gatepost.sock"')
     assert report(run)[1]["warnings"] == [

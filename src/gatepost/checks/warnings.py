@@ -184,6 +184,12 @@ def _idle_plugins(_config: Config, setup: Setup, _lists: Lists) -> Iterator[str]
         yield f"plugin {name}: has no effect, expected a hook method such as on_rcpt"
 
 
+def _of_plugins(_config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
+    """Yield the warnings of plugins about themselves."""
+    for one in setup.plugins.installed:
+        yield from (f"plugin {one.plugin.name}: {text}" for text in one.plugin.warnings())
+
+
 def _domains_of_plugins(config: Config, setup: Setup, lists: Lists) -> Iterator[str]:
     """Warn of options for a domain that is not local, such as a misspelt one."""
     if setup.lookups is not None or any(route.relay_for for route in config.route):
@@ -235,6 +241,7 @@ CHECKS: tuple[Check, ...] = (
     traps.unproven,
     _trap_plugins,
     _idle_plugins,
+    _of_plugins,
     protocols.methods_never_called,
     _domains_of_plugins,
     ledger.metrics,

@@ -16,7 +16,15 @@ has defaults that need no network and no files.
 import functools
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -206,6 +214,10 @@ class Plugin(HookMethods):
         if self.outbox is None:
             raise RuntimeError("submit() needs a server: the plugin is not in one")
         return await self.outbox.submit(self.name, sender, recipients, message)
+
+    def warnings(self) -> Iterable[str]:
+        """Return what `gatepost check` is to warn of, such as options that are rarely right."""
+        return ()
 
     def start(self) -> Awaitable[None] | None:
         """Prepare, before the first connection; an exception keeps the server from starting."""
