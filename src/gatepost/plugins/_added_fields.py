@@ -109,6 +109,7 @@ def _added(plugin: Plugin, tx: MessageTransaction, name: str, value: str) -> boo
     try:
         tx.message.add_header(name, value)
     except ValueError as error:
-        plugin.log_for(tx).warning("field not edited", problem=str(error)[:500])
+        log = plugin.log_for(tx)
+        log.warning("field not edited", problem=str(error)[:500])
         return False
     return True

@@ -86,7 +86,8 @@ class Disclaimer(Plugin):
         try:
             value = self._edit(tx)
         except ValueError as error:  # such as a message that is too large
-            self.log_for(tx).warning("text not appended", problem=str(error)[:500])
+            log = self.log_for(tx)
+            log.warning("text not appended", problem=str(error)[:500])
             value = "failed"
         self.metrics.counter("messages", result=value).inc()
         tx.results.replace("disclaimer", value)
