@@ -9,6 +9,7 @@ from tests.plugins.mails import DOMAINS, Seen, transcript
 from tools import exim
 
 from gatepost import Address
+from gatepost.plugin.contract import implements
 from gatepost.plugins._batv import DAY, add_tag, is_valid, read_tag
 from gatepost.plugins.bounces import Bounces
 from gatepost.testing import play
@@ -94,6 +95,11 @@ def test_a_valid_tag_is_removed(sender, config, change):
 def test_an_older_key_is_still_valid():
     _, played = at_rcpt(tagged(number="7", key=KEYS["7"]), "250", **TAGS)
     assert played.messages[0].recipients == ["user@example.com"]
+
+
+def test_recipients_are_looked_up_only_with_keys():
+    assert implements(Bounces(**TAGS), "on_lookup")
+    assert not implements(Bounces(), "on_lookup")
 
 
 WRONG = {

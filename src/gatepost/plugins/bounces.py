@@ -5,6 +5,7 @@ Tags in the sender of your outgoing mail (`gatepost.plugins._batv`) show which b
 
 from collections.abc import Iterable
 from operator import attrgetter
+from typing import Any
 
 from gatepost import (
     Address,
@@ -72,7 +73,12 @@ class Bounces(Plugin):
             if not 1 <= self.lifetime <= _LONGEST_LIFE:
                 raise ValueError(f"lifetime: expected 1 to {_LONGEST_LIFE} days")
 
-    def on_lookup(self, _tx: Transaction, rcpt: Recipient) -> Lookup | None:
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if self.options.keys:  # without keys, it has no opinion about any recipient
+            self.on_lookup = self._look_up  # type: ignore[method-assign]
+
+    def _look_up(self, _tx: Transaction, rcpt: Recipient) -> Lookup | None:
         """Return that an address with a valid tag exists: this server has made the tag."""
         return None if self._untagged(rcpt.address) is None else local()
 
