@@ -11,6 +11,7 @@ decoded, and characters without width are left out. The time is linear. Limits: 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple
@@ -67,27 +68,32 @@ class Examined:
         """Return the value of the first field of a name, "" without one."""
         return self._headers.get(name) or ""
 
-    def mailboxes(self, name: str) -> Sequence[Mailbox]:
-        """Return the mailboxes in the first field of a name; raises `MailboxError`."""
+    def mailboxes(self, name: str) -> tuple[Sequence[Mailbox], str]:
+        """Return the mailboxes in the first field of a name, and why it cannot be read, or ""."""
         value = self.value(name)
         if len(value) > MAX_FIELD:
-            raise MailboxError(f"has more than {MAX_FIELD} characters")
-        found = list(islice(read_mailboxes(value), MOST_ADDRESSES + 1))
-        if len(found) > MOST_ADDRESSES:
-            raise MailboxError(f"has more than {MOST_ADDRESSES} addresses")
-        return found
-
-    def readable(self, name: str) -> Sequence[Mailbox]:
-        """Return the same, none if the field cannot be read."""
+            return (), f"more than {MAX_FIELD} characters"
         try:
-            return self.mailboxes(name)
-        except MailboxError:
-            return ()
+            found = list(islice(read_mailboxes(value), MOST_ADDRESSES + 1))
+        except MailboxError as error:
+            return (), str(error)
+        many = len(found) > MOST_ADDRESSES
+        return ((), f"more than {MOST_ADDRESSES} addresses") if many else (found, "")
 
     @cached_property
+    def from_field(self) -> tuple[Sequence[Mailbox], str]:
+        """The same of From."""
+        return self.mailboxes("From")
+
+    @property
     def authors(self) -> Sequence[Mailbox]:
         """The mailboxes in From, none if it cannot be read."""
-        return self.readable("From")
+        return self.from_field[0]
+
+    @cached_property
+    def date(self) -> datetime | None:
+        """The time in Date, None without one that can be read."""
+        return parse_date(self.value("Date"))
 
 
 def _missing(found: Examined, options: Any) -> str | None:
@@ -108,8 +114,7 @@ def _long_line(found: Examined, options: Any) -> str | None:
 
 
 def _date_malformed(found: Examined, _options: Any) -> str | None:
-    value = found.value("Date")
-    return None if not found.number("Date") or parse_date(value) else value
+    return found.value("Date") if found.number("Date") and found.date is None else None
 
 
 def _date_old(found: Examined, options: Any) -> str | None:
@@ -124,8 +129,7 @@ def _date_future(found: Examined, options: Any) -> str | None:
 
 def _age(found: Examined) -> float | None:
     """Return the age of a message by its Date, in seconds, None if it is not known."""
-    date = parse_date(found.value("Date"))
-    return None if date is None else found.around.now - date.timestamp()
+    return None if found.date is None else found.around.now - found.date.timestamp()
 
 
 def _message_id_missing(found: Examined, _options: Any) -> str | None:
@@ -140,10 +144,8 @@ def _message_id_malformed(found: Examined, _options: Any) -> str | None:
 def _from_malformed(found: Examined, _options: Any) -> str | None:
     if not found.number("From"):
         return None
-    try:
-        return None if found.mailboxes("From") else "no address"
-    except MailboxError as error:
-        return str(error)
+    authors, problem = found.from_field
+    return problem or (None if authors else "no address")
 
 
 def _from_several(found: Examined, _options: Any) -> str | None:
@@ -207,11 +209,11 @@ def _envelope_differs(found: Examined, _options: Any) -> str | None:
 
 
 def _sender_differs(found: Examined, _options: Any) -> str | None:
-    return _other(found, (one.domain for one in found.readable("Sender")))
+    return _other(found, (one.domain for one in found.mailboxes("Sender")[0]))
 
 
 def _reply_to_differs(found: Examined, _options: Any) -> str | None:
-    return _other(found, (one.domain for one in found.readable("Reply-To")))
+    return _other(found, (one.domain for one in found.mailboxes("Reply-To")[0]))
 
 
 def _other(found: Examined, domains: Iterable[str]) -> str | None:
