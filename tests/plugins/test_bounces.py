@@ -5,7 +5,15 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.plugins.mails import DOMAINS, Seen, transcript
+from tests.plugins.mails import (
+    DOMAINS,
+    LOGIN_CONFIG,
+    RELAY_CONFIG,
+    RELAY_PEER,
+    Login,
+    Seen,
+    transcript,
+)
 from tools import exim
 
 from gatepost import Address
@@ -181,6 +189,14 @@ def test_options_are_checked(options, problem):
     with pytest.raises(ValueError, match=problem) as caught:
         Bounces(**options)
     assert "1234567" not in str(caught.value)
+
+
+@pytest.mark.parametrize("login", [True, False], ids=["authenticated", "relay"])
+def test_clients_of_yours_can_send_bounces(login):
+    seen, config = Seen("bounces"), LOGIN_CONFIG if login else RELAY_CONFIG
+    script = transcript(LINES, sender="", to=["a@example.com", "b@example.com"], login=login)
+    play(script, [Login(), Bounces(**TAGS), seen], config=config, peer=RELAY_PEER)
+    assert seen.result is None
 
 
 # the format

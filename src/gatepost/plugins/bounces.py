@@ -88,7 +88,7 @@ class Bounces(Plugin):
         if original is not None:
             self.metrics.counter("valid_tags").inc()
             tx.replace_recipient(rcpt, [original])
-        if tx.reverse_path:
+        if tx.reverse_path or _is_trusted(tx):
             return None
         return self._conclude(tx, self._about(rcpt.address, original))
 
@@ -116,13 +116,13 @@ class Bounces(Plugin):
 
     def on_data(self, tx: Transaction) -> Decision | None:
         """Count the recipients of a message with the null sender."""
-        if tx.reverse_path or len(tx.recipients) < 2:
+        if tx.reverse_path or len(tx.recipients) < 2 or _is_trusted(tx):
             return None
         return self._conclude(tx, ["several"])
 
     def on_headers(self, tx: MessageTransaction, headers: Headers) -> Decision | None:
         """Find DSNs and automatic replies with another sender than the null sender."""
-        if not tx.reverse_path or not _is_answer(headers):
+        if not tx.reverse_path or _is_trusted(tx) or not _is_answer(headers):
             return None
         return self._conclude(tx, ["answer"])
 
@@ -134,6 +134,11 @@ class Bounces(Plugin):
         count(self, new)
         add_result(self, tx, "bounces", list(found.values()))
         return decide(new, self.options)
+
+
+def _is_trusted(tx: Transaction) -> bool:
+    """Return whether the client has authenticated, or is in a network of `relay_for`."""
+    return tx.session.auth is not None or tx.session.in_relay_network
 
 
 def _is_answer(headers: Headers) -> bool:
