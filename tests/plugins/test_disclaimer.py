@@ -163,6 +163,9 @@ def test_a_message_of_one_file_is_wrapped():
         ("Content-Type: multipart/report; boundary=a", "left"),
         ("Content-Type: text/calendar; method=REQUEST", "left"),
         ("Content-Type: text/plain\r\nContent-Type: text/html", "unreadable"),
+        ("Content-Type : multipart/signed; boundary=a", "unreadable"),
+        ("Content-Caf\u00e9: x", "unreadable"),
+        ("not a field\r\nContent-Type: multipart/signed; boundary=a", "unreadable"),
         (SIGNED, "signed"),
         ("X: y" + "\r\n y" * (MAX_HEADER // 4), "unreadable"),
     ],
@@ -207,6 +210,15 @@ def test_a_text_that_cannot_be_decoded_is_wrapped(encoding):
     _, content, seen = sent(lines)
     assert seen.result.value == "wrapped"
     assert f"\r\n\r\n{DAMAGED[encoding]}\r\n\r\n--=_".encode() in content
+
+
+def test_fields_about_the_content_move_into_the_part():
+    lines = [*PLAIN, "MIME-Version: 1.0", "Content-Type: application/x", "content-id: <1@a>",
+             "Content-Foo: a", "Content-Foo: b", "", "x"]  # fmt: skip
+    message, _, _ = sent(lines)
+    first, _ = message.iter_parts()
+    assert [first["Content-ID"], *first.get_all("Content-Foo")] == ["<1@a>", "a", "b"]
+    assert message["Content-ID"] is None
 
 
 def test_a_long_text_is_wrapped_in_pieces():
@@ -288,6 +300,18 @@ def test_a_text_is_the_old_one_and_the_appendix(lines, encoding, more):
     assert new.count(b"\n") == new.count(b"\r\n") == new.count(b"\r")
     decoded = message_from_bytes(head.encode() + new).get_payload(decode=True)
     assert decoded == text + b"\r\n" + more.encode() + b"\r\n"
+
+
+PARAMETERS = st.text("abc=;\"\\ '*0%()<>,\u00e9/?-", max_size=40)
+TYPES = st.sampled_from(["text/plain", "text/html", "multipart/mixed", ""])
+
+
+@given(TYPES, PARAMETERS, NAMES, st.binary(max_size=100))
+def test_any_content_type_and_body_is_changed_or_not(kind, parameters, encoding, body):
+    head = f"Content-Type: {kind}; {parameters}; charset=utf-8\r\n"
+    fields = message_from_bytes(f"{head}Content-Transfer-Encoding: {encoding}\r\n\r\n".encode())
+    new = appended(fields, body, Appendix("end", "<p>end"))
+    assert new is None or (b"end" in new) or encoding == "base64"
 
 
 @given(st.binary(max_size=200), TEXTS)

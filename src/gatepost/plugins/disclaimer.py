@@ -27,6 +27,7 @@ MAX_HEADER = 65536
 MAX_TEXT = 256 * 1024
 
 _END = b"\r\n\r\n"
+_CONTENT = re.compile(rb"(?i)content-[!-9;-~]+(?=[ \t]*:)")
 _FIELD_START = re.compile(rb"\r\n(?![ \t])")
 # Signed, encrypted, or of a form that other programs rely on.
 _PROTECTED = frozenset(
@@ -115,7 +116,8 @@ class Disclaimer(Plugin):
 
     def _why_not(self, tx: MessageTransaction, fields: Message) -> str:
         """Return why a message is left alone, "" if it is not."""
-        if any(len(fields.get_all(name, ())) > 1 for name in _ONCE):
+        repeated = any(len(fields.get_all(name, ())) > 1 for name in _ONCE)
+        if repeated or fields.defects or fields.get_payload():  # of lines that are no fields
             return "unreadable"
         kind = fields.get_content_type()
         if kind in _PROTECTED:
@@ -132,8 +134,8 @@ class Disclaimer(Plugin):
         """Make the message the first part of a multipart, and the text the second."""
         message, boundary = tx.message, new_boundary()
         own = _content_fields(block)
-        message.replace_body(wrapped(boundary, b"".join(own), _pieces(tx), self._part))
-        for name in {one.partition(b":")[0].strip().decode() for one in own}:
+        message.replace_body(wrapped(boundary, b"".join(own.values()), _pieces(tx), self._part))
+        for name in own:
             message.remove_header(name)
         message.replace_header("MIME-Version", "1.0")
         message.add_header("Content-Type", f'multipart/mixed; boundary="{boundary}"', first=False)
@@ -144,10 +146,15 @@ class Disclaimer(Plugin):
 _ONCE = ("Content-Type", "Content-Transfer-Encoding", "MIME-Version")
 
 
-def _content_fields(block: bytes) -> list[bytes]:
-    """Return the fields that describe the content, each with its CRLF, as they are."""
-    lines = (one.removesuffix(b"\r\n") for one in _FIELD_START.split(block))
-    return [one + b"\r\n" for one in lines if one.lower().startswith(b"content-")]
+def _content_fields(block: bytes) -> dict[str, bytes]:
+    """Return the fields that describe the content by name, each with its CRLF, as they are."""
+    found = dict[str, bytes]()
+    for field in _FIELD_START.split(block):
+        name = _CONTENT.match(field)
+        if name is not None:
+            key = name[0].decode("ascii").lower()
+            found[key] = found.get(key, b"") + field.removesuffix(b"\r\n") + b"\r\n"
+    return found
 
 
 def _pieces(tx: MessageTransaction) -> Iterator[bytes]:
