@@ -55,3 +55,7 @@ def test_a_plugin_created_in_code_has_its_name_in_the_log():
 
 def test_a_plugin_uses_no_dns_lists_unless_it_names_them():
     assert Plugin().dns_lists == ()
+
+
+def test_a_plugin_has_no_warnings_of_itself():
+    assert list(Plugin().warnings()) == []
