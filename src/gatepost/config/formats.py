@@ -37,6 +37,9 @@ _TARGET = re.compile(r"[a-z][a-z0-9+.-]*:.*")
 _TABLE = re.compile(r"[a-z][a-z0-9]*:.+")
 # `gatepost.store.opening` has the whole grammar.
 _STORE_URL = re.compile(r"local|memory|(?:redis|rediss|unix)://[!-~]+")
+# Each type of table has the whole grammar of its URLs.
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://[!-~]+")
+_LDAP_URL = re.compile(r"ldaps?://(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)(?::[1-9][0-9]{0,4})?/?")
 _STORE_PREFIX = re.compile(r"[!-~]{0,64}")
 _EXPORT = re.compile(r"(?:jsonl|unix):(?=\S).*|")
 
@@ -44,6 +47,12 @@ _EXPORT = re.compile(r"(?:jsonl|unix):(?=\S).*|")
 def _printable(value: str) -> str:
     if not value.strip() or not value.isprintable():
         raise ValueError
+    return value
+
+
+def _lines(value: str) -> str:
+    """Return printable text of one or several lines."""
+    _printable(" ".join(value.split()))
     return value
 
 
@@ -198,6 +207,16 @@ NAME_OR_NONE = string('a domain name, or ""', lambda value: value and parse_doma
 HOSTNAME_OR_NONE = string(
     'a domain name, an address literal, or ""', lambda value: value and _hostname(value)
 )
+TABLE_NAME = string(
+    "a name of letters, digits, '_', '-' and '.'", lambda value: _matching(_NAME, value)
+)
+TABLE_URL = string(
+    'a URL such as "redis://HOST:PORT/0"', lambda value: Secret(_matching(_URL, value))
+)
+LDAP_URL = string(
+    '"ldap://HOST", "ldaps://HOST", or with ":PORT"', lambda value: _matching(_LDAP_URL, value)
+)
+SQL = string("an SQL query", _lines)
 TEXT = string('printable text, or ""', lambda value: value and _printable(value))
 STORE_URL = string(
     '"local", "memory", or a URL such as "redis://HOST:PORT/DATABASE"',
