@@ -2,17 +2,20 @@
 
 import asyncio
 import contextlib
+import threading
 
 from gatepost.config.load import config_from_dict
 from gatepost.tables.registry import make_table
+from gatepost.tables.table import TIMEOUT
 
 PATIENT = 30.0  # seconds: the machine may be busy
 
 
-def table(spec, folder, timeout=PATIENT, **sections):
-    """A table, not started yet; sections are those of the configuration."""
+def table(spec, folder, **sections):
+    """A patient table, not started yet; sections are those of the configuration."""
     made = make_table(spec, config_from_dict(sections, folder))
-    made.timeout = timeout
+    if made.timeout == TIMEOUT:
+        made.timeout = PATIENT
     return made
 
 
@@ -24,9 +27,17 @@ def ask(made, *keys, times=1):
             answers = [dict(await made.ask(keys)) for _ in range(times)]
         finally:
             await made.stop()
+            await asyncio.to_thread(_join_sqlite)
         return answers[0] if times == 1 else answers
 
     return asyncio.run(run())
+
+
+def _join_sqlite():
+    """Wait for threads of connections that aiosqlite could not open: they use the event loop."""
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            thread.join()
 
 
 @contextlib.asynccontextmanager

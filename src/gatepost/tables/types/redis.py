@@ -39,11 +39,18 @@ class RedisTable(RemoteTable):
         names = {key: name for key in keys if (name := self._template.fill(key)) is not None}
         if not names:
             return {}
-        if self._link is None:
-            self._link = Link(self._url, timeout=self.timeout)
-        replies = await self._link.submit([(*self._command, name) for name in names.values()])
+        replies = await self._submit([(*self._command, name) for name in names.values()])
         values = zip(names, map(self._read, replies), strict=True)
         return {key: value for key, value in values if value is not None}
+
+    async def _submit(self, commands: Sequence[Command]) -> list[Any]:
+        if self._link is None:
+            self._link = Link(self._url, timeout=self.timeout)
+            return await self._link.submit(commands)
+        try:
+            return await self._link.submit(commands)
+        except StoreError:  # the server may have closed the connection meanwhile
+            return await self._link.submit(commands)
 
     def _read(self, reply: Any) -> str | None:
         if isinstance(reply, ErrorReply):

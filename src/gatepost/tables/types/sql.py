@@ -97,7 +97,7 @@ def _url(options: SqlConfig, base: Path) -> URL:
     """Return the URL with the password, an SQLite file opened for reading; raises ValueError."""
     try:
         url = make_url(options.url)
-    except ArgumentError:  # its text has the URL
+    except (ArgumentError, ValueError):  # their text can have the password
         raise ValueError("expected a URL such as postgresql+asyncpg://USER@HOST/DATABASE") from None
     if options.password_file:
         url = url.set(password=read_secret(base / options.password_file, "password"))
@@ -123,4 +123,5 @@ def _engine(url: URL, timeout: float) -> AsyncEngine:
             f"the driver {error.name} is not installed: pip install {error.name}"
         ) from error
     except (ArgumentError, InvalidRequestError) as error:
-        raise ValueError(f"expected a driver for asyncio, such as asyncpg: {error}") from error
+        problem = describe(error)
+        raise ValueError(f"expected a driver for asyncio, such as asyncpg: {problem}") from error
