@@ -91,6 +91,7 @@ class Directory:
             with suppress(LDAPCommunicationError):
                 self._open(url)
                 return
+            self.close()
         self._open(self._settings.urls[-1])
 
     def _open(self, url: str) -> None:
@@ -120,7 +121,7 @@ class Directory:
 
     def abort(self) -> None:
         """End the search that another thread waits for, by closing the connection."""
-        opened: socket.socket | None = getattr(self._connection, "socket", None)
+        opened = _socket(self._connection)
         if opened is not None:
             with suppress(OSError):
                 opened.shutdown(socket.SHUT_RDWR)
@@ -128,9 +129,11 @@ class Directory:
     def close(self) -> None:
         """Close the connection; the next search opens another one."""
         connection, self._connection = self._connection, None
-        if connection is not None:
+        opened = _socket(connection)
+        if opened is not None:
             with suppress(OSError, LDAPExceptionError):
-                connection.strategy.close()
+                connection.unbind()
+            opened.close()  # ldap3 leaves it open after some errors
 
 
 class _Tls(ldap3.Tls):  # type: ignore[misc]  # ldap3 has no types
@@ -143,6 +146,11 @@ class _Tls(ldap3.Tls):  # type: ignore[misc]  # ldap3 has no types
     def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - ldap3's signature
         name = self._ours.peer_name(connection.server.host)
         connection.socket = self._ours.context.wrap_socket(connection.socket, server_hostname=name)
+
+
+def _socket(connection: Any) -> socket.socket | None:
+    opened: socket.socket | None = getattr(connection, "socket", None)
+    return opened
 
 
 def _require_success(result: Mapping[str, Any]) -> None:

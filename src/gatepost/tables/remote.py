@@ -14,6 +14,7 @@ from gatepost.tables.table import Found, Table, TableError
 # Characters: an address of RFC 5321 has at most 254 octets.
 MAX_KEY: Final = 512
 _MAX_PROBLEM: Final = 300
+_MAX_QUOTED: Final = 2000
 
 
 class RemoteTable(Table):
@@ -53,7 +54,8 @@ def is_possible(key: str) -> bool:
 
 def describe(error: BaseException) -> str:
     """Return an error as one line without passwords, of limited length."""
-    text = " ".join(redact(str(error)).split())
+    # Shortened first: the error can quote megabytes that a server has sent.
+    text = " ".join(redact(str(error)[:_MAX_QUOTED]).split())
     return "".join(one if one.isprintable() else "?" for one in text)[:_MAX_PROBLEM] or (
         type(error).__name__
     )

@@ -14,7 +14,7 @@ MOST_REQUESTS requests at the same time.
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
 
 import aiohttp
@@ -31,6 +31,8 @@ from gatepost.tables.table import Found
 
 MOST_BODY: Final = 1 << 20
 MOST_REQUESTS: Final = 10
+Object = TypeVar("Object")
+
 _OK, _NOT_FOUND = 200, 404
 _FOLDERS = (".", "..")
 
@@ -75,7 +77,7 @@ class HttpTable(RemoteTable):
     def _value(self, body: bytes) -> str:
         if not self._member:
             return ""
-        value = msgspec.json.decode(body, type=dict[str, Any]).get(self._member)
+        value = _decode(body, dict[str, Any]).get(self._member)
         if not isinstance(value, str | int) or isinstance(value, bool):
             raise ValueError(  # noqa: TRY004 - as for other answers that are wrong
                 f"expected a JSON object with a text as {self._member!r}"
@@ -88,7 +90,7 @@ class HttpTable(RemoteTable):
         async with session.post(
             URL(self._url), data=data, headers=headers, allow_redirects=False
         ) as response:
-            values = msgspec.json.decode(await _read(response), type=dict[str, str])
+            values = _decode(await _read(response), dict[str, str])
         return {key: values[key] for key in keys if key in values}
 
     def _session(self) -> aiohttp.ClientSession:
@@ -111,6 +113,14 @@ class HttpTable(RemoteTable):
 
 def _quote(value: str) -> str:
     return quote(value, safe="@")
+
+
+def _decode(body: bytes, kind: type[Object]) -> Object:
+    """Return a body as JSON; raises ValueError."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except RecursionError:
+        raise ValueError("the body is nested too deeply") from None
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
