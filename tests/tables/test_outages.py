@@ -104,7 +104,7 @@ EXCEPTIONS = {
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_server_in_trouble_is_an_error_and_one_line_in_the_log(tmp_path, kind, trouble):
+def test_a_server_in_trouble_is_an_error_and_one_line_in_the_log(tmp_path, caplog, kind, trouble):
     if (kind, trouble) in EXCEPTIONS:
         pytest.skip(EXCEPTIONS[kind, trouble])
 
@@ -117,14 +117,16 @@ def test_a_server_in_trouble_is_an_error_and_one_line_in_the_log(tmp_path, kind,
         asyncio.run(run())
     assert [line["event"] for line in logs] == ["table unavailable"]
     assert "hidden" not in str(logs)
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_server_that_is_not_there_is_an_error_and_one_line_in_the_log(tmp_path, kind):
+def test_a_server_that_is_not_there_is_an_error_and_one_line_in_the_log(tmp_path, caplog, kind):
     with capture_logs() as logs:
         asyncio.run(fail(made(kind, 1, tmp_path)))
     assert [line["event"] for line in logs] == ["table unavailable"]
     assert "hidden" not in str(logs)
+    assert caplog.records == []
 
 
 async def fail(one):

@@ -208,7 +208,7 @@ def test_a_restart_of_the_server_between_two_queries_is_not_noticed(tmp_path):
 
 @pytest.mark.usefixtures("password")
 @pytest.mark.parametrize("trouble", ["kill", "suspend"])
-def test_an_outage_is_reported_once_and_ends_when_the_server_is_back(tmp_path, trouble):
+def test_an_outage_is_reported_once_and_ends_when_the_server_is_back(tmp_path, caplog, trouble):
     if reason := postgresql.why_not():
         pytest.skip(reason)
     with postgresql.running(f"{CREATE}; {INSERT} ('ann@example.com', 'ann')") as server:
@@ -232,6 +232,28 @@ def test_an_outage_is_reported_once_and_ends_when_the_server_is_back(tmp_path, t
         with capture_logs() as logs:
             asyncio.run(run())
     assert [line["event"] for line in logs] == ["table unavailable", "table available"]
+    assert caplog.records == []
+
+
+@pytest.mark.usefixtures("password")
+def test_a_server_that_hangs_does_not_keep_a_query_or_the_stop_waiting(tmp_path):
+    if reason := postgresql.why_not():
+        pytest.skip(reason)
+    with postgresql.running(f"{CREATE}; {INSERT} ('ann@example.com', 'ann')") as server:
+
+        async def run():
+            made = over(server, tmp_path)
+            assert await made.ask(["ann@example.com"]) == {"ann@example.com": "ann"}
+            await asyncio.to_thread(server.suspend)
+            for _ in range(4):  # more than there are connections
+                waiting = asyncio.create_task(made.ask(["ann@example.com"]))
+                await asyncio.wait([waiting], timeout=0.05)
+                waiting.cancel()
+                await asyncio.wait([waiting])
+                assert waiting.cancelled()
+            await made.stop()
+
+        asyncio.run(run())
 
 
 @pytest.mark.parametrize(

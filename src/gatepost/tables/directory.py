@@ -52,18 +52,19 @@ class Directory:
     def __init__(self, settings: DirectorySettings) -> None:
         self._settings = settings
         self._connection: Any = None
+        self._aborted = False
 
     def search(self, filter_text: str, attributes: Sequence[str], most: int) -> list[Entry]:
         """Return the attributes of the entries found, by their names in lower case.
 
         Raises `DirectoryError`, and after `abort` any error of a connection.
         """
-        kept = self._connection is not None
+        kept, self._aborted = self._connection is not None, False
         try:
             return self._search(filter_text, attributes, most)
         except LDAPCommunicationError:
             self.close()
-            if not kept:
+            if not kept or self._aborted:
                 raise
         except BaseException:
             self.close()
@@ -121,6 +122,7 @@ class Directory:
 
     def abort(self) -> None:
         """End the search that another thread waits for, by closing the connection."""
+        self._aborted = True
         opened = _socket(self._connection)
         if opened is not None:
             with suppress(OSError):

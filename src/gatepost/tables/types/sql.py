@@ -6,11 +6,14 @@ joined.
 
 The number of keys is filled up to a power of two by repeating one, so that a driver that prepares
 statements has few of them. A connection that the server has closed meanwhile, for example by a
-restart, is replaced, and the query is sent once more.
+restart, is replaced, and the query is sent once more. A query that is given up ends at once for its
+caller; its connection is closed meanwhile.
 
 Trust: the query is the administrator's. Limits: two connections, MOST_ROWS rows of a query.
 """
 
+import asyncio
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,10 +32,15 @@ from gatepost.tables.spec import TableSpec
 from gatepost.tables.table import Found, TableError
 
 MOST_ROWS: Final = 10_000
+# Seconds until a connection that cannot be closed is given up.
+CLOSING: Final = 1.0
 # Seconds: firewalls drop connections that were idle for longer.
 _MAX_AGE: Final = 300
 _PARAMETER: Final = "keys"
 _EXPECTED: Final = re.compile(r"\bIN\s+:keys\b", re.IGNORECASE)
+
+# An outage is one line in the log of this server, not one for each connection that is closed.
+logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
 
 class SqlTable(RemoteTable):
@@ -44,6 +52,7 @@ class SqlTable(RemoteTable):
         options: SqlConfig = spec.options
         super().__init__(spec.name, options.timeout)
         self._query = _query(options.query)
+        self._ending: set[asyncio.Task[Sequence[Row]]] = set()
         self._engine = _engine(_url(options, spec.base), options.timeout)
 
     async def _look_up(self, keys: Sequence[str]) -> Found:
@@ -62,12 +71,29 @@ class SqlTable(RemoteTable):
         return await self._execute(parameters)
 
     async def _execute(self, parameters: dict[str, Any]) -> Sequence[Row]:
+        work = asyncio.create_task(self._query_once(parameters))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:  # a driver can need seconds to close a connection
+            work.cancel()
+            self._ending.add(work)
+            work.add_done_callback(self._ended)
+            raise
+
+    def _ended(self, work: "asyncio.Task[Sequence[Row]]") -> None:
+        self._ending.discard(work)
+        if not work.cancelled():
+            work.exception()  # mark it as retrieved
+
+    async def _query_once(self, parameters: dict[str, Any]) -> Sequence[Row]:
         async with self._engine.connect() as connection:
             return _read(await connection.execute(self._query, parameters))
 
     async def stop(self) -> None:
-        """See `Table.stop`."""
-        await self._engine.dispose()
+        """See `Table.stop`; a server that hangs delays it for CLOSING seconds at most."""
+        closing = asyncio.create_task(self._engine.dispose())
+        await asyncio.wait([closing, *self._ending], timeout=CLOSING)
+        closing.cancel()
 
 
 def _padded(keys: Sequence[str]) -> list[str]:
