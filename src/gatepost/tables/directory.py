@@ -63,15 +63,19 @@ class Directory:
         try:
             return self._search(filter_text, attributes, most)
         except LDAPCommunicationError:
-            self.close()
             if not kept or self._aborted:
                 raise
-        except BaseException:
-            self.close()
-            raise
         return self._search(filter_text, attributes, most)
 
     def _search(self, filter_text: str, attributes: Sequence[str], most: int) -> list[Entry]:
+        """Search once; after any error the connection is closed."""
+        try:
+            return self._exchange(filter_text, attributes, most)
+        except BaseException:
+            self.close()
+            raise
+
+    def _exchange(self, filter_text: str, attributes: Sequence[str], most: int) -> list[Entry]:
         if self._connection is None:
             self._connect()
         _, result, response, _ = self._connection.search(
