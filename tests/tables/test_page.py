@@ -123,7 +123,7 @@ async def server_of(kind, folder, config):
 
 
 @pytest.mark.parametrize("kind", [name for name in EXAMPLES if name != "gatepost"])
-def test_the_example_knows_the_recipients_of_its_server(kind, tmp_path, monkeypatch):
+def test_the_recipients_of_the_example_exist(kind, tmp_path, monkeypatch):
     if reason := WHY_NOT.get(kind, str)():
         pytest.skip(reason)
     monkeypatch.chdir(tmp_path)

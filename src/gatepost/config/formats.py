@@ -211,7 +211,7 @@ TABLE_NAME = string(
     "a name of letters, digits, '_', '-' and '.'", lambda value: _matching(_NAME, value)
 )
 TABLE_URL = string(
-    'a URL such as "redis://HOST:PORT/0"', lambda value: Secret(_matching(_URL, value))
+    'a URL such as "SCHEME://HOST:PORT/NAME"', lambda value: Secret(_matching(_URL, value))
 )
 LDAP_URL = string(
     '"ldap://HOST", "ldaps://HOST", or with ":PORT"', lambda value: _matching(_LDAP_URL, value)
