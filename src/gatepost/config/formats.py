@@ -27,6 +27,7 @@ EVERY_DOMAIN = "*"
 _DOTTED_QUAD = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 _ASCII_LINES = re.compile(r"[ -~\n]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_TIME_OF_DAY = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}|")
 _SEPARATORS = re.compile(r"(?:([!#$%&'*+/=?^_`{|}~.-])(?!.*\1))*")
 # Maildir++: parts of printable ASCII (IMAP's modified UTF-7), each after a full stop.
@@ -86,6 +87,12 @@ def _domain_or_file(value: str) -> str:
         check_literal(value)
     elif not _is_file(value):
         parse_domain(value)
+    return value
+
+
+def _mailbox(value: str) -> str:
+    if not Address.parse(value).domain:
+        raise ValueError
     return value
 
 
@@ -217,6 +224,11 @@ LDAP_URL = string(
     '"ldap://HOST", "ldaps://HOST", or with ":PORT"', lambda value: _matching(_LDAP_URL, value)
 )
 SQL = string("an SQL query", _lines)
+ADDRESS_OR_NONE = string(
+    'an address such as "postmaster@example.com", or ""',
+    lambda value: value and _mailbox(value),
+)
+TIME_OF_DAY = string('a time of day such as "07:00"', lambda value: _matching(_TIME_OF_DAY, value))
 TEXT = string('printable text, or ""', lambda value: value and _printable(value))
 STORE_URL = string(
     '"local", "memory", or a URL such as "redis://HOST:PORT/DATABASE"',

@@ -29,6 +29,7 @@ from gatepost.config.kinds import (
 )
 from gatepost.config.listen import InetAddress, ListenAddress
 from gatepost.config.plugins import PluginConfig
+from gatepost.config.quarantine import QuarantineConfig
 from gatepost.config.relay import RELAY_FOR, RelayFor
 from gatepost.config.tables import Http, Ldap, Redis, Sql
 from gatepost.config.traps import TrapsConfig
@@ -1053,6 +1054,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     queue: Annotated[QueueConfig, Key(TableKind(QueueConfig), "The queue of accepted mail.")] = (
         QueueConfig()
     )
+    quarantine: Annotated[
+        QuarantineConfig,
+        Key(TableKind(QuarantineConfig), "Messages that are held for an administrator."),
+    ] = QuarantineConfig()
     plugin: Annotated[
         Sequence[PluginConfig],
         Key(

@@ -29,12 +29,10 @@ from gatepost.model.author import UNKNOWN, Author
 from gatepost.model.fact_list import FactList
 from gatepost.model.facts import keep, set_fact
 from gatepost.model.reply import RecipientReplies, Reply
-from gatepost.model.session import Acting, Change, Recipient, Transaction
+from gatepost.model.session import Acting, Change, Hold, Recipient, Transaction, check_reason
 
 # An alias stands for a few mailboxes. More is a mailing list, which sends messages of its own.
 TIMES = 10
-
-_NO_REASON = "quarantine() takes a reason, in one line"
 
 
 class Destinations(Protocol):
@@ -53,7 +51,7 @@ class Actions(Acting):
 
     `each` is whether the client gets a reply for each recipient. `named` is None without changes.
     `changes` are those so far, with those of plugins in shadow mode, which have no effect.
-    `quarantined` is the reason, "" if the message is not held.
+    `held` is why the message is held, None if it is not.
     """
 
     # Defaults of the class: most transactions are not changed, and each has an object.
@@ -61,7 +59,7 @@ class Actions(Acting):
     current: Recipient | None = None
     named: list[Recipient] | None = None
     final: Mapping[Recipient, list[Recipient]] = {}
-    quarantined: str = ""
+    held: Hold | None = None
     sealed: bool = False
     changes: Sequence[Change] = ()
     refusals: Sequence[tuple[Any, Reply]] = ()
@@ -123,16 +121,21 @@ class Actions(Acting):
         if chosen:
             self._record(f"route {name}", _listed(chosen))
 
-    def quarantine(self, tx: Transaction, reason: str) -> None:
-        """Hold the message, see `Transaction.quarantine`; the first reason stays."""
-        del tx
-        if not reason or not reason.isprintable():
-            raise ValueError(_NO_REASON)
-        if not self.quarantined:
-            self.quarantined = "" if self.author.shadow else reason
-            self._record("quarantined", reason)
+    def quarantine(self, reason: str) -> None:
+        """Hold the message, see `Transaction.quarantine`."""
+        check_reason(reason)
+        if self.author.shadow:
+            self._record("held", reason)
+        else:
+            self.hold(Hold(reason, self.author.plugin))
 
     # Called by the server
+
+    def hold(self, hold: Hold) -> None:
+        """Hold the message; the first reason stays."""
+        if self.held is None:
+            self.held = hold
+            self.changes = (*self.changes, Change("held", hold.reason, hold.by))
 
     def accept(self, tx: Transaction, rcpt: Recipient) -> None:
         """Add a recipient that the client has named, or those that replace it."""
