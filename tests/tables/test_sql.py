@@ -134,6 +134,21 @@ def test_the_database_decides_which_keys_are_equal(make):
     assert ask(made, "Xann@example.com", "bob@example.com") == {"Xann@example.com": "ann"}
 
 
+def test_keys_that_differ_only_in_letter_case_are_different_where_the_database_has_letter_case(
+    make,
+):
+    for keys in (("ANN@example.com", "ann@example.com"), ("ann@example.com", "Ann@example.com")):
+        assert ask(make(), *keys) == {"ann@example.com": "ann"}
+
+
+def test_keys_that_differ_only_in_letter_case_are_equal_where_the_database_ignores_it(tmp_path):
+    query = "SELECT address, target FROM users WHERE address COLLATE NOCASE IN :keys"
+    section = {"url": sqlite(tmp_path), "query": query}
+    keys = ("ANN@example.com", "ann@example.com", "Ann@Example.com", "bob@example.com")
+    found = ask(table("sql:u", tmp_path, sql={"u": section}), *keys)
+    assert found == dict.fromkeys(keys[:3], "ann")
+
+
 def test_too_many_rows_are_an_error(make):
     made = make(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10001)"

@@ -30,18 +30,23 @@ async def find_rows(
     if len(keys) == 1:
         return _joined({keys[0]: [row.value for row in rows]})
     values, is_complete = _by_key(keys, rows)
-    for key in [] if is_complete else [key for key in keys if not values[key]]:
-        values[key] = [row.value for row in await query([key])]
+    if not is_complete:
+        for key in [key for key, found in values.items() if not found]:
+            values[key] = [row.value for row in await query([key])]
     return _joined(values)
 
 
 def _by_key(keys: Sequence[str], rows: Iterable[Row]) -> tuple[dict[str, list[str]], bool]:
-    """Return the values of each key, and whether every row has a key."""
+    """Return the values of each key, and whether it is certain that a key has no more.
+
+    A key in another letter case is the same one, unless both are among the keys.
+    """
     values: dict[str, list[str]] = {key: [] for key in keys}
-    spellings = {key.casefold(): key for key in keys}
-    is_complete = True
+    spellings = {key.casefold(): key for key in values}
+    is_complete = len(spellings) == len(values)
     for row in rows:
-        found = {spellings[one.casefold()] for one in row.keys if one.casefold() in spellings}
+        about = (one if one in values else spellings.get(one.casefold()) for one in row.keys)
+        found = {key for key in about if key is not None}
         is_complete = is_complete and bool(found)
         for key in found:
             values[key].append(row.value)
