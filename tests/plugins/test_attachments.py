@@ -200,13 +200,14 @@ def test_a_refusal_comes_before_a_deferral():
 
 def test_a_finding_is_held():
     content = with_file(sevenzip({"a.txt": b"x"}, password="secret"), "a.7z")
-    _, played = send(content, encrypted="deny", hold=["encrypted"])
-    assert [one.quarantined for one in played.messages] == ["attachment: encrypted"]
+    _, played = send(content, encrypted="hold", mark_header="X-Attachments")
+    assert [one.quarantined for one in played.messages] == ["encrypted"]
+    assert b"X-Attachments:" in delivered(played)
 
 
 def test_a_message_with_a_held_finding_and_another_one_is_refused():
     content = with_file(sevenzip({"a.exe": b"x"}, password="secret"), "a.7z")
-    send(content, "554", hold=["encrypted"])
+    send(content, "554", encrypted="hold")
 
 
 def delivered(played):
@@ -266,7 +267,7 @@ def test_many_findings_are_few_results():
 
 
 def test_in_shadow_mode_nothing_is_refused():
-    results, played = send(named("a.exe"), shadow=True, hold=["extension"])
+    results, played = send(named("a.exe"), shadow=True, extension="hold")
     assert results == [("extension", "a.exe")]
     assert len(played.messages) == 1
 
@@ -306,7 +307,7 @@ def test_a_large_message_is_read_in_a_thread(monkeypatch):
         ({"parts": 0}, "parts: expected 1 to 100000"),
         ({"depth": 21}, "depth: expected 1 to 20"),
         ({"seconds": 0}, "seconds: expected more than 0 seconds"),
-        ({"hold": ["spam"]}, "hold"),
+        ({"encrypted": "keep"}, "encrypted"),
     ],
 )
 def test_wrong_options_are_errors(options, error):

@@ -101,8 +101,6 @@ class Attachments(Plugin):
         """The reaction to a message beyond `parts` or `levels`, or with a header above 256 KiB."""
         too_large: Reaction = Reaction("deny")
         """The reaction to a message with more than `largest` octets, which is not checked."""
-        hold: tuple[Kind, ...] = ()
-        """The findings for which a message is held in the queue, instead of the reaction."""
         mark_header: str = ""
         """A header field with the findings of a message that is accepted; "" for none. Fields of
         this name that the client has sent are removed."""
@@ -191,20 +189,17 @@ class Attachments(Plugin):
         tx.results.add(NAME, value, **facts)
 
     def _decide(self, tx: MessageTransaction, findings: list[Finding]) -> Decision | None:
-        held = [one for one in findings if one.kind in self.options.hold]
-        others = [one for one in findings if one.kind not in self.options.hold]
-        for word in ("deny", "defer"):
-            for one in others:
+        decision = self._strictest(findings)
+        if decision is None or not decision.refuses:
+            self._mark(tx, findings)
+        return decision
+
+    def _strictest(self, findings: list[Finding]) -> Decision | None:
+        for word in ("deny", "defer", "hold"):
+            for one in findings:
                 reaction = self._reaction(one)
                 if reaction.word == word:
                     return reaction.decide(self._text(one), reason=one.kind.replace("_", "-"))
-        self._mark(tx, findings)
-        if held:
-            tx.quarantine(f"attachment: {held[0].kind.replace('_', ' ')}")
-        for one in others:
-            reaction = self._reaction(one)
-            if reaction.word == "hold":
-                return reaction.decide(reason=one.kind.replace("_", "-"))
         return None
 
     def _text(self, finding: Finding) -> str:
