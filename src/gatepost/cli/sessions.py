@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from gatepost.cli.shared.lazy import SuggestingGroup
-from gatepost.cli.shared.live_server import asked
+from gatepost.cli.shared.live_server import asked, end_text
 from gatepost.cli.shared.moments import Duration
 from gatepost.cli.shared.output import (
     WrongUsage,
@@ -20,14 +20,10 @@ from gatepost.cli.shared.output import (
 )
 from gatepost.cli.shared.session_rows import filled
 from gatepost.cli.shared.settings import config_option, json_option, read_config
+from gatepost.cli.shared.user import author
 from gatepost.ledger.words.wording import counted
 from gatepost.process.live import Live, end_sessions, live_sessions
 from gatepost.server.control_socket import MOST, SessionsRequest
-
-_PROBLEMS = {
-    "unknown": "no open session has this reference",
-    "delivering": "its message is being delivered, so the client would send it again; try later",
-}
 
 
 def _with_filters(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,17 +115,15 @@ def end(*, refs: Sequence[str], file: Path, as_json: bool) -> int:
     The client gets 421 and may connect again. A command that is being handled is cancelled, unless
     it delivers a message. The log and the ledger record it.
     """
-    from gatepost.cli.shared.registered import author  # noqa: PLC0415 - only for a change
-
     config = read_config(file)
     with asked(config.data_dir):
         ended = end_sessions(config.data_dir, list(dict.fromkeys(refs)), author())
     if as_json:
         print_json(msgspec.to_builtins(ended))
-    failed = [(ref, result) for ref, result in ended.results.items() if result != "ended"]
     for ref, result in ended.results.items():
-        if result == "ended" and not as_json:
-            print_line(f"{ref} ended")
-    for ref, result in failed:
-        print_error(f"{ref}: {_PROBLEMS[result]}")
-    return _report_silent(ended.silent) or bool(failed)
+        if result != "ended":
+            print_error(end_text(ref, result))
+        elif not as_json:
+            print_line(end_text(ref, result))
+    is_complete = set(ended.results.values()) == {"ended"}
+    return _report_silent(ended.silent) or int(not is_complete)

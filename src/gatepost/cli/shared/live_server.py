@@ -9,6 +9,17 @@ from gatepost.log.os_error import describe_os_error
 from gatepost.process.live import NotRunningError
 from gatepost.server.control_socket import RequestError
 
+# What speaks against the end of a session.
+_PROBLEMS = {
+    "unknown": "no open session has this reference",
+    "delivering": "its message is being delivered, so the client would send it again; try later",
+}
+
+
+def end_text(ref: str, result: str) -> str:
+    """Return the result of the request to end a session as text."""
+    return f"{ref} ended" if result == "ended" else f"{ref}: {_PROBLEMS[result]}"
+
 
 @contextmanager
 def asked(data_dir: Path) -> Iterator[None]:
