@@ -122,6 +122,7 @@ def test_a_stop_does_not_wait_for_a_receiver_that_fails():
         "event": "webhook records dropped",
         "host": "http://127.0.0.1",
         "problem": "the server stops",
+        "count": 2,
         "log_level": "",
     }
 

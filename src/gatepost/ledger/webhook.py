@@ -83,7 +83,7 @@ class _Queue:
         self._delays = delays
         self._waiting: deque[bytes] = deque()
         self._octets = 0
-        self._dropped = 0
+        self._dropped = self._sending = 0
         self._arrived = asyncio.Event()
 
     def add(self, lines: Iterable[bytes]) -> None:
@@ -98,9 +98,11 @@ class _Queue:
         self._arrived.set()
 
     def drop_rest(self) -> None:
-        """Drop what waits: the server stops."""
-        if self._waiting:
-            self._drop(len(self._waiting), "the server stops")
+        """Drop what waits or is being sent, and log the number: the server stops."""
+        count = self._dropped + self._sending + len(self._waiting)
+        if count:
+            problem = "the server stops"
+            _log.error("webhook records dropped", host=self.hook.host, problem=problem, count=count)
 
     def _drop(self, count: int, problem: str) -> None:
         """Count dropped records; the first ones of an outage are logged at once."""
@@ -114,7 +116,10 @@ class _Queue:
             await self._arrived.wait()
             await asyncio.sleep(self._gather)
             while self._waiting:
-                await self._send(session, self._take())
+                lines = self._take()
+                self._sending = len(lines)
+                await self._send(session, lines)
+                self._sending = 0
             self._arrived.clear()
             self.idle.set()
 
