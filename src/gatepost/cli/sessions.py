@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from gatepost.cli.shared.author import author
 from gatepost.cli.shared.lazy import SuggestingGroup
 from gatepost.cli.shared.live_server import asked, end_text
 from gatepost.cli.shared.moments import Duration
@@ -20,7 +21,6 @@ from gatepost.cli.shared.output import (
 )
 from gatepost.cli.shared.session_rows import filled
 from gatepost.cli.shared.settings import config_option, json_option, read_config
-from gatepost.cli.shared.user import author
 from gatepost.ledger.words.wording import counted
 from gatepost.process.live import Live, end_sessions, live_sessions
 from gatepost.server.control_socket import MOST, SessionsRequest

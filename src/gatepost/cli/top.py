@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gatepost.cli.shared.author import author
 from gatepost.cli.shared.live_server import asked, end_text
 from gatepost.cli.shared.moments import Duration
 from gatepost.cli.shared.output import Failure
@@ -13,7 +14,6 @@ from gatepost.cli.shared.settings import config_option, read_config
 from gatepost.cli.shared.styled import no_colour_option, print_text
 from gatepost.cli.shared.top_figures import MOST_SESSIONS, Sampler
 from gatepost.cli.shared.top_words import snapshot
-from gatepost.cli.shared.user import author
 from gatepost.config.schema import Config
 from gatepost.process.live import end_sessions
 

@@ -7,7 +7,6 @@ from gatepost.cli.shared.author import author
 from gatepost.cli.shared.ledger_files import open_ledger, recorded_form
 from gatepost.cli.shared.output import Failure, WrongUsage
 from gatepost.cli.shared.trap_lists import known_recipients, list_errors
-from gatepost.cli.shared.user import author
 from gatepost.config.schema import Config
 from gatepost.ledger.records import Transaction
 from gatepost.ledger.selection import Key, Selection

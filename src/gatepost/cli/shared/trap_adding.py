@@ -12,7 +12,6 @@ from gatepost.cli.shared.author import author
 from gatepost.cli.shared.moments import Day
 from gatepost.cli.shared.output import Failure, print_error, print_line
 from gatepost.cli.shared.settings import config_option, read_config
-from gatepost.cli.shared.user import author
 from gatepost.config.schema import Config
 from gatepost.lists.addresses import AddressList
 from gatepost.lists.entry import ListEntry

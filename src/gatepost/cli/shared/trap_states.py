@@ -12,7 +12,6 @@ from gatepost.cli.shared import registered
 from gatepost.cli.shared.author import author
 from gatepost.cli.shared.output import Failure, print_json, print_line
 from gatepost.cli.shared.settings import config_option, json_option, read_config
-from gatepost.cli.shared.user import author
 from gatepost.config.schema import Config
 from gatepost.registry.trap import RegisteredTrap
 from gatepost.traps.notes import TrapState
