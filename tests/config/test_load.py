@@ -419,8 +419,8 @@ def patterns(struct, prefix=""):
             'base = "/"',
             (
                 "base: unknown key, expected one of server, listen, tls, auth, smtp, limits,"
-                " recipients, traps, route, queue, quarantine, plugin, dns, ledger, metrics, store,"
-                " log, sql, ldap, redis, http"
+                " recipients, traps, route, queue, quarantine, plugin, dns, ledger, webhook,"
+                " metrics, store, log, sql, ldap, redis, http"
             ),
         ),
         (

@@ -2,12 +2,16 @@
 
 import os
 import stat
+from itertools import chain
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.ledger.conftest import DAY
 from tests.ledger.made import START, connection, delivery, encoded, transaction
 
 from gatepost.ledger.keys import key_text, keys_of
+from gatepost.ledger.position import Position
 from gatepost.ledger.records import Gap
 from gatepost.ledger.selection import Key, Selection
 from gatepost.ledger.store import LedgerError, LedgerReader
@@ -82,6 +86,56 @@ def test_a_follower_gets_what_is_new_across_segments(make, write, folder):
     write(writer, *(transaction(number) for number in range(2, 25)), connection(30))
     assert refs(news()) == [f"s{number}.1" for number in range(2, 25)]
     assert news() == []
+
+
+def test_a_follower_goes_on_from_a_position(make, write, folder):
+    writer = make(segment=10)
+    news = LedgerReader(folder).follow(Selection())
+    write(writer, *(transaction(number) for number in range(1, 15)))
+    assert len(news()) == 14
+    write(writer, *(transaction(number) for number in range(15, 40)))
+    position = Position.parse(str(news.position))
+    resumed = LedgerReader(folder).follow(Selection(), position)
+    assert refs(resumed()) == [f"s{number}.1" for number in range(15, 40)] == refs(news())
+    assert resumed.position == news.position
+    assert resumed() == []
+
+
+def test_a_follower_at_the_beginning_gets_everything_in_bounded_calls(
+    make, write, folder, monkeypatch
+):
+    monkeypatch.setattr("gatepost.ledger.store.reader.MAX_NEWS", 4)
+    writer = make(segment=10)
+    for number in range(25):
+        write(writer, transaction(number))
+    news = LedgerReader(folder).follow(Selection(), Position(0, 0))
+    calls = []
+    while found := news():
+        calls.append(refs(found))
+    assert list(chain(*calls)) == [f"s{number}.1" for number in range(25)]
+    assert max(map(len, calls)) <= 4
+
+
+def test_a_position_of_another_ledger_is_now(make, write, folder):
+    writer = make()
+    write(writer, transaction(1))
+    news = LedgerReader(folder).follow(Selection(), Position(99, 7))
+    write(writer, transaction(2))
+    assert refs(news()) == ["s2.1"]
+
+
+@given(st.builds(Position, st.integers(0, 10**8 - 1), st.integers(0, 10**18 - 1)))
+def test_a_position_is_read_as_it_was_written(position):
+    assert Position.parse(str(position)) == position
+
+
+@given(st.text())
+def test_any_text_is_a_position_or_an_error(text):
+    try:
+        found = Position.parse(text)
+    except ValueError:
+        return
+    assert all(number >= 0 for number in found)
 
 
 def test_the_folder_is_private_and_has_one_writer(make, write, folder):

@@ -21,6 +21,7 @@ from gatepost.checks.routes import (
     undelivered_digest,
     unrouted,
 )
+from gatepost.checks.webhooks import webhooks
 from gatepost.config.formats import EVERY_DOMAIN, FILE_PREFIX
 from gatepost.config.listen import UnixAddress
 from gatepost.config.schema import ASKING, Config, RouteConfig
@@ -254,4 +255,5 @@ CHECKS: tuple[Check, ...] = (
     _domains_of_plugins,
     ledger.metrics,
     ledger.space,
+    webhooks,
 )

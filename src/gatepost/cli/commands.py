@@ -9,6 +9,8 @@ COMMANDS = {
     "init": LazyCommand("gatepost.cli.init", "Create a starter folder, ready to serve."),
     "serve": LazyCommand("gatepost.cli.serve", "Receive mail in the foreground."),
     "status": LazyCommand("gatepost.cli.status", "Show whether the server runs and is well."),
+    "sessions": LazyCommand("gatepost.cli.sessions", "Show and end the open sessions."),
+    "top": LazyCommand("gatepost.cli.top", "Watch sessions, rates, queue and workers."),
     "check": LazyCommand("gatepost.cli.check", "Check the configuration, lists and plugins."),
     "filter": LazyCommand("gatepost.cli.filter", "Answer the questions of OpenSMTPD."),
     "try": LazyCommand("gatepost.cli.try_", "Show how the server would answer a message."),

@@ -7,6 +7,7 @@ the disk or the network: the reader of a file reports that it is missing.
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gatepost.config.kinds import ScalarKind, string
 from gatepost.config.listen import (
@@ -42,6 +43,7 @@ _STORE_URL = re.compile(r"local|memory|(?:redis|rediss|unix)://[!-~]+")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[!-~]+")
 _LDAP_URL = re.compile(r"ldaps?://(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)(?::[1-9][0-9]{0,4})?/?")
 _STORE_PREFIX = re.compile(r"[!-~]{0,64}")
+_WEBHOOK_URL = re.compile(r"https?://[!-~]{1,2000}")
 _EXPORT = re.compile(r"(?:jsonl|unix):(?=\S).*|")
 
 
@@ -55,6 +57,14 @@ def _lines(value: str) -> str:
     """Return printable text of one or several lines."""
     _printable(" ".join(value.split()))
     return value
+
+
+def _webhook_url(value: str) -> str:
+    parts = urlsplit(_matching(_WEBHOOK_URL, value))
+    if parts.username is not None or not parts.hostname or parts.fragment:
+        raise ValueError
+    _ = parts.port  # raises ValueError for one that is no number
+    return Secret(value)
 
 
 def _path(value: str) -> str:
@@ -240,6 +250,9 @@ STORE_PREFIX = string(
 )
 EXPORT = string(
     '"jsonl:PATH", "unix:PATH" or ""', lambda value: _matching(_EXPORT, value and _printable(value))
+)
+WEBHOOK_URL = string(
+    'a URL such as "https://hooks.example.com/mail", without a user name', _webhook_url
 )
 METRICS_LISTEN = string('an IP address with a port such as "127.0.0.1:9925", or ""', _inet_listen)
 NAME_OF_OURS = string(

@@ -943,6 +943,32 @@ class LedgerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ] = ""
 
 
+_WEBHOOK_EVENTS = (
+    *("accepted", "refused", "deferred", "abandoned", "trap"),
+    *("delivered", "bounced", "held", "notice"),
+)
+
+
+class WebhookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[webhook]]`: records that are sent to a URL."""
+
+    url: Annotated[
+        Secret,
+        Key(formats.WEBHOOK_URL, "The receiver of the records. docs/webhooks.md describes it."),
+    ]
+    events: Annotated[
+        Sequence[str],
+        Key(
+            ArrayKind(choice(*_WEBHOOK_EVENTS)),
+            "The records that are sent: those with one of these results. trap: transactions with a"
+            " trap. notice: events of the server.",
+        ),
+    ]
+    secret_file: Annotated[
+        str, Key(formats.PATH, "The file with the secret that signs the requests, on one line.")
+    ]
+
+
 class MetricsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[metrics]`: figures for Prometheus, and the health check."""
 
@@ -1071,6 +1097,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Annotated[
         LedgerConfig, Key(TableKind(LedgerConfig), "The record of decisions and their reasons.")
     ] = LedgerConfig()
+    webhook: Annotated[
+        Sequence[WebhookConfig],
+        Key(ArrayKind(TableKind(WebhookConfig)), "Records that are sent to URLs."),
+    ] = ()
     metrics: Annotated[
         MetricsConfig,
         Key(TableKind(MetricsConfig), "Figures for Prometheus, and the health check."),

@@ -82,7 +82,8 @@ class NoStore:
 class Keeper:
     """Writes to `store`; each of `sinks` gets the records of a batch.
 
-    `on_status` gets the state of a worker, `every` is called every EVERY seconds. `time` returns
+    `on_status` gets the state of a worker, `every` is called every EVERY seconds, `on_end` when all
+    is written. `time` returns
     seconds since 1970, `monotonic` those of a clock that never jumps.
     """
 
@@ -93,6 +94,7 @@ class Keeper:
         *,
         on_status: Callable[[bytes], None] | None = None,
         every: Callable[[], None] | None = None,
+        on_end: Callable[[], None] | None = None,
         time: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -100,6 +102,7 @@ class Keeper:
         self._sinks = sinks
         self._on_status = on_status
         self._every = every
+        self._on_end = on_end
         self._every_due = 0.0
         self._time = time
         self._monotonic = monotonic
@@ -127,6 +130,8 @@ class Keeper:
             self._commit_if_due()
         self._store.commit()
         self._store.close()
+        if self._on_end is not None:
+            self._on_end()
 
     def _receive(self, sock: socket.socket) -> bool:
         """Take the packets that have arrived; return False if no more will come."""

@@ -128,8 +128,9 @@ class Connection(
     """A connection, also one that never became a session.
 
     `end` is how it ended: "quit", "lost" (the client closed it), "refused" (by a rule or plugin at
-    connect), "early-talker", "tls-failed", "proxy-refused", "shutdown", "failed" (an internal
-    error), or the key in `[limits]` that it exceeded. `problem` is the detail of a failure.
+    connect), "early-talker", "tls-failed", "proxy-refused", "shutdown", "administrator" (ended by
+    `gatepost sessions end`), "failed" (an internal error), or the key in `[limits]` that it
+    exceeded. `problem` is the detail of a failure.
     `answers` are opinions outside of transactions; `faults` is the number of all refusals of the
     connection, those of transactions included. `repeated` is the number of connections that were
     refused before this one and have no record. `received` and `sent` are octets on the wire.

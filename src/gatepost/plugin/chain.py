@@ -38,7 +38,7 @@ from gatepost.model.structs import Frozen, FrozenIdentity
 from gatepost.net.inline import need_task
 from gatepost.plugin import trouble
 from gatepost.plugin.continuation import Exit, contained
-from gatepost.plugin.driver import Driver
+from gatepost.plugin.driver import Driver, Wait
 from gatepost.plugin.hooks import ANY_2XX, HOLDING, SELECTIVE, reply_for
 from gatepost.plugin.latency import SAMPLING, HookLatency, next_distance
 from gatepost.plugin.scope import Scope
@@ -304,12 +304,23 @@ class Chain(FrozenIdentity, frozen=True, eq=False):
         self, index: int, result: Awaitable[Any], args: tuple[Any, ...]
     ) -> Answer | None:
         """Wait for a plugin; ask the next ones if it has no opinion."""
-        await need_task()
-        answer = await self.deciders[index].await_result(result, args)
+        answer = await self._await(self.deciders[index], result, args)
         if answer is not None:
             return answer
         later = self.ask(args, index + 1)
         return later if later is None or isinstance(later, Answer) else await later
+
+    async def _await(
+        self, hook: BoundHook, result: Awaitable[Any], args: tuple[Any, ...]
+    ) -> Answer | None:
+        """Wait for a plugin in a task; the driver has the plugin of the task meanwhile."""
+        await need_task()
+        waits, task = self.driver.waits, asyncio.current_task()
+        waits[task] = Wait(hook.plugin, hook.name, time.monotonic())
+        try:
+            return await hook.await_result(result, args)
+        finally:
+            del waits[task]
 
     async def _decide_measured(self, args: tuple[Any, ...], asked: list[Asked]) -> Answer | None:
         for hook in self.deciders:
@@ -318,8 +329,7 @@ class Chain(FrozenIdentity, frozen=True, eq=False):
             began = time.perf_counter()
             _, answer = _next_answer(self, (hook,), 0, args)
             if answer is not None and not isinstance(answer, Answer):
-                await need_task()
-                answer = await hook.await_result(answer, args)
+                answer = await self._await(hook, answer, args)
             asked.append(Asked(hook.plugin, time.perf_counter() - began, answer))
             if answer is not None:
                 return answer
@@ -334,8 +344,7 @@ class Chain(FrozenIdentity, frozen=True, eq=False):
         while index < len(hooks):
             index, answer = _next_answer(self, hooks, index, args)
             if answer is not None and not isinstance(answer, Answer):
-                await need_task()
-                answer = await hooks[index].await_result(answer, args)
+                answer = await self._await(hooks[index], answer, args)
             failure = failure or answer
             index += 1
         return failure

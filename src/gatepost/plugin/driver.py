@@ -17,7 +17,7 @@ Limits: one spare task for each `Driver`, which belongs to one event loop.
 from asyncio import Task, current_task, get_running_loop
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 from gatepost.net.inline import NEED_TASK
 from gatepost.plugin.continuation import Continuation
@@ -25,16 +25,26 @@ from gatepost.plugin.latency import next_distance
 from gatepost.plugin.runner import Ended, Runner, new_runner
 
 
+class Wait(NamedTuple):
+    """A plugin's method that a session waits for; `began` is by `time.monotonic`."""
+
+    plugin: str
+    method: str
+    began: float
+
+
 class Driver:
     """Starts coroutines in place: `enter`, then `start` for each, then `leave`.
 
-    `until_measured` is the number of stages before the next one that is measured.
+    `until_measured` is the number of stages before the next one that is measured. `waits` has what
+    each task of a session waits for.
     """
 
-    __slots__ = ("_current", "_inside", "_outside", "_runner", "_spare", "until_measured")
+    __slots__ = ("_current", "_inside", "_outside", "_runner", "_spare", "until_measured", "waits")
 
     def __init__(self) -> None:
         self.until_measured = next_distance()
+        self.waits: dict[Task[Any] | None, Wait] = {}
         self._spare: Continuation | None = None
         self._runner: Runner | None = None
         self._inside = False

@@ -3,7 +3,7 @@
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gatepost.log.logger import get_logger
@@ -16,7 +16,7 @@ from gatepost.plugin.additions import addition_problems, collect, for_own_verbs
 from gatepost.plugin.base import Installed, Plugin, is_blocking
 from gatepost.plugin.chain import DEFAULT_TIMEOUT, BoundHook, Chain
 from gatepost.plugin.contract import implements, is_idle, problems
-from gatepost.plugin.driver import Driver
+from gatepost.plugin.driver import Driver, Wait
 from gatepost.plugin.failure import describe
 from gatepost.plugin.hooks import (
     ACTING,
@@ -95,6 +95,11 @@ class PluginHost:
             edits=hook in EDITING,
             acts=hook in ACTING,
         )
+
+    @property
+    def waits(self) -> Mapping[Any, Wait]:
+        """The plugin that each task of a session waits for."""
+        return self._driver.waits
 
     def _after_any(self) -> Chain | None:
         followers = self._bind("after", "any")

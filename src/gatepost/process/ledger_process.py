@@ -30,7 +30,7 @@ _log = get_logger("gatepost.supervisor")
 
 def is_needed(config: Config) -> bool:
     """Return whether a configuration needs the process."""
-    return config.ledger.enabled or bool(config.metrics.listen)
+    return config.ledger.enabled or bool(config.metrics.listen) or bool(config.webhook)
 
 
 class LedgerProcess:
@@ -137,5 +137,5 @@ def _wait(child: Child) -> None:
 def _same(one: Config | None, other: Config) -> bool:
     return one is not None and all(
         getattr(one, table) == getattr(other, table)
-        for table in ("ledger", "metrics", "log", "server")
+        for table in ("ledger", "webhook", "metrics", "log", "server")
     )

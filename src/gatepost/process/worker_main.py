@@ -111,6 +111,7 @@ def _make_server(arguments: WorkerArguments, link: Link | None) -> Server:
         contents=arguments.contents,
         records=None if link is None else link.add,
         late_traps=arguments.late_traps,
+        control=True,
     )
 
 

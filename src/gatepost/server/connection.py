@@ -24,7 +24,7 @@ from gatepost.net.tls import ListenerTls
 from gatepost.net.tls_codec import TlsCodec
 from gatepost.net.tls_transport import TlsTransport
 from gatepost.server.client_identity import ClientIdentity, new_session, of_socket
-from gatepost.server.connections import Connections
+from gatepost.server.connections import Activity, Connections
 from gatepost.server.deadlines import LINGER, Deadlines
 from gatepost.server.limits import Origin
 from gatepost.server.listener import ListenerSettings
@@ -219,13 +219,19 @@ class Connection(Owner):
 
     def shut_down(self) -> None:
         """Send a last reply, because the server stops, and close."""
-        talk = self.talk
+        self.end("shutdown", r.SHUTTING_DOWN)
+
+    def end(self, limit: str, reply: Reply) -> None:
+        """Send a last reply, recorded as `limit`, and close; a command that waits is cancelled."""
+        talk, pump = self.talk, self.pump
         if self.handshaking:
             self.abort()
         elif not self._lingering:
-            reply = r.SHUTTING_DOWN.with_reference(talk.reference)
-            talk.recorder.limit_reached(talk.session, talk.tx, "shutdown", reply)
+            reply = reply.with_reference(talk.reference)
+            talk.recorder.limit_reached(talk.session, talk.tx, limit, reply)
             self._dismiss(reply)
+            if pump.waiting:  # the loss of the connection cancels it
+                pump.transport.close()
 
     def _dismiss(self, reply: Reply | None) -> None:
         """Send a last reply, unasked, and close; without a reply, close at once."""
@@ -292,6 +298,16 @@ class Connection(Owner):
     def handshaking(self) -> bool:
         """Return whether a TLS handshake is in progress: nothing can be sent."""
         return self._secured is not None and self._secured.handshaking
+
+    @property
+    def activity(self) -> Activity:
+        """Return what the connection does."""
+        state = "content" if self._wire.receiving else ""
+        if self._lingering:
+            state = "closing"
+        elif self.handshaking:
+            state = "tls"
+        return Activity(state, self._deadlines.since, self._received, self._sent)
 
     def sweep(self, now: float) -> None:
         """Record trap hits, and close if a deadline has passed; called about once a second."""

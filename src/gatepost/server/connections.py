@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Coroutine
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gatepost.auth.auth_limiter import AuthLimiter
 from gatepost.config.schema import SmtpConfig
@@ -18,6 +18,7 @@ from gatepost.net.networks import Networks, is_within
 from gatepost.net.turns import Turns
 from gatepost.server.file_supply import FileSupply
 from gatepost.server.limits import ConnectionLimiter, Origin, packed
+from gatepost.server.pump import Pump
 from gatepost.session import replies as r
 from gatepost.session.conversation import Conversation
 from gatepost.session.policy.visits import Visits
@@ -36,6 +37,20 @@ _SMTP = SmtpConfig()
 _log = get_logger("gatepost.server")
 
 
+class Activity(NamedTuple):
+    """The work of a connection.
+
+    `state` is "closing", "tls" in a handshake, "content" while the client sends a message, "" if
+    its session shows the state. `since` is when it was last answered, in the event loop's time.
+    Octets are without TLS.
+    """
+
+    state: str
+    since: float
+    received: int
+    sent: int
+
+
 class Pending(Protocol):
     """A connection that must send a PROXY header first."""
 
@@ -51,6 +66,7 @@ class Member(Protocol):
 
     peer: Endpoint
     origin: Origin | None
+    pump: Pump
 
     @property
     def talk(self) -> Conversation:
@@ -64,11 +80,21 @@ class Member(Protocol):
     def receiving(self) -> bool:
         """Return whether content is arriving and no command is being handled."""
 
+    @property
+    def activity(self) -> Activity:
+        """Return what the connection does."""
+
     def sweep(self, now: float) -> None:
         """Close if a deadline has passed."""
 
     def shut_down(self) -> None:
         """Send a last reply, because the server stops, and close."""
+
+    def end(self, limit: str, reply: Reply) -> None:
+        """Send a last reply if the protocol has one, and close; record it as `limit`.
+
+        A command that is being handled is cancelled. Do not call it while `talk.delivering`.
+        """
 
     def abort(self) -> None:
         """Close at once."""
@@ -261,6 +287,11 @@ class Connections:
         """Return the longest delay of the event loop since the last call, in seconds."""
         lag, self._lag = self._lag, 0.0
         return lag
+
+    @property
+    def lag(self) -> float:
+        """The longest delay since the last call of `take_lag`, in seconds."""
+        return self._lag
 
     def by_listener(self) -> Counter[str]:
         """Return the number of sessions by the name of their listener."""

@@ -18,8 +18,9 @@ from collections.abc import Callable
 from typing import cast
 
 from gatepost.model.endpoint import Endpoint
+from gatepost.model.reply import Reply
 from gatepost.server.client_identity import ClientIdentity, of_socket
-from gatepost.server.connections import Connections
+from gatepost.server.connections import Activity, Connections
 from gatepost.server.limits import Origin
 from gatepost.server.listener import ListenerSettings
 from gatepost.server.pump import Owner, Pump
@@ -143,6 +144,13 @@ class MtaConnection(Owner):
         """Return whether content is arriving and no command is being handled."""
         return self.talk.message is not None and not self.pump.waiting
 
+    @property
+    def activity(self) -> Activity:
+        """Return what the connection does."""
+        traffic = self._traffic
+        state = "content" if self.receiving else ""
+        return Activity(state, self._since, traffic.received, traffic.sent)
+
     def sweep(self, now: float) -> None:
         """Report progress, or close after a long silence; called about once a second."""
         self._handler.sweep(now)
@@ -164,6 +172,13 @@ class MtaConnection(Owner):
         """Close: the mail server decides what its client gets without this server."""
         self.pump.ended = True
         self.pump.transport.close()
+
+    def end(self, limit: str, reply: Reply) -> None:
+        """Close, recorded as `limit`: the mail server does not expect a reply of its own."""
+        talk = self.talk
+        reply = reply.with_reference(talk.reference)
+        talk.recorder.limit_reached(talk.session, talk.tx, limit, reply)
+        self.shut_down()
 
     def abort(self) -> None:
         """Close at once."""

@@ -81,7 +81,8 @@ class Pump:
     """Moves events and replies for one connection.
 
     `ended` is set by the owner when nothing more is to be handled, `lost` when the connection is
-    gone, `writable` while the client reads its replies.
+    gone, `writable` while the client reads its replies. `task` handles a command that waits, or
+    waits for a delay, and `event` is the command, None in a delay.
     """
 
     __slots__ = (
@@ -91,11 +92,12 @@ class Pump:
         "_handler",
         "_owner",
         "_queued",
-        "_task",
         "_turns",
         "_wire",
         "ended",
+        "event",
         "lost",
+        "task",
         "transport",
         "writable",
     )
@@ -111,7 +113,8 @@ class Pump:
         self._owner = owner
         self._turns = turns
         self._clock = clock
-        self._task: asyncio.Task[Any] | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self.event: Any = None
         self._queued = False
         self._eof = False
         self.writable = True
@@ -121,12 +124,12 @@ class Pump:
     @property
     def waiting(self) -> bool:
         """Return whether a command is being handled, or waits for a delay."""
-        return self._task is not None
+        return self.task is not None
 
     @property
     def busy(self) -> bool:
         """Return whether a command is being handled, or the next turn is due."""
-        return self._task is not None or self._queued
+        return self.task is not None or self._queued
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the client, in pieces that end a turn in time."""
@@ -136,12 +139,12 @@ class Pump:
         else:
             for start in range(0, len(data), TURN):
                 wire.receive_data(data[start : start + TURN])
-        if self._task is None and not self._queued and self.writable:
+        if self.task is None and not self._queued and self.writable:
             if len(data) >= TURN and self._turns.waiting:
                 self._queue()
             else:
                 self.run()
-        if self._task is not None or not self.writable:
+        if self.task is not None or not self.writable:
             self._limit_reading()
 
     def _limit_reading(self) -> None:
@@ -152,7 +155,7 @@ class Pump:
     def turn(self) -> int:
         """Take the turn that was queued for; return its cost."""
         self._queued = False
-        if self.lost or self.ended or not self.writable or self._task is not None:
+        if self.lost or self.ended or not self.writable or self.task is not None:
             return 0
         cost = self.run()
         self._go_on_reading()
@@ -167,7 +170,7 @@ class Pump:
             if type(event) is Signal:
                 break
             reply = self._handle(event)
-            if self._task is not None:
+            if self.task is not None:
                 break
             if reply is not None:
                 if reply.code >= 400 or type(event) in counted:
@@ -214,18 +217,19 @@ class Pump:
             return self._handler.fail(event)
         if reply is not UNFINISHED:
             return cast("Reply | None", reply)
+        self.event = event
         self._wait_for(finish(result), functools.partial(self._resume, event))
         return None
 
     def _wait_for(
         self, work: Coroutine[Any, Any, Any], then: Callable[[asyncio.Task[Any]], None]
     ) -> None:
-        self._task = asyncio.get_running_loop().create_task(work)
-        self._task.add_done_callback(then)
+        self.task = asyncio.get_running_loop().create_task(work)
+        self.task.add_done_callback(then)
 
     def _resume(self, event: Any, task: asyncio.Task[Reply | None]) -> None:
         """Answer a command that had to wait."""
-        self._task = None
+        self.task = self.event = None
         try:
             reply = task.result()
         except asyncio.CancelledError:
@@ -243,7 +247,7 @@ class Pump:
 
     def _go_on(self, reply: Reply | None) -> None:
         """Send a reply, and handle what has come meanwhile."""
-        if reply is not None:
+        if reply is not None and not self.ended:
             self._owner.send(self._wire.send(reply))
         if not self.ended and self.writable:
             self.run()
@@ -261,7 +265,7 @@ class Pump:
         self._wait_for(self._clock.sleep(seconds), functools.partial(self._rested, then))
 
     def _rested(self, then: Callable[[], None], _task: "asyncio.Task[None]") -> None:
-        self._task = None
+        self.task = None
         if self.lost:
             self._owner.finish()
         elif not self.ended:
@@ -282,10 +286,10 @@ class Pump:
     def lose(self, *, cancel: bool) -> None:
         """Note that the connection is gone; with `cancel`, end the command being handled."""
         self.lost = True
-        if self._task is None:
+        if self.task is None:
             self._owner.finish()
         elif cancel:
-            self._task.cancel()
+            self.task.cancel()
 
     def release(self) -> None:
         """Drop the owner, which has cleaned up.
@@ -297,7 +301,7 @@ class Pump:
 
     async def until_idle(self) -> bool:
         """Wait for the command or turn that is due; return whether there was one."""
-        task, queued = self._task, self._queued
+        task, queued = self.task, self._queued
         if task is not None:
             await asyncio.wait({task})
         elif queued:

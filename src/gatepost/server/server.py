@@ -42,6 +42,7 @@ from gatepost.queue.spool.folder import files as spool_files
 from gatepost.queue.spool.sql.schema import VersionError
 from gatepost.registry.mailboxes import retire_mailboxes
 from gatepost.server.connections import SWEEP, Connections
+from gatepost.server.control_socket import ControlSocket
 from gatepost.server.figures import Figures
 from gatepost.server.listener import ListenerSettings
 from gatepost.server.protocols import PROTOCOLS
@@ -89,7 +90,7 @@ class Server:
     `resolver` is for routes and plugins, `store` for plugins, None for that of the configuration;
     these are not closed. `tables` are used instead of those of the configuration with the same
     specification. With `late_traps`, the server does not wait for the index of a very big
-    trap list.
+    trap list. With `control`, `gatepost sessions` shows and ends the sessions of this server.
     `addresses` are (protocol, address) pairs once the server has started.
     """
 
@@ -112,7 +113,9 @@ class Server:
         store: OpenedStore | None = None,
         tables: Mapping[str, Table] | None = None,
         late_traps: bool = False,
+        control: bool = False,
     ) -> None:
+        self._control = control
         self._late_traps = late_traps
         self._config = config
         self._plugins = plugins
@@ -227,6 +230,7 @@ class Server:
             pairs = await self._certificates(stack)
             tls = {kind: ListenerTls(kind, pairs) for kind in kinds_of(self._config) if pairs}
             connections = Connections(setup, self._config.smtp, slot=self._slot)
+            await self._open_control(connections, worker, stack)
             stack.push_async_callback(connections.drain, self._stop_timeout)
             await self._listen(connections, tls, stack)
             self._connections = connections
@@ -240,6 +244,15 @@ class Server:
                 worker=worker,
             )
             self._stack = stack.pop_all()
+
+    async def _open_control(
+        self, connections: Connections, worker: int, stack: AsyncExitStack
+    ) -> None:
+        """Open the control socket, if there is to be one; it is closed after the last session."""
+        if self._control:
+            control = ControlSocket(connections, self._config.data_dir, worker)
+            stack.push_async_callback(control.stop)
+            await control.start()
 
     async def _report_unarmed(self, setup: Setup, stack: AsyncExitStack) -> None:
         """Log the traps that have no effect, during the start or after it, as the lists."""

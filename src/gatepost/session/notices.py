@@ -9,8 +9,8 @@ from gatepost.model.session import Session, Transaction
 from gatepost.plugin.notifier import Notifier
 from gatepost.session.recorder import Recorder, forward_others
 
-# Not a limit: the server stops.
-SHUTDOWN = "shutdown"
+# No limits: the server stops, an administrator ends the session.
+_OTHERS = frozenset({"shutdown", "administrator"})
 
 
 class NoticeRecorder(Recorder):
@@ -25,7 +25,7 @@ class NoticeRecorder(Recorder):
     def connection_refused(self, ref: str, peer: Endpoint, limit: str, reply: Reply) -> None:
         """Forward a connection over a limit."""
         self._inner.connection_refused(ref, peer, limit, reply)
-        if limit != SHUTDOWN:
+        if limit not in _OTHERS:
             self._notify("limit", peer, limit, reply)
 
     def limit_reached(
@@ -33,7 +33,7 @@ class NoticeRecorder(Recorder):
     ) -> None:
         """Forward a session over a limit."""
         self._inner.limit_reached(session, tx, limit, reply)
-        if limit != SHUTDOWN:
+        if limit not in _OTHERS:
             self._notify("limit", session.peer, limit, reply)
 
     def early_talker(self, session: Session, reply: Reply) -> None:

@@ -101,7 +101,7 @@ class Recorder(DeliveryRecorder):
         """Record a session that the server ends.
 
         `limit` is the key in `[limits]` of too many errors, idle commands or failed logins, or
-        "shutdown".
+        "shutdown", or "administrator".
         """
 
     def decided(

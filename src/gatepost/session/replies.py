@@ -45,6 +45,9 @@ SESSION_TOO_LONG: Final = Reply(
     421, "Session time limit exceeded, connect again", "4.7.0", close=True
 )
 SHUTTING_DOWN: Final = Reply(421, "Server shutting down, try again later", "4.3.2", close=True)
+ENDED: Final = Reply(
+    421, "Session ended by the administrator, try again later", "4.3.2", close=True
+)
 TOO_MANY_CONNECTIONS: Final = Reply(
     421, "Too many connections, try again later", "4.7.0", close=True
 )

@@ -26,7 +26,7 @@ from gatepost.session.assemble import load_plugins
 from gatepost.store.store import OpenedStore
 
 # How connections end before a rule or plugin is asked; so does a limit, with a reply.
-_UNASKED = frozenset({"early-talker", "tls-failed", "proxy-refused", "shutdown"})
+_UNASKED = frozenset({"early-talker", "tls-failed", "proxy-refused", "shutdown", "administrator"})
 _NO_SESSION = "the connection ended before a session began, or by a limit"
 _NO_NAME = "the name in HELO was not recorded"
 

@@ -106,3 +106,16 @@ class Day(_Time):
     def parse(self, text: str, now: float) -> float:
         """See `parse_day`."""
         return parse_day(text, now)
+
+
+class Duration(_Time):
+    """The type of an option that takes a duration, such as "30s"."""
+
+    name = "duration"
+
+    def parse(self, text: str, now: float) -> float:  # noqa: ARG002 - no time is computed
+        """See `parse_duration`."""
+        try:
+            return parse_duration(text)
+        except UnitError as error:
+            raise MomentError(str(error)) from None

@@ -19,6 +19,7 @@ import msgspec
 
 from gatepost.ledger.hashes import hash_of
 from gatepost.ledger.matching import best_key, letters_of, matcher
+from gatepost.ledger.position import Position
 from gatepost.ledger.records import Record, RecordError, decode
 from gatepost.ledger.selection import Key, Selection
 from gatepost.ledger.store import files, index, schema
@@ -70,12 +71,13 @@ class LedgerReader:
         """Yield the records of a selection, the newest first unless `oldest_first`."""
         return islice(self._select(selection, _ORDERS[oldest_first]), limit)
 
-    def follow(self, selection: Selection) -> Callable[[], list[Record]]:
+    def follow(self, selection: Selection, after: Position | None = None) -> "Follower":
         """Return a function whose calls return what is new since the last, the oldest first.
 
-        A call that has read MAX_NEWS records leaves the others to the next call.
+        The first call returns what was written after the position, None for now. A call that has
+        read MAX_NEWS records leaves the others to the next call.
         """
-        return _Follower(self, selection)
+        return Follower(self, selection, after)
 
     def totals(self, since: float, until: float) -> Totals:
         """Return the counts of the hours from `since` to `until`, in seconds since 1970.
@@ -142,35 +144,42 @@ class LedgerReader:
             self.problems.append(problem)
 
 
-class _Follower:
-    """The position of a reader that follows: a segment and a number of a record in it."""
+class Follower:
+    """A reader that follows; records that retention has removed before a call are left out.
 
-    def __init__(self, reader: LedgerReader, selection: Selection) -> None:
+    `position` is the place after the last call. A position of another ledger, whose segments are
+    newer than all of this one, counts as now.
+    """
+
+    def __init__(
+        self, reader: LedgerReader, selection: Selection, after: Position | None = None
+    ) -> None:
         self._reader = reader
         self._test = matcher(selection)
-        self._segment, self._last = 0, 0
+        self.position = Position(0, 0)
         for file in reader.segments()[-1:]:
-            self._segment = file.number
-            self._last = next(reader.read(file, _last), 0)
+            self.position = Position(file.number, next(reader.read(file, _last), 0))
+        if after is not None:
+            self.position = min(self.position, after)
 
     def __call__(self) -> list[Record]:
         """Return what is new, the oldest first."""
         news: list[Record] = []
         left = MAX_NEWS
         for file in self._reader.segments():
-            if file.number >= self._segment and left > 0:
+            if file.number >= self.position.segment and left > 0:
                 rows = self._read(file, left)
                 left -= len(rows)
                 news += self._reader.decoded(file, rows)
         return [record for record in news if self._test(record)]
 
     def _read(self, file: File, limit: int) -> list[msgspec.Raw]:
-        if file.number > self._segment:
-            self._segment, self._last = file.number, 0
+        last = self.position.record if file.number == self.position.segment else 0
         found: list[msgspec.Raw] = []
-        for last, records in self._reader.read(file, partial(_after, last=self._last, limit=limit)):
-            self._last = last
+        for number, records in self._reader.read(file, partial(_after, last=last, limit=limit)):
+            last = number
             found += records
+        self.position = Position(file.number, last)
         return found
 
 

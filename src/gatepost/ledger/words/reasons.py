@@ -151,6 +151,7 @@ CORE: dict[str, Reason] = {
         "Correct the plugin: `plugin failed` in the log has the file and the line. With on_error ="
         ' "skip" the server accepts mail without its decision.',
     ),
+    "administrator": Reason("An administrator has ended the session.", "gatepost sessions", _RETRY),
     "shutdown": Reason("The server was stopping or reloading.", "server.stop_timeout", _RETRY),
     "early-talker": Reason(
         "The client sent data before the greeting, as many spam programs do.",
@@ -301,6 +302,7 @@ ENDS: dict[str, Reason] = {
         "Add the address to accept_from if the host is one of your mail servers.",
     ),
     "shutdown": CORE["shutdown"],
+    "administrator": CORE["administrator"],
     "failed": CORE["internal-error"],
 }
 
