@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.tables.answers import NEGATIVE, Answers
-from gatepost.tables.cached import FAILURES, PAUSE, CachedTable
+from gatepost.tables.cached import FAILURES, NOTED, PAUSE, CachedTable
 from gatepost.tables.table import Table, TableError
 from gatepost.testing import MemoryTable
 
@@ -218,6 +218,42 @@ def test_an_outage_has_one_line_at_its_begin_and_one_at_its_end():
             "log_level": "warning",
         },
     ]
+
+
+class StrictTable(MemoryTable):
+    """A table whose service answers with an error if one of the keys is bad."""
+
+    def find(self, keys):
+        if any("bad" in key for key in keys):
+            raise TableError(self.name, "malformed key", answered=True)
+        return super().find(keys)
+
+
+def test_an_error_about_a_key_does_not_concern_other_keys():
+    async def run():
+        made = Cached(StrictTable(ROWS))
+        for number in range(FAILURES + 1):
+            await made.fails(f"bad{number}@example.com")
+        bad = asyncio.create_task(made.fails("bad@example.com"))
+        assert await made.ask("a@example.com") == {"a@example.com": "a"}
+        assert await bad == "table memory:test: malformed key"
+        assert not made.cached.is_unavailable
+
+    with capture_logs() as lines:
+        asyncio.run(run())
+    assert [one["event"] for one in lines] == ["table query failed"]
+
+
+def test_errors_about_keys_are_logged_once_a_minute():
+    async def run():
+        made = Cached(StrictTable(ROWS))
+        for _ in range(3):
+            await made.fails("bad@example.com")
+            made.monotonic += NOTED / 2
+
+    with capture_logs() as lines:
+        asyncio.run(run())
+    assert len(lines) == 2
 
 
 def test_cached_answers_are_used_during_an_outage():

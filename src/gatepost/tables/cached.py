@@ -11,6 +11,10 @@ Positive answers are used for `seconds`, negative ones for NEGATIVE seconds at m
 not cached. After FAILURES failures in a row look-ups fail at once, except one query each PAUSE
 seconds. The log has one line at the first failure and one when the table answers again.
 
+A service that answers with an error is no outage: a client may have chosen a key that it cannot
+take. The other keys of the query are asked alone then, and the log has at most one line in NOTED
+seconds.
+
 Trust: the answer of a table is checked. Limits: MOST positive and MOST negative answers; a query
 takes the table's `timeout` at most.
 """
@@ -33,6 +37,8 @@ from gatepost.tables.table import Found, Table, TableError
 FAILURES = 3
 # Seconds: a table is used again soon after its server is back.
 PAUSE = 2.0
+# Seconds.
+NOTED = 60.0
 
 _log = get_logger("gatepost.tables")
 
@@ -78,6 +84,7 @@ class CachedTable(Table):
         self._negative: Answers[str, None] = Answers(min(seconds, NEGATIVE))
         self._breaker = Breaker(FAILURES, PAUSE)
         self._began = 0.0
+        self._noted = -NOTED
         self._pending: dict[str, asyncio.Future[_Answer]] = {}
         self._waiting: dict[str, None] = {}
         self._task: asyncio.Task[None] | None = None
@@ -124,7 +131,7 @@ class CachedTable(Table):
         for key, future in pending.items():
             answer = future.result()
             if isinstance(answer, TableError):
-                raise TableError(answer.table, answer.problem)
+                raise TableError(answer.table, answer.problem, answered=answer.answered)
             if answer is not None:
                 found[key] = answer
         return found
@@ -136,7 +143,12 @@ class CachedTable(Table):
                 keys = list(islice(self._waiting, self._table.batch))
                 for key in keys:
                     del self._waiting[key]
-                self._resolve(keys, await self._query(keys))
+                found = await self._query(keys)
+                if isinstance(found, TableError) and found.answered and len(keys) > 1:
+                    for key in keys:
+                        self._resolve([key], await self._query([key]))
+                else:
+                    self._resolve(keys, found)
         finally:
             self._task = None
             self._waiting.clear()
@@ -164,10 +176,13 @@ class CachedTable(Table):
         self.statistics.queries += 1
         found = await self._ask_table(keys)
         self.statistics.seconds += self._monotonic() - began
-        if isinstance(found, TableError):
-            self._failed(found)
-        else:
+        if not isinstance(found, TableError):
             self._succeeded()
+        elif found.answered:
+            self._succeeded()
+            self._note(found)
+        else:
+            self._failed(found)
         return found
 
     async def _ask_table(self, keys: Sequence[str]) -> Found | TableError:
@@ -195,6 +210,13 @@ class CachedTable(Table):
             self._began = now
             _log.error("table unavailable", table=self.name, problem=error.problem)
         self._breaker.failed(now)
+
+    def _note(self, error: TableError) -> None:
+        self.statistics.failures += 1
+        now = self._monotonic()
+        if now - self._noted >= NOTED:
+            self._noted = now
+            _log.warning("table query failed", table=self.name, problem=error.problem)
 
     def _succeeded(self) -> None:
         if self._breaker.failures:

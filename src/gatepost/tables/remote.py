@@ -17,10 +17,14 @@ _MAX_PROBLEM: Final = 300
 _MAX_QUOTED: Final = 2000
 
 
+class AnsweredError(Exception):
+    """The server has answered with an error, which may be about one key."""
+
+
 class RemoteTable(Table):
     """A table on another server; `timeout` is in seconds.
 
-    An error of the types `failures` is a `TableError`.
+    `AnsweredError` and errors of the types `failures` are a `TableError`.
     """
 
     failures: ClassVar[tuple[type[Exception], ...]] = (OSError, ValueError)
@@ -39,6 +43,8 @@ class RemoteTable(Table):
             return await self._look_up(possible)
         except TableError:
             raise
+        except AnsweredError as error:
+            raise TableError(self.name, describe(error), answered=True) from error
         except self.failures as error:
             raise TableError(self.name, describe(error)) from error
 

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from gatepost.tables.remote import RemoteTable
+from gatepost.tables.remote import AnsweredError, RemoteTable
 from gatepost.tables.service_address import ServiceAddress
 from gatepost.tables.table import Found
 from gatepost.wire.tables.conversation import Answer, Conversation
@@ -22,14 +22,8 @@ from gatepost.wire.tables.conversation import Answer, Conversation
 _READ_SIZE: Final = 65536
 
 
-class ServiceProblemError(Exception):
-    """The server could not look a key up; the text is its reason."""
-
-
 class ServiceTable(RemoteTable):
     """The table of a server; `start` returns the conversation of a new connection."""
-
-    failures = (OSError, ValueError, ServiceProblemError)
 
     def __init__(
         self, name: str, address: ServiceAddress, start: Callable[[], Conversation]
@@ -45,7 +39,7 @@ class ServiceTable(RemoteTable):
             answers = await self._ask(keys)
         for answer in answers.values():
             if answer.problem:
-                raise ServiceProblemError(answer.problem)
+                raise AnsweredError(answer.problem)
         return {key: answer.value for key, answer in answers.items() if answer.value is not None}
 
     async def _ask(self, keys: Sequence[str]) -> dict[str, Answer]:

@@ -21,12 +21,17 @@ BATCH = 100
 
 
 class TableError(Exception):
-    """A table cannot answer; the text names the table and has the problem."""
+    """A table cannot answer; the text names the table and has the problem.
 
-    def __init__(self, table: str, problem: str) -> None:
+    With `answered` its service is there, and has answered with an error. The cause may be one key,
+    which a client has chosen.
+    """
+
+    def __init__(self, table: str, problem: str, *, answered: bool = False) -> None:
         super().__init__(f"table {table}: {problem}")
         self.table = table
         self.problem = problem
+        self.answered = answered
 
 
 class Table(ABC):

@@ -25,7 +25,7 @@ from gatepost.config.secret_file import read_secret
 from gatepost.config.tables import HttpConfig
 from gatepost.net.client_tls import ClientTls
 from gatepost.tables.key_template import KeyTemplate
-from gatepost.tables.remote import RemoteTable
+from gatepost.tables.remote import AnsweredError, RemoteTable
 from gatepost.tables.spec import TableSpec
 from gatepost.tables.table import Found
 
@@ -34,6 +34,8 @@ MOST_REQUESTS: Final = 10
 Object = TypeVar("Object")
 
 _OK, _NOT_FOUND = 200, 404
+# What a server replies to a request that it does not take because of its key.
+_ABOUT_KEY: Final = (400, 414, 422, 431)
 _FOLDERS = (".", "..")
 
 
@@ -124,7 +126,12 @@ def _decode(body: bytes, kind: type[Object]) -> Object:
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Return the body of a response; raises ValueError for another status and a long one."""
+    """Return the body of a response; raises ValueError for another status and a long one.
+
+    Raises `AnsweredError` for a status that is about the key.
+    """
+    if response.status in _ABOUT_KEY:
+        raise AnsweredError(f"the server replied with the status {response.status}")
     if response.status != _OK:
         raise ValueError(f"the server replied with the status {response.status}")
     body = bytearray()

@@ -17,9 +17,12 @@ from gatepost.store.redis.commands import Command
 from gatepost.store.redis.link import ErrorReply, Link
 from gatepost.store.redis.url import SCHEMES, RedisUrl, parse_redis_url
 from gatepost.tables.key_template import KeyTemplate
-from gatepost.tables.remote import RemoteTable
+from gatepost.tables.remote import AnsweredError, RemoteTable
 from gatepost.tables.spec import TableSpec
-from gatepost.tables.table import Found, TableError
+from gatepost.tables.table import Found
+
+# The error about a key whose value has another type.
+_ABOUT_KEY = "WRONGTYPE"
 
 
 class RedisTable(RemoteTable):
@@ -54,7 +57,8 @@ class RedisTable(RemoteTable):
 
     def _read(self, reply: Any) -> str | None:
         if isinstance(reply, ErrorReply):
-            raise TableError(self.name, reply.text)
+            error = AnsweredError if reply.text.startswith(_ABOUT_KEY) else ValueError
+            raise error(reply.text)
         return self._value(reply)
 
     async def stop(self) -> None:

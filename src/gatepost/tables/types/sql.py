@@ -21,12 +21,12 @@ from typing import Any, Final
 from urllib.parse import quote as quote_path
 
 from sqlalchemy import URL, Result, bindparam, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gatepost.config.secret_file import read_secret
 from gatepost.config.tables import SqlConfig
-from gatepost.tables.remote import RemoteTable, describe
+from gatepost.tables.remote import AnsweredError, RemoteTable, describe
 from gatepost.tables.rows import Row, find_rows
 from gatepost.tables.spec import TableSpec
 from gatepost.tables.table import Found, TableError
@@ -58,6 +58,8 @@ class SqlTable(RemoteTable):
     async def _look_up(self, keys: Sequence[str]) -> Found:
         try:
             return await find_rows(keys, self._rows)
+        except DataError as error:  # such as a character that the database cannot store
+            raise AnsweredError(describe(error.orig or error)) from error
         except DBAPIError as error:  # its own text has the whole query
             raise TableError(self.name, describe(error.orig or error)) from error
 
