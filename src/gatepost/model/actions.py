@@ -18,18 +18,22 @@ DSN parameters (RFC 3461): those that replace a recipient inherit its NOTIFY and
 about the address that the sender has used (section 5.2.7.2). A recipient that a plugin has added
 has NOTIFY=NEVER: a DSN would reveal it.
 
+A sender that a plugin sets is for the delivery alone: `tx.reverse_path` stays, because decisions
+are about the client. One that is set for a recipient comes before one that is set for all.
+
 Limits: TIMES the limit of RCPT recipients (`limits.recipients`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from gatepost.model.address import Address
+from gatepost.model.address import NULL_PATH, Address
 from gatepost.model.author import UNKNOWN, Author
+from gatepost.model.envelope import in_envelope
 from gatepost.model.fact_list import FactList
 from gatepost.model.facts import keep, set_fact
 from gatepost.model.reply import RecipientReplies, Reply
-from gatepost.model.session import Acting, Change, Recipient, Transaction
+from gatepost.model.session import Acting, Change, Recipient, Sender, Transaction
 
 # An alias stands for a few mailboxes. More is a mailing list, which sends messages of its own.
 TIMES = 10
@@ -53,7 +57,7 @@ class Actions(Acting):
 
     `each` is whether the client gets a reply for each recipient. `named` is None without changes.
     `changes` are those so far, with those of plugins in shadow mode, which have no effect.
-    `quarantined` is the reason, "" if the message is not held.
+    The rest is as in `Acting`.
     """
 
     # Defaults of the class: most transactions are not changed, and each has an object.
@@ -62,6 +66,8 @@ class Actions(Acting):
     named: list[Recipient] | None = None
     final: Mapping[Recipient, list[Recipient]] = {}
     quarantined: str = ""
+    sender: Sender | None = None
+    has_senders: bool = False
     sealed: bool = False
     changes: Sequence[Change] = ()
     refusals: Sequence[tuple[Any, Reply]] = ()
@@ -95,6 +101,8 @@ class Actions(Acting):
             self._make(tx, one, dict(rcpt.params), rcpt.route, added=rcpt.added)
             for one in addresses
         ]
+        for one in new:
+            set_fact(one, "sender", rcpt.sender)
         if not new:
             raise ValueError(
                 "expected at least one address: to refuse a recipient use deny(recipients=[...]),"
@@ -112,10 +120,8 @@ class Actions(Acting):
         self, tx: Transaction, name: str, recipients: Iterable[Recipient] | None
     ) -> None:
         """Choose a route, see `Transaction.choose_route`."""
-        if recipients is None:
-            chosen = [one for one in tx.recipients if not one.added]
-        else:
-            chosen = [one for named in recipients for one in self._resolved(tx, named)]
+        usual = (one for one in tx.recipients if not one.added)
+        chosen = self._all_resolved(tx, usual if recipients is None else recipients)
         for one in chosen:
             self._destinations.make(one.address, one.params, name, added=one.added)
         for one in chosen if not self.author.shadow else ():
@@ -132,7 +138,36 @@ class Actions(Acting):
             self.quarantined = "" if self.author.shadow else reason
             self._record("quarantined", reason)
 
+    def change_sender(
+        self,
+        tx: Transaction,
+        address: Address | str,
+        recipients: Iterable[Recipient] | None,
+        *,
+        dsns: bool,
+    ) -> None:
+        """Change the sender, see `Transaction.change_sender`."""
+        if not tx.reverse_path:
+            raise ValueError("the sender is the null reverse-path, which must not be changed")
+        sender = Sender(in_envelope(tx, address) if address else NULL_PATH, dsns)
+        chosen = None if recipients is None else self._all_resolved(tx, recipients)
+        about = "" if chosen is None else f" for {_listed(chosen)}"
+        if chosen == []:
+            return
+        self._record("sender", f"<{sender.address}>{about}")
+        if self.author.shadow:
+            return
+        self.has_senders = True
+        if chosen is None:
+            self.sender = sender
+        for one in chosen or ():
+            set_fact(one, "sender", sender)
+
     # Called by the server
+
+    def is_replaced(self, rcpt: Recipient) -> bool:
+        """Return whether others replace a recipient that is being decided."""
+        return rcpt in self._pending
 
     def accept(self, tx: Transaction, rcpt: Recipient) -> None:
         """Add a recipient that the client has named, or those that replace it."""
@@ -152,7 +187,7 @@ class Actions(Acting):
         Without a reply for each recipient all are, and nothing changes. Raises ValueError for a
         recipient that is not in this transaction.
         """
-        chosen = [one for named in recipients for one in self._resolved(tx, named)]
+        chosen = self._all_resolved(tx, recipients)
         if not self.each:
             return True
         self._begin(tx)
@@ -199,11 +234,7 @@ class Actions(Acting):
         *,
         added: bool,
     ) -> Recipient:
-        parsed = Address.parse(address) if isinstance(address, str) else address
-        if not parsed.domain:
-            raise ValueError(f"expected an address with a domain, found {str(parsed)!r}")
-        if "SMTPUTF8" not in tx.params and not str(parsed).isascii():
-            raise ValueError(f"{parsed}: the client has not requested SMTPUTF8")
+        parsed = in_envelope(tx, address)
         return self._destinations.make(parsed, params, route, added=added)
 
     def _replace(
@@ -229,6 +260,9 @@ class Actions(Acting):
         # A new list: the plugin may be iterating over the old one.
         set_fact(tx, "recipients", FactList([*tx.recipients, *added]))
         return list(dict.fromkeys(merged))
+
+    def _all_resolved(self, tx: Transaction, recipients: Iterable[Recipient]) -> list[Recipient]:
+        return [one for named in recipients for one in self._resolved(tx, named)]
 
     def _resolved(self, tx: Transaction, rcpt: Recipient) -> Sequence[Recipient]:
         """Return the recipients that stand for one that the client has named, or the one itself."""
