@@ -237,6 +237,7 @@ SOURCES: Mapping[str, Source] = {
     "slapd": Source(debian, ("slapd", "ldap-utils")),
     "opendkim": Source(debian, ("opendkim",)),
     "miltertest": Source(debian, ("miltertest",)),
+    "postsrsd": Source(debian, ("postsrsd",)),
     "mail-dkim": Source(debian, ("libmail-dkim-perl", "libcryptx-perl")),
     "p0f": Source(debian, ("p0f",)),
     "qpsmtpd": Source(debian, ("qpsmtpd",)),
@@ -411,6 +412,13 @@ PROGRAMS: Mapping[str, Program] = {
         path="usr/sbin/p0f",
         probe=("-h",),
         expected="p0f 3",
+        variables=_LIBRARIES,
+    ),
+    "postsrsd": Program(  # run by tools/postsrsd.py
+        source="postsrsd",
+        path="usr/sbin/postsrsd",
+        probe=("-v",),
+        expected="1.",
         variables=_LIBRARIES,
     ),
     "prometheus": Program(  # run by tools/prometheus.py
