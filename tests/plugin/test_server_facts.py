@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatepost import Plugin, ServerFacts, defer, deny
+from gatepost import Address, Plugin, ServerFacts, defer, deny
 from gatepost.plugin.base import Installed
 from gatepost.testing import play
 
@@ -57,6 +57,14 @@ def test_a_plugin_can_see_that_it_is_in_shadow_mode(shadow):
     plugin = Plugin()
     play("S: 220", [Installed(plugin, shadow=shadow)])
     assert plugin.in_shadow_mode is shadow
+
+
+def test_the_user_of_an_address_has_no_subaddress():
+    plugin = Plugin()
+    play("S: 220", [plugin], config={"recipients": {"subaddress": "-"}})
+    address = Address.parse("Ann-news+x@example.com")
+    assert plugin.server.user_of(address) == "ann"
+    assert ServerFacts().user_of(address) == "ann-news"
 
 
 def test_without_a_server_no_domain_is_local():

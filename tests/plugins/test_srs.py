@@ -71,6 +71,13 @@ def test_the_second_forwarder_leads_back_by_way_of_the_first():
     assert str(Rewriter("third.example", ["x"], 21).back(third, NOW)) == str(first)
 
 
+def test_a_sender_that_only_looks_rewritten_is_a_usual_sender():
+    sender = Address("SRS1=x", "example.org")
+    made = REWRITER.forward(sender, NOW)
+    assert made.local.endswith("=example.org=SRS1=x")
+    assert REWRITER.back(made, NOW) == sender
+
+
 def test_secrets_can_be_changed():
     old, new = Rewriter(DOMAIN, ["old"], 21), Rewriter(DOMAIN, ["new", "old"], 21)
     assert new.back(old.forward(ALICE, NOW), NOW) == ALICE
@@ -256,6 +263,14 @@ def test_an_expired_address_is_refused_and_counted():
     old = str(REWRITER.forward(ALICE, NOW - 30 * DAY))
     reply = "550 5.1.1 the SRS address has expired*"
     sent(srs(), sender="", to=old, reply=reply)
+
+
+def test_an_address_that_is_known_must_be_signed_too(monkeypatch):
+    """The configuration can list any address; no plugin is asked then whether it exists."""
+    forged = f"SRS0=aaaa=AB=victim.example=bob@{DOMAIN}"
+    monkeypatch.setitem(RELAY, "recipients", {"domains": [DOMAIN], "known": [forged]})
+    played = sent(srs(), sender="", to=forged, reply="550 5.1.1 the hash of the SRS address*")
+    assert played.metrics.value("gatepost_plugin_srs_refused", reason="hash") == 1
 
 
 def test_other_addresses_of_the_domain_are_left_to_the_usual_rules():

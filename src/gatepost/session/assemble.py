@@ -359,6 +359,7 @@ def _facts(config: Config, lists: Lists, worker: int) -> ServerFacts:
         listeners=names,
         domains=lists.domains,
         trap_refusal=refusal,
+        subaddress=config.recipients.subaddress,
     )
 
 

@@ -1,0 +1,178 @@
+"""Send mail for aliases, virtual addresses and catch-alls to their members, from tables.
+
+A recipient is looked up with its subaddress, without it, as a user of a local domain, and as
+`@domain`. The values are expanded until they are no aliases. An address that is found exists.
+
+Trust: see `_aliases`. Traps are what the client names: a member that is a trap is a usual address,
+and a catch-all does not apply to a trap.
+
+Limits: `depth` and `most`. A message that has passed this server PASSES times is not forwarded
+again: two members that send back would double it each time.
+"""
+
+from collections.abc import Sequence
+
+from gatepost import (
+    Address,
+    Decision,
+    Lookup,
+    MessageTransaction,
+    Plugin,
+    Recipient,
+    TableError,
+    Transaction,
+    UnavailableError,
+    defer,
+    deny,
+    field,
+    local,
+)
+from gatepost.plugins._aliases import AliasError, AliasKeys, Expansion, Found, Limits, Problem
+
+_NAME = "aliases"
+# A message arrives, is forwarded to a list, and comes back from it.
+PASSES = 3
+# Problems that are logged once by each worker.
+_MOST_LOGGED = 1000
+
+
+class Aliases(Plugin):
+    """Adds the result `aliases`: "expanded"."""
+
+    class Options(Plugin.Options):
+        """The tables and their limits."""
+
+        tables: tuple[str, ...] = ()
+        """Tables of aliases, such as "sql:aliases". The first one that has a key counts."""
+        aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+        """Aliases in the configuration, each with its members. They come before the tables."""
+        mailboxes: tuple[str, ...] = ()
+        """Tables of addresses that exist: a catch-all does not apply to these."""
+        keep_tag: bool = True
+        """Whether members get the subaddress of an alias that is found without it."""
+        depth: int = 10
+        """The number of levels of aliases that lead to aliases."""
+        most: int = 100
+        """The number of members of an alias, with those of aliases among them."""
+
+        def __post_init__(self) -> None:
+            if not (self.tables or self.aliases):
+                raise ValueError("expected tables or aliases")
+            if not (1 <= self.depth <= 100 and 1 <= self.most <= 10_000):
+                raise ValueError("depth: expected 1 to 100, and most: 1 to 10000")
+            for name in self.aliases:
+                _key(name)
+
+    def start(self) -> None:
+        """Open the tables; raises ValueError for a specification that is wrong."""
+        options = self.options
+        self._tables = [self.table(one) for one in options.tables]
+        self._mailboxes = [self.table(one) for one in options.mailboxes]
+        self._own = {_key(name): ", ".join(to) for name, to in options.aliases.items()}
+        self._limits = Limits(options.depth, options.most, options.keep_tag)
+        self._logged: set[Problem] = set()
+
+    async def on_lookup(self, tx: Transaction, rcpt: Recipient) -> Lookup | None:
+        """Return that an alias exists."""
+        keys = self._keys_for(tx, rcpt)
+        found = await self._find(keys.all)
+        return None if found.entry(keys) is None else local()
+
+    async def on_rcpt(self, tx: Transaction, rcpt: Recipient) -> Decision | None:
+        """Replace an alias by its members."""
+        first = self._keys_for(tx, rcpt)
+        expansion = Expansion(
+            rcpt.address,
+            lambda one: first if one is rcpt.address else self._keys(one),
+            self._limits,
+        )
+        try:
+            while not expansion.is_done:
+                expansion.advance(await self._find(expansion.keys))
+            self._log_problems(tx, expansion.problems)
+            return self._replace(tx, rcpt, expansion.targets)
+        except (AliasError, ValueError) as error:
+            return self._give_up(tx, rcpt, error)
+
+    def _replace(
+        self, tx: Transaction, rcpt: Recipient, targets: Sequence[Address]
+    ) -> Decision | None:
+        """Replace a recipient unless it stays; raises ValueError if a member has no route."""
+        if [one.key for one in targets] == [rcpt.address.key]:
+            return None
+        if not targets:
+            raise AliasError("empty", "no member of the alias can be used")
+        tx.replace_recipient(rcpt, targets)
+        if tx.results.value(_NAME) is None:
+            tx.results.add(_NAME, "expanded")
+        self.metrics.counter("expanded").inc()
+        return None
+
+    def _give_up(self, tx: Transaction, rcpt: Recipient, error: Exception) -> Decision:
+        """Defer a recipient that cannot be expanded now: the administrator can repair it."""
+        reason = error.reason if isinstance(error, AliasError) else "member"
+        self.log_for(tx).error("alias not expanded", alias=rcpt.address, problem=str(error))
+        self.metrics.counter("failed", reason=reason).inc()
+        text = "Alias cannot be expanded"
+        return defer(text, code=451, enhanced="4.3.5", reason=f"alias-{reason}")
+
+    def _log_problems(self, tx: Transaction, problems: Sequence[Problem]) -> None:
+        for one in problems:
+            if one not in self._logged and len(self._logged) < _MOST_LOGGED:
+                self._logged.add(one)
+                self.log_for(tx).warning(
+                    "member of alias not used", alias=one.alias, member=one.target, problem=one.text
+                )
+
+    def on_message(self, tx: MessageTransaction) -> Decision | None:
+        """Refuse a message that has come back too often."""
+        if tx.results.value(_NAME) is None:
+            return None
+        mark = f" by {self.server.hostname} (Gatepost) "
+        if sum(mark in one for one in tx.message.headers().get_all("Received")) < PASSES:
+            return None
+        text = "Mail loops back to this server by an alias"
+        return deny(text, code=554, enhanced="5.4.6", reason="alias-loop")
+
+    # Look-ups
+
+    def _keys(self, address: Address) -> AliasKeys:
+        """Return the keys of an address."""
+        whole, user = address.key, self.server.user_of(address)
+        name, _, domain = whole.rpartition("@")
+        tag = name[len(user) :]
+        names = (name, user) if tag else (name,)
+        found = [f"{one}@{domain}" for one in names]
+        if self.server.is_local(domain):
+            found += names
+        untagged = (f"{user}@{domain}", user) if tag else ()
+        return AliasKeys((*found, f"@{domain}"), tag, untagged)
+
+    def _keys_for(self, tx: Transaction, rcpt: Recipient) -> AliasKeys:
+        """Return the keys of a recipient: no catch-all applies to a trap."""
+        keys = self._keys(rcpt.address)
+        hit = tx.trap_hits[-1] if tx.trap_hits else None
+        if hit is None or hit.shadow or hit.address is not rcpt.address:
+            return keys
+        return keys._replace(all=keys.all[:-1])
+
+    async def _find(self, keys: Sequence[str]) -> Found:
+        """Return the answer of all tables; raises `UnavailableError`."""
+        values, mailboxes = dict[str, str](), set[str]()
+        try:
+            for one in reversed(self._tables):
+                values |= await one.ask(keys)
+            for one in self._mailboxes:
+                mailboxes.update(await one.ask([key for key in keys if key[0] != "@"]))
+        except TableError as error:
+            raise UnavailableError(str(error)) from error
+        return Found(values | {key: self._own[key] for key in keys if key in self._own}, mailboxes)
+
+
+def _key(name: str) -> str:
+    """Return the key of an alias in the configuration; raises ValueError."""
+    if name.startswith("@"):
+        return Address.parse(f"x{name}").key[1:]
+    if "@" in name:
+        return Address.parse(name).key
+    return Address.parse(f"{name}@x").key[:-2]
