@@ -34,7 +34,8 @@ class ServerFacts(msgspec.Struct, frozen=True):
     `worker` is the number of the worker process. No other running worker of the server has it, and
     a new worker may get that of one that has ended. `listeners` are the names of the listeners that
     have one. `domains` are the lists of `recipients.domains`. `trap_refusal` refuses a message
-    because of a trap. `subaddress` has the separators of `recipients.subaddress`.
+    because of a trap. `subaddress` has the separators of `recipients.subaddress`, `routes` are
+    the names of the routes that have one.
     """
 
     hostname: str = "localhost"
@@ -44,6 +45,7 @@ class ServerFacts(msgspec.Struct, frozen=True):
     domains: Sequence[Any] = ()
     trap_refusal: TrapRefusal = TrapRefusal()
     subaddress: str = "+"
+    routes: tuple[str, ...] = ()
 
     def user_of(self, address: Address) -> str:
         """Return the local part of an address in canonical form, without its subaddress."""

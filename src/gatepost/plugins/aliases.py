@@ -19,15 +19,15 @@ from gatepost import (
     MessageTransaction,
     Plugin,
     Recipient,
-    TableError,
     Transaction,
-    UnavailableError,
     defer,
     deny,
     field,
     local,
 )
+from gatepost.plugins._address_tables import AddressTables, key_of
 from gatepost.plugins._aliases import AliasError, AliasKeys, Expansion, Found, Limits, Problem
+from gatepost.plugins._passes import passes
 
 _NAME = "aliases"
 # A message arrives, is forwarded to a list, and comes back from it.
@@ -61,14 +61,14 @@ class Aliases(Plugin):
             if not (1 <= self.depth <= 100 and 1 <= self.most <= 10_000):
                 raise ValueError("depth: expected 1 to 100, and most: 1 to 10000")
             for name in self.aliases:
-                _key(name)
+                key_of(name)
 
     def start(self) -> None:
         """Open the tables; raises ValueError for a specification that is wrong."""
         options = self.options
-        self._tables = [self.table(one) for one in options.tables]
-        self._mailboxes = [self.table(one) for one in options.mailboxes]
-        self._own = {_key(name): ", ".join(to) for name, to in options.aliases.items()}
+        own = {key_of(name): ", ".join(to) for name, to in options.aliases.items()}
+        self._aliases = AddressTables([self.table(one) for one in options.tables], own)
+        self._mailboxes = AddressTables([self.table(one) for one in options.mailboxes], {})
         self._limits = Limits(options.depth, options.most, options.keep_tag)
         self._logged: set[Problem] = set()
 
@@ -128,8 +128,7 @@ class Aliases(Plugin):
         """Refuse a message that has come back too often."""
         if tx.results.value(_NAME) is None:
             return None
-        mark = f" by {self.server.hostname} (Gatepost) "
-        if sum(mark in one for one in tx.message.headers().get_all("Received")) < PASSES:
+        if passes(tx.message, self.server.hostname) < PASSES:
             return None
         text = "Mail loops back to this server by an alias"
         return deny(text, code=554, enhanced="5.4.6", reason="alias-loop")
@@ -158,21 +157,5 @@ class Aliases(Plugin):
 
     async def _find(self, keys: Sequence[str]) -> Found:
         """Return the answer of all tables; raises `UnavailableError`."""
-        values, mailboxes = dict[str, str](), set[str]()
-        try:
-            for one in reversed(self._tables):
-                values |= await one.ask(keys)
-            for one in self._mailboxes:
-                mailboxes.update(await one.ask([key for key in keys if key[0] != "@"]))
-        except TableError as error:
-            raise UnavailableError(str(error)) from error
-        return Found(values | {key: self._own[key] for key in keys if key in self._own}, mailboxes)
-
-
-def _key(name: str) -> str:
-    """Return the key of an alias in the configuration; raises ValueError."""
-    if name.startswith("@"):
-        return Address.parse(f"x{name}").key[1:]
-    if "@" in name:
-        return Address.parse(name).key
-    return Address.parse(f"{name}@x").key[:-2]
+        own = [key for key in keys if key[0] != "@"]
+        return Found(await self._aliases.values(keys), await self._mailboxes.values(own))

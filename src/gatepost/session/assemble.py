@@ -360,6 +360,7 @@ def _facts(config: Config, lists: Lists, worker: int) -> ServerFacts:
         domains=lists.domains,
         trap_refusal=refusal,
         subaddress=config.recipients.subaddress,
+        routes=tuple(route.name for route in config.route if route.name),
     )
 
 
