@@ -183,8 +183,7 @@ def base_path(tmp_path_factory):
         ),
         (
             "/bin/cat }x",
-            "stray brace in '}x': expected one of"
-            " {recipient}, {local}, {user}, {domain}, {tag}, {sender}",
+            "stray brace in '}x': expected one of {recipient}, {local}, {user}, {domain}, {tag}, {sender}",  # noqa: E501
         ),
     ],
 )

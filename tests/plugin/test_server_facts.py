@@ -67,5 +67,12 @@ def test_the_user_of_an_address_has_no_subaddress():
     assert ServerFacts().user_of(address) == "ann-news"
 
 
+@pytest.mark.parametrize("address", ["Ann@Example.com", "ann+x@example.com", "bob@example.com"])
+def test_an_address_in_a_list_of_recipients_is_known(address):
+    plugin = Plugin()
+    play("S: 220", [plugin], config={"recipients": {"known": ["ann@example.com"]}})
+    assert plugin.server.is_known(Address.parse(address)) == address.lower().startswith("ann")
+
+
 def test_without_a_server_no_domain_is_local():
     assert not ServerFacts().is_local("example.com")

@@ -107,10 +107,14 @@ def test_a_member_gets_the_subaddress(member, options, expected):
 
 
 def test_a_catch_all_is_not_for_mailboxes_and_traps():
-    rows, users = {"@example.com": "ann@example.com"}, MemoryTable({"bob@example.com": "x"})
+    rows, users = {"@example.com": "ann@example.com"}, MemoryTable({"dora@example.com": "x"})
     options = {"mailboxes": ["memory:users"], "tables": {"memory:users": users}}
-    assert recipients(rows, "bob@example.com", **options) == ["bob@example.com"]
+    assert recipients(rows, "bob+x@example.com", **options) == ["bob+x@example.com"]
+    assert recipients(rows | {"dora": "bob"}, "dora@example.com", **options) == ["bob@example.com"]
     assert recipients(rows, "carl@example.com", **options) == ["ann@example.com"]
+    assert recipients(rows | {"team@example.com": "dora"}, "team@example.com", **options) == [
+        "dora@example.com"
+    ]
     assert recipients({"bob": "ann"}, "bob@example.com", **options) == ["ann@example.com"]
     sent(
         rows,

@@ -71,7 +71,8 @@ class Actions(Acting):
     sealed: bool = False
     changes: Sequence[Change] = ()
     refusals: Sequence[tuple[Any, Reply]] = ()
-    _pending: Mapping[Recipient, list[Recipient]] = {}
+    # Those that replace recipients which are being decided, and the plugin.
+    _pending: Mapping[Recipient, tuple[list[Recipient], str]] = {}
 
     def __init__(self, destinations: Destinations, *, each: bool) -> None:
         self._destinations = destinations
@@ -112,7 +113,7 @@ class Actions(Acting):
             self._record("replaced", f"{rcpt.address} by {_listed(new)}")
             return new
         if self._is_open(rcpt):
-            self._pending = {**self._pending, rcpt: new}
+            self._pending = {**self._pending, rcpt: (new, self.author.plugin)}
             return new
         return self._replace(tx, rcpt, new)
 
@@ -171,7 +172,7 @@ class Actions(Acting):
 
     def accept(self, tx: Transaction, rcpt: Recipient) -> None:
         """Add a recipient that the client has named, or those that replace it."""
-        new = self._pending.get(rcpt)
+        new, plugin = self._pending.get(rcpt, (None, ""))
         if new is None and self.named is None:
             keep(tx, "recipients", rcpt)
             return
@@ -179,7 +180,8 @@ class Actions(Acting):
         named.append(rcpt)
         self.final = {**self.final, rcpt: self._merge(tx, new or [rcpt])}
         if new is not None:
-            self._record("replaced", f"{rcpt.address} by {_listed(self.final[rcpt])}")
+            about = f"{rcpt.address} by {_listed(self.final[rcpt])}"
+            self.changes = (*self.changes, Change("replaced", about, plugin))
 
     def refuse(self, tx: Transaction, recipients: Iterable[Recipient], reply: Reply) -> bool:
         """Refuse recipients at the end of the message; return whether all are refused.
@@ -271,7 +273,7 @@ class Actions(Acting):
         if rcpt in self.final:
             return self.final[rcpt]
         if self._is_open(rcpt):
-            return (rcpt, *self._pending.get(rcpt, ()))
+            return (rcpt, *(self._pending[rcpt][0] if rcpt in self._pending else ()))
         raise ValueError(f"{rcpt.address} is no recipient of this transaction")
 
     def _is_open(self, rcpt: Recipient) -> bool:

@@ -47,7 +47,8 @@ class Aliases(Plugin):
         aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
         """Aliases in the configuration, each with its members. They come before the tables."""
         mailboxes: tuple[str, ...] = ()
-        """Tables of addresses that exist: a catch-all does not apply to these."""
+        """Tables of addresses that exist, besides the lists in `recipients.known`. A catch-all does
+        not apply to them."""
         keep_tag: bool = True
         """Whether members get the subaddress of an alias that is found without it."""
         depth: int = 10
@@ -136,7 +137,7 @@ class Aliases(Plugin):
     # Look-ups
 
     def _keys(self, address: Address) -> AliasKeys:
-        """Return the keys of an address."""
+        """Return the keys of an address, without the catch-all for one that is known."""
         whole, user = address.key, self.server.user_of(address)
         name, _, domain = whole.rpartition("@")
         tag = name[len(user) :]
@@ -144,8 +145,9 @@ class Aliases(Plugin):
         found = [f"{one}@{domain}" for one in names]
         if self.server.is_local(domain):
             found += names
-        untagged = (f"{user}@{domain}", user) if tag else ()
-        return AliasKeys((*found, f"@{domain}"), tag, untagged)
+        if not self.server.is_known(address):
+            found.append(f"@{domain}")
+        return AliasKeys(tuple(found), tag, (f"{user}@{domain}", user) if tag else ())
 
     def _keys_for(self, tx: Transaction, rcpt: Recipient) -> AliasKeys:
         """Return the keys of a recipient: no catch-all applies to a trap."""
@@ -153,7 +155,7 @@ class Aliases(Plugin):
         hit = tx.trap_hits[-1] if tx.trap_hits else None
         if hit is None or hit.shadow or hit.address is not rcpt.address:
             return keys
-        return keys._replace(all=keys.all[:-1])
+        return keys._replace(all=tuple(key for key in keys.all if key[0] != "@"))
 
     async def _find(self, keys: Sequence[str]) -> Found:
         """Return the answer of all tables; raises `UnavailableError`."""

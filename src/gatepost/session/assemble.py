@@ -361,6 +361,7 @@ def _facts(config: Config, lists: Lists, worker: int) -> ServerFacts:
         trap_refusal=refusal,
         subaddress=config.recipients.subaddress,
         routes=tuple(route.name for route in config.route if route.name),
+        known=lists.known,
     )
 
 
