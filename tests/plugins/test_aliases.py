@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
+from tests.plugins.envelopes import HELLO, message_of
 from tests.plugins.scanners import installed
 
 from gatepost import Address
@@ -19,6 +20,7 @@ from gatepost.plugins._aliases import (
 from gatepost.plugins.aliases import PASSES, Aliases
 from gatepost.testing import MemoryTable, play
 
+ANN = "ann@example.com"
 CONFIG = {
     "recipients": {"domains": ["example.com"], "known": ["ann@example.com", "bob@example.com"]},
     "route": [{"for": ["*"], "to": "discard:"}],
@@ -230,11 +232,44 @@ def test_a_message_that_comes_back_again_and_again_is_refused(passes, reply):
         ({}, "expected tables or aliases"),
         ({"tables": ["x:y"], "depth": 0}, "depth: expected 1 to 100"),
         ({"aliases": {"a b@x": ("c",)}}, "expected local-part@domain"),
+        ({"aliases": {"a": ("b c",)}}, "expected local-part@domain"),
+        ({"aliases": {"a": ("|/bin/prog",)}}, "'|/bin/prog' is a program"),
     ],
 )
 def test_wrong_options_are_errors(options, problem):
     with pytest.raises(OptionsError, match=problem):
         Aliases(**options)
+
+
+def test_the_files_of_other_mail_servers_are_tables(tmp_path):
+    (tmp_path / "aliases").write_text("postmaster: root\nroot: ann,\n  bob\nold: |/bin/prog, ann\n")
+    (tmp_path / "virtual").write_text(
+        "info@virtual.example ann@example.com\n@virtual.example root\n"
+    )
+    specs = [f"aliases:{tmp_path}/aliases", f"texthash:{tmp_path}/virtual"]
+    plugin = Aliases(tables=specs)
+    assert message_of(plugin, to=["root@example.com"]).recipients == [ANN, "bob@example.com"]
+    assert message_of(plugin, to=["old@example.com"]).recipients == [ANN]
+    assert message_of(plugin, to=["info@virtual.example"]).recipients == [ANN]
+    found = message_of(plugin, to=["any@virtual.example"]).recipients
+    assert found == ["root@virtual.example"]  # a name stands for a user of the same domain
+
+
+def test_an_alias_file_is_for_local_domains_only(tmp_path):
+    """Otherwise this server would relay for every domain."""
+    (tmp_path / "aliases").write_text("root: ann\n")
+    plugin = Aliases(
+        tables=[f"aliases:{tmp_path}/aliases"], mailboxes=[f"aliases:{tmp_path}/aliases"]
+    )
+    for to in ("root@elsewhere.example", '"root@example.com"@elsewhere.example'):
+        played = play_one(plugin, to)
+        assert "Relaying denied" in played.replies[-1]
+    assert "the local part names" in play_one(plugin, '"root@example.com"@example.com').replies[-1]
+
+
+def play_one(plugin, to):
+    mail = "C: MAIL FROM:<a@client.example>\nS: 250\n"
+    return play(f"{HELLO}{mail}C: RCPT TO:<{to}>\nS: 550", [plugin], config=CONFIG)
 
 
 # The expansion of any tables

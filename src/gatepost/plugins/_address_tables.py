@@ -2,6 +2,9 @@
 
 The keys of an address are the address, the address without its subaddress, and `@` with the
 domain, all in canonical form. The first one that is found counts, in the options before the tables.
+
+Security: a table of local parts, such as an alias file, would find an address of any domain. It
+gets only keys without a domain, which a plugin adds for local domains.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +30,7 @@ class AddressTables:
         found = dict[str, str]()
         try:
             for one in reversed(self._tables):
-                found |= await one.ask(keys)
+                found |= await one.ask(_names(keys) if one.by_local_part else keys)
         except TableError as error:
             raise UnavailableError(str(error)) from error
         return found | {key: self._own[key] for key in keys if key in self._own}
@@ -47,6 +50,10 @@ class AddressTables:
             for address, keys in by_address.items()
             if (key := next((one for one in keys if one in values), None)) is not None
         }
+
+
+def _names(keys: Iterable[str]) -> list[str]:
+    return [key for key in keys if "@" not in key]
 
 
 def keys_of(address: Address, server: ServerFacts) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ _UNSUPPORTED: Final = (
 )
 
 
-class AliasError(Exception):
+class AliasError(ValueError):
     """An alias that cannot be expanded; `reason` is a word for logs."""
 
     def __init__(self, reason: str, text: str) -> None:
@@ -165,9 +165,7 @@ class Expansion:
             self._open.append(_Node(target, self._keys_of(target), parents))
 
     def _target(self, node: _Node, key: str, text: str) -> Address:
-        for start, problem in _UNSUPPORTED:
-            if text.lstrip('"').startswith(start):
-                raise AliasError("target", f"not supported: {problem}")
+        check_target(text)
         address = node.address
         if text.startswith("@"):
             return Address.parse(str(Address(address.local, text[1:])))
@@ -176,6 +174,13 @@ class Expansion:
         if not tag or self._keys_of(target).tag:
             return target
         return Address.parse(str(Address(target.local + tag, target.domain)))
+
+
+def check_target(text: str) -> None:
+    """Raise `AliasError` for a target that is no address but a program, a file or a list."""
+    for start, problem in _UNSUPPORTED:
+        if text.lstrip('"').startswith(start):
+            raise AliasError("target", f"{text!r} is {problem}")
 
 
 def split_targets(value: str) -> Iterator[str]:

@@ -19,6 +19,7 @@ from gatepost import (
     MessageTransaction,
     Plugin,
     Recipient,
+    TableName,
     Transaction,
     defer,
     deny,
@@ -26,7 +27,15 @@ from gatepost import (
     local,
 )
 from gatepost.plugins._address_tables import AddressTables, key_of
-from gatepost.plugins._aliases import AliasError, AliasKeys, Expansion, Found, Limits, Problem
+from gatepost.plugins._aliases import (
+    AliasError,
+    AliasKeys,
+    Expansion,
+    Found,
+    Limits,
+    Problem,
+    check_target,
+)
 from gatepost.plugins._passes import passes
 
 _NAME = "aliases"
@@ -42,11 +51,11 @@ class Aliases(Plugin):
     class Options(Plugin.Options):
         """The tables and their limits."""
 
-        tables: tuple[str, ...] = ()
+        tables: tuple[TableName, ...] = ()
         """Tables of aliases, such as "sql:aliases". The first one that has a key counts."""
         aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
         """Aliases in the configuration, each with its members. They come before the tables."""
-        mailboxes: tuple[str, ...] = ()
+        mailboxes: tuple[TableName, ...] = ()
         """Tables of addresses that exist, besides the lists in `recipients.known`. A catch-all does
         not apply to them."""
         keep_tag: bool = True
@@ -61,8 +70,11 @@ class Aliases(Plugin):
                 raise ValueError("expected tables or aliases")
             if not (1 <= self.depth <= 100 and 1 <= self.most <= 10_000):
                 raise ValueError("depth: expected 1 to 100, and most: 1 to 10000")
-            for name in self.aliases:
+            for name, members in self.aliases.items():
                 key_of(name)
+                for one in members:
+                    check_target(one)
+                    key_of(one.removeprefix("\\"))
 
     def start(self) -> None:
         """Open the tables; raises ValueError for a specification that is wrong."""
@@ -92,7 +104,7 @@ class Aliases(Plugin):
                 expansion.advance(await self._find(expansion.keys))
             self._log_problems(tx, expansion.problems)
             return self._replace(tx, rcpt, expansion.targets)
-        except (AliasError, ValueError) as error:
+        except ValueError as error:
             return self._give_up(tx, rcpt, error)
 
     def _replace(
@@ -143,7 +155,7 @@ class Aliases(Plugin):
         tag = name[len(user) :]
         names = (name, user) if tag else (name,)
         found = [f"{one}@{domain}" for one in names]
-        if self.server.is_local(domain):
+        if self.server.is_local(domain) and "@" not in name:
             found += names
         if not self.server.is_known(address):
             found.append(f"@{domain}")

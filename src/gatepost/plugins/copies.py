@@ -7,7 +7,7 @@ Trust: tables are written by administrators. Limits: a message that has passed t
 times, and mail of an address that gets copies, has none: both can come back for ever.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from gatepost import (
@@ -16,6 +16,7 @@ from gatepost import (
     Outcome,
     Plugin,
     Recipient,
+    TableName,
     Transaction,
     field,
 )
@@ -41,9 +42,9 @@ class Copies(Plugin):
         """The addresses for a sender: "user@example.com" or "@example.com"."""
         recipients: Addresses = field(default_factory=dict)
         """The addresses for a recipient."""
-        sender_tables: tuple[str, ...] = ()
+        sender_tables: tuple[TableName, ...] = ()
         """Tables with the addresses for a sender."""
-        recipient_tables: tuple[str, ...] = ()
+        recipient_tables: tuple[TableName, ...] = ()
         """Tables with the addresses for a recipient."""
         direction: Literal["both", "in", "out"] = "both"
         """Which mail has copies: "out" is that of authenticated clients and of relay networks."""
@@ -67,7 +68,7 @@ class Copies(Plugin):
         self._senders = self._tables(options.sender_tables, options.senders)
         self._recipients = self._tables(options.recipient_tables, options.recipients)
 
-    def _tables(self, specs: tuple[str, ...], own: Addresses) -> AddressTables:
+    def _tables(self, specs: Sequence[str], own: Addresses) -> AddressTables:
         values = {key_of(name): ", ".join(to) for name, to in own.items()}
         return AddressTables([self.table(one) for one in specs], values)
 

@@ -9,7 +9,15 @@ ASCII in a message without SMTPUTF8, and one of more than LONGEST characters sta
 
 from collections.abc import Iterable
 
-from gatepost import Address, AddressList, MessageTransaction, Plugin, Transaction, field
+from gatepost import (
+    Address,
+    AddressList,
+    MessageTransaction,
+    Plugin,
+    TableName,
+    Transaction,
+    field,
+)
 from gatepost.plugins._address_fields import addresses_in, replace_addresses
 from gatepost.plugins._address_tables import AddressTables, key_of
 from gatepost.plugins._subjects import domain_of
@@ -28,7 +36,7 @@ class Masquerade(Plugin):
 
         domains: dict[str, str] = field(default_factory=dict)
         """The new domain for each; ".example.com" stands for the subdomains of example.com."""
-        tables: tuple[str, ...] = ()
+        tables: tuple[TableName, ...] = ()
         """Tables of new addresses, or "@example.com" for a new domain. They come first."""
         fields: tuple[str, ...] = ("From", "Reply-To", "Sender")
         """The header fields."""

@@ -9,7 +9,7 @@ route that does not exist defers the recipient.
 
 from collections.abc import Sequence
 
-from gatepost import Decision, Plugin, Recipient, Transaction, defer, field
+from gatepost import Decision, Plugin, Recipient, TableName, Transaction, defer, field
 from gatepost.plugins._address_tables import AddressTables, key_of
 
 _NAME = "routes"
@@ -23,7 +23,7 @@ class Routes(Plugin):
     class Options(Plugin.Options):
         """The tables and subaddresses."""
 
-        tables: tuple[str, ...] = ()
+        tables: tuple[TableName, ...] = ()
         """Tables of names of routes; the keys are addresses and "@example.com"."""
         routes: dict[str, str] = field(default_factory=dict)
         """Names of routes by address or "@example.com". They come before the tables."""
