@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 from tests.plugins.envelopes import HELLO, message_of
 from tests.plugins.scanners import installed
 
-from gatepost import Address
+from gatepost import Address, Plugin, accept
 from gatepost.plugin.options.reader import OptionsError
 from gatepost.plugins._aliases import (
     AliasError,
@@ -270,6 +270,23 @@ def test_an_alias_file_is_for_local_domains_only(tmp_path):
 def play_one(plugin, to):
     mail = "C: MAIL FROM:<a@client.example>\nS: 250\n"
     return play(f"{HELLO}{mail}C: RCPT TO:<{to}>\nS: 550", [plugin], config=CONFIG)
+
+
+class Accept(Plugin):
+    def on_rcpt(self, tx, rcpt):
+        return accept()
+
+
+@pytest.mark.parametrize(
+    ("to", "before"), [("postmaster@example.com", ()), ("team@example.com", (Accept(),))]
+)
+def test_a_recipient_that_was_accepted_before_is_replaced_too(to, before):
+    """The core accepts postmaster, and a plugin in front can accept any recipient."""
+    rows = {"postmaster": "ann, bob", "team": "ann, bob"}
+    assert recipients(rows, to, plugins=before) == [ANN, "bob@example.com"]
+    assert recipients({"x": "ann", "team": ""}, to, plugins=before) == [to]
+    data = "250\nC: DATA\nS: 451 4.3.0 Temporary local problem*"
+    sent({"postmaster": "|x", "team": "|x"}, to, data, plugins=before)
 
 
 # The expansion of any tables

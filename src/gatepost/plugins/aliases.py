@@ -17,10 +17,12 @@ from gatepost import (
     Decision,
     Lookup,
     MessageTransaction,
+    Outcome,
     Plugin,
     Recipient,
     TableName,
     Transaction,
+    UnavailableError,
     defer,
     deny,
     field,
@@ -39,6 +41,8 @@ from gatepost.plugins._aliases import (
 from gatepost.plugins._passes import passes
 
 _NAME = "aliases"
+# The note with the recipients that other plugins or the core have accepted.
+_LEFT = "aliases left"
 # A message arrives, is forwarded to a list, and comes back from it.
 PASSES = 3
 # Problems that are logged once by each worker.
@@ -93,6 +97,22 @@ class Aliases(Plugin):
 
     async def on_rcpt(self, tx: Transaction, rcpt: Recipient) -> Decision | None:
         """Replace an alias by its members."""
+        tx.notes[_NAME] = rcpt
+        return await self._expand(tx, rcpt)
+
+    def after_rcpt(self, tx: Transaction, rcpt: Recipient, outcome: Outcome) -> None:
+        """Keep a recipient that was accepted before this plugin was asked, such as postmaster."""
+        if outcome.reply.code < 300 and tx.notes.get(_NAME) is not rcpt:
+            tx.notes.setdefault(_LEFT, []).append(rcpt)
+
+    async def observe_data(self, tx: Transaction) -> None:
+        """Replace the recipients that are left; `on_error` decides if that is not possible."""
+        for rcpt in tx.notes.get(_LEFT, ()):
+            if rcpt in tx.recipients and await self._expand(tx, rcpt) is not None:
+                raise UnavailableError(f"{rcpt.address}: the alias cannot be expanded")
+
+    async def _expand(self, tx: Transaction, rcpt: Recipient) -> Decision | None:
+        """Replace a recipient; return the decision if that is not possible."""
         first = self._keys_for(tx, rcpt)
         expansion = Expansion(
             rcpt.address,
