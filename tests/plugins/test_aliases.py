@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from tests.plugins.envelopes import HELLO, message_of
+from tests.plugins.envelopes import sent as deliver
 from tests.plugins.scanners import installed
 
 from gatepost import Address, Plugin, accept
@@ -203,27 +204,13 @@ def test_in_shadow_mode_the_recipient_stays():
     ("passes", "reply"), [(PASSES - 1, "250"), (PASSES, "554 5.4.6 Mail loops*")]
 )
 def test_a_message_that_comes_back_again_and_again_is_refused(passes, reply):
-    trace = "C: Received: from x ([192.0.2.1]) by localhost (Gatepost) with SMTP id 1; x\n" * passes
-    rows = {"team@example.com": "a@elsewhere.example b@elsewhere.example"}
-    transcript = f"""
-        S: 220
-        C: EHLO client.example
-        S: 250
-        C: MAIL FROM:<a@client.example>
-        S: 250
-        C: RCPT TO:<team@example.com>
-        S: 250
-        C: DATA
-        S: 354
-{trace}        C: Subject: x
-        C:
-        C: text
-        C: .
-        S: {reply}
-    """
+    trace = "Received: from x ([192.0.2.1]) by localhost (Gatepost) with SMTP id 1; x\n" * passes
+    tables = {
+        "memory:a": MemoryTable({"team@example.com": "a@elsewhere.example b@elsewhere.example"})
+    }
     config = CONFIG | {"server": {"hostname": "localhost"}}
-    plugin = Aliases(tables=["memory:a"])
-    play(transcript, [plugin], tables={"memory:a": MemoryTable(rows)}, config=config)
+    plugin, to = Aliases(tables=["memory:a"]), ["team@example.com"]
+    deliver(plugin, to=to, fields=f"{trace}Subject: x", reply=reply, tables=tables, config=config)
 
 
 @pytest.mark.parametrize(
